@@ -1,0 +1,7 @@
+"""`python -m wan`: see `wan.cli`."""
+
+import sys
+
+from wan.cli import main
+
+sys.exit(main())

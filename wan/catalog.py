@@ -1,0 +1,212 @@
+"""What each model takes, gives and costs: one table, each figure with its source and date.
+
+Sources, pages of the Model Studio help centre:
+  S1 image-to-video API reference, 2026-02-10        S2 "image to video, first frame", mid 2026
+  S3 reference-to-video API reference, 2026-02-11    S4 "reference to video", mid 2026
+  S5 user guides, 2026-02-27                         S9 rate limits, 2026
+  S10 model pricing, about Apr-Jun 2026 (Singapore in USD: the listed CNY divided by 7.33924)
+Limits moved twice in eight months: the service's own answer has the last word.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Literal
+
+ModelName = Literal["wan2.6-i2v-flash", "wan2.6-r2v-flash", "wan2.6-r2v"]
+Region = Literal["cn-beijing", "ap-southeast-1"]
+Tier = Literal["720P", "1080P"]
+
+IMAGE_TO_VIDEO: ModelName = "wan2.6-i2v-flash"
+REFERENCE_TO_VIDEO: ModelName = "wan2.6-r2v-flash"
+
+PROMPT_LIMIT = 1500  # characters (S1, S3); longer ones the service cuts without a word
+NEGATIVE_PROMPT_LIMIT = 500  # characters (S1, S3)
+SEED_LIMIT = 2**31 - 1  # S1, S3
+SERVICE_FPS = 30  # frames per second, H.264 in MP4, for all three models (S5)
+FPS_RANGE = (1, 60)  # frames per second that a copy can be conformed to; ours
+
+IMAGE_SIDES = (240, 8000)  # px (S2, S4; the Feb 2026 pages said 360-2000)
+IMAGE_MEGABYTES = 20  # S2, S4 (10 in Feb 2026)
+VIDEO_SECONDS = (1.0, 30.0)  # S3, S4
+VIDEO_MEGABYTES = 100  # S3, S4
+
+SIZES: dict[str, Tier] = {  # S3; `W*H` in px
+    "1280*720": "720P",
+    "720*1280": "720P",
+    "960*960": "720P",
+    "1088*832": "720P",
+    "832*1088": "720P",
+    "1920*1080": "1080P",
+    "1080*1920": "1080P",
+    "1440*1440": "1080P",
+    "1632*1248": "1080P",
+    "1248*1632": "1080P",
+}
+TIER_PIXELS: dict[str, int] = {"720P": 1280 * 720, "1080P": 1920 * 1080}  # the pixel count that a tier stands for (S1)
+SIZE_STEP = 16  # px: image to video floors both sides to multiples of this (S1, its FAQ)
+
+# Seconds of each reference video that are billed at most, by the number of references, pictures included (S10)
+INPUT_CAPS = {1: Decimal("5"), 2: Decimal("2.5"), 3: Decimal("1.65"), 4: Decimal("1.25"), 5: Decimal("1")}
+
+SUBMITS_PER_SECOND = 5  # per account and model (S9)
+RUNNING_AT_ONCE = 5  # per account and model (S9)
+QUERIES_PER_SECOND = 20  # per account (S9)
+TASK_LIFETIME = 24 * 3600  # seconds that the service knows a task and keeps its video (S2, S4)
+UPLOAD_LIFETIME = 48 * 3600  # seconds that an uploaded reference can be used ("get temporary file URL", 2026-02-04)
+
+BASE_URLS: dict[str, str] = {  # S9
+    "cn-beijing": "https://dashscope.aliyuncs.com/api/v1",
+    "ap-southeast-1": "https://dashscope-intl.aliyuncs.com/api/v1",
+}
+CURRENCIES: dict[str, str] = {"cn-beijing": "CNY", "ap-southeast-1": "USD"}
+CURRENCY_SIGNS = {"CNY": "¥", "USD": "$"}
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Price of one second of video per tier, in the region's currency."""
+
+    p720: Decimal
+    p1080: Decimal
+
+    def __getitem__(self, tier: str) -> Decimal:
+        return self.p1080 if tier == "1080P" else self.p720
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model by its exact name: what it takes, and what a second of it costs."""
+
+    name: ModelName
+    makes: Literal["image", "reference"]
+    """What a video is made from."""
+    durations: range
+    """Whole seconds that can be ordered."""
+    audio_flag: bool
+    """Whether sound can be switched off; without the flag there is always sound."""
+    prompt_extend: bool
+    """Whether the service can rewrite the prompt."""
+    audio_url: bool
+    """Whether a sound file can be given."""
+    bills_input: bool
+    """Whether seconds of reference video are billed too."""
+    usual_seconds: tuple[int, int]
+    """How long a run usually takes at the service, from and to, in seconds; single samples, see each entry."""
+    rates: dict[tuple[str, bool], Rates]
+    """Price per second by region and sound."""
+    default_duration: int = 5
+    default_size: str = "1280*720"
+    max_references: int = 0
+    max_videos: int = 0
+    max_images: int = 1
+
+
+def _rates(beijing: tuple[str, str], singapore: tuple[str, str]) -> dict[str, Rates]:
+    return {
+        "cn-beijing": Rates(Decimal(beijing[0]), Decimal(beijing[1])),
+        "ap-southeast-1": Rates(Decimal(singapore[0]), Decimal(singapore[1])),
+    }
+
+
+_SOUND = _rates(("0.3", "0.5"), ("0.05", "0.075"))
+_SILENT = _rates(("0.15", "0.25"), ("0.025", "0.0375"))
+_FULL = _rates(("0.6", "1.0"), ("0.10", "0.15"))
+_FLASH: dict[tuple[str, bool], Rates] = {(region, sound): (_SOUND if sound else _SILENT)[region] for region in _SOUND for sound in (True, False)}
+
+MODELS: dict[str, Model] = {
+    model.name: model
+    for model in (
+        Model(
+            name="wan2.6-i2v-flash",
+            makes="image",
+            durations=range(2, 16),
+            audio_flag=True,
+            prompt_extend=True,
+            audio_url=True,
+            bills_input=False,
+            usual_seconds=(60, 120),  # S1's samples: 59 s and 73 s for 10 s at 720P with sound
+            rates=_FLASH,
+        ),
+        Model(
+            name="wan2.6-r2v-flash",
+            makes="reference",
+            durations=range(2, 11),
+            audio_flag=True,
+            prompt_extend=False,
+            audio_url=False,
+            bills_input=True,
+            usual_seconds=(60, 300),  # S4: "usually 1-5 minutes"
+            rates=_FLASH,
+            max_references=5,
+            max_videos=3,
+            max_images=5,
+        ),
+        Model(
+            name="wan2.6-r2v",
+            makes="reference",
+            durations=range(2, 11),
+            audio_flag=False,
+            prompt_extend=False,
+            audio_url=False,
+            bills_input=True,
+            usual_seconds=(120, 300),  # S4; its sample took 4 min 35 s for 5 s at 720P
+            rates={(region, True): rates for region, rates in _FULL.items()},
+            max_references=5,
+            max_videos=3,
+            max_images=5,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a run costs: `amount` in `currency` for `billed_seconds` of video. `exact` is False for an upper bound."""
+
+    amount: Decimal
+    currency: str
+    billed_seconds: float
+    exact: bool = True
+
+    def __str__(self) -> str:
+        return money(self.amount, self.currency)
+
+
+def money(amount: Decimal, currency: str) -> str:
+    """An amount as people read it: two digits, or three where two would hide something."""
+    digits = 2 if amount == amount.quantize(Decimal("0.01")) else 3
+    return f"{CURRENCY_SIGNS[currency]}{amount:.{digits}f}"
+
+
+def tier_of(size: str) -> Tier:
+    """The resolution tier of a size: of one of the ten `W*H`, or of "720P" and "1080P" themselves (the picture's own shape)."""
+    return SIZES.get(size, "1080P" if size == "1080P" else "720P")
+
+
+def pixels(size: str) -> tuple[int, int]:
+    """Width and height in px of a size `W*H`."""
+    width, height = size.split("*")
+    return int(width), int(height)
+
+
+def bill(model: Model, *, region: str, size: str, audio: bool, seconds: Decimal) -> Price | None:
+    """What so many billed seconds of a model cost, or None in a region whose prices are not known."""
+    rates = model.rates.get((region, audio or not model.audio_flag))
+    return None if rates is None else Price(rates[tier_of(size)] * seconds, CURRENCIES[region], float(seconds))
+
+
+def price(
+    model: Model, *, region: str, size: str, duration: int, audio: bool, videos: Sequence[float | None] = (), references: int = 0
+) -> Price | None:
+    """What a run will cost, or None in a region whose prices are not known.
+
+    duration: seconds of output. videos: the length of each reference video in seconds, None where it is not known (a URL): the cap is taken, and the
+    price is an upper bound. references: how many references there are in all, pictures included.
+    """
+    seconds = Decimal(duration)
+    if model.bills_input and videos:
+        cap = INPUT_CAPS[references]
+        seconds += sum((cap if length is None else min(Decimal(str(length)), cap) for length in videos), Decimal(0))
+    known = bill(model, region=region, size=size, audio=audio, seconds=seconds)
+    return known if known is None else replace(known, exact=None not in videos)

@@ -1,0 +1,171 @@
+"""The command line: `python -m wan …`. Exit codes: 0 done, 1 failed, 2 bad input or settings, and then nothing was sent."""
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from wan import catalog
+from wan.catalog import MODELS
+from wan.errors import WanError
+from wan.jobs import Job, JobEvent, JobState
+from wan.requests import ImageToVideoRequest, Media, ReferenceToVideoRequest, Request
+from wan.settings import load_settings
+from wan.studio import Studio
+
+DONE, FAILED, BAD_INPUT = 0, 1, 2
+OWNER = "command line"  # whose jobs these are: anybody who can run commands here
+_PICTURE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command. Gives the exit code."""
+    options = _parser().parse_args(arguments)
+    if options.command == "simulate":
+        return _simulate(options)
+    try:
+        return asyncio.run(_generate(_REQUESTS[options.command](options), options))
+    except WanError as error:
+        _complain(error, as_json=options.json)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("\nStopped watching. The job is kept and goes on when the app or another command runs with this OUTPUT_DIR.", file=sys.stderr)
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m wan", description="Videos from pictures and references with Alibaba's Wan 2.6 models.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    image = commands.add_parser("image-to-video", help="one picture and a prompt become a clip")
+    image.add_argument("image", help="a JPEG, PNG, BMP or WebP file, or an http(s) URL")
+    image.add_argument("--fit", default="crop", help="how the picture gets the shape of the size: crop (default) or pad")
+    image.add_argument("--motion-strength", type=_number, help="0 to 1; put into words in the prompt")
+    _common(image, catalog.IMAGE_TO_VIDEO, "one of the ten W*H, or 720P / 1080P for the picture's own shape")
+    reference = commands.add_parser("reference-to-video", help="people and things of references appear in a new clip")
+    reference.add_argument(
+        "--reference", action="append", default=[], metavar="FILE_OR_URL", help="a clip or picture; repeat for up to five; videos are numbered first"
+    )
+    _common(reference, catalog.REFERENCE_TO_VIDEO, "one of the ten W*H")
+    simulate = commands.add_parser("simulate", help="serve the simulator of the service, for any DashScope client")
+    simulate.add_argument("--port", type=int, default=8400)
+    simulate.add_argument("--pending", type=float, help="seconds that a task waits")
+    simulate.add_argument("--running", type=float, help="seconds that a task runs")
+    simulate.add_argument("--fault", action="append", default=[], metavar="VERB:FAULT[:COUNT]", help="answer wrongly, for tests")
+    return parser
+
+
+def _common(parser: argparse.ArgumentParser, model: str, sizes: str) -> None:
+    """The options that both kinds of video share. Values are checked by the request, so that every door refuses in the same words."""
+    parser.add_argument("--prompt", required=True, help="what shall happen")
+    parser.add_argument("--negative-prompt", default="", help="what shall not be seen")
+    parser.add_argument("--duration", type=_number, default=5, help="whole seconds (default 5)")
+    parser.add_argument("--size", default="1280*720", help=f"{sizes} (default 1280*720)")
+    parser.add_argument("--fps", type=_number, help="frames per second; the service's own (30) unless given")
+    parser.add_argument("--seed", type=_number, help="the same seed gives similar results; drawn unless given")
+    parser.add_argument("--model", default=model, help=f"default {model}")
+    parser.add_argument("--no-audio", dest="audio", action="store_false", help="without sound, where the model can")
+    parser.add_argument("--watermark", action="store_true", help="with the service's mark")
+    parser.add_argument("--shot-type", default="single", help="single (default) or multi")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="copy the video here")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+_SHARED = ("prompt", "negative_prompt", "duration", "size", "fps", "seed", "model", "audio", "watermark", "shot_type")
+
+
+def _image_request(options: argparse.Namespace) -> Request:
+    shared = {name: getattr(options, name) for name in _SHARED}
+    return ImageToVideoRequest(reference_image=_source(options.image), fit=options.fit, motion_strength=options.motion_strength, **shared)
+
+
+def _reference_request(options: argparse.Namespace) -> Request:
+    if options.model not in MODELS:
+        return ReferenceToVideoRequest(prompt=options.prompt, model=options.model)  # which refuses it
+    pictures = [given for given in options.reference if Path(given.split("?")[0]).suffix.lower() in _PICTURE_ENDINGS]
+    clips = [given for given in options.reference if given not in pictures]
+    return ReferenceToVideoRequest(
+        reference_video=tuple(map(_source, clips)),
+        reference_image=tuple(map(_source, pictures)),
+        **{name: getattr(options, name) for name in _SHARED},
+    )
+
+
+_REQUESTS = {"image-to-video": _image_request, "reference-to-video": _reference_request}
+
+
+def _source(given: str) -> Media:
+    """On a command line text is a path, unless it is a URL."""
+    return given if "://" in given else Path(given).expanduser()
+
+
+def _number(text: str) -> Any:
+    """A number where it is one; anything else is left for the request to refuse."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+async def _generate(request: Request, options: argparse.Namespace) -> int:
+    async with Studio(load_settings()) as studio:
+        job = await studio.submit(request, owner=OWNER)
+        async for event in studio.follow(job.id, owner=OWNER):
+            job = event.job
+            if not options.json:
+                await _show(event)
+        return await _report(studio, job, options)
+
+
+async def _report(studio: Studio, job: Job, options: argparse.Namespace) -> int:
+    result = studio.result(job)
+    video = await studio.media(job.media_token, "video.mp4")
+    if video is not None and options.out is not None:
+        await asyncio.to_thread(shutil.copyfile, video, options.out)
+    if options.json:
+        print(json.dumps(result.model_dump(), ensure_ascii=False, indent=2))
+    elif job.state is JobState.SUCCEEDED:
+        print(f"\n{options.out or video}")
+        print(f"{job.width}x{job.height} · {job.fps:g} fps · {job.duration:.1f} s · seed {job.seed} · {_cost(job)}")
+        print("".join(f"- {said}\n" for said in result.adjustments), end="")
+    else:
+        print(f"\n{result.error}\ntask {job.task_id or 'none'} · request {job.request_id or 'none'}", file=sys.stderr)
+    return DONE if job.state is JobState.SUCCEEDED else FAILED
+
+
+def _cost(job: Job) -> str:
+    return "simulated, free" if job.simulated else str(job.price or "price unknown")
+
+
+async def _show(event: JobEvent) -> None:
+    """One line that is written over while a terminal shows it; one line for each change where the output goes to a file."""
+    bar = "#" * min(int(20 * event.elapsed / event.expected), 19) if event.job.state is JobState.RUNNING else ""
+    line = f"[{bar:<20}] {event.sentence}"
+    if sys.stderr.isatty():
+        print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
+    else:
+        print(line, file=sys.stderr, flush=True)
+
+
+def _complain(error: WanError, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"error": str(error), "field": getattr(error, "field", None)}, ensure_ascii=False))
+    print(str(error), file=sys.stderr)
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    """Becomes the simulator: it shares no code with the client, so it is a program of its own."""
+    settings = load_settings()
+    folder = settings.output_dir.absolute() / "simulator"
+    pending = settings.simulator_pending if options.pending is None else options.pending
+    running = settings.simulator_running if options.running is None else options.running
+    given = ["--dir", str(folder), "--port", str(options.port), "--pending", str(pending), "--running", str(running)]
+    faults = [word for fault in options.fault for word in ("--fault", fault)]
+    os.execv(sys.executable, [sys.executable, "-m", "wan.simulator", *given, *faults])  # noqa: S606 - our own program, no shell
+    return DONE

@@ -1,0 +1,92 @@
+"""The bundled simulator as a process of its own: found where one serves this folder already, started where none does.
+
+Whoever uses it holds a shared lock on `users.lock`, which falls with the process however it ends; the simulator leaves when nobody holds one.
+So the app and the command line share one simulator, and it goes with the last of them.
+"""
+
+import fcntl
+import json
+import os
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+from urllib.error import URLError
+
+from pydantic import SecretStr
+
+from wan.errors import SettingsError
+from wan.settings import SIMULATOR_KEY, Connection, Settings
+from wan.words import sentence
+
+_START_LIMIT = 30.0  # seconds; a cold start on a busy machine takes about 3
+
+
+class Demo:
+    """A hold on the simulator of an OUTPUT_DIR. Everything here blocks."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._folder = settings.output_dir.absolute() / "simulator"
+        self._hold: IO[bytes] | None = None
+
+    def start(self) -> Connection:
+        """Finds or starts the simulator and keeps it alive until `stop`. Raises SettingsError when it does not come up."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._hold = (self._folder / "users.lock").open("ab")
+        fcntl.flock(self._hold, fcntl.LOCK_SH)  # waits for one that is just leaving
+        with _alone(self._folder / "start.lock"):
+            base_url = self._serving() or self._launch()
+        return Connection(backend="simulator", base_url=base_url, region=self._settings.region, workspace="", key=SecretStr(SIMULATOR_KEY))
+
+    def stop(self) -> None:
+        """Lets go of it; it leaves when nobody else uses it."""
+        if self._hold is not None:
+            self._hold.close()
+            self._hold = None
+
+    def _serving(self) -> str | None:
+        """The base URL of the simulator that serves this folder now, if one does."""
+        try:
+            base_url = str(json.loads((self._folder / "server.json").read_bytes())["base_url"])
+            with urllib.request.urlopen(f"{base_url.removesuffix('/api/v1')}/simulator/healthz", timeout=5):  # noqa: S310 - our own file names it
+                return base_url
+        except (FileNotFoundError, ValueError, KeyError, URLError, ConnectionError, TimeoutError):
+            return None
+
+    def _launch(self) -> str:
+        pid = self._spawn()
+        give_up = time.monotonic() + _START_LIMIT
+        while time.monotonic() < give_up:
+            if base_url := self._serving():
+                return base_url
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                break
+            time.sleep(0.05)
+        with suppress(OSError):
+            message = (self._folder / "server.log").read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
+            raise SettingsError(sentence("simulator_down", message=message or "it said nothing."))
+        raise SettingsError(sentence("simulator_down", message="it said nothing."))
+
+    def _spawn(self) -> int:
+        """Starts it in a session of its own, so that Ctrl-C here does not take it from another process that uses it."""
+        given = ("--pending", str(self._settings.simulator_pending), "--running", str(self._settings.simulator_running))
+        command = [sys.executable, "-m", "wan.simulator", "--dir", str(self._folder), "--port", "0", "--leave-when-unused", *given]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+        log = os.open(self._folder / "server.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            actions = [(os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
+            return os.posix_spawn(sys.executable, command, environment, file_actions=actions, setsid=True)
+        finally:
+            os.close(log)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Holds an exclusive lock, so that two processes that start at once do not both launch one."""
+    with path.open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

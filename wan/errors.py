@@ -1,0 +1,93 @@
+"""The errors of this package, and whether money was spent when one is raised.
+
+* WanError                    carries the Sentence to show
+  - InvalidInput              a field is wrong; nothing was sent                                nothing spent
+  - SettingsError             a setting or the key is missing or wrong; nothing was sent        nothing spent
+  - JobNotFound               no such job of this owner                                         nothing spent
+  + ServiceError              the service, or the way to it
+    - NotSent                 the request provably never left, or never arrived                 nothing spent
+    - Throttled               429: too much at once; the same request may go again later        nothing spent
+    - Refused                 the service answered no; sending the same again is pointless      nothing spent
+      - KeyRefused            401 or 403: key, region or workspace                              nothing spent
+    - Unclear                 the request may have been accepted; it must never be sent again   perhaps spent
+    - Unreadable              a question (query, list, upload) got no usable answer; ask later  as before
+  - ResultRefused             made and billed, but the file cannot be kept                      spent
+"""
+
+from wan.words import Sentence, sentence
+
+
+class WanError(Exception):
+    """The base of every error here. `sentence` is what to tell people; `str(error)` is that in English."""
+
+    def __init__(self, said: Sentence) -> None:
+        super().__init__(said.say())
+        self.sentence = said
+
+
+class InvalidInput(WanError):
+    """Input that is refused before anything is sent. `field` is its name in the normalised request."""
+
+    def __init__(self, field: str, key: str, **values: str | int | float) -> None:
+        self.field = field
+        super().__init__(sentence(key, field=field, **values))
+
+
+class SettingsError(WanError):
+    """A setting, or the key, is missing or wrong."""
+
+
+class JobNotFound(WanError):
+    """No job of this id belongs to this owner; whether it exists for somebody else is not said."""
+
+    def __init__(self) -> None:
+        super().__init__(sentence("job_missing"))
+
+
+class ServiceError(WanError):
+    """The service said no, or did not say anything that can be used.
+
+    `code` and `message` are the service's own (empty when it gave none), `request_id` is what to quote to it, `status` the HTTP status
+    or None, `retry_after` the seconds that it asked us to wait, or None.
+    """
+
+    def __init__(
+        self,
+        said: Sentence,
+        *,
+        code: str = "",
+        message: str = "",
+        request_id: str = "",
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(said)
+        self.code, self.message, self.request_id, self.status, self.retry_after = code, message, request_id, status, retry_after
+
+
+class NotSent(ServiceError):
+    """The connection was never made: the request is provably not at the service."""
+
+
+class Throttled(ServiceError):
+    """429 that passes by itself: the request was not taken and may be sent again later."""
+
+
+class Refused(ServiceError):
+    """A no that stays a no."""
+
+
+class KeyRefused(Refused):
+    """401 or 403: the key, its region or its workspace."""
+
+
+class Unclear(ServiceError):
+    """The paid request left, and nothing proves that it was refused."""
+
+
+class Unreadable(ServiceError):
+    """A question that costs nothing got no usable answer: a timeout, a reset, 5xx, HTML, broken JSON. It may be asked again."""
+
+
+class ResultRefused(WanError):
+    """The service made a video that cannot be kept: too large, from a host that is not the service's, or no video."""

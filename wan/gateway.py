@@ -1,0 +1,368 @@
+"""The way to the service, and the only file that imports dashscope: its transport carries our requests, our own models read the answers.
+
+The SDK's higher calls are not used: they send the paid request again when an answer is lost, upload any text that happens to be the path of a
+file, and list nothing (dashscope 2.0.2). No key and no workspace is on the client; both go with every call, because the SDK would fill a gap from
+the operator's environment. Files travel over a second client that never holds a key.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, urlsplit
+
+import httpx
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from wan.errors import KeyRefused, NotSent, Refused, ResultRefused, ServiceError, Throttled, Unclear, Unreadable
+from wan.settings import Connection
+from wan.words import Sentence, sentence
+
+if TYPE_CHECKING:
+    import dashscope
+
+CREATE_PATH = "services/aigc/video-generation/video-synthesis"
+SUBMIT_LIMIT = 30.0  # seconds for the whole paid request; httpx's own limit is per read, and a slow drip outlasts it
+ASK_LIMIT = 20.0  # seconds for a whole question
+RESULT_LIMIT = 512 * 1_000_000  # bytes of a result; 15 s at 1080P are about 30 MB
+_RESULT_HOSTS = ".aliyuncs.com"  # signed result URLs and the object store of uploads lie under many names below it
+_CHUNK = 1 << 18  # bytes
+
+# What proves that a request never left: the connection was not made, or nothing was written to it.
+_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.LocalProtocolError, httpx.UnsupportedProtocol)
+# 429 that does not pass by itself (help centre, error codes)
+_FINAL_429 = frozenset({"CommodityNotPurchased", "PrepaidBillOverdue", "PostpaidBillOverdue"})
+_ARREARS = frozenset({"Arrearage", "CommodityNotPurchased", "PrepaidBillOverdue", "PostpaidBillOverdue"})
+# Failures of a task after which the same request may well succeed (help centre, error codes)
+_PASSES = ("InternalError", "SystemError", "ModelServ", "ModelUnavailable", "RewriteFailed", "RequestTimeOut", "Throttling", "InvalidURL.Timeout")
+_CONTENT = ("DataInspectionFailed", "IPInfringementSuspect", "CustomRoleBlocked")
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class _TaskOutput(_Wire):
+    task_id: str = ""
+    task_status: str = ""
+    video_url: str = ""
+    code: str = ""
+    message: str = ""
+
+
+class _Usage(_Wire):
+    duration: float | None = None
+
+
+class _TaskAnswer(_Wire):
+    """The answer to create and to query; an error has `code` and `message` at the top."""
+
+    output: _TaskOutput = _TaskOutput()
+    usage: _Usage | None = None
+    request_id: str = ""
+    code: str = ""
+    message: str = ""
+
+
+class _Policy(_Wire):
+    policy: str
+    signature: str
+    upload_dir: str
+    upload_host: str
+    oss_access_key_id: str
+    x_oss_object_acl: str = "private"
+    x_oss_forbid_overwrite: str = "true"
+
+
+class _PolicyAnswer(_Wire):
+    data: _Policy
+    request_id: str = ""
+
+
+_Answer = TypeVar("_Answer", bound=_Wire)
+
+
+class TaskStatus(StrEnum):
+    """The service's own states of a task, in its own spelling."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELED = "CANCELED"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The paid request was taken: this is its task."""
+
+    task_id: str
+    request_id: str
+
+
+@dataclass(frozen=True)
+class TaskSnapshot:
+    """What the service says about a task at one moment."""
+
+    status: TaskStatus
+    request_id: str
+    video_url: str = ""
+    code: str = ""
+    message: str = ""
+    billed_seconds: float | None = None
+    """Seconds of video that are billed, where the service has said so."""
+
+
+class Gateway:
+    """All that is ever asked of the service. One for a process; it holds connections, no keys."""
+
+    def __init__(self) -> None:
+        self._clients: dict[str, dashscope.AsyncClient] = {}
+        self._http: list[httpx.AsyncClient] = []
+        self._files = self._new_http(timeout=httpx.Timeout(60, connect=10))
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        for client in self._http:
+            await client.aclose()
+
+    async def submit(self, connection: Connection, payload: dict[str, Any]) -> Accepted:
+        """Sends the paid request, once. Raises NotSent, Throttled, Refused, or Unclear: see `judge_create`.
+
+        Cancelling this call leaves the request unclear as well; whoever cancels must write that down.
+        """
+        uses_uploads = "oss://" in json.dumps(payload["input"])
+        # A connection of its own: one from the pool that the server is just closing would make a needless Unclear.
+        headers = {"X-DashScope-Async": "enable", "Connection": "close"}
+        if uses_uploads:
+            headers["X-DashScope-OssResourceResolve"] = "enable"
+        client = self._client(connection, pooled=False)
+        try:
+            async with asyncio.timeout(SUBMIT_LIMIT):
+                key = connection.key.get_secret_value()
+                response = await client.transport.request(
+                    "POST", CREATE_PATH, json=payload, headers=headers, api_key=key, workspace=connection.workspace
+                )
+        except Exception as error:  # noqa: BLE001 - whatever it is, the request may be at the service; nothing is swallowed
+            return judge_create(error)
+        return judge_create(response)
+
+    async def fetch(self, connection: Connection, task_id: str) -> TaskSnapshot:
+        """Asks for a task. Raises KeyRefused, Throttled or Unreadable."""
+        answer = _read(_TaskAnswer, await self._ask(connection, "GET", f"tasks/{quote(task_id, safe='')}"))
+        if answer.output.task_status not in TaskStatus.__members__:
+            raise Unreadable(sentence("not_reached"), request_id=answer.request_id)
+        return TaskSnapshot(
+            status=TaskStatus(answer.output.task_status),
+            request_id=answer.request_id,
+            video_url=answer.output.video_url,
+            code=answer.output.code,
+            message=answer.output.message,
+            billed_seconds=answer.usage.duration if answer.usage else None,
+        )
+
+    async def cancel(self, connection: Connection, task_id: str) -> bool:
+        """Cancels a task that is PENDING. False when the service says that it is past that. Raises KeyRefused, Throttled or Unreadable."""
+        try:
+            await self._ask(connection, "POST", f"tasks/{quote(task_id, safe='')}/cancel")
+        except Refused as refusal:
+            if refusal.code == "UnsupportedOperation":
+                return False
+            raise
+        return True
+
+    async def upload(self, connection: Connection, model: str, path: Path, name: str) -> str:
+        """Puts a file into the service's temporary store, streamed. name: of our own making. Gives its `oss://` URL, good for this model for 48 h.
+
+        Raises KeyRefused, Throttled, Refused or Unreadable.
+        """
+        query = {"action": "getPolicy", "model": model}
+        policy = _read(_PolicyAnswer, await self._ask(connection, "GET", "uploads", params=query)).data
+        if not _is_trusted(policy.upload_host, connection):
+            raise Unreadable(sentence("upload_failed", message="the service named an upload address that is not its own."))
+        key = f"{policy.upload_dir}/{name}"
+        fields = {
+            "OSSAccessKeyId": policy.oss_access_key_id,
+            "policy": policy.policy,
+            "Signature": policy.signature,
+            "key": key,
+            "x-oss-object-acl": policy.x_oss_object_acl,
+            "x-oss-forbid-overwrite": policy.x_oss_forbid_overwrite,
+            "success_action_status": "200",
+        }
+        with await asyncio.to_thread(path.open, "rb") as file:
+            form = self._files.build_request("POST", policy.upload_host, data=fields, files={"file": (name, file)})  # httpx puts files last
+            await self._post_form(form)
+        return f"oss://{key}"
+
+    async def download(self, connection: Connection, url: str, part: Path) -> None:
+        """Streams a result into `part`. Raises ResultRefused for a wrong host or too many bytes, Unreadable for what may work the next time."""
+        if not _is_trusted(url, connection):
+            raise ResultRefused(sentence("result_refused", message=f"its address is on {urlsplit(url).hostname}, not at the service."))
+        try:
+            async with self._files.stream("GET", url) as response:
+                if response.status_code != httpx.codes.OK:
+                    raise Unreadable(sentence("not_reached"), status=response.status_code)
+                await _write(response.aiter_bytes(_CHUNK), part)
+        except httpx.HTTPError as error:
+            raise Unreadable(sentence("not_reached"), message=type(error).__name__) from error
+
+    async def _ask(self, connection: Connection, method: str, path: str, *, params: dict[str, str] | None = None) -> httpx.Response:
+        """A question that costs nothing. Gives a 200; raises what `_refusal` makes of anything else."""
+        client = self._client(connection, pooled=True)
+        try:
+            async with asyncio.timeout(ASK_LIMIT):
+                key = connection.key.get_secret_value()
+                response = await client.transport.request(method, path, params=params, api_key=key, workspace=connection.workspace)
+        except Exception as error:  # the SDK's own errors, httpx's, a timeout: no answer is no answer
+            raise Unreadable(sentence("not_reached"), message=type(error.__cause__ or error).__name__) from error
+        if response.status_code != httpx.codes.OK:
+            raise _refusal(response)
+        return response
+
+    async def _post_form(self, form: httpx.Request) -> None:
+        stream = form.stream
+        if not isinstance(stream, httpx.SyncByteStream):
+            raise TypeError("a form of files and fields can be read piece by piece")
+        headers = {name: form.headers[name] for name in ("Content-Type", "Content-Length")}
+        try:
+            response = await self._files.post(form.url, content=_pieces(iter(stream)), headers=headers)
+        except httpx.HTTPError as error:
+            raise Unreadable(sentence("not_reached"), message=type(error).__name__) from error
+        if response.status_code == httpx.codes.OK:
+            return
+        if response.status_code in (400, 403, 409, 413):
+            raise Refused(sentence("upload_failed", message=f"the store answered {response.status_code}."), status=response.status_code)
+        raise Unreadable(sentence("not_reached"), status=response.status_code)
+
+    def _client(self, connection: Connection, *, pooled: bool) -> "dashscope.AsyncClient":
+        name = f"{connection.base_url} {pooled}"
+        if name not in self._clients:
+            self._clients[name] = self._new_client(connection.base_url, pooled=pooled)
+        return self._clients[name]
+
+    def _new_client(self, base_url: str, *, pooled: bool) -> "dashscope.AsyncClient":
+        import dashscope  # 0.4 s and 28 MB: only who talks to a service pays for it
+
+        limits = httpx.Limits(max_keepalive_connections=20 if pooled else 0)
+        http = self._new_http(base_url=base_url, limits=limits, timeout=httpx.Timeout(SUBMIT_LIMIT, connect=3))
+        # Every argument is given, so that nothing of the environment or ~/.dashscope comes in; the key here is no key.
+        return dashscope.AsyncClient(
+            api_key="goes with every call",
+            base_url=base_url,
+            region="cn-beijing",
+            protocol="native",
+            timeout=SUBMIT_LIMIT,
+            max_retries=0,
+            config_path=os.devnull,
+            http_client=http,
+        )
+
+    def _new_http(self, **options: Any) -> httpx.AsyncClient:
+        client = httpx.AsyncClient(trust_env=False, follow_redirects=False, **options)
+        self._http.append(client)
+        return client
+
+
+def judge_create(outcome: httpx.Response | BaseException) -> Accepted:
+    """What the outcome of the paid request proves.
+
+    Accepted: 200 with a task id. Raises NotSent when the connection was never made; Throttled for a 429 that passes; Refused (KeyRefused for 401 and
+    403) for the other 4xx but 408 and 409, and for a 200 with a `code` and no task id. Everything else raises Unclear: timeouts, resets, cut or
+    garbled answers, 5xx, HTML. Judged by wire status and `__cause__`, never by the SDK's classes, which map by body code.
+    """
+    if isinstance(outcome, BaseException):
+        if isinstance(outcome, _NEVER_LEFT) or isinstance(outcome.__cause__, _NEVER_LEFT):
+            raise NotSent(sentence("not_reached"), message=str(outcome)) from outcome
+        raise Unclear(sentence("uncertain"), message=type(outcome.__cause__ or outcome).__name__) from outcome
+    status = outcome.status_code
+    if 400 <= status < 500 and status not in (408, 409):
+        raise _refusal(outcome)
+    answer = _parsed(_TaskAnswer, outcome) if status == httpx.codes.OK else None
+    if answer is not None and answer.output.task_id:
+        return Accepted(answer.output.task_id, answer.request_id)
+    if answer is not None and answer.code:
+        raise _refusal(outcome)
+    raise Unclear(sentence("uncertain"), status=status, request_id=answer.request_id if answer else "")
+
+
+def task_failure(snapshot: TaskSnapshot) -> ServiceError:
+    """A FAILED task as the error to show: the service bills only what succeeds."""
+    otherwise = "task_failed_for_now" if snapshot.code.startswith(_PASSES) else "task_failed"
+    return Refused(_said(snapshot.code, snapshot.message, otherwise), code=snapshot.code, message=snapshot.message)
+
+
+def _refusal(response: httpx.Response) -> ServiceError:
+    """An answer that is a no, by its status and the service's code."""
+    answer = _parsed(_TaskAnswer, response) or _TaskAnswer()
+    code, status = answer.code or answer.output.code, response.status_code
+    about: dict[str, Any] = {"code": code, "message": answer.message, "request_id": answer.request_id, "status": status}
+    if status == httpx.codes.TOO_MANY_REQUESTS and code not in _FINAL_429 and "Free allocated quota" not in answer.message:
+        return Throttled(sentence("not_reached"), retry_after=_seconds(response.headers.get("retry-after")), **about)
+    if status in (401, 403):
+        return KeyRefused(sentence("key_refused", code=code or str(status)), **about)
+    if status >= 500 or status == httpx.codes.REQUEST_TIMEOUT:
+        return Unreadable(sentence("not_reached"), **about)
+    return Refused(_said(code or str(status), answer.message, "refused"), **about)
+
+
+def _said(code: str, message: str, otherwise: str) -> Sentence:
+    if code in _ARREARS:
+        return sentence("arrears", code=code)
+    if code.startswith(_CONTENT):
+        return sentence("content_refused", code=code)
+    return sentence(otherwise, code=code, message=message)
+
+
+def _read(kind: type[_Answer], response: httpx.Response) -> _Answer:
+    """A 200 in our own model. Raises Unreadable for HTML, broken JSON, or JSON about something else."""
+    answer = _parsed(kind, response)
+    if answer is None:
+        raise Unreadable(sentence("not_reached"), status=response.status_code)
+    return answer
+
+
+def _parsed(kind: type[_Answer], response: httpx.Response) -> _Answer | None:
+    try:
+        return kind.model_validate_json(response.content)
+    except ValidationError:
+        return None
+
+
+def _is_trusted(url: str, connection: Connection) -> bool:
+    """Whether a URL is the service's: on the host that we ask anyway, or https under Alibaba's own domain for stored objects."""
+    target, service = urlsplit(url), urlsplit(connection.base_url)
+    if target.username is not None or not target.hostname:
+        return False
+    same = (target.scheme, target.netloc) == (service.scheme, service.netloc)
+    return same or (target.scheme == "https" and target.hostname.endswith(_RESULT_HOSTS))
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Retry-After in seconds; the form with a date is not used by the service."""
+    try:
+        return max(float(retry_after or ""), 0.0)
+    except ValueError:
+        return None
+
+
+async def _pieces(stream: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """A form, read piece by piece off the event loop."""
+    while piece := await asyncio.to_thread(next, stream, b""):
+        yield piece
+
+
+async def _write(chunks: AsyncIterator[bytes], part: Path) -> None:
+    """Writes a stream to a file off the event loop. Raises ResultRefused when it grows over the limit."""
+    written = 0
+    with await asyncio.to_thread(part.open, "wb") as file:
+        async for chunk in chunks:
+            written += len(chunk)
+            if written > RESULT_LIMIT:
+                raise ResultRefused(sentence("result_refused", message=f"it is larger than {RESULT_LIMIT // 1_000_000} MB."))
+            await asyncio.to_thread(file.write, chunk)

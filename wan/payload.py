@@ -1,0 +1,81 @@
+"""A normalised request in the service's own words: the wire JSON, and a sentence for each thing that had to be adjusted. Pure.
+
+Sources: Model Studio help centre, image-to-video API reference (2026-02-10) and reference-to-video API reference (2026-02-11). Every flag that a
+model has is sent explicitly: the service's own defaults are the dear ones (1080P, sound).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wan import catalog
+from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request
+from wan.words import Sentence, sentence
+
+_SLOT = "reference:{}"  # stands for the URL of the n-th reference until that is known
+
+
+@dataclass(frozen=True)
+class Payload:
+    """The body of the create request with slots for references that have no URL yet, and what was adjusted to get there."""
+
+    body: dict[str, Any]
+    adjustments: list[Sentence]
+
+
+def build(request: Request, *, seed: int, urls: Sequence[str]) -> Payload:
+    """The payload of a request. seed: asked for or drawn. urls: one for each reference in order, "" for one that has to be uploaded first."""
+    slots = [url or _SLOT.format(number) for number, url in enumerate(urls)]
+    if isinstance(request, ImageToVideoRequest):
+        return _image_to_video(request, seed, slots[0])
+    return _reference_to_video(request, seed, slots)
+
+
+def with_urls(body: dict[str, Any], urls: Sequence[str]) -> dict[str, Any]:
+    """The body with the references' URLs in their slots."""
+    slots = {_SLOT.format(number): url for number, url in enumerate(urls)}
+    given = dict(body["input"])
+    if "img_url" in given:
+        given["img_url"] = slots.get(given["img_url"], given["img_url"])
+    if "reference_urls" in given:
+        given["reference_urls"] = [slots.get(url, url) for url in given["reference_urls"]]
+    return {**body, "input": given}
+
+
+def _image_to_video(request: ImageToVideoRequest, seed: int, url: str) -> Payload:
+    tier = catalog.tier_of(request.size)
+    several = request.shot_type == "multi"
+    adjustments: list[Sentence] = []
+    if request.size != tier:
+        adjustments.append(sentence("size_as_tier", size=request.size, tier=tier))
+    if request.motion_strength is not None:
+        adjustments.append(sentence("motion_worded", given=request.motion_strength, words=request.motion_words))
+    if several and not request.prompt_extend:
+        adjustments.append(sentence("shot_needs_extend"))
+    if request.audio_url and not request.audio:
+        adjustments.append(sentence("audio_silent"))
+    given = _texts(request) | {"img_url": url}
+    if request.audio_url and request.audio:
+        given["audio_url"] = request.audio_url
+    parameters = {"resolution": tier, "prompt_extend": request.prompt_extend or several} | _flags(request, seed)
+    return Payload({"model": request.model, "input": given, "parameters": parameters}, adjustments)
+
+
+def _reference_to_video(request: ReferenceToVideoRequest, seed: int, urls: list[str]) -> Payload:
+    parameters = {"size": request.size} | _flags(request, seed)
+    return Payload({"model": request.model, "input": _texts(request) | {"reference_urls": urls}, "parameters": parameters}, [])
+
+
+def _texts(request: Request) -> dict[str, Any]:
+    texts = {"prompt": request.sent_prompt}
+    return texts | {"negative_prompt": request.negative_prompt} if request.negative_prompt else texts
+
+
+def _flags(request: Request, seed: int) -> dict[str, Any]:
+    flags: dict[str, Any] = {
+        "duration": request.duration,
+        "shot_type": request.shot_type,
+        "watermark": request.watermark,
+        "seed": seed,
+    }
+    return flags | {"audio": request.audio} if request.catalog_model.audio_flag else flags

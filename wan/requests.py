@@ -1,0 +1,370 @@
+"""The normalised requests: what a person or a script asks for, before any of it is put into the service's words.
+
+Whatever is wrong raises InvalidInput, which names the field, what was given and what is allowed; nothing has been opened or sent by then. Files are
+opened by `wan.media`.
+"""
+
+import difflib
+import hashlib
+import ipaddress
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
+
+from wan import catalog
+from wan.catalog import MODELS, Model
+from wan.errors import InvalidInput
+
+Media = bytes | Path | str
+"""The bytes of a file, its path, or an http(s) URL that the service fetches itself. A `str` is only ever a URL: whoever has a path says Path."""
+
+OWN_SHAPE = tuple(catalog.TIER_PIXELS)  # sizes of image to video that keep the picture's own shape: "720P", "1080P"
+
+_MOTION_WORDS = (  # up to this strength, these words
+    (0.2, "The camera and the subject are almost still, with the faintest movement."),
+    (0.4, "Slow, gentle movement."),
+    (0.6, "Natural, moderate movement."),
+    (0.8, "Lively, energetic movement."),
+    (1.0, "Very strong, fast and dynamic movement."),
+)
+
+
+class _Request(BaseModel):
+    """What both kinds of request share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    model: str
+    prompt: str
+    negative_prompt: str = ""
+    duration: int = 5
+    """Seconds of video."""
+    size: str = "1280*720"
+    """`W*H` in px."""
+    fps: int | None = None
+    """Frames per second; None keeps the service's own."""
+    seed: int | None = None
+    audio: bool = True
+    """Whether there is sound, for a model that can leave it out."""
+    watermark: bool = False
+    shot_type: Literal["single", "multi"] = "single"
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explain(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Puts pydantic's own complaints (unknown field, wrong type, nothing given) into our words."""
+        try:
+            return handler(given)
+        except ValidationError as error:
+            raise _in_our_words(error, list(cls.model_fields)) from None
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _known_model(cls, name: Any) -> str:
+        return _one_of("model", name, [model.name for model in MODELS.values() if model.makes == cls.makes()], key="model_unknown")
+
+    @field_validator("prompt", mode="before")
+    @classmethod
+    def _short_prompt(cls, prompt: Any) -> str:
+        text = _text("prompt", prompt, catalog.PROMPT_LIMIT)
+        if not text.strip():
+            raise InvalidInput("prompt", "prompt_missing", high=catalog.PROMPT_LIMIT)
+        return text
+
+    @field_validator("negative_prompt", mode="before")
+    @classmethod
+    def _short_negative_prompt(cls, prompt: Any) -> str:
+        return _text("negative_prompt", "" if prompt is None else prompt, catalog.NEGATIVE_PROMPT_LIMIT)
+
+    @field_validator("size", mode="before")
+    @classmethod
+    def _known_size(cls, size: Any) -> str:
+        return _one_of("size", size, cls.sizes(), key="size_unknown")
+
+    @field_validator("seed", mode="before")
+    @classmethod
+    def _seed_in_range(cls, seed: Any) -> int | None:
+        if seed is None:
+            return None
+        number = _whole(seed)
+        if number is None or not 0 <= number <= catalog.SEED_LIMIT:
+            raise InvalidInput("seed", "seed_range", given=_shown(seed), high=catalog.SEED_LIMIT)
+        return number
+
+    @field_validator("fps", mode="before")
+    @classmethod
+    def _fps_in_range(cls, fps: Any) -> int | None:
+        if fps is None:
+            return None
+        low, high = catalog.FPS_RANGE
+        number = _whole(fps)
+        if number is None or not low <= number <= high:
+            raise InvalidInput("fps", "fps_range", given=_shown(fps), low=low, high=high)
+        return number
+
+    @field_validator("shot_type", mode="before")
+    @classmethod
+    def _known_shot(cls, shot: Any) -> str:
+        return _one_of("shot_type", shot, ["single", "multi"])
+
+    @field_validator("duration", mode="before")
+    @classmethod
+    def _whole_seconds(cls, duration: Any) -> Any:
+        number = _whole(duration)
+        return duration if number is None else number
+
+    @model_validator(mode="before")
+    @classmethod
+    def _duration_in_range(cls, given: Any) -> Any:
+        """Checks duration beside the model, whose range it is."""
+        if not isinstance(given, Mapping) or "duration" not in given:
+            return given
+        model = MODELS.get(str(given.get("model", cls.model_fields["model"].default)))
+        number = _whole(given["duration"])
+        if model is not None and number not in model.durations:
+            low, high = model.durations[0], model.durations[-1]
+            raise InvalidInput("duration", "duration_range", given=_shown(given["duration"]), model=model.name, low=low, high=high)
+        return given
+
+    @classmethod
+    def makes(cls) -> Literal["image", "reference"]:
+        """What this request makes a video from; says which models it may name."""
+        raise TypeError("ask one of the two kinds")
+
+    @classmethod
+    def sizes(cls) -> list[str]:
+        """The sizes that may be asked for."""
+        return list(catalog.SIZES)
+
+    @property
+    def catalog_model(self) -> Model:
+        """The model's line of the catalog."""
+        return MODELS[self.model]
+
+    @property
+    def sent_prompt(self) -> str:
+        """The prompt as it is sent."""
+        return self.prompt
+
+    def asked(self) -> dict[str, Any]:
+        """The request as JSON, without the references: their bytes have no place in a row."""
+        return self.model_dump(mode="json", exclude={"reference_image", "reference_video"})
+
+
+class ImageToVideoRequest(_Request):
+    """One picture and a prompt become a clip."""
+
+    model: str = catalog.IMAGE_TO_VIDEO
+    reference_image: Media = Field(default=b"", repr=False, validate_default=True)
+    fit: Literal["crop", "pad"] = "crop"
+    """How the picture gets the shape of `size`."""
+    motion_strength: float | None = None
+    """0 to 1, put into words in the prompt that is sent."""
+    prompt_extend: bool = True
+    audio_url: str = ""
+
+    @classmethod
+    def makes(cls) -> Literal["image", "reference"]:
+        """A picture."""
+        return "image"
+
+    @classmethod
+    def sizes(cls) -> list[str]:
+        """The ten sizes, and the two tiers that keep the picture's own shape."""
+        return [*catalog.SIZES, *OWN_SHAPE]
+
+    @field_validator("reference_image", mode="before")
+    @classmethod
+    def _one_image(cls, media: Any) -> Media:
+        if media is None or (isinstance(media, bytes | str) and not media):
+            raise InvalidInput("reference_image", "image_missing")
+        return _media("reference_image", media)
+
+    @field_validator("fit", mode="before")
+    @classmethod
+    def _known_fit(cls, fit: Any) -> str:
+        return _one_of("fit", fit, ["crop", "pad"])
+
+    @field_validator("motion_strength", mode="before")
+    @classmethod
+    def _motion_in_range(cls, strength: Any) -> float | None:
+        if strength is None:
+            return None
+        if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength <= 1:
+            raise InvalidInput("motion_strength", "motion_range", given=_shown(strength))
+        return float(strength)
+
+    @field_validator("audio_url", mode="before")
+    @classmethod
+    def _public_audio(cls, url: Any) -> str:
+        return "" if url in (None, "") else public_url("audio_url", url)
+
+    @model_validator(mode="after")
+    def _room_for_motion(self) -> Self:
+        if (length := len(self.sent_prompt)) > catalog.PROMPT_LIMIT:
+            raise InvalidInput("prompt", "prompt_long_with_motion", given=length, high=catalog.PROMPT_LIMIT)
+        return self
+
+    @property
+    def motion_words(self) -> str:
+        """motion_strength in words; "" where none was asked for."""
+        if self.motion_strength is None:
+            return ""
+        return next(words for limit, words in _MOTION_WORDS if self.motion_strength <= limit)
+
+    @property
+    def sent_prompt(self) -> str:
+        """The prompt with the words for the motion."""
+        return f"{self.prompt.rstrip()} {self.motion_words}" if self.motion_words else self.prompt
+
+
+class ReferenceToVideoRequest(_Request):
+    """The people and things of up to five references appear in a new clip; character1 is the first of the videos, then of the pictures."""
+
+    model: str = catalog.REFERENCE_TO_VIDEO
+    reference_video: tuple[Media, ...] = Field(default=(), repr=False)
+    reference_image: tuple[Media, ...] = Field(default=(), repr=False)
+
+    @classmethod
+    def makes(cls) -> Literal["image", "reference"]:
+        """References."""
+        return "reference"
+
+    @field_validator("reference_video", "reference_image", mode="before")
+    @classmethod
+    def _a_list(cls, media: Any, info: Any) -> tuple[Media, ...]:
+        field = str(info.field_name)
+        several = media if isinstance(media, list | tuple) else [] if media is None else [media]
+        return tuple(_media(field, one) for one in several)
+
+    @model_validator(mode="after")
+    def _not_too_many(self) -> Self:
+        model, videos, images = self.catalog_model, len(self.reference_video), len(self.reference_image)
+        if not videos + images:
+            raise InvalidInput("reference_video", "references_missing", high=model.max_references)
+        for field, given, high in (
+            ("reference_video", videos, model.max_videos),
+            ("reference_image", images, model.max_images),
+            ("reference_video + reference_image", videos + images, model.max_references),
+        ):
+            if given > high:
+                raise InvalidInput(field, "references_many", given=given, high=high)
+        return self
+
+
+Request = ImageToVideoRequest | ReferenceToVideoRequest
+
+
+def fingerprint(request: Request, backend: str, digests: Sequence[str], nonce: str = "") -> str:
+    """The cache key of a request: SHA-256 over all that was asked, hexadecimal.
+
+    backend: "simulator", or the service's base URL. digests: SHA-256 of each reference's bytes in their order, for a URL the URL itself.
+    A seed that was not asked for is a value of its own, so that asking again without one is the same request. nonce: makes a forced new take differ.
+    """
+    whole = {"backend": backend, "references": list(digests), "nonce": nonce, **request.asked()}
+    return hashlib.sha256(json.dumps(whole, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def public_url(field: str, given: Any) -> str:
+    """An http(s) URL with a public host, which we pass on and never fetch. Raises InvalidInput."""
+    refusal = InvalidInput(field, "url_bad", given=_shown(given))
+    if not isinstance(given, str) or len(given) > 2048 or any(character.isspace() or not character.isprintable() for character in given.strip()):
+        raise refusal
+    try:
+        parts = urlsplit(given.strip())
+        host = (parts.hostname or "").rstrip(".")
+        _ = parts.port
+    except ValueError:
+        raise refusal from None
+    if parts.scheme not in ("http", "https") or parts.username is not None or not _is_public(host):
+        raise refusal
+    return given.strip()
+
+
+def _is_public(host: str) -> bool:
+    """Whether a host's name looks like one that the service can reach: a dotted name, or a global address."""
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        last = host.rpartition(".")[2].lower()
+        return "." in host and not host.startswith(".") and last not in ("local", "localhost", "internal", "invalid") and not last.isdigit()
+
+
+def _media(field: str, given: Any) -> Media:
+    if isinstance(given, bytes | bytearray):
+        return bytes(given)
+    return given if isinstance(given, Path) else public_url(field, given)
+
+
+def _text(field: str, given: Any, high: int) -> str:
+    if not isinstance(given, str):
+        raise InvalidInput(field, "field_type", given=_shown(given), allowed="text")
+    if len(given) > high:
+        raise InvalidInput(field, "text_long", given=len(given), high=high)
+    return given
+
+
+def _one_of(field: str, given: Any, allowed: Sequence[str], *, key: str = "choice_unknown") -> str:
+    if given not in allowed:
+        raise InvalidInput(field, key, given=_shown(given), allowed=", ".join(allowed))
+    return str(given)
+
+
+def _whole(given: Any) -> int | None:
+    """A whole number, 5.0 among them; None for anything else."""
+    if isinstance(given, bool) or not isinstance(given, int | float) or given != given or given in (float("inf"), float("-inf")):
+        return None
+    return int(given) if given == int(given) else None
+
+
+def _shown(given: Any) -> str:
+    """What was given, short enough for a sentence."""
+    text = given if isinstance(given, str) else repr(given)
+    text = text if text.strip() else "nothing"
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def _in_our_words(error: ValidationError, fields: list[str]) -> InvalidInput:
+    first = error.errors()[0]
+    field = str(first["loc"][0]) if first["loc"] else "request"
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(field, fields, n=1)
+        return InvalidInput(_shown(field), "field_unknown", known=", ".join(near or fields))
+    if first["type"] == "missing":
+        return InvalidInput(field, "field_missing")
+    allowed = {"bool_parsing": "true or false", "bool_type": "true or false"}.get(first["type"], first["msg"])
+    return InvalidInput(field, "field_type", given=_shown(first["input"]), allowed=allowed)
+
+
+class VideoResult(BaseModel):
+    """What came of a request: measured in the file, never echoed from what was asked."""
+
+    model_config = ConfigDict(frozen=True)
+
+    video_url: str | None
+    """Of the video in our storage; None when there is none."""
+    task_id: str | None
+    request_id: str
+    job_id: str
+    state: str
+    model: str
+    width: int | None
+    height: int | None
+    """px"""
+    fps: float | None
+    duration: float | None
+    """Seconds."""
+    seed: int
+    adjustments: list[str]
+    """What had to be done differently from what was asked, a sentence each."""
+    billed_seconds: float | None
+    price: str | None
+    """What it costs at the service; None where prices are not known."""
+    simulated: bool
+    """True when the simulator made it: then nothing was charged."""
+    error: str | None
+    """How it ended when it did not end well."""

@@ -1,0 +1,371 @@
+"""The background loop: claims the jobs that are due, takes one step with each, writes down what came of it.
+
+A step is a function of the state that the row had when it was claimed. It gives back the job if there is more to do at once, or None when the job
+waits or has ended, or when somebody else has it. Nothing here retries the paid request: what is unclear is written down as such.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+from wan import catalog, media, payload, schedule
+from wan.catalog import MODELS
+from wan.errors import KeyRefused, NotSent, Refused, ResultRefused, ServiceError, Throttled, Unclear
+from wan.gateway import Accepted, Gateway, TaskSnapshot, TaskStatus, task_failure
+from wan.jobs import Job, JobState, Reference, Spent
+from wan.settings import Connection
+from wan.storage import Storage
+from wan.store import Store
+from wan.words import Sentence, sentence
+
+log = logging.getLogger("wan.runner")
+
+LEASE = 120.0  # seconds that a claim holds; longer than any step but sending and bringing home, which renew it
+# Seconds between the commit of SUBMITTING and the start of sending; connecting may take 3 more, so that the request leaves within 5 or not at all.
+TIME_TO_LEAVE = 2.0
+_IDLE = 1.0  # seconds between two looks for work that another process may have queued
+
+Result = TypeVar("Result")
+Step = Callable[[Job, Connection], Awaitable[Job | None]]
+
+
+class Runner:
+    """Drives the jobs of every account in `connections`, by account. clock: seconds since 1970. changed: is called after every write."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        storage: Storage,
+        gateway: Gateway,
+        connections: Mapping[str, Connection],
+        poll_seconds: float,
+        changed: Callable[[], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store, self._storage, self._gateway, self._connections = store, storage, gateway, connections
+        self._poll_seconds, self._changed, self._clock = poll_seconds, changed, clock
+        self._work = asyncio.Event()
+        self._steps: set[asyncio.Task[None]] = set()
+        self._by_state: dict[JobState, Step] = {
+            JobState.QUEUED: self._start,
+            JobState.UPLOADING: self._send,
+            JobState.SUBMITTING: self._lost_answer,
+            JobState.PENDING: self._look,
+            JobState.RUNNING: self._look,
+            JobState.FETCHING: self._bring_home,
+            JobState.UNCERTAIN: self._wait_for_certainty,
+        }
+
+    def wake(self) -> None:
+        """Something is due now."""
+        self._work.set()
+
+    async def run(self) -> None:
+        """Runs until it is cancelled; then every step in hand is cancelled too, and what it held comes due again when its lease ends."""
+        try:
+            while True:
+                self._work.clear()
+                for job in await self._claim():
+                    self._begin(job)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(await self._pause()):
+                        await self._work.wait()
+        finally:
+            for step in self._steps:
+                step.cancel()
+            await asyncio.gather(*self._steps, return_exceptions=True)
+
+    async def _claim(self) -> list[Job]:
+        return await self._sql(self._store.claim, self._clock(), lease=LEASE, accounts=list(self._connections))
+
+    async def _pause(self) -> float:
+        due = await self._sql(self._store.next_due, list(self._connections))
+        return _IDLE if due is None else min(max(due - self._clock(), 0.02), _IDLE)
+
+    def _begin(self, job: Job) -> None:
+        task = asyncio.create_task(self._drive(job), name=f"job {job.id}")
+        self._steps.add(task)
+        task.add_done_callback(self._steps.discard)
+
+    async def _drive(self, job: Job) -> None:
+        """Takes a job as far as it goes now."""
+        held: Job | None = job
+        while held is not None and held.live:
+            step = held
+            try:
+                held = await self._by_state[step.state](step, self._connections[step.account])
+            except ServiceError as trouble:
+                held = await self._trouble(step, trouble)
+            except Exception as error:
+                log.exception("job %s: a step from %s broke", step.id, step.state)
+                held = await self._broken(step, error)
+            self._changed()
+
+    # one function for each state -----------------------------------------------------------------------------------------------------
+
+    async def _start(self, job: Job, connection: Connection) -> Job | None:
+        """QUEUED: goes on when fewer than the account's limit are on their way."""
+        if job.cancel_wanted:
+            return await self._end(job, JobState.CANCELLED, sentence("cancelled"))
+        started = await self._sql(self._store.start, job, self._clock(), at_once=catalog.RUNNING_AT_ONCE)
+        if started is None:
+            return await self._keep_waiting(job, _IDLE)
+        return started
+
+    async def _send(self, job: Job, connection: Connection) -> Job | None:
+        """UPLOADING: references go up, then the row says SUBMITTING, then the request leaves."""
+        if job.cancel_wanted:
+            return await self._end(job, JobState.CANCELLED, sentence("cancelled"))
+        lease = _Lease(job, self._renewed)
+        try:
+            async with lease:
+                urls = [await self._uploaded(job, reference, connection) for reference in job.references]
+        except Refused as refusal:
+            return await self._end(lease.job, JobState.FAILED, refusal.sentence, **_quoted(refusal))
+        except ServiceError as trouble:
+            return await self._back_in_line(lease.job, trouble)
+        since = time.monotonic()
+        submitting = await self._advance(lease.job, JobState.SUBMITTING, submitting_at=self._clock())
+        if submitting is None:  # the account's other request has not been answered yet, or somebody cancelled
+            return await self._keep_waiting(lease.job, 0.2)
+        if time.monotonic() - since > TIME_TO_LEAVE:
+            return await self._advance(submitting, JobState.QUEUED, due_at=self._clock())
+        return await self._submit(submitting, connection, payload.with_urls(job.payload, urls))
+
+    async def _submit(self, job: Job, connection: Connection, body: dict[str, Any]) -> Job | None:
+        """The paid request, once. Every way out writes what is known; cancelled in the middle, the row stays SUBMITTING and becomes UNCERTAIN."""
+        try:
+            accepted = await self._gateway.submit(connection, body)
+        except (NotSent, Throttled) as trouble:
+            return await self._back_in_line(job, trouble)
+        except Unclear as trouble:
+            return await self._uncertain(job, trouble)
+        except Refused as refusal:
+            return await self._end(job, JobState.FAILED, refusal.sentence, **_quoted(refusal))
+        return await self._adopt(job, accepted)
+
+    async def _lost_answer(self, job: Job, connection: Connection) -> Job | None:
+        """SUBMITTING whose lease ended: whoever sent the request died before it could write down the answer."""
+        return await self._uncertain(job, None)
+
+    async def _look(self, job: Job, connection: Connection) -> Job | None:
+        """PENDING and RUNNING: asks the service, after carrying out a cancel that is wanted."""
+        if job.cancel_wanted and job.state is JobState.PENDING:
+            await self._gateway.cancel(connection, job.task_id or "")
+        snapshot = await self._gateway.fetch(connection, job.task_id or "")
+        now = self._clock()
+        if snapshot.status is TaskStatus.UNKNOWN:
+            return await self._unseen(job, now)
+        if snapshot.status is TaskStatus.SUCCEEDED:
+            return await self._advance(job, JobState.FETCHING, fetching_at=now, **_billed(job, snapshot))
+        if snapshot.status is TaskStatus.FAILED:
+            failure = task_failure(snapshot)
+            return await self._end(job, JobState.FAILED, failure.sentence, **_quoted(failure))
+        if snapshot.status is TaskStatus.CANCELED:
+            return await self._end(job, JobState.CANCELLED, sentence("cancelled" if job.cancel_wanted else "cancelled_elsewhere"))
+        again = now + schedule.next_look(self._poll_seconds)
+        if snapshot.status is TaskStatus.RUNNING and job.state is JobState.PENDING:
+            await self._advance(job, JobState.RUNNING, running_at=now, due_at=again)
+            return None
+        return await self._keep_waiting(job, again - now, attempts=0, said=None)
+
+    async def _bring_home(self, job: Job, connection: Connection) -> Job | None:
+        """FETCHING: asks for the URL anew, streams the video to a .part, checks it, keeps it. Retried for the 24 h that the service keeps it."""
+        lease = _Lease(job, self._renewed)
+        try:
+            async with lease:
+                snapshot = await self._gateway.fetch(connection, job.task_id or "")
+                kept = await self._kept(job, connection, snapshot) if snapshot.status is TaskStatus.SUCCEEDED else None
+        except ResultRefused as refusal:
+            return await self._end(lease.job, JobState.FAILED, refusal.sentence, spent=Spent.YES)
+        except ServiceError as trouble:
+            return await self._trouble(lease.job, trouble)
+        except OSError as error:
+            log.warning("job %s: its result could not be kept yet: %s", job.id, error)
+            return await self._keep_waiting(lease.job, schedule.next_look(self._poll_seconds, job.attempts), attempts=job.attempts + 1)
+        if kept is None:
+            return await self._unseen(lease.job, self._clock())
+        return await self._end(lease.job, JobState.SUCCEEDED, None, spent=Spent.YES, **kept)
+
+    async def _wait_for_certainty(self, job: Job, connection: Connection) -> Job | None:
+        """UNCERTAIN: never sent again. After 24 h the service could not tell any more."""
+        if self._clock() - (job.submitting_at or job.state_at) > catalog.TASK_LIFETIME:
+            return await self._end(job, JobState.EXPIRED, sentence("never_confirmed"), spent=Spent.MAYBE)
+        return await self._keep_waiting(job, schedule.next_look(self._poll_seconds, job.attempts), attempts=job.attempts + 1)
+
+    # what the steps are made of ------------------------------------------------------------------------------------------------------
+
+    async def _uploaded(self, job: Job, reference: Reference, connection: Connection) -> str:
+        """The URL of a reference for the service: as it was given, or after sending the file up, once per content, model and account."""
+        if reference.url:
+            return reference.url
+        now = self._clock()
+        since = now - catalog.UPLOAD_LIFETIME + catalog.TASK_LIFETIME / 4  # it must still be good when the task gets to it
+        known = await self._sql(self._store.uploaded, job.account, job.model, reference.sent_key, since)
+        if known is not None:
+            return known
+        path = await self._storage.local_copy(reference.sent_key)
+        url = await self._gateway.upload(connection, job.model, path, secrets.token_hex(12) + path.suffix)
+        await self._sql(self._store.note_upload, job.account, job.model, reference.sent_key, url, now)
+        return url
+
+    async def _kept(self, job: Job, connection: Connection, snapshot: TaskSnapshot) -> dict[str, Any]:
+        """Brings a result home and gives what the row says about it then."""
+        with tempfile.TemporaryDirectory(prefix="wan-") as folder:
+            part = Path(folder) / "original.mp4.part"
+            await self._gateway.download(connection, snapshot.video_url, part)
+            made = await asyncio.to_thread(media.measure, part)
+            shown, adjustments = await asyncio.to_thread(_conformed, job, made, part)
+            clip = await asyncio.to_thread(media.measure, shown)
+            poster = await asyncio.to_thread(media.poster, shown)
+            original_key = await self._storage.put(f"videos/{job.id}/original.mp4", part)
+            video_key = original_key if shown == part else await self._storage.put(f"videos/{job.id}/video.mp4", shown)
+            poster_key = await self._storage.put(f"videos/{job.id}/poster.webp", poster)
+        keys = {"original_key": original_key, "video_key": video_key, "poster_key": poster_key}
+        measured = {"width": clip.width, "height": clip.height, "fps": clip.fps, "duration": clip.seconds, "has_audio": clip.has_audio}
+        return {**keys, **measured, "adjustments": [*job.adjustments, *adjustments]}
+
+    async def _adopt(self, job: Job, accepted: Accepted) -> Job | None:
+        """Writes down the paid task, until it is written: the one thing that must not be lost."""
+        attempt = 0
+        while True:
+            now = self._clock()
+            due_at = now + schedule.next_look(self._first_look)
+            try:
+                adopted = await self._sql(self._store.adopt, job, accepted.task_id, accepted.request_id, now, due_at)
+            except Exception:
+                log.exception("job %s: task %s could not be written down yet", job.id, accepted.task_id)
+                await asyncio.sleep(min(0.1 * 2**attempt, 30))
+                attempt += 1
+            else:
+                return adopted if adopted is not None and adopted.cancel_wanted else None
+
+    @property
+    def _first_look(self) -> float:
+        """Seconds until a new task is looked at: soon enough to show that it has started."""
+        return min(self._poll_seconds, 5.0)
+
+    async def _unseen(self, job: Job, now: float) -> Job | None:
+        """The service does not know the task: with another key it might, until the 24 h are over."""
+        if now - (job.submitted_at or job.state_at) > catalog.TASK_LIFETIME:
+            return await self._expire(job)
+        return await self._keep_waiting(job, schedule.next_look(self._poll_seconds, job.attempts), attempts=job.attempts + 1)
+
+    async def _expire(self, job: Job) -> Job | None:
+        billed = job.state is JobState.FETCHING
+        said = sentence("result_expired" if billed else "task_unknown")
+        return await self._end(job, JobState.EXPIRED, said, spent=Spent.YES if billed else Spent.MAYBE)
+
+    async def _trouble(self, job: Job, trouble: ServiceError) -> Job | None:
+        """A question got no usable answer: the job stays as it is and is looked at later, ever more slowly."""
+        now = self._clock()
+        if job.state is JobState.FETCHING and now - (job.fetching_at or now) > catalog.TASK_LIFETIME:
+            return await self._expire(job)
+        said = sentence("key_paused", code=trouble.code or str(trouble.status)) if isinstance(trouble, KeyRefused) else None
+        pause = schedule.next_look(self._poll_seconds, job.attempts, trouble.retry_after)
+        return await self._keep_waiting(job, pause, attempts=job.attempts + 1, said=said)
+
+    async def _broken(self, job: Job, error: Exception) -> Job | None:
+        """Our own fault. Before anything was sent the job fails, which costs nothing; later it is looked at again. The paid request never is."""
+        if job.state in (JobState.QUEUED, JobState.UPLOADING):
+            return await self._end(job, JobState.FAILED, sentence("broke", code=type(error).__name__))
+        if job.state is JobState.SUBMITTING:
+            return None
+        return await self._keep_waiting(job, schedule.next_look(self._poll_seconds, job.attempts), attempts=job.attempts + 1)
+
+    async def _back_in_line(self, job: Job, trouble: ServiceError) -> Job | None:
+        """Transient trouble before anything was taken: back to QUEUED, later."""
+        due_at = self._clock() + schedule.next_look(1.0, job.attempts, trouble.retry_after)
+        said = None if isinstance(trouble, Throttled) else sentence("not_reached")
+        await self._advance(job, JobState.QUEUED, due_at=due_at, attempts=job.attempts + 1, said=said)
+        return None
+
+    async def _uncertain(self, job: Job, trouble: ServiceError | None) -> Job | None:
+        about = _quoted(trouble) if trouble else {}
+        await self._advance(job, JobState.UNCERTAIN, due_at=self._clock() + self._first_look, spent=Spent.MAYBE, **about)
+        return None
+
+    async def _end(self, job: Job, state: JobState, said: Sentence | None, *, spent: Spent = Spent.NO, **changes: Any) -> Job | None:
+        return await self._advance(job, state, said=said, spent=Spent.NO if job.simulated else spent, **changes)
+
+    async def _advance(self, job: Job, state: JobState, **changes: Any) -> Job | None:
+        return await self._sql(self._store.advance, job, state, self._clock(), **changes)
+
+    async def _keep_waiting(self, job: Job, pause: float, **changes: Any) -> Job | None:
+        """The job stays in its state and is due again after `pause` seconds."""
+        now = self._clock()
+        await self._sql(self._store.keep, job, now, due_at=now + pause, **changes)
+        return None
+
+    async def _renewed(self, job: Job) -> Job | None:
+        return await self._sql(self._store.keep, job, self._clock(), due_at=self._clock() + LEASE)
+
+    async def _sql(self, statement: Callable[..., Result], *given: Any, **named: Any) -> Result:
+        return await asyncio.to_thread(statement, *given, **named)
+
+
+class _Lease:
+    """Keeps a claim alive while a long step runs. After the block, `job` is the row as it was renewed last: the one to write with."""
+
+    def __init__(self, job: Job, renewed: Callable[[Job], Awaitable[Job | None]]) -> None:
+        self.job = job
+        self._renewed, self._writing = renewed, asyncio.Lock()
+
+    async def __aenter__(self) -> None:
+        self._renewal = asyncio.create_task(self._renew())
+
+    async def __aexit__(self, *_: object) -> None:
+        async with self._writing:  # never in the middle of a write: its outcome would be unknown
+            self._renewal.cancel()
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE / 4)
+            async with self._writing:
+                renewed = await self._renewed(self.job)
+                if renewed is None:
+                    return  # somebody else has it; the step's own write will find that out
+                self.job = renewed
+
+
+def _conformed(job: Job, made: media.Clip, original: Path) -> tuple[Path, list[Sentence]]:
+    """The video at the size and rate that were asked for, and what was done to get there; the original itself where nothing was."""
+    size = job.request["size"] if "*" in job.request["size"] else made.size
+    fps = job.request["fps"] or made.fps
+    done = []
+    if size != made.size:
+        done.append(sentence("size_scaled", given=made.size, size=size))
+    if abs(fps - made.fps) > 0.01:
+        done.append(sentence("fps_conformed", given=f"{made.fps:g}", fps=f"{fps:g}"))
+    if not done:
+        return original, []
+    target = original.with_name("conformed.mp4")
+    media.conform(original, target, size=size, fps=fps, fit=job.request.get("fit", "crop"))
+    return target, done
+
+
+def _billed(job: Job, snapshot: TaskSnapshot) -> dict[str, Any]:
+    """What the service says it bills, and what that comes to; the estimate stands where it does not say."""
+    if snapshot.billed_seconds is None:
+        return {}
+    cost = catalog.bill(
+        MODELS[job.model],
+        region=job.region,
+        size=job.request["size"],
+        audio=job.request["audio"],
+        seconds=Decimal(str(snapshot.billed_seconds)),
+    )
+    return {"billed_seconds": snapshot.billed_seconds, "amount": None if cost is None else cost.amount}
+
+
+def _quoted(error: ServiceError) -> dict[str, Any]:
+    """What of an error is worth quoting to the service."""
+    return {"code": error.code} | ({"request_id": error.request_id} if error.request_id else {})

@@ -1,0 +1,37 @@
+"""When to look at a job next, and how long it will still take. Pure: seconds in, seconds out."""
+
+import random
+from collections.abc import Sequence
+from statistics import median
+
+from wan.catalog import Model
+
+SIMULATOR_POLL_SECONDS = 0.5
+SIMULATOR_USUAL_SECONDS = (6, 12)
+LONGEST_PAUSE = 300.0  # seconds between two looks when there is trouble
+
+
+def next_look(every: float, attempts: int = 0, retry_after: float | None = None) -> float:
+    """Seconds to wait before the next look.
+
+    every: the usual pause. attempts: consecutive transient troubles; each doubles the pause, up to five minutes. retry_after: what the service asked
+    for. A tenth of jitter keeps many jobs from asking in step.
+    """
+    pause = max(min(every * 2**attempts, LONGEST_PAUSE), retry_after or 0.0)
+    return float(pause * random.uniform(0.95, 1.05))  # noqa: S311 - jitter is no secret
+
+
+def usual_seconds(model: Model, *, simulated: bool, past: Sequence[float] = ()) -> tuple[int, int]:
+    """How long a run usually takes, from and to, in seconds: by our own last runs where there are enough, else by the catalog."""
+    if len(past) >= 3:
+        ordered = sorted(past)
+        return round(ordered[len(ordered) // 5]), round(ordered[-1 - len(ordered) // 5])
+    return SIMULATOR_USUAL_SECONDS if simulated else model.usual_seconds
+
+
+def expected_seconds(model: Model, *, simulated: bool, past: Sequence[float] = ()) -> float:
+    """How long RUNNING takes, in seconds: the median of our own last runs, else the middle of what is usual."""
+    if len(past) >= 3:
+        return median(past)
+    low, high = usual_seconds(model, simulated=simulated)
+    return (low + high) / 2

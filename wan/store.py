@@ -1,0 +1,412 @@
+"""The tables, and every SQL statement of the house. Everything here blocks; callers use a thread.
+
+One column, `due_at`, is schedule, lease and fencing token: a claim moves it on, and every write names the value that it claimed, so that whoever lost
+the lease writes nothing. The one write that is not fenced is the task id of a paid request.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.types import JSON, TypeDecorator
+
+from wan.jobs import LIVE, TRANSITIONS, Job, JobState, Reference, Spent
+from wan.words import Sentence
+
+_SCHEMA_LOCK = 0x57414E  # any number that nothing else on the database takes
+
+
+class _Money(TypeDecorator[Decimal]):
+    """An amount as whole millionths, so that every database adds it up exactly."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: sa.Dialect) -> int | None:
+        return None if value is None else int(value.scaleb(6).to_integral_value())
+
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value).scaleb(-6)
+
+
+class _Sentences(TypeDecorator[list[Sentence]]):
+    """Sentences as JSON: they are put into words when they are read."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: list[Sentence] | None, dialect: sa.Dialect) -> Any:
+        return [one.model_dump() for one in value or []]
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> list[Sentence]:
+        return [Sentence(**one) for one in value or []]
+
+
+class _References(TypeDecorator[list[Reference]]):
+    """References as JSON."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: list[Reference] | None, dialect: sa.Dialect) -> Any:
+        return [asdict(one) for one in value or []]
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> list[Reference]:
+        return [Reference(**one) for one in value or []]
+
+
+_metadata = MetaData()
+
+_jobs = Table(
+    "jobs",
+    _metadata,
+    Column("id", String(32), primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("account", String(16), nullable=False),
+    Column("backend", String(16), nullable=False),
+    Column("base_url", Text, nullable=False),
+    Column("region", String(32), nullable=False),
+    Column("workspace", String(128), nullable=False),
+    Column("model", String(32), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("due_at", Float(53)),
+    Column("version", Integer, nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("references", _References, nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("cache_key", String(64), nullable=False),
+    Column("nonce", String(32), nullable=False),
+    Column("brief_id", String(32), nullable=False),
+    Column("retried_from", String(32), nullable=False),
+    Column("cancel_wanted", Boolean, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("task_id", String(128)),
+    Column("request_id", String(128), nullable=False),
+    Column("code", String(128), nullable=False),
+    Column("said", _Sentences, nullable=False),
+    Column("spent", String(8), nullable=False),
+    Column("adjustments", _Sentences, nullable=False),
+    *(Column(name, Float(53)) for name in ("created_at", "started_at", "submitting_at", "submitted_at")),
+    *(Column(name, Float(53)) for name in ("running_at", "fetching_at", "ended_at", "state_at")),
+    Column("media_token", String(64), nullable=False, unique=True),
+    Column("video_key", Text, nullable=False),
+    Column("original_key", Text, nullable=False),
+    Column("poster_key", Text, nullable=False),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("fps", Float(53)),
+    Column("duration", Float(53)),
+    Column("has_audio", Boolean),
+    Column("seed", BigInteger, nullable=False),
+    Column("billed_seconds", Float(53)),
+    Column("amount", _Money),
+    Column("currency", String(3), nullable=False),
+    Column("budget_day", String(10), nullable=False),
+)
+_is_live = _jobs.c.state.in_([state.value for state in sorted(LIVE)])
+Index("jobs_due", _jobs.c.due_at)
+Index("jobs_of_owner", _jobs.c.owner, _jobs.c.created_at)
+Index("jobs_of_account", _jobs.c.account, _jobs.c.model, _jobs.c.state)
+_LIVE_SQL = sa.text("state IN ({})".format(", ".join(f"'{state.value}'" for state in sorted(LIVE))))
+_SUBMITTING_SQL = sa.text("state = 'SUBMITTING'")
+# The join: at most one live job of a kind per owner and account; whoever loses the insert joins the other's.
+Index(
+    "jobs_one_live_of_a_kind",
+    *(_jobs.c.owner, _jobs.c.account, _jobs.c.cache_key),
+    unique=True,
+    sqlite_where=_LIVE_SQL,
+    postgresql_where=_LIVE_SQL,
+)
+# Time windows must not overlap when it comes to asking which task is ours.
+Index(
+    "jobs_one_submitting",
+    *(_jobs.c.account, _jobs.c.model),
+    unique=True,
+    sqlite_where=_SUBMITTING_SQL,
+    postgresql_where=_SUBMITTING_SQL,
+)
+
+_accounts = Table(
+    "accounts",
+    _metadata,
+    Column("account", String(16), primary_key=True),
+    Column("submit_at", Float(53), nullable=False),  # from when the next create request may leave
+    Column("query_at", Float(53), nullable=False),  # from when the next query may leave
+    Column("budget_day", String(10), nullable=False),
+    Column("budget_spent", _Money, nullable=False),
+)
+
+# What has been uploaded for an account and model, so that the same bytes go up once in their 48 h.
+_uploads = Table(
+    "uploads",
+    _metadata,
+    Column("account", String(16), primary_key=True),
+    Column("model", String(32), primary_key=True),
+    Column("sent_key", String(128), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("uploaded_at", Float(53), nullable=False),
+)
+
+_reviews = Table(
+    "reviews",
+    _metadata,
+    Column("id", String(32), primary_key=True),
+    Column("owner", String(64), nullable=False, index=True),
+    Column("title", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("link_hash", String(64), nullable=False, unique=True),
+    Column("created_at", Float(53), nullable=False),
+    Column("expires_at", Float(53)),
+    Column("revoked_at", Float(53)),
+)
+_review_takes = Table(
+    "review_takes",
+    _metadata,
+    Column("review_id", ForeignKey("reviews.id"), primary_key=True),
+    Column("job_id", String(32), primary_key=True),
+    Column("position", Integer, nullable=False),
+    UniqueConstraint("review_id", "position"),
+)
+_verdicts = Table(
+    "verdicts",
+    _metadata,
+    Column("id", String(32), primary_key=True),
+    Column("review_id", ForeignKey("reviews.id"), nullable=False, index=True),
+    Column("job_id", String(32), nullable=False),
+    Column("verdict", String(8), nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("at_seconds", Float(53)),
+    Column("name", Text, nullable=False),
+    Column("created_at", Float(53), nullable=False),
+)
+
+
+class Store:
+    """The database. url: SQLAlchemy's; SQLite by default, PostgreSQL by `postgresql://`."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = sa.create_engine(url)
+        if self._engine.dialect.name == "sqlite":
+            sa.event.listen(self._engine, "connect", _configure_sqlite)
+            sa.event.listen(self._engine, "begin", _begin_sqlite)
+        with self._writing() as connection:
+            if self._engine.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
+            _metadata.create_all(connection)
+
+    def close(self) -> None:
+        """Gives the connections back."""
+        self._engine.dispose()
+
+    def add(self, job: Job) -> Job:
+        """Writes a new job, or gives back the live one of the same owner, account and cache key: then it is joined."""
+        try:
+            with self._writing() as connection:
+                connection.execute(_jobs.insert().values(_values(asdict(job) | {"references": job.references, "adjustments": job.adjustments})))
+        except IntegrityError:
+            with self._reading() as connection:
+                same = (_jobs.c.owner == job.owner) & (_jobs.c.account == job.account) & (_jobs.c.cache_key == job.cache_key)
+                found = connection.execute(_jobs.select().where(same, _is_live)).first()
+            if found is None:
+                raise
+            return _job(found)
+        return job
+
+    def get(self, job_id: str, owner: str) -> Job | None:
+        """A job by its id, if it is this owner's."""
+        return self._one((_jobs.c.id == job_id) & (_jobs.c.owner == owner))
+
+    def by_media_token(self, token: str) -> Job | None:
+        """The job whose files a media link opens."""
+        return self._one(_jobs.c.media_token == token)
+
+    def place(self, job: Job) -> int:
+        """Place in our own line, from 1: how many of the same account and model were queued no later."""
+        ahead = sa.select(sa.func.count()).where(
+            _jobs.c.account == job.account,
+            _jobs.c.model == job.model,
+            _jobs.c.state == JobState.QUEUED.value,
+            _jobs.c.created_at <= job.created_at,
+        )
+        with self._reading() as connection:
+            return int(connection.execute(ahead).scalar_one())
+
+    def past_seconds(self, backend: str, model: str, duration: int, last: int = 20) -> list[float]:
+        """How long the last runs of this kind were RUNNING, in seconds."""
+        spans = (
+            sa.select(_jobs.c.fetching_at - _jobs.c.running_at)
+            .where(
+                _jobs.c.backend == backend,
+                _jobs.c.model == model,
+                _jobs.c.state == JobState.SUCCEEDED.value,
+                _jobs.c.running_at.is_not(None),
+                _jobs.c.request["duration"].as_integer() == duration,
+            )
+            .order_by(_jobs.c.ended_at.desc())
+            .limit(last)
+        )
+        with self._reading() as connection:
+            return [float(seconds) for seconds in connection.execute(spans).scalars()]
+
+    def claim(self, now: float, *, lease: float, accounts: list[str], limit: int = 16) -> list[Job]:
+        """Takes the jobs that are due and that this process has the key for. Nobody else gets them for `lease` seconds."""
+        due = (
+            sa.select(_jobs.c.id)
+            .where(_jobs.c.due_at <= now, _is_live, _jobs.c.account.in_(accounts))
+            .order_by(_jobs.c.due_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        taken = _jobs.update().where(_jobs.c.id.in_(due.scalar_subquery())).values(due_at=now + lease).returning(_jobs)
+        with self._writing() as connection:
+            return [_job(row) for row in connection.execute(taken)]
+
+    def next_due(self, accounts: list[str]) -> float | None:
+        """When the next job is due; None when nothing is."""
+        with self._reading() as connection:
+            due = connection.execute(sa.select(sa.func.min(_jobs.c.due_at)).where(_is_live, _jobs.c.account.in_(accounts))).scalar()
+            return None if due is None else float(due)
+
+    def start(self, job: Job, now: float, *, at_once: int) -> Job | None:
+        """QUEUED becomes UPLOADING if fewer than `at_once` jobs of the account and model are on their way, and it is the first in line; else None."""
+        busy = (JobState.UPLOADING, JobState.SUBMITTING, JobState.PENDING, JobState.RUNNING, JobState.UNCERTAIN)
+        same = (_jobs.c.account == job.account) & (_jobs.c.model == job.model)
+        with self._writing() as connection:
+            self._lock_account(connection, job.account)
+            on_their_way = sa.select(sa.func.count()).where(same, _jobs.c.state.in_([state.value for state in busy]))
+            older = sa.select(sa.func.count()).where(same, _jobs.c.state == JobState.QUEUED.value, _jobs.c.created_at < job.created_at)
+            if connection.execute(older).scalar_one() or connection.execute(on_their_way).scalar_one() >= at_once:
+                return None
+            return self._write(connection, job, now, JobState.UPLOADING, {"started_at": now})
+
+    def advance(self, job: Job, state: JobState, now: float, **changes: Any) -> Job | None:
+        """Moves a job to its next state. None when somebody else has it by now, or the account and model have a SUBMITTING job already."""
+        if state not in TRANSITIONS[job.state]:
+            raise ValueError(f"no way from {job.state} to {state}")
+        try:
+            with self._writing() as connection:
+                return self._write(connection, job, now, state, changes)
+        except IntegrityError:
+            return None
+
+    def keep(self, job: Job, now: float, **changes: Any) -> Job | None:
+        """Writes to a job that stays in its state: when it is due next, or what is the matter. None when somebody else has it by now."""
+        with self._writing() as connection:
+            return self._write(connection, job, now, job.state, changes)
+
+    def adopt(self, job: Job, task_id: str, request_id: str, now: float, due_at: float) -> Job | None:
+        """Writes down the task of a paid request. Not fenced by the lease: the task is paid for, whoever holds the row."""
+        unknown = (_jobs.c.task_id.is_(None)) & _jobs.c.state.in_([JobState.SUBMITTING.value, JobState.UNCERTAIN.value])
+        values = {"task_id": task_id, "request_id": request_id, "state": JobState.PENDING.value, "submitted_at": now, "state_at": now}
+        with self._writing() as connection:
+            written = connection.execute(
+                _jobs.update()
+                .where(_jobs.c.id == job.id, unknown)
+                .values(**values, due_at=due_at, attempts=0, said=[], spent=Spent.NO.value, version=_jobs.c.version + 1)
+                .returning(_jobs)
+            ).first()
+        return None if written is None else _job(written)
+
+    def want_cancel(self, job: Job, now: float) -> Job | None:
+        """Notes that a cancel is wanted and makes the job due, which also takes it from whoever holds its lease.
+
+        A job that is SUBMITTING stays with whoever waits for the answer: that alone can tell what became of the request.
+        """
+        due = {} if job.state is JobState.SUBMITTING else {"due_at": now}
+        with self._writing() as connection:
+            written = connection.execute(
+                _jobs.update()
+                .where(_jobs.c.id == job.id, _jobs.c.version == job.version, _is_live)
+                .values(cancel_wanted=True, version=_jobs.c.version + 1, **due)
+                .returning(_jobs)
+            ).first()
+        return None if written is None else _job(written)
+
+    def uploaded(self, account: str, model: str, sent_key: str, since: float) -> str | None:
+        """The URL under which a file was uploaded for this account and model since then."""
+        known = sa.select(_uploads.c.url).where(
+            _uploads.c.account == account, _uploads.c.model == model, _uploads.c.sent_key == sent_key, _uploads.c.uploaded_at >= since
+        )
+        with self._reading() as connection:
+            return connection.execute(known).scalar()
+
+    def note_upload(self, account: str, model: str, sent_key: str, url: str, now: float) -> None:
+        """Remembers an upload; a newer one takes the place of an older."""
+        row = {"account": account, "model": model, "sent_key": sent_key}
+        same = sa.and_(*(_uploads.c[name] == value for name, value in row.items()))
+        with self._writing() as connection:
+            self._lock_account(connection, account)
+            connection.execute(_uploads.delete().where(same))
+            connection.execute(_uploads.insert().values(**row, url=url, uploaded_at=now))
+
+    def _lock_account(self, connection: sa.Connection, account: str) -> None:
+        """Holds the account's row until the transaction ends, so that what is counted under it stays true. SQLite has one writer anyway."""
+        if connection.execute(_accounts.select().where(_accounts.c.account == account).with_for_update()).first() is None:
+            fresh = {"account": account, "submit_at": 0.0, "query_at": 0.0, "budget_day": "", "budget_spent": Decimal(0)}
+            connection.execute(_accounts.insert().values(fresh))
+
+    def _write(self, connection: sa.Connection, job: Job, now: float, state: JobState, changes: dict[str, Any]) -> Job | None:
+        """The one fenced UPDATE: by id, by the state that was read, by the lease that was claimed."""
+        values = _values(changes)
+        if state != job.state:
+            values = {"attempts": 0, "state_at": now} | values
+        if state not in LIVE:
+            values |= {"due_at": None, "ended_at": now}
+        written = connection.execute(
+            _jobs.update()
+            .where(_jobs.c.id == job.id, _jobs.c.state == job.state.value, _jobs.c.due_at == job.due_at)
+            .values(state=state.value, version=_jobs.c.version + 1, **values)
+            .returning(_jobs)
+        ).first()
+        return None if written is None else _job(written)
+
+    def _one(self, where: sa.ColumnElement[bool]) -> Job | None:
+        with self._reading() as connection:
+            found = connection.execute(_jobs.select().where(where)).first()
+        return None if found is None else _job(found)
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with self._engine.connect().execution_options(wan_reads=True) as connection, connection.begin():
+            yield connection
+
+
+def _values(changes: dict[str, Any]) -> dict[str, Any]:
+    """Our values as the columns take them."""
+    plain = dict(changes)
+    if "said" in plain:
+        said = plain["said"]
+        plain["said"] = [] if said is None else [Sentence.model_validate(said)]
+    for name in ("state", "spent"):
+        if name in plain:
+            plain[name] = str(plain[name])
+    return plain
+
+
+def _job(row: Any) -> Job:
+    values = dict(row._mapping)
+    said = values.pop("said")
+    return Job(**values | {"state": JobState(values["state"]), "spent": Spent(values["spent"]), "said": said[0] if said else None})
+
+
+def _configure_sqlite(connection: Any, record: Any) -> None:
+    """WAL lets readers go on beside the writer; FULL, because NORMAL may forget the SUBMITTING commit when the power fails."""
+    connection.isolation_level = None  # we say BEGIN ourselves
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    """A writer takes its lock at once: a transaction that reads first and writes later may find that it cannot."""
+    reads = connection.get_execution_options().get("wan_reads", False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

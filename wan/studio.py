@@ -1,0 +1,330 @@
+"""The one facade that the page, the command line and scripts share: submit, follow, cancel, retry.
+
+Submitting writes a row and returns; following is a view of that row, which may be lost and taken up again at any time.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from wan import catalog, media, payload, schedule
+from wan.catalog import MODELS, Price
+from wan.demo import Demo
+from wan.errors import JobNotFound
+from wan.gateway import Gateway
+from wan.jobs import Job, JobEvent, JobState, Reference
+from wan.media import Picture
+from wan.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request, VideoResult, fingerprint
+from wan.runner import Runner
+from wan.settings import Connection, Settings
+from wan.storage import Storage
+from wan.store import Store
+from wan.words import Sentence, sentence
+
+_GLANCE = 1.0  # seconds between two looks at a followed row that another process may have written
+
+_SAID = {  # what is happening in a state, where the row itself does not say
+    JobState.UPLOADING: "uploading",
+    JobState.SUBMITTING: "submitting",
+    JobState.PENDING: "pending",
+    JobState.RUNNING: "running",
+    JobState.FETCHING: "fetching",
+    JobState.UNCERTAIN: "uncertain",
+    JobState.SUCCEEDED: "succeeded",
+}
+_RESULT_SENTENCES = ("size_scaled", "fps_conformed")  # adjustments of a result; the others belong to the request
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What a run will cost and how long it usually takes. price: None where it is not known. usual: from and to, seconds."""
+
+    price: Price | None
+    usual: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """References that have been checked and kept, and what had to be adjusted."""
+
+    references: list[Reference]
+    adjustments: list[Sentence]
+
+    @property
+    def digests(self) -> list[str]:
+        return [reference.url or reference.sha256 for reference in self.references]
+
+
+class Studio:
+    """Makes videos, keeps them, and remembers every job. Used as `async with Studio(settings) as studio`, which also runs the background loop.
+
+    clock: seconds since 1970; passed in by tests.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self.settings = settings
+        self.backend = settings.backend
+        self._clock = clock
+        self._connection: Connection | None = None
+        self._changes = asyncio.Event()
+
+    @property
+    def connection(self) -> Connection:
+        """The service that new jobs go to."""
+        if self._connection is None:
+            raise RuntimeError("the studio is not open")
+        return self._connection
+
+    @property
+    def region(self) -> str:
+        """The region of the price table that holds, or "" where prices are not known."""
+        return self.connection.region
+
+    async def __aenter__(self) -> Self:
+        folder = self.settings.output_dir.absolute()
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        self._store = await asyncio.to_thread(Store, self.settings.database)
+        self._storage = Storage(self.settings.storage, folder / "cache")
+        self._demo = Demo(self.settings)
+        simulated = self.backend == "simulator"
+        self._connection = await asyncio.to_thread(self._demo.start) if simulated else self.settings.connection()
+        self._gateway = Gateway()
+        self._runner = Runner(
+            store=self._store,
+            storage=self._storage,
+            gateway=self._gateway,
+            connections={self._connection.account: self._connection},
+            poll_seconds=schedule.SIMULATOR_POLL_SECONDS if simulated else self.settings.poll_seconds,
+            changed=self._tell,
+            clock=self._clock,
+        )
+        self._running = asyncio.create_task(self._runner.run(), name="runner")
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._running
+        await self._gateway.close()
+        await asyncio.to_thread(self._demo.stop)
+        await asyncio.to_thread(self._store.close)
+
+    async def submit(self, request: Request, *, owner: str, new_take: bool = False) -> Job:
+        """Checks and keeps the references, then writes the job down; the background loop does the rest.
+
+        The same request of the same owner that is still on its way is joined instead. new_take: forces a run of its own. Raises InvalidInput; nothing
+        has been sent or spent then.
+        """
+        prepared = await self._prepare(request)
+        connection, nonce = self.connection, secrets.token_hex(8) if new_take else ""
+        backend = connection.base_url if connection.backend == "dashscope" else connection.backend
+        seed = secrets.randbelow(catalog.SEED_LIMIT + 1) if request.seed is None else request.seed
+        ready = payload.build(request, seed=seed, urls=[reference.url for reference in prepared.references])
+        lengths = [reference.seconds for reference in prepared.references if reference.kind == "video"]
+        quote = await self.quote(
+            model=request.model,
+            size=request.size,
+            duration=request.duration,
+            audio=request.audio,
+            videos=lengths,
+            references=len(prepared.references),
+        )
+        job = replace(
+            self._new_job(owner),
+            model=request.model,
+            request=request.asked(),
+            references=prepared.references,
+            payload=ready.body,
+            cache_key=fingerprint(request, backend, prepared.digests, nonce),
+            nonce=nonce,
+            adjustments=[*prepared.adjustments, *ready.adjustments],
+            seed=seed,
+            amount=quote.price.amount if quote.price else None,
+            currency=quote.price.currency if quote.price else "",
+            billed_seconds=quote.price.billed_seconds if quote.price else None,
+        )
+        return await self._add(job)
+
+    async def retry(self, job_id: str, *, owner: str, new_seed: bool = True) -> Job:
+        """A new job from the same inputs, with the same or a new seed. While one made from this job is on its way, it is joined instead."""
+        old = await self.job(job_id, owner=owner)
+        seed = secrets.randbelow(catalog.SEED_LIMIT + 1) if new_seed else old.seed
+        parameters = old.payload["parameters"] | {"seed": seed}
+        again = replace(
+            self._new_job(owner),
+            model=old.model,
+            request=old.request | {"seed": None if new_seed else old.seed},
+            references=old.references,
+            payload=old.payload | {"parameters": parameters},
+            cache_key=hashlib.sha256(f"{old.cache_key} again {old.id} {new_seed}".encode()).hexdigest(),
+            nonce=secrets.token_hex(8),
+            brief_id=old.brief_id,
+            retried_from=old.id,
+            adjustments=[one for one in old.adjustments if one.key not in _RESULT_SENTENCES],
+            seed=seed,
+            amount=old.amount,
+            currency=old.currency,
+            billed_seconds=old.billed_seconds,
+        )
+        return await self._add(again)
+
+    async def job(self, job_id: str, *, owner: str) -> Job:
+        """A job of this owner. Raises JobNotFound."""
+        job = await asyncio.to_thread(self._store.get, job_id, owner)
+        if job is None:
+            raise JobNotFound
+        return job
+
+    async def follow(self, job_id: str, *, owner: str) -> AsyncIterator[JobEvent]:
+        """What happens to a job: once at the start, then on every change, until it has ended. Raises JobNotFound.
+
+        Losing the viewer changes nothing.
+        """
+        seen: tuple[int, int | None] | None = None
+        while True:
+            changes = self._changes
+            event = await self._event(await self.job(job_id, owner=owner))
+            if (event.job.version, event.place) != seen:
+                seen = event.job.version, event.place
+                yield event
+            if not event.job.live:
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changes.wait(), _GLANCE)
+
+    async def cancel(self, job_id: str, *, owner: str) -> Sentence:
+        """Cancels a job where that can still be done, and says what came of it. Raises JobNotFound."""
+        job = await self.job(job_id, owner=owner)
+        while job.live:
+            if job.state in (JobState.RUNNING, JobState.FETCHING):
+                return sentence("cancel_late", price=str(job.price) if job.price else "?")
+            noted = await asyncio.to_thread(self._store.want_cancel, job, self._clock())
+            if noted is not None:
+                self._runner.wake()
+                self._tell()
+                return sentence("cancelled" if noted.state is JobState.QUEUED else "cancel_noted")
+            job = await self.job(job_id, owner=owner)  # it moved on while we asked
+        return sentence("cancel_over")
+
+    async def quote(self, *, model: str, size: str, duration: int, audio: bool, videos: Sequence[float | None] = (), references: int = 0) -> Quote:
+        """What a run will cost and how long it usually takes.
+
+        duration: seconds of output. videos: the length of each reference video in seconds, None for a URL. references: how many there are in all.
+        """
+        known = MODELS[model]
+        past = await asyncio.to_thread(self._store.past_seconds, self.backend, model, duration)
+        cost = catalog.price(known, region=self.region, size=size, duration=duration, audio=audio, videos=videos, references=references)
+        return Quote(cost, schedule.usual_seconds(known, simulated=self.backend == "simulator", past=past))
+
+    async def media(self, token: str, name: str) -> Path | None:
+        """A file of a job by its unguessable token: "video.mp4", "original.mp4" or "poster.webp"; None when there is none."""
+        job = await asyncio.to_thread(self._store.by_media_token, token)
+        keys = {} if job is None else {"video.mp4": job.video_key, "original.mp4": job.original_key, "poster.webp": job.poster_key}
+        if not keys.get(name):
+            return None
+        with contextlib.suppress(FileNotFoundError):
+            return await self._storage.local_copy(keys[name])
+        return None
+
+    def result(self, job: Job) -> VideoResult:
+        """A job as the normalised calls give it."""
+        return VideoResult(
+            video_url=self._storage.link(job.video_key) if job.video_key else None,
+            job_id=job.id,
+            state=job.state.value,
+            adjustments=[one.say() for one in job.adjustments],
+            price=str(job.price) if job.price else None,
+            simulated=job.simulated,
+            error=job.said.say() if job.said and not job.live else None,
+            **{
+                name: getattr(job, name)
+                for name in ("task_id", "request_id", "model", "width", "height", "fps", "duration", "seed", "billed_seconds")
+            },
+        )
+
+    async def _prepare(self, request: Request) -> _Prepared:
+        """Checks and keeps every reference of a request, in the order in which the model numbers them: videos, then pictures."""
+        if isinstance(request, ImageToVideoRequest):
+            prepared = [await self._picture(request.reference_image, request.size, request.fit)]
+        else:
+            prepared = [await self._clip(clip) for clip in request.reference_video]
+            prepared += [await self._picture(picture, OWN_SHAPE[0], "crop") for picture in request.reference_image]
+        return _Prepared([reference for reference, _ in prepared], [said for _, several in prepared for said in several])
+
+    async def _picture(self, source: Media, size: str, fit: str) -> tuple[Reference, list[Sentence]]:
+        if isinstance(source, str):
+            return Reference(kind="image", url=source), []
+        picture = await asyncio.to_thread(media.read_picture, "reference_image", source)
+        sent = await asyncio.to_thread(media.fitted, picture, size, fit)
+        key = await self._keep_picture(picture)
+        sent_key = key if sent is picture else await self._keep_picture(sent)
+        width, height = picture.image.size
+        kept = Reference(kind="image", sha256=picture.sha256, key=key, sent_key=sent_key, width=width, height=height)
+        return kept, sent.adjustments
+
+    async def _keep_picture(self, picture: Picture) -> str:
+        data = await asyncio.to_thread(media.jpeg, picture.image)
+        return await self._storage.put(f"references/{await asyncio.to_thread(media.digest, data)}.jpg", data)
+
+    async def _clip(self, source: Media) -> tuple[Reference, list[Sentence]]:
+        if isinstance(source, str):
+            return Reference(kind="video", url=source), []
+        clip = await asyncio.to_thread(media.check_clip, "reference_video", source)
+        sha256 = await asyncio.to_thread(media.digest, source)
+        key = await self._storage.put(f"references/{sha256}.mp4", source)
+        kept = Reference(kind="video", sha256=sha256, key=key, sent_key=key, width=clip.width, height=clip.height, seconds=clip.seconds)
+        return kept, []
+
+    def _new_job(self, owner: str) -> Job:
+        """A QUEUED row with nothing in it yet."""
+        now, connection = self._clock(), self.connection
+        return Job(
+            id=secrets.token_urlsafe(16),
+            owner=owner,
+            account=connection.account,
+            backend=connection.backend,
+            base_url=connection.base_url,
+            region=connection.region,
+            workspace=connection.workspace,
+            brief_id=secrets.token_urlsafe(16),
+            media_token=secrets.token_urlsafe(24),
+            due_at=now,
+            created_at=now,
+            state_at=now,
+        )
+
+    async def _add(self, job: Job) -> Job:
+        added = await asyncio.to_thread(self._store.add, job)
+        self._runner.wake()
+        self._tell()
+        return added
+
+    async def _event(self, job: Job) -> JobEvent:
+        place = await asyncio.to_thread(self._store.place, job) if job.state is JobState.QUEUED else None
+        past = await asyncio.to_thread(self._store.past_seconds, job.backend, job.model, job.request["duration"])
+        said = job.said or (sentence("queued", place=place, ordinal=_ordinal(place)) if place else sentence(_SAID.get(job.state, "submitting")))
+        return JobEvent(
+            job=job,
+            sentence=said,
+            elapsed=max(self._clock() - job.state_at, 0.0),
+            expected=schedule.expected_seconds(MODELS[job.model], simulated=job.simulated, past=past),
+            place=place,
+        )
+
+    def _tell(self) -> None:
+        """Wakes every viewer: each waits on the event that it saw, so that nobody misses a change."""
+        self._changes.set()
+        self._changes = asyncio.Event()
+
+
+def _ordinal(place: int) -> str:
+    """1st, 2nd, 3rd, 4th ... 11th, 12th, 13th ..."""
+    ending = "th" if 10 <= place % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
+    return f"{place}{ending}"

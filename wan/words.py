@@ -1,0 +1,256 @@
+"""Every sentence that the service says to people, in English and Chinese, by key.
+
+A `Sentence` is a key and its values: it is stored on a job as it is and put into words when somebody reads it, in their language. The words of the
+page itself (labels, buttons, hints) stand in `wan/ui/text.py`.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Language = Literal["en", "zh"]
+
+
+class Sentence(BaseModel):
+    """Something to be read by people: the key of a template in `SENTENCES` and the values that go into it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    values: dict[str, str | int | float] = {}
+
+    def say(self, language: Language = "en") -> str:
+        """The sentence in words."""
+        return SENTENCES[self.key][language == "zh"].format(**self.values)
+
+    def __str__(self) -> str:
+        return self.say()
+
+
+def sentence(key: str, **values: str | int | float) -> Sentence:
+    """A sentence by its key; raises KeyError for a key or a value that the template lacks, so that a slip shows where it is made."""
+    made = Sentence(key=key, values=values)
+    made.say()
+    return made
+
+
+# key: (English, Chinese). Refusals name the field, what was given, what is allowed.
+SENTENCES: dict[str, tuple[str, str]] = {
+    # input that is refused before anything is sent
+    "field_unknown": ("{field}: there is no such field; known are {known}.", "{field}：没有这个字段；可用字段：{known}。"),
+    "field_missing": ("Field required: {field}.", "缺少必填项：{field}。"),
+    "field_type": ("{field}: got {given}; allowed is {allowed}.", "{field}：收到 {given}；允许 {allowed}。"),
+    "model_unknown": ("model: got {given}; allowed is exactly one of {allowed}.", "model：收到 {given}；只允许 {allowed}。"),
+    "prompt_missing": (
+        "prompt: it is empty; say in 1 to {high} characters what shall happen.",
+        "prompt：内容为空；请用 1 到 {high} 个字符说明要发生什么。",
+    ),
+    "text_long": ("{field}: got {given} characters; allowed are at most {high}.", "{field}：收到 {given} 个字符；最多 {high} 个。"),
+    "prompt_long_with_motion": (
+        "prompt: got {given} characters with the words for motion_strength; allowed are at most {high}.",
+        "prompt：加上 motion_strength 的描述共 {given} 个字符；最多 {high} 个。",
+    ),
+    "duration_range": (
+        "duration: got {given}; {model} allows whole seconds from {low} to {high}.",
+        "duration：收到 {given}；{model} 只允许 {low} 到 {high} 的整数秒。",
+    ),
+    "size_unknown": ("size: got {given}; allowed is one of {allowed}.", "size：收到 {given}；只允许 {allowed}。"),
+    "seed_range": ("seed: got {given}; allowed are whole numbers from 0 to {high}.", "seed：收到 {given}；只允许 0 到 {high} 的整数。"),
+    "fps_range": (
+        "fps: got {given}; allowed are whole frames per second from {low} to {high}.",
+        "fps：收到 {given}；只允许 {low} 到 {high} 的整数帧率。",
+    ),
+    "motion_range": ("motion_strength: got {given}; allowed are numbers from 0 to 1.", "motion_strength：收到 {given}；只允许 0 到 1。"),
+    "choice_unknown": ("{field}: got {given}; allowed is one of {allowed}.", "{field}：收到 {given}；只允许 {allowed}。"),
+    "image_missing": (
+        "Field required: input.img_url. reference_image: nothing was given; give one JPEG, PNG, BMP or WebP picture.",
+        "缺少必填项：input.img_url。reference_image：未提供图片；请提供一张 JPEG、PNG、BMP 或 WebP 图片。",
+    ),
+    "references_missing": (
+        "Field required: input.reference_urls. reference_video, reference_image: nothing was given; give 1 to {high} videos and pictures.",
+        "缺少必填项：input.reference_urls。reference_video、reference_image：未提供素材；请提供 1 到 {high} 个视频或图片。",
+    ),
+    "references_many": ("{field}: got {given}; allowed are at most {high}.", "{field}：收到 {given} 个；最多 {high} 个。"),
+    "image_unreadable": (
+        "{field}: got something that does not open as a picture; allowed are JPEG, PNG, BMP and WebP.",
+        "{field}：无法作为图片打开；允许 JPEG、PNG、BMP、WebP。",
+    ),
+    "image_truncated": (
+        "{field}: got a picture that breaks off in the middle; allowed are whole JPEG, PNG, BMP and WebP files.",
+        "{field}：图片文件不完整；允许完整的 JPEG、PNG、BMP、WebP 文件。",
+    ),
+    "image_animated": (
+        "{field}: got an animation of {given} frames; allowed is one still picture.",
+        "{field}：收到 {given} 帧的动图；只允许静态图片。",
+    ),
+    "image_sides": (
+        "{field}: got {given} px; allowed are sides from {low} to {high} px.",
+        "{field}：收到 {given} 像素；边长允许 {low} 到 {high} 像素。",
+    ),
+    "file_large": ("{field}: got {given} MB; allowed are at most {high} MB.", "{field}：收到 {given} MB；最多 {high} MB。"),
+    "file_missing": ("{field}: got {given}, which is not there; give a file that can be read.", "{field}：找不到 {given}；请提供可读取的文件。"),
+    "video_unreadable": (
+        "{field}: got something that does not open as a video; allowed are MP4 and MOV.",
+        "{field}：无法作为视频打开；允许 MP4 和 MOV。",
+    ),
+    "video_length": (
+        "{field}: got {given} s; allowed are clips from {low} to {high} s.",
+        "{field}：收到 {given} 秒；允许 {low} 到 {high} 秒的片段。",
+    ),
+    "url_bad": (
+        "{field}: got {given}; allowed is a public address that begins with http:// or https://.",
+        "{field}：收到 {given}；只允许以 http:// 或 https:// 开头的公网地址。",
+    ),
+    # what was adjusted
+    "image_flattened": (
+        "The picture had transparent parts; they were put on white, because the service takes none.",
+        "图片含透明部分；服务不支持透明，已铺成白色底。",
+    ),
+    "image_upright": (
+        "The photo was turned upright, as its camera noted.",
+        "照片已按相机记录的方向转正。",
+    ),
+    "image_cropped": (
+        "The picture was {given} px; it was cropped and scaled to {size}, because the service follows the picture's shape.",
+        "原图为 {given} 像素；服务按图片形状输出，因此已裁剪并缩放为 {size}。",
+    ),
+    "image_padded": (
+        "The picture was {given} px; it was scaled and padded to {size}, because the service follows the picture's shape.",
+        "原图为 {given} 像素；服务按图片形状输出，因此已缩放并补边为 {size}。",
+    ),
+    "image_scaled": (
+        "The picture was {given} px; it was scaled to {size}.",
+        "原图为 {given} 像素；已缩放为 {size}。",
+    ),
+    "size_as_tier": (
+        "The service knows tiers, not sizes; {size} was ordered as {tier}.",
+        "服务只有清晰度档位；{size} 按 {tier} 下单。",
+    ),
+    "size_scaled": (
+        "The service made {given}; {size} was made from it.",
+        "服务输出 {given}；已由其生成 {size}。",
+    ),
+    "fps_conformed": (
+        "The service renders {given} fps; your {fps} fps were made from it.",
+        "服务以 {given} fps 生成；已转换为您要的 {fps} fps。",
+    ),
+    "motion_worded": (
+        "The service has no motion strength; {given} became these words in the prompt: “{words}”",
+        "服务没有运动强度参数；{given} 已写入提示词：“{words}”",
+    ),
+    "shot_needs_extend": (
+        "Several shots work only with prompt rewriting; it was switched on.",
+        "多镜头需要开启提示词扩写；已开启。",
+    ),
+    "audio_silent": (
+        "Sound is off, so the sound file was left out.",
+        "已关闭声音，因此未使用音频文件。",
+    ),
+    # what is happening
+    "queued": ("In line, {ordinal}. Cancelling is free.", "排队中，第 {place} 位。取消不收费。"),
+    "uploading": ("Sending your pictures and clips. Cancelling is free.", "正在上传素材。取消不收费。"),
+    "submitting": ("Sending the request.", "正在提交请求。"),
+    "pending": ("With the service, not started yet. Cancelling is free.", "已提交，尚未开始。取消不收费。"),
+    "running": ("Making the video.", "正在生成视频。"),
+    "fetching": ("The video is made; bringing it home.", "视频已生成，正在取回。"),
+    "uncertain": (
+        "We sent the request but got no answer. We do not send it again, so that you never pay twice; we are asking the service whether it arrived.",
+        "请求已发出但未收到回复。为避免重复扣费不会重发，正在向服务确认是否已送达。",
+    ),
+    "key_paused": (
+        "The service does not accept the key at the moment ({code}). The job waits and goes on when the key works again.",
+        "服务暂时不接受该 API Key（{code}）。作业会等待，Key 恢复后继续。",
+    ),
+    "succeeded": ("Done.", "已完成。"),
+    "cancelled": ("Cancelled. It cost nothing.", "已取消，未产生费用。"),
+    # how it ended when it did not end well: what happened, whether it cost anything, what to do
+    "refused": (
+        "The service refused the request ({code}): {message} It cost nothing. Change what it names and generate again.",
+        "服务拒绝了请求（{code}）：{message} 未产生费用。请按提示修改后重新生成。",
+    ),
+    "task_failed": (
+        "The service could not make the video ({code}): {message} It cost nothing. Change what it names; the same again would fail again.",
+        "服务未能生成视频（{code}）：{message} 未产生费用。请按提示修改；原样重试仍会失败。",
+    ),
+    "task_failed_for_now": (
+        "The service could not make the video ({code}): {message} It cost nothing. Another try may help.",
+        "服务未能生成视频（{code}）：{message} 未产生费用。可以再试一次。",
+    ),
+    "key_refused": (
+        "The service did not accept the key ({code}). It cost nothing. Check that the key, its region and its workspace belong together.",
+        "服务不接受该 API Key（{code}）。未产生费用。请检查 Key、地域与业务空间是否一致。",
+    ),
+    "arrears": (
+        "The service says the account is not in good standing ({code}). It cost nothing. Settle the account, then generate again.",
+        "服务提示账户状态异常（{code}）。未产生费用。请处理账户后重新生成。",
+    ),
+    "content_refused": (
+        "The service's content check refused the prompt, a reference or the result ({code}). It cost nothing. Change the wording or the reference.",
+        "内容审核未通过提示词、素材或结果（{code}）。未产生费用。请修改描述或更换素材。",
+    ),
+    "not_reached": (
+        "The service cannot be reached at the moment. It cost nothing and is tried again by itself.",
+        "暂时无法连接服务。未产生费用，将自动重试。",
+    ),
+    "upload_failed": (
+        "A reference could not be sent to the service: {message} It cost nothing. Try another file, or generate again later.",
+        "素材未能上传到服务：{message} 未产生费用。请更换文件或稍后重试。",
+    ),
+    "result_refused": (
+        "The service made the video, so it is billed, but it cannot be kept: {message} Quote the task id to the service.",
+        "服务已生成视频并将计费，但无法保存：{message} 请凭任务 ID 联系服务方。",
+    ),
+    "result_expired": (
+        "The video was made and is billed, but it could not be brought home within 24 hours, and the service has deleted it. Quote the task id.",
+        "视频已生成并计费，但 24 小时内未能取回，服务已将其删除。请凭任务 ID 联系服务方。",
+    ),
+    "task_unknown": (
+        "The service no longer knows this task. It may have been billed; look it up in the service's console by its task id.",
+        "服务已查不到该任务，可能已计费；请在控制台用任务 ID 查询。",
+    ),
+    "never_confirmed": (
+        "We sent the request, got no answer, and could not learn within 24 hours whether it arrived. It is counted as spent; look in the console.",
+        "请求已发出但 24 小时内无法确认是否送达，按已计费处理；请在控制台核对。",
+    ),
+    "never_arrived": (
+        "The request never arrived at the service. It cost nothing. Generate again.",
+        "请求未送达服务，未产生费用。请重新生成。",
+    ),
+    "cancelled_elsewhere": (
+        "The task was cancelled at the service, not from here. It cost nothing.",
+        "任务已在服务侧被取消，未产生费用。",
+    ),
+    "broke": (
+        "Something broke on our side ({code}). It cost nothing. Generate again; the log tells more under the job's id.",
+        "我们这边出错了（{code}）。未产生费用。请重新生成；日志中有该作业 ID 的详情。",
+    ),
+    # keys and settings
+    "key_missing": (
+        "This needs a Model Studio key. Set DASHSCOPE_API_KEY, or use WAN_BACKEND=simulator for the demo.",
+        "需要百炼 API Key。请设置 DASHSCOPE_API_KEY，或用 WAN_BACKEND=simulator 使用演示模式。",
+    ),
+    "key_malformed": (
+        "DASHSCOPE_API_KEY: what is set is no key; a key begins with sk- or st- and has no spaces.",
+        "DASHSCOPE_API_KEY：设置的内容不是 Key；Key 以 sk- 或 st- 开头且不含空格。",
+    ),
+    "key_on_space": (
+        "A key is set on a public Space without access rules, so it is not used: anyone could spend it. Only the demo is served here.",
+        "公开 Space 上设置了 Key 但没有访问规则，任何人都能消费，因此不使用它；此处仅提供演示。",
+    ),
+    "setting_bad": ("{field}: got {given}; allowed is {allowed}.", "{field}：收到 {given}；允许 {allowed}。"),
+    "simulator_down": (
+        "The demo's simulator did not start: {message} Nothing was sent.",
+        "演示用的模拟服务未能启动：{message} 未发送任何内容。",
+    ),
+    # asking about a job
+    "job_missing": ("There is no such job.", "没有这个作业。"),
+    "cancel_late": (
+        "It has started and cannot be stopped. You can stop watching; it costs {price} if it succeeds.",
+        "已开始生成，无法中止。可以停止查看；若成功将收费 {price}。",
+    ),
+    "cancel_noted": (
+        "Cancelling is noted; it is carried out as soon as the service has answered.",
+        "已记下取消；收到服务回复后立即执行。",
+    ),
+    "cancel_over": ("It is over already; there is nothing to cancel.", "作业已结束，无需取消。"),
+}
