@@ -1,0 +1,176 @@
+"""Every refusal names the field, what came and what is allowed; nothing has been opened or sent by then."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wan import catalog
+from wan.errors import InvalidInput
+from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, fingerprint
+
+IMAGE = {"prompt": "she smiles", "reference_image": b"picture"}
+CLIP = {"prompt": "character1 waves", "reference_video": b"clip"}
+
+REFUSED = [
+    ({"reference_image": None}, "reference_image", "", "Field required: input.img_url"),
+    ({"reference_image": b""}, "reference_image", "", "Field required: input.img_url"),
+    ({"prompt": ""}, "prompt", "", "1 to 1500 characters"),
+    ({"prompt": " \n"}, "prompt", "", "1 to 1500 characters"),
+    ({"prompt": "x" * 1501}, "prompt", "1501", "at most 1500"),
+    ({"prompt": "x" * 1490, "motion_strength": 0.5}, "prompt", "1518", "at most 1500"),
+    ({"prompt": 7}, "prompt", "7", "text"),
+    ({"negative_prompt": "x" * 501}, "negative_prompt", "501", "at most 500"),
+    ({"duration": 1}, "duration", "1", "whole seconds from 2 to 15"),
+    ({"duration": 16}, "duration", "16", "whole seconds from 2 to 15"),
+    ({"duration": 2.5}, "duration", "2.5", "whole seconds from 2 to 15"),
+    ({"duration": "abc"}, "duration", "abc", "whole seconds from 2 to 15"),
+    ({"duration": float("nan")}, "duration", "nan", "whole seconds from 2 to 15"),
+    ({"duration": None}, "duration", "None", "whole seconds from 2 to 15"),
+    ({"size": "1280x720"}, "size", "1280x720", "1280*720"),
+    ({"size": "640*360"}, "size", "640*360", "1280*720"),
+    ({"size": ["1280*720"]}, "size", "['1280*720']", "1280*720"),
+    ({"seed": -1}, "seed", "-1", "0 to 2147483647"),
+    ({"seed": 2**31}, "seed", "2147483648", "0 to 2147483647"),
+    ({"seed": True}, "seed", "True", "0 to 2147483647"),
+    ({"fps": 0}, "fps", "0", "1 to 60"),
+    ({"fps": 61}, "fps", "61", "1 to 60"),
+    ({"fps": 23.976}, "fps", "23.976", "1 to 60"),
+    ({"motion_strength": 7}, "motion_strength", "7", "0 to 1"),
+    ({"motion_strength": "strong"}, "motion_strength", "strong", "0 to 1"),
+    ({"fit": "stretch"}, "fit", "stretch", "crop, pad"),
+    ({"shot_type": "many"}, "shot_type", "many", "single, multi"),
+    ({"audio": "perhaps"}, "audio", "perhaps", "true or false"),
+    ({"model": "wan2.6-i2v-flash-2026-02-10"}, "model", "wan2.6-i2v-flash-2026-02-10", "exactly one of wan2.6-i2v-flash"),
+    ({"model": "wan2.6-r2v"}, "model", "wan2.6-r2v", "exactly one of wan2.6-i2v-flash"),
+    ({"modle": "wan2.6-i2v-flash"}, "modle", "modle", "known are model"),
+]
+BAD_URLS = [
+    "file:///etc/passwd",
+    "/etc/passwd",
+    "~/picture.png",
+    "picture.png",
+    "ftp://example.com/a.png",
+    "http:///a.png",
+    "https://",
+    "http://localhost/a.png",
+    "http://127.0.0.1/a.png",
+    "http://[::1]/a.png",
+    "http://169.254.169.254/latest",
+    "http://10.0.0.1/a.png",
+    "http://2130706433/a.png",
+    "http://0x7f.1/a.png",
+    "http://user:secret@example.com/a.png",
+    "http://example.com:port/a.png",
+    "http://exa mple.com/a.png",
+    "https://printer.local/a.png",
+    "javascript:alert(1)",
+    "oss://bucket/key",
+]
+
+
+@pytest.mark.parametrize(("wrong", "field", "given_", "allowed"), REFUSED)
+def test_wrong_input_is_named(wrong, field, given_, allowed):
+    with pytest.raises(InvalidInput) as refusal:
+        ImageToVideoRequest(**IMAGE | wrong)
+    said = str(refusal.value)
+    assert refusal.value.field == field
+    assert field in said
+    assert given_ in said
+    assert allowed in said
+    assert "None" not in refusal.value.sentence.say("zh") or given_ == "None"
+
+
+@pytest.mark.parametrize("url", BAD_URLS)
+@pytest.mark.parametrize("field", ["reference_image", "reference_video", "audio_url"])
+def test_a_url_is_public_http_or_refused(field, url):
+    with pytest.raises(InvalidInput) as refusal:
+        if field == "reference_video":
+            ReferenceToVideoRequest(prompt="x", reference_video=[url])
+        else:
+            ImageToVideoRequest(**IMAGE | {field: url})
+    assert refusal.value.field == field
+    assert url[:79] in str(refusal.value)
+    assert "http" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("references", "said"),
+    [
+        ({}, "Field required: input.reference_urls"),
+        ({"reference_image": [b"x"] * 6}, "reference_image: got 6; allowed are at most 5"),
+        ({"reference_video": [b"x"] * 4}, "reference_video: got 4; allowed are at most 3"),
+        ({"reference_video": [b"x"] * 3, "reference_image": [b"x"] * 3}, "got 6; allowed are at most 5"),
+    ],
+)
+def test_number_of_references(references, said):
+    with pytest.raises(InvalidInput, match="^.*" + said.split(":")[0]) as refusal:
+        ReferenceToVideoRequest(prompt="x", **references)
+    assert said in str(refusal.value)
+
+
+def test_reference_to_video_has_its_own_limits():
+    with pytest.raises(InvalidInput, match="whole seconds from 2 to 10"):
+        ReferenceToVideoRequest(**CLIP, duration=11)
+    with pytest.raises(InvalidInput, match="size: got 720P"):
+        ReferenceToVideoRequest(**CLIP, size="720P")
+
+
+def test_defaults_are_not_the_dear_ones():
+    assert catalog.tier_of(ImageToVideoRequest(**IMAGE).size) == "720P"
+    assert catalog.tier_of(ReferenceToVideoRequest(**CLIP).size) == "720P"
+
+
+def test_whole_floats_are_whole():
+    request = ImageToVideoRequest(**IMAGE, duration=5.0, fps=24.0, seed=7.0)
+    assert (request.duration, request.fps, request.seed) == (5, 24, 7)
+    assert all(isinstance(value, int) for value in (request.duration, request.fps, request.seed))
+
+
+def test_motion_is_put_into_words_of_growing_strength():
+    words = [ImageToVideoRequest(**IMAGE, motion_strength=strength).motion_words for strength in (0, 0.3, 0.5, 0.7, 1)]
+    assert len(set(words)) == 5
+    assert ImageToVideoRequest(**IMAGE, motion_strength=0.5).sent_prompt == f"she smiles {words[2]}"
+    assert ImageToVideoRequest(**IMAGE).sent_prompt == "she smiles"
+
+
+def test_fingerprint_tells_apart_what_matters():
+    def key(backend="simulator", digests=("a",), nonce="", **changes):
+        return fingerprint(ImageToVideoRequest(**IMAGE | changes), backend, list(digests), nonce)
+
+    keys = [
+        key(),
+        key(backend="https://dashscope.aliyuncs.com/api/v1"),
+        key(digests=("b",)),
+        key(nonce="again"),
+        key(prompt="she frowns"),
+        key(negative_prompt="blur"),
+        key(duration=6),
+        key(fps=24),
+        key(size="720*1280"),
+        key(fit="pad"),
+        key(seed=1),
+        key(motion_strength=0.5),
+        key(audio=False),
+        key(watermark=True),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert key() == key()
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            name: st.none() | st.booleans() | st.integers() | st.floats() | st.text("aZ0*.- 图", max_size=12) | st.lists(st.integers(), max_size=2)
+            for name in ("prompt", "negative_prompt", "duration", "size", "fps", "seed", "fit", "motion_strength", "audio", "shot_type", "extra")
+        },
+    )
+)
+def test_anything_at_all_is_accepted_or_refused_in_words(changes):
+    try:
+        request = ImageToVideoRequest(**IMAGE | changes)
+    except InvalidInput as refusal:
+        assert refusal.field in str(refusal)
+    else:
+        assert request.duration in request.catalog_model.durations
+        assert 1 <= len(request.sent_prompt) <= catalog.PROMPT_LIMIT
