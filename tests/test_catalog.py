@@ -27,9 +27,7 @@ def test_price(model, region, size, audio, videos, references, amount, billed):
 
 
 def test_the_length_of_a_url_is_not_known():
-    price = catalog.price(
-        MODELS["wan2.6-r2v-flash"], region="cn-beijing", size="1280*720", duration=5, audio=True, videos=(None,), references=1
-    )
+    price = catalog.price(MODELS["wan2.6-r2v-flash"], region="cn-beijing", size="1280*720", duration=5, audio=True, videos=(None,), references=1)
     assert (price.billed_seconds, price.exact) == (10, False)
 
 

@@ -1,0 +1,260 @@
+"""What every kind of answer proves, over a real socket; and that the paid request leaves exactly once."""
+
+import asyncio
+import json
+import socket
+import sys
+
+import pytest
+
+from tests.wire import reply, wire
+from wan import gateway
+from wan.errors import KeyRefused, NotSent, Refused, ResultRefused, Throttled, Unclear, Unreadable
+from wan.gateway import Gateway, TaskStatus, task_failure
+
+pytestmark = pytest.mark.anyio
+
+PAYLOAD = {"model": "wan2.6-i2v-flash", "input": {"prompt": "x", "img_url": "https://example.com/a.png"}, "parameters": {"seed": 1}}
+TAKEN = {"output": {"task_status": "PENDING", "task_id": "t-1"}, "request_id": "r-1"}
+
+
+def _no(code, message="no"):
+    return {"code": code, "message": message, "request_id": "r-2"}
+
+
+async def _drip(reader, writer):
+    for byte in json.dumps(TAKEN).encode():
+        writer.write(bytes([byte]))
+        await writer.drain()
+        await asyncio.sleep(0.2)
+
+
+async def _stall(reader, writer):
+    await reader.read()
+
+
+async def _reset(reader, writer):
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+
+
+PROOFS = {
+    "refused 400": (reply(400, _no("InvalidParameter")), None, Refused),
+    "refused 401": (reply(401, _no("InvalidApiKey")), None, KeyRefused),
+    "refused 403": (reply(403, _no("AccessDenied")), None, KeyRefused),
+    "refused 404": (reply(404, _no("ModelNotFound")), None, Refused),
+    "refused 400 in HTML": (reply(400, b"<html>", kind="text/html"), None, Refused),
+    "refused with 200": (reply(200, _no("InvalidParameter")), None, Refused),
+    "429": (reply(429, _no("Throttling.RateQuota"), headers="Retry-After: 3\r\n"), None, Throttled),
+    "429 for good": (reply(429, _no("PrepaidBillOverdue")), None, Refused),
+    "429 free quota": (reply(429, _no("Throttling.AllocationQuota", "Free allocated quota exceeded.")), None, Refused),
+    "408": (reply(408, _no("RequestTimeOut")), None, Unclear),
+    "409": (reply(409, _no("Conflict")), None, Unclear),
+    "500": (reply(500, _no("InternalError")), None, Unclear),
+    "502": (reply(502, b"<html>bad gateway</html>", kind="text/html"), None, Unclear),
+    "503 that says InvalidParameter": (reply(503, _no("InvalidParameter")), None, Unclear),
+    "504": (reply(504, b""), None, Unclear),
+    "200 HTML": (reply(200, b"<html>hello</html>", kind="text/html"), None, Unclear),
+    "200 broken JSON": (reply(200, b'{"output": {"task_id": "t'), None, Unclear),
+    "200 about nothing": (reply(200, {"hello": "world"}), None, Unclear),
+    "200 a list": (reply(200, [1]), None, Unclear),
+    "302": (reply(302, b"", headers="Location: http://127.0.0.1:1/\r\n"), None, Unclear),
+    "cut body": (reply(200, TAKEN, length=9999), None, Unclear),
+    "closed without a word": (None, None, Unclear),
+    "reset": (None, _reset, Unclear),
+    "not HTTP": (b"SSH-2.0-OpenSSH_9.2\r\n", None, Unclear),
+    "slow drip": (reply(200, b"", length=len(json.dumps(TAKEN))), _drip, Unclear),
+    "no answer": (None, _stall, Unclear),
+}
+
+
+@pytest.fixture
+async def gate():
+    made = Gateway()
+    yield made
+    await made.close()
+
+
+@pytest.mark.parametrize("name", PROOFS)
+async def test_what_an_answer_to_the_paid_request_proves(name, gate, monkeypatch):
+    answer, then, proved = PROOFS[name]
+    monkeypatch.setattr(gateway, "SUBMIT_LIMIT", 1.0)
+    async with wire(answer, then=then) as server:
+        with pytest.raises((Refused, Throttled, Unclear, NotSent)) as outcome:
+            await gate.submit(server.connection, PAYLOAD)
+    assert type(outcome.value) is proved
+    assert len(server.requests) == 1
+    assert "sk-test1234" not in f"{outcome.value!r} {outcome.value.__cause__!r}"
+    if name == "429":
+        assert outcome.value.retry_after == 3
+
+
+async def test_a_connection_that_is_never_made_proves_that_nothing_left(gate):
+    async with wire(None) as server:
+        pass
+    with pytest.raises(NotSent):
+        await gate.submit(server.connection, PAYLOAD)
+
+
+async def test_accepted(gate):
+    async with wire(reply(200, TAKEN)) as server:
+        accepted = await gate.submit(server.connection, PAYLOAD)
+    assert (accepted.task_id, accepted.request_id) == ("t-1", "r-1")
+    head, body = server.requests[0]
+    assert head.startswith("POST /api/v1/services/aigc/video-generation/video-synthesis HTTP/1.1")
+    headers = {line.split(": ")[0].lower(): line.split(": ")[1] for line in head.strip().splitlines()[1:]}
+    assert headers["authorization"] == "Bearer sk-test1234"
+    assert headers["x-dashscope-async"] == "enable"
+    assert headers["connection"] == "close"
+    assert "x-dashscope-ossresourceresolve" not in headers
+    assert "x-dashscope-workspace" not in headers
+    assert json.loads(body) == PAYLOAD
+
+
+async def test_uploaded_references_are_announced(gate):
+    async with wire(reply(200, TAKEN)) as server:
+        await gate.submit(server.connection, PAYLOAD | {"input": {"img_url": "oss://up/1.jpg"}})
+    assert "x-dashscope-ossresourceresolve: enable" in server.requests[0][0].lower()
+
+
+async def test_nothing_of_the_environment_goes_along(gate, monkeypatch, tmp_path):
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-operators-own")
+    monkeypatch.setenv("DASHSCOPE_WORKSPACE", "ws-operators-own")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    (tmp_path / "home/.dashscope").mkdir()
+    (tmp_path / "home/.dashscope/config.toml").write_text('api_key = "sk-in-a-file"\nmax_retries = 5\n')
+    async with wire(reply(500, b"")) as server:
+        with pytest.raises(Unclear):
+            await gate.submit(server.connection, PAYLOAD)
+        with pytest.raises(Unreadable):
+            await gate.fetch(server.connection, "t-1")
+    assert len(server.requests) == 2
+    assert "operators-own" not in str(server.requests)
+    assert "in-a-file" not in str(server.requests)
+
+
+USAGE = {"duration": 10.0, "size": "1280*720", "input_video_duration": 5, "output_video_duration": 5, "video_count": 1, "SR": 720}
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "said"),
+    [
+        ({"output": {"task_id": "t", "task_status": "PENDING", "submit_time": "2026-01-22 23:24:46.527"}}, "PENDING", {}),
+        ({"output": {"task_id": "t", "task_status": "RUNNING", "scheduled_time": "2026-01-22 23:24:46.527"}}, "RUNNING", {}),
+        (
+            {"output": {"task_id": "t", "task_status": "SUCCEEDED", "video_url": "https://a.aliyuncs.com/v.mp4", "orig_prompt": "x"}, "usage": USAGE},
+            "SUCCEEDED",
+            {"video_url": "https://a.aliyuncs.com/v.mp4", "billed_seconds": 10.0},
+        ),
+        (
+            {"output": {"task_id": "t", "task_status": "FAILED", "code": "InvalidParameter", "message": "The size is not match 1*1"}},
+            "FAILED",
+            {"code": "InvalidParameter", "message": "The size is not match 1*1"},
+        ),
+        ({"output": {"task_id": "t", "task_status": "CANCELED"}}, "CANCELED", {}),
+        ({"output": {"task_id": "t", "task_status": "UNKNOWN"}}, "UNKNOWN", {}),
+    ],
+)
+async def test_every_state_of_a_task(gate, answer, status, said):
+    async with wire(reply(200, answer | {"request_id": "r"})) as server:
+        snapshot = await gate.fetch(server.connection, "t")
+    assert snapshot.status is TaskStatus(status)
+    assert {name: getattr(snapshot, name) for name in said} == said
+
+
+@pytest.mark.parametrize(
+    ("answer", "raised"),
+    [
+        (reply(401, _no("InvalidApiKey")), KeyRefused),
+        (reply(403, _no("AccessDenied")), KeyRefused),
+        (reply(429, _no("Throttling")), Throttled),
+        (reply(500, _no("InternalError")), Unreadable),
+        (reply(200, b"<html>", kind="text/html"), Unreadable),
+        (reply(200, b"{"), Unreadable),
+        (reply(200, {"hello": "world"}), Unreadable),
+        (reply(200, {"output": {"task_id": "t", "task_status": "DREAMING"}}), Unreadable),
+        (reply(200, TAKEN, length=9999), Unreadable),
+        (None, Unreadable),
+    ],
+)
+async def test_a_question_without_a_usable_answer(gate, answer, raised):
+    async with wire(answer) as server:
+        with pytest.raises(raised):
+            await gate.fetch(server.connection, "t")
+    assert len(server.requests) == 1
+
+
+async def test_a_task_id_cannot_leave_its_path(gate):
+    async with wire(reply(200, {"output": {"task_status": "UNKNOWN"}})) as server:
+        await gate.fetch(server.connection, "../uploads?action=getPolicy")
+    assert server.requests[0][0].startswith("GET /api/v1/tasks/..%2Fuploads%3Faction%3DgetPolicy HTTP")
+
+
+async def test_cancel(gate):
+    late = _no("UnsupportedOperation", "Failed to cancel the task, please confirm if the task is in PENDING status.")
+    async with wire(reply(200, {"request_id": "r"})) as server:
+        assert await gate.cancel(server.connection, "t") is True
+    async with wire(reply(400, late)) as server:
+        assert await gate.cancel(server.connection, "t") is False
+
+
+async def test_a_result_comes_from_the_service_only(gate, tmp_path):
+    async with wire(reply(200, b"video")) as server:
+        await gate.download(server.connection, f"http://127.0.0.1:{server.port}/results/1.mp4", tmp_path / "a.part")
+        for url in (
+            f"http://localhost:{server.port}/1.mp4",
+            "http://dashscope-result-bj.oss-cn-beijing.aliyuncs.com/1.mp4",
+            "https://aliyuncs.com.example.com/1.mp4",
+            "https://notaliyuncs.com/1.mp4",
+            "https://x@a.aliyuncs.com/1.mp4",
+            "file:///etc/passwd",
+            "",
+        ):
+            with pytest.raises(ResultRefused, match="cannot be kept"):
+                await gate.download(server.connection, url, tmp_path / "b.part")
+    assert (tmp_path / "a.part").read_bytes() == b"video"
+    assert len(server.requests) == 1
+    assert "sk-test1234" not in server.requests[0][0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "raised"),
+    [
+        (reply(302, b"", headers="Location: http://127.0.0.1:1/\r\n"), Unreadable),
+        (reply(404, b""), Unreadable),
+        (reply(200, b"vid", length=99), Unreadable),
+    ],
+)
+async def test_a_result_that_does_not_come(gate, tmp_path, answer, raised):
+    async with wire(answer) as server:
+        with pytest.raises(raised):
+            await gate.download(server.connection, f"http://127.0.0.1:{server.port}/1.mp4", tmp_path / "a.part")
+
+
+async def test_a_result_is_capped(gate, tmp_path, monkeypatch):
+    monkeypatch.setattr(gateway, "RESULT_LIMIT", 3)
+    async with wire(reply(200, b"video")) as server:
+        with pytest.raises(ResultRefused, match="larger than"):
+            await gate.download(server.connection, f"http://127.0.0.1:{server.port}/1.mp4", tmp_path / "a.part")
+
+
+@pytest.mark.parametrize(
+    ("code", "key"),
+    [
+        ("DataInspectionFailed", "content_refused"),
+        ("IPInfringementSuspect", "content_refused"),
+        ("Arrearage", "arrears"),
+        ("InternalError.Timeout", "task_failed_for_now"),
+        ("InvalidParameter", "task_failed"),
+    ],
+)
+def test_a_failed_task_says_whether_another_try_can_help(code, key):
+    failure = task_failure(gateway.TaskSnapshot(TaskStatus.FAILED, "r", code=code, message="no"))
+    assert failure.sentence.key == key
+    assert code in str(failure)
+    assert "It cost nothing" in str(failure)
+
+
+async def test_the_sdk_is_loaded_only_for_who_asks_a_service():
+    code = "import wan, wan.studio, wan.cli, sys; assert not {'gradio', 'dashscope'} & set(sys.modules)"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
+    assert await process.wait() == 0
