@@ -1,0 +1,112 @@
+"""Where the key comes from, what is no key, and when a key must not be used."""
+
+from pathlib import Path
+
+import pytest
+
+from wan.errors import SettingsError
+from wan.settings import load_settings
+
+
+@pytest.fixture(autouse=True)
+def _automatic(monkeypatch):
+    monkeypatch.delenv("WAN_BACKEND")
+
+
+def _credentials(text: str) -> None:
+    path = Path("~/.alibabacloud/credentials").expanduser()
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+
+
+def test_without_a_key_the_simulator_serves():
+    assert load_settings().backend == "simulator"
+
+
+def test_the_environment_wins_over_the_credentials_file(monkeypatch):
+    _credentials("[default]\ndashscope_api_key = sk-from-file\n")
+    assert load_settings().key() == "sk-from-file"
+    monkeypatch.setenv("DASHSCOPE_API_KEY", " sk-from-env\n")
+    settings = load_settings()
+    assert (settings.key(), settings.backend) == ("sk-from-env", "dashscope")
+    assert "sk-from-env" not in f"{settings!r} {settings.connection()!r} {settings.model_dump()}"
+
+
+@pytest.mark.parametrize("text", ["[default]\nother = 1\n", "[other]\ndashscope_api_key = sk-other\n", "[default]\ndashscope_api_key =\n"])
+def test_a_credentials_file_without_the_entry(text):
+    _credentials(text)
+    assert load_settings().key() is None
+
+
+def test_a_broken_credentials_file_does_not_quote_itself():
+    _credentials("dashscope_api_key = sk-secret-one\n")
+    with pytest.raises(SettingsError, match="credentials") as error:
+        load_settings()
+    assert "sk-secret-one" not in f"{error.value} {error.value.__cause__} {error.value.__context__ if not error.value.__suppress_context__ else ''}"
+
+
+@pytest.mark.parametrize("key", ["hello", "sk-with space", "Bearer sk-abcdef", "sk-x", "sk-日本語日本語", "sk-a\nb: c"])
+def test_what_is_no_key(monkeypatch, key):
+    monkeypatch.setenv("DASHSCOPE_API_KEY", key)
+    with pytest.raises(SettingsError, match="DASHSCOPE_API_KEY") as error:
+        load_settings()
+    assert key not in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["sk-abcdef", "sk-ws-abcdef", "sk-sp-abcdef", "st-abcdef"])
+def test_every_kind_of_key(monkeypatch, key):
+    monkeypatch.setenv("DASHSCOPE_API_KEY", key)
+    assert load_settings().connection().key.get_secret_value() == key
+
+
+def test_the_service_needs_a_key(monkeypatch):
+    monkeypatch.setenv("WAN_BACKEND", "dashscope")
+    with pytest.raises(SettingsError, match="needs a Model Studio key"):
+        load_settings().connection()
+
+
+def test_on_a_space_a_key_without_access_rules_is_not_used(monkeypatch):
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-abcdef")
+    monkeypatch.setenv("SPACE_ID", "somebody/space")
+    for wanted in ("auto", "dashscope"):
+        monkeypatch.setenv("WAN_BACKEND", wanted)
+        settings = load_settings()
+        assert (settings.backend, settings.key_withheld) == ("simulator", True)
+
+
+@pytest.mark.parametrize(
+    ("region", "base_url", "priced"),
+    [
+        ("cn-beijing", "https://dashscope.aliyuncs.com/api/v1", "cn-beijing"),
+        ("ap-southeast-1", "https://dashscope-intl.aliyuncs.com/api/v1", "ap-southeast-1"),
+    ],
+)
+def test_regions(monkeypatch, region, base_url, priced):
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-abcdef")
+    monkeypatch.setenv("DASHSCOPE_REGION", region)
+    connection = load_settings().connection()
+    assert (connection.base_url, connection.region) == (base_url, priced)
+    monkeypatch.setenv("DASHSCOPE_BASE_URL", "https://dashscope-us.aliyuncs.com/api/v1/")
+    assert load_settings().connection().region == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("DASHSCOPE_REGION", "mars"), ("WAN_POLL_SECONDS", "often"), ("WAN_BACKEND", "cloud"), ("DASHSCOPE_BASE_URL", "https://example.com")],
+)
+def test_a_wrong_setting_is_named(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert name in str(error.value)
+    assert value in str(error.value)
+
+
+def test_the_account_names_nobody_and_tells_everybody_apart(monkeypatch):
+    seen = set()
+    for key, workspace in (("sk-abcdef", ""), ("sk-ghijkl", ""), ("sk-abcdef", "ws-1")):
+        monkeypatch.setenv("DASHSCOPE_API_KEY", key)
+        monkeypatch.setenv("DASHSCOPE_WORKSPACE", workspace)
+        seen.add(load_settings().connection().account)
+    assert len(seen) == 3
+    assert all(len(account) == 16 for account in seen)

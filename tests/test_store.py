@@ -1,0 +1,172 @@
+"""The rules that the database holds: fenced writes, the join, one SUBMITTING at a time, the task id that is never lost."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from wan.jobs import LIVE, TRANSITIONS, Job, JobState, Reference, Spent
+from wan.store import Store
+from wan.words import sentence
+
+NOW = 1_000.0
+ACCOUNTS = ["account"]
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Store(f"sqlite:///{tmp_path / 'wan.sqlite3'}")
+    yield made
+    made.close()
+
+
+def job(number=1, **changes) -> Job:
+    values = {
+        "id": f"job{number}",
+        "owner": "somebody",
+        "account": "account",
+        "backend": "simulator",
+        "base_url": "",
+        "region": "cn-beijing",
+        "workspace": "",
+        "model": "wan2.6-i2v-flash",
+        "due_at": NOW,
+        "brief_id": f"brief{number}",
+        "created_at": NOW + number,
+        "state_at": NOW,
+        "media_token": f"token{number}",
+        "cache_key": f"key{number}",
+        "request": {"duration": 5},
+    }
+    return Job(**values | changes)
+
+
+def claimed(store, at=NOW) -> Job:
+    (only,) = store.claim(at, lease=120, accounts=ACCOUNTS)
+    return only
+
+
+def test_a_job_comes_back_as_it_was_written(store):
+    written = job(
+        references=[Reference(kind="video", sha256="a", key="k", sent_key="k", width=1, height=2, seconds=2.5)],
+        adjustments=[sentence("image_upright")],
+        said=sentence("not_reached"),
+        amount=Decimal("0.4125"),
+        currency="CNY",
+        seed=2**31 - 1,
+        payload={"input": {"prompt": "图"}},
+    )
+    store.add(written)
+    assert store.get("job1", "somebody") == written
+    assert store.get("job1", "somebody else") is None
+    assert store.by_media_token("token1") == written
+
+
+def test_the_same_live_request_is_joined(store):
+    first = store.add(job(1))
+    assert store.add(job(2, cache_key="key1")) == first
+    assert store.add(job(3, cache_key="key1", owner="somebody else")).id == "job3"
+    assert store.add(job(4, cache_key="key1", account="other")).id == "job4"
+    held = store.claim(NOW, lease=1, accounts=ACCOUNTS)[0]
+    store.advance(held, JobState.CANCELLED, NOW)
+    assert store.add(job(5, cache_key="key1")).id == "job5"
+
+
+def test_a_claim_is_nobody_elses_until_its_lease_ends(store):
+    store.add(job())
+    assert store.claim(NOW - 1, lease=120, accounts=ACCOUNTS) == []
+    assert store.claim(NOW, lease=120, accounts=["other"]) == []
+    first = claimed(store)
+    assert store.claim(NOW + 119, lease=120, accounts=ACCOUNTS) == []
+    second = claimed(store, NOW + 120)
+    assert store.keep(first, NOW, due_at=NOW + 500) is None
+    assert store.advance(first, JobState.UPLOADING, NOW) is None
+    assert store.advance(second, JobState.UPLOADING, NOW).state is JobState.UPLOADING
+
+
+def test_only_the_ways_of_the_table(store):
+    for state, ways in TRANSITIONS.items():
+        for other in JobState:
+            if other in ways:
+                continue
+            with pytest.raises(ValueError, match="no way from"):
+                store.advance(job(state=state), other, NOW)
+
+
+def test_an_end_is_never_due(store):
+    store.add(job())
+    ended = store.advance(claimed(store), JobState.FAILED, NOW + 5, said=sentence("cancelled"), spent=Spent.NO)
+    assert (ended.due_at, ended.ended_at, ended.live) == (None, NOW + 5, False)
+    assert ended.said == sentence("cancelled")
+    assert store.claim(NOW * 10, lease=1, accounts=ACCOUNTS) == []
+    assert store.next_due(ACCOUNTS) is None
+
+
+def submitting(store, number) -> Job | None:
+    store.add(job(number, state=JobState.UPLOADING))
+    held = next(one for one in store.claim(NOW, lease=120, accounts=ACCOUNTS) if one.id == f"job{number}")
+    return store.advance(held, JobState.SUBMITTING, NOW)
+
+
+def test_one_submitting_per_account_and_model(store):
+    first = submitting(store, 1)
+    assert submitting(store, 2) is None
+    assert store.get("job2", "somebody").state is JobState.UPLOADING
+    store.adopt(first, "t", "r", NOW, NOW)
+    held = store.claim(NOW + 121, lease=120, accounts=ACCOUNTS)
+    second = next(one for one in held if one.id == "job2")
+    assert store.advance(second, JobState.SUBMITTING, NOW).state is JobState.SUBMITTING
+
+
+def test_the_task_id_is_written_whoever_holds_the_lease(store):
+    sent = submitting(store, 1)
+    taken_over = claimed(store, NOW + 500)
+    store.advance(taken_over, JobState.UNCERTAIN, NOW + 500, spent=Spent.MAYBE)
+    adopted = store.adopt(sent, "task", "request", NOW + 501, NOW + 502)
+    assert (adopted.state, adopted.task_id, adopted.request_id, adopted.spent) == (JobState.PENDING, "task", "request", Spent.NO)
+    assert store.adopt(sent, "another", "request", NOW, NOW) is None
+    assert store.get("job1", "somebody").task_id == "task"
+
+
+def test_a_cancel_is_noted_and_takes_the_lease_but_not_from_who_waits_for_the_answer(store):
+    store.add(job(1))
+    held = claimed(store)
+    noted = store.want_cancel(held, NOW)
+    assert (noted.cancel_wanted, noted.due_at) == (True, NOW)
+    assert store.start(held, NOW, at_once=5) is None
+    sent = submitting(store, 2)
+    assert store.want_cancel(sent, NOW).due_at == sent.due_at
+    assert store.adopt(sent, "t", "r", NOW, NOW).cancel_wanted
+
+
+def test_the_line_is_first_come_first_served(store):
+    for number in (3, 1, 2):
+        store.add(job(number))
+    jobs = {one.id: one for one in store.claim(NOW, lease=120, accounts=ACCOUNTS)}
+    assert [store.place(jobs[f"job{number}"]) for number in (1, 2, 3)] == [1, 2, 3]
+    assert store.start(jobs["job2"], NOW, at_once=2) is None
+    assert store.start(jobs["job1"], NOW, at_once=2).state is JobState.UPLOADING
+    assert store.start(jobs["job2"], NOW, at_once=2).state is JobState.UPLOADING
+    assert store.start(jobs["job3"], NOW, at_once=2) is None
+    assert store.place(jobs["job3"]) == 1
+
+
+def test_uploads_are_remembered_while_they_are_good(store):
+    store.note_upload("account", "model", "key", "oss://1", NOW)
+    store.note_upload("account", "model", "key", "oss://2", NOW + 10)
+    assert store.uploaded("account", "model", "key", since=NOW) == "oss://2"
+    assert store.uploaded("account", "model", "key", since=NOW + 11) is None
+    assert store.uploaded("account", "other model", "key", since=NOW) is None
+    assert store.uploaded("other", "model", "key", since=NOW) is None
+
+
+def test_past_runs(store):
+    for number, seconds in enumerate((4, 6, 8)):
+        spans = {"running_at": NOW, "fetching_at": NOW + seconds, "ended_at": NOW + seconds, "due_at": None}
+        store.add(job(number, state=JobState.SUCCEEDED, **spans))
+    store.add(replace(job(9, state=JobState.SUCCEEDED, running_at=NOW, fetching_at=NOW + 99), request={"duration": 10}))
+    assert sorted(store.past_seconds("simulator", "wan2.6-i2v-flash", 5)) == [4, 6, 8]
+
+
+def test_live_states_are_those_with_a_way_out():
+    assert {state for state in JobState if state not in LIVE} == {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED}

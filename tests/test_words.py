@@ -1,0 +1,39 @@
+"""Every sentence exists in both languages, takes the same values in both, and is said somewhere."""
+
+import re
+import string
+from pathlib import Path
+
+import pytest
+
+from wan import words
+
+SOURCES = "\n".join(path.read_text(encoding="utf-8") for path in Path(words.__file__).parent.rglob("*.py") if path.name != "words.py")
+
+
+def _slots(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+@pytest.mark.parametrize("key", words.SENTENCES)
+def test_both_languages_say_the_same(key):
+    english, chinese = words.SENTENCES[key]
+    assert english
+    assert re.search("[\u4e00-\u9fff]", chinese)
+    assert not re.search("[\u4e00-\u9fff]", english)
+    if key != "queued":  # an ordinal in English, a number in Chinese
+        assert _slots(english) == _slots(chinese)
+    assert "!" not in english
+    assert "！" not in chinese
+
+
+@pytest.mark.parametrize("key", words.SENTENCES)
+def test_every_sentence_is_used(key):
+    assert re.search(rf"[\"']{key}[\"']", SOURCES)
+
+
+def test_a_slip_shows_where_it_is_made():
+    with pytest.raises(KeyError):
+        words.sentence("no such sentence")
+    with pytest.raises(KeyError):
+        words.sentence("seed_range", given=1)
