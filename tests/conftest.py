@@ -1,10 +1,16 @@
 """What holds for every test: nothing can be spent. No key, no home, the simulator only, and no connection leaves this machine."""
 
+import contextlib
 import ipaddress
 import os
 import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -55,3 +61,56 @@ def anyio_backend() -> str:
 def samples() -> Path:
     """The sample media that ship with the app."""
     return ROOT / "assets" / "samples"
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """A simulator that serves: its root address, and the base URL for clients."""
+
+    root: str
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.root}/api/v1"
+
+    def stats(self) -> dict:
+        return httpx.get(f"{self.root}/simulator/stats", trust_env=False).json()
+
+    def task(self, task_id: str) -> dict:
+        return httpx.get(f"{self.root}/simulator/tasks/{task_id}", trust_env=False).json()
+
+    @contextlib.contextmanager
+    def fault(self, verb: str, fault: str, **more):
+        """Answers wrongly inside the block."""
+        httpx.post(f"{self.root}/simulator/faults", json={"verb": verb, "fault": fault, **more}, trust_env=False).raise_for_status()
+        try:
+            yield
+        finally:
+            httpx.delete(f"{self.root}/simulator/faults", trust_env=False)
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    """One simulator for all tests that need a service: quick, and with each key an account of its own."""
+    folder = tmp_path_factory.mktemp("simulator")
+    command = [
+        sys.executable,
+        "-m",
+        "wan.simulator",
+        "--dir",
+        str(folder),
+        "--port",
+        "0",
+        "--pending",
+        "0.2",
+        "--running",
+        "0.4",
+        "--preset",
+        "ultrafast",
+    ]
+    clean = _clean_environment(folder)
+    with subprocess.Popen(command, env=clean, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Simulator(process.stdout.readline().split()[-1].removesuffix("/api/v1"))
+        finally:
+            process.terminate()

@@ -6,9 +6,10 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from wan import catalog
 from wan.catalog import MODELS
@@ -20,6 +21,7 @@ from wan.studio import Studio
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
 OWNER = "command line"  # whose jobs these are: anybody who can run commands here
+_BAR = 24  # characters
 _PICTURE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
 
@@ -116,10 +118,10 @@ def _number(text: str) -> Any:
 async def _generate(request: Request, options: argparse.Namespace) -> int:
     async with Studio(load_settings()) as studio:
         job = await studio.submit(request, owner=OWNER)
-        async for event in studio.follow(job.id, owner=OWNER):
-            job = event.job
-            if not options.json:
-                await _show(event)
+        async with _Progress() as progress:
+            async for event in studio.follow(job.id, owner=OWNER):
+                job = event.job
+                progress.show(event)
         return await _report(studio, job, options)
 
 
@@ -143,14 +145,39 @@ def _cost(job: Job) -> str:
     return "simulated, free" if job.simulated else str(job.price or "price unknown")
 
 
-async def _show(event: JobEvent) -> None:
-    """One line that is written over while a terminal shows it; one line for each change where the output goes to a file."""
-    bar = "#" * min(int(20 * event.elapsed / event.expected), 19) if event.job.state is JobState.RUNNING else ""
-    line = f"[{bar:<20}] {event.sentence}"
-    if sys.stderr.isatty():
-        print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
-    else:
-        print(line, file=sys.stderr, flush=True)
+class _Progress:
+    """What the terminal shows of a job: a line that is written over, or one line for each change where the output goes to a file."""
+
+    def __init__(self) -> None:
+        self._event: JobEvent | None = None
+        self._since = 0.0
+
+    async def __aenter__(self) -> Self:
+        self._clock = asyncio.create_task(self._tick()) if sys.stderr.isatty() else None
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._clock is not None:
+            self._clock.cancel()
+            print(file=sys.stderr)
+
+    def show(self, event: JobEvent) -> None:
+        """Something has changed."""
+        self._event, self._since = event, time.monotonic() - event.elapsed
+        if self._clock is None:
+            print(event.sentence, file=sys.stderr, flush=True)
+
+    async def _tick(self) -> None:
+        while True:
+            if self._event is not None:
+                print(f"\r\x1b[2K{self._line(self._event)}", end="", file=sys.stderr, flush=True)
+            await asyncio.sleep(0.5)
+
+    def _line(self, event: JobEvent) -> str:
+        seconds = time.monotonic() - self._since
+        part = min(seconds / event.expected, 0.95) if event.job.state is JobState.RUNNING else float(event.job.state is JobState.FETCHING)
+        bar = "#" * round(_BAR * part)
+        return f"[{bar:<{_BAR}}] {int(seconds) // 60}:{int(seconds) % 60:02} {event.sentence}"
 
 
 def _complain(error: WanError, *, as_json: bool) -> None:

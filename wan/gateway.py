@@ -50,6 +50,7 @@ class _TaskOutput(_Wire):
     task_id: str = ""
     task_status: str = ""
     video_url: str = ""
+    orig_prompt: str = ""
     code: str = ""
     message: str = ""
 
@@ -66,6 +67,19 @@ class _TaskAnswer(_Wire):
     request_id: str = ""
     code: str = ""
     message: str = ""
+
+
+class _ListedTask(_Wire):
+    task_id: str
+    gmt_create: float
+    """Milliseconds since 1970."""
+
+
+class _ListAnswer(_Wire):
+    """The documented body; the SDK looks for `tasks` and finds nothing."""
+
+    data: list[_ListedTask]
+    total_page: int
 
 
 class _Policy(_Wire):
@@ -112,6 +126,8 @@ class TaskSnapshot:
     status: TaskStatus
     request_id: str
     video_url: str = ""
+    orig_prompt: str = ""
+    """The prompt as the service got it; said only once a task has SUCCEEDED."""
     code: str = ""
     message: str = ""
     billed_seconds: float | None = None
@@ -161,10 +177,26 @@ class Gateway:
             status=TaskStatus(answer.output.task_status),
             request_id=answer.request_id,
             video_url=answer.output.video_url,
+            orig_prompt=answer.output.orig_prompt,
             code=answer.output.code,
             message=answer.output.message,
             billed_seconds=answer.usage.duration if answer.usage else None,
         )
+
+    async def recent(self, connection: Connection, model: str) -> dict[str, float]:
+        """Every task of the account with this model in the last 24 h: its id, and when it was created in seconds since 1970.
+
+        All pages or nothing: raises KeyRefused, Throttled or Unreadable. A task that is created meanwhile shifts others to a later page, so that
+        one may be read twice, but none is missed.
+        """
+        found: dict[str, float] = {}
+        page, pages = 1, 1
+        while page <= pages:
+            query = {"model_name": model, "page_no": str(page), "page_size": "50"}
+            answer = _read(_ListAnswer, await self._ask(connection, "GET", "tasks/", params=query))
+            found |= {task.task_id: task.gmt_create / 1000 for task in answer.data}
+            page, pages = page + 1, answer.total_page
+        return found
 
     async def cancel(self, connection: Connection, task_id: str) -> bool:
         """Cancels a task that is PENDING. False when the service says that it is past that. Raises KeyRefused, Throttled or Unreadable."""

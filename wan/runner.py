@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from wan import catalog, media, payload, schedule
 from wan.catalog import MODELS
 from wan.errors import KeyRefused, NotSent, Refused, ResultRefused, ServiceError, Throttled, Unclear
-from wan.gateway import Accepted, Gateway, TaskSnapshot, TaskStatus, task_failure
+from wan.gateway import SUBMIT_LIMIT, Accepted, Gateway, TaskSnapshot, TaskStatus, task_failure
 from wan.jobs import Job, JobState, Reference, Spent
 from wan.settings import Connection
 from wan.storage import Storage
@@ -30,6 +30,7 @@ log = logging.getLogger("wan.runner")
 LEASE = 120.0  # seconds that a claim holds; longer than any step but sending and bringing home, which renew it
 # Seconds between the commit of SUBMITTING and the start of sending; connecting may take 3 more, so that the request leaves within 5 or not at all.
 TIME_TO_LEAVE = 2.0
+_CLOCK_SKEW = 60.0  # seconds that our clock and the service's may differ
 _IDLE = 1.0  # seconds between two looks for work that another process may have queued
 
 Result = TypeVar("Result")
@@ -47,11 +48,12 @@ class Runner:
         gateway: Gateway,
         connections: Mapping[str, Connection],
         poll_seconds: float,
+        uncertain_seconds: float,
         changed: Callable[[], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store, self._storage, self._gateway, self._connections = store, storage, gateway, connections
-        self._poll_seconds, self._changed, self._clock = poll_seconds, changed, clock
+        self._poll_seconds, self._uncertain_seconds, self._changed, self._clock = poll_seconds, uncertain_seconds, changed, clock
         self._work = asyncio.Event()
         self._steps: set[asyncio.Task[None]] = set()
         self._by_state: dict[JobState, Step] = {
@@ -61,7 +63,7 @@ class Runner:
             JobState.PENDING: self._look,
             JobState.RUNNING: self._look,
             JobState.FETCHING: self._bring_home,
-            JobState.UNCERTAIN: self._wait_for_certainty,
+            JobState.UNCERTAIN: self._settle,
         }
 
     def wake(self) -> None:
@@ -195,11 +197,37 @@ class Runner:
             return await self._unseen(lease.job, self._clock())
         return await self._end(lease.job, JobState.SUCCEEDED, None, spent=Spent.YES, **kept)
 
-    async def _wait_for_certainty(self, job: Job, connection: Connection) -> Job | None:
-        """UNCERTAIN: never sent again. After 24 h the service could not tell any more."""
-        if self._clock() - (job.submitting_at or job.state_at) > catalog.TASK_LIFETIME:
+    async def _settle(self, job: Job, connection: Connection) -> Job | None:
+        """UNCERTAIN: never sent again. The account's own list of tasks tells in time whether the request arrived."""
+        sent_at = job.submitting_at or job.state_at
+        if self._clock() - sent_at > catalog.TASK_LIFETIME:
             return await self._end(job, JobState.EXPIRED, sentence("never_confirmed"), spent=Spent.MAYBE)
-        return await self._keep_waiting(job, schedule.next_look(self._poll_seconds, job.attempts), attempts=job.attempts + 1)
+        listed = await self._gateway.recent(connection, job.model)
+        in_time = [task for task, at in listed.items() if sent_at - _CLOCK_SKEW <= at <= sent_at + SUBMIT_LIMIT + TIME_TO_LEAVE + _CLOCK_SKEW]
+        candidates = await self._sql(self._store.unknown_tasks, job.account, in_time) - set(job.foreign_tasks)
+        foreign = []
+        for task_id in sorted(candidates):
+            snapshot = await self._gateway.fetch(connection, task_id)
+            if _is_ours(job, snapshot):
+                return await self._adopt(job, Accepted(task_id, snapshot.request_id))
+            if snapshot.status in (TaskStatus.SUCCEEDED, TaskStatus.FAILED, TaskStatus.CANCELED):
+                foreign.append(task_id)
+        if candidates - set(foreign):
+            return await self._ask_again(job, foreign, absent_at=None)
+        return await self._absent(job, sent_at, foreign)
+
+    async def _absent(self, job: Job, sent_at: float, foreign: list[str]) -> Job | None:
+        """A complete listing shows no task that could be ours. Two of them, late enough, prove that the request never arrived."""
+        now = self._clock()
+        if now < sent_at + SUBMIT_LIMIT + self._uncertain_seconds:
+            return await self._ask_again(job, foreign, absent_at=None)
+        if job.absent_at is None:
+            return await self._ask_again(job, foreign, absent_at=now)
+        return await self._end(job, JobState.FAILED, sentence("never_arrived"))
+
+    async def _ask_again(self, job: Job, foreign: list[str], absent_at: float | None) -> Job | None:
+        known = [*job.foreign_tasks, *foreign]
+        return await self._keep_waiting(job, schedule.next_look(self._poll_seconds), foreign_tasks=known, absent_at=absent_at, attempts=0)
 
     # what the steps are made of ------------------------------------------------------------------------------------------------------
 
@@ -350,6 +378,11 @@ def _conformed(job: Job, made: media.Clip, original: Path) -> tuple[Path, list[S
     target = original.with_name("conformed.mp4")
     media.conform(original, target, size=size, fps=fps, fit=job.request.get("fit", "crop"))
     return target, done
+
+
+def _is_ours(job: Job, snapshot: TaskSnapshot) -> bool:
+    """Whether a task in question is the one of this job. Only what has SUCCEEDED shows its prompt, so nothing else can be told."""
+    return snapshot.status is TaskStatus.SUCCEEDED and snapshot.orig_prompt.strip() == job.payload["input"]["prompt"].strip()
 
 
 def _billed(job: Job, snapshot: TaskSnapshot) -> dict[str, Any]:

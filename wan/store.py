@@ -86,6 +86,8 @@ _jobs = Table(
     Column("cancel_wanted", Boolean, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("task_id", String(128)),
+    Column("foreign_tasks", JSON, nullable=False),
+    Column("absent_at", Float(53)),
     Column("request_id", String(128), nullable=False),
     Column("code", String(128), nullable=False),
     Column("said", _Sentences, nullable=False),
@@ -122,6 +124,7 @@ Index(
     sqlite_where=_LIVE_SQL,
     postgresql_where=_LIVE_SQL,
 )
+Index("jobs_one_per_task", _jobs.c.account, _jobs.c.task_id, unique=True)
 # Time windows must not overlap when it comes to asking which task is ours.
 Index(
     "jobs_one_submitting",
@@ -300,17 +303,29 @@ class Store:
             return self._write(connection, job, now, job.state, changes)
 
     def adopt(self, job: Job, task_id: str, request_id: str, now: float, due_at: float) -> Job | None:
-        """Writes down the task of a paid request. Not fenced by the lease: the task is paid for, whoever holds the row."""
+        """Writes down the task of a paid request. Not fenced by the lease: the task is paid for, whoever holds the row.
+
+        None when the job has a task already, or another job has this one.
+        """
         unknown = (_jobs.c.task_id.is_(None)) & _jobs.c.state.in_([JobState.SUBMITTING.value, JobState.UNCERTAIN.value])
         values = {"task_id": task_id, "request_id": request_id, "state": JobState.PENDING.value, "submitted_at": now, "state_at": now}
-        with self._writing() as connection:
-            written = connection.execute(
-                _jobs.update()
-                .where(_jobs.c.id == job.id, unknown)
-                .values(**values, due_at=due_at, attempts=0, said=[], spent=Spent.NO.value, version=_jobs.c.version + 1)
-                .returning(_jobs)
-            ).first()
+        try:
+            with self._writing() as connection:
+                written = connection.execute(
+                    _jobs.update()
+                    .where(_jobs.c.id == job.id, unknown)
+                    .values(**values, due_at=due_at, attempts=0, said=[], spent=Spent.NO.value, version=_jobs.c.version + 1)
+                    .returning(_jobs)
+                ).first()
+        except IntegrityError:
+            return None
         return None if written is None else _job(written)
+
+    def unknown_tasks(self, account: str, task_ids: list[str]) -> set[str]:
+        """Which of these tasks no job of the account has."""
+        ours = sa.select(_jobs.c.task_id).where(_jobs.c.account == account, _jobs.c.task_id.in_(task_ids))
+        with self._reading() as connection:
+            return set(task_ids) - set(connection.execute(ours).scalars())
 
     def want_cancel(self, job: Job, now: float) -> Job | None:
         """Notes that a cancel is wanted and makes the job due, which also takes it from whoever holds its lease.

@@ -102,6 +102,7 @@ class Studio:
             gateway=self._gateway,
             connections={self._connection.account: self._connection},
             poll_seconds=schedule.SIMULATOR_POLL_SECONDS if simulated else self.settings.poll_seconds,
+            uncertain_seconds=self.settings.uncertain_seconds,
             changed=self._tell,
             clock=self._clock,
         )

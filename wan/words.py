@@ -212,6 +212,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "We sent the request, got no answer, and could not learn within 24 hours whether it arrived. It is counted as spent; look in the console.",
         "请求已发出但 24 小时内无法确认是否送达，按已计费处理；请在控制台核对。",
     ),
+    "never_arrived": (
+        "The request never arrived at the service: its list of tasks shows none. It cost nothing. Generate again.",
+        "请求未送达：服务的任务列表中没有它。未产生费用。请重新生成。",
+    ),
     "cancelled_elsewhere": (
         "The task was cancelled at the service, not from here. It cost nothing.",
         "任务已在服务侧被取消，未产生费用。",
