@@ -1,9 +1,7 @@
 """What holds for every test: nothing can be spent. No key, no home, the simulator only, and no connection leaves this machine."""
 
 import contextlib
-import ipaddress
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,29 +11,21 @@ from pathlib import Path
 import httpx
 import pytest
 
+import tests.guard.sitecustomize  # noqa: F401 - guards this process
+
 ROOT = Path(__file__).parent.parent
-
-
-def _guard_sockets() -> None:
-    """Any connection outside loopback fails the test that makes it, in this process."""
-    connect = socket.socket.connect
-
-    def guarded(self: socket.socket, address, *rest):
-        if self.family in (socket.AF_INET, socket.AF_INET6) and not ipaddress.ip_address(socket.gethostbyname(address[0])).is_loopback:
-            raise AssertionError(f"a test connects to {address}")
-        return connect(self, address, *rest)
-
-    socket.socket.connect = guarded
-
-
-_guard_sockets()
 
 
 def _clean_environment(folder: Path) -> dict[str, str]:
     """The environment without keys and proxies, with a home and an output folder of its own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DASHSCOPE_", "WAN_", "SPACE_"))}
     kept = {name: value for name, value in kept.items() if not name.lower().endswith("_proxy")}
-    return kept | {"HOME": str(folder / "home"), "OUTPUT_DIR": str(folder / "output"), "WAN_BACKEND": "simulator", "PYTHONPATH": str(ROOT)}
+    return kept | {
+        "HOME": str(folder / "home"),
+        "OUTPUT_DIR": str(folder / "output"),
+        "WAN_BACKEND": "simulator",
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'guard'}",
+    }
 
 
 @pytest.fixture(autouse=True)

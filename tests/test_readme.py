@@ -1,0 +1,37 @@
+"""The README tells the truth: the settings table, the two commands, the options of the command line."""
+
+import re
+
+from tests.conftest import ROOT
+from wan.settings import Settings
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+NOT_OURS = {"SPACE_ID"}  # set by the Space itself
+
+
+def test_every_setting_is_in_the_table_and_no_other():
+    listed = set(re.findall(r"^\| `([A-Z_]+)` \|", README, re.MULTILINE))
+    assert listed == {field.alias for field in Settings.model_fields.values()} - NOT_OURS
+
+
+def test_defaults_in_the_table():
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| `([^`]+)` \|", README, re.MULTILINE))
+    for field in Settings.model_fields.values():
+        if field.alias in rows:
+            assert rows[field.alias] == f"{field.default}"
+
+
+def test_the_two_commands():
+    assert "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt && .venv/bin/python app.py\n" in README
+    assert "\nbash tests/run.sh\n" in README
+
+
+def test_the_space_gets_the_same_gradio():
+    pinned = re.search(r"^gradio==(\S+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    assert f"\nsdk_version: {pinned.group(1)}\n" in README
+
+
+def test_options_that_are_shown_exist():
+    help_text = (ROOT / "wan/cli.py").read_text(encoding="utf-8")
+    for option in set(re.findall(r"(?<=\s)--[a-z][a-z-]+", README)) - {"--help"}:
+        assert f'"{option}"' in help_text
