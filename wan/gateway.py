@@ -7,6 +7,7 @@ the operator's environment. Files travel over a second client that never holds a
 
 import asyncio
 import json
+import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from wan.words import Sentence, sentence
 
 if TYPE_CHECKING:
     import dashscope
+
+logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it writes down every URL, and a result's is a signed one
 
 CREATE_PATH = "services/aigc/video-generation/video-synthesis"
 SUBMIT_LIMIT = 30.0  # seconds for the whole paid request; httpx's own limit is per read, and a slow drip outlasts it

@@ -87,7 +87,7 @@ class Job:
     due_at: float | None
     """When somebody looks at it next. A claim moves it on, so that it is a lease and a fencing token too. None at an end."""
     version: int = 0
-    """Counts the writes, so that a viewer sees that something changed."""
+    """Counts the changes that a viewer wants to see."""
 
     request: dict[str, Any] = field(default_factory=dict)
     """The request as it was asked, without the references."""

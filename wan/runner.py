@@ -95,7 +95,11 @@ class Runner:
     def _begin(self, job: Job) -> None:
         task = asyncio.create_task(self._drive(job), name=f"job {job.id}")
         self._steps.add(task)
-        task.add_done_callback(self._steps.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, step: asyncio.Task[None]) -> None:
+        self._steps.discard(step)
+        self.wake()  # what it left may be due sooner than the loop would look
 
     async def _drive(self, job: Job) -> None:
         """Takes a job as far as it goes now."""

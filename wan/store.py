@@ -18,6 +18,7 @@ from sqlalchemy.types import JSON, TypeDecorator
 from wan.jobs import LIVE, TRANSITIONS, Job, JobState, Reference, Spent
 from wan.words import Sentence
 
+_BOOKKEEPING = frozenset({"due_at", "attempts", "foreign_tasks", "absent_at"})  # of no interest to a viewer
 _SCHEMA_LOCK = 0x57414E  # any number that nothing else on the database takes
 
 
@@ -370,12 +371,14 @@ class Store:
         values = _values(changes)
         if state != job.state:
             values = {"attempts": 0, "state_at": now} | values
+        if state != job.state or any(getattr(job, name) != value for name, value in changes.items() if name not in _BOOKKEEPING):
+            values["version"] = _jobs.c.version + 1
         if state not in LIVE:
             values |= {"due_at": None, "ended_at": now}
         written = connection.execute(
             _jobs.update()
             .where(_jobs.c.id == job.id, _jobs.c.state == job.state.value, _jobs.c.due_at == job.due_at)
-            .values(state=state.value, version=_jobs.c.version + 1, **values)
+            .values(state=state.value, **values)
             .returning(_jobs)
         ).first()
         return None if written is None else _job(written)
