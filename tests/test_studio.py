@@ -225,6 +225,13 @@ async def test_transient_trouble_ends_nothing(studio, simulator, verb, fault):
         assert (await finished(studio, job)).state is JobState.SUCCEEDED
 
 
+async def test_a_result_that_is_no_video_is_billed_and_said_so(studio, simulator):
+    with simulator.fault("result", "wrong-content"):
+        failed = await finished(studio, await studio.submit(image(), owner=OWNER))
+    assert (failed.state, failed.spent, failed.said.key) == (JobState.FAILED, Spent.YES, "result_refused")
+    assert failed.task_id
+
+
 async def test_a_refused_input_sends_nothing(studio, simulator):
     before = simulator.stats()
     for wrong in (b"no picture", picture((5, 5))):
@@ -245,7 +252,7 @@ async def test_losing_the_viewer_changes_nothing(studio):
 async def test_five_at_once_and_the_rest_in_our_own_line(studio):
     jobs = [await studio.submit(image(prompt=f"take {number}"), owner=OWNER) for number in range(7)]
     places = set()
-    for job in jobs:
+    for job in reversed(jobs):
         async for event in studio.follow(job.id, owner=OWNER):
             places.add(event.place)
         assert event.job.state is JobState.SUCCEEDED

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from wan import catalog, media, payload, schedule
 from wan.catalog import MODELS
-from wan.errors import KeyRefused, NotSent, Refused, ResultRefused, ServiceError, Throttled, Unclear
+from wan.errors import KeyRefused, NotSent, Refused, ResultRefused, ServiceError, Throttled, Unclear, Unreadable
 from wan.gateway import SUBMIT_LIMIT, Accepted, Gateway, TaskSnapshot, TaskStatus, task_failure
 from wan.jobs import Job, JobState, Reference, Spent
 from wan.settings import Connection
@@ -31,6 +31,7 @@ LEASE = 120.0  # seconds that a claim holds; longer than any step but sending an
 # Seconds between the commit of SUBMITTING and the start of sending; connecting may take 3 more, so that the request leaves within 5 or not at all.
 TIME_TO_LEAVE = 2.0
 _CLOCK_SKEW = 60.0  # seconds that our clock and the service's may differ
+_RESULT_TRIES = 5  # downloads before a file that does not open is taken for the result
 _IDLE = 1.0  # seconds between two looks for work that another process may have queued
 
 Result = TypeVar("Result")
@@ -254,7 +255,7 @@ class Runner:
         with tempfile.TemporaryDirectory(prefix="wan-") as folder:
             part = Path(folder) / "original.mp4.part"
             await self._gateway.download(connection, snapshot.video_url, part)
-            made = await asyncio.to_thread(media.measure, part)
+            made = await self._opened(job, part)
             shown, adjustments = await asyncio.to_thread(_conformed, job, made, part)
             clip = await asyncio.to_thread(media.measure, shown)
             poster = await asyncio.to_thread(media.poster, shown)
@@ -264,6 +265,15 @@ class Runner:
         keys = {"original_key": original_key, "video_key": video_key, "poster_key": poster_key}
         measured = {"width": clip.width, "height": clip.height, "fps": clip.fps, "duration": clip.seconds, "has_audio": clip.has_audio}
         return {**keys, **measured, "adjustments": [*job.adjustments, *adjustments]}
+
+    async def _opened(self, job: Job, part: Path) -> media.Clip:
+        """A result that does not open may be an error page of the way between; only after several tries is it the service's own doing."""
+        try:
+            return await asyncio.to_thread(media.measure, part)
+        except ResultRefused as refusal:
+            if job.attempts < _RESULT_TRIES:
+                raise Unreadable(sentence("not_reached"), message=str(refusal)) from refusal
+            raise
 
     async def _adopt(self, job: Job, accepted: Accepted) -> Job | None:
         """Writes down the paid task, until it is written: the one thing that must not be lost."""

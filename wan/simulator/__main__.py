@@ -1,8 +1,8 @@
 """Serve a simulator: `python -m wan.simulator --dir DIR`.
 
-One process per folder: it holds DIR/server.lock, says in DIR/server.json where it listens, and leaves with code 3 when another one is there. With
-`--leave-when-unused` it ends when nobody holds a shared lock on DIR/users.lock any more; it keeps that lock to itself until it is gone, so that whoever
-comes next waits for it and then starts a fresh one.
+One process per folder: it holds DIR/server.lock, says in DIR/server.json where it listens, and leaves with code 3 when another one is there.
+With `--leave-when-unused` it ends when nobody holds a shared lock on DIR/users.lock any more; it keeps that lock to itself until it is gone,
+so that whoever comes next waits for it and then starts a fresh one.
 """
 
 import argparse
@@ -33,7 +33,12 @@ TICKS_PER_SECOND = 10  # uvicorn's
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until told to leave; the exit code. `arguments` are those of the command line."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        board = _faults(options.fault)
+    except ValueError as wrong:
+        parser.error(str(wrong))
     options.dir.mkdir(parents=True, exist_ok=True)
     lock = (options.dir / "server.lock").open("a")
     if not _locked(lock):
@@ -42,13 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for leave in (signal.SIGTERM, signal.SIGINT):
         signal.signal(leave, _leave)  # uvicorn has its own in between, and passes the signal on to this one when it has shut down
     with contextlib.suppress(SystemExit):
-        _serve(options)
+        _serve(options, board)
     return 0
 
 
-def _serve(options: argparse.Namespace) -> None:
+def _serve(options: argparse.Namespace, board: FaultBoard) -> None:
     pace = Pace(options.pending, options.running, options.expire)
-    app = create_app(Setup(options.dir, pace, options.preset), _faults(options))
+    app = create_app(Setup(options.dir, pace, options.preset), board)
     listening = socket.create_server((options.host, options.port))
     users = (options.dir / "users.lock").open("a") if options.leave_when_unused else None
     config = uvicorn.Config(app, http="h11", ws="none", lifespan="on", log_level="warning", access_log=False, timeout_graceful_shutdown=1)
@@ -115,11 +120,13 @@ def _announced(path: Path, base_url: str, port: int) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def _faults(options: argparse.Namespace) -> FaultBoard:
+def _faults(texts: Sequence[str]) -> FaultBoard:
+    """Read VERB:FAULT[:COUNT]. Raises ValueError."""
     board = FaultBoard()
-    for text in options.fault:
-        verb, fault, *count = text.split(":")
-        board.set(verb, fault, int(count[0]) if count else None)
+    for text in texts:
+        verb, _, rest = text.partition(":")
+        fault, _, count = rest.partition(":")
+        board.set(verb, fault, int(count) if count else None)
     return board
 
 

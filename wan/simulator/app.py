@@ -1,8 +1,8 @@
 """The routes: what the service answers, byte for byte where the documentation says so.
 
-Sources: Model Studio help centre, image-to-video API reference 2026-02-10, reference-to-video API reference 2026-02-11, "manage asynchronous tasks"
-2026-03-15, "get temporary file URL" 2026-02-04, rate limits 2026. Quirks kept on purpose: a FAILED task is an HTTP 200, so is the UNKNOWN of a task that is
-foreign or old; lists say `data` and carry no prompt.
+Sources: Model Studio help centre, image-to-video API reference 2026-02-10, reference-to-video API reference 2026-02-11, "manage asynchronous
+tasks" 2026-03-15, "get temporary file URL" 2026-02-04, rate limits 2026. Quirks kept on purpose: a FAILED task is an HTTP 200, so is the
+UNKNOWN of a task that is foreign or old; lists say `data` and carry no prompt.
 
 Beside the service's own paths there are `/simulator/healthz`, `/simulator/stats`, `/simulator/faults` and `/simulator/tasks/{id}` for tests.
 """
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from xml.sax.saxutils import escape
 
 from fastapi import FastAPI, Request, Response
@@ -113,7 +113,7 @@ class Service:
         self.book.cancel(task_id, self._asking(request, "cancels"))
         return JSONResponse({"request_id": _request_id()})
 
-    async def list(self, request: Request) -> Response:
+    async def listing(self, request: Request) -> Response:
         """GET /tasks/: the account's tasks, newest first, filtered and in pages."""
         account = self._asking(request, "lists")
         self.book.advance()
@@ -281,8 +281,8 @@ def create_app(setup: Setup, board: FaultBoard | None = None) -> ASGIApp:
 def _add_routes(app: FastAPI, service: Service) -> None:
     for method, path, handler in (
         ("POST", "/api/v1/services/aigc/video-generation/video-synthesis", service.create),
-        ("GET", "/api/v1/tasks/", service.list),
-        ("GET", "/api/v1/tasks", service.list),
+        ("GET", "/api/v1/tasks/", service.listing),
+        ("GET", "/api/v1/tasks", service.listing),
         ("GET", "/api/v1/tasks/{task_id}", service.query),
         ("POST", "/api/v1/tasks/{task_id}/cancel", service.cancel),
         ("GET", "/api/v1/uploads", service.policy),
@@ -298,13 +298,13 @@ def _add_routes(app: FastAPI, service: Service) -> None:
 
 
 async def _refused(_: Request, refusal: Exception) -> Response:
-    assert isinstance(refusal, Refusal)
+    refusal = cast(Refusal, refusal)
     headers = {"Retry-After": "1"} if refusal.status == 429 else {}
     return JSONResponse(refusal.body(_request_id()), refusal.status, headers)
 
 
 async def _store_refused(_: Request, refusal: Exception) -> Response:
-    assert isinstance(refusal, StoreRefusal)
+    refusal = cast(StoreRefusal, refusal)
     body = (
         '<?xml version="1.0" encoding="UTF-8"?>\n<Error>\n'
         f"  <Code>{refusal.code}</Code>\n  <Message>{escape(refusal.message)}</Message>\n"
@@ -314,8 +314,7 @@ async def _store_refused(_: Request, refusal: Exception) -> Response:
 
 
 async def _no_such_route(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return await _refused(request, refusal_of_status(error.status_code))
+    return await _refused(request, refusal_of_status(cast(HTTPException, error).status_code))
 
 
 async def _json_object(request: Request) -> dict[str, Any]:

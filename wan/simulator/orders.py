@@ -1,7 +1,7 @@
 """What each model takes, and how a request body becomes an Order.
 
-Figures: Model Studio help centre, image-to-video API reference 2026-02-10 and reference-to-video API reference 2026-02-11. As with the service, part of
-the checking happens here, at submit, and part in the task: an unlisted `size` and unreadable media are accepted and fail later.
+Figures: Model Studio help centre, image-to-video API reference 2026-02-10 and reference-to-video API reference 2026-02-11. As with the
+service, part of the checking happens here, at submit, and part in the task: an unlisted `size` and unreadable media are accepted and fail later.
 """
 
 import hashlib
@@ -95,8 +95,8 @@ def model_named(name: object) -> Model:
 def read_order(body: dict[str, Any], find: Find) -> Order:
     """Check a create request and fill in its defaults.
 
-    `find` turns one URL into a Reference and raises Refusal for what it does not accept. Fields that are not documented are ignored: the 1.x SDK sends
-    `input.extend_prompt` and `input.function` with every request. Raises Refusal.
+    `find` turns one URL into a Reference and raises Refusal for what it does not accept. Fields that are not documented are ignored: the 1.x
+    SDK sends `input.extend_prompt` and `input.function` with every request. Raises Refusal.
     """
     model = model_named(body.get("model"))
     given, parameters = _block(body, "input"), _block(body, "parameters")

@@ -1,12 +1,13 @@
 """Tasks: one JSON file each, a state that follows from the clock, and five running at a time.
 
-A task is PENDING for `pending` seconds and until one of the five places of its account and model is free, in the order of submission; then RUNNING for
-`running` seconds or as long as its video takes, whichever is longer; then SUCCEEDED or FAILED. Everything is on disk before it is said, so a restart on
-the same folder goes on where the last process stopped; a video that was cut is made again.
+A task is PENDING for `pending` seconds and until one of the five places of its account and model is free, in the order of submission; then
+RUNNING for `running` seconds or as long as its video takes, whichever is longer; then SUCCEEDED or FAILED. Everything is on disk before it is
+said, so a restart on the same folder goes on where the last process stopped; a video that was cut is made again.
 
 Figures: Model Studio help centre, rate limits, 2026 (five running per account and model); "manage asynchronous tasks", 2026-03-15 (24 h).
 """
 
+import logging
 import shutil
 import threading
 import uuid
@@ -23,6 +24,8 @@ from pydantic import BaseModel, Field
 from .accounts import Clock
 from .errors import Refusal
 from .orders import Order
+
+_log = logging.getLogger(__name__)
 
 RUNNING_AT_ONCE = 5  # per account and model
 RENDERS_AT_ONCE = 2
@@ -181,11 +184,14 @@ class TaskBook:
         if not render.done() or self._clock() < (task.started or 0) + self._pace.running:
             return
         del self._renders[task.id]
-        try:
+        trouble = render.exception()
+        if trouble is None:
             task.input_seconds = render.result()
-        except Refusal as refusal:
+            self._end(task, State.SUCCEEDED)
+        else:
+            refusal = _refusal_for(trouble)
             task.code, task.message = refusal.code, refusal.message
-        self._end(task, State.FAILED if task.code else State.SUCCEEDED)
+            self._end(task, State.FAILED)
 
     def _end(self, task: Task, state: State) -> None:
         task.state, task.ended = state, self._clock()
@@ -200,3 +206,11 @@ class TaskBook:
     def _stored(self) -> list[Task]:
         tasks = [Task.model_validate_json(path.read_bytes()) for path in self._tasks_folder.glob("*.json")]
         return sorted(tasks, key=lambda task: task.submitted)
+
+
+def _refusal_for(trouble: BaseException) -> Refusal:
+    """What the account is told: the refusal itself, or an internal error for what should not have happened, which goes to the log."""
+    if isinstance(trouble, Refusal):
+        return trouble
+    _log.error("a render broke", exc_info=trouble)
+    return Refusal("InternalError.Algo")

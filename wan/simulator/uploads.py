@@ -1,11 +1,12 @@
 """Upload policies, and the objects that were uploaded with them.
 
-Shapes and figures: Model Studio help centre, "get temporary file URL", 2026-02-04. The object store answers as OSS does, in XML. An object belongs to the
-model that its policy was issued for and to the account that asked; it can be named in a request and never be downloaded.
+Shapes and figures: Model Studio help centre, "get temporary file URL", 2026-02-04. The object store answers as OSS does, in XML. An object
+belongs to the model that its policy was issued for and to the account that asked; it can be named in a request and never be downloaded.
 """
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import json
 import os
@@ -110,8 +111,9 @@ class ObjectStore:
     def sweep(self) -> None:
         """Delete what is older than 48 h."""
         for path in self._folder.iterdir():
-            if self._clock() - path.stat().st_mtime > OBJECT_SECONDS:
-                path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # an upload that ends just now takes its temporary file with it
+                if self._clock() - path.stat().st_mtime > OBJECT_SECONDS:
+                    path.unlink()
 
     def _terms(self, fields: dict[str, str]) -> dict[str, Any]:
         policy = fields.get("policy", "")
@@ -142,7 +144,9 @@ class ObjectStore:
         except binascii.Error as broken:
             raise Refusal("InvalidURL", "The base64 data of the URL is invalid.") from broken
         name = hashlib.sha256(content).hexdigest()
-        self.path(name).write_bytes(content)
+        arriving = self.path(uuid.uuid4().hex)
+        arriving.write_bytes(content)
+        arriving.replace(self.path(name))  # it may be there, and be read
         return Reference(url=f"{head},{name}", object_name=name)
 
     def _belongs(self, name: str, account: str, model: str) -> bool:

@@ -1,0 +1,19 @@
+"""Wan Studio: `python app.py` serves the page on port 7860; GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say otherwise. So it runs on Hugging Face too."""
+
+import asyncio
+import sys
+
+from wan.errors import SettingsError
+from wan.settings import load_settings
+from wan.studio import Studio
+from wan.ui.page import build
+from wan.ui.serve import Server
+
+try:
+    studio, opened = Studio(load_settings()), asyncio.Event()
+    demo = build(studio, opened)
+    if __name__ == "__main__":
+        Server(demo, studio, opened).run()
+except SettingsError as error:
+    print(error, file=sys.stderr)
+    sys.exit(2)

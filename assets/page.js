@@ -1,0 +1,142 @@
+// What the server does not say: it sends a card when something changes; here the clock ticks, buttons in cards reach Gradio, the language is switched,
+// and a view whose stream has gone silent is taken up again.
+window.wanStudio = (() => {
+  const TABS = ["image", "reference"];
+  const QUIET = 60_000; // ms without a change, after which a live view is taken up again
+  const STORED = "wan-language";
+  const starts = new Map(); // clock -> when it began, in ms of this browser's own clock
+  const seen = new Map(); // tab -> the card shown and when it came
+
+  const view = (tab) => document.querySelector(`#wan-${tab}-view .wan-view`);
+  const press = (tab, verb) => document.getElementById(`wan-${tab}-${verb}`)?.click();
+  const asClock = (seconds) => {
+    const whole = Math.max(0, Math.floor(seconds));
+    const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, String(whole % 60).padStart(2, "0")];
+    return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
+  };
+
+  function tick(shown) {
+    const clock = shown.querySelector("[data-clock]");
+    if (!clock) return;
+    const { clock: name, elapsed, expected } = clock.dataset;
+    if (!starts.has(name)) starts.set(name, performance.now() - elapsed * 1000);
+    const seconds = (performance.now() - starts.get(name)) / 1000;
+    clock.querySelector("b").textContent = asClock(seconds);
+    if (Number(expected)) {
+      shown.style.setProperty("--made", String(Math.min(seconds / expected, 0.96)));
+      shown.classList.toggle("late", seconds > Number(expected));
+    }
+  }
+
+  function announce(shown) {
+    const words = [...shown.querySelectorAll(".wan-title, .wan-say")].map((part) => part.innerText.trim()).join(". ");
+    const announcer = document.getElementById("wan-announcer");
+    if (announcer && words && announcer.textContent !== words) announcer.textContent = words;
+  }
+
+  function mark(tab, shown) {
+    document.querySelectorAll(`[id^="wan-${tab}-"].wan-wrong`).forEach((field) => field.classList.remove("wan-wrong"));
+    const field = shown.querySelector("[data-field]")?.dataset.field;
+    if (field) document.getElementById(`wan-${tab}-${field.split(" ")[0]}`)?.classList.add("wan-wrong");
+  }
+
+  function look(tab) {
+    const shown = view(tab);
+    if (!shown) return;
+    const last = seen.get(tab);
+    const live = "live" in shown.dataset;
+    // Gradio may mend the old elements instead of putting in new ones, so a card is known by what it says.
+    const card = [shown.dataset.state, shown.querySelector("[data-clock]")?.dataset.clock, shown.querySelector(".wan-say").textContent].join();
+    if (last?.card !== card) {
+      if (last && last.state !== shown.dataset.state) announce(shown);
+      seen.set(tab, { card, state: shown.dataset.state, at: performance.now() });
+      mark(tab, shown);
+      const generate = document.getElementById(`wan-${tab}-generate`);
+      if (generate) generate.disabled = live;
+    } else if (live && performance.now() - last.at > QUIET) {
+      last.at = performance.now();
+      attach(tab);
+    }
+    tick(shown);
+  }
+
+  // Takes the tab's job up again; an older stream of it is let go first.
+  function attach(tab) {
+    for (const one of tab ? [tab] : TABS) {
+      press(one, "quiet");
+      setTimeout(() => press(one, "watch"), 150);
+    }
+  }
+
+  // After Generate or a retry: look at what came of it.
+  function started(tab) {
+    setTimeout(() => {
+      const shown = view(tab);
+      if (!shown) return;
+      if ("live" in shown.dataset) attach(tab);
+      if (innerWidth < 900) document.getElementById(`wan-${tab}-view`).scrollIntoView({ behavior: calm() ? "auto" : "smooth", block: "start" });
+    }, 60);
+  }
+
+  const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+  // Gradio keeps its locale in a module of its own; it sets <html lang>, which the cards follow.
+  async function speak(language) {
+    const core = performance.getEntriesByType("resource").find(({ name }) => /\/assets\/core-[^/]+\.js$/.test(name));
+    const { changeLocale } = await import(core.name);
+    changeLocale(language);
+  }
+
+  function remember(language) {
+    try {
+      localStorage.setItem(STORED, language);
+    } catch {} // a browser that keeps nothing asks again next time
+  }
+
+  function wanted() {
+    const asked = new URLSearchParams(location.search).get("lang");
+    try {
+      return asked ?? localStorage.getItem(STORED);
+    } catch {
+      return asked;
+    }
+  }
+
+  function insert(tile) {
+    const box = tile.closest(".wan-brief")?.querySelector("[id$=-prompt] textarea");
+    if (!box) return;
+    const { selectionStart: from, selectionEnd: to, value } = box;
+    const word = (from && !/\s$/.test(value.slice(0, from)) ? " " : "") + tile.dataset.insert + " ";
+    box.setRangeText(word, from, to, "end");
+    box.dispatchEvent(new Event("input", { bubbles: true }));
+    box.focus();
+  }
+
+  document.addEventListener("click", ({ target }) => {
+    const button = target.closest?.("[data-press], [data-copy], [data-lang], [data-insert]");
+    if (!button) return;
+    const { press: verb, copy, lang, insert: name } = button.dataset;
+    if (verb) {
+      const tab = TABS.find((one) => button.closest(`#wan-${one}-view`));
+      button.disabled = true;
+      if (verb === "watch") attach(tab);
+      else press(tab, verb);
+    } else if (copy) {
+      navigator.clipboard?.writeText(copy).then(() => button.classList.add("copied"));
+      setTimeout(() => button.classList.remove("copied"), 1500);
+    } else if (lang) {
+      remember(lang);
+      speak(lang);
+    } else if (name) insert(button);
+  });
+
+  setInterval(() => TABS.forEach(look), 250);
+  const boot = setInterval(() => {
+    if (!document.querySelector("#wan-header .wan-header")) return;
+    clearInterval(boot);
+    const language = wanted();
+    if (language && !document.documentElement.lang.startsWith(language)) speak(language);
+  }, 30);
+
+  return { attach, started };
+})();

@@ -1,0 +1,126 @@
+"""The real app as a process, and a real browser to look at it: shared by the tests and by the screenshots."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "assets" / "samples"
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_ARGUMENTS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class NoBrowser(Exception):
+    """No Chromium on the PATH."""
+
+
+@dataclass(frozen=True)
+class App:
+    """The app, being served."""
+
+    url: str
+    process: subprocess.Popen
+
+    def stop(self) -> int:
+        """Asks it to end, as a service manager does; gives its exit code."""
+        self.process.terminate()
+        return self.process.wait(20)
+
+
+@contextlib.contextmanager
+def served(folder: Path, *, pending: float = 0.6, running: float = 2.0) -> Iterator[App]:
+    """`python app.py` on a free port, in the demo, with a home and an output folder of its own. pending, running: the simulator's times, seconds."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DASHSCOPE_", "WAN_", "SPACE_", "GRADIO_"))}
+    kept = {name: value for name, value in kept.items() if not name.lower().endswith("_proxy")}
+    (folder / "home").mkdir(parents=True, exist_ok=True)
+    ours = {
+        "HOME": str(folder / "home"),
+        "OUTPUT_DIR": str(folder / "output"),
+        "GRADIO_TEMP_DIR": str(folder / "uploads"),
+        "GRADIO_SERVER_PORT": str(port),
+        "WAN_BACKEND": "simulator",
+        "WAN_SIMULATOR_PENDING": str(pending),
+        "WAN_SIMULATOR_RUNNING": str(running),
+    }
+    url = f"http://127.0.0.1:{port}"
+    with (folder / "app.log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, str(ROOT / "app.py")], env=kept | ours, cwd=folder, stdout=log, stderr=log)
+        try:
+            _wait(url, process, folder / "app.log")
+            yield App(url, process)
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _wait(url: str, process: subprocess.Popen, log: Path) -> None:
+    give_up = time.monotonic() + 60
+    while time.monotonic() < give_up:
+        if process.poll() is not None:
+            break
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{url}/healthz", trust_env=False).status_code == 200:
+                return
+        time.sleep(0.1)
+    raise RuntimeError(f"the app did not come up:\n{log.read_text()}")
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """The Chromium of this machine. Raises NoBrowser."""
+    executable = next((path for name in _NAMES if (path := shutil.which(name))), None)
+    if executable is None:
+        raise NoBrowser("no Chromium on the PATH; install one: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=_ARGUMENTS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def opened(page: Page, url: str) -> None:
+    """Opens the page and waits until it can be used: the price is there."""
+    page.goto(url)
+    page.locator("#wan-image-price strong").wait_for()
+
+
+def say(page: Page, tab: str, prompt: str) -> None:
+    """Types the prompt of a tab."""
+    page.locator(f"#wan-{tab}-prompt textarea").fill(prompt)
+
+
+def generate(page: Page, tab: str) -> None:
+    """Presses Generate on a tab."""
+    page.locator(f"#wan-{tab}-generate").click()
+
+
+def reach(page: Page, tab: str, *states: str, within: float = 60) -> None:
+    """Waits until the tab's stage is in one of these states. within: seconds."""
+    either = ", ".join(f'#wan-{tab}-view [data-state="{state}"]' for state in states)
+    page.locator(either).wait_for(timeout=within * 1000)

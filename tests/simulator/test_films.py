@@ -1,0 +1,150 @@
+"""The videos: size, length, rate, sound, the mark, and that they move."""
+
+import itertools
+import threading
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from wan.simulator import lettering
+from wan.simulator.errors import Refusal
+from wan.simulator.films import Interrupted, film
+from wan.simulator.orders import Order, Reference
+
+
+def order(*names: str, **given) -> Order:
+    references = tuple(Reference(url=name) if name.startswith("http") else Reference(url=f"oss://{name}", object_name=name) for name in names)
+    small = {
+        "model": "wan2.6-r2v",
+        "size": "832*1088",
+        "tier": "720P",
+        "seconds": 2,
+        "audio": False,
+        "watermark": False,
+        "multi_shot": False,
+        "seed": 7,
+    }
+    return Order(**(small | {"prompt": "a caption", "negative_prompt": "", "references": references} | given))
+
+
+@pytest.fixture
+def make(tmp_path: Path, samples: Path):
+    def made(order: Order) -> Path:
+        target = tmp_path / f"{len(list(tmp_path.iterdir()))}.mp4"
+        film(samples.joinpath, "ultrafast", order, target, threading.Event())
+        return target
+
+    return made
+
+
+def frames(path: Path) -> list[np.ndarray]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def image_film(**given) -> Order:
+    return order("rocket.jpg", model="wan2.6-i2v-flash", size="", **given)
+
+
+def test_image_to_video_is_what_was_ordered(make):
+    path = make(image_film(audio=True))
+    with av.open(str(path)) as container:
+        video, audio = container.streams.video[0], container.streams.audio[0]
+        assert (video.codec_context.name, video.pix_fmt, video.width, video.height) == ("h264", "yuv420p", 1168, 784)
+        assert (video.frames, video.average_rate, video.duration * video.time_base) == (60, 30, 2)
+        assert (audio.codec_context.name, audio.rate, audio.layout.name) == ("aac", 48000, "stereo")
+        assert audio.duration * audio.time_base == Fraction(2)
+        loudest = max(np.abs(frame.to_ndarray()).max() for frame in container.decode(audio=0))
+    assert 0.05 < loudest < 1
+    assert path.read_bytes().index(b"moov") < path.read_bytes().index(b"mdat")
+
+
+def test_reference_to_video_is_what_was_ordered(make, samples: Path, tmp_path: Path):
+    target = tmp_path / "montage.mp4"
+    trio = order("bigbuckbunny.mp4", "chelsea.png", "https://media.example.com/x.png", size="720*1280", watermark=True)
+    assert film(samples.joinpath, "ultrafast", trio, target, threading.Event()) == 1.65
+    with av.open(str(target)) as container:
+        video = container.streams.video[0]
+        assert (video.width, video.height, video.frames, len(container.streams.audio)) == (720, 1280, 60, 0)
+
+
+def test_the_picture_moves_smoothly(make):
+    pictures = [picture.astype(np.int16) for picture in frames(make(image_film()))]
+    steps = [np.abs(after - before).mean() for before, after in itertools.pairwise(pictures)]
+    assert np.abs(pictures[0] - pictures[-1]).mean() > 4
+    assert max(steps) < 6
+
+
+def test_a_clip_plays_and_begins_again(make, samples: Path, tmp_path: Path):
+    short = tmp_path / "short.mp4"
+    film(samples.joinpath, "ultrafast", order("bigbuckbunny.mp4"), short, threading.Event())
+    again = tmp_path / "again.mp4"
+    film(lambda name: tmp_path / name, "ultrafast", order("short.mp4", seconds=5), again, threading.Event())
+    assert len(frames(again)) == 150
+
+
+def test_the_seed_decides(make):
+    first, same, other = (make(image_film(seed=seed, audio=True)).read_bytes() for seed in (1, 1, 2))
+    assert first == same != other
+
+
+def test_simulated_is_written_in_the_picture(make, monkeypatch: pytest.MonkeyPatch):
+    plain = make(image_film(prompt=""))
+    pill = lettering.simulated_mark((1168, 784))
+    monkeypatch.setattr("wan.simulator.films.simulated_mark", lambda size: lettering.Patch(Image.new("RGBA", (1, 1)), 0, 0))
+    unmarked = make(image_film(prompt=""))
+    first, without = frames(plain)[0].astype(int), frames(unmarked)[0].astype(int)
+    area = (slice(pill.top, pill.top + pill.ink.height), slice(pill.left, pill.left + pill.ink.width))
+    assert np.abs(first[area] - without[area]).mean() > 25
+    assert np.abs(first[300:] - without[300:]).mean() < 1
+
+
+def test_captions_are_wrapped_cut_and_never_boxes():
+    font = lettering.font_for("word …", 30)
+    lines = lettering._wrapped("word " * 80, font, 600)
+    assert len(lines) == 2
+    assert lines[1].endswith("…")
+    assert all(font.getlength(line) <= 600 for line in lines)
+    assert lettering.caption("\U0010fffd only", (1280, 720)) is None
+    assert lettering.caption("", (1280, 720)) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code"),
+    [
+        ("a.png", b"\x89PNG\r\n\x1a\n", "InvalidParameter.DataInspection"),
+        ("a.mp4", b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/x.ts\n", "InvalidParameter.DataInspection"),
+        ("a.gif", b"GIF89a", "InvalidParameter.DataInspection"),
+    ],
+)
+def test_what_is_no_medium_fails_the_task(tmp_path: Path, name: str, content: bytes, code: str):
+    (tmp_path / name).write_bytes(content)
+    render = partial(film, tmp_path.joinpath, "ultrafast", order(name), tmp_path / "out.mp4", threading.Event())
+    with pytest.raises(Refusal) as refused:
+        render()
+    assert refused.value.code == code
+    assert not list(tmp_path.glob("out.*"))
+
+
+def test_a_picture_cut_short_fails_and_a_clip_is_no_image(tmp_path: Path, samples: Path):
+    (tmp_path / "cut.jpg").write_bytes((samples / "rocket.jpg").read_bytes()[:5000])
+    for order_ in (
+        image_film(references=(Reference(url="oss://x", object_name=str(tmp_path / "cut.jpg")),)),
+        order("bigbuckbunny.mp4", model="wan2.6-i2v-flash"),
+    ):
+        with pytest.raises(Refusal) as refused:
+            film(samples.joinpath, "ultrafast", order_, tmp_path / "out.mp4", threading.Event())
+        assert refused.value.code == "InvalidParameter.DataInspection"
+
+
+def test_leaving_stops_the_work(tmp_path: Path, samples: Path):
+    leaving = threading.Event()
+    leaving.set()
+    with pytest.raises(Interrupted):
+        film(samples.joinpath, "ultrafast", image_film(), tmp_path / "out.mp4", leaving)
+    assert not list(tmp_path.glob("out.*"))

@@ -1,0 +1,90 @@
+"""The process: one per folder, restarts, leaving, and links to results."""
+
+import fcntl
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+from tests.simulator.conftest import Client, Start, image_order
+
+
+def test_one_simulator_per_folder(start: Start, tmp_path: Path):
+    served = start()
+    said = json.loads((tmp_path / "simulator" / "server.json").read_text())
+    assert said == {"port": int(served.root.rpartition(":")[2]), "pid": served.process.pid, "base_url": f"{served.root}/api/v1"}
+    command = [sys.executable, "-m", "wan.simulator", "--dir", str(tmp_path / "simulator"), "--port", "0"]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=20, cwd=Path(__file__).parents[2])
+    assert second.returncode == 3
+    assert second.stderr.count("\n") == 1
+    assert said["base_url"] in second.stderr
+    assert httpx.get(f"{served.root}/simulator/healthz", trust_env=False).json()["dir"] == str(tmp_path / "simulator")
+
+
+def test_a_restart_goes_on_and_leaving_is_quick(start: Start, tmp_path: Path):
+    served = start("--pending", "0", "--running", "1")
+    client = served.client("sk-restart1")
+    running, done = client.created(image_order(duration=15, resolution="1080P")), client.created(image_order())
+    client.ended(done)
+    begun = time.monotonic()
+    assert served.stop() == 0
+    assert time.monotonic() - begun < 1.5  # about 0.3 s alone; other tests may be at work
+    assert not (tmp_path / "simulator" / "server.json").exists()
+    again = start("--pending", "0", "--running", "1").client("sk-restart1")
+    assert again.query(done)["output"]["task_status"] == "SUCCEEDED"
+    assert again.query(running)["output"]["task_status"] == "RUNNING"
+    assert again.ended(running)["output"]["task_status"] == "SUCCEEDED"
+
+
+def test_leaving_does_not_wait_for_stalled_clients(start: Start):
+    served = start("--fault", "query:stall")
+    client = served.client()
+    client.http.timeout = 0.3
+    try:
+        client.query("x")
+    except httpx.ReadTimeout:
+        begun = time.monotonic()
+    assert served.stop() == 0
+    assert time.monotonic() - begun < 1.5
+
+
+def test_it_leaves_with_its_last_user(start: Start, tmp_path: Path):
+    (tmp_path / "simulator").mkdir()
+    with (tmp_path / "simulator" / "users.lock").open("a") as user:
+        fcntl.flock(user, fcntl.LOCK_SH)
+        served = start("--leave-when-unused")
+        time.sleep(4)
+        assert served.process.poll() is None
+    assert served.process.wait(4) == 0
+    served.stop()
+
+
+def test_wrong_options_are_said(tmp_path: Path):
+    for fault in ("create", "create:flood", "none:html", "create:html:x"):
+        command = [sys.executable, "-m", "wan.simulator", "--dir", str(tmp_path), "--fault", fault]
+        assert subprocess.run(command, capture_output=True, timeout=20, cwd=Path(__file__).parents[2]).returncode == 2
+
+
+def test_results_need_no_key_and_serve_ranges(client: Client):
+    url = client.ended(client.created(image_order()))["output"]["video_url"]
+    whole = httpx.get(url, trust_env=False)
+    assert (whole.status_code, whole.headers["content-type"]) == (200, "video/mp4")
+    part = httpx.get(url, headers={"Range": "bytes=4-11"}, trust_env=False)
+    assert (part.status_code, part.content) == (206, whole.content[4:12])
+    assert part.headers["content-range"] == f"bytes 4-11/{len(whole.content)}"
+    for forged in (url.partition("?")[0], url[:-4] + "0000", url.replace("Expires=1", "Expires=2")):
+        assert httpx.get(forged, trust_env=False).status_code == 403
+
+
+def test_tasks_and_links_expire(start: Start):
+    client = start("--pending", "0", "--running", "0", "--expire", "4").client()
+    task_id = client.created(image_order())
+    url = client.ended(task_id)["output"]["video_url"]
+    time.sleep(5.2)
+    assert client.query(task_id)["output"]["task_status"] == "UNKNOWN"
+    assert client.listed()["total"] == 0
+    gone = httpx.get(url, trust_env=False)
+    assert (gone.status_code, "Request has expired." in gone.text) == (403, True)

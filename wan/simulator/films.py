@@ -1,0 +1,143 @@
+"""An Order becomes an MP4: H.264 at 30 frames per second and AAC in stereo, as the service delivers (Model Studio user guides, 2026-02-27).
+
+What it costs on two cores: about three seconds for five seconds of 1280x720.
+"""
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.reformatter import Colorspace
+from numpy.typing import NDArray
+from PIL import Image, ImageChops
+
+from .errors import Refusal
+from .lettering import Patch, caption, simulated_mark, watermark
+from .orders import SIZES, Order, frame_size
+from .shots import Storyboard, montage, single_image
+from .sound import RATE, pad
+from .sources import Media, Size, inspect
+
+FPS = 30
+QUALITY = 21  # x264's constant rate factor
+CLIP_LIMIT = 3  # reference videos
+BILLED_SECONDS = {1: 5.0, 2: 2.5, 3: 1.65, 4: 1.25, 5: 1.0}  # of each reference video, by the number of references (model pricing, Apr-Jun 2026)
+BT709 = 1  # colour primaries, transfer and matrix of HD video, in FFmpeg's numbers
+
+_SIMULATE = re.compile(r"simulate:([A-Za-z.]+[A-Za-z])")
+
+
+class Interrupted(Exception):
+    """The process is leaving; the film is not finished and will be made again."""
+
+
+def film(path_of: Callable[[str], Path], preset: str, order: Order, target: Path, leaving: threading.Event) -> float:
+    """Render an order to `target`, which appears when it is whole.
+
+    `path_of` gives the file of an object's name, `preset` is x264's, `leaving` ends the work. Returns the seconds of reference video
+    that are billed. Raises Refusal when the task fails: by a `simulate:CODE` in the prompt, an unlisted size, or media that cannot be used;
+    Interrupted when told to leave.
+    """
+    if told := _SIMULATE.search(order.prompt):
+        raise Refusal(told[1])
+    if not order.tier:
+        raise Refusal("InvalidParameter", f"The size is not match {', '.join(SIZES)}")
+    references = [inspect(each.url, path_of(each.object_name) if each.object_name else None) for each in order.references]
+    billed = _billed_seconds(references)
+    size = frame_size(order, references[0].width, references[0].height)
+    sound = pad(order.seconds, order.seed) if order.audio else None
+    unfinished = target.with_suffix(".part")
+    try:
+        _encode(unfinished, Picture.of(order, references, size), sound, preset, leaving)
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return billed
+
+
+def _billed_seconds(references: list[Media]) -> float:
+    clips = [media.seconds for media in references if media.is_clip]
+    if len(clips) > CLIP_LIMIT:
+        raise Refusal("InvalidParameter", f"The number of reference videos must not exceed {CLIP_LIMIT}")
+    return round(sum(min(seconds, BILLED_SECONDS[len(references)]) for seconds in clips), 2)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The finished frames of a film: the storyboard, its light, and the words on it."""
+
+    size: Size
+    frames: int
+    board: Storyboard
+    light: Image.Image
+    words: tuple[Patch, ...]
+
+    @classmethod
+    def of(cls, order: Order, references: list[Media], size: Size) -> "Picture":
+        """Prepare the frames of an order."""
+        if order.from_image:
+            if references[0].is_clip:
+                raise Refusal("InvalidParameter.DataInspection", "The image format is not supported or incorrect for the data inspection.")
+            board = single_image(references[0], size, order.seconds, order.seed, multi_shot=order.multi_shot)
+        else:
+            board = montage(references, size, order.seconds, order.seed)
+        words = (caption(order.prompt, size), watermark(size) if order.watermark else None, simulated_mark(size))
+        return cls(size, order.seconds * FPS, board, _vignette(size), tuple(patch for patch in words if patch))
+
+    def __iter__(self) -> Iterator[Image.Image]:
+        for number in range(self.frames):
+            frame = ImageChops.multiply(self.board.frame(number / FPS), self.light)
+            for patch in self.words:
+                patch.lay_on(frame)
+            yield frame
+
+
+def _vignette(size: Size) -> Image.Image:
+    across, down = np.meshgrid(np.linspace(-1, 1, size[0]), np.linspace(-1, 1, size[1]))
+    distance = np.sqrt(across**2 * 0.9 + down**2 * 0.9)
+    dither = np.random.default_rng(0).uniform(-0.5, 0.5, distance.shape)  # keeps the shade from banding
+    light = (255 - 70 * np.clip(distance - 0.55, 0, 1) ** 1.7 + dither).clip(0, 255).astype(np.uint8)
+    return Image.fromarray(light).convert("RGB")
+
+
+def _encode(target: Path, picture: Picture, sound: NDArray[np.float32] | None, preset: str, leaving: threading.Event) -> None:
+    with av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        video = _video_stream(container, picture.size, preset)
+        audio = container.add_stream("aac", rate=RATE, layout="stereo") if sound is not None else None
+        for number, frame in enumerate(picture):
+            if leaving.is_set():
+                raise Interrupted
+            container.mux(video.encode(_video_frame(frame, number)))
+            if sound is not None and audio is not None:
+                container.mux(audio.encode(_audio_frame(sound, number)))
+        container.mux(video.encode())
+        if audio is not None:
+            container.mux(audio.encode())
+
+
+def _video_stream(container: av.container.OutputContainer, size: Size, preset: str) -> av.VideoStream:
+    stream = container.add_stream("libx264", rate=FPS, options={"preset": preset, "crf": str(QUALITY)})
+    stream.width, stream.height = size
+    stream.pix_fmt = "yuv420p"
+    stream.codec_context.thread_type = "AUTO"
+    stream.codec_context.colorspace = stream.codec_context.color_primaries = stream.codec_context.color_trc = BT709
+    return stream
+
+
+def _video_frame(picture: Image.Image, number: int) -> av.VideoFrame:
+    pixels = av.VideoFrame.from_ndarray(np.asarray(picture), format="rgb24")
+    frame = pixels.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
+    frame.pts = number
+    return frame
+
+
+def _audio_frame(sound: NDArray[np.float32], number: int) -> av.AudioFrame:
+    count = RATE // FPS
+    piece = np.ascontiguousarray(sound[number * count : (number + 1) * count].T)
+    frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout="stereo")
+    frame.sample_rate, frame.pts = RATE, number * count
+    return frame

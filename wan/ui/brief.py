@@ -1,0 +1,103 @@
+"""The parts of a brief that both tabs have: built here once, from the catalog."""
+
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from wan import catalog
+from wan.catalog import Model
+from wan.requests import OWN_SHAPE
+from wan.ui.run import bare, hidden
+from wan.ui.text import label, say
+
+_SHAPES = {True: "landscape", False: "portrait"}
+
+
+def size_choices(*, own_shape: bool) -> list[tuple[str, str]]:
+    """Every size with a name that people know. own_shape: whether the picture's own shape may be kept."""
+    choices = [(f"{size.replace('*', '×')} · {label(_shape(size))}", size) for size in catalog.SIZES]
+    return choices + [(f"{label('own_shape')} · {tier}", tier) for tier in OWN_SHAPE if own_shape]
+
+
+def _shape(size: str) -> str:
+    width, height = catalog.pixels(size)
+    return "square" if width == height else _SHAPES[width > height]
+
+
+def identity(tab: str, field: str) -> str:
+    """The id of a field on the page; the script marks a field that was refused by it."""
+    return f"wan-{tab}-{field}"
+
+
+def prompt(tab: str) -> gr.Textbox:
+    """The prompt."""
+    placeholder = label(f"prompt_{tab}_placeholder")
+    return gr.Textbox(label=label("prompt"), placeholder=placeholder, lines=4, max_lines=10, elem_id=identity(tab, "prompt"))
+
+
+def duration(tab: str, model: Model) -> gr.Slider:
+    """How long the video is, within the model's limits."""
+    low, high = model.durations[0], model.durations[-1]
+    return gr.Slider(
+        low,
+        high,
+        value=model.default_duration,
+        step=1,
+        label=label("duration"),
+        buttons=[],
+        min_width=120,
+        elem_id=identity(tab, "duration"),
+        elem_classes="wan-slider",
+    )
+
+
+def size(tab: str, model: Model, *, own_shape: bool = False) -> gr.Dropdown:
+    """How large the video is."""
+    choices = size_choices(own_shape=own_shape)
+    return gr.Dropdown(choices, value=model.default_size, label=label("size"), elem_id=identity(tab, "size"), filterable=False, min_width=180)
+
+
+def seed_and_fps(tab: str) -> dict[str, Component]:
+    """Two numbers that may be left out."""
+    with gr.Row(elem_classes="wan-pair"):
+        seed = gr.Number(None, label=label("seed"), placeholder=label("seed_placeholder"), elem_id=identity(tab, "seed"), min_width=120)
+        fps = gr.Number(None, label=label("fps"), placeholder=str(catalog.SERVICE_FPS), elem_id=identity(tab, "fps"), min_width=120)
+    return {"seed": seed, "fps": fps}
+
+
+def words_and_shots(tab: str) -> dict[str, Component]:
+    """What to leave out, and how many shots."""
+    shots = [(label("shot_single"), "single"), (label("shot_multi"), "multi")]
+    return {
+        "negative_prompt": gr.Textbox(
+            label=label("negative_prompt"), placeholder=label("negative_placeholder"), lines=2, elem_id=identity(tab, "negative_prompt")
+        ),
+        "shot_type": gr.Radio(shots, value="single", label=label("shot_type"), elem_id=identity(tab, "shot_type")),
+    }
+
+
+def flag(tab: str, field: str, key: str, *, value: bool, visible: bool = True) -> gr.Checkbox:
+    """A thing to switch on or off."""
+    return gr.Checkbox(value=value, label=label(key), elem_id=identity(tab, field), visible=visible, min_width=120)
+
+
+def generate(tab: str) -> tuple[gr.HTML, gr.Button]:
+    """The price and, directly under it, the button that spends it."""
+    with gr.Column(elem_classes="wan-go"):
+        price = gr.HTML('<p class="wan-price">&nbsp;</p>', elem_id=identity(tab, "price"), **bare)
+        return price, gr.Button(label("generate"), variant="primary", size="lg", elem_id=identity(tab, "generate"))
+
+
+def sample(key: str, picture: Any) -> gr.Button:
+    """A sample that fills the form."""
+    return gr.Button(label(key), icon=picture, size="sm", elem_classes="wan-sample", min_width=0)
+
+
+def fill_on_click(button: gr.Button, words: str, language: gr.Textbox, *, picture: Any, outputs: list[Component]) -> None:
+    """Lets a sample fill the form, with the prompt in the page's language; it never runs by itself. outputs: files, addresses, prompt."""
+
+    def fill(shown: str) -> tuple[Any, str, str]:
+        return picture, "", say(words, shown)
+
+    button.click(fill, language, outputs, js="() => document.documentElement.lang", **hidden)

@@ -1,0 +1,128 @@
+"""The tab that turns one picture into a video."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+from markupsafe import Markup
+
+from wan import media
+from wan.catalog import IMAGE_TO_VIDEO, MODELS
+from wan.errors import InvalidInput
+from wan.requests import ImageToVideoRequest
+from wan.studio import Studio
+from wan.ui import brief, cards
+from wan.ui.files import SAMPLES
+from wan.ui.run import Run, Values, bare, hidden
+from wan.ui.text import label
+
+TAB = "image"
+_MODEL = MODELS[IMAGE_TO_VIDEO]
+_SAMPLES = (
+    ("sample_astronaut", "prompt_astronaut", SAMPLES / "astronaut.png"),
+    ("sample_rocket", "prompt_rocket", SAMPLES / "rocket.jpg"),
+)
+
+
+def build(studio: Studio, owner: gr.BrowserState, language: gr.Textbox) -> tuple[Run, gr.HTML, Callable[[], Awaitable[str]]]:
+    """Builds the tab. Gives its stage, its price line, and what that says at the start."""
+    with gr.Row(elem_classes="wan-room", equal_height=False):
+        with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
+            samples, fields = _form()
+            price, generate = brief.generate(TAB)
+        with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
+            run = Run(studio, TAB, owner)
+    run.wire(generate, fields, read, idle)
+    _wire_preview(run, owner, fields)
+    for button, (_, words, picture) in zip(samples, _SAMPLES, strict=True):
+        brief.fill_on_click(button, words, language, picture=str(picture), outputs=[fields["image"], fields["url"], fields["prompt"]])
+
+    async def quote(size: str, duration: float, sound: bool) -> str:  # noqa: FBT001 - Gradio gives values by place
+        quoted = await studio.quote(model=_MODEL.name, size=size, duration=int(duration), audio=sound)
+        return cards.price_line(quoted.price, quoted.usual, simulated=studio.backend == "simulator")
+
+    priced = [fields["size"], fields["duration"], fields["audio"]]
+    gr.on([part.change for part in priced], quote, priced, price, trigger_mode="always_last", **hidden)  # type: ignore[attr-defined]
+    return run, price, lambda: quote(_MODEL.default_size, _MODEL.default_duration, True)
+
+
+def read(values: Values) -> ImageToVideoRequest:
+    """The request that the form makes. Raises InvalidInput."""
+    given = dict(values)
+    path, url, motion = given.pop("image"), given.pop("url").strip(), given.pop("motion_on")
+    given["reference_image"] = Path(path) if path else url or None
+    given["motion_strength"] = given["motion_strength"] if motion else None
+    return ImageToVideoRequest(**given)
+
+
+async def idle(values: Values, card: Markup | None, back: bool) -> str:  # noqa: FBT001 - as Run calls it
+    """The stage before a run: the picture as it will be sent, or a still where there is none that can be shown."""
+    if values["image"]:
+        try:
+            webp = await asyncio.to_thread(media.preview, Path(values["image"]), values["size"], values["fit"])
+            return cards.previewed(webp, values["size"], back=back, card=card)
+        except InvalidInput as error:
+            card = card or cards.refused(error.sentence, error.field)
+    return cards.idle(f"{TAB}.webp", card=card)
+
+
+def _form() -> tuple[list[gr.Button], dict[str, Component]]:
+    with gr.Row(elem_classes="wan-samples"):
+        gr.HTML(cards.hint("samples"), **bare)
+        samples = [brief.sample(key, picture) for key, _, picture in _SAMPLES]
+    fields: dict[str, Component] = {
+        "image": gr.Image(
+            label=label("image"),
+            type="filepath",
+            image_mode=None,
+            sources=["upload"],
+            height=168,
+            placeholder=str(label("image_placeholder")),
+            buttons=[],
+            elem_id=brief.identity(TAB, "reference_image"),
+            elem_classes="wan-drop",
+        ),
+        "url": gr.Textbox(show_label=False, placeholder=label("image_url"), container=False, elem_id=brief.identity(TAB, "url"), max_lines=1),
+        "prompt": brief.prompt(TAB),
+    }
+    with gr.Row(elem_classes="wan-pair"):
+        fields["duration"] = brief.duration(TAB, _MODEL)
+        fields["size"] = brief.size(TAB, _MODEL, own_shape=True)
+    with gr.Row(elem_classes="wan-pair wan-fit"):
+        choices = [(label("fit_crop"), "crop"), (label("fit_pad"), "pad")]
+        fields["fit"] = gr.Radio(choices, value="crop", label=label("fit"), elem_id=brief.identity(TAB, "fit"), min_width=160)
+        gr.HTML(cards.quiet("model", _MODEL.name), elem_classes="wan-model", **bare)
+    with gr.Accordion(label("more"), open=False, elem_classes="wan-more"):
+        fields |= _more()
+    return samples, fields
+
+
+def _more() -> dict[str, Any]:
+    fields: dict[str, Any] = brief.seed_and_fps(TAB)
+    with gr.Group(elem_classes="wan-motion"):
+        fields["motion_on"] = brief.flag(TAB, "motion_on", "motion_on", value=False)
+        fields["motion_strength"] = gr.Slider(
+            0, 1, value=0.5, step=0.05, label=label("motion"), elem_id=brief.identity(TAB, "motion_strength"), elem_classes="wan-slider"
+        )
+    fields["audio"] = brief.flag(TAB, "audio", "sound", value=True)
+    fields["audio_url"] = gr.Textbox(
+        label=label("audio_url"), placeholder=label("url_placeholder"), max_lines=1, elem_id=brief.identity(TAB, "audio_url")
+    )
+    fields |= brief.words_and_shots(TAB)
+    fields["prompt_extend"] = brief.flag(TAB, "prompt_extend", "prompt_extend", value=True)
+    fields["watermark"] = brief.flag(TAB, "watermark", "watermark", value=False)
+    return fields
+
+
+def _wire_preview(run: Run, owner: gr.BrowserState, fields: dict[str, Any]) -> None:
+    async def show(token: str, job_id: str, image: str | None, size: str, fit: str) -> Any:
+        if not image or await run.live(token, job_id):
+            return gr.skip()  # nothing to show, or the stage belongs to the video that is being made
+        return await idle({"image": image, "size": size, "fit": fit}, None, bool(job_id))
+
+    shaping = [fields["image"], fields["size"], fields["fit"]]
+    triggers = [fields["image"].change, fields["size"].input, fields["fit"].input]
+    gr.on(triggers, show, [owner, run.job, *shaping], run.view, trigger_mode="always_last", **hidden)

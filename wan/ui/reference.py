@@ -1,0 +1,154 @@
+"""The tab that brings the people and things of clips and pictures into a new video."""
+
+import asyncio
+import mimetypes
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import gradio as gr
+from gradio.components import Component
+from markupsafe import Markup
+
+from wan import media
+from wan.catalog import INPUT_CAPS, MODELS, REFERENCE_TO_VIDEO, Model
+from wan.errors import InvalidInput
+from wan.requests import ReferenceToVideoRequest
+from wan.studio import Studio
+from wan.ui import brief, cards
+from wan.ui.files import SAMPLES
+from wan.ui.run import Run, Values, bare, hidden
+from wan.ui.text import label
+
+TAB = "reference"
+_MODEL = MODELS[REFERENCE_TO_VIDEO]
+_SAMPLES = (
+    ("sample_meadow", "prompt_meadow", (SAMPLES / "bigbuckbunny.mp4", SAMPLES / "chelsea.png"), SAMPLES / "bigbuckbunny.webp"),
+    ("sample_cafe", "prompt_cafe", (SAMPLES / "chelsea.png", SAMPLES / "coffee.png"), SAMPLES / "coffee.png"),
+)
+
+
+def build(studio: Studio, owner: gr.BrowserState, language: gr.Textbox) -> tuple[Run, gr.HTML, Callable[[], Awaitable[str]]]:
+    """Builds the tab. Gives its stage, its price line, and what that says at the start."""
+    with gr.Row(elem_classes="wan-room", equal_height=False):
+        with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
+            samples, fields, cast = _form()
+            price, generate = brief.generate(TAB)
+        with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
+            run = Run(studio, TAB, owner)
+    run.wire(generate, fields, read, idle)
+    for button, (_, words, files, _) in zip(samples, _SAMPLES, strict=True):
+        outputs = [fields["files"], fields["urls"], fields["prompt"]]
+        brief.fill_on_click(button, words, language, picture=[str(file) for file in files], outputs=outputs)
+    priced = [fields[name] for name in ("model", "size", "duration", "audio", "files", "urls")]
+
+    async def quote(*given: Any) -> str:
+        return await _quote(studio, *given)
+
+    gr.on([part.change for part in priced], quote, priced, price, trigger_mode="always_last", **hidden)  # type: ignore[attr-defined]
+    gathered = [fields["files"], fields["urls"]]
+    gr.on([part.change for part in gathered], _cast, gathered, cast, trigger_mode="always_last", **hidden)  # type: ignore[attr-defined]
+    fields["model"].change(_limits, fields["model"], [fields["duration"], fields["audio"]], **hidden)  # type: ignore[attr-defined]
+    return run, price, lambda: quote(_MODEL.name, _MODEL.default_size, _MODEL.default_duration, True, [], "")
+
+
+def read(values: Values) -> ReferenceToVideoRequest:
+    """The request that the form makes. Raises InvalidInput."""
+    given = dict(values)
+    videos, images = sorted_references(given.pop("files"), given.pop("urls"))
+    return ReferenceToVideoRequest(**given, reference_video=tuple(videos), reference_image=tuple(images))
+
+
+async def idle(values: Values, card: Markup | None, back: bool) -> str:  # noqa: ARG001, FBT001 - as Run calls it
+    """The stage before a run."""
+    return cards.idle(f"{TAB}.webp", card=card)
+
+
+def sorted_references(files: Sequence[str] | None, urls: str | None) -> tuple[list[Path | str], list[Path | str]]:
+    """Videos and pictures apart, each in the order given, files before addresses. What a file really is, its content says later."""
+    given: list[Path | str] = [Path(file) for file in files or ()]
+    given += [line.strip() for line in (urls or "").splitlines() if line.strip()]
+    videos = [one for one in given if _looks_like_video(one)]
+    return videos, [one for one in given if not _looks_like_video(one)]
+
+
+def _looks_like_video(reference: Path | str) -> bool:
+    try:
+        name = reference.name if isinstance(reference, Path) else urlsplit(reference).path
+    except ValueError:
+        return False
+    return (mimetypes.guess_type(name)[0] or "").startswith("video/")
+
+
+def _cast(files: list[str] | None, urls: str) -> str:
+    videos, images = sorted_references(files, urls)
+    named = [("video", one) for one in videos] + [("image", one) for one in images]
+    return cards.cast(
+        [(kind, cards.file_address(str(one)) if isinstance(one, Path) else "", one.name if isinstance(one, Path) else one) for kind, one in named]
+    )
+
+
+def _no_cast() -> str:
+    return cards.hint("cast_empty", videos=_MODEL.max_videos, images=_MODEL.max_images, total=_MODEL.max_references)
+
+
+async def _quote(studio: Studio, model: str, size: str, duration: float, sound: bool, files: list[str] | None, urls: str) -> str:  # noqa: FBT001, PLR0913
+    videos, images = sorted_references(files, urls)
+    count = min(len(videos) + len(images), max(INPUT_CAPS))
+    lengths = [await _seconds(video) for video in videos]
+    quoted = await studio.quote(model=model, size=size, duration=int(duration), audio=sound, videos=lengths, references=count)
+    return cards.price_line(quoted.price, quoted.usual, simulated=studio.backend == "simulator")
+
+
+async def _seconds(video: Path | str) -> float | None:
+    """How long a clip is; None where that is not known, and the price an upper bound."""
+    if isinstance(video, str):
+        return None
+    try:
+        return await asyncio.to_thread(media.clip_seconds, video)
+    except InvalidInput:
+        return None
+
+
+def _limits(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    model = MODELS[name]
+    return gr.update(minimum=model.durations[0], maximum=model.durations[-1]), gr.update(visible=model.audio_flag)
+
+
+def _form() -> tuple[list[gr.Button], dict[str, Component], gr.HTML]:
+    with gr.Row(elem_classes="wan-samples"):
+        gr.HTML(cards.hint("samples"), **bare)
+        samples = [brief.sample(key, picture) for key, _, _, picture in _SAMPLES]
+    files = gr.File(
+        label=label("references"),
+        file_count="multiple",
+        file_types=["image", "video"],
+        height=148,
+        elem_id=brief.identity(TAB, "reference_video"),
+        elem_classes="wan-drop",
+    )
+    urls = gr.Textbox(
+        show_label=False, placeholder=label("references_url"), container=False, lines=1, max_lines=5, elem_id=brief.identity(TAB, "urls")
+    )
+    cast = gr.HTML(_no_cast(), elem_id=brief.identity(TAB, "cast"), **bare)
+    fields: dict[str, Component] = {"files": files, "urls": urls, "prompt": brief.prompt(TAB)}
+    fields["model"] = gr.Radio(_models(), value=_MODEL.name, label=label("model"), elem_id=brief.identity(TAB, "model"))
+    with gr.Row(elem_classes="wan-pair"):
+        fields["duration"] = brief.duration(TAB, _MODEL)
+        fields["size"] = brief.size(TAB, _MODEL)
+    with gr.Accordion(label("more"), open=False, elem_classes="wan-more"):
+        fields |= brief.seed_and_fps(TAB)
+        fields["audio"] = brief.flag(TAB, "audio", "sound", value=True, visible=_MODEL.audio_flag)
+        fields |= brief.words_and_shots(TAB)
+        fields["watermark"] = brief.flag(TAB, "watermark", "watermark", value=False)
+    return samples, fields, cast
+
+
+def _models() -> list[tuple[str, str]]:
+    """The models with a word on the difference."""
+
+    def named(model: Model) -> str:
+        return str(label("model_flash" if model.audio_flag else "model_full"))
+
+    return [(named(model), model.name) for model in MODELS.values() if model.makes == TAB]

@@ -1,0 +1,88 @@
+"""Serves the page until the process is told to stop: the studio opens and closes on the server's own event loop."""
+
+import asyncio
+import contextlib
+import signal
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from wan.errors import WanError
+from wan.studio import Studio
+from wan.ui.files import ASSETS, SAMPLES
+from wan.ui.routes import routes
+from wan.ui.text import translations
+from wan.ui.theme import WanTheme
+
+_EVENTS = 1000  # open streams and running handlers at once; each open tab with a live job holds one
+_UPLOAD_LIMIT = "100mb"  # the service's own limit for a reference video
+_STOP_SECONDS = 2  # open streams get this long; without a limit the lifespan would never end
+
+
+class Server:
+    """The page, being served."""
+
+    def __init__(self, demo: gr.Blocks, studio: Studio, opened: asyncio.Event) -> None:
+        self._demo, self._studio, self._opened = demo, studio, opened
+        self._over = threading.Event()
+        self._trouble: WanError | None = None
+
+    def run(self) -> None:
+        """Serves until SIGTERM or SIGINT. Raises SettingsError when the studio cannot be opened."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._over.set())
+        self._demo.queue(default_concurrency_limit=None, max_size=500, api_open=False)
+        self._demo.launch(**self._options())
+        try:
+            self._over.wait()
+        finally:
+            self._demo.server.config.timeout_graceful_shutdown = _STOP_SECONDS
+            self._demo.close()
+        if self._trouble is not None:
+            raise self._trouble
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "prevent_thread_lock": True,
+            "max_threads": _EVENTS,
+            "state_session_capacity": _EVENTS,
+            "max_file_size": _UPLOAD_LIMIT,
+            "allowed_paths": [str(SAMPLES)],
+            "run_history": False,  # it would keep every prompt in plain localStorage
+            "enable_monitoring": False,
+            "ssr_mode": False,
+            "pwa": False,
+            "show_error": False,
+            "footer_links": ["settings"],
+            "i18n": translations(),
+            "theme": WanTheme(),
+            "css": _read("page.css"),
+            "head": f"<script>{_read('page.js')}</script>",
+            "favicon_path": ASSETS / "favicon.svg",
+            "app_kwargs": {"lifespan": self._lifespan, "routes": routes(self._studio), "docs_url": None, "redoc_url": None, "openapi_url": None},
+        }
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _app: object) -> AsyncIterator[None]:
+        # Gradio gives the server five seconds to start, and a cold simulator may need more: so the studio opens beside it.
+        leave = asyncio.Event()
+        task = asyncio.create_task(self._hold(leave), name="studio")
+        yield
+        leave.set()
+        await task
+
+    async def _hold(self, leave: asyncio.Event) -> None:
+        try:
+            async with self._studio:
+                self._opened.set()
+                await leave.wait()
+        except WanError as error:
+            self._trouble = error
+            self._over.set()
+
+
+def _read(name: str) -> str:
+    return Path(ASSETS / name).read_text(encoding="utf-8")
