@@ -1,4 +1,7 @@
-"""Wan Studio: `python app.py` serves the page on port 7860; GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say otherwise. So it runs on Hugging Face too."""
+"""Wan Studio: `python app.py` serves the page on port 7860, on Hugging Face Spaces too.
+
+GRADIO_SERVER_NAME and GRADIO_SERVER_PORT move it.
+"""
 
 import asyncio
 import sys

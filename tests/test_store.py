@@ -151,13 +151,36 @@ def test_the_line_is_first_come_first_served(store):
     assert store.place(jobs["job3"]) == 1
 
 
-def test_uploads_are_remembered_while_they_are_good(store):
-    store.note_upload("account", "model", "key", "oss://1", NOW)
-    store.note_upload("account", "model", "key", "oss://2", NOW + 10)
-    assert store.uploaded("account", "model", "key", since=NOW) == "oss://2"
-    assert store.uploaded("account", "model", "key", since=NOW + 11) is None
-    assert store.uploaded("account", "other model", "key", since=NOW) is None
-    assert store.uploaded("other", "model", "key", since=NOW) is None
+def test_uploads_are_remembered_while_they_are_good_and_made_by_one_at_a_time(store):
+    which = ("account", "model", "key")
+    limits = {"lifetime": 100, "lease": 10}
+    assert store.claim_upload(*which, NOW, **limits) is None
+    assert store.claim_upload(*which, NOW + 9, **limits) == ""
+    assert store.claim_upload(*which, NOW + 10, **limits) is None
+    store.note_upload(*which, "")
+    assert store.claim_upload(*which, NOW + 11, **limits) is None
+    store.note_upload(*which, "oss://1")
+    assert store.claim_upload(*which, NOW + 110, **limits) == "oss://1"
+    assert store.claim_upload("other", "model", "key", NOW, **limits) is None
+    assert store.claim_upload("account", "other model", "key", NOW, **limits) is None
+    assert store.claim_upload(*which, NOW + 111, **limits) is None
+
+
+def test_turns_are_apart(store):
+    waits = [store.take_turn("account", "query_at", NOW, 0.5) for _ in range(3)]
+    assert waits == [0, 0.5, 1]
+    assert store.take_turn("account", "submit_at", NOW, 0.5) == 0
+    assert store.take_turn("other", "query_at", NOW, 0.5) == 0
+    assert store.take_turn("account", "query_at", NOW + 10, 0.5) == 0
+
+
+def test_the_newest_finished_job_of_a_kind(store):
+    for number in (1, 2):
+        store.add(job(number, state=JobState.SUCCEEDED, cache_key="key", ended_at=NOW + number, due_at=None))
+    store.add(job(3, state=JobState.FAILED, cache_key="key", ended_at=NOW + 3, due_at=None))
+    assert store.finished("somebody", "account", "key").id == "job2"
+    assert store.finished("somebody else", "account", "key") is None
+    assert store.finished("somebody", "other", "key") is None
 
 
 def test_past_runs(store):

@@ -29,6 +29,7 @@ _IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
 _CLIP_OPTIONS = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2"}
 _SENT_SIDE = 4096  # px: the longer side of a picture that goes up in its own shape; keeps every JPEG under the service's limit
 _JPEG_QUALITY = 95
+_CENTERING = (0.5, 0.25)  # of a crop: in a tall picture faces are in the upper part
 _PREVIEW_SIDE = 960  # px
 _MEGABYTE = 1_000_000
 
@@ -99,7 +100,7 @@ def fitted(picture: Picture, size: str, fit: str) -> Picture:
     elif fit == "pad":
         done, result = "image_padded", _padded(image, target)
     else:
-        done, result = "image_cropped", ImageOps.fit(image, target, Image.Resampling.LANCZOS)
+        done, result = "image_cropped", ImageOps.fit(image, target, Image.Resampling.LANCZOS, centering=_CENTERING)
     said = sentence(done, given=picture.size, size=f"{target[0]}*{target[1]}")
     return Picture(result, picture.sha256, [*picture.adjustments, said])
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from wan import catalog, media, payload, schedule
 from wan.catalog import MODELS
@@ -27,9 +27,15 @@ from wan.words import Sentence, sentence
 
 log = logging.getLogger("wan.runner")
 
-LEASE = 120.0  # seconds that a claim holds; longer than any step but sending and bringing home, which renew it
+LEASE = 60.0  # seconds that a claim holds; longer than any step but sending and bringing home
+HELD = 20.0  # seconds that those hold it, renewed as they go on, so that they are taken over soon when their process dies
+SUBMITTING_LEASE = 120.0  # seconds; far longer than the paid request may take, so that an answer is never waited for by two
 # Seconds between the commit of SUBMITTING and the start of sending; connecting may take 3 more, so that the request leaves within 5 or not at all.
 TIME_TO_LEAVE = 2.0
+_UPLOAD_GOOD = catalog.UPLOAD_LIFETIME - 6 * 3600.0  # seconds; it must still be good when the task gets to it
+_UPLOAD_LEASE = 120.0  # seconds after which an upload that was never finished is tried by another; twice is a waste, no more
+# Seconds between two requests of an account; a little more than its limits ask for, because requests may bunch up on the way
+_GAPS = {"submit_at": 1.2 / catalog.SUBMITS_PER_SECOND, "query_at": 1.2 / catalog.QUERIES_PER_SECOND}
 _CLOCK_SKEW = 60.0  # seconds that our clock and the service's may differ
 _RESULT_TRIES = 5  # downloads before a file that does not open is taken for the result
 _IDLE = 1.0  # seconds between two looks for work that another process may have queued
@@ -109,12 +115,20 @@ class Runner:
             step = held
             try:
                 held = await self._by_state[step.state](step, self._connections[step.account])
+            except asyncio.CancelledError:
+                await asyncio.shield(self._let_go(step))
+                raise
             except ServiceError as trouble:
                 held = await self._trouble(step, trouble)
             except Exception as error:
                 log.exception("job %s: a step from %s broke", step.id, step.state)
                 held = await self._broken(step, error)
             self._changed()
+
+    async def _let_go(self, job: Job) -> None:
+        """This process stops: another may go on at once. A request that may be on its way keeps its lease, and nobody touches it."""
+        if job.state is not JobState.SUBMITTING:
+            await self._keep_waiting(job, 0.0)
 
     # one function for each state -----------------------------------------------------------------------------------------------------
 
@@ -135,12 +149,13 @@ class Runner:
         try:
             async with lease:
                 urls = [await self._uploaded(job, reference, connection) for reference in job.references]
+                await self._turn(job.account, "submit_at")
         except Refused as refusal:
             return await self._end(lease.job, JobState.FAILED, refusal.sentence, **_quoted(refusal))
         except ServiceError as trouble:
             return await self._back_in_line(lease.job, trouble)
-        since = time.monotonic()
-        submitting = await self._advance(lease.job, JobState.SUBMITTING, submitting_at=self._clock())
+        since, now = time.monotonic(), self._clock()
+        submitting = await self._advance(lease.job, JobState.SUBMITTING, submitting_at=now, due_at=now + SUBMITTING_LEASE)
         if submitting is None:  # the account's other request has not been answered yet, or somebody cancelled
             return await self._keep_waiting(lease.job, 0.2)
         if time.monotonic() - since > TIME_TO_LEAVE:
@@ -165,6 +180,7 @@ class Runner:
 
     async def _look(self, job: Job, connection: Connection) -> Job | None:
         """PENDING and RUNNING: asks the service, after carrying out a cancel that is wanted."""
+        await self._turn(job.account, "query_at")
         if job.cancel_wanted and job.state is JobState.PENDING:
             await self._gateway.cancel(connection, job.task_id or "")
         snapshot = await self._gateway.fetch(connection, job.task_id or "")
@@ -189,6 +205,7 @@ class Runner:
         lease = _Lease(job, self._renewed)
         try:
             async with lease:
+                await self._turn(job.account, "query_at")
                 snapshot = await self._gateway.fetch(connection, job.task_id or "")
                 kept = await self._kept(job, connection, snapshot) if snapshot.status is TaskStatus.SUCCEEDED else None
         except ResultRefused as refusal:
@@ -207,11 +224,13 @@ class Runner:
         sent_at = job.submitting_at or job.state_at
         if self._clock() - sent_at > catalog.TASK_LIFETIME:
             return await self._end(job, JobState.EXPIRED, sentence("never_confirmed"), spent=Spent.MAYBE)
+        await self._turn(job.account, "query_at")
         listed = await self._gateway.recent(connection, job.model)
         in_time = [task for task, at in listed.items() if sent_at - _CLOCK_SKEW <= at <= sent_at + SUBMIT_LIMIT + TIME_TO_LEAVE + _CLOCK_SKEW]
         candidates = await self._sql(self._store.unknown_tasks, job.account, in_time) - set(job.foreign_tasks)
         foreign = []
         for task_id in sorted(candidates):
+            await self._turn(job.account, "query_at")
             snapshot = await self._gateway.fetch(connection, task_id)
             if _is_ours(job, snapshot):
                 return await self._adopt(job, Accepted(task_id, snapshot.request_id))
@@ -240,15 +259,24 @@ class Runner:
         """The URL of a reference for the service: as it was given, or after sending the file up, once per content, model and account."""
         if reference.url:
             return reference.url
-        now = self._clock()
-        since = now - catalog.UPLOAD_LIFETIME + catalog.TASK_LIFETIME / 4  # it must still be good when the task gets to it
-        known = await self._sql(self._store.uploaded, job.account, job.model, reference.sent_key, since)
+        which = (job.account, job.model, reference.sent_key)
+        while (known := await self._sql(self._store.claim_upload, *which, self._clock(), lifetime=_UPLOAD_GOOD, lease=_UPLOAD_LEASE)) == "":  # noqa: ASYNC110
+            await asyncio.sleep(0.2)  # another take sends the same bytes at this moment, perhaps in another process
         if known is not None:
             return known
-        path = await self._storage.local_copy(reference.sent_key)
-        url = await self._gateway.upload(connection, job.model, path, secrets.token_hex(12) + path.suffix)
-        await self._sql(self._store.note_upload, job.account, job.model, reference.sent_key, url, now)
+        url = ""
+        try:
+            path = await self._storage.local_copy(reference.sent_key)
+            url = await self._gateway.upload(connection, job.model, path, secrets.token_hex(12) + path.suffix)
+        finally:
+            await self._sql(self._store.note_upload, *which, url)
         return url
+
+    async def _turn(self, account: str, what: Literal["submit_at", "query_at"]) -> None:
+        """Waits for this account's next request, so that its limits hold over all jobs and processes."""
+        wait = await self._sql(self._store.take_turn, account, what, self._clock(), _GAPS[what])
+        if wait > 0:
+            await asyncio.sleep(wait)
 
     async def _kept(self, job: Job, connection: Connection, snapshot: TaskSnapshot) -> dict[str, Any]:
         """Brings a result home and gives what the row says about it then."""
@@ -348,7 +376,7 @@ class Runner:
         return None
 
     async def _renewed(self, job: Job) -> Job | None:
-        return await self._sql(self._store.keep, job, self._clock(), due_at=self._clock() + LEASE)
+        return await self._sql(self._store.keep, job, self._clock(), due_at=self._clock() + HELD)
 
     async def _sql(self, statement: Callable[..., Result], *given: Any, **named: Any) -> Result:
         return await asyncio.to_thread(statement, *given, **named)
@@ -370,12 +398,12 @@ class _Lease:
 
     async def _renew(self) -> None:
         while True:
-            await asyncio.sleep(LEASE / 4)
             async with self._writing:
                 renewed = await self._renewed(self.job)
                 if renewed is None:
                     return  # somebody else has it; the step's own write will find that out
                 self.job = renewed
+            await asyncio.sleep(HELD / 4)
 
 
 def _conformed(job: Job, made: media.Clip, original: Path) -> tuple[Path, list[Sentence]]:

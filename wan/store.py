@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
@@ -343,22 +343,44 @@ class Store:
             ).first()
         return None if written is None else _job(written)
 
-    def uploaded(self, account: str, model: str, sent_key: str, since: float) -> str | None:
-        """The URL under which a file was uploaded for this account and model since then."""
-        known = sa.select(_uploads.c.url).where(
-            _uploads.c.account == account, _uploads.c.model == model, _uploads.c.sent_key == sent_key, _uploads.c.uploaded_at >= since
-        )
-        with self._reading() as connection:
-            return connection.execute(known).scalar()
-
-    def note_upload(self, account: str, model: str, sent_key: str, url: str, now: float) -> None:
-        """Remembers an upload; a newer one takes the place of an older."""
-        row = {"account": account, "model": model, "sent_key": sent_key}
-        same = sa.and_(*(_uploads.c[name] == value for name, value in row.items()))
+    def take_turn(self, account: str, what: Literal["submit_at", "query_at"], now: float, gap: float) -> float:
+        """Books the account's next request, at least `gap` seconds after the one booked before. Gives the seconds to wait for it."""
+        column = _accounts.c[what]
         with self._writing() as connection:
             self._lock_account(connection, account)
+            booked = float(connection.execute(sa.select(column).where(_accounts.c.account == account)).scalar_one())
+            turn = max(booked, now)
+            connection.execute(_accounts.update().where(_accounts.c.account == account).values({column: turn + gap}))
+        return turn - now
+
+    def claim_upload(self, account: str, model: str, sent_key: str, now: float, *, lifetime: float, lease: float) -> str | None:
+        """The URL under which a file was uploaded in the last `lifetime` seconds; "" where somebody is at it; None: it is for the caller to do.
+
+        Whoever gets None has `lease` seconds, and calls `note_upload` at the end, with "" where it failed.
+        """
+        same = (_uploads.c.account == account) & (_uploads.c.model == model) & (_uploads.c.sent_key == sent_key)
+        with self._writing() as connection:
+            self._lock_account(connection, account)
+            found = connection.execute(_uploads.select().where(same)).first()
+            if found is not None and found.uploaded_at > now - (lifetime if found.url else lease):
+                return str(found.url)
             connection.execute(_uploads.delete().where(same))
-            connection.execute(_uploads.insert().values(**row, url=url, uploaded_at=now))
+            connection.execute(_uploads.insert().values(account=account, model=model, sent_key=sent_key, url="", uploaded_at=now))
+        return None
+
+    def note_upload(self, account: str, model: str, sent_key: str, url: str) -> None:
+        """Ends a claim of `claim_upload`: with the URL, or with "" so that the next may try."""
+        same = (_uploads.c.account == account) & (_uploads.c.model == model) & (_uploads.c.sent_key == sent_key)
+        with self._writing() as connection:
+            connection.execute(_uploads.update().where(same).values(url=url) if url else _uploads.delete().where(same))
+
+    def finished(self, owner: str, account: str, cache_key: str) -> Job | None:
+        """The newest finished job of a kind, if there is one: its video can be served again."""
+        same = (_jobs.c.owner == owner) & (_jobs.c.account == account) & (_jobs.c.cache_key == cache_key)
+        newest = _jobs.select().where(same, _jobs.c.state == JobState.SUCCEEDED.value).order_by(_jobs.c.ended_at.desc()).limit(1)
+        with self._reading() as connection:
+            found = connection.execute(newest).first()
+        return None if found is None else _job(found)
 
     def _lock_account(self, connection: sa.Connection, account: str) -> None:
         """Holds the account's row until the transaction ends, so that what is counted under it stays true. SQLite has one writer anyway."""
@@ -420,7 +442,7 @@ def _job(row: Any) -> Job:
 def _configure_sqlite(connection: Any, record: Any) -> None:
     """WAL lets readers go on beside the writer; FULL, because NORMAL may forget the SUBMITTING commit when the power fails."""
     connection.isolation_level = None  # we say BEGIN ourselves
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+    for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -54,8 +54,9 @@ def _film(page: Page, prefix: Path, tab: str) -> None:
     page.wait_for_timeout(1600)
     _shoot(page, prefix, f"{tab}-4-running")
     reach(page, tab, "SUCCEEDED")
-    page.locator(f"#wan-{tab}-view video").evaluate("video => { video.muted = true; video.currentTime = 1.5; }")
-    page.wait_for_timeout(900)
+    page.mouse.move(2, 2)
+    page.locator(f"#wan-{tab}-view video").evaluate("video => { video.muted = true; return video.play(); }")
+    page.wait_for_timeout(3400)  # the browser's controls fade while it plays
     _shoot(page, prefix, f"{tab}-5-done")
 
 

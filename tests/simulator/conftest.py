@@ -168,3 +168,26 @@ def client(shared: Served) -> Iterator[Client]:
     client = Client(shared.root)
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def video_url(shared: Served) -> str:
+    """The link to a finished video."""
+    client = shared.client()
+    return client.ended(client.created(image_order()))["output"]["video_url"]
+
+
+@pytest.fixture(scope="session")
+def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A simulator whose tasks stay PENDING, for what needs no video."""
+    served = started(tmp_path_factory.mktemp("idle"), "--pending", "3600")
+    yield served
+    assert served.stop() == 0
+
+
+@pytest.fixture
+def waiting(idle: Served) -> Iterator[Client]:
+    """A new account with the idle simulator."""
+    client = Client(idle.root)
+    yield client
+    client.close()

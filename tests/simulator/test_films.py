@@ -21,7 +21,7 @@ def order(*names: str, **given) -> Order:
     references = tuple(Reference(url=name) if name.startswith("http") else Reference(url=f"oss://{name}", object_name=name) for name in names)
     small = {
         "model": "wan2.6-r2v",
-        "size": "832*1088",
+        "size": "320*256",
         "tier": "720P",
         "seconds": 2,
         "audio": False,

@@ -140,9 +140,8 @@ def test_old_tasks_are_unknown_and_swept(world: World):
 def test_a_restart_forgets_nothing(world: World):
     ended, cut, waiting = world.task(), world.task(), world.task()
     world.book.cancel(ended.id, "me")
-    world.at(1002.002)
     world.go.clear()
-    world.at(1002.003)
+    world.at(1002.0025)
     world.book.close()
     world.book = world.opened()
     world.go.set()

@@ -26,36 +26,36 @@ def refused(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.text.partition("<Code>")[2].partition("</Code>")[0]
 
 
-def test_a_policy_is_as_documented(shared: Served, client: Client):
-    policy = client.policy(MODEL)
+def test_a_policy_is_as_documented(idle: Served, waiting: Client):
+    policy = waiting.policy(MODEL)
     assert set(policy) == {
         *("policy", "signature", "upload_dir", "upload_host", "expire_in_seconds", "max_file_size_mb", "capacity_limit_mb"),
         *("oss_access_key_id", "x_oss_object_acl", "x_oss_forbid_overwrite"),
     }
-    assert policy["upload_host"].startswith(shared.root)
+    assert policy["upload_host"].startswith(idle.root)
     assert (policy["expire_in_seconds"], policy["max_file_size_mb"]) == (300, 100)
     for query in ({"action": "other", "model": MODEL}, {"action": "getPolicy"}, {"action": "getPolicy", "model": "none"}):
-        assert client.http.get("/api/v1/uploads", params=query).status_code in (400, 404)
+        assert waiting.http.get("/api/v1/uploads", params=query).status_code in (400, 404)
 
 
-def test_an_object_belongs_to_its_model_and_account(shared: Served, client: Client, picture: Path):
-    url = client.uploaded(MODEL, picture)
-    assert client.create(image_order(url)).json()["code"] == "InvalidParameter.DataInspection"  # the header is missing
-    assert shared.client().create(image_order(url), **RESOLVE).json()["code"] == "InvalidParameter.DataInspection"
-    other = client.uploaded("wan2.6-r2v", picture)
-    assert client.create(image_order(other), **RESOLVE).json()["code"] == "InvalidParameter.DataInspection"
-    assert client.ended(client.created(image_order(url), **RESOLVE))["output"]["task_status"] == "SUCCEEDED"
+def test_an_object_belongs_to_its_model_and_account(idle: Served, waiting: Client, picture: Path):
+    url = waiting.uploaded(MODEL, picture)
+    assert waiting.create(image_order(url)).json()["code"] == "InvalidParameter.DataInspection"  # the header is missing
+    assert idle.client().create(image_order(url), **RESOLVE).json()["code"] == "InvalidParameter.DataInspection"
+    other = waiting.uploaded("wan2.6-r2v", picture)
+    assert waiting.create(image_order(other), **RESOLVE).json()["code"] == "InvalidParameter.DataInspection"
+    assert waiting.create(image_order(url), **RESOLVE).status_code == 200
 
 
-def test_nothing_is_overwritten(client: Client, picture: Path):
-    policy = client.policy(MODEL)
-    assert client.put(policy, picture)[1].status_code == 200
-    assert refused(client.put(policy, picture)[1]) == (409, "FileAlreadyExists")
-    assert client.put(policy, picture, "another.jpg")[1].status_code == 200
+def test_nothing_is_overwritten(waiting: Client, picture: Path):
+    policy = waiting.policy(MODEL)
+    assert waiting.put(policy, picture)[1].status_code == 200
+    assert refused(waiting.put(policy, picture)[1]) == (409, "FileAlreadyExists")
+    assert waiting.put(policy, picture, "another.jpg")[1].status_code == 200
 
 
-def test_the_file_comes_last(client: Client, picture: Path):
-    policy = client.policy(MODEL)
+def test_the_file_comes_last(waiting: Client, picture: Path):
+    policy = waiting.policy(MODEL)
     fields = [(name, (None, value)) for name, value in form(policy, "a.jpg").items()]
     file = ("file", ("a.jpg", picture.read_bytes()))
     late = httpx.post(policy["upload_host"], files=[*fields[:-1], file, fields[-1]], trust_env=False)
@@ -64,14 +64,14 @@ def test_the_file_comes_last(client: Client, picture: Path):
     assert refused(httpx.post(policy["upload_host"], content=b"x", trust_env=False)) == (400, "MalformedPOSTRequest")
 
 
-def test_only_what_the_policy_allows(client: Client, picture: Path):
-    policy = client.policy(MODEL)
-    assert refused(client.put(policy | {"upload_dir": "dashscope-instant/other"}, picture)[1]) == (403, "AccessDenied")
-    assert refused(client.put(policy | {"signature": "0" * 64}, picture)[1]) == (403, "SignatureDoesNotMatch")
-    assert refused(client.put(policy | {"oss_access_key_id": "nobody"}, picture)[1]) == (403, "InvalidAccessKeyId")
+def test_only_what_the_policy_allows(waiting: Client, picture: Path):
+    policy = waiting.policy(MODEL)
+    assert refused(waiting.put(policy | {"upload_dir": "dashscope-instant/other"}, picture)[1]) == (403, "AccessDenied")
+    assert refused(waiting.put(policy | {"signature": "0" * 64}, picture)[1]) == (403, "SignatureDoesNotMatch")
+    assert refused(waiting.put(policy | {"oss_access_key_id": "nobody"}, picture)[1]) == (403, "InvalidAccessKeyId")
     terms = json.loads(base64.b64decode(policy["policy"])) | {"expires": time.time() + 9999}
     longer = base64.b64encode(json.dumps(terms).encode()).decode()
-    assert refused(client.put(policy | {"policy": longer}, picture)[1]) == (403, "SignatureDoesNotMatch")
+    assert refused(waiting.put(policy | {"policy": longer}, picture)[1]) == (403, "SignatureDoesNotMatch")
 
 
 def test_policies_and_objects_expire(tmp_path: Path, picture: Path):
@@ -94,8 +94,8 @@ def test_policies_and_objects_expire(tmp_path: Path, picture: Path):
     assert not list((tmp_path / "objects").iterdir())
 
 
-def test_files_over_the_limit_are_refused(tmp_path: Path, client: Client):
+def test_files_over_the_limit_are_refused(tmp_path: Path, waiting: Client):
     large = tmp_path / "large.mp4"
     with large.open("wb") as file:
         file.truncate(100 * 2**20 + 1)
-    assert refused(client.put(client.policy(MODEL), large)[1]) == (400, "EntityTooLarge")
+    assert refused(waiting.put(waiting.policy(MODEL), large)[1]) == (400, "EntityTooLarge")

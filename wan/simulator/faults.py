@@ -193,6 +193,7 @@ async def _status(exchange: Exchange, figure: float) -> None:
 
 
 async def _drop_before(exchange: Exchange, _: float) -> None:
+    await exchange.read()  # a client that is still writing would see an orderly end instead
     await exchange.reset()
 
 

@@ -77,19 +77,24 @@ def _costs(price: Price | None, *, simulated: bool) -> list[Markup]:
     return [strong.format(both("quote" if price.exact else "quote_most", price=str(price)))]
 
 
-def idle(still: str, *, card: Markup | None = None) -> str:
-    """The stage before a run: a sample still, by the name of its file, and the card that says what to do."""
+def idle(still: str, card: Markup) -> str:
+    """The stage before a run: a sample still, by the name of its file, and a card."""
     picture = Markup('<img src="still/{}" alt=""><figcaption>{}</figcaption>').format(still, both("still"))
-    return _view("IDLE", "still", picture, card or _ready())
+    return _view("IDLE", "still", picture, card)
 
 
-def previewed(webp: bytes, size: str, *, back: bool, card: Markup | None = None) -> str:
+def previewed(webp: bytes, size: str, card: Markup, *, back: bool) -> str:
     """The stage with the picture as it will be sent. back: whether there is a video to go back to."""
     caption = both("will_send", size=size.replace("*", "×")) if "*" in size else both("will_send_own")
     button = _press("watch", "back_to_video", look="glass") if back else ""
     source = base64.b64encode(webp).decode()
     picture = Markup('<img src="data:image/webp;base64,{}" alt=""><figcaption>{}{}</figcaption>').format(source, caption, button)
-    return _view("IDLE", "preview", picture, card or _ready())
+    return _view("IDLE", "preview", picture, card)
+
+
+def ready(*, simulated: bool) -> Markup:
+    """The card before a run: what to do, and in the demo that it is one."""
+    return _card(title=both("ready"), say_=both("ready_note"), more=hint("demo_note") if simulated else "")
 
 
 def refused(why: Sentence, field: str = "") -> Markup:
@@ -132,15 +137,16 @@ def _tile(number: int, kind: str, address: str, name: str) -> Markup:
         "video": Markup('<video src="{}#t=0.1" muted playsinline preload="metadata"></video>'),
     }[kind].format(address)
     picture = shown if address else Markup('<span class="wan-link">URL</span>')
-    tile = '<button type="button" class="wan-tile" data-insert="character{n}" title="{name}">{picture}<span>character{n}</span></button>'
-    return Markup(tile).format(n=number, name=name, picture=picture)
+    return Markup(
+        '<button type="button" class="wan-tile" data-insert="character{n}" title="{name}">{picture}<span>character{n}</span></button>'
+    ).format(n=number, name=name, picture=picture)
 
 
 def _view(state: str, look: str, stage: Markup, card: Markup, *, live: bool = False) -> str:
     return _VIEW.format(state=state, live=Markup(" data-live") if live else "", look=look, stage=stage, card=card)
 
 
-def _card(  # noqa: PLR0913 - the parts of a card
+def _card(
     *,
     title: Markup,
     say_: Markup,
@@ -170,10 +176,6 @@ def _steps(step: int, tone: str) -> Markup:
     looks = ["done" if at < step else "now" if at == step else "" for at in range(len(STEPS))]
     items = [Markup('<li class="{}"><span>{}</span></li>').format(look, both(key)) for look, key in zip(looks, STEPS, strict=True)]
     return Markup('<ol class="wan-steps {}">{}</ol>').format(tone, Markup("").join(items))
-
-
-def _ready() -> Markup:
-    return _card(title=both("ready"), say_=both("ready_note"))
 
 
 def _live(event: JobEvent, note: Markup | str) -> Markup:
@@ -294,8 +296,9 @@ def _press(press: str, key: str, *, look: str = "", job: Job | None = None) -> M
 def _task(job: Job) -> Markup | str:
     if not job.task_id:
         return ""
-    whole = '<span class="wan-task">{} <code>{}…</code><button type="button" data-copy="{}"><span class="wan-sr">{}</span></button></span>'
-    return Markup(whole).format(both("task"), job.task_id[:8], job.task_id, both("copy"))
+    return Markup(
+        '<span class="wan-task">{} <code>{}…</code><button type="button" data-copy="{}"><span class="wan-sr">{}</span></button></span>'
+    ).format(both("task"), job.task_id[:8], job.task_id, both("copy"))
 
 
 def _details(job: Job) -> Markup | str:
@@ -315,17 +318,18 @@ def quiet(key: str, value: str) -> Markup:
     return Markup('<p class="wan-quiet"><span>{}</span><code>{}</code></p>').format(both(key), value)
 
 
-def header(badge: Markup, *, notes: Sequence[Markup] = ()) -> str:
-    """The head of the page: its name, where videos are made, and the switch of languages."""
+def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup] = ()) -> str:
+    """The head of the page: its name, where videos are made, and the switch of languages. short: the badge where there is little room."""
     switch = Markup('<button type="button" data-lang="zh">{}</button><i>/</i><button type="button" data-lang="en">{}</button>')
     shown = Markup("").join(Markup('<p class="wan-banner">{}</p>').format(note) for note in notes)
     return Markup(
         '<header class="wan-header"><div class="wan-name"><span class="wan-mark" aria-hidden="true"></span><h1>Wan Studio</h1>'
-        '<p>{tagline}</p></div><div class="wan-where"><span class="wan-badge">{badge}</span><nav class="wan-lang">{switch}</nav></div></header>'
+        '<p>{tagline}</p></div><div class="wan-where"><span class="wan-badge"><span class="wan-wide">{badge}</span><span class="wan-narrow">{short}</span></span><nav class="wan-lang">{switch}</nav></div></header>'
         '{notes}<p id="wan-announcer" class="wan-sr" aria-live="polite"></p>'
     ).format(
         tagline=both("tagline"),
         badge=badge,
+        short=short or badge,
         switch=switch.format(TEXT["to_chinese"][1], TEXT["to_english"][0]),
         notes=shown,
     )

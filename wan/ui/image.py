@@ -46,7 +46,7 @@ def build(studio: Studio, owner: gr.BrowserState, language: gr.Textbox) -> tuple
 
     priced = [fields["size"], fields["duration"], fields["audio"]]
     gr.on([part.change for part in priced], quote, priced, price, trigger_mode="always_last", **hidden)  # type: ignore[attr-defined]
-    return run, price, lambda: quote(_MODEL.default_size, _MODEL.default_duration, True)
+    return run, price, lambda: quote(size=_MODEL.default_size, duration=_MODEL.default_duration, sound=True)
 
 
 def read(values: Values) -> ImageToVideoRequest:
@@ -58,15 +58,15 @@ def read(values: Values) -> ImageToVideoRequest:
     return ImageToVideoRequest(**given)
 
 
-async def idle(values: Values, card: Markup | None, back: bool) -> str:  # noqa: FBT001 - as Run calls it
+async def idle(values: Values, card: Markup, *, back: bool) -> str:
     """The stage before a run: the picture as it will be sent, or a still where there is none that can be shown."""
     if values["image"]:
         try:
             webp = await asyncio.to_thread(media.preview, Path(values["image"]), values["size"], values["fit"])
-            return cards.previewed(webp, values["size"], back=back, card=card)
+            return cards.previewed(webp, values["size"], card, back=back)
         except InvalidInput as error:
-            card = card or cards.refused(error.sentence, error.field)
-    return cards.idle(f"{TAB}.webp", card=card)
+            card = cards.refused(error.sentence, error.field)
+    return cards.idle(f"{TAB}.webp", card)
 
 
 def _form() -> tuple[list[gr.Button], dict[str, Component]]:
@@ -121,7 +121,7 @@ def _wire_preview(run: Run, owner: gr.BrowserState, fields: dict[str, Any]) -> N
     async def show(token: str, job_id: str, image: str | None, size: str, fit: str) -> Any:
         if not image or await run.live(token, job_id):
             return gr.skip()  # nothing to show, or the stage belongs to the video that is being made
-        return await idle({"image": image, "size": size, "fit": fit}, None, bool(job_id))
+        return await idle({"image": image, "size": size, "fit": fit}, run.ready, back=bool(job_id))
 
     shaping = [fields["image"], fields["size"], fields["fit"]]
     triggers = [fields["image"].change, fields["size"].input, fields["fit"].input]

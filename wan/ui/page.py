@@ -19,7 +19,8 @@ _KEEP_UPLOADS = 24 * 3600  # seconds
 
 def build(studio: Studio, opened: asyncio.Event) -> gr.Blocks:
     """The page over a studio. opened: set when the studio can be asked; whoever comes earlier waits for it."""
-    with gr.Blocks(title="Wan Studio", analytics_enabled=False, delete_cache=(3600, _KEEP_UPLOADS)) as demo:
+    demo = gr.Blocks(title="Wan Studio", analytics_enabled=False, delete_cache=(3600, _KEEP_UPLOADS))
+    with demo:
         owner = owner_state()
         language = gr.Textbox(visible=False)
         gr.HTML(_header(studio.settings), elem_id="wan-header", **bare)
@@ -40,8 +41,8 @@ def build(studio: Studio, opened: asyncio.Event) -> gr.Blocks:
 
 def _header(settings: Settings) -> str:
     if settings.backend == "simulator":
-        note = cards.said(sentence("key_on_space")) if settings.key_withheld else cards.both("demo_note")
-        return cards.header(cards.both("badge_demo"), notes=[note] if settings.key_withheld else [])
+        notes = [cards.said(sentence("key_on_space"))] if settings.key_withheld else []
+        return cards.header(cards.both("badge_demo"), short=cards.both("badge_demo_short"), notes=notes)
     connection = settings.connection()
     where = cards.both(f"region_{connection.region}") if connection.region else Markup("{}").format(urlsplit(connection.base_url).hostname)
     return cards.header(where)

@@ -22,6 +22,8 @@ from wan.ui.run import Run, Values, bare, hidden
 from wan.ui.text import label
 
 TAB = "reference"
+Media = Path | str
+"""A file that was uploaded, or an address."""
 _MODEL = MODELS[REFERENCE_TO_VIDEO]
 _SAMPLES = (
     ("sample_meadow", "prompt_meadow", (SAMPLES / "bigbuckbunny.mp4", SAMPLES / "chelsea.png"), SAMPLES / "bigbuckbunny.webp"),
@@ -43,14 +45,18 @@ def build(studio: Studio, owner: gr.BrowserState, language: gr.Textbox) -> tuple
         brief.fill_on_click(button, words, language, picture=[str(file) for file in files], outputs=outputs)
     priced = [fields[name] for name in ("model", "size", "duration", "audio", "files", "urls")]
 
-    async def quote(*given: Any) -> str:
-        return await _quote(studio, *given)
+    async def quote(model: str, size: str, duration: float, sound: bool, files: list[str] | None, urls: str) -> str:  # noqa: FBT001 - by place
+        return await _quote(studio, model=model, size=size, duration=duration, sound=sound, references=sorted_references(files, urls))
+
+    async def first_quote() -> str:
+        size, duration = _MODEL.default_size, _MODEL.default_duration
+        return await _quote(studio, model=_MODEL.name, size=size, duration=duration, sound=True, references=([], []))
 
     gr.on([part.change for part in priced], quote, priced, price, trigger_mode="always_last", **hidden)  # type: ignore[attr-defined]
     gathered = [fields["files"], fields["urls"]]
     gr.on([part.change for part in gathered], _cast, gathered, cast, trigger_mode="always_last", **hidden)  # type: ignore[attr-defined]
     fields["model"].change(_limits, fields["model"], [fields["duration"], fields["audio"]], **hidden)  # type: ignore[attr-defined]
-    return run, price, lambda: quote(_MODEL.name, _MODEL.default_size, _MODEL.default_duration, True, [], "")
+    return run, price, first_quote
 
 
 def read(values: Values) -> ReferenceToVideoRequest:
@@ -60,20 +66,21 @@ def read(values: Values) -> ReferenceToVideoRequest:
     return ReferenceToVideoRequest(**given, reference_video=tuple(videos), reference_image=tuple(images))
 
 
-async def idle(values: Values, card: Markup | None, back: bool) -> str:  # noqa: ARG001, FBT001 - as Run calls it
+async def idle(_values: Values, card: Markup, *, back: bool) -> str:
     """The stage before a run."""
-    return cards.idle(f"{TAB}.webp", card=card)
+    _ = back  # there is no preview to come back from
+    return cards.idle(f"{TAB}.webp", card)
 
 
-def sorted_references(files: Sequence[str] | None, urls: str | None) -> tuple[list[Path | str], list[Path | str]]:
+def sorted_references(files: Sequence[str] | None, urls: str | None) -> tuple[list[Media], list[Media]]:
     """Videos and pictures apart, each in the order given, files before addresses. What a file really is, its content says later."""
-    given: list[Path | str] = [Path(file) for file in files or ()]
+    given: list[Media] = [Path(file) for file in files or ()]
     given += [line.strip() for line in (urls or "").splitlines() if line.strip()]
     videos = [one for one in given if _looks_like_video(one)]
     return videos, [one for one in given if not _looks_like_video(one)]
 
 
-def _looks_like_video(reference: Path | str) -> bool:
+def _looks_like_video(reference: Media) -> bool:
     try:
         name = reference.name if isinstance(reference, Path) else urlsplit(reference).path
     except ValueError:
@@ -84,24 +91,27 @@ def _looks_like_video(reference: Path | str) -> bool:
 def _cast(files: list[str] | None, urls: str) -> str:
     videos, images = sorted_references(files, urls)
     named = [("video", one) for one in videos] + [("image", one) for one in images]
-    return cards.cast(
-        [(kind, cards.file_address(str(one)) if isinstance(one, Path) else "", one.name if isinstance(one, Path) else one) for kind, one in named]
-    )
+    return cards.cast([(kind, *_shown(one)) for kind, one in named]) if named else _no_cast()
+
+
+def _shown(reference: Media) -> tuple[str, str]:
+    """Where the page finds a reference, and its name. What has an address of its own is not loaded from there."""
+    return (cards.file_address(str(reference)), reference.name) if isinstance(reference, Path) else ("", reference)
 
 
 def _no_cast() -> str:
     return cards.hint("cast_empty", videos=_MODEL.max_videos, images=_MODEL.max_images, total=_MODEL.max_references)
 
 
-async def _quote(studio: Studio, model: str, size: str, duration: float, sound: bool, files: list[str] | None, urls: str) -> str:  # noqa: FBT001, PLR0913
-    videos, images = sorted_references(files, urls)
-    count = min(len(videos) + len(images), max(INPUT_CAPS))
+async def _quote(studio: Studio, *, model: str, size: str, duration: float, sound: bool, references: tuple[list[Media], list[Media]]) -> str:
+    videos, images = references
+    count = min(len(videos) + len(images), max(INPUT_CAPS))  # with more it is refused later; until then the price of the most that are allowed
     lengths = [await _seconds(video) for video in videos]
     quoted = await studio.quote(model=model, size=size, duration=int(duration), audio=sound, videos=lengths, references=count)
     return cards.price_line(quoted.price, quoted.usual, simulated=studio.backend == "simulator")
 
 
-async def _seconds(video: Path | str) -> float | None:
+async def _seconds(video: Media) -> float | None:
     """How long a clip is; None where that is not known, and the price an upper bound."""
     if isinstance(video, str):
         return None

@@ -24,7 +24,7 @@ def routes(studio: Studio) -> list[Route]:
     return [Route("/healthz", _health), Route("/media/{token}/{name}", media), Route("/still/{name}", _still)]
 
 
-async def _health(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
+async def _health(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 

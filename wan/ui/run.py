@@ -1,10 +1,10 @@
-"""What both tabs share: submit a brief, watch the job, act on it. Watching is a view that may be lost and taken up again; the job never depends on it."""
+"""What both tabs share: submit a brief, watch the job, act on it. The job never depends on its being watched."""
 
 import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 import gradio as gr
 from gradio.components import Component
@@ -18,8 +18,14 @@ from wan.ui import cards
 
 Values = dict[str, Any]
 """What is in the form, by the names of the request's fields."""
-Idle = Callable[[Values, Markup | None, bool], Awaitable[str]]
-"""Shows the stage before a run, from the form, with this card, and whether there is a video to go back to."""
+
+
+class Idle(Protocol):
+    """Shows the stage before a run, from the form, with a card. back: whether there is a video to go back to."""
+
+    def __call__(self, values: Values, card: Markup, /, *, back: bool) -> Awaitable[str]:
+        """Gives its HTML."""
+
 
 _log = logging.getLogger(__name__)
 _SECRET = "wan-studio"  # noqa: S105 - it is sent to every browser; without a fixed one the stored values die with each restart
@@ -51,7 +57,8 @@ class Run:
     def __init__(self, studio: Studio, tab: str, owner: gr.BrowserState) -> None:
         self._studio, self._tab, self._owner = studio, tab, owner
         self.job = gr.BrowserState("", storage_key=f"wan-{tab}-job-v1", secret=_SECRET)
-        self.view = gr.HTML(cards.idle(f"{tab}.webp"), elem_id=f"wan-{tab}-view", elem_classes="wan-run", **bare)
+        self.ready = cards.ready(simulated=studio.backend == "simulator")
+        self.view = gr.HTML(cards.idle(f"{tab}.webp", self.ready), elem_id=f"wan-{tab}-view", elem_classes="wan-run", **bare)
         self._buttons = {verb: self._button(verb) for verb in ("watch", "quiet", "cancel", "stop", "retry")}
 
     def wire(self, generate: gr.Button, fields: dict[str, Component], read: Callable[[Values], Request], idle: Idle) -> None:
@@ -72,13 +79,13 @@ class Run:
     async def watch(self, token: str, job_id: str) -> AsyncIterator[str]:
         """The job as it goes on, for as long as somebody looks."""
         if not job_id:
-            yield cards.idle(f"{self._tab}.webp")  # a generator that yields nothing would empty the stage
+            yield cards.idle(f"{self._tab}.webp", self.ready)  # a generator that yields nothing would empty the stage
             return
         try:
             async for event in self._studio.follow(job_id, owner=owner_of(token)):
                 yield cards.view(event)
         except JobNotFound:
-            yield cards.idle(f"{self._tab}.webp")
+            yield cards.idle(f"{self._tab}.webp", self.ready)
 
     async def live(self, token: str, job_id: str) -> bool:
         """Whether the job that this tab shows has not ended."""
@@ -90,19 +97,22 @@ class Run:
     async def _start(self, token: str, job_id: str, values: Values, read: Callable[[Values], Request], idle: Idle) -> tuple[str, str]:
         try:
             owner = owner_of(token)
-        except JobNotFound:
-            return await idle(values, cards.not_started("not_ready_note"), False), job_id
-        try:
             request = await asyncio.to_thread(read, values)
             job = await self._studio.submit(request, owner=owner)
-        except InvalidInput as error:
-            return await idle(values, cards.refused(error.sentence, error.field), bool(job_id)), job_id
-        except WanError as error:
-            return await idle(values, cards.refused(error.sentence), bool(job_id)), job_id
-        except Exception:
-            _log.exception("a brief of tab %s could not be submitted", self._tab)
-            return await idle(values, cards.not_started("broke_note"), bool(job_id)), job_id
+        except Exception as error:  # noqa: BLE001 - whatever it is, the form stays as it is and the person is told
+            return await idle(values, self._refusal(error), back=bool(job_id)), job_id
         return cards.view(await self._now(job.id, owner)), job.id
+
+    def _refusal(self, error: Exception) -> Markup:
+        """The card that says why a brief was not sent."""
+        if isinstance(error, InvalidInput):
+            return cards.refused(error.sentence, error.field)
+        if isinstance(error, JobNotFound):
+            return cards.not_started("not_ready_note")  # no token yet
+        if isinstance(error, WanError):
+            return cards.refused(error.sentence)
+        _log.error("a brief of tab %s could not be submitted", self._tab, exc_info=error)
+        return cards.not_started("broke_note")
 
     async def _cancel(self, token: str, job_id: str) -> str:
         owner = owner_of(token)

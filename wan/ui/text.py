@@ -9,6 +9,7 @@ from gradio.i18n import I18n, I18nData
 TEXT: dict[str, tuple[str, str]] = {
     # header
     "tagline": ("Pictures and clips become video, with Wan 2.6", "用 Wan 2.6 把图片与片段变成视频"),
+    "badge_demo_short": ("Demo", "演示"),
     "badge_demo": ("Demo: simulated videos", "演示：模拟视频"),
     "demo_note": (
         "Demo: these videos are simulated on this machine, nothing is sent anywhere.",
@@ -69,7 +70,7 @@ TEXT: dict[str, tuple[str, str]] = {
     "shot_type": ("Shots", "镜头"),
     "shot_single": ("One shot", "单镜头"),
     "shot_multi": ("Several shots", "多镜头"),
-    "watermark": ("“AI generated” watermark", "“AI 生成”水印"),
+    "watermark": ("Watermark: AI generated", "“AI 生成”水印"),
     "generate": ("Generate", "生成视频"),
     "one_at_a_time": ("One video at a time on this tab", "此页一次生成一个视频"),
     # samples

@@ -156,7 +156,7 @@ _BUTTONS = {
     "button_primary_background_fill": "*primary_600",
     "button_primary_background_fill_dark": "*primary_600",
     "button_primary_background_fill_hover": "*primary_700",
-    "button_primary_background_fill_hover_dark": "*primary_500",
+    "button_primary_background_fill_hover_dark": "#7151e8",
     "button_primary_border_color": "transparent",
     "button_primary_border_color_dark": "transparent",
     "button_primary_text_color": "#ffffff",
