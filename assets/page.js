@@ -35,9 +35,10 @@ window.wanStudio = (() => {
   }
 
   function mark(tab, shown) {
-    document.querySelectorAll(`[id^="wan-${tab}-"].wan-wrong`).forEach((field) => field.classList.remove("wan-wrong"));
-    const field = shown.querySelector("[data-field]")?.dataset.field;
-    if (field) document.getElementById(`wan-${tab}-${field.split(" ")[0]}`)?.classList.add("wan-wrong");
+    const field = shown.querySelector("[data-field]")?.dataset.field.split(" ")[0];
+    const wrong = field && document.getElementById(`wan-${tab}-${field}`);
+    document.querySelectorAll(`[id^="wan-${tab}-"].wan-wrong`).forEach((old) => old === wrong || old.classList.remove("wan-wrong"));
+    wrong?.classList.add("wan-wrong"); // at every tick: Gradio writes the class anew whenever the field changes
   }
 
   function look(tab) {
@@ -50,13 +51,13 @@ window.wanStudio = (() => {
     if (last?.card !== card) {
       if (last && last.state !== shown.dataset.state) announce(shown);
       seen.set(tab, { card, state: shown.dataset.state, at: performance.now() });
-      mark(tab, shown);
       const generate = document.getElementById(`wan-${tab}-generate`);
       if (generate) generate.disabled = live;
     } else if (live && performance.now() - last.at > QUIET) {
       last.at = performance.now();
       attach(tab);
     }
+    mark(tab, shown);
     tick(shown);
   }
 

@@ -92,6 +92,12 @@ class Runner:
                 step.cancel()
             await asyncio.gather(*self._steps, return_exceptions=True)
 
+    async def run_once(self) -> None:
+        """Takes every job that is due now as far as it goes."""
+        for job in await self._claim():
+            self._begin(job)
+        await asyncio.gather(*self._steps, return_exceptions=True)
+
     async def _claim(self) -> list[Job]:
         return await self._sql(self._store.claim, self._clock(), lease=LEASE, accounts=list(self._connections))
 

@@ -52,12 +52,11 @@ def simulated_mark(size: tuple[int, int]) -> Patch:
     return _pill("SIMULATED", unit * 0.025, round(unit * 0.04), round(unit * 0.04), spacing=0.16, dot=True)
 
 
-def name_tag(name: str, size: tuple[int, int], *, left: int = 0, top: int = 0) -> Patch:
-    """A small pill with a reference's name for the upper right corner of a picture of that size, which begins at `left`, `top` in the frame."""
-    unit = max(min(size), 480)  # legible in a small panel too
-    pill = _pill(name, unit * 0.024, 0, 0, spacing=0.04)
-    margin = round(unit * 0.04)
-    return Patch(pill.ink, left + size[0] - pill.ink.width - margin, top + margin)
+def name_tag(name: str, size: tuple[int, int], unit: int) -> Patch:
+    """A small pill with a reference's name for the upper right corner of a picture of that size; `unit` is the shorter side of the whole frame."""
+    pill = _pill(name, unit * 0.021, 0, 0, spacing=0.04)
+    margin = round(min(size) * 0.04)
+    return Patch(pill.ink, size[0] - pill.ink.width - margin, margin)
 
 
 def watermark(size: tuple[int, int]) -> Patch:

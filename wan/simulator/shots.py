@@ -115,7 +115,7 @@ class Storyboard:
 
 
 def single_image(media: Media, size: Size, seconds: int, seed: int, *, multi_shot: bool) -> Storyboard:
-    """One picture: one slow move, or a wide shot and a closer one."""
+    """One picture in one slow move, or in two moves with a fade between them."""
     chance = random.Random(seed)  # noqa: S311 - it chooses camera moves
     cameras = [_camera(chance), _camera(chance)] if multi_shot else [_camera(chance)]
     return Storyboard(seconds, [(_opener(media, camera, size), 1.0) for camera in cameras])
@@ -137,14 +137,14 @@ def montage(references: Sequence[Media], size: Size, seconds: int, seed: int) ->
 
 
 def _opener(media: Media, camera: Camera, size: Size, tag: str = "") -> Open:
-    return lambda: Shot(open_source(media, size), camera, size, name_tag(tag, size) if tag else None)
+    return lambda: Shot(open_source(media, size), camera, size, name_tag(tag, size, min(size)) if tag else None)
 
 
 def _panels(references: Sequence[Media], tags: Sequence[str], cameras: Sequence[Camera], size: Size) -> Panels:
     shots = []
     for media, tag, camera, (left, top, width, height) in zip(references, tags, cameras, _places(len(references), size), strict=True):
         panel = (width, height)
-        shots.append((Shot(open_source(media, panel), camera, panel, name_tag(tag, panel)), (left, top)))
+        shots.append((Shot(open_source(media, panel), camera, panel, name_tag(tag, panel, min(size))), (left, top)))
     return Panels(size, shots)
 
 

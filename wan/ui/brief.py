@@ -36,6 +36,12 @@ def prompt(tab: str) -> gr.Textbox:
     return gr.Textbox(label=label("prompt"), placeholder=placeholder, lines=4, max_lines=10, elem_id=identity(tab, "prompt"))
 
 
+def addresses(tab: str, field: str, key: str, *, lines: int) -> gr.Textbox:
+    """A place for URLs, up to so many lines."""
+    shown = label(key)
+    return gr.Textbox(label=shown, placeholder=shown, show_label=False, container=False, lines=1, max_lines=lines, elem_id=identity(tab, field))
+
+
 def duration(tab: str, model: Model) -> gr.Slider:
     """How long the video is, within the model's limits."""
     low, high = model.durations[0], model.durations[-1]
@@ -59,11 +65,20 @@ def size(tab: str, model: Model, *, own_shape: bool = False) -> gr.Dropdown:
 
 
 def seed_and_fps(tab: str) -> dict[str, Component]:
-    """Two numbers that may be left out."""
+    """Two numbers that may be left out. They are text fields: Gradio's number field turns "none given" into 0 as soon as it is shown."""
     with gr.Row(elem_classes="wan-pair"):
-        seed = gr.Number(None, label=label("seed"), placeholder=label("seed_placeholder"), elem_id=identity(tab, "seed"), min_width=120)
-        fps = gr.Number(None, label=label("fps"), placeholder=str(catalog.SERVICE_FPS), elem_id=identity(tab, "fps"), min_width=120)
+        seed = gr.Textbox(label=label("seed"), placeholder=label("seed_placeholder"), elem_id=identity(tab, "seed"), max_lines=1, min_width=120)
+        fps = gr.Textbox(label=label("fps"), placeholder=str(catalog.SERVICE_FPS), elem_id=identity(tab, "fps"), max_lines=1, min_width=120)
     return {"seed": seed, "fps": fps}
+
+
+def number(text: str | None) -> int | str | None:
+    """A whole number that was typed; None where nothing was, and what is no number as it is, for the request to refuse."""
+    typed = (text or "").strip()
+    try:
+        return int(typed) if typed else None
+    except ValueError:
+        return typed
 
 
 def words_and_shots(tab: str) -> dict[str, Component]:

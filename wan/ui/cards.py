@@ -305,6 +305,9 @@ def _details(job: Job) -> Markup | str:
     """Ids to quote, folded away."""
     rows = (("task_id", job.task_id), ("request_id", job.request_id), ("code", job.code), ("fact_model", job.model), ("job_id", job.id))
     shown = Markup("").join(Markup("<dt>{}</dt><dd>{}</dd>").format(both(key), value) for key, value in rows if value)
+    if job.original_key and job.original_key != job.video_key:
+        link = Markup('<dt>{}</dt><dd><a href="media/{}/original.mp4" download>original.mp4</a></dd>')
+        shown += link.format(both("original"), job.media_token)
     return Markup('<details class="wan-details"><summary>{}</summary><dl>{}</dl></details>').format(both("details"), shown)
 
 
@@ -324,7 +327,9 @@ def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup
     shown = Markup("").join(Markup('<p class="wan-banner">{}</p>').format(note) for note in notes)
     return Markup(
         '<header class="wan-header"><div class="wan-name"><span class="wan-mark" aria-hidden="true"></span><h1>Wan Studio</h1>'
-        '<p>{tagline}</p></div><div class="wan-where"><span class="wan-badge"><span class="wan-wide">{badge}</span><span class="wan-narrow">{short}</span></span><nav class="wan-lang">{switch}</nav></div></header>'
+        '<p>{tagline}</p></div><div class="wan-where">'
+        '<span class="wan-badge"><span class="wan-wide">{badge}</span><span class="wan-narrow">{short}</span></span>'
+        '<nav class="wan-lang">{switch}</nav></div></header>'
         '{notes}<p id="wan-announcer" class="wan-sr" aria-live="polite"></p>'
     ).format(
         tagline=both("tagline"),

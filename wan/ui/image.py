@@ -52,7 +52,8 @@ def build(studio: Studio, owner: gr.BrowserState, language: gr.Textbox) -> tuple
 def read(values: Values) -> ImageToVideoRequest:
     """The request that the form makes. Raises InvalidInput."""
     given = dict(values)
-    path, url, motion = given.pop("image"), given.pop("url").strip(), given.pop("motion_on")
+    path, url, motion = given.pop("image"), (given.pop("url") or "").strip(), given.pop("motion_on")
+    given |= {name: brief.number(given[name]) for name in ("seed", "fps")}
     given["reference_image"] = Path(path) if path else url or None
     given["motion_strength"] = given["motion_strength"] if motion else None
     return ImageToVideoRequest(**given)
@@ -74,18 +75,15 @@ def _form() -> tuple[list[gr.Button], dict[str, Component]]:
         gr.HTML(cards.hint("samples"), **bare)
         samples = [brief.sample(key, picture) for key, _, picture in _SAMPLES]
     fields: dict[str, Component] = {
-        "image": gr.Image(
-            label=label("image"),
-            type="filepath",
-            image_mode=None,
-            sources=["upload"],
-            height=168,
-            placeholder=str(label("image_placeholder")),
-            buttons=[],
-            elem_id=brief.identity(TAB, "reference_image"),
-            elem_classes="wan-drop",
+        "image": _picture(),
+        "url": gr.Textbox(
+            label=label("image_url"),
+            show_label=False,
+            placeholder=label("image_url"),
+            container=False,
+            elem_id=brief.identity(TAB, "url"),
+            max_lines=1,
         ),
-        "url": gr.Textbox(show_label=False, placeholder=label("image_url"), container=False, elem_id=brief.identity(TAB, "url"), max_lines=1),
         "prompt": brief.prompt(TAB),
     }
     with gr.Row(elem_classes="wan-pair"):
@@ -100,12 +98,28 @@ def _form() -> tuple[list[gr.Button], dict[str, Component]]:
     return samples, fields
 
 
+def _picture() -> gr.Image:
+    picture = gr.Image(
+        label=label("image"),
+        type="filepath",
+        sources=["upload"],
+        height=168,
+        placeholder=str(label("image_placeholder")),
+        buttons=[],
+        elem_id=brief.identity(TAB, "reference_image"),
+        elem_classes="wan-drop",
+    )
+    # Gradio would open the file, and fail in its own words where it is no picture; the bytes are checked by `wan.media`.
+    picture.preprocess = lambda payload: payload.path if payload else None  # type: ignore[method-assign]
+    return picture
+
+
 def _more() -> dict[str, Any]:
     fields: dict[str, Any] = brief.seed_and_fps(TAB)
     with gr.Group(elem_classes="wan-motion"):
         fields["motion_on"] = brief.flag(TAB, "motion_on", "motion_on", value=False)
         fields["motion_strength"] = gr.Slider(
-            0, 1, value=0.5, step=0.05, label=label("motion"), elem_id=brief.identity(TAB, "motion_strength"), elem_classes="wan-slider"
+            0, 1, value=0.5, step=0.05, label=label("motion"), elem_id=brief.identity(TAB, "motion_strength"), elem_classes="wan-slider", buttons=[]
         )
     fields["audio"] = brief.flag(TAB, "audio", "sound", value=True)
     fields["audio_url"] = gr.Textbox(

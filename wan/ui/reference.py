@@ -62,6 +62,7 @@ def build(studio: Studio, owner: gr.BrowserState, language: gr.Textbox) -> tuple
 def read(values: Values) -> ReferenceToVideoRequest:
     """The request that the form makes. Raises InvalidInput."""
     given = dict(values)
+    given |= {name: brief.number(given[name]) for name in ("seed", "fps")}
     videos, images = sorted_references(given.pop("files"), given.pop("urls"))
     return ReferenceToVideoRequest(**given, reference_video=tuple(videos), reference_image=tuple(images))
 
@@ -138,9 +139,7 @@ def _form() -> tuple[list[gr.Button], dict[str, Component], gr.HTML]:
         elem_id=brief.identity(TAB, "reference_video"),
         elem_classes="wan-drop",
     )
-    urls = gr.Textbox(
-        show_label=False, placeholder=label("references_url"), container=False, lines=1, max_lines=5, elem_id=brief.identity(TAB, "urls")
-    )
+    urls = brief.addresses(TAB, "urls", "references_url", lines=_MODEL.max_references)
     cast = gr.HTML(_no_cast(), elem_id=brief.identity(TAB, "cast"), **bare)
     fields: dict[str, Component] = {"files": files, "urls": urls, "prompt": brief.prompt(TAB)}
     fields["model"] = gr.Radio(_models(), value=_MODEL.name, label=label("model"), elem_id=brief.identity(TAB, "model"))

@@ -44,10 +44,14 @@ def owner_state() -> gr.BrowserState:
     return gr.BrowserState("", storage_key="wan-owner-v1", secret=_SECRET)
 
 
+class NotReady(Exception):
+    """The browser has no token yet: its page is still loading."""
+
+
 def owner_of(token: object) -> str:
-    """The owner that a token stands for. Raises JobNotFound for what is no token."""
+    """The owner that a token stands for. Raises NotReady for what is no token."""
     if not isinstance(token, str) or len(token) < _TOKEN_LENGTH:
-        raise JobNotFound
+        raise NotReady
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -64,16 +68,16 @@ class Run:
     def wire(self, generate: gr.Button, fields: dict[str, Component], read: Callable[[Values], Request], idle: Idle) -> None:
         """Connects the form. fields: its components by the names of the request's fields; read: the request they make."""
         names = list(fields)
-        known = [self._owner, self.job]
+        known, shown = [self._owner, self.job], [self.view, self.job]
         watching = self._buttons["watch"].click(self.watch, known, self.view, trigger_mode="multiple", **hidden)
 
         async def start(token: str, job_id: str, *given: Any) -> tuple[str, str]:
             return await self._start(token, job_id, dict(zip(names, given, strict=True)), read, idle)
 
-        generate.click(start, [*known, *fields.values()], [self.view, self.job], **hidden).then(None, js=self._js("started"))
-        self._buttons["retry"].click(self._retry, known, [self.view, self.job], **hidden).then(None, js=self._js("started"))
-        self._buttons["cancel"].click(self._cancel, known, self.view, **hidden)
-        self._buttons["stop"].click(self._stop, known, self.view, cancels=[watching], **hidden)
+        generate.click(start, [*known, *fields.values()], shown, **hidden).then(None, js=self._js("started"))
+        self._buttons["retry"].click(self._retry, known, shown, **hidden).then(None, js=self._js("started"))
+        self._buttons["cancel"].click(self._cancel, known, shown, **hidden)
+        self._buttons["stop"].click(self._stop, known, shown, cancels=[watching], **hidden)
         self._buttons["quiet"].click(None, cancels=[watching])
 
     async def watch(self, token: str, job_id: str) -> AsyncIterator[str]:
@@ -84,14 +88,14 @@ class Run:
         try:
             async for event in self._studio.follow(job_id, owner=owner_of(token)):
                 yield cards.view(event)
-        except JobNotFound:
+        except (JobNotFound, NotReady):
             yield cards.idle(f"{self._tab}.webp", self.ready)
 
     async def live(self, token: str, job_id: str) -> bool:
         """Whether the job that this tab shows has not ended."""
         try:
             return bool(job_id) and (await self._studio.job(job_id, owner=owner_of(token))).live
-        except JobNotFound:
+        except (JobNotFound, NotReady):
             return False
 
     async def _start(self, token: str, job_id: str, values: Values, read: Callable[[Values], Request], idle: Idle) -> tuple[str, str]:
@@ -104,28 +108,43 @@ class Run:
         return cards.view(await self._now(job.id, owner)), job.id
 
     def _refusal(self, error: Exception) -> Markup:
-        """The card that says why a brief was not sent."""
+        """The card that says why nothing was done."""
         if isinstance(error, InvalidInput):
             return cards.refused(error.sentence, error.field)
-        if isinstance(error, JobNotFound):
-            return cards.not_started("not_ready_note")  # no token yet
         if isinstance(error, WanError):
             return cards.refused(error.sentence)
-        _log.error("a brief of tab %s could not be submitted", self._tab, exc_info=error)
+        if isinstance(error, NotReady):
+            return cards.not_started("not_ready_note")
+        _log.error("tab %s could not do what was asked", self._tab, exc_info=error)
         return cards.not_started("broke_note")
 
-    async def _cancel(self, token: str, job_id: str) -> str:
-        owner = owner_of(token)
-        note = cards.said(await self._studio.cancel(job_id, owner=owner))
-        return cards.view(await self._now(job_id, owner), note=Markup("{} ").format(note))
+    async def _cancel(self, token: str, job_id: str) -> tuple[str, str]:
+        async def act(owner: str) -> tuple[str, str]:
+            came = await self._studio.cancel(job_id, owner=owner)
+            late = Markup("{} ").format(cards.said(came)) if came.key == "cancel_late" else ""
+            return cards.view(await self._now(job_id, owner), note=late), job_id
 
-    async def _stop(self, token: str, job_id: str) -> str:
-        return cards.view(await self._now(job_id, owner_of(token)), watching=False)
+        return await self._acted(token, job_id, act)
+
+    async def _stop(self, token: str, job_id: str) -> tuple[str, str]:
+        async def act(owner: str) -> tuple[str, str]:
+            return cards.view(await self._now(job_id, owner), watching=False), job_id
+
+        return await self._acted(token, job_id, act)
 
     async def _retry(self, token: str, job_id: str) -> tuple[str, str]:
-        owner = owner_of(token)
-        job = await self._studio.retry(job_id, owner=owner)
-        return cards.view(await self._now(job.id, owner)), job.id
+        async def act(owner: str) -> tuple[str, str]:
+            job = await self._studio.retry(job_id, owner=owner)
+            return cards.view(await self._now(job.id, owner)), job.id
+
+        return await self._acted(token, job_id, act)
+
+    async def _acted(self, token: str, job_id: str, act: Callable[[str], Awaitable[tuple[str, str]]]) -> tuple[str, str]:
+        """Stage and job after a button of the card; a job that is gone leaves an empty stage that says so."""
+        try:
+            return await act(owner_of(token))
+        except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
+            return cards.idle(f"{self._tab}.webp", self._refusal(error)), job_id
 
     async def _now(self, job_id: str, owner: str) -> JobEvent:
         """The job as it is at this moment."""

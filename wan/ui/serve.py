@@ -10,7 +10,6 @@ from typing import Any
 
 import gradio as gr
 
-from wan.errors import WanError
 from wan.studio import Studio
 from wan.ui.files import ASSETS, SAMPLES
 from wan.ui.routes import routes
@@ -28,10 +27,10 @@ class Server:
     def __init__(self, demo: gr.Blocks, studio: Studio, opened: asyncio.Event) -> None:
         self._demo, self._studio, self._opened = demo, studio, opened
         self._over = threading.Event()
-        self._trouble: WanError | None = None
+        self._trouble: Exception | None = None
 
     def run(self) -> None:
-        """Serves until SIGTERM or SIGINT. Raises SettingsError when the studio cannot be opened."""
+        """Serves until SIGTERM or SIGINT. Raises what kept the studio from opening, SettingsError above all."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._over.set())
         self._demo.queue(default_concurrency_limit=None, max_size=500, api_open=False)
@@ -79,7 +78,7 @@ class Server:
             async with self._studio:
                 self._opened.set()
                 await leave.wait()
-        except WanError as error:
+        except Exception as error:  # noqa: BLE001 - raised again by `run`, on the thread that waits
             self._trouble = error
             self._over.set()
 

@@ -59,7 +59,6 @@ TEXT: dict[str, tuple[str, str]] = {
     "seed": ("Seed", "种子"),
     "seed_placeholder": ("drawn for you", "随机"),
     "fps": ("Frames per second", "帧率"),
-    "fps_placeholder": ("{fps}, the service's own", "{fps}（服务默认）"),
     "motion_on": ("Set the motion strength", "设置运动强度"),
     "motion": ("Motion strength", "运动强度"),
     "sound": ("Sound", "声音"),
@@ -72,7 +71,6 @@ TEXT: dict[str, tuple[str, str]] = {
     "shot_multi": ("Several shots", "多镜头"),
     "watermark": ("Watermark: AI generated", "“AI 生成”水印"),
     "generate": ("Generate", "生成视频"),
-    "one_at_a_time": ("One video at a time on this tab", "此页一次生成一个视频"),
     # samples
     "samples": ("Start from a sample", "从示例开始"),
     "sample_astronaut": ("Astronaut", "宇航员"),
@@ -166,7 +164,6 @@ TEXT: dict[str, tuple[str, str]] = {
         "You are not watching. The video is made all the same; watch again whenever you like.",
         "已停止查看。视频仍会继续生成，可随时重新查看。",
     ),
-    "done_note": ("Your video is ready and kept here.", "视频已就绪并保存在此。"),
     "billed_twice": (
         "It is not known whether the first one was billed; trying again may be billed twice.",
         "无法确认前一次是否已计费；重试可能重复计费。",
@@ -190,7 +187,6 @@ TEXT: dict[str, tuple[str, str]] = {
     "fact_seconds": ("{seconds} s", "{seconds} 秒"),
     "fact_seed": ("seed {seed}", "种子 {seed}"),
     "fact_free": ("free in the demo", "演示免费"),
-    "adjusted": ("What was adjusted", "做了哪些调整"),
 }
 
 _PREFIX = "wan_"  # Gradio has messages of its own under names such as "image"; they would win

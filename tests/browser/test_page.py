@@ -1,0 +1,171 @@
+"""The page as a person uses it: the real app, the real simulator, a real browser."""
+
+import re
+
+import httpx
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.serving import SAMPLES, App, generate, opened, reach, say, served
+
+EVIL = "<img src=x onerror=\"document.title='owned'\"> a quiet sea"
+
+
+def plays(page: Page, tab: str) -> None:
+    """The video of a tab is there, and its time goes on."""
+    video = page.locator(f"#wan-{tab}-view video")
+    video.evaluate("video => { video.muted = true; return video.play(); }")
+    page.wait_for_function("tab => document.querySelector(`#wan-${tab}-view video`).currentTime > 0.3", arg=tab)
+
+
+def test_a_picture_becomes_a_video(page: Page, app: App):
+    page.locator("#wan-image-reference_image input[type=file]").set_input_files(SAMPLES / "astronaut.png")
+    expect(page.locator("#wan-image-view .preview img")).to_be_visible()
+    say(page, "image", EVIL)
+    page.locator(".wan-more:visible button").first.click()
+    page.locator("#wan-image-fps input, #wan-image-fps textarea").first.fill("24")
+    generate(page, "image")
+    reach(page, "image", "RUNNING")
+    expect(page.locator("#wan-image-view blockquote")).to_have_text(EVIL)
+    expect(page.locator("#wan-image-generate")).to_be_disabled()
+    reach(page, "image", "SUCCEEDED")
+    plays(page, "image")
+    facts = page.locator("#wan-image-view .wan-facts")
+    expect(facts).to_contain_text("1280×720 · 24 fps · 5.0 s · seed", use_inner_text=True)
+    expect(page.locator("#wan-image-view .wan-adjusted")).to_contain_text("your 24 fps were made from it")
+    expect(page.locator("#wan-image-generate")).to_be_enabled()
+    assert page.title() == "Wan Studio"
+    source = page.locator("#wan-image-view video").get_attribute("src")
+    part = httpx.get(f"{app.url}/{source}", headers={"Range": "bytes=0-99"}, trust_env=False)
+    assert part.status_code == 206
+    assert part.headers["cache-control"].startswith("private")
+
+
+def test_references_become_a_video(page: Page):
+    page.get_by_role("tab", name="Reference to video").click()
+    page.locator("#wan-reference-reference_video input[type=file]").set_input_files([SAMPLES / "chelsea.png", SAMPLES / "bigbuckbunny.mp4"])
+    tiles = page.locator(".wan-tile")
+    expect(tiles).to_have_text(["character1", "character2"])
+    assert "bigbuckbunny" in tiles.first.get_attribute("title")
+    tiles.first.click()
+    expect(page.locator("#wan-reference-prompt textarea")).to_have_value("character1 ")
+    say(page, "reference", "character1 meets character2.")
+    generate(page, "reference")
+    reach(page, "reference", "SUCCEEDED")
+    plays(page, "reference")
+
+
+def test_a_sample_fills_the_form_and_does_not_run(page: Page):
+    page.locator(".wan-sample").first.click()
+    expect(page.locator("#wan-image-view .preview")).to_be_visible()
+    assert "astronaut" in page.locator("#wan-image-prompt textarea").input_value()
+    page.wait_for_timeout(700)
+    assert page.locator("#wan-image-view [data-state=IDLE]").count() == 1
+
+
+def test_refused_input_says_why_and_keeps_the_form(page: Page):
+    say(page, "image", "A quiet sea.")
+    page.locator("#wan-image-url input, #wan-image-url textarea").first.fill("file:///etc/passwd")
+    generate(page, "image")
+    card = page.locator("#wan-image-view .wan-card.bad")
+    expect(card).to_contain_text("reference_image: got file:///etc/passwd")
+    expect(card).to_contain_text("nothing spent")
+    expect(page.locator("#wan-image-reference_image")).to_have_class(re.compile("wan-wrong"))
+    assert page.locator("#wan-image-prompt textarea").input_value() == "A quiet sea."
+
+
+def test_a_file_that_is_no_picture_is_refused_in_words(page: Page, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"not a picture")
+    page.locator("#wan-image-reference_image input[type=file]").set_input_files(tmp_path / "a.png")
+    say(page, "image", "A quiet sea.")
+    generate(page, "image")
+    expect(page.locator("#wan-image-view .wan-card.bad")).to_contain_text("does not open as a picture")
+    assert "Traceback" not in page.content()
+
+
+def test_cancelling_while_it_waits(page: Page):
+    page.locator(".wan-sample").nth(1).click()
+    expect(page.locator("#wan-image-view .preview")).to_be_visible()
+    generate(page, "image")
+    reach(page, "image", "PENDING")
+    page.locator("#wan-image-view [data-press=cancel]").click()
+    reach(page, "image", "CANCELLED")
+    expect(page.locator("#wan-image-view .wan-say")).to_contain_text("cost nothing")
+
+
+def test_the_clock_ticks_and_a_reload_takes_the_job_up_again(page: Page, app: App):
+    page.locator(".wan-sample").first.click()
+    expect(page.locator("#wan-image-view .preview")).to_be_visible()
+    page.locator("#wan-image-duration input[type=number]").fill("4")  # a brief of its own: the same one would be joined
+    generate(page, "image")
+    reach(page, "image", "PENDING")
+    before = page.locator("#wan-image-view .wan-clock b").inner_text()
+    page.wait_for_function("before => document.querySelector('#wan-image-view .wan-clock b')?.textContent !== before", arg=before)
+    page.reload()
+    opened(page, app.url)
+    reach(page, "image", "PENDING", "RUNNING", "FETCHING", "SUCCEEDED")
+    reach(page, "image", "SUCCEEDED")
+    page.locator("#wan-image-view [data-press=retry]").click()  # a new take
+    reach(page, "image", "QUEUED", "UPLOADING", "SUBMITTING", "PENDING", "RUNNING")
+    page.locator("#wan-image-view [data-state=RUNNING]").wait_for()
+    page.locator("#wan-image-view [data-press=stop]").click()
+    reach(page, "image", "STOPPED")
+    page.locator("#wan-image-view [data-press=watch]").click()
+    reach(page, "image", "SUCCEEDED")
+
+
+def test_the_price_follows_the_form(page: Page):
+    price = page.locator("#wan-image-price")
+    expect(price).to_contain_text("Free in the demo")
+    expect(price).to_contain_text("¥1.50 with a key")
+    page.locator("#wan-image-duration input[type=number]").fill("10")
+    page.locator("#wan-image-duration input[type=number]").blur()
+    expect(price).to_contain_text("¥3.00 with a key")
+
+
+def test_sound_is_asked_for_only_where_it_can_be_left_out(page: Page):
+    page.get_by_role("tab", name="Reference to video").click()
+    page.locator(".wan-more:visible button").first.click()
+    sound = page.locator("#wan-reference-audio")
+    expect(sound).to_be_visible()
+    page.get_by_label("Full · finer detail").click()
+    expect(sound).to_be_hidden()
+
+
+def test_the_language_follows_the_browser_and_the_switch(browser, context: BrowserContext, page: Page, app: App):
+    chinese = browser.new_context(locale="zh-CN")
+    shown = chinese.new_page()
+    opened(shown, app.url)
+    expect(shown.locator("#wan-image-generate")).to_have_text("生成视频")
+    expect(shown.locator("#wan-image-view .wan-title")).to_have_text("就绪", use_inner_text=True)
+    chinese.close()
+    expect(page.locator("#wan-image-view .wan-title")).to_have_text("Ready", use_inner_text=True)
+    page.locator("[data-lang=zh]").click()
+    expect(page.locator("#wan-image-generate")).to_have_text("生成视频")
+    expect(page.locator("#wan-image-view .wan-title")).to_have_text("就绪", use_inner_text=True)
+    page.reload()
+    expect(page.locator("#wan-image-generate")).to_have_text("生成视频")
+
+
+@pytest.mark.parametrize("tab", [0, 1])
+def test_a_phone_has_no_sideways_scroll_and_generate_at_hand(browser, app: App, tab):
+    phone = browser.new_context(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
+    page = phone.new_page()
+    opened(page, app.url)
+    page.get_by_role("tab").nth(tab).click()
+    page.locator(".wan-sample:visible").first.click()
+    page.wait_for_timeout(600)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    button = page.locator(".wan-go:visible button").bounding_box()
+    assert button["y"] + button["height"] <= 844
+    phone.close()
+
+
+def test_what_is_not_there_is_not_found(app: App):
+    for path in ("/media/nobody/video.mp4", "/media/x/..%2Fwan.sqlite3", "/still/page.css"):
+        assert httpx.get(app.url + path, trust_env=False).status_code == 404
+
+
+def test_it_stops_when_it_is_told_to(tmp_path):
+    with served(tmp_path) as app:
+        assert app.stop() == 0

@@ -1,0 +1,141 @@
+"""The cards: everything is escaped, and each state says what it must."""
+
+import dataclasses
+from decimal import Decimal
+
+import pytest
+
+from wan.catalog import Price
+from wan.jobs import LIVE, Job, JobEvent, JobState, Spent
+from wan.ui import cards
+from wan.ui.text import TEXT
+from wan.words import sentence
+
+EVIL = "<script>alert('x')</script>\"&"
+ENDED_BADLY = [JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED]
+
+
+def event(state: JobState, **more) -> JobEvent:
+    """A job in a state, with whatever else is given."""
+    expected = {name: more.pop(name) for name in ("elapsed", "expected") if name in more}
+    values = {field.name: None for field in dataclasses.fields(Job)} | {
+        "id": "job-1",
+        "backend": "dashscope",
+        "model": "wan2.6-i2v-flash",
+        "state": state,
+        "request": {"prompt": "A quiet sea."},
+        "adjustments": [],
+        "spent": Spent.NO,
+        "seed": 4711,
+        "created_at": 1.0,
+        "state_at": 2.0,
+        "amount": Decimal("1.50"),
+        "currency": "CNY",
+        "media_token": "token",
+        "cancel_wanted": False,
+    }
+    job = Job(**values | more)
+    return JobEvent(job=job, sentence=sentence("pending"), **{"elapsed": 42.0, "expected": 75.0} | expected)
+
+
+@pytest.mark.parametrize("state", list(JobState))
+def test_every_state_escapes_what_people_and_the_service_wrote(state):
+    said = sentence("task_failed", code=EVIL, message=EVIL, advice=EVIL)
+    shown = cards.view(event(state, request={"prompt": EVIL}, task_id=EVIL, request_id=EVIL, code=EVIL, said=said, adjustments=[said]))
+    assert "<script" not in shown
+    assert "x')</script>\"" not in shown
+
+
+def test_cast_and_refusal_escape_names():
+    shown = cards.cast([("image", cards.file_address(f"/uploads/{EVIL}"), EVIL), ("video", "", EVIL)])
+    assert "<script" not in shown
+    assert "character2" in shown
+    assert "<script" not in cards.refused(sentence("field_type", field="prompt", given=EVIL, allowed="text"), EVIL)
+
+
+@pytest.mark.parametrize("state", list(JobState))
+def test_every_state_has_a_title_in_both_languages(state):
+    shown = cards.view(event(state))
+    for words in TEXT[f"title_{state}"]:
+        assert f">{words}</span>" in shown
+
+
+@pytest.mark.parametrize(("state", "button"), [(JobState.QUEUED, "cancel"), (JobState.UPLOADING, "cancel"), (JobState.PENDING, "cancel")])
+def test_what_is_free_to_cancel_offers_it(state, button):
+    assert f'data-press="{button}"' in cards.view(event(state))
+
+
+@pytest.mark.parametrize("state", [JobState.SUBMITTING, JobState.RUNNING, JobState.FETCHING, JobState.UNCERTAIN])
+def test_what_cannot_be_cancelled_offers_to_stop_watching(state):
+    shown = cards.view(event(state))
+    assert 'data-press="stop"' in shown
+    assert 'data-press="cancel"' not in shown
+
+
+def test_running_says_what_it_costs_and_what_is_expected():
+    shown = cards.view(event(JobState.RUNNING))
+    assert "it costs ¥1.50 if it succeeds" in shown
+    assert 'data-elapsed="42.0" data-expected="75.0"' in shown
+    assert "of about 1:15" in shown
+
+
+def test_a_simulated_run_never_speaks_of_a_charge():
+    for state in JobState:
+        assert "¥" not in cards.view(event(state, backend="simulator"))
+
+
+@pytest.mark.parametrize("state", list(JobState))
+def test_only_a_live_job_is_marked_live(state):
+    assert (" data-live" in cards.view(event(state))) == (state in LIVE)
+
+
+@pytest.mark.parametrize("state", ENDED_BADLY)
+def test_a_bad_end_says_why_and_offers_another_try_with_its_price(state):
+    shown = cards.view(event(state, said=sentence("never_arrived"), request_id="r-1"))
+    assert "It cost nothing. Generate again." in shown
+    assert "<details" in shown
+    assert "r-1" in shown
+    assert "¥1.50" in shown[shown.index('data-press="retry"') :]
+
+
+def test_a_doubtful_end_warns_before_another_try():
+    assert "may be billed twice" in cards.view(event(JobState.EXPIRED, said=sentence("never_confirmed"), spent=Spent.MAYBE))
+
+
+def test_done_shows_video_facts_and_adjustments():
+    adjusted = [sentence("fps_conformed", given=30, fps=24)]
+    measured = {"width": 1280, "height": 720, "fps": 24.0, "duration": 5.0, "poster_key": "p", "adjustments": adjusted}
+    shown = cards.view(event(JobState.SUCCEEDED, **measured))
+    assert 'src="media/token/video.mp4" poster="media/token/poster.webp" controls playsinline preload="metadata"' in shown
+    for fact in ("1280×720", "24 fps", "5.0 s", "seed 4711", "¥1.50", "your 24 fps were made from it"):
+        assert fact in shown
+    assert 'download="wan-4711.mp4"' in shown
+
+
+def test_not_watching_offers_to_watch_again():
+    shown = cards.view(event(JobState.RUNNING), watching=False)
+    assert 'data-press="watch"' in shown
+    assert " data-live" not in shown
+
+
+PRICE = Price(Decimal("1.5"), "CNY", 5.0)
+
+
+@pytest.mark.parametrize(
+    ("price", "usual", "simulated", "said"),
+    [
+        (PRICE, (60, 120), False, ["¥1.50", "usually 1-2 min", "通常 1–2 分钟"]),
+        (PRICE, (6, 12), True, ["Free in the demo", "¥1.50 with a key", "usually 6-12 s"]),
+        (dataclasses.replace(PRICE, exact=False), (60, 300), False, ["up to ¥1.50", "usually 1-5 min"]),
+        (None, (60, 60), False, ["not known", "usually 1 min"]),
+    ],
+)
+def test_price_line(price, usual, simulated, said):
+    shown = cards.price_line(price, usual, simulated=simulated)
+    for words in said:
+        assert words in shown
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (42, "0:42"), (75.2, "1:15"), (3723, "1:02:03")])
+def test_clock(seconds, shown):
+    assert cards.clock(seconds) == shown

@@ -1,0 +1,85 @@
+"""What the forms make of their fields, and that their limits are the catalog's."""
+
+from pathlib import Path
+
+import pytest
+
+from wan import catalog
+from wan.errors import InvalidInput
+from wan.ui import brief, image, reference
+from wan.ui.run import NotReady, owner_of
+
+IMAGE = {
+    "image": "/uploads/a.png",
+    "url": "",
+    "prompt": "She smiles.",
+    "duration": 5,
+    "size": "1280*720",
+    "fit": "crop",
+    "seed": "",
+    "fps": "",
+    "motion_on": False,
+    "motion_strength": 0.5,
+    "audio": True,
+    "audio_url": "",
+    "negative_prompt": "",
+    "shot_type": "single",
+    "prompt_extend": True,
+    "watermark": False,
+}
+
+
+def test_motion_strength_counts_only_when_it_is_switched_on():
+    assert image.read(IMAGE).motion_strength is None
+    assert image.read(IMAGE | {"motion_on": True}).motion_strength == 0.5
+
+
+def test_numbers_that_are_left_out_are_none_and_typed_ones_count():
+    assert (image.read(IMAGE).seed, image.read(IMAGE).fps) == (None, None)
+    assert image.read(IMAGE | {"seed": " 4711 ", "fps": "24"}).seed == 4711
+
+
+def test_an_upload_is_a_path_and_text_never_is():
+    assert image.read(IMAGE).reference_image == Path("/uploads/a.png")
+    assert image.read(IMAGE | {"image": None, "url": " https://example.com/a.png "}).reference_image == "https://example.com/a.png"
+    with pytest.raises(InvalidInput, match="reference_image"):
+        image.read(IMAGE | {"image": None, "url": "/etc/passwd"})
+
+
+WRONG = [
+    ({"prompt": ""}, "prompt"),
+    ({"seed": "1.5"}, "seed"),
+    ({"fps": "90"}, "fps"),
+    ({"fps": "fast"}, "fps"),
+    ({"duration": 99}, "duration"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "field"), WRONG)
+def test_the_requests_do_the_checking(wrong, field):
+    with pytest.raises(InvalidInput) as refused:
+        image.read(IMAGE | wrong)
+    assert refused.value.field == field
+
+
+def test_references_are_numbered_videos_first():
+    files = ["/u/cat.png", "/u/walk.mp4"]
+    videos, images = reference.sorted_references(files, "https://example.com/x.mov?y=1\n\nhttps://example.com/x.jpg\n")
+    assert videos == [Path("/u/walk.mp4"), "https://example.com/x.mov?y=1"]
+    assert images == [Path("/u/cat.png"), "https://example.com/x.jpg"]
+
+
+def test_every_size_can_be_chosen():
+    assert [size for _, size in brief.size_choices(own_shape=False)] == list(catalog.SIZES)
+    assert [size for _, size in brief.size_choices(own_shape=True)][-2:] == ["720P", "1080P"]
+
+
+@pytest.mark.parametrize("token", ["", None, 7, "short", ["x" * 40]])
+def test_what_is_no_token_is_no_owner(token):
+    with pytest.raises(NotReady):
+        owner_of(token)
+
+
+def test_an_owner_does_not_tell_the_token():
+    assert "x" * 8 not in owner_of("x" * 43)
+    assert len(owner_of("x" * 43)) == 64
