@@ -107,7 +107,15 @@ def test_bad_references_are_exit_2(run, tmp_path):
 
 
 def test_settings_that_are_wrong_are_exit_2(run, samples):
-    for wrong in ({"DASHSCOPE_API_KEY": "hello"}, {"DASHSCOPE_API_KEY": ""}, {"DASHSCOPE_REGION": "mars"}, {"DASHSCOPE_BASE_URL": "https://x.y"}):
+    for wrong in (
+        {"DASHSCOPE_API_KEY": "hello"},
+        {"DASHSCOPE_API_KEY": ""},
+        {"DASHSCOPE_REGION": "mars"},
+        {"DASHSCOPE_BASE_URL": "https://x.y"},
+        {"OUTPUT_DIR": "/proc/nowhere"},
+        {"WAN_DATABASE_URL": "nosql://x"},
+        {"WAN_DATABASE_URL": "sqlite:////proc/nowhere/wan.sqlite3"},
+    ):
         finished = run("image-to-video", samples / "astronaut.png", "--prompt", "x", **wrong)
         assert finished.returncode == 2, wrong
         assert len(finished.stderr.strip().splitlines()) == 1, finished.stderr

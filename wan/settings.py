@@ -4,6 +4,7 @@ import configparser
 import hashlib
 import re
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -70,6 +71,17 @@ class Settings(BaseSettings):
     def storage(self) -> str:
         """The storage's URL as obstore takes it."""
         return self.storage_url or (self.output_dir.absolute() / "storage").as_uri()
+
+    def made_output_dir(self) -> Path:
+        """OUTPUT_DIR, made where it is not there yet. Raises SettingsError where it cannot be written."""
+        folder = self.output_dir.absolute()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=folder):
+                return folder
+        except OSError as error:
+            given = f"{self.output_dir} ({error.strerror})"
+            raise SettingsError(sentence("setting_bad", field="OUTPUT_DIR", given=given, allowed="a folder that can be written")) from None
 
     def key(self) -> str | None:
         """The operator's key, stripped and checked: the environment's, else the credentials file's. Raises SettingsError for what is no key."""

@@ -12,11 +12,12 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.types import JSON, TypeDecorator
 
+from wan.errors import SettingsError
 from wan.jobs import LIVE, TRANSITIONS, Job, JobState, Reference, Spent
-from wan.words import Sentence
+from wan.words import Sentence, sentence
 
 _BOOKKEEPING = frozenset({"due_at", "attempts", "foreign_tasks", "absent_at"})  # of no interest to a viewer
 _SCHEMA_LOCK = 0x57414E  # any number that nothing else on the database takes
@@ -191,10 +192,18 @@ _verdicts = Table(
 
 
 class Store:
-    """The database. url: SQLAlchemy's; SQLite by default, PostgreSQL by `postgresql://`."""
+    """The database. url: SQLAlchemy's; SQLite by default, PostgreSQL by `postgresql://`. Raises SettingsError when it cannot be opened."""
 
     def __init__(self, url: str) -> None:
-        self._engine = sa.create_engine(url)
+        try:
+            self._engine = sa.create_engine(url)
+            self._create_schema()
+        except (SQLAlchemyError, ImportError) as error:
+            # The URL may hold a password, and the driver's message may quote it.
+            allowed = "a database that SQLAlchemy can open: sqlite:///file or postgresql://…"
+            raise SettingsError(sentence("setting_bad", field="WAN_DATABASE_URL", given=type(error).__name__, allowed=allowed)) from None
+
+    def _create_schema(self) -> None:
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _configure_sqlite)
             sa.event.listen(self._engine, "begin", _begin_sqlite)

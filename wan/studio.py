@@ -88,8 +88,7 @@ class Studio:
         return self.connection.region
 
     async def __aenter__(self) -> Self:
-        folder = self.settings.output_dir.absolute()
-        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        folder = await asyncio.to_thread(self.settings.made_output_dir)
         self._store = await asyncio.to_thread(Store, self.settings.database)
         self._storage = Storage(self.settings.storage, folder / "cache")
         self._demo = Demo(self.settings)
@@ -191,7 +190,7 @@ class Studio:
         seen: tuple[int, int | None] | None = None
         while True:
             changes = self._changes
-            event = await self._event(await self.job(job_id, owner=owner))
+            event = await self.look(job_id, owner=owner)
             if (event.job.version, event.place) != seen:
                 seen = event.job.version, event.place
                 yield event
@@ -199,6 +198,20 @@ class Studio:
                 return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changes.wait(), _GLANCE)
+
+    async def look(self, job_id: str, *, owner: str) -> JobEvent:
+        """A job as it is at this moment, in words. Raises JobNotFound."""
+        job = await self.job(job_id, owner=owner)
+        place = await asyncio.to_thread(self._store.place, job) if job.state is JobState.QUEUED else None
+        past = await asyncio.to_thread(self._store.past_seconds, job.backend, job.model, job.request["duration"])
+        said = job.said or (sentence("queued", place=place, ordinal=_ordinal(place)) if place else sentence(_SAID.get(job.state, "submitting")))
+        return JobEvent(
+            job=job,
+            sentence=said,
+            elapsed=max(self._clock() - job.state_at, 0.0),
+            expected=schedule.expected_seconds(MODELS[job.model], simulated=job.simulated, past=past),
+            place=place,
+        )
 
     async def cancel(self, job_id: str, *, owner: str) -> Sentence:
         """Cancels a job where that can still be done, and says what came of it. Raises JobNotFound."""
@@ -306,18 +319,6 @@ class Studio:
         self._runner.wake()
         self._tell()
         return added
-
-    async def _event(self, job: Job) -> JobEvent:
-        place = await asyncio.to_thread(self._store.place, job) if job.state is JobState.QUEUED else None
-        past = await asyncio.to_thread(self._store.past_seconds, job.backend, job.model, job.request["duration"])
-        said = job.said or (sentence("queued", place=place, ordinal=_ordinal(place)) if place else sentence(_SAID.get(job.state, "submitting")))
-        return JobEvent(
-            job=job,
-            sentence=said,
-            elapsed=max(self._clock() - job.state_at, 0.0),
-            expected=schedule.expected_seconds(MODELS[job.model], simulated=job.simulated, past=past),
-            place=place,
-        )
 
     def _tell(self) -> None:
         """Wakes every viewer: each waits on the event that it saw, so that nobody misses a change."""

@@ -210,7 +210,7 @@ def _explained(event: JobEvent) -> Markup:
     """What is happening, what it costs, and what can be done about it."""
     job = event.job
     noted = Markup("{} ").format(both("cancel_noted")) if job.cancel_wanted else ""
-    if job.state is not JobState.RUNNING:
+    if job.state is not JobState.RUNNING or job.said is not None:
         return Markup("{}{} {}").format(noted, said(event.sentence), both("goes_on"))
     if job.simulated:
         return both("cannot_stop_demo")

@@ -148,7 +148,7 @@ class Run:
 
     async def _now(self, job_id: str, owner: str) -> JobEvent:
         """The job as it is at this moment."""
-        return await anext(aiter(self._studio.follow(job_id, owner=owner)))
+        return await self._studio.look(job_id, owner=owner)
 
     def _button(self, verb: str) -> gr.Button:
         """A button that only the script presses, for a button in a card."""
