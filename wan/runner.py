@@ -37,6 +37,7 @@ _UPLOAD_LEASE = 120.0  # seconds after which an upload that was never finished i
 # Seconds between two requests of an account; a little more than its limits ask for, because requests may bunch up on the way
 _GAPS = {"submit_at": 1.2 / catalog.SUBMITS_PER_SECOND, "query_at": 1.2 / catalog.QUERIES_PER_SECOND}
 _CLOCK_SKEW = 60.0  # seconds that our clock and the service's may differ
+_OWN_TRIES = 5  # times that a step may break before the request is sent
 _RESULT_TRIES = 5  # downloads before a file that does not open is taken for the result
 _IDLE = 1.0  # seconds between two looks for work that another process may have queued
 
@@ -126,8 +127,7 @@ class Runner:
                 raise
             except ServiceError as trouble:
                 held = await self._trouble(step, trouble)
-            except Exception as error:
-                log.exception("job %s: a step from %s broke", step.id, step.state)
+            except Exception as error:  # noqa: BLE001 - logged there
                 held = await self._broken(step, error)
             self._changed()
 
@@ -350,12 +350,20 @@ class Runner:
         return await self._keep_waiting(job, pause, attempts=job.attempts + 1, said=said)
 
     async def _broken(self, job: Job, error: Exception) -> Job | None:
-        """Our own fault. Before anything was sent the job fails, which costs nothing; later it is looked at again. The paid request never is."""
-        if job.state in (JobState.QUEUED, JobState.UPLOADING):
-            return await self._end(job, JobState.FAILED, sentence("broke", code=type(error).__name__))
-        if job.state is JobState.SUBMITTING:
+        """Our own fault: a full disk, a stuck database, a slip. The job is looked at again later; the paid request never is.
+
+        What keeps breaking before anything was sent fails at last, which costs nothing.
+        """
+        log.error("job %s: a step from %s broke", job.id, job.state, exc_info=error)
+        try:
+            if job.state is JobState.SUBMITTING:
+                return None
+            if job.state in (JobState.QUEUED, JobState.UPLOADING) and job.attempts >= _OWN_TRIES:
+                return await self._end(job, JobState.FAILED, sentence("broke", code=type(error).__name__))
+            return await self._keep_waiting(job, schedule.next_look(1.0, job.attempts), attempts=job.attempts + 1)
+        except Exception:
+            log.exception("job %s: not even that could be written down; it is due again when its lease ends", job.id)
             return None
-        return await self._keep_waiting(job, schedule.next_look(self._poll_seconds, job.attempts), attempts=job.attempts + 1)
 
     async def _back_in_line(self, job: Job, trouble: ServiceError) -> Job | None:
         """Transient trouble before anything was taken: back to QUEUED, later."""

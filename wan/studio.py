@@ -6,6 +6,7 @@ Submitting writes a row and returns; following is a view of that row, which may 
 import asyncio
 import contextlib
 import hashlib
+import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -27,6 +28,8 @@ from wan.settings import Connection, Settings
 from wan.storage import Storage
 from wan.store import Store
 from wan.words import Sentence, sentence
+
+log = logging.getLogger("wan.studio")
 
 _GLANCE = 1.0  # seconds between two looks at a followed row that another process may have written
 
@@ -94,6 +97,8 @@ class Studio:
         self._demo = Demo(self.settings)
         simulated = self.backend == "simulator"
         self._connection = await asyncio.to_thread(self._demo.start) if simulated else self.settings.connection()
+        if self.settings.key_withheld:
+            log.warning("%s", sentence("key_on_space"))
         self._gateway = Gateway()
         self._runner = Runner(
             store=self._store,

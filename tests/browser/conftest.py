@@ -1,4 +1,7 @@
-"""The app and the browser, once for all of these tests; each test has a visitor of its own."""
+"""The app and the browser, once for all of these tests; each test has a visitor of its own.
+
+Of the package, not of the session: Playwright keeps an event loop in this thread until it is stopped, and then no async test could run.
+"""
 
 import re
 from collections.abc import Iterator
@@ -11,14 +14,14 @@ from tests.browser.serving import App, NoBrowser, chromium, opened, served
 _LEAVING = re.compile("AbortError|Connection errored out")  # what Gradio says of its own stream when the page is left
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """The app, with a simulator that takes about three seconds for a video."""
     with served(tmp_path_factory.mktemp("app"), pending=1.5, running=1.5) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """The Chromium of this machine."""
     try:

@@ -80,10 +80,10 @@ class Run:
         self._buttons["stop"].click(self._stop, known, shown, cancels=[watching], **hidden)
         self._buttons["quiet"].click(None, cancels=[watching])
 
-    async def watch(self, token: str, job_id: str) -> AsyncIterator[str]:
+    async def watch(self, token: str, job_id: str) -> AsyncIterator[Any]:
         """The job as it goes on, for as long as somebody looks."""
         if not job_id:
-            yield cards.idle(f"{self._tab}.webp", self.ready)  # a generator that yields nothing would empty the stage
+            yield gr.skip()  # a generator that yields nothing would empty the stage, and what it shows by now may be a refusal
             return
         try:
             async for event in self._studio.follow(job_id, owner=owner_of(token)):
