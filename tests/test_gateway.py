@@ -110,6 +110,19 @@ async def test_accepted(gate):
     assert json.loads(body) == PAYLOAD
 
 
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, TAKEN | {"code": None, "message": None, "usage": None}),
+        (200, {"output": {"task_id": "t-1", "task_status": None, "video_url": None}, "request_id": "r-1"}),
+        (202, TAKEN),
+    ],
+)
+async def test_a_task_id_is_found_whatever_stands_beside_it(gate, status, body):
+    async with wire(reply(status, body)) as server:
+        assert (await gate.submit(server.connection, PAYLOAD)).task_id == "t-1"
+
+
 async def test_uploaded_references_are_announced(gate):
     async with wire(reply(200, TAKEN)) as server:
         await gate.submit(server.connection, PAYLOAD | {"input": {"img_url": "oss://up/1.jpg"}})

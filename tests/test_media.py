@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.pictures import clip, picture
 from wan import catalog, media
-from wan.errors import InvalidInput, ResultRefused
+from wan.errors import InvalidInput, NoVideo, ResultRefused
 
 FIELD = "reference_image"
 
@@ -150,6 +150,16 @@ def test_what_is_no_clip(tmp_path):
             media.check_clip("reference_video", path)
     with pytest.raises(InvalidInput, match=r"got 101\.0 MB; allowed are at most 100 MB"):
         media.check_clip("reference_video", bytes(101_000_000))
+
+
+def test_a_video_without_a_single_frame_is_no_video(tmp_path):
+    path = clip(tmp_path / "clip.mp4")
+    data = path.read_bytes()
+    path.write_bytes(data[: data.index(b"mdat") - 4] + data[data.index(b"moov") - 4 :])  # the index is there, the frames are not
+    with pytest.raises(InvalidInput, match="does not open as a video"):
+        media.check_clip("reference_video", path)
+    with pytest.raises(NoVideo):
+        media.measure(path)
 
 
 def test_a_playlist_does_not_make_us_fetch(tmp_path):

@@ -143,7 +143,7 @@ async def test_what_runs_cannot_be_cancelled(studio):
     job = await studio.submit(image(duration=15), owner=OWNER)
     async for event in studio.follow(job.id, owner=OWNER):
         if event.job.state is JobState.RUNNING:
-            assert (await studio.cancel(job.id, owner=OWNER)).key == "cancel_late"
+            assert (await studio.cancel(job.id, owner=OWNER)).key == "cancel_late_unpriced"
     assert event.job.state is JobState.SUCCEEDED
 
 
@@ -215,6 +215,57 @@ async def test_a_restart_goes_on(simulator):
                 break
     async with Studio(load_settings()) as studio:
         assert (await finished(studio, job)).state is JobState.SUCCEEDED
+
+
+async def test_a_paid_video_outlives_whatever_breaks_in_our_polish(studio, monkeypatch):
+    def broken(*_, **__):
+        raise ValueError("no")
+
+    monkeypatch.setattr(media, "conform", broken)
+    monkeypatch.setattr(media, "poster", broken)
+    done = await finished(studio, await studio.submit(image(fps=12), owner=OWNER))
+    assert (done.state, done.fps, done.poster_key) == (JobState.SUCCEEDED, 30, "")
+    assert done.adjustments[-1].key == "not_conformed"
+    assert await studio.media(done.media_token, "video.mp4")
+
+
+async def test_a_database_that_is_stuck_for_a_while_loses_nothing(studio, monkeypatch):
+    job = await studio.submit(image(), owner=OWNER)
+    real, broken = studio._store.claim, [True] * 5
+
+    def claim(*given, **named):
+        if broken and broken.pop():
+            raise OSError("disk I/O error")
+        return real(*given, **named)
+
+    monkeypatch.setattr(studio._store, "claim", claim)
+    assert (await finished(studio, job)).state is JobState.SUCCEEDED
+    assert not broken
+
+
+async def test_a_reference_that_is_gone_fails_the_job_and_costs_nothing(studio, simulator):
+    with simulator.fault("policy", "status-503"):
+        job = await studio.submit(image(), owner=OWNER)
+        async for event in studio.follow(job.id, owner=OWNER):
+            if event.job.said is not None:
+                break
+        for path in load_settings().output_dir.rglob("references/*"):
+            path.unlink()
+    failed = await finished(studio, job)
+    assert (failed.state, failed.spent, failed.said.key) == (JobState.FAILED, Spent.NO, "broke")
+
+
+async def test_a_stop_waits_for_the_answer_to_a_paid_request(simulator):
+    async with Studio(load_settings()) as studio:
+        with simulator.fault("create", "delay-1"):
+            job = await studio.submit(image(), owner=OWNER)
+            async for event in studio.follow(job.id, owner=OWNER):
+                if event.job.state is JobState.SUBMITTING:
+                    break
+    async with Studio(load_settings()) as studio:
+        found = await studio.job(job.id, owner=OWNER)
+        assert found.task_id
+        assert found.state is not JobState.UNCERTAIN
 
 
 @pytest.mark.parametrize("verb", ["query", "result"])

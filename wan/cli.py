@@ -13,16 +13,15 @@ from typing import Any, Self
 
 from wan import catalog
 from wan.catalog import MODELS
-from wan.errors import WanError
+from wan.errors import InvalidInput, WanError
 from wan.jobs import Job, JobEvent, JobState
-from wan.requests import ImageToVideoRequest, Media, ReferenceToVideoRequest, Request
+from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request, kind_of
 from wan.settings import load_settings
 from wan.studio import Studio
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
 OWNER = "command line"  # whose jobs these are: anybody who can run commands here
 _BAR = 24  # characters
-_PICTURE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,11 +87,10 @@ def _image_request(options: argparse.Namespace) -> Request:
 def _reference_request(options: argparse.Namespace) -> Request:
     if options.model not in MODELS:
         return ReferenceToVideoRequest(prompt=options.prompt, model=options.model)  # which refuses it
-    pictures = [given for given in options.reference if Path(given.split("?")[0]).suffix.lower() in _PICTURE_ENDINGS]
-    clips = [given for given in options.reference if given not in pictures]
+    given = [_source(one) for one in options.reference]
     return ReferenceToVideoRequest(
-        reference_video=tuple(map(_source, clips)),
-        reference_image=tuple(map(_source, pictures)),
+        reference_video=tuple(one for one in given if kind_of(one) == "video"),
+        reference_image=tuple(one for one in given if kind_of(one) == "image"),
         **{name: getattr(options, name) for name in _SHARED},
     )
 
@@ -100,7 +98,7 @@ def _reference_request(options: argparse.Namespace) -> Request:
 _REQUESTS = {"image-to-video": _image_request, "reference-to-video": _reference_request}
 
 
-def _source(given: str) -> Media:
+def _source(given: str) -> Path | str:
     """On a command line text is a path, unless it is a URL."""
     return given if "://" in given else Path(given).expanduser()
 
@@ -116,6 +114,8 @@ def _number(text: str) -> Any:
 
 
 async def _generate(request: Request, options: argparse.Namespace) -> int:
+    if options.out is not None and not options.out.parent.is_dir():  # before anything is paid
+        raise InvalidInput("--out", "field_type", given=str(options.out), allowed="a file in a folder that is there")
     async with Studio(load_settings()) as studio:
         job = await studio.submit(request, owner=OWNER)
         async with _Progress() as progress:

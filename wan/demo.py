@@ -12,9 +12,9 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import IO
-from urllib.error import URLError
 
 from pydantic import SecretStr
 
@@ -52,9 +52,10 @@ class Demo:
         """The base URL of the simulator that serves this folder now, if one does."""
         try:
             base_url = str(json.loads((self._folder / "server.json").read_bytes())["base_url"])
-            with urllib.request.urlopen(f"{base_url.removesuffix('/api/v1')}/simulator/healthz", timeout=5):  # noqa: S310 - our own file names it
+            straight = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy knows nothing of this machine's loopback
+            with straight.open(f"{base_url.removesuffix('/api/v1')}/simulator/healthz", timeout=5):
                 return base_url
-        except (FileNotFoundError, ValueError, KeyError, URLError, ConnectionError, TimeoutError):
+        except (OSError, ValueError, KeyError, HTTPException):  # OSError: no file, no server, no answer in time
             return None
 
     def _launch(self) -> str:

@@ -12,6 +12,7 @@
     - Unclear                 the request may have been accepted; it must never be sent again   perhaps spent
     - Unreadable              a question (query, list, upload) got no usable answer; ask later  as before
   - ResultRefused             made and billed, but the file cannot be kept                      spent
+    - NoVideo                 what came is no video that plays                                  spent
 """
 
 from wan.words import Sentence, sentence
@@ -91,3 +92,7 @@ class Unreadable(ServiceError):
 
 class ResultRefused(WanError):
     """The service made a video that cannot be kept: too large, from a host that is not the service's, or no video."""
+
+
+class NoVideo(ResultRefused):
+    """What came as the result is no video that plays to its end."""

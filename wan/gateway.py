@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from wan.errors import KeyRefused, NotSent, Refused, ResultRefused, ServiceError, Throttled, Unclear, Unreadable
 from wan.settings import Connection
@@ -46,7 +46,14 @@ _CONTENT = ("DataInspectionFailed", "IPInfringementSuspect", "CustomRoleBlocked"
 
 
 class _Wire(BaseModel):
+    """Part of an answer. A null is as good as nothing: it must not hide the task id beside it."""
+
     model_config = ConfigDict(extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, given: Any) -> Any:
+        return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
 
 
 class _TaskOutput(_Wire):
@@ -144,6 +151,11 @@ class Gateway:
         self._clients: dict[str, dashscope.AsyncClient] = {}
         self._http: list[httpx.AsyncClient] = []
         self._files = self._new_http(timeout=httpx.Timeout(60, connect=10))
+
+    def prepare(self, connection: Connection) -> None:
+        """Loads the SDK and makes the clients for a connection. Blocks for up to seconds; later calls find them there."""
+        for pooled in (True, False):
+            self._client(connection, pooled=pooled)
 
     async def close(self) -> None:
         """Closes every connection."""
@@ -307,9 +319,9 @@ class Gateway:
 def judge_create(outcome: httpx.Response | BaseException) -> Accepted:
     """What the outcome of the paid request proves.
 
-    Accepted: 200 with a task id. Raises NotSent when the connection was never made; Throttled for a 429 that passes; Refused (KeyRefused for 401 and
-    403) for the other 4xx but 408 and 409, and for a 200 with a `code` and no task id. Everything else raises Unclear: timeouts, resets, cut or
-    garbled answers, 5xx, HTML. Judged by wire status and `__cause__`, never by the SDK's classes, which map by body code.
+    Accepted: 200 (or another 2xx) with a task id. Raises NotSent when the connection was never made; Throttled for a 429 that passes; Refused
+    (KeyRefused for 401 and 403) for the other 4xx but 408 and 409, and for a 200 with a `code` and no task id. Everything else raises Unclear:
+    timeouts, resets, cut or garbled answers, 5xx, HTML. Judged by wire status and `__cause__`, never by the SDK's classes, which map by body code.
     """
     if isinstance(outcome, BaseException):
         if isinstance(outcome, _NEVER_LEFT) or isinstance(outcome.__cause__, _NEVER_LEFT):
@@ -318,7 +330,7 @@ def judge_create(outcome: httpx.Response | BaseException) -> Accepted:
     status = outcome.status_code
     if 400 <= status < 500 and status not in (408, 409):
         raise _refusal(outcome)
-    answer = _parsed(_TaskAnswer, outcome) if status == httpx.codes.OK else None
+    answer = _parsed(_TaskAnswer, outcome) if outcome.is_success else None
     if answer is not None and answer.output.task_id:
         return Accepted(answer.output.task_id, answer.request_id)
     if answer is not None and answer.code:

@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from PIL import Image, ImageFilter, ImageOps
 
 from wan import catalog
-from wan.errors import InvalidInput, ResultRefused
+from wan.errors import InvalidInput, NoVideo
 from wan.words import Sentence, sentence
 
 _IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
@@ -139,18 +139,20 @@ def clip_seconds(path: Path) -> float:
 
 
 def measure(path: Path) -> Clip:
-    """What a result is, measured in the file. Raises ResultRefused for a file that is no video that plays."""
+    """What a result is, measured in the file. Raises NoVideo for a file that does not play to its end."""
     try:
         with path.open("rb") as file:
             return _measured(file)
     except (FFmpegError, ValueError) as error:
-        raise ResultRefused(sentence("result_refused", message=f"the file is no video that opens ({type(error).__name__}).")) from None
+        raise NoVideo(sentence("result_refused", message=f"the file is no video that opens ({type(error).__name__}).")) from None
 
 
 def poster(path: Path) -> bytes:
     """The first frame of a video, as WebP: what a player shows before it plays, so that nothing jumps when it does."""
     with av.open(str(path), options=_CLIP_OPTIONS) as container:
-        frame = next(container.decode(video=0))
+        frame = next(container.decode(video=0), None)
+        if frame is None:
+            raise ValueError("no frames")
         return _webp(Image.fromarray(frame.to_ndarray(format="rgb24")))
 
 
@@ -215,7 +217,9 @@ def _measured(file: IO[bytes]) -> Clip:
         stream = next(iter(container.streams.video), None)
         if stream is None or stream.average_rate is None or stream.duration is None or stream.time_base is None:
             raise ValueError("no video track")
-        first = next(container.decode(stream))
+        first = next(container.decode(stream), None)
+        if first is None:
+            raise ValueError("no frames")
         seconds = float(stream.duration * stream.time_base)
         if _end(container, stream) < seconds - 0.5:
             raise ValueError("the file breaks off")
@@ -232,7 +236,7 @@ def _measured(file: IO[bytes]) -> Clip:
 def _end(container: InputContainer, stream: VideoStream) -> float:
     """Where the last whole packet of a track ends, in seconds. Nothing is decoded."""
     container.seek(0)
-    last = max(packet.pts + (packet.duration or 0) for packet in container.demux(stream) if packet.pts is not None)
+    last = max((packet.pts + (packet.duration or 0) for packet in container.demux(stream) if packet.pts is not None), default=0)
     return float(last * (stream.time_base or 0))
 
 

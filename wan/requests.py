@@ -24,6 +24,8 @@ Media = bytes | Path | str
 
 OWN_SHAPE = tuple(catalog.TIER_PIXELS)  # sizes of image to video that keep the picture's own shape: "720P", "1080P"
 
+_PICTURE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+
 _MOTION_WORDS = (  # up to this strength, these words
     (0.2, "The camera and the subject are almost still, with the faintest movement."),
     (0.4, "Slow, gentle movement."),
@@ -267,6 +269,18 @@ def fingerprint(request: Request, backend: str, digests: Sequence[str], nonce: s
     """
     whole = {"backend": backend, "references": list(digests), "nonce": nonce, **request.asked()}
     return hashlib.sha256(json.dumps(whole, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def kind_of(reference: Path | str) -> Literal["image", "video"]:
+    """What a reference is taken for by its name or address: a video unless it ends like a picture, so that the price is never quoted too low.
+
+    What a file really is, its content says later.
+    """
+    try:
+        name = reference.name if isinstance(reference, Path) else urlsplit(reference).path
+    except ValueError:
+        return "video"
+    return "image" if Path(name).suffix.lower() in _PICTURE_ENDINGS else "video"
 
 
 def public_url(field: str, given: Any) -> str:

@@ -11,13 +11,14 @@ import secrets
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from wan import catalog, media, payload, schedule
 from wan.catalog import MODELS
-from wan.errors import KeyRefused, NotSent, Refused, ResultRefused, ServiceError, Throttled, Unclear, Unreadable
+from wan.errors import KeyRefused, NotSent, NoVideo, Refused, ResultRefused, ServiceError, Throttled, Unclear
 from wan.gateway import SUBMIT_LIMIT, Accepted, Gateway, TaskSnapshot, TaskStatus, task_failure
 from wan.jobs import Job, JobState, Reference, Spent
 from wan.settings import Connection
@@ -38,7 +39,8 @@ _UPLOAD_LEASE = 120.0  # seconds after which an upload that was never finished i
 _GAPS = {"submit_at": 1.2 / catalog.SUBMITS_PER_SECOND, "query_at": 1.2 / catalog.QUERIES_PER_SECOND}
 _CLOCK_SKEW = 60.0  # seconds that our clock and the service's may differ
 _OWN_TRIES = 5  # times that a step may break before the request is sent
-_RESULT_TRIES = 5  # downloads before a file that does not open is taken for the result
+_RESULT_TRIES = 5  # downloads in a row before a file that does not open is taken for the result
+_ODD = "NoVideo"  # marks, in place of the service's code, that the last download did not open
 _IDLE = 1.0  # seconds between two looks for work that another process may have queued
 
 Result = TypeVar("Result")
@@ -64,6 +66,9 @@ class Runner:
         self._poll_seconds, self._uncertain_seconds, self._changed, self._clock = poll_seconds, uncertain_seconds, changed, clock
         self._work = asyncio.Event()
         self._steps: set[asyncio.Task[None]] = set()
+        self._paying: set[asyncio.Task[Job | None]] = set()
+        self._renewed_rows: dict[str, Job] = {}
+        self._polishing = asyncio.Semaphore(1)  # conforming takes a whole core
         self._by_state: dict[JobState, Step] = {
             JobState.QUEUED: self._start,
             JobState.UPLOADING: self._send,
@@ -79,19 +84,26 @@ class Runner:
         self._work.set()
 
     async def run(self) -> None:
-        """Runs until it is cancelled; then every step in hand is cancelled too, and what it held comes due again when its lease ends."""
+        """Runs until it is cancelled. Then every step in hand is let go, but an answer to a paid request is waited for and written down."""
         try:
             while True:
                 self._work.clear()
-                for job in await self._claim():
-                    self._begin(job)
+                await self._round()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(await self._pause()):
                         await self._work.wait()
         finally:
             for step in self._steps:
                 step.cancel()
-            await asyncio.gather(*self._steps, return_exceptions=True)
+            await asyncio.gather(*self._steps, *self._paying, return_exceptions=True)
+
+    async def _round(self) -> None:
+        try:
+            for job in await self._claim():
+                self._begin(job)
+        except Exception:
+            # A stuck or unreachable database must not end the loop: nothing is lost while it is away.
+            log.exception("no work could be claimed; trying again")
 
     async def run_once(self) -> None:
         """Takes every job that is due now as far as it goes."""
@@ -103,7 +115,11 @@ class Runner:
         return await self._sql(self._store.claim, self._clock(), lease=LEASE, accounts=list(self._connections))
 
     async def _pause(self) -> float:
-        due = await self._sql(self._store.next_due, list(self._connections))
+        try:
+            due = await self._sql(self._store.next_due, list(self._connections))
+        except Exception:
+            log.exception("the next work could not be asked for; trying again")
+            due = None
         return _IDLE if due is None else min(max(due - self._clock(), 0.02), _IDLE)
 
     def _begin(self, job: Job) -> None:
@@ -123,13 +139,28 @@ class Runner:
             try:
                 held = await self._by_state[step.state](step, self._connections[step.account])
             except asyncio.CancelledError:
-                await asyncio.shield(self._let_go(step))
+                await asyncio.shield(self._let_go(self._newest(step)))
                 raise
             except ServiceError as trouble:
-                held = await self._trouble(step, trouble)
-            except Exception as error:  # noqa: BLE001 - logged there
-                held = await self._broken(step, error)
+                held = await self._safely(self._trouble, self._newest(step), trouble)
+            except Exception as error:
+                log.exception("job %s: a step from %s broke", step.id, step.state)
+                held = await self._safely(self._broken, self._newest(step), error)
+            finally:
+                self._renewed_rows.pop(step.id, None)
             self._changed()
+
+    def _newest(self, job: Job) -> Job:
+        """The row with the lease as it was renewed last: the one to write with."""
+        return self._renewed_rows.get(job.id, job)
+
+    async def _safely(self, write: Callable[[Job, Any], Awaitable[Job | None]], job: Job, error: Exception) -> Job | None:
+        """Writes down what became of a step; where not even that works, the job is due again when its lease ends."""
+        try:
+            return await write(job, error)
+        except Exception:
+            log.exception("job %s: its trouble could not be written down", job.id)
+            return None
 
     async def _let_go(self, job: Job) -> None:
         """This process stops: another may go on at once. A request that may be on its way keeps its lease, and nobody touches it."""
@@ -166,10 +197,14 @@ class Runner:
             return await self._keep_waiting(lease.job, 0.2)
         if time.monotonic() - since > TIME_TO_LEAVE:
             return await self._advance(submitting, JobState.QUEUED, due_at=self._clock())
-        return await self._submit(submitting, connection, payload.with_urls(job.payload, urls))
+        # Not even our own end stops this: an answer that nobody waits for would leave a paid task without its id.
+        paying = asyncio.create_task(self._submit(submitting, connection, payload.with_urls(job.payload, urls)))
+        self._paying.add(paying)
+        paying.add_done_callback(self._paying.discard)
+        return await asyncio.shield(paying)
 
     async def _submit(self, job: Job, connection: Connection, body: dict[str, Any]) -> Job | None:
-        """The paid request, once. Every way out writes what is known; cancelled in the middle, the row stays SUBMITTING and becomes UNCERTAIN."""
+        """The paid request, once. Every way out writes what is known; killed in the middle, the row stays SUBMITTING and becomes UNCERTAIN."""
         try:
             accepted = await self._gateway.submit(connection, body)
         except (NotSent, Throttled) as trouble:
@@ -188,7 +223,8 @@ class Runner:
         """PENDING and RUNNING: asks the service, after carrying out a cancel that is wanted."""
         await self._turn(job.account, "query_at")
         if job.cancel_wanted and job.state is JobState.PENDING:
-            await self._gateway.cancel(connection, job.task_id or "")
+            with contextlib.suppress(ServiceError):  # whatever came of it, the task itself tells
+                await self._gateway.cancel(connection, job.task_id or "")
         snapshot = await self._gateway.fetch(connection, job.task_id or "")
         now = self._clock()
         if snapshot.status is TaskStatus.UNKNOWN:
@@ -214,16 +250,20 @@ class Runner:
                 await self._turn(job.account, "query_at")
                 snapshot = await self._gateway.fetch(connection, job.task_id or "")
                 kept = await self._kept(job, connection, snapshot) if snapshot.status is TaskStatus.SUCCEEDED else None
+        except NoVideo as refusal:
+            return await self._odd_result(lease.job, refusal)
         except ResultRefused as refusal:
             return await self._end(lease.job, JobState.FAILED, refusal.sentence, spent=Spent.YES)
-        except ServiceError as trouble:
-            return await self._trouble(lease.job, trouble)
-        except OSError as error:
-            log.warning("job %s: its result could not be kept yet: %s", job.id, error)
-            return await self._keep_waiting(lease.job, schedule.next_look(self._poll_seconds, job.attempts), attempts=job.attempts + 1)
         if kept is None:
             return await self._unseen(lease.job, self._clock())
-        return await self._end(lease.job, JobState.SUCCEEDED, None, spent=Spent.YES, **kept)
+        return await self._end(lease.job, JobState.SUCCEEDED, None, spent=Spent.YES, code="", **kept)
+
+    async def _odd_result(self, job: Job, refusal: NoVideo) -> Job | None:
+        """A result that does not open may be an error page of the way between; only several in a row are the service's own doing."""
+        tries = job.attempts + 1 if job.code == _ODD else 1
+        if tries >= _RESULT_TRIES:
+            return await self._end(job, JobState.FAILED, refusal.sentence, spent=Spent.YES, code="")
+        return await self._keep_waiting(job, schedule.next_look(self._poll_seconds, tries), attempts=tries, code=_ODD)
 
     async def _settle(self, job: Job, connection: Connection) -> Job | None:
         """UNCERTAIN: never sent again. The account's own list of tasks tells in time whether the request arrived."""
@@ -285,29 +325,20 @@ class Runner:
             await asyncio.sleep(wait)
 
     async def _kept(self, job: Job, connection: Connection, snapshot: TaskSnapshot) -> dict[str, Any]:
-        """Brings a result home and gives what the row says about it then."""
+        """Brings a result home and gives what the row says about it then. The video as it was made is safe before anything is done with it."""
         with tempfile.TemporaryDirectory(prefix="wan-") as folder:
             part = Path(folder) / "original.mp4.part"
             await self._gateway.download(connection, snapshot.video_url, part)
-            made = await self._opened(job, part)
-            shown, adjustments = await asyncio.to_thread(_conformed, job, made, part)
-            clip = await asyncio.to_thread(media.measure, shown)
-            poster = await asyncio.to_thread(media.poster, shown)
+            made = await asyncio.to_thread(media.measure, part)
             original_key = await self._storage.put(f"videos/{job.id}/original.mp4", part)
-            video_key = original_key if shown == part else await self._storage.put(f"videos/{job.id}/video.mp4", shown)
-            poster_key = await self._storage.put(f"videos/{job.id}/poster.webp", poster)
+            async with self._polishing:
+                shown = await asyncio.to_thread(_polished, job, made, part)
+            video_key = original_key if shown.path == part else await self._storage.put(f"videos/{job.id}/video.mp4", shown.path)
+            poster_key = await self._storage.put(f"videos/{job.id}/poster.webp", shown.poster) if shown.poster else ""
+        clip = shown.clip
         keys = {"original_key": original_key, "video_key": video_key, "poster_key": poster_key}
         measured = {"width": clip.width, "height": clip.height, "fps": clip.fps, "duration": clip.seconds, "has_audio": clip.has_audio}
-        return {**keys, **measured, "adjustments": [*job.adjustments, *adjustments]}
-
-    async def _opened(self, job: Job, part: Path) -> media.Clip:
-        """A result that does not open may be an error page of the way between; only after several tries is it the service's own doing."""
-        try:
-            return await asyncio.to_thread(media.measure, part)
-        except ResultRefused as refusal:
-            if job.attempts < _RESULT_TRIES:
-                raise Unreadable(sentence("not_reached"), message=str(refusal)) from refusal
-            raise
+        return {**keys, **measured, "adjustments": [*job.adjustments, *shown.adjustments]}
 
     async def _adopt(self, job: Job, accepted: Accepted) -> Job | None:
         """Writes down the paid task, until it is written: the one thing that must not be lost."""
@@ -343,27 +374,22 @@ class Runner:
     async def _trouble(self, job: Job, trouble: ServiceError) -> Job | None:
         """A question got no usable answer: the job stays as it is and is looked at later, ever more slowly."""
         now = self._clock()
-        if job.state is JobState.FETCHING and now - (job.fetching_at or now) > catalog.TASK_LIFETIME:
+        if job.task_id and now - (job.fetching_at or job.submitted_at or now) > catalog.TASK_LIFETIME:
             return await self._expire(job)
         said = sentence("key_paused", code=trouble.code or str(trouble.status)) if isinstance(trouble, KeyRefused) else None
         pause = schedule.next_look(self._poll_seconds, job.attempts, trouble.retry_after)
-        return await self._keep_waiting(job, pause, attempts=job.attempts + 1, said=said)
+        return await self._keep_waiting(job, pause, attempts=job.attempts + 1, said=said, code="")
 
     async def _broken(self, job: Job, error: Exception) -> Job | None:
         """Our own fault: a full disk, a stuck database, a slip. The job is looked at again later; the paid request never is.
 
         What keeps breaking before anything was sent fails at last, which costs nothing.
         """
-        log.error("job %s: a step from %s broke", job.id, job.state, exc_info=error)
-        try:
-            if job.state is JobState.SUBMITTING:
-                return None
-            if job.state in (JobState.QUEUED, JobState.UPLOADING) and job.attempts >= _OWN_TRIES:
-                return await self._end(job, JobState.FAILED, sentence("broke", code=type(error).__name__))
-            return await self._keep_waiting(job, schedule.next_look(1.0, job.attempts), attempts=job.attempts + 1)
-        except Exception:
-            log.exception("job %s: not even that could be written down; it is due again when its lease ends", job.id)
+        if job.state is JobState.SUBMITTING:
             return None
+        if job.state in (JobState.QUEUED, JobState.UPLOADING) and job.attempts >= _OWN_TRIES:
+            return await self._end(job, JobState.FAILED, sentence("broke", code=type(error).__name__))
+        return await self._keep_waiting(job, schedule.next_look(1.0, job.attempts), attempts=job.attempts + 1)
 
     async def _back_in_line(self, job: Job, trouble: ServiceError) -> Job | None:
         """Transient trouble before anything was taken: back to QUEUED, later."""
@@ -390,10 +416,13 @@ class Runner:
         return None
 
     async def _renewed(self, job: Job) -> Job | None:
-        return await self._sql(self._store.keep, job, self._clock(), due_at=self._clock() + HELD)
+        renewed = await self._sql(self._store.keep, job, self._clock(), due_at=self._clock() + HELD)
+        if renewed is not None:
+            self._renewed_rows[job.id] = renewed
+        return renewed
 
     async def _sql(self, statement: Callable[..., Result], *given: Any, **named: Any) -> Result:
-        return await asyncio.to_thread(statement, *given, **named)
+        return await self._store.call(statement, *given, **named)
 
 
 class _Lease:
@@ -420,20 +449,48 @@ class _Lease:
             await asyncio.sleep(HELD / 4)
 
 
-def _conformed(job: Job, made: media.Clip, original: Path) -> tuple[Path, list[Sentence]]:
-    """The video at the size and rate that were asked for, and what was done to get there; the original itself where nothing was."""
-    size = job.request["size"] if "*" in job.request["size"] else made.size
-    fps = job.request["fps"] or made.fps
-    done = []
-    if size != made.size:
-        done.append(sentence("size_scaled", given=made.size, size=size))
-    if abs(fps - made.fps) > 0.01:
-        done.append(sentence("fps_conformed", given=f"{made.fps:g}", fps=f"{fps:g}"))
-    if not done:
-        return original, []
-    target = original.with_name("conformed.mp4")
-    media.conform(original, target, size=size, fps=fps, fit=job.request.get("fit", "crop"))
-    return target, done
+@dataclass(frozen=True)
+class _Shown:
+    """The video that people see: the file, what it is, its still, and what was done to get there."""
+
+    path: Path
+    clip: media.Clip
+    poster: bytes
+    adjustments: list[Sentence]
+
+
+def _polished(job: Job, made: media.Clip, original: Path) -> _Shown:
+    """The video at the size and rate that were asked for, with its poster. Blocks.
+
+    A paid video is never lost to this: where conforming breaks, the video stays as it was made, and says so.
+    """
+    path, clip, adjustments = original, made, _differences(job, made)
+    if adjustments:
+        try:
+            path = original.with_name("conformed.mp4")
+            size, fps = _asked(job, made)
+            media.conform(original, path, size=size, fps=fps, fit=job.request.get("fit", "crop"))
+            clip = media.measure(path)
+        except Exception as error:
+            log.exception("job %s: its video could not be conformed", job.id)
+            path, clip, adjustments = original, made, [sentence("not_conformed", code=type(error).__name__)]
+    try:
+        poster = media.poster(path)
+    except Exception:
+        log.exception("job %s: no poster could be made", job.id)
+        poster = b""
+    return _Shown(path, clip, poster, adjustments)
+
+
+def _asked(job: Job, made: media.Clip) -> tuple[str, float]:
+    """Size and frame rate that were asked for; the video's own where nothing was."""
+    return job.request["size"] if "*" in job.request["size"] else made.size, job.request["fps"] or made.fps
+
+
+def _differences(job: Job, made: media.Clip) -> list[Sentence]:
+    size, fps = _asked(job, made)
+    found = [sentence("size_scaled", given=made.size, size=size)] if size != made.size else []
+    return found + ([sentence("fps_conformed", given=f"{made.fps:g}", fps=f"{fps:g}")] if abs(fps - made.fps) > 0.01 else [])
 
 
 def _is_ours(job: Job, snapshot: TaskSnapshot) -> bool:

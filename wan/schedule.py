@@ -17,7 +17,7 @@ def next_look(every: float, attempts: int = 0, retry_after: float | None = None)
     every: the usual pause. attempts: consecutive transient troubles; each doubles the pause, up to five minutes. retry_after: what the service asked
     for. A tenth of jitter keeps many jobs from asking in step.
     """
-    pause = max(min(every * 2**attempts, LONGEST_PAUSE), retry_after or 0.0)
+    pause = max(min(every * 2 ** min(attempts, 10), LONGEST_PAUSE), retry_after or 0.0)
     return float(pause * random.uniform(0.95, 1.05))  # noqa: S311 - jitter is no secret
 
 

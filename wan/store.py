@@ -4,14 +4,18 @@ One column, `due_at`, is schedule, lease and fencing token: a claim moves it on,
 the lease writes nothing. The one write that is not fenced is the task id of a paid request.
 """
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from decimal import Decimal
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.types import JSON, TypeDecorator
 
@@ -20,6 +24,8 @@ from wan.jobs import LIVE, TRANSITIONS, Job, JobState, Reference, Spent
 from wan.words import Sentence, sentence
 
 _BOOKKEEPING = frozenset({"due_at", "attempts", "foreign_tasks", "absent_at"})  # of no interest to a viewer
+_THREADS = 4
+Result = TypeVar("Result")
 _SCHEMA_LOCK = 0x57414E  # any number that nothing else on the database takes
 
 
@@ -195,8 +201,10 @@ class Store:
     """The database. url: SQLAlchemy's; SQLite by default, PostgreSQL by `postgresql://`. Raises SettingsError when it cannot be opened."""
 
     def __init__(self, url: str) -> None:
+        # Of its own, so that renewing a lease never waits behind the work that it is for.
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sql")
         try:
-            self._engine = sa.create_engine(url)
+            self._engine = sa.create_engine(url, pool_pre_ping=True)
             self._create_schema()
         except (SQLAlchemyError, ImportError) as error:
             # The URL may hold a password, and the driver's message may quote it.
@@ -214,7 +222,12 @@ class Store:
 
     def close(self) -> None:
         """Gives the connections back."""
+        self._threads.shutdown()
         self._engine.dispose()
+
+    async def call(self, statement: Callable[..., Result], *given: Any, **named: Any) -> Result:
+        """Runs one of the methods below off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(statement, *given, **named))
 
     def add(self, job: Job) -> Job:
         """Writes a new job, or gives back the live one of the same owner, account and cache key: then it is joined."""
@@ -305,6 +318,8 @@ class Store:
             with self._writing() as connection:
                 return self._write(connection, job, now, state, changes)
         except IntegrityError:
+            if state is not JobState.SUBMITTING:
+                raise
             return None
 
     def keep(self, job: Job, now: float, **changes: Any) -> Job | None:
@@ -393,15 +408,18 @@ class Store:
 
     def _lock_account(self, connection: sa.Connection, account: str) -> None:
         """Holds the account's row until the transaction ends, so that what is counted under it stays true. SQLite has one writer anyway."""
-        if connection.execute(_accounts.select().where(_accounts.c.account == account).with_for_update()).first() is None:
-            fresh = {"account": account, "submit_at": 0.0, "query_at": 0.0, "budget_day": "", "budget_spent": Decimal(0)}
-            connection.execute(_accounts.insert().values(fresh))
+        insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
+        fresh = {"account": account, "submit_at": 0.0, "query_at": 0.0, "budget_day": "", "budget_spent": Decimal(0)}
+        connection.execute(insert(_accounts).values(fresh).on_conflict_do_nothing())
+        connection.execute(_accounts.select().where(_accounts.c.account == account).with_for_update())
 
     def _write(self, connection: sa.Connection, job: Job, now: float, state: JobState, changes: dict[str, Any]) -> Job | None:
         """The one fenced UPDATE: by id, by the state that was read, by the lease that was claimed."""
         values = _values(changes)
         if state != job.state:
-            values = {"attempts": 0, "state_at": now} | values
+            values = {"said": [], "state_at": now} | values
+            if state not in (JobState.UPLOADING, JobState.SUBMITTING):  # trouble on the way there counts on, so that pauses grow
+                values = {"attempts": 0} | values
         if state != job.state or any(getattr(job, name) != value for name, value in changes.items() if name not in _BOOKKEEPING):
             values["version"] = _jobs.c.version + 1
         if state not in LIVE:

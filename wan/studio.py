@@ -18,7 +18,7 @@ from typing import Self
 from wan import catalog, media, payload, schedule
 from wan.catalog import MODELS, Price
 from wan.demo import Demo
-from wan.errors import JobNotFound
+from wan.errors import JobNotFound, WanError
 from wan.gateway import Gateway
 from wan.jobs import Job, JobEvent, JobState, Reference
 from wan.media import Picture
@@ -42,7 +42,7 @@ _SAID = {  # what is happening in a state, where the row itself does not say
     JobState.UNCERTAIN: "uncertain",
     JobState.SUCCEEDED: "succeeded",
 }
-_RESULT_SENTENCES = ("size_scaled", "fps_conformed")  # adjustments of a result; the others belong to the request
+_RESULT_SENTENCES = ("size_scaled", "fps_conformed", "not_conformed")  # adjustments of a result; the others belong to the request
 
 
 @dataclass(frozen=True)
@@ -91,15 +91,26 @@ class Studio:
         return self.connection.region
 
     async def __aenter__(self) -> Self:
+        async with contextlib.AsyncExitStack() as opening:
+            await self._open(opening)
+            self._opened = opening.pop_all()
+        return self
+
+    async def _open(self, opened: contextlib.AsyncExitStack) -> None:
+        """Opens one part after the other; what is open is closed again in the opposite order, also when a later part does not open."""
         folder = await asyncio.to_thread(self.settings.made_output_dir)
         self._store = await asyncio.to_thread(Store, self.settings.database)
+        opened.callback(self._store.close)
         self._storage = Storage(self.settings.storage, folder / "cache")
-        self._demo = Demo(self.settings)
         simulated = self.backend == "simulator"
-        self._connection = await asyncio.to_thread(self._demo.start) if simulated else self.settings.connection()
+        demo = Demo(self.settings)
+        opened.push_async_callback(asyncio.to_thread, demo.stop)
+        self._connection = await asyncio.to_thread(demo.start) if simulated else self.settings.connection()
         if self.settings.key_withheld:
             log.warning("%s", sentence("key_on_space"))
         self._gateway = Gateway()
+        opened.push_async_callback(self._gateway.close)
+        await asyncio.to_thread(self._gateway.prepare, self._connection)
         self._runner = Runner(
             store=self._store,
             storage=self._storage,
@@ -110,16 +121,11 @@ class Studio:
             changed=self._tell,
             clock=self._clock,
         )
-        self._running = asyncio.create_task(self._runner.run(), name="runner")
-        return self
+        running = asyncio.create_task(self._runner.run(), name="runner")
+        opened.push_async_callback(_stopped, running)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._running
-        await self._gateway.close()
-        await asyncio.to_thread(self._demo.stop)
-        await asyncio.to_thread(self._store.close)
+        await self._opened.aclose()
 
     async def submit(self, request: Request, *, owner: str, new_take: bool = False) -> Job:
         """Checks and keeps the references, then writes the job down; the background loop does the rest.
@@ -158,8 +164,13 @@ class Studio:
         return await self._add(job)
 
     async def retry(self, job_id: str, *, owner: str, new_seed: bool = True) -> Job:
-        """A new job from the same inputs, with the same or a new seed. While one made from this job is on its way, it is joined instead."""
+        """A new job from the same inputs, with the same or a new seed. While one made from this job is on its way, it is joined instead.
+
+        Raises JobNotFound, and WanError where the old job ran on another connection: what it cost there says nothing about here.
+        """
         old = await self.job(job_id, owner=owner)
+        if old.account != self.connection.account:
+            raise WanError(sentence("retry_elsewhere"))
         seed = secrets.randbelow(catalog.SEED_LIMIT + 1) if new_seed else old.seed
         parameters = old.payload["parameters"] | {"seed": seed}
         again = replace(
@@ -182,7 +193,7 @@ class Studio:
 
     async def job(self, job_id: str, *, owner: str) -> Job:
         """A job of this owner. Raises JobNotFound."""
-        job = await asyncio.to_thread(self._store.get, job_id, owner)
+        job = await self._store.call(self._store.get, job_id, owner)
         if job is None:
             raise JobNotFound
         return job
@@ -207,8 +218,8 @@ class Studio:
     async def look(self, job_id: str, *, owner: str) -> JobEvent:
         """A job as it is at this moment, in words. Raises JobNotFound."""
         job = await self.job(job_id, owner=owner)
-        place = await asyncio.to_thread(self._store.place, job) if job.state is JobState.QUEUED else None
-        past = await asyncio.to_thread(self._store.past_seconds, job.backend, job.model, job.request["duration"])
+        place = await self._store.call(self._store.place, job) if job.state is JobState.QUEUED else None
+        past = await self._store.call(self._store.past_seconds, job.backend, job.model, job.request["duration"])
         said = job.said or (sentence("queued", place=place, ordinal=_ordinal(place)) if place else sentence(_SAID.get(job.state, "submitting")))
         return JobEvent(
             job=job,
@@ -223,8 +234,13 @@ class Studio:
         job = await self.job(job_id, owner=owner)
         while job.live:
             if job.state in (JobState.RUNNING, JobState.FETCHING):
-                return sentence("cancel_late", price=str(job.price) if job.price else "?")
-            noted = await asyncio.to_thread(self._store.want_cancel, job, self._clock())
+                priced = job.price is not None and not job.simulated
+                return (
+                    sentence("cancel_late", price=str(job.price))
+                    if priced
+                    else sentence("cancel_late_free" if job.simulated else "cancel_late_unpriced")
+                )
+            noted = await self._store.call(self._store.want_cancel, job, self._clock())
             if noted is not None:
                 self._runner.wake()
                 self._tell()
@@ -238,13 +254,13 @@ class Studio:
         duration: seconds of output. videos: the length of each reference video in seconds, None for a URL. references: how many there are in all.
         """
         known = MODELS[model]
-        past = await asyncio.to_thread(self._store.past_seconds, self.backend, model, duration)
+        past = await self._store.call(self._store.past_seconds, self.backend, model, duration)
         cost = catalog.price(known, region=self.region, size=size, duration=duration, audio=audio, videos=videos, references=references)
         return Quote(cost, schedule.usual_seconds(known, simulated=self.backend == "simulator", past=past))
 
     async def media(self, token: str, name: str) -> Path | None:
         """A file of a job by its unguessable token: "video.mp4", "original.mp4" or "poster.webp"; None when there is none."""
-        job = await asyncio.to_thread(self._store.by_media_token, token)
+        job = await self._store.call(self._store.by_media_token, token)
         keys = {} if job is None else {"video.mp4": job.video_key, "original.mp4": job.original_key, "poster.webp": job.poster_key}
         if not keys.get(name):
             return None
@@ -320,7 +336,7 @@ class Studio:
         )
 
     async def _add(self, job: Job) -> Job:
-        added = await asyncio.to_thread(self._store.add, job)
+        added = await self._store.call(self._store.add, job)
         self._runner.wake()
         self._tell()
         return added
@@ -329,6 +345,12 @@ class Studio:
         """Wakes every viewer: each waits on the event that it saw, so that nobody misses a change."""
         self._changes.set()
         self._changes = asyncio.Event()
+
+
+async def _stopped(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 def _ordinal(place: int) -> str:

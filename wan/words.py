@@ -134,6 +134,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "The service renders {given} fps; your {fps} fps were made from it.",
         "服务以 {given} fps 生成；已转换为您要的 {fps} fps。",
     ),
+    "not_conformed": (
+        "The video could not be brought to your size or frame rate ({code}); it is shown as the service made it.",
+        "未能转换到您要的尺寸或帧率（{code}）；按服务原样显示。",
+    ),
     "motion_worded": (
         "The service has no motion strength; {given} became these words in the prompt: “{words}”",
         "服务没有运动强度参数；{given} 已写入提示词：“{words}”",
@@ -247,6 +251,18 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "cancel_late": (
         "It has started and cannot be stopped. You can stop watching; it costs {price} if it succeeds.",
         "已开始生成，无法中止。可以停止查看；若成功将收费 {price}。",
+    ),
+    "cancel_late_free": (
+        "It has started and cannot be stopped. You can stop watching; it is free in the demo.",
+        "已开始生成，无法中止。可以停止查看；演示模式不收费。",
+    ),
+    "cancel_late_unpriced": (
+        "It has started and cannot be stopped. You can stop watching; it is billed if it succeeds.",
+        "已开始生成，无法中止。可以停止查看；若成功将计费。",
+    ),
+    "retry_elsewhere": (
+        "This was made with another key, region or the demo. Generate it anew from the form, where you see its price first.",
+        "该作业使用了其他 Key、地域或演示模式。请在表单中重新生成，以便先看到价格。",
     ),
     "cancel_noted": (
         "Cancelling is noted; it is carried out as soon as the service has answered.",

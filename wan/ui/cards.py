@@ -102,9 +102,9 @@ def refused(why: Sentence, field: str = "") -> Markup:
     return _card(tone="bad", title=both("title_refused"), say_=said(why), more=hint("refused_note"), field=field)
 
 
-def not_started(key: str) -> Markup:
-    """The card for a brief that could not be sent for a reason of ours."""
-    return _card(tone="bad", title=both("title_refused"), say_=both(key))
+def not_started(key: str, title: str = "title_refused") -> Markup:
+    """The card for something that could not be done for a reason of ours."""
+    return _card(tone="bad", title=both(title), say_=both(key))
 
 
 def view(event: JobEvent, *, watching: bool = True, note: Markup | str = "") -> str:

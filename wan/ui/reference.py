@@ -1,11 +1,9 @@
 """The tab that brings the people and things of clips and pictures into a new video."""
 
 import asyncio
-import mimetypes
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import gradio as gr
 from gradio.components import Component
@@ -14,7 +12,7 @@ from markupsafe import Markup
 from wan import media
 from wan.catalog import INPUT_CAPS, MODELS, REFERENCE_TO_VIDEO, Model
 from wan.errors import InvalidInput
-from wan.requests import ReferenceToVideoRequest
+from wan.requests import ReferenceToVideoRequest, kind_of
 from wan.studio import Studio
 from wan.ui import brief, cards
 from wan.ui.files import SAMPLES
@@ -77,16 +75,8 @@ def sorted_references(files: Sequence[str] | None, urls: str | None) -> tuple[li
     """Videos and pictures apart, each in the order given, files before addresses. What a file really is, its content says later."""
     given: list[Media] = [Path(file) for file in files or ()]
     given += [line.strip() for line in (urls or "").splitlines() if line.strip()]
-    videos = [one for one in given if _looks_like_video(one)]
-    return videos, [one for one in given if not _looks_like_video(one)]
-
-
-def _looks_like_video(reference: Media) -> bool:
-    try:
-        name = reference.name if isinstance(reference, Path) else urlsplit(reference).path
-    except ValueError:
-        return False
-    return (mimetypes.guess_type(name)[0] or "").startswith("video/")
+    videos = [one for one in given if kind_of(one) == "video"]
+    return videos, [one for one in given if kind_of(one) == "image"]
 
 
 def _cast(files: list[str] | None, urls: str) -> str:

@@ -105,7 +105,7 @@ class Run:
             job = await self._studio.submit(request, owner=owner)
         except Exception as error:  # noqa: BLE001 - whatever it is, the form stays as it is and the person is told
             return await idle(values, self._refusal(error), back=bool(job_id)), job_id
-        return cards.view(await self._now(job.id, owner)), job.id
+        return await self._shown(job.id, owner), job.id
 
     def _refusal(self, error: Exception) -> Markup:
         """The card that says why nothing was done."""
@@ -135,7 +135,7 @@ class Run:
     async def _retry(self, token: str, job_id: str) -> tuple[str, str]:
         async def act(owner: str) -> tuple[str, str]:
             job = await self._studio.retry(job_id, owner=owner)
-            return cards.view(await self._now(job.id, owner)), job.id
+            return await self._shown(job.id, owner), job.id
 
         return await self._acted(token, job_id, act)
 
@@ -144,7 +144,22 @@ class Run:
         try:
             return await act(owner_of(token))
         except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
-            return cards.idle(f"{self._tab}.webp", self._refusal(error)), job_id
+            known = isinstance(error, WanError | NotReady)
+            card = self._refusal(error) if known else self._act_broke(error)
+            return cards.idle(f"{self._tab}.webp", card), job_id
+
+    def _act_broke(self, error: Exception) -> Markup:
+        """The card for a button that broke: what it may have done already, nobody can say here."""
+        _log.error("tab %s: a button of the card broke", self._tab, exc_info=error)
+        return cards.not_started("act_broke_note", title="title_broke")
+
+    async def _shown(self, job_id: str, owner: str) -> Any:
+        """The new job's view; whatever happens here, the job is there, and the page must learn its id."""
+        try:
+            return cards.view(await self._now(job_id, owner))
+        except Exception:  # noqa: BLE001 - logged, and the job goes on
+            _log.exception("job %s could not be shown yet", job_id)
+            return gr.skip()
 
     async def _now(self, job_id: str, owner: str) -> JobEvent:
         """The job as it is at this moment."""

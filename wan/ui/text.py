@@ -139,6 +139,11 @@ TEXT: dict[str, tuple[str, str]] = {
         "Something broke on our side. Nothing was sent and nothing spent. Try again; if it stays, the log has the details.",
         "我们这边出错了。未发送任何内容，未产生费用。请重试；若仍出现，详情见日志。",
     ),
+    "title_broke": ("That did not work", "操作未成功"),
+    "act_broke_note": (
+        "Something broke on our side. A job that is on its way goes on: reload the page to see where it stands.",
+        "我们这边出错了。已提交的作业会继续：刷新页面即可查看进度。",
+    ),
     "not_ready_note": ("The page was not ready yet. Nothing was sent. Press Generate again.", "页面尚未就绪，未发送任何内容。请再次点击生成。"),
     "of_about": ("of about {time}", "/ 约 {time}"),
     "late": ("longer than usual", "比平常久"),
