@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.pictures import clip, picture
 from wan import media, schedule
-from wan.errors import InvalidInput, JobNotFound
+from wan.errors import InvalidInput, JobNotFound, WanError
 from wan.jobs import JobState, Spent
 from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.settings import load_settings
@@ -116,6 +116,35 @@ async def test_two_clicks_are_one_job(studio, simulator):
     assert len({job.id for job in jobs}) == 1
     await finished(studio, jobs[0])
     assert simulator.stats()["created"] - before == 1
+
+
+async def test_what_was_made_is_not_paid_for_again_unawares(studio, simulator):
+    done = await finished(studio, await studio.submit(image(), owner=OWNER))
+    before = simulator.stats()["created"]
+    assert await studio.submit(image(), owner=OWNER) == done
+    assert simulator.stats()["created"] == before
+    other = await studio.submit(image(), owner="somebody else")
+    again = await studio.submit(image(), owner=OWNER, new_take=True)
+    assert len({done.id, other.id, again.id}) == 3
+    assert studio.result(done, made_before=True).made_before
+    (await studio.media(done.media_token, "video.mp4")).unlink()
+    assert (await studio.submit(image(), owner=OWNER)).id != done.id
+    for job, owner in ((other, "somebody else"), (again, OWNER)):
+        await studio.cancel(job.id, owner=owner)
+
+
+async def test_jobs_of_another_key_wait_for_it_and_can_be_cancelled(simulator, monkeypatch):
+    with simulator.fault("policy", "status-503"):
+        async with Studio(load_settings()) as studio:
+            jobs = [await studio.submit(image(prompt=f"take {number}"), owner=OWNER) for number in range(2)]
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-another-key")
+    async with Studio(load_settings()) as studio:
+        seen = await studio.look(jobs[0].id, owner=OWNER)
+        assert (seen.job.live, seen.sentence.key) == (True, "waits_for_key")
+        assert (await studio.cancel(jobs[0].id, owner=OWNER)).key
+        assert (await studio.job(jobs[0].id, owner=OWNER)).state is JobState.CANCELLED
+        with pytest.raises(WanError, match="another key"):
+            await studio.retry(jobs[1].id, owner=OWNER)
 
 
 async def test_a_job_is_its_owners(studio):

@@ -15,7 +15,7 @@ from wan import catalog
 from wan.catalog import MODELS
 from wan.errors import InvalidInput, WanError
 from wan.jobs import Job, JobEvent, JobState
-from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request, kind_of
+from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request, VideoResult, kind_of
 from wan.settings import load_settings
 from wan.studio import Studio
 
@@ -72,6 +72,7 @@ def _common(parser: argparse.ArgumentParser, model: str, sizes: str) -> None:
     parser.add_argument("--no-audio", dest="audio", action="store_false", help="without sound, where the model can")
     parser.add_argument("--watermark", action="store_true", help="with the service's mark")
     parser.add_argument("--shot-type", default="single", help="single (default) or multi")
+    parser.add_argument("--new-take", action="store_true", help="run again, and pay again, even if the same was made before")
     parser.add_argument("--out", type=Path, metavar="FILE", help="copy the video here")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -117,16 +118,16 @@ async def _generate(request: Request, options: argparse.Namespace) -> int:
     if options.out is not None and not options.out.parent.is_dir():  # before anything is paid
         raise InvalidInput("--out", "field_type", given=str(options.out), allowed="a file in a folder that is there")
     async with Studio(load_settings()) as studio:
-        job = await studio.submit(request, owner=OWNER)
+        job = await studio.submit(request, owner=OWNER, new_take=options.new_take)
+        made_before = not job.live
         async with _Progress() as progress:
             async for event in studio.follow(job.id, owner=OWNER):
                 job = event.job
                 progress.show(event)
-        return await _report(studio, job, options)
+        return await _report(studio, studio.result(job, made_before=made_before), job, options)
 
 
-async def _report(studio: Studio, job: Job, options: argparse.Namespace) -> int:
-    result = studio.result(job)
+async def _report(studio: Studio, result: VideoResult, job: Job, options: argparse.Namespace) -> int:
     video = await studio.media(job.media_token, "video.mp4")
     if video is not None and options.out is not None:
         await asyncio.to_thread(shutil.copyfile, video, options.out)
@@ -134,15 +135,17 @@ async def _report(studio: Studio, job: Job, options: argparse.Namespace) -> int:
         print(json.dumps(result.model_dump(), ensure_ascii=False, indent=2))
     elif job.state is JobState.SUCCEEDED:
         print(f"\n{options.out or video}")
-        print(f"{job.width}x{job.height} · {job.fps:g} fps · {job.duration:.1f} s · seed {job.seed} · {_cost(job)}")
+        print(f"{job.width}x{job.height} · {job.fps:g} fps · {job.duration:.1f} s · seed {job.seed} · {_cost(result)}")
         print("".join(f"- {said}\n" for said in result.adjustments), end="")
     else:
         print(f"\n{result.error}\ntask {job.task_id or 'none'} · request {job.request_id or 'none'}", file=sys.stderr)
     return DONE if job.state is JobState.SUCCEEDED else FAILED
 
 
-def _cost(job: Job) -> str:
-    return "simulated, free" if job.simulated else str(job.price or "price unknown")
+def _cost(result: VideoResult) -> str:
+    if result.made_before:
+        return "made before, free; --new-take makes another"
+    return "simulated, free" if result.simulated else result.price or "price unknown"
 
 
 class _Progress:

@@ -378,6 +378,8 @@ class VideoResult(BaseModel):
     billed_seconds: float | None
     price: str | None
     """What it costs at the service; None where prices are not known."""
+    made_before: bool
+    """True when the same request had succeeded before, and its video was given back without a new run."""
     simulated: bool
     """True when the simulator made it: then nothing was charged."""
     error: str | None

@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -130,12 +131,16 @@ class Studio:
     async def submit(self, request: Request, *, owner: str, new_take: bool = False) -> Job:
         """Checks and keeps the references, then writes the job down; the background loop does the rest.
 
-        The same request of the same owner that is still on its way is joined instead. new_take: forces a run of its own. Raises InvalidInput; nothing
-        has been sent or spent then.
+        The same request of the same owner is never paid for twice unawares: one that is still on its way is joined, one that has succeeded is given
+        back as it is. new_take: forces a run of its own. Raises InvalidInput; nothing has been sent or spent then.
         """
         prepared = await self._prepare(request)
         connection, nonce = self.connection, secrets.token_hex(8) if new_take else ""
         backend = connection.base_url if connection.backend == "dashscope" else connection.backend
+        cache_key = fingerprint(request, backend, prepared.digests, nonce)
+        made = await self._store.call(self._store.finished, owner, connection.account, cache_key)
+        if made is not None and await self._storage.has(made.video_key):
+            return made
         seed = secrets.randbelow(catalog.SEED_LIMIT + 1) if request.seed is None else request.seed
         ready = payload.build(request, seed=seed, urls=[reference.url for reference in prepared.references])
         lengths = [reference.seconds for reference in prepared.references if reference.kind == "video"]
@@ -153,7 +158,7 @@ class Studio:
             request=request.asked(),
             references=prepared.references,
             payload=ready.body,
-            cache_key=fingerprint(request, backend, prepared.digests, nonce),
+            cache_key=cache_key,
             nonce=nonce,
             adjustments=[*prepared.adjustments, *ready.adjustments],
             seed=seed,
@@ -220,6 +225,8 @@ class Studio:
         job = await self.job(job_id, owner=owner)
         place = await self._store.call(self._store.place, job) if job.state is JobState.QUEUED else None
         past = await self._store.call(self._store.past_seconds, job.backend, job.model, job.request["duration"])
+        if job.live and job.account != self.connection.account:
+            job = replace(job, said=sentence("waits_for_key"))
         said = job.said or (sentence("queued", place=place, ordinal=_ordinal(place)) if place else sentence(_SAID.get(job.state, "submitting")))
         return JobEvent(
             job=job,
@@ -242,6 +249,8 @@ class Studio:
                 )
             noted = await self._store.call(self._store.want_cancel, job, self._clock())
             if noted is not None:
+                if noted.account != self.connection.account and noted.state in (JobState.QUEUED, JobState.UPLOADING):
+                    await self._store.call(self._store.advance, noted, JobState.CANCELLED, self._clock(), said=sentence("cancelled"))
                 self._runner.wake()
                 self._tell()
                 return sentence("cancelled" if noted.state is JobState.QUEUED else "cancel_noted")
@@ -268,14 +277,16 @@ class Studio:
             return await self._storage.local_copy(keys[name])
         return None
 
-    def result(self, job: Job) -> VideoResult:
-        """A job as the normalised calls give it."""
+    def result(self, job: Job, *, made_before: bool = False) -> VideoResult:
+        """A job as the normalised calls give it. made_before: it was given back by `submit` as it was, which costs nothing."""
+        cost = None if job.price is None else replace(job.price, amount=Decimal(0)) if made_before else job.price
         return VideoResult(
             video_url=self._storage.link(job.video_key) if job.video_key else None,
             job_id=job.id,
             state=job.state.value,
             adjustments=[one.say() for one in job.adjustments],
-            price=str(job.price) if job.price else None,
+            price=str(cost) if cost else None,
+            made_before=made_before,
             simulated=job.simulated,
             error=job.said.say() if job.said and not job.live else None,
             **{

@@ -165,6 +165,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "The service does not accept the key at the moment ({code}). The job waits and goes on when the key works again.",
         "服务暂时不接受该 API Key（{code}）。作业会等待，Key 恢复后继续。",
     ),
+    "waits_for_key": (
+        "This job was started with another key or in the demo. It waits, and goes on when the app runs with that again.",
+        "该作业使用了其他 Key 或演示模式提交。它会等待，直到应用再次使用原来的设置运行。",
+    ),
     "succeeded": ("Done.", "已完成。"),
     "cancelled": ("Cancelled. It cost nothing.", "已取消，未产生费用。"),
     # how it ended when it did not end well: what happened, whether it cost anything, what to do

@@ -39,6 +39,9 @@ def test_a_picture_becomes_a_video(page: Page, app: App):
     part = httpx.get(f"{app.url}/{source}", headers={"Range": "bytes=0-99"}, trust_env=False)
     assert part.status_code == 206
     assert part.headers["cache-control"].startswith("private")
+    generate(page, "image")
+    expect(page.locator("#wan-image-view .wan-card")).to_contain_text("You made exactly this before")
+    assert page.locator("#wan-image-view video").get_attribute("src") == source
 
 
 def test_references_become_a_video(page: Page):

@@ -111,7 +111,7 @@ def view(event: JobEvent, *, watching: bool = True, note: Markup | str = "") -> 
     """Stage and card of a job as it is now. note: stands before what the card says."""
     job = event.job
     if job.state is JobState.SUCCEEDED:
-        return _view(job.state, "video", _video(job), _done(job))
+        return _view(job.state, "video", _video(job), _done(job, note))
     stage = Markup('<blockquote>{}</blockquote><span class="wan-glow"></span>').format(str(job.request.get("prompt", "")))
     if not job.live:
         return _view(job.state, "none", stage, _ended(job, event))
@@ -241,7 +241,7 @@ def _ended(job: Job, event: JobEvent) -> Markup:
     )
 
 
-def _done(job: Job) -> Markup:
+def _done(job: Job, note: Markup | str) -> Markup:
     download = Markup('<a class="wan-button main" href="media/{}/video.mp4" download="{}">{}</a>')
     acts = [download.format(job.media_token, f"wan-{job.seed}.mp4", both("download")), _press("retry", "new_take", job=job)]
     adjusted = Markup("").join(Markup("<li>{}</li>").format(said(one)) for one in job.adjustments)
@@ -253,7 +253,7 @@ def _done(job: Job) -> Markup:
         task=_task(job),
         say_=_facts(job),
         acts=acts,
-        more=Markup("{}{}").format(listed, _details(job)),
+        more=Markup("{}{}{}").format(Markup('<p class="wan-hint">{}</p>').format(note) if note else "", listed, _details(job)),
     )
 
 

@@ -105,7 +105,7 @@ class Run:
             job = await self._studio.submit(request, owner=owner)
         except Exception as error:  # noqa: BLE001 - whatever it is, the form stays as it is and the person is told
             return await idle(values, self._refusal(error), back=bool(job_id)), job_id
-        return await self._shown(job.id, owner), job.id
+        return await self._shown(job.id, owner, made_before=not job.live), job.id
 
     def _refusal(self, error: Exception) -> Markup:
         """The card that says why nothing was done."""
@@ -153,10 +153,11 @@ class Run:
         _log.error("tab %s: a button of the card broke", self._tab, exc_info=error)
         return cards.not_started("act_broke_note", title="title_broke")
 
-    async def _shown(self, job_id: str, owner: str) -> Any:
+    async def _shown(self, job_id: str, owner: str, *, made_before: bool = False) -> Any:
         """The new job's view; whatever happens here, the job is there, and the page must learn its id."""
         try:
-            return cards.view(await self._now(job_id, owner))
+            note = Markup("{} ").format(cards.both("made_before")) if made_before else ""
+            return cards.view(await self._now(job_id, owner), note=note)
         except Exception:  # noqa: BLE001 - logged, and the job goes on
             _log.exception("job %s could not be shown yet", job_id)
             return gr.skip()

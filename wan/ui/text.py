@@ -139,6 +139,10 @@ TEXT: dict[str, tuple[str, str]] = {
         "Something broke on our side. Nothing was sent and nothing spent. Try again; if it stays, the log has the details.",
         "我们这边出错了。未发送任何内容，未产生费用。请重试；若仍出现，详情见日志。",
     ),
+    "made_before": (
+        "You made exactly this before, so it is shown at once: nothing was sent, nothing spent. New take makes another.",
+        "您之前生成过完全相同的视频，因此直接显示：未发送任何内容，未产生费用。点“再来一条”可重新生成。",
+    ),
     "title_broke": ("That did not work", "操作未成功"),
     "act_broke_note": (
         "Something broke on our side. A job that is on its way goes on: reload the page to see where it stands.",
