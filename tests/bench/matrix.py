@@ -1,4 +1,4 @@
-"""Every verb of the service with every fault: where the job ends, what people are told, and how many tasks were created. More than one is an error.
+"""What a job needs of the service, met with every fault: where it ends, what people are told, how many tasks were created. More than one is an error.
 
 Each fault hits once, and the job is followed to its end; UNCERTAIN is settled by the simulator's list of tasks, without waiting 15 minutes.
 """
