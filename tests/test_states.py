@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from pydantic import SecretStr
@@ -104,6 +104,8 @@ class Lives(RuleBasedStateMachine):
         self.service = Service(lambda: self.now, clip(self.folder / "made.mp4", seconds=0.2, size=(64, 64)))
         self.seen: dict[str, JobState] = {}
         self.numbers = itertools.count()
+        # What may come next hangs on this and not on the jobs: they run side by side, and which of two is first differs from run to run.
+        self.clicks = 0
 
     def teardown(self) -> None:
         self.store.close()
@@ -113,8 +115,9 @@ class Lives(RuleBasedStateMachine):
         return [self.store.get(name, "owner") for name in self.seen]
 
     @rule(same=st.booleans())
-    @precondition(lambda self: len(self.seen) < 6)
+    @precondition(lambda self: self.clicks < 6)
     def click_generate(self, same):
+        self.clicks += 1
         number = next(self.numbers)
         kind = "same" if same else f"kind{number}"
         job = Job(
@@ -139,7 +142,7 @@ class Lives(RuleBasedStateMachine):
         self.seen.setdefault(added.id, added.state)
 
     @rule(number=st.integers(0, 5))
-    @precondition(lambda self: self.seen)
+    @precondition(lambda self: self.clicks)
     def click_cancel(self, number):
         job = self.jobs()[number % len(self.seen)]
         if job.live and job.state not in (JobState.RUNNING, JobState.FETCHING):
@@ -226,7 +229,7 @@ def reachable(before: JobState, after: JobState) -> bool:
 
 
 TestLives = Lives.TestCase
-TestLives.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestLives.settings = settings(max_examples=100, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def test_pauses_grow_and_end():

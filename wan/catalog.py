@@ -44,7 +44,6 @@ SIZES: dict[str, Tier] = {  # S3; `W*H` in px
     "1248*1632": "1080P",
 }
 TIER_PIXELS: dict[str, int] = {"720P": 1280 * 720, "1080P": 1920 * 1080}  # the pixel count that a tier stands for (S1)
-SIZE_STEP = 16  # px: image to video floors both sides to multiples of this (S1, its FAQ)
 
 # Seconds of each reference video that are billed at most, by the number of references, pictures included (S10)
 INPUT_CAPS = {1: Decimal("5"), 2: Decimal("2.5"), 3: Decimal("1.65"), 4: Decimal("1.25"), 5: Decimal("1")}

@@ -107,8 +107,7 @@ class Runner:
 
     async def run_once(self) -> None:
         """Takes every job that is due now as far as it goes."""
-        for job in await self._claim():
-            self._begin(job)
+        await self._round()
         await asyncio.gather(*self._steps, return_exceptions=True)
 
     async def _claim(self) -> list[Job]:
