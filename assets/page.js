@@ -2,8 +2,11 @@
 // and a view whose stream has gone silent is taken up again.
 window.wanStudio = (() => {
   const TABS = ["image", "reference"];
-  const QUIET = 60_000; // ms without a change, after which a live view is taken up again
+  const QUIET = 30_000; // ms without a sign of life, after which a live view is taken up again: its stream may have ended without a word
+  const DEAD = QUIET + 10_000; // ms after which only opening the page anew helps: Gradio takes a stream that a proxy has ended for an open one
   const STORED = "wan-language";
+  const LINK = /^#jobs=([\w-]{32,})$/;
+  const ENDS = { SUCCEEDED: "✓ ", FAILED: "✕ ", CANCELLED: "✕ ", EXPIRED: "✕ " };
   const starts = new Map(); // clock -> when it began, in ms of this browser's own clock
   const seen = new Map(); // tab -> the card shown and when it came
 
@@ -34,6 +37,15 @@ window.wanStudio = (() => {
     if (announcer && words && announcer.textContent !== words) announcer.textContent = words;
   }
 
+  // The browser's tab says what the page would: what is going on in it, or how it ended.
+  function entitle() {
+    const views = TABS.map(view).filter((one) => one && one.dataset.state !== "IDLE");
+    const shown = views.find((one) => "live" in one.dataset) ?? views[0];
+    const language = document.documentElement.lang.startsWith("zh") ? "zh" : "en";
+    const words = shown?.querySelector(`.wan-title [lang=${language}]`)?.textContent;
+    document.title = words ? `${ENDS[shown.dataset.state] ?? ""}${words} · Wan Studio` : "Wan Studio";
+  }
+
   function mark(tab, shown) {
     const field = shown.querySelector("[data-field]")?.dataset.field.split(" ")[0];
     const wrong = field && document.getElementById(`wan-${tab}-${field}`);
@@ -47,15 +59,20 @@ window.wanStudio = (() => {
     const last = seen.get(tab);
     const live = "live" in shown.dataset;
     // Gradio may mend the old elements instead of putting in new ones, so a card is known by what it says.
-    const card = [shown.dataset.state, shown.querySelector("[data-clock]")?.dataset.clock, shown.querySelector(".wan-say").textContent].join();
+    const clock = shown.querySelector("[data-clock]")?.dataset;
+    const card = [shown.dataset.state, clock?.clock, clock?.elapsed, shown.querySelector(".wan-say").textContent].join();
     if (last?.card !== card) {
       if (last && last.state !== shown.dataset.state) announce(shown);
-      seen.set(tab, { card, state: shown.dataset.state, at: performance.now() });
+      seen.set(tab, { card, state: shown.dataset.state, at: performance.now(), retaken: false });
       const generate = document.getElementById(`wan-${tab}-generate`);
       if (generate) generate.disabled = live;
-    } else if (live && performance.now() - last.at > QUIET) {
-      last.at = performance.now();
-      attach(tab);
+    } else if (live) {
+      const quiet = performance.now() - last.at;
+      if (quiet > DEAD) location.reload();
+      else if (quiet > QUIET && !last.retaken) {
+        last.retaken = true;
+        attach(tab);
+      }
     }
     mark(tab, shown);
     tick(shown);
@@ -63,10 +80,14 @@ window.wanStudio = (() => {
 
   // Takes the tab's job up again; an older stream of it is let go first.
   function attach(tab) {
-    for (const one of tab ? [tab] : TABS) {
-      press(one, "quiet");
-      setTimeout(() => press(one, "watch"), 150);
-    }
+    press(tab, "quiet");
+    setTimeout(() => press(tab, "watch"), 150);
+  }
+
+  // The page was opened, and shows every job as it was at that moment: what is on its way is followed from there.
+  function arrived() {
+    restore();
+    setTimeout(() => TABS.filter((tab) => "live" in (view(tab)?.dataset ?? {})).forEach(attach), 60);
   }
 
   // After Generate or a retry: look at what came of it.
@@ -77,6 +98,47 @@ window.wanStudio = (() => {
       if ("live" in shown.dataset) attach(tab);
       if (innerWidth < 900) document.getElementById(`wan-${tab}-view`).scrollIntoView({ behavior: calm() ? "auto" : "smooth", block: "start" });
     }, 60);
+  }
+
+  // Shows the link under which another browser finds the same jobs. Its token stands behind the #, which is never sent to a server.
+  function share(token) {
+    const dialog = document.getElementById("wan-share");
+    dialog.querySelector("input").value = `${location.origin}${location.pathname}#jobs=${token}`;
+    dialog.showModal();
+    dialog.querySelector("input").select();
+  }
+
+  // Before the first look at the jobs: whoever came by a private link is asked whether it is meant, because what is made then belongs to it.
+  async function claimed([mine, ...jobs]) {
+    const theirs = location.hash.match(LINK)?.[1];
+    if (theirs) history.replaceState(null, "", location.pathname + location.search);
+    if (!theirs || theirs === mine) return [mine, ...jobs];
+    const dialog = document.getElementById("wan-claim");
+    dialog.returnValue = "stay";
+    dialog.showModal();
+    await new Promise((done) => dialog.addEventListener("close", done, { once: true }));
+    return dialog.returnValue === "use" ? [theirs, ...jobs.map(() => "")] : [mine, ...jobs];
+  }
+
+  // What was typed outlives a reload of this browser tab, which Gradio itself does when a connection was lost.
+  const typed = (part) => `wan-typed-${part.closest("[id^=wan-]")?.id}`;
+  const texts = () => document.querySelectorAll(".wan-brief textarea, .wan-brief input:is([type=text], :not([type]))");
+
+  function keep(part) {
+    try {
+      if ([...texts()].includes(part)) sessionStorage.setItem(typed(part), part.value);
+    } catch {} // a browser that keeps nothing forgets it
+  }
+
+  function restore() {
+    try {
+      for (const part of texts()) {
+        const kept = sessionStorage.getItem(typed(part));
+        if (!kept || part.value) continue;
+        part.value = kept;
+        part.dispatchEvent(new Event("input", { bubbles: true }));
+      }
+    } catch {}
   }
 
   const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -114,7 +176,7 @@ window.wanStudio = (() => {
   }
 
   document.addEventListener("click", ({ target }) => {
-    const button = target.closest?.("[data-press], [data-copy], [data-lang], [data-insert]");
+    const button = target.closest?.("[data-press], [data-copy], [data-lang], [data-insert], [data-share], [data-link-copy]");
     if (!button) return;
     const { press: verb, copy, lang, insert: name } = button.dataset;
     if (verb) {
@@ -128,10 +190,16 @@ window.wanStudio = (() => {
     } else if (lang) {
       remember(lang);
       speak(lang);
-    } else if (name) insert(button);
+    } else if ("share" in button.dataset) document.getElementById("wan-share-press").click();
+    else if ("linkCopy" in button.dataset) navigator.clipboard?.writeText(button.form.querySelector("input").value);
+    else if (name) insert(button);
   });
 
-  setInterval(() => TABS.forEach(look), 250);
+  document.addEventListener("input", ({ target }) => keep(target));
+  setInterval(() => {
+    TABS.forEach(look);
+    entitle();
+  }, 250);
   const boot = setInterval(() => {
     if (!document.querySelector("#wan-header .wan-header")) return;
     clearInterval(boot);
@@ -139,5 +207,5 @@ window.wanStudio = (() => {
     if (language && !document.documentElement.lang.startsWith(language)) speak(language);
   }, 30);
 
-  return { attach, started };
+  return { arrived, started, share, claimed };
 })();

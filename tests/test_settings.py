@@ -74,6 +74,20 @@ def test_on_a_space_a_key_without_access_rules_is_not_used(monkeypatch):
         assert (settings.backend, settings.key_withheld) == ("simulator", True)
 
 
+def test_a_space_without_a_mounted_disk_forgets(monkeypatch, tmp_path):
+    assert not load_settings().fleeting
+    monkeypatch.setenv("SPACE_ID", "somebody/space")
+    monkeypatch.setenv("OUTPUT_DIR", str(tmp_path))
+    assert load_settings().fleeting
+    monkeypatch.setenv("WAN_DATABASE_URL", "postgresql://database/wan")
+    assert load_settings().fleeting
+    monkeypatch.setenv("WAN_STORAGE_URL", "s3://bucket/wan")
+    assert not load_settings().fleeting
+    monkeypatch.delenv("WAN_STORAGE_URL")
+    monkeypatch.setenv("OUTPUT_DIR", "/dev/shm/wan")
+    assert not load_settings().fleeting
+
+
 @pytest.mark.parametrize(
     ("region", "base_url", "priced"),
     [

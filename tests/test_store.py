@@ -183,6 +183,15 @@ def test_the_newest_finished_job_of_a_kind(store):
     assert store.finished("somebody", "other", "key") is None
 
 
+def test_the_job_to_look_at_first(store):
+    assert store.newest("somebody", ["wan2.6-i2v-flash"]) is None
+    for number, state in ((1, JobState.PENDING), (2, JobState.RUNNING), (3, JobState.FAILED)):
+        store.add(job(number, state=state))
+    assert store.newest("somebody", ["wan2.6-i2v-flash"]).id == "job2"
+    assert store.newest("somebody", ["wan2.6-r2v"]) is None
+    assert store.newest("somebody else", ["wan2.6-i2v-flash"]) is None
+
+
 def test_past_runs(store):
     for number, seconds in enumerate((4, 6, 8)):
         spans = {"running_at": NOW, "fetching_at": NOW + seconds, "ended_at": NOW + seconds, "due_at": None}

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.pictures import clip, picture
 from wan import media, schedule
-from wan.errors import InvalidInput, JobNotFound, WanError
+from wan.errors import InvalidInput, JobNotFound, MayPayTwice, WanError
 from wan.jobs import JobState, Spent
 from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.settings import load_settings
@@ -194,6 +194,20 @@ async def test_retry_is_a_new_job_from_the_same_inputs(studio):
     same = await studio.retry(failed.id, owner=OWNER, new_seed=False)
     assert same.seed == 7
     assert [(await finished(studio, job)).state for job in (again, same)] == [JobState.FAILED] * 2
+
+
+async def test_a_retry_that_may_be_paid_twice_is_asked_for_twice(studio, simulator):
+    with simulator.fault("create", "drop-after-accept"):
+        job = await studio.submit(image(prompt="perhaps twice"), owner=OWNER)
+        async for event in studio.follow(job.id, owner=OWNER):
+            if event.job.state is JobState.UNCERTAIN:
+                break
+    with simulator.fault("list", "status-503"):
+        with pytest.raises(MayPayTwice, match="billed twice"):
+            await studio.retry(job.id, owner=OWNER)
+        again = await studio.retry(job.id, owner=OWNER, may_pay_twice=True)
+    assert again.retried_from == job.id
+    assert [(await finished(studio, one)).state for one in (job, again)] == [JobState.SUCCEEDED] * 2
 
 
 async def test_a_wrong_key_fails_the_job_and_costs_nothing(monkeypatch, simulator):

@@ -4,6 +4,7 @@
   - InvalidInput              a field is wrong; nothing was sent                                nothing spent
   - SettingsError             a setting or the key is missing or wrong; nothing was sent        nothing spent
   - JobNotFound               no such job of this owner                                         nothing spent
+  - MayPayTwice               a retry, while nobody knows whether the first run is billed       nothing spent
   + ServiceError              the service, or the way to it
     - NotSent                 the request provably never left, or never arrived                 nothing spent
     - Throttled               429: too much at once; the same request may go again later        nothing spent
@@ -43,6 +44,13 @@ class JobNotFound(WanError):
 
     def __init__(self) -> None:
         super().__init__(sentence("job_missing"))
+
+
+class MayPayTwice(WanError):
+    """A retry of a job that may be billed, although its outcome is not known: to be done only by somebody who has been told so."""
+
+    def __init__(self) -> None:
+        super().__init__(sentence("may_pay_twice"))
 
 
 class ServiceError(WanError):

@@ -399,7 +399,8 @@ class Runner:
 
     async def _uncertain(self, job: Job, trouble: ServiceError | None) -> Job | None:
         about = _quoted(trouble) if trouble else {}
-        await self._advance(job, JobState.UNCERTAIN, due_at=self._clock() + self._first_look, spent=Spent.MAYBE, **about)
+        spent = Spent.NO if job.simulated else Spent.MAYBE
+        await self._advance(job, JobState.UNCERTAIN, due_at=self._clock() + self._first_look, spent=spent, **about)
         return None
 
     async def _end(self, job: Job, state: JobState, said: Sentence | None, *, spent: Spent = Spent.NO, **changes: Any) -> Job | None:

@@ -93,6 +93,14 @@ class Settings(BaseSettings):
         return key
 
     @property
+    def fleeting(self) -> bool:
+        """Whether a restart loses what is kept: on a Space, unless OUTPUT_DIR is on a mounted disk, or database and storage are elsewhere."""
+        elsewhere = not self.database.startswith("sqlite") and not self.storage.startswith("file:")
+        folder = self.output_dir.absolute()
+        mounted = any(one.is_mount() for one in (folder, *folder.parents) if one != one.parent)
+        return bool(self.space_id) and not elsewhere and not mounted
+
+    @property
     def key_withheld(self) -> bool:
         """Whether a key is set that must not be used: on a public Space, without access rules, anybody could spend it."""
         return bool(self.space_id) and self.backend_wanted != "simulator" and self.key() is not None

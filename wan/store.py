@@ -406,6 +406,14 @@ class Store:
             found = connection.execute(newest).first()
         return None if found is None else _job(found)
 
+    def newest(self, owner: str, models: list[str]) -> Job | None:
+        """The job of an owner with these models to look at first: the newest one on its way, else the newest of all."""
+        mine = _jobs.select().where(_jobs.c.owner == owner, _jobs.c.model.in_(models))
+        first = mine.order_by(sa.case((_is_live, 0), else_=1), _jobs.c.created_at.desc()).limit(1)
+        with self._reading() as connection:
+            found = connection.execute(first).first()
+        return None if found is None else _job(found)
+
     def _lock_account(self, connection: sa.Connection, account: str) -> None:
         """Holds the account's row until the transaction ends, so that what is counted under it stays true. SQLite has one writer anyway."""
         insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert

@@ -19,9 +19,9 @@ from typing import Self
 from wan import catalog, media, payload, schedule
 from wan.catalog import MODELS, Price
 from wan.demo import Demo
-from wan.errors import JobNotFound, WanError
+from wan.errors import JobNotFound, MayPayTwice, WanError
 from wan.gateway import Gateway
-from wan.jobs import Job, JobEvent, JobState, Reference
+from wan.jobs import Job, JobEvent, JobState, Reference, Spent
 from wan.media import Picture
 from wan.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request, VideoResult, fingerprint
 from wan.runner import Runner
@@ -168,12 +168,15 @@ class Studio:
         )
         return await self._add(job)
 
-    async def retry(self, job_id: str, *, owner: str, new_seed: bool = True) -> Job:
+    async def retry(self, job_id: str, *, owner: str, new_seed: bool = True, may_pay_twice: bool = False) -> Job:
         """A new job from the same inputs, with the same or a new seed. While one made from this job is on its way, it is joined instead.
 
-        Raises JobNotFound, and WanError where the old job ran on another connection: what it cost there says nothing about here.
+        Raises JobNotFound; MayPayTwice where nobody knows whether the old job is billed, unless that is accepted by `may_pay_twice`; and WanError
+        where the old job ran on another connection: what it cost there says nothing about here.
         """
         old = await self.job(job_id, owner=owner)
+        if old.spent is Spent.MAYBE and not may_pay_twice:
+            raise MayPayTwice
         if old.account != self.connection.account:
             raise WanError(sentence("retry_elsewhere"))
         seed = secrets.randbelow(catalog.SEED_LIMIT + 1) if new_seed else old.seed
@@ -202,6 +205,10 @@ class Studio:
         if job is None:
             raise JobNotFound
         return job
+
+    async def newest(self, *, owner: str, models: Sequence[str]) -> Job | None:
+        """The job of this owner with one of these models that is looked at first: the newest on its way, else the newest of all."""
+        return await self._store.call(self._store.newest, owner, list(models))
 
     async def follow(self, job_id: str, *, owner: str) -> AsyncIterator[JobEvent]:
         """What happens to a job: once at the start, then on every change, until it has ended. Raises JobNotFound.

@@ -268,6 +268,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "This was made with another key, region or the demo. Generate it anew from the form, where you see its price first.",
         "该作业使用了其他 Key、地域或演示模式。请在表单中重新生成，以便先看到价格。",
     ),
+    "may_pay_twice": (
+        "It is not known whether the first run is billed. Trying again may be billed twice.",
+        "无法确认前一次是否计费。重试可能重复计费。",
+    ),
     "cancel_noted": (
         "Cancelling is noted; it is carried out as soon as the service has answered.",
         "已记下取消；收到服务回复后立即执行。",

@@ -1,6 +1,7 @@
 """The real app as a process, and a real browser to look at it: shared by the tests and by the screenshots."""
 
 import contextlib
+import json
 import os
 import shutil
 import socket
@@ -39,6 +40,39 @@ class App:
 
     url: str
     process: subprocess.Popen
+    folder: Path
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    @property
+    def simulator(self) -> str:
+        """Where the demo's simulator serves; it may still be starting."""
+        for _ in range(300):
+            if (self.folder / "output/simulator/server.json").exists():
+                break
+            time.sleep(0.1)
+        return json.loads((self.folder / "output/simulator/server.json").read_bytes())["base_url"].removesuffix("/api/v1")
+
+    def created(self) -> int:
+        """Tasks that the simulator ever created."""
+        return len(list((self.folder / "output/simulator/tasks").glob("*.json")))
+
+    @contextlib.contextmanager
+    def fault(self, verb: str, fault: str) -> Iterator[None]:
+        """The simulator answers wrongly inside the block."""
+        httpx.post(f"{self.simulator}/simulator/faults", json={"verb": verb, "fault": fault}, trust_env=False).raise_for_status()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(httpx.TransportError, FileNotFoundError):  # it leaves with an app that was killed
+                httpx.delete(f"{self.simulator}/simulator/faults", trust_env=False)
+
+    def kill(self) -> None:
+        """Ends it as a crash does."""
+        self.process.kill()
+        self.process.wait(20)
 
     def stop(self) -> int:
         """Asks it to end, as a service manager does; gives its exit code."""
@@ -47,11 +81,12 @@ class App:
 
 
 @contextlib.contextmanager
-def served(folder: Path, *, pending: float = 0.6, running: float = 2.0) -> Iterator[App]:
-    """`python app.py` on a free port, in the demo, with a home and an output folder of its own. pending, running: the simulator's times, seconds."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def served(folder: Path, *, pending: float = 0.6, running: float = 2.0, port: int = 0, **more: str) -> Iterator[App]:
+    """`python app.py` in the demo, with a home and an output folder of its own.
+
+    pending, running: the simulator's times, seconds. port: 0 takes a free one. more: further settings.
+    """
+    port = port or _free_port()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DASHSCOPE_", "WAN_", "SPACE_", "GRADIO_"))}
     kept = {name: value for name, value in kept.items() if not name.lower().endswith("_proxy")}
     (folder / "home").mkdir(parents=True, exist_ok=True)
@@ -65,17 +100,23 @@ def served(folder: Path, *, pending: float = 0.6, running: float = 2.0) -> Itera
         "WAN_SIMULATOR_RUNNING": str(running),
     }
     url = f"http://127.0.0.1:{port}"
-    with (folder / "app.log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, str(ROOT / "app.py")], env=kept | ours, cwd=folder, stdout=log, stderr=log)
+    with (folder / "app.log").open("ab") as log:
+        process = subprocess.Popen([sys.executable, str(ROOT / "app.py")], env=kept | ours | more, cwd=folder, stdout=log, stderr=log)
         try:
             _wait(url, process, folder / "app.log")
-            yield App(url, process)
+            yield App(url, process, folder)
         finally:
             process.terminate()
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def _wait(url: str, process: subprocess.Popen, log: Path) -> None:

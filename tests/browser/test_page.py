@@ -34,7 +34,7 @@ def test_a_picture_becomes_a_video(page: Page, app: App):
     expect(facts).to_contain_text("1280×720 · 24 fps · 5.0 s · seed", use_inner_text=True)
     expect(page.locator("#wan-image-view .wan-adjusted")).to_contain_text("your 24 fps were made from it")
     expect(page.locator("#wan-image-generate")).to_be_enabled()
-    assert page.title() == "Wan Studio"
+    assert page.title() == "✓ Done · Wan Studio"
     source = page.locator("#wan-image-view video").get_attribute("src")
     part = httpx.get(f"{app.url}/{source}", headers={"Range": "bytes=0-99"}, trust_env=False)
     assert part.status_code == 206

@@ -65,7 +65,7 @@ def test_what_is_free_to_cancel_offers_it(state, button):
     assert f'data-press="{button}"' in cards.view(event(state))
 
 
-@pytest.mark.parametrize("state", [JobState.SUBMITTING, JobState.RUNNING, JobState.FETCHING, JobState.UNCERTAIN])
+@pytest.mark.parametrize("state", [JobState.RUNNING, JobState.FETCHING, JobState.UNCERTAIN])
 def test_what_cannot_be_cancelled_offers_to_stop_watching(state):
     shown = cards.view(event(state))
     assert 'data-press="stop"' in shown
@@ -99,7 +99,12 @@ def test_a_bad_end_says_why_and_offers_another_try_with_its_price(state):
 
 
 def test_a_doubtful_end_warns_before_another_try():
-    assert "may be billed twice" in cards.view(event(JobState.EXPIRED, said=sentence("never_confirmed"), spent=Spent.MAYBE))
+    doubtful = event(JobState.EXPIRED, said=sentence("never_confirmed"), spent=Spent.MAYBE)
+    assert 'data-press="retry"' in cards.view(doubtful)
+    asked = cards.view(doubtful, asks=sentence("may_pay_twice"))
+    assert "may be billed twice" in asked
+    assert 'data-press="sure"' in asked
+    assert 'data-press="retry"' not in asked
 
 
 def test_done_shows_video_facts_and_adjustments():

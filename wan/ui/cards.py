@@ -12,7 +12,7 @@ from urllib.parse import quote as url_quote
 from markupsafe import Markup
 
 from wan.catalog import Price
-from wan.jobs import CANCEL_IS_FREE, Job, JobEvent, JobState, Spent
+from wan.jobs import CANCEL_IS_FREE, Job, JobEvent, JobState
 from wan.ui.text import TEXT, say
 from wan.words import Sentence
 
@@ -107,12 +107,14 @@ def not_started(key: str, title: str = "title_refused") -> Markup:
     return _card(tone="bad", title=both(title), say_=both(key))
 
 
-def view(event: JobEvent, *, watching: bool = True, note: Markup | str = "") -> str:
-    """Stage and card of a job as it is now. note: stands before what the card says."""
+def view(event: JobEvent, *, watching: bool = True, note: Markup | str = "", asks: Sentence | None = None) -> str:
+    """Stage and card of a job as it is now. note: stands before what the card says. asks: what to know before a retry is really wanted."""
     job = event.job
+    if asks is not None:
+        return _view("ASKS", "none", _prompt(job), _asked(job, asks))
     if job.state is JobState.SUCCEEDED:
         return _view(job.state, "video", _video(job), _done(job, note))
-    stage = Markup('<blockquote>{}</blockquote><span class="wan-glow"></span>').format(str(job.request.get("prompt", "")))
+    stage = _prompt(job)
     if not job.live:
         return _view(job.state, "none", stage, _ended(job, event))
     if not watching:
@@ -178,6 +180,11 @@ def _steps(step: int, tone: str) -> Markup:
     return Markup('<ol class="wan-steps {}">{}</ol>').format(tone, Markup("").join(items))
 
 
+def _prompt(job: Job) -> Markup:
+    """The stage of a job that has no video to show."""
+    return Markup('<blockquote>{}</blockquote><span class="wan-glow"></span>').format(str(job.request.get("prompt", "")))
+
+
 def _live(event: JobEvent, note: Markup | str) -> Markup:
     job = event.job
     making = job.state is JobState.RUNNING
@@ -201,9 +208,16 @@ def _live(event: JobEvent, note: Markup | str) -> Markup:
         ticking=ticking,
         task=_task(job),
         say_=Markup("{}{}{}").format(note, late, _explained(event)),
-        acts=[_press("cancel", "cancel")] if job.state in CANCEL_IS_FREE and not job.cancel_wanted else [_press("stop", "stop")],
+        acts=_live_acts(job),
         more=_details(job),
     )
+
+
+def _live_acts(job: Job) -> list[Markup]:
+    if job.state in CANCEL_IS_FREE | {JobState.SUBMITTING} and not job.cancel_wanted:
+        return [_press("cancel", "cancel")]
+    again = [_press("retry", "retry", job=job)] if job.state is JobState.UNCERTAIN else []
+    return [_press("stop", "stop"), *again]
 
 
 def _explained(event: JobEvent) -> Markup:
@@ -228,14 +242,25 @@ def _stopped(job: Job) -> Markup:
     )
 
 
+def _asked(job: Job, asks: Sentence) -> Markup:
+    return _card(
+        tone="warn",
+        title=both("title_ask"),
+        step=_furthest(job),
+        task=_task(job),
+        say_=said(asks),
+        acts=[_press("sure", "sure", job=job), _press("watch", "leave", look="main")],
+        more=_details(job),
+    )
+
+
 def _ended(job: Job, event: JobEvent) -> Markup:
-    maybe = Markup(" {}").format(both("billed_twice")) if job.spent is Spent.MAYBE else ""
     return _card(
         tone="calm" if job.state is JobState.CANCELLED else "bad",
         title=both(f"title_{job.state}"),
         step=_furthest(job),
         task=_task(job),
-        say_=Markup("{}{}").format(said(job.said or event.sentence), maybe),
+        say_=said(job.said or event.sentence),
         acts=[_press("retry", "retry", job=job)],
         more=_details(job),
     )
@@ -329,12 +354,27 @@ def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup
         '<header class="wan-header"><div class="wan-name"><span class="wan-mark" aria-hidden="true"></span><h1>Wan Studio</h1>'
         '<p>{tagline}</p></div><div class="wan-where">'
         '<span class="wan-badge"><span class="wan-wide">{badge}</span><span class="wan-narrow">{short}</span></span>'
+        '<button type="button" class="wan-plain" data-share>{link}</button>'
         '<nav class="wan-lang">{switch}</nav></div></header>'
-        '{notes}<p id="wan-announcer" class="wan-sr" aria-live="polite"></p>'
+        '{notes}{dialogs}<p id="wan-announcer" class="wan-sr" aria-live="polite"></p>'
     ).format(
         tagline=both("tagline"),
         badge=badge,
         short=short or badge,
         switch=switch.format(TEXT["to_chinese"][1], TEXT["to_english"][0]),
         notes=shown,
+        link=both("link"),
+        dialogs=_dialogs(),
     )
+
+
+def _dialogs() -> Markup:
+    """What the script opens: the private link to copy, and the question before somebody's link is taken for one's own."""
+    form = Markup('<form method="dialog"><h2>{}</h2><p>{}</p>{}<div class="wan-acts">{}</div></form>')
+    shape = Markup('<dialog id="wan-{}" class="wan-dialog">') + form + Markup("</dialog>")
+    button = Markup('<button class="wan-button {}" value="{}"{}>{}</button>')
+    field = Markup('<input type="text" readonly aria-label="{}">').format(TEXT["link"][0])
+    copy = button.format("main", "copy", Markup(' type="button" data-link-copy'), both("link_copy"))
+    share = shape.format("share", both("link"), both("link_note"), field, copy + button.format("", "close", "", both("close")))
+    stay = button.format("main", "stay", Markup(" autofocus"), both("claim_stay"))
+    return share + shape.format("claim", both("claim"), both("claim_note"), "", button.format("", "use", "", both("claim_use")) + stay)

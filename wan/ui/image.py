@@ -34,7 +34,7 @@ def build(studio: Studio, owner: gr.BrowserState, language: gr.Textbox) -> tuple
             samples, fields = _form()
             price, generate = brief.generate(TAB)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
-            run = Run(studio, TAB, owner)
+            run = Run(studio, TAB, owner, [_MODEL.name])
     run.wire(generate, fields, read, idle)
     _wire_preview(run, owner, fields)
     for button, (_, words, picture) in zip(samples, _SAMPLES, strict=True):

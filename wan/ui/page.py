@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from typing import Any
 from urllib.parse import urlsplit
 
 import gradio as gr
@@ -10,7 +11,7 @@ from markupsafe import Markup
 from wan.settings import Settings
 from wan.studio import Studio
 from wan.ui import cards, image, reference
-from wan.ui.run import bare, hidden, owner_state
+from wan.ui.run import TOKEN_LENGTH, bare, hidden, owner_state
 from wan.ui.text import label
 from wan.words import sentence
 
@@ -30,19 +31,33 @@ def build(studio: Studio, opened: asyncio.Event) -> gr.Blocks:
             with gr.Tab(label("tab_reference"), id=reference.TAB):
                 second = reference.build(studio, owner, language)
 
-        async def greet(token: object) -> tuple[str, str, str]:
-            await opened.wait()
-            known = isinstance(token, str) and len(token) >= 32
-            return str(token) if known else secrets.token_urlsafe(32), await first[2](), await second[2]()
+        _share(owner)
+        runs = [first[0], second[0]]
 
-        demo.load(greet, owner, [owner, first[1], second[1]], **hidden).then(None, js="() => window.wanStudio.attach()")
+        async def greet(token: object, *jobs: str) -> tuple[Any, ...]:
+            await opened.wait()
+            token = token if isinstance(token, str) and len(token) >= TOKEN_LENGTH else secrets.token_urlsafe(32)
+            found = [part for run, job in zip(runs, jobs, strict=True) for part in await run.found(token, job)]
+            return token, await first[2](), await second[2](), *found
+
+        known = [owner, *(run.job for run in runs)]
+        shown = [owner, first[1], second[1], *(part for run in runs for part in (run.job, run.view))]
+        # Whoever opens a private link is asked first; the token stays behind the # and never goes over the wire but as this event's input.
+        greeted = demo.load(greet, known, shown, js="(...known) => window.wanStudio.claimed(known)", **hidden)
+        greeted.then(None, js="() => window.wanStudio.arrived()")
     return demo
 
 
+def _share(owner: gr.BrowserState) -> None:
+    """What shows the private link: the script presses it, because only Gradio can read the token that it keeps in the browser."""
+    gr.Button("share", elem_id="wan-share-press", visible="hidden").click(None, owner, None, js="(token) => window.wanStudio.share(token)")
+
+
 def _header(settings: Settings) -> str:
+    notes = [cards.both("fleeting")] if settings.fleeting else []
     if settings.backend == "simulator":
-        notes = [cards.said(sentence("key_on_space"))] if settings.key_withheld else []
-        return cards.header(cards.both("badge_demo"), short=cards.both("badge_demo_short"), notes=notes)
+        withheld = [cards.said(sentence("key_on_space"))] if settings.key_withheld else []
+        return cards.header(cards.both("badge_demo"), short=cards.both("badge_demo_short"), notes=[*withheld, *notes])
     connection = settings.connection()
     where = cards.both(f"region_{connection.region}") if connection.region else Markup("{}").format(urlsplit(connection.base_url).hostname)
-    return cards.header(where)
+    return cards.header(where, notes=notes)

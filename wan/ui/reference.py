@@ -36,7 +36,7 @@ def build(studio: Studio, owner: gr.BrowserState, language: gr.Textbox) -> tuple
             samples, fields, cast = _form()
             price, generate = brief.generate(TAB)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
-            run = Run(studio, TAB, owner)
+            run = Run(studio, TAB, owner, [model.name for model in MODELS.values() if model.makes == TAB])
     run.wire(generate, fields, read, idle)
     for button, (_, words, files, _) in zip(samples, _SAMPLES, strict=True):
         outputs = [fields["files"], fields["urls"], fields["prompt"]]

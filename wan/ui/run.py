@@ -1,17 +1,18 @@
 """What both tabs share: submit a brief, watch the job, act on it. The job never depends on its being watched."""
 
 import asyncio
+import contextlib
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import gradio as gr
 from gradio.components import Component
 from markupsafe import Markup
 
-from wan.errors import InvalidInput, JobNotFound, WanError
-from wan.jobs import JobEvent
+from wan.errors import InvalidInput, JobNotFound, MayPayTwice, WanError
+from wan.jobs import Job, JobEvent
 from wan.requests import Request
 from wan.studio import Studio
 from wan.ui import cards
@@ -29,7 +30,7 @@ class Idle(Protocol):
 
 _log = logging.getLogger(__name__)
 _SECRET = "wan-studio"  # noqa: S105 - it is sent to every browser; without a fixed one the stored values die with each restart
-_TOKEN_LENGTH = 32  # characters of a visitor's token at least
+TOKEN_LENGTH = 32  # characters of a visitor's token at least
 
 hidden: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
 """How every event of this page is declared."""
@@ -50,7 +51,7 @@ class NotReady(Exception):
 
 def owner_of(token: object) -> str:
     """The owner that a token stands for. Raises NotReady for what is no token."""
-    if not isinstance(token, str) or len(token) < _TOKEN_LENGTH:
+    if not isinstance(token, str) or len(token) < TOKEN_LENGTH:
         raise NotReady
     return hashlib.sha256(token.encode()).hexdigest()
 
@@ -58,12 +59,12 @@ def owner_of(token: object) -> str:
 class Run:
     """The stage of one tab, and the job that it shows. Built where it stands on the page, wired by `wire` when the form is there."""
 
-    def __init__(self, studio: Studio, tab: str, owner: gr.BrowserState) -> None:
-        self._studio, self._tab, self._owner = studio, tab, owner
+    def __init__(self, studio: Studio, tab: str, owner: gr.BrowserState, models: Sequence[str]) -> None:
+        self._studio, self._tab, self._owner, self._models = studio, tab, owner, models
         self.job = gr.BrowserState("", storage_key=f"wan-{tab}-job-v1", secret=_SECRET)
         self.ready = cards.ready(simulated=studio.backend == "simulator")
         self.view = gr.HTML(cards.idle(f"{tab}.webp", self.ready), elem_id=f"wan-{tab}-view", elem_classes="wan-run", **bare)
-        self._buttons = {verb: self._button(verb) for verb in ("watch", "quiet", "cancel", "stop", "retry")}
+        self._buttons = {verb: self._button(verb) for verb in ("watch", "quiet", "cancel", "stop", "retry", "sure")}
 
     def wire(self, generate: gr.Button, fields: dict[str, Component], read: Callable[[Values], Request], idle: Idle) -> None:
         """Connects the form. fields: its components by the names of the request's fields; read: the request they make."""
@@ -75,7 +76,8 @@ class Run:
             return await self._start(token, job_id, dict(zip(names, given, strict=True)), read, idle)
 
         generate.click(start, [*known, *fields.values()], shown, **hidden).then(None, js=self._js("started"))
-        self._buttons["retry"].click(self._retry, known, shown, **hidden).then(None, js=self._js("started"))
+        self._buttons["retry"].click(self._retry, known, shown, cancels=[watching], **hidden).then(None, js=self._js("started"))
+        self._buttons["sure"].click(self._retry_surely, known, shown, **hidden).then(None, js=self._js("started"))
         self._buttons["cancel"].click(self._cancel, known, shown, **hidden)
         self._buttons["stop"].click(self._stop, known, shown, cancels=[watching], **hidden)
         self._buttons["quiet"].click(None, cancels=[watching])
@@ -90,6 +92,25 @@ class Run:
                 yield cards.view(event)
         except (JobNotFound, NotReady):
             yield cards.idle(f"{self._tab}.webp", self.ready)
+
+    async def found(self, token: str, job_id: str) -> tuple[str, Any]:
+        """The job to show when the page is opened, and its view: the one that this browser showed last, unless only another one is on its way."""
+        try:
+            owner = owner_of(token)
+            job = await self._chosen(owner, job_id)
+            return ("", gr.skip()) if job is None else (job.id, cards.view(await self._now(job.id, owner)))
+        except (WanError, NotReady):
+            return job_id, gr.skip()
+
+    async def _chosen(self, owner: str, job_id: str) -> Job | None:
+        known = None
+        if job_id:
+            with contextlib.suppress(JobNotFound):
+                known = await self._studio.job(job_id, owner=owner)
+        if known is not None and known.live:
+            return known
+        newest = await self._studio.newest(owner=owner, models=self._models)
+        return newest if newest is not None and (newest.live or known is None) else known
 
     async def live(self, token: str, job_id: str) -> bool:
         """Whether the job that this tab shows has not ended."""
@@ -133,8 +154,17 @@ class Run:
         return await self._acted(token, job_id, act)
 
     async def _retry(self, token: str, job_id: str) -> tuple[str, str]:
+        return await self._retried(token, job_id, may_pay_twice=False)
+
+    async def _retry_surely(self, token: str, job_id: str) -> tuple[str, str]:
+        return await self._retried(token, job_id, may_pay_twice=True)
+
+    async def _retried(self, token: str, job_id: str, *, may_pay_twice: bool) -> tuple[str, str]:
         async def act(owner: str) -> tuple[str, str]:
-            job = await self._studio.retry(job_id, owner=owner)
+            try:
+                job = await self._studio.retry(job_id, owner=owner, may_pay_twice=may_pay_twice)
+            except MayPayTwice as doubt:
+                return cards.view(await self._now(job_id, owner), asks=doubt.sentence), job_id
             return await self._shown(job.id, owner), job.id
 
         return await self._acted(token, job_id, act)

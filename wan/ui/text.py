@@ -17,6 +17,26 @@ TEXT: dict[str, tuple[str, str]] = {
     ),
     "region_cn-beijing": ("Beijing", "北京"),
     "region_ap-southeast-1": ("Singapore", "新加坡"),
+    "fleeting": (
+        "This Space has no lasting storage: a restart loses jobs and videos. Download what you want to keep.",
+        "此 Space 没有持久存储：重启会丢失作业和视频。请下载需要保留的内容。",
+    ),
+    # the private link
+    "link": ("Private link", "私有链接"),
+    "link_note": (
+        "Opens your jobs in another browser. Whoever has it sees them and acts as you: keep it to yourself.",
+        "用它可在其他浏览器中打开您的作业。持有者可查看并代您操作：请勿外传。",
+    ),
+    "link_copy": ("Copy", "复制"),
+    "close": ("Close", "关闭"),
+    "claim": ("Open the jobs of this link?", "打开此链接中的作业？"),
+    "claim_note": (
+        "Open it only if the link is your own: what you make here is then seen by whoever else has it. "
+        "What this browser has made so far stays reachable by its own private link.",
+        "仅在链接属于您本人时打开：之后在此生成的内容，其他持有该链接的人也能看到。此浏览器此前的作业仍可通过它自己的私有链接访问。",
+    ),
+    "claim_use": ("Open them", "打开"),
+    "claim_stay": ("Stay as I am", "保持不变"),
     "to_english": ("EN", "EN"),
     "to_chinese": ("中文", "中文"),
     # tabs
@@ -173,10 +193,9 @@ TEXT: dict[str, tuple[str, str]] = {
         "You are not watching. The video is made all the same; watch again whenever you like.",
         "已停止查看。视频仍会继续生成，可随时重新查看。",
     ),
-    "billed_twice": (
-        "It is not known whether the first one was billed; trying again may be billed twice.",
-        "无法确认前一次是否已计费；重试可能重复计费。",
-    ),
+    "title_ask": ("Try again all the same?", "仍要重试吗？"),
+    "sure": ("Try again, it may be billed twice", "仍然重试，可能重复计费"),
+    "leave": ("Leave it", "不重试"),
     "cancel": ("Cancel", "取消"),
     "stop": ("Stop watching", "停止查看"),
     "watch": ("Watch again", "重新查看"),
