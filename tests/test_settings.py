@@ -84,7 +84,7 @@ def test_a_space_without_a_mounted_disk_forgets(monkeypatch, tmp_path):
     monkeypatch.setenv("WAN_STORAGE_URL", "s3://bucket/wan")
     assert not load_settings().fleeting
     monkeypatch.delenv("WAN_STORAGE_URL")
-    monkeypatch.setenv("OUTPUT_DIR", "/dev/shm/wan")
+    monkeypatch.setenv("OUTPUT_DIR", "/dev/shm/wan")  # noqa: S108 - only asked about
     assert not load_settings().fleeting
 
 
