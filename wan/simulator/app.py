@@ -31,7 +31,7 @@ from starlette.types import ASGIApp
 from .accounts import POLICIES_PER_SECOND, QUERIES_PER_SECOND, SUBMITS_PER_SECOND, Clock, RateLimit, Signer, account_of
 from .errors import Refusal, refusal_of_status
 from .faults import FaultBoard, FaultLayer
-from .films import film
+from .films import Style, film
 from .orders import abridged, model_named, read_order
 from .tasks import Pace, State, Task, TaskBook
 from .uploads import OBJECT_MEGABYTES, ObjectStore, StoreRefusal
@@ -48,17 +48,17 @@ class Setup:
 
     folder: Path
     pace: Pace = field(default_factory=Pace)
-    preset: str = "veryfast"
-    """x264's."""
+    style: Style = field(default_factory=Style)
     clock: Clock = time.time
 
 
 class FaultRequest(BaseModel):
-    """The body of POST /simulator/faults; no `count` means until cleared."""
+    """The body of POST /simulator/faults; no `count` means until cleared, no `host` every request."""
 
     verb: str
     fault: str
     count: int | None = None
+    host: str = ""
 
 
 class Service:
@@ -69,7 +69,7 @@ class Service:
         setup.folder.mkdir(parents=True, exist_ok=True)
         self.signer = Signer(setup.folder)
         self.objects = ObjectStore(setup.folder / "objects", setup.clock, self.signer)
-        self.book = TaskBook(setup.folder, setup.clock, setup.pace, partial(film, self.objects.path, setup.preset))
+        self.book = TaskBook(setup.folder, setup.clock, setup.pace, partial(film, self.objects.path, setup.style))
         self.counts: Counter[str] = Counter()
         self.submits = RateLimit(SUBMITS_PER_SECOND, setup.clock)
         self.policies = RateLimit(POLICIES_PER_SECOND, setup.clock)
@@ -180,7 +180,7 @@ class Service:
     async def set_fault(self, wanted: FaultRequest) -> Response:
         """POST /simulator/faults."""
         try:
-            self.board.set(wanted.verb, wanted.fault, wanted.count)
+            self.board.set(wanted.verb, wanted.fault, wanted.count, wanted.host)
         except ValueError as wrong:
             raise Refusal("InvalidParameter", str(wrong)) from wrong
         return JSONResponse({"ok": True})
