@@ -133,7 +133,10 @@ def test_a_cancel_is_noted_and_takes_the_lease_but_not_from_who_waits_for_the_an
     held = claimed(store)
     noted = store.want_cancel(held, NOW)
     assert (noted.cancel_wanted, noted.due_at) == (True, NOW)
+    again = claimed(store, NOW + 1)
+    assert store.want_cancel(again, NOW + 1) == again == store.get("job1", "somebody")
     assert store.start(held, NOW, at_once=5) is None
+    assert store.start(again, NOW, at_once=5).state is JobState.UPLOADING
     sent = submitting(store, 2)
     assert store.want_cancel(sent, NOW).due_at == sent.due_at
     assert store.adopt(sent, "t", "r", NOW, NOW).cancel_wanted

@@ -282,7 +282,8 @@ class Gateway:
             response = await self._files.post(form.url, content=_pieces(iter(stream)), headers=headers)
         except httpx.HTTPError as error:
             raise Unreadable(sentence("not_reached"), message=type(error).__name__) from error
-        if response.status_code == httpx.codes.OK:
+        # The store answers with an empty body. A page is somebody else's, a proxy's that wants a login: then nothing was stored.
+        if response.status_code == httpx.codes.OK and "html" not in response.headers.get("content-type", ""):
             return
         if response.status_code in (400, 403, 409, 413):
             raise Refused(sentence("upload_failed", message=f"the store answered {response.status_code}."), status=response.status_code)

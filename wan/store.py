@@ -355,8 +355,11 @@ class Store:
     def want_cancel(self, job: Job, now: float) -> Job | None:
         """Notes that a cancel is wanted and makes the job due, which also takes it from whoever holds its lease.
 
-        A job that is SUBMITTING stays with whoever waits for the answer: that alone can tell what became of the request.
+        A job that is SUBMITTING stays with whoever waits for the answer: that alone can tell what became of the request. One whose cancel is
+        wanted already stays as it is: clicking on and on would take the lease from every step that carries it out.
         """
+        if job.cancel_wanted:
+            return job
         due = {} if job.state is JobState.SUBMITTING else {"due_at": now}
         with self._writing() as connection:
             written = connection.execute(

@@ -49,8 +49,8 @@ class Style:
 def film(path_of: Callable[[str], Path], style: Style, order: Order, target: Path, leaving: threading.Event) -> float:
     """Render an order to `target`, which appears when it is whole.
 
-    `path_of` gives the file of an object's name, `leaving` ends the work. Returns the seconds of reference video that are billed. Raises Refusal when the task fails: by a `simulate:CODE` in the prompt, an unlisted size, or media that cannot be used;
-    Interrupted when told to leave.
+    `path_of` gives the file of an object's name, `leaving` ends the work. Returns the seconds of reference video that are billed. Raises Refusal
+    when the task fails: by a `simulate:CODE` in the prompt, an unlisted size, or media that cannot be used; Interrupted when told to leave.
     """
     if told := _SIMULATE.search(order.prompt):
         raise Refusal(told[1])
