@@ -6,6 +6,7 @@ first, so that only the list can tell what became of it. Requests are given up a
 waits for minutes.
 """
 
+import argparse
 import asyncio
 import contextlib
 import secrets
@@ -130,8 +131,12 @@ def _refuse_once(studio: Studio, proxy: Proxy, verb: str, refused: list[httpx.Re
         client.event_hooks = {"request": [gate]}
 
 
-async def run() -> None:
-    """Prints the table."""
+def arguments(_: argparse.ArgumentParser) -> None:
+    """Nothing can be asked for."""
+
+
+async def run() -> int:
+    """Prints the table; the exit code."""
     with tempfile.TemporaryDirectory(prefix="wan-matrix-") as folder:
         table = await outcomes(Path(folder))
     print(f"{'verb':8}{'fault':20}{'end':11}{'spent':7}{'tasks':7}{'told':110}on the way")
@@ -140,3 +145,4 @@ async def run() -> None:
         job, said = outcome.job, str(outcome.job.said or outcome.told[-1])
         unusual = [key for key in dict.fromkeys(outcome.told[:-1]) if key not in usual]
         print(f"{verb:8}{fault:20}{job.state:11}{job.spent:7}{len(outcome.tasks):<7}{said[:108]:110}{', '.join(unusual)}")
+    return 0

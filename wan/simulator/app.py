@@ -172,10 +172,15 @@ class Service:
         return JSONResponse({"ok": True, "dir": str(self.setup.folder.resolve())})
 
     async def stats(self) -> Response:
-        """GET /simulator/stats: requests handled since the start by kind, faults played, tasks on disk by state."""
+        """GET /simulator/stats, since the start: requests handled by kind, the most of one account (and model) at once, 429s, faults; tasks by state.
+
+        `most`: `live` tasks that waited or ran; `submits`, and `queries` (or lists, or cancels), in any second.
+        """
         kinds = ("created", "refused", "queries", "lists", "cancels", "policies", "uploads", "downloads")
-        states = self.book.states()
-        return JSONResponse({**{kind: self.counts[kind] for kind in kinds}, "faults": self.board.hits, "tasks": states})
+        most = {"live": self.book.most_live, "submits": self.submits.most, "queries": self.asked.most}
+        throttled = self.submits.refused + self.policies.refused + self.asked.refused
+        seen = {"most": most, "throttled": throttled, "faults": self.board.hits, "tasks": self.book.states()}
+        return JSONResponse({kind: self.counts[kind] for kind in kinds} | seen)
 
     async def set_fault(self, wanted: FaultRequest) -> Response:
         """POST /simulator/faults."""
