@@ -7,7 +7,6 @@ whatever a killed process leaves behind is taken over within seconds. LOG gets a
 import asyncio
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import time
@@ -62,7 +61,7 @@ def _write_down_requests(sends: Gateway, log: Path) -> None:
 
     async def note(request: httpx.Request) -> None:
         verb = verb_of(request.method, request.url.path)
-        lines.write(json.dumps({"at": time.time(), "verb": verb, "path": request.url.path, "process": os.getpid()}) + "\n")
+        lines.write(json.dumps({"at": time.time(), "verb": verb, "path": request.url.path}) + "\n")
 
     for client in sends._http:
         client.event_hooks = {"request": [note]}

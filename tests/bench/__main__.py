@@ -4,9 +4,9 @@ import argparse
 import asyncio
 import sys
 
-from tests.bench import chaos, matrix
+from tests.bench import chaos, limits, matrix
 
-RUNS = {"chaos": chaos, "matrix": matrix}
+RUNS = {"chaos": chaos, "limits": limits, "matrix": matrix}
 
 parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Long runs against the simulator; nothing leaves this machine.")
 names = parser.add_subparsers(dest="name", required=True, metavar="NAME")

@@ -97,7 +97,8 @@ async def _kill(place: Place, workers: list[Worker], jobs: int, kills: int) -> N
 
 async def _trouble(simulator: Simulator) -> None:
     while True:
-        await asyncio.to_thread(simulator.set_fault, random.choice(VERBS), random.choice(FAULTS))
+        for verb in random.sample(VERBS, 3):
+            await asyncio.to_thread(simulator.set_fault, verb, random.choice(FAULTS))
         await asyncio.sleep(random.uniform(0.3, 1.5))
         await asyncio.to_thread(simulator.clear_faults)
         await asyncio.sleep(random.uniform(0.2, 1.5))
