@@ -26,6 +26,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from .accounts import POLICIES_PER_SECOND, QUERIES_PER_SECOND, SUBMITS_PER_SECOND, Clock, RateLimit, Signer, account_of
@@ -280,6 +281,7 @@ def create_app(setup: Setup, board: FaultBoard | None = None) -> ASGIApp:
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(StoreRefusal, _store_refused)
     app.add_exception_handler(HTTPException, _no_such_route)
+    app.add_exception_handler(ClientDisconnect, _nobody_there)
     return FaultLayer(app, board)
 
 
@@ -320,6 +322,11 @@ async def _store_refused(_: Request, refusal: Exception) -> Response:
 
 async def _no_such_route(request: Request, error: Exception) -> Response:
     return await _refused(request, refusal_of_status(cast(HTTPException, error).status_code))
+
+
+async def _nobody_there(_: Request, error: Exception) -> Response:
+    """The client went away in the middle of its request: nothing was done, and nobody reads this."""
+    return Response(status_code=400)
 
 
 async def _json_object(request: Request) -> dict[str, Any]:
