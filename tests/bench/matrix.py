@@ -33,7 +33,7 @@ FAULTS = (
     *(f"status-{status}" for status in (401, 403, 429, 500, 502, 503, 504)),
 )
 CELLS = tuple((verb, fault) for verb in VERBS for fault in FAULTS)
-LIMIT = 3.0  # seconds that a request may take here; a drip of 6 outlasts it
+LIMIT = 4.0  # seconds that a request may take here; a drip of 6 outlasts it
 AT_ONCE = 14
 PATIENCE = 90  # seconds for one cell
 OWNER = "matrix"
