@@ -4,6 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+import sqlalchemy as sa
 
 from wan.jobs import LIVE, TRANSITIONS, Job, JobState, Reference, Spent
 from wan.store import Store
@@ -84,6 +85,23 @@ def test_a_claim_is_nobody_elses_until_its_lease_ends(store):
     assert store.advance(second, JobState.UPLOADING, NOW).state is JobState.UPLOADING
 
 
+def test_a_claim_holds_the_rows_of_the_accounts_that_have_something_due(store):
+    accounts = ["c", "a", "b"]
+    for number, account in enumerate(("b", "a", "a"), 1):
+        store.add(job(number, account=account))
+    store.add(job(4, account="c", due_at=NOW + 1))
+    said = []
+    sa.event.listen(store._engine, "before_cursor_execute", lambda _c, _u, statement, values, *_: said.append((statement, values)))
+    assert {one.id for one in store.claim(NOW, lease=60, accounts=accounts)} == {"job1", "job2", "job3"}
+    names = [values for statement, values in said if "accounts" in statement.partition("FROM")[2]]
+    assert names == [("a", "b")]
+    order = [statement.split()[0] for statement, _ in said if not statement.startswith("BEGIN")]
+    assert order == ["SELECT", "INSERT", "SELECT", "UPDATE"]
+    said.clear()
+    assert store.claim(NOW, lease=60, accounts=accounts) == []
+    assert len([one for one in said if not one[0].startswith("BEGIN")]) == 1
+
+
 def test_only_the_ways_of_the_table(store):
     for state, ways in TRANSITIONS.items():
         for other in JobState:
@@ -133,7 +151,10 @@ def test_a_cancel_is_noted_and_takes_the_lease_but_not_from_who_waits_for_the_an
     held = claimed(store)
     noted = store.want_cancel(held, NOW)
     assert (noted.cancel_wanted, noted.due_at) == (True, NOW)
+    again = claimed(store, NOW + 1)
+    assert store.want_cancel(again, NOW + 1) == again == store.get("job1", "somebody")
     assert store.start(held, NOW, at_once=5) is None
+    assert store.start(again, NOW, at_once=5).state is JobState.UPLOADING
     sent = submitting(store, 2)
     assert store.want_cancel(sent, NOW).due_at == sent.due_at
     assert store.adopt(sent, "t", "r", NOW, NOW).cancel_wanted

@@ -176,6 +176,16 @@ async def test_what_runs_cannot_be_cancelled(studio):
     assert event.job.state is JobState.SUCCEEDED
 
 
+async def test_a_cancel_that_never_gets_through_ends_in_what_is_true(studio, simulator):
+    with simulator.fault("cancel", "status-503"):
+        job = await studio.submit(image(), owner=OWNER)
+        async for event in studio.follow(job.id, owner=OWNER):
+            if event.job.state is JobState.PENDING:
+                await studio.cancel(job.id, owner=OWNER)
+    assert (event.job.state, event.job.spent, event.job.cancel_wanted) == (JobState.SUCCEEDED, Spent.YES, True)
+    assert simulator.task(event.job.task_id)["state"] == "SUCCEEDED"
+
+
 @pytest.mark.parametrize(("code", "key"), [("DataInspectionFailed", "content_refused"), ("InternalError", "task_failed_for_now")])
 async def test_a_failed_task_says_what_happened_what_it_cost_and_what_to_do(studio, code, key):
     failed = await finished(studio, await studio.submit(image(prompt=f"simulate:{code}"), owner=OWNER))

@@ -31,6 +31,7 @@ logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it writes down e
 CREATE_PATH = "services/aigc/video-generation/video-synthesis"
 SUBMIT_LIMIT = 30.0  # seconds for the whole paid request; httpx's own limit is per read, and a slow drip outlasts it
 ASK_LIMIT = 20.0  # seconds for a whole question
+FILE_LIMIT = 60.0  # seconds between two pieces of a file
 RESULT_LIMIT = 512 * 1_000_000  # bytes of a result; 15 s at 1080P are about 30 MB
 _RESULT_HOSTS = ".aliyuncs.com"  # signed result URLs and the object store of uploads lie under many names below it
 _CHUNK = 1 << 18  # bytes
@@ -150,7 +151,7 @@ class Gateway:
     def __init__(self) -> None:
         self._clients: dict[str, dashscope.AsyncClient] = {}
         self._http: list[httpx.AsyncClient] = []
-        self._files = self._new_http(timeout=httpx.Timeout(60, connect=10))
+        self._files = self._new_http(timeout=httpx.Timeout(FILE_LIMIT, connect=10))
 
     def prepare(self, connection: Connection) -> None:
         """Loads the SDK and makes the clients for a connection. Blocks for up to seconds; later calls find them there."""
@@ -281,7 +282,8 @@ class Gateway:
             response = await self._files.post(form.url, content=_pieces(iter(stream)), headers=headers)
         except httpx.HTTPError as error:
             raise Unreadable(sentence("not_reached"), message=type(error).__name__) from error
-        if response.status_code == httpx.codes.OK:
+        # The store answers with an empty body. A page is somebody else's, a proxy's that wants a login: then nothing was stored.
+        if response.status_code == httpx.codes.OK and "html" not in response.headers.get("content-type", ""):
             return
         if response.status_code in (400, 403, 409, 413):
             raise Refused(sentence("upload_failed", message=f"the store answered {response.status_code}."), status=response.status_code)

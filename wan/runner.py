@@ -35,8 +35,8 @@ SUBMITTING_LEASE = 120.0  # seconds; far longer than the paid request may take, 
 TIME_TO_LEAVE = 2.0
 _UPLOAD_GOOD = catalog.UPLOAD_LIFETIME - 6 * 3600.0  # seconds; it must still be good when the task gets to it
 _UPLOAD_LEASE = 120.0  # seconds after which an upload that was never finished is tried by another; twice is a waste, no more
-# Seconds between two requests of an account; a little more than its limits ask for, because requests may bunch up on the way
-_GAPS = {"submit_at": 1.2 / catalog.SUBMITS_PER_SECOND, "query_at": 1.2 / catalog.QUERIES_PER_SECOND}
+# Seconds between two requests of an account; half as much again as its limits ask for, because requests bunch up on the way and in a busy process
+_GAPS = {"submit_at": 1.5 / catalog.SUBMITS_PER_SECOND, "query_at": 1.5 / catalog.QUERIES_PER_SECOND}
 _CLOCK_SKEW = 60.0  # seconds that our clock and the service's may differ
 _OWN_TRIES = 5  # times that a step may break before the request is sent
 _RESULT_TRIES = 5  # downloads in a row before a file that does not open is taken for the result

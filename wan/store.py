@@ -280,16 +280,20 @@ class Store:
             return [float(seconds) for seconds in connection.execute(spans).scalars()]
 
     def claim(self, now: float, *, lease: float, accounts: list[str], limit: int = 16) -> list[Job]:
-        """Takes the jobs that are due and that this process has the key for. Nobody else gets them for `lease` seconds."""
-        due = (
-            sa.select(_jobs.c.id)
-            .where(_jobs.c.due_at <= now, _is_live, _jobs.c.account.in_(accounts))
-            .order_by(_jobs.c.due_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        taken = _jobs.update().where(_jobs.c.id.in_(due.scalar_subquery())).values(due_at=now + lease).returning(_jobs)
+        """Takes the jobs that are due and that this process has the key for. Nobody else gets them for `lease` seconds.
+
+        Holds the rows of the accounts that have something due, so that no other claim, start, turn or upload of theirs comes in between.
+        """
+        due = (_jobs.c.due_at <= now) & _is_live & _jobs.c.account.in_(accounts)
         with self._writing() as connection:
+            theirs = list(connection.execute(sa.select(_jobs.c.account).where(due).distinct()).scalars())
+            if not theirs:
+                return []
+            self._lock_accounts(connection, theirs)
+            # A job that somebody writes to at this moment is passed over: it is not due any more, or will be at the next look.
+            at_hand = sa.select(_jobs.c.id).where(due, _jobs.c.account.in_(theirs)).order_by(_jobs.c.due_at).limit(limit)
+            first = at_hand.with_for_update(skip_locked=True).scalar_subquery()
+            taken = _jobs.update().where(_jobs.c.id.in_(first)).values(due_at=now + lease).returning(_jobs)
             return [_job(row) for row in connection.execute(taken)]
 
     def next_due(self, accounts: list[str]) -> float | None:
@@ -303,7 +307,7 @@ class Store:
         busy = (JobState.UPLOADING, JobState.SUBMITTING, JobState.PENDING, JobState.RUNNING, JobState.UNCERTAIN)
         same = (_jobs.c.account == job.account) & (_jobs.c.model == job.model)
         with self._writing() as connection:
-            self._lock_account(connection, job.account)
+            self._lock_accounts(connection, [job.account])
             on_their_way = sa.select(sa.func.count()).where(same, _jobs.c.state.in_([state.value for state in busy]))
             older = sa.select(sa.func.count()).where(same, _jobs.c.state == JobState.QUEUED.value, _jobs.c.created_at < job.created_at)
             if connection.execute(older).scalar_one() or connection.execute(on_their_way).scalar_one() >= at_once:
@@ -355,8 +359,11 @@ class Store:
     def want_cancel(self, job: Job, now: float) -> Job | None:
         """Notes that a cancel is wanted and makes the job due, which also takes it from whoever holds its lease.
 
-        A job that is SUBMITTING stays with whoever waits for the answer: that alone can tell what became of the request.
+        A job that is SUBMITTING stays with whoever waits for the answer: that alone can tell what became of the request. One whose cancel is
+        wanted already stays as it is: clicking on and on would take the lease from every step that carries it out.
         """
+        if job.cancel_wanted:
+            return job
         due = {} if job.state is JobState.SUBMITTING else {"due_at": now}
         with self._writing() as connection:
             written = connection.execute(
@@ -371,7 +378,7 @@ class Store:
         """Books the account's next request, at least `gap` seconds after the one booked before. Gives the seconds to wait for it."""
         column = _accounts.c[what]
         with self._writing() as connection:
-            self._lock_account(connection, account)
+            self._lock_accounts(connection, [account])
             booked = float(connection.execute(sa.select(column).where(_accounts.c.account == account)).scalar_one())
             turn = max(booked, now)
             connection.execute(_accounts.update().where(_accounts.c.account == account).values({column: turn + gap}))
@@ -384,7 +391,7 @@ class Store:
         """
         same = (_uploads.c.account == account) & (_uploads.c.model == model) & (_uploads.c.sent_key == sent_key)
         with self._writing() as connection:
-            self._lock_account(connection, account)
+            self._lock_accounts(connection, [account])
             found = connection.execute(_uploads.select().where(same)).first()
             if found is not None and found.uploaded_at > now - (lifetime if found.url else lease):
                 return str(found.url)
@@ -414,12 +421,16 @@ class Store:
             found = connection.execute(first).first()
         return None if found is None else _job(found)
 
-    def _lock_account(self, connection: sa.Connection, account: str) -> None:
-        """Holds the account's row until the transaction ends, so that what is counted under it stays true. SQLite has one writer anyway."""
+    def _lock_accounts(self, connection: sa.Connection, accounts: list[str]) -> None:
+        """Holds the accounts' rows until the transaction ends, so that what is counted under them stays true. SQLite has one writer anyway.
+
+        Always in the same order, and before any row of jobs: so no two transactions wait for each other.
+        """
         insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
-        fresh = {"account": account, "submit_at": 0.0, "query_at": 0.0, "budget_day": "", "budget_spent": Decimal(0)}
-        connection.execute(insert(_accounts).values(fresh).on_conflict_do_nothing())
-        connection.execute(_accounts.select().where(_accounts.c.account == account).with_for_update())
+        unused = {"submit_at": 0.0, "query_at": 0.0, "budget_day": "", "budget_spent": Decimal(0)}
+        connection.execute(insert(_accounts).values([{"account": account, **unused} for account in sorted(accounts)]).on_conflict_do_nothing())
+        held = sa.select(_accounts.c.account).where(_accounts.c.account.in_(accounts)).order_by(_accounts.c.account).with_for_update()
+        connection.execute(held).all()
 
     def _write(self, connection: sa.Connection, job: Job, now: float, state: JobState, changes: dict[str, Any]) -> Job | None:
         """The one fenced UPDATE: by id, by the state that was read, by the lease that was claimed."""

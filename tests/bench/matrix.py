@@ -1,66 +1,148 @@
-"""What a job needs of the service, met with every fault: where it ends, what people are told, how many tasks were created. More than one is an error.
+"""Every verb that a job needs of the service, met with every fault: where the job ends, whether that is the truth, and what people are told.
 
-Each fault hits once, and the job is followed to its end; UNCERTAIN is settled by the simulator's list of tasks, without waiting 15 minutes.
+A cell is one job through a Studio of its own, over a proxy of its own to a simulator that they share. The fault hits once, and the job is followed to
+its end. In the row `cancel` the job is cancelled while the service still holds it PENDING; in the row `list` the answer to its create is dropped
+first, so that only the list can tell what became of it. Requests are given up after `LIMIT`, and UNCERTAIN is settled at once, so that nothing here
+waits for minutes.
 """
 
+import argparse
 import asyncio
-import os
+import contextlib
 import secrets
-import sys
 import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import httpx
 
 from tests.pictures import picture
-from wan import schedule
+from tests.proxy import Proxy
+from tests.simulators import Simulator, serving
+from wan import gateway, runner, schedule
+from wan.jobs import Job, JobState
 from wan.requests import ImageToVideoRequest
-from wan.settings import load_settings
+from wan.settings import Settings
+from wan.simulator.faults import VERBS, verb_of
 from wan.studio import Studio
 
-VERBS = ("policy", "upload", "create", "query", "result")
 FAULTS = (
-    *("drop-before", "drop-after-accept", "stall", "drip-3", "html", "bad-json", "cut-body", "wrong-content"),
+    *("refused", "drop-before", "drop-after-accept", "stall", "drip-0.5", "drip-6", "html", "bad-json", "cut-body", "wrong-content"),
     *(f"status-{status}" for status in (401, 403, 429, 500, 502, 503, 504)),
 )
-OWNER = "bench"
+CELLS = tuple((verb, fault) for verb in VERBS for fault in FAULTS)
+LIMIT = 4.0  # seconds that a request may take here; a drip of 6 outlasts it
+AT_ONCE = 14
+PATIENCE = 90  # seconds for one cell
+OWNER = "matrix"
 
 
-async def run() -> None:
-    """Prints the table."""
-    with tempfile.TemporaryDirectory(prefix="wan-matrix-") as folder:
-        arguments = ("--dir", folder, "--port", "0", "--pending", "0.2", "--running", "0.2", "--preset", "ultrafast")
-        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "wan.simulator", *arguments, stdout=asyncio.subprocess.PIPE)
-        try:
-            ready = (await process.stdout.readline()).decode()
-            await _table(ready.split()[-1].removesuffix("/api/v1"), Path(folder))
-        finally:
-            process.terminate()
-            await process.wait()
+@dataclass(frozen=True)
+class Outcome:
+    """Where a cell ended: the job, the keys of what people were told on the way, and the tasks that the simulator has of it."""
+
+    job: Job
+    told: list[str]
+    tasks: list[dict]
 
 
-async def _table(root: str, folder: Path) -> None:
-    os.environ |= {"WAN_BACKEND": "dashscope", "DASHSCOPE_BASE_URL": f"{root}/api/v1", "WAN_UNCERTAIN_SECONDS": "0", "OUTPUT_DIR": f"{folder}/output"}
-    schedule.next_look = lambda every, attempts=0, retry_after=None: 0.2
-    print(f"{'verb':8}{'fault':20}{'end':11}{'spent':7}{'tasks':6}told on the way")
-    for verb in VERBS:
-        for fault in FAULTS:
-            os.environ["DASHSCOPE_API_KEY"] = f"sk-{secrets.token_hex(8)}"
-            print(f"{verb:8}{fault:20}{await _case(root, verb, fault)}", flush=True)
+@contextlib.contextmanager
+def short_limits() -> Iterator[None]:
+    """Requests are given up, and jobs looked at again, after seconds."""
+    with contextlib.ExitStack() as patched:
+        for module, name in ((gateway, "SUBMIT_LIMIT"), (runner, "SUBMIT_LIMIT"), (gateway, "ASK_LIMIT"), (gateway, "FILE_LIMIT")):
+            patched.enter_context(mock.patch.object(module, name, LIMIT))
+        patched.enter_context(mock.patch.object(schedule, "next_look", return_value=0.2))
+        yield
 
 
-async def _case(root: str, verb: str, fault: str) -> str:
-    async with Studio(load_settings()) as studio, httpx.AsyncClient(trust_env=False) as client:
-        before = (await client.get(f"{root}/simulator/stats")).json()["created"]
-        (await client.post(f"{root}/simulator/faults", json={"verb": verb, "fault": fault, "count": 1})).raise_for_status()
-        request = ImageToVideoRequest(prompt=f"{verb} {fault}", reference_image=picture(color=secrets.randbelow(2**24)), duration=2)
+async def outcomes(folder: Path, cells: Sequence[tuple[str, str]] = CELLS) -> dict[tuple[str, str], Outcome]:
+    """Runs the cells, many at once."""
+    gate = asyncio.Semaphore(AT_ONCE)
+    with (
+        short_limits(),
+        serving(folder / "quick", "--pending", "0", "--running", "0", "--still") as quick,
+        serving(folder / "waiting", "--pending", "3600") as waiting,
+    ):
+
+        async def limited(cell: tuple[str, str]) -> Outcome:
+            async with gate, asyncio.timeout(PATIENCE):
+                return await _outcome(waiting if cell[0] == "cancel" else quick, *cell, folder / "-".join(cell))
+
+        found = await asyncio.gather(*(limited(cell) for cell in cells))
+        # The answer to a create is dropped in every cell of `list`; who refuses is the proxy, not the simulator.
+        meant = sum((verb == "list") + (fault != "refused") for verb, fault in cells)
+        hits = quick.stats()["faults"] + waiting.stats()["faults"]
+    if hits != meant:
+        raise AssertionError(f"{hits} faults were met, not {meant}")
+    return dict(zip(cells, found, strict=True))
+
+
+async def _outcome(simulator: Simulator, verb: str, fault: str, folder: Path) -> Outcome:
+    async with Proxy("127.0.0.1", simulator.port) as proxy, Studio(_settings(proxy, folder)) as studio:
+        if verb == "list":
+            await _set(simulator, proxy, "create", "drop-after-accept")
+        refused: list[httpx.Request] = []
+        if fault == "refused":
+            _refuse_once(studio, proxy, verb, refused)
+        else:
+            await _set(simulator, proxy, verb, fault)
+        prompt = f"{verb} {fault}"
+        request = ImageToVideoRequest(prompt=prompt, reference_image=picture((240, 240)), duration=2, size="720P", audio=False)
         job = await studio.submit(request, owner=OWNER)
         told = []
         async for event in studio.follow(job.id, owner=OWNER):
             told.append(event.sentence.key)
-        await client.delete(f"{root}/simulator/faults")
-        created = (await client.get(f"{root}/simulator/stats")).json()["created"] - before
-    if created > 1:
-        raise AssertionError(f"{verb} with {fault} created {created} tasks")
-    unusual = [key for key in dict.fromkeys(told) if key not in ("queued", "uploading", "submitting", "pending", "running", "fetching", "succeeded")]
-    return f"{event.job.state:11}{event.job.spent:7}{created:<6}{', '.join(unusual)}"
+            if verb == "cancel" and event.job.state is JobState.PENDING and not event.job.cancel_wanted:
+                await studio.cancel(job.id, owner=OWNER)
+    if (fault == "refused") != bool(refused):
+        raise AssertionError(f"{verb} was never refused")
+    return Outcome(event.job, told, [task for task in simulator.tasks() if task["order"]["prompt"] == prompt])
+
+
+def _settings(proxy: Proxy, folder: Path) -> Settings:
+    return Settings(
+        backend_wanted="dashscope",
+        api_key=f"sk-{secrets.token_hex(8)}",
+        base_url=f"http://{proxy.host}/api/v1",
+        output_dir=folder,
+        poll_seconds=1,
+        uncertain_seconds=0,
+    )
+
+
+async def _set(simulator: Simulator, proxy: Proxy, verb: str, fault: str) -> None:
+    await asyncio.to_thread(simulator.set_fault, verb, fault, count=1, host=proxy.host)
+
+
+def _refuse_once(studio: Studio, proxy: Proxy, verb: str, refused: list[httpx.Request]) -> None:
+    """Nobody listens when the verb is asked for first, which goes into `refused`; at the next request somebody does again."""
+
+    async def gate(request: httpx.Request) -> None:
+        if not refused and verb_of(request.method, request.url.path) == verb:
+            refused.append(request)
+            await proxy.refuse()
+        else:
+            await proxy.accept()
+
+    for client in studio._gateway._http:
+        client.event_hooks = {"request": [gate]}
+
+
+def arguments(_: argparse.ArgumentParser) -> None:
+    """Nothing can be asked for."""
+
+
+async def run() -> int:
+    """Prints the table; the exit code."""
+    with tempfile.TemporaryDirectory(prefix="wan-matrix-") as folder:
+        table = await outcomes(Path(folder))
+    print(f"{'verb':8}{'fault':20}{'end':11}{'spent':7}{'tasks':7}{'told':110}on the way")
+    usual = {"queued", "uploading", "submitting", "pending", "running", "fetching"}
+    for (verb, fault), outcome in table.items():
+        job, said = outcome.job, str(outcome.job.said or outcome.told[-1])
+        unusual = [key for key in dict.fromkeys(outcome.told[:-1]) if key not in usual]
+        print(f"{verb:8}{fault:20}{job.state:11}{job.spent:7}{len(outcome.tasks):<7}{said[:108]:110}{', '.join(unusual)}")
+    return 0

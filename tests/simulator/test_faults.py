@@ -98,6 +98,12 @@ def test_every_verb_can_fail_and_counts_run_out(idle: Served, waiting: Client, s
             assert [call().status_code for _ in range(2)] == [500, 200]
 
 
+def test_a_fault_for_one_host_leaves_the_others_alone(idle: Served, waiting: Client):
+    with idle.fault("query", "status-503", host="one.example:80"):
+        answers = [waiting.http.get("/api/v1/tasks/x", headers={"Host": host}).status_code for host in ("two.example:80", "one.example:80")]
+    assert answers == [200, 503]
+
+
 def test_what_is_no_fault_is_refused(waiting: Client):
     for wrong in ({"verb": "none", "fault": "html"}, {"verb": "create", "fault": "status"}, {"verb": "create", "fault": "flood"}):
         assert waiting.http.post(FAULTS_PATH, json=wrong).status_code == 400

@@ -13,7 +13,7 @@ from PIL import Image
 
 from wan.simulator import lettering
 from wan.simulator.errors import Refusal
-from wan.simulator.films import Interrupted, film
+from wan.simulator.films import Interrupted, Style, film
 from wan.simulator.orders import Order, Reference
 
 
@@ -36,7 +36,7 @@ def order(*names: str, **given) -> Order:
 def make(tmp_path: Path, samples: Path):
     def made(order: Order) -> Path:
         target = tmp_path / f"{len(list(tmp_path.iterdir()))}.mp4"
-        film(samples.joinpath, "ultrafast", order, target, threading.Event())
+        film(samples.joinpath, Style("ultrafast"), order, target, threading.Event())
         return target
 
     return made
@@ -67,7 +67,7 @@ def test_image_to_video_is_what_was_ordered(make):
 def test_reference_to_video_is_what_was_ordered(make, samples: Path, tmp_path: Path):
     target = tmp_path / "montage.mp4"
     trio = order("bigbuckbunny.mp4", "chelsea.png", "https://media.example.com/x.png", size="720*1280", watermark=True)
-    assert film(samples.joinpath, "ultrafast", trio, target, threading.Event()) == 1.65
+    assert film(samples.joinpath, Style("ultrafast"), trio, target, threading.Event()) == 1.65
     with av.open(str(target)) as container:
         video = container.streams.video[0]
         assert (video.width, video.height, video.frames, len(container.streams.audio)) == (720, 1280, 60, 0)
@@ -80,11 +80,18 @@ def test_the_picture_moves_smoothly(make):
     assert max(steps) < 6
 
 
+def test_a_still_film_has_every_frame_and_none_moves(samples: Path, tmp_path: Path):
+    film(samples.joinpath, Style("ultrafast", still=True), image_film(), tmp_path / "still.mp4", threading.Event())
+    pictures = [picture.astype(np.int16) for picture in frames(tmp_path / "still.mp4")]
+    assert len(pictures) == 60
+    assert np.abs(pictures[0] - pictures[-1]).mean() < 2
+
+
 def test_a_clip_plays_and_begins_again(make, samples: Path, tmp_path: Path):
     short = tmp_path / "short.mp4"
-    film(samples.joinpath, "ultrafast", order("bigbuckbunny.mp4"), short, threading.Event())
+    film(samples.joinpath, Style("ultrafast"), order("bigbuckbunny.mp4"), short, threading.Event())
     again = tmp_path / "again.mp4"
-    film(lambda name: tmp_path / name, "ultrafast", order("short.mp4", seconds=5), again, threading.Event())
+    film(lambda name: tmp_path / name, Style("ultrafast"), order("short.mp4", seconds=5), again, threading.Event())
     assert len(frames(again)) == 150
 
 
@@ -124,7 +131,7 @@ def test_captions_are_wrapped_cut_and_never_boxes():
 )
 def test_what_is_no_medium_fails_the_task(tmp_path: Path, name: str, content: bytes, code: str):
     (tmp_path / name).write_bytes(content)
-    render = partial(film, tmp_path.joinpath, "ultrafast", order(name), tmp_path / "out.mp4", threading.Event())
+    render = partial(film, tmp_path.joinpath, Style("ultrafast"), order(name), tmp_path / "out.mp4", threading.Event())
     with pytest.raises(Refusal) as refused:
         render()
     assert refused.value.code == code
@@ -138,7 +145,7 @@ def test_a_picture_cut_short_fails_and_a_clip_is_no_image(tmp_path: Path, sample
         order("bigbuckbunny.mp4", model="wan2.6-i2v-flash"),
     ):
         with pytest.raises(Refusal) as refused:
-            film(samples.joinpath, "ultrafast", order_, tmp_path / "out.mp4", threading.Event())
+            film(samples.joinpath, Style("ultrafast"), order_, tmp_path / "out.mp4", threading.Event())
         assert refused.value.code == "InvalidParameter.DataInspection"
 
 
@@ -146,5 +153,5 @@ def test_leaving_stops_the_work(tmp_path: Path, samples: Path):
     leaving = threading.Event()
     leaving.set()
     with pytest.raises(Interrupted):
-        film(samples.joinpath, "ultrafast", image_film(), tmp_path / "out.mp4", leaving)
+        film(samples.joinpath, Style("ultrafast"), image_film(), tmp_path / "out.mp4", leaving)
     assert not list(tmp_path.glob("out.*"))

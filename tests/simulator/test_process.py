@@ -2,12 +2,14 @@
 
 import fcntl
 import json
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.simulator.conftest import Start, image_order
 
@@ -52,6 +54,18 @@ def test_leaving_does_not_wait_for_stalled_clients(start: Start):
         begun = time.monotonic()
     assert served.stop() == 0
     assert time.monotonic() - begun < 1.5
+
+
+def test_a_client_that_dies_in_the_middle_of_an_upload_is_no_trouble(capfd: pytest.CaptureFixture, start: Start):
+    served = start()
+    with socket.create_connection(("127.0.0.1", int(served.root.rpartition(":")[2]))) as dying:
+        dying.sendall(
+            b"POST /upload-store HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 999\r\n\r\n--x\r\n"
+        )
+        time.sleep(0.2)  # until it is being read
+    assert httpx.get(f"{served.root}/simulator/healthz", trust_env=False).status_code == 200
+    assert served.stop() == 0
+    assert capfd.readouterr().err == ""
 
 
 def test_it_leaves_with_its_last_user(start: Start, tmp_path: Path):

@@ -229,6 +229,24 @@ def test_twenty_questions_per_second_of_each_kind(waiting: Client):
         assert statuses.index(429) == 20
 
 
+def test_the_most_that_ever_came_at_once_is_on_record(start):
+    served = start("--pending", "3600")
+    client, other = served.client(), served.client()
+    assert served.stats()["most"] == {"live": 0, "submits": 0, "queries": 0}
+    kept = [client.created(image_order()) for _ in range(3)]
+    other.created(image_order())
+    client.created(reference_order(REFERENCE))
+    client.cancel(kept[0])
+    client.created(image_order())
+    stats = served.stats()
+    assert (stats["most"]["live"], stats["throttled"]) == (3, 0)
+    assert 1 <= stats["most"]["submits"] <= 4
+    statuses = [client.http.get("/api/v1/tasks/x").status_code for _ in range(25)]
+    stats = served.stats()
+    assert stats["throttled"] == statuses.count(429)
+    assert (stats["most"]["queries"] > 20) == (429 in statuses)
+
+
 def test_the_record_counts_tasks_and_refusals_apart(idle: Served, waiting: Client):
     before = idle.stats()
     waiting.created(image_order())

@@ -23,6 +23,7 @@ import uvicorn
 
 from .app import Setup, create_app
 from .faults import FaultBoard
+from .films import Style
 from .tasks import Pace
 
 ALREADY_RUNNING = 3  # exit code
@@ -59,7 +60,7 @@ def _serve(options: argparse.Namespace, board: FaultBoard, listening: socket.soc
     # asyncio sets this only on sockets that were made with their protocol named; without it each answer waits 40 ms for an acknowledgement.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     pace = Pace(options.pending, options.running, options.expire)
-    app = create_app(Setup(options.dir, pace, options.preset), board)
+    app = create_app(Setup(options.dir, pace, Style(options.preset, still=options.still)), board)
     users = (options.dir / "users.lock").open("a") if options.leave_when_unused else None
     config = uvicorn.Config(app, http="h11", ws="none", lifespan="on", log_level="warning", access_log=False, timeout_graceful_shutdown=1)
     base_url = f"http://{options.host}:{listening.getsockname()[1]}/api/v1"
@@ -149,6 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--expire", type=float, default=86400, metavar="SECONDS", help="age at which tasks are forgotten (default: %(default)s)")
     parser.add_argument("--leave-when-unused", action="store_true", help="end when nobody holds a lock on DIR/users.lock")
     parser.add_argument("--preset", default="veryfast", help="x264's preset (default: %(default)s)")
+    parser.add_argument("--still", action="store_true", help="films in which nothing moves; they are made five times as fast")
     parser.add_argument("--fault", action="append", default=[], metavar="VERB:FAULT[:COUNT]", help="make a verb fail; may be repeated")
     return parser
 

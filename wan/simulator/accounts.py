@@ -37,18 +37,27 @@ def account_of(authorization: str | None) -> str:
 
 
 class RateLimit:
-    """At most so many calls per second for each key. A call that is refused does not count, so that waiting helps."""
+    """At most so many calls per second for each key. A call that is refused does not count, so that waiting helps.
+
+    `most` is how many came for one key in any second, those that were refused among them; `refused` is how many those were in all.
+    """
 
     def __init__(self, per_second: int, clock: Clock) -> None:
         self._per_second, self._clock = per_second, clock
         self._taken: defaultdict[Hashable, deque[float]] = defaultdict(deque)
+        self._came: defaultdict[Hashable, deque[float]] = defaultdict(deque)
+        self.most = self.refused = 0
 
     def take(self, *key: Hashable) -> None:
         """Count a call now. Raises Refusal Throttling.RateQuota when the second is full."""
-        now, taken = self._clock(), self._taken[key]
-        while taken and taken[0] <= now - 1:
-            taken.popleft()
+        now, taken, came = self._clock(), self._taken[key], self._came[key]
+        for calls in (taken, came):
+            while calls and calls[0] <= now - 1:
+                calls.popleft()
+        came.append(now)
+        self.most = max(self.most, len(came))
         if len(taken) >= self._per_second:
+            self.refused += 1
             raise Refusal("Throttling.RateQuota")
         taken.append(now)
 

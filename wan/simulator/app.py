@@ -26,12 +26,13 @@ from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from .accounts import POLICIES_PER_SECOND, QUERIES_PER_SECOND, SUBMITS_PER_SECOND, Clock, RateLimit, Signer, account_of
 from .errors import Refusal, refusal_of_status
 from .faults import FaultBoard, FaultLayer
-from .films import film
+from .films import Style, film
 from .orders import abridged, model_named, read_order
 from .tasks import Pace, State, Task, TaskBook
 from .uploads import OBJECT_MEGABYTES, ObjectStore, StoreRefusal
@@ -48,17 +49,17 @@ class Setup:
 
     folder: Path
     pace: Pace = field(default_factory=Pace)
-    preset: str = "veryfast"
-    """x264's."""
+    style: Style = field(default_factory=Style)
     clock: Clock = time.time
 
 
 class FaultRequest(BaseModel):
-    """The body of POST /simulator/faults; no `count` means until cleared."""
+    """The body of POST /simulator/faults; no `count` means until cleared, no `host` every request."""
 
     verb: str
     fault: str
     count: int | None = None
+    host: str = ""
 
 
 class Service:
@@ -69,7 +70,7 @@ class Service:
         setup.folder.mkdir(parents=True, exist_ok=True)
         self.signer = Signer(setup.folder)
         self.objects = ObjectStore(setup.folder / "objects", setup.clock, self.signer)
-        self.book = TaskBook(setup.folder, setup.clock, setup.pace, partial(film, self.objects.path, setup.preset))
+        self.book = TaskBook(setup.folder, setup.clock, setup.pace, partial(film, self.objects.path, setup.style))
         self.counts: Counter[str] = Counter()
         self.submits = RateLimit(SUBMITS_PER_SECOND, setup.clock)
         self.policies = RateLimit(POLICIES_PER_SECOND, setup.clock)
@@ -172,15 +173,20 @@ class Service:
         return JSONResponse({"ok": True, "dir": str(self.setup.folder.resolve())})
 
     async def stats(self) -> Response:
-        """GET /simulator/stats: requests handled since the start by kind, faults played, tasks on disk by state."""
+        """GET /simulator/stats, since the start: requests handled by kind, the most of one account (and model) at once, 429s, faults; tasks by state.
+
+        `most`: `live` tasks that waited or ran; `submits`, and `queries` (or lists, or cancels), in any second.
+        """
         kinds = ("created", "refused", "queries", "lists", "cancels", "policies", "uploads", "downloads")
-        states = self.book.states()
-        return JSONResponse({**{kind: self.counts[kind] for kind in kinds}, "faults": self.board.hits, "tasks": states})
+        most = {"live": self.book.most_live, "submits": self.submits.most, "queries": self.asked.most}
+        throttled = self.submits.refused + self.policies.refused + self.asked.refused
+        seen = {"most": most, "throttled": throttled, "faults": self.board.hits, "tasks": self.book.states()}
+        return JSONResponse({kind: self.counts[kind] for kind in kinds} | seen)
 
     async def set_fault(self, wanted: FaultRequest) -> Response:
         """POST /simulator/faults."""
         try:
-            self.board.set(wanted.verb, wanted.fault, wanted.count)
+            self.board.set(wanted.verb, wanted.fault, wanted.count, wanted.host)
         except ValueError as wrong:
             raise Refusal("InvalidParameter", str(wrong)) from wrong
         return JSONResponse({"ok": True})
@@ -275,6 +281,7 @@ def create_app(setup: Setup, board: FaultBoard | None = None) -> ASGIApp:
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(StoreRefusal, _store_refused)
     app.add_exception_handler(HTTPException, _no_such_route)
+    app.add_exception_handler(ClientDisconnect, _nobody_there)
     return FaultLayer(app, board)
 
 
@@ -315,6 +322,11 @@ async def _store_refused(_: Request, refusal: Exception) -> Response:
 
 async def _no_such_route(request: Request, error: Exception) -> Response:
     return await _refused(request, refusal_of_status(cast(HTTPException, error).status_code))
+
+
+async def _nobody_there(_: Request, error: Exception) -> Response:
+    """The client went away in the middle of its request: nothing was done, and nobody reads this."""
+    return Response(status_code=400)
 
 
 async def _json_object(request: Request) -> dict[str, Any]:

@@ -72,33 +72,38 @@ class Fault:
 
 
 class FaultBoard:
-    """Which fault is set for which verb."""
+    """Which fault is set for which verb, and for requests to which host."""
 
     def __init__(self) -> None:
-        self._set: dict[Verb, Fault] = {}
+        self._set: dict[tuple[Verb, str], Fault] = {}
         self.hits = 0
 
-    def set(self, verb: str, fault: str, count: int | None = None) -> None:
-        """Set a fault for the next `count` requests of a verb, or until cleared. Raises ValueError for a verb or fault that is none."""
+    def set(self, verb: str, fault: str, count: int | None = None, host: str = "") -> None:
+        """Set a fault for the next `count` requests of a verb, or until cleared. Raises ValueError for a verb or fault that is none.
+
+        host: only for requests whose Host header says this (`name:port`), so that many who come by different ways are told apart, with a key
+        or without one.
+        """
         known = next((each for each in VERBS if each == verb), None)
         if known is None:
             raise ValueError(f"no such verb: {verb}")
-        self._set[known] = Fault.parse(fault, count)
+        self._set[known, host] = Fault.parse(fault, count)
 
     def clear(self) -> None:
         """Let everything work again."""
         self._set.clear()
 
-    def take(self, verb: Verb) -> Fault | None:
-        """The fault for a request of that verb, counted down."""
-        fault = self._set.get(verb)
+    def take(self, verb: Verb, host: str) -> Fault | None:
+        """The fault for a request of that verb to that host, counted down."""
+        which = (verb, host) if (verb, host) in self._set else (verb, "")
+        fault = self._set.get(which)
         if fault is None:
             return None
         self.hits += 1
         if fault.count is not None:
             fault.count -= 1
             if fault.count <= 0:
-                del self._set[verb]
+                del self._set[which]
         return fault
 
 
@@ -271,7 +276,7 @@ class FaultLayer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         verb = verb_of(scope["method"], scope["path"]) if scope["type"] == "http" else None
-        fault = self._board.take(verb) if verb else None
+        fault = self._board.take(verb, dict(scope["headers"]).get(b"host", b"").decode("latin-1")) if verb else None
         if verb is None or fault is None:
             await self._app(scope, receive, send)
         else:

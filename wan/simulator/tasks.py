@@ -99,11 +99,14 @@ class TaskBook:
         self._pool = ThreadPoolExecutor(RENDERS_AT_ONCE, thread_name_prefix="render")
         self._tasks_folder.mkdir(parents=True, exist_ok=True)
         self._tasks = {task.id: task for task in self._stored()}
+        self.most_live = 0
+        """The most tasks of one account and model that waited or ran at once. More than five, and the line is here."""
 
     def add(self, task: Task) -> None:
         """Take a new task."""
         self._save(task)
         self._tasks[task.id] = task
+        self.most_live = max(self.most_live, sum(each.live and each.queue == task.queue for each in self._tasks.values()))
 
     def find(self, task_id: str, account: str) -> Task | None:
         """The task, if this account may see it and it is not too old."""

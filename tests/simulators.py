@@ -1,0 +1,66 @@
+"""A simulator as a process, for tests and long runs."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """A simulator that serves: its root address, and its folder."""
+
+    root: str
+    folder: Path
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.root}/api/v1"
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.root).port
+
+    def stats(self) -> dict:
+        return httpx.get(f"{self.root}/simulator/stats", trust_env=False).json()
+
+    def task(self, task_id: str) -> dict:
+        return httpx.get(f"{self.root}/simulator/tasks/{task_id}", trust_env=False).json()
+
+    def tasks(self) -> list[dict]:
+        """Every task that was ever created, as it lies on disk."""
+        return [json.loads(path.read_bytes()) for path in (self.folder / "tasks").glob("*.json")]
+
+    def set_fault(self, verb: str, fault: str, **more) -> None:
+        """Answers wrongly from now on. more: count, host."""
+        httpx.post(f"{self.root}/simulator/faults", json={"verb": verb, "fault": fault, **more}, trust_env=False).raise_for_status()
+
+    def clear_faults(self) -> None:
+        httpx.delete(f"{self.root}/simulator/faults", trust_env=False).raise_for_status()
+
+    @contextlib.contextmanager
+    def fault(self, verb: str, fault: str, **more) -> Iterator[None]:
+        """Answers wrongly inside the block."""
+        self.set_fault(verb, fault, **more)
+        try:
+            yield
+        finally:
+            self.clear_faults()
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *options: str, environment: dict[str, str] | None = None) -> Iterator[Simulator]:
+    """Starts a simulator on a free port, which renders as quickly as it can, and ends it after the block. options: of its command line."""
+    command = [sys.executable, "-m", "wan.simulator", "--dir", str(folder), "--port", "0", "--preset", "ultrafast", *options]
+    with subprocess.Popen(command, env=environment or dict(os.environ), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Simulator(process.stdout.readline().split()[-1].removesuffix("/api/v1"), folder)
+        finally:
+            process.terminate()

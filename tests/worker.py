@@ -1,0 +1,119 @@
+"""A process that works for some accounts: `python -m tests.worker LOG KEY...`, with settings from the environment, until it is killed.
+
+It is what a Studio runs in the background, for several keys at once. Its time limits are short and stand in the same order as the real ones, so that
+whatever a killed process leaves behind is taken over within seconds. LOG gets a line for each request that it sends: when, which verb, which path.
+"""
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from pydantic import SecretStr
+
+from wan import gateway, runner
+from wan.gateway import Gateway
+from wan.runner import Runner
+from wan.settings import load_settings
+from wan.simulator.faults import verb_of
+from wan.storage import Storage
+from wan.store import Store
+
+LIMITS = {  # seconds
+    gateway: {"SUBMIT_LIMIT": 3.0, "ASK_LIMIT": 3.0, "FILE_LIMIT": 3.0},
+    runner: {"SUBMIT_LIMIT": 3.0, "LEASE": 8.0, "HELD": 4.0, "SUBMITTING_LEASE": 10.0, "_UPLOAD_LEASE": 8.0},
+}
+READY = "ready"
+
+
+async def work(log: Path, keys: Sequence[str]) -> None:
+    """Works until the process ends."""
+    for module, limits in LIMITS.items():
+        for name, seconds in limits.items():
+            setattr(module, name, seconds)
+    settings = load_settings()
+    connections = [settings.model_copy(update={"api_key": SecretStr(key)}).connection() for key in keys]
+    sends = Gateway()
+    for connection in connections:
+        sends.prepare(connection)
+    _write_down_requests(sends, log)
+    worker = Runner(
+        store=Store(settings.database),
+        storage=Storage(settings.storage, settings.made_output_dir() / "cache"),
+        gateway=sends,
+        connections={connection.account: connection for connection in connections},
+        poll_seconds=settings.poll_seconds,
+        uncertain_seconds=settings.uncertain_seconds,
+        changed=lambda: None,
+    )
+    print(READY, flush=True)
+    await worker.run()
+
+
+def _write_down_requests(sends: Gateway, log: Path) -> None:
+    lines = log.open("a", buffering=1)
+
+    async def note(request: httpx.Request) -> None:
+        verb = verb_of(request.method, request.url.path)
+        lines.write(json.dumps({"at": time.time(), "verb": verb, "path": request.url.path}) + "\n")
+
+    for client in sends._http:
+        client.event_hooks = {"request": [note]}
+
+
+@dataclass
+class Worker:
+    """Such a process, as seen from the one that started it."""
+
+    log: Path
+    keys: Sequence[str]
+    environment: dict[str, str]
+    process: subprocess.Popen = field(init=False)
+
+    def start(self) -> None:
+        """Starts it; `ready` tells when it works."""
+        command = [sys.executable, "-m", "tests.worker", str(self.log), *self.keys]
+        with self.log.with_suffix(".err").open("ab") as said:
+            self.process = subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, stderr=said, text=True)
+
+    def ready(self) -> None:
+        """Waits until it works."""
+        if self.process.stdout.readline().strip() != READY:
+            raise RuntimeError(self.log.with_suffix(".err").read_text())
+
+    def kill(self) -> None:
+        """Ends it at once, wherever it is: kill -9."""
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def requests(self) -> list[dict]:
+        """What it has sent so far; a line that a kill cut is left out."""
+        whole = self.log.read_text().rpartition("\n")[0].splitlines()
+        return [json.loads(line) for line in whole]
+
+
+@contextlib.contextmanager
+def working(folder: Path, count: int, keys: Sequence[str], environment: dict[str, str]) -> Iterator[list[Worker]]:
+    """So many processes, each with the same keys, that work inside the block."""
+    folder.mkdir(parents=True, exist_ok=True)
+    workers = [Worker(folder / f"worker{number}.log", keys, environment) for number in range(count)]
+    try:
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.ready()
+        yield workers
+    finally:
+        for worker in workers:
+            worker.kill()
+
+
+if __name__ == "__main__":
+    asyncio.run(work(Path(sys.argv[1]), sys.argv[2:]))
