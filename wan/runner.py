@@ -70,7 +70,7 @@ class Runner:
         self._paying: dict[str, asyncio.Task[Job | None]] = {}
         self.stuck = False
         """Whether the database took nothing when work was last asked for."""
-        self._renewed_rows: dict[str, Job] = {}
+        self._renewed_rows: dict[str, Job] = {}  # what a step in hand writes with, where that is no longer the row that it began with
         self._polishing = asyncio.Semaphore(1)  # conforming takes a whole core
         self._by_state: dict[JobState, Step] = {
             JobState.QUEUED: self._start,
@@ -109,7 +109,7 @@ class Runner:
     async def _round(self) -> None:
         try:
             for job in await self._claim():
-                if job.id in self._paying:
+                if job.state is JobState.SUBMITTING and job.id in self._paying:
                     self._renewed_rows[job.id] = job  # its answer is still being written down: with this row, now
                 else:
                     self._begin(job)
@@ -218,6 +218,7 @@ class Runner:
         submitting = await self._advance(job, JobState.SUBMITTING, submitting_at=now, due_at=now + SUBMITTING_LEASE)
         if submitting is None:  # the account's other request has not been answered yet, or somebody cancelled
             return await self._keep_waiting(job, 0.2)
+        self._renewed_rows[job.id] = submitting
         if time.monotonic() - since > TIME_TO_LEAVE:
             return await self._until_written(submitting, lambda row: self._advance(row, JobState.QUEUED, due_at=self._clock()))
         return await self._submit(submitting, connection, body)
@@ -388,8 +389,8 @@ class Runner:
         while True:
             try:
                 return await write(self._newest(job))
-            except Exception:
-                log.exception("job %s: %s could not be written down yet", job.id, what)
+            except (NotKept, OSError) as trouble:
+                log.error("job %s: %s could not be written down yet: %s", job.id, what, trouble)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
 

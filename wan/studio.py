@@ -201,7 +201,7 @@ class Studio:
         return await self._add(again)
 
     async def job(self, job_id: str, *, owner: str) -> Job:
-        """A job of this owner. Raises JobNotFound."""
+        """A job of this owner. Raises JobNotFound and, as everything here that asks the database, NotKept."""
         job = await self._store.call(self._store.get, job_id, owner)
         if job is None:
             raise JobNotFound
@@ -275,12 +275,14 @@ class Studio:
         duration: seconds of output. videos: the length of each reference video in seconds, None for a URL. references: how many there are in all.
         """
         known = MODELS[model]
-        past = await self._store.call(self._store.past_seconds, self.backend, model, duration)
+        past: list[float] = []
+        with contextlib.suppress(NotKept):  # a price does not wait for the database
+            past = await self._store.call(self._store.past_seconds, self.backend, model, duration)
         cost = catalog.price(known, region=self.region, size=size, duration=duration, audio=audio, videos=videos, references=references)
         return Quote(cost, schedule.usual_seconds(known, simulated=self.backend == "simulator", past=past))
 
     async def media(self, token: str, name: str) -> Path | None:
-        """A file of a job by its unguessable token: "video.mp4", "original.mp4" or "poster.webp"; None when there is none."""
+        """A file of a job by its unguessable token: "video.mp4", "original.mp4" or "poster.webp"; None when there is none. Raises NotKept."""
         job = await self._store.call(self._store.by_media_token, token)
         keys = {} if job is None else {"video.mp4": job.video_key, "original.mp4": job.original_key, "poster.webp": job.poster_key}
         if not keys.get(name):

@@ -10,7 +10,7 @@ import gradio as gr
 from gradio.components import Component
 from markupsafe import Markup
 
-from wan.errors import InvalidInput, JobNotFound, WanError
+from wan.errors import InvalidInput, JobNotFound, NotKept, WanError
 from wan.jobs import JobEvent
 from wan.requests import Request
 from wan.studio import Studio
@@ -97,6 +97,8 @@ class Run:
             return bool(job_id) and (await self._studio.job(job_id, owner=owner_of(token))).live
         except (JobNotFound, NotReady):
             return False
+        except NotKept:  # as far as anybody knows
+            return True
 
     async def _start(self, token: str, job_id: str, values: Values, read: Callable[[Values], Request], idle: Idle) -> tuple[str, str]:
         try:
