@@ -115,7 +115,8 @@ class Runner:
                     self._begin(job)
             self.stuck = False
         except NotKept as trouble:
-            log.warning("no work could be claimed; trying again: %s", trouble)
+            if not self.stuck:  # said once: a log must not fill the disk further
+                log.warning("no work can be claimed; trying until it can: %s", trouble)
             self.stuck = True
         except Exception:
             # Whatever it is must not end the loop.
