@@ -6,7 +6,7 @@ GRADIO_SERVER_NAME and GRADIO_SERVER_PORT move it.
 import asyncio
 import sys
 
-from wan.errors import SettingsError
+from wan.errors import WanError
 from wan.settings import load_settings
 from wan.studio import Studio
 from wan.ui.page import build
@@ -17,6 +17,6 @@ try:
     demo = build(studio, opened)
     if __name__ == "__main__":
         Server(demo, studio, opened).run()
-except SettingsError as error:
+except WanError as error:  # a setting, or a database that is stuck, full or read-only
     print(error, file=sys.stderr)
     sys.exit(2)

@@ -1,4 +1,7 @@
-"""The command line: `python -m wan …`. Exit codes: 0 done, 1 failed, 2 bad input or settings, and then nothing was sent."""
+"""The command line: `python -m wan …`. Exit codes: 0 done, 1 failed, 2 bad input or settings, 3 our own disk or database is full or stuck.
+
+With 2 and 3 nothing was sent; after 3 the same command may be tried again later.
+"""
 
 import argparse
 import asyncio
@@ -13,13 +16,13 @@ from typing import Any, Self
 
 from wan import catalog
 from wan.catalog import MODELS
-from wan.errors import InvalidInput, WanError
+from wan.errors import InvalidInput, NotKept, WanError
 from wan.jobs import Job, JobEvent, JobState
 from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request, VideoResult, kind_of
 from wan.settings import load_settings
 from wan.studio import Studio
 
-DONE, FAILED, BAD_INPUT = 0, 1, 2
+DONE, FAILED, BAD_INPUT, NOT_KEPT = 0, 1, 2, 3
 OWNER = "command line"  # whose jobs these are: anybody who can run commands here
 _BAR = 24  # characters
 
@@ -33,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return asyncio.run(_generate(_REQUESTS[options.command](options), options))
     except WanError as error:
         _complain(error, as_json=options.json)
-        return BAD_INPUT
+        return NOT_KEPT if isinstance(error, NotKept) else BAD_INPUT
     except KeyboardInterrupt:
         print("\nStopped watching. The job is kept and goes on when the app or another command runs with this OUTPUT_DIR.", file=sys.stderr)
         return FAILED

@@ -5,6 +5,8 @@
   - SettingsError             a setting or the key is missing or wrong; nothing was sent        nothing spent
   - JobNotFound               no such job of this owner                                         nothing spent
   - MayPayTwice               a retry, while nobody knows whether the first run is billed       nothing spent
+  - NotKept                   our own disk or database fails at the moment: what was asked for    nothing spent
+                              was not done (exit code 3, as HTTP 503), and may be asked again
   + ServiceError              the service, or the way to it
     - NotSent                 the request provably never left, or never arrived                 nothing spent
     - Throttled               429: too much at once; the same request may go again later        nothing spent
@@ -51,6 +53,13 @@ class MayPayTwice(WanError):
 
     def __init__(self) -> None:
         super().__init__(sentence("may_pay_twice"))
+
+
+class NotKept(WanError):
+    """Our own disk, storage or database fails at the moment. It passes: no job in flight ends by it, and the same may be asked again."""
+
+    def __init__(self, key: str, **values: str | int) -> None:
+        super().__init__(sentence(key, **values))
 
 
 class ServiceError(WanError):

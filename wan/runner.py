@@ -8,21 +8,21 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from wan import catalog, media, payload, schedule
 from wan.catalog import MODELS
-from wan.errors import KeyRefused, NotSent, NoVideo, Refused, ResultRefused, ServiceError, Throttled, Unclear
+from wan.errors import KeyRefused, NotKept, NotSent, NoVideo, Refused, ResultRefused, ServiceError, Throttled, Unclear
 from wan.gateway import SUBMIT_LIMIT, Accepted, Gateway, TaskSnapshot, TaskStatus, task_failure
 from wan.jobs import Job, JobState, Reference, Spent
 from wan.settings import Connection
-from wan.storage import Storage
+from wan.storage import Storage, is_full
 from wan.store import Store
 from wan.words import Sentence, sentence
 
@@ -33,6 +33,7 @@ HELD = 20.0  # seconds that those hold it, renewed as they go on, so that they a
 SUBMITTING_LEASE = 120.0  # seconds; far longer than the paid request may take, so that an answer is never waited for by two
 # Seconds between the commit of SUBMITTING and the start of sending; connecting may take 3 more, so that the request leaves within 5 or not at all.
 TIME_TO_LEAVE = 2.0
+STOP_LIMIT = SUBMIT_LIMIT + 15.0  # seconds that a stop waits for the answer to a paid request, and for the database to take it
 _UPLOAD_GOOD = catalog.UPLOAD_LIFETIME - 6 * 3600.0  # seconds; it must still be good when the task gets to it
 _UPLOAD_LEASE = 120.0  # seconds after which an upload that was never finished is tried by another; twice is a waste, no more
 # Seconds between two requests of an account; half as much again as its limits ask for, because requests bunch up on the way and in a busy process
@@ -66,8 +67,10 @@ class Runner:
         self._poll_seconds, self._uncertain_seconds, self._changed, self._clock = poll_seconds, uncertain_seconds, changed, clock
         self._work = asyncio.Event()
         self._steps: set[asyncio.Task[None]] = set()
-        self._paying: set[asyncio.Task[Job | None]] = set()
-        self._renewed_rows: dict[str, Job] = {}
+        self._paying: dict[str, asyncio.Task[Job | None]] = {}
+        self.stuck = False
+        """Whether the database took nothing when work was last asked for."""
+        self._renewed_rows: dict[str, Job] = {}  # what a step in hand writes with, where that is no longer the row that it began with
         self._polishing = asyncio.Semaphore(1)  # conforming takes a whole core
         self._by_state: dict[JobState, Step] = {
             JobState.QUEUED: self._start,
@@ -84,7 +87,10 @@ class Runner:
         self._work.set()
 
     async def run(self) -> None:
-        """Runs until it is cancelled. Then every step in hand is let go, but an answer to a paid request is waited for and written down."""
+        """Runs until it is cancelled. Then every step in hand is let go, but an answer to a paid request is waited for and written down.
+
+        A database that takes nothing for all of STOP_LIMIT does not keep the process: the account's list of tasks tells the next one.
+        """
         try:
             while True:
                 self._work.clear()
@@ -95,14 +101,25 @@ class Runner:
         finally:
             for step in self._steps:
                 step.cancel()
-            await asyncio.gather(*self._steps, *self._paying, return_exceptions=True)
+            await asyncio.gather(*self._steps, return_exceptions=True)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOP_LIMIT):
+                    await asyncio.gather(*self._paying.values(), return_exceptions=True)
 
     async def _round(self) -> None:
         try:
             for job in await self._claim():
-                self._begin(job)
+                if job.state is JobState.SUBMITTING and job.id in self._paying:
+                    self._renewed_rows[job.id] = job  # its answer is still being written down: with this row, now
+                else:
+                    self._begin(job)
+            self.stuck = False
+        except NotKept as trouble:
+            if not self.stuck:  # said once: a log must not fill the disk further
+                log.warning("no work can be claimed; trying until it can: %s", trouble)
+            self.stuck = True
         except Exception:
-            # A stuck or unreachable database must not end the loop: nothing is lost while it is away.
+            # Whatever it is must not end the loop.
             log.exception("no work could be claimed; trying again")
 
     async def run_once(self) -> None:
@@ -143,7 +160,7 @@ class Runner:
             except ServiceError as trouble:
                 held = await self._safely(self._trouble, self._newest(step), trouble)
             except Exception as error:
-                log.exception("job %s: a step from %s broke", step.id, step.state)
+                log.error("job %s: a step from %s broke: %s", step.id, step.state, error, exc_info=not isinstance(error, NotKept))
                 held = await self._safely(self._broken, self._newest(step), error)
             finally:
                 self._renewed_rows.pop(step.id, None)
@@ -174,7 +191,7 @@ class Runner:
             return await self._end(job, JobState.CANCELLED, sentence("cancelled"))
         started = await self._sql(self._store.start, job, self._clock(), at_once=catalog.RUNNING_AT_ONCE)
         if started is None:
-            return await self._keep_waiting(job, _IDLE)
+            return await self._keep_waiting(job, _IDLE, said=None)
         return started
 
     async def _send(self, job: Job, connection: Connection) -> Job | None:
@@ -190,28 +207,33 @@ class Runner:
             return await self._end(lease.job, JobState.FAILED, refusal.sentence, **_quoted(refusal))
         except ServiceError as trouble:
             return await self._back_in_line(lease.job, trouble)
-        since, now = time.monotonic(), self._clock()
-        submitting = await self._advance(lease.job, JobState.SUBMITTING, submitting_at=now, due_at=now + SUBMITTING_LEASE)
-        if submitting is None:  # the account's other request has not been answered yet, or somebody cancelled
-            return await self._keep_waiting(lease.job, 0.2)
-        if time.monotonic() - since > TIME_TO_LEAVE:
-            return await self._advance(submitting, JobState.QUEUED, due_at=self._clock())
         # Not even our own end stops this: an answer that nobody waits for would leave a paid task without its id.
-        paying = asyncio.create_task(self._submit(submitting, connection, payload.with_urls(job.payload, urls)))
-        self._paying.add(paying)
-        paying.add_done_callback(self._paying.discard)
+        paying = asyncio.create_task(self._pay(lease.job, connection, payload.with_urls(job.payload, urls)))
+        self._paying[job.id] = paying
+        paying.add_done_callback(lambda _: self._paying.pop(job.id))
         return await asyncio.shield(paying)
+
+    async def _pay(self, job: Job, connection: Connection, body: dict[str, Any]) -> Job | None:
+        """The row says SUBMITTING, and only then the request leaves."""
+        since, now = time.monotonic(), self._clock()
+        submitting = await self._advance(job, JobState.SUBMITTING, submitting_at=now, due_at=now + SUBMITTING_LEASE)
+        if submitting is None:  # the account's other request has not been answered yet, or somebody cancelled
+            return await self._keep_waiting(job, 0.2)
+        self._renewed_rows[job.id] = submitting
+        if time.monotonic() - since > TIME_TO_LEAVE:
+            return await self._until_written(submitting, lambda row: self._advance(row, JobState.QUEUED, due_at=self._clock()))
+        return await self._submit(submitting, connection, body)
 
     async def _submit(self, job: Job, connection: Connection, body: dict[str, Any]) -> Job | None:
         """The paid request, once. Every way out writes what is known; killed in the middle, the row stays SUBMITTING and becomes UNCERTAIN."""
         try:
             accepted = await self._gateway.submit(connection, body)
         except (NotSent, Throttled) as trouble:
-            return await self._back_in_line(job, trouble)
+            return await self._until_written(job, partial(self._back_in_line, trouble=trouble))
         except Unclear as trouble:
-            return await self._uncertain(job, trouble)
+            return await self._until_written(job, partial(self._uncertain, trouble=trouble))
         except Refused as refusal:
-            return await self._end(job, JobState.FAILED, refusal.sentence, **_quoted(refusal))
+            return await self._until_written(job, partial(self._end, state=JobState.FAILED, said=refusal.sentence, **_quoted(refusal)))
         return await self._adopt(job, accepted)
 
     async def _lost_answer(self, job: Job, connection: Connection) -> Job | None:
@@ -246,9 +268,9 @@ class Runner:
         lease = _Lease(job, self._renewed)
         try:
             async with lease:
-                await self._turn(job.account, "query_at")
-                snapshot = await self._gateway.fetch(connection, job.task_id or "")
-                kept = await self._kept(job, connection, snapshot) if snapshot.status is TaskStatus.SUCCEEDED else None
+                with self._storage.workroom() as folder:
+                    original = await self._original(job, connection, Path(folder))
+                    kept = await self._kept(job, original, Path(folder)) if original is not None else None
         except NoVideo as refusal:
             return await self._odd_result(lease.job, refusal)
         except ResultRefused as refusal:
@@ -296,7 +318,7 @@ class Runner:
 
     async def _ask_again(self, job: Job, foreign: list[str], absent_at: float | None) -> Job | None:
         known = [*job.foreign_tasks, *foreign]
-        return await self._keep_waiting(job, schedule.next_look(self._poll_seconds), foreign_tasks=known, absent_at=absent_at, attempts=0)
+        return await self._keep_waiting(job, schedule.next_look(self._poll_seconds), foreign_tasks=known, absent_at=absent_at, attempts=0, said=None)
 
     # what the steps are made of ------------------------------------------------------------------------------------------------------
 
@@ -323,36 +345,55 @@ class Runner:
         if wait > 0:
             await asyncio.sleep(wait)
 
-    async def _kept(self, job: Job, connection: Connection, snapshot: TaskSnapshot) -> dict[str, Any]:
-        """Brings a result home and gives what the row says about it then. The video as it was made is safe before anything is done with it."""
-        with tempfile.TemporaryDirectory(prefix="wan-") as folder:
-            part = Path(folder) / "original.mp4.part"
-            await self._gateway.download(connection, snapshot.video_url, part)
-            made = await asyncio.to_thread(media.measure, part)
-            original_key = await self._storage.put(f"videos/{job.id}/original.mp4", part)
-            async with self._polishing:
-                shown = await asyncio.to_thread(_polished, job, made, part)
-            video_key = original_key if shown.path == part else await self._storage.put(f"videos/{job.id}/video.mp4", shown.path)
-            poster_key = await self._storage.put(f"videos/{job.id}/poster.webp", shown.poster) if shown.poster else ""
+    async def _original(self, job: Job, connection: Connection, folder: Path) -> Path | None:
+        """The video as the service made it, kept before anything is done with it; None where the service does not have it.
+
+        What an earlier try has kept is taken from there: the service has it for 24 h only, and conforming may have to wait longer for a full disk.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            return await self._storage.local_copy(_original_key(job))
+        await self._turn(job.account, "query_at")
+        snapshot = await self._gateway.fetch(connection, job.task_id or "")
+        if snapshot.status is not TaskStatus.SUCCEEDED:
+            return None
+        part = folder / "original.mp4.part"
+        await self._gateway.download(connection, snapshot.video_url, part)
+        await asyncio.to_thread(media.measure, part)
+        await self._storage.put(_original_key(job), part)
+        return part
+
+    async def _kept(self, job: Job, original: Path, folder: Path) -> dict[str, Any]:
+        """Makes what people see from a video that is kept, and gives what the row says about it then."""
+        made = await asyncio.to_thread(media.measure, original)
+        async with self._polishing:
+            shown = await asyncio.to_thread(_polished, job, made, original, folder)
+        video_key = await self._storage.put(f"videos/{job.id}/video.mp4", shown.path) if shown.path != original else _original_key(job)
+        poster_key = await self._storage.put(f"videos/{job.id}/poster.webp", shown.poster) if shown.poster else ""
         clip = shown.clip
-        keys = {"original_key": original_key, "video_key": video_key, "poster_key": poster_key}
+        keys = {"original_key": _original_key(job), "video_key": video_key, "poster_key": poster_key}
         measured = {"width": clip.width, "height": clip.height, "fps": clip.fps, "duration": clip.seconds, "has_audio": clip.has_audio}
         return {**keys, **measured, "adjustments": [*job.adjustments, *shown.adjustments]}
 
     async def _adopt(self, job: Job, accepted: Accepted) -> Job | None:
-        """Writes down the paid task, until it is written: the one thing that must not be lost."""
-        attempt = 0
-        while True:
+        """Writes down the paid task: the one thing that must not be lost."""
+
+        async def write(row: Job) -> Job | None:
             now = self._clock()
-            due_at = now + schedule.next_look(self._first_look)
+            return await self._sql(self._store.adopt, row, accepted.task_id, accepted.request_id, now, now + schedule.next_look(self._first_look))
+
+        adopted = await self._until_written(job, write, f"task {accepted.task_id}")
+        return adopted if adopted is not None and adopted.cancel_wanted else None
+
+    async def _until_written(self, job: Job, write: Callable[[Job], Awaitable[Job | None]], what: str = "the answer") -> Job | None:
+        """Writes down what became of the paid request, until it is written: nobody can ask for that again."""
+        pause = 0.1
+        while True:
             try:
-                adopted = await self._sql(self._store.adopt, job, accepted.task_id, accepted.request_id, now, due_at)
-            except Exception:
-                log.exception("job %s: task %s could not be written down yet", job.id, accepted.task_id)
-                await asyncio.sleep(min(0.1 * 2**attempt, 30))
-                attempt += 1
-            else:
-                return adopted if adopted is not None and adopted.cancel_wanted else None
+                return await write(self._newest(job))
+            except (NotKept, OSError) as trouble:
+                log.error("job %s: %s could not be written down yet: %s", job.id, what, trouble)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 5.0)
 
     @property
     def _first_look(self) -> float:
@@ -363,7 +404,7 @@ class Runner:
         """The service does not know the task: with another key it might, until the 24 h are over."""
         if now - (job.submitted_at or job.state_at) > catalog.TASK_LIFETIME:
             return await self._expire(job)
-        return await self._keep_waiting(job, schedule.next_look(self._poll_seconds, job.attempts), attempts=job.attempts + 1)
+        return await self._keep_waiting(job, schedule.next_look(self._poll_seconds, job.attempts), attempts=job.attempts + 1, said=None)
 
     async def _expire(self, job: Job) -> Job | None:
         billed = job.state is JobState.FETCHING
@@ -382,10 +423,12 @@ class Runner:
     async def _broken(self, job: Job, error: Exception) -> Job | None:
         """Our own fault: a full disk, a stuck database, a slip. The job is looked at again later; the paid request never is.
 
-        What keeps breaking before anything was sent fails at last, which costs nothing.
+        A disk or database that is in trouble ends no job. What keeps breaking otherwise before anything was sent fails at last, which costs nothing.
         """
         if job.state is JobState.SUBMITTING:
             return None
+        if isinstance(error, NotKept | OSError) and not isinstance(error, FileNotFoundError):
+            return await self._keep_waiting(job, schedule.next_look(1.0, job.attempts), attempts=job.attempts + 1, said=sentence("paused"))
         if job.state in (JobState.QUEUED, JobState.UPLOADING) and job.attempts >= _OWN_TRIES:
             return await self._end(job, JobState.FAILED, sentence("broke", code=type(error).__name__))
         return await self._keep_waiting(job, schedule.next_look(1.0, job.attempts), attempts=job.attempts + 1)
@@ -442,10 +485,11 @@ class _Lease:
     async def _renew(self) -> None:
         while True:
             async with self._writing:
-                renewed = await self._renewed(self.job)
-                if renewed is None:
-                    return  # somebody else has it; the step's own write will find that out
-                self.job = renewed
+                with contextlib.suppress(NotKept):  # the next time is soon enough
+                    renewed = await self._renewed(self.job)
+                    if renewed is None:
+                        return  # somebody else has it; the step's own write will find that out
+                    self.job = renewed
             await asyncio.sleep(HELD / 4)
 
 
@@ -459,19 +503,21 @@ class _Shown:
     adjustments: list[Sentence]
 
 
-def _polished(job: Job, made: media.Clip, original: Path) -> _Shown:
+def _polished(job: Job, made: media.Clip, original: Path, folder: Path) -> _Shown:
     """The video at the size and rate that were asked for, with its poster. Blocks.
 
-    A paid video is never lost to this: where conforming breaks, the video stays as it was made, and says so.
+    A paid video is never lost to this: where conforming breaks, the video stays as it was made, and says so. A full disk is waited for instead.
     """
     path, clip, adjustments = original, made, _differences(job, made)
     if adjustments:
         try:
-            path = original.with_name("conformed.mp4")
+            path = folder / "conformed.mp4"
             size, fps = _asked(job, made)
             media.conform(original, path, size=size, fps=fps, fit=job.request.get("fit", "crop"))
             clip = media.measure(path)
         except Exception as error:
+            if is_full(error):
+                raise
             log.exception("job %s: its video could not be conformed", job.id)
             path, clip, adjustments = original, made, [sentence("not_conformed", code=type(error).__name__)]
     try:
@@ -480,6 +526,10 @@ def _polished(job: Job, made: media.Clip, original: Path) -> _Shown:
         log.exception("job %s: no poster could be made", job.id)
         poster = b""
     return _Shown(path, clip, poster, adjustments)
+
+
+def _original_key(job: Job) -> str:
+    return f"videos/{job.id}/original.mp4"
 
 
 def _asked(job: Job, made: media.Clip) -> tuple[str, float]:

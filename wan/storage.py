@@ -1,64 +1,160 @@
-"""Where references and videos are kept: a folder by default, any object store that obstore knows by its URL."""
+"""Where references and videos are kept: a folder by default, any object store that obstore knows by its URL.
+
+Whatever fails here for a reason that passes (a full disk, a store that does not answer) is raised as NotKept.
+"""
 
 import asyncio
+import contextlib
+import errno
+import os
+import re
 import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import NotFoundError
+from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, from_url
 
+from wan.errors import NotKept, SettingsError
+from wan.words import sentence
+
 _CHUNK = 1 << 20  # bytes
+_MEGABYTE = 1_000_000
+CACHE_LIMIT = 2_000_000_000  # bytes of copies of what lies in a bucket; some hundred videos, and small beside the disk of any server
+# Bytes that stay free for the jobs on their way: the five that a model runs at once bring home up to 30 MB each (15 s at 1080P), kept twice where
+# they are conformed.
+ROOM = 300_000_000
+_IN_USE = 60.0  # seconds for which a copy that was handed out stays, so that whoever asked for it can open it
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Storage:
     """Files by key. A key is made by us and has no user's words in it.
 
-    url: `file:///folder`, or a bucket's URL as obstore takes it. cache: the folder for local copies of what lies in a bucket.
+    url: `file:///folder`, or a bucket's URL as obstore takes it. cache: the folder for local copies of what lies in a bucket, and for files in the
+    making. Raises SettingsError for a URL that obstore cannot open.
     """
 
     def __init__(self, url: str, cache: Path) -> None:
+        self._url, self._cache = url if url.endswith("/") else f"{url}/", cache
         self._folder = Path(unquote(urlsplit(url).path)) if url.startswith("file:") else None
-        self._store = LocalStore(self._folder, mkdir=True) if self._folder else from_url(url)
-        self._cache = cache
+        try:
+            self._store = LocalStore(self._folder, automatic_cleanup=True, mkdir=True) if self._folder else from_url(url)
+        except (BaseError, OSError, ValueError) as error:
+            # The URL may hold a secret, and the message may quote it.
+            allowed = "a place that obstore can open: file:///folder, s3://bucket/folder, …"
+            raise SettingsError(sentence("setting_bad", field="WAN_STORAGE_URL", given=type(error).__name__, allowed=allowed)) from None
 
     async def put(self, key: str, source: bytes | Path) -> str:
-        """Keeps a file under a key, which is given back. A put that dies on the way leaves nothing that can be seen."""
-        await obstore.put_async(self._store, key, source)
+        """Keeps a file under a key, which is given back. A put that dies on the way leaves nothing that can be seen. Raises NotKept."""
+        with _in_words():
+            await obstore.put_async(self._store, key, source)
         return key
 
     async def has(self, key: str) -> bool:
-        """Whether there is a file under a key."""
+        """Whether there is a file under a key. Raises NotKept."""
         try:
-            await obstore.head_async(self._store, key)
-        except (NotFoundError, FileNotFoundError):
+            with _in_words():
+                await obstore.head_async(self._store, key)
+        except FileNotFoundError:
             return False
         return True
 
     async def local_copy(self, key: str) -> Path:
-        """A path from which the file can be read: the file itself, or a copy of it. Raises FileNotFoundError."""
+        """A path from which the file can be read: the file itself, or a copy of it, which stays for a minute at least.
+
+        Raises FileNotFoundError and NotKept.
+        """
         if self._folder is not None:
             if not await self.has(key):
                 raise FileNotFoundError(key)
             return self._folder / key
         path = self._cache / key
-        if not await asyncio.to_thread(path.exists):
+        try:
+            await asyncio.to_thread(os.utime, path)  # it says when the copy was used last, and fails where there is none
+        except FileNotFoundError:
             await self._download(key, path)
+            await asyncio.to_thread(_trim, self._cache)
         return path
 
     def link(self, key: str) -> str:
         """A URL of the file for whoever has access to the storage: `file://` or the bucket's own scheme."""
-        return (self._folder / key).as_uri() if self._folder is not None else key
+        return (self._folder / key).as_uri() if self._folder is not None else f"{self._url}{key}"
+
+    def workroom(self) -> tempfile.TemporaryDirectory[str]:
+        """A folder for a file in the making, which goes with the block that it is made for.
+
+        It lies beside the database: /tmp is memory on some systems and is shared with strangers, and one disk is easier to watch than two.
+        """
+        self._cache.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=".work-", dir=self._cache)
+
+    def require_room(self) -> None:
+        """Blocks. Raises NotKept when the disk of the work or that of the files has too little left for new work."""
+        with _in_words():
+            self._cache.mkdir(parents=True, exist_ok=True)
+            free = min(shutil.disk_usage(folder).free for folder in (self._cache, self._folder) if folder is not None)
+        if free < ROOM:
+            raise NotKept("disk_low", given=free // _MEGABYTE, low=ROOM // _MEGABYTE)
 
     async def _download(self, key: str, path: Path) -> None:
         part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-        await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
         try:
-            found = await obstore.get_async(self._store, key)
-        except NotFoundError:
-            raise FileNotFoundError(key) from None
-        with await asyncio.to_thread(part.open, "wb") as file:
-            async for chunk in found.stream(min_chunk_size=_CHUNK):
-                await asyncio.to_thread(file.write, chunk)
-        await asyncio.to_thread(part.replace, path)
+            with _in_words():
+                await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+                found = await obstore.get_async(self._store, key)
+                with await asyncio.to_thread(part.open, "wb") as file:
+                    async for chunk in found.stream(min_chunk_size=_CHUNK):
+                        await asyncio.to_thread(file.write, chunk)
+                await asyncio.to_thread(part.replace, path)
+        finally:
+            await asyncio.to_thread(part.unlink, missing_ok=True)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that a disk is full."""
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    number = re.search(r"\(os error (\d+)\)", str(error))  # obstore has no other way to say it
+    return number is not None and int(number[1]) in _FULL
+
+
+@contextlib.contextmanager
+def _in_words() -> Iterator[None]:
+    """What a store or a disk says, as FileNotFoundError or NotKept."""
+    try:
+        yield
+    except (NotFoundError, FileNotFoundError) as error:
+        raise FileNotFoundError(str(error).partition("\n")[0]) from None
+    except (BaseError, OSError) as error:
+        raise (NotKept("disk_full") if is_full(error) else NotKept("storage_down", code=type(error).__name__)) from error
+
+
+def _trim(folder: Path) -> None:
+    """Removes the copies that were used longest ago until the rest keeps the limit, and leaves the disk its room.
+
+    Whoever has one open reads it to its end.
+    """
+    copies = sorted(_copies(folder))
+    over = max(sum(size for _, size, _ in copies) - CACHE_LIMIT, ROOM - shutil.disk_usage(folder).free)
+    for used_at, size, path in copies:
+        if over <= 0 or time.time() - used_at < _IN_USE:
+            return
+        with contextlib.suppress(FileNotFoundError):  # another process may tidy up too
+            if path.stat().st_mtime == used_at:  # nobody has taken it up meanwhile
+                path.unlink()
+                over -= size
+
+
+def _copies(folder: Path) -> Iterator[tuple[float, int, Path]]:
+    """Every whole copy: when it was used last, its bytes, its path."""
+    for path in folder.glob("[!.]*/**/*"):
+        with contextlib.suppress(FileNotFoundError):
+            if path.suffix != ".part" and path.is_file():
+                found = path.stat()
+                yield found.st_mtime, found.st_size, path

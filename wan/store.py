@@ -5,6 +5,7 @@ the lease writes nothing. The one write that is not fenced is the task id of a p
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,15 +17,25 @@ from typing import Any, Literal, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.types import JSON, TypeDecorator
 
-from wan.errors import SettingsError
+from wan.errors import NotKept, SettingsError
 from wan.jobs import LIVE, TRANSITIONS, Job, JobState, Reference, Spent
 from wan.words import Sentence, sentence
 
 _BOOKKEEPING = frozenset({"due_at", "attempts", "foreign_tasks", "absent_at"})  # of no interest to a viewer
-_THREADS = 4
+_THREADS = 12  # more than writes can be stuck at once, so that a page is still read beside them; SQLAlchemy's pool has 15 connections
+_BUSY = 10.0  # seconds that a write waits for another's to end; longer, and whoever clicked would rather be told
+# What SQLite (by the beginning of its error's name) and PostgreSQL (by its code) say when it is not our statement that is wrong.
+_TROUBLES = {
+    "database_busy": ("SQLITE_BUSY", "SQLITE_LOCKED", "55P03"),
+    "disk_full": ("SQLITE_FULL", "53100"),
+    "database_readonly": ("SQLITE_READONLY", "25006"),
+}
+_SLIPS = (sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.DataError, sa.exc.NotSupportedError)  # these are ours, and this code of SQLite:
+_SLIP = "SQLITE_ERROR"
 Result = TypeVar("Result")
 _SCHEMA_LOCK = 0x57414E  # any number that nothing else on the database takes
 
@@ -198,7 +209,10 @@ _verdicts = Table(
 
 
 class Store:
-    """The database. url: SQLAlchemy's; SQLite by default, PostgreSQL by `postgresql://`. Raises SettingsError when it cannot be opened."""
+    """The database. url: SQLAlchemy's; SQLite by default, PostgreSQL by `postgresql://`.
+
+    Raises SettingsError when it cannot be opened, NotKept when it could be but is busy, full or read-only.
+    """
 
     def __init__(self, url: str) -> None:
         # Of its own, so that renewing a lease never waits behind the work that it is for.
@@ -207,6 +221,8 @@ class Store:
             self._engine = sa.create_engine(url, pool_pre_ping=True)
             self._create_schema()
         except (SQLAlchemyError, ImportError) as error:
+            if isinstance(trouble := _trouble(error), NotKept) and trouble.sentence.key != "database_down":
+                raise trouble from error
             # The URL may hold a password, and the driver's message may quote it.
             allowed = "a database that SQLAlchemy can open: sqlite:///file or postgresql://…"
             raise SettingsError(sentence("setting_bad", field="WAN_DATABASE_URL", given=type(error).__name__, allowed=allowed)) from None
@@ -226,8 +242,11 @@ class Store:
         self._engine.dispose()
 
     async def call(self, statement: Callable[..., Result], *given: Any, **named: Any) -> Result:
-        """Runs one of the methods below off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(statement, *given, **named))
+        """Runs one of the methods below off the event loop. Raises NotKept where the database fails; nothing is written then."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, partial(statement, *given, **named))
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            raise _trouble(error) from error
 
     def add(self, job: Job) -> Job:
         """Writes a new job, or gives back the live one of the same owner, account and cache key: then it is joined."""
@@ -485,10 +504,22 @@ def _job(row: Any) -> Job:
     return Job(**values | {"state": JobState(values["state"]), "spent": Spent(values["spent"]), "said": said[0] if said else None})
 
 
+def _trouble(error: Exception) -> Exception:
+    """What is the matter with the database, in words; an error that is our own slip as it is."""
+    if isinstance(error, _SLIPS) or not isinstance(error, DBAPIError | NoConnection | sqlite3.Error):
+        return error
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    code = str(getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None) or type(cause).__name__)
+    for key, codes in _TROUBLES.items():
+        if code.startswith(codes):
+            return NotKept(key)
+    return error if code == _SLIP else NotKept("database_down", code=code)
+
+
 def _configure_sqlite(connection: Any, record: Any) -> None:
     """WAL lets readers go on beside the writer; FULL, because NORMAL may forget the SUBMITTING commit when the power fails."""
     connection.isolation_level = None  # we say BEGIN ourselves
-    for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in (f"busy_timeout={round(_BUSY * 1000)}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -19,7 +19,7 @@ from typing import Self
 from wan import catalog, media, payload, schedule
 from wan.catalog import MODELS, Price
 from wan.demo import Demo
-from wan.errors import JobNotFound, MayPayTwice, WanError
+from wan.errors import JobNotFound, MayPayTwice, NotKept, WanError
 from wan.gateway import Gateway
 from wan.jobs import Job, JobEvent, JobState, Reference, Spent
 from wan.media import Picture
@@ -132,8 +132,10 @@ class Studio:
         """Checks and keeps the references, then writes the job down; the background loop does the rest.
 
         The same request of the same owner is never paid for twice unawares: one that is still on its way is joined, one that has succeeded is given
-        back as it is. new_take: forces a run of its own. Raises InvalidInput; nothing has been sent or spent then.
+        back as it is. new_take: forces a run of its own. Raises InvalidInput, and NotKept where our disk or database is full or stuck;
+        nothing has been sent or spent then.
         """
+        await asyncio.to_thread(self._storage.require_room)
         prepared = await self._prepare(request)
         connection, nonce = self.connection, secrets.token_hex(8) if new_take else ""
         backend = connection.base_url if connection.backend == "dashscope" else connection.backend
@@ -171,9 +173,10 @@ class Studio:
     async def retry(self, job_id: str, *, owner: str, new_seed: bool = True, may_pay_twice: bool = False) -> Job:
         """A new job from the same inputs, with the same or a new seed. While one made from this job is on its way, it is joined instead.
 
-        Raises JobNotFound; MayPayTwice where nobody knows whether the old job is billed, unless that is accepted by `may_pay_twice`; and WanError
-        where the old job ran on another connection: what it cost there says nothing about here.
+        Raises JobNotFound; NotKept as `submit` does; MayPayTwice where nobody knows whether the old job is billed, unless that is accepted by
+        `may_pay_twice`; and WanError where the old job ran on another connection: what it cost there says nothing about here.
         """
+        await asyncio.to_thread(self._storage.require_room)
         old = await self.job(job_id, owner=owner)
         if old.spent is Spent.MAYBE and not may_pay_twice:
             raise MayPayTwice
@@ -200,7 +203,7 @@ class Studio:
         return await self._add(again)
 
     async def job(self, job_id: str, *, owner: str) -> Job:
-        """A job of this owner. Raises JobNotFound."""
+        """A job of this owner. Raises JobNotFound and, as everything here that asks the database, NotKept."""
         job = await self._store.call(self._store.get, job_id, owner)
         if job is None:
             raise JobNotFound
@@ -213,19 +216,25 @@ class Studio:
     async def follow(self, job_id: str, *, owner: str) -> AsyncIterator[JobEvent]:
         """What happens to a job: once at the start, then on every change, until it has ended. Raises JobNotFound.
 
-        Losing the viewer changes nothing.
+        Losing the viewer changes nothing. While the database cannot be read, the last event is given again and says so; it goes on by itself.
         """
-        seen: tuple[int, int | None] | None = None
+        seen: JobEvent | None = None
         while True:
             changes = self._changes
-            event = await self.look(job_id, owner=owner)
-            if (event.job.version, event.place) != seen:
-                seen = event.job.version, event.place
+            event = await self._glance(job_id, owner, seen)
+            if event is not None and (seen is None or _differs(seen, event)):
+                seen = event
                 yield event
-            if not event.job.live:
+            if event is not None and not event.job.live:
                 return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changes.wait(), _GLANCE)
+
+    async def _glance(self, job_id: str, owner: str, seen: JobEvent | None) -> JobEvent | None:
+        try:
+            return await self.look(job_id, owner=owner)
+        except NotKept:
+            return None if seen is None else replace(seen, sentence=sentence("paused"), elapsed=max(self._clock() - seen.job.state_at, 0.0))
 
     async def look(self, job_id: str, *, owner: str) -> JobEvent:
         """A job as it is at this moment, in words. Raises JobNotFound."""
@@ -234,6 +243,8 @@ class Studio:
         past = await self._store.call(self._store.past_seconds, job.backend, job.model, job.request["duration"])
         if job.live and job.account != self.connection.account:
             job = replace(job, said=sentence("waits_for_key"))
+        elif job.live and self._runner.stuck:
+            job = replace(job, said=sentence("paused"))
         said = job.said or (sentence("queued", place=place, ordinal=_ordinal(place)) if place else sentence(_SAID.get(job.state, "submitting")))
         return JobEvent(
             job=job,
@@ -270,12 +281,14 @@ class Studio:
         duration: seconds of output. videos: the length of each reference video in seconds, None for a URL. references: how many there are in all.
         """
         known = MODELS[model]
-        past = await self._store.call(self._store.past_seconds, self.backend, model, duration)
+        past: list[float] = []
+        with contextlib.suppress(NotKept):  # a price does not wait for the database
+            past = await self._store.call(self._store.past_seconds, self.backend, model, duration)
         cost = catalog.price(known, region=self.region, size=size, duration=duration, audio=audio, videos=videos, references=references)
         return Quote(cost, schedule.usual_seconds(known, simulated=self.backend == "simulator", past=past))
 
     async def media(self, token: str, name: str) -> Path | None:
-        """A file of a job by its unguessable token: "video.mp4", "original.mp4" or "poster.webp"; None when there is none."""
+        """A file of a job by its unguessable token: "video.mp4", "original.mp4" or "poster.webp"; None when there is none. Raises NotKept."""
         job = await self._store.call(self._store.by_media_token, token)
         keys = {} if job is None else {"video.mp4": job.video_key, "original.mp4": job.original_key, "poster.webp": job.poster_key}
         if not keys.get(name):
@@ -369,6 +382,11 @@ async def _stopped(task: asyncio.Task[None]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+def _differs(seen: JobEvent, event: JobEvent) -> bool:
+    """Whether a viewer has something new to see."""
+    return (seen.job.version, seen.place, seen.sentence) != (event.job.version, event.place, event.sentence)
 
 
 def _ordinal(place: int) -> str:

@@ -250,6 +250,35 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "The demo's simulator did not start: {message} Nothing was sent.",
         "演示用的模拟服务未能启动：{message} 未发送任何内容。",
     ),
+    # our own disk and database: what is wrong, that it cost nothing, what to do
+    "database_busy": (
+        "Something else holds the app's database, so this was not done: nothing was sent or spent. Jobs on their way go on. Try again in a minute.",
+        "应用的数据库被其他程序占用，本次操作未执行：未发送任何内容，未产生费用。进行中的作业会继续。请稍后再试。",
+    ),
+    "database_readonly": (
+        "The app's database cannot be written, so this was not done: nothing was sent or spent. Whoever runs the app has to make it writable.",
+        "应用的数据库不可写，本次操作未执行：未发送任何内容，未产生费用。请联系运行者恢复写入权限。",
+    ),
+    "database_down": (
+        "The app's database does not work at the moment ({code}), so this was not done. Try again later: the same request is never paid twice.",
+        "应用的数据库暂时不可用（{code}），本次操作未执行。请稍后再试：同一请求不会重复付费。",
+    ),
+    "storage_down": (
+        "The place where files are kept does not work at the moment ({code}), so this was not done: nothing was sent or spent. Try again later.",
+        "文件存储暂时不可用（{code}），本次操作未执行：未发送任何内容，未产生费用。请稍后再试。",
+    ),
+    "disk_full": (
+        "The app's disk is full, so this was not done: nothing was sent or spent. Jobs on their way wait for room. Free some, then try again.",
+        "应用的磁盘已满，本次操作未执行：未发送任何内容，未产生费用。进行中的作业会在有空间后继续。请清理后再试。",
+    ),
+    "disk_low": (
+        "The disk has {given} MB left, and new work needs {low}. Nothing was sent or spent; jobs on their way go on. Free some, then try again.",
+        "应用的磁盘仅剩 {given} MB，新作业需要 {low} MB：未发送任何内容，未产生费用。进行中的作业会继续。请清理后再试。",
+    ),
+    "paused": (
+        "Our own disk or database takes nothing at the moment. Nothing is lost: the job goes on when it does.",
+        "我们的磁盘或数据库暂时无法写入。不会丢失任何内容，恢复后作业会继续。",
+    ),
     # asking about a job
     "job_missing": ("There is no such job.", "没有这个作业。"),
     "cancel_late": (

@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from wan.errors import NotKept
 from wan.studio import Studio
 from wan.ui.files import STILLS
 
@@ -16,7 +17,10 @@ def routes(studio: Studio) -> list[Route]:
 
     async def media(request: Request) -> Response:
         token, name = request.path_params["token"], request.path_params["name"]
-        path = await studio.media(token, name) if name in _TYPES else None
+        try:
+            path = await studio.media(token, name) if name in _TYPES else None
+        except NotKept as trouble:
+            return PlainTextResponse(str(trouble), status_code=503)
         if path is None:
             return _nothing()
         return FileResponse(path, media_type=_TYPES[name], headers={"Cache-Control": "private, max-age=3600"})

@@ -11,7 +11,7 @@ import gradio as gr
 from gradio.components import Component
 from markupsafe import Markup
 
-from wan.errors import InvalidInput, JobNotFound, MayPayTwice, WanError
+from wan.errors import InvalidInput, JobNotFound, MayPayTwice, NotKept, WanError
 from wan.jobs import Job, JobEvent
 from wan.requests import Request
 from wan.studio import Studio
@@ -118,6 +118,8 @@ class Run:
             return bool(job_id) and (await self._studio.job(job_id, owner=owner_of(token))).live
         except (JobNotFound, NotReady):
             return False
+        except NotKept:  # as far as anybody knows
+            return True
 
     async def _start(self, token: str, job_id: str, values: Values, read: Callable[[Values], Request], idle: Idle) -> tuple[str, str]:
         try:

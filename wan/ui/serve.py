@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from wan.gateway import SUBMIT_LIMIT
+from wan.runner import STOP_LIMIT
 from wan.studio import Studio
 from wan.ui.files import ASSETS, SAMPLES
 from wan.ui.routes import routes
@@ -41,7 +41,7 @@ class Server:
         finally:
             self._demo.server.config.timeout_graceful_shutdown = _STOP_SECONDS
             self._demo.close()
-            self._demo.server.thread.join(SUBMIT_LIMIT + _STOP_SECONDS)  # the studio waits for the answer to a paid request
+            self._demo.server.thread.join(STOP_LIMIT + _STOP_SECONDS)  # the studio waits for the answer to a paid request
         if self._trouble is not None:
             raise self._trouble
 

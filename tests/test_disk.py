@@ -1,0 +1,288 @@
+"""What happens when the disk is full, or the database stuck, read-only or away: new work is refused in words, and every job ends well, paid once."""
+
+import asyncio
+import contextlib
+import json
+import secrets
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.disks import Lock, every_connection, locked, small_disk, unreadable
+from tests.pictures import picture
+from wan import runner, schedule, storage, store
+from wan.errors import NotKept
+from wan.gateway import Gateway
+from wan.jobs import JobState, Spent
+from wan.requests import ImageToVideoRequest
+from wan.settings import load_settings
+from wan.studio import Studio
+
+pytestmark = pytest.mark.anyio
+
+OWNER = "somebody"
+PATIENCE = 60  # seconds until a test that hangs says where
+ENDLESS = 1 << 62  # bytes; no disk has as many
+
+
+@pytest.fixture(autouse=True)
+def _service(simulator, monkeypatch):
+    """The code that talks to DashScope, pointed at the simulator; with short leases, so that nobody waits a minute for a job that was let lie."""
+    monkeypatch.setenv("WAN_BACKEND", "dashscope")
+    monkeypatch.setenv("DASHSCOPE_API_KEY", f"sk-test{secrets.token_hex(8)}")
+    monkeypatch.setenv("DASHSCOPE_BASE_URL", simulator.base_url)
+    monkeypatch.setattr(schedule, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
+    monkeypatch.setattr(runner, "LEASE", 2.0)
+    monkeypatch.setattr(runner, "_UPLOAD_LEASE", 2.0)
+    monkeypatch.setattr(store, "_BUSY", 0.2)
+    monkeypatch.setattr(storage, "ROOM", 0)
+
+
+@pytest.fixture
+def disk(tmp_path):
+    with small_disk(tmp_path / "output") as made:
+        yield made
+
+
+@pytest.fixture
+async def studio(disk):
+    async with Studio(load_settings()) as opened:
+        yield opened
+
+
+@pytest.fixture
+def database(disk):
+    return disk.folder / "wan.sqlite3"
+
+
+def request(**changes) -> ImageToVideoRequest:
+    return ImageToVideoRequest(**{"prompt": "she smiles", "reference_image": picture((640, 480)), "duration": 2, "fps": 24} | changes)
+
+
+class Viewer:
+    """Follows a job from the start, as a page does, and remembers what was seen."""
+
+    def __init__(self, studio, job) -> None:
+        self.seen = []
+        self._task = asyncio.create_task(self._follow(studio, job))
+
+    async def _follow(self, studio, job):
+        async for event in studio.follow(job.id, owner=OWNER):
+            self.seen.append(event)
+
+    async def until(self, condition):
+        """Waits for an event that fulfils a condition."""
+        give_up = time.monotonic() + PATIENCE
+        while not any(condition(event) for event in self.seen):
+            if self._task.done() or time.monotonic() > give_up:
+                raise AssertionError(f"only these were seen: {self}")
+            await asyncio.sleep(0.05)
+
+    async def end(self):
+        await asyncio.wait([self._task], timeout=PATIENCE)
+        if not self._task.done():
+            raise AssertionError(f"it does not end: {self}")
+        return self.seen[-1].job
+
+    def __str__(self) -> str:
+        return str([(str(event.job.state), event.sentence.key) for event in self.seen])
+
+    async def paused(self):
+        await self.until(lambda event: event.sentence.key == "paused")
+
+
+@contextlib.asynccontextmanager
+async def ends_well(studio, simulator, job):
+    """Whatever happens to a job in the block, it succeeds after it, as it was asked for, and was paid for once."""
+    before = simulator.stats()["created"] - (job.task_id is not None)
+    viewer = Viewer(studio, job)
+    yield viewer
+    done = await viewer.end()
+    assert (done.state, done.spent, done.fps, done.adjustments[-1].key) == (JobState.SUCCEEDED, Spent.YES, 24, "fps_conformed"), done.said
+    assert simulator.stats()["created"] - before == 1
+
+
+async def refused(studio, key=None, **changes) -> NotKept:
+    with pytest.raises(NotKept) as refusal:
+        await studio.submit(request(prompt="something new", **changes), owner=OWNER)
+    assert key is None or refusal.value.sentence.key == key
+    return refusal.value
+
+
+async def test_a_disk_that_runs_low_refuses_new_work_and_harms_none_in_flight(studio, simulator, monkeypatch):
+    job = await studio.submit(request(), owner=OWNER)
+    async with ends_well(studio, simulator, job):
+        monkeypatch.setattr(storage, "ROOM", ENDLESS)
+        said = await refused(studio, "disk_low")
+        assert "Nothing was sent or spent" in str(said)
+        with pytest.raises(NotKept, match="Free some, then try again"):
+            await studio.retry(job.id, owner=OWNER)
+    monkeypatch.setattr(storage, "ROOM", 0)
+    again = await studio.submit(request(prompt="something new"), owner=OWNER)
+    assert (await Viewer(studio, again).end()).state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize("state", [JobState.UPLOADING, JobState.PENDING, JobState.RUNNING])
+async def test_a_full_disk_loses_nothing(studio, simulator, disk, state):
+    with simulator.fault("upload", "delay-0.5"):
+        job = await studio.submit(request(), owner=OWNER)
+        async with ends_well(studio, simulator, job) as viewer:
+            await viewer.until(lambda event: event.job.state is state)
+            with disk.full():
+                await viewer.paused()
+                await refused(studio)
+                await asyncio.sleep(1)
+
+
+async def test_a_result_waits_for_room(disk, simulator, monkeypatch, tmp_path):
+    """The database has room, the disk of the videos has none: the job says so, and is never given up."""
+    monkeypatch.setenv("WAN_DATABASE_URL", f"sqlite:///{tmp_path / 'elsewhere.sqlite3'}")
+    async with Studio(load_settings()) as studio:
+        job = await studio.submit(request(), owner=OWNER)
+        async with ends_well(studio, simulator, job) as viewer:
+            await viewer.until(lambda event: event.job.state is JobState.RUNNING)
+            with disk.full():
+                await viewer.paused()
+                assert await refused(studio, "disk_full" if disk.own else None)
+                for _ in range(10):
+                    await asyncio.sleep(0.1)
+                    assert (await studio.job(job.id, owner=OWNER)).live
+
+
+async def test_what_is_home_needs_the_service_no_more(studio, simulator, monkeypatch):
+    """The video is kept, conforming it has no room: even when the service has forgotten the task, nothing is lost."""
+    full = [True]
+    real = runner.media.conform
+
+    def conform(source, target, **given):
+        if full:
+            raise OSError(28, "No space left on device")
+        return real(source, target, **given)
+
+    monkeypatch.setattr(runner.media, "conform", conform)
+    job = await studio.submit(request(), owner=OWNER)
+    async with ends_well(studio, simulator, job) as viewer:
+        await viewer.paused()
+        with simulator.fault("query", "status-503"), simulator.fault("result", "status-503"):
+            full.clear()
+            assert (await viewer.end()).state is JobState.SUCCEEDED
+
+
+async def test_a_database_that_is_held_by_another_refuses_new_work_and_loses_nothing(studio, simulator, database):
+    job = await studio.submit(request(), owner=OWNER)
+    async with ends_well(studio, simulator, job) as viewer:
+        with locked(database):
+            await viewer.paused()
+            said = await refused(studio, "database_busy")
+            assert "nothing was sent or spent" in str(said)
+            with pytest.raises(NotKept):
+                await studio.cancel(job.id, owner=OWNER)
+
+
+async def test_a_read_only_database_refuses_new_work_and_loses_nothing(studio, simulator):
+    job = await studio.submit(request(), owner=OWNER)
+    async with ends_well(studio, simulator, job) as viewer:
+        await viewer.until(lambda event: event.job.state is JobState.PENDING)
+        with every_connection(studio._store, "query_only=ON", "query_only=OFF"):
+            await viewer.paused()
+            await refused(studio, "database_readonly")
+
+
+async def test_a_database_that_cannot_be_read_ends_no_viewer(studio, simulator):
+    job = await studio.submit(request(), owner=OWNER)
+    async with ends_well(studio, simulator, job) as viewer:
+        await viewer.until(lambda event: event.job.state is JobState.PENDING)
+        with unreadable(studio._store):
+            await viewer.paused()
+            await refused(studio, "database_down")
+            assert (await studio.quote(model="wan2.6-i2v-flash", size="1280*720", duration=5, audio=True)).usual
+            late = Viewer(studio, job)
+            await asyncio.sleep(1.5)
+        assert (await late.end()).state is JobState.SUCCEEDED
+
+
+async def test_nothing_is_sent_before_the_row_says_so(studio, simulator, database):
+    before = simulator.stats()["created"]
+    with simulator.fault("upload", "delay-0.5"):
+        job = await studio.submit(request(), owner=OWNER)
+        async with ends_well(studio, simulator, job) as viewer:
+            await viewer.until(lambda event: event.job.state is JobState.UPLOADING)
+            with locked(database):
+                await asyncio.sleep(2.5)
+                assert simulator.stats()["created"] == before
+
+
+@pytest.mark.parametrize(
+    ("fault", "state", "sent"),
+    [
+        (None, JobState.SUCCEEDED, 1),
+        ("status-429", JobState.SUCCEEDED, 1),
+        ("drop-after-accept", JobState.SUCCEEDED, 1),
+        ("status-400", JobState.FAILED, 0),
+    ],
+)
+async def test_the_answer_to_a_paid_request_is_written_down_in_the_end(studio, simulator, database, monkeypatch, fault, state, sent):
+    """It outlasts the lease: while this process has the answer, nobody takes the job for lost."""
+    monkeypatch.setattr(runner, "SUBMITTING_LEASE", 0.5)
+    answered, lock, real = asyncio.Event(), Lock(database), Gateway.submit
+
+    async def submit(self, *given):
+        try:
+            return await real(self, *given)
+        finally:
+            if not answered.is_set():
+                await asyncio.to_thread(lock.take)
+                answered.set()
+
+    monkeypatch.setattr(Gateway, "submit", submit)
+    before = simulator.stats()["created"]
+    with simulator.fault("create", fault, count=1) if fault else contextlib.nullcontext():
+        job = await studio.submit(request(), owner=OWNER)
+        viewer = Viewer(studio, job)
+        await answered.wait()
+        await asyncio.sleep(1.5)
+        assert (await studio.job(job.id, owner=OWNER)).state is JobState.SUBMITTING
+        lock.leave()
+    assert (await viewer.end()).state is state
+    assert simulator.stats()["created"] - before == sent
+    met = {event.job.state for event in viewer.seen}
+    assert (JobState.UNCERTAIN in met) == (fault == "drop-after-accept")
+
+
+async def test_a_stop_beside_a_stuck_database_ends_and_the_next_process_finds_the_task(simulator, disk, database, monkeypatch):
+    monkeypatch.setattr(runner, "STOP_LIMIT", 0.5)
+    monkeypatch.setattr(runner, "SUBMITTING_LEASE", 1.0)
+    answered, lock, real = asyncio.Event(), Lock(database.parent / "wan.sqlite3"), Gateway.submit
+
+    async def submit(self, *given):
+        accepted = await real(self, *given)
+        await asyncio.to_thread(lock.take)
+        answered.set()
+        return accepted
+
+    before = simulator.stats()["created"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Gateway, "submit", submit)
+        async with Studio(load_settings()) as studio:
+            job = await studio.submit(request(), owner=OWNER)
+            await answered.wait()
+        lock.leave()
+    async with Studio(load_settings()) as studio:
+        viewer = Viewer(studio, job)
+        assert (await viewer.end()).state is JobState.SUCCEEDED
+    assert simulator.stats()["created"] - before == 1
+
+
+async def test_a_database_that_cannot_be_written_at_the_start_is_said_in_one_line(environment, samples, tmp_path):
+    """Exit code 3: our own trouble, nothing was sent, and the same command may be tried again."""
+    path = tmp_path / "kept.sqlite3"
+    store.Store(f"sqlite:///{path}").close()
+    wrong = {"WAN_DATABASE_URL": f"sqlite:///file:{path}?mode=ro&uri=true"}
+    command = [sys.executable, "-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--json"]
+    finished = await asyncio.to_thread(subprocess.run, command, env=environment | wrong, capture_output=True, text=True)
+    assert finished.returncode == 3
+    assert "Traceback" not in finished.stderr
+    assert "cannot be written" in finished.stderr.strip().splitlines()[-1]
+    assert "cannot be written" in json.loads(finished.stdout)["error"]
