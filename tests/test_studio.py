@@ -2,7 +2,10 @@
 
 import asyncio
 import io
+import json
+import os
 import secrets
+import signal
 from datetime import UTC, datetime
 
 import httpx
@@ -383,6 +386,19 @@ async def test_the_demo_needs_no_key(monkeypatch):
             break
     else:
         pytest.fail("the simulator did not leave with its last user")
+
+
+async def test_a_demo_whose_simulator_is_killed_goes_on(monkeypatch):
+    for name in ("DASHSCOPE_API_KEY", "DASHSCOPE_BASE_URL"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("WAN_BACKEND", "simulator")
+    async with Studio(load_settings()) as studio:
+        job = await studio.submit(image(), owner=OWNER)
+        async for event in studio.follow(job.id, owner=OWNER):
+            if event.job.state is JobState.PENDING:
+                break
+        os.kill(json.loads((load_settings().output_dir / "simulator" / "server.json").read_bytes())["pid"], signal.SIGKILL)
+        assert (await finished(studio, job)).state is JobState.SUCCEEDED
 
 
 async def test_a_picture_is_stored_without_what_else_was_in_its_file(studio):

@@ -32,6 +32,7 @@ class Demo:
         self._settings = settings
         self._folder = settings.output_dir.absolute() / "simulator"
         self._hold: IO[bytes] | None = None
+        self._base_url = ""
 
     def start(self) -> Connection:
         """Finds or starts the simulator and keeps it alive until `stop`. Raises SettingsError when it does not come up."""
@@ -39,8 +40,14 @@ class Demo:
         self._hold = (self._folder / "users.lock").open("ab")
         fcntl.flock(self._hold, fcntl.LOCK_SH)  # waits for one that is just leaving
         with _alone(self._folder / "start.lock"):
-            base_url = self._serving() or self._launch()
-        return Connection(backend="simulator", base_url=base_url, region=self._settings.region, workspace="", key=SecretStr(SIMULATOR_KEY))
+            self._base_url = self._serving() or self._launch()
+        return Connection(backend="simulator", base_url=self._base_url, region=self._settings.region, workspace="", key=SecretStr(SIMULATOR_KEY))
+
+    def mend(self) -> None:
+        """Starts the simulator again, at its old address, where it has gone although it is in use. Raises SettingsError when it does not come up."""
+        with _alone(self._folder / "start.lock"):
+            if self._serving() != self._base_url:
+                self._launch(port=self._base_url.rpartition(":")[2].partition("/")[0])
 
     def stop(self) -> None:
         """Lets go of it; it leaves when nobody else uses it."""
@@ -58,8 +65,8 @@ class Demo:
         except (OSError, ValueError, KeyError, HTTPException):  # OSError: no file, no server, no answer in time
             return None
 
-    def _launch(self) -> str:
-        pid = self._spawn()
+    def _launch(self, port: str = "0") -> str:
+        pid = self._spawn(port)
         give_up = time.monotonic() + _START_LIMIT
         while time.monotonic() < give_up:
             if base_url := self._serving():
@@ -72,10 +79,10 @@ class Demo:
             raise SettingsError(sentence("simulator_down", message=message or "it said nothing."))
         raise SettingsError(sentence("simulator_down", message="it said nothing."))
 
-    def _spawn(self) -> int:
+    def _spawn(self, port: str) -> int:
         """Starts it in a session of its own, so that Ctrl-C here does not take it from another process that uses it."""
         given = ("--pending", str(self._settings.simulator_pending), "--running", str(self._settings.simulator_running))
-        command = [sys.executable, "-m", "wan.simulator", "--dir", str(self._folder), "--port", "0", "--leave-when-unused", *given]
+        command = [sys.executable, "-m", "wan.simulator", "--dir", str(self._folder), "--port", port, "--leave-when-unused", *given]
         paths = [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
         log = os.open(self._folder / "server.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -19,7 +19,7 @@ from typing import Self
 from wan import catalog, media, payload, schedule
 from wan.catalog import MODELS, Price
 from wan.demo import Demo
-from wan.errors import JobNotFound, MayPayTwice, NotKept, WanError
+from wan.errors import JobNotFound, MayPayTwice, NotKept, SettingsError, WanError
 from wan.gateway import Gateway
 from wan.jobs import Job, JobEvent, JobState, Reference, Spent
 from wan.media import Picture
@@ -32,6 +32,7 @@ from wan.words import Sentence, sentence
 
 log = logging.getLogger("wan.studio")
 
+_DEMO_LOOKED_AT = 3.0  # seconds between two looks whether the simulator is there
 _GLANCE = 1.0  # seconds between two looks at a followed row that another process may have written
 
 _SAID = {  # what is happening in a state, where the row itself does not say
@@ -122,8 +123,11 @@ class Studio:
             changed=self._tell,
             clock=self._clock,
         )
-        running = asyncio.create_task(self._runner.run(), name="runner")
-        opened.push_async_callback(_stopped, running)
+        tasks = [asyncio.create_task(self._runner.run(), name="runner")]
+        if simulated:
+            tasks.append(asyncio.create_task(_mended(demo), name="demo"))
+        for task in tasks:
+            opened.push_async_callback(_stopped, task)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._opened.aclose()
@@ -387,6 +391,16 @@ async def _stopped(task: asyncio.Task[None]) -> None:
 def _differs(seen: JobEvent, event: JobEvent) -> bool:
     """Whether a viewer has something new to see."""
     return (seen.job.version, seen.place, seen.sentence) != (event.job.version, event.place, event.sentence)
+
+
+async def _mended(demo: Demo) -> None:
+    """Keeps the demo's simulator there: its tasks are on disk, so that whatever ended it loses nothing."""
+    while True:
+        await asyncio.sleep(_DEMO_LOOKED_AT)
+        try:
+            await asyncio.to_thread(demo.mend)
+        except (OSError, SettingsError):
+            log.exception("the simulator is gone and does not start again yet")
 
 
 def _ordinal(place: int) -> str:
