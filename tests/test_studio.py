@@ -201,12 +201,15 @@ async def test_a_failed_task_says_what_happened_what_it_cost_and_what_to_do(stud
 async def test_retry_is_a_new_job_from_the_same_inputs(studio):
     failed = await finished(studio, await studio.submit(image(prompt="simulate:InternalError", seed=7), owner=OWNER))
     again = await studio.retry(failed.id, owner=OWNER)
-    assert (again.retried_from, again.references) == (failed.id, failed.references)
-    assert again.seed != 7
+    assert (again.retried_from, again.references, again.seed) == (failed.id, failed.references, 7)
     assert (await studio.retry(failed.id, owner=OWNER)).id == again.id
-    same = await studio.retry(failed.id, owner=OWNER, new_seed=False)
-    assert same.seed == 7
-    assert [(await finished(studio, job)).state for job in (again, same)] == [JobState.FAILED] * 2
+    other = await studio.retry(failed.id, owner=OWNER, new_seed=True)
+    assert other.seed != 7
+    assert [(await finished(studio, job)).state for job in (again, other)] == [JobState.FAILED] * 2
+    done = await finished(studio, await studio.submit(image(seed=7), owner=OWNER))
+    take = await studio.retry(done.id, owner=OWNER)
+    assert take.seed != 7
+    await studio.cancel(take.id, owner=OWNER)
 
 
 async def test_a_retry_that_may_be_paid_twice_is_asked_for_twice(studio, simulator):

@@ -174,10 +174,10 @@ class Studio:
         )
         return await self._add(job)
 
-    async def retry(self, job_id: str, *, owner: str, new_seed: bool = True, may_pay_twice: bool = False) -> Job:
-        """A new job from the same inputs, with the same or a new seed. While one made from this job is on its way, it is joined instead.
+    async def retry(self, job_id: str, *, owner: str, new_seed: bool | None = None, may_pay_twice: bool = False) -> Job:
+        """A new job from the same inputs. While one made from this job is on its way, it is joined instead.
 
-        Raises JobNotFound; NotKept as `submit` does; MayPayTwice where nobody knows whether the old job is billed, unless that is accepted by
+        new_seed: whether another seed is drawn; unless said, only for a new take of what has succeeded. Raises JobNotFound; NotKept as `submit` does; MayPayTwice where nobody knows whether the old job is billed, unless that is accepted by
         `may_pay_twice`; and WanError where the old job ran on another connection: what it cost there says nothing about here.
         """
         await asyncio.to_thread(self._storage.require_room)
@@ -186,6 +186,7 @@ class Studio:
             raise MayPayTwice
         if old.account != self.connection.account:
             raise WanError(sentence("retry_elsewhere"))
+        new_seed = old.state is JobState.SUCCEEDED if new_seed is None else new_seed
         seed = secrets.randbelow(catalog.SEED_LIMIT + 1) if new_seed else old.seed
         parameters = old.payload["parameters"] | {"seed": seed}
         again = replace(
