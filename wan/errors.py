@@ -4,6 +4,7 @@
   - InvalidInput              a field is wrong; nothing was sent                                nothing spent
   - SettingsError             a setting or the key is missing or wrong; nothing was sent        nothing spent
   - JobNotFound               no such job of this owner                                         nothing spent
+  - AccessRefused             the access code is missing or wrong, or a limit is reached          nothing spent
   - MayPayTwice               a retry, while nobody knows whether the first run is billed       nothing spent
   + ServiceError              the service, or the way to it
     - NotSent                 the request provably never left, or never arrived                 nothing spent
@@ -44,6 +45,10 @@ class JobNotFound(WanError):
 
     def __init__(self) -> None:
         super().__init__(sentence("job_missing"))
+
+
+class AccessRefused(WanError):
+    """Whoever asks may not spend this: no or a wrong access code, the day's budget used up, too many jobs on their way."""
 
 
 class MayPayTwice(WanError):
