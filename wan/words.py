@@ -247,8 +247,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "DASHSCOPE_API_KEY：设置的内容不是 Key；Key 以 sk- 或 st- 开头且不含空格。",
     ),
     "key_on_space": (
-        "A key is set on a public Space without access rules, so it is not used: anyone could spend it. Only the demo is served here.",
-        "公开 Space 上设置了 Key 但没有访问规则，任何人都能消费，因此不使用它；此处仅提供演示。",
+        "A key is set on a public Space without access rules, so it is not used: anyone could spend it. Bring your own under Connection, or try "
+        "the demo. Whoever runs this page can set WAN_ACCESS_CODE, WAN_DAILY_BUDGET or WAN_LOGINS.",
+        "公开 Space 上设置了 Key 但没有访问规则，任何人都能消费，因此不使用它。请在“连接”中使用自己的 Key，或试用演示。"
+        "运营者可设置 WAN_ACCESS_CODE、WAN_DAILY_BUDGET 或 WAN_LOGINS。",
     ),
     "own_key_malformed": (
         "{field}: what was given is no key; a Model Studio key begins with sk- or st- and has no spaces.",
