@@ -141,16 +141,14 @@ window.wanStudio = (() => {
     } catch {}
   }
 
-  const shell = () => document.querySelector(".gradio-container main"); // Gradio lets our CSS reach what is inside its container only
-
   // A key was typed, or taken out again: what the page says about money follows.
   function own(mine) {
-    shell().classList.toggle("wan-own", mine);
+    document.body.classList.toggle("wan-own", mine);
     return mine;
   }
 
-  function connect(open = !shell().classList.contains("wan-connecting")) {
-    shell()?.classList.toggle("wan-connecting", open);
+  function connect(open = !document.body.classList.contains("wan-connecting")) {
+    document.body.classList.toggle("wan-connecting", open);
     if (open) document.querySelector("#wan-connection input")?.focus();
   }
 
