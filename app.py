@@ -7,11 +7,13 @@ import asyncio
 import sys
 
 from wan.errors import WanError
+from wan.redact import guard_logs
 from wan.settings import load_settings
 from wan.studio import Studio
 from wan.ui.page import build
 from wan.ui.serve import Server
 
+guard_logs()
 try:
     studio, opened = Studio(load_settings()), asyncio.Event()
     demo = build(studio, opened)

@@ -141,6 +141,17 @@ window.wanStudio = (() => {
     } catch {}
   }
 
+  // A key was typed, or taken out again: what the page says about money follows.
+  function own(mine) {
+    document.body.classList.toggle("wan-own", mine);
+    return mine;
+  }
+
+  function connect(open = !document.body.classList.contains("wan-connecting")) {
+    document.body.classList.toggle("wan-connecting", open);
+    if (open) document.querySelector("#wan-connection input")?.focus();
+  }
+
   const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
   // Gradio keeps its locale in a module of its own; it sets <html lang>, which the cards follow.
@@ -176,7 +187,8 @@ window.wanStudio = (() => {
   }
 
   document.addEventListener("click", ({ target }) => {
-    const button = target.closest?.("[data-press], [data-copy], [data-lang], [data-insert], [data-share], [data-link-copy]");
+    if (target.isConnected && !target.closest?.("#wan-connection, [data-connect], [role=listbox]")) connect(false);
+    const button = target.closest?.("[data-press], [data-copy], [data-lang], [data-insert], [data-share], [data-link-copy], [data-connect]");
     if (!button) return;
     const { press: verb, copy, lang, insert: name } = button.dataset;
     if (verb) {
@@ -191,10 +203,12 @@ window.wanStudio = (() => {
       remember(lang);
       speak(lang);
     } else if ("share" in button.dataset) document.getElementById("wan-share-press").click();
+    else if ("connect" in button.dataset) connect();
     else if ("linkCopy" in button.dataset) navigator.clipboard?.writeText(button.form.querySelector("input").value);
     else if (name) insert(button);
   });
 
+  document.addEventListener("keydown", ({ key }) => key === "Escape" && connect(false));
   document.addEventListener("input", ({ target }) => keep(target));
   setInterval(() => {
     TABS.forEach(look);
@@ -207,5 +221,5 @@ window.wanStudio = (() => {
     if (language && !document.documentElement.lang.startsWith(language)) speak(language);
   }, 30);
 
-  return { arrived, started, share, claimed };
+  return { arrived, started, share, claimed, own };
 })();

@@ -100,7 +100,9 @@ def test_regions(monkeypatch, region, base_url, priced):
     monkeypatch.setenv("DASHSCOPE_REGION", region)
     connection = load_settings().connection()
     assert (connection.base_url, connection.region) == (base_url, priced)
-    monkeypatch.setenv("DASHSCOPE_BASE_URL", "https://dashscope-us.aliyuncs.com/api/v1/")
+    monkeypatch.setenv("DASHSCOPE_BASE_URL", "https://llm-1.cn-beijing.maas.aliyuncs.com/api/v1/")
+    assert load_settings().connection().region == region  # DASHSCOPE_REGION says whose prices hold at that address
+    monkeypatch.delenv("DASHSCOPE_REGION")
     assert load_settings().connection().region == ""
 
 

@@ -18,6 +18,7 @@ from wan import catalog
 from wan.catalog import MODELS
 from wan.errors import InvalidInput, NotKept, WanError
 from wan.jobs import Job, JobEvent, JobState
+from wan.redact import guard_logs
 from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request, VideoResult, kind_of
 from wan.settings import load_settings
 from wan.studio import Studio
@@ -29,6 +30,7 @@ _BAR = 24  # characters
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command. Gives the exit code."""
+    guard_logs()
     options = _parser().parse_args(arguments)
     if options.command == "simulate":
         return _simulate(options)

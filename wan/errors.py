@@ -4,6 +4,7 @@
   - InvalidInput              a field is wrong; nothing was sent                                nothing spent
   - SettingsError             a setting or the key is missing or wrong; nothing was sent        nothing spent
   - JobNotFound               no such job of this owner                                         nothing spent
+  - AccessRefused             the access code is missing or wrong, or a limit is reached          nothing spent
   - MayPayTwice               a retry, while nobody knows whether the first run is billed       nothing spent
   - NotKept                   our own disk or database fails at the moment: what was asked for    nothing spent
                               was not done (exit code 3, as HTTP 503), and may be asked again
@@ -46,6 +47,10 @@ class JobNotFound(WanError):
 
     def __init__(self) -> None:
         super().__init__(sentence("job_missing"))
+
+
+class AccessRefused(WanError):
+    """Whoever asks may not spend this: no or a wrong access code, the day's budget used up, too many jobs on their way."""
 
 
 class MayPayTwice(WanError):

@@ -214,6 +214,10 @@ class Gateway:
             page, pages = page + 1, answer.total_page
         return found
 
+    async def ping(self, connection: Connection) -> None:
+        """One question that costs nothing: the first line of the account's list of tasks. Raises KeyRefused, Refused, Throttled or Unreadable."""
+        _read(_ListAnswer, await self._ask(connection, "GET", "tasks/", params={"page_no": "1", "page_size": "1"}))
+
     async def cancel(self, connection: Connection, task_id: str) -> bool:
         """Cancels a task that is PENDING. False when the service says that it is past that. Raises KeyRefused, Throttled or Unreadable."""
         try:

@@ -147,6 +147,8 @@ class Job:
     amount: Decimal | None = None
     """What it costs: the estimate until it is made, then what the billed seconds come to. None where prices are not known."""
     currency: str = ""
+    reserved: Decimal | None = None
+    """What the day's budget keeps for this job: its price, or the upper bound of it. None where no budget counts it."""
     budget_day: str = ""
     """The UTC day whose budget holds the reservation; "" where none was made."""
 

@@ -152,8 +152,12 @@ class Runner:
         held: Job | None = job
         while held is not None and held.live:
             step = held
+            connection = self._connections.get(step.account)
+            if connection is None:  # its visitor has just had the key forgotten
+                await self._let_go(step)
+                return
             try:
-                held = await self._by_state[step.state](step, self._connections[step.account])
+                held = await self._by_state[step.state](step, connection)
             except asyncio.CancelledError:
                 await asyncio.shield(self._let_go(self._newest(step)))
                 raise
@@ -257,7 +261,7 @@ class Runner:
             return await self._end(job, JobState.FAILED, failure.sentence, **_quoted(failure))
         if snapshot.status is TaskStatus.CANCELED:
             return await self._end(job, JobState.CANCELLED, sentence("cancelled" if job.cancel_wanted else "cancelled_elsewhere"))
-        again = now + schedule.next_look(self._poll_seconds)
+        again = now + schedule.next_look(self._every(job))
         if snapshot.status is TaskStatus.RUNNING and job.state is JobState.PENDING:
             await self._advance(job, JobState.RUNNING, running_at=now, due_at=again)
             return None
@@ -284,7 +288,7 @@ class Runner:
         tries = job.attempts + 1 if job.code == _ODD else 1
         if tries >= _RESULT_TRIES:
             return await self._end(job, JobState.FAILED, refusal.sentence, spent=Spent.YES, code="")
-        return await self._keep_waiting(job, schedule.next_look(self._poll_seconds, tries), attempts=tries, code=_ODD)
+        return await self._keep_waiting(job, schedule.next_look(self._every(job), tries), attempts=tries, code=_ODD)
 
     async def _settle(self, job: Job, connection: Connection) -> Job | None:
         """UNCERTAIN: never sent again. The account's own list of tasks tells in time whether the request arrived."""
@@ -318,7 +322,7 @@ class Runner:
 
     async def _ask_again(self, job: Job, foreign: list[str], absent_at: float | None) -> Job | None:
         known = [*job.foreign_tasks, *foreign]
-        return await self._keep_waiting(job, schedule.next_look(self._poll_seconds), foreign_tasks=known, absent_at=absent_at, attempts=0, said=None)
+        return await self._keep_waiting(job, schedule.next_look(self._every(job)), foreign_tasks=known, absent_at=absent_at, attempts=0, said=None)
 
     # what the steps are made of ------------------------------------------------------------------------------------------------------
 
@@ -379,7 +383,9 @@ class Runner:
 
         async def write(row: Job) -> Job | None:
             now = self._clock()
-            return await self._sql(self._store.adopt, row, accepted.task_id, accepted.request_id, now, now + schedule.next_look(self._first_look))
+            return await self._sql(
+                self._store.adopt, row, accepted.task_id, accepted.request_id, now, now + schedule.next_look(self._first_look(job))
+            )
 
         adopted = await self._until_written(job, write, f"task {accepted.task_id}")
         return adopted if adopted is not None and adopted.cancel_wanted else None
@@ -395,16 +401,19 @@ class Runner:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
 
-    @property
-    def _first_look(self) -> float:
+    def _every(self, job: Job) -> float:
+        """Seconds between two looks at a task."""
+        return schedule.SIMULATOR_POLL_SECONDS if job.simulated else self._poll_seconds
+
+    def _first_look(self, job: Job) -> float:
         """Seconds until a new task is looked at: soon enough to show that it has started."""
-        return min(self._poll_seconds, 5.0)
+        return min(self._every(job), 5.0)
 
     async def _unseen(self, job: Job, now: float) -> Job | None:
         """The service does not know the task: with another key it might, until the 24 h are over."""
         if now - (job.submitted_at or job.state_at) > catalog.TASK_LIFETIME:
             return await self._expire(job)
-        return await self._keep_waiting(job, schedule.next_look(self._poll_seconds, job.attempts), attempts=job.attempts + 1, said=None)
+        return await self._keep_waiting(job, schedule.next_look(self._every(job), job.attempts), attempts=job.attempts + 1, said=None)
 
     async def _expire(self, job: Job) -> Job | None:
         billed = job.state is JobState.FETCHING
@@ -417,7 +426,7 @@ class Runner:
         if job.task_id and now - (job.fetching_at or job.submitted_at or now) > catalog.TASK_LIFETIME:
             return await self._expire(job)
         said = sentence("key_paused", code=trouble.code or str(trouble.status)) if isinstance(trouble, KeyRefused) else None
-        pause = schedule.next_look(self._poll_seconds, job.attempts, trouble.retry_after)
+        pause = schedule.next_look(self._every(job), job.attempts, trouble.retry_after)
         return await self._keep_waiting(job, pause, attempts=job.attempts + 1, said=said, code="")
 
     async def _broken(self, job: Job, error: Exception) -> Job | None:
@@ -443,7 +452,7 @@ class Runner:
     async def _uncertain(self, job: Job, trouble: ServiceError | None) -> Job | None:
         about = _quoted(trouble) if trouble else {}
         spent = Spent.NO if job.simulated else Spent.MAYBE
-        await self._advance(job, JobState.UNCERTAIN, due_at=self._clock() + self._first_look, spent=spent, **about)
+        await self._advance(job, JobState.UNCERTAIN, due_at=self._clock() + self._first_look(job), spent=spent, **about)
         return None
 
     async def _end(self, job: Job, state: JobState, said: Sentence | None, *, spent: Spent = Spent.NO, **changes: Any) -> Job | None:

@@ -3,6 +3,7 @@
 import configparser
 import hashlib
 import re
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Literal
@@ -11,14 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from wan.catalog import BASE_URLS, Region
-from wan.errors import SettingsError
+from wan.errors import InvalidInput, SettingsError
 from wan.words import sentence
 
 Backend = Literal["dashscope", "simulator"]
 
 SIMULATOR_KEY = "sk-simulator"  # what the bundled simulator is given; it is no secret and opens nothing else
+_SECRETS = ("DASHSCOPE_API_KEY", "WAN_ACCESS_CODE", "WAN_LOGINS")
 CREDENTIALS_FILE = Path("~/.alibabacloud/credentials")
-_KEY_SHAPE = re.compile(r"(sk|st)-[!-~]{4,}")  # printable ASCII without spaces; sk-, sk-ws-, sk-sp- and st- keys
+_KEY_SHAPE = re.compile(r"(sk|st)-[!-~]{4,200}")  # printable ASCII without spaces; sk-, sk-ws-, sk-sp- and st- keys
+_WORKSPACE_SHAPE = re.compile(r"[\w-]{0,64}", re.ASCII)  # it goes into a header
 
 
 class Connection(BaseModel):
@@ -60,6 +63,10 @@ class Settings(BaseSettings):
     backend_wanted: Literal["auto", "dashscope", "simulator"] = Field(default="auto", alias="WAN_BACKEND")
     simulator_pending: float = Field(default=2, alias="WAN_SIMULATOR_PENDING", ge=0, le=3600)
     simulator_running: float = Field(default=6, alias="WAN_SIMULATOR_RUNNING", ge=0, le=3600)
+    access_code: SecretStr | None = Field(default=None, alias="WAN_ACCESS_CODE")
+    daily_budget: Decimal | None = Field(default=None, alias="WAN_DAILY_BUDGET", gt=0)
+    jobs_per_visitor: int = Field(default=8, alias="WAN_JOBS_PER_VISITOR", ge=1)
+    logins: SecretStr | None = Field(default=None, alias="WAN_LOGINS")
     space_id: str = Field(default="", alias="SPACE_ID")
 
     @property
@@ -103,7 +110,17 @@ class Settings(BaseSettings):
     @property
     def key_withheld(self) -> bool:
         """Whether a key is set that must not be used: on a public Space, without access rules, anybody could spend it."""
-        return bool(self.space_id) and self.backend_wanted != "simulator" and self.key() is not None
+        ruled = self.access_code or self.daily_budget or self.logins
+        return bool(self.space_id) and not ruled and self.backend_wanted != "simulator" and self.key() is not None
+
+    @property
+    def users(self) -> list[tuple[str, str]]:
+        """Who may sign in: names and passwords; empty where everybody is let in. Raises SettingsError."""
+        pairs = [pair.strip() for pair in self.logins.get_secret_value().split(",")] if self.logins else []
+        users = [(name.strip(), password) for name, _, password in (pair.partition(":") for pair in pairs)]
+        if not all(name and password for name, password in users):
+            raise SettingsError(sentence("setting_bad", field="WAN_LOGINS", given="***", allowed="name:password, several separated by commas"))
+        return users
 
     @property
     def backend(self) -> Backend:
@@ -119,10 +136,32 @@ class Settings(BaseSettings):
         key = self.key()
         if key is None:
             raise SettingsError(sentence("key_missing"))
-        base_url = (self.base_url or BASE_URLS[self.region]).rstrip("/")
-        known = not self.base_url or any(base_url == url for url in BASE_URLS.values())
-        region = next((name for name, url in BASE_URLS.items() if url == base_url), self.region) if known else ""
-        return Connection(backend="dashscope", base_url=base_url, region=region, workspace=self.workspace, key=SecretStr(key))
+        return self._connection(key, self.region, self.workspace)
+
+    def visitor_connection(self, key: str, region: str, workspace: str) -> Connection:
+        """The connection of a visitor's own key. It goes to the service's own address, or to the operator's DASHSCOPE_BASE_URL: never where they say.
+
+        Raises InvalidInput, which never quotes the key.
+        """
+        key, workspace, region = key.strip(), workspace.strip(), region or self.region
+        if not _KEY_SHAPE.fullmatch(key):
+            raise InvalidInput("key", "own_key_malformed")
+        if not _WORKSPACE_SHAPE.fullmatch(workspace):
+            raise InvalidInput("workspace", "workspace_malformed")
+        if region not in BASE_URLS:
+            raise InvalidInput("region", "region_unknown", given=region[:40], allowed=", ".join(BASE_URLS))
+        return self._connection(key, region, workspace)
+
+    def priced_region(self, region: str) -> str:
+        """The region whose prices hold where a key of this region goes: "" at an unknown address, unless DASHSCOPE_REGION is set too."""
+        if not self.base_url:
+            return region
+        known = next((name for name, url in BASE_URLS.items() if url == self.base_url.rstrip("/")), "")
+        return known or (self.region if "region" in self.model_fields_set else "")
+
+    def _connection(self, key: str, region: str, workspace: str) -> Connection:
+        base_url = (self.base_url or BASE_URLS[region]).rstrip("/")
+        return Connection(backend="dashscope", base_url=base_url, region=self.priced_region(region), workspace=workspace, key=SecretStr(key))
 
 
 def load_settings() -> Settings:
@@ -132,12 +171,15 @@ def load_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0])
-        given = "***" if "KEY" in field else str(first["input"])
+        given = "***" if field in _SECRETS else str(first["input"])
         raise SettingsError(sentence("setting_bad", field=field, given=given, allowed=first["msg"])) from None
     if settings.base_url and not settings.base_url.rstrip("/").endswith("/api/v1"):
         allowed = "an address that ends in /api/v1"
         raise SettingsError(sentence("setting_bad", field="DASHSCOPE_BASE_URL", given=settings.base_url, allowed=allowed))
-    settings.key()
+    settings.key(), settings.users
+    if settings.daily_budget is not None and settings.backend == "dashscope" and not settings.connection().region:
+        allowed = "a budget where prices are known: set DASHSCOPE_REGION to the region whose prices DASHSCOPE_BASE_URL has"
+        raise SettingsError(sentence("setting_bad", field="WAN_DAILY_BUDGET", given=str(settings.daily_budget), allowed=allowed))
     return settings
 
 

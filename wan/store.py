@@ -21,7 +21,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.types import JSON, TypeDecorator
 
-from wan.errors import NotKept, SettingsError
+from wan.catalog import money
+from wan.errors import AccessRefused, NotKept, SettingsError
 from wan.jobs import LIVE, TRANSITIONS, Job, JobState, Reference, Spent
 from wan.words import Sentence, sentence
 
@@ -127,6 +128,7 @@ _jobs = Table(
     Column("billed_seconds", Float(53)),
     Column("amount", _Money),
     Column("currency", String(3), nullable=False),
+    Column("reserved", _Money),
     Column("budget_day", String(10), nullable=False),
 )
 _is_live = _jobs.c.state.in_([state.value for state in sorted(LIVE)])
@@ -235,6 +237,7 @@ class Store:
             if self._engine.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
             _metadata.create_all(connection)
+            _add_missing_columns(connection)
 
     def close(self) -> None:
         """Gives the connections back."""
@@ -248,11 +251,19 @@ class Store:
         except (SQLAlchemyError, sqlite3.Error) as error:
             raise _trouble(error) from error
 
-    def add(self, job: Job) -> Job:
-        """Writes a new job, or gives back the live one of the same owner, account and cache key: then it is joined."""
+    def add(self, job: Job, *, budget: Decimal | None = None, at_once: int | None = None) -> Job:
+        """Writes a new job, or gives back the live one of the same owner, account and cache key: then it is joined.
+
+        budget: what may be spent of the account in the job's day; what the job reserves is taken from it in the same transaction. at_once: how many
+        jobs of the owner may be on their way. Raises AccessRefused, and then nothing is written.
+        """
         try:
             with self._writing() as connection:
                 connection.execute(_jobs.insert().values(_values(asdict(job) | {"references": job.references, "adjustments": job.adjustments})))
+                if at_once is not None:
+                    _refuse_many(connection, job.owner, at_once)
+                if budget is not None:
+                    self._reserve(connection, job, budget)
         except IntegrityError:
             with self._reading() as connection:
                 same = (_jobs.c.owner == job.owner) & (_jobs.c.account == job.account) & (_jobs.c.cache_key == job.cache_key)
@@ -339,6 +350,8 @@ class Store:
             raise ValueError(f"no way from {job.state} to {state}")
         try:
             with self._writing() as connection:
+                if state not in LIVE and job.reserved is not None:
+                    self._lock_accounts(connection, [job.account])  # before the job's row, as everywhere
                 return self._write(connection, job, now, state, changes)
         except IntegrityError:
             if state is not JobState.SUBMITTING:
@@ -432,6 +445,19 @@ class Store:
             found = connection.execute(newest).first()
         return None if found is None else _job(found)
 
+    def live_accounts(self) -> set[tuple[str, str]]:
+        """Owner and account of every job that is on its way."""
+        with self._reading() as connection:
+            found = connection.execute(sa.select(_jobs.c.owner, _jobs.c.account).where(_is_live).distinct())
+            return {(row.owner, row.account) for row in found}
+
+    def withdraw_links(self, job_id: str, owner: str, media_token: str) -> bool:
+        """Gives a job's files a new token, so that every link to them that was given away is dead."""
+        mine = (_jobs.c.id == job_id) & (_jobs.c.owner == owner)
+        with self._writing() as connection:
+            changed = connection.execute(_jobs.update().where(mine).values(media_token=media_token, version=_jobs.c.version + 1))
+            return bool(changed.rowcount)
+
     def newest(self, owner: str, models: list[str]) -> Job | None:
         """The job of an owner with these models to look at first: the newest one on its way, else the newest of all."""
         mine = _jobs.select().where(_jobs.c.owner == owner, _jobs.c.model.in_(models))
@@ -468,7 +494,26 @@ class Store:
             .values(state=state.value, **values)
             .returning(_jobs)
         ).first()
-        return None if written is None else _job(written)
+        if written is None:
+            return None
+        if state not in LIVE:
+            _settle(connection, _job(written))
+        return _job(written)
+
+    def _reserve(self, connection: sa.Connection, job: Job, budget: Decimal) -> None:
+        """Takes what a job may cost from the day's budget, by one UPDATE that only goes through where enough is left. Raises AccessRefused."""
+        self._lock_accounts(connection, [job.account])
+        price = job.reserved or Decimal(0)
+        none = sa.literal(Decimal(0), _Money())
+        spent = sa.case((_accounts.c.budget_day == job.budget_day, _accounts.c.budget_spent), else_=none)
+        after = sa.type_coerce(spent + sa.literal(price, _Money()), _Money())
+        ours = _accounts.c.account == job.account
+        taken = _accounts.update().where(ours, after <= sa.literal(budget, _Money())).values(budget_day=job.budget_day, budget_spent=after)
+        if connection.execute(taken).rowcount:
+            return
+        so_far = connection.execute(sa.select(sa.type_coerce(spent, _Money())).where(ours)).scalar_one()
+        shown = {"budget": money(budget, job.currency), "spent": money(so_far, job.currency), "price": money(price, job.currency)}
+        raise AccessRefused(sentence("budget_spent", **shown))
 
     def _one(self, where: sa.ColumnElement[bool]) -> Job | None:
         with self._reading() as connection:
@@ -484,6 +529,33 @@ class Store:
     def _reading(self) -> Iterator[sa.Connection]:
         with self._engine.connect().execution_options(wan_reads=True) as connection, connection.begin():
             yield connection
+
+
+def _settle(connection: sa.Connection, ended: Job) -> None:
+    """Gives back to the day's budget what an ended job did not cost. What nobody can know stays spent."""
+    if ended.reserved is None or ended.spent is Spent.MAYBE:
+        return
+    cost = Decimal(0) if ended.spent is Spent.NO else ended.reserved if ended.amount is None else ended.amount
+    day = (_accounts.c.account == ended.account) & (_accounts.c.budget_day == ended.budget_day)
+    difference = sa.literal(cost - ended.reserved, _Money())
+    connection.execute(_accounts.update().where(day).values(budget_spent=sa.type_coerce(_accounts.c.budget_spent + difference, _Money())))
+
+
+def _refuse_many(connection: sa.Connection, owner: str, at_once: int) -> None:
+    """Raises AccessRefused where an owner has more jobs on their way than allowed."""
+    live = connection.execute(sa.select(sa.func.count()).where(_jobs.c.owner == owner, _is_live)).scalar_one()
+    if live > at_once:
+        raise AccessRefused(sentence("jobs_many", high=at_once))
+
+
+def _add_missing_columns(connection: sa.Connection) -> None:
+    """Gives a database of an earlier version the columns that have come since; each may be empty."""
+    for table in _metadata.sorted_tables:
+        there = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in there:
+                kind = column.type.compile(connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")
 
 
 def _values(changes: dict[str, Any]) -> dict[str, Any]:

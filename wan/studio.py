@@ -11,15 +11,18 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 from wan import catalog, media, payload, schedule
+from wan.access import Door, Keys, Leave
 from wan.catalog import MODELS, Price
 from wan.demo import Demo
-from wan.errors import JobNotFound, MayPayTwice, NotKept, SettingsError, WanError
+from wan.errors import JobNotFound, KeyRefused, MayPayTwice, NotKept, ServiceError, SettingsError, Throttled, WanError
 from wan.gateway import Gateway
 from wan.jobs import Job, JobEvent, JobState, Reference, Spent
 from wan.media import Picture
@@ -33,6 +36,7 @@ from wan.words import Sentence, sentence
 log = logging.getLogger("wan.studio")
 
 _DEMO_LOOKED_AT = 3.0  # seconds between two looks whether the simulator is there
+_KEYS_LOOKED_AT = 30.0  # seconds between two looks for keys that nobody needs any more
 _GLANCE = 1.0  # seconds between two looks at a followed row that another process may have written
 
 _SAID = {  # what is happening in a state, where the row itself does not say
@@ -53,6 +57,7 @@ class Quote:
 
     price: Price | None
     usual: tuple[int, int]
+    simulated: bool
 
 
 @dataclass(frozen=True)
@@ -78,19 +83,22 @@ class Studio:
         self.backend = settings.backend
         self._clock = clock
         self._connection: Connection | None = None
+        self._door: Door | None = None
         self._changes = asyncio.Event()
 
     @property
     def connection(self) -> Connection:
-        """The service that new jobs go to."""
+        """The service that jobs go to unless a visitor brings a key of their own."""
         if self._connection is None:
             raise RuntimeError("the studio is not open")
         return self._connection
 
     @property
-    def region(self) -> str:
-        """The region of the price table that holds, or "" where prices are not known."""
-        return self.connection.region
+    def door(self) -> Door:
+        """Says what a visitor may do."""
+        if self._door is None:
+            raise RuntimeError("the studio is not open")
+        return self._door
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as opening:
@@ -110,6 +118,7 @@ class Studio:
         self._connection = await asyncio.to_thread(demo.start) if simulated else self.settings.connection()
         if self.settings.key_withheld:
             log.warning("%s", sentence("key_on_space"))
+        self._door, self._keys = Door(self.settings, self._connection), Keys(self._connection)
         self._gateway = Gateway()
         opened.push_async_callback(self._gateway.close)
         await asyncio.to_thread(self._gateway.prepare, self._connection)
@@ -117,31 +126,30 @@ class Studio:
             store=self._store,
             storage=self._storage,
             gateway=self._gateway,
-            connections={self._connection.account: self._connection},
-            poll_seconds=schedule.SIMULATOR_POLL_SECONDS if simulated else self.settings.poll_seconds,
+            connections=self._keys,
+            poll_seconds=self.settings.poll_seconds,
             uncertain_seconds=self.settings.uncertain_seconds,
             changed=self._tell,
             clock=self._clock,
         )
-        tasks = [asyncio.create_task(self._runner.run(), name="runner")]
-        if simulated:
-            tasks.append(asyncio.create_task(_mended(demo), name="demo"))
-        for task in tasks:
-            opened.push_async_callback(_stopped, task)
+        for name, work in {"runner": self._runner.run(), "keys": self._drop_keys(), **({"demo": _mended(demo)} if simulated else {})}.items():
+            opened.push_async_callback(_stopped, asyncio.create_task(work, name=name))
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._opened.aclose()
 
-    async def submit(self, request: Request, *, owner: str, new_take: bool = False) -> Job:
+    async def submit(self, request: Request, *, owner: str, leave: Leave | None = None, new_take: bool = False) -> Job:
         """Checks and keeps the references, then writes the job down; the background loop does the rest.
 
         The same request of the same owner is never paid for twice unawares: one that is still on its way is joined, one that has succeeded is given
-        back as it is. new_take: forces a run of its own. Raises InvalidInput, and NotKept where our disk or database is full or stuck;
-        nothing has been sent or spent then.
+        back as it is. leave: what the door lets a visitor do; the operator's own unless given. new_take: forces a run of its own.
+
+        Raises InvalidInput, AccessRefused, and NotKept where our disk or database is full or stuck; nothing has been sent or spent then.
         """
+        leave = leave or self.door.operator
         await asyncio.to_thread(self._storage.require_room)
         prepared = await self._prepare(request)
-        connection, nonce = self.connection, secrets.token_hex(8) if new_take else ""
+        connection, nonce = leave.connection, secrets.token_hex(8) if new_take else ""
         backend = connection.base_url if connection.backend == "dashscope" else connection.backend
         cache_key = fingerprint(request, backend, prepared.digests, nonce)
         made = await self._store.call(self._store.finished, owner, connection.account, cache_key)
@@ -150,16 +158,9 @@ class Studio:
         seed = secrets.randbelow(catalog.SEED_LIMIT + 1) if request.seed is None else request.seed
         ready = payload.build(request, seed=seed, urls=[reference.url for reference in prepared.references])
         lengths = [reference.seconds for reference in prepared.references if reference.kind == "video"]
-        quote = await self.quote(
-            model=request.model,
-            size=request.size,
-            duration=request.duration,
-            audio=request.audio,
-            videos=lengths,
-            references=len(prepared.references),
-        )
+        cost, most = (_price(request, connection.region, videos, len(prepared.references)) for videos in (lengths, [None] * len(lengths)))
         job = replace(
-            self._new_job(owner),
+            self._new_job(owner, leave),
             model=request.model,
             request=request.asked(),
             references=prepared.references,
@@ -168,29 +169,32 @@ class Studio:
             nonce=nonce,
             adjustments=[*prepared.adjustments, *ready.adjustments],
             seed=seed,
-            amount=quote.price.amount if quote.price else None,
-            currency=quote.price.currency if quote.price else "",
-            billed_seconds=quote.price.billed_seconds if quote.price else None,
+            amount=cost.amount if cost else None,
+            currency=cost.currency if cost else "",
+            billed_seconds=cost.billed_seconds if cost else None,
+            reserved=most.amount if most and leave.budget is not None else None,
         )
-        return await self._add(job)
+        return await self._add(job, leave)
 
-    async def retry(self, job_id: str, *, owner: str, new_seed: bool | None = None, may_pay_twice: bool = False) -> Job:
+    async def retry(self, job_id: str, *, owner: str, leave: Leave | None = None, new_seed: bool | None = None, may_pay_twice: bool = False) -> Job:
         """A new job from the same inputs. While one made from this job is on its way, it is joined instead.
 
-        new_seed: whether another seed is drawn; unless said, only for a new take of what has succeeded. Raises JobNotFound; NotKept as `submit` does; MayPayTwice where nobody knows whether the old job is billed, unless that is accepted by
-        `may_pay_twice`; and WanError where the old job ran on another connection: what it cost there says nothing about here.
+        new_seed: whether another seed is drawn; unless said, only for a new take of what has succeeded. Raises JobNotFound; AccessRefused and NotKept
+        as `submit` does; MayPayTwice where nobody knows whether the old job is billed, unless that is accepted by `may_pay_twice`; and WanError where
+        the old job ran on another connection: what it cost there says nothing about here.
         """
+        leave = leave or self.door.operator
         await asyncio.to_thread(self._storage.require_room)
         old = await self.job(job_id, owner=owner)
         if old.spent is Spent.MAYBE and not may_pay_twice:
             raise MayPayTwice
-        if old.account != self.connection.account:
+        if old.account != leave.connection.account:
             raise WanError(sentence("retry_elsewhere"))
         new_seed = old.state is JobState.SUCCEEDED if new_seed is None else new_seed
         seed = secrets.randbelow(catalog.SEED_LIMIT + 1) if new_seed else old.seed
         parameters = old.payload["parameters"] | {"seed": seed}
         again = replace(
-            self._new_job(owner),
+            self._new_job(owner, leave),
             model=old.model,
             request=old.request | {"seed": None if new_seed else old.seed},
             references=old.references,
@@ -204,8 +208,9 @@ class Studio:
             amount=old.amount,
             currency=old.currency,
             billed_seconds=old.billed_seconds,
+            reserved=None if leave.budget is None else old.reserved or old.amount,
         )
-        return await self._add(again)
+        return await self._add(again, leave)
 
     async def job(self, job_id: str, *, owner: str) -> Job:
         """A job of this owner. Raises JobNotFound and, as everything here that asks the database, NotKept."""
@@ -246,8 +251,8 @@ class Studio:
         job = await self.job(job_id, owner=owner)
         place = await self._store.call(self._store.place, job) if job.state is JobState.QUEUED else None
         past = await self._store.call(self._store.past_seconds, job.backend, job.model, job.request["duration"])
-        if job.live and job.account != self.connection.account:
-            job = replace(job, said=sentence("waits_for_key"))
+        if job.live and job.account not in self._keys:
+            job = replace(job, said=_waits(job))
         elif job.live and self._runner.stuck:
             job = replace(job, said=sentence("paused"))
         said = job.said or (sentence("queued", place=place, ordinal=_ordinal(place)) if place else sentence(_SAID.get(job.state, "submitting")))
@@ -272,7 +277,7 @@ class Studio:
                 )
             noted = await self._store.call(self._store.want_cancel, job, self._clock())
             if noted is not None:
-                if noted.account != self.connection.account and noted.state in (JobState.QUEUED, JobState.UPLOADING):
+                if noted.account not in self._keys and noted.state in (JobState.QUEUED, JobState.UPLOADING):
                     await self._store.call(self._store.advance, noted, JobState.CANCELLED, self._clock(), said=sentence("cancelled"))
                 self._runner.wake()
                 self._tell()
@@ -280,17 +285,61 @@ class Studio:
             job = await self.job(job_id, owner=owner)  # it moved on while we asked
         return sentence("cancel_over")
 
-    async def quote(self, *, model: str, size: str, duration: int, audio: bool, videos: Sequence[float | None] = (), references: int = 0) -> Quote:
+    async def quote(
+        self,
+        *,
+        model: str,
+        size: str,
+        duration: int,
+        audio: bool,
+        videos: Sequence[float | None] = (),
+        references: int = 0,
+        own_region: str | None = None,
+    ) -> Quote:
         """What a run will cost and how long it usually takes.
 
         duration: seconds of output. videos: the length of each reference video in seconds, None for a URL. references: how many there are in all.
+        own_region: that of a visitor's own key, where one is used.
         """
-        known = MODELS[model]
+        known, own = MODELS[model], own_region is not None
+        region = self.settings.priced_region(own_region) if own_region else self.connection.region
+        simulated = self.backend == "simulator" and not own
         past: list[float] = []
         with contextlib.suppress(NotKept):  # a price does not wait for the database
-            past = await self._store.call(self._store.past_seconds, self.backend, model, duration)
-        cost = catalog.price(known, region=self.region, size=size, duration=duration, audio=audio, videos=videos, references=references)
-        return Quote(cost, schedule.usual_seconds(known, simulated=self.backend == "simulator", past=past))
+            past = await self._store.call(self._store.past_seconds, "simulator" if simulated else "dashscope", model, duration)
+        cost = catalog.price(known, region=region, size=size, duration=duration, audio=audio, videos=videos, references=references)
+        return Quote(cost, schedule.usual_seconds(known, simulated=simulated, past=past), simulated)
+
+    async def check(self, leave: Leave, *, owner: str) -> Sentence:
+        """Asks the service one question that costs nothing, and says in plain words what came of it.
+
+        A visitor's own key that works is taken up at once by the jobs that wait for it.
+        """
+        connection = leave.connection
+        if connection.backend == "simulator":
+            return sentence("check_simulator")
+        where = f"{connection.region or urlsplit(connection.base_url).hostname}" + (f", {connection.workspace}" if connection.workspace else "")
+        try:
+            await asyncio.to_thread(self._gateway.prepare, connection)
+            await self._gateway.ping(connection)
+        except ServiceError as trouble:
+            return _found(trouble, where)
+        self._keys.hold(owner, connection)
+        self._runner.wake()
+        self._tell()
+        return sentence("check_good", where=where)
+
+    def forget_keys(self, *, owner: str) -> int:
+        """Drops a visitor's own keys from memory; their jobs wait until it is given again. Gives how many there were."""
+        dropped = self._keys.forget(owner)
+        self._tell()
+        return dropped
+
+    async def withdraw_links(self, job_id: str, *, owner: str) -> Job:
+        """Makes every link to a job's files that was given away lead nowhere; the job gets new ones. Raises JobNotFound."""
+        await self._store.call(self._store.withdraw_links, job_id, owner, secrets.token_urlsafe(24))
+        self._tell()
+        return await self.job(job_id, owner=owner)
 
     async def media(self, token: str, name: str) -> Path | None:
         """A file of a job by its unguessable token: "video.mp4", "original.mp4" or "poster.webp"; None when there is none. Raises NotKept."""
@@ -353,9 +402,9 @@ class Studio:
         kept = Reference(kind="video", sha256=sha256, key=key, sent_key=key, width=clip.width, height=clip.height, seconds=clip.seconds)
         return kept, []
 
-    def _new_job(self, owner: str) -> Job:
+    def _new_job(self, owner: str, leave: Leave) -> Job:
         """A QUEUED row with nothing in it yet."""
-        now, connection = self._clock(), self.connection
+        now, connection = self._clock(), leave.connection
         return Job(
             id=secrets.token_urlsafe(16),
             owner=owner,
@@ -366,21 +415,67 @@ class Studio:
             workspace=connection.workspace,
             brief_id=secrets.token_urlsafe(16),
             media_token=secrets.token_urlsafe(24),
+            budget_day="" if leave.budget is None else datetime.fromtimestamp(now, UTC).date().isoformat(),
             due_at=now,
             created_at=now,
             state_at=now,
         )
 
-    async def _add(self, job: Job) -> Job:
-        added = await self._store.call(self._store.add, job)
+    async def _add(self, job: Job, leave: Leave) -> Job:
+        if leave.connection.account not in self._keys:
+            await asyncio.to_thread(self._gateway.prepare, leave.connection)
+        self._keys.hold(job.owner, leave.connection)
+        added = await self._store.call(self._store.add, job, budget=leave.budget, at_once=leave.jobs_at_once)
         self._runner.wake()
         self._tell()
         return added
+
+    async def _drop_keys(self) -> None:
+        """A visitor's key is in memory for as long as it is needed, and no longer."""
+        while True:
+            await asyncio.sleep(_KEYS_LOOKED_AT)
+            if self._keys.visitors:
+                try:
+                    self._keys.prune(await self._store.call(self._store.live_accounts))
+                except Exception:
+                    log.exception("it could not be asked which keys are still needed; trying again")
 
     def _tell(self) -> None:
         """Wakes every viewer: each waits on the event that it saw, so that nobody misses a change."""
         self._changes.set()
         self._changes = asyncio.Event()
+
+
+def _price(request: Request, region: str, videos: Sequence[float | None], references: int) -> Price | None:
+    return catalog.price(
+        MODELS[request.model],
+        region=region,
+        size=request.size,
+        duration=request.duration,
+        audio=request.audio,
+        videos=videos,
+        references=references,
+    )
+
+
+def _waits(job: Job) -> Sentence:
+    """What to say of a job whose key is not here; where a video may be waiting at the service, until when."""
+    if job.submitted_at is None:
+        return sentence("waits_for_key")
+    lost_at = datetime.fromtimestamp(job.submitted_at + catalog.TASK_LIFETIME, UTC)
+    return sentence("waits_for_key_until", time=f"{lost_at:%Y-%m-%d %H:%M}")
+
+
+def _found(trouble: ServiceError, where: str) -> Sentence:
+    """What a failed check of the connection means."""
+    code = trouble.code or str(trouble.status or "")
+    if isinstance(trouble, KeyRefused):
+        return sentence("check_key" if trouble.code == "InvalidApiKey" else "check_denied", code=code, where=where)
+    if isinstance(trouble, Throttled):
+        return sentence("check_busy")
+    if trouble.status is None:
+        return sentence("check_unreached", where=where)
+    return sentence("check_odd", code=code, where=where)
 
 
 async def _stopped(task: asyncio.Task[None]) -> None:

@@ -166,8 +166,13 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "服务暂时不接受该 API Key（{code}）。作业会等待，Key 恢复后继续。",
     ),
     "waits_for_key": (
-        "This job was started with another key or in the demo. It waits, and goes on when the app runs with that again.",
-        "该作业使用了其他 Key 或演示模式提交。它会等待，直到应用再次使用原来的设置运行。",
+        "This job waits for the key that it was started with. Enter that under Connection and check it; then the job goes on.",
+        "该作业在等待提交时使用的 Key。请在“连接”中重新填写并检查，作业即会继续。",
+    ),
+    "waits_for_key_until": (
+        "This job waits for the key that it was started with. Enter that under Connection and check it. "
+        "The service keeps the result until {time} UTC; after that it is lost.",
+        "该作业在等待提交时使用的 Key。请在“连接”中重新填写并检查。服务仅保留结果至 {time}（UTC），逾期将丢失。",
     ),
     "succeeded": ("Done.", "已完成。"),
     "cancelled": ("Cancelled. It cost nothing.", "已取消，未产生费用。"),
@@ -242,9 +247,67 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "DASHSCOPE_API_KEY：设置的内容不是 Key；Key 以 sk- 或 st- 开头且不含空格。",
     ),
     "key_on_space": (
-        "A key is set on a public Space without access rules, so it is not used: anyone could spend it. Only the demo is served here.",
-        "公开 Space 上设置了 Key 但没有访问规则，任何人都能消费，因此不使用它；此处仅提供演示。",
+        "A key is set on a public Space without access rules, so it is not used: anyone could spend it. Bring your own under Connection, or try "
+        "the demo. Whoever runs this page can set WAN_ACCESS_CODE, WAN_DAILY_BUDGET or WAN_LOGINS.",
+        "公开 Space 上设置了 Key 但没有访问规则，任何人都能消费，因此不使用它。请在“连接”中使用自己的 Key，或试用演示。"
+        "运营者可设置 WAN_ACCESS_CODE、WAN_DAILY_BUDGET 或 WAN_LOGINS。",
     ),
+    "own_key_malformed": (
+        "{field}: what was given is no key; a Model Studio key begins with sk- or st- and has no spaces.",
+        "{field}：输入的内容不是 Key；百炼 Key 以 sk- 或 st- 开头且不含空格。",
+    ),
+    "region_unknown": ("{field}: got {given}; allowed is one of {allowed}.", "{field}：收到 {given}；只允许 {allowed}。"),
+    "workspace_malformed": (
+        "{field}: what was given is no workspace id; allowed are letters, digits, - and _.",
+        "{field}：输入的内容不是业务空间 ID；只允许字母、数字、- 和 _。",
+    ),
+    # who may spend
+    "code_missing": (
+        "This needs the access code. Add it under Connection, or bring a key of your own. Nothing was sent.",
+        "需要访问码。请在“连接”中填写，或使用自己的 Key。未发送任何内容。",
+    ),
+    "code_wrong": (
+        "That is not the access code. Nothing was sent. Ask whoever runs this page for it.",
+        "访问码不正确。未发送任何内容。请向此页面的运营者索取。",
+    ),
+    "code_wait": (
+        "Too many wrong access codes from here. Nothing was sent. Try again in {seconds} s.",
+        "访问码错误次数过多。未发送任何内容。请在 {seconds} 秒后重试。",
+    ),
+    "budget_spent": (
+        "The day's budget of {budget} does not reach for this: {spent} are spent or promised, and this costs up to {price}. "
+        "Nothing was sent. It begins anew at 00:00 UTC; a key of your own is not counted.",
+        "今日预算 {budget} 不足：已用或预留 {spent}，本次最多 {price}。未发送任何内容。UTC 0 点重新计算；使用自己的 Key 不受限制。",
+    ),
+    "jobs_many": (
+        "You have {high} jobs on their way, which is the limit here. Nothing was sent. Wait until one has ended, or cancel one.",
+        "您已有 {high} 个作业在进行，已达上限。未发送任何内容。请等待其中一个结束或取消一个。",
+    ),
+    "forgotten": ("Your key and access code are forgotten here.", "已忘记您的 Key 和访问码。"),
+    "forgotten_jobs": (
+        "Your key is forgotten. Jobs of yours that are still on their way wait until you enter it again.",
+        "已忘记您的 Key。仍在进行的作业会等待，直到您再次填写。",
+    ),
+    # what a check of the connection found
+    "check_good": (
+        "The key works: {where}. It was only asked for the list of its tasks; nothing was spent.",
+        "Key 可用：{where}。仅查询了任务列表，未产生费用。",
+    ),
+    "check_simulator": ("This is the demo: the simulator answers, nothing is sent anywhere.", "当前为演示模式：由模拟服务应答，不会发送任何内容。"),
+    "check_key": (
+        "The service does not know this key ({code}). Check that it is whole, and that it belongs to this region: {where}.",
+        "服务不认识该 Key（{code}）。请检查 Key 是否完整，以及是否属于该地域：{where}。",
+    ),
+    "check_denied": (
+        "The service knows the key but does not let it in here ({code}). Check its workspace and its permissions for the models: {where}.",
+        "服务认识该 Key，但拒绝访问（{code}）。请检查业务空间以及模型权限：{where}。",
+    ),
+    "check_busy": ("The service is asked too much at the moment. Check again in a minute.", "服务请求过于频繁。请一分钟后再检查。"),
+    "check_unreached": (
+        "The service cannot be reached: {where}. Check the network of this server, and try again.",
+        "无法连接服务：{where}。请检查服务器网络后重试。",
+    ),
+    "check_odd": ("The service answered with something else ({code}): {where}. Try again later.", "服务返回异常（{code}）：{where}。请稍后重试。"),
     "setting_bad": ("{field}: got {given}; allowed is {allowed}.", "{field}：收到 {given}；允许 {allowed}。"),
     "simulator_down": (
         "The demo's simulator did not start: {message} Nothing was sent.",

@@ -8,8 +8,8 @@ from gradio.components import Component
 from wan import catalog
 from wan.catalog import Model
 from wan.requests import OWN_SHAPE
-from wan.ui.run import bare, hidden
 from wan.ui.text import label, say
+from wan.ui.visitor import bare, hidden
 
 _SHAPES = {True: "landscape", False: "portrait"}
 

@@ -34,6 +34,7 @@ _CARD = Markup(
     '<div class="wan-head"><strong class="wan-title">{title}</strong>{clock}{task}</div>'
     '<p class="wan-say">{said}</p><div class="wan-acts">{acts}</div>{more}</section>'
 )
+_CONNECT = Markup('<button type="button" class="{}" data-connect>{}</button>')
 _BUTTON = Markup('<button type="button" class="wan-button {look}" data-press="{press}">{words}</button>')
 
 
@@ -94,12 +95,25 @@ def previewed(webp: bytes, size: str, card: Markup, *, back: bool) -> str:
 
 def ready(*, simulated: bool) -> Markup:
     """The card before a run: what to do, and in the demo that it is one."""
-    return _card(title=both("ready"), say_=both("ready_note"), more=hint("demo_note") if simulated else "")
+    return _card(
+        title=both("ready"), say_=both("ready_note"), more=Markup('<div class="wan-theirs">{}</div>').format(hint("demo_note")) if simulated else ""
+    )
 
 
-def refused(why: Sentence, field: str = "") -> Markup:
-    """The card for a brief that was not sent, naming what is wrong. field: marked in the form."""
-    return _card(tone="bad", title=both("title_refused"), say_=said(why), more=hint("refused_note"), field=field)
+def refused(why: Sentence, field: str = "", *, connect: bool = False) -> Markup:
+    """The card for a brief that was not sent, naming what is wrong. field: marked in the form. connect: with the way to the connection."""
+    acts = [_CONNECT.format("wan-button main", both("connection"))] if connect else []
+    return _card(tone="bad", title=both("title_refused"), say_=said(why), acts=acts, more=hint("refused_note"), field=field)
+
+
+def panel_head(title: str, note: str) -> str:
+    """What stands at the top of a panel."""
+    return Markup('<h2 class="wan-panel-title">{}</h2><p class="wan-hint">{}</p>').format(both(title), both(note))
+
+
+def finding(what: Sentence) -> str:
+    """What came of a question about the connection."""
+    return Markup('<p class="wan-found" role="status">{}</p>').format(said(what))
 
 
 def not_started(key: str, title: str = "title_refused") -> Markup:
@@ -346,14 +360,19 @@ def quiet(key: str, value: str) -> Markup:
     return Markup('<p class="wan-quiet"><span>{}</span><code>{}</code></p>').format(both(key), value)
 
 
-def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup] = ()) -> str:
-    """The head of the page: its name, where videos are made, and the switch of languages. short: the badge where there is little room."""
+def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup] = (), connect: bool = False) -> str:
+    """The head of the page: its name, where videos are made, and the switch of languages.
+
+    short: the badge where there is little room. connect: whether there is a panel for keys and codes.
+    """
     switch = Markup('<button type="button" data-lang="zh">{}</button><i>/</i><button type="button" data-lang="en">{}</button>')
     shown = Markup("").join(Markup('<p class="wan-banner">{}</p>').format(note) for note in notes)
     return Markup(
         '<header class="wan-header"><div class="wan-name"><span class="wan-mark" aria-hidden="true"></span><h1>Wan Studio</h1>'
         '<p>{tagline}</p></div><div class="wan-where">'
-        '<span class="wan-badge"><span class="wan-wide">{badge}</span><span class="wan-narrow">{short}</span></span>'
+        '<span class="wan-badge"><span class="wan-wide">{badge}</span><span class="wan-narrow">{short}</span>'
+        '<span class="wan-mine">{own}</span></span>'
+        "{connect}"
         '<button type="button" class="wan-plain" data-share>{link}</button>'
         '<nav class="wan-lang">{switch}</nav></div></header>'
         '{notes}{dialogs}<p id="wan-announcer" class="wan-sr" aria-live="polite"></p>'
@@ -364,6 +383,8 @@ def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup
         switch=switch.format(TEXT["to_chinese"][1], TEXT["to_english"][0]),
         notes=shown,
         link=both("link"),
+        own=both("badge_own"),
+        connect=_CONNECT.format("wan-plain wan-key", both("connection")) if connect else "",
         dialogs=_dialogs(),
     )
 

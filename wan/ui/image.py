@@ -16,8 +16,9 @@ from wan.requests import ImageToVideoRequest
 from wan.studio import Studio
 from wan.ui import brief, cards
 from wan.ui.files import SAMPLES
-from wan.ui.run import Run, Values, bare, hidden
+from wan.ui.run import Run, Values
 from wan.ui.text import label
+from wan.ui.visitor import Visitor, bare, hidden
 
 TAB = "image"
 _MODEL = MODELS[IMAGE_TO_VIDEO]
@@ -27,26 +28,27 @@ _SAMPLES = (
 )
 
 
-def build(studio: Studio, owner: gr.BrowserState, language: gr.Textbox) -> tuple[Run, gr.HTML, Callable[[], Awaitable[str]]]:
+def build(studio: Studio, visitor: Visitor, language: gr.Textbox) -> tuple[Run, gr.HTML, Callable[[], Awaitable[str]]]:
     """Builds the tab. Gives its stage, its price line, and what that says at the start."""
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
             samples, fields = _form()
             price, generate = brief.generate(TAB)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
-            run = Run(studio, TAB, owner, [_MODEL.name])
+            run = Run(studio, TAB, visitor, [_MODEL.name])
     run.wire(generate, fields, read, idle)
-    _wire_preview(run, owner, fields)
+    _wire_preview(run, visitor, fields)
     for button, (_, words, picture) in zip(samples, _SAMPLES, strict=True):
         brief.fill_on_click(button, words, language, picture=str(picture), outputs=[fields["image"], fields["url"], fields["prompt"]])
 
-    async def quote(size: str, duration: float, sound: bool) -> str:  # noqa: FBT001 - Gradio gives values by place
-        quoted = await studio.quote(model=_MODEL.name, size=size, duration=int(duration), audio=sound)
-        return cards.price_line(quoted.price, quoted.usual, simulated=studio.backend == "simulator")
+    async def quote(size: str, duration: float, sound: bool, own: bool, region: str) -> str:  # noqa: FBT001 - Gradio gives values by place
+        own_region = region if own else None
+        quoted = await studio.quote(model=_MODEL.name, size=size, duration=int(duration), audio=sound, own_region=own_region)
+        return cards.price_line(quoted.price, quoted.usual, simulated=quoted.simulated)
 
-    priced = [fields["size"], fields["duration"], fields["audio"]]
+    priced = [fields["size"], fields["duration"], fields["audio"], visitor.own, visitor.region]
     gr.on([part.change for part in priced], quote, priced, price, trigger_mode="always_last", **hidden)  # type: ignore[attr-defined]
-    return run, price, lambda: quote(size=_MODEL.default_size, duration=_MODEL.default_duration, sound=True)
+    return run, price, lambda: quote(_MODEL.default_size, _MODEL.default_duration, sound=True, own=False, region="")
 
 
 def read(values: Values) -> ImageToVideoRequest:
@@ -131,12 +133,12 @@ def _more() -> dict[str, Any]:
     return fields
 
 
-def _wire_preview(run: Run, owner: gr.BrowserState, fields: dict[str, Any]) -> None:
-    async def show(token: str, job_id: str, image: str | None, size: str, fit: str) -> Any:
-        if not image or await run.live(token, job_id):
+def _wire_preview(run: Run, visitor: Visitor, fields: dict[str, Any]) -> None:
+    async def show(token: str, job_id: str, image: str | None, size: str, fit: str, request: gr.Request) -> Any:
+        if not image or await run.live(token, job_id, request):
             return gr.skip()  # nothing to show, or the stage belongs to the video that is being made
         return await idle({"image": image, "size": size, "fit": fit}, run.ready, back=bool(job_id))
 
     shaping = [fields["image"], fields["size"], fields["fit"]]
     triggers = [fields["image"].change, fields["size"].input, fields["fit"].input]
-    gr.on(triggers, show, [owner, run.job, *shaping], run.view, trigger_mode="always_last", **hidden)
+    gr.on(triggers, show, [visitor.owner, run.job, *shaping], run.view, trigger_mode="always_last", **hidden)

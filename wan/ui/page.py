@@ -11,8 +11,9 @@ from markupsafe import Markup
 from wan.settings import Settings
 from wan.studio import Studio
 from wan.ui import cards, image, reference
-from wan.ui.run import TOKEN_LENGTH, bare, hidden, owner_state
+from wan.ui import visitor as visitors
 from wan.ui.text import label
+from wan.ui.visitor import TOKEN_LENGTH, bare, hidden
 from wan.words import sentence
 
 _KEEP_UPLOADS = 24 * 3600  # seconds
@@ -22,26 +23,26 @@ def build(studio: Studio, opened: asyncio.Event) -> gr.Blocks:
     """The page over a studio. opened: set when the studio can be asked; whoever comes earlier waits for it."""
     demo = gr.Blocks(title="Wan Studio", analytics_enabled=False, delete_cache=(3600, _KEEP_UPLOADS))
     with demo:
-        owner = owner_state()
         language = gr.Textbox(visible=False)
         gr.HTML(_header(studio.settings), elem_id="wan-header", **bare)
+        visitor = visitors.build(studio)
         with gr.Tabs(elem_id="wan-tabs"):
             with gr.Tab(label("tab_image"), id=image.TAB):
-                first = image.build(studio, owner, language)
+                first = image.build(studio, visitor, language)
             with gr.Tab(label("tab_reference"), id=reference.TAB):
-                second = reference.build(studio, owner, language)
+                second = reference.build(studio, visitor, language)
 
-        _share(owner)
+        _share(visitor.owner)
         runs = [first[0], second[0]]
 
-        async def greet(token: object, *jobs: str) -> tuple[Any, ...]:
+        async def greet(token: object, request: gr.Request, *jobs: str) -> tuple[Any, ...]:
             await opened.wait()
             token = token if isinstance(token, str) and len(token) >= TOKEN_LENGTH else secrets.token_urlsafe(32)
-            found = [part for run, job in zip(runs, jobs, strict=True) for part in await run.found(token, job)]
+            found = [part for run, job in zip(runs, jobs, strict=True) for part in await run.found(token, job, request)]
             return token, await first[2](), await second[2](), *found
 
-        known = [owner, *(run.job for run in runs)]
-        shown = [owner, first[1], second[1], *(part for run in runs for part in (run.job, run.view))]
+        known = [visitor.owner, *(run.job for run in runs)]
+        shown = [visitor.owner, first[1], second[1], *(part for run in runs for part in (run.job, run.view))]
         # Whoever opens a private link is asked first; the token stays behind the # and never goes over the wire but as this event's input.
         greeted = demo.load(greet, known, shown, js="(...known) => window.wanStudio.claimed(known)", **hidden)
         greeted.then(None, js="() => window.wanStudio.arrived()")
@@ -54,10 +55,11 @@ def _share(owner: gr.BrowserState) -> None:
 
 
 def _header(settings: Settings) -> str:
+    connect = settings.backend_wanted != "simulator" or settings.access_code is not None
     notes = [cards.both("fleeting")] if settings.fleeting else []
     if settings.backend == "simulator":
         withheld = [cards.said(sentence("key_on_space"))] if settings.key_withheld else []
-        return cards.header(cards.both("badge_demo"), short=cards.both("badge_demo_short"), notes=[*withheld, *notes])
+        return cards.header(cards.both("badge_demo"), short=cards.both("badge_demo_short"), notes=[*withheld, *notes], connect=connect)
     connection = settings.connection()
     where = cards.both(f"region_{connection.region}") if connection.region else Markup("{}").format(urlsplit(connection.base_url).hostname)
-    return cards.header(where, notes=notes)
+    return cards.header(where, notes=notes, connect=connect)

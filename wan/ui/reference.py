@@ -16,8 +16,9 @@ from wan.requests import ReferenceToVideoRequest, kind_of
 from wan.studio import Studio
 from wan.ui import brief, cards
 from wan.ui.files import SAMPLES
-from wan.ui.run import Run, Values, bare, hidden
+from wan.ui.run import Run, Values
 from wan.ui.text import label
+from wan.ui.visitor import Visitor, bare, hidden
 
 TAB = "reference"
 Media = Path | str
@@ -29,26 +30,27 @@ _SAMPLES = (
 )
 
 
-def build(studio: Studio, owner: gr.BrowserState, language: gr.Textbox) -> tuple[Run, gr.HTML, Callable[[], Awaitable[str]]]:
+def build(studio: Studio, visitor: Visitor, language: gr.Textbox) -> tuple[Run, gr.HTML, Callable[[], Awaitable[str]]]:
     """Builds the tab. Gives its stage, its price line, and what that says at the start."""
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
             samples, fields, cast = _form()
             price, generate = brief.generate(TAB)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
-            run = Run(studio, TAB, owner, [model.name for model in MODELS.values() if model.makes == TAB])
+            run = Run(studio, TAB, visitor, [model.name for model in MODELS.values() if model.makes == TAB])
     run.wire(generate, fields, read, idle)
     for button, (_, words, files, _) in zip(samples, _SAMPLES, strict=True):
         outputs = [fields["files"], fields["urls"], fields["prompt"]]
         brief.fill_on_click(button, words, language, picture=[str(file) for file in files], outputs=outputs)
-    priced = [fields[name] for name in ("model", "size", "duration", "audio", "files", "urls")]
+    priced = [*(fields[name] for name in ("model", "size", "duration", "audio", "files", "urls")), visitor.own, visitor.region]
 
-    async def quote(model: str, size: str, duration: float, sound: bool, files: list[str] | None, urls: str) -> str:  # noqa: FBT001 - by place
-        return await _quote(studio, model=model, size=size, duration=duration, sound=sound, references=sorted_references(files, urls))
+    async def quote(model: str, size: str, duration: float, sound: bool, *rest: Any) -> str:  # noqa: FBT001 - by place
+        files, urls, own, region = rest
+        asked = {"model": model, "size": size, "duration": int(duration), "audio": sound, "own_region": region if own else None}
+        return await _quote(studio, sorted_references(files, urls), asked)
 
     async def first_quote() -> str:
-        size, duration = _MODEL.default_size, _MODEL.default_duration
-        return await _quote(studio, model=_MODEL.name, size=size, duration=duration, sound=True, references=([], []))
+        return await quote(_MODEL.name, _MODEL.default_size, _MODEL.default_duration, bool(_MODEL.audio_flag), None, "", None, "")
 
     gr.on([part.change for part in priced], quote, priced, price, trigger_mode="always_last", **hidden)  # type: ignore[attr-defined]
     gathered = [fields["files"], fields["urls"]]
@@ -94,12 +96,12 @@ def _no_cast() -> str:
     return cards.hint("cast_empty", videos=_MODEL.max_videos, images=_MODEL.max_images, total=_MODEL.max_references)
 
 
-async def _quote(studio: Studio, *, model: str, size: str, duration: float, sound: bool, references: tuple[list[Media], list[Media]]) -> str:
+async def _quote(studio: Studio, references: tuple[list[Media], list[Media]], asked: dict[str, Any]) -> str:
     videos, images = references
     count = min(len(videos) + len(images), max(INPUT_CAPS))  # with more it is refused later; until then the price of the most that are allowed
     lengths = [await _seconds(video) for video in videos]
-    quoted = await studio.quote(model=model, size=size, duration=int(duration), audio=sound, videos=lengths, references=count)
-    return cards.price_line(quoted.price, quoted.usual, simulated=studio.backend == "simulator")
+    quoted = await studio.quote(**asked, videos=lengths, references=count)
+    return cards.price_line(quoted.price, quoted.usual, simulated=quoted.simulated)
 
 
 async def _seconds(video: Media) -> float | None:

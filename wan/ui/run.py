@@ -2,21 +2,24 @@
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import gradio as gr
 from gradio.components import Component
 from markupsafe import Markup
 
-from wan.errors import InvalidInput, JobNotFound, MayPayTwice, NotKept, WanError
+from wan.access import Leave
+from wan.errors import AccessRefused, InvalidInput, JobNotFound, MayPayTwice, NotKept, WanError
 from wan.jobs import Job, JobEvent
 from wan.requests import Request
 from wan.studio import Studio
 from wan.ui import cards
+from wan.ui.visitor import SECRET, NotReady, Visitor, admitted, bare, hidden, owner_of
 
+Asking = Callable[[], tuple[str, Leave]]
 Values = dict[str, Any]
 """What is in the form, by the names of the request's fields."""
 
@@ -29,39 +32,14 @@ class Idle(Protocol):
 
 
 _log = logging.getLogger(__name__)
-_SECRET = "wan-studio"  # noqa: S105 - it is sent to every browser; without a fixed one the stored values die with each restart
-TOKEN_LENGTH = 32  # characters of a visitor's token at least
-
-hidden: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
-"""How every event of this page is declared."""
-
-
-bare: dict[str, Any] = {"apply_default_css": False, "js_on_load": None}
-"""How HTML of our own is shown: in its own colours, and a click on it is no event."""
-
-
-def owner_state() -> gr.BrowserState:
-    """The visitor's own unguessable token, kept in their browser."""
-    return gr.BrowserState("", storage_key="wan-owner-v1", secret=_SECRET)
-
-
-class NotReady(Exception):
-    """The browser has no token yet: its page is still loading."""
-
-
-def owner_of(token: object) -> str:
-    """The owner that a token stands for. Raises NotReady for what is no token."""
-    if not isinstance(token, str) or len(token) < TOKEN_LENGTH:
-        raise NotReady
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 class Run:
     """The stage of one tab, and the job that it shows. Built where it stands on the page, wired by `wire` when the form is there."""
 
-    def __init__(self, studio: Studio, tab: str, owner: gr.BrowserState, models: Sequence[str]) -> None:
-        self._studio, self._tab, self._owner, self._models = studio, tab, owner, models
-        self.job = gr.BrowserState("", storage_key=f"wan-{tab}-job-v1", secret=_SECRET)
+    def __init__(self, studio: Studio, tab: str, visitor: Visitor, models: Sequence[str]) -> None:
+        self._studio, self._tab, self._visitor, self._models = studio, tab, visitor, models
+        self.job = gr.BrowserState("", storage_key=f"wan-{tab}-job-v1", secret=SECRET)
         self.ready = cards.ready(simulated=studio.backend == "simulator")
         self.view = gr.HTML(cards.idle(f"{tab}.webp", self.ready), elem_id=f"wan-{tab}-view", elem_classes="wan-run", **bare)
         self._buttons = {verb: self._button(verb) for verb in ("watch", "quiet", "cancel", "stop", "retry", "sure")}
@@ -69,34 +47,42 @@ class Run:
     def wire(self, generate: gr.Button, fields: dict[str, Component], read: Callable[[Values], Request], idle: Idle) -> None:
         """Connects the form. fields: its components by the names of the request's fields; read: the request they make."""
         names = list(fields)
-        known, shown = [self._owner, self.job], [self.view, self.job]
+        known, shown = [self._visitor.owner, self.job], [self.view, self.job]
+        paying = [*self._visitor.paying, self.job]
         watching = self._buttons["watch"].click(self.watch, known, self.view, trigger_mode="multiple", **hidden)
 
-        async def start(token: str, job_id: str, *given: Any) -> tuple[str, str]:
-            return await self._start(token, job_id, dict(zip(names, given, strict=True)), read, idle)
+        async def start(
+            token: str, key: str, region: str, workspace: str, code: str, job_id: str, request: gr.Request, *given: Any
+        ) -> tuple[str, str]:
+            asking = partial(self._asking, token, request, key, region, workspace, code)
+            return await self._start(asking, job_id, dict(zip(names, given, strict=True)), read, idle)
 
-        generate.click(start, [*known, *fields.values()], shown, **hidden).then(None, js=self._js("started"))
-        self._buttons["retry"].click(self._retry, known, shown, cancels=[watching], **hidden).then(None, js=self._js("started"))
-        self._buttons["sure"].click(self._retry_surely, known, shown, **hidden).then(None, js=self._js("started"))
+        generate.click(start, [*paying, *fields.values()], shown, **hidden).then(None, js=self._js("started"))
+        self._buttons["retry"].click(self._retry, paying, shown, cancels=[watching], **hidden).then(None, js=self._js("started"))
+        self._buttons["sure"].click(self._retry_surely, paying, shown, **hidden).then(None, js=self._js("started"))
         self._buttons["cancel"].click(self._cancel, known, shown, **hidden)
         self._buttons["stop"].click(self._stop, known, shown, cancels=[watching], **hidden)
         self._buttons["quiet"].click(None, cancels=[watching])
 
-    async def watch(self, token: str, job_id: str) -> AsyncIterator[Any]:
+    def _asking(self, token: str, request: gr.Request, key: str, region: str, workspace: str, code: str) -> tuple[str, Leave]:
+        """Who asks, and what they may do. Raises NotReady, InvalidInput and AccessRefused."""
+        return owner_of(token, request), admitted(self._studio, request, key, region, workspace, code)
+
+    async def watch(self, token: str, job_id: str, request: gr.Request) -> AsyncIterator[Any]:
         """The job as it goes on, for as long as somebody looks."""
         if not job_id:
             yield gr.skip()  # a generator that yields nothing would empty the stage, and what it shows by now may be a refusal
             return
         try:
-            async for event in self._studio.follow(job_id, owner=owner_of(token)):
+            async for event in self._studio.follow(job_id, owner=owner_of(token, request)):
                 yield cards.view(event)
         except (JobNotFound, NotReady):
             yield cards.idle(f"{self._tab}.webp", self.ready)
 
-    async def found(self, token: str, job_id: str) -> tuple[str, Any]:
+    async def found(self, token: str, job_id: str, request: gr.Request) -> tuple[str, Any]:
         """The job to show when the page is opened, and its view: the one that this browser showed last, unless only another one is on its way."""
         try:
-            owner = owner_of(token)
+            owner = owner_of(token, request)
             job = await self._chosen(owner, job_id)
             return ("", gr.skip()) if job is None else (job.id, cards.view(await self._now(job.id, owner)))
         except (WanError, NotReady):
@@ -112,20 +98,20 @@ class Run:
         newest = await self._studio.newest(owner=owner, models=self._models)
         return newest if newest is not None and (newest.live or known is None) else known
 
-    async def live(self, token: str, job_id: str) -> bool:
+    async def live(self, token: str, job_id: str, request: gr.Request) -> bool:
         """Whether the job that this tab shows has not ended."""
         try:
-            return bool(job_id) and (await self._studio.job(job_id, owner=owner_of(token))).live
+            return bool(job_id) and (await self._studio.job(job_id, owner=owner_of(token, request))).live
         except (JobNotFound, NotReady):
             return False
         except NotKept:  # as far as anybody knows
             return True
 
-    async def _start(self, token: str, job_id: str, values: Values, read: Callable[[Values], Request], idle: Idle) -> tuple[str, str]:
+    async def _start(self, asking: Asking, job_id: str, values: Values, read: Callable[[Values], Request], idle: Idle) -> tuple[str, str]:
         try:
-            owner = owner_of(token)
+            owner, leave = asking()
             request = await asyncio.to_thread(read, values)
-            job = await self._studio.submit(request, owner=owner)
+            job = await self._studio.submit(request, owner=owner, leave=leave)
         except Exception as error:  # noqa: BLE001 - whatever it is, the form stays as it is and the person is told
             return await idle(values, self._refusal(error), back=bool(job_id)), job_id
         return await self._shown(job.id, owner, made_before=not job.live), job.id
@@ -134,6 +120,8 @@ class Run:
         """The card that says why nothing was done."""
         if isinstance(error, InvalidInput):
             return cards.refused(error.sentence, error.field)
+        if isinstance(error, AccessRefused):
+            return cards.refused(error.sentence, connect=True)
         if isinstance(error, WanError):
             return cards.refused(error.sentence)
         if isinstance(error, NotReady):
@@ -141,40 +129,43 @@ class Run:
         _log.error("tab %s could not do what was asked", self._tab, exc_info=error)
         return cards.not_started("broke_note")
 
-    async def _cancel(self, token: str, job_id: str) -> tuple[str, str]:
+    async def _cancel(self, token: str, job_id: str, request: gr.Request) -> tuple[str, str]:
         async def act(owner: str) -> tuple[str, str]:
             came = await self._studio.cancel(job_id, owner=owner)
             late = Markup("{} ").format(cards.said(came)) if came.key == "cancel_late" else ""
             return cards.view(await self._now(job_id, owner), note=late), job_id
 
-        return await self._acted(token, job_id, act)
+        return await self._acted(token, request, job_id, act)
 
-    async def _stop(self, token: str, job_id: str) -> tuple[str, str]:
+    async def _stop(self, token: str, job_id: str, request: gr.Request) -> tuple[str, str]:
         async def act(owner: str) -> tuple[str, str]:
             return cards.view(await self._now(job_id, owner), watching=False), job_id
 
-        return await self._acted(token, job_id, act)
+        return await self._acted(token, request, job_id, act)
 
-    async def _retry(self, token: str, job_id: str) -> tuple[str, str]:
-        return await self._retried(token, job_id, may_pay_twice=False)
+    async def _retry(self, token: str, key: str, region: str, workspace: str, code: str, job_id: str, request: gr.Request) -> tuple[str, str]:
+        return await self._retried(token, request, job_id, (key, region, workspace, code), may_pay_twice=False)
 
-    async def _retry_surely(self, token: str, job_id: str) -> tuple[str, str]:
-        return await self._retried(token, job_id, may_pay_twice=True)
+    async def _retry_surely(self, token: str, key: str, region: str, workspace: str, code: str, job_id: str, request: gr.Request) -> tuple[str, str]:
+        return await self._retried(token, request, job_id, (key, region, workspace, code), may_pay_twice=True)
 
-    async def _retried(self, token: str, job_id: str, *, may_pay_twice: bool) -> tuple[str, str]:
+    async def _retried(
+        self, token: str, request: gr.Request, job_id: str, given: tuple[str, str, str, str], *, may_pay_twice: bool
+    ) -> tuple[str, str]:
         async def act(owner: str) -> tuple[str, str]:
+            leave = admitted(self._studio, request, *given)
             try:
-                job = await self._studio.retry(job_id, owner=owner, may_pay_twice=may_pay_twice)
+                job = await self._studio.retry(job_id, owner=owner, leave=leave, may_pay_twice=may_pay_twice)
             except MayPayTwice as doubt:
                 return cards.view(await self._now(job_id, owner), asks=doubt.sentence), job_id
             return await self._shown(job.id, owner), job.id
 
-        return await self._acted(token, job_id, act)
+        return await self._acted(token, request, job_id, act)
 
-    async def _acted(self, token: str, job_id: str, act: Callable[[str], Awaitable[tuple[str, str]]]) -> tuple[str, str]:
+    async def _acted(self, token: str, request: gr.Request, job_id: str, act: Callable[[str], Awaitable[tuple[str, str]]]) -> tuple[str, str]:
         """Stage and job after a button of the card; a job that is gone leaves an empty stage that says so."""
         try:
-            return await act(owner_of(token))
+            return await act(owner_of(token, request))
         except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
             known = isinstance(error, WanError | NotReady)
             card = self._refusal(error) if known else self._act_broke(error)

@@ -57,6 +57,7 @@ class Server:
             "ssr_mode": False,
             "pwa": False,
             "show_error": False,
+            "auth": self._studio.settings.users or None,
             "footer_links": ["settings"],
             "i18n": translations(),
             "theme": WanTheme(),

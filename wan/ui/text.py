@@ -21,6 +21,21 @@ TEXT: dict[str, tuple[str, str]] = {
         "This Space has no lasting storage: a restart loses jobs and videos. Download what you want to keep.",
         "此 Space 没有持久存储：重启会丢失作业和视频。请下载需要保留的内容。",
     ),
+    # the connection
+    "connection": ("Connection", "连接"),
+    "connection_note": (
+        "Your key is used for your videos only. It stays in this tab, and in the server's memory while a job of yours is on its way; "
+        "it is never stored.",
+        "您的 Key 只用于生成您的视频。它仅存在于此标签页，以及作业进行期间的服务器内存中，绝不会被存储。",
+    ),
+    "key": ("Your Model Studio key", "您的百炼 API Key"),
+    "access_code": ("Access code", "访问码"),
+    "region": ("Region", "地域"),
+    "workspace": ("Workspace", "业务空间"),
+    "workspace_placeholder": ("where the key needs one", "如 Key 需要"),
+    "check": ("Check connection", "检查连接"),
+    "forget": ("Forget", "忘记"),
+    "badge_own": ("Your own key", "您的 Key"),
     # the private link
     "link": ("Private link", "私有链接"),
     "link_note": (

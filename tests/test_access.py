@@ -1,0 +1,316 @@
+"""Who may spend: the door, the keys in memory, the day's budget, what is logged."""
+
+import asyncio
+import logging
+import secrets
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from pydantic import SecretStr
+
+from tests.test_store import ACCOUNTS, NOW, job
+from tests.test_studio import OWNER, finished, image
+from wan import catalog, schedule
+from wan.access import Door, Keys, Leave
+from wan.errors import AccessRefused, InvalidInput, SettingsError, WanError
+from wan.jobs import JobState, Spent
+from wan.redact import guard_logs, redacted
+from wan.settings import Connection, load_settings
+from wan.store import Store
+from wan.studio import Studio
+
+OWN = Connection(
+    backend="dashscope", base_url="https://dashscope.aliyuncs.com/api/v1", region="cn-beijing", workspace="", key=SecretStr("sk-operator")
+)
+DAY = "2026-03-01"
+
+
+def door(monkeypatch, clock=lambda: 0.0, **settings) -> Door:
+    for name, value in {"WAN_BACKEND": "auto", "DASHSCOPE_API_KEY": "sk-operator", **settings}.items():
+        monkeypatch.setenv(name, value)
+    return Door(load_settings(), OWN, clock)
+
+
+def refusal(opened: Door, **given) -> str:
+    with pytest.raises(AccessRefused) as refused:
+        opened.admit(**given)
+    return refused.value.sentence.key
+
+
+def test_the_operators_key_needs_the_code_where_there_is_one(monkeypatch):
+    opened = door(monkeypatch, WAN_ACCESS_CODE="open sesame", WAN_DAILY_BUDGET="20")
+    assert refusal(opened) == "code_missing"
+    assert refusal(opened, code="sesame") == "code_wrong"
+    leave = opened.admit(code=" open sesame ")
+    assert (leave.connection, leave.budget, leave.jobs_at_once) == (OWN, Decimal(20), 8)
+
+
+def test_a_key_of_ones_own_needs_no_code_and_is_not_counted(monkeypatch):
+    leave = door(monkeypatch, WAN_ACCESS_CODE="x", WAN_DAILY_BUDGET="20").admit(key=" sk-ws-mine1234 ", region="ap-southeast-1", workspace="ws-1")
+    assert leave.connection.key.get_secret_value() == "sk-ws-mine1234"
+    assert (leave.connection.base_url, leave.connection.workspace) == (catalog.BASE_URLS["ap-southeast-1"], "ws-1")
+    assert leave.budget is None
+    assert leave.connection.account != OWN.account
+
+
+@pytest.mark.parametrize("wrong", ["hello", "sk-%", "sk-a b c d", "sk-abcd\r\nX-Evil: 1", "SK-ABCDEF", "sk-" + "a" * 5000, "sk-ключ"])
+def test_what_is_no_key_is_refused_and_never_quoted(monkeypatch, wrong):
+    with pytest.raises(InvalidInput) as refused:
+        door(monkeypatch).admit(key=wrong)
+    assert refused.value.field == "key"
+    assert wrong not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("region", "http://169.254.169.254"), ("region", "x" * 9999), ("workspace", "a\r\nb: c"), ("workspace", "../x")]
+)
+def test_a_visitors_key_goes_nowhere_else(monkeypatch, field, value):
+    with pytest.raises(InvalidInput) as refused:
+        door(monkeypatch).admit(key="sk-mine1234", **{field: value})
+    assert refused.value.field == field
+
+
+def test_guessing_waits_ever_longer_and_only_where_it_comes_from(monkeypatch):
+    now = [0.0]
+    opened = door(monkeypatch, lambda: now[0], WAN_ACCESS_CODE="right")
+    assert [refusal(opened, code=f"wrong{number}", address="a") for number in range(5)] == ["code_wrong"] * 3 + ["code_wait"] * 2
+    assert refusal(opened, code="right", address="a") == "code_wait"
+    assert opened.admit(code="right", address="b")
+    tried = 0
+    for _ in range(3600):
+        now[0] += 1
+        tried += refusal(opened, code="guess", address="a") == "code_wrong"
+    assert tried < 20
+    now[0] += 900
+    assert opened.admit(code="right", address="a")
+
+
+def test_keys_are_dropped_when_nothing_of_theirs_is_on_its_way_or_when_they_are_told_to():
+    now = [0.0]
+    keys = Keys(OWN, lambda: now[0])
+    mine, theirs = (OWN.model_copy(update={"key": SecretStr(f"sk-{name}")}) for name in ("mine", "theirs"))
+    keys.hold("me", mine)
+    keys.hold("me", OWN)
+    keys.hold("them", theirs)
+    keys.hold("somebody", theirs)
+    assert set(keys) == {OWN.account, mine.account, theirs.account}
+    assert keys.forget("them") == 1
+    assert keys[theirs.account] == theirs
+    now[0] = 61
+    keys.prune({("me", mine.account)})
+    assert set(keys) == {OWN.account, mine.account}
+    keys.forget("me")
+    assert list(keys) == [OWN.account]
+    with pytest.raises(KeyError):
+        keys[mine.account]
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = Store(f"sqlite:///{tmp_path / 'wan.sqlite3'}")
+    yield opened
+    opened.close()
+
+
+def spent(store) -> Decimal:
+    with store._engine.connect() as connection:
+        return Decimal(connection.exec_driver_sql("SELECT budget_spent FROM accounts").scalar_one()) / 1_000_000
+
+
+def priced(number: int, amount: str = "1.50", day: str = DAY):
+    return replace(job(number), currency="CNY", amount=Decimal(amount), reserved=Decimal(amount), budget_day=day, cache_key=f"kind{number}")
+
+
+def test_fifty_at_once_do_not_overdraw(store):
+    def add(number):
+        try:
+            return store.add(priced(number), budget=Decimal("20"))
+        except AccessRefused as refused:
+            return refused.sentence.key
+
+    with ThreadPoolExecutor(50) as threads:
+        came = list(threads.map(add, range(50)))
+    assert came.count("budget_spent") == 50 - 13
+    assert spent(store) == Decimal("19.5")
+    assert store.add(priced(60, day="2026-03-02"), budget=Decimal("20"))
+    assert spent(store) == Decimal("1.5")
+
+
+def test_a_refused_job_is_not_written_and_a_joined_one_not_counted_twice(store):
+    first = store.add(priced(1), budget=Decimal("2"))
+    assert store.add(replace(priced(1), id="other", media_token="other"), budget=Decimal("2")).id == first.id
+    with pytest.raises(AccessRefused, match=r"¥2.00 does not reach .* ¥1.50 are spent"):
+        store.add(priced(2), budget=Decimal("2"))
+    assert store.get("job2", "somebody") is None
+    assert spent(store) == Decimal("1.5")
+
+
+@pytest.mark.parametrize(
+    ("state", "known", "amount", "left"),
+    [("FAILED", Spent.NO, None, "0"), ("FAILED", Spent.YES, "1.20", "1.20"), ("EXPIRED", Spent.MAYBE, None, "1.50")],
+)
+def test_the_end_settles_what_was_reserved(store, state, known, amount, left):
+    store.add(replace(priced(1), state=JobState.PENDING), budget=Decimal("2"))
+    held = store.claim(NOW, lease=10, accounts=ACCOUNTS)[0]
+    store.advance(held, JobState(state), NOW, spent=known, **({"amount": Decimal(amount)} if amount else {}))
+    assert spent(store) == Decimal(left)
+
+
+def test_nobody_fills_the_line_alone(store):
+    for number in range(3):
+        store.add(priced(number), at_once=3)
+    with pytest.raises(AccessRefused, match="limit"):
+        store.add(priced(4), at_once=3)
+    assert store.add(replace(priced(5), owner="somebody else"), at_once=3)
+
+
+def test_a_database_of_an_earlier_version_gets_its_new_columns(tmp_path):
+    Store(f"sqlite:///{tmp_path / 'old.sqlite3'}").close()
+    with closing(sqlite3.connect(tmp_path / "old.sqlite3")) as old:
+        old.execute("ALTER TABLE jobs DROP COLUMN reserved")
+    store = Store(f"sqlite:///{tmp_path / 'old.sqlite3'}")
+    assert store.add(priced(1)).reserved == Decimal("1.50")
+    assert store.get("job1", "somebody").reserved == Decimal("1.50")
+    store.close()
+
+
+def test_the_log_never_says_a_key(caplog):
+    before = logging.getLogRecordFactory()
+    guard_logs()
+    try:
+        log = logging.getLogger("wan.test")
+        try:
+            raise ValueError("sk-ws-0123456789abcdef in a traceback")
+        except ValueError:
+            log.exception("the key %s and https://a.b/c?Signature=abc%%3D&x=1", "st-0123456789")
+    finally:
+        logging.setLogRecordFactory(before)
+    assert "0123456789" not in caplog.text
+    assert "st-***" in caplog.text
+    assert "Signature=***&x=1" in caplog.text
+
+
+@pytest.mark.parametrize("text", ["a task-1234567", "the desk-lamps", "risk-free12", "sk-a"])
+def test_what_is_no_key_is_left_alone(text):
+    assert redacted(text) == text
+
+
+def test_a_budget_needs_prices(monkeypatch):
+    monkeypatch.setenv("WAN_BACKEND", "dashscope")
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-operator")
+    monkeypatch.setenv("DASHSCOPE_BASE_URL", "https://example.com/api/v1")
+    monkeypatch.setenv("WAN_DAILY_BUDGET", "20")
+    with pytest.raises(SettingsError, match="DASHSCOPE_REGION"):
+        load_settings()
+    monkeypatch.setenv("DASHSCOPE_REGION", "cn-beijing")
+    assert load_settings().daily_budget == 20
+
+
+@pytest.mark.parametrize("wrong", ["name", ":x", "a:b,,"])
+def test_logins_are_pairs(monkeypatch, wrong):
+    monkeypatch.setenv("WAN_LOGINS", wrong)
+    with pytest.raises(SettingsError, match="WAN_LOGINS: got \\*\\*\\*"):
+        load_settings()
+
+
+@pytest.mark.anyio
+class TestTheWholeWay:
+    """The service against the simulator, over real HTTP."""
+
+    @pytest.fixture(autouse=True)
+    def _service(self, simulator, monkeypatch):
+        monkeypatch.setenv("WAN_BACKEND", "dashscope")
+        monkeypatch.setenv("DASHSCOPE_API_KEY", f"sk-operator{secrets.token_hex(4)}")
+        monkeypatch.setenv("DASHSCOPE_BASE_URL", simulator.base_url)
+        monkeypatch.setenv("DASHSCOPE_REGION", "cn-beijing")
+        monkeypatch.setattr(schedule, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
+
+    async def test_a_visitors_key_makes_a_video_waits_after_a_restart_and_is_nowhere_on_the_disk(self, simulator, tmp_path):
+        key = f"sk-visitor{secrets.token_hex(8)}"
+        async with Studio(load_settings()) as studio:
+            leave = studio.door.admit(key=key)
+            done = await finished(studio, await studio.submit(image(), owner=OWNER, leave=leave))
+            assert (done.state, done.account) == (JobState.SUCCEEDED, leave.connection.account)
+            with simulator.fault("query", "status-503"):
+                job = await studio.submit(image(prompt="a restart"), owner=OWNER, leave=leave)
+                async for event in studio.follow(job.id, owner=OWNER):
+                    if event.job.state is JobState.PENDING:
+                        break
+        async with Studio(load_settings()) as studio:
+            waiting = await studio.look(job.id, owner=OWNER)
+            assert waiting.sentence.key == "waits_for_key_until"
+            assert f"{datetime.now(UTC).year}" in str(waiting.sentence)
+            assert (await studio.check(studio.door.admit(key=key), owner=OWNER)).key == "check_good"
+            assert (await finished(studio, job)).state is JobState.SUCCEEDED
+            assert studio.forget_keys(owner=OWNER) == 1
+        written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+        assert len(written) > 5
+        assert not any(key.encode() in content for content in written)
+
+    async def test_the_budget_holds_through_the_whole_way(self, monkeypatch):
+        monkeypatch.setenv("WAN_DAILY_BUDGET", "1.00")
+        async with Studio(load_settings()) as studio:
+            job = await studio.submit(image(), owner=OWNER)  # 0.60
+            with pytest.raises(AccessRefused, match="budget"):
+                await studio.submit(image(prompt="another"), owner=OWNER)
+            failed = await studio.submit(image(prompt="simulate:InternalError", audio=False), owner=OWNER)  # 0.30, given back at its end
+            assert [(await finished(studio, one)).state for one in (job, failed)] == [JobState.SUCCEEDED, JobState.FAILED]
+            assert await studio.submit(image(prompt="a third", audio=False), owner=OWNER)
+            with pytest.raises(AccessRefused, match="budget"):
+                await studio.retry(job.id, owner=OWNER)
+
+    @pytest.mark.parametrize(
+        ("fault", "key", "found"),
+        [
+            ("", "sk-good1234", "check_good"),
+            ("", "sk-invalid-1234", "check_key"),
+            ("status-403", "sk-good1234", "check_denied"),
+            ("status-429", "sk-good1234", "check_busy"),
+            ("status-500", "sk-good1234", "check_odd"),
+            ("drop-before", "sk-good1234", "check_unreached"),
+        ],
+    )
+    async def test_a_check_says_what_is_the_matter(self, simulator, fault, key, found):
+        async with Studio(load_settings()) as studio:
+            before = simulator.stats()["created"]
+            leave = studio.door.admit(key=key)
+            if fault:
+                with simulator.fault("list", fault):
+                    said = await studio.check(leave, owner=OWNER)
+            else:
+                said = await studio.check(leave, owner=OWNER)
+        assert said.key == found
+        assert key not in str(said)
+        assert simulator.stats()["created"] == before
+
+    async def test_forgetting_in_the_middle_leaves_the_job_waiting(self, simulator):
+        async with Studio(load_settings()) as studio:
+            leave = studio.door.admit(key="sk-forgetful1234")
+            with simulator.fault("query", "delay-1"):
+                job = await studio.submit(image(), owner=OWNER, leave=leave)
+                async for event in studio.follow(job.id, owner=OWNER):
+                    if event.job.state is JobState.PENDING:
+                        break
+                studio.forget_keys(owner=OWNER)
+            await asyncio.sleep(2)
+            seen = await studio.look(job.id, owner=OWNER)
+            assert (seen.job.live, seen.sentence.key) == (True, "waits_for_key_until")
+            with pytest.raises(WanError):
+                await studio.retry(job.id, owner=OWNER)
+            await studio.check(leave, owner=OWNER)
+            assert (await finished(studio, job)).state is JobState.SUCCEEDED
+
+    async def test_links_can_be_withdrawn(self):
+        async with Studio(load_settings()) as studio:
+            done = await finished(studio, await studio.submit(image(), owner=OWNER, leave=Leave(studio.connection)))
+            assert await studio.media(done.media_token, "video.mp4")
+            anew = await studio.withdraw_links(done.id, owner=OWNER)
+            assert await studio.media(done.media_token, "video.mp4") is None
+            assert await studio.media(anew.media_token, "video.mp4")
+            with pytest.raises(WanError):
+                await studio.withdraw_links(done.id, owner="somebody else")

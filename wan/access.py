@@ -1,0 +1,136 @@
+"""Who asks, whose key pays, and what may be spent.
+
+A visitor's own key is held in memory only, for as long as a job of theirs is on its way or until they have it forgotten. After a restart their jobs
+wait for it.
+"""
+
+import hashlib
+import hmac
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from wan.errors import AccessRefused
+from wan.settings import Connection, Settings
+from wan.words import sentence
+
+_GRACE = 60.0  # seconds that a key is kept at least: between its being given and the row of its first job
+_FREE_TRIES = 3  # wrong access codes from one address before the next has to wait
+_LONGEST_WAIT = 900.0  # seconds
+_ADDRESSES = 10_000  # whose wrong tries are remembered at most; the oldest go first
+
+
+@dataclass(frozen=True)
+class Leave:
+    """What somebody may do: run jobs over a connection."""
+
+    connection: Connection
+    budget: Decimal | None = None
+    """What may be spent over this connection in one UTC day, in its currency; None for no limit of ours."""
+    jobs_at_once: int | None = None
+    """How many jobs of one owner may be on their way; None for no limit of ours."""
+
+
+class Keys(Mapping[str, Connection]):
+    """The connections that jobs can be driven with, by account: the one of the settings, and those of visitors' own keys."""
+
+    def __init__(self, own: Connection, clock: Callable[[], float] = time.monotonic) -> None:
+        self.own = own
+        self._clock = clock
+        self._held: dict[tuple[str, str], tuple[Connection, float]] = {}  # by owner and account, with the time of the last use
+
+    def hold(self, owner: str, connection: Connection) -> None:
+        """Keeps a visitor's key for their jobs."""
+        if connection.account != self.own.account:
+            self._held[owner, connection.account] = connection, self._clock()
+
+    def forget(self, owner: str) -> int:
+        """Drops every key of an owner. Gives how many there were."""
+        theirs = [held for held in self._held if held[0] == owner]
+        for held in theirs:
+            del self._held[held]
+        return len(theirs)
+
+    def prune(self, live: Collection[tuple[str, str]]) -> None:
+        """Drops the keys of those who have no job on its way. live: owner and account of every such job."""
+        since = self._clock() - _GRACE
+        self._held = {held: (connection, used) for held, (connection, used) in self._held.items() if held in live or used > since}
+
+    @property
+    def visitors(self) -> int:
+        """How many keys of visitors are held."""
+        return len(self._held)
+
+    def __getitem__(self, account: str) -> Connection:
+        if account == self.own.account:
+            return self.own
+        for (_, held), (connection, _) in self._held.items():
+            if held == account:
+                return connection
+        raise KeyError(account)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({self.own.account, *(account for _, account in self._held)})
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+class Door:
+    """Lets in: a visitor with a key of their own, or with the access code where one is set. clock: seconds, monotonic."""
+
+    def __init__(self, settings: Settings, own: Connection, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings, self._own, self._clock = settings, own, clock
+        self._wrong: OrderedDict[str, tuple[int, float]] = OrderedDict()  # address: wrong tries in a row, and when the next may be made
+
+    @property
+    def operator(self) -> Leave:
+        """For whoever runs commands here: the connection of the settings, within the budget."""
+        return Leave(self._own, None if self._own.backend == "simulator" else self._settings.daily_budget)
+
+    @property
+    def wants_code(self) -> bool:
+        """Whether the operator's key asks for the access code."""
+        return self._own.backend == "dashscope" and self._settings.access_code is not None
+
+    @property
+    def takes_keys(self) -> bool:
+        """Whether visitors may bring a key of their own: not where the simulator was asked for by name."""
+        return self._settings.backend_wanted != "simulator"
+
+    def admit(self, *, key: str = "", region: str = "", workspace: str = "", code: str = "", address: str = "") -> Leave:
+        """What a visitor may do. key, region, workspace: their own, if they brought one. code: the access code. address: where they ask from.
+
+        Raises InvalidInput for what is no key, AccessRefused for a missing or wrong access code.
+        """
+        limit = self._settings.jobs_per_visitor
+        if key.strip() and self.takes_keys:
+            return Leave(self._settings.visitor_connection(key, region, workspace), jobs_at_once=limit)
+        if self.wants_code:
+            self._check(code.strip(), address)
+        return Leave(self._own, self.operator.budget, limit)
+
+    def _check(self, code: str, address: str) -> None:
+        """Compares in constant time, and lets wrong tries wait ever longer. A wait is for the address, so that nobody locks out another."""
+        now = self._clock()
+        tries, next_at = self._wrong.get(address, (0, 0.0))
+        if not code:
+            raise AccessRefused(sentence("code_missing"))
+        if now < next_at:
+            raise AccessRefused(sentence("code_wait", seconds=round(next_at - now) + 1))
+        wanted = self._settings.access_code
+        if wanted is not None and hmac.compare_digest(_digest(code), _digest(wanted.get_secret_value().strip())):
+            self._wrong.pop(address, None)
+            return
+        wait = min(2.0 ** (tries + 1 - _FREE_TRIES), _LONGEST_WAIT) if tries + 1 >= _FREE_TRIES else 0.0
+        self._wrong[address] = tries + 1, now + wait
+        self._wrong.move_to_end(address)
+        while len(self._wrong) > _ADDRESSES:
+            self._wrong.popitem(last=False)
+        raise AccessRefused(sentence("code_wrong"))
+
+
+def _digest(code: str) -> bytes:
+    return hashlib.sha256(code.encode()).digest()

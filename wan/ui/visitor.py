@@ -1,0 +1,129 @@
+"""Who is in front of the page: their browser's token or their login, a key of their own, the access code. *Connection* asks for these."""
+
+import hashlib
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+from gradio.state_holder import SessionState
+
+from wan.access import Leave
+from wan.catalog import BASE_URLS
+from wan.errors import WanError
+from wan.studio import Studio
+from wan.ui import cards
+from wan.ui.text import label
+from wan.words import sentence
+
+TOKEN_LENGTH = 32  # characters of a visitor's token at least
+SECRET = "wan-studio"  # noqa: S105 - it is sent to every browser; without a fixed one the stored values die with each restart
+
+hidden: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+"""How every event of this page is declared."""
+
+bare: dict[str, Any] = {"apply_default_css": False, "js_on_load": None}
+"""How HTML of our own is shown: in its own colours, and a click on it is no event."""
+
+
+class NotReady(Exception):
+    """The browser has no token yet: its page is still loading."""
+
+
+def owner_of(token: object, request: gr.Request | None = None) -> str:
+    """The owner that somebody is: whoever is signed in, else whoever has the browser's token. Raises NotReady for what is no token."""
+    if request is not None and request.username:
+        return hashlib.sha256(f"login\n{request.username}".encode()).hexdigest()
+    if not isinstance(token, str) or len(token) < TOKEN_LENGTH:
+        raise NotReady
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """The components that say who asks and with what. `paying` is what an event takes that may spend money, in this order."""
+
+    owner: gr.BrowserState
+    """The unguessable token of this browser."""
+    key: Component
+    region: Component
+    workspace: Component
+    code: Component
+    own: Component
+    """Whether a key has been typed: all that an event needs to know of it that only shows a price."""
+
+    @property
+    def paying(self) -> list[Component]:
+        """Inputs of an event that may spend."""
+        return [self.owner, self.key, self.region, self.workspace, self.code]
+
+
+def build(studio: Studio) -> Visitor:
+    """The panel, which the header's button opens. Whatever does not apply here is not shown."""
+    _keep_no_secrets()
+    settings = studio.settings
+    keys, codes = settings.backend_wanted != "simulator", settings.access_code is not None and settings.backend == "dashscope"
+    owner = gr.BrowserState("", storage_key="wan-owner-v1", secret=SECRET)
+    with gr.Column(elem_id="wan-connection", visible=keys or codes):
+        gr.HTML(cards.panel_head("connection", "connection_note"), **bare)
+        code = _secret("code", visible=codes)
+        key = _secret("key", visible=keys)
+        with gr.Row(visible=keys, elem_classes="wan-pair"):
+            region = gr.Dropdown([(label(f"region_{name}"), name) for name in BASE_URLS], value=settings.region, label=label("region"), min_width=120)
+            workspace = gr.Textbox(label=label("workspace"), placeholder=label("workspace_placeholder"), max_lines=1, min_width=120)
+        with gr.Row(elem_classes="wan-pair"):
+            check, forget = gr.Button(label("check"), size="sm", variant="primary"), gr.Button(label("forget"), size="sm")
+        found = gr.HTML("", elem_id="wan-connection-found", **bare)
+        own = gr.Checkbox(value=False, visible="hidden", elem_id="wan-own")
+    visitor = Visitor(owner, key, region, workspace, code, own)
+    _wire(visitor, studio, check, forget, found)
+    return visitor
+
+
+def _wire(visitor: Visitor, studio: Studio, check: gr.Button, forget: gr.Button, found: gr.HTML) -> None:
+    async def ask(token: str, key: str, region: str, workspace: str, code: str, request: gr.Request) -> str:
+        try:
+            leave = admitted(studio, request, key, region, workspace, code)
+            return cards.finding(await studio.check(leave, owner=owner_of(token, request)))
+        except WanError as error:
+            return cards.finding(error.sentence)
+        except NotReady:
+            return ""
+
+    def drop(token: str, request: gr.Request) -> tuple[str, str, str]:
+        dropped = 0
+        with suppress(NotReady):
+            dropped = studio.forget_keys(owner=owner_of(token, request))
+        return "", "", cards.finding(sentence("forgotten_jobs" if dropped else "forgotten"))
+
+    check.click(ask, visitor.paying, found, **hidden)
+    forget.click(drop, visitor.owner, [visitor.key, visitor.code, found], **hidden)
+    visitor.key.change(None, visitor.key, visitor.own, js="(key) => window.wanStudio.own(Boolean(key?.trim()))")  # type: ignore[attr-defined]
+
+
+def admitted(studio: Studio, request: gr.Request, key: str, region: str, workspace: str, code: str) -> Leave:
+    """What this visitor may do. Raises InvalidInput and AccessRefused."""
+    given = {"key": key, "region": region, "workspace": workspace, "code": code}
+    words = {name: value if isinstance(value, str) else "" for name, value in given.items()}
+    return studio.door.admit(**words, address=request.client.host if request.client else "")
+
+
+def _secret(name: str, *, visible: bool) -> gr.Textbox:
+    box = gr.Textbox(label=label("access_code" if name == "code" else name), type="password", visible=visible, max_lines=1, elem_id=f"wan-{name}")
+    box.wan_secret = True  # type: ignore[attr-defined]
+    return box
+
+
+def _keep_no_secrets() -> None:
+    """Gradio keeps the last value of every input in its session, for as long as that lives (gradio 6.31.0): what is marked secret is left out."""
+    kept = SessionState._update_value_in_config
+    if getattr(kept, "wan", False):
+        return
+
+    def update(self: SessionState, key: int, value: Any) -> None:
+        if not getattr(self.blocks_config.blocks.get(key), "wan_secret", False):
+            kept(self, key, value)
+
+    update.wan = True  # type: ignore[attr-defined]
+    SessionState._update_value_in_config = update  # type: ignore[method-assign]
