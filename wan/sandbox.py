@@ -2,7 +2,7 @@
 
 A nursery, `python -m wan.sandbox`, imports Pillow and PyAV once and forks a child for each task, which takes a few milliseconds. A child gets the
 open file, a file to write to and a line to talk on, all as descriptors. Then it may open nothing more, neither file nor connection, and the kernel
-ends it when it takes too long or too much. So the worst that a file can do is to be refused. The nursery knows no key, and goes when its starter does.
+ends it when it takes too long or too much. At worst a file is refused. The nursery knows no key, and goes when its starter does.
 """
 
 import atexit
@@ -27,9 +27,7 @@ SECONDS = 10  # of a task, by the clock
 MEMORY_MEGABYTES = 1000  # of a child, everything counted
 _LIMITS = {"seconds": SECONDS, "high": MEMORY_MEGABYTES}
 _WRITTEN = 200_000_000  # bytes that a child may write
-_PATIENCE = (
-    30.0  # seconds after which an answer is given up; longer than a task may take, because a nursery that starts on a busy machine takes its time
-)
+_PATIENCE = 30.0  # seconds after which an answer is given up; longer than a task may take, for a nursery that has to start
 _ANSWER = 1 << 16  # bytes; more is no answer of ours
 _ENVIRONMENT = ("PATH", "PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG")  # what a nursery may know
 
@@ -37,13 +35,19 @@ Task = Callable[..., dict[str, Any]]
 
 
 class Nursery:
-    """The process that tasks are born in: started with the first of them, and again should it have died."""
+    """The process that tasks are born in: started with the first of them, and again should it have died. module: what it runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = "wan.sandbox") -> None:
+        self._module = module
         self._alone = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
         atexit.register(self.stop)
+
+    @property
+    def pid(self) -> int | None:
+        """The process's number, where it runs."""
+        return None if self._process is None else self._process.pid
 
     def run(self, task: str, given: IO[bytes], made: IO[bytes], *, field: str, **wanted: str) -> dict[str, Any]:
         """Runs a task of `_tasks` on an open file and gives its answer; what it makes is in `made`. Blocks for up to `SECONDS`.
@@ -51,54 +55,56 @@ class Nursery:
         Raises InvalidInput with the task's own refusal, or one that says that opening takes too much.
         """
         mine, theirs = socket.socketpair()
-        with mine:
-            with theirs:
-                self._deliver(theirs, given, made)
-            try:
+        try:
+            with mine:
+                with theirs:
+                    self._deliver(theirs, given, made)
                 answer = _conversation(mine, {"task": task, "field": field, **wanted})
-                if "refused" not in answer:
-                    return dict(answer["done"])
-                if "odd" in answer:
-                    log.warning("a file for %s was refused, because %s broke with %s", field, task, answer["odd"])
-                refusal = InvalidInput(field, answer["refused"], **answer["values"])
-            except (OSError, ValueError, TypeError, KeyError):  # the child was ended, or gave what is no answer of ours
-                refusal = InvalidInput(field, "media_unsafe", **_LIMITS)
+            if "refused" not in answer:
+                return dict(answer["done"])
+            refusal = InvalidInput(field, answer["refused"], **answer["values"])
+            reason = answer.get("odd")
+        except (OSError, ValueError, TypeError, KeyError) as error:  # the child was ended, or gave what is no answer of ours
+            refusal, reason = InvalidInput(field, "media_unsafe", **_LIMITS), type(error).__name__
+        if reason is not None:
+            log.warning("%s: the %s was given up (%s)", field, task, reason)
         raise refusal
-
-    def start(self) -> None:
-        """Starts the process if it does not run, without waiting until it is ready."""
-        with self._alone:
-            self._started()
 
     def stop(self) -> None:
         """Ends the process and all that it has in hand."""
         with self._alone:
             if self._process is not None and self._line is not None:
-                self._line.close()
+                if self._process.poll() is None:
+                    os.killpg(self._process.pid, signal.SIGKILL)
                 self._process.wait()
-            self._process = self._line = None
+                self._line.close()
+                self._line = self._process = None
 
     def _deliver(self, *descriptors: IO[bytes] | socket.socket) -> None:
         """Hands over what a task needs."""
         with self._alone:
+            numbers = [one.fileno() for one in descriptors]
             try:
-                socket.send_fds(self._started(), [b"1"], [one.fileno() for one in descriptors])
+                socket.send_fds(self._started(), [b"1"], numbers)
             except OSError:  # it died this moment
-                socket.send_fds(self._started(), [b"1"], [one.fileno() for one in descriptors])
+                socket.send_fds(self._started(), [b"1"], numbers)
 
     def _started(self) -> socket.socket:
-        if self._line is None or self._process is None or self._process.poll() is not None:
-            self._line, theirs = socket.socketpair()
-            with theirs:
-                self._process = _spawned(theirs)
+        if self._line is not None and self._process is not None and self._process.poll() is None:
+            return self._line
+        if self._line is not None:
+            self._line.close()
+        self._line, theirs = socket.socketpair()
+        with theirs:
+            self._process = _spawned(self._module, theirs)
         return self._line
 
 
-def _spawned(line: socket.socket) -> subprocess.Popen[bytes]:
+def _spawned(module: str, line: socket.socket) -> subprocess.Popen[bytes]:
     """A nursery at the other end of a line, in a session of its own, so that Ctrl-C here does not end it in the middle of a task."""
     known = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     known["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parent.parent), known.get("PYTHONPATH")]))
-    command = [sys.executable, "-P", "-m", "wan.sandbox"]
+    command = [sys.executable, "-P", "-m", module]
     return subprocess.Popen(command, env=known, stdin=line.fileno(), stdout=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - our own program
 
 
@@ -119,8 +125,9 @@ NURSERY = Nursery()
 # in the other process ------------------------------------------------------------------------------------------------------------------
 
 
-def _serve(line: socket.socket, tasks: dict[str, Task]) -> None:
-    """The nursery: a child for each delivery, until nobody is at the other end."""
+def serve(tasks: dict[str, Task]) -> None:
+    """Becomes the nursery of these tasks: a child for each delivery on stdin, until nobody is at the other end."""
+    line = socket.socket(fileno=0)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children that have ended leave nothing behind
     while True:
         word, descriptors, _, _ = socket.recv_fds(line, 1, 3)
@@ -188,5 +195,4 @@ def _tasks() -> dict[str, Task]:
 
 
 if __name__ == "__main__":
-    with socket.socket(fileno=0) as _line:
-        _serve(_line, _tasks())
+    serve(_tasks())
