@@ -73,12 +73,7 @@ class Nursery:
     def stop(self) -> None:
         """Ends the process and all that it has in hand."""
         with self._alone:
-            if self._process is not None and self._line is not None:
-                if self._process.poll() is None:
-                    os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait()
-                self._line.close()
-                self._line = self._process = None
+            self._end()
 
     def _deliver(self, *descriptors: IO[bytes] | socket.socket) -> None:
         """Hands over what a task needs."""
@@ -87,17 +82,26 @@ class Nursery:
             try:
                 socket.send_fds(self._started(), [b"1"], numbers)
             except OSError:  # it died this moment
+                self._end()
                 socket.send_fds(self._started(), [b"1"], numbers)
 
     def _started(self) -> socket.socket:
         if self._line is not None and self._process is not None and self._process.poll() is None:
             return self._line
-        if self._line is not None:
-            self._line.close()
+        self._end()
         self._line, theirs = socket.socketpair()
         with theirs:
             self._process = _spawned(self._module, theirs)
         return self._line
+
+    def _end(self) -> None:
+        if self._process is not None:
+            if self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        if self._line is not None:
+            self._line.close()
+        self._line = self._process = None
 
 
 def _spawned(module: str, line: socket.socket) -> subprocess.Popen[bytes]:
