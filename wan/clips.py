@@ -11,6 +11,7 @@ import av
 import av.subtitles.codeccontext
 import av.subtitles.stream  # PyAV would import it when it meets such a track, and the sandbox opens no file then
 from av.container import InputContainer, OutputContainer
+from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
@@ -124,16 +125,26 @@ def _picture(field: str, container: InputContainer) -> VideoStream:
 
 
 def _copied(whole: InputContainer, tracks: list[Stream], clean: OutputContainer) -> float:
-    """Copies tracks packet by packet. Gives where the first of them ends, in seconds."""
+    """Copies tracks packet by packet. Gives where the first of them ends, in seconds.
+
+    What somebody cut away is still in the file, marked. At the end it is left out; further on it stays marked, because other frames are built on it.
+    """
     made = {track.index: clean.add_stream_from_template(track, opaque=True) for track in tracks}
+    held: dict[int, list[Packet[Stream]]] = {track.index: [] for track in tracks}
     end = Fraction(0)
     for packet in whole.demux(tracks):
+        number = packet.stream_index
         if packet.dts is None or packet.pts is None:
             continue
-        if packet.stream_index == tracks[0].index:
+        held[number].append(packet)
+        if packet.is_discard:
+            continue
+        if number == tracks[0].index:
             end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
-        packet.stream = made[packet.stream_index]
-        clean.mux(packet)
+        for one in held[number]:
+            one.stream = made[number]
+            clean.mux(one)
+        held[number].clear()
     return float(end)
 
 

@@ -6,6 +6,7 @@ ends it when it takes too long or too much. At worst a file is refused. The nurs
 """
 
 import atexit
+import contextlib
 import json
 import logging
 import os
@@ -15,6 +16,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -28,6 +30,7 @@ MEMORY_MEGABYTES = 1000  # of a child, everything counted
 _LIMITS = {"seconds": SECONDS, "high": MEMORY_MEGABYTES}
 _WRITTEN = 200_000_000  # bytes that a child may write
 _PATIENCE = 30.0  # seconds after which an answer is given up; longer than a task may take, for a nursery that has to start
+_PAUSE = 0.2  # seconds before an order is given again
 _ANSWER = 1 << 16  # bytes; more is no answer of ours
 _ENVIRONMENT = ("PATH", "PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG")  # what a nursery may know
 
@@ -54,12 +57,8 @@ class Nursery:
 
         Raises InvalidInput with the task's own refusal, or one that says that opening takes too much.
         """
-        mine, theirs = socket.socketpair()
         try:
-            with mine:
-                with theirs:
-                    self._deliver(theirs, given, made)
-                answer = _conversation(mine, {"task": task, "field": field, **wanted})
+            answer = self._answer(given, made, {"task": task, "field": field, **wanted})
             if "refused" not in answer:
                 return dict(answer["done"])
             refusal = InvalidInput(field, answer["refused"], **answer["values"])
@@ -75,15 +74,24 @@ class Nursery:
         with self._alone:
             self._end()
 
+    def _answer(self, given: IO[bytes], made: IO[bytes], order: dict[str, str]) -> dict[str, Any]:
+        """Asked once more where nobody took the order: then the nursery has died this moment, or had no process to spare."""
+        with contextlib.suppress(ConnectionError):
+            return self._asked(given, made, order)
+        time.sleep(_PAUSE)
+        return self._asked(given, made, order)
+
+    def _asked(self, given: IO[bytes], made: IO[bytes], order: dict[str, str]) -> dict[str, Any]:
+        mine, theirs = socket.socketpair()
+        with mine:
+            with theirs:
+                self._deliver(theirs, given, made)
+            return _conversation(mine, order)
+
     def _deliver(self, *descriptors: IO[bytes] | socket.socket) -> None:
         """Hands over what a task needs."""
         with self._alone:
-            numbers = [one.fileno() for one in descriptors]
-            try:
-                socket.send_fds(self._started(), [b"1"], numbers)
-            except OSError:  # it died this moment
-                self._end()
-                socket.send_fds(self._started(), [b"1"], numbers)
+            socket.send_fds(self._started(), [b"1"], [one.fileno() for one in descriptors])
 
     def _started(self) -> socket.socket:
         if self._line is not None and self._process is not None and self._process.poll() is None:
