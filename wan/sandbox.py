@@ -116,7 +116,7 @@ def _spawned(module: str, line: socket.socket) -> subprocess.Popen[bytes]:
     """A nursery at the other end of a line, in a session of its own, so that Ctrl-C here does not end it in the middle of a task."""
     known = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     known["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parent.parent), known.get("PYTHONPATH")]))
-    command = [sys.executable, "-P", "-m", module]
+    command = [sys.executable, "-P", "-W", "ignore", "-m", module]  # Pillow would warn of each oddity in a file
     return subprocess.Popen(command, env=known, stdin=line.fileno(), stdout=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - our own program
 
 

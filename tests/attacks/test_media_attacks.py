@@ -17,13 +17,16 @@ from pathlib import Path
 
 import av
 import pytest
+from hypothesis import HealthCheck, given, settings, strategies
 from PIL import Image, PngImagePlugin
 
+from tests.bench.mutations import damaged, outcome, subjects
 from tests.boxes import box, boxes, edited
 from tests.pictures import clip, picture
 from wan import media
 from wan.errors import InvalidInput
 from wan.sandbox import NURSERY, SECONDS, Nursery
+from wan.words import SENTENCES
 
 
 def refusal_of_picture(source: bytes | Path) -> str:
@@ -397,6 +400,23 @@ def test_other_kinds_by_the_name_of_a_clip(kind, plain, tmp_path):
                 made.mux(stream.encode(av.VideoFrame(64, 64, "yuv420p")))
             made.mux(stream.encode(None))
     assert refusal_of_clip(path) == "video_unreadable"
+
+
+# damaged files ---------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> dict[str, bytes]:
+    found = subjects(tmp_path_factory.mktemp("subjects"))
+    del found["large.webp"]  # two seconds each time
+    return found
+
+
+@settings(max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(dice=strategies.randoms(use_true_random=False), which=strategies.integers(0, 99))
+def test_damaged_files_are_taken_or_refused_in_our_words(whole, dice, which):
+    name = sorted(whole)[which % len(whole)]
+    assert outcome(name, damaged(whole[name], dice), dice) in ("taken", *SENTENCES)
 
 
 # what is no file ---------------------------------------------------------------------------------------------------------------------------
