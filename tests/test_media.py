@@ -150,7 +150,10 @@ def test_padding_keeps_the_whole_picture():
 
 @pytest.mark.parametrize(("given", "sent"), [((451, 300), (451, 300)), ((6000, 3000), (4096, 2048)), ((8000, 240), (8000, 240))])
 def test_own_shape_is_left_alone(given, sent):
-    assert opened(taken(picture(given), "1080P").sent).size == sent
+    made = taken(picture(given), "1080P")
+    assert opened(made.sent).size == sent
+    assert (made.width, made.height) == given
+    assert made.kept == made.sent == taken(picture(given), "1280*720").kept
 
 
 def test_preview_shows_the_crop(tmp_path):

@@ -45,14 +45,14 @@ class Picture:
     """A checked picture, as the JPEGs that were made of it: upright, opaque, sRGB, without metadata."""
 
     kept: bytes
-    """The picture itself."""
+    """In its own shape."""
     sent: bytes
     """As it goes up: fitted."""
     sha256: str
     """Of the bytes that were given."""
     width: int
     height: int
-    """px, of the picture itself."""
+    """px, as it was given and upright."""
     adjustments: list[Sentence]
 
 

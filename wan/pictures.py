@@ -10,6 +10,7 @@ from PIL import Image, ImageCms, ImageFilter, ImageOps
 
 from wan import catalog
 from wan.errors import InvalidInput
+from wan.requests import OWN_SHAPE
 from wan.words import Sentence, sentence
 
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
@@ -34,47 +35,32 @@ Image.init()  # every decoder is loaded by now: the sandbox opens no file later
 
 
 def take(given: IO[bytes], made: IO[bytes], *, field: str, size: str, fit: str) -> dict[str, Any]:
-    """Writes two JPEGs, one after the other: the picture itself, and as it goes up at this size and fit. Raises InvalidInput.
+    """Writes two JPEGs, one after the other: the picture in its own shape, and as it goes up at this size and fit. Raises InvalidInput.
 
-    Answers with the bytes of each (0 for the second where it is the same), the width and height of the first in px, and what was done to it.
+    Answers with the bytes of each (0 for the second where it is the same), the width and height that were given in px, and what was done.
     """
     picture, adjustments = _read(field, given)
-    sent, fitted = fit_to(picture, size, fit)
-    picture.save(made, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
+    kept, scaled = _fitted(picture, OWN_SHAPE[0], fit)
+    sent, fitted = (kept, scaled) if size in OWN_SHAPE else _fitted(picture, size, fit)
+    kept.save(made, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
     kept_bytes = made.seek(0, io.SEEK_END)
-    if sent is not picture:
+    if sent is not kept:
         sent.save(made, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
-    said = [one.model_dump() for one in (*adjustments, *fitted)]
     return {
         "kept": kept_bytes,
         "sent": made.seek(0, io.SEEK_END) - kept_bytes,
         "width": picture.width,
         "height": picture.height,
-        "adjustments": said,
+        "adjustments": [one.model_dump() for one in (*adjustments, *fitted)],
     }
 
 
 def preview(given: IO[bytes], made: IO[bytes], *, field: str, size: str, fit: str) -> dict[str, Any]:
     """Writes a small WebP of what will be sent of a picture at this size and fit. Raises InvalidInput."""
-    image, _ = fit_to(_read(field, given)[0], size, fit)
+    image, _ = _fitted(_read(field, given)[0], size, fit)
     image.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
     image.save(made, "WEBP", quality=82)
     return {}
-
-
-def fit_to(image: Image.Image, size: str, fit: str) -> tuple[Image.Image, list[Sentence]]:
-    """A picture in exactly the shape of a size `W*H`, cropped or padded; for a tier ("720P") in its own. With what was done to it."""
-    target = _own_shape(image) if "*" not in size else catalog.pixels(size)
-    if image.size == target:
-        return image, []
-    same_shape = "*" not in size or image.width * target[1] == image.height * target[0]
-    if same_shape:
-        done, result = "image_scaled", image.resize(target, Image.Resampling.LANCZOS)
-    elif fit == "pad":
-        done, result = "image_padded", _padded(image, target)
-    else:
-        done, result = "image_cropped", ImageOps.fit(image, target, Image.Resampling.LANCZOS, centering=_CENTERING)
-    return result, [sentence(done, given=f"{image.width}*{image.height}", size=f"{target[0]}*{target[1]}")]
 
 
 def _read(field: str, file: IO[bytes]) -> tuple[Image.Image, list[Sentence]]:
@@ -147,6 +133,21 @@ def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         if shown is not None:
             return shown
     return image.convert("RGB")
+
+
+def _fitted(image: Image.Image, size: str, fit: str) -> tuple[Image.Image, list[Sentence]]:
+    """A picture in exactly the shape of a size `W*H`, cropped or padded; for a tier ("720P") in its own. With what was done to it."""
+    target = _own_shape(image) if size in OWN_SHAPE else catalog.pixels(size)
+    if image.size == target:
+        return image, []
+    same_shape = size in OWN_SHAPE or image.width * target[1] == image.height * target[0]
+    if same_shape:
+        done, result = "image_scaled", image.resize(target, Image.Resampling.LANCZOS)
+    elif fit == "pad":
+        done, result = "image_padded", _padded(image, target)
+    else:
+        done, result = "image_cropped", ImageOps.fit(image, target, Image.Resampling.LANCZOS, centering=_CENTERING)
+    return result, [sentence(done, given=f"{image.width}*{image.height}", size=f"{target[0]}*{target[1]}")]
 
 
 def _padded(image: Image.Image, target: tuple[int, int]) -> Image.Image:

@@ -269,11 +269,11 @@ def _run(count: int, seed: int) -> int:
     print(f"given up: {dict(given.reasons) or 'none'}")
     print(f"slowest {slowest:.2f} s; peak memory of the process that opens a file {memory.peak:.0f} MB, of this one {own:.0f} MB")
     errors = sum(what.startswith("ERROR") for _, what, _ in results)
-    return int(errors > 0 or slowest > SECONDS + 1 or memory.peak > MEMORY_MEGABYTES or own > MEMORY_MEGABYTES)
+    return int(errors > 0 or slowest > 10 or memory.peak > MEMORY_MEGABYTES or own > MEMORY_MEGABYTES)
 
 
 def _case(whole: dict[str, bytes], name: str) -> tuple[str, str, float]:
-    """Kind of the file, outcome, seconds."""
+    """Kind of the file, outcome, seconds. `name` is all that the damage depends on."""
     dice = random.Random(name)  # noqa: S311 - no secret
     subject = dice.choice(sorted(whole))
     data = damaged(whole[subject], dice)
@@ -283,4 +283,7 @@ def _case(whole: dict[str, bytes], name: str) -> tuple[str, str, float]:
     except Exception as error:  # noqa: BLE001 - which is what we look for
         what = f"ERROR {type(error).__name__}"
         print(f"{subject}, {name}: {error!r}")
-    return Path(subject).suffix[1:], what, time.monotonic() - since
+    seconds = time.monotonic() - since
+    if what == "media_unsafe" or seconds > SECONDS / 2:
+        print(f"{name}, from {subject}: {what} after {seconds:.2f} s")
+    return Path(subject).suffix[1:], what, seconds
