@@ -25,7 +25,11 @@ from tests.boxes import box, boxes, edited
 from tests.pictures import clip, picture
 from wan import media
 from wan.errors import InvalidInput
+from wan.jobs import JobState
+from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.sandbox import NURSERY, SECONDS, Nursery
+from wan.settings import load_settings
+from wan.studio import Studio
 from wan.words import SENTENCES
 
 
@@ -440,6 +444,39 @@ def test_what_is_no_plain_file(tmp_path):
         (Path("/proc/self/maps"), "image_unreadable", "video_unreadable"),
     ):
         assert (refusal_of_picture(path), refusal_of_clip(path)) == (picture_refusal, clip_refusal)
+
+
+def test_a_pipe_does_not_hold_up_the_command_line(tmp_path, environment):
+    os.mkfifo(tmp_path / "pipe")
+    command = [sys.executable, "-m", "wan", "image-to-video", tmp_path / "pipe", "--prompt", "x"]
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert (finished.returncode, "pipe, which is not there" in finished.stderr) == (2, True)
+
+
+# everything together ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.anyio
+async def test_nothing_that_is_kept_or_sent_tells_of_somebody(plain, tmp_path, monkeypatch):
+    monkeypatch.setenv("WAN_SIMULATOR_PENDING", "0")
+    monkeypatch.setenv("WAN_SIMULATOR_RUNNING", "0")
+    exif = Image.Exif()
+    exif[0x010F] = "Somebody"
+    photo = picture((640, 480), kind="JPEG", exif=exif, comment=b"Somebody")
+    film = with_more(plain, box(b"udta", box(b"\xa9xyz", struct.pack(">HH", 8, 0x15C7) + b"Somebody")))
+    requests = [
+        ImageToVideoRequest(prompt="x", reference_image=photo, duration=2),
+        ReferenceToVideoRequest(prompt="x", reference_video=film, reference_image=photo, duration=2),
+    ]
+    async with Studio(load_settings()) as studio:
+        for request in requests:
+            job = await studio.submit(request, owner="owner")
+            async for event in studio.follow(job.id, owner="owner"):
+                job = event.job
+            assert job.state is JobState.SUCCEEDED
+    kept = [path for path in (tmp_path / "output").rglob("*") if path.is_file()]
+    assert len([path for path in kept if "references" in path.parts]) == 3
+    assert not [path for path in kept if b"Somebody" in path.read_bytes()]
 
 
 # the sandbox -------------------------------------------------------------------------------------------------------------------------------
