@@ -63,6 +63,16 @@ BAD_URLS = [
     "http://example.com:port/a.png",
     "http://exa mple.com/a.png",
     "https://printer.local/a.png",
+    "https://router.lan/a.png",
+    "http://127.0.0.0x1/a.png",
+    "http://%31%32%37.0.0.1/a.png",
+    "http://127。0。0。1/a.png",
+    "http://example.com\\@127.0.0.1/a.png",
+    "http://[::ffff:127.0.0.1]/a.png",
+    "http://[64:ff9b::7f00:1]/a.png",
+    "http://[2002:7f00:1::]/a.png",
+    "http://[2001:0:53aa:64c:0:7bbb:80ff:fffe]/a.png",
+    "http://224.0.0.1/a.png",
     "javascript:alert(1)",
     "oss://bucket/key",
 ]
@@ -176,3 +186,10 @@ def test_anything_at_all_is_accepted_or_refused_in_words(changes):
     else:
         assert request.duration in request.catalog_model.durations
         assert 1 <= len(request.sent_prompt) <= catalog.PROMPT_LIMIT
+
+
+@pytest.mark.parametrize(
+    "url", ["https://example.com/a.png", "http://8.8.8.8/a.png", "http://[2606:4700::1111]:8080/a.png", "https://b\u00fccher.example/a.png"]
+)
+def test_a_public_url_is_taken_as_it_is(url):
+    assert ImageToVideoRequest(**IMAGE | {"reference_image": url}).reference_image == url

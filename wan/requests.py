@@ -8,6 +8,7 @@ import difflib
 import hashlib
 import ipaddress
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -25,6 +26,10 @@ Media = bytes | Path | str
 OWN_SHAPE = tuple(catalog.TIER_PIXELS)  # sizes of image to video that keep the picture's own shape: "720P", "1080P"
 
 _PICTURE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)+")
+_PRIVATE_ENDINGS = frozenset({"local", "localhost", "internal", "invalid", "test", "lan", "arpa", "onion"})
+_UNICAST = ipaddress.IPv6Network("2000::/3")
 
 _MOTION_WORDS = (  # up to this strength, these words
     (0.2, "The camera and the subject are almost still, with the faintest movement."),
@@ -302,10 +307,14 @@ def public_url(field: str, given: Any) -> str:
 def _is_public(host: str) -> bool:
     """Whether a host's name looks like one that the service can reach: a dotted name, or a global address."""
     try:
-        return ipaddress.ip_address(host).is_global
+        address = ipaddress.ip_address(host)
     except ValueError:
         last = host.rpartition(".")[2].lower()
-        return "." in host and not host.startswith(".") and last not in ("local", "localhost", "internal", "invalid") and not last.isdigit()
+        # No real ending begins with a digit; 0x1 does, and stands for an address.
+        return bool(_HOST.fullmatch(host)) and last not in _PRIVATE_ENDINGS and not last[:1].isdigit()
+    if isinstance(address, ipaddress.IPv6Address) and (address not in _UNICAST or address.sixtofour or address.teredo):
+        return False  # among these are the ways to write an IPv4 address, any one, as another
+    return address.is_global and not address.is_multicast
 
 
 def _media(field: str, given: Any) -> Media:

@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar
 
 from wan import catalog, media, payload, schedule
 from wan.catalog import MODELS
+from wan.clips import Clip
 from wan.errors import KeyRefused, NotKept, NotSent, NoVideo, Refused, ResultRefused, ServiceError, Throttled, Unclear
 from wan.gateway import SUBMIT_LIMIT, Accepted, Gateway, TaskSnapshot, TaskStatus, task_failure
 from wan.jobs import Job, JobState, Reference, Spent
@@ -507,12 +508,12 @@ class _Shown:
     """The video that people see: the file, what it is, its still, and what was done to get there."""
 
     path: Path
-    clip: media.Clip
+    clip: Clip
     poster: bytes
     adjustments: list[Sentence]
 
 
-def _polished(job: Job, made: media.Clip, original: Path, folder: Path) -> _Shown:
+def _polished(job: Job, made: Clip, original: Path, folder: Path) -> _Shown:
     """The video at the size and rate that were asked for, with its poster. Blocks.
 
     A paid video is never lost to this: where conforming breaks, the video stays as it was made, and says so. A full disk is waited for instead.
@@ -541,12 +542,12 @@ def _original_key(job: Job) -> str:
     return f"videos/{job.id}/original.mp4"
 
 
-def _asked(job: Job, made: media.Clip) -> tuple[str, float]:
+def _asked(job: Job, made: Clip) -> tuple[str, float]:
     """Size and frame rate that were asked for; the video's own where nothing was."""
     return job.request["size"] if "*" in job.request["size"] else made.size, job.request["fps"] or made.fps
 
 
-def _differences(job: Job, made: media.Clip) -> list[Sentence]:
+def _differences(job: Job, made: Clip) -> list[Sentence]:
     size, fps = _asked(job, made)
     found = [sentence("size_scaled", given=made.size, size=size)] if size != made.size else []
     return found + ([sentence("fps_conformed", given=f"{made.fps:g}", fps=f"{fps:g}")] if abs(fps - made.fps) > 0.01 else [])

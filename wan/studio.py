@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import logging
 import secrets
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +26,6 @@ from wan.demo import Demo
 from wan.errors import JobNotFound, KeyRefused, MayPayTwice, NotKept, ServiceError, SettingsError, Throttled, WanError
 from wan.gateway import Gateway
 from wan.jobs import Job, JobEvent, JobState, Reference, Spent
-from wan.media import Picture
 from wan.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request, VideoResult, fingerprint
 from wan.runner import Runner
 from wan.settings import Connection, Settings
@@ -381,26 +381,24 @@ class Studio:
     async def _picture(self, source: Media, size: str, fit: str) -> tuple[Reference, list[Sentence]]:
         if isinstance(source, str):
             return Reference(kind="image", url=source), []
-        picture = await asyncio.to_thread(media.read_picture, "reference_image", source)
-        sent = await asyncio.to_thread(media.fitted, picture, size, fit)
-        key = await self._keep_picture(picture)
-        sent_key = key if sent is picture else await self._keep_picture(sent)
-        width, height = picture.image.size
-        kept = Reference(kind="image", sha256=picture.sha256, key=key, sent_key=sent_key, width=width, height=height)
-        return kept, sent.adjustments
-
-    async def _keep_picture(self, picture: Picture) -> str:
-        data = await asyncio.to_thread(media.jpeg, picture.image)
-        return await self._storage.put(f"references/{await asyncio.to_thread(media.digest, data)}.jpg", data)
+        picture = await media.apart(media.take_picture, "reference_image", source, size=size, fit=fit)
+        key, sent_key = [await self._keep(one, ".jpg") for one in (picture.kept, picture.sent)]
+        kept = Reference(kind="image", sha256=picture.sha256, key=key, sent_key=sent_key, width=picture.width, height=picture.height)
+        return kept, picture.adjustments
 
     async def _clip(self, source: Media) -> tuple[Reference, list[Sentence]]:
         if isinstance(source, str):
             return Reference(kind="video", url=source), []
-        clip = await asyncio.to_thread(media.check_clip, "reference_video", source)
-        sha256 = await asyncio.to_thread(media.digest, source)
-        key = await self._storage.put(f"references/{sha256}.mp4", source)
+        with tempfile.NamedTemporaryFile() as copy:
+            taken = await media.apart(media.take_clip, "reference_video", source, copy)
+            key = await self._keep(Path(copy.name), f".{taken.kind}")
+        clip, sha256 = taken.clip, taken.sha256
         kept = Reference(kind="video", sha256=sha256, key=key, sent_key=key, width=clip.width, height=clip.height, seconds=clip.seconds)
         return kept, []
+
+    async def _keep(self, source: bytes | Path, ending: str) -> str:
+        """Puts a checked file into storage, under a name that its content gives it."""
+        return await self._storage.put(f"references/{await asyncio.to_thread(media.digest, source)}{ending}", source)
 
     def _new_job(self, owner: str, leave: Leave) -> Job:
         """A QUEUED row with nothing in it yet."""

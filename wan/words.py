@@ -89,6 +89,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "file_large": ("{field}: got {given} MB; allowed are at most {high} MB.", "{field}：收到 {given} MB；最多 {high} MB。"),
     "file_missing": ("{field}: got {given}, which is not there; give a file that can be read.", "{field}：找不到 {given}；请提供可读取的文件。"),
+    "media_unsafe": (
+        "{field}: got a file that cannot be opened within {seconds} s and {high} MB of memory; save it anew, or give a smaller one.",
+        "{field}：文件无法在 {seconds} 秒和 {high} MB 内存内打开；请重新保存或换一个更小的文件。",
+    ),
     "video_unreadable": (
         "{field}: got something that does not open as a video; allowed are MP4 and MOV.",
         "{field}：无法作为视频打开；允许 MP4 和 MOV。",
@@ -96,6 +100,14 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "video_length": (
         "{field}: got {given} s; allowed are clips from {low} to {high} s.",
         "{field}：收到 {given} 秒；允许 {low} 到 {high} 秒的片段。",
+    ),
+    "video_codec": (
+        "{field}: got a video in {given}; allowed are {allowed}.",
+        "{field}：收到 {given} 编码的视频；允许 {allowed}。",
+    ),
+    "video_rate": (
+        "{field}: got {given} frames per second; allowed are at most {high}.",
+        "{field}：收到每秒 {given} 帧；最多 {high} 帧。",
     ),
     "url_bad": (
         "{field}: got {given}; allowed is a public address that begins with http:// or https://.",

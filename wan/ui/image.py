@@ -1,6 +1,5 @@
 """The tab that turns one picture into a video."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -65,7 +64,7 @@ async def idle(values: Values, card: Markup, *, back: bool) -> str:
     """The stage before a run: the picture as it will be sent, or a still where there is none that can be shown."""
     if values["image"]:
         try:
-            webp = await asyncio.to_thread(media.preview, Path(values["image"]), values["size"], values["fit"])
+            webp = await media.apart(media.preview, Path(values["image"]), size=values["size"], fit=values["fit"])
             return cards.previewed(webp, values["size"], card, back=back)
         except InvalidInput as error:
             card = cards.refused(error.sentence, error.field)

@@ -1,6 +1,5 @@
 """The tab that brings the people and things of clips and pictures into a new video."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -109,7 +108,7 @@ async def _seconds(video: Media) -> float | None:
     if isinstance(video, str):
         return None
     try:
-        return await asyncio.to_thread(media.clip_seconds, video)
+        return await media.apart(media.clip_seconds, video)
     except InvalidInput:
         return None
 

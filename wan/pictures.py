@@ -1,0 +1,164 @@
+"""Pictures as Pillow sees them: decoded, made upright, opaque, sRGB and RGB, fitted, and written anew, so that nothing but pixels goes on.
+
+Runs in the sandbox alone: the files that come here are anybody's. `take` and `preview` read an open file, write to another, and answer in JSON.
+"""
+
+import io
+from typing import IO, Any
+
+from PIL import Image, ImageCms, ImageFilter, ImageOps
+
+from wan import catalog
+from wan.errors import InvalidInput
+from wan.requests import OWN_SHAPE
+from wan.words import Sentence, sentence
+
+_FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
+_SENT_SIDE = 4096  # px: the longer side of a picture that goes up in its own shape; keeps every JPEG under the service's limit
+_JPEG_QUALITY = 95
+_CENTERING = (0.5, 0.25)  # of a crop: in a tall picture faces are in the upper part
+_PREVIEW_SIDE = 960  # px
+_ORIENTATION = 0x0112  # the number of the EXIF tag
+_UPRIGHT = {  # what brings a picture of each orientation upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SRGB = ImageCms.createProfile("sRGB")
+
+Image.MAX_IMAGE_PIXELS = None  # sides are checked below, before anything is decoded
+Image.init()  # every decoder is loaded by now: the sandbox opens no file later
+
+
+def take(given: IO[bytes], made: IO[bytes], *, field: str, size: str, fit: str) -> dict[str, Any]:
+    """Writes two JPEGs, one after the other: the picture in its own shape, and as it goes up at this size and fit. Raises InvalidInput.
+
+    Answers with the bytes of each (0 for the second where it is the same), the width and height that were given in px, and what was done.
+    """
+    picture, adjustments = _read(field, given)
+    kept, scaled = _fitted(picture, OWN_SHAPE[0], fit)
+    sent, fitted = (kept, scaled) if size in OWN_SHAPE else _fitted(picture, size, fit)
+    kept.save(made, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
+    kept_bytes = made.seek(0, io.SEEK_END)
+    if sent is not kept:
+        sent.save(made, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
+    return {
+        "kept": kept_bytes,
+        "sent": made.seek(0, io.SEEK_END) - kept_bytes,
+        "width": picture.width,
+        "height": picture.height,
+        "adjustments": [one.model_dump() for one in (*adjustments, *fitted)],
+    }
+
+
+def preview(given: IO[bytes], made: IO[bytes], *, field: str, size: str, fit: str) -> dict[str, Any]:
+    """Writes a small WebP of what will be sent of a picture at this size and fit. Raises InvalidInput."""
+    image, _ = _fitted(_read(field, given)[0], size, fit)
+    image.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
+    image.save(made, "WEBP", quality=82)
+    return {}
+
+
+def _read(field: str, file: IO[bytes]) -> tuple[Image.Image, list[Sentence]]:
+    """The picture in a file, upright, opaque, RGB and without metadata, and what was done to get there. Raises InvalidInput."""
+    image = _decoded(field, file)
+    turn, clear = _UPRIGHT.get(_orientation(image)), image.has_transparency_data
+    adjustments = [sentence("image_upright")] if turn is not None else []
+    adjustments += [sentence("image_flattened")] if clear else []
+    profile = image.info.get("icc_profile")
+    image = _srgb(_opaque(image) if clear else _eight_bit(image), profile)
+    image = image if turn is None else image.transpose(turn)
+    image.info = {}  # Pillow would write the comment in it into every file that it saves
+    return image, adjustments
+
+
+def _decoded(field: str, file: IO[bytes]) -> Image.Image:
+    """The picture in a file, every pixel of it read. Whatever Pillow raises over it is the file's fault."""
+    low, high = catalog.IMAGE_SIDES
+    try:
+        image: Image.Image = Image.open(file, formats=_FORMATS)
+        frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1  # a photo with a second view, or a map of light, is a photo
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001
+        raise InvalidInput(field, "image_unreadable") from None
+    if not all(low <= side <= high for side in image.size):
+        raise InvalidInput(field, "image_sides", given=f"{image.width}*{image.height}", low=low, high=high)
+    if frames > 1:
+        raise InvalidInput(field, "image_animated", given=frames)
+    try:
+        image.load()
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001
+        raise InvalidInput(field, "image_truncated") from None
+    return image
+
+
+def _orientation(image: Image.Image) -> int:
+    """How the camera was held, 1 to 8; 1 where the EXIF data does not say or cannot be read."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 - broken EXIF data in a picture that is whole
+        return 1
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """A picture on white."""
+    clear = image if image.mode == "RGBA" else image.convert("RGBA")
+    ground = Image.new("RGB", clear.size, "white")
+    ground.paste(clear, mask=clear.getchannel("A"))
+    return ground
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Sixteen bits of grey to eight, which Pillow would cut off at white; palettes to colours."""
+    if image.mode.startswith("I"):
+        return image.convert("I").point(lambda value: value / 256).convert("L")
+    return image if image.mode in ("RGB", "L", "CMYK") else image.convert("RGB")
+
+
+def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """A picture in the colours that everybody expects of one without a profile."""
+    if profile:
+        try:
+            given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            shown = ImageCms.profileToProfile(image, given, _SRGB, outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            shown = None  # the profile is broken, or of another kind of picture: it is passed over, as browsers do
+        if shown is not None:
+            return shown
+    return image.convert("RGB")
+
+
+def _fitted(image: Image.Image, size: str, fit: str) -> tuple[Image.Image, list[Sentence]]:
+    """A picture in exactly the shape of a size `W*H`, cropped or padded; for a tier ("720P") in its own. With what was done to it."""
+    target = _own_shape(image) if size in OWN_SHAPE else catalog.pixels(size)
+    if image.size == target:
+        return image, []
+    same_shape = size in OWN_SHAPE or image.width * target[1] == image.height * target[0]
+    if same_shape:
+        done, result = "image_scaled", image.resize(target, Image.Resampling.LANCZOS)
+    elif fit == "pad":
+        done, result = "image_padded", _padded(image, target)
+    else:
+        done, result = "image_cropped", ImageOps.fit(image, target, Image.Resampling.LANCZOS, centering=_CENTERING)
+    return result, [sentence(done, given=f"{image.width}*{image.height}", size=f"{target[0]}*{target[1]}")]
+
+
+def _padded(image: Image.Image, target: tuple[int, int]) -> Image.Image:
+    """The whole picture on a blurred copy of itself, which moves better than black bars."""
+    ground = ImageOps.fit(image, target, Image.Resampling.BILINEAR).filter(ImageFilter.GaussianBlur(max(target) / 40))
+    whole = ImageOps.contain(image, target, Image.Resampling.LANCZOS)
+    ground.paste(whole, ((target[0] - whole.width) // 2, (target[1] - whole.height) // 2))
+    return ground
+
+
+def _own_shape(image: Image.Image) -> tuple[int, int]:
+    """The picture's size, brought under `_SENT_SIDE` where neither side becomes too short by it."""
+    scale = min(1.0, max(_SENT_SIDE / max(image.size), catalog.IMAGE_SIDES[0] / min(image.size)))
+    return round(image.width * scale), round(image.height * scale)

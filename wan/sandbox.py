@@ -1,0 +1,210 @@
+"""Opens files that nobody vouches for, each in a process of its own that can do nothing else and does not live long.
+
+A nursery, `python -m wan.sandbox`, imports Pillow and PyAV once and forks a child for each task, which takes a few milliseconds. A child gets the
+open file, a file to write to and a line to talk on, all as descriptors. Then it may open nothing more, neither file nor connection, and the kernel
+ends it when it takes too long or too much. At worst a file is refused. The nursery knows no key, and goes when its starter does.
+"""
+
+import atexit
+import contextlib
+import json
+import logging
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from wan.errors import InvalidInput
+
+log = logging.getLogger("wan.sandbox")
+
+SECONDS = 9  # of a task, by the clock; so that no file is waited for longer than 10
+MEMORY_MEGABYTES = 1000  # of a child, everything counted
+_LIMITS = {"seconds": SECONDS, "high": MEMORY_MEGABYTES}
+_WRITTEN = 200_000_000  # bytes that a child may write
+_PATIENCE = 30.0  # seconds after which an answer is given up; longer than a task may take, for a nursery that has to start
+_PAUSE = 0.2  # seconds before an order is given again
+_ANSWER = 1 << 16  # bytes; more is no answer of ours
+_ENVIRONMENT = ("PATH", "PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG")  # what a nursery may know
+
+Task = Callable[..., dict[str, Any]]
+
+
+class Nursery:
+    """The process that tasks are born in: started with the first of them, and again should it have died. module: what it runs."""
+
+    def __init__(self, module: str = "wan.sandbox") -> None:
+        self._module = module
+        self._alone = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._line: socket.socket | None = None
+        atexit.register(self.stop)
+
+    @property
+    def pid(self) -> int | None:
+        """The process's number, where it runs."""
+        return None if self._process is None else self._process.pid
+
+    def run(self, task: str, given: IO[bytes], made: IO[bytes], *, field: str, **wanted: str) -> dict[str, Any]:
+        """Runs a task of `_tasks` on an open file and gives its answer; what it makes is in `made`. Blocks for up to `SECONDS`.
+
+        Raises InvalidInput with the task's own refusal, or one that says that opening takes too much.
+        """
+        try:
+            answer = self._answer(given, made, {"task": task, "field": field, **wanted})
+            if "refused" not in answer:
+                return dict(answer["done"])
+            refusal = InvalidInput(field, answer["refused"], **answer["values"])
+            reason = answer.get("odd")
+        except (OSError, ValueError, TypeError, KeyError) as error:  # the child was ended, or gave what is no answer of ours
+            refusal, reason = InvalidInput(field, "media_unsafe", **_LIMITS), type(error).__name__
+        if reason is not None:
+            log.warning("%s: the %s was given up (%s)", field, task, reason)
+        raise refusal
+
+    def stop(self) -> None:
+        """Ends the process and all that it has in hand."""
+        with self._alone:
+            self._end()
+
+    def _answer(self, given: IO[bytes], made: IO[bytes], order: dict[str, str]) -> dict[str, Any]:
+        """Asked once more where nobody took the order: then the nursery has died this moment, or had no process to spare."""
+        with contextlib.suppress(ConnectionError):
+            return self._asked(given, made, order)
+        time.sleep(_PAUSE)
+        return self._asked(given, made, order)
+
+    def _asked(self, given: IO[bytes], made: IO[bytes], order: dict[str, str]) -> dict[str, Any]:
+        mine, theirs = socket.socketpair()
+        with mine:
+            with theirs:
+                self._deliver(theirs, given, made)
+            return _conversation(mine, order)
+
+    def _deliver(self, *descriptors: IO[bytes] | socket.socket) -> None:
+        """Hands over what a task needs."""
+        with self._alone:
+            socket.send_fds(self._started(), [b"1"], [one.fileno() for one in descriptors])
+
+    def _started(self) -> socket.socket:
+        if self._line is not None and self._process is not None and self._process.poll() is None:
+            return self._line
+        self._end()
+        self._line, theirs = socket.socketpair()
+        with theirs:
+            self._process = _spawned(self._module, theirs)
+        return self._line
+
+    def _end(self) -> None:
+        if self._process is not None:
+            if self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        if self._line is not None:
+            self._line.close()
+        self._line = self._process = None
+
+
+def _spawned(module: str, line: socket.socket) -> subprocess.Popen[bytes]:
+    """A nursery at the other end of a line, in a session of its own, so that Ctrl-C here does not end it in the middle of a task."""
+    known = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    known["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parent.parent), known.get("PYTHONPATH")]))
+    command = [sys.executable, "-P", "-W", "ignore", "-m", module]  # Pillow would warn of each oddity in a file
+    return subprocess.Popen(command, env=known, stdin=line.fileno(), stdout=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - our own program
+
+
+def _conversation(line: socket.socket, order: dict[str, str]) -> dict[str, Any]:
+    """Sends an order and reads the answer to its end. Raises OSError or ValueError where there is none."""
+    line.settimeout(_PATIENCE)
+    line.sendall(json.dumps(order).encode())
+    line.shutdown(socket.SHUT_WR)
+    answer = b""
+    while (more := line.recv(_ANSWER)) and len(answer) < _ANSWER:
+        answer += more
+    return dict(json.loads(answer))
+
+
+NURSERY = Nursery()
+
+
+# in the other process ------------------------------------------------------------------------------------------------------------------
+
+
+def serve(tasks: dict[str, Task]) -> None:
+    """Becomes the nursery of these tasks: a child for each delivery on stdin, until nobody is at the other end."""
+    line = socket.socket(fileno=0)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children that have ended leave nothing behind
+    while True:
+        word, descriptors, _, _ = socket.recv_fds(line, 1, 3)
+        if not word:
+            os.killpg(0, signal.SIGKILL)
+        if _forked() == 0:
+            line.close()
+            _work(tasks, *descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _forked() -> int:
+    """As os.fork; where the machine has no process to spare, nobody answers the task, and it is refused."""
+    try:
+        return os.fork()
+    except OSError:
+        return -1
+
+
+def _work(tasks: dict[str, Task], line: int, given: int, made: int) -> None:
+    """A child's life: limits first, then the order, the task, the answer."""
+    try:
+        _confine()
+        with socket.socket(fileno=line) as talk, talk.makefile("rb") as order, open(given, "rb") as source, open(made, "r+b", 0) as target:
+            answer = _done(tasks, json.loads(order.read()), source, target)
+            talk.sendall(json.dumps(answer).encode())
+    finally:
+        os._exit(0)
+
+
+def _confine() -> None:
+    """What this process may still do, from here on. The clock's default action ends it, whatever code it is in."""
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    limits = {
+        resource.RLIMIT_AS: MEMORY_MEGABYTES * 1_000_000,
+        resource.RLIMIT_CPU: SECONDS,
+        resource.RLIMIT_FSIZE: _WRITTEN,
+        resource.RLIMIT_NOFILE: 0,  # no new ones: it can neither open a file nor connect
+        resource.RLIMIT_CORE: 0,
+    }
+    for which, limit in limits.items():
+        resource.setrlimit(which, (limit, limit))
+
+
+def _done(tasks: dict[str, Task], order: dict[str, str], given: IO[bytes], made: IO[bytes]) -> dict[str, Any]:
+    """The answer to an order."""
+    task = tasks[order.pop("task")]
+    try:
+        return {"done": task(given, made, **order)}
+    except InvalidInput as refusal:
+        said = refusal.sentence
+        return {"refused": said.key, "values": {name: value for name, value in said.values.items() if name != "field"}}
+    except MemoryError:
+        return {"refused": "media_unsafe", "values": _LIMITS}
+    except Exception as odd:  # noqa: BLE001 - not foreseen, but the file brought it about
+        return {"refused": "media_unsafe", "values": _LIMITS, "odd": type(odd).__name__}
+
+
+def _tasks() -> dict[str, Task]:
+    """What can be ordered, by name. Imported here, because only the nursery opens anything."""
+    from wan import clips, pictures
+
+    return {"picture": pictures.take, "preview": pictures.preview, "clip": clips.take}
+
+
+if __name__ == "__main__":
+    serve(_tasks())
