@@ -3,6 +3,7 @@
 import configparser
 import hashlib
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Literal
@@ -18,6 +19,7 @@ Backend = Literal["dashscope", "simulator"]
 
 SIMULATOR_KEY = "sk-simulator"  # what the bundled simulator is given; it is no secret and opens nothing else
 CREDENTIALS_FILE = Path("~/.alibabacloud/credentials")
+_PRIVATE = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fc00::/7,::1/128"
 _KEY_SHAPE = re.compile(r"(sk|st)-[!-~]{4,}")  # printable ASCII without spaces; sk-, sk-ws-, sk-sp- and st- keys
 
 
@@ -60,7 +62,9 @@ class Settings(BaseSettings):
     backend_wanted: Literal["auto", "dashscope", "simulator"] = Field(default="auto", alias="WAN_BACKEND")
     simulator_pending: float = Field(default=2, alias="WAN_SIMULATOR_PENDING", ge=0, le=3600)
     simulator_running: float = Field(default=6, alias="WAN_SIMULATOR_RUNNING", ge=0, le=3600)
+    proxies: str = Field(default="", alias="WAN_TRUSTED_PROXIES")
     space_id: str = Field(default="", alias="SPACE_ID")
+    space_host: str = Field(default="", alias="SPACE_HOST")
 
     @property
     def database(self) -> str:
@@ -71,6 +75,15 @@ class Settings(BaseSettings):
     def storage(self) -> str:
         """The storage's URL as obstore takes it."""
         return self.storage_url or (self.output_dir.absolute() / "storage").as_uri()
+
+    @property
+    def trusted_proxies(self) -> list[IPv4Network | IPv6Network]:
+        """Who is believed about whom a request comes from. On a Space its own proxies stand in front, in private networks. Raises SettingsError."""
+        given = self.proxies or (_PRIVATE if self.space_id else "")
+        try:
+            return [ip_network(one.strip()) for one in given.split(",") if one.strip()]
+        except ValueError as error:
+            raise SettingsError(sentence("setting_bad", field="WAN_TRUSTED_PROXIES", given=given, allowed=f"networks ({error})")) from None
 
     def made_output_dir(self) -> Path:
         """OUTPUT_DIR, made where it is not there yet. Raises SettingsError where it cannot be written."""
@@ -130,6 +143,7 @@ def load_settings() -> Settings:
         allowed = "an address that ends in /api/v1"
         raise SettingsError(sentence("setting_bad", field="DASHSCOPE_BASE_URL", given=settings.base_url, allowed=allowed))
     settings.key()
+    _ = settings.trusted_proxies
     return settings
 
 

@@ -23,6 +23,7 @@ TAB = "reference"
 Media = Path | str
 """A file that was uploaded, or an address."""
 _MODEL = MODELS[REFERENCE_TO_VIDEO]
+_SHOWN = 20  # tiles; with so many the brief is refused anyway
 _SAMPLES = (
     ("sample_meadow", "prompt_meadow", (SAMPLES / "bigbuckbunny.mp4", SAMPLES / "chelsea.png"), SAMPLES / "bigbuckbunny.webp"),
     ("sample_cafe", "prompt_cafe", (SAMPLES / "chelsea.png", SAMPLES / "coffee.png"), SAMPLES / "coffee.png"),
@@ -81,7 +82,7 @@ def sorted_references(files: Sequence[str] | None, urls: str | None) -> tuple[li
 
 def _cast(files: list[str] | None, urls: str) -> str:
     videos, images = sorted_references(files, urls)
-    named = [("video", one) for one in videos] + [("image", one) for one in images]
+    named = ([("video", one) for one in videos] + [("image", one) for one in images])[:_SHOWN]
     return cards.cast([(kind, *_shown(one)) for kind, one in named]) if named else _no_cast()
 
 

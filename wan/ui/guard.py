@@ -1,0 +1,363 @@
+"""What stands around Gradio: whatever it leaves open is closed here, and every answer gets its headers.
+
+Gradio 6.31 answers on some eighty routes. The page and `gradio_client` need about twenty, and only those are let through (`_READ`, `_WRITTEN`).
+Gone with the rest: fetching URLs for anybody (`proxy=`), `process_recording` (FFmpeg for anybody), `deep_link` (writes a visitor's form to disk),
+`monitoring`, `runs` and `run-history`, `component_server`, `vibe-*`, `stream`, `run/` and `api/` (they pass the queue by), and `call/` with a name
+that is not public. Files are answered by `wan.ui.routes`, from two folders only; Gradio's own way relays URLs and echoes request headers.
+
+What stays: an event of the page itself can be called by its number through `queue/join`, because that is how the page calls it. `wan.ui.inputs`
+sees to it that a handler gets the types which its components give, and the handlers check who asks. A file that somebody uploaded can be read by
+whoever knows its path; that holds the SHA-256 of its content.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import math
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from http import HTTPStatus
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+from gradio import processing_utils
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.formparsers import MultiPartException
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from wan.ui.text import say
+
+Networks = Sequence[IPv4Network | IPv6Network]
+
+_log = logging.getLogger(__name__)
+
+_API = "/gradio_api"
+_READ = (
+    r"/|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/pwa_icon|/(?:assets|static)/.+|/healthz|/media/.+|/still/.+"
+    rf"|{_API}/(?:info|startup-events|app_id|queue/data|upload_progress|heartbeat/[^/]+|file=.+)"
+)
+_WRITTEN = rf"{_API}/(?:queue/join|cancel|reset|upload)"
+_ODD = re.compile(r"[\x00-\x1f\\]|(?:^|/)\.\.(?:/|$)")  # no address of ours has these
+
+_JSON_LIMIT = 1_000_000  # bytes; the largest form is a prompt and five addresses
+_JSON_SECONDS = 30
+_UPLOAD_LIMIT = 360_000_000  # bytes: three clips of 100 MB and two pictures of 20 MB come in one request, and the form around them
+_UPLOAD_PARTS = 20
+_UPLOAD_SECONDS = 900  # a 100 MB clip over 1 Mbit/s
+
+_SESSION = re.compile(r"[\w-]{1,64}")
+KNOWN = 10_000  # sessions that are remembered; Gradio's own memory of them is bounded by it too
+_ADDRESSES = 10_000
+_ADDRESS_RATE = (1.0, 60)  # seconds for one new session from an address, and how many may come at once: a class behind one address
+_TOTAL_RATE = (0.1, 100)  # the same for all addresses together: each costs Gradio about 13 ms
+
+_POLICY = {
+    "default-src": "'none'",
+    # Gradio writes its configuration into an inline script, which differs with each request, and compiles the page's `js=` with the Function
+    # constructor. What an injected element could do is shut off all the same: no handlers in attributes, no scripts from elsewhere.
+    "script-src": "'self' 'unsafe-inline' 'unsafe-eval'",
+    "script-src-attr": "'none'",
+    "style-src": "'self' 'unsafe-inline'",  # Svelte sets style attributes
+    "img-src": "'self' data: blob:",
+    "media-src": "'self' data: blob:",
+    "font-src": "'self' data:",
+    "connect-src": "'self'",
+    "manifest-src": "'self'",
+    "worker-src": "'self' blob:",
+    "base-uri": "'self'",
+    "form-action": "'self'",
+    "frame-ancestors": "'self' https://huggingface.co https://*.hf.space",  # a Space is shown inside huggingface.co
+}
+_ALWAYS = {
+    "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in _POLICY.items()),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), display-capture=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+class Refused(Exception):
+    """A request that goes no further. key: what people are told, where they can do something about it. wait: seconds, where waiting helps."""
+
+    def __init__(self, status: int, key: str = "", wait: float = 0) -> None:
+        super().__init__(HTTPStatus(status).phrase)
+        self._status, self._key, self._wait = status, key, math.ceil(wait)
+
+    def response(self, language: str) -> JSONResponse:
+        """The answer. language: the request's Accept-Language."""
+        detail = say(self._key, language, seconds=self._wait) if self._key else str(self)
+        return JSONResponse({"detail": detail}, self._status, headers={"Retry-After": str(self._wait)} if self._wait else None)
+
+
+def client_address(scope: Scope, trusted: Networks) -> str:
+    """Whom a request comes from: the socket's peer; behind a trusted proxy the right-most entry of X-Forwarded-For that no trusted proxy wrote."""
+    address = str((scope.get("client") or ("",))[0])
+    forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
+    hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
+    while hops and _within(address, trusted):
+        address = hops.pop()
+    return address
+
+
+def _ip(address: str) -> IPv4Address | IPv6Address | None:
+    """An address with or without a port; None for what is none."""
+    for given in (address, _host(address)[0]):
+        with contextlib.suppress(ValueError):
+            known = ip_address(given)
+            return (known.ipv4_mapped if isinstance(known, IPv6Address) else None) or known
+    return None
+
+
+def _within(address: str, networks: Networks) -> bool:
+    known = _ip(address)
+    return known is not None and any(known in network for network in networks)
+
+
+def _group(address: str) -> str:
+    """What counts as one address: an IPv6 customer has a whole /64."""
+    known = _ip(address)
+    return str(IPv6Network((known, 64), strict=False)) if isinstance(known, IPv6Address) else str(known or address)
+
+
+class Sessions:
+    """The sessions that are known, and at which rate new ones may come: each costs Gradio time and memory.
+
+    forget: told of each session that is no longer known. clock: seconds; passed in by tests.
+    """
+
+    def __init__(self, forget: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> None:
+        self._forget, self._clock = forget, clock
+        self._known: OrderedDict[str, None] = OrderedDict()
+        self._due: OrderedDict[str, float] = OrderedDict()  # address -> when its allowance is whole again
+        self._total = 0.0
+
+    def admit(self, session: str | None, address: str) -> None:
+        """Lets a session in. session: None for one that nobody can come back to. Raises Refused while too many come."""
+        if session is not None and session in self._known:
+            self._known.move_to_end(session)
+            return
+        now, group = self._clock(), _group(address)
+        own, total = max(self._due.get(group, now), now), max(self._total, now)
+        wait = max(own - now - _ADDRESS_RATE[0] * (_ADDRESS_RATE[1] - 1), total - now - _TOTAL_RATE[0] * (_TOTAL_RATE[1] - 1))
+        if wait > 0:
+            raise Refused(429, "too_many_pages", wait)
+        self._due[group], self._total = own + _ADDRESS_RATE[0], total + _TOTAL_RATE[0]
+        self._due.move_to_end(group)
+        if len(self._due) > _ADDRESSES:
+            self._due.popitem(last=False)
+        if session is not None:
+            self._remember(session)
+
+    def _remember(self, session: str) -> None:
+        self._known[session] = None
+        if len(self._known) > KNOWN:
+            self._forget(self._known.popitem(last=False)[0])
+
+
+class Guard:
+    """The whole app, guarded.
+
+    trusted: networks of the proxies that are believed. hosts: names under which the app is reached beside the one that a request names.
+    public: names of the handlers that may be called by name.
+    """
+
+    def __init__(self, app: ASGIApp, *, sessions: Sessions, trusted: Networks = (), hosts: Iterable[str] = (), public: Iterable[str] = ()) -> None:
+        self._app, self._sessions, self._trusted, self._hosts = app, sessions, trusted, frozenset(hosts)
+        names = "|".join(re.escape(name) for name in public) or r"(?!)"
+        self._called = rf"{_API}/call/(?:v2/)?(?:{names})"
+        self._open = {"GET": re.compile(rf"{_READ}|{self._called}/\w+"), "POST": re.compile(rf"{_WRITTEN}|{self._called}")}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers, refuses, or hands on."""
+        if scope["type"] != "http":
+            await send({"type": "websocket.close"})
+            return
+        answer = _Answer(send)
+        try:
+            scope = self._own(scope)
+            await self._app(scope, await self._received(scope, receive), answer)
+        except Refused as refused:
+            await refused.response(Headers(scope=scope).get("accept-language", ""))(scope, receive, answer)
+        except Exception as error:  # noqa: BLE001 - it has been answered by now; without this each would leave a traceback of Gradio's in the log
+            ours = error if not scope["path"].startswith(_API) else None
+            _log.error("%s %r: %r", scope["method"], scope["path"], error, exc_info=ours)
+
+    def _own(self, scope: Scope) -> Scope:
+        """The request as Gradio may see it: on an open route, from our own page, and without what a client could forge. Raises Refused."""
+        headers = Headers(scope=scope)
+        proxied = _within(str((scope.get("client") or ("",))[0]), self._trusted)
+        self._check_host(scope, headers, proxied=proxied)
+        if scope["method"] not in ("GET", "HEAD") and not self._is_ours(headers, proxied=proxied):
+            raise Refused(403)
+        table = self._open.get("GET" if scope["method"] == "HEAD" else scope["method"])
+        if table is None:
+            raise Refused(405)
+        if _ODD.search(scope["path"]) or not table.fullmatch(scope["path"]):
+            raise Refused(404)
+        kept = [(name, value) for name, value in scope["headers"] if not _is_forgeable(name, proxied=proxied)]
+        return {**scope, "headers": kept, "client": (client_address(scope, self._trusted), 0)}
+
+    def _check_host(self, scope: Scope, headers: Headers, *, proxied: bool) -> None:
+        """On loopback only loopback's names are answered: else any web site whose name is made to point here could use the app as if it were ours."""
+        server = (scope.get("server") or ("",))[0]
+        if not proxied and _is_loopback(server) and not _is_loopback(_host(headers.get("host", ""))[0]):
+            raise Refused(421, "host_unknown")
+
+    def _is_ours(self, headers: Headers, *, proxied: bool) -> bool:
+        """Whether the app's own page asks, or no page at all."""
+        if (origin := headers.get("origin")) is None:
+            return True
+        named = [headers.get("host", ""), *self._hosts]
+        if proxied:
+            named.append(headers.get("x-forwarded-host", "").split(",")[0].strip())
+        return _host(origin.partition("://")[2]) in [_host(name) for name in named if name]
+
+    async def _received(self, scope: Scope, receive: Receive) -> Receive:
+        """How the body is received from here on, within its limits; new sessions are counted. Raises Refused."""
+        path, address = scope["path"], scope["client"][0]
+        headers = Headers(scope=scope)
+        limit = _UPLOAD_LIMIT if path == f"{_API}/upload" else _JSON_LIMIT
+        if (length := headers.get("content-length", "0")) and not (length.isdecimal() and int(length) <= limit):
+            raise Refused(413)
+        if scope["method"] != "POST":
+            self._admit_reader(scope)
+            return receive
+        if path == f"{_API}/upload":
+            return _Upload(receive, headers.get("content-type", ""))
+        body = await _read(receive)
+        if path == f"{_API}/queue/join" or re.fullmatch(self._called, path):
+            self._sessions.admit(_session(body, needed=path.endswith("/join")), address)
+        return _again(body, receive)
+
+    def _admit_reader(self, scope: Scope) -> None:
+        """Counts the session that a stream of events is for."""
+        path = scope["path"]
+        if path == f"{_API}/queue/data":
+            session = "".join(parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])[:1])
+        elif path.startswith(f"{_API}/heartbeat/"):
+            session = path.rpartition("/")[2]
+        else:
+            return
+        if not _SESSION.fullmatch(session):
+            raise Refused(400)
+        self._sessions.admit(session, scope["client"][0])
+
+
+class _Answer:
+    """Sends with the headers that every answer has."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message.setdefault("headers", [])
+            MutableHeaders(scope=message).update(_ALWAYS)
+        await self._send(message)
+
+
+class _Upload:
+    """Receives an upload up to its size, its time and its number of parts. What breaks them raises what makes Gradio delete the pieces it has."""
+
+    def __init__(self, receive: Receive, kind: str) -> None:
+        self._receive, self._until = receive, asyncio.get_running_loop().time() + _UPLOAD_SECONDS
+        found = re.search(r'boundary="?([^";,]+)', kind)
+        self._boundary = b"--" + found[1].encode("latin-1") if found else b"--"
+        self._size, self._parts, self._tail, self._whole = 0, 0, b"", False
+
+    async def __call__(self) -> Message:
+        if self._whole:
+            return await self._receive()
+        try:
+            async with asyncio.timeout_at(self._until):
+                message = await self._receive()
+        except TimeoutError:
+            raise MultiPartException("The upload took too long.") from None
+        if message["type"] == "http.disconnect":
+            raise MultiPartException("The upload broke off.")
+        self._count(message.get("body", b""))
+        self._whole = not message.get("more_body", False)
+        return message
+
+    def _count(self, piece: bytes) -> None:
+        self._size += len(piece)
+        seen = self._tail + piece
+        self._parts += seen.count(self._boundary)
+        self._tail = seen[-(len(self._boundary) - 1) :]
+        if self._size > _UPLOAD_LIMIT or self._parts > _UPLOAD_PARTS:
+            raise MultiPartException("The upload exceeded the maximum allowed size.")  # by these words Gradio makes it a 413
+
+
+async def _read(receive: Receive) -> bytes:
+    """A body of JSON as a whole. Raises Refused."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(_JSON_SECONDS):
+            while True:
+                message = await receive()
+                body += message.get("body", b"")
+                if message["type"] == "http.disconnect" or len(body) > _JSON_LIMIT:
+                    raise Refused(413)
+                if not message.get("more_body", False):
+                    return bytes(body)
+    except TimeoutError:
+        raise Refused(408) from None
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Receives a body that has been read once more."""
+    whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replayed() -> Message:
+        return whole.pop() if whole else await receive()
+
+    return replayed
+
+
+def _session(body: bytes, *, needed: bool) -> str | None:
+    """The session that a body names. Raises Refused for what is no body of an event."""
+    try:
+        given = json.loads(body)
+        session = given.get("session_hash")
+    except (ValueError, RecursionError, AttributeError):
+        raise Refused(400) from None
+    if session is None and not needed:
+        return None
+    if not isinstance(session, str) or not _SESSION.fullmatch(session):
+        raise Refused(400)
+    return session
+
+
+def _is_forgeable(name: bytes, *, proxied: bool) -> bool:
+    """Whether Gradio must not see a header: it gives every Origin leave to use the visitor's cookies, and takes its own address from the others."""
+    return name in (b"origin", b"x-gradio-server") or (not proxied and name.startswith(b"x-forwarded-"))
+
+
+def _host(netloc: str) -> tuple[str, str]:
+    """Name and port of "name:port"; the ports of http and https are left out."""
+    try:
+        parts = urlsplit(f"//{netloc}")
+        return (parts.hostname or ""), ("" if parts.port in (None, 80, 443) else str(parts.port))
+    except ValueError:
+        return "", ""
+
+
+def _is_loopback(name: str) -> bool:
+    known = _ip(name)
+    return known.is_loopback if known else name == "localhost" or name.endswith(".localhost")
+
+
+class _NoDownloads(httpx.AsyncBaseTransport):
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        raise httpx.UnsupportedProtocol("the page fetches nothing", request=request)
+
+
+def deny_downloads() -> None:
+    """Keeps Gradio from fetching the http(s) addresses that a forged form gives for files: whole into memory, without a limit."""
+    processing_utils.async_transport = _NoDownloads()  # type: ignore[assignment]
