@@ -39,6 +39,12 @@ class App:
 
     url: str
     process: subprocess.Popen
+    folder: Path
+    """Where it was started: its home, output, uploads and log are in there."""
+
+    def log(self) -> str:
+        """What it has said so far."""
+        return (self.folder / "app.log").read_text()
 
     def stop(self) -> int:
         """Asks it to end, as a service manager does; gives its exit code."""
@@ -47,8 +53,11 @@ class App:
 
 
 @contextlib.contextmanager
-def served(folder: Path, *, pending: float = 0.6, running: float = 2.0) -> Iterator[App]:
-    """`python app.py` on a free port, in the demo, with a home and an output folder of its own. pending, running: the simulator's times, seconds."""
+def served(folder: Path, *, pending: float = 0.6, running: float = 2.0, **more: str) -> Iterator[App]:
+    """`python app.py` on a free port, in the demo, with a home and an output folder of its own.
+
+    pending, running: the simulator's times, seconds. more: further settings.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -57,19 +66,21 @@ def served(folder: Path, *, pending: float = 0.6, running: float = 2.0) -> Itera
     (folder / "home").mkdir(parents=True, exist_ok=True)
     ours = {
         "HOME": str(folder / "home"),
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'guard'}",
         "OUTPUT_DIR": str(folder / "output"),
         "GRADIO_TEMP_DIR": str(folder / "uploads"),
         "GRADIO_SERVER_PORT": str(port),
         "WAN_BACKEND": "simulator",
         "WAN_SIMULATOR_PENDING": str(pending),
         "WAN_SIMULATOR_RUNNING": str(running),
+        **more,
     }
     url = f"http://127.0.0.1:{port}"
     with (folder / "app.log").open("wb") as log:
         process = subprocess.Popen([sys.executable, str(ROOT / "app.py")], env=kept | ours, cwd=folder, stdout=log, stderr=log)
         try:
             _wait(url, process, folder / "app.log")
-            yield App(url, process)
+            yield App(url, process, folder)
         finally:
             process.terminate()
             try:

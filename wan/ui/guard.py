@@ -18,9 +18,10 @@ import math
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -50,7 +51,7 @@ _UPLOAD_LIMIT = 360_000_000  # bytes: three clips of 100 MB and two pictures of 
 _UPLOAD_PARTS = 20
 _UPLOAD_SECONDS = 900  # a 100 MB clip over 1 Mbit/s
 
-_SESSION = re.compile(r"[\w-]{1,64}")
+_SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 KNOWN = 10_000  # sessions that are remembered; Gradio's own memory of them is bounded by it too
 _ADDRESSES = 10_000
 _ADDRESS_RATE = (1.0, 60)  # seconds for one new session from an address, and how many may come at once: a class behind one address
@@ -163,12 +164,14 @@ class Sessions:
 class Guard:
     """The whole app, guarded.
 
-    trusted: networks of the proxies that are believed. hosts: names under which the app is reached beside the one that a request names.
-    public: names of the handlers that may be called by name.
+    events: numbers of the events that have a handler. public: names of the handlers that may be called by name. trusted: networks of the proxies that
+    are believed. hosts: names under which the app is reached beside the one that a request names.
     """
 
-    def __init__(self, app: ASGIApp, *, sessions: Sessions, trusted: Networks = (), hosts: Iterable[str] = (), public: Iterable[str] = ()) -> None:
-        self._app, self._sessions, self._trusted, self._hosts = app, sessions, trusted, frozenset(hosts)
+    def __init__(
+        self, app: ASGIApp, *, sessions: Sessions, events: Container[object], public: Iterable[str], trusted: Networks, hosts: Sequence[str]
+    ) -> None:
+        self._app, self._sessions, self._events, self._trusted, self._hosts = app, sessions, events, trusted, hosts
         names = "|".join(re.escape(name) for name in public) or r"(?!)"
         self._called = rf"{_API}/call/(?:v2/)?(?:{names})"
         self._open = {"GET": re.compile(rf"{_READ}|{self._called}/\w+"), "POST": re.compile(rf"{_WRITTEN}|{self._called}")}
@@ -184,7 +187,9 @@ class Guard:
             await self._app(scope, await self._received(scope, receive), answer)
         except Refused as refused:
             await refused.response(Headers(scope=scope).get("accept-language", ""))(scope, receive, answer)
-        except Exception as error:  # noqa: BLE001 - it has been answered by now; without this each would leave a traceback of Gradio's in the log
+        except Exception as error:  # noqa: BLE001 - Starlette has answered it by now; here its traceback is kept out of the log where it is Gradio's
+            if not answer.begun:
+                await Refused(500).response("")(scope, receive, answer)
             ours = error if not scope["path"].startswith(_API) else None
             _log.error("%s %r: %r", scope["method"], scope["path"], error, exc_info=ours)
 
@@ -223,7 +228,7 @@ class Guard:
         path, address = scope["path"], scope["client"][0]
         headers = Headers(scope=scope)
         limit = _UPLOAD_LIMIT if path == f"{_API}/upload" else _JSON_LIMIT
-        if (length := headers.get("content-length", "0")) and not (length.isdecimal() and int(length) <= limit):
+        if not re.fullmatch(r"\d{1,12}", length := headers.get("content-length", "0")) or int(length) > limit:
             raise Refused(413)
         if scope["method"] != "POST":
             self._admit_reader(scope)
@@ -231,22 +236,26 @@ class Guard:
         if path == f"{_API}/upload":
             return _Upload(receive, headers.get("content-type", ""))
         body = await _read(receive)
-        if path == f"{_API}/queue/join" or re.fullmatch(self._called, path):
-            self._sessions.admit(_session(body, needed=path.endswith("/join")), address)
+        if path == f"{_API}/queue/join":
+            event = _event(body)
+            if not isinstance(number := event.get("fn_index"), int) or number not in self._events:
+                raise Refused(404)
+            self._sessions.admit(_session(event.get("session_hash")), address)
+        elif path.startswith(f"{_API}/call/"):
+            session = _event(body).get("session_hash")
+            self._sessions.admit(None if session is None else _session(session), address)
         return _again(body, receive)
 
     def _admit_reader(self, scope: Scope) -> None:
         """Counts the session that a stream of events is for."""
         path = scope["path"]
         if path == f"{_API}/queue/data":
-            session = "".join(parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])[:1])
+            session = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[-1]
         elif path.startswith(f"{_API}/heartbeat/"):
             session = path.rpartition("/")[2]
         else:
             return
-        if not _SESSION.fullmatch(session):
-            raise Refused(400)
-        self._sessions.admit(session, scope["client"][0])
+        self._sessions.admit(_session(session), scope["client"][0])
 
 
 class _Answer:
@@ -254,9 +263,11 @@ class _Answer:
 
     def __init__(self, send: Send) -> None:
         self._send = send
+        self.begun = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            self.begun = True
             message.setdefault("headers", [])
             MutableHeaders(scope=message).update(_ALWAYS)
         await self._send(message)
@@ -320,18 +331,22 @@ def _again(body: bytes, receive: Receive) -> Receive:
     return replayed
 
 
-def _session(body: bytes, *, needed: bool) -> str | None:
-    """The session that a body names. Raises Refused for what is no body of an event."""
+def _event(body: bytes) -> dict[str, Any]:
+    """What a body of JSON asks for. Raises Refused for what asks for nothing."""
     try:
         given = json.loads(body)
-        session = given.get("session_hash")
-    except (ValueError, RecursionError, AttributeError):
+    except (ValueError, RecursionError):
         raise Refused(400) from None
-    if session is None and not needed:
-        return None
-    if not isinstance(session, str) or not _SESSION.fullmatch(session):
+    if not isinstance(given, dict):
         raise Refused(400)
-    return session
+    return given
+
+
+def _session(given: object) -> str:
+    """A session's name. Raises Refused for what is none."""
+    if not isinstance(given, str) or not _SESSION.fullmatch(given):
+        raise Refused(400)
+    return given
 
 
 def _is_forgeable(name: bytes, *, proxied: bool) -> bool:

@@ -85,7 +85,14 @@ class Server:
     def _guarded(self, app: ASGIApp) -> ASGIApp:
         settings, demo = self._studio.settings, self._demo
         public = [str(handler.api_name) for handler in demo.fns.values() if handler.api_visibility == "public"]
-        return Guard(app, sessions=Sessions(self._forget), trusted=settings.trusted_proxies, hosts=[settings.space_host], public=public)
+        return Guard(
+            app,
+            sessions=Sessions(self._forget),
+            events={number for number, handler in demo.fns.items() if handler.fn is not None},
+            public=public,
+            trusted=settings.trusted_proxies,
+            hosts=[settings.space_host],
+        )
 
     def _forget(self, session: str) -> None:
         """Lets Gradio forget a session: by itself it keeps those for ever that joined and never listened."""
