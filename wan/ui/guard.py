@@ -335,6 +335,7 @@ def _event(body: bytes) -> dict[str, Any]:
     """What a body of JSON asks for. Raises Refused for what asks for nothing."""
     try:
         given = json.loads(body)
+        json.dumps(given, ensure_ascii=False).encode()  # half a character would break whatever writes it down later, the stream of events too
     except (ValueError, RecursionError):
         raise Refused(400) from None
     if not isinstance(given, dict):

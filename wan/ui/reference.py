@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
+from gradio.data_classes import ListFiles
 from markupsafe import Markup
 
 from wan import media
@@ -130,6 +131,8 @@ def _form() -> tuple[list[gr.Button], dict[str, Component], gr.HTML]:
         elem_id=brief.identity(TAB, "reference_video"),
         elem_classes="wan-drop",
     )
+    # Gradio would leave an empty file behind each time; what a file is, its content says in `wan.media`.
+    files.preprocess = lambda payload: [one.path for one in payload] if isinstance(payload, ListFiles) else None  # type: ignore[method-assign]
     urls = brief.addresses(TAB, "urls", "references_url", lines=_MODEL.max_references)
     cast = gr.HTML(_no_cast(), elem_id=brief.identity(TAB, "cast"), **bare)
     fields: dict[str, Component] = {"files": files, "urls": urls, "prompt": brief.prompt(TAB)}
