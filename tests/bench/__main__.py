@@ -3,9 +3,9 @@
 import argparse
 import asyncio
 
-from tests.bench import matrix
+from tests.bench import flood, matrix
 
-RUNS = {"matrix": matrix.run}
+RUNS = {"flood": flood.run, "matrix": matrix.run}
 
 parser = argparse.ArgumentParser(prog="python -m tests.bench")
 parser.add_argument("name", choices=sorted(RUNS))
