@@ -26,11 +26,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 from gradio import processing_utils
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wan.ui.headers import Answer, digest
 from wan.ui.text import say
 
 Networks = Sequence[IPv4Network | IPv6Network]
@@ -56,31 +57,6 @@ KNOWN = 10_000  # sessions that are remembered; Gradio's own memory of them is b
 _ADDRESSES = 10_000
 _ADDRESS_RATE = (1.0, 60)  # seconds for one new session from an address, and how many may come at once: a class behind one address
 _TOTAL_RATE = (0.1, 100)  # the same for all addresses together: each costs Gradio about 13 ms
-
-_POLICY = {
-    "default-src": "'none'",
-    # Gradio writes its configuration into an inline script, which differs with each request, and compiles the page's `js=` with the Function
-    # constructor. What an injected element could do is shut off all the same: no handlers in attributes, no scripts from elsewhere.
-    "script-src": "'self' 'unsafe-inline' 'unsafe-eval'",
-    "script-src-attr": "'none'",
-    "style-src": "'self' 'unsafe-inline'",  # Svelte sets style attributes
-    "img-src": "'self' data: blob:",
-    "media-src": "'self' data: blob:",
-    "font-src": "'self' data:",
-    "connect-src": "'self'",
-    "manifest-src": "'self'",
-    "worker-src": "'self' blob:",
-    "base-uri": "'self'",
-    "form-action": "'self'",
-    "frame-ancestors": "'self' https://huggingface.co https://*.hf.space",  # a Space is shown inside huggingface.co
-}
-_ALWAYS = {
-    "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in _POLICY.items()),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), display-capture=(), payment=(), usb=()",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
 
 
 class Refused(Exception):
@@ -146,7 +122,7 @@ class Sessions:
         now, group = self._clock(), _group(address)
         own, total = max(self._due.get(group, now), now), max(self._total, now)
         wait = max(own - now - _ADDRESS_RATE[0] * (_ADDRESS_RATE[1] - 1), total - now - _TOTAL_RATE[0] * (_TOTAL_RATE[1] - 1))
-        if wait > 0:
+        if wait > 1e-6:  # seconds; less is a rounding error
             raise Refused(429, "too_many_pages", wait)
         self._due[group], self._total = own + _ADDRESS_RATE[0], total + _TOTAL_RATE[0]
         self._due.move_to_end(group)
@@ -165,13 +141,22 @@ class Guard:
     """The whole app, guarded.
 
     events: numbers of the events that have a handler. public: names of the handlers that may be called by name. trusted: networks of the proxies that
-    are believed. hosts: names under which the app is reached beside the one that a request names.
+    are believed. hosts: names under which the app is reached beside the one that a request names. scripts: those that the page runs inline.
     """
 
     def __init__(
-        self, app: ASGIApp, *, sessions: Sessions, events: Container[object], public: Iterable[str], trusted: Networks, hosts: Sequence[str]
+        self,
+        app: ASGIApp,
+        *,
+        sessions: Sessions,
+        events: Container[object],
+        public: Iterable[str],
+        trusted: Networks,
+        hosts: Sequence[str],
+        scripts: Iterable[str],
     ) -> None:
         self._app, self._sessions, self._events, self._trusted, self._hosts = app, sessions, events, trusted, hosts
+        self._scripts = [digest(script.encode()) for script in scripts]
         names = "|".join(re.escape(name) for name in public) or r"(?!)"
         self._called = rf"{_API}/call/(?:v2/)?(?:{names})"
         self._open = {"GET": re.compile(rf"{_READ}|{self._called}/\w+"), "POST": re.compile(rf"{_WRITTEN}|{self._called}")}
@@ -181,12 +166,13 @@ class Guard:
         if scope["type"] != "http":
             await send({"type": "websocket.close"})
             return
-        answer = _Answer(send)
+        asked = Headers(scope=scope)
+        answer = Answer(send, self._scripts, packed="gzip" in asked.get("accept-encoding", ""))
         try:
             scope = self._own(scope)
             await self._app(scope, await self._received(scope, receive), answer)
         except Refused as refused:
-            await refused.response(Headers(scope=scope).get("accept-language", ""))(scope, receive, answer)
+            await refused.response(asked.get("accept-language", ""))(scope, receive, answer)
         except Exception as error:  # noqa: BLE001 - Starlette has answered it by now; here its traceback is kept out of the log where it is Gradio's
             if not answer.begun:
                 await Refused(500).response("")(scope, receive, answer)
@@ -205,13 +191,13 @@ class Guard:
             raise Refused(405)
         if _ODD.search(scope["path"]) or not table.fullmatch(scope["path"]):
             raise Refused(404)
-        kept = [(name, value) for name, value in scope["headers"] if not _is_forgeable(name, proxied=proxied)]
+        kept = [(name, value) for name, value in scope["headers"] if not _is_hidden(name, scope["path"], proxied=proxied)]
         return {**scope, "headers": kept, "client": (client_address(scope, self._trusted), 0)}
 
     def _check_host(self, scope: Scope, headers: Headers, *, proxied: bool) -> None:
-        """On loopback only loopback's names are answered: else any web site whose name is made to point here could use the app as if it were ours."""
-        server = (scope.get("server") or ("",))[0]
-        if not proxied and _is_loopback(server) and not _is_loopback(_host(headers.get("host", ""))[0]):
+        """On loopback no foreign name is answered: any web site could make its own point here, and would then be the same origin as the app."""
+        server, name = _ip((scope.get("server") or ("",))[0]), _host(headers.get("host", ""))[0]
+        if not proxied and server and server.is_loopback and not _ip(name) and name != "localhost":
             raise Refused(421, "host_unknown")
 
     def _is_ours(self, headers: Headers, *, proxied: bool) -> bool:
@@ -236,13 +222,13 @@ class Guard:
         if path == f"{_API}/upload":
             return _Upload(receive, headers.get("content-type", ""))
         body = await _read(receive)
+        asked = _asked(body)
         if path == f"{_API}/queue/join":
-            event = _event(body)
-            if not isinstance(number := event.get("fn_index"), int) or number not in self._events:
+            if not isinstance(event := asked.get("fn_index"), int) or event not in self._events:
                 raise Refused(404)
-            self._sessions.admit(_session(event.get("session_hash")), address)
+            self._sessions.admit(_session(asked.get("session_hash")), address)
         elif path.startswith(f"{_API}/call/"):
-            session = _event(body).get("session_hash")
+            session = asked.get("session_hash")
             self._sessions.admit(None if session is None else _session(session), address)
         return _again(body, receive)
 
@@ -256,21 +242,6 @@ class Guard:
         else:
             return
         self._sessions.admit(_session(session), scope["client"][0])
-
-
-class _Answer:
-    """Sends with the headers that every answer has."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.begun = False
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.begun = True
-            message.setdefault("headers", [])
-            MutableHeaders(scope=message).update(_ALWAYS)
-        await self._send(message)
 
 
 class _Upload:
@@ -331,7 +302,7 @@ def _again(body: bytes, receive: Receive) -> Receive:
     return replayed
 
 
-def _event(body: bytes) -> dict[str, Any]:
+def _asked(body: bytes) -> dict[str, Any]:
     """What a body of JSON asks for. Raises Refused for what asks for nothing."""
     try:
         given = json.loads(body)
@@ -350,8 +321,10 @@ def _session(given: object) -> str:
     return given
 
 
-def _is_forgeable(name: bytes, *, proxied: bool) -> bool:
-    """Whether Gradio must not see a header: it gives every Origin leave to use the visitor's cookies, and takes its own address from the others."""
+def _is_hidden(name: bytes, path: str, *, proxied: bool) -> bool:
+    """Whether Gradio must not see a header: it gives every Origin leave to use the visitor's cookies, and takes its own address from forged ones."""
+    if name == b"accept-encoding":
+        return path == "/"  # the page is looked through before it is packed
     return name in (b"origin", b"x-gradio-server") or (not proxied and name.startswith(b"x-forwarded-"))
 
 
@@ -362,11 +335,6 @@ def _host(netloc: str) -> tuple[str, str]:
         return (parts.hostname or ""), ("" if parts.port in (None, 80, 443) else str(parts.port))
     except ValueError:
         return "", ""
-
-
-def _is_loopback(name: str) -> bool:
-    known = _ip(name)
-    return known.is_loopback if known else name == "localhost" or name.endswith(".localhost")
 
 
 class _NoDownloads(httpx.AsyncBaseTransport):

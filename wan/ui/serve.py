@@ -92,6 +92,7 @@ class Server:
             public=public,
             trusted=settings.trusted_proxies,
             hosts=[settings.space_host],
+            scripts=[_read("page.js")],
         )
 
     def _forget(self, session: str) -> None:
