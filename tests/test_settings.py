@@ -126,3 +126,14 @@ def test_the_account_names_nobody_and_tells_everybody_apart(monkeypatch):
         seen.add(load_settings().connection().account)
     assert len(seen) == 3
     assert all(len(account) == 16 for account in seen)
+
+
+def test_who_is_believed_about_addresses(monkeypatch):
+    assert load_settings().trusted_proxies == []
+    monkeypatch.setenv("SPACE_ID", "someone/films")
+    assert any(network.version == 4 and str(network) == "10.0.0.0/8" for network in load_settings().trusted_proxies)
+    monkeypatch.setenv("WAN_TRUSTED_PROXIES", "127.0.0.1, 2001:db8::/32")
+    assert [str(network) for network in load_settings().trusted_proxies] == ["127.0.0.1/32", "2001:db8::/32"]
+    monkeypatch.setenv("WAN_TRUSTED_PROXIES", "my-proxy")
+    with pytest.raises(SettingsError, match="WAN_TRUSTED_PROXIES"):
+        load_settings()

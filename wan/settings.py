@@ -4,6 +4,7 @@ import configparser
 import hashlib
 import re
 from decimal import Decimal
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Literal
@@ -20,6 +21,7 @@ Backend = Literal["dashscope", "simulator"]
 SIMULATOR_KEY = "sk-simulator"  # what the bundled simulator is given; it is no secret and opens nothing else
 _SECRETS = ("DASHSCOPE_API_KEY", "WAN_ACCESS_CODE", "WAN_LOGINS")
 CREDENTIALS_FILE = Path("~/.alibabacloud/credentials")
+_PRIVATE = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fc00::/7,::1/128"
 _KEY_SHAPE = re.compile(r"(sk|st)-[!-~]{4,200}")  # printable ASCII without spaces; sk-, sk-ws-, sk-sp- and st- keys
 _WORKSPACE_SHAPE = re.compile(r"[\w-]{0,64}", re.ASCII)  # it goes into a header
 
@@ -67,7 +69,9 @@ class Settings(BaseSettings):
     daily_budget: Decimal | None = Field(default=None, alias="WAN_DAILY_BUDGET", gt=0)
     jobs_per_visitor: int = Field(default=8, alias="WAN_JOBS_PER_VISITOR", ge=1)
     logins: SecretStr | None = Field(default=None, alias="WAN_LOGINS")
+    proxies: str = Field(default="", alias="WAN_TRUSTED_PROXIES")
     space_id: str = Field(default="", alias="SPACE_ID")
+    space_host: str = Field(default="", alias="SPACE_HOST")
 
     @property
     def database(self) -> str:
@@ -78,6 +82,15 @@ class Settings(BaseSettings):
     def storage(self) -> str:
         """The storage's URL as obstore takes it."""
         return self.storage_url or (self.output_dir.absolute() / "storage").as_uri()
+
+    @property
+    def trusted_proxies(self) -> list[IPv4Network | IPv6Network]:
+        """Who is believed about whom a request comes from. On a Space its own proxies stand in front, in private networks. Raises SettingsError."""
+        given = self.proxies or (_PRIVATE if self.space_id else "")
+        try:
+            return [ip_network(one.strip()) for one in given.split(",") if one.strip()]
+        except ValueError as error:
+            raise SettingsError(sentence("setting_bad", field="WAN_TRUSTED_PROXIES", given=given, allowed=f"networks ({error})")) from None
 
     def made_output_dir(self) -> Path:
         """OUTPUT_DIR, made where it is not there yet. Raises SettingsError where it cannot be written."""
@@ -176,7 +189,7 @@ def load_settings() -> Settings:
     if settings.base_url and not settings.base_url.rstrip("/").endswith("/api/v1"):
         allowed = "an address that ends in /api/v1"
         raise SettingsError(sentence("setting_bad", field="DASHSCOPE_BASE_URL", given=settings.base_url, allowed=allowed))
-    settings.key(), settings.users
+    settings.key(), settings.users, settings.trusted_proxies
     if settings.daily_budget is not None and settings.backend == "dashscope" and not settings.connection().region:
         allowed = "a budget where prices are known: set DASHSCOPE_REGION to the region whose prices DASHSCOPE_BASE_URL has"
         raise SettingsError(sentence("setting_bad", field="WAN_DAILY_BUDGET", given=str(settings.daily_budget), allowed=allowed))

@@ -41,6 +41,7 @@ class App:
     url: str
     process: subprocess.Popen
     folder: Path
+    """Where it was started: its home, output, uploads and log are in there."""
 
     @property
     def port(self) -> int:
@@ -74,6 +75,10 @@ class App:
         self.process.kill()
         self.process.wait(20)
 
+    def log(self) -> str:
+        """What it has said so far."""
+        return (self.folder / "app.log").read_text()
+
     def stop(self) -> int:
         """Asks it to end, as a service manager does; gives its exit code."""
         self.process.terminate()
@@ -92,16 +97,18 @@ def served(folder: Path, *, pending: float = 0.6, running: float = 2.0, port: in
     (folder / "home").mkdir(parents=True, exist_ok=True)
     ours = {
         "HOME": str(folder / "home"),
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'guard'}",
         "OUTPUT_DIR": str(folder / "output"),
         "GRADIO_TEMP_DIR": str(folder / "uploads"),
         "GRADIO_SERVER_PORT": str(port),
         "WAN_BACKEND": "simulator",
         "WAN_SIMULATOR_PENDING": str(pending),
         "WAN_SIMULATOR_RUNNING": str(running),
+        **more,
     }
     url = f"http://127.0.0.1:{port}"
     with (folder / "app.log").open("ab") as log:
-        process = subprocess.Popen([sys.executable, str(ROOT / "app.py")], env=kept | ours | more, cwd=folder, stdout=log, stderr=log)
+        process = subprocess.Popen([sys.executable, str(ROOT / "app.py")], env=kept | ours, cwd=folder, stdout=log, stderr=log)
         try:
             _wait(url, process, folder / "app.log")
             yield App(url, process, folder)

@@ -112,7 +112,7 @@ def sample(key: str, picture: Any) -> gr.Button:
 def fill_on_click(button: gr.Button, words: str, language: gr.Textbox, *, picture: Any, outputs: list[Component]) -> None:
     """Lets a sample fill the form, with the prompt in the page's language; it never runs by itself. outputs: files, addresses, prompt."""
 
-    def fill(shown: str) -> tuple[Any, str, str]:
-        return picture, "", say(words, shown)
+    def fill(shown: str | None) -> tuple[Any, str, str]:
+        return picture, "", say(words, shown or "")
 
     button.click(fill, language, outputs, js="() => document.documentElement.lang", **hidden)

@@ -2,6 +2,18 @@
 
 from pathlib import Path
 
+from gradio.utils import get_upload_folder
+
+from wan.settings import CREDENTIALS_FILE, Settings
+
 ASSETS = Path(__file__).parents[2] / "assets"
 SAMPLES = ASSETS / "samples"
 STILLS = ASSETS / "stills"
+
+
+def closed(settings: Settings) -> list[str]:
+    """Paths that Gradio must never serve or copy: what we keep, the sources, and the home folder as far as nothing that is served lies in it."""
+    served = [Path(get_upload_folder()).resolve(), SAMPLES.resolve()]
+    local = [url.partition("://")[2] for url in (settings.database, settings.storage) if url.startswith(("sqlite:", "file:"))]
+    paths = [settings.output_dir, *map(Path, local), *ASSETS.parent.iterdir(), *ASSETS.iterdir(), CREDENTIALS_FILE.parent.expanduser(), Path.home()]
+    return [str(path.absolute()) for path in paths if not any(folder.is_relative_to(path.resolve()) for folder in served)]

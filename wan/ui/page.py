@@ -12,6 +12,8 @@ from wan.settings import Settings
 from wan.studio import Studio
 from wan.ui import cards, image, reference
 from wan.ui import visitor as visitors
+from wan.ui.guard import deny_downloads
+from wan.ui.inputs import Page
 from wan.ui.text import label
 from wan.ui.visitor import TOKEN_LENGTH, bare, hidden
 from wan.words import sentence
@@ -21,7 +23,8 @@ _KEEP_UPLOADS = 24 * 3600  # seconds
 
 def build(studio: Studio, opened: asyncio.Event) -> gr.Blocks:
     """The page over a studio. opened: set when the studio can be asked; whoever comes earlier waits for it."""
-    demo = gr.Blocks(title="Wan Studio", analytics_enabled=False, delete_cache=(3600, _KEEP_UPLOADS))
+    deny_downloads()
+    demo = Page(title="Wan Studio", analytics_enabled=False, delete_cache=(3600, _KEEP_UPLOADS))
     with demo:
         language = gr.Textbox(visible=False)
         gr.HTML(_header(studio.settings), elem_id="wan-header", **bare)

@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
+from gradio.data_classes import ListFiles
 from markupsafe import Markup
 
 from wan import media
@@ -23,6 +24,7 @@ TAB = "reference"
 Media = Path | str
 """A file that was uploaded, or an address."""
 _MODEL = MODELS[REFERENCE_TO_VIDEO]
+_SHOWN = 20  # tiles; with so many the brief is refused anyway
 _SAMPLES = (
     ("sample_meadow", "prompt_meadow", (SAMPLES / "bigbuckbunny.mp4", SAMPLES / "chelsea.png"), SAMPLES / "bigbuckbunny.webp"),
     ("sample_cafe", "prompt_cafe", (SAMPLES / "chelsea.png", SAMPLES / "coffee.png"), SAMPLES / "coffee.png"),
@@ -82,7 +84,7 @@ def sorted_references(files: Sequence[str] | None, urls: str | None) -> tuple[li
 
 def _cast(files: list[str] | None, urls: str) -> str:
     videos, images = sorted_references(files, urls)
-    named = [("video", one) for one in videos] + [("image", one) for one in images]
+    named = ([("video", one) for one in videos] + [("image", one) for one in images])[:_SHOWN]
     return cards.cast([(kind, *_shown(one)) for kind, one in named]) if named else _no_cast()
 
 
@@ -130,6 +132,8 @@ def _form() -> tuple[list[gr.Button], dict[str, Component], gr.HTML]:
         elem_id=brief.identity(TAB, "reference_video"),
         elem_classes="wan-drop",
     )
+    # Gradio would leave an empty file behind each time; what a file is, its content says in `wan.media`.
+    files.preprocess = lambda payload: [one.path for one in payload] if isinstance(payload, ListFiles) else None  # type: ignore[method-assign]
     urls = brief.addresses(TAB, "urls", "references_url", lines=_MODEL.max_references)
     cast = gr.HTML(_no_cast(), elem_id=brief.identity(TAB, "cast"), **bare)
     fields: dict[str, Component] = {"files": files, "urls": urls, "prompt": brief.prompt(TAB)}

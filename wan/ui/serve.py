@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from wan.runner import STOP_LIMIT
 from wan.studio import Studio
-from wan.ui.files import ASSETS, SAMPLES
+from wan.ui.files import ASSETS, SAMPLES, closed
+from wan.ui.guard import KNOWN, Guard, Sessions
 from wan.ui.routes import routes
 from wan.ui.text import translations
 from wan.ui.theme import WanTheme
@@ -35,6 +38,7 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._over.set())
         self._demo.queue(default_concurrency_limit=None, max_size=500, api_open=False)
+        self._demo._queue.pending_messages_per_session.max_size = KNOWN  # else a stream goes silent when 2,000 younger sessions have come
         self._demo.launch(**self._options())
         try:
             self._over.wait()
@@ -52,6 +56,7 @@ class Server:
             "state_session_capacity": _EVENTS,
             "max_file_size": _UPLOAD_LIMIT,
             "allowed_paths": [str(SAMPLES)],
+            "blocked_paths": closed(self._studio.settings),
             "run_history": False,  # it would keep every prompt in plain localStorage
             "enable_monitoring": False,
             "ssr_mode": False,
@@ -68,13 +73,35 @@ class Server:
         }
 
     @contextlib.asynccontextmanager
-    async def _lifespan(self, _app: object) -> AsyncIterator[None]:
+    async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        # Given as `middleware` the guard would stand behind Gradio's own, which answers whatever crosses origins.
+        app.middleware_stack = self._guarded(app.middleware_stack or app.build_middleware_stack())
         # Gradio gives the server five seconds to start, and a cold simulator may need more: so the studio opens beside it.
         leave = asyncio.Event()
         task = asyncio.create_task(self._hold(leave), name="studio")
         yield
         leave.set()
         await task
+
+    def _guarded(self, app: ASGIApp) -> ASGIApp:
+        settings, demo = self._studio.settings, self._demo
+        public = [str(handler.api_name) for handler in demo.fns.values() if handler.api_visibility == "public"]
+        return Guard(
+            app,
+            sessions=Sessions(self._forget),
+            events={number for number, handler in demo.fns.items() if handler.fn is not None},
+            public=public,
+            trusted=settings.trusted_proxies,
+            hosts=[settings.space_host],
+            scripts=[_read("page.js")],
+            logins=bool(settings.users),
+        )
+
+    def _forget(self, session: str) -> None:
+        """Lets Gradio forget a session: by itself it keeps those for ever that joined and never listened."""
+        queue, states = self._demo._queue, self._demo.state_holder
+        for kept in (queue.pending_messages_per_session, queue.pending_event_ids_session, states.session_data, states.time_last_used):
+            kept.pop(session, None)
 
     async def _hold(self, leave: asyncio.Event) -> None:
         try:

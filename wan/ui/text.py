@@ -184,6 +184,12 @@ TEXT: dict[str, tuple[str, str]] = {
         "我们这边出错了。已提交的作业会继续：刷新页面即可查看进度。",
     ),
     "not_ready_note": ("The page was not ready yet. Nothing was sent. Press Generate again.", "页面尚未就绪，未发送任何内容。请再次点击生成。"),
+    "form_bad": ("What the form sent could not be read. Reload the page and try again.", "无法读取表单内容。请刷新页面后重试。"),
+    "too_many_pages": ("Too many new pages from your address. Try again in {seconds} s.", "您的地址打开的新页面过多，请在 {seconds} 秒后重试。"),
+    "host_unknown": (
+        "The app answers on this machine's own names only. Where a proxy stands in front of it, name the proxy in WAN_TRUSTED_PROXIES.",
+        "应用仅响应本机名称。若前面有代理，请在 WAN_TRUSTED_PROXIES 中填写该代理。",
+    ),
     "of_about": ("of about {time}", "/ 约 {time}"),
     "late": ("longer than usual", "比平常久"),
     "late_note": (

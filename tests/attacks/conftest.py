@@ -1,0 +1,123 @@
+"""What all attacks share: the app that is attacked, a victim, a listener that must hear nothing, and the table at the end."""
+
+import socketserver
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+
+from tests.attacks.visitor import Visitor, upload
+from tests.browser.serving import SAMPLES, App, served
+
+ROWS = pytest.StashKey[list[tuple[str, str, str]]]()
+Record = Callable[[str, object, object], None]
+
+
+@dataclass(frozen=True)
+class Victim:
+    """Somebody whose finished video others want."""
+
+    visitor: Visitor
+    job_id: str
+    media: str
+    """The token under which the video is served."""
+
+
+@dataclass
+class Listener:
+    """A server on this machine, and what it was asked."""
+
+    port: int
+    heard: list[bytes] = field(default_factory=list)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[ROWS] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    rows = config.stash[ROWS]
+    if rows:
+        terminalreporter.section("attacks")
+        for attack, expected, got in rows:
+            terminalreporter.line(f"{attack:76.76} {expected:22.22} {got if got != expected else ''}".rstrip())
+        terminalreporter.line(f"{len(rows)} attacks, {sum(expected != got for _, expected, got in rows)} succeeded")
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest) -> Record:
+    """Notes an attack for the table, and fails where it got something else than it should."""
+
+    def note(attack: str, expected: object, got: object) -> None:
+        request.config.stash[ROWS].append((attack, str(expected), str(got)))
+        assert str(got) == str(expected), attack
+
+    return note
+
+
+@pytest.fixture(scope="package")
+def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The app, with secrets beside it. In the end it must be well, and its log must hold no traceback."""
+    folder = tmp_path_factory.mktemp("attacked")
+    (folder / "home" / ".alibabacloud").mkdir(parents=True)
+    (folder / "home" / ".alibabacloud" / "credentials").write_text("[default]\ndashscope_api_key = sk-secretsecret\n")
+    (folder / ".env").write_text("SECRET=sk-secretsecret\n")
+    with served(folder, pending=0.2, running=0.4) as running:
+        yield running
+        well = httpx.get(f"{running.url}/healthz", trust_env=False).json()["status"]
+        request.config.stash[ROWS] += [
+            ("after all of them: the app is well", "ok", well),
+            ("after all of them: tracebacks in the log", "0", str(running.log().count("Traceback"))),
+            ("after all of them: ways out of this machine that it tried", "0", str(running.log().count("a test connects to"))),
+        ]
+    assert well == "ok"
+    assert "Traceback" not in running.log(), running.log()
+    assert "a test connects to" not in running.log()
+
+
+@pytest.fixture(scope="package")
+def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The app behind a proxy of this machine: each test can come from addresses of its own."""
+    with served(tmp_path_factory.mktemp("proxied"), WAN_TRUSTED_PROXIES="127.0.0.1") as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def visitor(app: App) -> Visitor:
+    """The attacker's own session."""
+    return Visitor(app.url)
+
+
+@pytest.fixture(scope="package")
+def victim(app: App) -> Victim:
+    """Somebody who has made a video."""
+    someone = Visitor(app.url)
+    path = upload(app.url, [("her.png", (SAMPLES / "astronaut.png").read_bytes())]).json()[0]
+    start, watch = someone.event("start"), someone.event("watch")
+    someone.call(someone.event("greet"), [""])  # waits until the studio is open
+    picture = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    well, given = someone.call(start, someone.form(start, token=someone.token, reference_image=picture, prompt="She smiles.", url="", audio_url=""))
+    assert well, given
+    job_id, give_up = given[1], time.monotonic() + 60
+    while "SUCCEEDED" not in (shown := someone.call(watch, [someone.token, job_id])[1][0]):
+        assert time.monotonic() < give_up, shown
+    return Victim(someone, job_id, shown.partition('src="media/')[2].partition("/")[0])
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    """Hears whoever asks it for something."""
+    heard: list[bytes] = []
+
+    class Hear(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            heard.append(self.request.recv(1000))
+            self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 6\r\nConnection: close\r\n\r\ninside")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Hear) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        yield Listener(server.server_address[1], heard)
+        server.shutdown()

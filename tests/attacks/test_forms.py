@@ -1,0 +1,162 @@
+"""Attacks by forged events of the page: values that no form gives, files that nobody uploaded, jobs of others."""
+
+import json
+import math
+import secrets
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.attacks.conftest import Listener, Record, Victim
+from tests.attacks.visitor import API, Visitor, ask, named, post, upload
+from tests.browser.serving import SAMPLES, App
+
+META = {"meta": {"_type": "gradio.FileData"}}
+FORGED: list[Any] = [
+    *(None, True, -1, 2.5, math.nan, math.inf, -1e308, 10**400, "", "x" * 500_000, "\0", "../../etc/passwd", "<script>alert(1)</script>"),
+    *([], [None], [[[]]], ["a"] * 1000, {}, {"path": 1}, {"path": "/etc/passwd"} | META, {"__type__": "update", "visible": True}),
+]
+PLACES = {
+    **{"start": 18, "start_1": 14, "_retry": 2, "_cancel": 2, "_stop": 2, "watch": 2, "show": 5},
+    **{"quote": 3, "quote_1": 6, "_cast": 2, "_limits": 1, "greet": 1, "fill": 1},
+}
+"""Every event that has a handler, and how many inputs; the same handler on the other tab is not forged twice."""
+
+
+def outcome(well: bool, given: Any) -> str:
+    """What a forged event came to."""
+    shown = json.dumps(given)
+    if "Traceback" in shown or "Error(" in shown or ".py" in shown:
+        return "told how it broke"
+    if not well or "wan-card bad" in shown:
+        return "refused"
+    return "became a job" if "data-live" in shown or "media/" in shown else "showed something"
+
+
+def test_no_input_is_left_out(visitor: Visitor):
+    """Not an attack: the table below names every event with a handler, and all of its inputs."""
+    shown = {one["api_name"]: len(one["inputs"]) for one in visitor.events.values() if one["backend_fn"]}
+    assert {name: shown[name] for name in PLACES} == PLACES
+    assert {name.rstrip("_0123456789") for name in shown} == {name.rstrip("_0123456789") for name in PLACES}
+
+
+@pytest.mark.parametrize(("event", "place"), [(event, place) for event, places in PLACES.items() for place in range(places)])
+def test_forged_values(event: str, place: int, visitor: Visitor, record: Record):
+    """The prompt is left empty, so that no value that happens to be good becomes a job."""
+    number, came = visitor.event(event), set()
+    for value in FORGED:
+        data = visitor.form(number, token=visitor.token, prompt="")
+        data[place] = value
+        came.add(outcome(*visitor.call(number, data)))
+    field = named(visitor.inputs(number)[place])
+    record(f"form: {event}, {field}: {len(FORGED)} forged values do harm", "[]", sorted(came - {"refused", "showed something"}))
+
+
+def test_forged_events(app: App, visitor: Visitor, record: Record):
+    greet = visitor.event("greet")
+    record("form: no value where one belongs", "refused", outcome(*visitor.call(greet, [])))
+    record("form: three values where one belongs", "showed something", outcome(*visitor.call(greet, [visitor.token, {}, []])))
+    half = post(app.url, f"{API}/queue/join", b'{"session_hash": "a", "fn_index": %d, "data": ["\\ud800"]}' % greet)
+    record("form: half a character", 400, half.status)
+    for data in (None, "", {}, 1):
+        record(f"form: data that is no list: {data!r}", 422, visitor.join(greet, data).status)
+    for more in ({"batched": True}, {"event_id": "x"}, {"simple_format": True}, {"trigger_id": 99999}, {"event_data": [1]}, {"oauth_token": "x"}):
+        record(f"form: {more}", "showed something", outcome(*visitor.call(greet, [visitor.token], **more)))
+
+
+def files(address: str, path: str) -> list[Any]:
+    """An address in every place that a file has for one."""
+    return [
+        {"path": address} | META,
+        {"path": address, "url": address} | META,
+        {"path": None, "url": address} | META,
+        {"path": path, "url": address} | META,
+        {"path": address, "orig_name": "a.svg"} | META,
+        {"path": address, "is_stream": True} | META,
+        {"path": address},
+        {"video": {"path": address} | META},
+        address,
+    ]
+
+
+ADDRESSES = [
+    "http://127.0.0.1:{port}/a.png",
+    "http://localhost:{port}/a.png",
+    "HTTP://127.0.0.1:{port}/a.png",
+    "http://[::1]:{port}/a.png",
+    "http://0.0.0.0:{port}/a.png",
+    "http://2130706433:{port}/a.png",
+    "http://127.0.0.1.:{port}/a.png",
+    "http://a@127.0.0.1:{port}/a.png",
+    "http://169.254.169.254/latest/meta-data/",
+    "http://metadata.google.internal/a.png",
+    "https://huggingface.co/a.png",
+    "file:///etc/passwd",
+    "data:image/png;base64,iVBORw0KGgo=",
+    "/etc/passwd",
+    "{folder}/output/wan.sqlite3",
+    "{folder}/uploads/../output/wan.sqlite3",
+    "~/.alibabacloud/credentials",
+]
+FIELDS = [("start", "reference_image"), ("start_1", "reference_video")]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize(("event", "field"), FIELDS, ids=[event for event, _ in FIELDS])
+def test_files_that_were_not_uploaded(event: str, field: str, address: str, app: App, visitor: Visitor, listener: Listener, record: Record):
+    """A file as an address: nothing is fetched, nothing but what was uploaded is opened, and nothing is kept."""
+    kept = upload(app.url, [("a.png", (SAMPLES / "coffee.png").read_bytes())]).json()[0]
+    number, came, before = visitor.event(event), set(), _kept(app)
+    for given in files(address.format(port=listener.port, folder=app.folder), kept):
+        several = [[given], [given, given]] if field == "reference_video" else [given]
+        for value in several:
+            well, shown = visitor.call(number, visitor.form(number, token=visitor.token, prompt="", **{field: value}))
+            came.add("leaked" if "sk-secret" in str(shown) or "root:" in str(shown) else outcome(well, shown))
+    harm = sorted(came - {"refused", "showed something"})
+    record(f"file: {event} with {address}", "[], 0 fetched, 0 kept", f"{harm}, {len(listener.heard)} fetched, {len(_kept(app) - before)} kept")
+
+
+def _kept(app: App) -> set[Path]:
+    return {path for path in (app.folder / "uploads").rglob("*") if path.is_file()}
+
+
+TEXTS = [("start", "url"), ("start", "audio_url"), ("start_1", "urls")]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize(("event", "field"), TEXTS, ids=[field for _, field in TEXTS])
+def test_addresses_in_text(event: str, field: str, address: str, app: App, visitor: Visitor, listener: Listener, record: Record):
+    number = visitor.event(event)
+    given = {"prompt": "A quiet sea.", field: address.format(port=listener.port, folder=app.folder)}
+    for name in ("url", "urls", "audio_url", "seed", "fps", "negative_prompt"):
+        given.setdefault(name, "")
+    if field == "audio_url":
+        given["url"] = "https://example.com/a.png"
+    public = address == "https://huggingface.co/a.png"  # passed on to the service, which is what the field is for
+    came = outcome(*visitor.call(number, visitor.form(number, token=visitor.token, **given)))
+    wanted = f"{'became a job' if public else 'refused'}, 0 fetched"
+    record(f"address: {field} with {address}", wanted, f"{came}, {len(listener.heard)} fetched")
+
+
+def test_jobs_of_others(app: App, visitor: Visitor, victim: Victim, record: Record):
+    for name in ("watch", "_cancel", "_stop", "_retry"):
+        number = visitor.event(name)
+        record(f"job: {name} of another's job", "nothing of it", _seen(visitor.call(number, [visitor.token, victim.job_id]), victim))
+        record(f"job: {name} with its media token", "nothing of it", _seen(visitor.call(number, [visitor.token, victim.media]), victim))
+        record(f"job: {name} with its id for a token", "nothing of it", _seen(visitor.call(number, [victim.job_id, victim.job_id]), victim))
+    own = [victim.media[:-1], victim.media.swapcase(), victim.media + "x", "%", "*", "", victim.job_id, secrets.token_urlsafe(32)]
+    for token in own:
+        record(
+            f"media: guessed token {'(almost right)' if token and token in victim.media else token[:8]!r}",
+            404,
+            ask(app.url, "GET", f"/media/{token}/video.mp4").status,
+        )
+    for name in ("video.mp4.part", "wan.sqlite3", "original.mp4.json", "..", "evidence.json", "VIDEO.MP4"):
+        record(f"media: {name} by the right token", 404, ask(app.url, "GET", f"/media/{victim.media}/{name}").status)
+    assert ask(app.url, "GET", f"/media/{victim.media}/video.mp4").status == 200  # not an attack: it is there
+
+
+def _seen(came: tuple[bool, Any], victim: Victim) -> str:
+    view = str(came[1][0]) if came[0] else ""  # beside it comes back the id that was sent
+    return "the job" if victim.media in view or "data-live" in view else "nothing of it"

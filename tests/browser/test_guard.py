@@ -1,0 +1,54 @@
+"""What the guard allows a page to do, as a real browser sees it. That all the page itself does is allowed, its console shows in test_page.py."""
+
+from playwright.sync_api import Browser, Page
+
+from tests.browser.serving import App, opened
+
+REPORTS = "() => { window.refused = []; document.addEventListener('securitypolicyviolation', (event) => refused.push(event.effectiveDirective)); }"
+INJECTED = """([element, attributes]) => {
+    const made = Object.assign(document.createElement("div"), { innerHTML: `<${element} ${attributes}></${element}>` });
+    document.body.append(made);
+}"""
+# element, attributes, the directive that refuses it
+ELEMENTS = [
+    ("img", "src=x onerror=\"document.title='owned'\"", "script-src-attr"),
+    ("iframe", "src='https://evil.example/'", "frame-src"),
+    ("img", "src='https://evil.example/a.png'", "img-src"),
+    ("video", "src='https://evil.example/a.mp4'", "media-src"),
+    ("object", "data='https://evil.example/a'", "object-src"),
+    ("iframe", "srcdoc='<script>parent.document.title=1</script>'", ""),
+    ("a", "href='javascript:document.title=2' class='javascript'", ""),
+]
+
+
+def test_injected_elements_can_do_nothing(browser: Browser, app: App):
+    visitor = browser.new_context()
+    page = visitor.new_page()
+    opened(page, app.url)
+    page.evaluate(REPORTS)
+    for element, attributes, directive in ELEMENTS:
+        page.evaluate(INJECTED, [element, attributes])
+        if directive:
+            page.wait_for_function("directive => refused.includes(directive)", arg=directive)
+    assert page.evaluate("fetch('https://evil.example/').then(() => 'fetched', () => 'refused')") == "refused"
+    assert "connect-src" in page.evaluate("refused")
+    page.evaluate("document.querySelector('a.javascript').click()")
+    page.evaluate("document.body.append(Object.assign(document.createElement('script'), { textContent: 'document.title = 3' }))")
+    page.wait_for_timeout(500)
+    assert page.title() == "Wan Studio"
+    visitor.close()
+
+
+def test_gradios_own_settings_open(page: Page):
+    page.locator("footer button.settings").click()
+    page.get_by_text("Language").first.wait_for()
+
+
+def test_another_site_cannot_embed_the_page(browser: Browser, app: App):
+    visitor = browser.new_context()
+    page = visitor.new_page()
+    page.goto("data:text/html,<p>another site</p>")
+    page.evaluate("url => { document.body.append(Object.assign(document.createElement('iframe'), { src: url })); }", app.url)
+    page.wait_for_timeout(1500)
+    assert [frame.url for frame in page.frames[1:]] == ["chrome-error://chromewebdata/"]
+    visitor.close()

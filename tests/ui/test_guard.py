@@ -1,0 +1,337 @@
+"""The guard, part by part; that it holds as a whole is shown by tests/attacks."""
+
+import asyncio
+import contextlib
+import gc
+import json
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import httpx
+import pytest
+from gradio import processing_utils
+from gradio.routes import App
+from gradio_client import Client, handle_file
+from starlette.applications import Starlette
+from starlette.formparsers import MultiPartException
+
+from tests.attacks.visitor import ask
+from wan.settings import load_settings
+from wan.studio import Studio
+from wan.ui import guard
+from wan.ui.files import SAMPLES, closed
+from wan.ui.guard import Guard, Refused, Sessions, client_address, deny_downloads
+from wan.ui.inputs import Page, is_plausible
+from wan.ui.page import build
+from wan.ui.routes import routes
+
+PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
+OPEN = {
+    *("/", "/config", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.json", "/pwa_icon", "/assets/x", "/static/x"),
+    *("/healthz", "/media/x/x", "/still/x"),
+    *(f"/gradio_api/{name}" for name in ("info", "startup-events", "app_id", "queue/join", "queue/data", "heartbeat/x", "upload_progress")),
+    *(
+        f"/gradio_api/{name}"
+        for name in ("upload", "file=x", "cancel", "reset", "call/public", "call/v2/public", "call/public/x", "call/v2/public/x")
+    ),
+}
+
+
+def scope(path: str = "/", method: str = "GET", peer: str = "192.0.2.7", query: bytes = b"", **headers: str) -> dict[str, Any]:
+    """A request. headers: with _ for -."""
+    named = {"host": "app.example"} | {name.replace("_", "-"): value for name, value in headers.items()}
+    raw = [(name.encode(), value.encode()) for name, value in named.items()]
+    return {"type": "http", "method": method, "path": path, "query_string": query, "headers": raw, "client": (peer, 1), "server": ("192.0.2.1", 80)}
+
+
+ADDRESSES = [
+    ("192.0.2.7", "198.51.100.1", "192.0.2.7"),
+    ("10.0.0.1", "", "10.0.0.1"),
+    ("10.0.0.1", "198.51.100.1", "198.51.100.1"),
+    ("10.0.0.1", "6.6.6.6, 198.51.100.1", "198.51.100.1"),
+    ("10.0.0.1", "6.6.6.6, 198.51.100.1, 10.2.3.4", "198.51.100.1"),
+    ("10.0.0.1", "10.9.9.9, 10.2.3.4", "10.9.9.9"),
+    ("::ffff:10.0.0.1", "2001:db8::1", "2001:db8::1"),
+    ("10.0.0.1", "198.51.100.1, 10.2.3.4:5678", "198.51.100.1"),
+    ("10.0.0.1", "6.6.6.6, nonsense", "nonsense"),
+    ("testclient", "6.6.6.6", "testclient"),
+]
+
+
+@pytest.mark.parametrize(("peer", "forwarded", "address"), ADDRESSES)
+def test_only_proxies_are_believed_about_the_address(peer, forwarded, address):
+    assert client_address(scope(peer=peer, x_forwarded_for=forwarded), PROXIES) == address
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def admitted(sessions: Sessions, names: range, address: str) -> int:
+    """How many new sessions were let in before the first refusal."""
+    for count, number in enumerate(names):
+        try:
+            sessions.admit(f"{address}-{number}", address)
+        except Refused:
+            return count
+    return len(names)
+
+
+def test_new_sessions_come_at_a_rate_and_known_ones_at_any():
+    clock = Clock()
+    sessions = Sessions(lambda _: None, clock)
+    assert admitted(sessions, range(100), "192.0.2.1") == 60
+    for _ in range(1000):
+        sessions.admit("192.0.2.1-0", "192.0.2.1")
+    assert admitted(sessions, range(100), "192.0.2.2") == 40, "100 in all"
+    clock.now += 5
+    assert admitted(sessions, range(100, 200), "192.0.2.1") == 5
+    clock.now += 3600
+    assert admitted(sessions, range(200, 300), "192.0.2.1") == 60
+
+
+def test_one_ipv6_network_counts_as_one_address():
+    sessions = Sessions(lambda _: None, Clock())
+    for number in range(60):
+        sessions.admit(f"s{number}", f"2001:db8::{number:x}")
+    with pytest.raises(Refused):
+        sessions.admit("one more", "2001:db8::ffff")
+    sessions.admit("a neighbour", "2001:db8:0:1::1")
+
+
+def test_what_the_guard_keeps_is_bounded(monkeypatch):
+    monkeypatch.setattr(guard, "KNOWN", 3)
+    monkeypatch.setattr(guard, "_ADDRESSES", 2)
+    forgotten: list[str] = []
+    clock = Clock()
+    sessions = Sessions(forgotten.append, clock)
+    for number in range(3):
+        sessions.admit(str(number), f"192.0.2.{number}")
+    sessions.admit("0", "192.0.2.0")
+    sessions.admit("3", "192.0.2.3")
+    assert forgotten == ["1"], "the one that was not used for the longest time"
+    assert len(sessions._due) == 2
+
+
+async def answered(app: Guard, asked: dict[str, Any], body: bytes = b"", pause: float = 0) -> tuple[int, dict[str, str]]:
+    """What an app answers to a request. pause: seconds before the body comes."""
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(pause)
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app(asked, receive, send)
+    return sent[0]["status"], {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}
+
+
+def guarded(app: Any, **more: Any) -> Guard:
+    """An app behind the guard."""
+    return Guard(
+        app, **{"sessions": Sessions(lambda _: None), "events": {1}, "public": ["public"], "trusted": PROXIES, "hosts": [], "scripts": []} | more
+    )
+
+
+async def ok(asked: Any, receive: Any, send: Any) -> None:
+    """An app that takes everything."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.mark.anyio
+async def test_of_all_routes_exactly_these_are_open():
+    demo = build(Studio(load_settings()), asyncio.Event())
+    app = App.create_app(demo, app_kwargs={"routes": routes(Studio(load_settings()))})
+    included = [route.original_router for route in app.routes if not hasattr(route, "path")]
+    paths = {route.path for routed in (app, *included) for route in routed.routes if hasattr(route, "path")}
+    paths |= {"/gradio_api/call/public", "/gradio_api/call/v2/public"}
+    paths |= {"/gradio_api/call/public/{event}", "/gradio_api/call/v2/public/{event}"}
+    assert len(paths) > 80
+    found = set()
+    for path in paths:
+        plain = "/".join("x" if part.startswith("{") else part.partition("{")[0] + "x" * ("{" in part) for part in path.split("/"))
+        for method in ("GET", "POST"):
+            body = json.dumps({"session_hash": "a", "fn_index": 1, "data": []}).encode()
+            status, _ = await answered(guarded(ok), scope(plain, method, query=b"session_hash=a"), body)
+            assert status in (200, 404), (plain, status)
+            found |= {plain} if status == 200 else set()
+    assert found == OPEN
+
+
+ORIGINS = [
+    ({}, 200),
+    ({"origin": "https://app.example"}, 200),
+    ({"origin": "https://APP.example:443"}, 200),
+    ({"origin": "https://evil.example"}, 403),
+    ({"origin": "https://x-y.hf.space"}, 200),
+    ({"origin": "https://films.example", "x_forwarded_host": "films.example"}, 403),
+    ({"origin": "https://films.example", "x_forwarded_host": "films.example", "peer": "10.0.0.1"}, 200),
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("asked", "status"), ORIGINS)
+async def test_only_our_own_pages_may_change_things(asked, status):
+    app = guarded(ok, hosts=["x-y.hf.space"])
+    assert (await answered(app, scope("/gradio_api/reset", "POST", **asked), b"{}"))[0] == status
+
+
+@pytest.mark.anyio
+async def test_a_slow_body_is_given_up(monkeypatch):
+    monkeypatch.setattr(guard, "_JSON_SECONDS", 0.05)
+    assert (await answered(guarded(ok), scope("/gradio_api/reset", "POST"), b"{}", pause=5))[0] == 408
+
+
+@pytest.mark.anyio
+async def test_a_slow_upload_is_given_up_so_that_gradio_deletes_its_pieces(monkeypatch):
+    monkeypatch.setattr(guard, "_UPLOAD_SECONDS", 0.05)
+
+    async def reads(asked: Any, receive: Any, send: Any) -> None:
+        with pytest.raises(MultiPartException, match="too long"):
+            await receive()
+        await ok(asked, receive, send)
+
+    assert (await answered(guarded(reads), scope("/gradio_api/upload", "POST"), pause=5))[0] == 200
+
+
+@pytest.mark.anyio
+async def test_parts_are_counted_over_the_edges_of_pieces():
+    body = b"--edge\r\n" * (guard._UPLOAD_PARTS + 1)
+    pieces = [body[at : at + 3] for at in range(0, len(body), 3)]
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": pieces.pop(0), "more_body": bool(pieces)}
+
+    upload = guard._Upload(receive, "multipart/form-data; boundary=edge")
+    for _ in range(len(pieces) - 3):
+        await upload()
+    with pytest.raises(MultiPartException, match="maximum allowed size"):
+        await asyncio.gather(upload(), upload(), upload())
+
+
+@pytest.mark.anyio
+async def test_a_stream_goes_through_piece_by_piece():
+    order: list[str] = []
+
+    async def streams(asked: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for number in range(3):
+            order.append(f"made {number}")
+            await send({"type": "http.response.body", "body": b"%d" % number, "more_body": number < 2})
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            order.append(f"sent {message['body'].decode()}")
+
+    await guarded(streams)(scope("/gradio_api/queue/data", query=b"session_hash=a"), None, send)
+    assert order == ["made 0", "sent 0", "made 1", "sent 1", "made 2", "sent 2"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("path", "told"), [("/healthz", True), ("/config", True), ("/gradio_api/info", False)])
+async def test_what_breaks_is_answered_and_our_own_bugs_are_told_in_full(path, told, caplog):
+    async def breaks(asked: Any, receive: Any, send: Any) -> None:
+        raise KeyError("a bug")
+
+    status, headers = await answered(guarded(breaks), scope(path))
+    assert status == 500
+    assert "content-security-policy" in headers
+    assert bool(caplog.records[0].exc_info) == told
+
+
+@pytest.mark.anyio
+async def test_nothing_is_downloaded(monkeypatch):
+    asked = []
+
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(hear, "127.0.0.1", 0) as server:
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/a.png"
+        monkeypatch.setattr(processing_utils, "PUBLIC_HOSTNAME_WHITELIST", ["127.0.0.1"])
+        monkeypatch.setattr(processing_utils, "async_transport", None)
+        await processing_utils.async_ssrf_protected_get(address)
+        assert len(asked) == 1, "Gradio fetches it, if it is let"
+        deny_downloads()
+        with pytest.raises(httpx.UnsupportedProtocol):
+            await processing_utils.async_ssrf_protected_get(address)
+    assert len(asked) == 1
+
+
+def test_what_is_closed(environment, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", f"{environment['HOME']}/uploads")
+    settings = load_settings()
+    paths = [Path(path) for path in closed(settings)]
+    root = SAMPLES.parents[1]
+    for secret in (
+        settings.output_dir.absolute() / "wan.sqlite3",
+        root / "app.py",
+        root / "wan" / "settings.py",
+        Path.home() / ".alibabacloud" / "credentials",
+    ):
+        assert any(secret.is_relative_to(path) for path in paths), secret
+    for served in (SAMPLES / "coffee.png", Path.home() / "uploads" / "a.png"):
+        assert not any(served.is_relative_to(path) for path in paths), served
+
+
+PLAUSIBLE = [
+    (gr.Checkbox, True, True),
+    (gr.Checkbox, 1, False),
+    (gr.Slider, 5, True),
+    (gr.Slider, True, False),
+    (gr.Slider, float("nan"), False),
+    (gr.Dropdown, ["a"], False),
+    (gr.Textbox, None, True),
+    (gr.Textbox, "x" * 20_001, False),
+    (gr.File, ["a"] * 21, False),
+    (gr.HTML, {"any": "thing"}, True),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "plausible"), PLAUSIBLE)
+def test_what_a_component_can_have_given(kind, value, plausible):
+    assert is_plausible(kind(), value) is plausible
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")  # Gradio leaves its loops open
+def test_gradio_client_still_works(environment, monkeypatch, samples):
+    """A public handler is found and called by its name, with a file; a private one is not."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with Page() as demo:
+        text, files, said = gr.Textbox(), gr.File(file_count="multiple"), gr.Textbox()
+
+        def told(text: str, files: list[str]) -> str:
+            return f"{text} {Path(files[0]).stat().st_size}"
+
+        gr.Button().click(told, [text, files], said, api_name="told")
+        gr.Button().click(lambda: "no", None, said, api_name="untold", api_visibility="private")
+
+    async def lifespan(app: Starlette):
+        app.middleware_stack = guarded(app.middleware_stack, public=["told"], events=range(10))
+        yield
+
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, app_kwargs={"lifespan": contextlib.asynccontextmanager(lifespan)})
+    try:
+        client = Client(url, verbose=False)
+        assert client.predict("seen", [handle_file(samples / "chelsea.png")], api_name="/told") == f"seen {(samples / 'chelsea.png').stat().st_size}"
+        with pytest.raises(ValueError, match="untold"):
+            client.predict(api_name="/untold")
+        called = ask(url, "POST", "/gradio_api/call/untold", headers={"Content-Length": "12"}, body=b'{"data": []}')
+        assert called.status == 404
+        client.close()
+    finally:
+        demo.close(verbose=False)
+        del client, demo
+        gc.collect()

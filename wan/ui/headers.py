@@ -1,0 +1,83 @@
+"""What every answer tells the browser: which scripts may run, who may embed the page, what it has no use for."""
+
+import base64
+import gzip
+import hashlib
+import re
+from collections.abc import Iterable
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import Message, Send
+
+_INLINE = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
+_POLICY = {
+    "default-src": "'none'",
+    # Gradio compiles the page's `js=` with the Function constructor. Inline it runs its configuration and its `head`: each by the hash of its text,
+    # so that no script, no frame with one and no handler in an attribute can be slipped in.
+    "script-src": "'self' 'unsafe-eval'",
+    "style-src": "'self' 'unsafe-inline'",  # Svelte sets style attributes
+    "img-src": "'self' data: blob:",
+    "media-src": "'self' blob:",
+    "connect-src": "'self'",
+    "manifest-src": "'self'",
+    "base-uri": "'self'",
+    "form-action": "'self'",
+    "frame-ancestors": "'self' https://huggingface.co https://*.hf.space",  # a Space is shown inside huggingface.co
+}
+_ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), display-capture=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+def digest(script: bytes) -> str:
+    """An inline script as a policy names it."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
+
+
+def policy(digests: Iterable[str] = ()) -> str:
+    """The Content-Security-Policy. digests: the inline scripts that may run."""
+    return "; ".join(" ".join([name, value, *(digests if name == "script-src" else ())]) for name, value in _POLICY.items())
+
+
+class Answer:
+    """Sends with the headers. The page itself is held until it is whole, because its policy names the scripts that are in it.
+
+    scripts: digests of the inline scripts that the page makes later. packed: whether the page may be sent as gzip; it must not be packed before.
+    """
+
+    def __init__(self, send: Send, scripts: Iterable[str], *, packed: bool) -> None:
+        self._send, self._scripts, self._packed = send, scripts, packed
+        self._page: Message | None = None
+        self._body = bytearray()
+        self.begun = False
+
+    async def __call__(self, message: Message) -> None:
+        """Sends a message of the app."""
+        if message["type"] == "http.response.start":
+            self.begun = True
+            message.setdefault("headers", [])
+            headers = MutableHeaders(scope=message)
+            headers.update(_ALWAYS | {"Content-Security-Policy": policy()})
+            if headers.get("content-type", "").startswith("text/html"):
+                self._page = message
+                return
+        elif self._page is not None:
+            self._body += message.get("body", b"")
+            if not message.get("more_body", False):
+                await self._whole(self._page, bytes(self._body))
+            return
+        await self._send(message)
+
+    async def _whole(self, start: Message, body: bytes) -> None:
+        headers = MutableHeaders(scope=start)
+        headers["Content-Security-Policy"] = policy([*self._scripts, *map(digest, _INLINE.findall(body))])
+        if self._packed:
+            body = gzip.compress(body, 5)
+            headers["Content-Encoding"] = "gzip"
+            headers.add_vary_header("Accept-Encoding")
+        headers["Content-Length"] = str(len(body))
+        await self._send(start)
+        await self._send({"type": "http.response.body", "body": body})
