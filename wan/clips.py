@@ -3,6 +3,7 @@
 `take` runs in the sandbox alone: the files that come to it are anybody's. It reads an open file, writes to another, and answers in JSON.
 """
 
+import os
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import IO, Any
@@ -58,6 +59,7 @@ def take(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
     try:
         kind = _kind(given)
         _copy(field, given, made, kind)
+        _refuse_grown(field, made.seek(0, os.SEEK_END))
         made.seek(0)
         clip = measured(made)
     except (InvalidInput, MemoryError):
@@ -146,6 +148,12 @@ def _copied(whole: InputContainer, tracks: list[Stream], clean: OutputContainer)
             clean.mux(one)
         held[number].clear()
     return float(end)
+
+
+def _refuse_grown(field: str, size: int) -> None:
+    """A few bytes of a file may stand for many frames, which the copy holds one by one. Raises InvalidInput."""
+    if size > catalog.VIDEO_MEGABYTES * 1_000_000:
+        raise InvalidInput(field, "file_large", given=round(size / 1_000_000, 1), high=catalog.VIDEO_MEGABYTES)
 
 
 def _check(field: str, clip: Clip) -> None:
