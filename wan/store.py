@@ -6,7 +6,7 @@ the lease writes nothing. The one write that is not fenced is the task id of a p
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -298,11 +298,11 @@ class Store:
         with self._reading() as connection:
             return [float(seconds) for seconds in connection.execute(spans).scalars()]
 
-    def claim(self, now: float, *, lease: float, accounts: list[str], limit: int = 16) -> list[Job]:
-        """Takes the jobs that are due and that this process has the key for. Nobody else gets them for `lease` seconds."""
+    def claim(self, now: float, *, lease: float, accounts: list[str], but: Sequence[str] = (), limit: int = 16) -> list[Job]:
+        """Takes the jobs that are due and that this process has the key for, but for these ids. Nobody else gets them for `lease` seconds."""
         due = (
             sa.select(_jobs.c.id)
-            .where(_jobs.c.due_at <= now, _is_live, _jobs.c.account.in_(accounts))
+            .where(_jobs.c.due_at <= now, _is_live, _jobs.c.account.in_(accounts), _jobs.c.id.not_in(but))
             .order_by(_jobs.c.due_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
