@@ -29,6 +29,7 @@ CACHE_LIMIT = 2_000_000_000  # bytes of copies of what lies in a bucket; some hu
 # Bytes that stay free for the jobs on their way: the five that a model runs at once bring home up to 30 MB each (15 s at 1080P), kept twice where
 # they are conformed.
 ROOM = 300_000_000
+_WORKROOM = ".work-"
 _IN_USE = 60.0  # seconds for which a copy that was handed out stays, so that whoever asked for it can open it
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -82,6 +83,29 @@ class Storage:
             await asyncio.to_thread(_trim, self._cache)
         return path
 
+    async def older(self, folder: str, before: float) -> list[str]:
+        """The keys in a folder ("videos/") whose files were put there before a time, in seconds since 1970. Raises NotKept."""
+        with _in_words():
+            pages = [page async for page in obstore.list(self._store, folder)]
+        return [found["path"] for page in pages for found in page if found["last_modified"].timestamp() < before]
+
+    async def remove(self, key: str, before: float) -> None:
+        """Removes a file and the copy of it here, unless it was put anew since `before`. Raises NotKept."""
+        with contextlib.suppress(FileNotFoundError), _in_words():
+            if (await obstore.head_async(self._store, key))["last_modified"].timestamp() < before:
+                await obstore.delete_async(self._store, key)
+                await asyncio.to_thread(_unlink, self._cache / key)
+
+    def clear_leftovers(self, before: float) -> None:
+        """Removes what processes left that died in the middle: workrooms and parts that nothing was written to since `before`. Blocks."""
+        for room in self._cache.glob(f"{_WORKROOM}*"):
+            if changed_at(room) < before:
+                shutil.rmtree(room, ignore_errors=True)
+        parts = [*self._cache.glob("[!.]*/**/*.part"), *(self._folder.rglob("*#*") if self._folder else ())]  # obstore's own parts end in #1
+        for part in parts:
+            if changed_at(part) < before:
+                part.unlink(missing_ok=True)
+
     def link(self, key: str) -> str:
         """A URL of the file for whoever has access to the storage: `file://` or the bucket's own scheme."""
         return (self._folder / key).as_uri() if self._folder is not None else f"{self._url}{key}"
@@ -92,7 +116,7 @@ class Storage:
         It lies beside the database: /tmp is memory on some systems and is shared with strangers, and one disk is easier to watch than two.
         """
         self._cache.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix=".work-", dir=self._cache)
+        return tempfile.TemporaryDirectory(prefix=_WORKROOM, dir=self._cache)
 
     def require_room(self) -> None:
         """Blocks. Raises NotKept when the disk of the work or that of the files has too little left for new work."""
@@ -124,6 +148,15 @@ def is_full(error: BaseException) -> bool:
     return number is not None and int(number[1]) in _FULL
 
 
+def changed_at(path: Path) -> float:
+    """When a file, or anything in a folder, was last written or put there, in seconds since 1970; now where it goes at this moment."""
+    try:
+        every = [found.lstat() for found in (path, *path.rglob("*"))]
+    except FileNotFoundError:
+        return time.time()
+    return max(max(found.st_mtime, found.st_ctime) for found in every)
+
+
 @contextlib.contextmanager
 def _in_words() -> Iterator[None]:
     """What a store or a disk says, as FileNotFoundError or NotKept."""
@@ -147,8 +180,15 @@ def _trim(folder: Path) -> None:
             return
         with contextlib.suppress(FileNotFoundError):  # another process may tidy up too
             if path.stat().st_mtime == used_at:  # nobody has taken it up meanwhile
-                path.unlink()
+                _unlink(path)
                 over -= size
+
+
+def _unlink(copy: Path) -> None:
+    """Removes a copy, and its folder with the last one."""
+    copy.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        copy.parent.rmdir()
 
 
 def _copies(folder: Path) -> Iterator[tuple[float, int, Path]]:

@@ -417,6 +417,26 @@ class Store:
         with self._writing() as connection:
             connection.execute(_uploads.update().where(same).values(url=url) if url else _uploads.delete().where(same))
 
+    def forget_uploads(self, before: float) -> None:
+        """Forgets what was uploaded before a time; the service has forgotten it too."""
+        with self._writing() as connection:
+            connection.execute(_uploads.delete().where(_uploads.c.uploaded_at < before))
+
+    def references_in_use(self) -> set[str]:
+        """The storage keys of every reference of every job."""
+        with self._reading() as connection:
+            return {key for row in connection.execute(sa.select(_jobs.c.references)).scalars() for one in row for key in (one.key, one.sent_key)}
+
+    def forget_jobs(self, before: float) -> None:
+        """Forgets the jobs that ended before a time."""
+        with self._writing() as connection:
+            connection.execute(_jobs.delete().where(~_is_live, _jobs.c.ended_at < before))
+
+    def all_ids(self) -> set[str]:
+        """The id of every job."""
+        with self._reading() as connection:
+            return set(connection.execute(sa.select(_jobs.c.id)).scalars())
+
     def finished(self, owner: str, account: str, cache_key: str) -> Job | None:
         """The newest finished job of a kind, if there is one: its video can be served again."""
         same = (_jobs.c.owner == owner) & (_jobs.c.account == account) & (_jobs.c.cache_key == cache_key)

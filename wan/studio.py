@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -16,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from wan import catalog, media, payload, schedule
+from wan import catalog, media, payload, schedule, sweep
 from wan.catalog import MODELS, Price
 from wan.demo import Demo
 from wan.errors import JobNotFound, NotKept, WanError
@@ -32,6 +33,7 @@ from wan.words import Sentence, sentence
 
 log = logging.getLogger("wan.studio")
 
+_FIRST_SWEEP = 60.0  # seconds after the start
 _GLANCE = 1.0  # seconds between two looks at a followed row that another process may have written
 
 _SAID = {  # what is happening in a state, where the row itself does not say
@@ -122,8 +124,26 @@ class Studio:
             changed=self._tell,
             clock=self._clock,
         )
-        running = asyncio.create_task(self._runner.run(), name="runner")
-        opened.push_async_callback(_stopped, running)
+        for name, work in (("runner", self._runner.run()), ("sweep", self._tidy())):
+            opened.push_async_callback(_stopped, asyncio.create_task(work, name=name))
+
+    async def _tidy(self) -> None:
+        """Sweeps soon after the start, though never in the way of it, and then every hour."""
+        uploads = os.environ.get("GRADIO_TEMP_DIR")  # set by `app.py`, where there is a page
+        pause = _FIRST_SWEEP
+        while True:
+            await asyncio.sleep(pause)
+            pause = sweep.EVERY
+            try:
+                await sweep.sweep(
+                    store=self._store,
+                    storage=self._storage,
+                    uploads=Path(uploads) if uploads else None,
+                    keep_days=self.settings.keep_days,
+                    now=self._clock(),
+                )
+            except Exception:
+                log.exception("not everything could be swept; trying again in an hour")
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._opened.aclose()

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from wan.settings import Settings
 from wan.studio import Studio
 from wan.ui import cards, image, reference
+from wan.ui.files import SAMPLES
 from wan.ui.run import bare, hidden, owner_state
 from wan.ui.text import label
 from wan.words import sentence
@@ -19,6 +20,7 @@ _KEEP_UPLOADS = 24 * 3600  # seconds
 
 def build(studio: Studio, opened: asyncio.Event) -> gr.Blocks:
     """The page over a studio. opened: set when the studio can be asked; whoever comes earlier waits for it."""
+    gr.set_static_paths([SAMPLES])  # else Gradio copies them among the uploads, which go after a day
     demo = gr.Blocks(title="Wan Studio", analytics_enabled=False, delete_cache=(3600, _KEEP_UPLOADS))
     with demo:
         owner = owner_state()
