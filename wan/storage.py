@@ -24,6 +24,7 @@ from wan.errors import NotKept, SettingsError
 from wan.words import sentence
 
 _CHUNK = 1 << 20  # bytes
+_PARTS_AT_ONCE = 1  # of 5 MB, while a large file goes into the store; obstore's own 12 are 60 MB of memory for each job
 _MEGABYTE = 1_000_000
 CACHE_LIMIT = 2_000_000_000  # bytes of copies of what lies in a bucket; some hundred videos, and small beside the disk of any server
 # Bytes that stay free for the jobs on their way: the five that a model runs at once bring home up to 30 MB each (15 s at 1080P), kept twice where
@@ -54,7 +55,7 @@ class Storage:
     async def put(self, key: str, source: bytes | Path) -> str:
         """Keeps a file under a key, which is given back. A put that dies on the way leaves nothing that can be seen. Raises NotKept."""
         with _in_words():
-            await obstore.put_async(self._store, key, source)
+            await obstore.put_async(self._store, key, source, max_concurrency=_PARTS_AT_ONCE)
         return key
 
     async def has(self, key: str) -> bool:

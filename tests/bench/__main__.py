@@ -3,9 +3,9 @@
 import argparse
 import asyncio
 
-from tests.bench import matrix
+from tests.bench import matrix, memory
 
-RUNS = {"matrix": matrix.run}
+RUNS = {"matrix": matrix.run, "memory": memory.run}
 
 parser = argparse.ArgumentParser(prog="python -m tests.bench")
 parser.add_argument("name", choices=sorted(RUNS))
