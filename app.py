@@ -4,6 +4,7 @@ GRADIO_SERVER_NAME and GRADIO_SERVER_PORT move it.
 """
 
 import asyncio
+import os
 import sys
 
 from wan.errors import WanError
@@ -15,7 +16,10 @@ from wan.ui.serve import Server
 
 guard_logs()
 try:
-    studio, opened = Studio(load_settings()), asyncio.Event()
+    settings = load_settings()
+    # Of our own and on one disk with the rest, so that it can be swept: /tmp/gradio is shared with every other Gradio app of this machine.
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(settings.output_dir.absolute() / "uploads"))
+    studio, opened = Studio(settings), asyncio.Event()
     demo = build(studio, opened)
     if __name__ == "__main__":
         Server(demo, studio, opened).run()

@@ -111,6 +111,19 @@ async def refused(studio, key=None, **changes) -> NotKept:
     return refusal.value
 
 
+async def test_a_bucket_keeps_the_videos_and_this_machine_only_copies(disk, simulator, monkeypatch):
+    monkeypatch.setenv("WAN_STORAGE_URL", "memory:///")
+    monkeypatch.setattr(storage, "CACHE_LIMIT", 0)  # they go, though not while they are in use
+    async with Studio(load_settings()) as studio:
+        job = await studio.submit(request(), owner=OWNER)
+        async with ends_well(studio, simulator, job):
+            pass
+        done = await studio.job(job.id, owner=OWNER)
+        assert studio.result(done).video_url == f"memory:///videos/{job.id}/video.mp4"
+        for name in ("video.mp4", "original.mp4", "poster.webp"):
+            assert (await studio.media(done.media_token, name)).is_relative_to(disk.folder / "cache")
+
+
 async def test_a_disk_that_runs_low_refuses_new_work_and_harms_none_in_flight(studio, simulator, monkeypatch):
     job = await studio.submit(request(), owner=OWNER)
     async with ends_well(studio, simulator, job):

@@ -110,10 +110,7 @@ class Runner:
     async def _round(self) -> None:
         try:
             for job in await self._claim():
-                if job.state is JobState.SUBMITTING and job.id in self._paying:
-                    self._renewed_rows[job.id] = job  # its answer is still being written down: with this row, now
-                else:
-                    self._begin(job)
+                self._begin(job)
             self.stuck = False
         except NotKept as trouble:
             if not self.stuck:  # said once: a log must not fill the disk further
@@ -129,7 +126,8 @@ class Runner:
         await asyncio.gather(*self._steps, return_exceptions=True)
 
     async def _claim(self) -> list[Job]:
-        return await self._sql(self._store.claim, self._clock(), lease=LEASE, accounts=list(self._connections))
+        # What became of a paid request that is in hand here, this process alone can tell, however long the database takes to hear it.
+        return await self._sql(self._store.claim, self._clock(), lease=LEASE, accounts=list(self._connections), but=list(self._paying))
 
     async def _pause(self) -> float:
         try:

@@ -62,6 +62,7 @@ class Settings(BaseSettings):
     storage_url: str = Field(default="", alias="WAN_STORAGE_URL")
     poll_seconds: float = Field(default=15, alias="WAN_POLL_SECONDS", ge=1, le=600)
     uncertain_seconds: float = Field(default=900, alias="WAN_UNCERTAIN_SECONDS", ge=0, le=24 * 3600)
+    keep_days: int = Field(default=0, alias="WAN_KEEP_DAYS", ge=0, le=36500)
     backend_wanted: Literal["auto", "dashscope", "simulator"] = Field(default="auto", alias="WAN_BACKEND")
     simulator_pending: float = Field(default=2, alias="WAN_SIMULATOR_PENDING", ge=0, le=3600)
     simulator_running: float = Field(default=6, alias="WAN_SIMULATOR_RUNNING", ge=0, le=3600)

@@ -24,11 +24,13 @@ from wan.errors import NotKept, SettingsError
 from wan.words import sentence
 
 _CHUNK = 1 << 20  # bytes
+_PARTS_AT_ONCE = 1  # of 5 MB, while a large file goes into the store; obstore's own 12 are 60 MB of memory for each job
 _MEGABYTE = 1_000_000
 CACHE_LIMIT = 2_000_000_000  # bytes of copies of what lies in a bucket; some hundred videos, and small beside the disk of any server
 # Bytes that stay free for the jobs on their way: the five that a model runs at once bring home up to 30 MB each (15 s at 1080P), kept twice where
 # they are conformed.
 ROOM = 300_000_000
+_WORKROOM = ".work-"
 _IN_USE = 60.0  # seconds for which a copy that was handed out stays, so that whoever asked for it can open it
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -53,7 +55,7 @@ class Storage:
     async def put(self, key: str, source: bytes | Path) -> str:
         """Keeps a file under a key, which is given back. A put that dies on the way leaves nothing that can be seen. Raises NotKept."""
         with _in_words():
-            await obstore.put_async(self._store, key, source)
+            await obstore.put_async(self._store, key, source, max_concurrency=_PARTS_AT_ONCE)
         return key
 
     async def has(self, key: str) -> bool:
@@ -82,6 +84,29 @@ class Storage:
             await asyncio.to_thread(_trim, self._cache)
         return path
 
+    async def older(self, folder: str, before: float) -> list[str]:
+        """The keys in a folder ("videos/") whose files were put there before a time, in seconds since 1970. Raises NotKept."""
+        with _in_words():
+            pages = [page async for page in obstore.list(self._store, folder)]
+        return [found["path"] for page in pages for found in page if found["last_modified"].timestamp() < before]
+
+    async def remove(self, key: str, before: float) -> None:
+        """Removes a file and the copy of it here, unless it was put anew since `before`. Raises NotKept."""
+        with contextlib.suppress(FileNotFoundError), _in_words():
+            if (await obstore.head_async(self._store, key))["last_modified"].timestamp() < before:
+                await obstore.delete_async(self._store, key)
+                await asyncio.to_thread(_unlink, self._cache / key)
+
+    def clear_leftovers(self, before: float) -> None:
+        """Removes what processes left that died in the middle: workrooms and parts that nothing was written to since `before`. Blocks."""
+        for room in self._cache.glob(f"{_WORKROOM}*"):
+            if changed_at(room) < before:
+                shutil.rmtree(room, ignore_errors=True)
+        parts = [*self._cache.glob("[!.]*/**/*.part"), *(self._folder.rglob("*#*") if self._folder else ())]  # obstore's own parts end in #1
+        for part in parts:
+            if changed_at(part) < before:
+                part.unlink(missing_ok=True)
+
     def link(self, key: str) -> str:
         """A URL of the file for whoever has access to the storage: `file://` or the bucket's own scheme."""
         return (self._folder / key).as_uri() if self._folder is not None else f"{self._url}{key}"
@@ -92,7 +117,7 @@ class Storage:
         It lies beside the database: /tmp is memory on some systems and is shared with strangers, and one disk is easier to watch than two.
         """
         self._cache.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix=".work-", dir=self._cache)
+        return tempfile.TemporaryDirectory(prefix=_WORKROOM, dir=self._cache)
 
     def require_room(self) -> None:
         """Blocks. Raises NotKept when the disk of the work or that of the files has too little left for new work."""
@@ -124,6 +149,15 @@ def is_full(error: BaseException) -> bool:
     return number is not None and int(number[1]) in _FULL
 
 
+def changed_at(path: Path) -> float:
+    """When a file, or anything in a folder, was last written or put there, in seconds since 1970; now where it goes at this moment."""
+    try:
+        every = [found.lstat() for found in (path, *path.rglob("*"))]
+    except FileNotFoundError:
+        return time.time()
+    return max(max(found.st_mtime, found.st_ctime) for found in every)
+
+
 @contextlib.contextmanager
 def _in_words() -> Iterator[None]:
     """What a store or a disk says, as FileNotFoundError or NotKept."""
@@ -147,8 +181,15 @@ def _trim(folder: Path) -> None:
             return
         with contextlib.suppress(FileNotFoundError):  # another process may tidy up too
             if path.stat().st_mtime == used_at:  # nobody has taken it up meanwhile
-                path.unlink()
+                _unlink(path)
                 over -= size
+
+
+def _unlink(copy: Path) -> None:
+    """Removes a copy, and its folder with the last one."""
+    copy.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        copy.parent.rmdir()
 
 
 def _copies(folder: Path) -> Iterator[tuple[float, int, Path]]:

@@ -6,7 +6,7 @@ the lease writes nothing. The one write that is not fenced is the task id of a p
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -309,12 +309,12 @@ class Store:
         with self._reading() as connection:
             return [float(seconds) for seconds in connection.execute(spans).scalars()]
 
-    def claim(self, now: float, *, lease: float, accounts: list[str], limit: int = 16) -> list[Job]:
-        """Takes the jobs that are due and that this process has the key for. Nobody else gets them for `lease` seconds.
+    def claim(self, now: float, *, lease: float, accounts: list[str], but: Sequence[str] = (), limit: int = 16) -> list[Job]:
+        """Takes the jobs that are due and that this process has the key for, but for these ids. Nobody else gets them for `lease` seconds.
 
         Holds the rows of the accounts that have something due, so that no other claim, start, turn or upload of theirs comes in between.
         """
-        due = (_jobs.c.due_at <= now) & _is_live & _jobs.c.account.in_(accounts)
+        due = (_jobs.c.due_at <= now) & _is_live & _jobs.c.account.in_(accounts) & _jobs.c.id.not_in(but)
         with self._writing() as connection:
             theirs = list(connection.execute(sa.select(_jobs.c.account).where(due).distinct()).scalars())
             if not theirs:
@@ -436,6 +436,26 @@ class Store:
         same = (_uploads.c.account == account) & (_uploads.c.model == model) & (_uploads.c.sent_key == sent_key)
         with self._writing() as connection:
             connection.execute(_uploads.update().where(same).values(url=url) if url else _uploads.delete().where(same))
+
+    def forget_uploads(self, before: float) -> None:
+        """Forgets what was uploaded before a time; the service has forgotten it too."""
+        with self._writing() as connection:
+            connection.execute(_uploads.delete().where(_uploads.c.uploaded_at < before))
+
+    def references_in_use(self) -> set[str]:
+        """The storage keys of every reference of every job."""
+        with self._reading() as connection:
+            return {key for row in connection.execute(sa.select(_jobs.c.references)).scalars() for one in row for key in (one.key, one.sent_key)}
+
+    def forget_jobs(self, before: float) -> None:
+        """Forgets the jobs that ended before a time."""
+        with self._writing() as connection:
+            connection.execute(_jobs.delete().where(~_is_live, _jobs.c.ended_at < before))
+
+    def all_ids(self) -> set[str]:
+        """The id of every job."""
+        with self._reading() as connection:
+            return set(connection.execute(sa.select(_jobs.c.id)).scalars())
 
     def finished(self, owner: str, account: str, cache_key: str) -> Job | None:
         """The newest finished job of a kind, if there is one: its video can be served again."""

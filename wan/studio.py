@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import os
 import secrets
 import tempfile
 import time
@@ -19,7 +20,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from wan import catalog, media, payload, schedule
+from wan import catalog, media, payload, schedule, sweep
 from wan.access import Door, Keys, Leave
 from wan.catalog import MODELS, Price
 from wan.demo import Demo
@@ -37,6 +38,7 @@ log = logging.getLogger("wan.studio")
 
 _DEMO_LOOKED_AT = 3.0  # seconds between two looks whether the simulator is there
 _KEYS_LOOKED_AT = 30.0  # seconds between two looks for keys that nobody needs any more
+_FIRST_SWEEP = 60.0  # seconds after the start
 _GLANCE = 1.0  # seconds between two looks at a followed row that another process may have written
 
 _SAID = {  # what is happening in a state, where the row itself does not say
@@ -132,8 +134,27 @@ class Studio:
             changed=self._tell,
             clock=self._clock,
         )
-        for name, work in {"runner": self._runner.run(), "keys": self._drop_keys(), **({"demo": _mended(demo)} if simulated else {})}.items():
-            opened.push_async_callback(_stopped, asyncio.create_task(work, name=name))
+        work = {"runner": self._runner.run(), "keys": self._drop_keys(), "sweep": self._tidy()} | ({"demo": _mended(demo)} if simulated else {})
+        for name, task in work.items():
+            opened.push_async_callback(_stopped, asyncio.create_task(task, name=name))
+
+    async def _tidy(self) -> None:
+        """Sweeps soon after the start, though never in the way of it, and then every hour."""
+        uploads = os.environ.get("GRADIO_TEMP_DIR")  # set by `app.py`, where there is a page
+        pause = _FIRST_SWEEP
+        while True:
+            await asyncio.sleep(pause)
+            pause = sweep.EVERY
+            try:
+                await sweep.sweep(
+                    store=self._store,
+                    storage=self._storage,
+                    uploads=Path(uploads) if uploads else None,
+                    keep_days=self.settings.keep_days,
+                    now=self._clock(),
+                )
+            except Exception:
+                log.exception("not everything could be swept; trying again in an hour")
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._opened.aclose()

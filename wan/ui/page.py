@@ -12,6 +12,7 @@ from wan.settings import Settings
 from wan.studio import Studio
 from wan.ui import cards, image, reference
 from wan.ui import visitor as visitors
+from wan.ui.files import SAMPLES
 from wan.ui.guard import deny_downloads
 from wan.ui.inputs import Page
 from wan.ui.text import label
@@ -24,6 +25,7 @@ _KEEP_UPLOADS = 24 * 3600  # seconds
 def build(studio: Studio, opened: asyncio.Event) -> gr.Blocks:
     """The page over a studio. opened: set when the studio can be asked; whoever comes earlier waits for it."""
     deny_downloads()
+    gr.set_static_paths([SAMPLES])  # else Gradio copies them among the uploads, which go after a day
     demo = Page(title="Wan Studio", analytics_enabled=False, delete_cache=(3600, _KEEP_UPLOADS))
     with demo:
         language = gr.Textbox(visible=False)

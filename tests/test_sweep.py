@@ -1,0 +1,168 @@
+"""What goes and what stays. Time is moved, not waited for: files are as old as the time by which a sweep is told to go."""
+
+import asyncio
+import time
+from dataclasses import replace
+
+import pytest
+
+from tests.test_store import job
+from wan import sweep as sweep_module
+from wan.jobs import JobState, Reference
+from wan.settings import load_settings
+from wan.storage import Storage
+from wan.store import Store
+from wan.studio import Studio
+from wan.sweep import DAY, sweep
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["folder", "memory:///"])
+def storage(request, tmp_path):
+    return Storage((tmp_path / "storage").as_uri() if request.param == "folder" else request.param, tmp_path / "cache")
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Store(f"sqlite:///{tmp_path / 'wan.sqlite3'}")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def swept(store, storage):
+    async def swept_(*, days=2.0, uploads=None, keep_days=0):
+        await sweep(store=store, storage=storage, uploads=uploads, keep_days=keep_days, now=time.time() + days * DAY)
+
+    return swept_
+
+
+def reference(name) -> Reference:
+    return Reference(kind="image", sha256=name, key=f"references/{name}.jpg", sent_key=f"references/{name}-sent.jpg")
+
+
+async def has(storage, *keys) -> list[bool]:
+    return [await storage.has(key) for key in keys]
+
+
+async def test_references_go_when_no_job_has_them(store, storage, swept):
+    keys = [await storage.put(f"references/{name}.jpg", b"x") for name in ("a", "a-sent", "b")]
+    store.add(job(references=[reference("a")], state=JobState.FAILED, due_at=None, ended_at=time.time()))
+    await swept(days=0.9)
+    assert await has(storage, *keys) == [True, True, True]
+    await swept()
+    assert await has(storage, *keys) == [True, True, False]
+
+
+async def test_nothing_finished_goes_unless_it_is_asked_for(store, storage, swept):
+    store.add(job(1, state=JobState.SUCCEEDED, due_at=None, ended_at=time.time(), video_key="videos/job1/video.mp4"))
+    keys = [await storage.put(f"videos/{name}/video.mp4", b"x") for name in ("job1", "of a row that is lost")]
+    await swept(days=1000)
+    assert await has(storage, *keys) == [True, True]
+    assert store.get("job1", "somebody") is not None
+
+
+async def test_jobs_that_ended_go_with_their_files_after_as_many_days_as_are_set(store, storage, swept):
+    now = time.time()
+    store.add(job(1, state=JobState.SUCCEEDED, due_at=None, ended_at=now, references=[reference("a")]))
+    store.add(job(2, state=JobState.SUCCEEDED, due_at=None, ended_at=now + 5 * DAY))
+    store.add(job(3, state=JobState.FETCHING))
+    files = [await storage.put(f"videos/job{number}/original.mp4", b"x") for number in (1, 2, 3)]
+    picture = await storage.put("references/a.jpg", b"x")
+    await swept(days=6.9, keep_days=7)
+    assert await has(storage, *files) == [True, True, True]
+    await swept(days=7.1, keep_days=7)
+    assert await has(storage, *files, picture) == [False, True, True, True]
+    assert [store.get(f"job{number}", "somebody") is not None for number in (1, 2, 3)] == [False, True, True]
+    await swept(days=7.2, keep_days=7)  # whoever made a new job from the old one in between has the picture
+    assert not await storage.has(picture)
+
+
+async def test_files_go_even_where_their_row_went_before(storage, swept):
+    key = await storage.put("videos/gone/video.mp4", b"x")
+    await swept(days=8, keep_days=7)
+    assert not await storage.has(key)
+
+
+async def test_what_was_put_anew_stays(store, storage):
+    """A submit puts a reference that is old and unused, while a sweep is about to remove it."""
+    key = await storage.put("references/a.jpg", b"x")
+    listed = await storage.older("references/", time.time() + 1)
+    await asyncio.sleep(0.05)
+    before = time.time()
+    await asyncio.sleep(0.05)
+    await storage.put(key, b"x")
+    await storage.remove(listed[0], before)
+    assert await storage.has(key)
+
+
+async def test_submits_and_sweeps_at_the_same_time_lose_nothing(store, storage, swept):
+    """Two sweeps go on and on, while references arrive before their rows do."""
+    names = [f"new{number}" for number in range(30)]
+
+    async def submit(number, name):
+        await storage.put(f"references/{name}.jpg", b"x")
+        await asyncio.sleep(0.01)
+        store.add(job(number, references=[reference(name)]))
+
+    async def sweep_on():
+        for _ in range(10):
+            await swept(days=0.5, keep_days=1)
+
+    await asyncio.gather(sweep_on(), sweep_on(), *(submit(number, name) for number, name in enumerate(names)))
+    assert all(await has(storage, *(f"references/{name}.jpg" for name in names)))
+    await swept()
+    assert all(await has(storage, *(f"references/{name}.jpg" for name in names)))
+
+
+async def test_what_dead_processes_left_goes(storage, swept, tmp_path):
+    room = storage.workroom()
+    left = tmp_path / "cache" / ".work-dead" / "original.mp4.part"
+    part = tmp_path / "cache" / "videos" / "a" / "video.mp4.1234.part"
+    staged = tmp_path / "storage" / "videos" / "a" / "original.mp4#1"  # as obstore names what it has not put to the end
+    for path in (left, part, staged):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    await swept(days=0.5)
+    assert all(path.exists() for path in (left, part, staged))
+    await swept()
+    assert not any(path.exists() for path in (left.parent, part))
+    assert staged.exists() == ("memory" in storage.link(""))
+    room.cleanup()
+
+
+async def test_uploads_of_visitors_go_after_a_day(swept, tmp_path):
+    uploads = tmp_path / "uploads"
+    await swept(uploads=uploads)
+    (uploads / "hash").mkdir(parents=True)
+    (uploads / "hash" / "picture.png").write_bytes(b"x")
+    (uploads / "loose").write_bytes(b"x")
+    await swept(days=0.9, uploads=uploads)
+    assert len(list(uploads.iterdir())) == 2
+    await swept(days=1.1, uploads=uploads)
+    assert list(uploads.iterdir()) == []
+
+
+async def test_notes_of_uploads_go_when_the_service_has_forgotten_them(store, swept):
+    now = time.time()
+    store.claim_upload("account", "model", "key", now, lifetime=DAY, lease=60)
+    store.note_upload("account", "model", "key", "oss://x")
+    for days, known in ((1.9, "oss://x"), (2.1, None)):
+        await swept(days=days)
+        assert store.claim_upload("account", "model", "key", now, lifetime=DAY, lease=60) == known
+
+
+async def test_the_studio_sweeps_by_itself(monkeypatch, tmp_path):
+    monkeypatch.setattr("wan.studio._FIRST_SWEEP", 0.1)
+    monkeypatch.setattr(sweep_module, "EVERY", 0.1)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    monkeypatch.setenv("WAN_KEEP_DAYS", "1")
+    (tmp_path / "uploads").mkdir()
+    async with Studio(load_settings(), clock=lambda: time.time() + 3 * DAY) as studio:
+        studio._store.add(replace(job(state=JobState.CANCELLED, due_at=None), ended_at=time.time()))
+        for name in ("first", "second"):
+            (tmp_path / "uploads" / name).write_bytes(b"x")
+            async with asyncio.timeout(20):
+                while (tmp_path / "uploads" / name).exists() or studio._store.get("job1", "somebody"):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
