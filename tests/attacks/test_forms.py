@@ -18,8 +18,8 @@ FORGED: list[Any] = [
     *([], [None], [[[]]], ["a"] * 1000, {}, {"path": 1}, {"path": "/etc/passwd"} | META, {"__type__": "update", "visible": True}),
 ]
 PLACES = {
-    **{"start": 18, "start_1": 14, "_retry": 2, "_cancel": 2, "_stop": 2, "watch": 2, "show": 5},
-    **{"quote": 3, "quote_1": 6, "_cast": 2, "_limits": 1, "greet": 1, "fill": 1},
+    **{"start": 22, "start_1": 18, "_retry": 6, "_retry_surely": 6, "_cancel": 2, "_stop": 2, "watch": 2, "show": 5},
+    **{"quote": 5, "quote_1": 8, "_cast": 2, "_limits": 1, "greet": 3, "fill": 1, "ask": 5, "drop": 1},
 }
 """Every event that has a handler, and how many inputs; the same handler on the other tab is not forged twice."""
 
@@ -56,13 +56,13 @@ def test_forged_values(event: str, place: int, visitor: Visitor, record: Record)
 def test_forged_events(app: App, visitor: Visitor, record: Record):
     greet = visitor.event("greet")
     record("form: no value where one belongs", "refused", outcome(*visitor.call(greet, [])))
-    record("form: three values where one belongs", "showed something", outcome(*visitor.call(greet, [visitor.token, {}, []])))
+    record("form: five values where three belong", "showed something", outcome(*visitor.call(greet, [visitor.token, "", "", {}, []])))
     half = post(app.url, f"{API}/queue/join", b'{"session_hash": "a", "fn_index": %d, "data": ["\\ud800"]}' % greet)
     record("form: half a character", 400, half.status)
     for data in (None, "", {}, 1):
         record(f"form: data that is no list: {data!r}", 422, visitor.join(greet, data).status)
     for more in ({"batched": True}, {"event_id": "x"}, {"simple_format": True}, {"trigger_id": 99999}, {"event_data": [1]}, {"oauth_token": "x"}):
-        record(f"form: {more}", "showed something", outcome(*visitor.call(greet, [visitor.token], **more)))
+        record(f"form: {more}", "showed something", outcome(*visitor.call(greet, [visitor.token, "", ""], **more)))
 
 
 def files(address: str, path: str) -> list[Any]:
@@ -140,11 +140,15 @@ def test_addresses_in_text(event: str, field: str, address: str, app: App, visit
 
 
 def test_jobs_of_others(app: App, visitor: Visitor, victim: Victim, record: Record):
-    for name in ("watch", "_cancel", "_stop", "_retry"):
+    for name in ("watch", "_cancel", "_stop", "_retry", "_retry_surely", "greet"):
         number = visitor.event(name)
-        record(f"job: {name} of another's job", "nothing of it", _seen(visitor.call(number, [visitor.token, victim.job_id]), victim))
-        record(f"job: {name} with its media token", "nothing of it", _seen(visitor.call(number, [visitor.token, victim.media]), victim))
-        record(f"job: {name} with its id for a token", "nothing of it", _seen(visitor.call(number, [victim.job_id, victim.job_id]), victim))
+        for what, token, job in (
+            ("of another's job", visitor.token, victim.job_id),
+            ("with its media token", visitor.token, victim.media),
+            ("with its id for a token", victim.job_id, victim.job_id),
+        ):
+            came = visitor.call(number, visitor.form(number, token=token, job=job))
+            record(f"job: {name} {what}", "nothing of it", _seen(came, victim, echoed=job))
     own = [victim.media[:-1], victim.media.swapcase(), victim.media + "x", "%", "*", "", victim.job_id, secrets.token_urlsafe(32)]
     for token in own:
         record(
@@ -157,6 +161,6 @@ def test_jobs_of_others(app: App, visitor: Visitor, victim: Victim, record: Reco
     assert ask(app.url, "GET", f"/media/{victim.media}/video.mp4").status == 200  # not an attack: it is there
 
 
-def _seen(came: tuple[bool, Any], victim: Victim) -> str:
-    view = str(came[1][0]) if came[0] else ""  # beside it comes back the id that was sent
+def _seen(came: tuple[bool, Any], victim: Victim, echoed: str) -> str:
+    view = json.dumps([part for part in came[1] if part != echoed]) if came[0] else ""
     return "the job" if victim.media in view or "data-live" in view else "nothing of it"

@@ -70,7 +70,9 @@ class Refused(Exception):
     def response(self, language: str) -> JSONResponse:
         """The answer. language: the request's Accept-Language."""
         detail = say(self._key, language, seconds=self._wait) if self._key else str(self)
-        return JSONResponse({"detail": detail}, self._status, headers={"Retry-After": str(self._wait)} if self._wait else None)
+        # Whatever else this connection brings may have been put there by somebody else, or is the rest of a body that nobody wants.
+        headers = {"Connection": "close"} | ({"Retry-After": str(self._wait)} if self._wait else {})
+        return JSONResponse({"detail": detail}, self._status, headers=headers)
 
 
 def client_address(scope: Scope, trusted: Networks) -> str:
@@ -156,7 +158,7 @@ class Guard:
         trusted: Networks,
         hosts: Sequence[str],
         scripts: Iterable[str],
-        logins: bool,
+        logins: bool = False,
     ) -> None:
         self._app, self._sessions, self._events, self._trusted, self._hosts = app, sessions, events, trusted, hosts
         self._scripts = [digest(script.encode()) for script in scripts]
@@ -186,6 +188,8 @@ class Guard:
     def _own(self, scope: Scope) -> Scope:
         """The request as Gradio may see it: on an open route, from our own page, and without what a client could forge. Raises Refused."""
         headers = Headers(scope=scope)
+        if "transfer-encoding" in headers and "content-length" in headers:  # a proxy in front may believe the other one
+            raise Refused(400)
         proxied = _within(str((scope.get("client") or ("",))[0]), self._trusted)
         self._check_host(scope, headers, proxied=proxied)
         if scope["method"] not in ("GET", "HEAD") and not self._is_ours(headers, proxied=proxied):
