@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 
+import httpx
 import pytest
+from starlette.applications import Starlette
 
 from tests.disks import Lock, every_connection, locked, small_disk, unreadable
 from tests.pictures import picture
@@ -19,6 +21,9 @@ from wan.jobs import JobState, Spent
 from wan.requests import ImageToVideoRequest
 from wan.settings import load_settings
 from wan.studio import Studio
+from wan.ui import reference
+from wan.ui.routes import routes
+from wan.ui.run import Run, owner_state
 
 pytestmark = pytest.mark.anyio
 
@@ -214,6 +219,20 @@ async def test_a_database_that_cannot_be_read_ends_no_viewer(studio, simulator):
             late = Viewer(studio, job)
             await asyncio.sleep(1.5)
         assert (await late.end()).state is JobState.SUCCEEDED
+
+
+async def test_the_page_says_it_in_words(studio):
+    page = httpx.ASGITransport(Starlette(routes=routes(studio)))
+    run = Run(studio, "image", owner_state())
+    with unreadable(studio._store):
+        async with httpx.AsyncClient(transport=page, base_url="http://page") as visitor:
+            answer = await visitor.get("/media/token/video.mp4")
+        assert (answer.status_code, "database does not work" in answer.text) == (503, True)
+        assert await run.live("t" * 32, "job")  # nobody knows, so the stage stays as it is
+        stage, job = await run._start("t" * 32, "", {"image": ""}, lambda _: request(), reference.idle)
+        card, _ = await run._cancel("t" * 32, "job")
+    assert job == ""
+    assert all("database does not work at the moment" in html for html in (stage, card))
 
 
 async def test_nothing_is_sent_before_the_row_says_so(studio, simulator, database):
