@@ -86,13 +86,15 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 
 
 @pytest.fixture(scope="package")
-def visitor(app: App) -> Visitor:
+def visitor(app: App) -> Iterator[Visitor]:
     """The attacker's own session."""
-    return Visitor(app.url)
+    attacker = Visitor(app.url)
+    yield attacker
+    attacker.http.close()
 
 
 @pytest.fixture(scope="package")
-def victim(app: App) -> Victim:
+def victim(app: App) -> Iterator[Victim]:
     """Somebody who has made a video."""
     someone = Visitor(app.url)
     path = upload(app.url, [("her.png", (SAMPLES / "astronaut.png").read_bytes())]).json()[0]
@@ -104,7 +106,8 @@ def victim(app: App) -> Victim:
     job_id, give_up = given[1], time.monotonic() + 60
     while "SUCCEEDED" not in (shown := someone.call(watch, [someone.token, job_id])[1][0]):
         assert time.monotonic() < give_up, shown
-    return Victim(someone, job_id, shown.partition('src="media/')[2].partition("/")[0])
+    yield Victim(someone, job_id, shown.partition('src="media/')[2].partition("/")[0])
+    someone.http.close()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ def join(app: App, session: str, address: str, event: int) -> Answer:
 
 def test_a_flood_of_sessions(proxied: App, record: Record):
     known = Visitor(proxied.url)
+    known.http.close()
     greet = known.event("greet")
     assert join(proxied, known.session, "192.0.2.1", greet).status == 200
     came = [join(proxied, f"flood{number}", "192.0.2.1", greet) for number in range(90)]
