@@ -8,22 +8,23 @@ import subprocess
 import sys
 import time
 
+import gradio as gr
 import httpx
 import pytest
 from starlette.applications import Starlette
 
 from tests.disks import Lock, every_connection, locked, small_disk, unreadable
 from tests.pictures import picture
-from wan import runner, schedule, storage, store
+from wan import catalog, runner, schedule, storage, store
 from wan.errors import NotKept
 from wan.gateway import Gateway
 from wan.jobs import JobState, Spent
 from wan.requests import ImageToVideoRequest
 from wan.settings import load_settings
 from wan.studio import Studio
-from wan.ui import reference
+from wan.ui import reference, visitor
 from wan.ui.routes import routes
-from wan.ui.run import Run, owner_state
+from wan.ui.run import Run
 
 pytestmark = pytest.mark.anyio
 
@@ -223,14 +224,15 @@ async def test_a_database_that_cannot_be_read_ends_no_viewer(studio, simulator):
 
 async def test_the_page_says_it_in_words(studio):
     page = httpx.ASGITransport(Starlette(routes=routes(studio)))
-    run = Run(studio, "image", owner_state())
+    with gr.Blocks():
+        run, asks = Run(studio, "image", visitor.build(studio), [catalog.IMAGE_TO_VIDEO]), gr.Request(username="somebody")
     with unreadable(studio._store):
-        async with httpx.AsyncClient(transport=page, base_url="http://page") as visitor:
-            answer = await visitor.get("/media/token/video.mp4")
+        async with httpx.AsyncClient(transport=page, base_url="http://page") as client:
+            answer = await client.get("/media/token/video.mp4")
         assert (answer.status_code, "database does not work" in answer.text) == (503, True)
-        assert await run.live("t" * 32, "job")  # nobody knows, so the stage stays as it is
-        stage, job = await run._start("t" * 32, "", {"image": ""}, lambda _: request(), reference.idle)
-        card, _ = await run._cancel("t" * 32, "job")
+        assert await run.live("", "job", asks)  # nobody knows, so the stage stays as it is
+        stage, job = await run._start(lambda: (OWNER, studio.door.operator), "", {"image": ""}, lambda _: request(), reference.idle)
+        card, _ = await run._cancel("", "job", asks)
     assert job == ""
     assert all("database does not work at the moment" in html for html in (stage, card))
 
