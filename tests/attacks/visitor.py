@@ -78,9 +78,11 @@ class Visitor:
     url: str
     session: str = field(default_factory=lambda: secrets.token_hex(6))
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    headers: dict[str, str] = field(default_factory=dict)
+    """Sent with every event: where the visitor seems to come from, behind a proxy."""
 
     def __post_init__(self) -> None:
-        self.http = httpx.Client(base_url=self.url, trust_env=False, timeout=60)
+        self.http = httpx.Client(base_url=self.url, trust_env=False, timeout=60, headers=self.headers)
         config = self.http.get("/config").json()
         self.components = {one["id"]: one for one in config["components"]}
         self.events = {one["id"]: one for one in config["dependencies"]}
@@ -99,7 +101,7 @@ class Visitor:
 
     def join(self, event: Any, data: Any, **more: Any) -> Answer:
         """Asks for an event."""
-        return post(self.url, f"{API}/queue/join", {"session_hash": self.session, "fn_index": event, "data": data} | more)
+        return post(self.url, f"{API}/queue/join", {"session_hash": self.session, "fn_index": event, "data": data} | more, **self.headers)
 
     def call(self, event: int, data: Any, **more: Any) -> tuple[bool, Any]:
         """Asks for an event and waits until it is over: whether it went well, and what it gave."""

@@ -1,0 +1,164 @@
+"""Attacks on money and keys: an operator's key behind an access code and a budget, and a visitor's own. The service is a simulator."""
+
+import json
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.attacks.conftest import Record
+from tests.attacks.visitor import API, Visitor, upload
+from tests.browser.serving import SAMPLES, App, served
+from tests.simulators import Simulator, serving
+
+OPERATOR, OWN, CODE = "sk-operator-0a1b2c3d4e5f", "sk-visitor-9f8e7d6c5b4a", "sesame-4711-open"
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The app that spends an operator's money, and what it spends it at."""
+
+    app: App
+    simulator: Simulator
+
+    def jobs(self) -> list[tuple[str, int]]:
+        """Account and reservation, in millionths, of every job."""
+        with closing(sqlite3.connect(self.app.folder / "output" / "wan.sqlite3")) as database:
+            return database.execute("SELECT account, reserved FROM jobs").fetchall()
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """5 s of video cost 1.50, and the budget is 20."""
+    folder = tmp_path_factory.mktemp("shop")
+    with serving(folder / "service", "--pending", "0.2", "--running", "0.2") as simulator:
+        settings = {
+            "WAN_BACKEND": "auto",
+            "DASHSCOPE_API_KEY": OPERATOR,
+            "DASHSCOPE_BASE_URL": simulator.base_url,
+            "DASHSCOPE_REGION": "cn-beijing",
+            "WAN_ACCESS_CODE": CODE,
+            "WAN_DAILY_BUDGET": "20",
+            "WAN_POLL_SECONDS": "1",
+            "WAN_TRUSTED_PROXIES": "127.0.0.1",
+        }
+        with served(folder / "app", **settings) as app:
+            started = Visitor(app.url)
+            started.call(started.event("greet"), ["", "", ""])  # waits until the studio is open
+            yield Shop(app, simulator)
+
+
+def order(visitor: Visitor, path: str, prompt: str, **given: str) -> str:
+    """Presses Generate on the first tab; what the page shows then, and the job's id. path: of the picture."""
+    picture = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    empty = dict.fromkeys(("url", "audio_url", "seed", "fps", "negative_prompt", "code", "key", "job"), "")
+    start = visitor.event("start")
+    return json.dumps(
+        visitor.call(start, visitor.form(start, **{**empty, "token": visitor.token, "reference_image": picture, "prompt": prompt, **given}))
+    )
+
+
+def outcome(shown: str) -> str:
+    for words, what in (
+        ("needs the access code", "asked for the code"),
+        ("not the access code", "wrong code"),
+        ("Too many wrong", "has to wait"),
+        ("budget", "over budget"),
+        ("jobs on their way", "too many"),
+        ("what was given is no key", "no key"),
+        ("data-live", "a job"),
+    ):
+        if words in shown:
+            return what
+    return shown[:80]
+
+
+def sent(shop: Shop) -> str:
+    return upload(shop.app.url, [("her.png", (SAMPLES / "astronaut.png").read_bytes())]).json()[0]
+
+
+def test_the_operators_money(shop: Shop, record: Record):
+    visitor, path = Visitor(shop.app.url), sent(shop)
+    record("money: no access code", "asked for the code", outcome(order(visitor, path, "none")))
+    record("money: an empty access code", "asked for the code", outcome(order(visitor, path, "empty", code="  ")))
+    came = []
+    for number in range(60):  # the proxy adds where they come from to the right of what they forge
+        visitor.headers = {"X-Forwarded-For": f"198.51.100.{number}, 203.0.113.9"}
+        came.append(outcome(order(visitor, path, "guess", code=f"guess{number}")))
+    record("money: at most 10 of 60 guesses at the access code are looked at", True, 3 <= came.count("wrong code") <= 10)
+    record("money: the right code right after that", "has to wait", outcome(order(visitor, path, "right", code=CODE)))
+    visitor.headers = {}
+    retry = visitor.event("_retry")
+    denied = visitor.call(retry, visitor.form(retry, token=visitor.token, job="x" * 22, code="", key=""))
+    record("money: a retry without the code", "asked for the code", outcome(json.dumps(denied)))
+    record("money: jobs after all that", 0, len(shop.jobs()))
+    for wrong in ("sk-x\r\nAuthorization: Bearer sk-evil", "sk-" + "a" * 5000, "operator", "sk-\u0000aaaa", "../../sk-aaaaaa"):
+        got = outcome(order(visitor, path, "key", key=wrong))
+        record(f"money: a key like {wrong[:24]!r}", "no key", got)
+
+
+def test_fifty_parallel_orders_do_not_overdraw(shop: Shop, record: Record):
+    visitors, path = [Visitor(shop.app.url) for _ in range(50)], sent(shop)
+    with ThreadPoolExecutor(50) as threads:
+        came = list(threads.map(lambda one: outcome(order(one, path, "a quiet sea", code=CODE)), visitors))
+    reserved = sum(amount for _, amount in shop.jobs()) / 1_000_000
+    record("money: 50 orders at once, 20.00 to spend, 1.50 each", "13 jobs, 19.5", f"{came.count('a job')} jobs, {reserved:g}")
+    record("money: the others", "37 over budget", f"{came.count('over budget')} over budget")
+    record("money: tasks at the service", True, shop.simulator.stats()["created"] <= 13)
+
+
+def test_one_visitor_does_not_take_the_whole_line(shop: Shop, record: Record):
+    visitor, path = Visitor(shop.app.url), sent(shop)
+    with shop.simulator.fault("policy", "status-503"):
+        came = [outcome(order(visitor, path, f"job {number}", key=OWN)) for number in range(12)]
+    record("money: 12 jobs of one visitor at once", "8 jobs", f"{came.count('a job')} jobs")
+
+
+def test_keys_are_written_nowhere(shop: Shop, record: Record):
+    """After whole runs with both keys, and every kind of failure of them."""
+    visitor, path, heard = Visitor(shop.app.url), sent(shop), []
+    heard.append(order(visitor, path, "with my own key", key=OWN))
+    job_id, watch, give_up = json.loads(heard[0])[1][1], visitor.event("watch"), time.monotonic() + 90
+    while "SUCCEEDED" not in heard[-1]:
+        assert time.monotonic() < give_up, heard[-1]
+        heard.append(json.dumps(visitor.call(watch, visitor.form(watch, token=visitor.token, job=job_id))))
+    ask, drop = visitor.event("ask"), visitor.event("drop")
+    for key in (OWN, "sk-invalid-9f8e7d6c5b4a", OWN + "\r\nX: 1"):
+        heard.append(json.dumps(visitor.call(ask, visitor.form(ask, token=visitor.token, key=key, code=CODE))))
+    with shop.simulator.fault("list", "status-500"):
+        heard.append(json.dumps(visitor.call(ask, visitor.form(ask, token=visitor.token, key=OWN))))
+    heard.append(json.dumps(visitor.call(drop, visitor.form(drop, token=visitor.token))))
+    record("keys: a check of a key that works", True, any("The key works" in one for one in heard))
+    record("keys: a check of one that does not", True, any("does not know this key" in one for one in heard))
+    for address in ("/", "/config", f"{API}/info", f"{API}/startup-events", "/theme.css", "/healthz"):
+        heard.append(httpx.get(shop.app.url + address, trust_env=False).text)
+    files = {str(path): path.read_bytes() for path in shop.app.folder.parent.rglob("*") if path.is_file()}
+    assert len(files) > 30
+    for what, secret in (
+        ("the operator's key", OPERATOR),
+        ("a visitor's key", OWN),
+        ("the part of it after sk-", OWN[3:]),
+        ("the access code", CODE),
+    ):
+        record(f"keys: {what} in an answer", 0, sum(secret in one for one in heard))
+        record(f"keys: {what} in a file (log, database, storage, uploads)", "[]", [name for name, held in files.items() if secret.encode() in held])
+
+
+def test_sessions_keep_no_secrets(shop: Shop, record: Record):
+    """A visitor who knows another's session, which is as unguessable as its token, hears nothing of a key by it."""
+    visitor, thief = Visitor(shop.app.url), Visitor(shop.app.url)
+    order(visitor, sent(shop), "secret", key=OWN)
+    thief.session = visitor.session
+    greet: Any = thief.call(thief.event("greet"), ["", "", ""])
+    record("keys: by another's session", False, OWN in json.dumps(greet))
+    deep = httpx.get(f"{shop.app.url}{API}/deep_link", params={"session_hash": visitor.session}, trust_env=False)
+    record("keys: by a deep link of another's session", 404, deep.status_code)
+    log = (shop.app.folder / "app.log").read_text()
+    record("keys: anything like a key in the log", "[]", re.findall(r"sk-[\w-]{8,}", log))
