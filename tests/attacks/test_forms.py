@@ -18,7 +18,7 @@ FORGED: list[Any] = [
     *([], [None], [[[]]], ["a"] * 1000, {}, {"path": 1}, {"path": "/etc/passwd"} | META, {"__type__": "update", "visible": True}),
 ]
 EVENTS = [
-    *("start", "start_1", "_retry", "_retry_surely", "_cancel", "_stop", "watch", "show"),
+    *("start", "start_1", "_retry", "_retry_surely", "_cancel", "_stop", "_withdraw", "watch", "show"),
     *("quote", "quote_1", "_cast", "_limits", "greet", "fill", "ask", "drop"),
 ]
 """Every event that has a handler; the same handler on the other tab is not forged twice."""
@@ -146,7 +146,7 @@ def test_addresses_in_text(event: str, field: str, address: str, app: App, visit
 
 
 def test_jobs_of_others(app: App, visitor: Visitor, victim: Victim, record: Record):
-    for name in ("watch", "_cancel", "_stop", "_retry", "_retry_surely", "greet"):
+    for name in ("watch", "_cancel", "_stop", "_retry", "_retry_surely", "_withdraw", "greet"):
         number = visitor.event(name)
         for what, token, job in (
             ("of another's job", visitor.token, victim.job_id),

@@ -347,7 +347,8 @@ def _details(job: Job) -> Markup | str:
     if job.original_key and job.original_key != job.video_key:
         link = Markup('<dt>{}</dt><dd><a href="media/{}/original.mp4" download>original.mp4</a></dd>')
         shown += link.format(both("original"), job.media_token)
-    return Markup('<details class="wan-details"><summary>{}</summary><dl>{}</dl></details>').format(both("details"), shown)
+    withdraw = _press("withdraw", "withdraw") if job.video_key else ""
+    return Markup('<details class="wan-details"><summary>{}</summary><dl>{}</dl>{}</details>').format(both("details"), shown, withdraw)
 
 
 def hint(key: str, **values: str | int) -> Markup:

@@ -42,7 +42,7 @@ class Run:
         self.job = gr.BrowserState("", storage_key=f"wan-{tab}-job-v1", secret=SECRET)
         self.ready = cards.ready(simulated=studio.backend == "simulator")
         self.view = gr.HTML(cards.idle(f"{tab}.webp", self.ready), elem_id=f"wan-{tab}-view", elem_classes="wan-run", **bare)
-        self._buttons = {verb: self._button(verb) for verb in ("watch", "quiet", "cancel", "stop", "retry", "sure")}
+        self._buttons = {verb: self._button(verb) for verb in ("watch", "quiet", "cancel", "stop", "retry", "sure", "withdraw")}
 
     def wire(self, generate: gr.Button, fields: dict[str, Component], read: Callable[[Values], Request], idle: Idle) -> None:
         """Connects the form. fields: its components by the names of the request's fields; read: the request they make."""
@@ -62,6 +62,7 @@ class Run:
         self._buttons["sure"].click(self._retry_surely, paying, shown, **hidden).then(None, js=self._js("started"))
         self._buttons["cancel"].click(self._cancel, known, shown, **hidden)
         self._buttons["stop"].click(self._stop, known, shown, cancels=[watching], **hidden)
+        self._buttons["withdraw"].click(self._withdraw, known, shown, **hidden)
         self._buttons["quiet"].click(None, cancels=[watching])
 
     def _asking(self, token: str, request: gr.Request, key: str, region: str, workspace: str, code: str) -> tuple[str, Leave]:
@@ -140,6 +141,13 @@ class Run:
     async def _stop(self, token: str, job_id: str, request: gr.Request) -> tuple[str, str]:
         async def act(owner: str) -> tuple[str, str]:
             return cards.view(await self._now(job_id, owner), watching=False), job_id
+
+        return await self._acted(token, request, job_id, act)
+
+    async def _withdraw(self, token: str, job_id: str, request: gr.Request) -> tuple[str, str]:
+        async def act(owner: str) -> tuple[str, str]:
+            await self._studio.withdraw_links(job_id, owner=owner)
+            return cards.view(await self._now(job_id, owner), note=cards.both("links_withdrawn")), job_id
 
         return await self._acted(token, request, job_id, act)
 

@@ -223,6 +223,11 @@ TEXT: dict[str, tuple[str, str]] = {
     "retry": ("Try again", "重试"),
     "new_take": ("New take", "再来一条"),
     "download": ("Download", "下载"),
+    "withdraw": ("Withdraw links", "撤回链接"),
+    "links_withdrawn": (
+        "Links to this video that were given away lead nowhere now. Here it has a new one.",
+        "已分享出去的视频链接现已失效；此处使用新的链接。",
+    ),
     "original": ("As the service made it", "服务原始文件"),
     "task": ("task", "任务"),
     "copy": ("Copy the task id", "复制任务 ID"),
