@@ -22,7 +22,7 @@ _KEEP_UPLOADS = 24 * 3600  # seconds
 def build(studio: Studio, opened: asyncio.Event) -> gr.Blocks:
     """The page over a studio. opened: set when the studio can be asked; whoever comes earlier waits for it."""
     deny_downloads()
-    demo = Page(title="Wan Studio", analytics_enabled=False, delete_cache=(3600, _KEEP_UPLOADS))
+    demo = Page(opened=opened, title="Wan Studio", analytics_enabled=False, delete_cache=(3600, _KEEP_UPLOADS))
     with demo:
         owner = owner_state()
         language = gr.Textbox(visible=False)
@@ -34,7 +34,6 @@ def build(studio: Studio, opened: asyncio.Event) -> gr.Blocks:
                 second = reference.build(studio, owner, language)
 
         async def greet(token: object) -> tuple[str, str, str]:
-            await opened.wait()
             known = isinstance(token, str) and len(token) >= 32
             return str(token) if known else secrets.token_urlsafe(32), await first[2](), await second[2]()
 
