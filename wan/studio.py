@@ -96,11 +96,6 @@ class Studio:
         return self._connection
 
     @property
-    def is_open(self) -> bool:
-        """Whether it can be asked by now."""
-        return self._door is not None
-
-    @property
     def door(self) -> Door:
         """Says what a visitor may do."""
         if self._door is None:

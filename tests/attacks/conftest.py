@@ -99,7 +99,6 @@ def victim(app: App) -> Iterator[Victim]:
     someone = Visitor(app.url)
     path = upload(app.url, [("her.png", (SAMPLES / "astronaut.png").read_bytes())]).json()[0]
     start, watch = someone.event("start"), someone.event("watch")
-    someone.call(someone.event("greet"), ["", "", ""])  # waits until the studio is open
     picture = {"path": path, "meta": {"_type": "gradio.FileData"}}
     well, given = someone.call(start, someone.form(start, token=someone.token, reference_image=picture, prompt="She smiles.", url="", audio_url=""))
     assert well, given

@@ -309,7 +309,9 @@ def test_what_a_component_can_have_given(kind, value, plausible):
 def test_gradio_client_still_works(environment, monkeypatch, samples):
     """A public handler is found and called by its name, with a file; a private one is not."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with Page() as demo:
+    opened = asyncio.Event()
+    opened.set()
+    with Page(opened=opened) as demo:
         text, files, said = gr.Textbox(), gr.File(file_count="multiple"), gr.Textbox()
 
         def told(text: str, files: list[str]) -> str:

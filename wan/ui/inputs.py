@@ -4,6 +4,7 @@ Gradio's own checks let much through (a dict for a checkbox, a list for a dropdo
 as a traceback in the log for each request.
 """
 
+import asyncio
 import math
 from typing import Any
 
@@ -28,10 +29,18 @@ _TYPES: dict[type[Block], tuple[type, ...]] = {
 
 
 class Page(gr.Blocks):
-    """Blocks whose handlers can rely on the types of what they get; other input is refused in one sentence."""
+    """Blocks whose handlers can rely on the types of what they get, and on an open studio; other input is refused in one sentence.
+
+    opened: set when the studio can be asked; whoever comes earlier waits for it.
+    """
+
+    def __init__(self, *given: Any, opened: asyncio.Event, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self._opened = opened
 
     async def preprocess_data(self, block_fn: Any, *given: Any, **more: Any) -> list[Any]:
         """As Gradio does it. Raises gr.Error, which goes to the page and not to the log."""
+        await self._opened.wait()
         try:
             values: list[Any] = await super().preprocess_data(block_fn, *given, **more)
         except gr.Error as error:

@@ -26,7 +26,7 @@ def build(studio: Studio, opened: asyncio.Event) -> gr.Blocks:
     """The page over a studio. opened: set when the studio can be asked; whoever comes earlier waits for it."""
     deny_downloads()
     gr.set_static_paths([SAMPLES])  # else Gradio copies them among the uploads, which go after a day
-    demo = Page(title="Wan Studio", analytics_enabled=False, delete_cache=(3600, _KEEP_UPLOADS))
+    demo = Page(opened=opened, title="Wan Studio", analytics_enabled=False, delete_cache=(3600, _KEEP_UPLOADS))
     with demo:
         language = gr.Textbox(visible=False)
         gr.HTML(_header(studio.settings), elem_id="wan-header", **bare)
@@ -41,7 +41,6 @@ def build(studio: Studio, opened: asyncio.Event) -> gr.Blocks:
         runs = [first[0], second[0]]
 
         async def greet(token: object, request: gr.Request, *jobs: str) -> tuple[Any, ...]:
-            await opened.wait()
             token = token if isinstance(token, str) and len(token) >= TOKEN_LENGTH else secrets.token_urlsafe(32)
             found = [part for run, job in zip(runs, jobs, strict=True) for part in await run.found(token, job, request)]
             return token, await first[2](), await second[2](), *found

@@ -103,9 +103,7 @@ def _wire(visitor: Visitor, studio: Studio, check: gr.Button, forget: gr.Button,
 
 
 def admitted(studio: Studio, request: gr.Request, key: str, region: str, workspace: str, code: str) -> Leave:
-    """What this visitor may do. Raises InvalidInput, AccessRefused, and NotReady while the app is still starting."""
-    if not studio.is_open:
-        raise NotReady
+    """What this visitor may do. Raises InvalidInput and AccessRefused."""
     given = {"key": key, "region": region, "workspace": workspace, "code": code}
     words = {name: value if isinstance(value, str) else "" for name, value in given.items()}
     return studio.door.admit(**words, address=request.client.host if request.client else "")
