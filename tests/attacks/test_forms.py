@@ -169,4 +169,4 @@ def test_jobs_of_others(app: App, visitor: Visitor, victim: Victim, record: Reco
 
 def _seen(came: tuple[bool, Any], victim: Victim, echoed: str) -> str:
     view = json.dumps([part for part in came[1] if part != echoed]) if came[0] else ""
-    return "the job" if victim.media in view or "data-live" in view else "nothing of it"
+    return "the job" if victim.media in view or victim.job_id in view else "nothing of it"
