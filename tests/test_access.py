@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import gradio as gr
 import pytest
 from pydantic import SecretStr
 
@@ -23,6 +24,8 @@ from wan.redact import guard_logs, redacted
 from wan.settings import Connection, load_settings
 from wan.store import Store
 from wan.studio import Studio
+from wan.ui import visitor
+from wan.ui.run import Run
 
 OWN = Connection(
     backend="dashscope", base_url="https://dashscope.aliyuncs.com/api/v1", region="cn-beijing", workspace="", key=SecretStr("sk-operator")
@@ -304,6 +307,22 @@ class TestTheWholeWay:
                 await studio.retry(job.id, owner=OWNER)
             await studio.check(leave, owner=OWNER)
             assert (await finished(studio, job)).state is JobState.SUCCEEDED
+
+    async def test_one_owner_does_not_take_the_streams_of_all(self, simulator):
+        async with Studio(load_settings()) as studio:
+            with gr.Blocks():
+                run = Run(studio, "image", visitor.build(studio), [catalog.IMAGE_TO_VIDEO])
+            asks = gr.Request(username="somebody")
+            with simulator.fault("policy", "status-503"):
+                job = await studio.submit(image(), owner=visitor.owner_of("", asks))
+                viewers = [run.watch("", job.id, asks) for _ in range(21)]
+                for viewer in viewers:
+                    assert "data-live" in await anext(viewer)
+                with pytest.raises(StopAsyncIteration):
+                    await anext(viewers[-1])
+                for viewer in viewers:
+                    await viewer.aclose()
+                assert not run._viewers
 
     async def test_links_can_be_withdrawn(self):
         async with Studio(load_settings()) as studio:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -19,6 +20,7 @@ from wan.studio import Studio
 from wan.ui import cards
 from wan.ui.visitor import SECRET, NotReady, Visitor, admitted, bare, hidden, owner_of
 
+_VIEWERS = 20  # streams of one owner's on one tab at once; more would take the places of others, and are shown the job as it is
 Asking = Callable[[], tuple[str, Leave]]
 Values = dict[str, Any]
 """What is in the form, by the names of the request's fields."""
@@ -40,6 +42,7 @@ class Run:
     def __init__(self, studio: Studio, tab: str, visitor: Visitor, models: Sequence[str]) -> None:
         self._studio, self._tab, self._visitor, self._models = studio, tab, visitor, models
         self.job = gr.BrowserState("", storage_key=f"wan-{tab}-job-v1", secret=SECRET)
+        self._viewers: Counter[str] = Counter()
         self.ready = cards.ready(simulated=studio.backend == "simulator")
         self.view = gr.HTML(cards.idle(f"{tab}.webp", self.ready), elem_id=f"wan-{tab}-view", elem_classes="wan-run", **bare)
         self._buttons = {verb: self._button(verb) for verb in ("watch", "quiet", "cancel", "stop", "retry", "sure", "withdraw")}
@@ -75,10 +78,25 @@ class Run:
             yield gr.skip()  # a generator that yields nothing would empty the stage, and what it shows by now may be a refusal
             return
         try:
-            async for event in self._studio.follow(job_id, owner=owner_of(token, request)):
-                yield cards.view(event)
+            owner = owner_of(token, request)
+            if self._viewers[owner] >= _VIEWERS:
+                yield cards.view(await self._now(job_id, owner))
+                return
+            async with contextlib.aclosing(self._followed(owner, job_id)) as views:
+                async for view in views:
+                    yield view
         except (JobNotFound, NotReady):
             yield cards.idle(f"{self._tab}.webp", self.ready)
+
+    async def _followed(self, owner: str, job_id: str) -> AsyncIterator[str]:
+        self._viewers[owner] += 1
+        try:
+            async for event in self._studio.follow(job_id, owner=owner):
+                yield cards.view(event)
+        finally:
+            self._viewers[owner] -= 1
+            if not self._viewers[owner]:
+                del self._viewers[owner]
 
     async def found(self, token: str, job_id: str, request: gr.Request) -> tuple[str, Any]:
         """The job to show when the page is opened, and its view: the one that this browser showed last, unless only another one is on its way."""
