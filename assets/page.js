@@ -3,7 +3,7 @@
 window.wanStudio = (() => {
   const TABS = ["image", "reference"];
   const QUIET = 30_000; // ms without a sign of life, after which a live view is taken up again: its stream may have ended without a word
-  const DEAD = QUIET + 10_000; // ms after which only opening the page anew helps: Gradio takes a stream that a proxy has ended for an open one
+  const DEAD = 10_000; // ms after that, when only opening the page anew helps: Gradio takes a stream that a proxy has ended for an open one
   const STORED = "wan-language";
   const LINK = /^#jobs=([\w-]{32,})$/;
   const ENDS = { SUCCEEDED: "✓ ", FAILED: "✕ ", CANCELLED: "✕ ", EXPIRED: "✕ " };
@@ -40,7 +40,8 @@ window.wanStudio = (() => {
   // The browser's tab says what the page would: what is going on in it, or how it ended.
   function entitle() {
     const views = TABS.map(view).filter((one) => one && one.dataset.state !== "IDLE");
-    const shown = views.find((one) => "live" in one.dataset) ?? views[0];
+    const newest = TABS.filter((tab) => views.includes(view(tab))).sort((a, b) => (seen.get(b)?.at ?? 0) - (seen.get(a)?.at ?? 0))[0];
+    const shown = views.find((one) => "live" in one.dataset) ?? (newest && view(newest));
     const language = document.documentElement.lang.startsWith("zh") ? "zh" : "en";
     const words = shown?.querySelector(`.wan-title [lang=${language}]`)?.textContent;
     document.title = words ? `${ENDS[shown.dataset.state] ?? ""}${words} · Wan Studio` : "Wan Studio";
@@ -63,16 +64,15 @@ window.wanStudio = (() => {
     const card = [shown.dataset.state, clock?.clock, clock?.elapsed, shown.querySelector(".wan-say").textContent].join();
     if (last?.card !== card) {
       if (last && last.state !== shown.dataset.state) announce(shown);
-      seen.set(tab, { card, state: shown.dataset.state, at: performance.now(), retaken: false });
+      seen.set(tab, { card, state: shown.dataset.state, at: performance.now(), retaken: 0 });
       const generate = document.getElementById(`wan-${tab}-generate`);
       if (generate) generate.disabled = live;
     } else if (live) {
       const quiet = performance.now() - last.at;
-      if (quiet > DEAD) location.reload();
-      else if (quiet > QUIET && !last.retaken) {
-        last.retaken = true;
+      if (quiet > QUIET && !last.retaken) {
+        last.retaken = performance.now();
         attach(tab);
-      }
+      } else if (last.retaken && performance.now() - last.retaken > DEAD && !document.hidden && !keyTyped()) location.reload();
     }
     mark(tab, shown);
     tick(shown);
@@ -100,10 +100,13 @@ window.wanStudio = (() => {
     }, 60);
   }
 
+  const linkOf = (token) => `${location.origin}${location.pathname}#jobs=${token}`;
+  const keyTyped = () => [...document.querySelectorAll("#wan-key input, #wan-code input")].some((part) => part.value);
+
   // Shows the link under which another browser finds the same jobs. Its token stands behind the #, which is never sent to a server.
   function share(token) {
     const dialog = document.getElementById("wan-share");
-    dialog.querySelector("input").value = `${location.origin}${location.pathname}#jobs=${token}`;
+    dialog.querySelector("input").value = linkOf(token);
     dialog.showModal();
     dialog.querySelector("input").select();
   }
@@ -114,6 +117,9 @@ window.wanStudio = (() => {
     if (theirs) history.replaceState(null, "", location.pathname + location.search);
     if (!theirs || theirs === mine) return [mine, ...jobs];
     const dialog = document.getElementById("wan-claim");
+    if (!dialog) return [mine, ...jobs];
+    dialog.querySelector(".wan-own-link").hidden = !mine;
+    dialog.querySelector("input").value = linkOf(mine);
     dialog.returnValue = "stay";
     dialog.showModal();
     await new Promise((done) => dialog.addEventListener("close", done, { once: true }));
@@ -209,6 +215,7 @@ window.wanStudio = (() => {
   });
 
   document.addEventListener("keydown", ({ key }) => key === "Escape" && connect(false));
+  addEventListener("hashchange", () => LINK.test(location.hash) && location.reload());
   document.addEventListener("input", ({ target }) => keep(target));
   setInterval(() => {
     TABS.forEach(look);

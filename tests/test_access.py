@@ -70,7 +70,8 @@ def test_what_is_no_key_is_refused_and_never_quoted(monkeypatch, wrong):
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("region", "http://169.254.169.254"), ("region", "x" * 9999), ("workspace", "a\r\nb: c"), ("workspace", "../x")]
+    ("field", "value"),
+    [("region", "http://169.254.169.254"), ("region", "x" * 9999), ("workspace", "a\r\nb: c"), ("workspace", "sk-abcdef123"), ("workspace", "../x")],
 )
 def test_a_visitors_key_goes_nowhere_else(monkeypatch, field, value):
     with pytest.raises(InvalidInput) as refused:
@@ -144,6 +145,14 @@ def test_fifty_at_once_do_not_overdraw(store):
     assert spent(store) == Decimal("1.5")
 
 
+def test_a_day_that_comes_late_does_not_begin_anew(store):
+    store.add(priced(1, "9", day="2026-03-02"), budget=Decimal("10"))
+    store.add(priced(2, "1", day=DAY), budget=Decimal("10"))
+    with pytest.raises(AccessRefused):
+        store.add(priced(3, "1", day="2026-03-02"), budget=Decimal("10"))
+    assert spent(store) == 10
+
+
 def test_a_refused_job_is_not_written_and_a_joined_one_not_counted_twice(store):
     first = store.add(priced(1), budget=Decimal("2"))
     assert store.add(replace(priced(1), id="other", media_token="other"), budget=Decimal("2")).id == first.id
@@ -196,6 +205,11 @@ def test_the_log_never_says_a_key(caplog):
     assert "0123456789" not in caplog.text
     assert "st-***" in caplog.text
     assert "Signature=***&x=1" in caplog.text
+
+
+@pytest.mark.parametrize("key", ["sk-ws-H.EHXPLY.aBcD.MEUC", "sk-abc+/=defghijklmn", "sk-a.bcdefghijkl", "st-0123_4567"])
+def test_every_key_that_is_taken_is_known_to_the_net(key):
+    assert redacted(f"it was {key}, they say") == f"it was {key[:3]}***, they say"
 
 
 @pytest.mark.parametrize("text", ["a task-1234567", "the desk-lamps", "risk-free12", "sk-a"])

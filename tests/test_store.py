@@ -223,3 +223,19 @@ def test_past_runs(store):
 
 def test_live_states_are_those_with_a_way_out():
     assert {state for state in JobState if state not in LIVE} == {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED}
+
+
+def test_what_nobody_has_looked_at_since_its_task_is_gone_is_found(store):
+    hour = 3600.0
+    store.add(job(1, state=JobState.PENDING, submitted_at=NOW, submitting_at=NOW, due_at=NOW))
+    store.add(job(2, state=JobState.PENDING, submitted_at=NOW, submitting_at=NOW, due_at=NOW + 30 * hour))
+    store.add(job(3, due_at=NOW))
+    assert [one.id for one in store.abandoned(NOW + 2 * hour, NOW + 29 * hour)] == ["job1"]
+    assert store.abandoned(NOW - 1, NOW + 29 * hour) == []
+
+
+def test_two_jobs_in_question_with_one_prompt_are_twins(store):
+    prompts = {1: "a cat", 2: "a cat ", 3: "a dog"}
+    for number, prompt in prompts.items():
+        store.add(job(number, state=JobState.UNCERTAIN, payload={"input": {"prompt": prompt}}))
+    assert [store.has_twin(store.get(f"job{number}", "somebody")) for number in prompts] == [True, True, False]

@@ -266,6 +266,32 @@ async def test_what_never_arrived_is_proved_by_two_listings(monkeypatch, simulat
     assert failed.absent_at is not None
 
 
+async def test_what_waits_for_a_key_that_never_comes_back_ends_when_its_task_is_gone(monkeypatch, simulator):
+    async with Studio(load_settings()) as studio:
+        with simulator.fault("query", "status-503"):
+            job = await studio.submit(image(), owner=OWNER)
+            async for event in studio.follow(job.id, owner=OWNER):
+                if event.job.state is JobState.PENDING:
+                    break
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-another-key")
+    async with Studio(load_settings(), clock=lambda: datetime.now(UTC).timestamp() + 26 * 3600) as studio:
+        assert (await studio.job(job.id, owner=OWNER)).live
+        await studio._runner.end_abandoned()
+        ended = await studio.job(job.id, owner=OWNER)
+    assert (ended.state, ended.spent, ended.said.key) == (JobState.EXPIRED, Spent.MAYBE, "task_unknown")
+
+
+async def test_a_kept_video_that_is_broken_is_fetched_again(studio, simulator, monkeypatch):
+    with simulator.fault("result", "status-503"):
+        job = await studio.submit(image(), owner=OWNER)
+        async for event in studio.follow(job.id, owner=OWNER):
+            if event.job.state is JobState.FETCHING:
+                break
+        await studio._storage.put(f"videos/{job.id}/original.mp4", b"what a power cut has left")
+    done = await finished(studio, job)
+    assert (done.state, done.duration) == (JobState.SUCCEEDED, 2)
+
+
 async def test_a_restart_goes_on(simulator):
     async with Studio(load_settings()) as studio:
         job = await studio.submit(image(), owner=OWNER)

@@ -8,6 +8,7 @@ the operator's environment. Files travel over a second client that never holds a
 import asyncio
 import json
 import logging
+import math
 import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -399,9 +400,10 @@ def _is_trusted(url: str, connection: Connection) -> bool:
 def _seconds(retry_after: str | None) -> float | None:
     """Retry-After in seconds; the form with a date is not used by the service."""
     try:
-        return max(float(retry_after or ""), 0.0)
+        seconds = float(retry_after or "")
     except ValueError:
         return None
+    return max(seconds, 0.0) if math.isfinite(seconds) else None
 
 
 async def _pieces(stream: Iterator[bytes]) -> AsyncIterator[bytes]:

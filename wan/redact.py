@@ -3,7 +3,7 @@
 import logging
 import re
 
-_SECRET = re.compile(r"\b(s[kt]-)[\w-]{4,}|((?:Signature|OSSAccessKeyId|security-token)=)[^&\s\"']+", re.ASCII)
+_SECRET = re.compile(r"\b(s[kt]-)[^\s\"'<>,;)\]}]{4,}|((?:Signature|OSSAccessKeyId|security-token)=)[^&\s\"']+", re.ASCII)
 
 
 def redacted(text: str) -> str:

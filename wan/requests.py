@@ -323,11 +323,16 @@ def _media(field: str, given: Any) -> Media:
     return given if isinstance(given, Path) else public_url(field, given)
 
 
+_UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # control characters and halves of others: databases refuse some of them
+
+
 def _text(field: str, given: Any, high: int) -> str:
     if not isinstance(given, str):
         raise InvalidInput(field, "field_type", given=_shown(given), allowed="text")
     if len(given) > high:
         raise InvalidInput(field, "text_long", given=len(given), high=high)
+    if odd := _UNWRITABLE.search(given):
+        raise InvalidInput(field, "text_odd", given=f"U+{ord(odd[0]):04X}", place=odd.start() + 1)
     return given
 
 

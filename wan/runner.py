@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeVar
 from wan import catalog, media, payload, schedule
 from wan.catalog import MODELS
 from wan.clips import Clip
-from wan.errors import KeyRefused, NotKept, NotSent, NoVideo, Refused, ResultRefused, ServiceError, Throttled, Unclear
+from wan.errors import KeyRefused, NotKept, NotSent, NoVideo, Refused, ResultRefused, ServiceError, Throttled, Unclear, Unreadable
 from wan.gateway import SUBMIT_LIMIT, Accepted, Gateway, TaskSnapshot, TaskStatus, task_failure
 from wan.jobs import Job, JobState, Reference, Spent
 from wan.settings import Connection
@@ -40,8 +40,11 @@ _UPLOAD_LEASE = 120.0  # seconds after which an upload that was never finished i
 # Seconds between two requests of an account; half as much again as its limits ask for, because requests bunch up on the way and in a busy process
 _GAPS = {"submit_at": 1.5 / catalog.SUBMITS_PER_SECOND, "query_at": 1.5 / catalog.QUERIES_PER_SECOND}
 _CLOCK_SKEW = 60.0  # seconds that our clock and the service's may differ
+_DRIFT = 3600.0  # seconds that they may differ at worst: what lies so near and may be ours is not taken for ours, but proves no absence either
+_ABANDONED = 3600.0  # seconds for which nobody has looked at a job
 _OWN_TRIES = 5  # times that a step may break before the request is sent
 _RESULT_TRIES = 5  # downloads in a row before a file that does not open is taken for the result
+_QUOTED = 128  # characters of a code or an id that a row has room for
 _ODD = "NoVideo"  # marks, in place of the service's code, that the last download did not open
 _IDLE = 1.0  # seconds between two looks for work that another process may have queued
 
@@ -296,15 +299,17 @@ class Runner:
             return await self._end(job, JobState.EXPIRED, sentence("never_confirmed"), spent=Spent.MAYBE)
         await self._turn(job.account, "query_at")
         listed = await self._gateway.recent(connection, job.model)
-        in_time = [task for task, at in listed.items() if sent_at - _CLOCK_SKEW <= at <= sent_at + SUBMIT_LIMIT + TIME_TO_LEAVE + _CLOCK_SKEW]
-        candidates = await self._sql(self._store.unknown_tasks, job.account, in_time) - set(job.foreign_tasks)
+        near = [task for task, at in listed.items() if sent_at - _DRIFT <= at <= sent_at + SUBMIT_LIMIT + _DRIFT]
+        candidates = await self._sql(self._store.unknown_tasks, job.account, near) - set(job.foreign_tasks)
+        lone = not await self._sql(self._store.has_twin, job)
         foreign = []
         for task_id in sorted(candidates):
             await self._turn(job.account, "query_at")
             snapshot = await self._gateway.fetch(connection, task_id)
             if _is_ours(job, snapshot):
-                return await self._adopt(job, Accepted(task_id, snapshot.request_id))
-            if snapshot.status in (TaskStatus.SUCCEEDED, TaskStatus.FAILED, TaskStatus.CANCELED):
+                if lone and sent_at - _CLOCK_SKEW <= listed[task_id] <= sent_at + SUBMIT_LIMIT + TIME_TO_LEAVE + _CLOCK_SKEW:
+                    return await self._adopt(job, Accepted(task_id, snapshot.request_id))
+            elif snapshot.status in (TaskStatus.SUCCEEDED, TaskStatus.FAILED, TaskStatus.CANCELED):
                 foreign.append(task_id)
         if candidates - set(foreign):
             return await self._ask_again(job, foreign, absent_at=None)
@@ -353,12 +358,16 @@ class Runner:
 
         What an earlier try has kept is taken from there: the service has it for 24 h only, and conforming may have to wait longer for a full disk.
         """
-        with contextlib.suppress(FileNotFoundError):
-            return await self._storage.local_copy(_original_key(job))
+        with contextlib.suppress(FileNotFoundError, NoVideo):  # what a power cut has left of it is fetched again
+            kept = await self._storage.local_copy(_original_key(job))
+            await asyncio.to_thread(media.measure, kept)
+            return kept
         await self._turn(job.account, "query_at")
         snapshot = await self._gateway.fetch(connection, job.task_id or "")
         if snapshot.status is not TaskStatus.SUCCEEDED:
             return None
+        if not snapshot.video_url:  # half an answer; the next one may be whole
+            raise Unreadable(sentence("not_reached"), request_id=snapshot.request_id)
         part = folder / "original.mp4.part"
         await self._gateway.download(connection, snapshot.video_url, part)
         await asyncio.to_thread(media.measure, part)
@@ -383,7 +392,7 @@ class Runner:
         async def write(row: Job) -> Job | None:
             now = self._clock()
             return await self._sql(
-                self._store.adopt, row, accepted.task_id, accepted.request_id, now, now + schedule.next_look(self._first_look(job))
+                self._store.adopt, row, accepted.task_id, accepted.request_id[:_QUOTED], now, now + schedule.next_look(self._first_look(job))
             )
 
         adopted = await self._until_written(job, write, f"task {accepted.task_id}")
@@ -419,6 +428,20 @@ class Runner:
         said = sentence("result_expired" if billed else "task_unknown")
         return await self._end(job, JobState.EXPIRED, said, spent=Spent.YES if billed else Spent.MAYBE)
 
+    async def end_abandoned(self) -> None:
+        """Jobs whose key has not come back for as long as the service knows a task: time alone has decided what became of them."""
+        now = self._clock()
+        for job in await self._sql(self._store.abandoned, now - catalog.TASK_LIFETIME - _ABANDONED, now - _ABANDONED):
+            if job.state is JobState.SUBMITTING:
+                uncertain = await self._advance(job, JobState.UNCERTAIN, due_at=job.due_at)
+                if uncertain is not None:
+                    await self._end(uncertain, JobState.EXPIRED, sentence("never_confirmed"), spent=Spent.MAYBE)
+            elif job.state is JobState.UNCERTAIN:
+                await self._end(job, JobState.EXPIRED, sentence("never_confirmed"), spent=Spent.MAYBE)
+            elif job.state in (JobState.PENDING, JobState.RUNNING, JobState.FETCHING):
+                await self._expire(job)
+        self._changed()
+
     async def _trouble(self, job: Job, trouble: ServiceError) -> Job | None:
         """A question got no usable answer: the job stays as it is and is looked at later, ever more slowly."""
         now = self._clock()
@@ -436,10 +459,16 @@ class Runner:
         if job.state is JobState.SUBMITTING:
             return None
         if isinstance(error, NotKept | OSError) and not isinstance(error, FileNotFoundError):
-            return await self._keep_waiting(job, schedule.next_look(1.0, job.attempts), attempts=job.attempts + 1, said=sentence("paused"))
+            pause = schedule.next_look(1.0, job.attempts)
+            return await self._keep_waiting(job, pause, attempts=job.attempts + 1, said=sentence("paused"), **self._not_odd(job))
         if job.state in (JobState.QUEUED, JobState.UPLOADING) and job.attempts >= _OWN_TRIES:
             return await self._end(job, JobState.FAILED, sentence("broke", code=type(error).__name__))
-        return await self._keep_waiting(job, schedule.next_look(1.0, job.attempts), attempts=job.attempts + 1)
+        return await self._keep_waiting(job, schedule.next_look(1.0, job.attempts), attempts=job.attempts + 1, **self._not_odd(job))
+
+    @staticmethod
+    def _not_odd(job: Job) -> dict[str, str]:
+        """Trouble of ours between two odd downloads: they are not in a row."""
+        return {"code": ""} if job.code == _ODD else {}
 
     async def _back_in_line(self, job: Job, trouble: ServiceError) -> Job | None:
         """Transient trouble before anything was taken: back to QUEUED, later."""
@@ -524,7 +553,7 @@ def _polished(job: Job, made: Clip, original: Path, folder: Path) -> _Shown:
             media.conform(original, path, size=size, fps=fps, fit=job.request.get("fit", "crop"))
             clip = media.measure(path)
         except Exception as error:
-            if is_full(error):
+            if is_full(error) or isinstance(error, FileNotFoundError):  # a cached copy may be cleared away under us; it is fetched again
                 raise
             log.exception("job %s: its video could not be conformed", job.id)
             path, clip, adjustments = original, made, [sentence("not_conformed", code=type(error).__name__)]
@@ -572,4 +601,4 @@ def _billed(job: Job, snapshot: TaskSnapshot) -> dict[str, Any]:
 
 def _quoted(error: ServiceError) -> dict[str, Any]:
     """What of an error is worth quoting to the service."""
-    return {"code": error.code} | ({"request_id": error.request_id} if error.request_id else {})
+    return {"code": error.code[:_QUOTED]} | ({"request_id": error.request_id[:_QUOTED]} if error.request_id else {})

@@ -15,9 +15,9 @@ def next_look(every: float, attempts: int = 0, retry_after: float | None = None)
     """Seconds to wait before the next look.
 
     every: the usual pause. attempts: consecutive transient troubles; each doubles the pause, up to five minutes. retry_after: what the service asked
-    for. A tenth of jitter keeps many jobs from asking in step.
+    for, up to five minutes too: a job must not sleep past the day for which its video is kept. A tenth of jitter keeps many jobs from asking in step.
     """
-    pause = max(min(every * 2 ** min(attempts, 10), LONGEST_PAUSE), retry_after or 0.0)
+    pause = max(min(every * 2 ** min(attempts, 10), LONGEST_PAUSE), min(retry_after or 0.0, LONGEST_PAUSE))
     return float(pause * random.uniform(0.95, 1.05))  # noqa: S311 - jitter is no secret
 
 

@@ -160,7 +160,7 @@ class Settings(BaseSettings):
         key, workspace, region = key.strip(), workspace.strip(), region or self.region
         if not _KEY_SHAPE.fullmatch(key):
             raise InvalidInput("key", "own_key_malformed")
-        if not _WORKSPACE_SHAPE.fullmatch(workspace):
+        if not _WORKSPACE_SHAPE.fullmatch(workspace) or _KEY_SHAPE.fullmatch(workspace):
             raise InvalidInput("workspace", "workspace_malformed")
         if region not in BASE_URLS:
             raise InvalidInput("region", "region_unknown", given=region[:40], allowed=", ".join(BASE_URLS))

@@ -259,6 +259,8 @@ class Store:
         """
         try:
             with self._writing() as connection:
+                if at_once is not None and self._engine.dialect.name == "postgresql":  # else parallel ones would not see each other
+                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(job.owner))))
                 connection.execute(_jobs.insert().values(_values(asdict(job) | {"references": job.references, "adjustments": job.adjustments})))
                 if at_once is not None:
                     _refuse_many(connection, job.owner, at_once)
@@ -387,6 +389,21 @@ class Store:
         ours = sa.select(_jobs.c.task_id).where(_jobs.c.account == account, _jobs.c.task_id.in_(task_ids))
         with self._reading() as connection:
             return set(task_ids) - set(connection.execute(ours).scalars())
+
+    def has_twin(self, job: Job) -> bool:
+        """Whether a job of somebody else, or of another kind, with the same prompt is in question too: then nobody can tell whose a task is."""
+        in_question = _jobs.c.state.in_([JobState.UNCERTAIN.value, JobState.SUBMITTING.value])
+        others = _jobs.select().where(_jobs.c.account == job.account, _jobs.c.model == job.model, _jobs.c.id != job.id, in_question)
+        prompt = job.payload["input"]["prompt"].strip()
+        with self._reading() as connection:
+            found = [_job(row) for row in connection.execute(others)]
+        return any(one.payload["input"]["prompt"].strip() == prompt for one in found)
+
+    def abandoned(self, sent_before: float, due_before: float) -> list[Job]:
+        """Live jobs whose request left before a time, and that nobody has looked at since another: their key never came back."""
+        sent = sa.func.coalesce(_jobs.c.submitting_at, _jobs.c.submitted_at)
+        with self._reading() as connection:
+            return [_job(row) for row in connection.execute(_jobs.select().where(_is_live, sent < sent_before, _jobs.c.due_at < due_before))]
 
     def want_cancel(self, job: Job, now: float) -> Job | None:
         """Notes that a cancel is wanted and makes the job due, which also takes it from whoever holds its lease.
@@ -525,10 +542,12 @@ class Store:
         self._lock_accounts(connection, [job.account])
         price = job.reserved or Decimal(0)
         none = sa.literal(Decimal(0), _Money())
-        spent = sa.case((_accounts.c.budget_day == job.budget_day, _accounts.c.budget_spent), else_=none)
+        # A later day begins anew; one that comes late, over midnight or from a slow clock, is counted to the day that has begun.
+        spent = sa.case((_accounts.c.budget_day < job.budget_day, none), else_=_accounts.c.budget_spent)
+        day = sa.case((_accounts.c.budget_day < job.budget_day, job.budget_day), else_=_accounts.c.budget_day)
         after = sa.type_coerce(spent + sa.literal(price, _Money()), _Money())
         ours = _accounts.c.account == job.account
-        taken = _accounts.update().where(ours, after <= sa.literal(budget, _Money())).values(budget_day=job.budget_day, budget_spent=after)
+        taken = _accounts.update().where(ours, after <= sa.literal(budget, _Money())).values(budget_day=day, budget_spent=after)
         if connection.execute(taken).rowcount:
             return
         so_far = connection.execute(sa.select(sa.type_coerce(spent, _Money())).where(ours)).scalar_one()

@@ -11,13 +11,13 @@ import os
 import secrets
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from wan import catalog, media, payload, schedule, sweep
@@ -140,12 +140,15 @@ class Studio:
 
     async def _tidy(self) -> None:
         """Sweeps soon after the start, though never in the way of it, and then every hour."""
-        uploads = os.environ.get("GRADIO_TEMP_DIR")  # set by `app.py`, where there is a page
+        uploads = os.environ.get("GRADIO_TEMP_DIR")  # set by `app.py`, where there is a page; one that the operator chose is theirs to tidy
+        if uploads and not Path(uploads).is_relative_to(self.settings.output_dir.absolute()):
+            uploads = None
         pause = _FIRST_SWEEP
         while True:
             await asyncio.sleep(pause)
             pause = sweep.EVERY
             try:
+                await self._runner.end_abandoned()
                 await sweep.sweep(
                     store=self._store,
                     storage=self._storage,
@@ -178,8 +181,7 @@ class Studio:
             return made
         seed = secrets.randbelow(catalog.SEED_LIMIT + 1) if request.seed is None else request.seed
         ready = payload.build(request, seed=seed, urls=[reference.url for reference in prepared.references])
-        lengths = [reference.seconds for reference in prepared.references if reference.kind == "video"]
-        cost, most = (_price(request, connection.region, videos, len(prepared.references)) for videos in (lengths, [None] * len(lengths)))
+        cost, most = _prices(request.model, request.asked(), prepared.references, connection.region)
         job = replace(
             self._new_job(owner, leave),
             model=request.model,
@@ -214,6 +216,7 @@ class Studio:
         new_seed = old.state is JobState.SUCCEEDED if new_seed is None else new_seed
         seed = secrets.randbelow(catalog.SEED_LIMIT + 1) if new_seed else old.seed
         parameters = old.payload["parameters"] | {"seed": seed}
+        cost, most = _prices(old.model, old.request, old.references, leave.connection.region)
         again = replace(
             self._new_job(owner, leave),
             model=old.model,
@@ -226,10 +229,10 @@ class Studio:
             retried_from=old.id,
             adjustments=[one for one in old.adjustments if one.key not in _RESULT_SENTENCES],
             seed=seed,
-            amount=old.amount,
-            currency=old.currency,
-            billed_seconds=old.billed_seconds,
-            reserved=None if leave.budget is None else old.reserved or old.amount,
+            amount=cost.amount if cost else None,
+            currency=cost.currency if cost else "",
+            billed_seconds=cost.billed_seconds if cost else None,
+            reserved=most.amount if most and leave.budget is not None else None,
         )
         return await self._add(again, leave)
 
@@ -465,23 +468,22 @@ class Studio:
         self._changes = asyncio.Event()
 
 
-def _price(request: Request, region: str, videos: Sequence[float | None], references: int) -> Price | None:
-    return catalog.price(
-        MODELS[request.model],
-        region=region,
-        size=request.size,
-        duration=request.duration,
-        audio=request.audio,
-        videos=videos,
-        references=references,
-    )
+def _prices(model: str, asked: Mapping[str, Any], references: Sequence[Reference], region: str) -> tuple[Price | None, Price | None]:
+    """What a run costs by the lengths of its clips as far as they are known, and what it costs at most."""
+    lengths = [reference.seconds for reference in references if reference.kind == "video"]
+
+    def price(videos: Sequence[float | None]) -> Price | None:
+        size, duration, audio = asked["size"], asked["duration"], asked["audio"]
+        return catalog.price(MODELS[model], region=region, size=size, duration=duration, audio=audio, videos=videos, references=len(references))
+
+    return price(lengths), price([None] * len(lengths))
 
 
 def _waits(job: Job) -> Sentence:
     """What to say of a job whose key is not here; where a video may be waiting at the service, until when."""
     if job.submitted_at is None:
         return sentence("waits_for_key")
-    lost_at = datetime.fromtimestamp(job.submitted_at + catalog.TASK_LIFETIME, UTC)
+    lost_at = datetime.fromtimestamp((job.submitting_at or job.submitted_at) + catalog.TASK_LIFETIME, UTC)
     return sentence("waits_for_key_until", time=f"{lost_at:%Y-%m-%d %H:%M}")
 
 

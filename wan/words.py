@@ -46,6 +46,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "prompt：内容为空；请用 1 到 {high} 个字符说明要发生什么。",
     ),
     "text_long": ("{field}: got {given} characters; allowed are at most {high}.", "{field}：收到 {given} 个字符；最多 {high} 个。"),
+    "text_odd": (
+        "{field}: character {place} is {given}, which cannot be sent; allowed is text with line breaks and tabs.",
+        "{field}：第 {place} 个字符是 {given}，无法发送；只允许文本、换行和制表符。",
+    ),
     "prompt_long_with_motion": (
         "prompt: got {given} characters with the words for motion_strength; allowed are at most {high}.",
         "prompt：加上 motion_strength 的描述共 {given} 个字符；最多 {high} 个。",

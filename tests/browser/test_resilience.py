@@ -250,7 +250,7 @@ def test_a_stream_that_ends_without_a_word_is_noticed(visitor: BrowserContext, a
     say(page, "image", "what is typed meanwhile")
     page.wait_for_timeout(5000)
     assert page.locator("#wan-image-view [data-live]").count() == 1
-    for _ in range(2):
+    for _ in range(3):
         page.clock.fast_forward(21_000)
         page.wait_for_timeout(600)
     reach(page, "image", "SUCCEEDED")

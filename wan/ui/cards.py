@@ -78,9 +78,10 @@ def _costs(price: Price | None, *, simulated: bool) -> list[Markup]:
     return [strong.format(both("quote" if price.exact else "quote_most", price=str(price)))]
 
 
-def idle(still: str, card: Markup) -> str:
-    """The stage before a run: a sample still, by the name of its file, and a card."""
-    picture = Markup('<img src="still/{}" alt=""><figcaption>{}</figcaption>').format(still, both("still"))
+def idle(still: str, card: Markup, *, back: bool = False) -> str:
+    """The stage before a run: a sample still, by the name of its file, and a card. back: whether there is a job to go back to."""
+    caption = Markup("<span></span>{}").format(_press("watch", "back_to_job", look="glass")) if back else both("still")
+    picture = Markup('<img src="still/{}" alt=""><figcaption>{}</figcaption>').format(still, caption)
     return _view("IDLE", "still", picture, card)
 
 
@@ -361,10 +362,11 @@ def quiet(key: str, value: str) -> Markup:
     return Markup('<p class="wan-quiet"><span>{}</span><code>{}</code></p>').format(both(key), value)
 
 
-def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup] = (), connect: bool = False) -> str:
+def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup] = (), connect: bool = False, share: bool = True) -> str:
     """The head of the page: its name, where videos are made, and the switch of languages.
 
-    short: the badge where there is little room. connect: whether there is a panel for keys and codes.
+    short: the badge where there is little room. connect: whether there is a panel for keys and codes. share: whether jobs belong to a
+    browser, so that a link opens them in another.
     """
     switch = Markup('<button type="button" data-lang="zh">{}</button><i>/</i><button type="button" data-lang="en">{}</button>')
     shown = Markup("").join(Markup('<p class="wan-banner">{}</p>').format(note) for note in notes)
@@ -374,7 +376,7 @@ def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup
         '<span class="wan-badge"><span class="wan-wide">{badge}</span><span class="wan-narrow">{short}</span>'
         '<span class="wan-mine">{own}</span></span>'
         "{connect}"
-        '<button type="button" class="wan-plain" data-share>{link}</button>'
+        "{link}"
         '<nav class="wan-lang">{switch}</nav></div></header>'
         '{notes}{dialogs}<p id="wan-announcer" class="wan-sr" aria-live="polite"></p>'
     ).format(
@@ -383,10 +385,10 @@ def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup
         short=short or badge,
         switch=switch.format(TEXT["to_chinese"][1], TEXT["to_english"][0]),
         notes=shown,
-        link=both("link"),
+        link=Markup('<button type="button" class="wan-plain" data-share>{}</button>').format(both("link")) if share else "",
         own=both("badge_own"),
         connect=_CONNECT.format("wan-plain wan-key", both("connection")) if connect else "",
-        dialogs=_dialogs(),
+        dialogs=_dialogs() if share else "",
     )
 
 
@@ -397,6 +399,7 @@ def _dialogs() -> Markup:
     button = Markup('<button class="wan-button {}" value="{}"{}>{}</button>')
     field = Markup('<input type="text" readonly aria-label="{}">').format(TEXT["link"][0])
     copy = button.format("main", "copy", Markup(' type="button" data-link-copy'), both("link_copy"))
+    mine = Markup('<div class="wan-own-link"><p>{}</p>{}{}</div>').format(both("claim_mine"), field, copy)
     share = shape.format("share", both("link"), both("link_note"), field, copy + button.format("", "close", "", both("close")))
     stay = button.format("main", "stay", Markup(" autofocus"), both("claim_stay"))
-    return share + shape.format("claim", both("claim"), both("claim_note"), "", button.format("", "use", "", both("claim_use")) + stay)
+    return share + shape.format("claim", both("claim"), both("claim_note"), mine, button.format("", "use", "", both("claim_use")) + stay)

@@ -99,8 +99,8 @@ def _within(address: str, networks: Networks) -> bool:
     return known is not None and any(known in network for network in networks)
 
 
-def _group(address: str) -> str:
-    """What counts as one address: an IPv6 customer has a whole /64."""
+def group(address: str) -> str:
+    """What counts as one address, without its port: an IPv6 customer has a whole /64."""
     known = _ip(address)
     return str(IPv6Network((known, 64), strict=False)) if isinstance(known, IPv6Address) else str(known or address)
 
@@ -122,13 +122,13 @@ class Sessions:
         if session is not None and session in self._known:
             self._known.move_to_end(session)
             return
-        now, group = self._clock(), _group(address)
-        own, total = max(self._due.get(group, now), now), max(self._total, now)
+        now, source = self._clock(), group(address)
+        own, total = max(self._due.get(source, now), now), max(self._total, now)
         wait = max(own - now - _ADDRESS_RATE[0] * (_ADDRESS_RATE[1] - 1), total - now - _TOTAL_RATE[0] * (_TOTAL_RATE[1] - 1))
         if wait > 1e-6:  # seconds; less is a rounding error
             raise Refused(429, "too_many_pages", wait)
-        self._due[group], self._total = own + _ADDRESS_RATE[0], total + _TOTAL_RATE[0]
-        self._due.move_to_end(group)
+        self._due[source], self._total = own + _ADDRESS_RATE[0], total + _TOTAL_RATE[0]
+        self._due.move_to_end(source)
         if len(self._due) > _ADDRESSES:
             self._due.popitem(last=False)
         if session is not None:

@@ -59,11 +59,11 @@ def _share(owner: gr.BrowserState) -> None:
 
 
 def _header(settings: Settings) -> str:
-    connect = settings.backend_wanted != "simulator" or settings.access_code is not None
+    connect, share = any(visitors.asked_for(settings)), not settings.users
     notes = [cards.both("fleeting")] if settings.fleeting else []
     if settings.backend == "simulator":
         withheld = [cards.said(sentence("key_on_space"))] if settings.key_withheld else []
-        return cards.header(cards.both("badge_demo"), short=cards.both("badge_demo_short"), notes=[*withheld, *notes], connect=connect)
+        return cards.header(cards.both("badge_demo"), short=cards.both("badge_demo_short"), notes=[*withheld, *notes], connect=connect, share=share)
     connection = settings.connection()
     where = cards.both(f"region_{connection.region}") if connection.region else Markup("{}").format(urlsplit(connection.base_url).hostname)
-    return cards.header(where, notes=notes, connect=connect)
+    return cards.header(where, notes=notes, connect=connect, share=share)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -88,7 +88,7 @@ class Run:
         except (JobNotFound, NotReady):
             yield cards.idle(f"{self._tab}.webp", self.ready)
 
-    async def _followed(self, owner: str, job_id: str) -> AsyncIterator[str]:
+    async def _followed(self, owner: str, job_id: str) -> AsyncGenerator[str]:
         self._viewers[owner] += 1
         try:
             async for event in self._studio.follow(job_id, owner=owner):
@@ -195,7 +195,7 @@ class Run:
         except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
             known = isinstance(error, WanError | NotReady)
             card = self._refusal(error) if known else self._act_broke(error)
-            return cards.idle(f"{self._tab}.webp", card), job_id
+            return cards.idle(f"{self._tab}.webp", card, back=bool(job_id)), job_id
 
     def _act_broke(self, error: Exception) -> Markup:
         """The card for a button that broke: what it may have done already, nobody can say here."""

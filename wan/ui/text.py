@@ -46,9 +46,12 @@ TEXT: dict[str, tuple[str, str]] = {
     "close": ("Close", "关闭"),
     "claim": ("Open the jobs of this link?", "打开此链接中的作业？"),
     "claim_note": (
-        "Open it only if the link is your own: what you make here is then seen by whoever else has it. "
-        "What this browser has made so far stays reachable by its own private link.",
-        "仅在链接属于您本人时打开：之后在此生成的内容，其他持有该链接的人也能看到。此浏览器此前的作业仍可通过它自己的私有链接访问。",
+        "Open it only if the link is your own: what you make here is then seen by whoever else has it.",
+        "仅在链接属于您本人时打开：之后在此生成的内容，其他持有该链接的人也能看到。",
+    ),
+    "claim_mine": (
+        "What this browser has made so far is then found by its own private link only. Copy that first:",
+        "此浏览器此前的作业之后只能通过它自己的私有链接找到。请先复制：",
     ),
     "claim_use": ("Open them", "打开"),
     "claim_stay": ("Stay as I am", "保持不变"),
@@ -144,6 +147,7 @@ TEXT: dict[str, tuple[str, str]] = {
     "still": ("Your video plays here", "视频将在此播放"),
     "will_send": ("This goes to the model, {size}", "将以此画面提交，{size}"),
     "will_send_own": ("This goes to the model, in its own shape", "将以此画面提交，保持原形状"),
+    "back_to_job": ("Back to the job", "返回作业"),
     "back_to_video": ("Back to the last video", "返回上一个视频"),
     "not_watching": ("Not watching", "未在查看"),
     # the card

@@ -12,8 +12,10 @@ from gradio.state_holder import SessionState
 from wan.access import Leave
 from wan.catalog import BASE_URLS
 from wan.errors import WanError
+from wan.settings import Settings
 from wan.studio import Studio
 from wan.ui import cards
+from wan.ui.guard import group
 from wan.ui.text import label
 from wan.words import sentence
 
@@ -59,11 +61,16 @@ class Visitor:
         return [self.owner, self.key, self.region, self.workspace, self.code]
 
 
+def asked_for(settings: Settings) -> tuple[bool, bool]:
+    """Whether visitors may give a key of their own, and whether they need the access code."""
+    return settings.backend_wanted != "simulator", settings.access_code is not None and settings.backend == "dashscope"
+
+
 def build(studio: Studio) -> Visitor:
     """The panel, which the header's button opens. Whatever does not apply here is not shown."""
     _keep_no_secrets()
     settings = studio.settings
-    keys, codes = settings.backend_wanted != "simulator", settings.access_code is not None and settings.backend == "dashscope"
+    keys, codes = asked_for(settings)
     owner = gr.BrowserState("", storage_key="wan-owner-v1", secret=SECRET)
     with gr.Column(elem_id="wan-connection", visible=keys or codes):
         gr.HTML(cards.panel_head("connection", "connection_note"), **bare)
@@ -72,6 +79,7 @@ def build(studio: Studio) -> Visitor:
         with gr.Row(visible=keys, elem_classes="wan-pair"):
             region = gr.Dropdown([(label(f"region_{name}"), name) for name in BASE_URLS], value=settings.region, label=label("region"), min_width=120)
             workspace = gr.Textbox(label=label("workspace"), placeholder=label("workspace_placeholder"), max_lines=1, min_width=120)
+            workspace.wan_secret = True  # type: ignore[attr-defined]  # a key may be pasted here by mistake
         with gr.Row(elem_classes="wan-pair"):
             check, forget = gr.Button(label("check"), size="sm", variant="primary"), gr.Button(label("forget"), size="sm")
         found = gr.HTML("", elem_id="wan-connection-found", **bare)
@@ -106,7 +114,7 @@ def admitted(studio: Studio, request: gr.Request, key: str, region: str, workspa
     """What this visitor may do. Raises InvalidInput and AccessRefused."""
     given = {"key": key, "region": region, "workspace": workspace, "code": code}
     words = {name: value if isinstance(value, str) else "" for name, value in given.items()}
-    return studio.door.admit(**words, address=request.client.host if request.client else "")
+    return studio.door.admit(**words, address=group(request.client.host if request.client else ""))
 
 
 def _secret(name: str, *, visible: bool) -> gr.Textbox:
