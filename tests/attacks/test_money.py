@@ -151,6 +151,15 @@ def test_keys_are_written_nowhere(shop: Shop, record: Record):
         record(f"keys: {what} in a file (log, database, storage, uploads)", "[]", [name for name, held in files.items() if secret.encode() in held])
 
 
+def test_a_program_sends_its_key_in_a_header(shop: Shop, record: Record):
+    program, path = Visitor(shop.app.url, headers={"X-Wan-Key": OWN + "header"}), sent(shop)
+    record("keys: one in a header pays for its own job", "a job", outcome(order(program, path, "by a program")))
+    program.headers = {"X-Wan-Key": "no key"}
+    record("keys: a header that is no key", "no key", outcome(order(program, path, "by a program")))
+    program.headers = {"X-Wan-Code": "wrong", "X-Forwarded-For": "203.0.113.77"}
+    record("money: a wrong code in a header", "wrong code", outcome(order(program, path, "by a program")))
+
+
 def test_sessions_keep_no_secrets(shop: Shop, record: Record):
     """A visitor who knows another's session, which is as unguessable as its token, hears nothing of a key by it."""
     visitor, thief = Visitor(shop.app.url), Visitor(shop.app.url)

@@ -111,9 +111,12 @@ def _wire(visitor: Visitor, studio: Studio, check: gr.Button, forget: gr.Button,
 
 
 def admitted(studio: Studio, request: gr.Request, key: str, region: str, workspace: str, code: str) -> Leave:
-    """What this visitor may do. Raises InvalidInput and AccessRefused."""
-    given = {"key": key, "region": region, "workspace": workspace, "code": code}
-    words = {name: value if isinstance(value, str) else "" for name, value in given.items()}
+    """What this visitor may do. A program sends in headers what a person types: X-Wan-Key and the like. Raises InvalidInput and AccessRefused."""
+    typed = {"key": key, "region": region, "workspace": workspace, "code": code}
+    sent = {name: request.headers.get(f"x-wan-{name}") for name in typed}
+    words = {name: sent[name] or (value if isinstance(value, str) else "") for name, value in typed.items()}
+    if sent["key"]:  # what the form has beside it belongs to another key
+        words |= {"region": sent["region"] or "", "workspace": sent["workspace"] or ""}
     return studio.door.admit(**words, address=group(request.client.host if request.client else ""))
 
 
