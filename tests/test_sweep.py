@@ -153,16 +153,33 @@ async def test_notes_of_uploads_go_when_the_service_has_forgotten_them(store, sw
         assert store.claim_upload("account", "model", "key", now, lifetime=DAY, lease=60) == known
 
 
-async def test_the_studio_sweeps_by_itself(monkeypatch, tmp_path):
+async def test_the_studio_sweeps_by_itself(monkeypatch):
     monkeypatch.setattr("wan.studio._FIRST_SWEEP", 0.1)
     monkeypatch.setattr(sweep_module, "EVERY", 0.1)
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    uploads = load_settings().output_dir / "uploads"
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(uploads))
     monkeypatch.setenv("WAN_KEEP_DAYS", "1")
-    (tmp_path / "uploads").mkdir()
+    uploads.mkdir(parents=True)
     async with Studio(load_settings(), clock=lambda: time.time() + 3 * DAY) as studio:
         studio._store.add(replace(job(state=JobState.CANCELLED, due_at=None), ended_at=time.time()))
         for name in ("first", "second"):
-            (tmp_path / "uploads" / name).write_bytes(b"x")
+            (uploads / name).write_bytes(b"x")
             async with asyncio.timeout(20):
-                while (tmp_path / "uploads" / name).exists() or studio._store.get("job1", "somebody"):  # noqa: ASYNC110
+                while (uploads / name).exists() or studio._store.get("job1", "somebody"):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
+
+
+async def test_a_folder_that_the_operator_chose_is_theirs_to_tidy(monkeypatch, tmp_path):
+    monkeypatch.setattr("wan.studio._FIRST_SWEEP", 0.05)
+    monkeypatch.setattr(sweep_module, "EVERY", 0.05)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "theirs"))
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "letter").write_bytes(b"x")
+    async with Studio(load_settings(), clock=lambda: time.time() + 3 * DAY) as studio:
+        (load_settings().output_dir / "uploads").mkdir()
+        swept = asyncio.Event()
+        monkeypatch.setattr(studio._store, "references_in_use", lambda: swept.set() or set())
+        await studio._storage.put("references/unused.jpg", b"x")
+        async with asyncio.timeout(20):
+            await swept.wait()
+    assert (tmp_path / "theirs" / "letter").exists()

@@ -150,7 +150,9 @@ def test_origins(name: str, origin: str, app: App, visitor: Visitor, record: Rec
     foreign = {"Origin": origin.format(url=app.url)}
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
     preflight = ask(app.url, "OPTIONS", f"{API}/queue/join", headers=foreign | asked)
-    simple = post(app.url, f"{API}/queue/join", {"session_hash": visitor.session, "fn_index": visitor.event("greet"), "data": [""]}, **foreign)
+    simple = post(
+        app.url, f"{API}/queue/join", {"session_hash": visitor.session, "fn_index": visitor.event("greet"), "data": ["", "", ""]}, **foreign
+    )
     read = ask(app.url, "GET", "/config", headers=foreign | {"Cookie": "a=b"})
     leave = [name for answer in (preflight, simple, read) for name in answer.headers if name.startswith("access-control-")]
     record(f"origin: {name}", "403, 403, []", f"{preflight.status}, {simple.status}, {leave}")
@@ -201,7 +203,7 @@ def test_bodies(app: App, visitor: Visitor, record: Record):
     record("body: a list", 400, post(app.url, join, []).status)
     record("body: not UTF-8", 400, post(app.url, join, b"\xff\xfe{}").status)
     for session in ("x" * 65, "", "a b", "a/b", None, 7, ["a"], {"a": 1}, "会话"):
-        got = post(app.url, join, {"session_hash": session, "fn_index": visitor.event("greet"), "data": [""]}).status
+        got = post(app.url, join, {"session_hash": session, "fn_index": visitor.event("greet"), "data": ["", "", ""]}).status
         record(f"body: a session named {str(session)[:20]!r}", 400, got)
     record("body: 5 MB with a GET", 413, ask(app.url, "GET", "/config", headers={"Content-Length": "5000000"}).status)
 

@@ -42,7 +42,7 @@ async def _measure(app: App) -> None:
     viewers = [await asyncio.to_thread(Visitor, app.url) for _ in range(VIEWERS)]
     path = (await asyncio.to_thread(upload, app.url, [("a.png", (SAMPLES / "astronaut.png").read_bytes())])).json()[0]
     for viewer in viewers:  # they have opened the page before
-        await asyncio.to_thread(viewer.call, viewer.event("greet"), [""])
+        await asyncio.to_thread(viewer.call, viewer.event("greet"), ["", "", ""])
     calm = await _watched(app, viewers[0], path, after=0)
     before = _megabytes(app)
     print(f"calm: latest event {max(calm):.2f} s late, memory {before} MB", flush=True)
@@ -78,7 +78,7 @@ async def _attempts(app: App, event: int, moments: Iterator[float], answers: dic
     reader, writer = await asyncio.open_connection(place.hostname, place.port)
     for moment in moments:
         await asyncio.sleep(max(moment - time.monotonic(), 0))
-        body = json.dumps({"session_hash": secrets.token_hex(8), "fn_index": event, "data": [""]})
+        body = json.dumps({"session_hash": secrets.token_hex(8), "fn_index": event, "data": ["", "", ""]})
         address = ".".join(str(1 + secrets.randbelow(250)) for _ in range(4))
         head = f"POST {API}/queue/join HTTP/1.1\r\nHost: {place.netloc}\r\nX-Forwarded-For: {address}\r\nContent-Type: application/json\r\n"
         began = time.monotonic()

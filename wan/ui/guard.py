@@ -70,8 +70,9 @@ class Refused(Exception):
     def response(self, language: str) -> JSONResponse:
         """The answer. language: the request's Accept-Language."""
         detail = say(self._key, language, seconds=self._wait) if self._key else str(self)
-        # Whatever else this connection brings may have been put there by somebody else, or is the rest of a body that nobody wants.
-        headers = {"Connection": "close"} | ({"Retry-After": str(self._wait)} if self._wait else {})
+        # What comes next over this connection may be the rest of a body that nobody wants, or was put there by somebody else.
+        headers = {"Connection": "close"} if self._status in (400, 408, 413) else {}
+        headers |= {"Retry-After": str(self._wait)} if self._wait else {}
         return JSONResponse({"detail": detail}, self._status, headers=headers)
 
 
