@@ -181,7 +181,6 @@ class Studio:
             return made
         seed = secrets.randbelow(catalog.SEED_LIMIT + 1) if request.seed is None else request.seed
         ready = payload.build(request, seed=seed, urls=[reference.url for reference in prepared.references])
-        cost, most = _prices(request.model, request.asked(), prepared.references, connection.region)
         job = replace(
             self._new_job(owner, leave),
             model=request.model,
@@ -192,10 +191,7 @@ class Studio:
             nonce=nonce,
             adjustments=[*prepared.adjustments, *ready.adjustments],
             seed=seed,
-            amount=cost.amount if cost else None,
-            currency=cost.currency if cost else "",
-            billed_seconds=cost.billed_seconds if cost else None,
-            reserved=most.amount if most and leave.budget is not None else None,
+            **_costs(request.model, request.asked(), prepared.references, leave),
         )
         return await self._add(job, leave)
 
@@ -216,7 +212,6 @@ class Studio:
         new_seed = old.state is JobState.SUCCEEDED if new_seed is None else new_seed
         seed = secrets.randbelow(catalog.SEED_LIMIT + 1) if new_seed else old.seed
         parameters = old.payload["parameters"] | {"seed": seed}
-        cost, most = _prices(old.model, old.request, old.references, leave.connection.region)
         again = replace(
             self._new_job(owner, leave),
             model=old.model,
@@ -229,10 +224,7 @@ class Studio:
             retried_from=old.id,
             adjustments=[one for one in old.adjustments if one.key not in _RESULT_SENTENCES],
             seed=seed,
-            amount=cost.amount if cost else None,
-            currency=cost.currency if cost else "",
-            billed_seconds=cost.billed_seconds if cost else None,
-            reserved=most.amount if most and leave.budget is not None else None,
+            **_costs(old.model, old.request, old.references, leave),
         )
         return await self._add(again, leave)
 
@@ -468,15 +460,20 @@ class Studio:
         self._changes = asyncio.Event()
 
 
-def _prices(model: str, asked: Mapping[str, Any], references: Sequence[Reference], region: str) -> tuple[Price | None, Price | None]:
-    """What a run costs by the lengths of its clips as far as they are known, and what it costs at most."""
+def _costs(model: str, asked: Mapping[str, Any], references: Sequence[Reference], leave: Leave) -> dict[str, Any]:
+    """What a new row says about money: the price by the lengths of the clips as far as they are known; reserved is what it may come to at most."""
     lengths = [reference.seconds for reference in references if reference.kind == "video"]
 
     def price(videos: Sequence[float | None]) -> Price | None:
         size, duration, audio = asked["size"], asked["duration"], asked["audio"]
+        region = leave.connection.region
         return catalog.price(MODELS[model], region=region, size=size, duration=duration, audio=audio, videos=videos, references=len(references))
 
-    return price(lengths), price([None] * len(lengths))
+    cost, most = price(lengths), price([None] * len(lengths))
+    if cost is None or most is None:
+        return {"amount": None, "currency": "", "billed_seconds": None, "reserved": None}
+    reserved = None if leave.budget is None else most.amount
+    return {"amount": cost.amount, "currency": cost.currency, "billed_seconds": cost.billed_seconds, "reserved": reserved}
 
 
 def _waits(job: Job) -> Sentence:
