@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     jobs_per_visitor: int = Field(default=8, alias="WAN_JOBS_PER_VISITOR", ge=1)
     logins: SecretStr | None = Field(default=None, alias="WAN_LOGINS")
     proxies: str = Field(default="", alias="WAN_TRUSTED_PROXIES")
+    mcp: bool = Field(default=False, alias="WAN_MCP")
     space_id: str = Field(default="", alias="SPACE_ID")
     space_host: str = Field(default="", alias="SPACE_HOST")
 
@@ -191,6 +192,11 @@ def load_settings() -> Settings:
         allowed = "an address that ends in /api/v1"
         raise SettingsError(sentence("setting_bad", field="DASHSCOPE_BASE_URL", given=settings.base_url, allowed=allowed))
     settings.key(), settings.users, settings.trusted_proxies
+    if settings.mcp and settings.users:
+        raise SettingsError(sentence("setting_bad", field="WAN_MCP", given="true", allowed="no WAN_LOGINS beside it: agents cannot sign in"))
+    if settings.mcp and settings.backend == "dashscope" and not (settings.access_code or settings.daily_budget):
+        allowed = "WAN_ACCESS_CODE or WAN_DAILY_BUDGET beside it: an agent spends without being asked"
+        raise SettingsError(sentence("setting_bad", field="WAN_MCP", given="true", allowed=allowed))
     if settings.daily_budget is not None and settings.backend == "dashscope" and not settings.connection().region:
         allowed = "a budget where prices are known: set DASHSCOPE_REGION to the region whose prices DASHSCOPE_BASE_URL has"
         raise SettingsError(sentence("setting_bad", field="WAN_DAILY_BUDGET", given=str(settings.daily_budget), allowed=allowed))

@@ -113,6 +113,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "{field}: got {given} frames per second; allowed are at most {high}.",
         "{field}：收到每秒 {given} 帧；最多 {high} 帧。",
     ),
+    "wait_range": ("wait: got {given}; allowed are seconds from 0 to {high}.", "wait：收到 {given}；允许 0 到 {high} 秒。"),
+    "token_short": (
+        "{field}: got {given} characters; allowed are at least {low}, nobody should be able to guess it.",
+        "{field}：收到 {given} 个字符；至少 {low} 个，以免被猜到。",
+    ),
     "url_bad": (
         "{field}: got {given}; allowed is a public address that begins with http:// or https://.",
         "{field}：收到 {given}；只允许以 http:// 或 https:// 开头的公网地址。",
@@ -325,6 +330,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "check_odd": ("The service answered with something else ({code}): {where}. Try again later.", "服务返回异常（{code}）：{where}。请稍后重试。"),
     "setting_bad": ("{field}: got {given}; allowed is {allowed}.", "{field}：收到 {given}；允许 {allowed}。"),
+    "mcp_missing": (
+        'WAN_MCP needs a package more; install it with: pip install "gradio[mcp]" -r requirements.txt',
+        'WAN_MCP 需要另装一个包：pip install "gradio[mcp]" -r requirements.txt',
+    ),
     "simulator_down": (
         "The demo's simulator did not start: {message} Nothing was sent.",
         "演示用的模拟服务未能启动：{message} 未发送任何内容。",

@@ -44,11 +44,13 @@ _READ = (
     rf"|{_API}/(?:info|startup-events|app_id|queue/data|upload_progress|heartbeat/[^/]+|file=.+)"
 )
 _WRITTEN = rf"{_API}/(?:queue/join|cancel|reset|upload)"
+_MCP = f"{_API}/mcp"  # where it is asked for: each call is a POST of its own
 _LOGIN = r"/login/?|/logout|/gradio_api/login_check"  # where logins are set
 _ODD = re.compile(r"[\x00-\x1f\\]|(?:^|/)\.\.(?:/|$)")  # no address of ours has these
 
 _JSON_LIMIT = 1_000_000  # bytes; the largest form is a prompt and five addresses
 _JSON_SECONDS = 30
+_MCP_LIMIT = 28_000_000  # bytes; a picture of 20 MB as a data: URL
 _UPLOAD_LIMIT = 360_000_000  # bytes: three clips of 100 MB and two pictures of 20 MB come in one request, and the form around them
 _UPLOAD_PARTS = 20
 _UPLOAD_SECONDS = 900  # a 100 MB clip over 1 Mbit/s
@@ -146,7 +148,7 @@ class Guard:
 
     events: numbers of the events that have a handler. public: names of the handlers that may be called by name. trusted: networks of the proxies that
     are believed. hosts: names under which the app is reached beside the one that a request names. scripts: those that the page runs inline. logins:
-    whether people sign in.
+    whether people sign in. mcp: whether agents may call.
     """
 
     def __init__(
@@ -160,13 +162,15 @@ class Guard:
         hosts: Sequence[str],
         scripts: Iterable[str],
         logins: bool = False,
+        mcp: bool = False,
     ) -> None:
         self._app, self._sessions, self._events, self._trusted, self._hosts = app, sessions, events, trusted, hosts
         self._scripts = [digest(script.encode()) for script in scripts]
         names = "|".join(re.escape(name) for name in public) or r"(?!)"
         self._called = rf"{_API}/call/(?:v2/)?(?:{names})"
         login = _LOGIN if logins else r"(?!)"
-        self._open = {"GET": re.compile(rf"{_READ}|{login}|{self._called}/\w+"), "POST": re.compile(rf"{_WRITTEN}|{login}|{self._called}")}
+        agents = f"{_MCP}/?" if mcp else r"(?!)"
+        self._open = {"GET": re.compile(rf"{_READ}|{login}|{self._called}/\w+"), "POST": re.compile(rf"{_WRITTEN}|{login}|{agents}|{self._called}")}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers, refuses, or hands on."""
@@ -222,7 +226,7 @@ class Guard:
         """How the body is received from here on, within its limits; new sessions are counted. Raises Refused."""
         path, address = scope["path"], scope["client"][0]
         headers = Headers(scope=scope)
-        limit = _UPLOAD_LIMIT if path == f"{_API}/upload" else _JSON_LIMIT
+        limit = {f"{_API}/upload": _UPLOAD_LIMIT, _MCP: _MCP_LIMIT}.get(path.rstrip("/"), _JSON_LIMIT)
         if not re.fullmatch(r"\d{1,12}", length := headers.get("content-length", "0")) or int(length) > limit:
             raise Refused(413)
         if scope["method"] != "POST":
@@ -230,9 +234,9 @@ class Guard:
             return receive
         if path == f"{_API}/upload":
             return _Upload(receive, headers.get("content-type", ""))
-        body = await _read(receive)
-        if path.startswith("/login"):
-            self._sessions.admit(None, address)  # passwords are guessed no faster than pages are opened
+        body = await _read(receive, limit)
+        if path.startswith(("/login", _MCP)):
+            self._sessions.admit(None, address)  # passwords are guessed no faster than pages are opened, and agents call no faster
             return _again(body, receive)
         asked = _asked(body)
         if path == f"{_API}/queue/join":
@@ -288,15 +292,15 @@ class _Upload:
             raise MultiPartException("The upload exceeded the maximum allowed size.")  # by these words Gradio makes it a 413
 
 
-async def _read(receive: Receive) -> bytes:
-    """A body of JSON as a whole. Raises Refused."""
+async def _read(receive: Receive, limit: int) -> bytes:
+    """A body of JSON of at most `limit` bytes as a whole. Raises Refused."""
     body = bytearray()
     try:
         async with asyncio.timeout(_JSON_SECONDS):
             while True:
                 message = await receive()
                 body += message.get("body", b"")
-                if message["type"] == "http.disconnect" or len(body) > _JSON_LIMIT:
+                if message["type"] == "http.disconnect" or len(body) > limit:
                     raise Refused(413)
                 if not message.get("more_body", False):
                     return bytes(body)

@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
+from gradio.components.api_component import Api
 
 from wan.ui.text import say
 
@@ -55,6 +56,8 @@ class Page(gr.Blocks):
 
 def is_plausible(block: Block, value: object) -> bool:
     """Whether a component of this kind can have given this value."""
+    if isinstance(block, Api):  # of endpoints for programs: the requests check what they are given, field by field
+        return True
     types = next((types for kind, types in _TYPES.items() if isinstance(block, kind)), ())
     if types and (not isinstance(value, types) or (isinstance(value, bool) and bool not in types)):
         return False

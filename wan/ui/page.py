@@ -12,6 +12,7 @@ from wan.settings import Settings
 from wan.studio import Studio
 from wan.ui import cards, image, reference
 from wan.ui import visitor as visitors
+from wan.ui.api import Api
 from wan.ui.files import SAMPLES
 from wan.ui.guard import deny_downloads
 from wan.ui.inputs import Page
@@ -37,6 +38,7 @@ def build(studio: Studio, opened: asyncio.Event) -> gr.Blocks:
             with gr.Tab(label("tab_reference"), id=reference.TAB):
                 second = reference.build(studio, visitor, language)
 
+        Api(studio).publish(demo)
         _share(visitor.owner)
         runs = [first[0], second[0]]
 

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from wan.runner import STOP_LIMIT
 from wan.studio import Studio
+from wan.ui.agents import speak_mcp
 from wan.ui.files import ASSETS, SAMPLES, closed
 from wan.ui.guard import KNOWN, Guard, Sessions
 from wan.ui.routes import routes
@@ -39,6 +40,8 @@ class Server:
             signal.signal(number, lambda *_: self._over.set())
         self._demo.queue(default_concurrency_limit=None, max_size=500, api_open=False)
         self._demo._queue.pending_messages_per_session.max_size = KNOWN  # else a stream goes silent when 2,000 younger sessions have come
+        if self._studio.settings.mcp:
+            speak_mcp()
         self._demo.launch(**self._options())
         try:
             self._over.wait()
@@ -59,6 +62,7 @@ class Server:
             "blocked_paths": closed(self._studio.settings),
             "run_history": False,  # it would keep every prompt in plain localStorage
             "enable_monitoring": False,
+            "mcp_server": self._studio.settings.mcp,
             "ssr_mode": False,
             "pwa": False,
             "show_error": False,
@@ -95,6 +99,7 @@ class Server:
             hosts=[settings.space_host],
             scripts=[_read("page.js")],
             logins=bool(settings.users),
+            mcp=settings.mcp,
         )
 
     def _forget(self, session: str) -> None:

@@ -1,0 +1,268 @@
+"""The endpoints for programs, as programs call them: gradio_client and an MCP client against the running app, and the command line beside it."""
+
+import asyncio
+import base64
+import contextlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio.mcp
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
+
+from tests.attacks.visitor import API, post
+from tests.browser.serving import App, served
+from tests.conftest import ROOT, clean_environment
+from tests.simulators import Simulator
+from wan.errors import SettingsError
+from wan.settings import load_settings
+from wan.ui.agents import speak_mcp
+
+MINE = {"X-Wan-Token": "m" * 40}
+SAME = ("state", "model", "width", "height", "fps", "duration", "seed", "adjustments", "billed_seconds", "price", "simulated", "made_before", "error")
+PICTURE = ROOT / "assets" / "samples" / "astronaut.png"
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The app, with MCP."""
+    with served(tmp_path_factory.mktemp("api"), pending=0.2, running=0.4, WAN_MCP="true") as running:
+        yield running
+        assert "Traceback" not in running.log(), running.log()
+
+
+def client(app: App, **headers: str) -> Client:
+    return Client(app.url, headers=headers or MINE, verbose=False)
+
+
+@contextlib.asynccontextmanager
+async def agent(app: App, headers: dict[str, str]) -> AsyncIterator[ClientSession]:
+    """An agent's session."""
+    async with (
+        httpx.AsyncClient(headers=headers, trust_env=False, timeout=120) as web,
+        streamable_http_client(f"{app.url}{API}/mcp/", http_client=web) as (read, write, _),
+        ClientSession(read, write) as session,
+    ):
+        await session.initialize()
+        yield session
+
+
+async def tool(app: App, name: str, given: dict[str, Any], headers: dict[str, str] | None = None) -> tuple[bool, Any]:
+    """Calls a tool as an agent does: whether it went well, and what it said."""
+    async with agent(app, headers or MINE) as session:
+        came = await session.call_tool(name, given)
+        said = came.content[0].text
+        return (False, said) if came.isError else (True, json.loads(said))
+
+
+def data_url(path: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def test_every_door_gives_the_same(app: App, tmp_path: Path):
+    asked = {"prompt": "She smiles.", "duration": 2, "size": "960*960", "fps": 24, "seed": 7}
+    by_client = client(app).predict(**asked, reference_image=handle_file(PICTURE), api_name="/image_to_video")
+    other = {"X-Wan-Token": "o" * 40}
+    well, by_agent = asyncio.run(tool(app, "image_to_video", asked | {"reference_image": data_url(PICTURE)}, other))
+    assert well, by_agent
+    command = [sys.executable, "-m", "wan", "image-to-video", str(PICTURE), "--prompt", "She smiles.", "--duration", "2", "--size", "960*960"]
+    environment = clean_environment(tmp_path) | {"OUTPUT_DIR": str(app.folder / "output")}
+    ran = subprocess.run(
+        [*command, "--fps", "24", "--seed", "7", "--json"], capture_output=True, env=environment, cwd=tmp_path, timeout=120, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    by_command = json.loads(ran.stdout)
+    results = [{name: one[name] for name in SAME} for one in (by_client, by_agent, by_command)]
+    assert results[0] == results[1] == results[2]
+    assert results[0] | {"adjustments": 0} == {
+        **{"state": "SUCCEEDED", "model": "wan2.6-i2v-flash", "width": 960, "height": 960, "fps": 24.0, "duration": 2.0, "seed": 7},
+        **{"adjustments": 0, "billed_seconds": 2.0, "price": "¥0.60", "simulated": True, "made_before": False, "error": None},
+    }
+    assert len({one["task_id"] for one in (by_client, by_agent, by_command)}) == 3
+    for one in (by_client, by_agent):
+        video = httpx.get(one["video_url"], trust_env=False)
+        assert video.status_code == 200
+        assert video.content[4:8] == b"ftyp"
+
+
+def test_the_same_again_is_the_same_video(app: App):
+    asked = {"prompt": "She nods.", "reference_image": handle_file(PICTURE), "duration": 2, "api_name": "/image_to_video"}
+    caller, before = client(app), app.created()
+    first, again = caller.predict(**asked), caller.predict(**asked)
+    assert (again["job_id"], again["made_before"], again["price"]) == (first["job_id"], True, "¥0.00")
+    assert app.created() == before + 1
+    assert caller.predict(**asked, new_take=True)["job_id"] != first["job_id"]
+    assert app.created() == before + 2
+
+
+def test_references_in_their_order(app: App):
+    clip = handle_file(ROOT / "assets" / "samples" / "bigbuckbunny.mp4")
+    made = client(app).predict(
+        prompt="character1 meets character2.", references=[handle_file(PICTURE), clip], duration=2, api_name="/reference_to_video"
+    )
+    assert (made["state"], made["model"], made["width"]) == ("SUCCEEDED", "wan2.6-r2v-flash", 1280)
+    task = json.loads((app.folder / "output/simulator/tasks" / f"{made['task_id']}.json").read_bytes())
+    kinds = [one["url"].rpartition(".")[2] for one in task["order"]["references"]]
+    assert kinds == ["mp4", "jpg"]
+
+
+def test_a_job_is_watched_and_cancelled(app: App):
+    caller = client(app)
+    with app.fault("create", "status-429"):
+        made = caller.predict(prompt="She waits.", reference_image=handle_file(PICTURE), duration=2, wait=0, api_name="/image_to_video")
+        assert made["state"] in ("QUEUED", "UPLOADING", "SUBMITTING")
+        assert made["video_url"] is None
+        assert made["status"]
+        gone = caller.predict(prompt="She goes.", reference_image=handle_file(PICTURE), duration=2, wait=0, api_name="/image_to_video")
+        caller.predict(job_id=gone["job_id"], api_name="/cancel")
+    assert caller.predict(job_id=gone["job_id"], wait=60, api_name="/job")["state"] == "CANCELLED"
+    ended = caller.predict(job_id=made["job_id"], wait=60, api_name="/job")
+    assert ended["state"] == "SUCCEEDED"
+    assert ended["video_url"]
+    assert caller.predict(job_id=made["job_id"], api_name="/cancel")["status"] == "It is over already; there is nothing to cancel."
+
+
+def test_whoever_is_nobody_gets_an_id_that_opens_their_job(app: App):
+    stranger = Client(app.url, verbose=False)
+    asked = {"prompt": "Nobody asks.", "reference_image": handle_file(PICTURE), "duration": 2, "api_name": "/image_to_video"}
+    mine, theirs = stranger.predict(**asked), Client(app.url, verbose=False).predict(**asked)
+    assert mine["video_url"] != theirs["video_url"]
+    assert not theirs["made_before"], "the cache is within one owner"
+    assert Client(app.url, verbose=False).predict(job_id=mine["job_id"], api_name="/job")["video_url"] == mine["video_url"]
+    token, _, bare = mine["job_id"].partition(".")
+    swapped = f"{theirs['job_id'].partition('.')[0]}.{bare}"
+    for guessed in (bare, swapped, f"{token}.", f".{bare}", "x" * 9000):
+        with pytest.raises(AppError, match=r"no such job|could not be read"):
+            stranger.predict(job_id=guessed, api_name="/job")
+
+
+@pytest.mark.parametrize("endpoint", ["/job", "/cancel"])
+def test_nobody_gets_anothers_job(endpoint: str, app: App):
+    made = client(app).predict(prompt="Mine.", reference_image=handle_file(PICTURE), duration=2, wait=0, api_name="/image_to_video")
+    for other in ({"X-Wan-Token": "x" * 40}, {"X-Wan-Key": "sk-another"}, {"X-Forwarded-For": "127.0.0.1"}):
+        with pytest.raises(AppError, match="no such job"):
+            client(app, **other).predict(job_id=made["job_id"], api_name=endpoint)
+        well, said = asyncio.run(tool(app, endpoint[1:], {"job_id": made["job_id"]}, other))
+        assert not well
+        assert "no such job" in said
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"reference_image": "/etc/passwd"}, "reference_image: got /etc/passwd; allowed is a public address"),
+        ({"reference_image": {"path": "/etc/passwd"}}, "reference_image: got the file, which is not there"),
+        ({"reference_image": {"path": "../../../../etc/passwd", "meta": {"_type": "gradio.FileData"}}}, ""),
+        ({"reference_image": "http://127.0.0.1:1/a.png"}, "allowed is a public address"),
+        ({"reference_image": "data:image/png;base64,AAAA"}, "does not open as a picture"),
+        ({"reference_image": "data:image/png;base64,!"}, "allowed is a public address"),
+        ({"reference_image": 7}, "reference_image: got int"),
+        ({"prompt": " "}, "prompt: it is empty"),
+        ({"prompt": ["a"]}, "prompt: got"),
+        ({"duration": "long"}, "duration: got long"),
+        ({"size": "1*1"}, "size: got 1*1"),
+        ({"seed": -1}, "seed: got -1"),
+        ({"fps": 24.5}, "fps: got 24.5"),
+        ({"fit": "stretch"}, "fit: got stretch"),
+        ({"motion_strength": 2}, "motion_strength: got 2"),
+        ({"audio": {}}, "audio: got"),
+        ({"audio_url": "file:///etc/passwd"}, "audio_url: got"),
+        ({"wait": 601}, "wait: got 601"),
+        ({"new_take": "yes"}, "new_take: got yes"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_spends_nothing(given: dict[str, Any], said: str, app: App):
+    before = app.created()
+    good = {"prompt": "She smiles.", "reference_image": "https://example.com/a.png"}
+    with pytest.raises(AppError) as refused:
+        client(app).predict(**good | given, api_name="/image_to_video")
+    assert said in str(refused.value)
+    assert "Traceback" not in str(refused.value)
+    assert app.created() == before
+
+
+def test_too_many_references_are_refused_before_they_are_read(app: App):
+    many = ["https://example.com/a.png"] * 9
+    with pytest.raises(AppError, match="references: got 9"):
+        client(app).predict(prompt="All.", references=many, api_name="/reference_to_video")
+    with pytest.raises(AppError, match="references: got str"):
+        client(app).predict(prompt="All.", references="https://example.com/a.png", api_name="/reference_to_video")
+
+
+def test_what_is_for_callers_is_described_and_nothing_else(app: App):
+    named = httpx.get(f"{app.url}{API}/info", trust_env=False).json()["named_endpoints"]
+    assert set(named) == {"/image_to_video", "/reference_to_video", "/job", "/cancel"}
+    assert all(one["description"] for one in named.values())
+
+    async def tools() -> list[Any]:
+        async with agent(app, {}) as session:
+            return (await session.list_tools()).tools
+
+    offered = asyncio.run(tools())
+    assert {one.name for one in offered} == {"image_to_video", "reference_to_video", "job", "cancel"}
+    for one in offered:
+        assert "cost" in one.description.lower() or "free" in one.description
+        assert all(part.get("description") for part in one.inputSchema["properties"].values()), one.name
+
+
+def test_only_calls_reach_the_agents_door(app: App):
+    for method, path in (("GET", "/mcp"), ("GET", "/mcp/sse"), ("POST", "/mcp/messages/"), ("GET", "/mcp/schema"), ("DELETE", "/mcp")):
+        assert httpx.request(method, f"{app.url}{API}{path}", trust_env=False).status_code in (404, 405), path
+
+
+def test_without_the_setting_there_is_no_agents_door(tmp_path: Path):
+    with served(tmp_path, pending=0.2, running=0.4, GRADIO_MCP_SERVER="true") as plain:
+        assert post(plain.url, f"{API}/mcp/", {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).status == 404
+
+
+def test_the_operators_key_is_spent_by_code_and_a_callers_own_by_header(simulator: Simulator, tmp_path: Path):
+    paid = {"WAN_BACKEND": "dashscope", "DASHSCOPE_API_KEY": "sk-operator", "DASHSCOPE_BASE_URL": simulator.base_url, "WAN_ACCESS_CODE": "letmein99"}
+    with served(tmp_path, pending=0.2, running=0.4, WAN_MCP="true", WAN_POLL_SECONDS="1", **paid) as app:
+        asked = {"prompt": "She smiles.", "reference_image": data_url(PICTURE), "duration": 2}
+        for headers in (MINE, MINE | {"X-Wan-Code": "guess"}, MINE | {"X-Wan-Key": "no key"}):
+            well, said = asyncio.run(tool(app, "image_to_video", asked, headers))
+            assert not well, said
+        well, made = asyncio.run(tool(app, "image_to_video", asked, MINE | {"X-Wan-Code": "letmein99"}))
+        assert (well, made["state"]) == (True, "SUCCEEDED")
+        well, own = asyncio.run(tool(app, "image_to_video", asked, {"X-Wan-Key": "sk-callers-own"}))
+        assert (well, own["state"], own["made_before"]) == (True, "SUCCEEDED", False)
+        well, again = asyncio.run(tool(app, "job", {"job_id": own["job_id"]}, {"X-Wan-Key": "sk-callers-own"}))
+        assert well
+        assert again["video_url"] == own["video_url"]
+        kept = b"".join(file.read_bytes() for file in app.folder.rglob("*") if file.is_file() and file.stat().st_size < 10_000_000)
+        assert b"sk-callers-own" not in kept
+        assert b"sk-operator" not in kept
+        assert b"letmein99" not in kept
+
+
+@pytest.mark.parametrize("beside", [{"WAN_LOGINS": "ada:secret"}, {"WAN_BACKEND": "dashscope", "DASHSCOPE_API_KEY": "sk-operator"}])
+def test_settings_under_which_agents_are_not_let_in(beside: dict[str, str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WAN_MCP", "true")
+    for name, value in beside.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match="WAN_MCP"):
+        load_settings()
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delattr(gradio.mcp.GradioMCPServer, "Server")
+    with pytest.raises(SettingsError, match=r"gradio\[mcp\]"):
+        speak_mcp()
+
+
+def test_the_readmes_example_runs_and_says_what_it_shows(app: App, tmp_path: Path):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"```python\n(from gradio_client .+?)```\n\n```\n(.+?)```", readme, re.DOTALL)
+    assert found
+    script = found[1].replace("http://127.0.0.1:7860", app.url)
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=clean_environment(tmp_path), cwd=ROOT, timeout=120)
+    assert (ran.stdout, ran.returncode) == (found[2], 0), ran.stderr

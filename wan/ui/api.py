@@ -1,0 +1,321 @@
+# ruff: noqa: FBT001, FBT002 - callers name every value
+"""The four endpoints for programs: what `gradio_client`, plain HTTP and MCP call by name.
+
+Who asks is told by headers: whoever is signed in, else `X-Wan-Token` (that of a private link: the same jobs as on that page), else the hash of the
+key in `X-Wan-Key`. Whoever sends none of these gets a job id that opens their job and nothing else. What may be spent is decided by the same door as
+on the page: a key of the caller's own, or the operator's within access code and budget.
+"""
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import hashlib
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import wraps
+from pathlib import Path
+from typing import Any, Literal, ParamSpec
+from urllib.parse import unquote_to_bytes
+
+import gradio as gr
+from gradio.route_utils import get_root_url
+from gradio.utils import get_upload_folder
+
+from wan import catalog
+from wan.catalog import IMAGE_TO_VIDEO, REFERENCE_TO_VIDEO
+from wan.errors import InvalidInput, WanError
+from wan.jobs import JobEvent
+from wan.requests import ImageToVideoRequest, Media, ReferenceToVideoRequest, Request, kind_of
+from wan.studio import Studio
+from wan.ui.text import say
+from wan.ui.visitor import TOKEN_LENGTH, NotReady, admitted, owner_of
+
+_LONGEST_WAIT = 600.0  # seconds that one call may stay open
+_WAIT = 240.0  # seconds; longer than most runs, shorter than what most clients put up with
+_BETWEEN = "."  # stands in a job id between the token that was made for a caller without one, and the job; neither contains it
+
+File = str | dict[str, Any]
+"""A file as programs give it: an http(s) URL that the service fetches, a `data:` URL, or what `gradio_client.handle_file` makes of a local file."""
+
+Answer = dict[str, Any]
+Given = ParamSpec("Given")
+
+
+class Api:
+    """The endpoints over a studio. Built inside Blocks: `Api(studio).publish(demo)`."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+
+    def publish(self, demo: gr.Blocks) -> None:
+        """Adds the endpoints to the page's API."""
+        for endpoint in (self.image_to_video, self.reference_to_video, self.job, self.cancel):
+            gr.events.api(_told(endpoint), api_name=endpoint.__name__, concurrency_limit=None)
+            for part in max(demo.fns.items())[1].inputs:
+                part.wan_secret = True  # type: ignore[union-attr]  # prompts and whole pictures have no place in a session
+
+    async def image_to_video(
+        self,
+        request: gr.Request,
+        prompt: str,
+        reference_image: File,
+        duration: float = 5,
+        size: str = "1280*720",
+        fps: float | None = None,
+        seed: int | None = None,
+        negative_prompt: str = "",
+        fit: Literal["crop", "pad"] = "crop",
+        motion_strength: float | None = None,
+        audio: bool = True,
+        audio_url: str = "",
+        shot_type: Literal["single", "multi"] = "single",
+        prompt_extend: bool = True,
+        watermark: bool = False,
+        new_take: bool = False,
+        wait: float = _WAIT,
+    ) -> Answer:
+        """Make a video from one picture and a prompt. Takes minutes and, but for the demo, costs money once it
+        has started. Asking for the same again while it is on its way, or after it has succeeded, gives the same video and costs nothing more. If the
+        answer's state is not an end (SUCCEEDED, FAILED, CANCELLED, EXPIRED), call job with its job_id.
+
+        Parameters:
+            prompt: What shall happen, 1 to 1,500 characters.
+            reference_image: The first frame: an http(s) URL, a data: URL, or an uploaded file. JPEG, PNG, BMP or WebP up to 20 MB.
+            duration: Whole seconds, 2 to 15.
+            size: Width*height in pixels, for example 1280*720, 720*1280, 960*960 or 1920*1080; or 720P or 1080P for the picture's own shape.
+            fps: Frames per second, 1 to 60. The service's own, 30, unless given.
+            seed: 0 to 2147483647; the same seed gives similar results. Drawn unless given.
+            negative_prompt: What shall not be seen, up to 500 characters.
+            fit: How the picture gets the shape of the size.
+            motion_strength: 0 (almost still) to 1 (very strong).
+            audio: Whether there is sound.
+            audio_url: http(s) URL of the sound to use.
+            shot_type: One shot, or several.
+            prompt_extend: Whether the service may rewrite the prompt.
+            watermark: Whether the service puts its mark on the video.
+            new_take: Run again, and pay again, even if the same was made before.
+            wait: Seconds to wait for the video at most, 0 to 600; then the answer says where the job stands.
+        Returns:
+            The job: job_id, state, status in words, video_url, what was measured in the file, seed, price, adjustments.
+        """
+        asked = ImageToVideoRequest(
+            model=IMAGE_TO_VIDEO,
+            prompt=prompt,
+            reference_image=await _media("reference_image", reference_image),
+            duration=duration,  # 5.0 is 5
+            size=size,
+            fps=fps,
+            seed=seed,
+            negative_prompt=negative_prompt,
+            fit=fit,
+            motion_strength=motion_strength,
+            audio=audio,
+            audio_url=audio_url,
+            shot_type=shot_type,
+            prompt_extend=prompt_extend,
+            watermark=watermark,
+        )
+        return await self._run(request, asked, new_take=new_take, wait=wait)
+
+    async def reference_to_video(
+        self,
+        request: gr.Request,
+        prompt: str,
+        references: list[File],
+        duration: float = 5,
+        size: str = "1280*720",
+        model: Literal["wan2.6-r2v-flash", "wan2.6-r2v"] = "wan2.6-r2v-flash",
+        fps: float | None = None,
+        seed: int | None = None,
+        negative_prompt: str = "",
+        audio: bool = True,
+        shot_type: Literal["single", "multi"] = "single",
+        watermark: bool = False,
+        new_take: bool = False,
+        wait: float = _WAIT,
+    ) -> Answer:
+        """Make a video in which the people and things of reference videos and pictures appear. Takes minutes and, but for the demo, costs money once
+        it has started. Asking for the same again while it is on its way, or after it has succeeded, gives the same video and costs nothing more. If
+        the answer's state is not an end (SUCCEEDED, FAILED, CANCELLED, EXPIRED), call job with its job_id.
+
+        Parameters:
+            prompt: What shall happen, 1 to 1,500 characters. The references are called character1, character2 and so on: videos first, then pictures.
+            references: One to five, at most three of them videos (MP4 or MOV, 1 to 30 s): http(s) URLs, data: URLs, or uploaded files.
+            duration: Whole seconds, 2 to 10.
+            size: Width*height in pixels, for example 1280*720, 720*1280, 960*960 or 1920*1080.
+            model: wan2.6-r2v-flash is quicker and cheaper, and can leave out sound.
+            fps: Frames per second, 1 to 60. The service's own, 30, unless given.
+            seed: 0 to 2147483647; the same seed gives similar results. Drawn unless given.
+            negative_prompt: What shall not be seen, up to 500 characters.
+            audio: Whether there is sound, for wan2.6-r2v-flash.
+            shot_type: One shot, or several.
+            watermark: Whether the service puts its mark on the video.
+            new_take: Run again, and pay again, even if the same was made before.
+            wait: Seconds to wait for the video at most, 0 to 600; then the answer says where the job stands.
+        Returns:
+            The job: job_id, state, status in words, video_url, what was measured in the file, seed, price, adjustments.
+        """
+        if not isinstance(references, list):
+            raise InvalidInput("references", "field_type", given=type(references).__name__, allowed="a list")
+        most = max(catalog.MODELS[name].max_references for name in (model, REFERENCE_TO_VIDEO) if name in catalog.MODELS)
+        if len(references) > most:  # before any of them is read
+            raise InvalidInput("references", "references_many", given=len(references), high=most)
+        media = [(await _media("references", one), _is_picture(one)) for one in references]
+        asked = ReferenceToVideoRequest(
+            model=model,
+            prompt=prompt,
+            reference_video=tuple(one for one, picture in media if not picture),
+            reference_image=tuple(one for one, picture in media if picture),
+            duration=duration,
+            size=size,
+            fps=fps,
+            seed=seed,
+            negative_prompt=negative_prompt,
+            audio=audio,
+            shot_type=shot_type,
+            watermark=watermark,
+        )
+        return await self._run(request, asked, new_take=new_take, wait=wait)
+
+    async def job(self, request: gr.Request, job_id: str, wait: float = 0) -> Answer:
+        """Say where a job stands, and give its video when it is there. Costs nothing.
+
+        Parameters:
+            job_id: As image_to_video or reference_to_video gave it.
+            wait: Seconds to wait for the job's end at most, 0 to 600.
+        Returns:
+            The job, as the call that made it gives it.
+        """
+        owner, token, known = self._of(request, job_id)
+        return await self._watched(request, owner, token, known, wait=wait)
+
+    async def cancel(self, request: gr.Request, job_id: str) -> Answer:
+        """Cancel a job where that can still be done: until the service has begun to make it, which is free. What is being made goes on and is
+        billed if it succeeds; the answer's status says so.
+
+        Parameters:
+            job_id: As image_to_video or reference_to_video gave it.
+        Returns:
+            The job, with what came of it in status.
+        """
+        owner, token, known = self._of(request, job_id)
+        came = await self._studio.cancel(known, owner=owner)
+        event = await self._studio.look(known, owner=owner)
+        return self._answer(request, event, token) | {"status": came.say()}
+
+    async def _run(self, request: gr.Request, asked: Request, *, new_take: bool, wait: float) -> Answer:
+        """Submits, and watches for as long as the caller wants to wait."""
+        _seconds(wait)
+        leave = admitted(self._studio, request, "", "", "", "")
+        owner = _known(request)
+        token = "" if owner else secrets.token_urlsafe(TOKEN_LENGTH)
+        owner = owner or owner_of(token)
+        job = await self._studio.submit(asked, owner=owner, leave=leave, new_take=_flag("new_take", new_take))
+        made_before = not job.live and not new_take
+        return await self._watched(request, owner, token, job.id, wait=wait, made_before=made_before)
+
+    async def _watched(self, request: gr.Request, owner: str, token: str, job_id: str, *, wait: float, made_before: bool = False) -> Answer:
+        """A job at its end, or as it is when the time is over."""
+        event = await self._studio.look(job_id, owner=owner)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_seconds(wait)):
+                async for event in self._studio.follow(job_id, owner=owner):  # noqa: B007 - the last one is the answer
+                    pass
+        return self._answer(request, event, token, made_before=made_before)
+
+    def _answer(self, request: gr.Request, event: JobEvent, token: str, *, made_before: bool = False) -> Answer:
+        """What callers are given: the result as every other door gives it, with addresses and a job id that lead through this one."""
+        job = event.job
+        result: Answer = self._studio.result(job, made_before=made_before).model_dump(mode="json")
+        if job.video_key:
+            result["video_url"] = f"{_root(request)}/media/{job.media_token}/video.mp4"
+        return result | {"job_id": f"{token}{_BETWEEN}{job.id}" if token else job.id, "status": event.sentence.say()}
+
+    def _of(self, request: gr.Request, job_id: str) -> tuple[str, str, str]:
+        """The owner by whom a job is asked for, the token in its id where there is one, and the job's own id."""
+        if not isinstance(job_id, str):
+            raise InvalidInput("job_id", "field_type", given=type(job_id).__name__, allowed="text")
+        token, between, known = job_id.rpartition(_BETWEEN)
+        if between:
+            return owner_of(token), token, known
+        return _known(request) or owner_of(secrets.token_urlsafe(TOKEN_LENGTH)), "", known
+
+
+def _known(request: gr.Request) -> str:
+    """The owner that a caller is by login or headers; "" for one who is nobody yet. Raises InvalidInput."""
+    name = getattr(request, "username", None)  # MCP gives Starlette's own request, which has none
+    if name:
+        return owner_of("", request)
+    if token := request.headers.get("x-wan-token"):
+        if len(token) < TOKEN_LENGTH:
+            raise InvalidInput("X-Wan-Token", "token_short", given=len(token), low=TOKEN_LENGTH)
+        return owner_of(token)
+    key = (request.headers.get("x-wan-key") or "").strip()
+    return hashlib.sha256(f"key\n{key}".encode()).hexdigest() if key else ""
+
+
+def _told(endpoint: Callable[Given, Coroutine[Any, Any, Answer]]) -> Callable[Given, Awaitable[Answer]]:
+    """An endpoint whose refusals reach the caller as one sentence, and never as a traceback."""
+
+    @wraps(endpoint)
+    async def told(*given: Given.args, **named: Given.kwargs) -> Answer:
+        try:
+            return await endpoint(*given, **named)
+        except WanError as error:
+            raise gr.Error(error.sentence.say(), print_exception=False) from None
+        except NotReady:
+            raise gr.Error(say("form_bad", "en"), print_exception=False) from None
+
+    return told
+
+
+async def _media(field: str, given: File) -> Media:
+    """A file that a program gave: bytes, the path of an upload, or a URL for the service. Raises InvalidInput; no other path is ever opened."""
+    if isinstance(given, dict):
+        return _uploaded(field, given)
+    if not isinstance(given, str):
+        raise InvalidInput(field, "field_type", given=type(given).__name__, allowed="a URL, a data: URL or an uploaded file")
+    return await asyncio.to_thread(_decoded, field, given) if given.startswith("data:") else given
+
+
+def _uploaded(field: str, given: dict[str, Any]) -> Path:
+    path, folder = given.get("path"), Path(get_upload_folder()).resolve()
+    if not isinstance(path, str) or "\0" in path or not (found := Path(path).resolve()).is_relative_to(folder) or not found.is_file():
+        raise InvalidInput(field, "file_missing", given=str(given.get("orig_name") or "the file")[:80])
+    return found
+
+
+def _decoded(field: str, url: str) -> bytes:
+    head, comma, body = url.partition(",")
+    try:
+        if not comma:
+            raise ValueError
+        return base64.b64decode(unquote_to_bytes(body), validate=True) if head.endswith(";base64") else unquote_to_bytes(body)
+    except (ValueError, binascii.Error):
+        raise InvalidInput(field, "url_bad", given=url[:60]) from None
+
+
+def _is_picture(given: File) -> bool:
+    """What a reference is taken for, as on the page: its content says later what it is."""
+    if isinstance(given, dict):
+        return kind_of(Path(str(given.get("orig_name") or given.get("path") or ""))) == "image"
+    return given.startswith("data:image/") or kind_of(given) == "image"
+
+
+def _seconds(wait: object) -> float:
+    if isinstance(wait, bool) or not isinstance(wait, int | float) or not 0 <= wait <= _LONGEST_WAIT:
+        raise InvalidInput("wait", "wait_range", given=str(wait)[:40], high=round(_LONGEST_WAIT))
+    return float(wait)
+
+
+def _flag(field: str, given: object) -> bool:
+    if not isinstance(given, bool):
+        raise InvalidInput(field, "field_type", given=str(given)[:40], allowed="true or false")
+    return given
+
+
+def _root(request: gr.Request) -> str:
+    """The app's own address as the caller knows it."""
+    asked: Any = getattr(request, "request", request)
+    return get_root_url(request=asked, route_path=asked.scope["path"], root_path=None).rstrip("/")
