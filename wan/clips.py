@@ -75,9 +75,10 @@ def tag(given: IO[bytes], made: IO[bytes], *, field: str, name: str) -> dict[str
     try:
         _kind(given)
         with av.open(given, "r", format="mov", options=_GIVEN_OPTIONS, metadata_errors="replace") as whole:
-            _picture(field, whole)
+            if not whole.streams.video:
+                raise ValueError("no video track")
             made.write(whole.metadata.get(name, "").encode())
-    except (InvalidInput, MemoryError):
+    except MemoryError:
         raise
     except Exception:  # noqa: BLE001 - whatever PyAV raises over it is the file's fault
         raise InvalidInput(field, "video_unreadable") from None
