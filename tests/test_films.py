@@ -1,0 +1,515 @@
+"""What a video says of itself, and what is made of finished videos: last frames, films, bundles."""
+
+import asyncio
+import io
+import json
+import secrets
+import threading
+import zipfile
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.disks import small_disk
+from tests.pictures import clip, picture
+from wan import films, labels, media, schedule
+from wan.errors import InvalidInput, JobNotFound, NotKept
+from wan.jobs import JobState
+from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest
+from wan.settings import load_settings
+from wan.studio import Studio
+
+OWNER = "somebody"
+SECRET = "sk-secretsecret"
+SIGNED = "https://bucket.oss-cn-beijing.aliyuncs.com/her.png?Expires=1&OSSAccessKeyId=LTAIsecret&Signature=secret#secret"
+
+
+@pytest.fixture(autouse=True)
+def _service(simulator, monkeypatch):
+    monkeypatch.setenv("WAN_BACKEND", "dashscope")
+    monkeypatch.setenv("DASHSCOPE_API_KEY", f"{SECRET}{secrets.token_hex(8)}")
+    monkeypatch.setenv("DASHSCOPE_BASE_URL", simulator.base_url)
+    monkeypatch.setattr(schedule, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
+
+
+@pytest.fixture
+async def studio():
+    async with Studio(load_settings()) as opened:
+        yield opened
+
+
+def image(**changes) -> ImageToVideoRequest:
+    return ImageToVideoRequest(**{"prompt": "她微笑 😀\nand waves", "reference_image": picture((640, 480)), "duration": 2} | changes)
+
+
+async def finished(studio, request):
+    job = await studio.submit(request, owner=OWNER)
+    async for event in studio.follow(job.id, owner=OWNER):
+        last = event.job
+    assert last.state is JobState.SUCCEEDED, last.said
+    return last
+
+
+async def files(studio, job):
+    return [await studio.media(job.media_token, name) for name in ("video.mp4", "original.mp4")]
+
+
+def packets(path) -> list:
+    """Every packet of pictures and sound: what it holds, and when it is due."""
+    with av.open(str(path)) as container:
+        tracks = [*container.streams.video, *container.streams.audio]
+        return [[(bytes(one), one.pts, one.dts) for one in container.demux(track) if one.size] for track in tracks]
+
+
+def tagged(path, text: str, name="comment"):
+    """A real MP4 with a tag."""
+    source = clip(path.with_name("untagged.mp4"), seconds=0.5, size=(64, 64))
+    media.tag(source, path, {name: text})
+    return path
+
+
+SHOT = {
+    "product": "Wan Studio",
+    "format": 1,
+    "job": "abc",
+    "model": "wan2.6-i2v-flash",
+    "request": image().asked(),
+    "seed": 7,
+    "references": [{"kind": "image", "sha256": "0" * 64, "url": ""}],
+    "simulated": False,
+}
+
+
+# settings inside ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("fps", [None, 24])
+async def test_a_video_carries_its_settings_and_the_service_s_own_file_stays_as_it_is(studio, simulator, fps):
+    job = await finished(studio, image(fps=fps, motion_strength=0.3))
+    shown, original = await files(studio, job)
+    assert (job.video_key, job.original_key) == (f"videos/{job.id}/video.mp4", f"videos/{job.id}/original.mp4")
+    assert original.read_bytes() == next((simulator.folder / "results" / job.task_id).iterdir()).read_bytes()
+    assert media.settings_in(original) is None
+    found = media.settings_in(shown)
+    assert found == labels.settings_of(job)
+    assert ImageToVideoRequest(**found["request"], reference_image=b"x").asked() == image(fps=fps, motion_strength=0.3).asked()
+    assert found["seed"] == job.seed
+    assert (packets(shown) == packets(original)) is (fps is None)
+    clip_ = media.measure(shown)
+    assert (clip_.width, clip_.height, clip_.fps, clip_.seconds) == (job.width, job.height, job.fps, job.duration)
+    with av.open(str(shown)) as container:
+        assert container.metadata["description"] == job.request["prompt"]
+        assert str(job.seed) in container.metadata["title"]
+    whole = shown.read_bytes()
+    assert whole.index(b"moov") < whole.index(b"mdat")  # plays while it loads
+
+
+@pytest.mark.anyio
+async def test_no_secret_stands_in_a_video(studio):
+    job = await finished(studio, ReferenceToVideoRequest(prompt="character1 waves", reference_image=(SIGNED, picture()), duration=2))
+    shown, _ = await files(studio, job)
+    found, told = media.settings_in(shown), json.dumps(studio.settings_of(job))
+    assert [one["url"] for one in found["references"]] == ["https://bucket.oss-cn-beijing.aliyuncs.com/her.png", ""]
+    assert found["references"][1]["sha256"] == media.digest(picture())
+    for secret in (SECRET, "secret", OWNER, job.account, job.media_token, job.base_url, "references/"):
+        assert secret not in told
+        assert secret.encode() not in shown.read_bytes()
+    assert "LTAI" not in json.dumps(labels.settings_of(await finished(studio, image(audio_url=SIGNED.replace("png", "mp3")))))
+
+
+@pytest.mark.anyio
+async def test_the_settings_of_a_job_say_what_was_measured(studio):
+    told = studio.settings_of(job := await finished(studio, image(fps=24)))
+    assert told.items() >= labels.settings_of(job).items()
+    assert (told["width"], told["height"], told["fps"], told["duration"]) == (1280, 720, 24, 2)
+    assert (told["state"], told["task_id"], told["price"]) == ("SUCCEEDED", job.task_id, None)  # no prices are known for an address of one's own
+    assert studio.settings_of(replace(job, amount=Decimal("0.60"), currency="CNY"))["price"] == "¥0.60"
+    assert told["adjustments"][-1] == "The service renders 30 fps; your 24 fps were made from it."
+    assert list(told["times"]) == ["created", "started", "submitted", "running", "fetching", "ended"]
+    assert json.loads(json.dumps(told)) == told
+    assert studio.settings_of(await studio.submit(image(seed=5), owner=OWNER))["width"] is None
+
+
+@pytest.mark.anyio
+async def test_a_paid_video_outlives_a_label_that_cannot_be_written(studio, monkeypatch):
+    def broken(*_):
+        raise ValueError("no")
+
+    monkeypatch.setattr(media, "tag", broken)
+    job = await finished(studio, image())
+    assert job.video_key == job.original_key
+    assert job.adjustments == [one for one in job.adjustments if one.key != "not_conformed"]
+    conformed = await finished(studio, image(fps=12))
+    assert (conformed.fps, conformed.adjustments[-1].key) == (12, "fps_conformed")
+
+
+@pytest.mark.anyio
+async def test_a_label_waits_for_room_on_the_disk(studio, monkeypatch):
+    full, real = [True, True], media.tag
+
+    def tag(*given):
+        if full:
+            raise OSError(28, "No space left on device", full.pop())
+        return real(*given)
+
+    monkeypatch.setattr(media, "tag", tag)
+    job = await finished(studio, image())
+    assert media.settings_in((await files(studio, job))[0]) == labels.settings_of(job)
+    assert not full
+
+
+def test_the_mark_of_the_service_stays(tmp_path):
+    """China's rules have services write into a file that a machine made it: under a name that only the newer kind of tags has room for."""
+    marked = tagged(tmp_path / "marked.mp4", '{"Label": "1"}', "AIGC")
+    for make in (
+        lambda target: media.tag(marked, target, labels.tags([SHOT])),
+        lambda target: media.conform(marked, target, size="96*96", fps=10),
+    ):
+        make(tmp_path / "made.mp4")
+        with av.open(str(tmp_path / "made.mp4")) as container:
+            assert container.metadata["AIGC"] == '{"Label": "1"}'
+    media.tag(marked, tmp_path / "made.mp4", labels.tags([SHOT]))
+    assert media.settings_in(tmp_path / "made.mp4") == SHOT
+
+
+def test_colours_stay_what_they_are(tmp_path, samples):
+    media.conform(samples / "bigbuckbunny.mp4", tmp_path / "made.mp4", size="640*360", fps=10)
+    with av.open(str(samples / "bigbuckbunny.mp4")) as given, av.open(str(tmp_path / "made.mp4")) as made:
+        before, after = (
+            (one.color_primaries, one.color_trc, one.colorspace)
+            for one in (given.streams.video[0].codec_context, made.streams.video[0].codec_context)
+        )
+    assert before == after
+
+
+def test_the_longest_settings_come_back(tmp_path):
+    request = image(prompt="😀" * 1500, negative_prompt='"\\' * 250, audio_url=f"https://example.com/{'a' * 2000}").asked()
+    long = SHOT | {"request": request, "references": [{"kind": "image", "sha256": "", "url": f"https://example.com/{'b' * 2000}"}] * 5}
+    film = tagged(tmp_path / "film.mp4", labels.tags([long] * labels.SHOTS)["comment"])
+    found = media.settings_in(film)
+    assert found == {"product": "Wan Studio", "format": 1, "shots": [long] * labels.SHOTS}
+
+
+ODD = {
+    "nothing": "",
+    "no JSON": "a film of mine",
+    "another's": json.dumps({"workflow": [1, 2]}),
+    "a list": json.dumps([SHOT]),
+    "of a later format": json.dumps(SHOT | {"format": 2}),
+    "deep": '{"product":' + "[" * 100_000 + "]" * 100_000 + "}",
+    "deep request": json.dumps(SHOT).replace('"fps": null', '"fps": ' + "[" * 5000 + "]" * 5000),
+    "long": json.dumps(SHOT | {"note": "x" * labels.LIMIT}),
+    "a long prompt": json.dumps(SHOT | {"request": SHOT["request"] | {"prompt": "x" * 1501}}),
+    "a prompt of half a character": json.dumps(SHOT | {"request": SHOT["request"] | {"prompt": "\ud800"}}),
+    "a prompt that is none": json.dumps(SHOT | {"request": SHOT["request"] | {"prompt": {"x": 1}}}),
+    "no request": json.dumps({key: value for key, value in SHOT.items() if key != "request"}),
+    "another model": json.dumps(SHOT | {"model": "wan9"}),
+    "a size": json.dumps(SHOT | {"request": SHOT["request"] | {"size": "99999*99999"}}),
+    "a seed": json.dumps(SHOT | {"seed": 2**31}),
+    "an endless seed": json.dumps(SHOT).replace('"seed": 7', '"seed": ' + "9" * 5000),
+    "no number": json.dumps(SHOT | {"request": SHOT["request"] | {"duration": float("nan")}}),
+    "an address of ours": json.dumps(SHOT | {"references": [{"kind": "image", "url": "http://127.0.0.1/x"}]}),
+    "an address that runs": json.dumps(SHOT | {"references": [{"kind": "image", "url": "javascript:alert(1)"}]}),
+    "many references": json.dumps(SHOT | {"references": SHOT["references"] * 6}),
+    "a path": json.dumps(SHOT | {"job": "../../etc/passwd"}),
+    "a digest": json.dumps(SHOT | {"references": [{"kind": "image", "sha256": "<b>"}]}),
+    "no shots": json.dumps({"product": "Wan Studio", "format": 1, "shots": []}),
+    "many shots": json.dumps({"product": "Wan Studio", "format": 1, "shots": [SHOT] * 21}),
+    "one bad shot": json.dumps({"product": "Wan Studio", "format": 1, "shots": [SHOT, SHOT | {"seed": -1}]}),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_settings_that_are_not_ours_are_none(tmp_path, name):
+    assert media.settings_in(tagged(tmp_path / "odd.mp4", ODD[name])) is None
+
+
+def test_only_known_settings_come_back(tmp_path):
+    more = SHOT | {"later": 1, "request": SHOT["request"] | {"later": {"a": [1]}, "reference_image": "https://example.com/x.png"}}
+    assert media.settings_in(tagged(tmp_path / "odd.mp4", json.dumps(more))) == SHOT
+
+
+def test_what_is_no_video_is_refused(tmp_path):
+    sound = tmp_path / "sound.mp4"
+    with av.open(str(sound), "w") as container:
+        track = container.add_stream("aac", rate=48000, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(np.zeros((2, 4800), np.float32), format="fltp", layout="stereo")
+        frame.sample_rate = 48000
+        container.mux([*track.encode(frame), *track.encode(None)])
+    (tmp_path / "list.mp4").write_bytes(b"#EXTM3U\nhttp://127.0.0.1/x.mp4\n")
+    (tmp_path / "still.mp4").write_bytes(picture())
+    for name in ("sound", "list", "still", "gone"):
+        with pytest.raises(InvalidInput):
+            media.settings_in(tmp_path / f"{name}.mp4")
+
+
+def test_damaged_videos_do_no_harm(tmp_path):
+    whole = tagged(tmp_path / "whole.mp4", json.dumps(SHOT)).read_bytes()
+    chance, outcomes = np.random.default_rng(5), set()
+    start = whole.index(b"udta")
+    for number in range(60):
+        damaged = bytearray(whole[: int(chance.integers(len(whole)))] if number % 6 == 0 else whole)
+        for at in chance.integers(start if number % 2 else 0, len(damaged) if number % 6 == 0 else start + 400, 3):
+            damaged[min(at, len(damaged) - 1)] = chance.integers(256)
+        path = tmp_path / "damaged.mp4"
+        path.write_bytes(damaged)
+        try:
+            found = media.settings_in(path)
+        except InvalidInput as refusal:
+            found = refusal.sentence.key
+        outcomes.add(found if isinstance(found, str) else type(found).__name__)
+    assert outcomes <= {"dict", "NoneType", "video_unreadable", "media_unsafe"}
+    assert len(outcomes) > 2
+
+
+# the last frame ----------------------------------------------------------------------------------------------------------------------
+
+
+def film_of(path, shades, *, fps=30, size=(64, 64), options=None, tone=None, rate=48000, layout="stereo"):
+    """A clip whose frames have these shades of grey, and, where a tone (Hz) is given, sound as long as they are shown."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(fps), options=options or {"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        track = container.add_stream("aac", rate=rate, layout=layout) if tone else None
+        for shade in shades:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((size[1], size[0], 3), shade, np.uint8), format="rgb24")))
+        container.mux(stream.encode(None))
+        if track is not None:
+            wave = 0.5 * np.sin(2 * np.pi * tone * np.arange(round(len(shades) / fps * rate)) / rate, dtype=np.float32)
+            frame = av.AudioFrame.from_ndarray(np.stack([wave] * (2 if layout == "stereo" else 1)).astype(np.float32), format="fltp", layout=layout)
+            frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+            container.mux([*track.encode(frame), *track.encode(None)])
+    return path
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"preset": "ultrafast"}, {"bf": "3", "x264-params": "b-adapt=0:scenecut=0"}, {"g": "12", "bf": "3", "x264-params": "b-adapt=0:open-gop=1"}],
+    ids=["plain", "B-frames", "several groups"],
+)
+@pytest.mark.parametrize("frames", [1, 7, 50])
+def test_the_last_frame_is_the_last_that_is_shown(tmp_path, options, frames):
+    path = film_of(tmp_path / "clip.mp4", range(10, 10 + 4 * frames, 4), options=options)
+    if "bf" in options and frames > 1:
+        with av.open(str(path)) as container:
+            assert any(one.pts != one.dts for one in container.demux(video=0) if one.size)
+    with Image.open(io.BytesIO(films.last_frame(path))) as still:
+        assert (still.format, still.size, still.mode) == ("PNG", (64, 64), "RGB")
+        assert still.getpixel((30, 30))[0] == pytest.approx(10 + 4 * (frames - 1), abs=1)
+
+
+@pytest.mark.anyio
+async def test_the_next_shot_begins_with_the_last_frame(studio):
+    job = await finished(studio, image(fps=24))
+    still = await studio.last_frame(job.id, owner=OWNER)
+    assert Image.open(io.BytesIO(still)).size == (1280, 720)
+    following = await finished(studio, image(prompt="and goes on", reference_image=still))
+    assert "image_cropped" not in [one.key for one in following.adjustments]
+    with pytest.raises(JobNotFound):
+        await studio.last_frame(job.id, owner="somebody else")
+
+
+# films -------------------------------------------------------------------------------------------------------------------------------
+
+
+def shown(path) -> list[tuple[float, int]]:
+    """When each frame of a film is shown, and its shade in the middle."""
+    with av.open(str(path)) as container:
+        return [(frame.time, int(frame.to_ndarray(format="gray")[frame.height // 2, frame.width // 2])) for frame in container.decode(video=0)]
+
+
+def heard(path) -> np.ndarray:
+    """How loud a film is in each hundredth of a second."""
+    with av.open(str(path)) as container:
+        assert (container.streams.audio[0].rate, container.streams.audio[0].layout.name) == (48000, "stereo")
+        samples = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+    return np.sqrt(np.mean(samples[: len(samples) // 480 * 480].reshape(-1, 480) ** 2, axis=1))
+
+
+def joined(tmp_path, *paths, size="128*64", fps=30.0):
+    told = []
+    films.join(paths, tmp_path / "film.mp4", size=size, fps=fps, progress=told.append, tags=labels.tags([SHOT] * len(paths)))
+    assert told == sorted(told)
+    assert 0 < told[0] < told[-1] <= 1
+    return tmp_path / "film.mp4"
+
+
+def test_pictures_and_sound_meet_at_every_seam(tmp_path):
+    """Clips of other sizes, rates and sounds, one of them without: each is seen and heard exactly while it is its turn."""
+    clips = [
+        (film_of(tmp_path / "a.mp4", [60] * 60, tone=440), 2.0, True),
+        (film_of(tmp_path / "b.mp4", [120] * 31, fps=24, size=(64, 128)), 31 / 24, False),
+        (film_of(tmp_path / "c.mp4", [180] * 25, fps=25, size=(128, 64), tone=300, rate=44100, layout="mono", options={"bf": "3"}), 1.0, True),
+        (film_of(tmp_path / "d.mp4", [240] * 7, fps=12), 7 / 12, False),
+        (film_of(tmp_path / "e.mp4", [90] * 30, tone=440), 1.0, True),
+    ]
+    film = joined(tmp_path, *(path for path, _, _ in clips))
+    frames, loudness, shades, begins = shown(film), heard(film), [60, 120, 180, 240, 90], 0.0
+    for (_, seconds, sounds), shade in zip(clips, shades, strict=True):
+        ends = begins + seconds
+        mine = [at for at, found in frames if abs(found - shade) < 20]
+        assert mine[0] == pytest.approx(begins, abs=0.5 / 30 + 0.001)
+        assert mine[-1] == pytest.approx(ends - 1 / 30, abs=0.5 / 30 + 0.001)
+        within = loudness[round(begins * 100) + 3 : round(ends * 100) - 3]
+        assert (within > 0.2).all() if sounds else (within < 0.01).all()
+        begins = ends
+    made = media.measure(film)
+    assert (made.size, made.fps, made.codec, made.has_audio) == ("128*64", 30, "h264", True)
+    assert made.seconds == pytest.approx(begins, abs=1 / 30)
+    assert len(loudness) / 100 == pytest.approx(begins, abs=0.02)
+    assert [round(at * 30) for at, _ in frames] == list(range(len(frames)))  # no frame is missing, none twice
+    whole = film.read_bytes()
+    assert whole.index(b"moov") < whole.index(b"mdat")
+    assert media.settings_in(film)["shots"] == [SHOT] * 5
+
+
+def test_what_rounding_takes_never_adds_up(tmp_path):
+    """Each clip is a third of a frame longer than the film's rate has frames for."""
+    path = film_of(tmp_path / "a.mp4", [60] * 10, fps=24, tone=440)
+    film = joined(tmp_path, *[path] * 20, fps=10)
+    assert media.measure(film).seconds == pytest.approx(20 * 10 / 24, abs=1 / 10)
+    assert (heard(film)[3:-3] > 0.2).all()
+
+
+def test_every_frame_comes_once_where_the_rate_stays(tmp_path):
+    shades = list(range(10, 230, 4))
+    film = joined(tmp_path, *[film_of(tmp_path / f"{n}.mp4", shades, options={"crf": "1", "bf": "2"}) for n in range(3)], size="64*64")
+    assert [found for _, found in shown(film)] == pytest.approx(shades * 3, abs=3)
+
+
+def test_other_shapes_are_padded_and_never_stretched(tmp_path):
+    wide, high = film_of(tmp_path / "a.mp4", [200] * 10, size=(128, 64)), film_of(tmp_path / "b.mp4", [200] * 10, size=(64, 128))
+    with av.open(str(joined(tmp_path, wide, high))) as container:
+        first, *_, last = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+    assert (first > 150).all()
+    assert (last[:, 50:78] > 150).all()
+    assert (last[:, :44] < 40).all()
+    assert (last[:, 84:] < 40).all()
+
+
+def test_sound_that_begins_late_stays_late(tmp_path):
+    path, early = film_of(tmp_path / "a.mp4", [60] * 60, tone=440), tmp_path / "early.mp4"
+    with av.open(str(path)) as given, av.open(str(early), "w") as made:
+        tracks = {one.index: made.add_stream_from_template(one) for one in given.streams}
+        for packet in given.demux():
+            if packet.dts is not None and (packet.stream.type == "video" or packet.pts * packet.time_base >= 1):
+                packet.stream = tracks[packet.stream_index]
+                made.mux(packet)
+    loudness = heard(joined(tmp_path, early, early))
+    assert [(loudness[at : at + 90] > 0.2).all() for at in (5, 105, 205, 305)] == [False, True, False, True]
+    assert (loudness[5:95] < 0.01).all()
+
+
+def test_silent_clips_make_a_silent_film(tmp_path):
+    film = joined(tmp_path, *[film_of(tmp_path / f"{n}.mp4", [60] * 10) for n in range(2)])
+    assert not media.measure(film).has_audio
+
+
+@pytest.mark.parametrize("enough", [0.0, 0.4, 0.9])
+def test_a_film_that_is_stopped_leaves_nothing(tmp_path, enough):
+    class Enough(Exception):
+        pass
+
+    def stop(done):
+        if done > enough:
+            raise Enough
+
+    path = film_of(tmp_path / "a.mp4", [60] * 60, tone=440)
+    with pytest.raises(Enough):
+        films.join([path, path], tmp_path / "film.mp4", size="64*64", fps=30, progress=stop)
+    assert [one.name for one in tmp_path.glob("*.mp4")] == ["a.mp4"]
+
+
+@pytest.mark.anyio
+async def test_takes_become_a_film(studio, tmp_path):
+    takes = [await finished(studio, image(seed=1)), await finished(studio, image(seed=2, fps=24, size="720*1280", audio=False))]
+    film, told = tmp_path / "film.mp4", []
+    await studio.join([takes[1].id, takes[0].id, takes[1].id], owner=OWNER, target=film, progress=told.append)
+    made = media.measure(film)
+    assert (made.size, made.fps) == ("720*1280", 24)
+    assert made.seconds == pytest.approx(6, abs=1 / 24)
+    assert [shot["seed"] for shot in media.settings_in(film)["shots"]] == [2, 1, 2]
+    assert told[-1] == 1
+    loudness = heard(film)
+    assert ((loudness[210:390] > 0.001).mean() > 0.9, loudness[5:195].max() < 0.001, loudness[405:595].max() < 0.001) == (True, True, True)
+    await studio.join([takes[0].id] * 2, owner=OWNER, target=film, size="960*960", fps=10, progress=told.append)
+    assert (media.measure(film).size, media.measure(film).fps) == ("960*960", 10)
+
+
+@pytest.mark.anyio
+async def test_films_that_cannot_be_made_are_refused_in_words(studio, simulator, tmp_path):
+    job, target = await finished(studio, image()), tmp_path / "film.mp4"
+    with simulator.fault("create", "status-400"):
+        failed = await studio.submit(image(prompt="no"), owner=OWNER)
+        async for _ in studio.follow(failed.id, owner=OWNER):
+            pass
+    for chosen, said in (
+        ([], "got 0"),
+        ([job.id], "got 1; a film is joined of 2 to 20"),
+        ([job.id] * 21, "got 21"),
+        ([job.id, failed.id], "has no video"),
+    ):
+        with pytest.raises(InvalidInput, match=said) as refusal:
+            await studio.join(chosen, owner=OWNER, target=target, progress=print)
+        assert refusal.value.field == "takes"
+    for call in (
+        studio.join([job.id] * 2, owner="somebody else", target=target, progress=print),
+        studio.bundle(job.id, owner="somebody else", target=target),
+    ):
+        with pytest.raises(JobNotFound):
+            await call
+    (await files(studio, job))[0].unlink()
+    for call in (studio.join([job.id] * 2, owner=OWNER, target=target, progress=print), studio.last_frame(job.id, owner=OWNER)):
+        with pytest.raises(InvalidInput, match=f"seed {job.seed} has no video"):
+            await call
+    assert not target.exists()
+
+
+@pytest.mark.anyio
+async def test_a_film_that_nobody_waits_for_is_given_up(studio, tmp_path):
+    job, target, begun, told = await finished(studio, image()), tmp_path / "film.mp4", threading.Event(), []
+
+    def progress(done):
+        told.append(done)
+        begun.set()
+
+    making = asyncio.create_task(studio.join([job.id] * 20, owner=OWNER, target=target, progress=progress))
+    await asyncio.to_thread(begun.wait)
+    making.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await making
+    assert told[-1] < 0.9
+    assert not target.exists()
+    assert not list(load_settings().output_dir.rglob(".work-*"))
+    await studio.join([job.id] * 2, owner=OWNER, target=target, progress=progress)  # the next one has its turn
+    assert target.exists()
+
+
+@pytest.mark.anyio
+async def test_a_film_on_a_full_disk_is_refused_and_leaves_nothing(studio, tmp_path):
+    job = await finished(studio, image())
+    with small_disk(tmp_path / "small") as disk, disk.full():
+        for make in (
+            studio.join([job.id] * 2, owner=OWNER, target=disk.folder / "film", progress=lambda _: None),
+            studio.bundle(job.id, owner=OWNER, target=disk.folder / "film"),
+        ):
+            with pytest.raises(NotKept, match="disk is full"):
+                await make
+            assert not (disk.folder / "film").exists()
+
+
+@pytest.mark.anyio
+async def test_a_bundle_holds_the_video_and_its_settings(studio, tmp_path):
+    job = await finished(studio, image(prompt="../../etc/passwd", seed=11))
+    await studio.bundle(job.id, owner=OWNER, target=tmp_path / "bundle.zip")
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as made:
+        assert made.namelist() == ["wan2.6-i2v-flash-11.mp4", "wan2.6-i2v-flash-11.json"]
+        assert made.testzip() is None
+        assert made.read("wan2.6-i2v-flash-11.mp4") == (await files(studio, job))[0].read_bytes()
+        assert json.loads(made.read("wan2.6-i2v-flash-11.json")) == studio.settings_of(job)
