@@ -390,8 +390,8 @@ def _summary(shown: Sequence[tuple[JobEvent, Mark]], note: Markup | str) -> Mark
     words = [both(key, number=number) for key, number in counted.items() if number]
     cost = _total([event.job for event, mark in shown if mark is not Mark.BEFORE])
     chosen = " ".join(job.id for job in done)
-    pair = (("compare", "main"), ("review", ""))
-    acts = [_CHOOSE.format(look, verb, chosen, both(f"takes_{verb}")) for verb, look in pair if len(done) > 1]
+    ways = (("compare", "takes_compare", "main"), ("review", "takes_review", ""))
+    acts = [_CHOOSE.format(look, verb, chosen, both(key)) for verb, key, look in ways if len(done) > 1]
     if sum(map(_cancels, jobs)) > 1:
         acts.append(_press("cancel", "cancel_all"))
     adjusted = list({str(one): one for job in done for one in job.adjustments}.values())
