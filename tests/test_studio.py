@@ -151,6 +151,18 @@ async def test_takes_of_a_given_seed_count_up_from_it_and_are_plain_requests(stu
     await asyncio.gather(*(studio.cancel(job.id, owner=OWNER) for job in jobs))
 
 
+async def test_takes_whose_answers_are_lost_are_all_settled(studio, simulator):
+    before = simulator.stats()["created"]
+    with simulator.fault("create", "drop-after-accept"):
+        jobs = await studio.submit_takes(image(prompt="she nods"), owner=OWNER, takes=2)
+        async for events in studio.follow_all([job.id for job in jobs], owner=OWNER):
+            if all(event.job.state is JobState.UNCERTAIN for event in events):
+                break
+    done = [await finished(studio, job) for job in jobs]
+    assert {job.state for job in done} == {JobState.SUCCEEDED}
+    assert (len({job.task_id for job in done}), simulator.stats()["created"] - before) == (2, 2)
+
+
 @pytest.mark.parametrize("takes", [0, 5, -1, 2.0, True, "2", None])
 async def test_how_many_takes_is_checked_before_anything_else(studio, simulator, takes):
     before = simulator.stats()

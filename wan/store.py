@@ -391,9 +391,13 @@ class Store:
             return set(task_ids) - set(connection.execute(ours).scalars())
 
     def has_twin(self, job: Job) -> bool:
-        """Whether a job of somebody else, or of another kind, with the same prompt is in question too: then nobody can tell whose a task is."""
+        """Whether a job of somebody else, or of another brief, with the same prompt is in question too: then nobody can tell whose a task is.
+
+        Takes of one brief are no twins: which of them gets which task changes nothing but the seed that is shown for it.
+        """
+        strange = sa.or_(_jobs.c.owner != job.owner, _jobs.c.brief_id != job.brief_id)
         in_question = _jobs.c.state.in_([JobState.UNCERTAIN.value, JobState.SUBMITTING.value])
-        others = _jobs.select().where(_jobs.c.account == job.account, _jobs.c.model == job.model, _jobs.c.id != job.id, in_question)
+        others = _jobs.select().where(_jobs.c.account == job.account, _jobs.c.model == job.model, strange, in_question)
         prompt = job.payload["input"]["prompt"].strip()
         with self._reading() as connection:
             found = [_job(row) for row in connection.execute(others)]
