@@ -19,16 +19,29 @@ window.wanStudio = (() => {
   };
 
   function tick(shown) {
-    const clock = shown.querySelector("[data-clock]");
-    if (!clock) return;
-    const { clock: name, elapsed, expected } = clock.dataset;
-    if (!starts.has(name)) starts.set(name, performance.now() - elapsed * 1000);
-    const seconds = (performance.now() - starts.get(name)) / 1000;
-    clock.querySelector("b").textContent = asClock(seconds);
-    if (Number(expected)) {
-      shown.style.setProperty("--made", String(Math.min(seconds / expected, 0.96)));
-      shown.classList.toggle("late", seconds > Number(expected));
+    for (const clock of shown.querySelectorAll("[data-clock]")) {
+      const { clock: name, elapsed, expected } = clock.dataset;
+      if (!starts.has(name)) starts.set(name, performance.now() - elapsed * 1000);
+      const seconds = (performance.now() - starts.get(name)) / 1000;
+      const [now, words] = [clock.querySelector("b"), asClock(seconds)];
+      if (now.textContent !== words) now.textContent = words; // what is the same is not written: `again` would see it
+      if (!Number(expected)) continue;
+      const holder = clock.closest(".wan-take, .wan-view");
+      const made = Math.min(seconds / expected, 0.96).toFixed(2);
+      if (holder.style.getPropertyValue("--made") !== made) holder.style.setProperty("--made", made);
+      if (holder.classList.contains("late") !== seconds > Number(expected)) holder.classList.toggle("late");
     }
+  }
+
+  // When one take changes, Gradio mends the others too, and takes away what was put on them here: it is put back before anybody sees that.
+  const mended = new WeakSet();
+  const again = new MutationObserver(() => TABS.map(view).forEach((shown) => shown && tick(shown)));
+
+  function keepMended(tab) {
+    const holder = document.getElementById(`wan-${tab}-view`);
+    if (mended.has(holder)) return;
+    mended.add(holder);
+    again.observe(holder, { subtree: true, childList: true, attributes: true, attributeFilter: ["style", "class"] });
   }
 
   function announce(shown) {
@@ -60,11 +73,12 @@ window.wanStudio = (() => {
     const last = seen.get(tab);
     const live = "live" in shown.dataset;
     // Gradio may mend the old elements instead of putting in new ones, so a card is known by what it says.
-    const clock = shown.querySelector("[data-clock]")?.dataset;
-    const card = [shown.dataset.state, clock?.clock, clock?.elapsed, shown.querySelector(".wan-say").textContent].join();
+    const clocks = [...shown.querySelectorAll("[data-clock]")].flatMap(({ dataset }) => [dataset.clock, dataset.elapsed]);
+    const card = [shown.dataset.state, ...clocks, ...[...shown.querySelectorAll(".wan-say, .wan-take-say")].map((part) => part.textContent)].join();
+    const state = shown.dataset.told ?? shown.dataset.state; // of several takes: how many have ended
     if (last?.card !== card) {
-      if (last && last.state !== shown.dataset.state) announce(shown);
-      seen.set(tab, { card, state: shown.dataset.state, at: performance.now(), retaken: 0 });
+      if (last && last.state !== state) announce(shown);
+      seen.set(tab, { card, state, at: performance.now(), retaken: 0 });
       const generate = document.getElementById(`wan-${tab}-generate`);
       if (generate) generate.disabled = live;
     } else if (live) {
@@ -75,6 +89,7 @@ window.wanStudio = (() => {
       } else if (last.retaken && performance.now() - last.retaken > DEAD && !document.hidden && !keyTyped()) location.reload();
     }
     mark(tab, shown);
+    keepMended(tab);
     tick(shown);
   }
 
@@ -98,6 +113,59 @@ window.wanStudio = (() => {
       if ("live" in shown.dataset) attach(tab);
       if (innerWidth < 900) document.getElementById(`wan-${tab}-view`).scrollIntoView({ behavior: calm() ? "auto" : "smooth", block: "start" });
     }, 60);
+  }
+
+  // Buttons of cards, one after the other: each works on what the one before has made of the stage, and none is lost.
+  const waiting = new Map(TABS.map((tab) => [tab, []]));
+  const LOST = 10_000; // ms after which an answer does not come any more
+
+  function act(tab, verb, job) {
+    const line = waiting.get(tab);
+    if (line.some((one) => one.verb === verb && one.job === job)) return;
+    line.push({ verb, job });
+    if (line.length === 1) go(tab);
+  }
+
+  function go(tab) {
+    const first = waiting.get(tab)[0];
+    if (!first) return;
+    press(tab, first.verb);
+    setTimeout(() => waiting.get(tab)[0] === first && acted(tab), LOST);
+  }
+
+  // What a button's event sends: the id of the job that is meant comes last, "" for all that are shown.
+  const aimed = (tab, given) => [...given.slice(0, -1), waiting.get(tab)[0]?.job ?? ""];
+
+  function acted(tab) {
+    waiting.get(tab).shift();
+    setTimeout(() => go(tab), 60);
+  }
+
+  // After a button that ended the stream: what still goes on is followed again.
+  function changed(tab) {
+    acted(tab);
+    setTimeout(() => "live" in (view(tab)?.dataset ?? {}) && attach(tab), 60);
+  }
+
+  function retried(tab) {
+    if (view(tab)?.querySelector(".wan-take")) return changed(tab);
+    acted(tab);
+    started(tab);
+  }
+
+  // Hands takes to the library, which compares and reviews. jobs: their ids. verb: "compare" or "review".
+  function choose(jobs, verb) {
+    document.querySelector("#wan-tabs [role=tab][data-tab-id=library]")?.click();
+    let tries = 60;
+    const wait = setInterval(() => {
+      const box = document.querySelector("#wan-library-chosen :is(textarea, input)");
+      if (!box && --tries) return;
+      clearInterval(wait);
+      if (!box) return;
+      box.value = [jobs].flat().join(" ");
+      box.dispatchEvent(new Event("input", { bubbles: true }));
+      setTimeout(() => document.getElementById(`wan-library-${verb}`)?.click(), 100);
+    }, 50);
   }
 
   const linkOf = (token) => `${location.origin}${location.pathname}#jobs=${token}`;
@@ -194,14 +262,16 @@ window.wanStudio = (() => {
 
   document.addEventListener("click", ({ target }) => {
     if (target.isConnected && !target.closest?.("#wan-connection, [data-connect], [role=listbox]")) connect(false);
-    const button = target.closest?.("[data-press], [data-copy], [data-lang], [data-insert], [data-share], [data-link-copy], [data-connect]");
+    const button = target.closest?.("[data-press], [data-choose], [data-copy], [data-lang], [data-insert], [data-share], [data-link-copy], [data-connect]");
     if (!button) return;
-    const { press: verb, copy, lang, insert: name } = button.dataset;
+    const { press: verb, job = "", choose: how, jobs, copy, lang, insert: name } = button.dataset;
     if (verb) {
       const tab = TABS.find((one) => button.closest(`#wan-${one}-view`));
       button.disabled = true;
       if (verb === "watch") attach(tab);
-      else press(tab, verb);
+      else act(tab, verb, job);
+    } else if (how) {
+      choose(jobs, how);
     } else if (copy) {
       navigator.clipboard?.writeText(copy).then(() => button.classList.add("copied"));
       setTimeout(() => button.classList.remove("copied"), 1500);
@@ -228,5 +298,5 @@ window.wanStudio = (() => {
     if (language && !document.documentElement.lang.startsWith(language)) speak(language);
   }, 30);
 
-  return { arrived, started, share, claimed, own };
+  return { arrived, started, aimed, acted, changed, retried, choose, share, claimed, own };
 })();

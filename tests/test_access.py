@@ -162,6 +162,27 @@ def test_a_refused_job_is_not_written_and_a_joined_one_not_counted_twice(store):
     assert spent(store) == Decimal("1.5")
 
 
+def test_takes_are_paid_for_all_or_none_and_joined_ones_once(store):
+    two, four = [priced(number) for number in (1, 2)], [priced(number) for number in (1, 2, 3, 4)]
+    store.add_all(two, budget=Decimal("5"))
+    assert spent(store) == 3
+    with pytest.raises(AccessRefused, match=r"¥5.00 does not reach .* ¥3.00 are spent or promised, and this costs up to ¥3.00"):
+        store.add_all([replace(one, id=f"other{one.id}", media_token=f"other{one.id}") for one in four], budget=Decimal("5"))
+    assert (spent(store), store.get("otherjob3", "somebody")) == (3, None)
+    again = store.add_all([replace(one, id=f"again{one.id}", media_token=f"again{one.id}") for one in four], budget=Decimal("6"))
+    assert [one.id for one in again] == ["job1", "job2", "againjob3", "againjob4"]
+    assert spent(store) == 6
+
+
+def test_takes_count_together_for_the_jobs_at_once(store):
+    store.add_all([priced(1), priced(2)], at_once=3)
+    with pytest.raises(AccessRefused, match="4 jobs of yours on their way; the limit here is 3"):
+        store.add_all([priced(3), priced(4)], at_once=3)
+    assert store.get("job3", "somebody") is None
+    same = [replace(priced(number), id=f"same{number}", media_token=f"same{number}") for number in (1, 2)]
+    assert [one.id for one in store.add_all(same, at_once=1)] == ["job1", "job2"], "what is joined is not counted again"
+
+
 @pytest.mark.parametrize(
     ("state", "known", "amount", "left"),
     [("FAILED", Spent.NO, None, "0"), ("FAILED", Spent.YES, "1.20", "1.20"), ("EXPIRED", Spent.MAYBE, None, "1.50")],

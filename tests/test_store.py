@@ -239,3 +239,23 @@ def test_two_jobs_in_question_with_one_prompt_are_twins(store):
     for number, prompt in prompts.items():
         store.add(job(number, state=JobState.UNCERTAIN, payload={"input": {"prompt": prompt}}))
     assert [store.has_twin(store.get(f"job{number}", "somebody")) for number in prompts] == [True, True, False]
+
+
+def test_takes_of_one_brief_are_no_twins(store):
+    for number, owner in ((1, "somebody"), (2, "somebody"), (3, "somebody else")):
+        store.add(job(number, owner=owner, brief_id="brief", state=JobState.UNCERTAIN, payload={"input": {"prompt": "a cat"}}))
+    first = store.get("job1", "somebody")
+    assert store.has_twin(first), "of somebody else"
+    store.adopt(store.get("job3", "somebody else"), "task", "request", NOW, NOW)
+    assert not store.has_twin(first)
+
+
+def test_takes_are_written_together_or_not_at_all(store):
+    kept = store.add(job(1))
+    added = store.add_all([job(2), job(3, cache_key="key1"), job(4)])
+    assert [one.id for one in added] == ["job2", "job1", "job4"]
+    assert added[1] == kept
+    with pytest.raises(sa.exc.IntegrityError):
+        store.add_all([job(5), job(6, media_token="token1")])
+    assert store.get("job5", "somebody") is None
+    assert [one.id for one in store.of_brief("somebody", "brief2")] == ["job2"]

@@ -121,6 +121,67 @@ async def test_two_clicks_are_one_job(studio, simulator):
     assert simulator.stats()["created"] - before == 1
 
 
+async def test_takes_differ_by_their_seeds_and_share_brief_and_upload(studio, simulator):
+    before, made_of = simulator.stats(), picture((640, 482))
+    clicks = await asyncio.gather(*(studio.submit_takes(image(reference_image=made_of), owner=OWNER, takes=4) for _ in range(3)))
+    jobs = clicks[0]
+    assert all([job.id for job in click] == [job.id for job in jobs] for click in clicks), "a double click"
+    assert (len({job.id for job in jobs}), len({job.seed for job in jobs}), len({job.brief_id for job in jobs})) == (4, 4, 1)
+    assert [job.payload["parameters"]["seed"] for job in jobs] == [job.seed for job in jobs]
+    done = await asyncio.gather(*(finished(studio, job) for job in jobs))
+    assert {job.state for job in done} == {JobState.SUCCEEDED}
+    after = simulator.stats()
+    assert (after["created"] - before["created"], after["uploads"] - before["uploads"]) == (4, 1)
+    assert max(job.running_at for job in done) < min(job.ended_at for job in done), "side by side"
+    assert await studio.submit_takes(image(reference_image=made_of), owner=OWNER, takes=4) == list(done)
+    assert (await studio.submit(image(reference_image=made_of), owner=OWNER)).id == jobs[0].id, "the first is the plain request"
+    assert simulator.stats()["created"] == after["created"]
+    other = await studio.submit_takes(image(reference_image=made_of, duration=3), owner=OWNER, takes=2)
+    await asyncio.gather(*(studio.cancel(job.id, owner=OWNER) for job in other))
+
+
+async def test_takes_of_a_given_seed_count_up_from_it_and_are_plain_requests(studio):
+    last = 2**31 - 1
+    one = await studio.submit(image(seed=0), owner=OWNER)
+    jobs = await studio.submit_takes(image(seed=last - 1), owner=OWNER, takes=4)
+    assert [job.seed for job in jobs] == [last - 1, last, 0, 1]
+    assert [job.request["seed"] for job in jobs] == [job.seed for job in jobs]
+    assert jobs[2].id == one.id, "it was on its way before, and is joined"
+    assert {job.nonce for job in jobs} == {""}
+    await asyncio.gather(*(studio.cancel(job.id, owner=OWNER) for job in jobs))
+
+
+async def test_takes_whose_answers_are_lost_are_all_settled(studio, simulator):
+    before = simulator.stats()["created"]
+    with simulator.fault("create", "drop-after-accept"):
+        jobs = await studio.submit_takes(image(prompt="she nods"), owner=OWNER, takes=2)
+        async for events in studio.follow_all([job.id for job in jobs], owner=OWNER):
+            if all(event.job.state is JobState.UNCERTAIN for event in events):
+                break
+    done = [await finished(studio, job) for job in jobs]
+    assert {job.state for job in done} == {JobState.SUCCEEDED}
+    assert (len({job.task_id for job in done}), simulator.stats()["created"] - before) == (2, 2)
+
+
+@pytest.mark.parametrize("takes", [0, 5, -1, 2.0, True, "2", None])
+async def test_how_many_takes_is_checked_before_anything_else(studio, simulator, takes):
+    before = simulator.stats()
+    with pytest.raises(InvalidInput, match=r"takes: got .* 1 to 4") as refused:
+        await studio.submit_takes(image(), owner=OWNER, takes=takes)
+    assert (refused.value.field, simulator.stats()) == ("takes", before)
+
+
+async def test_several_jobs_are_followed_as_one(studio):
+    jobs = await studio.submit_takes(image(prompt="she waves"), owner=OWNER, takes=2)
+    events = [event async for event in studio.follow_all([job.id for job in jobs], owner=OWNER)]
+    assert all([event.job.id for event in several] == [job.id for job in jobs] for several in events)
+    assert {event.job.state for event in events[-1]} == {JobState.SUCCEEDED}
+    assert {event.job.state for several in events[:-1] for event in several} >= {JobState.PENDING, JobState.RUNNING}
+    again = await studio.retry(jobs[0].id, owner=OWNER)
+    assert [job.id for job in await studio.takes(again)] == [again.id, jobs[1].id], "a retry stands in the place of what it was made from"
+    await studio.cancel(again.id, owner=OWNER)
+
+
 async def test_what_was_made_is_not_paid_for_again_unawares(studio, simulator):
     done = await finished(studio, await studio.submit(image(), owner=OWNER))
     before = simulator.stats()["created"]

@@ -23,6 +23,7 @@ REFERENCE_TO_VIDEO: ModelName = "wan2.6-r2v-flash"
 PROMPT_LIMIT = 1500  # characters (S1, S3); longer ones the service cuts without a word
 NEGATIVE_PROMPT_LIMIT = 500  # characters (S1, S3)
 SEED_LIMIT = 2**31 - 1  # S1, S3
+TAKES_LIMIT = 4  # of one brief at once; ours: with more, nobody compares any more, and one click would cost too much
 SERVICE_FPS = 30  # frames per second, H.264 in MP4, for all three models (S5)
 FPS_RANGE = (1, 60)  # frames per second that a copy can be conformed to; ours
 

@@ -257,23 +257,23 @@ class Store:
         budget: what may be spent of the account in the job's day; what the job reserves is taken from it in the same transaction. at_once: how many
         jobs of the owner may be on their way. Raises AccessRefused, and then nothing is written.
         """
-        try:
-            with self._writing() as connection:
-                if at_once is not None and self._engine.dialect.name == "postgresql":  # else parallel ones would not see each other
-                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(job.owner))))
-                connection.execute(_jobs.insert().values(_values(asdict(job) | {"references": job.references, "adjustments": job.adjustments})))
-                if at_once is not None:
-                    _refuse_many(connection, job.owner, at_once)
-                if budget is not None:
-                    self._reserve(connection, job, budget)
-        except IntegrityError:
-            with self._reading() as connection:
-                same = (_jobs.c.owner == job.owner) & (_jobs.c.account == job.account) & (_jobs.c.cache_key == job.cache_key)
-                found = connection.execute(_jobs.select().where(same, _is_live)).first()
-            if found is None:
-                raise
-            return _job(found)
-        return job
+        return self.add_all([job], budget=budget, at_once=at_once)[0]
+
+    def add_all(self, jobs: Sequence[Job], *, budget: Decimal | None = None, at_once: int | None = None) -> list[Job]:
+        """Writes new jobs of one owner and account, all or none; each as `add` does it, in their order.
+
+        What is joined is not counted and reserves nothing a second time. Raises AccessRefused, and then nothing is written.
+        """
+        with self._writing() as connection:
+            if at_once is not None and self._engine.dialect.name == "postgresql":  # else parallel ones would not see each other
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(jobs[0].owner))))
+            added = [self._insert(connection, job) for job in jobs]
+            new = [job for job, kept in zip(jobs, added, strict=True) if kept is job]
+            if new and at_once is not None:
+                _refuse_many(connection, new, at_once)
+            if new and budget is not None:  # after every insert: whoever waits for another's row holds no account
+                self._reserve(connection, new, budget)
+        return added
 
     def get(self, job_id: str, owner: str) -> Job | None:
         """A job by its id, if it is this owner's."""
@@ -391,9 +391,13 @@ class Store:
             return set(task_ids) - set(connection.execute(ours).scalars())
 
     def has_twin(self, job: Job) -> bool:
-        """Whether a job of somebody else, or of another kind, with the same prompt is in question too: then nobody can tell whose a task is."""
+        """Whether a job of somebody else, or of another brief, with the same prompt is in question too: then nobody can tell whose a task is.
+
+        Takes of one brief are no twins: which of them gets which task changes nothing but the seed that is shown for it.
+        """
+        strange = sa.or_(_jobs.c.owner != job.owner, _jobs.c.brief_id != job.brief_id)
         in_question = _jobs.c.state.in_([JobState.UNCERTAIN.value, JobState.SUBMITTING.value])
-        others = _jobs.select().where(_jobs.c.account == job.account, _jobs.c.model == job.model, _jobs.c.id != job.id, in_question)
+        others = _jobs.select().where(_jobs.c.account == job.account, _jobs.c.model == job.model, strange, in_question)
         prompt = job.payload["input"]["prompt"].strip()
         with self._reading() as connection:
             found = [_job(row) for row in connection.execute(others)]
@@ -495,6 +499,12 @@ class Store:
             changed = connection.execute(_jobs.update().where(mine).values(media_token=media_token, version=_jobs.c.version + 1))
             return bool(changed.rowcount)
 
+    def of_brief(self, owner: str, brief_id: str) -> list[Job]:
+        """The jobs of an owner that share a brief, oldest first."""
+        mine = _jobs.select().where(_jobs.c.owner == owner, _jobs.c.brief_id == brief_id).order_by(_jobs.c.created_at)
+        with self._reading() as connection:
+            return [_job(row) for row in connection.execute(mine)]
+
     def newest(self, owner: str, models: list[str]) -> Job | None:
         """The job of an owner with these models to look at first: the newest one on its way, else the newest of all."""
         mine = _jobs.select().where(_jobs.c.owner == owner, _jobs.c.model.in_(models))
@@ -508,9 +518,10 @@ class Store:
 
         Always in the same order, and before any row of jobs: so no two transactions wait for each other.
         """
-        insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
         unused = {"submit_at": 0.0, "query_at": 0.0, "budget_day": "", "budget_spent": Decimal(0)}
-        connection.execute(insert(_accounts).values([{"account": account, **unused} for account in sorted(accounts)]).on_conflict_do_nothing())
+        connection.execute(
+            self._dialect.insert(_accounts).values([{"account": account, **unused} for account in sorted(accounts)]).on_conflict_do_nothing()
+        )
         held = sa.select(_accounts.c.account).where(_accounts.c.account.in_(accounts)).order_by(_accounts.c.account).with_for_update()
         connection.execute(held).all()
 
@@ -537,10 +548,23 @@ class Store:
             _settle(connection, _job(written))
         return _job(written)
 
-    def _reserve(self, connection: sa.Connection, job: Job, budget: Decimal) -> None:
-        """Takes what a job may cost from the day's budget, by one UPDATE that only goes through where enough is left. Raises AccessRefused."""
+    def _insert(self, connection: sa.Connection, job: Job) -> Job:
+        """Writes a row and gives the job, or gives the live job of the same kind that is there."""
+        values = _values(asdict(job) | {"references": job.references, "adjustments": job.adjustments})
+        kind = [_jobs.c.owner, _jobs.c.account, _jobs.c.cache_key]
+        new = self._dialect.insert(_jobs).values(values).on_conflict_do_nothing(index_elements=kind, index_where=_LIVE_SQL)
+        while not connection.execute(new).rowcount:
+            same = [column == getattr(job, column.name) for column in kind]
+            found = connection.execute(_jobs.select().where(*same, _is_live)).first()
+            if found is not None:  # else it has ended since, and leaves room
+                return _job(found)
+        return job
+
+    def _reserve(self, connection: sa.Connection, new: Sequence[Job], budget: Decimal) -> None:
+        """Takes what jobs may cost from the day's budget, by one UPDATE that only goes through where enough is left. Raises AccessRefused."""
+        job = new[0]
         self._lock_accounts(connection, [job.account])
-        price = job.reserved or Decimal(0)
+        price = sum((one.reserved or Decimal(0) for one in new), Decimal(0))
         none = sa.literal(Decimal(0), _Money())
         # A later day begins anew; one that comes late, over midnight or from a slow clock, is counted to the day that has begun.
         spent = sa.case((_accounts.c.budget_day < job.budget_day, none), else_=_accounts.c.budget_spent)
@@ -553,6 +577,11 @@ class Store:
         so_far = connection.execute(sa.select(sa.type_coerce(spent, _Money())).where(ours)).scalar_one()
         shown = {"budget": money(budget, job.currency), "spent": money(so_far, job.currency), "price": money(price, job.currency)}
         raise AccessRefused(sentence("budget_spent", **shown))
+
+    @property
+    def _dialect(self) -> Any:
+        """The database's own ways to say things, the insert that gives way above all."""
+        return postgresql if self._engine.dialect.name == "postgresql" else sqlite
 
     def _one(self, where: sa.ColumnElement[bool]) -> Job | None:
         with self._reading() as connection:
@@ -580,11 +609,11 @@ def _settle(connection: sa.Connection, ended: Job) -> None:
     connection.execute(_accounts.update().where(day).values(budget_spent=sa.type_coerce(_accounts.c.budget_spent + difference, _Money())))
 
 
-def _refuse_many(connection: sa.Connection, owner: str, at_once: int) -> None:
-    """Raises AccessRefused where an owner has more jobs on their way than allowed."""
-    live = connection.execute(sa.select(sa.func.count()).where(_jobs.c.owner == owner, _is_live)).scalar_one()
+def _refuse_many(connection: sa.Connection, new: Sequence[Job], at_once: int) -> None:
+    """Raises AccessRefused where an owner has more jobs on their way, with the new ones, than allowed."""
+    live = connection.execute(sa.select(sa.func.count()).where(_jobs.c.owner == new[0].owner, _is_live)).scalar_one()
     if live > at_once:
-        raise AccessRefused(sentence("jobs_many", high=at_once))
+        raise AccessRefused(sentence("takes_many", high=at_once, given=live) if len(new) > 1 else sentence("jobs_many", high=at_once))
 
 
 def _add_missing_columns(connection: sa.Connection) -> None:

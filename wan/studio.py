@@ -41,6 +41,7 @@ log = logging.getLogger("wan.studio")
 _DEMO_LOOKED_AT = 3.0  # seconds between two looks whether the simulator is there
 _KEYS_LOOKED_AT = 30.0  # seconds between two looks for keys that nobody needs any more
 _FIRST_SWEEP = 60.0  # seconds after the start
+_DRAWS = secrets.SystemRandom()
 _GLANCE = 1.0  # seconds between two looks at a followed row that another process may have written
 
 _SAID = {  # what is happening in a state, where the row itself does not say
@@ -173,30 +174,42 @@ class Studio:
 
         Raises InvalidInput, AccessRefused, and NotKept where our disk or database is full or stuck; nothing has been sent or spent then.
         """
+        return (await self._submit(request, [secrets.token_hex(8) if new_take else ""], owner, leave))[0]
+
+    async def submit_takes(self, request: Request, *, owner: str, leave: Leave | None = None, takes: int = 1) -> list[Job]:
+        """Several jobs from one brief that differ by their seeds alone, in their order; they run side by side.
+
+        takes: 1 to 4. The first asks for the seed that was given, the next for the one after it, and so on; without one each draws its own. Each take
+        is joined or given back as `submit` does it: asking again for the same takes pays for none of them twice, and one that was made before belongs
+        to the brief that it was made for. The others are written all or none. Raises what `submit` does.
+        """
+        if isinstance(takes, bool) or not isinstance(takes, int) or takes not in range(1, catalog.TAKES_LIMIT + 1):
+            raise InvalidInput("takes", "takes_range", given=str(takes)[:80], high=catalog.TAKES_LIMIT)
+        numbered = request.seed is None
+        return await self._submit(request, ["", *(f"take-{number}" if numbered else "" for number in range(2, takes + 1))], owner, leave)
+
+    async def _submit(self, request: Request, nonces: Sequence[str], owner: str, leave: Leave | None) -> list[Job]:
+        """One job for each nonce, and for each next seed where the request names one."""
         leave = leave or self.door.operator
         await asyncio.to_thread(self._storage.require_room)
         prepared = await self._prepare(request)
-        connection, nonce = leave.connection, secrets.token_hex(8) if new_take else ""
-        backend = connection.base_url if connection.backend == "dashscope" else connection.backend
-        cache_key = fingerprint(request, backend, prepared.digests, nonce)
-        made = await self._store.call(self._store.finished, owner, connection.account, cache_key)
-        if made is not None and await self._storage.has(made.video_key):
-            return made
-        seed = secrets.randbelow(catalog.SEED_LIMIT + 1) if request.seed is None else request.seed
-        ready = payload.build(request, seed=seed, urls=[reference.url for reference in prepared.references])
-        job = replace(
-            self._new_job(owner, leave),
-            model=request.model,
-            request=request.asked(),
-            references=prepared.references,
-            payload=ready.body,
-            cache_key=cache_key,
-            nonce=nonce,
-            adjustments=[*prepared.adjustments, *ready.adjustments],
-            seed=seed,
-            **_costs(request.model, request.asked(), prepared.references, leave),
-        )
-        return await self._add(job, leave)
+        first = self._new_job(owner, leave)
+        jobs = []
+        for number, (nonce, drawn) in enumerate(zip(nonces, _DRAWS.sample(range(catalog.SEED_LIMIT + 1), len(nonces)), strict=True)):
+            asked = None if request.seed is None else (request.seed + number) % (catalog.SEED_LIMIT + 1)
+            take = request.model_copy(update={"seed": asked})
+            # Each a moment later than the one before, which is the order in our line.
+            created_at = first.created_at + number / 1000
+            row = replace(first, id=secrets.token_urlsafe(16), media_token=secrets.token_urlsafe(24), nonce=nonce, created_at=created_at)
+            jobs.append(_filled(row, take, drawn if asked is None else asked, prepared, leave))
+        made = [await self._made(job) for job in jobs]
+        new = iter(await self._add([job for job, kept in zip(jobs, made, strict=True) if kept is None], leave))
+        return [kept or next(new) for kept in made]
+
+    async def _made(self, job: Job) -> Job | None:
+        """The finished job of the same kind, if its video is kept."""
+        made = await self._store.call(self._store.finished, job.owner, job.account, job.cache_key)
+        return made if made is not None and await self._storage.has(made.video_key) else None
 
     async def retry(self, job_id: str, *, owner: str, leave: Leave | None = None, new_seed: bool | None = None, may_pay_twice: bool = False) -> Job:
         """A new job from the same inputs. While one made from this job is on its way, it is joined instead.
@@ -229,7 +242,7 @@ class Studio:
             seed=seed,
             **_costs(old.model, old.request, old.references, leave),
         )
-        return await self._add(again, leave)
+        return (await self._add([again], leave))[0]
 
     async def job(self, job_id: str, *, owner: str) -> Job:
         """A job of this owner. Raises JobNotFound and, as everything here that asks the database, NotKept."""
@@ -242,28 +255,47 @@ class Studio:
         """The job of this owner with one of these models that is looked at first: the newest on its way, else the newest of all."""
         return await self._store.call(self._store.newest, owner, list(models))
 
+    async def takes(self, job: Job) -> list[Job]:
+        """The takes of a job's brief, oldest first; one that was made again stands where the first of its kind did, in its place."""
+        there = {one.id: one for one in await self._store.call(self._store.of_brief, job.owner, job.brief_id)}
+        places: dict[str, str] = {}  # of each take: the first job that it goes back to
+        for one in there.values():
+            places[one.id] = places.get(one.retried_from, one.id)
+        last = {place: there[job_id] for job_id, place in places.items()}
+        return list(last.values())
+
     async def follow(self, job_id: str, *, owner: str) -> AsyncIterator[JobEvent]:
         """What happens to a job: once at the start, then on every change, until it has ended. Raises JobNotFound.
 
         Losing the viewer changes nothing. While the database cannot be read, the last event is given again and says so; it goes on by itself.
         """
-        seen: JobEvent | None = None
+        async for events in self.follow_all([job_id], owner=owner):
+            yield events[0]
+
+    async def follow_all(self, job_ids: Sequence[str], *, owner: str) -> AsyncIterator[list[JobEvent]]:
+        """What happens to several jobs, as `follow` says it of one: how each stands, whenever something has changed, until all have ended."""
+        seen: list[JobEvent] = []
         while True:
             changes = self._changes
-            event = await self._glance(job_id, owner, seen)
-            if event is not None and (seen is None or _differs(seen, event)):
-                seen = event
-                yield event
-            if event is not None and not event.job.live:
+            events = await self._glance(job_ids, owner, seen)
+            if events and (not seen or any(_differs(*pair) for pair in zip(seen, events, strict=True))):
+                seen = events
+                yield events
+            if events and not any(event.job.live for event in events):
                 return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changes.wait(), _GLANCE)
 
-    async def _glance(self, job_id: str, owner: str, seen: JobEvent | None) -> JobEvent | None:
+    async def _glance(self, job_ids: Sequence[str], owner: str, seen: list[JobEvent]) -> list[JobEvent]:
+        """How the jobs stand; [] while nobody can tell. What has ended is not asked for again."""
+        known = {event.job.id: event for event in seen if not event.job.live}
         try:
-            return await self.look(job_id, owner=owner)
+            return [known.get(job_id) or await self.look(job_id, owner=owner) for job_id in job_ids]
         except NotKept:
-            return None if seen is None else replace(seen, sentence=sentence("paused"), elapsed=max(self._clock() - seen.job.state_at, 0.0))
+            return [event if event.job.id in known else self._paused(event) for event in seen]
+
+    def _paused(self, event: JobEvent) -> JobEvent:
+        return replace(event, sentence=sentence("paused"), elapsed=max(self._clock() - event.job.state_at, 0.0))
 
     async def look(self, job_id: str, *, owner: str) -> JobEvent:
         """A job as it is at this moment, in words. Raises JobNotFound."""
@@ -493,11 +525,13 @@ class Studio:
             state_at=now,
         )
 
-    async def _add(self, job: Job, leave: Leave) -> Job:
+    async def _add(self, jobs: Sequence[Job], leave: Leave) -> list[Job]:
+        if not jobs:
+            return []
         if leave.connection.account not in self._keys:
             await asyncio.to_thread(self._gateway.prepare, leave.connection)
-        self._keys.hold(job.owner, leave.connection)
-        added = await self._store.call(self._store.add, job, budget=leave.budget, at_once=leave.jobs_at_once)
+        self._keys.hold(jobs[0].owner, leave.connection)
+        added = await self._store.call(self._store.add_all, jobs, budget=leave.budget, at_once=leave.jobs_at_once)
         self._runner.wake()
         self._tell()
         return added
@@ -516,6 +550,23 @@ class Studio:
         """Wakes every viewer: each waits on the event that it saw, so that nobody misses a change."""
         self._changes.set()
         self._changes = asyncio.Event()
+
+
+def _filled(job: Job, request: Request, seed: int, prepared: _Prepared, leave: Leave) -> Job:
+    """A new row with all that a request says. seed: the one that is sent."""
+    backend = job.base_url if job.backend == "dashscope" else job.backend
+    ready = payload.build(request, seed=seed, urls=[reference.url for reference in prepared.references])
+    return replace(
+        job,
+        model=request.model,
+        request=request.asked(),
+        references=prepared.references,
+        payload=ready.body,
+        cache_key=fingerprint(request, backend, prepared.digests, job.nonce),
+        adjustments=[*prepared.adjustments, *ready.adjustments],
+        seed=seed,
+        **_costs(request.model, request.asked(), prepared.references, leave),
+    )
 
 
 def _costs(model: str, asked: Mapping[str, Any], references: Sequence[Reference], leave: Leave) -> dict[str, Any]:

@@ -60,6 +60,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "size_unknown": ("size: got {given}; allowed is one of {allowed}.", "size：收到 {given}；只允许 {allowed}。"),
     "seed_range": ("seed: got {given}; allowed are whole numbers from 0 to {high}.", "seed：收到 {given}；只允许 0 到 {high} 的整数。"),
+    "takes_range": ("{field}: got {given}; allowed are whole numbers from 1 to {high}.", "{field}：收到 {given}；只允许 1 到 {high} 的整数。"),
     "fps_range": (
         "fps: got {given}; allowed are whole frames per second from {low} to {high}.",
         "fps：收到 {given}；只允许 {low} 到 {high} 的整数帧率。",
@@ -303,6 +304,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "jobs_many": (
         "You have {high} jobs on their way, which is the limit here. Nothing was sent. Wait until one has ended, or cancel one.",
         "您已有 {high} 个作业在进行，已达上限。未发送任何内容。请等待其中一个结束或取消一个。",
+    ),
+    "takes_many": (
+        "That would make {given} jobs of yours on their way; the limit here is {high}. Nothing was sent. "
+        "Ask for fewer takes, or wait until some have ended.",
+        "这样您会有 {given} 个作业在进行；上限为 {high} 个。未发送任何内容。请减少条数，或等待部分作业结束。",
     ),
     "forgotten": ("Your key and access code are forgotten here.", "已忘记您的 Key 和访问码。"),
     "forgotten_jobs": (

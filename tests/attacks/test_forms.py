@@ -18,7 +18,7 @@ FORGED: list[Any] = [
     *([], [None], [[[]]], ["a"] * 1000, {}, {"path": 1}, {"path": "/etc/passwd"} | META, {"__type__": "update", "visible": True}),
 ]
 EVENTS = [
-    *("start", "start_1", "_retry", "_retry_surely", "_cancel", "_stop", "_withdraw", "watch", "show"),
+    *("start", "start_1", "_retry", "_retry_surely", "_cancel", "_stop", "_resume", "_withdraw", "watch", "show"),
     *("quote", "quote_1", "_cast", "_limits", "greet", "fill", "ask", "drop"),
     *("image_to_video", "reference_to_video", "job", "cancel"),
 ]
@@ -147,15 +147,16 @@ def test_addresses_in_text(event: str, field: str, address: str, app: App, visit
 
 
 def test_jobs_of_others(app: App, visitor: Visitor, victim: Victim, record: Record):
-    for name in ("watch", "_cancel", "_stop", "_retry", "_retry_surely", "_withdraw", "greet"):
+    for name in ("watch", "_cancel", "_stop", "_resume", "_retry", "_retry_surely", "_withdraw", "greet"):
         number = visitor.event(name)
         for what, token, job in (
             ("of another's job", visitor.token, victim.job_id),
             ("with its media token", visitor.token, victim.media),
             ("with its id for a token", victim.job_id, victim.job_id),
         ):
-            came = visitor.call(number, visitor.form(number, token=token, job=job))
-            record(f"job: {name} {what}", "nothing of it", _seen(came, victim, echoed=job))
+            for among, shown in (("", job), (", among several", f"{job} ~{job} ?{job} ={job}"), (", aimed at", secrets.token_urlsafe(16))):
+                came = visitor.call(number, visitor.form(number, token=token, job=shown, target=job if among == ", aimed at" else ""))
+                record(f"job: {name} {what}{among}", "nothing of it", _seen(came, victim, echoed=shown))
     own = [victim.media[:-1], victim.media.swapcase(), victim.media + "x", "%", "*", "", victim.job_id, secrets.token_urlsafe(32)]
     for token in own:
         record(

@@ -8,6 +8,7 @@ import pytest
 from wan.catalog import Price
 from wan.jobs import LIVE, Job, JobEvent, JobState, Spent
 from wan.ui import cards
+from wan.ui.takes import Mark
 from wan.ui.text import TEXT
 from wan.words import sentence
 
@@ -123,7 +124,56 @@ def test_not_watching_offers_to_watch_again():
     assert " data-live" not in shown
 
 
+@pytest.mark.parametrize("mark", list(Mark))
+@pytest.mark.parametrize("state", list(JobState))
+def test_takes_escape_what_people_wrote_and_each_button_names_its_job(state, mark):
+    several = [(event(state, id=f"job-{number}", request={"prompt": EVIL}, task_id=EVIL, code=EVIL), mark) for number in (1, 2)]
+    shown = cards.takes(several, note=sentence("cancel_over").say())
+    assert "<script" not in shown
+    assert shown.count('<section class="wan-take ') == 2
+    tile = shown.partition("wan-take ")[2].partition("</section>")[0]
+    assert tile.count("data-press=") == tile.count('data-job="job-1"')
+
+
+def test_the_card_of_several_takes_counts_them_and_what_they_cost():
+    made = event(JobState.SUCCEEDED, spent=Spent.YES, adjustments=[sentence("image_upright")])
+    failed, making = event(JobState.FAILED), event(JobState.RUNNING)
+    shown = cards.takes([(made, Mark.NONE), (failed, Mark.NONE), (making, Mark.NONE), (made, Mark.BEFORE)])
+    for words in ("2 of 4 done", "Failed: 1.", "On their way: 1.", "Up to ¥3.00 in all.", 'data-choose="compare"', "made before, nothing spent now"):
+        assert words in shown
+    assert shown.count("The photo was turned upright") == 1, "what was adjusted in all is said once"
+    assert ' data-live data-told="2/3"' in shown or ' data-told="2/3" data-live' in shown
+    over = cards.takes([(made, Mark.NONE), (failed, Mark.NONE)])
+    assert "¥1.50 in all." in over
+    assert "data-live" not in over
+    assert "data-choose" not in over
+    waiting = cards.takes([(event(JobState.PENDING), Mark.NONE)] * 2)
+    assert "Cancel all" in waiting
+    assert "in all" not in cards.takes([(event(JobState.PENDING, amount=None), Mark.NONE)] * 2)
+
+
+def test_a_take_that_is_not_watched_does_not_hold_the_page():
+    quiet = cards.takes([(event(JobState.RUNNING), Mark.QUIET), (event(JobState.FAILED), Mark.NONE)])
+    assert "data-live" not in quiet
+    assert 'data-state="STOPPED"' in quiet
+
+
 PRICE = Price(Decimal("1.5"), "CNY", 5.0)
+
+
+@pytest.mark.parametrize(
+    ("price", "simulated", "said"),
+    [
+        (PRICE, False, ["¥6.00 for 4 takes (¥1.50 each)", "4 条共 ¥6.00（每条 ¥1.50）"]),
+        (PRICE, True, ["Free in the demo", "¥6.00 for 4 takes (¥1.50 each) with a key", "使用 Key 时 4 条共 ¥6.00（每条 ¥1.50）"]),
+        (dataclasses.replace(PRICE, exact=False), False, ["up to ¥6.00 for 4 takes (¥1.50 each)"]),
+        (None, False, ["not known"]),
+    ],
+)
+def test_price_line_of_several_takes(price, simulated, said):
+    shown = cards.price_line(price, (60, 120), simulated=simulated, takes=4)
+    for words in said:
+        assert words in shown
 
 
 @pytest.mark.parametrize(

@@ -97,11 +97,13 @@ def flag(tab: str, field: str, key: str, *, value: bool, visible: bool = True) -
     return gr.Checkbox(value=value, label=label(key), elem_id=identity(tab, field), visible=visible, min_width=120)
 
 
-def generate(tab: str) -> tuple[gr.HTML, gr.Button]:
-    """The price and, directly under it, the button that spends it."""
+def generate(tab: str) -> tuple[gr.Radio, gr.HTML, gr.Button]:
+    """How many takes, the price of them and, directly under it, the button that spends it."""
     with gr.Column(elem_classes="wan-go"):
+        counts = [str(number) for number in range(1, catalog.TAKES_LIMIT + 1)]
+        takes = gr.Radio(counts, value="1", label=label("takes"), elem_id=identity(tab, "takes"), elem_classes="wan-count")
         price = gr.HTML('<p class="wan-price">&nbsp;</p>', elem_id=identity(tab, "price"), **bare)
-        return price, gr.Button(label("generate"), variant="primary", size="lg", elem_id=identity(tab, "generate"))
+        return takes, price, gr.Button(label("generate"), variant="primary", size="lg", elem_id=identity(tab, "generate"))
 
 
 def sample(key: str, picture: Any) -> gr.Button:

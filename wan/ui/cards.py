@@ -11,10 +11,11 @@ from urllib.parse import quote as url_quote
 
 from markupsafe import Markup
 
-from wan.catalog import Price
-from wan.jobs import CANCEL_IS_FREE, Job, JobEvent, JobState
+from wan.catalog import Price, money
+from wan.jobs import CANCEL_IS_FREE, Job, JobEvent, JobState, Spent
+from wan.ui.takes import Mark
 from wan.ui.text import TEXT, say
-from wan.words import Sentence
+from wan.words import Sentence, sentence
 
 STEPS = ("step_line", "step_sending", "step_waiting", "step_making", "step_fetching")
 _STEP_OF = {
@@ -35,7 +36,14 @@ _CARD = Markup(
     '<p class="wan-say">{said}</p><div class="wan-acts">{acts}</div>{more}</section>'
 )
 _CONNECT = Markup('<button type="button" class="{}" data-connect>{}</button>')
-_BUTTON = Markup('<button type="button" class="wan-button {look}" data-press="{press}">{words}</button>')
+_BUTTON = Markup('<button type="button" class="wan-button {look}" data-press="{press}"{at}>{words}</button>')
+_TAKE = Markup(
+    '<section class="wan-take {tone}" data-state="{state}"{live}><figure class="wan-stage {look}">{stage}</figure>{steps}'
+    '<div class="wan-head"><strong>{title}</strong>{clock}<span class="wan-task">{seed}</span></div>'
+    '<p class="wan-take-say">{said}</p><div class="wan-acts">{acts}</div>{more}</section>'
+)
+_TAKES = Markup('<div class="wan-view" data-state="{state}" data-told="{told}"{live}><div class="wan-takes">{tiles}</div>{card}</div>')
+_CHOOSE = Markup('<button type="button" class="wan-button {}" data-choose="{}" data-jobs="{}">{}</button>')
 
 
 def both(key: str, **values: str | int) -> Markup:
@@ -55,12 +63,12 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def price_line(price: Price | None, usual: tuple[int, int], *, simulated: bool) -> str:
-    """What stands above Generate: what it costs and how long it usually takes."""
+def price_line(price: Price | None, usual: tuple[int, int], *, simulated: bool, takes: int = 1) -> str:
+    """What stands above Generate: what it costs and how long it usually takes. price: of each of the takes, which are made side by side."""
     low, high = usual
     unit, low, high = ("minutes", round(low / 60), round(high / 60)) if low >= 60 else ("seconds", low, high)
     key = unit if low < high else f"about_{unit}"
-    parts = [*_costs(price, simulated=simulated), _SPAN.format(*(_usually(key, language, low, high) for language in ("en", "zh")))]
+    parts = [*_costs(price, takes, simulated=simulated), _SPAN.format(*(_usually(key, language, low, high) for language in ("en", "zh")))]
     return Markup('<p class="wan-price">{}</p>').format(Markup('<i aria-hidden="true">·</i>').join(parts))
 
 
@@ -68,14 +76,22 @@ def _usually(key: str, language: str, low: int, high: int) -> str:
     return say("quote_time", language, time=say(key, language, low=low, high=high))
 
 
-def _costs(price: Price | None, *, simulated: bool) -> list[Markup]:
+def _costs(price: Price | None, takes: int, *, simulated: bool) -> list[Markup]:
     strong = Markup("<strong>{}</strong>")
     if simulated:
         key = "" if price is None else "quote_key" if price.exact else "quote_key_most"
-        return [strong.format(both("quote_free")), *([both(key, price=str(price))] if key else [])]
+        return [strong.format(both("quote_free")), *([_amount(key, price, takes)] if price else [])]
     if price is None:
         return [strong.format(both("quote_unpriced"))]
-    return [strong.format(both("quote" if price.exact else "quote_most", price=str(price)))]
+    return [strong.format(_amount("quote" if price.exact else "quote_most", price, takes))]
+
+
+def _amount(key: str, price: Price, takes: int) -> Markup:
+    """What one take costs, or what several do, and each of them."""
+    if takes == 1:
+        return both(key, price=str(price))
+    total = money(price.amount * takes, price.currency)
+    return _SPAN.format(*(say(key, one, price=say("quote_takes", one, price=total, takes=takes, each=str(price))) for one in ("en", "zh")))
 
 
 def idle(still: str, card: Markup, *, back: bool = False) -> str:
@@ -137,6 +153,18 @@ def view(event: JobEvent, *, watching: bool = True, note: Markup | str = "", ask
     return _view(job.state, "making", stage, _live(event, note), live=True)
 
 
+def takes(shown: Sequence[tuple[JobEvent, Mark]], *, note: Markup | str = "") -> str:
+    """Several takes as they are now, in a grid that keeps its shape, and one card for all of them. note: stands in that card."""
+    tiles = [_take(number, event, mark) for number, (event, mark) in enumerate(shown, start=1)]
+    live = any(event.job.live and mark is not Mark.QUIET for event, mark in shown)
+    states = [event.job.state for event, _ in shown]
+    done, over = states.count(JobState.SUCCEEDED), sum(not event.job.live for event, _ in shown)
+    state = "TAKES" if over < len(shown) else JobState.SUCCEEDED if done else states[0]
+    return _TAKES.format(
+        state=state, live=Markup(" data-live") if live else "", told=f"{done}/{over}", tiles=Markup("").join(tiles), card=_summary(shown, note)
+    )
+
+
 def cast(names: Sequence[tuple[str, str, str]]) -> str:
     """The references in the order of their names. names: (kind "image" or "video", address to show or "", file name)."""
     tiles = Markup("").join(_tile(number, *one) for number, one in enumerate(names, 1))
@@ -168,7 +196,7 @@ def _card(
     title: Markup,
     say_: Markup,
     tone: str = "calm",
-    step: int = -1,
+    step: int | None = -1,
     ticking: Markup | str = "",
     task: Markup | str = "",
     acts: Sequence[Markup] = (),
@@ -178,7 +206,7 @@ def _card(
     return _CARD.format(
         tone=tone,
         field=Markup(' data-field="{}"').format(field) if field else "",
-        steps=_steps(step, tone),
+        steps="" if step is None else _steps(step, tone),
         title=title,
         clock=ticking,
         task=task,
@@ -200,11 +228,12 @@ def _prompt(job: Job) -> Markup:
     return Markup('<blockquote>{}</blockquote><span class="wan-glow"></span>').format(str(job.request.get("prompt", "")))
 
 
-def _live(event: JobEvent, note: Markup | str) -> Markup:
+def _ticking(event: JobEvent) -> Markup:
+    """The clock of a state."""
     job = event.job
     making = job.state is JobState.RUNNING
     about = both("of_about", time=clock(event.expected)) if making else ""
-    ticking = Markup(
+    return Markup(
         '<span class="wan-clock" data-clock="{key}" data-elapsed="{elapsed:.1f}" data-expected="{expected:.1f}">'
         '<b>{now}</b> <span class="wan-about">{about}</span><span class="wan-late">{late}</span></span>'
     ).format(
@@ -215,32 +244,42 @@ def _live(event: JobEvent, note: Markup | str) -> Markup:
         about=about,
         late=both("late") if making else "",
     )
+
+
+def _live(event: JobEvent, note: Markup | str) -> Markup:
+    job = event.job
+    making = job.state is JobState.RUNNING
     late = Markup('<span class="wan-late">{} </span>').format(both("late_note")) if making else ""
     return _card(
         tone="warn" if job.state is JobState.UNCERTAIN else "calm",
         title=both(f"title_{job.state}"),
         step=_STEP_OF[job.state],
-        ticking=ticking,
+        ticking=_ticking(event),
         task=_task(job),
-        say_=Markup("{}{}{}").format(note, late, _explained(event)),
+        say_=Markup("{}{}{}").format(note, late, _explained(event, both("goes_on"))),
         acts=_live_acts(job),
         more=_details(job),
     )
 
 
-def _live_acts(job: Job) -> list[Markup]:
-    if job.state in CANCEL_IS_FREE | {JobState.SUBMITTING} and not job.cancel_wanted:
-        return [_press("cancel", "cancel")]
-    again = [_press("retry", "retry", job=job)] if job.state is JobState.UNCERTAIN else []
-    return [_press("stop", "stop"), *again]
+def _live_acts(job: Job, at: str = "") -> list[Markup]:
+    if _cancels(job):
+        return [_press("cancel", "cancel", at=at)]
+    again = [_press("retry", "retry", job=job, at=at)] if job.state is JobState.UNCERTAIN else []
+    return [_press("stop", "stop", at=at), *again]
 
 
-def _explained(event: JobEvent) -> Markup:
+def _cancels(job: Job) -> bool:
+    """Whether a cancel would still come in time, and is not on its way."""
+    return job.state in CANCEL_IS_FREE | {JobState.SUBMITTING} and not job.cancel_wanted
+
+
+def _explained(event: JobEvent, goes_on: Markup | str = "") -> Markup:
     """What is happening, what it costs, and what can be done about it."""
     job = event.job
     noted = Markup("{} ").format(both("cancel_noted")) if job.cancel_wanted else ""
     if job.state is not JobState.RUNNING or job.said is not None:
-        return Markup("{}{} {}").format(noted, said(event.sentence), both("goes_on"))
+        return Markup("{}{} {}").format(noted, said(event.sentence), goes_on)
     if job.simulated:
         return both("cannot_stop_demo")
     return both("cannot_stop", price=str(job.price)) if job.price else both("cannot_stop_unpriced")
@@ -282,19 +321,99 @@ def _ended(job: Job, event: JobEvent) -> Markup:
 
 
 def _done(job: Job, note: Markup | str) -> Markup:
-    download = Markup('<a class="wan-button main" href="media/{}/video.mp4" download="{}">{}</a>')
-    acts = [download.format(job.media_token, f"wan-{job.seed}.mp4", both("download")), _press("retry", "new_take", job=job)]
-    adjusted = Markup("").join(Markup("<li>{}</li>").format(said(one)) for one in job.adjustments)
-    listed = Markup('<ul class="wan-adjusted">{}</ul>').format(adjusted) if job.adjustments else ""
+    listed = _adjusted(job.adjustments)
     return _card(
         tone="good",
         title=both("title_SUCCEEDED"),
         step=_STEP_OF[job.state],
         task=_task(job),
         say_=_facts(job),
-        acts=acts,
+        acts=_done_acts(job),
         more=Markup("{}{}{}").format(Markup('<p class="wan-hint">{}</p>').format(note) if note else "", listed, _details(job)),
     )
+
+
+def _done_acts(job: Job, at: str = "") -> list[Markup]:
+    download = Markup('<a class="wan-button main" href="media/{}/video.mp4" download="{}">{}</a>')
+    return [download.format(job.media_token, f"wan-{job.seed}.mp4", both("download")), _press("retry", "new_take", job=job, at=at)]
+
+
+def _adjusted(adjustments: Sequence[Sentence]) -> Markup | str:
+    """What was adjusted, in plain words."""
+    listed = Markup("").join(Markup("<li>{}</li>").format(said(one)) for one in adjustments)
+    return Markup('<ul class="wan-adjusted">{}</ul>').format(listed) if listed else ""
+
+
+def _take(number: int, event: JobEvent, mark: Mark) -> Markup:
+    """A tile of the grid; what pressing its buttons does, it does to this take alone."""
+    job, at = event.job, event.job.id
+    stage, look, tone, acts = _prompt(job), "none", "calm", [_press("retry", "retry", job=job, at=at)]
+    title, words, state, step = both(f"title_{job.state}"), said(job.said or event.sentence), str(job.state), _furthest(job)
+    live = job.live and mark not in (Mark.ASKS, Mark.QUIET)
+    if mark is Mark.ASKS:
+        state, tone, title, words = "ASKS", "warn", both("title_ask"), said(sentence("may_pay_twice"))
+        acts = [_press("sure", "sure", job=job, at=at), _press("resume", "leave", look="main", at=at)]
+    elif live:
+        look, tone, step = "making", "warn" if job.state is JobState.UNCERTAIN else "calm", _STEP_OF[job.state]
+        words, acts = _explained(event), _live_acts(job, at)
+    elif job.live:
+        state, title, words, acts = "STOPPED", both("not_watching"), both("stopped_note"), [_press("resume", "watch", look="main", at=at)]
+    elif job.state is JobState.SUCCEEDED:
+        before = Markup("{} · ").format(both("take_before")) if mark is Mark.BEFORE else ""
+        stage, look, tone, step = _video(job), "video", "good", _STEP_OF[job.state]
+        words, acts = Markup("{}{}").format(before, _facts(job)), _done_acts(job, at)
+    elif job.state is not JobState.CANCELLED:
+        tone = "bad"
+    return _TAKE.format(
+        tone=tone,
+        state=state,
+        live=Markup(" data-live") if live else "",
+        look=look,
+        stage=stage,
+        steps=_steps(step, tone),
+        title=Markup("{} · {}").format(both("take", number=number), title),
+        clock=_ticking(event) if live else "",
+        seed="" if job.state is JobState.SUCCEEDED else both("fact_seed", seed=job.seed),
+        said=words,
+        acts=Markup("").join(acts),
+        more=_details(job, at),
+    )
+
+
+def _summary(shown: Sequence[tuple[JobEvent, Mark]], note: Markup | str) -> Markup:
+    """The card under several takes: how many are done, what they cost together, and what can be done with all of them."""
+    jobs = [event.job for event, _ in shown]
+    done, going = [job for job in jobs if job.state is JobState.SUCCEEDED], [job for job in jobs if job.live]
+    lost = [job for job in jobs if job.state in (JobState.FAILED, JobState.EXPIRED)]
+    cancelled = len(jobs) - len(done) - len(going) - len(lost)
+    counted = {"takes_lost": len(lost), "takes_cancelled": cancelled, "takes_going": len(going)}
+    words = [both(key, number=number) for key, number in counted.items() if number]
+    cost = _total([event.job for event, mark in shown if mark is not Mark.BEFORE])
+    chosen = " ".join(job.id for job in done)
+    ways = (("compare", "takes_compare", "main"), ("review", "takes_review", ""))
+    acts = [_CHOOSE.format(look, verb, chosen, both(key)) for verb, key, look in ways if len(done) > 1]
+    if sum(map(_cancels, jobs)) > 1:
+        acts.append(_press("cancel", "cancel_all"))
+    adjusted = list({str(one): one for job in done for one in job.adjustments}.values())
+    return _card(
+        title=both("takes_done", done=len(done), takes=len(jobs)),
+        tone="calm" if going else "good" if done else "bad" if lost else "calm",
+        step=None,
+        say_=Markup(" ").join([*words, *cost]),
+        acts=acts,
+        more=Markup("{}{}").format(Markup('<p class="wan-hint">{}</p>').format(note) if note else "", _adjusted(adjusted)),
+    )
+
+
+def _total(jobs: Sequence[Job]) -> list[Markup]:
+    """What jobs cost together, as far as prices are known: while some are on their way, at most."""
+    if any(job.simulated for job in jobs):
+        return [both("takes_free")]
+    charged = [job for job in jobs if job.live or job.spent is not Spent.NO]
+    if not jobs or any(job.amount is None for job in charged):
+        return []
+    total = money(sum((job.amount or Decimal(0) for job in charged), Decimal(0)), jobs[0].currency)
+    return [both("takes_price_most" if any(job.live for job in jobs) else "takes_price", price=total)]
 
 
 def _facts(job: Job) -> Markup:
@@ -325,12 +444,12 @@ def _video(job: Job) -> Markup:
     return Markup('<video src="media/{}/video.mp4"{} controls playsinline preload="metadata"></video>').format(job.media_token, poster)
 
 
-def _press(press: str, key: str, *, look: str = "", job: Job | None = None) -> Markup:
-    """A button; `assets/page.js` hands the click to Gradio. job: what pressing it costs is shown."""
+def _press(press: str, key: str, *, look: str = "", job: Job | None = None, at: str = "") -> Markup:
+    """A button; `assets/page.js` hands the click to Gradio. job: what pressing it costs is shown. at: the id of the one job that is meant."""
     words = both(key)
     if job is not None and job.price and not job.simulated:
         words = Markup("{} · {}").format(words, str(job.price))
-    return _BUTTON.format(press=press, words=words, look=look)
+    return _BUTTON.format(press=press, words=words, look=look, at=Markup(' data-job="{}"').format(at) if at else "")
 
 
 def _task(job: Job) -> Markup | str:
@@ -341,14 +460,14 @@ def _task(job: Job) -> Markup | str:
     ).format(both("task"), job.task_id[:8], job.task_id, both("copy"))
 
 
-def _details(job: Job) -> Markup | str:
+def _details(job: Job, at: str = "") -> Markup | str:
     """Ids to quote, folded away."""
     rows = (("task_id", job.task_id), ("request_id", job.request_id), ("code", job.code), ("fact_model", job.model), ("job_id", job.id))
     shown = Markup("").join(Markup("<dt>{}</dt><dd>{}</dd>").format(both(key), value) for key, value in rows if value)
     if job.original_key and job.original_key != job.video_key:
         link = Markup('<dt>{}</dt><dd><a href="media/{}/original.mp4" download>original.mp4</a></dd>')
         shown += link.format(both("original"), job.media_token)
-    withdraw = _press("withdraw", "withdraw") if job.video_key else ""
+    withdraw = _press("withdraw", "withdraw", at=at) if job.video_key else ""
     return Markup('<details class="wan-details"><summary>{}</summary><dl>{}</dl>{}</details>').format(both("details"), shown, withdraw)
 
 

@@ -32,22 +32,22 @@ def build(studio: Studio, visitor: Visitor, language: gr.Textbox) -> tuple[Run, 
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
             samples, fields = _form()
-            price, generate = brief.generate(TAB)
+            takes, price, generate = brief.generate(TAB)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
             run = Run(studio, TAB, visitor, [_MODEL.name])
-    run.wire(generate, fields, read, idle)
+    run.wire(generate, takes, fields, read, idle)
     _wire_preview(run, visitor, fields)
     for button, (_, words, picture) in zip(samples, _SAMPLES, strict=True):
         brief.fill_on_click(button, words, language, picture=str(picture), outputs=[fields["image"], fields["url"], fields["prompt"]])
 
-    async def quote(size: str, duration: float, sound: bool, own: bool, region: str) -> str:  # noqa: FBT001 - Gradio gives values by place
+    async def quote(takes: str, size: str, duration: float, sound: bool, own: bool, region: str) -> str:  # noqa: FBT001 - Gradio gives values by place
         own_region = region if own else None
         quoted = await studio.quote(model=_MODEL.name, size=size, duration=int(duration), audio=sound, own_region=own_region)
-        return cards.price_line(quoted.price, quoted.usual, simulated=quoted.simulated)
+        return cards.price_line(quoted.price, quoted.usual, simulated=quoted.simulated, takes=int(takes))
 
-    priced = [fields["size"], fields["duration"], fields["audio"], visitor.own, visitor.region]
+    priced = [takes, fields["size"], fields["duration"], fields["audio"], visitor.own, visitor.region]
     gr.on([part.change for part in priced], quote, priced, price, trigger_mode="always_last", **hidden)  # type: ignore[attr-defined]
-    return run, price, lambda: quote(_MODEL.default_size, _MODEL.default_duration, sound=True, own=False, region="")
+    return run, price, lambda: quote("1", _MODEL.default_size, _MODEL.default_duration, sound=True, own=False, region="")
 
 
 def read(values: Values) -> ImageToVideoRequest:

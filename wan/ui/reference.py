@@ -36,22 +36,22 @@ def build(studio: Studio, visitor: Visitor, language: gr.Textbox) -> tuple[Run, 
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
             samples, fields, cast = _form()
-            price, generate = brief.generate(TAB)
+            takes, price, generate = brief.generate(TAB)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
             run = Run(studio, TAB, visitor, [model.name for model in MODELS.values() if model.makes == TAB])
-    run.wire(generate, fields, read, idle)
+    run.wire(generate, takes, fields, read, idle)
     for button, (_, words, files, _) in zip(samples, _SAMPLES, strict=True):
         outputs = [fields["files"], fields["urls"], fields["prompt"]]
         brief.fill_on_click(button, words, language, picture=[str(file) for file in files], outputs=outputs)
-    priced = [*(fields[name] for name in ("model", "size", "duration", "audio", "files", "urls")), visitor.own, visitor.region]
+    priced = [takes, *(fields[name] for name in ("model", "size", "duration", "audio", "files", "urls")), visitor.own, visitor.region]
 
-    async def quote(model: str, size: str, duration: float, sound: bool, *rest: Any) -> str:  # noqa: FBT001 - by place
+    async def quote(takes: str, model: str, size: str, duration: float, sound: bool, *rest: Any) -> str:  # noqa: FBT001 - by place
         files, urls, own, region = rest
         asked = {"model": model, "size": size, "duration": int(duration), "audio": sound, "own_region": region if own else None}
-        return await _quote(studio, sorted_references(files, urls), asked)
+        return await _quote(studio, sorted_references(files, urls), asked, int(takes))
 
     async def first_quote() -> str:
-        return await quote(_MODEL.name, _MODEL.default_size, _MODEL.default_duration, bool(_MODEL.audio_flag), None, "", None, "")
+        return await quote("1", _MODEL.name, _MODEL.default_size, _MODEL.default_duration, bool(_MODEL.audio_flag), None, "", None, "")
 
     gr.on([part.change for part in priced], quote, priced, price, trigger_mode="always_last", **hidden)  # type: ignore[attr-defined]
     gathered = [fields["files"], fields["urls"]]
@@ -97,12 +97,12 @@ def _no_cast() -> str:
     return cards.hint("cast_empty", videos=_MODEL.max_videos, images=_MODEL.max_images, total=_MODEL.max_references)
 
 
-async def _quote(studio: Studio, references: tuple[list[Media], list[Media]], asked: dict[str, Any]) -> str:
+async def _quote(studio: Studio, references: tuple[list[Media], list[Media]], asked: dict[str, Any], takes: int) -> str:
     videos, images = references
     count = min(len(videos) + len(images), max(INPUT_CAPS))  # with more it is refused later; until then the price of the most that are allowed
     lengths = [await _seconds(video) for video in videos]
     quoted = await studio.quote(**asked, videos=lengths, references=count)
-    return cards.price_line(quoted.price, quoted.usual, simulated=quoted.simulated)
+    return cards.price_line(quoted.price, quoted.usual, simulated=quoted.simulated, takes=takes)
 
 
 async def _seconds(video: Media) -> float | None:

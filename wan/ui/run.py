@@ -1,4 +1,4 @@
-"""What both tabs share: submit a brief, watch the job, act on it. The job never depends on its being watched."""
+"""What both tabs share: submit a brief, watch its takes, act on them. No job depends on its being watched."""
 
 import asyncio
 import contextlib
@@ -13,17 +13,22 @@ from gradio.components import Component
 from markupsafe import Markup
 
 from wan.access import Leave
+from wan.catalog import TAKES_LIMIT
 from wan.errors import AccessRefused, InvalidInput, JobNotFound, MayPayTwice, NotKept, WanError
-from wan.jobs import Job, JobEvent
+from wan.jobs import JobEvent
 from wan.requests import Request
 from wan.studio import Studio
 from wan.ui import cards
+from wan.ui.takes import Mark, Take, aimed, changed, read, written
 from wan.ui.visitor import SECRET, NotReady, Visitor, admitted, bare, hidden, owner_of
+from wan.words import Sentence
 
 _VIEWERS = 20  # streams of one owner's on one tab at once; more would take the places of others, and are shown the job as it is
 Asking = Callable[[], tuple[str, Leave]]
 Values = dict[str, Any]
 """What is in the form, by the names of the request's fields."""
+Act = Callable[[str, list[Take]], Awaitable[tuple[Any, list[Take]]]]
+"""What a button does, given the owner and what the stage shows: the view and what the stage shows then."""
 
 
 class Idle(Protocol):
@@ -37,103 +42,121 @@ _log = logging.getLogger(__name__)
 
 
 class Run:
-    """The stage of one tab, and the job that it shows. Built where it stands on the page, wired by `wire` when the form is there."""
+    """The stage of one tab, and the takes that it shows. Built where it stands on the page, wired by `wire` when the form is there."""
 
     def __init__(self, studio: Studio, tab: str, visitor: Visitor, models: Sequence[str]) -> None:
         self._studio, self._tab, self._visitor, self._models = studio, tab, visitor, models
         self.job = gr.BrowserState("", storage_key=f"wan-{tab}-job-v1", secret=SECRET)
+        """The takes on the stage, as `wan.ui.takes` writes them."""
+        self._target = gr.Textbox(visible=False, elem_id=f"wan-{tab}-target")  # the script puts in whose button was pressed
         self._viewers: Counter[str] = Counter()
         self.ready = cards.ready(simulated=studio.backend == "simulator")
         self.view = gr.HTML(cards.idle(f"{tab}.webp", self.ready), elem_id=f"wan-{tab}-view", elem_classes="wan-run", **bare)
-        self._buttons = {verb: self._button(verb) for verb in ("watch", "quiet", "cancel", "stop", "retry", "sure", "withdraw")}
+        verbs = ("watch", "quiet", "cancel", "stop", "resume", "retry", "sure", "withdraw")
+        self._buttons = {verb: self._button(verb) for verb in verbs}
 
-    def wire(self, generate: gr.Button, fields: dict[str, Component], read: Callable[[Values], Request], idle: Idle) -> None:
-        """Connects the form. fields: its components by the names of the request's fields; read: the request they make."""
+    def wire(self, generate: gr.Button, takes: Component, fields: dict[str, Component], read_form: Callable[[Values], Request], idle: Idle) -> None:
+        """Connects the form. takes: how many; fields: the others by the names of the request's fields; read_form: the request they make."""
         names = list(fields)
         known, shown = [self._visitor.owner, self.job], [self.view, self.job]
         paying = [*self._visitor.paying, self.job]
         watching = self._buttons["watch"].click(self.watch, known, self.view, trigger_mode="multiple", **hidden)
 
         async def start(
-            token: str, key: str, region: str, workspace: str, code: str, job_id: str, request: gr.Request, *given: Any
-        ) -> tuple[str, str]:
+            token: str, key: str, region: str, workspace: str, code: str, jobs: str, takes: str, request: gr.Request, *given: Any
+        ) -> tuple[Any, str]:
             asking = partial(self._asking, token, request, key, region, workspace, code)
-            return await self._start(asking, job_id, dict(zip(names, given, strict=True)), read, idle)
+            return await self._start(asking, jobs, takes, dict(zip(names, given, strict=True)), read_form, idle)
 
-        generate.click(start, [*paying, *fields.values()], shown, **hidden).then(None, js=self._js("started"))
-        self._buttons["retry"].click(self._retry, paying, shown, cancels=[watching], **hidden).then(None, js=self._js("started"))
-        self._buttons["sure"].click(self._retry_surely, paying, shown, **hidden).then(None, js=self._js("started"))
-        self._buttons["cancel"].click(self._cancel, known, shown, **hidden)
-        self._buttons["stop"].click(self._stop, known, shown, cancels=[watching], **hidden)
-        self._buttons["withdraw"].click(self._withdraw, known, shown, **hidden)
+        generate.click(start, [*paying, takes, *fields.values()], shown, **hidden).then(None, js=self._js("started"))
+        acts: dict[str, Callable[..., Any]] = {"cancel": self._cancel, "stop": self._stop, "resume": self._resume, "withdraw": self._withdraw}
+        acts |= {"retry": self._retry, "sure": self._retry_surely}
+        for verb, act in acts.items():
+            spends = verb in ("retry", "sure")
+            inputs = [*(paying if spends else known), self._target]
+            aim = f"(...given) => window.wanStudio.aimed('{self._tab}', given)"
+            # A stream that goes on would bring back what has just been changed; only a cancel leaves all as it is.
+            pressed = self._buttons[verb].click(act, inputs, shown, js=aim, cancels=None if verb == "cancel" else [watching], **hidden)
+            pressed.then(None, js=self._js("retried" if spends else "acted" if verb == "cancel" else "changed"))
         self._buttons["quiet"].click(None, cancels=[watching])
 
     def _asking(self, token: str, request: gr.Request, key: str, region: str, workspace: str, code: str) -> tuple[str, Leave]:
         """Who asks, and what they may do. Raises NotReady, InvalidInput and AccessRefused."""
         return owner_of(token, request), admitted(self._studio, request, key, region, workspace, code)
 
-    async def watch(self, token: str, job_id: str, request: gr.Request) -> AsyncIterator[Any]:
-        """The job as it goes on, for as long as somebody looks."""
-        if not job_id:
+    async def watch(self, token: str, jobs: str, request: gr.Request) -> AsyncIterator[Any]:
+        """The takes as they go on, for as long as somebody looks."""
+        if not jobs:
             yield gr.skip()  # a generator that yields nothing would empty the stage, and what it shows by now may be a refusal
             return
         try:
             owner = owner_of(token, request)
+            shown = await self._there(owner, jobs)
             if self._viewers[owner] >= _VIEWERS:
-                yield cards.view(await self._now(job_id, owner))
+                yield await self._now(shown, owner)
                 return
-            async with contextlib.aclosing(self._followed(owner, job_id)) as views:
+            async with contextlib.aclosing(self._followed(owner, shown)) as views:
                 async for view in views:
                     yield view
         except (JobNotFound, NotReady):
             yield cards.idle(f"{self._tab}.webp", self.ready)
 
-    async def _followed(self, owner: str, job_id: str) -> AsyncGenerator[str]:
+    async def _followed(self, owner: str, shown: Sequence[Take]) -> AsyncGenerator[str]:
         self._viewers[owner] += 1
         try:
-            async for event in self._studio.follow(job_id, owner=owner):
-                yield cards.view(event)
+            async for events in self._studio.follow_all([take.job_id for take in shown], owner=owner):
+                yield _drawn(shown, events)
         finally:
             self._viewers[owner] -= 1
             if not self._viewers[owner]:
                 del self._viewers[owner]
 
-    async def found(self, token: str, job_id: str, request: gr.Request) -> tuple[str, Any]:
-        """The job to show when the page is opened, and its view: the one that this browser showed last, unless only another one is on its way."""
+    async def found(self, token: str, jobs: str, request: gr.Request) -> tuple[str, Any]:
+        """The takes to show when the page is opened, and their view: those that this browser showed last, unless only others are on their way."""
         try:
             owner = owner_of(token, request)
-            job = await self._chosen(owner, job_id)
-            return ("", gr.skip()) if job is None else (job.id, cards.view(await self._now(job.id, owner)))
+            shown = await self._chosen(owner, jobs)
+            return written(shown), await self._now(shown, owner) if shown else gr.skip()
         except (WanError, NotReady):
-            return job_id, gr.skip()
+            return jobs, gr.skip()
 
-    async def _chosen(self, owner: str, job_id: str) -> Job | None:
-        known = None
-        if job_id:
+    async def _chosen(self, owner: str, jobs: str) -> list[Take]:
+        known: list[Take] = []
+        live = False
+        for take in read(jobs):
             with contextlib.suppress(JobNotFound):
-                known = await self._studio.job(job_id, owner=owner)
-        if known is not None and known.live:
+                live |= (await self._studio.job(take.job_id, owner=owner)).live
+                known.append(take if take.mark is Mark.BEFORE else Take(take.job_id))
+        if live:
             return known
         newest = await self._studio.newest(owner=owner, models=self._models)
-        return newest if newest is not None and (newest.live or known is None) else known
+        if newest is None or (known and not newest.live):
+            return known
+        return [Take(job.id) for job in (await self._studio.takes(newest))[-TAKES_LIMIT:]]
 
-    async def live(self, token: str, job_id: str, request: gr.Request) -> bool:
-        """Whether the job that this tab shows has not ended."""
+    async def live(self, token: str, jobs: str, request: gr.Request) -> bool:
+        """Whether a job that this tab shows has not ended."""
         try:
-            return bool(job_id) and (await self._studio.job(job_id, owner=owner_of(token, request))).live
+            owner = owner_of(token, request)
+            return any([(await self._studio.job(take.job_id, owner=owner)).live for take in await self._there(owner, jobs)]) if jobs else False
         except (JobNotFound, NotReady):
             return False
         except NotKept:  # as far as anybody knows
             return True
 
-    async def _start(self, asking: Asking, job_id: str, values: Values, read: Callable[[Values], Request], idle: Idle) -> tuple[str, str]:
+    async def _start(
+        self, asking: Asking, jobs: str, takes: str, values: Values, read_form: Callable[[Values], Request], idle: Idle
+    ) -> tuple[Any, str]:
         try:
             owner, leave = asking()
-            request = await asyncio.to_thread(read, values)
-            job = await self._studio.submit(request, owner=owner, leave=leave)
+            request = await asyncio.to_thread(read_form, values)
+            made = await self._studio.submit_takes(request, owner=owner, leave=leave, takes=int(takes))
         except Exception as error:  # noqa: BLE001 - whatever it is, the form stays as it is and the person is told
-            return await idle(values, self._refusal(error), back=bool(job_id)), job_id
-        return await self._shown(job.id, owner, made_before=not job.live), job.id
+            return await idle(values, self._refusal(error), back=bool(jobs)), jobs
+        several = len(made) > 1
+        shown = [Take(job.id, Mark.BEFORE if several and not job.live else Mark.NONE) for job in made]
+        note = Markup("{} ").format(cards.both("made_before")) if not several and not made[0].live else ""
+        return await self._shown(shown, owner, note), written(shown)
 
     def _refusal(self, error: Exception) -> Markup:
         """The card that says why nothing was done."""
@@ -148,72 +171,107 @@ class Run:
         _log.error("tab %s could not do what was asked", self._tab, exc_info=error)
         return cards.not_started("broke_note")
 
-    async def _cancel(self, token: str, job_id: str, request: gr.Request) -> tuple[str, str]:
-        async def act(owner: str) -> tuple[str, str]:
-            came = await self._studio.cancel(job_id, owner=owner)
-            late = Markup("{} ").format(cards.said(came)) if came.key == "cancel_late" else ""
-            return cards.view(await self._now(job_id, owner), note=late), job_id
+    async def _cancel(self, token: str, jobs: str, target: str, request: gr.Request) -> tuple[Any, str]:
+        async def act(owner: str, shown: list[Take]) -> tuple[Any, list[Take]]:
+            came = [await self._studio.cancel(take.job_id, owner=owner) for take in aimed(shown, target)]
+            late = [Markup("{} ").format(cards.said(one)) for one in came if one.key == "cancel_late" and len(came) == 1]
+            return await self._now(shown, owner, note=Markup("").join(late)), shown
 
-        return await self._acted(token, request, job_id, act)
+        return await self._acted(token, request, jobs, act)
 
-    async def _stop(self, token: str, job_id: str, request: gr.Request) -> tuple[str, str]:
-        async def act(owner: str) -> tuple[str, str]:
-            return cards.view(await self._now(job_id, owner), watching=False), job_id
+    async def _stop(self, token: str, jobs: str, target: str, request: gr.Request) -> tuple[Any, str]:
+        async def act(owner: str, shown: list[Take]) -> tuple[Any, list[Take]]:
+            shown = changed(shown, aimed(shown, target), mark=Mark.QUIET)
+            return await self._now(shown, owner, watching=False), shown
 
-        return await self._acted(token, request, job_id, act)
+        return await self._acted(token, request, jobs, act)
 
-    async def _withdraw(self, token: str, job_id: str, request: gr.Request) -> tuple[str, str]:
-        async def act(owner: str) -> tuple[str, str]:
-            await self._studio.withdraw_links(job_id, owner=owner)
-            return cards.view(await self._now(job_id, owner), note=cards.both("links_withdrawn")), job_id
+    async def _resume(self, token: str, jobs: str, target: str, request: gr.Request) -> tuple[Any, str]:
+        async def act(owner: str, shown: list[Take]) -> tuple[Any, list[Take]]:
+            shown = changed(shown, aimed(shown, target), mark=Mark.NONE)
+            return await self._now(shown, owner), shown
 
-        return await self._acted(token, request, job_id, act)
+        return await self._acted(token, request, jobs, act)
 
-    async def _retry(self, token: str, key: str, region: str, workspace: str, code: str, job_id: str, request: gr.Request) -> tuple[str, str]:
-        return await self._retried(token, request, job_id, (key, region, workspace, code), may_pay_twice=False)
+    async def _withdraw(self, token: str, jobs: str, target: str, request: gr.Request) -> tuple[Any, str]:
+        async def act(owner: str, shown: list[Take]) -> tuple[Any, list[Take]]:
+            for take in aimed(shown, target):
+                await self._studio.withdraw_links(take.job_id, owner=owner)
+            return await self._now(shown, owner, note=cards.both("links_withdrawn")), shown
 
-    async def _retry_surely(self, token: str, key: str, region: str, workspace: str, code: str, job_id: str, request: gr.Request) -> tuple[str, str]:
-        return await self._retried(token, request, job_id, (key, region, workspace, code), may_pay_twice=True)
+        return await self._acted(token, request, jobs, act)
+
+    async def _retry(
+        self, token: str, key: str, region: str, workspace: str, code: str, jobs: str, target: str, request: gr.Request
+    ) -> tuple[Any, str]:
+        return await self._retried(token, request, jobs, target, (key, region, workspace, code), may_pay_twice=False)
+
+    async def _retry_surely(
+        self, token: str, key: str, region: str, workspace: str, code: str, jobs: str, target: str, request: gr.Request
+    ) -> tuple[Any, str]:
+        return await self._retried(token, request, jobs, target, (key, region, workspace, code), may_pay_twice=True)
 
     async def _retried(
-        self, token: str, request: gr.Request, job_id: str, given: tuple[str, str, str, str], *, may_pay_twice: bool
-    ) -> tuple[str, str]:
-        async def act(owner: str) -> tuple[str, str]:
+        self, token: str, request: gr.Request, jobs: str, target: str, given: tuple[str, str, str, str], *, may_pay_twice: bool
+    ) -> tuple[Any, str]:
+        async def act(owner: str, shown: list[Take]) -> tuple[Any, list[Take]]:
+            old, *others = aimed(shown, target)
+            if others:
+                raise JobNotFound
             leave = admitted(self._studio, request, *given)
             try:
-                job = await self._studio.retry(job_id, owner=owner, leave=leave, may_pay_twice=may_pay_twice)
+                job = await self._studio.retry(old.job_id, owner=owner, leave=leave, may_pay_twice=may_pay_twice)
             except MayPayTwice as doubt:
-                return cards.view(await self._now(job_id, owner), asks=doubt.sentence), job_id
-            return await self._shown(job.id, owner), job.id
+                shown = changed(shown, [old], mark=Mark.ASKS)
+                return await self._now(shown, owner, asks=doubt.sentence), shown
+            shown = [Take(job.id) if take is old else take for take in shown]
+            return await self._shown(shown, owner), shown
 
-        return await self._acted(token, request, job_id, act)
+        return await self._acted(token, request, jobs, act)
 
-    async def _acted(self, token: str, request: gr.Request, job_id: str, act: Callable[[str], Awaitable[tuple[str, str]]]) -> tuple[str, str]:
-        """Stage and job after a button of the card; a job that is gone leaves an empty stage that says so."""
+    async def _acted(self, token: str, request: gr.Request, jobs: str, act: Act) -> tuple[Any, str]:
+        """Stage and takes after a button of a card; a job that is gone leaves an empty stage that says so."""
         try:
-            return await act(owner_of(token, request))
+            owner = owner_of(token, request)
+            view, shown = await act(owner, await self._there(owner, jobs))
+            return view, written(shown)
         except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
             known = isinstance(error, WanError | NotReady)
             card = self._refusal(error) if known else self._act_broke(error)
-            return cards.idle(f"{self._tab}.webp", card, back=bool(job_id)), job_id
+            return cards.idle(f"{self._tab}.webp", card, back=bool(jobs)), jobs
 
     def _act_broke(self, error: Exception) -> Markup:
         """The card for a button that broke: what it may have done already, nobody can say here."""
         _log.error("tab %s: a button of the card broke", self._tab, exc_info=error)
         return cards.not_started("act_broke_note", title="title_broke")
 
-    async def _shown(self, job_id: str, owner: str, *, made_before: bool = False) -> Any:
-        """The new job's view; whatever happens here, the job is there, and the page must learn its id."""
+    async def _shown(self, shown: Sequence[Take], owner: str, note: Markup | str = "") -> Any:
+        """The view of new jobs; whatever happens here, they are there, and the page must learn their ids."""
         try:
-            note = Markup("{} ").format(cards.both("made_before")) if made_before else ""
-            return cards.view(await self._now(job_id, owner), note=note)
-        except Exception:  # noqa: BLE001 - logged, and the job goes on
-            _log.exception("job %s could not be shown yet", job_id)
+            return await self._now(shown, owner, note=note)
+        except Exception:  # noqa: BLE001 - logged, and the jobs go on
+            _log.exception("jobs %s could not be shown yet", written(shown))
             return gr.skip()
 
-    async def _now(self, job_id: str, owner: str) -> JobEvent:
-        """The job as it is at this moment."""
-        return await self._studio.look(job_id, owner=owner)
+    async def _there(self, owner: str, jobs: str) -> list[Take]:
+        """The takes that the stage shows. Of several, those that are gone are left out; whether one alone is there, the next step asks."""
+        shown = read(jobs)
+        if len(shown) == 1:
+            return shown
+        there = []
+        for take in shown:
+            with contextlib.suppress(JobNotFound):
+                with contextlib.suppress(NotKept):  # as far as anybody knows
+                    await self._studio.job(take.job_id, owner=owner)
+                there.append(take)
+        if not there:
+            raise JobNotFound
+        return there
+
+    async def _now(self, shown: Sequence[Take], owner: str, *, note: Markup | str = "", watching: bool = True, asks: Sentence | None = None) -> str:
+        """The takes as they are at this moment."""
+        events = [await self._studio.look(take.job_id, owner=owner) for take in shown]
+        return _drawn(shown, events, note=note, watching=watching, asks=asks)
 
     def _button(self, verb: str) -> gr.Button:
         """A button that only the script presses, for a button in a card."""
@@ -221,3 +279,10 @@ class Run:
 
     def _js(self, verb: str) -> str:
         return f"() => window.wanStudio.{verb}('{self._tab}')"
+
+
+def _drawn(shown: Sequence[Take], events: Sequence[JobEvent], *, note: Markup | str = "", watching: bool = True, asks: Sentence | None = None) -> str:
+    """The stage: of one job its own, of several the grid. watching, asks: of one job; of several, their marks say it."""
+    if len(events) == 1:
+        return cards.view(events[0], watching=watching, note=note, asks=asks)
+    return cards.takes([(event, take.mark) for event, take in zip(events, shown, strict=True)], note=note)

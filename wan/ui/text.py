@@ -245,6 +245,21 @@ TEXT: dict[str, tuple[str, str]] = {
     "fact_seconds": ("{seconds} s", "{seconds} 秒"),
     "fact_seed": ("seed {seed}", "种子 {seed}"),
     "fact_free": ("free in the demo", "演示免费"),
+    # several takes
+    "takes": ("How many takes", "生成几条"),
+    "quote_takes": ("{price} for {takes} takes ({each} each)", "{takes} 条共 {price}（每条 {each}）"),
+    "take": ("Take {number}", "第 {number} 条"),
+    "take_before": ("made before, nothing spent now", "之前已生成，本次未产生费用"),
+    "takes_done": ("{done} of {takes} done", "已完成 {done} / {takes}"),
+    "takes_going": ("On their way: {number}. You can close this page; they go on.", "进行中：{number} 条。可以关闭此页，任务会继续。"),
+    "takes_lost": ("Failed: {number}.", "失败：{number} 条。"),
+    "takes_cancelled": ("Cancelled: {number}.", "已取消：{number} 条。"),
+    "takes_price": ("{price} in all.", "合计 {price}。"),
+    "takes_price_most": ("Up to {price} in all.", "合计最多 {price}。"),
+    "takes_free": ("Free in the demo.", "演示免费。"),
+    "takes_compare": ("Compare", "对比"),
+    "takes_review": ("Review", "评审"),
+    "cancel_all": ("Cancel all", "全部取消"),
 }
 
 _PREFIX = "wan_"  # Gradio has messages of its own under names such as "image"; they would win

@@ -1,0 +1,282 @@
+"""Several takes of one brief, as a person makes them: a grid that fills, and buttons that mean one take."""
+
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+
+from tests.browser.serving import App, generate, opened, say, served
+from tests.pictures import picture
+
+LONG = 120_000  # ms for several videos on a small machine
+
+
+@pytest.fixture(autouse=True)
+def _patience() -> Iterator[None]:
+    """Several videos at once take a small machine its time."""
+    expect.set_options(timeout=30_000)
+    yield
+    expect.set_options(timeout=5_000)
+
+
+@pytest.fixture
+def visitor(browser: Browser) -> Iterator[BrowserContext]:
+    """A visitor's browser whose console may complain: connections are cut here."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US")
+    context.set_default_timeout(30_000)
+    yield context
+    context.close()
+
+
+def begin(page: Page, url: str, prompt: str, takes: int, *, seed: str = "") -> None:
+    """Asks for short takes of a picture that nobody has sent yet."""
+    opened(page, url)
+    sent = picture((400, 300), color=secrets.randbelow(2**24))
+    page.locator("#wan-image-reference_image input[type=file]").set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": sent})
+    expect(page.locator("#wan-image-view .preview")).to_be_visible()
+    say(page, "image", prompt)
+    page.locator("#wan-image-duration input[type=number]").fill("2")
+    if seed:
+        page.locator(".wan-more:visible button").first.click()
+        page.locator("#wan-image-seed :is(input, textarea)").fill(seed)
+    count(page, takes)
+    generate(page, "image")
+
+
+def count(page: Page, takes: int) -> None:
+    """Chooses how many takes."""
+    page.locator("#wan-image-takes").get_by_label(str(takes), exact=True).check()
+
+
+def tiles(page: Page, state: str = "") -> Locator:
+    """The takes on the stage; those in a state where one is given."""
+    return page.locator("#wan-image-view .wan-take" + (f'[data-state="{state}"]' if state else ""))
+
+
+def tile(page: Page, number: int) -> Locator:
+    """A take by its number from 1."""
+    return tiles(page).nth(number - 1)
+
+
+def title(page: Page) -> Locator:
+    """What the card under the takes says first."""
+    return page.locator("#wan-image-view .wan-title")
+
+
+def told(page: Page, words: str) -> None:
+    """Waits until the card says so."""
+    expect(title(page)).to_have_text(words, use_inner_text=True, timeout=LONG)
+
+
+def rows(app: App, what: str) -> list[tuple]:
+    """What the database says."""
+    with closing(sqlite3.connect(app.folder / "output" / "wan.sqlite3")) as database:
+        return database.execute(what).fetchall()
+
+
+def test_the_price_says_what_all_takes_cost_and_each(page: Page):
+    price = page.locator("#wan-image-price")
+    expect(price).to_contain_text("¥1.50 with a key")
+    count(page, 4)
+    expect(price).to_contain_text("Free in the demo")
+    expect(price).to_contain_text("¥6.00 for 4 takes (¥1.50 each) with a key")
+    page.get_by_role("tab", name="Reference to video").click()
+    page.locator("#wan-reference-takes").get_by_label("2", exact=True).check()
+    expect(page.locator("#wan-reference-price")).to_contain_text("for 2 takes (")
+
+
+def test_four_takes_arrive_in_a_grid_and_are_found_again_and_served_again(visitor: BrowserContext, app: App):
+    page, before = visitor.new_page(), app.created()
+    begin(page, app.url, "four takes", 4)
+    expect(tiles(page)).to_have_count(4)
+    places = [tile(page, number).locator(".wan-stage").bounding_box() for number in (1, 2, 3, 4)]
+    assert places[0]["y"] == places[1]["y"] < places[2]["y"] == places[3]["y"], "two beside two"
+    expect(page.locator("#wan-image-generate")).to_be_disabled()
+    page.reload()
+    expect(tiles(page)).to_have_count(4)
+    ids = page.locator(".wan-take [data-job]").evaluate_all("parts => [...new Set(parts.map(part => part.dataset.job))]")
+    assert len(ids) == 4
+    told(page, "4 of 4 done")
+    assert [tile(page, number).locator(".wan-stage").bounding_box() for number in (1, 2, 3, 4)] == places, "nothing jumped"
+    assert app.created() - before == 4
+    seeds = {tile(page, number).locator(".wan-facts").inner_text() for number in (1, 2, 3, 4)}
+    assert len(seeds) == 4
+    expect(page.locator("#wan-image-view .wan-card")).to_contain_text("Free in the demo")
+    expect(page).to_have_title("✓ 4 of 4 done · Wan Studio")
+    assert page.locator("[data-choose]").evaluate_all("parts => parts.map(part => part.dataset.choose)") == ["compare", "review"]
+    assert page.locator("[data-choose=compare]").get_attribute("data-jobs").split() == ids
+    second = visitor.new_page()
+    opened(second, app.url)
+    told(second, "4 of 4 done")
+    assert app.created() - before == 4
+
+
+def test_a_double_click_is_one_set_of_takes_and_asking_again_is_free(visitor: BrowserContext, app: App):
+    page, before = visitor.new_page(), app.created()
+    begin(page, app.url, "asked for twice", 2, seed="7")
+    told(page, "2 of 2 done")
+    expect(tile(page, 1)).to_contain_text("seed 7")
+    expect(tile(page, 2)).to_contain_text("seed 8")
+    count(page, 3)
+    page.locator("#wan-image-generate").dblclick()
+    expect(tiles(page)).to_have_count(3)
+    expect(tile(page, 1)).to_contain_text("made before, nothing spent now")
+    told(page, "3 of 3 done")
+    expect(tile(page, 2)).to_contain_text("made before, nothing spent now")
+    expect(tile(page, 3)).not_to_contain_text("made before", use_inner_text=True)
+    assert app.created() - before == 3
+
+
+def test_a_video_that_plays_goes_on_while_another_take_changes(visitor: BrowserContext, app: App):
+    page = visitor.new_page()
+    with app.fault("result", "status-503"):
+        begin(page, app.url, "plays on", 2)
+        expect(tiles(page, "FETCHING")).to_have_count(2, timeout=LONG)
+    tiles(page, "SUCCEEDED").first.wait_for(timeout=LONG)
+    told(page, "2 of 2 done")
+    tile(page, 1).locator("video").evaluate("video => { video.muted = video.loop = true; video.mine = true; return video.play(); }")
+    tile(page, 2).locator("[data-press=retry]").click()
+    expect(tiles(page, "RUNNING")).to_have_count(1)
+    tick = tile(page, 2).locator(".wan-clock b").inner_text()
+    expect(tile(page, 2).locator(".wan-clock b")).not_to_have_text(tick)
+    told(page, "2 of 2 done")
+    video = tile(page, 1).locator("video")
+    assert video.evaluate("video => [video.mine, video.paused, video.currentTime > 0]") == [True, False, True]
+
+
+def test_the_buttons_of_a_take_mean_that_take(visitor: BrowserContext, app: App):
+    page = visitor.new_page()
+    with app.fault("policy", "status-503"):
+        begin(page, app.url, "one is cancelled", 3)
+        expect(tiles(page).locator("[data-press=cancel]")).to_have_count(3)
+        page.locator("#wan-image-view .wan-card [data-press=cancel]").wait_for()
+        for number in (1, 2):  # at once: the second waits for the first
+            tile(page, number).locator("[data-press=cancel]").dispatch_event("click")
+        expect(tiles(page, "CANCELLED")).to_have_count(2)
+        expect(tile(page, 3)).not_to_have_attribute("data-state", "CANCELLED")
+    expect(tile(page, 1)).to_contain_text("It cost nothing")
+    with app.fault("result", "status-503"):
+        tile(page, 3).locator("[data-press=stop]").click(timeout=LONG)
+        expect(tile(page, 3)).to_have_attribute("data-state", "STOPPED")
+    tile(page, 1).locator("[data-press=retry]").click()
+    expect(tile(page, 1)).not_to_have_attribute("data-state", "CANCELLED")
+    told(page, "2 of 3 done")
+    expect(page.locator("#wan-image-view .wan-card")).to_contain_text("Cancelled: 1.")
+    assert [tile(page, number).get_attribute("data-state") for number in (1, 2, 3)] == ["SUCCEEDED", "CANCELLED", "SUCCEEDED"]
+
+
+def test_all_are_cancelled_while_that_is_free(visitor: BrowserContext, app: App):
+    page, before = visitor.new_page(), app.created()
+    with app.fault("policy", "status-503"):
+        begin(page, app.url, "all are cancelled", 4)
+        page.locator("#wan-image-view .wan-card [data-press=cancel]").click()
+        expect(tiles(page, "CANCELLED")).to_have_count(4)
+    told(page, "0 of 4 done")
+    assert app.created() == before
+
+
+def test_one_that_is_not_watched_is_watched_again(visitor: BrowserContext, app: App):
+    page = visitor.new_page()
+    with app.fault("result", "status-503"):
+        begin(page, app.url, "left and taken up", 2)
+        expect(tiles(page, "FETCHING")).to_have_count(2, timeout=LONG)
+        tile(page, 2).locator("[data-press=stop]").click()
+        expect(tile(page, 2)).to_have_attribute("data-state", "STOPPED")
+        expect(tile(page, 1)).to_have_attribute("data-state", "FETCHING")
+        tile(page, 2).locator("[data-press=resume]").click()
+        expect(tile(page, 2)).to_have_attribute("data-state", "FETCHING")
+    told(page, "2 of 2 done")
+
+
+def test_what_fails_is_tried_again_in_its_place(visitor: BrowserContext, app: App):
+    page = visitor.new_page()
+    begin(page, app.url, "simulate:InternalError", 2)
+    told(page, "0 of 2 done")
+    expect(page.locator("#wan-image-view .wan-card")).to_contain_text("Failed: 2.")
+    (second,) = rows(app, "SELECT id FROM jobs ORDER BY created_at DESC LIMIT 1")[0]
+    before = len(rows(app, "SELECT id FROM jobs"))
+    tile(page, 2).locator("[data-press=retry]").click()
+    expect(tile(page, 2)).to_have_attribute("data-live", "")
+    expect(tile(page, 1)).to_have_attribute("data-state", "FAILED")
+    told(page, "0 of 2 done")
+    expect(tiles(page, "FAILED")).to_have_count(2, timeout=LONG)
+    assert rows(app, f"SELECT count(*) FROM jobs WHERE retried_from = '{second}'") == [(1,)]  # noqa: S608
+    assert len(rows(app, "SELECT id FROM jobs")) == before + 1
+
+
+def test_a_take_that_may_be_paid_twice_asks_in_its_tile(visitor: BrowserContext, app: App):
+    page = visitor.new_page()
+    begin(page, app.url, "simulate:InternalError asks", 2)
+    expect(tiles(page, "FAILED")).to_have_count(2, timeout=LONG)
+    with closing(sqlite3.connect(app.folder / "output" / "wan.sqlite3")) as database, database:
+        database.execute("UPDATE jobs SET spent = 'maybe' WHERE id IN (SELECT id FROM jobs ORDER BY created_at DESC LIMIT 2)")
+    tile(page, 1).locator("[data-press=retry]").click()
+    expect(tile(page, 1)).to_have_attribute("data-state", "ASKS")
+    expect(tile(page, 1)).to_contain_text("may be billed twice")
+    expect(tile(page, 2)).to_have_attribute("data-state", "FAILED")
+    tile(page, 1).locator("[data-press=resume]").click()
+    expect(tile(page, 1)).to_have_attribute("data-state", "FAILED")
+    tile(page, 1).locator("[data-press=retry]").click()
+    tile(page, 1).locator("[data-press=sure]").click()
+    expect(tile(page, 1)).to_have_attribute("data-live", "")
+
+
+def test_a_private_link_shows_all_takes(browser: Browser, visitor: BrowserContext, app: App):
+    page = visitor.new_page()
+    begin(page, app.url, "seen elsewhere", 3)
+    expect(tiles(page)).to_have_count(3)
+    page.locator("[data-share]").click()
+    link = page.locator("#wan-share input").input_value()
+    other = browser.new_context(locale="en-US")
+    theirs = other.new_page()
+    theirs.goto(link)
+    theirs.locator("#wan-claim [value=use]").click()
+    expect(tiles(theirs)).to_have_count(3)
+    told(theirs, "3 of 3 done")
+    other.close()
+
+
+def test_a_server_that_is_killed_goes_on_with_every_take(visitor: BrowserContext, tmp_path: Path):
+    page = visitor.new_page()
+    with served(tmp_path, pending=1.5, running=1.5) as app:
+        begin(page, app.url, "killed in the middle", 2)
+        tiles(page, "RUNNING").first.wait_for(timeout=LONG)
+        app.kill()
+    with served(tmp_path, pending=1.5, running=1.5, port=app.port) as app:
+        told(page, "2 of 2 done")
+        assert app.created() == 2
+
+
+@pytest.mark.parametrize("width", [390, 360])
+def test_on_a_phone_takes_stand_under_each_other(browser: Browser, app: App, width: int):
+    phone = browser.new_context(viewport={"width": width, "height": 780}, is_mobile=True, has_touch=True, locale="zh-CN")
+    page = phone.new_page()
+    begin(page, app.url, "在手机上", 2)
+    expect(tiles(page)).to_have_count(2)
+    first, second = (tile(page, number).bounding_box() for number in (1, 2))
+    assert first["y"] + first["height"] <= second["y"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    told(page, "已完成 2 / 2")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    phone.close()
+
+
+def test_chosen_takes_are_handed_to_the_library(visitor: BrowserContext, app: App):
+    page = visitor.new_page()
+    opened(page, app.url)
+    page.evaluate("""() => {
+        window.heard = [];
+        document.querySelector("#wan-library-chosen")?.remove();
+        document.body.insertAdjacentHTML("beforeend", `<div id="wan-library-chosen"><textarea></textarea></div>`);
+        document.querySelector("#wan-library-chosen textarea").addEventListener("input", ({ target }) => heard.push(target.value));
+        document.querySelector("#wan-library-compare")?.remove();
+        document.body.insertAdjacentHTML("beforeend", `<button id="wan-library-compare"></button>`);
+        document.querySelector("#wan-library-compare").addEventListener("click", () => heard.push("compare"));
+        window.wanStudio.choose(["a", "b"], "compare");
+    }""")
+    page.wait_for_function("heard.length === 2")
+    assert page.evaluate("heard") == ["a b", "compare"]

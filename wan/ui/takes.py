@@ -1,0 +1,59 @@
+"""The takes that a tab shows: the ids of their jobs and what is marked on them, as the browser keeps it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from wan.catalog import TAKES_LIMIT
+from wan.errors import JobNotFound
+
+
+class Mark(StrEnum):
+    """What this page alone knows of one of several takes. Written before its id; no id begins like that."""
+
+    NONE = ""
+    QUIET = "~"
+    """It is not watched."""
+    ASKS = "?"
+    """It asks whether it shall be made again although that may be paid twice."""
+    BEFORE = "="
+    """It was made before, so that it cost nothing now."""
+
+
+@dataclass(frozen=True)
+class Take:
+    """One of the takes on the stage."""
+
+    job_id: str
+    mark: Mark = Mark.NONE
+
+    def __str__(self) -> str:
+        return f"{self.mark}{self.job_id}"
+
+
+def read(kept: str) -> list[Take]:
+    """The takes that a browser keeps: ids separated by spaces. Whose they are, and whether they are there, is for others to ask."""
+    return [_read(word) for word in kept.split()[:TAKES_LIMIT]]
+
+
+def _read(word: str) -> Take:
+    mark = next((mark for mark in (Mark.QUIET, Mark.ASKS, Mark.BEFORE) if word.startswith(mark)), Mark.NONE)
+    return Take(word.removeprefix(mark), mark)
+
+
+def written(shown: Sequence[Take]) -> str:
+    """The takes as a browser keeps them."""
+    return " ".join(map(str, shown))
+
+
+def aimed(shown: Sequence[Take], target: str) -> list[Take]:
+    """The takes that a button means: the one with this id, all where it names none. Raises JobNotFound for one that is not shown."""
+    meant = [take for take in shown if target in ("", take.job_id)]
+    if not meant:
+        raise JobNotFound
+    return meant
+
+
+def changed(shown: Sequence[Take], meant: Sequence[Take], *, mark: Mark) -> list[Take]:
+    """The takes with another mark on those that are meant. One alone has none: its stage says it all."""
+    return [replace(take, mark=mark) if take in meant and len(shown) > 1 else take for take in shown]
