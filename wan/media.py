@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import IO, ParamSpec, TypeVar
+from typing import IO, Any, ParamSpec, TypeVar
 
 import av
 import av.filter
@@ -118,6 +118,11 @@ def clip_seconds(source: Path) -> float:
     """How long a reference video is, in seconds. Raises InvalidInput as `take_clip` does."""
     with tempfile.TemporaryFile() as target:
         return take_clip("reference_video", source, target).clip.seconds
+
+
+def settings_in(path: Path) -> dict[str, Any] | None:
+    """The settings that stand in an MP4 of anybody's, as `labels.read` gives them; None where there are none of ours. Raises InvalidInput for no video."""
+    raise NotImplementedError
 
 
 def measure(path: Path) -> Clip:

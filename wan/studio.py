@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from wan import catalog, media, payload, schedule, sweep
+from wan import catalog, labels, media, payload, schedule, sweep
 from wan.access import Door, Keys, Leave
 from wan.catalog import MODELS, Price
 from wan.demo import Demo
@@ -440,6 +440,40 @@ class Studio:
             },
         )
 
+    def settings_of(self, job: Job) -> dict[str, Any]:
+        """What stands in a job's video of how it was made, and what was measured and is known of it besides. JSON; times are ISO 8601 in UTC.
+
+        For its owner: nobody else gets a price or a task id.
+        """
+        times = ("created_at", "started_at", "submitted_at", "running_at", "fetching_at", "ended_at")
+        return {
+            **labels.settings_of(job),
+            **{name: getattr(job, name) for name in ("width", "height", "fps", "duration", "has_audio", "task_id", "billed_seconds")},
+            "state": job.state.value,
+            "price": str(job.price) if job.price else None,
+            "adjustments": [one.say() for one in job.adjustments],
+            "times": {name.removesuffix("_at"): _iso(at) for name in times if (at := getattr(job, name)) is not None},
+        }
+
+    async def last_frame(self, job_id: str, *, owner: str) -> bytes:
+        """The very last frame of a job's video, as PNG: the image of a shot that goes on from there. Raises JobNotFound, InvalidInput, NotKept."""
+        raise NotImplementedError
+
+    async def join(
+        self, job_ids: Sequence[str], *, owner: str, target: Path, size: str = "", fps: float = 0.0, progress: Callable[[float], None]
+    ) -> None:
+        """Writes the videos of 2 to 20 jobs, in their order, as one MP4 to `target`, at a size (`W*H` px) and frame rate: the first one's unless given.
+
+        progress: is told how much is done, 0 to 1, from another thread; what it raises stops the work and comes out here. Where the awaiting task is
+        cancelled, the work has stopped when this ends. Stopped or failed, nothing is left at `target`. Raises JobNotFound; InvalidInput for too few or
+        too many, and for a job without a video; NotKept.
+        """
+        raise NotImplementedError
+
+    async def bundle(self, job_id: str, *, owner: str, target: Path) -> None:
+        """Writes a ZIP of a job's video and its settings to `target`. Raises JobNotFound, InvalidInput for a job without a video, NotKept."""
+        raise NotImplementedError
+
     async def _prepare(self, request: Request) -> _Prepared:
         """Checks and keeps every reference of a request, in the order in which the model numbers them: videos, then pictures."""
         if isinstance(request, ImageToVideoRequest):
@@ -570,6 +604,10 @@ async def _mended(demo: Demo) -> None:
             await asyncio.to_thread(demo.mend)
         except (OSError, SettingsError):
             log.exception("the simulator is gone and does not start again yet")
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def _ordinal(place: int) -> str:

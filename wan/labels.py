@@ -1,0 +1,123 @@
+"""What a video says of how it was made: its settings, written into the metadata of its MP4 and read back from any MP4 that somebody has. Pure.
+
+In them is what the same again needs: the request, the seed, which references by their SHA-256. Never a key, an owner, an account or a file's name; of
+an address nothing behind its path, because signatures stand there. What is read back is anybody's: it is checked as a request is.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, field_validator, model_validator
+
+from wan import catalog
+from wan.catalog import MODELS
+from wan.errors import InvalidInput
+from wan.jobs import Job, Reference
+from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, public_url
+
+PRODUCT: Literal["Wan Studio"] = "Wan Studio"
+FORMAT: Literal[1] = 1  # raised when an older reader would misread what is written
+SHOTS = 20  # of a film that was joined, at most
+LIMIT = 600_000  # bytes that are read of a file's tag; twenty shots with the longest prompts and addresses are less
+TAG = "comment"  # where the settings stand; every player shows it
+
+_REFERENCES = max(model.max_references for model in MODELS.values())
+
+
+def settings_of(job: Job) -> dict[str, Any]:
+    """The settings of a job, as they stand in its video."""
+    return {
+        "product": PRODUCT,
+        "format": FORMAT,
+        "job": job.id,
+        "model": job.model,
+        "request": {name: _bare(value) if name == "audio_url" else value for name, value in job.request.items()},
+        "seed": job.seed,
+        "references": [_named(reference) for reference in job.references],
+        "simulated": job.simulated,
+    }
+
+
+def tags(shots: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The tags of an MP4 that shows shots of these settings, in this order: one, or several that were joined."""
+    if len(shots) > 1:
+        return {"title": f"{PRODUCT}: {len(shots)} shots", TAG: _json({"product": PRODUCT, "format": FORMAT, "shots": list(shots)})}
+    shot = shots[0]
+    return {"title": f"{PRODUCT}: {shot['model']}, seed {shot['seed']}", "description": shot["request"]["prompt"], TAG: _json(shot)}
+
+
+def read(tag: bytes) -> dict[str, Any] | None:
+    """The settings in a tag: as `settings_of` gives them, or for a film that was joined `{"product", "format", "shots": [settings, …]}`.
+
+    None where they are not ours or not as we write them. All that is given back has passed the checks of a request.
+    """
+    try:
+        return _EITHER.validate_json(tag).model_dump(mode="json")
+    except (ValidationError, InvalidInput):
+        return None
+
+
+def _named(reference: Reference) -> dict[str, str]:
+    return {"kind": reference.kind, "sha256": reference.sha256, "url": _bare(reference.url)}
+
+
+def _bare(url: str) -> str:
+    """An address without what may be a signature."""
+    return urlsplit(url)._replace(query="", fragment="").geturl()
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+class _Source(BaseModel):
+    """A reference of a shot that somebody has."""
+
+    model_config = ConfigDict(strict=True)
+
+    kind: Literal["image", "video"]
+    sha256: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")] = ""
+    url: str = ""
+
+    @field_validator("url")
+    @classmethod
+    def _public(cls, url: str) -> str:
+        return public_url("url", url) if url else ""
+
+
+class _Shot(BaseModel):
+    """A shot that somebody has."""
+
+    model_config = ConfigDict(strict=True)
+
+    product: Literal["Wan Studio"]
+    format: Literal[1]
+    job: Annotated[str, StringConstraints(pattern=r"^[\w-]{0,64}$")] = ""
+    model: str
+    request: dict[str, Any]
+    seed: Annotated[int, Field(ge=0, le=catalog.SEED_LIMIT)]
+    references: Annotated[list[_Source], Field(max_length=_REFERENCES)] = []
+    simulated: bool = False
+
+    @model_validator(mode="after")
+    def _as_asked(self) -> "_Shot":
+        """The request as one of ours, whose fields are all there and within their limits. Fields of a later version are left out."""
+        kind = ReferenceToVideoRequest if self.model in MODELS and MODELS[self.model].makes == "reference" else ImageToVideoRequest
+        known = {name: value for name, value in self.request.items() if name in kind.model_fields and not name.startswith("reference_")}
+        self.request = kind(**{**known, "model": self.model, "reference_image": b"."}).asked()
+        return self
+
+
+class _Film(BaseModel):
+    """A film of several shots that somebody has."""
+
+    model_config = ConfigDict(strict=True)
+
+    product: Literal["Wan Studio"]
+    format: Literal[1]
+    shots: Annotated[list[_Shot], Field(min_length=1, max_length=SHOTS)]
+
+
+_EITHER: TypeAdapter[_Shot | _Film] = TypeAdapter(_Shot | _Film)
