@@ -117,6 +117,11 @@ def finding(what: Sentence) -> str:
     return Markup('<p class="wan-found" role="status">{}</p>').format(said(what))
 
 
+def told(key: str, **values: str | int) -> str:
+    """A sentence of the page, said aloud too."""
+    return Markup('<p class="wan-found" role="status">{}</p>').format(both(key, **values))
+
+
 def not_started(key: str, title: str = "title_refused") -> Markup:
     """The card for something that could not be done for a reason of ours."""
     return _card(tone="bad", title=both(title), say_=both(key))

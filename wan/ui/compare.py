@@ -74,7 +74,7 @@ def board(takes: Sequence[tuple[Job, str, str]]) -> Markup:
         title=both("compare"),
         screens=screens,
         bar=_bar(name),
-        settings=_settings([_asked(job) for job in jobs]),
+        settings=_settings([settings_of(job) for job in jobs]),
     )
 
 
@@ -150,7 +150,8 @@ def _rows(take: Settings, keys: Sequence[str]) -> Markup:
     return Markup("<dl>{}</dl>").format(Markup("").join(row.format(both(key), take.get(key) or "–") for key in keys))
 
 
-def _asked(job: Job) -> Settings:
+def settings_of(job: Job) -> Settings:
+    """What a take was made with, and what came of it, in words: by the keys of the strings that name them."""
     price = both("fact_free") if job.simulated else Markup("{}").format(str(job.price or ""))
     asked = {key: _value(field, job.request[field]) for field, key in _ASKED if field in job.request}
     made_from = Markup(" · ").join(_reference(one) for one in job.references)

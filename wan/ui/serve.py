@@ -116,7 +116,7 @@ class Server:
 
 def _scripts() -> list[str]:
     """The scripts of the page, which run inline."""
-    return [_read("page.js"), _read("compare.js")]
+    return [_read("page.js"), _read("compare.js"), _read("library.js")]
 
 
 def _read(name: str) -> str:
