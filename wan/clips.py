@@ -70,6 +70,20 @@ def take(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
     return {"kind": kind, "clip": asdict(clip)}
 
 
+def tag(given: IO[bytes], made: IO[bytes], *, field: str, name: str) -> dict[str, Any]:
+    """Writes out the tag of this name that stands in a video, if any. Raises InvalidInput for what is no MP4 or MOV with pictures."""
+    try:
+        _kind(given)
+        with av.open(given, "r", format="mov", options=_GIVEN_OPTIONS, metadata_errors="replace") as whole:
+            _picture(field, whole)
+            made.write(whole.metadata.get(name, "").encode())
+    except (InvalidInput, MemoryError):
+        raise
+    except Exception:  # noqa: BLE001 - whatever PyAV raises over it is the file's fault
+        raise InvalidInput(field, "video_unreadable") from None
+    return {}
+
+
 def measured(file: IO[bytes]) -> Clip:
     """Opens a video, decodes its first frame and walks to its end. Raises FFmpegError or ValueError for what cannot be played to the end."""
     with av.open(file, "r", options=OPTIONS) as container:
@@ -99,7 +113,7 @@ def _copy(field: str, given: IO[bytes], made: IO[bytes], kind: str) -> None:
     with av.open(given, "r", format="mov", options=_GIVEN_OPTIONS, metadata_errors="replace") as whole:
         picture = _picture(field, whole)
         with av.open(made, "w", format=kind, options={"fflags": "+bitexact"}) as clean:
-            end = _copied(whole, [picture, *whole.streams.audio[:1]], clean)
+            end = copied(whole, [picture, *whole.streams.audio[:1]], clean)
         if picture.duration is not None and end < (picture.duration * (picture.time_base or 0)) - _SLACK:
             raise ValueError("the file breaks off")
 
@@ -126,7 +140,7 @@ def _picture(field: str, container: InputContainer) -> VideoStream:
     return track
 
 
-def _copied(whole: InputContainer, tracks: list[Stream], clean: OutputContainer) -> float:
+def copied(whole: InputContainer, tracks: list[Stream], clean: OutputContainer) -> float:
     """Copies tracks packet by packet. Gives where the first of them ends, in seconds.
 
     What somebody cut away is still in the file, marked. At the end it is left out; further on it stays marked, because other frames are built on it.

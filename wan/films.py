@@ -1,30 +1,186 @@
-"""What is made of finished videos: their last frame, several of them joined to one film, and a bundle of a video with its settings. All of it blocks."""
+"""What is made of finished videos: their last frame, several of them joined to one film, a bundle of a video with its settings. All of it blocks."""
 
+import io
 import json
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from itertools import accumulate, chain, pairwise
+from math import floor
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+from av.frame import Frame
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+from PIL import Image
+
+from wan import catalog, clips, media
+
 Progress = Callable[[float], None]
+Block = NDArray[np.float32]  # of sound: two rows, a column for each sample
+
+_RATE = 48_000  # samples of sound per second in a film
+_BLOCK = 4_800  # samples of silence that are written at once
+_GAP = 480  # samples; what lies nearer together has no gap between
+
+
+def last_frame(path: Path) -> bytes:
+    """The very last frame that a video shows, as PNG."""
+    with av.open(str(path), options=clips.OPTIONS) as container:
+        stream = container.streams.video[0]
+        container.seek(stream.duration or 0, stream=stream)  # to the last frame that stands for itself
+        frames = deque(container.decode(stream), maxlen=1)  # they come in the order in which they are shown
+        if not frames:
+            raise ValueError("no frames")
+        out = io.BytesIO()
+        Image.fromarray(frames[0].to_ndarray(format="rgb24")).save(out, "PNG")
+        return out.getvalue()
 
 
 def join(paths: Sequence[Path], target: Path, *, size: str, fps: float, progress: Progress, tags: Mapping[str, str] | None = None) -> None:
     """Writes one MP4 of several, in their order, at a size (`W*H` px) and a frame rate; other shapes are padded, never stretched.
 
-    Where any of them has sound the film has: silence stands for what is missing. progress: is told how much is done, 0 to 1, and may raise to stop it;
-    then nothing is left of the film.
+    Where any of them has sound the film has, and silence stands for what is missing. progress: is told how much is done, 0 to 1, and may raise to
+    stop it. Stopped or failed, nothing is left at `target`.
     """
-    raise NotImplementedError
-
-
-def last_frame(path: Path) -> bytes:
-    """The very last frame that a video shows, as PNG."""
-    raise NotImplementedError
+    try:
+        with media.made_film(target, tags or {}) as made:
+            _write(made, paths, size, fps, progress)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
 
 
 def bundle(video: Path, settings: Mapping[str, Any], target: Path, *, name: str) -> None:
-    """Writes a ZIP of a video and its settings, `name`.mp4 and `name`.json."""
-    with zipfile.ZipFile(target, "w") as made:
-        made.write(video, f"{name}.mp4")
-        made.writestr(f"{name}.json", json.dumps(settings, ensure_ascii=False, indent=2), zipfile.ZIP_DEFLATED)
+    """Writes a ZIP of a video and its settings, `name`.mp4 and `name`.json. Where it fails, nothing is left at `target`."""
+    try:
+        with zipfile.ZipFile(target, "w") as made:
+            made.write(video, f"{name}.mp4")
+            made.writestr(f"{name}.json", json.dumps(settings, ensure_ascii=False, indent=2), zipfile.ZIP_DEFLATED)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def _write(made: OutputContainer, paths: Sequence[Path], size: str, fps: float, progress: Progress) -> None:
+    """Clip after clip. Each begins where the one before it truly ends, so that what rounding to frames takes or gives never adds up."""
+    seams = list(accumulate((_seconds(path) for path in paths), initial=Fraction(0)))
+    with av.open(str(paths[0]), options=clips.OPTIONS) as first:
+        picture = media.add_pictures(made, first.streams.video[0], *catalog.pixels(size), fps)
+    rate = Fraction(picture.codec_context.framerate)
+    sound = _Sound(made) if any(_has_sound(path) for path in paths) else None
+    for path, (begins, ends) in zip(paths, pairwise(seams), strict=True):
+        heard = _heard(path, floor(ends * _RATE) - floor(begins * _RATE)) if sound else iter(())
+        for number, frame in _seen(path, begins, ends, size, rate):
+            frame.pts, frame.time_base, frame.pict_type = number, 1 / rate, 0
+            made.mux(picture.encode(frame))
+            if sound is not None:
+                sound.write(heard, until=floor((number + 1) / rate * _RATE))
+            progress(min(float((number + 1) / rate / seams[-1]), 1.0))
+        if sound is not None:
+            sound.write(heard)
+    made.mux(picture.encode(None))
+    if sound is not None:
+        sound.end()
+
+
+def _seconds(path: Path) -> Fraction:
+    """How long a video is, exactly."""
+    with av.open(str(path), options=clips.OPTIONS) as given:
+        stream = given.streams.video[0]
+        return (stream.duration or 0) * (stream.time_base or Fraction(0))
+
+
+def _has_sound(path: Path) -> bool:
+    with av.open(str(path), options=clips.OPTIONS) as given:
+        return bool(given.streams.audio)
+
+
+def _seen(path: Path, begins: Fraction, ends: Fraction, size: str, rate: Fraction) -> Iterator[tuple[int, VideoFrame]]:
+    """The pictures of a clip that is shown from `begins` to `ends` seconds of the film, each with its number there."""
+
+    def number(at: Fraction) -> int:
+        return floor(at * rate + Fraction(1, 2))
+
+    with av.open(str(path), options=clips.OPTIONS) as given:
+        upcoming, shown, start = number(begins), None, _start(given)
+        for frame in media.refitted(given, *media.shaped(*catalog.pixels(size), "pad")):
+            while shown is not None and upcoming < number(begins + _at(frame) - start):
+                yield upcoming, shown
+                upcoming += 1
+            shown = frame
+        while shown is not None and upcoming < number(ends):
+            yield upcoming, shown
+            upcoming += 1
+
+
+class _Sound:
+    """The sound of a film in the making."""
+
+    def __init__(self, made: OutputContainer) -> None:
+        self._made, self._samples = made, 0
+        self._track: AudioStream = made.add_stream("aac", rate=_RATE, layout="stereo")
+
+    def write(self, blocks: Iterator[Block], until: int | None = None) -> None:
+        """Writes block after block, all of them or until the film has so many samples: it goes along with the pictures, so that neither is held."""
+        while until is None or self._samples < until:
+            block = next(blocks, None)
+            if block is None:
+                return
+            frame = AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout="stereo")
+            frame.sample_rate, frame.pts, frame.time_base = _RATE, self._samples, Fraction(1, _RATE)
+            self._samples += block.shape[1]
+            self._made.mux(self._track.encode(frame))
+
+    def end(self) -> None:
+        """Writes what the encoder holds."""
+        self._made.mux(self._track.encode(None))
+
+
+def _heard(path: Path, samples: int) -> Iterator[Block]:
+    """The sound of a clip, exactly so many samples: cut where it is longer, and silence wherever there is none."""
+    written = 0
+    with av.open(str(path), options=clips.OPTIONS) as given:
+        for begins, block in _resampled(given):
+            if begins - written > _GAP:
+                yield from _silence(min(begins, samples) - written)
+                written = min(begins, samples)
+            fitting = block[:, max(-begins, 0) :][:, : samples - written]
+            written += fitting.shape[1]
+            if fitting.shape[1]:
+                yield fitting
+    yield from _silence(samples - written)
+
+
+def _resampled(given: InputContainer) -> Iterator[tuple[int, Block]]:
+    """The sound of a video at the film's rate, in blocks, each with the sample at which it begins, counted from the first picture."""
+    if not given.streams.audio:
+        return
+    resampler, start = AudioResampler("fltp", "stereo", _RATE), _start(given)
+    for frame in chain(given.decode(audio=0), [None]):
+        for block in resampler.resample(frame):
+            yield floor((_at(block) - start) * _RATE), block.to_ndarray().astype(np.float32, copy=False)
+
+
+def _silence(samples: int) -> Iterator[Block]:
+    for begins in range(0, samples, _BLOCK):
+        yield np.zeros((2, min(_BLOCK, samples - begins)), np.float32)
+
+
+def _at(frame: Frame) -> Fraction:
+    """When a frame is due, in seconds by the video's own clock."""
+    return (frame.pts or 0) * (frame.time_base or Fraction(0))
+
+
+def _start(given: InputContainer) -> Fraction:
+    """When the first picture of a video is shown by its own clock, in seconds."""
+    stream = given.streams.video[0]
+    return (stream.start_time or 0) * (stream.time_base or Fraction(0))

@@ -10,7 +10,7 @@ import io
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,12 +21,13 @@ from typing import IO, Any, ParamSpec, TypeVar
 
 import av
 import av.filter
-from av.container import InputContainer
+from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 from PIL import Image
 
-from wan import catalog, clips
+from wan import catalog, clips, labels
 from wan.clips import Clip
 from wan.errors import InvalidInput, NoVideo
 from wan.sandbox import NURSERY
@@ -37,6 +38,11 @@ Result = TypeVar("Result")
 
 _AT_ONCE = 2  # files that are opened at the same time: each may take a gigabyte
 _MEGABYTE = 1_000_000
+_FILM_MEGABYTES = 1000  # of a film whose settings are looked for; more than twenty shots of 15 s at 1080P
+_PLAIN_TAGS = frozenset({"title", "artist", "album_artist", "composer", "album", "date", "comment", "genre", "copyright", "grouping", "lyrics"}) | {
+    *("description", "synopsis", "show", "episode_id", "network", "keywords", "encoder"),
+    *("major_brand", "minor_version", "compatible_brands", "creation_time"),
+}
 _THREADS = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="media")
 
 
@@ -121,8 +127,14 @@ def clip_seconds(source: Path) -> float:
 
 
 def settings_in(path: Path) -> dict[str, Any] | None:
-    """The settings that stand in an MP4 of anybody's, as `labels.read` gives them; None where there are none of ours. Raises InvalidInput for no video."""
-    raise NotImplementedError
+    """The settings that stand in an MP4 of anybody's, as `labels.read` gives them; None where there are none of ours.
+
+    Raises InvalidInput for what is no MP4 or MOV.
+    """
+    with _opened("video", path, _FILM_MEGABYTES) as file, tempfile.TemporaryFile() as found:
+        NURSERY.run("tag", file, found, field="video", name=labels.TAG)
+        found.seek(0)
+        return labels.read(found.read(labels.LIMIT))
 
 
 def measure(path: Path) -> Clip:
@@ -145,20 +157,22 @@ def poster(path: Path) -> bytes:
         return out.getvalue()
 
 
+def tag(source: Path, target: Path, tags: Mapping[str, str]) -> None:
+    """Writes a copy of a video with these tags beside its own. Pictures and sound stay as they are, bit by bit."""
+    with av.open(str(source), options=clips.OPTIONS) as given, made_film(target, {**given.metadata, **tags}) as made:
+        clips.copied(given, [*given.streams.video[:1], *given.streams.audio[:1]], made)
+
+
 def conform(source: Path, target: Path, *, size: str, fps: float, fit: str = "crop") -> None:
-    """Writes a copy of a video at exactly this size (`W*H` px) and frame rate; the sound is copied as it is.
+    """Writes a copy of a video at exactly this size (`W*H` px) and frame rate; its sound and its tags are copied as they are.
 
     Nothing is stretched: what sticks out of the new shape is cropped, or with `fit` "pad" the rest of it is black.
     """
-    with (
-        av.open(str(source), options=clips.OPTIONS) as given,
-        av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as made,
-    ):
+    with av.open(str(source), options=clips.OPTIONS) as given, made_film(target, given.metadata) as made:
         width, height = catalog.pixels(size)
-        picture = made.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options={"crf": "17", "preset": "veryfast"})
-        picture.width, picture.height, picture.pix_fmt = width, height, "yuv420p"
+        picture = add_pictures(made, given.streams.video[0], width, height, fps)
         sound = made.add_stream_from_template(given.streams.audio[0]) if given.streams.audio else None
-        for frame in _refitted(given, _shaped(width, height, fit), fps):
+        for frame in refitted(given, *shaped(width, height, fit), ("fps", str(fps))):
             made.mux(picture.encode(frame))
         made.mux(picture.encode(None))
         if sound is not None:
@@ -169,19 +183,39 @@ def conform(source: Path, target: Path, *, size: str, fps: float, fit: str = "cr
                     made.mux(packet)
 
 
-def _shaped(width: int, height: int, fit: str) -> list[tuple[str, str]]:
+def made_film(target: Path, tags: Mapping[str, str]) -> OutputContainer:
+    """An MP4 to be written, which plays while it loads.
+
+    The plain tags of MP4 are what every player reads. Only where there are others too, such as the service's mark that a machine made it, all of them
+    go where any name is allowed.
+    """
+    flags = "+faststart" if _PLAIN_TAGS.issuperset(tags) else "+faststart+use_metadata_tags"
+    made = av.open(str(target), "w", format="mp4", options={"movflags": flags})
+    made.metadata.update(tags)
+    return made
+
+
+def add_pictures(made: OutputContainer, like: VideoStream, width: int, height: int, fps: float) -> VideoStream:
+    """The track of pictures of an MP4 to be encoded: H.264, with the colours of another track."""
+    picture = made.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options={"crf": "17", "preset": "veryfast"})
+    picture.width, picture.height, picture.pix_fmt = width, height, "yuv420p"
+    for name in ("color_range", "color_primaries", "color_trc", "colorspace"):
+        setattr(picture.codec_context, name, getattr(like.codec_context, name))
+    return picture
+
+
+def shaped(width: int, height: int, fit: str) -> list[tuple[str, str]]:
     """FFmpeg's filters, name and arguments, that bring a frame to a size without stretching it."""
     if fit == "pad":
         return [("scale", f"{width}:{height}:flags=lanczos:force_original_aspect_ratio=decrease"), ("pad", f"{width}:{height}:-1:-1")]
     return [("scale", f"{width}:{height}:flags=lanczos:force_original_aspect_ratio=increase"), ("crop", f"{width}:{height}")]
 
 
-def _refitted(given: InputContainer, shaping: list[tuple[str, str]], fps: float) -> Iterator[VideoFrame]:
-    """The frames of a video through FFmpeg's own scaler and rate converter."""
+def refitted(given: InputContainer, *steps: tuple[str, str]) -> Iterator[VideoFrame]:
+    """The frames of a video through FFmpeg's filters, each a name and its arguments."""
     graph = av.filter.Graph()
     source = graph.add_buffer(template=given.streams.video[0])
-    steps = [graph.add(name, arguments) for name, arguments in [*shaping, ("fps", str(fps))]]
-    graph.link_nodes(source, *steps, graph.add("buffersink")).configure()
+    graph.link_nodes(source, *(graph.add(*step) for step in steps), graph.add("buffersink")).configure()
     for frame in given.decode(video=0):
         graph.push(frame)
         yield from _pulled(graph)

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from wan import catalog, media, payload, schedule
+from wan import catalog, labels, media, payload, schedule
 from wan.catalog import MODELS
 from wan.clips import Clip
 from wan.errors import KeyRefused, NotKept, NotSent, NoVideo, Refused, ResultRefused, ServiceError, Throttled, Unclear, Unreadable
@@ -541,28 +541,42 @@ class _Shown:
 
 
 def _polished(job: Job, made: Clip, original: Path, folder: Path) -> _Shown:
-    """The video at the size and rate that were asked for, with its poster. Blocks.
+    """The video at the size and rate that were asked for, with its settings inside and its poster. Blocks.
 
-    A paid video is never lost to this: where conforming breaks, the video stays as it was made, and says so. A full disk is waited for instead.
+    A paid video is never lost to this: where conforming breaks, the video stays as it was made, and says so; where writing the settings into it does,
+    it stays without them. A full disk is waited for instead.
     """
     path, clip, adjustments = original, made, _differences(job, made)
     if adjustments:
-        try:
-            path = folder / "conformed.mp4"
-            size, fps = _asked(job, made)
-            media.conform(original, path, size=size, fps=fps, fit=job.request.get("fit", "crop"))
-            clip = media.measure(path)
-        except Exception as error:
-            if is_full(error) or isinstance(error, FileNotFoundError):  # a cached copy may be cleared away under us; it is fetched again
-                raise
-            log.exception("job %s: its video could not be conformed", job.id)
-            path, clip, adjustments = original, made, [sentence("not_conformed", code=type(error).__name__)]
+        size, fps = _asked(job, made)
+        conform = partial(media.conform, original, size=size, fps=fps, fit=job.request.get("fit", "crop"))
+        conformed = _attempted(job, conform, folder / "conformed.mp4")
+        if isinstance(conformed, Clip):
+            path, clip = folder / "conformed.mp4", conformed
+        else:
+            adjustments = [sentence("not_conformed", code=type(conformed).__name__)]
+    untold = path
+    told = _attempted(job, lambda target: media.tag(untold, target, labels.tags([labels.settings_of(job)])), folder / "video.mp4")
+    if told == clip:  # else what the row says would not be true of it
+        path = folder / "video.mp4"
     try:
         poster = media.poster(path)
     except Exception:
         log.exception("job %s: no poster could be made", job.id)
         poster = b""
     return _Shown(path, clip, poster, adjustments)
+
+
+def _attempted(job: Job, make: Callable[[Path], None], target: Path) -> Clip | Exception:
+    """What was made at `target`, or why nothing was. Raises what passes by itself."""
+    try:
+        make(target)
+        return media.measure(target)
+    except Exception as error:
+        if is_full(error) or isinstance(error, FileNotFoundError):  # a cached copy may be cleared away under us; it is fetched again
+            raise
+        log.exception("job %s: its %s could not be made", job.id, target.name)
+        return error
 
 
 def _original_key(job: Job) -> str:

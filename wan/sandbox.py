@@ -203,7 +203,7 @@ def _tasks() -> dict[str, Task]:
     """What can be ordered, by name. Imported here, because only the nursery opens anything."""
     from wan import clips, pictures
 
-    return {"picture": pictures.take, "preview": pictures.preview, "clip": clips.take}
+    return {"picture": pictures.take, "preview": pictures.preview, "clip": clips.take, "tag": clips.tag}
 
 
 if __name__ == "__main__":

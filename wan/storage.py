@@ -28,8 +28,8 @@ _CHUNK = 1 << 20  # bytes
 _PARTS_AT_ONCE = 1  # of 5 MB, while a large file goes into the store; obstore's own 12 are 60 MB of memory for each job
 _MEGABYTE = 1_000_000
 CACHE_LIMIT = 2_000_000_000  # bytes of copies of what lies in a bucket; some hundred videos, and small beside the disk of any server
-# Bytes that stay free for the jobs on their way: the five that a model runs at once bring home up to 30 MB each (15 s at 1080P), kept twice where
-# they are conformed.
+# Bytes that stay free for the jobs on their way: the five that a model runs at once bring home up to 30 MB each (15 s at 1080P), kept twice:
+# as it was made, and as it is shown.
 ROOM = 300_000_000
 _WORKROOM = ".work-"
 _IN_USE = 60.0  # seconds for which a copy that was handed out stays, so that whoever asked for it can open it
@@ -55,7 +55,7 @@ class Storage:
 
     async def put(self, key: str, source: bytes | Path) -> str:
         """Keeps a file under a key, which is given back. A put that dies on the way leaves nothing that can be seen. Raises NotKept."""
-        with _in_words():
+        with in_words():
             await obstore.put_async(self._store, key, source, max_concurrency=_PARTS_AT_ONCE)
             if self._folder is not None:
                 await asyncio.to_thread(_onto_disk, self._folder / key)
@@ -64,7 +64,7 @@ class Storage:
     async def has(self, key: str) -> bool:
         """Whether there is a file under a key. Raises NotKept."""
         try:
-            with _in_words():
+            with in_words():
                 await obstore.head_async(self._store, key)
         except FileNotFoundError:
             return False
@@ -87,15 +87,25 @@ class Storage:
             await asyncio.to_thread(_trim, self._cache)
         return path
 
+    async def held(self, key: str, folder: Path) -> Path:
+        """As `local_copy`, but what is tidied up meanwhile does not take the file away while the folder, a workroom, is there."""
+        path = await self.local_copy(key)
+        link = folder / f"{secrets.token_hex(4)}{path.suffix}"
+        try:
+            await asyncio.to_thread(os.link, path, link)
+        except OSError:  # another disk, or one that has no links: then the file is no copy, and stays
+            return path
+        return link
+
     async def older(self, folder: str, before: float) -> list[str]:
         """The keys in a folder ("videos/") whose files were put there before a time, in seconds since 1970. Raises NotKept."""
-        with _in_words():
+        with in_words():
             pages = [page async for page in obstore.list(self._store, folder)]
         return [found["path"] for page in pages for found in page if found["last_modified"].timestamp() < before]
 
     async def remove(self, key: str, before: float = math.inf) -> None:
         """Removes a file and the copy of it here, unless it was put anew since `before`. Raises NotKept."""
-        with contextlib.suppress(FileNotFoundError), _in_words():
+        with contextlib.suppress(FileNotFoundError), in_words():
             if (await obstore.head_async(self._store, key))["last_modified"].timestamp() < before:
                 await obstore.delete_async(self._store, key)
                 await asyncio.to_thread(_unlink, self._cache / key)
@@ -124,7 +134,7 @@ class Storage:
 
     def require_room(self) -> None:
         """Blocks. Raises NotKept when the disk of the work or that of the files has too little left for new work."""
-        with _in_words():
+        with in_words():
             self._cache.mkdir(parents=True, exist_ok=True)
             free = min(shutil.disk_usage(folder).free for folder in (self._cache, self._folder) if folder is not None)
         if free < ROOM:
@@ -133,7 +143,7 @@ class Storage:
     async def _download(self, key: str, path: Path) -> None:
         part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
         try:
-            with _in_words():
+            with in_words():
                 await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
                 found = await obstore.get_async(self._store, key)
                 with await asyncio.to_thread(part.open, "wb") as file:
@@ -162,7 +172,7 @@ def changed_at(path: Path) -> float:
 
 
 @contextlib.contextmanager
-def _in_words() -> Iterator[None]:
+def in_words() -> Iterator[None]:
     """What a store or a disk says, as FileNotFoundError or NotKept."""
     try:
         yield

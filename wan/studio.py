@@ -10,17 +10,19 @@ import logging
 import os
 import secrets
 import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from wan import catalog, labels, media, payload, schedule, sweep
+from wan import catalog, films, labels, media, payload, schedule, sweep
 from wan.access import Door, Keys, Leave
 from wan.catalog import MODELS, Price
 from wan.demo import Demo
@@ -30,7 +32,7 @@ from wan.jobs import CANCEL_IS_FREE, GROUPS, Job, JobEvent, JobState, Reference,
 from wan.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request, VideoResult, fingerprint
 from wan.runner import Runner
 from wan.settings import Connection, Settings
-from wan.storage import Storage
+from wan.storage import Storage, in_words
 from wan.store import Store
 from wan.words import Sentence, sentence
 
@@ -92,6 +94,7 @@ class Studio:
         self._connection: Connection | None = None
         self._door: Door | None = None
         self._changes = asyncio.Event()
+        self._joining = asyncio.Semaphore(1)  # it takes every core
 
     @property
     def connection(self) -> Connection:
@@ -457,22 +460,43 @@ class Studio:
 
     async def last_frame(self, job_id: str, *, owner: str) -> bytes:
         """The very last frame of a job's video, as PNG: the image of a shot that goes on from there. Raises JobNotFound, InvalidInput, NotKept."""
-        raise NotImplementedError
+        with self._storage.workroom() as folder:
+            _, video = await self._video(job_id, owner, Path(folder))
+            return await asyncio.to_thread(films.last_frame, video)
+
+    async def bundle(self, job_id: str, *, owner: str, target: Path) -> None:
+        """Writes a ZIP of a job's video and its settings to `target`. Raises JobNotFound, InvalidInput for a job without a video, NotKept."""
+        with in_words(), self._storage.workroom() as folder:
+            job, video = await self._video(job_id, owner, Path(folder))
+            await asyncio.to_thread(films.bundle, video, self.settings_of(job), target, name=f"{job.model}-{job.seed}")
 
     async def join(
         self, job_ids: Sequence[str], *, owner: str, target: Path, size: str = "", fps: float = 0.0, progress: Callable[[float], None]
     ) -> None:
-        """Writes the videos of 2 to 20 jobs, in their order, as one MP4 to `target`, at a size (`W*H` px) and frame rate: the first one's unless given.
+        """Writes the videos of 2 to 20 jobs, in their order, as one MP4 to `target`.
 
-        progress: is told how much is done, 0 to 1, from another thread; what it raises stops the work and comes out here. Where the awaiting task is
-        cancelled, the work has stopped when this ends. Stopped or failed, nothing is left at `target`. Raises JobNotFound; InvalidInput for too few or
-        too many, and for a job without a video; NotKept.
+        size, fps: `W*H` px and frames per second; the first one's unless given. progress: is told how much is done, 0 to 1, from another thread; what
+        it raises stops the work and comes out here. Where the awaiting task is cancelled, the work has stopped when this ends. Stopped or failed,
+        nothing is left at `target`. Raises JobNotFound; InvalidInput for too few or too many, and for a job without a video; NotKept.
         """
-        raise NotImplementedError
+        if not 2 <= len(job_ids) <= labels.SHOTS:
+            raise InvalidInput("takes", "takes_count", given=len(job_ids), low=2, high=labels.SHOTS)
+        await asyncio.to_thread(self._storage.require_room)
+        with in_words(), self._storage.workroom() as folder:
+            shots = [await self._video(job_id, owner, Path(folder)) for job_id in job_ids]
+            jobs, paths = [job for job, _ in shots], [path for _, path in shots]
+            size, fps = size or f"{jobs[0].width}*{jobs[0].height}", fps or jobs[0].fps or catalog.SERVICE_FPS
+            tags = labels.tags([labels.settings_of(job) for job in jobs])
+            async with self._joining:
+                await _stoppable(partial(films.join, paths, target, size=size, fps=fps, tags=tags), progress)
 
-    async def bundle(self, job_id: str, *, owner: str, target: Path) -> None:
-        """Writes a ZIP of a job's video and its settings to `target`. Raises JobNotFound, InvalidInput for a job without a video, NotKept."""
-        raise NotImplementedError
+    async def _video(self, job_id: str, owner: str, folder: Path) -> tuple[Job, Path]:
+        """A job and its video, which stays for as long as the folder does."""
+        job = await self.job(job_id, owner=owner)
+        with contextlib.suppress(FileNotFoundError):
+            if job.video_key:
+                return job, await self._storage.held(job.video_key, folder)
+        raise InvalidInput("takes", "take_without_video", given=job.seed)
 
     async def _prepare(self, request: Request) -> _Prepared:
         """Checks and keeps every reference of a request, in the order in which the model numbers them: videos, then pictures."""
@@ -583,6 +607,29 @@ def _found(trouble: ServiceError, where: str) -> Sentence:
     if trouble.status is None:
         return sentence("check_unreached", where=where)
     return sentence("check_odd", code=code, where=where)
+
+
+class _Stopped(Exception):
+    """Nobody waits for the work any more."""
+
+
+async def _stoppable(work: Callable[..., None], progress: Callable[[float], None]) -> None:
+    """Does work that reports its progress on a thread of its own; when this is cancelled, the work ends with its next report, and this after it."""
+    unwanted = threading.Event()
+
+    def report(done: float) -> None:
+        if unwanted.is_set():
+            raise _Stopped
+        progress(done)
+
+    running = asyncio.ensure_future(asyncio.to_thread(work, progress=report))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        unwanted.set()
+        with contextlib.suppress(Exception):
+            await running
+        raise
 
 
 async def _stopped(task: asyncio.Task[None]) -> None:

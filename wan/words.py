@@ -397,4 +397,13 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "视频正在生成。请在结束后再删除。",
     ),
     "cancel_over": ("It is over already; there is nothing to cancel.", "作业已结束，无需取消。"),
+    # what is made of finished takes
+    "takes_count": (
+        "{field}: got {given}; a film is joined of {low} to {high} takes.",
+        "{field}：收到 {given} 个；一部影片由 {low} 到 {high} 个片段拼接而成。",
+    ),
+    "take_without_video": (
+        "{field}: the take with seed {given} has no video; choose takes that are done.",
+        "{field}：种子为 {given} 的片段没有视频；请选择已完成的片段。",
+    ),
 }
