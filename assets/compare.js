@@ -11,7 +11,8 @@
 
   const boardOf = (part) => part?.closest?.("[data-compare]");
   const videos = (root) => [...root.querySelectorAll("video")].filter((video) => !video.error);
-  const length = (video) => (Number.isFinite(video.duration) ? video.duration : 0);
+  // Of its pictures: the file may end later, with its sound.
+  const length = (video) => (Number.isFinite(video.duration) ? Math.min(video.duration, Number(video.dataset.seconds) || Infinity) : 0);
   const frame = (video) => 1 / (Number(video.dataset.fps) || 30);
   const end = (root) => Math.max(0, ...videos(root).map(length));
   const step = (root) => Math.max(1 / 120, ...videos(root).map(frame)); // the slowest take's frame: each step changes every picture

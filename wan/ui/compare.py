@@ -19,7 +19,8 @@ _BOARD = Markup(
 )
 _SCREEN = Markup(
     '<figure><div class="wan-compare-screen" style="aspect-ratio: {width} / {height}">'
-    '<video src="{video}"{poster} data-fps="{fps}" preload="auto" muted playsinline></video><p class="wan-compare-lost">{lost}</p></div>'
+    '<video src="{video}"{poster} data-fps="{fps}" data-seconds="{seconds}" preload="auto" muted playsinline></video>'
+    '<p class="wan-compare-lost">{lost}</p></div>'
     "<figcaption><strong>{take}</strong>{sound}</figcaption></figure>"
 )
 _SOUND = Markup('<label><input type="radio" name="{name}-sound" data-sound="{number}"{state}><span>{words}</span></label>')
@@ -94,6 +95,7 @@ def _screen(name: str, number: int, job: Job, video: str, poster: str) -> Markup
         video=video,
         poster=Markup(' poster="{}"').format(poster) if poster else "",
         fps=f"{job.fps or 30:g}",
+        seconds=f"{job.duration or 0:.3f}",
         lost=both("compare_lost"),
         take=both("compare_take", number=number),
         sound=_SOUND.format(name=name, number=number, state=Markup(" disabled") if silent else "", words=words),
