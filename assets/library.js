@@ -11,6 +11,7 @@ window.wanLibrary = (() => {
   let from = ""; // whose card gets the focus back
   let scrolled = 0;
   let looking = 0; // when the last look was asked for
+  let pressed = ""; // what was done last
 
   const root = () => document.getElementById("wan-library");
   const part = (name) => root()?.querySelector(name);
@@ -141,6 +142,7 @@ window.wanLibrary = (() => {
     const box = document.querySelector(".wan-work");
     const fresh = made(html).firstElementChild;
     const [old, bar] = [box.querySelector("progress"), fresh?.querySelector("progress")];
+    if (bar && pressed === "stop") return; // it comes late
     if (!old || !bar) {
       box.replaceChildren(...(fresh ? [fresh] : []));
       return choose();
@@ -183,6 +185,7 @@ window.wanLibrary = (() => {
     clear: () => chosen.splice(0),
     dismiss: () => working(""),
     stop: () => {
+      pressed = "stop";
       press("stop");
       working("");
     },
@@ -212,11 +215,10 @@ window.wanLibrary = (() => {
     } else {
       if (act === "compare") from = "";
       if (act === "delete") button.disabled = true;
+      pressed = act;
       press(act === "watch" ? "again" : act);
-      after = act;
     }
   });
-  let after = "";
 
   document.addEventListener("change", ({ target }) => {
     if (!target.matches?.("#wan-library [data-choose]")) return;
@@ -269,7 +271,7 @@ window.wanLibrary = (() => {
     deleted,
     working,
     saved,
-    went: (html) => went(html, after === "again" ? "retry" : ""),
+    went: (html) => went(html, pressed === "again" ? "retry" : ""),
     asked: () => asked,
     chosen: () => chosen.join(" "),
   };

@@ -20,6 +20,7 @@ FORGED: list[Any] = [
 EVENTS = [
     *("start", "start_1", "_retry", "_retry_surely", "_cancel", "_stop", "_withdraw", "watch", "show"),
     *("quote", "quote_1", "_cast", "_limits", "greet", "fill", "ask", "drop"),
+    *("shelf", "open", "use", "frame", "take_up", "delete", "bundle", "compare", "join", "recall"),
 ]
 """Every event that has a handler; the same handler on the other tab is not forged twice."""
 
@@ -146,14 +147,15 @@ def test_addresses_in_text(event: str, field: str, address: str, app: App, visit
 
 
 def test_jobs_of_others(app: App, visitor: Visitor, victim: Victim, record: Record):
-    for name in ("watch", "_cancel", "_stop", "_retry", "_retry_surely", "_withdraw", "greet"):
+    theirs = ("shelf", "open", "use", "frame", "take_up", "delete", "bundle", "compare", "join")
+    for name in ("watch", "_cancel", "_stop", "_retry", "_retry_surely", "_withdraw", "greet", *theirs):
         number = visitor.event(name)
         for what, token, job in (
             ("of another's job", visitor.token, victim.job_id),
             ("with its media token", visitor.token, victim.media),
             ("with its id for a token", victim.job_id, victim.job_id),
         ):
-            came = visitor.call(number, visitor.form(number, token=token, job=job))
+            came = visitor.call(number, visitor.form(number, token=token, job=job, asked=job, chosen=f"{job} {victim.job_id}"))
             record(f"job: {name} {what}", "nothing of it", _seen(came, victim, echoed=job))
     own = [victim.media[:-1], victim.media.swapcase(), victim.media + "x", "%", "*", "", victim.job_id, secrets.token_urlsafe(32)]
     for token in own:

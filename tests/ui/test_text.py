@@ -38,6 +38,8 @@ def test_no_string_is_left_over(key):
         "compare_pause",
         "compare_image",
         "compare_video",
+        "library_state_",
+        "library_verdict_",
     )
     assert re.search(rf"[\"']{key}[\"']", SOURCE) or key.startswith(built)
 

@@ -84,7 +84,7 @@ class Library:
         """A page of cards. page: from which job on, and up to which moment, as the page before it said."""
 
         async def act(owner: str) -> str:
-            offset, until = _place(page)
+            offset, until = place(page)
             asked = {"search": search or "", "model": model, "state": state, "verdict": verdict}
             found = await self._studio.jobs(owner=owner, **asked, until=until if offset else None, offset=offset, limit=PAGE)
             return shelf.page(found, offset, PAGE, until if offset else None)
@@ -235,7 +235,7 @@ def _ids(chosen: str | None) -> list[str]:
     return list(dict.fromkeys((chosen or "").split()))[: len(_JOINED) + 2]
 
 
-def _place(page: str | None) -> tuple[int, float | None]:
+def place(page: str | None) -> tuple[int, float | None]:
     """From which job on a page is wanted, and up to which moment; the first page for what no page ever said."""
     offset, _, until = (page or "").partition(" ")
     try:
@@ -263,8 +263,12 @@ def _filters() -> list[Any]:
         scale=3,
         min_width=200,
     )
-    return [search, *(_filter(name, choices) for name, choices in (("model", models), ("state", states), ("verdict", verdicts)))]
+    return [
+        search,
+        *(_filter(name, choices) for name, choices in (("library_model", models), ("library_state", states), ("library_verdict", verdicts))),
+    ]
 
 
-def _filter(name: str, choices: list[tuple[Any, str]]) -> gr.Dropdown:
-    return gr.Dropdown(choices, value="", label=label(f"library_{name}"), elem_id=f"wan-library-{name}", filterable=False, scale=1, min_width=130)
+def _filter(key: str, choices: list[tuple[Any, str]]) -> gr.Dropdown:
+    identity = f"wan-{key.replace('_', '-')}"
+    return gr.Dropdown(choices, value="", label=label(key), elem_id=identity, filterable=False, scale=1, min_width=130)

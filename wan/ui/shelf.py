@@ -41,10 +41,11 @@ _JOB = Markup(
     '<article class="wan-job" data-job="{id}" data-tab="{tab}" data-state="{state}"{live}>'
     '<div class="wan-job-head"><button type="button" class="wan-button" data-back>{back}</button>{when}</div>'
     '<div class="wan-job-room"><div class="wan-job-show"><figure class="wan-stage {look}">{stage}</figure></div>'
-    '<div class="wan-job-side"><h2 class="wan-title {tone}">{title}</h2>{said}<p class="wan-facts">{facts}</p>'
+    '<div class="wan-job-side"><h2 class="wan-title {tone}">{title}</h2>{said}'
+    '<p class="wan-job-prompt">{prompt}</p><p class="wan-facts">{facts}</p>'
     '<p class="wan-job-cost"><span>{cost_title}</span> <strong>{cost}</strong></p><div class="wan-acts">{acts}</div>{ask}'
     '<div class="wan-note" role="status"></div></div>'
-    '<blockquote class="wan-job-prompt">{prompt}</blockquote>{parts}</div></article>'
+    "{parts}</div></article>"
 )
 _PART = Markup('<section class="wan-job-part"><h3>{}</h3>{}</section>')
 _ACT = Markup('<button type="button" class="wan-button {}" data-act="{}">{}</button>')
@@ -57,7 +58,8 @@ def frame() -> str:
 
 def bar() -> str:
     """What can be done with the chosen takes."""
-    acts = [_ACT.format("main" if verb == "compare" else "", verb, both(f"library_{verb}")) for verb in ("compare", "join", "review", "clear")]
+    verbs = (("compare", "library_compare"), ("join", "library_join"), ("review", "library_review"), ("clear", "library_clear"))
+    acts = [_ACT.format("main" if verb == "compare" else "", verb, both(key)) for verb, key in verbs]
     return _BAR.format(chosen=both("library_chosen"), acts=Markup("").join(acts))
 
 
@@ -171,19 +173,19 @@ def _prompt(one: Job) -> str:
 def _pages(shelf: Shelf, offset: int, limit: int) -> Markup:
     first, last = offset + 1, offset + len(shelf.jobs)
     where = both("library_pages", first=f"{first:,}", last=f"{last:,}", total=f"{shelf.total:,}")
-    newer = _turn("newer", max(offset - limit, 0), there=offset > 0)
-    return Markup("{}<span>{}</span>{}").format(newer, where, _turn("older", offset + limit, there=last < shelf.total))
+    newer = _turn("library_newer", max(offset - limit, 0), there=offset > 0)
+    return Markup("{}<span>{}</span>{}").format(newer, where, _turn("library_older", offset + limit, there=last < shelf.total))
 
 
 def _turn(key: str, offset: int, *, there: bool) -> Markup:
     return Markup('<button type="button" class="wan-button" data-turn="{}"{}>{}</button>').format(
-        offset, "" if there else Markup(" disabled"), both(f"library_{key}")
+        offset, "" if there else Markup(" disabled"), both(key)
     )
 
 
 def _empty(shelf: Shelf, offset: int) -> Markup:
     key = "library_nothing" if not shelf.of_owner else "library_no_match"
-    way = _turn("newer", 0, there=True) if offset and shelf.total else ""
+    way = _turn("library_newer", 0, there=True) if offset and shelf.total else ""
     return Markup('<div class="wan-empty"><p>{}</p>{}</div>').format(both(key), way)
 
 
