@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
-from wan.jobs import LIVE, TRANSITIONS, Job, JobState, Reference, Spent
+from wan.jobs import GROUPS, LIVE, TRANSITIONS, Job, JobState, Reference, Shelf, Spent
 from wan.store import Store
 from wan.words import sentence
 
@@ -259,3 +259,88 @@ def test_takes_are_written_together_or_not_at_all(store):
         store.add_all([job(5), job(6, media_token="token1")])
     assert store.get("job5", "somebody") is None
     assert [one.id for one in store.of_brief("somebody", "brief2")] == ["job2"]
+def prompted(store, number, prompt, **changes):
+    store.add(job(number, request={"duration": 5, "prompt": prompt}, **changes))
+
+
+def shelf(store, owner="somebody", *, offset=0, limit=24, **asked):
+    return store.shelf(owner, offset=offset, limit=limit, **{"words": [], "model": "", "state": "", "verdict": "", "until": None} | asked)
+
+
+def found(store, search):
+    return [one.id for one in shelf(store, words=search.casefold().split()).jobs]
+
+
+def test_the_library_searches_in_prompts(store):
+    prompts = ["A Cat in the RAIN", "100% cotton", "100 percent", "file_name", "fileXname", "一只猫在雨中", "Das Straßenfest ÜBER Köln", "a\\b"]
+    for number, prompt in enumerate(prompts):
+        prompted(store, number, prompt)
+    asked = ["cat", "rain CAT", "100%", "file_name", "猫", "über", "STRASSENFEST", "\\", "dog", "cat dog", "'; DROP TABLE jobs; --", "%", "/"]
+    assert [found(store, one) for one in asked] == [["job0"]] * 2 + [[f"job{n}"] for n in (1, 3, 5, 6, 6, 7)] + [[], [], [], ["job1"], []]
+
+
+def test_the_library_finds_prompts_of_an_earlier_version(store):
+    prompted(store, 1, "A Cat, eine Straße, 猫")
+    with store._writing() as connection:
+        connection.execute(sa.text("UPDATE jobs SET prompt_folded = NULL"))
+    assert [found(store, one) for one in ("cat", "猫", "dog")] == [["job1"], ["job1"], []]
+
+
+def test_the_library_filters_and_counts(store):
+    states = [JobState.QUEUED, JobState.RUNNING, JobState.SUCCEEDED, JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED]
+    for number, state in enumerate(states):
+        store.add(job(number, state=state, account=f"account{number}", model="wan2.6-r2v" if number % 2 else "wan2.6-i2v-flash"))
+    store.add(job(9, owner="somebody else"))
+    by_state = {group: [one.id for one in shelf(store, state=group).jobs] for group in GROUPS}
+    assert by_state == {"live": ["job1", "job0"], "done": ["job2"], "failed": ["job4", "job3"], "cancelled": ["job5"]}
+    one = shelf(store, model="wan2.6-r2v", limit=2)
+    assert ([job.id for job in one.jobs], one.total, one.of_owner, one.live) == (["job5", "job3"], 3, 6, 2)
+    assert [one.id for one in shelf(store, "somebody else").jobs] == ["job9"]
+    assert shelf(store, "nobody") == Shelf([], 0, 0, 0)
+
+
+def test_pages_stay_where_they_are_while_new_jobs_come(store):
+    for number in range(10):
+        prompted(store, number, "a cat", state=JobState.SUCCEEDED)
+    first = shelf(store, limit=4)
+    until = first.jobs[0].created_at
+    prompted(store, 10, "a cat", state=JobState.SUCCEEDED)
+    pages = [shelf(store, limit=4, offset=offset, until=until) for offset in (0, 4, 8)]
+    assert [one.id for page in pages for one in page.jobs] == [f"job{number}" for number in range(9, -1, -1)]
+    assert [page.total for page in pages] == [10] * 3
+    assert shelf(store, limit=4).jobs[0].id == "job10"
+
+
+def test_jobs_of_one_moment_have_an_order(store):
+    for number in range(6):
+        prompted(store, number, "a cat", created_at=NOW)
+    pages = [one.id for offset in (0, 2, 4) for one in shelf(store, limit=2, offset=offset).jobs]
+    assert sorted(pages) == [f"job{number}" for number in range(6)]
+
+
+def test_the_library_filters_by_what_was_said_last(store):
+    for number in range(4):
+        prompted(store, number, "a cat")
+    said = [("job0", "Ann", "no", 1), ("job0", "Ann", "yes", 2), ("job0", "Bob", "maybe", 1), ("job1", "Ann", "no", 1), ("job2", "", "yes", 1)]
+    with store._writing() as connection:
+        connection.execute(sa.text("INSERT INTO reviews (id, owner, title, note, link_hash, created_at) VALUES ('r', 'somebody', '', '', 'h', 1)"))
+        for number, (job_id, name, verdict, at) in enumerate(said):
+            values = {"id": f"v{number}", "job": job_id, "said": verdict, "name": name, "at": at}
+            into = "INSERT INTO verdicts (id, review_id, job_id, verdict, comment, name, created_at) VALUES (:id, 'r', :job, :said, '', :name, :at)"
+            connection.execute(sa.text(into), values)
+    by_verdict = {verdict: [one.id for one in shelf(store, verdict=verdict).jobs] for verdict in ("yes", "maybe", "no", "none")}
+    assert by_verdict == {"yes": ["job2", "job0"], "maybe": ["job0"], "no": ["job1"], "none": ["job3"]}
+
+
+def test_the_task_of_a_deleted_job_is_nobody_elses(store):
+    store.add(job(1, state=JobState.SUCCEEDED, task_id="task1"))
+    store.add(job(2))
+    assert not store.delete(store.get("job2", "somebody"), NOW)
+    assert not store.delete(replace(job(1), owner="somebody else"), NOW)
+    assert store.unknown_tasks("account", ["task1", "task2"]) == {"task2"}
+    assert store.delete(store.get("job1", "somebody"), NOW)
+    assert not store.delete(job(1), NOW)
+    assert store.get("job1", "somebody") is None
+    assert store.unknown_tasks("account", ["task1", "task2"]) == {"task2"}
+    store.forget_deleted(NOW + 1)
+    assert store.unknown_tasks("account", ["task1", "task2"]) == {"task1", "task2"}

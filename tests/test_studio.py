@@ -14,7 +14,7 @@ from PIL import Image
 
 from tests.pictures import clip, picture
 from wan import media, schedule
-from wan.errors import InvalidInput, JobNotFound, MayPayTwice, WanError
+from wan.errors import InvalidInput, JobNotFound, MayPayTwice, NotKept, WanError
 from wan.jobs import JobState, Spent
 from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.settings import load_settings
@@ -213,13 +213,75 @@ async def test_jobs_of_another_key_wait_for_it_and_can_be_cancelled(simulator, m
 
 async def test_a_job_is_its_owners(studio):
     job = await studio.submit(image(), owner=OWNER)
-    for ask in (studio.job, studio.cancel, studio.retry):
+    for ask in (studio.job, studio.cancel, studio.retry, studio.delete, studio.references):
         with pytest.raises(JobNotFound):
             await ask(job.id, owner="somebody else")
     with pytest.raises(JobNotFound):
         await anext(studio.follow(job.id, owner="somebody else"))
     assert await studio.media("no such token", "video.mp4") is None
     assert await studio.media(job.media_token, "../../wan.sqlite3") is None
+    await studio.cancel(job.id, owner=OWNER)
+
+
+async def test_what_is_deleted_is_gone_with_its_files_and_made_anew_when_asked_for(studio, simulator):
+    done = await finished(studio, await studio.submit(image(), owner=OWNER))
+    served = await studio.media(done.media_token, "video.mp4")
+    with served.open("rb") as open_file:  # somebody is being sent it
+        await studio.delete(done.id, owner=OWNER)
+        assert len(open_file.read()) > 1000
+    assert not list(served.parent.parent.glob(f"{done.id}/*"))
+    assert await studio.media(done.media_token, "video.mp4") is None
+    with pytest.raises(JobNotFound):
+        await studio.job(done.id, owner=OWNER)
+    with pytest.raises(JobNotFound):
+        await studio.delete(done.id, owner=OWNER)
+    again = await finished(studio, await studio.submit(image(), owner=OWNER))
+    assert again.task_id != done.task_id
+
+
+async def test_a_deletion_that_fails_may_be_asked_for_again(studio, monkeypatch):
+    done = await finished(studio, await studio.submit(image(), owner=OWNER))
+
+    async def fails(key):
+        raise NotKept("disk_full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(studio._storage, "remove", fails)
+        with pytest.raises(NotKept):
+            await studio.delete(done.id, owner=OWNER)
+    await studio.delete(done.id, owner=OWNER)
+    assert (await studio.jobs(owner=OWNER)).of_owner == 0
+
+
+async def test_what_is_on_its_way_is_not_deleted(studio):
+    job = await studio.submit(image(), owner=OWNER)
+    with pytest.raises(WanError, match="Cancel it first"):
+        await studio.delete(job.id, owner=OWNER)
+    async for event in studio.follow(job.id, owner=OWNER):
+        if event.job.state is JobState.RUNNING:
+            with pytest.raises(WanError, match="will be billed"):
+                await studio.delete(job.id, owner=OWNER)
+    assert (await studio.job(job.id, owner=OWNER)).state is JobState.SUCCEEDED
+
+
+async def test_whoever_watches_what_is_deleted_is_told(studio):
+    job = await finished(studio, await studio.submit(image(), owner=OWNER))
+    await studio.delete(job.id, owner=OWNER)
+    with pytest.raises(JobNotFound):
+        await anext(studio.follow(job.id, owner=OWNER))
+
+
+async def test_the_library_refuses_what_it_cannot_filter_by(studio):
+    for wrong in ({"state": "RUNNING"}, {"verdict": "perhaps"}):
+        with pytest.raises(InvalidInput):
+            await studio.jobs(owner=OWNER, **wrong)
+
+
+async def test_references_are_there_to_be_used_again(studio):
+    job = await studio.submit(image(), owner=OWNER)
+    (kept,) = await studio.references(job.id, owner=OWNER)
+    with Image.open(kept) as shown:
+        assert shown.size == (640, 480)
     await studio.cancel(job.id, owner=OWNER)
 
 

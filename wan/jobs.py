@@ -40,6 +40,8 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     _S.EXPIRED: frozenset(),
 }
 LIVE = frozenset(state for state, ways in TRANSITIONS.items() if ways)
+GROUPS = {"live": LIVE, "done": frozenset({_S.SUCCEEDED}), "failed": frozenset({_S.FAILED, _S.EXPIRED}), "cancelled": frozenset({_S.CANCELLED})}
+"""The states as a library is asked for them."""
 CANCEL_IS_FREE = frozenset({_S.QUEUED, _S.UPLOADING, _S.PENDING})  # the service cancels what is PENDING (S6, 2026-03-15)
 
 
@@ -168,6 +170,20 @@ class Job:
         if self.amount is None:
             return None
         return Price(self.amount, self.currency, self.billed_seconds or 0.0, exact=not self.live)
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """One page of an owner's library."""
+
+    jobs: list[Job]
+    """Newest first."""
+    total: int
+    """How many jobs match what was asked for, on all pages."""
+    of_owner: int
+    """How many jobs the owner has."""
+    live: int
+    """How many of those have not ended."""
 
 
 @dataclass(frozen=True)

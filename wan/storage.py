@@ -6,6 +6,7 @@ Whatever fails here for a reason that passes (a full disk, a store that does not
 import asyncio
 import contextlib
 import errno
+import math
 import os
 import re
 import secrets
@@ -102,7 +103,7 @@ class Storage:
             pages = [page async for page in obstore.list(self._store, folder)]
         return [found["path"] for page in pages for found in page if found["last_modified"].timestamp() < before]
 
-    async def remove(self, key: str, before: float) -> None:
+    async def remove(self, key: str, before: float = math.inf) -> None:
         """Removes a file and the copy of it here, unless it was put anew since `before`. Raises NotKept."""
         with contextlib.suppress(FileNotFoundError), in_words():
             if (await obstore.head_async(self._store, key))["last_modified"].timestamp() < before:

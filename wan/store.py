@@ -23,7 +23,7 @@ from sqlalchemy.types import JSON, TypeDecorator
 
 from wan.catalog import money
 from wan.errors import AccessRefused, NotKept, SettingsError
-from wan.jobs import LIVE, TRANSITIONS, Job, JobState, Reference, Spent
+from wan.jobs import GROUPS, LIVE, TRANSITIONS, Job, JobState, Reference, Shelf, Spent
 from wan.words import Sentence, sentence
 
 _BOOKKEEPING = frozenset({"due_at", "attempts", "foreign_tasks", "absent_at"})  # of no interest to a viewer
@@ -130,7 +130,10 @@ _jobs = Table(
     Column("currency", String(3), nullable=False),
     Column("reserved", _Money),
     Column("budget_day", String(10), nullable=False),
+    Column("prompt_folded", Text),  # what a search looks through: SQLite itself folds no letters but those of English
 )
+# A row of an earlier version has no folded prompt.
+_prompt_folded = sa.func.coalesce(_jobs.c.prompt_folded, sa.func.lower(_jobs.c.request["prompt"].as_string()), type_=Text())
 _is_live = _jobs.c.state.in_([state.value for state in sorted(LIVE)])
 Index("jobs_due", _jobs.c.due_at)
 Index("jobs_of_owner", _jobs.c.owner, _jobs.c.created_at)
@@ -174,6 +177,15 @@ _uploads = Table(
     Column("sent_key", String(128), primary_key=True),
     Column("url", Text, nullable=False),
     Column("uploaded_at", Float(53), nullable=False),
+)
+
+# Tasks whose jobs were deleted: they are still in the account's list, and no job whose answer was lost may take one for its own.
+_deleted_tasks = Table(
+    "deleted_tasks",
+    _metadata,
+    Column("account", String(16), primary_key=True),
+    Column("task_id", String(128), primary_key=True),
+    Column("deleted_at", Float(53), nullable=False),
 )
 
 _reviews = Table(
@@ -385,10 +397,12 @@ class Store:
         return None if written is None else _job(written)
 
     def unknown_tasks(self, account: str, task_ids: list[str]) -> set[str]:
-        """Which of these tasks no job of the account has."""
-        ours = sa.select(_jobs.c.task_id).where(_jobs.c.account == account, _jobs.c.task_id.in_(task_ids))
+        """Which of these tasks no job of the account has, or had before it was deleted."""
         with self._reading() as connection:
-            return set(task_ids) - set(connection.execute(ours).scalars())
+            for table in (_jobs, _deleted_tasks):
+                known = connection.execute(sa.select(table.c.task_id).where(table.c.account == account, table.c.task_id.in_(task_ids)))
+                task_ids = list(set(task_ids) - set(known.scalars()))
+        return set(task_ids)
 
     def has_twin(self, job: Job) -> bool:
         """Whether a job of somebody else, or of another brief, with the same prompt is in question too: then nobody can tell whose a task is.
@@ -473,6 +487,40 @@ class Store:
         with self._writing() as connection:
             connection.execute(_jobs.delete().where(~_is_live, _jobs.c.ended_at < before))
 
+    def delete(self, job: Job, now: float) -> bool:
+        """Deletes a job that has ended. Gives whether there was one."""
+        with self._writing() as connection:
+            mine = (_jobs.c.id == job.id) & (_jobs.c.owner == job.owner) & ~_is_live
+            gone = connection.execute(_jobs.delete().where(mine).returning(_jobs.c.account, _jobs.c.task_id)).first()
+            if gone is not None and gone.task_id:
+                connection.execute(_deleted_tasks.insert().values(account=gone.account, task_id=gone.task_id, deleted_at=now))
+        return gone is not None
+
+    def forget_deleted(self, before: float) -> None:
+        """Forgets the tasks of jobs that were deleted before a time; the service has forgotten them too."""
+        with self._writing() as connection:
+            connection.execute(_deleted_tasks.delete().where(_deleted_tasks.c.deleted_at < before))
+
+    def shelf(self, owner: str, *, words: Sequence[str], model: str, state: str, verdict: str, until: float | None, offset: int, limit: int) -> Shelf:
+        """One page of an owner's jobs, as `Studio.jobs` gives it. words: what the prompt has in it, each of them, casefolded."""
+        mine = _jobs.c.owner == owner
+        wanted = [mine, *(_prompt_folded.contains(word, autoescape=True) for word in words)]
+        if model:
+            wanted.append(_jobs.c.model == model)
+        if state:
+            wanted.append(_jobs.c.state.in_([one.value for one in sorted(GROUPS[state])]))
+        if verdict:
+            wanted.append(_jobs.c.id.not_in(_judged()) if verdict == "none" else _jobs.c.id.in_(_judged(verdict)))
+        if until is not None:
+            wanted.append(_jobs.c.created_at <= until)
+        page = _jobs.select().where(*wanted).order_by(_jobs.c.created_at.desc(), _jobs.c.id).offset(offset).limit(limit)
+        matching = sa.select(sa.func.count()).select_from(_jobs).where(*wanted)
+        of_owner = sa.select(sa.func.count(), sa.func.count().filter(_is_live)).select_from(_jobs).where(mine)
+        with self._reading() as connection:
+            everything, live = connection.execute(of_owner).one()
+            total = connection.execute(matching).scalar_one()
+            return Shelf([_job(row) for row in connection.execute(page)], total, everything, live)
+
     def all_ids(self) -> set[str]:
         """The id of every job."""
         with self._reading() as connection:
@@ -550,7 +598,8 @@ class Store:
 
     def _insert(self, connection: sa.Connection, job: Job) -> Job:
         """Writes a row and gives the job, or gives the live job of the same kind that is there."""
-        values = _values(asdict(job) | {"references": job.references, "adjustments": job.adjustments})
+        given = asdict(job) | {"references": job.references, "adjustments": job.adjustments}
+        values = _values(given) | {"prompt_folded": str(job.request.get("prompt", "")).casefold()}
         kind = [_jobs.c.owner, _jobs.c.account, _jobs.c.cache_key]
         new = self._dialect.insert(_jobs).values(values).on_conflict_do_nothing(index_elements=kind, index_where=_LIVE_SQL)
         while not connection.execute(new).rowcount:
@@ -599,6 +648,14 @@ class Store:
             yield connection
 
 
+def _judged(verdict: str = "") -> sa.Select[tuple[str]]:
+    """The ids of the jobs that somebody's latest verdict in some review says this of; of all that have a verdict, where none is named."""
+    later = _verdicts.alias()
+    same = (later.c.review_id == _verdicts.c.review_id) & (later.c.job_id == _verdicts.c.job_id) & (later.c.name == _verdicts.c.name)
+    superseded = sa.exists().where(same, later.c.created_at > _verdicts.c.created_at)
+    return sa.select(_verdicts.c.job_id).where(*([_verdicts.c.verdict == verdict, ~superseded] if verdict else []))
+
+
 def _settle(connection: sa.Connection, ended: Job) -> None:
     """Gives back to the day's budget what an ended job did not cost. What nobody can know stays spent."""
     if ended.reserved is None or ended.spent is Spent.MAYBE:
@@ -641,6 +698,7 @@ def _values(changes: dict[str, Any]) -> dict[str, Any]:
 def _job(row: Any) -> Job:
     values = dict(row._mapping)
     said = values.pop("said")
+    values.pop("prompt_folded")
     return Job(**values | {"state": JobState(values["state"]), "spent": Spent(values["spent"]), "said": said[0] if said else None})
 
 

@@ -28,7 +28,7 @@ from wan.catalog import MODELS, Price
 from wan.demo import Demo
 from wan.errors import InvalidInput, JobNotFound, KeyRefused, MayPayTwice, NotKept, ServiceError, SettingsError, Throttled, WanError
 from wan.gateway import Gateway
-from wan.jobs import Job, JobEvent, JobState, Reference, Spent
+from wan.jobs import CANCEL_IS_FREE, GROUPS, Job, JobEvent, JobState, Reference, Shelf, Spent
 from wan.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request, VideoResult, fingerprint
 from wan.runner import Runner
 from wan.settings import Connection, Settings
@@ -43,6 +43,11 @@ _KEYS_LOOKED_AT = 30.0  # seconds between two looks for keys that nobody needs a
 _FIRST_SWEEP = 60.0  # seconds after the start
 _DRAWS = secrets.SystemRandom()
 _GLANCE = 1.0  # seconds between two looks at a followed row that another process may have written
+
+_SEARCH_LIMIT = 200  # characters that are looked for
+_SHELF_LIMIT = 100  # jobs of one page
+VERDICTS = ("yes", "maybe", "no", "none")
+"""By which a library is filtered; "none": nobody has said anything."""
 
 _SAID = {  # what is happening in a state, where the row itself does not say
     JobState.UPLOADING: "uploading",
@@ -263,6 +268,55 @@ class Studio:
             places[one.id] = places.get(one.retried_from, one.id)
         last = {place: there[job_id] for job_id, place in places.items()}
         return list(last.values())
+    async def jobs(
+        self,
+        *,
+        owner: str,
+        search: str = "",
+        model: str = "",
+        state: str = "",
+        verdict: str = "",
+        until: float | None = None,
+        offset: int = 0,
+        limit: int = 24,
+    ) -> Shelf:
+        """One page of this owner's jobs, newest first.
+
+        search: words that the prompt has in it, in any order; capitals do not count. model: its exact name. state: one of `wan.jobs.GROUPS`.
+        verdict: "yes", "maybe" or "no", as somebody's latest verdict in a review, or "none". until: seconds since 1970; jobs written later are left
+        out, so that pages stay where they are while new jobs come. Raises InvalidInput for a state or a verdict that there is not.
+        """
+        for field, given, known in (("state", state, GROUPS), ("verdict", verdict, VERDICTS)):
+            if given and given not in known:
+                raise InvalidInput(field, "choice_unknown", given=given[:80], allowed=", ".join(known))
+        words = search[:_SEARCH_LIMIT].casefold().split()
+        asked = {"words": words, "model": model, "state": state, "verdict": verdict, "until": until}
+        return await self._store.call(self._store.shelf, owner, **asked, offset=max(offset, 0), limit=min(limit, _SHELF_LIMIT))
+
+    async def delete(self, job_id: str, *, owner: str) -> None:
+        """Deletes a job that has ended, and its files. Raises JobNotFound; WanError while it is on its way; NotKept, and then it may be asked again.
+
+        Its files go first: were it the row, nobody could ask again for what failed. Whoever is being sent one of them gets it to its end.
+        """
+        job = await self.job(job_id, owner=owner)
+        if job.live:
+            cancellable = job.state in CANCEL_IS_FREE | {JobState.SUBMITTING, JobState.UNCERTAIN}
+            raise WanError(sentence("delete_cancel_first" if cancellable else "delete_made_free" if job.simulated else "delete_made"))
+        for key in {job.video_key, job.original_key, job.poster_key} - {""}:
+            await self._storage.remove(key)
+        await self._store.call(self._store.delete, job, self._clock())
+        self._tell()
+
+    async def references(self, job_id: str, *, owner: str) -> list[Path | str]:
+        """What a job was made from, in the order in which the model numbers it: local copies of what is kept, and URLs.
+
+        A file that is kept no longer is left out. Raises JobNotFound and NotKept.
+        """
+        found: list[Path | str] = []
+        for one in (await self.job(job_id, owner=owner)).references:
+            with contextlib.suppress(FileNotFoundError):
+                found.append(one.url or await self._storage.local_copy(one.key))
+        return found
 
     async def follow(self, job_id: str, *, owner: str) -> AsyncIterator[JobEvent]:
         """What happens to a job: once at the start, then on every change, until it has ended. Raises JobNotFound.

@@ -28,6 +28,7 @@ async def sweep(*, store: Store, storage: Storage, uploads: Path | None, keep_da
     if uploads is not None:
         await asyncio.to_thread(_clear, uploads, before)
     await store.call(store.forget_uploads, now - catalog.UPLOAD_LIFETIME)
+    await store.call(store.forget_deleted, now - 2 * catalog.TASK_LIFETIME)
     # Before jobs are forgotten: who is about to make a new one from an old one has until the next sweep.
     await _clear_references(store, storage, before)
     if keep_days:

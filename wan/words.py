@@ -399,6 +399,18 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "Cancelling is noted; it is carried out as soon as the service has answered.",
         "已记下取消；收到服务回复后立即执行。",
     ),
+    "delete_cancel_first": (
+        "It is still on its way. Cancel it first; then it can be deleted.",
+        "作业仍在进行中。请先取消，然后再删除。",
+    ),
+    "delete_made": (
+        "It is being made and will be billed. It can be deleted when it has ended.",
+        "视频正在生成并将计费。请在结束后再删除。",
+    ),
+    "delete_made_free": (
+        "It is being made. It can be deleted when it has ended.",
+        "视频正在生成。请在结束后再删除。",
+    ),
     "cancel_over": ("It is over already; there is nothing to cancel.", "作业已结束，无需取消。"),
     # what is made of finished takes
     "takes_count": (

@@ -21,6 +21,7 @@ EVENTS = [
     *("start", "start_1", "_retry", "_retry_surely", "_cancel", "_stop", "_resume", "_withdraw", "watch", "show"),
     *("quote", "quote_1", "_cast", "_limits", "greet", "fill", "ask", "drop"),
     *("image_to_video", "reference_to_video", "job", "cancel"),
+    *("shelf", "open", "use", "frame", "take_up", "delete", "bundle", "compare", "join", "recall"),
 ]
 """Every event that has a handler; the same handler on the other tab is not forged twice."""
 
@@ -147,7 +148,8 @@ def test_addresses_in_text(event: str, field: str, address: str, app: App, visit
 
 
 def test_jobs_of_others(app: App, visitor: Visitor, victim: Victim, record: Record):
-    for name in ("watch", "_cancel", "_stop", "_resume", "_retry", "_retry_surely", "_withdraw", "greet"):
+    theirs = ("shelf", "open", "use", "frame", "take_up", "delete", "bundle", "compare", "join")
+    for name in ("watch", "_cancel", "_stop", "_resume", "_retry", "_retry_surely", "_withdraw", "greet", *theirs):
         number = visitor.event(name)
         for what, token, job in (
             ("of another's job", visitor.token, victim.job_id),
@@ -155,7 +157,9 @@ def test_jobs_of_others(app: App, visitor: Visitor, victim: Victim, record: Reco
             ("with its id for a token", victim.job_id, victim.job_id),
         ):
             for among, shown in (("", job), (", among several", f"{job} ~{job} ?{job} ={job}"), (", aimed at", secrets.token_urlsafe(16))):
-                came = visitor.call(number, visitor.form(number, token=token, job=shown, target=job if among == ", aimed at" else ""))
+                aimed = job if among == ", aimed at" else ""
+                given = visitor.form(number, token=token, job=shown, target=aimed, asked=job, chosen=f"{job} {victim.job_id}")
+                came = visitor.call(number, given)
                 record(f"job: {name} {what}{among}", "nothing of it", _seen(came, victim, echoed=shown))
     own = [victim.media[:-1], victim.media.swapcase(), victim.media + "x", "%", "*", "", victim.job_id, secrets.token_urlsafe(32)]
     for token in own:

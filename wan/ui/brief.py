@@ -4,6 +4,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
+from gradio.data_classes import FileData
 
 from wan import catalog
 from wan.catalog import Model
@@ -104,6 +105,14 @@ def generate(tab: str) -> tuple[gr.Radio, gr.HTML, gr.Button]:
         takes = gr.Radio(counts, value="1", label=label("takes"), elem_id=identity(tab, "takes"), elem_classes="wan-count")
         price = gr.HTML('<p class="wan-price">&nbsp;</p>', elem_id=identity(tab, "price"), **bare)
         return takes, price, gr.Button(label("generate"), variant="primary", size="lg", elem_id=identity(tab, "generate"))
+
+
+def from_video(tab: str) -> tuple[gr.UploadButton, gr.HTML]:
+    """A way to fill the form with the settings that stand in a video, and what came of it."""
+    words, kinds = str(label("recall")), [".mp4", ".mov"]
+    button = gr.UploadButton(words, file_types=kinds, size="sm", elem_id=identity(tab, "video"), elem_classes="wan-recall", min_width=0)
+    button.preprocess = lambda payload: payload.path if isinstance(payload, FileData) else None  # type: ignore[method-assign]
+    return button, gr.HTML("", elem_id=identity(tab, "recalled"), **bare)
 
 
 def sample(key: str, picture: Any) -> gr.Button:

@@ -133,6 +133,11 @@ def finding(what: Sentence) -> str:
     return Markup('<p class="wan-found" role="status">{}</p>').format(said(what))
 
 
+def told(key: str, **values: str | int) -> str:
+    """A sentence of the page, said aloud too."""
+    return Markup('<p class="wan-found" role="status">{}</p>').format(both(key, **values))
+
+
 def not_started(key: str, title: str = "title_refused") -> Markup:
     """The card for something that could not be done for a reason of ours."""
     return _card(tone="bad", title=both(title), say_=both(key))
@@ -416,8 +421,8 @@ def _total(jobs: Sequence[Job]) -> list[Markup]:
     return [both("takes_price_most" if any(job.live for job in jobs) else "takes_price", price=total)]
 
 
-def _facts(job: Job) -> Markup:
-    """1280×720 · 24 fps · 5.0 s · seed 4711 · ¥1.50"""
+def measured(job: Job) -> list[Markup]:
+    """What was measured in the file of a job's video: 1280×720, 24 fps, 5.0 s."""
     facts: list[Markup] = []
     if job.width and job.height:
         facts.append(Markup("{}×{}").format(job.width, job.height))
@@ -425,7 +430,12 @@ def _facts(job: Job) -> Markup:
         facts.append(both("fact_fps", fps=f"{Decimal(str(round(job.fps, 2))).normalize():f}"))
     if job.duration:
         facts.append(both("fact_seconds", seconds=f"{job.duration:.1f}"))
-    facts.append(both("fact_seed", seed=job.seed))
+    return facts
+
+
+def _facts(job: Job) -> Markup:
+    """1280×720 · 24 fps · 5.0 s · seed 4711 · ¥1.50"""
+    facts = [*measured(job), both("fact_seed", seed=job.seed)]
     if job.simulated:
         facts.append(both("fact_free"))
     elif job.price:

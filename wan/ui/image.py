@@ -32,10 +32,12 @@ def build(studio: Studio, visitor: Visitor, language: gr.Textbox) -> tuple[Run, 
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
             samples, fields = _form()
+            video, recalled = brief.from_video(TAB)
             takes, price, generate = brief.generate(TAB)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
             run = Run(studio, TAB, visitor, [_MODEL.name])
     run.wire(generate, takes, fields, read, idle)
+    run.video, run.recalled = video, recalled
     _wire_preview(run, visitor, fields)
     for button, (_, words, picture) in zip(samples, _SAMPLES, strict=True):
         brief.fill_on_click(button, words, language, picture=str(picture), outputs=[fields["image"], fields["url"], fields["prompt"]])

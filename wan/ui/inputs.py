@@ -26,6 +26,7 @@ _TYPES: dict[type[Block], tuple[type, ...]] = {
     gr.BrowserState: (str,),
     gr.Image: (str, type(None)),
     gr.File: (list, type(None)),
+    gr.UploadButton: (str, type(None)),
 }
 
 

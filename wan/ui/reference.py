@@ -36,10 +36,12 @@ def build(studio: Studio, visitor: Visitor, language: gr.Textbox) -> tuple[Run, 
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
             samples, fields, cast = _form()
+            video, recalled = brief.from_video(TAB)
             takes, price, generate = brief.generate(TAB)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
             run = Run(studio, TAB, visitor, [model.name for model in MODELS.values() if model.makes == TAB])
     run.wire(generate, takes, fields, read, idle)
+    run.video, run.recalled = video, recalled
     for button, (_, words, files, _) in zip(samples, _SAMPLES, strict=True):
         outputs = [fields["files"], fields["urls"], fields["prompt"]]
         brief.fill_on_click(button, words, language, picture=[str(file) for file in files], outputs=outputs)

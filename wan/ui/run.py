@@ -44,6 +44,13 @@ _log = logging.getLogger(__name__)
 class Run:
     """The stage of one tab, and the takes that it shows. Built where it stands on the page, wired by `wire` when the form is there."""
 
+    fields: dict[str, Component]
+    """The form, by the names of the request's fields."""
+    video: gr.UploadButton
+    """Takes a video whose settings fill the form."""
+    recalled: gr.HTML
+    """What came of that."""
+
     def __init__(self, studio: Studio, tab: str, visitor: Visitor, models: Sequence[str]) -> None:
         self._studio, self._tab, self._visitor, self._models = studio, tab, visitor, models
         self.job = gr.BrowserState("", storage_key=f"wan-{tab}-job-v1", secret=SECRET)
@@ -57,7 +64,7 @@ class Run:
 
     def wire(self, generate: gr.Button, takes: Component, fields: dict[str, Component], read_form: Callable[[Values], Request], idle: Idle) -> None:
         """Connects the form. takes: how many; fields: the others by the names of the request's fields; read_form: the request they make."""
-        names = list(fields)
+        self.fields, names = fields, list(fields)
         known, shown = [self._visitor.owner, self.job], [self.view, self.job]
         paying = [*self._visitor.paying, self.job]
         watching = self._buttons["watch"].click(self.watch, known, self.view, trigger_mode="multiple", **hidden)

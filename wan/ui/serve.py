@@ -71,7 +71,8 @@ class Server:
             "i18n": translations(),
             "theme": WanTheme(),
             "css": _read("page.css"),
-            "head": f"<script>{_read('page.js')}</script>",
+            # What stands here is not prefixed as `css` is, so that the same file dresses pages that are not Gradio's.
+            "head": f"<style>{_read('compare.css')}</style>" + "".join(f"<script>{script}</script>" for script in _scripts()),
             "favicon_path": ASSETS / "favicon.svg",
             "app_kwargs": {"lifespan": self._lifespan, "routes": routes(self._studio), "docs_url": None, "redoc_url": None, "openapi_url": None},
         }
@@ -97,7 +98,7 @@ class Server:
             public=public,
             trusted=settings.trusted_proxies,
             hosts=[settings.space_host],
-            scripts=[_read("page.js")],
+            scripts=_scripts(),
             logins=bool(settings.users),
             mcp=settings.mcp,
         )
@@ -116,6 +117,11 @@ class Server:
         except Exception as error:  # noqa: BLE001 - raised again by `run`, on the thread that waits
             self._trouble = error
             self._over.set()
+
+
+def _scripts() -> list[str]:
+    """The scripts of the page, which run inline."""
+    return [_read("page.js"), _read("compare.js"), _read("library.js")]
 
 
 def _read(name: str) -> str:

@@ -1,0 +1,301 @@
+"""The library as a person uses it: the real app, the real simulator, a real browser."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import httpx
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.serving import SAMPLES, App, generate, opened, reach, say
+
+PROMPTS = ["A red kite over the sea.", "一只猫在雨中", "100% wool <b>socks</b>"]
+
+
+def made(page: Page, prompt: str, seconds: int = 2) -> None:
+    """Makes a video of the picture that is in the form."""
+    say(page, "image", prompt)
+    page.locator("#wan-image-duration input[type=number]").fill(str(seconds))
+    page.locator("#wan-image-duration input[type=number]").blur()
+    generate(page, "image")
+    page.locator("#wan-image-view [data-live]").wait_for()
+    reach(page, "image", "SUCCEEDED")
+
+
+def picture(page: Page, name: str = "astronaut.png") -> None:
+    """Puts a picture into the form."""
+    page.locator("#wan-image-reference_image input[type=file]").set_input_files(SAMPLES / name)
+    page.locator("#wan-image-view .preview img").wait_for()
+
+
+def library(page: Page) -> None:
+    """Goes to the library, and waits until it shows something."""
+    page.get_by_role("tab", name="Library").click()
+    page.locator(".wan-take, .wan-empty").first.wait_for()
+
+
+def words(page: Page) -> list[str]:
+    """The prompts of the cards."""
+    return page.locator(".wan-take-words").all_inner_texts()
+
+
+@pytest.fixture(scope="module")
+def three(browser, app: App) -> Iterator[str]:
+    """Somebody with three videos; gives the private link to them."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
+    page = context.new_page()
+    opened(page, app.url)
+    picture(page)
+    for prompt in PROMPTS:
+        made(page, prompt)
+    page.locator("[data-share]").click()
+    yield page.locator("#wan-share input").input_value()
+    context.close()
+
+
+@pytest.fixture
+def owner(three: str, context: BrowserContext, app: App) -> Page:
+    """The library of whoever has three videos."""
+    page = context.new_page()
+    page.goto(three)
+    page.locator('#wan-claim button[value="use"]').click()
+    page.locator("#wan-image-price strong").wait_for()
+    page.locator("#wan-image-view video").wait_for()
+    library(page)
+    return page
+
+
+def test_an_empty_library_says_so(page: Page):
+    library(page)
+    expect(page.locator(".wan-empty")).to_contain_text("Nothing here yet")
+
+
+def test_searching_and_filtering(owner: Page):
+    assert words(owner) == PROMPTS[::-1]
+    search = owner.locator("#wan-library-search textarea, #wan-library-search input")
+    for typed, found in (("KITE", PROMPTS[:1]), ("猫", PROMPTS[1:2]), ("100%", PROMPTS[2:]), ("sea red", PROMPTS[:1])):
+        search.fill(typed)
+        expect(owner.locator(".wan-take-words")).to_have_text(found)
+    search.fill("no such thing")
+    expect(owner.locator(".wan-empty")).to_contain_text("Nothing matches")
+    search.fill("")
+    expect(owner.locator(".wan-take")).to_have_count(3)
+    for field, choice, count in (("state", "Failed or lost", 0), ("state", "Done", 3), ("verdict", "Yes", 0), ("verdict", "None yet", 3)):
+        owner.locator(f"#wan-library-{field} input").click()
+        owner.get_by_role("option", name=choice, exact=True).click()
+        expect(owner.locator(".wan-take")).to_have_count(count)
+    owner.locator("#wan-library-model input").click()
+    owner.get_by_role("option", name="wan2.6-r2v", exact=True).click()
+    expect(owner.locator(".wan-take")).to_have_count(0)
+
+
+def test_one_job_is_opened_and_left_by_keyboard(owner: Page):
+    card = owner.locator("[data-open]").nth(1)
+    card.focus()
+    owner.keyboard.press("Enter")
+    job = owner.locator(".wan-job")
+    expect(job.locator("video")).to_be_visible()
+    expect(job.locator(".wan-job-prompt")).to_have_text(PROMPTS[1])
+    expect(owner.locator("[data-back]")).to_be_focused()
+    for said in ("Timeline", "Making", "Settings as asked", "1280×720", "References", "picture · 512×512", "Task id", "free in the demo"):
+        expect(job).to_contain_text(said)
+    expect(owner.locator(".wan-filters")).to_be_hidden()
+    owner.keyboard.press("Escape")
+    expect(job).to_have_count(0)
+    expect(card).to_be_focused()
+
+
+def test_its_settings_fill_the_form(owner: Page):
+    owner.get_by_role("tab", name="Image to video").click()
+    say(owner, "image", "Something else.")
+    library(owner)
+    owner.locator("[data-open]").nth(2).click()
+    owner.locator('[data-act="use"]').click()
+    expect(owner.locator("#wan-image-prompt textarea")).to_have_value(PROMPTS[0])
+    expect(owner.locator("#wan-image-duration input[type=number]")).to_have_value("2")
+    expect(owner.locator("#wan-image-reference_image img")).to_be_visible()
+    owner.locator(".wan-more:visible button").first.click()
+    expect(owner.locator("#wan-image-seed input, #wan-image-seed textarea")).to_have_value(re.compile(r"\d+"))
+    expect(owner.get_by_role("tab", name="Image to video")).to_have_attribute("aria-selected", "true")
+
+
+def test_continuing_from_the_last_frame(owner: Page):
+    owner.locator("[data-open]").first.click()
+    owner.locator('[data-act="frame"]').click()
+    expect(owner.locator("#wan-image-reference_image img")).to_have_attribute("src", re.compile(r"last-frame\.png"))
+    expect(owner.locator("#wan-image-view .preview img")).to_be_visible()
+
+
+def test_what_can_be_downloaded(owner: Page, tmp_path: Path):
+    owner.locator("[data-open]").first.click()
+    with owner.expect_download() as bundle:
+        owner.locator('[data-act="bundle"]').click()
+    assert bundle.value.suggested_filename.endswith(".zip")
+    assert Path(bundle.value.path()).read_bytes()[:2] == b"PK"
+    with owner.expect_download() as video:
+        owner.locator(".wan-job a[download]").click()
+    with av.open(str(video.value.path())) as film:
+        assert film.streams.video[0].width == 1280
+
+
+def test_takes_are_chosen_compared_and_joined(owner: Page, tmp_path: Path):
+    boxes, chosen = owner.locator("[data-choose]"), owner.locator("#wan-library-chosen textarea, #wan-library-chosen input")
+    ids = [card.get_attribute("data-job") for card in owner.locator(".wan-take").all()]
+    expect(owner.locator(".wan-chosen")).to_be_hidden()
+    for number in (2, 0):
+        boxes.nth(number).check()
+    expect(chosen).to_have_value(f"{ids[2]} {ids[0]}")
+    expect(owner.locator(".wan-chosen")).to_contain_text("2 chosen", use_inner_text=True)
+    owner.locator('.wan-chosen [data-act="compare"]').click()
+    expect(owner.locator("[data-compare] video")).to_have_count(2)
+    owner.keyboard.press("Escape")
+    expect(owner.locator("[data-compare]")).to_have_count(0)
+    assert boxes.nth(2).is_checked()
+    owner.locator('.wan-chosen [data-act="join"]').click()
+    with owner.expect_download() as film:
+        owner.locator(".wan-work a[download]").click(timeout=60_000)
+    with av.open(str(film.value.path())) as joined:
+        assert float(joined.duration / av.time_base) == pytest.approx(4, abs=0.1)
+    owner.locator('.wan-work [data-act="dismiss"]').click()
+    owner.locator('.wan-chosen [data-act="clear"]').click()
+    expect(owner.locator(".wan-chosen")).to_be_hidden()
+    expect(chosen).to_have_value("")
+
+
+def test_joining_says_how_far_it_is_and_can_be_stopped(owner: Page, app: App):
+    for number in range(3):
+        owner.locator("[data-choose]").nth(number).check()
+    owner.locator('.wan-chosen [data-act="join"]').click()
+    owner.wait_for_function("document.querySelector('.wan-work progress')?.value > 0", timeout=60_000)
+    owner.locator('.wan-work [data-act="stop"]').click()
+    expect(owner.locator(".wan-work progress")).to_have_count(0)
+    expect(owner.locator('.wan-chosen [data-act="join"]')).to_be_enabled()
+    owner.wait_for_timeout(1500)
+    assert owner.locator(".wan-work a").count() == 0
+
+
+def test_the_library_follows_what_is_on_its_way(page: Page):
+    picture(page)
+    made(page, "The first.")
+    page.locator("#wan-image-view [data-press=retry]").click()
+    page.locator("#wan-image-view [data-live]").wait_for()
+    library(page)
+    page.locator('.wan-take:not([data-state="SUCCEEDED"])').wait_for()
+    page.locator("[data-choose]").first.check()
+    page.locator("[data-open]").nth(1).focus()
+    page.evaluate("document.querySelectorAll('.wan-take img')[0].kept = true")
+    expect(page.locator('.wan-take[data-state="SUCCEEDED"]')).to_have_count(2)
+    assert page.locator("[data-choose]").nth(1).is_checked()
+    expect(page.locator("[data-open]").nth(1)).to_be_focused()
+    assert page.evaluate("document.querySelectorAll('.wan-take img')[1].kept")
+
+
+def test_deleting_asks_first_and_not_while_it_runs(page: Page, app: App):
+    picture(page, "rocket.jpg")
+    say(page, "image", "A rocket.")
+    generate(page, "image")
+    reach(page, "image", "PENDING")
+    library(page)
+    page.locator("[data-open]").click()
+    expect(page.locator('[data-act="watch"]')).to_be_visible()
+    expect(page.locator('[data-act="ask"]')).to_have_count(0)
+    page.evaluate("document.getElementById('wan-library-delete').click()")  # as a page would that is older than the job
+    expect(page.locator(".wan-job .wan-note")).to_contain_text(re.compile("Cancel it first|It is being made"))
+    page.locator('.wan-job[data-state="SUCCEEDED"]').wait_for()
+    source = page.locator(".wan-job video").get_attribute("src")
+    page.locator('[data-act="ask"]').click()
+    expect(page.locator('[data-act="keep"]')).to_be_focused()
+    page.locator('[data-act="keep"]').click()
+    expect(page.locator(".wan-ask")).to_be_hidden()
+    page.locator('[data-act="ask"]').click()
+    page.locator('[data-act="delete"]').click()
+    expect(page.locator(".wan-empty")).to_contain_text("Nothing here yet")
+    assert httpx.get(f"{app.url}/{source}", trust_env=False).status_code == 404
+
+
+def test_a_new_take_is_made_on_its_tab(page: Page, app: App):
+    picture(page)
+    made(page, "Once more.")
+    library(page)
+    page.locator("[data-open]").click()
+    before = app.created()
+    page.locator('[data-act="again"]').click()
+    page.locator("#wan-image-view [data-live]").wait_for()
+    reach(page, "image", "SUCCEEDED")
+    assert app.created() == before + 1
+    library(page)
+    expect(page.locator(".wan-take")).to_have_count(2)
+
+
+def dropped(page: Page, target: str, name: str, content: bytes, kind: str = "video/mp4") -> None:
+    """Drops a file on a part of the page."""
+    page.evaluate(
+        """([target, name, bytes, type]) => {
+            const files = new DataTransfer();
+            files.items.add(new File([new Uint8Array(bytes)], name, { type }));
+            for (const what of ["dragover", "drop"])
+                document.querySelector(target).dispatchEvent(new DragEvent(what, { dataTransfer: files, bubbles: true, cancelable: true }));
+        }""",
+        [target, name, list(content), kind],
+    )
+
+
+@pytest.fixture
+def film(owner: Page, app: App) -> bytes:
+    """A video that was made here."""
+    owner.locator("[data-open]").nth(2).click()
+    source = owner.locator(".wan-job video").get_attribute("src")
+    return httpx.get(f"{app.url}/{source}", trust_env=False).content
+
+
+def test_a_video_of_ours_that_is_dropped_fills_the_form(film: bytes, page: Page):
+    dropped(page, "#wan-image-reference_image", "a.mp4", film)
+    expect(page.locator("#wan-image-prompt textarea")).to_have_value(PROMPTS[0])
+    expect(page.locator("#wan-image-recalled")).to_contain_text("add the references again")  # it is somebody else's
+    assert page.locator("#wan-image-reference_image img").count() == 0
+
+
+def test_a_video_of_my_own_brings_its_picture(film: bytes, owner: Page):
+    owner.get_by_role("tab", name="Reference to video").click()
+    dropped(owner, "#wan-reference-prompt", "a.mp4", film)
+    expect(owner.get_by_role("tab", name="Image to video")).to_have_attribute("aria-selected", "true")
+    expect(owner.locator("#wan-image-recalled")).to_contain_text("The form has the settings of this video.")
+    expect(owner.locator("#wan-image-prompt textarea")).to_have_value(PROMPTS[0])
+    expect(owner.locator("#wan-image-reference_image img")).to_be_visible()
+
+
+def test_a_video_without_settings_says_so_and_changes_nothing(page: Page):
+    say(page, "image", "Mine.")
+    page.locator("#wan-image-video input[type=file], .wan-recall ~ input[type=file]").first.set_input_files(SAMPLES / "bigbuckbunny.mp4")
+    expect(page.locator("#wan-image-recalled")).to_contain_text("There are no settings of Wan Studio in this video")
+    assert page.locator("#wan-image-prompt textarea").input_value() == "Mine."
+
+
+def test_a_video_on_the_references_stays_a_reference(film: bytes, page: Page):
+    page.get_by_role("tab", name="Reference to video").click()
+    dropped(page, "#wan-reference-reference_video button", "a.mp4", film)
+    expect(page.locator(".wan-tile")).to_have_text(["character1"])
+    assert page.locator("#wan-reference-prompt textarea").input_value() == ""
+
+
+def test_a_phone_has_no_sideways_scroll(three: str, browser, app: App):
+    phone = browser.new_context(viewport={"width": 360, "height": 780}, is_mobile=True, has_touch=True, locale="en-US")
+    page = phone.new_page()
+    page.goto(three)
+    page.locator('#wan-claim button[value="use"]').click()
+    page.locator("#wan-image-price strong").wait_for()
+    library(page)
+    wide: Callable[[], int] = lambda: page.evaluate("document.documentElement.scrollWidth")  # noqa: E731
+    page.locator(".wan-take").nth(2).wait_for()
+    assert wide() <= 360
+    page.locator("[data-choose]").first.check()
+    page.locator("[data-choose]").nth(1).check()
+    assert wide() <= 360
+    bar = page.locator(".wan-chosen").bounding_box()
+    assert bar["y"] + bar["height"] <= 780
+    page.locator("[data-open]").first.click()
+    page.locator(".wan-job").wait_for()
+    assert wide() <= 360
+    phone.close()

@@ -1,0 +1,149 @@
+"""The HTML of the library, what goes back into the forms, and what its events make of what a page sends."""
+
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from wan.jobs import Job, JobEvent, JobState, Reference, Shelf, Spent
+from wan.ui import library, recall, shelf
+from wan.words import sentence
+
+EVIL = '"><img src=x onerror=alert(1)>'
+NOW = 1_800_000_000.0
+
+
+def job(**changes) -> Job:
+    values = {
+        "id": "job",
+        "owner": "somebody",
+        "account": "account",
+        "backend": "dashscope",
+        "base_url": "",
+        "region": "cn-beijing",
+        "workspace": "",
+        "model": "wan2.6-i2v-flash",
+        "due_at": None,
+        "brief_id": "brief",
+        "created_at": NOW,
+        "state_at": NOW,
+        "media_token": "token",
+        "request": {"prompt": "A quiet sea.", "duration": 5, "size": "1280*720", "seed": None, "fps": None},
+        "amount": Decimal("1.5"),
+        "currency": "CNY",
+    }
+    return Job(**values | changes)
+
+
+def event(one: Job) -> JobEvent:
+    return JobEvent(job=one, sentence=sentence("running"), elapsed=4.0, expected=10.0)
+
+
+DONE = job(
+    state=JobState.SUCCEEDED,
+    spent=Spent.YES,
+    video_key="v",
+    poster_key="p",
+    duration=5.0,
+    started_at=NOW + 1,
+    submitting_at=NOW + 3,
+    submitted_at=NOW + 4,
+    running_at=NOW + 10,
+    fetching_at=NOW + 40,
+    ended_at=NOW + 42,
+    adjustments=[sentence("image_upright")],
+    references=[Reference(kind="image", sha256="a", key="k", sent_key="k", width=640, height=480)],
+)
+
+
+@pytest.mark.parametrize("field", ["prompt", "negative_prompt"])
+def test_what_people_wrote_is_never_html(field):
+    evil = replace(
+        DONE, request=DONE.request | {field: EVIL}, task_id=EVIL, code=EVIL, references=[Reference(kind="image", url=f"https://a.com/{EVIL}")]
+    )
+    shown = shelf.job(event(evil)) + shelf.page(Shelf([evil, replace(evil, poster_key="")], 2, 2, 0), 0, 24, None)
+    assert "<img src=x" not in shown
+    assert "&lt;img src=x" in shown
+
+
+def test_a_page_says_where_it_is_and_where_the_others_are():
+    first = shelf.page(Shelf([DONE] * 24, 2000, 2001, 1), 0, 24, None)
+    assert 'data-going="1"' in first
+    assert f'data-until="{NOW!r}"' in first
+    assert "1–24 of 2,000" in first
+    assert 'data-turn="0" disabled' in first
+    assert 'data-turn="24"><' in first
+    last = shelf.page(Shelf([DONE] * 8, 2000, 2001, 0), 1992, 24, NOW)
+    assert "1,993–2,000 of 2,000" in last
+    assert 'data-turn="2016" disabled' in last
+
+
+def test_an_empty_page_says_why():
+    assert "Nothing here yet" in shelf.page(Shelf([], 0, 0, 0), 0, 24, None)
+    assert "Nothing matches" in shelf.page(Shelf([], 0, 7, 0), 0, 24, None)
+    assert 'data-turn="0"' in shelf.page(Shelf([], 3, 7, 0), 24, 24, NOW)  # the last page has gone: the first is still there
+
+
+def test_a_card_shows_its_still_or_its_prompt_and_only_a_video_can_be_chosen():
+    film, running = shelf.page(Shelf([DONE], 1, 1, 0), 0, 24, None), shelf.page(Shelf([job(state=JobState.RUNNING)], 1, 1, 1), 0, 24, None)
+    assert 'src="media/token/poster.webp"' in film
+    assert "data-choose" in film
+    assert "A quiet sea." in running
+    assert "<img" not in running
+    assert "data-choose" not in running
+
+
+COSTS = [
+    (DONE, "¥1.50"),
+    (replace(DONE, backend="simulator"), "free in the demo"),
+    (job(state=JobState.FAILED, spent=Spent.NO), "nothing charged"),
+    (job(state=JobState.EXPIRED, spent=Spent.MAYBE), "perhaps ¥1.50"),
+    (job(state=JobState.RUNNING), "¥1.50 if it succeeds"),
+    (replace(DONE, amount=None), "price of this region is not known"),
+]
+
+
+@pytest.mark.parametrize(("one", "said"), COSTS)
+def test_what_it_cost_is_said(one, said):
+    assert said in shelf.job(event(one)).split("wan-job-cost")[1].split("</p>")[0]
+
+
+def test_the_timeline_has_the_real_seconds():
+    keys = ["step_line", "step_uploading", "step_sending", "step_waiting", "step_making", "step_fetching"]
+    assert shelf.spans(event(DONE)) == list(zip(keys, [1, 2, 1, 6, 30, 2], strict=True))
+    going_on = job(state=JobState.PENDING, started_at=NOW + 1, submitted_at=NOW + 2, state_at=NOW + 2)
+    assert shelf.spans(event(going_on)) == [("step_line", 1), ("step_uploading", 1), ("step_waiting", 4)]
+
+
+def test_what_can_be_done_depends_on_the_state():
+    done, running, failed = (shelf.job(event(one)) for one in (DONE, job(state=JobState.RUNNING), job(state=JobState.FAILED)))
+    assert all(f'data-act="{act}"' in done for act in ("use", "again", "frame", "bundle", "ask", "delete"))
+    assert 'data-act="ask"' not in running
+    assert 'data-act="watch"' in running
+    assert 'data-act="frame"' not in failed
+
+
+def test_settings_go_back_into_the_form_that_made_them(tmp_path):
+    asked = DONE.request | {"fps": 24, "motion_strength": None, "fit": "pad"}
+    given = recall.values("image", asked, 7, [tmp_path / "a.jpg"])
+    assert (given["seed"], given["fps"], given["fit"], given["url"]) == ("7", "24", "pad", "")
+    assert (given["motion_on"], given["motion_strength"], given["image"]) == (False, 0.5, str(tmp_path / "a.jpg"))
+    address = recall.values("image", asked | {"motion_strength": 0.2}, 7, ["https://example.com/a.png"])
+    assert (address["motion_on"], address["motion_strength"]) == (True, 0.2)
+    assert (address["image"], address["url"]) == (None, "https://example.com/a.png")
+    several = recall.values("reference", DONE.request, 7, [Path("/u/a.mp4"), "https://example.com/a.png", "https://example.com/b.png"])
+    assert several["files"] == ["/u/a.mp4"]
+    assert several["urls"] == "https://example.com/a.png\nhttps://example.com/b.png"
+
+
+PAGES = [(None, (0, None)), ("24 1.5", (24, 1.5)), ("x", (0, None)), ("-5 ", (0, None)), ("24 x", (0, None)), ("9" * 5000, (0, None))]
+
+
+@pytest.mark.parametrize(("page", "place"), PAGES)
+def test_a_page_that_no_page_asked_for_is_the_first(page, place):
+    assert library.place(page) == place
+
+
+def test_how_far_a_film_is_never_says_it_is_done_before_it_is():
+    assert "99 %" in shelf.progress(0.999)

@@ -1,0 +1,274 @@
+"""The tab with all jobs of a visitor: to search, look at, use again, put together and delete. `assets/library.js` shows what the events give."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+import gradio as gr
+
+from wan.catalog import MODELS
+from wan.errors import WanError
+from wan.jobs import GROUPS, Job
+from wan.studio import VERDICTS, Studio
+from wan.ui import cards, compare, image, recall, shelf
+from wan.ui.text import label
+from wan.ui.visitor import NotReady, Visitor, bare, hidden, owner_of
+
+TAB = "library"
+PAGE = 24  # cards
+_COMPARED = range(2, 5)
+_JOINED = range(2, 21)
+_GLANCE = 0.3  # seconds between two looks at how far a film is
+_VERBS = ("refresh", "open", "use", "again", "frame", "bundle", "delete", "compare", "join", "stop", "review")
+_WITH_ONE = "(token) => [token, window.wanLibrary.asked()]"
+_WITH_CHOSEN = "(token) => [token, window.wanLibrary.chosen()]"
+
+_log = logging.getLogger(__name__)
+
+
+def build(studio: Studio, visitor: Visitor, tabs: gr.Tabs, tab: gr.Tab, runs: recall.Runs) -> tuple[gr.Textbox, gr.Button]:
+    """Builds the tab. runs: the tabs on which jobs are made, by their ids. Gives the chosen takes (ids, in the order of choosing), and *Review*."""
+    with gr.Column(elem_id="wan-library-room"):
+        with gr.Row(elem_classes="wan-filters"):
+            filters = _filters()
+        gr.HTML(shelf.frame(), **bare)
+        with gr.Column(elem_id="wan-library-foot"):
+            gr.HTML(shelf.bar(), **bare)
+    page, asked, chosen = (_hidden(name) for name in ("page", "asked", "chosen"))
+    told, one, work = (_hidden(name) for name in ("told", "one", "work"))
+    press = {verb: gr.Button(verb, elem_id=f"wan-library-{verb}", visible="hidden") for verb in _VERBS}
+    shown = Library(studio, runs)
+
+    found = [part.input for part in filters]
+    look = gr.on(
+        [*found, press["refresh"].click, tab.select],
+        shown.shelf,
+        [visitor.owner, *filters, page],
+        told,
+        js="(...given) => window.wanLibrary.page(given)",
+        trigger_mode="always_last",
+        **hidden,
+    )
+    look.then(None, told, None, js="(html) => window.wanLibrary.shelf(html)")
+
+    def wire(verb: str, act: Callable[..., Any], given: gr.Textbox, js: str, outputs: list[Any], after: str) -> Any:
+        done = press[verb].click(act, [visitor.owner, given], outputs, js=js, **hidden)
+        done.then(None, outputs[0], None, js=f"(html) => window.wanLibrary.{after}(html)")
+        return done
+
+    taken = [one, tabs, *(part for run in runs.values() for part in (run.view, run.job))]
+    wire("open", shown.open, asked, _WITH_ONE, [one], "one")
+    wire("use", shown.use, asked, _WITH_ONE, [one, tabs, *recall.outputs(runs)], "went")
+    wire("frame", shown.frame, asked, _WITH_ONE, [one, tabs, *recall.outputs(runs)], "went")
+    wire("again", shown.take_up, asked, _WITH_ONE, taken, "went")
+    wire("delete", shown.delete, asked, _WITH_ONE, [one], "deleted")
+    wire("bundle", shown.bundle, asked, _WITH_ONE, [work], "saved")
+    wire("compare", shown.compare, chosen, _WITH_CHOSEN, [one], "one")
+    joining = press["join"].click(shown.join, [visitor.owner, chosen], work, js=_WITH_CHOSEN, **hidden)
+    work.change(None, work, None, js="(html) => window.wanLibrary.working(html)")
+    press["stop"].click(None, cancels=[joining])
+    recall.wire(studio, visitor, tabs, runs)
+    return chosen, press["review"]
+
+
+class Library:
+    """What the tab's events do. Every id that comes from a page is looked up together with its owner."""
+
+    def __init__(self, studio: Studio, runs: recall.Runs) -> None:
+        self._studio, self._runs = studio, runs
+        self._joining: set[str] = set()
+
+    async def shelf(self, token: str, search: str | None, model: str, state: str, verdict: str, page: str | None, request: gr.Request) -> str:
+        """A page of cards. page: from which job on, and up to which moment, as the page before it said."""
+
+        async def act(owner: str) -> str:
+            offset, until = place(page)
+            asked = {"search": search or "", "model": model, "state": state, "verdict": verdict}
+            found = await self._studio.jobs(owner=owner, **asked, until=until if offset else None, offset=offset, limit=PAGE)
+            return shelf.page(found, offset, PAGE, until if offset else None)
+
+        return await self._told(token, request, act)
+
+    async def open(self, token: str, job_id: str | None, request: gr.Request) -> str:
+        """One job."""
+
+        async def act(owner: str) -> str:
+            return shelf.job(await self._studio.look(job_id or "", owner=owner))
+
+        return await self._told(token, request, act)
+
+    async def use(self, token: str, job_id: str | None, request: gr.Request) -> list[Any]:
+        """Fills the form of its tab with a job's settings, and goes there."""
+
+        async def act(owner: str) -> list[Any]:
+            job = await self._studio.job(job_id or "", owner=owner)
+            references = await recall.kept(await self._studio.references(job.id, owner=owner))
+            tab = MODELS[job.model].makes
+            return self._filled(tab, recall.values(tab, job.request, job.seed, references))
+
+        return await self._filling(token, request, act)
+
+    async def frame(self, token: str, job_id: str | None, request: gr.Request) -> list[Any]:
+        """Makes the last frame of a job's video the picture of the next shot."""
+
+        async def act(owner: str) -> list[Any]:
+            job = await self._studio.job(job_id or "", owner=owner)
+            path = await asyncio.to_thread(recall.place, "last-frame.png")
+            await asyncio.to_thread(path.write_bytes, await self._studio.last_frame(job.id, owner=owner))
+            return self._filled(image.TAB, {"image": str(path), "url": "", "size": job.request["size"], "fit": "crop"})
+
+        return await self._filling(token, request, act)
+
+    async def take_up(self, token: str, job_id: str | None, request: gr.Request) -> list[Any]:
+        """Shows a job on the tab on which it was made: there it is followed, cancelled, and made again."""
+
+        async def act(owner: str) -> list[Any]:
+            event = await self._studio.look(job_id or "", owner=owner)
+            tab = MODELS[event.job.model].makes
+            views = [part for of in self._runs for part in ((cards.view(event), event.job.id) if of == tab else (gr.skip(), gr.skip()))]
+            return [shelf.went(tab), gr.Tabs(selected=tab), *views]
+
+        return await self._done(token, request, act, 1 + 2 * len(self._runs))
+
+    async def delete(self, token: str, job_id: str | None, request: gr.Request) -> str:
+        """Deletes a job; gives nothing, or why it stays."""
+
+        async def act(owner: str) -> str:
+            await self._studio.delete(job_id or "", owner=owner)
+            return ""
+
+        return await self._told(token, request, act)
+
+    async def bundle(self, token: str, job_id: str | None, request: gr.Request) -> str:
+        """A video with its settings, to be downloaded."""
+
+        async def act(owner: str) -> str:
+            job = await self._studio.job(job_id or "", owner=owner)
+            name = f"wan-{job.seed}.zip"
+            path = await asyncio.to_thread(recall.place, name)
+            await self._studio.bundle(job.id, owner=owner, target=path)
+            return shelf.download(cards.file_address(str(path)), name, "library_bundle")
+
+        return await self._told(token, request, act)
+
+    async def compare(self, token: str, chosen: str | None, request: gr.Request) -> str:
+        """The chosen takes side by side."""
+
+        async def act(owner: str) -> str:
+            jobs = await self._chosen(chosen, owner)
+            if len(jobs) not in _COMPARED:
+                return shelf.note("library_compare_some")
+            media = [(job, f"media/{job.media_token}/video.mp4", f"media/{job.media_token}/poster.webp" if job.poster_key else "") for job in jobs]
+            return shelf.compared(compare.board(media))
+
+        return await self._told(token, request, act)
+
+    async def join(self, token: str, chosen: str | None, request: gr.Request) -> AsyncIterator[str]:
+        """The chosen takes as one film: how far it is, and then the way to it. One at a time of an owner."""
+        try:
+            owner = owner_of(token, request)
+            ids = _ids(chosen)
+            if len(ids) not in _JOINED:
+                yield shelf.note("library_join_some")
+            elif owner in self._joining:
+                yield shelf.note("library_join_busy")
+            else:
+                async with contextlib.aclosing(self._joined(ids, owner)) as steps:
+                    async for step in steps:
+                        yield step
+        except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
+            yield self._refusal(error)
+
+    async def _joined(self, ids: Sequence[str], owner: str) -> Any:
+        self._joining.add(owner)
+        done = [0.0]
+        try:
+            path = await asyncio.to_thread(recall.place, "wan-film.mp4")
+            task = asyncio.create_task(self._studio.join(ids, owner=owner, target=path, progress=lambda share: done.__setitem__(0, share)))
+            try:
+                while not task.done():
+                    yield shelf.progress(done[0])  # also unchanged: a page that was left is noticed by it, and then the work stops
+                    await asyncio.wait([task], timeout=_GLANCE)
+                await task
+            finally:
+                task.cancel()
+                await asyncio.wait([task])
+            yield shelf.download(cards.file_address(str(path)), "wan-film.mp4", "library_film")
+        finally:
+            self._joining.discard(owner)
+
+    async def _chosen(self, chosen: str | None, owner: str) -> list[Job]:
+        """The chosen takes, in the order of choosing; as many as can ever be used."""
+        return [await self._studio.job(one, owner=owner) for one in _ids(chosen)]
+
+    def _filled(self, tab: str, given: dict[str, Any]) -> list[Any]:
+        return [shelf.went(tab), gr.Tabs(selected=tab), *recall.filled(self._runs, tab, given)]
+
+    async def _filling(self, token: str, request: gr.Request, act: Callable[[str], Awaitable[list[Any]]]) -> list[Any]:
+        return await self._done(token, request, act, 1 + len(recall.outputs(self._runs)))
+
+    async def _done(self, token: str, request: gr.Request, act: Callable[[str], Awaitable[list[Any]]], others: int) -> list[Any]:
+        """What an act gives; where it fails, why, and nothing else changes."""
+        try:
+            return await act(owner_of(token, request))
+        except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
+            return [self._refusal(error), *[gr.skip()] * others]
+
+    async def _told(self, token: str, request: gr.Request, act: Callable[[str], Awaitable[str]]) -> str:
+        try:
+            return await act(owner_of(token, request))
+        except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
+            return self._refusal(error)
+
+    def _refusal(self, error: Exception) -> str:
+        if isinstance(error, WanError):
+            return shelf.note(error.sentence)
+        if isinstance(error, NotReady):
+            return shelf.note("library_not_ready")
+        _log.error("the library could not do what was asked", exc_info=error)
+        return shelf.note("act_broke_note")
+
+
+def _ids(chosen: str | None) -> list[str]:
+    return list(dict.fromkeys((chosen or "").split()))[: len(_JOINED) + 2]
+
+
+def place(page: str | None) -> tuple[int, float | None]:
+    """From which job on a page is wanted, and up to which moment; the first page for what no page ever said."""
+    offset, _, until = (page or "").partition(" ")
+    try:
+        return min(max(int(offset), 0), 10**9), float(until) if until else None
+    except (ValueError, OverflowError):
+        return 0, None
+
+
+def _hidden(name: str) -> gr.Textbox:
+    """Text that only the script and the events read."""
+    return gr.Textbox(elem_id=f"wan-library-{name}", visible="hidden", show_label=False)
+
+
+def _filters() -> list[Any]:
+    everything = [(label("library_any"), "")]
+    models = everything + [(name, name) for name in MODELS]
+    states = everything + [(label(f"library_state_{name}"), name) for name in GROUPS]
+    verdicts = everything + [(label(f"library_verdict_{name}"), name) for name in VERDICTS]
+    search = gr.Textbox(
+        label=label("library_search"),
+        placeholder=label("library_search_placeholder"),
+        max_lines=1,
+        max_length=200,
+        elem_id="wan-library-search",
+        scale=3,
+        min_width=200,
+    )
+    return [
+        search,
+        *(_filter(name, choices) for name, choices in (("library_model", models), ("library_state", states), ("library_verdict", verdicts))),
+    ]
+
+
+def _filter(key: str, choices: list[tuple[Any, str]]) -> gr.Dropdown:
+    identity = f"wan-{key.replace('_', '-')}"
+    return gr.Dropdown(choices, value="", label=label(key), elem_id=identity, filterable=False, scale=1, min_width=130)

@@ -1,0 +1,100 @@
+"""Settings put back into the forms: those of a job in the library, or those that stand in a video that somebody has."""
+
+import asyncio
+import secrets
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from wan import media
+from wan.catalog import MODELS
+from wan.errors import JobNotFound, WanError
+from wan.studio import Studio
+from wan.ui import cards, image
+from wan.ui.run import Run
+from wan.ui.visitor import NotReady, Visitor, hidden, owner_of
+
+Runs = Mapping[str, Run]
+"""The stages and forms of both tabs, by the tab."""
+
+
+def values(tab: str, asked: Mapping[str, Any], seed: int, references: Sequence[Path | str]) -> dict[str, Any]:
+    """What a tab's form holds for a request as it was asked. seed: the one that was used. references: files of Gradio's, and URLs."""
+    files, urls = [str(one) for one in references if isinstance(one, Path)], [one for one in references if isinstance(one, str)]
+    given = dict(asked) | {"seed": str(seed), "fps": "" if asked.get("fps") is None else str(asked["fps"])}
+    if tab != image.TAB:
+        return given | {"files": files or None, "urls": "\n".join(urls)}
+    motion = asked.get("motion_strength")
+    shown = {"image": files[0] if files else None, "url": "" if files else "".join(urls[:1])}
+    return given | shown | {"motion_on": motion is not None, "motion_strength": 0.5 if motion is None else motion}
+
+
+def outputs(runs: Runs) -> list[Any]:
+    """The components that `filled` gives values for."""
+    return [component for run in runs.values() for component in run.fields.values()]
+
+
+def filled(runs: Runs, tab: str, given: Mapping[str, Any]) -> list[Any]:
+    """Values for `outputs`: one form is filled as far as there is something for it, the other stays as it is."""
+    return [given[name] if of == tab and name in given else gr.skip() for of, run in runs.items() for name in run.fields]
+
+
+async def kept(sources: Sequence[Path | str]) -> list[Path | str]:
+    """The references as a form takes them: copies of our files among Gradio's uploads, which go after a day; URLs as they are."""
+    return [one if isinstance(one, str) else await asyncio.to_thread(_copied, one, number) for number, one in enumerate(sources, 1)]
+
+
+def place(name: str) -> Path:
+    """Where a file for the page may be written: in a folder of its own among Gradio's uploads, which nobody can guess. Blocks."""
+    folder = Path(get_upload_folder()) / secrets.token_hex(32)
+    folder.mkdir(parents=True)
+    return folder / name
+
+
+def _copied(source: Path, number: int) -> Path:
+    return Path(shutil.copyfile(source, place(f"reference-{number}{source.suffix}")))
+
+
+def wire(studio: Studio, visitor: Visitor, tabs: gr.Tabs, runs: Runs) -> None:
+    """Connects the buttons that take settings from a video."""
+    shown = [tabs, *(run.recalled for run in runs.values()), *outputs(runs)]
+
+    def told(tab: str, note: str, selected: Any, values_: list[Any]) -> list[Any]:
+        return [selected, *(note if of == tab else "" for of in runs), *values_]
+
+    def reader(tab: str) -> Callable[..., Any]:
+        async def recall(token: str, path: str | None, request: gr.Request) -> list[Any]:
+            unchanged = filled(runs, "", {})
+            if not path:
+                return told(tab, "", gr.skip(), unchanged)
+            try:
+                found = await media.apart(media.settings_in, Path(path))
+                if found is None:
+                    return told(tab, cards.told("recall_none"), gr.skip(), unchanged)
+                shot = found["shots"][0] if "shots" in found else found
+                references, whole = await _references(studio, token, shot, request)
+            except WanError as error:
+                return told(tab, cards.finding(error.sentence), gr.skip(), unchanged)
+            of = MODELS[shot["model"]].makes
+            key = "recall_without" if not whole else "recall_film" if "shots" in found else "recall_done"
+            given = values(of, shot["request"], shot["seed"], references)
+            return told(of, cards.told(key), gr.Tabs(selected=of), filled(runs, of, given))
+
+        return recall
+
+    for tab, run in runs.items():
+        run.video.upload(reader(tab), [visitor.owner, run.video], shown, **hidden)
+
+
+async def _references(studio: Studio, token: str, shot: Mapping[str, Any], request: gr.Request) -> tuple[list[Path | str], bool]:
+    """What a shot was made from, as far as it is known, and whether that is all: our own files where the job is this visitor's, else its URLs."""
+    with suppress(JobNotFound, NotReady):
+        found = await kept(await studio.references(shot["job"], owner=owner_of(token, request)))
+        return found, len(found) == len(shot["references"])
+    urls: list[Path | str] = [one["url"] for one in shot["references"] if one["url"]]
+    return urls, len(urls) == len(shot["references"])

@@ -1,0 +1,268 @@
+"""The HTML of the library: a page of cards, one job in all its details, and the frame into which the script puts them. Escaped as in `cards`."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from markupsafe import Markup
+
+from wan.catalog import MODELS
+from wan.jobs import Job, JobEvent, JobState, Reference, Shelf, Spent
+from wan.ui.cards import both, clock, measured, said
+from wan.ui.compare import settings_of
+from wan.words import Sentence
+
+_TONES = {JobState.SUCCEEDED: "good", JobState.FAILED: "bad", JobState.EXPIRED: "bad", JobState.UNCERTAIN: "warn", JobState.CANCELLED: ""}
+_STEPS = (  # what took how long: from one time of the row to the next that is known
+    ("step_line", "created_at"),
+    ("step_uploading", "started_at"),
+    ("step_sending", "submitting_at"),
+    ("step_waiting", "submitted_at"),
+    ("step_making", "running_at"),
+    ("step_fetching", "fetching_at"),
+)
+_FRAME = Markup(
+    '<div id="wan-library" data-view="grid"><div class="wan-note" role="status"></div>'
+    '<div class="wan-library-grid"><ul class="wan-takes"></ul><div class="wan-pages"></div></div>'
+    '<div class="wan-library-one"></div></div>'
+)
+_BAR = Markup(
+    '<section class="wan-chosen" hidden><p role="status"><b>0</b> {chosen}</p><div class="wan-acts">{acts}</div></section>'
+    '<div class="wan-work"></div>'
+)
+_CARD = Markup(
+    '<li class="wan-take" data-job="{id}" data-state="{state}"><button type="button" class="wan-take-open" data-open>'
+    '<span class="wan-take-picture">{picture}{length}</span><span class="wan-take-words">{words}</span>'
+    '<span class="wan-take-line"><span class="wan-take-state {tone}">{title}</span><span>{cost}</span>{when}'
+    "<code>{model}</code></span></button>{choose}</li>"
+)
+_CHOOSE = Markup('<label class="wan-take-choose"><input type="checkbox" data-choose><b aria-hidden="true"></b><span class="wan-sr">{}</span></label>')
+_JOB = Markup(
+    '<article class="wan-job" data-job="{id}" data-tab="{tab}" data-state="{state}"{live}>'
+    '<div class="wan-job-head"><button type="button" class="wan-button" data-back>{back}</button>{when}</div>'
+    '<div class="wan-job-room"><div class="wan-job-show"><figure class="wan-stage {look}">{stage}</figure></div>'
+    '<div class="wan-job-side"><h2 class="wan-title {tone}">{title}</h2>{said}'
+    '<p class="wan-job-prompt">{prompt}</p><p class="wan-facts">{facts}</p>'
+    '<p class="wan-job-cost"><span>{cost_title}</span> <strong>{cost}</strong></p><div class="wan-acts">{acts}</div>{ask}'
+    '<div class="wan-note" role="status"></div></div>'
+    "{parts}</div></article>"
+)
+_PART = Markup('<section class="wan-job-part"><h3>{}</h3>{}</section>')
+_ACT = Markup('<button type="button" class="wan-button {}" data-act="{}">{}</button>')
+
+
+def frame() -> str:
+    """Where the script shows the library."""
+    return _FRAME
+
+
+def bar() -> str:
+    """What can be done with the chosen takes."""
+    verbs = (("compare", "library_compare"), ("join", "library_join"), ("review", "library_review"), ("clear", "library_clear"))
+    acts = [_ACT.format("main" if verb == "compare" else "", verb, both(key)) for verb, key in verbs]
+    return _BAR.format(chosen=both("library_chosen"), acts=Markup("").join(acts))
+
+
+def page(shelf: Shelf, offset: int, limit: int, until: float | None) -> str:
+    """A page of cards, and the way to the others."""
+    newest = shelf.jobs[0].created_at if shelf.jobs and until is None else until
+    cards = Markup("").join(_card(job) for job in shelf.jobs)
+    return Markup('<div data-shelf data-going="{}" data-until="{}" data-offset="{}"><ul>{}</ul><nav>{}</nav></div>').format(
+        shelf.live, "" if newest is None else repr(newest), offset, cards, _pages(shelf, offset, limit) if shelf.jobs else _empty(shelf, offset)
+    )
+
+
+def note(what: Sentence | str, *, bad: bool = True) -> str:
+    """A sentence in place of what was asked for: of the service, or a string of the page by its key."""
+    words = said(what) if isinstance(what, Sentence) else both(what)
+    return Markup('<p class="wan-hint{}" data-note>{}</p>').format(" wan-bad" if bad else "", words)
+
+
+def went(tab: str) -> str:
+    """What tells the script that a job is shown on its tab now."""
+    return Markup('<i data-went="{}"></i>').format(tab)
+
+
+def download(address: str, name: str, key: str) -> str:
+    """What was made, to be taken along. address: where the page finds it."""
+    return Markup('<div data-made><a class="wan-button main" href="{}" download="{}">{}</a>{}</div>').format(
+        address, name, both(key), _ACT.format("", "dismiss", both("close"))
+    )
+
+
+def progress(done: float) -> str:
+    """How far a film is. done: 0 to 1."""
+    percent = int(done * 100)
+    return Markup(
+        '<div data-working role="group"><label><span>{}</span> <progress max="100" value="{}">{} %</progress> <b>{} %</b></label>{}</div>'
+    ).format(both("library_joining"), percent, percent, percent, _ACT.format("", "stop", both("library_stop")))
+
+
+def compared(board: Markup) -> str:
+    """The board of takes side by side, with the way back."""
+    return Markup('<div data-board><button type="button" class="wan-button" data-back>{}</button>{}</div>').format(both("library_back"), board)
+
+
+def job(event: JobEvent) -> str:
+    """One job with all that is known of it."""
+    one = event.job
+    film = one.state is JobState.SUCCEEDED
+    words = said(one.said or event.sentence) if not film else ""
+    return _JOB.format(
+        id=one.id,
+        tab=MODELS[one.model].makes,
+        state=one.state,
+        live=Markup(" data-going") if one.live else "",
+        back=both("library_back"),
+        when=_when(one.created_at),
+        look="video" if film else "none",
+        stage=_stage(one, film=film),
+        tone=_TONES.get(one.state, ""),
+        title=both(f"title_{one.state}"),
+        said=Markup('<p class="wan-say">{}</p>').format(words) if words else "",
+        facts=Markup(" · ").join([*measured(one), both("fact_seed", seed=one.seed)]),
+        cost_title=both("library_cost"),
+        cost=_cost(one, long=True),
+        acts=Markup("").join(_acts(one)),
+        ask=_ask(),
+        prompt=_prompt(one),
+        parts=Markup("").join(_parts(event)),
+    )
+
+
+def _card(one: Job) -> Markup:
+    film, poster = one.state is JobState.SUCCEEDED, Markup('<img src="media/{}/poster.webp" alt="" loading="lazy" decoding="async">')
+    quoted = Markup('<span class="wan-take-none" aria-hidden="true">{}</span>').format(_prompt(one))
+    seconds = one.duration or one.request.get("duration")
+    return _CARD.format(
+        id=one.id,
+        state=one.state,
+        picture=poster.format(one.media_token) if one.poster_key else quoted,
+        length=Markup('<span class="wan-take-length">{}</span>').format(clock(float(seconds))) if seconds else "",
+        words=_prompt(one),
+        tone=_TONES.get(one.state, "live"),
+        title=both(f"title_{one.state}"),
+        cost=_cost(one, long=False),
+        when=_when(one.created_at),
+        model=one.model,
+        choose=_CHOOSE.format(both("library_choose")) if film else "",
+    )
+
+
+def _when(at: float) -> Markup:
+    """A moment, which the script puts into the words of the place where it is read."""
+    moment = datetime.fromtimestamp(at, UTC)
+    return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), f"{moment:%Y-%m-%d %H:%M} UTC")
+
+
+def _cost(one: Job, *, long: bool) -> Markup:
+    if one.simulated:
+        return both("fact_free" if long else "cost_free")
+    if not one.live and one.spent is Spent.NO:
+        return both("cost_none")
+    if one.price is None:
+        return both("quote_unpriced" if long else "cost_unknown")
+    key = "cost_if" if one.live and long else "cost_maybe" if one.spent is Spent.MAYBE else "quote"
+    return both(key, price=str(one.price))
+
+
+def _prompt(one: Job) -> str:
+    return str(one.request.get("prompt", ""))
+
+
+def _pages(shelf: Shelf, offset: int, limit: int) -> Markup:
+    first, last = offset + 1, offset + len(shelf.jobs)
+    where = both("library_pages", first=f"{first:,}", last=f"{last:,}", total=f"{shelf.total:,}")
+    newer = _turn("library_newer", max(offset - limit, 0), there=offset > 0)
+    return Markup("{}<span>{}</span>{}").format(newer, where, _turn("library_older", offset + limit, there=last < shelf.total))
+
+
+def _turn(key: str, offset: int, *, there: bool) -> Markup:
+    return Markup('<button type="button" class="wan-button" data-turn="{}"{}>{}</button>').format(
+        offset, "" if there else Markup(" disabled"), both(key)
+    )
+
+
+def _empty(shelf: Shelf, offset: int) -> Markup:
+    key = "library_nothing" if not shelf.of_owner else "library_no_match"
+    way = _turn("library_newer", 0, there=True) if offset and shelf.total else ""
+    return Markup('<div class="wan-empty"><p>{}</p>{}</div>').format(both(key), way)
+
+
+def _stage(one: Job, *, film: bool) -> Markup:
+    if not film:
+        return Markup("<blockquote>{}</blockquote>").format(_prompt(one))
+    poster = Markup(' poster="media/{}/poster.webp"').format(one.media_token) if one.poster_key else ""
+    return Markup('<video src="media/{}/video.mp4"{} controls playsinline preload="metadata"></video>').format(one.media_token, poster)
+
+
+def _acts(one: Job) -> list[Markup]:
+    """What can be done with a job."""
+    costs = Markup(" · {}").format(str(one.price)) if one.price and not one.simulated else ""
+    acts = [_ACT.format("main", "use", both("library_use"))]
+    if one.live:
+        return [*acts, _ACT.format("", "watch", both("library_watch"))]
+    again = "new_take" if one.state is JobState.SUCCEEDED else "retry"
+    acts.append(_ACT.format("", "again", Markup("{}{}").format(both(again), costs)))
+    if one.video_key:
+        save = Markup('<a class="wan-button" href="media/{}/video.mp4" download="wan-{}.mp4">{}</a>')
+        acts += [_ACT.format("", "frame", both("library_frame")), save.format(one.media_token, one.seed, both("download"))]
+        acts.append(_ACT.format("", "bundle", both("library_bundle")))
+    return [*acts, _ACT.format("bad", "ask", both("library_delete"))]
+
+
+def _ask() -> Markup:
+    """The question before a job is deleted."""
+    acts = _ACT.format("bad", "delete", both("library_delete_sure")) + _ACT.format("", "keep", both("library_keep"))
+    return Markup('<div class="wan-ask" hidden><p>{}</p><div class="wan-acts">{}</div></div>').format(both("library_delete_ask"), acts)
+
+
+def _parts(event: JobEvent) -> list[Markup]:
+    one = event.job
+    made_with = {key: value for key, value in settings_of(one).items() if not key.startswith("compare_") and key != "prompt"}
+    ids = {"task_id": one.task_id, "request_id": one.request_id, "code": one.code, "job_id": one.id, "library_retried": one.retried_from}
+    parts = [("library_timeline", _timeline(event)), ("library_settings", _rows(made_with)), ("library_references", _references(one.references))]
+    if one.adjustments:
+        adjusted = Markup("").join(Markup("<li>{}</li>").format(said(one_)) for one_ in one.adjustments)
+        parts.append(("library_adjusted", Markup('<ul class="wan-adjusted">{}</ul>').format(adjusted)))
+    parts.append(("details", _rows({key: Markup("<code>{}</code>").format(value) for key, value in ids.items() if value})))
+    return [_PART.format(both(key), part) for key, part in parts]
+
+
+def _rows(rows: dict[str, Markup]) -> Markup:
+    return Markup("<dl>{}</dl>").format(
+        Markup("").join(Markup("<dt>{}</dt><dd>{}</dd>").format(both(key), value) for key, value in rows.items() if value)
+    )
+
+
+def spans(event: JobEvent) -> list[tuple[str, float]]:
+    """What took how long: the key of a step, and seconds. The one that is going on is as long as it has been."""
+    one = event.job
+    ended = one.ended_at if not one.live else one.state_at + event.elapsed
+    known = [(key, at) for key, name in _STEPS if (at := getattr(one, name)) is not None]
+    ends = [*(at for _, at in known[1:]), ended if ended is not None else known[-1][1]]
+    return [(key, max(until - at, 0.0)) for (key, at), until in zip(known, ends, strict=True)]
+
+
+def _timeline(event: JobEvent) -> Markup:
+    steps = spans(event)
+    whole = sum(seconds for _, seconds in steps) or 1.0
+    row = Markup('<li><span>{}</span><meter min="0" max="{:.2f}" value="{:.2f}" aria-hidden="true"></meter><b>{}</b></li>')
+    shown = Markup("").join(row.format(both(key), whole, seconds, both("fact_seconds", seconds=f"{seconds:.1f}")) for key, seconds in steps)
+    total = Markup('<p class="wan-hint">{}</p>').format(both("library_took", seconds=f"{whole:.1f}"))
+    return Markup('<ol class="wan-timeline">{}</ol>{}').format(shown, "" if event.job.live else total)
+
+
+def _references(references: Sequence[Reference]) -> Markup:
+    return Markup('<ul class="wan-adjusted">{}</ul>').format(Markup("").join(_reference(number, one) for number, one in enumerate(references, 1)))
+
+
+def _reference(number: int, one: Reference) -> Markup:
+    facts: list[Markup] = [both(f"compare_{one.kind}")]
+    if one.url:
+        facts.append(Markup("{}").format(urlsplit(one.url).hostname or ""))
+    else:
+        facts.append(Markup("{}×{}").format(one.width, one.height))
+    if one.seconds is not None:
+        facts.append(both("fact_seconds", seconds=f"{one.seconds:.1f}"))
+    return Markup("<li>{}. {}</li>").format(number, Markup(" · ").join(facts))
