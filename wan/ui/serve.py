@@ -10,10 +10,12 @@ from typing import Any
 
 import gradio as gr
 from starlette.applications import Starlette
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from wan.runner import STOP_LIMIT
 from wan.studio import Studio
+from wan.ui import review_page
 from wan.ui.files import ASSETS, SAMPLES, closed
 from wan.ui.guard import KNOWN, Guard, Sessions
 from wan.ui.routes import routes
@@ -69,8 +71,11 @@ class Server:
             "css": _read("page.css"),
             "head": f"<script>{_read('page.js')}</script>",
             "favicon_path": ASSETS / "favicon.svg",
-            "app_kwargs": {"lifespan": self._lifespan, "routes": routes(self._studio), "docs_url": None, "redoc_url": None, "openapi_url": None},
+            "app_kwargs": {"lifespan": self._lifespan, "routes": self._routes(), "docs_url": None, "redoc_url": None, "openapi_url": None},
         }
+
+    def _routes(self) -> list[Route]:
+        return [*routes(self._studio), *review_page.routes(self._studio, self._opened)]
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:

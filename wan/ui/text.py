@@ -303,7 +303,10 @@ TEXT: dict[str, tuple[str, str]] = {
     "review_week": ("7 days", "7 天"),
     "review_month": ("30 days", "30 天"),
     "review_chosen": ("Chosen takes", "已选视频"),
-    "review_chosen_none": ("Choose takes in the Library; they stand here in the order of choosing.", "请在“作品库”中选择视频，会按选择顺序显示在这里。"),
+    "review_chosen_none": (
+        "Choose takes in the Library; they stand here in the order of choosing.",
+        "请在“作品库”中选择视频，会按选择顺序显示在这里。",
+    ),
     "review_create": ("Create the link", "创建链接"),
     "review_list": ("Your reviews", "您的评审"),
     "review_list_none": ("None yet. The first one appears here.", "暂无评审，创建后显示在这里。"),
@@ -311,10 +314,16 @@ TEXT: dict[str, tuple[str, str]] = {
     "review_copy": ("Copy", "复制"),
     "review_open": ("Open", "打开"),
     "review_revoke": ("Revoke", "撤回"),
-    "review_revoke_ask": ("The link and its videos stop working for everybody, for good. What was said stays.", "链接及其视频将对所有人永久失效，已有意见会保留。"),
+    "review_revoke_ask": (
+        "The link and its videos stop working for everybody, for good. What was said stays.",
+        "链接及其视频将对所有人永久失效，已有意见会保留。",
+    ),
     "review_revoke_sure": ("Revoke the link", "撤回链接"),
     "review_delete": ("Delete", "删除"),
-    "review_delete_ask": ("The review and everything said in it are deleted. The takes stay in your Library.", "将删除此评审及其中所有意见；视频仍保留在作品库。"),
+    "review_delete_ask": (
+        "The review and everything said in it are deleted. The takes stay in your Library.",
+        "将删除此评审及其中所有意见；视频仍保留在作品库。",
+    ),
     "review_delete_sure": ("Delete the review", "删除评审"),
     "review_keep": ("Leave it", "保留"),
     "review_is_open": ("Open", "开放中"),
@@ -328,7 +337,10 @@ TEXT: dict[str, tuple[str, str]] = {
     "review_stop": ("Stop", "停止"),
     "review_stopped": ("Stopped. Nothing was kept.", "已停止，未保留任何内容。"),
     "review_exported": ("Ready: {name}", "已就绪：{name}"),
-    "review_broke": ("Something broke on our side. Try again; if it stays, the log has the details.", "我们这边出错了。请重试；若仍出现，详情见日志。"),
+    "review_broke": (
+        "Something broke on our side. Try again; if it stays, the log has the details.",
+        "我们这边出错了。请重试；若仍出现，详情见日志。",
+    ),
 }
 
 _PREFIX = "wan_"  # Gradio has messages of its own under names such as "image"; they would win
