@@ -179,7 +179,7 @@
   // One at a time: an answer that takes long holds up the next question and no other.
   setInterval(() => {
     if (document.hidden) return;
-    document.querySelectorAll("[data-live][data-tally], main[data-live]").forEach((root) => {
+    document.querySelectorAll("[data-tally][data-live], main[data-live]").forEach((root) => {
       if (root.asking) return;
       root.asking = true;
       look(root)
@@ -188,10 +188,42 @@
     });
   }, EVERY);
 
-  const bare = !document.body; // the page of its own, where this stands in the head; in the app the language is another script's
-  if (bare) {
+  // What the owner's buttons are about; each presses the hidden one of Gradio that asks the server.
+  let picked = "";
+  document.addEventListener("click", ({ target }) => {
+    const button = target.closest?.("[data-review-press], [data-review-copy], [data-review-keep]");
+    if (!button) return;
+    const { reviewPress: verb, review } = button.dataset;
+    if (verb) {
+      if (review !== undefined) picked = review;
+      document.getElementById(`wan-review-${verb}`).click();
+    } else if ("reviewKeep" in button.dataset) button.closest("details").open = false;
+    else {
+      const link = button.parentElement.querySelector("input");
+      link.select();
+      navigator.clipboard?.writeText(link.value).then(() => button.classList.add("copied"));
+      setTimeout(() => button.classList.remove("copied"), 1500);
+    }
+  });
+
+  // The server knows the end of a link only; where the app is reached, the browser knows.
+  function complete() {
+    document.querySelectorAll("input[data-review-link]").forEach((link) => {
+      const whole = new URL(link.dataset.reviewLink, document.baseURI).href;
+      if (link.value !== whole) link.value = whole;
+    });
+  }
+
+  window.wanReview = {
+    picked: () => picked,
+    made: (review) => (picked = review),
+    download: () => document.querySelector("#wan-review-export a[download]")?.click(),
+  };
+
+  if ("review" in document.documentElement.dataset) {
+    // A page of its own; in the app the language is another script's.
     if (kept(LANGUAGE)) speak(kept(LANGUAGE));
     else if (location.protocol === "file:") speak(navigator.language.slice(0, 2));
     document.addEventListener("DOMContentLoaded", opened);
-  }
+  } else setInterval(complete, 250);
 })();

@@ -426,10 +426,19 @@ class Studio:
     async def review_media(self, token: str, number: int, name: str) -> Path | None:
         """A file of a take ("video.mp4", "poster.webp") by a link that is open; None when there is none. Raises NotKept."""
         job = await self._store.call(self._store.reviewed_job, token, number, self._clock())
-        return None if job is None else await self.take_file(job, name)
+        return None if job is None else await self._shown_file(job, name)
 
-    async def take_file(self, job: Job, name: str) -> Path | None:
-        """The file of a job that is shown: "video.mp4" or "poster.webp"; None when there is none. Raises NotKept."""
+    async def review_files(self, review: Review) -> dict[int, tuple[Path, Path | None]]:
+        """Video and poster of each take that is there, by its number, for a copy of them. Raises NotKept, also where there is no room for one."""
+        await asyncio.to_thread(self._storage.require_room)
+        found = {}
+        for take in review.takes:
+            video = take.job and await self._shown_file(take.job, "video.mp4")
+            if take.job and video:
+                found[take.number] = video, await self._shown_file(take.job, "poster.webp")
+        return found
+
+    async def _shown_file(self, job: Job, name: str) -> Path | None:
         key = {"video.mp4": job.video_key, "poster.webp": job.poster_key}.get(name)
         if key:
             with contextlib.suppress(FileNotFoundError):

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from wan.settings import Settings
 from wan.studio import Studio
-from wan.ui import cards, image, reference
+from wan.ui import cards, image, reference, review
 from wan.ui import visitor as visitors
 from wan.ui.files import SAMPLES
 from wan.ui.guard import deny_downloads
@@ -36,6 +36,9 @@ def build(studio: Studio, opened: asyncio.Event) -> gr.Blocks:
                 first = image.build(studio, visitor, language)
             with gr.Tab(label("tab_reference"), id=reference.TAB):
                 second = reference.build(studio, visitor, language)
+            chosen = gr.Textbox(visible="hidden", elem_id="wan-library-chosen")
+            with gr.Tab(label("tab_review"), id=review.TAB) as reviewing:
+                review.build(studio, visitor, chosen, reviewing)
 
         _share(visitor.owner)
         runs = [first[0], second[0]]

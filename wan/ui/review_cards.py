@@ -22,7 +22,7 @@ Address = Callable[[int], tuple[str, str]]
 
 _ICON = "data:image/svg+xml," + url_quote((ASSETS / "favicon.svg").read_text(encoding="utf-8"))
 _DOCUMENT = Markup(
-    '<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+    '<!doctype html><html lang="{language}" data-review><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
     '<meta name="robots" content="noindex, nofollow"><meta name="referrer" content="no-referrer"><meta name="color-scheme" content="light dark">'
     '<title>{title} · Wan Studio</title><link rel="icon" href="{icon}"><style>{style}</style><script>{script}</script></head>'
     '<body class="{look}">{body}</body></html>'
@@ -57,7 +57,7 @@ _FORM = Markup(
     '<button type="submit" class="rv-send">{send}</button></div></div><p class="rv-state" role="status"></p></form>'
 )
 _CHOICE = Markup(
-    '<label class="rv-choice {verdict}"><input type="radio" name="verdict" value="{verdict}"><span class="rv-sign" aria-hidden="true"></span>'
+    '<label class="rv-choice rv-{verdict}"><input type="radio" name="verdict" value="{verdict}"><span class="rv-sign" aria-hidden="true"></span>'
     "<span>{words}</span></label>"
 )
 
@@ -114,9 +114,9 @@ def people(review: Review) -> Markup:
 def tally(take: Take) -> Markup:
     """The bar of yes, maybe, no, and their numbers."""
     counts = [(verdict, getattr(take.tally, verdict)) for verdict in VERDICTS]
-    bar = Markup("").join(Markup('<i class="{}" style="--n:{}"></i>').format(verdict, count) for verdict, count in counts)
+    bar = Markup("").join(Markup('<i class="rv-{}" style="--n:{}"></i>').format(verdict, count) for verdict, count in counts)
     numbers = Markup("").join(
-        Markup('<span class="{}"><b>{}</b> {}</span>').format(verdict, count, both(f"rv_{verdict}")) for verdict, count in counts
+        Markup('<span class="rv-{}"><b>{}</b> {}</span>').format(verdict, count, both(f"rv_{verdict}")) for verdict, count in counts
     )
     sr = Markup('<span class="rv-sr">{}: </span>').format(both("rv_tally"))
     return Markup('<div class="rv-bar" aria-hidden="true">{}</div><p class="rv-counts">{}{}</p>').format(bar, sr, numbers)
@@ -191,7 +191,7 @@ def _comment(take: Take, one: Verdict) -> Markup:
         moment = Markup('<button type="button" class="rv-seek" data-seek="{}">{}<span class="rv-sr"> {}</span></button>')
         seek = moment.format(one.at_seconds, clock(int(one.at_seconds)), both("rv_seek"))
     who = one.name or both("rv_somebody")
-    return Markup('<li><p class="rv-by"><b>{}</b><span class="rv-said-{verdict}">{}</span>{}</p><p class="rv-text">{}</p></li>').format(
+    return Markup('<li><p class="rv-by"><b>{}</b><span class="rv-{verdict}">{}</span>{}</p><p class="rv-text">{}</p></li>').format(
         who, both(f"rv_{one.verdict}"), seek, one.comment, verdict=one.verdict
     )
 

@@ -22,6 +22,7 @@ from wan.ui.routes import routes
 from wan.ui.text import translations
 from wan.ui.theme import WanTheme
 
+_SCRIPTS = ("page.js", "review.js")
 _EVENTS = 1000  # open streams and running handlers at once; each open tab with a live job holds one
 _UPLOAD_LIMIT = "100mb"  # the service's own limit for a reference video
 _STOP_SECONDS = 2  # open streams get this long; without a limit the lifespan would never end
@@ -68,8 +69,8 @@ class Server:
             "footer_links": ["settings"],
             "i18n": translations(),
             "theme": WanTheme(),
-            "css": _read("page.css"),
-            "head": f"<script>{_read('page.js')}</script>",
+            "css": _read("page.css") + _read("said.css"),
+            "head": "".join(f"<script>{_read(name)}</script>" for name in _SCRIPTS),
             "favicon_path": ASSETS / "favicon.svg",
             "app_kwargs": {"lifespan": self._lifespan, "routes": self._routes(), "docs_url": None, "redoc_url": None, "openapi_url": None},
         }
@@ -98,7 +99,7 @@ class Server:
             public=public,
             trusted=settings.trusted_proxies,
             hosts=[settings.space_host],
-            scripts=[_read("page.js")],
+            scripts=[_read(name) for name in _SCRIPTS],
             logins=bool(settings.users),
         )
 
