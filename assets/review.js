@@ -147,6 +147,14 @@
     }
   }
 
+  // The board is put in when somebody asks for it, and goes with its videos when they have seen enough.
+  function compare(button) {
+    const open = button.getAttribute("aria-expanded") !== "true";
+    button.setAttribute("aria-expanded", String(open));
+    if (open) button.parentElement.append(button.parentElement.querySelector("template").content.cloneNode(true));
+    else button.parentElement.querySelector("[data-compare]").remove();
+  }
+
   let arrows = 0; // walking over the choices by the arrow keys sends the last one only
   document.addEventListener("change", ({ target }) => {
     if (!target.matches?.(".rv-form [name=verdict]")) return;
@@ -170,9 +178,10 @@
     true,
   );
   document.addEventListener("click", ({ target }) => {
-    const button = target.closest?.("[data-seek], [data-moment], .rv-lang [data-lang]");
+    const button = target.closest?.("[data-seek], [data-moment], .rv-open, .rv-lang [data-lang]");
     if (!button) return;
     if ("seek" in button.dataset) seek(button);
+    else if ("open" in button.dataset) compare(button);
     else if ("moment" in button.dataset) press(button, button.getAttribute("aria-pressed") !== "true");
     else speak(kept(LANGUAGE, button.dataset.lang));
   });

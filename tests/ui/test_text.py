@@ -23,7 +23,22 @@ def test_both_languages_are_there_with_the_same_values(key):
 
 @pytest.mark.parametrize("key", list(TEXT))
 def test_no_string_is_left_over(key):
-    built = ("title_", "region_", "landscape", "portrait", "square", "prompt_", "minutes", "seconds", "about_", "image_placeholder")
+    built = (
+        "title_",
+        "region_",
+        "landscape",
+        "portrait",
+        "square",
+        "prompt_",
+        "minutes",
+        "seconds",
+        "about_",
+        "image_placeholder",
+        "compare_play",
+        "compare_pause",
+        "compare_image",
+        "compare_video",
+    )
     assert re.search(rf"[\"']{key}[\"']", SOURCE) or key.startswith(built)
 
 

@@ -297,8 +297,8 @@ def _done(job: Job, note: Markup | str) -> Markup:
     )
 
 
-def _facts(job: Job) -> Markup:
-    """1280×720 · 24 fps · 5.0 s · seed 4711 · ¥1.50"""
+def measured(job: Job) -> list[Markup]:
+    """What was measured in the file of a job's video: 1280×720, 24 fps, 5.0 s."""
     facts: list[Markup] = []
     if job.width and job.height:
         facts.append(Markup("{}×{}").format(job.width, job.height))
@@ -306,7 +306,12 @@ def _facts(job: Job) -> Markup:
         facts.append(both("fact_fps", fps=f"{Decimal(str(round(job.fps, 2))).normalize():f}"))
     if job.duration:
         facts.append(both("fact_seconds", seconds=f"{job.duration:.1f}"))
-    facts.append(both("fact_seed", seed=job.seed))
+    return facts
+
+
+def _facts(job: Job) -> Markup:
+    """1280×720 · 24 fps · 5.0 s · seed 4711 · ¥1.50"""
+    facts = [*measured(job), both("fact_seed", seed=job.seed)]
     if job.simulated:
         facts.append(both("fact_free"))
     elif job.price:

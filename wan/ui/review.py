@@ -12,7 +12,6 @@ from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
-from markupsafe import Markup
 
 from wan import reviews
 from wan.errors import WanError

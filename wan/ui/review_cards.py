@@ -4,7 +4,7 @@ Both languages are in it, as everywhere (`cards.both`); addresses are relative, 
 stands in elements with `data-part`, which `assets/review.js` fills anew from what `parts` gives.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import quote as url_quote
@@ -13,16 +13,19 @@ from markupsafe import Markup
 
 from wan.jobs import Job
 from wan.reviews import COMMENT_LIMIT, NAME_LIMIT, VERDICTS, Review, Take, Verdict
-from wan.ui.cards import both, clock
+from wan.ui import compare
+from wan.ui.cards import both, clock, measured
 from wan.ui.files import ASSETS
 from wan.ui.text import TEXT
 
+_ON_A_BOARD = 4  # takes
 Address = Callable[[int], tuple[str, str]]
 """Where a take's video and poster are, by its number."""
 
 _ICON = "data:image/svg+xml," + url_quote((ASSETS / "favicon.svg").read_text(encoding="utf-8"))
 _DOCUMENT = Markup(
-    '<!doctype html><html lang="{language}" data-review><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+    '<!doctype html><html lang="{language}" data-review><head><meta charset="utf-8">'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">'
     '<meta name="robots" content="noindex, nofollow"><meta name="referrer" content="no-referrer"><meta name="color-scheme" content="light dark">'
     '<title>{title} · Wan Studio</title><link rel="icon" href="{icon}"><style>{style}</style><script>{script}</script></head>'
     '<body class="{look}">{body}</body></html>'
@@ -130,13 +133,8 @@ def comments(take: Take) -> Markup:
 
 
 def facts(job: Job) -> Markup:
-    """1280×720 · 5.0 s · seed 4711: never what it cost."""
-    known = [
-        Markup("{}×{}").format(job.width, job.height),
-        both("fact_seconds", seconds=f"{job.duration or 0:.1f}"),
-        both("fact_seed", seed=job.seed),
-    ]
-    return Markup(" · ").join(known)
+    """1280×720 · 24 fps · 5.0 s · seed 4711: never what it cost."""
+    return Markup(" · ").join([*measured(job), both("fact_seed", seed=job.seed)])
 
 
 def _page(review: Review, address: Address, *, ends: Markup | None, asks: Markup | str = "", live: str = "", send: str = "") -> Markup:
@@ -197,8 +195,20 @@ def _comment(take: Take, one: Verdict) -> Markup:
 
 
 def _compare(review: Review, address: Address) -> Markup | str:
-    """The place for takes side by side; in a template, so that no video is loaded twice before somebody asks."""
-    return ""
+    """Takes side by side, as many as a board holds; in templates, so that no video is loaded twice before somebody asks."""
+    shown = [take for take in review.takes if take.job is not None]
+    boards = -(-len(shown) // _ON_A_BOARD)
+    groups = [shown[at * len(shown) // boards : (at + 1) * len(shown) // boards] for at in range(boards)]
+    return Markup("").join(_board(group, address, alone=boards == 1) for group in groups if len(group) > 1)
+
+
+def _board(takes: Sequence[Take], address: Address, *, alone: bool) -> Markup:
+    numbers = [take.number for take in takes]
+    words = both("rv_compare") if alone else both("rv_compare_some", numbers=", ".join(map(str, numbers)))
+    screens = [(take.job, *address(take.number)) for take in takes if take.job is not None]
+    return Markup(
+        '<section class="rv-compare"><button type="button" class="rv-open" data-open aria-expanded="false">{}</button><template>{}</template></section>'
+    ).format(words, compare.board(screens, numbers=numbers, priced=False))
 
 
 def _words() -> Markup:
@@ -225,7 +235,7 @@ def _document(body: Markup, title: str, language: str, look: Literal["rv-online"
     )
 
 
-_FILES = {"css": ("review", "said"), "js": ("review",)}
+_FILES = {"css": ("review", "said", "compare"), "js": ("review", "compare")}
 
 
 def _read(name: str) -> Markup:

@@ -74,7 +74,12 @@ def _item(review: Review, now: float, *, opened: bool) -> Markup:
     state = "open" if review.is_open(now) else "revoked" if review.revoked_at is not None else "expired"
     made = f"{datetime.fromtimestamp(review.created_at, UTC):%Y-%m-%d}"
     ends = until(review) if state == "open" else None
-    meta = [how_many(review), Markup('<span data-part="people">{}</span>').format(people(review)), *([ends] if ends else []), Markup(made)]
+    meta = [
+        how_many(review),
+        Markup('<span data-part="people">{}</span>').format(people(review)),
+        *([ends] if ends else []),
+        Markup("{}").format(made),
+    ]
     live = Markup(' data-tally data-live="review/{}/tally"').format(review.link_token) if opened and state == "open" else ""
     item = _ITEM.format(
         look=" opened" if opened else "",

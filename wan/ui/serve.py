@@ -22,7 +22,6 @@ from wan.ui.routes import routes
 from wan.ui.text import translations
 from wan.ui.theme import WanTheme
 
-_SCRIPTS = ("page.js", "review.js")
 _EVENTS = 1000  # open streams and running handlers at once; each open tab with a live job holds one
 _UPLOAD_LIMIT = "100mb"  # the service's own limit for a reference video
 _STOP_SECONDS = 2  # open streams get this long; without a limit the lifespan would never end
@@ -70,7 +69,8 @@ class Server:
             "i18n": translations(),
             "theme": WanTheme(),
             "css": _read("page.css") + _read("said.css"),
-            "head": "".join(f"<script>{_read(name)}</script>" for name in _SCRIPTS),
+            # What stands here is not prefixed as `css` is, so that the same file dresses pages that are not Gradio's.
+            "head": f"<style>{_read('compare.css')}</style>" + "".join(f"<script>{script}</script>" for script in _scripts()),
             "favicon_path": ASSETS / "favicon.svg",
             "app_kwargs": {"lifespan": self._lifespan, "routes": self._routes(), "docs_url": None, "redoc_url": None, "openapi_url": None},
         }
@@ -99,7 +99,7 @@ class Server:
             public=public,
             trusted=settings.trusted_proxies,
             hosts=[settings.space_host],
-            scripts=[_read(name) for name in _SCRIPTS],
+            scripts=_scripts(),
             logins=bool(settings.users),
         )
 
@@ -117,6 +117,11 @@ class Server:
         except Exception as error:  # noqa: BLE001 - raised again by `run`, on the thread that waits
             self._trouble = error
             self._over.set()
+
+
+def _scripts() -> list[str]:
+    """The scripts of the page, which run inline."""
+    return [_read("page.js"), _read("compare.js"), _read("review.js")]
 
 
 def _read(name: str) -> str:
