@@ -43,7 +43,7 @@ _PAGE = Markup(
 _TAKE = Markup(
     '<article class="rv-take" data-take="{number}" aria-labelledby="take-{number}">{stage}'
     '<header class="rv-name"><h2 id="take-{number}">{title}</h2><p class="rv-facts">{facts}</p></header>'
-    '<div class="rv-tally" data-part="tally-{number}">{tally}</div>{form}'
+    '{form}<div class="rv-tally" data-part="tally-{number}">{tally}</div>'
     '<h3 class="rv-sr" id="said-{number}">{label}</h3>'
     '<div class="rv-said" role="region" aria-labelledby="said-{number}" tabindex="0" data-part="comments-{number}">{comments}</div></article>'
 )
@@ -207,7 +207,8 @@ def _board(takes: Sequence[Take], address: Address, *, alone: bool) -> Markup:
     words = both("rv_compare") if alone else both("rv_compare_some", numbers=", ".join(map(str, numbers)))
     screens = [(take.job, *address(take.number)) for take in takes if take.job is not None]
     return Markup(
-        '<section class="rv-compare"><button type="button" class="rv-open" data-open aria-expanded="false">{}</button><template>{}</template></section>'
+        '<section class="rv-compare"><button type="button" class="rv-open" data-open aria-expanded="false">{}</button>'
+        "<template>{}</template></section>"
     ).format(words, compare.board(screens, numbers=numbers, priced=False))
 
 
