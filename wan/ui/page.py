@@ -31,12 +31,12 @@ def build(studio: Studio, opened: asyncio.Event) -> gr.Blocks:
         language = gr.Textbox(visible=False)
         gr.HTML(_header(studio.settings), elem_id="wan-header", **bare)
         visitor = visitors.build(studio)
+        chosen = gr.Textbox(visible="hidden", elem_id="wan-library-chosen")
         with gr.Tabs(elem_id="wan-tabs"):
             with gr.Tab(label("tab_image"), id=image.TAB):
                 first = image.build(studio, visitor, language)
             with gr.Tab(label("tab_reference"), id=reference.TAB):
                 second = reference.build(studio, visitor, language)
-            chosen = gr.Textbox(visible="hidden", elem_id="wan-library-chosen")
             with gr.Tab(label("tab_review"), id=review.TAB) as reviewing:
                 review.build(studio, visitor, chosen, reviewing)
 
