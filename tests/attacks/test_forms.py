@@ -20,6 +20,7 @@ FORGED: list[Any] = [
 EVENTS = [
     *("start", "start_1", "_retry", "_retry_surely", "_cancel", "_stop", "_withdraw", "watch", "show"),
     *("quote", "quote_1", "_cast", "_limits", "greet", "fill", "ask", "drop"),
+    *("show_1", "posters", "create", "revoke", "delete", "csv", "json", "zip", "stopped", "nothing"),
 ]
 """Every event that has a handler; the same handler on the other tab is not forged twice."""
 
