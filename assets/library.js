@@ -274,5 +274,9 @@ window.wanLibrary = (() => {
     went: (html) => went(html, pressed === "again" ? "retry" : ""),
     asked: () => asked,
     chosen: () => chosen.join(" "),
+    choose: (ids) => {
+      chosen.splice(0, chosen.length, ...ids);
+      choose();
+    },
   };
 })();

@@ -153,17 +153,18 @@ window.wanStudio = (() => {
     started(tab);
   }
 
+  const turn = (tab) => document.querySelector(`#wan-tabs [role=tab][data-tab-id=${tab}]`)?.click();
+
   // Hands takes to the library, which compares and reviews. jobs: their ids. verb: "compare" or "review".
   function choose(jobs, verb) {
-    document.querySelector("#wan-tabs [role=tab][data-tab-id=library]")?.click();
+    turn("library");
     let tries = 60;
     const wait = setInterval(() => {
-      const box = document.querySelector("#wan-library-chosen :is(textarea, input)");
-      if (!box && --tries) return;
+      const there = document.getElementById("wan-library")?.checkVisibility();
+      if (!there && --tries) return;
       clearInterval(wait);
-      if (!box) return;
-      box.value = [jobs].flat().join(" ");
-      box.dispatchEvent(new Event("input", { bubbles: true }));
+      if (!there) return;
+      window.wanLibrary.choose([jobs].flat().join(" ").split(" "));
       setTimeout(() => document.getElementById(`wan-library-${verb}`)?.click(), 100);
     }, 50);
   }
@@ -298,5 +299,5 @@ window.wanStudio = (() => {
     if (language && !document.documentElement.lang.startsWith(language)) speak(language);
   }, 30);
 
-  return { arrived, started, aimed, acted, changed, retried, choose, share, claimed, own };
+  return { arrived, started, aimed, acted, changed, retried, turn, choose, share, claimed, own };
 })();

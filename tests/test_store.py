@@ -6,7 +6,9 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
+from wan.errors import ReviewNotFound
 from wan.jobs import GROUPS, LIVE, TRANSITIONS, Job, JobState, Reference, Shelf, Spent
+from wan.reviews import Review, Take, Verdict
 from wan.store import Store
 from wan.words import sentence
 
@@ -259,6 +261,8 @@ def test_takes_are_written_together_or_not_at_all(store):
         store.add_all([job(5), job(6, media_token="token1")])
     assert store.get("job5", "somebody") is None
     assert [one.id for one in store.of_brief("somebody", "brief2")] == ["job2"]
+
+
 def prompted(store, number, prompt, **changes):
     store.add(job(number, request={"duration": 5, "prompt": prompt}, **changes))
 
@@ -344,3 +348,76 @@ def test_the_task_of_a_deleted_job_is_nobody_elses(store):
     assert store.unknown_tasks("account", ["task1", "task2"]) == {"task2"}
     store.forget_deleted(NOW + 1)
     assert store.unknown_tasks("account", ["task1", "task2"]) == {"task1", "task2"}
+
+
+def kept(store, token: str = "link", *, owner: str = "somebody", **changes) -> Review:
+    takes = (Take(1, "job2", None), Take(2, "job1", None))
+    review = Review(f"review-{token}", owner, "Title", "", token, NOW, None, None, takes)
+    store.add_review(replace(review, **changes), token)
+    return review
+
+
+def word(reviewer="a", at=NOW, **changes) -> Verdict:
+    values = {"id": f"{reviewer}{at}", "review_id": "review-link", "job_id": "job1", "verdict": "yes", "comment": "", "at_seconds": None}
+    return Verdict(**values | {"name": "", "created_at": at, "reviewer": reviewer} | changes)
+
+
+def test_a_review_comes_back_in_its_order_with_what_was_said(store):
+    store.add(job(1, video_key="a"))
+    store.add(job(2, video_key="b"))
+    store.add(job(3, video_key="c", owner="somebody else"))
+    kept(store)
+    kept(store, token="other", created_at=NOW + 1)
+    words = [word("b", NOW + 2, comment="图", at_seconds=1.5, name="Mei"), word("a", NOW + 1)]
+    for one in words:
+        store.give(one)
+    found = store.review_by_link("link")
+    assert [(take.number, take.job.id) for take in found.takes] == [(1, "job2"), (2, "job1")]
+    assert found.takes[1].verdicts == tuple(reversed(words))
+    assert [one.id for one in store.reviews("somebody")] == ["review-other", "review-link"]
+    assert store.review("review-link", "somebody else") is None
+    assert store.reviewed_job("link", 2, NOW).id == "job1"
+    assert store.reviewed_job("link", 3, NOW) is None
+
+
+def test_a_take_that_is_gone_leaves_its_place_and_its_verdicts(store):
+    store.add(job(1, video_key="a"))
+    kept(store)
+    store.give(word(job_id="job2"))
+    (gone, there) = store.review_by_link("link").takes
+    assert (gone.job, len(gone.verdicts), there.job.id) == (None, 1, "job1")
+    assert store.reviewed_job("link", 1, NOW) is None
+
+
+def test_a_take_of_somebody_else_is_shown_by_no_review(store):
+    store.add(job(1, video_key="a", owner="somebody else"))
+    kept(store)
+    assert store.review_by_link("link").takes[1].job is None
+    assert store.reviewed_job("link", 2, NOW) is None
+
+
+def test_a_closed_review_takes_no_words_and_its_token_is_forgotten(store):
+    store.add(job(1, video_key="a"))
+    kept(store)
+    assert not store.revoke_review("review-link", "somebody else", NOW)
+    assert store.revoke_review("review-link", "somebody", NOW)
+    assert store.revoke_review("review-link", "somebody", NOW + 5)
+    assert (store.review_by_link("link").revoked_at, store.review_by_link("link").link_token) == (NOW, None)
+    assert store.reviewed_job("link", 2, NOW) is None
+    with pytest.raises(ReviewNotFound):
+        store.give(word())
+    kept(store, token="short", expires_at=NOW + 10)
+    store.give(word(review_id="review-short", at=NOW + 9))
+    with pytest.raises(ReviewNotFound):
+        store.give(word(review_id="review-short", at=NOW + 10))
+
+
+def test_a_review_is_deleted_with_its_words_by_its_owner_only(store):
+    store.add(job(1, video_key="a"))
+    kept(store)
+    store.give(word())
+    assert not store.delete_review("review-link", "somebody else")
+    assert store.delete_review("review-link", "somebody")
+    assert store.review_by_link("link") is None
+    assert not store.delete_review("review-link", "somebody")
+    assert store.get("job1", "somebody") is not None

@@ -4,6 +4,7 @@
   - InvalidInput              a field is wrong; nothing was sent                                nothing spent
   - SettingsError             a setting or the key is missing or wrong; nothing was sent        nothing spent
   - JobNotFound               no such job of this owner                                         nothing spent
+  - ReviewNotFound            no such review of this owner, or no open one behind this link        nothing spent
   - AccessRefused             the access code is missing or wrong, or a limit is reached          nothing spent
   - MayPayTwice               a retry, while nobody knows whether the first run is billed       nothing spent
   - NotKept                   our own disk or database fails at the moment: what was asked for    nothing spent
@@ -47,6 +48,13 @@ class JobNotFound(WanError):
 
     def __init__(self) -> None:
         super().__init__(sentence("job_missing"))
+
+
+class ReviewNotFound(WanError):
+    """No such review; whether there ever was one is not said."""
+
+    def __init__(self) -> None:
+        super().__init__(sentence("review_missing"))
 
 
 class AccessRefused(WanError):

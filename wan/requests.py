@@ -77,7 +77,7 @@ class _Request(BaseModel):
     @field_validator("prompt", mode="before")
     @classmethod
     def _short_prompt(cls, prompt: Any) -> str:
-        text = _text("prompt", prompt, catalog.PROMPT_LIMIT)
+        text = written("prompt", prompt, catalog.PROMPT_LIMIT)
         if not text.strip():
             raise InvalidInput("prompt", "prompt_missing", high=catalog.PROMPT_LIMIT)
         return text
@@ -85,7 +85,7 @@ class _Request(BaseModel):
     @field_validator("negative_prompt", mode="before")
     @classmethod
     def _short_negative_prompt(cls, prompt: Any) -> str:
-        return _text("negative_prompt", "" if prompt is None else prompt, catalog.NEGATIVE_PROMPT_LIMIT)
+        return written("negative_prompt", "" if prompt is None else prompt, catalog.NEGATIVE_PROMPT_LIMIT)
 
     @field_validator("size", mode="before")
     @classmethod
@@ -326,7 +326,8 @@ def _media(field: str, given: Any) -> Media:
 _UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # control characters and halves of others: databases refuse some of them
 
 
-def _text(field: str, given: Any, high: int) -> str:
+def written(field: str, given: Any, high: int) -> str:
+    """A text as it was given, of at most `high` characters that can be kept. Raises InvalidInput."""
     if not isinstance(given, str):
         raise InvalidInput(field, "field_type", given=_shown(given), allowed="text")
     if len(given) > high:

@@ -6,7 +6,8 @@ the lease writes nothing. The one write that is not fenced is the task id of a p
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -22,8 +23,9 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.types import JSON, TypeDecorator
 
 from wan.catalog import money
-from wan.errors import AccessRefused, NotKept, SettingsError
+from wan.errors import AccessRefused, NotKept, ReviewNotFound, SettingsError
 from wan.jobs import GROUPS, LIVE, TRANSITIONS, Job, JobState, Reference, Shelf, Spent
+from wan.reviews import REVIEWS_LIMIT, VERDICTS_LIMIT, Review, Take, Verdict, link_hash
 from wan.words import Sentence, sentence
 
 _BOOKKEEPING = frozenset({"due_at", "attempts", "foreign_tasks", "absent_at"})  # of no interest to a viewer
@@ -199,6 +201,7 @@ _reviews = Table(
     Column("created_at", Float(53), nullable=False),
     Column("expires_at", Float(53)),
     Column("revoked_at", Float(53)),
+    Column("link_token", String(64)),  # kept while the link is open, so that its owner can show it again; it opens no more than `media_token` does
 )
 _review_takes = Table(
     "review_takes",
@@ -219,6 +222,7 @@ _verdicts = Table(
     Column("at_seconds", Float(53)),
     Column("name", Text, nullable=False),
     Column("created_at", Float(53), nullable=False),
+    Column("reviewer", String(32)),
 )
 
 
@@ -561,6 +565,85 @@ class Store:
             found = connection.execute(first).first()
         return None if found is None else _job(found)
 
+    def add_review(self, review: Review, token: str) -> None:
+        """Writes a new review with its takes. token: the end of its link. Raises AccessRefused where its owner has as many as allowed."""
+        row = {"id": review.id, "owner": review.owner, "title": review.title, "note": review.note, "created_at": review.created_at}
+        takes = [{"review_id": review.id, "job_id": take.job_id, "position": take.number} for take in review.takes]
+        with self._writing() as connection:
+            there = sa.select(sa.func.count()).where(_reviews.c.owner == review.owner)
+            if connection.execute(there).scalar_one() >= REVIEWS_LIMIT:
+                raise AccessRefused(sentence("reviews_many", high=REVIEWS_LIMIT))
+            link = {"link_hash": link_hash(token), "link_token": token, "expires_at": review.expires_at}
+            connection.execute(_reviews.insert().values(**row, **link))
+            connection.execute(_review_takes.insert().values(takes))
+
+    def review(self, review_id: str, owner: str) -> Review | None:
+        """A review by its id, if it is this owner's, with everything that was said."""
+        return next(iter(self._reviews((_reviews.c.id == review_id) & (_reviews.c.owner == owner))), None)
+
+    def review_by_link(self, token: str) -> Review | None:
+        """The review that a link was made for, whether or not it is still open."""
+        return next(iter(self._reviews(_reviews.c.link_hash == link_hash(token))), None)
+
+    def reviews(self, owner: str) -> list[Review]:
+        """Every review of an owner, newest first."""
+        return self._reviews(_reviews.c.owner == owner)
+
+    def reviewed_job(self, token: str, number: int, now: float) -> Job | None:
+        """The job of a take, by a link that is open."""
+        theirs = _jobs.join(_review_takes, _review_takes.c.job_id == _jobs.c.id).join(_reviews, _reviews.c.id == _review_takes.c.review_id)
+        same = (_reviews.c.link_hash == link_hash(token)) & (_review_takes.c.position == number) & (_jobs.c.owner == _reviews.c.owner)
+        with self._reading() as connection:
+            found = connection.execute(sa.select(_jobs).select_from(theirs).where(same, _is_open(now))).first()
+        return None if found is None else _job(found)
+
+    def give(self, verdict: Verdict) -> None:
+        """Writes down what somebody said, in place of what they said of this take before without a comment.
+
+        Raises ReviewNotFound where the review has been closed since, AccessRefused where it is full.
+        """
+        ours = _verdicts.c.review_id == verdict.review_id
+        same = ours & (_verdicts.c.job_id == verdict.job_id) & (_verdicts.c.reviewer == verdict.reviewer)
+        held = sa.select(_reviews.c.id).where(_reviews.c.id == verdict.review_id, _is_open(verdict.created_at)).with_for_update()
+        with self._writing() as connection:
+            if connection.execute(held).first() is None:
+                raise ReviewNotFound
+            connection.execute(_verdicts.delete().where(same, _verdicts.c.comment == ""))
+            if connection.execute(sa.select(sa.func.count()).where(ours)).scalar_one() >= VERDICTS_LIMIT:
+                raise AccessRefused(sentence("review_full", high=VERDICTS_LIMIT))
+            connection.execute(_verdicts.insert().values(asdict(verdict)))
+
+    def revoke_review(self, review_id: str, owner: str, now: float) -> bool:
+        """Closes a review's link for good. Whether there is such a review."""
+        mine = (_reviews.c.id == review_id) & (_reviews.c.owner == owner)
+        values = {"revoked_at": sa.func.coalesce(_reviews.c.revoked_at, now), "link_token": None}
+        with self._writing() as connection:
+            return bool(connection.execute(_reviews.update().where(mine).values(values)).rowcount)
+
+    def delete_review(self, review_id: str, owner: str) -> bool:
+        """Deletes a review and everything that was said; the jobs stay. Whether there was such a review."""
+        mine = (_reviews.c.id == review_id) & (_reviews.c.owner == owner)
+        with self._writing() as connection:
+            if connection.execute(sa.select(_reviews.c.id).where(mine).with_for_update()).first() is None:
+                return False
+            for table in (_verdicts, _review_takes):
+                connection.execute(table.delete().where(table.c.review_id == review_id))
+            connection.execute(_reviews.delete().where(mine))
+        return True
+
+    def _reviews(self, where: sa.ColumnElement[bool]) -> list[Review]:
+        newest = _reviews.select().where(where).order_by(_reviews.c.created_at.desc(), _reviews.c.id)
+        with self._reading() as connection:
+            rows = connection.execute(newest).all()
+            ids = [row.id for row in rows]
+            places = _review_takes.select().where(_review_takes.c.review_id.in_(ids)).order_by(_review_takes.c.position)
+            takes = connection.execute(places).all()
+            shown = _jobs.select().where(_jobs.c.id.in_({take.job_id for take in takes}), _jobs.c.video_key != "")
+            jobs = {row.id: _job(row) for row in connection.execute(shown)}
+            oldest = _verdicts.select().where(_verdicts.c.review_id.in_(ids)).order_by(_verdicts.c.created_at, _verdicts.c.id)
+            said = [Verdict(**row._mapping) for row in connection.execute(oldest)]
+        return [_review(row, takes, jobs, said) for row in rows]
+
     def _lock_accounts(self, connection: sa.Connection, accounts: list[str]) -> None:
         """Holds the accounts' rows until the transaction ends, so that what is counted under them stays true. SQLite has one writer anyway.
 
@@ -651,7 +734,7 @@ class Store:
 def _judged(verdict: str = "") -> sa.Select[tuple[str]]:
     """The ids of the jobs that somebody's latest verdict in some review says this of; of all that have a verdict, where none is named."""
     later = _verdicts.alias()
-    same = (later.c.review_id == _verdicts.c.review_id) & (later.c.job_id == _verdicts.c.job_id) & (later.c.name == _verdicts.c.name)
+    same = (later.c.review_id == _verdicts.c.review_id) & (later.c.job_id == _verdicts.c.job_id) & (later.c.reviewer == _verdicts.c.reviewer)
     superseded = sa.exists().where(same, later.c.created_at > _verdicts.c.created_at)
     return sa.select(_verdicts.c.job_id).where(*([_verdicts.c.verdict == verdict, ~superseded] if verdict else []))
 
@@ -700,6 +783,28 @@ def _job(row: Any) -> Job:
     said = values.pop("said")
     values.pop("prompt_folded")
     return Job(**values | {"state": JobState(values["state"]), "spent": Spent(values["spent"]), "said": said[0] if said else None})
+
+
+def _is_open(now: float) -> sa.ColumnElement[bool]:
+    return _reviews.c.revoked_at.is_(None) & (_reviews.c.expires_at.is_(None) | (_reviews.c.expires_at > now))
+
+
+def _review(row: Any, takes: Sequence[Any], jobs: Mapping[str, Job], said: Sequence[Verdict]) -> Review:
+    """A review of its row and of what may hold more than its own: takes and verdicts in their order."""
+    own: dict[str, list[Verdict]] = defaultdict(list)
+    for one in said:
+        if one.review_id == row.id:
+            own[one.job_id].append(one)
+    shown = tuple(
+        Take(number=take.position, job_id=take.job_id, job=_of(row.owner, jobs.get(take.job_id)), verdicts=tuple(own[take.job_id]))
+        for take in takes
+        if take.review_id == row.id
+    )
+    return Review(**{name: value for name, value in row._mapping.items() if name != "link_hash"}, takes=shown)
+
+
+def _of(owner: str, job: Job | None) -> Job | None:
+    return job if job is not None and job.owner == owner else None
 
 
 def _trouble(error: Exception) -> Exception:

@@ -22,14 +22,26 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from wan import catalog, films, labels, media, payload, schedule, sweep
+from wan import catalog, films, labels, media, payload, reviews, schedule, sweep
 from wan.access import Door, Keys, Leave
 from wan.catalog import MODELS, Price
 from wan.demo import Demo
-from wan.errors import InvalidInput, JobNotFound, KeyRefused, MayPayTwice, NotKept, ServiceError, SettingsError, Throttled, WanError
+from wan.errors import (
+    InvalidInput,
+    JobNotFound,
+    KeyRefused,
+    MayPayTwice,
+    NotKept,
+    ReviewNotFound,
+    ServiceError,
+    SettingsError,
+    Throttled,
+    WanError,
+)
 from wan.gateway import Gateway
 from wan.jobs import CANCEL_IS_FREE, GROUPS, Job, JobEvent, JobState, Reference, Shelf, Spent
 from wan.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request, VideoResult, fingerprint
+from wan.reviews import Review, Take
 from wan.runner import Runner
 from wan.settings import Connection, Settings
 from wan.storage import Storage, in_words
@@ -268,6 +280,7 @@ class Studio:
             places[one.id] = places.get(one.retried_from, one.id)
         last = {place: there[job_id] for job_id, place in places.items()}
         return list(last.values())
+
     async def jobs(
         self,
         *,
@@ -456,6 +469,83 @@ class Studio:
             return await self._storage.local_copy(keys[name])
         return None
 
+    async def create_review(
+        self, job_ids: Sequence[str], *, owner: str, title: str, note: str = "", expires_days: int | None = None
+    ) -> tuple[Review, str]:
+        """Makes a review of takes in this order, and the token that its link ends with. Raises InvalidInput, AccessRefused and NotKept."""
+        title, note = reviews.checked_words(title, note)
+        now, token = self._clock(), secrets.token_urlsafe(32)
+        expires_at = reviews.expiry(expires_days, now)
+        takes = []
+        for number, job_id in enumerate(reviews.checked_ids(job_ids), 1):
+            job = await self._store.call(self._store.get, job_id, owner)
+            takes.append(Take(number=number, job_id=job_id, job=reviews.with_video(job)))
+        review = Review(secrets.token_urlsafe(16), owner, title, note, token, now, expires_at, None, tuple(takes))
+        await self._store.call(self._store.add_review, review, token)
+        self._tell()
+        return review, token
+
+    async def reviews(self, *, owner: str) -> list[Review]:
+        """Every review of this owner, newest first."""
+        return await self._store.call(self._store.reviews, owner)
+
+    async def review(self, review_id: str, *, owner: str) -> Review:
+        """A review of this owner, open or not. Raises ReviewNotFound."""
+        return _there(await self._store.call(self._store.review, review_id, owner))
+
+    async def review_by_link(self, token: str) -> Review:
+        """The review that a link opens. Raises ReviewNotFound for one that is unknown, revoked or expired, without saying which."""
+        review = _there(await self._store.call(self._store.review_by_link, token))
+        if not review.is_open(self._clock()):
+            raise ReviewNotFound
+        return review
+
+    async def revoke_review(self, review_id: str, *, owner: str) -> Review:
+        """Closes a review's link, and the videos behind it, for good; what was said stays. Raises ReviewNotFound."""
+        await self._store.call(self._store.revoke_review, review_id, owner, self._clock())
+        self._tell()
+        return await self.review(review_id, owner=owner)
+
+    async def delete_review(self, review_id: str, *, owner: str) -> None:
+        """Deletes a review and everything that was said in it; its takes stay in the library. Raises ReviewNotFound."""
+        if not await self._store.call(self._store.delete_review, review_id, owner):
+            raise ReviewNotFound
+        self._tell()
+
+    async def give_verdict(self, token: str, given: dict[str, Any]) -> Review:
+        """Writes down what somebody with the link says, and gives the review as it is then.
+
+        given: take (its number), verdict ("yes", "maybe", "no"), reviewer (their browser's token), and if they like comment, at_seconds, name.
+        Raises ReviewNotFound, InvalidInput, AccessRefused where the review is full, and NotKept.
+        """
+        review = await self.review_by_link(token)
+        verdict = reviews.checked_verdict(review, given, id_=secrets.token_urlsafe(16), now=self._clock())
+        await self._store.call(self._store.give, verdict)
+        self._tell()
+        return await self.review_by_link(token)
+
+    async def review_media(self, token: str, number: int, name: str) -> Path | None:
+        """A file of a take ("video.mp4", "poster.webp") by a link that is open; None when there is none. Raises NotKept."""
+        job = await self._store.call(self._store.reviewed_job, token, number, self._clock())
+        return None if job is None else await self._shown_file(job, name)
+
+    async def review_files(self, review: Review) -> dict[int, tuple[Path, Path | None]]:
+        """Video and poster of each take that is there, by its number, for a copy of them. Raises NotKept, also where there is no room for one."""
+        await asyncio.to_thread(self._storage.require_room)
+        found = {}
+        for take in review.takes:
+            video = take.job and await self._shown_file(take.job, "video.mp4")
+            if take.job and video:
+                found[take.number] = video, await self._shown_file(take.job, "poster.webp")
+        return found
+
+    async def _shown_file(self, job: Job, name: str) -> Path | None:
+        key = {"video.mp4": job.video_key, "poster.webp": job.poster_key}.get(name)
+        if key:
+            with contextlib.suppress(FileNotFoundError):
+                return await self._storage.local_copy(key)
+        return None
+
     def result(self, job: Job, *, made_before: bool = False) -> VideoResult:
         """A job as the normalised calls give it. made_before: it was given back by `submit` as it was, which costs nothing."""
         cost = None if job.price is None else replace(job.price, amount=Decimal(0)) if made_before else job.price
@@ -637,6 +727,12 @@ def _costs(model: str, asked: Mapping[str, Any], references: Sequence[Reference]
         return {"amount": None, "currency": "", "billed_seconds": None, "reserved": None}
     reserved = None if leave.budget is None else most.amount
     return {"amount": cost.amount, "currency": cost.currency, "billed_seconds": cost.billed_seconds, "reserved": reserved}
+
+
+def _there(review: Review | None) -> Review:
+    if review is None:
+        raise ReviewNotFound
+    return review
 
 
 def _waits(job: Job) -> Sentence:

@@ -421,4 +421,20 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "{field}: the take with seed {given} has no video; choose takes that are done.",
         "{field}：种子为 {given} 的片段没有视频；请选择已完成的片段。",
     ),
+    # reviews
+    "review_missing": ("This review is not there, or is closed.", "此评审不存在或已关闭。"),
+    "review_takes_none": ("Choose at least one take in the Library first.", "请先在“作品库”中选择至少一条视频。"),
+    "review_takes_many": ("{given} takes are chosen; a review holds at most {high}.", "已选择 {given} 条；一次评审最多 {high} 条。"),
+    "review_take_unmade": (
+        "One of the chosen takes has no video, or is gone. Choose only finished ones.",
+        "所选视频中有一条尚未完成或已删除。请只选择已完成的视频。",
+    ),
+    "review_title_missing": ("Give the review a title.", "请填写评审标题。"),
+    "reviews_many": ("You have {high} reviews. Delete one that you no longer need first.", "您已有 {high} 个评审，请先删除不再需要的。"),
+    "review_take_unknown": ("There is no such take in this review.", "此评审中没有这条视频。"),
+    "review_take_gone": ("This take has been deleted. What was said about it stays.", "这条视频已删除，已有的意见会保留。"),
+    "review_verdict_unknown": ("Choose Yes, Maybe or No first.", "请先选择“可以”“待定”或“不行”。"),
+    "review_reviewer_odd": ("This browser could not be told apart from others. Reload the page.", "无法识别此浏览器，请刷新页面。"),
+    "review_moment_beyond": ("That moment is not in the video, which is {high} s long.", "该时刻不在视频内，视频长 {high} 秒。"),
+    "review_full": ("This review has taken all the words that it can hold ({high}).", "此评审的意见数量已达上限（{high}）。"),
 }

@@ -22,6 +22,7 @@ EVENTS = [
     *("quote", "quote_1", "_cast", "_limits", "greet", "fill", "ask", "drop"),
     *("image_to_video", "reference_to_video", "job", "cancel"),
     *("shelf", "open", "use", "frame", "take_up", "delete", "bundle", "compare", "join", "recall"),
+    *("show_1", "posters", "create", "revoke", "delete_1", "csv", "json", "zip", "stopped", "nothing"),
 ]
 """Every event that has a handler; the same handler on the other tab is not forged twice."""
 

@@ -62,11 +62,15 @@ Settings = dict[str, Markup]
 """What a take was made with, in words, by the key of its label."""
 
 
-def board(takes: Sequence[tuple[Job, str, str]]) -> Markup:
-    """Two to four takes side by side. takes: (job, address of its video, address of its poster or "")."""
-    jobs = [job for job, _, _ in takes]
+def board(takes: Sequence[tuple[Job, str, str]], *, numbers: Sequence[int] = (), priced: bool = True) -> Markup:
+    """Two to four takes side by side.
+
+    takes: (job, address of its video, address of its poster or ""). numbers: what the takes are called, 1, 2, … unless given. priced: whether what
+    they cost is shown.
+    """
+    jobs, numbers = [job for job, _, _ in takes], numbers or range(1, len(takes) + 1)
     name = f"wan-compare-{hashlib.sha256(' '.join(job.id for job in jobs).encode()).hexdigest()[:12]}"
-    screens = Markup("").join(_screen(name, number, *take) for number, take in enumerate(takes, 1))
+    screens = Markup("").join(_screen(name, number, *take) for number, take in zip(numbers, takes, strict=True))
     tall = all((job.height or 0) > (job.width or 0) for job in jobs)
     return _BOARD.format(
         name=name,
@@ -75,7 +79,7 @@ def board(takes: Sequence[tuple[Job, str, str]]) -> Markup:
         title=both("compare"),
         screens=screens,
         bar=_bar(name),
-        settings=_settings([settings_of(job) for job in jobs]),
+        settings=_settings([settings_of(job, priced=priced) for job in jobs], numbers),
     )
 
 
@@ -135,11 +139,12 @@ def _hidden(words: Markup) -> Markup:
     return Markup('<span class="wan-sr"> {}</span>').format(words)
 
 
-def _settings(takes: Sequence[Settings]) -> Markup:
+def _settings(takes: Sequence[Settings], numbers: Sequence[int]) -> Markup:
     """What differs, a column for each take, and below it what is the same in all."""
     differing, same = differences(takes)
     columns = Markup("").join(
-        Markup("<div><h4>{}</h4>{}</div>").format(both("compare_take", number=number), _rows(take, differing)) for number, take in enumerate(takes, 1)
+        Markup("<div><h4>{}</h4>{}</div>").format(both("compare_take", number=number), _rows(take, differing))
+        for number, take in zip(numbers, takes, strict=True)
     )
     differ = Markup('<h3>{}</h3><div class="wan-compare-grid wan-compare-differ">{}</div>').format(both("compare_differences"), columns)
     return Markup('<div class="wan-compare-settings">{}<details><summary>{}</summary>{}</details></div>').format(
@@ -152,7 +157,7 @@ def _rows(take: Settings, keys: Sequence[str]) -> Markup:
     return Markup("<dl>{}</dl>").format(Markup("").join(row.format(both(key), take.get(key) or "–") for key in keys))
 
 
-def settings_of(job: Job) -> Settings:
+def settings_of(job: Job, *, priced: bool = True) -> Settings:
     """What a take was made with, and what came of it, in words: by the keys of the strings that name them."""
     price = both("fact_free") if job.simulated else Markup("{}").format(str(job.price or ""))
     asked = {key: _value(field, job.request[field]) for field, key in _ASKED if field in job.request}
@@ -164,8 +169,8 @@ def settings_of(job: Job) -> Settings:
         | {
             "compare_made_from": made_from,
             "compare_measured": facts,
-            "compare_price": price,
         }
+        | ({"compare_price": price} if priced else {})
     )
 
 

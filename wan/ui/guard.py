@@ -32,6 +32,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wan.ui.headers import Answer, digest
+from wan.ui.pace import Pace
 from wan.ui.text import say
 
 Networks = Sequence[IPv4Network | IPv6Network]
@@ -40,17 +41,19 @@ _log = logging.getLogger(__name__)
 
 _API = "/gradio_api"
 _READ = (
-    r"/|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/pwa_icon|/(?:assets|static)/.+|/healthz|/media/.+|/still/.+"
+    r"/|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/pwa_icon|/(?:assets|static)/.+|/healthz|/media/.+|/still/.+|/review(?:/.*)?"
     rf"|{_API}/(?:info|startup-events|app_id|queue/data|upload_progress|heartbeat/[^/]+|file=.+)"
 )
-_WRITTEN = rf"{_API}/(?:queue/join|cancel|reset|upload)"
 _MCP = f"{_API}/mcp"  # where it is asked for: each call is a POST of its own
+_REVIEW = "/review/"
+_WRITTEN = rf"{_API}/(?:queue/join|cancel|reset|upload)|{_REVIEW}[\w-]{{1,100}}/verdict"
 _LOGIN = r"/login/?|/logout|/gradio_api/login_check"  # where logins are set
 _ODD = re.compile(r"[\x00-\x1f\\]|(?:^|/)\.\.(?:/|$)")  # no address of ours has these
 
 _JSON_LIMIT = 1_000_000  # bytes; the largest form is a prompt and five addresses
 _JSON_SECONDS = 30
 _MCP_LIMIT = 28_000_000  # bytes; a picture of 20 MB as a data: URL
+_VERDICT_LIMIT = 32_000  # bytes; 2,000 characters are 24,000 where each is written as two halves
 _UPLOAD_LIMIT = 360_000_000  # bytes: three clips of 100 MB and two pictures of 20 MB come in one request, and the form around them
 _UPLOAD_PARTS = 20
 _UPLOAD_SECONDS = 900  # a 100 MB clip over 1 Mbit/s
@@ -60,6 +63,8 @@ KNOWN = 10_000  # sessions that are remembered; Gradio's own memory of them is b
 _ADDRESSES = 10_000
 _ADDRESS_RATE = (1.0, 60)  # seconds for one new session from an address, and how many may come at once: a class behind one address
 _TOTAL_RATE = (0.1, 100)  # the same for all addresses together: each costs Gradio about 13 ms
+_VERDICT_RATE = (1.0, 60)  # what one address may send to reviews
+_LOOK_RATE = (0.02, 600)  # what one address may ask of reviews: thirty people look at a tally every 3 s, and each video comes in pieces
 
 
 class Refused(Exception):
@@ -165,6 +170,7 @@ class Guard:
         mcp: bool = False,
     ) -> None:
         self._app, self._sessions, self._events, self._trusted, self._hosts = app, sessions, events, trusted, hosts
+        self._verdicts, self._looks = Pace(*_VERDICT_RATE), Pace(*_LOOK_RATE)
         self._scripts = [digest(script.encode()) for script in scripts]
         names = "|".join(re.escape(name) for name in public) or r"(?!)"
         self._called = rf"{_API}/call/(?:v2/)?(?:{names})"
@@ -197,7 +203,8 @@ class Guard:
             raise Refused(400)
         proxied = _within(str((scope.get("client") or ("",))[0]), self._trusted)
         self._check_host(scope, headers, proxied=proxied)
-        if scope["method"] not in ("GET", "HEAD") and not self._is_ours(headers, proxied=proxied):
+        nameless = "origin" not in headers and scope["path"].startswith(_REVIEW)  # its page always says where it is from
+        if scope["method"] not in ("GET", "HEAD") and (nameless or not self._is_ours(headers, proxied=proxied)):
             raise Refused(403)
         table = self._open.get("GET" if scope["method"] == "HEAD" else scope["method"])
         if table is None:
@@ -226,6 +233,8 @@ class Guard:
         """How the body is received from here on, within its limits; new sessions are counted. Raises Refused."""
         path, address = scope["path"], scope["client"][0]
         headers = Headers(scope=scope)
+        if path.startswith(_REVIEW):
+            self._admit_reviewer(scope["method"], headers, address)
         limit = {f"{_API}/upload": _UPLOAD_LIMIT, _MCP: _MCP_LIMIT}.get(path.rstrip("/"), _JSON_LIMIT)
         if not re.fullmatch(r"\d{1,12}", length := headers.get("content-length", "0")) or int(length) > limit:
             raise Refused(413)
@@ -247,6 +256,18 @@ class Guard:
             session = asked.get("session_hash")
             self._sessions.admit(None if session is None else _session(session), address)
         return _again(body, receive)
+
+    def _admit_reviewer(self, method: str, headers: Headers, address: str) -> None:
+        """Counts what is asked of reviews and sent to them; it comes from their own page and is small. Raises Refused."""
+        pace = self._verdicts if method == "POST" else self._looks
+        if wait := pace.wait(group(address)):
+            raise Refused(429, "rv_too_many", wait)
+        if method != "POST":
+            return
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise Refused(415)
+        if int(length if (length := headers.get("content-length", "")).isdecimal() else _JSON_LIMIT) > _VERDICT_LIMIT:
+            raise Refused(413, "rv_too_long")
 
     def _admit_reader(self, scope: Scope) -> None:
         """Counts the session that a stream of events is for."""

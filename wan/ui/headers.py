@@ -26,7 +26,6 @@ _POLICY = {
 }
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), display-capture=(), payment=(), usb=()",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
@@ -61,6 +60,7 @@ class Answer:
             message.setdefault("headers", [])
             headers = MutableHeaders(scope=message)
             headers.update(_ALWAYS | {"Content-Security-Policy": policy()})
+            headers.setdefault("Referrer-Policy", "same-origin")  # a review's page says less
             if headers.get("content-type", "").startswith("text/html"):
                 self._page = message
                 return

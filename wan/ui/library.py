@@ -28,15 +28,15 @@ _WITH_CHOSEN = "(token) => [token, window.wanLibrary.chosen()]"
 _log = logging.getLogger(__name__)
 
 
-def build(studio: Studio, visitor: Visitor, tabs: gr.Tabs, tab: gr.Tab, runs: recall.Runs) -> tuple[gr.Textbox, gr.Button]:
-    """Builds the tab. runs: the tabs on which jobs are made, by their ids. Gives the chosen takes (ids, in the order of choosing), and *Review*."""
+def build(studio: Studio, visitor: Visitor, tabs: gr.Tabs, tab: gr.Tab, chosen: gr.Textbox, runs: recall.Runs) -> None:
+    """Builds the tab. chosen: ids of takes in the order of choosing, also for other tabs. runs: the tabs on which jobs are made, by their ids."""
     with gr.Column(elem_id="wan-library-room"):
         with gr.Row(elem_classes="wan-filters"):
             filters = _filters()
         gr.HTML(shelf.frame(), **bare)
         with gr.Column(elem_id="wan-library-foot"):
             gr.HTML(shelf.bar(), **bare)
-    page, asked, chosen = (_hidden(name) for name in ("page", "asked", "chosen"))
+    page, asked = (_hidden(name) for name in ("page", "asked"))
     told, one, work = (_hidden(name) for name in ("told", "one", "work"))
     press = {verb: gr.Button(verb, elem_id=f"wan-library-{verb}", visible="hidden") for verb in _VERBS}
     shown = Library(studio, runs)
@@ -69,8 +69,8 @@ def build(studio: Studio, visitor: Visitor, tabs: gr.Tabs, tab: gr.Tab, runs: re
     joining = press["join"].click(shown.join, [visitor.owner, chosen], work, js=_WITH_CHOSEN, **hidden)
     work.change(None, work, None, js="(html) => window.wanLibrary.working(html)")
     press["stop"].click(None, cancels=[joining])
+    press["review"].click(None, js="() => window.wanStudio.turn('review')")
     recall.wire(studio, visitor, tabs, runs)
-    return chosen, press["review"]
 
 
 class Library:

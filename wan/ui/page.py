@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from wan.settings import Settings
 from wan.studio import Studio
-from wan.ui import cards, image, library, reference
+from wan.ui import cards, image, library, reference, review
 from wan.ui import visitor as visitors
 from wan.ui.api import Api
 from wan.ui.files import SAMPLES
@@ -32,14 +32,16 @@ def build(studio: Studio, opened: asyncio.Event) -> gr.Blocks:
         language = gr.Textbox(visible=False)
         gr.HTML(_header(studio.settings), elem_id="wan-header", **bare)
         visitor = visitors.build(studio)
+        chosen = gr.Textbox(visible="hidden", elem_id="wan-library-chosen")
         with gr.Tabs(elem_id="wan-tabs") as tabs:
             with gr.Tab(label("tab_image"), id=image.TAB):
                 first = image.build(studio, visitor, language)
             with gr.Tab(label("tab_reference"), id=reference.TAB):
                 second = reference.build(studio, visitor, language)
-
             with gr.Tab(label("tab_library"), id=library.TAB) as shelves:
-                library.build(studio, visitor, tabs, shelves, {image.TAB: first[0], reference.TAB: second[0]})
+                library.build(studio, visitor, tabs, shelves, chosen, {image.TAB: first[0], reference.TAB: second[0]})
+            with gr.Tab(label("tab_review"), id=review.TAB) as reviewing:
+                review.build(studio, visitor, chosen, reviewing)
 
         Api(studio).publish(demo)
         _share(visitor.owner)

@@ -10,10 +10,12 @@ from typing import Any
 
 import gradio as gr
 from starlette.applications import Starlette
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from wan.runner import STOP_LIMIT
 from wan.studio import Studio
+from wan.ui import review_page
 from wan.ui.agents import speak_mcp
 from wan.ui.files import ASSETS, SAMPLES, closed
 from wan.ui.guard import KNOWN, Guard, Sessions
@@ -70,12 +72,15 @@ class Server:
             "footer_links": ["settings"],
             "i18n": translations(),
             "theme": WanTheme(),
-            "css": _read("page.css"),
+            "css": _read("page.css") + _read("said.css"),
             # What stands here is not prefixed as `css` is, so that the same file dresses pages that are not Gradio's.
             "head": f"<style>{_read('compare.css')}</style>" + "".join(f"<script>{script}</script>" for script in _scripts()),
             "favicon_path": ASSETS / "favicon.svg",
-            "app_kwargs": {"lifespan": self._lifespan, "routes": routes(self._studio), "docs_url": None, "redoc_url": None, "openapi_url": None},
+            "app_kwargs": {"lifespan": self._lifespan, "routes": self._routes(), "docs_url": None, "redoc_url": None, "openapi_url": None},
         }
+
+    def _routes(self) -> list[Route]:
+        return [*routes(self._studio), *review_page.routes(self._studio, self._opened)]
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -121,7 +126,7 @@ class Server:
 
 def _scripts() -> list[str]:
     """The scripts of the page, which run inline."""
-    return [_read("page.js"), _read("compare.js"), _read("library.js")]
+    return [_read(f"{name}.js") for name in ("page", "compare", "library", "review")]
 
 
 def _read(name: str) -> str:

@@ -1,0 +1,238 @@
+// What a review does in a browser: verdicts go up, tallies come down, a moment is taken and found again. It runs on the page behind the link, in its copy
+// on disk (where there is nobody to ask), and in the owner's tab; everywhere it looks for `data-` marks and needs nothing else of the page.
+(() => {
+  const EVERY = 3000; // ms between two looks at a tally
+  const LANGUAGE = "wan-language";
+  const NAME = "wan-reviewer-name";
+  const TOKEN = "wan-reviewer";
+  const etags = new WeakMap(); // element with a tally -> the version that it shows
+  const memory = new Map(); // for a browser that keeps nothing
+
+  function kept(key, value) {
+    try {
+      if (value === undefined) return localStorage.getItem(key) ?? memory.get(key) ?? null;
+      localStorage.setItem(key, value);
+    } catch {
+      if (value === undefined) return memory.get(key) ?? null;
+      memory.set(key, value);
+    }
+    return value;
+  }
+
+  // Tells this browser apart from others, so that a change of mind replaces the old verdict.
+  function reviewer() {
+    const fresh = () => btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(24)))).replaceAll("+", "-").replaceAll("/", "_");
+    return kept(TOKEN) ?? kept(TOKEN, fresh());
+  }
+
+  const language = () => (document.documentElement.lang.startsWith("zh") ? "zh" : "en");
+  const page = () => document.querySelector("main[data-send]");
+  const verdictsKey = () => `wan-review:${location.pathname}`;
+  const own = () => JSON.parse(kept(verdictsKey()) ?? "{}");
+  const asClock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds) % 60).padStart(2, "0")}`;
+  const words = (name) => document.querySelector(`template[data-words="${name}"]`)?.content.cloneNode(true) ?? "";
+
+  function fill(root, parts) {
+    for (const [name, html] of Object.entries(parts)) {
+      const part = root.querySelector(`[data-part="${name}"]`);
+      if (!part || part.dataset.html === html) continue;
+      part.dataset.html = html;
+      part.innerHTML = html;
+    }
+  }
+
+  function close(root) {
+    delete root.dataset.live;
+    if (root !== page()) return;
+    root.replaceChildren(words("closed"));
+    delete root.dataset.send;
+  }
+
+  async function look(root) {
+    const headers = etags.has(root) ? { "If-None-Match": etags.get(root) } : {};
+    const answer = await fetch(root.dataset.live, { headers, cache: "no-store" });
+    if (answer.status === 404) return close(root);
+    if (answer.status !== 200) return;
+    etags.set(root, answer.headers.get("ETag"));
+    fill(root, (await answer.json()).parts);
+  }
+
+  function show(form, text, bad) {
+    const state = form.querySelector(".rv-state");
+    state.classList.toggle("bad", bad);
+    state.replaceChildren(text);
+  }
+
+  const takeOf = (part) => part.closest("[data-take]");
+
+  async function give(form, comment) {
+    const take = takeOf(form);
+    const verdict = form.querySelector("[name=verdict]:checked")?.value ?? "";
+    const moment = form.querySelector("[data-moment]");
+    const at = comment && moment.getAttribute("aria-pressed") === "true" ? Number(moment.dataset.moment) : null;
+    const name = document.getElementById("name").value;
+    const said = { take: Number(take.dataset.take), verdict, comment, at_seconds: at, name, reviewer: reviewer() };
+    let answer;
+    try {
+      const headers = { "Content-Type": "application/json", "Accept-Language": language() };
+      answer = await fetch(page().dataset.send, { method: "POST", headers, body: JSON.stringify(said) });
+    } catch {
+      show(form, words("offline"), true);
+      return false;
+    }
+    if (answer.status === 404) {
+      close(page());
+      return false;
+    }
+    const told = await answer.json().catch(() => ({}));
+    if (!answer.ok) {
+      show(form, told.detail ?? words("offline"), true);
+      return false;
+    }
+    kept(verdictsKey(), JSON.stringify({ ...own(), [said.take]: verdict }));
+    etags.delete(page());
+    fill(page(), told.parts);
+    show(form, words("saved"), false);
+    return true;
+  }
+
+  async function send(form) {
+    const text = form.elements.comment;
+    const button = form.querySelector(".rv-send");
+    if (button.disabled) return;
+    button.disabled = true;
+    if (await give(form, text.value)) {
+      text.value = "";
+      press(form.querySelector("[data-moment]"), false);
+    }
+    button.disabled = false;
+  }
+
+  // The moment follows the video until it is taken.
+  function press(button, pressed) {
+    const seconds = takeOf(button).querySelector("video").currentTime;
+    button.setAttribute("aria-pressed", String(pressed));
+    button.dataset.moment = seconds.toFixed(2);
+    button.querySelector("b").textContent = asClock(seconds);
+  }
+
+  function seek(button) {
+    const video = takeOf(button)?.querySelector("video");
+    if (!video) return;
+    const go = () => {
+      video.currentTime = Number(button.dataset.seek);
+      video.pause();
+    };
+    if (video.readyState) go();
+    else {
+      video.addEventListener("loadedmetadata", go, { once: true });
+      video.preload = "auto";
+      video.load();
+    }
+    video.scrollIntoView({ block: "nearest" });
+  }
+
+  function speak(wanted) {
+    document.documentElement.lang = wanted === "zh" ? "zh-CN" : "en";
+  }
+
+  function opened() {
+    if (!page()) return;
+    const name = document.getElementById("name");
+    name.value = kept(NAME) ?? "";
+    name.addEventListener("input", () => kept(NAME, name.value));
+    for (const [number, verdict] of Object.entries(own())) {
+      const choice = page().querySelector(`[data-take="${Number(number)}"] [value="${CSS.escape(verdict)}"]`);
+      if (choice) choice.checked = true;
+    }
+  }
+
+  // The board is put in when somebody asks for it, and goes with its videos when they have seen enough.
+  function compare(button) {
+    const open = button.getAttribute("aria-expanded") !== "true";
+    button.setAttribute("aria-expanded", String(open));
+    if (open) button.parentElement.append(button.parentElement.querySelector("template").content.cloneNode(true));
+    else button.parentElement.querySelector("[data-compare]").remove();
+  }
+
+  let arrows = 0; // walking over the choices by the arrow keys sends the last one only
+  document.addEventListener("change", ({ target }) => {
+    if (!target.matches?.(".rv-form [name=verdict]")) return;
+    clearTimeout(arrows);
+    arrows = setTimeout(() => give(target.form, ""), 200);
+  });
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches?.(".rv-form")) return;
+    event.preventDefault();
+    send(event.target);
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches?.(".rv-form textarea")) send(event.target.form);
+  });
+  document.addEventListener(
+    "timeupdate",
+    ({ target }) => {
+      const button = takeOf(target)?.querySelector('[data-moment][aria-pressed="false"]');
+      if (button) press(button, false);
+    },
+    true,
+  );
+  document.addEventListener("click", ({ target }) => {
+    const button = target.closest?.("[data-seek], [data-moment], .rv-open, .rv-lang [data-lang]");
+    if (!button) return;
+    if ("seek" in button.dataset) seek(button);
+    else if ("open" in button.dataset) compare(button);
+    else if ("moment" in button.dataset) press(button, button.getAttribute("aria-pressed") !== "true");
+    else speak(kept(LANGUAGE, button.dataset.lang));
+  });
+  // One at a time: an answer that takes long holds up the next question and no other.
+  setInterval(() => {
+    if (document.hidden) return;
+    document.querySelectorAll("[data-tally][data-live], main[data-live]").forEach((root) => {
+      if (root.asking) return;
+      root.asking = true;
+      look(root)
+        .catch(() => {}) // the next look finds it
+        .finally(() => (root.asking = false));
+    });
+  }, EVERY);
+
+  // What the owner's buttons are about; each presses the hidden one of Gradio that asks the server.
+  let picked = "";
+  document.addEventListener("click", ({ target }) => {
+    const button = target.closest?.("[data-review-press], [data-review-copy], [data-review-keep]");
+    if (!button) return;
+    const { reviewPress: verb, review } = button.dataset;
+    if (verb) {
+      if (review !== undefined) picked = review;
+      document.getElementById(`wan-review-${verb}`).click();
+    } else if ("reviewKeep" in button.dataset) button.closest("details").open = false;
+    else {
+      const link = button.parentElement.querySelector("input");
+      link.select();
+      navigator.clipboard?.writeText(link.value).then(() => button.classList.add("copied"));
+      setTimeout(() => button.classList.remove("copied"), 1500);
+    }
+  });
+
+  // The server knows the end of a link only; where the app is reached, the browser knows.
+  function complete() {
+    document.querySelectorAll("input[data-review-link]").forEach((link) => {
+      const whole = new URL(link.dataset.reviewLink, document.baseURI).href;
+      if (link.value !== whole) link.value = whole;
+    });
+  }
+
+  window.wanReview = {
+    picked: () => picked,
+    made: (review) => (picked = review),
+    download: () => document.querySelector("#wan-review-export a[download]")?.click(),
+  };
+
+  if ("review" in document.documentElement.dataset) {
+    // A page of its own; in the app the language is another script's.
+    if (kept(LANGUAGE)) speak(kept(LANGUAGE));
+    else if (location.protocol === "file:") speak(navigator.language.slice(0, 2));
+    document.addEventListener("DOMContentLoaded", opened);
+  } else setInterval(complete, 250);
+})();

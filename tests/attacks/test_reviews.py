@@ -1,0 +1,120 @@
+"""Attacks on reviews: those of others by their ids, links by guessing, words that would become code, floods of verdicts."""
+
+import json
+import re
+import secrets
+from dataclasses import dataclass
+
+import pytest
+
+from tests.attacks.conftest import Record, Victim
+from tests.attacks.visitor import Visitor, ask, post
+from tests.browser.serving import App
+
+GOOD = {"take": 1, "verdict": "yes", "reviewer": "r" * 24}
+EVIL = "<script>document.title='owned'</script>"
+
+
+@dataclass(frozen=True)
+class Hers:
+    """The victim's review."""
+
+    id: str
+    token: str
+
+
+@pytest.fixture(scope="module")
+def hers(victim: Victim) -> Hers:
+    someone = victim.visitor
+    number = someone.event("create")
+    form = someone.form(number, token=someone.token, title=f"Her review {EVIL}", note="", chosen=victim.job_id, expiry="never")
+    well, given = someone.call(number, form)
+    assert well, given
+    return Hers(given[4], re.search(r'href="review/([\w-]{43})"', given[0])[1])
+
+
+def give(app: App, token: str, given: object = GOOD, **headers: str):
+    return post(app.url, f"/review/{token}/verdict", given, **{"Origin": app.url} | headers)
+
+
+def test_reviews_of_others(app: App, visitor: Visitor, victim: Victim, hers: Hers, record: Record):
+    for name in ("show_1", "revoke", "delete", "csv", "json", "zip"):
+        number = visitor.event(name)
+        for what, token, picked in (
+            ("another's review by its id", visitor.token, hers.id),
+            ("another's review by its link", visitor.token, hers.token),
+            ("another's review, its id as token", hers.id, hers.id),
+            ("another's review, its link as token", hers.token, hers.id),
+        ):
+            _, given = visitor.call(number, visitor.form(number, token=token, picked=picked))
+            seen = [mark for mark in ("Her review", hers.token, victim.media, "download") if mark in json.dumps(given)]
+            record(f"review: {name}, {what}", [], seen)
+    number = visitor.event("create")
+    _, given = visitor.call(number, visitor.form(number, token=visitor.token, title="Mine", note="", chosen=victim.job_id, expiry="never"))
+    record("review: made of another's job", "refused", "refused" if "no video, or is gone" in json.dumps(given) else given)
+    number = visitor.event("posters")
+    _, given = visitor.call(number, visitor.form(number, token=visitor.token, chosen=victim.job_id))
+    record("review: another's poster among the chosen", False, victim.media in json.dumps(given))
+    record("review: hers is still there", 200, ask(app.url, "GET", f"/review/{hers.token}").status)
+
+
+def test_links_by_guessing(app: App, hers: Hers, record: Record):
+    for token in (hers.token[:-1], hers.token.swapcase(), hers.token + "x", "%", "*", "' OR 1=1--", hers.id, secrets.token_urlsafe(32)):
+        answers = [
+            ask(app.url, "GET", f"/review/{token.replace(' ', '%20')}{rest}").status for rest in ("", "/tally", "/1/video.mp4", "/1/poster.webp")
+        ]
+        record(f"review: link {token[:6]!r}… of {len(token)}", [404] * 4, answers)
+        record(f"review: a verdict by link {token[:6]!r}… of {len(token)}", 404, give(app, token.replace(" ", "%20")).status)
+    for path in (
+        "1/original.mp4",
+        "1/..%2f..%2fwan.sqlite3",
+        "0/video.mp4",
+        "2/video.mp4",
+        "-1/video.mp4",
+        "1e0/video.mp4",
+        "99999999999999999999/video.mp4",
+    ):
+        record(f"review: {path} by the right link", 404, ask(app.url, "GET", f"/review/{hers.token}/{path}").status)
+
+
+def test_what_is_sent(app: App, hers: Hers, record: Record):
+    record("verdict: from a foreign page", 403, give(app, hers.token, Origin="https://evil.example").status)
+    record("verdict: from a page without a name", 403, give(app, hers.token, Origin="null").status)
+    no_origin = post(app.url, f"/review/{hers.token}/verdict", GOOD)
+    record("verdict: without an origin", 403, no_origin.status)
+    record("verdict: as a form", 415, give(app, hers.token, **{"Content-Type": "text/plain"}).status)
+    record("verdict: no JSON", 400, give(app, hers.token, b"take=1").status)
+    record("verdict: a list", 400, give(app, hers.token, [GOOD]).status)
+    long = give(app, hers.token, GOOD | {"comment": "x" * 100_000})
+    record("verdict: a comment of 100 kB", (413, True), (long.status, "at most 2,000" in long.json()["detail"]))
+    record("verdict: half a character", 400, give(app, hers.token, b'{"take": 1, "verdict": "yes", "comment": "\\ud800"}').status)
+    for method in ("PUT", "DELETE", "PATCH"):
+        record(f"review: {method}", 405, ask(app.url, method, f"/review/{hers.token}", headers={"Origin": app.url}).status)
+    for field, value in (("take", 2), ("take", "1"), ("verdict", EVIL), ("reviewer", "x"), ("at_seconds", 1e9), ("name", "x" * 81)):
+        record(f"verdict: {field} {value!r:.20}", 400, give(app, hers.token, GOOD | {"comment": "a", field: value}).status)
+    assert give(app, hers.token, GOOD | {"comment": f"=1+1 {EVIL}", "name": EVIL}).status == 200
+    page = ask(app.url, "GET", f"/review/{hers.token}", headers={"Accept-Encoding": "identity"})
+    record("review: scripts in words, title and name", 0, page.body.decode().count(EVIL))
+    record("review: who is told where somebody comes from", "no-referrer", page.headers["referrer-policy"])
+
+
+def test_floods(proxied: App, record: Record):
+    answers = [give(proxied, "x" * 43, **{"X-Forwarded-For": "198.51.100.77"}) for _ in range(70)]
+    record("verdict: 70 at once from one address", True, 8 <= sum(one.status == 429 for one in answers) <= 10)
+    record("verdict: the last is told to wait", True, "Try again in" in answers[-1].json()["detail"])
+    record("verdict: another address meanwhile", 404, give(proxied, "x" * 43, **{"X-Forwarded-For": "198.51.100.78"}).status)
+
+
+def test_revoked(app: App, victim: Victim, hers: Hers, record: Record):
+    """The last one here: the review is closed then."""
+    someone = victim.visitor
+    number = someone.event("csv")
+    well, given = someone.call(number, someone.form(number, token=someone.token, picked=hers.id))
+    path = re.search(r'href="(gradio_api/file=[^"]+)"', given[0])[1]
+    table = ask(app.url, "GET", f"/{path}")
+    record("export: a formula in the table", (200, True), (table.status, b",'=1+1" in table.body or b",\"'=1+1" in table.body))
+    revoke = someone.event("revoke")
+    assert someone.call(revoke, someone.form(revoke, token=someone.token, picked=hers.id))[0]
+    gone = [ask(app.url, "GET", f"/review/{hers.token}{rest}").status for rest in ("", "/tally", "/1/video.mp4", "/1/poster.webp")]
+    record("review: page, tally and media by a revoked link", [404] * 4, gone)
+    record("review: a verdict by a revoked link", 404, give(app, hers.token).status)

@@ -1,0 +1,195 @@
+"""A review from the owner's choice to the export, in three browsers: the owner's and those of two people who have the link and nothing else."""
+
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.browser.serving import App, generate, opened, reach, say
+
+TITLE = "Opening shot <b>round 2</b>"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A review that an owner has made of two takes."""
+
+    owner: Page
+    link: str
+
+
+@pytest.fixture
+def others(browser: Browser) -> Iterator[list[BrowserContext]]:
+    """Two people with browsers of their own: a phone, and a desk in the dark, in Chinese."""
+    phone = browser.new_context(viewport={"width": 360, "height": 740}, locale="en-US", has_touch=True)
+    desk = browser.new_context(viewport={"width": 1280, "height": 900}, locale="zh-CN", color_scheme="dark")
+    for one in (phone, desk):
+        one.set_default_timeout(20_000)
+    yield [phone, desk]
+    phone.close()
+    desk.close()
+
+
+@pytest.fixture(scope="module")
+def takes(browser: Browser, app: App) -> tuple[dict[str, str], list[str]]:
+    """What an owner's browser keeps, and the ids of the two takes that they have made."""
+    context = browser.new_context(locale="en-US")
+    page = context.new_page()
+    opened(page, app.url)
+    page.locator(".wan-sample").first.click()
+    expect(page.locator("#wan-image-view .preview")).to_be_visible()
+    say(page, "image", "She turns to the camera.")
+    generate(page, "image")
+    jobs = [taken(page)]
+    page.locator("#wan-image-view [data-press=retry]").click()
+    page.wait_for_function("last => !document.querySelector('#wan-image-view')?.textContent.includes(last)", arg=jobs[0])
+    jobs.append(taken(page))
+    kept = page.evaluate("({ ...localStorage })")
+    context.close()
+    return kept, jobs
+
+
+@pytest.fixture
+def made(page: Page, app: App, takes: tuple[dict[str, str], list[str]]) -> Made:
+    """A review of both takes, chosen in the opposite order, and the link to it."""
+    kept, jobs = takes
+    page.evaluate("kept => Object.assign(localStorage, kept)", kept)
+    opened(page, app.url)
+    page.get_by_role("tab", name="Review").click()
+    choose(page, jobs[::-1])
+    expect(page.locator("#wan-review-chosen img")).to_have_count(2)
+    page.locator("#wan-review-title input, #wan-review-title textarea").fill(TITLE)
+    page.locator("#wan-review-note textarea").fill("Which one draws you in?")
+    page.locator("#wan-review-create").click()
+    link = page.locator("input[data-review-link]")
+    expect(link).to_have_value(re.compile(rf"^{re.escape(page.url.rstrip('/'))}/review/[\w-]{{43}}$"))
+    return Made(page, link.input_value())
+
+
+def taken(page: Page) -> str:
+    """The id of the job that the stage shows, when its video is there."""
+    reach(page, "image", "SUCCEEDED")
+    return page.locator("#wan-image-view .wan-details dd").last.text_content()
+
+
+def choose(page: Page, jobs: list[str]) -> None:
+    """What choosing in the library does."""
+    box = page.locator("#wan-library-chosen textarea, #wan-library-chosen input").first
+    box.evaluate("(box, ids) => { box.value = ids; box.dispatchEvent(new Event('input', { bubbles: true })); }", " ".join(jobs))
+
+
+def answered(context: BrowserContext, link: str) -> Page:
+    """The review as somebody with its link sees it."""
+    page = context.new_page()
+    page.goto(link)
+    return page
+
+
+def counts(page: Page, number: int) -> list[str]:
+    """The tally of a take, as it is shown."""
+    return page.locator(f"[data-part=tally-{number}] .rv-counts b").all_text_contents()
+
+
+def test_people_with_the_link_answer_and_the_owner_watches(made: Made, others: list[BrowserContext]):
+    phone, desk = (answered(one, made.link) for one in others)
+    expect(phone.locator("h1")).to_have_text(TITLE)
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 360
+    height = phone.evaluate("document.documentElement.scrollHeight")
+    phone.locator("#name").fill("Mei")
+    first = phone.locator("[data-take='1']")
+    first.locator(".rv-yes").first.tap()
+    expect(first.locator(".rv-state")).to_contain_text("Saved")
+    expect(made.owner.locator("[data-part=tally-1] .rv-counts b")).to_have_text(["1", "0", "0"])
+    assert phone.evaluate("document.documentElement.scrollHeight") == height
+
+    video = first.locator("video")
+    video.evaluate("video => { video.muted = true; return video.play(); }")
+    phone.wait_for_function("document.querySelector('[data-take=\"1\"] video').currentTime > 1")
+    video.evaluate("video => video.pause()")
+    first.locator("[data-moment]").tap()
+    expect(first.locator("[data-moment]")).to_have_attribute("aria-pressed", "true")
+    first.locator("textarea").fill("  Here, <i>the smile</i>  ")
+    first.locator(".rv-send").tap()
+    expect(first.locator("textarea")).to_have_value("")
+    expect(first.locator(".rv-text")).to_have_text("Here, <i>the smile</i>")
+    expect(made.owner.locator("[data-part=comments-1]")).to_contain_text("Mei")
+
+    expect(desk.locator("html")).to_have_attribute("lang", "zh-CN")
+    second = desk.locator("[data-take='1']")
+    expect(second.locator(".rv-text")).to_have_text("Here, <i>the smile</i>")
+    second.locator("[name=verdict]").first.focus()
+    desk.keyboard.press("ArrowRight")  # to "maybe", and on to "no": only where somebody stops is sent
+    desk.keyboard.press("ArrowRight")
+    expect(second.locator(".rv-state")).to_contain_text("已保存")
+    assert counts(desk, 1) == ["1", "0", "1"]
+    second.locator(".rv-seek").click()
+    desk.wait_for_function("document.querySelector('[data-take=\"1\"] video').currentTime > 0.9")
+    expect(made.owner.locator("[data-part=tally-1] .rv-counts b")).to_have_text(["1", "0", "1"])
+
+    first.locator(".rv-maybe").first.tap()  # a change of mind replaces
+    expect(made.owner.locator("[data-part=tally-1] .rv-counts b")).to_have_text(["0", "1", "1"])
+    expect(made.owner.locator("[data-part=people]").first).to_contain_text("2")
+    phone.reload()
+    expect(phone.locator("#name")).to_have_value("Mei")
+    expect(phone.locator("[data-take='1'] [value=maybe]")).to_be_checked()
+
+
+def test_takes_side_by_side(made: Made, others: list[BrowserContext]):
+    desk = answered(others[1], made.link)
+    desk.locator(".rv-open").click()
+    expect(desk.locator(".rv-compare [data-compare] video")).to_have_count(2)
+    desk.wait_for_function("[...document.querySelectorAll('.rv-compare video')].every(video => video.readyState >= 2)")
+    assert "¥" not in desk.content()
+    desk.locator(".rv-open").click()
+    expect(desk.locator(".rv-compare video")).to_have_count(0)
+
+
+def test_a_revoked_link_closes_the_page_and_the_videos(made: Made, others: list[BrowserContext]):
+    phone = answered(others[0], made.link)
+    video = f"{made.link}/1/video.mp4"
+    assert phone.request.get(video, headers={"Range": "bytes=0-9"}).status == 206
+    made.owner.locator(".wr-ask summary").first.click()
+    made.owner.get_by_role("button", name="Revoke the link").click()
+    expect(made.owner.locator(".opened .wr-state")).to_have_text("Revoked", use_inner_text=True)
+    expect(made.owner.locator("input[data-review-link]")).to_have_count(0)
+    expect(phone.locator(".rv-message h1")).to_have_text("This review has been closed", use_inner_text=True)
+    assert phone.locator("video").count() == 0
+    assert phone.request.get(video).status == 404
+    assert phone.goto(made.link).status == 404
+    expect(phone.locator("h1")).to_have_text("There is nothing to review here", use_inner_text=True)
+
+
+def test_the_export_opens_from_disk_without_a_network(made: Made, others: list[BrowserContext], tmp_path: Path):
+    answered(others[0], made.link).locator("[data-take='2']").locator(".rv-yes").first.tap()
+    expect(made.owner.locator("[data-part=tally-2] .rv-counts b")).to_have_text(["1", "0", "0"])
+    with made.owner.expect_download() as download:
+        made.owner.get_by_role("button", name="Page with videos").click()
+    download.value.save_as(tmp_path / "review.zip")
+    with zipfile.ZipFile(tmp_path / "review.zip") as packed:
+        packed.extractall(tmp_path / "opened")
+    asked = []
+    others[1].on("request", lambda request: asked.append(request.url))
+    page = others[1].new_page()
+    page.goto((tmp_path / "opened" / "index.html").as_uri())
+    expect(page.locator("h1")).to_have_text(TITLE)
+    assert counts(page, 2) == ["1", "0", "0"]
+    assert page.locator("form, #name").count() == 0
+    for video in page.locator("[data-take] video").all():
+        video.evaluate("video => { video.muted = true; return video.play(); }")
+    page.wait_for_function("[...document.querySelectorAll('[data-take] video')].every(video => video.currentTime > 0.3)")
+    page.locator(".rv-open").click()
+    page.wait_for_function("[...document.querySelectorAll('.rv-compare video')].every(video => video.readyState >= 2)")
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    for kind in ("CSV", "JSON"):
+        with made.owner.expect_download() as download:
+            made.owner.get_by_role("button", name=kind, exact=True).click()
+        assert download.value.suggested_filename.endswith(kind.lower())
+    made.owner.get_by_role("button", name="Close").last.click()
+    made.owner.locator(".opened .wr-ask summary").last.click()
+    count = made.owner.locator(".wr-item").count()
+    made.owner.get_by_role("button", name="Delete the review").click()
+    expect(made.owner.locator(".wr-item")).to_have_count(count - 1)

@@ -1,0 +1,223 @@
+"""What a review accepts, how it counts, and what it gives away; then the same through the studio, with real videos."""
+
+import csv
+import io
+import json
+import math
+from dataclasses import replace
+
+import pytest
+
+from tests.pictures import picture
+from tests.test_store import job
+from wan import reviews
+from wan.errors import AccessRefused, InvalidInput, ReviewNotFound
+from wan.jobs import JobState
+from wan.requests import ImageToVideoRequest
+from wan.reviews import Review, Take, Tally, Verdict
+from wan.settings import load_settings
+from wan.studio import Studio
+
+NOW = 1_700_000_000.0
+MADE = job(state=JobState.SUCCEEDED, video_key="videos/job1/video.mp4", width=1280, height=720, duration=5.0, seed=7)
+REVIEWER = "r" * 24
+GOOD = {"take": 1, "verdict": "yes", "reviewer": REVIEWER}
+
+
+def said(verdict="yes", reviewer="a", at=NOW, **changes) -> Verdict:
+    return Verdict(
+        **{
+            **{"id": f"{reviewer}{at}", "review_id": "review", "job_id": "job1", "verdict": verdict, "comment": "", "at_seconds": None, "name": ""},
+            **{"created_at": at, "reviewer": reviewer},
+            **changes,
+        }
+    )
+
+
+def review(*verdicts: Verdict, takes=2, **changes) -> Review:
+    shown = tuple(Take(number, f"job{number}", MADE, verdicts if number == 1 else ()) for number in range(1, takes + 1))
+    whole = Review("review", "somebody", "Title", "Note", "token", NOW, None, None, shown)
+    return replace(whole, **changes)
+
+
+def checked(given) -> Verdict:
+    return reviews.checked_verdict(review(), GOOD | given, id_="id", now=NOW)
+
+
+def test_the_last_word_of_each_person_counts():
+    verdicts = (said("yes", "a", 1), said("no", "b", 2), said("no", "a", 3, comment="on second thoughts"), said("maybe", "c", 4))
+    assert review(*verdicts).takes[0].tally == Tally(yes=0, maybe=1, no=2)
+    assert review(*verdicts).people == 3
+    assert [one.comment for one in review(*verdicts).takes[0].comments] == ["on second thoughts"]
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        *(({"verdict": verdict}, "verdict") for verdict in ("", "YES", None, True, ["yes"], {}, "yes ")),
+        *(({"take": take}, "take") for take in (0, 3, -1, 1.0, "1", True, None, [], 10**30)),
+        *(({"reviewer": token}, "reviewer") for token in ("", "short", None, 5, "a" * 65, "a b" * 10, "é" * 24)),
+        *(({"comment": comment}, "comment") for comment in ("x" * 2001, "x" * 100_000, " " * 2001, "\0", "\ud800", ["a"], {"a": 1}, 5, True)),
+        *(({"name": name}, "name") for name in ("x" * 81, "\0", 5)),
+        *(({"comment": "a", "at_seconds": at}, "at_seconds") for at in (-0.1, 5.6, math.nan, math.inf, "1", True, [1])),
+    ],
+)
+def test_what_is_wrong_is_refused_by_its_name(given, field):
+    with pytest.raises(InvalidInput) as refused:
+        checked(given)
+    assert refused.value.field == field
+
+
+def test_what_people_write_is_kept_but_for_outer_spaces():
+    kept = checked({"comment": "  <b>a</b>\n\n b\t ", "name": " Mei ", "at_seconds": 5.3})
+    assert (kept.comment, kept.name, kept.at_seconds) == ("<b>a</b>\n\n b", "Mei", 5.0)
+    assert checked({"comment": " \n\t "}).comment == ""
+    assert checked({"comment": " ", "at_seconds": 1}).at_seconds is None
+    assert checked({"comment": None, "name": None}).name == ""
+    assert len(checked({"comment": "字" * 2000}).comment) == 2000
+
+
+def test_a_person_is_known_within_one_review_only():
+    one, other = checked({}), reviews.checked_verdict(replace(review(), id="other"), GOOD, id_="id", now=NOW)
+    assert one.reviewer != other.reviewer
+    assert REVIEWER not in one.reviewer
+
+
+def test_a_deleted_take_takes_no_more_words():
+    gone = review(takes=1)
+    with pytest.raises(InvalidInput, match="deleted"):
+        reviews.checked_verdict(replace(gone, takes=(replace(gone.takes[0], job=None),)), GOOD, id_="id", now=NOW)
+
+
+@pytest.mark.parametrize(("title", "note"), [("", ""), ("  ", "x"), ("x" * 121, ""), ("a", "x" * 2001), (None, ""), ("a", 5), ("a\0", "")])
+def test_titles_and_notes_that_are_refused(title, note):
+    with pytest.raises(InvalidInput):
+        reviews.checked_words(title, note)
+
+
+@pytest.mark.parametrize("days", [0, -1, 366, 1.5, True, "7", math.nan])
+def test_links_that_would_end_at_an_odd_time(days):
+    with pytest.raises(InvalidInput):
+        reviews.expiry(days, NOW)
+
+
+def test_when_a_link_is_open():
+    assert reviews.expiry(None, NOW) is None
+    week = review(expires_at=reviews.expiry(7, NOW))
+    assert [week.is_open(NOW + days * 86400) for days in (0, 6.99, 7)] == [True, True, False]
+    assert not review(revoked_at=NOW).is_open(NOW)
+
+
+def test_takes_are_each_once_in_their_order():
+    assert reviews.checked_ids(["b", "a", "b"]) == ["b", "a"]
+    for several in ([], [str(number) for number in range(13)]):
+        with pytest.raises(InvalidInput):
+            reviews.checked_ids(several)
+
+
+@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@a", "＝1", '=HYPERLINK("http://x")'])
+def test_no_cell_of_the_table_is_a_formula(formula):
+    table = reviews.as_csv(review(said(comment=formula, name=formula, at_seconds=1.25)))
+    assert table.startswith(b"\xef\xbb\xbf")
+    (row,) = csv.DictReader(io.StringIO(table.decode("utf-8-sig")))
+    assert (row["comment"], row["name"]) == (f"'{formula}", f"'{formula}")
+    assert (row["take"], row["seed"], row["verdict"], row["latest"], row["at_seconds"]) == ("1", "7", "yes", "yes", "1.25")
+    assert row["given_at"] == "2023-11-14T22:13:20Z"
+
+
+def test_the_table_keeps_lines_and_quotes():
+    comment = 'a "b"\n;c,\n一'
+    (row,) = csv.DictReader(io.StringIO(reviews.as_csv(review(said(comment=comment))).decode("utf-8-sig"), newline=""))
+    assert row["comment"] == comment
+
+
+def test_the_json_has_it_all():
+    whole = json.loads(reviews.as_json(review(said("no", at=1), said("yes", at=2, comment="a", at_seconds=1.5))))
+    assert whole["takes"][0]["tally"] == {"yes": 1, "maybe": 0, "no": 0}
+    assert [one["latest"] for one in whole["takes"][0]["verdicts"]] == [False, True]
+    assert whole["takes"][1]["verdicts"] == []
+    assert "amount" not in json.dumps(whole)
+
+
+@pytest.fixture
+async def studio():
+    async with Studio(load_settings()) as opened:
+        yield opened
+
+
+async def made(studio, owner="owner", prompt="she smiles"):
+    asked = ImageToVideoRequest(prompt=prompt, reference_image=picture((640, 480)), duration=2)
+    started = await studio.submit(asked, owner=owner, new_take=True)
+    async for event in studio.follow(started.id, owner=owner):
+        last = event
+    return last.job
+
+
+@pytest.mark.anyio
+async def test_a_review_from_its_link_to_its_end(studio, monkeypatch):
+    monkeypatch.setenv("WAN_SIMULATOR_RUNNING", "0.2")
+    first, second = await made(studio), await made(studio)
+    whole, token = await studio.create_review([second.id, first.id], owner="owner", title=" Round 2 ", note="n", expires_days=1)
+    assert [take.job_id for take in whole.takes] == [second.id, first.id]
+    assert (await studio.review(whole.id, owner="owner")).link_token == token
+    assert await studio.review_by_link(token) == await studio.review(whole.id, owner="owner")
+    now = await studio.give_verdict(token, GOOD | {"comment": "a", "at_seconds": 1})
+    now = await studio.give_verdict(token, GOOD | {"verdict": "no"})
+    now = await studio.give_verdict(token, GOOD | {"verdict": "maybe"})
+    assert now.takes[0].tally == Tally(maybe=1)
+    assert [one.verdict for one in now.takes[0].verdicts] == ["yes", "maybe"]  # a word without a comment is replaced
+    assert (await studio.review_media(token, 1, "video.mp4")).stat().st_size > 1000
+    assert await studio.review_media(token, 3, "video.mp4") is None
+    assert await studio.review_media(token, 1, "original.mp4") is None
+    assert set(await studio.review_files(now)) == {1, 2}
+
+    for call in (studio.review, studio.revoke_review, studio.delete_review):
+        with pytest.raises(ReviewNotFound):
+            await call(whole.id, owner="somebody else")
+    assert await studio.reviews(owner="somebody else") == []
+
+    closed = await studio.revoke_review(whole.id, owner="owner")
+    assert (closed.link_token, closed.takes[0].tally) == (None, Tally(maybe=1))
+    assert await studio.review_media(token, 1, "video.mp4") is None
+    for call in (studio.review_by_link(token), studio.give_verdict(token, GOOD), studio.review_by_link("x" * 43)):
+        with pytest.raises(ReviewNotFound):
+            await call
+    await studio.delete_review(whole.id, owner="owner")
+    assert await studio.reviews(owner="owner") == []
+    assert (await studio.job(first.id, owner="owner")).video_key
+
+
+@pytest.mark.anyio
+async def test_only_ones_own_videos_go_into_a_review(studio):
+    mine, theirs = await made(studio), await made(studio, owner="somebody else")
+    asked = ImageToVideoRequest(prompt="not yet made", reference_image=picture((640, 480)), duration=2)
+    unmade = await studio.submit(asked, owner="owner")
+    for ids in ([theirs.id], [mine.id, theirs.id], [unmade.id], ["nonsense"], [], [mine.id, "\0"]):
+        with pytest.raises(InvalidInput):
+            await studio.create_review(ids, owner="owner", title="t")
+    assert await studio.reviews(owner="owner") == []
+
+
+@pytest.mark.anyio
+async def test_an_expired_link_is_as_good_as_none(studio):
+    token = (await studio.create_review([(await made(studio)).id], owner="owner", title="t", expires_days=1))[1]
+    later = studio._clock() + 86401
+    studio._clock = lambda: later
+    with pytest.raises(ReviewNotFound):
+        await studio.review_by_link(token)
+    assert await studio.review_media(token, 1, "video.mp4") is None
+
+
+@pytest.mark.anyio
+async def test_a_review_holds_so_much_and_no_more(studio, monkeypatch):
+    monkeypatch.setattr("wan.store.VERDICTS_LIMIT", 2)
+    monkeypatch.setattr("wan.store.REVIEWS_LIMIT", 1)
+    done = await made(studio)
+    token = (await studio.create_review([done.id], owner="owner", title="t"))[1]
+    for reviewer in ("a", "b"):
+        await studio.give_verdict(token, GOOD | {"reviewer": reviewer * 24})
+    with pytest.raises(AccessRefused, match="all the words"):
+        await studio.give_verdict(token, GOOD | {"reviewer": "c" * 24})
+    await studio.give_verdict(token, GOOD | {"reviewer": "b" * 24, "verdict": "no"})  # a change of mind takes no more room
+    with pytest.raises(AccessRefused, match="1 reviews"):
+        await studio.create_review([done.id], owner="owner", title="t")

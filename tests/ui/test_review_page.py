@@ -1,0 +1,190 @@
+"""The page of a review and its routes: what is in it, what is said of a link that leads nowhere, and what everybody may send."""
+
+import asyncio
+import re
+import zipfile
+from dataclasses import replace
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from tests.pictures import picture
+from tests.test_reviews import GOOD, MADE, NOW, review, said
+from wan.requests import ImageToVideoRequest
+from wan.reviews import Take
+from wan.settings import load_settings
+from wan.studio import Studio
+from wan.ui import review_cards, review_export, review_page, review_tab
+from wan.ui.pace import Pace
+
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+
+
+def evil():
+    words = said(comment=EVIL, name=EVIL, at_seconds=1.0)
+    return replace(review(words), title=EVIL, note=EVIL)
+
+
+def address(number):
+    return f"videos/take-{number}.mp4", ""
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        review_cards.page(evil(), token="token", language="en"),
+        review_cards.offline(evil(), address, now=NOW),
+        review_tab.listed([evil()], "review", NOW),
+        *review_cards.parts(evil()).values(),
+    ],
+)
+def test_nothing_that_people_write_becomes_html(html):
+    shown = re.sub(r"<(script|style)>.*?</\1>", "", str(html), count=2, flags=re.DOTALL)
+    assert "<script" not in shown
+    assert "<img src=x" not in shown
+    assert "onerror=alert(1)>" not in shown
+
+
+def test_a_page_shows_facts_and_no_prices_and_holds_no_secrets():
+    paid = replace(MADE, amount=MADE.amount, currency="CNY", media_token="media-token", owner="the-owner", seed=4711)
+    whole = replace(review(said(reviewer="hash-of-somebody")), takes=(Take(1, "job-id", paid), Take(2, "job-id-2", paid)))
+    html = review_cards.page(whole, token="token", language="en")
+    assert "seed 4711" in html
+    assert "1280×720" in html
+    for secret in ("media-token", "the-owner", "job-id", "hash-of-somebody", "¥", "compare_price", "Price"):
+        assert secret not in html
+    assert 'name="robots" content="noindex' in html
+
+
+def test_a_copy_from_disk_asks_for_nothing_from_afar_and_takes_no_words():
+    html = review_cards.offline(review(said()), address, now=NOW)
+    assert re.findall(r'(?:src|href|poster|action)="(?!videos/|data:|#)([^"]*)"', html) in ([], ["", ""])
+    assert "<form" not in html
+    assert "data-live" not in html
+
+
+def test_a_deleted_take_is_a_place_that_says_so():
+    html = review_cards.page(
+        review(said(), takes=1).__class__(**{**review().__dict__, "takes": (Take(1, "gone", None, (said(),)),)}), token="t", language="en"
+    )
+    assert "has been deleted" in html
+    assert "<video" not in html
+    assert "<b>1</b>" in html
+
+
+def test_many_takes_are_compared_by_four_at_most():
+    assert review_cards.page(review(takes=1), token="t", language="en").count("data-open") == 0
+    twelve = review_cards.page(review(takes=12), token="t", language="en")
+    assert twelve.count("<template><section") == 3
+    assert "Compare 5, 6, 7, 8 side by side" in twelve
+
+
+def test_an_address_may_do_so_much():
+    now = 0.0
+    pace = Pace(1.0, 3, clock=lambda: now)
+    assert [pace.wait("a") for _ in range(3)] == [0, 0, 0]
+    assert pace.wait("a") == pytest.approx(1)
+    assert pace.wait("b") == 0
+    now = 1.0
+    assert pace.wait("a") == 0
+    assert pace.wait("a") > 0
+
+
+@pytest.fixture
+async def asked(anyio_backend):
+    """A studio with a review of one take, its token, and a client of its routes."""
+    async with Studio(load_settings()) as studio:
+        request = ImageToVideoRequest(prompt="p", reference_image=picture((640, 480)), duration=2)
+        async for event in studio.follow((await studio.submit(request, owner="o")).id, owner="o"):
+            job = event.job
+        whole, token = await studio.create_review([job.id], owner="o", title="Title")
+        opened = asyncio.Event()
+        opened.set()
+        transport = httpx.ASGITransport(Starlette(routes=review_page.routes(studio, opened)))
+        async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+            yield studio, whole, token, client
+
+
+@pytest.mark.anyio
+async def test_whatever_is_the_matter_with_a_link_is_not_told(asked):
+    studio, whole, token, client = asked
+    unknown = await client.get("/review/" + "x" * 43)
+    assert unknown.status_code == 404
+    assert "There is nothing to review here" in unknown.text
+    await studio.revoke_review(whole.id, owner="o")
+    for path in (
+        token,
+        token[:-1],
+        token + "/",
+        token + "/1",
+        token + "/x/video.mp4",
+        token + "/1/video.mp4",
+        token + "/1/original.mp4",
+        "%00",
+        "字",
+        "a" * 5000,
+        "",
+    ):
+        answer = await client.get(f"/review/{path}", follow_redirects=True)
+        assert (answer.status_code, answer.text) == (404, unknown.text), path
+        assert answer.headers["cache-control"] == "private, no-store"
+    assert "这里没有可评审的内容" in (await client.get("/review/x", headers={"Accept-Language": "zh-CN,zh;q=0.9"})).text
+    said_so = [(await client.post(f"/review/{one}/verdict", json=GOOD)).text for one in (token, "x" * 43)]
+    assert said_so[0] == said_so[1]
+
+
+@pytest.mark.anyio
+async def test_what_somebody_with_the_link_gets(asked):
+    _, _, token, client = asked
+    page = await client.get(f"/review/{token}", headers={"Accept-Language": "zh"})
+    assert (page.status_code, page.headers["referrer-policy"], page.headers["x-robots-tag"]) == (200, "no-referrer", "noindex, nofollow")
+    assert '<html lang="zh-CN"' in page.text
+    piece = await client.get(f"/review/{token}/1/video.mp4", headers={"Range": "bytes=4-7"})
+    assert (piece.status_code, piece.content, piece.headers["content-type"]) == (206, b"ftyp", "video/mp4")
+    assert (await client.get(f"/review/{token}/1/poster.webp")).headers["content-type"] == "image/webp"
+    assert (await client.get(f"/review/{token}/2/video.mp4")).status_code == 404
+    tally = await client.get(f"/review/{token}/tally")
+    same = await client.get(f"/review/{token}/tally", headers={"If-None-Match": tally.headers["etag"]})
+    assert (same.status_code, same.content) == (304, b"")
+    given = await client.post(f"/review/{token}/verdict", json=GOOD | {"comment": EVIL})
+    assert given.status_code == 200
+    assert "&lt;script&gt;" in given.json()["parts"]["comments-1"]
+    assert (await client.get(f"/review/{token}/tally", headers={"If-None-Match": tally.headers["etag"]})).json() == given.json()
+
+
+@pytest.mark.anyio
+async def test_what_is_refused_is_refused_in_words(asked):
+    _, _, token, client = asked
+    for given, words in (
+        ({"comment": "x" * 2001}, "at most 2000"),
+        ({"verdict": "perhaps"}, "Choose Yes, Maybe or No"),
+        ({"take": 2}, "no such take"),
+        ({"comment": "a", "at_seconds": 99}, "not in the video"),
+    ):
+        answer = await client.post(f"/review/{token}/verdict", json=GOOD | given)
+        assert answer.status_code == 400
+        assert words in answer.json()["detail"]
+    chinese = await client.post(f"/review/{token}/verdict", json=GOOD | {"take": 2}, headers={"Accept-Language": "zh-CN"})
+    assert chinese.json()["detail"] == "此评审中没有这条视频。"
+
+
+@pytest.mark.anyio
+async def test_an_export_is_whole_or_is_not(asked, tmp_path):
+    studio, whole, _, _ = asked
+    shares: list[float] = []
+    await review_export.pack(studio, whole, tmp_path / "review.zip", now=NOW, progress=shares.append)
+    with zipfile.ZipFile(tmp_path / "review.zip") as packed:
+        assert packed.testzip() is None
+        assert packed.namelist() == ["index.html", "videos/take-1.mp4", "videos/take-1.webp"]
+        assert packed.read("videos/take-1.mp4") == (await studio.review_files(whole))[1][0].read_bytes()
+        assert b'src="videos/take-1.mp4" poster="videos/take-1.webp"' in packed.read("index.html")
+    assert shares == sorted(shares)
+    assert 0 <= shares[0] <= shares[-1] <= 1
+
+    def stop(share: float) -> None:
+        raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        await review_export.pack(studio, whole, tmp_path / "other.zip", now=NOW, progress=stop)
+    assert [path.name for path in tmp_path.glob("*.zip*")] == ["review.zip"]

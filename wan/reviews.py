@@ -1,0 +1,251 @@
+"""Reviews: some takes, shown to others by a link, and what they say about them. Pure; rows are in `wan.store`, pages in `wan.ui`.
+
+Whoever has the link may say yes, maybe or no to each take, as often as they change their mind: the tally counts the last word of each. People are
+told apart by a token that their browser keeps; here it is known as a hash that holds for one review only.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from wan.errors import InvalidInput
+from wan.jobs import Job, JobState
+from wan.requests import written
+
+VERDICTS = ("yes", "maybe", "no")
+TITLE_LIMIT = 120  # characters, as the three below
+NOTE_LIMIT = 2_000
+COMMENT_LIMIT = 2_000
+NAME_LIMIT = 80
+TAKES_LIMIT = 12
+VERDICTS_LIMIT = 2_000  # rows of one review; a hundred people with twelve takes need 1,200
+REVIEWS_LIMIT = 200  # reviews of one owner
+DAYS_LIMIT = 365
+_DAY = 24 * 3600.0
+_REVIEWER = re.compile(r"[A-Za-z0-9_-]{20,64}")
+_OVERHANG = 0.5  # seconds by which a sound may be longer than the pictures, so that a player's clock goes on
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # what makes a spreadsheet take a cell for a formula
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one person said about one take at one time."""
+
+    id: str
+    review_id: str
+    job_id: str
+    verdict: str
+    """One of `VERDICTS`."""
+    comment: str
+    """"" for none."""
+    at_seconds: float | None
+    """The moment of the video that the comment is about."""
+    name: str
+    """"" for somebody who gave none."""
+    created_at: float
+    """Seconds since 1970."""
+    reviewer: str
+    """Tells people apart within a review."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many people's last word is yes, maybe, no."""
+
+    yes: int = 0
+    maybe: int = 0
+    no: int = 0
+
+    @property
+    def people(self) -> int:
+        """How many have said something."""
+        return self.yes + self.maybe + self.no
+
+
+@dataclass(frozen=True)
+class Take:
+    """One video of a review."""
+
+    number: int
+    """Its place in the review, from 1."""
+    job_id: str
+    job: Job | None
+    """None where it has been deleted since."""
+    verdicts: tuple[Verdict, ...] = ()
+    """Oldest first."""
+
+    @cached_property
+    def tally(self) -> Tally:
+        """Counted by people."""
+        last = [one.verdict for one in latest(self.verdicts)]
+        return Tally(*(last.count(verdict) for verdict in VERDICTS))
+
+    @property
+    def comments(self) -> list[Verdict]:
+        """What people wrote, newest first."""
+        return [one for one in reversed(self.verdicts) if one.comment]
+
+
+@dataclass(frozen=True)
+class Review:
+    """Takes in the order in which they were chosen, and the link that opens them."""
+
+    id: str
+    owner: str
+    title: str
+    note: str
+    link_token: str | None
+    """What the link ends with; None once it is revoked."""
+    created_at: float
+    expires_at: float | None
+    revoked_at: float | None
+    takes: tuple[Take, ...] = ()
+
+    def is_open(self, now: float) -> bool:
+        """Whether the link leads anywhere. now: seconds since 1970."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+    def take(self, number: object) -> Take:
+        """A take by its number. Raises InvalidInput."""
+        if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= len(self.takes):
+            raise InvalidInput("take", "review_take_unknown")
+        return self.takes[number - 1]
+
+    @property
+    def people(self) -> int:
+        """How many different people have said something."""
+        return len({one.reviewer for take in self.takes for one in take.verdicts})
+
+
+def latest(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The last word of each person. verdicts: of one take, oldest first."""
+    return list({one.reviewer: one for one in verdicts}.values())
+
+
+def link_hash(token: str) -> str:
+    """By what the database finds a link."""
+    return hashlib.sha256(f"review\n{token}".encode()).hexdigest()
+
+
+def checked_ids(job_ids: Sequence[str]) -> list[str]:
+    """The ids of chosen takes, each once and in their order. Raises InvalidInput."""
+    chosen = list(dict.fromkeys(job_ids))
+    if not 1 <= len(chosen) <= TAKES_LIMIT:
+        raise InvalidInput("takes", "review_takes_many" if chosen else "review_takes_none", given=len(chosen), high=TAKES_LIMIT)
+    return chosen
+
+
+def with_video(job: Job | None) -> Job:
+    """The same job. Raises InvalidInput for one that is not there or has no video to show."""
+    if job is None or job.state is not JobState.SUCCEEDED or not job.video_key:
+        raise InvalidInput("takes", "review_take_unmade")
+    return job
+
+
+def checked_words(title: object, note: object) -> tuple[str, str]:
+    """Title and note without outer spaces. Raises InvalidInput."""
+    plain = written("title", title, TITLE_LIMIT).strip(), written("note", note, NOTE_LIMIT).strip()
+    if not plain[0]:
+        raise InvalidInput("title", "review_title_missing")
+    return plain
+
+
+def expiry(days: int | None, now: float) -> float | None:
+    """When a link that is made now ends, in seconds since 1970. days: None for never. Raises InvalidInput."""
+    if days is None:
+        return None
+    if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= DAYS_LIMIT:
+        raise InvalidInput("expires_days", "field_type", given=str(days)[:20], allowed=f"1-{DAYS_LIMIT}")
+    return now + days * _DAY
+
+
+def checked_verdict(review: Review, given: dict[str, Any], *, id_: str, now: float) -> Verdict:
+    """What somebody sends for a take: take, verdict, comment, at_seconds, name, reviewer. Raises InvalidInput, which names the field."""
+    take = review.take(given.get("take"))
+    if take.job is None:
+        raise InvalidInput("take", "review_take_gone")
+    if given.get("verdict") not in VERDICTS:
+        raise InvalidInput("verdict", "review_verdict_unknown")
+    if not isinstance(token := given.get("reviewer"), str) or not _REVIEWER.fullmatch(token):
+        raise InvalidInput("reviewer", "review_reviewer_odd")
+    comment = written("comment", given.get("comment") or "", COMMENT_LIMIT).strip()
+    return Verdict(
+        id=id_,
+        review_id=review.id,
+        job_id=take.job_id,
+        verdict=given["verdict"],
+        comment=comment,
+        at_seconds=_moment(given.get("at_seconds"), take.job.duration or 0.0) if comment else None,
+        name=written("name", given.get("name") or "", NAME_LIMIT).strip(),
+        created_at=now,
+        reviewer=hashlib.sha256(f"{review.id}\n{token}".encode()).hexdigest()[:32],
+    )
+
+
+def _moment(given: object, duration: float) -> float | None:
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given) or not 0 <= given <= duration + _OVERHANG:
+        raise InvalidInput("at_seconds", "review_moment_beyond", high=f"{duration:.1f}")
+    return round(min(given, duration), 2)
+
+
+def as_json(review: Review) -> bytes:
+    """A review with its tallies and everything that was said, as JSON (UTF-8)."""
+    plain = {"title": review.title, "note": review.note, "created_at": _iso(review.created_at), "takes": [_plain(take) for take in review.takes]}
+    return json.dumps(plain, ensure_ascii=False, indent=2).encode()
+
+
+def as_csv(review: Review) -> bytes:
+    """Everything that was said, a row each, as CSV (UTF-8 with the mark that spreadsheets need). No cell is taken for a formula."""
+    out = io.StringIO(newline="")
+    rows = csv.writer(out)
+    rows.writerow(["take", "seed", "person", "name", "verdict", "latest", "comment", "at_seconds", "given_at"])
+    for take in review.takes:
+        for one in _said(take):
+            seed = take.job.seed if take.job else ""
+            cells = [take.number, seed, one["person"], one["name"], one["verdict"], "yes" if one["latest"] else "no", one["comment"]]
+            rows.writerow([_cell(cell) for cell in (*cells, one["at_seconds"], one["given_at"])])
+    return out.getvalue().encode("utf-8-sig")
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _plain(take: Take) -> dict[str, Any]:
+    job = take.job
+    facts = {} if job is None else {"prompt": job.request.get("prompt", ""), "model": job.model, "seed": job.seed}
+    measured = {} if job is None else {name: getattr(job, name) for name in ("width", "height", "duration")}
+    tally = {verdict: getattr(take.tally, verdict) for verdict in VERDICTS}
+    return {"number": take.number, "deleted": job is None, **facts, **measured, "tally": tally, "verdicts": _said(take)}
+
+
+def _said(take: Take) -> list[dict[str, Any]]:
+    """Everything said about a take; of whoever said it only as much as tells people apart."""
+    last = {one.id for one in latest(take.verdicts)}
+    return [
+        {
+            "person": one.reviewer[:6],
+            "name": one.name,
+            "verdict": one.verdict,
+            "latest": one.id in last,
+            "comment": one.comment,
+            "at_seconds": one.at_seconds,
+            "given_at": _iso(one.created_at),
+        }
+        for one in take.verdicts
+    ]
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,204 @@
+"""The owner's tab: a review is made from the chosen takes, its link given away, what comes back is watched and exported."""
+
+import asyncio
+import logging
+import secrets
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from wan import reviews
+from wan.errors import WanError
+from wan.jobs import Job
+from wan.reviews import Review
+from wan.studio import Studio
+from wan.ui import cards, review_export
+from wan.ui import review_tab as html
+from wan.ui.text import label
+from wan.ui.visitor import NotReady, Visitor, bare, hidden, owner_of
+
+TAB = "review"
+_EXPIRY = {"never": None, "day": 1, "week": 7, "month": 30}
+_LOOK = 0.3  # seconds between two looks at how far an export is
+_PICKED = "(token, ..._) => [token, window.wanReview.picked()]"
+
+_log = logging.getLogger(__name__)
+
+
+class _Stopped(Exception):
+    """Nobody wants the export any more."""
+
+
+def build(studio: Studio, visitor: Visitor, chosen: gr.Textbox, tab: gr.Tab) -> None:
+    """Builds the tab. chosen: ids of the takes for a new review, separated by spaces. tab: shows the reviews whenever it is opened."""
+    with gr.Row(elem_classes="wan-room", equal_height=False):
+        with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
+            gr.HTML(cards.panel_head("review_new", "review_new_note"), **bare)
+            posters = gr.HTML(html.chosen([]), elem_id="wan-review-chosen", **bare)
+            title = gr.Textbox(label=label("review_title"), placeholder=label("review_title_placeholder"), max_lines=1, elem_id="wan-review-title")
+            note = gr.Textbox(label=label("review_note"), placeholder=label("review_note_placeholder"), lines=3, elem_id="wan-review-note")
+            choices = [(label(f"review_{name}"), name) for name in _EXPIRY]
+            expiry = gr.Radio(choices, value="week", label=label("review_expiry"), elem_id="wan-review-expiry")
+            refusal = gr.HTML("", elem_id="wan-review-refusal", **bare)
+            create = gr.Button(label("review_create"), variant="primary", elem_id="wan-review-create")
+        with gr.Column(scale=7, min_width=320, elem_classes="wan-show-reviews"):
+            view = gr.HTML(html.listed([], "", 0.0), elem_id="wan-review-view", **bare)
+            export = gr.HTML("", elem_id="wan-review-export", **bare)
+    picked = gr.Textbox(visible="hidden", elem_id="wan-review-picked")
+    room = _Room(studio)
+    mine = [visitor.owner, picked]
+
+    made = create.click(room.create, [visitor.owner, title, note, expiry, chosen], [view, refusal, title, note, picked], **hidden)
+    made.then(None, picked, js="(review) => void window.wanReview.made(review)")
+    chosen.change(room.posters, [visitor.owner, chosen], posters, **hidden)
+    tab.select(room.show, mine, view, js=_PICKED, **hidden)
+    for verb, act in (("show", room.show), ("revoke", room.revoke), ("delete", room.delete)):
+        _button(verb).click(act, mine, view, js=_PICKED, **hidden)
+    for verb, write in (("csv", room.csv), ("json", room.json)):
+        _button(verb).click(write, mine, export, js=_PICKED, **hidden).then(None, js="() => window.wanReview.download()")
+    packing = _button("zip").click(room.zip, mine, export, js=_PICKED, **hidden)
+    packing.then(None, js="() => window.wanReview.download()")
+    _button("stop").click(room.stopped, None, export, cancels=[packing], **hidden)
+    _button("done").click(room.nothing, None, export, **hidden)
+
+
+class _Room:
+    """What the tab's events do. Each asks who it is for, and looks up every id together with that owner."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+
+    async def show(self, token: str, picked: str | None, request: gr.Request) -> str:
+        """The owner's reviews, with one of them opened."""
+
+        async def act(owner: str) -> str:
+            return html.listed(await self._studio.reviews(owner=owner), picked or "", time.time())
+
+        return await self._acted(token, request, act)
+
+    async def posters(self, token: str, chosen: str | None, request: gr.Request) -> str:
+        """What is chosen for a new review."""
+
+        async def act(owner: str) -> str:
+            found = [await self._job(job_id, owner) for job_id in (chosen or "").split()[: reviews.TAKES_LIMIT]]
+            return html.chosen([job for job in found if job is not None])
+
+        return await self._acted(token, request, act)
+
+    async def create(
+        self, token: str, title: str | None, note: str | None, expiry: str, chosen: str | None, request: gr.Request
+    ) -> tuple[Any, str, Any, Any, Any]:
+        """A new review, opened; or why there is none, and the form as it was."""
+        try:
+            owner = owner_of(token, request)
+            ids = (chosen or "").split()
+            review, _ = await self._studio.create_review(ids, owner=owner, title=title or "", note=note or "", expires_days=_EXPIRY.get(expiry))
+            listed = html.listed(await self._studio.reviews(owner=owner), review.id, time.time())
+        except Exception as error:  # noqa: BLE001 - whatever it is, the form stays as it is and the person is told
+            return gr.skip(), self._told(error), gr.skip(), gr.skip(), gr.skip()
+        return listed, "", "", "", review.id
+
+    async def revoke(self, token: str, picked: str | None, request: gr.Request) -> str:
+        """Closes a link."""
+
+        async def act(owner: str) -> str:
+            await self._studio.revoke_review(picked or "", owner=owner)
+            return html.listed(await self._studio.reviews(owner=owner), picked or "", time.time())
+
+        return await self._acted(token, request, act)
+
+    async def delete(self, token: str, picked: str | None, request: gr.Request) -> str:
+        """Deletes a review."""
+
+        async def act(owner: str) -> str:
+            await self._studio.delete_review(picked or "", owner=owner)
+            return html.listed(await self._studio.reviews(owner=owner), "", time.time())
+
+        return await self._acted(token, request, act)
+
+    async def csv(self, token: str, picked: str | None, request: gr.Request) -> str:
+        """What was said, as a table."""
+        return await self._written(token, picked, request, "csv", reviews.as_csv)
+
+    async def json(self, token: str, picked: str | None, request: gr.Request) -> str:
+        """What was said, for programs."""
+        return await self._written(token, picked, request, "json", reviews.as_json)
+
+    async def zip(self, token: str, picked: str | None, request: gr.Request) -> AsyncIterator[str]:
+        """The page with its videos, and how far it is."""
+        stopped, done = threading.Event(), 0.0
+
+        def progress(share: float) -> None:
+            nonlocal done
+            if stopped.is_set():
+                raise _Stopped
+            done = share
+
+        try:
+            review = await self._studio.review(picked or "", owner=owner_of(token, request))
+            target = await asyncio.to_thread(_target, "zip")
+            task = asyncio.create_task(review_export.pack(self._studio, review, target, now=time.time(), progress=progress))
+            task.add_done_callback(lambda over: over.cancelled() or over.exception())  # who stops it waits for no answer
+            while not task.done():
+                yield html.packing(done)
+                await asyncio.wait({task}, timeout=_LOOK)
+            await task
+            yield html.exported(target)
+        except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
+            yield html.toast(self._told(error))
+        finally:
+            stopped.set()
+
+    def stopped(self) -> str:
+        """After Stop."""
+        return html.toast(cards.both("review_stopped"))
+
+    def nothing(self) -> str:
+        """The export is put away."""
+        return ""
+
+    async def _written(self, token: str, picked: str | None, request: gr.Request, kind: str, write: Callable[[Review], bytes]) -> str:
+        async def act(owner: str) -> str:
+            content = write(await self._studio.review(picked or "", owner=owner))
+            target = await asyncio.to_thread(_target, kind)
+            await asyncio.to_thread(target.write_bytes, content)
+            return html.exported(target)
+
+        return await self._acted(token, request, act)
+
+    async def _job(self, job_id: str, owner: str) -> Job | None:
+        try:
+            return reviews.with_video(await self._studio.job(job_id, owner=owner))
+        except WanError:
+            return None
+
+    async def _acted(self, token: str, request: gr.Request, act: Callable[[str], Awaitable[str]]) -> str:
+        try:
+            return await act(owner_of(token, request))
+        except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
+            return self._told(error)
+
+    def _told(self, error: Exception) -> str:
+        if isinstance(error, WanError):
+            return cards.finding(error.sentence)
+        if not isinstance(error, NotReady):
+            _log.error("the tab of reviews could not do what was asked", exc_info=error)
+        return html.broke()
+
+
+def _target(kind: str) -> Path:
+    """A place for an export among what Gradio serves, which goes after a day; nobody can guess it."""
+    folder = Path(get_upload_folder()) / secrets.token_hex(20)
+    folder.mkdir(parents=True)
+    return folder / f"review-{datetime.now(UTC):%Y-%m-%d}.{kind}"
+
+
+def _button(verb: str) -> gr.Button:
+    """A button that only the script presses, for a button of ours."""
+    return gr.Button(verb, elem_id=f"wan-review-{verb}", visible="hidden")

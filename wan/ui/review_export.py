@@ -1,0 +1,47 @@
+"""A review to take away: one page that opens from disk without a network, with its videos beside it, in a zip."""
+
+import asyncio
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from wan.reviews import Review
+from wan.studio import Studio
+from wan.ui import review_cards
+
+_CHUNK = 1 << 18  # bytes; between two of them an export can be stopped
+
+
+async def pack(studio: Studio, review: Review, target: Path, *, now: float, progress: Callable[[float], None]) -> None:
+    """Writes the zip. target: its path, where nothing is left if it fails. now: seconds since 1970.
+
+    progress: told the share that is done, 0 to 1, from another thread; whatever it raises stops the work and is raised here. Raises NotKept.
+    """
+    found = await studio.review_files(review)
+    takes = tuple(take if take.number in found else replace(take, job=None) for take in review.takes)
+    names = {path: f"videos/take-{number}{path.suffix}" for number, paths in found.items() for path in paths if path}
+
+    def address(number: int) -> tuple[str, str]:
+        video, poster = (names.get(path, "") if path else "" for path in found.get(number, (None, None)))
+        return video, poster
+
+    html = review_cards.offline(replace(review, takes=takes), address, now=now)
+    await asyncio.to_thread(_write, target, html, names, progress)
+
+
+def _write(target: Path, html: str, names: Mapping[Path, str], progress: Callable[[float], None]) -> None:
+    part = target.with_name(f"{target.name}.part")
+    total, done = sum(path.stat().st_size for path in names) or 1, 0
+    try:
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as packed:  # a video does not become smaller
+            packed.writestr("index.html", html, zipfile.ZIP_DEFLATED)
+            for path, name in names.items():
+                with path.open("rb") as source, packed.open(zipfile.ZipInfo.from_file(path, name), "w") as file:
+                    while piece := source.read(_CHUNK):
+                        progress(done / total)
+                        file.write(piece)
+                        done += len(piece)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,143 @@
+"""The HTML of the owner's tab: what is chosen, the reviews, the one that is opened, exports."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from markupsafe import Markup
+
+from wan.jobs import Job
+from wan.reviews import Review, Take
+from wan.ui.cards import both, file_address
+from wan.ui.review_cards import comments, facts, how_many, people, tally, until
+
+_ITEM = Markup(
+    '<article class="wr-item{look}"><button type="button" class="wr-head" data-review-press="show" data-review="{picked}" aria-expanded="{expanded}">'
+    '<strong>{title}</strong><span class="wr-state {state}">{is_}</span><span class="wr-meta">{meta}</span></button>{detail}</article>'
+)
+_PRESS = Markup('<button type="button" class="wan-button {look}" data-review-press="{verb}" data-review="{id}">{words}</button>')
+_ASK = Markup(
+    '<details class="wr-ask" name="wr-ask"><summary class="wan-button">{what}</summary><div class="wr-sure"><p>{why}</p><div class="wan-acts">{sure}'
+    '<button type="button" class="wan-button" data-review-keep>{keep}</button></div></div></details>'
+)
+_LINK = Markup(
+    '<div class="wr-link"><label><span class="wan-sr">{name}</span>'
+    '<input type="text" readonly data-review-link="review/{token}" value="review/{token}"></label>'
+    '<button type="button" class="wan-button main" data-review-copy>{copy}</button>'
+    '<a class="wan-button" href="review/{token}" target="_blank" rel="noreferrer">{open_}</a></div>'
+)
+
+
+def chosen(jobs: Sequence[Job]) -> str:
+    """The takes that a new review will have, in their order."""
+    if not jobs:
+        body = Markup('<p class="wan-hint">{}</p>').format(both("review_chosen_none"))
+    else:
+        tile = Markup('<li><img src="media/{}/poster.webp" alt=""><span>{}</span></li>')
+        body = Markup("<ol>{}</ol>").format(Markup("").join(tile.format(job.media_token, number) for number, job in enumerate(jobs, 1)))
+    return Markup('<div class="wr-chosen"><h3>{}</h3>{}</div>').format(both("review_chosen"), body)
+
+
+def listed(reviews: Sequence[Review], opened: str, now: float) -> str:
+    """An owner's reviews. opened: the id of the one that is shown whole. now: seconds since 1970."""
+    if not reviews:
+        items = Markup('<p class="wr-empty">{}</p>').format(both("review_list_none"))
+    else:
+        items = Markup("").join(_item(review, now, opened=review.id == opened) for review in reviews)
+    return Markup('<h2 class="wan-panel-title">{}</h2><div class="wr-list">{}</div>').format(both("review_list"), items)
+
+
+def packing(share: float) -> str:
+    """How far an export is, 0 to 1."""
+    percent = int(share * 100)
+    bar = Markup('<progress max="100" value="{}">{}%</progress>').format(percent, percent)
+    return toast(Markup("<span>{}</span>{}{}").format(both("review_packing", percent=percent), bar, _press("stop", "review_stop")))
+
+
+def exported(path: Path) -> str:
+    """The way to an export; the script takes it at once."""
+    link = Markup('<a class="wan-button main" href="{}" download="{}">{}</a>').format(file_address(str(path)), path.name, both("download"))
+    return toast(Markup("<span>{}</span>{}{}").format(both("review_exported", name=path.name), link, _press("done", "close")))
+
+
+def toast(body: Markup | str) -> str:
+    """Something that is said beside the reviews."""
+    return Markup('<div class="wr-toast" role="status">{}</div>').format(body)
+
+
+def broke() -> str:
+    """For what is our fault."""
+    return Markup('<p class="wan-found" role="status">{}</p>').format(both("review_broke"))
+
+
+def _item(review: Review, now: float, *, opened: bool) -> Markup:
+    state = "open" if review.is_open(now) else "revoked" if review.revoked_at is not None else "expired"
+    made = f"{datetime.fromtimestamp(review.created_at, UTC):%Y-%m-%d}"
+    ends = until(review) if state == "open" else None
+    meta = [
+        how_many(review),
+        Markup('<span data-part="people">{}</span>').format(people(review)),
+        *([ends] if ends else []),
+        Markup("{}").format(made),
+    ]
+    live = Markup(' data-tally data-live="review/{}/tally"').format(review.link_token) if opened and state == "open" else ""
+    item = _ITEM.format(
+        look=" opened" if opened else "",
+        picked="" if opened else review.id,
+        expanded="true" if opened else "false",
+        title=review.title,
+        state=state,
+        is_=both(f"review_is_{state}"),
+        meta=Markup('<i aria-hidden="true"> · </i>').join(meta),
+        detail=_detail(review, is_open=state == "open") if opened else "",
+    )
+    return Markup("<div{}>{}</div>").format(live, item)
+
+
+def _detail(review: Review, *, is_open: bool) -> Markup:
+    link = _LINK.format(token=review.link_token, name=both("review_link"), copy=both("review_copy"), open_=both("review_open")) if is_open else ""
+    exports = Markup("").join(_press(kind, f"review_{kind}", review) for kind in ("csv", "json", "zip"))
+    revoke = _ask("revoke", review) if is_open else ""
+    return Markup(
+        '<div class="wr-body">{link}{note}<div class="wr-takes">{takes}</div>'
+        '<div class="wr-acts"><span class="wr-label">{export}</span>{exports}<span class="wr-gap"></span>{revoke}{delete}</div></div>'
+    ).format(
+        link=link,
+        note=Markup('<p class="wr-note">{}</p>').format(review.note) if review.note else "",
+        takes=Markup("").join(map(_take, review.takes)),
+        export=both("review_export"),
+        exports=exports,
+        revoke=revoke,
+        delete=_ask("delete", review),
+    )
+
+
+def _take(take: Take) -> Markup:
+    job = take.job
+    video = Markup('<p class="wr-gone">{}</p>').format(both("rv_deleted"))
+    if job is not None:
+        shape = Markup('<video src="media/{t}/video.mp4" poster="media/{t}/poster.webp" controls playsinline preload="none"></video>')
+        video = shape.format(t=job.media_token)
+    return Markup(
+        '<section class="wr-take" data-take="{number}">{video}<div><h3 id="wr-take-{number}">{title}</h3><p class="wr-facts">{facts}</p>'
+        '<div data-part="tally-{number}">{tally}</div></div>'
+        '<div class="rv-said" role="region" aria-labelledby="wr-take-{number}" tabindex="0" data-part="comments-{number}">{comments}</div></section>'
+    ).format(
+        number=take.number,
+        video=video,
+        title=both("rv_number", number=take.number),
+        facts=facts(job) if job is not None else "",
+        tally=tally(take),
+        comments=comments(take),
+    )
+
+
+def _ask(verb: str, review: Review) -> Markup:
+    sure = _press(verb, f"review_{verb}_sure", review, look="main")
+    return _ASK.format(what=both(f"review_{verb}"), why=both(f"review_{verb}_ask"), sure=sure, keep=both("review_keep"))
+
+
+def _press(verb: str, key: str, review: Review | None = None, *, look: str = "") -> Markup:
+    if review is None:
+        return Markup('<button type="button" class="wan-button" data-review-press="{}">{}</button>').format(verb, both(key))
+    return _PRESS.format(look=look, verb=verb, id=review.id, words=both(key))
