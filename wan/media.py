@@ -49,7 +49,8 @@ class Picture:
     sent: bytes
     """As it goes up: fitted."""
     sha256: str
-    """Of the bytes that were given."""
+    bytes: int
+    """Of the file that was given, as is its SHA-256."""
     width: int
     height: int
     """px, as it was given and upright."""
@@ -65,7 +66,8 @@ class Footage:
     kind: str
     """What the copy is called: "mp4" or "mov"."""
     sha256: str
-    """Of the bytes that were given."""
+    bytes: int
+    """Of the file that was given, as is its SHA-256."""
 
 
 async def apart(work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
@@ -92,7 +94,7 @@ def take_picture(field: str, source: bytes | Path, *, size: str, fit: str) -> Pi
         made.seek(0)
         kept = made.read(answer["kept"])
         said = [Sentence.model_validate(one) for one in answer["adjustments"]]
-        return Picture(kept, made.read() or kept, sha256, answer["width"], answer["height"], said)
+        return Picture(kept, made.read() or kept, sha256, _size(file), answer["width"], answer["height"], said)
 
 
 def preview(source: Path, *, size: str, fit: str) -> bytes:
@@ -111,7 +113,7 @@ def take_clip(field: str, source: bytes | Path, target: IO[bytes]) -> Footage:
     with _opened(field, source, catalog.VIDEO_MEGABYTES) as file:
         sha256 = _digest(file)
         answer = NURSERY.run("clip", file, target, field=field)
-        return Footage(Clip(**answer["clip"]), answer["kind"], sha256)
+        return Footage(Clip(**answer["clip"]), answer["kind"], sha256, _size(file))
 
 
 def clip_seconds(source: Path) -> float:
@@ -202,7 +204,7 @@ def _opened(field: str, source: bytes | Path, limit: int) -> Iterator[IO[bytes]]
         if isinstance(source, bytes):
             file.write(source)
             file.flush()
-        size = os.fstat(file.fileno()).st_size
+        size = _size(file)
         if size > limit * _MEGABYTE:
             raise InvalidInput(field, "file_large", given=round(size / _MEGABYTE, 1), high=limit)
         file.seek(0)
@@ -220,6 +222,11 @@ def _plain(field: str, path: Path) -> IO[bytes]:
         return os.fdopen(descriptor, "rb")
     os.close(descriptor)
     raise missing
+
+
+def _size(file: IO[bytes]) -> int:
+    """Bytes of an open file."""
+    return os.fstat(file.fileno()).st_size
 
 
 def _digest(file: IO[bytes]) -> str:

@@ -25,6 +25,7 @@ from wan.access import Door, Keys, Leave
 from wan.catalog import MODELS, Price
 from wan.demo import Demo
 from wan.errors import JobNotFound, KeyRefused, MayPayTwice, NotKept, ServiceError, SettingsError, Throttled, WanError
+from wan.evidence import Evidence
 from wan.gateway import Gateway
 from wan.jobs import Job, JobEvent, JobState, Reference, Spent
 from wan.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request, VideoResult, fingerprint
@@ -114,6 +115,8 @@ class Studio:
         self._store = await asyncio.to_thread(Store, self.settings.database)
         opened.callback(self._store.close)
         self._storage = Storage(self.settings.storage, folder / "cache")
+        self._evidence = Evidence(folder, visitors=not self.settings.space_id, video_at=self._storage.path)
+        opened.push_async_callback(asyncio.to_thread, self._evidence.close)
         simulated = self.backend == "simulator"
         demo = Demo(self.settings)
         opened.push_async_callback(asyncio.to_thread, demo.stop)
@@ -129,6 +132,7 @@ class Studio:
             storage=self._storage,
             gateway=self._gateway,
             connections=self._keys,
+            evidence=self._evidence,
             poll_seconds=self.settings.poll_seconds,
             uncertain_seconds=self.settings.uncertain_seconds,
             changed=self._tell,
@@ -152,6 +156,7 @@ class Studio:
                 await sweep.sweep(
                     store=self._store,
                     storage=self._storage,
+                    evidence=self._evidence,
                     uploads=Path(uploads) if uploads else None,
                     keep_days=self.settings.keep_days,
                     now=self._clock(),
@@ -294,7 +299,8 @@ class Studio:
             noted = await self._store.call(self._store.want_cancel, job, self._clock())
             if noted is not None:
                 if noted.account not in self._keys and noted.state in (JobState.QUEUED, JobState.UPLOADING):
-                    await self._store.call(self._store.advance, noted, JobState.CANCELLED, self._clock(), said=sentence("cancelled"))
+                    ended = await self._store.call(self._store.advance, noted, JobState.CANCELLED, self._clock(), said=sentence("cancelled"))
+                    self._evidence.record(ended or noted)
                 self._runner.wake()
                 self._tell()
                 return sentence("cancelled" if noted.state is JobState.QUEUED else "cancel_noted")
@@ -367,6 +373,10 @@ class Studio:
             return await self._storage.local_copy(keys[name])
         return None
 
+    async def evidence(self, job: Job) -> Path | None:
+        """The folder of a job's record with all that is known now; None where none is kept: of visitors on a Space."""
+        return await self._evidence.completed(job)
+
     def result(self, job: Job, *, made_before: bool = False) -> VideoResult:
         """A job as the normalised calls give it. made_before: it was given back by `submit` as it was, which costs nothing."""
         cost = None if job.price is None else replace(job.price, amount=Decimal(0)) if made_before else job.price
@@ -399,8 +409,8 @@ class Studio:
             return Reference(kind="image", url=source), []
         picture = await media.apart(media.take_picture, "reference_image", source, size=size, fit=fit)
         key, sent_key = [await self._keep(one, ".jpg") for one in (picture.kept, picture.sent)]
-        kept = Reference(kind="image", sha256=picture.sha256, key=key, sent_key=sent_key, width=picture.width, height=picture.height)
-        return kept, picture.adjustments
+        about = {name: getattr(picture, name) for name in ("sha256", "bytes", "width", "height")}
+        return Reference(kind="image", key=key, sent_key=sent_key, **about), picture.adjustments
 
     async def _clip(self, source: Media) -> tuple[Reference, list[Sentence]]:
         if isinstance(source, str):
@@ -408,9 +418,8 @@ class Studio:
         with tempfile.NamedTemporaryFile() as copy:
             taken = await media.apart(media.take_clip, "reference_video", source, copy)
             key = await self._keep(Path(copy.name), f".{taken.kind}")
-        clip, sha256 = taken.clip, taken.sha256
-        kept = Reference(kind="video", sha256=sha256, key=key, sent_key=key, width=clip.width, height=clip.height, seconds=clip.seconds)
-        return kept, []
+        clip = {name: getattr(taken.clip, name) for name in ("width", "height", "seconds")}
+        return Reference(kind="video", sha256=taken.sha256, bytes=taken.bytes, key=key, sent_key=key, **clip), []
 
     async def _keep(self, source: bytes | Path, ending: str) -> str:
         """Puts a checked file into storage, under a name that its content gives it."""
@@ -420,7 +429,7 @@ class Studio:
         """A QUEUED row with nothing in it yet."""
         now, connection = self._clock(), leave.connection
         return Job(
-            id=secrets.token_urlsafe(16),
+            id=secrets.token_urlsafe(16).lstrip("-"),  # else a command line takes it for an option
             owner=owner,
             account=connection.account,
             backend=connection.backend,
@@ -440,6 +449,7 @@ class Studio:
             await asyncio.to_thread(self._gateway.prepare, leave.connection)
         self._keys.hold(job.owner, leave.connection)
         added = await self._store.call(self._store.add, job, budget=leave.budget, at_once=leave.jobs_at_once)
+        self._evidence.record(added)
         self._runner.wake()
         self._tell()
         return added
