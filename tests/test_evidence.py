@@ -135,7 +135,7 @@ async def test_a_lost_answer_and_how_the_task_was_found(studio, simulator):
 
 
 async def test_what_is_known_is_written_before_the_end(studio):
-    job = await studio.submit(image(duration=15), owner=OPERATOR)
+    job = await studio.submit(image(duration=5), owner=OPERATOR)
     async for event in studio.follow(job.id, owner=OPERATOR):
         folder = await studio.evidence(event.job)
         assert read(folder, "outcome.json")["state"] == event.job.state.value

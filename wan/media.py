@@ -216,7 +216,7 @@ def _plain(field: str, path: Path) -> IO[bytes]:
     missing = InvalidInput(field, "file_missing", given=path.name)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a name that no file can have
         raise missing from None
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return os.fdopen(descriptor, "rb")

@@ -377,8 +377,8 @@ class Studio:
         """The folder of a job's record with all that is known now; None where none is kept: of visitors on a Space."""
         return await self._evidence.completed(job)
 
-    def result(self, job: Job, *, made_before: bool = False) -> VideoResult:
-        """A job as the normalised calls give it. made_before: it was given back by `submit` as it was, which costs nothing."""
+    def result(self, job: Job, *, made_before: bool = False, evidence: Path | None = None) -> VideoResult:
+        """A job as the normalised calls give it. made_before: it was given back by `submit` as it was, which costs nothing. evidence: see there."""
         cost = None if job.price is None else replace(job.price, amount=Decimal(0)) if made_before else job.price
         return VideoResult(
             video_url=self._storage.link(job.video_key) if job.video_key else None,
@@ -388,6 +388,8 @@ class Studio:
             price=str(cost) if cost else None,
             made_before=made_before,
             simulated=job.simulated,
+            spent=Spent.NO.value if made_before else job.spent.value,
+            evidence=str(evidence) if evidence else None,
             error=job.said.say() if job.said and not job.live else None,
             **{
                 name: getattr(job, name)

@@ -92,7 +92,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "{field}：收到 {given} 像素；边长允许 {low} 到 {high} 像素。",
     ),
     "file_large": ("{field}: got {given} MB; allowed are at most {high} MB.", "{field}：收到 {given} MB；最多 {high} MB。"),
-    "file_missing": ("{field}: got {given}, which is not there; give a file that can be read.", "{field}：找不到 {given}；请提供可读取的文件。"),
+    "file_missing": (
+        "{field}: got {given}, which is not there; give a file that can be read, or an address that begins with http:// or https://.",
+        "{field}：找不到 {given}；请提供可读取的文件，或以 http://、https:// 开头的地址。",
+    ),
     "media_unsafe": (
         "{field}: got a file that cannot be opened within {seconds} s and {high} MB of memory; save it anew, or give a smaller one.",
         "{field}：文件无法在 {seconds} 秒和 {high} MB 内存内打开；请重新保存或换一个更小的文件。",
@@ -255,8 +258,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     # keys and settings
     "key_missing": (
-        "This needs a Model Studio key. Set DASHSCOPE_API_KEY, or use WAN_BACKEND=simulator for the demo.",
-        "需要百炼 API Key。请设置 DASHSCOPE_API_KEY，或用 WAN_BACKEND=simulator 使用演示模式。",
+        "This needs a Model Studio key. Set DASHSCOPE_API_KEY, or dashscope_api_key under [default] in ~/.alibabacloud/credentials; "
+        "WAN_BACKEND=simulator needs none.",
+        "需要百炼 API Key。请设置 DASHSCOPE_API_KEY，或在 ~/.alibabacloud/credentials 的 [default] 下填写 dashscope_api_key；"
+        "WAN_BACKEND=simulator 无需 Key。",
     ),
     "key_malformed": (
         "DASHSCOPE_API_KEY: what is set is no key; a key begins with sk- or st- and has no spaces.",
@@ -385,4 +390,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "已记下取消；收到服务回复后立即执行。",
     ),
     "cancel_over": ("It is over already; there is nothing to cancel.", "作业已结束，无需取消。"),
+    # scripts and the command line
+    "run_failed": ("There is no video: {message}", "没有生成视频：{message}"),
+    "resume_elsewhere": (
+        "This job was started on {backend} ({region}) with another key. Set the key, region and backend that it was started with, then resume it.",
+        "该作业使用其他 Key 在 {backend}（{region}）上提交。请恢复当时的 Key、地域和后端设置后再继续。",
+    ),
 }
