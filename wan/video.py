@@ -13,7 +13,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from wan.access import OPERATOR
 from wan.errors import InvalidInput, RunFailed, WanError
@@ -160,11 +160,10 @@ def _beside(call: Coroutine[Any, Any, Result]) -> Result:
         return await call
 
     with ThreadPoolExecutor(1) as thread:
-        running = thread.submit(asyncio.run, noted())
         try:
-            return running.result()
+            return thread.submit(asyncio.run, noted()).result()
         except KeyboardInterrupt:
             for loop, task in begun:
-                if task is not None:
-                    loop.call_soon_threadsafe(task.cancel)
+                with suppress(RuntimeError):  # it has just ended by itself
+                    loop.call_soon_threadsafe(cast("asyncio.Task[Any]", task).cancel)
             raise
