@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-import os
 import secrets
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -131,7 +131,8 @@ def test_an_interrupt_in_a_notebook_ends_the_call_in_order():
 
     def interrupt():
         begun.wait()
-        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)  # until the call is waited for
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     threading.Thread(target=interrupt).start()
     loop = asyncio.new_event_loop()
