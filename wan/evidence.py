@@ -142,6 +142,18 @@ class Evidence:
         _write(folder / "outcome.json", _outcome(job, video))
 
 
+def found(output: Path, job_id: str) -> Path | None:
+    """The record of a job in an OUTPUT_DIR, whoever made it."""
+    folders = [output / call / job_id for call in CALLS.values() if _JOB_ID.fullmatch(job_id)]
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
+def video_of(folder: Path) -> Path | None:
+    """The video beside a record; None where it is kept elsewhere, or there is none."""
+    video = folder.parent / _VIDEOS / f"{folder.name}.mp4"
+    return video if video.is_file() else None
+
+
 def missing(folder: Path) -> list[str]:
     """The files that the record of a run at the service ought to have and has not, or that are no JSON."""
     return [name for name in FILES if _read(folder / name) is None]

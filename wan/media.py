@@ -116,7 +116,7 @@ def take_clip(field: str, source: bytes | Path, target: IO[bytes]) -> Footage:
         return Footage(Clip(**answer["clip"]), answer["kind"], sha256, _size(file))
 
 
-def clip_seconds(source: Path) -> float:
+def clip_seconds(source: bytes | Path) -> float:
     """How long a reference video is, in seconds. Raises InvalidInput as `take_clip` does."""
     with tempfile.TemporaryFile() as target:
         return take_clip("reference_video", source, target).clip.seconds

@@ -503,6 +503,13 @@ class Store:
             found = connection.execute(first).first()
         return None if found is None else _job(found)
 
+    def latest(self, owner: str, limit: int) -> list[Job]:
+        """The jobs of an owner, the newest first."""
+        with self._reading() as connection:
+            return [
+                _job(row) for row in connection.execute(_jobs.select().where(_jobs.c.owner == owner).order_by(_jobs.c.created_at.desc()).limit(limit))
+            ]
+
     def _lock_accounts(self, connection: sa.Connection, accounts: list[str]) -> None:
         """Holds the accounts' rows until the transaction ends, so that what is counted under them stays true. SQLite has one writer anyway.
 

@@ -42,6 +42,8 @@ _KEYS_LOOKED_AT = 30.0  # seconds between two looks for keys that nobody needs a
 _FIRST_SWEEP = 60.0  # seconds after the start
 _GLANCE = 1.0  # seconds between two looks at a followed row that another process may have written
 
+GOOD = frozenset({"check_good", "check_simulator"})  # what a check says of a connection that works
+
 _SAID = {  # what is happening in a state, where the row itself does not say
     JobState.UPLOADING: "uploading",
     JobState.SUBMITTING: "submitting",
@@ -78,11 +80,11 @@ class _Prepared:
 class Studio:
     """Makes videos, keeps them, and remembers every job. Used as `async with Studio(settings) as studio`, which also runs the background loop.
 
-    clock: seconds since 1970; passed in by tests.
+    clock: seconds since 1970; passed in by tests. works: False only looks at what is kept: there is no service, and no job goes on.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time, *, works: bool = True) -> None:
+        self.settings, self._works = settings, works
         self.backend = settings.backend
         self._clock = clock
         self._connection: Connection | None = None
@@ -117,6 +119,11 @@ class Studio:
         self._storage = Storage(self.settings.storage, folder / "cache")
         self._evidence = Evidence(folder, visitors=not self.settings.space_id, video_at=self._storage.path)
         opened.push_async_callback(asyncio.to_thread, self._evidence.close)
+        if self._works:
+            await self._begin(opened)
+
+    async def _begin(self, opened: contextlib.AsyncExitStack) -> None:
+        """The service, and the loops."""
         simulated = self.backend == "simulator"
         demo = Demo(self.settings)
         opened.push_async_callback(asyncio.to_thread, demo.stop)
@@ -244,6 +251,10 @@ class Studio:
         """The job of this owner with one of these models that is looked at first: the newest on its way, else the newest of all."""
         return await self._store.call(self._store.newest, owner, list(models))
 
+    async def latest(self, *, owner: str, limit: int) -> list[Job]:
+        """The jobs of this owner, the newest first."""
+        return await self._store.call(self._store.latest, owner, limit)
+
     async def follow(self, job_id: str, *, owner: str) -> AsyncIterator[JobEvent]:
         """What happens to a job: once at the start, then on every change, until it has ended. Raises JobNotFound.
 
@@ -340,16 +351,12 @@ class Studio:
         connection = leave.connection
         if connection.backend == "simulator":
             return sentence("check_simulator")
-        where = f"{connection.region or urlsplit(connection.base_url).hostname}" + (f", {connection.workspace}" if connection.workspace else "")
-        try:
-            await asyncio.to_thread(self._gateway.prepare, connection)
-            await self._gateway.ping(connection)
-        except ServiceError as trouble:
-            return _found(trouble, where)
-        self._keys.hold(owner, connection)
-        self._runner.wake()
-        self._tell()
-        return sentence("check_good", where=where)
+        said = await asked(self._gateway, connection)
+        if said.key in GOOD:
+            self._keys.hold(owner, connection)
+            self._runner.wake()
+            self._tell()
+        return said
 
     def forget_keys(self, *, owner: str) -> int:
         """Drops a visitor's own keys from memory; their jobs wait until it is given again. Gives how many there were."""
@@ -494,6 +501,17 @@ def _waits(job: Job) -> Sentence:
         return sentence("waits_for_key")
     lost_at = datetime.fromtimestamp((job.submitting_at or job.submitted_at) + catalog.TASK_LIFETIME, UTC)
     return sentence("waits_for_key_until", time=f"{lost_at:%Y-%m-%d %H:%M}")
+
+
+async def asked(gateway: Gateway, connection: Connection) -> Sentence:
+    """Asks the service one question that costs nothing, and says what came of it."""
+    where = f"{connection.region or urlsplit(connection.base_url).hostname}" + (f", {connection.workspace}" if connection.workspace else "")
+    try:
+        await asyncio.to_thread(gateway.prepare, connection)
+        await gateway.ping(connection)
+    except ServiceError as trouble:
+        return _found(trouble, where)
+    return sentence("check_good", where=where)
 
 
 def _found(trouble: ServiceError, where: str) -> Sentence:

@@ -15,10 +15,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from wan import media
 from wan.access import OPERATOR
 from wan.errors import InvalidInput, RunFailed, WanError
 from wan.jobs import Job, JobState
-from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, VideoResult
+from wan.requests import OWN_SHAPE, ImageToVideoRequest, ReferenceToVideoRequest, VideoResult
 from wan.settings import load_settings
 from wan.studio import Studio
 from wan.words import sentence
@@ -99,6 +100,21 @@ def located(given: Any) -> Any:
     with suppress(RuntimeError):  # somebody's home who is not known here; the file is missing then
         return Path(given).expanduser()
     return Path(given)
+
+
+async def inspected(request: ImageToVideoRequest | ReferenceToVideoRequest) -> list[float | None]:
+    """Opens every file of a request as a run would, and keeps nothing. Gives the length of each reference video in seconds, None for an address.
+
+    Raises InvalidInput.
+    """
+    if isinstance(request, ImageToVideoRequest):
+        pictures, clips, size, fit = [request.reference_image], [], request.size, request.fit
+    else:
+        pictures, clips, size, fit = list(request.reference_image), list(request.reference_video), OWN_SHAPE[0], "crop"
+    for picture in pictures:
+        if not isinstance(picture, str):
+            await media.apart(media.take_picture, "reference_image", picture, size=size, fit=fit)
+    return [None if isinstance(one, str) else await media.apart(media.clip_seconds, one) for one in clips]
 
 
 async def resumable(studio: Studio, job_id: str) -> Job:

@@ -392,6 +392,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "cancel_over": ("It is over already; there is nothing to cancel.", "作业已结束，无需取消。"),
     # scripts and the command line
     "run_failed": ("There is no video: {message}", "没有生成视频：{message}"),
+    "not_asked": (
+        "Nothing was sent: {about}. This spends money, and there is no terminal to ask at. Say --yes to run it.",
+        "未发送任何内容：{about}。此操作会产生费用，且没有终端可供确认。请加上 --yes 运行。",
+    ),
+    "not_agreed": ("Not run. Nothing was sent or spent.", "未运行。未发送任何内容，未产生费用。"),
     "resume_elsewhere": (
         "This job was started on {backend} ({region}) with another key. Set the key, region and backend that it was started with, then resume it.",
         "该作业使用其他 Key 在 {backend}（{region}）上提交。请恢复当时的 Key、地域和后端设置后再继续。",
