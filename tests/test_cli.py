@@ -1,14 +1,21 @@
 """The command line as a script sees it: one JSON object, exit codes, bad input refused before anything is sent."""
 
 import json
+import os
+import pty
+import re
 import secrets
+import signal
 import subprocess
 import sys
+import zipfile
 
 import pytest
 
 from tests.pictures import clip, picture
 from wan import media
+from wan.cli.parser import WHERE
+from wan.evidence import FILES
 
 FIELDS = {"video_url", "task_id", "request_id", "width", "height", "fps", "duration", "seed", "adjustments", "price", "simulated"}
 
@@ -18,10 +25,11 @@ def run(environment, simulator, tmp_path):
     """Runs `python -m wan` against the simulator. Gives the finished process."""
     service = {"WAN_BACKEND": "dashscope", "DASHSCOPE_API_KEY": f"sk-test{secrets.token_hex(8)}", "DASHSCOPE_BASE_URL": simulator.base_url}
 
-    def run_(*arguments, **more):
-        command = [sys.executable, "-m", "wan", *map(str, arguments)]
+    def run_(*arguments, agreed=True, **more):
+        yes = ["--yes"] if str(arguments[0]).endswith("to-video") and agreed else []
+        command = [sys.executable, "-m", "wan", *map(str, arguments), *yes]
         everything = environment | service | {"WAN_POLL_SECONDS": "1"} | more
-        return subprocess.run(command, env=everything, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        return subprocess.run(command, env=everything, cwd=tmp_path, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
 
     return run_
 
@@ -86,7 +94,8 @@ def test_bad_input_is_exit_2_and_sends_nothing(run, samples, simulator, options,
     assert simulator.stats() == before
 
 
-def test_bad_references_are_exit_2(run, tmp_path):
+def test_bad_references_are_exit_2(run, tmp_path, simulator):
+    before = simulator.stats()
     (tmp_path / "text.png").write_text("no picture")
     (tmp_path / "small.png").write_bytes(picture((5, 5)))
     short = clip(tmp_path / "short.mp4", seconds=0.5)
@@ -104,6 +113,7 @@ def test_bad_references_are_exit_2(run, tmp_path):
         finished = run(*command, "--prompt", "x")
         assert finished.returncode == 2, command
         assert len(finished.stderr.strip().splitlines()) == 1, finished.stderr
+    assert simulator.stats() == before
 
 
 def test_settings_that_are_wrong_are_exit_2(run, samples):
@@ -116,11 +126,188 @@ def test_settings_that_are_wrong_are_exit_2(run, samples):
         {"WAN_DATABASE_URL": "nosql://x"},
         {"WAN_DATABASE_URL": "sqlite:////proc/nowhere/wan.sqlite3"},
     ):
-        finished = run("image-to-video", samples / "astronaut.png", "--prompt", "x", **wrong)
-        assert finished.returncode == 2, wrong
-        assert len(finished.stderr.strip().splitlines()) == 1, finished.stderr
+        for command in (("image-to-video", samples / "astronaut.png", "--prompt", "x"), ("jobs",), ("check",)):
+            if command[0] == "jobs" and not wrong.get("DASHSCOPE_API_KEY", "x"):
+                continue  # what is kept can be looked at without a key
+            if command[0] == "check" and "WAN_DATABASE_URL" in wrong:
+                continue  # it asks the service alone
+            finished = run(*command, **wrong)
+            assert finished.returncode == 2, (wrong, command)
+            assert len(finished.stderr.strip().splitlines()) == 1, finished.stderr
 
 
 def test_importing_the_package_costs_nothing(environment):
     code = "import wan, sys; assert not {'gradio', 'dashscope'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+def test_help_loads_nothing_that_takes_long(environment):
+    slow = "{'gradio', 'dashscope', 'pydantic', 'sqlalchemy', 'av', 'PIL', 'httpx', 'asyncio', 'obstore'}"
+    code = f"import sys\nfrom wan.cli import main\ntry: main(['--help'])\nexcept SystemExit: assert not {slow} & set(sys.modules)"
+    helped = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
+    for command in WHERE:
+        assert f"  {command} " in helped.stdout
+        about = subprocess.run([sys.executable, "-m", "wan", command, "--help"], env=environment, check=True, capture_output=True, text=True).stdout
+        assert f"examples:\n  python -m wan {command}" in about
+
+
+def test_what_no_command_line_is_takes_one_line(run):
+    for wrong in ((), ("fly",), ("show",), ("jobs", "--limit", "many"), ("image-to-video", "a.png")):
+        finished = subprocess.run([sys.executable, "-m", "wan", *wrong], capture_output=True, text=True)
+        assert finished.returncode == 2
+        assert len(finished.stderr.strip().splitlines()) == 1, finished.stderr
+
+
+def test_nothing_is_spent_unasked(run, samples, simulator):
+    before = simulator.stats()
+    finished = run("image-to-video", samples / "astronaut.png", "--prompt", "x", agreed=False, DASHSCOPE_REGION="cn-beijing")
+    assert finished.returncode == 2
+    assert finished.stderr == (
+        "Nothing was sent: wan2.6-i2v-flash, cn-beijing, 5 s at 1280*720, ¥1.50. This spends money, and there is no terminal to ask at. "
+        "Say --yes to run it.\n"
+    )
+    assert simulator.stats() == before
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("", 2), ("n", 2)])
+def test_the_question_at_a_terminal(environment, simulator, samples, tmp_path, answer, code):
+    """A real terminal: model, region, price, and that it spends money."""
+    mine, theirs = pty.openpty()
+    service = {"WAN_BACKEND": "dashscope", "DASHSCOPE_API_KEY": f"sk-test{secrets.token_hex(8)}", "DASHSCOPE_BASE_URL": simulator.base_url}
+    command = [sys.executable, "-m", "wan", "reference-to-video", "--reference", samples / "bigbuckbunny.mp4", "--prompt", "x", "--duration", "2"]
+    more = {"WAN_POLL_SECONDS": "1", "DASHSCOPE_REGION": "ap-southeast-1"}
+    before = simulator.stats()
+    with subprocess.Popen(
+        command, env=environment | service | more, stdin=theirs, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as asked:
+        os.write(mine, f"{answer}\n".encode())
+        out, said = asked.communicate(timeout=100)
+    assert "wan2.6-r2v-flash, ap-southeast-1, 2 s at 1280*720, $0.225. This spends money. Run it? [y/N] " in said
+    assert asked.returncode == code, said
+    assert ("verified: the file plays" in out) is (code == 0)
+    assert (simulator.stats() == before) is (code == 2)
+
+
+def test_a_key_that_is_refused_stops_before_the_run(run, samples, simulator):
+    with simulator.fault("list", "status-401"):
+        created = simulator.stats()["created"]
+        for command in (("check",), ("image-to-video", samples / "astronaut.png", "--prompt", "x")):
+            finished = run(*command)
+            assert finished.returncode == 1, finished.stderr
+            assert "key" in finished.stdout + finished.stderr
+    assert simulator.stats()["created"] == created
+
+
+def test_check(run):
+    finished = run("check", "--json", DASHSCOPE_WORKSPACE="ws-1")
+    assert finished.returncode == 0
+    assert json.loads(finished.stdout)["ok"] is True
+    assert run("check", DASHSCOPE_BASE_URL="http://127.0.0.1:9/api/v1").returncode == 1
+
+
+def test_jobs_one_after_the_other(run, samples, tmp_path, simulator):
+    nothing = run("jobs")
+    assert (nothing.returncode, json.loads(run("jobs", "--json").stdout)["jobs"]) == (0, [])
+    made = json.loads(run("image-to-video", samples / "astronaut.png", "--prompt", "she smiles", "--duration", 2, "--json").stdout)
+    job = made["job_id"]
+    assert (made["ok"], made["verified"], made["evidence_lacks"]) == (True, True, [])
+    assert json.loads(run("jobs", "--json").stdout)["jobs"][0]["job_id"] == job
+    assert job in run("jobs").stdout
+    shown = json.loads(run("show", job, "--json").stdout)
+    assert (shown["state"], shown["prompt"], shown["task_id"]) == ("SUCCEEDED", "she smiles", made["task_id"])
+    before = simulator.stats()
+    again = run("resume", job, "--json", "--out", tmp_path / "again.mp4")
+    assert json.loads(again.stdout)["video_url"] == made["video_url"]
+    assert media.measure(tmp_path / "again.mp4").seconds == 2
+    assert simulator.stats() == before
+    named = json.loads(run("evidence", job, "--json").stdout)
+    assert sorted(named["files"]) == sorted(FILES)
+    packed = run("evidence", job, "--zip")
+    assert zipfile.ZipFile(packed.stdout.strip()).testzip() is None
+    late = run("cancel", job, "--json")
+    assert (late.returncode, json.loads(late.stdout)["state"]) == (1, "SUCCEEDED")
+    for command in ("show", "resume", "cancel", "evidence"):
+        unknown = run(command, "../../etc/passwd", "--json")
+        assert (unknown.returncode, json.loads(unknown.stdout)["error"]) == (2, "There is no such job.")
+    assert run("evidence", job, "--zip", "/proc/nowhere/a.zip").returncode == 2
+
+
+def test_ctrl_c_loses_nothing_and_the_job_can_be_gone_on_with_and_cancelled(run, environment, simulator, samples, tmp_path):
+    service = {"WAN_BACKEND": "dashscope", "DASHSCOPE_API_KEY": "sk-interrupted1", "DASHSCOPE_BASE_URL": simulator.base_url, "WAN_POLL_SECONDS": "1"}
+    command = [sys.executable, "-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2", "--yes"]
+    with simulator.fault("query", "status-503"):
+        with subprocess.Popen(command, env=environment | service, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as stopped:
+            while "With the service" not in stopped.stderr.readline():
+                pass
+            stopped.send_signal(signal.SIGINT)
+            out, said = stopped.communicate(timeout=60)
+        assert (stopped.returncode, out) == (1, "")
+        assert "Traceback" not in said
+    job = re.search(r"python -m wan resume (\S+)", said)[1]
+    created = simulator.stats()["created"]
+    resumed = run("resume", job, "--json", DASHSCOPE_API_KEY="sk-interrupted1")
+    assert json.loads(resumed.stdout)["state"] == "SUCCEEDED"
+    assert simulator.stats()["created"] == created
+    elsewhere = run("resume", job, DASHSCOPE_API_KEY="sk-another12345")
+    assert elsewhere.returncode == 0  # what has ended needs no key
+
+
+def test_prepare(run, samples, tmp_path, simulator):
+    before = simulator.stats()
+    clip_ = samples / "bigbuckbunny.mp4"
+    options = ("--prompt", "character1 waves", "--reference-video", clip_, "--duration", 4, "--size", "720*1280", "--seed", 7)
+    prepared = run("prepare", *options, OUTPUT_DIR="output")
+    assert (prepared.returncode, json.loads(prepared.stdout)) == (0, {"ok": True, "request_path": "output/aliyun-wan-r2v/request.json"})
+    given = json.loads((tmp_path / "output/aliyun-wan-r2v/request.json").read_text())
+    assert given == {"prompt": "character1 waves", "reference_video": str(clip_), "duration": 4, "size": "720*1280", "seed": 7}
+    elsewhere = run("prepare", *options, "--reference-video", "https://example.com/b.mp4", "--output", tmp_path / "new" / "r.json")
+    assert json.loads(elsewhere.stdout)["request_path"] == str(tmp_path / "new" / "r.json")
+    assert json.loads((tmp_path / "new" / "r.json").read_text())["reference_video"] == [str(clip_), "https://example.com/b.mp4"]
+    assert simulator.stats() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ((), "Field required: prompt."),
+        (("--prompt", "x"), "reference_video"),
+        (("--prompt", "x", "--reference-video", "gone.mp4"), "reference_video: got gone.mp4, which is not there"),
+        (("--prompt", "x", "--reference-video", "example.com/a.mp4"), "begins with http:// or https://"),
+        (("--prompt", "x", "--reference-video", "ftp://example.com/a.mp4"), "allowed is a public address"),
+        (("--prompt", "x", "--reference-video", "https://example.com/a.mp4", "--duration", "11"), "duration: got 11"),
+        (("--prompt", "x", "--reference-video", "https://example.com/a.mp4", "--size", "720P"), "size: got 720P"),
+        (("--prompt", "x", "--reference-video", "https://example.com/a.mp4", "--output", "/proc/nowhere/a.json"), "--output: got /proc/nowhere"),
+        (("--validate-response", "gone.json"), "--validate-response: got gone.json"),
+    ],
+)
+def test_prepare_refuses(run, simulator, options, said):
+    before = simulator.stats()
+    finished = run("prepare", *options)
+    assert finished.returncode == 2
+    answer = json.loads(finished.stdout)
+    assert (answer["ok"], said in answer["error"]) == (False, True), answer
+    assert len(finished.stderr.strip().splitlines()) == 1
+    assert simulator.stats() == before
+
+
+@pytest.mark.parametrize(
+    ("response", "code", "said"),
+    [
+        ('{"video_url": "https://example.com/a.mp4", "task_id": "t", "request_id": "r"}', 0, ""),
+        ('{"task_id": "t"}', 0, ""),
+        ('{"request_id": "r"}', 1, "neither video_url nor task_id"),
+        ('{"video_url": "", "task_id": null}', 1, "neither video_url nor task_id"),
+        ('{"video_url": 7}', 1, "video_url: "),
+        ('{"task_id": "t", "fps": "fast"}', 1, "fps: "),
+        ("[]", 2, "one JSON object"),
+        ("<html>", 2, "no JSON"),
+        ("\udcff", 2, "no JSON"),
+    ],
+)
+def test_prepare_checks_a_response(run, tmp_path, response, code, said):
+    path = tmp_path / "response.json"
+    path.write_bytes(response.encode(errors="surrogateescape"))
+    finished = run("prepare", "--validate-response", path)
+    answer = json.loads(finished.stdout)
+    assert (finished.returncode, answer["ok"]) == (code, code == 0)
+    assert said in answer.get("error", "")

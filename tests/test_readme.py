@@ -1,8 +1,10 @@
-"""The README tells the truth: the settings table, the two commands, the options of the command line."""
+"""The README tells the truth: the settings table, the two commands, the options of the command line, and what every example prints."""
 
 import re
 
 from tests.conftest import ROOT
+from tests.console import Console, examples, settled
+from wan.cli.parser import WHERE
 from wan.settings import Settings
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -32,6 +34,22 @@ def test_the_space_gets_the_same_gradio():
 
 
 def test_options_that_are_shown_exist():
-    help_text = (ROOT / "wan/cli.py").read_text(encoding="utf-8")
+    help_text = (ROOT / "wan/cli/parser.py").read_text(encoding="utf-8")
     for option in set(re.findall(r"(?<=\s)--[a-z][a-z-]+", README)) - {"--help"}:
         assert f'"{option}"' in help_text
+
+
+def test_every_example_prints_what_is_shown(environment, tmp_path):
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    console, shown = Console(folder, environment), list(examples(README))
+    assert len(shown) > 10
+    for example in shown:
+        assert settled(console.run(example)) == settled(example.output), example.command
+    for call in ("ai-video-wan-video", "aliyun-wan-r2v"):
+        assert (folder / "output" / call / "validate.txt").read_text() == "py_compile_ok\n"
+
+
+def test_every_command_is_shown():
+    for command in WHERE:
+        assert f"python -m wan {command}" in README

@@ -20,6 +20,7 @@ from tests.pictures import clip
 from wan import runner as runner_module
 from wan import schedule
 from wan.errors import KeyRefused, NotSent, Refused, Throttled, Unclear, Unreadable
+from wan.evidence import Evidence
 from wan.gateway import Accepted, TaskSnapshot, TaskStatus
 from wan.jobs import TRANSITIONS, Job, JobState, Spent
 from wan.runner import Runner
@@ -101,6 +102,7 @@ class Lives(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="wan-states-"))
         self.now = 1_000_000.0
         self.store = Store(f"sqlite:///{self.folder / 'wan.sqlite3'}")
+        self.evidence = Evidence(self.folder, visitors=True, video_at=lambda _: None)
         self.service = Service(lambda: self.now, clip(self.folder / "made.mp4", seconds=0.2, size=(64, 64)))
         self.seen: dict[str, JobState] = {}
         self.numbers = itertools.count()
@@ -108,6 +110,7 @@ class Lives(RuleBasedStateMachine):
         self.clicks = 0
 
     def teardown(self) -> None:
+        self.evidence.close()
         self.store.close()
         shutil.rmtree(self.folder)
 
@@ -170,6 +173,7 @@ class Lives(RuleBasedStateMachine):
             storage=Storage((self.folder / "storage").as_uri(), self.folder / "cache"),
             gateway=self.service,
             connections={CONNECTION.account: CONNECTION},
+            evidence=self.evidence,
             poll_seconds=15,
             uncertain_seconds=900,
             changed=self._look,

@@ -9,6 +9,7 @@ import pytest
 
 from tests.test_store import job
 from wan import sweep as sweep_module
+from wan.evidence import Evidence
 from wan.jobs import JobState, Reference
 from wan.settings import load_settings
 from wan.storage import Storage
@@ -32,9 +33,17 @@ def store(tmp_path):
 
 
 @pytest.fixture
-def swept(store, storage):
+def evidence(tmp_path, storage):
+    made = Evidence(tmp_path / "output", visitors=True, video_at=storage.path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def swept(store, storage, evidence):
     async def swept_(*, days=2.0, uploads=None, keep_days=0):
-        await sweep(store=store, storage=storage, uploads=uploads, keep_days=keep_days, now=time.time() + days * DAY)
+        now = time.time() + days * DAY
+        await sweep(store=store, storage=storage, evidence=evidence, uploads=uploads, keep_days=keep_days, now=now)
 
     return swept_
 

@@ -18,6 +18,7 @@ import httpx
 from pydantic import SecretStr
 
 from wan import gateway, runner
+from wan.evidence import Evidence
 from wan.gateway import Gateway
 from wan.runner import Runner
 from wan.settings import load_settings
@@ -43,9 +44,12 @@ async def work(log: Path, keys: Sequence[str]) -> None:
     for connection in connections:
         sends.prepare(connection)
     _write_down_requests(sends, log)
+    folder = settings.made_output_dir()
+    storage = Storage(settings.storage, folder / "cache")
     worker = Runner(
         store=Store(settings.database),
-        storage=Storage(settings.storage, settings.made_output_dir() / "cache"),
+        storage=storage,
+        evidence=Evidence(folder, visitors=True, video_at=storage.path),
         gateway=sends,
         connections={connection.account: connection for connection in connections},
         poll_seconds=settings.poll_seconds,

@@ -16,6 +16,7 @@ from wan.errors import AccessRefused
 from wan.settings import Connection, Settings
 from wan.words import sentence
 
+OPERATOR = "command line"  # owns what scripts and commands on this machine make: anybody who can run them here
 _GRACE = 60.0  # seconds that a key is kept at least: between its being given and the row of its first job
 _FREE_TRIES = 3  # wrong access codes from one address before the next has to wait
 _LONGEST_WAIT = 900.0  # seconds

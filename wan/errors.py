@@ -9,6 +9,7 @@
   - MayPayTwice               a retry, while nobody knows whether the first run is billed       nothing spent
   - NotKept                   our own disk or database fails at the moment: what was asked for    nothing spent
                               was not done (exit code 3, as HTTP 503), and may be asked again
+  - RunFailed                 a job ended without a video; `result` tells all that is known     as `result.spent` says
   + ServiceError              the service, or the way to it
     - NotSent                 the request provably never left, or never arrived                 nothing spent
     - Throttled               429: too much at once; the same request may go again later        nothing spent
@@ -20,7 +21,12 @@
     - NoVideo                 what came is no video that plays                                  spent
 """
 
+from typing import TYPE_CHECKING
+
 from wan.words import Sentence, sentence
+
+if TYPE_CHECKING:
+    from wan.requests import VideoResult
 
 
 class WanError(Exception):
@@ -73,6 +79,14 @@ class NotKept(WanError):
 
     def __init__(self, key: str, **values: str | int) -> None:
         super().__init__(sentence(key, **values))
+
+
+class RunFailed(WanError):
+    """A run of `wan.video` that ended without a video: refused, failed, cancelled, or lost at the service. `result` is the job as far as it went."""
+
+    def __init__(self, result: "VideoResult") -> None:
+        self.result = result
+        super().__init__(sentence("run_failed", message=result.error or result.state))
 
 
 class ServiceError(WanError):

@@ -67,6 +67,8 @@ class Reference:
     """Where the checked file is kept in our storage."""
     sent_key: str = ""
     """Where the file that goes up is kept: the picture cropped or padded to the size; the same as `key` where nothing had to be done."""
+    bytes: int = 0
+    """Size of the file as it was given."""
     width: int = 0
     height: int = 0
     seconds: float | None = None

@@ -55,7 +55,8 @@ class Picture:
     sent: bytes
     """As it goes up: fitted."""
     sha256: str
-    """Of the bytes that were given."""
+    bytes: int
+    """Of the file that was given, as is its SHA-256."""
     width: int
     height: int
     """px, as it was given and upright."""
@@ -71,7 +72,8 @@ class Footage:
     kind: str
     """What the copy is called: "mp4" or "mov"."""
     sha256: str
-    """Of the bytes that were given."""
+    bytes: int
+    """Of the file that was given, as is its SHA-256."""
 
 
 async def apart(work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
@@ -98,7 +100,7 @@ def take_picture(field: str, source: bytes | Path, *, size: str, fit: str) -> Pi
         made.seek(0)
         kept = made.read(answer["kept"])
         said = [Sentence.model_validate(one) for one in answer["adjustments"]]
-        return Picture(kept, made.read() or kept, sha256, answer["width"], answer["height"], said)
+        return Picture(kept, made.read() or kept, sha256, _size(file), answer["width"], answer["height"], said)
 
 
 def preview(source: Path, *, size: str, fit: str) -> bytes:
@@ -117,10 +119,10 @@ def take_clip(field: str, source: bytes | Path, target: IO[bytes]) -> Footage:
     with _opened(field, source, catalog.VIDEO_MEGABYTES) as file:
         sha256 = _digest(file)
         answer = NURSERY.run("clip", file, target, field=field)
-        return Footage(Clip(**answer["clip"]), answer["kind"], sha256)
+        return Footage(Clip(**answer["clip"]), answer["kind"], sha256, _size(file))
 
 
-def clip_seconds(source: Path) -> float:
+def clip_seconds(source: bytes | Path) -> float:
     """How long a reference video is, in seconds. Raises InvalidInput as `take_clip` does."""
     with tempfile.TemporaryFile() as target:
         return take_clip("reference_video", source, target).clip.seconds
@@ -241,7 +243,7 @@ def _opened(field: str, source: bytes | Path, limit: int) -> Iterator[IO[bytes]]
         if isinstance(source, bytes):
             file.write(source)
             file.flush()
-        size = os.fstat(file.fileno()).st_size
+        size = _size(file)
         if size > limit * _MEGABYTE:
             raise InvalidInput(field, "file_large", given=round(size / _MEGABYTE, 1), high=limit)
         file.seek(0)
@@ -253,12 +255,17 @@ def _plain(field: str, path: Path) -> IO[bytes]:
     missing = InvalidInput(field, "file_missing", given=path.name)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a name that no file can have
         raise missing from None
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return os.fdopen(descriptor, "rb")
     os.close(descriptor)
     raise missing
+
+
+def _size(file: IO[bytes]) -> int:
+    """Bytes of an open file."""
+    return os.fstat(file.fileno()).st_size
 
 
 def _digest(file: IO[bytes]) -> str:

@@ -64,10 +64,12 @@ class _Request(BaseModel):
     @classmethod
     def _explain(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         """Puts pydantic's own complaints (unknown field, wrong type, nothing given) into our words."""
+        if isinstance(given, Mapping):
+            _refuse_unknown(given, list(cls.model_fields))
         try:
             return handler(given)
         except ValidationError as error:
-            raise _in_our_words(error, list(cls.model_fields)) from None
+            raise _in_our_words(error) from None
 
     @field_validator("model", mode="before")
     @classmethod
@@ -320,6 +322,8 @@ def _is_public(host: str) -> bool:
 def _media(field: str, given: Any) -> Media:
     if isinstance(given, bytes | bytearray):
         return bytes(given)
+    if not isinstance(given, Path | str):
+        raise InvalidInput(field, "field_type", given=_kind(given), allowed="one file as its bytes or its path, or an address (https://…)")
     return given if isinstance(given, Path) else public_url(field, given)
 
 
@@ -350,6 +354,11 @@ def _whole(given: Any) -> int | None:
     return int(given) if given == int(given) else None
 
 
+def _kind(given: Any) -> str:
+    """What sort of thing was given, where the thing itself is too long to show."""
+    return f"a list of {len(given)}" if isinstance(given, list | tuple) else type(given).__name__
+
+
 def _shown(given: Any) -> str:
     """What was given, short enough for a sentence."""
     text = given if isinstance(given, str) else repr(given)
@@ -357,12 +366,17 @@ def _shown(given: Any) -> str:
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 
-def _in_our_words(error: ValidationError, fields: list[str]) -> InvalidInput:
+def _refuse_unknown(given: Mapping[Any, Any], fields: list[str]) -> None:
+    """Names the first field that there is none of, with the nearest known one."""
+    for field in given:
+        if field not in fields:
+            near = difflib.get_close_matches(str(field), fields, n=1)
+            raise InvalidInput(_shown(field), "field_unknown", known=", ".join(near or fields))
+
+
+def _in_our_words(error: ValidationError) -> InvalidInput:
     first = error.errors()[0]
     field = str(first["loc"][0]) if first["loc"] else "request"
-    if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(field, fields, n=1)
-        return InvalidInput(_shown(field), "field_unknown", known=", ".join(near or fields))
     if first["type"] == "missing":
         return InvalidInput(field, "field_missing")
     allowed = {"bool_parsing": "true or false", "bool_type": "true or false"}.get(first["type"], first["msg"])
@@ -397,5 +411,9 @@ class VideoResult(BaseModel):
     """True when the same request had succeeded before, and its video was given back without a new run."""
     simulated: bool
     """True when the simulator made it: then nothing was charged."""
+    spent: str
+    """Whether it cost money: "no", "yes", or "maybe" where nobody can know."""
     error: str | None
     """How it ended when it did not end well."""
+    evidence: str | None = None
+    """The folder of its record on this machine."""

@@ -10,7 +10,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from wan import catalog, labels, media, payload, schedule
 from wan.catalog import MODELS
 from wan.clips import Clip
 from wan.errors import KeyRefused, NotKept, NotSent, NoVideo, Refused, ResultRefused, ServiceError, Throttled, Unclear, Unreadable
+from wan.evidence import Evidence
 from wan.gateway import SUBMIT_LIMIT, Accepted, Gateway, TaskSnapshot, TaskStatus, task_failure
 from wan.jobs import Job, JobState, Reference, Spent
 from wan.settings import Connection
@@ -62,12 +63,14 @@ class Runner:
         storage: Storage,
         gateway: Gateway,
         connections: Mapping[str, Connection],
+        evidence: Evidence,
         poll_seconds: float,
         uncertain_seconds: float,
         changed: Callable[[], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store, self._storage, self._gateway, self._connections = store, storage, gateway, connections
+        self._evidence = evidence
         self._poll_seconds, self._uncertain_seconds, self._changed, self._clock = poll_seconds, uncertain_seconds, changed, clock
         self._work = asyncio.Event()
         self._steps: set[asyncio.Task[None]] = set()
@@ -198,6 +201,7 @@ class Runner:
         started = await self._sql(self._store.start, job, self._clock(), at_once=catalog.RUNNING_AT_ONCE)
         if started is None:
             return await self._keep_waiting(job, _IDLE, said=None)
+        self._evidence.record(started)
         return started
 
     async def _send(self, job: Job, connection: Connection) -> Job | None:
@@ -213,8 +217,10 @@ class Runner:
             return await self._end(lease.job, JobState.FAILED, refusal.sentence, **_quoted(refusal))
         except ServiceError as trouble:
             return await self._back_in_line(lease.job, trouble)
+        body = payload.with_urls(job.payload, urls)
+        self._evidence.sent(job, body)
         # Not even our own end stops this: an answer that nobody waits for would leave a paid task without its id.
-        paying = asyncio.create_task(self._pay(lease.job, connection, payload.with_urls(job.payload, urls)))
+        paying = asyncio.create_task(self._pay(lease.job, connection, body))
         self._paying[job.id] = paying
         paying.add_done_callback(lambda _: self._paying.pop(job.id))
         return await asyncio.shield(paying)
@@ -235,12 +241,20 @@ class Runner:
         try:
             accepted = await self._gateway.submit(connection, body)
         except (NotSent, Throttled) as trouble:
+            self._note_answer(job, "throttled" if isinstance(trouble, Throttled) else "never left", trouble)
             return await self._until_written(job, partial(self._back_in_line, trouble=trouble))
         except Unclear as trouble:
+            self._note_answer(job, "unclear", trouble)
             return await self._until_written(job, partial(self._uncertain, trouble=trouble))
         except Refused as refusal:
+            self._note_answer(job, "refused", refusal)
             return await self._until_written(job, partial(self._end, state=JobState.FAILED, said=refusal.sentence, **_quoted(refusal)))
+        self._evidence.answered(job, "accepted", **asdict(accepted))
         return await self._adopt(job, accepted)
+
+    def _note_answer(self, job: Job, outcome: str, trouble: ServiceError) -> None:
+        about = {name: getattr(trouble, name) for name in ("status", "code", "message", "request_id")}
+        self._evidence.answered(job, outcome, **about)
 
     async def _lost_answer(self, job: Job, connection: Connection) -> Job | None:
         """SUBMITTING whose lease ended: whoever sent the request died before it could write down the answer."""
@@ -252,7 +266,7 @@ class Runner:
         if job.cancel_wanted and job.state is JobState.PENDING:
             with contextlib.suppress(ServiceError):  # whatever came of it, the task itself tells
                 await self._gateway.cancel(connection, job.task_id or "")
-        snapshot = await self._gateway.fetch(connection, job.task_id or "")
+        snapshot = await self._fetch(job, connection)
         now = self._clock()
         if snapshot.status is TaskStatus.UNKNOWN:
             return await self._unseen(job, now)
@@ -308,6 +322,7 @@ class Runner:
             snapshot = await self._gateway.fetch(connection, task_id)
             if _is_ours(job, snapshot):
                 if lone and sent_at - _CLOCK_SKEW <= listed[task_id] <= sent_at + SUBMIT_LIMIT + TIME_TO_LEAVE + _CLOCK_SKEW:
+                    self._evidence.answered(job, "found in the account's list", task_id=task_id, request_id=snapshot.request_id)
                     return await self._adopt(job, Accepted(task_id, snapshot.request_id))
             elif snapshot.status in (TaskStatus.SUCCEEDED, TaskStatus.FAILED, TaskStatus.CANCELED):
                 foreign.append(task_id)
@@ -347,6 +362,12 @@ class Runner:
             await self._sql(self._store.note_upload, *which, url)
         return url
 
+    async def _fetch(self, job: Job, connection: Connection) -> TaskSnapshot:
+        """What the service says about the job's task."""
+        snapshot = await self._gateway.fetch(connection, job.task_id or "")
+        self._evidence.polled(job, **asdict(snapshot))
+        return snapshot
+
     async def _turn(self, account: str, what: Literal["submit_at", "query_at"]) -> None:
         """Waits for this account's next request, so that its limits hold over all jobs and processes."""
         wait = await self._sql(self._store.take_turn, account, what, self._clock(), _GAPS[what])
@@ -363,7 +384,7 @@ class Runner:
             await asyncio.to_thread(media.measure, kept)
             return kept
         await self._turn(job.account, "query_at")
-        snapshot = await self._gateway.fetch(connection, job.task_id or "")
+        snapshot = await self._fetch(job, connection)
         if snapshot.status is not TaskStatus.SUCCEEDED:
             return None
         if not snapshot.video_url:  # half an answer; the next one may be whole
@@ -396,6 +417,8 @@ class Runner:
             )
 
         adopted = await self._until_written(job, write, f"task {accepted.task_id}")
+        if adopted is not None:
+            self._evidence.record(adopted)
         return adopted if adopted is not None and adopted.cancel_wanted else None
 
     async def _until_written(self, job: Job, write: Callable[[Job], Awaitable[Job | None]], what: str = "the answer") -> Job | None:
@@ -487,7 +510,10 @@ class Runner:
         return await self._advance(job, state, said=said, spent=Spent.NO if job.simulated else spent, **changes)
 
     async def _advance(self, job: Job, state: JobState, **changes: Any) -> Job | None:
-        return await self._sql(self._store.advance, job, state, self._clock(), **changes)
+        advanced = await self._sql(self._store.advance, job, state, self._clock(), **changes)
+        if advanced is not None:
+            self._evidence.record(advanced)
+        return advanced
 
     async def _keep_waiting(self, job: Job, pause: float, **changes: Any) -> Job | None:
         """The job stays in its state and is due again after `pause` seconds."""

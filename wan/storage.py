@@ -120,6 +120,10 @@ class Storage:
             if changed_at(part) < before:
                 part.unlink(missing_ok=True)
 
+    def path(self, key: str) -> Path | None:
+        """Where a file lies in a local folder; None where the storage is none."""
+        return self._folder / key if self._folder is not None else None
+
     def link(self, key: str) -> str:
         """A URL of the file for whoever has access to the storage: `file://` or the bucket's own scheme."""
         return (self._folder / key).as_uri() if self._folder is not None else f"{self._url}{key}"

@@ -38,6 +38,7 @@ from wan.errors import (
     Throttled,
     WanError,
 )
+from wan.evidence import Evidence
 from wan.gateway import Gateway
 from wan.jobs import CANCEL_IS_FREE, GROUPS, Job, JobEvent, JobState, Reference, Shelf, Spent
 from wan.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request, VideoResult, fingerprint
@@ -57,9 +58,9 @@ _DRAWS = secrets.SystemRandom()
 _GLANCE = 1.0  # seconds between two looks at a followed row that another process may have written
 
 _SEARCH_LIMIT = 200  # characters that are looked for
-_SHELF_LIMIT = 100  # jobs of one page
 VERDICTS = ("yes", "maybe", "no", "none")
 """By which a library is filtered; "none": nobody has said anything."""
+GOOD = frozenset({"check_good", "check_simulator"})  # what a check says of a connection that works
 
 _SAID = {  # what is happening in a state, where the row itself does not say
     JobState.UPLOADING: "uploading",
@@ -97,11 +98,11 @@ class _Prepared:
 class Studio:
     """Makes videos, keeps them, and remembers every job. Used as `async with Studio(settings) as studio`, which also runs the background loop.
 
-    clock: seconds since 1970; passed in by tests.
+    clock: seconds since 1970; passed in by tests. works: False only looks at what is kept: there is no service, and no job goes on.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time, *, works: bool = True) -> None:
+        self.settings, self._works = settings, works
         self.backend = settings.backend
         self._clock = clock
         self._connection: Connection | None = None
@@ -135,6 +136,13 @@ class Studio:
         self._store = await asyncio.to_thread(Store, self.settings.database)
         opened.callback(self._store.close)
         self._storage = Storage(self.settings.storage, folder / "cache")
+        self._evidence = Evidence(folder, visitors=not self.settings.space_id, video_at=self._storage.path)
+        opened.push_async_callback(asyncio.to_thread, self._evidence.close)
+        if self._works:
+            await self._begin(opened)
+
+    async def _begin(self, opened: contextlib.AsyncExitStack) -> None:
+        """The service, and the loops."""
         simulated = self.backend == "simulator"
         demo = Demo(self.settings)
         opened.push_async_callback(asyncio.to_thread, demo.stop)
@@ -150,6 +158,7 @@ class Studio:
             storage=self._storage,
             gateway=self._gateway,
             connections=self._keys,
+            evidence=self._evidence,
             poll_seconds=self.settings.poll_seconds,
             uncertain_seconds=self.settings.uncertain_seconds,
             changed=self._tell,
@@ -173,6 +182,7 @@ class Studio:
                 await sweep.sweep(
                     store=self._store,
                     storage=self._storage,
+                    evidence=self._evidence,
                     uploads=Path(uploads) if uploads else None,
                     keep_days=self.settings.keep_days,
                     now=self._clock(),
@@ -304,7 +314,7 @@ class Studio:
                 raise InvalidInput(field, "choice_unknown", given=given[:80], allowed=", ".join(known))
         words = search[:_SEARCH_LIMIT].casefold().split()
         asked = {"words": words, "model": model, "state": state, "verdict": verdict, "until": until}
-        return await self._store.call(self._store.shelf, owner, **asked, offset=max(offset, 0), limit=min(limit, _SHELF_LIMIT))
+        return await self._store.call(self._store.shelf, owner, **asked, offset=max(offset, 0), limit=limit)
 
     async def delete(self, job_id: str, *, owner: str) -> None:
         """Deletes a job that has ended, and its files. Raises JobNotFound; WanError while it is on its way; NotKept, and then it may be asked again.
@@ -318,6 +328,7 @@ class Studio:
         for key in {job.video_key, job.original_key, job.poster_key} - {""}:
             await self._storage.remove(key)
         await self._store.call(self._store.delete, job, self._clock())
+        await self._evidence.remove(job)
         self._tell()
 
     async def references(self, job_id: str, *, owner: str) -> list[Path | str]:
@@ -396,7 +407,8 @@ class Studio:
             noted = await self._store.call(self._store.want_cancel, job, self._clock())
             if noted is not None:
                 if noted.account not in self._keys and noted.state in (JobState.QUEUED, JobState.UPLOADING):
-                    await self._store.call(self._store.advance, noted, JobState.CANCELLED, self._clock(), said=sentence("cancelled"))
+                    ended = await self._store.call(self._store.advance, noted, JobState.CANCELLED, self._clock(), said=sentence("cancelled"))
+                    self._evidence.record(ended or noted)
                 self._runner.wake()
                 self._tell()
                 return sentence("cancelled" if noted.state is JobState.QUEUED else "cancel_noted")
@@ -436,16 +448,12 @@ class Studio:
         connection = leave.connection
         if connection.backend == "simulator":
             return sentence("check_simulator")
-        where = f"{connection.region or urlsplit(connection.base_url).hostname}" + (f", {connection.workspace}" if connection.workspace else "")
-        try:
-            await asyncio.to_thread(self._gateway.prepare, connection)
-            await self._gateway.ping(connection)
-        except ServiceError as trouble:
-            return _found(trouble, where)
-        self._keys.hold(owner, connection)
-        self._runner.wake()
-        self._tell()
-        return sentence("check_good", where=where)
+        said = await asked(self._gateway, connection)
+        if said.key in GOOD:
+            self._keys.hold(owner, connection)
+            self._runner.wake()
+            self._tell()
+        return said
 
     def forget_keys(self, *, owner: str) -> int:
         """Drops a visitor's own keys from memory; their jobs wait until it is given again. Gives how many there were."""
@@ -546,8 +554,12 @@ class Studio:
                 return await self._storage.local_copy(key)
         return None
 
-    def result(self, job: Job, *, made_before: bool = False) -> VideoResult:
-        """A job as the normalised calls give it. made_before: it was given back by `submit` as it was, which costs nothing."""
+    async def evidence(self, job: Job) -> Path | None:
+        """The folder of a job's record with all that is known now; None where none is kept: of visitors on a Space."""
+        return await self._evidence.completed(job)
+
+    def result(self, job: Job, *, made_before: bool = False, evidence: Path | None = None) -> VideoResult:
+        """A job as the normalised calls give it. made_before: it was given back by `submit` as it was, which costs nothing. evidence: see there."""
         cost = None if job.price is None else replace(job.price, amount=Decimal(0)) if made_before else job.price
         return VideoResult(
             video_url=self._storage.link(job.video_key) if job.video_key else None,
@@ -557,6 +569,8 @@ class Studio:
             price=str(cost) if cost else None,
             made_before=made_before,
             simulated=job.simulated,
+            spent=Spent.NO.value if made_before else job.spent.value,
+            evidence=str(evidence) if evidence else None,
             error=job.said.say() if job.said and not job.live else None,
             **{
                 name: getattr(job, name)
@@ -633,8 +647,8 @@ class Studio:
             return Reference(kind="image", url=source), []
         picture = await media.apart(media.take_picture, "reference_image", source, size=size, fit=fit)
         key, sent_key = [await self._keep(one, ".jpg") for one in (picture.kept, picture.sent)]
-        kept = Reference(kind="image", sha256=picture.sha256, key=key, sent_key=sent_key, width=picture.width, height=picture.height)
-        return kept, picture.adjustments
+        about = {name: getattr(picture, name) for name in ("sha256", "bytes", "width", "height")}
+        return Reference(kind="image", key=key, sent_key=sent_key, **about), picture.adjustments
 
     async def _clip(self, source: Media) -> tuple[Reference, list[Sentence]]:
         if isinstance(source, str):
@@ -642,9 +656,8 @@ class Studio:
         with tempfile.NamedTemporaryFile() as copy:
             taken = await media.apart(media.take_clip, "reference_video", source, copy)
             key = await self._keep(Path(copy.name), f".{taken.kind}")
-        clip, sha256 = taken.clip, taken.sha256
-        kept = Reference(kind="video", sha256=sha256, key=key, sent_key=key, width=clip.width, height=clip.height, seconds=clip.seconds)
-        return kept, []
+        clip = {name: getattr(taken.clip, name) for name in ("width", "height", "seconds")}
+        return Reference(kind="video", sha256=taken.sha256, bytes=taken.bytes, key=key, sent_key=key, **clip), []
 
     async def _keep(self, source: bytes | Path, ending: str) -> str:
         """Puts a checked file into storage, under a name that its content gives it."""
@@ -654,7 +667,7 @@ class Studio:
         """A QUEUED row with nothing in it yet."""
         now, connection = self._clock(), leave.connection
         return Job(
-            id=secrets.token_urlsafe(16),
+            id=secrets.token_urlsafe(16).lstrip("-"),  # else a command line takes it for an option
             owner=owner,
             account=connection.account,
             backend=connection.backend,
@@ -676,6 +689,8 @@ class Studio:
             await asyncio.to_thread(self._gateway.prepare, leave.connection)
         self._keys.hold(jobs[0].owner, leave.connection)
         added = await self._store.call(self._store.add_all, jobs, budget=leave.budget, at_once=leave.jobs_at_once)
+        for job in added:
+            self._evidence.record(job)
         self._runner.wake()
         self._tell()
         return added
@@ -741,6 +756,17 @@ def _waits(job: Job) -> Sentence:
         return sentence("waits_for_key")
     lost_at = datetime.fromtimestamp((job.submitting_at or job.submitted_at) + catalog.TASK_LIFETIME, UTC)
     return sentence("waits_for_key_until", time=f"{lost_at:%Y-%m-%d %H:%M}")
+
+
+async def asked(gateway: Gateway, connection: Connection) -> Sentence:
+    """Asks the service one question that costs nothing, and says what came of it."""
+    where = f"{connection.region or urlsplit(connection.base_url).hostname}" + (f", {connection.workspace}" if connection.workspace else "")
+    try:
+        await asyncio.to_thread(gateway.prepare, connection)
+        await gateway.ping(connection)
+    except ServiceError as trouble:
+        return _found(trouble, where)
+    return sentence("check_good", where=where)
 
 
 def _found(trouble: ServiceError, where: str) -> Sentence:

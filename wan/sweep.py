@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from wan import catalog
+from wan.evidence import Evidence
 from wan.storage import Storage, changed_at
 from wan.store import Store
 
@@ -16,12 +17,12 @@ EVERY = 3600.0  # seconds from one sweep to the next
 DAY = 24 * 3600.0
 
 
-async def sweep(*, store: Store, storage: Storage, uploads: Path | None, keep_days: int, now: float) -> None:
+async def sweep(*, store: Store, storage: Storage, evidence: Evidence, uploads: Path | None, keep_days: int, now: float) -> None:
     """Sweeps once. Raises NotKept where database or storage fail; the next sweep goes on.
 
     What goes: what processes left that died in the middle; visitors' uploads (`uploads` is Gradio's folder for them, None where there is no page)
     after a day; notes of what was uploaded to the service, when it is gone there; references that no job has. With `keep_days`, jobs that ended
-    longer ago than that, and their files. Never a live job, nor anything of one. now: seconds since 1970.
+    longer ago than that, their files and their records. Never a live job, nor anything of one. now: seconds since 1970.
     """
     before = now - DAY
     await asyncio.to_thread(storage.clear_leftovers, before)
@@ -32,7 +33,7 @@ async def sweep(*, store: Store, storage: Storage, uploads: Path | None, keep_da
     # Before jobs are forgotten: who is about to make a new one from an old one has until the next sweep.
     await _clear_references(store, storage, before)
     if keep_days:
-        await _clear_jobs(store, storage, now - keep_days * DAY)
+        await _clear_jobs(store, storage, evidence, now - keep_days * DAY)
 
 
 async def _clear_references(store: Store, storage: Storage, before: float) -> None:
@@ -43,11 +44,12 @@ async def _clear_references(store: Store, storage: Storage, before: float) -> No
             await storage.remove(key, before)
 
 
-async def _clear_jobs(store: Store, storage: Storage, before: float) -> None:
+async def _clear_jobs(store: Store, storage: Storage, evidence: Evidence, before: float) -> None:
     """First the rows, so that nobody is shown what is about to go; then the files that no row has, whenever their rows went."""
     await store.call(store.forget_jobs, before)
     old = await storage.older("videos/", before)
-    jobs = await store.call(store.all_ids) if old else set()
+    jobs = await store.call(store.all_ids)
+    await asyncio.to_thread(evidence.clear, jobs, before)
     for key in old:
         if key.split("/")[1] not in jobs:
             await storage.remove(key, before)

@@ -93,7 +93,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "{field}：收到 {given} 像素；边长允许 {low} 到 {high} 像素。",
     ),
     "file_large": ("{field}: got {given} MB; allowed are at most {high} MB.", "{field}：收到 {given} MB；最多 {high} MB。"),
-    "file_missing": ("{field}: got {given}, which is not there; give a file that can be read.", "{field}：找不到 {given}；请提供可读取的文件。"),
+    "file_missing": (
+        "{field}: got {given}, which is not there; give a file that can be read, or an address that begins with http:// or https://.",
+        "{field}：找不到 {given}；请提供可读取的文件，或以 http://、https:// 开头的地址。",
+    ),
     "media_unsafe": (
         "{field}: got a file that cannot be opened within {seconds} s and {high} MB of memory; save it anew, or give a smaller one.",
         "{field}：文件无法在 {seconds} 秒和 {high} MB 内存内打开；请重新保存或换一个更小的文件。",
@@ -261,8 +264,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     # keys and settings
     "key_missing": (
-        "This needs a Model Studio key. Set DASHSCOPE_API_KEY, or use WAN_BACKEND=simulator for the demo.",
-        "需要百炼 API Key。请设置 DASHSCOPE_API_KEY，或用 WAN_BACKEND=simulator 使用演示模式。",
+        "This needs a Model Studio key. Set DASHSCOPE_API_KEY, or dashscope_api_key under [default] in ~/.alibabacloud/credentials; "
+        "WAN_BACKEND=simulator needs none.",
+        "需要百炼 API Key。请设置 DASHSCOPE_API_KEY，或在 ~/.alibabacloud/credentials 的 [default] 下填写 dashscope_api_key；"
+        "WAN_BACKEND=simulator 无需 Key。",
     ),
     "key_malformed": (
         "DASHSCOPE_API_KEY: what is set is no key; a key begins with sk- or st- and has no spaces.",
@@ -437,4 +442,15 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "review_reviewer_odd": ("This browser could not be told apart from others. Reload the page.", "无法识别此浏览器，请刷新页面。"),
     "review_moment_beyond": ("That moment is not in the video, which is {high} s long.", "该时刻不在视频内，视频长 {high} 秒。"),
     "review_full": ("This review has taken all the words that it can hold ({high}).", "此评审的意见数量已达上限（{high}）。"),
+    # scripts and the command line
+    "run_failed": ("There is no video: {message}", "没有生成视频：{message}"),
+    "not_asked": (
+        "Nothing was sent: {about}. This spends money, and there is no terminal to ask at. Say --yes to run it.",
+        "未发送任何内容：{about}。此操作会产生费用，且没有终端可供确认。请加上 --yes 运行。",
+    ),
+    "not_agreed": ("Not run. Nothing was sent or spent.", "未运行。未发送任何内容，未产生费用。"),
+    "resume_elsewhere": (
+        "This job was started on {backend} ({region}) with another key. Set the key, region and backend that it was started with, then resume it.",
+        "该作业使用其他 Key 在 {backend}（{region}）上提交。请恢复当时的 Key、地域和后端设置后再继续。",
+    ),
 }

@@ -1,0 +1,214 @@
+"""The record of a run: it is there whole, whoever made it and whatever broke, and nothing is in it that must not be."""
+
+import json
+import os
+import secrets
+import shutil
+import time
+import zipfile
+
+import pytest
+
+from tests.pictures import clip, picture
+from tests.test_store import job as new_job
+from tests.test_studio import image
+from tests.test_sweep import DAY
+from wan import evidence as evidence_module
+from wan import media, schedule
+from wan.access import OPERATOR
+from wan.evidence import FILES, Evidence, bundle, missing
+from wan.jobs import JobState
+from wan.requests import ReferenceToVideoRequest
+from wan.settings import load_settings
+from wan.studio import Studio
+
+pytestmark = pytest.mark.anyio
+
+KEY = f"sk-evidence{secrets.token_hex(8)}"
+SIGNED = "https://example.com/holiday.mp4?OSSAccessKeyId=id&Expires=9&Signature=dG9wc2VjcmV0&x-oss-signature=deadbeef"
+
+
+@pytest.fixture(autouse=True)
+def _service(simulator, monkeypatch):
+    for name, value in {
+        "WAN_BACKEND": "dashscope",
+        "DASHSCOPE_API_KEY": KEY,
+        "DASHSCOPE_BASE_URL": simulator.base_url,
+        "WAN_POLL_SECONDS": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("DASHSCOPE_WORKSPACE", f"ws-{secrets.token_hex(4)}")
+    monkeypatch.setattr(schedule, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
+
+
+@pytest.fixture
+async def studio():
+    async with Studio(load_settings()) as opened:
+        yield opened
+
+
+async def run(studio, request, owner=OPERATOR):
+    """Runs a request to its end. Gives the job and the folder of its record."""
+    job = await studio.submit(request, owner=owner)
+    async for event in studio.follow(job.id, owner=owner):
+        job = event.job
+    return job, await studio.evidence(job)
+
+
+def read(folder, name):
+    return json.loads((folder / name).read_bytes())
+
+
+def everything(folder) -> bytes:
+    return b"\n".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix == ".json")
+
+
+async def test_the_record_of_a_run(studio, tmp_path):
+    personal = tmp_path / "anna at the beach.png"
+    personal.write_bytes(picture((640, 480)))
+    job, folder = await run(studio, image(reference_image=personal, seed=7))
+    assert folder == tmp_path / "output" / "ai-video-wan-video" / job.id
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    assert missing(folder) == []
+    assert read(folder, "request.json")["prompt"] == "she smiles"
+    (reference,) = read(folder, "references.json")
+    assert (reference["sha256"], reference["bytes"]) == (media.digest(personal), personal.stat().st_size)
+    assert (reference["width"], reference["height"]) == (640, 480)
+    payload = read(folder, "payload.json")
+    assert payload["input"]["img_url"].startswith("oss://")
+    assert payload["parameters"]["seed"] == 7
+    (create,) = read(folder, "create.json")
+    assert (create["outcome"], create["task_id"], create["request_id"]) == ("accepted", job.task_id, job.request_id)
+    polls = read(folder, "polls.json")
+    assert polls[-1]["status"] == "SUCCEEDED"
+    assert len({poll["status"] for poll in polls}) == len(polls)
+    outcome = read(folder, "outcome.json")
+    assert (outcome["state"], outcome["billed_seconds"], outcome["spent"], outcome["seed"]) == ("SUCCEEDED", 2.0, "yes", 7)
+    assert all(outcome["times"][name] for name in ("created", "submitting", "submitted", "fetching", "ended"))
+    assert outcome["versions"].keys() >= {"wan", "python", "dashscope"}
+    video = tmp_path / "output" / "ai-video-wan-video" / outcome["video"]["file"]
+    assert (media.digest(video), media.measure(video).seconds) == (outcome["video"]["sha256"], 2.0)
+    assert b"anna" not in everything(folder)
+
+
+async def test_nothing_secret_is_in_it(studio, tmp_path):
+    reference = clip(tmp_path / "holiday.mp4", seconds=2)
+    given = {"reference_video": [reference, SIGNED], "prompt": f"as in {SIGNED} with sk-abcdef123456", "duration": 2}
+    job, folder = await run(studio, ReferenceToVideoRequest(**given))
+    assert job.state is JobState.SUCCEEDED
+    assert folder.parent.name == "aliyun-wan-r2v"
+    assert read(folder, "payload.json")["input"]["reference_urls"][1] == "https://example.com/holiday.mp4"
+    written = everything(tmp_path / "output")
+    for secret in (
+        KEY,
+        KEY[3:],
+        "sk-abcdef123456",
+        "Signature",
+        "dG9wc2VjcmV0",
+        "deadbeef",
+        "OSSAccessKeyId",
+        OPERATOR,
+        job.media_token,
+        str(tmp_path),
+    ):
+        assert secret.encode() not in written, secret
+
+
+async def test_a_refusal_and_a_failed_task_are_on_record(studio, simulator):
+    with simulator.fault("create", "status-400"):
+        refused, folder = await run(studio, image(prompt="refuse this"))
+    assert refused.state is JobState.FAILED
+    assert [one["outcome"] for one in read(folder, "create.json")] == ["refused"]
+    assert read(folder, "create.json")[0]["status"] == 400
+    assert (read(folder, "outcome.json")["state"], missing(folder)) == ("FAILED", ["polls.json"])
+    failed, folder = await run(studio, image(prompt="simulate:DataInspectionFailed"))
+    assert failed.state is JobState.FAILED
+    assert read(folder, "polls.json")[-1]["code"] == "DataInspectionFailed"
+
+
+async def test_a_lost_answer_and_how_the_task_was_found(studio, simulator):
+    with simulator.fault("create", "drop-after-accept", count=1):
+        job, folder = await run(studio, image(prompt="lost and found"))
+    assert job.state is JobState.SUCCEEDED
+    assert [one["outcome"] for one in read(folder, "create.json")] == ["unclear", "found in the account's list"]
+    assert read(folder, "create.json")[-1]["task_id"] == job.task_id
+
+
+async def test_what_is_known_is_written_before_the_end(studio):
+    job = await studio.submit(image(duration=5), owner=OPERATOR)
+    async for event in studio.follow(job.id, owner=OPERATOR):
+        folder = await studio.evidence(event.job)
+        assert read(folder, "outcome.json")["state"] == event.job.state.value
+        if event.job.state is JobState.PENDING:
+            assert missing(folder) in (["polls.json"], [])
+    assert missing(folder) == []
+
+
+async def test_a_lost_record_is_written_again_from_the_row(studio):
+    job, folder = await run(studio, image(prompt="lost record"))
+    shutil.rmtree(folder)
+    assert await studio.evidence(job) == folder
+    assert missing(folder) == ["polls.json"]
+
+
+async def test_a_record_that_cannot_be_written_ends_no_run(studio, tmp_path, caplog):
+    (tmp_path / "output" / "ai-video-wan-video").write_text("a file where the folder should be")
+    job, folder = await run(studio, image(prompt="no record"))
+    assert (job.state, folder) == (JobState.SUCCEEDED, None)
+    assert "its record is not complete" in caplog.text
+
+
+async def test_the_video_takes_no_second_room(studio, tmp_path):
+    job, folder = await run(studio, image(prompt="one room"))
+    beside = folder.parent / "videos" / f"{job.id}.mp4"
+    assert beside.samefile(tmp_path / "output" / "storage" / job.video_key)
+
+
+async def test_it_is_copied_where_there_are_no_hard_links(tmp_path, monkeypatch):
+    def no_links(*_):
+        raise OSError
+
+    monkeypatch.setattr(os, "link", no_links)
+    (tmp_path / "a.mp4").write_bytes(b"video")
+    for _ in range(2):
+        evidence_module._link(tmp_path / "a.mp4", tmp_path / "videos" / "b.mp4")
+    assert [path.read_bytes() for path in (tmp_path / "videos").iterdir()] == [b"video"]
+
+
+async def test_visitors_of_a_space_are_not_recorded(monkeypatch, tmp_path):
+    monkeypatch.setenv("SPACE_ID", "somebody/space")
+    monkeypatch.setenv("WAN_DAILY_BUDGET", "100")
+    monkeypatch.setenv("DASHSCOPE_REGION", "cn-beijing")
+    async with Studio(load_settings()) as studio:
+        job, folder = await run(studio, image(prompt="a visitor"), owner="visitor")
+        assert (job.state, folder) == (JobState.SUCCEEDED, None)
+        assert not list((tmp_path / "output").glob("ai-video-wan-video/*"))
+        assert (await run(studio, image(prompt="the operator")))[1].is_dir()
+
+
+async def test_it_goes_with_its_job(studio, tmp_path):
+    (gone, folder), (stays, other) = await run(studio, image(prompt="goes")), await run(studio, image(prompt="stays"))
+    await studio._evidence.remove(gone)
+    assert (folder.exists(), (folder.parent / "videos" / f"{gone.id}.mp4").exists(), other.is_dir()) == (False, False, True)
+    (other.parent / "validate.txt").write_text("ok")
+    studio._evidence.clear({stays.id}, time.time() + DAY)
+    assert other.is_dir()
+    studio._evidence.clear(set(), time.time() - DAY)
+    assert other.is_dir()
+    studio._evidence.clear(set(), time.time() + DAY)
+    assert sorted(path.name for path in other.parent.rglob("*")) == ["validate.txt", "videos"]
+
+
+async def test_a_bundle_is_laid_out_as_on_disk(studio, tmp_path):
+    job, folder = await run(studio, image(prompt="bundle"))
+    made = bundle(folder, await studio.media(job.media_token, "video.mp4"), tmp_path / "run.zip")
+    with zipfile.ZipFile(made) as opened:
+        assert sorted(opened.namelist()) == sorted([*(f"{job.id}/{name}" for name in FILES), f"videos/{job.id}.mp4"])
+        assert opened.testzip() is None
+
+
+def test_a_closed_record_takes_nothing_and_breaks_nothing(tmp_path):
+    record = Evidence(tmp_path / "output", visitors=True, video_at=lambda _: None)
+    record.close()
+    record.record(new_job())
+    assert not (tmp_path / "output").exists()

@@ -1,0 +1,214 @@
+"""The two normalised calls as a script makes them: what goes in, what comes back, and what is refused before anything is sent."""
+
+import asyncio
+import json
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.pictures import clip, picture
+from wan import media, schedule, video
+from wan.errors import InvalidInput, JobNotFound, RunFailed, SettingsError, WanError
+from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest
+
+IMAGE = {"prompt": "she smiles", "duration": 2, "size": "1280*720", "fps": 24}
+
+
+@pytest.fixture(autouse=True)
+def _service(simulator, monkeypatch):
+    monkeypatch.setenv("WAN_BACKEND", "dashscope")
+    monkeypatch.setenv("DASHSCOPE_API_KEY", f"sk-test{secrets.token_hex(8)}")
+    monkeypatch.setenv("DASHSCOPE_BASE_URL", simulator.base_url)
+    monkeypatch.setenv("WAN_POLL_SECONDS", "1")
+    monkeypatch.setattr(schedule, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
+
+
+def file_of(result) -> Path:
+    return Path(unquote(urlsplit(result.video_url).path))
+
+
+def test_a_picture_by_its_path(samples):
+    made = video.generate(IMAGE | {"reference_image": str(samples / "astronaut.png"), "motion_strength": 0.5})
+    measured = media.measure(file_of(made))
+    assert (
+        (made.duration, made.fps, made.width, made.height) == (measured.seconds, measured.fps, measured.width, measured.height) == (2, 24, 1280, 720)
+    )
+    assert 0 <= made.seed < 2**31
+    assert made.task_id and made.request_id and made.state == "SUCCEEDED"  # noqa: PT018
+    assert Path(made.evidence).parent.name == "ai-video-wan-video"
+    assert any("motion strength" in said for said in made.adjustments)
+    again = video.generate(IMAGE | {"reference_image": samples / "astronaut.png", "motion_strength": 0.5})
+    assert (again.job_id, again.made_before, again.spent) == (made.job_id, True, "no")
+    assert not video.generate(IMAGE | {"reference_image": samples / "astronaut.png", "motion_strength": 0.5}, new_take=True).made_before
+
+
+def test_what_is_given_back_was_measured_and_not_echoed(samples):
+    made = video.generate(IMAGE | {"reference_image": picture((750, 1000)), "size": "720P", "fps": 30})
+    assert (made.width, made.height) != (1280, 720)
+    assert (made.width, made.height) == (media.measure(file_of(made)).width, media.measure(file_of(made)).height)
+
+
+def test_references_in_their_order(samples, simulator, tmp_path):
+    second = clip(tmp_path / "second.mp4", seconds=2)
+    given = {
+        "prompt": "character1 meets character2",
+        "reference_image": ["https://example.com/third.png", picture((400, 400))],
+        "reference_video": [str(samples / "bigbuckbunny.mp4"), second.read_bytes()],
+        "duration": 2,
+    }
+    made = video.generate_reference(given)
+    assert made.video_url and made.task_id and made.request_id  # noqa: PT018
+    assert (made.duration, made.width, made.height) == (2, 1280, 720)
+    payload = json.loads((Path(made.evidence) / "payload.json").read_bytes())
+    assert [url.startswith("oss://") for url in payload["input"]["reference_urls"]] == [True, True, False, True]
+    assert Path(made.evidence).parent.name == "aliyun-wan-r2v"
+
+
+def test_a_model_as_the_request(samples):
+    request = ImageToVideoRequest(reference_image=samples / "astronaut.png", **IMAGE)
+    assert video.generate(request).duration == 2
+    reference = ReferenceToVideoRequest(prompt="character1 waves", reference_video=(samples / "bigbuckbunny.mp4",), duration=2)
+    assert video.generate_reference(reference).duration == 2
+
+
+def test_submit_now_and_go_on_later(samples, simulator):
+    before = simulator.stats()["created"]
+    sent = video.generate(IMAGE | {"reference_image": samples / "astronaut.png"}, wait=False)
+    assert sent.task_id and sent.job_id and sent.video_url is None  # noqa: PT018
+    made = video.resume(sent.job_id)
+    assert (made.task_id, made.state, made.duration) == (sent.task_id, "SUCCEEDED", 2)
+    assert simulator.stats()["created"] == before + 1
+
+
+def test_a_failed_run_carries_its_result(samples):
+    with pytest.raises(RunFailed, match="It cost nothing") as failed:
+        video.generate(IMAGE | {"reference_image": samples / "astronaut.png", "prompt": "simulate:DataInspectionFailed"})
+    result = failed.value.result
+    assert (result.state, result.spent, result.video_url) == ("FAILED", "no", None)
+    assert result.task_id
+    with pytest.raises(RunFailed):
+        video.resume(result.job_id)
+
+
+@pytest.mark.anyio
+async def test_inside_a_running_loop(samples):
+    """A notebook's cell: the blocking call works there too, and the twin for async code does."""
+    request = IMAGE | {"reference_image": samples / "astronaut.png"}
+    made = video.generate(request)
+    assert (await video.agenerate(request)).job_id == made.job_id
+    with pytest.raises(RunFailed):
+        video.generate(request | {"prompt": "simulate:InternalError"})
+
+
+@pytest.mark.anyio
+async def test_several_at_once(samples):
+    asked = [IMAGE | {"reference_image": samples / "astronaut.png", "prompt": f"take {number}"} for number in range(3)]
+    made = await asyncio.gather(*(video.agenerate(one) for one in asked))
+    assert len({one.task_id for one in made}) == 3
+
+
+def test_an_interrupt_in_a_notebook_ends_the_call_in_order():
+    """Where it runs, on its own thread: so that the answer to a paid request is still written down."""
+    begun, ended = threading.Event(), []
+
+    async def call():
+        try:
+            begun.set()
+            await asyncio.sleep(60)
+        finally:
+            ended.append(True)
+
+    async def cell():
+        video._blocking(call())
+
+    def interrupt():
+        begun.wait()
+        time.sleep(0.1)  # until the call is waited for
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    loop = asyncio.new_event_loop()
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(cell())
+    loop.close()
+    assert ended == [True]
+
+
+def test_a_job_of_other_settings_is_not_waited_for(samples, simulator, monkeypatch):
+    with simulator.fault("query", "status-503"):
+        sent = video.generate(IMAGE | {"reference_image": samples / "astronaut.png"}, wait=False)
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-another1234")
+    with pytest.raises(WanError, match="another key"):
+        video.resume(sent.job_id)
+    with pytest.raises(JobNotFound):
+        video.resume("nobody's")
+
+
+@pytest.mark.parametrize(
+    ("call", "change", "said"),
+    [
+        ("generate", {"durations": 5}, "durations: there is no such field; known are duration."),
+        ("generate", {"reference_imag": "a"}, "known are reference_image."),
+        ("generate", {"duration": None}, "Field required: duration."),
+        ("generate", {"fps": None}, "Field required: fps."),
+        ("generate", {"size": None}, "Field required: size."),
+        ("generate", {"prompt": None}, "Field required: prompt."),
+        ("generate", {"duration": "5"}, "duration: got 5; wan2.6-i2v-flash allows whole seconds from 2 to 15."),
+        ("generate", {"prompt": 5}, "prompt: got 5; allowed is text."),
+        ("generate", {"audio": "perhaps"}, "audio: got perhaps; allowed is true or false."),
+        ("generate", {"reference_image": None}, "Field required: input.img_url."),
+        ("generate", {"reference_image": ["a.png"]}, "reference_image: got a list of 1; allowed is one file"),
+        ("generate", {"reference_image": 7}, "reference_image: got int; allowed is one file"),
+        ("generate", {"reference_image": b"no picture"}, "reference_image: got something that does not open as a picture"),
+        ("generate", {"reference_image": "gone.png"}, "reference_image: got gone.png, which is not there"),
+        ("generate", {"reference_image": "~nobody-here/a\0.png"}, "which is not there"),
+        ("generate", {"reference_image": "example.com/a.png"}, "or an address that begins with http:// or https://"),
+        ("generate", {"reference_image": "ftp://example.com/a.png"}, "allowed is a public address"),
+        ("generate", {"reference_image": "file:///etc/passwd"}, "allowed is a public address"),
+        ("generate", {"reference_video": "a.mp4"}, "reference_video: there is no such field"),
+        ("generate_reference", {}, "reference_video"),
+        ("generate_reference", {"reference_image": b"x"}, "Field required: reference_video."),
+        ("generate_reference", {"reference_video": [["a.mp4"]]}, "reference_video: got a list of 1; allowed is one file"),
+        ("generate_reference", {"reference_video": ["https://example.com/a.mp4"] * 4}, "reference_video: got 4; allowed are at most 3."),
+        ("generate_reference", {"reference_video": "https://example.com/a.mp4", "motion_strength": 1}, "motion_strength: there is no such field"),
+    ],
+)
+def test_bad_input_is_named_and_sends_nothing(samples, simulator, call, change, said):
+    before = simulator.stats()
+    whole = IMAGE | {"reference_image": samples / "astronaut.png"} if call == "generate" else {"prompt": "x"}
+    with pytest.raises(InvalidInput) as refused:
+        getattr(video, call)(whole | change)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert simulator.stats() == before
+
+
+@pytest.mark.parametrize("request_", [None, "a.png", 7, ReferenceToVideoRequest(prompt="x", reference_video=(b"x",))])
+def test_what_is_no_request(request_):
+    with pytest.raises(InvalidInput, match="allowed is a dict or a ImageToVideoRequest"):
+        video.generate(request_)
+
+
+def test_settings_that_are_wrong(samples, monkeypatch, tmp_path):
+    request = IMAGE | {"reference_image": samples / "astronaut.png"}
+    monkeypatch.delenv("DASHSCOPE_API_KEY")
+    with pytest.raises(SettingsError, match="DASHSCOPE_API_KEY, or dashscope_api_key under"):
+        video.generate(request)
+    credentials = tmp_path / "home" / ".alibabacloud" / "credentials"
+    credentials.parent.mkdir()
+    credentials.write_text("[default]\naccess_key = x\n")
+    with pytest.raises(SettingsError, match="dashscope_api_key under"):
+        video.generate(request)
+
+
+def test_the_package_loads_nothing_that_takes_long(environment):
+    code = "import wan, sys; assert not {'gradio', 'dashscope', 'sqlalchemy', 'av', 'pydantic'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, cwd=ROOT)

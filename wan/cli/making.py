@@ -1,0 +1,184 @@
+"""The commands that make a video or go on with one: asked first where it spends money, checked first, watched, and verified at the end."""
+
+import argparse
+import asyncio
+import shutil
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from wan import catalog, media
+from wan.access import OPERATOR
+from wan.catalog import MODELS
+from wan.cli import BAD_INPUT, DONE, FAILED, complain, show_json
+from wan.cli.progress import Progress
+from wan.errors import InvalidInput, NoVideo, SettingsError
+from wan.evidence import missing
+from wan.jobs import Job, JobState
+from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request, VideoResult, kind_of
+from wan.settings import Connection, load_settings
+from wan.studio import GOOD, Studio
+from wan.video import inspected, located, resumable
+from wan.words import sentence
+
+_SHARED = ("prompt", "negative_prompt", "duration", "size", "fps", "seed", "model", "audio", "watermark", "shot_type")
+_CANCEL_WAIT = 60.0  # seconds that a cancel waits to be carried out
+
+
+def image_to_video(options: argparse.Namespace) -> int:
+    """`image-to-video`."""
+    shared = {name: getattr(options, name) for name in _SHARED}
+    motion = options.motion_strength
+    request = ImageToVideoRequest(reference_image=located(options.image), fit=options.fit, motion_strength=motion, **shared)
+    return asyncio.run(_make(request, options))
+
+
+def reference_to_video(options: argparse.Namespace) -> int:
+    """`reference-to-video`."""
+    given = [located(one) for one in options.reference]
+    videos = [one for one in given if kind_of(one) == "video"] + located(options.reference_video)
+    images = [one for one in given if kind_of(one) == "image"] + located(options.reference_image)
+    shared = {name: getattr(options, name) for name in _SHARED}
+    return asyncio.run(_make(ReferenceToVideoRequest(reference_video=tuple(videos), reference_image=tuple(images), **shared), options))
+
+
+def resume(options: argparse.Namespace) -> int:
+    """`resume`."""
+    return asyncio.run(_resume(options))
+
+
+def cancel(options: argparse.Namespace) -> int:
+    """`cancel`."""
+    return asyncio.run(_cancel(options))
+
+
+async def _make(request: Request, options: argparse.Namespace) -> int:
+    _check_out(options.out)
+    settings = load_settings()
+    if settings.backend == "dashscope":
+        connection = settings.connection()
+        lengths = await inspected(request)
+        if not options.yes and not _agreed(request, connection, lengths):
+            complain(str(sentence("not_agreed")), as_json=options.json)
+            return BAD_INPUT
+    async with Studio(settings) as studio:
+        said = await studio.check(studio.door.operator, owner=OPERATOR)
+        if said.key not in GOOD:
+            complain(str(said), as_json=options.json)
+            return FAILED
+        job = await studio.submit(request, owner=OPERATOR, new_take=options.new_take)
+        return await _watch(studio, job, options, made_before=not job.live)
+
+
+async def _resume(options: argparse.Namespace) -> int:
+    _check_out(options.out)
+    async with Studio(load_settings()) as studio:
+        return await _watch(studio, await resumable(studio, options.job), options)
+
+
+async def _cancel(options: argparse.Namespace) -> int:
+    async with Studio(load_settings()) as studio:
+        job = await resumable(studio, options.job)
+        said = await studio.cancel(job.id, owner=OPERATOR)
+        try:
+            async with asyncio.timeout(_CANCEL_WAIT):
+                async for event in studio.follow(job.id, owner=OPERATOR):
+                    job = event.job
+                    if job.state in (JobState.RUNNING, JobState.FETCHING):
+                        break
+        except TimeoutError:
+            pass
+        cancelled = job.state is JobState.CANCELLED
+        said = job.said if cancelled and job.said else await studio.cancel(job.id, owner=OPERATOR)
+    if options.json:
+        show_json({"ok": cancelled, "job_id": job.id, "state": job.state.value, "message": str(said)})
+    else:
+        print(said)
+    return DONE if cancelled else FAILED
+
+
+def _check_out(out: Path | None) -> None:
+    """Refuses a place for the video that is none, before anything is paid."""
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        raise InvalidInput("--out", "field_type", given=str(out), allowed="a file in a folder that is there")
+
+
+def _agreed(request: Request, connection: Connection, lengths: list[float | None]) -> bool:
+    """Asks whether the money may be spent. Raises SettingsError where nobody can be asked."""
+    where = connection.region or urlsplit(connection.base_url).netloc
+    about = f"{request.model}, {where}, {request.duration} s at {request.size}, {_estimate(request, connection.region, lengths)}"
+    if not sys.stdin.isatty():
+        raise SettingsError(sentence("not_asked", about=about))
+    print(f"{about}. This spends money. Run it? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _estimate(request: Request, region: str, lengths: list[float | None]) -> str:
+    references = len(lengths) + (len(request.reference_image) if isinstance(request, ReferenceToVideoRequest) else 0)
+    cost = catalog.price(
+        MODELS[request.model],
+        region=region,
+        size=request.size,
+        duration=request.duration,
+        audio=request.audio,
+        videos=lengths,
+        references=references,
+    )
+    return "price unknown here" if cost is None else f"{'' if cost.exact else 'at most '}{cost}"
+
+
+async def _watch(studio: Studio, job: Job, options: argparse.Namespace, *, made_before: bool = False) -> int:
+    options.watched = job.id
+    async with Progress() as progress:
+        async for event in studio.follow(job.id, owner=OPERATOR):
+            job = event.job
+            progress.show(event)
+    evidence = await studio.evidence(job)
+    result = studio.result(job, made_before=made_before, evidence=evidence)
+    if job.state is not JobState.SUCCEEDED:
+        return _no_video(result, options)
+    video = await studio.media(job.media_token, "video.mp4")
+    wrong = await asyncio.to_thread(_wrong, job, video)
+    if video is not None and options.out is not None:
+        await asyncio.to_thread(shutil.copyfile, video, options.out)
+    lacks = [] if evidence is None else await asyncio.to_thread(missing, evidence)
+    _report(result, str(options.out or video or result.video_url), wrong, lacks, as_json=options.json)
+    return FAILED if wrong else DONE
+
+
+def _no_video(result: VideoResult, options: argparse.Namespace) -> int:
+    if options.json:
+        show_json({"ok": False, **result.model_dump()})
+    else:
+        print(f"{result.error}\njob {result.job_id} · task {result.task_id or 'none'} · request {result.request_id or 'none'}", file=sys.stderr)
+    return FAILED
+
+
+def _wrong(job: Job, video: Path | None) -> str:
+    """What is wrong with the file of a result; "" where it plays and is what its job says."""
+    try:
+        found = media.measure(video) if video else None
+    except NoVideo as refusal:
+        return str(refusal)
+    if found is None:
+        return "the file is not there any more"
+    same = (found.width, found.height, found.fps, found.seconds) == (job.width, job.height, job.fps, job.duration)
+    return "" if same else f"the file is {found.width}x{found.height}, {found.fps:g} fps, {found.seconds:.1f} s, and the job says otherwise"
+
+
+def _report(result: VideoResult, where: str, wrong: str, lacks: list[str], *, as_json: bool) -> None:
+    if as_json:
+        show_json({"ok": not wrong, **result.model_dump(), "verified": not wrong, "evidence_lacks": lacks} | ({"error": wrong} if wrong else {}))
+        return
+    print(where)
+    print(f"{result.width}x{result.height} · {result.fps:g} fps · {result.duration:.1f} s · seed {result.seed} · {_cost(result)}")
+    print("".join(f"- {said}\n" for said in result.adjustments), end="")
+    print(f"verified: {wrong or 'the file plays to its end and is as described'}")
+    print(f"evidence: {result.evidence or 'none'}" + (f" (lacks {', '.join(lacks)})" if lacks else ""))
+    print(f"job {result.job_id} · task {result.task_id} · request {result.request_id}")
+
+
+def _cost(result: VideoResult) -> str:
+    if result.made_before:
+        return "made before, free; --new-take makes another"
+    return "simulated, free" if result.simulated else result.price or "price unknown"

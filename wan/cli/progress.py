@@ -1,0 +1,45 @@
+"""What the terminal shows of a job on its way."""
+
+import asyncio
+import sys
+import time
+from typing import Self
+
+from wan.jobs import JobEvent, JobState
+
+_BAR = 24  # characters
+
+
+class Progress:
+    """What the terminal shows of a job: a line that is written over, or one line for each change where the output goes to a file."""
+
+    def __init__(self) -> None:
+        self._event: JobEvent | None = None
+        self._since = 0.0
+
+    async def __aenter__(self) -> Self:
+        self._clock = asyncio.create_task(self._tick()) if sys.stderr.isatty() else None
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._clock is not None:
+            self._clock.cancel()
+            print(file=sys.stderr)
+
+    def show(self, event: JobEvent) -> None:
+        """Something has changed."""
+        self._event, self._since = event, time.monotonic() - event.elapsed
+        if self._clock is None:
+            print(event.sentence, file=sys.stderr, flush=True)
+
+    async def _tick(self) -> None:
+        while True:
+            if self._event is not None:
+                print(f"\r\x1b[2K{self._line(self._event)}", end="", file=sys.stderr, flush=True)
+            await asyncio.sleep(0.5)
+
+    def _line(self, event: JobEvent) -> str:
+        seconds = time.monotonic() - self._since
+        part = min(seconds / event.expected, 0.95) if event.job.state is JobState.RUNNING else float(event.job.state is JobState.FETCHING)
+        bar = "#" * round(_BAR * part)
+        return f"[{bar:<{_BAR}}] {int(seconds) // 60}:{int(seconds) % 60:02} {event.sentence}"

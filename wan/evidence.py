@@ -1,0 +1,295 @@
+"""The record of every run, kept as files: what was asked, what was sent, what the service answered, how it ended.
+
+It lies under OUTPUT_DIR, in a folder for each of the two calls: `<call>/<job>/*.json`, and the video as `<call>/videos/<job>.mp4`. It is written as
+things happen, on a thread of its own: no run ever waits for its record, and a record that cannot be written is logged and ends nothing. What the row
+of a job knows is written again at every change, so that whoever goes on with a job after a crash completes its record too.
+
+Never in it: keys, queries of URLs (a signature is one), names of given files, the owner's token.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import platform
+import re
+import secrets
+import shutil
+import zipfile
+from asyncio import wrap_future
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import cache, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from wan.access import OPERATOR
+from wan.catalog import MODELS
+from wan.jobs import Job
+from wan.redact import redacted
+from wan.storage import changed_at
+
+log = logging.getLogger("wan.evidence")
+
+CALLS = {"image": "ai-video-wan-video", "reference": "aliyun-wan-r2v"}  # what a model makes a video from: the folder of that call
+FILES = {
+    "request.json": "the request as it was asked",
+    "references.json": "each picture and clip: our name for it, SHA-256, bytes, dimensions",
+    "payload.json": "what was sent to the service",
+    "create.json": "what the service answered to that: task id and request id, or its refusal",
+    "polls.json": "what it said about the task, at every change",
+    "outcome.json": "how it ended: state, times, billed seconds, price, what was measured in the video, versions",
+}
+_VIDEOS = "videos"
+_URL = re.compile(r"""(\w+://)(?:[^\s/@"'<>]*@)?([^\s?#"'<>]*)(?:[?#][^\s"'<>]*)?""")
+_JOB_ID = re.compile(r"[\w-]{20,22}")
+_TIMES = ("created_at", "started_at", "submitting_at", "submitted_at", "running_at", "fetching_at", "ended_at")
+_PACKAGES = ("dashscope", "pydantic", "sqlalchemy", "av", "pillow")
+
+
+class Evidence:
+    """The records of an OUTPUT_DIR.
+
+    visitors: whether visitors' runs are recorded too, and not the operator's only. video_at: where the video of a storage key lies in a local
+    folder, None where it lies elsewhere.
+    """
+
+    def __init__(self, output: Path, *, visitors: bool, video_at: Callable[[str], Path | None]) -> None:
+        self._output, self._visitors, self._video_at = output, visitors, video_at
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="evidence")
+
+    def close(self) -> None:
+        """Waits until everything is written. Blocks."""
+        self._thread.shutdown()
+
+    def record(self, job: Job) -> None:
+        """Writes down what the row of a job knows. May be repeated."""
+        self._later(job, self._write_row)
+
+    def sent(self, job: Job, body: Mapping[str, Any]) -> None:
+        """Writes down what is about to be sent."""
+        self._later(job, lambda folder, _: _write(folder / "payload.json", body))
+
+    def answered(self, job: Job, outcome: str, **about: Any) -> None:
+        """Writes down what became of the create request, in a word, and what the service said."""
+        entry = {"at": _now(), "outcome": outcome, **about}
+        self._later(job, lambda folder, _: _add(folder / "create.json", entry, same=("task_id",) if about.get("task_id") else None))
+
+    def polled(self, job: Job, **snapshot: Any) -> None:
+        """Writes down what the service says about a task, where that has changed."""
+        entry = {"at": _now(), "task_id": job.task_id, **snapshot}
+        self._later(job, lambda folder, _: _add(folder / "polls.json", entry, same=("task_id", "status", "code"), keep=True))
+
+    async def completed(self, job: Job) -> Path | None:
+        """The folder of a job's record, when all that is known has been written; None where none is kept, or the disk refuses it."""
+        self.record(job)
+        await wrap_future(self._thread.submit(lambda: None))
+        folder = self.folder(job)
+        return folder if self._wanted(job) and folder.is_dir() else None
+
+    async def remove(self, job: Job) -> None:
+        """Removes the record of a job and its video."""
+        await wrap_future(self._thread.submit(partial(_remove, self.folder(job), self.video(job))))
+
+    def folder(self, job: Job) -> Path:
+        """Where the record of a job is, if there is one."""
+        return self._output / CALLS[MODELS[job.model].makes] / job.id
+
+    def video(self, job: Job) -> Path:
+        """Where the video of a job lies beside its record, if it does."""
+        return self.folder(job).parent / _VIDEOS / f"{job.id}.mp4"
+
+    def clear(self, kept: Collection[str], before: float) -> None:
+        """Removes the records of jobs that are none of those `kept`, unless something was written there since `before`. Blocks."""
+        for call in CALLS.values():
+            for path in [*(self._output / call).glob("*/"), *(self._output / call / _VIDEOS).glob("*.mp4")]:
+                if _JOB_ID.fullmatch(path.stem) and path.stem not in kept and changed_at(path) < before:
+                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+    def _wanted(self, job: Job) -> bool:
+        return self._visitors or job.owner == OPERATOR
+
+    def _later(self, job: Job, work: Callable[[Path, Job], None]) -> None:
+        if self._wanted(job):
+            with suppress(RuntimeError):  # the studio is closed: whoever goes on with the job writes it
+                self._thread.submit(self._safely, job, work)
+
+    def _safely(self, job: Job, work: Callable[[Path, Job], None]) -> None:
+        folder = self.folder(job)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            work(folder, job)
+        except OSError as trouble:
+            log.warning("job %s: its record is not complete: %s", job.id, trouble.strerror)
+        except Exception:
+            log.exception("job %s: its record is not complete", job.id)
+
+    def _write_row(self, folder: Path, job: Job) -> None:
+        for name, known in (("request.json", _asked(job)), ("references.json", _references(job)), ("payload.json", job.payload)):
+            if not (folder / name).exists():
+                _write(folder / name, known)
+        if job.task_id and not (folder / "create.json").exists():
+            answer = {"at": _at(job.submitted_at), "outcome": "accepted", "task_id": job.task_id, "request_id": job.request_id}
+            _add(folder / "create.json", answer)
+        video = self._video_at(job.video_key) if job.video_key else None
+        if video is not None:
+            _link(video, self.video(job))
+        _write(folder / "outcome.json", _outcome(job, video))
+
+
+def found(output: Path, job_id: str) -> Path | None:
+    """The record of a job in an OUTPUT_DIR, whoever made it."""
+    folders = [output / call / job_id for call in CALLS.values() if _JOB_ID.fullmatch(job_id)]
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
+def video_of(folder: Path) -> Path | None:
+    """The video beside a record; None where it is kept elsewhere, or there is none."""
+    video = folder.parent / _VIDEOS / f"{folder.name}.mp4"
+    return video if video.is_file() else None
+
+
+def missing(folder: Path) -> list[str]:
+    """The files that the record of a run at the service ought to have and has not, or that are no JSON."""
+    return [name for name in FILES if _read(folder / name) is None]
+
+
+def bundle(folder: Path, video: Path | None, target: Path) -> Path:
+    """Writes a zip of a record with its video, laid out as on disk. Gives the target."""
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as made:
+        for name in FILES:
+            if (folder / name).is_file():
+                made.write(folder / name, f"{folder.name}/{name}")
+        if video is not None:
+            made.write(video, f"{_VIDEOS}/{folder.name}.mp4", zipfile.ZIP_STORED)
+    part.replace(target)
+    return target
+
+
+def _asked(job: Job) -> dict[str, Any]:
+    """The request, and the addresses among its references; what was a file is in references.json."""
+    return {"call": CALLS[MODELS[job.model].makes], **job.request, "references": [one.url or f"file {one.sha256}" for one in job.references]}
+
+
+def _references(job: Job) -> list[dict[str, Any]]:
+    known = []
+    for number, one in enumerate(job.references, 1):
+        about = asdict(one)
+        del about["sent_key"], about["key"]
+        known.append({"number": number, "name": Path(one.key).name, "sent_as": Path(one.sent_key).name, **about})
+    return known
+
+
+def _outcome(job: Job, video: Path | None) -> dict[str, Any]:
+    service = {"backend": job.backend, "host": urlsplit(job.base_url).hostname, "region": job.region, "workspace": job.workspace}
+    measured = {name: getattr(job, name) for name in ("width", "height", "fps", "duration", "has_audio")}
+    kept = {"file": f"{_VIDEOS}/{job.id}.mp4" if video else None, "stored_as": job.video_key, "sha256": _digest(video), **measured}
+    return {
+        "job": job.id,
+        "state": job.state.value,
+        "ended": not job.live,
+        "said": job.said.say() if job.said else "",
+        "code": job.code,
+        "spent": job.spent.value,
+        "model": job.model,
+        "task_id": job.task_id,
+        "request_id": job.request_id,
+        "seed": job.seed,
+        "billed_seconds": job.billed_seconds,
+        "price": str(job.price) if job.price else None,
+        "simulated": job.simulated,
+        "adjustments": [one.say() for one in job.adjustments],
+        "retried_from": job.retried_from,
+        "times": {name.removesuffix("_at"): _at(getattr(job, name)) for name in _TIMES},
+        "video": kept if job.video_key else None,
+        "service": service,
+        "versions": _versions(),
+    }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """What made the run: packages by their versions, this one by the SHA-256 of its sources."""
+    ours = Path(__file__).parent
+    sources = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(ours.rglob("*.py")))).hexdigest()
+    return {"wan": f"sha256:{sources}", "python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+
+
+def _clean(known: Any) -> Any:
+    """JSON without keys and without the queries of URLs, which may be signatures."""
+    if isinstance(known, str):
+        return redacted(_URL.sub(r"\1\2", known))
+    if isinstance(known, Mapping):
+        return {name: _clean(value) for name, value in known.items()}
+    return [_clean(one) for one in known] if isinstance(known, list | tuple) else known
+
+
+def _write(path: Path, known: Any) -> None:
+    """Writes a file whole or not at all."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        part.write_text(json.dumps(_clean(known), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _add(path: Path, entry: dict[str, Any], *, same: Collection[str] | None = None, keep: bool = False) -> None:
+    """Adds to a list in a file. Where the last entry is the `same` by these fields, it is kept, or else replaced."""
+    entries = _read(path) or []
+    entry = _clean(entry)
+    if same is not None and entries and all(entries[-1].get(name) == entry.get(name) for name in same):
+        if keep:
+            return
+        entries.pop()
+    _write(path, [*entries, entry])
+
+
+def _read(path: Path) -> Any:
+    """What a file of a record says; None where it is not there or is not whole."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _link(video: Path, target: Path) -> None:
+    """Puts a video beside its record without taking room: under a second name; copied only where the file system has none."""
+    if target.exists() and target.samefile(video):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        try:
+            os.link(video, part)
+        except OSError:
+            shutil.copyfile(video, part)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _remove(folder: Path, video: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    video.unlink(missing_ok=True)
+
+
+def _digest(video: Path | None) -> str | None:
+    if video is None or not video.is_file():
+        return None
+    with video.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _at(seconds: float | None) -> str | None:
+    return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
+
+
+def _now() -> str | None:
+    return _at(datetime.now(UTC).timestamp())

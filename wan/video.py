@@ -1,0 +1,185 @@
+"""The two normalised calls for scripts and agents: `generate` makes a video from a picture, `generate_reference` from reference videos and pictures.
+
+A request is a dict or a model of `wan.requests`. Text that stands for a picture or clip is a path here, unless it is an address (`https://…`). The
+settings are those of the environment. Every call has a twin for async code, which begins with an `a`.
+
+    from wan import video
+    made = video.generate({"prompt": "she smiles", "reference_image": "a.png", "duration": 5, "size": "1280*720", "fps": 30})
+    print(made.video_url, made.duration, made.fps, made.seed)
+"""
+
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from wan import media
+from wan.access import OPERATOR
+from wan.errors import InvalidInput, RunFailed, WanError
+from wan.jobs import Job, JobState
+from wan.requests import OWN_SHAPE, ImageToVideoRequest, ReferenceToVideoRequest, VideoResult
+from wan.settings import load_settings
+from wan.studio import Studio
+from wan.words import sentence
+
+_REQUIRED: dict[type, tuple[str, ...]] = {  # by the normalised calls; the page and the command line have defaults
+    ImageToVideoRequest: ("prompt", "reference_image", "duration", "size", "fps"),
+    ReferenceToVideoRequest: ("prompt", "reference_video"),
+}
+_TASK_WAIT = 60.0  # seconds that a call which does not wait for the video waits for the task id, while the job is in line
+
+Kind = TypeVar("Kind", ImageToVideoRequest, ReferenceToVideoRequest)
+Result = TypeVar("Result")
+
+
+def generate(request: Mapping[str, Any] | ImageToVideoRequest, *, wait: bool = True, new_take: bool = False) -> VideoResult:
+    """Makes a video from one picture, and gives back what was measured in its file. Blocks until it is there.
+
+    request: `prompt`, `reference_image` (path, bytes or address), `duration` (2 to 15 s), `size` (`W*H` px, or "720P", "1080P"), `fps` (1 to 60); if
+    wanted also `negative_prompt`, `motion_strength` (0 to 1), `seed`, and what else ImageToVideoRequest has. wait: False only submits, and gives
+    back `task_id` and `job_id` for `resume`. new_take: runs, and pays, again even if the same was made before.
+
+    Raises InvalidInput, SettingsError, AccessRefused, NotKept (nothing was sent), and RunFailed, which carries the result as far as there is one. An
+    interrupt loses nothing: `python -m wan jobs` names the job, `resume` goes on with it.
+    """
+    return _blocking(agenerate(request, wait=wait, new_take=new_take))
+
+
+def generate_reference(request: Mapping[str, Any] | ReferenceToVideoRequest, *, wait: bool = True, new_take: bool = False) -> VideoResult:
+    """Makes a video in which the people and things of references appear; character1 is the first of the videos, then of the pictures.
+
+    request: `prompt`, `reference_video` (path, bytes or address, or a list of up to three); if wanted also `reference_image` (the same; five in all),
+    `duration` (2 to 10 s, 5 unless given), `size`, `fps`, `seed`, and what else ReferenceToVideoRequest has. The rest as in `generate`.
+    """
+    return _blocking(agenerate_reference(request, wait=wait, new_take=new_take))
+
+
+def resume(job_id: str, *, wait: bool = True) -> VideoResult:
+    """Goes on with a job of an earlier call, and gives back what came of it. Never sends or pays anything twice.
+
+    Raises JobNotFound; RunFailed as `generate` does; and WanError for a job on its way that was started with another key, region or backend.
+    """
+    return _blocking(aresume(job_id, wait=wait))
+
+
+async def agenerate(request: Mapping[str, Any] | ImageToVideoRequest, *, wait: bool = True, new_take: bool = False) -> VideoResult:
+    """`generate` for async code."""
+    return await _run(normalised(ImageToVideoRequest, request), wait=wait, new_take=new_take)
+
+
+async def agenerate_reference(request: Mapping[str, Any] | ReferenceToVideoRequest, *, wait: bool = True, new_take: bool = False) -> VideoResult:
+    """`generate_reference` for async code."""
+    return await _run(normalised(ReferenceToVideoRequest, request), wait=wait, new_take=new_take)
+
+
+async def aresume(job_id: str, *, wait: bool = True) -> VideoResult:
+    """`resume` for async code."""
+    async with Studio(load_settings()) as studio:
+        job = await resumable(studio, job_id)
+        return await _result(studio, await _watched(studio, job, wait=wait))
+
+
+def normalised(kind: type[Kind], given: Mapping[str, Any] | Kind) -> Kind:
+    """A request of a kind, checked as the normalised calls want it. Raises InvalidInput, which names the field."""
+    if isinstance(given, kind):
+        return _whole(given, _REQUIRED[kind])
+    if not isinstance(given, Mapping):
+        raise InvalidInput("request", "field_type", given=type(given).__name__, allowed=f"a dict or a {kind.__name__}")
+    references = {name: located(given[name]) for name in ("reference_image", "reference_video") if name in given}
+    return _whole(kind.model_validate({name: value for name, value in given.items() if value is not None} | references), _REQUIRED[kind])
+
+
+def located(given: Any) -> Any:
+    """Text that stands for a picture or clip as what it is: a path, unless it is an address. Lists one by one; anything else as it is."""
+    if isinstance(given, list | tuple):
+        return [located(one) for one in given]
+    if not isinstance(given, str) or not given or "://" in given:
+        return given
+    with suppress(RuntimeError):  # somebody's home who is not known here; the file is missing then
+        return Path(given).expanduser()
+    return Path(given)
+
+
+async def inspected(request: ImageToVideoRequest | ReferenceToVideoRequest) -> list[float | None]:
+    """Opens every file of a request as a run would, and keeps nothing. Gives the length of each reference video in seconds, None for an address.
+
+    Raises InvalidInput.
+    """
+    if isinstance(request, ImageToVideoRequest):
+        pictures, clips, size, fit = [request.reference_image], [], request.size, request.fit
+    else:
+        pictures, clips, size, fit = list(request.reference_image), list(request.reference_video), OWN_SHAPE[0], "crop"
+    for picture in pictures:
+        if not isinstance(picture, str):
+            await media.apart(media.take_picture, "reference_image", picture, size=size, fit=fit)
+    return [None if isinstance(one, str) else await media.apart(media.clip_seconds, one) for one in clips]
+
+
+async def resumable(studio: Studio, job_id: str) -> Job:
+    """A job that can be gone on with. Raises JobNotFound, and WanError where it waits for other settings."""
+    job = await studio.job(job_id, owner=OPERATOR)
+    if job.live and job.account != studio.connection.account:
+        raise WanError(sentence("resume_elsewhere", backend=job.backend, region=job.region or job.base_url))
+    return job
+
+
+async def _run(request: ImageToVideoRequest | ReferenceToVideoRequest, *, wait: bool, new_take: bool) -> VideoResult:
+    async with Studio(load_settings()) as studio:
+        job = await studio.submit(request, owner=OPERATOR, new_take=new_take)
+        return await _result(studio, await _watched(studio, job, wait=wait), made_before=not job.live)
+
+
+async def _watched(studio: Studio, job: Job, *, wait: bool) -> Job:
+    """The job when it has ended; unless that is waited for, when its task id is known, or nobody can know it soon."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(None if wait else _TASK_WAIT):
+            async for event in studio.follow(job.id, owner=OPERATOR):
+                job = event.job
+                if not wait and (job.task_id or job.state is JobState.UNCERTAIN):
+                    break
+    return job
+
+
+async def _result(studio: Studio, job: Job, *, made_before: bool = False) -> VideoResult:
+    """What came of a job. Raises RunFailed where it has ended without a video."""
+    result = studio.result(job, made_before=made_before, evidence=await studio.evidence(job))
+    if not job.live and job.state is not JobState.SUCCEEDED:
+        raise RunFailed(result)
+    return result
+
+
+def _whole(request: Kind, required: Sequence[str]) -> Kind:
+    """Refuses a request that does not say what the normalised calls want to be told."""
+    for field in required:
+        if field not in request.model_fields_set or not getattr(request, field):
+            raise InvalidInput(field, "field_missing")
+    return request
+
+
+def _blocking(call: Coroutine[Any, Any, Result]) -> Result:
+    """Runs a call to its end. Where an event loop runs already, as in a notebook, beside it on a thread of its own."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(call)
+    return _beside(call)
+
+
+def _beside(call: Coroutine[Any, Any, Result]) -> Result:
+    """Runs a call on a thread of its own. An interrupt here ends it as it would there: in order, and waited for."""
+    begun: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = []
+
+    async def noted() -> Result:
+        begun.append((asyncio.get_running_loop(), asyncio.current_task()))
+        return await call
+
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            return thread.submit(asyncio.run, noted()).result()
+        except KeyboardInterrupt:
+            for loop, task in begun:
+                with suppress(RuntimeError):  # it has just ended by itself
+                    loop.call_soon_threadsafe(cast("asyncio.Task[Any]", task).cancel)
+            raise
