@@ -235,7 +235,7 @@ window.wanLibrary = (() => {
   // A video that is dropped on a form is asked for its settings; on the references' own field it stays a reference.
   const dropped = (event) => {
     const form = event.target.closest?.(".wan-brief");
-    const upload = form?.querySelector(".wan-recall")?.parentElement.querySelector("input[type=file]");
+    const upload = form?.querySelector(".wan-recall")?.parentElement.querySelector(":scope > input[type=file]");
     const [file] = event.dataTransfer?.items ?? [];
     const video = file?.kind === "file" && /^video\/(mp4|quicktime)$/.test(file.type);
     return video && upload && !event.target.closest("#wan-reference-reference_video") ? upload : null;

@@ -268,7 +268,7 @@ def test_a_video_of_my_own_brings_its_picture(film: bytes, owner: Page):
 
 def test_a_video_without_settings_says_so_and_changes_nothing(page: Page):
     say(page, "image", "Mine.")
-    page.locator("#wan-image-video input[type=file], .wan-recall ~ input[type=file]").first.set_input_files(SAMPLES / "bigbuckbunny.mp4")
+    page.locator(".wan-brief > input[type=file]").first.set_input_files(SAMPLES / "bigbuckbunny.mp4")
     expect(page.locator("#wan-image-recalled")).to_contain_text("There are no settings of Wan Studio in this video")
     assert page.locator("#wan-image-prompt textarea").input_value() == "Mine."
 
