@@ -67,16 +67,18 @@ window.wanLibrary = (() => {
     const old = new Map([...list.children].map((card) => [card.dataset.job, card]));
     const active = list.contains(document.activeElement) ? document.activeElement : null;
     const [id, focused] = [active?.closest("[data-job]").dataset.job, active && marked(active)];
-    fresh.forEach((card, number) => {
+    const wanted = fresh.map((card) => {
       const html = card.outerHTML;
       const kept = old.get(card.dataset.job);
       const one = kept && sources.get(kept) === html ? kept : card;
       sources.set(one, html);
-      if (list.children[number] !== one) list.insertBefore(one, list.children[number] ?? null);
+      return one;
     });
-    while (list.children.length > fresh.length) list.lastElementChild.remove();
+    // What goes, goes first: a card that is moved loses the focus.
+    for (const card of old.values()) if (!wanted.includes(card)) card.remove();
+    wanted.forEach((card, number) => list.children[number] === card || list.insertBefore(card, list.children[number] ?? null));
     dated(list);
-    if (id && !active.isConnected) list.querySelector(`[data-job="${CSS.escape(id)}"] ${focused}`)?.focus();
+    if (id && document.activeElement !== active) list.querySelector(`[data-job="${CSS.escape(id)}"] ${focused}`)?.focus();
   }
 
   function dated(box) {
@@ -235,7 +237,7 @@ window.wanLibrary = (() => {
   // A video that is dropped on a form is asked for its settings; on the references' own field it stays a reference.
   const dropped = (event) => {
     const form = event.target.closest?.(".wan-brief");
-    const upload = form?.querySelector(".wan-recall")?.parentElement.querySelector("input[type=file]");
+    const upload = form?.querySelector(".wan-recall")?.parentElement.querySelector(":scope > input[type=file]");
     const [file] = event.dataTransfer?.items ?? [];
     const video = file?.kind === "file" && /^video\/(mp4|quicktime)$/.test(file.type);
     return video && upload && !event.target.closest("#wan-reference-reference_video") ? upload : null;

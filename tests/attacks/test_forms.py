@@ -107,7 +107,7 @@ ADDRESSES = [
     "{folder}/uploads/../output/wan.sqlite3",
     "~/.alibabacloud/credentials",
 ]
-FIELDS = [("start", "reference_image"), ("start_1", "reference_video")]
+FIELDS = [("start", "reference_image"), ("start_1", "reference_video"), ("recall", "video")]
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

@@ -4,9 +4,9 @@ import argparse
 import asyncio
 import sys
 
-from tests.bench import chaos, flood, limits, matrix, memory, mutations
+from tests.bench import chaos, flood, library, limits, matrix, memory, mutations
 
-RUNS = {"chaos": chaos, "flood": flood, "limits": limits, "matrix": matrix, "memory": memory, "mutations": mutations}
+RUNS = {"chaos": chaos, "flood": flood, "library": library, "limits": limits, "matrix": matrix, "memory": memory, "mutations": mutations}
 
 parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Long runs against the simulator; nothing leaves this machine.")
 names = parser.add_subparsers(dest="name", required=True, metavar="NAME")

@@ -41,7 +41,7 @@ def build(studio: Studio, visitor: Visitor, tabs: gr.Tabs, tab: gr.Tab, chosen: 
     press = {verb: gr.Button(verb, elem_id=f"wan-library-{verb}", visible="hidden") for verb in _VERBS}
     shown = Library(studio, runs)
 
-    found = [part.input for part in filters]
+    found = [part.change for part in filters]  # `input` misses what is pasted first (gradio 6.31.0)
     look = gr.on(
         [*found, press["refresh"].click, tab.select],
         shown.shelf,
