@@ -37,6 +37,11 @@ def give(app: App, token: str, given: object = GOOD, **headers: str):
     return post(app.url, f"/review/{token}/verdict", given, **{"Origin": app.url} | headers)
 
 
+def opened(app: App, token: str) -> list[int]:
+    """What page, tally, video and poster of a link answer."""
+    return [ask(app.url, "GET", f"/review/{token}{rest}").status for rest in ("", "/tally", "/1/video.mp4", "/1/poster.webp")]
+
+
 def test_reviews_of_others(app: App, visitor: Visitor, victim: Victim, hers: Hers, record: Record):
     for name in ("show_1", "revoke", "delete", "csv", "json", "zip"):
         number = visitor.event(name)
@@ -109,12 +114,11 @@ def test_revoked(app: App, victim: Victim, hers: Hers, record: Record):
     """The last one here: the review is closed then."""
     someone = victim.visitor
     number = someone.event("csv")
-    well, given = someone.call(number, someone.form(number, token=someone.token, picked=hers.id))
+    given = someone.call(number, someone.form(number, token=someone.token, picked=hers.id))[1]
     path = re.search(r'href="(gradio_api/file=[^"]+)"', given[0])[1]
     table = ask(app.url, "GET", f"/{path}")
     record("export: a formula in the table", (200, True), (table.status, b",'=1+1" in table.body or b",\"'=1+1" in table.body))
     revoke = someone.event("revoke")
     assert someone.call(revoke, someone.form(revoke, token=someone.token, picked=hers.id))[0]
-    gone = [ask(app.url, "GET", f"/review/{hers.token}{rest}").status for rest in ("", "/tally", "/1/video.mp4", "/1/poster.webp")]
-    record("review: page, tally and media by a revoked link", [404] * 4, gone)
+    record("review: page, tally and media by a revoked link", [404] * 4, opened(app, hers.token))
     record("review: a verdict by a revoked link", 404, give(app, hers.token).status)
