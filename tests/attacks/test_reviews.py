@@ -4,12 +4,13 @@ import json
 import re
 import secrets
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from tests.attacks.conftest import Record, Victim
 from tests.attacks.visitor import Visitor, ask, post
-from tests.browser.serving import App
+from tests.browser.serving import App, served
 
 GOOD = {"take": 1, "verdict": "yes", "reviewer": "r" * 24}
 EVIL = "<script>document.title='owned'</script>"
@@ -122,3 +123,11 @@ def test_revoked(app: App, victim: Victim, hers: Hers, record: Record):
     assert someone.call(revoke, someone.form(revoke, token=someone.token, picked=hers.id))[0]
     record("review: page, tally and media by a revoked link", [404] * 4, opened(app, hers.token))
     record("review: a verdict by a revoked link", 404, give(app, hers.token).status)
+
+
+def test_logins_do_not_stand_before_a_link(tmp_path: Path, record: Record):
+    with served(tmp_path, WAN_LOGINS="ann:secret-of-ann") as app:
+        page = ask(app.url, "GET", f"/review/{'x' * 43}")
+        record("review: a link while logins are set", (404, True), (page.status, b"nothing to review here" in page.body))
+        record("review: a verdict while logins are set", 404, give(app, "x" * 43).status)
+        record("review: the page itself while logins are set", 401, ask(app.url, "GET", "/config").status)
