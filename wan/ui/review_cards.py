@@ -37,7 +37,8 @@ _HEAD = Markup(
     '<button type="button" data-lang="en">{en}</button></nav></header>'
 )
 _PAGE = Markup(
-    '<a class="rv-skip" href="#takes">{skip}</a>{head}<main{live}><section class="rv-intro"><div class="rv-words"><h1>{title}</h1>{note}<p class="rv-meta">{meta}</p></div>{asks}</section>'
+    '<a class="rv-skip" href="#takes">{skip}</a>{head}<main{live}><section class="rv-intro">'
+    '<div class="rv-words"><h1>{title}</h1>{note}<p class="rv-meta">{meta}</p></div>{asks}</section>'
     '{compare}<div id="takes" class="rv-takes">{takes}</div></main>{words}'
 )
 _TAKE = Markup(
