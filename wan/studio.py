@@ -534,7 +534,8 @@ class Studio:
 
     async def review_media(self, token: str, number: int, name: str) -> Path | None:
         """A file of a take ("video.mp4", "poster.webp") by a link that is open; None when there is none. Raises NotKept."""
-        job = await self._store.call(self._store.reviewed_job, token, number, self._clock())
+        known = 1 <= number <= reviews.TAKES_LIMIT
+        job = await self._store.call(self._store.reviewed_job, token, number, self._clock()) if known else None
         return None if job is None else await self._shown_file(job, name)
 
     async def review_files(self, review: Review) -> dict[int, tuple[Path, Path | None]]:

@@ -4,12 +4,13 @@ import json
 import re
 import secrets
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from tests.attacks.conftest import Record, Victim
 from tests.attacks.visitor import Visitor, ask, post
-from tests.browser.serving import App
+from tests.browser.serving import App, served
 
 GOOD = {"take": 1, "verdict": "yes", "reviewer": "r" * 24}
 EVIL = "<script>document.title='owned'</script>"
@@ -35,6 +36,11 @@ def hers(victim: Victim) -> Hers:
 
 def give(app: App, token: str, given: object = GOOD, **headers: str):
     return post(app.url, f"/review/{token}/verdict", given, **{"Origin": app.url} | headers)
+
+
+def opened(app: App, token: str) -> list[int]:
+    """What page, tally, video and poster of a link answer."""
+    return [ask(app.url, "GET", f"/review/{token}{rest}").status for rest in ("", "/tally", "/1/video.mp4", "/1/poster.webp")]
 
 
 def test_reviews_of_others(app: App, visitor: Visitor, victim: Victim, hers: Hers, record: Record):
@@ -109,12 +115,19 @@ def test_revoked(app: App, victim: Victim, hers: Hers, record: Record):
     """The last one here: the review is closed then."""
     someone = victim.visitor
     number = someone.event("csv")
-    well, given = someone.call(number, someone.form(number, token=someone.token, picked=hers.id))
+    given = someone.call(number, someone.form(number, token=someone.token, picked=hers.id))[1]
     path = re.search(r'href="(gradio_api/file=[^"]+)"', given[0])[1]
     table = ask(app.url, "GET", f"/{path}")
     record("export: a formula in the table", (200, True), (table.status, b",'=1+1" in table.body or b",\"'=1+1" in table.body))
     revoke = someone.event("revoke")
     assert someone.call(revoke, someone.form(revoke, token=someone.token, picked=hers.id))[0]
-    gone = [ask(app.url, "GET", f"/review/{hers.token}{rest}").status for rest in ("", "/tally", "/1/video.mp4", "/1/poster.webp")]
-    record("review: page, tally and media by a revoked link", [404] * 4, gone)
+    record("review: page, tally and media by a revoked link", [404] * 4, opened(app, hers.token))
     record("review: a verdict by a revoked link", 404, give(app, hers.token).status)
+
+
+def test_logins_do_not_stand_before_a_link(tmp_path: Path, record: Record):
+    with served(tmp_path, WAN_LOGINS="ann:secret-of-ann") as app:
+        page = ask(app.url, "GET", f"/review/{'x' * 43}")
+        record("review: a link while logins are set", (404, True), (page.status, b"nothing to review here" in page.body))
+        record("review: a verdict while logins are set", 404, give(app, "x" * 43).status)
+        record("review: the page itself while logins are set", 401, ask(app.url, "GET", "/config").status)

@@ -20,7 +20,7 @@ from starlette.formparsers import MultiPartException
 from tests.attacks.visitor import ask
 from wan.settings import load_settings
 from wan.studio import Studio
-from wan.ui import guard
+from wan.ui import guard, review_page
 from wan.ui.files import SAMPLES, closed
 from wan.ui.guard import Guard, Refused, Sessions, client_address, deny_downloads
 from wan.ui.inputs import Page, is_plausible
@@ -31,6 +31,7 @@ PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 OPEN = {
     *("/", "/config", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.json", "/pwa_icon", "/assets/x", "/static/x"),
     *("/healthz", "/media/x/x", "/still/x"),
+    *("/review", "/review/x", "/review/x/tally", "/review/x/verdict", "/review/x/x/x"),
     *(f"/gradio_api/{name}" for name in ("info", "startup-events", "app_id", "queue/join", "queue/data", "heartbeat/x", "upload_progress")),
     *(
         f"/gradio_api/{name}"
@@ -151,7 +152,8 @@ async def ok(asked: Any, receive: Any, send: Any) -> None:
 @pytest.mark.anyio
 async def test_of_all_routes_exactly_these_are_open():
     demo = build(Studio(load_settings()), asyncio.Event())
-    app = App.create_app(demo, app_kwargs={"routes": routes(Studio(load_settings()))})
+    studio = Studio(load_settings())
+    app = App.create_app(demo, app_kwargs={"routes": [*routes(studio), *review_page.routes(studio, asyncio.Event())]})
     included = [route.original_router for route in app.routes if not hasattr(route, "path")]
     paths = {route.path for routed in (app, *included) for route in routed.routes if hasattr(route, "path")}
     paths |= {"/gradio_api/call/public", "/gradio_api/call/v2/public"}
@@ -162,7 +164,8 @@ async def test_of_all_routes_exactly_these_are_open():
         plain = "/".join("x" if part.startswith("{") else part.partition("{")[0] + "x" * ("{" in part) for part in path.split("/"))
         for method in ("GET", "POST"):
             body = json.dumps({"session_hash": "a", "fn_index": 1, "data": []}).encode()
-            status, _ = await answered(guarded(ok), scope(plain, method, query=b"session_hash=a"), body)
+            headers = {"origin": "https://app.example", "content_type": "application/json", "content_length": str(len(body))}
+            status, _ = await answered(guarded(ok), scope(plain, method, query=b"session_hash=a", **headers), body)
             assert status in (200, 404), (plain, status)
             found |= {plain} if status == 200 else set()
     assert found == OPEN
@@ -337,3 +340,25 @@ def test_gradio_client_still_works(environment, monkeypatch, samples):
         demo.close(verbose=False)
         del client, demo
         gc.collect()
+
+
+VERDICTS = [
+    ({}, 200),
+    ({"origin": None}, 403),
+    ({"origin": "null"}, 403),
+    ({"origin": "https://evil.example"}, 403),
+    ({"content_type": "application/json; charset=utf-8"}, 200),
+    ({"content_type": "text/plain"}, 415),
+    ({"content_type": "application/json-patch+json"}, 415),
+    ({"content_length": None}, 413),
+    ({"content_length": "32001"}, 413),
+    ({"content_length": "x"}, 413),
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("changed", "status"), VERDICTS)
+async def test_what_may_be_sent_to_a_review(changed, status):
+    given = {"origin": "https://app.example", "content_type": "application/json", "content_length": "2"} | changed
+    asked = scope("/review/x/verdict", "POST", **{name: value for name, value in given.items() if value is not None})
+    assert (await answered(guarded(ok), asked, b"{}"))[0] == status

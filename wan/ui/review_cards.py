@@ -31,13 +31,14 @@ _DOCUMENT = Markup(
     '<body class="{look}">{body}</body></html>'
 )
 _HEAD = Markup(
-    '<a class="rv-skip" href="#takes">{skip}</a><header class="rv-top"><p class="rv-brand"><span class="rv-mark" aria-hidden="true"></span>'
+    '<header class="rv-top"><p class="rv-brand"><span class="rv-mark" aria-hidden="true"></span>'
     "Wan Studio</p>"
     '<nav class="rv-lang"><button type="button" data-lang="zh" lang="zh-Hans">{zh}</button><i aria-hidden="true">/</i>'
     '<button type="button" data-lang="en">{en}</button></nav></header>'
 )
 _PAGE = Markup(
-    '{head}<main{live}><section class="rv-intro"><div class="rv-words"><h1>{title}</h1>{note}<p class="rv-meta">{meta}</p></div>{asks}</section>'
+    '<a class="rv-skip" href="#takes">{skip}</a>{head}<main{live}><section class="rv-intro">'
+    '<div class="rv-words"><h1>{title}</h1>{note}<p class="rv-meta">{meta}</p></div>{asks}</section>'
     '{compare}<div id="takes" class="rv-takes">{takes}</div></main>{words}'
 )
 _TAKE = Markup(
@@ -141,6 +142,7 @@ def _page(review: Review, address: Address, *, ends: Markup | None, asks: Markup
     answered = Markup('<span data-part="people">{}</span>').format(people(review))
     meta = [how_many(review), answered, *([ends] if ends else [])]
     return _PAGE.format(
+        skip=both("rv_skip"),
         head=_head(),
         live=Markup(' data-live="{}" data-send="{}"').format(live, send) if live else "",
         title=review.title,
@@ -226,7 +228,7 @@ def _message(title: str, note: str) -> Markup:
 
 
 def _head() -> Markup:
-    return _HEAD.format(skip=both("rv_skip"), zh=TEXT["to_chinese"][1], en=TEXT["to_english"][0])
+    return _HEAD.format(zh=TEXT["to_chinese"][1], en=TEXT["to_english"][0])
 
 
 def _document(body: Markup, title: str, language: str, look: Literal["rv-online", "rv-offline"] = "rv-online") -> str:
