@@ -195,7 +195,7 @@ window.wanStudio = (() => {
   // How far an upload is, where Gradio shows its name, and a way to stop it.
   function followed(way) {
     const line = document.querySelector("#wan-upload > div").cloneNode(true);
-    const [bar, words, stop] = line.children;
+    const [{ lastChild: bar }, words, stop] = line.children;
     stop.addEventListener("click", () => way.abort());
     return ({ loaded, total }) => {
       const boxes = [...document.querySelectorAll(".uploading")].map((one) => one.parentElement);

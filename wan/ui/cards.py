@@ -363,8 +363,8 @@ def quiet(key: str, value: str) -> Markup:
 
 
 _UPLOAD = Markup(  # what the script puts beside a file on its way
-    '<div id="wan-upload" hidden><div class="wan-upload"><progress max="1" value="0"></progress><span></span>'
-    '<button type="button" class="wan-button">{}</button></div></div>'
+    '<div id="wan-upload" hidden><div class="wan-upload"><label><span class="wan-sr">{}</span><progress max="1" value="0"></progress></label>'
+    '<span></span><button type="button" class="wan-button">{}</button></div></div>'
 )
 
 
@@ -395,7 +395,7 @@ def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup
         own=both("badge_own"),
         connect=_CONNECT.format("wan-plain wan-key", both("connection")) if connect else "",
         dialogs=_dialogs() if share else "",
-        upload=_UPLOAD.format(both("upload_stop")),
+        upload=_UPLOAD.format(both("upload_going"), both("upload_stop")),
     )
 
 
