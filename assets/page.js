@@ -261,6 +261,37 @@ window.wanStudio = (() => {
     box.focus();
   }
 
+  // How far an upload is, where Gradio shows its name, and a way to stop it.
+  function followed(way) {
+    const line = document.querySelector("#wan-upload > div").cloneNode(true);
+    const [{ lastChild: bar }, words, stop] = line.children;
+    stop.addEventListener("click", () => way.abort());
+    return ({ loaded, total }) => {
+      const boxes = [...document.querySelectorAll(".uploading")].map((one) => one.parentElement);
+      if (!line.isConnected) boxes.find((box) => !box.querySelector(".wan-upload"))?.append(line);
+      bar.value = loaded / total;
+      words.textContent = `${(loaded / 1e6).toFixed(1)} / ${(total / 1e6).toFixed(1)} MB`;
+    };
+  }
+
+  // What Gradio sends by fetch cannot be stopped, and its server tells it nothing before the whole is there: files go by the older way.
+  function upload(address, { body, headers = {} }) {
+    const way = new XMLHttpRequest();
+    return new Promise((answer, fail) => {
+      way.upload.addEventListener("progress", followed(way));
+      way.addEventListener("load", () => answer(new Response(way.responseText, { status: way.status })));
+      way.addEventListener("abort", () => answer(new Response("[]"))); // no files; anything else Gradio would show as an error
+      way.addEventListener("error", () => fail(new TypeError("Failed to fetch")));
+      way.open("POST", address);
+      Object.entries(headers).forEach(([name, value]) => way.setRequestHeader(name, value));
+      way.send(body);
+    });
+  }
+
+  const fetched = window.fetch;
+  window.fetch = (address, options) =>
+    /\/gradio_api\/upload(\?|$)/.test(address) && options?.body instanceof FormData ? upload(address, options) : fetched(address, options);
+
   document.addEventListener("click", ({ target }) => {
     if (target.isConnected && !target.closest?.("#wan-connection, [data-connect], [role=listbox]")) connect(false);
     const button = target.closest?.("[data-press], [data-choose], [data-copy], [data-lang], [data-insert], [data-share], [data-link-copy], [data-connect]");

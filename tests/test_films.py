@@ -304,6 +304,19 @@ def test_the_last_frame_is_the_last_that_is_shown(tmp_path, options, frames):
         assert still.getpixel((30, 30))[0] == pytest.approx(10 + 4 * (frames - 1), abs=1)
 
 
+@pytest.mark.parametrize("said", [1, 2], ids=["HD", "nothing said"])
+def test_the_last_frame_has_the_colours_that_players_show(tmp_path, said):
+    red = av.VideoFrame(64, 64, "yuv420p")
+    for plane, level in zip(red.planes, (63, 102, 240), strict=True):  # pure red, by the rule of HD
+        plane.update(bytes([level]) * plane.buffer_size)
+    with av.open(str(tmp_path / "red.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"crf": "0"})
+        stream.width, stream.height, stream.pix_fmt, stream.codec_context.colorspace = 64, 64, "yuv420p", said
+        container.mux([*stream.encode(red), *stream.encode(None)])
+    for still in (films.last_frame(tmp_path / "red.mp4"), media.poster(tmp_path / "red.mp4")):
+        assert Image.open(io.BytesIO(still)).convert("RGB").getpixel((30, 30)) == pytest.approx((254, 0, 0), abs=3)
+
+
 @pytest.mark.anyio
 async def test_the_next_shot_begins_with_the_last_frame(studio):
     job = await finished(studio, image(fps=24))

@@ -20,7 +20,6 @@ from av.container import InputContainer, OutputContainer
 from av.frame import Frame
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
-from PIL import Image
 
 from wan import catalog, clips, media
 
@@ -41,7 +40,7 @@ def last_frame(path: Path) -> bytes:
         if not frames:
             raise ValueError("no frames")
         out = io.BytesIO()
-        Image.fromarray(frames[0].to_ndarray(format="rgb24")).save(out, "PNG")
+        media.still(frames[0]).save(out, "PNG")
         return out.getvalue()
 
 

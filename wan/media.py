@@ -24,6 +24,7 @@ import av.filter
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
 from PIL import Image
 
@@ -38,6 +39,7 @@ Result = TypeVar("Result")
 
 _AT_ONCE = 2  # files that are opened at the same time: each may take a gigabyte
 _MEGABYTE = 1_000_000
+_UNSAID = 2  # FFmpeg's number for colours of which a video says nothing
 _FILM_MEGABYTES = 1000  # of a film whose settings are looked for; more than twenty shots of 15 s at 1080P
 _PLAIN_TAGS = frozenset({"title", "artist", "album_artist", "composer", "album", "date", "comment", "genre", "copyright", "grouping", "lyrics"}) | {
     *("description", "synopsis", "show", "episode_id", "network", "keywords", "encoder"),
@@ -155,8 +157,14 @@ def poster(path: Path) -> bytes:
         if frame is None:
             raise ValueError("no frames")
         out = io.BytesIO()
-        Image.fromarray(frame.to_ndarray(format="rgb24")).save(out, "WEBP", quality=82)
+        still(frame).save(out, "WEBP", quality=82)
         return out.getvalue()
+
+
+def still(frame: VideoFrame) -> Image.Image:
+    """A frame as a picture, in the colours in which players show it: where a video does not say what its colours mean, they are those of HD."""
+    meaning = Colorspace.ITU709 if frame.colorspace == _UNSAID else None
+    return Image.fromarray(frame.to_ndarray(format="rgb24", src_colorspace=meaning))
 
 
 def tag(source: Path, target: Path, tags: Mapping[str, str]) -> None:

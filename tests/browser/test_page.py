@@ -172,3 +172,26 @@ def test_what_is_not_there_is_not_found(app: App):
 def test_it_stops_when_it_is_told_to(tmp_path):
     with served(tmp_path) as app:
         assert app.stop() == 0
+
+
+@pytest.mark.parametrize(("field", "kept"), [("image-reference_image", "img"), ("reference-reference_video", "a[download]")])
+def test_an_upload_says_how_far_it_is_and_can_be_stopped(page: Page, app: App, tmp_path, field, kept):
+    """Through a thin wire: nothing is kept of what was stopped, and the next file goes up as ever."""
+    large = tmp_path / "large.png"
+    large.write_bytes((SAMPLES / "astronaut.png").read_bytes() + bytes(15_000_000))
+    page.context.new_cdp_session(page).send(
+        "Network.emulateNetworkConditions", {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 1_000_000}
+    )
+    page.locator("#wan-tabs [role=tab]").nth(0 if field.startswith("image") else 1).click()
+    box = page.locator(f"#wan-{field}")
+    box.locator("input[type=file]").set_input_files(large)
+    line = box.locator(".wan-upload")
+    expect(line).to_contain_text(re.compile(r"[1-9]\d*\.\d / 15\.8 MB"))
+    assert 0 < float(line.locator("progress").get_attribute("value")) < 1
+    line.get_by_role("button", name="Stop").click()
+    expect(line).to_have_count(0)
+    expect(box).not_to_contain_text("Error")
+    page.wait_for_timeout(500)
+    assert not list((app.folder / "uploads").rglob("large.png"))
+    box.locator("input[type=file]").set_input_files(SAMPLES / "chelsea.png")
+    expect(box.locator(kept).first).to_be_visible()

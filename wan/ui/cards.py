@@ -491,6 +491,12 @@ def quiet(key: str, value: str) -> Markup:
     return Markup('<p class="wan-quiet"><span>{}</span><code>{}</code></p>').format(both(key), value)
 
 
+_UPLOAD = Markup(  # what the script puts beside a file on its way
+    '<div id="wan-upload" hidden><div class="wan-upload"><label><span class="wan-sr">{}</span><progress max="1" value="0"></progress></label>'
+    '<span></span><button type="button" class="wan-button">{}</button></div></div>'
+)
+
+
 def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup] = (), connect: bool = False, share: bool = True) -> str:
     """The head of the page: its name, where videos are made, and the switch of languages.
 
@@ -507,7 +513,7 @@ def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup
         "{connect}"
         "{link}"
         '<nav class="wan-lang">{switch}</nav></div></header>'
-        '{notes}{dialogs}<p id="wan-announcer" class="wan-sr" aria-live="polite"></p>'
+        '{notes}{dialogs}{upload}<p id="wan-announcer" class="wan-sr" aria-live="polite"></p>'
     ).format(
         tagline=both("tagline"),
         badge=badge,
@@ -518,6 +524,7 @@ def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup
         own=both("badge_own"),
         connect=_CONNECT.format("wan-plain wan-key", both("connection")) if connect else "",
         dialogs=_dialogs() if share else "",
+        upload=_UPLOAD.format(both("upload_going"), both("upload_stop")),
     )
 
 

@@ -232,6 +232,8 @@ TEXT: dict[str, tuple[str, str]] = {
         "Links to this video that were given away lead nowhere now. Here it has a new one.",
         "已分享出去的视频链接现已失效；此处使用新的链接。",
     ),
+    "upload_going": ("Uploading", "正在上传"),
+    "upload_stop": ("Stop", "停止"),
     "original": ("As the service made it", "服务原始文件"),
     "task": ("task", "任务"),
     "copy": ("Copy the task id", "复制任务 ID"),
