@@ -146,7 +146,7 @@ def test_help_loads_nothing_that_takes_long(environment):
     code = f"import sys\nfrom wan.cli import main\ntry: main(['--help'])\nexcept SystemExit: assert not {slow} & set(sys.modules)"
     helped = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
     for command in WHERE:
-        assert f"  {command} " in helped.stdout
+        assert f"\n    {command}" in helped.stdout
         about = subprocess.run([sys.executable, "-m", "wan", command, "--help"], env=environment, check=True, capture_output=True, text=True).stdout
         assert f"examples:\n  python -m wan {command}" in about
 
@@ -182,7 +182,7 @@ def test_the_question_at_a_terminal(environment, simulator, samples, tmp_path, a
     ) as asked:
         os.write(mine, f"{answer}\n".encode())
         out, said = asked.communicate(timeout=100)
-    assert "wan2.6-r2v-flash, ap-southeast-1, 2 s at 1280*720, $0.225. This spends money. Run it? [y/N] " in said
+    assert "wan2.6-r2v-flash, ap-southeast-1, 2 s at 1280*720, $0.35. This spends money. Run it? [y/N] " in said
     assert asked.returncode == code, said
     assert ("verified: the file plays" in out) is (code == 0)
     assert (simulator.stats() == before) is (code == 2)

@@ -192,3 +192,15 @@ async def test_a_folder_that_the_operator_chose_is_theirs_to_tidy(monkeypatch, t
         await studio._storage.put("references/unused.jpg", b"x")
         assert await asyncio.to_thread(swept.wait, 20)
     assert (tmp_path / "theirs" / "letter").exists()
+
+
+async def test_the_record_of_a_forgotten_job_goes_too(store, evidence, swept, tmp_path):
+    old, live = (job(number, id=f"job-{number}-with-a-long-id", state=state) for number, state in enumerate((JobState.SUCCEEDED, JobState.RUNNING)))
+    for one in (replace(old, due_at=None, ended_at=time.time()), live):
+        store.add(one)
+        await evidence.completed(one)
+    folders = [evidence.folder(one) for one in (old, live)]
+    await swept(days=5)
+    assert [folder.is_dir() for folder in folders] == [True, True]
+    await swept(days=5, keep_days=3)
+    assert [folder.is_dir() for folder in folders] == [False, True]
