@@ -147,6 +147,9 @@ window.wanStudio = (() => {
     setTimeout(() => "live" in (view(tab)?.dataset ?? {}) && attach(tab), 60);
   }
 
+  // A cancel leaves the stream as it is, but of several takes its answer may come after the stream's last word, and be older.
+  const cancelled = (tab) => (view(tab)?.querySelector(".wan-take") ? changed : acted)(tab);
+
   function retried(tab) {
     if (view(tab)?.querySelector(".wan-take")) return changed(tab);
     acted(tab);
@@ -330,5 +333,5 @@ window.wanStudio = (() => {
     if (language && !document.documentElement.lang.startsWith(language)) speak(language);
   }, 30);
 
-  return { arrived, started, aimed, acted, changed, retried, turn, choose, share, claimed, own };
+  return { arrived, started, aimed, changed, cancelled, retried, turn, choose, share, claimed, own };
 })();

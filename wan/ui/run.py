@@ -84,7 +84,7 @@ class Run:
             aim = f"(...given) => window.wanStudio.aimed('{self._tab}', given)"
             # A stream that goes on would bring back what has just been changed; only a cancel leaves all as it is.
             pressed = self._buttons[verb].click(act, inputs, shown, js=aim, cancels=None if verb == "cancel" else [watching], **hidden)
-            pressed.then(None, js=self._js("retried" if spends else "acted" if verb == "cancel" else "changed"))
+            pressed.then(None, js=self._js("retried" if spends else "cancelled" if verb == "cancel" else "changed"))
         self._buttons["quiet"].click(None, cancels=[watching])
 
     def _asking(self, token: str, request: gr.Request, key: str, region: str, workspace: str, code: str) -> tuple[str, Leave]:
