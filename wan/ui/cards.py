@@ -215,14 +215,14 @@ def _live(event: JobEvent, note: Markup | str) -> Markup:
         about=about,
         late=both("late") if making else "",
     )
-    late = Markup('<span class="wan-late">{} </span>').format(both("late_note")) if making else ""
+    late = Markup('<span class="wan-late"> {}</span>').format(both("late_note")) if making else ""
     return _card(
         tone="warn" if job.state is JobState.UNCERTAIN else "calm",
         title=both(f"title_{job.state}"),
         step=_STEP_OF[job.state],
         ticking=ticking,
         task=_task(job),
-        say_=Markup("{}{}{}").format(note, late, _explained(event)),
+        say_=Markup("{}{}{}").format(note, _explained(event), late),  # last, so that nothing moves when it appears
         acts=_live_acts(job),
         more=_details(job),
     )
