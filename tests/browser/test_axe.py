@@ -15,9 +15,11 @@ from wan.ui.compare import board
 
 DESKTOP, PHONE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}, {"width": 360, "height": 780}
 SHIFTS = """() => {
+    const said = ({ node, previousRect: was, currentRect: is }) =>
+        `${was.x},${was.y} to ${is.x},${is.y}: ${(node?.outerHTML ?? node?.textContent ?? '').slice(0, 90)}`;
     window.shifts = [];
     new PerformanceObserver(list => list.getEntries().forEach(({ value, hadRecentInput, sources }) => {
-        if (!hadRecentInput) window.shifts.push([value, sources.map(({ node, previousRect: was, currentRect: is }) => `${was.x},${was.y}->${is.x},${is.y} ` + (node?.outerHTML ?? node?.textContent)?.slice(0, 90)).join(' | ')]);
+        if (!hadRecentInput) window.shifts.push([value, sources.map(said).join(' | ')]);
     })).observe({ type: 'layout-shift' });
 }"""
 FOCUSED = """() => {

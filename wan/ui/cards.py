@@ -402,7 +402,7 @@ def _dialogs() -> Markup:
     form = Markup('<form method="dialog"><h2>{}</h2><p>{}</p>{}<div class="wan-acts">{}</div></form>')
     shape = Markup('<dialog id="wan-{}" class="wan-dialog">') + form + Markup("</dialog>")
     button = Markup('<button class="wan-button {}" value="{}"{}>{}</button>')
-    field = Markup('<input type="text" readonly aria-label="{}">').format(TEXT["link"][0])
+    field = Markup('<label><span class="wan-sr">{}</span><input type="text" readonly></label>').format(both("link"))
     copy = button.format("main", "copy", Markup(' type="button" data-link-copy'), both("link_copy"))
     mine = Markup('<div class="wan-own-link"><p>{}</p>{}{}</div>').format(both("claim_mine"), field, copy)
     share = shape.format("share", both("link"), both("link_note"), field, copy + button.format("", "close", "", both("close")))
