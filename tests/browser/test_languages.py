@@ -29,6 +29,7 @@ SAID = """() => {
 
 def foreign(page: Page, language: str) -> list[str]:
     """What the page says that is not in its language."""
+    page.wait_for_timeout(300)  # the script looks four times a second
     said = page.evaluate(SAID)
     if language == "en":
         return [text for text in said if CHINESE.search(text) and text != "中文"]

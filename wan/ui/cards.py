@@ -27,6 +27,7 @@ _STEP_OF = {
     JobState.FETCHING: 4,
     JobState.SUCCEEDED: 5,
 }
+_UNTRANSLATED = ("gradio_upload", "gradio_footer", "gradio_remove")  # what Gradio says to screen readers in English only; the script puts it right
 _SPAN = Markup('<span lang="en">{}</span><span lang="zh">{}</span>')
 _VIEW = Markup('<div class="wan-view" data-state="{state}"{live}><figure class="wan-stage {look}">{stage}</figure>{card}</div>')
 _CARD = Markup(
@@ -180,8 +181,8 @@ def _card(
         field=Markup(' data-field="{}"').format(field) if field else "",
         steps=_steps(step, tone),
         title=title,
-        clock=ticking,
-        task=task,
+        clock=ticking or Markup('<span class="wan-clock"></span>'),  # always there, so that Gradio does not make the one of the other
+        task=task or Markup('<span class="wan-task"></span>'),
         said=say_,
         acts=Markup("").join(acts),
         more=more,
@@ -383,7 +384,7 @@ def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup
         "{connect}"
         "{link}"
         '<nav class="wan-lang">{switch}</nav></div></header>'
-        '{notes}{dialogs}<p id="wan-announcer" class="wan-sr" aria-live="polite"></p>'
+        '{notes}{dialogs}<div id="wan-names" hidden>{names}</div><p id="wan-announcer" class="wan-sr" aria-live="polite"></p>'
     ).format(
         tagline=both("tagline"),
         badge=badge,
@@ -394,6 +395,7 @@ def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup
         own=both("badge_own"),
         connect=_CONNECT.format("wan-plain wan-key", both("connection")) if connect else "",
         dialogs=_dialogs() if share else "",
+        names=Markup("").join(Markup('<span data-names="{}">{}</span>').format(say(key, "en"), both(key)) for key in _UNTRANSLATED),
     )
 
 

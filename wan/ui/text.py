@@ -245,6 +245,10 @@ TEXT: dict[str, tuple[str, str]] = {
     "fact_seconds": ("{seconds} s", "{seconds} 秒"),
     "fact_seed": ("seed {seed}", "种子 {seed}"),
     "fact_free": ("free in the demo", "演示免费"),
+    # what Gradio says in English only, word by word
+    "gradio_upload": ("Click to upload or drop files", "点击上传或拖入文件"),
+    "gradio_footer": ("Gradio footer navigation", "页脚导航"),
+    "gradio_remove": ("Remove Image", "移除图片"),
     # takes side by side
     "compare": ("Takes side by side", "并排比较"),
     "compare_take": ("Take {number}", "第 {number} 条"),
