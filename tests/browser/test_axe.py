@@ -32,7 +32,7 @@ FOCUSED = """() => {
 MISSED = """() => [...document.querySelectorAll('button, input, textarea, select, a[href], summary, [role=tab], [role=slider]')].filter(part => {
     if (part.dataset.walked || part.disabled || !part.checkVisibility({ visibilityProperty: true, opacityProperty: true })) return false;
     const { width, height } = part.getBoundingClientRect();
-    if (width < 2 || height < 2 || part.closest('[inert]')) return false;
+    if (width < 2 || height < 2 || part.closest('[inert], [aria-hidden=true], .visually-hidden')) return false;
     if (part.matches('[role=tab]')) return false; // one of them is reached, the arrows lead to the others
     const group = part.type === 'radio' && document.querySelectorAll(`input[name="${part.name}"]`);
     return !(group && [...group].some(one => one.dataset.walked)); // the arrows again
