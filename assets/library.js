@@ -57,7 +57,7 @@ window.wanLibrary = (() => {
     place.offset = Number(found.dataset.offset);
     place.until = found.dataset.until;
     root().dataset.going = found.dataset.going;
-    cards(part(".wan-takes"), [...found.querySelectorAll("[data-job]")]);
+    cards(part(".wan-shelf"), [...found.querySelectorAll("[data-job]")]);
     put(part(".wan-pages"), found.querySelector("nav"));
     choose();
   }
@@ -167,7 +167,7 @@ window.wanLibrary = (() => {
     const within = ([low, high]) => chosen.length >= low && chosen.length <= high;
     bar.querySelector('[data-act="compare"]').disabled = !within(COMPARED);
     bar.querySelector('[data-act="join"]').disabled = !within(JOINED) || Boolean(document.querySelector(".wan-work progress"));
-    for (const card of root().querySelectorAll(".wan-take")) {
+    for (const card of root().querySelectorAll(".wan-item")) {
       const number = chosen.indexOf(card.dataset.job);
       const box = card.querySelector("[data-choose]");
       card.classList.toggle("chosen", number >= 0);

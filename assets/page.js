@@ -60,6 +60,19 @@ window.wanStudio = (() => {
     document.title = words ? `${ENDS[shown.dataset.state] ?? ""}${words} · Wan Studio` : "Wan Studio";
   }
 
+  // Some names that Gradio gives to screen readers are in English whatever the page speaks; ours stand in the header, in both languages.
+  function name() {
+    const language = document.documentElement.lang.startsWith("zh") ? "zh" : "en";
+    for (const said of document.querySelectorAll("#wan-names [data-names]")) {
+      const original = said.dataset.names;
+      const words = said.querySelector(`[lang=${language}]`).textContent;
+      for (const part of document.querySelectorAll(`[aria-label="${original}"], [title="${original}"], [data-named="${original}"]`)) {
+        part.dataset.named = original;
+        for (const kind of ["aria-label", "title"]) if (part.hasAttribute(kind) && part.getAttribute(kind) !== words) part.setAttribute(kind, words);
+      }
+    }
+  }
+
   function mark(tab, shown) {
     const field = shown.querySelector("[data-field]")?.dataset.field.split(" ")[0];
     const wrong = field && document.getElementById(`wan-${tab}-${field}`);
@@ -325,6 +338,7 @@ window.wanStudio = (() => {
   setInterval(() => {
     TABS.forEach(look);
     entitle();
+    name();
   }, 250);
   const boot = setInterval(() => {
     if (!document.querySelector("#wan-header .wan-header")) return;

@@ -104,11 +104,11 @@ _UNTIL = """async ([act, wanted]) => {
     return performance.now() - begun;
 }"""
 _TAB = "[...document.querySelectorAll('[role=tab]')].find((tab) => /Library/.test(tab.textContent)).click()"
-_CARDS = "() => document.querySelectorAll('.wan-take').length === 24"
+_CARDS = "() => document.querySelectorAll('.wan-item').length === 24"
 _TYPED = "(() => {{ const box = document.querySelector('#wan-library-search input'); box.value = '{0}'; box.dispatchEvent(new Event('input')); }})()"
-_FOUND = "() => document.querySelectorAll('.wan-take').length === {1} && /{0}/.test(document.querySelector('.wan-take-words').textContent)"
+_FOUND = "() => document.querySelectorAll('.wan-item').length === {1} && /{0}/.test(document.querySelector('.wan-item-words').textContent)"
 _OLDER = "[...document.querySelectorAll('[data-turn]')].at(-1).click()"
-_FIRST = "document.querySelector('.wan-take').dataset.job"
+_FIRST = "document.querySelector('.wan-item').dataset.job"
 _NEXT = f"((first) => () => {_FIRST} !== first)({_FIRST})"
 
 
@@ -137,7 +137,7 @@ def looked_at(app: App, rounds: int) -> dict[str, list[float]]:
             note("half of all found by a word, ms", page.evaluate(_UNTIL, [_TYPED.format("雨中"), _CARDS]))
             note("the next page, ms", page.evaluate(_UNTIL, [_OLDER, _NEXT]))
             page.wait_for_timeout(500)
-            note("cards in the page", page.locator(".wan-take").count())
+            note("cards in the page", page.locator(".wan-item").count())
             context.close()
     return seen
 

@@ -33,12 +33,12 @@ def picture(page: Page, name: str = "astronaut.png") -> None:
 def library(page: Page) -> None:
     """Goes to the library, and waits until it shows something."""
     page.get_by_role("tab", name="Library").click()
-    page.locator(".wan-take, .wan-empty").first.wait_for()
+    page.locator(".wan-item, .wan-empty").first.wait_for()
 
 
 def words(page: Page) -> list[str]:
     """The prompts of the cards."""
-    return page.locator(".wan-take-words").all_inner_texts()
+    return page.locator(".wan-item-words").all_inner_texts()
 
 
 @pytest.fixture(scope="module")
@@ -77,18 +77,18 @@ def test_searching_and_filtering(owner: Page):
     search = owner.locator("#wan-library-search textarea, #wan-library-search input")
     for typed, found in (("KITE", PROMPTS[:1]), ("猫", PROMPTS[1:2]), ("100%", PROMPTS[2:]), ("sea red", PROMPTS[:1])):
         search.fill(typed)
-        expect(owner.locator(".wan-take-words")).to_have_text(found)
+        expect(owner.locator(".wan-item-words")).to_have_text(found)
     search.fill("no such thing")
     expect(owner.locator(".wan-empty")).to_contain_text("Nothing matches")
     search.fill("")
-    expect(owner.locator(".wan-take")).to_have_count(3)
+    expect(owner.locator(".wan-item")).to_have_count(3)
     for field, choice, count in (("state", "Failed or lost", 0), ("state", "Done", 3), ("verdict", "Yes", 0), ("verdict", "None yet", 3)):
         owner.locator(f"#wan-library-{field} input").click()
         owner.get_by_role("option", name=choice, exact=True).click()
-        expect(owner.locator(".wan-take")).to_have_count(count)
+        expect(owner.locator(".wan-item")).to_have_count(count)
     owner.locator("#wan-library-model input").click()
     owner.get_by_role("option", name="wan2.6-r2v", exact=True).click()
-    expect(owner.locator(".wan-take")).to_have_count(0)
+    expect(owner.locator(".wan-item")).to_have_count(0)
 
 
 def test_one_job_is_opened_and_left_by_keyboard(owner: Page):
@@ -142,7 +142,7 @@ def test_what_can_be_downloaded(owner: Page, tmp_path: Path):
 
 def test_takes_are_chosen_compared_and_joined(owner: Page, tmp_path: Path):
     boxes, chosen = owner.locator("[data-choose]"), owner.locator("#wan-library-chosen textarea, #wan-library-chosen input")
-    ids = [card.get_attribute("data-job") for card in owner.locator(".wan-take").all()]
+    ids = [card.get_attribute("data-job") for card in owner.locator(".wan-item").all()]
     expect(owner.locator(".wan-chosen")).to_be_hidden()
     for number in (2, 0):
         boxes.nth(number).check()
@@ -182,14 +182,14 @@ def test_the_library_follows_what_is_on_its_way(page: Page):
     page.locator("#wan-image-view [data-press=retry]").click()
     page.locator("#wan-image-view [data-live]").wait_for()
     library(page)
-    page.locator('.wan-take:not([data-state="SUCCEEDED"])').wait_for()
+    page.locator('.wan-item:not([data-state="SUCCEEDED"])').wait_for()
     page.locator("[data-choose]").first.check()
     page.locator("[data-open]").nth(1).focus()
-    page.evaluate("document.querySelectorAll('.wan-take img')[0].kept = true")
-    expect(page.locator('.wan-take[data-state="SUCCEEDED"]')).to_have_count(2, timeout=60_000)
+    page.evaluate("document.querySelectorAll('.wan-item img')[0].kept = true")
+    expect(page.locator('.wan-item[data-state="SUCCEEDED"]')).to_have_count(2, timeout=60_000)
     assert page.locator("[data-choose]").nth(1).is_checked()
     expect(page.locator("[data-open]").nth(1)).to_be_focused()
-    assert page.evaluate("document.querySelectorAll('.wan-take img')[1].kept")
+    assert page.evaluate("document.querySelectorAll('.wan-item img')[1].kept")
 
 
 def test_deleting_asks_first_and_not_while_it_runs(page: Page, app: App):
@@ -226,7 +226,7 @@ def test_a_new_take_is_made_on_its_tab(page: Page, app: App):
     reach(page, "image", "SUCCEEDED")
     assert app.created() == before + 1
     library(page)
-    expect(page.locator(".wan-take")).to_have_count(2)
+    expect(page.locator(".wan-item")).to_have_count(2)
 
 
 def dropped(page: Page, target: str, name: str, content: bytes, kind: str = "video/mp4") -> None:
@@ -292,7 +292,7 @@ def test_a_phone_has_no_sideways_scroll(three: str, browser, app: App):
     page.locator("#wan-image-price strong").wait_for()
     library(page)
     wide: Callable[[], int] = lambda: page.evaluate("document.documentElement.scrollWidth")  # noqa: E731
-    page.locator(".wan-take").nth(2).wait_for()
+    page.locator(".wan-item").nth(2).wait_for()
     assert wide() <= 360
     page.locator("[data-choose]").first.check()
     page.locator("[data-choose]").nth(1).check()

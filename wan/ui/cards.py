@@ -28,6 +28,7 @@ _STEP_OF = {
     JobState.FETCHING: 4,
     JobState.SUCCEEDED: 5,
 }
+_UNTRANSLATED = ("gradio_upload", "gradio_footer", "gradio_remove")  # what Gradio says to screen readers in English only; the script puts it right
 _SPAN = Markup('<span lang="en">{}</span><span lang="zh">{}</span>')
 _VIEW = Markup('<div class="wan-view" data-state="{state}"{live}><figure class="wan-stage {look}">{stage}</figure>{card}</div>')
 _CARD = Markup(
@@ -213,8 +214,8 @@ def _card(
         field=Markup(' data-field="{}"').format(field) if field else "",
         steps="" if step is None else _steps(step, tone),
         title=title,
-        clock=ticking,
-        task=task,
+        clock=ticking or Markup('<span class="wan-clock"></span>'),  # always there, so that Gradio does not make the one of the other
+        task=task or Markup('<span class="wan-task"></span>'),
         said=say_,
         acts=Markup("").join(acts),
         more=more,
@@ -254,14 +255,14 @@ def _ticking(event: JobEvent) -> Markup:
 def _live(event: JobEvent, note: Markup | str) -> Markup:
     job = event.job
     making = job.state is JobState.RUNNING
-    late = Markup('<span class="wan-late">{} </span>').format(both("late_note")) if making else ""
+    late = Markup('<span class="wan-late"> {}</span>').format(both("late_note")) if making else ""
     return _card(
         tone="warn" if job.state is JobState.UNCERTAIN else "calm",
         title=both(f"title_{job.state}"),
         step=_STEP_OF[job.state],
         ticking=_ticking(event),
         task=_task(job),
-        say_=Markup("{}{}{}").format(note, late, _explained(event, both("goes_on"))),
+        say_=Markup("{}{}{}").format(note, _explained(event, both("goes_on")), late),  # last, so that nothing moves when it appears
         acts=_live_acts(job),
         more=_details(job),
     )
@@ -513,7 +514,7 @@ def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup
         "{connect}"
         "{link}"
         '<nav class="wan-lang">{switch}</nav></div></header>'
-        '{notes}{dialogs}{upload}<p id="wan-announcer" class="wan-sr" aria-live="polite"></p>'
+        '{notes}{dialogs}{upload}<div id="wan-names" hidden>{names}</div><p id="wan-announcer" class="wan-sr" aria-live="polite"></p>'
     ).format(
         tagline=both("tagline"),
         badge=badge,
@@ -525,6 +526,7 @@ def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup
         connect=_CONNECT.format("wan-plain wan-key", both("connection")) if connect else "",
         dialogs=_dialogs() if share else "",
         upload=_UPLOAD.format(both("upload_going"), both("upload_stop")),
+        names=Markup("").join(Markup('<span data-names="{}">{}</span>').format(say(key, "en"), both(key)) for key in _UNTRANSLATED),
     )
 
 
@@ -533,7 +535,7 @@ def _dialogs() -> Markup:
     form = Markup('<form method="dialog"><h2>{}</h2><p>{}</p>{}<div class="wan-acts">{}</div></form>')
     shape = Markup('<dialog id="wan-{}" class="wan-dialog">') + form + Markup("</dialog>")
     button = Markup('<button class="wan-button {}" value="{}"{}>{}</button>')
-    field = Markup('<input type="text" readonly aria-label="{}">').format(TEXT["link"][0])
+    field = Markup('<label><span class="wan-sr">{}</span><input type="text" readonly></label>').format(both("link"))
     copy = button.format("main", "copy", Markup(' type="button" data-link-copy'), both("link_copy"))
     mine = Markup('<div class="wan-own-link"><p>{}</p>{}{}</div>').format(both("claim_mine"), field, copy)
     share = shape.format("share", both("link"), both("link_note"), field, copy + button.format("", "close", "", both("close")))

@@ -23,7 +23,7 @@ _STEPS = (  # what took how long: from one time of the row to the next that is k
 )
 _FRAME = Markup(
     '<div id="wan-library" data-view="grid"><div class="wan-note" role="status"></div>'
-    '<div class="wan-library-grid"><ul class="wan-takes"></ul><div class="wan-pages"></div></div>'
+    '<div class="wan-library-grid"><ul class="wan-shelf"></ul><div class="wan-pages"></div></div>'
     '<div class="wan-library-one"></div></div>'
 )
 _BAR = Markup(
@@ -31,12 +31,12 @@ _BAR = Markup(
     '<div class="wan-work"></div>'
 )
 _CARD = Markup(
-    '<li class="wan-take" data-job="{id}" data-state="{state}"><button type="button" class="wan-take-open" data-open>'
-    '<span class="wan-take-picture">{picture}{length}</span><span class="wan-take-words">{words}</span>'
-    '<span class="wan-take-line"><span class="wan-take-state {tone}">{title}</span><span>{cost}</span>{when}'
+    '<li class="wan-item" data-job="{id}" data-state="{state}"><button type="button" class="wan-item-open" data-open>'
+    '<span class="wan-item-picture">{picture}{length}</span><span class="wan-item-words">{words}</span>'
+    '<span class="wan-item-line"><span class="wan-item-state {tone}">{title}</span><span>{cost}</span>{when}'
     "<code>{model}</code></span></button>{choose}</li>"
 )
-_CHOOSE = Markup('<label class="wan-take-choose"><input type="checkbox" data-choose><b aria-hidden="true"></b><span class="wan-sr">{}</span></label>')
+_CHOOSE = Markup('<label class="wan-item-choose"><input type="checkbox" data-choose><b aria-hidden="true"></b><span class="wan-sr">{}</span></label>')
 _JOB = Markup(
     '<article class="wan-job" data-job="{id}" data-tab="{tab}" data-state="{state}"{live}>'
     '<div class="wan-job-head"><button type="button" class="wan-button" data-back>{back}</button>{when}</div>'
@@ -132,13 +132,13 @@ def job(event: JobEvent) -> str:
 
 def _card(one: Job) -> Markup:
     film, poster = one.state is JobState.SUCCEEDED, Markup('<img src="media/{}/poster.webp" alt="" loading="lazy" decoding="async">')
-    quoted = Markup('<span class="wan-take-none" aria-hidden="true">{}</span>').format(_prompt(one))
+    quoted = Markup('<span class="wan-item-none" aria-hidden="true">{}</span>').format(_prompt(one))
     seconds = one.duration or one.request.get("duration")
     return _CARD.format(
         id=one.id,
         state=one.state,
         picture=poster.format(one.media_token) if one.poster_key else quoted,
-        length=Markup('<span class="wan-take-length">{}</span>').format(clock(float(seconds))) if seconds else "",
+        length=Markup('<span class="wan-item-length">{}</span>').format(clock(float(seconds))) if seconds else "",
         words=_prompt(one),
         tone=_TONES.get(one.state, "live"),
         title=both(f"title_{one.state}"),

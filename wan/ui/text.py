@@ -357,6 +357,10 @@ TEXT: dict[str, tuple[str, str]] = {
         "Something broke on our side. Try again; if it stays, the log has the details.",
         "我们这边出错了。请重试；若仍出现，详情见日志。",
     ),
+    # what Gradio says in English only, word by word
+    "gradio_upload": ("Click to upload or drop files", "点击上传或拖入文件"),
+    "gradio_footer": ("Gradio footer navigation", "页脚导航"),
+    "gradio_remove": ("Remove Image", "移除图片"),
     # takes side by side
     "compare": ("Takes side by side", "并排比较"),
     "compare_take": ("Take {number}", "第 {number} 条"),

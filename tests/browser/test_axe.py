@@ -1,0 +1,207 @@
+"""The page for everyone: what axe-core finds, the keyboard alone, narrow windows, and nothing that jumps."""
+
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+
+from tests.browser.findings import findings, too_wide
+from tests.browser.serving import App, generate, opened, reach, say, served
+from tests.ui.test_compare import take
+from wan.ui.compare import board
+
+DESKTOP, PHONE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}, {"width": 360, "height": 780}
+SHIFTS = """() => {
+    const said = ({ node, previousRect: was, currentRect: is }) =>
+        `${was.x},${was.y} to ${is.x},${is.y}: ${(node?.outerHTML ?? node?.textContent ?? '').slice(0, 90)}`;
+    window.shifts = [];
+    new PerformanceObserver(list => list.getEntries().forEach(({ value, hadRecentInput, sources }) => {
+        if (!hadRecentInput) window.shifts.push([value, sources.map(said).join(' | ')]);
+    })).observe({ type: 'layout-shift' });
+}"""
+FOCUSED = """() => {
+    const part = document.activeElement;
+    if (!part || part === document.body) return null;
+    if (!part.dataset.walked) part.dataset.walked = String(Math.random());
+    const { x, y, width, height } = part.getBoundingClientRect();
+    return { walked: part.dataset.walked, html: part.outerHTML.slice(0, 160), box: [x, y, width, height] };
+}"""
+MISSED = """() => [...document.querySelectorAll('button, input, textarea, select, a[href], summary, [role=tab], [role=slider]')].filter(part => {
+    if (part.dataset.walked || part.disabled || !part.checkVisibility({ visibilityProperty: true, opacityProperty: true })) return false;
+    const { width, height } = part.getBoundingClientRect();
+    if (width < 2 || height < 2 || part.closest('[inert], [aria-hidden=true], .visually-hidden')) return false;
+    if (part.matches('[role=tab]')) return false; // one of them is reached, the arrows lead to the others
+    const group = part.type === 'radio' && document.querySelectorAll(`input[name="${part.name}"]`);
+    return !(group && [...group].some(one => one.dataset.walked)); // the arrows again
+}).map(part => part.outerHTML.slice(0, 200))"""
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The demo, in which visitors may give a key of their own: so it has the panel of the connection too."""
+    with served(tmp_path_factory.mktemp("app"), pending=1.5, running=1.5, WAN_BACKEND="auto") as running:
+        yield running
+
+
+def visit(browser: Browser, app: App, size: dict[str, int], **more: str) -> Page:
+    """The page for somebody new. Their context is the page's own."""
+    context = browser.new_context(viewport=size, **{"locale": "en-US"} | more)
+    context.set_default_timeout(20_000)
+    page = context.new_page()
+    opened(page, app.url)
+    return page
+
+
+def tabs(page: Page) -> list[Locator]:
+    """Every tab of the page, whichever there are."""
+    found = page.locator("#wan-tabs > .tab-wrapper").get_by_role("tab").all()
+    assert len(found) >= 2
+    return found
+
+
+def shown(page: Page, tab: Locator) -> None:
+    """Turns to a tab, with everything that is folded away opened."""
+    tab.click()
+    for folded in page.locator(".wan-more:visible > button:not(.open)").all():
+        folded.click()
+    page.wait_for_timeout(400)  # Gradio unfolds slowly
+
+
+def found(page: Page, where: str) -> list[str]:
+    """What axe finds, and where."""
+    return [f"{where}: {one}" for one in findings(page)]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_axe_finds_nothing_grave(browser: Browser, app: App, theme: str, size: dict[str, int]):
+    page = visit(browser, app, size, color_scheme=theme)
+    grave = []
+    for tab in tabs(page):
+        grave += found(page, f"{tab.inner_text()}, as it opens")
+        shown(page, tab)
+        grave += found(page, tab.inner_text())
+    for opener, what, panel in (("[data-connect]", "connection", "#wan-connection"), ("[data-share]", "private link", "#wan-share")):
+        page.locator(opener).first.click()
+        expect(page.locator(panel)).to_be_visible()
+        grave += found(page, what)
+        page.keyboard.press("Escape")
+    tabs(page)[0].click()
+    generate(page, "image")
+    page.locator("#wan-image-view .wan-card.bad").wait_for()
+    grave += found(page, "refused")
+    page.locator(".wan-sample:visible").first.click()
+    expect(page.locator("#wan-image-view .preview img")).to_be_visible()
+    grave += found(page, "preview")
+    say(page, "image", f"One for axe, {theme}, {size['width']} wide.")
+    generate(page, "image")
+    reach(page, "image", "RUNNING")
+    grave += found(page, "running")
+    reach(page, "image", "SUCCEEDED")
+    page.locator("#wan-image-view summary").first.click()
+    grave += found(page, "done")
+    with_board(page)
+    grave += found(page, "takes side by side")
+    page.context.close()
+    assert not grave, "\n".join(grave)
+
+
+def with_board(page: Page) -> None:
+    """Puts two takes side by side under the stage."""
+    video = str(page.locator("#wan-image-view video").get_attribute("src"))
+    html = board([(take(n, seed=n), video, "") for n in (1, 2)])
+    page.locator("#wan-image-view .wan-view").evaluate("(view, html) => view.insertAdjacentHTML('afterend', html)", html)
+    page.locator(".wan-compare summary").click()
+    expect(page.locator("[data-frames]")).not_to_have_text("1")
+
+
+def test_no_tab_is_wider_than_a_narrow_phone(browser: Browser, app: App):
+    page = visit(browser, app, NARROW, locale="en-US")
+    for language in ("en", "zh"):
+        page.locator(f"[data-lang={language}]").click()
+        for tab in tabs(page):
+            shown(page, tab)
+            assert not too_wide(page)
+    tabs(page)[0].click()
+    page.locator(".wan-sample:visible").first.click()
+    expect(page.locator("#wan-image-view .preview img")).to_be_visible()
+    generate(page, "image")
+    reach(page, "image", "SUCCEEDED")
+    assert not too_wide(page)
+    with_board(page)
+    assert not too_wide(page)
+    page.context.close()
+
+
+@pytest.mark.parametrize("tab", [0, 1])
+def test_the_keyboard_reaches_every_control_and_shows_where_it_is(page: Page, tab: int):
+    shown(page, tabs(page)[tab])
+    page.evaluate("const top = document.createElement('span'); top.tabIndex = -1; document.body.prepend(top); top.focus()")
+    page.keyboard.press("Tab")
+    way: list[dict] = []
+    unseen = []
+    while (part := page.evaluate(FOCUSED)) and (not way or part["walked"] not in [one["walked"] for one in way]):
+        way.append(part)
+        if not is_seen(page):
+            unseen.append(part["html"])
+        page.keyboard.press("Tab")
+    assert len(way) > 15
+    assert not unseen, "\n".join(unseen)
+    missed = page.evaluate(MISSED)
+    assert not missed, "\n".join(missed)
+    names = " ".join(part["html"] for part in way)
+    order = [names.index(one) for one in ("data-share", 'data-lang="zh"', 'role="tab"', "<textarea")]
+    assert order == sorted(order)
+
+
+def is_seen(page: Page) -> bool:
+    """Whether the part that has the focus looks different without it."""
+    part = page.evaluate_handle("document.activeElement").as_element()
+    x, y, width, height = page.evaluate(FOCUSED)["box"]
+    clip = {"x": max(0, x - 12), "y": max(0, y - 12), "width": min(width, 900) + 24, "height": min(height, 300) + 24}
+    focused = picture(page, clip)
+    part.evaluate("part => { window.blurred = part; part.blur(); }")
+    page.wait_for_timeout(60)
+    without = picture(page, clip)
+    part.evaluate("part => part.focus({ preventScroll: true, focusVisible: true })")
+    return int((np.abs(focused - without).max(axis=2) > 24).sum()) > 20
+
+
+def picture(page: Page, clip: dict[str, float]) -> np.ndarray:
+    """A part of the window as it looks."""
+    return np.asarray(Image.open(io.BytesIO(page.screenshot(clip=clip, animations="disabled"))).convert("RGB"), np.int16)
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_nothing_jumps_from_the_click_to_the_video(browser: Browser, app: App, size: dict[str, int]):
+    page = visit(browser, app, size)
+    page.locator(".wan-sample:visible").first.click()
+    expect(page.locator("#wan-image-view .preview img")).to_be_visible()
+    say(page, "image", f"Nothing jumps, {size['width']} wide.")
+    page.wait_for_timeout(1000)
+    page.evaluate(SHIFTS)
+    generate(page, "image")
+    reach(page, "image", "SUCCEEDED")
+    page.locator("#wan-image-view video").evaluate("video => { video.muted = true; return video.play(); }")
+    page.wait_for_timeout(500)
+    shifts = page.evaluate("window.shifts")
+    page.context.close()
+    assert sum(value for value, _ in shifts) < 0.02, "\n".join(f"{value:.4f} {parts}" for value, parts in shifts)
+
+
+def test_a_board_in_the_page_is_not_dressed_by_gradio(browser: Browser, app: App, context: BrowserContext, page: Page):
+    say(page, "image", "Dressed by its own.")
+    page.locator(".wan-sample:visible").first.click()
+    expect(page.locator("#wan-image-view .preview img")).to_be_visible()
+    generate(page, "image")
+    reach(page, "image", "SUCCEEDED")
+    with_board(page)
+    screens = [screen.bounding_box() for screen in page.locator(".wan-compare-screen").all()]
+    assert screens[0]["y"] == screens[1]["y"]
+    for part in page.locator("[data-do], .wan-compare select").all():
+        assert part.bounding_box()["height"] == 44
+    page.get_by_role("button", name="Play all").click()
+    page.wait_for_function("[...document.querySelectorAll('.wan-compare video')].every(video => video.currentTime > 0.5)")
