@@ -325,13 +325,12 @@ def test_jobs_of_one_moment_have_an_order(store):
 def test_the_library_filters_by_what_was_said_last(store):
     for number in range(4):
         prompted(store, number, "a cat")
-    said = [("job0", "Ann", "no", 1), ("job0", "Ann", "yes", 2), ("job0", "Bob", "maybe", 1), ("job1", "Ann", "no", 1), ("job2", "", "yes", 1)]
-    with store._writing() as connection:
-        connection.execute(sa.text("INSERT INTO reviews (id, owner, title, note, link_hash, created_at) VALUES ('r', 'somebody', '', '', 'h', 1)"))
-        for number, (job_id, name, verdict, at) in enumerate(said):
-            values = {"id": f"v{number}", "job": job_id, "said": verdict, "name": name, "at": at}
-            into = "INSERT INTO verdicts (id, review_id, job_id, verdict, comment, name, created_at) VALUES (:id, 'r', :job, :said, '', :name, :at)"
-            connection.execute(sa.text(into), values)
+    kept(store)
+    for reviewer, job_id, verdict, at in (
+        *(("ann", "job0", "no", 1), ("ann", "job0", "yes", 2), ("bob", "job0", "maybe", 1)),
+        *(("ann", "job1", "no", 1), ("carl", "job2", "yes", 1)),
+    ):
+        store.give(word(reviewer, NOW + at, id=f"{reviewer}{job_id}{at}", job_id=job_id, verdict=verdict, comment="kept for good"))
     by_verdict = {verdict: [one.id for one in shelf(store, verdict=verdict).jobs] for verdict in ("yes", "maybe", "no", "none")}
     assert by_verdict == {"yes": ["job2", "job0"], "maybe": ["job0"], "no": ["job1"], "none": ["job3"]}
 

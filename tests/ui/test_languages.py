@@ -12,7 +12,7 @@ from wan.ui.files import ASSETS
 _OURS = [path for path in Path(wan.ui.__file__).parent.glob("*.py") if path.name not in ("text.py", "theme.py")]
 _SCRIPTS = list(ASSETS.glob("*.js"))
 _NAMES = re.compile(
-    r"Wan Studio|URL|original\.mp4|https?://|\bcharacter(?=\{|\b)"
+    r"Wan Studio|URL|\bMB\b|original\.mp4|https?://|\bcharacter(?=\{|\b)"
 )  # the same in every language; character1 is what models call a reference
 _SAID = {"label", "placeholder", "info", "title", "alt", "aria_label", "text", "submit_btn", "stop_btn"}  # arguments that people read
 _FIRST = {"Button", "Tab", "Accordion", "HTML", "Markdown", "UploadButton", "DownloadButton", "Label"}  # whose first argument people read

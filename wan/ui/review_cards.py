@@ -16,7 +16,7 @@ from wan.reviews import COMMENT_LIMIT, NAME_LIMIT, VERDICTS, Review, Take, Verdi
 from wan.ui import compare
 from wan.ui.cards import both, clock, measured
 from wan.ui.files import ASSETS
-from wan.ui.text import TEXT
+from wan.ui.text import TEXT, say
 
 _ON_A_BOARD = 4  # takes
 Address = Callable[[int], tuple[str, str]]
@@ -87,7 +87,7 @@ def offline(review: Review, address: Address, *, now: float) -> str:
 def gone(language: str) -> str:
     """What whoever has no open link sees, whatever is the matter with it."""
     body = Markup("{}<main>{}</main>").format(_head(), _message("rv_gone", "rv_gone_note"))
-    return _document(body, TEXT["review"][language == "zh"], language)
+    return _document(body, say("review", language), language)
 
 
 def parts(review: Review) -> dict[str, Markup]:
