@@ -75,7 +75,7 @@
     let answer;
     try {
       const headers = { "Content-Type": "application/json", "Accept-Language": language() };
-      answer = await fetch(page().dataset.send, { method: "POST", headers, body: JSON.stringify(said) });
+      answer = await fetch(page().dataset.send, { method: "POST", headers, body: JSON.stringify(said), keepalive: true });
     } catch {
       show(form, words("offline"), true);
       return false;
@@ -155,12 +155,18 @@
     else button.parentElement.querySelector("[data-compare]").remove();
   }
 
-  let arrows = 0; // walking over the choices by the arrow keys sends the last one only
+  // Walking over the choices of a take by the arrow keys sends the last one only; whoever leaves before it is sent still sends it.
+  const walks = new Map(); // form -> what sends its choice
+  function settle(form) {
+    clearTimeout(walks.get(form));
+    if (walks.delete(form)) give(form, "");
+  }
   document.addEventListener("change", ({ target }) => {
     if (!target.matches?.(".rv-form [name=verdict]")) return;
-    clearTimeout(arrows);
-    arrows = setTimeout(() => give(target.form, ""), 200);
+    clearTimeout(walks.get(target.form));
+    walks.set(target.form, setTimeout(() => settle(target.form), 200));
   });
+  addEventListener("pagehide", () => [...walks.keys()].forEach(settle));
   document.addEventListener("submit", (event) => {
     if (!event.target.matches?.(".rv-form")) return;
     event.preventDefault();
