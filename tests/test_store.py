@@ -199,8 +199,8 @@ def test_turns_are_apart(store):
 
 def test_the_newest_finished_job_of_a_kind(store):
     for number in (1, 2):
-        store.add(job(number, state=JobState.SUCCEEDED, cache_key="key", ended_at=NOW + number, due_at=None))
-    store.add(job(3, state=JobState.FAILED, cache_key="key", ended_at=NOW + 3, due_at=None))
+        store.add(job(number, state=JobState.SUCCEEDED, cache_key="key", created_at=NOW + number, ended_at=NOW + number, due_at=None))
+    store.add(job(3, state=JobState.FAILED, cache_key="key", created_at=NOW + 3, ended_at=NOW + 3, due_at=None))
     assert store.finished("somebody", "account", "key").id == "job2"
     assert store.finished("somebody else", "account", "key") is None
     assert store.finished("somebody", "other", "key") is None
@@ -331,6 +331,8 @@ def test_the_library_filters_by_what_was_said_last(store):
         *(("ann", "job1", "no", 1), ("carl", "job2", "yes", 1)),
     ):
         store.give(word(reviewer, NOW + at, id=f"{reviewer}{job_id}{at}", job_id=job_id, verdict=verdict, comment="kept for good"))
+    kept(store, token="foreign", owner="somebody else")
+    store.give(word("dora", NOW, review_id="review-foreign", job_id="job3", verdict="yes"))
     by_verdict = {verdict: [one.id for one in shelf(store, verdict=verdict).jobs] for verdict in ("yes", "maybe", "no", "none")}
     assert by_verdict == {"yes": ["job2", "job0"], "maybe": ["job0"], "no": ["job1"], "none": ["job3"]}
 

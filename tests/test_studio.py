@@ -140,6 +140,51 @@ async def test_takes_differ_by_their_seeds_and_share_brief_and_upload(studio, si
     await asyncio.gather(*(studio.cancel(job.id, owner=OWNER) for job in other))
 
 
+async def test_what_is_made_while_it_is_asked_for_again_is_not_paid_twice(studio, simulator, monkeypatch):
+    first = await studio.submit(image(prompt="she winks"), owner=OWNER)
+    created = simulator.stats()["created"]
+    asked = studio._made
+
+    async def slowly(job):
+        found = await asked(job)
+        await finished(studio, first)  # a busy database may take as long
+        return found
+
+    monkeypatch.setattr(studio, "_made", slowly)
+    again = await studio.submit(image(prompt="she winks"), owner=OWNER)
+    assert (again.id, again.state) == (first.id, JobState.SUCCEEDED)
+    assert simulator.stats()["created"] - created <= 1
+
+
+async def test_what_is_on_its_way_is_joined_by_trying_again(studio):
+    job = await studio.submit(image(prompt="she nods twice"), owner=OWNER)
+    assert (await studio.retry(job.id, owner=OWNER)).id == job.id
+    await finished(studio, job)
+
+
+async def test_no_job_is_taken_for_an_option_of_a_command(studio, monkeypatch):
+    monkeypatch.setattr(secrets, "token_urlsafe", lambda size: f"-{secrets.token_hex(size // 2)}")
+    jobs = await studio.submit_takes(image(prompt="she hops"), owner=OWNER, takes=2)
+    assert not any(job.id.startswith("-") for job in jobs)
+    await asyncio.gather(*(studio.cancel(job.id, owner=OWNER) for job in jobs))
+
+
+async def test_one_of_several_that_is_deleted_leaves_the_others_watched(studio):
+    jobs = await studio.submit_takes(image(prompt="she jumps"), owner=OWNER, takes=2)
+    await finished(studio, jobs[0])
+    seen = []
+    async for events in studio.follow_all([*(job.id for job in jobs), "gone"], owner=OWNER):
+        seen.append(len(events))
+        if seen == [2]:
+            await studio.cancel(jobs[1].id, owner=OWNER)
+            await finished(studio, jobs[1])
+            await studio.delete(jobs[1].id, owner=OWNER)
+    assert set(seen[1:]) <= {1, 2}
+    for nobody in ([], ["gone"], ["no\udcffid"], ["x" * 99]):
+        with pytest.raises(JobNotFound):
+            _ = [event async for event in studio.follow_all(nobody, owner=OWNER)]
+
+
 async def test_takes_of_a_given_seed_count_up_from_it_and_are_plain_requests(studio):
     last = 2**31 - 1
     one = await studio.submit(image(seed=0), owner=OWNER)

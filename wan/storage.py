@@ -93,8 +93,8 @@ class Storage:
         link = folder / f"{secrets.token_hex(4)}{path.suffix}"
         try:
             await asyncio.to_thread(os.link, path, link)
-        except OSError:  # another disk, or one that has no links: then the file is no copy, and stays
-            return path
+        except OSError:  # another disk, or one that has no links
+            await asyncio.to_thread(shutil.copyfile, path, link)
         return link
 
     async def older(self, folder: str, before: float) -> list[str]:
@@ -105,10 +105,12 @@ class Storage:
 
     async def remove(self, key: str, before: float = math.inf) -> None:
         """Removes a file and the copy of it here, unless it was put anew since `before`. Raises NotKept."""
-        with contextlib.suppress(FileNotFoundError), in_words():
-            if (await obstore.head_async(self._store, key))["last_modified"].timestamp() < before:
+        with in_words():
+            with contextlib.suppress(FileNotFoundError):  # gone already; the copy here may not be
+                if (await obstore.head_async(self._store, key))["last_modified"].timestamp() >= before:
+                    return
                 await obstore.delete_async(self._store, key)
-                await asyncio.to_thread(_unlink, self._cache / key)
+            await asyncio.to_thread(_unlink, self._cache / key)
 
     def clear_leftovers(self, before: float) -> None:
         """Removes what processes left that died in the middle: workrooms and parts that nothing was written to since `before`. Blocks."""

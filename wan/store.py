@@ -7,7 +7,7 @@ the lease writes nothing. The one write that is not fenced is the task id of a p
 import asyncio
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -514,7 +514,7 @@ class Store:
         if state:
             wanted.append(_jobs.c.state.in_([one.value for one in sorted(GROUPS[state])]))
         if verdict:
-            wanted.append(_jobs.c.id.not_in(_judged()) if verdict == "none" else _jobs.c.id.in_(_judged(verdict)))
+            wanted.append(_jobs.c.id.not_in(_judged(owner)) if verdict == "none" else _jobs.c.id.in_(_judged(owner, verdict)))
         if until is not None:
             wanted.append(_jobs.c.created_at <= until)
         page = _jobs.select().where(*wanted).order_by(_jobs.c.created_at.desc(), _jobs.c.id).offset(offset).limit(limit)
@@ -641,8 +641,16 @@ class Store:
             shown = _jobs.select().where(_jobs.c.id.in_({take.job_id for take in takes}), _jobs.c.video_key != "")
             jobs = {row.id: _job(row) for row in connection.execute(shown)}
             oldest = _verdicts.select().where(_verdicts.c.review_id.in_(ids)).order_by(_verdicts.c.created_at, _verdicts.c.id)
-            said = [Verdict(**row._mapping) for row in connection.execute(oldest)]
-        return [_review(row, takes, jobs, said) for row in rows]
+            said: dict[tuple[str, str], list[Verdict]] = defaultdict(list)
+            for row in connection.execute(oldest):
+                said[row.review_id, row.job_id].append(Verdict(**row._mapping))
+        shown_in: dict[str, list[Take]] = defaultdict(list)
+        owners = {row.id: row.owner for row in rows}
+        for take in takes:
+            job, verdicts = _of(owners[take.review_id], jobs.get(take.job_id)), tuple(said[take.review_id, take.job_id])
+            shown_in[take.review_id].append(Take(number=take.position, job_id=take.job_id, job=job, verdicts=verdicts))
+        known = [{name: value for name, value in row._mapping.items() if name != "link_hash"} for row in rows]
+        return [Review(**one, takes=tuple(shown_in[one["id"]])) for one in known]
 
     def _lock_accounts(self, connection: sa.Connection, accounts: list[str]) -> None:
         """Holds the accounts' rows until the transaction ends, so that what is counted under them stays true. SQLite has one writer anyway.
@@ -680,17 +688,22 @@ class Store:
         return _job(written)
 
     def _insert(self, connection: sa.Connection, job: Job) -> Job:
-        """Writes a row and gives the job, or gives the live job of the same kind that is there."""
+        """Writes a row and gives the job; or gives the job of the same kind that is on its way, or was made while this one was prepared."""
         given = asdict(job) | {"references": job.references, "adjustments": job.adjustments}
         values = _values(given) | {"prompt_folded": str(job.request.get("prompt", "")).casefold()}
         kind = [_jobs.c.owner, _jobs.c.account, _jobs.c.cache_key]
         new = self._dialect.insert(_jobs).values(values).on_conflict_do_nothing(index_elements=kind, index_where=_LIVE_SQL)
+        same = [column == getattr(job, column.name) for column in kind]
         while not connection.execute(new).rowcount:
-            same = [column == getattr(job, column.name) for column in kind]
             found = connection.execute(_jobs.select().where(*same, _is_live)).first()
             if found is not None:  # else it has ended since, and leaves room
                 return _job(found)
-        return job
+        just_made = (_jobs.c.id != job.id) & (_jobs.c.state == JobState.SUCCEEDED.value) & (_jobs.c.ended_at >= job.created_at)
+        made = connection.execute(_jobs.select().where(*same, just_made)).first()
+        if made is None:
+            return job
+        connection.execute(_jobs.delete().where(_jobs.c.id == job.id))  # what was asked for has just been made, and paid for
+        return _job(made)
 
     def _reserve(self, connection: sa.Connection, new: Sequence[Job], budget: Decimal) -> None:
         """Takes what jobs may cost from the day's budget, by one UPDATE that only goes through where enough is left. Raises AccessRefused."""
@@ -731,12 +744,13 @@ class Store:
             yield connection
 
 
-def _judged(verdict: str = "") -> sa.Select[tuple[str]]:
-    """The ids of the jobs that somebody's latest verdict in some review says this of; of all that have a verdict, where none is named."""
-    later = _verdicts.alias()
-    same = (later.c.review_id == _verdicts.c.review_id) & (later.c.job_id == _verdicts.c.job_id) & (later.c.reviewer == _verdicts.c.reviewer)
-    superseded = sa.exists().where(same, later.c.created_at > _verdicts.c.created_at)
-    return sa.select(_verdicts.c.job_id).where(*([_verdicts.c.verdict == verdict, ~superseded] if verdict else []))
+def _judged(owner: str, verdict: str = "") -> sa.Select[tuple[str]]:
+    """The ids of an owner's jobs that somebody's latest verdict in a review says this of; of all that have a verdict, where none is named."""
+    theirs = _verdicts.c.review_id.in_(sa.select(_reviews.c.id).where(_reviews.c.owner == owner))
+    each = [_verdicts.c.review_id, _verdicts.c.job_id, _verdicts.c.reviewer]
+    place = sa.func.row_number().over(partition_by=each, order_by=[_verdicts.c.created_at.desc(), _verdicts.c.id]).label("place")
+    said = sa.select(_verdicts.c.job_id, _verdicts.c.verdict, place).where(theirs).subquery()
+    return sa.select(said.c.job_id).where(said.c.place == 1, *([said.c.verdict == verdict] if verdict else []))
 
 
 def _settle(connection: sa.Connection, ended: Job) -> None:
@@ -787,20 +801,6 @@ def _job(row: Any) -> Job:
 
 def _is_open(now: float) -> sa.ColumnElement[bool]:
     return _reviews.c.revoked_at.is_(None) & (_reviews.c.expires_at.is_(None) | (_reviews.c.expires_at > now))
-
-
-def _review(row: Any, takes: Sequence[Any], jobs: Mapping[str, Job], said: Sequence[Verdict]) -> Review:
-    """A review of its row and of what may hold more than its own: takes and verdicts in their order."""
-    own: dict[str, list[Verdict]] = defaultdict(list)
-    for one in said:
-        if one.review_id == row.id:
-            own[one.job_id].append(one)
-    shown = tuple(
-        Take(number=take.position, job_id=take.job_id, job=_of(row.owner, jobs.get(take.job_id)), verdicts=tuple(own[take.job_id]))
-        for take in takes
-        if take.review_id == row.id
-    )
-    return Review(**{name: value for name, value in row._mapping.items() if name != "link_hash"}, takes=shown)
 
 
 def _of(owner: str, job: Job | None) -> Job | None:

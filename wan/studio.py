@@ -7,7 +7,9 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import math
 import os
+import re
 import secrets
 import tempfile
 import threading
@@ -41,7 +43,7 @@ from wan.errors import (
 from wan.evidence import Evidence
 from wan.gateway import Gateway
 from wan.jobs import CANCEL_IS_FREE, GROUPS, Job, JobEvent, JobState, Reference, Shelf, Spent
-from wan.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request, VideoResult, fingerprint
+from wan.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request, VideoResult, fingerprint, written
 from wan.reviews import Review, Take
 from wan.runner import Runner
 from wan.settings import Connection, Settings
@@ -57,7 +59,9 @@ _FIRST_SWEEP = 60.0  # seconds after the start
 _DRAWS = secrets.SystemRandom()
 _GLANCE = 1.0  # seconds between two looks at a followed row that another process may have written
 
-_SEARCH_LIMIT = 200  # characters that are looked for
+_SEARCH_LIMIT = 2000  # characters that are looked for; longer than any prompt
+_SHELF_LIMIT = 10_000  # jobs that are given at once
+_ID = re.compile(r"[\w-]{1,32}", re.ASCII)  # what else stands for a job, some database refuses to look for
 VERDICTS = ("yes", "maybe", "no", "none")
 """By which a library is filtered; "none": nobody has said anything."""
 GOOD = frozenset({"check_good", "check_simulator"})  # what a check says of a connection that works
@@ -220,14 +224,13 @@ class Studio:
         leave = leave or self.door.operator
         await asyncio.to_thread(self._storage.require_room)
         prepared = await self._prepare(request)
-        first = self._new_job(owner, leave)
-        jobs = []
+        first, jobs = self._new_job(owner, leave), []
         for number, (nonce, drawn) in enumerate(zip(nonces, _DRAWS.sample(range(catalog.SEED_LIMIT + 1), len(nonces)), strict=True)):
             asked = None if request.seed is None else (request.seed + number) % (catalog.SEED_LIMIT + 1)
             take = request.model_copy(update={"seed": asked})
             # Each a moment later than the one before, which is the order in our line.
             created_at = first.created_at + number / 1000
-            row = replace(first, id=secrets.token_urlsafe(16), media_token=secrets.token_urlsafe(24), nonce=nonce, created_at=created_at)
+            row = replace(self._new_job(owner, leave), brief_id=first.brief_id, nonce=nonce, created_at=created_at)
             jobs.append(_filled(row, take, drawn if asked is None else asked, prepared, leave))
         made = [await self._made(job) for job in jobs]
         new = iter(await self._add([job for job, kept in zip(jobs, made, strict=True) if kept is None], leave))
@@ -239,7 +242,7 @@ class Studio:
         return made if made is not None and await self._storage.has(made.video_key) else None
 
     async def retry(self, job_id: str, *, owner: str, leave: Leave | None = None, new_seed: bool | None = None, may_pay_twice: bool = False) -> Job:
-        """A new job from the same inputs. While one made from this job is on its way, it is joined instead.
+        """A new job from the same inputs. While this job or one made from it is on its way, that is joined instead.
 
         new_seed: whether another seed is drawn; unless said, only for a new take of what has succeeded. Raises JobNotFound; AccessRefused and NotKept
         as `submit` does; MayPayTwice where nobody knows whether the old job is billed, unless that is accepted by `may_pay_twice`; and WanError where
@@ -252,6 +255,8 @@ class Studio:
             raise MayPayTwice
         if old.account != leave.connection.account:
             raise WanError(sentence("retry_elsewhere"))
+        if old.live and old.state is not JobState.UNCERTAIN:
+            return old  # it is on its way
         new_seed = old.state is JobState.SUCCEEDED if new_seed is None else new_seed
         seed = secrets.randbelow(catalog.SEED_LIMIT + 1) if new_seed else old.seed
         parameters = old.payload["parameters"] | {"seed": seed}
@@ -273,7 +278,7 @@ class Studio:
 
     async def job(self, job_id: str, *, owner: str) -> Job:
         """A job of this owner. Raises JobNotFound and, as everything here that asks the database, NotKept."""
-        job = await self._store.call(self._store.get, job_id, owner)
+        job = await self._store.call(self._store.get, job_id, owner) if _ID.fullmatch(job_id) else None
         if job is None:
             raise JobNotFound
         return job
@@ -312,9 +317,9 @@ class Studio:
         for field, given, known in (("state", state, GROUPS), ("verdict", verdict, VERDICTS)):
             if given and given not in known:
                 raise InvalidInput(field, "choice_unknown", given=given[:80], allowed=", ".join(known))
-        words = search[:_SEARCH_LIMIT].casefold().split()
+        words = written("search", search, _SEARCH_LIMIT).casefold().split()
         asked = {"words": words, "model": model, "state": state, "verdict": verdict, "until": until}
-        return await self._store.call(self._store.shelf, owner, **asked, offset=max(offset, 0), limit=limit)
+        return await self._store.call(self._store.shelf, owner, **asked, offset=max(offset, 0), limit=min(max(limit, 0), _SHELF_LIMIT))
 
     async def delete(self, job_id: str, *, owner: str) -> None:
         """Deletes a job that has ended, and its files. Raises JobNotFound; WanError while it is on its way; NotKept, and then it may be asked again.
@@ -325,10 +330,10 @@ class Studio:
         if job.live:
             cancellable = job.state in CANCEL_IS_FREE | {JobState.SUBMITTING, JobState.UNCERTAIN}
             raise WanError(sentence("delete_cancel_first" if cancellable else "delete_made_free" if job.simulated else "delete_made"))
-        for key in {job.video_key, job.original_key, job.poster_key} - {""}:
+        await self._evidence.remove(job)
+        for key in await self._storage.older(f"videos/{job.id}/", math.inf):  # also what a run left that did not come to its end
             await self._storage.remove(key)
         await self._store.call(self._store.delete, job, self._clock())
-        await self._evidence.remove(job)
         self._tell()
 
     async def references(self, job_id: str, *, owner: str) -> list[Path | str]:
@@ -351,12 +356,15 @@ class Studio:
             yield events[0]
 
     async def follow_all(self, job_ids: Sequence[str], *, owner: str) -> AsyncIterator[list[JobEvent]]:
-        """What happens to several jobs, as `follow` says it of one: how each stands, whenever something has changed, until all have ended."""
+        """What happens to several jobs, as `follow` says it of one: how each stands, whenever something has changed, until all have ended.
+
+        One that is deleted meanwhile is left out. Raises JobNotFound where none is there.
+        """
         seen: list[JobEvent] = []
         while True:
             changes = self._changes
             events = await self._glance(job_ids, owner, seen)
-            if events and (not seen or any(_differs(*pair) for pair in zip(seen, events, strict=True))):
+            if events and (len(seen) != len(events) or any(_differs(*pair) for pair in zip(seen, events, strict=True))):
                 seen = events
                 yield events
             if events and not any(event.job.live for event in events):
@@ -367,8 +375,14 @@ class Studio:
     async def _glance(self, job_ids: Sequence[str], owner: str, seen: list[JobEvent]) -> list[JobEvent]:
         """How the jobs stand; [] while nobody can tell. What has ended is not asked for again."""
         known = {event.job.id: event for event in seen if not event.job.live}
+        found = []
         try:
-            return [known.get(job_id) or await self.look(job_id, owner=owner) for job_id in job_ids]
+            for job_id in job_ids:
+                with contextlib.suppress(JobNotFound):
+                    found.append(known.get(job_id) or await self.look(job_id, owner=owner))
+            if not found:
+                raise JobNotFound
+            return found
         except NotKept:
             return [event if event.job.id in known else self._paused(event) for event in seen]
 
@@ -617,13 +631,13 @@ class Studio:
         """
         if not 2 <= len(job_ids) <= labels.SHOTS:
             raise InvalidInput("takes", "takes_count", given=len(job_ids), low=2, high=labels.SHOTS)
-        await asyncio.to_thread(self._storage.require_room)
         with in_words(), self._storage.workroom() as folder:
             shots = [await self._video(job_id, owner, Path(folder)) for job_id in job_ids]
             jobs, paths = [job for job, _ in shots], [path for _, path in shots]
             size, fps = size or f"{jobs[0].width}*{jobs[0].height}", fps or jobs[0].fps or catalog.SERVICE_FPS
             tags = labels.tags([labels.settings_of(job) for job in jobs])
             async with self._joining:
+                await asyncio.to_thread(self._storage.require_room)
                 await _stoppable(partial(films.join, paths, target, size=size, fps=fps, tags=tags), progress)
 
     async def _video(self, job_id: str, owner: str, folder: Path) -> tuple[Job, Path]:
@@ -800,8 +814,9 @@ async def _stoppable(work: Callable[..., None], progress: Callable[[float], None
         await asyncio.shield(running)
     except asyncio.CancelledError:
         unwanted.set()
-        with contextlib.suppress(Exception):
-            await running
+        while not running.done():
+            with contextlib.suppress(Exception, asyncio.CancelledError):
+                await asyncio.shield(running)
         raise
 
 

@@ -292,4 +292,5 @@ def _drawn(shown: Sequence[Take], events: Sequence[JobEvent], *, note: Markup | 
     """The stage: of one job its own, of several the grid. watching, asks: of one job; of several, their marks say it."""
     if len(events) == 1:
         return cards.view(events[0], watching=watching, note=note, asks=asks)
-    return cards.takes([(event, take.mark) for event, take in zip(events, shown, strict=True)], note=note)
+    marks = {take.job_id: take.mark for take in shown}
+    return cards.takes([(event, marks[event.job.id]) for event in events], note=note)
