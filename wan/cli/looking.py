@@ -39,7 +39,7 @@ def jobs(options: argparse.Namespace) -> int:
 
     async def listed() -> list[dict[str, Any]]:
         async with Studio(load_settings(), works=False) as studio:
-            return [_about(studio, job) for job in (await studio.jobs(owner=OPERATOR, limit=max(options.limit, 0))).jobs]
+            return [_about(studio, job) for job in (await studio.jobs(owner=OPERATOR, limit=options.limit)).jobs]
 
     known = asyncio.run(listed())
     if options.json:
