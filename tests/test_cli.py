@@ -153,7 +153,15 @@ def test_help_loads_nothing_that_takes_long(environment):
 
 
 def test_what_no_command_line_is_takes_one_line(run):
-    for wrong in ((), ("fly",), ("show",), ("jobs", "--limit", "many"), ("jobs", "--limit", "9" * 20), ("jobs", "--limit=-1"), ("image-to-video", "a.png")):
+    for wrong in (
+        (),
+        ("fly",),
+        ("show",),
+        ("jobs", "--limit", "many"),
+        ("jobs", "--limit", "9" * 20),
+        ("jobs", "--limit=-1"),
+        ("image-to-video", "a.png"),
+    ):
         finished = subprocess.run([sys.executable, "-m", "wan", *wrong], capture_output=True, text=True)
         assert finished.returncode == 2
         assert len(finished.stderr.strip().splitlines()) == 1, finished.stderr

@@ -30,9 +30,11 @@ from urllib.parse import urlsplit
 
 from wan.access import OPERATOR
 from wan.catalog import MODELS
+from wan.errors import NotKept
 from wan.jobs import Job
+from wan.labels import bare, settings_of
 from wan.redact import redacted
-from wan.storage import changed_at
+from wan.storage import changed_at, is_full
 
 log = logging.getLogger("wan.evidence")
 
@@ -46,7 +48,7 @@ FILES = {
     "outcome.json": "how it ended: state, times, billed seconds, price, what was measured in the video, versions",
 }
 _VIDEOS = "videos"
-_URL = re.compile(r"""(\w+://)(?:[^\s/@"'<>]*@)?([^\s?#"'<>]*)(?:[?#][^\s"'<>]*)?""")
+_URL = re.compile(r"(\w+://)(?:[^\s/?#]*@)?([^\s?#]*)\S*")  # in free text; to the next space, because a query may have quotes and brackets in it
 _JOB_ID = re.compile(r"[\w-]{20,22}")
 _TIMES = ("created_at", "started_at", "submitting_at", "submitted_at", "running_at", "fetching_at", "ended_at")
 _PACKAGES = ("dashscope", "pydantic", "sqlalchemy", "av", "pillow")
@@ -160,27 +162,39 @@ def missing(folder: Path) -> list[str]:
 
 
 def bundle(folder: Path, video: Path | None, target: Path) -> Path:
-    """Writes a zip of a record with its video, laid out as on disk. Gives the target."""
+    """Writes a zip of a record with its video, laid out as on disk, whole or not at all. Gives the target.
+
+    Raises NotKept for a full disk, and OSError.
+    """
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as made:
-        for name in FILES:
-            if (folder / name).is_file():
-                made.write(folder / name, f"{folder.name}/{name}")
-        if video is not None:
-            made.write(video, f"{_VIDEOS}/{folder.name}.mp4", zipfile.ZIP_STORED)
-    part.replace(target)
+    try:
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as made:
+            for name in FILES:
+                if (folder / name).is_file():
+                    made.write(folder / name, f"{folder.name}/{name}")
+            if video is not None:
+                made.write(video, f"{_VIDEOS}/{folder.name}.mp4", zipfile.ZIP_STORED)
+        part.replace(target)
+    except OSError as error:
+        if is_full(error):
+            raise NotKept("disk_full") from error
+        raise
+    finally:
+        with suppress(OSError):  # a place where it could not even begin
+            part.unlink(missing_ok=True)
     return target
 
 
 def _asked(job: Job) -> dict[str, Any]:
     """The request, and the addresses among its references; what was a file is in references.json."""
-    return {"call": CALLS[MODELS[job.model].makes], **job.request, "references": [one.url or f"file {one.sha256}" for one in job.references]}
+    references = [bare(one.url) or f"file {one.sha256}" for one in job.references]
+    return {"call": CALLS[MODELS[job.model].makes], **settings_of(job)["request"], "references": references}
 
 
 def _references(job: Job) -> list[dict[str, Any]]:
     known = []
     for number, one in enumerate(job.references, 1):
-        about = asdict(one)
+        about = asdict(one) | {"url": bare(one.url)}
         del about["sent_key"], about["key"]
         known.append({"number": number, "name": Path(one.key).name, "sent_as": Path(one.sent_key).name, **about})
     return known
