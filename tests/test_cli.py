@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -245,6 +246,10 @@ def test_jobs_one_after_the_other(run, samples, tmp_path, simulator):
     assert job in run("jobs").stdout
     shown = json.loads(run("show", job, "--json").stdout)
     assert (shown["state"], shown["prompt"], shown["task_id"]) == ("SUCCEEDED", "she smiles", made["task_id"])
+    assert shown["evidence"] == made["evidence"]
+    away = Path(made["evidence"]).rename(tmp_path / "away")
+    assert json.loads(run("show", job, "--json").stdout)["evidence"] is None  # it only looks
+    away.rename(made["evidence"])
     before = simulator.stats()
     again = run("resume", job, "--json", "--out", tmp_path / "again.mp4")
     assert json.loads(again.stdout)["video_url"] == made["video_url"]

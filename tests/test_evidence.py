@@ -15,7 +15,7 @@ from tests.test_store import job as new_job
 from tests.test_studio import image
 from tests.test_sweep import DAY
 from wan import evidence as evidence_module
-from wan import media, schedule
+from wan import media, schedule, sweep
 from wan.access import OPERATOR
 from wan.errors import NotKept
 from wan.evidence import FILES, Evidence, bundle, missing
@@ -213,6 +213,53 @@ async def test_it_goes_with_its_job(studio, tmp_path):
     assert other.is_dir()
     studio._evidence.clear(set(), time.time() + DAY)
     assert sorted(path.name for path in other.parent.rglob("*")) == ["validate.txt", "videos"]
+
+
+async def test_a_record_that_came_back_goes_with_the_next_sweep(studio):
+    """Another process writes down what it read before the job was deleted. What is of another database stays."""
+    elsewhere = new_job(id="elsewhere-with-a-long-id")
+    await studio._evidence.completed(elsewhere)
+    (stays, kept), (gone, folder) = await run(studio, image(prompt="stays")), await run(studio, image(prompt="comes back"))
+    await studio.delete(gone.id, owner=OPERATOR)
+    assert not folder.exists()
+    await studio.evidence(gone)
+    assert folder.is_dir()
+
+    async def swept(days):
+        now = time.time() + days * DAY
+        await sweep.sweep(store=studio._store, storage=studio._storage, evidence=studio._evidence, uploads=None, keep_days=0, now=now)
+
+    await swept(0.9)
+    assert folder.is_dir()
+    await swept(1.1)
+    assert not folder.exists()
+    assert not (folder.parent / "videos" / f"{gone.id}.mp4").exists()
+    assert missing(kept) == []
+    assert studio._evidence.folder(elsewhere).is_dir()
+    await studio.delete(stays.id, owner=OPERATOR)
+    await swept(1.1)
+    assert studio._evidence.folder(elsewhere).is_dir()
+
+
+async def test_what_cannot_be_removed_is_logged(studio, caplog):
+    job, folder = await run(studio, image(prompt="stays beside"))
+    video = studio._evidence.video(job)
+    video.unlink()
+    video.mkdir()
+    await studio.delete(job.id, owner=OPERATOR)
+    assert "its video is still beside its record" in caplog.text
+    assert not folder.exists()
+
+
+async def test_what_was_read_earlier_overwrites_nothing(studio):
+    job = await studio.submit(image(prompt="late"), owner=OPERATOR)
+    async for event in studio.follow(job.id, owner=OPERATOR):
+        last = event.job
+    folder = await studio.evidence(last)
+    written = everything(folder)
+    assert await studio.evidence(job) == folder
+    assert everything(folder) == written
+    assert read(folder, "outcome.json")["state"] == "SUCCEEDED"
 
 
 async def test_a_bundle_is_laid_out_as_on_disk(studio, tmp_path):

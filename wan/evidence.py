@@ -10,6 +10,7 @@ Never in it: keys, queries of URLs (a signature is one), names of given files, t
 import hashlib
 import json
 import logging
+import math
 import os
 import platform
 import re
@@ -90,12 +91,11 @@ class Evidence:
     async def completed(self, job: Job) -> Path | None:
         """The folder of a job's record, when all that is known has been written; None where none is kept, or the disk refuses it."""
         self.record(job)
-        await wrap_future(self._thread.submit(lambda: None))
-        folder = self.folder(job)
-        return folder if self._wanted(job) and folder.is_dir() else None
+        there = await wrap_future(self._thread.submit(os.path.isdir, self.folder(job)))
+        return self.folder(job) if self._wanted(job) and there else None
 
     async def remove(self, job: Job) -> None:
-        """Removes the record of a job and its video."""
+        """Removes the record of a job and its video. What cannot be removed is logged: it has no row any more, so that a sweep takes it."""
         await wrap_future(self._thread.submit(partial(_remove, self.folder(job), self.video(job))))
 
     def folder(self, job: Job) -> Path:
@@ -106,12 +106,21 @@ class Evidence:
         """Where the video of a job lies beside its record, if it does."""
         return self.folder(job).parent / _VIDEOS / f"{job.id}.mp4"
 
-    def clear(self, kept: Collection[str], before: float) -> None:
-        """Removes the records of jobs that are none of those `kept`, unless something was written there since `before`. Blocks."""
+    def clear(self, kept: Collection[str], before: float, *, others: bool = True) -> None:
+        """Removes the records of jobs that are none of those `kept`, unless something was written there since `before`. Blocks.
+
+        others: also those to which nothing was written since the first record of the kept began, which may be of jobs in another database.
+        """
+        since = -math.inf if others else self._first(kept)
         for call in CALLS.values():
             for path in [*(self._output / call).glob("*/"), *(self._output / call / _VIDEOS).glob("*.mp4")]:
-                if _JOB_ID.fullmatch(path.stem) and path.stem not in kept and changed_at(path) < before:
+                if _JOB_ID.fullmatch(path.stem) and path.stem not in kept and since < changed_at(path) < before:
                     shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+    def _first(self, kept: Collection[str]) -> float:
+        """When the first record of these jobs began, in seconds since 1970; infinite where there is none."""
+        begun = [path for call in CALLS.values() for path in (self._output / call).glob("*/request.json") if path.parent.name in kept]
+        return min(map(changed_at, begun), default=math.inf)
 
     def _wanted(self, job: Job) -> bool:
         return self._visitors or job.owner == OPERATOR
@@ -141,7 +150,9 @@ class Evidence:
         video = self._video_at(job.video_key) if job.video_key else None
         if video is not None:
             _link(video, self.video(job))
-        _write(folder / "outcome.json", _outcome(job, video))
+        outcome = _outcome(job, video)
+        if not _is_later(_read(folder / "outcome.json"), job):
+            _write(folder / "outcome.json", outcome)
 
 
 def found(output: Path, job_id: str) -> Path | None:
@@ -200,12 +211,18 @@ def _references(job: Job) -> list[dict[str, Any]]:
     return known
 
 
+def _is_later(outcome: Any, job: Job) -> bool:
+    """Whether an outcome on record is later than what somebody read of the job before it changed."""
+    return isinstance(outcome, dict) and isinstance(outcome.get("version"), int) and outcome["version"] > job.version
+
+
 def _outcome(job: Job, video: Path | None) -> dict[str, Any]:
     service = {"backend": job.backend, "host": urlsplit(job.base_url).hostname, "region": job.region, "workspace": job.workspace}
     measured = {name: getattr(job, name) for name in ("width", "height", "fps", "duration", "has_audio")}
     kept = {"file": f"{_VIDEOS}/{job.id}.mp4" if video else None, "stored_as": job.video_key, "sha256": _digest(video), **measured}
     return {
         "job": job.id,
+        "version": job.version,
         "state": job.state.value,
         "ended": not job.live,
         "said": job.said.say() if job.said else "",
@@ -290,8 +307,13 @@ def _link(video: Path, target: Path) -> None:
 
 
 def _remove(folder: Path, video: Path) -> None:
+    try:
+        video.unlink(missing_ok=True)
+    except OSError as trouble:
+        log.warning("job %s: its video is still beside its record: %s", folder.name, trouble.strerror)
     shutil.rmtree(folder, ignore_errors=True)
-    video.unlink(missing_ok=True)
+    if os.path.lexists(folder):
+        log.warning("job %s: its record is not all gone", folder.name)
 
 
 def _digest(video: Path | None) -> str | None:
