@@ -1,5 +1,6 @@
 """The command line as a script sees it: one JSON object, exit codes, bad input refused before anything is sent."""
 
+import contextlib
 import json
 import os
 import pty
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -152,7 +154,15 @@ def test_help_loads_nothing_that_takes_long(environment):
 
 
 def test_what_no_command_line_is_takes_one_line(run):
-    for wrong in ((), ("fly",), ("show",), ("jobs", "--limit", "many"), ("image-to-video", "a.png")):
+    for wrong in (
+        (),
+        ("fly",),
+        ("show",),
+        ("jobs", "--limit", "many"),
+        ("jobs", "--limit", "9" * 20),
+        ("jobs", "--limit=-1"),
+        ("image-to-video", "a.png"),
+    ):
         finished = subprocess.run([sys.executable, "-m", "wan", *wrong], capture_output=True, text=True)
         assert finished.returncode == 2
         assert len(finished.stderr.strip().splitlines()) == 1, finished.stderr
@@ -188,6 +198,27 @@ def test_the_question_at_a_terminal(environment, simulator, samples, tmp_path, a
     assert (simulator.stats() == before) is (code == 2)
 
 
+def test_ctrl_c_at_the_question_is_no(environment, simulator, samples):
+    """Pressed once, at a terminal that the command controls."""
+    service = {"WAN_BACKEND": "dashscope", "DASHSCOPE_API_KEY": f"sk-test{secrets.token_hex(8)}", "DASHSCOPE_BASE_URL": simulator.base_url}
+    command = [sys.executable, "-m", "wan", "image-to-video", str(samples / "astronaut.png"), "--prompt", "x"]
+    before = simulator.stats()
+    child, terminal = pty.fork()
+    if not child:
+        os.execve(sys.executable, command, environment | service)  # noqa: S606
+    said = b""
+    while b"[y/N] " not in said:
+        said += os.read(terminal, 1000)
+    os.write(terminal, b"\x03")
+    with contextlib.suppress(OSError):  # the terminal is gone with the command
+        while more := os.read(terminal, 1000):
+            said += more
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2, said
+    assert said.decode().split("[y/N] ")[1].split("\r\n")[1:] == ["Not run. Nothing was sent or spent.", ""]
+    assert simulator.stats() == before
+
+
 def test_a_key_that_is_refused_stops_before_the_run(run, samples, simulator):
     with simulator.fault("list", "status-401"):
         created = simulator.stats()["created"]
@@ -215,6 +246,10 @@ def test_jobs_one_after_the_other(run, samples, tmp_path, simulator):
     assert job in run("jobs").stdout
     shown = json.loads(run("show", job, "--json").stdout)
     assert (shown["state"], shown["prompt"], shown["task_id"]) == ("SUCCEEDED", "she smiles", made["task_id"])
+    assert shown["evidence"] == made["evidence"]
+    away = Path(made["evidence"]).rename(tmp_path / "away")
+    assert json.loads(run("show", job, "--json").stdout)["evidence"] is None  # it only looks
+    away.rename(made["evidence"])
     before = simulator.stats()
     again = run("resume", job, "--json", "--out", tmp_path / "again.mp4")
     assert json.loads(again.stdout)["video_url"] == made["video_url"]
@@ -227,9 +262,60 @@ def test_jobs_one_after_the_other(run, samples, tmp_path, simulator):
     late = run("cancel", job, "--json")
     assert (late.returncode, json.loads(late.stdout)["state"]) == (1, "SUCCEEDED")
     for command in ("show", "resume", "cancel", "evidence"):
-        unknown = run(command, "../../etc/passwd", "--json")
-        assert (unknown.returncode, json.loads(unknown.stdout)["error"]) == (2, "There is no such job.")
+        for name in ("../../etc/passwd", "\udcff"):
+            unknown = run(command, name, "--json")
+            assert (unknown.returncode, json.loads(unknown.stdout)["error"]) == (2, "There is no such job.")
     assert run("evidence", job, "--zip", "/proc/nowhere/a.zip").returncode == 2
+
+
+def test_what_cannot_be_shown_after_it_was_paid_is_no_refusal(run, samples, tmp_path):
+    """Exit code 3 would say that nothing was sent."""
+    job = json.loads(run("image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", 2, "--json").stdout)["job_id"]
+    folder = tmp_path / "output" / "storage" / "videos" / job
+    folder.rename(tmp_path / "away")
+    folder.symlink_to(folder)  # a loop: neither there nor missing
+    stuck = run("resume", job, "--json")
+    answer = json.loads(stuck.stdout)
+    assert (stuck.returncode, answer["ok"], answer["job_id"]) == (1, False, job)
+    assert f"python -m wan resume {job}" in answer["error"]
+    assert "nothing was sent" not in stuck.stderr
+    folder.unlink()
+    gone = run("resume", job, "--json", "--out", tmp_path / "copy.mp4")
+    assert (gone.returncode, json.loads(gone.stdout)["error"]) == (1, "the file is not there any more")
+    (tmp_path / "away").rename(folder)
+    assert run("resume", job).returncode == 0
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_sent(run, samples, tmp_path, simulator):
+    before = simulator.stats()
+    for out in ("/proc/video.mp4", "/proc/version/video.mp4", tmp_path, tmp_path / "nowhere" / "a.mp4", tmp_path / ("a" * 300)):
+        finished = run("image-to-video", samples / "astronaut.png", "--prompt", "x", "--out", out)
+        assert finished.returncode == 2, out
+        assert len(finished.stderr.strip().splitlines()) == 1, finished.stderr
+    assert simulator.stats() == before
+    (tmp_path / "there.mp4").write_bytes(b"as it was")
+    assert run("image-to-video", samples / "astronaut.png", "--prompt", "", "--out", tmp_path / "there.mp4").returncode == 2
+    assert (tmp_path / "there.mp4").read_bytes() == b"as it was"
+
+
+def test_a_copy_that_fails_names_the_video(run, samples, tmp_path):
+    options = ("--prompt", "x", "--duration", 2, "--json", "--out", "/dev/full")
+    full = run("image-to-video", samples / "astronaut.png", *options)
+    made = json.loads(full.stdout)
+    stored = tmp_path / "output" / "storage" / "videos" / made["job_id"] / "video.mp4"
+    assert (full.returncode, made["ok"], made["verified"]) == (1, False, True)
+    assert str(stored) in made["error"]
+    assert str(stored) in full.stderr
+    assert "Traceback" not in full.stderr
+    itself = run("resume", made["job_id"], "--out", stored)
+    assert (itself.returncode, itself.stdout.splitlines()[0]) == (1, str(stored))
+    assert media.measure(stored).seconds == 2
+
+
+def test_a_name_that_is_no_text_ends_no_run(run, samples, tmp_path):
+    out = tmp_path / "\udcff.mp4"
+    finished = run("image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", 2, "--out", out)
+    assert (finished.returncode, out.is_file()) == (0, True), finished.stderr
 
 
 def test_ctrl_c_loses_nothing_and_the_job_can_be_gone_on_with_and_cancelled(run, environment, simulator, samples, tmp_path):

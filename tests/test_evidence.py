@@ -9,13 +9,15 @@ import zipfile
 
 import pytest
 
+from tests.disks import _no_growth
 from tests.pictures import clip, picture
 from tests.test_store import job as new_job
 from tests.test_studio import image
 from tests.test_sweep import DAY
 from wan import evidence as evidence_module
-from wan import media, schedule
+from wan import media, schedule, sweep
 from wan.access import OPERATOR
+from wan.errors import NotKept
 from wan.evidence import FILES, Evidence, bundle, missing
 from wan.jobs import JobState
 from wan.requests import ReferenceToVideoRequest
@@ -25,6 +27,7 @@ from wan.studio import Studio
 pytestmark = pytest.mark.anyio
 
 KEY = f"sk-evidence{secrets.token_hex(8)}"
+QUOTED = "https://example.com/image.png?token=a\"b'c<d>e-hidden"
 SIGNED = "https://example.com/holiday.mp4?OSSAccessKeyId=id&Expires=9&Signature=dG9wc2VjcmV0&x-oss-signature=deadbeef"
 
 
@@ -93,11 +96,16 @@ async def test_the_record_of_a_run(studio, tmp_path):
 
 async def test_nothing_secret_is_in_it(studio, tmp_path):
     reference = clip(tmp_path / "holiday.mp4", seconds=2)
-    given = {"reference_video": [reference, SIGNED], "prompt": f"as in {SIGNED} with sk-abcdef123456", "duration": 2}
+    prompt = f"as in {SIGNED} and {QUOTED} and https://example.com?a=b@hidden with sk-abcdef123456"
+    given = {"reference_video": [reference, SIGNED], "reference_image": QUOTED, "prompt": prompt, "duration": 2}
     job, folder = await run(studio, ReferenceToVideoRequest(**given))
     assert job.state is JobState.SUCCEEDED
     assert folder.parent.name == "aliyun-wan-r2v"
     assert read(folder, "payload.json")["input"]["reference_urls"][1] == "https://example.com/holiday.mp4"
+    assert read(folder, "request.json")["prompt"] == (
+        "as in https://example.com/holiday.mp4 and https://example.com/image.png and https://example.com with sk-***"
+    )
+    assert [one["url"] for one in read(folder, "references.json")] == ["", "https://example.com/holiday.mp4", "https://example.com/image.png"]
     written = everything(tmp_path / "output")
     for secret in (
         KEY,
@@ -106,12 +114,20 @@ async def test_nothing_secret_is_in_it(studio, tmp_path):
         "Signature",
         "dG9wc2VjcmV0",
         "deadbeef",
+        "hidden",
         "OSSAccessKeyId",
         OPERATOR,
         job.media_token,
         str(tmp_path),
     ):
         assert secret.encode() not in written, secret
+
+
+def test_no_query_of_a_sound_is_in_it(tmp_path):
+    record = Evidence(tmp_path, visitors=True, video_at=lambda _: None)
+    record.record(new_job(request={"prompt": "x", "duration": 5, "audio_url": QUOTED}))
+    record.close()
+    assert json.loads(next(tmp_path.rglob("request.json")).read_bytes())["audio_url"] == "https://example.com/image.png"
 
 
 async def test_a_refusal_and_a_failed_task_are_on_record(studio, simulator):
@@ -199,12 +215,72 @@ async def test_it_goes_with_its_job(studio, tmp_path):
     assert sorted(path.name for path in other.parent.rglob("*")) == ["validate.txt", "videos"]
 
 
+async def test_a_record_that_came_back_goes_with_the_next_sweep(studio):
+    """Another process writes down what it read before the job was deleted. What is of another database stays."""
+    elsewhere = new_job(id="elsewhere-with-a-long-id")
+    await studio._evidence.completed(elsewhere)
+    (stays, kept), (gone, folder) = await run(studio, image(prompt="stays")), await run(studio, image(prompt="comes back"))
+    await studio.delete(gone.id, owner=OPERATOR)
+    assert not folder.exists()
+    await studio.evidence(gone)
+    assert folder.is_dir()
+
+    async def swept(days):
+        now = time.time() + days * DAY
+        await sweep.sweep(store=studio._store, storage=studio._storage, evidence=studio._evidence, uploads=None, keep_days=0, now=now)
+
+    await swept(0.9)
+    assert folder.is_dir()
+    await swept(1.1)
+    assert not folder.exists()
+    assert not (folder.parent / "videos" / f"{gone.id}.mp4").exists()
+    assert missing(kept) == []
+    assert studio._evidence.folder(elsewhere).is_dir()
+    await studio.delete(stays.id, owner=OPERATOR)
+    await swept(1.1)
+    assert studio._evidence.folder(elsewhere).is_dir()
+
+
+async def test_what_cannot_be_removed_is_logged(studio, caplog):
+    job, folder = await run(studio, image(prompt="stays beside"))
+    video = studio._evidence.video(job)
+    video.unlink()
+    video.mkdir()
+    await studio.delete(job.id, owner=OPERATOR)
+    assert "its video is still beside its record" in caplog.text
+    assert not folder.exists()
+
+
+async def test_what_was_read_earlier_overwrites_nothing(studio):
+    job = await studio.submit(image(prompt="late"), owner=OPERATOR)
+    async for event in studio.follow(job.id, owner=OPERATOR):
+        last = event.job
+    folder = await studio.evidence(last)
+    written = everything(folder)
+    assert await studio.evidence(job) == folder
+    assert everything(folder) == written
+    assert read(folder, "outcome.json")["state"] == "SUCCEEDED"
+
+
 async def test_a_bundle_is_laid_out_as_on_disk(studio, tmp_path):
     job, folder = await run(studio, image(prompt="bundle"))
     made = bundle(folder, await studio.media(job.media_token, "video.mp4"), tmp_path / "run.zip")
     with zipfile.ZipFile(made) as opened:
         assert sorted(opened.namelist()) == sorted([*(f"{job.id}/{name}" for name in FILES), f"videos/{job.id}.mp4"])
         assert opened.testzip() is None
+
+
+async def test_a_bundle_that_fails_leaves_nothing(studio, tmp_path):
+    _, folder = await run(studio, image(prompt="no bundle"))
+    video = tmp_path / "video.mp4"
+    video.write_bytes(secrets.token_bytes(100_000))
+    (tmp_path / "taken").mkdir()
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(IsADirectoryError):
+        bundle(folder, video, tmp_path / "taken")
+    with _no_growth(), pytest.raises(NotKept, match="disk is full"):
+        bundle(folder, video, tmp_path / "run.zip")
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_a_closed_record_takes_nothing_and_breaks_nothing(tmp_path):

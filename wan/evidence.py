@@ -10,6 +10,7 @@ Never in it: keys, queries of URLs (a signature is one), names of given files, t
 import hashlib
 import json
 import logging
+import math
 import os
 import platform
 import re
@@ -30,9 +31,11 @@ from urllib.parse import urlsplit
 
 from wan.access import OPERATOR
 from wan.catalog import MODELS
+from wan.errors import NotKept
 from wan.jobs import Job
+from wan.labels import bare, settings_of
 from wan.redact import redacted
-from wan.storage import changed_at
+from wan.storage import changed_at, is_full
 
 log = logging.getLogger("wan.evidence")
 
@@ -46,7 +49,7 @@ FILES = {
     "outcome.json": "how it ended: state, times, billed seconds, price, what was measured in the video, versions",
 }
 _VIDEOS = "videos"
-_URL = re.compile(r"""(\w+://)(?:[^\s/@"'<>]*@)?([^\s?#"'<>]*)(?:[?#][^\s"'<>]*)?""")
+_URL = re.compile(r"(\w+://)(?:[^\s/?#]*@)?([^\s?#]*)\S*")  # in free text; to the next space, because a query may have quotes and brackets in it
 _JOB_ID = re.compile(r"[\w-]{20,22}")
 _TIMES = ("created_at", "started_at", "submitting_at", "submitted_at", "running_at", "fetching_at", "ended_at")
 _PACKAGES = ("dashscope", "pydantic", "sqlalchemy", "av", "pillow")
@@ -88,12 +91,11 @@ class Evidence:
     async def completed(self, job: Job) -> Path | None:
         """The folder of a job's record, when all that is known has been written; None where none is kept, or the disk refuses it."""
         self.record(job)
-        await wrap_future(self._thread.submit(lambda: None))
-        folder = self.folder(job)
-        return folder if self._wanted(job) and folder.is_dir() else None
+        there = await wrap_future(self._thread.submit(os.path.isdir, self.folder(job)))
+        return self.folder(job) if self._wanted(job) and there else None
 
     async def remove(self, job: Job) -> None:
-        """Removes the record of a job and its video."""
+        """Removes the record of a job and its video. What cannot be removed is logged: it has no row any more, so that a sweep takes it."""
         await wrap_future(self._thread.submit(partial(_remove, self.folder(job), self.video(job))))
 
     def folder(self, job: Job) -> Path:
@@ -104,12 +106,21 @@ class Evidence:
         """Where the video of a job lies beside its record, if it does."""
         return self.folder(job).parent / _VIDEOS / f"{job.id}.mp4"
 
-    def clear(self, kept: Collection[str], before: float) -> None:
-        """Removes the records of jobs that are none of those `kept`, unless something was written there since `before`. Blocks."""
+    def clear(self, kept: Collection[str], before: float, *, others: bool = True) -> None:
+        """Removes the records of jobs that are none of those `kept`, unless something was written there since `before`. Blocks.
+
+        others: also those to which nothing was written since the first record of the kept began, which may be of jobs in another database.
+        """
+        since = -math.inf if others else self._first(kept)
         for call in CALLS.values():
             for path in [*(self._output / call).glob("*/"), *(self._output / call / _VIDEOS).glob("*.mp4")]:
-                if _JOB_ID.fullmatch(path.stem) and path.stem not in kept and changed_at(path) < before:
+                if _JOB_ID.fullmatch(path.stem) and path.stem not in kept and since < changed_at(path) < before:
                     shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+    def _first(self, kept: Collection[str]) -> float:
+        """When the first record of these jobs began, in seconds since 1970; infinite where there is none."""
+        begun = [path for call in CALLS.values() for path in (self._output / call).glob("*/request.json") if path.parent.name in kept]
+        return min(map(changed_at, begun), default=math.inf)
 
     def _wanted(self, job: Job) -> bool:
         return self._visitors or job.owner == OPERATOR
@@ -139,7 +150,9 @@ class Evidence:
         video = self._video_at(job.video_key) if job.video_key else None
         if video is not None:
             _link(video, self.video(job))
-        _write(folder / "outcome.json", _outcome(job, video))
+        outcome = _outcome(job, video)
+        if not _is_later(_read(folder / "outcome.json"), job):
+            _write(folder / "outcome.json", outcome)
 
 
 def found(output: Path, job_id: str) -> Path | None:
@@ -160,30 +173,47 @@ def missing(folder: Path) -> list[str]:
 
 
 def bundle(folder: Path, video: Path | None, target: Path) -> Path:
-    """Writes a zip of a record with its video, laid out as on disk. Gives the target."""
+    """Writes a zip of a record with its video, laid out as on disk, whole or not at all. Gives the target.
+
+    Raises NotKept for a full disk, and OSError.
+    """
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as made:
-        for name in FILES:
-            if (folder / name).is_file():
-                made.write(folder / name, f"{folder.name}/{name}")
-        if video is not None:
-            made.write(video, f"{_VIDEOS}/{folder.name}.mp4", zipfile.ZIP_STORED)
-    part.replace(target)
+    try:
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as made:
+            for name in FILES:
+                if (folder / name).is_file():
+                    made.write(folder / name, f"{folder.name}/{name}")
+            if video is not None:
+                made.write(video, f"{_VIDEOS}/{folder.name}.mp4", zipfile.ZIP_STORED)
+        part.replace(target)
+    except OSError as error:
+        if is_full(error):
+            raise NotKept("disk_full") from error
+        raise
+    finally:
+        with suppress(OSError):  # a place where it could not even begin
+            part.unlink(missing_ok=True)
     return target
 
 
 def _asked(job: Job) -> dict[str, Any]:
     """The request, and the addresses among its references; what was a file is in references.json."""
-    return {"call": CALLS[MODELS[job.model].makes], **job.request, "references": [one.url or f"file {one.sha256}" for one in job.references]}
+    references = [bare(one.url) or f"file {one.sha256}" for one in job.references]
+    return {"call": CALLS[MODELS[job.model].makes], **settings_of(job)["request"], "references": references}
 
 
 def _references(job: Job) -> list[dict[str, Any]]:
     known = []
     for number, one in enumerate(job.references, 1):
-        about = asdict(one)
+        about = asdict(one) | {"url": bare(one.url)}
         del about["sent_key"], about["key"]
         known.append({"number": number, "name": Path(one.key).name, "sent_as": Path(one.sent_key).name, **about})
     return known
+
+
+def _is_later(outcome: Any, job: Job) -> bool:
+    """Whether an outcome on record is later than what somebody read of the job before it changed."""
+    return isinstance(outcome, dict) and isinstance(outcome.get("version"), int) and outcome["version"] > job.version
 
 
 def _outcome(job: Job, video: Path | None) -> dict[str, Any]:
@@ -192,6 +222,7 @@ def _outcome(job: Job, video: Path | None) -> dict[str, Any]:
     kept = {"file": f"{_VIDEOS}/{job.id}.mp4" if video else None, "stored_as": job.video_key, "sha256": _digest(video), **measured}
     return {
         "job": job.id,
+        "version": job.version,
         "state": job.state.value,
         "ended": not job.live,
         "said": job.said.say() if job.said else "",
@@ -276,8 +307,13 @@ def _link(video: Path, target: Path) -> None:
 
 
 def _remove(folder: Path, video: Path) -> None:
+    try:
+        video.unlink(missing_ok=True)
+    except OSError as trouble:
+        log.warning("job %s: its video is still beside its record: %s", folder.name, trouble.strerror)
     shutil.rmtree(folder, ignore_errors=True)
-    video.unlink(missing_ok=True)
+    if os.path.lexists(folder):
+        log.warning("job %s: its record is not all gone", folder.name)
 
 
 def _digest(video: Path | None) -> str | None:

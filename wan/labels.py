@@ -33,7 +33,7 @@ def settings_of(job: Job) -> dict[str, Any]:
         "format": FORMAT,
         "job": job.id,
         "model": job.model,
-        "request": {name: _bare(value) if name == "audio_url" else value for name, value in job.request.items()},
+        "request": {name: bare(value) if name == "audio_url" else value for name, value in job.request.items()},
         "seed": job.seed,
         "references": [_named(reference) for reference in job.references],
         "simulated": job.simulated,
@@ -59,13 +59,13 @@ def read(tag: bytes) -> dict[str, Any] | None:
         return None
 
 
-def _named(reference: Reference) -> dict[str, str]:
-    return {"kind": reference.kind, "sha256": reference.sha256, "url": _bare(reference.url)}
-
-
-def _bare(url: str) -> str:
+def bare(url: str) -> str:
     """An address without what may be a signature."""
     return urlsplit(url)._replace(query="", fragment="").geturl()
+
+
+def _named(reference: Reference) -> dict[str, str]:
+    return {"kind": reference.kind, "sha256": reference.sha256, "url": bare(reference.url)}
 
 
 def _json(value: object) -> str:

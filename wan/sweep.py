@@ -21,8 +21,9 @@ async def sweep(*, store: Store, storage: Storage, evidence: Evidence, uploads: 
     """Sweeps once. Raises NotKept where database or storage fail; the next sweep goes on.
 
     What goes: what processes left that died in the middle; visitors' uploads (`uploads` is Gradio's folder for them, None where there is no page)
-    after a day; notes of what was uploaded to the service, when it is gone there; references that no job has. With `keep_days`, jobs that ended
-    longer ago than that, their files and their records. Never a live job, nor anything of one. now: seconds since 1970.
+    after a day; notes of what was uploaded to the service, when it is gone there; references that no job has; records of jobs that were deleted while
+    another process wrote them. With `keep_days`, jobs that ended longer ago than that, their files and their records. Never a live job, nor anything
+    of one. now: seconds since 1970.
     """
     before = now - DAY
     await asyncio.to_thread(storage.clear_leftovers, before)
@@ -34,6 +35,7 @@ async def sweep(*, store: Store, storage: Storage, evidence: Evidence, uploads: 
     await _clear_references(store, storage, before)
     if keep_days:
         await _clear_jobs(store, storage, evidence, now - keep_days * DAY)
+    await asyncio.to_thread(evidence.clear, await store.call(store.all_ids), before, others=False)
 
 
 async def _clear_references(store: Store, storage: Storage, before: float) -> None:

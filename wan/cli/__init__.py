@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 
 from wan.cli.parser import WHERE, parser
 
@@ -16,6 +17,8 @@ DONE, FAILED, BAD_INPUT, NOT_KEPT = 0, 1, 2, 3
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command. Gives the exit code."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a name of a file that is no text must not end a run that is paid
     options = parser().parse_args(arguments)
     try:
         from wan.errors import NotKept, ServiceError, WanError
@@ -29,15 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             complain(str(error), as_json=options.json, field=getattr(error, "field", None))
             return NOT_KEPT if isinstance(error, NotKept) else FAILED if isinstance(error, ServiceError) else BAD_INPUT
     except KeyboardInterrupt:
-        watched = f"python -m wan resume {options.watched}" if options.watched else "python -m wan jobs"
-        print(f"\nStopped watching. Nothing is lost: what was sent goes on, and this goes on with it: {watched}", file=sys.stderr)
+        go_on = f"what was sent goes on, and this goes on with it: python -m wan resume {options.watched}"
+        said = f"Stopped watching. Nothing is lost: {go_on}" if options.watched else "Stopped. What there is: python -m wan jobs"
+        print(f"\n{said}", file=sys.stderr)
         return FAILED
 
 
-def complain(said: str, *, as_json: bool, field: str | None = None) -> None:
-    """Says what is wrong: to people, and as JSON to programs that want it."""
+def complain(said: str, *, as_json: bool, field: str | None = None, **known: str) -> None:
+    """Says what is wrong: to people, and as JSON to programs that want it, with what else is `known`."""
     if as_json:
-        print(json.dumps({"ok": False, "error": said, "field": field}, ensure_ascii=False))
+        print(json.dumps({"ok": False, "error": said, "field": field, **known}, ensure_ascii=False))
     print(said, file=sys.stderr)
 
 

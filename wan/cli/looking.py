@@ -1,4 +1,7 @@
-"""The commands that only look: at the connection, at jobs, at the record of a run. None of them sends anything that costs, or drives a job."""
+"""The commands that only look: at the connection, at jobs, at the record of a run. None of them sends anything that costs, or drives a job.
+
+None writes anything either, but that `evidence` completes a record from the row of its job.
+"""
 
 import argparse
 import asyncio
@@ -39,7 +42,7 @@ def jobs(options: argparse.Namespace) -> int:
 
     async def listed() -> list[dict[str, Any]]:
         async with Studio(load_settings(), works=False) as studio:
-            return [_about(studio, job) for job in (await studio.jobs(owner=OPERATOR, limit=max(options.limit, 0))).jobs]
+            return [_about(studio, job) for job in (await studio.jobs(owner=OPERATOR, limit=options.limit)).jobs]
 
     known = asyncio.run(listed())
     if options.json:
@@ -55,9 +58,10 @@ def show(options: argparse.Namespace) -> int:
     """`show`."""
 
     async def one() -> dict[str, Any]:
-        async with Studio(load_settings(), works=False) as studio:
+        settings = load_settings()
+        async with Studio(settings, works=False) as studio:
             job = await studio.job(options.job, owner=OPERATOR)
-            return _about(studio, job, await studio.evidence(job))
+            return _about(studio, job, await asyncio.to_thread(found, settings.output_dir.absolute(), job.id))
 
     known = asyncio.run(one())
     if options.json:

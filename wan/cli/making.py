@@ -2,8 +2,10 @@
 
 import argparse
 import asyncio
+import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,11 +14,11 @@ from wan.access import OPERATOR
 from wan.catalog import MODELS
 from wan.cli import BAD_INPUT, DONE, FAILED, complain, show_json
 from wan.cli.progress import Progress
-from wan.errors import InvalidInput, NoVideo, SettingsError
+from wan.errors import InvalidInput, NotKept, NoVideo, SettingsError, WanError
 from wan.evidence import missing
 from wan.jobs import Job, JobState
 from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request, VideoResult, kind_of
-from wan.settings import Connection, load_settings
+from wan.settings import Connection, Settings, load_settings
 from wan.studio import GOOD, Studio
 from wan.video import inspected, located, resumable
 from wan.words import sentence
@@ -30,7 +32,7 @@ def image_to_video(options: argparse.Namespace) -> int:
     shared = {name: getattr(options, name) for name in _SHARED}
     motion = options.motion_strength
     request = ImageToVideoRequest(reference_image=located(options.image), fit=options.fit, motion_strength=motion, **shared)
-    return asyncio.run(_make(request, options))
+    return _make(request, options)
 
 
 def reference_to_video(options: argparse.Namespace) -> int:
@@ -39,7 +41,7 @@ def reference_to_video(options: argparse.Namespace) -> int:
     videos = [one for one in given if kind_of(one) == "video"] + located(options.reference_video)
     images = [one for one in given if kind_of(one) == "image"] + located(options.reference_image)
     shared = {name: getattr(options, name) for name in _SHARED}
-    return asyncio.run(_make(ReferenceToVideoRequest(reference_video=tuple(videos), reference_image=tuple(images), **shared), options))
+    return _make(ReferenceToVideoRequest(reference_video=tuple(videos), reference_image=tuple(images), **shared), options)
 
 
 def resume(options: argparse.Namespace) -> int:
@@ -52,15 +54,20 @@ def cancel(options: argparse.Namespace) -> int:
     return asyncio.run(_cancel(options))
 
 
-async def _make(request: Request, options: argparse.Namespace) -> int:
+def _make(request: Request, options: argparse.Namespace) -> int:
+    """The question comes before the event loop, which would swallow the first Ctrl-C."""
     _check_out(options.out)
     settings = load_settings()
     if settings.backend == "dashscope":
         connection = settings.connection()
-        lengths = await inspected(request)
+        lengths = asyncio.run(inspected(request))
         if not options.yes and not _agreed(request, connection, lengths):
             complain(str(sentence("not_agreed")), as_json=options.json)
             return BAD_INPUT
+    return asyncio.run(_made(request, settings, options))
+
+
+async def _made(request: Request, settings: Settings, options: argparse.Namespace) -> int:
     async with Studio(settings) as studio:
         said = await studio.check(studio.door.operator, owner=OPERATOR)
         if said.key not in GOOD:
@@ -99,18 +106,30 @@ async def _cancel(options: argparse.Namespace) -> int:
 
 def _check_out(out: Path | None) -> None:
     """Refuses a place for the video that is none, before anything is paid."""
-    if out is not None and (out.is_dir() or not out.parent.is_dir()):
-        raise InvalidInput("--out", "field_type", given=str(out), allowed="a file in a folder that is there")
+    if out is None:
+        return
+    try:
+        if out.exists():
+            os.close(os.open(out, os.O_WRONLY | os.O_NONBLOCK))  # fails for a folder, and waits for nobody at a pipe
+        else:
+            tempfile.TemporaryFile(dir=out.parent).close()
+    except OSError as error:
+        given = f"{out} ({error.strerror})"
+        raise InvalidInput("--out", "field_type", given=given, allowed="a file in a folder that can be written") from None
 
 
 def _agreed(request: Request, connection: Connection, lengths: list[float | None]) -> bool:
-    """Asks whether the money may be spent. Raises SettingsError where nobody can be asked."""
+    """Asks whether the money may be spent; Ctrl-C is no. Raises SettingsError where nobody can be asked."""
     where = connection.region or urlsplit(connection.base_url).netloc
     about = f"{request.model}, {where}, {request.duration} s at {request.size}, {_estimate(request, connection.region, lengths)}"
     if not sys.stdin.isatty():
         raise SettingsError(sentence("not_asked", about=about))
     print(f"{about}. This spends money. Run it? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    try:
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return False
 
 
 def _estimate(request: Request, region: str, lengths: list[float | None]) -> str:
@@ -128,7 +147,19 @@ def _estimate(request: Request, region: str, lengths: list[float | None]) -> str
 
 
 async def _watch(studio: Studio, job: Job, options: argparse.Namespace, *, made_before: bool = False) -> int:
+    """From here on something may have been sent: whatever fails is no refusal, and says how to go on."""
     options.watched = job.id
+    try:
+        return await _watched(studio, job, options, made_before=made_before)
+    except WanError as error:
+        # What NotKept says of itself is that nothing was sent.
+        said = "Our own disk or database is full or stuck." if isinstance(error, NotKept) else str(error)
+        go_on = f"What was sent is not lost; this goes on with it: python -m wan resume {job.id}"
+        complain(f"{said} {go_on}", as_json=options.json, job_id=job.id)
+        return FAILED
+
+
+async def _watched(studio: Studio, job: Job, options: argparse.Namespace, *, made_before: bool) -> int:
     async with Progress() as progress:
         async for event in studio.follow(job.id, owner=OPERATOR):
             job = event.job
@@ -139,11 +170,20 @@ async def _watch(studio: Studio, job: Job, options: argparse.Namespace, *, made_
         return _no_video(result, options)
     video = await studio.media(job.media_token, "video.mp4")
     wrong = await asyncio.to_thread(_wrong, job, video)
-    if video is not None and options.out is not None:
-        await asyncio.to_thread(shutil.copyfile, video, options.out)
+    lost = await asyncio.to_thread(_copied, video, options.out) if video and options.out else ""
     lacks = [] if evidence is None else await asyncio.to_thread(missing, evidence)
-    _report(result, str(options.out or video or result.video_url), wrong, lacks, as_json=options.json)
-    return FAILED if wrong else DONE
+    where = options.out if video and not lost else None
+    _report(result, str(where or video or result.video_url), wrong, lost, lacks, as_json=options.json)
+    return FAILED if wrong or lost else DONE
+
+
+def _copied(video: Path, out: Path) -> str:
+    """Copies a video; gives what is wrong with the copy, or ""."""
+    try:
+        shutil.copyfile(video, out)
+    except OSError as error:
+        return f"it could not be copied to {out} ({error.strerror or error}); it is kept as {video}"
+    return ""
 
 
 def _no_video(result: VideoResult, options: argparse.Namespace) -> int:
@@ -160,15 +200,23 @@ def _wrong(job: Job, video: Path | None) -> str:
         found = media.measure(video) if video else None
     except NoVideo as refusal:
         return str(refusal)
+    except FileNotFoundError:
+        found = None
+    except OSError as error:
+        return f"the file cannot be read: {error.strerror}"
     if found is None:
         return "the file is not there any more"
     same = (found.width, found.height, found.fps, found.seconds) == (job.width, job.height, job.fps, job.duration)
     return "" if same else f"the file is {found.width}x{found.height}, {found.fps:g} fps, {found.seconds:.1f} s, and the job says otherwise"
 
 
-def _report(result: VideoResult, where: str, wrong: str, lacks: list[str], *, as_json: bool) -> None:
+def _report(result: VideoResult, where: str, wrong: str, lost: str, lacks: list[str], *, as_json: bool) -> None:
+    """wrong: with the file. lost: what kept it from being copied."""
+    if lost:
+        print(lost, file=sys.stderr)
     if as_json:
-        show_json({"ok": not wrong, **result.model_dump(), "verified": not wrong, "evidence_lacks": lacks} | ({"error": wrong} if wrong else {}))
+        error = {"error": wrong or lost} if wrong or lost else {}
+        show_json({"ok": not error, **result.model_dump(), "verified": not wrong, "evidence_lacks": lacks} | error)
         return
     print(where)
     print(f"{result.width}x{result.height} · {result.fps:g} fps · {result.duration:.1f} s · seed {result.seed} · {_cost(result)}")

@@ -114,14 +114,14 @@ def _reference(commands: Any) -> None:
 
 def _about_jobs(commands: Any) -> None:
     jobs = _command(commands, "jobs", "list what scripts and commands have made here, the newest first", "\n--limit 50 --json")
-    jobs.add_argument("--limit", type=int, default=20, help="how many at most (default 20)")
-    _command(commands, "show", "tell all about a job", "JOB").add_argument("job", metavar="JOB")
+    jobs.add_argument("--limit", type=_limit, default=20, help="how many at most (default 20)")
+    _command(commands, "show", "tell all about a job", "JOB").add_argument("job", metavar="JOB", type=_id)
     resume = _command(commands, "resume", "go on with a job, and wait for its video; nothing is sent or paid twice", "JOB\nJOB --out video.mp4")
-    resume.add_argument("job", metavar="JOB")
+    resume.add_argument("job", metavar="JOB", type=_id)
     resume.add_argument("--out", type=Path, metavar="FILE", help="copy the video here")
-    _command(commands, "cancel", "cancel a job; free until the service has started it", "JOB").add_argument("job", metavar="JOB")
+    _command(commands, "cancel", "cancel a job; free until the service has started it", "JOB").add_argument("job", metavar="JOB", type=_id)
     evidence = _command(commands, "evidence", "name the files of a run's record, or pack them with the video", "JOB\nJOB --zip run.zip")
-    evidence.add_argument("job", metavar="JOB")
+    evidence.add_argument("job", metavar="JOB", type=_id)
     evidence.add_argument("--zip", type=Path, nargs="?", const=Path(), metavar="FILE", help="pack it (default beside the record)")
 
 
@@ -148,6 +148,17 @@ def _run(made: argparse.ArgumentParser, model: str, sizes: str) -> None:
     made.add_argument("--new-take", action="store_true", help="run again, and pay again, even if the same was made before")
     made.add_argument("--yes", action="store_true", help="spend the money without asking; needed where there is no terminal")
     made.add_argument("--out", type=Path, metavar="FILE", help="copy the video here")
+
+
+def _limit(text: str) -> int:
+    if not text.isdecimal() or len(text) > 6:
+        raise argparse.ArgumentTypeError("allowed is a whole number from 0 to 999999")
+    return int(text)
+
+
+def _id(text: str) -> str:
+    """An id; what is no text becomes some that no id is."""
+    return text.encode(errors="replace").decode()
 
 
 def _number(text: str) -> int | float | str:
