@@ -11,7 +11,7 @@ window.wanLibrary = (() => {
   let from = ""; // whose card gets the focus back
   let scrolled = 0;
   let looking = 0; // when the last look was asked for
-  let pressed = ""; // what was done last
+  let stopped = false; // whether the film that is being joined is wanted no more
 
   const root = () => document.getElementById("wan-library");
   const part = (name) => root()?.querySelector(name);
@@ -33,13 +33,16 @@ window.wanLibrary = (() => {
   function put(box, fresh) {
     const html = fresh?.outerHTML ?? "";
     const old = box.firstElementChild;
-    if (old && sources.get(old) === html) return false;
+    if (old && sources.get(old) === html) return;
     const focused = box.contains(document.activeElement) ? marked(document.activeElement) : "";
+    const nth = focused ? [...box.querySelectorAll(focused)].indexOf(document.activeElement) : 0;
     box.replaceChildren(...(fresh ? [fresh] : []));
     if (fresh) sources.set(fresh, html);
-    if (focused) box.querySelector(focused)?.focus();
+    if (focused) {
+      const same = [...box.querySelectorAll(focused)];
+      (same[nth]?.disabled === false ? same[nth] : same.find((one) => !one.disabled))?.focus();
+    }
     dated(box);
-    return true;
   }
 
   const marked = (element) => {
@@ -92,15 +95,28 @@ window.wanLibrary = (() => {
     const fresh = made(html).firstElementChild;
     if (!fresh || !root()) return;
     if (fresh.matches("[data-note]")) return note(fresh);
+    show(fresh);
+  }
+
+  function show(fresh) {
     const job = "job" in fresh.dataset;
     if (job && asked !== fresh.dataset.job) return; // left again before it came
+    if (!job) asked = "";
     const first = view() === "grid";
     if (first) scrolled = scrollY;
     root().dataset.view = job ? "job" : "board";
     put(part(".wan-library-one"), fresh);
     if (!first) return;
-    part("[data-back]").focus({ preventScroll: true });
+    (part("[data-compare]") ?? part("[data-back]")).focus({ preventScroll: true });
     document.getElementById("wan-tabs").scrollIntoView({ block: "start" });
+  }
+
+  function board(html) {
+    const fresh = made(html).firstElementChild;
+    if (!fresh || !root()) return;
+    drop(fresh);
+    if (fresh.matches("[data-note]")) say(fresh);
+    else show(fresh);
   }
 
   function back() {
@@ -121,33 +137,63 @@ window.wanLibrary = (() => {
     for (const button of root().querySelectorAll("[data-act]:disabled")) button.disabled = false;
   }
 
-  function went(html, then) {
+  // Beside the buttons that are refused, and until the next step: a look at the cards leaves it there.
+  function say(fresh) {
+    hush();
+    document.querySelector(".wan-work").append(fresh);
+  }
+
+  const hush = () => document.querySelector(".wan-work > [data-note]")?.remove();
+  const focusTab = (tab) => document.querySelector(`#wan-tabs [role=tab][data-tab-id=${tab}]`)?.focus({ preventScroll: true });
+
+  // Somebody is taken to a tab. take: whether the job that is shown there shall be made once more.
+  function went(html, take) {
     const fresh = made(html).firstElementChild;
-    if (!fresh) return;
+    if (!fresh || !root()) return;
     if (fresh.matches("[data-note]")) return note(fresh);
+    const { went: tab, job } = fresh.dataset;
     back();
     scrollTo({ top: 0 });
-    if (then) setTimeout(() => document.getElementById(`wan-${fresh.dataset.went}-${then}`)?.click(), 150);
-    else window.wanStudio.started(fresh.dataset.went);
+    focusTab(tab);
+    if (take) window.wanStudio.takeAgain(tab, job);
+    else window.wanStudio.started(tab, job);
   }
 
   function deleted(html) {
     const fresh = made(html).firstElementChild;
-    if (fresh) return note(fresh);
-    const number = chosen.indexOf(asked);
-    if (number >= 0) chosen.splice(number, 1);
+    if (!fresh || !root()) return;
+    if (fresh.matches("[data-note]")) return note(fresh);
+    drop(fresh);
+    const card = part(`.wan-item[data-job="${CSS.escape(fresh.dataset.gone)}"]`);
+    if (asked !== fresh.dataset.gone) return press("refresh");
+    from = (card?.nextElementSibling ?? card?.previousElementSibling)?.dataset.job ?? "";
+    card?.remove(); // before the focus, which would go with it
     back();
+    if (!from) focusTab("library");
+  }
+
+  // What is not there any more is chosen no longer.
+  function drop(fresh) {
+    const gone = (fresh?.dataset.gone ?? "").split(" ");
+    const left = chosen.filter((id) => !gone.includes(id));
+    if (left.length === chosen.length) return;
+    chosen.splice(0, chosen.length, ...left);
+    choose();
   }
 
   // How far a film is, and then the way to it.
   function working(html) {
     const box = document.querySelector(".wan-work");
     const fresh = made(html).firstElementChild;
+    drop(fresh);
     const [old, bar] = [box.querySelector("progress"), fresh?.querySelector("progress")];
-    if (bar && pressed === "stop") return; // it comes late
+    if (bar && stopped) return; // it comes late
     if (!old || !bar) {
+      const held = box.contains(document.activeElement) || document.activeElement?.matches('[data-act="join"]');
       box.replaceChildren(...(fresh ? [fresh] : []));
-      return choose();
+      choose();
+      if (held) (box.querySelector("a, button") ?? document.querySelector('.wan-chosen [data-act="join"]'))?.focus();
+      return;
     }
     old.value = bar.value;
     box.querySelector("b").textContent = fresh.querySelector("b").textContent;
@@ -184,10 +230,13 @@ window.wanLibrary = (() => {
   const acts = {
     ask: (button) => askFirst(button, true),
     keep: (button) => askFirst(button, false),
-    clear: () => chosen.splice(0),
+    clear: () => {
+      chosen.splice(0);
+      part("[data-choose]")?.focus({ preventScroll: true });
+    },
     dismiss: () => working(""),
     stop: () => {
-      pressed = "stop";
+      stopped = true;
       press("stop");
       working("");
     },
@@ -203,6 +252,7 @@ window.wanLibrary = (() => {
     const button = target.closest?.("#wan-library-room :is([data-open], [data-back], [data-turn], [data-act])");
     if (!button) return;
     const { turn, act } = button.dataset;
+    hush();
     if ("open" in button.dataset) {
       asked = from = button.closest("[data-job]").dataset.job;
       press("open");
@@ -217,8 +267,8 @@ window.wanLibrary = (() => {
     } else {
       if (act === "compare") from = "";
       if (act === "delete") button.disabled = true;
-      pressed = act;
-      press(act === "watch" ? "again" : act);
+      if (act === "join") stopped = false;
+      press(act);
     }
   });
 
@@ -227,6 +277,7 @@ window.wanLibrary = (() => {
     const id = target.closest("[data-job]").dataset.job;
     if (target.checked) chosen.push(id);
     else chosen.splice(chosen.indexOf(id), 1);
+    hush();
     choose();
   });
 
@@ -273,7 +324,10 @@ window.wanLibrary = (() => {
     deleted,
     working,
     saved,
-    went: (html) => went(html, pressed === "again" ? "retry" : ""),
+    board,
+    went: (html) => went(html, false),
+    again: (html) => went(html, true),
+    forget: (html) => drop(made(html).firstElementChild),
     asked: () => asked,
     chosen: () => chosen.join(" "),
     choose: (ids) => {

@@ -44,10 +44,19 @@ window.wanStudio = (() => {
     again.observe(holder, { subtree: true, childList: true, attributes: true, attributeFilter: ["style", "class"] });
   }
 
+  const spoken = () => (document.documentElement.lang.startsWith("zh") ? "zh" : "en");
+
+  // What a part says in the page's language, whether or not it can be seen at the moment.
+  function words(part) {
+    const copy = part.cloneNode(true);
+    copy.querySelectorAll(`[lang]:not([lang=${spoken()}])`).forEach((other) => other.remove());
+    return copy.textContent.trim();
+  }
+
   function announce(shown) {
-    const words = [...shown.querySelectorAll(".wan-title, .wan-say")].map((part) => part.innerText.trim()).join(". ");
+    const said = [...shown.querySelectorAll(".wan-title, .wan-say")].map(words).join(". ");
     const announcer = document.getElementById("wan-announcer");
-    if (announcer && words && announcer.textContent !== words) announcer.textContent = words;
+    if (announcer && said && announcer.textContent !== said) announcer.textContent = said;
   }
 
   // The browser's tab says what the page would: what is going on in it, or how it ended.
@@ -55,17 +64,15 @@ window.wanStudio = (() => {
     const views = TABS.map(view).filter((one) => one && one.dataset.state !== "IDLE");
     const newest = TABS.filter((tab) => views.includes(view(tab))).sort((a, b) => (seen.get(b)?.at ?? 0) - (seen.get(a)?.at ?? 0))[0];
     const shown = views.find((one) => "live" in one.dataset) ?? (newest && view(newest));
-    const language = document.documentElement.lang.startsWith("zh") ? "zh" : "en";
-    const words = shown?.querySelector(`.wan-title [lang=${language}]`)?.textContent;
+    const words = shown?.querySelector(`.wan-title [lang=${spoken()}]`)?.textContent;
     document.title = words ? `${ENDS[shown.dataset.state] ?? ""}${words} · Wan Studio` : "Wan Studio";
   }
 
   // Some names that Gradio gives to screen readers are in English whatever the page speaks; ours stand in the header, in both languages.
   function name() {
-    const language = document.documentElement.lang.startsWith("zh") ? "zh" : "en";
     for (const said of document.querySelectorAll("#wan-names [data-names]")) {
       const original = said.dataset.names;
-      const words = said.querySelector(`[lang=${language}]`).textContent;
+      const words = said.querySelector(`[lang=${spoken()}]`).textContent;
       for (const part of document.querySelectorAll(`[aria-label="${original}"], [title="${original}"], [data-named="${original}"]`)) {
         part.dataset.named = original;
         for (const kind of ["aria-label", "title"]) if (part.hasAttribute(kind) && part.getAttribute(kind) !== words) part.setAttribute(kind, words);
@@ -118,15 +125,25 @@ window.wanStudio = (() => {
     setTimeout(() => TABS.filter((tab) => "live" in (view(tab)?.dataset ?? {})).forEach(attach), 60);
   }
 
-  // After Generate or a retry: look at what came of it.
-  function started(tab) {
-    setTimeout(() => {
-      const shown = view(tab);
-      if (!shown) return;
-      if ("live" in shown.dataset) attach(tab);
-      if (innerWidth < 900) document.getElementById(`wan-${tab}-view`).scrollIntoView({ behavior: calm() ? "auto" : "smooth", block: "start" });
-    }, 60);
+  // Does something as soon as it can be done: a tab is put on the page when somebody first turns to it, which may take long on a slow line.
+  function when(there, then, tries = 600) {
+    if (there()) then();
+    else if (tries) setTimeout(() => when(there, then, tries - 1), 50);
   }
+
+  const shows = (tab, job) => Boolean(document.getElementById(`wan-${tab}-retry`) && view(tab)) && (!job || view(tab).dataset.of === job);
+
+  // After Generate or a retry, or when somebody is taken to a job: look at what came of it. job: its id, "" for whatever is shown.
+  function started(tab, job = "") {
+    const look = () => {
+      if ("live" in view(tab).dataset) attach(tab);
+      if (innerWidth < 900) document.getElementById(`wan-${tab}-view`).scrollIntoView({ behavior: calm() ? "auto" : "smooth", block: "start" });
+    };
+    setTimeout(() => when(() => shows(tab, job), look), 60);
+  }
+
+  // Makes a job once more when its tab shows it, and never another one that is shown there by then.
+  const takeAgain = (tab, job) => job && when(() => shows(tab, job), () => act(tab, "retry", job));
 
   // Buttons of cards, one after the other: each works on what the one before has made of the stage, and none is lost.
   const waiting = new Map(TABS.map((tab) => [tab, []]));
@@ -174,15 +191,11 @@ window.wanStudio = (() => {
   // Hands takes to the library, which compares and reviews. jobs: their ids. verb: "compare" or "review".
   function choose(jobs, verb) {
     turn("library");
-    let tries = 60;
-    const wait = setInterval(() => {
-      const there = document.getElementById("wan-library")?.checkVisibility();
-      if (!there && --tries) return;
-      clearInterval(wait);
-      if (!there) return;
+    const there = () => document.getElementById("wan-library")?.checkVisibility();
+    when(there, () => {
       window.wanLibrary.choose([jobs].flat().join(" ").split(" "));
       setTimeout(() => document.getElementById(`wan-library-${verb}`)?.click(), 100);
-    }, 50);
+    });
   }
 
   const linkOf = (token) => `${location.origin}${location.pathname}#jobs=${token}`;
@@ -332,7 +345,11 @@ window.wanStudio = (() => {
     else if (name) insert(button);
   });
 
-  document.addEventListener("keydown", ({ key }) => key === "Escape" && connect(false));
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !document.body.classList.contains("wan-connecting")) return;
+    event.preventDefault(); // this Escape has done its work
+    connect(false);
+  });
   addEventListener("hashchange", () => LINK.test(location.hash) && location.reload());
   document.addEventListener("input", ({ target }) => keep(target));
   setInterval(() => {
@@ -347,5 +364,5 @@ window.wanStudio = (() => {
     if (language && !document.documentElement.lang.startsWith(language)) speak(language);
   }, 30);
 
-  return { arrived, started, aimed, changed, cancelled, retried, turn, choose, share, claimed, own };
+  return { arrived, started, takeAgain, aimed, changed, cancelled, retried, turn, choose, share, claimed, own };
 })();

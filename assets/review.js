@@ -35,9 +35,13 @@
   function fill(root, parts) {
     for (const [name, html] of Object.entries(parts)) {
       const part = root.querySelector(`[data-part="${name}"]`);
-      if (!part || part.dataset.html === html) continue;
-      part.dataset.html = html;
-      part.innerHTML = html;
+      const fresh = Object.assign(document.createElement("template"), { innerHTML: html });
+      if (!part || part.innerHTML === fresh.innerHTML) continue;
+      const { seek } = part.contains(document.activeElement) ? document.activeElement.dataset : {};
+      const same = () => [...part.querySelectorAll(`[data-seek="${seek}"]`)].reverse(); // new comments stand before the old ones
+      const place = same().indexOf(document.activeElement);
+      part.replaceChildren(fresh.content);
+      if (seek !== undefined) same()[place]?.focus({ preventScroll: true });
     }
   }
 
@@ -65,7 +69,15 @@
 
   const takeOf = (part) => part.closest("[data-take]");
 
-  async function give(form, comment) {
+  // One after the other: of two quick changes the later one must arrive last.
+  const last = new WeakMap(); // form -> what is being sent for it
+  function give(form, comment) {
+    const sent = (last.get(form) ?? Promise.resolve()).then(() => tell(form, comment)).catch(() => false);
+    last.set(form, sent);
+    return sent;
+  }
+
+  async function tell(form, comment) {
     const take = takeOf(form);
     const verdict = form.querySelector("[name=verdict]:checked")?.value ?? "";
     const moment = form.querySelector("[data-moment]");
@@ -151,22 +163,24 @@
   function compare(button) {
     const open = button.getAttribute("aria-expanded") !== "true";
     button.setAttribute("aria-expanded", String(open));
-    if (open) button.parentElement.append(button.parentElement.querySelector("template").content.cloneNode(true));
-    else button.parentElement.querySelector("[data-compare]").remove();
+    const box = button.parentElement;
+    if (!open) return box.querySelector("[data-compare]").remove();
+    box.append(box.querySelector("template").content.cloneNode(true));
+    box.querySelector("[data-compare]").focus({ preventScroll: true });
   }
 
   // Walking over the choices of a take by the arrow keys sends the last one only; whoever leaves before it is sent still sends it.
   const walks = new Map(); // form -> what sends its choice
-  function settle(form) {
+  function settle(form, send) {
     clearTimeout(walks.get(form));
-    if (walks.delete(form)) give(form, "");
+    if (walks.delete(form)) send(form, "");
   }
   document.addEventListener("change", ({ target }) => {
     if (!target.matches?.(".rv-form [name=verdict]")) return;
     clearTimeout(walks.get(target.form));
-    walks.set(target.form, setTimeout(() => settle(target.form), 200));
+    walks.set(target.form, setTimeout(() => settle(target.form, give), 200));
   });
-  addEventListener("pagehide", () => [...walks.keys()].forEach(settle));
+  addEventListener("pagehide", () => [...walks.keys()].forEach((form) => settle(form, tell))); // nobody is there to wait
   document.addEventListener("submit", (event) => {
     if (!event.target.matches?.(".rv-form")) return;
     event.preventDefault();
@@ -231,7 +245,7 @@
 
   window.wanReview = {
     picked: () => picked,
-    made: (review) => (picked = review),
+    made: (review) => review && (picked = review),
     download: () => document.querySelector("#wan-review-export a[download]")?.click(),
   };
 

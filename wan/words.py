@@ -420,11 +420,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
     # what is made of finished takes
     "takes_count": (
         "{field}: got {given}; a film is joined of {low} to {high} takes.",
-        "{field}：收到 {given} 个；一部影片由 {low} 到 {high} 个片段拼接而成。",
+        "{field}：收到 {given} 条；一部影片由 {low} 到 {high} 条拼接而成。",
     ),
     "take_without_video": (
         "{field}: the take with seed {given} has no video; choose takes that are done.",
-        "{field}：种子为 {given} 的片段没有视频；请选择已完成的片段。",
+        "{field}：种子为 {given} 的这一条没有视频；请选择已完成的视频。",
     ),
     # reviews
     "review_missing": ("This review is not there, or is closed.", "此评审不存在或已关闭。"),

@@ -39,7 +39,6 @@ def test_no_string_is_left_over(key):
         "compare_image",
         "compare_video",
         "library_state_",
-        "library_verdict_",
         *("rv_yes", "rv_maybe", "rv_no", "rv_saved", "rv_offline", "review_is_"),
         *("review_never", "review_day", "review_week", "review_month", "review_revoke", "review_delete", "review_csv", "review_json", "review_zip"),
     )

@@ -158,6 +158,8 @@ class Api:
         """
         if not isinstance(references, list):
             raise InvalidInput("references", "field_type", given=type(references).__name__, allowed="a list")
+        if not isinstance(model, str):
+            raise InvalidInput("model", "field_type", given=type(model).__name__, allowed="text")
         most = max(catalog.MODELS[name].max_references for name in (model, REFERENCE_TO_VIDEO) if name in catalog.MODELS)
         if len(references) > most:  # before any of them is read
             raise InvalidInput("references", "references_many", given=len(references), high=most)
@@ -281,9 +283,12 @@ async def _media(field: str, given: File) -> Media:
 
 def _uploaded(field: str, given: dict[str, Any]) -> Path:
     path, folder = given.get("path"), Path(get_upload_folder()).resolve()
-    if not isinstance(path, str) or "\0" in path or not (found := Path(path).resolve()).is_relative_to(folder) or not found.is_file():
-        raise InvalidInput(field, "file_missing", given=str(given.get("orig_name") or "the file")[:80])
-    return found
+    try:
+        if isinstance(path, str) and "\0" not in path and (found := Path(path).resolve()).is_relative_to(folder) and found.is_file():
+            return found
+    except OSError:  # a name that is too long
+        pass
+    raise InvalidInput(field, "file_missing", given=str(given.get("orig_name") or "the file")[:80])
 
 
 def _decoded(field: str, url: str) -> bytes:

@@ -7,6 +7,7 @@ What is said is put in twice, `<span lang="en">` and `<span lang="zh">`, and the
 import base64
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import partial
 from urllib.parse import quote as url_quote
 
 from markupsafe import Markup
@@ -30,7 +31,7 @@ _STEP_OF = {
 }
 _UNTRANSLATED = ("gradio_upload", "gradio_footer", "gradio_remove")  # what Gradio says to screen readers in English only; the script puts it right
 _SPAN = Markup('<span lang="en">{}</span><span lang="zh">{}</span>')
-_VIEW = Markup('<div class="wan-view" data-state="{state}"{live}><figure class="wan-stage {look}">{stage}</figure>{card}</div>')
+_VIEW = Markup('<div class="wan-view" data-state="{state}"{of}{live}><figure class="wan-stage {look}">{stage}</figure>{card}</div>')
 _CARD = Markup(
     '<section class="wan-card {tone}"{field}>{steps}'
     '<div class="wan-head"><strong class="wan-title">{title}</strong>{clock}{task}</div>'
@@ -147,16 +148,17 @@ def not_started(key: str, title: str = "title_refused") -> Markup:
 def view(event: JobEvent, *, watching: bool = True, note: Markup | str = "", asks: Sentence | None = None) -> str:
     """Stage and card of a job as it is now. note: stands before what the card says. asks: what to know before a retry is really wanted."""
     job = event.job
+    shown = partial(_view, of=job.id)
     if asks is not None:
-        return _view("ASKS", "none", _prompt(job), _asked(job, asks))
+        return shown("ASKS", "none", _prompt(job), _asked(job, asks))
     if job.state is JobState.SUCCEEDED:
-        return _view(job.state, "video", _video(job), _done(job, note))
+        return shown(job.state, "video", video(job), _done(job, note))
     stage = _prompt(job)
     if not job.live:
-        return _view(job.state, "none", stage, _ended(job, event))
+        return shown(job.state, "none", stage, _ended(job, event))
     if not watching:
-        return _view("STOPPED", "none", stage, _stopped(job))
-    return _view(job.state, "making", stage, _live(event, note), live=True)
+        return shown("STOPPED", "none", stage, _stopped(job))
+    return shown(job.state, "making", stage, _live(event, note), live=True)
 
 
 def takes(shown: Sequence[tuple[JobEvent, Mark]], *, note: Markup | str = "") -> str:
@@ -193,8 +195,10 @@ def _tile(number: int, kind: str, address: str, name: str) -> Markup:
     ).format(n=number, name=name, picture=picture)
 
 
-def _view(state: str, look: str, stage: Markup, card: Markup, *, live: bool = False) -> str:
-    return _VIEW.format(state=state, live=Markup(" data-live") if live else "", look=look, stage=stage, card=card)
+def _view(state: str, look: str, stage: Markup, card: Markup, *, of: str = "", live: bool = False) -> str:
+    """of: the id of the one job that is shown."""
+    of = Markup(' data-of="{}"').format(of) if of else ""
+    return _VIEW.format(state=state, of=of, live=Markup(" data-live") if live else "", look=look, stage=stage, card=card)
 
 
 def _card(
@@ -366,7 +370,7 @@ def _take(number: int, event: JobEvent, mark: Mark) -> Markup:
         state, title, words, acts = "STOPPED", both("not_watching"), both("stopped_note"), [_press("resume", "watch", look="main", at=at)]
     elif job.state is JobState.SUCCEEDED:
         before = Markup("{} · ").format(both("take_before")) if mark is Mark.BEFORE else ""
-        stage, look, tone, step = _video(job), "video", "good", _STEP_OF[job.state]
+        stage, look, tone, step = video(job), "video", "good", _STEP_OF[job.state]
         words, acts = Markup("{}{}").format(before, _facts(job)), _done_acts(job, at)
     elif job.state is not JobState.CANCELLED:
         tone = "bad"
@@ -396,7 +400,7 @@ def _summary(shown: Sequence[tuple[JobEvent, Mark]], note: Markup | str) -> Mark
     words = [both(key, number=number) for key, number in counted.items() if number]
     cost = _total([event.job for event, mark in shown if mark is not Mark.BEFORE])
     chosen = " ".join(job.id for job in done)
-    ways = (("compare", "takes_compare", "main"), ("review", "takes_review", ""))
+    ways = (("compare", "takes_compare", "main"), ("review", "review", ""))
     acts = [_CHOOSE.format(look, verb, chosen, both(key)) for verb, key, look in ways if len(done) > 1]
     if sum(map(_cancels, jobs)) > 1:
         acts.append(_press("cancel", "cancel_all"))
@@ -450,9 +454,10 @@ def _furthest(job: Job) -> int:
     return max(step for step, at in enumerate(reached) if at is not None)
 
 
-def _video(job: Job) -> Markup:
+def video(job: Job, *, preload: str = "metadata") -> Markup:
+    """The player of a finished job."""
     poster = Markup(' poster="media/{}/poster.webp"').format(job.media_token) if job.poster_key else ""
-    return Markup('<video src="media/{}/video.mp4"{} controls playsinline preload="metadata"></video>').format(job.media_token, poster)
+    return Markup('<video src="media/{}/video.mp4"{} controls playsinline preload="{}"></video>').format(job.media_token, poster, preload)
 
 
 def _press(press: str, key: str, *, look: str = "", job: Job | None = None, at: str = "") -> Markup:
@@ -473,7 +478,7 @@ def _task(job: Job) -> Markup | str:
 
 def _details(job: Job, at: str = "") -> Markup | str:
     """Ids to quote, folded away."""
-    rows = (("task_id", job.task_id), ("request_id", job.request_id), ("code", job.code), ("fact_model", job.model), ("job_id", job.id))
+    rows = (("task_id", job.task_id), ("request_id", job.request_id), ("code", job.code), ("model", job.model), ("job_id", job.id))
     shown = Markup("").join(Markup("<dt>{}</dt><dd>{}</dd>").format(both(key), value) for key, value in rows if value)
     if job.original_key and job.original_key != job.video_key:
         link = Markup('<dt>{}</dt><dd><a href="media/{}/original.mp4" download>original.mp4</a></dd>')

@@ -35,7 +35,7 @@ _BAR = Markup(
     '<p class="wan-compare-help">{help}</p></div>'
 )
 _BUTTON = Markup('<button type="button" data-do="{verb}"{more}>{icon}{words}</button>')
-_ICON = Markup('<svg viewBox="0 0 20 20" width="20" height="20" aria-hidden="true"{look}><path d="{path}"/></svg>')
+_ICON = Markup('<svg viewBox="0 0 20 20" width="20" height="20" aria-hidden="true"><path d="{path}"/></svg>')
 _PATHS = {
     "play": "M5 3l12 7-12 7z",
     "pause": "M5 3h4v14H5zM11 3h4v14h-4z",
@@ -92,7 +92,7 @@ def differences(takes: Sequence[Settings]) -> tuple[list[str], list[str]]:
 
 def _screen(name: str, number: int, job: Job, video: str, poster: str) -> Markup:
     silent = job.has_audio is False
-    words = both("compare_silent") if silent else Markup("{}{}").format(both("sound"), _hidden(both("compare_take", number=number)))
+    words = both("compare_silent") if silent else Markup("{}{}").format(both("sound"), _hidden(both("take", number=number)))
     return _SCREEN.format(
         width=job.width or 16,
         height=job.height or 9,
@@ -101,7 +101,7 @@ def _screen(name: str, number: int, job: Job, video: str, poster: str) -> Markup
         fps=f"{job.fps or 30:g}",
         seconds=f"{job.duration or 0:.3f}",
         lost=both("compare_lost"),
-        take=both("compare_take", number=number),
+        take=both("take", number=number),
         sound=_SOUND.format(name=name, number=number, state=Markup(" disabled") if silent else "", words=words),
     )
 
@@ -131,7 +131,7 @@ def _button(verb: str, icon: Markup | str, words: Markup, more: Markup | str = "
 
 
 def _icon(name: str) -> Markup:
-    return _ICON.format(path=_PATHS[name], look="")
+    return _ICON.format(path=_PATHS[name])
 
 
 def _hidden(words: Markup) -> Markup:
@@ -143,7 +143,7 @@ def _settings(takes: Sequence[Settings], numbers: Sequence[int]) -> Markup:
     """What differs, a column for each take, and below it what is the same in all."""
     differing, same = differences(takes)
     columns = Markup("").join(
-        Markup("<div><h4>{}</h4>{}</div>").format(both("compare_take", number=number), _rows(take, differing))
+        Markup("<div><h4>{}</h4>{}</div>").format(both("take", number=number), _rows(take, differing))
         for number, take in zip(numbers, takes, strict=True)
     )
     differ = Markup('<h3>{}</h3><div class="wan-compare-grid wan-compare-differ">{}</div>').format(both("compare_differences"), columns)
@@ -164,7 +164,7 @@ def settings_of(job: Job, *, priced: bool = True) -> Settings:
     made_from = Markup(" · ").join(_reference(one) for one in job.references)
     facts = Markup(" · ").join(measured(job))
     return (
-        {"fact_model": Markup("{}").format(job.model), "seed": Markup("{}").format(job.seed)}
+        {"model": Markup("{}").format(job.model), "seed": Markup("{}").format(job.seed)}
         | asked
         | {
             "compare_made_from": made_from,

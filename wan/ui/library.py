@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from wan.catalog import MODELS
-from wan.errors import WanError
+from wan.errors import JobNotFound, WanError
 from wan.jobs import GROUPS, Job
 from wan.studio import VERDICTS, Studio
 from wan.ui import cards, compare, image, recall, shelf
@@ -21,7 +21,7 @@ PAGE = 24  # cards
 _COMPARED = range(2, 5)
 _JOINED = range(2, 21)
 _GLANCE = 0.3  # seconds between two looks at how far a film is
-_VERBS = ("refresh", "open", "use", "again", "frame", "bundle", "delete", "compare", "join", "stop", "review")
+_VERBS = ("refresh", "open", "use", "again", "watch", "frame", "bundle", "delete", "compare", "join", "stop", "review")
 _WITH_ONE = "(token) => [token, window.wanLibrary.asked()]"
 _WITH_CHOSEN = "(token) => [token, window.wanLibrary.chosen()]"
 
@@ -62,10 +62,11 @@ def build(studio: Studio, visitor: Visitor, tabs: gr.Tabs, tab: gr.Tab, chosen: 
     wire("open", shown.open, asked, _WITH_ONE, [one], "one")
     wire("use", shown.use, asked, _WITH_ONE, [one, tabs, *recall.outputs(runs)], "went")
     wire("frame", shown.frame, asked, _WITH_ONE, [one, tabs, *recall.outputs(runs)], "went")
-    wire("again", shown.take_up, asked, _WITH_ONE, taken, "went")
+    wire("again", shown.take_up, asked, _WITH_ONE, taken, "again")
+    wire("watch", shown.take_up, asked, _WITH_ONE, taken, "went")
     wire("delete", shown.delete, asked, _WITH_ONE, [one], "deleted")
     wire("bundle", shown.bundle, asked, _WITH_ONE, [work], "saved")
-    wire("compare", shown.compare, chosen, _WITH_CHOSEN, [one], "one")
+    wire("compare", shown.compare, chosen, _WITH_CHOSEN, [one], "board")
     joining = press["join"].click(shown.join, [visitor.owner, chosen], work, js=_WITH_CHOSEN, **hidden)
     work.change(None, work, None, js="(html) => window.wanLibrary.working(html)")
     press["stop"].click(None, cancels=[joining])
@@ -128,16 +129,16 @@ class Library:
             event = await self._studio.look(job_id or "", owner=owner)
             tab = MODELS[event.job.model].makes
             views = [part for of in self._runs for part in ((cards.view(event), event.job.id) if of == tab else (gr.skip(), gr.skip()))]
-            return [shelf.went(tab), gr.Tabs(selected=tab), *views]
+            return [shelf.went(tab, event.job.id), gr.Tabs(selected=tab), *views]
 
         return await self._done(token, request, act, 1 + 2 * len(self._runs))
 
     async def delete(self, token: str, job_id: str | None, request: gr.Request) -> str:
-        """Deletes a job; gives nothing, or why it stays."""
+        """Deletes a job; gives its id, or why it stays."""
 
         async def act(owner: str) -> str:
             await self._studio.delete(job_id or "", owner=owner)
-            return ""
+            return shelf.forgotten([job_id or ""])
 
         return await self._told(token, request, act)
 
@@ -157,11 +158,11 @@ class Library:
         """The chosen takes side by side."""
 
         async def act(owner: str) -> str:
-            jobs = await self._chosen(chosen, owner)
+            jobs, gone = await self._chosen(chosen, owner)
             if len(jobs) not in _COMPARED:
-                return shelf.note("library_compare_some")
+                return shelf.note("library_compare_some", gone)
             media = [(job, f"media/{job.media_token}/video.mp4", f"media/{job.media_token}/poster.webp" if job.poster_key else "") for job in jobs]
-            return shelf.compared(compare.board(media))
+            return shelf.compared(compare.board(media), gone)
 
         return await self._told(token, request, act)
 
@@ -169,27 +170,29 @@ class Library:
         """The chosen takes as one film: how far it is, and then the way to it. One at a time of an owner."""
         try:
             owner = owner_of(token, request)
-            ids = _ids(chosen)
-            if len(ids) not in _JOINED:
-                yield shelf.note("library_join_some")
+            jobs, gone = await self._chosen(chosen, owner)
+            if len(jobs) not in _JOINED:
+                yield shelf.note("library_join_some", gone)
             elif owner in self._joining:
                 yield shelf.note("library_join_busy")
             else:
-                async with contextlib.aclosing(self._joined(ids, owner)) as steps:
+                async with contextlib.aclosing(self._joined(jobs, gone, owner)) as steps:
                     async for step in steps:
                         yield step
         except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
             yield self._refusal(error)
 
-    async def _joined(self, ids: Sequence[str], owner: str) -> Any:
+    async def _joined(self, jobs: Sequence[Job], gone: Sequence[str], owner: str) -> Any:
         self._joining.add(owner)
         done = [0.0]
         try:
             path = await asyncio.to_thread(recall.place, "wan-film.mp4")
-            task = asyncio.create_task(self._studio.join(ids, owner=owner, target=path, progress=lambda share: done.__setitem__(0, share)))
+            task = asyncio.create_task(
+                self._studio.join([job.id for job in jobs], owner=owner, target=path, progress=lambda share: done.__setitem__(0, share))
+            )
             try:
                 while not task.done():
-                    yield shelf.progress(done[0])  # also unchanged: a page that was left is noticed by it, and then the work stops
+                    yield shelf.progress(done[0], gone)  # also unchanged: a page that was left is noticed by it, and then the work stops
                     await asyncio.wait([task], timeout=_GLANCE)
                 await task
             finally:
@@ -199,9 +202,15 @@ class Library:
         finally:
             self._joining.discard(owner)
 
-    async def _chosen(self, chosen: str | None, owner: str) -> list[Job]:
-        """The chosen takes, in the order of choosing; as many as can ever be used."""
-        return [await self._studio.job(one, owner=owner) for one in _ids(chosen)]
+    async def _chosen(self, chosen: str | None, owner: str) -> tuple[list[Job], list[str]]:
+        """The chosen takes, in the order of choosing, as many as can ever be used; and the ids of those that are gone."""
+        jobs, gone = [], []
+        for one in _ids(chosen):
+            try:
+                jobs.append(await self._studio.job(one, owner=owner))
+            except JobNotFound:
+                gone.append(one)
+        return jobs, gone
 
     def _filled(self, tab: str, given: dict[str, Any]) -> list[Any]:
         return [shelf.went(tab), gr.Tabs(selected=tab), *recall.filled(self._runs, tab, given)]
@@ -253,7 +262,7 @@ def _filters() -> list[Any]:
     everything = [(label("library_any"), "")]
     models = everything + [(name, name) for name in MODELS]
     states = everything + [(label(f"library_state_{name}"), name) for name in GROUPS]
-    verdicts = everything + [(label(f"library_verdict_{name}"), name) for name in VERDICTS]
+    verdicts = everything + [(label("library_verdict_none" if name == "none" else f"rv_{name}"), name) for name in VERDICTS]
     search = gr.Textbox(
         label=label("library_search"),
         placeholder=label("library_search_placeholder"),
@@ -265,10 +274,10 @@ def _filters() -> list[Any]:
     )
     return [
         search,
-        *(_filter(name, choices) for name, choices in (("library_model", models), ("library_state", states), ("library_verdict", verdicts))),
+        *(_filter(name, choices) for name, choices in (("model", models), ("library_state", states), ("library_verdict", verdicts))),
     ]
 
 
 def _filter(key: str, choices: list[tuple[Any, str]]) -> gr.Dropdown:
-    identity = f"wan-{key.replace('_', '-')}"
+    identity = f"wan-library-{key.removeprefix('library_')}"
     return gr.Dropdown(choices, value="", label=label(key), elem_id=identity, filterable=False, scale=1, min_width=130)

@@ -40,7 +40,7 @@ def build(studio: Studio, opened: asyncio.Event) -> gr.Blocks:
                 second = reference.build(studio, visitor, language)
             with gr.Tab(label("tab_library"), id=library.TAB) as shelves:
                 library.build(studio, visitor, tabs, shelves, chosen, {image.TAB: first[0], reference.TAB: second[0]})
-            with gr.Tab(label("tab_review"), id=review.TAB) as reviewing:
+            with gr.Tab(label("review"), id=review.TAB) as reviewing:
                 review.build(studio, visitor, chosen, reviewing)
 
         Api(studio).publish(demo)

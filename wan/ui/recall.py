@@ -1,6 +1,7 @@
 """Settings put back into the forms: those of a job in the library, or those that stand in a video that somebody has."""
 
 import asyncio
+import logging
 import secrets
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,8 @@ from wan.studio import Studio
 from wan.ui import cards, image
 from wan.ui.run import Run
 from wan.ui.visitor import NotReady, Visitor, hidden, owner_of
+
+_log = logging.getLogger(__name__)
 
 Runs = Mapping[str, Run]
 """The stages and forms of both tabs, by the tab."""
@@ -80,6 +83,9 @@ def wire(studio: Studio, visitor: Visitor, tabs: gr.Tabs, runs: Runs) -> None:
                 references, whole = await _references(studio, token, shot, request)
             except WanError as error:
                 return told(tab, cards.finding(error.sentence), gr.skip(), unchanged)
+            except Exception:  # noqa: BLE001 - a button never ends in a traceback
+                _log.exception("a video could not be asked for its settings")
+                return told(tab, cards.told("act_broke_note"), gr.skip(), unchanged)
             of = MODELS[shot["model"]].makes
             key = "recall_without" if not whole else "recall_film" if "shots" in found else "recall_done"
             given = values(of, shot["request"], shot["seed"], references)

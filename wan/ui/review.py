@@ -2,23 +2,20 @@
 
 import asyncio
 import logging
-import secrets
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
 from wan import reviews
-from wan.errors import WanError
+from wan.errors import JobNotFound, WanError
 from wan.jobs import Job
 from wan.reviews import Review
 from wan.studio import Studio
-from wan.ui import cards, review_export
+from wan.ui import cards, recall, review_export
 from wan.ui import review_tab as html
 from wan.ui.text import label
 from wan.ui.visitor import NotReady, Visitor, bare, hidden, owner_of
@@ -56,7 +53,8 @@ def build(studio: Studio, visitor: Visitor, chosen: gr.Textbox, tab: gr.Tab) -> 
 
     made = create.click(room.create, [visitor.owner, title, note, expiry, chosen], [view, refusal, title, note, picked], **hidden)
     made.then(None, picked, js="(review) => void window.wanReview.made(review)")
-    chosen.change(room.posters, [visitor.owner, chosen], posters, **hidden)
+    shown = chosen.change(room.posters, [visitor.owner, chosen], posters, **hidden)
+    shown.then(None, posters, None, js="(html) => window.wanLibrary.forget(html)")
     tab.select(room.show, mine, view, js=_PICKED, **hidden)
     for verb, act in (("show", room.show), ("revoke", room.revoke), ("delete", room.delete)):
         _button(verb).click(act, mine, view, js=_PICKED, **hidden)
@@ -76,18 +74,14 @@ class _Room:
 
     async def show(self, token: str, picked: str | None, request: gr.Request) -> str:
         """The owner's reviews, with one of them opened."""
-
-        async def act(owner: str) -> str:
-            return html.listed(await self._studio.reviews(owner=owner), picked or "", time.time())
-
-        return await self._acted(token, request, act)
+        return await self._listed(token, picked, request)
 
     async def posters(self, token: str, chosen: str | None, request: gr.Request) -> str:
         """What is chosen for a new review."""
 
         async def act(owner: str) -> str:
-            found = [await self._job(job_id, owner) for job_id in (chosen or "").split()[: reviews.TAKES_LIMIT]]
-            return html.chosen([job for job in found if job is not None])
+            there, gone = await self._there(chosen, owner)
+            return html.chosen([job for job in there if job.video_key][: reviews.TAKES_LIMIT], gone)
 
         return await self._acted(token, request, act)
 
@@ -97,30 +91,20 @@ class _Room:
         """A new review, opened; or why there is none, and the form as it was."""
         try:
             owner = owner_of(token, request)
-            ids = (chosen or "").split()
+            ids = [job.id for job in (await self._there(chosen, owner))[0]]
             review, _ = await self._studio.create_review(ids, owner=owner, title=title or "", note=note or "", expires_days=_EXPIRY.get(expiry))
             listed = html.listed(await self._studio.reviews(owner=owner), review.id, time.time())
         except Exception as error:  # noqa: BLE001 - whatever it is, the form stays as it is and the person is told
-            return gr.skip(), self._told(error), gr.skip(), gr.skip(), gr.skip()
+            return gr.skip(), self._told(error), gr.skip(), gr.skip(), ""
         return listed, "", "", "", review.id
 
     async def revoke(self, token: str, picked: str | None, request: gr.Request) -> str:
         """Closes a link."""
-
-        async def act(owner: str) -> str:
-            await self._studio.revoke_review(picked or "", owner=owner)
-            return html.listed(await self._studio.reviews(owner=owner), picked or "", time.time())
-
-        return await self._acted(token, request, act)
+        return await self._listed(token, picked, request, self._studio.revoke_review)
 
     async def delete(self, token: str, picked: str | None, request: gr.Request) -> str:
         """Deletes a review."""
-
-        async def act(owner: str) -> str:
-            await self._studio.delete_review(picked or "", owner=owner)
-            return html.listed(await self._studio.reviews(owner=owner), "", time.time())
-
-        return await self._acted(token, request, act)
+        return await self._listed(token, picked, request, self._studio.delete_review)
 
     async def csv(self, token: str, picked: str | None, request: gr.Request) -> str:
         """What was said, as a table."""
@@ -142,7 +126,7 @@ class _Room:
 
         try:
             review = await self._studio.review(picked or "", owner=owner_of(token, request))
-            target = await asyncio.to_thread(_target, "zip")
+            target = await asyncio.to_thread(recall.place, _name("zip"))
             task = asyncio.create_task(review_export.pack(self._studio, review, target, now=time.time(), progress=progress))
             task.add_done_callback(lambda over: over.cancelled() or over.exception())  # who stops it waits for no answer
             while not task.done():
@@ -166,17 +150,35 @@ class _Room:
     async def _written(self, token: str, picked: str | None, request: gr.Request, kind: str, write: Callable[[Review], bytes]) -> str:
         async def act(owner: str) -> str:
             content = write(await self._studio.review(picked or "", owner=owner))
-            target = await asyncio.to_thread(_target, kind)
+            target = await asyncio.to_thread(recall.place, _name(kind))
             await asyncio.to_thread(target.write_bytes, content)
             return html.exported(target)
 
         return await self._acted(token, request, act)
 
-    async def _job(self, job_id: str, owner: str) -> Job | None:
-        try:
-            return reviews.with_video(await self._studio.job(job_id, owner=owner))
-        except WanError:
-            return None
+    async def _there(self, chosen: str | None, owner: str) -> tuple[list[Job], list[str]]:
+        """The chosen jobs, as many as can ever be used, and the ids of those that are gone."""
+        there, gone = [], []
+        for job_id in (chosen or "").split()[: reviews.TAKES_LIMIT + 1]:
+            try:
+                there.append(await self._studio.job(job_id, owner=owner))
+            except JobNotFound:
+                gone.append(job_id)
+        return there, gone
+
+    async def _listed(self, token: str, picked: str | None, request: gr.Request, act: Callable[..., Awaitable[object]] | None = None) -> str:
+        """The owner's reviews after something was done with the picked one; where that failed, why, above them as they are."""
+
+        async def shown(owner: str) -> str:
+            refusal = ""
+            try:
+                if act is not None:
+                    await act(picked or "", owner=owner)
+            except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
+                refusal = self._told(error)
+            return refusal + html.listed(await self._studio.reviews(owner=owner), picked or "", time.time())
+
+        return await self._acted(token, request, shown)
 
     async def _acted(self, token: str, request: gr.Request, act: Callable[[str], Awaitable[str]]) -> str:
         try:
@@ -192,11 +194,8 @@ class _Room:
         return html.broke()
 
 
-def _target(kind: str) -> Path:
-    """A place for an export among what Gradio serves, which goes after a day; nobody can guess it."""
-    folder = Path(get_upload_folder()) / secrets.token_hex(20)
-    folder.mkdir(parents=True)
-    return folder / f"review-{datetime.now(UTC):%Y-%m-%d}.{kind}"
+def _name(kind: str) -> str:
+    return f"review-{datetime.now(UTC):%Y-%m-%d}.{kind}"
 
 
 def _button(verb: str) -> gr.Button:

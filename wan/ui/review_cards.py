@@ -6,7 +6,6 @@ stands in elements with `data-part`, which `assets/review.js` fills anew from wh
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Literal
 from urllib.parse import quote as url_quote
 
 from markupsafe import Markup
@@ -45,7 +44,7 @@ _TAKE = Markup(
     '<article class="rv-take" data-take="{number}" aria-labelledby="take-{number}">{stage}'
     '<header class="rv-name"><h2 id="take-{number}">{title}</h2><p class="rv-facts">{facts}</p></header>'
     '{form}<div class="rv-tally" data-part="tally-{number}">{tally}</div>'
-    '<h3 class="rv-sr" id="said-{number}">{label}</h3>'
+    '<h3 class="wan-sr" id="said-{number}">{label}</h3>'
     '<div class="rv-said" role="region" aria-labelledby="said-{number}" tabindex="0" data-part="comments-{number}">{comments}</div></article>'
 )
 _VIDEO = Markup(
@@ -53,11 +52,11 @@ _VIDEO = Markup(
     'controls playsinline preload="none" aria-labelledby="take-{number}"></video></figure>'
 )
 _FORM = Markup(
-    '<form class="rv-form"><fieldset><legend class="rv-sr">{legend}</legend>{choices}</fieldset>'
+    '<form class="rv-form"><fieldset><legend class="wan-sr">{legend}</legend>{choices}</fieldset>'
     '<div class="rv-write"><label for="comment-{number}">{comment}</label>'
     '<textarea id="comment-{number}" name="comment" rows="2" maxlength="{limit}"></textarea>'
     '<div class="rv-row"><button type="button" class="rv-moment" data-moment aria-pressed="false">{at} <b>0:00</b>'
-    '<span class="rv-sr">{note}</span></button>'
+    '<span class="wan-sr">{note}</span></button>'
     '<button type="submit" class="rv-send">{send}</button></div></div><p class="rv-state" role="status"></p></form>'
 )
 _CHOICE = Markup(
@@ -122,7 +121,7 @@ def tally(take: Take) -> Markup:
     numbers = Markup("").join(
         Markup('<span class="rv-{}"><b>{}</b> {}</span>').format(verdict, count, both(f"rv_{verdict}")) for verdict, count in counts
     )
-    sr = Markup('<span class="rv-sr">{}: </span>').format(both("rv_tally"))
+    sr = Markup('<span class="wan-sr">{}: </span>').format(both("rv_tally"))
     return Markup('<div class="rv-bar" aria-hidden="true">{}</div><p class="rv-counts">{}{}</p>').format(bar, sr, numbers)
 
 
@@ -163,7 +162,7 @@ def _take(take: Take, video: str, poster: str, *, asked: bool) -> Markup:
     return _TAKE.format(
         number=take.number,
         stage=shown,
-        title=both("rv_number", number=take.number),
+        title=both("take", number=take.number),
         facts=facts(job) if job is not None else "",
         tally=tally(take),
         form=_form(take) if asked and job is not None else "",
@@ -188,7 +187,7 @@ def _form(take: Take) -> Markup:
 def _comment(take: Take, one: Verdict) -> Markup:
     seek = Markup("")
     if one.at_seconds is not None and take.job is not None:
-        moment = Markup('<button type="button" class="rv-seek" data-seek="{}">{}<span class="rv-sr"> {}</span></button>')
+        moment = Markup('<button type="button" class="rv-seek" data-seek="{}">{}<span class="wan-sr"> {}</span></button>')
         seek = moment.format(one.at_seconds, clock(int(one.at_seconds)), both("rv_seek"))
     who = one.name or both("rv_somebody")
     return Markup('<li><p class="rv-by"><b>{}</b><span class="rv-{verdict}">{}</span>{}</p><p class="rv-text">{}</p></li>').format(
@@ -231,7 +230,7 @@ def _head() -> Markup:
     return _HEAD.format(zh=TEXT["to_chinese"][1], en=TEXT["to_english"][0])
 
 
-def _document(body: Markup, title: str, language: str, look: Literal["rv-online", "rv-offline"] = "rv-online") -> str:
+def _document(body: Markup, title: str, language: str, look: str = "") -> str:
     style, script = (Markup("").join(_read(f"{name}.{kind}") for name in names) for kind, names in _FILES.items())
     return str(
         _DOCUMENT.format(language="zh-CN" if language == "zh" else "en", title=title, icon=_ICON, style=style, script=script, look=look, body=body)

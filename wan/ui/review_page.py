@@ -7,6 +7,7 @@ kind, size and rate are the guard's.
 import asyncio
 import hashlib
 import json
+import re
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
@@ -51,7 +52,8 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
 
     async def media(request: Request) -> Response:
         token, number, name = (request.path_params[part] for part in ("token", "number", "name"))
-        path = await studio.review_media(token, number, name) if name in _TYPES else None
+        known = name in _TYPES and re.fullmatch("[0-9]{1,2}", number)  # Starlette's own {number:int} breaks at 4,300 digits
+        path = await studio.review_media(token, int(number), name) if known else None
         if path is None:
             return await gone(request)
         return FileResponse(path, media_type=_TYPES[name], headers=_HEADERS)
@@ -70,7 +72,7 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
         Route("/review/{token}", ready(page)),
         Route("/review/{token}/tally", ready(tally)),
         Route("/review/{token}/verdict", ready(verdict), methods=["POST"]),
-        Route("/review/{token}/{number:int}/{name}", ready(media)),
+        Route("/review/{token}/{number}/{name}", ready(media)),
         Route("/review", gone),
         Route("/review/{rest:path}", gone),
     ]

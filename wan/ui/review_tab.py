@@ -8,8 +8,9 @@ from markupsafe import Markup
 
 from wan.jobs import Job
 from wan.reviews import Review, Take
-from wan.ui.cards import both, file_address
+from wan.ui.cards import both, file_address, video
 from wan.ui.review_cards import comments, facts, how_many, people, tally, until
+from wan.ui.shelf import gone_mark
 
 _ITEM = Markup(
     '<article class="wr-item{look}"><button type="button" class="wr-head" data-review-press="show" data-review="{picked}" aria-expanded="{expanded}">'
@@ -28,14 +29,13 @@ _LINK = Markup(
 )
 
 
-def chosen(jobs: Sequence[Job]) -> str:
-    """The takes that a new review will have, in their order."""
+def chosen(jobs: Sequence[Job], gone: Sequence[str] = ()) -> str:
+    """The takes that a new review will have, in their order. gone: ids of chosen ones that are not there any more."""
     if not jobs:
         body = Markup('<p class="wan-hint">{}</p>').format(both("review_chosen_none"))
     else:
-        tile = Markup('<li><img src="media/{}/poster.webp" alt=""><span>{}</span></li>')
-        body = Markup("<ol>{}</ol>").format(Markup("").join(tile.format(job.media_token, number) for number, job in enumerate(jobs, 1)))
-    return Markup('<div class="wr-chosen"><h3>{}</h3>{}</div>').format(both("review_chosen"), body)
+        body = Markup("<ol>{}</ol>").format(Markup("").join(_tile(number, job) for number, job in enumerate(jobs, 1)))
+    return Markup('<div class="wr-chosen"{}><h3>{}</h3>{}</div>').format(gone_mark(gone), both("review_chosen"), body)
 
 
 def listed(reviews: Sequence[Review], opened: str, now: float) -> str:
@@ -51,7 +51,7 @@ def packing(share: float) -> str:
     """How far an export is, 0 to 1."""
     percent = int(share * 100)
     bar = Markup('<progress max="100" value="{}">{}%</progress>').format(percent, percent)
-    return toast(Markup("<span>{}</span>{}{}").format(both("review_packing", percent=percent), bar, _press("stop", "review_stop")))
+    return toast(Markup("<span>{}</span>{}{}").format(both("review_packing", percent=percent), bar, _press("stop", "upload_stop")))
 
 
 def exported(path: Path) -> str:
@@ -68,6 +68,11 @@ def toast(body: Markup | str) -> str:
 def broke() -> str:
     """For what is our fault."""
     return Markup('<p class="wan-found" role="status">{}</p>').format(both("review_broke"))
+
+
+def _tile(number: int, job: Job) -> Markup:
+    poster = Markup('<img src="media/{}/poster.webp" alt="">').format(job.media_token) if job.poster_key else ""
+    return Markup("<li>{}<span>{}</span></li>").format(poster, number)
 
 
 def _item(review: Review, now: float, *, opened: bool) -> Markup:
@@ -95,7 +100,7 @@ def _item(review: Review, now: float, *, opened: bool) -> Markup:
 
 
 def _detail(review: Review, *, is_open: bool) -> Markup:
-    link = _LINK.format(token=review.link_token, name=both("review_link"), copy=both("review_copy"), open_=both("review_open")) if is_open else ""
+    link = _LINK.format(token=review.link_token, name=both("review_link"), copy=both("link_copy"), open_=both("review_open")) if is_open else ""
     exports = Markup("").join(_press(kind, f"review_{kind}", review) for kind in ("csv", "json", "zip"))
     revoke = _ask("revoke", review) if is_open else ""
     return Markup(
@@ -114,18 +119,15 @@ def _detail(review: Review, *, is_open: bool) -> Markup:
 
 def _take(take: Take) -> Markup:
     job = take.job
-    video = Markup('<p class="wr-gone">{}</p>').format(both("rv_deleted"))
-    if job is not None:
-        shape = Markup('<video src="media/{t}/video.mp4" poster="media/{t}/poster.webp" controls playsinline preload="none"></video>')
-        video = shape.format(t=job.media_token)
+    shown = Markup('<p class="wr-gone">{}</p>').format(both("rv_deleted")) if job is None else video(job, preload="none")
     return Markup(
         '<section class="wr-take" data-take="{number}">{video}<div><h3 id="wr-take-{number}">{title}</h3><p class="wr-facts">{facts}</p>'
         '<div data-part="tally-{number}">{tally}</div></div>'
         '<div class="rv-said" role="region" aria-labelledby="wr-take-{number}" tabindex="0" data-part="comments-{number}">{comments}</div></section>'
     ).format(
         number=take.number,
-        video=video,
-        title=both("rv_number", number=take.number),
+        video=shown,
+        title=both("take", number=take.number),
         facts=facts(job) if job is not None else "",
         tally=tally(take),
         comments=comments(take),
@@ -134,7 +136,7 @@ def _take(take: Take) -> Markup:
 
 def _ask(verb: str, review: Review) -> Markup:
     sure = _press(verb, f"review_{verb}_sure", review, look="main")
-    return _ASK.format(what=both(f"review_{verb}"), why=both(f"review_{verb}_ask"), sure=sure, keep=both("review_keep"))
+    return _ASK.format(what=both(f"review_{verb}"), why=both(f"review_{verb}_ask"), sure=sure, keep=both("keep"))
 
 
 def _press(verb: str, key: str, review: Review | None = None, *, look: str = "") -> Markup:

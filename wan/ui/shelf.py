@@ -6,9 +6,8 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from wan.catalog import MODELS
 from wan.jobs import Job, JobEvent, JobState, Reference, Shelf, Spent
-from wan.ui.cards import both, clock, measured, said
+from wan.ui.cards import both, clock, measured, said, video
 from wan.ui.compare import settings_of
 from wan.words import Sentence
 
@@ -38,9 +37,9 @@ _CARD = Markup(
 )
 _CHOOSE = Markup('<label class="wan-item-choose"><input type="checkbox" data-choose><b aria-hidden="true"></b><span class="wan-sr">{}</span></label>')
 _JOB = Markup(
-    '<article class="wan-job" data-job="{id}" data-tab="{tab}" data-state="{state}"{live}>'
+    '<article class="wan-job" data-job="{id}" data-state="{state}"{live}>'
     '<div class="wan-job-head"><button type="button" class="wan-button" data-back>{back}</button>{when}</div>'
-    '<div class="wan-job-room"><div class="wan-job-show"><figure class="wan-stage {look}">{stage}</figure></div>'
+    '<div class="wan-job-room"><div><figure class="wan-stage {look}">{stage}</figure></div>'
     '<div class="wan-job-side"><h2 class="wan-title {tone}">{title}</h2>{said}'
     '<p class="wan-job-prompt">{prompt}</p><p class="wan-facts">{facts}</p>'
     '<p class="wan-job-cost"><span>{cost_title}</span> <strong>{cost}</strong></p><div class="wan-acts">{acts}</div>{ask}'
@@ -58,7 +57,7 @@ def frame() -> str:
 
 def bar() -> str:
     """What can be done with the chosen takes."""
-    verbs = (("compare", "library_compare"), ("join", "library_join"), ("review", "library_review"), ("clear", "library_clear"))
+    verbs = (("compare", "takes_compare"), ("join", "library_join"), ("review", "review"), ("clear", "library_clear"))
     acts = [_ACT.format("main" if verb == "compare" else "", verb, both(key)) for verb, key in verbs]
     return _BAR.format(chosen=both("library_chosen"), acts=Markup("").join(acts))
 
@@ -72,35 +71,46 @@ def page(shelf: Shelf, offset: int, limit: int, until: float | None) -> str:
     )
 
 
-def note(what: Sentence | str, *, bad: bool = True) -> str:
-    """A sentence in place of what was asked for: of the service, or a string of the page by its key."""
+def note(what: Sentence | str, gone: Sequence[str] = ()) -> str:
+    """A sentence in place of what was asked for: of the service, or a string of the page by its key. gone: see `gone_mark`."""
     words = said(what) if isinstance(what, Sentence) else both(what)
-    return Markup('<p class="wan-hint{}" data-note>{}</p>').format(" wan-bad" if bad else "", words)
+    return Markup('<p class="wan-hint wan-bad" data-note{}>{}</p>').format(gone_mark(gone), words)
 
 
-def went(tab: str) -> str:
-    """What tells the script that a job is shown on its tab now."""
-    return Markup('<i data-went="{}"></i>').format(tab)
+def went(tab: str, job_id: str = "") -> str:
+    """What tells the script that somebody is taken to a tab, and which job is shown there now."""
+    return Markup('<i data-went="{}" data-job="{}"></i>').format(tab, job_id)
+
+
+def forgotten(gone: Sequence[str]) -> str:
+    """What tells the script which jobs are not there any more. gone: their ids."""
+    return Markup("<i{}></i>").format(gone_mark(gone))
+
+
+def gone_mark(gone: Sequence[str]) -> Markup | str:
+    """On whatever is shown: which of the chosen jobs are not there any more, for the script to forget. gone: their ids."""
+    return Markup(' data-gone="{}"').format(" ".join(gone)) if gone else ""
 
 
 def download(address: str, name: str, key: str) -> str:
     """What was made, to be taken along. address: where the page finds it."""
-    return Markup('<div data-made><a class="wan-button main" href="{}" download="{}">{}</a>{}</div>').format(
+    return Markup('<div><a class="wan-button main" href="{}" download="{}">{}</a>{}</div>').format(
         address, name, both(key), _ACT.format("", "dismiss", both("close"))
     )
 
 
-def progress(done: float) -> str:
-    """How far a film is. done: 0 to 1."""
+def progress(done: float, gone: Sequence[str] = ()) -> str:
+    """How far a film is. done: 0 to 1. gone: see `gone_mark`."""
     percent = int(done * 100)
-    return Markup(
-        '<div data-working role="group"><label><span>{}</span> <progress max="100" value="{}">{} %</progress> <b>{} %</b></label>{}</div>'
-    ).format(both("library_joining"), percent, percent, percent, _ACT.format("", "stop", both("library_stop")))
+    return Markup('<div{} role="group"><label><span>{}</span> <progress max="100" value="{}">{} %</progress> <b>{} %</b></label>{}</div>').format(
+        gone_mark(gone), both("library_joining"), percent, percent, percent, _ACT.format("", "stop", both("upload_stop"))
+    )
 
 
-def compared(board: Markup) -> str:
-    """The board of takes side by side, with the way back."""
-    return Markup('<div data-board><button type="button" class="wan-button" data-back>{}</button>{}</div>').format(both("library_back"), board)
+def compared(board: Markup, gone: Sequence[str] = ()) -> str:
+    """The board of takes side by side, with the way back. gone: see `gone_mark`."""
+    back = Markup('<button type="button" class="wan-button" data-back>{}</button>').format(both("library_back"))
+    return Markup("<div data-board{}>{}{}</div>").format(gone_mark(gone), back, board)
 
 
 def job(event: JobEvent) -> str:
@@ -110,13 +120,12 @@ def job(event: JobEvent) -> str:
     words = said(one.said or event.sentence) if not film else ""
     return _JOB.format(
         id=one.id,
-        tab=MODELS[one.model].makes,
         state=one.state,
         live=Markup(" data-going") if one.live else "",
         back=both("library_back"),
         when=_when(one.created_at),
         look="video" if film else "none",
-        stage=_stage(one, film=film),
+        stage=video(one) if film else Markup("<blockquote>{}</blockquote>").format(_prompt(one)),
         tone=_TONES.get(one.state, ""),
         title=both(f"title_{one.state}"),
         said=Markup('<p class="wan-say">{}</p>').format(words) if words else "",
@@ -189,13 +198,6 @@ def _empty(shelf: Shelf, offset: int) -> Markup:
     return Markup('<div class="wan-empty"><p>{}</p>{}</div>').format(both(key), way)
 
 
-def _stage(one: Job, *, film: bool) -> Markup:
-    if not film:
-        return Markup("<blockquote>{}</blockquote>").format(_prompt(one))
-    poster = Markup(' poster="media/{}/poster.webp"').format(one.media_token) if one.poster_key else ""
-    return Markup('<video src="media/{}/video.mp4"{} controls playsinline preload="metadata"></video>').format(one.media_token, poster)
-
-
 def _acts(one: Job) -> list[Markup]:
     """What can be done with a job."""
     costs = Markup(" · {}").format(str(one.price)) if one.price and not one.simulated else ""
@@ -213,7 +215,7 @@ def _acts(one: Job) -> list[Markup]:
 
 def _ask() -> Markup:
     """The question before a job is deleted."""
-    acts = _ACT.format("bad", "delete", both("library_delete_sure")) + _ACT.format("", "keep", both("library_keep"))
+    acts = _ACT.format("bad", "delete", both("library_delete_sure")) + _ACT.format("", "keep", both("keep"))
     return Markup('<div class="wan-ask" hidden><p>{}</p><div class="wan-acts">{}</div></div>').format(both("library_delete_ask"), acts)
 
 
@@ -221,7 +223,7 @@ def _parts(event: JobEvent) -> list[Markup]:
     one = event.job
     made_with = {key: value for key, value in settings_of(one).items() if not key.startswith("compare_") and key != "prompt"}
     ids = {"task_id": one.task_id, "request_id": one.request_id, "code": one.code, "job_id": one.id, "library_retried": one.retried_from}
-    parts = [("library_timeline", _timeline(event)), ("library_settings", _rows(made_with)), ("library_references", _references(one.references))]
+    parts = [("library_timeline", _timeline(event)), ("library_settings", _rows(made_with)), ("compare_made_from", _references(one.references))]
     if one.adjustments:
         adjusted = Markup("").join(Markup("<li>{}</li>").format(said(one_)) for one_ in one.adjustments)
         parts.append(("library_adjusted", Markup('<ul class="wan-adjusted">{}</ul>').format(adjusted)))
