@@ -231,8 +231,8 @@ async def test_the_page_says_it_in_words(studio):
             answer = await client.get("/media/token/video.mp4")
         assert (answer.status_code, "database does not work" in answer.text) == (503, True)
         assert await run.live("", "job", asks)  # nobody knows, so the stage stays as it is
-        stage, job = await run._start(lambda: (OWNER, studio.door.operator), "", {"image": ""}, lambda _: request(), reference.idle)
-        card, _ = await run._cancel("", "job", asks)
+        stage, job = await run._start(lambda: (OWNER, studio.door.operator), "", "1", {"image": ""}, lambda _: request(), reference.idle)
+        card, _ = await run._cancel("", "job", "", asks)
     assert job == ""
     assert all("database does not work at the moment" in html for html in (stage, card))
 

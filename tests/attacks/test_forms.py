@@ -126,6 +126,16 @@ def test_files_that_were_not_uploaded(event: str, field: str, address: str, app:
     )
 
 
+def test_a_component_that_an_update_replaced_is_read_as_before(visitor: Visitor, app: App, record: Record):
+    """Gradio makes a component anew at `gr.update`, without what was set on the first; its own reader leaves an empty file, or opens a picture."""
+    bomb = upload(app.url, [("a.png", b"\x89PNG no picture")]).json()[0]
+    recall, start = visitor.event("recall_1"), visitor.event("start_1")
+    visitor.call(recall, visitor.form(recall, token=visitor.token))
+    before = _kept(app)
+    well, shown = visitor.call(start, visitor.form(start, token=visitor.token, prompt="x", reference_video=[{"path": bomb} | META]))
+    record("file: what is no picture, after an update of its field", "refused, 0 kept", f"{outcome(well, shown)}, {len(_kept(app) - before)} kept")
+
+
 def _kept(app: App) -> set[Path]:
     return {path for path in (app.folder / "uploads").rglob("*") if path.is_file()}
 

@@ -6,6 +6,7 @@ as a traceback in the log for each request.
 
 import asyncio
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import gradio as gr
@@ -40,11 +41,12 @@ class Page(gr.Blocks):
         super().__init__(*given, **more)
         self._opened = opened
 
-    async def preprocess_data(self, block_fn: Any, *given: Any, **more: Any) -> list[Any]:
+    async def preprocess_data(self, block_fn: Any, inputs: Any, state: Any, *more: Any) -> list[Any]:
         """As Gradio does it. Raises gr.Error, which goes to the page and not to the log."""
         await self._opened.wait()
+        _keep_readers(block_fn.inputs, state)
         try:
-            values: list[Any] = await super().preprocess_data(block_fn, *given, **more)
+            values: list[Any] = await super().preprocess_data(block_fn, inputs, state, *more)
         except gr.Error as error:
             error.print_exception = False
             raise
@@ -53,6 +55,13 @@ class Page(gr.Blocks):
         if not all(is_plausible(block, value) for block, value in zip(block_fn.inputs, values, strict=True)):
             raise _refusal()
         return values
+
+
+def _keep_readers(blocks: Iterable[Block], state: Any) -> None:
+    """Reads what comes from a component by its `preprocess` also where an update (`gr.update`) has put a fresh one of Gradio's in its place."""
+    for block in blocks:
+        if state is not None and "preprocess" in vars(block):
+            state[block._id].preprocess = vars(block)["preprocess"]
 
 
 def is_plausible(block: Block, value: object) -> bool:

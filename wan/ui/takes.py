@@ -48,7 +48,7 @@ def written(shown: Sequence[Take]) -> str:
 
 def aimed(shown: Sequence[Take], target: str) -> list[Take]:
     """The takes that a button means: the one with this id, all where it names none. Raises JobNotFound for one that is not shown."""
-    meant = [take for take in shown if target in ("", take.job_id)]
+    meant = [take for take in shown if not target or target == take.job_id]
     if not meant:
         raise JobNotFound
     return meant
