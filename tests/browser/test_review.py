@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.browser.findings import findings, too_wide
 from tests.browser.serving import App, generate, opened, reach, say
 
 TITLE = "Opening shot <b>round 2</b>"
@@ -73,7 +74,7 @@ def made(page: Page, app: App, takes: tuple[dict[str, str], list[str]]) -> Made:
 def taken(page: Page) -> str:
     """The id of the job that the stage shows, when its video is there."""
     reach(page, "image", "SUCCEEDED")
-    return page.locator("#wan-image-view .wan-details dd").last.text_content()
+    return page.locator("#wan-image-view .wan-view").get_attribute("data-of")
 
 
 def choose(page: Page, jobs: list[str]) -> None:
@@ -193,3 +194,30 @@ def test_the_export_opens_from_disk_without_a_network(made: Made, others: list[B
     count = made.owner.locator(".wr-item").count()
     made.owner.get_by_role("button", name="Delete the review").click()
     expect(made.owner.locator(".wr-item")).to_have_count(count - 1)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_grave_and_nothing_is_too_wide(made: Made, others: list[BrowserContext], tmp_path: Path, theme: str):
+    grave = []
+    with made.owner.expect_download() as download:
+        made.owner.get_by_role("button", name="Page with videos").click()
+    with zipfile.ZipFile(download.value.path()) as packed:
+        packed.extractall(tmp_path)
+    made.owner.emulate_media(color_scheme=theme)
+    made.owner.reload()
+    made.owner.get_by_role("tab", name="Review").click()
+    made.owner.locator(".wr-head").first.click()
+    expect(made.owner.locator("input[data-review-link]")).to_be_visible()
+    grave += [f"owner: {one}" for one in findings(made.owner)]
+    for where in (made.link, f"{made.link}x", (tmp_path / "index.html").as_uri()):
+        for person in others:
+            page = answered(person, where)
+            page.emulate_media(color_scheme=theme)
+            grave += [f"{where}: {one}" for one in findings(page)]
+            if page.locator(".rv-open").count():
+                page.locator(".rv-open").click()
+                expect(page.locator(".rv-compare video")).to_have_count(2)
+                grave += [f"{where}, compared: {one}" for one in findings(page)]
+            grave += [f"{where}: {wide}" for wide in [too_wide(page)] if wide]
+            page.close()
+    assert not grave, "\n".join(grave)
