@@ -9,6 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.browser.findings import findings, too_wide
 from tests.browser.serving import SAMPLES, App, generate, opened, reach, say
 
 PROMPTS = ["A red kite over the sea.", "一只猫在雨中", "100% wool <b>socks</b>"]
@@ -227,6 +228,33 @@ def test_a_new_take_is_made_on_its_tab(page: Page, app: App):
     assert app.created() == before + 1
     library(page)
     expect(page.locator(".wan-item")).to_have_count(2)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_grave_and_nothing_is_too_wide(owner: Page, theme: str):
+    owner.emulate_media(color_scheme=theme)
+    owner.set_viewport_size({"width": 360, "height": 780})
+    owner.reload()
+    library(owner)
+    grave = []
+
+    def look(where: str) -> None:
+        wide = too_wide(owner)
+        grave.extend(f"{where}: {one}" for one in [*findings(owner), *([wide] if wide else [])])
+
+    for number in (0, 1):
+        owner.locator("[data-choose]").nth(number).check()
+    look("cards")
+    owner.locator('.wan-chosen [data-act="compare"]').click()
+    expect(owner.locator("[data-compare] video")).to_have_count(2)
+    look("compared")
+    owner.keyboard.press("Escape")
+    owner.locator("[data-open]").first.click()
+    owner.locator('[data-act="ask"]').click()
+    for folded in owner.locator(".wan-job details:not([open]) summary").all():
+        folded.click()
+    look("job")
+    assert not grave, "\n".join(grave)
 
 
 def dropped(page: Page, target: str, name: str, content: bytes, kind: str = "video/mp4") -> None:
