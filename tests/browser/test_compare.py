@@ -276,10 +276,10 @@ def test_one_that_stalls_holds_the_others(visitor, site):
     page.get_by_role("button", name="Play all").click()
     times = page.evaluate(TIMES)
     assert answered.is_set()
-    assert max(times) - min(times) < 0.2
+    assert max(times) - min(times) < 0.3
     page.wait_for_function("[...document.querySelectorAll('video')].every(video => video.currentTime > 0.4)")
     times = page.evaluate(TIMES)
-    assert max(times) - min(times) < 0.1
+    assert max(times) - min(times) < 0.3
 
 
 def test_a_board_may_come_late_be_changed_and_go_away(visitor, site):
