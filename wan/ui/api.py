@@ -36,7 +36,7 @@ _WAIT = 240.0  # seconds; longer than most runs, shorter than what most clients 
 _BETWEEN = "."  # stands in a job id between the token that was made for a caller without one, and the job; neither contains it
 
 File = str | dict[str, Any]
-"""A file as programs give it: an http(s) URL that the service fetches, a `data:` URL (over HTTP a call may have 1 MB, so a picture of 700 kB), or what
+"""A file as programs give it: an http(s) URL that the service fetches, a `data:` URL (over HTTP up to 700 kB, as a call may have 1 MB), or what
 `gradio_client.handle_file` makes of a local file."""
 
 Answer = dict[str, Any]
@@ -82,7 +82,8 @@ class Api:
 
         Parameters:
             prompt: What shall happen, 1 to 1,500 characters.
-            reference_image: The first frame: an http(s) URL, a data: URL (over HTTP up to 700 kB), or an uploaded file. JPEG, PNG, BMP or WebP up to 20 MB.
+            reference_image: The first frame: an http(s) URL, an uploaded file, or a data: URL (over HTTP up to 700 kB). JPEG, PNG, BMP or WebP,
+                up to 20 MB.
             duration: Whole seconds, 2 to 15.
             size: Width*height in pixels, for example 1280*720, 720*1280, 960*960 or 1920*1080; or 720P or 1080P for the picture's own shape.
             fps: Frames per second, 1 to 60. The service's own, 30, unless given.
