@@ -162,6 +162,7 @@ def test_nobody_gets_anothers_job(endpoint: str, app: App):
         ({"reference_image": "/etc/passwd"}, "reference_image: got /etc/passwd; allowed is a public address"),
         ({"reference_image": {"path": "/etc/passwd"}}, "reference_image: got the file, which is not there"),
         ({"reference_image": {"path": "../../../../etc/passwd", "meta": {"_type": "gradio.FileData"}}}, ""),
+        ({"reference_image": {"path": "a" * 300}}, "reference_image: got the file, which is not there"),
         ({"reference_image": "http://127.0.0.1:1/a.png"}, "allowed is a public address"),
         ({"reference_image": "data:image/png;base64,AAAA"}, "does not open as a picture"),
         ({"reference_image": "data:image/png;base64,!"}, "allowed is a public address"),
@@ -196,6 +197,8 @@ def test_too_many_references_are_refused_before_they_are_read(app: App):
         client(app).predict(prompt="All.", references=many, api_name="/reference_to_video")
     with pytest.raises(AppError, match="references: got str"):
         client(app).predict(prompt="All.", references="https://example.com/a.png", api_name="/reference_to_video")
+    with pytest.raises(AppError, match="model: got list"):
+        client(app).predict(prompt="All.", references=["https://example.com/a.png"], model=[], api_name="/reference_to_video")
 
 
 def test_what_is_for_callers_is_described_and_nothing_else(app: App):
