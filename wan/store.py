@@ -694,7 +694,7 @@ class Store:
         kind = [_jobs.c.owner, _jobs.c.account, _jobs.c.cache_key]
         new = self._dialect.insert(_jobs).values(values).on_conflict_do_nothing(index_elements=kind, index_where=_LIVE_SQL)
         same = [column == getattr(job, column.name) for column in kind]
-        while not connection.execute(new).rowcount:
+        while connection.execute(new.returning(_jobs.c.id)).first() is None:  # psycopg counts no rows here (SQLAlchemy gives -1)
             found = connection.execute(_jobs.select().where(*same, _is_live)).first()
             if found is not None:  # else it has ended since, and leaves room
                 return _job(found)

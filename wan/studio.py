@@ -21,7 +21,7 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from wan import catalog, films, labels, media, payload, reviews, schedule, sweep
@@ -52,6 +52,7 @@ from wan.store import Store
 from wan.words import Sentence, sentence
 
 log = logging.getLogger("wan.studio")
+Result = TypeVar("Result")
 
 _DEMO_LOOKED_AT = 3.0  # seconds between two looks whether the simulator is there
 _KEYS_LOOKED_AT = 30.0  # seconds between two looks for keys that nobody needs any more
@@ -61,7 +62,7 @@ _GLANCE = 1.0  # seconds between two looks at a followed row that another proces
 
 _SEARCH_LIMIT = 2000  # characters that are looked for; longer than any prompt
 _SHELF_LIMIT = 10_000  # jobs that are given at once
-_ID = re.compile(r"[\w-]{1,32}", re.ASCII)  # what else stands for a job, some database refuses to look for
+_KEY = re.compile(r"[\w-]{1,64}", re.ASCII)  # ids and tokens; what else stands for one, some database refuses to look for
 VERDICTS = ("yes", "maybe", "no", "none")
 """By which a library is filtered; "none": nobody has said anything."""
 GOOD = frozenset({"check_good", "check_simulator"})  # what a check says of a connection that works
@@ -278,7 +279,7 @@ class Studio:
 
     async def job(self, job_id: str, *, owner: str) -> Job:
         """A job of this owner. Raises JobNotFound and, as everything here that asks the database, NotKept."""
-        job = await self._store.call(self._store.get, job_id, owner) if _ID.fullmatch(job_id) else None
+        job = await self._found(self._store.get, job_id, owner)
         if job is None:
             raise JobNotFound
         return job
@@ -477,13 +478,14 @@ class Studio:
 
     async def withdraw_links(self, job_id: str, *, owner: str) -> Job:
         """Makes every link to a job's files that was given away lead nowhere; the job gets new ones. Raises JobNotFound."""
-        await self._store.call(self._store.withdraw_links, job_id, owner, secrets.token_urlsafe(24))
+        job = await self.job(job_id, owner=owner)
+        await self._store.call(self._store.withdraw_links, job.id, owner, secrets.token_urlsafe(24))
         self._tell()
-        return await self.job(job_id, owner=owner)
+        return await self.job(job.id, owner=owner)
 
     async def media(self, token: str, name: str) -> Path | None:
         """A file of a job by its unguessable token: "video.mp4", "original.mp4" or "poster.webp"; None when there is none. Raises NotKept."""
-        job = await self._store.call(self._store.by_media_token, token)
+        job = await self._found(self._store.by_media_token, token)
         keys = {} if job is None else {"video.mp4": job.video_key, "original.mp4": job.original_key, "poster.webp": job.poster_key}
         if not keys.get(name):
             return None
@@ -500,7 +502,7 @@ class Studio:
         expires_at = reviews.expiry(expires_days, now)
         takes = []
         for number, job_id in enumerate(reviews.checked_ids(job_ids), 1):
-            job = await self._store.call(self._store.get, job_id, owner)
+            job = await self._found(self._store.get, job_id, owner)
             takes.append(Take(number=number, job_id=job_id, job=reviews.with_video(job)))
         review = Review(secrets.token_urlsafe(16), owner, title, note, token, now, expires_at, None, tuple(takes))
         await self._store.call(self._store.add_review, review, token)
@@ -513,24 +515,24 @@ class Studio:
 
     async def review(self, review_id: str, *, owner: str) -> Review:
         """A review of this owner, open or not. Raises ReviewNotFound."""
-        return _there(await self._store.call(self._store.review, review_id, owner))
+        return _there(await self._found(self._store.review, review_id, owner))
 
     async def review_by_link(self, token: str) -> Review:
         """The review that a link opens. Raises ReviewNotFound for one that is unknown, revoked or expired, without saying which."""
-        review = _there(await self._store.call(self._store.review_by_link, token))
+        review = _there(await self._found(self._store.review_by_link, token))
         if not review.is_open(self._clock()):
             raise ReviewNotFound
         return review
 
     async def revoke_review(self, review_id: str, *, owner: str) -> Review:
         """Closes a review's link, and the videos behind it, for good; what was said stays. Raises ReviewNotFound."""
-        await self._store.call(self._store.revoke_review, review_id, owner, self._clock())
+        await self._found(self._store.revoke_review, review_id, owner, self._clock())
         self._tell()
         return await self.review(review_id, owner=owner)
 
     async def delete_review(self, review_id: str, *, owner: str) -> None:
         """Deletes a review and everything that was said in it; its takes stay in the library. Raises ReviewNotFound."""
-        if not await self._store.call(self._store.delete_review, review_id, owner):
+        if not await self._found(self._store.delete_review, review_id, owner):
             raise ReviewNotFound
         self._tell()
 
@@ -549,7 +551,7 @@ class Studio:
     async def review_media(self, token: str, number: int, name: str) -> Path | None:
         """A file of a take ("video.mp4", "poster.webp") by a link that is open; None when there is none. Raises NotKept."""
         known = 1 <= number <= reviews.TAKES_LIMIT
-        job = await self._store.call(self._store.reviewed_job, token, number, self._clock()) if known else None
+        job = await self._found(self._store.reviewed_job, token, number, self._clock()) if known else None
         return None if job is None else await self._shown_file(job, name)
 
     async def review_files(self, review: Review) -> dict[int, tuple[Path, Path | None]]:
@@ -561,6 +563,10 @@ class Studio:
             if take.job and video:
                 found[take.number] = video, await self._shown_file(take.job, "poster.webp")
         return found
+
+    async def _found(self, look: Callable[..., Result], key: str, *more: Any) -> Result | None:
+        """What a statement gives for an id or token from outside; None for text that can be neither."""
+        return await self._store.call(look, key, *more) if _KEY.fullmatch(key) else None
 
     async def _shown_file(self, job: Job, name: str) -> Path | None:
         key = {"video.mp4": job.video_key, "poster.webp": job.poster_key}.get(name)
