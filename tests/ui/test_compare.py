@@ -54,7 +54,7 @@ def test_what_differs_comes_first_and_the_rest_is_folded():
         ("what one has and the other cannot have", {"motion_strength": 0.5}, {}, "Motion strength 0.5"),
         ("price", {}, {"amount": Decimal("3")}, "Price ¥3.00"),
         ("file", {}, {"duration": 4.0}, "1280×720 · 30 fps · 4.0 s"),
-        ("reference", {}, {"references": [Reference("image", sha256="abcdef99", key="k")]}, "Made from picture abcdef"),
+        ("reference", {}, {"references": [Reference("image", sha256="abcdef99", key="k")]}, "References picture abcdef"),
     ],
 )
 def test_each_setting_that_differs_is_found(name, asked, more, said):
