@@ -34,7 +34,7 @@ def identity(tab: str, field: str) -> str:
 def prompt(tab: str) -> gr.Textbox:
     """The prompt."""
     placeholder = label(f"prompt_{tab}_placeholder")
-    return gr.Textbox(label=label("prompt"), placeholder=placeholder, lines=4, max_lines=10, elem_id=identity(tab, "prompt"))
+    return gr.Textbox(label=label("prompt"), placeholder=placeholder, lines=3, max_lines=10, elem_id=identity(tab, "prompt"))
 
 
 def addresses(tab: str, field: str, key: str, *, lines: int) -> gr.Textbox:

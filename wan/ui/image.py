@@ -106,7 +106,7 @@ def _picture() -> gr.Image:
         label=label("image"),
         type="filepath",
         sources=["upload"],
-        height=168,
+        height=148,
         placeholder=str(label("image_placeholder")),
         buttons=[],
         elem_id=brief.identity(TAB, "reference_image"),
