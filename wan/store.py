@@ -6,6 +6,7 @@ the lease writes nothing. The one write that is not fenced is the task id of a p
 
 import asyncio
 import sqlite3
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -822,8 +823,22 @@ def _trouble(error: Exception) -> Exception:
 def _configure_sqlite(connection: Any, record: Any) -> None:
     """WAL lets readers go on beside the writer; FULL, because NORMAL may forget the SUBMITTING commit when the power fails."""
     connection.isolation_level = None  # we say BEGIN ourselves
-    for pragma in (f"busy_timeout={round(_BUSY * 1000)}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in (f"busy_timeout={round(_BUSY * 1000)}", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+    _switch_to_wal(connection)
+
+
+def _switch_to_wal(connection: Any) -> None:
+    """Tried again for a while: where several processes switch a fresh database at once, SQLite refuses all but one without waiting (3.40)."""
+    until = time.monotonic() + _BUSY
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > until:
+                raise
+        time.sleep(0.02)
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
