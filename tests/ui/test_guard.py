@@ -339,6 +339,7 @@ def test_gradio_client_still_works(environment, monkeypatch, samples):
     finally:
         demo.close(verbose=False)
         del client, demo
+        asyncio.set_event_loop(None)  # Gradio has set one
         gc.collect()
 
 
@@ -353,6 +354,8 @@ VERDICTS = [
     ({"content_length": None}, 413),
     ({"content_length": "32001"}, 413),
     ({"content_length": "x"}, 413),
+    ({"content_length": "9" * 5000}, 413),
+    ({"content_length": "²"}, 413),
 ]
 
 

@@ -233,11 +233,11 @@ class Guard:
         """How the body is received from here on, within its limits; new sessions are counted. Raises Refused."""
         path, address = scope["path"], scope["client"][0]
         headers = Headers(scope=scope)
-        if path.startswith(_REVIEW):
-            self._admit_reviewer(scope["method"], headers, address)
         limit = {f"{_API}/upload": _UPLOAD_LIMIT, _MCP: _MCP_LIMIT}.get(path.rstrip("/"), _JSON_LIMIT)
         if not re.fullmatch(r"\d{1,12}", length := headers.get("content-length", "0")) or int(length) > limit:
             raise Refused(413)
+        if path.startswith(_REVIEW):
+            self._admit_reviewer(scope["method"], headers, address)
         if scope["method"] != "POST":
             self._admit_reader(scope)
             return receive
@@ -266,7 +266,7 @@ class Guard:
             return
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise Refused(415)
-        if int(length if (length := headers.get("content-length", "")).isdecimal() else _JSON_LIMIT) > _VERDICT_LIMIT:
+        if int(headers.get("content-length", _JSON_LIMIT)) > _VERDICT_LIMIT:
             raise Refused(413, "rv_too_long")
 
     def _admit_reader(self, scope: Scope) -> None:
