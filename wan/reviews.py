@@ -8,7 +8,6 @@ import csv
 import hashlib
 import io
 import json
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -193,7 +192,7 @@ def checked_verdict(review: Review, given: dict[str, Any], *, id_: str, now: flo
 def _moment(given: object, duration: float) -> float | None:
     if given is None:
         return None
-    if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given) or not 0 <= given <= duration + _OVERHANG:
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= duration + _OVERHANG:
         raise InvalidInput("at_seconds", "review_moment_beyond", high=f"{duration:.1f}")
     return round(min(given, duration), 2)
 
