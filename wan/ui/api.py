@@ -82,7 +82,7 @@ class Api:
 
         Parameters:
             prompt: What shall happen, 1 to 1,500 characters.
-            reference_image: The first frame, JPEG, PNG, BMP or WebP up to 20 MB: an http(s) URL, an upload, or a data: URL (over HTTP to 700 kB).
+            reference_image: The first frame, JPEG, PNG, BMP or WebP up to 20 MB: an http(s) URL, an upload, or a data: URL (by MCP; else to 700 kB).
             duration: Whole seconds, 2 to 15.
             size: Width*height in pixels, for example 1280*720, 720*1280, 960*960 or 1920*1080; or 720P or 1080P for the picture's own shape.
             fps: Frames per second, 1 to 60. The service's own, 30, unless given.
@@ -142,7 +142,7 @@ class Api:
 
         Parameters:
             prompt: What shall happen, 1 to 1,500 characters. The references are called character1, character2 and so on: videos first, then pictures.
-            references: One to five, at most three videos (MP4 or MOV, 1 to 30 s): http(s) URLs, uploads, data: URLs (over HTTP to 700 kB).
+            references: One to five, at most three videos (MP4 or MOV, 1 to 30 s): http(s) URLs, uploads, data: URLs (by MCP; else to 700 kB).
             duration: Whole seconds, 2 to 10.
             size: Width*height in pixels, for example 1280*720, 720*1280, 960*960 or 1920*1080.
             model: wan2.6-r2v-flash is quicker and cheaper, and can leave out sound.
