@@ -151,7 +151,8 @@ def test_all_play_as_one(visitor, site):
         times = page.evaluate(TIMES)
         apart.append(max(times) - min(times))
         page.wait_for_timeout(50)
-    assert sorted(apart)[5] <= 0.15, apart  # one frame where the machine is not busy
+    assert sorted(apart)[5] <= 0.15, apart  # on a busy machine too
+    assert min(apart) <= 1.5 / 30, apart
     page.get_by_role("button", name="Pause all").click()
     page.wait_for_function(f"new Set({TIMES}.map(time => time.toFixed(3))).size === 1")
     first, second, third = pictures(page)
@@ -276,10 +277,10 @@ def test_one_that_stalls_holds_the_others(visitor, site):
     page.get_by_role("button", name="Play all").click()
     times = page.evaluate(TIMES)
     assert answered.is_set()
-    assert max(times) - min(times) < 0.3
+    assert max(times) - min(times) < 0.2
     page.wait_for_function("[...document.querySelectorAll('video')].every(video => video.currentTime > 0.4)")
     times = page.evaluate(TIMES)
-    assert max(times) - min(times) < 0.3
+    assert max(times) - min(times) < 0.1
 
 
 def test_a_board_may_come_late_be_changed_and_go_away(visitor, site):
