@@ -5,10 +5,15 @@ from playwright.sync_api import Page
 
 _GRAVE = ("serious", "critical")
 _OPTIONS = {"resultTypes": ["violations"]}
+_AT_REST = "!document.getAnimations().some(one => one.playState === 'running' && isFinite(one.effect.getComputedTiming().endTime))"
 
 
 def findings(page: Page) -> list[str]:
-    """The serious and critical findings of axe-core on a page as it is now, a line for each element; none is what we want."""
+    """The serious and critical findings of axe-core on a page that has come to rest, a line for each element; none is what we want.
+
+    A colour halfway between two themes is nobody's choice, so changes of style under way are waited for.
+    """
+    page.wait_for_function(_AT_REST)
     found = Axe().run(page, options=_OPTIONS).response["violations"]
     return [
         f"{rule['impact']} {rule['id']}: {node['html'][:200]} at {node['target']}"

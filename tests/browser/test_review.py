@@ -83,9 +83,11 @@ def choose(page: Page, jobs: list[str]) -> None:
     box.evaluate("(box, ids) => { box.value = ids; box.dispatchEvent(new Event('input', { bubbles: true })); }", " ".join(jobs))
 
 
-def answered(context: BrowserContext, link: str) -> Page:
+def answered(context: BrowserContext, link: str, theme: str | None = None) -> Page:
     """The review as somebody with its link sees it."""
     page = context.new_page()
+    if theme:
+        page.emulate_media(color_scheme=theme)
     page.goto(link)
     return page
 
@@ -211,8 +213,7 @@ def test_axe_finds_nothing_grave_and_nothing_is_too_wide(made: Made, others: lis
     grave += [f"owner: {one}" for one in findings(made.owner)]
     for where in (made.link, f"{made.link}x", (tmp_path / "index.html").as_uri()):
         for person in others:
-            page = answered(person, where)
-            page.emulate_media(color_scheme=theme)
+            page = answered(person, where, theme)
             grave += [f"{where}: {one}" for one in findings(page)]
             if page.locator(".rv-open").count():
                 page.locator(".rv-open").click()
