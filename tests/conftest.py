@@ -1,13 +1,17 @@
 """What holds for every test: nothing can be spent. No key, no home, the simulator only, and no connection leaves this machine."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 import tests.guard.sitecustomize  # noqa: F401 - guards this process
+from tests import postgres as postgres_module
+from tests.postgres import Postgres
 from tests.simulators import Simulator, serving
+from wan.store import Store
 
 ROOT = Path(__file__).parent.parent
 
@@ -55,3 +59,27 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     folder = tmp_path_factory.mktemp("simulator")
     with serving(folder, "--pending", "0.2", "--running", "0.4", environment=clean_environment(folder)) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One PostgreSQL for all tests that need one."""
+    with postgres_module.serving() as started:
+        yield started
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Gives an empty database at each call, as `WAN_DATABASE_URL` takes it, of every kind that the app promises to work with."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres").database
+    numbers = count()
+    return lambda: f"sqlite:///{tmp_path / f'wan{next(numbers)}.sqlite3'}"
+
+
+@pytest.fixture
+def store(new_database: Callable[[], str]) -> Iterator[Store]:
+    """A store on an empty database of either kind."""
+    opened = Store(new_database())
+    yield opened
+    opened.close()

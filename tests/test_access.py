@@ -114,13 +114,6 @@ def test_keys_are_dropped_when_nothing_of_theirs_is_on_its_way_or_when_they_are_
         keys[mine.account]
 
 
-@pytest.fixture
-def store(tmp_path):
-    opened = Store(f"sqlite:///{tmp_path / 'wan.sqlite3'}")
-    yield opened
-    opened.close()
-
-
 def spent(store) -> Decimal:
     with store._engine.connect() as connection:
         return Decimal(connection.exec_driver_sql("SELECT budget_spent FROM accounts").scalar_one()) / 1_000_000

@@ -11,6 +11,7 @@ import time
 import gradio as gr
 import httpx
 import pytest
+import sqlalchemy as sa
 from starlette.applications import Starlette
 
 from tests.disks import Lock, every_connection, locked, small_disk, unreadable
@@ -61,6 +62,13 @@ async def studio(disk):
 @pytest.fixture
 def database(disk):
     return disk.folder / "wan.sqlite3"
+
+
+@pytest.fixture
+async def served_by_postgres(postgres, monkeypatch):
+    monkeypatch.setenv("WAN_DATABASE_URL", postgres.database())
+    async with Studio(load_settings()) as opened:
+        yield opened
 
 
 def request(**changes) -> ImageToVideoRequest:
@@ -320,3 +328,38 @@ async def test_a_database_that_cannot_be_written_at_the_start_is_said_in_one_lin
     assert "Traceback" not in finished.stderr
     assert "cannot be written" in finished.stderr.strip().splitlines()[-1]
     assert "cannot be written" in json.loads(finished.stdout)["error"]
+
+
+async def test_a_postgresql_that_is_held_by_another_refuses_new_work_and_loses_nothing(served_by_postgres, simulator, postgres):
+    studio, schema = served_by_postgres, sa.make_url(load_settings().database).query["options"].rpartition("=")[2]
+    job = await studio.submit(request(), owner=OWNER)
+    async with ends_well(studio, simulator, job) as viewer:
+        with postgres.connect() as another:
+            another.execute(f"LOCK TABLE {schema}.jobs IN EXCLUSIVE MODE")  # reading goes on
+            await viewer.paused()
+            await refused(studio, "database_busy")
+
+
+async def test_a_postgresql_that_breaks_down_refuses_new_work_and_loses_nothing(served_by_postgres, simulator, postgres):
+    studio = served_by_postgres
+    job = await studio.submit(request(), owner=OWNER)
+    async with ends_well(studio, simulator, job) as viewer:
+        await viewer.until(lambda event: event.job.state is JobState.PENDING)
+        await asyncio.to_thread(postgres.stop)
+        try:
+            await viewer.paused()
+            await refused(studio, "database_down")
+        finally:
+            await asyncio.to_thread(postgres.start)
+
+
+@pytest.mark.parametrize("moment", ["upload", "create", "query", "result"])
+async def test_a_postgresql_that_starts_anew_at_any_moment_costs_nothing(served_by_postgres, simulator, postgres, moment):
+    with simulator.fault(moment, "delay-1.5", count=1):
+        studio = served_by_postgres
+        job = await studio.submit(request(), owner=OWNER)
+        async with ends_well(studio, simulator, job) as viewer:
+            states = {"upload": JobState.UPLOADING, "create": JobState.SUBMITTING, "query": JobState.PENDING, "result": JobState.FETCHING}
+            await viewer.until(lambda event: event.job.state is states[moment])
+            await asyncio.to_thread(postgres.stop)
+            await asyncio.to_thread(postgres.start)

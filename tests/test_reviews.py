@@ -140,7 +140,8 @@ def test_the_json_has_it_all():
 
 
 @pytest.fixture
-async def studio():
+async def studio(new_database, monkeypatch):
+    monkeypatch.setenv("WAN_DATABASE_URL", new_database())
     async with Studio(load_settings()) as opened:
         yield opened
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from pydantic import SecretStr
 
 from tests.pictures import clip
@@ -97,11 +97,11 @@ class Service:
 class Lives(RuleBasedStateMachine):
     """Any life that jobs can have."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: str) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="wan-states-"))
         self.now = 1_000_000.0
-        self.store = Store(f"sqlite:///{self.folder / 'wan.sqlite3'}")
+        self.store = Store(database)
         self.evidence = Evidence(self.folder, visitors=True, video_at=lambda _: None)
         self.service = Service(lambda: self.now, clip(self.folder / "made.mp4", seconds=0.2, size=(64, 64)))
         self.seen: dict[str, JobState] = {}
@@ -232,8 +232,9 @@ def reachable(before: JobState, after: JobState) -> bool:
     return after in ways
 
 
-TestLives = Lives.TestCase
-TestLives.settings = settings(max_examples=100, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_life(new_database):
+    many = settings(max_examples=100, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    run_state_machine_as_test(lambda: Lives(new_database()), settings=many)
 
 
 def test_pauses_grow_and_end():

@@ -9,18 +9,10 @@ import sqlalchemy as sa
 from wan.errors import ReviewNotFound
 from wan.jobs import GROUPS, LIVE, TRANSITIONS, Job, JobState, Reference, Shelf, Spent
 from wan.reviews import Review, Take, Verdict
-from wan.store import Store
 from wan.words import sentence
 
 NOW = 1_000.0
 ACCOUNTS = ["account"]
-
-
-@pytest.fixture
-def store(tmp_path):
-    made = Store(f"sqlite:///{tmp_path / 'wan.sqlite3'}")
-    yield made
-    made.close()
 
 
 def job(number=1, **changes) -> Job:
@@ -95,8 +87,8 @@ def test_a_claim_holds_the_rows_of_the_accounts_that_have_something_due(store):
     said = []
     sa.event.listen(store._engine, "before_cursor_execute", lambda _c, _u, statement, values, *_: said.append((statement, values)))
     assert {one.id for one in store.claim(NOW, lease=60, accounts=accounts)} == {"job1", "job2", "job3"}
-    names = [values for statement, values in said if "accounts" in statement.partition("FROM")[2]]
-    assert names == [("a", "b")]
+    (names,) = [values for statement, values in said if "accounts" in statement.partition("FROM")[2]]
+    assert sorted(names.values() if isinstance(names, dict) else names) == ["a", "b"]
     order = [statement.split()[0] for statement, _ in said if not statement.startswith("BEGIN")]
     assert order == ["SELECT", "INSERT", "SELECT", "UPDATE"]
     said.clear()

@@ -13,7 +13,6 @@ from wan.evidence import Evidence
 from wan.jobs import JobState, Reference
 from wan.settings import load_settings
 from wan.storage import Storage
-from wan.store import Store
 from wan.studio import Studio
 from wan.sweep import DAY, sweep
 
@@ -23,13 +22,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(params=["folder", "memory:///"])
 def storage(request, tmp_path):
     return Storage((tmp_path / "storage").as_uri() if request.param == "folder" else request.param, tmp_path / "cache")
-
-
-@pytest.fixture
-def store(tmp_path):
-    made = Store(f"sqlite:///{tmp_path / 'wan.sqlite3'}")
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ _THREADS = 12  # more than writes can be stuck at once, so that a page is still 
 _BUSY = 10.0  # seconds that a write waits for another's to end; longer, and whoever clicked would rather be told
 # What SQLite (by the beginning of its error's name) and PostgreSQL (by its code) say when it is not our statement that is wrong.
 _TROUBLES = {
-    "database_busy": ("SQLITE_BUSY", "SQLITE_LOCKED", "55P03"),
+    "database_busy": ("SQLITE_BUSY", "SQLITE_LOCKED", "55P03", "40P01"),
     "disk_full": ("SQLITE_FULL", "53100"),
     "database_readonly": ("SQLITE_READONLY", "25006"),
 }
@@ -250,6 +250,9 @@ class Store:
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _configure_sqlite)
             sa.event.listen(self._engine, "begin", _begin_sqlite)
+        if self._engine.dialect.name == "postgresql":
+            sa.event.listen(self._engine, "do_connect", _limit_postgresql)
+            sa.event.listen(self._engine, "connect", _configure_postgresql)
         with self._writing() as connection:
             if self._engine.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
@@ -826,6 +829,18 @@ def _configure_sqlite(connection: Any, record: Any) -> None:
     for pragma in (f"busy_timeout={round(_BUSY * 1000)}", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
     _switch_to_wal(connection)
+
+
+def _limit_postgresql(dialect: sa.Dialect, record: Any, given: Any, named: dict[str, Any]) -> None:
+    """Nobody waits without end for a host that does not answer any more; what the URL says goes before."""
+    named.setdefault("connect_timeout", 10)  # s
+    named.setdefault("tcp_user_timeout", 30_000)  # ms
+
+
+def _configure_postgresql(connection: Any, record: Any) -> None:
+    """Without a limit a write would wait for another's lock as long as that is held."""
+    connection.execute(f"SET lock_timeout = {round(_BUSY * 1000)}")
+    connection.commit()
 
 
 def _switch_to_wal(connection: Any) -> None:
