@@ -7,6 +7,7 @@ window.wanStudio = (() => {
   const STORED = "wan-language";
   const LINK = /^#jobs=([\w-]{32,})$/;
   const ENDS = { SUCCEEDED: "✓ ", FAILED: "✕ ", CANCELLED: "✕ ", EXPIRED: "✕ " };
+  const unfolded = new Set(); // ids of the jobs whose details somebody looks at
   const starts = new Map(); // clock -> when it began, in ms of this browser's own clock
   const seen = new Map(); // tab -> the card shown and when it came
 
@@ -19,6 +20,9 @@ window.wanStudio = (() => {
   };
 
   function tick(shown) {
+    for (const details of shown.querySelectorAll("[data-details]")) {
+      if (details.open !== unfolded.has(details.dataset.details)) details.open = !details.open;
+    }
     for (const clock of shown.querySelectorAll("[data-clock]")) {
       const { clock: name, elapsed, expected } = clock.dataset;
       if (!starts.has(name)) starts.set(name, performance.now() - elapsed * 1000);
@@ -33,6 +37,12 @@ window.wanStudio = (() => {
     }
   }
 
+  // A click on its summary, before the browser does what it does then.
+  function fold({ open, dataset }) {
+    if (open) unfolded.delete(dataset.details);
+    else unfolded.add(dataset.details);
+  }
+
   // When one take changes, Gradio mends the others too, and takes away what was put on them here: it is put back before anybody sees that.
   const mended = new WeakSet();
   const again = new MutationObserver(() => TABS.map(view).forEach((shown) => shown && tick(shown)));
@@ -41,7 +51,7 @@ window.wanStudio = (() => {
     const holder = document.getElementById(`wan-${tab}-view`);
     if (mended.has(holder)) return;
     mended.add(holder);
-    again.observe(holder, { subtree: true, childList: true, attributes: true, attributeFilter: ["style", "class"] });
+    again.observe(holder, { subtree: true, childList: true, attributes: true, attributeFilter: ["style", "class", "open"] });
   }
 
   const spoken = () => (document.documentElement.lang.startsWith("zh") ? "zh" : "en");
@@ -323,6 +333,7 @@ window.wanStudio = (() => {
 
   document.addEventListener("click", ({ target }) => {
     if (target.isConnected && !target.closest?.("#wan-connection, [data-connect], [role=listbox]")) connect(false);
+    if (target.closest?.("[data-details] > summary")) fold(target.closest("[data-details]"));
     const button = target.closest?.("[data-press], [data-choose], [data-copy], [data-lang], [data-insert], [data-share], [data-link-copy], [data-connect]");
     if (!button) return;
     const { press: verb, job = "", choose: how, jobs, copy, lang, insert: name } = button.dataset;

@@ -138,7 +138,7 @@ def test_a_double_click_is_one_set_of_takes_and_asking_again_is_free(visitor: Br
     assert app.created() - before == 3
 
 
-def test_a_video_that_plays_goes_on_while_another_take_changes(visitor: BrowserContext, app: App):
+def test_a_video_that_plays_and_details_that_are_read_stay_while_another_take_changes(visitor: BrowserContext, app: App):
     page = visitor.new_page()
     with app.fault("result", "status-503"):
         begin(page, app.url, "plays on", 2)
@@ -152,13 +152,18 @@ def test_a_video_that_plays_goes_on_while_another_take_changes(visitor: BrowserC
         video.playbackRate = 0.0625;
         return video.play();
     }""")
+    tile(page, 1).locator("summary").click()
     tile(page, 2).locator("[data-press=retry]").click()
     expect(tiles(page, "RUNNING")).to_have_count(1)
+    expect(tile(page, 1).locator(".wan-details dl")).to_be_visible()
     tick = tile(page, 2).locator(".wan-clock b").inner_text()
     expect(tile(page, 2).locator(".wan-clock b")).not_to_have_text(tick)
     told(page, "2 of 2 done")
     video = tile(page, 1).locator("video")
     assert video.evaluate("video => [video.breaks, video.currentTime > 0]") == [[], True]
+    expect(tile(page, 1).locator(".wan-details dl")).to_be_visible()
+    tile(page, 1).locator("summary").click()
+    expect(tile(page, 1).locator(".wan-details dl")).to_be_hidden()
 
 
 def test_the_buttons_of_a_take_mean_that_take(visitor: BrowserContext, app: App):

@@ -484,7 +484,9 @@ def _details(job: Job, at: str = "") -> Markup | str:
         link = Markup('<dt>{}</dt><dd><a href="media/{}/original.mp4" download>original.mp4</a></dd>')
         shown += link.format(both("original"), job.media_token)
     withdraw = _press("withdraw", "withdraw", at=at) if job.video_key else ""
-    return Markup('<details class="wan-details"><summary>{}</summary><dl>{}</dl>{}</details>').format(both("details"), shown, withdraw)
+    return Markup('<details class="wan-details" data-details="{}"><summary>{}</summary><dl>{}</dl>{}</details>').format(
+        job.id, both("details"), shown, withdraw
+    )
 
 
 def hint(key: str, **values: str | int) -> Markup:
