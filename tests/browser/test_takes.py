@@ -120,6 +120,8 @@ def test_four_takes_arrive_in_a_grid_and_are_found_again_and_served_again(visito
     opened(second, app.url)
     told(second, "4 of 4 done")
     assert app.created() - before == 4
+    second.locator("#wan-image-view [data-choose=review]").click()
+    expect(second.locator("#wan-review-chosen img")).to_have_count(4)
 
 
 def test_a_double_click_is_one_set_of_takes_and_asking_again_is_free(visitor: BrowserContext, app: App):
