@@ -47,7 +47,6 @@ def checked(given) -> Verdict:
 def test_the_last_word_of_each_person_counts():
     verdicts = (said("yes", "a", 1), said("no", "b", 2), said("no", "a", 3, comment="on second thoughts"), said("maybe", "c", 4))
     assert review(*verdicts).takes[0].tally == Tally(yes=0, maybe=1, no=2)
-    assert review(*verdicts).people == 3
     assert [one.comment for one in review(*verdicts).takes[0].comments] == ["on second thoughts"]
 
 

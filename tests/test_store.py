@@ -368,6 +368,8 @@ def test_a_review_comes_back_in_its_order_with_what_was_said(store):
     assert [(take.number, take.job.id) for take in found.takes] == [(1, "job2"), (2, "job1")]
     assert found.takes[1].verdicts == tuple(reversed(words))
     assert [one.id for one in store.reviews("somebody")] == ["review-other", "review-link"]
+    assert [(one.people, len(one.takes[1].verdicts)) for one in store.reviews("somebody")] == [(0, 0), (2, 0)]
+    assert store.reviews("somebody", whole="review-link")[1] == found
     assert store.review("review-link", "somebody else") is None
     assert store.reviewed_job("link", 2, NOW).id == "job1"
     assert store.reviewed_job("link", 3, NOW) is None

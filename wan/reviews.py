@@ -107,6 +107,8 @@ class Review:
     expires_at: float | None
     revoked_at: float | None
     takes: tuple[Take, ...] = ()
+    people: int = 0
+    """How many different people have said something."""
 
     def is_open(self, now: float) -> bool:
         """Whether the link leads anywhere. now: seconds since 1970."""
@@ -117,11 +119,6 @@ class Review:
         if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= len(self.takes):
             raise InvalidInput("take", "review_take_unknown")
         return self.takes[number - 1]
-
-    @property
-    def people(self) -> int:
-        """How many different people have said something."""
-        return len({one.reviewer for take in self.takes for one in take.verdicts})
 
 
 def latest(verdicts: Sequence[Verdict]) -> list[Verdict]:

@@ -589,9 +589,9 @@ class Store:
         """The review that a link was made for, whether or not it is still open."""
         return next(iter(self._reviews(_reviews.c.link_hash == link_hash(token))), None)
 
-    def reviews(self, owner: str) -> list[Review]:
-        """Every review of an owner, newest first."""
-        return self._reviews(_reviews.c.owner == owner)
+    def reviews(self, owner: str, whole: str = "") -> list[Review]:
+        """Every review of an owner, newest first, with what was said in the one whose id is `whole`: of 200, all would be too much to carry."""
+        return self._reviews(_reviews.c.owner == owner, heard=_verdicts.c.review_id == whole)
 
     def reviewed_job(self, token: str, number: int, now: float) -> Job | None:
         """The job of a take, by a link that is open."""
@@ -635,7 +635,7 @@ class Store:
             connection.execute(_reviews.delete().where(mine))
         return True
 
-    def _reviews(self, where: sa.ColumnElement[bool]) -> list[Review]:
+    def _reviews(self, where: sa.ColumnElement[bool], heard: sa.ColumnElement[bool] | None = None) -> list[Review]:
         newest = _reviews.select().where(where).order_by(_reviews.c.created_at.desc(), _reviews.c.id)
         with self._reading() as connection:
             rows = connection.execute(newest).all()
@@ -644,7 +644,14 @@ class Store:
             takes = connection.execute(places).all()
             shown = _jobs.select().where(_jobs.c.id.in_({take.job_id for take in takes}), _jobs.c.video_key != "")
             jobs = {row.id: _job(row) for row in connection.execute(shown)}
-            oldest = _verdicts.select().where(_verdicts.c.review_id.in_(ids)).order_by(_verdicts.c.created_at, _verdicts.c.id)
+            ours = _verdicts.c.review_id.in_(ids)
+            counted = (
+                sa.select(_verdicts.c.review_id, sa.func.count(_verdicts.c.reviewer.distinct()).label("people"))
+                .where(ours)
+                .group_by(_verdicts.c.review_id)
+            )
+            people = {row.review_id: row.people for row in connection.execute(counted)}
+            oldest = _verdicts.select().where(ours if heard is None else ours & heard).order_by(_verdicts.c.created_at, _verdicts.c.id)
             said: dict[tuple[str, str], list[Verdict]] = defaultdict(list)
             for row in connection.execute(oldest):
                 said[row.review_id, row.job_id].append(Verdict(**row._mapping))
@@ -654,7 +661,7 @@ class Store:
             job, verdicts = _of(owners[take.review_id], jobs.get(take.job_id)), tuple(said[take.review_id, take.job_id])
             shown_in[take.review_id].append(Take(number=take.position, job_id=take.job_id, job=job, verdicts=verdicts))
         known = [{name: value for name, value in row._mapping.items() if name != "link_hash"} for row in rows]
-        return [Review(**one, takes=tuple(shown_in[one["id"]])) for one in known]
+        return [Review(**one, takes=tuple(shown_in[one["id"]]), people=people.get(one["id"], 0)) for one in known]
 
     def _lock_accounts(self, connection: sa.Connection, accounts: list[str]) -> None:
         """Holds the accounts' rows until the transaction ends, so that what is counted under them stays true. SQLite has one writer anyway.

@@ -509,9 +509,9 @@ class Studio:
         self._tell()
         return review, token
 
-    async def reviews(self, *, owner: str) -> list[Review]:
-        """Every review of this owner, newest first."""
-        return await self._store.call(self._store.reviews, owner)
+    async def reviews(self, *, owner: str, whole: str = "") -> list[Review]:
+        """Every review of this owner, newest first; what was said comes with the one whose id is `whole` only."""
+        return await self._store.call(self._store.reviews, owner, whole if _KEY.fullmatch(whole) else "")
 
     async def review(self, review_id: str, *, owner: str) -> Review:
         """A review of this owner, open or not. Raises ReviewNotFound."""

@@ -93,7 +93,7 @@ class _Room:
             owner = owner_of(token, request)
             ids = [job.id for job in (await self._there(chosen, owner))[0]]
             review, _ = await self._studio.create_review(ids, owner=owner, title=title or "", note=note or "", expires_days=_EXPIRY.get(expiry))
-            listed = html.listed(await self._studio.reviews(owner=owner), review.id, time.time())
+            listed = html.listed(await self._studio.reviews(owner=owner, whole=review.id), review.id, time.time())
         except Exception as error:  # noqa: BLE001 - whatever it is, the form stays as it is and the person is told
             return gr.skip(), self._told(error), gr.skip(), gr.skip(), ""
         return listed, "", "", "", review.id
@@ -176,7 +176,8 @@ class _Room:
                     await act(picked or "", owner=owner)
             except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
                 refusal = self._told(error)
-            return refusal + html.listed(await self._studio.reviews(owner=owner), picked or "", time.time())
+            listed = await self._studio.reviews(owner=owner, whole=picked or "")
+            return refusal + html.listed(listed, picked or "", time.time())
 
         return await self._acted(token, request, shown)
 
