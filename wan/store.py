@@ -591,7 +591,7 @@ class Store:
 
     def reviews(self, owner: str, whole: str = "") -> list[Review]:
         """Every review of an owner, newest first, with what was said in the one whose id is `whole`: of 200, all would be too much to carry."""
-        return self._reviews(_reviews.c.owner == owner, heard=_verdicts.c.review_id == whole)
+        return self._reviews(_reviews.c.owner == owner, heard=[whole])
 
     def reviewed_job(self, token: str, number: int, now: float) -> Job | None:
         """The job of a take, by a link that is open."""
@@ -635,7 +635,8 @@ class Store:
             connection.execute(_reviews.delete().where(mine))
         return True
 
-    def _reviews(self, where: sa.ColumnElement[bool], heard: sa.ColumnElement[bool] | None = None) -> list[Review]:
+    def _reviews(self, where: sa.ColumnElement[bool], heard: Sequence[str] | None = None) -> list[Review]:
+        """heard: ids of those that come with what was said in them; without it all do."""
         newest = _reviews.select().where(where).order_by(_reviews.c.created_at.desc(), _reviews.c.id)
         with self._reading() as connection:
             rows = connection.execute(newest).all()
@@ -644,17 +645,7 @@ class Store:
             takes = connection.execute(places).all()
             shown = _jobs.select().where(_jobs.c.id.in_({take.job_id for take in takes}), _jobs.c.video_key != "")
             jobs = {row.id: _job(row) for row in connection.execute(shown)}
-            ours = _verdicts.c.review_id.in_(ids)
-            counted = (
-                sa.select(_verdicts.c.review_id, sa.func.count(_verdicts.c.reviewer.distinct()).label("people"))
-                .where(ours)
-                .group_by(_verdicts.c.review_id)
-            )
-            people = {row.review_id: row.people for row in connection.execute(counted)}
-            oldest = _verdicts.select().where(ours if heard is None else ours & heard).order_by(_verdicts.c.created_at, _verdicts.c.id)
-            said: dict[tuple[str, str], list[Verdict]] = defaultdict(list)
-            for row in connection.execute(oldest):
-                said[row.review_id, row.job_id].append(Verdict(**row._mapping))
+            people, said = _people(connection, ids), _said(connection, ids if heard is None else heard)
         shown_in: dict[str, list[Take]] = defaultdict(list)
         owners = {row.id: row.owner for row in rows}
         for take in takes:
@@ -812,6 +803,22 @@ def _job(row: Any) -> Job:
 
 def _is_open(now: float) -> sa.ColumnElement[bool]:
     return _reviews.c.revoked_at.is_(None) & (_reviews.c.expires_at.is_(None) | (_reviews.c.expires_at > now))
+
+
+def _people(connection: sa.Connection, review_ids: Sequence[str]) -> dict[str, int]:
+    """How many different people have said something in each review."""
+    people = sa.func.count(_verdicts.c.reviewer.distinct()).label("people")
+    counted = sa.select(_verdicts.c.review_id, people).where(_verdicts.c.review_id.in_(review_ids)).group_by(_verdicts.c.review_id)
+    return {row.review_id: row.people for row in connection.execute(counted)}
+
+
+def _said(connection: sa.Connection, review_ids: Sequence[str]) -> dict[tuple[str, str], list[Verdict]]:
+    """What was said in reviews, by review and job, oldest first."""
+    oldest = _verdicts.select().where(_verdicts.c.review_id.in_(review_ids)).order_by(_verdicts.c.created_at, _verdicts.c.id)
+    said: dict[tuple[str, str], list[Verdict]] = defaultdict(list)
+    for row in connection.execute(oldest):
+        said[row.review_id, row.job_id].append(Verdict(**row._mapping))
+    return said
 
 
 def _of(owner: str, job: Job | None) -> Job | None:
