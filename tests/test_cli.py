@@ -9,6 +9,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import termios
 import zipfile
 from pathlib import Path
 
@@ -196,6 +197,25 @@ def test_the_question_at_a_terminal(environment, simulator, samples, tmp_path, a
     assert asked.returncode == code, said
     assert ("verified: the file plays" in out) is (code == 0)
     assert (simulator.stats() == before) is (code == 2)
+
+
+def test_progress_at_a_terminal_takes_one_line(environment, samples):
+    """Whatever is longer stands there whole, once, before the line that is written over."""
+    mine, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 60))
+    command = [sys.executable, "-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2"]
+    with subprocess.Popen(command, env=environment | {"WAN_SIMULATOR_PENDING": "2"}, stdout=subprocess.DEVNULL, stderr=theirs) as run:
+        os.close(theirs)
+        said = b""
+        with contextlib.suppress(OSError):  # the terminal is gone with the command
+            while more := os.read(mine, 1000):
+                said += more
+    os.close(mine)
+    assert run.returncode == 0, said
+    written = [one for one in said.decode().split("\r\x1b[2K") if one.startswith("[")]
+    assert any(one.endswith("…") for one in written)
+    assert max(len(one.rstrip()) for one in written) < 60
+    assert said.count(b"With the service, not started yet. Cancelling is free.\r\n") == 1
 
 
 def test_ctrl_c_at_the_question_is_no(environment, simulator, samples):

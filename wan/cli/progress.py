@@ -1,6 +1,7 @@
 """What the terminal shows of a job on its way."""
 
 import asyncio
+import os
 import sys
 import time
 from typing import Self
@@ -8,6 +9,7 @@ from typing import Self
 from wan.jobs import JobEvent, JobState
 
 _BAR = 24  # characters
+_ANEW = "\r\x1b[2K"  # back to the beginning of the line, which is emptied; only of the last row, where a line takes several
 
 
 class Progress:
@@ -28,14 +30,19 @@ class Progress:
 
     def show(self, event: JobEvent) -> None:
         """Something has changed."""
+        said = self._event is not None and self._event.sentence == event.sentence
         self._event, self._since = event, time.monotonic() - event.elapsed
         if self._clock is None:
             print(event.sentence, file=sys.stderr, flush=True)
+        elif not said and len(self._line(event)) > _room():
+            print(f"{_ANEW}{event.sentence}", file=sys.stderr, flush=True)  # whole, once, above the line that has no room for it
 
     async def _tick(self) -> None:
         while True:
             if self._event is not None:
-                print(f"\r\x1b[2K{self._line(self._event)}", end="", file=sys.stderr, flush=True)
+                line = self._line(self._event)
+                shown = line if len(line) <= _room() else f"{line[: _room() - 1]}…"
+                print(f"{_ANEW}{shown}", end="", file=sys.stderr, flush=True)
             await asyncio.sleep(0.5)
 
     def _line(self, event: JobEvent) -> str:
@@ -43,3 +50,8 @@ class Progress:
         part = min(seconds / event.expected, 0.95) if event.job.state is JobState.RUNNING else float(event.job.state is JobState.FETCHING)
         bar = "#" * round(_BAR * part)
         return f"[{bar:<{_BAR}}] {int(seconds) // 60}:{int(seconds) % 60:02} {event.sentence}"
+
+
+def _room() -> int:
+    """Characters that a line may have before the terminal breaks it."""
+    return (os.get_terminal_size(sys.stderr.fileno()).columns or 80) - 1
