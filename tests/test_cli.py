@@ -369,6 +369,10 @@ def test_prepare(run, samples, tmp_path, simulator):
     elsewhere = run("prepare", *options, "--reference-video", "https://example.com/b.mp4", "--output", tmp_path / "new" / "r.json")
     assert json.loads(elsewhere.stdout)["request_path"] == str(tmp_path / "new" / "r.json")
     assert json.loads((tmp_path / "new" / "r.json").read_text())["reference_video"] == [str(clip_), "https://example.com/b.mp4"]
+    odd = tmp_path / os.fsdecode(b"\xff.mp4")
+    odd.symlink_to(clip_)
+    assert run("prepare", "--prompt", "x", "--reference-video", odd, OUTPUT_DIR="output").returncode == 0
+    assert json.loads((tmp_path / "output/aliyun-wan-r2v/request.json").read_text())["reference_video"] == str(odd)
     assert simulator.stats() == before
 
 
