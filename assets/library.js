@@ -103,7 +103,11 @@ window.wanLibrary = (() => {
     if (job && asked !== fresh.dataset.job) return; // left again before it came
     if (!job) asked = "";
     const first = view() === "grid";
-    if (first) scrolled = scrollY;
+    if (first) {
+      scrolled = scrollY;
+      history.scrollRestoration = "manual"; // where to is ours to say
+      history.pushState({ wan: "library" }, ""); // the browser's way back leads to the cards
+    }
     root().dataset.view = job ? "job" : "board";
     put(part(".wan-library-one"), fresh);
     if (!first) return;
@@ -120,6 +124,14 @@ window.wanLibrary = (() => {
   }
 
   function back() {
+    leave();
+    if (history.state?.wan === "library") history.back();
+  }
+
+  addEventListener("popstate", () => view() !== "grid" && history.state?.wan !== "library" && leave());
+
+  function leave() {
+    if (!root()) return;
     const board = view() === "board";
     asked = "";
     root().dataset.view = "grid";
@@ -282,7 +294,10 @@ window.wanLibrary = (() => {
   });
 
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && shown() && view() !== "grid" && !event.defaultPrevented && !document.querySelector("dialog[open]")) back();
+    if (event.key !== "Escape" || !shown() || view() === "grid" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+    const question = part(".wan-ask:not([hidden]) [data-act=keep]");
+    if (question) askFirst(question, false);
+    else back();
   });
 
   // A video that is dropped on a form is asked for its settings; on the references' own field it stays a reference.

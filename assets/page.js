@@ -5,6 +5,7 @@ window.wanStudio = (() => {
   const QUIET = 30_000; // ms without a sign of life, after which a live view is taken up again: its stream may have ended without a word
   const DEAD = 10_000; // ms after that, when only opening the page anew helps: Gradio takes a stream that a proxy has ended for an open one
   const STORED = "wan-language";
+  const PLACE = "wan-tab";
   const LINK = /^#jobs=([\w-]{32,})$/;
   const ENDS = { SUCCEEDED: "✓ ", FAILED: "✕ ", CANCELLED: "✕ ", EXPIRED: "✕ " };
   const unfolded = new Set(); // ids of the jobs whose details somebody looks at
@@ -132,6 +133,7 @@ window.wanStudio = (() => {
   // The page was opened, and shows every job as it was at that moment: what is on its way is followed from there.
   function arrived() {
     restore();
+    stay();
     setTimeout(() => TABS.filter((tab) => "live" in (view(tab)?.dataset ?? {})).forEach(attach), 60);
   }
 
@@ -157,7 +159,7 @@ window.wanStudio = (() => {
 
   // Buttons of cards, one after the other: each works on what the one before has made of the stage, and none is lost.
   const waiting = new Map(TABS.map((tab) => [tab, []]));
-  const LOST = 10_000; // ms after which an answer does not come any more
+  const LOST = 30_000; // ms after which an answer does not come any more: longer than the server waits for its database
 
   function act(tab, verb, job) {
     const line = waiting.get(tab);
@@ -170,29 +172,31 @@ window.wanStudio = (() => {
     const first = waiting.get(tab)[0];
     if (!first) return;
     press(tab, first.verb);
-    setTimeout(() => waiting.get(tab)[0] === first && acted(tab), LOST);
+    setTimeout(() => waiting.get(tab)[0] === first && acted(tab, first.verb), LOST);
   }
 
   // What a button's event sends: the id of the job that is meant comes last, "" for all that are shown.
   const aimed = (tab, given) => [...given.slice(0, -1), waiting.get(tab)[0]?.job ?? ""];
 
-  function acted(tab) {
+  // verb: what was answered; an answer that comes after all ends no other's turn.
+  function acted(tab, verb) {
+    if (waiting.get(tab)[0]?.verb !== verb) return;
     waiting.get(tab).shift();
     setTimeout(() => go(tab), 60);
   }
 
   // After a button that ended the stream: what still goes on is followed again.
-  function changed(tab) {
-    acted(tab);
+  function changed(tab, verb) {
+    acted(tab, verb);
     setTimeout(() => "live" in (view(tab)?.dataset ?? {}) && attach(tab), 60);
   }
 
   // A cancel leaves the stream as it is, but of several takes its answer may come after the stream's last word, and be older.
-  const cancelled = (tab) => (view(tab)?.querySelector(".wan-take") ? changed : acted)(tab);
+  const cancelled = (tab, verb) => (view(tab)?.querySelector(".wan-take") ? changed : acted)(tab, verb);
 
-  function retried(tab) {
-    if (view(tab)?.querySelector(".wan-take")) return changed(tab);
-    acted(tab);
+  function retried(tab, verb) {
+    if (view(tab)?.querySelector(".wan-take")) return changed(tab, verb);
+    acted(tab, verb);
     started(tab);
   }
 
@@ -206,6 +210,15 @@ window.wanStudio = (() => {
       window.wanLibrary.choose([jobs].flat().join(" ").split(" "));
       setTimeout(() => document.getElementById(`wan-library-${verb}`)?.click(), 100);
     });
+  }
+
+  // A reload leads back to the tab that was looked at.
+  function stay(tab = "") {
+    try {
+      if (tab) return sessionStorage.setItem(PLACE, tab);
+      const kept = sessionStorage.getItem(PLACE);
+      if (kept && performance.getEntriesByType("navigation")[0]?.type === "reload") turn(kept);
+    } catch {} // a browser that keeps nothing begins at the first
   }
 
   const linkOf = (token) => `${location.origin}${location.pathname}#jobs=${token}`;
@@ -333,6 +346,7 @@ window.wanStudio = (() => {
 
   document.addEventListener("click", ({ target }) => {
     if (target.isConnected && !target.closest?.("#wan-connection, [data-connect], [role=listbox]")) connect(false);
+    if (target.closest?.("#wan-tabs [role=tab]")) stay(target.closest("[role=tab]").dataset.tabId);
     if (target.closest?.("[data-details] > summary")) fold(target.closest("[data-details]"));
     const button = target.closest?.("[data-press], [data-choose], [data-copy], [data-lang], [data-insert], [data-share], [data-link-copy], [data-connect]");
     if (!button) return;

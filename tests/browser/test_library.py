@@ -108,6 +108,23 @@ def test_one_job_is_opened_and_left_by_keyboard(owner: Page):
     expect(card).to_be_focused()
 
 
+def test_the_browsers_way_back_and_a_reload_stay_in_the_library(owner: Page):
+    cards = owner.locator("[data-open]")
+    cards.nth(0).click()
+    cards.nth(1).dispatch_event("click")  # before the first one has come
+    expect(owner.locator(".wan-job")).to_contain_text(owner.locator(".wan-item-words").nth(1).text_content())
+    owner.locator('[data-act="ask"]').click()
+    expect(owner.locator(".wan-ask")).to_be_visible()
+    owner.keyboard.press("Escape")  # only the question goes
+    expect(owner.locator(".wan-ask")).to_be_hidden()
+    expect(owner.locator('[data-act="ask"]')).to_be_focused()
+    owner.go_back()
+    expect(owner.locator(".wan-job")).to_have_count(0)
+    expect(cards.nth(0)).to_be_visible()
+    owner.reload()
+    expect(cards.nth(0)).to_be_visible()
+
+
 def test_its_settings_fill_the_form(owner: Page):
     owner.get_by_role("tab", name="Image to video").click()
     say(owner, "image", "Something else.")

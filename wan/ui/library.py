@@ -53,13 +53,13 @@ def build(studio: Studio, visitor: Visitor, tabs: gr.Tabs, tab: gr.Tab, chosen: 
     )
     look.then(None, told, None, js="(html) => window.wanLibrary.shelf(html)")
 
-    def wire(verb: str, act: Callable[..., Any], given: gr.Textbox, js: str, outputs: list[Any], after: str) -> Any:
-        done = press[verb].click(act, [visitor.owner, given], outputs, js=js, **hidden)
+    def wire(verb: str, act: Callable[..., Any], given: gr.Textbox, js: str, outputs: list[Any], after: str, **more: Any) -> Any:
+        done = press[verb].click(act, [visitor.owner, given], outputs, js=js, **more, **hidden)
         done.then(None, outputs[0], None, js=f"(html) => window.wanLibrary.{after}(html)")
         return done
 
     taken = [one, tabs, *(part for run in runs.values() for part in (run.view, run.job))]
-    wire("open", shown.open, asked, _WITH_ONE, [one], "one")
+    wire("open", shown.open, asked, _WITH_ONE, [one], "one", trigger_mode="always_last")  # of two cards the one that was clicked last opens
     wire("use", shown.use, asked, _WITH_ONE, [one, tabs, *recall.outputs(runs)], "went")
     wire("frame", shown.frame, asked, _WITH_ONE, [one, tabs, *recall.outputs(runs)], "went")
     wire("again", shown.take_up, asked, _WITH_ONE, taken, "again")

@@ -84,7 +84,7 @@ class Run:
             aim = f"(...given) => window.wanStudio.aimed('{self._tab}', given)"
             # A stream that goes on would bring back what has just been changed; only a cancel leaves all as it is.
             pressed = self._buttons[verb].click(act, inputs, shown, js=aim, cancels=None if verb == "cancel" else [watching], **hidden)
-            pressed.then(None, js=self._js("retried" if spends else "cancelled" if verb == "cancel" else "changed"))
+            pressed.then(None, js=self._js("retried" if spends else "cancelled" if verb == "cancel" else "changed", verb))
         self._buttons["quiet"].click(None, cancels=[watching])
 
     def _asking(self, token: str, request: gr.Request, key: str, region: str, workspace: str, code: str) -> tuple[str, Leave]:
@@ -284,8 +284,8 @@ class Run:
         """A button that only the script presses, for a button in a card."""
         return gr.Button(verb, elem_id=f"wan-{self._tab}-{verb}", visible="hidden")
 
-    def _js(self, verb: str) -> str:
-        return f"() => window.wanStudio.{verb}('{self._tab}')"
+    def _js(self, then: str, verb: str = "") -> str:
+        return f"() => window.wanStudio.{then}('{self._tab}', '{verb}')"
 
 
 def _drawn(shown: Sequence[Take], events: Sequence[JobEvent], *, note: Markup | str = "", watching: bool = True, asks: Sentence | None = None) -> str:
