@@ -156,10 +156,8 @@ def test_a_video_that_plays_and_details_that_are_read_stay_while_another_take_ch
     }""")
     tile(page, 1).locator("summary").click()
     tile(page, 2).locator("[data-press=retry]").click()
-    expect(tiles(page, "RUNNING")).to_have_count(1)
+    expect(tile(page, 2)).not_to_have_attribute("data-state", "SUCCEEDED")
     expect(tile(page, 1).locator(".wan-details dl")).to_be_visible()
-    tick = tile(page, 2).locator(".wan-clock b").inner_text()
-    expect(tile(page, 2).locator(".wan-clock b")).not_to_have_text(tick)
     told(page, "2 of 2 done")
     video = tile(page, 1).locator("video")
     assert video.evaluate("video => [video.breaks, video.currentTime > 0]") == [[], True]
