@@ -167,6 +167,7 @@
     if (!open) return box.querySelector("[data-compare]").remove();
     box.append(box.querySelector("template").content.cloneNode(true));
     box.querySelector("[data-compare]").focus({ preventScroll: true });
+    box.scrollIntoView({ block: "start", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
   }
 
   // Walking over the choices of a take by the arrow keys sends the last one only; whoever leaves before it is sent still sends it.
@@ -232,6 +233,17 @@
       link.select();
       navigator.clipboard?.writeText(link.value).then(() => button.classList.add("copied"));
       setTimeout(() => button.classList.remove("copied"), 1500);
+    }
+  });
+
+  // A question that nobody answers goes by Escape, or by a click elsewhere.
+  const questions = () => [...document.querySelectorAll("details.wr-ask[open]")];
+  document.addEventListener("click", ({ target }) => questions().forEach((one) => one.contains(target) || (one.open = false)));
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const one of questions()) {
+      one.open = false;
+      one.querySelector("summary").focus();
     }
   });
 

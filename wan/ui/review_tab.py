@@ -135,7 +135,7 @@ def _take(take: Take) -> Markup:
 
 
 def _ask(verb: str, review: Review) -> Markup:
-    sure = _press(verb, f"review_{verb}_sure", review, look="main")
+    sure = _press(verb, f"review_{verb}_sure", review, look="bad")
     return _ASK.format(what=both(f"review_{verb}"), why=both(f"review_{verb}_ask"), sure=sure, keep=both("keep"))
 
 
