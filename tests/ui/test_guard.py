@@ -20,7 +20,7 @@ from starlette.formparsers import MultiPartException
 from tests.attacks.visitor import ask
 from wan.settings import load_settings
 from wan.studio import Studio
-from wan.ui import guard, review_page
+from wan.ui import guard, pace, review_page
 from wan.ui.files import SAMPLES, closed
 from wan.ui.guard import Guard, Refused, Sessions, client_address, deny_downloads
 from wan.ui.inputs import Page, is_plausible
@@ -109,7 +109,7 @@ def test_one_ipv6_network_counts_as_one_address():
 
 def test_what_the_guard_keeps_is_bounded(monkeypatch):
     monkeypatch.setattr(guard, "KNOWN", 3)
-    monkeypatch.setattr(guard, "_ADDRESSES", 2)
+    monkeypatch.setattr(pace, "_ADDRESSES", 2)
     forgotten: list[str] = []
     clock = Clock()
     sessions = Sessions(forgotten.append, clock)
@@ -118,7 +118,7 @@ def test_what_the_guard_keeps_is_bounded(monkeypatch):
     sessions.admit("0", "192.0.2.0")
     sessions.admit("3", "192.0.2.3")
     assert forgotten == ["1"], "the one that was not used for the longest time"
-    assert len(sessions._due) == 2
+    assert len(sessions._own._due) == 2
 
 
 async def answered(app: Guard, asked: dict[str, Any], body: bytes = b"", pause: float = 0) -> tuple[int, dict[str, str]]:

@@ -60,7 +60,6 @@ _UPLOAD_SECONDS = 900  # a 100 MB clip over 1 Mbit/s
 
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 KNOWN = 10_000  # sessions that are remembered; Gradio's own memory of them is bounded by it too
-_ADDRESSES = 10_000
 _ADDRESS_RATE = (1.0, 60)  # seconds for one new session from an address, and how many may come at once: a class behind one address
 _TOTAL_RATE = (0.1, 100)  # the same for all addresses together: each costs Gradio about 13 ms
 _VERDICT_RATE = (1.0, 60)  # what one address may send to reviews
@@ -120,25 +119,17 @@ class Sessions:
     """
 
     def __init__(self, forget: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> None:
-        self._forget, self._clock = forget, clock
+        self._forget = forget
         self._known: OrderedDict[str, None] = OrderedDict()
-        self._due: OrderedDict[str, float] = OrderedDict()  # address -> when its allowance is whole again
-        self._total = 0.0
+        self._own, self._all = Pace(*_ADDRESS_RATE, clock), Pace(*_TOTAL_RATE, clock)
 
     def admit(self, session: str | None, address: str) -> None:
         """Lets a session in. session: None for one that nobody can come back to. Raises Refused while too many come."""
         if session is not None and session in self._known:
             self._known.move_to_end(session)
             return
-        now, source = self._clock(), group(address)
-        own, total = max(self._due.get(source, now), now), max(self._total, now)
-        wait = max(own - now - _ADDRESS_RATE[0] * (_ADDRESS_RATE[1] - 1), total - now - _TOTAL_RATE[0] * (_TOTAL_RATE[1] - 1))
-        if wait > 1e-6:  # seconds; less is a rounding error
+        if wait := self._own.wait(group(address)) or self._all.wait(""):  # in this order, so that nobody uses up what is there for all
             raise Refused(429, "too_many_pages", wait)
-        self._due[source], self._total = own + _ADDRESS_RATE[0], total + _TOTAL_RATE[0]
-        self._due.move_to_end(source)
-        if len(self._due) > _ADDRESSES:
-            self._due.popitem(last=False)
         if session is not None:
             self._remember(session)
 
