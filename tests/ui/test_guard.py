@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import shutil
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from starlette.applications import Starlette
 from starlette.formparsers import MultiPartException
 
 from tests.attacks.visitor import ask
+from wan import storage
 from wan.settings import load_settings
 from wan.studio import Studio
 from wan.ui import guard, pace, review_page
@@ -365,3 +367,49 @@ async def test_what_may_be_sent_to_a_review(changed, status):
     given = {"origin": "https://app.example", "content_type": "application/json", "content_length": "2"} | changed
     asked = scope("/review/x/verdict", "POST", **{name: value for name, value in given.items() if value is not None})
     assert (await answered(guarded(ok), asked, b"{}"))[0] == status
+
+
+def upload_of(size: int | None, address: str = "192.0.2.7") -> dict[str, Any]:
+    """A request that brings files of so many bytes; None for one that does not say."""
+    length = {} if size is None else {"content_length": str(size)}
+    return scope("/gradio_api/upload", "POST", peer=address, content_type="multipart/form-data; boundary=edge", **length)
+
+
+@pytest.mark.anyio
+async def test_what_an_address_uploads_is_paced(environment):
+    app = guarded(ok)
+    for _ in range(10):
+        assert (await answered(app, upload_of(300_000_000)))[0] == 200
+    status, headers = await answered(app, upload_of(1))
+    assert (status, headers["retry-after"]) == (429, "1")
+    assert (await answered(app, upload_of(300_000_000)))[1]["retry-after"] == "300"
+    assert (await answered(app, upload_of(300_000_000, "192.0.2.8")))[0] == 200
+    assert [(await answered(app, upload_of(None, "192.0.2.9")))[0] for _ in range(9)] == [200] * 8 + [429], "one without a length may be of any"
+
+
+@pytest.mark.anyio
+async def test_uploads_leave_the_disk_its_room(environment, monkeypatch, tmp_path):
+    """All that is on its way at once counts; what is over, or was refused, no more."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    monkeypatch.setattr(storage, "ROOM", -(1 << 50))
+    begun, leave = asyncio.Semaphore(0), asyncio.Event()
+
+    async def waits(asked: Any, receive: Any, send: Any) -> None:
+        begun.release()
+        await leave.wait()
+        await ok(asked, receive, send)
+
+    app = guarded(waits)
+    coming = [asyncio.create_task(answered(app, upload_of(300_000_000))) for _ in range(9)]
+    for _ in coming:
+        await begun.acquire()
+    monkeypatch.setattr(storage, "ROOM", shutil.disk_usage(tmp_path).free - 1_500_000_000)
+    assert (await answered(app, upload_of(300_000_000, "192.0.2.8")))[0] == 507
+    leave.set()
+    assert [status for status, _ in await asyncio.gather(*coming)] == [200] * 9
+    assert (await answered(app, upload_of(300_000_000, "192.0.2.8")))[0] == 200
+    monkeypatch.setattr(storage, "ROOM", 1 << 62)
+    assert (await answered(app, upload_of(1)))[0] == 507
+    assert (await answered(app, scope("/gradio_api/mcp", "POST"), b"{}"))[0] == 404, "agents are not let in here"
+    assert (await answered(guarded(ok, mcp=True), scope("/gradio_api/mcp", "POST"), b"{}"))[0] == 507
+    assert (await answered(app, scope("/gradio_api/reset", "POST"), b"{}"))[0] == 200

@@ -18,19 +18,23 @@ import math
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Sequence
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 from gradio import processing_utils
+from gradio.utils import get_upload_folder
 from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wan.errors import NotKept
+from wan.storage import require_room
 from wan.ui.headers import Answer, digest
 from wan.ui.pace import Pace
 from wan.ui.text import say
@@ -55,8 +59,11 @@ _JSON_SECONDS = 30
 _MCP_LIMIT = 28_000_000  # bytes; a picture of 20 MB as a data: URL
 _VERDICT_LIMIT = 32_000  # bytes; 2,000 characters are 24,000 where each is written as two halves
 _UPLOAD_LIMIT = 360_000_000  # bytes: three clips of 100 MB and two pictures of 20 MB come in one request, and the form around them
+_FILES = {f"{_API}/upload": _UPLOAD_LIMIT, _MCP: _MCP_LIMIT}  # where a body may hold files, which Gradio writes to the disk before anybody looks
 _UPLOAD_PARTS = 20
 _UPLOAD_SECONDS = 900  # a 100 MB clip over 1 Mbit/s
+_MEGABYTE = 1_000_000
+_UPLOAD_RATE = (1.0, 3_000)  # seconds for one more MB from an address, and how many may come at once: a class, each with a clip of 100 MB
 
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 KNOWN = 10_000  # sessions that are remembered; Gradio's own memory of them is bounded by it too
@@ -139,6 +146,32 @@ class Sessions:
             self._forget(self._known.popitem(last=False)[0])
 
 
+class Uploads:
+    """The files that are on their way here, and how much each address has sent lately."""
+
+    def __init__(self) -> None:
+        self._pace, self._coming = Pace(*_UPLOAD_RATE), 0
+
+    @contextlib.asynccontextmanager
+    async def admitted(self, size: int, address: str) -> AsyncIterator[None]:
+        """Keeps room for so many bytes while they come. Raises Refused where there is none, and while an address sends too much."""
+        if wait := self._pace.wait(group(address), math.ceil(size / _MEGABYTE)):
+            raise Refused(429, "too_much", wait)
+        self._coming += size
+        try:
+            await asyncio.to_thread(_require_room, self._coming)
+            yield
+        finally:
+            self._coming -= size
+
+
+def _require_room(more: int) -> None:
+    try:
+        require_room(Path(get_upload_folder()), more=more)
+    except NotKept:
+        raise Refused(507, "upload_no_room") from None
+
+
 class Guard:
     """The whole app, guarded.
 
@@ -161,6 +194,7 @@ class Guard:
         mcp: bool = False,
     ) -> None:
         self._app, self._sessions, self._events, self._trusted, self._hosts = app, sessions, events, trusted, hosts
+        self._uploads = Uploads()
         self._verdicts, self._looks = Pace(*_VERDICT_RATE), Pace(*_LOOK_RATE)
         self._scripts = [digest(script.encode()) for script in scripts]
         names = "|".join(re.escape(name) for name in public) or r"(?!)"
@@ -178,7 +212,10 @@ class Guard:
         answer = Answer(send, self._scripts, packed="gzip" in asked.get("accept-encoding", ""))
         try:
             scope = self._own(scope)
-            await self._app(scope, await self._received(scope, receive), answer)
+            body = await self._received(scope, receive)
+            size = _of_files(scope)
+            async with self._uploads.admitted(size, scope["client"][0]) if size else contextlib.nullcontext():
+                await self._app(scope, body, answer)
         except Refused as refused:
             await refused.response(asked.get("accept-language", ""))(scope, receive, answer)
         except Exception as error:  # noqa: BLE001 - Starlette has answered it by now; here its traceback is kept out of the log where it is Gradio's
@@ -224,7 +261,7 @@ class Guard:
         """How the body is received from here on, within its limits; new sessions are counted. Raises Refused."""
         path, address = scope["path"], scope["client"][0]
         headers = Headers(scope=scope)
-        limit = {f"{_API}/upload": _UPLOAD_LIMIT, _MCP: _MCP_LIMIT}.get(path.rstrip("/"), _JSON_LIMIT)
+        limit = _FILES.get(path.rstrip("/"), _JSON_LIMIT)
         if not re.fullmatch(r"\d{1,12}", length := headers.get("content-length", "0")) or int(length) > limit:
             raise Refused(413)
         if path.startswith(_REVIEW):
@@ -252,7 +289,7 @@ class Guard:
         """Counts what is asked of reviews and sent to them; it comes from their own page and is small. Raises Refused."""
         pace = self._verdicts if method == "POST" else self._looks
         if wait := pace.wait(group(address)):
-            raise Refused(429, "rv_too_many", wait)
+            raise Refused(429, "too_much", wait)
         if method != "POST":
             return
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
@@ -302,6 +339,12 @@ class _Upload:
         self._tail = seen[-(len(self._boundary) - 1) :]
         if self._size > _UPLOAD_LIMIT or self._parts > _UPLOAD_PARTS:
             raise MultiPartException("The upload exceeded the maximum allowed size.")  # by these words Gradio makes it a 413
+
+
+def _of_files(scope: Scope) -> int:
+    """Bytes that a request brings for the disk: as many as it may where it does not say; 0 where it brings no files. Checked by `_received`."""
+    most = _FILES.get(scope["path"].rstrip("/"), 0) if scope["method"] == "POST" else 0
+    return most and int(Headers(scope=scope).get("content-length", most))
 
 
 async def _read(receive: Receive, limit: int) -> bytes:
