@@ -157,7 +157,10 @@ class Storage:
 
 
 def require_room(*folders: Path, more: int = 0) -> None:
-    """Raises NotKept when the disk of one of these folders has too little left for the jobs on their way and `more` bytes besides. Blocks."""
+    """Raises NotKept when the disk of a folder has too little left for the jobs on their way and `more` bytes besides. Blocks.
+
+    Folders that are missing are made.
+    """
     with in_words():
         for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)

@@ -349,6 +349,7 @@ TEXT: dict[str, tuple[str, str]] = {
     "review_zip": ("Page with videos (zip)", "网页与视频（zip）"),
     "review_export": ("Export", "导出"),
     "review_packing": ("Packing, {percent} %", "打包中，{percent}%"),
+    "review_zip_busy": ("Another export of yours is being packed. Wait for it, or stop it.", "您的另一个导出正在打包。请等待完成或先停止。"),
     "review_stopped": ("Stopped. Nothing was kept.", "已停止，未保留任何内容。"),
     "review_exported": ("Ready: {name}", "已就绪：{name}"),
     "review_broke": (
