@@ -1,9 +1,12 @@
 """The guard, part by part; that it holds as a whole is shown by tests/attacks."""
 
 import asyncio
+import base64
 import contextlib
 import gc
+import hashlib
 import json
+import re
 import shutil
 from ipaddress import ip_network
 from pathlib import Path
@@ -13,7 +16,7 @@ import gradio as gr
 import httpx
 import pytest
 from gradio import processing_utils
-from gradio.routes import App
+from gradio.routes import App, templates
 from gradio_client import Client, handle_file
 from starlette.applications import Starlette
 from starlette.formparsers import MultiPartException
@@ -22,9 +25,10 @@ from tests.attacks.visitor import ask
 from wan import storage
 from wan.settings import load_settings
 from wan.studio import Studio
-from wan.ui import guard, pace, review_page
+from wan.ui import guard, pace, review_page, serve
 from wan.ui.files import SAMPLES, closed
 from wan.ui.guard import Guard, Refused, Sessions, client_address, deny_downloads
+from wan.ui.headers import Scripts
 from wan.ui.inputs import Page, is_plausible
 from wan.ui.page import build
 from wan.ui.routes import routes
@@ -141,7 +145,8 @@ async def answered(app: Guard, asked: dict[str, Any], body: bytes = b"", pause: 
 def guarded(app: Any, **more: Any) -> Guard:
     """An app behind the guard."""
     return Guard(
-        app, **{"sessions": Sessions(lambda _: None), "events": {1}, "public": ["public"], "trusted": PROXIES, "hosts": [], "scripts": []} | more
+        app,
+        **{"sessions": Sessions(lambda _: None), "events": {1}, "public": ["public"], "trusted": PROXIES, "hosts": [], "scripts": Scripts()} | more,
     )
 
 
@@ -413,3 +418,43 @@ async def test_uploads_leave_the_disk_its_room(environment, monkeypatch, tmp_pat
     assert (await answered(app, scope("/gradio_api/mcp", "POST"), b"{}"))[0] == 404, "agents are not let in here"
     assert (await answered(guarded(ok, mcp=True), scope("/gradio_api/mcp", "POST"), b"{}"))[0] == 507
     assert (await answered(app, scope("/gradio_api/reset", "POST"), b"{}"))[0] == 200
+
+
+TEMPLATE = """<title>{{ title }}</title><script>window.config = {{ config | json }};</script><script data-mode>
+static();</script><script src="a.js"></script>"""
+SLIPPED_IN = [
+    "<script>alert(1)</script>",
+    "<script data-mode>\nstatic();alert(1)</script>",
+    "<script>window.config = {};alert(1);</script>",
+    "<script>window.config = {};//};</script>",
+    '<script>window.config = {"a": alert(1)};</script>',
+    "<script>window.config = " + "[" * 100_000 + ";</script>",
+    "<SCRIPT>alert(1)</SCRIPT>",
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("evil", SLIPPED_IN, ids=[evil[:50] for evil in SLIPPED_IN])
+@pytest.mark.parametrize("where", ["{evil}{page}", "{page}{evil}"])
+async def test_a_script_that_was_slipped_into_a_page_may_not_run(evil, where):
+    """Those that belong to the page may, and they alone."""
+    page = TEMPLATE.replace("{{ title }}", "A").replace("{{ config | json }}", '{"a": ["\\u003c"]}')
+    body = where.format(evil=evil, page=page).encode()
+
+    async def shows(asked: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
+        await send({"type": "http.response.body", "body": body})
+
+    app = guarded(shows, scripts=Scripts(["ours();"], TEMPLATE))
+    policy = (await answered(app, scope()))[1]["content-security-policy"]
+    wanted = ["ours();", "\nstatic();", 'window.config = {"a": ["\\u003c"]};']
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in wanted]
+    assert re.findall(r"'sha256-(.*?)'", policy) == hashes
+
+
+def test_gradios_page_is_known_as_it_is():
+    """Its scripts: three that it fills in, and two that are always the same."""
+    template = serve._template()
+    assert len(Scripts([], template).digests("")) == 2
+    page = templates.env.from_string(template).render(config={"root": "</script><script>alert(1)</script>"}, gradio_api_info={})
+    assert len(Scripts([], template).digests(page)) == 5

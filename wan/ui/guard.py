@@ -35,7 +35,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wan.errors import NotKept
 from wan.storage import require_room
-from wan.ui.headers import Answer, digest
+from wan.ui.headers import Answer, Scripts
 from wan.ui.pace import Pace
 from wan.ui.text import say
 
@@ -176,7 +176,7 @@ class Guard:
     """The whole app, guarded.
 
     events: numbers of the events that have a handler. public: names of the handlers that may be called by name. trusted: networks of the proxies that
-    are believed. hosts: names under which the app is reached beside the one that a request names. scripts: those that the page runs inline. logins:
+    are believed. hosts: names under which the app is reached beside the one that a request names. scripts: the inline ones that may run. logins:
     whether people sign in. mcp: whether agents may call.
     """
 
@@ -189,14 +189,14 @@ class Guard:
         public: Iterable[str],
         trusted: Networks,
         hosts: Sequence[str],
-        scripts: Iterable[str],
+        scripts: Scripts,
         logins: bool = False,
         mcp: bool = False,
     ) -> None:
         self._app, self._sessions, self._events, self._trusted, self._hosts = app, sessions, events, trusted, hosts
         self._uploads = Uploads()
         self._verdicts, self._looks = Pace(*_VERDICT_RATE), Pace(*_LOOK_RATE)
-        self._scripts = [digest(script.encode()) for script in scripts]
+        self._scripts = scripts
         names = "|".join(re.escape(name) for name in public) or r"(?!)"
         self._called = rf"{_API}/call/(?:v2/)?(?:{names})"
         login = _LOGIN if logins else r"(?!)"
