@@ -268,7 +268,9 @@ async def test_a_database_that_cannot_be_read_ends_no_viewer(studio, simulator):
 
 
 async def test_the_page_says_it_in_words(studio):
-    page = httpx.ASGITransport(Starlette(routes=routes(studio)))
+    opened = asyncio.Event()
+    opened.set()
+    page = httpx.ASGITransport(Starlette(routes=routes(studio, opened)))
     with gr.Blocks():
         run, asks = Run(studio, "image", visitor.build(studio), [catalog.IMAGE_TO_VIDEO]), gr.Request(username="somebody")
     with unreadable(studio._store):

@@ -160,7 +160,7 @@ async def ok(asked: Any, receive: Any, send: Any) -> None:
 async def test_of_all_routes_exactly_these_are_open():
     demo = build(Studio(load_settings()), asyncio.Event())
     studio = Studio(load_settings())
-    app = App.create_app(demo, app_kwargs={"routes": [*routes(studio), *review_page.routes(studio, asyncio.Event())]})
+    app = App.create_app(demo, app_kwargs={"routes": [*routes(studio, asyncio.Event()), *review_page.routes(studio, asyncio.Event())]})
     included = [route.original_router for route in app.routes if not hasattr(route, "path")]
     paths = {route.path for routed in (app, *included) for route in routed.routes if hasattr(route, "path")}
     paths |= {"/gradio_api/call/public", "/gradio_api/call/v2/public"}
@@ -257,6 +257,37 @@ async def test_what_breaks_is_answered_and_our_own_bugs_are_told_in_full(path, t
     assert status == 500
     assert "content-security-policy" in headers
     assert bool(caplog.records[0].exc_info) == told
+
+
+SECRETS = [
+    ("/media/token/video.mp4", "/media/***/video.mp4"),
+    ("/review/token", "/review/***"),
+    ("/review/token/1/video.mp4", "/review/***/1/video.mp4"),
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("path", "logged"), SECRETS)
+async def test_a_log_does_not_say_what_opens_a_video(path, logged, caplog):
+    async def breaks(asked: Any, receive: Any, send: Any) -> None:
+        raise KeyError("a bug")
+
+    assert (await answered(guarded(breaks), scope(path)))[0] == 500
+    assert logged in caplog.text
+    assert "token" not in caplog.text
+
+
+@pytest.mark.anyio
+async def test_whoever_comes_before_the_studio_is_open_waits_for_it(environment):
+    studio, opened = Studio(load_settings()), asyncio.Event()
+    transport = httpx.ASGITransport(Starlette(routes=[*routes(studio, opened), *review_page.routes(studio, opened)]))
+    async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+        early = [asyncio.create_task(client.get(path)) for path in ("/media/token/video.mp4", "/review/token")]
+        assert (await client.get("/healthz")).status_code == 200
+        assert not any(asked.done() for asked in early)
+        async with studio:
+            opened.set()
+            assert [(await asked).status_code for asked in early] == [404, 404]
 
 
 @pytest.mark.anyio

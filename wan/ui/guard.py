@@ -54,6 +54,8 @@ _WRITTEN = rf"{_API}/(?:queue/join|cancel|reset|upload)|{_REVIEW}[\w-]{{1,100}}/
 _LOGIN = r"/login/?|/logout|/gradio_api/login_check"  # where logins are set
 _ODD = re.compile(r"[\x00-\x1f\\]|(?:^|/)\.\.(?:/|$)")  # no address of ours has these
 
+_SECRET = re.compile(r"(?<=^/media/)[^/]+|(?<=^/review/)[^/]+")  # whoever knows it sees what it leads to
+
 _JSON_LIMIT = 1_000_000  # bytes; the largest form is a prompt and five addresses
 _JSON_SECONDS = 30
 _MCP_LIMIT = 28_000_000  # bytes; a picture of 20 MB as a data: URL
@@ -222,7 +224,7 @@ class Guard:
             if not answer.begun:
                 await Refused(500).response("")(scope, receive, answer)
             ours = error if not scope["path"].startswith(_API) else None
-            _log.error("%s %r: %r", scope["method"], scope["path"], error, exc_info=ours)
+            _log.error("%s %r: %r", scope["method"], _SECRET.sub("***", scope["path"]), error, exc_info=ours)
 
     def _own(self, scope: Scope) -> Scope:
         """The request as Gradio may see it: on an open route, from our own page, and without what a client could forge. Raises Refused."""

@@ -81,7 +81,7 @@ class Server:
         }
 
     def _routes(self) -> list[Route]:
-        return [*routes(self._studio), *review_page.routes(self._studio, self._opened)]
+        return [*routes(self._studio, self._opened), *review_page.routes(self._studio, self._opened)]
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
