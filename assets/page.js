@@ -326,15 +326,25 @@ window.wanStudio = (() => {
     };
   }
 
+  // Gradio shows a refusal as it came: of the JSON that is its sentence, and the list of files is left as it is.
+  function sentence(text) {
+    try {
+      return JSON.parse(text).detail || text;
+    } catch {
+      return text; // a proxy's
+    }
+  }
+
   // What Gradio sends by fetch cannot be stopped, and its server tells it nothing before the whole is there: files go by the older way.
   function upload(address, { body, headers = {} }) {
     const way = new XMLHttpRequest();
     return new Promise((answer, fail) => {
       way.upload.addEventListener("progress", followed(way));
-      way.addEventListener("load", () => answer(new Response(way.responseText, { status: way.status })));
+      way.addEventListener("load", () => answer(new Response(sentence(way.responseText), { status: way.status })));
       way.addEventListener("abort", () => answer(new Response("[]"))); // no files; anything else Gradio would show as an error
       way.addEventListener("error", () => fail(new TypeError("Failed to fetch")));
       way.open("POST", address);
+      way.setRequestHeader("Accept-Language", document.documentElement.lang);
       Object.entries(headers).forEach(([name, value]) => way.setRequestHeader(name, value));
       way.send(body);
     });

@@ -23,7 +23,7 @@ from wan.jobs import JobState, Spent
 from wan.requests import ImageToVideoRequest
 from wan.settings import load_settings
 from wan.studio import Studio
-from wan.ui import reference, visitor
+from wan.ui import recall, reference, review, review_export, visitor
 from wan.ui.routes import routes
 from wan.ui.run import Run
 
@@ -151,6 +151,43 @@ async def test_a_disk_that_runs_low_refuses_new_work_and_harms_none_in_flight(st
     assert (await Viewer(studio, again).end()).state is JobState.SUCCEEDED
 
 
+async def test_no_copy_takes_the_room_of_the_jobs(studio, monkeypatch, tmp_path):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    job = await Viewer(studio, await studio.submit(request(), owner=OWNER)).end()
+    made, _ = await studio.create_review([job.id], owner=OWNER, title="A", note="", expires_days=None)
+    whole, sources = await studio.review(made.id, owner=OWNER), await studio.references(job.id, owner=OWNER)
+    copies = [
+        lambda: studio.bundle(job.id, owner=OWNER, target=tmp_path / "uploads" / "bundle.zip"),
+        lambda: recall.kept(sources),
+        lambda: review_export.pack(studio, whole, tmp_path / "uploads" / "review.zip", now=0.0, progress=lambda _: None),
+    ]
+    monkeypatch.setattr(storage, "ROOM", ENDLESS)
+    for copy in copies:
+        with pytest.raises(NotKept, match="The disk has"):
+            await copy()
+    assert not [path for path in (tmp_path / "uploads").rglob("*") if path.is_file()]
+    monkeypatch.setattr(storage, "ROOM", 0)
+    for copy in copies:
+        await copy()
+    assert len([path for path in (tmp_path / "uploads").rglob("*") if path.is_file()]) == len(copies)
+
+
+async def test_one_export_of_an_owner_at_a_time(studio, monkeypatch, tmp_path):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    asks = gr.Request(username="somebody")
+    owner = visitor.owner_of("", asks)
+    job = await studio.submit(request(), owner=owner)
+    async for _ in studio.follow(job.id, owner=owner):
+        pass
+    made, _ = await studio.create_review([job.id], owner=owner, title="A", note="", expires_days=None)
+    room = review._Room(studio)
+    first = room.zip("", made.id, asks)
+    assert "Packing" in await anext(first)
+    assert ["Another export" in said async for said in room.zip("", made.id, asks)] == [True]
+    await first.aclose()
+    assert "Ready" in [said async for said in room.zip("", made.id, asks)][-1]
+
+
 @pytest.mark.parametrize("state", [JobState.UPLOADING, JobState.PENDING, JobState.RUNNING])
 async def test_a_full_disk_loses_nothing(studio, simulator, disk, state):
     with simulator.fault("upload", "delay-0.5"):
@@ -231,7 +268,9 @@ async def test_a_database_that_cannot_be_read_ends_no_viewer(studio, simulator):
 
 
 async def test_the_page_says_it_in_words(studio):
-    page = httpx.ASGITransport(Starlette(routes=routes(studio)))
+    opened = asyncio.Event()
+    opened.set()
+    page = httpx.ASGITransport(Starlette(routes=routes(studio, opened)))
     with gr.Blocks():
         run, asks = Run(studio, "image", visitor.build(studio), [catalog.IMAGE_TO_VIDEO]), gr.Request(username="somebody")
     with unreadable(studio._store):

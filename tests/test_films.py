@@ -17,7 +17,7 @@ from PIL import Image
 
 from tests.disks import small_disk
 from tests.pictures import clip, picture
-from wan import films, labels, media, schedule
+from wan import films, labels, media, schedule, storage
 from wan.errors import InvalidInput, JobNotFound, NotKept
 from wan.jobs import JobState
 from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest
@@ -505,8 +505,9 @@ async def test_a_film_that_nobody_waits_for_is_given_up(studio, tmp_path):
 
 
 @pytest.mark.anyio
-async def test_a_film_on_a_full_disk_is_refused_and_leaves_nothing(studio, tmp_path):
+async def test_a_film_on_a_full_disk_is_refused_and_leaves_nothing(studio, tmp_path, monkeypatch):
     job = await finished(studio, image())
+    monkeypatch.setattr(storage, "ROOM", -(1 << 50))
     with small_disk(tmp_path / "small") as disk, disk.full():
         for make in (
             studio.join([job.id] * 2, owner=OWNER, target=disk.folder / "film", progress=lambda _: None),

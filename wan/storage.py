@@ -140,11 +140,7 @@ class Storage:
 
     def require_room(self) -> None:
         """Blocks. Raises NotKept when the disk of the work or that of the files has too little left for new work."""
-        with in_words():
-            self._cache.mkdir(parents=True, exist_ok=True)
-            free = min(shutil.disk_usage(folder).free for folder in (self._cache, self._folder) if folder is not None)
-        if free < ROOM:
-            raise NotKept("disk_low", given=free // _MEGABYTE, low=ROOM // _MEGABYTE)
+        require_room(*(folder for folder in (self._cache, self._folder) if folder is not None))
 
     async def _download(self, key: str, path: Path) -> None:
         part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
@@ -158,6 +154,19 @@ class Storage:
                 await asyncio.to_thread(part.replace, path)
         finally:
             await asyncio.to_thread(part.unlink, missing_ok=True)
+
+
+def require_room(*folders: Path, more: int = 0) -> None:
+    """Raises NotKept when the disk of a folder has too little left for the jobs on their way and `more` bytes besides. Blocks.
+
+    Folders that are missing are made.
+    """
+    with in_words():
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+        free = min(shutil.disk_usage(folder).free for folder in folders)
+    if free < ROOM + more:
+        raise NotKept("disk_low", given=free // _MEGABYTE, low=math.ceil((ROOM + more) / _MEGABYTE))
 
 
 def is_full(error: BaseException) -> bool:

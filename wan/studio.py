@@ -47,7 +47,7 @@ from wan.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request, VideoRe
 from wan.reviews import Review, Take
 from wan.runner import Runner
 from wan.settings import Connection, Settings
-from wan.storage import Storage, in_words
+from wan.storage import Storage, in_words, require_room
 from wan.store import Store
 from wan.words import Sentence, sentence
 
@@ -555,8 +555,7 @@ class Studio:
         return None if job is None else await self._shown_file(job, name)
 
     async def review_files(self, review: Review) -> dict[int, tuple[Path, Path | None]]:
-        """Video and poster of each take that is there, by its number, for a copy of them. Raises NotKept, also where there is no room for one."""
-        await asyncio.to_thread(self._storage.require_room)
+        """Video and poster of each take that is there, by its number. Raises NotKept."""
         found = {}
         for take in review.takes:
             video = take.job and await self._shown_file(take.job, "video.mp4")
@@ -624,6 +623,7 @@ class Studio:
         """Writes a ZIP of a job's video and its settings to `target`. Raises JobNotFound, InvalidInput for a job without a video, NotKept."""
         with in_words(), self._storage.workroom() as folder:
             job, video = await self._video(job_id, owner, Path(folder))
+            await asyncio.to_thread(require_room, target.parent, more=video.stat().st_size)
             await asyncio.to_thread(films.bundle, video, self.settings_of(job), target, name=f"{job.model}-{job.seed}")
 
     async def join(

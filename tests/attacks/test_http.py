@@ -276,3 +276,8 @@ def test_every_answer_has_its_headers(app: App, record: Record):
     wanted = {"content-security-policy", "x-content-type-options", "referrer-policy", "permissions-policy", "cross-origin-opener-policy"}
     for target in ("/", "/config", "/monitoring", "/media/x/video.mp4", f"{API}/queue/data?session_hash=a", "/assets/none.js"):
         record(f"header: missing ones on {target}", set(), wanted - set(ask(app.url, "GET", target).headers))
+
+
+def test_the_log_does_not_say_what_opens_a_video(app: App, victim: Victim, record: Record):
+    assert ask(app.url, "GET", f"/media/{victim.media}/video.mp4").status == 200
+    record("log: the token of a video that was looked at", 0, app.log().count(victim.media))

@@ -1,8 +1,9 @@
 """What the guard allows a page to do, as a real browser sees it. That all the page itself does is allowed, its console shows in test_page.py."""
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.serving import App, opened
+from tests.attacks.visitor import ask
+from tests.browser.serving import SAMPLES, App, opened, served
 
 REPORTS = "() => { window.refused = []; document.addEventListener('securitypolicyviolation', (event) => refused.push(event.effectiveDirective)); }"
 INJECTED = """([element, attributes]) => {
@@ -52,3 +53,20 @@ def test_another_site_cannot_embed_the_page(browser: Browser, app: App):
     page.wait_for_timeout(1500)
     assert [frame.url for frame in page.frames[1:]] == ["chrome-error://chromewebdata/"]
     visitor.close()
+
+
+def test_a_refused_upload_says_why_in_the_language_of_the_page(browser: Browser, tmp_path):
+    large = tmp_path / "large.png"
+    large.write_bytes((SAMPLES / "chelsea.png").read_bytes() + bytes(80_000_000))
+    with served(tmp_path) as app:
+        visitor = browser.new_context(locale="en-US")
+        page = visitor.new_page()
+        opened(page, app.url)
+        page.locator("[data-lang=zh]").click()
+        page.wait_for_function("document.documentElement.lang.startsWith('zh')")
+        for size in (*[360_000_000] * 8, 119_000_000):  # what is announced is counted, and 1 MB/s is allowed anew
+            announced = {"Content-Type": "text/plain", "Content-Length": str(size)}
+            assert ask(app.url, "POST", "/gradio_api/upload", headers=announced).status == 400
+        page.locator("#wan-image-reference_image input[type=file]").set_input_files(large)
+        expect(page.locator(".toast-body")).to_contain_text("HTTP 429: 操作过于频繁")
+        visitor.close()

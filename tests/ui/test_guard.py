@@ -1,9 +1,13 @@
 """The guard, part by part; that it holds as a whole is shown by tests/attacks."""
 
 import asyncio
+import base64
 import contextlib
 import gc
+import hashlib
 import json
+import re
+import shutil
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -12,17 +16,19 @@ import gradio as gr
 import httpx
 import pytest
 from gradio import processing_utils
-from gradio.routes import App
+from gradio.routes import App, templates
 from gradio_client import Client, handle_file
 from starlette.applications import Starlette
 from starlette.formparsers import MultiPartException
 
 from tests.attacks.visitor import ask
+from wan import storage
 from wan.settings import load_settings
 from wan.studio import Studio
-from wan.ui import guard, review_page
+from wan.ui import guard, pace, review_page, serve
 from wan.ui.files import SAMPLES, closed
 from wan.ui.guard import Guard, Refused, Sessions, client_address, deny_downloads
+from wan.ui.headers import Scripts
 from wan.ui.inputs import Page, is_plausible
 from wan.ui.page import build
 from wan.ui.routes import routes
@@ -109,7 +115,7 @@ def test_one_ipv6_network_counts_as_one_address():
 
 def test_what_the_guard_keeps_is_bounded(monkeypatch):
     monkeypatch.setattr(guard, "KNOWN", 3)
-    monkeypatch.setattr(guard, "_ADDRESSES", 2)
+    monkeypatch.setattr(pace, "_ADDRESSES", 2)
     forgotten: list[str] = []
     clock = Clock()
     sessions = Sessions(forgotten.append, clock)
@@ -118,7 +124,7 @@ def test_what_the_guard_keeps_is_bounded(monkeypatch):
     sessions.admit("0", "192.0.2.0")
     sessions.admit("3", "192.0.2.3")
     assert forgotten == ["1"], "the one that was not used for the longest time"
-    assert len(sessions._due) == 2
+    assert len(sessions._own._due) == 2
 
 
 async def answered(app: Guard, asked: dict[str, Any], body: bytes = b"", pause: float = 0) -> tuple[int, dict[str, str]]:
@@ -139,7 +145,8 @@ async def answered(app: Guard, asked: dict[str, Any], body: bytes = b"", pause: 
 def guarded(app: Any, **more: Any) -> Guard:
     """An app behind the guard."""
     return Guard(
-        app, **{"sessions": Sessions(lambda _: None), "events": {1}, "public": ["public"], "trusted": PROXIES, "hosts": [], "scripts": []} | more
+        app,
+        **{"sessions": Sessions(lambda _: None), "events": {1}, "public": ["public"], "trusted": PROXIES, "hosts": [], "scripts": Scripts()} | more,
     )
 
 
@@ -153,7 +160,7 @@ async def ok(asked: Any, receive: Any, send: Any) -> None:
 async def test_of_all_routes_exactly_these_are_open():
     demo = build(Studio(load_settings()), asyncio.Event())
     studio = Studio(load_settings())
-    app = App.create_app(demo, app_kwargs={"routes": [*routes(studio), *review_page.routes(studio, asyncio.Event())]})
+    app = App.create_app(demo, app_kwargs={"routes": [*routes(studio, asyncio.Event()), *review_page.routes(studio, asyncio.Event())]})
     included = [route.original_router for route in app.routes if not hasattr(route, "path")]
     paths = {route.path for routed in (app, *included) for route in routed.routes if hasattr(route, "path")}
     paths |= {"/gradio_api/call/public", "/gradio_api/call/v2/public"}
@@ -250,6 +257,37 @@ async def test_what_breaks_is_answered_and_our_own_bugs_are_told_in_full(path, t
     assert status == 500
     assert "content-security-policy" in headers
     assert bool(caplog.records[0].exc_info) == told
+
+
+SECRETS = [
+    ("/media/token/video.mp4", "/media/***/video.mp4"),
+    ("/review/token", "/review/***"),
+    ("/review/token/1/video.mp4", "/review/***/1/video.mp4"),
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("path", "logged"), SECRETS)
+async def test_a_log_does_not_say_what_opens_a_video(path, logged, caplog):
+    async def breaks(asked: Any, receive: Any, send: Any) -> None:
+        raise KeyError("a bug")
+
+    assert (await answered(guarded(breaks), scope(path)))[0] == 500
+    assert logged in caplog.text
+    assert "token" not in caplog.text
+
+
+@pytest.mark.anyio
+async def test_whoever_comes_before_the_studio_is_open_waits_for_it(environment):
+    studio, opened = Studio(load_settings()), asyncio.Event()
+    transport = httpx.ASGITransport(Starlette(routes=[*routes(studio, opened), *review_page.routes(studio, opened)]))
+    async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+        early = [asyncio.create_task(client.get(path)) for path in ("/media/token/video.mp4", "/review/token")]
+        assert (await client.get("/healthz")).status_code == 200
+        assert not any(asked.done() for asked in early)
+        async with studio:
+            opened.set()
+            assert [(await asked).status_code for asked in early] == [404, 404]
 
 
 @pytest.mark.anyio
@@ -365,3 +403,89 @@ async def test_what_may_be_sent_to_a_review(changed, status):
     given = {"origin": "https://app.example", "content_type": "application/json", "content_length": "2"} | changed
     asked = scope("/review/x/verdict", "POST", **{name: value for name, value in given.items() if value is not None})
     assert (await answered(guarded(ok), asked, b"{}"))[0] == status
+
+
+def upload_of(size: int | None, address: str = "192.0.2.7") -> dict[str, Any]:
+    """A request that brings files of so many bytes; None for one that does not say."""
+    length = {} if size is None else {"content_length": str(size)}
+    return scope("/gradio_api/upload", "POST", peer=address, content_type="multipart/form-data; boundary=edge", **length)
+
+
+@pytest.mark.anyio
+async def test_what_an_address_uploads_is_paced(environment):
+    app = guarded(ok)
+    for _ in range(10):
+        assert (await answered(app, upload_of(300_000_000)))[0] == 200
+    status, headers = await answered(app, upload_of(1))
+    assert (status, headers["retry-after"]) == (429, "1")
+    assert (await answered(app, upload_of(300_000_000)))[1]["retry-after"] == "300"
+    assert (await answered(app, upload_of(300_000_000, "192.0.2.8")))[0] == 200
+    assert [(await answered(app, upload_of(None, "192.0.2.9")))[0] for _ in range(9)] == [200] * 8 + [429], "one without a length may be of any"
+
+
+@pytest.mark.anyio
+async def test_uploads_leave_the_disk_its_room(environment, monkeypatch, tmp_path):
+    """All that is on its way at once counts; what is over, or was refused, no more."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    monkeypatch.setattr(storage, "ROOM", -(1 << 50))
+    begun, leave = asyncio.Semaphore(0), asyncio.Event()
+
+    async def waits(asked: Any, receive: Any, send: Any) -> None:
+        begun.release()
+        await leave.wait()
+        await ok(asked, receive, send)
+
+    app = guarded(waits)
+    coming = [asyncio.create_task(answered(app, upload_of(300_000_000))) for _ in range(9)]
+    for _ in coming:
+        await begun.acquire()
+    monkeypatch.setattr(storage, "ROOM", shutil.disk_usage(tmp_path).free - 1_500_000_000)
+    assert (await answered(app, upload_of(300_000_000, "192.0.2.8")))[0] == 507
+    leave.set()
+    assert [status for status, _ in await asyncio.gather(*coming)] == [200] * 9
+    assert (await answered(app, upload_of(300_000_000, "192.0.2.8")))[0] == 200
+    monkeypatch.setattr(storage, "ROOM", 1 << 62)
+    assert (await answered(app, upload_of(1)))[0] == 507
+    assert (await answered(app, scope("/gradio_api/mcp", "POST"), b"{}"))[0] == 404, "agents are not let in here"
+    assert (await answered(guarded(ok, mcp=True), scope("/gradio_api/mcp", "POST"), b"{}"))[0] == 507
+    assert (await answered(app, scope("/gradio_api/reset", "POST"), b"{}"))[0] == 200
+
+
+TEMPLATE = """<title>{{ title }}</title><script>window.config = {{ config | json }};</script><script data-mode>
+static();</script><script src="a.js"></script>"""
+SLIPPED_IN = [
+    "<script>alert(1)</script>",
+    "<script data-mode>\nstatic();alert(1)</script>",
+    "<script>window.config = {};alert(1);</script>",
+    "<script>window.config = {};//};</script>",
+    '<script>window.config = {"a": alert(1)};</script>',
+    "<script>window.config = " + "[" * 100_000 + ";</script>",
+    "<SCRIPT>alert(1)</SCRIPT>",
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("evil", SLIPPED_IN, ids=[evil[:50] for evil in SLIPPED_IN])
+@pytest.mark.parametrize("where", ["{evil}{page}", "{page}{evil}"])
+async def test_a_script_that_was_slipped_into_a_page_may_not_run(evil, where):
+    """Those that belong to the page may, and they alone."""
+    page = TEMPLATE.replace("{{ title }}", "A").replace("{{ config | json }}", '{"a": ["\\u003c"]}')
+    body = where.format(evil=evil, page=page).encode()
+
+    async def shows(asked: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
+        await send({"type": "http.response.body", "body": body})
+
+    app = guarded(shows, scripts=Scripts(["ours();"], TEMPLATE))
+    policy = (await answered(app, scope()))[1]["content-security-policy"]
+    wanted = ["ours();", "\nstatic();", 'window.config = {"a": ["\\u003c"]};']
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in wanted]
+    assert re.findall(r"'sha256-(.*?)'", policy) == hashes
+
+
+def test_gradios_page_is_known_as_it_is():
+    """Its scripts: three that it fills in, and two that are always the same."""
+    template = serve._template()
+    assert len(Scripts([], template).digests("")) == 2
+    page = templates.env.from_string(template).render(config={"root": "</script><script>alert(1)</script>"}, gradio_api_info={})
+    assert len(Scripts([], template).digests(page)) == 5

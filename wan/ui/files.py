@@ -9,6 +9,8 @@ from wan.settings import CREDENTIALS_FILE, Settings
 ASSETS = Path(__file__).parents[2] / "assets"
 SAMPLES = ASSETS / "samples"
 STILLS = ASSETS / "stills"
+MEDIA = {"video.mp4": "video/mp4", "original.mp4": "video/mp4", "poster.webp": "image/webp"}
+"""The files of a result, each with its kind."""
 
 
 def closed(settings: Settings) -> list[str]:

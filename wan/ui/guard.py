@@ -18,20 +18,24 @@ import math
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Sequence
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 from gradio import processing_utils
+from gradio.utils import get_upload_folder
 from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wan.ui.headers import Answer, digest
+from wan.errors import NotKept
+from wan.storage import require_room
+from wan.ui.headers import Answer, Scripts
 from wan.ui.pace import Pace
 from wan.ui.text import say
 
@@ -50,17 +54,21 @@ _WRITTEN = rf"{_API}/(?:queue/join|cancel|reset|upload)|{_REVIEW}[\w-]{{1,100}}/
 _LOGIN = r"/login/?|/logout|/gradio_api/login_check"  # where logins are set
 _ODD = re.compile(r"[\x00-\x1f\\]|(?:^|/)\.\.(?:/|$)")  # no address of ours has these
 
+_SECRET = re.compile(r"(?<=^/media/)[^/]+|(?<=^/review/)[^/]+")  # whoever knows it sees what it leads to
+
 _JSON_LIMIT = 1_000_000  # bytes; the largest form is a prompt and five addresses
 _JSON_SECONDS = 30
 _MCP_LIMIT = 28_000_000  # bytes; a picture of 20 MB as a data: URL
 _VERDICT_LIMIT = 32_000  # bytes; 2,000 characters are 24,000 where each is written as two halves
 _UPLOAD_LIMIT = 360_000_000  # bytes: three clips of 100 MB and two pictures of 20 MB come in one request, and the form around them
+_FILES = {f"{_API}/upload": _UPLOAD_LIMIT, _MCP: _MCP_LIMIT}  # where a body may hold files, which Gradio writes to the disk before anybody looks
 _UPLOAD_PARTS = 20
 _UPLOAD_SECONDS = 900  # a 100 MB clip over 1 Mbit/s
+_MEGABYTE = 1_000_000
+_UPLOAD_RATE = (1.0, 3_000)  # seconds for one more MB from an address, and how many may come at once: a class, each with a clip of 100 MB
 
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 KNOWN = 10_000  # sessions that are remembered; Gradio's own memory of them is bounded by it too
-_ADDRESSES = 10_000
 _ADDRESS_RATE = (1.0, 60)  # seconds for one new session from an address, and how many may come at once: a class behind one address
 _TOTAL_RATE = (0.1, 100)  # the same for all addresses together: each costs Gradio about 13 ms
 _VERDICT_RATE = (1.0, 60)  # what one address may send to reviews
@@ -120,25 +128,17 @@ class Sessions:
     """
 
     def __init__(self, forget: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> None:
-        self._forget, self._clock = forget, clock
+        self._forget = forget
         self._known: OrderedDict[str, None] = OrderedDict()
-        self._due: OrderedDict[str, float] = OrderedDict()  # address -> when its allowance is whole again
-        self._total = 0.0
+        self._own, self._all = Pace(*_ADDRESS_RATE, clock), Pace(*_TOTAL_RATE, clock)
 
     def admit(self, session: str | None, address: str) -> None:
         """Lets a session in. session: None for one that nobody can come back to. Raises Refused while too many come."""
         if session is not None and session in self._known:
             self._known.move_to_end(session)
             return
-        now, source = self._clock(), group(address)
-        own, total = max(self._due.get(source, now), now), max(self._total, now)
-        wait = max(own - now - _ADDRESS_RATE[0] * (_ADDRESS_RATE[1] - 1), total - now - _TOTAL_RATE[0] * (_TOTAL_RATE[1] - 1))
-        if wait > 1e-6:  # seconds; less is a rounding error
+        if wait := self._own.wait(group(address)) or self._all.wait(""):  # in this order, so that nobody uses up what is there for all
             raise Refused(429, "too_many_pages", wait)
-        self._due[source], self._total = own + _ADDRESS_RATE[0], total + _TOTAL_RATE[0]
-        self._due.move_to_end(source)
-        if len(self._due) > _ADDRESSES:
-            self._due.popitem(last=False)
         if session is not None:
             self._remember(session)
 
@@ -148,11 +148,37 @@ class Sessions:
             self._forget(self._known.popitem(last=False)[0])
 
 
+class Uploads:
+    """The files that are on their way here, and how much each address has sent lately."""
+
+    def __init__(self) -> None:
+        self._pace, self._coming = Pace(*_UPLOAD_RATE), 0
+
+    @contextlib.asynccontextmanager
+    async def admitted(self, size: int, address: str) -> AsyncIterator[None]:
+        """Keeps room for so many bytes while they come. Raises Refused where there is none, and while an address sends too much."""
+        if wait := self._pace.wait(group(address), math.ceil(size / _MEGABYTE)):
+            raise Refused(429, "too_much", wait)
+        self._coming += size
+        try:
+            await asyncio.to_thread(_require_room, self._coming)
+            yield
+        finally:
+            self._coming -= size
+
+
+def _require_room(more: int) -> None:
+    try:
+        require_room(Path(get_upload_folder()), more=more)
+    except NotKept:
+        raise Refused(507, "upload_no_room") from None
+
+
 class Guard:
     """The whole app, guarded.
 
     events: numbers of the events that have a handler. public: names of the handlers that may be called by name. trusted: networks of the proxies that
-    are believed. hosts: names under which the app is reached beside the one that a request names. scripts: those that the page runs inline. logins:
+    are believed. hosts: names under which the app is reached beside the one that a request names. scripts: the inline ones that may run. logins:
     whether people sign in. mcp: whether agents may call.
     """
 
@@ -165,13 +191,14 @@ class Guard:
         public: Iterable[str],
         trusted: Networks,
         hosts: Sequence[str],
-        scripts: Iterable[str],
+        scripts: Scripts,
         logins: bool = False,
         mcp: bool = False,
     ) -> None:
         self._app, self._sessions, self._events, self._trusted, self._hosts = app, sessions, events, trusted, hosts
+        self._uploads = Uploads()
         self._verdicts, self._looks = Pace(*_VERDICT_RATE), Pace(*_LOOK_RATE)
-        self._scripts = [digest(script.encode()) for script in scripts]
+        self._scripts = scripts
         names = "|".join(re.escape(name) for name in public) or r"(?!)"
         self._called = rf"{_API}/call/(?:v2/)?(?:{names})"
         login = _LOGIN if logins else r"(?!)"
@@ -187,14 +214,17 @@ class Guard:
         answer = Answer(send, self._scripts, packed="gzip" in asked.get("accept-encoding", ""))
         try:
             scope = self._own(scope)
-            await self._app(scope, await self._received(scope, receive), answer)
+            body = await self._received(scope, receive)
+            size = _of_files(scope)
+            async with self._uploads.admitted(size, scope["client"][0]) if size else contextlib.nullcontext():
+                await self._app(scope, body, answer)
         except Refused as refused:
             await refused.response(asked.get("accept-language", ""))(scope, receive, answer)
         except Exception as error:  # noqa: BLE001 - Starlette has answered it by now; here its traceback is kept out of the log where it is Gradio's
             if not answer.begun:
                 await Refused(500).response("")(scope, receive, answer)
             ours = error if not scope["path"].startswith(_API) else None
-            _log.error("%s %r: %r", scope["method"], scope["path"], error, exc_info=ours)
+            _log.error("%s %r: %r", scope["method"], _SECRET.sub("***", scope["path"]), error, exc_info=ours)
 
     def _own(self, scope: Scope) -> Scope:
         """The request as Gradio may see it: on an open route, from our own page, and without what a client could forge. Raises Refused."""
@@ -233,7 +263,7 @@ class Guard:
         """How the body is received from here on, within its limits; new sessions are counted. Raises Refused."""
         path, address = scope["path"], scope["client"][0]
         headers = Headers(scope=scope)
-        limit = {f"{_API}/upload": _UPLOAD_LIMIT, _MCP: _MCP_LIMIT}.get(path.rstrip("/"), _JSON_LIMIT)
+        limit = _FILES.get(path.rstrip("/"), _JSON_LIMIT)
         if not re.fullmatch(r"\d{1,12}", length := headers.get("content-length", "0")) or int(length) > limit:
             raise Refused(413)
         if path.startswith(_REVIEW):
@@ -261,7 +291,7 @@ class Guard:
         """Counts what is asked of reviews and sent to them; it comes from their own page and is small. Raises Refused."""
         pace = self._verdicts if method == "POST" else self._looks
         if wait := pace.wait(group(address)):
-            raise Refused(429, "rv_too_many", wait)
+            raise Refused(429, "too_much", wait)
         if method != "POST":
             return
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
@@ -311,6 +341,12 @@ class _Upload:
         self._tail = seen[-(len(self._boundary) - 1) :]
         if self._size > _UPLOAD_LIMIT or self._parts > _UPLOAD_PARTS:
             raise MultiPartException("The upload exceeded the maximum allowed size.")  # by these words Gradio makes it a 413
+
+
+def _of_files(scope: Scope) -> int:
+    """Bytes that a request brings for the disk: as many as it may where it does not say; 0 where it brings no files. Checked by `_received`."""
+    most = _FILES.get(scope["path"].rstrip("/"), 0) if scope["method"] == "POST" else 0
+    return most and int(Headers(scope=scope).get("content-length", most))
 
 
 async def _read(receive: Receive, limit: int) -> bytes:

@@ -3,17 +3,19 @@
 import base64
 import gzip
 import hashlib
+import json
 import re
 from collections.abc import Iterable
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Send
 
-_INLINE = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
+_INLINE = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
+_HOLE = re.compile(r"\{\{.*?\}\}")  # where Jinja fills in a template
 _POLICY = {
     "default-src": "'none'",
-    # Gradio compiles the page's `js=` with the Function constructor. Inline it runs its configuration and its `head`: each by the hash of its text,
-    # so that no script, no frame with one and no handler in an attribute can be slipped in.
+    # Gradio compiles the page's `js=` with the Function constructor. Inline it runs its configuration and its `head`: each by the hash of its text
+    # (`Scripts`), so that no script, no frame with one and no handler in an attribute can be slipped in.
     "script-src": "'self' 'unsafe-eval'",
     "style-src": "'self' 'unsafe-inline'",  # Svelte sets style attributes
     "img-src": "'self' data: blob:",
@@ -31,9 +33,38 @@ _ALWAYS = {
 }
 
 
-def digest(script: bytes) -> str:
+class Scripts:
+    """Which inline scripts may run. One that somebody slipped into a page is none of them.
+
+    ours: those of our own pages. template: Gradio's page before it is filled in.
+    """
+
+    def __init__(self, ours: Iterable[str] = (), template: str = "") -> None:
+        theirs = [_HOLE.split(script) for script in _INLINE.findall(template)]
+        self._known = [_digest(script) for script in [*ours, *(parts[0] for parts in theirs if len(parts) == 1)]]
+        self._filled = [re.compile("(.*)".join(map(re.escape, parts)), re.DOTALL) for parts in theirs if len(parts) > 1]
+
+    def digests(self, page: str) -> list[str]:
+        """What the policy for a page names: all that is known, and of each script that Gradio fills in the first that is filled with data alone."""
+        found = _INLINE.findall(page)
+        first = [next((script for script in found if _is_filled(shape, script)), None) for shape in self._filled]
+        return self._known + [_digest(script) for script in first if script is not None]
+
+
+def _is_filled(shape: re.Pattern[str], script: str) -> bool:
+    if (filling := shape.fullmatch(script)) is None:
+        return False
+    try:
+        for data in filling.groups():
+            json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _digest(script: str) -> str:
     """An inline script as a policy names it."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 def policy(digests: Iterable[str] = ()) -> str:
@@ -42,12 +73,12 @@ def policy(digests: Iterable[str] = ()) -> str:
 
 
 class Answer:
-    """Sends with the headers. The page itself is held until it is whole, because its policy names the scripts that are in it.
+    """Sends with the headers. The page itself is held until it is whole, because its policy names the scripts that it was filled with.
 
-    scripts: digests of the inline scripts that the page makes later. packed: whether the page may be sent as gzip; it must not be packed before.
+    scripts: the inline ones that may run. packed: whether the page may be sent as gzip; it must not be packed before.
     """
 
-    def __init__(self, send: Send, scripts: Iterable[str], *, packed: bool) -> None:
+    def __init__(self, send: Send, scripts: Scripts, *, packed: bool) -> None:
         self._send, self._scripts, self._packed = send, scripts, packed
         self._page: Message | None = None
         self._body = bytearray()
@@ -73,7 +104,7 @@ class Answer:
 
     async def _whole(self, start: Message, body: bytes) -> None:
         headers = MutableHeaders(scope=start)
-        headers["Content-Security-Policy"] = policy([*self._scripts, *map(digest, _INLINE.findall(body))])
+        headers["Content-Security-Policy"] = policy(self._scripts.digests(body.decode(errors="replace")))
         if self._packed:
             body = gzip.compress(body, 5)
             headers["Content-Encoding"] = "gzip"

@@ -8,7 +8,7 @@ _ADDRESSES = 10_000
 
 
 class Pace:
-    """Lets each address do something so often.
+    """Lets each address do something so often, or send so much.
 
     every: seconds in which one more is allowed. burst: how many may come at once. clock: seconds; passed in by tests.
     """
@@ -17,14 +17,14 @@ class Pace:
         self._every, self._burst, self._clock = every, burst, clock
         self._due: OrderedDict[str, float] = OrderedDict()  # address -> when its allowance is whole again
 
-    def wait(self, address: str) -> float:
-        """Seconds until this address may; 0 where it may now, and that is then counted."""
+    def wait(self, address: str, amount: int = 1) -> float:
+        """Seconds until this address may, so many at once; 0 where it may now, and that is then counted."""
         now = self._clock()
         due = max(self._due.get(address, now), now)
-        wait = due - now - self._every * (self._burst - 1)
+        wait = due - now - self._every * (self._burst - amount)
         if wait > 1e-6:  # seconds; less is a rounding error
             return wait
-        self._due[address] = due + self._every
+        self._due[address] = due + self._every * amount
         self._due.move_to_end(address)
         if len(self._due) > _ADDRESSES:
             self._due.popitem(last=False)

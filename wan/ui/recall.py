@@ -15,6 +15,7 @@ from gradio.utils import get_upload_folder
 from wan import media
 from wan.catalog import MODELS
 from wan.errors import JobNotFound, WanError
+from wan.storage import require_room
 from wan.studio import Studio
 from wan.ui import cards, image
 from wan.ui.run import Run
@@ -48,7 +49,9 @@ def filled(runs: Runs, tab: str, given: Mapping[str, Any]) -> list[Any]:
 
 
 async def kept(sources: Sequence[Path | str]) -> list[Path | str]:
-    """The references as a form takes them: copies of our files among Gradio's uploads, which go after a day; URLs as they are."""
+    """The references as a form takes them: copies of our files among Gradio's uploads, which go after a day; URLs as they are. Raises NotKept."""
+    if files := [one for one in sources if isinstance(one, Path)]:
+        await asyncio.to_thread(require_room, Path(get_upload_folder()), more=sum(file.stat().st_size for file in files))
     return [one if isinstance(one, str) else await asyncio.to_thread(_copied, one, number) for number, one in enumerate(sources, 1)]
 
 

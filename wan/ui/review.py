@@ -1,10 +1,11 @@
 """The owner's tab: a review is made from the chosen takes, its link given away, what comes back is watched and exported."""
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -71,6 +72,7 @@ class _Room:
 
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
+        self._packing: set[str] = set()
 
     async def show(self, token: str, picked: str | None, request: gr.Request) -> str:
         """The owner's reviews, with one of them opened."""
@@ -115,7 +117,19 @@ class _Room:
         return await self._written(token, picked, request, "json", reviews.as_json)
 
     async def zip(self, token: str, picked: str | None, request: gr.Request) -> AsyncIterator[str]:
-        """The page with its videos, and how far it is."""
+        """The page with its videos, and how far it is. One at a time of an owner."""
+        try:
+            review = await self._studio.review(picked or "", owner=owner_of(token, request))
+            if review.owner in self._packing:
+                yield html.toast(cards.both("review_zip_busy"))
+                return
+            async with contextlib.aclosing(self._packed(review)) as steps:
+                async for step in steps:
+                    yield step
+        except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
+            yield html.toast(self._told(error))
+
+    async def _packed(self, review: Review) -> AsyncGenerator[str]:
         stopped, done = threading.Event(), 0.0
 
         def progress(share: float) -> None:
@@ -124,8 +138,8 @@ class _Room:
                 raise _Stopped
             done = share
 
+        self._packing.add(review.owner)
         try:
-            review = await self._studio.review(picked or "", owner=owner_of(token, request))
             target = await asyncio.to_thread(recall.place, _name("zip"))
             task = asyncio.create_task(review_export.pack(self._studio, review, target, now=time.time(), progress=progress))
             task.add_done_callback(lambda over: over.cancelled() or over.exception())  # who stops it waits for no answer
@@ -134,10 +148,9 @@ class _Room:
                 await asyncio.wait({task}, timeout=_LOOK)
             await task
             yield html.exported(target)
-        except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
-            yield html.toast(self._told(error))
         finally:
             stopped.set()
+            self._packing.discard(review.owner)
 
     def stopped(self) -> str:
         """After Stop."""

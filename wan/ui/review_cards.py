@@ -231,13 +231,20 @@ def _head() -> Markup:
 
 
 def _document(body: Markup, title: str, language: str, look: str = "") -> str:
-    style, script = (Markup("").join(_read(f"{name}.{kind}") for name in names) for kind, names in _FILES.items())
-    return str(
-        _DOCUMENT.format(language="zh-CN" if language == "zh" else "en", title=title, icon=_ICON, style=style, script=script, look=look, body=body)
-    )
+    named = "zh-CN" if language == "zh" else "en"
+    return str(_DOCUMENT.format(language=named, title=title, icon=_ICON, style=_joined("css"), script=script(), look=look, body=body))
 
 
 _FILES = {"css": ("review", "said", "compare"), "js": ("review", "compare")}
+
+
+def script() -> Markup:
+    """What the page runs inline."""
+    return _joined("js")
+
+
+def _joined(kind: str) -> Markup:
+    return Markup("").join(_read(f"{name}.{kind}") for name in _FILES[kind])
 
 
 def _read(name: str) -> Markup:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from wan.reviews import Review
+from wan.storage import require_room
 from wan.studio import Studio
 from wan.ui import review_cards
 
@@ -16,7 +17,8 @@ _CHUNK = 1 << 18  # bytes; between two of them an export can be stopped
 async def pack(studio: Studio, review: Review, target: Path, *, now: float, progress: Callable[[float], None]) -> None:
     """Writes the zip. target: its path, where nothing is left if it fails. now: seconds since 1970.
 
-    progress: told the share that is done, 0 to 1, from another thread; whatever it raises stops the work and is raised here. Raises NotKept.
+    progress: told the share that is done, 0 to 1, from another thread; whatever it raises stops the work and is raised here.
+    Raises NotKept, also where there is no room.
     """
     found = await studio.review_files(review)
     takes = tuple(take if take.number in found else replace(take, job=None) for take in review.takes)
@@ -33,6 +35,7 @@ async def pack(studio: Studio, review: Review, target: Path, *, now: float, prog
 def _write(target: Path, html: str, names: Mapping[Path, str], progress: Callable[[float], None]) -> None:
     part = target.with_name(f"{target.name}.part")
     total, done = sum(path.stat().st_size for path in names) or 1, 0
+    require_room(target.parent, more=total)
     try:
         with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as packed:  # a video does not become smaller
             packed.writestr("index.html", html, zipfile.ZIP_DEFLATED)

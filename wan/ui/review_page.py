@@ -18,9 +18,9 @@ from wan.errors import AccessRefused, InvalidInput, NotKept, ReviewNotFound, Wan
 from wan.reviews import Review
 from wan.studio import Studio
 from wan.ui import review_cards
+from wan.ui.files import MEDIA
 from wan.words import Language
 
-_TYPES = {"video.mp4": "video/mp4", "poster.webp": "image/webp"}
 # no-store for the videos too: a link that is revoked is closed in every browser that had it open.
 _HEADERS = {"Cache-Control": "private, no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex, nofollow"}
 _STATUS: dict[type[WanError], int] = {ReviewNotFound: 404, InvalidInput: 400, AccessRefused: 409, NotKept: 503}
@@ -52,11 +52,11 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
 
     async def media(request: Request) -> Response:
         token, number, name = (request.path_params[part] for part in ("token", "number", "name"))
-        known = name in _TYPES and re.fullmatch("[0-9]{1,2}", number)  # Starlette's own {number:int} breaks at 4,300 digits
+        known = name in MEDIA and re.fullmatch("[0-9]{1,2}", number)  # Starlette's own {number:int} breaks at 4,300 digits
         path = await studio.review_media(token, int(number), name) if known else None
         if path is None:
             return await gone(request)
-        return FileResponse(path, media_type=_TYPES[name], headers=_HEADERS)
+        return FileResponse(path, media_type=MEDIA[name], headers=_HEADERS)
 
     def ready(answering: Answering) -> Answering:
         async def answer(request: Request) -> Response:

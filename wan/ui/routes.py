@@ -11,24 +11,24 @@ from starlette.routing import Route
 
 from wan.errors import NotKept
 from wan.studio import Studio
-from wan.ui.files import SAMPLES, STILLS
+from wan.ui.files import MEDIA, SAMPLES, STILLS
 
-_TYPES = {"video.mp4": "video/mp4", "original.mp4": "video/mp4", "poster.webp": "image/webp"}
 _STILLS = frozenset({"image.webp", "reference.webp"})
 
 
-def routes(studio: Studio) -> list[Route]:
-    """Every route of our own."""
+def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
+    """Every route of our own. opened: set when the studio can be asked; whoever wants a result earlier waits for it."""
 
     async def media(request: Request) -> Response:
         token, name = request.path_params["token"], request.path_params["name"]
+        await opened.wait()
         try:
-            path = await studio.media(token, name) if name in _TYPES else None
+            path = await studio.media(token, name) if name in MEDIA else None
         except NotKept as trouble:
             return PlainTextResponse(str(trouble), status_code=503)
         if path is None:
             return _nothing()
-        return FileResponse(path, media_type=_TYPES[name], headers={"Cache-Control": "private, max-age=3600"})
+        return FileResponse(path, media_type=MEDIA[name], headers={"Cache-Control": "private, max-age=3600"})
 
     return [
         Route("/gradio_api/file={path:path}", _file),

@@ -15,10 +15,11 @@ from starlette.types import ASGIApp
 
 from wan.runner import STOP_LIMIT
 from wan.studio import Studio
-from wan.ui import review_page
+from wan.ui import review_cards, review_page
 from wan.ui.agents import speak_mcp
 from wan.ui.files import ASSETS, SAMPLES, closed
 from wan.ui.guard import KNOWN, Guard, Sessions
+from wan.ui.headers import Scripts
 from wan.ui.routes import routes
 from wan.ui.text import translations
 from wan.ui.theme import WanTheme
@@ -80,7 +81,7 @@ class Server:
         }
 
     def _routes(self) -> list[Route]:
-        return [*routes(self._studio), *review_page.routes(self._studio, self._opened)]
+        return [*routes(self._studio, self._opened), *review_page.routes(self._studio, self._opened)]
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -103,7 +104,7 @@ class Server:
             public=public,
             trusted=settings.trusted_proxies,
             hosts=[settings.space_host],
-            scripts=_scripts(),
+            scripts=Scripts([*_scripts(), review_cards.script()], _template()),
             logins=bool(settings.users),
             mcp=settings.mcp,
         )
@@ -127,6 +128,11 @@ class Server:
 def _scripts() -> list[str]:
     """The scripts of the page, which run inline."""
     return [_read(f"{name}.js") for name in ("page", "compare", "library", "review")]
+
+
+def _template() -> str:
+    """Gradio's page before it is filled in."""
+    return (Path(gr.__file__).parent / "templates" / "frontend" / "index.html").read_text(encoding="utf-8")
 
 
 def _read(name: str) -> str:

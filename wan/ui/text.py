@@ -190,6 +190,11 @@ TEXT: dict[str, tuple[str, str]] = {
     "not_ready_note": ("The page was not ready yet. Nothing was sent. Press Generate again.", "页面尚未就绪，未发送任何内容。请再次点击生成。"),
     "form_bad": ("What the form sent could not be read. Reload the page and try again.", "无法读取表单内容。请刷新页面后重试。"),
     "too_many_pages": ("Too many new pages from your address. Try again in {seconds} s.", "您的地址打开的新页面过多，请在 {seconds} 秒后重试。"),
+    "too_much": ("That was a lot at once. Try again in {seconds} s.", "操作过于频繁，请在 {seconds} 秒后重试。"),
+    "upload_no_room": (
+        "The app's disk has no room for this file at the moment. Nothing was sent or spent. Try again later.",
+        "应用的磁盘暂时没有空间接收此文件。未发送任何内容，未产生费用。请稍后再试。",
+    ),
     "host_unknown": (
         "The app answers on this machine's own names only. Where a proxy stands in front of it, name the proxy in WAN_TRUSTED_PROXIES.",
         "应用仅响应本机名称。若前面有代理，请在 WAN_TRUSTED_PROXIES 中填写该代理。",
@@ -297,7 +302,6 @@ TEXT: dict[str, tuple[str, str]] = {
     "rv_closed_note": ("Thank you for looking. What you sent is kept.", "感谢您的参与，您已提交的意见都已保留。"),
     "rv_skip": ("Skip to the takes", "跳到视频"),
     "rv_saved_as": ("As it stood on {time} UTC", "截至 {time}（UTC）"),
-    "rv_too_many": ("That was a lot at once. Try again in {seconds} s.", "操作过于频繁，请在 {seconds} 秒后重试。"),
     "rv_too_long": ("That is too long: a comment has at most 2,000 characters.", "内容过长：评论最多 2,000 个字符。"),
     # reviews: the owner's tab
     "review_new": ("New review", "新建评审"),
@@ -345,6 +349,7 @@ TEXT: dict[str, tuple[str, str]] = {
     "review_zip": ("Page with videos (zip)", "网页与视频（zip）"),
     "review_export": ("Export", "导出"),
     "review_packing": ("Packing, {percent} %", "打包中，{percent}%"),
+    "review_zip_busy": ("Another export of yours is being packed. Wait for it, or stop it.", "您的另一个导出正在打包。请等待完成或先停止。"),
     "review_stopped": ("Stopped. Nothing was kept.", "已停止，未保留任何内容。"),
     "review_exported": ("Ready: {name}", "已就绪：{name}"),
     "review_broke": (
