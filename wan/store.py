@@ -5,6 +5,7 @@ the lease writes nothing. The one write that is not fenced is the task id of a p
 """
 
 import asyncio
+import hashlib
 import sqlite3
 import time
 from collections import defaultdict
@@ -26,7 +27,7 @@ from sqlalchemy.types import JSON, TypeDecorator
 from wan.catalog import money
 from wan.errors import AccessRefused, NotKept, ReviewNotFound, SettingsError
 from wan.jobs import GROUPS, LIVE, TRANSITIONS, Job, JobState, Reference, Shelf, Spent
-from wan.reviews import REVIEWS_LIMIT, VERDICTS_LIMIT, Review, Take, Verdict, link_hash
+from wan.reviews import COMMENTS_LIMIT, REVIEWS_LIMIT, VERDICTS_LIMIT, Review, Take, Verdict, link_hash
 from wan.words import Sentence, sentence
 
 _BOOKKEEPING = frozenset({"due_at", "attempts", "foreign_tasks", "absent_at"})  # of no interest to a viewer
@@ -585,9 +586,27 @@ class Store:
         """A review by its id, if it is this owner's, with everything that was said."""
         return next(iter(self._reviews((_reviews.c.id == review_id) & (_reviews.c.owner == owner))), None)
 
-    def review_by_link(self, token: str) -> Review | None:
-        """The review that a link was made for, whether or not it is still open."""
-        return next(iter(self._reviews(_reviews.c.link_hash == link_hash(token))), None)
+    def review_by_link(self, token: str, *, whole: bool = True) -> Review | None:
+        """The review that a link was made for, whether or not it is still open. whole: with everything that was said."""
+        return next(iter(self._reviews(_reviews.c.link_hash == link_hash(token), heard=None if whole else [])), None)
+
+    def review_version(self, token: str, now: float) -> str | None:
+        """What is another whenever anything that a review shows is; None for a link that is not open.
+
+        Every viewer asks every few seconds, so no words are read. Rows only come, or take the place of another; and as another process's clock may be
+        behind, the newest one does not tell of every such exchange, but the sum does. Takes only go.
+        """
+        opened = sa.select(_reviews.c.id, _reviews.c.owner, _reviews.c.created_at).where(_reviews.c.link_hash == link_hash(token), _is_open(now))
+        with self._reading() as connection:
+            review = connection.execute(opened).first()
+            if review is None:
+                return None
+            at, takes = _verdicts.c.created_at, _review_takes.join(_jobs, _jobs.c.id == _review_takes.c.job_id)
+            said = sa.select(sa.func.count(), sa.func.max(at), sa.func.sum(at - review.created_at)).where(_verdicts.c.review_id == review.id)
+            there = (_review_takes.c.review_id == review.id) & (_jobs.c.owner == review.owner) & (_jobs.c.video_key != "")
+            shown = sa.select(sa.func.count()).select_from(takes).where(there)
+            parts = review.id, *connection.execute(said).one(), connection.execute(shown).scalar_one()
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
 
     def reviews(self, owner: str, whole: str = "") -> list[Review]:
         """Every review of an owner, newest first, with what was said in the one whose id is `whole`: of 200, all would be too much to carry."""
@@ -604,7 +623,7 @@ class Store:
     def give(self, verdict: Verdict) -> None:
         """Writes down what somebody said, in place of what they said of this take before without a comment.
 
-        Raises ReviewNotFound where the review has been closed since, AccessRefused where it is full.
+        Raises ReviewNotFound where the review has been closed since, AccessRefused where it is full or has enough comments of this person.
         """
         ours = _verdicts.c.review_id == verdict.review_id
         same = ours & (_verdicts.c.job_id == verdict.job_id) & (_verdicts.c.reviewer == verdict.reviewer)
@@ -615,6 +634,9 @@ class Store:
             connection.execute(_verdicts.delete().where(same, _verdicts.c.comment == ""))
             if connection.execute(sa.select(sa.func.count()).where(ours)).scalar_one() >= VERDICTS_LIMIT:
                 raise AccessRefused(sentence("review_full", high=VERDICTS_LIMIT))
+            commented = sa.select(sa.func.count()).where(ours, _verdicts.c.reviewer == verdict.reviewer, _verdicts.c.comment != "")
+            if verdict.comment and connection.execute(commented).scalar_one() >= COMMENTS_LIMIT:
+                raise AccessRefused(sentence("review_comments_many", high=COMMENTS_LIMIT))
             connection.execute(_verdicts.insert().values(asdict(verdict)))
 
     def revoke_review(self, review_id: str, owner: str, now: float) -> bool:

@@ -517,12 +517,19 @@ class Studio:
         """A review of this owner, open or not. Raises ReviewNotFound."""
         return _there(await self._found(self._store.review, review_id, owner))
 
-    async def review_by_link(self, token: str) -> Review:
-        """The review that a link opens. Raises ReviewNotFound for one that is unknown, revoked or expired, without saying which."""
-        review = _there(await self._found(self._store.review_by_link, token))
+    async def review_by_link(self, token: str, *, whole: bool = True) -> Review:
+        """The review that a link opens. Raises ReviewNotFound for one that is unknown, revoked or expired, without saying which.
+
+        whole: with what was said in it.
+        """
+        review = _there(await self._found(partial(self._store.review_by_link, whole=whole), token))
         if not review.is_open(self._clock()):
             raise ReviewNotFound
         return review
+
+    async def review_version(self, token: str) -> str:
+        """What is another whenever anything that an open link shows is; costs little to ask. Raises as `review_by_link` does."""
+        return _there(await self._found(self._store.review_version, token, self._clock()))
 
     async def revoke_review(self, review_id: str, *, owner: str) -> Review:
         """Closes a review's link, and the videos behind it, for good; what was said stays. Raises ReviewNotFound."""
@@ -536,17 +543,16 @@ class Studio:
             raise ReviewNotFound
         self._tell()
 
-    async def give_verdict(self, token: str, given: dict[str, Any]) -> Review:
-        """Writes down what somebody with the link says, and gives the review as it is then.
+    async def give_verdict(self, token: str, given: dict[str, Any]) -> None:
+        """Writes down what somebody with the link says.
 
         given: take (its number), verdict ("yes", "maybe", "no"), reviewer (their browser's token), and if they like comment, at_seconds, name.
-        Raises ReviewNotFound, InvalidInput, AccessRefused where the review is full, and NotKept.
+        Raises ReviewNotFound, InvalidInput, AccessRefused where the review takes no more, and NotKept.
         """
-        review = await self.review_by_link(token)
+        review = await self.review_by_link(token, whole=False)
         verdict = reviews.checked_verdict(review, given, id_=secrets.token_urlsafe(16), now=self._clock())
         await self._store.call(self._store.give, verdict)
         self._tell()
-        return await self.review_by_link(token)
 
     async def review_media(self, token: str, number: int, name: str) -> Path | None:
         """A file of a take ("video.mp4", "poster.webp") by a link that is open; None when there is none. Raises NotKept."""
@@ -765,7 +771,7 @@ def _costs(model: str, asked: Mapping[str, Any], references: Sequence[Reference]
     return {"amount": cost.amount, "currency": cost.currency, "billed_seconds": cost.billed_seconds, "reserved": reserved}
 
 
-def _there(review: Review | None) -> Review:
+def _there(review: Result | None) -> Result:
     if review is None:
         raise ReviewNotFound
     return review

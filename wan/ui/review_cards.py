@@ -6,6 +6,7 @@ stands in elements with `data-part`, which `assets/review.js` fills anew from wh
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from urllib.parse import quote as url_quote
 
 from markupsafe import Markup
@@ -18,6 +19,7 @@ from wan.ui.files import ASSETS
 from wan.ui.text import TEXT, say
 
 _ON_A_BOARD = 4  # takes
+_SHOWN = 100  # comments of a take; everybody who looks gets them anew with each word that is said
 Address = Callable[[int], tuple[str, str]]
 """Where a take's video and poster are, by its number."""
 
@@ -83,6 +85,7 @@ def offline(review: Review, address: Address, *, now: float) -> str:
     return _document(_page(review, address, ends=both("rv_saved_as", time=_minute(now))), review.title, "en", look="rv-offline")
 
 
+@cache
 def gone(language: str) -> str:
     """What whoever has no open link sees, whatever is the matter with it."""
     body = Markup("{}<main>{}</main>").format(_head(), _message("rv_gone", "rv_gone_note"))
@@ -125,11 +128,16 @@ def tally(take: Take) -> Markup:
     return Markup('<div class="rv-bar" aria-hidden="true">{}</div><p class="rv-counts">{}{}</p>').format(bar, sr, numbers)
 
 
-def comments(take: Take) -> Markup:
-    """What people wrote, newest first."""
-    if not take.comments:
+def comments(take: Take, most: int | None = _SHOWN) -> Markup:
+    """What people wrote, newest first. most: how many of it, and then how many there are besides; None for all."""
+    said = take.comments
+    if not said:
         return Markup('<p class="rv-none">{}</p>').format(both("rv_comments_none"))
-    return Markup("<ul>{}</ul>").format(Markup("").join(_comment(take, one) for one in take.comments))
+    shown = Markup("<ul>{}</ul>").format(Markup("").join(_comment(take, one) for one in said[:most]))
+    older = 0 if most is None else len(said) - most
+    if older > 0:
+        shown += Markup('<p class="rv-none">{}</p>').format(both("rv_older_one") if older == 1 else both("rv_older", count=older))
+    return shown
 
 
 def facts(job: Job) -> Markup:
@@ -167,7 +175,7 @@ def _take(take: Take, video: str, poster: str, *, asked: bool) -> Markup:
         tally=tally(take),
         form=_form(take) if asked and job is not None else "",
         label=both("rv_comments", number=take.number),
-        comments=comments(take),
+        comments=comments(take) if asked else comments(take, most=None),
     )
 
 
@@ -231,7 +239,7 @@ def _head() -> Markup:
 
 
 def _document(body: Markup, title: str, language: str, look: str = "") -> str:
-    style, script = (Markup("").join(_read(f"{name}.{kind}") for name in names) for kind, names in _FILES.items())
+    style, script = _own("css"), _own("js")
     return str(
         _DOCUMENT.format(language="zh-CN" if language == "zh" else "en", title=title, icon=_ICON, style=style, script=script, look=look, body=body)
     )
@@ -240,8 +248,10 @@ def _document(body: Markup, title: str, language: str, look: str = "") -> str:
 _FILES = {"css": ("review", "said", "compare"), "js": ("review", "compare")}
 
 
-def _read(name: str) -> Markup:
-    return Markup((ASSETS / name).read_text(encoding="utf-8"))  # noqa: S704 - our own file
+@cache
+def _own(kind: str) -> Markup:
+    """The styles or the scripts of the page."""
+    return Markup("".join((ASSETS / f"{name}.{kind}").read_text(encoding="utf-8") for name in _FILES[kind]))  # noqa: S704 - our own files
 
 
 def _minute(seconds: float) -> str:
