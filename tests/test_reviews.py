@@ -172,7 +172,8 @@ async def test_a_review_from_its_link_to_its_end(studio, monkeypatch):
     assert (await studio.review_media(token, 1, "video.mp4")).stat().st_size > 1000
     assert await studio.review_media(token, 3, "video.mp4") is None
     assert await studio.review_media(token, 1, "original.mp4") is None
-    assert set(await studio.review_files(now)) == {1, 2}
+    async with studio.review_files(now) as found:
+        assert set(found) == {1, 2}
 
     for call in (studio.review, studio.revoke_review, studio.delete_review):
         with pytest.raises(ReviewNotFound):

@@ -560,25 +560,32 @@ class Studio:
         job = await self._found(self._store.reviewed_job, token, number, self._clock()) if known else None
         return None if job is None else await self._shown_file(job, name)
 
-    async def review_files(self, review: Review) -> dict[int, tuple[Path, Path | None]]:
-        """Video and poster of each take that is there, by its number, for a copy of them. Raises NotKept, also where there is no room for one."""
-        await asyncio.to_thread(self._storage.require_room)
-        found = {}
-        for take in review.takes:
-            video = take.job and await self._shown_file(take.job, "video.mp4")
-            if take.job and video:
-                found[take.number] = video, await self._shown_file(take.job, "poster.webp")
-        return found
+    @contextlib.asynccontextmanager
+    async def review_files(self, review: Review) -> AsyncIterator[dict[int, tuple[Path, Path | None]]]:
+        """Video and poster of each take that is there, by its number, for a copy of them; they stay until the block ends.
+
+        Raises NotKept, also where there is no room for a copy, or for what the block writes.
+        """
+        with in_words():
+            await asyncio.to_thread(self._storage.require_room)
+            with self._storage.workroom() as folder:
+                found = {}
+                for take in review.takes:
+                    video = take.job and await self._shown_file(take.job, "video.mp4", Path(folder))
+                    if take.job and video:
+                        found[take.number] = video, await self._shown_file(take.job, "poster.webp", Path(folder))
+                yield found
 
     async def _found(self, look: Callable[..., Result], key: str, *more: Any) -> Result | None:
         """What a statement gives for an id or token from outside; None for text that can be neither."""
         return await self._store.call(look, key, *more) if _KEY.fullmatch(key) else None
 
-    async def _shown_file(self, job: Job, name: str) -> Path | None:
+    async def _shown_file(self, job: Job, name: str, folder: Path | None = None) -> Path | None:
+        """folder: a workroom, for as long as which the file stays."""
         key = {"video.mp4": job.video_key, "poster.webp": job.poster_key}.get(name)
         if key:
             with contextlib.suppress(FileNotFoundError):
-                return await self._storage.local_copy(key)
+                return await (self._storage.held(key, folder) if folder else self._storage.local_copy(key))
         return None
 
     async def evidence(self, job: Job) -> Path | None:

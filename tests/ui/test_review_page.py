@@ -245,7 +245,8 @@ async def test_an_export_is_whole_or_is_not(asked, tmp_path):
     with zipfile.ZipFile(tmp_path / "review.zip") as packed:
         assert packed.testzip() is None
         assert packed.namelist() == ["index.html", "videos/take-1.mp4", "videos/take-1.webp"]
-        assert packed.read("videos/take-1.mp4") == (await studio.review_files(whole))[1][0].read_bytes()
+        async with studio.review_files(whole) as found:
+            assert packed.read("videos/take-1.mp4") == found[1][0].read_bytes()
         assert b'src="videos/take-1.mp4" poster="videos/take-1.webp"' in packed.read("index.html")
     assert shares == sorted(shares)
     assert 0 <= shares[0] <= shares[-1] <= 1
