@@ -63,7 +63,7 @@ _GLANCE = 1.0  # seconds between two looks at a followed row that another proces
 _SEARCH_LIMIT = 2000  # characters that are looked for; longer than any prompt
 _SHELF_LIMIT = 10_000  # jobs that are given at once
 _KEY = re.compile(r"[\w-]{1,64}", re.ASCII)  # ids and tokens; what else stands for one, some database refuses to look for
-VERDICTS = ("yes", "maybe", "no", "none")
+VERDICTS = (*reviews.VERDICTS, "none")
 """By which a library is filtered; "none": nobody has said anything."""
 GOOD = frozenset({"check_good", "check_simulator"})  # what a check says of a connection that works
 

@@ -18,7 +18,6 @@ from wan.ui.cards import both, clock, measured
 from wan.ui.files import ASSETS
 from wan.ui.text import TEXT, say
 
-_ON_A_BOARD = 4  # takes
 _SHOWN = 100  # comments of a take; everybody who looks gets them anew with each word that is said
 Address = Callable[[int], tuple[str, str]]
 """Where a take's video and poster are, by its number."""
@@ -206,7 +205,7 @@ def _comment(take: Take, one: Verdict) -> Markup:
 def _compare(review: Review, address: Address) -> Markup | str:
     """Takes side by side, as many as a board holds; in templates, so that no video is loaded twice before somebody asks."""
     shown = [take for take in review.takes if take.job is not None]
-    boards = -(-len(shown) // _ON_A_BOARD)
+    boards = -(-len(shown) // max(compare.TAKES))
     groups = [shown[at * len(shown) // boards : (at + 1) * len(shown) // boards] for at in range(boards)]
     return Markup("").join(_board(group, address, alone=boards == 1) for group in groups if len(group) > 1)
 
