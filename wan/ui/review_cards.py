@@ -135,7 +135,7 @@ def comments(take: Take, most: int | None = _SHOWN) -> Markup:
     shown = Markup("<ul>{}</ul>").format(Markup("").join(_comment(take, one) for one in said[:most]))
     older = 0 if most is None else len(said) - most
     if older > 0:
-        shown += Markup('<p class="rv-none">{}</p>').format(both("rv_older_one") if older == 1 else both("rv_older", count=older))
+        shown += Markup('<p class="rv-older">{}</p>').format(both("rv_older_one") if older == 1 else both("rv_older", count=older))
     return shown
 
 
