@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from wan.errors import AccessRefused, ReviewNotFound
 from wan.jobs import GROUPS, LIVE, TRANSITIONS, Job, JobState, Reference, Shelf, Spent
 from wan.reviews import Review, Take, Verdict
+from wan.store import Store
 from wan.words import sentence
 
 NOW = 1_000.0
@@ -419,6 +420,17 @@ def test_a_review_is_of_another_version_whenever_it_shows_something_else(store):
     assert store.review_version("nothing", NOW) is None
     store.revoke_review("review-link", "somebody", NOW)
     assert store.review_version("link", NOW) is None
+
+
+def test_a_database_of_an_earlier_version_gets_its_new_indexes(new_database):
+    url = new_database()
+    Store(url).close()
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP INDEX verdicts_of_review")
+    Store(url).close()
+    assert "verdicts_of_review" in {index["name"] for index in sa.inspect(engine).get_indexes("verdicts")}
+    engine.dispose()
 
 
 def test_nobody_fills_a_review_alone(store, monkeypatch):
