@@ -142,6 +142,9 @@
     paint(root);
   }
 
+  // By its place: on a review's second board the first take is the fifth.
+  const hearNth = (root, place) => hear(root, root.querySelectorAll("figure [data-sound]")[place - 1]?.dataset.sound);
+
   function mute(root) {
     const state = stateOf(root);
     const heard = root.querySelector("[data-sound]:checked")?.dataset.sound;
@@ -196,7 +199,7 @@
     const { target, key, shiftKey, ctrlKey, altKey, metaKey } = event;
     const root = boardOf(target);
     if (!root || ctrlKey || altKey || metaKey || itsOwn(target, key)) return;
-    const does = KEYS[key] ?? KEYS[key.toLowerCase()] ?? (/^[1-4]$/.test(key) && (() => hear(root, key)));
+    const does = KEYS[key] ?? KEYS[key.toLowerCase()] ?? (/^[1-4]$/.test(key) && (() => hearNth(root, key)));
     if (!does) return;
     event.preventDefault();
     does(root, shiftKey);

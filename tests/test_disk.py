@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import secrets
 import subprocess
 import sys
@@ -136,6 +137,29 @@ async def test_a_bucket_keeps_the_videos_and_this_machine_only_copies(disk, simu
         assert studio.result(done).video_url == f"memory:///videos/{job.id}/video.mp4"
         for name in ("video.mp4", "original.mp4", "poster.webp"):
             assert (await studio.media(done.media_token, name)).is_relative_to(disk.folder / "cache")
+
+
+async def test_an_export_keeps_its_videos_though_copies_of_a_bucket_are_tidied_up_meanwhile(disk, simulator, monkeypatch):
+    monkeypatch.setenv("WAN_STORAGE_URL", "memory:///")
+    monkeypatch.setattr(storage, "CACHE_LIMIT", 0)
+    async with Studio(load_settings()) as studio:
+        jobs = []
+        for _ in range(2):
+            jobs.append(await studio.submit(request(), owner=OWNER, new_take=True))
+            async with ends_well(studio, simulator, jobs[-1]):
+                pass
+        review = (await studio.create_review([job.id for job in jobs], owner=OWNER, title="Round 1"))[0]
+        async with studio.review_files(review) as found:
+            copies = [*(disk.folder / "cache/videos").rglob("video.mp4")]
+            for copy in copies:
+                os.utime(copy, (0, 0))  # a slow disk, and many videos
+            await studio.media((await studio.job(jobs[0].id, owner=OWNER)).media_token, "original.mp4")
+            assert (len(copies), [copy for copy in copies if copy.exists()]) == (2, [])
+            assert [video.read_bytes()[4:8] for video, _ in found.values()] == [b"ftyp"] * 2
+            assert all(poster.stat().st_size for _, poster in found.values())
+        assert not any(video.exists() for video, _ in found.values())
+        await review_export.pack(studio, review, disk.folder / "review.zip", now=time.time(), progress=lambda share: None)
+        assert (disk.folder / "review.zip").stat().st_size > 1000
 
 
 async def test_a_disk_that_runs_low_refuses_new_work_and_harms_none_in_flight(studio, simulator, monkeypatch):

@@ -161,15 +161,19 @@ async def test_a_review_from_its_link_to_its_end(studio, monkeypatch):
     assert [take.job_id for take in whole.takes] == [second.id, first.id]
     assert (await studio.review(whole.id, owner="owner")).link_token == token
     assert await studio.review_by_link(token) == await studio.review(whole.id, owner="owner")
-    now = await studio.give_verdict(token, GOOD | {"comment": "a", "at_seconds": 1})
-    now = await studio.give_verdict(token, GOOD | {"verdict": "no"})
-    now = await studio.give_verdict(token, GOOD | {"verdict": "maybe"})
+    versions = [await studio.review_version(token)]
+    for given in ({"comment": "a", "at_seconds": 1}, {"verdict": "no"}, {"verdict": "maybe"}):
+        await studio.give_verdict(token, GOOD | given)
+        versions.append(await studio.review_version(token))
+    assert len(set(versions)) == 4
+    now = await studio.review_by_link(token)
     assert now.takes[0].tally == Tally(maybe=1)
     assert [one.verdict for one in now.takes[0].verdicts] == ["yes", "maybe"]  # a word without a comment is replaced
     assert (await studio.review_media(token, 1, "video.mp4")).stat().st_size > 1000
     assert await studio.review_media(token, 3, "video.mp4") is None
     assert await studio.review_media(token, 1, "original.mp4") is None
-    assert set(await studio.review_files(now)) == {1, 2}
+    async with studio.review_files(now) as found:
+        assert set(found) == {1, 2}
 
     for call in (studio.review, studio.revoke_review, studio.delete_review):
         with pytest.raises(ReviewNotFound):
@@ -179,7 +183,7 @@ async def test_a_review_from_its_link_to_its_end(studio, monkeypatch):
     closed = await studio.revoke_review(whole.id, owner="owner")
     assert (closed.link_token, closed.takes[0].tally) == (None, Tally(maybe=1))
     assert await studio.review_media(token, 1, "video.mp4") is None
-    for call in (studio.review_by_link(token), studio.give_verdict(token, GOOD), studio.review_by_link("x" * 43)):
+    for call in (studio.review_by_link(token), studio.review_version(token), studio.give_verdict(token, GOOD), studio.review_by_link("x" * 43)):
         with pytest.raises(ReviewNotFound):
             await call
     await studio.delete_review(whole.id, owner="owner")
@@ -205,6 +209,8 @@ async def test_an_expired_link_is_as_good_as_none(studio):
     studio._clock = lambda: later
     with pytest.raises(ReviewNotFound):
         await studio.review_by_link(token)
+    with pytest.raises(ReviewNotFound):
+        await studio.review_version(token)
     assert await studio.review_media(token, 1, "video.mp4") is None
 
 

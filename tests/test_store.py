@@ -6,9 +6,10 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
-from wan.errors import ReviewNotFound
+from wan.errors import AccessRefused, ReviewNotFound
 from wan.jobs import GROUPS, LIVE, TRANSITIONS, Job, JobState, Reference, Shelf, Spent
 from wan.reviews import Review, Take, Verdict
+from wan.store import Store
 from wan.words import sentence
 
 NOW = 1_000.0
@@ -389,6 +390,63 @@ def test_a_take_of_somebody_else_is_shown_by_no_review(store):
     kept(store)
     assert store.review_by_link("link").takes[1].job is None
     assert store.reviewed_job("link", 2, NOW) is None
+
+
+def test_a_review_is_of_another_version_whenever_it_shows_something_else(store):
+    for number in (1, 2):
+        store.add(job(number, state=JobState.SUCCEEDED, video_key="v"))
+    kept(store, expires_at=NOW + 100)
+    kept(store, token="other")
+    versions = []
+
+    def is_another() -> bool:
+        versions.append(store.review_version("link", NOW + 50))
+        return versions.count(store.review_version("link", NOW + 99)) == 1
+
+    assert is_another()
+    for one in (
+        word("a", NOW + 5),
+        word("b", NOW + 9, comment="图"),
+        word("a", NOW + 6, verdict="no"),  # in place of the first, and not the newest: written by a process whose clock is behind
+        word("a", NOW + 7, comment="图"),
+    ):
+        store.give(one)
+        assert is_another(), one
+    store.give(word("c", review_id="review-other"))
+    assert not is_another()
+    store.delete(store.get("job2", "somebody"), NOW)
+    assert is_another()
+    assert store.review_version("link", NOW + 100) is None
+    assert store.review_version("nothing", NOW) is None
+    store.revoke_review("review-link", "somebody", NOW)
+    assert store.review_version("link", NOW) is None
+
+
+def test_a_database_of_an_earlier_version_gets_its_new_indexes(new_database):
+    url = new_database()
+    Store(url).close()
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP INDEX verdicts_of_review")
+    Store(url).close()
+    assert "verdicts_of_review" in {index["name"] for index in sa.inspect(engine).get_indexes("verdicts")}
+    engine.dispose()
+
+
+def test_nobody_fills_a_review_alone(store, monkeypatch):
+    monkeypatch.setattr("wan.store.COMMENTS_LIMIT", 2)
+    kept(store)
+    for at, job_id in enumerate(("job1", "job2")):
+        store.give(word(at=NOW + at, job_id=job_id, comment="words"))
+    with pytest.raises(AccessRefused, match="2 comments"):
+        store.give(word(at=NOW + 3, comment="more words"))
+    store.give(word(at=NOW + 4, verdict="no"))
+    with pytest.raises(AccessRefused, match="2 comments"):
+        store.give(word(at=NOW + 5, comment="more words"))
+    assert [(one.verdict, one.comment) for one in store.review_by_link("link").takes[1].verdicts] == [("yes", "words"), ("no", "")]
+    store.give(word(at=NOW + 6, verdict="maybe"))
+    store.give(word("another", comment="words"))
+    assert (store.review_by_link("link").takes[1].tally.maybe, store.review_by_link("link").people) == (1, 2)
 
 
 def test_a_closed_review_takes_no_words_and_its_token_is_forgotten(store):

@@ -26,6 +26,7 @@ COMMENT_LIMIT = 2_000
 NAME_LIMIT = 80
 TAKES_LIMIT = 12
 VERDICTS_LIMIT = 2_000  # rows of one review; a hundred people with twelve takes need 1,200
+COMMENTS_LIMIT = 100  # of one person in one review, so that nobody fills it alone
 REVIEWS_LIMIT = 200  # reviews of one owner
 DAYS_LIMIT = 365
 _DAY = 24 * 3600.0

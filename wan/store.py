@@ -5,6 +5,7 @@ the lease writes nothing. The one write that is not fenced is the task id of a p
 """
 
 import asyncio
+import hashlib
 import sqlite3
 import time
 from collections import defaultdict
@@ -26,7 +27,7 @@ from sqlalchemy.types import JSON, TypeDecorator
 from wan.catalog import money
 from wan.errors import AccessRefused, NotKept, ReviewNotFound, SettingsError
 from wan.jobs import GROUPS, LIVE, TRANSITIONS, Job, JobState, Reference, Shelf, Spent
-from wan.reviews import REVIEWS_LIMIT, VERDICTS_LIMIT, Review, Take, Verdict, link_hash
+from wan.reviews import COMMENTS_LIMIT, REVIEWS_LIMIT, VERDICTS_LIMIT, Review, Take, Verdict, link_hash
 from wan.words import Sentence, sentence
 
 _BOOKKEEPING = frozenset({"due_at", "attempts", "foreign_tasks", "absent_at"})  # of no interest to a viewer
@@ -216,7 +217,7 @@ _verdicts = Table(
     "verdicts",
     _metadata,
     Column("id", String(32), primary_key=True),
-    Column("review_id", ForeignKey("reviews.id"), nullable=False, index=True),
+    Column("review_id", ForeignKey("reviews.id"), nullable=False),
     Column("job_id", String(32), nullable=False),
     Column("verdict", String(8), nullable=False),
     Column("comment", Text, nullable=False),
@@ -225,6 +226,8 @@ _verdicts = Table(
     Column("created_at", Float(53), nullable=False),
     Column("reviewer", String(32)),
 )
+# With the time, so that a review's version is read from here, past all the words.
+Index("verdicts_of_review", _verdicts.c.review_id, _verdicts.c.created_at)
 
 
 class Store:
@@ -257,7 +260,7 @@ class Store:
             if self._engine.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
             _metadata.create_all(connection)
-            _add_missing_columns(connection)
+            _add_what_is_missing(connection)
 
     def close(self) -> None:
         """Gives the connections back."""
@@ -585,9 +588,27 @@ class Store:
         """A review by its id, if it is this owner's, with everything that was said."""
         return next(iter(self._reviews((_reviews.c.id == review_id) & (_reviews.c.owner == owner))), None)
 
-    def review_by_link(self, token: str) -> Review | None:
-        """The review that a link was made for, whether or not it is still open."""
-        return next(iter(self._reviews(_reviews.c.link_hash == link_hash(token))), None)
+    def review_by_link(self, token: str, *, whole: bool = True) -> Review | None:
+        """The review that a link was made for, whether or not it is still open. whole: with everything that was said."""
+        return next(iter(self._reviews(_reviews.c.link_hash == link_hash(token), heard=None if whole else [])), None)
+
+    def review_version(self, token: str, now: float) -> str | None:
+        """What is another whenever anything that a review shows is; None for a link that is not open.
+
+        Every viewer asks every few seconds, so no words are read. Rows only come, or take the place of another; and as another process's clock may be
+        behind, the newest one does not tell of every such exchange, but the sum does. Takes only go.
+        """
+        opened = sa.select(_reviews.c.id, _reviews.c.owner, _reviews.c.created_at).where(_reviews.c.link_hash == link_hash(token), _is_open(now))
+        with self._reading() as connection:
+            review = connection.execute(opened).first()
+            if review is None:
+                return None
+            at, takes = _verdicts.c.created_at, _review_takes.join(_jobs, _jobs.c.id == _review_takes.c.job_id)
+            said = sa.select(sa.func.count(), sa.func.max(at), sa.func.sum(at - review.created_at)).where(_verdicts.c.review_id == review.id)
+            there = (_review_takes.c.review_id == review.id) & (_jobs.c.owner == review.owner) & (_jobs.c.video_key != "")
+            shown = sa.select(sa.func.count()).select_from(takes).where(there)
+            parts = review.id, *connection.execute(said).one(), connection.execute(shown).scalar_one()
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
 
     def reviews(self, owner: str, whole: str = "") -> list[Review]:
         """Every review of an owner, newest first, with what was said in the one whose id is `whole`: of 200, all would be too much to carry."""
@@ -604,7 +625,7 @@ class Store:
     def give(self, verdict: Verdict) -> None:
         """Writes down what somebody said, in place of what they said of this take before without a comment.
 
-        Raises ReviewNotFound where the review has been closed since, AccessRefused where it is full.
+        Raises ReviewNotFound where the review has been closed since, AccessRefused where it is full or has enough comments of this person.
         """
         ours = _verdicts.c.review_id == verdict.review_id
         same = ours & (_verdicts.c.job_id == verdict.job_id) & (_verdicts.c.reviewer == verdict.reviewer)
@@ -615,6 +636,9 @@ class Store:
             connection.execute(_verdicts.delete().where(same, _verdicts.c.comment == ""))
             if connection.execute(sa.select(sa.func.count()).where(ours)).scalar_one() >= VERDICTS_LIMIT:
                 raise AccessRefused(sentence("review_full", high=VERDICTS_LIMIT))
+            commented = sa.select(sa.func.count()).where(ours, _verdicts.c.reviewer == verdict.reviewer, _verdicts.c.comment != "")
+            if verdict.comment and connection.execute(commented).scalar_one() >= COMMENTS_LIMIT:
+                raise AccessRefused(sentence("review_comments_many", high=COMMENTS_LIMIT))
             connection.execute(_verdicts.insert().values(asdict(verdict)))
 
     def revoke_review(self, review_id: str, owner: str, now: float) -> bool:
@@ -772,14 +796,16 @@ def _refuse_many(connection: sa.Connection, new: Sequence[Job], at_once: int) ->
         raise AccessRefused(sentence("takes_many", high=at_once, given=live) if len(new) > 1 else sentence("jobs_many", high=at_once))
 
 
-def _add_missing_columns(connection: sa.Connection) -> None:
-    """Gives a database of an earlier version the columns that have come since; each may be empty."""
+def _add_what_is_missing(connection: sa.Connection) -> None:
+    """Gives a database of an earlier version the columns that have come since, each of which may be empty, and then the indexes."""
     for table in _metadata.sorted_tables:
         there = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
         for column in table.columns:
             if column.name not in there:
                 kind = column.type.compile(connection.dialect)
                 connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
 
 
 def _values(changes: dict[str, Any]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ _GLANCE = 1.0  # seconds between two looks at a followed row that another proces
 _SEARCH_LIMIT = 2000  # characters that are looked for; longer than any prompt
 _SHELF_LIMIT = 10_000  # jobs that are given at once
 _KEY = re.compile(r"[\w-]{1,64}", re.ASCII)  # ids and tokens; what else stands for one, some database refuses to look for
-VERDICTS = ("yes", "maybe", "no", "none")
+VERDICTS = (*reviews.VERDICTS, "none")
 """By which a library is filtered; "none": nobody has said anything."""
 GOOD = frozenset({"check_good", "check_simulator"})  # what a check says of a connection that works
 
@@ -517,12 +517,19 @@ class Studio:
         """A review of this owner, open or not. Raises ReviewNotFound."""
         return _there(await self._found(self._store.review, review_id, owner))
 
-    async def review_by_link(self, token: str) -> Review:
-        """The review that a link opens. Raises ReviewNotFound for one that is unknown, revoked or expired, without saying which."""
-        review = _there(await self._found(self._store.review_by_link, token))
+    async def review_by_link(self, token: str, *, whole: bool = True) -> Review:
+        """The review that a link opens. Raises ReviewNotFound for one that is unknown, revoked or expired, without saying which.
+
+        whole: with what was said in it.
+        """
+        review = _there(await self._found(partial(self._store.review_by_link, whole=whole), token))
         if not review.is_open(self._clock()):
             raise ReviewNotFound
         return review
+
+    async def review_version(self, token: str) -> str:
+        """What is another whenever anything that an open link shows is; costs little to ask. Raises as `review_by_link` does."""
+        return _there(await self._found(self._store.review_version, token, self._clock()))
 
     async def revoke_review(self, review_id: str, *, owner: str) -> Review:
         """Closes a review's link, and the videos behind it, for good; what was said stays. Raises ReviewNotFound."""
@@ -536,17 +543,16 @@ class Studio:
             raise ReviewNotFound
         self._tell()
 
-    async def give_verdict(self, token: str, given: dict[str, Any]) -> Review:
-        """Writes down what somebody with the link says, and gives the review as it is then.
+    async def give_verdict(self, token: str, given: dict[str, Any]) -> None:
+        """Writes down what somebody with the link says.
 
         given: take (its number), verdict ("yes", "maybe", "no"), reviewer (their browser's token), and if they like comment, at_seconds, name.
-        Raises ReviewNotFound, InvalidInput, AccessRefused where the review is full, and NotKept.
+        Raises ReviewNotFound, InvalidInput, AccessRefused where the review takes no more, and NotKept.
         """
-        review = await self.review_by_link(token)
+        review = await self.review_by_link(token, whole=False)
         verdict = reviews.checked_verdict(review, given, id_=secrets.token_urlsafe(16), now=self._clock())
         await self._store.call(self._store.give, verdict)
         self._tell()
-        return await self.review_by_link(token)
 
     async def review_media(self, token: str, number: int, name: str) -> Path | None:
         """A file of a take ("video.mp4", "poster.webp") by a link that is open; None when there is none. Raises NotKept."""
@@ -554,24 +560,32 @@ class Studio:
         job = await self._found(self._store.reviewed_job, token, number, self._clock()) if known else None
         return None if job is None else await self._shown_file(job, name)
 
-    async def review_files(self, review: Review) -> dict[int, tuple[Path, Path | None]]:
-        """Video and poster of each take that is there, by its number. Raises NotKept."""
-        found = {}
-        for take in review.takes:
-            video = take.job and await self._shown_file(take.job, "video.mp4")
-            if take.job and video:
-                found[take.number] = video, await self._shown_file(take.job, "poster.webp")
-        return found
+    @contextlib.asynccontextmanager
+    async def review_files(self, review: Review) -> AsyncIterator[dict[int, tuple[Path, Path | None]]]:
+        """Video and poster of each take that is there, by its number, for a copy of them; they stay until the block ends.
+
+        Raises NotKept, also where there is no room for a copy, or for what the block writes.
+        """
+        with in_words():
+            await asyncio.to_thread(self._storage.require_room)
+            with self._storage.workroom() as folder:
+                found = {}
+                for take in review.takes:
+                    video = take.job and await self._shown_file(take.job, "video.mp4", Path(folder))
+                    if take.job and video:
+                        found[take.number] = video, await self._shown_file(take.job, "poster.webp", Path(folder))
+                yield found
 
     async def _found(self, look: Callable[..., Result], key: str, *more: Any) -> Result | None:
         """What a statement gives for an id or token from outside; None for text that can be neither."""
         return await self._store.call(look, key, *more) if _KEY.fullmatch(key) else None
 
-    async def _shown_file(self, job: Job, name: str) -> Path | None:
+    async def _shown_file(self, job: Job, name: str, folder: Path | None = None) -> Path | None:
+        """folder: a workroom, for as long as which the file stays."""
         key = {"video.mp4": job.video_key, "poster.webp": job.poster_key}.get(name)
         if key:
             with contextlib.suppress(FileNotFoundError):
-                return await self._storage.local_copy(key)
+                return await (self._storage.held(key, folder) if folder else self._storage.local_copy(key))
         return None
 
     async def evidence(self, job: Job) -> Path | None:
@@ -765,7 +779,7 @@ def _costs(model: str, asked: Mapping[str, Any], references: Sequence[Reference]
     return {"amount": cost.amount, "currency": cost.currency, "billed_seconds": cost.billed_seconds, "reserved": reserved}
 
 
-def _there(review: Review | None) -> Review:
+def _there(review: Result | None) -> Result:
     if review is None:
         raise ReviewNotFound
     return review

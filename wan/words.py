@@ -441,6 +441,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "review_verdict_unknown": ("Choose Yes, Maybe or No first.", "请先选择“可以”“待定”或“不行”。"),
     "review_reviewer_odd": ("This browser could not be told apart from others. Reload the page.", "无法识别此浏览器，请刷新页面。"),
     "review_moment_beyond": ("That moment is not in the video, which is {high} s long.", "该时刻不在视频内，视频长 {high} 秒。"),
+    "review_comments_many": (
+        "You have written {high} comments in this review, which is as many as it takes from one person. You can still change your verdicts.",
+        "您已在此评审中发表 {high} 条评论，达到每人上限。您仍可更改意见。",
+    ),
     "review_full": ("This review has taken all the words that it can hold ({high}).", "此评审的意见数量已达上限（{high}）。"),
     # scripts and the command line
     "run_failed": ("There is no video: {message}", "没有生成视频：{message}"),

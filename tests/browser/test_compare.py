@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import av
@@ -54,12 +54,12 @@ def numbered(path: Path, seconds: float, fps: int, *, sound: bool) -> Path:
     return path
 
 
-def whole_page(folder: Path, jobs: list[Job], videos: list[str], *, language: str = "en") -> Path:
+def whole_page(folder: Path, jobs: list[Job], videos: list[str], *, language: str = "en", numbers: Sequence[int] = ()) -> Path:
     """A page with nothing but a board, as an export has it."""
-    shown = board([(job, video, "") for job, video in zip(jobs, videos, strict=True)])
+    shown = board([(job, video, "") for job, video in zip(jobs, videos, strict=True)], numbers=numbers)
     style, script = ((ROOT / "assets" / name).read_text() for name in ("compare.css", "compare.js"))
     ground = "body { margin: 16px; font-family: sans-serif } @media (prefers-color-scheme: dark) { body { background: #101015 } }"
-    page = folder / f"board-{len(jobs)}-{language}.html"
+    page = folder / f"board-{len(jobs)}-{language}{'-later' if numbers else ''}.html"
     page.write_text(
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Takes</title>'
         f"<style>{ground}{style}</style><script>{script}</script></head><body><main><h1>Takes</h1>{shown}</main></body></html>"
@@ -80,6 +80,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     whole_page(place, jobs[:2], names[:2])
     whole_page(place, jobs, names)
     whole_page(place, jobs, names, language="zh")
+    whole_page(place, jobs, names, numbers=(5, 6, 7))
     fourth = take(3, seed=4, asked={"negative_prompt": "rain"}, width=SIZE[0], height=SIZE[1])
     whole_page(place, [*jobs, fourth], [*names, "gone.mp4"])
     return place
@@ -232,6 +233,14 @@ def test_one_sound_at_a_time(visitor, site):
     expect(page.get_by_role("radio", name="Sound off")).to_be_checked()
     page.keyboard.press("m")
     assert page.evaluate(muted) == [True, False, True]
+
+
+def test_the_keys_of_a_later_board_mean_its_own_takes(visitor, site):
+    page = loaded(visitor, f"{site}/board-3-en-later.html", 96)
+    page.locator("[data-compare]").focus()
+    for key, heard in (("2", "Sound Take 6"), ("3", "Sound Take 6"), ("1", "Sound Take 5"), ("4", "Sound Take 5")):  # 7 has no sound, 4 is no place
+        page.keyboard.press(key)
+        expect(page.get_by_role("radio", name=heard)).to_be_checked()
 
 
 def test_the_keyboard_alone_is_enough(visitor, site):

@@ -11,6 +11,8 @@ from starlette.applications import Starlette
 
 from tests.pictures import picture
 from tests.test_reviews import GOOD, MADE, NOW, review, said
+from wan import reviews
+from wan.errors import NotKept
 from wan.requests import ImageToVideoRequest
 from wan.reviews import Take
 from wan.settings import load_settings
@@ -62,6 +64,25 @@ def test_a_copy_from_disk_asks_for_nothing_from_afar_and_takes_no_words():
     assert re.findall(r'(?:src|href|poster|action)="(?!videos/|data:|#)([^"]*)"', html) in ([], ["", ""])
     assert "<form" not in html
     assert "<main data-live" not in html
+
+
+def test_of_many_comments_the_newest_are_shown_and_the_exports_have_all():
+    whole = review(*(said(reviewer=f"r{n}", at=NOW + n, comment=f"word {n}.") for n in range(103)))
+    for html in (
+        review_cards.page(whole, token="t", language="en"),
+        review_cards.parts(whole)["comments-1"],
+        review_tab.listed([whole], "review", NOW),
+    ):
+        assert re.findall(r"word (\d+)\.", html) == [str(n) for n in range(102, 2, -1)]
+        assert "3 older comments are not shown here" in html
+        assert "另有 3 条" in html
+    one_more = replace(whole, takes=(replace(whole.takes[0], verdicts=whole.takes[0].verdicts[2:]),))
+    assert "1 older comment is" in review_cards.parts(one_more)["comments-1"]
+    hundred = replace(whole, takes=(replace(whole.takes[0], verdicts=whole.takes[0].verdicts[3:]),))
+    assert "not shown" not in review_cards.parts(hundred)["comments-1"]
+    for everything in (reviews.as_csv(whole).decode(), reviews.as_json(whole).decode(), review_cards.offline(whole, address, now=NOW)):
+        assert len(re.findall(r"word \d+\.", everything)) == 103
+        assert "not shown" not in everything
 
 
 def test_a_deleted_take_is_a_place_that_says_so():
@@ -153,6 +174,54 @@ async def test_what_somebody_with_the_link_gets(asked):
 
 
 @pytest.mark.anyio
+async def test_however_many_look_a_review_is_read_once(asked, monkeypatch):
+    studio, whole, token, client = asked
+    read, real = [], studio.review_by_link
+
+    async def counted(token):
+        read.append(token)
+        return await real(token)
+
+    monkeypatch.setattr(studio, "review_by_link", counted)
+    first = await asyncio.gather(*(client.get(f"/review/{token}/tally") for _ in range(20)))
+    assert ({one.status_code for one in first}, len({one.content for one in first}), len(read)) == ({200}, 1, 1)
+    known = {"If-None-Match": first[0].headers["etag"]}
+    assert [(await client.get(f"/review/{token}/tally", headers=known)).status_code for _ in range(3)] == [304] * 3
+    assert len(read) == 1
+    for language, reads in (("en", 2), ("zh", 3), ("en", 3)):
+        page = await client.get(f"/review/{token}", headers={"Accept-Language": language})
+        assert (f'<html lang="{language}' in page.text, len(read)) == (True, reads)
+    await studio._store.call(studio._store.give, said(review_id=whole.id, job_id=whole.takes[0].job_id, comment="by another process"))
+    again = await client.get(f"/review/{token}/tally", headers=known)
+    assert (again.status_code, "by another process" in again.text, len(read)) == (200, True, 4)
+    assert "by another process" in (await client.get(f"/review/{token}")).text
+    await studio.revoke_review(whole.id, owner="o")
+    for path in ("", "/tally"):
+        assert (await client.get(f"/review/{token}{path}", headers=known)).status_code == 404
+
+
+@pytest.mark.anyio
+async def test_who_goes_away_takes_it_from_nobody_and_what_failed_is_tried_again(asked, monkeypatch):
+    studio, _, token, client = asked
+    begun, go_on, real = asyncio.Event(), asyncio.Event(), studio.review_by_link
+
+    async def slow(token):
+        begun.set()
+        await go_on.wait()
+        raise NotKept("database_busy")
+
+    monkeypatch.setattr(studio, "review_by_link", slow)
+    leaves, stays = (asyncio.create_task(client.get(f"/review/{token}/tally")) for _ in range(2))
+    await begun.wait()
+    leaves.cancel()
+    await asyncio.wait([leaves])
+    go_on.set()
+    assert (await stays).status_code == 503
+    monkeypatch.setattr(studio, "review_by_link", real)
+    assert (await client.get(f"/review/{token}/tally")).status_code == 200
+
+
+@pytest.mark.anyio
 async def test_what_is_refused_is_refused_in_words(asked):
     _, _, token, client = asked
     for given, words in (
@@ -176,7 +245,8 @@ async def test_an_export_is_whole_or_is_not(asked, tmp_path):
     with zipfile.ZipFile(tmp_path / "review.zip") as packed:
         assert packed.testzip() is None
         assert packed.namelist() == ["index.html", "videos/take-1.mp4", "videos/take-1.webp"]
-        assert packed.read("videos/take-1.mp4") == (await studio.review_files(whole))[1][0].read_bytes()
+        async with studio.review_files(whole) as found:
+            assert packed.read("videos/take-1.mp4") == found[1][0].read_bytes()
         assert b'src="videos/take-1.mp4" poster="videos/take-1.webp"' in packed.read("index.html")
     assert shares == sorted(shares)
     assert 0 <= shares[0] <= shares[-1] <= 1

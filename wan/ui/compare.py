@@ -6,12 +6,15 @@ the same board stands in the app, on a review's public page and in an export tha
 
 import hashlib
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
 from wan.jobs import Job, Reference
+from wan.labels import bare
 from wan.ui.cards import both, measured
+
+TAKES = range(2, 5)
+"""How many takes a board may have."""
 
 _BOARD = Markup(
     '<section class="wan-compare" data-compare="{name}" data-takes="{count}"{tall} tabindex="-1" aria-labelledby="{name}">'
@@ -182,7 +185,7 @@ def _value(field: str, given: object) -> Markup:
     elif isinstance(given, str) and field in ("fit", "shot_type") and given in _CHOICES:
         return both(_CHOICES[given])
     elif isinstance(given, str) and field == "audio_url":
-        given = urlsplit(given)._replace(query="", fragment="").geturl()  # what follows may be a signature, and the board is shown to others
+        given = bare(given)  # the board is shown to others
     return Markup("{}").format("" if given is None else str(given))
 
 

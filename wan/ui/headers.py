@@ -1,5 +1,6 @@
 """What every answer tells the browser: which scripts may run, who may embed the page, what it has no use for."""
 
+import asyncio
 import base64
 import gzip
 import hashlib
@@ -106,7 +107,7 @@ class Answer:
         headers = MutableHeaders(scope=start)
         headers["Content-Security-Policy"] = policy(self._scripts.digests(body.decode(errors="replace")))
         if self._packed:
-            body = gzip.compress(body, 5)
+            body = await asyncio.to_thread(gzip.compress, body, 5)  # a review may have some megabytes
             headers["Content-Encoding"] = "gzip"
             headers.add_vary_header("Accept-Encoding")
         headers["Content-Length"] = str(len(body))

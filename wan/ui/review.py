@@ -162,7 +162,7 @@ class _Room:
 
     async def _written(self, token: str, picked: str | None, request: gr.Request, kind: str, write: Callable[[Review], bytes]) -> str:
         async def act(owner: str) -> str:
-            content = write(await self._studio.review(picked or "", owner=owner))
+            content = await asyncio.to_thread(write, await self._studio.review(picked or "", owner=owner))
             target = await asyncio.to_thread(recall.place, _name(kind))
             await asyncio.to_thread(target.write_bytes, content)
             return html.exported(target)
@@ -190,7 +190,7 @@ class _Room:
             except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
                 refusal = self._told(error)
             listed = await self._studio.reviews(owner=owner, whole=picked or "")
-            return refusal + html.listed(listed, picked or "", time.time())
+            return refusal + await asyncio.to_thread(html.listed, listed, picked or "", time.time())
 
         return await self._acted(token, request, shown)
 

@@ -6,6 +6,7 @@ stands in elements with `data-part`, which `assets/review.js` fills anew from wh
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from urllib.parse import quote as url_quote
 
 from markupsafe import Markup
@@ -17,7 +18,7 @@ from wan.ui.cards import both, clock, measured
 from wan.ui.files import ASSETS
 from wan.ui.text import TEXT, say
 
-_ON_A_BOARD = 4  # takes
+_SHOWN = 100  # comments of a take; everybody who looks gets them anew with each word that is said
 Address = Callable[[int], tuple[str, str]]
 """Where a take's video and poster are, by its number."""
 
@@ -83,6 +84,7 @@ def offline(review: Review, address: Address, *, now: float) -> str:
     return _document(_page(review, address, ends=both("rv_saved_as", time=_minute(now))), review.title, "en", look="rv-offline")
 
 
+@cache
 def gone(language: str) -> str:
     """What whoever has no open link sees, whatever is the matter with it."""
     body = Markup("{}<main>{}</main>").format(_head(), _message("rv_gone", "rv_gone_note"))
@@ -125,11 +127,16 @@ def tally(take: Take) -> Markup:
     return Markup('<div class="rv-bar" aria-hidden="true">{}</div><p class="rv-counts">{}{}</p>').format(bar, sr, numbers)
 
 
-def comments(take: Take) -> Markup:
-    """What people wrote, newest first."""
-    if not take.comments:
+def comments(take: Take, most: int | None = _SHOWN) -> Markup:
+    """What people wrote, newest first. most: how many of it, and then how many there are besides; None for all."""
+    said = take.comments
+    if not said:
         return Markup('<p class="rv-none">{}</p>').format(both("rv_comments_none"))
-    return Markup("<ul>{}</ul>").format(Markup("").join(_comment(take, one) for one in take.comments))
+    shown = Markup("<ul>{}</ul>").format(Markup("").join(_comment(take, one) for one in said[:most]))
+    older = 0 if most is None else len(said) - most
+    if older > 0:
+        shown += Markup('<p class="rv-older">{}</p>').format(both("rv_older_one") if older == 1 else both("rv_older", count=older))
+    return shown
 
 
 def facts(job: Job) -> Markup:
@@ -167,7 +174,7 @@ def _take(take: Take, video: str, poster: str, *, asked: bool) -> Markup:
         tally=tally(take),
         form=_form(take) if asked and job is not None else "",
         label=both("rv_comments", number=take.number),
-        comments=comments(take),
+        comments=comments(take) if asked else comments(take, most=None),
     )
 
 
@@ -198,7 +205,7 @@ def _comment(take: Take, one: Verdict) -> Markup:
 def _compare(review: Review, address: Address) -> Markup | str:
     """Takes side by side, as many as a board holds; in templates, so that no video is loaded twice before somebody asks."""
     shown = [take for take in review.takes if take.job is not None]
-    boards = -(-len(shown) // _ON_A_BOARD)
+    boards = -(-len(shown) // max(compare.TAKES))
     groups = [shown[at * len(shown) // boards : (at + 1) * len(shown) // boards] for at in range(boards)]
     return Markup("").join(_board(group, address, alone=boards == 1) for group in groups if len(group) > 1)
 
@@ -232,7 +239,7 @@ def _head() -> Markup:
 
 def _document(body: Markup, title: str, language: str, look: str = "") -> str:
     named = "zh-CN" if language == "zh" else "en"
-    return str(_DOCUMENT.format(language=named, title=title, icon=_ICON, style=_joined("css"), script=script(), look=look, body=body))
+    return str(_DOCUMENT.format(language=named, title=title, icon=_ICON, style=_own("css"), script=script(), look=look, body=body))
 
 
 _FILES = {"css": ("review", "said", "compare"), "js": ("review", "compare")}
@@ -240,15 +247,13 @@ _FILES = {"css": ("review", "said", "compare"), "js": ("review", "compare")}
 
 def script() -> Markup:
     """What the page runs inline."""
-    return _joined("js")
+    return _own("js")
 
 
-def _joined(kind: str) -> Markup:
-    return Markup("").join(_read(f"{name}.{kind}") for name in _FILES[kind])
-
-
-def _read(name: str) -> Markup:
-    return Markup((ASSETS / name).read_text(encoding="utf-8"))  # noqa: S704 - our own file
+@cache
+def _own(kind: str) -> Markup:
+    """The styles or the scripts of the page."""
+    return Markup("".join((ASSETS / f"{name}.{kind}").read_text(encoding="utf-8") for name in _FILES[kind]))  # noqa: S704 - our own files
 
 
 def _minute(seconds: float) -> str:

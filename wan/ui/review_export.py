@@ -20,7 +20,11 @@ async def pack(studio: Studio, review: Review, target: Path, *, now: float, prog
     progress: told the share that is done, 0 to 1, from another thread; whatever it raises stops the work and is raised here.
     Raises NotKept, also where there is no room.
     """
-    found = await studio.review_files(review)
+    async with studio.review_files(review) as found:
+        await asyncio.to_thread(_write, target, review, found, now, progress)
+
+
+def _write(target: Path, review: Review, found: Mapping[int, tuple[Path, Path | None]], now: float, progress: Callable[[float], None]) -> None:
     takes = tuple(take if take.number in found else replace(take, job=None) for take in review.takes)
     names = {path: f"videos/take-{number}{path.suffix}" for number, paths in found.items() for path in paths if path}
 
@@ -29,10 +33,6 @@ async def pack(studio: Studio, review: Review, target: Path, *, now: float, prog
         return video, poster
 
     html = review_cards.offline(replace(review, takes=takes), address, now=now)
-    await asyncio.to_thread(_write, target, html, names, progress)
-
-
-def _write(target: Path, html: str, names: Mapping[Path, str], progress: Callable[[float], None]) -> None:
     part = target.with_name(f"{target.name}.part")
     total, done = sum(path.stat().st_size for path in names) or 1, 0
     require_room(target.parent, more=total)

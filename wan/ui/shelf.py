@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 from markupsafe import Markup
 
 from wan.jobs import Job, JobEvent, JobState, Reference, Shelf, Spent
+from wan.labels import SHOTS
 from wan.ui.cards import both, clock, measured, said, video
-from wan.ui.compare import settings_of
+from wan.ui.compare import TAKES, settings_of
 from wan.words import Sentence
 
 _TONES = {JobState.SUCCEEDED: "good", JobState.FAILED: "bad", JobState.EXPIRED: "bad", JobState.UNCERTAIN: "warn", JobState.CANCELLED: ""}
@@ -25,8 +26,12 @@ _FRAME = Markup(
     '<div class="wan-library-grid"><ul class="wan-shelf"></ul><div class="wan-pages"></div></div>'
     '<div class="wan-library-one"></div></div>'
 )
+JOINED = range(2, SHOTS + 1)
+"""Of how many takes a film may be joined."""
+
 _BAR = Markup(
-    '<section class="wan-chosen" hidden><p role="status"><b>0</b> {chosen}</p><div class="wan-acts">{acts}</div></section>'
+    '<section class="wan-chosen" data-compared="{compared}" data-joined="{joined}" hidden>'
+    '<p role="status"><b>0</b> {chosen}</p><div class="wan-acts">{acts}</div></section>'
     '<div class="wan-work"></div>'
 )
 _CARD = Markup(
@@ -59,7 +64,8 @@ def bar() -> str:
     """What can be done with the chosen takes."""
     verbs = (("compare", "takes_compare"), ("join", "library_join"), ("review", "review"), ("clear", "library_clear"))
     acts = [_ACT.format("main" if verb == "compare" else "", verb, both(key)) for verb, key in verbs]
-    return _BAR.format(chosen=both("library_chosen"), acts=Markup("").join(acts))
+    compared, joined = (f"{min(limits)} {max(limits)}" for limits in (TAKES, JOINED))
+    return _BAR.format(chosen=both("library_chosen"), acts=Markup("").join(acts), compared=compared, joined=joined)
 
 
 def page(shelf: Shelf, offset: int, limit: int, until: float | None) -> str:

@@ -286,6 +286,14 @@ TEXT: dict[str, tuple[str, str]] = {
     "rv_tally": ("Tally", "计票"),
     "rv_comments": ("Comments on take {number}", "对第 {number} 条的评论"),
     "rv_comments_none": ("No comments yet", "暂无评论"),
+    "rv_older": (
+        "{count} older comments are not shown here; the export of this review has them all.",
+        "另有 {count} 条更早的评论未在此显示，此评审的导出文件包含全部评论。",
+    ),
+    "rv_older_one": (
+        "1 older comment is not shown here; the export of this review has them all.",
+        "另有 1 条更早的评论未在此显示，此评审的导出文件包含全部评论。",
+    ),
     "rv_somebody": ("Somebody", "匿名"),
     "rv_seek": ("Go to this moment", "跳到此刻"),
     "rv_deleted": ("This take has been deleted", "这条视频已删除"),
