@@ -156,23 +156,26 @@ class Runner:
         """Takes a job as far as it goes now."""
         held: Job | None = job
         while held is not None and held.live:
-            step = held
-            connection = self._connections.get(step.account)
+            connection = self._connections.get(held.account)
             if connection is None:  # its visitor has just had the key forgotten
-                await self._let_go(step)
+                await self._let_go(held)
                 return
-            try:
-                held = await self._by_state[step.state](step, connection)
-            except asyncio.CancelledError:
-                await asyncio.shield(self._let_go(self._newest(step)))
-                raise
-            except ServiceError as trouble:
-                held = await self._safely(self._trouble, self._newest(step), trouble)
-            except Exception as error:
-                log.error("job %s: a step from %s broke: %s", step.id, step.state, error, exc_info=not isinstance(error, NotKept))
-                held = await self._safely(self._broken, self._newest(step), error)
-            finally:
-                self._renewed_rows.pop(step.id, None)
+            held = await self._taken(held, self._by_state[held.state](held, connection))
+
+    async def _taken(self, job: Job, step: Awaitable[Job | None]) -> Job | None:
+        """Takes a step with a job, and writes down what became of it where the step itself could not."""
+        try:
+            return await step
+        except asyncio.CancelledError:
+            await asyncio.shield(self._let_go(self._newest(job)))
+            raise
+        except ServiceError as trouble:
+            return await self._safely(self._trouble, self._newest(job), trouble)
+        except Exception as error:
+            log.error("job %s: a step from %s broke: %s", job.id, job.state, error, exc_info=not isinstance(error, NotKept))
+            return await self._safely(self._broken, self._newest(job), error)
+        finally:
+            self._renewed_rows.pop(job.id, None)
             self._changed()
 
     def _newest(self, job: Job) -> Job:
@@ -283,8 +286,11 @@ class Runner:
             return None
         return await self._keep_waiting(job, again - now, attempts=0, said=None)
 
-    async def _bring_home(self, job: Job, connection: Connection) -> Job | None:
-        """FETCHING: asks for the URL anew, streams the video to a .part, checks it, keeps it. Retried for the 24 h that the service keeps it."""
+    async def _bring_home(self, job: Job, connection: Connection | None) -> Job | None:
+        """FETCHING: asks for the URL anew, streams the video to a .part, checks it, keeps it. Retried for the 24 h that the service keeps it.
+
+        connection: None where the key did not come back in time; then only what an earlier try has kept can be finished, which needs none.
+        """
         lease = _Lease(job, self._renewed)
         try:
             async with lease:
@@ -296,7 +302,7 @@ class Runner:
         except ResultRefused as refusal:
             return await self._end(lease.job, JobState.FAILED, refusal.sentence, spent=Spent.YES)
         if kept is None:
-            return await self._unseen(lease.job, self._clock())
+            return await (self._unseen(lease.job, self._clock()) if connection is not None else self._expire(lease.job))
         return await self._end(lease.job, JobState.SUCCEEDED, None, spent=Spent.YES, code="", **kept)
 
     async def _odd_result(self, job: Job, refusal: NoVideo) -> Job | None:
@@ -374,8 +380,8 @@ class Runner:
         if wait > 0:
             await asyncio.sleep(wait)
 
-    async def _original(self, job: Job, connection: Connection, folder: Path) -> Path | None:
-        """The video as the service made it, kept before anything is done with it; None where the service does not have it.
+    async def _original(self, job: Job, connection: Connection | None, folder: Path) -> Path | None:
+        """The video as the service made it, kept before anything is done with it; None where the service does not have it, or cannot be asked.
 
         What an earlier try has kept is taken from there: the service has it for 24 h only, and conforming may have to wait longer for a full disk.
         """
@@ -383,6 +389,8 @@ class Runner:
             kept = await self._storage.local_copy(_original_key(job))
             await asyncio.to_thread(media.measure, kept)
             return kept
+        if connection is None:
+            return None
         await self._turn(job.account, "query_at")
         snapshot = await self._fetch(job, connection)
         if snapshot.status is not TaskStatus.SUCCEEDED:
@@ -461,7 +469,11 @@ class Runner:
                     await self._end(uncertain, JobState.EXPIRED, sentence("never_confirmed"), spent=Spent.MAYBE)
             elif job.state is JobState.UNCERTAIN:
                 await self._end(job, JobState.EXPIRED, sentence("never_confirmed"), spent=Spent.MAYBE)
-            elif job.state in (JobState.PENDING, JobState.RUNNING, JobState.FETCHING):
+            elif job.state is JobState.FETCHING:
+                held = await self._renewed(job)  # of several processes that look, one gets it
+                if held is not None:
+                    await self._taken(held, self._bring_home(held, None))
+            elif job.state in (JobState.PENDING, JobState.RUNNING):
                 await self._expire(job)
         self._changed()
 
