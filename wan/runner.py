@@ -19,12 +19,12 @@ from typing import Any, Literal, TypeVar
 from wan import catalog, labels, media, payload, schedule
 from wan.catalog import MODELS
 from wan.clips import Clip
-from wan.errors import KeyRefused, NotKept, NotSent, NoVideo, Refused, ResultRefused, ServiceError, Throttled, Unclear, Unreadable
+from wan.errors import KeyRefused, NotKept, NotSent, NoVideo, Refused, ResultRefused, ServiceError, Throttled, Unclear, Unreadable, is_full
 from wan.evidence import Evidence
 from wan.gateway import SUBMIT_LIMIT, Accepted, Gateway, TaskSnapshot, TaskStatus, task_failure
 from wan.jobs import Job, JobState, Reference, Spent
 from wan.settings import Connection
-from wan.storage import Storage, is_full
+from wan.storage import Storage
 from wan.store import Store
 from wan.words import Sentence, sentence
 
@@ -293,10 +293,9 @@ class Runner:
         """
         lease = _Lease(job, self._renewed)
         try:
-            async with lease:
-                with self._storage.workroom() as folder:
-                    original = await self._original(job, connection, Path(folder))
-                    kept = await self._kept(job, original, Path(folder)) if original is not None else None
+            async with lease, self._storage.workroom() as folder:
+                original = await self._original(job, connection, folder)
+                kept = await self._kept(job, original, folder) if original is not None else None
         except NoVideo as refusal:
             return await self._odd_result(lease.job, refusal)
         except ResultRefused as refusal:

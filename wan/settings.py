@@ -18,6 +18,7 @@ from wan.words import sentence
 
 Backend = Literal["dashscope", "simulator"]
 
+WORK = ".work-"  # what everything in the making is called at first, so that what a dead process left can be told
 SIMULATOR_KEY = "sk-simulator"  # what the bundled simulator is given; it is no secret and opens nothing else
 _SECRETS = ("DASHSCOPE_API_KEY", "WAN_ACCESS_CODE", "WAN_LOGINS")
 CREDENTIALS_FILE = Path("~/.alibabacloud/credentials")
@@ -93,6 +94,11 @@ class Settings(BaseSettings):
             return [ip_network(one.strip()) for one in given.split(",") if one.strip()]
         except ValueError as error:
             raise SettingsError(sentence("setting_bad", field="WAN_TRUSTED_PROXIES", given=given, allowed=f"networks ({error})")) from None
+
+    @property
+    def work_dir(self) -> Path:
+        """The folder for files in the making, and for copies of what is kept elsewhere."""
+        return self.output_dir.absolute() / "cache"
 
     def made_output_dir(self) -> Path:
         """OUTPUT_DIR, made where it is not there yet. Raises SettingsError where it cannot be written."""

@@ -11,7 +11,6 @@ import math
 import os
 import re
 import secrets
-import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -140,7 +139,8 @@ class Studio:
         folder = await asyncio.to_thread(self.settings.made_output_dir)
         self._store = await asyncio.to_thread(Store, self.settings.database)
         opened.callback(self._store.close)
-        self._storage = Storage(self.settings.storage, folder / "cache")
+        self._storage = Storage(self.settings.storage, self.settings.work_dir)
+        opened.enter_context(media.working_in(self.settings.work_dir))
         self._evidence = Evidence(folder, visitors=not self.settings.space_id, video_at=self._storage.path)
         opened.push_async_callback(asyncio.to_thread, self._evidence.close)
         if self._works:
@@ -616,15 +616,16 @@ class Studio:
 
     async def last_frame(self, job_id: str, *, owner: str) -> bytes:
         """The very last frame of a job's video, as PNG: the image of a shot that goes on from there. Raises JobNotFound, InvalidInput, NotKept."""
-        with self._storage.workroom() as folder:
-            _, video = await self._video(job_id, owner, Path(folder))
+        async with self._storage.workroom() as folder:
+            _, video = await self._video(job_id, owner, folder)
             return await asyncio.to_thread(films.last_frame, video)
 
     async def bundle(self, job_id: str, *, owner: str, target: Path) -> None:
         """Writes a ZIP of a job's video and its settings to `target`. Raises JobNotFound, InvalidInput for a job without a video, NotKept."""
-        with in_words(), self._storage.workroom() as folder:
-            job, video = await self._video(job_id, owner, Path(folder))
-            await asyncio.to_thread(films.bundle, video, self.settings_of(job), target, name=f"{job.model}-{job.seed}")
+        async with self._storage.workroom() as folder:
+            job, video = await self._video(job_id, owner, folder)
+            with in_words():
+                await asyncio.to_thread(films.bundle, video, self.settings_of(job), target, name=f"{job.model}-{job.seed}")
 
     async def join(
         self, job_ids: Sequence[str], *, owner: str, target: Path, size: str = "", fps: float = 0.0, progress: Callable[[float], None]
@@ -637,14 +638,15 @@ class Studio:
         """
         if not 2 <= len(job_ids) <= labels.SHOTS:
             raise InvalidInput("takes", "takes_count", given=len(job_ids), low=2, high=labels.SHOTS)
-        with in_words(), self._storage.workroom() as folder:
-            shots = [await self._video(job_id, owner, Path(folder)) for job_id in job_ids]
+        async with self._storage.workroom() as folder:
+            shots = [await self._video(job_id, owner, folder) for job_id in job_ids]
             jobs, paths = [job for job, _ in shots], [path for _, path in shots]
             size, fps = size or f"{jobs[0].width}*{jobs[0].height}", fps or jobs[0].fps or catalog.SERVICE_FPS
             tags = labels.tags([labels.settings_of(job) for job in jobs])
             async with self._joining:
                 await asyncio.to_thread(self._storage.require_room)
-                await _stoppable(partial(films.join, paths, target, size=size, fps=fps, tags=tags), progress)
+                with in_words():
+                    await _stoppable(partial(films.join, paths, target, size=size, fps=fps, tags=tags), progress)
 
     async def _video(self, job_id: str, owner: str, folder: Path) -> tuple[Job, Path]:
         """A job and its video, which stays for as long as the folder does."""
@@ -674,9 +676,11 @@ class Studio:
     async def _clip(self, source: Media) -> tuple[Reference, list[Sentence]]:
         if isinstance(source, str):
             return Reference(kind="video", url=source), []
-        with tempfile.NamedTemporaryFile() as copy:
-            taken = await media.apart(media.take_clip, "reference_video", source, copy)
-            key = await self._keep(Path(copy.name), f".{taken.kind}")
+        async with self._storage.workroom() as folder:
+            copy = folder / "clip"
+            with await asyncio.to_thread(copy.open, "w+b") as made:
+                taken = await media.apart(media.take_clip, "reference_video", source, made)
+            key = await self._keep(copy, f".{taken.kind}")
         clip = {name: getattr(taken.clip, name) for name in ("width", "height", "seconds")}
         return Reference(kind="video", sha256=taken.sha256, bytes=taken.bytes, key=key, sent_key=key, **clip), []
 
