@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from wan.catalog import BASE_URLS, Region
 from wan.errors import InvalidInput, SettingsError
+from wan.redact import know
 from wan.words import sentence
 
 Backend = Literal["dashscope", "simulator"]
@@ -118,6 +119,7 @@ class Settings(BaseSettings):
             return None
         if not _KEY_SHAPE.fullmatch(key):
             raise SettingsError(sentence("key_malformed"))
+        know(key)
         return key
 
     @property
