@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.pictures import clip, picture
+from tests.test_store import job as kept_job
 from wan import media, runner, schedule
 from wan.errors import InvalidInput, JobNotFound, MayPayTwice, NotKept, WanError
 from wan.jobs import JobState, Spent
@@ -448,6 +449,28 @@ async def test_what_waits_for_a_key_that_never_comes_back_ends_when_its_task_is_
         await studio._runner.end_abandoned()
         ended = await studio.job(job.id, owner=OWNER)
     assert (ended.state, ended.spent, ended.said.key) == (JobState.EXPIRED, Spent.MAYBE, "task_unknown")
+
+
+async def test_a_search_may_have_any_number_of_words(new_database, monkeypatch):
+    """A whole prompt, as somebody pastes it, or a text that means no good."""
+    monkeypatch.setenv("WAN_DATABASE_URL", new_database())
+    async with Studio(load_settings(), works=False) as studio:
+        prompts = {
+            1: " ".join(f"word{number}" for number in range(200)),
+            2: "a cat, a cat and a CAT",
+            3: " ".join(map(chr, range(0x4E00, 0x4E00 + 900))),
+        }
+        for number, prompt in prompts.items():
+            studio._store.add(kept_job(number, owner=OWNER, request={"duration": 5, "prompt": prompt}))
+
+        async def found(search):
+            return [job.request["prompt"] for job in (await studio.jobs(owner=OWNER, search=search)).jobs]
+
+        for prompt in prompts.values():
+            assert await found(prompt) == [prompt]
+        assert await found("cat " * 400) == [prompts[2]]
+        assert await found("dog " + "cat " * 400) == []
+        assert await found("x " * 1000) == []
 
 
 @pytest.mark.parametrize(("home", "ends"), [("whole", JobState.SUCCEEDED), ("broken", JobState.EXPIRED), ("nothing", JobState.EXPIRED)])

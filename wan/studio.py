@@ -60,6 +60,7 @@ _DRAWS = secrets.SystemRandom()
 _GLANCE = 1.0  # seconds between two looks at a followed row that another process may have written
 
 _SEARCH_LIMIT = 2000  # characters that are looked for; longer than any prompt
+_SEARCH_WORDS = 30  # that are looked for, each by a condition of its own; SQLite takes a thousand, and nobody tells prompts apart by more
 _SHELF_LIMIT = 10_000  # jobs that are given at once
 _KEY = re.compile(r"[\w-]{1,64}", re.ASCII)  # ids and tokens; what else stands for one, some database refuses to look for
 VERDICTS = ("yes", "maybe", "no", "none")
@@ -311,14 +312,15 @@ class Studio:
     ) -> Shelf:
         """One page of this owner's jobs, newest first.
 
-        search: words that the prompt has in it, in any order; capitals do not count. model: its exact name. state: one of `wan.jobs.GROUPS`.
-        verdict: "yes", "maybe" or "no", as somebody's latest verdict in a review, or "none". until: seconds since 1970; jobs written later are left
-        out, so that pages stay where they are while new jobs come. Raises InvalidInput for a state or a verdict that there is not.
+        search: words that the prompt has in it, in any order, of which thirty are looked for; capitals do not count. model: its exact name.
+        state: one of `wan.jobs.GROUPS`. verdict: "yes", "maybe" or "no", as somebody's latest verdict in a review, or "none". until: seconds since
+        1970; jobs written later are left out, so that pages stay where they are while new jobs come. Raises InvalidInput for a state or a verdict
+        that there is not.
         """
         for field, given, known in (("state", state, GROUPS), ("verdict", verdict, VERDICTS)):
             if given and given not in known:
                 raise InvalidInput(field, "choice_unknown", given=given[:80], allowed=", ".join(known))
-        words = written("search", search, _SEARCH_LIMIT).casefold().split()
+        words = list(dict.fromkeys(written("search", search, _SEARCH_LIMIT).casefold().split()))[:_SEARCH_WORDS]
         asked = {"words": words, "model": model, "state": state, "verdict": verdict, "until": until}
         return await self._store.call(self._store.shelf, owner, **asked, offset=max(offset, 0), limit=min(max(limit, 0), _SHELF_LIMIT))
 
