@@ -2,8 +2,6 @@
 // chosen; what is open; and a look every two seconds while something that is shown is on its way.
 window.wanLibrary = (() => {
   const LOOK = 2000; // ms between two looks at what is on its way
-  const COMPARED = [2, 4];
-  const JOINED = [2, 20];
   const chosen = []; // ids, in the order of choosing
   const place = { offset: 0, until: "", filters: "" };
   const sources = new WeakMap(); // element -> the HTML that it was made of
@@ -210,9 +208,10 @@ window.wanLibrary = (() => {
     if (!bar) return;
     bar.hidden = !chosen.length;
     bar.querySelector("b").textContent = chosen.length;
-    const within = ([low, high]) => chosen.length >= low && chosen.length <= high;
-    bar.querySelector('[data-act="compare"]').disabled = !within(COMPARED);
-    bar.querySelector('[data-act="join"]').disabled = !within(JOINED) || Boolean(document.querySelector(".wan-work progress"));
+    for (const [act, [low, high]] of Object.entries(JSON.parse(bar.dataset.needed))) {
+      const busy = act === "join" && document.querySelector(".wan-work progress");
+      bar.querySelector(`[data-act="${act}"]`).disabled = chosen.length < low || chosen.length > high || Boolean(busy);
+    }
     for (const card of root().querySelectorAll(".wan-item")) {
       const number = chosen.indexOf(card.dataset.job);
       const box = card.querySelector("[data-choose]");

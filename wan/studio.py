@@ -488,12 +488,9 @@ class Studio:
     async def media(self, token: str, name: str) -> Path | None:
         """A file of a job by its unguessable token: "video.mp4", "original.mp4" or "poster.webp"; None when there is none. Raises NotKept."""
         job = await self._found(self._store.by_media_token, token)
-        keys = {} if job is None else {"video.mp4": job.video_key, "original.mp4": job.original_key, "poster.webp": job.poster_key}
-        if not keys.get(name):
-            return None
-        with contextlib.suppress(FileNotFoundError):
-            return await self._storage.local_copy(keys[name])
-        return None
+        if job is not None and name == "original.mp4":
+            return await self._local(job.original_key)
+        return None if job is None else await self._shown_file(job, name)
 
     async def create_review(
         self, job_ids: Sequence[str], *, owner: str, title: str, note: str = "", expires_days: int | None = None
@@ -571,10 +568,13 @@ class Studio:
         return await self._store.call(look, key, *more) if _KEY.fullmatch(key) else None
 
     async def _shown_file(self, job: Job, name: str) -> Path | None:
-        key = {"video.mp4": job.video_key, "poster.webp": job.poster_key}.get(name)
-        if key:
-            with contextlib.suppress(FileNotFoundError):
-                return await self._storage.local_copy(key)
+        """A file of a job that others may be shown too."""
+        return await self._local({"video.mp4": job.video_key, "poster.webp": job.poster_key}.get(name, ""))
+
+    async def _local(self, key: str) -> Path | None:
+        """A copy of what is kept under a key here; None for "", and for what is kept no longer."""
+        with contextlib.suppress(FileNotFoundError):
+            return await self._storage.local_copy(key) if key else None
         return None
 
     async def evidence(self, job: Job) -> Path | None:
@@ -601,7 +601,7 @@ class Studio:
             },
         )
 
-    def settings_of(self, job: Job) -> dict[str, Any]:
+    def about(self, job: Job) -> dict[str, Any]:
         """What stands in a job's video of how it was made, and what was measured and is known of it besides. JSON; times are ISO 8601 in UTC.
 
         For its owner: nobody else gets a price or a task id.
@@ -627,7 +627,7 @@ class Studio:
         async with self._storage.workroom() as folder:
             job, video = await self._video(job_id, owner, folder)
             with in_words():
-                await asyncio.to_thread(films.bundle, video, self.settings_of(job), target, name=f"{job.model}-{job.seed}")
+                await asyncio.to_thread(films.bundle, video, self.about(job), target, name=f"{job.model}-{job.seed}")
 
     async def join(
         self, job_ids: Sequence[str], *, owner: str, target: Path, size: str = "", fps: float = 0.0, progress: Callable[[float], None]
@@ -638,8 +638,8 @@ class Studio:
         it raises stops the work and comes out here. Where the awaiting task is cancelled, the work has stopped when this ends. Stopped or failed,
         nothing is left at `target`. Raises JobNotFound; InvalidInput for too few or too many, and for a job without a video; NotKept.
         """
-        if not 2 <= len(job_ids) <= labels.SHOTS:
-            raise InvalidInput("takes", "takes_count", given=len(job_ids), low=2, high=labels.SHOTS)
+        if len(job_ids) not in labels.SHOTS:
+            raise InvalidInput("takes", "takes_count", given=len(job_ids), low=labels.SHOTS[0], high=labels.SHOTS[-1])
         async with self._storage.workroom() as folder:
             shots = [await self._video(job_id, owner, folder) for job_id in job_ids]
             jobs, paths = [job for job, _ in shots], [path for _, path in shots]
