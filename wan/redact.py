@@ -19,7 +19,7 @@ def know(key: str) -> None:
 
 def redacted(text: str) -> str:
     """The text without the keys that are known, what has the shape of one (sk-, sk-ws-, sk-sp-, st-), and signatures in URLs."""
-    for key in _known:
+    for key in tuple(_known):
         text = text.replace(key, f"{key[:3]}***")
     return _SECRET.sub(lambda found: f"{found[1] or found[2]}***" if found.lastindex else found[0], text)
 

@@ -58,16 +58,19 @@ class Nursery:
 
         Raises InvalidInput with the task's own refusal, or one that says that opening takes too much; NotKept where it had no room for what it made.
         """
+        done, refusal, reason = None, InvalidInput(field, "media_unsafe", **_LIMITS), None
         try:
             answer = self._answer(given, made, {"task": task, "field": field, **wanted})
-            if "refused" not in answer:
-                return dict(answer["done"])
-            refusal = InvalidInput(field, answer["refused"], **answer["values"])
-            reason = answer.get("odd")
+            if "refused" in answer:
+                refusal, reason = InvalidInput(field, answer["refused"], **answer["values"]), answer.get("odd")
+            else:
+                done = dict(answer["done"])
         except (OSError, ValueError, TypeError, KeyError) as error:  # the child was ended, or gave what is no answer of ours
-            refusal, reason = InvalidInput(field, "media_unsafe", **_LIMITS), type(error).__name__
-        if _is_full(made):  # nor is a file to blame that does not open then
+            reason = type(error).__name__
+        if _is_full(made):  # what it made may break off then, and a file that it refused is not to blame
             raise NotKept("disk_full")
+        if done is not None:
+            return done
         if reason is not None:
             log.warning("%s: the %s was given up (%s)", field, task, reason)
         raise refusal
@@ -124,11 +127,14 @@ def _spawned(module: str, line: socket.socket) -> subprocess.Popen[bytes]:
 
 
 def _is_full(file: IO[bytes]) -> bool:
-    """Whether not a megabyte more goes into an open file, which is done for. No codec can be relied on to say what kept it from writing."""
+    """Whether not a megabyte more goes into an open file. No codec can be relied on to say that it could not write, or not everything."""
+    size = os.fstat(file.fileno()).st_size
     try:
-        return os.pwrite(file.fileno(), bytes(_MORE), os.fstat(file.fileno()).st_size) < _MORE
+        return os.pwrite(file.fileno(), bytes(_MORE), size) < _MORE
     except OSError:
         return True
+    finally:
+        os.ftruncate(file.fileno(), size)
 
 
 def _conversation(line: socket.socket, order: dict[str, str]) -> dict[str, Any]:
