@@ -220,12 +220,10 @@ window.wanLibrary = (() => {
     if (!bar) return;
     bar.hidden = !chosen.length;
     bar.querySelector("b").textContent = chosen.length;
-    const within = (limits) => {
-      const [low, high] = limits.split(" ").map(Number);
-      return chosen.length >= low && chosen.length <= high;
-    };
-    bar.querySelector('[data-act="compare"]').disabled = !within(bar.dataset.compared);
-    bar.querySelector('[data-act="join"]').disabled = !within(bar.dataset.joined) || Boolean(document.querySelector(".wan-work progress"));
+    for (const [act, [low, high]] of Object.entries(JSON.parse(bar.dataset.needed))) {
+      const busy = act === "join" && document.querySelector(".wan-work progress");
+      bar.querySelector(`[data-act="${act}"]`).disabled = chosen.length < low || chosen.length > high || Boolean(busy);
+    }
     for (const card of root().querySelectorAll(".wan-item")) {
       const number = chosen.indexOf(card.dataset.job);
       const box = card.querySelector("[data-choose]");

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 import sqlite3
+import string
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -12,6 +13,8 @@ from decimal import Decimal
 
 import gradio as gr
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from tests.test_store import ACCOUNTS, NOW, job
@@ -229,6 +232,46 @@ def test_every_key_that_is_taken_is_known_to_the_net(key):
 @pytest.mark.parametrize("text", ["a task-1234567", "the desk-lamps", "risk-free12", "sk-a"])
 def test_what_is_no_key_is_left_alone(text):
     assert redacted(text) == text
+
+
+ALNUM = string.ascii_letters + string.digits
+KEYS = st.one_of(  # as the service gives them out: hex, workspace keys in parts, coding plan, temporary
+    st.text("0123456789abcdef", min_size=32, max_size=32).map("sk-{}".format),
+    st.lists(st.text(ALNUM + "_", min_size=1, max_size=60), min_size=2, max_size=5)
+    .map(".".join)
+    .filter(lambda it: len(it) > 7)
+    .map("sk-ws-{}".format),
+    st.text(ALNUM, min_size=20, max_size=64).map("sk-sp-{}".format),
+    st.text(ALNUM, min_size=20, max_size=64).map("st-{}".format),
+)
+AROUND = st.sampled_from(["", " ", "\n", '"', "'", "(", ")", ",", "<", "=", ":", "，", "犬", "é", "Bearer ", "st-bernard ", " sk-learn"])
+
+
+@given(KEYS, AROUND.filter(lambda it: not it[-1:].isalnum() or not it.isascii()), AROUND)
+def test_no_key_comes_through(key, before, after):
+    said = redacted(f"{before}{key}{after}")
+    assert key[6:] not in said
+    assert said.startswith(f"{before}{key[:3]}***")
+
+
+WORD = st.from_regex(r"[A-Z]?[a-z]{1,15}", fullmatch=True)
+
+
+@given(
+    st.sampled_from(["sk-", "st-"]),
+    st.lists(WORD, min_size=1, max_size=4).map("-".join),
+    st.sampled_from(["", ".", ", who", "!", "'s", "）", "犬", "\n", "?"]),
+)
+@example("st-", "bernard", " dog in st-petersburg")
+def test_words_are_no_keys(begins, words, after):
+    text = f"a {begins}{words}{after}"
+    assert redacted(text) == text
+
+
+def test_the_key_that_is_set_is_known_whatever_its_shape(monkeypatch):
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-plain-words,and-more")
+    load_settings().connection()
+    assert redacted("it is sk-plain-words,and-more") == "it is sk-***"
 
 
 def test_a_budget_needs_prices(monkeypatch):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.disks import small_disk
 from tests.pictures import clip, picture
 from wan import media
 from wan.cli.parser import WHERE
@@ -421,3 +422,13 @@ def test_prepare_checks_a_response(run, tmp_path, response, code, said):
     answer = json.loads(finished.stdout)
     assert (finished.returncode, answer["ok"]) == (code, code == 0)
     assert said in answer.get("error", "")
+
+
+def test_a_full_disk_is_exit_3_and_that_of_the_system_is_none_of_ours(run, samples, tmp_path, simulator):
+    before = simulator.stats()["created"]
+    with small_disk(tmp_path / "disk") as disk, disk.full():
+        full = run("image-to-video", samples / "astronaut.png", "--prompt", "x", OUTPUT_DIR=str(disk.folder / "output"))
+        made = run("image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2", TMPDIR=str(disk.folder)) if disk.own else None
+    assert (full.returncode, simulator.stats()["created"] - before) == (3, disk.own), full.stderr
+    assert "Traceback" not in full.stderr
+    assert made is None or made.returncode == 0, made.stderr

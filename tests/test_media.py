@@ -1,6 +1,7 @@
 """What is done to pictures and clips that are taken, and the plain refusals; tests/attacks has what is sent in bad faith."""
 
 import io
+import os
 import tempfile
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import av
 import pytest
 from PIL import Image, ImageCms
 
+from tests.disks import small_disk
 from tests.pictures import clip, picture
 from wan import catalog, media
-from wan.errors import InvalidInput, NoVideo, ResultRefused
+from wan.errors import InvalidInput, NotKept, NoVideo, ResultRefused
 
 FIELD = "reference_image"
 
@@ -247,3 +249,43 @@ def test_a_result_that_is_no_video(tmp_path):
     path.write_bytes(b"<html>not found</html>")
     with pytest.raises(ResultRefused, match="is billed, but it cannot be kept"):
         media.measure(path)
+
+
+WORK = {
+    "picture": lambda given: taken(given["picture"], "1280*720"),
+    "preview": lambda given: media.preview(given["picture"], size="1280*720", fit="crop"),
+    "clip": lambda given: media.clip_seconds(given["clip"]),
+    "settings": lambda given: media.settings_in(given["film"]),
+}
+
+
+@pytest.mark.parametrize("spare", [0, 8192])
+@pytest.mark.parametrize("work", WORK)
+def test_a_full_disk_is_never_the_fault_of_a_file(tmp_path, work, spare):
+    """Its own disk, not the system's, is what counts; and when there is room again, the same goes well."""
+    clip(tmp_path / "clip", seconds=2)
+    media.tag(tmp_path / "clip", tmp_path / "film", {"comment": "x" * 5000})
+    (tmp_path / "picture").write_bytes(picture((640, 480)) + bytes(5000))
+    with small_disk(tmp_path / "disk") as disk, media.working_in(disk.folder / "cache"):
+        given = {name: tmp_path / name if disk.own else (tmp_path / name).read_bytes() for name in ("picture", "clip", "film")}
+        with disk.full():
+            if disk.own:
+                os.truncate(disk.folder / "ballast", (disk.folder / "ballast").stat().st_size - spare)
+            with pytest.raises(NotKept) as trouble:
+                WORK[work](given)
+        assert trouble.value.sentence.key == "disk_full"
+        WORK[work](given)
+        with pytest.raises(InvalidInput):
+            WORK[work](dict.fromkeys(given, b"no such thing"))
+        assert list((disk.folder / "cache").iterdir()) == []
+
+
+def test_work_is_done_where_the_newest_open_studio_has_its_folder(tmp_path):
+    with media.working_in(tmp_path / "first"):
+        with media.working_in(tmp_path / "second"):
+            taken(picture())
+        assert not (tmp_path / "first").exists()
+        taken(picture())
+    taken(picture())
+    assert (tmp_path / "first").exists()
+    assert (tmp_path / "second").exists()

@@ -7,13 +7,15 @@ import os
 import secrets
 import signal
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 import pytest
 from PIL import Image
 
 from tests.pictures import clip, picture
-from wan import media, schedule
+from tests.test_store import job as kept_job
+from wan import media, runner, schedule
 from wan.errors import InvalidInput, JobNotFound, MayPayTwice, NotKept, WanError
 from wan.jobs import JobState, Spent
 from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest
@@ -447,6 +449,76 @@ async def test_what_waits_for_a_key_that_never_comes_back_ends_when_its_task_is_
         await studio._runner.end_abandoned()
         ended = await studio.job(job.id, owner=OWNER)
     assert (ended.state, ended.spent, ended.said.key) == (JobState.EXPIRED, Spent.MAYBE, "task_unknown")
+
+
+async def test_a_search_may_have_any_number_of_words(new_database, monkeypatch):
+    """A whole prompt, as somebody pastes it, or a text that means no good."""
+    monkeypatch.setenv("WAN_DATABASE_URL", new_database())
+    async with Studio(load_settings(), works=False) as studio:
+        prompts = {
+            1: " ".join(f"word{number}" for number in range(200)),
+            2: "a cat, a cat and a CAT",
+            3: " ".join(map(chr, range(0x4E00, 0x4E00 + 900))),
+        }
+        for number, prompt in prompts.items():
+            studio._store.add(kept_job(number, owner=OWNER, request={"duration": 5, "prompt": prompt}))
+
+        async def found(search):
+            return [job.request["prompt"] for job in (await studio.jobs(owner=OWNER, search=search)).jobs]
+
+        for prompt in prompts.values():
+            assert await found(prompt) == [prompt]
+        assert await found("cat " * 400) == [prompts[2]]
+        assert await found("dog " + "cat " * 400) == []
+        assert await found("x " * 1000) == []
+
+
+@pytest.mark.parametrize(("home", "ends"), [("whole", JobState.SUCCEEDED), ("broken", JobState.EXPIRED), ("nothing", JobState.EXPIRED)])
+async def test_a_video_that_is_home_outlives_its_key(simulator, monkeypatch, tmp_path, home, ends):
+    """It was brought home, then the process died; the key does not come back. Two processes look after it at once, and one of them finishes it."""
+    async with Studio(load_settings()) as studio:
+        with simulator.fault("result", "status-503"):
+            job = await studio.submit(image(fps=24), owner=OWNER)
+            async for event in studio.follow(job.id, owner=OWNER):
+                if event.job.state is JobState.FETCHING:
+                    break
+    if home != "nothing":
+        whole = clip(tmp_path / "made.mp4", size=(1280, 720)).read_bytes()
+        await studio._storage.put(f"videos/{job.id}/original.mp4", whole if home == "whole" else whole[:-9000])
+    finishing, real = [], runner.media.conform
+    monkeypatch.setattr(runner.media, "conform", lambda *given, **named: (finishing.append(given), real(*given, **named)))
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-another-key")
+    settings, later = load_settings(), lambda: datetime.now(UTC).timestamp() + 26 * 3600
+    async with Studio(settings, clock=later) as studio, Studio(settings, clock=later) as other:
+        await asyncio.gather(studio._runner.end_abandoned(), other._runner.end_abandoned())
+        ended = await studio.job(job.id, owner=OWNER)
+        video = await studio.media(ended.media_token, "video.mp4")
+    assert (ended.state, ended.spent, len(finishing)) == (ends, Spent.YES, home == "whole")
+    if ends is JobState.SUCCEEDED:
+        assert (media.measure(video).fps, ended.fps, ended.said) == (24, 24, None)
+    else:
+        assert (video, ended.said.key) == (None, "result_expired")
+
+
+async def test_a_video_that_is_home_waits_for_room_without_its_key(simulator, monkeypatch, tmp_path):
+    """A full disk keeps neither the others from their end, nor the sweep that makes room from its work."""
+    async with Studio(load_settings()) as studio:
+        with simulator.fault("result", "status-503"):
+            job = await studio.submit(image(fps=24), owner=OWNER)
+            async for event in studio.follow(job.id, owner=OWNER):
+                if event.job.state is JobState.FETCHING:
+                    break
+    await studio._storage.put(f"videos/{job.id}/original.mp4", clip(tmp_path / "made.mp4", size=(1280, 720)))
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-another-key")
+    hours = [26]
+    async with Studio(load_settings(), clock=lambda: datetime.now(UTC).timestamp() + hours[0] * 3600) as studio:
+        with monkeypatch.context() as patch:
+            patch.setattr(runner.media, "conform", lambda *_, **__: Path("/dev/full").write_bytes(b"x"))
+            await studio._runner.end_abandoned()
+        assert (await studio.job(job.id, owner=OWNER)).said.key == "paused"
+        hours[0] += 2
+        await studio._runner.end_abandoned()
+        assert (await studio.job(job.id, owner=OWNER)).state is JobState.SUCCEEDED
 
 
 async def test_a_kept_video_that_is_broken_is_fetched_again(studio, simulator, monkeypatch):

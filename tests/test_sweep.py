@@ -119,19 +119,17 @@ async def test_submits_and_sweeps_at_the_same_time_lose_nothing(store, storage, 
 
 
 async def test_what_dead_processes_left_goes(storage, swept, tmp_path):
-    room = storage.workroom()
-    left = tmp_path / "cache" / ".work-dead" / "original.mp4.part"
+    left, scratch = tmp_path / "cache" / ".work-dead" / "original.mp4.part", tmp_path / "cache" / ".work-a-file"
     part = tmp_path / "cache" / "videos" / "a" / "video.mp4.1234.part"
     staged = tmp_path / "storage" / "videos" / "a" / "original.mp4#1"  # as obstore names what it has not put to the end
-    for path in (left, part, staged):
+    for path in (left, scratch, part, staged):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
     await swept(days=0.5)
-    assert all(path.exists() for path in (left, part, staged))
+    assert all(path.exists() for path in (left, scratch, part, staged))
     await swept()
-    assert not any(path.exists() for path in (left.parent, part))
+    assert not any(path.exists() for path in (left.parent, scratch, part))
     assert staged.exists() == ("memory" in storage.link(""))
-    room.cleanup()
 
 
 async def test_uploads_of_visitors_go_after_a_day(swept, tmp_path):

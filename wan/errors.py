@@ -21,12 +21,16 @@
     - NoVideo                 what came is no video that plays                                  spent
 """
 
+import errno
+import re
 from typing import TYPE_CHECKING
 
 from wan.words import Sentence, sentence
 
 if TYPE_CHECKING:
     from wan.requests import VideoResult
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class WanError(Exception):
@@ -140,3 +144,11 @@ class ResultRefused(WanError):
 
 class NoVideo(ResultRefused):
     """What came as the result is no video that plays to its end."""
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that a disk is full."""
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    number = re.search(r"\(os error (\d+)\)", str(error))  # obstore has no other way to say it
+    return number is not None and int(number[1]) in _FULL

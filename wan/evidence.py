@@ -31,11 +31,11 @@ from urllib.parse import urlsplit
 
 from wan.access import OPERATOR
 from wan.catalog import MODELS
-from wan.errors import NotKept
+from wan.errors import NotKept, is_full
 from wan.jobs import Job
 from wan.labels import bare, settings_of
 from wan.redact import redacted
-from wan.storage import changed_at, is_full
+from wan.storage import changed_at
 
 log = logging.getLogger("wan.evidence")
 

@@ -19,7 +19,7 @@ from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, public_ur
 
 PRODUCT: Literal["Wan Studio"] = "Wan Studio"
 FORMAT: Literal[1] = 1  # raised when an older reader would misread what is written
-SHOTS = 20  # of a film that was joined, at most
+SHOTS = range(2, 21)  # of a film that was joined
 LIMIT = 600_000  # bytes that are read of a file's tag; twenty shots with the longest prompts and addresses are less
 TAG = "comment"  # where the settings stand; every player shows it
 
@@ -117,7 +117,7 @@ class _Film(BaseModel):
 
     product: Literal["Wan Studio"]
     format: Literal[1]
-    shots: Annotated[list[_Shot], Field(min_length=1, max_length=SHOTS)]
+    shots: Annotated[list[_Shot], Field(min_length=1, max_length=SHOTS[-1])]
 
 
 _EITHER: TypeAdapter[_Shot | _Film] = TypeAdapter(_Shot | _Film)

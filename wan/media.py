@@ -30,8 +30,9 @@ from PIL import Image
 
 from wan import catalog, clips, labels
 from wan.clips import Clip
-from wan.errors import InvalidInput, NoVideo
+from wan.errors import InvalidInput, NotKept, NoVideo, is_full
 from wan.sandbox import NURSERY
+from wan.settings import WORK
 from wan.words import Sentence, sentence
 
 Given = ParamSpec("Given")
@@ -45,6 +46,7 @@ _PLAIN_TAGS = frozenset({"title", "artist", "album_artist", "composer", "album",
     *("description", "synopsis", "show", "episode_id", "network", "keywords", "encoder"),
     *("major_brand", "minor_version", "compatible_brands", "creation_time"),
 }
+_WORK_FOLDERS: list[Path] = []  # of every studio that is open, the newest last
 _THREADS = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="media")
 
 
@@ -78,6 +80,16 @@ class Footage:
     """Of the file that was given, as is its SHA-256."""
 
 
+@contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    """Inside the block, files in the making lie in this folder, and else where the system has its own: /tmp is memory on some, and soon full."""
+    _WORK_FOLDERS.append(folder)
+    try:
+        yield
+    finally:
+        _WORK_FOLDERS.remove(folder)
+
+
 async def apart(work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
     """Runs a function that opens given files on threads of their own: those that wait for their turn must not keep others from theirs."""
     return await asyncio.get_running_loop().run_in_executor(_THREADS, partial(work, *given, **named))
@@ -94,9 +106,9 @@ def digest(source: bytes | Path) -> str:
 def take_picture(field: str, source: bytes | Path, *, size: str, fit: str) -> Picture:
     """Opens a picture and makes it what the service takes: in exactly the shape of a size `W*H`, cropped or padded; for a tier ("720P") in its own.
 
-    Raises InvalidInput, which says what came and what is allowed.
+    Raises InvalidInput, which says what came and what is allowed; and NotKept, as everything here that opens given files, where the disk is full.
     """
-    with _opened(field, source, catalog.IMAGE_MEGABYTES) as file, tempfile.TemporaryFile() as made:
+    with _opened(field, source, catalog.IMAGE_MEGABYTES) as file, _scratch() as made:
         sha256 = _digest(file)
         answer = NURSERY.run("picture", file, made, field=field, size=size, fit=fit)
         made.seek(0)
@@ -107,7 +119,7 @@ def take_picture(field: str, source: bytes | Path, *, size: str, fit: str) -> Pi
 
 def preview(source: Path, *, size: str, fit: str) -> bytes:
     """A small WebP of what will be sent of a picture at this size and fit. Raises InvalidInput."""
-    with _opened("reference_image", source, catalog.IMAGE_MEGABYTES) as file, tempfile.TemporaryFile() as made:
+    with _opened("reference_image", source, catalog.IMAGE_MEGABYTES) as file, _scratch() as made:
         NURSERY.run("preview", file, made, field="reference_image", size=size, fit=fit)
         made.seek(0)
         return made.read()
@@ -126,7 +138,7 @@ def take_clip(field: str, source: bytes | Path, target: IO[bytes]) -> Footage:
 
 def clip_seconds(source: bytes | Path) -> float:
     """How long a reference video is, in seconds. Raises InvalidInput as `take_clip` does."""
-    with tempfile.TemporaryFile() as target:
+    with _scratch() as target:
         return take_clip("reference_video", source, target).clip.seconds
 
 
@@ -135,7 +147,7 @@ def settings_in(path: Path) -> dict[str, Any] | None:
 
     Raises InvalidInput for what is no MP4 or MOV.
     """
-    with _opened("video", path, _FILM_MEGABYTES) as file, tempfile.TemporaryFile() as found:
+    with _opened("video", path, _FILM_MEGABYTES) as file, _scratch() as found:
         NURSERY.run("tag", file, found, field="video", name=labels.TAG)
         found.seek(0)
         return labels.read(found.read(labels.LIMIT))
@@ -247,7 +259,7 @@ def _pulled(graph: av.filter.Graph) -> Iterator[VideoFrame]:
 @contextmanager
 def _opened(field: str, source: bytes | Path, limit: int) -> Iterator[IO[bytes]]:
     """A given file, open for reading. Refuses one that is no plain file or over `limit` megabytes before a byte of it is read."""
-    with tempfile.TemporaryFile() if isinstance(source, bytes) else _plain(field, source) as file:
+    with _scratch() if isinstance(source, bytes) else _plain(field, source) as file:
         if isinstance(source, bytes):
             file.write(source)
             file.flush()
@@ -256,6 +268,21 @@ def _opened(field: str, source: bytes | Path, limit: int) -> Iterator[IO[bytes]]
             raise InvalidInput(field, "file_large", given=round(size / _MEGABYTE, 1), high=limit)
         file.seek(0)
         yield file
+
+
+@contextmanager
+def _scratch() -> Iterator[IO[bytes]]:
+    """An open file in the making, which goes with the block. Raises NotKept where its disk is full."""
+    folder = _WORK_FOLDERS[-1] if _WORK_FOLDERS else None
+    try:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(prefix=WORK, dir=folder) as file:
+            yield file
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise NotKept("disk_full") from error
 
 
 def _plain(field: str, path: Path) -> IO[bytes]:

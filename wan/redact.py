@@ -3,12 +3,25 @@
 import logging
 import re
 
-_SECRET = re.compile(r"\b(s[kt]-)[^\s\"'<>,;)\]}]{4,}|((?:Signature|OSSAccessKeyId|security-token)=)[^&\s\"']+", re.ASCII)
+# A key's alphabet, but for what ends one in free text.
+_SIGN = r"[!#$%&(*+\-./0-9:=?@A-Z\[\\^_`a-z{|~]"
+# What st-bernard and st-Germain-en-Laye are: short words of small letters, to the end or to the dot behind them. Keys are chance: hex, or digits and
+# letters of both cases, of which no sixteen in a row look like that.
+_WORDS = rf"s[kt]-[A-Z]?[a-z]{{1,15}}(?:-[A-Z]?[a-z]{{1,15}})*[.:?!/*]*(?!{_SIGN})"
+_SECRET = re.compile(rf"\b{_WORDS}|\b(s[kt]-){_SIGN}{{4,}}|((?:Signature|OSSAccessKeyId|security-token)=)[^&\s\"']+", re.ASCII)
+_known: set[str] = set()
+
+
+def know(key: str) -> None:
+    """From now on this key never comes through, whatever its shape."""
+    _known.add(key)
 
 
 def redacted(text: str) -> str:
-    """The text without what has the shape of a key (sk-, sk-ws-, sk-sp-, st-) or of a signature in a URL."""
-    return _SECRET.sub(lambda found: f"{found[1] or found[2]}***", text)
+    """The text without the keys that are known, what has the shape of one (sk-, sk-ws-, sk-sp-, st-), and signatures in URLs."""
+    for key in tuple(_known):
+        text = text.replace(key, f"{key[:3]}***")
+    return _SECRET.sub(lambda found: f"{found[1] or found[2]}***" if found.lastindex else found[0], text)
 
 
 class _Record(logging.LogRecord):

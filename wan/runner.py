@@ -19,12 +19,12 @@ from typing import Any, Literal, TypeVar
 from wan import catalog, labels, media, payload, schedule
 from wan.catalog import MODELS
 from wan.clips import Clip
-from wan.errors import KeyRefused, NotKept, NotSent, NoVideo, Refused, ResultRefused, ServiceError, Throttled, Unclear, Unreadable
+from wan.errors import KeyRefused, NotKept, NotSent, NoVideo, Refused, ResultRefused, ServiceError, Throttled, Unclear, Unreadable, is_full
 from wan.evidence import Evidence
 from wan.gateway import SUBMIT_LIMIT, Accepted, Gateway, TaskSnapshot, TaskStatus, task_failure
 from wan.jobs import Job, JobState, Reference, Spent
 from wan.settings import Connection
-from wan.storage import Storage, is_full
+from wan.storage import Storage
 from wan.store import Store
 from wan.words import Sentence, sentence
 
@@ -156,23 +156,26 @@ class Runner:
         """Takes a job as far as it goes now."""
         held: Job | None = job
         while held is not None and held.live:
-            step = held
-            connection = self._connections.get(step.account)
+            connection = self._connections.get(held.account)
             if connection is None:  # its visitor has just had the key forgotten
-                await self._let_go(step)
+                await self._let_go(held)
                 return
-            try:
-                held = await self._by_state[step.state](step, connection)
-            except asyncio.CancelledError:
-                await asyncio.shield(self._let_go(self._newest(step)))
-                raise
-            except ServiceError as trouble:
-                held = await self._safely(self._trouble, self._newest(step), trouble)
-            except Exception as error:
-                log.error("job %s: a step from %s broke: %s", step.id, step.state, error, exc_info=not isinstance(error, NotKept))
-                held = await self._safely(self._broken, self._newest(step), error)
-            finally:
-                self._renewed_rows.pop(step.id, None)
+            held = await self._taken(held, self._by_state[held.state](held, connection))
+
+    async def _taken(self, job: Job, step: Awaitable[Job | None]) -> Job | None:
+        """Takes a step with a job, and writes down what became of it where the step itself could not."""
+        try:
+            return await step
+        except asyncio.CancelledError:
+            await asyncio.shield(self._let_go(self._newest(job)))
+            raise
+        except ServiceError as trouble:
+            return await self._safely(self._trouble, self._newest(job), trouble)
+        except Exception as error:
+            log.error("job %s: a step from %s broke: %s", job.id, job.state, error, exc_info=not isinstance(error, NotKept))
+            return await self._safely(self._broken, self._newest(job), error)
+        finally:
+            self._renewed_rows.pop(job.id, None)
             self._changed()
 
     def _newest(self, job: Job) -> Job:
@@ -283,20 +286,22 @@ class Runner:
             return None
         return await self._keep_waiting(job, again - now, attempts=0, said=None)
 
-    async def _bring_home(self, job: Job, connection: Connection) -> Job | None:
-        """FETCHING: asks for the URL anew, streams the video to a .part, checks it, keeps it. Retried for the 24 h that the service keeps it."""
+    async def _bring_home(self, job: Job, connection: Connection | None) -> Job | None:
+        """FETCHING: asks for the URL anew, streams the video to a .part, checks it, keeps it. Retried for the 24 h that the service keeps it.
+
+        connection: None where the key did not come back in time; then only what an earlier try has kept can be finished, which needs none.
+        """
         lease = _Lease(job, self._renewed)
         try:
-            async with lease:
-                with self._storage.workroom() as folder:
-                    original = await self._original(job, connection, Path(folder))
-                    kept = await self._kept(job, original, Path(folder)) if original is not None else None
+            async with lease, self._storage.workroom() as folder:
+                original = await self._original(job, connection, folder)
+                kept = await self._kept(job, original, folder) if original is not None else None
         except NoVideo as refusal:
             return await self._odd_result(lease.job, refusal)
         except ResultRefused as refusal:
             return await self._end(lease.job, JobState.FAILED, refusal.sentence, spent=Spent.YES)
         if kept is None:
-            return await self._unseen(lease.job, self._clock())
+            return await (self._unseen(lease.job, self._clock()) if connection is not None else self._expire(lease.job))
         return await self._end(lease.job, JobState.SUCCEEDED, None, spent=Spent.YES, code="", **kept)
 
     async def _odd_result(self, job: Job, refusal: NoVideo) -> Job | None:
@@ -374,8 +379,8 @@ class Runner:
         if wait > 0:
             await asyncio.sleep(wait)
 
-    async def _original(self, job: Job, connection: Connection, folder: Path) -> Path | None:
-        """The video as the service made it, kept before anything is done with it; None where the service does not have it.
+    async def _original(self, job: Job, connection: Connection | None, folder: Path) -> Path | None:
+        """The video as the service made it, kept before anything is done with it; None where the service does not have it, or cannot be asked.
 
         What an earlier try has kept is taken from there: the service has it for 24 h only, and conforming may have to wait longer for a full disk.
         """
@@ -383,6 +388,8 @@ class Runner:
             kept = await self._storage.local_copy(_original_key(job))
             await asyncio.to_thread(media.measure, kept)
             return kept
+        if connection is None:
+            return None
         await self._turn(job.account, "query_at")
         snapshot = await self._fetch(job, connection)
         if snapshot.status is not TaskStatus.SUCCEEDED:
@@ -461,7 +468,11 @@ class Runner:
                     await self._end(uncertain, JobState.EXPIRED, sentence("never_confirmed"), spent=Spent.MAYBE)
             elif job.state is JobState.UNCERTAIN:
                 await self._end(job, JobState.EXPIRED, sentence("never_confirmed"), spent=Spent.MAYBE)
-            elif job.state in (JobState.PENDING, JobState.RUNNING, JobState.FETCHING):
+            elif job.state is JobState.FETCHING:
+                held = await self._renewed(job)  # of several processes that look, one gets it
+                if held is not None:
+                    await self._taken(held, self._bring_home(held, None))
+            elif job.state in (JobState.PENDING, JobState.RUNNING):
                 await self._expire(job)
         self._changed()
 

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from wan.errors import InvalidInput
+from wan.errors import InvalidInput, NotKept
 
 log = logging.getLogger("wan.sandbox")
 
@@ -29,6 +29,7 @@ SECONDS = 9  # of a task, by the clock; so that no file is waited for longer tha
 MEMORY_MEGABYTES = 1000  # of a child, everything counted
 _LIMITS = {"seconds": SECONDS, "high": MEMORY_MEGABYTES}
 _WRITTEN = 200_000_000  # bytes that a child may write
+_MORE = 1_000_000  # bytes
 _PATIENCE = 30.0  # seconds after which an answer is given up; longer than a task may take, for a nursery that has to start
 _PAUSE = 0.2  # seconds before an order is given again
 _ANSWER = 1 << 16  # bytes; more is no answer of ours
@@ -55,16 +56,21 @@ class Nursery:
     def run(self, task: str, given: IO[bytes], made: IO[bytes], *, field: str, **wanted: str) -> dict[str, Any]:
         """Runs a task of `_tasks` on an open file and gives its answer; what it makes is in `made`. Blocks for up to `SECONDS`.
 
-        Raises InvalidInput with the task's own refusal, or one that says that opening takes too much.
+        Raises InvalidInput with the task's own refusal, or one that says that opening takes too much; NotKept where it had no room for what it made.
         """
+        done, refusal, reason = None, InvalidInput(field, "media_unsafe", **_LIMITS), None
         try:
             answer = self._answer(given, made, {"task": task, "field": field, **wanted})
-            if "refused" not in answer:
-                return dict(answer["done"])
-            refusal = InvalidInput(field, answer["refused"], **answer["values"])
-            reason = answer.get("odd")
+            if "refused" in answer:
+                refusal, reason = InvalidInput(field, answer["refused"], **answer["values"]), answer.get("odd")
+            else:
+                done = dict(answer["done"])
         except (OSError, ValueError, TypeError, KeyError) as error:  # the child was ended, or gave what is no answer of ours
-            refusal, reason = InvalidInput(field, "media_unsafe", **_LIMITS), type(error).__name__
+            reason = type(error).__name__
+        if _is_full(made):  # what it made may break off then, and a file that it refused is not to blame
+            raise NotKept("disk_full")
+        if done is not None:
+            return done
         if reason is not None:
             log.warning("%s: the %s was given up (%s)", field, task, reason)
         raise refusal
@@ -118,6 +124,17 @@ def _spawned(module: str, line: socket.socket) -> subprocess.Popen[bytes]:
     known["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parent.parent), known.get("PYTHONPATH")]))
     command = [sys.executable, "-P", "-W", "ignore", "-m", module]  # Pillow would warn of each oddity in a file
     return subprocess.Popen(command, env=known, stdin=line.fileno(), stdout=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - our own program
+
+
+def _is_full(file: IO[bytes]) -> bool:
+    """Whether not a megabyte more goes into an open file. No codec can be relied on to say that it could not write, or not everything."""
+    size = os.fstat(file.fileno()).st_size
+    try:
+        return os.pwrite(file.fileno(), bytes(_MORE), size) < _MORE
+    except OSError:
+        return True
+    finally:
+        os.ftruncate(file.fileno(), size)
 
 
 def _conversation(line: socket.socket, order: dict[str, str]) -> dict[str, Any]:

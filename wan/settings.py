@@ -14,10 +14,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from wan.catalog import BASE_URLS, Region
 from wan.errors import InvalidInput, SettingsError
+from wan.redact import know
 from wan.words import sentence
 
 Backend = Literal["dashscope", "simulator"]
 
+WORK = ".work-"  # what everything in the making is called at first, so that what a dead process left can be told
 SIMULATOR_KEY = "sk-simulator"  # what the bundled simulator is given; it is no secret and opens nothing else
 _SECRETS = ("DASHSCOPE_API_KEY", "WAN_ACCESS_CODE", "WAN_LOGINS")
 CREDENTIALS_FILE = Path("~/.alibabacloud/credentials")
@@ -94,6 +96,11 @@ class Settings(BaseSettings):
         except ValueError as error:
             raise SettingsError(sentence("setting_bad", field="WAN_TRUSTED_PROXIES", given=given, allowed=f"networks ({error})")) from None
 
+    @property
+    def work_dir(self) -> Path:
+        """The folder for files in the making, and for copies of what is kept elsewhere."""
+        return self.output_dir.absolute() / "cache"
+
     def made_output_dir(self) -> Path:
         """OUTPUT_DIR, made where it is not there yet. Raises SettingsError where it cannot be written."""
         folder = self.output_dir.absolute()
@@ -112,6 +119,7 @@ class Settings(BaseSettings):
             return None
         if not _KEY_SHAPE.fullmatch(key):
             raise SettingsError(sentence("key_malformed"))
+        know(key)
         return key
 
     @property

@@ -5,15 +5,13 @@ Whatever fails here for a reason that passes (a full disk, a store that does not
 
 import asyncio
 import contextlib
-import errno
 import math
 import os
-import re
 import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -21,7 +19,8 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, from_url
 
-from wan.errors import NotKept, SettingsError
+from wan.errors import NotKept, SettingsError, is_full
+from wan.settings import WORK
 from wan.words import sentence
 
 _CHUNK = 1 << 20  # bytes
@@ -31,9 +30,7 @@ CACHE_LIMIT = 2_000_000_000  # bytes of copies of what lies in a bucket; some hu
 # Bytes that stay free for the jobs on their way: the five that a model runs at once bring home up to 30 MB each (15 s at 1080P), kept twice:
 # as it was made, and as it is shown.
 ROOM = 300_000_000
-_WORKROOM = ".work-"
 _IN_USE = 60.0  # seconds for which a copy that was handed out stays, so that whoever asked for it can open it
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Storage:
@@ -94,7 +91,8 @@ class Storage:
         try:
             await asyncio.to_thread(os.link, path, link)
         except OSError:  # another disk, or one that has no links
-            await asyncio.to_thread(shutil.copyfile, path, link)
+            with in_words():
+                await asyncio.to_thread(shutil.copyfile, path, link)
         return link
 
     async def older(self, folder: str, before: float) -> list[str]:
@@ -113,10 +111,10 @@ class Storage:
             await asyncio.to_thread(_unlink, self._cache / key)
 
     def clear_leftovers(self, before: float) -> None:
-        """Removes what processes left that died in the middle: workrooms and parts that nothing was written to since `before`. Blocks."""
-        for room in self._cache.glob(f"{_WORKROOM}*"):
-            if changed_at(room) < before:
-                shutil.rmtree(room, ignore_errors=True)
+        """Removes what processes left that died in the middle: work and parts that nothing was written to since `before`. Blocks."""
+        for left in self._cache.glob(f"{WORK}*"):
+            if changed_at(left) < before:
+                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
         parts = [*self._cache.glob("[!.]*/**/*.part"), *(self._folder.rglob("*#*") if self._folder else ())]  # obstore's own parts end in #1
         for part in parts:
             if changed_at(part) < before:
@@ -130,17 +128,26 @@ class Storage:
         """A URL of the file for whoever has access to the storage: `file://` or the bucket's own scheme."""
         return (self._folder / key).as_uri() if self._folder is not None else f"{self._url}{key}"
 
-    def workroom(self) -> tempfile.TemporaryDirectory[str]:
-        """A folder for a file in the making, which goes with the block that it is made for.
+    @contextlib.asynccontextmanager
+    async def workroom(self) -> AsyncIterator[Path]:
+        """A folder for files in the making, which goes with the block that it is made for. Raises NotKept where it cannot be made.
 
         It lies beside the database: /tmp is memory on some systems and is shared with strangers, and one disk is easier to watch than two.
         """
-        self._cache.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix=_WORKROOM, dir=self._cache)
+        room = await asyncio.to_thread(self._new_room)
+        try:
+            yield room
+        finally:
+            await asyncio.to_thread(shutil.rmtree, room, ignore_errors=True)
 
     def require_room(self) -> None:
         """Blocks. Raises NotKept when the disk of the work or that of the files has too little left for new work."""
         require_room(*(folder for folder in (self._cache, self._folder) if folder is not None))
+
+    def _new_room(self) -> Path:
+        with in_words():
+            self._cache.mkdir(parents=True, exist_ok=True)
+            return Path(tempfile.mkdtemp(prefix=WORK, dir=self._cache))
 
     async def _download(self, key: str, path: Path) -> None:
         part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
@@ -167,14 +174,6 @@ def require_room(*folders: Path, more: int = 0) -> None:
         free = min(shutil.disk_usage(folder).free for folder in folders)
     if free < ROOM + more:
         raise NotKept("disk_low", given=free // _MEGABYTE, low=math.ceil((ROOM + more) / _MEGABYTE))
-
-
-def is_full(error: BaseException) -> bool:
-    """Whether an error says that a disk is full."""
-    if isinstance(error, OSError):
-        return error.errno in _FULL
-    number = re.search(r"\(os error (\d+)\)", str(error))  # obstore has no other way to say it
-    return number is not None and int(number[1]) in _FULL
 
 
 def changed_at(path: Path) -> float:

@@ -11,7 +11,6 @@ import math
 import os
 import re
 import secrets
-import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -61,6 +60,7 @@ _DRAWS = secrets.SystemRandom()
 _GLANCE = 1.0  # seconds between two looks at a followed row that another process may have written
 
 _SEARCH_LIMIT = 2000  # characters that are looked for; longer than any prompt
+_SEARCH_WORDS = 30  # that are looked for, each by a condition of its own; SQLite takes a thousand, and nobody tells prompts apart by more
 _SHELF_LIMIT = 10_000  # jobs that are given at once
 _KEY = re.compile(r"[\w-]{1,64}", re.ASCII)  # ids and tokens; what else stands for one, some database refuses to look for
 VERDICTS = (*reviews.VERDICTS, "none")
@@ -140,7 +140,8 @@ class Studio:
         folder = await asyncio.to_thread(self.settings.made_output_dir)
         self._store = await asyncio.to_thread(Store, self.settings.database)
         opened.callback(self._store.close)
-        self._storage = Storage(self.settings.storage, folder / "cache")
+        self._storage = Storage(self.settings.storage, self.settings.work_dir)
+        opened.enter_context(media.working_in(self.settings.work_dir))
         self._evidence = Evidence(folder, visitors=not self.settings.space_id, video_at=self._storage.path)
         opened.push_async_callback(asyncio.to_thread, self._evidence.close)
         if self._works:
@@ -311,14 +312,15 @@ class Studio:
     ) -> Shelf:
         """One page of this owner's jobs, newest first.
 
-        search: words that the prompt has in it, in any order; capitals do not count. model: its exact name. state: one of `wan.jobs.GROUPS`.
-        verdict: "yes", "maybe" or "no", as somebody's latest verdict in a review, or "none". until: seconds since 1970; jobs written later are left
-        out, so that pages stay where they are while new jobs come. Raises InvalidInput for a state or a verdict that there is not.
+        search: words that the prompt has in it, in any order, of which thirty are looked for; capitals do not count. model: its exact name.
+        state: one of `wan.jobs.GROUPS`. verdict: "yes", "maybe" or "no", as somebody's latest verdict in a review, or "none". until: seconds since
+        1970; jobs written later are left out, so that pages stay where they are while new jobs come. Raises InvalidInput for a state or a verdict
+        that there is not.
         """
         for field, given, known in (("state", state, GROUPS), ("verdict", verdict, VERDICTS)):
             if given and given not in known:
                 raise InvalidInput(field, "choice_unknown", given=given[:80], allowed=", ".join(known))
-        words = written("search", search, _SEARCH_LIMIT).casefold().split()
+        words = list(dict.fromkeys(written("search", search, _SEARCH_LIMIT).casefold().split()))[:_SEARCH_WORDS]
         asked = {"words": words, "model": model, "state": state, "verdict": verdict, "until": until}
         return await self._store.call(self._store.shelf, owner, **asked, offset=max(offset, 0), limit=min(max(limit, 0), _SHELF_LIMIT))
 
@@ -486,12 +488,9 @@ class Studio:
     async def media(self, token: str, name: str) -> Path | None:
         """A file of a job by its unguessable token: "video.mp4", "original.mp4" or "poster.webp"; None when there is none. Raises NotKept."""
         job = await self._found(self._store.by_media_token, token)
-        keys = {} if job is None else {"video.mp4": job.video_key, "original.mp4": job.original_key, "poster.webp": job.poster_key}
-        if not keys.get(name):
-            return None
-        with contextlib.suppress(FileNotFoundError):
-            return await self._storage.local_copy(keys[name])
-        return None
+        if job is not None and name == "original.mp4":
+            return await self._local(job.original_key)
+        return None if job is None else await self._shown_file(job, name)
 
     async def create_review(
         self, job_ids: Sequence[str], *, owner: str, title: str, note: str = "", expires_days: int | None = None
@@ -568,12 +567,12 @@ class Studio:
         """
         with in_words():
             await asyncio.to_thread(self._storage.require_room)
-            with self._storage.workroom() as folder:
+            async with self._storage.workroom() as folder:
                 found = {}
                 for take in review.takes:
-                    video = take.job and await self._shown_file(take.job, "video.mp4", Path(folder))
+                    video = take.job and await self._shown_file(take.job, "video.mp4", folder)
                     if take.job and video:
-                        found[take.number] = video, await self._shown_file(take.job, "poster.webp", Path(folder))
+                        found[take.number] = video, await self._shown_file(take.job, "poster.webp", folder)
                 yield found
 
     async def _found(self, look: Callable[..., Result], key: str, *more: Any) -> Result | None:
@@ -581,10 +580,13 @@ class Studio:
         return await self._store.call(look, key, *more) if _KEY.fullmatch(key) else None
 
     async def _shown_file(self, job: Job, name: str, folder: Path | None = None) -> Path | None:
-        """folder: a workroom, for as long as which the file stays."""
-        key = {"video.mp4": job.video_key, "poster.webp": job.poster_key}.get(name)
-        if key:
-            with contextlib.suppress(FileNotFoundError):
+        """A file of a job that others may be shown too. folder: a workroom, for as long as which the file stays."""
+        return await self._local({"video.mp4": job.video_key, "poster.webp": job.poster_key}.get(name, ""), folder)
+
+    async def _local(self, key: str, folder: Path | None = None) -> Path | None:
+        """A copy of what is kept under a key here; None for "", and for what is kept no longer."""
+        with contextlib.suppress(FileNotFoundError):
+            if key:
                 return await (self._storage.held(key, folder) if folder else self._storage.local_copy(key))
         return None
 
@@ -612,7 +614,7 @@ class Studio:
             },
         )
 
-    def settings_of(self, job: Job) -> dict[str, Any]:
+    def about(self, job: Job) -> dict[str, Any]:
         """What stands in a job's video of how it was made, and what was measured and is known of it besides. JSON; times are ISO 8601 in UTC.
 
         For its owner: nobody else gets a price or a task id.
@@ -629,16 +631,17 @@ class Studio:
 
     async def last_frame(self, job_id: str, *, owner: str) -> bytes:
         """The very last frame of a job's video, as PNG: the image of a shot that goes on from there. Raises JobNotFound, InvalidInput, NotKept."""
-        with self._storage.workroom() as folder:
-            _, video = await self._video(job_id, owner, Path(folder))
+        async with self._storage.workroom() as folder:
+            _, video = await self._video(job_id, owner, folder)
             return await asyncio.to_thread(films.last_frame, video)
 
     async def bundle(self, job_id: str, *, owner: str, target: Path) -> None:
         """Writes a ZIP of a job's video and its settings to `target`. Raises JobNotFound, InvalidInput for a job without a video, NotKept."""
-        with in_words(), self._storage.workroom() as folder:
-            job, video = await self._video(job_id, owner, Path(folder))
+        async with self._storage.workroom() as folder:
+            job, video = await self._video(job_id, owner, folder)
             await asyncio.to_thread(require_room, target.parent, more=video.stat().st_size)
-            await asyncio.to_thread(films.bundle, video, self.settings_of(job), target, name=f"{job.model}-{job.seed}")
+            with in_words():
+                await asyncio.to_thread(films.bundle, video, self.about(job), target, name=f"{job.model}-{job.seed}")
 
     async def join(
         self, job_ids: Sequence[str], *, owner: str, target: Path, size: str = "", fps: float = 0.0, progress: Callable[[float], None]
@@ -649,16 +652,17 @@ class Studio:
         it raises stops the work and comes out here. Where the awaiting task is cancelled, the work has stopped when this ends. Stopped or failed,
         nothing is left at `target`. Raises JobNotFound; InvalidInput for too few or too many, and for a job without a video; NotKept.
         """
-        if not 2 <= len(job_ids) <= labels.SHOTS:
-            raise InvalidInput("takes", "takes_count", given=len(job_ids), low=2, high=labels.SHOTS)
-        with in_words(), self._storage.workroom() as folder:
-            shots = [await self._video(job_id, owner, Path(folder)) for job_id in job_ids]
+        if len(job_ids) not in labels.SHOTS:
+            raise InvalidInput("takes", "takes_count", given=len(job_ids), low=labels.SHOTS[0], high=labels.SHOTS[-1])
+        async with self._storage.workroom() as folder:
+            shots = [await self._video(job_id, owner, folder) for job_id in job_ids]
             jobs, paths = [job for job, _ in shots], [path for _, path in shots]
             size, fps = size or f"{jobs[0].width}*{jobs[0].height}", fps or jobs[0].fps or catalog.SERVICE_FPS
             tags = labels.tags([labels.settings_of(job) for job in jobs])
             async with self._joining:
                 await asyncio.to_thread(self._storage.require_room)
-                await _stoppable(partial(films.join, paths, target, size=size, fps=fps, tags=tags), progress)
+                with in_words():
+                    await _stoppable(partial(films.join, paths, target, size=size, fps=fps, tags=tags), progress)
 
     async def _video(self, job_id: str, owner: str, folder: Path) -> tuple[Job, Path]:
         """A job and its video, which stays for as long as the folder does."""
@@ -688,9 +692,11 @@ class Studio:
     async def _clip(self, source: Media) -> tuple[Reference, list[Sentence]]:
         if isinstance(source, str):
             return Reference(kind="video", url=source), []
-        with tempfile.NamedTemporaryFile() as copy:
-            taken = await media.apart(media.take_clip, "reference_video", source, copy)
-            key = await self._keep(Path(copy.name), f".{taken.kind}")
+        async with self._storage.workroom() as folder:
+            copy = folder / "clip"
+            with await asyncio.to_thread(copy.open, "w+b") as made:
+                taken = await media.apart(media.take_clip, "reference_video", source, made)
+            key = await self._keep(copy, f".{taken.kind}")
         clip = {name: getattr(taken.clip, name) for name in ("width", "height", "seconds")}
         return Reference(kind="video", sha256=taken.sha256, bytes=taken.bytes, key=key, sent_key=key, **clip), []
 

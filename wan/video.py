@@ -105,7 +105,7 @@ def located(given: Any) -> Any:
 async def inspected(request: ImageToVideoRequest | ReferenceToVideoRequest) -> list[float | None]:
     """Opens every file of a request as a run would, and keeps nothing. Gives the length of each reference video in seconds, None for an address.
 
-    Raises InvalidInput.
+    Raises InvalidInput and NotKept.
     """
     if isinstance(request, ImageToVideoRequest):
         pictures, clips, size, fit = [request.reference_image], [], request.size, request.fit

@@ -60,7 +60,9 @@ def _make(request: Request, options: argparse.Namespace) -> int:
     settings = load_settings()
     if settings.backend == "dashscope":
         connection = settings.connection()
-        lengths = asyncio.run(inspected(request))
+        settings.made_output_dir()
+        with media.working_in(settings.work_dir):
+            lengths = asyncio.run(inspected(request))
         if not options.yes and not _agreed(request, connection, lengths):
             complain(str(sentence("not_agreed")), as_json=options.json)
             return BAD_INPUT

@@ -82,7 +82,7 @@ def board(takes: Sequence[tuple[Job, str, str]], *, numbers: Sequence[int] = (),
         title=both("compare"),
         screens=screens,
         bar=_bar(name),
-        settings=_settings([settings_of(job, priced=priced) for job in jobs], numbers),
+        settings=_settings([worded(job, priced=priced) for job in jobs], numbers),
     )
 
 
@@ -160,7 +160,7 @@ def _rows(take: Settings, keys: Sequence[str]) -> Markup:
     return Markup("<dl>{}</dl>").format(Markup("").join(row.format(both(key), take.get(key) or "–") for key in keys))
 
 
-def settings_of(job: Job, *, priced: bool = True) -> Settings:
+def worded(job: Job, *, priced: bool = True) -> Settings:
     """What a take was made with, and what came of it, in words: by the keys of the strings that name them."""
     price = both("fact_free") if job.simulated else Markup("{}").format(str(job.price or ""))
     asked = {key: _value(field, job.request[field]) for field, key in _ASKED if field in job.request}

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from wan import media
 from wan.catalog import IMAGE_TO_VIDEO, MODELS
-from wan.errors import InvalidInput
+from wan.errors import InvalidInput, NotKept
 from wan.requests import ImageToVideoRequest
 from wan.studio import Studio
 from wan.ui import brief, cards
@@ -70,6 +70,8 @@ async def idle(values: Values, card: Markup, *, back: bool) -> str:
             return cards.previewed(webp, values["size"], card, back=back)
         except InvalidInput as error:
             card = cards.refused(error.sentence, error.field)
+        except NotKept as error:
+            card = card or cards.refused(error.sentence)
     return cards.idle(f"{TAB}.webp", card)
 
 

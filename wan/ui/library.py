@@ -157,7 +157,7 @@ class Library:
 
         async def act(owner: str) -> str:
             jobs, gone = await self._chosen(chosen, owner)
-            if len(jobs) not in compare.TAKES:
+            if len(jobs) not in shelf.NEEDED["compare"]:
                 return shelf.note("library_compare_some", gone)
             media = [(job, f"media/{job.media_token}/video.mp4", f"media/{job.media_token}/poster.webp" if job.poster_key else "") for job in jobs]
             return shelf.compared(compare.board(media), gone)
@@ -169,7 +169,7 @@ class Library:
         try:
             owner = owner_of(token, request)
             jobs, gone = await self._chosen(chosen, owner)
-            if len(jobs) not in shelf.JOINED:
+            if len(jobs) not in shelf.NEEDED["join"]:
                 yield shelf.note("library_join_some", gone)
             elif owner in self._joining:
                 yield shelf.note("library_join_busy")
@@ -239,7 +239,7 @@ class Library:
 
 
 def _ids(chosen: str | None) -> list[str]:
-    return list(dict.fromkeys((chosen or "").split()))[: shelf.JOINED.stop]
+    return list(dict.fromkeys((chosen or "").split()))[: shelf.NEEDED["join"].stop]
 
 
 def place(page: str | None) -> tuple[int, float | None]:

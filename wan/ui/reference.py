@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from wan import media
 from wan.catalog import INPUT_CAPS, MODELS, REFERENCE_TO_VIDEO, Model
-from wan.errors import InvalidInput
+from wan.errors import InvalidInput, NotKept
 from wan.requests import ReferenceToVideoRequest, kind_of
 from wan.studio import Studio
 from wan.ui import brief, cards
@@ -113,7 +113,7 @@ async def _seconds(video: Media) -> float | None:
         return None
     try:
         return await media.apart(media.clip_seconds, video)
-    except InvalidInput:
+    except (InvalidInput, NotKept):
         return None
 
 

@@ -1,15 +1,16 @@
 """The HTML of the library: a page of cards, one job in all its details, and the frame into which the script puts them. Escaped as in `cards`."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
+from wan import labels
 from wan.jobs import Job, JobEvent, JobState, Reference, Shelf, Spent
-from wan.labels import SHOTS
 from wan.ui.cards import both, clock, measured, said, video
-from wan.ui.compare import TAKES, settings_of
+from wan.ui.compare import TAKES, worded
 from wan.words import Sentence
 
 _TONES = {JobState.SUCCEEDED: "good", JobState.FAILED: "bad", JobState.EXPIRED: "bad", JobState.UNCERTAIN: "warn", JobState.CANCELLED: ""}
@@ -26,12 +27,8 @@ _FRAME = Markup(
     '<div class="wan-library-grid"><ul class="wan-shelf"></ul><div class="wan-pages"></div></div>'
     '<div class="wan-library-one"></div></div>'
 )
-JOINED = range(2, SHOTS + 1)
-"""Of how many takes a film may be joined."""
-
 _BAR = Markup(
-    '<section class="wan-chosen" data-compared="{compared}" data-joined="{joined}" hidden>'
-    '<p role="status"><b>0</b> {chosen}</p><div class="wan-acts">{acts}</div></section>'
+    '<section class="wan-chosen" data-needed="{needed}" hidden><p role="status"><b>0</b> {chosen}</p><div class="wan-acts">{acts}</div></section>'
     '<div class="wan-work"></div>'
 )
 _CARD = Markup(
@@ -52,6 +49,7 @@ _JOB = Markup(
     "{parts}</div></article>"
 )
 _PART = Markup('<section class="wan-job-part"><h3>{}</h3>{}</section>')
+NEEDED = {"compare": TAKES, "join": labels.SHOTS}  # takes that have to be chosen for it
 _ACT = Markup('<button type="button" class="wan-button {}" data-act="{}">{}</button>')
 
 
@@ -64,8 +62,8 @@ def bar() -> str:
     """What can be done with the chosen takes."""
     verbs = (("compare", "takes_compare"), ("join", "library_join"), ("review", "review"), ("clear", "library_clear"))
     acts = [_ACT.format("main" if verb == "compare" else "", verb, both(key)) for verb, key in verbs]
-    compared, joined = (f"{min(limits)} {max(limits)}" for limits in (TAKES, JOINED))
-    return _BAR.format(chosen=both("library_chosen"), acts=Markup("").join(acts), compared=compared, joined=joined)
+    needed = json.dumps({verb: (counts[0], counts[-1]) for verb, counts in NEEDED.items()})
+    return _BAR.format(needed=needed, chosen=both("library_chosen"), acts=Markup("").join(acts))
 
 
 def page(shelf: Shelf, offset: int, limit: int, until: float | None) -> str:
@@ -227,7 +225,7 @@ def _ask() -> Markup:
 
 def _parts(event: JobEvent) -> list[Markup]:
     one = event.job
-    made_with = {key: value for key, value in settings_of(one).items() if not key.startswith("compare_") and key != "prompt"}
+    made_with = {key: value for key, value in worded(one).items() if not key.startswith("compare_") and key != "prompt"}
     ids = {"task_id": one.task_id, "request_id": one.request_id, "code": one.code, "job_id": one.id, "library_retried": one.retried_from}
     parts = [("library_timeline", _timeline(event)), ("library_settings", _rows(made_with)), ("compare_made_from", _references(one.references))]
     if one.adjustments:
