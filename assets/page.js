@@ -78,6 +78,33 @@ window.wanStudio = (() => {
     document.title = words ? `${ENDS[shown.dataset.state] ?? ""}${words} · Wan Studio` : "Wan Studio";
   }
 
+  function written(part) {
+    const [walker, found] = [document.createTreeWalker(part, NodeFilter.SHOW_TEXT), []];
+    while (walker.nextNode()) found.push(walker.currentNode);
+    return found.filter(({ data }) => data.trim());
+  }
+
+  // Gradio holds on to its text nodes, so these are written, never replaced.
+  const write = (text, words) => text.data.trim() === words || (text.data = words);
+
+  // What Gradio says when the page is opened and leaves like that: tabs are put into another language only when somebody turns to them.
+  function reword() {
+    if (!document.getElementById("wan-names")) return;
+    const tabs = new Map();
+    for (const { children } of document.querySelectorAll("#wan-names [data-tab]")) {
+      const now = [...children].find(({ lang }) => lang === spoken()).textContent;
+      for (const { textContent } of children) tabs.set(textContent, now);
+    }
+    for (const text of [...document.querySelectorAll("#wan-tabs > .tab-wrapper")].flatMap(written)) {
+      if (tabs.has(text.data.trim())) write(text, tabs.get(text.data.trim()));
+    }
+    const drop = document.querySelector(`#wan-names [data-drop] [lang=${spoken()}]`);
+    for (const box of document.querySelectorAll(".wan-drop [data-testid=upload-text]:not(.compact)")) {
+      written(box).forEach((text, number) => write(text, number ? " " : drop.textContent));
+      box.dataset.said = "";
+    }
+  }
+
   // Some names that Gradio gives to screen readers are in English whatever the page speaks; ours stand in the header, in both languages.
   function name() {
     for (const said of document.querySelectorAll("#wan-names [data-names]")) {
@@ -88,6 +115,11 @@ window.wanStudio = (() => {
         for (const kind of ["aria-label", "title"]) if (part.hasAttribute(kind) && part.getAttribute(kind) !== words) part.setAttribute(kind, words);
       }
     }
+    for (const part of document.querySelectorAll(".wan-slider [aria-label]")) {
+      const label = part.closest(".wan-slider").querySelector("[data-testid=block-info]").textContent.trim();
+      if (part.ariaLabel !== label) part.ariaLabel = label; // what kind of field it is, a screen reader says itself
+    }
+    for (const picture of document.querySelectorAll(".wan-sample img:not([alt=''])")) picture.alt = ""; // the button's own words stand beside it
   }
 
   function mark(tab, shown) {
@@ -273,6 +305,7 @@ window.wanStudio = (() => {
     const core = performance.getEntriesByType("resource").find(({ name }) => /\/assets\/core-[^/]+\.js$/.test(name));
     const { changeLocale } = await import(core.name);
     changeLocale(language);
+    reword();
   }
 
   function remember(language) {
@@ -367,6 +400,7 @@ window.wanStudio = (() => {
     TABS.forEach(look);
     entitle();
     name();
+    reword();
   }, 250);
   const boot = setInterval(() => {
     if (!document.querySelector("#wan-header .wan-header")) return;

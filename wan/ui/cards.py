@@ -29,7 +29,8 @@ _STEP_OF = {
     JobState.FETCHING: 4,
     JobState.SUCCEEDED: 5,
 }
-_UNTRANSLATED = ("gradio_upload", "gradio_footer", "gradio_remove")  # what Gradio says to screen readers in English only; the script puts it right
+_UNTRANSLATED = ("gradio_upload", "gradio_drop", "gradio_file", "gradio_tabs", "gradio_footer", "gradio_remove")  # what Gradio says to screen readers in English only; the script puts it right
+_TABS = ("tab_image", "tab_reference", "tab_library", "review")
 _SPAN = Markup('<span lang="en">{}</span><span lang="zh">{}</span>')
 _VIEW = Markup('<div class="wan-view" data-state="{state}"{of}{live}><figure class="wan-stage {look}">{stage}</figure>{card}</div>')
 _CARD = Markup(
@@ -533,8 +534,15 @@ def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup
         connect=_CONNECT.format("wan-plain wan-key", both("connection")) if connect else "",
         dialogs=_dialogs() if share else "",
         upload=_UPLOAD.format(both("upload_going"), both("upload_stop")),
-        names=Markup("").join(Markup('<span data-names="{}">{}</span>').format(say(key, "en"), both(key)) for key in _UNTRANSLATED),
+        names=_names(),
     )
+
+
+def _names() -> Markup:
+    """What the script says in Gradio's place, in both languages."""
+    names = [Markup('<span data-names="{}">{}</span>').format(say(key, "en"), both(key)) for key in _UNTRANSLATED]
+    tabs = [Markup("<span data-tab>{}</span>").format(both(key)) for key in _TABS]
+    return Markup("").join([*names, *tabs, Markup("<span data-drop>{}</span>").format(both("references_placeholder"))])
 
 
 def _dialogs() -> Markup:

@@ -65,6 +65,7 @@ TEXT: dict[str, tuple[str, str]] = {
     "image_placeholder": ("Drop a picture here, or choose one", "拖入图片，或点击选择"),
     "image_url": ("or the address of a picture", "或填写图片地址"),
     "url_placeholder": ("https://", "https://"),
+    "references_placeholder": ("Drop videos and pictures here, or choose some", "拖入视频与图片，或点击选择"),
     "references": ("Reference videos and pictures", "参考视频与图片"),
     "references_url": ("or addresses, one per line", "或填写地址，每行一个"),
     "cast_empty": (
@@ -353,6 +354,9 @@ TEXT: dict[str, tuple[str, str]] = {
     ),
     # what Gradio says in English only, word by word
     "gradio_upload": ("Click to upload or drop files", "点击上传或拖入文件"),
+    "gradio_drop": ("Drop an image file here to upload", "将图像文件拖放到此处以上传"),
+    "gradio_file": ("File upload", "上传文件"),
+    "gradio_tabs": ("More tabs", "更多标签页"),
     "gradio_footer": ("Gradio footer navigation", "页脚导航"),
     "gradio_remove": ("Remove Image", "移除图片"),
     # takes side by side
