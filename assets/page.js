@@ -90,13 +90,13 @@ window.wanStudio = (() => {
   // What Gradio says when the page is opened and leaves like that: tabs are put into another language only when somebody turns to them.
   function reword() {
     if (!document.getElementById("wan-names")) return;
-    const tabs = new Map();
-    for (const { children } of document.querySelectorAll("#wan-names [data-tab]")) {
+    const known = new Map();
+    for (const { children } of document.querySelectorAll("#wan-names [data-says]")) {
       const now = [...children].find(({ lang }) => lang === spoken()).textContent;
-      for (const { textContent } of children) tabs.set(textContent, now);
+      for (const { textContent } of children) known.set(textContent, now);
     }
-    for (const text of [...document.querySelectorAll("#wan-tabs > .tab-wrapper")].flatMap(written)) {
-      if (tabs.has(text.data.trim())) write(text, tabs.get(text.data.trim()));
+    for (const text of [...document.querySelectorAll("#wan-tabs > .tab-wrapper, footer .show-api")].flatMap(written)) {
+      if (known.has(text.data.trim())) write(text, known.get(text.data.trim()));
     }
     const drop = document.querySelector(`#wan-names [data-drop] [lang=${spoken()}]`);
     for (const box of document.querySelectorAll(".wan-drop [data-testid=upload-text]:not(.compact)")) {
@@ -110,7 +110,8 @@ window.wanStudio = (() => {
     for (const said of document.querySelectorAll("#wan-names [data-names]")) {
       const original = said.dataset.names;
       const words = said.querySelector(`[lang=${spoken()}]`).textContent;
-      for (const part of document.querySelectorAll(`[aria-label="${original}"], [title="${original}"], [data-named="${original}"]`)) {
+      const names = [...said.children].flatMap(({ textContent }) => [`[aria-label="${textContent}"]`, `[title="${textContent}"]`]);
+      for (const part of document.querySelectorAll([...names, `[data-named="${original}"]`].join())) {
         part.dataset.named = original;
         for (const kind of ["aria-label", "title"]) if (part.hasAttribute(kind) && part.getAttribute(kind) !== words) part.setAttribute(kind, words);
       }
@@ -119,7 +120,7 @@ window.wanStudio = (() => {
       const label = part.closest(".wan-slider").querySelector("[data-testid=block-info]").textContent.trim();
       if (part.ariaLabel !== label) part.ariaLabel = label; // what kind of field it is, a screen reader says itself
     }
-    for (const picture of document.querySelectorAll(".wan-sample img:not([alt=''])")) picture.alt = ""; // the button's own words stand beside it
+    for (const picture of document.querySelectorAll(":is(.wan-sample, footer) img:not([alt=''])")) picture.alt = ""; // the words stand beside it
   }
 
   function mark(tab, shown) {

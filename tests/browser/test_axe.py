@@ -125,6 +125,7 @@ def test_no_tab_is_wider_than_a_narrow_phone(browser: Browser, app: App):
         for tab in tabs(page):
             shown(page, tab)
             assert not too_wide(page)
+            assert tab.evaluate("tab => tab.scrollWidth <= tab.clientWidth")
     tabs(page)[0].click()
     page.locator(".wan-sample:visible").first.click()
     expect(page.locator("#wan-image-view .preview img")).to_be_visible()

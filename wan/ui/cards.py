@@ -29,8 +29,10 @@ _STEP_OF = {
     JobState.FETCHING: 4,
     JobState.SUCCEEDED: 5,
 }
-_UNTRANSLATED = ("gradio_upload", "gradio_drop", "gradio_file", "gradio_tabs", "gradio_footer", "gradio_remove")  # what Gradio says to screen readers in English only; the script puts it right
-_TABS = ("tab_image", "tab_reference", "tab_library", "review")
+_UNTRANSLATED = ("gradio_upload", "gradio_drop", "gradio_file", "gradio_tabs", "gradio_footer", "gradio_remove")
+"""What Gradio says to screen readers in English only, or in the language in which the page was opened; the script puts it right."""
+_UNSWITCHED = ("tab_image", "tab_reference", "tab_library", "review", "gradio_api", "gradio_api_mcp")
+"""What Gradio leaves as it is at a switch of the language."""
 _SPAN = Markup('<span lang="en">{}</span><span lang="zh">{}</span>')
 _VIEW = Markup('<div class="wan-view" data-state="{state}"{of}{live}><figure class="wan-stage {look}">{stage}</figure>{card}</div>')
 _CARD = Markup(
@@ -541,8 +543,8 @@ def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup
 def _names() -> Markup:
     """What the script says in Gradio's place, in both languages."""
     names = [Markup('<span data-names="{}">{}</span>').format(say(key, "en"), both(key)) for key in _UNTRANSLATED]
-    tabs = [Markup("<span data-tab>{}</span>").format(both(key)) for key in _TABS]
-    return Markup("").join([*names, *tabs, Markup("<span data-drop>{}</span>").format(both("references_placeholder"))])
+    says = [Markup("<span data-says>{}</span>").format(both(key)) for key in _UNSWITCHED]
+    return Markup("").join([*names, *says, Markup("<span data-drop>{}</span>").format(both("references_placeholder"))])
 
 
 def _dialogs() -> Markup:

@@ -357,6 +357,8 @@ TEXT: dict[str, tuple[str, str]] = {
     "gradio_drop": ("Drop an image file here to upload", "将图像文件拖放到此处以上传"),
     "gradio_file": ("File upload", "上传文件"),
     "gradio_tabs": ("More tabs", "更多标签页"),
+    "gradio_api": ("Use via API", "通过 API 使用"),
+    "gradio_api_mcp": ("Use via API or MCP", "通过 API 或 MCP 使用"),
     "gradio_footer": ("Gradio footer navigation", "页脚导航"),
     "gradio_remove": ("Remove Image", "移除图片"),
     # takes side by side
