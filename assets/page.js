@@ -185,6 +185,10 @@ window.wanStudio = (() => {
     setTimeout(() => when(() => shows(tab, job), look), 60);
   }
 
+  // What was asked of a video is answered under the form, where Generate or the window's edge may hide it.
+  const answered = () =>
+    setTimeout(() => [...document.querySelectorAll(".wan-brief .wan-found")].find((one) => one.checkVisibility())?.scrollIntoView({ block: "nearest" }), 60);
+
   // Makes a job once more when its tab shows it, and never another one that is shown there by then.
   const takeAgain = (tab, job) => job && when(() => shows(tab, job), () => act(tab, "retry", job));
 
@@ -410,5 +414,5 @@ window.wanStudio = (() => {
     if (language && !document.documentElement.lang.startsWith(language)) speak(language);
   }, 30);
 
-  return { arrived, started, takeAgain, aimed, changed, cancelled, retried, turn, choose, share, claimed, own };
+  return { arrived, started, answered, takeAgain, aimed, changed, cancelled, retried, turn, choose, share, claimed, own };
 })();
