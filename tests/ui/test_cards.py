@@ -179,9 +179,9 @@ def test_price_line_of_several_takes(price, simulated, said):
 @pytest.mark.parametrize(
     ("price", "usual", "simulated", "said"),
     [
-        (PRICE, (60, 120), False, ["¥1.50", "usually 1-2 min", "通常 1–2 分钟"]),
-        (PRICE, (6, 12), True, ["Free in the demo", "¥1.50 with a key", "usually 6-12 s"]),
-        (dataclasses.replace(PRICE, exact=False), (60, 300), False, ["up to ¥1.50", "usually 1-5 min"]),
+        (PRICE, (60, 120), False, ["¥1.50", "usually 1–2 min", "通常 1–2 分钟"]),
+        (PRICE, (6, 12), True, ["Free in the demo", "¥1.50 with a key", "usually 6–12 s"]),
+        (dataclasses.replace(PRICE, exact=False), (60, 300), False, ["up to ¥1.50", "usually 1–5 min"]),
         (None, (60, 60), False, ["not known", "usually 1 min"]),
     ],
 )

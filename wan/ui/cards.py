@@ -74,7 +74,7 @@ def price_line(price: Price | None, usual: tuple[int, int], *, simulated: bool, 
     unit, low, high = ("minutes", round(low / 60), round(high / 60)) if low >= 60 else ("seconds", low, high)
     key = unit if low < high else f"about_{unit}"
     parts = [*_costs(price, takes, simulated=simulated), _SPAN.format(*(_usually(key, language, low, high) for language in ("en", "zh")))]
-    return Markup('<p class="wan-price">{}</p>').format(Markup('<i aria-hidden="true">·</i>').join(parts))
+    return Markup('<p class="wan-price">{}</p>').format(Markup("").join(Markup("<span>{}</span>").format(part) for part in parts))
 
 
 def _usually(key: str, language: str, low: int, high: int) -> str:

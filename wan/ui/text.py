@@ -140,8 +140,8 @@ TEXT: dict[str, tuple[str, str]] = {
     "quote_key_most": ("up to {price} with a key", "使用 Key 时最多 {price}"),
     "quote_unpriced": ("The price of this region is not known", "此地域价格未知"),
     "quote_time": ("usually {time}", "通常 {time}"),
-    "minutes": ("{low}-{high} min", "{low}–{high} 分钟"),
-    "seconds": ("{low}-{high} s", "{low}–{high} 秒"),
+    "minutes": ("{low}–{high} min", "{low}–{high} 分钟"),
+    "seconds": ("{low}–{high} s", "{low}–{high} 秒"),
     "about_minutes": ("{low} min", "{low} 分钟"),
     "about_seconds": ("{low} s", "{low} 秒"),
     # the stage
