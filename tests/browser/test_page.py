@@ -71,7 +71,7 @@ def test_refused_input_says_why_and_keeps_the_form(page: Page):
     page.locator("#wan-image-url input, #wan-image-url textarea").first.fill("file:///etc/passwd")
     generate(page, "image")
     card = page.locator("#wan-image-view .wan-card.bad")
-    expect(card).to_contain_text("reference_image: got file:///etc/passwd")
+    expect(card).to_contain_text("Reference image: got file:///etc/passwd")
     expect(card).to_contain_text("nothing spent")
     expect(page.locator("#wan-image-reference_image")).to_have_class(re.compile("wan-wrong"))
     assert page.locator("#wan-image-prompt textarea").input_value() == "A quiet sea."

@@ -16,7 +16,7 @@ from wan.catalog import Price, money
 from wan.jobs import CANCEL_IS_FREE, Job, JobEvent, JobState, Spent
 from wan.ui.takes import Mark
 from wan.ui.text import TEXT, say
-from wan.words import Sentence, sentence
+from wan.words import Language, Sentence, sentence
 
 STEPS = ("step_line", "step_sending", "step_waiting", "step_making", "step_fetching")
 _STEP_OF = {
@@ -33,6 +33,20 @@ _UNTRANSLATED = ("gradio_upload", "gradio_drop", "gradio_file", "gradio_tabs", "
 """What Gradio says to screen readers in English only, or in the language in which the page was opened; the script puts it right."""
 _UNSWITCHED = ("tab_image", "tab_reference", "tab_library", "review", "gradio_api", "gradio_api_mcp")
 """What Gradio leaves as it is at a switch of the language."""
+_LABELS = {  # fields by the keys of their labels
+    "reference_image": "image",
+    "reference_video": "reference_videos",
+    "reference_video + reference_image": "references",
+    "motion_strength": "motion",
+    "video": "recall",
+    "title": "review_title",
+    "note": "review_note",
+    "search": "library_search",
+    **{name: name for name in ("prompt", "negative_prompt", "duration", "size", "fit", "model", "seed", "fps", "audio_url", "shot_type", "takes")},
+    **{name: name for name in ("key", "region", "workspace")},
+}
+_PLAINER = ("image_missing", "references_missing")
+"""Sentences in which the service's own words stand too; the page has plainer ones."""
 _SPAN = Markup('<span lang="en">{}</span><span lang="zh">{}</span>')
 _VIEW = Markup('<div class="wan-view" data-state="{state}"{of}{live}><figure class="wan-stage {look}">{stage}</figure>{card}</div>')
 _CARD = Markup(
@@ -57,8 +71,16 @@ def both(key: str, **values: str | int) -> Markup:
 
 
 def said(sentence: Sentence) -> Markup:
-    """A sentence of the service in both languages."""
-    return _SPAN.format(sentence.say("en"), sentence.say("zh"))
+    """A sentence of the service in both languages. A field that it names is called as its label on the page."""
+    return _SPAN.format(*(_said(sentence, language) for language in ("en", "zh")))
+
+
+def _said(sentence: Sentence, language: Language) -> str:
+    label = _LABELS.get(str(sentence.values.get("field")))
+    values = sentence.values | ({"field": say(label, language)} if label else {})
+    if sentence.key in _PLAINER:
+        return say(sentence.key, language, **values)
+    return sentence.model_copy(update={"values": values}).say(language)
 
 
 def clock(seconds: float) -> str:

@@ -65,6 +65,15 @@ TEXT: dict[str, tuple[str, str]] = {
     "image_placeholder": ("Drop a picture here, or choose one", "拖入图片，或点击选择"),
     "image_url": ("or the address of a picture", "或填写图片地址"),
     "url_placeholder": ("https://", "https://"),
+    "reference_videos": ("Reference videos", "参考视频"),
+    "image_missing": (
+        "{field}: nothing was given; give one JPEG, PNG, BMP or WebP picture.",
+        "{field}：未提供；请提供一张 JPEG、PNG、BMP 或 WebP 图片。",
+    ),
+    "references_missing": (
+        "References: nothing was given; give 1 to {high} videos and pictures.",
+        "参考素材：未提供；请提供 1 到 {high} 个视频或图片。",
+    ),
     "references_placeholder": ("Drop videos and pictures here, or choose some", "拖入视频与图片，或点击选择"),
     "references": ("Reference videos and pictures", "参考视频与图片"),
     "references_url": ("or addresses, one per line", "或填写地址，每行一个"),
@@ -475,6 +484,6 @@ def label(key: str) -> I18nData:
     return _TRANSLATIONS(_PREFIX + key)
 
 
-def say(key: str, language: str, **values: str | int) -> str:
+def say(key: str, language: str, **values: str | float) -> str:
     """A string in one language, "zh…" or anything else, with its values."""
     return TEXT[key][language.startswith("zh")].format(**values)
