@@ -158,6 +158,17 @@ def test_the_keyboard_reaches_every_control_and_shows_where_it_is(page: Page, ta
     assert order == sorted(order)
 
 
+def test_a_list_that_has_the_focus_has_one_ring_around_all_of_it(page: Page):
+    page.locator("#wan-image-size input").click()
+    rings = page.evaluate("""() => {
+        const parts = [];
+        for (let part = document.activeElement; part; part = part.parentElement) parts.push(part);
+        return parts.filter(part => getComputedStyle(part).outlineStyle !== 'none').map(part => part.className);
+    }""")
+    assert len(rings) == 1
+    assert rings[0].startswith("wrap ")
+
+
 def is_seen(page: Page) -> bool:
     """Whether the part that has the focus looks different without it."""
     part = page.evaluate_handle("document.activeElement").as_element()

@@ -86,6 +86,16 @@ def test_a_file_that_is_no_picture_is_refused_in_words(page: Page, tmp_path):
     assert "Traceback" not in page.content()
 
 
+def test_the_answer_about_a_video_comes_into_view(page: Page):
+    page.set_viewport_size({"width": 1440, "height": 700})
+    page.locator("#wan-image-video").locator("xpath=preceding-sibling::input").set_input_files(SAMPLES / "bigbuckbunny.mp4")
+    expect(page.locator("#wan-image-recalled")).to_contain_text("There are no settings of Wan Studio in this video")
+    page.wait_for_function("""() => {
+        const [answer, generate] = ['#wan-image-recalled .wan-found', '.wan-go'].map(one => document.querySelector(one).getBoundingClientRect());
+        return answer.top >= 0 && answer.bottom <= generate.top;
+    }""")
+
+
 def test_cancelling_while_it_waits(page: Page):
     page.locator(".wan-sample").nth(1).click()
     expect(page.locator("#wan-image-view .preview")).to_be_visible()
