@@ -79,16 +79,49 @@ window.wanStudio = (() => {
     document.title = words ? `${ENDS[shown.dataset.state] ?? ""}${words} · Wan Studio` : "Wan Studio";
   }
 
+  function written(part) {
+    const [walker, found] = [document.createTreeWalker(part, NodeFilter.SHOW_TEXT), []];
+    while (walker.nextNode()) found.push(walker.currentNode);
+    return found.filter(({ data }) => data.trim());
+  }
+
+  // Gradio holds on to its text nodes, so these are written, never replaced.
+  const write = (text, words) => text.data.trim() === words || (text.data = words);
+
+  // What Gradio says when the page is opened and leaves like that: tabs are put into another language only when somebody turns to them.
+  function reword() {
+    if (!document.getElementById("wan-names")) return;
+    const known = new Map();
+    for (const { children } of document.querySelectorAll("#wan-names [data-says]")) {
+      const now = [...children].find(({ lang }) => lang === spoken()).textContent;
+      for (const { textContent } of children) known.set(textContent, now);
+    }
+    for (const text of [...document.querySelectorAll("#wan-tabs > .tab-wrapper, footer .show-api")].flatMap(written)) {
+      if (known.has(text.data.trim())) write(text, known.get(text.data.trim()));
+    }
+    const drop = document.querySelector(`#wan-names [data-drop] [lang=${spoken()}]`);
+    for (const box of document.querySelectorAll(".wan-drop [data-testid=upload-text]:not(.compact)")) {
+      written(box).forEach((text, number) => write(text, number ? " " : drop.textContent));
+      box.dataset.said = "";
+    }
+  }
+
   // Some names that Gradio gives to screen readers are in English whatever the page speaks; ours stand in the header, in both languages.
   function name() {
     for (const said of document.querySelectorAll("#wan-names [data-names]")) {
       const original = said.dataset.names;
       const words = said.querySelector(`[lang=${spoken()}]`).textContent;
-      for (const part of document.querySelectorAll(`[aria-label="${original}"], [title="${original}"], [data-named="${original}"]`)) {
+      const names = [...said.children].flatMap(({ textContent }) => [`[aria-label="${textContent}"]`, `[title="${textContent}"]`]);
+      for (const part of document.querySelectorAll([...names, `[data-named="${original}"]`].join())) {
         part.dataset.named = original;
         for (const kind of ["aria-label", "title"]) if (part.hasAttribute(kind) && part.getAttribute(kind) !== words) part.setAttribute(kind, words);
       }
     }
+    for (const part of document.querySelectorAll(".wan-slider [aria-label]")) {
+      const label = part.closest(".wan-slider").querySelector("[data-testid=block-info]").textContent.trim();
+      if (part.ariaLabel !== label) part.ariaLabel = label; // what kind of field it is, a screen reader says itself
+    }
+    for (const picture of document.querySelectorAll(":is(.wan-sample, footer) img:not([alt=''])")) picture.alt = ""; // the words stand beside it
   }
 
   function mark(tab, shown) {
@@ -153,6 +186,10 @@ window.wanStudio = (() => {
     };
     setTimeout(() => when(() => shows(tab, job), look), 60);
   }
+
+  // What was asked of a video is answered under the form, where Generate or the window's edge may hide it.
+  const answered = () =>
+    setTimeout(() => [...document.querySelectorAll(".wan-brief .wan-found")].find((one) => one.checkVisibility())?.scrollIntoView({ block: "nearest" }), 60);
 
   // Makes a job once more when its tab shows it, and never another one that is shown there by then.
   const takeAgain = (tab, job) => job && when(() => shows(tab, job), () => act(tab, "retry", job));
@@ -286,6 +323,7 @@ window.wanStudio = (() => {
     const core = performance.getEntriesByType("resource").find(({ name }) => /\/assets\/core-[^/]+\.js$/.test(name));
     const { changeLocale } = await import(core.name);
     changeLocale(language);
+    reword();
   }
 
   function remember(language) {
@@ -391,6 +429,7 @@ window.wanStudio = (() => {
     TABS.forEach(look);
     entitle();
     name();
+    reword();
   }, 250);
   const boot = setInterval(() => {
     if (!document.querySelector("#wan-header .wan-header")) return;
@@ -399,5 +438,5 @@ window.wanStudio = (() => {
     if (language && !document.documentElement.lang.startsWith(language)) speak(language);
   }, 30);
 
-  return { arrived, started, takeAgain, aimed, changed, cancelled, retried, turn, choose, share, claimed, own };
+  return { arrived, started, answered, takeAgain, aimed, changed, cancelled, retried, turn, choose, share, claimed, own };
 })();

@@ -125,6 +125,7 @@ def test_no_tab_is_wider_than_a_narrow_phone(browser: Browser, app: App):
         for tab in tabs(page):
             shown(page, tab)
             assert not too_wide(page)
+            assert tab.evaluate("tab => tab.scrollWidth <= tab.clientWidth")
     tabs(page)[0].click()
     page.locator(".wan-sample:visible").first.click()
     expect(page.locator("#wan-image-view .preview img")).to_be_visible()
@@ -155,6 +156,17 @@ def test_the_keyboard_reaches_every_control_and_shows_where_it_is(page: Page, ta
     names = " ".join(part["html"] for part in way)
     order = [names.index(one) for one in ("data-share", 'data-lang="zh"', 'role="tab"', "<textarea")]
     assert order == sorted(order)
+
+
+def test_a_list_that_has_the_focus_has_one_ring_around_all_of_it(page: Page):
+    page.locator("#wan-image-size input").click()
+    rings = page.evaluate("""() => {
+        const parts = [];
+        for (let part = document.activeElement; part; part = part.parentElement) parts.push(part);
+        return parts.filter(part => getComputedStyle(part).outlineStyle !== 'none').map(part => part.className);
+    }""")
+    assert len(rings) == 1
+    assert rings[0].startswith("wrap ")
 
 
 def is_seen(page: Page) -> bool:

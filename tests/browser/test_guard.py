@@ -1,6 +1,6 @@
 """What the guard allows a page to do, as a real browser sees it. That all the page itself does is allowed, its console shows in test_page.py."""
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from tests.attacks.visitor import ask
 from tests.browser.serving import SAMPLES, App, opened, served
@@ -40,9 +40,14 @@ def test_injected_elements_can_do_nothing(browser: Browser, app: App):
     visitor.close()
 
 
-def test_gradios_own_settings_open(page: Page):
-    page.locator("footer button.settings").click()
-    page.get_by_text("Language").first.wait_for()
+def test_the_footer_leads_to_the_api_and_to_nothing_of_gradios_own(browser: Browser, app: App):
+    visitor = browser.new_context()
+    page = visitor.new_page()
+    opened(page, app.url)
+    assert page.locator("footer button:visible").all_inner_texts() == ["Use via API"]
+    page.locator("footer button:visible").click()
+    page.get_by_text("/image_to_video", exact=True).first.wait_for()
+    visitor.close()
 
 
 def test_another_site_cannot_embed_the_page(browser: Browser, app: App):

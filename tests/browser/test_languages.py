@@ -38,6 +38,20 @@ def foreign(page: Page, language: str) -> list[str]:
     return [text for text in said if LATIN.search(_NAMES.sub(" ", text)) and not CHINESE.search(text)]
 
 
+@pytest.mark.parametrize(("language", "locale"), [("zh", "en-US"), ("en", "zh-CN")])
+def test_a_switch_leaves_no_word_of_the_other_language(browser: Browser, app: App, language: str, locale: str):  # noqa: F811
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale=locale)
+    page = context.new_page()
+    opened(page, app.url)
+    page.locator(f"[data-lang={language}]").click()
+    slips = set(foreign(page, language))  # of tabs to which nobody has turned yet, too
+    for tab in tabs(page):
+        shown(page, tab)
+        slips |= set(foreign(page, language))
+    context.close()
+    assert not slips, "\n".join(sorted(slips))
+
+
 @pytest.mark.parametrize(("language", "locale", "prompt"), [("en", "en-US", "A quiet sea."), ("zh", "zh-CN", "静静的海。")])
 def test_the_page_speaks_one_language(browser: Browser, app: App, language: str, locale: str, prompt: str):  # noqa: F811
     context = browser.new_context(viewport={"width": 1440, "height": 900}, locale=locale)

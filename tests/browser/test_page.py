@@ -71,7 +71,7 @@ def test_refused_input_says_why_and_keeps_the_form(page: Page):
     page.locator("#wan-image-url input, #wan-image-url textarea").first.fill("file:///etc/passwd")
     generate(page, "image")
     card = page.locator("#wan-image-view .wan-card.bad")
-    expect(card).to_contain_text("reference_image: got file:///etc/passwd")
+    expect(card).to_contain_text("Reference image: got file:///etc/passwd")
     expect(card).to_contain_text("nothing spent")
     expect(page.locator("#wan-image-reference_image")).to_have_class(re.compile("wan-wrong"))
     assert page.locator("#wan-image-prompt textarea").input_value() == "A quiet sea."
@@ -84,6 +84,16 @@ def test_a_file_that_is_no_picture_is_refused_in_words(page: Page, tmp_path):
     generate(page, "image")
     expect(page.locator("#wan-image-view .wan-card.bad")).to_contain_text("does not open as a picture")
     assert "Traceback" not in page.content()
+
+
+def test_the_answer_about_a_video_comes_into_view(page: Page):
+    page.set_viewport_size({"width": 1440, "height": 700})
+    page.locator("#wan-image-video").locator("xpath=preceding-sibling::input").set_input_files(SAMPLES / "bigbuckbunny.mp4")
+    expect(page.locator("#wan-image-recalled")).to_contain_text("There are no settings of Wan Studio in this video")
+    page.wait_for_function("""() => {
+        const [answer, generate] = ['#wan-image-recalled .wan-found', '.wan-go'].map(one => document.querySelector(one).getBoundingClientRect());
+        return answer.top >= 0 && answer.bottom <= generate.top;
+    }""")
 
 
 def test_cancelling_while_it_waits(page: Page):

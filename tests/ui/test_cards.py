@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from wan.catalog import Price
+from wan.errors import InvalidInput
 from wan.jobs import LIVE, Job, JobEvent, JobState, Spent
 from wan.ui import cards
 from wan.ui.takes import Mark
@@ -179,9 +180,9 @@ def test_price_line_of_several_takes(price, simulated, said):
 @pytest.mark.parametrize(
     ("price", "usual", "simulated", "said"),
     [
-        (PRICE, (60, 120), False, ["¥1.50", "usually 1-2 min", "通常 1–2 分钟"]),
-        (PRICE, (6, 12), True, ["Free in the demo", "¥1.50 with a key", "usually 6-12 s"]),
-        (dataclasses.replace(PRICE, exact=False), (60, 300), False, ["up to ¥1.50", "usually 1-5 min"]),
+        (PRICE, (60, 120), False, ["¥1.50", "usually 1–2 min", "通常 1–2 分钟"]),
+        (PRICE, (6, 12), True, ["Free in the demo", "¥1.50 with a key", "usually 6–12 s"]),
+        (dataclasses.replace(PRICE, exact=False), (60, 300), False, ["up to ¥1.50", "usually 1–5 min"]),
         (None, (60, 60), False, ["not known", "usually 1 min"]),
     ],
 )
@@ -194,3 +195,22 @@ def test_price_line(price, usual, simulated, said):
 @pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (42, "0:42"), (75.2, "1:15"), (3723, "1:02:03")])
 def test_clock(seconds, shown):
     assert cards.clock(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("refusal", "said"),
+    [
+        (InvalidInput("prompt", "prompt_missing", high=1500), ["Prompt: it is empty", "提示词：内容为空"]),
+        (InvalidInput("title", "text_long", given=324, high=200), ["Title: got 324 characters", "标题：收到 324 个字符"]),
+        (InvalidInput("reference_image", "image_missing"), ["Reference image: nothing was given", "参考图片：未提供"]),
+        (InvalidInput("reference_video", "references_missing", high=5), ["References: nothing was given; give 1 to 5", "参考素材：未提供"]),
+        (InvalidInput("reference_video + reference_image", "references_many", given=6, high=5), ["Reference videos and pictures: got 6"]),
+        (InvalidInput("motion_strength", "motion_range", given=2), ["Motion strength: got 2", "运动强度：收到 2"]),
+    ],
+)
+def test_the_page_calls_a_field_by_its_label(refusal, said):
+    shown = cards.refused(refusal.sentence, refusal.field)
+    for words in said:
+        assert words in shown
+    assert "input." not in shown
+    assert f'data-field="{refusal.field}"' in shown

@@ -90,6 +90,8 @@ def test_a_card_shows_its_still_or_its_prompt_and_only_a_video_can_be_chosen():
     assert 'src="media/token/poster.webp"' in film
     assert "data-choose" in film
     assert "A quiet sea." in running
+    assert "wan-item-length" in film
+    assert "wan-item-length" not in running  # there is no video yet that could have a length
     assert "<img" not in running
     assert "data-choose" not in running
 
@@ -107,6 +109,11 @@ COSTS = [
 @pytest.mark.parametrize(("one", "said"), COSTS)
 def test_what_it_cost_is_said(one, said):
     assert said in shelf.job(event(one)).split("wan-job-cost")[1].split("</p>")[0]
+
+
+def test_a_prompt_that_may_have_to_be_scrolled_is_reached_by_the_keyboard():
+    assert "tabindex" not in shelf.job(event(DONE))
+    assert '<p class="wan-job-prompt" tabindex="0">' in shelf.job(event(replace(DONE, request=DONE.request | {"prompt": "a" * 400})))
 
 
 def test_the_timeline_has_the_real_seconds():

@@ -16,7 +16,7 @@ from wan.catalog import Price, money
 from wan.jobs import CANCEL_IS_FREE, Job, JobEvent, JobState, Spent
 from wan.ui.takes import Mark
 from wan.ui.text import TEXT, say
-from wan.words import Sentence, sentence
+from wan.words import Language, Sentence, sentence
 
 STEPS = ("step_line", "step_sending", "step_waiting", "step_making", "step_fetching")
 _STEP_OF = {
@@ -29,7 +29,24 @@ _STEP_OF = {
     JobState.FETCHING: 4,
     JobState.SUCCEEDED: 5,
 }
-_UNTRANSLATED = ("gradio_upload", "gradio_footer", "gradio_remove")  # what Gradio says to screen readers in English only; the script puts it right
+_UNTRANSLATED = ("gradio_upload", "gradio_drop", "gradio_file", "gradio_tabs", "gradio_footer", "gradio_remove")
+"""What Gradio says to screen readers in English only, or in the language in which the page was opened; the script puts it right."""
+_UNSWITCHED = ("tab_image", "tab_reference", "tab_library", "review", "gradio_api", "gradio_api_mcp")
+"""What Gradio leaves as it is at a switch of the language."""
+_LABELS = {  # fields by the keys of their labels
+    "reference_image": "image",
+    "reference_video": "reference_videos",
+    "reference_video + reference_image": "references",
+    "motion_strength": "motion",
+    "video": "recall",
+    "title": "review_title",
+    "note": "review_note",
+    "search": "library_search",
+    **{name: name for name in ("prompt", "negative_prompt", "duration", "size", "fit", "model", "seed", "fps", "audio_url", "shot_type", "takes")},
+    **{name: name for name in ("key", "region", "workspace")},
+}
+_PLAINER = ("image_missing", "references_missing")
+"""Sentences in which the service's own words stand too; the page has plainer ones."""
 _SPAN = Markup('<span lang="en">{}</span><span lang="zh">{}</span>')
 _VIEW = Markup('<div class="wan-view" data-state="{state}"{of}{live}><figure class="wan-stage {look}">{stage}</figure>{card}</div>')
 _CARD = Markup(
@@ -54,8 +71,16 @@ def both(key: str, **values: str | int) -> Markup:
 
 
 def said(sentence: Sentence) -> Markup:
-    """A sentence of the service in both languages."""
-    return _SPAN.format(sentence.say("en"), sentence.say("zh"))
+    """A sentence of the service in both languages. A field that it names is called as its label on the page."""
+    return _SPAN.format(*(_said(sentence, language) for language in ("en", "zh")))
+
+
+def _said(sentence: Sentence, language: Language) -> str:
+    label = _LABELS.get(str(sentence.values.get("field")))
+    values = sentence.values | ({"field": say(label, language)} if label else {})
+    if sentence.key in _PLAINER:
+        return say(sentence.key, language, **values)
+    return sentence.model_copy(update={"values": values}).say(language)
 
 
 def clock(seconds: float) -> str:
@@ -71,7 +96,7 @@ def price_line(price: Price | None, usual: tuple[int, int], *, simulated: bool, 
     unit, low, high = ("minutes", round(low / 60), round(high / 60)) if low >= 60 else ("seconds", low, high)
     key = unit if low < high else f"about_{unit}"
     parts = [*_costs(price, takes, simulated=simulated), _SPAN.format(*(_usually(key, language, low, high) for language in ("en", "zh")))]
-    return Markup('<p class="wan-price">{}</p>').format(Markup('<i aria-hidden="true">·</i>').join(parts))
+    return Markup('<p class="wan-price">{}</p>').format(Markup("").join(Markup("<span>{}</span>").format(part) for part in parts))
 
 
 def _usually(key: str, language: str, low: int, high: int) -> str:
@@ -533,8 +558,15 @@ def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup
         connect=_CONNECT.format("wan-plain wan-key", both("connection")) if connect else "",
         dialogs=_dialogs() if share else "",
         upload=_UPLOAD.format(both("upload_going"), both("upload_stop")),
-        names=Markup("").join(Markup('<span data-names="{}">{}</span>').format(say(key, "en"), both(key)) for key in _UNTRANSLATED),
+        names=_names(),
     )
+
+
+def _names() -> Markup:
+    """What the script says in Gradio's place, in both languages."""
+    names = [Markup('<span data-names="{}">{}</span>').format(say(key, "en"), both(key)) for key in _UNTRANSLATED]
+    says = [Markup("<span data-says>{}</span>").format(both(key)) for key in _UNSWITCHED]
+    return Markup("").join([*names, *says, Markup("<span data-drop>{}</span>").format(both("references_placeholder"))])
 
 
 def _dialogs() -> Markup:

@@ -97,7 +97,8 @@ def wire(studio: Studio, visitor: Visitor, tabs: gr.Tabs, runs: Runs) -> None:
         return recall
 
     for tab, run in runs.items():
-        run.video.upload(reader(tab), [visitor.owner, run.video], shown, **hidden)
+        answered = run.video.upload(reader(tab), [visitor.owner, run.video], shown, **hidden)
+        answered.then(None, js="() => window.wanStudio.answered()")
 
 
 async def _references(studio: Studio, token: str, shot: Mapping[str, Any], request: gr.Request) -> tuple[list[Path | str], bool]:

@@ -70,7 +70,7 @@ class Server:
             "pwa": False,
             "show_error": False,
             "auth": self._studio.settings.users or None,
-            "footer_links": ["settings"],
+            "footer_links": ["api"],
             "i18n": translations(),
             "theme": WanTheme(),
             "css": _read("page.css") + _read("said.css"),

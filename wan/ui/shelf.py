@@ -22,6 +22,7 @@ _STEPS = (  # what took how long: from one time of the row to the next that is k
     ("step_making", "running_at"),
     ("step_fetching", "fetching_at"),
 )
+_SCROLLED = 160  # characters; a longer prompt may have to be scrolled, also by the keyboard
 _FRAME = Markup(
     '<div id="wan-library" data-view="grid"><div class="wan-note" role="status"></div>'
     '<div class="wan-library-grid"><ul class="wan-shelf"></ul><div class="wan-pages"></div></div>'
@@ -43,7 +44,7 @@ _JOB = Markup(
     '<div class="wan-job-head"><button type="button" class="wan-button" data-back>{back}</button>{when}</div>'
     '<div class="wan-job-room"><div><figure class="wan-stage {look}">{stage}</figure></div>'
     '<div class="wan-job-side"><h2 class="wan-title {tone}">{title}</h2>{said}'
-    '<p class="wan-job-prompt">{prompt}</p><p class="wan-facts">{facts}</p>'
+    '<p class="wan-job-prompt"{reach}>{prompt}</p><p class="wan-facts">{facts}</p>'
     '<p class="wan-job-cost"><span>{cost_title}</span> <strong>{cost}</strong></p><div class="wan-acts">{acts}</div>{ask}'
     '<div class="wan-note" role="status"></div></div>'
     "{parts}</div></article>"
@@ -138,6 +139,7 @@ def job(event: JobEvent) -> str:
         cost=_cost(one, long=True),
         acts=Markup("").join(_acts(one)),
         ask=_ask(),
+        reach=Markup(' tabindex="0"') if len(_prompt(one)) > _SCROLLED else "",
         prompt=_prompt(one),
         parts=Markup("").join(_parts(event)),
     )
@@ -151,7 +153,7 @@ def _card(one: Job) -> Markup:
         id=one.id,
         state=one.state,
         picture=poster.format(one.media_token) if one.poster_key else quoted,
-        length=Markup('<span class="wan-item-length">{}</span>').format(clock(float(seconds))) if seconds else "",
+        length=Markup('<span class="wan-item-length">{}</span>').format(clock(float(seconds))) if film and seconds else "",
         words=_prompt(one),
         tone=_TONES.get(one.state, "live"),
         title=both(f"title_{one.state}"),

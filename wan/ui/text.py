@@ -65,6 +65,16 @@ TEXT: dict[str, tuple[str, str]] = {
     "image_placeholder": ("Drop a picture here, or choose one", "拖入图片，或点击选择"),
     "image_url": ("or the address of a picture", "或填写图片地址"),
     "url_placeholder": ("https://", "https://"),
+    "reference_videos": ("Reference videos", "参考视频"),
+    "image_missing": (
+        "{field}: nothing was given; give one JPEG, PNG, BMP or WebP picture.",
+        "{field}：未提供；请提供一张 JPEG、PNG、BMP 或 WebP 图片。",
+    ),
+    "references_missing": (
+        "References: nothing was given; give 1 to {high} videos and pictures.",
+        "参考素材：未提供；请提供 1 到 {high} 个视频或图片。",
+    ),
+    "references_placeholder": ("Drop videos and pictures here, or choose some", "拖入视频与图片，或点击选择"),
     "references": ("Reference videos and pictures", "参考视频与图片"),
     "references_url": ("or addresses, one per line", "或填写地址，每行一个"),
     "cast_empty": (
@@ -139,8 +149,8 @@ TEXT: dict[str, tuple[str, str]] = {
     "quote_key_most": ("up to {price} with a key", "使用 Key 时最多 {price}"),
     "quote_unpriced": ("The price of this region is not known", "此地域价格未知"),
     "quote_time": ("usually {time}", "通常 {time}"),
-    "minutes": ("{low}-{high} min", "{low}–{high} 分钟"),
-    "seconds": ("{low}-{high} s", "{low}–{high} 秒"),
+    "minutes": ("{low}–{high} min", "{low}–{high} 分钟"),
+    "seconds": ("{low}–{high} s", "{low}–{high} 秒"),
     "about_minutes": ("{low} min", "{low} 分钟"),
     "about_seconds": ("{low} s", "{low} 秒"),
     # the stage
@@ -366,6 +376,11 @@ TEXT: dict[str, tuple[str, str]] = {
     ),
     # what Gradio says in English only, word by word
     "gradio_upload": ("Click to upload or drop files", "点击上传或拖入文件"),
+    "gradio_drop": ("Drop an image file here to upload", "将图像文件拖放到此处以上传"),
+    "gradio_file": ("File upload", "上传文件"),
+    "gradio_tabs": ("More tabs", "更多标签页"),
+    "gradio_api": ("Use via API", "通过 API 使用"),
+    "gradio_api_mcp": ("Use via API or MCP", "通过 API 或 MCP 使用"),
     "gradio_footer": ("Gradio footer navigation", "页脚导航"),
     "gradio_remove": ("Remove Image", "移除图片"),
     # takes side by side
@@ -482,6 +497,6 @@ def label(key: str) -> I18nData:
     return _TRANSLATIONS(_PREFIX + key)
 
 
-def say(key: str, language: str, **values: str | int) -> str:
+def say(key: str, language: str, **values: str | float) -> str:
     """A string in one language, "zh…" or anything else, with its values."""
     return TEXT[key][language.startswith("zh")].format(**values)
