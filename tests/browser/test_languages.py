@@ -11,7 +11,8 @@ from tests.browser.test_axe import app, shown, tabs, with_board  # noqa: F401 - 
 CHINESE = re.compile("[\u3400-\u9fff]")
 LATIN = re.compile(r"[A-Za-z]{2,}")
 _NAMES = re.compile(  # the same in every language: names of products, models, files, formats and units
-    r"Wan Studio|original\.mp4|Wan(?: 2\.6)?|wan2\.6[\w-]*|Flash|EN\b|URL|https?://\S*|MP4|JPEG|PNG|WebP|JSON|fps|px"
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # ids, of which a part may be letters only
+    r"|Wan Studio|original\.mp4|Wan(?: 2\.6)?|wan2\.6[\w-]*|Flash|EN\b|URL|https?://\S*|MP4|JPEG|PNG|WebP|JSON|fps|px"
     r"|API|Key|ID\b|Space|Gradio|\bcharacter\d+|\w*\d\w*"
     r"|\b(?:Home|End|Shift|M)\b"  # keys
 )
