@@ -29,7 +29,10 @@
   const page = () => document.querySelector("main[data-send]");
   const verdictsKey = () => `wan-review:${location.pathname}`;
   const own = () => JSON.parse(kept(verdictsKey()) ?? "{}");
-  const asClock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds) % 60).padStart(2, "0")}`;
+  const asMoment = (seconds) => {
+    const tenths = Math.floor(seconds * 10);
+    return `${Math.floor(tenths / 600)}:${String(Math.floor(tenths / 10) % 60).padStart(2, "0")}.${tenths % 10}`;
+  };
   const words = (name) => document.querySelector(`template[data-words="${name}"]`)?.content.cloneNode(true) ?? "";
 
   function fill(root, parts) {
@@ -112,6 +115,8 @@
     const text = form.elements.comment;
     const button = form.querySelector(".rv-send");
     if (button.disabled) return;
+    const chosen = form.querySelector("[name=verdict]:checked")?.value;
+    if (!text.value.trim() && (!chosen || own()[takeOf(form).dataset.take] === chosen)) return show(form, words("nothing"), true);
     button.disabled = true;
     if (await give(form, text.value)) {
       text.value = "";
@@ -125,7 +130,7 @@
     const seconds = takeOf(button).querySelector("video").currentTime;
     button.setAttribute("aria-pressed", String(pressed));
     button.dataset.moment = seconds.toFixed(2);
-    button.querySelector("b").textContent = asClock(seconds);
+    button.querySelector("b").textContent = asMoment(seconds);
   }
 
   function seek(button) {
@@ -146,6 +151,17 @@
 
   function speak(wanted) {
     document.documentElement.lang = wanted === "zh" ? "zh-CN" : "en";
+    dated();
+  }
+
+  // Times as the reader's own clock has them.
+  function dated() {
+    const { lang } = document.documentElement;
+    const words = new Intl.DateTimeFormat(lang || "en", { dateStyle: "medium", timeStyle: "short" });
+    for (const time of document.querySelectorAll(".rv-meta time, .wr-item time")) {
+      const said = words.format(new Date(time.dateTime));
+      if (time.textContent !== said) time.textContent = said;
+    }
   }
 
   function opened() {
@@ -253,6 +269,7 @@
       const whole = new URL(link.dataset.reviewLink, document.baseURI).href;
       if (link.value !== whole) link.value = whole;
     });
+    dated();
   }
 
   window.wanReview = {
@@ -266,5 +283,6 @@
     if (kept(LANGUAGE)) speak(kept(LANGUAGE));
     else if (location.protocol === "file:") speak(navigator.language.slice(0, 2));
     document.addEventListener("DOMContentLoaded", opened);
+    document.addEventListener("DOMContentLoaded", dated);
   } else setInterval(complete, 250);
 })();

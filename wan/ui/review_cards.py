@@ -14,7 +14,7 @@ from markupsafe import Markup
 from wan.jobs import Job
 from wan.reviews import COMMENT_LIMIT, NAME_LIMIT, VERDICTS, Review, Take, Verdict
 from wan.ui import compare
-from wan.ui.cards import both, clock, measured
+from wan.ui.cards import both, measured
 from wan.ui.files import ASSETS
 from wan.ui.text import TEXT, say
 
@@ -56,7 +56,7 @@ _FORM = Markup(
     '<form class="rv-form"><fieldset><legend class="wan-sr">{legend}</legend>{choices}</fieldset>'
     '<div class="rv-write"><label for="comment-{number}">{comment}</label>'
     '<textarea id="comment-{number}" name="comment" rows="2" maxlength="{limit}"></textarea>'
-    '<div class="rv-row"><button type="button" class="rv-moment" data-moment aria-pressed="false">{at} <b>0:00</b>'
+    '<div class="rv-row"><button type="button" class="rv-moment" data-moment aria-pressed="false">{at} <b>0:00.0</b>'
     '<span class="wan-sr">{note}</span></button>'
     '<button type="submit" class="rv-send">{send}</button></div></div><p class="rv-state" role="status"></p></form>'
 )
@@ -81,7 +81,7 @@ def page(review: Review, *, token: str, language: str) -> str:
 
 def offline(review: Review, address: Address, *, now: float) -> str:
     """The page as one file, to be opened from disk: nothing can be said there, and it asks for nothing but the videos beside it."""
-    return _document(_page(review, address, ends=both("rv_saved_as", time=_minute(now))), review.title, "en", look="rv-offline")
+    return _document(_page(review, address, ends=_at("rv_saved_as", now)), review.title, "en", look="rv-offline")
 
 
 @cache
@@ -101,7 +101,7 @@ def parts(review: Review) -> dict[str, Markup]:
 
 def until(review: Review) -> Markup | None:
     """How long the link leads somewhere; None where it does not end by itself."""
-    return None if review.expires_at is None else both("rv_until", time=_minute(review.expires_at))
+    return None if review.expires_at is None else _at("rv_until", review.expires_at)
 
 
 def how_many(review: Review) -> Markup:
@@ -132,7 +132,8 @@ def comments(take: Take, most: int | None = _SHOWN) -> Markup:
     said = take.comments
     if not said:
         return Markup('<p class="rv-none">{}</p>').format(both("rv_comments_none"))
-    shown = Markup("<ul>{}</ul>").format(Markup("").join(_comment(take, one) for one in said[:most]))
+    minds = {one.reviewer: one.verdict for one in take.verdicts}  # oldest first: the last word of each, as the tally counts it
+    shown = Markup("<ul>{}</ul>").format(Markup("").join(_comment(take, one, minds[one.reviewer]) for one in said[:most]))
     older = 0 if most is None else len(said) - most
     if older > 0:
         shown += Markup('<p class="rv-older">{}</p>').format(both("rv_older_one") if older == 1 else both("rv_older", count=older))
@@ -191,14 +192,15 @@ def _form(take: Take) -> Markup:
     )
 
 
-def _comment(take: Take, one: Verdict) -> Markup:
+def _comment(take: Take, one: Verdict, verdict: str) -> Markup:
+    """verdict: of whoever wrote it, as it is now."""
     seek = Markup("")
     if one.at_seconds is not None and take.job is not None:
         moment = Markup('<button type="button" class="rv-seek" data-seek="{}">{}<span class="wan-sr"> {}</span></button>')
-        seek = moment.format(one.at_seconds, clock(int(one.at_seconds)), both("rv_seek"))
+        seek = moment.format(one.at_seconds, _moment(one.at_seconds), both("rv_seek"))
     who = one.name or both("rv_somebody")
     return Markup('<li><p class="rv-by"><b>{}</b><span class="rv-{verdict}">{}</span>{}</p><p class="rv-text">{}</p></li>').format(
-        who, both(f"rv_{one.verdict}"), seek, one.comment, verdict=one.verdict
+        who, both(f"rv_{verdict}"), seek, one.comment, verdict=verdict
     )
 
 
@@ -213,6 +215,7 @@ def _compare(review: Review, address: Address) -> Markup | str:
 def _board(takes: Sequence[Take], address: Address, *, alone: bool) -> Markup:
     numbers = [take.number for take in takes]
     words = both("rv_compare") if alone else both("rv_compare_some", numbers=", ".join(map(str, numbers)))
+    words = Markup('<span class="rv-shut">{}</span><span class="rv-leave">{}</span>').format(words, both("rv_compare_close"))
     screens = [(take.job, *address(take.number)) for take in takes if take.job is not None]
     return Markup(
         '<section class="rv-compare"><button type="button" class="rv-open" data-open aria-expanded="false">{}</button>'
@@ -222,7 +225,7 @@ def _board(takes: Sequence[Take], address: Address, *, alone: bool) -> Markup:
 
 def _words() -> Markup:
     """What the script may have to say."""
-    lines = [(name, both(f"rv_{name}")) for name in ("saved", "offline")]
+    lines = [(name, both(f"rv_{name}")) for name in ("saved", "nothing", "offline")]
     lines.append(("closed", _message("rv_closed", "rv_closed_note")))
     return Markup("").join(Markup('<template data-words="{}">{}</template>').format(*line) for line in lines)
 
@@ -256,5 +259,13 @@ def _own(kind: str) -> Markup:
     return Markup("".join((ASSETS / f"{name}.{kind}").read_text(encoding="utf-8") for name in _FILES[kind]))  # noqa: S704 - our own files
 
 
-def _minute(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+def _at(key: str, seconds: float) -> Markup:
+    """Words and a time, which the script puts as the reader's own clock has it."""
+    time = datetime.fromtimestamp(seconds, UTC)
+    return Markup('{} <time datetime="{:%Y-%m-%dT%H:%MZ}">{:%Y-%m-%d %H:%M %Z}</time>').format(both(key), time, time)
+
+
+def _moment(seconds: float) -> str:
+    """A moment of a video: 0:01.6."""
+    tenths = int(seconds * 10)
+    return f"{tenths // 600}:{tenths // 10 % 60:02}.{tenths % 10}"

@@ -286,7 +286,7 @@ TEXT: dict[str, tuple[str, str]] = {
     "rv_people_none": ("nobody has answered yet", "尚无人作答"),
     "rv_people_one": ("1 person has answered", "1 人已作答"),
     "rv_people": ("{count} people have answered", "{count} 人已作答"),
-    "rv_until": ("open until {time} UTC", "开放至 {time}（UTC）"),
+    "rv_until": ("open until", "开放至"),
     "rv_name": ("Your name, if you like", "您的名字（可不填）"),
     "rv_name_note": ("It is shown beside your comments, and kept in this browser.", "显示在您的评论旁，并保存在此浏览器中。"),
     "rv_comment": ("Comment, if you like", "评论（可不填）"),
@@ -308,8 +308,10 @@ TEXT: dict[str, tuple[str, str]] = {
     "rv_seek": ("Go to this moment", "跳到此刻"),
     "rv_deleted": ("This take has been deleted", "这条视频已删除"),
     "rv_saved": ("Saved. You can change your mind any time.", "已保存，可随时更改。"),
+    "rv_nothing": ("Write something first, or choose Yes, Maybe or No.", "请先填写评论，或选择“可以”“待定”或“不行”。"),
     "rv_offline": ("That did not arrive. Look at your connection and try again.", "未能送达。请检查网络后重试。"),
     "rv_compare": ("Compare side by side", "并排对比"),
+    "rv_compare_close": ("Close the comparison", "关闭对比"),
     "rv_compare_some": ("Compare {numbers} side by side", "并排对比 {numbers}"),
     "rv_gone": ("There is nothing to review here", "这里没有可评审的内容"),
     "rv_gone_note": (
@@ -319,7 +321,7 @@ TEXT: dict[str, tuple[str, str]] = {
     "rv_closed": ("This review has been closed", "此评审已关闭"),
     "rv_closed_note": ("Thank you for looking. What you sent is kept.", "感谢您的参与，您已提交的意见都已保留。"),
     "rv_skip": ("Skip to the takes", "跳到视频"),
-    "rv_saved_as": ("As it stood on {time} UTC", "截至 {time}（UTC）"),
+    "rv_saved_as": ("As it stood on", "截至"),
     "rv_too_long": ("That is too long: a comment has at most 2,000 characters.", "内容过长：评论最多 2,000 个字符。"),
     # reviews: the owner's tab
     "review_new": ("New review", "新建评审"),
