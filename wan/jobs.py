@@ -40,6 +40,8 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     _S.EXPIRED: frozenset(),
 }
 LIVE = frozenset(state for state, ways in TRANSITIONS.items() if ways)
+UNSENT = frozenset({_S.QUEUED, _S.UPLOADING})
+"""The states in which nothing has been asked of the service that costs; going on with such a job spends money."""
 GROUPS = {"live": LIVE, "done": frozenset({_S.SUCCEEDED}), "failed": frozenset({_S.FAILED, _S.EXPIRED}), "cancelled": frozenset({_S.CANCELLED})}
 """The states as a library is asked for them."""
 CANCEL_IS_FREE = frozenset({_S.QUEUED, _S.UPLOADING, _S.PENDING})  # the service cancels what is PENDING (S6, 2026-03-15)

@@ -57,7 +57,7 @@ def generate_reference(request: Mapping[str, Any] | ReferenceToVideoRequest, *, 
 
 
 def resume(job_id: str, *, wait: bool = True) -> VideoResult:
-    """Goes on with a job of an earlier call, and gives back what came of it. Never sends or pays anything twice.
+    """Goes on with a job of an earlier call, and gives back what came of it. Never sends or pays anything twice; what is not sent yet is sent.
 
     Raises JobNotFound; RunFailed as `generate` does; and WanError for a job on its way that was started with another key, region or backend.
     """
@@ -76,8 +76,9 @@ async def agenerate_reference(request: Mapping[str, Any] | ReferenceToVideoReque
 
 async def aresume(job_id: str, *, wait: bool = True) -> VideoResult:
     """`resume` for async code."""
-    async with Studio(load_settings()) as studio:
+    async with Studio(load_settings(), own=True) as studio:
         job = await resumable(studio, job_id)
+        studio.take_up(job)
         return await _result(studio, await _watched(studio, job, wait=wait))
 
 
@@ -126,7 +127,7 @@ async def resumable(studio: Studio, job_id: str) -> Job:
 
 
 async def _run(request: ImageToVideoRequest | ReferenceToVideoRequest, *, wait: bool, new_take: bool) -> VideoResult:
-    async with Studio(load_settings()) as studio:
+    async with Studio(load_settings(), own=True) as studio:
         job = await studio.submit(request, owner=OPERATOR, new_take=new_take)
         return await _result(studio, await _watched(studio, job, wait=wait), made_before=not job.live)
 
