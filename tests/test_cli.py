@@ -146,7 +146,7 @@ def test_importing_the_package_costs_nothing(environment):
 
 def test_help_loads_nothing_that_takes_long(environment):
     slow = "{'gradio', 'dashscope', 'pydantic', 'sqlalchemy', 'av', 'PIL', 'httpx', 'asyncio', 'obstore'}"
-    code = f"import sys\nfrom wan.cli import main\ntry: main(['--help'])\nexcept SystemExit: assert not {slow} & set(sys.modules)"
+    code = f"import sys\nfrom wan.cli import main\nassert main(['--help']) == 0\nassert not {slow} & set(sys.modules)"
     helped = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
     for command in WHERE:
         assert f"\n    {command}" in helped.stdout
@@ -356,6 +356,77 @@ def test_ctrl_c_loses_nothing_and_the_job_can_be_gone_on_with_and_cancelled(run,
     assert simulator.stats()["created"] == created
     elsewhere = run("resume", job, DASHSCOPE_API_KEY="sk-another12345")
     assert elsewhere.returncode == 0  # what has ended needs no key
+
+
+def test_what_was_stopped_before_it_was_sent_is_sent_by_nobody_who_was_not_asked(run, environment, simulator, samples):
+    """Any other command would spend money on it unasked."""
+    service = {"WAN_BACKEND": "dashscope", "DASHSCOPE_API_KEY": f"sk-test{secrets.token_hex(8)}", "DASHSCOPE_BASE_URL": simulator.base_url}
+    command = [sys.executable, "-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "one", "--duration", "2", "--yes", "--json"]
+    jobs = []
+    for prompt in ("one", "two"):
+        command[6] = prompt
+        started = subprocess.Popen(command, env=environment | service, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        with simulator.fault("create", "status-429"), started as stopped:
+            while "In line" not in stopped.stderr.readline():
+                pass
+            stopped.send_signal(signal.SIGINT)
+            out, said = stopped.communicate(timeout=60)
+        answer = json.loads(out)
+        assert (stopped.returncode, answer["ok"]) == (1, False)
+        assert "Stopped before anything was sent or spent." in said
+        assert "what was sent goes on" not in said
+        assert f"python -m wan resume {answer['job_id']}; this drops it: python -m wan cancel {answer['job_id']}" in answer["error"]
+        jobs.append(answer["job_id"])
+    created = simulator.stats()["created"]
+    other = run("image-to-video", samples / "astronaut.png", "--prompt", "three", "--duration", 2, "--json", **service)
+    assert json.loads(other.stdout)["state"] == "SUCCEEDED"
+    assert simulator.stats()["created"] == created + 1
+    assert run("cancel", jobs[1], **service).returncode == 0
+    assert simulator.stats()["created"] == created + 1
+    assert [json.loads(run("show", job, "--json", **service).stdout)["state"] for job in jobs] in (
+        ["QUEUED", "CANCELLED"],
+        ["UPLOADING", "CANCELLED"],
+    )
+    resumed = run("resume", jobs[0], "--json", **service)
+    assert json.loads(resumed.stdout)["state"] == "SUCCEEDED"
+    assert simulator.stats()["created"] == created + 2
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_an_output_that_is_closed_ends_no_run(environment, samples, both):
+    """`| true`, and `2>&1 | head -1`: nobody reads, and the run has the exit code that it deserves."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2", "--json"]
+    errors = writer if both else subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdout=writer, stderr=errors, text=True) as run_:
+        os.close(writer)
+        _, said = run_.communicate(timeout=100)
+    assert run_.returncode == 0
+    assert "Traceback" not in (said or "")
+    listed = subprocess.run([sys.executable, "-m", "wan", "jobs", "--json"], env=environment, capture_output=True, check=True, text=True)
+    assert [one["state"] for one in json.loads(listed.stdout)["jobs"]] == ["SUCCEEDED"]
+
+
+def test_an_output_that_is_full_takes_one_line(environment, samples):
+    command = [sys.executable, "-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2", "--json"]
+    with Path("/dev/full").open("w") as full:
+        finished = subprocess.run(command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert finished.returncode == 1
+    said = finished.stderr.strip().splitlines()[-1]
+    assert re.fullmatch(r"The output could not be written: No space left on device. Nothing is lost: python -m wan show \S{22}", said), said
+    assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [("jobs", "--json", "--bogus"), ("show", "--json"), ("--json",), ("jobs", "--json", "--limit", "x"), ("prepare", "--bogus"), ("fly", "--json")],
+)
+def test_a_program_gets_one_object_for_what_no_command_line_is_too(run, wrong):
+    finished = run(*wrong)
+    answer = json.loads(finished.stdout)
+    assert (finished.returncode, answer["ok"]) == (2, False)
+    assert finished.stderr.strip() == answer["error"]
 
 
 def test_prepare(run, samples, tmp_path, simulator):

@@ -20,7 +20,6 @@ _FIELDS = ("prompt", "reference_video", "reference_image", "duration", "fps", "s
 
 def prepare(options: argparse.Namespace) -> int:
     """`prepare`."""
-    options.json = True  # as whoever calls it expects
     given = {name: _single(getattr(options, name)) for name in _FIELDS if getattr(options, name) is not None}
     said: dict[str, Any] = {}
     if given or options.validate_response is None:
