@@ -69,6 +69,7 @@ def test_a_failed_run_is_exit_1_and_says_why(run, samples):
     assert finished.returncode == 1
     result = json.loads(finished.stdout)
     assert (result["video_url"], result["state"]) == (None, "FAILED")
+    assert (result["spent"], result["billed_seconds"]) == ("no", 0)
     assert "It cost nothing" in result["error"]
 
 
@@ -316,6 +317,16 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_sent(run, 
     (tmp_path / "there.mp4").write_bytes(b"as it was")
     assert run("image-to-video", samples / "astronaut.png", "--prompt", "", "--out", tmp_path / "there.mp4").returncode == 2
     assert (tmp_path / "there.mp4").read_bytes() == b"as it was"
+
+
+def test_a_run_without_a_record_is_not_verified(environment, samples, tmp_path):
+    (tmp_path / "ai-video-wan-video").write_text("in the way")
+    command = [sys.executable, "-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2", "--json"]
+    finished = subprocess.run(command, env=environment | {"OUTPUT_DIR": str(tmp_path)}, capture_output=True, text=True)
+    result = json.loads(finished.stdout)
+    assert (finished.returncode, result["ok"], result["verified"], result["evidence"]) == (1, False, True, None)
+    assert "there is no record of this run" in result["error"]
+    assert result["evidence_lacks"] == list(FILES)
 
 
 def test_a_copy_that_fails_names_the_video(run, samples, tmp_path):

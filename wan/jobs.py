@@ -164,6 +164,13 @@ class Job:
         return self.state in LIVE
 
     @property
+    def billed(self) -> tuple[float | None, Price | None]:
+        """The seconds that are billed and what they cost, as far as that is known: nothing for what has ended at no cost and without a video."""
+        if self.live or self.state is JobState.SUCCEEDED or self.spent is not Spent.NO:
+            return self.billed_seconds, self.price
+        return 0.0, self.price and Price(Decimal(0), self.currency, 0.0, exact=True)
+
+    @property
     def simulated(self) -> bool:
         """Whether the simulator makes it, so that nothing is charged."""
         return self.backend == "simulator"

@@ -405,8 +405,9 @@ class VideoResult(BaseModel):
     adjustments: list[str]
     """What had to be done differently from what was asked, a sentence each."""
     billed_seconds: float | None
+    """Seconds of video that this run is billed for, 0 where it cost nothing; None where prices are not known, and the service says nothing."""
     price: str | None
-    """What it costs at the service; None where prices are not known."""
+    """What that costs at the service, and would cost if it is simulated; while it is made, what it will come to. None where prices are not known."""
     made_before: bool
     """True when the same request had succeeded before, and its video was given back without a new run."""
     simulated: bool

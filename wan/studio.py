@@ -597,7 +597,9 @@ class Studio:
 
     def result(self, job: Job, *, made_before: bool = False, evidence: Path | None = None) -> VideoResult:
         """A job as the normalised calls give it. made_before: it was given back by `submit` as it was, which costs nothing. evidence: see there."""
-        cost = None if job.price is None else replace(job.price, amount=Decimal(0)) if made_before else job.price
+        seconds, cost = job.billed
+        if made_before:
+            seconds, cost = 0.0, cost and replace(cost, amount=Decimal(0))
         return VideoResult(
             video_url=self._storage.link(job.video_key) if job.video_key else None,
             job_id=job.id,
@@ -609,10 +611,8 @@ class Studio:
             spent=Spent.NO.value if made_before else job.spent.value,
             evidence=str(evidence) if evidence else None,
             error=job.said.say() if job.said and not job.live else None,
-            **{
-                name: getattr(job, name)
-                for name in ("task_id", "request_id", "model", "width", "height", "fps", "duration", "seed", "billed_seconds")
-            },
+            billed_seconds=seconds,
+            **{name: getattr(job, name) for name in ("task_id", "request_id", "model", "width", "height", "fps", "duration", "seed")},
         )
 
     def settings_of(self, job: Job) -> dict[str, Any]:
@@ -621,11 +621,13 @@ class Studio:
         For its owner: nobody else gets a price or a task id.
         """
         times = ("created_at", "started_at", "submitted_at", "running_at", "fetching_at", "ended_at")
+        seconds, cost = job.billed
         return {
             **labels.settings_of(job),
-            **{name: getattr(job, name) for name in ("width", "height", "fps", "duration", "has_audio", "task_id", "billed_seconds")},
+            **{name: getattr(job, name) for name in ("width", "height", "fps", "duration", "has_audio", "task_id")},
+            "billed_seconds": seconds,
             "state": job.state.value,
-            "price": str(job.price) if job.price else None,
+            "price": str(cost) if cost else None,
             "adjustments": [one.say() for one in job.adjustments],
             "times": {name.removesuffix("_at"): _iso(at) for name in times if (at := getattr(job, name)) is not None},
         }

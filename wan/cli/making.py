@@ -15,7 +15,7 @@ from wan.catalog import MODELS
 from wan.cli import BAD_INPUT, DONE, FAILED, complain, show_json, tell
 from wan.cli.progress import Progress
 from wan.errors import InvalidInput, NotKept, NoVideo, SettingsError, WanError
-from wan.evidence import missing
+from wan.evidence import FILES, missing
 from wan.jobs import UNSENT, Job, JobState
 from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request, VideoResult, kind_of
 from wan.settings import Connection, Settings, load_settings
@@ -189,10 +189,10 @@ async def _watched(studio: Studio, job: Job, options: argparse.Namespace, *, mad
     video = await studio.media(job.media_token, "video.mp4")
     wrong = await asyncio.to_thread(_wrong, job, video)
     lost = await asyncio.to_thread(_copied, video, options.out) if video and options.out else ""
-    lacks = [] if evidence is None else await asyncio.to_thread(missing, evidence)
+    lacks = list(FILES) if evidence is None else await asyncio.to_thread(missing, evidence)
     where = options.out if video and not lost else None
     _report(result, str(where or video or result.video_url), wrong, lost, lacks, as_json=options.json)
-    return FAILED if wrong or lost else DONE
+    return FAILED if wrong or lost or evidence is None else DONE
 
 
 def _copied(video: Path, out: Path) -> str:
@@ -233,7 +233,8 @@ def _report(result: VideoResult, where: str, wrong: str, lost: str, lacks: list[
     if lost:
         tell(lost)
     if as_json:
-        error = {"error": wrong or lost} if wrong or lost else {}
+        trouble = wrong or lost or ("" if result.evidence else "there is no record of this run: OUTPUT_DIR cannot be written")
+        error = {"error": trouble} if trouble else {}
         show_json({"ok": not error, **result.model_dump(), "verified": not wrong, "evidence_lacks": lacks} | error)
         return
     print(where)
