@@ -440,6 +440,30 @@ def test_a_program_gets_one_object_for_what_no_command_line_is_too(run, wrong):
     assert finished.stderr.strip() == answer["error"]
 
 
+def test_a_simulator_that_cannot_start_takes_one_line(run, tmp_path, simulator):
+    (tmp_path / "output").mkdir()
+    (tmp_path / "output" / "simulator").write_text("in the way")
+    demo = {"WAN_BACKEND": "simulator", "OUTPUT_DIR": str(tmp_path / "output")}
+    picture_ = tmp_path / "a.png"
+    picture_.write_bytes(picture((400, 400)))
+    for command in (("check",), ("simulate", "--port", "0"), ("image-to-video", picture_, "--prompt", "x"), ("resume", "x")):
+        finished = run(*command, **demo)
+        assert (finished.returncode, len(finished.stderr.strip().splitlines())) == (2, 1), finished.stderr
+        assert "OUTPUT_DIR: got" in finished.stderr
+    assert run("simulate", "--port", "0", OUTPUT_DIR=str(tmp_path / "output" / "simulator")).returncode == 2
+    for wrong, said in (
+        (("--port", "99999"), "allowed is a port"),
+        (("--port", simulator.port), "cannot listen"),
+        (("--pending=-5",), "allowed are seconds"),
+        (("--running", "nan"), "allowed are seconds"),
+        (("--fault", "bogus"), "no such verb: bogus"),
+        (("--fault", "create:stall:x"), "create:stall:x"),
+    ):
+        finished = run("simulate", *wrong, OUTPUT_DIR=str(tmp_path / "new"))
+        assert (finished.returncode, len(finished.stderr.strip().splitlines())) == (2, 1), finished.stderr
+        assert said in finished.stderr
+
+
 def test_prepare(run, samples, tmp_path, simulator):
     before = simulator.stats()
     clip_ = samples / "bigbuckbunny.mp4"

@@ -133,7 +133,7 @@ async def test_several_at_once(samples):
 async def test_a_call_sends_no_job_but_its_own(samples, simulator):
     """Another's that was stopped before it was sent would cost money that nobody wants to spend any more."""
     request, created = IMAGE | {"reference_image": samples / "astronaut.png"}, simulator.stats()["created"]
-    with simulator.fault("upload", "status-503"):
+    with simulator.fault("create", "status-429"):
         stopped = asyncio.create_task(video.agenerate(request | {"prompt": "one"}))
         await asyncio.sleep(3)
         stopped.cancel()

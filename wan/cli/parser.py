@@ -131,9 +131,9 @@ def _about_jobs(commands: Any) -> None:
 
 def _simulate(commands: Any) -> None:
     simulate = _command(commands, "simulate", "serve the simulator of the service, for any DashScope client", "--port 8400")
-    simulate.add_argument("--port", type=int, default=8400)
-    simulate.add_argument("--pending", type=float, help="seconds that a task waits")
-    simulate.add_argument("--running", type=float, help="seconds that a task runs")
+    simulate.add_argument("--port", default="8400")
+    simulate.add_argument("--pending", help="seconds that a task waits")
+    simulate.add_argument("--running", help="seconds that a task runs")
     simulate.add_argument("--fault", action="append", default=[], metavar="VERB:FAULT[:COUNT]", help="answer wrongly, for tests")
 
 
