@@ -506,6 +506,16 @@ def test_prepare_refuses(run, simulator, options, said):
     assert simulator.stats() == before
 
 
+def test_prepare_waits_for_no_pipe_and_names_what_it_has_written(run, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, "/dev/zero"):
+        finished = run("prepare", "--validate-response", path, "--prompt", "x", "--reference-video", "https://example.com/a.mp4")
+        answer = json.loads(finished.stdout)
+        assert finished.returncode == 2
+        assert re.search("it is no plain file|Is a directory", answer["error"]), answer
+        assert Path(answer["request_path"]).is_file()
+
+
 @pytest.mark.parametrize(
     ("response", "code", "said"),
     [
@@ -515,6 +525,17 @@ def test_prepare_refuses(run, simulator, options, said):
         ('{"video_url": "", "task_id": null}', 1, "neither video_url nor task_id"),
         ('{"video_url": 7}', 1, "video_url: "),
         ('{"task_id": "t", "fps": "fast"}', 1, "fps: "),
+        ('{"video_url": "not a url"}', 1, "video_url: it is no address"),
+        ('{"video_url": "https://"}', 1, "video_url: it is no address"),
+        ('{"video_url": "file:///srv/output/video.mp4"}', 0, ""),
+        ('{"task_id": "   "}', 1, "task_id: it is blank"),
+        ('{"task_id": "t", "fps": NaN}', 1, "fps: got nan"),
+        ('{"task_id": "t", "seed": -1}', 1, "seed: got -1"),
+        ('{"task_id": "t", "duration": -0.5}', 1, "duration: got -0.5"),
+        ('{"task_id": "t", "seed": 1' + "0" * 5000 + "}", 2, "no JSON"),
+        ('{"ok": false, "error": "No money.", "task_id": "t"}', 1, "it failed: No money."),
+        ("[" * 200_000, 2, "no JSON"),
+        (" " * 1_000_001, 2, "more than 1000000 bytes"),
         ("[]", 2, "one JSON object"),
         ("<html>", 2, "no JSON"),
         ("\udcff", 2, "no JSON"),
