@@ -78,7 +78,7 @@ def test_a_failed_run_is_exit_1_and_says_why(run, samples):
     [
         (("--duration", "16"), "duration: got 16"),
         (("--duration", "2.5"), "duration: got 2.5"),
-        (("--duration", "abc"), "duration: got abc"),
+        (("--duration", "abc"), 'duration: got "abc"'),
         (("--size", "1x1"), "size: got 1x1"),
         (("--seed", "-1"), "seed: got -1"),
         (("--fps", "0"), "fps: got 0"),
@@ -126,6 +126,8 @@ def test_settings_that_are_wrong_are_exit_2(run, samples):
         {"DASHSCOPE_API_KEY": ""},
         {"DASHSCOPE_REGION": "mars"},
         {"DASHSCOPE_BASE_URL": "https://x.y"},
+        {"DASHSCOPE_BASE_URL": "notaurl/api/v1"},
+        {"DASHSCOPE_WORKSPACE": "not a workspace"},
         {"OUTPUT_DIR": "/proc/nowhere"},
         {"WAN_DATABASE_URL": "nosql://x"},
         {"WAN_DATABASE_URL": "sqlite:////proc/nowhere/wan.sqlite3"},
@@ -317,6 +319,21 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_sent(run, 
     (tmp_path / "there.mp4").write_bytes(b"as it was")
     assert run("image-to-video", samples / "astronaut.png", "--prompt", "", "--out", tmp_path / "there.mp4").returncode == 2
     assert (tmp_path / "there.mp4").read_bytes() == b"as it was"
+
+
+def test_a_file_that_the_video_is_made_from_is_not_written_over(run, samples, tmp_path, simulator):
+    before, given = simulator.stats(), tmp_path / "clip.mp4"
+    given.write_bytes((samples / "bigbuckbunny.mp4").read_bytes())
+    (tmp_path / "link.mp4").symlink_to(given)
+    for command in (
+        ("reference-to-video", "--reference", given, "--prompt", "x", "--out", given),
+        ("reference-to-video", "--reference", given, "--prompt", "x", "--out", tmp_path / "link.mp4"),
+        ("prepare", "--reference-video", given, "--prompt", "x", "--output", given),
+    ):
+        finished = run(*command)
+        assert (finished.returncode, "which the video is made from; allowed is another file." in finished.stderr) == (2, True), finished.stderr
+    assert given.read_bytes() == (samples / "bigbuckbunny.mp4").read_bytes()
+    assert simulator.stats() == before
 
 
 def test_a_run_without_a_record_is_not_verified(environment, samples, tmp_path):

@@ -193,16 +193,26 @@ def test_a_job_of_other_settings_is_not_waited_for(samples, simulator, monkeypat
         ("generate", {"fps": None}, "Field required: fps."),
         ("generate", {"size": None}, "Field required: size."),
         ("generate", {"prompt": None}, "Field required: prompt."),
-        ("generate", {"duration": "5"}, "duration: got 5; wan2.6-i2v-flash allows whole seconds from 2 to 15."),
+        ("generate", {"duration": "5"}, 'duration: got "5"; wan2.6-i2v-flash allows whole seconds from 2 to 15.'),
         ("generate", {"prompt": 5}, "prompt: got 5; allowed is text."),
-        ("generate", {"audio": "perhaps"}, "audio: got perhaps; allowed is true or false."),
+        ("generate", {"audio": "perhaps"}, 'audio: got "perhaps"; allowed is true or false.'),
         ("generate", {"reference_image": None}, "Field required: input.img_url."),
         ("generate", {"reference_image": ["a.png"]}, "reference_image: got a list of 1; allowed is one file"),
         ("generate", {"reference_image": 7}, "reference_image: got int; allowed is one file"),
         ("generate", {"reference_image": b"no picture"}, "reference_image: got something that does not open as a picture"),
         ("generate", {"reference_image": "gone.png"}, "reference_image: got gone.png, which is not there"),
+        ("generate", {"seed": 10**5000}, "seed: got int that is too large to show; allowed are whole numbers"),
+        ("generate", {"seed": "7"}, 'seed: got "7"; allowed are'),
+        ("generate", {"reference_image": Path("some/where/gone.png")}, "reference_image: got some/where/gone.png, which is not there"),
+        ("generate", {"reference_image": "/dev/zero"}, "reference_image: got /dev/zero, which is no file"),
+        ("generate", {"reference_image": "data:image/png;base64," + "A" * 9000}, "AAAAAA…, which is not there"),
+        ("generate", {"reference_image": "a" * 9000}, "aaa…, which is not there"),
         ("generate", {"reference_image": "~nobody-here/a\0.png"}, "which is not there"),
-        ("generate", {"reference_image": "example.com/a.png"}, "or an address that begins with http:// or https://"),
+        (
+            "generate",
+            {"reference_image": "example.com/a.png"},
+            "got example.com/a.png, which is not there; give a file that can be read, or an address that begins with",
+        ),
         ("generate", {"reference_image": "ftp://example.com/a.png"}, "allowed is a public address"),
         ("generate", {"reference_image": "file:///etc/passwd"}, "allowed is a public address"),
         ("generate", {"reference_video": "a.mp4"}, "reference_video: there is no such field"),
@@ -227,6 +237,16 @@ def test_bad_input_is_named_and_sends_nothing(samples, simulator, call, change, 
 def test_what_is_no_request(request_):
     with pytest.raises(InvalidInput, match="allowed is a dict or a ImageToVideoRequest"):
         video.generate(request_)
+
+
+def test_a_copy_of_a_request_is_checked_again(samples, simulator):
+    before, request = sent(simulator), ImageToVideoRequest(reference_image=samples / "astronaut.png", **IMAGE)
+    for change, said in (({"duration": 99}, "duration: got 99"), ({"bogus": 1}, "bogus: there is no such field")):
+        with pytest.raises(InvalidInput, match=said):
+            video.generate(request.model_copy(update=change))
+    with pytest.raises(InvalidInput, match="job_id: got NoneType; allowed is text"):
+        video.resume(None)
+    assert sent(simulator) == before
 
 
 def test_settings_that_are_wrong(samples, monkeypatch, tmp_path):

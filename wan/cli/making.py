@@ -20,7 +20,7 @@ from wan.jobs import UNSENT, Job, JobState
 from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request, VideoResult, kind_of
 from wan.settings import Connection, Settings, load_settings
 from wan.studio import GOOD, Studio
-from wan.video import inspected, located, resumable
+from wan.video import check_files, files_of, inspected, located, resumable
 from wan.words import sentence
 
 _SHARED = ("prompt", "negative_prompt", "duration", "size", "fps", "seed", "model", "audio", "watermark", "shot_type")
@@ -73,6 +73,8 @@ def stopped(job_id: str) -> str:
 def _make(request: Request, options: argparse.Namespace) -> int:
     """The question comes before the event loop, which would swallow the first Ctrl-C."""
     _check_out(options.out)
+    check_files(request)
+    spare("--out", options.out, request)
     settings = load_settings()
     if settings.backend == "dashscope":
         connection = settings.connection()
@@ -134,6 +136,13 @@ def _check_out(out: Path | None) -> None:
     except OSError as error:
         given = f"{out} ({error.strerror})"
         raise InvalidInput("--out", "field_type", given=given, allowed="a file in a folder that can be written") from None
+
+
+def spare(option: str, target: Path | None, request: Request) -> None:
+    """Refuses to write over a file that a video is made from. Raises InvalidInput."""
+    for _, path in files_of(request):
+        if target is not None and target.exists() and target.samefile(path):
+            raise InvalidInput(option, "field_type", given=f"{target}, which the video is made from", allowed="another file")
 
 
 def _agreed(request: Request, connection: Connection, lengths: list[float | None]) -> bool:

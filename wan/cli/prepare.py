@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import TypeAdapter, ValidationError
 
 from wan.cli import BAD_INPUT, DONE, FAILED, complain
+from wan.cli.making import spare
 from wan.errors import InvalidInput
 from wan.evidence import CALLS
 from wan.requests import ReferenceToVideoRequest, VideoResult
@@ -47,9 +48,11 @@ def prepare(options: argparse.Namespace) -> int:
 
 def _written(given: dict[str, Any], output: Path | None) -> Path:
     """Checks a request and writes it as it was given. Raises InvalidInput and SettingsError."""
-    asyncio.run(inspected(normalised(ReferenceToVideoRequest, given)))
+    request = normalised(ReferenceToVideoRequest, given)
+    asyncio.run(inspected(request))
     settings = load_settings()
     path = settings.output_dir / CALLS["reference"] / "request.json" if output is None else output
+    spare("--output", path, request)
     if output is None:
         settings.made_output_dir()
     try:
