@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.pictures import clip, picture
 from wan import media
 from wan.cli.parser import WHERE
@@ -420,6 +421,15 @@ def test_what_was_stopped_before_it_was_sent_is_sent_by_nobody_who_was_not_asked
     assert simulator.stats()["created"] == created + 2
 
 
+def test_what_breaks_is_one_object_too():
+    """Which nothing should."""
+    breaks = "import sys, wan.cli.looking as looking\nlooking.jobs = lambda options: 1 // 0\n"
+    code = f"{breaks}from wan.cli import main\nsys.exit(main(['jobs', '--json']))"
+    broke = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (broke.returncode, json.loads(broke.stdout)["ok"]) == (1, False)
+    assert "ZeroDivisionError" in broke.stderr
+
+
 @pytest.mark.parametrize("both", [False, True])
 def test_an_output_that_is_closed_ends_no_run(environment, samples, both):
     """`| true`, and `2>&1 | head -1`: nobody reads, and the run has the exit code that it deserves."""
@@ -468,6 +478,9 @@ def test_a_simulator_that_cannot_start_takes_one_line(run, tmp_path, simulator):
         assert (finished.returncode, len(finished.stderr.strip().splitlines())) == (2, 1), finished.stderr
         assert "OUTPUT_DIR: got" in finished.stderr
     assert run("simulate", "--port", "0", OUTPUT_DIR=str(tmp_path / "output" / "simulator")).returncode == 2
+    (tmp_path / "log" / "simulator" / "server.log").mkdir(parents=True)
+    down = run("resume", "x", WAN_BACKEND="simulator", OUTPUT_DIR=str(tmp_path / "log"))
+    assert (down.returncode, len(down.stderr.strip().splitlines())) == (2, 1), down.stderr
     for wrong, said in (
         (("--port", "99999"), "allowed is a port"),
         (("--port", simulator.port), "cannot listen"),

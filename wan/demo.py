@@ -77,7 +77,10 @@ class Demo:
             return None
 
     def _launch(self, port: str = "0") -> str:
-        pid = self._spawn(port)
+        try:
+            pid = self._spawn(port)
+        except OSError as error:
+            raise SettingsError(sentence("simulator_down", message=f"{error.strerror}.")) from None
         give_up = time.monotonic() + _START_LIMIT
         while time.monotonic() < give_up:
             if base_url := self._serving():

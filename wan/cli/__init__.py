@@ -48,6 +48,8 @@ def _run(given: Sequence[str], options: Namespace) -> int:
 
 
 def _done(options: Namespace) -> int:
+    import logging
+
     from wan.errors import NotKept, ServiceError, WanError
     from wan.redact import guard_logs
 
@@ -58,6 +60,10 @@ def _done(options: Namespace) -> int:
     except WanError as error:
         complain(str(error), as_json=options.json, field=getattr(error, "field", None))
         return NOT_KEPT if isinstance(error, NotKept) else FAILED if isinstance(error, ServiceError) else BAD_INPUT
+    except Exception as error:
+        logging.getLogger("wan.cli").exception("%s broke", options.command)
+        complain(f"Something broke on our side ({type(error).__name__}). What there is: python -m wan jobs", as_json=options.json)
+        return FAILED
 
 
 def _stopped(job_id: str) -> str:
