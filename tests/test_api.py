@@ -156,6 +156,13 @@ def test_nobody_gets_anothers_job(endpoint: str, app: App):
         assert "no such job" in said
 
 
+@pytest.mark.parametrize("endpoint", ["/job", "/cancel"])
+@pytest.mark.parametrize("odd", ["a.b", "../x", "", ".", f"{'a' * 40}.b", "\0"])
+def test_an_odd_id_is_no_job(endpoint: str, odd: str, app: App):
+    with pytest.raises(AppError, match="There is no such job"):
+        client(app).predict(job_id=odd, api_name=endpoint)
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -169,7 +176,7 @@ def test_nobody_gets_anothers_job(endpoint: str, app: App):
         ({"reference_image": 7}, "reference_image: got int"),
         ({"prompt": " "}, "prompt: it is empty"),
         ({"prompt": ["a"]}, "prompt: got"),
-        ({"duration": "long"}, "duration: got long"),
+        ({"duration": "long"}, 'duration: got "long"'),
         ({"size": "1*1"}, "size: got 1*1"),
         ({"seed": -1}, "seed: got -1"),
         ({"fps": 24.5}, "fps: got 24.5"),

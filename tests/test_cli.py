@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.disks import small_disk
 from tests.pictures import clip, picture
 from wan import media
@@ -70,6 +71,7 @@ def test_a_failed_run_is_exit_1_and_says_why(run, samples):
     assert finished.returncode == 1
     result = json.loads(finished.stdout)
     assert (result["video_url"], result["state"]) == (None, "FAILED")
+    assert (result["spent"], result["billed_seconds"]) == ("no", 0)
     assert "It cost nothing" in result["error"]
 
 
@@ -78,7 +80,7 @@ def test_a_failed_run_is_exit_1_and_says_why(run, samples):
     [
         (("--duration", "16"), "duration: got 16"),
         (("--duration", "2.5"), "duration: got 2.5"),
-        (("--duration", "abc"), "duration: got abc"),
+        (("--duration", "abc"), 'duration: got "abc"'),
         (("--size", "1x1"), "size: got 1x1"),
         (("--seed", "-1"), "seed: got -1"),
         (("--fps", "0"), "fps: got 0"),
@@ -126,6 +128,8 @@ def test_settings_that_are_wrong_are_exit_2(run, samples):
         {"DASHSCOPE_API_KEY": ""},
         {"DASHSCOPE_REGION": "mars"},
         {"DASHSCOPE_BASE_URL": "https://x.y"},
+        {"DASHSCOPE_BASE_URL": "notaurl/api/v1"},
+        {"DASHSCOPE_WORKSPACE": "not a workspace"},
         {"OUTPUT_DIR": "/proc/nowhere"},
         {"WAN_DATABASE_URL": "nosql://x"},
         {"WAN_DATABASE_URL": "sqlite:////proc/nowhere/wan.sqlite3"},
@@ -147,7 +151,7 @@ def test_importing_the_package_costs_nothing(environment):
 
 def test_help_loads_nothing_that_takes_long(environment):
     slow = "{'gradio', 'dashscope', 'pydantic', 'sqlalchemy', 'av', 'PIL', 'httpx', 'asyncio', 'obstore'}"
-    code = f"import sys\nfrom wan.cli import main\ntry: main(['--help'])\nexcept SystemExit: assert not {slow} & set(sys.modules)"
+    code = f"import sys\nfrom wan.cli import main\nassert main(['--help']) == 0\nassert not {slow} & set(sys.modules)"
     helped = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
     for command in WHERE:
         assert f"\n    {command}" in helped.stdout
@@ -319,6 +323,31 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_sent(run, 
     assert (tmp_path / "there.mp4").read_bytes() == b"as it was"
 
 
+def test_a_file_that_the_video_is_made_from_is_not_written_over(run, samples, tmp_path, simulator):
+    before, given = simulator.stats(), tmp_path / "clip.mp4"
+    given.write_bytes((samples / "bigbuckbunny.mp4").read_bytes())
+    (tmp_path / "link.mp4").symlink_to(given)
+    for command in (
+        ("reference-to-video", "--reference", given, "--prompt", "x", "--out", given),
+        ("reference-to-video", "--reference", given, "--prompt", "x", "--out", tmp_path / "link.mp4"),
+        ("prepare", "--reference-video", given, "--prompt", "x", "--output", given),
+    ):
+        finished = run(*command)
+        assert (finished.returncode, "which the video is made from; allowed is another file." in finished.stderr) == (2, True), finished.stderr
+    assert given.read_bytes() == (samples / "bigbuckbunny.mp4").read_bytes()
+    assert simulator.stats() == before
+
+
+def test_a_run_without_a_record_is_not_verified(environment, samples, tmp_path):
+    (tmp_path / "ai-video-wan-video").write_text("in the way")
+    command = [sys.executable, "-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2", "--json"]
+    finished = subprocess.run(command, env=environment | {"OUTPUT_DIR": str(tmp_path)}, capture_output=True, text=True)
+    result = json.loads(finished.stdout)
+    assert (finished.returncode, result["ok"], result["verified"], result["evidence"]) == (1, False, True, None)
+    assert "there is no record of this run" in result["error"]
+    assert result["evidence_lacks"] == list(FILES)
+
+
 def test_a_copy_that_fails_names_the_video(run, samples, tmp_path):
     options = ("--prompt", "x", "--duration", 2, "--json", "--out", "/dev/full")
     full = run("image-to-video", samples / "astronaut.png", *options)
@@ -357,6 +386,113 @@ def test_ctrl_c_loses_nothing_and_the_job_can_be_gone_on_with_and_cancelled(run,
     assert simulator.stats()["created"] == created
     elsewhere = run("resume", job, DASHSCOPE_API_KEY="sk-another12345")
     assert elsewhere.returncode == 0  # what has ended needs no key
+
+
+def test_what_was_stopped_before_it_was_sent_is_sent_by_nobody_who_was_not_asked(run, environment, simulator, samples):
+    """Any other command would spend money on it unasked."""
+    service = {"WAN_BACKEND": "dashscope", "DASHSCOPE_API_KEY": f"sk-test{secrets.token_hex(8)}", "DASHSCOPE_BASE_URL": simulator.base_url}
+    command = [sys.executable, "-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "one", "--duration", "2", "--yes", "--json"]
+    jobs = []
+    for prompt in ("one", "two"):
+        command[6] = prompt
+        started = subprocess.Popen(command, env=environment | service, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        with simulator.fault("create", "status-429"), started as stopped:
+            while "In line" not in stopped.stderr.readline():
+                pass
+            stopped.send_signal(signal.SIGINT)
+            out, said = stopped.communicate(timeout=60)
+        answer = json.loads(out)
+        assert (stopped.returncode, answer["ok"]) == (1, False)
+        assert "Stopped before anything was sent or spent." in said
+        assert "what was sent goes on" not in said
+        assert f"python -m wan resume {answer['job_id']}; this drops it: python -m wan cancel {answer['job_id']}" in answer["error"]
+        jobs.append(answer["job_id"])
+    created = simulator.stats()["created"]
+    other = run("image-to-video", samples / "astronaut.png", "--prompt", "three", "--duration", 2, "--json", **service)
+    assert json.loads(other.stdout)["state"] == "SUCCEEDED"
+    assert simulator.stats()["created"] == created + 1
+    assert run("cancel", jobs[1], **service).returncode == 0
+    assert simulator.stats()["created"] == created + 1
+    assert [json.loads(run("show", job, "--json", **service).stdout)["state"] for job in jobs] in (
+        ["QUEUED", "CANCELLED"],
+        ["UPLOADING", "CANCELLED"],
+    )
+    resumed = run("resume", jobs[0], "--json", **service)
+    assert json.loads(resumed.stdout)["state"] == "SUCCEEDED"
+    assert simulator.stats()["created"] == created + 2
+
+
+def test_what_breaks_is_one_object_too():
+    """Which nothing should."""
+    breaks = "import sys, wan.cli.looking as looking\nlooking.jobs = lambda options: 1 // 0\n"
+    code = f"{breaks}from wan.cli import main\nsys.exit(main(['jobs', '--json']))"
+    broke = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (broke.returncode, json.loads(broke.stdout)["ok"]) == (1, False)
+    assert "ZeroDivisionError" in broke.stderr
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_an_output_that_is_closed_ends_no_run(environment, samples, both):
+    """`| true`, and `2>&1 | head -1`: nobody reads, and the run has the exit code that it deserves."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2", "--json"]
+    errors = writer if both else subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdout=writer, stderr=errors, text=True) as run_:
+        os.close(writer)
+        _, said = run_.communicate(timeout=100)
+    assert run_.returncode == 0
+    assert "Traceback" not in (said or "")
+    listed = subprocess.run([sys.executable, "-m", "wan", "jobs", "--json"], env=environment, capture_output=True, check=True, text=True)
+    assert [one["state"] for one in json.loads(listed.stdout)["jobs"]] == ["SUCCEEDED"]
+
+
+def test_an_output_that_is_full_takes_one_line(environment, samples):
+    command = [sys.executable, "-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2", "--json"]
+    with Path("/dev/full").open("w") as full:
+        finished = subprocess.run(command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert finished.returncode == 1
+    said = finished.stderr.strip().splitlines()[-1]
+    assert re.fullmatch(r"The output could not be written: No space left on device. Nothing is lost: python -m wan show \S{22}", said), said
+    assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [("jobs", "--json", "--bogus"), ("show", "--json"), ("--json",), ("jobs", "--json", "--limit", "x"), ("prepare", "--bogus"), ("fly", "--json")],
+)
+def test_a_program_gets_one_object_for_what_no_command_line_is_too(run, wrong):
+    finished = run(*wrong)
+    answer = json.loads(finished.stdout)
+    assert (finished.returncode, answer["ok"]) == (2, False)
+    assert finished.stderr.strip() == answer["error"]
+
+
+def test_a_simulator_that_cannot_start_takes_one_line(run, tmp_path, simulator):
+    (tmp_path / "output").mkdir()
+    (tmp_path / "output" / "simulator").write_text("in the way")
+    demo = {"WAN_BACKEND": "simulator", "OUTPUT_DIR": str(tmp_path / "output")}
+    picture_ = tmp_path / "a.png"
+    picture_.write_bytes(picture((400, 400)))
+    for command in (("check",), ("simulate", "--port", "0"), ("image-to-video", picture_, "--prompt", "x"), ("resume", "x")):
+        finished = run(*command, **demo)
+        assert (finished.returncode, len(finished.stderr.strip().splitlines())) == (2, 1), finished.stderr
+        assert "OUTPUT_DIR: got" in finished.stderr
+    assert run("simulate", "--port", "0", OUTPUT_DIR=str(tmp_path / "output" / "simulator")).returncode == 2
+    (tmp_path / "log" / "simulator" / "server.log").mkdir(parents=True)
+    down = run("resume", "x", WAN_BACKEND="simulator", OUTPUT_DIR=str(tmp_path / "log"))
+    assert (down.returncode, len(down.stderr.strip().splitlines())) == (2, 1), down.stderr
+    for wrong, said in (
+        (("--port", "99999"), "allowed is a port"),
+        (("--port", simulator.port), "cannot listen"),
+        (("--pending=-5",), "allowed are seconds"),
+        (("--running", "nan"), "allowed are seconds"),
+        (("--fault", "bogus"), "no such verb: bogus"),
+        (("--fault", "create:stall:x"), "create:stall:x"),
+    ):
+        finished = run("simulate", *wrong, OUTPUT_DIR=str(tmp_path / "new"))
+        assert (finished.returncode, len(finished.stderr.strip().splitlines())) == (2, 1), finished.stderr
+        assert said in finished.stderr
 
 
 def test_prepare(run, samples, tmp_path, simulator):
@@ -401,6 +537,16 @@ def test_prepare_refuses(run, simulator, options, said):
     assert simulator.stats() == before
 
 
+def test_prepare_waits_for_no_pipe_and_names_what_it_has_written(run, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, "/dev/zero"):
+        finished = run("prepare", "--validate-response", path, "--prompt", "x", "--reference-video", "https://example.com/a.mp4")
+        answer = json.loads(finished.stdout)
+        assert finished.returncode == 2
+        assert re.search("it is no plain file|Is a directory", answer["error"]), answer
+        assert Path(answer["request_path"]).is_file()
+
+
 @pytest.mark.parametrize(
     ("response", "code", "said"),
     [
@@ -410,6 +556,17 @@ def test_prepare_refuses(run, simulator, options, said):
         ('{"video_url": "", "task_id": null}', 1, "neither video_url nor task_id"),
         ('{"video_url": 7}', 1, "video_url: "),
         ('{"task_id": "t", "fps": "fast"}', 1, "fps: "),
+        ('{"video_url": "not a url"}', 1, "video_url: it is no address"),
+        ('{"video_url": "https://"}', 1, "video_url: it is no address"),
+        ('{"video_url": "file:///srv/output/video.mp4"}', 0, ""),
+        ('{"task_id": "   "}', 1, "task_id: it is blank"),
+        ('{"task_id": "t", "fps": NaN}', 1, "fps: got nan"),
+        ('{"task_id": "t", "seed": -1}', 1, "seed: got -1"),
+        ('{"task_id": "t", "duration": -0.5}', 1, "duration: got -0.5"),
+        ('{"task_id": "t", "seed": 1' + "0" * 5000 + "}", 2, "no JSON"),
+        ('{"ok": false, "error": "No money.", "task_id": "t"}', 1, "it failed: No money."),
+        ("[" * 200_000, 2, "no JSON"),
+        (" " * 1_000_001, 2, "more than 1000000 bytes"),
         ("[]", 2, "one JSON object"),
         ("<html>", 2, "no JSON"),
         ("\udcff", 2, "no JSON"),

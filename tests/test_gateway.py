@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 import sys
 
@@ -265,6 +266,12 @@ def test_a_failed_task_says_whether_another_try_can_help(code, key):
     assert failure.sentence.key == key
     assert code in str(failure)
     assert "It cost nothing" in str(failure)
+
+
+@pytest.mark.parametrize("message", ["The size is not right", "The size is not right.", "The size is not right. "])
+def test_what_the_service_says_ends_before_we_go_on(message):
+    failure = task_failure(gateway.TaskSnapshot(TaskStatus.FAILED, "r", code="InvalidParameter", message=message))
+    assert re.search(r"The size is not right\. +It cost nothing\.", str(failure))
 
 
 async def test_the_sdk_is_loaded_only_for_who_asks_a_service():

@@ -38,6 +38,35 @@ def test_a_credentials_file_without_the_entry(text):
     assert load_settings().key() is None
 
 
+def test_what_is_no_key_is_named_by_where_it_stands(monkeypatch):
+    _credentials("[default]\ndashscope_api_key = hello\n")
+    with pytest.raises(SettingsError, match=r"^~/.alibabacloud/credentials: what is set is no key"):
+        load_settings()
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "hello")
+    with pytest.raises(SettingsError, match=r"^DASHSCOPE_API_KEY: what is set is no key"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "said"),
+    [
+        ("WAN_BACKEND", "foo", "'auto', 'dashscope' or 'simulator'"),
+        ("DASHSCOPE_BASE_URL", "notaurl/api/v1", "an address that begins with https://"),
+        ("DASHSCOPE_BASE_URL", "https:///api/v1", "an address that begins with https://"),
+        ("DASHSCOPE_BASE_URL", "https://a:b/api/v1", "an address that begins with https://"),
+        ("DASHSCOPE_BASE_URL", "https://example.com/?x=/api/v1", "an address that begins with https://"),
+        ("DASHSCOPE_WORKSPACE", "a b", "allowed are letters"),
+        ("DASHSCOPE_WORKSPACE", "sk-pasted-by-mistake", "allowed are letters"),
+    ],
+)
+def test_a_setting_that_is_wrong_says_what_is_allowed(monkeypatch, field, given, said):
+    monkeypatch.setenv(field, given)
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert str(refused.value).startswith(f"{field}: ")
+    assert said in str(refused.value)
+
+
 def test_a_broken_credentials_file_does_not_quote_itself():
     _credentials("dashscope_api_key = sk-secret-one\n")
     with pytest.raises(SettingsError, match="credentials") as error:

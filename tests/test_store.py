@@ -167,6 +167,29 @@ def test_the_line_is_first_come_first_served(store):
     assert store.place(jobs["job3"]) == 1
 
 
+def test_what_nobody_works_on_holds_nobody_up(store):
+    """Stopped before it was sent, it waits until somebody asks for it."""
+    for number in (1, 2, 3):
+        store.add(job(number))
+    jobs = {one.id: one for one in store.claim(NOW, lease=120, accounts=ACCOUNTS)}
+    assert store.start(jobs["job3"], NOW, at_once=1) is None
+    store.leave(["job1"])
+    assert store.start(jobs["job3"], NOW, at_once=1) is None  # there is one more before it
+    assert store.start(jobs["job2"], NOW, at_once=1).state is JobState.UPLOADING
+    assert store.start(jobs["job3"], NOW, at_once=1) is None
+    assert store.start(jobs["job3"], NOW + 200, at_once=1).state is JobState.UPLOADING  # the second one's process is dead
+
+
+def test_of_what_is_not_sent_only_what_was_asked_for_is_taken(store):
+    submitting(store, 3)
+    for number in (1, 2):
+        store.add(job(number))
+    assert store.next_due(ACCOUNTS, []) == NOW + 120
+    assert store.claim(NOW, lease=1, accounts=ACCOUNTS, unsent=[]) == []
+    assert [one.id for one in store.claim(NOW, lease=1, accounts=ACCOUNTS, unsent=["job2"])] == ["job2"]
+    assert {one.id for one in store.claim(NOW + 200, lease=1, accounts=ACCOUNTS, unsent=[])} == {"job3"}
+
+
 def test_uploads_are_remembered_while_they_are_good_and_made_by_one_at_a_time(store):
     which = ("account", "model", "key")
     limits = {"lifetime": 100, "lease": 10}

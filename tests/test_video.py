@@ -16,8 +16,12 @@ import pytest
 from tests.conftest import ROOT
 from tests.pictures import clip, picture
 from wan import media, schedule, video
+from wan.access import OPERATOR
 from wan.errors import InvalidInput, JobNotFound, RunFailed, SettingsError, WanError
+from wan.jobs import UNSENT
 from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest
+from wan.settings import load_settings
+from wan.studio import Studio
 
 IMAGE = {"prompt": "she smiles", "duration": 2, "size": "1280*720", "fps": 24}
 
@@ -27,6 +31,7 @@ def _service(simulator, monkeypatch):
     monkeypatch.setenv("WAN_BACKEND", "dashscope")
     monkeypatch.setenv("DASHSCOPE_API_KEY", f"sk-test{secrets.token_hex(8)}")
     monkeypatch.setenv("DASHSCOPE_BASE_URL", simulator.base_url)
+    monkeypatch.setenv("DASHSCOPE_REGION", "cn-beijing")
     monkeypatch.setenv("WAN_POLL_SECONDS", "1")
     monkeypatch.setattr(schedule, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
 
@@ -52,6 +57,7 @@ def test_a_picture_by_its_path(samples):
     assert any("motion strength" in said for said in made.adjustments)
     again = video.generate(IMAGE | {"reference_image": samples / "astronaut.png", "motion_strength": 0.5})
     assert (again.job_id, again.made_before, again.spent) == (made.job_id, True, "no")
+    assert (made.billed_seconds, made.price, again.billed_seconds, again.price) == (2, "¥0.60", 0, "¥0.00")
     assert not video.generate(IMAGE | {"reference_image": samples / "astronaut.png", "motion_strength": 0.5}, new_take=True).made_before
 
 
@@ -98,6 +104,9 @@ def test_a_failed_run_carries_its_result(samples):
         video.generate(IMAGE | {"reference_image": samples / "astronaut.png", "prompt": "simulate:DataInspectionFailed"})
     result = failed.value.result
     assert (result.state, result.spent, result.video_url) == ("FAILED", "no", None)
+    assert (result.billed_seconds, result.price) == (0, "¥0.00")
+    outcome = json.loads((Path(result.evidence) / "outcome.json").read_bytes())
+    assert (outcome["billed_seconds"], outcome["price"]) == (0, "¥0.00")
     assert result.task_id
     with pytest.raises(RunFailed):
         video.resume(result.job_id)
@@ -118,6 +127,24 @@ async def test_several_at_once(samples):
     asked = [IMAGE | {"reference_image": samples / "astronaut.png", "prompt": f"take {number}"} for number in range(3)]
     made = await asyncio.gather(*(video.agenerate(one) for one in asked))
     assert len({one.task_id for one in made}) == 3
+
+
+@pytest.mark.anyio
+async def test_a_call_sends_no_job_but_its_own(samples, simulator):
+    """Another's that was stopped before it was sent would cost money that nobody wants to spend any more."""
+    request, created = IMAGE | {"reference_image": samples / "astronaut.png"}, simulator.stats()["created"]
+    with simulator.fault("create", "status-429"):
+        stopped = asyncio.create_task(video.agenerate(request | {"prompt": "one"}))
+        await asyncio.sleep(3)
+        stopped.cancel()
+        await asyncio.gather(stopped, return_exceptions=True)
+    async with Studio(load_settings(), works=False) as studio:
+        (job,) = (await studio.jobs(owner=OPERATOR)).jobs
+    assert job.state in UNSENT
+    await video.agenerate(request | {"prompt": "two"})
+    assert simulator.stats()["created"] == created + 1
+    assert (await video.aresume(job.id)).state == "SUCCEEDED"
+    assert simulator.stats()["created"] == created + 2
 
 
 def test_an_interrupt_in_a_notebook_ends_the_call_in_order():
@@ -166,16 +193,26 @@ def test_a_job_of_other_settings_is_not_waited_for(samples, simulator, monkeypat
         ("generate", {"fps": None}, "Field required: fps."),
         ("generate", {"size": None}, "Field required: size."),
         ("generate", {"prompt": None}, "Field required: prompt."),
-        ("generate", {"duration": "5"}, "duration: got 5; wan2.6-i2v-flash allows whole seconds from 2 to 15."),
+        ("generate", {"duration": "5"}, 'duration: got "5"; wan2.6-i2v-flash allows whole seconds from 2 to 15.'),
         ("generate", {"prompt": 5}, "prompt: got 5; allowed is text."),
-        ("generate", {"audio": "perhaps"}, "audio: got perhaps; allowed is true or false."),
+        ("generate", {"audio": "perhaps"}, 'audio: got "perhaps"; allowed is true or false.'),
         ("generate", {"reference_image": None}, "Field required: input.img_url."),
         ("generate", {"reference_image": ["a.png"]}, "reference_image: got a list of 1; allowed is one file"),
         ("generate", {"reference_image": 7}, "reference_image: got int; allowed is one file"),
         ("generate", {"reference_image": b"no picture"}, "reference_image: got something that does not open as a picture"),
         ("generate", {"reference_image": "gone.png"}, "reference_image: got gone.png, which is not there"),
+        ("generate", {"seed": 10**5000}, "seed: got int that is too large to show; allowed are whole numbers"),
+        ("generate", {"seed": "7"}, 'seed: got "7"; allowed are'),
+        ("generate", {"reference_image": Path("some/where/gone.png")}, "reference_image: got some/where/gone.png, which is not there"),
+        ("generate", {"reference_image": "/dev/zero"}, "reference_image: got /dev/zero, which is no file"),
+        ("generate", {"reference_image": "data:image/png;base64," + "A" * 9000}, "AAAAAA…, which is not there"),
+        ("generate", {"reference_image": "a" * 9000}, "aaa…, which is not there"),
         ("generate", {"reference_image": "~nobody-here/a\0.png"}, "which is not there"),
-        ("generate", {"reference_image": "example.com/a.png"}, "or an address that begins with http:// or https://"),
+        (
+            "generate",
+            {"reference_image": "example.com/a.png"},
+            "got example.com/a.png, which is not there; give a file that can be read, or an address that begins with",
+        ),
         ("generate", {"reference_image": "ftp://example.com/a.png"}, "allowed is a public address"),
         ("generate", {"reference_image": "file:///etc/passwd"}, "allowed is a public address"),
         ("generate", {"reference_video": "a.mp4"}, "reference_video: there is no such field"),
@@ -200,6 +237,16 @@ def test_bad_input_is_named_and_sends_nothing(samples, simulator, call, change, 
 def test_what_is_no_request(request_):
     with pytest.raises(InvalidInput, match="allowed is a dict or a ImageToVideoRequest"):
         video.generate(request_)
+
+
+def test_a_copy_of_a_request_is_checked_again(samples, simulator):
+    before, request = sent(simulator), ImageToVideoRequest(reference_image=samples / "astronaut.png", **IMAGE)
+    for change, said in (({"duration": 99}, "duration: got 99"), ({"bogus": 1}, "bogus: there is no such field")):
+        with pytest.raises(InvalidInput, match=said):
+            video.generate(request.model_copy(update=change))
+    with pytest.raises(InvalidInput, match="job_id: got NoneType; allowed is text"):
+        video.resume(None)
+    assert sent(simulator) == before
 
 
 def test_settings_that_are_wrong(samples, monkeypatch, tmp_path):

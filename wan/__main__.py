@@ -2,6 +2,9 @@
 
 import sys
 
-from wan.cli import main
+try:
+    from wan.cli import main
 
-sys.exit(main())
+    sys.exit(main())
+except KeyboardInterrupt:  # before the command line could take it
+    sys.exit(1)

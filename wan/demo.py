@@ -36,12 +36,23 @@ class Demo:
 
     def start(self) -> Connection:
         """Finds or starts the simulator and keeps it alive until `stop`. Raises SettingsError when it does not come up."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder()
         self._hold = (self._folder / "users.lock").open("ab")
         fcntl.flock(self._hold, fcntl.LOCK_SH)  # waits for one that is just leaving
         with _alone(self._folder / "start.lock"):
             self._base_url = self._serving() or self._launch()
         return Connection(backend="simulator", base_url=self._base_url, region=self._settings.region, workspace="", key=SecretStr(SIMULATOR_KEY))
+
+    def folder(self) -> Path:
+        """Where it keeps its tasks and videos, made where it is not there yet. Raises SettingsError where it cannot be written."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for name in ("users.lock", "start.lock", "server.lock"):
+                (self._folder / name).open("ab").close()
+        except OSError as error:
+            given = f"{error.filename or self._folder} ({error.strerror})"
+            raise SettingsError(sentence("setting_bad", field="OUTPUT_DIR", given=given, allowed="a folder that can be written")) from None
+        return self._folder
 
     def mend(self) -> None:
         """Starts the simulator again, at its old address, where it has gone although it is in use. Raises SettingsError when it does not come up."""
@@ -66,7 +77,10 @@ class Demo:
             return None
 
     def _launch(self, port: str = "0") -> str:
-        pid = self._spawn(port)
+        try:
+            pid = self._spawn(port)
+        except OSError as error:
+            raise SettingsError(sentence("simulator_down", message=f"{error.strerror}.")) from None
         give_up = time.monotonic() + _START_LIMIT
         while time.monotonic() < give_up:
             if base_url := self._serving():

@@ -220,6 +220,7 @@ def _outcome(job: Job, video: Path | None) -> dict[str, Any]:
     service = {"backend": job.backend, "host": urlsplit(job.base_url).hostname, "region": job.region, "workspace": job.workspace}
     measured = {name: getattr(job, name) for name in ("width", "height", "fps", "duration", "has_audio")}
     kept = {"file": f"{_VIDEOS}/{job.id}.mp4" if video else None, "stored_as": job.video_key, "sha256": _digest(video), **measured}
+    seconds, cost = job.billed
     return {
         "job": job.id,
         "version": job.version,
@@ -232,8 +233,8 @@ def _outcome(job: Job, video: Path | None) -> dict[str, Any]:
         "task_id": job.task_id,
         "request_id": job.request_id,
         "seed": job.seed,
-        "billed_seconds": job.billed_seconds,
-        "price": str(job.price) if job.price else None,
+        "billed_seconds": seconds,
+        "price": str(cost) if cost else None,
         "simulated": job.simulated,
         "adjustments": [one.say() for one in job.adjustments],
         "retried_from": job.retried_from,

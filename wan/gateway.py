@@ -370,7 +370,8 @@ def _said(code: str, message: str, otherwise: str) -> Sentence:
         return sentence("arrears", code=code)
     if code.startswith(_CONTENT):
         return sentence("content_refused", code=code)
-    return sentence(otherwise, code=code, message=message)
+    whole = message if message.rstrip()[-1:] in (*".!?…。！？", "") else f"{message.rstrip()}."  # what follows is a sentence of its own
+    return sentence(otherwise, code=code, message=whole)
 
 
 def _read(kind: type[_Answer], response: httpx.Response) -> _Answer:

@@ -40,6 +40,8 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     _S.EXPIRED: frozenset(),
 }
 LIVE = frozenset(state for state, ways in TRANSITIONS.items() if ways)
+UNSENT = frozenset({_S.QUEUED, _S.UPLOADING})
+"""The states in which nothing has been asked of the service that costs; going on with such a job spends money."""
 GROUPS = {"live": LIVE, "done": frozenset({_S.SUCCEEDED}), "failed": frozenset({_S.FAILED, _S.EXPIRED}), "cancelled": frozenset({_S.CANCELLED})}
 """The states as a library is asked for them."""
 CANCEL_IS_FREE = frozenset({_S.QUEUED, _S.UPLOADING, _S.PENDING})  # the service cancels what is PENDING (S6, 2026-03-15)
@@ -160,6 +162,13 @@ class Job:
     def live(self) -> bool:
         """Whether it has not ended."""
         return self.state in LIVE
+
+    @property
+    def billed(self) -> tuple[float | None, Price | None]:
+        """The seconds that are billed and what they cost, as far as that is known: nothing for what has ended at no cost and without a video."""
+        if self.live or self.state is JobState.SUCCEEDED or self.spent is not Spent.NO:
+            return self.billed_seconds, self.price
+        return 0.0, self.price and Price(Decimal(0), self.currency, 0.0, exact=True)
 
     @property
     def simulated(self) -> bool:

@@ -101,7 +101,7 @@ class _Request(BaseModel):
             return None
         number = _whole(seed)
         if number is None or not 0 <= number <= catalog.SEED_LIMIT:
-            raise InvalidInput("seed", "seed_range", given=_shown(seed), high=catalog.SEED_LIMIT)
+            raise InvalidInput("seed", "seed_range", given=_typed(seed), high=catalog.SEED_LIMIT)
         return number
 
     @field_validator("fps", mode="before")
@@ -112,7 +112,7 @@ class _Request(BaseModel):
         low, high = catalog.FPS_RANGE
         number = _whole(fps)
         if number is None or not low <= number <= high:
-            raise InvalidInput("fps", "fps_range", given=_shown(fps), low=low, high=high)
+            raise InvalidInput("fps", "fps_range", given=_typed(fps), low=low, high=high)
         return number
 
     @field_validator("shot_type", mode="before")
@@ -136,7 +136,7 @@ class _Request(BaseModel):
         number = _whole(given["duration"])
         if model is not None and number not in model.durations:
             low, high = model.durations[0], model.durations[-1]
-            raise InvalidInput("duration", "duration_range", given=_shown(given["duration"]), model=model.name, low=low, high=high)
+            raise InvalidInput("duration", "duration_range", given=_typed(given["duration"]), model=model.name, low=low, high=high)
         return given
 
     @classmethod
@@ -204,7 +204,7 @@ class ImageToVideoRequest(_Request):
         if strength is None:
             return None
         if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength <= 1:
-            raise InvalidInput("motion_strength", "motion_range", given=_shown(strength))
+            raise InvalidInput("motion_strength", "motion_range", given=_typed(strength))
         return float(strength)
 
     @field_validator("audio_url", mode="before")
@@ -359,11 +359,25 @@ def _kind(given: Any) -> str:
     return f"a list of {len(given)}" if isinstance(given, list | tuple) else type(given).__name__
 
 
+def shortened(text: str, high: int = 80) -> str:
+    """A text that is short enough for a sentence."""
+    text = text if text.strip() else "nothing"
+    return text if len(text) <= high else f"{text[: high - 1]}…"
+
+
 def _shown(given: Any) -> str:
     """What was given, short enough for a sentence."""
-    text = given if isinstance(given, str) else repr(given)
-    text = text if text.strip() else "nothing"
-    return text if len(text) <= 80 else f"{text[:79]}…"
+    if isinstance(given, str):
+        return shortened(given)
+    try:
+        return shortened(repr(given))
+    except ValueError:  # a number of thousands of digits
+        return f"{type(given).__name__} that is too large to show"
+
+
+def _typed(given: Any) -> str:
+    """The same where text is the wrong type, so that "5" is told from 5."""
+    return f'"{_shown(given)}"' if isinstance(given, str) and given.strip() else _shown(given)
 
 
 def _refuse_unknown(given: Mapping[Any, Any], fields: list[str]) -> None:
@@ -380,7 +394,7 @@ def _in_our_words(error: ValidationError) -> InvalidInput:
     if first["type"] == "missing":
         return InvalidInput(field, "field_missing")
     allowed = {"bool_parsing": "true or false", "bool_type": "true or false"}.get(first["type"], first["msg"])
-    return InvalidInput(field, "field_type", given=_shown(first["input"]), allowed=allowed)
+    return InvalidInput(field, "field_type", given=_typed(first["input"]), allowed=allowed)
 
 
 class VideoResult(BaseModel):
@@ -405,8 +419,9 @@ class VideoResult(BaseModel):
     adjustments: list[str]
     """What had to be done differently from what was asked, a sentence each."""
     billed_seconds: float | None
+    """Seconds of video that this run is billed for, 0 where it cost nothing; None where prices are not known, and the service says nothing."""
     price: str | None
-    """What it costs at the service; None where prices are not known."""
+    """What that costs at the service, and would cost if it is simulated; while it is made, what it will come to. None where prices are not known."""
     made_before: bool
     """True when the same request had succeeded before, and its video was given back without a new run."""
     simulated: bool

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from functools import partial
@@ -54,7 +54,11 @@ Step = Callable[[Job, Connection], Awaitable[Job | None]]
 
 
 class Runner:
-    """Drives the jobs of every account in `connections`, by account. clock: seconds since 1970. changed: is called after every write."""
+    """Drives the jobs of every account in `connections`, by account.
+
+    clock: seconds since 1970. changed: is called after every write. unsent: of the jobs that are not sent yet, drives these ids only, so that it
+    never pays for another; it may grow meanwhile. None: drives all.
+    """
 
     def __init__(
         self,
@@ -68,10 +72,12 @@ class Runner:
         uncertain_seconds: float,
         changed: Callable[[], None],
         clock: Callable[[], float] = time.time,
+        unsent: Collection[str] | None = None,
     ) -> None:
         self._store, self._storage, self._gateway, self._connections = store, storage, gateway, connections
         self._evidence = evidence
         self._poll_seconds, self._uncertain_seconds, self._changed, self._clock = poll_seconds, uncertain_seconds, changed, clock
+        self._unsent = unsent
         self._work = asyncio.Event()
         self._steps: set[asyncio.Task[None]] = set()
         self._paying: dict[str, asyncio.Task[Job | None]] = {}
@@ -133,11 +139,15 @@ class Runner:
 
     async def _claim(self) -> list[Job]:
         # What became of a paid request that is in hand here, this process alone can tell, however long the database takes to hear it.
-        return await self._sql(self._store.claim, self._clock(), lease=LEASE, accounts=list(self._connections), but=list(self._paying))
+        which = {"accounts": list(self._connections), "but": list(self._paying), "unsent": self._wanted()}
+        return await self._sql(self._store.claim, self._clock(), lease=LEASE, **which)
+
+    def _wanted(self) -> list[str] | None:
+        return None if self._unsent is None else list(self._unsent)
 
     async def _pause(self) -> float:
         try:
-            due = await self._sql(self._store.next_due, list(self._connections))
+            due = await self._sql(self._store.next_due, list(self._connections), self._wanted())
         except Exception:
             log.exception("the next work could not be asked for; trying again")
             due = None

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -114,11 +115,11 @@ class Settings(BaseSettings):
 
     def key(self) -> str | None:
         """The operator's key, stripped and checked: the environment's, else the credentials file's. Raises SettingsError for what is no key."""
-        raw = self.api_key.get_secret_value() if self.api_key else _credentials_key()
+        field, raw = ("DASHSCOPE_API_KEY", self.api_key.get_secret_value()) if self.api_key else (str(CREDENTIALS_FILE), _credentials_key())
         if raw is None or not (key := raw.strip()):
             return None
         if not _KEY_SHAPE.fullmatch(key):
-            raise SettingsError(sentence("key_malformed"))
+            raise SettingsError(sentence("key_malformed", field=field))
         know(key)
         return key
 
@@ -195,10 +196,13 @@ def load_settings() -> Settings:
         first = error.errors()[0]
         field = str(first["loc"][0])
         given = "***" if field in _SECRETS else str(first["input"])
-        raise SettingsError(sentence("setting_bad", field=field, given=given, allowed=first["msg"])) from None
-    if settings.base_url and not settings.base_url.rstrip("/").endswith("/api/v1"):
-        allowed = "an address that ends in /api/v1"
+        allowed = str(first.get("ctx", {}).get("expected", first["msg"]))
+        raise SettingsError(sentence("setting_bad", field=field, given=given, allowed=allowed)) from None
+    if settings.base_url and not _is_service(settings.base_url):
+        allowed = "an address that begins with https:// or http:// and ends in /api/v1"
         raise SettingsError(sentence("setting_bad", field="DASHSCOPE_BASE_URL", given=settings.base_url, allowed=allowed))
+    if not _WORKSPACE_SHAPE.fullmatch(settings.workspace) or _KEY_SHAPE.fullmatch(settings.workspace):
+        raise SettingsError(sentence("workspace_malformed", field="DASHSCOPE_WORKSPACE"))
     settings.key(), settings.users, settings.trusted_proxies
     if settings.mcp and settings.users:
         raise SettingsError(sentence("setting_bad", field="WAN_MCP", given="true", allowed="no WAN_LOGINS beside it: agents cannot sign in"))
@@ -209,6 +213,17 @@ def load_settings() -> Settings:
         allowed = "a budget where prices are known: set DASHSCOPE_REGION to the region whose prices DASHSCOPE_BASE_URL has"
         raise SettingsError(sentence("setting_bad", field="WAN_DAILY_BUDGET", given=str(settings.daily_budget), allowed=allowed))
     return settings
+
+
+def _is_service(url: str) -> bool:
+    """Whether an address may be that of the service."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.path.rstrip("/").endswith("/api/v1")
+    return whole and not parts.query and not parts.fragment and not any(character.isspace() for character in url)
 
 
 def _credentials_key() -> str | None:

@@ -9,7 +9,7 @@ import hashlib
 import sqlite3
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -26,12 +26,13 @@ from sqlalchemy.types import JSON, TypeDecorator
 
 from wan.catalog import money
 from wan.errors import AccessRefused, NotKept, ReviewNotFound, SettingsError
-from wan.jobs import GROUPS, LIVE, TRANSITIONS, Job, JobState, Reference, Shelf, Spent
+from wan.jobs import GROUPS, LIVE, TRANSITIONS, UNSENT, Job, JobState, Reference, Shelf, Spent
 from wan.reviews import COMMENTS_LIMIT, REVIEWS_LIMIT, VERDICTS_LIMIT, Review, Take, Verdict, link_hash
 from wan.words import Sentence, sentence
 
 _BOOKKEEPING = frozenset({"due_at", "attempts", "foreign_tasks", "absent_at"})  # of no interest to a viewer
 _THREADS = 12  # more than writes can be stuck at once, so that a page is still read beside them; SQLAlchemy's pool has 15 connections
+_LEFT = 15.0  # seconds overdue after which a job that is not sent yet is one that nobody works on; whoever works on one looks at it every second
 _BUSY = 10.0  # seconds that a write waits for another's to end; longer, and whoever clicked would rather be told
 # What SQLite (by the beginning of its error's name) and PostgreSQL (by its code) say when it is not our statement that is wrong.
 _TROUBLES = {
@@ -138,6 +139,7 @@ _jobs = Table(
 )
 # A row of an earlier version has no folded prompt.
 _prompt_folded = sa.func.coalesce(_jobs.c.prompt_folded, sa.func.lower(_jobs.c.request["prompt"].as_string()), type_=Text())
+_UNSENT = [state.value for state in sorted(UNSENT)]
 _is_live = _jobs.c.state.in_([state.value for state in sorted(LIVE)])
 Index("jobs_due", _jobs.c.due_at)
 Index("jobs_of_owner", _jobs.c.owner, _jobs.c.created_at)
@@ -334,12 +336,15 @@ class Store:
         with self._reading() as connection:
             return [float(seconds) for seconds in connection.execute(spans).scalars()]
 
-    def claim(self, now: float, *, lease: float, accounts: list[str], but: Sequence[str] = (), limit: int = 16) -> list[Job]:
+    def claim(
+        self, now: float, *, lease: float, accounts: list[str], but: Sequence[str] = (), unsent: Collection[str] | None = None, limit: int = 16
+    ) -> list[Job]:
         """Takes the jobs that are due and that this process has the key for, but for these ids. Nobody else gets them for `lease` seconds.
 
+        unsent: of what is not sent yet, takes these ids only, so that nothing else is paid for; None takes all.
         Holds the rows of the accounts that have something due, so that no other claim, start, turn or upload of theirs comes in between.
         """
-        due = (_jobs.c.due_at <= now) & _is_live & _jobs.c.account.in_(accounts) & _jobs.c.id.not_in(but)
+        due = (_jobs.c.due_at <= now) & _is_live & _jobs.c.account.in_(accounts) & _jobs.c.id.not_in(but) & _may_go_on(unsent)
         with self._writing() as connection:
             theirs = list(connection.execute(sa.select(_jobs.c.account).where(due).distinct()).scalars())
             if not theirs:
@@ -351,16 +356,27 @@ class Store:
             taken = _jobs.update().where(_jobs.c.id.in_(first)).values(due_at=now + lease).returning(_jobs)
             return [_job(row) for row in connection.execute(taken)]
 
-    def next_due(self, accounts: list[str]) -> float | None:
-        """When the next job is due; None when nothing is."""
+    def leave(self, job_ids: Collection[str]) -> None:
+        """Lets go of those of these jobs that are not sent yet: from now on they hold nobody up who is in line behind them."""
+        theirs = _jobs.c.id.in_(job_ids) & _jobs.c.state.in_(_UNSENT)
+        with self._writing() as connection:
+            connection.execute(_jobs.update().where(theirs).values(due_at=0.0))
+
+    def next_due(self, accounts: list[str], unsent: Collection[str] | None = None) -> float | None:
+        """When the next job is due; None when nothing is. unsent: as for `claim`."""
         with self._reading() as connection:
-            due = connection.execute(sa.select(sa.func.min(_jobs.c.due_at)).where(_is_live, _jobs.c.account.in_(accounts))).scalar()
+            earliest = sa.select(sa.func.min(_jobs.c.due_at)).where(_is_live, _jobs.c.account.in_(accounts), _may_go_on(unsent))
+            due = connection.execute(earliest).scalar()
             return None if due is None else float(due)
 
     def start(self, job: Job, now: float, *, at_once: int) -> Job | None:
-        """QUEUED becomes UPLOADING if fewer than `at_once` jobs of the account and model are on their way, and it is the first in line; else None."""
+        """QUEUED becomes UPLOADING if fewer than `at_once` jobs of the account and model are on their way, and it is the first in line; else None.
+
+        What is not sent yet, and nobody has looked at for a while, holds nobody up: it was stopped, and waits until somebody asks for it.
+        """
         busy = (JobState.UPLOADING, JobState.SUBMITTING, JobState.PENDING, JobState.RUNNING, JobState.UNCERTAIN)
-        same = (_jobs.c.account == job.account) & (_jobs.c.model == job.model)
+        looked_after = _jobs.c.state.not_in(_UNSENT) | (_jobs.c.due_at > now - _LEFT)
+        same = (_jobs.c.account == job.account) & (_jobs.c.model == job.model) & looked_after
         with self._writing() as connection:
             self._lock_accounts(connection, [job.account])
             on_their_way = sa.select(sa.func.count()).where(same, _jobs.c.state.in_([state.value for state in busy]))
@@ -768,6 +784,11 @@ class Store:
     def _reading(self) -> Iterator[sa.Connection]:
         with self._engine.connect().execution_options(wan_reads=True) as connection, connection.begin():
             yield connection
+
+
+def _may_go_on(unsent: Collection[str] | None) -> sa.ColumnElement[bool]:
+    """Whether a job is sent, or is one of these ids; every job where None is given."""
+    return sa.true() if unsent is None else _jobs.c.state.not_in(_UNSENT) | _jobs.c.id.in_(unsent)
 
 
 def _judged(owner: str, verdict: str = "") -> sa.Select[tuple[str]]:

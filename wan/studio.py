@@ -103,15 +103,17 @@ class _Prepared:
 class Studio:
     """Makes videos, keeps them, and remembers every job. Used as `async with Studio(settings) as studio`, which also runs the background loop.
 
-    clock: seconds since 1970; passed in by tests. works: False only looks at what is kept: there is no service, and no job goes on.
+    clock: seconds since 1970; passed in by tests. works: False only looks at what is kept: there is no service, and no job goes on. own: sends no
+    jobs but those that are submitted or taken up here, so that nobody pays for what somebody has stopped elsewhere; looks after all that are sent.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time, *, works: bool = True) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time, *, works: bool = True, own: bool = False) -> None:
         self.settings, self._works = settings, works
         self.backend = settings.backend
         self._clock = clock
         self._connection: Connection | None = None
         self._door: Door | None = None
+        self._own: set[str] | None = set() if own else None
         self._changes = asyncio.Event()
         self._joining = asyncio.Semaphore(1)  # it takes every core
 
@@ -169,10 +171,18 @@ class Studio:
             uncertain_seconds=self.settings.uncertain_seconds,
             changed=self._tell,
             clock=self._clock,
+            unsent=self._own,
         )
+        opened.push_async_callback(self._leave)
         work = {"runner": self._runner.run(), "keys": self._drop_keys(), "sweep": self._tidy()} | ({"demo": _mended(demo)} if simulated else {})
         for name, task in work.items():
             opened.push_async_callback(_stopped, asyncio.create_task(task, name=name))
+
+    async def _leave(self) -> None:
+        """What was begun here and is not sent waits for whoever asks for it."""
+        if self._own:
+            with contextlib.suppress(NotKept):  # it is overdue soon, which does the same
+                await self._store.call(self._store.leave, self._own)
 
     async def _tidy(self) -> None:
         """Sweeps soon after the start, though never in the way of it, and then every hour."""
@@ -284,6 +294,12 @@ class Studio:
         if job is None:
             raise JobNotFound
         return job
+
+    def take_up(self, job: Job) -> None:
+        """Goes on with a job, also where this studio works on its own jobs only: one that is not sent yet is sent, and paid."""
+        if self._own is not None:
+            self._own.add(job.id)
+        self._runner.wake()
 
     async def newest(self, *, owner: str, models: Sequence[str]) -> Job | None:
         """The job of this owner with one of these models that is looked at first: the newest on its way, else the newest of all."""
@@ -426,7 +442,7 @@ class Studio:
                 if noted.account not in self._keys and noted.state in (JobState.QUEUED, JobState.UPLOADING):
                     ended = await self._store.call(self._store.advance, noted, JobState.CANCELLED, self._clock(), said=sentence("cancelled"))
                     self._evidence.record(ended or noted)
-                self._runner.wake()
+                self.take_up(noted)
                 self._tell()
                 return sentence("cancelled" if noted.state is JobState.QUEUED else "cancel_noted")
             job = await self.job(job_id, owner=owner)  # it moved on while we asked
@@ -596,7 +612,9 @@ class Studio:
 
     def result(self, job: Job, *, made_before: bool = False, evidence: Path | None = None) -> VideoResult:
         """A job as the normalised calls give it. made_before: it was given back by `submit` as it was, which costs nothing. evidence: see there."""
-        cost = None if job.price is None else replace(job.price, amount=Decimal(0)) if made_before else job.price
+        seconds, cost = job.billed
+        if made_before:
+            seconds, cost = 0.0, cost and replace(cost, amount=Decimal(0))
         return VideoResult(
             video_url=self._storage.link(job.video_key) if job.video_key else None,
             job_id=job.id,
@@ -608,10 +626,8 @@ class Studio:
             spent=Spent.NO.value if made_before else job.spent.value,
             evidence=str(evidence) if evidence else None,
             error=job.said.say() if job.said and not job.live else None,
-            **{
-                name: getattr(job, name)
-                for name in ("task_id", "request_id", "model", "width", "height", "fps", "duration", "seed", "billed_seconds")
-            },
+            billed_seconds=seconds,
+            **{name: getattr(job, name) for name in ("task_id", "request_id", "model", "width", "height", "fps", "duration", "seed")},
         )
 
     def about(self, job: Job) -> dict[str, Any]:
@@ -620,11 +636,13 @@ class Studio:
         For its owner: nobody else gets a price or a task id.
         """
         times = ("created_at", "started_at", "submitted_at", "running_at", "fetching_at", "ended_at")
+        seconds, cost = job.billed
         return {
             **labels.settings_of(job),
-            **{name: getattr(job, name) for name in ("width", "height", "fps", "duration", "has_audio", "task_id", "billed_seconds")},
+            **{name: getattr(job, name) for name in ("width", "height", "fps", "duration", "has_audio", "task_id")},
+            "billed_seconds": seconds,
             "state": job.state.value,
-            "price": str(job.price) if job.price else None,
+            "price": str(cost) if cost else None,
             "adjustments": [one.say() for one in job.adjustments],
             "times": {name.removesuffix("_at"): _iso(at) for name in times if (at := getattr(job, name)) is not None},
         }
@@ -732,7 +750,7 @@ class Studio:
         added = await self._store.call(self._store.add_all, jobs, budget=leave.budget, at_once=leave.jobs_at_once)
         for job in added:
             self._evidence.record(job)
-        self._runner.wake()
+            self.take_up(job)
         self._tell()
         return added
 

@@ -9,6 +9,7 @@ settings are those of the environment. Every call has a twin for async code, whi
 """
 
 import asyncio
+import stat
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,7 +20,7 @@ from wan import media
 from wan.access import OPERATOR
 from wan.errors import InvalidInput, RunFailed, WanError
 from wan.jobs import Job, JobState
-from wan.requests import OWN_SHAPE, ImageToVideoRequest, ReferenceToVideoRequest, VideoResult
+from wan.requests import OWN_SHAPE, ImageToVideoRequest, ReferenceToVideoRequest, VideoResult, shortened
 from wan.settings import load_settings
 from wan.studio import Studio
 from wan.words import sentence
@@ -57,9 +58,10 @@ def generate_reference(request: Mapping[str, Any] | ReferenceToVideoRequest, *, 
 
 
 def resume(job_id: str, *, wait: bool = True) -> VideoResult:
-    """Goes on with a job of an earlier call, and gives back what came of it. Never sends or pays anything twice.
+    """Goes on with a job of an earlier call, and gives back what came of it. Never sends or pays anything twice; what is not sent yet is sent.
 
-    Raises JobNotFound; RunFailed as `generate` does; and WanError for a job on its way that was started with another key, region or backend.
+    Raises InvalidInput for what is no text; JobNotFound; RunFailed as `generate` does; and WanError for a job on its way that was started with
+    another key, region or backend.
     """
     return _blocking(aresume(job_id, wait=wait))
 
@@ -76,19 +78,26 @@ async def agenerate_reference(request: Mapping[str, Any] | ReferenceToVideoReque
 
 async def aresume(job_id: str, *, wait: bool = True) -> VideoResult:
     """`resume` for async code."""
-    async with Studio(load_settings()) as studio:
+    if not isinstance(job_id, str):
+        raise InvalidInput("job_id", "field_type", given=type(job_id).__name__, allowed="text")
+    async with Studio(load_settings(), own=True) as studio:
         job = await resumable(studio, job_id)
+        studio.take_up(job)
         return await _result(studio, await _watched(studio, job, wait=wait))
 
 
 def normalised(kind: type[Kind], given: Mapping[str, Any] | Kind) -> Kind:
     """A request of a kind, checked as the normalised calls want it. Raises InvalidInput, which names the field."""
-    if isinstance(given, kind):
-        return _whole(given, _REQUIRED[kind])
-    if not isinstance(given, Mapping):
+    if isinstance(given, kind):  # checked again: a copy with changes is not
+        fields = {name: getattr(given, name) for name in given.model_fields_set}
+    elif isinstance(given, Mapping):
+        references = {name: located(given[name]) for name in ("reference_image", "reference_video") if name in given}
+        fields = {name: value for name, value in given.items() if value is not None} | references
+    else:
         raise InvalidInput("request", "field_type", given=type(given).__name__, allowed=f"a dict or a {kind.__name__}")
-    references = {name: located(given[name]) for name in ("reference_image", "reference_video") if name in given}
-    return _whole(kind.model_validate({name: value for name, value in given.items() if value is not None} | references), _REQUIRED[kind])
+    request = _whole(kind.model_validate(fields), _REQUIRED[kind])
+    check_files(request)
+    return request
 
 
 def located(given: Any) -> Any:
@@ -100,6 +109,27 @@ def located(given: Any) -> Any:
     with suppress(RuntimeError):  # somebody's home who is not known here; the file is missing then
         return Path(given).expanduser()
     return Path(given)
+
+
+def files_of(request: ImageToVideoRequest | ReferenceToVideoRequest) -> list[tuple[str, Path]]:
+    """The files that a request names by their paths, each with its field."""
+    if isinstance(request, ImageToVideoRequest):
+        several = [("reference_image", request.reference_image)]
+    else:
+        several = [(field, one) for field in ("reference_video", "reference_image") for one in getattr(request, field)]
+    return [(field, one) for field, one in several if isinstance(one, Path)]
+
+
+def check_files(request: ImageToVideoRequest | ReferenceToVideoRequest) -> None:
+    """Whether its files are there. Raises InvalidInput, which names the whole path: it is for whoever wrote it, and for nobody else."""
+    for field, path in files_of(request):
+        given = shortened(str(path), 40 if str(path).startswith("data:") else 200)
+        try:
+            kind = path.stat().st_mode
+        except (OSError, ValueError):  # ValueError: a name that no file can have
+            raise InvalidInput(field, "file_missing", given=given) from None
+        if not stat.S_ISREG(kind):
+            raise InvalidInput(field, "file_odd", given=given)
 
 
 async def inspected(request: ImageToVideoRequest | ReferenceToVideoRequest) -> list[float | None]:
@@ -126,7 +156,7 @@ async def resumable(studio: Studio, job_id: str) -> Job:
 
 
 async def _run(request: ImageToVideoRequest | ReferenceToVideoRequest, *, wait: bool, new_take: bool) -> VideoResult:
-    async with Studio(load_settings()) as studio:
+    async with Studio(load_settings(), own=True) as studio:
         job = await studio.submit(request, owner=OPERATOR, new_take=new_take)
         return await _result(studio, await _watched(studio, job, wait=wait), made_before=not job.live)
 

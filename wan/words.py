@@ -97,6 +97,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "{field}: got {given}, which is not there; give a file that can be read, or an address that begins with http:// or https://.",
         "{field}：找不到 {given}；请提供可读取的文件，或以 http://、https:// 开头的地址。",
     ),
+    "file_odd": (
+        "{field}: got {given}, which is no file; give a file that can be read, or an address that begins with http:// or https://.",
+        "{field}：{given} 不是文件；请提供可读取的文件，或以 http://、https:// 开头的地址。",
+    ),
     "media_unsafe": (
         "{field}: got a file that cannot be opened within {seconds} s and {high} MB of memory; save it anew, or give a smaller one.",
         "{field}：文件无法在 {seconds} 秒和 {high} MB 内存内打开；请重新保存或换一个更小的文件。",
@@ -270,8 +274,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "WAN_BACKEND=simulator 无需 Key。",
     ),
     "key_malformed": (
-        "DASHSCOPE_API_KEY: what is set is no key; a key begins with sk- or st- and has no spaces.",
-        "DASHSCOPE_API_KEY：设置的内容不是 Key；Key 以 sk- 或 st- 开头且不含空格。",
+        "{field}: what is set is no key; a key begins with sk- or st- and has no spaces.",
+        "{field}：设置的内容不是 Key；Key 以 sk- 或 st- 开头且不含空格。",
     ),
     "key_on_space": (
         "A key is set on a public Space without access rules, so it is not used: anyone could spend it. Bring your own under Connection, or try "

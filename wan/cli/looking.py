@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from wan.access import OPERATOR
 from wan.cli import DONE, FAILED, show_json
+from wan.demo import Demo
 from wan.errors import InvalidInput, JobNotFound
 from wan.evidence import FILES, bundle, found, video_of
 from wan.gateway import Gateway
@@ -26,6 +27,8 @@ def check(options: argparse.Namespace) -> int:
     settings = load_settings()
     settings.made_output_dir()
     simulated = settings.backend == "simulator"
+    if simulated:
+        Demo(settings).folder()
     connection = None if simulated else settings.connection()
     said = sentence("check_simulator") if connection is None else asyncio.run(_asked(connection))
     good = said.key in GOOD

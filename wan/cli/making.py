@@ -12,15 +12,15 @@ from urllib.parse import urlsplit
 from wan import catalog, media
 from wan.access import OPERATOR
 from wan.catalog import MODELS
-from wan.cli import BAD_INPUT, DONE, FAILED, complain, show_json
+from wan.cli import BAD_INPUT, DONE, FAILED, complain, show_json, tell
 from wan.cli.progress import Progress
 from wan.errors import InvalidInput, NotKept, NoVideo, SettingsError, WanError
-from wan.evidence import missing
-from wan.jobs import Job, JobState
+from wan.evidence import FILES, missing
+from wan.jobs import UNSENT, Job, JobState
 from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request, VideoResult, kind_of
 from wan.settings import Connection, Settings, load_settings
 from wan.studio import GOOD, Studio
-from wan.video import inspected, located, resumable
+from wan.video import check_files, files_of, inspected, located, resumable
 from wan.words import sentence
 
 _SHARED = ("prompt", "negative_prompt", "duration", "size", "fps", "seed", "model", "audio", "watermark", "shot_type")
@@ -54,9 +54,27 @@ def cancel(options: argparse.Namespace) -> int:
     return asyncio.run(_cancel(options))
 
 
+def stopped(job_id: str) -> str:
+    """What to say of a job that nobody watches any more: whether it is sent, and how to go on with it."""
+
+    async def found() -> Job:
+        async with Studio(load_settings(), works=False) as studio:
+            return await studio.job(job_id, owner=OPERATOR)
+
+    job, go_on = asyncio.run(found()), f"python -m wan resume {job_id}"
+    if job.state in UNSENT:
+        drop = f"this drops it: python -m wan cancel {job_id}"
+        return f"Stopped before anything was sent or spent. This sends it, as the app does where it runs: {go_on}; {drop}"
+    if job.live:
+        return f"Stopped watching. Nothing is lost: what was sent goes on, and this goes on with it: {go_on}"
+    return f"Stopped watching. It has ended: python -m wan show {job_id}"
+
+
 def _make(request: Request, options: argparse.Namespace) -> int:
     """The question comes before the event loop, which would swallow the first Ctrl-C."""
     _check_out(options.out)
+    check_files(request)
+    spare("--out", options.out, request)
     settings = load_settings()
     if settings.backend == "dashscope":
         connection = settings.connection()
@@ -70,7 +88,7 @@ def _make(request: Request, options: argparse.Namespace) -> int:
 
 
 async def _made(request: Request, settings: Settings, options: argparse.Namespace) -> int:
-    async with Studio(settings) as studio:
+    async with Studio(settings, own=True) as studio:
         said = await studio.check(studio.door.operator, owner=OPERATOR)
         if said.key not in GOOD:
             complain(str(said), as_json=options.json)
@@ -81,12 +99,14 @@ async def _made(request: Request, settings: Settings, options: argparse.Namespac
 
 async def _resume(options: argparse.Namespace) -> int:
     _check_out(options.out)
-    async with Studio(load_settings()) as studio:
-        return await _watch(studio, await resumable(studio, options.job), options)
+    async with Studio(load_settings(), own=True) as studio:
+        job = await resumable(studio, options.job)
+        studio.take_up(job)
+        return await _watch(studio, job, options)
 
 
 async def _cancel(options: argparse.Namespace) -> int:
-    async with Studio(load_settings()) as studio:
+    async with Studio(load_settings(), own=True) as studio:
         job = await resumable(studio, options.job)
         said = await studio.cancel(job.id, owner=OPERATOR)
         try:
@@ -120,17 +140,24 @@ def _check_out(out: Path | None) -> None:
         raise InvalidInput("--out", "field_type", given=given, allowed="a file in a folder that can be written") from None
 
 
+def spare(option: str, target: Path | None, request: Request) -> None:
+    """Refuses to write over a file that a video is made from. Raises InvalidInput."""
+    for _, path in files_of(request):
+        if target is not None and target.exists() and target.samefile(path):
+            raise InvalidInput(option, "field_type", given=f"{target}, which the video is made from", allowed="another file")
+
+
 def _agreed(request: Request, connection: Connection, lengths: list[float | None]) -> bool:
     """Asks whether the money may be spent; Ctrl-C is no. Raises SettingsError where nobody can be asked."""
     where = connection.region or urlsplit(connection.base_url).netloc
     about = f"{request.model}, {where}, {request.duration} s at {request.size}, {_estimate(request, connection.region, lengths)}"
     if not sys.stdin.isatty():
         raise SettingsError(sentence("not_asked", about=about))
-    print(f"{about}. This spends money. Run it? [y/N] ", end="", file=sys.stderr, flush=True)
+    tell(f"{about}. This spends money. Run it? [y/N] ", end="")
     try:
         return sys.stdin.readline().strip().lower() in ("y", "yes")
     except KeyboardInterrupt:
-        print(file=sys.stderr)
+        tell("")
         return False
 
 
@@ -173,10 +200,10 @@ async def _watched(studio: Studio, job: Job, options: argparse.Namespace, *, mad
     video = await studio.media(job.media_token, "video.mp4")
     wrong = await asyncio.to_thread(_wrong, job, video)
     lost = await asyncio.to_thread(_copied, video, options.out) if video and options.out else ""
-    lacks = [] if evidence is None else await asyncio.to_thread(missing, evidence)
+    lacks = list(FILES) if evidence is None else await asyncio.to_thread(missing, evidence)
     where = options.out if video and not lost else None
     _report(result, str(where or video or result.video_url), wrong, lost, lacks, as_json=options.json)
-    return FAILED if wrong or lost else DONE
+    return FAILED if wrong or lost or evidence is None else DONE
 
 
 def _copied(video: Path, out: Path) -> str:
@@ -192,7 +219,7 @@ def _no_video(result: VideoResult, options: argparse.Namespace) -> int:
     if options.json:
         show_json({"ok": False, **result.model_dump()})
     else:
-        print(f"{result.error}\njob {result.job_id} · task {result.task_id or 'none'} · request {result.request_id or 'none'}", file=sys.stderr)
+        tell(f"{result.error}\njob {result.job_id} · task {result.task_id or 'none'} · request {result.request_id or 'none'}")
     return FAILED
 
 
@@ -215,9 +242,10 @@ def _wrong(job: Job, video: Path | None) -> str:
 def _report(result: VideoResult, where: str, wrong: str, lost: str, lacks: list[str], *, as_json: bool) -> None:
     """wrong: with the file. lost: what kept it from being copied."""
     if lost:
-        print(lost, file=sys.stderr)
+        tell(lost)
     if as_json:
-        error = {"error": wrong or lost} if wrong or lost else {}
+        trouble = wrong or lost or ("" if result.evidence else "there is no record of this run: OUTPUT_DIR cannot be written")
+        error = {"error": trouble} if trouble else {}
         show_json({"ok": not error, **result.model_dump(), "verified": not wrong, "evidence_lacks": lacks} | error)
         return
     print(where)

@@ -35,17 +35,20 @@ COMMAND --help tells more about each. Exit codes: 0 done, 1 failed, 2 bad input 
 2 and 3 nothing was sent."""
 
 
+class UsageError(Exception):
+    """What was typed is no command line; says why, in one line."""
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        raise UsageError(f"{self.prog}: {' '.join(message.split())}; see {self.prog} --help")
 
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     whole = _Parser(prog="python -m wan", description=_ABOUT, epilog=_START, formatter_class=argparse.RawDescriptionHelpFormatter)
-    whole.set_defaults(watched="", json=False)
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _check(commands)
     _prepare(commands)
@@ -78,6 +81,7 @@ def _prepare(commands: Any) -> None:
     about = "write the normalised request of a reference-to-video run, and check it; nothing is sent"
     examples = '--prompt "character1 waves" --reference-video clip.mp4 --duration 5\n--validate-response response.json'
     prepare = _command(commands, "prepare", about, examples)
+    prepare.set_defaults(json=True)  # as whoever calls it expects
     prepare.add_argument("--prompt", help="what shall happen; character1 is the first reference video")
     prepare.add_argument("--reference-video", action="append", metavar="URL_OR_FILE", help="a clip; repeat for up to three")
     prepare.add_argument("--reference-image", action="append", metavar="URL_OR_FILE", help="a picture; repeat, five references in all")
@@ -127,9 +131,9 @@ def _about_jobs(commands: Any) -> None:
 
 def _simulate(commands: Any) -> None:
     simulate = _command(commands, "simulate", "serve the simulator of the service, for any DashScope client", "--port 8400")
-    simulate.add_argument("--port", type=int, default=8400)
-    simulate.add_argument("--pending", type=float, help="seconds that a task waits")
-    simulate.add_argument("--running", type=float, help="seconds that a task runs")
+    simulate.add_argument("--port", default="8400")
+    simulate.add_argument("--pending", help="seconds that a task waits")
+    simulate.add_argument("--running", help="seconds that a task runs")
     simulate.add_argument("--fault", action="append", default=[], metavar="VERB:FAULT[:COUNT]", help="answer wrongly, for tests")
 
 

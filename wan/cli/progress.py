@@ -6,6 +6,7 @@ import sys
 import time
 from typing import Self
 
+from wan.cli import tell
 from wan.jobs import JobEvent, JobState
 
 _BAR = 24  # characters
@@ -26,23 +27,23 @@ class Progress:
     async def __aexit__(self, *_: object) -> None:
         if self._clock is not None:
             self._clock.cancel()
-            print(file=sys.stderr)
+            tell("")
 
     def show(self, event: JobEvent) -> None:
         """Something has changed."""
         said = self._event is not None and self._event.sentence == event.sentence
         self._event, self._since = event, time.monotonic() - event.elapsed
         if self._clock is None:
-            print(event.sentence, file=sys.stderr, flush=True)
+            tell(str(event.sentence))
         elif not said and len(self._line(event)) > _room():
-            print(f"{_ANEW}{event.sentence}", file=sys.stderr, flush=True)  # whole, once, above the line that has no room for it
+            tell(f"{_ANEW}{event.sentence}")  # whole, once, above the line that has no room for it
 
     async def _tick(self) -> None:
         while True:
             if self._event is not None:
                 line = self._line(self._event)
                 shown = line if len(line) <= _room() else f"{line[: _room() - 1]}…"
-                print(f"{_ANEW}{shown}", end="", file=sys.stderr, flush=True)
+                tell(f"{_ANEW}{shown}", end="")
             await asyncio.sleep(0.5)
 
     def _line(self, event: JobEvent) -> str:
@@ -54,4 +55,7 @@ class Progress:
 
 def _room() -> int:
     """Characters that a line may have before the terminal breaks it."""
-    return (os.get_terminal_size(sys.stderr.fileno()).columns or 80) - 1
+    try:
+        return (os.get_terminal_size(sys.stderr.fileno()).columns or 80) - 1
+    except OSError:  # the terminal is gone
+        return 79

@@ -5,16 +5,17 @@ import os
 import sys
 
 from wan.cli import DONE
+from wan.demo import Demo
 from wan.settings import load_settings
 
 
 def simulate(options: argparse.Namespace) -> int:
     """`simulate`: becomes it."""
     settings = load_settings()
-    folder = settings.output_dir.absolute() / "simulator"
+    settings.made_output_dir()
     pending = settings.simulator_pending if options.pending is None else options.pending
     running = settings.simulator_running if options.running is None else options.running
-    given = ["--dir", str(folder), "--port", str(options.port), "--pending", str(pending), "--running", str(running)]
-    faults = [word for fault in options.fault for word in ("--fault", fault)]
+    given = [f"--dir={Demo(settings).folder()}", f"--port={options.port}", f"--pending={pending}", f"--running={running}"]
+    faults = [f"--fault={fault}" for fault in options.fault]
     os.execv(sys.executable, [sys.executable, "-m", "wan.simulator", *given, *faults])  # noqa: S606 - our own program, no shell
     return DONE

@@ -40,8 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         board = _faults(options.fault)
     except ValueError as wrong:
         parser.error(str(wrong))
-    options.dir.mkdir(parents=True, exist_ok=True)
-    lock = (options.dir / "server.lock").open("a")
+    try:
+        options.dir.mkdir(parents=True, exist_ok=True)
+        lock = (options.dir / "server.lock").open("a")
+    except OSError as refused:
+        parser.error(f"cannot write to {options.dir}: {refused.strerror}")
     if not _locked(lock):
         sys.stderr.write(f"A simulator already serves this folder: {_where(options.dir)}\n")
         return ALREADY_RUNNING
@@ -66,6 +69,13 @@ def _serve(options: argparse.Namespace, board: FaultBoard, listening: socket.soc
     base_url = f"http://{options.host}:{listening.getsockname()[1]}/api/v1"
     with _announced(options.dir / "server.json", base_url, listening.getsockname()[1]):
         Server(config, users).run(sockets=[listening])
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {' '.join(message.split())}; see {self.prog} --help\n")
 
 
 class Server(uvicorn.Server):
@@ -132,6 +142,8 @@ def _faults(texts: Sequence[str]) -> FaultBoard:
     for text in texts:
         verb, _, rest = text.partition(":")
         fault, _, count = rest.partition(":")
+        if count and not count.isdecimal():
+            raise ValueError(f"no such count: {text}")
         board.set(verb, fault, int(count) if count else None)
     return board
 
@@ -140,14 +152,27 @@ def _leave(_signal: int, _frame: object) -> NoReturn:
     raise SystemExit(0)
 
 
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or len(text) > 5 or int(text) > 65535:
+        raise argparse.ArgumentTypeError("allowed is a port, 0 to 65535")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 <= (seconds := float(text)) <= 10**9:
+            return seconds
+    raise argparse.ArgumentTypeError("allowed are seconds, 0 or more")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m wan.simulator", description="A local stand-in for the video service of Alibaba Model Studio.")
+    parser = _Parser(prog="python -m wan.simulator", description="A local stand-in for the video service of Alibaba Model Studio.")
     parser.add_argument("--dir", type=Path, required=True, help="folder for tasks, uploads and videos")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8400, help="port to listen on; 0 takes any free one (default: %(default)s)")
-    parser.add_argument("--pending", type=float, default=2, metavar="SECONDS", help="time that a task waits (default: %(default)s)")
-    parser.add_argument("--running", type=float, default=6, metavar="SECONDS", help="time that a task runs at least (default: %(default)s)")
-    parser.add_argument("--expire", type=float, default=86400, metavar="SECONDS", help="age at which tasks are forgotten (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=8400, help="port to listen on; 0 takes any free one (default: %(default)s)")
+    parser.add_argument("--pending", type=_seconds, default=2, metavar="SECONDS", help="time that a task waits (default: %(default)s)")
+    parser.add_argument("--running", type=_seconds, default=6, metavar="SECONDS", help="time that a task runs at least (default: %(default)s)")
+    parser.add_argument("--expire", type=_seconds, default=86400, metavar="SECONDS", help="age at which tasks are forgotten (default: %(default)s)")
     parser.add_argument("--leave-when-unused", action="store_true", help="end when nobody holds a lock on DIR/users.lock")
     parser.add_argument("--preset", default="veryfast", help="x264's preset (default: %(default)s)")
     parser.add_argument("--still", action="store_true", help="films in which nothing moves; they are made five times as fast")

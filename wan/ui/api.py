@@ -24,7 +24,7 @@ from gradio.utils import get_upload_folder
 
 from wan import catalog
 from wan.catalog import IMAGE_TO_VIDEO, REFERENCE_TO_VIDEO
-from wan.errors import InvalidInput, WanError
+from wan.errors import InvalidInput, JobNotFound, WanError
 from wan.jobs import JobEvent
 from wan.requests import ImageToVideoRequest, Media, ReferenceToVideoRequest, Request, kind_of
 from wan.studio import Studio
@@ -241,7 +241,9 @@ class Api:
             raise InvalidInput("job_id", "field_type", given=type(job_id).__name__, allowed="text")
         token, between, known = job_id.rpartition(_BETWEEN)
         if between:
-            return owner_of(token), token, known
+            with contextlib.suppress(NotReady):
+                return owner_of(token), token, known
+            raise JobNotFound
         return _known(request) or owner_of(secrets.token_urlsafe(TOKEN_LENGTH)), "", known
 
 
