@@ -260,9 +260,13 @@ def _own(kind: str) -> Markup:
 
 
 def _at(key: str, seconds: float) -> Markup:
-    """Words and a time, which the script puts as the reader's own clock has it."""
+    return Markup("{} {}").format(both(key), time_at(seconds))
+
+
+def time_at(seconds: float) -> Markup:
+    """A time, which the script puts as the reader's own clock has it. seconds: since 1970."""
     time = datetime.fromtimestamp(seconds, UTC)
-    return Markup('{} <time datetime="{:%Y-%m-%dT%H:%MZ}">{:%Y-%m-%d %H:%M %Z}</time>').format(both(key), time, time)
+    return Markup('<time datetime="{:%Y-%m-%dT%H:%MZ}">{:%Y-%m-%d %H:%M %Z}</time>').format(time, time)
 
 
 def _moment(seconds: float) -> str:

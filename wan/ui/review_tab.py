@@ -1,7 +1,6 @@
 """The HTML of the owner's tab: what is chosen, the reviews, the one that is opened, exports."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from markupsafe import Markup
@@ -9,7 +8,7 @@ from markupsafe import Markup
 from wan.jobs import Job
 from wan.reviews import Review, Take
 from wan.ui.cards import both, file_address, video
-from wan.ui.review_cards import comments, facts, how_many, people, tally, until
+from wan.ui.review_cards import comments, facts, how_many, people, tally, time_at, until
 from wan.ui.shelf import gone_mark
 
 _ITEM = Markup(
@@ -77,13 +76,12 @@ def _tile(number: int, job: Job) -> Markup:
 
 def _item(review: Review, now: float, *, opened: bool) -> Markup:
     state = "open" if review.is_open(now) else "revoked" if review.revoked_at is not None else "expired"
-    made = f"{datetime.fromtimestamp(review.created_at, UTC):%Y-%m-%d}"
     ends = until(review) if state == "open" else None
     meta = [
         how_many(review),
         Markup('<span data-part="people">{}</span>').format(people(review)),
         *([ends] if ends else []),
-        Markup("{}").format(made),
+        time_at(review.created_at),
     ]
     live = Markup(' data-tally data-live="review/{}/tally"').format(review.link_token) if opened and state == "open" else ""
     item = _ITEM.format(
