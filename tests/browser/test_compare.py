@@ -31,6 +31,25 @@ PICTURES = """() => [...document.querySelectorAll('video')].map(video => {
     return [...Array(8).keys()].reduce((n, bit) => n + (brush.getImageData(field * (bit + 0.5), middle, 1, 1).data[0] > 127 ? 2 ** bit : 0), 0);
 })"""
 TIMES = "[...document.querySelectorAll('video')].map(video => video.currentTime)"
+TRIES = 5  # a machine that is busy elsewhere holds a player up; what can keep together does so in one of them
+APART = """async () => {
+    const found = [];
+    for (let number = 0; number < 10; number++) {
+        const times = [...document.querySelectorAll('video')].map(video => video.currentTime);
+        found.push(Math.max(...times) - Math.min(...times));
+        await new Promise(done => setTimeout(done, 50));
+    }
+    return found;
+}"""
+CAUGHT_UP = """async () => {
+    const [first, , third] = document.querySelectorAll('video');
+    first.currentTime -= 0.2;
+    while (!first.ended) {
+        if (!first.seeking && Math.abs(first.currentTime - third.currentTime) < 1 / 24) return true;
+        await new Promise(done => setTimeout(done, 20));
+    }
+    return false;
+}"""
 STILL = "[...document.querySelectorAll('video')].every(video => video.error || (!video.seeking && video.readyState >= 2))"
 
 
@@ -145,15 +164,13 @@ def played(page: Page, until: float) -> None:
 
 
 def test_all_play_as_one(visitor, site):
-    page = loaded(visitor, f"{site}/board-3-en.html", 96)
-    played(page, 1.0)
-    apart = []
-    for _ in range(10):
-        times = page.evaluate(TIMES)
-        apart.append(max(times) - min(times))
-        page.wait_for_timeout(50)
-    assert sorted(apart)[5] <= 0.15, apart  # on a busy machine too
-    assert min(apart) <= 1.5 / 30, apart
+    for _ in range(TRIES):
+        page = loaded(visitor, f"{site}/board-3-en.html", 96)
+        played(page, 0.3)
+        apart = sorted(page.evaluate(APART))
+        if apart[5] <= 1.5 / 30:
+            break
+    assert apart[5] <= 1.5 / 30, apart
     page.get_by_role("button", name="Pause all").click()
     page.wait_for_function(f"new Set({TIMES}.map(time => time.toFixed(3))).size === 1")
     first, second, third = pictures(page)
@@ -162,12 +179,12 @@ def test_all_play_as_one(visitor, site):
 
 
 def test_one_that_lags_catches_up(visitor, site):
-    page = loaded(visitor, f"{site}/board-3-en.html", 96)
-    played(page, 0.3)
-    page.evaluate("document.querySelectorAll('video')[0].currentTime -= 0.2")
-    page.wait_for_function(  # the second is the shortest, and may be over by then on a slow machine
-        "(() => { const [a, , c] = document.querySelectorAll('video'); return !a.ended && Math.abs(a.currentTime - c.currentTime) < 1 / 24; })()"
-    )
+    def caught_up() -> bool:
+        page = loaded(visitor, f"{site}/board-3-en.html", 96)
+        played(page, 0.3)
+        return page.evaluate(CAUGHT_UP)
+
+    assert any(caught_up() for _ in range(TRIES))
 
 
 def test_a_step_is_a_frame_and_shows_the_right_picture(visitor, site):
