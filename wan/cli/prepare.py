@@ -57,9 +57,8 @@ def _written(given: dict[str, Any], output: Path | None) -> Path:
         settings.made_output_dir()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(
-            f"{json.dumps(given, ensure_ascii=False, indent=2)}\n".encode(errors="backslashreplace")
-        )  # as JSON escapes them: names of files need be no text
+        text = json.dumps(given, ensure_ascii=False, indent=2)
+        path.write_bytes(f"{text}\n".encode(errors="backslashreplace"))  # as JSON escapes them: names of files need be no text
     except OSError as error:
         allowed = "a file in a folder that can be written"
         raise InvalidInput("--output", "field_type", given=f"{path} ({error.strerror})", allowed=allowed) from None
