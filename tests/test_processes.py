@@ -148,7 +148,7 @@ async def test_no_account_asks_for_more_than_the_service_allows(tmp_path):
     report = await limits.crowd(tmp_path, jobs=36, accounts=2, processes=2)
     assert report.untrue == []
     assert report.well, report
-    assert report.most["live"] == 5
+    assert 3 <= report.most["live"] <= 5  # side by side, as many as are allowed; a busy machine is done with one before it sends the next
 
 
 async def test_a_storm_loses_nothing_and_pays_nothing_twice(tmp_path):
