@@ -44,7 +44,7 @@ UNSENT = frozenset({_S.QUEUED, _S.UPLOADING})
 """The states in which nothing has been asked of the service that costs; going on with such a job spends money."""
 GROUPS = {"live": LIVE, "done": frozenset({_S.SUCCEEDED}), "failed": frozenset({_S.FAILED, _S.EXPIRED}), "cancelled": frozenset({_S.CANCELLED})}
 """The states as a library is asked for them."""
-CANCEL_IS_FREE = frozenset({_S.QUEUED, _S.UPLOADING, _S.PENDING})  # the service cancels what is PENDING (S6, 2026-03-15)
+CANCEL_IS_FREE = UNSENT | {_S.PENDING}  # the service cancels what is PENDING (S6, 2026-03-15)
 
 
 class Spent(StrEnum):

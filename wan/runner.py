@@ -22,7 +22,7 @@ from wan.clips import Clip
 from wan.errors import KeyRefused, NotKept, NotSent, NoVideo, Refused, ResultRefused, ServiceError, Throttled, Unclear, Unreadable, is_full
 from wan.evidence import Evidence
 from wan.gateway import SUBMIT_LIMIT, Accepted, Gateway, TaskSnapshot, TaskStatus, task_failure
-from wan.jobs import Job, JobState, Reference, Spent
+from wan.jobs import UNSENT, Job, JobState, Reference, Spent
 from wan.settings import Connection
 from wan.storage import Storage
 from wan.store import Store
@@ -505,7 +505,7 @@ class Runner:
         if isinstance(error, NotKept | OSError) and not isinstance(error, FileNotFoundError):
             pause = schedule.next_look(1.0, job.attempts)
             return await self._keep_waiting(job, pause, attempts=job.attempts + 1, said=sentence("paused"), **self._not_odd(job))
-        if job.state in (JobState.QUEUED, JobState.UPLOADING) and job.attempts >= _OWN_TRIES:
+        if job.state in UNSENT and job.attempts >= _OWN_TRIES:
             return await self._end(job, JobState.FAILED, sentence("broke", code=type(error).__name__))
         return await self._keep_waiting(job, schedule.next_look(1.0, job.attempts), attempts=job.attempts + 1, **self._not_odd(job))
 

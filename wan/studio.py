@@ -41,7 +41,7 @@ from wan.errors import (
 )
 from wan.evidence import Evidence
 from wan.gateway import Gateway
-from wan.jobs import CANCEL_IS_FREE, GROUPS, Job, JobEvent, JobState, Reference, Shelf, Spent
+from wan.jobs import CANCEL_IS_FREE, GROUPS, UNSENT, Job, JobEvent, JobState, Reference, Shelf, Spent
 from wan.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request, VideoResult, fingerprint, written
 from wan.reviews import Review, Take
 from wan.runner import Runner
@@ -439,7 +439,7 @@ class Studio:
                 )
             noted = await self._store.call(self._store.want_cancel, job, self._clock())
             if noted is not None:
-                if noted.account not in self._keys and noted.state in (JobState.QUEUED, JobState.UPLOADING):
+                if noted.account not in self._keys and noted.state in UNSENT:
                     ended = await self._store.call(self._store.advance, noted, JobState.CANCELLED, self._clock(), said=sentence("cancelled"))
                     self._evidence.record(ended or noted)
                 self.take_up(noted)
