@@ -473,15 +473,21 @@ async def test_a_search_may_have_any_number_of_words(new_database, monkeypatch):
         assert await found("x " * 1000) == []
 
 
-@pytest.mark.parametrize(("home", "ends"), [("whole", JobState.SUCCEEDED), ("broken", JobState.EXPIRED), ("nothing", JobState.EXPIRED)])
-async def test_a_video_that_is_home_outlives_its_key(simulator, monkeypatch, tmp_path, home, ends):
-    """It was brought home, then the process died; the key does not come back. Two processes look after it at once, and one of them finishes it."""
+async def left_while_fetching(simulator):
+    """A studio that has ended, and its job, whose video is made and not brought home."""
     async with Studio(load_settings()) as studio:
         with simulator.fault("result", "status-503"):
             job = await studio.submit(image(fps=24), owner=OWNER)
             async for event in studio.follow(job.id, owner=OWNER):
                 if event.job.state is JobState.FETCHING:
                     break
+    return studio, job
+
+
+@pytest.mark.parametrize(("home", "ends"), [("whole", JobState.SUCCEEDED), ("broken", JobState.EXPIRED), ("nothing", JobState.EXPIRED)])
+async def test_a_video_that_is_home_outlives_its_key(simulator, monkeypatch, tmp_path, home, ends):
+    """It was brought home, then the process died; the key does not come back. Two processes look after it at once, and one of them finishes it."""
+    studio, job = await left_while_fetching(simulator)
     if home != "nothing":
         whole = clip(tmp_path / "made.mp4", size=(1280, 720)).read_bytes()
         await studio._storage.put(f"videos/{job.id}/original.mp4", whole if home == "whole" else whole[:-9000])
@@ -502,12 +508,7 @@ async def test_a_video_that_is_home_outlives_its_key(simulator, monkeypatch, tmp
 
 async def test_a_video_that_is_home_waits_for_room_without_its_key(simulator, monkeypatch, tmp_path):
     """A full disk keeps neither the others from their end, nor the sweep that makes room from its work."""
-    async with Studio(load_settings()) as studio:
-        with simulator.fault("result", "status-503"):
-            job = await studio.submit(image(fps=24), owner=OWNER)
-            async for event in studio.follow(job.id, owner=OWNER):
-                if event.job.state is JobState.FETCHING:
-                    break
+    studio, job = await left_while_fetching(simulator)
     await studio._storage.put(f"videos/{job.id}/original.mp4", clip(tmp_path / "made.mp4", size=(1280, 720)))
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-another-key")
     hours = [26]
