@@ -25,13 +25,17 @@ from tests.attacks.visitor import ask
 from wan import storage
 from wan.settings import load_settings
 from wan.studio import Studio
-from wan.ui import guard, pace, review_page, serve
+from wan.ui import bodies, pace, review_page, serve, uploads
+from wan.ui.addresses import client_address
 from wan.ui.files import SAMPLES, closed
-from wan.ui.guard import Guard, Refused, Sessions, client_address, deny_downloads
+from wan.ui.guard import Guard
 from wan.ui.headers import Scripts
 from wan.ui.inputs import Page, is_plausible
 from wan.ui.page import build
+from wan.ui.refusal import Refused
 from wan.ui.routes import routes
+from wan.ui.sessions import Sessions
+from wan.ui.uploads import Upload, deny_downloads
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 OPEN = {
@@ -114,7 +118,7 @@ def test_one_ipv6_network_counts_as_one_address():
 
 
 def test_what_the_guard_keeps_is_bounded(monkeypatch):
-    monkeypatch.setattr(guard, "KNOWN", 3)
+    monkeypatch.setattr("wan.ui.sessions.KNOWN", 3)
     monkeypatch.setattr(pace, "_ADDRESSES", 2)
     forgotten: list[str] = []
     clock = Clock()
@@ -198,13 +202,13 @@ async def test_only_our_own_pages_may_change_things(asked, status):
 
 @pytest.mark.anyio
 async def test_a_slow_body_is_given_up(monkeypatch):
-    monkeypatch.setattr(guard, "_JSON_SECONDS", 0.05)
+    monkeypatch.setattr(bodies, "_JSON_SECONDS", 0.05)
     assert (await answered(guarded(ok), scope("/gradio_api/reset", "POST"), b"{}", pause=5))[0] == 408
 
 
 @pytest.mark.anyio
 async def test_a_slow_upload_is_given_up_so_that_gradio_deletes_its_pieces(monkeypatch):
-    monkeypatch.setattr(guard, "_UPLOAD_SECONDS", 0.05)
+    monkeypatch.setattr(uploads, "_UPLOAD_SECONDS", 0.05)
 
     async def reads(asked: Any, receive: Any, send: Any) -> None:
         with pytest.raises(MultiPartException, match="too long"):
@@ -216,13 +220,13 @@ async def test_a_slow_upload_is_given_up_so_that_gradio_deletes_its_pieces(monke
 
 @pytest.mark.anyio
 async def test_parts_are_counted_over_the_edges_of_pieces():
-    body = b"--edge\r\n" * (guard._UPLOAD_PARTS + 1)
+    body = b"--edge\r\n" * (uploads._UPLOAD_PARTS + 1)
     pieces = [body[at : at + 3] for at in range(0, len(body), 3)]
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": pieces.pop(0), "more_body": bool(pieces)}
 
-    upload = guard._Upload(receive, "multipart/form-data; boundary=edge")
+    upload = Upload(receive, "multipart/form-data; boundary=edge")
     for _ in range(len(pieces) - 3):
         await upload()
     with pytest.raises(MultiPartException, match="maximum allowed size"):

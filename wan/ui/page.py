@@ -14,9 +14,9 @@ from wan.ui import cards, image, library, reference, review
 from wan.ui import visitor as visitors
 from wan.ui.api import Api
 from wan.ui.files import SAMPLES
-from wan.ui.guard import deny_downloads
 from wan.ui.inputs import Page
 from wan.ui.text import label
+from wan.ui.uploads import deny_downloads
 from wan.ui.visitor import TOKEN_LENGTH, bare, hidden
 from wan.words import sentence
 

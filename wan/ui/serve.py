@@ -18,9 +18,10 @@ from wan.studio import Studio
 from wan.ui import review_cards, review_page
 from wan.ui.agents import speak_mcp
 from wan.ui.files import ASSETS, SAMPLES, closed
-from wan.ui.guard import KNOWN, Guard, Sessions
+from wan.ui.guard import Guard
 from wan.ui.headers import Scripts
 from wan.ui.routes import routes
+from wan.ui.sessions import KNOWN, Sessions
 from wan.ui.text import translations
 from wan.ui.theme import WanTheme
 

@@ -15,7 +15,7 @@ from wan.errors import WanError
 from wan.settings import Settings
 from wan.studio import Studio
 from wan.ui import cards
-from wan.ui.guard import group
+from wan.ui.addresses import group
 from wan.ui.text import label
 from wan.words import sentence
 

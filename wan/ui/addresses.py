@@ -1,0 +1,51 @@
+"""Whom a request comes from, and what counts as one address."""
+
+import contextlib
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+Networks = Sequence[IPv4Network | IPv6Network]
+
+
+def client_address(scope: Scope, trusted: Networks) -> str:
+    """Whom a request comes from: the socket's peer; behind a trusted proxy the right-most entry of X-Forwarded-For that no trusted proxy wrote."""
+    address = str((scope.get("client") or ("",))[0])
+    forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
+    hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
+    while hops and within(address, trusted):
+        address = hops.pop()
+    return address
+
+
+def ip(address: str) -> IPv4Address | IPv6Address | None:
+    """An address with or without a port; None for what is none."""
+    for given in (address, host(address)[0]):
+        with contextlib.suppress(ValueError):
+            known = ip_address(given)
+            return (known.ipv4_mapped if isinstance(known, IPv6Address) else None) or known
+    return None
+
+
+def within(address: str, networks: Networks) -> bool:
+    """Whether an address is in one of the networks."""
+    known = ip(address)
+    return known is not None and any(known in network for network in networks)
+
+
+def group(address: str) -> str:
+    """What counts as one address, without its port: an IPv6 customer has a whole /64."""
+    known = ip(address)
+    return str(IPv6Network((known, 64), strict=False)) if isinstance(known, IPv6Address) else str(known or address)
+
+
+def host(netloc: str) -> tuple[str, str]:
+    """Name and port of "name:port"; the ports of http and https are left out."""
+    try:
+        parts = urlsplit(f"//{netloc}")
+        return (parts.hostname or ""), ("" if parts.port in (None, 80, 443) else str(parts.port))
+    except ValueError:
+        return "", ""

@@ -1,0 +1,24 @@
+"""How a request is refused."""
+
+import math
+from http import HTTPStatus
+
+from starlette.responses import JSONResponse
+
+from wan.ui.text import say
+
+
+class Refused(Exception):
+    """A request that goes no further. key: what people are told, where they can do something about it. wait: seconds, where waiting helps."""
+
+    def __init__(self, status: int, key: str = "", wait: float = 0) -> None:
+        super().__init__(HTTPStatus(status).phrase)
+        self._status, self._key, self._wait = status, key, math.ceil(wait)
+
+    def response(self, language: str) -> JSONResponse:
+        """The answer. language: the request's Accept-Language."""
+        detail = say(self._key, language, seconds=self._wait) if self._key else str(self)
+        # What comes next over this connection may be the rest of a body that nobody wants, or was put there by somebody else.
+        headers = {"Connection": "close"} if self._status in (400, 408, 413) else {}
+        headers |= {"Retry-After": str(self._wait)} if self._wait else {}
+        return JSONResponse({"detail": detail}, self._status, headers=headers)
