@@ -16,7 +16,8 @@ if ! command -v chromium chromium-browser google-chrome google-chrome-stable >/d
 fi
 
 [ -x .venv/bin/python ] || python3 -m venv .venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+# What is there already is not loaded again; a file that is not byte for byte the one of the lock is not installed.
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/requirements.lock
 
 .venv/bin/ruff check .
 .venv/bin/ruff format --check --quiet .
