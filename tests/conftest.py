@@ -16,6 +16,11 @@ from wan.store import Store
 ROOT = Path(__file__).parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    setups = ("demo", "paid", "logins", "mcp", "proxied")
+    parser.addoption("--setup", choices=setups, default="demo", help="how the app is set up that tests/attacks attacks")
+
+
 def clean_environment(folder: Path) -> dict[str, str]:
     """The environment without keys and proxies, with a home and an output folder of its own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DASHSCOPE_", "WAN_", "SPACE_"))}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
+from tests.attacks.setups import attacked, victims_headers
 from tests.attacks.visitor import Visitor, upload
 from tests.browser.serving import SAMPLES, App, served
 
@@ -65,7 +66,7 @@ def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     (folder / "home" / ".alibabacloud").mkdir(parents=True)
     (folder / "home" / ".alibabacloud" / "credentials").write_text("[default]\ndashscope_api_key = sk-secretsecret\n")
     (folder / ".env").write_text("SECRET=sk-secretsecret\n")
-    with served(folder, pending=0.2, running=0.4) as running:
+    with attacked(request.config.getoption("--setup"), folder) as running:
         yield running
         well = httpx.get(f"{running.url}/healthz", trust_env=False).json()["status"]
         request.config.stash[ROWS] += [
@@ -96,7 +97,7 @@ def visitor(app: App) -> Iterator[Visitor]:
 @pytest.fixture(scope="package")
 def victim(app: App) -> Iterator[Victim]:
     """Somebody who has made a video."""
-    someone = Visitor(app.url)
+    someone = Visitor(app.url, headers=victims_headers(app))
     path = upload(app.url, [("her.png", (SAMPLES / "astronaut.png").read_bytes())]).json()[0]
     start, watch = someone.event("start"), someone.event("watch")
     picture = {"path": path, "meta": {"_type": "gradio.FileData"}}

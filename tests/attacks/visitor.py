@@ -11,6 +11,10 @@ from urllib.parse import urlsplit
 import httpx
 
 API = "/gradio_api"
+HEADERS: dict[str, dict[str, str]] = {}
+"""What is sent with every request to an app, by its address: an attacker's login."""
+CODES: dict[str, str] = {}
+"""The access code of an app, by its address: an attacker knows it."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,7 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: bytes
+    cookies: list[str] = field(default_factory=list)
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -27,11 +32,12 @@ class Answer:
 
 def ask(url: str, method: str, target: str, *, headers: dict[str, str] | None = None, body: Any = None, chunked: bool = False) -> Answer:
     """One request with exactly this target: nothing in it is made better on the way. body: bytes, or their pieces."""
+    headers = HEADERS.get(url, {}) | (headers or {})
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
     try:
         try:
-            connection.putrequest(method, target, skip_host="Host" in (headers or {}), skip_accept_encoding=True)
-            for name, value in (headers or {}).items():
+            connection.putrequest(method, target, skip_host="Host" in headers, skip_accept_encoding=True)
+            for name, value in headers.items():
                 connection.putheader(name, value)
             connection.endheaders(body, encode_chunked=chunked)
         except (BrokenPipeError, ConnectionResetError):
@@ -41,7 +47,8 @@ def ask(url: str, method: str, target: str, *, headers: dict[str, str] | None = 
                 body = response.read()
             except http.client.IncompleteRead as cut:
                 body = cut.partial
-        return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
+        given = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, given, body, response.headers.get_all("Set-Cookie", []))
     finally:
         connection.close()
 
@@ -82,6 +89,7 @@ class Visitor:
     """Sent with every event: where the visitor seems to come from, behind a proxy."""
 
     def __post_init__(self) -> None:
+        self.headers = HEADERS.get(self.url, {}) | self.headers
         self.http = httpx.Client(base_url=self.url, trust_env=False, timeout=60, headers=self.headers)
         config = self.http.get("/config").json()
         self.components = {one["id"]: one for one in config["components"]}
@@ -97,6 +105,7 @@ class Visitor:
 
     def form(self, event: int, **given: Any) -> list[Any]:
         """What the page would send: each component's first value, or what is given by the last part of its id ("prompt", "token", "job")."""
+        given = {"code": CODES.get(self.url, "")} | given
         return [given.get(named(one), one["props"].get("value")) for one in self.inputs(event)]
 
     def join(self, event: Any, data: Any, **more: Any) -> Answer:
