@@ -7,8 +7,6 @@ opened in this process: a video that was paid for must not be lost to a limit on
 import asyncio
 import hashlib
 import io
-import os
-import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +28,7 @@ from PIL import Image
 
 from wan import catalog, clips, labels
 from wan.clips import Clip
-from wan.errors import InvalidInput, NotKept, NoVideo, is_full
+from wan.errors import NotKept, NoVideo, is_full
 from wan.sandbox import NURSERY
 from wan.settings import WORK
 from wan.words import Sentence, sentence
@@ -39,7 +37,6 @@ Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 _AT_ONCE = 2  # files that are opened at the same time: each may take a gigabyte
-_MEGABYTE = 1_000_000
 _UNSAID = 2  # FFmpeg's number for colours of which a video says nothing
 _FILM_MEGABYTES = 1000  # of a film whose settings are looked for; more than twenty shots of 15 s at 1080P
 _PLAIN_TAGS = frozenset({"title", "artist", "album_artist", "composer", "album", "date", "comment", "genre", "copyright", "grouping", "lyrics"}) | {
@@ -108,19 +105,21 @@ def take_picture(field: str, source: bytes | Path, *, size: str, fit: str) -> Pi
 
     Raises InvalidInput, which says what came and what is allowed; and NotKept, as everything here that opens given files, where the disk is full.
     """
-    with _opened(field, source, catalog.IMAGE_MEGABYTES) as file, _scratch() as made:
-        sha256 = _digest(file)
-        answer = NURSERY.run("picture", file, made, field=field, size=size, fit=fit)
+    with _given(source) as file, _scratch() as made:
+        high = catalog.IMAGE_MEGABYTES
+        outcome = NURSERY.run("picture", file, made, field=field, high=high, digest=True, size=size, fit=fit)
+        answer = outcome.done
         made.seek(0)
         kept = made.read(answer["kept"])
         said = [Sentence.model_validate(one) for one in answer["adjustments"]]
-        return Picture(kept, made.read() or kept, sha256, _size(file), answer["width"], answer["height"], said)
+        return Picture(kept, made.read() or kept, outcome.sha256, outcome.bytes, answer["width"], answer["height"], said)
 
 
-def preview(source: Path, *, size: str, fit: str) -> bytes:
+def preview(source: bytes | Path, *, size: str, fit: str) -> bytes:
     """A small WebP of what will be sent of a picture at this size and fit. Raises InvalidInput."""
-    with _opened("reference_image", source, catalog.IMAGE_MEGABYTES) as file, _scratch() as made:
-        NURSERY.run("preview", file, made, field="reference_image", size=size, fit=fit)
+    with _given(source) as file, _scratch() as made:
+        limit = catalog.IMAGE_MEGABYTES
+        NURSERY.run("preview", file, made, field="reference_image", high=limit, size=size, fit=fit)
         made.seek(0)
         return made.read()
 
@@ -130,10 +129,11 @@ def take_clip(field: str, source: bytes | Path, target: IO[bytes]) -> Footage:
 
     Raises InvalidInput for what is no whole MP4 or MOV, or out of the limits.
     """
-    with _opened(field, source, catalog.VIDEO_MEGABYTES) as file:
-        sha256 = _digest(file)
-        answer = NURSERY.run("clip", file, target, field=field)
-        return Footage(Clip(**answer["clip"]), answer["kind"], sha256, _size(file))
+    with _given(source) as file:
+        high = catalog.VIDEO_MEGABYTES
+        outcome = NURSERY.run("clip", file, target, field=field, high=high, digest=True)
+        answer = outcome.done
+        return Footage(Clip(**answer["clip"]), answer["kind"], outcome.sha256, outcome.bytes)
 
 
 def clip_seconds(source: bytes | Path) -> float:
@@ -142,13 +142,13 @@ def clip_seconds(source: bytes | Path) -> float:
         return take_clip("reference_video", source, target).clip.seconds
 
 
-def settings_in(path: Path) -> dict[str, Any] | None:
+def settings_in(source: bytes | Path) -> dict[str, Any] | None:
     """The settings that stand in an MP4 of anybody's, as `labels.read` gives them; None where there are none of ours.
 
     Raises InvalidInput for what is no MP4 or MOV.
     """
-    with _opened("video", path, _FILM_MEGABYTES) as file, _scratch() as found:
-        NURSERY.run("tag", file, found, field="video", name=labels.TAG)
+    with _given(source) as file, _scratch() as found:
+        NURSERY.run("tag", file, found, field="video", high=_FILM_MEGABYTES, name=labels.TAG)
         found.seek(0)
         return labels.read(found.read(labels.LIMIT))
 
@@ -257,16 +257,14 @@ def _pulled(graph: av.filter.Graph) -> Iterator[VideoFrame]:
 
 
 @contextmanager
-def _opened(field: str, source: bytes | Path, limit: int) -> Iterator[IO[bytes]]:
-    """A given file, open for reading. Refuses one that is no plain file or over `limit` megabytes before a byte of it is read."""
-    with _scratch() if isinstance(source, bytes) else _plain(field, source) as file:
-        if isinstance(source, bytes):
-            file.write(source)
-            file.flush()
-        size = _size(file)
-        if size > limit * _MEGABYTE:
-            raise InvalidInput(field, "file_large", given=round(size / _MEGABYTE, 1), high=limit)
-        file.seek(0)
+def _given(source: bytes | Path) -> Iterator[IO[bytes] | Path]:
+    """A given file as the sandbox takes it: bytes in a file of ours, which goes with the block; a path as it is, since nobody opens it here."""
+    if isinstance(source, Path):
+        yield source
+        return
+    with _scratch() as file:
+        file.write(source)
+        file.flush()
         yield file
 
 
@@ -283,28 +281,3 @@ def _scratch() -> Iterator[IO[bytes]]:
         if not is_full(error):
             raise
         raise NotKept("disk_full") from error
-
-
-def _plain(field: str, path: Path) -> IO[bytes]:
-    """Opens a file that is one: no folder, and no pipe or device, at which one might wait for ever. Raises InvalidInput."""
-    missing = InvalidInput(field, "file_missing", given=path.name)
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except (OSError, ValueError):  # ValueError: a name that no file can have
-        raise missing from None
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return os.fdopen(descriptor, "rb")
-    os.close(descriptor)
-    raise missing
-
-
-def _size(file: IO[bytes]) -> int:
-    """Bytes of an open file."""
-    return os.fstat(file.fileno()).st_size
-
-
-def _digest(file: IO[bytes]) -> str:
-    """SHA-256 of an open file, hexadecimal; it is at its beginning afterwards."""
-    sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
-    file.seek(0)
-    return sha256

@@ -1,12 +1,15 @@
 """Opens files that nobody vouches for, each in a process of its own that can do nothing else and does not live long.
 
-A nursery, `python -m wan.sandbox`, imports Pillow and PyAV once and forks a child for each task, which takes a few milliseconds. A child gets the
-open file, a file to write to and a line to talk on, all as descriptors. Then it may open nothing more, neither file nor connection, and the kernel
-ends it when it takes too long or too much. At worst a file is refused. The nursery knows no key, and goes when its starter does.
+A nursery, `python -m wan.sandbox`, imports Pillow and PyAV once and forks a guard for each task, which takes a few
+milliseconds. The guard gets a file to write to and a line to talk on as descriptors, and the file to be read either as a
+descriptor or by its path, which it opens itself: the process that asks never does (see `wan.opening`). It measures that
+file, has it decoded by a child of its own, and ends that child when it takes too long. The child may open nothing more,
+neither file nor connection. At worst a file is refused. The nursery knows no key, and goes when its starter does.
 """
 
 import atexit
 import contextlib
+import hashlib
 import json
 import logging
 import os
@@ -18,10 +21,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from wan.errors import InvalidInput, NotKept
+from wan.opening import open_plain
 
 log = logging.getLogger("wan.sandbox")
 
@@ -29,13 +34,24 @@ SECONDS = 9  # of a task, by the clock; so that no file is waited for longer tha
 MEMORY_MEGABYTES = 1000  # of a child, everything counted
 _LIMITS = {"seconds": SECONDS, "high": MEMORY_MEGABYTES}
 _WRITTEN = 200_000_000  # bytes that a child may write
-_MORE = 1_000_000  # bytes
+_MEGABYTE = 1_000_000
 _PATIENCE = 30.0  # seconds after which an answer is given up; longer than a task may take, for a nursery that has to start
 _PAUSE = 0.2  # seconds before an order is given again
 _ANSWER = 1 << 16  # bytes; more is no answer of ours
 _ENVIRONMENT = ("PATH", "PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG")  # what a nursery may know
 
 Task = Callable[..., dict[str, Any]]
+Order = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a task: its own answer, and what the guard measured in the file before anything looked into it."""
+
+    done: dict[str, Any]
+    sha256: str
+    """Hexadecimal; "" unless it was asked for."""
+    bytes: int
 
 
 class Nursery:
@@ -53,18 +69,31 @@ class Nursery:
         """The process's number, where it runs."""
         return None if self._process is None else self._process.pid
 
-    def run(self, task: str, given: IO[bytes], made: IO[bytes], *, field: str, **wanted: str) -> dict[str, Any]:
-        """Runs a task of `_tasks` on an open file and gives its answer; what it makes is in `made`. Blocks for up to `SECONDS`.
+    def run(
+        self,
+        task: str,
+        given: IO[bytes] | Path,
+        made: IO[bytes],
+        *,
+        field: str,
+        high: int = 1000,
+        digest: bool = False,
+        **wanted: str,
+    ) -> Outcome:
+        """Runs a task of `_tasks` on a file and gives its answer; what it makes is in `made`. Blocks for up to `SECONDS`.
 
-        Raises InvalidInput with the task's own refusal, or one that says that opening takes too much; NotKept where it had no room for what it made.
+        given: an open file of ours, or the path of somebody's, which is opened in the sandbox. high: megabytes that it may have. digest: whether its
+        SHA-256 is wanted. Raises InvalidInput with the task's own refusal, or one that says that opening takes too much, for what is no plain file
+        ("file_missing", whatever stands in the way), and for one that is too large; NotKept where there was no room for what it made.
         """
         done, refusal, reason = None, InvalidInput(field, "media_unsafe", **_LIMITS), None
+        order = {"task": task, "field": field, "wanted": wanted, "high": high, "digest": digest}
         try:
-            answer = self._answer(given, made, {"task": task, "field": field, **wanted})
+            answer = self._answer(given, made, order | _whereabouts(field, given))
             if "refused" in answer:
                 refusal, reason = InvalidInput(field, answer["refused"], **answer["values"]), answer.get("odd")
             else:
-                done = dict(answer["done"])
+                done = Outcome(dict(answer["done"]), answer["sha256"], answer["bytes"])
         except (OSError, ValueError, TypeError, KeyError) as error:  # the child was ended, or gave what is no answer of ours
             reason = type(error).__name__
         if _is_full(made):  # what it made may break off then, and a file that it refused is not to blame
@@ -80,18 +109,19 @@ class Nursery:
         with self._alone:
             self._end()
 
-    def _answer(self, given: IO[bytes], made: IO[bytes], order: dict[str, str]) -> dict[str, Any]:
+    def _answer(self, given: IO[bytes] | Path, made: IO[bytes], order: Order) -> dict[str, Any]:
         """Asked once more where nobody took the order: then the nursery has died this moment, or had no process to spare."""
+        files = [made] if isinstance(given, Path) else [made, given]
         with contextlib.suppress(ConnectionError):
-            return self._asked(given, made, order)
+            return self._asked(files, order)
         time.sleep(_PAUSE)
-        return self._asked(given, made, order)
+        return self._asked(files, order)
 
-    def _asked(self, given: IO[bytes], made: IO[bytes], order: dict[str, str]) -> dict[str, Any]:
+    def _asked(self, files: list[IO[bytes]], order: Order) -> dict[str, Any]:
         mine, theirs = socket.socketpair()
         with mine:
             with theirs:
-                self._deliver(theirs, given, made)
+                self._deliver(theirs, *files)
             return _conversation(mine, order)
 
     def _deliver(self, *descriptors: IO[bytes] | socket.socket) -> None:
@@ -126,26 +156,45 @@ def _spawned(module: str, line: socket.socket) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env=known, stdin=line.fileno(), stdout=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - our own program
 
 
+def _whereabouts(field: str, given: IO[bytes] | Path) -> Order:
+    """Where a file lies, for the guard: links are followed here, by whoever may name them, and nowhere else.
+
+    Raises InvalidInput for a name that no file can have.
+    """
+    if not isinstance(given, Path):
+        return {}
+    try:
+        path = os.fsencode(os.path.realpath(given))
+    except (OSError, ValueError):
+        raise InvalidInput(field, "file_missing", given=given.name) from None
+    return {"path": path.decode("latin-1"), "name": given.name}  # as JSON can carry any bytes
+
+
 def _is_full(file: IO[bytes]) -> bool:
     """Whether not a megabyte more goes into an open file. No codec can be relied on to say that it could not write, or not everything."""
     size = os.fstat(file.fileno()).st_size
     try:
-        return os.pwrite(file.fileno(), bytes(_MORE), size) < _MORE
+        return os.pwrite(file.fileno(), bytes(_MEGABYTE), size) < _MEGABYTE
     except OSError:
         return True
     finally:
         os.ftruncate(file.fileno(), size)
 
 
-def _conversation(line: socket.socket, order: dict[str, str]) -> dict[str, Any]:
-    """Sends an order and reads the answer to its end. Raises OSError or ValueError where there is none."""
+def _conversation(line: socket.socket, order: Order) -> dict[str, Any]:
+    """Sends an order and reads the answers to their end: the guard's, and after it the child's, which cannot take back what the guard has said.
+
+    Raises OSError or ValueError where there is none.
+    """
     line.settimeout(_PATIENCE)
     line.sendall(json.dumps(order).encode())
     line.shutdown(socket.SHUT_WR)
     answer = b""
     while (more := line.recv(_ANSWER)) and len(answer) < _ANSWER:
         answer += more
-    return dict(json.loads(answer))
+    measured, _, came = answer.partition(b"\n")
+    said = dict(json.loads(measured))
+    return said if "refused" in said else dict(json.loads(came)) | said
 
 
 NURSERY = Nursery()
@@ -155,16 +204,16 @@ NURSERY = Nursery()
 
 
 def serve(tasks: dict[str, Task]) -> None:
-    """Becomes the nursery of these tasks: a child for each delivery on stdin, until nobody is at the other end."""
+    """Becomes the nursery of these tasks: a guard for each delivery on stdin, until nobody is at the other end."""
     line = socket.socket(fileno=0)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children that have ended leave nothing behind
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guards that have ended leave nothing behind
     while True:
         word, descriptors, _, _ = socket.recv_fds(line, 1, 3)
         if not word:
             os.killpg(0, signal.SIGKILL)
         if _forked() == 0:
             line.close()
-            _work(tasks, *descriptors)
+            _guard(tasks, *descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
 
@@ -177,13 +226,69 @@ def _forked() -> int:
         return -1
 
 
-def _work(tasks: dict[str, Task], line: int, given: int, made: int) -> None:
-    """A child's life: limits first, then the order, the task, the answer."""
+def _guard(tasks: dict[str, Task], line: int, made: int, given: int | None = None) -> NoReturn:
+    """A guard's life: the order, what the file is, and the child that is to open it. The clock ends it, and with it the child."""
+    try:
+        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        with socket.socket(fileno=line) as talk:
+            order = json.loads(_whole(talk))
+            try:
+                with _source(order, given) as source, open(made, "r+b", 0) as target:
+                    _tell(talk, _measured(order, source))
+                    _have_done(tasks, order, talk, source, target)
+            except InvalidInput as refusal:
+                _tell(talk, _refused(refusal))
+    finally:
+        os._exit(0)
+
+
+def _whole(talk: socket.socket) -> bytes:
+    """All that is sent on a line."""
+    with talk.makefile("rb") as order:
+        return order.read()
+
+
+def _tell(talk: socket.socket, said: dict[str, Any]) -> None:
+    talk.sendall(json.dumps(said).encode() + b"\n")
+
+
+def _source(order: Order, given: int | None) -> IO[bytes]:
+    """The file that is to be read. Raises InvalidInput: one and the same for what is not there and what may not be opened."""
+    if given is not None:
+        return os.fdopen(given, "rb")
+    try:
+        return open_plain(Path(os.fsdecode(order["path"].encode("latin-1"))))
+    except (OSError, ValueError):
+        raise InvalidInput(order["field"], "file_missing", given=order["name"]) from None
+
+
+def _measured(order: Order, source: IO[bytes]) -> dict[str, Any]:
+    """Bytes and SHA-256 of a file, which is at its beginning afterwards. Raises InvalidInput for one that is too large, before a byte is read."""
+    size, high = os.fstat(source.fileno()).st_size, order["high"]
+    if size > high * _MEGABYTE:
+        raise InvalidInput(order["field"], "file_large", given=round(size / _MEGABYTE, 1), high=high)
+    source.seek(0)
+    sha256 = hashlib.file_digest(source, "sha256").hexdigest() if order["digest"] else ""  # type: ignore[arg-type]
+    source.seek(0)
+    return {"bytes": size, "sha256": sha256}
+
+
+def _have_done(tasks: dict[str, Task], order: Order, talk: socket.socket, source: IO[bytes], target: IO[bytes]) -> None:
+    """Has a child do a task, and waits for its end."""
+    child = _forked()
+    if child == 0:
+        _work(tasks, order, talk, source, target)
+    if child > 0:
+        signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
+        os.waitpid(child, 0)
+
+
+def _work(tasks: dict[str, Task], order: Order, talk: socket.socket, source: IO[bytes], target: IO[bytes]) -> NoReturn:
+    """A child's life: limits first, then the task, the answer."""
     try:
         _confine()
-        with socket.socket(fileno=line) as talk, talk.makefile("rb") as order, open(given, "rb") as source, open(made, "r+b", 0) as target:
-            answer = _done(tasks, json.loads(order.read()), source, target)
-            talk.sendall(json.dumps(answer).encode())
+        _tell(talk, _done(tasks, order, source, target))
     finally:
         os._exit(0)
 
@@ -202,18 +307,21 @@ def _confine() -> None:
         resource.setrlimit(which, (limit, limit))
 
 
-def _done(tasks: dict[str, Task], order: dict[str, str], given: IO[bytes], made: IO[bytes]) -> dict[str, Any]:
+def _done(tasks: dict[str, Task], order: Order, given: IO[bytes], made: IO[bytes]) -> dict[str, Any]:
     """The answer to an order."""
-    task = tasks[order.pop("task")]
     try:
-        return {"done": task(given, made, **order)}
+        return {"done": tasks[order["task"]](given, made, field=order["field"], **order["wanted"])}
     except InvalidInput as refusal:
-        said = refusal.sentence
-        return {"refused": said.key, "values": {name: value for name, value in said.values.items() if name != "field"}}
+        return _refused(refusal)
     except MemoryError:
         return {"refused": "media_unsafe", "values": _LIMITS}
     except Exception as odd:  # noqa: BLE001 - not foreseen, but the file brought it about
         return {"refused": "media_unsafe", "values": _LIMITS, "odd": type(odd).__name__}
+
+
+def _refused(refusal: InvalidInput) -> dict[str, Any]:
+    said = refusal.sentence
+    return {"refused": said.key, "values": {name: value for name, value in said.values.items() if name != "field"}}
 
 
 def _tasks() -> dict[str, Task]:

@@ -508,7 +508,7 @@ def attempt(nursery: Nursery, task: str) -> dict | str:
     """What comes of a task: its answer, or the sentence that refuses it."""
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as made:
         try:
-            return nursery.run(task, given, made, field="reference_image")
+            return nursery.run(task, given, made, field="reference_image").done
         except InvalidInput as refusal:
             return refusal.sentence.key
 

@@ -220,9 +220,14 @@ class Memory:
 
     def _watch(self) -> None:
         while not self._over.wait(0.003):
-            for child in _read(f"/proc/{NURSERY.pid}/task/{NURSERY.pid}/children").split():
-                said = _read(f"/proc/{child}/status").partition("VmHWM:")[2].split()
-                self.peak = max(self.peak, int(said[0]) / 1024 if said else 0)
+            for guard in _children(NURSERY.pid):
+                for child in _children(guard):
+                    said = _read(f"/proc/{child}/status").partition("VmHWM:")[2].split()
+                    self.peak = max(self.peak, int(said[0]) / 1024 if said else 0)
+
+
+def _children(process: int | str | None) -> list[str]:
+    return _read(f"/proc/{process}/task/{process}/children").split()
 
 
 def _read(path: str) -> str:
