@@ -4,9 +4,10 @@ import argparse
 import asyncio
 import sys
 
-from tests.bench import chaos, flood, library, limits, matrix, memory, mutations
+from tests.bench import chaos, flood, library, limits, matrix, memory, mutations, neighbours
 
-RUNS = {"chaos": chaos, "flood": flood, "library": library, "limits": limits, "matrix": matrix, "memory": memory, "mutations": mutations}
+MODULES = (chaos, flood, library, limits, matrix, memory, mutations, neighbours)
+RUNS = {module.__name__.rpartition(".")[2]: module for module in MODULES}
 
 parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Long runs against the simulator; nothing leaves this machine.")
 names = parser.add_subparsers(dest="name", required=True, metavar="NAME")
