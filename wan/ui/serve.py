@@ -22,6 +22,7 @@ from wan.ui.guard import Guard
 from wan.ui.headers import Scripts
 from wan.ui.routes import routes
 from wan.ui.sessions import KNOWN, Sessions
+from wan.ui.sockets import LOOPBACK, Limits, bounded, raise_file_limit
 from wan.ui.text import translations
 from wan.ui.theme import WanTheme
 
@@ -46,7 +47,9 @@ class Server:
         self._demo._queue.pending_messages_per_session.max_size = KNOWN  # else a stream goes silent when 2,000 younger sessions have come
         if self._studio.settings.mcp:
             speak_mcp()
-        self._demo.launch(**self._options())
+        exempt = [*LOOPBACK, *self._studio.settings.trusted_proxies]
+        with bounded(Limits.within_files(raise_file_limit(), exempt)):
+            self._demo.launch(**self._options())
         try:
             self._over.wait()
         finally:

@@ -1,0 +1,240 @@
+"""How many connections may be open, and how long one may be silent.
+
+Whoever opens a connection has ten seconds to say what they want. Nobody holds more connections
+than others need too; where all are taken, the one that has waited longest makes room. A connection
+whose request is being answered, a stream of events above all, never makes room for another.
+
+uvicorn knows no such limits, and Gradio makes uvicorn's configuration itself, so `bounded` puts
+ours into it. HTTP is always read by h11, the parser that is there with or without extras.
+"""
+
+import asyncio
+import contextlib
+import resource
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from ipaddress import ip_network
+from typing import Any
+
+import h11
+from gradio import http_server
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from wan.ui.addresses import Networks, group, within
+
+LOOPBACK: Networks = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
+
+_FILES_WANTED = 16_384
+_TOTAL = 4_000  # each costs about 20 kB, and 16 kB more while its headers are on their way
+_EACH = 256  # a class behind one address: sixty pages, each with two streams and some requests
+_AHEAD = 65_536  # bytes sent after a request before it is answered; browsers send none
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits of connections. exempt: networks of peers that are not counted by address."""
+
+    total: int
+    each: int
+    backlog: int
+    """How many may wait to be accepted; asyncio accepts as many at once before it looks at one."""
+    exempt: Networks = field(default_factory=list)
+    header_seconds: float = 10
+    """From the connection, or a later request's first byte, until the headers are whole."""
+    linger_seconds: float = 30
+    """How long the rest of a request may still come that has been answered already."""
+    send_seconds: float = 60
+    """How long an answer may wait for a peer that takes nothing of it."""
+
+    @classmethod
+    def within_files(cls, files: int, exempt: Networks) -> "Limits":
+        """The limits for a process that may have so many files open.
+
+        A quarter of them are connections. As many are there for the files that are sent over
+        them, for connections that have been accepted and not been looked at, and for the rest:
+        the database, the storage, the service.
+        """
+        total = max(1, min(_TOTAL, files // 4))
+        # What is accepted in one turn of the loop is looked at in the third after it.
+        return cls(total, max(1, min(_EACH, total // 2)), max(1, total // 4), exempt)
+
+
+def raise_file_limit() -> int:
+    """Let this process open more files, as far as it may. Give the limit that is in force."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    endless = resource.RLIM_INFINITY
+    wanted = _FILES_WANTED if hard == endless else min(hard, _FILES_WANTED)
+    if soft != endless and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):  # a sandbox may forbid it
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    return _FILES_WANTED if soft == endless else soft
+
+
+class Lobby:
+    """The connections that are open, and which of them wait for a request."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._open: dict[Connection, str] = {}
+        self._idle: dict[Connection, None] = {}  # who has waited longest is first
+        self._counts: Counter[str] = Counter()
+
+    def enter(self, connection: "Connection") -> bool:
+        """Count a connection in. False where all are taken and no one makes room."""
+        limits, address = self.limits, group(connection.address)
+        crowded = self._counts[address] >= limits.each
+        if crowded and not within(connection.address, limits.exempt) and not self._evict(address):
+            return False
+        if len(self._open) >= limits.total and not self._evict():
+            return False
+        self._open[connection] = address
+        self._counts[address] += 1
+        self.wait(connection)
+        return True
+
+    def wait(self, connection: "Connection") -> None:
+        """Note that a connection waits for a request from now on."""
+        self._idle.pop(connection, None)
+        if connection in self._open:
+            self._idle[connection] = None
+
+    def work(self, connection: "Connection") -> None:
+        """Note that a connection has a request."""
+        self._idle.pop(connection, None)
+
+    def leave(self, connection: "Connection") -> None:
+        """Count a connection out."""
+        self._idle.pop(connection, None)
+        if (address := self._open.pop(connection, None)) is not None:
+            self._counts[address] -= 1
+            if not self._counts[address]:
+                del self._counts[address]
+
+    def _evict(self, address: str | None = None) -> bool:
+        """Close the connection that has waited longest: of all, or of those from an address."""
+        waiting = (one for one in self._idle if address in (None, self._open[one]))
+        if (oldest := next(waiting, None)) is None:
+            return False
+        self.leave(oldest)
+        oldest.transport.abort()
+        return True
+
+
+class Connection(H11Protocol):
+    """A connection, within the limits of a lobby."""
+
+    def __init__(self, lobby: Lobby, **given: Any) -> None:
+        super().__init__(**given)
+        self._lobby, self._limits = lobby, lobby.limits
+        self._waiting = True  # for a request
+        self._timer: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+
+    @property
+    def address(self) -> str:
+        """The address of the peer."""
+        return self.client[0] if self.client else ""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for headers."""
+        super().connection_made(transport)
+        if self._lobby.enter(self):
+            self._set_timer(self._limits.header_seconds, self._give_up)
+        else:
+            self._turn_away(b"503 Service Unavailable\r\nRetry-After: 5")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        super().connection_lost(exc)
+        self._lobby.leave(self)
+        for timer in (self._timer, self._stalled, self.timeout_keep_alive_task):
+            if timer is not None:
+                timer.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, in time."""
+        if not self._waiting and self.conn.their_state is h11.MUST_CLOSE:
+            return  # they said that nothing would follow; uvicorn would break its answer off
+        super().data_received(data)
+        if self._waiting and self._timer is None:  # the first byte of a further request
+            self._set_timer(self._limits.header_seconds, self._give_up)
+        self._settle()
+        if self.conn.their_state is h11.DONE and len(self.conn.trailing_data[0]) > _AHEAD:
+            self.transport.abort()  # Gradio's streams ask for more all the time, and it is kept
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, which may have come already."""
+        super().on_response_complete()
+        self._settle()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close what is silent."""
+        super().timeout_keep_alive_handler()
+        self._settle()
+
+    def pause_writing(self) -> None:
+        """Wait until the peer takes what it has been sent."""
+        super().pause_writing()
+        seconds = self._limits.send_seconds
+        self._stalled = self.loop.call_later(seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Send on."""
+        super().resume_writing()
+        if self._stalled is not None:
+            self._stalled.cancel()
+
+    def _settle(self) -> None:
+        """Note whether the connection waits for a request now."""
+        waiting = self.cycle is None or self.cycle.response_complete
+        if self.transport.is_closing():  # what has been sent must be taken within that time
+            self._set_timer(self._limits.send_seconds, self.transport.abort)
+        elif waiting and not self._waiting:
+            self._lobby.wait(self)
+            if self.conn.their_state is h11.SEND_BODY:
+                self._set_timer(self._limits.linger_seconds, self.transport.abort)
+        elif self._waiting and not waiting:
+            self._lobby.work(self)
+            self._set_timer(0, None)
+        self._waiting = waiting
+
+    def _set_timer(self, seconds: float, act: Any) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(seconds, act) if act else None
+
+    def _give_up(self) -> None:
+        """Close a connection whose headers did not come in time."""
+        if self.conn.trailing_data[0]:
+            self._turn_away(b"408 Request Timeout")
+        else:
+            self.transport.abort()
+
+    def _turn_away(self, status: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 " + status + b"\r\nConnection: close\r\n\r\n")
+            self.transport.close()
+        self._settle()
+
+
+@contextlib.contextmanager
+def bounded(limits: Limits) -> Iterator[None]:
+    """Give these limits to what Gradio begins to serve inside the block."""
+    lobby, plain = Lobby(limits), http_server.Server
+
+    class Server(plain):  # type: ignore[misc, valid-type]
+        def __init__(self, config: Config, *given: Any, **named: Any) -> None:
+            # A web socket would leave the lobby without a word, and is refused anyway.
+            config.http, config.ws = partial(Connection, lobby), "none"  # type: ignore[assignment]
+            config.backlog = limits.backlog
+            super().__init__(config, *given, **named)
+
+    http_server.Server = Server  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        http_server.Server = plain  # type: ignore[misc]
