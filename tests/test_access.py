@@ -385,7 +385,7 @@ class TestTheWholeWay:
                 run = Run(studio, "image", visitor.build(studio), [catalog.IMAGE_TO_VIDEO])
             asks = gr.Request(username="somebody")
             with simulator.fault("policy", "status-503"):
-                job = await studio.submit(image(), owner=visitor.owner_of("", asks))
+                job = await studio.submit(image(), owner=visitor.owner_of(studio, "", asks))
                 viewers = [run.watch("", job.id, asks) for _ in range(21)]
                 for viewer in viewers:
                     assert "data-live" in await anext(viewer)

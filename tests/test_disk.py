@@ -199,7 +199,7 @@ async def test_no_copy_takes_the_room_of_the_jobs(studio, monkeypatch, tmp_path)
 async def test_one_export_of_an_owner_at_a_time(studio, monkeypatch, tmp_path):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
     asks = gr.Request(username="somebody")
-    owner = visitor.owner_of("", asks)
+    owner = visitor.owner_of(studio, "", asks)
     job = await studio.submit(request(), owner=owner)
     async for _ in studio.follow(job.id, owner=owner):
         pass

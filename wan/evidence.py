@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from wan import ids
 from wan.access import OPERATOR
 from wan.catalog import MODELS
 from wan.errors import NotKept, is_full
@@ -50,7 +51,6 @@ FILES = {
 }
 _VIDEOS = "videos"
 _URL = re.compile(r"(\w+://)(?:[^\s/?#]*@)?([^\s?#]*)\S*")  # in free text; to the next space, because a query may have quotes and brackets in it
-_JOB_ID = re.compile(r"[\w-]{20,22}")
 _TIMES = ("created_at", "started_at", "submitting_at", "submitted_at", "running_at", "fetching_at", "ended_at")
 _PACKAGES = ("dashscope", "pydantic", "sqlalchemy", "av", "pillow")
 
@@ -114,7 +114,7 @@ class Evidence:
         since = -math.inf if others else self._first(kept)
         for call in CALLS.values():
             for path in [*(self._output / call).glob("*/"), *(self._output / call / _VIDEOS).glob("*.mp4")]:
-                if _JOB_ID.fullmatch(path.stem) and path.stem not in kept and since < changed_at(path) < before:
+                if ids.JOB.fullmatch(path.stem) and path.stem not in kept and since < changed_at(path) < before:
                     shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
     def _first(self, kept: Collection[str]) -> float:
@@ -157,7 +157,7 @@ class Evidence:
 
 def found(output: Path, job_id: str) -> Path | None:
     """The record of a job in an OUTPUT_DIR, whoever made it."""
-    folders = [output / call / job_id for call in CALLS.values() if _JOB_ID.fullmatch(job_id)]
+    folders = [output / call / job_id for call in CALLS.values() if ids.has_shape(ids.JOB, job_id)]
     return next((folder for folder in folders if folder.is_dir()), None)
 
 

@@ -6,6 +6,7 @@ the lease writes nothing. The one write that is not fenced is the task id of a p
 
 import asyncio
 import hashlib
+import secrets
 import sqlite3
 import time
 from collections import defaultdict
@@ -26,6 +27,7 @@ from sqlalchemy.types import JSON, TypeDecorator
 
 from wan.catalog import money
 from wan.errors import AccessRefused, NotKept, ReviewNotFound, SettingsError
+from wan.ids import Seal
 from wan.jobs import GROUPS, LIVE, TRANSITIONS, UNSENT, Job, JobState, Reference, Shelf, Spent
 from wan.reviews import COMMENTS_LIMIT, REVIEWS_LIMIT, VERDICTS_LIMIT, Review, Take, Verdict, link_hash
 from wan.words import Sentence, sentence
@@ -44,6 +46,8 @@ _SLIPS = (sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.DataError, sa.e
 _SLIP = "SQLITE_ERROR"
 Result = TypeVar("Result")
 _SCHEMA_LOCK = 0x57414E  # any number that nothing else on the database takes
+_SEAL = "seal"  # under which its key is kept
+_PLAIN = 64  # characters of a hash without the key, as earlier versions wrote them; one with it has `Seal.LENGTH`
 
 
 class _Money(TypeDecorator[Decimal]):
@@ -228,6 +232,13 @@ _verdicts = Table(
     Column("created_at", Float(53), nullable=False),
     Column("reviewer", String(32)),
 )
+# What every process on this database must have the same, and makes only once.
+_keys = Table(
+    "keys",
+    _metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", String(64), nullable=False),
+)
 # With the time, so that a review's version is read from here, past all the words.
 Index("verdicts_of_review", _verdicts.c.review_id, _verdicts.c.created_at)
 
@@ -263,6 +274,13 @@ class Store:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
             _metadata.create_all(connection)
             _add_what_is_missing(connection)
+            self.seal = Seal(_key(connection))
+            _seal_rows(connection, self.seal)
+            _keep_out_older(connection)
+
+    def _link(self, token: str) -> str:
+        """By what a review is found whose link ends with this."""
+        return self.seal.hash("link", link_hash(token))
 
     def close(self) -> None:
         """Gives the connections back."""
@@ -596,7 +614,7 @@ class Store:
             there = sa.select(sa.func.count()).where(_reviews.c.owner == review.owner)
             if connection.execute(there).scalar_one() >= REVIEWS_LIMIT:
                 raise AccessRefused(sentence("reviews_many", high=REVIEWS_LIMIT))
-            link = {"link_hash": link_hash(token), "link_token": token, "expires_at": review.expires_at}
+            link = {"link_hash": self._link(token), "link_token": token, "expires_at": review.expires_at}
             connection.execute(_reviews.insert().values(**row, **link))
             connection.execute(_review_takes.insert().values(takes))
 
@@ -606,7 +624,7 @@ class Store:
 
     def review_by_link(self, token: str, *, whole: bool = True) -> Review | None:
         """The review that a link was made for, whether or not it is still open. whole: with everything that was said."""
-        return next(iter(self._reviews(_reviews.c.link_hash == link_hash(token), heard=None if whole else [])), None)
+        return next(iter(self._reviews(_reviews.c.link_hash == self._link(token), heard=None if whole else [])), None)
 
     def review_version(self, token: str, now: float) -> str | None:
         """What is another whenever anything that a review shows is; None for a link that is not open.
@@ -614,7 +632,7 @@ class Store:
         Every viewer asks every few seconds, so no words are read. Rows only come, or take the place of another; and as another process's clock may be
         behind, the newest one does not tell of every such exchange, but the sum does. Takes only go.
         """
-        opened = sa.select(_reviews.c.id, _reviews.c.owner, _reviews.c.created_at).where(_reviews.c.link_hash == link_hash(token), _is_open(now))
+        opened = sa.select(_reviews.c.id, _reviews.c.owner, _reviews.c.created_at).where(_reviews.c.link_hash == self._link(token), _is_open(now))
         with self._reading() as connection:
             review = connection.execute(opened).first()
             if review is None:
@@ -633,7 +651,7 @@ class Store:
     def reviewed_job(self, token: str, number: int, now: float) -> Job | None:
         """The job of a take, by a link that is open."""
         theirs = _jobs.join(_review_takes, _review_takes.c.job_id == _jobs.c.id).join(_reviews, _reviews.c.id == _review_takes.c.review_id)
-        same = (_reviews.c.link_hash == link_hash(token)) & (_review_takes.c.position == number) & (_jobs.c.owner == _reviews.c.owner)
+        same = (_reviews.c.link_hash == self._link(token)) & (_review_takes.c.position == number) & (_jobs.c.owner == _reviews.c.owner)
         with self._reading() as connection:
             found = connection.execute(sa.select(_jobs).select_from(theirs).where(same, _is_open(now))).first()
         return None if found is None else _job(found)
@@ -827,6 +845,44 @@ def _add_what_is_missing(connection: sa.Connection) -> None:
                 connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")
         for index in table.indexes:
             index.create(connection, checkfirst=True)
+
+
+def _key(connection: sa.Connection) -> bytes:
+    """The key for what is hashed here, made by whoever comes first; the transaction holds up all others meanwhile."""
+    ours = _keys.c.name == _SEAL
+    value = connection.execute(sa.select(_keys.c.value).where(ours)).scalar()
+    if value is None:
+        value = secrets.token_hex(32)
+        connection.execute(_keys.insert().values(name=_SEAL, value=value))
+    return bytes.fromhex(value)
+
+
+def _seal_rows(connection: sa.Connection, seal: Seal) -> None:
+    """Hashes once more, with the key, what a version before it had one has hashed without; by its length it is told."""
+    for column, purpose in ((_jobs.c.owner, "owner"), (_reviews.c.owner, "owner"), (_reviews.c.link_hash, "link")):
+        plain = connection.execute(sa.select(column).where(_is_plain(column)).distinct()).scalars().all()
+        change = column.table.update().where(column == sa.bindparam("plain")).values({column.name: sa.bindparam("sealed")})
+        if plain:
+            connection.execute(change, [{"plain": one, "sealed": seal.hash(purpose, one)} for one in plain])
+
+
+def _is_plain(column: Column[str]) -> sa.ColumnElement[bool]:
+    return sa.func.length(column) == _PLAIN
+
+
+def _keep_out_older(connection: sa.Connection) -> None:
+    """Lets the database refuse what a process of a version without the key writes beside us: its owners would be others.
+
+    It can still go on with what is on its way, and ends nothing; what is asked of it anew fails before anything is sent.
+    """
+    for table in (_jobs, _reviews):
+        name = f"{table.name}_of_newer_version"
+        if connection.dialect.name == "sqlite":
+            refuse = "SELECT RAISE(ABORT, 'this database belongs to a newer version of the app')"
+            condition = f"WHEN length(NEW.owner) = {_PLAIN}"
+            connection.exec_driver_sql(f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE INSERT ON {table.name} {condition} BEGIN {refuse}; END")
+        elif name not in {one["name"] for one in sa.inspect(connection).get_check_constraints(table.name)}:
+            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD CONSTRAINT {name} CHECK (length(owner) <> {_PLAIN})")
 
 
 def _values(changes: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
-from wan import catalog, films, labels, media, payload, reviews, schedule, sweep
+from wan import catalog, films, ids, labels, media, payload, reviews, schedule, sweep
 from wan.access import Door, Keys, Leave
 from wan.catalog import MODELS, Price
 from wan.demo import Demo
@@ -41,6 +41,7 @@ from wan.errors import (
 )
 from wan.evidence import Evidence
 from wan.gateway import Gateway
+from wan.ids import Owners
 from wan.jobs import CANCEL_IS_FREE, GROUPS, UNSENT, Job, JobEvent, JobState, Reference, Shelf, Spent
 from wan.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request, VideoResult, fingerprint, written
 from wan.reviews import Review, Take
@@ -62,7 +63,6 @@ _GLANCE = 1.0  # seconds between two looks at a followed row that another proces
 _SEARCH_LIMIT = 2000  # characters that are looked for; longer than any prompt
 _SEARCH_WORDS = 30  # that are looked for, each by a condition of its own; SQLite takes a thousand, and nobody tells prompts apart by more
 _SHELF_LIMIT = 10_000  # jobs that are given at once
-_KEY = re.compile(r"[\w-]{1,64}", re.ASCII)  # ids and tokens; what else stands for one, some database refuses to look for
 VERDICTS = (*reviews.VERDICTS, "none")
 """By which a library is filtered; "none": nobody has said anything."""
 GOOD = frozenset({"check_good", "check_simulator"})  # what a check says of a connection that works
@@ -113,6 +113,7 @@ class Studio:
         self._clock = clock
         self._connection: Connection | None = None
         self._door: Door | None = None
+        self._owners: Owners | None = None
         self._own: set[str] | None = set() if own else None
         self._changes = asyncio.Event()
         self._joining = asyncio.Semaphore(1)  # it takes every core
@@ -131,6 +132,13 @@ class Studio:
             raise RuntimeError("the studio is not open")
         return self._door
 
+    @property
+    def owners(self) -> Owners:
+        """Says which owner somebody is."""
+        if self._owners is None:
+            raise RuntimeError("the studio is not open")
+        return self._owners
+
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as opening:
             await self._open(opening)
@@ -142,6 +150,7 @@ class Studio:
         folder = await asyncio.to_thread(self.settings.made_output_dir)
         self._store = await asyncio.to_thread(Store, self.settings.database)
         opened.callback(self._store.close)
+        self._owners = Owners(self._store.seal)
         self._storage = Storage(self.settings.storage, self.settings.work_dir)
         opened.enter_context(media.working_in(self.settings.work_dir))
         self._evidence = Evidence(folder, visitors=not self.settings.space_id, video_at=self._storage.path)
@@ -290,7 +299,7 @@ class Studio:
 
     async def job(self, job_id: str, *, owner: str) -> Job:
         """A job of this owner. Raises JobNotFound and, as everything here that asks the database, NotKept."""
-        job = await self._found(self._store.get, job_id, owner)
+        job = await self._found(ids.JOB, self._store.get, job_id, owner)
         if job is None:
             raise JobNotFound
         return job
@@ -497,13 +506,13 @@ class Studio:
     async def withdraw_links(self, job_id: str, *, owner: str) -> Job:
         """Makes every link to a job's files that was given away lead nowhere; the job gets new ones. Raises JobNotFound."""
         job = await self.job(job_id, owner=owner)
-        await self._store.call(self._store.withdraw_links, job.id, owner, secrets.token_urlsafe(24))
+        await self._store.call(self._store.withdraw_links, job.id, owner, ids.new_media())
         self._tell()
         return await self.job(job.id, owner=owner)
 
     async def media(self, token: str, name: str) -> Path | None:
         """A file of a job by its unguessable token: "video.mp4", "original.mp4" or "poster.webp"; None when there is none. Raises NotKept."""
-        job = await self._found(self._store.by_media_token, token)
+        job = await self._found(ids.MEDIA, self._store.by_media_token, token)
         if job is not None and name == "original.mp4":
             return await self._local(job.original_key)
         return None if job is None else await self._shown_file(job, name)
@@ -513,48 +522,48 @@ class Studio:
     ) -> tuple[Review, str]:
         """Makes a review of takes in this order, and the token that its link ends with. Raises InvalidInput, AccessRefused and NotKept."""
         title, note = reviews.checked_words(title, note)
-        now, token = self._clock(), secrets.token_urlsafe(32)
+        now, token = self._clock(), ids.new_link()
         expires_at = reviews.expiry(expires_days, now)
         takes = []
         for number, job_id in enumerate(reviews.checked_ids(job_ids), 1):
-            job = await self._found(self._store.get, job_id, owner)
+            job = await self._found(ids.JOB, self._store.get, job_id, owner)
             takes.append(Take(number=number, job_id=job_id, job=reviews.with_video(job)))
-        review = Review(secrets.token_urlsafe(16), owner, title, note, token, now, expires_at, None, tuple(takes))
+        review = Review(ids.new_review(), owner, title, note, token, now, expires_at, None, tuple(takes))
         await self._store.call(self._store.add_review, review, token)
         self._tell()
         return review, token
 
     async def reviews(self, *, owner: str, whole: str = "") -> list[Review]:
         """Every review of this owner, newest first; what was said comes with the one whose id is `whole` only."""
-        return await self._store.call(self._store.reviews, owner, whole if _KEY.fullmatch(whole) else "")
+        return await self._store.call(self._store.reviews, owner, whole if ids.has_shape(ids.REVIEW, whole) else "")
 
     async def review(self, review_id: str, *, owner: str) -> Review:
         """A review of this owner, open or not. Raises ReviewNotFound."""
-        return _there(await self._found(self._store.review, review_id, owner))
+        return _there(await self._found(ids.REVIEW, self._store.review, review_id, owner))
 
     async def review_by_link(self, token: str, *, whole: bool = True) -> Review:
         """The review that a link opens. Raises ReviewNotFound for one that is unknown, revoked or expired, without saying which.
 
         whole: with what was said in it.
         """
-        review = _there(await self._found(partial(self._store.review_by_link, whole=whole), token))
+        review = _there(await self._found(ids.LINK, partial(self._store.review_by_link, whole=whole), token))
         if not review.is_open(self._clock()):
             raise ReviewNotFound
         return review
 
     async def review_version(self, token: str) -> str:
         """What is another whenever anything that an open link shows is; costs little to ask. Raises as `review_by_link` does."""
-        return _there(await self._found(self._store.review_version, token, self._clock()))
+        return _there(await self._found(ids.LINK, self._store.review_version, token, self._clock()))
 
     async def revoke_review(self, review_id: str, *, owner: str) -> Review:
         """Closes a review's link, and the videos behind it, for good; what was said stays. Raises ReviewNotFound."""
-        await self._found(self._store.revoke_review, review_id, owner, self._clock())
+        await self._found(ids.REVIEW, self._store.revoke_review, review_id, owner, self._clock())
         self._tell()
         return await self.review(review_id, owner=owner)
 
     async def delete_review(self, review_id: str, *, owner: str) -> None:
         """Deletes a review and everything that was said in it; its takes stay in the library. Raises ReviewNotFound."""
-        if not await self._found(self._store.delete_review, review_id, owner):
+        if not await self._found(ids.REVIEW, self._store.delete_review, review_id, owner):
             raise ReviewNotFound
         self._tell()
 
@@ -565,14 +574,14 @@ class Studio:
         Raises ReviewNotFound, InvalidInput, AccessRefused where the review takes no more, and NotKept.
         """
         review = await self.review_by_link(token, whole=False)
-        verdict = reviews.checked_verdict(review, given, id_=secrets.token_urlsafe(16), now=self._clock())
+        verdict = reviews.checked_verdict(review, given, id_=ids.new_review(), now=self._clock())
         await self._store.call(self._store.give, verdict)
         self._tell()
 
     async def review_media(self, token: str, number: int, name: str) -> Path | None:
         """A file of a take ("video.mp4", "poster.webp") by a link that is open; None when there is none. Raises NotKept."""
         known = 1 <= number <= reviews.TAKES_LIMIT
-        job = await self._found(self._store.reviewed_job, token, number, self._clock()) if known else None
+        job = await self._found(ids.LINK, self._store.reviewed_job, token, number, self._clock()) if known else None
         return None if job is None else await self._shown_file(job, name)
 
     @contextlib.asynccontextmanager
@@ -591,9 +600,9 @@ class Studio:
                         found[take.number] = video, await self._shown_file(take.job, "poster.webp", folder)
                 yield found
 
-    async def _found(self, look: Callable[..., Result], key: str, *more: Any) -> Result | None:
-        """What a statement gives for an id or token from outside; None for text that can be neither."""
-        return await self._store.call(look, key, *more) if _KEY.fullmatch(key) else None
+    async def _found(self, shape: re.Pattern[str], look: Callable[..., Result], key: str, *more: Any) -> Result | None:
+        """What a statement gives for an id or token from outside; None for what has not its shape, whatever it is."""
+        return await self._store.call(look, key, *more) if ids.has_shape(shape, key) else None
 
     async def _shown_file(self, job: Job, name: str, folder: Path | None = None) -> Path | None:
         """A file of a job that others may be shown too. folder: a workroom, for as long as which the file stays."""
@@ -726,7 +735,7 @@ class Studio:
         """A QUEUED row with nothing in it yet."""
         now, connection = self._clock(), leave.connection
         return Job(
-            id=secrets.token_urlsafe(16).lstrip("-"),  # else a command line takes it for an option
+            id=ids.new_job(),
             owner=owner,
             account=connection.account,
             backend=connection.backend,
@@ -734,7 +743,7 @@ class Studio:
             region=connection.region,
             workspace=connection.workspace,
             brief_id=secrets.token_urlsafe(16),
-            media_token=secrets.token_urlsafe(24),
+            media_token=ids.new_media(),
             budget_day="" if leave.budget is None else datetime.fromtimestamp(now, UTC).date().isoformat(),
             due_at=now,
             created_at=now,

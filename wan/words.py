@@ -122,9 +122,9 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "{field}：收到每秒 {given} 帧；最多 {high} 帧。",
     ),
     "wait_range": ("wait: got {given}; allowed are seconds from 0 to {high}.", "wait：收到 {given}；允许 0 到 {high} 秒。"),
-    "token_short": (
-        "{field}: got {given} characters; allowed are at least {low}, nobody should be able to guess it.",
-        "{field}：收到 {given} 个字符；至少 {low} 个，以免被猜到。",
+    "token_odd": (
+        "{field}: got {given} characters; allowed are {low} to {high} printable ones that nobody can guess.",
+        "{field}：收到 {given} 个字符；须为 {low} 至 {high} 个可打印字符，以免被猜到。",
     ),
     "url_bad": (
         "{field}: got {given}; allowed is a public address that begins with http:// or https://.",

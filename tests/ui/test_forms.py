@@ -1,11 +1,14 @@
 """What the forms make of their fields, and that their limits are the catalog's."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import gradio as gr
 import pytest
 
 from wan import catalog
 from wan.errors import InvalidInput
+from wan.ids import Owners, Seal
 from wan.ui import brief, image, reference
 from wan.ui.run import NotReady, owner_of
 
@@ -74,12 +77,25 @@ def test_every_size_can_be_chosen():
     assert [size for _, size in brief.size_choices(own_shape=True)][-2:] == ["720P", "1080P"]
 
 
-@pytest.mark.parametrize("token", ["", None, 7, "short", ["x" * 40]])
+STUDIO = SimpleNamespace(owners=Owners(Seal(bytes(32))))
+
+
+@pytest.mark.parametrize("token", ["", None, 7, "short", ["x" * 40], "x" * 31, "x" * 513, f"login\nada{'x' * 40}", "\ud800" * 40])
 def test_what_is_no_token_is_no_owner(token):
     with pytest.raises(NotReady):
-        owner_of(token)
+        owner_of(STUDIO, token, gr.Request())
+    with pytest.raises(ValueError, match="no token"):
+        STUDIO.owners.of_token(token)
 
 
 def test_an_owner_does_not_tell_the_token():
-    assert "x" * 8 not in owner_of("x" * 43)
-    assert len(owner_of("x" * 43)) == 64
+    known = owner_of(STUDIO, "x" * 43, gr.Request())
+    assert "x" * 8 not in known
+    assert len(known) == Seal.LENGTH == 43
+    assert known != Owners(Seal(bytes(31) + b"1")).of_token("x" * 43)
+
+
+def test_nobody_is_another_by_what_they_say():
+    said = "a-name-or-a-key-or-a-token-of-43-characters"
+    owners = STUDIO.owners
+    assert len({owners.of_login(said), owners.of_key(said), owners.of_token(said), owners.of_login("ada"), owners.of_key("ada")}) == 5

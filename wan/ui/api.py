@@ -10,8 +10,6 @@ import asyncio
 import base64
 import binascii
 import contextlib
-import hashlib
-import secrets
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from pathlib import Path
@@ -22,14 +20,14 @@ import gradio as gr
 from gradio.route_utils import get_root_url
 from gradio.utils import get_upload_folder
 
-from wan import catalog
+from wan import catalog, ids
 from wan.catalog import IMAGE_TO_VIDEO, REFERENCE_TO_VIDEO
 from wan.errors import InvalidInput, JobNotFound, WanError
 from wan.jobs import JobEvent
 from wan.requests import ImageToVideoRequest, Media, ReferenceToVideoRequest, Request, kind_of
 from wan.studio import Studio
 from wan.ui.text import say
-from wan.ui.visitor import TOKEN_LENGTH, NotReady, admitted, owner_of
+from wan.ui.visitor import NotReady, admitted
 
 _LONGEST_WAIT = 600.0  # seconds that one call may stay open
 _WAIT = 240.0  # seconds; longer than most runs, shorter than what most clients put up with
@@ -211,9 +209,9 @@ class Api:
         """Submits, and watches for as long as the caller wants to wait."""
         _seconds(wait)
         leave = admitted(self._studio, request, "", "", "", "")
-        owner = _known(request)
-        token = "" if owner else secrets.token_urlsafe(TOKEN_LENGTH)
-        owner = owner or owner_of(token)
+        owner = self._known(request)
+        token = "" if owner else ids.new_link()
+        owner = owner or self._studio.owners.of_token(token)
         job = await self._studio.submit(asked, owner=owner, leave=leave, new_take=_flag("new_take", new_take))
         made_before = not job.live and not new_take
         return await self._watched(request, owner, token, job.id, wait=wait, made_before=made_before)
@@ -236,28 +234,32 @@ class Api:
         return result | {"job_id": f"{token}{_BETWEEN}{job.id}" if token else job.id, "status": event.sentence.say()}
 
     def _of(self, request: gr.Request, job_id: str) -> tuple[str, str, str]:
-        """The owner by whom a job is asked for, the token in its id where there is one, and the job's own id."""
+        """The owner by whom a job is asked for, the token in its id where there is one, and the job's own id.
+
+        Raises InvalidInput; JobNotFound for what is no id, before anything is made of it.
+        """
         if not isinstance(job_id, str):
             raise InvalidInput("job_id", "field_type", given=type(job_id).__name__, allowed="text")
         token, between, known = job_id.rpartition(_BETWEEN)
-        if between:
-            with contextlib.suppress(NotReady):
-                return owner_of(token), token, known
+        if not ids.has_shape(ids.JOB, known) or (between and not ids.has_shape(ids.CALLER, token)):
             raise JobNotFound
-        return _known(request) or owner_of(secrets.token_urlsafe(TOKEN_LENGTH)), "", known
+        owner = self._studio.owners.of_token(token) if between else self._known(request)
+        if not owner:
+            raise JobNotFound
+        return owner, token, known
 
-
-def _known(request: gr.Request) -> str:
-    """The owner that a caller is by login or headers; "" for one who is nobody yet. Raises InvalidInput."""
-    name = getattr(request, "username", None)  # MCP gives Starlette's own request, which has none
-    if name:
-        return owner_of("", request)
-    if token := request.headers.get("x-wan-token"):
-        if len(token) < TOKEN_LENGTH:
-            raise InvalidInput("X-Wan-Token", "token_short", given=len(token), low=TOKEN_LENGTH)
-        return owner_of(token)
-    key = (request.headers.get("x-wan-key") or "").strip()
-    return hashlib.sha256(f"key\n{key}".encode()).hexdigest() if key else ""
+    def _known(self, request: gr.Request) -> str:
+        """The owner that a caller is by login or headers; "" for one who is nobody yet. Raises InvalidInput."""
+        owners = self._studio.owners
+        if name := getattr(request, "username", None):  # MCP gives Starlette's own request, which has none
+            return owners.of_login(name)
+        if token := request.headers.get("x-wan-token"):
+            if not ids.is_token(token):
+                low, high = ids.TOKEN_LENGTH[0], ids.TOKEN_LENGTH[-1]
+                raise InvalidInput("X-Wan-Token", "token_odd", given=len(token), low=low, high=high)
+            return owners.of_token(token)
+        key = (request.headers.get("x-wan-key") or "").strip()
+        return owners.of_key(key) if key else ""
 
 
 def _told(endpoint: Callable[Given, Coroutine[Any, Any, Answer]]) -> Callable[Given, Awaitable[Answer]]:

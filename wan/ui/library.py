@@ -167,7 +167,7 @@ class Library:
     async def join(self, token: str, chosen: str | None, request: gr.Request) -> AsyncIterator[str]:
         """The chosen takes as one film: how far it is, and then the way to it. One at a time of an owner."""
         try:
-            owner = owner_of(token, request)
+            owner = owner_of(self._studio, token, request)
             jobs, gone = await self._chosen(chosen, owner)
             if len(jobs) not in shelf.NEEDED["join"]:
                 yield shelf.note("library_join_some", gone)
@@ -219,13 +219,13 @@ class Library:
     async def _done(self, token: str, request: gr.Request, act: Callable[[str], Awaitable[list[Any]]], others: int) -> list[Any]:
         """What an act gives; where it fails, why, and nothing else changes."""
         try:
-            return await act(owner_of(token, request))
+            return await act(owner_of(self._studio, token, request))
         except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
             return [self._refusal(error), *[gr.skip()] * others]
 
     async def _told(self, token: str, request: gr.Request, act: Callable[[str], Awaitable[str]]) -> str:
         try:
-            return await act(owner_of(token, request))
+            return await act(owner_of(self._studio, token, request))
         except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
             return self._refusal(error)
 

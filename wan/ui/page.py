@@ -1,13 +1,13 @@
 """The whole page: header, tabs, and what happens when somebody opens it."""
 
 import asyncio
-import secrets
 from typing import Any
 from urllib.parse import urlsplit
 
 import gradio as gr
 from markupsafe import Markup
 
+from wan import ids
 from wan.settings import Settings
 from wan.studio import Studio
 from wan.ui import cards, image, library, reference, review
@@ -17,7 +17,7 @@ from wan.ui.files import SAMPLES
 from wan.ui.inputs import Page
 from wan.ui.text import label
 from wan.ui.uploads import deny_downloads
-from wan.ui.visitor import TOKEN_LENGTH, bare, hidden
+from wan.ui.visitor import bare, hidden
 from wan.words import sentence
 
 _KEEP_UPLOADS = 24 * 3600  # seconds
@@ -48,7 +48,7 @@ def build(studio: Studio, opened: asyncio.Event) -> gr.Blocks:
         runs = [first[0], second[0]]
 
         async def greet(token: object, request: gr.Request, *jobs: str) -> tuple[Any, ...]:
-            token = token if isinstance(token, str) and len(token) >= TOKEN_LENGTH else secrets.token_urlsafe(32)
+            token = token if ids.is_token(token) else ids.new_link()
             found = [part for run, job in zip(runs, jobs, strict=True) for part in await run.found(token, job, request)]
             return token, await first[2](), await second[2](), *found
 

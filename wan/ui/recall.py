@@ -104,7 +104,7 @@ def wire(studio: Studio, visitor: Visitor, tabs: gr.Tabs, runs: Runs) -> None:
 async def _references(studio: Studio, token: str, shot: Mapping[str, Any], request: gr.Request) -> tuple[list[Path | str], bool]:
     """What a shot was made from, as far as it is known, and whether that is all: our own files where the job is this visitor's, else its URLs."""
     with suppress(JobNotFound, NotReady):
-        found = await kept(await studio.references(shot["job"], owner=owner_of(token, request)))
+        found = await kept(await studio.references(shot["job"], owner=owner_of(studio, token, request)))
         return found, len(found) == len(shot["references"])
     urls: list[Path | str] = [one["url"] for one in shot["references"] if one["url"]]
     return urls, len(urls) == len(shot["references"])

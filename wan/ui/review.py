@@ -92,7 +92,7 @@ class _Room:
     ) -> tuple[Any, str, Any, Any, Any]:
         """A new review, opened; or why there is none, and the form as it was."""
         try:
-            owner = owner_of(token, request)
+            owner = owner_of(self._studio, token, request)
             ids = [job.id for job in (await self._there(chosen, owner))[0]]
             review, _ = await self._studio.create_review(ids, owner=owner, title=title or "", note=note or "", expires_days=_EXPIRY.get(expiry))
             listed = html.listed(await self._studio.reviews(owner=owner, whole=review.id), review.id, time.time())
@@ -119,7 +119,7 @@ class _Room:
     async def zip(self, token: str, picked: str | None, request: gr.Request) -> AsyncIterator[str]:
         """The page with its videos, and how far it is. One at a time of an owner."""
         try:
-            review = await self._studio.review(picked or "", owner=owner_of(token, request))
+            review = await self._studio.review(picked or "", owner=owner_of(self._studio, token, request))
             if review.owner in self._packing:
                 yield html.toast(cards.both("review_zip_busy"))
                 return
@@ -196,7 +196,7 @@ class _Room:
 
     async def _acted(self, token: str, request: gr.Request, act: Callable[[str], Awaitable[str]]) -> str:
         try:
-            return await act(owner_of(token, request))
+            return await act(owner_of(self._studio, token, request))
         except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
             return self._told(error)
 

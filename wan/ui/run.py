@@ -89,7 +89,7 @@ class Run:
 
     def _asking(self, token: str, request: gr.Request, key: str, region: str, workspace: str, code: str) -> tuple[str, Leave]:
         """Who asks, and what they may do. Raises NotReady, InvalidInput and AccessRefused."""
-        return owner_of(token, request), admitted(self._studio, request, key, region, workspace, code)
+        return owner_of(self._studio, token, request), admitted(self._studio, request, key, region, workspace, code)
 
     async def watch(self, token: str, jobs: str, request: gr.Request) -> AsyncIterator[Any]:
         """The takes as they go on, for as long as somebody looks."""
@@ -97,7 +97,7 @@ class Run:
             yield gr.skip()  # a generator that yields nothing would empty the stage, and what it shows by now may be a refusal
             return
         try:
-            owner = owner_of(token, request)
+            owner = owner_of(self._studio, token, request)
             shown = await self._there(owner, jobs)
             if self._viewers[owner] >= _VIEWERS:
                 yield await self._now(shown, owner)
@@ -121,7 +121,7 @@ class Run:
     async def found(self, token: str, jobs: str, request: gr.Request) -> tuple[str, Any]:
         """The takes to show when the page is opened, and their view: those that this browser showed last, unless only others are on their way."""
         try:
-            owner = owner_of(token, request)
+            owner = owner_of(self._studio, token, request)
             shown = await self._chosen(owner, jobs)
             return written(shown), await self._now(shown, owner) if shown else gr.skip()
         except (WanError, NotReady):
@@ -144,7 +144,7 @@ class Run:
     async def live(self, token: str, jobs: str, request: gr.Request) -> bool:
         """Whether a job that this tab shows has not ended."""
         try:
-            owner = owner_of(token, request)
+            owner = owner_of(self._studio, token, request)
             return any([(await self._studio.job(take.job_id, owner=owner)).live for take in await self._there(owner, jobs)]) if jobs else False
         except (JobNotFound, NotReady):
             return False
@@ -239,7 +239,7 @@ class Run:
     async def _acted(self, token: str, request: gr.Request, jobs: str, act: Act) -> tuple[Any, str]:
         """Stage and takes after a button of a card; a job that is gone leaves an empty stage that says so."""
         try:
-            owner = owner_of(token, request)
+            owner = owner_of(self._studio, token, request)
             view, shown = await act(owner, await self._there(owner, jobs))
             return view, written(shown)
         except Exception as error:  # noqa: BLE001 - a button never ends in a traceback

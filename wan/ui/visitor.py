@@ -1,6 +1,5 @@
 """Who is in front of the page: their browser's token or their login, a key of their own, the access code. *Connection* asks for these."""
 
-import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +8,7 @@ import gradio as gr
 from gradio.components import Component
 from gradio.state_holder import SessionState
 
+from wan import ids
 from wan.access import Leave
 from wan.catalog import BASE_URLS
 from wan.errors import WanError
@@ -19,7 +19,6 @@ from wan.ui.addresses import group
 from wan.ui.text import label
 from wan.words import sentence
 
-TOKEN_LENGTH = 32  # characters of a visitor's token at least
 SECRET = "wan-studio"  # noqa: S105 - it is sent to every browser; without a fixed one the stored values die with each restart
 
 hidden: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
@@ -33,13 +32,13 @@ class NotReady(Exception):
     """The browser has no token yet: its page is still loading."""
 
 
-def owner_of(token: object, request: gr.Request | None = None) -> str:
-    """The owner that somebody is: whoever is signed in, else whoever has the browser's token. Raises NotReady for what is no token."""
-    if request is not None and request.username:
-        return hashlib.sha256(f"login\n{request.username}".encode()).hexdigest()
-    if not isinstance(token, str) or len(token) < TOKEN_LENGTH:
+def owner_of(studio: Studio, token: object, request: gr.Request) -> str:
+    """The owner that somebody is: whoever is signed in, else whoever has the browser's token. Raises NotReady for no token."""
+    if request.username:
+        return studio.owners.of_login(request.username)
+    if not ids.is_token(token):
         raise NotReady
-    return hashlib.sha256(token.encode()).hexdigest()
+    return studio.owners.of_token(token)
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def _wire(visitor: Visitor, studio: Studio, check: gr.Button, forget: gr.Button,
     async def ask(token: str, key: str, region: str, workspace: str, code: str, request: gr.Request) -> str:
         try:
             leave = admitted(studio, request, key, region, workspace, code)
-            return cards.finding(await studio.check(leave, owner=owner_of(token, request)))
+            return cards.finding(await studio.check(leave, owner=owner_of(studio, token, request)))
         except WanError as error:
             return cards.finding(error.sentence)
         except NotReady:
@@ -102,7 +101,7 @@ def _wire(visitor: Visitor, studio: Studio, check: gr.Button, forget: gr.Button,
     def drop(token: str, request: gr.Request) -> tuple[str, str, str]:
         dropped = 0
         with suppress(NotReady):
-            dropped = studio.forget_keys(owner=owner_of(token, request))
+            dropped = studio.forget_keys(owner=owner_of(studio, token, request))
         return "", "", cards.finding(sentence("forgotten_jobs" if dropped else "forgotten"))
 
     check.click(ask, visitor.paying, found, **hidden)
