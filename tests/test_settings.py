@@ -166,3 +166,26 @@ def test_who_is_believed_about_addresses(monkeypatch):
     monkeypatch.setenv("WAN_TRUSTED_PROXIES", "my-proxy")
     with pytest.raises(SettingsError, match="WAN_TRUSTED_PROXIES"):
         load_settings()
+
+
+def test_names_of_the_app(monkeypatch):
+    assert load_settings().host_names == []
+    monkeypatch.setenv("WAN_HOSTS", "Films.Example., *.studio.example,münchen.example , my_app,10.0.0.7,")
+    names = ["films.example", "*.studio.example", "xn--mnchen-3ya.example", "my_app", "10.0.0.7"]
+    assert load_settings().host_names == names
+    monkeypatch.setenv("WAN_HOSTS", "*")
+    assert load_settings().host_names == ["*"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *("https://films.example", "films.example:8443", "films.example/", "a b", "*films.example"),
+        *("films.*", "*.*.example", "*.", "a..b", "a" * 70, "[::1]", "ann@films.example", "a\tb"),
+    ],
+)
+def test_what_is_no_name_is_refused_at_the_start(monkeypatch, wrong):
+    monkeypatch.setenv("WAN_HOSTS", f"films.example,{wrong}")
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert f"WAN_HOSTS: got {wrong}; allowed is names without scheme and port" in str(refused.value)

@@ -26,6 +26,7 @@ _SECRETS = ("DASHSCOPE_API_KEY", "WAN_ACCESS_CODE", "WAN_LOGINS")
 CREDENTIALS_FILE = Path("~/.alibabacloud/credentials")
 _PRIVATE = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fc00::/7,::1/128"
 _KEY_SHAPE = re.compile(r"(sk|st)-[!-~]{4,200}")  # printable ASCII without spaces; sk-, sk-ws-, sk-sp- and st- keys
+_HOST_SHAPE = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _WORKSPACE_SHAPE = re.compile(r"[\w-]{0,64}", re.ASCII)  # it goes into a header
 
 
@@ -74,6 +75,7 @@ class Settings(BaseSettings):
     jobs_per_visitor: int = Field(default=8, alias="WAN_JOBS_PER_VISITOR", ge=1)
     logins: SecretStr | None = Field(default=None, alias="WAN_LOGINS")
     proxies: str = Field(default="", alias="WAN_TRUSTED_PROXIES")
+    hosts: str = Field(default="", alias="WAN_HOSTS")
     mcp: bool = Field(default=False, alias="WAN_MCP")
     space_id: str = Field(default="", alias="SPACE_ID")
     space_host: str = Field(default="", alias="SPACE_HOST")
@@ -96,6 +98,16 @@ class Settings(BaseSettings):
             return [ip_network(one.strip()) for one in given.split(",") if one.strip()]
         except ValueError as error:
             raise SettingsError(sentence("setting_bad", field="WAN_TRUSTED_PROXIES", given=given, allowed=f"networks ({error})")) from None
+
+    @property
+    def host_names(self) -> list[str]:
+        """The names under which the app is reached, as a browser writes them. Raises SettingsError."""
+        try:
+            return [_host_name(one) for one in self.hosts.split(",") if one.strip()]
+        except ValueError as error:
+            allowed = "names without scheme and port (films.example), *.films.example or *"
+            given = str(error)
+            raise SettingsError(sentence("setting_bad", field="WAN_HOSTS", given=given, allowed=allowed)) from None
 
     @property
     def work_dir(self) -> Path:
@@ -203,7 +215,7 @@ def load_settings() -> Settings:
         raise SettingsError(sentence("setting_bad", field="DASHSCOPE_BASE_URL", given=settings.base_url, allowed=allowed))
     if not _WORKSPACE_SHAPE.fullmatch(settings.workspace) or _KEY_SHAPE.fullmatch(settings.workspace):
         raise SettingsError(sentence("workspace_malformed", field="DASHSCOPE_WORKSPACE"))
-    settings.key(), settings.users, settings.trusted_proxies
+    settings.key(), settings.users, settings.trusted_proxies, settings.host_names
     if settings.mcp and settings.users:
         raise SettingsError(sentence("setting_bad", field="WAN_MCP", given="true", allowed="no WAN_LOGINS beside it: agents cannot sign in"))
     if settings.mcp and settings.backend == "dashscope" and not (settings.access_code or settings.daily_budget):
@@ -213,6 +225,19 @@ def load_settings() -> Settings:
         allowed = "a budget where prices are known: set DASHSCOPE_REGION to the region whose prices DASHSCOPE_BASE_URL has"
         raise SettingsError(sentence("setting_bad", field="WAN_DAILY_BUDGET", given=str(settings.daily_budget), allowed=allowed))
     return settings
+
+
+def _host_name(given: str) -> str:
+    """A name of a host, or a pattern of some, in ASCII. Raises ValueError, which says what came."""
+    name = given.strip()
+    below = "*." if name.startswith("*.") else ""
+    try:
+        plain = name.removeprefix(below).removesuffix(".").encode("idna").decode().lower()
+    except UnicodeError:
+        raise ValueError(name) from None
+    if name != "*" and not _HOST_SHAPE.fullmatch(plain):
+        raise ValueError(name)
+    return below + plain
 
 
 def _is_service(url: str) -> bool:

@@ -82,7 +82,7 @@ def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="package")
 def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """The app behind a proxy of this machine: each test can come from addresses of its own."""
-    with served(tmp_path_factory.mktemp("proxied"), WAN_TRUSTED_PROXIES="127.0.0.1") as running:
+    with served(tmp_path_factory.mktemp("proxied"), WAN_TRUSTED_PROXIES="127.0.0.1", WAN_HOSTS="films.example") as running:
         yield running
 
 

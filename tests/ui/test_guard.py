@@ -19,6 +19,7 @@ from gradio import processing_utils
 from gradio.routes import App, templates
 from gradio_client import Client, handle_file
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException
 
 from tests.attacks.visitor import ask
@@ -31,6 +32,7 @@ from wan.ui.files import SAMPLES, closed
 from wan.ui.guard import Guard
 from wan.ui.headers import Scripts
 from wan.ui.inputs import Page, is_plausible
+from wan.ui.names import Names
 from wan.ui.page import build
 from wan.ui.refusal import Refused
 from wan.ui.routes import routes
@@ -148,10 +150,8 @@ async def answered(app: Guard, asked: dict[str, Any], body: bytes = b"", pause: 
 
 def guarded(app: Any, **more: Any) -> Guard:
     """An app behind the guard."""
-    return Guard(
-        app,
-        **{"sessions": Sessions(lambda _: None), "events": {1}, "public": ["public"], "trusted": PROXIES, "hosts": [], "scripts": Scripts()} | more,
-    )
+    plain = {"sessions": Sessions(lambda _: None), "events": {1}, "public": ["public"], "trusted": PROXIES}
+    return Guard(app, **plain | {"names": Names(["*"]), "hosts": [], "scripts": Scripts()} | more)
 
 
 async def ok(asked: Any, receive: Any, send: Any) -> None:
@@ -198,6 +198,75 @@ ORIGINS = [
 async def test_only_our_own_pages_may_change_things(asked, status):
     app = guarded(ok, hosts=["x-y.hf.space"])
     assert (await answered(app, scope("/gradio_api/reset", "POST", **asked), b"{}"))[0] == status
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("server", ["127.0.0.1", "192.0.2.1", "::1", "2001:db8::1"])
+async def test_a_foreign_name_is_answered_on_no_address(server):
+    app = guarded(ok, names=Names(["app.example"]))
+    for given, status in (({}, 200), ({"host": "evil.example"}, 421), ({"host": "evil.example", "peer": "10.0.0.1"}, 421)):
+        asked = scope("/config", **given) | {"server": (server, 7860)}
+        assert (await answered(app, asked))[0] == status
+    forged = {"x_forwarded_host": "app.example", "origin": "http://evil.example"}
+    rebound = scope("/gradio_api/reset", "POST", host="evil.example", peer="10.0.0.1", **forged)
+    assert (await answered(app, rebound, b"{}"))[0] == 421
+
+
+LAX, HTTPS, ABROAD = "HttpOnly; SameSite=Lax", "HttpOnly; SameSite=Lax; Secure", "HttpOnly; SameSite=None; Secure"
+COOKIES = [
+    ({}, False, HTTPS, LAX),
+    ({"x_forwarded_proto": "https"}, False, HTTPS, LAX),
+    ({"x_forwarded_proto": "https", "peer": "10.0.0.1"}, False, HTTPS, HTTPS),
+    ({"x_forwarded_proto": "HTTPS, http", "peer": "10.0.0.1"}, False, HTTPS, HTTPS),
+    ({"x_forwarded_proto": "http, https", "peer": "10.0.0.1"}, False, HTTPS, LAX),
+    ({"x_forwarded_proto": "https", "peer": "10.0.0.1"}, True, ABROAD, HTTPS),
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("asked", "space", "first", "second"), COOKIES)
+async def test_cookies_and_frames(asked, space, first, second):
+    """The two cookies of Gradio's login: over http, behind a proxy that speaks https, on a Space."""
+    sent: list[Any] = []
+
+    async def logs_in(asked: Any, receive: Any, send: Any) -> None:
+        cookies = [b"a=1; HttpOnly; SameSite=none; Secure", b"b=1; HttpOnly"]
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"set-cookie", one) for one in cookies]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await guarded(logs_in, space=space)(scope("/config", **asked), None, send)
+    headers = Headers(raw=sent[0]["headers"])
+    assert headers.getlist("set-cookie") == [f"a=1; {first}", f"b=1; {second}"]
+    assert ("hf.space" in headers["content-security-policy"]) == space
+
+
+LOGOUTS = [
+    ("GET", {}, 404),
+    ("HEAD", {}, 404),
+    ("PUT", {"origin": "https://app.example"}, 405),
+    ("POST", {}, 403),
+    ("POST", {"origin": "null"}, 403),
+    ("POST", {"origin": "https://evil.example"}, 403),
+    ("POST", {"origin": "https://app.example.evil.example"}, 403),
+    ("POST", {"origin": "https://app.example"}, 200),
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("method", "asked", "status"), LOGOUTS)
+async def test_only_our_own_page_signs_anybody_out(method, asked, status):
+    methods: list[str] = []
+
+    async def app(asked: Any, receive: Any, send: Any) -> None:
+        methods.append(asked["method"])
+        await ok(asked, receive, send)
+
+    assert (await answered(guarded(app, logins=True), scope("/logout", method, **asked)))[0] == status
+    assert methods == (["GET"] if status == 200 else []), "Gradio signs out by GET"
+    assert (await answered(guarded(app), scope("/logout", method, **asked)))[0] in (403, 404, 405), "where nobody signs in"
 
 
 @pytest.mark.anyio

@@ -21,6 +21,13 @@ def client_address(scope: Scope, trusted: Networks) -> str:
     return address
 
 
+def is_https(scope: Scope, trusted: Networks) -> bool:
+    """Whether the browser speaks https: to us, or to a trusted proxy that says so."""
+    given = Headers(scope=scope).get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    peer = str((scope.get("client") or ("",))[0])
+    return scope.get("scheme") == "https" or (given == "https" and within(peer, trusted))
+
+
 def ip(address: str) -> IPv4Address | IPv6Address | None:
     """An address with or without a port; None for what is none."""
     for given in (address, host(address)[0]):

@@ -55,6 +55,7 @@ _CARD = Markup(
     '<p class="wan-say">{said}</p><div class="wan-acts">{acts}</div>{more}</section>'
 )
 _CONNECT = Markup('<button type="button" class="{}" data-connect>{}</button>')
+_SIGN_OUT = Markup('<form method="post" action="logout"><button class="wan-plain wan-leave">{}</button></form>')
 _BUTTON = Markup('<button type="button" class="wan-button {look}" data-press="{press}"{at}>{words}</button>')
 _TAKE = Markup(
     '<section class="wan-take {tone}" data-state="{state}"{live}><figure class="wan-stage {look}">{stage}</figure>{steps}'
@@ -534,7 +535,7 @@ def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup
     """The head of the page: its name, where videos are made, and the switch of languages.
 
     short: the badge where there is little room. connect: whether there is a panel for keys and codes. share: whether jobs belong to a
-    browser, so that a link opens them in another.
+    browser, so that a link opens them in another; where they do not, whoever is signed in can sign out.
     """
     switch = Markup('<button type="button" data-lang="zh">{}</button><i>/</i><button type="button" data-lang="en">{}</button>')
     shown = Markup("").join(Markup('<p class="wan-banner">{}</p>').format(note) for note in notes)
@@ -553,7 +554,9 @@ def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup
         short=short or badge,
         switch=switch.format(TEXT["to_chinese"][1], TEXT["to_english"][0]),
         notes=shown,
-        link=Markup('<button type="button" class="wan-plain" data-share>{}</button>').format(both("link")) if share else "",
+        link=Markup('<button type="button" class="wan-plain" data-share>{}</button>').format(both("link"))
+        if share
+        else _SIGN_OUT.format(both("sign_out")),
         own=both("badge_own"),
         connect=_CONNECT.format("wan-plain wan-key", both("connection")) if connect else "",
         dialogs=_dialogs() if share else "",

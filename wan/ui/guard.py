@@ -19,9 +19,10 @@ from urllib.parse import parse_qs
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from wan.ui.addresses import Networks, client_address, group, host, ip, within
+from wan.ui.addresses import Networks, client_address, group, host, is_https, within
 from wan.ui.bodies import again, asked_in, read
 from wan.ui.headers import Answer, Scripts
+from wan.ui.names import Names, forwarded_host
 from wan.ui.pace import Pace
 from wan.ui.refusal import Refused
 from wan.ui.sessions import Sessions
@@ -37,7 +38,8 @@ _READ = (
 _MCP = f"{_API}/mcp"  # where it is asked for: each call is a POST of its own
 _REVIEW = "/review/"
 _WRITTEN = rf"{_API}/(?:queue/join|cancel|reset|upload)|{_REVIEW}[\w-]{{1,100}}/verdict"
-_LOGIN = r"/login/?|/logout|/gradio_api/login_check"  # where logins are set
+_LOGIN = r"/login/?|/gradio_api/login_check"  # where logins are set
+_LOGOUT = "/logout"  # by POST only, which no link and no picture can make a browser send
 _ODD = re.compile(r"[\x00-\x1f\\]|(?:^|/)\.\.(?:/|$)")  # no address of ours has these
 
 _SECRET = re.compile(r"(?<=^/media/)[^/]+|(?<=^/review/)[^/]+")  # whoever knows it sees what it leads to
@@ -56,8 +58,8 @@ class Guard:
     """The whole app, guarded.
 
     events: numbers of the events that have a handler. public: names of the handlers that may be called by name. trusted: networks of the proxies that
-    are believed. hosts: names under which the app is reached beside the one that a request names. scripts: the inline ones that may run. logins:
-    whether people sign in. mcp: whether agents may call.
+    are believed. names: under which the app is reached. hosts: those whose pages are its own beside the one that a request names. scripts: the inline
+    ones that may run. logins: whether people sign in. mcp: whether agents may call. space: whether this is a Space.
     """
 
     def __init__(
@@ -68,20 +70,24 @@ class Guard:
         events: Container[object],
         public: Iterable[str],
         trusted: Networks,
+        names: Names,
         hosts: Sequence[str],
         scripts: Scripts,
         logins: bool = False,
         mcp: bool = False,
+        space: bool = False,
     ) -> None:
         self._app, self._sessions, self._events, self._trusted, self._hosts = app, sessions, events, trusted, hosts
         self._uploads = Uploads()
         self._verdicts, self._looks = Pace(*_VERDICT_RATE), Pace(*_LOOK_RATE)
         self._scripts = scripts
-        names = "|".join(re.escape(name) for name in public) or r"(?!)"
-        self._called = rf"{_API}/call/(?:v2/)?(?:{names})"
-        login = _LOGIN if logins else r"(?!)"
+        self._names, self._space = names, space
+        handlers = "|".join(re.escape(name) for name in public) or r"(?!)"
+        self._called = rf"{_API}/call/(?:v2/)?(?:{handlers})"
+        login, logout = (_LOGIN, _LOGOUT) if logins else (r"(?!)", r"(?!)")
         agents = f"{_MCP}/?" if mcp else r"(?!)"
-        self._open = {"GET": re.compile(rf"{_READ}|{login}|{self._called}/\w+"), "POST": re.compile(rf"{_WRITTEN}|{login}|{agents}|{self._called}")}
+        read, written = rf"{_READ}|{login}|{self._called}/\w+", rf"{_WRITTEN}|{login}|{logout}|{agents}|{self._called}"
+        self._open = {"GET": re.compile(read), "POST": re.compile(written)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers, refuses, or hands on."""
@@ -89,13 +95,17 @@ class Guard:
             await send({"type": "websocket.close"})
             return
         asked = Headers(scope=scope)
-        answer = Answer(send, self._scripts, packed="gzip" in asked.get("accept-encoding", ""))
+        packed = "gzip" in asked.get("accept-encoding", "")
+        https = is_https(scope, self._trusted)
+        answer = Answer(send, self._scripts, packed=packed, https=https, space=self._space)
         try:
             scope = self._own(scope)
             body = await self._received(scope, receive)
             size = _of_files(scope)
             async with self._uploads.admitted(size, scope["client"][0]) if size else contextlib.nullcontext():
-                await self._app(scope, body, answer)
+                # Gradio signs out by GET, which any page could make a browser send.
+                method = "GET" if scope["path"] == _LOGOUT else scope["method"]
+                await self._app({**scope, "method": method}, body, answer)
         except Refused as refused:
             await refused.response(asked.get("accept-language", ""))(scope, receive, answer)
         except Exception as error:  # noqa: BLE001 - Starlette has answered it by now; here its traceback is kept out of the log where it is Gradio's
@@ -110,8 +120,8 @@ class Guard:
         if "transfer-encoding" in headers and "content-length" in headers:  # a proxy in front may believe the other one
             raise Refused(400)
         proxied = within(str((scope.get("client") or ("",))[0]), self._trusted)
-        self._check_host(scope, headers, proxied=proxied)
-        nameless = "origin" not in headers and scope["path"].startswith(_REVIEW)  # its page always says where it is from
+        self._names.check(headers, proxied=proxied)
+        nameless = "origin" not in headers and scope["path"].startswith((_REVIEW, _LOGOUT))  # a browser always says where it is from
         if scope["method"] not in ("GET", "HEAD") and (nameless or not self._is_ours(headers, proxied=proxied)):
             raise Refused(403)
         table = self._open.get("GET" if scope["method"] == "HEAD" else scope["method"])
@@ -122,19 +132,13 @@ class Guard:
         kept = [(name, value) for name, value in scope["headers"] if not _is_hidden(name, scope["path"], proxied=proxied)]
         return {**scope, "headers": kept, "client": (client_address(scope, self._trusted), 0)}
 
-    def _check_host(self, scope: Scope, headers: Headers, *, proxied: bool) -> None:
-        """On loopback no foreign name is answered: any web site could make its own point here, and would then be the same origin as the app."""
-        server, name = ip((scope.get("server") or ("",))[0]), host(headers.get("host", ""))[0]
-        if not proxied and server and server.is_loopback and not ip(name) and name != "localhost":
-            raise Refused(421, "host_unknown")
-
     def _is_ours(self, headers: Headers, *, proxied: bool) -> bool:
         """Whether the app's own page asks, or no page at all."""
         if (origin := headers.get("origin")) is None:
             return True
         named = [headers.get("host", ""), *self._hosts]
         if proxied:
-            named.append(headers.get("x-forwarded-host", "").split(",")[0].strip())
+            named.append(forwarded_host(headers))
         return host(origin.partition("://")[2]) in [host(name) for name in named if name]
 
     async def _received(self, scope: Scope, receive: Receive) -> Receive:
@@ -152,7 +156,7 @@ class Guard:
         if path == f"{_API}/upload":
             return Upload(receive, headers.get("content-type", ""))
         body = await read(receive, limit)
-        if path.startswith(("/login", _MCP)):
+        if path.startswith(("/login", _LOGOUT, _MCP)):
             self._sessions.admit(None, address)  # passwords are guessed no faster than pages are opened, and agents call no faster
             return again(body, receive)
         asked = asked_in(body)

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Send
 
+from wan.ui.cookies import harden
+
 _INLINE = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
 _HOLE = re.compile(r"\{\{.*?\}\}")  # where Jinja fills in a template
 _POLICY = {
@@ -25,8 +27,9 @@ _POLICY = {
     "manifest-src": "'self'",
     "base-uri": "'self'",
     "form-action": "'self'",
-    "frame-ancestors": "'self' https://huggingface.co https://*.hf.space",  # a Space is shown inside huggingface.co
+    "frame-ancestors": "'self'",
 }
+_ON_SPACE = {"frame-ancestors": "'self' https://huggingface.co https://*.hf.space"}  # it is shown inside huggingface.co
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), display-capture=(), payment=(), usb=()",
@@ -68,19 +71,21 @@ def _digest(script: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
-def policy(digests: Iterable[str] = ()) -> str:
-    """The Content-Security-Policy. digests: the inline scripts that may run."""
-    return "; ".join(" ".join([name, value, *(digests if name == "script-src" else ())]) for name, value in _POLICY.items())
+def policy(digests: Iterable[str] = (), *, space: bool = False) -> str:
+    """The Content-Security-Policy. digests: the inline scripts that may run. space: whether this is a Space."""
+    values = _POLICY | (_ON_SPACE if space else {})
+    return "; ".join(" ".join([name, value, *(digests if name == "script-src" else ())]) for name, value in values.items())
 
 
 class Answer:
     """Sends with the headers. The page itself is held until it is whole, because its policy names the scripts that it was filled with.
 
-    scripts: the inline ones that may run. packed: whether the page may be sent as gzip; it must not be packed before.
+    scripts: the inline ones that may run. packed: whether the page may be sent as gzip; it must not be packed before. https: whether the
+    browser speaks https. space: whether this is a Space.
     """
 
-    def __init__(self, send: Send, scripts: Scripts, *, packed: bool) -> None:
-        self._send, self._scripts, self._packed = send, scripts, packed
+    def __init__(self, send: Send, scripts: Scripts, *, packed: bool, https: bool, space: bool) -> None:
+        self._send, self._scripts, self._packed, self._https, self._space = send, scripts, packed, https, space
         self._page: Message | None = None
         self._body = bytearray()
         self.begun = False
@@ -91,7 +96,8 @@ class Answer:
             self.begun = True
             message.setdefault("headers", [])
             headers = MutableHeaders(scope=message)
-            headers.update(_ALWAYS | {"Content-Security-Policy": policy()})
+            headers.update(_ALWAYS | {"Content-Security-Policy": policy(space=self._space)})
+            self._harden_cookies(headers)
             headers.setdefault("Referrer-Policy", "same-origin")  # a review's page says less
             if headers.get("content-type", "").startswith("text/html"):
                 self._page = message
@@ -103,9 +109,15 @@ class Answer:
             return
         await self._send(message)
 
+    def _harden_cookies(self, headers: MutableHeaders) -> None:
+        cookies = headers.getlist("set-cookie")
+        del headers["set-cookie"]
+        for cookie in cookies:
+            headers.append("set-cookie", harden(cookie, https=self._https, framed=self._space))
+
     async def _whole(self, start: Message, body: bytes) -> None:
         headers = MutableHeaders(scope=start)
-        headers["Content-Security-Policy"] = policy(self._scripts.digests(body.decode(errors="replace")))
+        headers["Content-Security-Policy"] = policy(self._scripts.digests(body.decode(errors="replace")), space=self._space)
         if self._packed:
             body = await asyncio.to_thread(gzip.compress, body, 5)  # a review may have some megabytes
             headers["Content-Encoding"] = "gzip"

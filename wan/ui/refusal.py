@@ -9,15 +9,18 @@ from wan.ui.text import say
 
 
 class Refused(Exception):
-    """A request that goes no further. key: what people are told, where they can do something about it. wait: seconds, where waiting helps."""
+    """A request that goes no further.
 
-    def __init__(self, status: int, key: str = "", wait: float = 0) -> None:
+    key: what people are told, where they can do something about it. wait: seconds, where waiting helps. given: what was wrong.
+    """
+
+    def __init__(self, status: int, key: str = "", wait: float = 0, given: str = "") -> None:
         super().__init__(HTTPStatus(status).phrase)
-        self._status, self._key, self._wait = status, key, math.ceil(wait)
+        self._status, self._key, self._wait, self._given = status, key, math.ceil(wait), given
 
     def response(self, language: str) -> JSONResponse:
         """The answer. language: the request's Accept-Language."""
-        detail = say(self._key, language, seconds=self._wait) if self._key else str(self)
+        detail = say(self._key, language, seconds=self._wait, given=self._given) if self._key else str(self)
         # What comes next over this connection may be the rest of a body that nobody wants, or was put there by somebody else.
         headers = {"Connection": "close"} if self._status in (400, 408, 413) else {}
         headers |= {"Retry-After": str(self._wait)} if self._wait else {}

@@ -20,6 +20,7 @@ from wan.ui.agents import speak_mcp
 from wan.ui.files import ASSETS, SAMPLES, closed
 from wan.ui.guard import Guard
 from wan.ui.headers import Scripts
+from wan.ui.names import names_of
 from wan.ui.routes import routes
 from wan.ui.sessions import KNOWN, Sessions
 from wan.ui.sockets import LOOPBACK, Limits, bounded, raise_file_limit
@@ -107,10 +108,12 @@ class Server:
             events={number for number, handler in demo.fns.items() if handler.fn is not None},
             public=public,
             trusted=settings.trusted_proxies,
+            names=names_of(settings),
             hosts=[settings.space_host],
             scripts=Scripts([*_scripts(), review_cards.script()], _template()),
             logins=bool(settings.users),
             mcp=settings.mcp,
+            space=bool(settings.space_id),
         )
 
     def _forget(self, session: str) -> None:

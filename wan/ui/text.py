@@ -206,9 +206,11 @@ TEXT: dict[str, tuple[str, str]] = {
         "应用的磁盘暂时没有空间接收此文件。未发送任何内容，未产生费用。请稍后再试。",
     ),
     "host_unknown": (
-        "The app answers on this machine's own names only. Where a proxy stands in front of it, name the proxy in WAN_TRUSTED_PROXIES.",
-        "应用仅响应本机名称。若前面有代理，请在 WAN_TRUSTED_PROXIES 中填写该代理。",
+        "The app does not know that it is called {given}. If it is, start it with WAN_HOSTS={given} (several names are separated by commas).",
+        "应用不知道自己有 {given} 这个名称。若确实如此，请在启动时设置 WAN_HOSTS={given}（多个名称用逗号分隔）。",
     ),
+    "host_bad": ("The request does not say a name that an app can have.", "请求中的主机名无效。"),
+    "sign_out": ("Sign out", "退出登录"),
     "of_about": ("of about {time}", "/ 约 {time}"),
     "late": ("longer than usual", "比平常久"),
     "late_note": (
