@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, ParamSpec, TypeVar
+from typing import IO, Annotated, Any, Literal, ParamSpec, TypeVar
 
 import av
 import av.filter
@@ -25,6 +25,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
 from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator
 
 from wan import catalog, clips, labels
 from wan.clips import Clip
@@ -77,6 +78,34 @@ class Footage:
     """Of the file that was given, as is its SHA-256."""
 
 
+class _Nothing(BaseModel):
+    """An answer that says only that it is done."""
+
+
+class _Fitted(BaseModel):
+    """What the sandbox says of the two JPEGs that it made: their bytes, and the picture that was given in px."""
+
+    kept: PositiveInt
+    sent: NonNegativeInt
+    width: PositiveInt
+    height: PositiveInt
+    adjustments: Annotated[list[Sentence], Field(max_length=8)]
+
+    @field_validator("adjustments")
+    @classmethod
+    def _in_words(cls, said: list[Sentence]) -> list[Sentence]:
+        return [sentence(one.key, **one.values) for one in said]
+
+
+class _Copy(BaseModel):
+    """What the sandbox says of the copy that it made of a clip."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    kind: Literal["mp4", "mov"]
+    clip: Clip
+
+
 @contextmanager
 def working_in(folder: Path) -> Iterator[None]:
     """Inside the block, files in the making lie in this folder, and else where the system has its own: /tmp is memory on some, and soon full."""
@@ -107,19 +136,19 @@ def take_picture(field: str, source: bytes | Path, *, size: str, fit: str) -> Pi
     """
     with _given(source) as file, _scratch() as made:
         high = catalog.IMAGE_MEGABYTES
-        outcome = NURSERY.run("picture", file, made, field=field, high=high, digest=True, size=size, fit=fit)
+        outcome = NURSERY.run("picture", file, made, _Fitted, field=field, high=high, digest=True, size=size, fit=fit)
         answer = outcome.done
         made.seek(0)
-        kept = made.read(answer["kept"])
-        said = [Sentence.model_validate(one) for one in answer["adjustments"]]
-        return Picture(kept, made.read() or kept, outcome.sha256, outcome.bytes, answer["width"], answer["height"], said)
+        kept = made.read(answer.kept)
+        sent = made.read(answer.sent) or kept
+        return Picture(kept, sent, outcome.sha256, outcome.bytes, answer.width, answer.height, answer.adjustments)
 
 
 def preview(source: bytes | Path, *, size: str, fit: str) -> bytes:
     """A small WebP of what will be sent of a picture at this size and fit. Raises InvalidInput."""
     with _given(source) as file, _scratch() as made:
         limit = catalog.IMAGE_MEGABYTES
-        NURSERY.run("preview", file, made, field="reference_image", high=limit, size=size, fit=fit)
+        NURSERY.run("preview", file, made, _Nothing, field="reference_image", high=limit, size=size, fit=fit)
         made.seek(0)
         return made.read()
 
@@ -131,9 +160,8 @@ def take_clip(field: str, source: bytes | Path, target: IO[bytes]) -> Footage:
     """
     with _given(source) as file:
         high = catalog.VIDEO_MEGABYTES
-        outcome = NURSERY.run("clip", file, target, field=field, high=high, digest=True)
-        answer = outcome.done
-        return Footage(Clip(**answer["clip"]), answer["kind"], outcome.sha256, outcome.bytes)
+        outcome = NURSERY.run("clip", file, target, _Copy, field=field, high=high, digest=True)
+        return Footage(outcome.done.clip, outcome.done.kind, outcome.sha256, outcome.bytes)
 
 
 def clip_seconds(source: bytes | Path) -> float:
@@ -148,7 +176,7 @@ def settings_in(source: bytes | Path) -> dict[str, Any] | None:
     Raises InvalidInput for what is no MP4 or MOV.
     """
     with _given(source) as file, _scratch() as found:
-        NURSERY.run("tag", file, found, field="video", high=_FILM_MEGABYTES, name=labels.TAG)
+        NURSERY.run("tag", file, found, _Nothing, field="video", high=_FILM_MEGABYTES, name=labels.TAG)
         found.seek(0)
         return labels.read(found.read(labels.LIMIT))
 

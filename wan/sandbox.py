@@ -13,18 +13,20 @@ import hashlib
 import json
 import logging
 import os
-import resource
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any, Generic, NoReturn, TypeVar
 
+from pydantic import BaseModel
+
+from wan import confinement
 from wan.errors import InvalidInput, NotKept
 from wan.opening import open_plain
 
@@ -42,13 +44,14 @@ _ENVIRONMENT = ("PATH", "PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG")  
 
 Task = Callable[..., dict[str, Any]]
 Order = dict[str, Any]
+Shape = TypeVar("Shape", bound=BaseModel)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(Generic[Shape]):
     """What came of a task: its own answer, and what the guard measured in the file before anything looked into it."""
 
-    done: dict[str, Any]
+    done: Shape
     sha256: str
     """Hexadecimal; "" unless it was asked for."""
     bytes: int
@@ -62,6 +65,7 @@ class Nursery:
         self._alone = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
+        self._without: set[str] = set()
         atexit.register(self.stop)
 
     @property
@@ -74,26 +78,32 @@ class Nursery:
         task: str,
         given: IO[bytes] | Path,
         made: IO[bytes],
+        shape: type[Shape],
         *,
         field: str,
         high: int = 1000,
         digest: bool = False,
         **wanted: str,
-    ) -> Outcome:
+    ) -> Outcome[Shape]:
         """Runs a task of `_tasks` on a file and gives its answer; what it makes is in `made`. Blocks for up to `SECONDS`.
 
-        given: an open file of ours, or the path of somebody's, which is opened in the sandbox. high: megabytes that it may have. digest: whether its
-        SHA-256 is wanted. Raises InvalidInput with the task's own refusal, or one that says that opening takes too much, for what is no plain file
-        ("file_missing", whatever stands in the way), and for one that is too large; NotKept where there was no room for what it made.
+        given: an open file of ours, or the path of somebody's, which is opened in the sandbox. shape: what the answer must be; who gives it may be in
+        the hands of the file. high: megabytes that the file may have. digest: whether its SHA-256 is wanted.
+
+        Raises InvalidInput with the task's own refusal, or one that says that opening takes too much, for what is no plain file ("file_missing",
+        whatever stands in the way), and for one that is too large; NotKept where there was no room for what it made.
         """
-        done, refusal, reason = None, InvalidInput(field, "media_unsafe", **_LIMITS), None
+        done: Outcome[Shape] | None = None
+        refusal, reason = InvalidInput(field, "media_unsafe", **_LIMITS), None
         order = {"task": task, "field": field, "wanted": wanted, "high": high, "digest": digest}
         try:
             answer = self._answer(given, made, order | _whereabouts(field, given))
+            self._note(answer.get("without", ()))
             if "refused" in answer:
                 refusal, reason = InvalidInput(field, answer["refused"], **answer["values"]), answer.get("odd")
             else:
-                done = Outcome(dict(answer["done"]), answer["sha256"], answer["bytes"])
+                checked = shape.model_validate_json(json.dumps(answer["done"]), strict=True)
+                done = Outcome(checked, answer["sha256"], answer["bytes"])
         except (OSError, ValueError, TypeError, KeyError) as error:  # the child was ended, or gave what is no answer of ours
             reason = type(error).__name__
         if _is_full(made):  # what it made may break off then, and a file that it refused is not to blame
@@ -103,6 +113,13 @@ class Nursery:
         if reason is not None:
             log.warning("%s: the %s was given up (%s)", field, task, reason)
         raise refusal
+
+    def _note(self, without: Iterable[str]) -> None:
+        """Logs once of each measure that this system does not allow."""
+        known = {*confinement.BEFORE, *confinement.WITHIN}
+        if new := [one for one in without if one in known and one not in self._without]:
+            self._without.update(new)
+            log.warning("files are opened without %s, which this system does not allow", ", ".join(new))
 
     def stop(self) -> None:
         """Ends the process and all that it has in hand."""
@@ -206,13 +223,14 @@ NURSERY = Nursery()
 def serve(tasks: dict[str, Task]) -> None:
     """Becomes the nursery of these tasks: a guard for each delivery on stdin, until nobody is at the other end."""
     line = socket.socket(fileno=0)
+    confinement.missing({"": confinement.hide})
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guards that have ended leave nothing behind
     while True:
         word, descriptors, _, _ = socket.recv_fds(line, 1, 3)
         if not word:
             os.killpg(0, signal.SIGKILL)
         if _forked() == 0:
-            line.close()
+            confinement.keep_open(*descriptors)
             _guard(tasks, *descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
@@ -276,6 +294,7 @@ def _measured(order: Order, source: IO[bytes]) -> dict[str, Any]:
 
 def _have_done(tasks: dict[str, Task], order: Order, talk: socket.socket, source: IO[bytes], target: IO[bytes]) -> None:
     """Has a child do a task, and waits for its end."""
+    order["without"] = confinement.missing(confinement.BEFORE)
     child = _forked()
     if child == 0:
         _work(tasks, order, talk, source, target)
@@ -285,26 +304,14 @@ def _have_done(tasks: dict[str, Task], order: Order, talk: socket.socket, source
 
 
 def _work(tasks: dict[str, Task], order: Order, talk: socket.socket, source: IO[bytes], target: IO[bytes]) -> NoReturn:
-    """A child's life: limits first, then the task, the answer."""
+    """A child's life: what it may do first, then the task, the answer."""
     try:
-        _confine()
-        _tell(talk, _done(tasks, order, source, target))
+        confinement.limit(megabytes=MEMORY_MEGABYTES, seconds=SECONDS, written=_WRITTEN)
+        without = confinement.missing(confinement.WITHIN)
+        answer = _done(tasks, order, source, target) | {"without": [*order["without"], *without]}
+        os.write(talk.fileno(), json.dumps(answer).encode())
     finally:
         os._exit(0)
-
-
-def _confine() -> None:
-    """What this process may still do, from here on. The clock's default action ends it, whatever code it is in."""
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
-    limits = {
-        resource.RLIMIT_AS: MEMORY_MEGABYTES * 1_000_000,
-        resource.RLIMIT_CPU: SECONDS,
-        resource.RLIMIT_FSIZE: _WRITTEN,
-        resource.RLIMIT_NOFILE: 0,  # no new ones: it can neither open a file nor connect
-        resource.RLIMIT_CORE: 0,
-    }
-    for which, limit in limits.items():
-        resource.setrlimit(which, (limit, limit))
 
 
 def _done(tasks: dict[str, Task], order: Order, given: IO[bytes], made: IO[bytes]) -> dict[str, Any]:

@@ -14,11 +14,13 @@ import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 from PIL import Image, PngImagePlugin
+from pydantic import RootModel
 
 from tests.bench.mutations import damaged, outcome, subjects
 from tests.boxes import box, boxes, edited
@@ -508,7 +510,7 @@ def attempt(nursery: Nursery, task: str) -> dict | str:
     """What comes of a task: its answer, or the sentence that refuses it."""
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as made:
         try:
-            return nursery.run(task, given, made, field="reference_image").done
+            return nursery.run(task, given, made, RootModel[dict[str, Any]], field="reference_image").done.root
         except InvalidInput as refusal:
             return refusal.sentence.key
 
@@ -561,8 +563,9 @@ def test_the_sandbox_goes_with_the_process_that_started_it(signal, tmp_path, env
     script = (
         "import sys, tempfile, threading\nfrom wan.sandbox import Nursery\n"
         "nursery = Nursery('tests.attacks.misdeeds')\nfile = tempfile.TemporaryFile()\n"
-        "threading.Thread(target=nursery.run, args=('sleep', file, file), kwargs={'field': 'x'}, daemon=True).start()\n"
-        "nursery.run('tell', file, file, field='x')\nprint(nursery.pid, flush=True)\nthreading.Event().wait()\n"
+        "from pydantic import BaseModel\n"
+        "threading.Thread(target=nursery.run, args=('sleep', file, file, BaseModel), kwargs={'field': 'x'}, daemon=True).start()\n"
+        "nursery.run('tell', file, file, BaseModel, field='x')\nprint(nursery.pid, flush=True)\nthreading.Event().wait()\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         group = int(process.stdout.readline())

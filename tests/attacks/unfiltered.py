@@ -1,0 +1,16 @@
+"""A nursery as `tests.attacks.misdeeds`, on a kernel that lacks one measure: `WITHOUT` names it."""
+
+from tests.attacks.misdeeds import TASKS
+from wan import confinement
+from wan.sandbox import serve
+
+WITHOUT = "a filter of system calls"
+
+
+def _refuse() -> None:
+    raise OSError("not here")
+
+
+if __name__ == "__main__":
+    confinement.WITHIN[WITHOUT] = _refuse
+    serve(TASKS)
