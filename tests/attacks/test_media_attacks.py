@@ -563,9 +563,9 @@ def test_the_sandbox_goes_with_the_process_that_started_it(signal, tmp_path, env
     script = (
         "import sys, tempfile, threading\nfrom wan.sandbox import Nursery\n"
         "nursery = Nursery('tests.attacks.misdeeds')\nfile = tempfile.TemporaryFile()\n"
-        "from pydantic import BaseModel\n"
-        "threading.Thread(target=nursery.run, args=('sleep', file, file, BaseModel), kwargs={'field': 'x'}, daemon=True).start()\n"
-        "nursery.run('tell', file, file, BaseModel, field='x')\nprint(nursery.pid, flush=True)\nthreading.Event().wait()\n"
+        "from pydantic import RootModel\n"
+        "threading.Thread(target=nursery.run, args=('sleep', file, file, RootModel[dict]), kwargs={'field': 'x'}, daemon=True).start()\n"
+        "nursery.run('tell', file, file, RootModel[dict], field='x')\nprint(nursery.pid, flush=True)\nthreading.Event().wait()\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         group = int(process.stdout.readline())
