@@ -6,16 +6,18 @@ the lease writes nothing. The one write that is not fenced is the task id of a p
 
 import asyncio
 import hashlib
+import os
 import secrets
 import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sa
@@ -29,6 +31,8 @@ from wan.catalog import money
 from wan.errors import AccessRefused, NotKept, ReviewNotFound, SettingsError
 from wan.ids import Seal
 from wan.jobs import GROUPS, LIVE, TRANSITIONS, UNSENT, Job, JobState, Reference, Shelf, Spent
+from wan.journal import Journal
+from wan.rescue import take_in
 from wan.reviews import COMMENTS_LIMIT, REVIEWS_LIMIT, VERDICTS_LIMIT, Review, Take, Verdict, link_hash
 from wan.words import Sentence, sentence
 
@@ -254,8 +258,11 @@ class Store:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sql")
         try:
             self._engine = sa.create_engine(url, pool_pre_ping=True)
+            self._journal: Journal | None = None
             self._create_schema()
-        except (SQLAlchemyError, ImportError) as error:
+            if (path := _file_of(self._engine)) is not None:
+                self._journal = Journal(path, self._engine.dispose, take_in)
+        except (SQLAlchemyError, sqlite3.Error, ImportError) as error:
             if isinstance(trouble := _trouble(error), NotKept) and trouble.sentence.key != "database_down":
                 raise trouble from error
             # The URL may hold a password, and the driver's message may quote it.
@@ -263,6 +270,8 @@ class Store:
             raise SettingsError(sentence("setting_bad", field="WAN_DATABASE_URL", given=type(error).__name__, allowed=allowed)) from None
 
     def _create_schema(self) -> None:
+        if (path := _file_of(self._engine)) is not None:
+            _keep_private(path)
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _configure_sqlite)
             sa.event.listen(self._engine, "begin", _begin_sqlite)
@@ -286,6 +295,18 @@ class Store:
         """Gives the connections back."""
         self._threads.shutdown()
         self._engine.dispose()
+        if self._journal is not None:
+            self._journal.close()
+
+    def in_use(self) -> AbstractContextManager[None]:
+        """A transaction. Raises NotKept, before it begins, while the log of SQLite's that we write to is not the one that is there."""
+        return nullcontext() if self._journal is None else self._journal.in_use()
+
+    def clear_log(self) -> None:
+        """Writes SQLite's log into the database, so that nothing that was deleted stays in it; what is in use waits for the next time."""
+        if self._engine.dialect.name == "sqlite":
+            with self.in_use(), self._engine.connect() as connection:
+                connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
 
     async def call(self, statement: Callable[..., Result], *given: Any, **named: Any) -> Result:
         """Runs one of the methods below off the event loop. Raises NotKept where the database fails; nothing is written then."""
@@ -795,12 +816,12 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
-        with self._engine.begin() as connection:
+        with self.in_use(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
-        with self._engine.connect().execution_options(wan_reads=True) as connection, connection.begin():
+        with self.in_use(), self._engine.connect().execution_options(wan_reads=True) as connection, connection.begin():
             yield connection
 
 
@@ -940,10 +961,25 @@ def _trouble(error: Exception) -> Exception:
     return error if code == _SLIP else NotKept("database_down", code=code)
 
 
+def _file_of(engine: sa.Engine) -> Path | None:
+    """The file of a SQLite database; None for what is none."""
+    name = engine.url.database or ""
+    return Path(name).absolute() if engine.dialect.name == "sqlite" and name not in ("", ":memory:") and not name.startswith("file:") else None
+
+
+def _keep_private(path: Path) -> None:
+    """Lets nobody else on this machine read the database: made before SQLite opens it, without opening it; SQLite gives its log the same mode."""
+    with suppress(OSError, AttributeError):
+        os.mknod(path, 0o600)
+    for file in (path, *(path.with_name(f"{path.name}-{end}") for end in ("wal", "shm"))):
+        with suppress(OSError):  # somebody else's; who may read it is theirs to say
+            file.chmod(0o600)
+
+
 def _configure_sqlite(connection: Any, record: Any) -> None:
     """WAL lets readers go on beside the writer; FULL, because NORMAL may forget the SUBMITTING commit when the power fails."""
     connection.isolation_level = None  # we say BEGIN ourselves
-    for pragma in (f"busy_timeout={round(_BUSY * 1000)}", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in (f"busy_timeout={round(_BUSY * 1000)}", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
     _switch_to_wal(connection)
 

@@ -358,6 +358,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "Something else holds the app's database, so this was not done: nothing was sent or spent. Jobs on their way go on. Try again in a minute.",
         "应用的数据库被其他程序占用，本次操作未执行：未发送任何内容，未产生费用。进行中的作业会继续。请稍后再试。",
     ),
+    "database_adrift": (
+        "Something took the log of the app's database away, so this was not done: nothing was sent or spent. It is being put right. Try again soon.",
+        "应用数据库的日志被移走，本次操作未执行：未发送任何内容，未产生费用。正在恢复，请稍后再试。",
+    ),
     "database_readonly": (
         "The app's database cannot be written, so this was not done: nothing was sent or spent. Whoever runs the app has to make it writable.",
         "应用的数据库不可写，本次操作未执行：未发送任何内容，未产生费用。请联系运行者恢复写入权限。",

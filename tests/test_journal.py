@@ -1,0 +1,256 @@
+"""What is in SQLite's log is kept: by locks that no close drops, and where the log is gone after all, by taking it in again.
+
+An app that closes the database's files is a process of its own here, in which a line opens and closes any file: the hole.
+"""
+
+import contextlib
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+from tests.test_store import job
+from wan.errors import NotKept
+from wan.jobs import JobState
+from wan.store import Store
+
+APP = """
+import os, sys
+from tests.test_store import job
+from wan.errors import NotKept
+from wan.store import Store
+
+store = Store(f"sqlite:///{sys.argv[1]}")
+print("ready", flush=True)
+for line in sys.stdin:
+    verb, *given = line.split()
+    if verb == "close":
+        os.close(os.open(given[0], os.O_RDONLY))
+    elif verb == "loose":
+        store._journal.let_loose()
+    while verb == "add":
+        try:
+            store.add(job(int(given[0])))
+            break
+        except NotKept as refused:
+            print(refused.sentence.key, end=" ", flush=True)
+    print("done", flush=True)
+"""
+COME_AND_GO = "import sys; from wan.store import Store; Store(f'sqlite:///{sys.argv[1]}').close()"
+
+
+@dataclass
+class Running:
+    process: subprocess.Popen
+
+    def tell(self, line: str) -> str:
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().strip()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def database(tmp_path):
+    return tmp_path / "wan.sqlite3"
+
+
+@pytest.fixture
+def app(database, environment) -> Iterator[Running]:
+    """An app with one row in its log."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", APP, str(database)], env=environment, text=True, **pipes) as process:
+        assert process.stdout.readline() == "ready\n"
+        running = Running(process)
+        assert running.tell("add 1") == "done"
+        yield running
+        process.kill()
+
+
+def come_and_go(database, environment):
+    """What `python -m wan jobs` does with the database."""
+    subprocess.run([sys.executable, "-c", COME_AND_GO, str(database)], env=environment, check=True)
+
+
+def rows(database) -> list[str]:
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        return [name for (name,) in connection.execute("SELECT id FROM jobs ORDER BY id")]
+
+
+@pytest.mark.parametrize("file", ["", "-wal", "-shm"])
+def test_an_app_that_closes_the_database_loses_no_row(app, database, environment, file):
+    assert app.tell(f"close {database}{file}") == "done"
+    for number in (2, 3):
+        come_and_go(database, environment)
+        assert app.tell(f"add {number}") == "done"
+    assert database.with_name("wan.sqlite3-wal").exists()
+    app.kill()
+    assert rows(database) == ["job1", "job2", "job3"]
+
+
+def test_an_app_without_such_locks_notices_and_loses_no_row(app, database, environment):
+    """As where the file system has none: the log is removed, and the next one that writes puts it right first."""
+    app.tell("loose")
+    app.tell(f"close {database}")
+    come_and_go(database, environment)
+    assert not database.with_name("wan.sqlite3-wal").exists()
+    assert app.tell("add 2") == "database_adrift done"
+    come_and_go(database, environment)
+    assert app.tell("add 3") == "done"
+    app.kill()
+    assert rows(database) == ["job1", "job2", "job3"]
+    assert sorted(path.name for path in database.parent.glob("wan.sqlite3-rescue*")) == []
+
+
+@contextlib.contextmanager
+def opened(database) -> Iterator[Store]:
+    with contextlib.closing(Store(f"sqlite:///{database}")) as store:
+        yield store
+
+
+def remove(database) -> None:
+    """Somebody tidies up."""
+    for end in ("wal", "shm"):
+        database.with_name(f"wan.sqlite3-{end}").unlink()
+
+
+def test_a_log_that_somebody_removes_is_made_good(database):
+    with opened(database) as store:
+        for number in range(1, 30):
+            store.add(job(number))
+        remove(database)
+        with pytest.raises(NotKept) as refused:
+            store.add(job(30))
+        assert refused.value.sentence.key == "database_adrift"
+        assert len(store.all_ids()) == 29
+        store.add(job(30))
+    assert len(rows(database)) == 30
+
+
+def test_a_log_of_which_only_the_memory_is_left_is_made_good(database):
+    with opened(database) as store:
+        store.add(job(1))
+        database.with_name("wan.sqlite3-wal").unlink()
+        with pytest.raises(NotKept):
+            store.add(job(2))
+        store.add(job(2))
+    assert rows(database) == ["job1", "job2"]
+
+
+MEANWHILE = """
+import sys
+from dataclasses import replace
+from tests.test_store import job
+from wan.jobs import JobState
+from wan.store import Store
+
+store = Store(f"sqlite:///{sys.argv[1]}")
+assert store.get("job1", job().owner).task_id is None  # it knows nothing of the task
+for number in range(5):
+    store.withdraw_links("job1", job().owner, f"token-{number}")
+store.withdraw_links("job2", job().owner, "new-token")
+theirs = store.add(replace(job(4), cache_key="same", model="another"))
+store.advance(store.advance(theirs, JobState.UPLOADING, 1.0), JobState.SUBMITTING, 1.0, due_at=9.0)
+store.close()
+"""
+
+
+def test_what_others_have_written_meanwhile_stays(database, environment):
+    """A log that is gone makes two truths: what is paid for wins, else what came later.
+
+    An index allows one live job of a kind, and one that is being sent: of two that may both be paid for, neither is dropped.
+    """
+    with opened(database) as store:
+        paid, stale = store.add(job(1)), store.add(job(2))
+        store.clear_log()  # as the last user would have left it
+        sent = store.advance(store.advance(paid, JobState.UPLOADING, 1.0), JobState.SUBMITTING, 1.0, due_at=9.0)
+        assert store.adopt(sent, "task-of-1", "request", 2.0, 3.0)
+        mine = store.add(replace(job(3), cache_key="same", model="another"))
+        assert store.advance(store.advance(mine, JobState.UPLOADING, 1.0), JobState.SUBMITTING, 1.0, due_at=9.0)
+        remove(database)
+        subprocess.run([sys.executable, "-c", MEANWHILE, str(database)], env=environment, check=True)
+        with pytest.raises(NotKept):
+            store.all_ids()
+        assert store.get("job1", paid.owner).task_id == "task-of-1"
+        assert store.get("job2", stale.owner).media_token == "new-token"
+        assert store.get("job3", mine.owner).state is JobState.UNCERTAIN
+        assert store.get("job4", mine.owner).state is JobState.SUBMITTING
+        store.add(job(5))
+    assert rows(database) == ["job1", "job2", "job3", "job4", "job5"]
+
+
+def test_a_copy_that_a_dead_process_left_is_taken_in(database):
+    with opened(database) as store:
+        store.add(job(1))
+    left = database.with_name("wan.sqlite3-rescue-999999999")
+    left.write_bytes(database.read_bytes())
+    database.unlink()
+    with opened(database) as store:
+        assert store.all_ids() == {"job1"}
+    assert not left.exists()
+
+
+def test_a_database_that_is_replaced_is_told_and_nothing_is_written_to_it(database, caplog):
+    with opened(database) as store:
+        store.add(job(1))
+        database.rename(database.with_name("elsewhere"))
+        for _ in range(2):
+            with pytest.raises(NotKept):
+                store.add(job(2))
+        assert "put it or" in caplog.text
+        assert not database.exists()
+    (copy,) = database.parent.glob("wan.sqlite3-rescue-*")
+    assert rows(copy) == ["job1"]
+
+
+def test_many_threads_notice_at_once_and_one_makes_it_good(database):
+    with opened(database) as store:
+        store.add(job(0))
+        remove(database)
+
+        def write(number: int) -> None:
+            while True:
+                with contextlib.suppress(NotKept):
+                    store.add(job(number))
+                    return
+
+        threads = [threading.Thread(target=write, args=(number,)) for number in range(1, 9)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(rows(database)) == 9
+
+
+def test_the_last_one_leaves_no_log(database):
+    with opened(database) as store:
+        store.add(job(1))
+    assert sorted(path.name for path in database.parent.glob("wan*")) == ["wan.sqlite3"]
+
+
+def test_only_its_owner_reads_the_database(database):
+    database.touch(0o644)
+    with opened(database) as store:
+        store.add(job(1))
+        modes = {stat.S_IMODE(path.stat().st_mode) for path in database.parent.glob("wan.sqlite3*")}
+        assert (len(list(database.parent.glob("wan.sqlite3*"))), modes) == (3, {0o600})
+
+
+def test_what_is_deleted_is_in_no_file_any_more(database):
+    with opened(database) as store:
+        made = store.add(replace(job(1), state=JobState.SUCCEEDED, due_at=None, request={"prompt": "a prompt nobody shall read"}))
+        store.add(replace(job(2), request={"prompt": "another"}))
+        assert store.delete(made, 1.0)
+        store.clear_log()
+        kept = b"".join(path.read_bytes() for path in database.parent.glob("wan.sqlite3*"))
+    assert b"nobody shall read" not in kept
+    assert b"another" in kept

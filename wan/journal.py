@@ -1,0 +1,230 @@
+"""SQLite's write-ahead log while this process has the database open: held, watched, and made good again.
+
+POSIX drops every lock that a process has on a file when it closes any descriptor of that file. Were the database opened
+and closed here by anything but SQLite, the next process that comes and goes would take itself for the last user and
+remove the log, and what is written to it afterwards would be lost with this process. So nothing but SQLite opens these
+files, and besides:
+
+- *held*: on the descriptors that SQLite itself has open lies a lock of the kind that belongs to the descriptor (Linux),
+  at the place where the last user asks for the file alone. No close of another descriptor drops it.
+- *watched*: each use asks first whether the log in the folder is still the one that we write to. Where it is not,
+  nothing is done: whoever asked is told so.
+- *made good*: what only the old log has is copied, every connection is opened anew, and the rows are taken in.
+"""
+
+import contextlib
+import fcntl
+import logging
+import os
+import sqlite3
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from wan.errors import NotKept
+
+log = logging.getLogger("wan.journal")
+
+_SHARED = 0x4000_0002, 510  # first byte and number of those that a user of the database locks (SQLite's file format, os.h)
+_LIVING = 128, 1  # in the shared memory: locked as long as somebody has it (os_unix.c, UNIX_SHM_DMS)
+_PATIENCE = 30.0  # seconds for which work in hand may go on before the log is made good
+_PAUSE = 10.0  # seconds between two tries to make it good
+_RESCUE = "-rescue-"
+
+Identity = tuple[int, int] | None
+Held = tuple[int, Identity, tuple[int, int]]
+"""A descriptor, the file behind it, and the bytes to lock there."""
+TakeIn = Callable[[sqlite3.Connection, Path], int]
+_opening = threading.Lock()
+
+
+class Journal:
+    """The log of a database in WAL mode. Everything here blocks.
+
+    path: the database. let_go: closes every other connection that this process has to it. take_in: writes what a copy
+    has more, over a connection to the database, and gives how many rows that were.
+    """
+
+    def __init__(self, path: Path, let_go: Callable[[], None], take_in: TakeIn) -> None:
+        self._path, self._let_go, self._take_in = path, let_go, take_in
+        self._log, self._memory = (path.with_name(f"{path.name}-{end}") for end in ("wal", "shm"))
+        self._state = threading.Condition()
+        self._uses, self._stopped, self._mending, self._next = 0, False, False, 0.0
+        self._copy: Path | None = None
+        self._anchor: sqlite3.Connection | None = None
+        self._held: list[Held] = []
+        self._open()
+        for copy in self._left():
+            self._took(copy)
+
+    @property
+    def adrift(self) -> bool:
+        """Whether the log in the folder is another than the one that this process writes to."""
+        return self._known is not None and self._known != (_identity(self._path), _identity(self._log))
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """A transaction. Raises NotKept, before it begins, while the log is not the right one."""
+        self._enter()
+        try:
+            yield
+        finally:
+            with self._state:
+                self._uses -= 1
+                self._state.notify_all()
+            if self.adrift:  # what was written just now is in the old log only
+                self._mend()
+
+    def close(self) -> None:
+        """Lets go of the database, as the last connection of this store."""
+        self.let_loose()
+        if self._anchor is not None:
+            self._anchor.close()
+            self._anchor = None
+
+    def let_loose(self) -> None:
+        """Takes the locks away that no close drops."""
+        for number, file, place in self._held:
+            with contextlib.suppress(OSError):
+                if _identity(_descriptor(number)) == file:
+                    _lock(number, fcntl.F_UNLCK, place)
+        self._held = []
+
+    def _enter(self) -> None:
+        with self._state:
+            if not self._stopped and not self.adrift:
+                self._uses += 1
+                return
+            self._stopped = True
+        self._mend()
+        raise NotKept("database_adrift")
+
+    def _open(self) -> None:
+        """Opens the database and its log, and holds both."""
+        with _opening:
+            before = self._ours()
+            self._anchor = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            self._anchor.execute("PRAGMA synchronous=FULL")
+            self._anchor.execute("SELECT count(*) FROM sqlite_master").fetchone()  # only now it opens the log
+            (mode,) = self._anchor.execute("PRAGMA journal_mode").fetchone()
+            self._known = (_identity(self._path), _identity(self._log)) if mode == "wal" else None
+            self._shared = _identity(self._memory)
+            if self._known is not None and hasattr(fcntl, "F_OFD_SETLK"):
+                shared = {one for one in before if one[2] == _LIVING}  # of which SQLite has one in a process, whoever was first
+                self._held = [held for held in (self._ours() - before) | shared if _hold(*held)]
+
+    def _ours(self) -> set[Held]:
+        """The descriptors that this process has of the database and its shared memory, each with the place to lock there."""
+        places = {_identity(self._path): _SHARED, _identity(self._memory): _LIVING}
+        known = [(number, _identity(_descriptor(number))) for number in _descriptors()]
+        return {(number, file, places[file]) for number, file in known if file is not None and file in places}
+
+    def _mend(self) -> None:
+        """Makes the log good, unless somebody is at it; tries again later where it fails."""
+        with self._state:
+            self._stopped = True
+            if self._mending or time.monotonic() < self._next:
+                return
+            self._mending = True
+            self._next = time.monotonic() + _PAUSE
+        try:
+            log.error("%s is not the log that this process writes to: no work is taken until every row is kept", self._log)
+            with self._state:
+                if not self._state.wait_for(lambda: self._uses == 0, _PATIENCE):
+                    return
+            rows = self._recover()
+            log.warning("%s is right again: %d rows were only in the old one, and are kept", self._log, rows)
+            with self._state:
+                self._stopped, self._next = False, 0.0
+        except Exception:
+            log.exception("%s is not right yet; trying again. What only the old one had is in %s", self._log, self._copy)
+        finally:
+            with self._state:
+                self._mending = False
+
+    def _recover(self) -> int:
+        """Copies what this process sees, closes every connection, opens them anew, and takes the copy in."""
+        if self._copy is None:
+            self._copy = self._saved()
+        if self._anchor is not None and self.adrift:
+            if self._known is not None and _identity(self._path) != self._known[0]:
+                raise RuntimeError(f"{self._path} was removed or replaced; put it or {self._copy} in place and restart")
+            self._let_go()
+            self._anchor.close()  # its lock keeps SQLite from writing the old log over what others have written since
+            self._anchor = None
+            if _identity(self._memory) == self._shared:  # it tells of the old log
+                self._memory.unlink(missing_ok=True)
+        if self._anchor is None:
+            self._open()
+        rows, self._copy = self._took(self._copy), None
+        return rows
+
+    def _saved(self) -> Path:
+        """A copy of the database as this process sees it, whole or not at all."""
+        if self._anchor is None:
+            raise RuntimeError("the database is closed")
+        copy = self._path.with_name(f"{self._path.name}{_RESCUE}{os.getpid()}")
+        part = copy.with_name(f"{copy.name}.part")
+        part.unlink(missing_ok=True)
+        part.touch(0o600)  # a file of its own: no lock of the database's is on it
+        self._anchor.execute("VACUUM INTO ?", (str(part),))
+        return part.replace(copy)
+
+    def _took(self, copy: Path) -> int:
+        if self._anchor is None:
+            raise RuntimeError("the database is closed")
+        rows = self._take_in(self._anchor, copy)
+        copy.unlink()
+        return rows
+
+    def _left(self) -> list[Path]:
+        """Copies that processes left which died before they had taken them in."""
+        copies = self._path.parent.glob(f"{self._path.name}{_RESCUE}*")
+        return [copy for copy in copies if copy.suffix != ".part" and not _is_other(copy.name.rpartition("-")[2])]
+
+
+def _is_other(number: str) -> bool:
+    """Whether a process of this number is there which is not this one."""
+    try:
+        os.kill(int(number), 0)
+    except PermissionError:
+        return True
+    except (ValueError, OSError):
+        return False
+    return int(number) != os.getpid()
+
+
+def _identity(path: Path) -> Identity:
+    try:
+        known = path.stat()
+    except OSError:
+        return None
+    return known.st_dev, known.st_ino
+
+
+def _descriptors() -> list[int]:
+    """Those that this process has open; none where the system does not tell."""
+    with contextlib.suppress(OSError):
+        return [int(name) for name in os.listdir("/proc/self/fd")]  # noqa: PTH208 - numbers, no paths
+    return []
+
+
+def _descriptor(number: int) -> Path:
+    """Where the system tells of a descriptor; asking it for what is behind opens nothing."""
+    return Path(f"/proc/self/fd/{number}")
+
+
+def _hold(number: int, _file: Identity, place: tuple[int, int]) -> bool:
+    """Whether the lock could be set; on a file system without such locks the log is watched only."""
+    try:
+        _lock(number, fcntl.F_RDLCK, place)
+    except OSError:
+        return False
+    return True
+
+
+def _lock(descriptor: int, kind: int, place: tuple[int, int]) -> None:
+    """Sets or takes away a lock that belongs to the descriptor. Raises OSError."""
+    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", kind, os.SEEK_SET, *place, 0))
