@@ -50,7 +50,9 @@ FILES = {
     "outcome.json": "how it ended: state, times, billed seconds, price, what was measured in the video, versions",
 }
 _VIDEOS = "videos"
-_URL = re.compile(r"(\w+://)(?:[^\s/?#]*@)?([^\s?#]*)\S*")  # in free text; to the next space, because a query may have quotes and brackets in it
+# In free text; to the next space, because a query may have quotes and brackets in it. No word is tried
+# twice, so that time grows with length alone.
+_URL = re.compile(r"((?<!\w)\w++://)(?:[^\s/?#]*@)?([^\s?#]*)\S*")
 _TIMES = ("created_at", "started_at", "submitting_at", "submitted_at", "running_at", "fetching_at", "ended_at")
 _PACKAGES = ("dashscope", "pydantic", "sqlalchemy", "av", "pillow")
 

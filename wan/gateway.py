@@ -14,13 +14,14 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 
 from wan.errors import KeyRefused, NotSent, Refused, ResultRefused, ServiceError, Throttled, Unclear, Unreadable
+from wan.plain_text import clean
 from wan.settings import Connection
 from wan.words import Sentence, sentence
 
@@ -58,13 +59,16 @@ class _Wire(BaseModel):
         return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
 
 
+_Words = Annotated[str, AfterValidator(clean)]  # for people: what could steer a terminal or hide in a page stays outside
+
+
 class _TaskOutput(_Wire):
     task_id: str = ""
     task_status: str = ""
     video_url: str = ""
     orig_prompt: str = ""
-    code: str = ""
-    message: str = ""
+    code: _Words = ""
+    message: _Words = ""
 
 
 class _Usage(_Wire):
@@ -76,9 +80,9 @@ class _TaskAnswer(_Wire):
 
     output: _TaskOutput = _TaskOutput()
     usage: _Usage | None = None
-    request_id: str = ""
-    code: str = ""
-    message: str = ""
+    request_id: _Words = ""
+    code: _Words = ""
+    message: _Words = ""
 
 
 class _ListedTask(_Wire):

@@ -3,6 +3,8 @@
 import logging
 import re
 
+from wan.plain_text import indented
+
 # A key's alphabet, but for what ends one in free text.
 _SIGN = r"[!#$%&(*+\-./0-9:=?@A-Z\[\\^_`a-z{|~]"
 # What st-bernard and st-Germain-en-Laye are: short words of small letters, to the end or to the dot behind them. Keys are chance: hex, or digits and
@@ -25,10 +27,10 @@ def redacted(text: str) -> str:
 
 
 class _Record(logging.LogRecord):
-    """A line of the log that never says a key, in its words or in a traceback."""
+    """An entry of the log that never says a key, in its words or in a traceback, steers no terminal and forges no other entry."""
 
     def getMessage(self) -> str:
-        return redacted(super().getMessage())
+        return indented(redacted(super().getMessage()))
 
     @property
     def exc_text(self) -> str | None:
@@ -37,7 +39,7 @@ class _Record(logging.LogRecord):
 
     @exc_text.setter
     def exc_text(self, text: str | None) -> None:
-        self._exc_text = None if text is None else redacted(text)
+        self._exc_text = None if text is None else indented(redacted(text))
 
 
 def guard_logs() -> None:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, Va
 from wan import catalog
 from wan.catalog import MODELS, Model
 from wan.errors import InvalidInput
+from wan.plain_text import clean, clean_line, control_in, escaped, is_blank
 
 Media = bytes | Path | str
 """The bytes of a file, its path, or an http(s) URL that the service fetches itself. A `str` is only ever a URL: whoever has a path says Path."""
@@ -80,7 +81,7 @@ class _Request(BaseModel):
     @classmethod
     def _short_prompt(cls, prompt: Any) -> str:
         text = written("prompt", prompt, catalog.PROMPT_LIMIT)
-        if not text.strip():
+        if is_blank(text):
             raise InvalidInput("prompt", "prompt_missing", high=catalog.PROMPT_LIMIT)
         return text
 
@@ -327,18 +328,24 @@ def _media(field: str, given: Any) -> Media:
     return given if isinstance(given, Path) else public_url(field, given)
 
 
-_UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # control characters and halves of others: databases refuse some of them
+_UNSEEN = 10  # times its limit that a text may have in characters that are then removed
 
 
-def written(field: str, given: Any, high: int) -> str:
-    """A text as it was given, of at most `high` characters that can be kept. Raises InvalidInput."""
+def written(field: str, given: Any, high: int, *, line: bool = False) -> str:
+    """A text of at most `high` characters, without those that nobody sees. Every text that people give comes through here.
+
+    line: whether it is a single line, whose outer spaces go too. Raises InvalidInput, also for a control character: no words have one.
+    """
     if not isinstance(given, str):
         raise InvalidInput(field, "field_type", given=_shown(given), allowed="text")
-    if len(given) > high:
+    if len(given) > high * _UNSEEN:
         raise InvalidInput(field, "text_long", given=len(given), high=high)
-    if odd := _UNWRITABLE.search(given):
-        raise InvalidInput(field, "text_odd", given=f"U+{ord(odd[0]):04X}", place=odd.start() + 1)
-    return given
+    if odd := control_in(given):
+        raise InvalidInput(field, "text_odd", given=odd[0], place=odd[1])
+    text = clean_line(given) if line else clean(given)
+    if len(text) > high:
+        raise InvalidInput(field, "text_long", given=len(text), high=high)
+    return text
 
 
 def _one_of(field: str, given: Any, allowed: Sequence[str], *, key: str = "choice_unknown") -> str:
@@ -361,7 +368,8 @@ def _kind(given: Any) -> str:
 
 def shortened(text: str, high: int = 80) -> str:
     """A text that is short enough for a sentence."""
-    text = text if text.strip() else "nothing"
+    text = " ".join(escaped(text[: high * _UNSEEN]).split())
+    text = "nothing" if is_blank(text) else text
     return text if len(text) <= high else f"{text[: high - 1]}…"
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from wan.errors import InvalidInput
 from wan.jobs import Job, JobState
+from wan.plain_text import is_blank
 from wan.requests import written
 
 VERDICTS = ("yes", "maybe", "no")
@@ -32,7 +33,9 @@ DAYS_LIMIT = 365
 _DAY = 24 * 3600.0
 _REVIEWER = re.compile(r"[A-Za-z0-9_-]{20,64}")
 _OVERHANG = 0.5  # seconds by which a sound may be longer than the pictures, so that a player's clock goes on
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # what makes a spreadsheet take a cell for a formula
+_SEPARATORS = frozenset(";,|\t\n\r")  # what a spreadsheet may split a row at: by its language, or because it knows no quotes
+_BEFORE = r";,|\s\"'`´‘’“”„«»"  # what may stand between the beginning of a cell and its formula
+_FORMULA = re.compile(rf"(\A[{_BEFORE}]*+|(?<![{_BEFORE}])[{_BEFORE}]++)([=+\-@＝＋－＠﹢﹣﹦﹫])(?=(\S?))")
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ def with_video(job: Job | None) -> Job:
 
 def checked_words(title: object, note: object) -> tuple[str, str]:
     """Title and note without outer spaces. Raises InvalidInput."""
-    plain = written("title", title, TITLE_LIMIT).strip(), written("note", note, NOTE_LIMIT).strip()
+    plain = written("title", title, TITLE_LIMIT, line=True), _shown(written("note", note, NOTE_LIMIT))
     if not plain[0]:
         raise InvalidInput("title", "review_title_missing")
     return plain
@@ -173,7 +176,7 @@ def checked_verdict(review: Review, given: dict[str, Any], *, id_: str, now: flo
         raise InvalidInput("verdict", "review_verdict_unknown")
     if not isinstance(token := given.get("reviewer"), str) or not _REVIEWER.fullmatch(token):
         raise InvalidInput("reviewer", "review_reviewer_odd")
-    comment = written("comment", given.get("comment") or "", COMMENT_LIMIT).strip()
+    comment = _shown(written("comment", given.get("comment") or "", COMMENT_LIMIT))
     return Verdict(
         id=id_,
         review_id=review.id,
@@ -181,10 +184,15 @@ def checked_verdict(review: Review, given: dict[str, Any], *, id_: str, now: flo
         verdict=given["verdict"],
         comment=comment,
         at_seconds=_moment(given.get("at_seconds"), take.job.duration or 0.0) if comment else None,
-        name=written("name", given.get("name") or "", NAME_LIMIT).strip(),
+        name=written("name", given.get("name") or "", NAME_LIMIT, line=True),
         created_at=now,
         reviewer=hashlib.sha256(f"{review.id}\n{token}".encode()).hexdigest()[:32],
     )
+
+
+def _shown(text: str) -> str:
+    """A text without outer spaces; "" where nothing of it would be seen."""
+    return "" if is_blank(text) else text.strip()
 
 
 def _moment(given: object, duration: float) -> float | None:
@@ -204,7 +212,7 @@ def as_json(review: Review) -> bytes:
 def as_csv(review: Review) -> bytes:
     """Everything that was said, a row each, as CSV (UTF-8 with the mark that spreadsheets need). No cell is taken for a formula."""
     out = io.StringIO(newline="")
-    rows = csv.writer(out)
+    rows = csv.writer(out, quoting=csv.QUOTE_ALL)
     rows.writerow(["take", "seed", "person", "name", "verdict", "latest", "comment", "at_seconds", "given_at"])
     for take in review.takes:
         for one in _said(take):
@@ -215,8 +223,14 @@ def as_csv(review: Review) -> bytes:
 
 
 def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return "" if value is None else _FORMULA.sub(_as_text, str(value))
+
+
+def _as_text(found: re.Match[str]) -> str:
+    """A sign that may begin a formula, marked as text. One behind a mere space has something behind it: a dash stays a dash."""
+    before, sign, after = found.groups()
+    begins = found.start() == 0 or not _SEPARATORS.isdisjoint(before) or (after and before[-1:].isspace())
+    return f"{before}'{sign}" if begins else f"{before}{sign}"
 
 
 def _plain(take: Take) -> dict[str, Any]:

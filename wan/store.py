@@ -32,6 +32,7 @@ from wan.errors import AccessRefused, NotKept, ReviewNotFound, SettingsError
 from wan.ids import Seal
 from wan.jobs import GROUPS, LIVE, TRANSITIONS, UNSENT, Job, JobState, Reference, Shelf, Spent
 from wan.journal import Journal
+from wan.plain_text import clean, clean_line
 from wan.rescue import take_in
 from wan.reviews import COMMENTS_LIMIT, REVIEWS_LIMIT, VERDICTS_LIMIT, Review, Take, Verdict, link_hash
 from wan.words import Sentence, sentence
@@ -730,7 +731,7 @@ class Store:
         for take in takes:
             job, verdicts = _of(owners[take.review_id], jobs.get(take.job_id)), tuple(said[take.review_id, take.job_id])
             shown_in[take.review_id].append(Take(number=take.position, job_id=take.job_id, job=job, verdicts=verdicts))
-        known = [{name: value for name, value in row._mapping.items() if name != "link_hash"} for row in rows]
+        known = [_review_of(row) for row in rows]
         return [Review(**one, takes=tuple(shown_in[one["id"]]), people=people.get(one["id"], 0)) for one in known]
 
     def _lock_accounts(self, connection: sa.Connection, accounts: list[str]) -> None:
@@ -922,6 +923,7 @@ def _job(row: Any) -> Job:
     values = dict(row._mapping)
     said = values.pop("said")
     values.pop("prompt_folded")
+    values["request"] = {name: clean(value) if isinstance(value, str) else value for name, value in values["request"].items()}
     return Job(**values | {"state": JobState(values["state"]), "spent": Spent(values["spent"]), "said": said[0] if said else None})
 
 
@@ -941,8 +943,15 @@ def _said(connection: sa.Connection, review_ids: Sequence[str]) -> dict[tuple[st
     oldest = _verdicts.select().where(_verdicts.c.review_id.in_(review_ids)).order_by(_verdicts.c.created_at, _verdicts.c.id)
     said: dict[tuple[str, str], list[Verdict]] = defaultdict(list)
     for row in connection.execute(oldest):
-        said[row.review_id, row.job_id].append(Verdict(**row._mapping))
+        words = {"comment": clean(row.comment), "name": clean_line(row.name)}  # old rows are as they were given
+        said[row.review_id, row.job_id].append(Verdict(**{**row._mapping, **words}))
     return said
+
+
+def _review_of(row: Any) -> dict[str, Any]:
+    """What a row says of a review itself."""
+    values = {name: value for name, value in row._mapping.items() if name != "link_hash"}
+    return values | {"title": clean_line(row.title), "note": clean(row.note)}
 
 
 def _of(owner: str, job: Job | None) -> Job | None:

@@ -345,7 +345,7 @@ class Studio:
         for field, given, known in (("state", state, GROUPS), ("verdict", verdict, VERDICTS)):
             if given and given not in known:
                 raise InvalidInput(field, "choice_unknown", given=given[:80], allowed=", ".join(known))
-        words = list(dict.fromkeys(written("search", search, _SEARCH_LIMIT).casefold().split()))[:_SEARCH_WORDS]
+        words = list(dict.fromkeys(written("search", search, _SEARCH_LIMIT, line=True).casefold().split()))[:_SEARCH_WORDS]
         asked = {"words": words, "model": model, "state": state, "verdict": verdict, "until": until}
         return await self._store.call(self._store.shelf, owner, **asked, offset=max(offset, 0), limit=min(max(limit, 0), _SHELF_LIMIT))
 

@@ -6,7 +6,9 @@ page itself (labels, buttons, hints) stand in `wan/ui/text.py`.
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from wan.plain_text import escaped
 
 Language = Literal["en", "zh"]
 
@@ -18,6 +20,12 @@ class Sentence(BaseModel):
 
     key: str
     values: dict[str, str | int | float] = {}
+
+    @field_validator("values")
+    @classmethod
+    def _plain(cls, values: dict[str, str | int | float]) -> dict[str, str | int | float]:
+        """Whatever is quoted, be it the service's or a file's name, steers no terminal and hides nothing."""
+        return {name: escaped(value) if isinstance(value, str) else value for name, value in values.items()}
 
     def say(self, language: Language = "en") -> str:
         """The sentence in words."""

@@ -15,8 +15,10 @@ from io import StringIO
 from pathlib import Path
 
 from wan.cli.parser import WHERE, UsageError, parser
+from wan.plain_text import escaped
 
 DONE, FAILED, BAD_INPUT, NOT_KEPT = 0, 1, 2, 3
+ANEW = "\r\x1b[2K"  # back to the beginning of the line, which is emptied; only of the last row, where a line takes several
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,7 +81,7 @@ def _written(said: str, code: int, options: Namespace) -> int:
     """Writes what a command has to say. A reader that has gone changes nothing; any other trouble is a failure, and says so."""
     try:
         # As stderr does it: a name of a file that is no text must not end a run that is paid.
-        text = said.encode(sys.stdout.encoding or "utf-8", "backslashreplace").decode(sys.stdout.encoding or "utf-8")
+        text = escaped(said).encode(sys.stdout.encoding or "utf-8", "backslashreplace").decode(sys.stdout.encoding or "utf-8")
         sys.stdout.write(text)
         sys.stdout.flush()
         return code
@@ -93,10 +95,10 @@ def _written(said: str, code: int, options: Namespace) -> int:
         return code or FAILED
 
 
-def tell(said: str, *, end: str = "\n") -> None:
-    """Says something to people, who may have gone: nothing ends because nobody listens."""
+def tell(said: str, *, end: str = "\n", anew: bool = False) -> None:
+    """Says something to people, who may have gone: nothing ends because nobody listens. anew: over what stands in this line."""
     with suppress(OSError):
-        print(said, end=end, file=sys.stderr, flush=True)
+        print(f"{ANEW if anew else ''}{escaped(said)}", end=end, file=sys.stderr, flush=True)
 
 
 def complain(said: str, *, as_json: bool, field: str | None = None, **known: str) -> None:

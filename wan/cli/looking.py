@@ -17,6 +17,7 @@ from wan.errors import InvalidInput, JobNotFound
 from wan.evidence import FILES, bundle, found, video_of
 from wan.gateway import Gateway
 from wan.jobs import Job, JobState
+from wan.plain_text import indented
 from wan.settings import load_settings
 from wan.studio import GOOD, Studio, asked
 from wan.words import Sentence, sentence
@@ -72,7 +73,8 @@ def show(options: argparse.Namespace) -> int:
         return DONE
     for name, value in known.items():
         if value not in (None, "", []):
-            print(f"{name:<15} {'; '.join(value) if isinstance(value, list) else value}")
+            shown = "; ".join(value) if isinstance(value, list) else str(value)
+            print(f"{name:<15} {indented(shown, by=16)}")
     return DONE
 
 

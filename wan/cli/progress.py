@@ -10,7 +10,6 @@ from wan.cli import tell
 from wan.jobs import JobEvent, JobState
 
 _BAR = 24  # characters
-_ANEW = "\r\x1b[2K"  # back to the beginning of the line, which is emptied; only of the last row, where a line takes several
 
 
 class Progress:
@@ -36,14 +35,14 @@ class Progress:
         if self._clock is None:
             tell(str(event.sentence))
         elif not said and len(self._line(event)) > _room():
-            tell(f"{_ANEW}{event.sentence}")  # whole, once, above the line that has no room for it
+            tell(str(event.sentence), anew=True)  # whole, once, above the line that has no room for it
 
     async def _tick(self) -> None:
         while True:
             if self._event is not None:
                 line = self._line(self._event)
                 shown = line if len(line) <= _room() else f"{line[: _room() - 1]}…"
-                tell(f"{_ANEW}{shown}", end="")
+                tell(shown, end="", anew=True)
             await asyncio.sleep(0.5)
 
     def _line(self, event: JobEvent) -> str:
