@@ -49,6 +49,7 @@ from wan.runner import Runner
 from wan.settings import Connection, Settings
 from wan.storage import Storage, in_words, require_room
 from wan.store import Store
+from wan.uploads import UploadFolder, default_folder
 from wan.words import Sentence, sentence
 
 log = logging.getLogger("wan.studio")
@@ -110,6 +111,7 @@ class Studio:
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time, *, works: bool = True, own: bool = False) -> None:
         self.settings, self._works = settings, works
         self.backend = settings.backend
+        self.uploads = UploadFolder(default_folder(settings.output_dir))
         self._clock = clock
         self._connection: Connection | None = None
         self._door: Door | None = None

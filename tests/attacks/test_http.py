@@ -1,5 +1,6 @@
 """Attacks by requests alone: files, relays, routes, origins, bodies, addresses."""
 
+import re
 import time
 from pathlib import Path
 
@@ -213,8 +214,8 @@ def test_bodies(app: App, visitor: Visitor, record: Record):
 
 
 def _pieces(app: App) -> int:
-    """How many pieces of uploads lie about that belong to nothing."""
-    return len([path for path in (app.folder / "uploads").iterdir() if path.is_file() and not path.is_symlink()])
+    """How many files and folders lie among the uploads."""
+    return len(list((app.folder / "uploads").rglob("*")))
 
 
 def test_uploads(app: App, victim: Victim, record: Record):
@@ -240,8 +241,9 @@ def test_names_of_uploads(app: App, record: Record):
     uploads = app.folder / "uploads"
     for name in ("../../../evil.png", "/etc/evil.png", "..", "a\x00b.png", "~/evil.png", "a.png\nSet-Cookie: evil=1"):
         given = upload(app.url, [(name, b"x")])
-        where = Path(given.json()[0]).parent.parent if given.status == 200 else uploads
-        record(f"upload: a file named {name!r} goes elsewhere", uploads, where)
+        known = re.fullmatch(r"uploads/([\w-]{43})/([^/]+)", given.json()[0]) if given.status == 200 else None
+        where = (uploads / known[1] / known[2]).read_bytes() if known else given.status
+        record(f"upload: a file named {name!r} goes elsewhere", b"x", where)
     page = upload(
         app.url, [("a.html", b"<script>alert(1)</script>"), ("a.svg", b"<svg onload='alert(1)' xmlns='http://www.w3.org/2000/svg'/>")]
     ).json()

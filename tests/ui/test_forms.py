@@ -13,7 +13,7 @@ from wan.ui import brief, image, reference
 from wan.ui.run import NotReady, owner_of
 
 IMAGE = {
-    "image": "/uploads/a.png",
+    "image": Path("/uploads/a.png"),
     "url": "",
     "prompt": "She smiles.",
     "duration": 5,
@@ -66,7 +66,7 @@ def test_the_requests_do_the_checking(wrong, field):
 
 
 def test_references_are_numbered_videos_first():
-    files = ["/u/cat.png", "/u/walk.mp4"]
+    files = [Path("/u/cat.png"), Path("/u/walk.mp4")]
     videos, images = reference.sorted_references(files, "https://example.com/x.mov?y=1\n\nhttps://example.com/x.jpg\n")
     assert videos == [Path("/u/walk.mp4"), "https://example.com/x.mov?y=1"]
     assert images == [Path("/u/cat.png"), "https://example.com/x.jpg"]

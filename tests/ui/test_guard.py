@@ -7,7 +7,6 @@ import gc
 import hashlib
 import json
 import re
-import shutil
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -20,15 +19,14 @@ from gradio.routes import App, templates
 from gradio_client import Client, handle_file
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
-from starlette.formparsers import MultiPartException
 
 from tests.attacks.visitor import ask
 from wan import storage
 from wan.settings import load_settings
 from wan.studio import Studio
-from wan.ui import bodies, pace, review_page, serve, uploads
+from wan.ui import bodies, pace, review_page, serve
 from wan.ui.addresses import client_address
-from wan.ui.files import SAMPLES, closed
+from wan.ui.files import closed
 from wan.ui.guard import Guard
 from wan.ui.headers import Scripts
 from wan.ui.inputs import Page, is_plausible
@@ -37,7 +35,9 @@ from wan.ui.page import build
 from wan.ui.refusal import Refused
 from wan.ui.routes import routes
 from wan.ui.sessions import Sessions
-from wan.ui.uploads import Upload, deny_downloads
+from wan.ui.uploads import deny_downloads
+from wan.ui.uploads import routes as upload_routes
+from wan.uploads import SAMPLES, UploadFolder
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 OPEN = {
@@ -276,33 +276,6 @@ async def test_a_slow_body_is_given_up(monkeypatch):
 
 
 @pytest.mark.anyio
-async def test_a_slow_upload_is_given_up_so_that_gradio_deletes_its_pieces(monkeypatch):
-    monkeypatch.setattr(uploads, "_UPLOAD_SECONDS", 0.05)
-
-    async def reads(asked: Any, receive: Any, send: Any) -> None:
-        with pytest.raises(MultiPartException, match="too long"):
-            await receive()
-        await ok(asked, receive, send)
-
-    assert (await answered(guarded(reads), scope("/gradio_api/upload", "POST"), pause=5))[0] == 200
-
-
-@pytest.mark.anyio
-async def test_parts_are_counted_over_the_edges_of_pieces():
-    body = b"--edge\r\n" * (uploads._UPLOAD_PARTS + 1)
-    pieces = [body[at : at + 3] for at in range(0, len(body), 3)]
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": pieces.pop(0), "more_body": bool(pieces)}
-
-    upload = Upload(receive, "multipart/form-data; boundary=edge")
-    for _ in range(len(pieces) - 3):
-        await upload()
-    with pytest.raises(MultiPartException, match="maximum allowed size"):
-        await asyncio.gather(upload(), upload(), upload())
-
-
-@pytest.mark.anyio
 async def test_a_stream_goes_through_piece_by_piece():
     order: list[str] = []
 
@@ -420,16 +393,16 @@ def test_what_a_component_can_have_given(kind, value, plausible):
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")  # Gradio leaves its loops open
-def test_gradio_client_still_works(environment, monkeypatch, samples):
+def test_gradio_client_still_works(environment, monkeypatch, samples, tmp_path):
     """A public handler is found and called by its name, with a file; a private one is not."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    opened = asyncio.Event()
+    opened, kept = asyncio.Event(), UploadFolder(tmp_path / "uploads")
     opened.set()
-    with Page(opened=opened) as demo:
+    with Page(opened=opened, uploads=kept) as demo:
         text, files, said = gr.Textbox(), gr.File(file_count="multiple"), gr.Textbox()
 
-        def told(text: str, files: list[str]) -> str:
-            return f"{text} {Path(files[0]).stat().st_size}"
+        def told(text: str, files: list[Path]) -> str:
+            return f"{text} {files[0].stat().st_size} {kept.name(files[0])[:8]} {files[0].name}"
 
         gr.Button().click(told, [text, files], said, api_name="told")
         gr.Button().click(lambda: "no", None, said, api_name="untold", api_visibility="private")
@@ -438,10 +411,12 @@ def test_gradio_client_still_works(environment, monkeypatch, samples):
         app.middleware_stack = guarded(app.middleware_stack, public=["told"], events=range(10))
         yield
 
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, app_kwargs={"lifespan": contextlib.asynccontextmanager(lifespan)})
+    more = {"lifespan": contextlib.asynccontextmanager(lifespan), "routes": upload_routes(kept, lambda _: True)}
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, app_kwargs=more)
     try:
         client = Client(url, verbose=False)
-        assert client.predict("seen", [handle_file(samples / "chelsea.png")], api_name="/told") == f"seen {(samples / 'chelsea.png').stat().st_size}"
+        said = client.predict("seen", [handle_file(samples / "chelsea.png")], api_name="/told")
+        assert said == f"seen {(samples / 'chelsea.png').stat().st_size} uploads/ chelsea.png"
         with pytest.raises(ValueError, match="untold"):
             client.predict(api_name="/untold")
         called = ask(url, "POST", "/gradio_api/call/untold", headers={"Content-Length": "12"}, body=b'{"data": []}')
@@ -478,49 +453,15 @@ async def test_what_may_be_sent_to_a_review(changed, status):
     assert (await answered(guarded(ok), asked, b"{}"))[0] == status
 
 
-def upload_of(size: int | None, address: str = "192.0.2.7") -> dict[str, Any]:
-    """A request that brings files of so many bytes; None for one that does not say."""
-    length = {} if size is None else {"content_length": str(size)}
-    return scope("/gradio_api/upload", "POST", peer=address, content_type="multipart/form-data; boundary=edge", **length)
-
-
 @pytest.mark.anyio
-async def test_what_an_address_uploads_is_paced(environment):
-    app = guarded(ok)
-    for _ in range(10):
-        assert (await answered(app, upload_of(300_000_000)))[0] == 200
-    status, headers = await answered(app, upload_of(1))
-    assert (status, headers["retry-after"]) == (429, "1")
-    assert (await answered(app, upload_of(300_000_000)))[1]["retry-after"] == "300"
-    assert (await answered(app, upload_of(300_000_000, "192.0.2.8")))[0] == 200
-    assert [(await answered(app, upload_of(None, "192.0.2.9")))[0] for _ in range(9)] == [200] * 8 + [429], "one without a length may be of any"
-
-
-@pytest.mark.anyio
-async def test_uploads_leave_the_disk_its_room(environment, monkeypatch, tmp_path):
+async def test_what_agents_bring_in_one_piece_leaves_the_disk_its_room(environment, monkeypatch, tmp_path):
     """All that is on its way at once counts; what is over, or was refused, no more."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
-    monkeypatch.setattr(storage, "ROOM", -(1 << 50))
-    begun, leave = asyncio.Semaphore(0), asyncio.Event()
-
-    async def waits(asked: Any, receive: Any, send: Any) -> None:
-        begun.release()
-        await leave.wait()
-        await ok(asked, receive, send)
-
-    app = guarded(waits)
-    coming = [asyncio.create_task(answered(app, upload_of(300_000_000))) for _ in range(9)]
-    for _ in coming:
-        await begun.acquire()
-    monkeypatch.setattr(storage, "ROOM", shutil.disk_usage(tmp_path).free - 1_500_000_000)
-    assert (await answered(app, upload_of(300_000_000, "192.0.2.8")))[0] == 507
-    leave.set()
-    assert [status for status, _ in await asyncio.gather(*coming)] == [200] * 9
-    assert (await answered(app, upload_of(300_000_000, "192.0.2.8")))[0] == 200
+    app, call = guarded(ok, mcp=True), scope("/gradio_api/mcp", "POST")
+    assert (await answered(app, call, b"{}"))[0] == 200
     monkeypatch.setattr(storage, "ROOM", 1 << 62)
-    assert (await answered(app, upload_of(1)))[0] == 507
-    assert (await answered(app, scope("/gradio_api/mcp", "POST"), b"{}"))[0] == 404, "agents are not let in here"
-    assert (await answered(guarded(ok, mcp=True), scope("/gradio_api/mcp", "POST"), b"{}"))[0] == 507
+    assert (await answered(app, call, b"{}"))[0] == 507
+    assert (await answered(guarded(ok), call, b"{}"))[0] == 404, "agents are not let in there"
     assert (await answered(app, scope("/gradio_api/reset", "POST"), b"{}"))[0] == 200
 
 

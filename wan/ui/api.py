@@ -10,15 +10,15 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from pathlib import Path
 from typing import Any, Literal, ParamSpec
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 import gradio as gr
 from gradio.route_utils import get_root_url
-from gradio.utils import get_upload_folder
 
 from wan import catalog, ids
 from wan.catalog import IMAGE_TO_VIDEO, REFERENCE_TO_VIDEO
@@ -26,6 +26,7 @@ from wan.errors import InvalidInput, JobNotFound, WanError
 from wan.jobs import JobEvent
 from wan.requests import ImageToVideoRequest, Media, ReferenceToVideoRequest, Request, kind_of
 from wan.studio import Studio
+from wan.ui.inputs import name_files
 from wan.ui.text import say
 from wan.ui.visitor import NotReady, admitted
 
@@ -33,9 +34,12 @@ _LONGEST_WAIT = 600.0  # seconds that one call may stay open
 _WAIT = 240.0  # seconds; longer than most runs, shorter than what most clients put up with
 _BETWEEN = "."  # stands in a job id between the token that was made for a caller without one, and the job; neither contains it
 
+_FILES = ("reference_image", "references")  # parameters that hold files
+_FILE_ROUTE = "/gradio_api/file="
+
 File = str | dict[str, Any]
-"""A file as programs give it: an http(s) URL that the service fetches, a `data:` URL (over HTTP up to 700 kB, as a call may have 1 MB), or what
-`gradio_client.handle_file` makes of a local file."""
+"""A file as programs give it: an http(s) URL that the service fetches, a `data:` URL (over HTTP up to 700 kB, as a call may have 1 MB), or an upload:
+what `gradio_client.handle_file` makes of a local file, of which `wan.ui.inputs` gives its path, or the address that `gradio upload-mcp` says."""
 
 Answer = dict[str, Any]
 Given = ParamSpec("Given")
@@ -51,8 +55,10 @@ class Api:
         """Adds the endpoints to the page's API."""
         for endpoint in (self.image_to_video, self.reference_to_video, self.job, self.cancel):
             gr.events.api(_told(endpoint), api_name=endpoint.__name__, concurrency_limit=None)
-            for part in max(demo.fns.items())[1].inputs:
+            names = [name for name in inspect.signature(endpoint).parameters if name != "request"]
+            for name, part in zip(names, max(demo.fns.items())[1].inputs, strict=True):
                 part.wan_secret = True  # type: ignore[union-attr]  # prompts and whole pictures have no place in a session
+                name_files(part, name, files=name in _FILES)
 
     async def image_to_video(
         self,
@@ -101,7 +107,7 @@ class Api:
         asked = ImageToVideoRequest(
             model=IMAGE_TO_VIDEO,
             prompt=prompt,
-            reference_image=await _media("reference_image", reference_image),
+            reference_image=await self._media("reference_image", reference_image),
             duration=duration,  # 5.0 is 5
             size=size,
             fps=fps,
@@ -162,7 +168,7 @@ class Api:
         most = max(catalog.MODELS[name].max_references for name in (model, REFERENCE_TO_VIDEO) if name in catalog.MODELS)
         if len(references) > most:  # before any of them is read
             raise InvalidInput("references", "references_many", given=len(references), high=most)
-        media = [(await _media("references", one), _is_picture(one)) for one in references]
+        media = [(await self._media("references", one), _is_picture(one)) for one in references]
         asked = ReferenceToVideoRequest(
             model=model,
             prompt=prompt,
@@ -233,6 +239,25 @@ class Api:
             result["video_url"] = f"{_root(request)}/media/{job.media_token}/video.mp4"
         return result | {"job_id": f"{token}{_BETWEEN}{job.id}" if token else job.id, "status": event.sentence.say()}
 
+    async def _media(self, field: str, given: File | Path) -> Media:
+        """A file that a program gave: bytes, the path of an upload, or a URL for the service. Raises InvalidInput; no other path is ever opened."""
+        if isinstance(given, Path):
+            return given
+        if not isinstance(given, str):
+            raise InvalidInput(field, "field_type", given=type(given).__name__, allowed="a URL, a data: URL or an uploaded file")
+        return await asyncio.to_thread(self._read, field, given)
+
+    def _read(self, field: str, given: str) -> Media:
+        """What a text stands for. Blocks."""
+        return _decoded(field, given) if given.startswith("data:") else self._upload_at(given) or given
+
+    def _upload_at(self, url: str) -> Path | None:
+        """The upload that an address of this app leads to: its name says that it is ours, whatever the app is called there. Blocks."""
+        with contextlib.suppress(ValueError):
+            _, route, name = urlsplit(url).path.partition(_FILE_ROUTE)
+            return self._studio.uploads.find(unquote(name)) if route else None
+        return None
+
     def _of(self, request: gr.Request, job_id: str) -> tuple[str, str, str]:
         """The owner by whom a job is asked for, the token in its id where there is one, and the job's own id.
 
@@ -277,25 +302,6 @@ def _told(endpoint: Callable[Given, Coroutine[Any, Any, Answer]]) -> Callable[Gi
     return told
 
 
-async def _media(field: str, given: File) -> Media:
-    """A file that a program gave: bytes, the path of an upload, or a URL for the service. Raises InvalidInput; no other path is ever opened."""
-    if isinstance(given, dict):
-        return _uploaded(field, given)
-    if not isinstance(given, str):
-        raise InvalidInput(field, "field_type", given=type(given).__name__, allowed="a URL, a data: URL or an uploaded file")
-    return await asyncio.to_thread(_decoded, field, given) if given.startswith("data:") else given
-
-
-def _uploaded(field: str, given: dict[str, Any]) -> Path:
-    path, folder = given.get("path"), Path(get_upload_folder()).resolve()
-    try:
-        if isinstance(path, str) and "\0" not in path and (found := Path(path).resolve()).is_relative_to(folder) and found.is_file():
-            return found
-    except OSError:  # a name that is too long
-        pass
-    raise InvalidInput(field, "file_missing", given=str(given.get("orig_name") or "the file")[:80])
-
-
 def _decoded(field: str, url: str) -> bytes:
     head, comma, body = url.partition(",")
     try:
@@ -306,11 +312,9 @@ def _decoded(field: str, url: str) -> bytes:
         raise InvalidInput(field, "url_bad", given=url[:60]) from None
 
 
-def _is_picture(given: File) -> bool:
+def _is_picture(given: File | Path) -> bool:
     """What a reference is taken for, as on the page: its content says later what it is."""
-    if isinstance(given, dict):
-        return kind_of(Path(str(given.get("orig_name") or given.get("path") or ""))) == "image"
-    return given.startswith("data:image/") or kind_of(given) == "image"
+    return isinstance(given, str | Path) and (str(given).startswith("data:image/") or kind_of(given) == "image")
 
 
 def _seconds(wait: object) -> float:

@@ -1,16 +1,18 @@
 """The parts of a brief that both tabs have: built here once, from the catalog."""
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
-from gradio.data_classes import FileData
 
 from wan import catalog
 from wan.catalog import Model
 from wan.requests import OWN_SHAPE
+from wan.ui.inputs import file_value
 from wan.ui.text import label, say
 from wan.ui.visitor import bare, hidden
+from wan.uploads import UploadFolder
 
 _SHAPES = {True: "landscape", False: "portrait"}
 
@@ -111,13 +113,13 @@ def from_video(tab: str) -> tuple[gr.UploadButton, gr.HTML]:
     """A way to fill the form with the settings that stand in a video, and what came of it."""
     words, kinds = str(label("recall")), [".mp4", ".mov"]
     button = gr.UploadButton(words, file_types=kinds, size="sm", elem_id=identity(tab, "video"), elem_classes="wan-recall", min_width=0)
-    button.preprocess = lambda payload: payload.path if isinstance(payload, FileData) else None  # type: ignore[method-assign]
     return button, gr.HTML("", elem_id=identity(tab, "recalled"), **bare)
 
 
-def sample(key: str, picture: Any) -> gr.Button:
+def sample(key: str, uploads: UploadFolder, picture: Path) -> gr.Button:
     """A sample that fills the form."""
-    return gr.Button(label(key), icon=picture, size="sm", elem_classes="wan-sample", min_width=0)
+    icon: Any = file_value(uploads, picture)
+    return gr.Button(label(key), icon=icon, size="sm", elem_classes="wan-sample", min_width=0)
 
 
 def fill_on_click(button: gr.Button, words: str, language: gr.Textbox, *, picture: Any, outputs: list[Component]) -> None:

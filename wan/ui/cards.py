@@ -205,9 +205,9 @@ def cast(names: Sequence[tuple[str, str, str]]) -> str:
     return Markup('<div class="wan-cast">{}</div><p class="wan-hint">{}</p>').format(tiles, both("cast_hint"))
 
 
-def file_address(path: str) -> str:
-    """Where the page finds a file that Gradio keeps."""
-    return f"gradio_api/file={url_quote(path)}"
+def file_address(name: str) -> str:
+    """Where the page finds a file by the name that it has outside (`wan.uploads`)."""
+    return f"gradio_api/file={url_quote(name)}"
 
 
 def _tile(number: int, kind: str, address: str, name: str) -> Markup:

@@ -5,9 +5,9 @@ from pathlib import Path
 from gradio.utils import get_upload_folder
 
 from wan.settings import CREDENTIALS_FILE, Settings
+from wan.uploads import SAMPLES
 
 ASSETS = Path(__file__).parents[2] / "assets"
-SAMPLES = ASSETS / "samples"
 STILLS = ASSETS / "stills"
 MEDIA = {"video.mp4": "video/mp4", "original.mp4": "video/mp4", "poster.webp": "image/webp"}
 """The files of a result, each with its kind."""

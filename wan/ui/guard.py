@@ -26,7 +26,7 @@ from wan.ui.names import Names, forwarded_host
 from wan.ui.pace import Pace
 from wan.ui.refusal import Refused
 from wan.ui.sessions import Sessions
-from wan.ui.uploads import UPLOAD_LIMIT, Upload, Uploads
+from wan.ui.uploads import UPLOAD_LIMIT, Uploads
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ _SECRET = re.compile(r"(?<=^/media/)[^/]+|(?<=^/review/)[^/]+")  # whoever knows
 _JSON_LIMIT = 1_000_000  # bytes; the largest form is a prompt and five addresses
 _MCP_LIMIT = 28_000_000  # bytes; a picture of 20 MB as a data: URL
 _VERDICT_LIMIT = 32_000  # bytes; 2,000 characters are 24,000 where each is written as two halves
-_FILES = {f"{_API}/upload": UPLOAD_LIMIT, _MCP: _MCP_LIMIT}  # where a body may hold files, which Gradio writes to the disk before anybody looks
+_FILES = {f"{_API}/upload": UPLOAD_LIMIT, _MCP: _MCP_LIMIT}  # where a body may hold files
 
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _VERDICT_RATE = (1.0, 60)  # what one address may send to reviews
@@ -154,7 +154,7 @@ class Guard:
             self._admit_reader(scope)
             return receive
         if path == f"{_API}/upload":
-            return Upload(receive, headers.get("content-type", ""))
+            return receive  # `wan.ui.uploads` counts what comes
         body = await read(receive, limit)
         if path.startswith(("/login", _LOGOUT, _MCP)):
             self._sessions.admit(None, address)  # passwords are guessed no faster than pages are opened, and agents call no faster
@@ -194,8 +194,8 @@ class Guard:
 
 
 def _of_files(scope: Scope) -> int:
-    """Bytes that a request brings for the disk: as many as it may where it does not say; 0 where it brings no files. Checked by `_received`."""
-    most = _FILES.get(scope["path"].rstrip("/"), 0) if scope["method"] == "POST" else 0
+    """Bytes of files that a request brings in one piece: as many as it may where it does not say; 0 where it brings none. Checked by `_received`."""
+    most = _MCP_LIMIT if scope["method"] == "POST" and scope["path"].rstrip("/") == _MCP else 0
     return most and int(Headers(scope=scope).get("content-length", most))
 
 

@@ -14,10 +14,10 @@ from wan.errors import InvalidInput, NotKept
 from wan.requests import ImageToVideoRequest
 from wan.studio import Studio
 from wan.ui import brief, cards
-from wan.ui.files import SAMPLES
 from wan.ui.run import Run, Values
 from wan.ui.text import label
 from wan.ui.visitor import Visitor, bare, hidden
+from wan.uploads import SAMPLES, UploadFolder
 
 TAB = "image"
 _MODEL = MODELS[IMAGE_TO_VIDEO]
@@ -31,7 +31,7 @@ def build(studio: Studio, visitor: Visitor, language: gr.Textbox) -> tuple[Run, 
     """Builds the tab. Gives its stage, its price line, and what that says at the start."""
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
-            samples, fields = _form()
+            samples, fields = _form(studio.uploads)
             video, recalled = brief.from_video(TAB)
             takes, price, generate = brief.generate(TAB)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
@@ -57,7 +57,7 @@ def read(values: Values) -> ImageToVideoRequest:
     given = dict(values)
     path, url, motion = given.pop("image"), (given.pop("url") or "").strip(), given.pop("motion_on")
     given |= {name: brief.number(given[name]) for name in ("seed", "fps")}
-    given["reference_image"] = Path(path) if path else url or None
+    given["reference_image"] = path or url or None
     given["motion_strength"] = given["motion_strength"] if motion else None
     return ImageToVideoRequest(**given)
 
@@ -66,7 +66,7 @@ async def idle(values: Values, card: Markup, *, back: bool) -> str:
     """The stage before a run: the picture as it will be sent, or a still where there is none that can be shown."""
     if values["image"]:
         try:
-            webp = await media.apart(media.preview, Path(values["image"]), size=values["size"], fit=values["fit"])
+            webp = await media.apart(media.preview, values["image"], size=values["size"], fit=values["fit"])
             return cards.previewed(webp, values["size"], card, back=back)
         except InvalidInput as error:
             card = cards.refused(error.sentence, error.field)
@@ -75,10 +75,10 @@ async def idle(values: Values, card: Markup, *, back: bool) -> str:
     return cards.idle(f"{TAB}.webp", card)
 
 
-def _form() -> tuple[list[gr.Button], dict[str, Component]]:
+def _form(uploads: UploadFolder) -> tuple[list[gr.Button], dict[str, Component]]:
     with gr.Row(elem_classes="wan-samples"):
         gr.HTML(cards.hint("samples"), **bare)
-        samples = [brief.sample(key, picture) for key, _, picture in _SAMPLES]
+        samples = [brief.sample(key, uploads, picture) for key, _, picture in _SAMPLES]
     fields: dict[str, Component] = {
         "image": _picture(),
         "url": gr.Textbox(
@@ -104,7 +104,7 @@ def _form() -> tuple[list[gr.Button], dict[str, Component]]:
 
 
 def _picture() -> gr.Image:
-    picture = gr.Image(
+    return gr.Image(
         label=label("image"),
         type="filepath",
         sources=["upload"],
@@ -114,9 +114,6 @@ def _picture() -> gr.Image:
         elem_id=brief.identity(TAB, "reference_image"),
         elem_classes="wan-drop",
     )
-    # Gradio would open the file, and fail in its own words where it is no picture; the bytes are checked by `wan.media`.
-    picture.preprocess = lambda payload: payload.path if payload else None  # type: ignore[method-assign]
-    return picture
 
 
 def _more() -> dict[str, Any]:
@@ -137,7 +134,7 @@ def _more() -> dict[str, Any]:
 
 
 def _wire_preview(run: Run, visitor: Visitor, fields: dict[str, Any]) -> None:
-    async def show(token: str, job_id: str, image: str | None, size: str, fit: str, request: gr.Request) -> Any:
+    async def show(token: str, job_id: str, image: Path | None, size: str, fit: str, request: gr.Request) -> Any:
         if not image or await run.live(token, job_id, request):
             return gr.skip()  # nothing to show, or the stage belongs to the video that is being made
         return await idle({"image": image, "size": size, "fit": fit}, run.ready, back=bool(job_id))

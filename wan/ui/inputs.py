@@ -1,19 +1,24 @@
 """What handlers are given: exactly the types which their components give on the page, whatever a forged form holds.
 
-Gradio's own checks let much through (a dict for a checkbox, a list for a dropdown, NaN for a slider, text of any length), and what they do find ends
-as a traceback in the log for each request.
+Gradio's own checks let much through (a dict for a checkbox, a list for a dropdown, NaN for a slider, text of any
+length, any path of the server for a picture), and what they do find ends as a traceback in the log for each request.
+So no file value ever reaches Gradio on its way in: each is looked for here, among what was uploaded and the samples,
+and only what is there goes on to the handler. On its way out it gets the name that it has outside.
 """
 
 import asyncio
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import gradio as gr
 from gradio.blocks import Block
 from gradio.components.api_component import Api
 
 from wan.ui.text import say
+from wan.uploads import UploadFolder
 
 _LONGEST = 20_000  # characters; five addresses of 2,048 and more than any prompt
 _MOST = 20  # files
@@ -25,43 +30,112 @@ _TYPES: dict[type[Block], tuple[type, ...]] = {
     gr.Checkbox: (bool,),
     gr.Slider: (int, float),
     gr.BrowserState: (str,),
-    gr.Image: (str, type(None)),
+    gr.Image: (Path, type(None)),
     gr.File: (list, type(None)),
-    gr.UploadButton: (str, type(None)),
+    gr.UploadButton: (Path, type(None)),
 }
+_META = {"_type": "gradio.FileData"}
+_FILE_COMPONENTS = (gr.Image, gr.File, gr.UploadButton)
+_NESTING = 3  # a list of files is 1 deep
+
+
+class _NotHere(Exception):
+    """A file value that leads to no file of ours, or stands where none belongs. Says for which parameter, where it has a name."""
 
 
 class Page(gr.Blocks):
     """Blocks whose handlers can rely on the types of what they get, and on an open studio; other input is refused in one sentence.
 
-    opened: set when the studio can be asked; whoever comes earlier waits for it.
+    opened: set when the studio can be asked; whoever comes earlier waits for it. uploads: where the files are that a form may name.
     """
 
-    def __init__(self, *given: Any, opened: asyncio.Event, **more: Any) -> None:
+    def __init__(self, *given: Any, opened: asyncio.Event, uploads: UploadFolder, **more: Any) -> None:
         super().__init__(*given, **more)
-        self._opened = opened
+        self._opened, self._uploads = opened, uploads
 
     async def preprocess_data(self, block_fn: Any, inputs: Any, state: Any, *more: Any) -> list[Any]:
-        """As Gradio does it. Raises gr.Error, which goes to the page and not to the log."""
+        """As Gradio does it, but for files: those it never sees. Raises gr.Error, which goes to the page and not to the log."""
         await self._opened.wait()
-        _keep_readers(block_fn.inputs, state)
         try:
-            values: list[Any] = await super().preprocess_data(block_fn, inputs, state, *more)
+            plain, files = await asyncio.to_thread(self._apart, block_fn.inputs, inputs)
+            values: list[Any] = await super().preprocess_data(block_fn, plain, state, *more)
+        except _NotHere as not_here:
+            raise _refusal("file_gone", str(not_here)) from None
         except gr.Error as error:
             error.print_exception = False
             raise
         except Exception:  # noqa: BLE001 - pydantic's, PIL's, the file system's: all of them mean a form that no page sent
-            raise _refusal() from None
+            raise _refusal("form_bad") from None
+        for place, value in files.items():
+            values[place] = value
         if not all(is_plausible(block, value) for block, value in zip(block_fn.inputs, values, strict=True)):
-            raise _refusal()
+            raise _refusal("form_bad")
         return values
 
+    async def postprocess_data(self, *given: Any, **named: Any) -> list[Any]:
+        """As Gradio does it; a file goes out under the name that it has outside."""
+        return [self._named(value) for value in await super().postprocess_data(*given, **named)]
 
-def _keep_readers(blocks: Iterable[Block], state: Any) -> None:
-    """Reads what comes from a component by its `preprocess` also where an update (`gr.update`) has put a fresh one of Gradio's in its place."""
-    for block in blocks:
-        if state is not None and "preprocess" in vars(block):
-            state[block._id].preprocess = vars(block)["preprocess"]
+    def _apart(self, blocks: Sequence[Block], inputs: Sequence[Any]) -> tuple[list[Any], dict[int, Any]]:
+        """The inputs without their files, and what is in place of those, by their places. Blocks; raises _NotHere."""
+        plain, files = list(inputs), {}
+        for place, (block, value) in enumerate(zip(blocks, inputs, strict=False)):
+            if not may_hold_files(block):
+                _require_no_file(block, value)
+            else:
+                files[place], plain[place] = self._opened_in(block, value), None
+        return plain, files
+
+    def _opened_in(self, block: Block, value: Any, depth: int = 0) -> Any:
+        """A value with the paths of its files in place of what stands for them; beside files, only endpoints for programs take text."""
+        if isinstance(value, dict):
+            return self._opened_file(block, value)
+        if isinstance(value, list) and depth < (_NESTING if isinstance(block, Api) else isinstance(block, gr.File)):
+            return [self._opened_in(block, one, depth + 1) for one in value]
+        if isinstance(value, list) or not (isinstance(block, Api) or (value is None and not depth)):
+            raise _NotHere(name_of(block))
+        return value
+
+    def _opened_file(self, block: Block, value: dict[str, Any]) -> Path:
+        path = self._uploads.find(value.get("path")) if value.get("meta") == _META else None
+        if path is None:
+            raise _NotHere(name_of(block))
+        return path
+
+    def _named(self, value: Any) -> Any:
+        """A value with the names of its files in place of their paths."""
+        if isinstance(value, dict):
+            if value.get("meta") == _META and "path" in value:
+                return value | file_value(self._uploads, Path(value["path"]))
+            return {key: self._named(one) for key, one in value.items()}
+        return [self._named(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def file_value(uploads: UploadFolder, path: Path) -> dict[str, Any]:
+    """A file of ours as a component gives it to the browser."""
+    name = uploads.name(path)
+    return {"path": name, "url": f"/gradio_api/file={quote(name)}", "orig_name": path.name, "meta": _META}
+
+
+def name_files(block: Block, name: str, *, files: bool) -> None:
+    """Says what a parameter of an endpoint for programs is called, and whether it may hold files."""
+    block.wan_name, block.wan_files = name, files  # type: ignore[attr-defined]
+
+
+def name_of(block: Block) -> str:
+    """What a parameter is called; "" for a component of the page."""
+    return getattr(block, "wan_name", "")
+
+
+def may_hold_files(block: Block) -> bool:
+    """Whether a value of this component can be a file."""
+    return isinstance(block, _FILE_COMPONENTS) or getattr(block, "wan_files", False)
+
+
+def _require_no_file(block: Block, value: object) -> None:
+    """Raises _NotHere for a value that could stand for a file where none belongs."""
+    if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(one, dict | list) for one in value)):
+        raise _NotHere(name_of(block))
 
 
 def is_plausible(block: Block, value: object) -> bool:
@@ -76,5 +150,6 @@ def is_plausible(block: Block, value: object) -> bool:
     return not isinstance(value, str | list) or len(value) <= (_LONGEST if isinstance(value, str) else _MOST)
 
 
-def _refusal() -> gr.Error:
-    return gr.Error(f"{say('form_bad', 'en')} {say('form_bad', 'zh')}", print_exception=False)
+def _refusal(key: str, name: str = "") -> gr.Error:
+    """name: of the parameter that is to blame, where it has one."""
+    return gr.Error(f"{name + ': ' if name else ''}{say(key, 'en')} {say(key, 'zh')}", print_exception=False)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -103,7 +104,7 @@ class Library:
 
         async def act(owner: str) -> list[Any]:
             job = await self._studio.job(job_id or "", owner=owner)
-            references = await recall.kept(await self._studio.references(job.id, owner=owner))
+            references = await recall.kept(self._studio, job.id, owner=owner)
             tab = MODELS[job.model].makes
             return self._filled(tab, recall.values(tab, job.request, job.seed, references))
 
@@ -114,8 +115,8 @@ class Library:
 
         async def act(owner: str) -> list[Any]:
             job = await self._studio.job(job_id or "", owner=owner)
-            path = await asyncio.to_thread(recall.place, "last-frame.png")
-            await asyncio.to_thread(path.write_bytes, await self._studio.last_frame(job.id, owner=owner))
+            async with recall.placed(self._studio, "last-frame.png", [job.id], owner=owner) as path:
+                await asyncio.to_thread(path.write_bytes, await self._studio.last_frame(job.id, owner=owner))
             return self._filled(image.TAB, {"image": str(path), "url": "", "size": job.request["size"], "fit": "crop"})
 
         return await self._filling(token, request, act)
@@ -146,9 +147,9 @@ class Library:
         async def act(owner: str) -> str:
             job = await self._studio.job(job_id or "", owner=owner)
             name = f"wan-{job.seed}.zip"
-            path = await asyncio.to_thread(recall.place, name)
-            await self._studio.bundle(job.id, owner=owner, target=path)
-            return shelf.download(cards.file_address(str(path)), name, "library_bundle")
+            async with recall.placed(self._studio, name, [job.id], owner=owner) as path:
+                await self._studio.bundle(job.id, owner=owner, target=path)
+            return shelf.download(cards.file_address(self._studio.uploads.name(path)), name, "library_bundle")
 
         return await self._told(token, request, act)
 
@@ -184,21 +185,23 @@ class Library:
         self._joining.add(owner)
         done = [0.0]
         try:
-            path = await asyncio.to_thread(recall.place, "wan-film.mp4")
-            task = asyncio.create_task(
-                self._studio.join([job.id for job in jobs], owner=owner, target=path, progress=lambda share: done.__setitem__(0, share))
-            )
+            task = asyncio.create_task(self._film([job.id for job in jobs], owner, lambda share: done.__setitem__(0, share)))
             try:
                 while not task.done():
                     yield shelf.progress(done[0], gone)  # also unchanged: a page that was left is noticed by it, and then the work stops
                     await asyncio.wait([task], timeout=_GLANCE)
-                await task
+                path = await task
             finally:
                 task.cancel()
                 await asyncio.wait([task])
-            yield shelf.download(cards.file_address(str(path)), "wan-film.mp4", "library_film")
+            yield shelf.download(cards.file_address(self._studio.uploads.name(path)), "wan-film.mp4", "library_film")
         finally:
             self._joining.discard(owner)
+
+    async def _film(self, job_ids: list[str], owner: str, progress: Callable[[float], None]) -> Path:
+        async with recall.placed(self._studio, "wan-film.mp4", job_ids, owner=owner) as path:
+            await self._studio.join(job_ids, owner=owner, target=path, progress=progress)
+        return path
 
     async def _chosen(self, chosen: str | None, owner: str) -> tuple[list[Job], list[str]]:
         """The chosen takes, in the order of choosing, as many as can ever be used; and the ids of those that are gone."""

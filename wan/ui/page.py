@@ -13,11 +13,11 @@ from wan.studio import Studio
 from wan.ui import cards, image, library, reference, review
 from wan.ui import visitor as visitors
 from wan.ui.api import Api
-from wan.ui.files import SAMPLES
 from wan.ui.inputs import Page
 from wan.ui.text import label
 from wan.ui.uploads import deny_downloads
 from wan.ui.visitor import bare, hidden
+from wan.uploads import SAMPLES
 from wan.words import sentence
 
 _KEEP_UPLOADS = 24 * 3600  # seconds
@@ -27,7 +27,7 @@ def build(studio: Studio, opened: asyncio.Event) -> gr.Blocks:
     """The page over a studio. opened: set when the studio can be asked; whoever comes earlier waits for it."""
     deny_downloads()
     gr.set_static_paths([SAMPLES])  # else Gradio copies them among the uploads, which go after a day
-    demo = Page(opened=opened, title="Wan Studio", analytics_enabled=False, delete_cache=(3600, _KEEP_UPLOADS))
+    demo = Page(opened=opened, uploads=studio.uploads, title="Wan Studio", analytics_enabled=False, delete_cache=(3600, _KEEP_UPLOADS))
     with demo:
         language = gr.Textbox(visible=False)
         gr.HTML(_header(studio.settings), elem_id="wan-header", **bare)

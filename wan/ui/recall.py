@@ -2,15 +2,13 @@
 
 import asyncio
 import logging
-import secrets
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
 from wan import media
 from wan.catalog import MODELS
@@ -48,22 +46,36 @@ def filled(runs: Runs, tab: str, given: Mapping[str, Any]) -> list[Any]:
     return [given[name] if of == tab and name in given else gr.skip() for of, run in runs.items() for name in run.fields]
 
 
-async def kept(sources: Sequence[Path | str]) -> list[Path | str]:
-    """The references as a form takes them: copies of our files among Gradio's uploads, which go after a day; URLs as they are. Raises NotKept."""
+async def kept(studio: Studio, job_id: str, *, owner: str) -> list[Path | str]:
+    """The references of a job as a form takes them: copies of our files among the uploads; URLs as they are. Raises JobNotFound and NotKept."""
+    sources = await studio.references(job_id, owner=owner)
     if files := [one for one in sources if isinstance(one, Path)]:
-        await asyncio.to_thread(require_room, Path(get_upload_folder()), more=sum(file.stat().st_size for file in files))
-    return [one if isinstance(one, str) else await asyncio.to_thread(_copied, one, number) for number, one in enumerate(sources, 1)]
+        await asyncio.to_thread(require_room, studio.uploads.folder, more=sum(file.stat().st_size for file in files))
+    shown: list[Path | str] = []
+    for number, one in enumerate(sources, 1):
+        if isinstance(one, str):
+            shown.append(one)
+            continue
+        async with placed(studio, f"reference-{number}{one.suffix}", [job_id], owner=owner) as path:
+            await asyncio.to_thread(shutil.copyfile, one, path)
+        shown.append(path)
+    return shown
 
 
-def place(name: str) -> Path:
-    """Where a file for the page may be written: in a folder of its own among Gradio's uploads, which nobody can guess. Blocks."""
-    folder = Path(get_upload_folder()) / secrets.token_hex(32)
-    folder.mkdir(parents=True)
-    return folder / name
+@asynccontextmanager
+async def placed(studio: Studio, name: str, job_ids: Sequence[str], *, owner: str, review: str = "") -> AsyncIterator[Path]:
+    """Where a file for the page may be written that is made from jobs, or a review of them: it goes with any of them, and after a day.
 
-
-def _copied(source: Path, number: int) -> Path:
-    return Path(shutil.copyfile(source, place(f"reference-{number}{source.suffix}")))
+    Nothing is left of it where the block fails, or where one of the jobs was deleted meanwhile: that raises JobNotFound.
+    """
+    path = await asyncio.to_thread(studio.uploads.new, name, *job_ids, *([review] if review else []))
+    try:
+        yield path
+        for job_id in job_ids:
+            await studio.job(job_id, owner=owner)
+    except BaseException:
+        await asyncio.shield(asyncio.to_thread(studio.uploads.remove, path))
+        raise
 
 
 def wire(studio: Studio, visitor: Visitor, tabs: gr.Tabs, runs: Runs) -> None:
@@ -74,12 +86,12 @@ def wire(studio: Studio, visitor: Visitor, tabs: gr.Tabs, runs: Runs) -> None:
         return [selected, *(note if of == tab else "" for of in runs), *values_]
 
     def reader(tab: str) -> Callable[..., Any]:
-        async def recall(token: str, path: str | None, request: gr.Request) -> list[Any]:
+        async def recall(token: str, path: Path | None, request: gr.Request) -> list[Any]:
             unchanged = filled(runs, "", {})
             if not path:
                 return told(tab, "", gr.skip(), unchanged)
             try:
-                found = await media.apart(media.settings_in, Path(path))
+                found = await media.apart(media.settings_in, path)
                 if found is None:
                     return told(tab, cards.told("recall_none"), gr.skip(), unchanged)
                 shot = found["shots"][0] if "shots" in found else found
@@ -104,7 +116,7 @@ def wire(studio: Studio, visitor: Visitor, tabs: gr.Tabs, runs: Runs) -> None:
 async def _references(studio: Studio, token: str, shot: Mapping[str, Any], request: gr.Request) -> tuple[list[Path | str], bool]:
     """What a shot was made from, as far as it is known, and whether that is all: our own files where the job is this visitor's, else its URLs."""
     with suppress(JobNotFound, NotReady):
-        found = await kept(await studio.references(shot["job"], owner=owner_of(studio, token, request)))
+        found = await kept(studio, shot["job"], owner=owner_of(studio, token, request))
         return found, len(found) == len(shot["references"])
     urls: list[Path | str] = [one["url"] for one in shot["references"] if one["url"]]
     return urls, len(urls) == len(shot["references"])

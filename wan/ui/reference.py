@@ -6,7 +6,6 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
-from gradio.data_classes import ListFiles
 from markupsafe import Markup
 
 from wan import media
@@ -15,10 +14,10 @@ from wan.errors import InvalidInput, NotKept
 from wan.requests import ReferenceToVideoRequest, kind_of
 from wan.studio import Studio
 from wan.ui import brief, cards
-from wan.ui.files import SAMPLES
 from wan.ui.run import Run, Values
 from wan.ui.text import label
 from wan.ui.visitor import Visitor, bare, hidden
+from wan.uploads import SAMPLES, UploadFolder
 
 TAB = "reference"
 Media = Path | str
@@ -35,7 +34,7 @@ def build(studio: Studio, visitor: Visitor, language: gr.Textbox) -> tuple[Run, 
     """Builds the tab. Gives its stage, its price line, and what that says at the start."""
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
-            samples, fields, cast = _form()
+            samples, fields, cast = _form(studio.uploads)
             video, recalled = brief.from_video(TAB)
             takes, price, generate = brief.generate(TAB)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
@@ -57,6 +56,10 @@ def build(studio: Studio, visitor: Visitor, language: gr.Textbox) -> tuple[Run, 
 
     gr.on([part.change for part in priced], quote, priced, price, trigger_mode="always_last", **hidden)  # type: ignore[attr-defined]
     gathered = [fields["files"], fields["urls"]]
+
+    def _cast(files: list[Path] | None, urls: str) -> str:
+        return _named(studio.uploads, files, urls)
+
     gr.on([part.change for part in gathered], _cast, gathered, cast, trigger_mode="always_last", **hidden)  # type: ignore[attr-defined]
     fields["model"].change(_limits, fields["model"], [fields["duration"], fields["audio"]], **hidden)  # type: ignore[attr-defined]
     return run, price, first_quote
@@ -76,23 +79,23 @@ async def idle(_values: Values, card: Markup, *, back: bool) -> str:
     return cards.idle(f"{TAB}.webp", card)
 
 
-def sorted_references(files: Sequence[str] | None, urls: str | None) -> tuple[list[Media], list[Media]]:
+def sorted_references(files: Sequence[Path] | None, urls: str | None) -> tuple[list[Media], list[Media]]:
     """Videos and pictures apart, each in the order given, files before addresses. What a file really is, its content says later."""
-    given: list[Media] = [Path(file) for file in files or ()]
+    given: list[Media] = [*(files or ())]
     given += [line.strip() for line in (urls or "").splitlines() if line.strip()]
     videos = [one for one in given if kind_of(one) == "video"]
     return videos, [one for one in given if kind_of(one) == "image"]
 
 
-def _cast(files: list[str] | None, urls: str) -> str:
+def _named(uploads: UploadFolder, files: list[Path] | None, urls: str) -> str:
     videos, images = sorted_references(files, urls)
     named = ([("video", one) for one in videos] + [("image", one) for one in images])[:_SHOWN]
-    return cards.cast([(kind, *_shown(one)) for kind, one in named]) if named else _no_cast()
+    return cards.cast([(kind, *_shown(uploads, one)) for kind, one in named]) if named else _no_cast()
 
 
-def _shown(reference: Media) -> tuple[str, str]:
+def _shown(uploads: UploadFolder, reference: Media) -> tuple[str, str]:
     """Where the page finds a reference, and its name. What has an address of its own is not loaded from there."""
-    return (cards.file_address(str(reference)), reference.name) if isinstance(reference, Path) else ("", reference)
+    return (cards.file_address(uploads.name(reference)), reference.name) if isinstance(reference, Path) else ("", reference)
 
 
 def _no_cast() -> str:
@@ -122,10 +125,10 @@ def _limits(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return gr.update(minimum=model.durations[0], maximum=model.durations[-1]), gr.update(visible=model.audio_flag)
 
 
-def _form() -> tuple[list[gr.Button], dict[str, Component], gr.HTML]:
+def _form(uploads: UploadFolder) -> tuple[list[gr.Button], dict[str, Component], gr.HTML]:
     with gr.Row(elem_classes="wan-samples"):
         gr.HTML(cards.hint("samples"), **bare)
-        samples = [brief.sample(key, picture) for key, _, _, picture in _SAMPLES]
+        samples = [brief.sample(key, uploads, picture) for key, _, _, picture in _SAMPLES]
     files = gr.File(
         label=label("references"),
         file_count="multiple",
@@ -134,8 +137,6 @@ def _form() -> tuple[list[gr.Button], dict[str, Component], gr.HTML]:
         elem_id=brief.identity(TAB, "reference_video"),
         elem_classes="wan-drop",
     )
-    # Gradio would leave an empty file behind each time; what a file is, its content says in `wan.media`.
-    files.preprocess = lambda payload: [one.path for one in payload] if isinstance(payload, ListFiles) else None  # type: ignore[method-assign]
     urls = brief.addresses(TAB, "urls", "references_url", lines=_MODEL.max_references)
     cast = gr.HTML(_no_cast(), elem_id=brief.identity(TAB, "cast"), **bare)
     fields: dict[str, Component] = {"files": files, "urls": urls, "prompt": brief.prompt(TAB)}

@@ -6,7 +6,9 @@ import logging
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -140,17 +142,21 @@ class _Room:
 
         self._packing.add(review.owner)
         try:
-            target = await asyncio.to_thread(recall.place, _name("zip"))
-            task = asyncio.create_task(review_export.pack(self._studio, review, target, now=time.time(), progress=progress))
+            task = asyncio.create_task(self._zipped(review, progress))
             task.add_done_callback(lambda over: over.cancelled() or over.exception())  # who stops it waits for no answer
             while not task.done():
                 yield html.packing(done)
                 await asyncio.wait({task}, timeout=_LOOK)
-            await task
-            yield html.exported(target)
+            target = await task
+            yield html.exported(target.name, self._studio.uploads.name(target))
         finally:
             stopped.set()
             self._packing.discard(review.owner)
+
+    async def _zipped(self, review: Review, progress: Callable[[float], None]) -> Path:
+        async with _placed(self._studio, review, "zip") as target:
+            await review_export.pack(self._studio, review, target, now=time.time(), progress=progress)
+        return target
 
     def stopped(self) -> str:
         """After Stop."""
@@ -162,10 +168,10 @@ class _Room:
 
     async def _written(self, token: str, picked: str | None, request: gr.Request, kind: str, write: Callable[[Review], bytes]) -> str:
         async def act(owner: str) -> str:
-            content = await asyncio.to_thread(write, await self._studio.review(picked or "", owner=owner))
-            target = await asyncio.to_thread(recall.place, _name(kind))
-            await asyncio.to_thread(target.write_bytes, content)
-            return html.exported(target)
+            review = await self._studio.review(picked or "", owner=owner)
+            async with _placed(self._studio, review, kind) as target:
+                await asyncio.to_thread(target.write_bytes, await asyncio.to_thread(write, review))
+            return html.exported(target.name, self._studio.uploads.name(target))
 
         return await self._acted(token, request, act)
 
@@ -208,8 +214,10 @@ class _Room:
         return html.broke()
 
 
-def _name(kind: str) -> str:
-    return f"review-{datetime.now(UTC):%Y-%m-%d}.{kind}"
+def _placed(studio: Studio, review: Review, kind: str) -> AbstractAsyncContextManager[Path]:
+    """Where an export may be written: it goes with the review, and with any job that is in it."""
+    name = f"review-{datetime.now(UTC):%Y-%m-%d}.{kind}"
+    return recall.placed(studio, name, [take.job_id for take in review.takes if take.job], owner=review.owner, review=review.id)
 
 
 def _button(verb: str) -> gr.Button:

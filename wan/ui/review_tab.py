@@ -1,7 +1,6 @@
 """The HTML of the owner's tab: what is chosen, the reviews, the one that is opened, exports."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from markupsafe import Markup
 
@@ -53,10 +52,10 @@ def packing(share: float) -> str:
     return toast(Markup("<span>{}</span>{}{}").format(both("review_packing", percent=percent), bar, _press("stop", "upload_stop")))
 
 
-def exported(path: Path) -> str:
-    """The way to an export; the script takes it at once."""
-    link = Markup('<a class="wan-button main" href="{}" download="{}">{}</a>').format(file_address(str(path)), path.name, both("download"))
-    return toast(Markup("<span>{}</span>{}{}").format(both("review_exported", name=path.name), link, _press("done", "close")))
+def exported(name: str, file: str) -> str:
+    """The way to an export; the script takes it at once. name: as it is saved. file: as it is called outside (`wan.uploads`)."""
+    link = Markup('<a class="wan-button main" href="{}" download="{}">{}</a>').format(file_address(file), name, both("download"))
+    return toast(Markup("<span>{}</span>{}{}").format(both("review_exported", name=name), link, _press("done", "close")))
 
 
 def toast(body: Markup | str) -> str:

@@ -2,16 +2,16 @@
 
 import asyncio
 import mimetypes
-from pathlib import Path
+from typing import Any
 
-from gradio.utils import get_upload_folder
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from wan.errors import NotKept
 from wan.studio import Studio
-from wan.ui.files import MEDIA, SAMPLES, STILLS
+from wan.ui import uploads
+from wan.ui.files import MEDIA, STILLS
 
 _STILLS = frozenset({"image.webp", "reference.webp"})
 
@@ -30,8 +30,22 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
             return _nothing()
         return FileResponse(path, media_type=MEDIA[name], headers={"Cache-Control": "private, max-age=3600"})
 
+    async def file(request: Request) -> Response:
+        """In place of Gradio's own route, which fetches URLs too and echoes the headers of the request."""
+        if not signed_in(request):
+            return PlainTextResponse("Not authenticated", 401)
+        path = await asyncio.to_thread(studio.uploads.find, request.path_params["path"])
+        if path is None:
+            return _nothing()
+        kind = mimetypes.guess_type(path.name)[0] or ""
+        headers = {"Cache-Control": "private, no-cache"}  # what is deleted is gone from the page too
+        if kind.startswith(("image/", "video/")) and kind != "image/svg+xml":
+            return FileResponse(path, media_type=kind, headers=headers)
+        return FileResponse(path, media_type="application/octet-stream", filename=path.name, headers=headers)
+
     return [
-        Route("/gradio_api/file={path:path}", _file),
+        Route("/gradio_api/file={path:path}", file),
+        *uploads.routes(studio.uploads, signed_in),
         Route("/healthz", _health),
         Route("/media/{token}/{name}", media),
         Route("/still/{name}", _still),
@@ -42,25 +56,13 @@ async def _health(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-async def _file(request: Request) -> Response:
-    """In place of Gradio's own route, which fetches URLs too and echoes the headers of the request."""
-    path = await asyncio.to_thread(_kept, request.path_params["path"])
-    if path is None:
-        return _nothing()
-    kind = mimetypes.guess_type(path.name)[0] or ""
-    if kind.startswith(("image/", "video/")) and kind != "image/svg+xml":
-        return FileResponse(path, media_type=kind)
-    return FileResponse(path, media_type="application/octet-stream", filename=path.name)
-
-
-def _kept(name: str) -> Path | None:
-    """A file that Gradio keeps for the page, or a sample; None for any other. Where a link leads counts, not where it stands."""
-    try:
-        path = Path(name).resolve(strict=True)
-    except (OSError, ValueError):
-        return None
-    folders = (Path(get_upload_folder()).resolve(), SAMPLES.resolve())
-    return path if path.is_file() and any(path.is_relative_to(folder) for folder in folders) else None
+def signed_in(request: Request) -> bool:
+    """Whether somebody is signed in, where people sign in; Gradio keeps who is."""
+    app: Any = request.app
+    if getattr(app, "auth", None) is None:
+        return True
+    cookies = [f"access-token-{secure}{app.cookie_id}" for secure in ("", "unsecure-")]
+    return any(app.tokens.get(request.cookies.get(cookie)) is not None for cookie in cookies)
 
 
 async def _still(request: Request) -> Response:

@@ -17,7 +17,7 @@ from wan.runner import STOP_LIMIT
 from wan.studio import Studio
 from wan.ui import review_cards, review_page
 from wan.ui.agents import speak_mcp
-from wan.ui.files import ASSETS, SAMPLES, closed
+from wan.ui.files import ASSETS, closed
 from wan.ui.guard import Guard
 from wan.ui.headers import Scripts
 from wan.ui.names import names_of
@@ -26,6 +26,7 @@ from wan.ui.sessions import KNOWN, Sessions
 from wan.ui.sockets import LOOPBACK, Limits, bounded, raise_file_limit
 from wan.ui.text import translations
 from wan.ui.theme import WanTheme
+from wan.uploads import SAMPLES
 
 _EVENTS = 1000  # open streams and running handlers at once; each open tab with a live job holds one
 _UPLOAD_LIMIT = "100mb"  # the service's own limit for a reference video

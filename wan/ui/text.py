@@ -199,6 +199,10 @@ TEXT: dict[str, tuple[str, str]] = {
     ),
     "not_ready_note": ("The page was not ready yet. Nothing was sent. Press Generate again.", "页面尚未就绪，未发送任何内容。请再次点击生成。"),
     "form_bad": ("What the form sent could not be read. Reload the page and try again.", "无法读取表单内容。请刷新页面后重试。"),
+    "file_gone": (
+        "This is no file that was uploaded here, or it is here no longer: uploads are kept for a day. Choose it again.",
+        "这不是在此上传的文件，或该文件已被清除（上传的文件仅保留一天）。请重新选择。",
+    ),
     "too_many_pages": ("Too many new pages from your address. Try again in {seconds} s.", "您的地址打开的新页面过多，请在 {seconds} 秒后重试。"),
     "too_much": ("That was a lot at once. Try again in {seconds} s.", "操作过于频繁，请在 {seconds} 秒后重试。"),
     "upload_no_room": (

@@ -1,36 +1,78 @@
-"""Files that are on their way here."""
+"""Files on their way here: received piece by piece, so that nobody can promise or send more than there is room for.
+
+Gradio's own route keeps a plain field of a form in memory, whatever its size, and gives everybody the path on the server under which a file lies.
+"""
 
 import asyncio
 import contextlib
+import json
 import math
 import re
-from collections.abc import AsyncIterator
+import threading
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 from gradio import processing_utils
 from gradio.utils import get_upload_folder
-from starlette.formparsers import MultiPartException
-from starlette.types import Message, Receive
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
 
 from wan.errors import NotKept
 from wan.storage import require_room
 from wan.ui.addresses import group
 from wan.ui.pace import Pace
 from wan.ui.refusal import Refused
+from wan.uploads import UploadFolder
 
 UPLOAD_LIMIT = 360_000_000  # bytes: three clips of 100 MB and two pictures of 20 MB come in one request, and the form around them
-_UPLOAD_PARTS = 20
-_UPLOAD_SECONDS = 900  # a 100 MB clip over 1 Mbit/s
+IDLE_SECONDS = 20.0  # without a byte, after which an upload is given up
 _MEGABYTE = 1_000_000
-_UPLOAD_RATE = (1.0, 3_000)  # seconds for one more MB from an address, and how many may come at once: a class, each with a clip of 100 MB
+_FILE_LIMIT = 100 * _MEGABYTE  # the service's own limit for a reference video
+_FILES_LIMIT = 20
+_FIELDS_LIMIT = 8
+_FIELD_LIMIT = 16_000  # bytes of a field that is no file
+_BOUNDARY_LIMIT = 200  # characters
+_WHOLE_SECONDS = 900  # a 100 MB clip over 1 Mbit/s
+_RATE = (1.0, 3_000)  # seconds for one more MB from an address, and how many may come at once: a class, each with a clip of 100 MB
+_TRACKED = 1_000  # uploads whose progress is told
+_TRACK_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
+_TRACK_SECONDS = 3.0  # how long the page's question for it waits for the upload to begin
+_GLANCE = 0.05  # seconds between two looks at it
+
+
+class Arrivals:
+    """How much each address has sent lately, and whether there is room for more."""
+
+    def __init__(self) -> None:
+        self._pace, self._alone = Pace(*_RATE), threading.Lock()
+
+    def require(self, folder: Path, address: str) -> None:
+        """Counts one more megabyte. Raises Refused where there is no room for it, and while an address sends too much. Blocks."""
+        with self._alone:
+            wait = self._pace.wait(group(address))
+        if wait:
+            raise Refused(429, "too_much", wait)
+        _require_room(folder, more=_MEGABYTE)
+
+
+def _require_room(folder: Path, more: int) -> None:
+    try:
+        require_room(folder, more=more)
+    except NotKept:
+        raise Refused(507, "upload_no_room") from None
 
 
 class Uploads:
-    """The files that are on their way here, and how much each address has sent lately."""
+    """Bodies that may hold files and are read as a whole, and how much each address has sent in them lately."""
 
     def __init__(self) -> None:
-        self._pace, self._coming = Pace(*_UPLOAD_RATE), 0
+        self._pace, self._coming = Pace(*_RATE), 0
 
     @contextlib.asynccontextmanager
     async def admitted(self, size: int, address: str) -> AsyncIterator[None]:
@@ -39,49 +81,217 @@ class Uploads:
             raise Refused(429, "too_much", wait)
         self._coming += size
         try:
-            await asyncio.to_thread(_require_room, self._coming)
+            await asyncio.to_thread(_require_room, Path(get_upload_folder()), self._coming)
             yield
         finally:
             self._coming -= size
 
 
-def _require_room(more: int) -> None:
-    try:
-        require_room(Path(get_upload_folder()), more=more)
-    except NotKept:
-        raise Refused(507, "upload_no_room") from None
+class Progress:
+    """How many bytes of each upload have come since somebody last asked."""
+
+    def __init__(self) -> None:
+        self._come: OrderedDict[str, tuple[str, int] | None] = OrderedDict()
+        """By the page's name for an upload: the file on its way and the bytes of it; None at its end."""
+
+    def add(self, upload: str, name: str, size: int) -> None:
+        """Notes that more of a file has come."""
+        last = self._come.get(upload)
+        self._come[upload] = (name, size + (last[1] if last and last[0] == name else 0))
+        if len(self._come) > _TRACKED:
+            self._come.popitem(last=False)
+
+    def end(self, upload: str) -> None:
+        """Notes that an upload is over, however it ended."""
+        self._come[upload] = None
+
+    async def follow(self, upload: str) -> AsyncIterator[str]:
+        """An upload as a stream of events, as the page's script wants it; ends with the upload."""
+        while upload in self._come:
+            if (come := self._come[upload]) is None:
+                del self._come[upload]
+                yield _event(msg="done")
+            elif come[1]:
+                self._come[upload] = (come[0], 0)
+                yield _event(msg="update", orig_name=come[0], chunk_size=come[1])
+            await asyncio.sleep(_GLANCE)
+
+    async def begins(self, upload: str) -> bool:
+        """Whether an upload is known; waits a moment for it to begin."""
+        for _ in range(round(_TRACK_SECONDS / _GLANCE)):
+            if upload in self._come:
+                return True
+            await asyncio.sleep(_GLANCE)
+        return False
 
 
-class Upload:
-    """Receives an upload up to its size, its time and its number of parts. What breaks them raises what makes Gradio delete the pieces it has."""
+class _Form:
+    """A form of files, parsed piece by piece: each file is written as it comes, and everything else is counted and dropped.
 
-    def __init__(self, receive: Receive, kind: str) -> None:
-        self._receive, self._until = receive, asyncio.get_running_loop().time() + _UPLOAD_SECONDS
-        found = re.search(r'boundary="?([^";,]+)', kind)
-        self._boundary = b"--" + found[1].encode("latin-1") if found else b"--"
-        self._size, self._parts, self._tail, self._whole = 0, 0, b"", False
+    require: asked before each megabyte, raises what speaks against it. told: gets a file's name and how many bytes of it have come just now.
+    """
 
-    async def __call__(self) -> Message:
-        if self._whole:
-            return await self._receive()
+    def __init__(self, kind: str, folder: UploadFolder, require: Callable[[], None], told: Callable[[str, int], None]) -> None:
+        media, options = parse_options_header(kind)
+        boundary = options.get(b"boundary", b"")
+        if media != b"multipart/form-data" or not 0 < len(boundary) <= _BOUNDARY_LIMIT:
+            raise Refused(400)
+        self._folder, self._require, self._told = folder, require, told
+        self.files: list[Path] = []
+        self._file: Any = None  # the one that is being written
+        self._header, self._disposition = b"", b""
+        self._fields, self._part, self._whole = 0, 0, 0  # how many fields; bytes of this part, and of all
+        self._room = 0  # bytes that may come before room for more is asked for
+        self._over, self._alone = False, threading.Lock()
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin,
+                "on_header_field": lambda data, start, end: self._name_header(data[start:end]),
+                "on_header_value": lambda data, start, end: self._add_header(data[start:end]),
+                "on_header_end": self._end_header,
+                "on_headers_finished": self._open,
+                "on_part_data": lambda data, start, end: self._add(data[start:end]),
+                "on_part_end": self._close,
+                "on_end": self._end,
+            },
+        )
+
+    def feed(self, piece: bytes) -> None:
+        """Takes the next piece. Blocks; raises Refused."""
+        self._whole += len(piece)
+        if self._whole > UPLOAD_LIMIT:
+            raise Refused(413)
+        with self._alone:
+            try:
+                self._parser.write(piece)
+            except FormParserError:
+                raise Refused(400) from None
+
+    def finish(self) -> list[Path]:
+        """The files, when all has come. Raises Refused where it has not."""
+        if not self._over or not self.files:
+            raise Refused(400)
+        return self.files
+
+    def drop(self) -> None:
+        """Removes what has come. Blocks."""
+        with self._alone:  # the last piece may still be written
+            self._close()
+            for file in self.files:
+                self._folder.remove(file)
+
+    def _begin(self) -> None:
+        self._disposition, self._part = b"", 0
+
+    def _name_header(self, data: bytes) -> None:
+        self._header += data.lower()
+
+    def _add_header(self, data: bytes) -> None:
+        if self._header == b"content-disposition":
+            self._disposition += data
+
+    def _end_header(self) -> None:
+        self._header = b""
+
+    def _open(self) -> None:
+        """A part begins: a file gets its place, a field is counted."""
+        _, options = parse_options_header(self._disposition)
+        if b"filename" not in options:
+            self._fields += 1
+            if self._fields > _FIELDS_LIMIT:
+                raise Refused(413)
+            return
+        if options.get(b"name") != b"files":
+            raise Refused(400)
+        if len(self.files) == _FILES_LIMIT:
+            raise Refused(413)
+        self._require()  # each file counts for a megabyte at least, so that many small ones count too
+        self._room = _MEGABYTE
+        self.files.append(self._folder.new(options[b"filename"].decode(errors="replace")))
+        self._file = self.files[-1].open("xb")
+
+    def _add(self, data: bytes) -> None:
+        self._part += len(data)
+        if self._part > (_FIELD_LIMIT if self._file is None else _FILE_LIMIT):
+            raise Refused(413)
+        if self._file is None:
+            return
+        self._room -= len(data)
+        while self._room < 0:
+            self._require()
+            self._room += _MEGABYTE
+        self._file.write(data)
+        self._told(self.files[-1].name, len(data))
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _end(self) -> None:
+        self._over = True
+
+
+def routes(folder: UploadFolder, signed_in: Callable[[Request], bool], *, idle: float = IDLE_SECONDS) -> list[Route]:
+    """The routes by which files come here. signed_in: whether somebody may send any. idle: seconds without a byte that end an upload."""
+    arrivals, progress = Arrivals(), Progress()
+
+    async def upload(request: Request) -> Response:
+        if not signed_in(request):
+            return PlainTextResponse("Not authenticated", 401)
         try:
-            async with asyncio.timeout_at(self._until):
-                message = await self._receive()
-        except TimeoutError:
-            raise MultiPartException("The upload took too long.") from None
-        if message["type"] == "http.disconnect":
-            raise MultiPartException("The upload broke off.")
-        self._count(message.get("body", b""))
-        self._whole = not message.get("more_body", False)
-        return message
+            files = await _received(request, folder, arrivals, progress, idle)
+        except Refused as refused:
+            return refused.response(request.headers.get("accept-language", ""))
+        return JSONResponse([folder.name(file) for file in files])
 
-    def _count(self, piece: bytes) -> None:
-        self._size += len(piece)
-        seen = self._tail + piece
-        self._parts += seen.count(self._boundary)
-        self._tail = seen[-(len(self._boundary) - 1) :]
-        if self._size > UPLOAD_LIMIT or self._parts > _UPLOAD_PARTS:
-            raise MultiPartException("The upload exceeded the maximum allowed size.")  # by these words Gradio makes it a 413
+    async def watch(request: Request) -> Response:
+        asked = request.query_params.get("upload_id", "")
+        if not signed_in(request) or not _TRACK_ID.fullmatch(asked) or not await progress.begins(asked):
+            return PlainTextResponse("Upload not found", 404)
+        return StreamingResponse(progress.follow(asked), media_type="text/event-stream")
+
+    return [Route("/gradio_api/upload", upload, methods=["POST"]), Route("/gradio_api/upload_progress", watch)]
+
+
+async def _received(request: Request, folder: UploadFolder, arrivals: Arrivals, progress: Progress, idle: float) -> list[Path]:
+    """The files of a request, each in its place. Raises Refused, and then nothing of it is left."""
+    address = request.client.host if request.client else ""
+    tracked = request.query_params.get("upload_id", "")
+    told = (lambda name, size: progress.add(tracked, name, size)) if _TRACK_ID.fullmatch(tracked) else (lambda *_: None)
+    form = _Form(request.headers.get("content-type", ""), folder, lambda: arrivals.require(folder.folder, address), told)
+    try:
+        async with asyncio.timeout(_WHOLE_SECONDS):
+            await _fed(request, form, idle)
+        return form.finish()
+    except BaseException as error:
+        await asyncio.shield(asyncio.to_thread(form.drop))
+        if isinstance(error, TimeoutError):
+            raise Refused(408) from None
+        if isinstance(error, NotKept | OSError):
+            raise Refused(507, "upload_no_room") from None
+        raise
+    finally:
+        if _TRACK_ID.fullmatch(tracked):
+            progress.end(tracked)
+
+
+async def _fed(request: Request, form: _Form, idle: float) -> None:
+    """Gives a form all that comes. Raises TimeoutError where nothing comes for `idle` seconds, Refused where it breaks off."""
+    while True:
+        async with asyncio.timeout(idle):
+            message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise Refused(400)
+        if piece := message.get("body", b""):
+            await asyncio.to_thread(form.feed, piece)
+        if not message.get("more_body", False):
+            return
+
+
+def _event(**said: Any) -> str:
+    return f"data: {json.dumps(said)}\n\n"
 
 
 class _NoDownloads(httpx.AsyncBaseTransport):

@@ -1,0 +1,302 @@
+"""Attacks by file values: paths of the server, names of others' files, forms that are no forms, and what is left afterwards."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.attacks.conftest import Record, Victim
+from tests.attacks.visitor import API, Visitor, ask, upload
+from tests.browser.serving import SAMPLES, App
+
+META = {"meta": {"_type": "gradio.FileData"}}
+GONE = "This is no file that was uploaded here"
+PICTURE = (SAMPLES / "coffee.png").read_bytes()
+
+# what stands for a file; {x} is one of the places that `places` knows
+PATHS = [
+    "{picture}",
+    "{poster}",
+    "{reference}",
+    "{database}",
+    "{sample}",
+    "/proc/self/fd/{number}",
+    "/proc/self/root{picture}",
+    "/dev/zero",
+    "/dev/stdin",
+    "{folder}",
+    "{fifo}",
+    "{link}",
+    "{hard}",
+    "{uploads}/{own}",
+    "{uploads}/../secret.png",
+    "uploads/../secret.png",
+    "uploads/{token}/../{token}/a.png",
+    "uploads/{token}/..",
+    "uploads/{token}/.",
+    "uploads/{token}",
+    "uploads/{token}/.note",
+    "uploads/{token}//a.png",
+    "uploads/{token}/a.png/",
+    "uploads//{token}/a.png",
+    "./uploads/{token}/a.png",
+    "/uploads/{token}/a.png",
+    "uploads%2F{token}%2Fa.png",
+    "uploads/{token}/%61.png",
+    "uploads/{token}/a.png\0.png",
+    "uploads/{token}/a.png ",
+    "uploads/{token}/A.PNG",
+    "UPLOADS/{token}/a.png",
+    "uploads/{fifo_token}/a.png",
+    "uploads/{link_token}/a.png",
+    "uploads/{hard_token}/a.png",
+    "uploads/{folder_token}/a.png",
+    "uploads/{outside_token}/secret.png",
+    "samples/../page.css",
+    "samples/../../app.py",
+    "samples/%2e%2e/page.css",
+    "samples/",
+    "samples",
+    "file:{picture}",
+    "file://{picture}",
+    "file://{uploads}/{own}",
+    "~/secret.png",
+    "$HOME/secret.png",
+    "{picture}\0",
+    "{picture}/.",
+    "//{picture}",
+    "\\\\?\\{picture}",
+    "uploads/" + "a" * 10_000,
+    "uploads/{token}/" + "a" * 300,
+    "../" * 60 + "etc/passwd",
+    "",
+    " ",
+    ".",
+    "/",
+]
+MISSING = "/no/such/{number}/picture.png"
+
+
+@pytest.fixture(scope="module")
+def places(app: App, victim: Victim) -> dict[str, str]:
+    """Where the things are that an attacker would like, and traps among the uploads."""
+    uploads, secret = app.folder / "uploads", app.folder / "secret.png"
+    secret.write_bytes(PICTURE)
+    own = upload(app.url, [("a.png", PICTURE)]).json()[0].removeprefix("uploads/")
+    traps = {}
+    for name in ("fifo", "link", "hard", "folder", "outside"):
+        traps[f"{name}_token"] = name.ljust(43, "x")
+        trap = uploads / traps[f"{name}_token"]
+        if name == "outside":
+            trap.symlink_to(app.folder)
+            continue
+        trap.mkdir()
+        target = trap / "a.png"
+        {"fifo": os.mkfifo, "folder": Path.mkdir}.get(name, lambda _: None)(target)
+        if name == "link":
+            target.symlink_to(secret)
+        if name == "hard":
+            os.link(secret, target)
+    storage = app.folder / "output" / "storage"
+    return traps | {
+        "picture": str(secret),
+        "poster": str(next(storage.rglob("*.webp"))),
+        "reference": str(next(storage.glob("references/*.jpg"))),
+        "database": str(app.folder / "output" / "wan.sqlite3"),
+        "sample": str(SAMPLES / "coffee.png"),
+        "folder": str(app.folder),
+        "uploads": str(uploads),
+        "own": own,
+        "token": own.partition("/")[0],
+        "link": str(uploads / traps["link_token"] / "a.png"),
+        "hard": str(uploads / traps["hard_token"] / "a.png"),
+        "fifo": str(uploads / traps["fifo_token"] / "a.png"),
+        "number": "7",
+    }
+
+
+def shapes(path: str) -> list[Any]:
+    """A path in every shape that a file value has been seen in."""
+    file = {"path": path} | META
+    return [
+        {"path": path},
+        file,
+        file | {"url": path},
+        file | {"url": f"/gradio_api/file={path}"},
+        file | {"orig_name": "a.svg", "mime_type": "image/svg+xml"},
+        file | {"is_stream": True},
+        {"path": path, "meta": {"_type": "gradio.FileData", "more": 1}},
+        {"path": path, "meta": "gradio.FileData"},
+        [file],
+        [[file, "a caption"]],
+        [{"image": file, "caption": "a"}],
+        {"video": file},
+        {"path": [path]} | META,
+        {"path": {"path": path} | META} | META,
+        path,
+    ]
+
+
+def refusals(visitor: Visitor, event: int, data: list[Any], field: int, values: list[Any]) -> set[str]:
+    """What an event answers to values in a field."""
+    came = set()
+    for value in values:
+        well, given = visitor.call(event, [*data[:field], value, *data[field + 1 :]])
+        came.add("showed something" if well else str(given))
+    return came
+
+
+FIELDS = {
+    "show": "reference_image",
+    "start": "reference_image",
+    "start_1": "reference_video",
+    "_cast": "reference_video",
+    "recall": "video",
+}
+
+
+@pytest.mark.parametrize(("event", "field"), FIELDS.items())
+def test_paths_as_file_values(event: str, field: str, visitor: Visitor, places: dict[str, str], record: Record):
+    """Whether it exists, opens, or is a picture: one and the same answer."""
+    number = visitor.event(event)
+    data = visitor.form(number, token=visitor.token, prompt="", job="")
+    place = [(one["props"].get("elem_id") or "").rpartition("-")[2] for one in visitor.inputs(number)].index(field)
+    known = refusals(visitor, number, data, place, shapes(MISSING.format(**places)))
+    assert len(known) == 1
+    assert GONE in next(iter(known))
+    for count, path in enumerate(PATHS):
+        values = shapes(path.format(**places))
+        got = refusals(visitor, number, data, place, values if count < 3 else values[count % 2 : 9 : 7])
+        record(f"path: {event} with {path[:50]!r}", known, got)
+
+
+def test_a_name_opens_what_it_was_given_for(visitor: Visitor, places: dict[str, str]):
+    """Not an attack: the other side of it."""
+    number = visitor.event("show")
+    data = visitor.form(number, token=visitor.token, job="")
+    for name in (f"uploads/{places['own']}", "samples/coffee.png"):
+        data[2] = {"path": name} | META
+        well, given = visitor.call(number, data)
+        assert well
+        assert "data:image/webp;base64" in given[0]
+
+
+ENDPOINTS = [("image_to_video", "reference_image"), ("reference_to_video", "references")]
+
+
+@pytest.mark.parametrize(("endpoint", "field"), ENDPOINTS)
+def test_paths_by_the_api(endpoint: str, field: str, visitor: Visitor, places: dict[str, str], record: Record):
+    number = visitor.event(endpoint)
+
+    def answers(values: list[Any]) -> set[str]:
+        return {str(visitor.call(number, ["A sea.", _in(field, one), *[None] * 15])) for one in values}
+
+    known = answers([one for one in shapes(MISSING.format(**places)) if isinstance(one, dict)])
+    assert len(known) == 1
+    assert f"{field}: {GONE}" in next(iter(known))
+    for path in PATHS:
+        record(f"path: /{endpoint} with {path[:50]!r}", known, answers(shapes(path.format(**places))[:2]))
+
+
+def _in(field: str, value: Any) -> Any:
+    return [value] if field == "references" else value
+
+
+def test_files_where_text_belongs(visitor: Visitor, places: dict[str, str], record: Record):
+    """An upload in a field of text would be written out with its path on the server."""
+    mine = {"path": f"uploads/{places['own']}"} | META
+    for event in ("start", "start_1", "image_to_video", "reference_to_video", "job", "shelf", "greet", "create"):
+        number = visitor.event(event)
+        for place, one in enumerate(visitor.inputs(number)):
+            if one["type"] in ("image", "file", "uploadbutton") or (place == 1 and event in ("image_to_video", "reference_to_video")):
+                continue
+            data = visitor.form(number, token=visitor.token, prompt="")
+            data[place] = mine
+            well, given = visitor.call(number, data)
+            record(f"file: {event}, in field {place}", (False, False), (well, places["folder"] in str(given)))
+
+
+def test_paths_by_address(app: App, places: dict[str, str], record: Record):
+    """Each as it is, percent-encoded, and encoded twice; what is decoded once, as every address is, may be the name itself."""
+    for path in PATHS:
+        target = path.format(**places)
+        ways = (quote(target), quote(target, safe=""), quote(quote(target, safe="")))
+        came = {ask(app.url, "GET", f"{API}/file={way}").status for way in ways}
+        record(f"address: file={path[:50]!r}", {404}, came)
+    one, other = (ask(app.url, "GET", f"{API}/file={quote(places[where])}").body for where in ("picture", "fifo"))
+    assert one == other == ask(app.url, "GET", f"{API}/file=uploads/{'x' * 43}/a.png").body
+
+
+def test_no_path_of_the_server_leaves_it(app: App, visitor: Visitor, victim: Victim, record: Record):
+    """Neither the page, nor its settings, nor what events and uploads answer says where anything lies."""
+    root, hers = str(SAMPLES.parents[1]), victim.visitor
+    secret = re.compile("|".join(re.escape(one) for one in (root, str(app.folder))))
+    for target in ("/", "/config", f"{API}/info", "/theme.css", f"{API}/startup-events", f"{API}/file=/none", "/media/x/video.mp4"):
+        record(f"paths: in {target}", [], secret.findall(ask(app.url, "GET", target).body.decode()))
+    record("paths: in an upload's answer", [], secret.findall(upload(app.url, [("a.png", PICTURE)]).body.decode()))
+    for event in ("fill", "use", "frame", "bundle", "open", "shelf"):
+        number = hers.event(event)
+        well, given = hers.call(number, hers.form(number, token=hers.token, asked=victim.job_id))
+        assert well, given
+        record(f"paths: in what {event} gives", [], secret.findall(str(given)))
+        for name in re.findall(r"file=((?:uploads|samples)/[^'\"\\ ]+)", str(given)):
+            assert ask(app.url, "GET", f"{API}/file={name}").status == 200
+
+
+def form(*parts: tuple[str, bytes]) -> bytes:
+    """A form of parts, each with what its Content-Disposition says."""
+    pieces = b"".join(f"--edge\r\nContent-Disposition: form-data; {said}\r\n\r\n".encode() + content + b"\r\n" for said, content in parts)
+    return pieces + b"--edge--\r\n"
+
+
+FILE = ('name="files"; filename="a.png"', b"x")
+FORMS = [
+    ("a field of 17 kB", [('name="a"', b"x" * 17_000), FILE], 413),
+    ("a field of 20 MB", [('name="a"', b"x" * 20_000_000), FILE], 413),
+    ("a field of 17 kB after the file", [FILE, ('name="a"', b"x" * 17_000)], 413),
+    ("the files' own field without a file, 20 MB", [('name="files"', b"x" * 20_000_000)], 413),
+    ("nine fields", [*[('name="a"', b"x")] * 9, FILE], 413),
+    ("21 files", [FILE] * 21, 413),
+    ("a file under another name", [('name="other"; filename="a.png"', b"x")], 400),
+    ("a file without a field's name", [('filename="a.png"', b"x")], 400),
+    ("no file at all", [('name="a"', b"x")], 400),
+    ("a header of 9 kB", [(f'name="files"; filename="{"a" * 9_000}"', b"x")], 400),
+    ("eight small fields beside a file", [*[('name="a"', b"x" * 16_000)] * 8, FILE], 200),  # no attack
+]
+
+
+@pytest.mark.parametrize(("name", "parts", "status"), FORMS, ids=[name for name, _, _ in FORMS])
+def test_forms(name: str, parts: list[tuple[str, bytes]], status: int, app: App, record: Record):
+    before = left(app)
+    body = form(*parts)
+    headers = {"Content-Type": "multipart/form-data; boundary=edge", "Content-Length": str(len(body))}
+    answer = ask(app.url, "POST", f"{API}/upload", headers=headers, body=body)
+    record(f"form: {name}", status, answer.status)
+    if status != 200:
+        record(f"form: {name}: left on the disk", before, left(app))
+
+
+def left(app: App) -> int:
+    return len(list((app.folder / "uploads").rglob("*")))
+
+
+def memory(app: App) -> int:
+    """Megabytes that the app's process has in memory at most so far."""
+    status = Path(f"/proc/{app.process.pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) // 1000
+
+
+def test_memory_by_a_field(app: App, record: Record):
+    """340 MB in a field that is no file, in chunks and by a length; it is refused before a hundredth of it is in memory."""
+    before = memory(app)
+    begun = b'--edge\r\nContent-Disposition: form-data; name="a"\r\n\r\n'
+    form_of = {"Content-Type": "multipart/form-data; boundary=edge"}
+    for headers in ({"Content-Length": "340000052"}, {"Transfer-Encoding": "chunked"}):
+        pieces = (begun if number == 0 else bytes(1_000_000) for number in range(341))
+        chunked = "Transfer-Encoding" in headers
+        got = ask(app.url, "POST", f"{API}/upload", headers=form_of | headers, body=pieces, chunked=chunked).status
+        record(f"memory: a field of 340 MB, {headers}", 413, got)
+    record("memory: a field of 340 MB: more than 100 MB held for it", False, memory(app) - before > 100)

@@ -1,0 +1,175 @@
+"""Files that people upload, and files that are made for them to take away: names, places, and when they go.
+
+Each lies in a folder of its own, `FOLDER/TOKEN/NAME`, whose token nobody can guess. Outside it is called
+`uploads/TOKEN/NAME`, and a sample of the app `samples/NAME`: no path of the server leaves it, and none is taken.
+`UploadFolder.find` is the only way from such a name to a file.
+"""
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import shutil
+import stat
+import tempfile
+import threading
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path, PosixPath
+from typing import Any
+
+from wan.storage import changed_at, in_words
+
+SAMPLES = Path(__file__).parents[1] / "assets" / "samples"
+_UPLOADS, _SAMPLES = "uploads", "samples"
+_NAME = re.compile(rf"{_UPLOADS}/([\w-]{{43}})/([^/.\0][^/\0]{{0,254}})", re.ASCII)
+_SAMPLE = re.compile(rf"{_SAMPLES}/([A-Za-z0-9][\w.-]{{0,80}})", re.ASCII)
+_TOKEN = re.compile(r"[\w-]{43}", re.ASCII)
+_TOKEN_BYTES = 32
+_NOTE = ".note"  # what is known of a file; no name of a file begins with a dot
+_FORBIDDEN = frozenset('/\\:*?"<>|#%&')  # in names of files, on this system or the one where the file is saved
+_STEM_BYTES, _ENDING_LENGTH = 160, 10
+
+
+class Upload(PosixPath):
+    """A file that somebody uploaded. The app may put its clean copy in its place, which it never does with any other path."""
+
+
+@dataclass(frozen=True)
+class Original:
+    """What an upload was before its clean copy took its place."""
+
+    sha256: str
+    bytes: int
+    width: int
+    height: int
+    """px, upright."""
+
+
+class UploadFolder:
+    """The folder of these files. All of it blocks."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._settling = threading.Lock()
+
+    def find(self, name: object) -> Path | None:
+        """The file that a name from outside leads to: a plain one of ours and nothing else; None for whatever else is named, be it there or not.
+
+        An upload comes as Upload, a sample as a plain Path.
+        """
+        if not isinstance(name, str):
+            return None
+        if sample := _SAMPLE.fullmatch(name):
+            return path if _is_plain(path := SAMPLES / sample[1]) else None
+        if known := _NAME.fullmatch(name):
+            path = Upload(self.folder / known[1] / known[2])
+            return path if _is_folder(path.parent) and _is_plain(path, links=1) else None
+        return None
+
+    def name(self, path: Path) -> str:
+        """What a file of ours is called outside. Raises ValueError for any other file."""
+        for folder, prefix in ((self.folder, _UPLOADS), (SAMPLES, _SAMPLES)):
+            if path.is_relative_to(folder):
+                return f"{prefix}/{path.relative_to(folder).as_posix()}"
+        raise ValueError("no file of the page")
+
+    def new(self, name: str, *of: str) -> Path:
+        """Where a file may be written. name: as people know it. of: what it was made from, by ids of jobs and reviews: it goes with any of them."""
+        folder = self.folder / secrets.token_urlsafe(_TOKEN_BYTES)
+        with in_words():
+            folder.mkdir(parents=True)
+            if of:
+                _write(folder, {"of": list(of)})
+        return folder / clean_name(name)
+
+    def remove(self, path: Path) -> None:
+        """Removes a file that `new` gave a place, and all that is known of it."""
+        shutil.rmtree(path.parent, ignore_errors=True)
+
+    def settle(self, upload: Upload, copy: bytes | Path, key: str, original: Original) -> Original:
+        """Puts the clean copy of an upload in its place: the bytes that came are gone then. Gives what the upload was at first.
+
+        copy: the clean file's bytes, or its path, from where it is moved. key: under which the same lies in storage; they go together. original: what
+        was measured just now, in the bytes that came or in a copy that has taken their place meanwhile: only the first time it counts.
+        """
+        with self._settling:
+            note = _read(upload.parent)
+            if "original" in note:
+                return Original(**note["original"])
+            # First the note: whoever reads the copy must never take it for what was uploaded.
+            _write(upload.parent, {"of": [*note.get("of", ()), key], "original": asdict(original)})
+            part = upload.parent / f".{secrets.token_hex(8)}"
+            try:
+                part.write_bytes(copy) if isinstance(copy, bytes) else shutil.move(copy, part)
+                part.replace(upload)
+            finally:
+                part.unlink(missing_ok=True)
+            return original
+
+    def forget(self, of: Collection[str]) -> None:
+        """Removes every file that was made from any of these: jobs and reviews by their ids, references by their keys."""
+        for folder in self._folders():
+            with contextlib.suppress(OSError):
+                if not set(of).isdisjoint(_read(folder).get("of", ())):
+                    shutil.rmtree(folder, ignore_errors=True)
+
+    def clear(self, before: float) -> None:
+        """Removes the files that were put here before a time, in seconds since 1970."""
+        for folder in self._folders():
+            if changed_at(folder) < before:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _folders(self) -> Iterator[Path]:
+        with contextlib.suppress(FileNotFoundError):
+            for entry in os.scandir(self.folder):
+                if _TOKEN.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                    yield Path(entry.path)
+
+
+def default_folder(beside: Path) -> Path:
+    """Where the files lie: where GRADIO_TEMP_DIR says, else among what the app makes."""
+    chosen = os.environ.get("GRADIO_TEMP_DIR")
+    return Path(os.path.abspath(chosen or beside / "uploads"))  # noqa: PTH100 - as Gradio has it: links stay
+
+
+def clean_name(name: str) -> str:
+    """A file name that any system takes, without the folders that may stand before it."""
+    kept = "".join(one for one in re.split(r"[/\\]", name)[-1] if one.isprintable() and one not in _FORBIDDEN)
+    whole = Path(kept.strip(" .") or "file")
+    stem = whole.stem.encode(errors="ignore")[:_STEM_BYTES].decode(errors="ignore").strip(" .")
+    return f"{stem or 'file'}{whole.suffix[:_ENDING_LENGTH] if whole.suffix.isascii() else ''}"
+
+
+def _is_plain(path: Path, *, links: int = 0) -> bool:
+    """Whether a path is a plain file itself, and no link to one. links: how many names it may have; any number unless given."""
+    try:
+        found = path.lstat()
+    except (OSError, ValueError):  # ValueError: a name that no file can have
+        return False
+    return stat.S_ISREG(found.st_mode) and (not links or found.st_nlink == links)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """What is known of the file in a folder."""
+    try:
+        note: dict[str, Any] = json.loads((folder / _NOTE).read_bytes())
+    except FileNotFoundError:
+        return {}
+    return note
+
+
+def _write(folder: Path, note: dict[str, Any]) -> None:
+    """Writes it down as a whole or not at all."""
+    descriptor, part = tempfile.mkstemp(prefix=".", dir=folder)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(note, file)
+    Path(part).replace(folder / _NOTE)
