@@ -7,20 +7,17 @@ wait for it.
 import hashlib
 import hmac
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
 from wan.errors import AccessRefused
+from wan.guesses import Guesses
 from wan.settings import Connection, Settings
 from wan.words import sentence
 
 OPERATOR = "command line"  # owns what scripts and commands on this machine make: anybody who can run them here
 _GRACE = 60.0  # seconds that a key is kept at least: between its being given and the row of its first job
-_FREE_TRIES = 3  # wrong access codes from one address before the next has to wait
-_LONGEST_WAIT = 900.0  # seconds
-_ADDRESSES = 10_000  # whose wrong tries are remembered at most; the oldest go first
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ class Door:
 
     def __init__(self, settings: Settings, own: Connection, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings, self._own, self._clock = settings, own, clock
-        self._wrong: OrderedDict[str, tuple[int, float]] = OrderedDict()  # address: wrong tries in a row, and when the next may be made
+        self._guesses = Guesses()
 
     @property
     def operator(self) -> Leave:
@@ -114,22 +111,17 @@ class Door:
         return Leave(self._own, self.operator.budget, limit)
 
     def _check(self, code: str, address: str) -> None:
-        """Compares in constant time, and lets wrong tries wait ever longer. A wait is for the address, so that nobody locks out another."""
-        now = self._clock()
-        tries, next_at = self._wrong.get(address, (0, 0.0))
+        """Compares in constant time. Whether a try is looked at is decided before, so that a wait says nothing of the code."""
         if not code:
             raise AccessRefused(sentence("code_missing"))
-        if now < next_at:
-            raise AccessRefused(sentence("code_wait", seconds=round(next_at - now) + 1))
+        now = self._clock()
+        if wait := self._guesses.wait(address, now):
+            raise AccessRefused(sentence("code_wait", seconds=round(wait) + 1))
         wanted = self._settings.access_code
         if wanted is not None and hmac.compare_digest(_digest(code), _digest(wanted.get_secret_value().strip())):
-            self._wrong.pop(address, None)
+            self._guesses.right(address)
             return
-        wait = min(2.0 ** (tries + 1 - _FREE_TRIES), _LONGEST_WAIT) if tries + 1 >= _FREE_TRIES else 0.0
-        self._wrong[address] = tries + 1, now + wait
-        self._wrong.move_to_end(address)
-        while len(self._wrong) > _ADDRESSES:
-            self._wrong.popitem(last=False)
+        self._guesses.wrong(address, now)
         raise AccessRefused(sentence("code_wrong"))
 
 
