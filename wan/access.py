@@ -29,6 +29,8 @@ class Leave:
     """What may be spent over this connection in one UTC day, in its currency; None for no limit of ours."""
     jobs_at_once: int | None = None
     """How many jobs of one owner may be on their way; None for no limit of ours."""
+    address: str = ""
+    """From where they ask; "" for this machine, and where it is not known."""
 
 
 class Keys(Mapping[str, Connection]):
@@ -105,10 +107,11 @@ class Door:
         """
         limit = self._settings.jobs_per_visitor
         if key.strip() and self.takes_keys:
-            return Leave(self._settings.visitor_connection(key, region, workspace), jobs_at_once=limit)
+            own = self._settings.visitor_connection(key, region, workspace)
+            return Leave(own, jobs_at_once=limit, address=address)
         if self.wants_code:
             self._check(code.strip(), address)
-        return Leave(self._own, self.operator.budget, limit)
+        return Leave(self._own, self.operator.budget, limit, address)
 
     def _check(self, code: str, address: str) -> None:
         """Compares in constant time. Whether a try is looked at is decided before, so that a wait says nothing of the code."""

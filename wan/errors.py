@@ -9,6 +9,7 @@
   - MayPayTwice               a retry, while nobody knows whether the first run is billed       nothing spent
   - NotKept                   our own disk or database fails at the moment: what was asked for    nothing spent
                               was not done (exit code 3, as HTTP 503), and may be asked again
+  - Crowded                   too much waits already that the same people asked for             nothing spent
   - RunFailed                 a job ended without a video; `result` tells all that is known     as `result.spent` says
   + ServiceError              the service, or the way to it
     - NotSent                 the request provably never left, or never arrived                 nothing spent
@@ -83,6 +84,13 @@ class NotKept(WanError):
 
     def __init__(self, key: str, **values: str | int) -> None:
         super().__init__(sentence(key, **values))
+
+
+class Crowded(WanError):
+    """Too much waits already that the same people, or everybody, asked for; it may be asked again in a moment."""
+
+    def __init__(self) -> None:
+        super().__init__(sentence("crowded"))
 
 
 class RunFailed(WanError):

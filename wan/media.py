@@ -9,7 +9,6 @@ import hashlib
 import io
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -32,6 +31,7 @@ from wan.clips import Clip
 from wan.errors import NotKept, NoVideo, is_full
 from wan.sandbox import NURSERY
 from wan.settings import WORK
+from wan.turns import Asker, Turns
 from wan.words import Sentence, sentence
 
 Given = ParamSpec("Given")
@@ -45,7 +45,7 @@ _PLAIN_TAGS = frozenset({"title", "artist", "album_artist", "composer", "album",
     *("major_brand", "minor_version", "compatible_brands", "creation_time"),
 }
 _WORK_FOLDERS: list[Path] = []  # of every studio that is open, the newest last
-_THREADS = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="media")
+_TURNS = Turns(_AT_ONCE, name="media")
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,12 @@ def working_in(folder: Path) -> Iterator[None]:
         _WORK_FOLDERS.remove(folder)
 
 
-async def apart(work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
-    """Runs a function that opens given files on threads of their own: those that wait for their turn must not keep others from theirs."""
-    return await asyncio.get_running_loop().run_in_executor(_THREADS, partial(work, *given, **named))
+async def apart(asker: Asker, work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
+    """Runs a function that opens files on threads of their own, when it is its asker's turn.
+
+    Raises Crowded where too much waits already; Overtaken where a page has asked anew.
+    """
+    return await asyncio.wrap_future(_TURNS.submit(asker, partial(work, *given, **named)))
 
 
 def digest(source: bytes | Path) -> str:

@@ -49,6 +49,7 @@ from wan.runner import Runner
 from wan.settings import Connection, Settings
 from wan.storage import Storage, in_words, require_room
 from wan.store import Store
+from wan.turns import Asker
 from wan.uploads import UploadFolder, default_folder
 from wan.words import Sentence, sentence
 
@@ -246,7 +247,7 @@ class Studio:
         """One job for each nonce, and for each next seed where the request names one."""
         leave = leave or self.door.operator
         await asyncio.to_thread(self._storage.require_room)
-        prepared = await self._prepare(request)
+        prepared = await self._prepare(request, Asker(leave.address, owner))
         first, jobs = self._new_job(owner, leave), []
         for number, (nonce, drawn) in enumerate(zip(nonces, _DRAWS.sample(range(catalog.SEED_LIMIT + 1), len(nonces)), strict=True)):
             asked = None if request.seed is None else (request.seed + number) % (catalog.SEED_LIMIT + 1)
@@ -662,7 +663,7 @@ class Studio:
         """The very last frame of a job's video, as PNG: the image of a shot that goes on from there. Raises JobNotFound, InvalidInput, NotKept."""
         async with self._storage.workroom() as folder:
             _, video = await self._video(job_id, owner, folder)
-            return await asyncio.to_thread(films.last_frame, video)
+            return await media.apart(Asker(owner=owner), films.last_frame, video)
 
     async def bundle(self, job_id: str, *, owner: str, target: Path) -> None:
         """Writes a ZIP of a job's video and its settings to `target`. Raises JobNotFound, InvalidInput for a job without a video, NotKept."""
@@ -670,7 +671,8 @@ class Studio:
             job, video = await self._video(job_id, owner, folder)
             await asyncio.to_thread(require_room, target.parent, more=video.stat().st_size)
             with in_words():
-                await asyncio.to_thread(films.bundle, video, self.about(job), target, name=f"{job.model}-{job.seed}")
+                name = f"{job.model}-{job.seed}"
+                await media.apart(Asker(owner=owner), films.bundle, video, self.about(job), target, name=name)
 
     async def join(
         self, job_ids: Sequence[str], *, owner: str, target: Path, size: str = "", fps: float = 0.0, progress: Callable[[float], None]
@@ -701,30 +703,30 @@ class Studio:
                 return job, await self._storage.held(job.video_key, folder)
         raise InvalidInput("takes", "take_without_video", given=job.seed)
 
-    async def _prepare(self, request: Request) -> _Prepared:
+    async def _prepare(self, request: Request, asker: Asker) -> _Prepared:
         """Checks and keeps every reference of a request, in the order in which the model numbers them: videos, then pictures."""
         if isinstance(request, ImageToVideoRequest):
-            prepared = [await self._picture(request.reference_image, request.size, request.fit)]
+            prepared = [await self._picture(asker, request.reference_image, request.size, request.fit)]
         else:
-            prepared = [await self._clip(clip) for clip in request.reference_video]
-            prepared += [await self._picture(picture, OWN_SHAPE[0], "crop") for picture in request.reference_image]
+            prepared = [await self._clip(asker, clip) for clip in request.reference_video]
+            prepared += [await self._picture(asker, picture, OWN_SHAPE[0], "crop") for picture in request.reference_image]
         return _Prepared([reference for reference, _ in prepared], [said for _, several in prepared for said in several])
 
-    async def _picture(self, source: Media, size: str, fit: str) -> tuple[Reference, list[Sentence]]:
+    async def _picture(self, asker: Asker, source: Media, size: str, fit: str) -> tuple[Reference, list[Sentence]]:
         if isinstance(source, str):
             return Reference(kind="image", url=source), []
-        picture = await media.apart(media.take_picture, "reference_image", source, size=size, fit=fit)
+        picture = await media.apart(asker, media.take_picture, "reference_image", source, size=size, fit=fit)
         key, sent_key = [await self._keep(one, ".jpg") for one in (picture.kept, picture.sent)]
         about = {name: getattr(picture, name) for name in ("sha256", "bytes", "width", "height")}
         return Reference(kind="image", key=key, sent_key=sent_key, **about), picture.adjustments
 
-    async def _clip(self, source: Media) -> tuple[Reference, list[Sentence]]:
+    async def _clip(self, asker: Asker, source: Media) -> tuple[Reference, list[Sentence]]:
         if isinstance(source, str):
             return Reference(kind="video", url=source), []
         async with self._storage.workroom() as folder:
             copy = folder / "clip"
             with await asyncio.to_thread(copy.open, "w+b") as made:
-                taken = await media.apart(media.take_clip, "reference_video", source, made)
+                taken = await media.apart(asker, media.take_clip, "reference_video", source, made)
             key = await self._keep(copy, f".{taken.kind}")
         clip = {name: getattr(taken.clip, name) for name in ("width", "height", "seconds")}
         return Reference(kind="video", sha256=taken.sha256, bytes=taken.bytes, key=key, sent_key=key, **clip), []

@@ -23,6 +23,7 @@ from wan.jobs import Job, JobState
 from wan.requests import OWN_SHAPE, ImageToVideoRequest, ReferenceToVideoRequest, VideoResult, shortened
 from wan.settings import load_settings
 from wan.studio import Studio
+from wan.turns import Asker
 from wan.words import sentence
 
 _REQUIRED: dict[type, tuple[str, ...]] = {  # by the normalised calls; the page and the command line have defaults
@@ -143,8 +144,8 @@ async def inspected(request: ImageToVideoRequest | ReferenceToVideoRequest) -> l
         pictures, clips, size, fit = list(request.reference_image), list(request.reference_video), OWN_SHAPE[0], "crop"
     for picture in pictures:
         if not isinstance(picture, str):
-            await media.apart(media.take_picture, "reference_image", picture, size=size, fit=fit)
-    return [None if isinstance(one, str) else await media.apart(media.clip_seconds, one) for one in clips]
+            await media.apart(Asker(), media.take_picture, "reference_image", picture, size=size, fit=fit)
+    return [None if isinstance(one, str) else await media.apart(Asker(), media.clip_seconds, one) for one in clips]
 
 
 async def resumable(studio: Studio, job_id: str) -> Job:

@@ -109,6 +109,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "{field}: got {given}, which is no file; give a file that can be read, or an address that begins with http:// or https://.",
         "{field}：{given} 不是文件；请提供可读取的文件，或以 http://、https:// 开头的地址。",
     ),
+    "crowded": (
+        "Too many pictures and clips are waiting to be looked at. Try again in a moment; nothing was sent or spent.",
+        "等待检查的图片和视频太多，请稍后再试；尚未发送，也未产生费用。",
+    ),
     "media_unsafe": (
         "{field}: got a file that cannot be opened within {seconds} s and {high} MB of memory; save it anew, or give a smaller one.",
         "{field}：文件无法在 {seconds} 秒和 {high} MB 内存内打开；请重新保存或换一个更小的文件。",

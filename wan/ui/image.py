@@ -10,13 +10,14 @@ from markupsafe import Markup
 
 from wan import media
 from wan.catalog import IMAGE_TO_VIDEO, MODELS
-from wan.errors import InvalidInput, NotKept
+from wan.errors import Crowded, InvalidInput, NotKept
 from wan.requests import ImageToVideoRequest
 from wan.studio import Studio
+from wan.turns import Asker, Overtaken
 from wan.ui import brief, cards
 from wan.ui.run import Run, Values
 from wan.ui.text import label
-from wan.ui.visitor import Visitor, bare, hidden
+from wan.ui.visitor import Visitor, asker_of, bare, hidden
 from wan.uploads import SAMPLES, UploadFolder
 
 TAB = "image"
@@ -38,7 +39,7 @@ def build(studio: Studio, visitor: Visitor, language: gr.Textbox) -> tuple[Run, 
             run = Run(studio, TAB, visitor, [_MODEL.name])
     run.wire(generate, takes, fields, read, idle)
     run.video, run.recalled = video, recalled
-    _wire_preview(run, visitor, fields)
+    _wire_preview(studio, run, visitor, fields)
     for button, (_, words, picture) in zip(samples, _SAMPLES, strict=True):
         brief.fill_on_click(button, words, language, picture=str(picture), outputs=[fields["image"], fields["url"], fields["prompt"]])
 
@@ -62,15 +63,15 @@ def read(values: Values) -> ImageToVideoRequest:
     return ImageToVideoRequest(**given)
 
 
-async def idle(values: Values, card: Markup, *, back: bool) -> str:
-    """The stage before a run: the picture as it will be sent, or a still where there is none that can be shown."""
+async def idle(values: Values, card: Markup, asker: Asker, *, back: bool) -> str:
+    """The stage before a run: the picture as it will be sent, or a still where there is none that can be shown. Raises Overtaken."""
     if values["image"]:
         try:
-            webp = await media.apart(media.preview, values["image"], size=values["size"], fit=values["fit"])
+            webp = await media.apart(asker, media.preview, values["image"], size=values["size"], fit=values["fit"])
             return cards.previewed(webp, values["size"], card, back=back)
         except InvalidInput as error:
             card = cards.refused(error.sentence, error.field)
-        except NotKept as error:
+        except (NotKept, Crowded) as error:
             card = card or cards.refused(error.sentence)
     return cards.idle(f"{TAB}.webp", card)
 
@@ -133,11 +134,15 @@ def _more() -> dict[str, Any]:
     return fields
 
 
-def _wire_preview(run: Run, visitor: Visitor, fields: dict[str, Any]) -> None:
+def _wire_preview(studio: Studio, run: Run, visitor: Visitor, fields: dict[str, Any]) -> None:
     async def show(token: str, job_id: str, image: Path | None, size: str, fit: str, request: gr.Request) -> Any:
         if not image or await run.live(token, job_id, request):
             return gr.skip()  # nothing to show, or the stage belongs to the video that is being made
-        return await idle({"image": image, "size": size, "fit": fit}, run.ready, back=bool(job_id))
+        asker, given = asker_of(studio, token, request, "stage"), {"image": image, "size": size, "fit": fit}
+        try:
+            return await idle(given, run.ready, asker, back=bool(job_id))
+        except Overtaken:
+            return gr.skip()  # the page has asked for another meanwhile
 
     shaping = [fields["image"], fields["size"], fields["fit"]]
     triggers = [fields["image"].change, fields["size"].input, fields["fit"].input]

@@ -17,7 +17,7 @@ from wan.storage import require_room
 from wan.studio import Studio
 from wan.ui import cards, image
 from wan.ui.run import Run
-from wan.ui.visitor import NotReady, Visitor, hidden, owner_of
+from wan.ui.visitor import NotReady, Visitor, asker_of, hidden, owner_of
 
 _log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ def wire(studio: Studio, visitor: Visitor, tabs: gr.Tabs, runs: Runs) -> None:
             if not path:
                 return told(tab, "", gr.skip(), unchanged)
             try:
-                found = await media.apart(media.settings_in, path)
+                found = await media.apart(asker_of(studio, token, request), media.settings_in, path)
                 if found is None:
                     return told(tab, cards.told("recall_none"), gr.skip(), unchanged)
                 shot = found["shots"][0] if "shots" in found else found

@@ -10,13 +10,14 @@ from markupsafe import Markup
 
 from wan import media
 from wan.catalog import INPUT_CAPS, MODELS, REFERENCE_TO_VIDEO, Model
-from wan.errors import InvalidInput, NotKept
+from wan.errors import Crowded, InvalidInput, NotKept
 from wan.requests import ReferenceToVideoRequest, kind_of
 from wan.studio import Studio
+from wan.turns import Asker, Overtaken
 from wan.ui import brief, cards
 from wan.ui.run import Run, Values
 from wan.ui.text import label
-from wan.ui.visitor import Visitor, bare, hidden
+from wan.ui.visitor import Visitor, asker_of, bare, hidden
 from wan.uploads import SAMPLES, UploadFolder
 
 TAB = "reference"
@@ -46,13 +47,26 @@ def build(studio: Studio, visitor: Visitor, language: gr.Textbox) -> tuple[Run, 
         brief.fill_on_click(button, words, language, picture=[str(file) for file in files], outputs=outputs)
     priced = [takes, *(fields[name] for name in ("model", "size", "duration", "audio", "files", "urls")), visitor.own, visitor.region]
 
-    async def quote(takes: str, model: str, size: str, duration: float, sound: bool, *rest: Any) -> str:  # noqa: FBT001 - by place
+    async def quote(
+        takes: str,
+        model: str,
+        size: str,
+        duration: float,
+        sound: bool,  # noqa: FBT001 - Gradio gives values by place
+        request: gr.Request,
+        *rest: Any,
+    ) -> Any:
         files, urls, own, region = rest
         asked = {"model": model, "size": size, "duration": int(duration), "audio": sound, "own_region": region if own else None}
-        return await _quote(studio, sorted_references(files, urls), asked, int(takes))
+        asker = asker_of(studio, "", request, "price")
+        try:
+            return await _quote(studio, sorted_references(files, urls), asked, int(takes), asker)
+        except Overtaken:
+            return gr.skip()  # the form has changed meanwhile
 
     async def first_quote() -> str:
-        return await quote("1", _MODEL.name, _MODEL.default_size, _MODEL.default_duration, bool(_MODEL.audio_flag), None, "", None, "")
+        asked = {"model": _MODEL.name, "size": _MODEL.default_size, "duration": _MODEL.default_duration}
+        return await _quote(studio, ([], []), asked | {"audio": bool(_MODEL.audio_flag)}, 1, Asker())
 
     gr.on([part.change for part in priced], quote, priced, price, trigger_mode="always_last", **hidden)  # type: ignore[attr-defined]
     gathered = [fields["files"], fields["urls"]]
@@ -73,7 +87,7 @@ def read(values: Values) -> ReferenceToVideoRequest:
     return ReferenceToVideoRequest(**given, reference_video=tuple(videos), reference_image=tuple(images))
 
 
-async def idle(_values: Values, card: Markup, *, back: bool) -> str:
+async def idle(_values: Values, card: Markup, _asker: Asker, *, back: bool) -> str:
     """The stage before a run."""
     _ = back  # there is no preview to come back from
     return cards.idle(f"{TAB}.webp", card)
@@ -102,21 +116,22 @@ def _no_cast() -> str:
     return cards.hint("cast_empty", videos=_MODEL.max_videos, images=_MODEL.max_images, total=_MODEL.max_references)
 
 
-async def _quote(studio: Studio, references: tuple[list[Media], list[Media]], asked: dict[str, Any], takes: int) -> str:
+async def _quote(studio: Studio, references: tuple[list[Media], list[Media]], asked: dict[str, Any], takes: int, asker: Asker) -> str:
+    """The price line. Raises Overtaken."""
     videos, images = references
     count = min(len(videos) + len(images), max(INPUT_CAPS))  # with more it is refused later; until then the price of the most that are allowed
-    lengths = [await _seconds(video) for video in videos]
+    lengths = [await _seconds(video, asker) for video in videos]
     quoted = await studio.quote(**asked, videos=lengths, references=count)
     return cards.price_line(quoted.price, quoted.usual, simulated=quoted.simulated, takes=takes)
 
 
-async def _seconds(video: Media) -> float | None:
+async def _seconds(video: Media, asker: Asker) -> float | None:
     """How long a clip is; None where that is not known, and the price an upper bound."""
     if isinstance(video, str):
         return None
     try:
-        return await media.apart(media.clip_seconds, video)
-    except (InvalidInput, NotKept):
+        return await media.apart(asker, media.clip_seconds, video)
+    except (InvalidInput, NotKept, Crowded):
         return None
 
 

@@ -18,9 +18,10 @@ from wan.errors import AccessRefused, InvalidInput, JobNotFound, MayPayTwice, No
 from wan.jobs import JobEvent
 from wan.requests import Request
 from wan.studio import Studio
+from wan.turns import Asker
 from wan.ui import cards
 from wan.ui.takes import Mark, Take, aimed, changed, read, written
-from wan.ui.visitor import SECRET, NotReady, Visitor, admitted, bare, hidden, owner_of
+from wan.ui.visitor import SECRET, NotReady, Visitor, admitted, asker_of, bare, hidden, owner_of
 from wan.words import Sentence
 
 _VIEWERS = 20  # streams of one owner's on one tab at once; more would take the places of others, and are shown the job as it is
@@ -34,7 +35,7 @@ Act = Callable[[str, list[Take]], Awaitable[tuple[Any, list[Take]]]]
 class Idle(Protocol):
     """Shows the stage before a run, from the form, with a card. back: whether there is a video to go back to."""
 
-    def __call__(self, values: Values, card: Markup, /, *, back: bool) -> Awaitable[str]:
+    def __call__(self, values: Values, card: Markup, asker: Asker, /, *, back: bool) -> Awaitable[str]:
         """Gives its HTML."""
 
 
@@ -73,7 +74,12 @@ class Run:
             token: str, key: str, region: str, workspace: str, code: str, jobs: str, takes: str, request: gr.Request, *given: Any
         ) -> tuple[Any, str]:
             asking = partial(self._asking, token, request, key, region, workspace, code)
-            return await self._start(asking, jobs, takes, dict(zip(names, given, strict=True)), read_form, idle)
+            asker, values = asker_of(self._studio, token, request), dict(zip(names, given, strict=True))
+
+            async def refused(card: Markup) -> str:
+                return await idle(values, card, asker, back=bool(jobs))
+
+            return await self._start(asking, jobs, takes, values, read_form, refused)
 
         generate.click(start, [*paying, takes, *fields.values()], shown, **hidden).then(None, js=self._js("started"))
         acts: dict[str, Callable[..., Any]] = {"cancel": self._cancel, "stop": self._stop, "resume": self._resume, "withdraw": self._withdraw}
@@ -152,14 +158,20 @@ class Run:
             return True
 
     async def _start(
-        self, asking: Asking, jobs: str, takes: str, values: Values, read_form: Callable[[Values], Request], idle: Idle
+        self,
+        asking: Asking,
+        jobs: str,
+        takes: str,
+        values: Values,
+        read_form: Callable[[Values], Request],
+        refused: Callable[[Markup], Awaitable[str]],
     ) -> tuple[Any, str]:
         try:
             owner, leave = asking()
             request = await asyncio.to_thread(read_form, values)
             made = await self._studio.submit_takes(request, owner=owner, leave=leave, takes=int(takes))
         except Exception as error:  # noqa: BLE001 - whatever it is, the form stays as it is and the person is told
-            return await idle(values, self._refusal(error), back=bool(jobs)), jobs
+            return await refused(self._refusal(error)), jobs
         several = len(made) > 1
         shown = [Take(job.id, Mark.BEFORE if several and not job.live else Mark.NONE) for job in made]
         note = Markup("{} ").format(cards.both("made_before")) if not several and not made[0].live else ""

@@ -14,6 +14,7 @@ from wan.catalog import BASE_URLS
 from wan.errors import WanError
 from wan.settings import Settings
 from wan.studio import Studio
+from wan.turns import Asker
 from wan.ui import cards
 from wan.ui.addresses import group
 from wan.ui.text import label
@@ -117,6 +118,15 @@ def admitted(studio: Studio, request: gr.Request, key: str, region: str, workspa
     if sent["key"]:  # what the form has beside it belongs to another key
         words |= {"region": sent["region"] or "", "workspace": sent["workspace"] or ""}
     return studio.door.admit(**words, address=group(request.client.host if request.client else ""))
+
+
+def asker_of(studio: Studio, token: object, request: gr.Request, shows: str = "") -> Asker:
+    """For whom work on a file is done. shows: what on the page shows what comes of it, if only the newest counts there."""
+    owner, session = "", request.session_hash or ""
+    with suppress(NotReady):
+        owner = owner_of(studio, token, request)
+    address = group(request.client.host if request.client else "")
+    return Asker(address, owner or f"session {session}", f"{session} {shows}" if shows else "")
 
 
 def _secret(name: str, *, visible: bool) -> gr.Textbox:

@@ -1,0 +1,176 @@
+"""Work is taken in turn, by address and owner, and one address never has all the threads."""
+
+import asyncio
+import threading
+from concurrent.futures import Future
+
+import pytest
+
+from wan import media
+from wan.errors import Crowded
+from wan.turns import Asker, Bounds, Line, Overtaken, Turns, _Errand
+
+BAD, GOOD, OTHER = "192.0.2.1", "192.0.2.2", "192.0.2.3"
+
+
+def line(at_once: int = 2, **bounds: int) -> Line:
+    return Line(at_once, Bounds(**bounds))
+
+
+def add(to: Line, address: str, owner: str = "", page: str = "") -> _Errand:
+    errand = _Errand(Asker(address, owner, page), lambda: None)
+    to.add(errand)
+    return errand
+
+
+def served(from_: Line) -> list[Asker]:
+    """Who is served, one after the other, until nobody waits."""
+    came = []
+    while errand := from_.next():
+        came.append(errand.asker)
+        from_.done(errand)
+    return came
+
+
+def test_addresses_take_turns_however_much_one_asks_for():
+    waiting = line()
+    for _ in range(20):
+        add(waiting, BAD)
+    add(waiting, GOOD)
+    add(waiting, OTHER)
+    assert [one.address for one in served(waiting)][:4] == [BAD, GOOD, OTHER, BAD]
+
+
+def test_made_up_owners_do_not_multiply_the_turns_of_an_address():
+    waiting = line()
+    for number in range(20):
+        add(waiting, BAD, f"owner {number}")
+    add(waiting, GOOD, "me")
+    add(waiting, GOOD, "me")
+    assert [one.address for one in served(waiting)][:4] == [BAD, GOOD, BAD, GOOD]
+
+
+def test_owners_of_one_address_take_turns():
+    waiting = line()
+    for _ in range(5):
+        add(waiting, BAD, "greedy")
+    add(waiting, BAD, "modest")
+    assert [one.owner for one in served(waiting)][:3] == ["greedy", "modest", "greedy"]
+
+
+@pytest.mark.parametrize("address", ["", "127.0.0.1", "127.0.0.9", "::1", "::/64"])
+def test_on_this_machine_each_owner_has_turns_of_its_own(address):
+    waiting = line()
+    for _ in range(5):
+        add(waiting, address, "greedy")
+    add(waiting, address, "modest")
+    first, second = waiting.next(), waiting.next()
+    assert (first.asker.owner, second.asker.owner) == ("greedy", "modest")
+
+
+def test_one_address_leaves_a_thread_for_others():
+    waiting = line(at_once=3)
+    for _ in range(5):
+        add(waiting, BAD)
+    first, second = waiting.next(), waiting.next()
+    assert (first.asker.address, second.asker.address, waiting.next()) == (BAD, BAD, None)
+    add(waiting, GOOD)
+    assert waiting.next().asker.address == GOOD
+    waiting.done(first)
+    assert waiting.next().asker.address == BAD
+
+
+def test_what_waits_is_bounded():
+    waiting = line(owner=2, address=3, everybody=4)
+    add(waiting, BAD, "a")
+    add(waiting, BAD, "a")
+    with pytest.raises(Crowded):
+        add(waiting, BAD, "a")
+    add(waiting, BAD, "b")
+    with pytest.raises(Crowded):
+        add(waiting, BAD, "c")
+    add(waiting, GOOD, "a")
+    with pytest.raises(Crowded):
+        add(waiting, OTHER, "a")
+    assert len(served(waiting)) == 4
+    assert add(waiting, BAD, "a")
+
+
+def test_a_page_has_its_newest_question_waiting_alone():
+    waiting = line()
+    older, other = add(waiting, GOOD, "me", "stage"), add(waiting, GOOD, "me", "price")
+    newer = add(waiting, GOOD, "me", "stage")
+    assert isinstance(older.future.exception(timeout=0), Overtaken)
+    assert not other.future.done()
+    assert not newer.future.done()
+    assert [one.page for one in served(waiting)] == ["price", "stage"]
+
+
+def test_nobody_overtakes_another_or_what_shows_on_no_page():
+    waiting = line()
+    mine = add(waiting, GOOD, "me", "stage")
+    for address, owner, page in ((GOOD, "you", "stage"), (BAD, "me", "stage"), (GOOD, "me", "")):
+        add(waiting, address, owner, page)
+        add(waiting, address, owner, page)
+    assert not mine.future.done()
+    assert len(served(waiting)) == 1 + 1 + 1 + 2
+
+
+class Gate:
+    """Work that goes on until it is let go, and what has begun."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self._changed, self._open = threading.Condition(), threading.Event()
+
+    def work(self, name: str) -> str:
+        with self._changed:
+            self.begun.append(name)
+            self._changed.notify_all()
+        assert self._open.wait(30)
+        return name
+
+    def wait_for(self, count: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.begun) >= count, 30)
+
+    def let_go(self) -> None:
+        self._open.set()
+
+
+def test_an_honest_one_begins_while_a_greedy_one_has_work_in_hand():
+    turns, gate = Turns(2, name="test"), Gate()
+    greedy = [turns.submit(Asker(BAD), lambda: gate.work("greedy")) for _ in range(20)]
+    gate.wait_for(1)
+    honest = turns.submit(Asker(GOOD), lambda: gate.work("honest"))
+    gate.wait_for(2)
+    assert sorted(gate.begun) == ["greedy", "honest"]
+    gate.let_go()
+    assert honest.result(30) == "honest"
+    assert [one.result(30) for one in greedy] == ["greedy"] * 20
+
+
+def test_what_nobody_waits_for_is_not_done_and_errors_come_out():
+    turns, gate = Turns(1, name="test"), Gate()
+    first = turns.submit(Asker(BAD), lambda: gate.work("first"))
+    gate.wait_for(1)
+    dropped = turns.submit(Asker(BAD), lambda: gate.work("dropped"))
+    broken: Future[float] = turns.submit(Asker(GOOD), lambda: 1 / 0)
+    assert dropped.cancel()
+    gate.let_go()
+    assert first.result(30) == "first"
+    assert isinstance(broken.exception(30), ZeroDivisionError)
+    assert gate.begun == ["first"]
+
+
+def test_work_comes_back_to_whichever_loop_asked():
+    def asked() -> int:
+        return asyncio.run(media.apart(Asker(owner="me"), sum, [1, 2]))
+
+    came = []
+    threads = [threading.Thread(target=lambda: came.append(asked())) for _ in range(4)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(30)
+    assert came == [3] * 4

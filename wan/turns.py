@@ -1,0 +1,175 @@
+"""Takes work in turn: address by address, and within an address owner by owner, so that nobody waits for all that another has asked for.
+
+An address holds all threads but one, so that one is left for whoever comes next. What it may have waiting is bounded.
+"""
+
+import threading
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from typing import Any, Generic, TypeVar
+
+from wan.errors import Crowded
+
+Result = TypeVar("Result")
+_HERE = ip_address("::1")
+
+
+@dataclass(frozen=True)
+class Asker:
+    """For whom work is done.
+
+    address: from which they ask; "" where that tells nobody apart, as on this machine: then each owner counts as an address. page: of a page that
+    shows what comes of its last question only; an earlier one that still waits is given up.
+    """
+
+    address: str = ""
+    owner: str = ""
+    page: str = ""
+
+    @property
+    def place(self) -> str:
+        """What has a turn of its own."""
+        return f"owner {self.owner}" if _is_here(self.address) else self.address
+
+
+def _is_here(address: str) -> bool:
+    """Whether an address, or the network that stands for it, is none or this machine's own."""
+    try:
+        network = ip_network(address or "::1")
+    except ValueError:
+        return False
+    return network.is_loopback or (network.version == _HERE.version and _HERE in network)
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much may be waiting: of an owner, of an address, in all."""
+
+    owner: int = 40
+    address: int = 80
+    everybody: int = 400
+
+
+class Overtaken(Exception):
+    """The page that asked has asked anew meanwhile."""
+
+
+@dataclass
+class _Errand(Generic[Result]):
+    """Work that waits for its turn."""
+
+    asker: Asker
+    work: Callable[[], Result]
+    future: "Future[Result]" = field(default_factory=Future)
+
+    def run(self) -> None:
+        """Does it, unless nobody waits for it any more."""
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            self.future.set_result(self.work())
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            self.future.set_exception(error)
+
+
+class Line:
+    """Who is next. Knows nothing of threads."""
+
+    def __init__(self, at_once: int, bounds: Bounds) -> None:
+        self._most, self._bounds = max(at_once - 1, 1), bounds
+        self._places: OrderedDict[str, OrderedDict[str, deque[_Errand[Any]]]] = OrderedDict()
+        self._busy: Counter[str] = Counter()
+
+    def add(self, errand: _Errand[Any]) -> None:
+        """Puts work in line. Raises Crowded where too much waits there already."""
+        asker = errand.asker
+        self._overtake(asker)
+        if self._is_crowded(asker):
+            raise Crowded
+        owners = self._places.setdefault(asker.place, OrderedDict())
+        owners.setdefault(asker.owner, deque()).append(errand)
+
+    def next(self) -> _Errand[Any] | None:
+        """The work that is to be done now, if any; it counts as busy until `done`."""
+        for place in list(self._places):
+            if self._busy[place] < self._most:
+                self._busy[place] += 1
+                return self._pop(place)
+        return None
+
+    def done(self, errand: _Errand[Any]) -> None:
+        """Its place may have another in work."""
+        place = errand.asker.place
+        self._busy[place] -= 1
+        if not self._busy[place]:
+            del self._busy[place]
+
+    def _pop(self, place: str) -> _Errand[Any]:
+        """The first of the owner whose turn it is; owner and place go to the end of their lines."""
+        owners = self._places.pop(place)
+        owner, errands = owners.popitem(last=False)
+        errand = errands.popleft()
+        if errands:
+            owners[owner] = errands
+        if owners:
+            self._places[place] = owners
+        return errand
+
+    def _is_crowded(self, asker: Asker) -> bool:
+        waiting = {name: sum(map(len, owners.values())) for name, owners in self._places.items()}
+        own = len(self._places.get(asker.place, OrderedDict()).get(asker.owner, ()))
+        counts = own, waiting.get(asker.place, 0), sum(waiting.values())
+        bounds = self._bounds.owner, self._bounds.address, self._bounds.everybody
+        return any(count >= most for count, most in zip(counts, bounds, strict=True))
+
+    def _overtake(self, asker: Asker) -> None:
+        """Gives up what the same page has waiting."""
+        owners = self._places.get(asker.place, OrderedDict())
+        waiting = owners.get(asker.owner, ()) if asker.page else ()
+        for errand in [one for one in waiting if one.asker == asker]:
+            self._remove(errand)
+            if errand.future.set_running_or_notify_cancel():
+                errand.future.set_exception(Overtaken())
+
+    def _remove(self, errand: _Errand[Any]) -> None:
+        owners = self._places[errand.asker.place]
+        owners[errand.asker.owner].remove(errand)
+        if not owners[errand.asker.owner]:
+            del owners[errand.asker.owner]
+        if not owners:
+            del self._places[errand.asker.place]
+
+
+class Turns:
+    """Threads that work in turn. at_once: how many there are."""
+
+    def __init__(self, at_once: int, *, name: str, bounds: Bounds | None = None) -> None:
+        self._line, self._alone = Line(at_once, bounds or Bounds()), threading.Lock()
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix=name)
+
+    def submit(self, asker: Asker, work: Callable[[], Result]) -> "Future[Result]":
+        """Has work done when its turn comes.
+
+        Raises Crowded where too much waits already. The future raises Overtaken where the same page has asked anew.
+        """
+        errand = _Errand(asker, work)
+        with self._alone:
+            self._line.add(errand)
+        self._threads.submit(self._work)
+        return errand.future
+
+    def _work(self) -> None:
+        """Goes on until nothing is left that may be done now: each that ends may let another of its address begin."""
+        while True:
+            with self._alone:
+                errand = self._line.next()
+            if errand is None:
+                return
+            try:
+                errand.run()
+            finally:
+                with self._alone:
+                    self._line.done(errand)
