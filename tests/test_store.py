@@ -159,12 +159,47 @@ def test_the_line_is_first_come_first_served(store):
     for number in (3, 1, 2):
         store.add(job(number))
     jobs = {one.id: one for one in store.claim(NOW, lease=120, accounts=ACCOUNTS)}
-    assert [store.place(jobs[f"job{number}"]) for number in (1, 2, 3)] == [1, 2, 3]
+    assert line(store) == ["job1", "job2", "job3"]
     assert store.start(jobs["job2"], NOW, at_once=2) is None
     assert store.start(jobs["job1"], NOW, at_once=2).state is JobState.UPLOADING
     assert store.start(jobs["job2"], NOW, at_once=2).state is JobState.UPLOADING
     assert store.start(jobs["job3"], NOW, at_once=2) is None
-    assert store.place(jobs["job3"]) == 1
+    assert line(store) == ["job3"]
+
+
+def line(store, now=NOW):
+    return store.line("account", job().model, now)
+
+
+def test_one_address_does_not_queue_before_all(store):
+    """Twenty names with eight jobs each, and then somebody else: they are next but one, and after that every other."""
+    crowd = [replace(job(name * 8 + number), owner=f"name{name}", address="crowded") for name in range(20) for number in range(8)]
+    for one in crowd:
+        store.add(one)
+    theirs = [replace(job(number), address="elsewhere", due_at=NOW) for number in (900, 901)]
+    for one in theirs:
+        store.add(one)
+    assert [line(store).index(one.id) + 1 for one in theirs] == [2, 4]
+    begun, held = [], {one.id: one for one in store.claim(NOW, lease=120, accounts=ACCOUNTS, limit=500)}
+    while len(begun) < 6:
+        now = NOW + len(begun)
+        first = line(store, now)[0]
+        assert [one for one in held.values() if one.id != first and store.start(one, now, at_once=1)] == []
+        ended = store.advance(store.start(held.pop(first), now, at_once=1), JobState.CANCELLED, now)
+        begun.append(ended.owner)
+    assert begun == ["name0", "somebody", "name1", "somebody", "name2", "name3"]
+
+
+def test_an_address_has_room_for_five_visitors_and_this_machine_for_all(store):
+    for name in range(5):
+        store.add_all([replace(job(10 * name + number), owner=f"name{name}", address="crowded") for number in range(2)], at_once=2)
+    with pytest.raises(AccessRefused) as refused:
+        store.add(replace(job(90), owner="another", address="crowded"), at_once=2)
+    assert (refused.value.sentence.key, refused.value.sentence.values["high"]) == ("address_jobs_many", 10)
+    assert "job90" not in store.all_ids()
+    for name, address in (("another", "elsewhere"), ("of this machine", None)):
+        store.add(replace(job(91 if address else 92), owner=name, address=address), at_once=2)
+    assert len(store.all_ids()) == 12
 
 
 def test_what_nobody_works_on_holds_nobody_up(store):

@@ -123,6 +123,8 @@ class Job:
     spent: Spent = Spent.NO
     adjustments: list[Sentence] = field(default_factory=list)
 
+    address: str | None = None
+    """A keyed hash of where it was asked for; None for this machine, and for what an earlier version wrote."""
     created_at: float
     started_at: float | None = None
     """Left our line: UPLOADING."""

@@ -32,6 +32,7 @@ from wan.errors import AccessRefused, NotKept, ReviewNotFound, SettingsError
 from wan.ids import Seal
 from wan.jobs import GROUPS, LIVE, TRANSITIONS, UNSENT, Job, JobState, Reference, Shelf, Spent
 from wan.journal import Journal
+from wan.line import MEMORY, Turn, in_turn
 from wan.plain_text import clean, clean_line
 from wan.rescue import take_in
 from wan.reviews import COMMENTS_LIMIT, REVIEWS_LIMIT, VERDICTS_LIMIT, Review, Take, Verdict, link_hash
@@ -39,6 +40,7 @@ from wan.words import Sentence, sentence
 
 _BOOKKEEPING = frozenset({"due_at", "attempts", "foreign_tasks", "absent_at"})  # of no interest to a viewer
 _THREADS = 12  # more than writes can be stuck at once, so that a page is still read beside them; SQLAlchemy's pool has 15 connections
+_OWNERS_OF_AN_ADDRESS = 5  # times what one owner may have on their way, an address may have: people share addresses
 _LEFT = 15.0  # seconds overdue after which a job that is not sent yet is one that nobody works on; whoever works on one looks at it every second
 _BUSY = 10.0  # seconds that a write waits for another's to end; longer, and whoever clicked would rather be told
 # What SQLite (by the beginning of its error's name) and PostgreSQL (by its code) say when it is not our statement that is wrong.
@@ -144,6 +146,7 @@ _jobs = Table(
     Column("currency", String(3), nullable=False),
     Column("reserved", _Money),
     Column("budget_day", String(10), nullable=False),
+    Column("address", String(64)),  # a keyed hash; who has none counts by their owner
     Column("prompt_folded", Text),  # what a search looks through: SQLite itself folds no letters but those of English
 )
 # A row of an earlier version has no folded prompt.
@@ -152,6 +155,8 @@ _UNSENT = [state.value for state in sorted(UNSENT)]
 _is_live = _jobs.c.state.in_([state.value for state in sorted(LIVE)])
 Index("jobs_due", _jobs.c.due_at)
 Index("jobs_of_owner", _jobs.c.owner, _jobs.c.created_at)
+Index("jobs_of_address", _jobs.c.address, _jobs.c.state)
+Index("jobs_begun", _jobs.c.account, _jobs.c.model, _jobs.c.started_at)
 Index("jobs_of_account", _jobs.c.account, _jobs.c.model, _jobs.c.state)
 _LIVE_SQL = sa.text("state IN ({})".format(", ".join(f"'{state.value}'" for state in sorted(LIVE))))
 _SUBMITTING_SQL = sa.text("state = 'SUBMITTING'")
@@ -320,7 +325,7 @@ class Store:
         """Writes a new job, or gives back the live one of the same owner, account and cache key: then it is joined.
 
         budget: what may be spent of the account in the job's day; what the job reserves is taken from it in the same transaction. at_once: how many
-        jobs of the owner may be on their way. Raises AccessRefused, and then nothing is written.
+        jobs of the owner may be on their way; an address may have five times as many. Raises AccessRefused, and then nothing is written.
         """
         return self.add_all([job], budget=budget, at_once=at_once)[0]
 
@@ -331,7 +336,8 @@ class Store:
         """
         with self._writing() as connection:
             if at_once is not None and self._engine.dialect.name == "postgresql":  # else parallel ones would not see each other
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(jobs[0].owner))))
+                for name in sorted({jobs[0].owner, jobs[0].address or jobs[0].owner}):  # always in one order
+                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(name))))
             added = [self._insert(connection, job) for job in jobs]
             new = [job for job, kept in zip(jobs, added, strict=True) if kept is job]
             if new and at_once is not None:
@@ -348,16 +354,10 @@ class Store:
         """The job whose files a media link opens."""
         return self._one(_jobs.c.media_token == token)
 
-    def place(self, job: Job) -> int:
-        """Place in our own line, from 1: how many of the same account and model were queued no later."""
-        ahead = sa.select(sa.func.count()).where(
-            _jobs.c.account == job.account,
-            _jobs.c.model == job.model,
-            _jobs.c.state == JobState.QUEUED.value,
-            _jobs.c.created_at <= job.created_at,
-        )
+    def line(self, account: str, model: str, now: float) -> list[str]:
+        """The ids of the QUEUED jobs of an account and model that somebody looks after, as `wan.line` orders them."""
         with self._reading() as connection:
-            return int(connection.execute(ahead).scalar_one())
+            return _line(connection, account, model, now)
 
     def past_seconds(self, backend: str, model: str, duration: int, last: int = 20) -> list[float]:
         """How long the last runs of this kind were RUNNING, in seconds."""
@@ -410,18 +410,18 @@ class Store:
             return None if due is None else float(due)
 
     def start(self, job: Job, now: float, *, at_once: int) -> Job | None:
-        """QUEUED becomes UPLOADING if fewer than `at_once` jobs of the account and model are on their way, and it is the first in line; else None.
+        """QUEUED becomes UPLOADING if fewer than `at_once` jobs of the account and model are on their way, and it is next; else None.
 
         What is not sent yet, and nobody has looked at for a while, holds nobody up: it was stopped, and waits until somebody asks for it.
         """
         busy = (JobState.UPLOADING, JobState.SUBMITTING, JobState.PENDING, JobState.RUNNING, JobState.UNCERTAIN)
-        looked_after = _jobs.c.state.not_in(_UNSENT) | (_jobs.c.due_at > now - _LEFT)
-        same = (_jobs.c.account == job.account) & (_jobs.c.model == job.model) & looked_after
+        same = (_jobs.c.account == job.account) & (_jobs.c.model == job.model) & _is_looked_after(now)
         with self._writing() as connection:
             self._lock_accounts(connection, [job.account])
             on_their_way = sa.select(sa.func.count()).where(same, _jobs.c.state.in_([state.value for state in busy]))
-            older = sa.select(sa.func.count()).where(same, _jobs.c.state == JobState.QUEUED.value, _jobs.c.created_at < job.created_at)
-            if connection.execute(older).scalar_one() or connection.execute(on_their_way).scalar_one() >= at_once:
+            if connection.execute(on_their_way).scalar_one() >= at_once:
+                return None
+            if _line(connection, job.account, job.model, now)[:1] not in ([], [job.id]):
                 return None
             return self._write(connection, job, now, JobState.UPLOADING, {"started_at": now})
 
@@ -826,6 +826,20 @@ class Store:
             yield connection
 
 
+def _is_looked_after(now: float) -> sa.ColumnElement[bool]:
+    return _jobs.c.state.not_in(_UNSENT) | (_jobs.c.due_at > now - _LEFT)
+
+
+def _line(connection: sa.Connection, account: str, model: str, now: float) -> list[str]:
+    """See `Store.line`."""
+    same = (_jobs.c.account == account) & (_jobs.c.model == model)
+    columns = [_jobs.c.id, _jobs.c.owner, _jobs.c.address]
+    queued = sa.select(*columns, _jobs.c.created_at).where(same, _jobs.c.state == JobState.QUEUED.value, _is_looked_after(now))
+    begun = sa.select(*columns, _jobs.c.started_at).where(same, _jobs.c.started_at > now - MEMORY)
+    waiting, lately = ([Turn(row[0], row[1], row[2], row[3]) for row in connection.execute(asked)] for asked in (queued, begun))
+    return in_turn(waiting, lately)
+
+
 def _may_go_on(unsent: Collection[str] | None) -> sa.ColumnElement[bool]:
     """Whether a job is sent, or is one of these ids; every job where None is given."""
     return sa.true() if unsent is None else _jobs.c.state.not_in(_UNSENT) | _jobs.c.id.in_(unsent)
@@ -851,10 +865,14 @@ def _settle(connection: sa.Connection, ended: Job) -> None:
 
 
 def _refuse_many(connection: sa.Connection, new: Sequence[Job], at_once: int) -> None:
-    """Raises AccessRefused where an owner has more jobs on their way, with the new ones, than allowed."""
-    live = connection.execute(sa.select(sa.func.count()).where(_jobs.c.owner == new[0].owner, _is_live)).scalar_one()
+    """Raises AccessRefused where an owner, or an address, has more jobs on their way, with the new ones, than allowed."""
+    counted = sa.select(sa.func.count()).where(_is_live)
+    live = connection.execute(counted.where(_jobs.c.owner == new[0].owner)).scalar_one()
     if live > at_once:
         raise AccessRefused(sentence("takes_many", high=at_once, given=live) if len(new) > 1 else sentence("jobs_many", high=at_once))
+    most = at_once * _OWNERS_OF_AN_ADDRESS
+    if new[0].address and connection.execute(counted.where(_jobs.c.address == new[0].address)).scalar_one() > most:
+        raise AccessRefused(sentence("address_jobs_many", high=most))
 
 
 def _add_what_is_missing(connection: sa.Connection) -> None:

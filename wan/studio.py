@@ -49,7 +49,7 @@ from wan.runner import Runner
 from wan.settings import Connection, Settings
 from wan.storage import Storage, in_words, require_room
 from wan.store import Store
-from wan.turns import Asker
+from wan.turns import Asker, is_here
 from wan.uploads import UploadFolder, default_folder
 from wan.words import Sentence, sentence
 
@@ -60,6 +60,7 @@ _DEMO_LOOKED_AT = 3.0  # seconds between two looks whether the simulator is ther
 _KEYS_LOOKED_AT = 30.0  # seconds between two looks for keys that nobody needs any more
 _FIRST_SWEEP = 60.0  # seconds after the start
 _DRAWS = secrets.SystemRandom()
+_LINE_KEPT = 0.3  # seconds for which what was read of a line is shown
 _GLANCE = 1.0  # seconds between two looks at a followed row that another process may have written
 
 _SEARCH_LIMIT = 2000  # characters that are looked for; longer than any prompt
@@ -119,6 +120,7 @@ class Studio:
         self._owners: Owners | None = None
         self._own: set[str] | None = set() if own else None
         self._changes = asyncio.Event()
+        self._lines: dict[tuple[str, str], tuple[float, dict[str, int]]] = {}
         self._joining = asyncio.Semaphore(1)  # it takes every core
 
     @property
@@ -423,7 +425,7 @@ class Studio:
     async def look(self, job_id: str, *, owner: str) -> JobEvent:
         """A job as it is at this moment, in words. Raises JobNotFound."""
         job = await self.job(job_id, owner=owner)
-        place = await self._store.call(self._store.place, job) if job.state is JobState.QUEUED else None
+        place = await self._place(job) if job.state is JobState.QUEUED else None
         past = await self._store.call(self._store.past_seconds, job.backend, job.model, job.request["duration"])
         if job.live and job.account not in self._keys:
             job = replace(job, said=_waits(job))
@@ -437,6 +439,15 @@ class Studio:
             expected=schedule.expected_seconds(MODELS[job.model], simulated=job.simulated, past=past),
             place=place,
         )
+
+    async def _place(self, job: Job) -> int:
+        """Place in our own line from 1. The whole line is asked for once for all who look at about the same time."""
+        which, now = (job.account, job.model), time.monotonic()
+        if which not in self._lines or self._lines[which][0] < now - _LINE_KEPT:
+            line = await self._store.call(self._store.line, *which, self._clock())
+            self._lines[which] = now, {job_id: place for place, job_id in enumerate(line, 1)}
+        places = self._lines[which][1]
+        return places.get(job.id, len(places) + 1)
 
     async def cancel(self, job_id: str, *, owner: str) -> Sentence:
         """Cancels a job where that can still be done, and says what came of it. Raises JobNotFound."""
@@ -748,6 +759,7 @@ class Studio:
             workspace=connection.workspace,
             brief_id=secrets.token_urlsafe(16),
             media_token=ids.new_media(),
+            address=None if is_here(leave.address) else self._store.seal.hash("address", leave.address),
             budget_day="" if leave.budget is None else datetime.fromtimestamp(now, UTC).date().isoformat(),
             due_at=now,
             created_at=now,

@@ -32,10 +32,10 @@ class Asker:
     @property
     def place(self) -> str:
         """What has a turn of its own."""
-        return f"owner {self.owner}" if _is_here(self.address) else self.address
+        return f"owner {self.owner}" if is_here(self.address) else self.address
 
 
-def _is_here(address: str) -> bool:
+def is_here(address: str) -> bool:
     """Whether an address, or the network that stands for it, is none or this machine's own."""
     try:
         network = ip_network(address or "::1")

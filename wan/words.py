@@ -326,6 +326,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "You have {high} jobs on their way, which is the limit here. Nothing was sent. Wait until one has ended, or cancel one.",
         "您已有 {high} 个作业在进行，已达上限。未发送任何内容。请等待其中一个结束或取消一个。",
     ),
+    "address_jobs_many": (
+        "From your address {high} jobs are on their way, which is the limit here. Nothing was sent. Wait until one has ended, or cancel one.",
+        "来自您地址的作业已有 {high} 个在进行，已达上限。未发送任何内容。请等待其中一个结束或取消一个。",
+    ),
     "takes_many": (
         "That would make {given} jobs of yours on their way; the limit here is {high}. Nothing was sent. "
         "Ask for fewer takes, or wait until some have ended.",
