@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from wan.catalog import BASE_URLS, Region
 from wan.errors import InvalidInput, SettingsError
+from wan.private import make_folder
 from wan.redact import know
 from wan.words import sentence
 
@@ -115,10 +116,10 @@ class Settings(BaseSettings):
         return self.output_dir.absolute() / "cache"
 
     def made_output_dir(self) -> Path:
-        """OUTPUT_DIR, made where it is not there yet. Raises SettingsError where it cannot be written."""
+        """OUTPUT_DIR, made where it is not there yet, for us alone. Raises SettingsError where it cannot be written."""
         folder = self.output_dir.absolute()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             with TemporaryFile(dir=folder):
                 return folder
         except OSError as error:

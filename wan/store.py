@@ -6,14 +6,13 @@ the lease writes nothing. The one write that is not fenced is the task id of a p
 
 import asyncio
 import hashlib
-import os
 import secrets
 import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from decimal import Decimal
 from functools import partial
@@ -34,6 +33,7 @@ from wan.jobs import GROUPS, LIVE, TRANSITIONS, UNSENT, Job, JobState, Reference
 from wan.journal import Journal
 from wan.line import MEMORY, Turn, in_turn
 from wan.plain_text import clean, clean_line
+from wan.private import keep_database
 from wan.rescue import take_in
 from wan.reviews import COMMENTS_LIMIT, REVIEWS_LIMIT, VERDICTS_LIMIT, Review, Take, Verdict, link_hash
 from wan.words import Sentence, sentence
@@ -277,7 +277,7 @@ class Store:
 
     def _create_schema(self) -> None:
         if (path := _file_of(self._engine)) is not None:
-            _keep_private(path)
+            keep_database(path)
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _configure_sqlite)
             sa.event.listen(self._engine, "begin", _begin_sqlite)
@@ -704,6 +704,11 @@ class Store:
         with self._writing() as connection:
             return bool(connection.execute(_reviews.update().where(mine).values(values)).rowcount)
 
+    def forget_links(self, now: float) -> None:
+        """Forgets the tokens of links that have ended: they need not be shown again, and are told by their hash."""
+        with self._writing() as connection:
+            connection.execute(_reviews.update().where(_reviews.c.expires_at <= now).values(link_token=None))
+
     def delete_review(self, review_id: str, owner: str) -> bool:
         """Deletes a review and everything that was said; the jobs stay. Whether there was such a review."""
         mine = (_reviews.c.id == review_id) & (_reviews.c.owner == owner)
@@ -992,15 +997,6 @@ def _file_of(engine: sa.Engine) -> Path | None:
     """The file of a SQLite database; None for what is none."""
     name = engine.url.database or ""
     return Path(name).absolute() if engine.dialect.name == "sqlite" and name not in ("", ":memory:") and not name.startswith("file:") else None
-
-
-def _keep_private(path: Path) -> None:
-    """Lets nobody else on this machine read the database: made before SQLite opens it, without opening it; SQLite gives its log the same mode."""
-    with suppress(OSError, AttributeError):
-        os.mknod(path, 0o600)
-    for file in (path, *(path.with_name(f"{path.name}-{end}") for end in ("wal", "shm"))):
-        with suppress(OSError):  # somebody else's; who may read it is theirs to say
-            file.chmod(0o600)
 
 
 def _configure_sqlite(connection: Any, record: Any) -> None:

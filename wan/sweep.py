@@ -36,6 +36,7 @@ async def sweep(*, store: Store, storage: Storage, evidence: Evidence, uploads: 
     if keep_days:
         await _clear_jobs(store, storage, evidence, now - keep_days * DAY)
     await asyncio.to_thread(evidence.clear, await store.call(store.all_ids), before, others=False)
+    await store.call(store.forget_links, now)
     await store.call(store.clear_log)
 
 

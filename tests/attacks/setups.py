@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlencode
 
 from tests.attacks import visitor
 from tests.attacks.visitor import ask
@@ -71,9 +72,14 @@ def victims_headers(app: App) -> dict[str, str]:
 
 def cookie_of(app: App, name: str) -> dict[str, str]:
     """Signs in. Gives the header that says so."""
-    form = f"username={name}&password={PEOPLE[name]}".encode()
+    return signed_in(app.url, name, PEOPLE[name])
+
+
+def signed_in(url: str, name: str, word: str) -> dict[str, str]:
+    """As `cookie_of`, for anybody of any app."""
+    form = urlencode({"username": name, "password": word}).encode()
     kind = {"Content-Type": "application/x-www-form-urlencoded", "Content-Length": str(len(form))}
-    given = ask(app.url, "POST", "/login", headers=kind, body=form)
+    given = ask(url, "POST", "/login", headers=kind, body=form)
     assert given.status == 200, given
     return {"Cookie": "; ".join(one.partition(";")[0] for one in given.cookies)}
 

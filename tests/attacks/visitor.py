@@ -1,5 +1,6 @@
 """A visitor without a browser: raw requests, and events of the page as its script sends them."""
 
+import base64
 import http.client
 import json
 import secrets
@@ -9,6 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+
+from tests.pictures import picture
 
 API = "/gradio_api"
 HEADERS: dict[str, dict[str, str]] = {}
@@ -76,6 +79,25 @@ def upload(url: str, files: list[tuple[str, bytes]], *, name: str = "files", kin
     body = pieces + b"--edge--\r\n"
     headers = {"Content-Type": "multipart/form-data; boundary=edge", "Content-Length": str(len(body))}
     return ask(url, "POST", f"{API}/upload", headers=headers, body=body)
+
+
+def picture_url() -> str:
+    """A small picture as a call may have it."""
+    return f"data:image/png;base64,{base64.b64encode(picture((240, 240))).decode()}"
+
+
+def called(url: str, name: str, given: dict[str, Any], headers: dict[str, str] | None = None) -> tuple[str, Any]:
+    """Calls an endpoint as any program may: how it ended ("complete", "error", or a status), and what it gave."""
+    begun = post(url, f"{API}/call/v2/{name}", given, **headers or {})
+    if begun.status != 200:
+        return str(begun.status), begun.body.decode(errors="replace")
+    with httpx.stream("GET", f"{url}{API}/call/{name}/{begun.json()['event_id']}", headers=headers, trust_env=False, timeout=90) as stream:
+        event = ""
+        for line in stream.iter_lines():
+            event = line.removeprefix("event: ") if line.startswith("event: ") else event
+            if line.startswith("data: ") and event in ("complete", "error"):
+                return event, json.loads(line.removeprefix("data: "))
+    return "the stream ended", None
 
 
 @dataclass

@@ -86,11 +86,13 @@ class App:
 
 
 @contextlib.contextmanager
-def served(folder: Path, *, pending: float = 0.6, running: float = 2.0, port: int = 0, files: int = 0, **more: str) -> Iterator[App]:
+def served(
+    folder: Path, *, pending: float = 0.6, running: float = 2.0, port: int = 0, files: int = 0, program: Path = ROOT / "app.py", **more: str
+) -> Iterator[App]:
     """`python app.py` in the demo, with a home and an output folder of its own.
 
     pending, running: the simulator's times, seconds. port: 0 takes a free one. files: how many it may have open, if not as many as we may.
-    more: further settings.
+    program: what runs the app. more: further settings.
     """
     port = port or _free_port()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DASHSCOPE_", "WAN_", "SPACE_", "GRADIO_"))}
@@ -110,7 +112,7 @@ def served(folder: Path, *, pending: float = 0.6, running: float = 2.0, port: in
     url = f"http://127.0.0.1:{port}"
     with (folder / "app.log").open("ab") as log:
         limited = ["sh", "-c", f'ulimit -n {files} && exec "$0" "$@"'] if files else []
-        process = subprocess.Popen([*limited, sys.executable, str(ROOT / "app.py")], env=kept | ours, cwd=folder, stdout=log, stderr=log)
+        process = subprocess.Popen([*limited, sys.executable, str(program)], env=kept | ours, cwd=folder, stdout=log, stderr=log)
         try:
             _wait(url, process, folder / "app.log")
             yield App(url, process, folder)
