@@ -6,6 +6,7 @@
   const NAME = "wan-reviewer-name";
   const TOKEN = "wan-reviewer";
   const etags = new WeakMap(); // element with a tally -> the version that it shows
+  const seen = new WeakMap(); // the same -> the look that it shows, so that only what is another since is sent
   const memory = new Map(); // for a browser that keeps nothing
 
   function kept(key, value) {
@@ -55,13 +56,21 @@
     delete root.dataset.send;
   }
 
+  const since = (root, address) => (seen.has(root) ? `${address}?since=${seen.get(root)}` : address);
+
+  function update(root, { parts, at }) {
+    fill(root, parts);
+    if (at) seen.set(root, at);
+  }
+
   async function look(root) {
     const headers = etags.has(root) ? { "If-None-Match": etags.get(root) } : {};
-    const answer = await fetch(root.dataset.live, { headers, cache: "no-store" });
+    const answer = await fetch(since(root, root.dataset.live), { headers, cache: "no-store" });
     if (answer.status === 404) return close(root);
     if (answer.status !== 200) return;
+    const told = await answer.json();
     etags.set(root, answer.headers.get("ETag"));
-    fill(root, (await answer.json()).parts);
+    update(root, told);
   }
 
   function show(form, text, bad) {
@@ -90,7 +99,7 @@
     let answer;
     try {
       const headers = { "Content-Type": "application/json", "Accept-Language": language() };
-      answer = await fetch(page().dataset.send, { method: "POST", headers, body: JSON.stringify(said), keepalive: true });
+      answer = await fetch(since(page(), page().dataset.send), { method: "POST", headers, body: JSON.stringify(said), keepalive: true });
     } catch {
       show(form, words("offline"), true);
       return false;
@@ -106,7 +115,7 @@
     }
     kept(verdictsKey(), JSON.stringify({ ...own(), [said.take]: verdict }));
     etags.delete(page());
-    fill(page(), told.parts);
+    update(page(), told);
     show(form, words("saved"), false);
     return true;
   }

@@ -1,22 +1,26 @@
 """What a review accepts, how it counts, and what it gives away; then the same through the studio, with real videos."""
 
+import asyncio
 import csv
 import io
 import json
 import math
+import re
+import zipfile
 from dataclasses import replace
 
 import pytest
 
 from tests.pictures import picture
 from tests.test_store import job
-from wan import reviews
+from wan import media, reviews
 from wan.errors import AccessRefused, InvalidInput, ReviewNotFound
 from wan.jobs import JobState
 from wan.requests import ImageToVideoRequest
 from wan.reviews import Review, Take, Tally, Verdict
 from wan.settings import load_settings
 from wan.studio import Studio
+from wan.ui.review_export import pack
 
 NOW = 1_700_000_000.0
 MADE = job(state=JobState.SUCCEEDED, video_key="videos/job1/video.mp4", width=1280, height=720, duration=5.0, seed=7)
@@ -138,6 +142,36 @@ def test_the_json_has_it_all():
     assert "amount" not in json.dumps(whole)
 
 
+FORMULAS = ("=1+1", "+1", "-1", "@SUM(1)", "＝1+1", "＋1", "－1", "＠x", "=cmd|' /C calc'!A0", "﹦1")
+
+
+@pytest.mark.parametrize(
+    "before", ["", "a;", "a;;", "a\t", "a\n", "a\r\n", "a,", "a|", " ", "\u3000", "x ", "a; ", 'a";', 'a";"', '"', "a;“", "a;'", "- "]
+)
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|", "\n", " "])
+def test_no_cell_is_a_formula_however_the_file_is_split(before, separator):
+    """As LibreOffice 7.4 read it by hand, with these separators, with and without quotes, in English, German and Chinese."""
+    words = [said(reviewer=f"r{number}", comment=f"{before}{one}", name=f"{before}{one}") for number, one in enumerate(FORMULAS)]
+    table = reviews.as_csv(replace(review(), takes=(Take(1, "job1", MADE, tuple(words)),))).decode("utf-8-sig")
+    readings = [csv.reader(io.StringIO(table), delimiter=separator)] if separator != "\n" else []
+    readings += [(line.split(separator) for line in table.splitlines())]
+    for reading in readings:
+        for cell in (cell for row in reading for cell in row):
+            bare = cell.lstrip(" \t\n\r\u3000\"'“”")
+            quoted = "'" in cell[: len(cell) - len(bare)]
+            assert not bare.startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠", "﹦")) or quoted or len(bare) < 2, (cell, separator)
+
+
+def test_every_field_of_the_table_is_quoted():
+    table = reviews.as_csv(review(said(comment='a "word"'))).decode("utf-8-sig")
+    assert all(re.fullmatch(r'"(?:[^"]|"")*"(?:,"(?:[^"]|"")*")*', line) for line in table.splitlines())
+
+
+def test_a_dash_stays_a_dash():
+    words = "well-known: a - b, it's = to e-mail@example.com (-)"
+    assert words in reviews.as_csv(review(said(comment=words))).decode("utf-8-sig")
+
+
 @pytest.fixture
 async def studio(new_database, monkeypatch):
     monkeypatch.setenv("WAN_DATABASE_URL", new_database())
@@ -189,6 +223,33 @@ async def test_a_review_from_its_link_to_its_end(studio, monkeypatch):
     await studio.delete_review(whole.id, owner="owner")
     assert await studio.reviews(owner="owner") == []
     assert (await studio.job(first.id, owner="owner")).video_key
+
+
+@pytest.mark.anyio
+async def test_what_a_reviewer_gets_says_nothing_of_how_it_was_made(studio, tmp_path):
+    job = await made(studio, prompt="she smiles at 4711 secret stars")
+    telling = (job.id.encode(), b"secret stars", b"Wan Studio", str(job.seed).encode())
+    bare, open_ = [(await studio.create_review([job.id], owner="owner", title="t", with_settings=shown))[1] for shown in (False, True)]
+    shown = await studio.review_media(bare, 1, "video.mp4")
+    assert [mark for mark in telling if mark in shown.read_bytes()] == []
+    assert media.measure(shown) == media.measure(await studio.media(job.media_token, "video.mp4"))
+    before = shown.stat()
+    again = (await asyncio.gather(*(studio.review_media(bare, 1, "video.mp4") for _ in range(5))))[-1]
+    assert (again, again.stat().st_ino) == (shown, before.st_ino)
+    poster = (await studio.review_media(bare, 1, "poster.webp")).read_bytes()
+    assert [mark for mark in telling if mark in poster] == []
+    for token in (bare, open_):
+        whole = await studio.review_by_link(token)
+        await pack(studio, whole, tmp_path / "review.zip", now=NOW, progress=lambda _: None)
+        with zipfile.ZipFile(tmp_path / "review.zip") as packed:
+            held = b"".join(packed.read(name) for name in packed.namelist() if name.startswith("videos/")) + " ".join(packed.namelist()).encode()
+            page = packed.read("index.html").partition(b"<body")[2]
+        assert all(mark in held for mark in telling) is whole.with_settings is (token == open_)
+        assert any(mark in held + page for mark in telling[:2]) is whole.with_settings
+    whole = (await studio.review_media(open_, 1, "video.mp4")).read_bytes()
+    assert all(mark in whole for mark in telling)
+    await studio.delete(job.id, owner="owner")
+    assert not shown.exists()
 
 
 @pytest.mark.anyio

@@ -507,6 +507,50 @@ def test_nobody_fills_a_review_alone(store, monkeypatch):
     assert (store.review_by_link("link").takes[1].tally.maybe, store.review_by_link("link").people) == (1, 2)
 
 
+def fill(store, network: str, most: int = 100) -> int:
+    """How many made-up people of one network are heard."""
+    for number in range(most):
+        try:
+            store.give(word(f"{network}{number}", comment="fills it" if number % 2 else ""), network)
+        except AccessRefused:
+            return number
+    return most
+
+
+def test_one_network_leaves_room_for_the_next(store, monkeypatch):
+    monkeypatch.setattr("wan.store.VERDICTS_LIMIT", 64)
+    kept(store)
+    assert [fill(store, f"192.0.2.{number}") for number in range(4)] == [32, 16, 8, 4]
+    with pytest.raises(AccessRefused, match="from your network"):
+        store.give(word("fresh"), "192.0.2.0")
+    store.give(word("192.0.2.00", NOW + 5, verdict="no"), "192.0.2.0")
+    store.give(word("honest", comment="still heard"), "198.51.100.7")
+    assert fill(store, "203.0.113.9") > 0
+
+
+def test_what_is_kept_of_a_network_does_not_name_it(store):
+    kept(store)
+    kept(store, token="other")
+    store.give(word(), "192.0.2.7")
+    store.give(word("b"), "192.0.2.7")
+    store.give(word("c", review_id="review-other"), "192.0.2.7")
+    store.give(word("d"))
+    with store._reading() as connection:
+        places = dict(connection.execute(sa.text("SELECT reviewer, place FROM verdicts")).all())
+    assert places["a"] == places["b"] != places["c"]
+    assert places["d"] is None
+    assert "192" not in f"{places}"
+
+
+def test_a_class_behind_one_address_is_heard(store):
+    kept(store)
+    for person in range(30):
+        for number in range(12):
+            store.give(word(f"p{person}", NOW + number, job_id=f"job{number}"), "192.0.2.7")
+        store.give(word(f"p{person}", NOW + 20, id=f"c{person}", comment="and a word"), "192.0.2.7")
+    assert store.review_by_link("link").people == 30
+
+
 def test_a_closed_review_takes_no_words_and_its_token_is_forgotten(store):
     store.add(job(1, video_key="a"))
     kept(store)

@@ -22,6 +22,7 @@ FORMAT: Literal[1] = 1  # raised when an older reader would misread what is writ
 SHOTS = range(2, 21)  # of a film that was joined
 LIMIT = 600_000  # bytes that are read of a file's tag; twenty shots with the longest prompts and addresses are less
 TAG = "comment"  # where the settings stand; every player shows it
+TAGS = ("title", "description", TAG)  # all that is written beside a video's own
 
 _REFERENCES = max(model.max_references for model in MODELS.values())
 

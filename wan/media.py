@@ -216,6 +216,14 @@ def tag(source: Path, target: Path, tags: Mapping[str, str]) -> None:
         clips.copied(given, [*given.streams.video[:1], *given.streams.audio[:1]], made)
 
 
+def untag(source: Path, target: Path) -> None:
+    """Writes a copy of a video without what `tag` wrote beside its own tags. Pictures and sound stay as they are, bit by bit."""
+    with av.open(str(source), options=clips.OPTIONS) as given:
+        kept = {name: value for name, value in given.metadata.items() if name not in labels.TAGS}
+        with made_film(target, kept) as made:
+            clips.copied(given, [*given.streams.video[:1], *given.streams.audio[:1]], made)
+
+
 def conform(source: Path, target: Path, *, size: str, fps: float, fit: str = "crop") -> None:
     """Writes a copy of a video at exactly this size (`W*H` px) and frame rate; its sound and its tags are copied as they are.
 

@@ -111,6 +111,8 @@ class Review:
     expires_at: float | None
     revoked_at: float | None
     takes: tuple[Take, ...] = ()
+    with_settings: bool = False
+    """Whether those who have the link see, and find in its files, what the takes were made with."""
     people: int = 0
     """How many different people have said something."""
 

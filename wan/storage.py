@@ -11,7 +11,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -42,6 +42,7 @@ class Storage:
 
     def __init__(self, url: str, cache: Path) -> None:
         self._url, self._cache = url if url.endswith("/") else f"{url}/", cache
+        self._deriving = asyncio.Semaphore(1)
         self._folder = Path(unquote(urlsplit(url).path)) if url.startswith("file:") else None
         try:
             self._store = LocalStore(self._folder, automatic_cleanup=True, mkdir=True) if self._folder else from_url(url)
@@ -86,7 +87,10 @@ class Storage:
 
     async def held(self, key: str, folder: Path) -> Path:
         """As `local_copy`, but what is tidied up meanwhile does not take the file away while the folder, a workroom, is there."""
-        path = await self.local_copy(key)
+        return await self.linked(await self.local_copy(key), folder)
+
+    async def linked(self, path: Path, folder: Path) -> Path:
+        """The same for a file that has a path. Raises NotKept."""
         link = folder / f"{secrets.token_hex(4)}{path.suffix}"
         try:
             await asyncio.to_thread(os.link, path, link)
@@ -94,6 +98,22 @@ class Storage:
             with in_words():
                 await asyncio.to_thread(shutil.copyfile, path, link)
         return link
+
+    async def derived(self, key: str, name: str, make: Callable[[Path, Path], None]) -> Path:
+        """What `make` writes of a kept file, given its path and a target; made once and kept as the copies are. name: of what is made.
+
+        Raises FileNotFoundError and NotKept, and what `make` raises.
+        """
+        path = self._cache / name / key
+        async with self._deriving:
+            source = await self.local_copy(key)
+            try:
+                await asyncio.to_thread(os.utime, path)
+            except FileNotFoundError:
+                with in_words():
+                    await asyncio.to_thread(_derive, source, path, make)
+                await asyncio.to_thread(_trim, self._cache)
+        return path
 
     async def older(self, folder: str, before: float) -> list[str]:
         """The keys in a folder ("videos/") whose files were put there before a time, in seconds since 1970. Raises NotKept."""
@@ -108,7 +128,8 @@ class Storage:
                 if (await obstore.head_async(self._store, key))["last_modified"].timestamp() >= before:
                     return
                 await obstore.delete_async(self._store, key)
-            await asyncio.to_thread(_unlink, self._cache / key)
+            for copy in (self._cache / key, *self._cache.glob(f"[!.]*/{key}")):
+                await asyncio.to_thread(_unlink, copy)
 
     def clear_leftovers(self, before: float) -> None:
         """Removes what processes left that died in the middle: work and parts that nothing was written to since `before`. Blocks."""
@@ -210,6 +231,17 @@ def _trim(folder: Path) -> None:
             if path.stat().st_mtime == used_at:  # nobody has taken it up meanwhile
                 _unlink(path)
                 over -= size
+
+
+def _derive(source: Path, path: Path, make: Callable[[Path, Path], None]) -> None:
+    """Writes what is made of a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        make(source, part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _unlink(copy: Path) -> None:

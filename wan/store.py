@@ -219,6 +219,7 @@ _reviews = Table(
     Column("created_at", Float(53), nullable=False),
     Column("expires_at", Float(53)),
     Column("revoked_at", Float(53)),
+    Column("with_settings", Boolean),  # whether reviewers see and get what the takes were made with; empty, as in older rows, for no
     Column("link_token", String(64)),  # kept while the link is open, so that its owner can show it again; it opens no more than `media_token` does
 )
 _review_takes = Table(
@@ -241,6 +242,7 @@ _verdicts = Table(
     Column("name", Text, nullable=False),
     Column("created_at", Float(53), nullable=False),
     Column("reviewer", String(32)),
+    Column("place", String(32)),  # tells networks apart within a review; empty in older rows
 )
 # What every process on this database must have the same, and makes only once.
 _keys = Table(
@@ -631,6 +633,7 @@ class Store:
     def add_review(self, review: Review, token: str) -> None:
         """Writes a new review with its takes. token: the end of its link. Raises AccessRefused where its owner has as many as allowed."""
         row = {"id": review.id, "owner": review.owner, "title": review.title, "note": review.note, "created_at": review.created_at}
+        row["with_settings"] = review.with_settings
         takes = [{"review_id": review.id, "job_id": take.job_id, "position": take.number} for take in review.takes]
         with self._writing() as connection:
             there = sa.select(sa.func.count()).where(_reviews.c.owner == review.owner)
@@ -678,24 +681,31 @@ class Store:
             found = connection.execute(sa.select(_jobs).select_from(theirs).where(same, _is_open(now))).first()
         return None if found is None else _job(found)
 
-    def give(self, verdict: Verdict) -> None:
+    def shows_settings(self, token: str) -> bool:
+        """Whether the owner of a review lets those who have its link know what the takes were made with."""
+        wanted = sa.select(_reviews.c.with_settings).where(_reviews.c.link_hash == self._link(token))
+        with self._reading() as connection:
+            return bool(connection.execute(wanted).scalar())
+
+    def give(self, verdict: Verdict, network: str = "") -> None:
         """Writes down what somebody said, in place of what they said of this take before without a comment.
 
-        Raises ReviewNotFound where the review has been closed since, AccessRefused where it is full or has enough comments of this person.
+        network: where they are, which is kept as a keyed hash; "" for nowhere in particular. Raises ReviewNotFound where the
+        review has been closed since, AccessRefused where it is full, or has enough of this person or this network.
         """
+        place = self.seal.hash("place", f"{verdict.review_id}\n{network}")[:32] if network else None
         ours = _verdicts.c.review_id == verdict.review_id
         same = ours & (_verdicts.c.job_id == verdict.job_id) & (_verdicts.c.reviewer == verdict.reviewer)
         held = sa.select(_reviews.c.id).where(_reviews.c.id == verdict.review_id, _is_open(verdict.created_at)).with_for_update()
         with self._writing() as connection:
             if connection.execute(held).first() is None:
                 raise ReviewNotFound
-            connection.execute(_verdicts.delete().where(same, _verdicts.c.comment == ""))
-            if connection.execute(sa.select(sa.func.count()).where(ours)).scalar_one() >= VERDICTS_LIMIT:
-                raise AccessRefused(sentence("review_full", high=VERDICTS_LIMIT))
+            if not connection.execute(_verdicts.delete().where(same, _verdicts.c.comment == "")).rowcount:
+                _require_place(connection, verdict.review_id, place)
             commented = sa.select(sa.func.count()).where(ours, _verdicts.c.reviewer == verdict.reviewer, _verdicts.c.comment != "")
             if verdict.comment and connection.execute(commented).scalar_one() >= COMMENTS_LIMIT:
                 raise AccessRefused(sentence("review_comments_many", high=COMMENTS_LIMIT))
-            connection.execute(_verdicts.insert().values(asdict(verdict)))
+            connection.execute(_verdicts.insert().values(**asdict(verdict), place=place))
 
     def revoke_review(self, review_id: str, owner: str, now: float) -> bool:
         """Closes a review's link for good. Whether there is such a review."""
@@ -967,14 +977,28 @@ def _said(connection: sa.Connection, review_ids: Sequence[str]) -> dict[tuple[st
     said: dict[tuple[str, str], list[Verdict]] = defaultdict(list)
     for row in connection.execute(oldest):
         words = {"comment": clean(row.comment), "name": clean_line(row.name)}  # old rows are as they were given
-        said[row.review_id, row.job_id].append(Verdict(**{**row._mapping, **words}))
+        known = {name: value for name, value in row._mapping.items() if name != "place"}
+        said[row.review_id, row.job_id].append(Verdict(**known | words))
     return said
+
+
+def _require_place(connection: sa.Connection, review_id: str, place: str | None) -> None:
+    """Raises AccessRefused where a review takes no more, or no more of one network.
+
+    A network gets half of what the others have left, so that something is always kept for the next one: tokens cost nothing.
+    """
+    theirs = sa.func.count().filter(_verdicts.c.place == place)
+    total, own = connection.execute(sa.select(sa.func.count(), theirs).where(_verdicts.c.review_id == review_id)).one()
+    if total >= VERDICTS_LIMIT:
+        raise AccessRefused(sentence("review_full", high=VERDICTS_LIMIT))
+    if place is not None and own >= (VERDICTS_LIMIT - (total - own)) / 2:
+        raise AccessRefused(sentence("review_network_full"))
 
 
 def _review_of(row: Any) -> dict[str, Any]:
     """What a row says of a review itself."""
     values = {name: value for name, value in row._mapping.items() if name != "link_hash"}
-    return values | {"title": clean_line(row.title), "note": clean(row.note)}
+    return values | {"title": clean_line(row.title), "note": clean(row.note), "with_settings": bool(row.with_settings)}
 
 
 def _of(owner: str, job: Job | None) -> Job | None:

@@ -64,6 +64,7 @@ _LINE_KEPT = 0.3  # seconds for which what was read of a line is shown
 _GLANCE = 1.0  # seconds between two looks at a followed row that another process may have written
 
 _SEARCH_LIMIT = 2000  # characters that are looked for; longer than any prompt
+_BARE = "bare"  # the folder of copies of videos without their settings
 _SEARCH_WORDS = 30  # that are looked for, each by a condition of its own; SQLite takes a thousand, and nobody tells prompts apart by more
 _SHELF_LIMIT = 10_000  # jobs that are given at once
 VERDICTS = (*reviews.VERDICTS, "none")
@@ -532,9 +533,12 @@ class Studio:
         return None if job is None else await self._shown_file(job, name)
 
     async def create_review(
-        self, job_ids: Sequence[str], *, owner: str, title: str, note: str = "", expires_days: int | None = None
+        self, job_ids: Sequence[str], *, owner: str, title: str, note: str = "", expires_days: int | None = None, with_settings: bool = False
     ) -> tuple[Review, str]:
-        """Makes a review of takes in this order, and the token that its link ends with. Raises InvalidInput, AccessRefused and NotKept."""
+        """Makes a review of takes in this order, and the token that its link ends with. Raises InvalidInput, AccessRefused and NotKept.
+
+        with_settings: whether reviewers see, and find in the videos, what they were made with.
+        """
         title, note = reviews.checked_words(title, note)
         now, token = self._clock(), ids.new_link()
         expires_at = reviews.expiry(expires_days, now)
@@ -542,7 +546,7 @@ class Studio:
         for number, job_id in enumerate(reviews.checked_ids(job_ids), 1):
             job = await self._found(ids.JOB, self._store.get, job_id, owner)
             takes.append(Take(number=number, job_id=job_id, job=reviews.with_video(job)))
-        review = Review(ids.new_review(), owner, title, note, token, now, expires_at, None, tuple(takes))
+        review = Review(ids.new_review(), owner, title, note, token, now, expires_at, None, tuple(takes), with_settings)
         await self._store.call(self._store.add_review, review, token)
         self._tell()
         return review, token
@@ -581,22 +585,25 @@ class Studio:
             raise ReviewNotFound
         self._tell()
 
-    async def give_verdict(self, token: str, given: dict[str, Any]) -> None:
+    async def give_verdict(self, token: str, given: dict[str, Any], *, network: str = "") -> None:
         """Writes down what somebody with the link says.
 
         given: take (its number), verdict ("yes", "maybe", "no"), reviewer (their browser's token), and if they like comment, at_seconds, name.
+        network: where they are, so that one does not fill the review.
         Raises ReviewNotFound, InvalidInput, AccessRefused where the review takes no more, and NotKept.
         """
         review = await self.review_by_link(token, whole=False)
         verdict = reviews.checked_verdict(review, given, id_=ids.new_review(), now=self._clock())
-        await self._store.call(self._store.give, verdict)
+        await self._store.call(self._store.give, verdict, network)
         self._tell()
 
     async def review_media(self, token: str, number: int, name: str) -> Path | None:
         """A file of a take ("video.mp4", "poster.webp") by a link that is open; None when there is none. Raises NotKept."""
         known = 1 <= number <= reviews.TAKES_LIMIT
         job = await self._found(ids.LINK, self._store.reviewed_job, token, number, self._clock()) if known else None
-        return None if job is None else await self._shown_file(job, name)
+        if job is None:
+            return None
+        return await self._reviewers_file(job, name, with_settings=await self._store.call(self._store.shows_settings, token))
 
     @contextlib.asynccontextmanager
     async def review_files(self, review: Review) -> AsyncIterator[dict[int, tuple[Path, Path | None]]]:
@@ -609,7 +616,7 @@ class Studio:
             async with self._storage.workroom() as folder:
                 found = {}
                 for take in review.takes:
-                    video = take.job and await self._shown_file(take.job, "video.mp4", folder)
+                    video = take.job and await self._reviewers_file(take.job, "video.mp4", folder, with_settings=review.with_settings)
                     if take.job and video:
                         found[take.number] = video, await self._shown_file(take.job, "poster.webp", folder)
                 yield found
@@ -621,6 +628,15 @@ class Studio:
     async def _shown_file(self, job: Job, name: str, folder: Path | None = None) -> Path | None:
         """A file of a job that others may be shown too. folder: a workroom, for as long as which the file stays."""
         return await self._local({"video.mp4": job.video_key, "poster.webp": job.poster_key}.get(name, ""), folder)
+
+    async def _reviewers_file(self, job: Job, name: str, folder: Path | None = None, *, with_settings: bool) -> Path | None:
+        """The same for reviewers: its video without what it was made with and its job, unless the owner shows that."""
+        if with_settings or name != "video.mp4" or not job.video_key:
+            return await self._shown_file(job, name, folder)
+        with contextlib.suppress(FileNotFoundError):
+            bare = await self._storage.derived(job.video_key, _BARE, media.untag)
+            return bare if folder is None else await self._storage.linked(bare, folder)
+        return None
 
     async def _local(self, key: str, folder: Path | None = None) -> Path | None:
         """A copy of what is kept under a key here; None for "", and for what is kept no longer."""

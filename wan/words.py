@@ -469,6 +469,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "You have written {high} comments in this review, which is as many as it takes from one person. You can still change your verdicts.",
         "您已在此评审中发表 {high} 条评论，达到每人上限。您仍可更改意见。",
     ),
+    "review_network_full": (
+        "As much has been said from your network as this review takes from one; the rest is kept for others.",
+        "来自您所在网络的意见已达此评审对单一网络的上限，余下的名额留给其他人。",
+    ),
     "review_full": ("This review has taken all the words that it can hold ({high}).", "此评审的意见数量已达上限（{high}）。"),
     # scripts and the command line
     "run_failed": ("There is no video: {message}", "没有生成视频：{message}"),

@@ -1,6 +1,7 @@
 """The page of a review and its routes: what is in it, what is said of a link that leads nowhere, and what everybody may send."""
 
 import asyncio
+import json
 import re
 import zipfile
 from dataclasses import replace
@@ -36,7 +37,7 @@ def address(number):
     "html",
     [
         review_cards.page(evil(), token="token", language="en"),
-        review_cards.offline(evil(), address, now=NOW),
+        review_cards.offline(evil(), address, now=0.0),
         review_tab.listed([evil()], "review", NOW),
         *review_cards.parts(evil()).values(),
     ],
@@ -49,10 +50,24 @@ def test_nothing_that_people_write_becomes_html(html):
 
 
 def test_a_page_shows_facts_and_no_prices_and_holds_no_secrets():
-    paid = replace(MADE, amount=MADE.amount, currency="CNY", media_token="media-token", owner="the-owner", seed=4711)
+    paid = replace(
+        MADE,
+        amount=MADE.amount,
+        currency="CNY",
+        media_token="media-token",
+        owner="the-owner",
+        seed=4711,
+        request={"prompt": "as asked", "size": "1280*720"},
+    )
     whole = replace(review(said(reviewer="hash-of-somebody")), takes=(Take(1, "job-id", paid), Take(2, "job-id-2", paid)))
-    html = review_cards.page(whole, token="token", language="en")
+    html = review_cards.page(replace(whole, with_settings=True), token="token", language="en")
     assert "seed 4711" in html
+    assert paid.model in html
+    for bare in (review_cards.page(whole, token="token", language="en"), review_cards.offline(whole, lambda _: ("v", "p"), now=0.0)):
+        page = bare.partition("<body")[2]
+        assert "4711" not in page
+        assert "as asked" not in page
+        assert paid.model not in page
     assert "1280×720" in html
     for secret in ("media-token", "the-owner", "job-id", "hash-of-somebody", "¥", "compare_price", "Price"):
         assert secret not in html
@@ -60,7 +75,7 @@ def test_a_page_shows_facts_and_no_prices_and_holds_no_secrets():
 
 
 def test_a_copy_from_disk_asks_for_nothing_from_afar_and_takes_no_words():
-    html = review_cards.offline(review(said()), address, now=NOW)
+    html = review_cards.offline(review(said()), address, now=0.0)
     assert re.findall(r'(?:src|href|poster|action)="(?!videos/|data:|#)([^"]*)"', html) in ([], ["", ""])
     assert "<form" not in html
     assert "<main data-live" not in html
@@ -80,7 +95,7 @@ def test_of_many_comments_the_newest_are_shown_and_the_exports_have_all():
     assert "1 older comment is" in review_cards.parts(one_more)["comments-1"]
     hundred = replace(whole, takes=(replace(whole.takes[0], verdicts=whole.takes[0].verdicts[3:]),))
     assert "not shown" not in review_cards.parts(hundred)["comments-1"]
-    for everything in (reviews.as_csv(whole).decode(), reviews.as_json(whole).decode(), review_cards.offline(whole, address, now=NOW)):
+    for everything in (reviews.as_csv(whole).decode(), reviews.as_json(whole).decode(), review_cards.offline(whole, address, now=0.0)):
         assert len(re.findall(r"word \d+\.", everything)) == 103
         assert "not shown" not in everything
 
@@ -171,6 +186,33 @@ async def test_what_somebody_with_the_link_gets(asked):
     assert given.status_code == 200
     assert "&lt;script&gt;" in given.json()["parts"]["comments-1"]
     assert (await client.get(f"/review/{token}/tally", headers={"If-None-Match": tally.headers["etag"]})).json() == given.json()
+
+
+@pytest.mark.anyio
+async def test_a_look_is_sent_packed_and_only_what_is_another_since(asked):
+    _, _, token, client = asked
+    address = f"/review/{token}/tally"
+    first = (await client.get(address)).json()
+    assert set(first["parts"]) == {"people", "tally-1", "comments-1"}
+    await client.post(f"/review/{token}/verdict", json=GOOD)
+    second = (await client.get(address, params={"since": first["at"]})).json()
+    assert set(second["parts"]) == {"people", "tally-1"}
+    assert (await client.get(address, params={"since": second["at"]})).json() == {"parts": {}, "at": second["at"]}
+    third = (await client.post(f"/review/{token}/verdict", params={"since": second["at"]}, json=GOOD | {"comment": "words"})).json()
+    assert set(third["parts"]) == {"comments-1"}
+    whole = (await client.get(address, params={"since": third["at"]})).json()["parts"]
+    for unknown in ("", "x", third["at"][:-1], "\0", "x" * 5000):
+        everything = await client.get(address, params={"since": unknown})
+        assert everything.json()["parts"] == first["parts"] | second["parts"] | third["parts"] | whole
+    plain = await client.get(address, headers={"Accept-Encoding": "identity"})
+    assert ("content-encoding" in plain.headers, everything.headers["content-encoding"]) == (False, "gzip")
+    assert (plain.json(), plain.headers["vary"]) == (everything.json(), "Accept-Encoding")
+
+
+def test_what_was_seen_is_forgotten_in_time():
+    looks = review_page._Looks()
+    names = [json.loads(looks.write({"people": str(number)}, since="", packed=False))["at"] for number in range(1_001)]
+    assert (looks.known(names[0]), looks.known(names[1]), looks.known(names[-1])) == ("", names[1], names[-1])
 
 
 @pytest.mark.anyio

@@ -49,6 +49,12 @@ def group(address: str) -> str:
     return str(IPv6Network((known, 64), strict=False)) if isinstance(known, IPv6Address) else str(known or address)
 
 
+def network(address: str) -> str:
+    """What counts as one customer where much is kept of one: an IPv6 site has a whole /48."""
+    known = ip(address)
+    return str(IPv6Network((known, 48), strict=False)) if isinstance(known, IPv6Address) else str(known or address)
+
+
 def host(netloc: str) -> tuple[str, str]:
     """Name and port of "name:port"; the ports of http and https are left out."""
     try:

@@ -65,11 +65,11 @@ Settings = dict[str, Markup]
 """What a take was made with, in words, by the key of its label."""
 
 
-def board(takes: Sequence[tuple[Job, str, str]], *, numbers: Sequence[int] = (), priced: bool = True) -> Markup:
+def board(takes: Sequence[tuple[Job, str, str]], *, numbers: Sequence[int] = (), priced: bool = True, settings: bool = True) -> Markup:
     """Two to four takes side by side.
 
     takes: (job, address of its video, address of its poster or ""). numbers: what the takes are called, 1, 2, … unless given. priced: whether what
-    they cost is shown.
+    they cost is shown. settings: whether what they were made with is.
     """
     jobs, numbers = [job for job, _, _ in takes], numbers or range(1, len(takes) + 1)
     name = f"wan-compare-{hashlib.sha256(' '.join(job.id for job in jobs).encode()).hexdigest()[:12]}"
@@ -82,7 +82,7 @@ def board(takes: Sequence[tuple[Job, str, str]], *, numbers: Sequence[int] = (),
         title=both("compare"),
         screens=screens,
         bar=_bar(name),
-        settings=_settings([worded(job, priced=priced) for job in jobs], numbers),
+        settings=_settings([worded(job, priced=priced) for job in jobs], numbers) if settings else "",
     )
 
 

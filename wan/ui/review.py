@@ -45,6 +45,7 @@ def build(studio: Studio, visitor: Visitor, chosen: gr.Textbox, tab: gr.Tab) -> 
             note = gr.Textbox(label=label("review_note"), placeholder=label("review_note_placeholder"), lines=3, elem_id="wan-review-note")
             choices = [(label(f"review_{name}"), name) for name in _EXPIRY]
             expiry = gr.Radio(choices, value="week", label=label("review_expiry"), elem_id="wan-review-expiry")
+            settings = gr.Checkbox(value=False, label=label("review_settings"), info=label("review_settings_note"), elem_id="wan-review-settings")
             refusal = gr.HTML("", elem_id="wan-review-refusal", **bare)
             create = gr.Button(label("review_create"), variant="primary", elem_id="wan-review-create")
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show-reviews"):
@@ -54,7 +55,7 @@ def build(studio: Studio, visitor: Visitor, chosen: gr.Textbox, tab: gr.Tab) -> 
     room = _Room(studio)
     mine = [visitor.owner, picked]
 
-    made = create.click(room.create, [visitor.owner, title, note, expiry, chosen], [view, refusal, title, note, picked], **hidden)
+    made = create.click(room.create, [visitor.owner, title, note, expiry, chosen, settings], [view, refusal, title, note, picked], **hidden)
     made.then(None, picked, js="(review) => void window.wanReview.made(review)")
     shown = chosen.change(room.posters, [visitor.owner, chosen], posters, **hidden)
     shown.then(None, posters, None, js="(html) => window.wanLibrary.forget(html)")
@@ -90,13 +91,21 @@ class _Room:
         return await self._acted(token, request, act)
 
     async def create(
-        self, token: str, title: str | None, note: str | None, expiry: str, chosen: str | None, request: gr.Request
+        self,
+        token: str,
+        title: str | None,
+        note: str | None,
+        expiry: str,
+        chosen: str | None,
+        settings: bool,  # noqa: FBT001 - Gradio gives values by their place
+        request: gr.Request,
     ) -> tuple[Any, str, Any, Any, Any]:
         """A new review, opened; or why there is none, and the form as it was."""
         try:
             owner = owner_of(self._studio, token, request)
             ids = [job.id for job in (await self._there(chosen, owner))[0]]
-            review, _ = await self._studio.create_review(ids, owner=owner, title=title or "", note=note or "", expires_days=_EXPIRY.get(expiry))
+            about: dict[str, Any] = {"title": title or "", "note": note or "", "expires_days": _EXPIRY.get(expiry), "with_settings": settings}
+            review, _ = await self._studio.create_review(ids, owner=owner, **about)
             listed = html.listed(await self._studio.reviews(owner=owner, whole=review.id), review.id, time.time())
         except Exception as error:  # noqa: BLE001 - whatever it is, the form stays as it is and the person is told
             return gr.skip(), self._told(error), gr.skip(), gr.skip(), ""

@@ -140,9 +140,9 @@ def comments(take: Take, most: int | None = _SHOWN) -> Markup:
     return shown
 
 
-def facts(job: Job) -> Markup:
+def facts(job: Job, *, seed: bool = True) -> Markup:
     """1280×720 · 24 fps · 5.0 s · seed 4711: never what it cost."""
-    return Markup(" · ").join([*measured(job), both("fact_seed", seed=job.seed)])
+    return Markup(" · ").join([*measured(job), *([both("fact_seed", seed=job.seed)] if seed else [])])
 
 
 def _page(review: Review, address: Address, *, ends: Markup | None, asks: Markup | str = "", live: str = "", send: str = "") -> Markup:
@@ -157,12 +157,12 @@ def _page(review: Review, address: Address, *, ends: Markup | None, asks: Markup
         meta=Markup('<i aria-hidden="true"> · </i>').join(meta),
         asks=asks,
         compare=_compare(review, address),
-        takes=Markup("").join(_take(take, *address(take.number), asked=bool(live)) for take in review.takes),
+        takes=Markup("").join(_take(take, *address(take.number), asked=bool(live), seed=review.with_settings) for take in review.takes),
         words=_words() if live else "",
     )
 
 
-def _take(take: Take, video: str, poster: str, *, asked: bool) -> Markup:
+def _take(take: Take, video: str, poster: str, *, asked: bool, seed: bool) -> Markup:
     job = take.job
     shown = Markup('<figure class="rv-stage rv-deleted" style="--shape:16/9"><p>{}</p></figure>').format(both("rv_deleted"))
     if job is not None:
@@ -171,7 +171,7 @@ def _take(take: Take, video: str, poster: str, *, asked: bool) -> Markup:
         number=take.number,
         stage=shown,
         title=both("take", number=take.number),
-        facts=facts(job) if job is not None else "",
+        facts=facts(job, seed=seed) if job is not None else "",
         tally=tally(take),
         form=_form(take) if asked and job is not None else "",
         label=both("rv_comments", number=take.number),
@@ -209,10 +209,10 @@ def _compare(review: Review, address: Address) -> Markup | str:
     shown = [take for take in review.takes if take.job is not None]
     boards = -(-len(shown) // max(compare.TAKES))
     groups = [shown[at * len(shown) // boards : (at + 1) * len(shown) // boards] for at in range(boards)]
-    return Markup("").join(_board(group, address, alone=boards == 1) for group in groups if len(group) > 1)
+    return Markup("").join(_board(group, address, alone=boards == 1, settings=review.with_settings) for group in groups if len(group) > 1)
 
 
-def _board(takes: Sequence[Take], address: Address, *, alone: bool) -> Markup:
+def _board(takes: Sequence[Take], address: Address, *, alone: bool, settings: bool) -> Markup:
     numbers = [take.number for take in takes]
     words = both("rv_compare") if alone else both("rv_compare_some", numbers=", ".join(map(str, numbers)))
     words = Markup('<span class="rv-shut">{}</span><span class="rv-leave">{}</span>').format(words, both("rv_compare_close"))
@@ -220,7 +220,7 @@ def _board(takes: Sequence[Take], address: Address, *, alone: bool) -> Markup:
     return Markup(
         '<section class="rv-compare"><button type="button" class="rv-open" data-open aria-expanded="false">{}</button>'
         "<template>{}</template></section>"
-    ).format(words, compare.board(screens, numbers=numbers, priced=False))
+    ).format(words, compare.board(screens, numbers=numbers, priced=False, settings=settings))
 
 
 def _words() -> Markup:

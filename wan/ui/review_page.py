@@ -5,10 +5,15 @@ kind, size and rate are the guard's.
 """
 
 import asyncio
+import gzip
+import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable
+import threading
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
@@ -18,27 +23,33 @@ from wan.errors import AccessRefused, InvalidInput, NotKept, ReviewNotFound, Wan
 from wan.reviews import Review
 from wan.studio import Studio
 from wan.ui import review_cards
+from wan.ui.addresses import network
 from wan.ui.files import MEDIA
 from wan.words import Language
 
-_KEPT = 8  # pages and tallies; one may have some megabytes
+_KEPT = 12  # pages and tallies; one may have some megabytes
+_LOOKS = 1_000  # what somebody has seen last, as hashes; as many may look at something else at once
 # no-store for the videos too: a link that is revoked is closed in every browser that had it open.
 _HEADERS = {"Cache-Control": "private, no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex, nofollow"}
 _STATUS: dict[type[WanError], int] = {ReviewNotFound: 404, InvalidInput: 400, AccessRefused: 409, NotKept: 503}
 _TROUBLES = tuple(_STATUS)
 
+Made = TypeVar("Made")
 Answering = Callable[[Request], Awaitable[Response]]
 
 
 def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
     """Every route of a review. opened: set when the studio can be asked; whoever comes earlier waits for it."""
-    built = _Built(studio)
+    built, looks = _Built(), _Looks()
+
+    async def read(token: str, write: Callable[[Review], Made]) -> Made:
+        return await asyncio.to_thread(write, await studio.review_by_link(token))
 
     async def page(request: Request) -> Response:
         token, language = request.path_params["token"], language_of(request)
         try:
             version = await studio.review_version(token)
-            html = await built(token, f"{version} {language}", partial(_page, token=token, language=language))
+            html = await built(f"{version} {language}", partial(read, token, partial(_page, token=token, language=language)))
         except ReviewNotFound:
             return await gone(request)
         return HTMLResponse(html, headers=_HEADERS)
@@ -46,13 +57,22 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
     async def tally(request: Request) -> Response:
         token = request.path_params["token"]
         version = await studio.review_version(token)
-        headers = _HEADERS | {"ETag": f'"{version}"'}
+        headers = _HEADERS | {"ETag": f'"{version}"', "Vary": "Accept-Encoding"}
         if request.headers.get("if-none-match") == headers["ETag"]:
             return Response(status_code=304, headers=headers)
-        return Response(await built(token, version, _parts), headers=headers, media_type="application/json")
+        packed = "gzip" in request.headers.get("accept-encoding", "")
+        since = looks.known(request.query_params.get("since", ""))
+
+        async def told() -> bytes:
+            parts = await built(version, partial(read, token, review_cards.parts))
+            return await asyncio.to_thread(looks.write, parts, since=since, packed=packed)
+
+        headers |= {"Content-Encoding": "gzip"} if packed else {}
+        return Response(await built(f"{version} {since} {packed}", told), headers=headers, media_type="application/json")
 
     async def verdict(request: Request) -> Response:
-        await studio.give_verdict(request.path_params["token"], json.loads(await request.body()))
+        where = network(request.client.host if request.client else "")
+        await studio.give_verdict(request.path_params["token"], json.loads(await request.body()), network=where)
         return await tally(request)
 
     async def media(request: Request) -> Response:
@@ -88,23 +108,47 @@ def _ready(opened: asyncio.Event, answering: Answering) -> Answering:
 class _Built:
     """What reviews look like: put together off the event loop, once for all who look, and kept until others have been looked at."""
 
-    def __init__(self, studio: Studio) -> None:
-        self._studio = studio
-        self._kept: dict[str, asyncio.Task[bytes]] = {}
+    def __init__(self) -> None:
+        self._kept: dict[str, asyncio.Task[Any]] = {}
         """By what it is and of which version; what was looked at last is last."""
 
-    async def __call__(self, token: str, name: str, write: Callable[[Review], bytes]) -> bytes:
-        """What `write` makes of a review. name: of that, in the version that was asked for. Raises what `Studio.review_by_link` does."""
+    async def __call__(self, name: str, make: Callable[[], Coroutine[Any, Any, Made]]) -> Made:
+        """What is made. name: of that, in the version that was asked for. Raises what making it does."""
         task = self._kept.pop(name, None)
         if task is None or (task.done() and task.exception()):  # no task is ever cancelled
-            task = asyncio.create_task(self._build(token, write))
+            task = asyncio.create_task(make())
         self._kept[name] = task
         while len(self._kept) > _KEPT:
             del self._kept[next(iter(self._kept))]
-        return await asyncio.shield(task)  # who goes away does not take it from the others
+        made: Made = await asyncio.shield(task)  # who goes away does not take it from the others
+        return made
 
-    async def _build(self, token: str, write: Callable[[Review], bytes]) -> bytes:
-        return await asyncio.to_thread(write, await self._studio.review_by_link(token))
+
+class _Looks:
+    """What those who look have before them already, so that they are sent only what is another since."""
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[str, dict[str, bytes]] = OrderedDict()
+        """A hash of each part, by the name of the look, which is a hash of those."""
+        self._lock = threading.Lock()
+
+    def known(self, name: str) -> str:
+        """The name of a look; "" where it is not known, or not any more: then everything is sent."""
+        return name if name in self._seen else ""
+
+    def write(self, parts: Mapping[str, str], *, since: str, packed: bool) -> bytes:
+        """The parts that are not as in a look, as JSON, with the name of this one. packed: as gzip."""
+        hashes = {name: hashlib.sha256(html.encode()).digest()[:16] for name, html in parts.items()}
+        name = hashlib.sha256(repr(sorted(hashes.items())).encode()).hexdigest()[:20]
+        with self._lock:
+            before = self._seen.get(since, {})
+            self._seen[name] = hashes
+            self._seen.move_to_end(name)
+            while len(self._seen) > _LOOKS:
+                self._seen.popitem(last=False)
+        changed = {part: html for part, html in parts.items() if before.get(part) != hashes[part]}
+        body = json.dumps({"parts": changed, "at": name}, ensure_ascii=False).encode()
+        return gzip.compress(body, 5, mtime=0) if packed else body
 
 
 async def gone(request: Request) -> Response:
@@ -119,7 +163,3 @@ def language_of(request: Request) -> Language:
 
 def _page(review: Review, *, token: str, language: Language) -> bytes:
     return review_cards.page(review, token=token, language=language).encode()
-
-
-def _parts(review: Review) -> bytes:
-    return json.dumps({"parts": review_cards.parts(review)}, ensure_ascii=False).encode()

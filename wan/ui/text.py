@@ -339,6 +339,11 @@ TEXT: dict[str, tuple[str, str]] = {
     "review_title_placeholder": ("For instance: Opening shot, second round", "例如：开场镜头，第二轮"),
     "review_note": ("Note to the reviewers", "给评审者的话"),
     "review_note_placeholder": ("What shall they look at?", "希望他们关注什么？"),
+    "review_settings": ("Show how the takes were made", "显示各版本的生成设置"),
+    "review_settings_note": (
+        "Prompt, seed and the other settings, on the page and inside the videos. Otherwise neither has them.",
+        "提示词、种子等设置会显示在页面上，并保留在视频文件中。不勾选则两处都没有。",
+    ),
     "review_expiry": ("The link ends", "链接有效期"),
     "review_never": ("Never", "不限"),
     "review_day": ("1 day", "1 天"),
