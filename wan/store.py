@@ -546,10 +546,11 @@ class Store:
         with self._writing() as connection:
             connection.execute(_uploads.delete().where(_uploads.c.uploaded_at < before))
 
-    def references_in_use(self) -> set[str]:
-        """The storage keys of every reference of every job."""
+    def references_in_use(self, owner: str = "") -> set[str]:
+        """The storage keys of every reference of every job, or of those of an owner."""
+        rows = sa.select(_jobs.c.references).where(*[_jobs.c.owner == owner] if owner else [])
         with self._reading() as connection:
-            return {key for row in connection.execute(sa.select(_jobs.c.references)).scalars() for one in row for key in (one.key, one.sent_key)}
+            return {key for row in connection.execute(rows).scalars() for one in row for key in (one.key, one.sent_key)}
 
     def forget_jobs(self, before: float) -> None:
         """Forgets the jobs that ended before a time."""

@@ -43,6 +43,7 @@ from wan.evidence import Evidence
 from wan.gateway import Gateway
 from wan.ids import Owners
 from wan.jobs import CANCEL_IS_FREE, GROUPS, UNSENT, Job, JobEvent, JobState, Reference, Shelf, Spent
+from wan.references import References
 from wan.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request, VideoResult, fingerprint, written
 from wan.reviews import Review, Take
 from wan.runner import Runner
@@ -50,7 +51,7 @@ from wan.settings import Connection, Settings
 from wan.storage import Storage, in_words, require_room
 from wan.store import Store
 from wan.turns import Asker, is_here
-from wan.uploads import UploadFolder, default_folder
+from wan.uploads import Original, UploadFolder, default_folder
 from wan.words import Sentence, sentence
 
 log = logging.getLogger("wan.studio")
@@ -80,6 +81,7 @@ _SAID = {  # what is happening in a state, where the row itself does not say
     JobState.UNCERTAIN: "uncertain",
     JobState.SUCCEEDED: "succeeded",
 }
+_FILE_SENTENCES = ("image_upright", "image_flattened")  # adjustments of a file, whatever is asked of it
 _RESULT_SENTENCES = ("size_scaled", "fps_conformed", "not_conformed")  # adjustments of a result; the others belong to the request
 
 
@@ -158,6 +160,7 @@ class Studio:
         opened.callback(self._store.close)
         self._owners = Owners(self._store.seal)
         self._storage = Storage(self.settings.storage, self.settings.work_dir)
+        self._references = References.over(self._store, self._storage, self.uploads)
         opened.enter_context(media.working_in(self.settings.work_dir))
         self._evidence = Evidence(folder, visitors=not self.settings.space_id, video_at=self._storage.path)
         opened.push_async_callback(asyncio.to_thread, self._evidence.close)
@@ -209,6 +212,7 @@ class Studio:
             await asyncio.sleep(pause)
             pause = sweep.EVERY
             try:
+                await asyncio.to_thread(self.uploads.clear, self._clock() - sweep.DAY)
                 await self._runner.end_abandoned()
                 await sweep.sweep(
                     store=self._store,
@@ -250,6 +254,10 @@ class Studio:
         """One job for each nonce, and for each next seed where the request names one."""
         leave = leave or self.door.operator
         await asyncio.to_thread(self._storage.require_room)
+        with self._references.holding():
+            return await self._submit_held(request, nonces, owner, leave)
+
+    async def _submit_held(self, request: Request, nonces: Sequence[str], owner: str, leave: Leave) -> list[Job]:
         prepared = await self._prepare(request, Asker(leave.address, owner))
         first, jobs = self._new_job(owner, leave), []
         for number, (nonce, drawn) in enumerate(zip(nonces, _DRAWS.sample(range(catalog.SEED_LIMIT + 1), len(nonces)), strict=True)):
@@ -301,7 +309,8 @@ class Studio:
             seed=seed,
             **_costs(old.model, old.request, old.references, leave),
         )
-        return (await self._add([again], leave))[0]
+        with self._references.holding(key for one in old.references for key in (one.key, one.sent_key)):
+            return (await self._add([again], leave))[0]
 
     async def job(self, job_id: str, *, owner: str) -> Job:
         """A job of this owner. Raises JobNotFound and, as everything here that asks the database, NotKept."""
@@ -369,6 +378,10 @@ class Studio:
             await self._storage.remove(key)
         await self._store.call(self._store.delete, job, self._clock())
         self._tell()
+        try:
+            await self._references.drop(job)
+        except NotKept:
+            log.warning("what job %s was made from is not gone yet; it goes with the next sweep", job.id)
 
     async def references(self, job_id: str, *, owner: str) -> list[Path | str]:
         """What a job was made from, in the order in which the model numbers it: local copies of what is kept, and URLs.
@@ -583,6 +596,7 @@ class Studio:
         """Deletes a review and everything that was said in it; its takes stay in the library. Raises ReviewNotFound."""
         if not await self._found(ids.REVIEW, self._store.delete_review, review_id, owner):
             raise ReviewNotFound
+        await asyncio.to_thread(self.uploads.forget, {review_id})
         self._tell()
 
     async def give_verdict(self, token: str, given: dict[str, Any], *, network: str = "") -> None:
@@ -743,9 +757,13 @@ class Studio:
         if isinstance(source, str):
             return Reference(kind="image", url=source), []
         picture = await media.apart(asker, media.take_picture, "reference_image", source, size=size, fit=fit)
-        key, sent_key = [await self._keep(one, ".jpg") for one in (picture.kept, picture.sent)]
         about = {name: getattr(picture, name) for name in ("sha256", "bytes", "width", "height")}
-        return Reference(kind="image", key=key, sent_key=sent_key, **about), picture.adjustments
+        changes = tuple(one.key for one in picture.adjustments if one.key in _FILE_SENTENCES)
+        key, original = await self._references.keep_clean(source, picture.kept, ".jpg", Original(**about, changes=changes), asker.owner)
+        sent_key = key if picture.sent == picture.kept else await self._references.keep(picture.sent, ".jpg")
+        about = {name: getattr(original, name) for name in about}
+        earlier = [sentence(change) for change in original.changes if change not in changes]
+        return Reference(kind="image", key=key, sent_key=sent_key, **about), earlier + picture.adjustments
 
     async def _clip(self, asker: Asker, source: Media) -> tuple[Reference, list[Sentence]]:
         if isinstance(source, str):
@@ -754,13 +772,11 @@ class Studio:
             copy = folder / "clip"
             with await asyncio.to_thread(copy.open, "w+b") as made:
                 taken = await media.apart(asker, media.take_clip, "reference_video", source, made)
-            key = await self._keep(copy, f".{taken.kind}")
+            measured = Original(taken.sha256, taken.bytes)
+            key, original = await self._references.keep_clean(source, copy, f".{taken.kind}", measured, asker.owner)
         clip = {name: getattr(taken.clip, name) for name in ("width", "height", "seconds")}
-        return Reference(kind="video", sha256=taken.sha256, bytes=taken.bytes, key=key, sent_key=key, **clip), []
-
-    async def _keep(self, source: bytes | Path, ending: str) -> str:
-        """Puts a checked file into storage, under a name that its content gives it."""
-        return await self._storage.put(f"references/{await asyncio.to_thread(media.digest, source)}{ending}", source)
+        about = {name: getattr(original, name) for name in ("sha256", "bytes")}
+        return Reference(kind="video", key=key, sent_key=key, **about, **clip), []
 
     def _new_job(self, owner: str, leave: Leave) -> Job:
         """A QUEUED row with nothing in it yet."""

@@ -42,9 +42,13 @@ class Original:
 
     sha256: str
     bytes: int
-    width: int
-    height: int
-    """px, upright."""
+    key: str = ""
+    """Under which the copy lies in storage."""
+    width: int = 0
+    height: int = 0
+    """px, upright, of a picture."""
+    changes: tuple[str, ...] = ()
+    """What was done to make the copy of it, by the keys of the sentences that say so."""
 
 
 class UploadFolder:
@@ -88,18 +92,23 @@ class UploadFolder:
         """Removes a file that `new` gave a place, and all that is known of it."""
         shutil.rmtree(path.parent, ignore_errors=True)
 
-    def settle(self, upload: Upload, copy: bytes | Path, key: str, original: Original) -> Original:
-        """Puts the clean copy of an upload in its place: the bytes that came are gone then. Gives what the upload was at first.
+    def original(self, upload: Upload) -> Original | None:
+        """What an upload was before its clean copy took its place; None while it is as it came."""
+        known = _read(upload.parent).get("original")
+        return None if known is None else Original(**known | {"changes": tuple(known["changes"])})
 
-        copy: the clean file's bytes, or its path, from where it is moved. key: under which the same lies in storage; they go together. original: what
-        was measured just now, in the bytes that came or in a copy that has taken their place meanwhile: only the first time it counts.
+    def settle(self, upload: Upload, copy: bytes | Path, original: Original, of: str) -> Original:
+        """Puts the clean copy of an upload in its place: the bytes that came are gone then. Gives what it was at first.
+
+        copy: the clean file's bytes, or its path, from where it is moved. original: what was measured just now; where
+        the copy has taken its place meanwhile, what was known by then counts. of: with what the upload goes.
         """
         with self._settling:
-            note = _read(upload.parent)
-            if "original" in note:
-                return Original(**note["original"])
+            if (known := self.original(upload)) is not None:
+                return known
             # First the note: whoever reads the copy must never take it for what was uploaded.
-            _write(upload.parent, {"of": [*note.get("of", ()), key], "original": asdict(original)})
+            note = _read(upload.parent)
+            _write(upload.parent, {"of": [*note.get("of", ()), of], "original": asdict(original)})
             part = upload.parent / f".{secrets.token_hex(8)}"
             try:
                 part.write_bytes(copy) if isinstance(copy, bytes) else shutil.move(copy, part)

@@ -1,0 +1,101 @@
+"""What jobs are made from: kept in storage under names that the content gives, and dropped with the last job that has it."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from wan import media
+from wan.jobs import Job
+from wan.requests import Media
+from wan.storage import Storage
+from wan.store import Store
+from wan.uploads import Original, Upload, UploadFolder
+
+log = logging.getLogger("wan.references")
+
+
+@dataclass(frozen=True)
+class References:
+    """References in storage, and the uploads that they came from."""
+
+    store: Store
+    storage: Storage
+    uploads: UploadFolder
+    _held: dict[object, set[str]]
+
+    @classmethod
+    def over(cls, store: Store, storage: Storage, uploads: UploadFolder) -> "References":
+        """None of which is being kept yet."""
+        return cls(store, storage, uploads, {})
+
+    @contextlib.contextmanager
+    def holding(self, keys: Iterable[str] = ()) -> Iterator[None]:
+        """Inside the block, these and what its task keeps are not dropped: no row names them yet."""
+        task = asyncio.current_task()
+        self._held[task] = set(keys)
+        try:
+            yield
+        finally:
+            del self._held[task]
+
+    async def keep(self, source: bytes | Path, ending: str) -> str:
+        """Puts a checked file into storage; gives its key. Raises NotKept."""
+        key = f"references/{await asyncio.to_thread(media.digest, source)}{ending}"
+        self._hold(key)
+        return await self.storage.put(key, source)
+
+    async def keep_clean(self, source: Media, copy: bytes | Path, ending: str, measured: Original, owner: str) -> tuple[str, Original]:
+        """Puts the clean copy of a file into storage; gives its key and what the file was that was uploaded first.
+
+        The bytes of an upload go by this, and the copy takes their place. measured: what was just opened; it may be
+        such a copy, and then what was known of the upload counts, so that the same upload stays the same request.
+        Raises NotKept.
+        """
+        if not isinstance(source, Upload):
+            return await self.keep(copy, ending), measured
+        original = await asyncio.to_thread(self.uploads.original, source)
+        if original is not None:
+            self._hold(original.key)
+            if await self.storage.has(original.key):
+                return original.key, original
+        key = await self.keep(copy, ending)
+        return key, original or await self._settled(source, copy, replace(measured, key=key), owner)
+
+    async def drop(self, job: Job) -> None:
+        """Drops what a job that is deleted was made from, unless another has it too, and all that was made of it for the page.
+
+        Raises NotKept; what is left then goes with the sweep.
+        """
+        began, held = time.time(), self._all_held()
+        keys = {key for one in job.references for key in (one.key, one.sent_key) if key}
+        theirs = await self.store.call(self.store.references_in_use)
+        mine = await self.store.call(self.store.references_in_use, job.owner)
+        held |= self._all_held()
+        await asyncio.to_thread(self.uploads.forget, {job.id, *(_tag(job.owner, key) for key in keys - mine - held)})
+        for key in keys - theirs - held:
+            await self.storage.remove(key, began)  # what was put anew since then has a job of its own soon
+
+    async def _settled(self, upload: Upload, copy: bytes | Path, original: Original, owner: str) -> Original:
+        try:
+            return await asyncio.to_thread(self.uploads.settle, upload, copy, original, _tag(owner, original.key))
+        except FileNotFoundError:  # it has gone meanwhile
+            return original
+        except OSError as error:  # the run does not depend on it
+            log.warning("an upload could not be replaced by its clean copy yet (%s)", type(error).__name__)
+            return original
+
+    def _hold(self, key: str) -> None:
+        if (held := self._held.get(asyncio.current_task())) is not None:
+            held.add(key)
+
+    def _all_held(self) -> set[str]:
+        return set().union(*self._held.values())
+
+
+def _tag(owner: str, key: str) -> str:
+    """By which an upload is forgotten: with its owner's last job that has the reference."""
+    return f"{owner}/{key}"
