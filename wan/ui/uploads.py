@@ -103,7 +103,8 @@ class Progress:
 
     def end(self, upload: str) -> None:
         """Notes that an upload is over, however it ended."""
-        self._come[upload] = None
+        if upload in self._come:
+            self._come[upload] = None
 
     async def follow(self, upload: str) -> AsyncIterator[str]:
         """An upload as a stream of events, as the page's script wants it; ends with the upload."""
