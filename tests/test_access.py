@@ -393,7 +393,7 @@ class TestTheWholeWay:
                     await anext(viewers[-1])
                 for viewer in viewers:
                     await viewer.aclose()
-                assert not run._viewers
+                assert not run._viewers._held
 
     async def test_links_can_be_withdrawn(self):
         async with Studio(load_settings()) as studio:

@@ -394,26 +394,31 @@ class Studio:
                 found.append(one.url or await self._storage.local_copy(one.key))
         return found
 
-    async def follow(self, job_id: str, *, owner: str) -> AsyncIterator[JobEvent]:
+    async def follow(self, job_id: str, *, owner: str, again: float = math.inf) -> AsyncIterator[JobEvent]:
         """What happens to a job: once at the start, then on every change, until it has ended. Raises JobNotFound.
 
         Losing the viewer changes nothing. While the database cannot be read, the last event is given again and says so; it goes on by itself.
+        again: seconds after which the last event is given once more, for whoever must see from time to time whether anybody still listens.
         """
-        async for events in self.follow_all([job_id], owner=owner):
+        async for events in self.follow_all([job_id], owner=owner, again=again):
             yield events[0]
 
-    async def follow_all(self, job_ids: Sequence[str], *, owner: str) -> AsyncIterator[list[JobEvent]]:
+    async def follow_all(self, job_ids: Sequence[str], *, owner: str, again: float = math.inf) -> AsyncIterator[list[JobEvent]]:
         """What happens to several jobs, as `follow` says it of one: how each stands, whenever something has changed, until all have ended.
 
         One that is deleted meanwhile is left out. Raises JobNotFound where none is there.
         """
         seen: list[JobEvent] = []
+        given = time.monotonic()
         while True:
             changes = self._changes
             events = await self._glance(job_ids, owner, seen)
             if events and (len(seen) != len(events) or any(_differs(*pair) for pair in zip(seen, events, strict=True))):
-                seen = events
+                seen, given = events, time.monotonic()
                 yield events
+            elif seen and time.monotonic() - given >= again:
+                given = time.monotonic()
+                yield seen
             if events and not any(event.job.live for event in events):
                 return
             with contextlib.suppress(TimeoutError):

@@ -82,7 +82,8 @@ def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="package")
 def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """The app behind a proxy of this machine: each test can come from addresses of its own."""
-    with served(tmp_path_factory.mktemp("proxied"), WAN_TRUSTED_PROXIES="127.0.0.1", WAN_HOSTS="films.example") as running:
+    settings = {"WAN_TRUSTED_PROXIES": "127.0.0.1", "WAN_HOSTS": "films.example", "WAN_MCP": "true"}
+    with served(tmp_path_factory.mktemp("proxied"), **settings) as running:
         yield running
 
 

@@ -11,7 +11,7 @@ import base64
 import binascii
 import contextlib
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from functools import wraps
 from pathlib import Path
 from typing import Any, Literal, ParamSpec
@@ -19,6 +19,7 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 import gradio as gr
 from gradio.route_utils import get_root_url
+from starlette.requests import Request as HttpRequest
 
 from wan import catalog, ids
 from wan.catalog import IMAGE_TO_VIDEO, REFERENCE_TO_VIDEO
@@ -26,12 +27,16 @@ from wan.errors import InvalidInput, JobNotFound, WanError
 from wan.jobs import JobEvent
 from wan.requests import ImageToVideoRequest, Media, ReferenceToVideoRequest, Request, kind_of
 from wan.studio import Studio
+from wan.ui.events import LET_GO, LOOK, SIZE, whether_heard
 from wan.ui.inputs import name_files
+from wan.ui.places import Places
 from wan.ui.text import say
-from wan.ui.visitor import NotReady, admitted
+from wan.ui.visitor import NotReady, address_of, admitted
 
 _LONGEST_WAIT = 600.0  # seconds that one call may stay open
 _WAIT = 240.0  # seconds; longer than most runs, shorter than what most clients put up with
+_CALLS = (200, 40, 16)  # calls that wait at once, in all, from an address and for an owner; one beyond says at once where its job stands
+_CALLS_BYTES = 32_000_000  # of what they have sent
 _BETWEEN = "."  # stands in a job id between the token that was made for a caller without one, and the job; neither contains it
 
 _FILES = ("reference_image", "references")  # parameters that hold files
@@ -45,11 +50,28 @@ Answer = dict[str, Any]
 Given = ParamSpec("Given")
 
 
+class _Waiting:
+    """The calls that wait for a job's end: how many there are, and how large what they have sent, which stays in memory."""
+
+    def __init__(self) -> None:
+        self._calls = Places(_CALLS[0], address=_CALLS[1], owner=_CALLS[2])
+        self._bytes = Places(_CALLS_BYTES, address=_CALLS_BYTES)
+
+    @contextlib.contextmanager
+    def place(self, address: str, owner: str, size: int) -> Iterator[bool]:
+        """Hold a place inside the block; False where there is none, and the call is answered at once."""
+        with (
+            self._calls.place(address=address, owner=owner) as call,
+            self._bytes.place(size, address=address) as room,
+        ):
+            yield call and room
+
+
 class Api:
     """The endpoints over a studio. Built inside Blocks: `Api(studio).publish(demo)`."""
 
     def __init__(self, studio: Studio) -> None:
-        self._studio = studio
+        self._studio, self._waiting = studio, _Waiting()
 
     def publish(self, demo: gr.Blocks) -> None:
         """Adds the endpoints to the page's API."""
@@ -224,12 +246,22 @@ class Api:
 
     async def _watched(self, request: gr.Request, owner: str, token: str, job_id: str, *, wait: float, made_before: bool = False) -> Answer:
         """A job at its end, or as it is when the time is over."""
-        event = await self._studio.look(job_id, owner=owner)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_seconds(wait)):
-                async for event in self._studio.follow(job_id, owner=owner):  # noqa: B007 - the last one is the answer
-                    pass
+        seconds, event = _seconds(wait), await self._studio.look(job_id, owner=owner)
+        with self._waiting.place(address_of(request), owner, _size(request)) as there:
+            if seconds and there:
+                _let_go(request)
+                event = await self._awaited(request, owner, event, seconds)
         return self._answer(request, event, token, made_before=made_before)
+
+    async def _awaited(self, request: gr.Request, owner: str, event: JobEvent, seconds: float) -> JobEvent:
+        """A job at its end; as it is when the time is over, or when nobody waits for it any more."""
+        is_heard = whether_heard()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                async for event in self._studio.follow(event.job.id, owner=owner, again=LOOK):  # noqa: B007, B020 - the last one is the answer
+                    if not is_heard() or await _is_gone(request):
+                        break
+        return event
 
     def _answer(self, request: gr.Request, event: JobEvent, token: str, *, made_before: bool = False) -> Answer:
         """What callers are given: the result as every other door gives it, with addresses and a job id that lead through this one."""
@@ -327,6 +359,27 @@ def _flag(field: str, given: object) -> bool:
     if not isinstance(given, bool):
         raise InvalidInput(field, "field_type", given=str(given)[:40], allowed="true or false")
     return given
+
+
+def _scope(request: gr.Request) -> dict[str, Any]:
+    """What the guard has noted of a request."""
+    asked: Any = getattr(request, "request", request)  # MCP gives Starlette's own
+    return getattr(asked, "scope", {})
+
+
+def _size(request: gr.Request) -> int:
+    """Bytes that a call has sent."""
+    return int(_scope(request).get(SIZE, 0))
+
+
+def _let_go(request: gr.Request) -> None:
+    """Give back the room of what a call has sent; while it waits, it counts among those that do."""
+    _scope(request).get(LET_GO, lambda: None)()
+
+
+async def _is_gone(request: gr.Request) -> bool:
+    """Whether an agent has hung up. Of a call by HTTP the queue knows; its request has been answered long ago."""
+    return isinstance(request, HttpRequest) and await request.is_disconnected()
 
 
 def _root(request: gr.Request) -> str:

@@ -1,47 +1,230 @@
-"""Bodies of JSON: read as a whole within their limits, before anybody else sees them."""
+"""Bodies of JSON: every one is looked through as it arrives, within the limits of its route.
+
+Python's parser holds the interpreter's lock for as long as it works, and a megabyte of nested lists takes it
+and what checks its result (pydantic) seconds. So the size, the number of values and the depth are counted
+here, piece by piece and by means that are linear, before anything parses them. What all bodies take together
+is bounded too: where there is no more room, whoever holds most makes place.
+"""
 
 import asyncio
+import contextlib
 import json
+import re
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.types import Message, Receive
 
+from wan.ui.addresses import group
+from wan.ui.pace import Pace
+from wan.ui.places import Places
 from wan.ui.refusal import Refused
 
-_JSON_SECONDS = 30
+EVENT_LIMIT = 64_000  # bytes of an event of the page; the largest form that it sends has 5 kB, of 1,500 Chinese characters
+_VALUES = 1_000  # values of one body; the largest form has 34
+_DEPTH = 16  # levels of lists and objects; the deepest form has 5
+_PLAIN = 64  # bytes outside of strings for each value: a number, a comma, and spaces
+_ESCAPES = 64_000  # each is read by itself; a prompt of 20,000 characters has two for each outside ASCII
+
+_ROOM = 64_000_000  # bytes of all bodies that have not been answered; each takes four times as much while it is read
+_UNFINISHED = (400, 80)  # bodies on their way, in all and from one address
+_SECONDS = 20  # for any body, and for a longer one
+_PER_SECOND = 500_000  # more for each so many bytes
+_FAULT_RATE = (0.5, 120)  # seconds for one more bad body from an address, and how many may come at once
+
+_OPENING, _CLOSING = b"[{", b"]}"
+_BRACKET = re.compile(rb"[][{}]")
 
 
-async def read(receive: Receive, limit: int) -> bytes:
-    """A body of JSON of at most `limit` bytes as a whole. Raises Refused."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(_JSON_SECONDS):
-            while True:
-                message = await receive()
-                body += message.get("body", b"")
-                if message["type"] == "http.disconnect" or len(body) > limit:
-                    raise Refused(413)
-                if not message.get("more_body", False):
-                    return bytes(body)
-    except TimeoutError:
-        raise Refused(408) from None
+@dataclass(frozen=True)
+class Limit:
+    """What a body may have. size: bytes. json: whether it is JSON."""
+
+    size: int
+    json: bool = True
 
 
-def again(body: bytes, receive: Receive) -> Receive:
-    """Receives a body that has been read once more."""
-    whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+_LIMITS = (
+    (re.compile(r"/gradio_api/mcp/?"), Limit(28_000_000)),  # a picture of 20 MB as a data: URL
+    (re.compile(r"/gradio_api/(?:queue/join|call/.+)"), Limit(1_000_000)),  # a picture of 700 kB as a data: URL
+    (re.compile(r"/review/.+"), Limit(32_000)),  # 2,000 characters are 24,000 bytes where each is written as two halves
+    (re.compile(r"/log(?:in|out)/?"), Limit(4_000, json=False)),
+)
 
-    async def replayed() -> Message:
-        return whole.pop() if whole else await receive()
 
-    return replayed
+def limit_of(path: str) -> Limit:
+    """What a body may have that is sent to a path."""
+    return next((limit for pattern, limit in _LIMITS if pattern.fullmatch(path)), Limit(EVENT_LIMIT))
+
+
+class Scan:
+    """Counts the values of a body of JSON and its levels, piece by piece. Linear: a string is passed over as a whole."""
+
+    def __init__(self) -> None:
+        self._inside, self._tail = False, b""
+        self._values = self._depth = self._plain = self._quotes = self._escapes = 0
+
+    def feed(self, piece: bytes) -> None:
+        """Look through the next piece. Raises Refused for more than any body needs."""
+        text = self._tail + piece
+        self._escapes += text.count(b"\\")
+        if self._escapes > _ESCAPES:
+            raise Refused(413)
+        text = text.replace(rb"\\", b"")  # from the left, as they are read: what is left before a quote escapes it
+        self._tail = b"\\" if text.endswith(b"\\") else b""
+        self._escapes -= len(self._tail)
+        text = text.removesuffix(b"\\").replace(rb"\"", b"")
+        self._quotes += text.count(b'"')
+        if self._quotes > 4 * _VALUES:  # a name and a text, each between two
+            raise Refused(413)
+        parts = text.split(b'"')
+        plain = b"".join(parts[self._inside :: 2])
+        self._inside ^= len(parts) % 2 == 0
+        self._count(plain)
+
+    def _count(self, plain: bytes) -> None:
+        self._plain += len(plain)
+        self._values += plain.count(b",") + sum(plain.count(one) for one in (b"[", b"{"))
+        if self._values > _VALUES or self._plain > _PLAIN * _VALUES:
+            raise Refused(413)
+        for bracket in _BRACKET.findall(plain):  # as many as values at most, and as they are closed
+            self._depth += 1 if bracket in _OPENING else -1
+            if not -1 < self._depth <= _DEPTH:
+                raise Refused(400)
+
+
+@dataclass(eq=False)
+class Body:
+    """A body that is here. address: whom it counts for. size: bytes for which it has room."""
+
+    address: str
+    pieces: deque[bytes] = field(default_factory=deque)
+    size: int = 0
+    coming: asyncio.Timeout | None = None
+    """While it is on its way: what ends that."""
+
+    def content(self) -> bytes:
+        """All of it."""
+        whole = b"".join(self.pieces)
+        self.pieces = deque([whole])
+        return whole
+
+    def replayed(self, receive: Receive) -> Receive:
+        """Receives what has been received once more, and then what comes."""
+
+        async def receive_again() -> Message:
+            if not self.pieces:
+                return await receive()
+            return {"type": "http.request", "body": self.pieces.popleft(), "more_body": bool(self.pieces)}
+
+        return receive_again
+
+
+class Bodies:
+    """All bodies that have not been answered, and what each address has sent that was none."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._here: set[Body] = set()
+        self._held: Counter[str] = Counter()
+        self._coming = Places(_UNFINISHED[0], address=_UNFINISHED[1])
+        self._faults = Pace(*_FAULT_RATE, clock)
+
+    @contextlib.asynccontextmanager
+    async def received(self, receive: Receive, limit: Limit, address: str, size: int) -> AsyncIterator[Body]:
+        """A whole body, which keeps its room inside the block or until it is let go.
+
+        size: bytes that it says it has. Raises Refused; a bad body counts against its address.
+        """
+        body = Body(group(address))
+        if wait := self._faults.wait(body.address, 0, keep=1):
+            raise Refused(429, "too_much", wait)
+        self._here.add(body)
+        try:
+            await self._read(body, receive, limit, size)
+            yield body
+        except Refused as refused:
+            if refused.status in (400, 408, 413, 415, 422):
+                self._faults.wait(body.address)
+            raise
+        finally:
+            self.let_go(body)
+
+    async def _read(self, body: Body, receive: Receive, limit: Limit, size: int) -> None:
+        if size > limit.size:
+            raise Refused(413)
+        with self._coming.place(address=body.address) as there:
+            if not there:
+                raise Refused(429, "too_much", 5)
+            try:
+                async with asyncio.timeout(_SECONDS + size / _PER_SECOND) as body.coming:
+                    await self._fill(body, receive, limit)
+            except TimeoutError:
+                raise Refused(408) from None
+            finally:
+                body.coming = None
+
+    async def _fill(self, body: Body, receive: Receive, limit: Limit) -> None:
+        scan = Scan()
+        while True:
+            message = await receive()
+            if body.coming is None:  # it has been broken off
+                raise TimeoutError
+            piece = message.get("body", b"")
+            if message["type"] == "http.disconnect":
+                raise Refused(400)
+            if body.size + len(piece) > limit.size:
+                raise Refused(413)
+            if limit.json:
+                scan.feed(piece)
+            self._reserve(body, len(piece))
+            body.pieces.append(piece)
+            if not message.get("more_body", False):
+                return
+
+    def _reserve(self, body: Body, more: int) -> None:
+        """Keep room for so many bytes more; where there is none, what comes from whoever holds most is broken off.
+
+        Raises Refused where nobody holds more.
+        """
+        while self._held.total() + more > _ROOM:
+            least = self._held[body.address] + more
+            rivals = [one for one in self._here if one.coming and self._held[one.address] > least]
+            if not rivals:
+                raise Refused(429, "too_much", 5)
+            self._break_off(max(rivals, key=lambda one: (self._held[one.address], one.size)))
+        self._grow(body, more)
+
+    def _break_off(self, body: Body) -> None:
+        if body.coming is not None:
+            body.coming.reschedule(0)
+            body.coming = None
+        self.let_go(body)
+
+    def let_go(self, body: Body) -> None:
+        """Keep no more room for a body."""
+        self._here.discard(body)
+        self._grow(body, -body.size)
+        body.pieces.clear()
+
+    def _grow(self, body: Body, more: int) -> None:
+        body.size += more
+        self._held[body.address] += more
+        if not self._held[body.address]:
+            del self._held[body.address]
 
 
 def asked_in(body: bytes) -> dict[str, Any]:
-    """What a body of JSON asks for. Raises Refused for what asks for nothing."""
+    """What a body of JSON asks for. Raises Refused for what asks for nothing.
+
+    It is read as UTF-8 and nothing else, as it was counted: `json.loads` would take bytes for UTF-16 too.
+    """
     try:
-        given = json.loads(body)
-        json.dumps(given, ensure_ascii=False).encode()  # half a character would break whatever writes it down later, the stream of events too
+        given = json.loads(body.decode())
+        if b"\\u" in body:  # half a character would break whatever writes it down later, the stream of events too
+            json.dumps(given, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise Refused(400) from None
     if not isinstance(given, dict):

@@ -14,13 +14,14 @@ import contextlib
 import logging
 import re
 from collections.abc import Container, Iterable, Sequence
-from urllib.parse import parse_qs
+from functools import partial
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wan.ui.addresses import Networks, client_address, group, host, is_https, within
-from wan.ui.bodies import again, asked_in, read
+from wan.ui.bodies import EVENT_LIMIT, Bodies, Body, asked_in, limit_of
+from wan.ui.events import GROUP, LET_GO, SIZE, Events, stream_key
 from wan.ui.headers import Answer, Scripts
 from wan.ui.names import Names, forwarded_host
 from wan.ui.pace import Pace
@@ -33,7 +34,7 @@ _log = logging.getLogger(__name__)
 _API = "/gradio_api"
 _READ = (
     r"/|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/pwa_icon|/(?:assets|static)/.+|/healthz|/media/.+|/still/.+|/review(?:/.*)?"
-    rf"|{_API}/(?:info|startup-events|app_id|queue/data|upload_progress|heartbeat/[^/]+|file=.+)"
+    rf"|{_API}/(?:info|startup-events|app_id|queue/data|upload_progress|file=.+)"
 )
 _MCP = f"{_API}/mcp"  # where it is asked for: each call is a POST of its own
 _REVIEW = "/review/"
@@ -44,11 +45,6 @@ _ODD = re.compile(r"[\x00-\x1f\\]|(?:^|/)\.\.(?:/|$)")  # no address of ours has
 
 _SECRET = re.compile(r"(?<=^/media/)[^/]+|(?<=^/review/)[^/]+")  # whoever knows it sees what it leads to
 
-_JSON_LIMIT = 1_000_000  # bytes; the largest form is a prompt and five addresses
-_MCP_LIMIT = 28_000_000  # bytes; a picture of 20 MB as a data: URL
-_VERDICT_LIMIT = 32_000  # bytes; 2,000 characters are 24,000 where each is written as two halves
-_FILES = {f"{_API}/upload": UPLOAD_LIMIT, _MCP: _MCP_LIMIT}  # where a body may hold files
-
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _VERDICT_RATE = (1.0, 60)  # what one address may send to reviews
 _LOOK_RATE = (0.02, 600)  # what one address may ask of reviews: thirty people look at a tally every 3 s, and each video comes in pieces
@@ -57,9 +53,10 @@ _LOOK_RATE = (0.02, 600)  # what one address may ask of reviews: thirty people l
 class Guard:
     """The whole app, guarded.
 
-    events: numbers of the events that have a handler. public: names of the handlers that may be called by name. trusted: networks of the proxies that
-    are believed. names: under which the app is reached. hosts: those whose pages are its own beside the one that a request names. scripts: the inline
-    ones that may run. logins: whether people sign in. mcp: whether agents may call. space: whether this is a Space.
+    progress: the events in progress. events: numbers of those that have a handler. public: names of the handlers that may be called by name.
+    trusted: networks of the proxies that are believed. names: under which the app is reached. hosts: those whose pages are its own beside the
+    one that a request names. scripts: the inline ones that may run. logins: whether people sign in. mcp: whether agents may call. space: whether
+    this is a Space.
     """
 
     def __init__(
@@ -67,6 +64,7 @@ class Guard:
         app: ASGIApp,
         *,
         sessions: Sessions,
+        progress: Events,
         events: Container[object],
         public: Iterable[str],
         trusted: Networks,
@@ -78,7 +76,7 @@ class Guard:
         space: bool = False,
     ) -> None:
         self._app, self._sessions, self._events, self._trusted, self._hosts = app, sessions, events, trusted, hosts
-        self._uploads = Uploads()
+        self._progress, self._bodies, self._uploads = progress, Bodies(), Uploads()
         self._verdicts, self._looks = Pace(*_VERDICT_RATE), Pace(*_LOOK_RATE)
         self._scripts = scripts
         self._names, self._space = names, space
@@ -100,9 +98,10 @@ class Guard:
         answer = Answer(send, self._scripts, packed=packed, https=https, space=self._space)
         try:
             scope = self._own(scope)
-            body = await self._received(scope, receive)
-            size = _of_files(scope)
-            async with self._uploads.admitted(size, scope["client"][0]) if size else contextlib.nullcontext():
+            async with contextlib.AsyncExitStack() as held:
+                body = await self._received(scope, receive, held)
+                if size := _of_files(scope):
+                    await held.enter_async_context(self._uploads.admitted(size, scope["client"][0]))
                 # Gradio signs out by GET, which any page could make a browser send.
                 method = "GET" if scope["path"] == _LOGOUT else scope["method"]
                 await self._app({**scope, "method": method}, body, answer)
@@ -130,7 +129,8 @@ class Guard:
         if _ODD.search(scope["path"]) or not table.fullmatch(scope["path"]):
             raise Refused(404)
         kept = [(name, value) for name, value in scope["headers"] if not _is_hidden(name, scope["path"], proxied=proxied)]
-        return {**scope, "headers": kept, "client": (client_address(scope, self._trusted), 0)}
+        address = client_address(scope, self._trusted)
+        return {**scope, "headers": kept, "client": (address, 0), GROUP: group(address), SIZE: 0}
 
     def _is_ours(self, headers: Headers, *, proxied: bool) -> bool:
         """Whether the app's own page asks, or no page at all."""
@@ -141,33 +141,48 @@ class Guard:
             named.append(forwarded_host(headers))
         return host(origin.partition("://")[2]) in [host(name) for name in named if name]
 
-    async def _received(self, scope: Scope, receive: Receive) -> Receive:
-        """How the body is received from here on, within its limits; new sessions are counted. Raises Refused."""
+    async def _received(self, scope: Scope, receive: Receive, held: contextlib.AsyncExitStack) -> Receive:
+        """How the body is received from here on, within its limits; new sessions are counted. Raises Refused.
+
+        held: what is kept until the request has been answered.
+        """
         path, address = scope["path"], scope["client"][0]
         headers = Headers(scope=scope)
-        limit = _FILES.get(path.rstrip("/"), _JSON_LIMIT)
-        if not re.fullmatch(r"\d{1,12}", length := headers.get("content-length", "0")) or int(length) > limit:
+        limit = limit_of(path)
+        most = UPLOAD_LIMIT if path == f"{_API}/upload" else limit.size
+        if not re.fullmatch(r"\d{1,12}", length := headers.get("content-length", "0")) or int(length) > most:
             raise Refused(413)
         if path.startswith(_REVIEW):
             self._admit_reviewer(scope["method"], headers, address)
         if scope["method"] != "POST":
-            self._admit_reader(scope)
-            return receive
+            return self._admit_reader(scope, receive, held)
         if path == f"{_API}/upload":
             return receive  # `wan.ui.uploads` counts what comes
-        body = await read(receive, limit)
-        if path.startswith(("/login", _LOGOUT, _MCP)):
+        alone = path.startswith(_MCP) or not limit.json
+        if alone:
             self._sessions.admit(None, address)  # passwords are guessed no faster than pages are opened, and agents call no faster
-            return again(body, receive)
-        asked = asked_in(body)
+        body = await held.enter_async_context(self._bodies.received(receive, limit, address, int(length)))
+        scope[SIZE], scope[LET_GO] = body.size, partial(self._bodies.let_go, body)
+        if not alone:
+            self._admit_asking(scope, body, held)
+        return body.replayed(receive)
+
+    def _admit_asking(self, scope: Scope, body: Body, held: contextlib.AsyncExitStack) -> None:
+        """Count the session and the event that a body of JSON asks for. Raises Refused."""
+        path, asked = scope["path"], asked_in(body.content())
+        public = path.startswith(f"{_API}/call/")
         if path == f"{_API}/queue/join":
-            if not isinstance(event := asked.get("fn_index"), int) or event not in self._events:
+            if type(event := asked.get("fn_index")) is not int or event not in self._events:
                 raise Refused(404)
-            self._sessions.admit(_session(asked.get("session_hash")), address)
-        elif path.startswith(f"{_API}/call/"):
-            session = asked.get("session_hash")
-            self._sessions.admit(None if session is None else _session(session), address)
-        return again(body, receive)
+            public = self._progress.is_public(event)
+            if not public and body.size > EVENT_LIMIT:
+                raise Refused(413)
+        elif not public:
+            return
+        session = asked.get("session_hash")
+        nameless = session is None and path != f"{_API}/queue/join"
+        self._sessions.admit(None if nameless else _session(session), scope["client"][0])
+        held.enter_context(self._progress.joining(scope, public=public))
 
     def _admit_reviewer(self, method: str, headers: Headers, address: str) -> None:
         """Counts what is asked of reviews and sent to them; it comes from their own page and is small. Raises Refused."""
@@ -178,24 +193,22 @@ class Guard:
             return
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise Refused(415)
-        if int(headers.get("content-length", _JSON_LIMIT)) > _VERDICT_LIMIT:
+        if int(headers.get("content-length", EVENT_LIMIT)) > limit_of(_REVIEW + "x").size:
             raise Refused(413, "rv_too_long")
 
-    def _admit_reader(self, scope: Scope) -> None:
-        """Counts the session that a stream of events is for."""
-        path = scope["path"]
-        if path == f"{_API}/queue/data":
-            session = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[-1]
-        elif path.startswith(f"{_API}/heartbeat/"):
-            session = path.rpartition("/")[2]
-        else:
-            return
-        self._sessions.admit(_session(session), scope["client"][0])
+    def _admit_reader(self, scope: Scope, receive: Receive, held: contextlib.AsyncExitStack) -> Receive:
+        """Count a stream, and the session that it is for. Gives how it receives. Raises Refused."""
+        key = stream_key(scope["path"], scope["query_string"])
+        if key is None:
+            return receive
+        if scope["path"].startswith(f"{_API}/queue/"):
+            self._sessions.admit(_session(key), scope["client"][0])
+        return held.enter_context(self._progress.listening(key, receive, scope))
 
 
 def _of_files(scope: Scope) -> int:
     """Bytes of files that a request brings in one piece: as many as it may where it does not say; 0 where it brings none. Checked by `_received`."""
-    most = _MCP_LIMIT if scope["method"] == "POST" and scope["path"].rstrip("/") == _MCP else 0
+    most = limit_of(_MCP).size if scope["method"] == "POST" and scope["path"].rstrip("/") == _MCP else 0
     return most and int(Headers(scope=scope).get("content-length", most))
 
 

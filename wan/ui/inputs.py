@@ -17,6 +17,7 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.components.api_component import Api
 
+from wan.ui.events import Events
 from wan.ui.text import say
 from wan.uploads import UploadFolder
 
@@ -51,7 +52,7 @@ class Page(gr.Blocks):
 
     def __init__(self, *given: Any, opened: asyncio.Event, uploads: UploadFolder, **more: Any) -> None:
         super().__init__(*given, **more)
-        self._opened, self._uploads = opened, uploads
+        self._opened, self._uploads, self.progress = opened, uploads, Events(self)
 
     async def preprocess_data(self, block_fn: Any, inputs: Any, state: Any, *more: Any) -> list[Any]:
         """As Gradio does it, but for files: those it never sees. Raises gr.Error, which goes to the page and not to the log."""

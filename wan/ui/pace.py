@@ -17,11 +17,14 @@ class Pace:
         self._every, self._burst, self._clock = every, burst, clock
         self._due: OrderedDict[str, float] = OrderedDict()  # address -> when its allowance is whole again
 
-    def wait(self, address: str, amount: int = 1) -> float:
-        """Seconds until this address may, so many at once; 0 where it may now, and that is then counted."""
+    def wait(self, address: str, amount: int = 1, *, keep: int = 0) -> float:
+        """Seconds until this address may, so many at once; 0 where it may now, and that is then counted.
+
+        keep: how many more must be left for others.
+        """
         now = self._clock()
         due = max(self._due.get(address, now), now)
-        wait = due - now - self._every * (self._burst - amount)
+        wait = due - now - self._every * (self._burst - amount - keep)
         if wait > 1e-6:  # seconds; less is a rounding error
             return wait
         self._due[address] = due + self._every * amount

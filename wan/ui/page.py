@@ -23,7 +23,7 @@ from wan.words import sentence
 _KEEP_UPLOADS = 24 * 3600  # seconds
 
 
-def build(studio: Studio, opened: asyncio.Event) -> gr.Blocks:
+def build(studio: Studio, opened: asyncio.Event) -> Page:
     """The page over a studio. opened: set when the studio can be asked; whoever comes earlier waits for it."""
     deny_downloads()
     gr.set_static_paths([SAMPLES])  # else Gradio copies them among the uploads, which go after a day

@@ -16,12 +16,12 @@ class Refused(Exception):
 
     def __init__(self, status: int, key: str = "", wait: float = 0, given: str = "") -> None:
         super().__init__(HTTPStatus(status).phrase)
-        self._status, self._key, self._wait, self._given = status, key, math.ceil(wait), given
+        self.status, self._key, self._wait, self._given = status, key, math.ceil(wait), given
 
     def response(self, language: str) -> JSONResponse:
         """The answer. language: the request's Accept-Language."""
         detail = say(self._key, language, seconds=self._wait, given=self._given) if self._key else str(self)
         # What comes next over this connection may be the rest of a body that nobody wants, or was put there by somebody else.
-        headers = {"Connection": "close"} if self._status in (400, 408, 413) else {}
+        headers = {"Connection": "close"} if self.status in (400, 408, 413) else {}
         headers |= {"Retry-After": str(self._wait)} if self._wait else {}
-        return JSONResponse({"detail": detail}, self._status, headers=headers)
+        return JSONResponse({"detail": detail}, self.status, headers=headers)

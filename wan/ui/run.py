@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -20,11 +19,13 @@ from wan.requests import Request
 from wan.studio import Studio
 from wan.turns import Asker
 from wan.ui import cards
+from wan.ui.events import LOOK, whether_heard
+from wan.ui.places import Places
 from wan.ui.takes import Mark, Take, aimed, changed, read, written
-from wan.ui.visitor import SECRET, NotReady, Visitor, admitted, asker_of, bare, hidden, owner_of
+from wan.ui.visitor import SECRET, NotReady, Visitor, address_of, admitted, asker_of, bare, hidden, owner_of
 from wan.words import Sentence
 
-_VIEWERS = 20  # streams of one owner's on one tab at once; more would take the places of others, and are shown the job as it is
+_VIEWERS = (240, 60, 20)  # streams on one tab at once, in all, of an address and of an owner; whoever comes beyond is shown the job as it is
 Asking = Callable[[], tuple[str, Leave]]
 Values = dict[str, Any]
 """What is in the form, by the names of the request's fields."""
@@ -57,7 +58,7 @@ class Run:
         self.job = gr.BrowserState("", storage_key=f"wan-{tab}-job-v1", secret=SECRET)
         """The takes on the stage, as `wan.ui.takes` writes them."""
         self._target = gr.Textbox(visible=False, elem_id=f"wan-{tab}-target")  # the script puts in whose button was pressed
-        self._viewers: Counter[str] = Counter()
+        self._viewers = Places(_VIEWERS[0], address=_VIEWERS[1], owner=_VIEWERS[2])
         self.ready = cards.ready(simulated=studio.backend == "simulator")
         self.view = gr.HTML(cards.idle(f"{tab}.webp", self.ready), elem_id=f"wan-{tab}-view", elem_classes="wan-run", **bare)
         verbs = ("watch", "quiet", "cancel", "stop", "resume", "retry", "sure", "withdraw")
@@ -105,24 +106,23 @@ class Run:
         try:
             owner = owner_of(self._studio, token, request)
             shown = await self._there(owner, jobs)
-            if self._viewers[owner] >= _VIEWERS:
-                yield await self._now(shown, owner)
-                return
-            async with contextlib.aclosing(self._followed(owner, shown)) as views:
-                async for view in views:
-                    yield view
+            with self._viewers.place(address=address_of(request), owner=owner) as there:
+                if not there:
+                    yield await self._now(shown, owner)
+                    return
+                async with contextlib.aclosing(self._followed(owner, shown)) as views:
+                    async for view in views:
+                        yield view
         except (JobNotFound, NotReady):
             yield cards.idle(f"{self._tab}.webp", self.ready)
 
     async def _followed(self, owner: str, shown: Sequence[Take]) -> AsyncGenerator[str]:
-        self._viewers[owner] += 1
-        try:
-            async for events in self._studio.follow_all([take.job_id for take in shown], owner=owner):
-                yield _drawn(shown, events)
-        finally:
-            self._viewers[owner] -= 1
-            if not self._viewers[owner]:
-                del self._viewers[owner]
+        """The views of the takes until all have ended or nobody listens. One that is given again lets Gradio see that a page has been left."""
+        is_heard = whether_heard()
+        async for events in self._studio.follow_all([take.job_id for take in shown], owner=owner, again=LOOK):
+            yield _drawn(shown, events)
+            if not is_heard():
+                return
 
     async def found(self, token: str, jobs: str, request: gr.Request) -> tuple[str, Any]:
         """The takes to show when the page is opened, and their view: those that this browser showed last, unless only others are on their way."""

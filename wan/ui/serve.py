@@ -17,9 +17,11 @@ from wan.runner import STOP_LIMIT
 from wan.studio import Studio
 from wan.ui import review_cards, review_page
 from wan.ui.agents import speak_mcp
+from wan.ui.events import SLOTS
 from wan.ui.files import ASSETS, closed
 from wan.ui.guard import Guard
 from wan.ui.headers import Scripts
+from wan.ui.inputs import Page
 from wan.ui.names import names_of
 from wan.ui.routes import routes
 from wan.ui.sessions import KNOWN, Sessions
@@ -28,7 +30,6 @@ from wan.ui.text import translations
 from wan.ui.theme import WanTheme
 from wan.uploads import SAMPLES
 
-_EVENTS = 1000  # open streams and running handlers at once; each open tab with a live job holds one
 _UPLOAD_LIMIT = "100mb"  # the service's own limit for a reference video
 _STOP_SECONDS = 2  # open streams get this long; without a limit the lifespan would never end
 
@@ -36,7 +37,7 @@ _STOP_SECONDS = 2  # open streams get this long; without a limit the lifespan wo
 class Server:
     """The page, being served."""
 
-    def __init__(self, demo: gr.Blocks, studio: Studio, opened: asyncio.Event) -> None:
+    def __init__(self, demo: Page, studio: Studio, opened: asyncio.Event) -> None:
         self._demo, self._studio, self._opened = demo, studio, opened
         self._over = threading.Event()
         self._trouble: Exception | None = None
@@ -64,8 +65,8 @@ class Server:
     def _options(self) -> dict[str, Any]:
         return {
             "prevent_thread_lock": True,
-            "max_threads": _EVENTS,
-            "state_session_capacity": _EVENTS,
+            "max_threads": SLOTS,
+            "state_session_capacity": SLOTS,
             "max_file_size": _UPLOAD_LIMIT,
             "allowed_paths": [str(SAMPLES)],
             "blocked_paths": closed(self._studio.settings),
@@ -106,6 +107,7 @@ class Server:
         return Guard(
             app,
             sessions=Sessions(self._forget),
+            progress=demo.progress,
             events={number for number, handler in demo.fns.items() if handler.fn is not None},
             public=public,
             trusted=settings.trusted_proxies,

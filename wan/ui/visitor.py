@@ -117,7 +117,13 @@ def admitted(studio: Studio, request: gr.Request, key: str, region: str, workspa
     words = {name: sent[name] or (value if isinstance(value, str) else "") for name, value in typed.items()}
     if sent["key"]:  # what the form has beside it belongs to another key
         words |= {"region": sent["region"] or "", "workspace": sent["workspace"] or ""}
-    return studio.door.admit(**words, address=group(request.client.host if request.client else ""))
+    return studio.door.admit(**words, address=address_of(request))
+
+
+def address_of(request: gr.Request) -> str:
+    """What counts as the address of whoever asks; "" where nobody knows it."""
+    client = getattr(request, "client", None)
+    return group(client.host) if client else ""
 
 
 def asker_of(studio: Studio, token: object, request: gr.Request, shows: str = "") -> Asker:
@@ -125,7 +131,7 @@ def asker_of(studio: Studio, token: object, request: gr.Request, shows: str = ""
     owner, session = "", request.session_hash or ""
     with suppress(NotReady):
         owner = owner_of(studio, token, request)
-    address = group(request.client.host if request.client else "")
+    address = address_of(request)
     return Asker(address, owner or f"session {session}", f"{session} {shows}" if shows else "")
 
 

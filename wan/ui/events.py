@@ -1,0 +1,154 @@
+"""What Gradio has to do at the moment: events that run or wait for a slot, and the streams that tell of them."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from time import monotonic
+from typing import Any
+from urllib.parse import parse_qs
+
+import gradio as gr
+from gradio.block_function import BlockFunction
+from gradio.context import LocalContext
+from starlette.types import Message, Receive, Scope
+
+from wan.ui.places import Places
+from wan.ui.refusal import Refused
+
+SLOTS = 1000  # events that run at once
+LOOK = 5.0  # seconds between two looks at whether somebody still listens
+GROUP = "wan.group"  # in a request's scope: what counts as the address that it comes from
+SIZE = "wan.size"  # in a request's scope: bytes of its body
+LET_GO = "wan.let_go"  # in a request's scope: what is called when its body is no longer needed
+_STREAMS = (1000, 200)  # open at once, in all and for one address
+_IDLE = 30  # seconds; a stream is closed that has had nothing to tell at two looks
+_UNHEARD = 60  # seconds that an event is waited for while nobody listens
+_LATER = 5  # seconds until whoever finds no slot may try again
+
+
+@dataclass(frozen=True)
+class _Share:
+    """Slots, and bytes of the bodies, that events of one kind have in all and at one address."""
+
+    slots: int
+    own_slots: int
+    room: int
+    own_room: int
+
+
+_PUBLIC = _Share(300, 60, 64_000_000, 24_000_000)  # what programs call
+_PAGE = _Share(SLOTS - _PUBLIC.slots, 150, 64_000_000, 10_000_000)  # a class behind one address: two tabs each, and a click
+
+
+class Events:
+    """The events of a page that are in progress, and who listens to them."""
+
+    def __init__(self, page: gr.Blocks) -> None:
+        self._page = page
+        self._joining: Counter[tuple[str, bool]] = Counter()
+        self._listening: Counter[str] = Counter()
+        self._streams = Places(_STREAMS[0], address=_STREAMS[1])
+
+    @contextlib.contextmanager
+    def joining(self, scope: Scope, *, public: bool) -> Iterator[None]:
+        """Let an event in while it is on its way to the queue. Raises Refused while there are too many.
+
+        public: whether it is one that programs call.
+        """
+        who = (scope[GROUP], public)
+        self._require_slot(*who, scope[SIZE])
+        self._joining[who] += 1
+        try:
+            yield
+        finally:
+            self._joining[who] -= 1
+            if not self._joining[who]:
+                del self._joining[who]
+
+    def _require_slot(self, address: str, public: bool, size: int) -> None:  # noqa: FBT001
+        """Raise Refused where an address has its share. Nobody may hold more than is left free, so that a newcomer finds room."""
+        kind = _PUBLIC if public else _PAGE
+        scopes = [event.request.scope for event in self._events.values() if _is_public(event.fn) is public]
+        own = [scope for scope in scopes if scope.get(GROUP) == address]
+        coming = sum(number for (_, its), number in self._joining.items() if its is public)
+        slots = len(own) + self._joining[address, public] + 1
+        room = sum(scope.get(SIZE, 0) for scope in own) + size
+        free_slots = kind.slots - len(scopes) - coming
+        free_room = kind.room - sum(scope.get(SIZE, 0) for scope in scopes)
+        if slots > min(kind.own_slots, free_slots) or room > min(kind.own_room, free_room):
+            raise Refused(429, "too_much", _LATER)
+
+    def is_public(self, number: int) -> bool:
+        """Whether programs call an event."""
+        return _is_public(self._page.fns[number])
+
+    @property
+    def _events(self) -> dict[str, Any]:
+        return self._page._queue.event_ids_to_events
+
+    @contextlib.contextmanager
+    def listening(self, key: str, receive: Receive, scope: Scope) -> Iterator[Receive]:
+        """Hold a place for a stream inside the block. Gives how it receives: it is told to end when it has long had nothing to tell.
+
+        key: the session or the event that it tells of. Raises Refused where there are too many.
+        """
+        with self._streams.place(address=scope[GROUP]) as there:
+            if not there:
+                raise Refused(429, "too_much", _LATER)
+            self._listening[key] += 1
+            try:
+                yield self._received_while_busy(key, receive)
+            finally:
+                self._listening[key] -= 1
+                if not self._listening[key]:
+                    del self._listening[key]
+
+    def _received_while_busy(self, key: str, receive: Receive) -> Receive:
+        async def received() -> Message:
+            idle = False
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_IDLE):
+                        return await receive()
+                if idle and not self._is_busy(key):
+                    return {"type": "http.disconnect"}
+                idle = not self._is_busy(key)
+
+        return received
+
+    def _is_busy(self, key: str) -> bool:
+        """Whether an event is in progress that a stream tells of."""
+        of_session = self._page._queue.pending_event_ids_session.get(key, ())
+        return key in self._events or any(one in self._events for one in of_session)
+
+    def is_heard(self, event: Any) -> bool:
+        """Whether somebody waits for an event of the queue: it has just come, or somebody listens."""
+        if not event.alive:
+            return False
+        listening = event.session_hash in self._listening or event._id in self._listening
+        return listening or monotonic() - event.enqueue_time < _UNHEARD
+
+    def whether_heard(self, key: str) -> Callable[[], bool]:
+        """What tells whether somebody still waits for an event. key: its id."""
+        return partial(self.is_heard, self._events[key]) if key in self._events else lambda: True
+
+
+def whether_heard() -> Callable[[], bool]:
+    """What tells whether somebody still waits for the event that is being handled. Of one past the queue nobody can say: always."""
+    page, key = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
+    events: Events | None = getattr(page, "progress", None)
+    return events.whether_heard(key) if events and key else lambda: True
+
+
+def _is_public(handler: BlockFunction) -> bool:
+    return handler.api_visibility == "public"
+
+
+def stream_key(path: str, query: bytes) -> str | None:
+    """What a stream tells of: a session, or an event by its id. None for a path that is no such stream."""
+    if path.endswith("/queue/data"):
+        return parse_qs(query.decode("latin-1")).get("session_hash", [""])[-1]
+    return path.rpartition("/")[2] if "/call/" in path else None
