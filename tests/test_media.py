@@ -7,11 +7,11 @@ from pathlib import Path
 
 import av
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms, ImageStat
 
 from tests.disks import small_disk
 from tests.pictures import clip, picture
-from wan import catalog, media
+from wan import catalog, media, pictures
 from wan.errors import InvalidInput, NotKept, NoVideo, ResultRefused
 
 FIELD = "reference_image"
@@ -289,3 +289,77 @@ def test_work_is_done_where_the_newest_open_studio_has_its_folder(tmp_path):
     taken(picture())
     assert (tmp_path / "first").exists()
     assert (tmp_path / "second").exists()
+
+
+def scene(size: tuple[int, int], mode: str) -> Image.Image:
+    """A picture in which every place looks different."""
+    across = Image.linear_gradient("L").rotate(90).resize(size)
+    down = Image.linear_gradient("L").resize(size)
+    whole = Image.merge("RGB", (across, down, Image.new("L", size, 90)))
+    whole.paste("white", (size[0] // 4, size[1] // 4, size[0] // 3, size[1] // 3))
+    return across.convert("I;16") if mode == "I;16" else whole.convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "size", "fit"),
+    [
+        *(("RGB", kind, "1280*720", "crop") for kind in ("JPEG", "PNG", "WEBP", "BMP")),
+        *((mode, "PNG", "1280*720", "crop") for mode in ("RGBA", "P", "L", "I;16")),
+        ("CMYK", "JPEG", "720*1280", "pad"),
+        ("RGB", "JPEG", "720P", "crop"),
+    ],
+)
+def test_a_preview_shows_what_is_sent(mode, kind, size, fit, monkeypatch):
+    """Though it is made of fewer pixels."""
+    monkeypatch.setattr(pictures, "_PREVIEW_SIDE", 160)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    given, preview, made = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    scene((1000, 980), mode).save(given, kind, **({"exif": exif} if kind == "JPEG" else {}))
+    pictures.preview(given, preview, field=FIELD, size=size, fit=fit)
+    answer = pictures.take(given, made, field=FIELD, size=size, fit=fit)
+    shown = opened(preview.getvalue()).convert("RGB")
+    sent = opened(made.getvalue()[-answer["sent"] :]).convert("RGB").resize(shown.size, Image.Resampling.BOX)
+    assert max(shown.size) == 160
+    difference = ImageChops.difference(shown.reduce(8), sent.reduce(8))
+    assert ImageStat.Stat(difference).mean == pytest.approx([0, 0, 0], abs=5)
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("RGB", "JPEG"), ("RGB", "PNG"), ("RGBA", "PNG"), ("P", "PNG"), ("RGB", "WEBP")])
+def test_a_preview_is_worked_on_with_few_pixels(mode, kind):
+    data = picture((2000, 2000), mode=mode, kind=kind, color=0)
+    image, _ = pictures._read(FIELD, io.BytesIO(data), side=160)
+    assert max(image.size) < 2 * 2 * 160
+
+
+def scans(size: tuple[int, int], count: int) -> bytes:
+    """A JPEG that goes over its pixels so many times more than it must."""
+    out = io.BytesIO()
+    Image.new("L", size).save(out, "JPEG", progressive=True, quality=1)
+    data = out.getvalue()
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * count + data[-2:]
+
+
+COSTLY = {
+    "a small JPEG of many scans": lambda: scans((300, 300), 200),
+    "a large JPEG of some scans": lambda: scans((8000, 8000), 40),
+    "a large JPEG of many scans": lambda: scans((8000, 8000), 400),
+    "a WebP whose canvases take a gigabyte": lambda: picture((8000, 8000), kind="WEBP", method=0),
+}
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_what_would_take_too_much_is_refused_before_it_is_decoded(name, monkeypatch):
+    data = COSTLY[name]()
+    with pytest.raises(InvalidInput) as refusal:
+        taken(data)
+    assert refusal.value.sentence.key == "media_unsafe"
+    monkeypatch.setattr(Image.Image, "load", None)  # nobody comes so far
+    with pytest.raises(pictures.Costly):
+        pictures._decoded(FIELD, io.BytesIO(data))
+
+
+@pytest.mark.parametrize("data", [scans((300, 300), 40), scans((2000, 2000), 20)], ids=["small", "large"])
+def test_some_scans_are_nobodys_fault(data):
+    assert taken(data).adjustments == []

@@ -18,6 +18,11 @@ _SENT_SIDE = 4096  # px: the longer side of a picture that goes up in its own sh
 _JPEG_QUALITY = 95
 _CENTERING = (0.5, 0.25)  # of a crop: in a tall picture faces are in the upper part
 _PREVIEW_SIDE = 960  # px
+_FINE = 2  # pixels that are decoded for one of a preview, each way: what is scaled from more looks no better
+_SCANS = 100  # of a JPEG; a progressive one has about ten
+_SCANNED = 2000  # megapixels that all scans of a JPEG may go over: 64 with thirty scans take two seconds
+_BYTES_PER_PIXEL = {"WEBP": 16}  # at the peak of opening one: two canvases, what is read of them, and the picture
+_ROOM = 800_000_000  # bytes of a task's memory that a picture may take
 _ORIENTATION = 0x0112  # the number of the EXIF tag
 _UPRIGHT = {  # what brings a picture of each orientation upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -29,6 +34,11 @@ _UPRIGHT = {  # what brings a picture of each orientation upright
     8: Image.Transpose.ROTATE_90,
 }
 _SRGB = ImageCms.createProfile("sRGB")
+
+
+class Costly(MemoryError):
+    """Opening a picture would take more than a task may, by what its first bytes say."""
+
 
 Image.MAX_IMAGE_PIXELS = None  # sides are checked below, before anything is decoded
 Image.init()  # every decoder is loaded by now: the sandbox opens no file later
@@ -57,26 +67,32 @@ def take(given: IO[bytes], made: IO[bytes], *, field: str, size: str, fit: str) 
 
 def preview(given: IO[bytes], made: IO[bytes], *, field: str, size: str, fit: str) -> dict[str, Any]:
     """Writes a small WebP of what will be sent of a picture at this size and fit. Raises InvalidInput."""
-    image, _ = _fitted(_read(field, given)[0], size, fit)
-    image.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
-    image.save(made, "WEBP", quality=82)
+    image, _ = _read(field, given, side=_PREVIEW_SIDE)
+    width, height = _own_shape(image) if size in OWN_SHAPE else catalog.pixels(size)
+    scale = min(1.0, _PREVIEW_SIDE / max(width, height))
+    shape = max(1, round(width * scale)), max(1, round(height * scale))
+    _shaped(image, shape, fit, keep=size in OWN_SHAPE)[0].save(made, "WEBP", quality=82)
     return {}
 
 
-def _read(field: str, file: IO[bytes]) -> tuple[Image.Image, list[Sentence]]:
-    """The picture in a file, upright, opaque, RGB and without metadata, and what was done to get there. Raises InvalidInput."""
-    image = _decoded(field, file)
+def _read(field: str, file: IO[bytes], side: int = 0) -> tuple[Image.Image, list[Sentence]]:
+    """The picture in a file, upright, opaque, RGB and without metadata, and what was done to get there. Raises InvalidInput and Costly.
+
+    side: px of what it is shown at, if that is all that it is for; it is then as small as that allows.
+    """
+    image = _decoded(field, file, side)
     turn, clear = _UPRIGHT.get(_orientation(image)), image.has_transparency_data
     adjustments = [sentence("image_upright")] if turn is not None else []
     adjustments += [sentence("image_flattened")] if clear else []
     profile = image.info.get("icc_profile")
+    image = _reduced(image, side) if side else image
     image = _srgb(_opaque(image) if clear else _eight_bit(image), profile)
     image = image if turn is None else image.transpose(turn)
     image.info = {}  # Pillow would write the comment in it into every file that it saves
     return image, adjustments
 
 
-def _decoded(field: str, file: IO[bytes]) -> Image.Image:
+def _decoded(field: str, file: IO[bytes], side: int = 0) -> Image.Image:
     """The picture in a file, every pixel of it read. Whatever Pillow raises over it is the file's fault."""
     low, high = catalog.IMAGE_SIDES
     try:
@@ -90,6 +106,9 @@ def _decoded(field: str, file: IO[bytes]) -> Image.Image:
         raise InvalidInput(field, "image_sides", given=f"{image.width}*{image.height}", low=low, high=high)
     if frames > 1:
         raise InvalidInput(field, "image_animated", given=frames)
+    _refuse_costly(image, file)
+    if side:
+        image.draft(None, (_FINE * side, _FINE * side))
     try:
         image.load()
     except MemoryError:
@@ -97,6 +116,32 @@ def _decoded(field: str, file: IO[bytes]) -> Image.Image:
     except Exception:  # noqa: BLE001
         raise InvalidInput(field, "image_truncated") from None
     return image
+
+
+def _refuse_costly(image: Image.Image, file: IO[bytes]) -> None:
+    """Raises Costly before anything is decoded, where decoding would end at the limits of a task. What stands in no header, they bound."""
+    pixels = image.width * image.height
+    if pixels * _BYTES_PER_PIXEL.get(image.format or "", 0) > _ROOM:
+        raise Costly
+    if image.format in ("JPEG", "MPO"):
+        place = file.tell()
+        file.seek(0)
+        scans = file.read().count(b"\xff\xda")
+        file.seek(place)
+        if scans > _SCANS or scans * pixels > _SCANNED * 1_000_000:
+            raise Costly
+
+
+def _reduced(image: Image.Image, side: int) -> Image.Image:
+    """A picture with no more pixels than one of `side` px is well made of: whatever is done to it then is cheap."""
+    factor = min(image.size) // (_FINE * side)
+    if factor < 2:
+        return image
+    if image.mode in ("1", "P") and not image.has_transparency_data:  # else the dots become a pattern
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    if image.mode in ("L", "RGB", "CMYK"):
+        return image.reduce(factor)
+    return image.resize((image.width // factor, image.height // factor), Image.Resampling.NEAREST)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -138,10 +183,14 @@ def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 def _fitted(image: Image.Image, size: str, fit: str) -> tuple[Image.Image, list[Sentence]]:
     """A picture in exactly the shape of a size `W*H`, cropped or padded; for a tier ("720P") in its own. With what was done to it."""
     target = _own_shape(image) if size in OWN_SHAPE else catalog.pixels(size)
+    return _shaped(image, target, fit, keep=size in OWN_SHAPE)
+
+
+def _shaped(image: Image.Image, target: tuple[int, int], fit: str, *, keep: bool) -> tuple[Image.Image, list[Sentence]]:
+    """A picture at exactly this size, with what was done to it. keep: the size is of its own shape but for rounding."""
     if image.size == target:
         return image, []
-    same_shape = size in OWN_SHAPE or image.width * target[1] == image.height * target[0]
-    if same_shape:
+    if keep or image.width * target[1] == image.height * target[0]:
         done, result = "image_scaled", image.resize(target, Image.Resampling.LANCZOS)
     elif fit == "pad":
         done, result = "image_padded", _padded(image, target)
