@@ -1,16 +1,22 @@
 """Attacks by file values: paths of the server, names of others' files, forms that are no forms, and what is left afterwards."""
 
+import contextlib
 import os
 import re
+import socket
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
+from PIL.PngImagePlugin import PngInfo
 
 from tests.attacks.conftest import Record, Victim
 from tests.attacks.visitor import API, Visitor, ask, upload
-from tests.browser.serving import SAMPLES, App
+from tests.browser.serving import SAMPLES, App, served
+from tests.pictures import picture
 
 META = {"meta": {"_type": "gradio.FileData"}}
 GONE = "This is no file that was uploaded here"
@@ -300,3 +306,78 @@ def test_memory_by_a_field(app: App, record: Record):
         got = ask(app.url, "POST", f"{API}/upload", headers=form_of | headers, body=pieces, chunked=chunked).status
         record(f"memory: a field of 340 MB, {headers}", 413, got)
     record("memory: a field of 340 MB: more than 100 MB held for it", False, memory(app) - before > 100)
+
+
+def test_what_was_used_is_gone(app: App, record: Record):
+    """After a submit nobody reads the bytes that came, by any name; the name leads to the clean copy until the job goes."""
+    noted = PngInfo()
+    noted.add_text("Comment", "where she lives")
+    raw = picture((640, 480), color="purple", pnginfo=noted)
+    mine = Visitor(app.url)
+    name = upload(app.url, [("home.png", raw)]).json()[0]
+    job = finished(mine, {"path": name} | META)
+    record("used: the bytes that came, by their name", (200, False), _served(app, name, b"where she lives"))
+    kept = [path.name for path in app.folder.rglob("*") if path.is_file() and b"where she lives" in path.read_bytes()]
+    record("used: the bytes that came, anywhere on the disk", [], kept)
+    assert finished(mine, {"path": name} | META) == job, "the same again is the same job"
+    made = [name, *(_made(mine, event, job) for event in ("use", "frame", "bundle"))]
+    assert [ask(app.url, "GET", f"{API}/file={quote(one)}").status for one in made] == [200] * 4
+    number = mine.event("delete")
+    assert "data-gone" in str(mine.call(number, mine.form(number, token=mine.token, asked=job))[1])
+    for what, one in zip(("its reference", "the copy for the form", "its last frame", "its zip"), made, strict=True):
+        record(f"deleted: {what}", 404, ask(app.url, "GET", f"{API}/file={quote(one)}").status)
+    record("deleted: files left of it on the disk", [], [path for path in app.folder.rglob("*") if job in path.name])
+    mine.http.close()
+
+
+def finished(visitor: Visitor, file: dict[str, Any]) -> str:
+    """The id of a job that is made from a file, when it has succeeded."""
+    start, watch = visitor.event("start"), visitor.event("watch")
+    given = {"reference_image": file, "prompt": "She smiles.", "url": "", "audio_url": "", "seed": "7"}
+    well, came = visitor.call(start, visitor.form(start, token=visitor.token, **given))
+    assert well, came
+    give_up = time.monotonic() + 120
+    while "SUCCEEDED" not in (shown := visitor.call(watch, [visitor.token, came[1]])[1][0]):
+        assert time.monotonic() < give_up, shown
+    return came[1]
+
+
+def _served(app: App, name: str, secret: bytes) -> tuple[int, bool]:
+    answer = ask(app.url, "GET", f"{API}/file={quote(name)}")
+    return answer.status, secret in answer.body
+
+
+def _made(visitor: Visitor, event: str, job: str) -> str:
+    """The name of the file that an event of the library makes from a job."""
+    number = visitor.event(event)
+    well, given = visitor.call(number, visitor.form(number, token=visitor.token, asked=job))
+    assert well, given
+    return re.search(r"uploads/[\w-]{43}/[\w.-]+", str(given))[0]
+
+
+def test_files_where_people_sign_in(tmp_path: Path, record: Record):
+    with served(tmp_path, WAN_LOGINS="ann:secret-of-ann") as app:
+        with httpx.Client(base_url=app.url, trust_env=False, headers={"Origin": app.url}) as ann:
+            assert ann.post("/login", data={"username": "ann", "password": "secret-of-ann"}).status_code == 200
+            answer = ann.post(f"{API}/upload", files={"files": ("a.png", PICTURE)})
+            assert answer.status_code == 200, answer.text
+            hers = answer.json()[0]
+            assert ann.get(f"{API}/file={hers}").content == PICTURE
+        for name, target in (("an upload by its name", hers), ("a sample", "samples/coffee.png"), ("nothing", "none")):
+            record(f"logins: {name}", 401, ask(app.url, "GET", f"{API}/file={target}").status)
+            guessed = {"Cookie": "access-token-x=y; access-token-unsecure-x=y"}
+            record(f"logins: {name}, with a cookie", 401, ask(app.url, "GET", f"{API}/file={target}", headers=guessed).status)
+            record(f"logins: {name}, by HEAD", 401, ask(app.url, "HEAD", f"{API}/file={target}").status)
+        record("logins: an upload", 401, upload(app.url, [("a.png", PICTURE)]).status)
+        record("logins: how far an upload is", 404, ask(app.url, "GET", f"{API}/upload_progress?upload_id=x").status)
+
+
+def test_promised_bytes(app: App, record: Record):
+    """Forty connections that promise 340 MB each, which is more than any disk here has room for, and send a few."""
+    head = f"POST {API}/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=edge\r\nContent-Length: 340000000\r\n\r\n"
+    begun = b'--edge\r\nContent-Disposition: form-data; name="files"; filename="a.mp4"\r\n\r\n'
+    with contextlib.ExitStack() as open_:
+        for _ in range(40):
+            connection = open_.enter_context(socket.create_connection(("127.0.0.1", app.port), timeout=10))
+            connection.sendall(head.encode() + begun)
+        record("promised: another's upload beside 40 of 340 MB", 200, upload(app.url, [("a.png", PICTURE)]).status)
