@@ -111,6 +111,29 @@ def test_the_operators_money(shop: Shop, record: Record):
         record(f"money: a key like {wrong[:24]!r}", "no key", got)
 
 
+def test_a_network_guesses_no_faster_than_an_address(shop: Shop, record: Record):
+    visitor, path = Visitor(shop.app.url), sent(shop)
+
+    def guessed(addresses: list[str]) -> int:
+        """How many wrong codes are looked at."""
+        came = []
+        for address in addresses:
+            visitor.headers = {"X-Forwarded-For": address}
+            came.append(outcome(order(visitor, path, "guess", code=f"guess-{address}")))
+        return came.count("wrong code")
+
+    begun = time.monotonic()
+    for what, addresses, free, every in (
+        ("a /48 by its /64s", [f"2001:db8:7:{number << 8:x}::1" for number in range(30)], 12, 60),
+        ("a /56 by its /64s", [f"2001:db8:8:{number:x}::1" for number in range(30)], 6, 120),
+        ("a /24 by its addresses", [f"203.0.114.{number}" for number in range(30)], 12, 60),
+    ):
+        looked_at = guessed(addresses)
+        most = free + (time.monotonic() - begun) // every + 1
+        record(f"money: 30 guesses from {what}", True, free <= looked_at <= most)
+    record("money: a guess from elsewhere meanwhile", 1, guessed(["2001:db8:9::1"]))
+
+
 def test_fifty_parallel_orders_do_not_overdraw(shop: Shop, record: Record):
     visitors, path = [Visitor(shop.app.url) for _ in range(50)], sent(shop)
     with ThreadPoolExecutor(50) as threads:

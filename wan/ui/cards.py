@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from wan.catalog import Price, money
 from wan.jobs import CANCEL_IS_FREE, Job, JobEvent, JobState, Spent
+from wan.plain_text import clean_line
 from wan.ui.takes import Mark
 from wan.ui.text import TEXT, say
 from wan.words import Language, Sentence, sentence
@@ -218,7 +219,7 @@ def _tile(number: int, kind: str, address: str, name: str) -> Markup:
     picture = shown if address else Markup('<span class="wan-link">URL</span>')
     return Markup(
         '<button type="button" class="wan-tile" data-insert="character{n}" title="{name}">{picture}<span>character{n}</span></button>'
-    ).format(n=number, name=name, picture=picture)
+    ).format(n=number, name=clean_line(name), picture=picture)
 
 
 def _view(state: str, look: str, stage: Markup, card: Markup, *, of: str = "", live: bool = False) -> str:
