@@ -576,3 +576,12 @@ def test_a_review_is_deleted_with_its_words_by_its_owner_only(store):
     assert store.review_by_link("link") is None
     assert not store.delete_review("review-link", "somebody")
     assert store.get("job1", "somebody") is not None
+
+
+def test_the_token_of_a_link_that_has_ended_is_kept_no_longer(store):
+    """It need not be shown again, and the link is told by its hash."""
+    for token, expires_at in (("ended", NOW + 10), ("open", NOW + 99), ("endless", None)):
+        kept(store, token=token, id=f"of {token}", expires_at=expires_at)
+    store.forget_links(NOW + 10)
+    assert [store.review(f"of {token}", "somebody").link_token for token in ("ended", "open", "endless")] == [None, "open", "endless"]
+    assert store.review_by_link("ended").id == "of ended"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.attacks.conftest import Record
+from tests.attacks.hole import OPENED
 from tests.attacks.visitor import called, picture_url
 from tests.browser.serving import App, served
 from tests.conftest import clean_environment
@@ -74,6 +75,7 @@ def test_paid_jobs_outlive_every_way_to_lose_them(holed: App, record: Record):
     made.append(make_job(holed, "after somebody removed the log alone"))
     list_jobs(holed)
     holed.kill()
+    record("database: times that anything but SQLite opened its files", 0, holed.log().count(OPENED))
     record("database: rows that are lost with the app after all that", 0, len(set(made) - kept(holed)))
     videos = [holed.folder / "output" / "storage" / "videos" / job / "video.mp4" for job in made]
     record("database: jobs whose video is not kept", 0, sum(not video.exists() for video in videos))
