@@ -83,6 +83,9 @@ class Lobby:
         self._idle: dict[Connection, None] = {}  # who has waited longest is first
         self._counts: Counter[str] = Counter()
 
+    def __len__(self) -> int:
+        return len(self._open)
+
     def enter(self, connection: "Connection") -> bool:
         """Count a connection in. False where all are taken and no one makes room."""
         limits, address = self.limits, group(connection.address)
@@ -187,6 +190,7 @@ class Connection(H11Protocol):
         super().resume_writing()
         if self._stalled is not None:
             self._stalled.cancel()
+            self._stalled = None
 
     def _settle(self) -> None:
         """Note whether the connection waits for a request now."""
