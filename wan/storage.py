@@ -128,8 +128,7 @@ class Storage:
                 if (await obstore.head_async(self._store, key))["last_modified"].timestamp() >= before:
                     return
                 await obstore.delete_async(self._store, key)
-            for copy in (self._cache / key, *self._cache.glob(f"[!.]*/{key}")):
-                await asyncio.to_thread(_unlink, copy)
+            await asyncio.to_thread(_unlink_copies, self._cache, key)
 
     def clear_leftovers(self, before: float) -> None:
         """Removes what processes left that died in the middle: work and parts that nothing was written to since `before`. Blocks."""
@@ -242,6 +241,12 @@ def _derive(source: Path, path: Path, make: Callable[[Path, Path], None]) -> Non
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _unlink_copies(cache: Path, key: str) -> None:
+    """Removes the copy of a file and all that was derived from it."""
+    for copy in (cache / key, *cache.glob(f"[!.]*/{key}")):
+        _unlink(copy)
 
 
 def _unlink(copy: Path) -> None:
