@@ -16,7 +16,7 @@ import httpx
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from mcp import ClientSession
+from mcp import ClientSession, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.attacks.visitor import API, post
@@ -92,6 +92,31 @@ def test_every_door_gives_the_same(app: App, tmp_path: Path):
         video = httpx.get(one["video_url"], trust_env=False)
         assert video.status_code == 200
         assert video.content[4:8] == b"ftyp"
+
+
+def test_an_agent_uploads_by_gradios_own_tool(app: App, tmp_path: Path):
+    """`gradio upload-mcp` sends no token; the address that it gives opens the upload, here and nowhere else."""
+    (tmp_path / "she.png").write_bytes(PICTURE.read_bytes())
+    script = "import sys; from gradio.cli.commands.upload_mcp import main; main(*sys.argv[1:])"
+    beside = clean_environment(tmp_path) | {"NO_PROXY": "127.0.0.1"}
+    started = StdioServerParameters(command=sys.executable, args=["-c", script, app.url, str(tmp_path)], env=beside)
+
+    async def uploaded() -> str:
+        async with stdio_client(started) as (read, write), ClientSession(read, write) as session:
+            await session.initialize()
+            came = await session.call_tool("upload_file_to_gradio", {"file": str(tmp_path / "she.png")})
+            return came.content[0].text
+
+    address = asyncio.run(uploaded())
+    assert re.fullmatch(rf"{app.url}{API}/file=uploads/[\w-]{{43}}/she\.png", address)
+    asked = {"prompt": "She is uploaded.", "reference_image": address, "duration": 2, "seed": 7}
+    well, made = asyncio.run(tool(app, "image_to_video", asked))
+    assert (well, made["state"]) == (True, "SUCCEEDED"), made
+    well, again = asyncio.run(tool(app, "image_to_video", asked))
+    assert (again["job_id"], again["made_before"]) == (made["job_id"], True)
+    for other in (address[:-5], address.replace("she.png", "he.png"), f"{app.url}{API}/file=/etc/passwd"):
+        well, said = asyncio.run(tool(app, "image_to_video", asked | {"reference_image": other}))
+        assert not well, said
 
 
 def test_the_same_again_is_the_same_video(app: App):
