@@ -7,7 +7,7 @@ that is not public. Files are answered by `wan.ui.routes`, from two folders only
 
 What stays: an event of the page itself can be called by its number through `queue/join`, because that is how the page calls it. `wan.ui.inputs`
 sees to it that a handler gets the types which its components give, and the handlers check who asks. A file that somebody uploaded can be read by
-whoever knows its path; that holds the SHA-256 of its content.
+whoever knows its name, which nobody can guess, and is signed in where people sign in.
 """
 
 import contextlib
