@@ -35,7 +35,7 @@ from wan.ui.visitor import NotReady, address_of, admitted
 
 _LONGEST_WAIT = 600.0  # seconds that one call may stay open
 _WAIT = 240.0  # seconds; longer than most runs, shorter than what most clients put up with
-_CALLS = (200, 40, 16)  # calls that wait at once, in all, from an address and for an owner; one beyond says at once where its job stands
+_CALLS = (200, 30, 16)  # calls that wait at once, in all, from an address and for an owner; one beyond says at once where its job stands
 _CALLS_BYTES = 32_000_000  # of what they have sent
 _BETWEEN = "."  # stands in a job id between the token that was made for a caller without one, and the job; neither contains it
 
@@ -55,7 +55,7 @@ class _Waiting:
 
     def __init__(self) -> None:
         self._calls = Places(_CALLS[0], address=_CALLS[1], owner=_CALLS[2])
-        self._bytes = Places(_CALLS_BYTES, address=_CALLS_BYTES)
+        self._bytes = Places(_CALLS_BYTES, share=1, address=_CALLS_BYTES)
 
     @contextlib.contextmanager
     def place(self, address: str, owner: str, size: int) -> Iterator[bool]:

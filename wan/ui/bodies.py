@@ -30,7 +30,7 @@ _PLAIN = 64  # bytes outside of strings for each value: a number, a comma, and s
 _ESCAPES = 64_000  # each is read by itself; a prompt of 20,000 characters has two for each outside ASCII
 
 _ROOM = 64_000_000  # bytes of all bodies that have not been answered; each takes four times as much while it is read
-_UNFINISHED = (400, 80)  # bodies on their way, in all and from one address
+_UNFINISHED = (400, 40)  # bodies on their way, in all and from one address
 _SECONDS = 20  # for any body, and for a longer one
 _PER_SECOND = 500_000  # more for each so many bytes
 _FAULT_RATE = (0.5, 120)  # seconds for one more bad body from an address, and how many may come at once

@@ -15,7 +15,7 @@ from gradio.block_function import BlockFunction
 from gradio.context import LocalContext
 from starlette.types import Message, Receive, Scope
 
-from wan.ui.places import Places
+from wan.ui.places import Places, is_fair
 from wan.ui.refusal import Refused
 
 SLOTS = 1000  # events that run at once
@@ -23,7 +23,7 @@ LOOK = 5.0  # seconds between two looks at whether somebody still listens
 GROUP = "wan.group"  # in a request's scope: what counts as the address that it comes from
 SIZE = "wan.size"  # in a request's scope: bytes of its body
 LET_GO = "wan.let_go"  # in a request's scope: what is called when its body is no longer needed
-_STREAMS = (1000, 200)  # open at once, in all and for one address
+_STREAMS = (1000, 110)  # open at once, in all and for one address
 _IDLE = 30  # seconds; a stream is closed that has had nothing to tell at two looks
 _UNHEARD = 60  # seconds that an event is waited for while nobody listens
 _LATER = 5  # seconds until whoever finds no slot may try again
@@ -39,8 +39,8 @@ class _Share:
     own_room: int
 
 
-_PUBLIC = _Share(300, 60, 64_000_000, 24_000_000)  # what programs call
-_PAGE = _Share(SLOTS - _PUBLIC.slots, 150, 64_000_000, 10_000_000)  # a class behind one address: two tabs each, and a click
+_PUBLIC = _Share(300, 30, 64_000_000, 24_000_000)  # what programs call
+_PAGE = _Share(SLOTS - _PUBLIC.slots, 75, 64_000_000, 10_000_000)  # a class behind one address: two tabs each, and a click
 
 
 class Events:
@@ -69,16 +69,14 @@ class Events:
                 del self._joining[who]
 
     def _require_slot(self, address: str, public: bool, size: int) -> None:  # noqa: FBT001
-        """Raise Refused where an address has its share. Nobody may hold more than is left free, so that a newcomer finds room."""
+        """Raise Refused where an address has its share of the slots, or of the bytes."""
         kind = _PUBLIC if public else _PAGE
         scopes = [event.request.scope for event in self._events.values() if _is_public(event.fn) is public]
         own = [scope for scope in scopes if scope.get(GROUP) == address]
         coming = sum(number for (_, its), number in self._joining.items() if its is public)
-        slots = len(own) + self._joining[address, public] + 1
-        room = sum(scope.get(SIZE, 0) for scope in own) + size
-        free_slots = kind.slots - len(scopes) - coming
-        free_room = kind.room - sum(scope.get(SIZE, 0) for scope in scopes)
-        if slots > min(kind.own_slots, free_slots) or room > min(kind.own_room, free_room):
+        held, held_bytes = len(own) + self._joining[address, public], sum(scope.get(SIZE, 0) for scope in own)
+        free, free_bytes = kind.slots - len(scopes) - coming, kind.room - sum(scope.get(SIZE, 0) for scope in scopes)
+        if not is_fair(held, 1, free, kind.own_slots) or not is_fair(held_bytes, size, free_bytes, kind.own_room, 1):
             raise Refused(429, "too_much", _LATER)
 
     def is_public(self, number: int) -> bool:

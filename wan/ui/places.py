@@ -4,15 +4,18 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator
 
+SHARE = 8  # of what is free, how much one may hold: twelve who take all they can leave a quarter
+
 
 class Places:
-    """Places of which nobody may hold more than are left free, so that whoever comes next finds one.
+    """Places of which nobody may hold more than a part of those that are left free, so that whoever comes next finds one.
 
-    total: all there are. limits: how many one owner, one address or the like may hold, by its kind.
+    total: all there are. share: the part, as a divisor. limits: how many one owner, one address or the like may
+    hold at most, by its kind.
     """
 
-    def __init__(self, total: int, **limits: int) -> None:
-        self._total, self._limits = total, limits
+    def __init__(self, total: int, *, share: int = SHARE, **limits: int) -> None:
+        self._total, self._share, self._limits = total, share, limits
         self._held: Counter[tuple[str, str]] = Counter()
         self._taken = 0
 
@@ -34,7 +37,7 @@ class Places:
 
     def _has_room(self, amount: int, names: list[tuple[str, str]]) -> bool:
         free = self._total - self._taken
-        return amount <= free and all(self._held[one] + amount <= min(self._limits[one[0]], free) for one in names)
+        return amount <= free and all(is_fair(self._held[one], amount, free, self._limits[one[0]], self._share) for one in names)
 
     def _change(self, amount: int, names: list[tuple[str, str]]) -> None:
         self._taken += amount
@@ -42,3 +45,8 @@ class Places:
             self._held[one] += amount
             if not self._held[one]:
                 del self._held[one]
+
+
+def is_fair(held: int, amount: int, free: int, limit: int, share: int = SHARE) -> bool:
+    """Whether one who holds so much may have more: the first at once, then up to a part of what is free."""
+    return amount <= free and held + amount <= (min(limit, free // share) if held else limit)

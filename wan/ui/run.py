@@ -25,7 +25,7 @@ from wan.ui.takes import Mark, Take, aimed, changed, read, written
 from wan.ui.visitor import SECRET, NotReady, Visitor, address_of, admitted, asker_of, bare, hidden, owner_of
 from wan.words import Sentence
 
-_VIEWERS = (240, 60, 20)  # streams on one tab at once, in all, of an address and of an owner; whoever comes beyond is shown the job as it is
+_VIEWERS = (300, 30, 20)  # streams on one tab at once, in all, of an address and of an owner; whoever comes beyond is shown the job as it is
 Asking = Callable[[], tuple[str, Leave]]
 Values = dict[str, Any]
 """What is in the form, by the names of the request's fields."""

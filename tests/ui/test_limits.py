@@ -1,0 +1,261 @@
+"""Bodies, places and events, part by part; that they hold as a whole is shown by tests/attacks."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+import pytest
+from gradio.queueing import Event
+from starlette.requests import Request
+
+from wan.ui import bodies, events
+from wan.ui.bodies import Bodies, Limit, Scan, asked_in, limit_of
+from wan.ui.events import GROUP, SIZE, Events, stream_key
+from wan.ui.places import Places
+from wan.ui.refusal import Refused
+
+
+def scanned(body: bytes, step: int) -> int:
+    """The status with which a body is refused, read so many bytes at a time; 200 for one that is not."""
+    scan = Scan()
+    try:
+        for at in range(0, len(body), step):
+            scan.feed(body[at : at + step])
+    except Refused as refused:
+        return refused.status
+    return 200
+
+
+ODD = '[{"}]' * 400 + '\\"' * 500
+SCANS = [
+    (json.dumps({"data": [ODD, {ODD: [ODD]}], "fn_index": 1}).encode(), 200),
+    (json.dumps([[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]).encode(), 200),
+    (json.dumps([[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]).encode(), 400),
+    (b'"' + rb"\\" * 999 + b'",' + b"[" * 17, 400),
+    (rb'"\"' + b"[" * 17 + b'"', 200),
+    (b"]", 400),
+    (json.dumps([""] * 1_000).encode(), 200),
+    (json.dumps([""] * 1_001).encode(), 413),
+    (json.dumps({str(number): number for number in range(1_100)}).encode(), 413),
+    (b" " * 64_000, 200),
+    (b" " * 64_001, 413),
+    (json.dumps(["汉" * 10_000] * 6).encode(), 200),
+    (rb'"' + rb"\n" * 70_000 + b'"', 413),
+]
+
+
+@pytest.mark.parametrize("step", [1, 3, 4096])
+@pytest.mark.parametrize(("body", "status"), SCANS, ids=[str(number) for number in range(len(SCANS))])
+def test_a_body_is_counted_the_same_in_whatever_pieces_it_comes(body: bytes, status: int, step: int):
+    assert scanned(body, step) == status
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "utf-32-be", "utf-8-sig"])
+def test_a_body_is_utf8_and_nothing_else(encoding: str):
+    body = json.dumps({"a": 1}).encode(encoding)
+    assert json.loads(body) == {"a": 1}, "Python itself would read it"
+    with pytest.raises(Refused):
+        asked_in(body)
+
+
+def test_what_each_route_takes():
+    api = "/gradio_api"
+    sizes = {path: limit_of(path).size for path in (f"{api}/mcp", f"{api}/call/v2/job", f"{api}/cancel", "/review/x/verdict", "/login")}
+    assert list(sizes.values()) == [28_000_000, 1_000_000, 64_000, 32_000, 4_000]
+
+
+class Sender:
+    """Somebody who sends a body piece by piece, as they are told to."""
+
+    def __init__(self) -> None:
+        self.pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    async def __call__(self) -> dict[str, Any]:
+        piece = await self.pieces.get()
+        return {"type": "http.request", "body": piece or b"", "more_body": piece is not None}
+
+
+async def sent(all_bodies: Bodies, sender: Sender, address: str, held: asyncio.Event) -> int:
+    """Receives a body and holds it until it may go. Gives the status of its refusal, or 200."""
+    try:
+        async with all_bodies.received(sender, Limit(100, json=False), address, 0):
+            await held.wait()
+    except Refused as refused:
+        return refused.status
+    return 200
+
+
+@pytest.mark.anyio
+async def test_whoever_holds_most_makes_place(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(bodies, "_ROOM", 100)
+    all_bodies, held = Bodies(), asyncio.Event()
+    senders = {address: Sender() for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3")}
+    tasks = {address: asyncio.create_task(sent(all_bodies, sender, address, held)) for address, sender in senders.items()}
+    for address, size in (("192.0.2.1", 60), ("192.0.2.2", 30), ("192.0.2.3", 20)):
+        senders[address].pieces.put_nowait(b"x" * size)
+        for _ in range(5):
+            await asyncio.sleep(0)
+    assert await tasks["192.0.2.1"] == 408, "it held most when there was no more room"
+    for address in ("192.0.2.2", "192.0.2.3"):
+        senders[address].pieces.put_nowait(None)
+    held.set()
+    assert [await tasks["192.0.2.2"], await tasks["192.0.2.3"]] == [200, 200]
+    assert not all_bodies._held
+    assert not all_bodies._here
+
+
+@pytest.mark.anyio
+async def test_whoever_holds_most_is_refused_more(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(bodies, "_ROOM", 100)
+    all_bodies, held, one, other = Bodies(), asyncio.Event(), Sender(), Sender()
+    first = asyncio.create_task(sent(all_bodies, one, "192.0.2.1", held))
+    second = asyncio.create_task(sent(all_bodies, other, "192.0.2.1", held))
+    one.pieces.put_nowait(b"x" * 60)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    other.pieces.put_nowait(b"x" * 60)
+    assert await second == 429
+    one.pieces.put_nowait(None)
+    held.set()
+    assert await first == 200
+
+
+def test_whoever_comes_next_finds_a_place():
+    places = Places(200, address=20)
+    with contextlib.ExitStack() as held:
+        came = [sum(held.enter_context(places.place(address=str(number))) for _ in range(200)) for number in range(25)]
+        assert came[0] == 20, "its limit"
+        assert came[:12] == sorted(came[:12], reverse=True)
+        assert came[11] >= 5
+        assert all(came), "each found one"
+    assert (places._taken, places._held) == (0, {})
+
+
+def test_what_is_large_is_taken_where_it_fits():
+    places = Places(64, share=1, address=32)
+    with places.place(28, address="a") as first, places.place(28, address="b") as second, places.place(28, address="c") as third:
+        assert (first, second, third) == (True, True, False)
+    with places.place(33, address="a") as over:
+        assert not over, "more than its limit"
+
+
+@pytest.fixture
+async def page() -> gr.Blocks:
+    """A page with an event of its own, and one that programs call. Gradio wants a loop to be running."""
+    with gr.Blocks() as demo:
+        gr.Button().click(lambda: None, api_visibility="private")
+        gr.Button().click(lambda: None, api_name="called")
+    return demo.queue()
+
+
+def scope(address: str, size: int = 0) -> dict[str, Any]:
+    """A request as the guard hands it on."""
+    return {"type": "http", "headers": [], GROUP: address, SIZE: size}
+
+
+def come(page: gr.Blocks, number: int, address: str, size: int = 0) -> Event:
+    """Puts an event among those in progress."""
+    event = Event(f"of {address}", page.fns[number], Request(scope(address, size)), None)
+    page._queue.event_ids_to_events[event._id] = event
+    page._queue.pending_event_ids_session.setdefault(event.session_hash, set()).add(event._id)
+    return event
+
+
+def let_in(progress: Events, page: gr.Blocks, number: int, address: str, size: int = 0) -> int:
+    """How many events are let in before the first refusal."""
+    for count in range(2000):
+        try:
+            with progress.joining(scope(address, size), public=progress.is_public(number)):
+                come(page, number, address, size)
+        except Refused:
+            return count
+    return 2000
+
+
+@pytest.mark.anyio
+async def test_an_address_has_its_share_of_the_slots_and_each_kind_its_own(page: gr.Blocks):
+    progress = Events(page)
+    assert let_in(progress, page, 1, "192.0.2.1") == 30
+    assert let_in(progress, page, 0, "192.0.2.1") == 75, "those of the page are others"
+    came = [let_in(progress, page, 0, f"198.51.100.{number}") for number in range(12)]
+    assert all(came)
+    assert let_in(progress, page, 0, "203.0.113.1") >= 10, "a newcomer finds room"
+
+
+@pytest.mark.anyio
+async def test_events_on_their_way_to_the_queue_count(page: gr.Blocks):
+    progress = Events(page)
+    with contextlib.ExitStack() as held:
+        for _ in range(30):
+            held.enter_context(progress.joining(scope("192.0.2.1"), public=True))
+        with pytest.raises(Refused):
+            held.enter_context(progress.joining(scope("192.0.2.1"), public=True))
+    with progress.joining(scope("192.0.2.1"), public=True):
+        pass
+
+
+@pytest.mark.anyio
+async def test_what_calls_have_sent_is_bounded_too(page: gr.Blocks):
+    progress = Events(page)
+    assert let_in(progress, page, 1, "192.0.2.1", size=1_000_000) == 24
+    assert let_in(progress, page, 1, "192.0.2.2", size=1_000_000) == 20, "as many as are left free"
+
+
+async def never() -> Any:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.anyio
+async def test_a_stream_that_has_nothing_to_tell_is_closed(page: gr.Blocks, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(events, "_IDLE", 0.02)
+    progress, event = Events(page), come(page, 0, "192.0.2.1")
+    with progress.listening(event.session_hash, never, scope("192.0.2.1")) as receive:
+        waiting = asyncio.create_task(receive())
+        done, _ = await asyncio.wait([waiting], timeout=0.3)
+        assert not done, "an event is in progress"
+        page._queue.event_ids_to_events.clear()
+        assert (await waiting)["type"] == "http.disconnect"
+
+
+@pytest.mark.anyio
+async def test_streams_are_counted(page: gr.Blocks):
+    progress = Events(page)
+    with contextlib.ExitStack() as held:
+        for _ in range(110):
+            held.enter_context(progress.listening("s", never, scope("192.0.2.1")))
+        with pytest.raises(Refused):
+            held.enter_context(progress.listening("s", never, scope("192.0.2.1")))
+        held.enter_context(progress.listening("s", never, scope("192.0.2.2")))
+
+
+@pytest.mark.anyio
+async def test_who_listens_is_waited_for(page: gr.Blocks, monkeypatch: pytest.MonkeyPatch):
+    progress, event, now = Events(page), come(page, 0, "192.0.2.1"), [0.0]
+    event.enqueue_time = 0.0
+    monkeypatch.setattr(events, "monotonic", lambda: now[0])
+    is_heard: Callable[[], bool] = progress.whether_heard(event._id)
+    assert is_heard(), "it has just come"
+    now[0] = 61.0
+    assert not is_heard(), "nobody ever listened"
+    for key in (event.session_hash, event._id):
+        with progress.listening(key, never, scope("192.0.2.1")):
+            assert is_heard()
+    assert not is_heard()
+    now[0], event.alive = 0.0, False
+    assert not is_heard(), "the page was left"
+
+
+STREAMS = [
+    ("/gradio_api/queue/data", b"session_hash=a&session_hash=b", "b"),
+    ("/gradio_api/call/v2/job/e1", b"", "e1"),
+    ("/gradio_api/call/job/e1", b"", "e1"),
+    ("/config", b"session_hash=a", None),
+]
+
+
+@pytest.mark.parametrize(("path", "query", "key"), STREAMS)
+def test_what_a_stream_tells_of(path: str, query: bytes, key: str | None):
+    assert stream_key(path, query) == key
