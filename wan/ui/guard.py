@@ -151,7 +151,7 @@ class Guard:
         limit = limit_of(path)
         most = UPLOAD_LIMIT if path == f"{_API}/upload" else limit.size
         if not re.fullmatch(r"\d{1,12}", length := headers.get("content-length", "0")) or int(length) > most:
-            raise Refused(413)
+            raise Refused(413, "rv_too_long" if path.startswith(_REVIEW) else "")
         if path.startswith(_REVIEW):
             self._admit_reviewer(scope["method"], headers, address)
         if scope["method"] != "POST":
@@ -193,8 +193,6 @@ class Guard:
             return
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise Refused(415)
-        if int(headers.get("content-length", EVENT_LIMIT)) > limit_of(_REVIEW + "x").size:
-            raise Refused(413, "rv_too_long")
 
     def _admit_reader(self, scope: Scope, receive: Receive, held: contextlib.AsyncExitStack) -> Receive:
         """Count a stream, and the session that it is for. Gives how it receives. Raises Refused."""
