@@ -175,25 +175,25 @@ async def test_a_disk_that_runs_low_refuses_new_work_and_harms_none_in_flight(st
     assert (await Viewer(studio, again).end()).state is JobState.SUCCEEDED
 
 
-async def test_no_copy_takes_the_room_of_the_jobs(studio, monkeypatch, tmp_path):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+async def test_no_copy_takes_the_room_of_the_jobs(studio, monkeypatch):
     job = await Viewer(studio, await studio.submit(request(), owner=OWNER)).end()
     made, _ = await studio.create_review([job.id], owner=OWNER, title="A", note="", expires_days=None)
-    whole, sources = await studio.review(made.id, owner=OWNER), await studio.references(job.id, owner=OWNER)
+    whole = await studio.review(made.id, owner=OWNER)
+    await asyncio.to_thread(studio.uploads.folder.mkdir)
     copies = [
-        lambda: studio.bundle(job.id, owner=OWNER, target=tmp_path / "uploads" / "bundle.zip"),
-        lambda: recall.kept(sources),
-        lambda: review_export.pack(studio, whole, tmp_path / "uploads" / "review.zip", now=0.0, progress=lambda _: None),
+        lambda: studio.bundle(job.id, owner=OWNER, target=studio.uploads.folder / "bundle.zip"),
+        lambda: recall.kept(studio, job.id, owner=OWNER),
+        lambda: review_export.pack(studio, whole, studio.uploads.folder / "review.zip", now=0.0, progress=lambda _: None),
     ]
     monkeypatch.setattr(storage, "ROOM", ENDLESS)
     for copy in copies:
         with pytest.raises(NotKept, match="The disk has"):
             await copy()
-    assert not [path for path in (tmp_path / "uploads").rglob("*") if path.is_file()]
+    assert not [path for path in studio.uploads.folder.rglob("[!.]*.*") if path.is_file()]
     monkeypatch.setattr(storage, "ROOM", 0)
     for copy in copies:
         await copy()
-    assert len([path for path in (tmp_path / "uploads").rglob("*") if path.is_file()]) == len(copies)
+    assert len([path for path in studio.uploads.folder.rglob("[!.]*.*") if path.is_file()]) == len(copies)
 
 
 async def test_one_export_of_an_owner_at_a_time(studio, monkeypatch, tmp_path):
