@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 
 from tests.disks import Lock, every_connection, locked, small_disk, unreadable
 from tests.pictures import picture
-from wan import catalog, runner, schedule, storage, store
+from wan import catalog, ids, runner, schedule, storage, store
 from wan.errors import NotKept
 from wan.gateway import Gateway
 from wan.jobs import JobState, Spent
@@ -299,7 +299,7 @@ async def test_the_page_says_it_in_words(studio):
         run, asks = Run(studio, "image", visitor.build(studio), [catalog.IMAGE_TO_VIDEO]), gr.Request(username="somebody")
     with unreadable(studio._store):
         async with httpx.AsyncClient(transport=page, base_url="http://page") as client:
-            answer = await client.get("/media/token/video.mp4")
+            answer = await client.get(f"/media/{ids.new_media()}/video.mp4")
         assert (answer.status_code, "database does not work" in answer.text) == (503, True)
         assert await run.live("", "job", asks)  # nobody knows, so the stage stays as it is
         stage, job = await run._start(lambda: (OWNER, studio.door.operator), "", "1", {"image": ""}, lambda _: request(), reference.idle)
