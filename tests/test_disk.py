@@ -13,6 +13,7 @@ import gradio as gr
 import httpx
 import pytest
 import sqlalchemy as sa
+from markupsafe import Markup
 from starlette.applications import Starlette
 
 from tests.disks import Lock, every_connection, locked, small_disk, unreadable
@@ -24,6 +25,7 @@ from wan.jobs import JobState, Spent
 from wan.requests import ImageToVideoRequest
 from wan.settings import load_settings
 from wan.studio import Studio
+from wan.turns import Asker
 from wan.ui import recall, reference, review, review_export, visitor
 from wan.ui.routes import routes
 from wan.ui.run import Run
@@ -297,13 +299,17 @@ async def test_the_page_says_it_in_words(studio):
     page = httpx.ASGITransport(Starlette(routes=routes(studio, opened)))
     with gr.Blocks():
         run, asks = Run(studio, "image", visitor.build(studio), [catalog.IMAGE_TO_VIDEO]), gr.Request(username="somebody")
+
+    async def refused(card: Markup) -> str:
+        return await reference.idle({}, card, Asker(), back=False)
+
     with unreadable(studio._store):
         async with httpx.AsyncClient(transport=page, base_url="http://page") as client:
             answer = await client.get(f"/media/{ids.new_media()}/video.mp4")
         assert (answer.status_code, "database does not work" in answer.text) == (503, True)
-        assert await run.live("", "job", asks)  # nobody knows, so the stage stays as it is
-        stage, job = await run._start(lambda: (OWNER, studio.door.operator), "", "1", {"image": ""}, lambda _: request(), reference.idle)
-        card, _ = await run._cancel("", "job", "", asks)
+        assert await run.live("", ids.new_job(), asks)  # nobody knows, so the stage stays as it is
+        stage, job = await run._start(lambda: (OWNER, studio.door.operator), "", "1", {"image": ""}, lambda _: request(), refused)
+        card, _ = await run._cancel("", ids.new_job(), "", asks)
     assert job == ""
     assert all("database does not work at the moment" in html for html in (stage, card))
 
