@@ -56,6 +56,8 @@ DEAR: dict[str, Callable[[int], bytes]] = {
     "spaces": lambda size: filled(within(b""), b" ", b"]}", size),
     "UTF-16": lambda size: filled(within(b"[]"), b",[]", b"]}", size // 2).decode().encode("utf-16"),
     "UTF-32 without a mark": lambda size: filled(within(b"[]"), b",[]", b"]}", size // 4).decode().encode("utf-32-le"),
+    # Half of this letter is a quote: whoever reads bytes takes what follows for a string.
+    "UTF-16 that looks like a string": lambda size: filled(within('"\u0122",[]'.encode()), b",[]", b"]}", size // 2).decode().encode("utf-16-le"),
     "a quote that only seems escaped": lambda size: filled(within(rb'"\\",[]'), b",[]", b"]}", size),
 }
 

@@ -44,6 +44,7 @@ SCANS = [
     (b" " * 64_001, 413),
     (json.dumps(["汉" * 10_000] * 6).encode(), 200),
     (rb'"' + rb"\n" * 70_000 + b'"', 413),
+    *((json.dumps(["\u0122", [[]] * 30, "\u0122"], ensure_ascii=False).encode(code), 400) for code in ("utf-16", "utf-16-be", "utf-32-le")),
 ]
 
 

@@ -61,14 +61,19 @@ def limit_of(path: str) -> Limit:
 
 
 class Scan:
-    """Counts the values of a body of JSON and its levels, piece by piece. Linear: a string is passed over as a whole."""
+    """Counts the values of a body of JSON and its levels, piece by piece. Linear: a string is passed over as a whole.
+
+    What is counted is UTF-8. JSON in any other encoding has a zero byte, and in UTF-8 it may have none.
+    """
 
     def __init__(self) -> None:
         self._inside, self._tail = False, b""
         self._values = self._depth = self._plain = self._quotes = self._escapes = 0
 
     def feed(self, piece: bytes) -> None:
-        """Look through the next piece. Raises Refused for more than any body needs."""
+        """Look through the next piece. Raises Refused for more than any body needs, and for other encodings."""
+        if b"\0" in piece:
+            raise Refused(400)
         text = self._tail + piece
         self._escapes += text.count(b"\\")
         if self._escapes > _ESCAPES:
