@@ -169,6 +169,39 @@ async def test_all_have_their_share_too_and_no_exemption_from_it():
             assert b"done" in await stream.reader.readuntil(b"done")
 
 
+@pytest.mark.parametrize("much", [b"a:\r\n" * 60_000, b"x" * 240_000], ids=["many", "long"])
+async def test_headers_are_short_also_where_they_come_at_once(much):
+    async with site() as here, peers(here, 1) as [peer]:
+        connection = next(iter(here.lobby._open))
+        connection.data_received(GET[:-2] % b"" + much + b"\r\n\r\n")  # as the kernel hands it over where the loop was busy
+        assert connection.cycle is None, "no request was made of it"
+        assert (await peer.rest()).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_a_body_comes_in_chunks_that_are_worth_reading():
+    post = b"POST /wait HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with (
+        site() as here,
+        peers(here, 1, post + b"1\r\nx\r\n" * 40_000) as [small],
+        peers(here, 1, post + b"40\r\n%s\r\n" % (b"x" * 64) * 4_000) as [fair],
+    ):
+        assert b"HTTP/1.1 200 " not in await small.rest(), "it is closed, while the app still waits"
+        await here.wait(2)
+        fair.writer.write(b"1\r\nx\r\n" * 900 + b"0\r\n\r\n")
+        here.go.set()
+        assert (await fair.answer()).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_what_is_no_http_after_an_answer_has_begun_ends_it(caplog):
+    async with site() as here, peers(here, 1, b"POST /stream HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n") as [odd]:
+        await odd.reader.readuntil(b"done")
+        odd.writer.write(b"no chunk\r\n")
+        await odd.rest()
+        await until(lambda: len(here.lobby) == 0)
+    assert "Traceback" not in caplog.text
+    assert not [one for one in caplog.records if one.exc_info]
+
+
 async def test_where_all_have_requests_a_new_one_is_told_to_come_back():
     async with site(total=8, each=3) as here, peers(here, 3, GET % b"wait") as busy:
         await here.wait(3)

@@ -30,7 +30,10 @@ LOOPBACK: Networks = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
 _FILES_WANTED = 16_384
 _TOTAL = 4_000  # each costs about 20 kB, and 16 kB more while its headers are on their way
 _EACH = 256  # a class behind one address: sixty pages, each with two streams and some requests
-_AHEAD = 65_536  # bytes sent after a request before it is answered; browsers send none
+_HEAD = 16_384  # bytes of headers
+_AHEAD = _HEAD  # bytes sent after a request before it is answered; browsers send none
+_STEP = 4_096  # bytes that are read at once while headers come
+_CHUNKS, _PER_CHUNK = 1_000, 64  # so many chunks of a body may be small; beyond, each has so many bytes on average
 
 
 @dataclass(frozen=True)
@@ -127,11 +130,32 @@ class Lobby:
         return True
 
 
+class _Reader(h11.Connection):
+    """Reads requests. Each chunk of a body costs as much as hundreds of its bytes, so nobody sends many of a byte each."""
+
+    def __init__(self) -> None:
+        super().__init__(h11.SERVER, _HEAD)
+        self._chunks = self._bytes = 0
+
+    def next_event(self) -> Any:
+        """What comes next. Raises RemoteProtocolError."""
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self._chunks = self._bytes = 0
+        elif isinstance(event, h11.Data):
+            self._chunks += event.chunk_start
+            self._bytes += len(event.data)
+            if self._chunks > _CHUNKS + self._bytes / _PER_CHUNK:
+                raise h11.RemoteProtocolError("too many small chunks")
+        return event
+
+
 class Connection(H11Protocol):
     """A connection, within the limits of a lobby."""
 
     def __init__(self, lobby: Lobby, **given: Any) -> None:
         super().__init__(**given)
+        self.conn = _Reader()
         self._lobby, self._limits = lobby, lobby.limits
         self._waiting = True  # for a request
         self._timer: asyncio.TimerHandle | None = None
@@ -162,12 +186,24 @@ class Connection(H11Protocol):
         """Read on, in time."""
         if not self._waiting and self.conn.their_state is h11.MUST_CLOSE:
             return  # they said that nothing would follow; uvicorn would break its answer off
-        super().data_received(data)
+        # How long headers are h11 asks only while they are incomplete; a whole quarter of a megabyte would pass.
+        while self.conn.their_state is h11.IDLE and len(data) > _STEP and not self.transport.is_closing():
+            super().data_received(data[:_STEP])
+            data = data[_STEP:]
+        if not self.transport.is_closing():
+            super().data_received(data)
         if self._waiting and self._timer is None:  # the first byte of a further request
             self._set_timer(self._limits.header_seconds, self._give_up)
         self._settle()
         if self.conn.their_state is h11.DONE and len(self.conn.trailing_data[0]) > _AHEAD:
             self.transport.abort()  # Gradio's streams ask for more all the time, and it is kept
+
+    def send_400_response(self, msg: str) -> None:
+        """Say that what came is no HTTP; where an answer has begun, break it off."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.abort()
 
     def on_response_complete(self) -> None:
         """Wait for the next request, which may have come already."""
