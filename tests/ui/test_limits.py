@@ -222,6 +222,20 @@ async def test_a_stream_that_has_nothing_to_tell_is_closed(page: gr.Blocks, monk
 
 
 @pytest.mark.anyio
+async def test_a_body_that_never_ends_keeps_no_stream_open(page: gr.Blocks, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(events, "_IDLE", 0.02)
+
+    async def drip() -> Any:
+        await asyncio.sleep(0)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    with Events(page).listening("s", drip, scope("192.0.2.1")) as receive:
+        async with asyncio.timeout(60):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+
+@pytest.mark.anyio
 async def test_streams_are_counted(page: gr.Blocks):
     progress = Events(page)
     with contextlib.ExitStack() as held:
@@ -251,6 +265,7 @@ async def test_who_listens_is_waited_for(page: gr.Blocks, monkeypatch: pytest.Mo
 
 STREAMS = [
     ("/gradio_api/queue/data", b"session_hash=a&session_hash=b", "b"),
+    ("/gradio_api/queue/data", b"session_hash=a&session_hash=", ""),
     ("/gradio_api/call/v2/job/e1", b"", "e1"),
     ("/gradio_api/call/job/e1", b"", "e1"),
     ("/config", b"session_hash=a", None),
