@@ -30,6 +30,7 @@ _PLAIN = 64  # bytes outside of strings for each value: a number, a comma, and s
 _ESCAPES = 64_000  # each is read by itself; a prompt of 20,000 characters has two for each outside ASCII
 
 _ROOM = 64_000_000  # bytes of all bodies that have not been answered; each takes four times as much while it is read
+_KEPT = 8_000_000  # of these for bodies no larger than an event of the page, whatever agents and programs send
 _UNFINISHED = (400, 40)  # bodies on their way, in all and from one address
 _SECONDS = 20  # for any body, and for a longer one
 _PER_SECOND = 500_000  # more for each so many bytes
@@ -194,7 +195,8 @@ class Bodies:
 
         Raises Refused where nobody holds more.
         """
-        while self._held.total() + more > _ROOM:
+        room = _ROOM if body.size + more <= EVENT_LIMIT else _ROOM - _KEPT
+        while self._held.total() + more > room:
             least = self._held[body.address] + more
             rivals = [one for one in self._here if one.coming and self._held[one.address] > least]
             if not rivals:
