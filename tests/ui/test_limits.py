@@ -79,10 +79,10 @@ class Sender:
         return {"type": "http.request", "body": piece or b"", "more_body": piece is not None}
 
 
-async def sent(all_bodies: Bodies, sender: Sender, address: str, held: asyncio.Event) -> int:
+async def sent(all_bodies: Bodies, sender: Sender, address: str, held: asyncio.Event, most: int = 100) -> int:
     """Receives a body and holds it until it may go. Gives the status of its refusal, or 200."""
     try:
-        async with all_bodies.received(sender, Limit(100, json=False), address, 0):
+        async with all_bodies.received(sender, Limit(most, json=False), address, 0):
             await held.wait()
     except Refused as refused:
         return refused.status
@@ -122,6 +122,24 @@ async def test_whoever_holds_most_is_refused_more(monkeypatch: pytest.MonkeyPatc
     one.pieces.put_nowait(None)
     held.set()
     assert await first == 200
+
+
+@pytest.mark.anyio
+async def test_what_agents_send_leaves_the_page_its_room():
+    """Pictures that are being looked at, and nobody can break off."""
+    all_bodies, held = Bodies(), asyncio.Event()
+    senders = [Sender() for _ in range(4)]
+    tasks = [asyncio.create_task(sent(all_bodies, one, "192.0.2.1", held, 28_000_000)) for one in senders]
+    for one in senders[:3]:
+        for piece in (b"x" * 28_000_000, None):
+            one.pieces.put_nowait(piece)
+            for _ in range(5):
+                await asyncio.sleep(0)
+    assert await tasks[2] == 429, "there is room for two"
+    for piece in (b"x" * 64_000, None):
+        senders[3].pieces.put_nowait(piece)
+    held.set()
+    assert [await tasks[0], await tasks[1], await tasks[3]] == [200, 200, 200]
 
 
 def test_whoever_comes_next_finds_a_place():
