@@ -561,7 +561,8 @@ def test_a_nursery_that_died_is_started_again():
 def test_the_sandbox_goes_with_the_process_that_started_it(signal, tmp_path, environment):
     """However that ends, and whatever is in hand."""
     script = (
-        "import sys, tempfile, threading\nfrom wan.sandbox import Nursery\n"
+        "import signal, sys, tempfile, threading\nfrom wan.sandbox import Nursery\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # whoever starts the tests may have it ignored
         "nursery = Nursery('tests.attacks.misdeeds')\nfile = tempfile.TemporaryFile()\n"
         "from pydantic import RootModel\n"
         "threading.Thread(target=nursery.run, args=('sleep', file, file, RootModel[dict]), kwargs={'field': 'x'}, daemon=True).start()\n"
