@@ -15,8 +15,8 @@ from tests.browser.serving import SAMPLES, App
 
 META = {"meta": {"_type": "gradio.FileData"}}
 FORGED: list[Any] = [
-    *(None, True, -1, 2.5, math.nan, math.inf, -1e308, 10**400, "", "x" * 500_000, "\0", "../../etc/passwd", "<script>alert(1)</script>"),
-    *([], [None], [[[]]], ["a"] * 1000, {}, {"path": 1}, {"path": "/etc/passwd"} | META, {"__type__": "update", "visible": True}),
+    *(None, True, -1, 2.5, math.nan, math.inf, -1e308, 10**400, "", "x" * 50_000, "\0", "../../etc/passwd", "<script>alert(1)</script>"),
+    *([], [None], [[[]]], ["a"] * 500, {}, {"path": 1}, {"path": "/etc/passwd"} | META, {"__type__": "update", "visible": True}),
 ]
 EVENTS = [
     *("start", "start_1", "_retry", "_retry_surely", "_cancel", "_stop", "_resume", "_withdraw", "watch", "show"),
@@ -30,6 +30,8 @@ EVENTS = [
 
 def outcome(well: bool, given: Any) -> str:
     """What a forged event came to."""
+    if given == 429:
+        return "not looked at: too many bad ones before it"
     shown = json.dumps(given)
     if "Traceback" in shown or "Error(" in shown or ".py" in shown:
         return "told how it broke"
