@@ -251,6 +251,28 @@ async def test_what_is_being_submitted_is_not_dropped_with_an_old_job(studio, mo
 
 
 @pytest.mark.anyio
+async def test_what_somebody_submits_while_an_old_job_is_dropped_is_there_for_their_job(studio, monkeypatch):
+    """Another's upload is its clean copy already, so that nothing is put into storage anew; all of it happens while uploads are looked through."""
+    raw = picture((640, 480), color="sienna")
+    theirs = uploaded(studio.uploads, raw)
+    first = await ended(studio, await studio.submit(image(theirs, seed=1), owner=OTHER), OTHER)
+    old = await ended(studio, await studio.submit(image(raw, seed=2), owner=OWNER))
+    await studio._store.call(studio._store.delete, first, 0.0)  # as where a sweep has forgotten it
+    loop, forget = asyncio.get_running_loop(), studio.uploads.forget
+
+    def slowly(of):
+        forget(of)
+        made.append(asyncio.run_coroutine_threadsafe(studio.submit(image(theirs, seed=3), owner=OTHER), loop).result(30))
+
+    made: list = []
+    monkeypatch.setattr(studio.uploads, "forget", slowly)
+    await studio.delete(old.id, owner=OWNER)
+    assert made[0].references[0].key == old.references[0].key
+    assert studio._storage.path(old.references[0].key).exists()
+    assert (await ended(studio, made[0], OTHER)).video_key
+
+
+@pytest.mark.anyio
 async def test_a_disk_that_is_full_keeps_what_came_and_the_run_goes_on(studio, monkeypatch):
     def full(*_given):
         raise OSError(28, "No space left on device")

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wan import media
@@ -26,6 +26,8 @@ class References:
     storage: Storage
     uploads: UploadFolder
     _held: dict[object, set[str]]
+    _going: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Taken while it is decided what goes, and until it is gone: what is held meanwhile is found gone, and is kept anew."""
 
     @classmethod
     def over(cls, store: Store, storage: Storage, uploads: UploadFolder) -> "References":
@@ -45,7 +47,7 @@ class References:
     async def keep(self, source: bytes | Path, ending: str) -> str:
         """Puts a checked file into storage; gives its key. Raises NotKept."""
         key = f"references/{await asyncio.to_thread(media.digest, source)}{ending}"
-        self._hold(key)
+        await self._hold(key)
         return await self.storage.put(key, source)
 
     async def keep_clean(self, source: Media, copy: bytes | Path, ending: str, measured: Original, owner: str) -> tuple[str, Original]:
@@ -59,7 +61,7 @@ class References:
             return await self.keep(copy, ending), measured
         original = await asyncio.to_thread(self.uploads.original, source)
         if original is not None:
-            self._hold(original.key)
+            await self._hold(original.key)
             if await self.storage.has(original.key):
                 return original.key, original
         key = await self.keep(copy, ending)
@@ -70,14 +72,14 @@ class References:
 
         Raises NotKept; what is left then goes with the sweep.
         """
-        began, held = time.time(), self._all_held()
-        keys = {key for one in job.references for key in (one.key, one.sent_key) if key}
-        theirs = await self.store.call(self.store.references_in_use)
-        mine = await self.store.call(self.store.references_in_use, job.owner)
-        held |= self._all_held()
+        began, keys = time.time(), {key for one in job.references for key in (one.key, one.sent_key) if key}
+        mine, held = await self.store.call(self.store.references_in_use, job.owner), self._all_held()
         await asyncio.to_thread(self.uploads.forget, {job.id, *(_tag(job.owner, key) for key in keys - mine - held)})
-        for key in keys - theirs - held:
-            await self.storage.remove(key, began)  # what was put anew since then has a job of its own soon
+        async with self._going:
+            held = self._all_held()  # before the rows are asked for: who lets go in between has a row by then
+            theirs = await self.store.call(self.store.references_in_use)
+            for key in keys - theirs - held:
+                await self.storage.remove(key, began)  # what another process has put anew since then has a job of its own soon
 
     async def _settled(self, upload: Upload, copy: bytes | Path, original: Original, owner: str) -> Original:
         try:
@@ -88,9 +90,10 @@ class References:
             log.warning("an upload could not be replaced by its clean copy yet (%s)", type(error).__name__)
             return original
 
-    def _hold(self, key: str) -> None:
-        if (held := self._held.get(asyncio.current_task())) is not None:
-            held.add(key)
+    async def _hold(self, key: str) -> None:
+        async with self._going:
+            if (held := self._held.get(asyncio.current_task())) is not None:
+                held.add(key)
 
     def _all_held(self) -> set[str]:
         return set().union(*self._held.values())
