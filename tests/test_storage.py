@@ -128,6 +128,35 @@ async def test_a_copy_that_vanishes_while_many_ask_for_it_is_fetched_again(bucke
     assert kept(cache) == {"a.mp4"}
 
 
+@pytest.mark.parametrize("url", ["memory:///", "folder"])
+async def test_what_is_removed_while_something_is_made_of_it_leaves_nothing(cache, tmp_path, url):
+    storage = Storage((tmp_path / "kept files").as_uri() if url == "folder" else url, cache)
+    await storage.put("videos/a/video.mp4", b"video")
+    loop = asyncio.get_running_loop()
+
+    def make(source, target):
+        target.write_bytes(source.read_bytes())
+        asyncio.run_coroutine_threadsafe(storage.remove("videos/a/video.mp4"), loop).result(30)
+
+    with pytest.raises(FileNotFoundError):
+        await storage.derived("videos/a/video.mp4", "bare", make)
+    assert kept(cache) == set()
+
+
+async def test_what_is_removed_while_it_is_fetched_leaves_nothing(bucket, cache, monkeypatch):
+    await bucket.put("videos/a/video.mp4", b"video")
+
+    async def slowly(key, path):
+        await bucket.remove(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"as it comes when the other is done")
+
+    monkeypatch.setattr(bucket, "_download", slowly)
+    with pytest.raises(FileNotFoundError):
+        await bucket.local_copy("videos/a/video.mp4")
+    assert kept(cache) == set()
+
+
 READER = """
 import asyncio, random, sys
 from pathlib import Path

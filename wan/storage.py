@@ -82,6 +82,7 @@ class Storage:
             await asyncio.to_thread(os.utime, path)  # it says when the copy was used last, and fails where there is none
         except FileNotFoundError:
             await self._download(key, path)
+            await self._require_kept(key)
             await asyncio.to_thread(_trim, self._cache)
         return path
 
@@ -112,8 +113,15 @@ class Storage:
             except FileNotFoundError:
                 with in_words():
                     await asyncio.to_thread(_derive, source, path, make)
+                await self._require_kept(key)
                 await asyncio.to_thread(_trim, self._cache)
         return path
+
+    async def _require_kept(self, key: str) -> None:
+        """Raises FileNotFoundError where a file was removed while a copy of it was made, and leaves no copy then."""
+        if not await self.has(key):
+            await asyncio.to_thread(_unlink_copies, self._cache, key)
+            raise FileNotFoundError(key)
 
     async def older(self, folder: str, before: float) -> list[str]:
         """The keys in a folder ("videos/") whose files were put there before a time, in seconds since 1970. Raises NotKept."""
