@@ -13,12 +13,12 @@ from starlette.applications import Starlette
 from tests.pictures import picture
 from tests.test_reviews import GOOD, MADE, NOW, review, said
 from wan import reviews
-from wan.errors import NotKept
+from wan.errors import NotKept, ReviewNotFound
 from wan.requests import ImageToVideoRequest
 from wan.reviews import Take
 from wan.settings import load_settings
 from wan.studio import Studio
-from wan.ui import review_cards, review_export, review_page, review_tab
+from wan.ui import recall, review_cards, review_export, review_page, review_tab
 from wan.ui.pace import Pace
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
@@ -299,3 +299,17 @@ async def test_an_export_is_whole_or_is_not(asked, tmp_path):
     with pytest.raises(RuntimeError, match="stopped"):
         await review_export.pack(studio, whole, tmp_path / "other.zip", now=NOW, progress=stop)
     assert [path.name for path in tmp_path.glob("*.zip*")] == ["review.zip"]
+
+
+@pytest.mark.anyio
+async def test_an_export_of_a_review_that_is_deleted_meanwhile_is_none(asked):
+    """Also where it was begun so early that the deletion could not find it yet."""
+    studio, whole, _, _ = asked
+    placed = recall.placed(studio, "review.zip", [], owner="o", review=whole.id)
+    path = await placed.__aenter__()
+    path.write_bytes(b"zip")
+    (path.parent / ".note").unlink()
+    await studio.delete_review(whole.id, owner="o")
+    with pytest.raises(ReviewNotFound):
+        await placed.__aexit__(None, None, None)
+    assert not path.parent.exists()

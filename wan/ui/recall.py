@@ -66,13 +66,16 @@ async def kept(studio: Studio, job_id: str, *, owner: str) -> list[Path | str]:
 async def placed(studio: Studio, name: str, job_ids: Sequence[str], *, owner: str, review: str = "") -> AsyncIterator[Path]:
     """Where a file for the page may be written that is made from jobs, or a review of them: it goes with any of them, and after a day.
 
-    Nothing is left of it where the block fails, or where one of the jobs was deleted meanwhile: that raises JobNotFound.
+    Nothing is left of it where the block fails, or where one of the jobs or the review was deleted meanwhile: that raises JobNotFound
+    or ReviewNotFound.
     """
     path = await asyncio.to_thread(studio.uploads.new, name, *job_ids, *([review] if review else []))
     try:
         yield path
         for job_id in job_ids:
             await studio.job(job_id, owner=owner)
+        if review:
+            await studio.review(review, owner=owner)
     except BaseException:
         await asyncio.shield(asyncio.to_thread(studio.uploads.remove, path))
         raise
