@@ -9,7 +9,7 @@ import pytest
 from wan import catalog
 from wan.errors import InvalidInput
 from wan.ids import Owners, Seal
-from wan.ui import brief, image, reference
+from wan.ui import api, brief, image, reference
 from wan.ui.run import NotReady, owner_of
 
 IMAGE = {
@@ -99,3 +99,23 @@ def test_nobody_is_another_by_what_they_say():
     said = "a-name-or-a-key-or-a-token-of-43-characters"
     owners = STUDIO.owners
     assert len({owners.of_login(said), owners.of_key(said), owners.of_token(said), owners.of_login("ada"), owners.of_key("ada")}) == 5
+
+
+@pytest.mark.anyio
+async def test_what_breaks_in_a_call_says_no_path_of_the_server(caplog):
+    """MCP gives the caller whatever an error says."""
+
+    async def image_to_video() -> dict[str, str]:
+        raise OSError(24, "Too many open files", "/srv/wan/output/cache/clip")
+
+    with pytest.raises(gr.Error) as refusal:
+        await api._told(image_to_video)()
+    assert "/srv" not in str(refusal.value)
+    assert "/srv/wan/output/cache/clip" in caplog.text, "the log has it"
+
+
+@pytest.mark.parametrize("given", [10**5000, [10**5000], "x" * 5000, float("nan"), True], ids=["huge", "list", "text", "nan", "true"])
+def test_a_wait_that_is_none_is_refused_in_words(given):
+    with pytest.raises(InvalidInput, match="wait") as refusal:
+        api._seconds(given)
+    assert len(str(refusal.value)) < 300

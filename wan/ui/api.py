@@ -11,6 +11,7 @@ import base64
 import binascii
 import contextlib
 import inspect
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from functools import wraps
 from pathlib import Path
@@ -32,6 +33,8 @@ from wan.ui.inputs import name_files
 from wan.ui.places import Places
 from wan.ui.text import say
 from wan.ui.visitor import NotReady, address_of, admitted
+
+_log = logging.getLogger(__name__)
 
 _LONGEST_WAIT = 600.0  # seconds that one call may stay open
 _WAIT = 240.0  # seconds; longer than most runs, shorter than what most clients put up with
@@ -330,6 +333,9 @@ def _told(endpoint: Callable[Given, Coroutine[Any, Any, Answer]]) -> Callable[Gi
             raise gr.Error(error.sentence.say(), print_exception=False) from None
         except NotReady:
             raise gr.Error(say("form_bad", "en"), print_exception=False) from None
+        except Exception:  # noqa: BLE001 - MCP gives the caller whatever an error says, be it a path of the server
+            _log.exception("a call of %s broke", endpoint.__name__)
+            raise gr.Error(say("call_broke", "en"), print_exception=False) from None
 
     return told
 
@@ -351,14 +357,22 @@ def _is_picture(given: File | Path) -> bool:
 
 def _seconds(wait: object) -> float:
     if isinstance(wait, bool) or not isinstance(wait, int | float) or not 0 <= wait <= _LONGEST_WAIT:
-        raise InvalidInput("wait", "wait_range", given=str(wait)[:40], high=round(_LONGEST_WAIT))
+        raise InvalidInput("wait", "wait_range", given=_short(wait), high=round(_LONGEST_WAIT))
     return float(wait)
 
 
 def _flag(field: str, given: object) -> bool:
     if not isinstance(given, bool):
-        raise InvalidInput(field, "field_type", given=str(given)[:40], allowed="true or false")
+        raise InvalidInput(field, "field_type", given=_short(given), allowed="true or false")
     return given
+
+
+def _short(given: object) -> str:
+    """What was given, short enough for a sentence."""
+    try:
+        return str(given)[:40]
+    except ValueError:  # a number of thousands of digits
+        return f"{type(given).__name__} that is too large to show"
 
 
 def _scope(request: gr.Request) -> dict[str, Any]:

@@ -197,6 +197,10 @@ TEXT: dict[str, tuple[str, str]] = {
         "Something broke on our side. A job that is on its way goes on: reload the page to see where it stands.",
         "我们这边出错了。已提交的作业会继续：刷新页面即可查看进度。",
     ),
+    "call_broke": (
+        "Something broke on our side; the log has the details. A job that is on its way goes on.",
+        "我们这边出错了，详情见日志。已提交的作业会继续。",
+    ),
     "not_ready_note": ("The page was not ready yet. Nothing was sent. Press Generate again.", "页面尚未就绪，未发送任何内容。请再次点击生成。"),
     "form_bad": ("What the form sent could not be read. Reload the page and try again.", "无法读取表单内容。请刷新页面后重试。"),
     "file_gone": (
