@@ -344,6 +344,25 @@ async def test_a_stream_goes_through_piece_by_piece():
 
 
 @pytest.mark.anyio
+async def test_those_who_watch_uploads_are_counted_as_all_who_listen():
+    over = asyncio.Event()
+
+    async def waits(asked: Any, receive: Any, send: Any) -> None:
+        await over.wait()
+        await ok(asked, receive, send)
+
+    app, query = guarded(waits), b"upload_id=a"
+    asking = [asyncio.create_task(answered(app, scope("/gradio_api/upload_progress", query=query))) for _ in range(150)]
+    await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED, timeout=30)
+    other = asyncio.create_task(answered(app, scope("/gradio_api/upload_progress", query=query, peer="198.51.100.1")))
+    over.set()
+    came = [status for status, _ in await asyncio.gather(*asking)]
+    assert (set(came), came.count(200) < 130) == ({200, 429}, True)
+    assert (await other)[0] == 200
+    assert (await answered(app, scope("/gradio_api/upload_progress", query=query)))[0] == 200, "places are given back"
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize(("path", "told"), [("/healthz", True), ("/config", True), ("/gradio_api/info", False)])
 async def test_what_breaks_is_answered_and_our_own_bugs_are_told_in_full(path, told, caplog):
     async def breaks(asked: Any, receive: Any, send: Any) -> None:

@@ -88,14 +88,20 @@ class Events:
         return self._page._queue.event_ids_to_events
 
     @contextlib.contextmanager
+    def watching(self, scope: Scope) -> Iterator[None]:
+        """Hold a place for a stream of any kind inside the block. Raises Refused where there are too many."""
+        with self._streams.place(address=scope[GROUP]) as there:
+            if not there:
+                raise Refused(429, "too_much", _LATER)
+            yield
+
+    @contextlib.contextmanager
     def listening(self, key: str, receive: Receive, scope: Scope) -> Iterator[Receive]:
         """Hold a place for a stream inside the block. Gives how it receives: it is told to end when it has long had nothing to tell.
 
         key: the session or the event that it tells of. Raises Refused where there are too many.
         """
-        with self._streams.place(address=scope[GROUP]) as there:
-            if not there:
-                raise Refused(429, "too_much", _LATER)
+        with self.watching(scope):
             self._listening[key] += 1
             try:
                 yield self._received_while_busy(key, receive)

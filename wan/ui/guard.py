@@ -204,6 +204,8 @@ class Guard:
         if scope["path"] == f"{_API}/upload_progress":
             _take_place(self._watching, scope, held)
         key = stream_key(scope["path"], scope["query_string"])
+        if scope["path"] == f"{_API}/upload_progress":  # it ends with the upload
+            held.enter_context(self._progress.watching(scope))
         if key is None:
             return receive
         if scope["path"].startswith(f"{_API}/queue/"):

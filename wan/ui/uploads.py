@@ -43,7 +43,7 @@ _RATE = (1.0, 3_000)  # seconds for one more MB from an address, and how many ma
 _TRACKED = 1_000  # uploads whose progress is told
 _TRACK_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 _TRACK_SECONDS = 3.0  # how long the page's question for it waits for the upload to begin
-_GLANCE = 0.05  # seconds between two looks at it
+_GLANCE = 0.2  # seconds between two looks at it, each of which takes the loop a moment for every stream
 
 
 class Arrivals:
