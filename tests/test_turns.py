@@ -1,6 +1,7 @@
 """Work is taken in turn, by address and owner, and one address never has all the threads."""
 
 import asyncio
+import contextlib
 import threading
 from concurrent.futures import Future
 
@@ -81,7 +82,7 @@ def test_one_address_leaves_a_thread_for_others():
 
 
 def test_what_waits_is_bounded():
-    waiting = line(owner=2, address=3, everybody=4)
+    waiting = line(owner=2, address=3, everybody=4, share=1)
     add(waiting, BAD, "a")
     add(waiting, BAD, "a")
     with pytest.raises(Crowded):
@@ -94,6 +95,36 @@ def test_what_waits_is_bounded():
         add(waiting, OTHER, "a")
     assert len(served(waiting)) == 4
     assert add(waiting, BAD, "a")
+
+
+def fill(to: Line, addresses: list[str]) -> None:
+    """Has each ask for all that it may have waiting, under as many names as it likes."""
+    for address in addresses:
+        with contextlib.suppress(Crowded):
+            for number in range(1000):
+                add(to, address, f"owner {number % 20}")
+            pytest.fail(f"{address} may have a thousand waiting")
+
+
+def test_twelve_addresses_leave_room_for_the_next_ones():
+    waiting = line()
+    fill(waiting, [f"198.51.100.{number}" for number in range(12)])
+    for number in range(100):
+        add(waiting, f"203.0.113.{number}")
+
+
+def test_an_ipv6_customer_is_one_address_in_however_many_networks():
+    waiting = line()
+    for number in range(20):
+        add(waiting, f"2001:db8:0:{number:x}::/64", f"owner {number}")
+    add(waiting, "2001:db8:1::/64", "me")
+    assert [one.owner for one in served(waiting)][:2] == ["owner 0", "me"]
+    greedy = line(at_once=3)
+    for number in range(5):
+        add(greedy, f"2001:db8:0:{number:x}::/64")
+    assert greedy.next()
+    assert greedy.next()
+    assert greedy.next() is None, "one thread is left for others"
 
 
 def test_a_page_has_its_newest_question_waiting_alone():

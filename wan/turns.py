@@ -15,6 +15,7 @@ from wan.errors import Crowded
 
 Result = TypeVar("Result")
 _HERE = ip_address("::1")
+_SITE = 48  # bits
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,17 @@ class Asker:
 
     @property
     def place(self) -> str:
-        """What has a turn of its own."""
-        return f"owner {self.owner}" if is_here(self.address) else self.address
+        """What has a turn of its own: of IPv6 a whole /48, which one customer may have, with 65,536 networks."""
+        return f"owner {self.owner}" if is_here(self.address) else _site(self.address)
+
+
+def _site(address: str) -> str:
+    try:
+        network = ip_network(address, strict=False)
+    except ValueError:
+        return address
+    wide = network.version == _HERE.version and network.prefixlen > _SITE
+    return str(network.supernet(new_prefix=_SITE)) if wide else address
 
 
 def is_here(address: str) -> bool:
@@ -46,11 +56,15 @@ def is_here(address: str) -> bool:
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much may be waiting: of an owner, of an address, in all."""
+    """How much may be waiting: of an owner, of an address, in all.
+
+    share: of what the others leave of all, an address gets this part, as a divisor: twelve leave a fifth.
+    """
 
     owner: int = 40
     address: int = 80
-    everybody: int = 400
+    everybody: int = 720
+    share: int = 8
 
 
 class Overtaken(Exception):
@@ -119,11 +133,11 @@ class Line:
         return errand
 
     def _is_crowded(self, asker: Asker) -> bool:
-        waiting = {name: sum(map(len, owners.values())) for name, owners in self._places.items()}
-        own = len(self._places.get(asker.place, OrderedDict()).get(asker.owner, ()))
-        counts = own, waiting.get(asker.place, 0), sum(waiting.values())
-        bounds = self._bounds.owner, self._bounds.address, self._bounds.everybody
-        return any(count >= most for count, most in zip(counts, bounds, strict=True))
+        bounds, owners = self._bounds, self._places.get(asker.place, OrderedDict())
+        whole = sum(len(errands) for others in self._places.values() for errands in others.values())
+        own = sum(map(len, owners.values()))
+        most = min(bounds.address, max((bounds.everybody - whole + own) // bounds.share, 1))
+        return len(owners.get(asker.owner, ())) >= bounds.owner or own >= most or whole >= bounds.everybody
 
     def _overtake(self, asker: Asker) -> None:
         """Gives up what the same page has waiting."""
