@@ -22,6 +22,16 @@ def test_addresses_take_turns_and_then_their_owners():
     assert in_turn(made(crowd), []) == ["job0", "job3", "job4", "job2", "job1"]
 
 
+def test_networks_take_turns_and_then_their_addresses_and_their_owners():
+    crowd = [Turn(f"bad{number}", f"owner {number % 4}", f"site.address {number % 2}", float(number)) for number in range(8)]
+    order = in_turn([*crowd, Turn("next", "me", "elsewhere.address", 99.0)], [])
+    assert order == ["bad0", "next", "bad1", "bad2", "bad3", "bad4", "bad5", "bad6", "bad7"]
+    greedy = [Turn(f"greedy{number}", f"owner {number}", "site.one", float(number)) for number in range(8)]
+    assert in_turn([*greedy, Turn("near", "me", "site.two", 99.0)], [])[:2] == ["greedy0", "near"]
+    begun = [Turn("begun", "another", "site.three", 50.0)]
+    assert in_turn([Turn("again", "me", "site.four", 1.0), Turn("first", "me", "elsewhere.one", 2.0)], begun) == ["first", "again"]
+
+
 def test_whoever_has_waited_longest_is_next():
     waiting = made([("a", "x", 1), ("b", "y", 2), ("c", "z", 3)])
     begun = [Turn("p", "owner a", "address x", 9.0), Turn("q", "owner b", "address y", 8.0), Turn("r", "owner b", "address y", 1.0)]

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import signal
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -634,6 +635,18 @@ async def test_five_at_once_and_the_rest_in_our_own_line(studio):
             places.add(event.place)
         assert event.job.state is JobState.SUCCEEDED
     assert 2 in places
+
+
+async def test_a_row_tells_networks_apart_and_addresses_within_one(studio):
+    """Neither is in it: both are keyed hashes, and fill the column."""
+    networks = ("2001:db8:0:1::/64", "2001:db8:0:2::/64", "2001:db8:1:1::/64", "192.0.2.1", "192.0.2.2", "::1")
+    asked = [replace(studio.door.operator, address=address) for address in networks]
+    jobs = [await studio.submit(image(prompt=f"from {leave.address}"), owner=OWNER, leave=leave) for leave in asked]
+    *known, here = [job.address for job in jobs]
+    assert here is None
+    assert {len(address) for address in known} == {64}
+    assert len(set(known)) == 5
+    assert len({address.partition(".")[0] for address in known}) == 4
 
 
 async def test_the_demo_needs_no_key(monkeypatch):

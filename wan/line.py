@@ -1,13 +1,15 @@
-"""Whose job is next: addresses in turn, the owners of an address in turn, and of one owner the oldest first. Pure.
+"""Whose job is next: networks in turn, the addresses of a network in turn, the owners of an address in turn, and of one owner the oldest first. Pure.
 
 So nobody waits longer because somebody else has queued more, under however many names.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
+_DEPTH = 3  # network, address, owner
+IN = "."  # stands in the hash of an address behind that of its network
 MEMORY = 600.0  # seconds for which it counts that somebody has had their turn
 
 
@@ -18,28 +20,40 @@ class Turn:
     job_id: str
     owner: str
     address: str | None
-    """A hash of where it was asked for; None for this machine, and for what an earlier version wrote."""
+    """A hash of where it was asked for, behind one of the network; None for this machine, and for what an earlier version wrote."""
     at: float
     """When it was queued, or begun; seconds since 1970."""
 
     @property
     def place(self) -> str:
-        """Where it counts as coming from: without an address, each owner is a place of their own."""
-        return self.address or self.owner
+        """What has a turn of its own: the network that an address is in. Without an address, each owner is one."""
+        return self.path[0]
+
+    @property
+    def path(self) -> tuple[str, str, str]:
+        """Network, address and owner: those of each take turns within the one before."""
+        address = self.address or self.owner
+        return address.partition(IN)[0], address, self.owner
 
 
 def in_turn(waiting: Iterable[Turn], begun: Iterable[Turn]) -> list[str]:
     """The ids of what waits, next first. begun: what has been lately; whoever has had no turn for longest is next."""
-    owners, places = defaultdict(list), defaultdict(list)
-    for turn in sorted(waiting, key=attrgetter("at", "job_id")):
-        owners[turn.place, turn.owner].append(turn)
-    lately = sorted(begun, key=attrgetter("at"))
-    last_of = {(turn.place, turn.owner): turn.at for turn in lately}
-    last_at = {turn.place: turn.at for turn in lately}
-    for (place, owner), turns in owners.items():
-        places[place].append((last_of.get((place, owner), 0.0), turns))
-    of_places = [(last_at.get(place, 0.0), list(_alternating(lines))) for place, lines in places.items()]
-    return [turn.job_id for turn in _alternating(of_places)]
+    last_at: dict[tuple[str, ...], float] = {}
+    for turn in sorted(begun, key=attrgetter("at")):
+        last_at |= {turn.path[:depth]: turn.at for depth in range(1, _DEPTH + 1)}
+    oldest = sorted(waiting, key=attrgetter("at", "job_id"))
+    return [turn.job_id for turn in _shared(oldest, last_at, 1)]
+
+
+def _shared(turns: Sequence[Turn], last_at: Mapping[tuple[str, ...], float], depth: int) -> Sequence[Turn]:
+    """Turns of one network or address, oldest first, as those within it share them. depth: of the paths by which those are told."""
+    if depth > _DEPTH:
+        return turns
+    lines = defaultdict(list)
+    for turn in turns:
+        lines[turn.path[:depth]].append(turn)
+    shares = [(last_at.get(path, 0.0), _shared(line, last_at, depth + 1)) for path, line in lines.items()]
+    return list(_alternating(shares))
 
 
 def _alternating(lines: Sequence[tuple[float, Sequence[Turn]]]) -> Iterator[Turn]:

@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
-from wan import catalog, films, ids, labels, media, payload, reviews, schedule, sweep
+from wan import catalog, films, ids, labels, line, media, payload, reviews, schedule, sweep
 from wan.access import Door, Keys, Leave
 from wan.catalog import MODELS, Price
 from wan.demo import Demo
@@ -50,7 +50,7 @@ from wan.runner import Runner
 from wan.settings import Connection, Settings
 from wan.storage import Storage, in_words, require_room
 from wan.store import Store
-from wan.turns import Asker, is_here
+from wan.turns import Asker, is_here, site
 from wan.uploads import Original, UploadFolder, default_folder
 from wan.words import Sentence, sentence
 
@@ -61,6 +61,7 @@ _DEMO_LOOKED_AT = 3.0  # seconds between two looks whether the simulator is ther
 _KEYS_LOOKED_AT = 30.0  # seconds between two looks for keys that nobody needs any more
 _FIRST_SWEEP = 60.0  # seconds after the start
 _DRAWS = secrets.SystemRandom()
+_NETWORK_LENGTH = 20  # characters of a network's hash
 _LINE_KEPT = 0.3  # seconds for which what was read of a line is shown
 _GLANCE = 1.0  # seconds between two looks at a followed row that another process may have written
 
@@ -463,8 +464,8 @@ class Studio:
         """Place in our own line from 1. The whole line is asked for once for all who look at about the same time."""
         which, now = (job.account, job.model), time.monotonic()
         if which not in self._lines or self._lines[which][0] < now - _LINE_KEPT:
-            line = await self._store.call(self._store.line, *which, self._clock())
-            self._lines[which] = now, {job_id: place for place, job_id in enumerate(line, 1)}
+            ordered = await self._store.call(self._store.line, *which, self._clock())
+            self._lines[which] = now, {job_id: place for place, job_id in enumerate(ordered, 1)}
         places = self._lines[which][1]
         return places.get(job.id, len(places) + 1)
 
@@ -796,12 +797,17 @@ class Studio:
             workspace=connection.workspace,
             brief_id=secrets.token_urlsafe(16),
             media_token=ids.new_media(),
-            address=None if is_here(leave.address) else self._store.seal.hash("address", leave.address),
+            address=None if is_here(leave.address) else self._place_of(leave.address),
             budget_day="" if leave.budget is None else datetime.fromtimestamp(now, UTC).date().isoformat(),
             due_at=now,
             created_at=now,
             state_at=now,
         )
+
+    def _place_of(self, address: str) -> str:
+        """An address as rows have it, 64 characters: the beginning of its network's hash, and its own."""
+        network, own = (self._store.seal.hash("address", one) for one in (site(address), address))
+        return f"{network[:_NETWORK_LENGTH]}{line.IN}{own}"
 
     async def _add(self, jobs: Sequence[Job], leave: Leave) -> list[Job]:
         if not jobs:

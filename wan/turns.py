@@ -33,10 +33,11 @@ class Asker:
     @property
     def place(self) -> str:
         """What has a turn of its own: of IPv6 a whole /48, which one customer may have, with 65,536 networks."""
-        return f"owner {self.owner}" if is_here(self.address) else _site(self.address)
+        return f"owner {self.owner}" if is_here(self.address) else site(self.address)
 
 
-def _site(address: str) -> str:
+def site(address: str) -> str:
+    """The network that may be one customer's: of an IPv6 address its /48; of IPv4, and of what is no address, that itself."""
     try:
         network = ip_network(address, strict=False)
     except ValueError:
