@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 import pytest
 from gradio.queueing import Event
+from gradio.server_messages import HeartbeatMessage
 from starlette.requests import Request
 
 from wan.ui import bodies, events
@@ -221,6 +222,63 @@ async def test_what_calls_have_sent_is_bounded_too(page: gr.Blocks):
     progress = Events(page)
     assert let_in(progress, page, 1, "192.0.2.1", size=1_000_000) == 24
     assert let_in(progress, page, 1, "192.0.2.2", size=1_000_000) == 20, "as many as are left free"
+
+
+def unread(page: gr.Blocks, session: str, count: int) -> None:
+    """Leave so many messages where nobody fetches them."""
+    messages = page._queue.pending_messages_per_session.setdefault(session, asyncio.Queue())
+    for _ in range(count):
+        messages.put_nowait(HeartbeatMessage())
+
+
+def join(progress: Events, address: str, session: str) -> None:
+    """Asks for an event in a session."""
+    with progress.joining(scope(address), public=False, session=session):
+        pass
+
+
+@pytest.mark.anyio
+async def test_of_what_nobody_fetches_so_much_is_kept_and_no_neighbour_is_refused(page: gr.Blocks):
+    progress, kept = Events(page), page._queue.pending_messages_per_session
+    join(progress, "192.0.2.1", "honest")
+    with progress.listening("honest", never, scope("192.0.2.1")):
+        for session, count in (("honest", 290), ("most", 200), ("less", 90)):
+            join(progress, "192.0.2.1", session)
+            unread(page, session, count)
+        page._queue.pending_event_ids_session["most"] = {"done"}
+        join(progress, "192.0.2.1", "less")
+        assert {session: kept[session].qsize() for session in ("honest", "most", "less")} == {"honest": 290, "most": 200, "less": 90}
+        unread(page, "less", 11)
+        join(progress, "192.0.2.1", "less")
+        assert {session: kept[session].qsize() for session in ("honest", "most", "less")} == {"honest": 290, "most": 0, "less": 101}
+        assert page._queue.pending_event_ids_session["most"] == set()
+        for number in range(20):
+            unread(page, f"s{number}", 200)
+            join(progress, f"198.51.100.{number}", f"s{number}")
+        assert sum(messages.qsize() for messages in kept.values()) <= 3_000 + 290
+
+
+@pytest.mark.anyio
+async def test_what_nobody_fetches_is_dropped_in_the_end(page: gr.Blocks, monkeypatch: pytest.MonkeyPatch):
+    progress, now, queue = Events(page), [0.0], page._queue
+    monkeypatch.setattr(events, "monotonic", lambda: now[0])
+    names = ("left", "heard", "late", "busy")
+    for session in names:
+        with progress.joining(scope("192.0.2.1"), public=False, session=session):
+            unread(page, session, 1)
+            queue.pending_event_ids_session[session] = {f"of {session}"}
+    come(page, 0, "192.0.2.1").session_hash = "busy"
+    queue.pending_event_ids_session["busy"] |= queue.event_ids_to_events.keys()
+    unread(page, "nameless", 1)
+    with progress.listening("heard", never, scope("192.0.2.1")):
+        for now[0] in range(60, 701, 40):
+            late = "late" if now[0] > 300 else None
+            with progress.joining(scope("192.0.2.1"), public=False, session=late):
+                pass
+    kept = {"heard", "late", "busy"}
+    assert set(queue.pending_messages_per_session) == kept
+    assert set(progress._homes) == kept
+    assert kept >= {session for session in names if session in queue.pending_event_ids_session}
 
 
 async def never() -> Any:

@@ -26,6 +26,8 @@ LET_GO = "wan.let_go"  # in a request's scope: what is called when its body is n
 _STREAMS = (1000, 110)  # open at once, in all and for one address
 _IDLE = 30  # seconds; a stream is closed that has had nothing to tell at two looks
 _UNHEARD = 60  # seconds that an event is waited for while nobody listens
+_UNREAD = (3000, 300)  # messages that nobody has fetched yet, in all and for one address; an event has three or four
+_FORGOTTEN = 600  # seconds after which what nobody fetches is dropped; Gradio keeps it for ever
 _LATER = 5  # seconds until whoever finds no slot may try again
 
 
@@ -51,15 +53,23 @@ class Events:
         self._joining: Counter[tuple[str, bool]] = Counter()
         self._listening: Counter[str] = Counter()
         self._streams = Places(_STREAMS[0], address=_STREAMS[1])
+        self._homes: dict[str, str] = {}  # session: the address that last asked for something in it
+        self._silent: dict[str, float] = {}  # session that nobody listens to: since when
+        self._next_look = 0.0
 
     @contextlib.contextmanager
-    def joining(self, scope: Scope, *, public: bool) -> Iterator[None]:
+    def joining(self, scope: Scope, *, public: bool, session: str | None = None) -> Iterator[None]:
         """Let an event in while it is on its way to the queue. Raises Refused while there are too many.
 
-        public: whether it is one that programs call.
+        public: whether it is one that programs call. session: in which it is asked for; None for one of its own.
         """
         who = (scope[GROUP], public)
         self._require_slot(*who, scope[SIZE])
+        self._drop_forgotten()
+        self._drop_unread(scope[GROUP])
+        if session is not None:
+            self._homes[session] = scope[GROUP]
+            self._silent.pop(session, None)
         self._joining[who] += 1
         try:
             yield
@@ -79,6 +89,35 @@ class Events:
         if not is_fair(held, 1, free, kind.own_slots) or not is_fair(held_bytes, size, free_bytes, kind.own_room, 1):
             raise Refused(429, "too_much", _LATER)
 
+    def _drop_unread(self, address: str) -> None:
+        """Drop what nobody listens for where there is too much of it, of whoever has most: refused would be their neighbours too."""
+        unread = Counter({one: told.qsize() for one, told in self._messages.items() if one not in self._listening and told.qsize()})
+        own = Counter({one: count for one, count in unread.items() if self._homes.get(one) == address})
+        for kept, most in ((own, _UNREAD[1]), (unread, _UNREAD[0])):
+            while kept.total() > most:
+                session = kept.most_common(1)[0][0]
+                del own[session], unread[session]
+                self._empty(session)
+
+    def _empty(self, session: str) -> None:
+        """Drop what is to be told in a session; more may come of what is in progress."""
+        queue, messages = self._page._queue, self._messages[session]
+        while not messages.empty():
+            messages.get_nowait()
+        queue.pending_event_ids_session.get(session, set()).intersection_update(self._events)
+
+    def _drop_forgotten(self) -> None:
+        """Drop what has long been there and is not fetched. Looks once a minute at most."""
+        now, ids = monotonic(), self._page._queue.pending_event_ids_session
+        if now < self._next_look:
+            return
+        self._next_look = now + _UNHEARD
+        silent = [session for session in {**self._messages, **ids, **self._homes} if session not in self._listening and not self._is_busy(session)]
+        self._silent = {session: self._silent.get(session, now) for session in silent}
+        for session in [session for session, since in self._silent.items() if now - since >= _FORGOTTEN]:
+            for kept in (self._messages, ids, self._homes, self._silent):
+                kept.pop(session, None)
+
     def is_public(self, number: int) -> bool:
         """Whether programs call an event."""
         return _is_public(self._page.fns[number])
@@ -86,6 +125,11 @@ class Events:
     @property
     def _events(self) -> dict[str, Any]:
         return self._page._queue.event_ids_to_events
+
+    @property
+    def _messages(self) -> dict[str, Any]:
+        """What is to be told in each session."""
+        return self._page._queue.pending_messages_per_session
 
     @contextlib.contextmanager
     def watching(self, scope: Scope) -> Iterator[None]:

@@ -186,8 +186,9 @@ class Guard:
             return
         session = asked.get("session_hash")
         nameless = session is None and path != f"{_API}/queue/join"
-        self._sessions.admit(None if nameless else _session(session), scope["client"][0])
-        held.enter_context(self._progress.joining(scope, public=public))
+        known = None if nameless else _session(session)
+        self._sessions.admit(known, scope["client"][0])
+        held.enter_context(self._progress.joining(scope, public=public, session=known))
 
     def _admit_reviewer(self, method: str, headers: Headers, address: str) -> None:
         """Counts what is asked of reviews and sent to them; it comes from their own page and is small. Raises Refused."""

@@ -48,7 +48,7 @@ class Server:
             signal.signal(number, lambda *_: self._over.set())
         self._demo.queue(default_concurrency_limit=None, max_size=500, api_open=False)
         self._demo._queue.pending_messages_per_session.max_size = KNOWN  # else a stream goes silent when 2,000 younger sessions have come
-        self._demo._queue.ANALYTICS_MAX_EVENTS = 1  # nobody sees them, and after each refusal Gradio makes a table of all
+        self._demo._queue.ANALYTICS_MAX_EVENTS = 0  # nobody sees them, and after each refusal Gradio makes a table of all
         if self._studio.settings.mcp:
             speak_mcp()
         exempt = [*LOOPBACK, *self._studio.settings.trusted_proxies]
