@@ -114,6 +114,16 @@ def test_what_was_made_from_a_job_goes_with_it(folder):
     assert list(folder.folder.iterdir()) == []
 
 
+def test_nobody_else_on_this_machine_lists_the_files(folder):
+    """Wherever the operator has put them: their names open them."""
+    before = os.umask(0o022)
+    try:
+        path = folder.new("her.png")
+    finally:
+        os.umask(before)
+    assert [one.stat().st_mode & 0o777 for one in (folder.folder, path.parent)] == [0o700, 0o700]
+
+
 def test_old_files_go_and_what_is_not_ours_stays(folder):
     old, young = uploaded(folder), uploaded(folder)
     theirs = folder.folder / "of another app"

@@ -83,7 +83,8 @@ class UploadFolder:
         """Where a file may be written. name: as people know it. of: what it was made from, by ids of jobs and reviews: it goes with any of them."""
         folder = self.folder / secrets.token_urlsafe(_TOKEN_BYTES)
         with in_words():
-            folder.mkdir(parents=True)
+            self.folder.mkdir(0o700, parents=True, exist_ok=True)  # whoever can list it knows every name
+            folder.mkdir(0o700)
             if of:
                 _write(folder, {"of": list(of)})
         return folder / clean_name(name)
