@@ -137,6 +137,16 @@ def test_a_page_has_its_newest_question_waiting_alone():
     assert [one.page for one in served(waiting)] == ["price", "stage"]
 
 
+def test_an_older_question_of_a_page_does_not_overtake_its_newest():
+    """Handlers are at work side by side: what was asked first may be in line last."""
+    waiting, newest = line(), _Errand(Asker(GOOD, "me", "stage", came=2.0), lambda: None)
+    waiting.add(newest)
+    with pytest.raises(Overtaken):
+        waiting.add(_Errand(Asker(GOOD, "me", "stage", came=1.0), lambda: None))
+    assert not newest.future.done()
+    assert len(served(waiting)) == 1
+
+
 def test_nobody_overtakes_another_or_what_shows_on_no_page():
     waiting = line()
     mine = add(waiting, GOOD, "me", "stage")

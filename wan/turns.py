@@ -29,6 +29,8 @@ class Asker:
     address: str = ""
     owner: str = ""
     page: str = ""
+    came: float = field(default=0.0, compare=False)
+    """When they asked, in seconds of any clock: what is at work at once may come here in another order."""
 
     @property
     def place(self) -> str:
@@ -99,7 +101,7 @@ class Line:
         self._busy: Counter[str] = Counter()
 
     def add(self, errand: _Errand[Any]) -> None:
-        """Puts work in line. Raises Crowded where too much waits there already."""
+        """Puts work in line. Raises Crowded where too much waits there already, Overtaken where its page has asked anew by now."""
         asker = errand.asker
         self._overtake(asker)
         if self._is_crowded(asker):
@@ -141,10 +143,13 @@ class Line:
         return len(owners.get(asker.owner, ())) >= bounds.owner or own >= most or whole >= bounds.everybody
 
     def _overtake(self, asker: Asker) -> None:
-        """Gives up what the same page has waiting."""
+        """Gives up what the same page has waiting. Raises Overtaken where that was asked later."""
         owners = self._places.get(asker.place, OrderedDict())
         waiting = owners.get(asker.owner, ()) if asker.page else ()
-        for errand in [one for one in waiting if one.asker == asker]:
+        same = [one for one in waiting if one.asker == asker]
+        if any(one.asker.came > asker.came for one in same):
+            raise Overtaken
+        for errand in same:
             self._remove(errand)
             if errand.future.set_running_or_notify_cancel():
                 errand.future.set_exception(Overtaken())
@@ -168,7 +173,7 @@ class Turns:
     def submit(self, asker: Asker, work: Callable[[], Result]) -> "Future[Result]":
         """Has work done when its turn comes.
 
-        Raises Crowded where too much waits already. The future raises Overtaken where the same page has asked anew.
+        Raises Crowded where too much waits already. Overtaken is raised, by this or by the future, where the same page has asked anew.
         """
         errand = _Errand(asker, work)
         with self._alone:

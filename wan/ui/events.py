@@ -184,6 +184,10 @@ class Events:
         listening = event.session_hash in self._listening or event._id in self._listening
         return listening or monotonic() - event.enqueue_time < _UNHEARD
 
+    def came_at(self, key: str) -> float:
+        """When an event came. key: its id."""
+        return float(self._events[key].enqueue_time) if key in self._events else monotonic()
+
     def whether_heard(self, key: str) -> Callable[[], bool]:
         """What tells whether somebody still waits for an event. key: its id."""
         return partial(self.is_heard, self._events[key]) if key in self._events else lambda: True
@@ -194,6 +198,13 @@ def whether_heard() -> Callable[[], bool]:
     page, key = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
     events: Events | None = getattr(page, "progress", None)
     return events.whether_heard(key) if events and key else lambda: True
+
+
+def came_at() -> float:
+    """When the event that is being handled came, in seconds of the monotonic clock; now, of one past the queue."""
+    page, key = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
+    events: Events | None = getattr(page, "progress", None)
+    return events.came_at(key) if events and key else monotonic()
 
 
 def _is_public(handler: BlockFunction) -> bool:

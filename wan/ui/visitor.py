@@ -17,6 +17,7 @@ from wan.studio import Studio
 from wan.turns import Asker
 from wan.ui import cards
 from wan.ui.addresses import group
+from wan.ui.events import came_at
 from wan.ui.text import label
 from wan.words import sentence
 
@@ -132,7 +133,7 @@ def asker_of(studio: Studio, token: object, request: gr.Request, shows: str = ""
     with suppress(NotReady):
         owner = owner_of(studio, token, request)
     address = address_of(request)
-    return Asker(address, owner or f"session {session}", f"{session} {shows}" if shows else "")
+    return Asker(address, owner or f"session {session}", f"{session} {shows}" if shows else "", came_at())
 
 
 def _secret(name: str, *, visible: bool) -> gr.Textbox:
