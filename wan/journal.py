@@ -107,6 +107,7 @@ class Journal:
             before = self._ours()
             self._anchor = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
             self._anchor.execute("PRAGMA synchronous=FULL")
+            self._anchor.execute("PRAGMA secure_delete=ON")  # rows are replaced when a copy is taken in
             self._anchor.execute("SELECT count(*) FROM sqlite_master").fetchone()  # only now it opens the log
             (mode,) = self._anchor.execute("PRAGMA journal_mode").fetchone()
             self._known = (_identity(self._path), _identity(self._log)) if mode == "wal" else None
