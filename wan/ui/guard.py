@@ -47,7 +47,7 @@ _ODD = re.compile(r"[\x00-\x1f\\]|(?:^|/)\.\.(?:/|$)")  # no address of ours has
 _SECRET = re.compile(r"(?<=^/media/)[^/]+|(?<=^/review/)[^/]+")  # whoever knows it sees what it leads to
 
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_UNDERWAY = (600, 60)  # uploads on their way, in all and from one address: a class at once; and as many that ask how far one is
+_UNDERWAY = (600, 60)  # uploads on their way, in all and from one address: a class at once
 _LATER = 5  # seconds until whoever finds no place may try again
 _VERDICT_RATE = (1.0, 60)  # what one address may send to reviews
 _LOOK_RATE = (0.02, 600)  # what one address may ask of reviews: thirty people look at a tally every 3 s, and each video comes in pieces
@@ -81,7 +81,7 @@ class Guard:
         self._app, self._sessions, self._events, self._trusted, self._hosts = app, sessions, events, trusted, hosts
         self._progress, self._bodies, self._uploads = progress, Bodies(), Uploads()
         self._verdicts, self._looks = Pace(*_VERDICT_RATE), Pace(*_LOOK_RATE)
-        self._sending, self._watching = (Places(_UNDERWAY[0], address=_UNDERWAY[1]) for _ in range(2))
+        self._sending = Places(_UNDERWAY[0], address=_UNDERWAY[1])
         self._scripts = scripts
         self._names, self._space = names, space
         handlers = "|".join(re.escape(name) for name in public) or r"(?!)"
@@ -161,7 +161,8 @@ class Guard:
         if scope["method"] != "POST":
             return self._admit_reader(scope, receive, held)
         if path == f"{_API}/upload":
-            _take_place(self._sending, scope, held)
+            if not held.enter_context(self._sending.place(address=scope[GROUP])):
+                raise Refused(429, "too_much", _LATER)
             return receive  # `wan.ui.uploads` counts what comes
         alone = path.startswith(_MCP) or not limit.json
         if alone:
@@ -202,8 +203,6 @@ class Guard:
 
     def _admit_reader(self, scope: Scope, receive: Receive, held: contextlib.AsyncExitStack) -> Receive:
         """Count a stream, and the session that it is for. Gives how it receives. Raises Refused."""
-        if scope["path"] == f"{_API}/upload_progress":
-            _take_place(self._watching, scope, held)
         key = stream_key(scope["path"], scope["query_string"])
         if scope["path"] == f"{_API}/upload_progress":  # it ends with the upload
             held.enter_context(self._progress.watching(scope))
@@ -218,12 +217,6 @@ def _of_files(scope: Scope) -> int:
     """Bytes of files that a request brings in one piece: as many as it may where it does not say; 0 where it brings none. Checked by `_received`."""
     most = limit_of(_MCP).size if scope["method"] == "POST" and scope["path"].rstrip("/") == _MCP else 0
     return most and int(Headers(scope=scope).get("content-length", most))
-
-
-def _take_place(places: Places, scope: Scope, held: contextlib.AsyncExitStack) -> None:
-    """Hold a place until the request has been answered. Raises Refused where there is none."""
-    if not held.enter_context(places.place(address=scope[GROUP])):
-        raise Refused(429, "too_much", _LATER)
 
 
 def _session(given: object) -> str:
