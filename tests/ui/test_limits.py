@@ -154,6 +154,16 @@ def test_whoever_comes_next_finds_a_place():
     assert (places._taken, places._held) == (0, {})
 
 
+def test_an_ipv6_site_has_no_more_places_for_all_its_addresses_than_its_part():
+    places = Places(200, address=20)
+    with contextlib.ExitStack() as held:
+        came = [held.enter_context(places.place(address=f"2001:db8:1:{number:x}::/64")) for number in range(200)]
+        assert sum(came) == 200 // 9, "an eighth of what is left free"
+        assert held.enter_context(places.place(address="2001:db8:2:1::/64"))
+        assert held.enter_context(places.place(address="192.0.2.1"))
+    assert (places._taken, places._held) == (0, {})
+
+
 def test_what_is_large_is_taken_where_it_fits():
     places = Places(64, share=1, address=32)
     with places.place(28, address="a") as first, places.place(28, address="b") as second, places.place(28, address="c") as third:
@@ -203,6 +213,13 @@ async def test_an_address_has_its_share_of_the_slots_and_each_kind_its_own(page:
     came = [let_in(progress, page, 0, f"198.51.100.{number}") for number in range(12)]
     assert all(came)
     assert let_in(progress, page, 0, "203.0.113.1") >= 10, "a newcomer finds room"
+
+
+@pytest.mark.anyio
+async def test_an_ipv6_site_has_its_share_of_the_slots_too(page: gr.Blocks):
+    progress = Events(page)
+    assert sum(let_in(progress, page, 0, f"2001:db8:1:{number:x}::/64") for number in range(200)) == 700 // 9
+    assert let_in(progress, page, 0, "2001:db8:2:1::/64") > 30
 
 
 @pytest.mark.anyio

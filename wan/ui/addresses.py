@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
@@ -53,6 +54,15 @@ def network(address: str) -> str:
     """What counts as one customer where much is kept of one: an IPv6 site has a whole /48."""
     known = ip(address)
     return str(IPv6Network((known, 48), strict=False)) if isinstance(known, IPv6Address) else str(known or address)
+
+
+@lru_cache(10_000)
+def site(group: str) -> str:
+    """The IPv6 site (/48) that what counts as one address is part of; "" for whatever is in none. An IPv6 customer has 65,536 of these."""
+    try:
+        return str(IPv6Network(group).supernet(new_prefix=48))
+    except ValueError:
+        return ""
 
 
 def host(netloc: str) -> tuple[str, str]:

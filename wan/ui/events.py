@@ -15,6 +15,7 @@ from gradio.block_function import BlockFunction
 from gradio.context import LocalContext
 from starlette.types import Message, Receive, Scope
 
+from wan.ui.addresses import site
 from wan.ui.places import Places, is_fair
 from wan.ui.refusal import Refused
 
@@ -82,12 +83,16 @@ class Events:
         """Raise Refused where an address has its share of the slots, or of the bytes."""
         kind = _PUBLIC if public else _PAGE
         scopes = [event.request.scope for event in self._events.values() if _is_public(event.fn) is public]
-        own = [scope for scope in scopes if scope.get(GROUP) == address]
-        coming = sum(number for (_, its), number in self._joining.items() if its is public)
-        held, held_bytes = len(own) + self._joining[address, public], sum(scope.get(SIZE, 0) for scope in own)
-        free, free_bytes = kind.slots - len(scopes) - coming, kind.room - sum(scope.get(SIZE, 0) for scope in scopes)
-        if not is_fair(held, 1, free, kind.own_slots) or not is_fair(held_bytes, size, free_bytes, kind.own_room, 1):
-            raise Refused(429, "too_much", _LATER)
+        coming = [its for (its, kinds), number in self._joining.items() if kinds is public for _ in range(number)]
+        free, free_bytes = kind.slots - len(scopes) - len(coming), kind.room - sum(scope.get(SIZE, 0) for scope in scopes)
+        # All addresses of an IPv6 site together have twice as much as one.
+        for of, times in ((str, 1), (site, 2)):
+            if not (who := of(address)):
+                continue
+            sizes = [scope.get(SIZE, 0) for scope in scopes if of(scope.get(GROUP, "")) == who]
+            held = len(sizes) + [of(its) for its in coming].count(who)
+            if not is_fair(held, 1, free, times * kind.own_slots) or not is_fair(sum(sizes), size, free_bytes, times * kind.own_room, 1):
+                raise Refused(429, "too_much", _LATER)
 
     def _drop_unread(self, address: str) -> None:
         """Drop what nobody listens for where there is too much of it, of whoever has most: refused would be their neighbours too."""

@@ -4,6 +4,8 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator
 
+from wan.ui.addresses import site
+
 SHARE = 8  # of what is free, how much one may hold: twelve who take all they can leave a quarter
 
 
@@ -11,11 +13,12 @@ class Places:
     """Places of which nobody may hold more than a part of those that are left free, so that whoever comes next finds one.
 
     total: all there are. share: the part, as a divisor. limits: how many one owner, one address or the like may
-    hold at most, by its kind.
+    hold at most, by its kind. All addresses of an IPv6 site together hold twice as many as one.
     """
 
     def __init__(self, total: int, *, share: int = SHARE, **limits: int) -> None:
-        self._total, self._share, self._limits = total, share, limits
+        self._total, self._share = total, share
+        self._limits = limits | {"site": 2 * limits["address"]} if "address" in limits else limits
         self._held: Counter[tuple[str, str]] = Counter()
         self._taken = 0
 
@@ -26,6 +29,8 @@ class Places:
         who: a name for each kind that has a limit.
         """
         names = list(who.items())
+        if its := site(who.get("address", "")):
+            names.append(("site", its))
         if not self._has_room(amount, names):
             yield False
             return
