@@ -16,7 +16,7 @@ from PIL import Image
 
 from tests.pictures import clip, picture
 from tests.test_store import job as kept_job
-from wan import media, runner, schedule
+from wan import catalog, media, runner, schedule
 from wan.errors import InvalidInput, JobNotFound, MayPayTwice, NotKept, WanError
 from wan.jobs import JobState, Spent
 from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest
@@ -635,6 +635,16 @@ async def test_five_at_once_and_the_rest_in_our_own_line(studio):
             places.add(event.place)
         assert event.job.state is JobState.SUCCEEDED
     assert 2 in places
+
+
+async def test_somebody_new_is_told_their_place_at_once(studio, monkeypatch):
+    """Although the line has just been read for others."""
+    monkeypatch.setattr(catalog, "RUNNING_AT_ONCE", 0)
+    crowd, other = (replace(studio.door.operator, address=address) for address in ("192.0.2.1", "198.51.100.1"))
+    jobs = [await studio.submit(image(prompt=f"crowd {number}"), owner=OWNER, leave=crowd) for number in range(3)]
+    assert (await studio.look(jobs[-1].id, owner=OWNER)).place == 3
+    job = await studio.submit(image(), owner="somebody new", leave=other)
+    assert (await studio.look(job.id, owner="somebody new")).place == 2
 
 
 async def test_a_row_tells_networks_apart_and_addresses_within_one(studio):

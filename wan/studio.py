@@ -62,6 +62,7 @@ _KEYS_LOOKED_AT = 30.0  # seconds between two looks for keys that nobody needs a
 _FIRST_SWEEP = 60.0  # seconds after the start
 _DRAWS = secrets.SystemRandom()
 _NETWORK_LENGTH = 20  # characters of a network's hash
+_LINES_KEPT = 100  # lines; each account and model has one
 _LINE_KEPT = 0.3  # seconds for which what was read of a line is shown
 _GLANCE = 1.0  # seconds between two looks at a followed row that another process may have written
 
@@ -462,11 +463,14 @@ class Studio:
 
     async def _place(self, job: Job) -> int:
         """Place in our own line from 1. The whole line is asked for once for all who look at about the same time."""
-        which, now = (job.account, job.model), time.monotonic()
-        if which not in self._lines or self._lines[which][0] < now - _LINE_KEPT:
-            ordered = await self._store.call(self._store.line, *which, self._clock())
-            self._lines[which] = now, {job_id: place for place, job_id in enumerate(ordered, 1)}
-        places = self._lines[which][1]
+        which, now = (job.account, job.model), self._clock()
+        read_at, places = self._lines.get(which, (-math.inf, {}))
+        if not job.state_at < read_at <= now < read_at + _LINE_KEPT:  # what has come since then is not in it
+            ordered = await self._store.call(self._store.line, *which, now)
+            places = {job_id: place for place, job_id in enumerate(ordered, 1)}
+            self._lines[which] = now, places
+            if len(self._lines) > _LINES_KEPT:
+                del self._lines[next(iter(self._lines))]
         return places.get(job.id, len(places) + 1)
 
     async def cancel(self, job_id: str, *, owner: str) -> Sentence:
