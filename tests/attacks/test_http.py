@@ -163,6 +163,14 @@ def test_origins(name: str, origin: str, app: App, visitor: Visitor, record: Rec
     record(f"origin: {name}", "403, 403, []", f"{preflight.status}, {simple.status}, {leave}")
 
 
+def test_streams_that_a_foreign_page_opens(app: App, visitor: Visitor, record: Record):
+    """It could not read them, but would use up what its visitor may open."""
+    streams = (f"{API}/queue/data?session_hash=foreign", f"{API}/call/job/{'e' * 32}", f"{API}/upload_progress?upload_id=foreign")
+    for stream in streams:
+        for site in ("cross-site", "same-site", "elsewhere"):
+            record(f"origin: {site}, {stream.removeprefix(API)[:24]}", 403, ask(app.url, "GET", stream, headers={"Sec-Fetch-Site": site}).status)
+
+
 def test_a_name_made_to_point_here(app: App, record: Record):
     for host in ("localhost", "127.0.0.1:1", "[::1]"):  # not attacks
         assert ask(app.url, "GET", "/healthz", headers={"Host": host}).status == 200

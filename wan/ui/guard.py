@@ -49,6 +49,7 @@ _SECRET = re.compile(r"(?<=^/media/)[^/]+|(?<=^/review/)[^/]+")  # whoever knows
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _UNDERWAY = (600, 60)  # uploads on their way, in all and from one address: a class at once
 _LATER = 5  # seconds until whoever finds no place may try again
+_OWN_SITES = ("same-origin", "none")  # whose pages may open streams; a program says nothing of that
 _VERDICT_RATE = (1.0, 60)  # what one address may send to reviews
 _LOOK_RATE = (0.02, 600)  # what one address may ask of reviews: thirty people look at a tally every 3 s, and each video comes in pieces
 
@@ -204,7 +205,11 @@ class Guard:
     def _admit_reader(self, scope: Scope, receive: Receive, held: contextlib.AsyncExitStack) -> Receive:
         """Count a stream, and the session that it is for. Gives how it receives. Raises Refused."""
         key = stream_key(scope["path"], scope["query_string"])
-        if scope["path"] == f"{_API}/upload_progress":  # it ends with the upload
+        watching = scope["path"] == f"{_API}/upload_progress"
+        # A page elsewhere cannot read an answer, but it could use up what its visitor's address may ask for.
+        if (key or watching) and Headers(scope=scope).get("sec-fetch-site", "none") not in _OWN_SITES:
+            raise Refused(403)
+        if watching:  # it ends with the upload
             held.enter_context(self._progress.watching(scope))
         if key is None:
             return receive
