@@ -295,19 +295,26 @@ def _measured(order: Order, source: IO[bytes]) -> dict[str, Any]:
 def _have_done(tasks: dict[str, Task], order: Order, talk: socket.socket, source: IO[bytes], target: IO[bytes]) -> None:
     """Has a child do a task, and waits for its end."""
     order["without"] = confinement.missing(confinement.BEFORE)
+    alive, held = os.pipe()  # it ends with this process, also before the kernel has been told to end the child then
     child = _forked()
     if child == 0:
-        _work(tasks, order, talk, source, target)
+        os.close(held)
+        _work(tasks, order, talk, source, target, alive)
     if child > 0:
         signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
         os.waitpid(child, 0)
 
 
-def _work(tasks: dict[str, Task], order: Order, talk: socket.socket, source: IO[bytes], target: IO[bytes]) -> NoReturn:
-    """A child's life: what it may do first, then the task, the answer."""
+def _work(tasks: dict[str, Task], order: Order, talk: socket.socket, source: IO[bytes], target: IO[bytes], alive: int) -> NoReturn:
+    """A child's life: what it may do first, then the task, the answer. alive: a pipe of which its guard has the other end."""
     try:
+        os.set_blocking(alive, False)
         confinement.limit(megabytes=MEMORY_MEGABYTES, seconds=SECONDS, written=_WRITTEN)
         without = confinement.missing(confinement.WITHIN)
+        with contextlib.suppress(BlockingIOError):  # the guard is there
+            os.read(alive, 1)
+            os._exit(0)
+        os.close(alive)
         answer = _done(tasks, order, source, target) | {"without": [*order["without"], *without]}
         os.write(talk.fileno(), json.dumps(answer).encode())
     finally:
