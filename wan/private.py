@@ -36,7 +36,10 @@ def keep_database(path: Path) -> None:
 
 
 def _hands_on(folder: Path) -> bool:
-    return bool(folder.stat().st_mode & stat.S_ISGID)
+    """Whether a folder gives what is made in it to its group; one that is not there gives nothing."""
+    with suppress(OSError):
+        return bool(folder.stat().st_mode & stat.S_ISGID)
+    return False
 
 
 def _tighten(folder: Path) -> None:

@@ -153,8 +153,8 @@ def _agreed(request: Request, connection: Connection, lengths: list[float | None
     about = f"{request.model}, {where}, {request.duration} s at {request.size}, {_estimate(request, connection.region, lengths)}"
     if not sys.stdin.isatty():
         raise SettingsError(sentence("not_asked", about=about))
-    tell(f"{about}. This spends money. Run it? [y/N] ", end="")
-    try:
+    try:  # who reads the question may have answered before it is waited for
+        tell(f"{about}. This spends money. Run it? [y/N] ", end="")
         return sys.stdin.readline().strip().lower() in ("y", "yes")
     except KeyboardInterrupt:
         tell("")
