@@ -33,10 +33,9 @@ def is_token(given: object) -> TypeGuard[str]:
 
 
 def new_job() -> str:
-    """The id of a new job."""
-    while (made := secrets.token_urlsafe(16)).startswith("-"):
-        pass
-    return made
+    """The id of a new job, which no command line takes for an option."""
+    made = secrets.token_urlsafe(16)
+    return f"_{made[1:]}" if made.startswith("-") else made
 
 
 def new_review() -> str:

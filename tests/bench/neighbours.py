@@ -96,10 +96,9 @@ async def _beside(name: str, folder: Path, seconds: int) -> list[str]:
     """One neighbour. Gives what went wrong."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     settings = {"WAN_TRUSTED_PROXIES": "127.0.0.1", "WAN_MCP": "true"}
-    context = served(folder, pending=1, running=2, **settings)
+    context = served(folder, pending=1, running=2, files=FILES, **settings)
     app = await asyncio.to_thread(context.__enter__)
     try:
-        resource.prlimit(app.process.pid, resource.RLIMIT_NOFILE, (FILES, FILES))
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
         street = await asyncio.to_thread(_street, app)
         return await _measure(name, street, seconds)
