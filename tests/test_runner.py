@@ -1,0 +1,137 @@
+"""One step of the runner at a time, over a real database and storage; the service is a stand-in that says what each test needs."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from pydantic import SecretStr
+
+from tests.test_store import job as row
+from wan import catalog, runner
+from wan.errors import Throttled, Unclear
+from wan.evidence import Evidence
+from wan.gateway import Accepted, TaskSnapshot, TaskStatus
+from wan.jobs import Job, JobState, Reference, Spent
+from wan.runner import Runner
+from wan.settings import Connection
+from wan.storage import Storage
+from wan.store import Store
+from wan.words import sentence
+
+pytestmark = pytest.mark.anyio
+
+NOW = 1_000_000.0
+CONNECTION = Connection(backend="dashscope", base_url="https://example.com/api/v1", region="", workspace="", key=SecretStr("sk-test1234"))
+URL = "https://example.com/a.png"
+
+
+class Service:
+    """Takes what it is sent, knows no task, and counts both. outcome: raised in place of an answer to the paid request."""
+
+    def __init__(self) -> None:
+        self.sent, self.asked = 0, 0
+        self.outcome: Exception | None = None
+
+    async def submit(self, connection, body):
+        self.sent += 1
+        if self.outcome is not None:
+            raise self.outcome
+        return Accepted("task", "request")
+
+    async def fetch(self, connection, task_id):
+        self.asked += 1
+        return TaskSnapshot(TaskStatus.UNKNOWN, "request")
+
+    async def upload(self, connection, model, path, name):
+        return "oss://uploaded"
+
+
+class Stage:
+    """A runner at a moment that a test chooses."""
+
+    def __init__(self, store: Store, folder) -> None:
+        self.now, self.store, self.service = NOW, store, Service()
+        self.storage = Storage((folder / "storage").as_uri(), folder / "cache")
+        self.evidence = Evidence(folder, visitors=True, video_at=lambda _: None)
+        self.runner = Runner(
+            store=store,
+            storage=self.storage,
+            gateway=self.service,
+            connections={CONNECTION.account: CONNECTION},
+            evidence=self.evidence,
+            poll_seconds=15,
+            uncertain_seconds=900,
+            changed=lambda: None,
+            clock=lambda: self.now,
+        )
+
+    def add(self, number: int, state: JobState, **changes) -> Job:
+        """A job in a state, due now."""
+        fresh = row(number, backend="dashscope", account=CONNECTION.account, due_at=self.now, state_at=self.now, created_at=self.now)
+        given = {"references": [Reference(kind="image", url=URL)], "payload": {"input": {"prompt": "x", "img_url": "reference:0"}}} | changes
+        return self.store.add(replace(fresh, state=state, **given))
+
+    async def runs(self, job: Job, later: float = 0.0) -> Job:
+        """The job after everything that is due by then has been done."""
+        self.now += later
+        await self.runner.run_once()
+        return self.store.get(job.id, job.owner)
+
+
+@pytest.fixture
+def stage(store, tmp_path):
+    opened = Stage(store, tmp_path)
+    yield opened
+    opened.evidence.close()
+
+
+async def test_what_was_cancelled_while_its_references_went_up_is_not_sent(stage):
+    job = await stage.runs(stage.add(1, JobState.UPLOADING, cancel_wanted=True))
+    assert (job.state, job.spent, stage.service.sent) == (JobState.CANCELLED, Spent.NO, 0)
+
+
+async def test_nothing_is_sent_beside_another_request_of_the_account_that_is_not_answered_yet(stage):
+    stage.add(1, JobState.SUBMITTING, due_at=NOW + 100)
+    job = await stage.runs(stage.add(2, JobState.UPLOADING))
+    assert (job.state, stage.service.sent) == (JobState.UPLOADING, 0)
+
+
+async def test_a_request_whose_answer_is_lost_is_in_question_and_one_that_was_put_off_is_sent_again(stage):
+    stage.service.outcome = Unclear(sentence("uncertain"))
+    lost = await stage.runs(stage.add(1, JobState.UPLOADING))
+    assert (lost.state, lost.spent, stage.service.sent) == (JobState.UNCERTAIN, Spent.MAYBE, 1)
+    stage.service.outcome = Throttled(sentence("not_reached"))
+    other = await stage.runs(stage.add(2, JobState.UPLOADING))
+    assert (other.state, other.spent, stage.service.sent) == (JobState.QUEUED, Spent.NO, 2)
+
+
+async def test_a_task_that_the_service_does_not_know_is_waited_for_until_nobody_can_know_it(stage):
+    job = stage.add(1, JobState.PENDING, task_id="task", submitted_at=NOW)
+    assert (await stage.runs(job)).state is JobState.PENDING
+    assert (await stage.runs(job, catalog.TASK_LIFETIME - 1)).state is JobState.PENDING
+    ended = await stage.runs(job, 1000)
+    assert (ended.state, ended.spent, stage.service.asked) == (JobState.EXPIRED, Spent.MAYBE, 3)
+    await stage.runs(job, catalog.TASK_LIFETIME)
+    assert stage.service.asked == 3, "what has ended is not asked for any more"
+
+
+async def test_a_step_that_takes_long_keeps_its_job(stage, monkeypatch):
+    """Before each renewal of the lease, another process looks for work."""
+    long_enough, sleep, taken = asyncio.Event(), asyncio.sleep, []
+
+    async def passes(seconds):
+        stage.now += seconds
+        taken.extend(stage.store.claim(stage.now, lease=1, accounts=[CONNECTION.account]))
+        if taken or stage.now > NOW + 10 * runner.HELD:
+            long_enough.set()
+        await sleep(0)
+
+    async def upload(*_):
+        await long_enough.wait()
+        return "oss://uploaded"
+
+    stage.service.upload = upload
+    key = await stage.storage.put("references/a.jpg", b"x")
+    job = stage.add(1, JobState.UPLOADING, references=[Reference(kind="image", key=key, sent_key=key)])
+    monkeypatch.setattr(asyncio, "sleep", passes)
+    assert ((await stage.runs(job)).state, stage.service.sent, taken) == (JobState.PENDING, 1, [])
