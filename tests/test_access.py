@@ -5,6 +5,7 @@ import logging
 import secrets
 import sqlite3
 import string
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -54,6 +55,12 @@ def test_the_operators_key_needs_the_code_where_there_is_one(monkeypatch):
     assert refusal(opened, code="sesame") == "code_wrong"
     leave = opened.admit(code=" open sesame ")
     assert (leave.connection, leave.budget, leave.jobs_at_once) == (OWN, Decimal(20), 8)
+
+
+def test_a_code_may_be_in_any_script(monkeypatch):
+    opened = door(monkeypatch, WAN_ACCESS_CODE="芝麻开门")
+    assert refusal(opened, code="芝麻") == "code_wrong"
+    assert opened.admit(code="芝麻开门").connection == OWN
 
 
 def test_a_key_of_ones_own_needs_no_code_and_is_not_counted(monkeypatch):
@@ -141,6 +148,17 @@ def test_fifty_at_once_do_not_overdraw(store):
     assert spent(store) == Decimal("1.5")
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai", "America/Los_Angeles"])
+def test_the_day_of_the_budget_begins_at_midnight_utc(zone):
+    midnight, leave = datetime(2026, 3, 2, tzinfo=UTC).timestamp(), Leave(OWN, Decimal(20))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        days = [Studio(load_settings(), clock=lambda at=at: at)._new_job(OWNER, leave).budget_day for at in (midnight - 1, midnight)]
+    time.tzset()
+    assert days == ["2026-03-01", "2026-03-02"]
+
+
 def test_a_day_that_comes_late_does_not_begin_anew(store):
     store.add(priced(1, "9", day="2026-03-02"), budget=Decimal("10"))
     store.add(priced(2, "1", day=DAY), budget=Decimal("10"))
@@ -181,7 +199,12 @@ def test_takes_count_together_for_the_jobs_at_once(store):
 
 @pytest.mark.parametrize(
     ("state", "known", "amount", "left"),
-    [("FAILED", Spent.NO, None, "0"), ("FAILED", Spent.YES, "1.20", "1.20"), ("EXPIRED", Spent.MAYBE, None, "1.50")],
+    [
+        ("FAILED", Spent.NO, None, "0"),
+        ("FAILED", Spent.YES, "1.20", "1.20"),
+        ("EXPIRED", Spent.MAYBE, None, "1.50"),
+        ("EXPIRED", Spent.MAYBE, "1.20", "1.50"),
+    ],
 )
 def test_the_end_settles_what_was_reserved(store, state, known, amount, left):
     store.add(replace(priced(1), state=JobState.PENDING), budget=Decimal("2"))

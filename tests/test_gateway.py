@@ -211,6 +211,17 @@ async def test_cancel(gate):
         assert await gate.cancel(server.connection, "t") is False
 
 
+async def test_a_reference_goes_to_the_service_only(gate, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"picture")
+    policy = {"policy": "p", "signature": "s", "upload_dir": "up", "oss_access_key_id": "id"}
+    async with wire(reply(200, b"")) as another:
+        named = policy | {"upload_host": f"http://127.0.0.1:{another.port}/upload-store"}
+        async with wire(reply(200, {"data": named, "request_id": "r"})) as server:
+            with pytest.raises(Unreadable, match="not its own"):
+                await gate.upload(server.connection, PAYLOAD["model"], tmp_path / "a.jpg", "1.jpg")
+    assert another.requests == []
+
+
 async def test_a_result_comes_from_the_service_only(gate, tmp_path):
     async with wire(reply(200, b"video")) as server:
         await gate.download(server.connection, f"http://127.0.0.1:{server.port}/results/1.mp4", tmp_path / "a.part")

@@ -147,6 +147,12 @@ def test_a_wrong_setting_is_named(monkeypatch, name, value):
     assert value in str(error.value)
 
 
+@pytest.mark.parametrize(("given", "read"), [("", False), ("false", False), ("0", False), ("off", False), ("true", True), ("1", True)])
+def test_a_switch_is_on_or_off(monkeypatch, given, read):
+    monkeypatch.setenv("WAN_MCP", given)
+    assert load_settings().mcp is read
+
+
 def test_the_account_names_nobody_and_tells_everybody_apart(monkeypatch):
     seen = set()
     for key, workspace in (("sk-abcdef", ""), ("sk-ghijkl", ""), ("sk-abcdef", "ws-1")):

@@ -274,6 +274,21 @@ def test_past_runs(store):
     assert sorted(store.past_seconds("simulator", "wan2.6-i2v-flash", 5)) == [4, 6, 8]
 
 
+def test_the_ways_between_states_are_those_of_the_design():
+    """They stand here once more, since one too many may pay twice: back before the request leads only what provably never left."""
+    ways = {
+        "QUEUED": "UPLOADING CANCELLED FAILED",
+        "UPLOADING": "SUBMITTING QUEUED CANCELLED FAILED",
+        "SUBMITTING": "PENDING QUEUED FAILED UNCERTAIN",
+        "PENDING": "RUNNING FETCHING FAILED CANCELLED EXPIRED",
+        "RUNNING": "FETCHING FAILED CANCELLED EXPIRED",
+        "FETCHING": "SUCCEEDED FAILED EXPIRED",
+        "UNCERTAIN": "PENDING FAILED EXPIRED",
+        **dict.fromkeys(("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED"), ""),
+    }
+    assert {JobState(state): {JobState(way) for way in there.split()} for state, there in ways.items()} == TRANSITIONS
+
+
 def test_live_states_are_those_with_a_way_out():
     assert {state for state in JobState if state not in LIVE} == {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED}
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
 
 from tests.pictures import picture
 from tests.test_reviews import GOOD, MADE, NOW, review, said
@@ -113,6 +114,14 @@ def test_many_takes_are_compared_by_four_at_most():
     twelve = review_cards.page(review(takes=12), token="t", language="en")
     assert twelve.count("<template><section") == 3
     assert "Compare 5, 6, 7, 8 side by side" in twelve
+
+
+@pytest.mark.parametrize(
+    ("header", "language"), [("zh-CN,zh;q=0.9,en;q=0.8", "zh"), (" ZH", "zh"), ("en, zh", "en"), ("fr-FR,fr;q=0.9", "en"), ("*", "en"), (None, "en")]
+)
+def test_whoever_asks_for_no_language_of_ours_gets_english(header, language):
+    headers = [] if header is None else [(b"accept-language", header.encode())]
+    assert review_page.language_of(Request({"type": "http", "headers": headers})) == language
 
 
 def test_an_address_may_do_so_much():
@@ -299,6 +308,19 @@ async def test_an_export_is_whole_or_is_not(asked, tmp_path):
     with pytest.raises(RuntimeError, match="stopped"):
         await review_export.pack(studio, whole, tmp_path / "other.zip", now=NOW, progress=stop)
     assert [path.name for path in tmp_path.glob("*.zip*")] == ["review.zip"]
+
+
+def test_an_export_has_every_take_that_is_there(tmp_path):
+    found = {}
+    for number in (1, 3):
+        found[number] = tmp_path / f"video{number}.mp4", tmp_path / f"poster{number}.webp"
+        for path in found[number]:
+            path.write_bytes(path.name.encode())
+    review_export._write(tmp_path / "review.zip", review(takes=3), found, NOW, lambda share: None)
+    with zipfile.ZipFile(tmp_path / "review.zip") as packed:
+        held = {name: packed.read(name).decode() for name in packed.namelist() if name != "index.html"}
+    kinds = {"video": "mp4", "poster": "webp"}
+    assert held == {f"videos/take-{number}.{ending}": f"{kind}{number}.{ending}" for number in found for kind, ending in kinds.items()}
 
 
 @pytest.mark.anyio

@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ from starlette.applications import Starlette
 
 from wan import storage
 from wan.ui import uploads
-from wan.ui.routes import signed_in
+from wan.ui.routes import routes, signed_in
 from wan.uploads import UploadFolder
 
 pytestmark = pytest.mark.anyio
@@ -217,3 +218,14 @@ async def test_who_is_not_signed_in_sends_nothing(folder):
     assert left(folder) == []
     for cookie in ("access-token-id=token", "access-token-unsecure-id=token"):
         assert (await sent(served, messages(WHOLE), cookie=cookie))[0] == 200
+
+
+async def test_who_is_not_signed_in_gets_nothing(folder):
+    path = folder.new("a.png")
+    path.write_bytes(b"picture")
+    served = Starlette(routes=routes(SimpleNamespace(uploads=folder), asyncio.Event()))
+    served.auth, served.cookie_id, served.tokens = "logins", "id", {"token": "ann"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://app") as client:
+        for cookie, status, content in (("", 401, b"Not authenticated"), ("guessed", 401, b"Not authenticated"), ("token", 200, b"picture")):
+            answer = await client.get(f"/gradio_api/file={folder.name(path)}", headers={"cookie": f"access-token-id={cookie}"})
+            assert (answer.status_code, answer.content) == (status, content)
