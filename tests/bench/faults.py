@@ -1,0 +1,463 @@
+"""Deliberate faults in the product, each with the usual tests that must catch it; `tests/bench/mutants.py` tries them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One plausible slip: a condition dropped, a sign turned, a field left out. What it makes of the file still imports and runs."""
+
+    name: str
+    """What has gone wrong, in plain words."""
+    file: str
+    """Path from the root of the project."""
+    old: str
+    """Stands exactly once in the file."""
+    new: str
+    tests: tuple[str, ...]
+    """Files of tests, or single ones in a file that takes long, as pytest takes them."""
+
+
+def _fault(name: str, file: str, old: str, new: str, *tests: str) -> Fault:
+    return Fault(name, f"wan/{file}", old, new, tuple(f"tests/{one}" for one in tests))
+
+
+_PAYING = (
+    _fault(
+        "a write past the end of its lease",
+        "store.py",
+        "_jobs.c.id == job.id, _jobs.c.state == job.state.value, _jobs.c.due_at == job.due_at)",
+        "_jobs.c.id == job.id, _jobs.c.state == job.state.value)",
+        "test_store.py::test_a_claim_is_nobody_elses_until_its_lease_ends",
+    ),
+    _fault(
+        "the lease renewed too late",
+        "runner.py",
+        "await asyncio.sleep(HELD / 4)",
+        "await asyncio.sleep(HELD * 4)",
+        "test_runner.py",
+    ),
+    _fault(
+        "the task id written by the holder of the lease only",
+        "store.py",
+        ".where(_jobs.c.id == job.id, unknown)",
+        ".where(_jobs.c.id == job.id, unknown, _jobs.c.due_at == job.due_at)",
+        "test_store.py::test_the_task_id_is_written_whoever_holds_the_lease",
+    ),
+    _fault(
+        "the task id given up where the database is stuck",
+        "runner.py",
+        "                await asyncio.sleep(pause)\n",
+        "                return None\n",
+        "test_disk.py::test_the_answer_to_a_paid_request_is_written_down_in_the_end",
+    ),
+    _fault(
+        "a request whose answer was lost sent again",
+        "runner.py",
+        "partial(self._uncertain, trouble=trouble)",
+        "partial(self._back_in_line, trouble=trouble)",
+        "test_runner.py",
+    ),
+    _fault(
+        "a broken connection taken for one that was never made",
+        "gateway.py",
+        "_NEVER_LEFT = (httpx.ConnectError,",
+        "_NEVER_LEFT = (httpx.NetworkError,",
+        "test_gateway.py",
+    ),
+    _fault(
+        "a timeout at the service taken for a refusal",
+        "gateway.py",
+        "status not in (408, 409)",
+        "status != 409",
+        "test_gateway.py",
+    ),
+    _fault(
+        "the paid request sent before its row says so",
+        "runner.py",
+        "if submitting is None:  # the",
+        "if submitting is None and job.cancel_wanted:  # the",
+        "test_runner.py",
+    ),
+    _fault(
+        "a cancelled job sent all the same",
+        "runner.py",
+        'if job.cancel_wanted:\n            return await self._end(job, JobState.CANCELLED, sentence("cancelled"))\n        lease',
+        'if job.cancel_wanted and job.task_id:\n            return await self._end(job, JobState.CANCELLED, sentence("cancelled"))\n        lease',
+        "test_runner.py",
+    ),
+    _fault(
+        "one state too many after an answer that was lost",
+        "jobs.py",
+        "_S.UNCERTAIN: frozenset({_S.PENDING,",
+        "_S.UNCERTAIN: frozenset({_S.QUEUED, _S.PENDING,",
+        "test_store.py::test_the_ways_between_states_are_those_of_the_design",
+    ),
+    _fault(
+        "a job that has ended still due",
+        "store.py",
+        'values |= {"due_at": None, "ended_at": now}',
+        'values |= {"ended_at": now}',
+        "test_store.py::test_an_end_is_never_due",
+    ),
+    _fault(
+        "what has just been made paid for again",
+        "store.py",
+        "(_jobs.c.state == JobState.SUCCEEDED.value) & (_jobs.c.ended_at >= job.created_at)",
+        "(_jobs.c.state == JobState.SUCCEEDED.value) & (_jobs.c.ended_at < job.created_at)",
+        "test_studio.py::test_what_is_made_while_it_is_asked_for_again_is_not_paid_twice",
+    ),
+    _fault(
+        "an expired task looked at for ever",
+        "runner.py",
+        "if now - (job.submitted_at or job.state_at) > catalog.TASK_LIFETIME:",
+        "if now - job.state_at > 7 * catalog.TASK_LIFETIME:",
+        "test_runner.py",
+    ),
+    _fault(
+        "a video that is gone said to be there",
+        "studio.py",
+        "return made if made is not None and await self._storage.has(made.video_key) else None",
+        "return made",
+        "test_studio.py::test_what_was_made_is_not_paid_for_again_unawares",
+    ),
+)
+
+_MONEY = (
+    _fault(
+        "the budget compared with what is spent before the job",
+        "store.py",
+        "where(ours, after <= sa.literal(budget, _Money()))",
+        "where(ours, sa.type_coerce(spent, _Money()) <= sa.literal(budget, _Money()))",
+        "test_access.py::test_fifty_at_once_do_not_overdraw",
+    ),
+    _fault(
+        "the budget without what is reserved",
+        "store.py",
+        ".values(budget_day=day, budget_spent=after)",
+        ".values(budget_day=day, budget_spent=sa.type_coerce(spent, _Money()))",
+        "test_access.py::test_fifty_at_once_do_not_overdraw",
+    ),
+    _fault(
+        "what may have been billed given back to the budget",
+        "store.py",
+        "if ended.reserved is None or ended.spent is Spent.MAYBE:",
+        "if ended.reserved is None:",
+        "test_access.py::test_the_end_settles_what_was_reserved",
+    ),
+    _fault(
+        "the budget's midnight by the clock on the wall",
+        "studio.py",
+        "datetime.fromtimestamp(now, UTC).date()",
+        "datetime.fromtimestamp(now).date()",
+        "test_access.py::test_the_day_of_the_budget_begins_at_midnight_utc",
+    ),
+    _fault(
+        "the price without the seconds of reference video",
+        "catalog.py",
+        "audio=audio, seconds=seconds)\n    return known if",
+        "audio=audio, seconds=Decimal(duration))\n    return known if",
+        "test_catalog.py",
+    ),
+    _fault(
+        "a price rounded to two digits",
+        "catalog.py",
+        'digits = 2 if amount == amount.quantize(Decimal("0.01")) else 3',
+        "digits = 2",
+        "test_catalog.py",
+    ),
+    _fault(
+        "a 429 that does not pass tried again",
+        "gateway.py",
+        "status == httpx.codes.TOO_MANY_REQUESTS and code not in _FINAL_429 and",
+        "status == httpx.codes.TOO_MANY_REQUESTS and",
+        "test_gateway.py",
+    ),
+    _fault(
+        "a 429 that passes taken for a refusal",
+        "gateway.py",
+        'code not in _FINAL_429 and "Free allocated quota" not in answer.message',
+        'code in _FINAL_429 and "Free allocated quota" not in answer.message',
+        "test_gateway.py",
+    ),
+)
+
+_REQUESTS = (
+    _fault(
+        "the drawn seed not passed on",
+        "payload.py",
+        '"seed": seed,',
+        '"seed": request.seed,',
+        "test_payload.py",
+    ),
+    _fault(
+        "the picture sent under another name",
+        "payload.py",
+        'given = _texts(request) | {"img_url": url}',
+        'given = _texts(request) | {"image_url": url}',
+        "test_payload.py",
+    ),
+    _fault(
+        "pictures numbered before the reference videos",
+        "studio.py",
+        "prepared += [await self._picture(asker, picture, OWN_SHAPE[0]",
+        "prepared[:0] = [await self._picture(asker, picture, OWN_SHAPE[0]",
+        "test_studio.py::test_references_become_a_video",
+    ),
+    _fault(
+        "a model's name accepted by its beginning",
+        "requests.py",
+        "if given not in allowed:",
+        "if not any(str(given).startswith(one) for one in allowed):",
+        "test_requests.py",
+    ),
+    _fault(
+        "the same key for other references",
+        "requests.py",
+        '"references": list(digests), "nonce": nonce,',
+        '"references": len(digests), "nonce": nonce,',
+        "test_requests.py",
+    ),
+    _fault(
+        "prices of a region that the address does not have",
+        "settings.py",
+        "base_url=base_url, region=self.priced_region(region),",
+        "base_url=base_url, region=region,",
+        "test_settings.py",
+    ),
+    _fault(
+        "a setting that is switched off read as on",
+        "settings.py",
+        'mcp: bool = Field(default=False, alias="WAN_MCP")',
+        'mcp: str = Field(default="", alias="WAN_MCP")',
+        "test_settings.py::test_a_switch_is_on_or_off",
+    ),
+    _fault(
+        "words of the second language for everybody but the first",
+        "ui/review_page.py",
+        'return "zh" if request.headers.get("accept-language", "").strip().lower().startswith("zh") else "en"',
+        'return "en" if request.headers.get("accept-language", "").strip().lower().startswith("en") else "zh"',
+        "ui/test_review_page.py::test_whoever_asks_for_no_language_of_ours_gets_english",
+    ),
+)
+
+_OWNERS = (
+    _fault(
+        "the owner left out of a look-up",
+        "store.py",
+        "return self._one((_jobs.c.id == job_id) & (_jobs.c.owner == owner))",
+        "return self._one(_jobs.c.id == job_id)",
+        "test_store.py::test_a_job_comes_back_as_it_was_written",
+    ),
+    _fault(
+        "a video from the cache of another owner",
+        "store.py",
+        "same = (_jobs.c.owner == owner) & (_jobs.c.account == account) & (_jobs.c.cache_key == cache_key)",
+        "same = (_jobs.c.account == account) & (_jobs.c.cache_key == cache_key)",
+        "test_store.py::test_the_newest_finished_job_of_a_kind",
+    ),
+    _fault(
+        "videos of a review after its link was revoked",
+        "store.py",
+        "return _reviews.c.revoked_at.is_(None) & (",
+        "return sa.true() & (",
+        "test_reviews.py::test_a_review_from_its_link_to_its_end",
+    ),
+    _fault(
+        "a review found by its link as it is, without a hash",
+        "store.py",
+        'return self.seal.hash("link", link_hash(token))',
+        "return token",
+        "test_owners.py",
+    ),
+    _fault(
+        "the access code compared as it was typed",
+        "access.py",
+        "hmac.compare_digest(_digest(code), _digest(wanted.get_secret_value().strip()))",
+        "hmac.compare_digest(code, wanted.get_secret_value().strip())",
+        "test_access.py::test_a_code_may_be_in_any_script",
+    ),
+    _fault(
+        "whoever has queued most served first",
+        "line.py",
+        "key=lambda one: (one[0], one[1],",
+        "key=lambda one: (one[1], one[0],",
+        "test_line.py",
+    ),
+)
+
+_WEB = (
+    _fault(
+        "a route let through by its beginning",
+        "ui/guard.py",
+        "not table.fullmatch(scope",
+        "not table.match(scope",
+        "ui/test_guard.py::test_of_all_routes_exactly_these_are_open",
+    ),
+    _fault(
+        "any name of the host accepted",
+        "ui/guard.py",
+        "self._names.check(headers, proxied=proxied)",
+        "proxied = bool(proxied)",
+        "ui/test_guard.py::test_a_foreign_name_is_answered_on_no_address",
+    ),
+    _fault(
+        "a page elsewhere lets its visitors post",
+        "ui/guard.py",
+        "(nameless or not self._is_ours(headers, proxied=proxied)):",
+        "nameless:",
+        "ui/test_guard.py::test_only_our_own_pages_may_change_things",
+    ),
+    _fault(
+        "a cookie that scripts can read",
+        "ui/cookies.py",
+        '[pair, *kept, "HttpOnly", site,',
+        "[pair, *kept, site,",
+        "ui/test_cookies.py",
+    ),
+    _fault(
+        "a cookie of https sent over http too",
+        "ui/cookies.py",
+        'secure = https or "secure" in named',
+        'secure = "secure" in named',
+        "ui/test_cookies.py",
+    ),
+    _fault(
+        "a rate that counts nothing",
+        "ui/pace.py",
+        "self._due[address] = due + self._every * amount",
+        "self._due[address] = due",
+        "ui/test_guard.py::test_new_sessions_come_at_a_rate_and_known_ones_at_any",
+    ),
+    _fault(
+        "a prompt put on the page as HTML",
+        "ui/cards.py",
+        'format(str(job.request.get("prompt", "")))',
+        'format(Markup(job.request.get("prompt", "")))',
+        "ui/test_cards.py",
+    ),
+    _fault(
+        "files for whoever is not signed in",
+        "ui/routes.py",
+        'if not signed_in(request):\n            return PlainTextResponse("Not authenticated", 401)\n        path',
+        "path",
+        "ui/test_uploads.py::test_who_is_not_signed_in_gets_nothing",
+    ),
+    _fault(
+        "an upload named by its path",
+        "uploads.py",
+        r"([^/.\0][^/\0]{{0,254}})",
+        r"([^.\0][^\0]{{0,254}})",
+        "test_uploads.py::test_what_is_no_name_leads_nowhere",
+    ),
+    _fault(
+        "a link among the uploads followed",
+        "uploads.py",
+        "found = path.lstat()",
+        "found = path.stat()",
+        "test_uploads.py::test_only_a_plain_file_with_one_name_is_found",
+    ),
+)
+
+_OUTSIDE = (
+    _fault(
+        "a redirect followed",
+        "gateway.py",
+        "follow_redirects=False",
+        "follow_redirects=True",
+        "test_gateway.py",
+    ),
+    _fault(
+        "a result fetched from any host",
+        "gateway.py",
+        "if not _is_trusted(url, connection):",
+        "if not url.startswith(('http://', 'https://')):",
+        "test_gateway.py",
+    ),
+    _fault(
+        "a reference sent to any host that an answer names",
+        "gateway.py",
+        "if not _is_trusted(policy.upload_host, connection):",
+        "if not policy.upload_host:",
+        "test_gateway.py",
+    ),
+    _fault(
+        "a temporary key in the log",
+        "redact.py",
+        r"\b(s[kt]-){_SIGN}{{4,}}",
+        r"\b(sk-){_SIGN}{{4,}}",
+        "test_access.py::test_every_key_that_is_taken_is_known_to_the_net",
+    ),
+    _fault(
+        "a signed address in the evidence",
+        "evidence.py",
+        r'return redacted(_URL.sub(r"\1\2", known))',
+        "return redacted(known)",
+        "test_evidence.py::test_nothing_secret_is_in_it",
+    ),
+    _fault(
+        "new work on a disk that is full",
+        "storage.py",
+        "if free < ROOM + more:",
+        "if free < more:",
+        "test_storage.py::test_too_little_room_is_said",
+    ),
+)
+
+_MEDIA = (
+    _fault(
+        "a picture kept as it came, with its EXIF data",
+        "studio.py",
+        'self._references.keep_clean(source, picture.kept, ".jpg"',
+        'self._references.keep_clean(source, source if isinstance(source, bytes) else picture.kept, ".jpg"',
+        "test_studio.py::test_a_picture_is_stored_without_what_else_was_in_its_file",
+    ),
+    _fault(
+        "a picture cropped that should be padded",
+        "pictures.py",
+        'elif fit == "pad":',
+        'elif fit == "crop":',
+        "test_media.py::test_padding_keeps_the_whole_picture",
+    ),
+    _fault(
+        "a half-written file taken for a video",
+        "clips.py",
+        "if _end(container, stream) < seconds - _SLACK:",
+        "if _end(container, stream) < 0:",
+        "test_media.py",
+    ),
+    _fault(
+        "no filter of system calls in the sandbox",
+        "confinement.py",
+        '"a filter of system calls": seccomp.install,',
+        '"a filter of system calls": lambda: None,',
+        "attacks/test_sandbox.py::test_nothing_reaches_the_nursery_or_the_app",
+        "attacks/test_sandbox.py::test_no_file_opens",
+    ),
+    _fault(
+        "the sound of a joined film lost where one take has none",
+        "films.py",
+        "if any(_has_sound(path) for path in paths)",
+        "if all(_has_sound(path) for path in paths)",
+        "test_films.py::test_pictures_and_sound_meet_at_every_seam",
+    ),
+    _fault(
+        "the last take left out of an export",
+        "ui/review_export.py",
+        "for path, name in names.items():",
+        "for path, name in list(names.items())[:2]:",
+        "ui/test_review_page.py::test_an_export_has_every_take_that_is_there",
+    ),
+)
+
+_SIMULATOR = (
+    _fault(
+        "the simulator makes a second task of a request",
+        "simulator/app.py",
+        "        self.book.add(task)\n",
+        '        self.book.add(task)\n        self.book.add(task.model_copy(update={"id": str(uuid.uuid4())}))\n',
+        "simulator/test_service.py",
+    ),
+)
+
+FAULTS: tuple[Fault, ...] = (*_PAYING, *_MONEY, *_REQUESTS, *_OWNERS, *_WEB, *_OUTSIDE, *_MEDIA, *_SIMULATOR)
