@@ -212,10 +212,17 @@ def test_what_is_no_clip(tmp_path):
         checked(bytes(101_000_000))
 
 
-def test_a_clip_that_breaks_off(samples):
-    whole = (samples / "bigbuckbunny.mp4").read_bytes()  # its index is at its beginning
+def breaks_off(folder: Path) -> bytes:
+    """Two thirds of a video whose index is at its beginning, so that it opens and says that it is whole."""
+    media.tag(clip(folder / "made.mp4", seconds=3), folder / "whole.mp4", {})
+    whole = (folder / "whole.mp4").read_bytes()
+    assert whole.index(b"moov") < whole.index(b"mdat")
+    return whole[: len(whole) * 2 // 3]
+
+
+def test_a_clip_that_breaks_off(tmp_path):
     with pytest.raises(InvalidInput, match="does not open as a video"):
-        checked(whole[: len(whole) * 2 // 3])
+        checked(breaks_off(tmp_path))
 
 
 def test_a_video_without_a_single_frame_is_no_video(tmp_path):
@@ -249,6 +256,14 @@ def test_a_result_that_is_no_video(tmp_path):
     path.write_bytes(b"<html>not found</html>")
     with pytest.raises(ResultRefused, match="is billed, but it cannot be kept"):
         media.measure(path)
+
+
+def test_a_result_that_breaks_off_is_no_video(tmp_path):
+    path = tmp_path / "result.mp4"
+    path.write_bytes(breaks_off(tmp_path))
+    with pytest.raises(NoVideo):
+        media.measure(path)
+    assert media.measure(tmp_path / "whole.mp4").seconds == 3
 
 
 WORK = {

@@ -70,6 +70,16 @@ def test_what_is_no_name_leads_nowhere(name, folder):
     assert folder.find(name) is None
 
 
+def test_no_name_leads_out_of_its_folder(folder):
+    one, other = (uploaded(folder, name=name) for name in ("one.png", "other.png"))
+    (folder.folder / "secret").write_bytes(b"x")
+    (one.parent / "more").mkdir()
+    token = one.parent.name
+    assert folder.find(f"uploads/{token}/one.png") == one
+    for way in ("../secret", f"../{other.parent.name}/other.png", f"more/../../{other.parent.name}/other.png", "./one.png", "/one.png", str(other)):
+        assert folder.find(f"uploads/{token}/{way}") is None
+
+
 def test_only_a_plain_file_with_one_name_is_found(folder, tmp_path):
     upload = uploaded(folder)
     name = folder.name(upload)

@@ -44,7 +44,11 @@ def test_a_task_from_create_to_video(shared: Served, client: Client):
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}", output[name]) for name in ("submit_time", "scheduled_time", "end_time"))
     submitted = datetime.fromisoformat(output["submit_time"]).replace(tzinfo=BEIJING)
     assert abs(submitted.timestamp() - time.time()) < 30
-    assert output["video_url"].startswith(f"{shared.root}/results/{task_id}/")
+    url = output["video_url"]
+    assert url.startswith(f"{shared.root}/results/{task_id}/")
+    later = re.sub(r"(?<=Expires=)\d+", lambda found: str(int(found[0]) + 1), url)
+    answers = [client.http.get(one).status_code for one in (url, later, url.partition("&Signature")[0], url.partition("?")[0])]
+    assert answers == [200, 403, 403, 403], "as it was signed, and not longer"
 
 
 def test_the_account_is_asked_for_first(idle: Served):
