@@ -347,8 +347,8 @@ _WEB = (
         "an upload named by its path",
         "uploads.py",
         r"([^/.\0][^/\0]{{0,254}})",
-        r"([^.\0][^\0]{{0,254}})",
-        "test_uploads.py::test_what_is_no_name_leads_nowhere",
+        r"([^\0]{{1,255}})",
+        "test_uploads.py::test_no_name_leads_out_of_its_folder",
     ),
     _fault(
         "a link among the uploads followed",
@@ -389,6 +389,13 @@ _OUTSIDE = (
         "test_access.py::test_every_key_that_is_taken_is_known_to_the_net",
     ),
     _fault(
+        "an account named by the end of its key",
+        "settings.py",
+        "return hashlib.sha256(secret.encode()).hexdigest()[:16]",
+        "return secret[-16:]",
+        "test_settings.py",
+    ),
+    _fault(
         "a signed address in the evidence",
         "evidence.py",
         r'return redacted(_URL.sub(r"\1\2", known))',
@@ -424,7 +431,7 @@ _MEDIA = (
         "clips.py",
         "if _end(container, stream) < seconds - _SLACK:",
         "if _end(container, stream) < 0:",
-        "test_media.py",
+        "test_media.py::test_a_result_that_breaks_off_is_no_video",
     ),
     _fault(
         "no filter of system calls in the sandbox",
@@ -456,7 +463,22 @@ _SIMULATOR = (
         "simulator/app.py",
         "        self.book.add(task)\n",
         '        self.book.add(task)\n        self.book.add(task.model_copy(update={"id": str(uuid.uuid4())}))\n',
-        "simulator/test_service.py",
+        "simulator/test_service.py::test_the_record_counts_tasks_and_refusals_apart",
+        "simulator/test_service.py::test_lists_are_filtered_and_paged",
+    ),
+    _fault(
+        "the simulator gives a video without its signature",
+        "simulator/app.py",
+        "if not self.signer.signed(",
+        "if not expires and not self.signer.signed(",
+        "simulator/test_service.py::test_a_task_from_create_to_video",
+    ),
+    _fault(
+        "the simulator shows a task to another account",
+        "simulator/tasks.py",
+        "task if task and task.account == account and not self._expired(task) else None",
+        "task if task and not self._expired(task) else None",
+        "simulator/test_service.py::test_other_accounts_and_unknown_ids_look_alike",
     ),
 )
 
