@@ -24,7 +24,7 @@ from tests.bench.faults import FAULTS, Fault
 ROOT = Path(__file__).parents[2]
 PATIENCE = 180.0  # seconds for the tests of one fault, which take a few; what would go on for ever is not caught
 _FIXTURES = 30.0  # seconds that tests which are stopped get to end the processes that they have started
-_LINE = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
+_LINE = re.compile(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", re.MULTILINE)  # of the summary at the end
 _PASSED, _FAILED = 0, 1  # how pytest ends; anything else is that it did not get so far
 _ROW = "{:62}  {:26}  {:7}  {:>5}  {}"
 
