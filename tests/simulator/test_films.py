@@ -155,3 +155,16 @@ def test_leaving_stops_the_work(tmp_path: Path, samples: Path):
     with pytest.raises(Interrupted):
         film(samples.joinpath, Style("ultrafast"), image_film(), tmp_path / "out.mp4", leaving)
     assert not list(tmp_path.glob("out.*"))
+
+
+def test_plain_films_are_as_long_as_large_and_as_loud_as_ordered_and_made_once(tmp_path: Path, samples: Path):
+    style = Style(plain=tmp_path / "plain")
+    for number, seconds in enumerate((2, 2, 3)):
+        ordered = image_film(audio=True, seconds=seconds, seed=number)
+        film(samples.joinpath, style, ordered, tmp_path / f"{number}.mp4", threading.Event())
+    with av.open(str(tmp_path / "2.mp4")) as container:
+        video, audio = container.streams.video[0], container.streams.audio[0]
+        assert (video.width, video.height, video.frames, video.average_rate) == (1168, 784, 90, 30)
+        assert (audio.rate, audio.layout.name, round(audio.duration * audio.time_base)) == (48000, "stereo", 3)
+    assert (tmp_path / "0.mp4").read_bytes() == (tmp_path / "1.mp4").read_bytes()
+    assert sorted(path.name for path in style.plain.iterdir()) == ["1168x784 2 s with sound.mp4", "1168x784 3 s with sound.mp4"]

@@ -63,7 +63,7 @@ def _serve(options: argparse.Namespace, board: FaultBoard, listening: socket.soc
     # asyncio sets this only on sockets that were made with their protocol named; without it each answer waits 40 ms for an acknowledgement.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     pace = Pace(options.pending, options.running, options.expire)
-    app = create_app(Setup(options.dir, pace, Style(options.preset, still=options.still)), board)
+    app = create_app(Setup(options.dir, pace, Style(options.preset, still=options.still, plain=options.plain)), board)
     users = (options.dir / "users.lock").open("a") if options.leave_when_unused else None
     config = uvicorn.Config(app, http="h11", ws="none", lifespan="on", log_level="warning", access_log=False, timeout_graceful_shutdown=1)
     base_url = f"http://{options.host}:{listening.getsockname()[1]}/api/v1"
@@ -176,6 +176,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--leave-when-unused", action="store_true", help="end when nobody holds a lock on DIR/users.lock")
     parser.add_argument("--preset", default="veryfast", help="x264's preset (default: %(default)s)")
     parser.add_argument("--still", action="store_true", help="films in which nothing moves; they are made five times as fast")
+    plain = os.environ.get("WAN_SIMULATOR_PLAIN") or None  # so that the app's own simulator can be told
+    parser.add_argument(
+        "--plain", type=Path, default=plain, metavar="FOLDER", help="films of one colour, each kind made once and kept there, for tests"
+    )
     parser.add_argument("--fault", action="append", default=[], metavar="VERB:FAULT[:COUNT]", help="make a verb fail; may be repeated")
     return parser
 

@@ -3,9 +3,11 @@
 What it costs on two cores: about three seconds for five seconds of 1280x720.
 """
 
+import os
 import re
+import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -27,6 +29,7 @@ FPS = 30
 QUALITY = 21  # x264's constant rate factor
 CLIP_LIMIT = 3  # reference videos
 BILLED_SECONDS = {1: 5.0, 2: 2.5, 3: 1.65, 4: 1.25, 5: 1.0}  # of each reference video, by the number of references (model pricing, Apr-Jun 2026)
+PLAIN_COLOUR = (46, 58, 70)  # RGB
 BT709 = 1  # colour primaries, transfer and matrix of HD video, in FFmpeg's numbers
 
 _SIMULATE = re.compile(r"simulate:([A-Za-z.]+[A-Za-z])")
@@ -44,6 +47,8 @@ class Style:
     """x264's."""
     still: bool = False
     """Nothing moves, which is made five times as fast."""
+    plain: Path | None = None
+    """A folder of films of one colour, which are as large, as long and as loud as ordered: each kind is made once, and kept there."""
 
 
 def film(path_of: Callable[[str], Path], style: Style, order: Order, target: Path, leaving: threading.Event) -> float:
@@ -59,14 +64,33 @@ def film(path_of: Callable[[str], Path], style: Style, order: Order, target: Pat
     references = [inspect(each.url, path_of(each.object_name) if each.object_name else None) for each in order.references]
     billed = _billed_seconds(references)
     size = frame_size(order, references[0].width, references[0].height)
-    sound = pad(order.seconds, order.seed) if order.audio else None
-    unfinished = target.with_suffix(".part")
+    if order.from_image and references[0].is_clip:
+        raise Refusal("InvalidParameter.DataInspection", "The image format is not supported or incorrect for the data inspection.")
+    if style.plain is not None:
+        _copy_plain(style.plain, size, order, target, leaving)
+    else:
+        sound = pad(order.seconds, order.seed) if order.audio else None
+        _write(target, size, Picture.of(order, references, size, still=style.still), sound, style.preset, leaving)
+    return billed
+
+
+def _copy_plain(folder: Path, size: Size, order: Order, target: Path, leaving: threading.Event) -> None:
+    kept = folder / f"{size[0]}x{size[1]} {order.seconds} s{' with sound' * order.audio}.mp4"
+    if not kept.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        sound = pad(order.seconds, 0) if order.audio else None
+        _write(kept, size, repeat(Image.new("RGB", size, PLAIN_COLOUR), order.seconds * FPS), sound, "ultrafast", leaving)
+    shutil.copyfile(kept, target)
+
+
+def _write(target: Path, size: Size, frames: Iterable[Image.Image], sound: NDArray[np.float32] | None, preset: str, leaving: threading.Event) -> None:
+    """Encode frames to `target`, which appears when it is whole."""
+    unfinished = target.with_suffix(f".{os.getpid()}.part")
     try:
-        _encode(unfinished, Picture.of(order, references, size, still=style.still), sound, style.preset, leaving)
+        _encode(unfinished, size, frames, sound, preset, leaving)
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
-    return billed
 
 
 def _billed_seconds(references: list[Media]) -> float:
@@ -91,8 +115,6 @@ class Picture:
     def of(cls, order: Order, references: list[Media], size: Size, *, still: bool) -> "Picture":
         """Prepare the frames of an order."""
         if order.from_image:
-            if references[0].is_clip:
-                raise Refusal("InvalidParameter.DataInspection", "The image format is not supported or incorrect for the data inspection.")
             board = single_image(references[0], size, order.seconds, order.seed, multi_shot=order.multi_shot)
         else:
             board = montage(references, size, order.seconds, order.seed)
@@ -116,12 +138,14 @@ def _vignette(size: Size) -> Image.Image:
     return Image.fromarray(light).convert("RGB")
 
 
-def _encode(target: Path, picture: Picture, sound: NDArray[np.float32] | None, preset: str, leaving: threading.Event) -> None:
+def _encode(
+    target: Path, size: Size, frames: Iterable[Image.Image], sound: NDArray[np.float32] | None, preset: str, leaving: threading.Event
+) -> None:
     with av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        video = _video_stream(container, picture.size, preset)
+        video = _video_stream(container, size, preset)
         audio = container.add_stream("aac", rate=RATE, layout="stereo") if sound is not None else None
         drawn = None
-        for number, frame in enumerate(picture):
+        for number, frame in enumerate(frames):
             if leaving.is_set():
                 raise Interrupted
             if frame is not drawn:
