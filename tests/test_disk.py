@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from markupsafe import Markup
 from starlette.applications import Starlette
 
+from tests import postgres as postgres_module
 from tests.disks import Lock, every_connection, locked, small_disk, unreadable
 from tests.pictures import picture
 from wan import catalog, ids, runner, schedule, storage, store
@@ -65,6 +66,13 @@ async def studio(disk):
 @pytest.fixture
 def database(disk):
     return disk.folder / "wan.sqlite3"
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    """One of its own, because it breaks down."""
+    with postgres_module.serving() as started:
+        yield started
 
 
 @pytest.fixture

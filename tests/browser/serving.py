@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import httpx
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests import shared, warm
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "assets" / "samples"
@@ -39,7 +40,7 @@ class App:
     """The app, being served."""
 
     url: str
-    process: subprocess.Popen
+    process: warm.Process | subprocess.Popen
     folder: Path
     """Where it was started: its home, output, uploads and log are in there."""
 
@@ -107,12 +108,12 @@ def served(
         "WAN_BACKEND": "simulator",
         "WAN_SIMULATOR_PENDING": str(pending),
         "WAN_SIMULATOR_RUNNING": str(running),
+        **shared.plain_films(),
         **more,
     }
     url = f"http://127.0.0.1:{port}"
     with (folder / "app.log").open("ab") as log:
-        limited = ["sh", "-c", f'ulimit -n {files} && exec "$0" "$@"'] if files else []
-        process = subprocess.Popen([*limited, sys.executable, str(program)], env=kept | ours, cwd=folder, stdout=log, stderr=log)
+        process = warm.start([str(program)], environment=kept | ours, folder=folder, log=log, files=files)
         try:
             _wait(url, process, folder / "app.log")
             yield App(url, process, folder)
@@ -130,7 +131,7 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _wait(url: str, process: subprocess.Popen, log: Path) -> None:
+def _wait(url: str, process: warm.Process | subprocess.Popen, log: Path) -> None:
     give_up = time.monotonic() + 60
     while time.monotonic() < give_up:
         if process.poll() is not None:

@@ -1,8 +1,8 @@
 """Simulators as real processes, and a client that says exactly what goes over the wire."""
 
 import contextlib
+import os
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -11,6 +11,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from tests import warm
 
 SUBMIT = "/api/v1/services/aigc/video-generation/video-synthesis"
 ENDS = ("SUCCEEDED", "FAILED", "CANCELED", "UNKNOWN")
@@ -99,7 +101,7 @@ def reference_order(*urls: str, model: str = "wan2.6-r2v-flash", **parameters) -
 class Served:
     """A simulator's process."""
 
-    process: subprocess.Popen
+    process: warm.Process | subprocess.Popen
     root: str
     clients: list[Client] = field(default_factory=list)
 
@@ -134,8 +136,8 @@ Start = Callable[..., Served]
 
 def started(folder: Path, *options: str) -> Served:
     """Start a simulator on any free port and wait until it says that it is ready."""
-    command = [sys.executable, "-m", "wan.simulator", "--dir", str(folder), "--port", "0", "--preset", "ultrafast", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+    command = ["-m", "wan.simulator", "--dir", str(folder), "--port", "0", "--preset", "ultrafast", *options]
+    process = warm.start(command, environment=dict(os.environ), folder=warm.ROOT, piped=True)
     return Served(process, process.stdout.readline().split()[-1].removesuffix("/api/v1"))
 
 

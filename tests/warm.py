@@ -1,0 +1,270 @@
+"""Processes that start at once: forked from a parent in which Gradio, the app and the simulator are imported already.
+
+Importing them takes three seconds of a core, which every app of the tests would pay. What is forked is the same program with the same
+environment; what is read at import (`_READ_AT_IMPORT`) has a process of its own. Without a parent (benches, screenshots) everything has.
+"""
+
+import importlib
+import json
+import os
+import resource
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+ROOT = Path(__file__).parents[1]
+_OURS = ("DASHSCOPE_", "WAN_", "SPACE_", "GRADIO_")
+_READ_AT_IMPORT = ("SPACE_", "HF_", "GRADIO_", "FORWARDED_", "SSL_", "LANG", "LC_", "PYTHON")
+_READ_LATER = ("GRADIO_SERVER_", "GRADIO_TEMP_DIR")
+_IMPORTED = ("dashscope", "wan.cli", "wan.simulator.app", "wan.ui.page", "wan.ui.serve", "gradio.http_server")
+_SIGNALS = {signal.SIGCHLD: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}  # of a program that has just begun
+_parent: list["_Parent"] = []
+
+
+@dataclass
+class Process:
+    """A forked process, used as one of `subprocess` is."""
+
+    args: list[str]
+    pid: int
+    line: socket.socket = field(repr=False)
+    """On which its parent tells its end."""
+    stdout: IO[str] | None = field(default=None, repr=False)
+    returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Its exit code, if it has ended; minus the signal that ended it."""
+        return self._told(0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Waits for its end. Raises subprocess.TimeoutExpired."""
+        code = self._told(timeout)
+        if code is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        """Sends a signal to it, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Asks it to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Ends it."""
+        self.send_signal(signal.SIGKILL)
+
+    def __enter__(self) -> "Process":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.stdout is not None:
+            self.stdout.close()
+        self.wait()
+
+    def _told(self, timeout: float | None) -> int | None:
+        if self.returncode is None:
+            self.line.settimeout(timeout)
+            with suppress(TimeoutError, BlockingIOError):
+                said = self.line.recv(64)
+                self.returncode = int(said) if said else -signal.SIGKILL  # its parent is gone, and it went with it
+                self.line.close()
+        return self.returncode
+
+
+def start(
+    arguments: Sequence[str], *, environment: Mapping[str, str], folder: Path, log: IO[Any] | None = None, piped: bool = False, files: int = 0
+) -> "Process | subprocess.Popen[str]":
+    """Starts `python ARGUMENTS`: a script, or `-m` and a module.
+
+    log: what takes its output, both kinds. piped: whether its output can be read instead. files: how many it may have open, if not as many as we.
+    """
+    if _parent and not _is_read_at_import(environment):
+        return _parent[0].start(list(arguments), environment, folder, log, piped=piped, files=files)
+    limited = ["sh", "-c", f'ulimit -n {files} && exec "$0" "$@"'] if files else []
+    command = [*limited, sys.executable, *arguments]
+    pipe = subprocess.PIPE if piped else log
+    return subprocess.Popen(command, env=dict(environment), cwd=folder, stdout=pipe, stderr=None if piped else log, text=True)
+
+
+def _is_read_at_import(environment: Mapping[str, str]) -> bool:
+    before = _environment()
+    changed = {name for name in environment.keys() | before.keys() if environment.get(name) != before.get(name)}
+    return any((name.startswith(_READ_AT_IMPORT) and not name.startswith(_READ_LATER)) or name.lower().endswith("_proxy") for name in changed)
+
+
+def _environment() -> dict[str, str]:
+    """The environment in which the parent imports: without settings, keys and proxies."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS) and not name.lower().endswith("_proxy")}
+    return kept | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'guard'}", "OPENBLAS_NUM_THREADS": "1"}
+
+
+@contextmanager
+def parent() -> Iterator[None]:
+    """Inside the block `start` forks. The parent itself starts when it is needed first."""
+    _parent.append(_Parent())
+    try:
+        yield
+    finally:
+        _parent.pop().close()
+
+
+class _Parent:
+    """This end of the line to the process that forks."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, arguments: list[str], environment: Mapping[str, str], folder: Path, log: IO[Any] | None, *, piped: bool, files: int) -> Process:
+        """See the function of this name."""
+        reader, writer = os.pipe() if piped else (None, None)
+        told, telling = socket.socketpair()
+        order = {"arguments": arguments, "environment": dict(environment), "folder": str(folder), "files": files}
+        with tempfile.TemporaryFile() as written, Path(os.devnull).open("wb") as nowhere:
+            written.write(json.dumps(order).encode())
+            written.flush()
+            output = writer if writer is not None else (log or nowhere).fileno()
+            errors = sys.__stderr__.fileno() if piped else output
+            socket.send_fds(self._line(), [b"."], [written.fileno(), telling.fileno(), output, errors])
+            telling.close()
+            if writer is not None:
+                os.close(writer)
+            pid = int(told.recv(64))
+        return Process(arguments, pid, told, os.fdopen(reader) if reader is not None else None)
+
+    def close(self) -> None:
+        """Ends it, and what it has forked."""
+        if self._process is not None:
+            self._ours.close()
+            self._process.wait()
+
+    def _line(self) -> socket.socket:
+        if self._process is None:
+            self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            command = [sys.executable, "-m", "tests.warm", str(theirs.fileno())]
+            pipes = {"stdin": subprocess.DEVNULL, "pass_fds": [theirs.fileno()]}
+            self._process = subprocess.Popen(command, env=_environment(), cwd=ROOT, **pipes)
+            theirs.close()
+        return self._ours
+
+
+# in the parent --------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Order:
+    """What is to be forked."""
+
+    arguments: list[str]
+    environment: dict[str, str]
+    folder: str
+    files: int
+
+
+class _Forker:
+    """Forks for each order until nobody is at the other end of its line."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self._line, self._alive = line, dict[int, int]()
+        self._waking, self._wake = socket.socketpair()
+        self._wake.setblocking(False)
+        signal.set_wakeup_fd(self._wake.fileno())
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the end of the line tells
+
+    def serve(self) -> _Order | None:
+        """Gives the order in a forked process, and nothing in the parent, at its end."""
+        while True:
+            ready, _, _ = select.select([self._line, self._waking], [], [])
+            if self._waking in ready:
+                self._waking.recv(4096)
+                self._tell_ends()
+            if self._line in ready:
+                word, descriptors, _, _ = socket.recv_fds(self._line, 1, 4)
+                if not word:
+                    break
+                if (order := self._fork(*descriptors)) is not None:
+                    return order
+        for pid in self._alive:
+            os.kill(pid, signal.SIGKILL)
+        return None
+
+    def _fork(self, written: int, teller: int, output: int, errors: int) -> _Order | None:
+        with os.fdopen(written, "rb") as order:
+            order.seek(0)
+            given = _Order(**json.load(order))
+        pid = os.fork()
+        if pid == 0:
+            self._leave(teller)
+            os.dup2(output, 1)
+            os.dup2(errors, 2)
+        else:
+            self._alive[pid] = teller
+            os.write(teller, str(pid).encode())
+        os.close(output)
+        os.close(errors)
+        return given if pid == 0 else None
+
+    def _leave(self, teller: int) -> None:
+        """Lets go of all that is the parent's."""
+        signal.set_wakeup_fd(-1)
+        for number, handler in _SIGNALS.items():
+            signal.signal(number, handler)
+        for one in (self._line, self._waking, self._wake):
+            one.close()
+        for descriptor in (teller, *self._alive.values()):
+            os.close(descriptor)
+
+    def _tell_ends(self) -> None:
+        for pid in list(self._alive):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                teller = self._alive.pop(pid)
+                with suppress(OSError):  # nobody listens any more
+                    os.write(teller, str(os.waitstatus_to_exitcode(status)).encode())
+                os.close(teller)
+
+
+def _imported() -> dict[str, str]:
+    """Imports what the programs import; none of it may start a thread, which no fork would have. Gives what this sets in the environment."""
+    before = dict(os.environ)
+    for name in _IMPORTED:
+        importlib.import_module(name)
+    return {name: value for name, value in os.environ.items() if before.get(name) != value}
+
+
+def _become(order: _Order, set_by_import: dict[str, str]) -> None:
+    """Goes on as the program."""
+    if order.files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (order.files, order.files))
+    os.environ.clear()
+    os.environ.update(set_by_import | order.environment)
+    time.tzset()
+    importlib.reload(sys.modules["gradio.http_server"])  # it reads name and port when it is imported
+    os.chdir(order.folder)
+    program, *further = order.arguments
+    if program == "-m":
+        sys.argv, sys.path[0] = further, order.folder
+        runpy.run_module(further[0], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv, sys.path[0] = order.arguments, str(Path(program).parent)
+        runpy.run_path(program, run_name="__main__")
+
+
+if __name__ == "__main__":
+    changes = _imported()
+    told = _Forker(socket.socket(fileno=int(sys.argv[1]))).serve()
+    if told is not None:
+        _become(told, changes)
