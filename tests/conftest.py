@@ -1,5 +1,6 @@
 """What holds for every test: nothing can be spent. No key, no home, the simulator only, and no connection leaves this machine."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -23,6 +24,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     shared.begin(config)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # Gradio's hundred thousands of objects stay, and need not be looked through again and again
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

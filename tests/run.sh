@@ -1,25 +1,84 @@
 #!/usr/bin/env bash
-# Installs what the tests need into .venv and runs every one of them: lint, types, pytest (a real simulator, a real database, a real browser).
-# Needs Debian 12 or later with python3-venv; elsewhere a Chrome or Chromium on the PATH. Further arguments go to pytest.
+# Install what the tests need into .venv, and run them: lint, types, pytest (a real simulator, a real database, a real browser).
+#
+#   bash tests/run.sh                           everything
+#   bash tests/run.sh --quick                   what needs neither a browser nor a second process
+#   bash tests/run.sh tests/test_requests.py    just that; whatever is given goes to pytest
+#
+# Needs Debian 12 or later with python3-venv; elsewhere a Chrome or Chromium on the PATH.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-if ! command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null; then
-    if ! command -v apt-get >/dev/null; then
-        echo "tests/run.sh: no Chromium or Chrome on the PATH; install one." >&2
-        exit 1
+say() { printf '%s\n' "tests/run.sh: $*"; }
+fail() { say "$*" >&2; exit 1; }
+
+browsers=(chromium-headless-shell chromium chromium-browser google-chrome google-chrome-stable)
+packages=(chromium-headless-shell fonts-wqy-microhei)
+
+install_browser() {
+    command -v "${browsers[@]}" >/dev/null && return
+    command -v apt-get >/dev/null || fail "no Chromium or Chrome on the PATH; install one."
+    local as_root=()
+    if [ "$(id -u)" != 0 ]; then
+        [ "${CI:-}" != true ] && command -v sudo >/dev/null || fail "as root, run: apt-get install ${packages[*]}"
+        say "sudo apt-get will install: ${packages[*]}"
+        as_root=(sudo)
     fi
-    as_root=()
-    [ "$(id -u)" = 0 ] || as_root=(sudo)
     "${as_root[@]}" apt-get update -qq
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-wqy-microhei >/dev/null
-fi
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+}
 
-[ -x .venv/bin/python ] || python3 -m venv .venv
-# What is there already is not loaded again; a file that is not byte for byte the one of the lock is not installed.
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/requirements.lock
+install_packages() {
+    [ -x .venv/bin/python ] || python3 -m venv .venv
+    local lock installed=.venv/requirements.sha256
+    lock=$(sha256sum tests/requirements.lock)
+    [ "$lock" = "$(cat "$installed" 2>/dev/null)" ] && return
+    # A file that is not byte for byte the one of the lock is not installed.
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/requirements.lock
+    echo "$lock" >"$installed"
+}
 
-.venv/bin/ruff check .
+# Everything that the tests start has this in its environment, and everything that they write lies in this folder: both go with this script,
+# however it ends.
+TESTS_RUN=$(mktemp -d "${TMPDIR:-/tmp}/wan-tests-XXXXXX")
+export TESTS_RUN TMPDIR="$TESTS_RUN"
+chmod 755 "$TESTS_RUN" # PostgreSQL may not run as root, and gets there as nobody
+
+clean_up() {
+    local entry
+    for entry in /proc/[0-9]*/environ; do
+        if grep -qsz "^TESTS_RUN=$TESTS_RUN\$" "$entry"; then
+            entry=${entry#/proc/}
+            kill -KILL "${entry%/environ}" 2>/dev/null || true
+        fi
+    done
+    rm -rf "$TESTS_RUN"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+quick=() given=()
+for argument; do
+    if [ "$argument" = --quick ]; then quick=(-m "not process"); else given+=("$argument"); fi
+done
+workers=(-n auto)
+if [ ${#given[@]} -gt 0 ]; then workers=(); fi # one file is done before the workers have started
+
+say "installing, where something is missing (about a minute the first time)"
+install_browser
+install_packages
+say "installed after $SECONDS s; lint"
+.venv/bin/ruff check --quiet .
 .venv/bin/ruff format --check --quiet .
-.venv/bin/mypy
-.venv/bin/python -m pytest "$@"
+
+say "types and tests: about 10 minutes on two cores; 2 with --quick; less for a file"
+set -m # jobs in groups of their own, in which Ctrl-C is not ignored; `wait` ends when a signal comes
+.venv/bin/mypy >"$TESTS_RUN/types" 2>&1 </dev/null &
+types=$!
+status=0
+.venv/bin/python -m pytest --durations=10 --durations-min=1 "${workers[@]}" "${quick[@]}" "${given[@]}" </dev/null &
+wait $! || status=$?
+wait $types || { status=1 && cat "$TESTS_RUN/types"; }
+say "$([ $status = 0 ] && echo passed || echo FAILED) after $((SECONDS / 60)) min $((SECONDS % 60)) s"
+exit $status

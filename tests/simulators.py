@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,7 @@ def serving(folder: Path, *options: str, environment: dict[str, str] | None = No
     """
     environment = (environment or dict(os.environ)) | ({} if drawn else shared.plain_films())
     command = ["-m", "wan.simulator", "--dir", str(folder), "--port", "0", "--preset", "ultrafast", *options]
-    with warm.start(command, environment=environment, folder=warm.ROOT, piped=True) as process:
+    with warm.start(command, environment=environment, folder=warm.ROOT, stdout=subprocess.PIPE) as process:
         try:
             yield Simulator(process.stdout.readline().split()[-1].removesuffix("/api/v1"), folder)
         finally:

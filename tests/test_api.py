@@ -19,6 +19,7 @@ from gradio_client.exceptions import AppError
 from mcp import ClientSession, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
+from tests import warm
 from tests.attacks.visitor import API, post
 from tests.browser.serving import App, served
 from tests.conftest import ROOT, clean_environment
@@ -74,11 +75,9 @@ def test_every_door_gives_the_same(app: App, tmp_path: Path):
     other = {"X-Wan-Token": "o" * 40}
     well, by_agent = asyncio.run(tool(app, "image_to_video", asked | {"reference_image": data_url(PICTURE)}, other))
     assert well, by_agent
-    command = [sys.executable, "-m", "wan", "image-to-video", str(PICTURE), "--prompt", "She smiles.", "--duration", "2", "--size", "960*960"]
+    command = ["-m", "wan", "image-to-video", str(PICTURE), "--prompt", "She smiles.", "--duration", "2", "--size", "960*960"]
     environment = clean_environment(tmp_path) | {"OUTPUT_DIR": str(app.folder / "output")}
-    ran = subprocess.run(
-        [*command, "--fps", "24", "--seed", "7", "--json"], capture_output=True, env=environment, cwd=tmp_path, timeout=120, check=False
-    )
+    ran = warm.run([*command, "--fps", "24", "--seed", "7", "--json"], environment=environment, folder=tmp_path)
     assert ran.returncode == 0, ran.stderr
     by_command = json.loads(ran.stdout)
     results = [{name: one[name] for name in SAME} for one in (by_client, by_agent, by_command)]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.conftest import ROOT
 from tests.disks import small_disk
 from tests.pictures import clip, picture
@@ -32,9 +33,8 @@ def run(environment, simulator, tmp_path):
 
     def run_(*arguments, agreed=True, **more):
         yes = ["--yes"] if str(arguments[0]).endswith("to-video") and agreed else []
-        command = [sys.executable, "-m", "wan", *map(str, arguments), *yes]
         everything = environment | service | {"WAN_POLL_SECONDS": "1"} | more
-        return subprocess.run(command, env=everything, cwd=tmp_path, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+        return warm.run(["-m", "wan", *map(str, arguments), *yes], environment=everything, folder=tmp_path)
 
     return run_
 
@@ -53,7 +53,7 @@ def test_image_to_video(run, samples, tmp_path, name, size):
     assert (measured.width, measured.height, measured.fps, measured.seconds, measured.codec) == (width, height, 24, 2, "h264")
     assert result["video_url"].startswith("file:///")
     assert any("your 24 fps were made" in said for said in result["adjustments"])
-    assert "Making the video" in finished.stderr
+    assert "The video is made" in finished.stderr
 
 
 def test_reference_to_video(run, samples):
@@ -159,7 +159,7 @@ def test_help_loads_nothing_that_takes_long(environment):
         assert f"examples:\n  python -m wan {command}" in about
 
 
-def test_what_no_command_line_is_takes_one_line(run):
+def test_what_no_command_line_is_takes_one_line(environment, tmp_path):
     for wrong in (
         (),
         ("fly",),
@@ -169,7 +169,7 @@ def test_what_no_command_line_is_takes_one_line(run):
         ("jobs", "--limit=-1"),
         ("image-to-video", "a.png"),
     ):
-        finished = subprocess.run([sys.executable, "-m", "wan", *wrong], capture_output=True, text=True)
+        finished = warm.run(["-m", "wan", *wrong], environment=environment, folder=tmp_path)
         assert finished.returncode == 2
         assert len(finished.stderr.strip().splitlines()) == 1, finished.stderr
 
@@ -341,7 +341,7 @@ def test_a_file_that_the_video_is_made_from_is_not_written_over(run, samples, tm
 def test_a_run_without_a_record_is_not_verified(environment, samples, tmp_path):
     (tmp_path / "ai-video-wan-video").write_text("in the way")
     command = [sys.executable, "-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2", "--json"]
-    finished = subprocess.run(command, env=environment | {"OUTPUT_DIR": str(tmp_path)}, capture_output=True, text=True)
+    finished = warm.run(command[1:], environment=environment | {"OUTPUT_DIR": str(tmp_path)}, folder=tmp_path)
     result = json.loads(finished.stdout)
     assert (finished.returncode, result["ok"], result["verified"], result["evidence"]) == (1, False, True, None)
     assert "there is no record of this run" in result["error"]
@@ -443,7 +443,7 @@ def test_an_output_that_is_closed_ends_no_run(environment, samples, both):
         _, said = run_.communicate(timeout=100)
     assert run_.returncode == 0
     assert "Traceback" not in (said or "")
-    listed = subprocess.run([sys.executable, "-m", "wan", "jobs", "--json"], env=environment, capture_output=True, check=True, text=True)
+    listed = warm.run(["-m", "wan", "jobs", "--json"], environment=environment, folder=ROOT)
     assert [one["state"] for one in json.loads(listed.stdout)["jobs"]] == ["SUCCEEDED"]
 
 

@@ -4,6 +4,7 @@ Importing them takes three seconds of a core, which every app of the tests would
 environment; what is read at import (`_READ_AT_IMPORT`) has a process of its own. Without a parent (benches, screenshots) everything has.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -17,8 +18,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -40,15 +41,16 @@ class Process:
     line: socket.socket = field(repr=False)
     """On which its parent tells its end."""
     stdout: IO[str] | None = field(default=None, repr=False)
+    stderr: IO[str] | None = field(default=None, repr=False)
     returncode: int | None = None
 
     def poll(self) -> int | None:
         """Its exit code, if it has ended; minus the signal that ended it."""
-        return self._told(0)
+        return self._ended(0)
 
     def wait(self, timeout: float | None = None) -> int:
         """Waits for its end. Raises subprocess.TimeoutExpired."""
-        code = self._told(timeout)
+        code = self._ended(timeout)
         if code is None:
             raise subprocess.TimeoutExpired(self.args, timeout or 0)
         return code
@@ -70,33 +72,55 @@ class Process:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.stdout is not None:
-            self.stdout.close()
+        for stream in (self.stdout, self.stderr):
+            if stream is not None:
+                stream.close()
         self.wait()
 
-    def _told(self, timeout: float | None) -> int | None:
+    def _ended(self, timeout: float | None) -> int | None:
         if self.returncode is None:
             self.line.settimeout(timeout)
             with suppress(TimeoutError, BlockingIOError):
-                said = self.line.recv(64)
-                self.returncode = int(said) if said else -signal.SIGKILL  # its parent is gone, and it went with it
+                code = self.line.recv(64)
+                self.returncode = int(code) if code else -signal.SIGKILL  # its parent is gone, and it went with it
                 self.line.close()
         return self.returncode
 
 
 def start(
-    arguments: Sequence[str], *, environment: Mapping[str, str], folder: Path, log: IO[Any] | None = None, piped: bool = False, files: int = 0
+    arguments: Sequence[str | Path],
+    *,
+    environment: Mapping[str, str],
+    folder: Path,
+    stdout: IO[Any] | int | None = None,
+    stderr: IO[Any] | int | None = None,
+    files: int = 0,
 ) -> "Process | subprocess.Popen[str]":
     """Starts `python ARGUMENTS`: a script, or `-m` and a module.
 
-    log: what takes its output, both kinds. piped: whether its output can be read instead. files: how many it may have open, if not as many as we.
+    stdout, stderr: as `subprocess.Popen` takes them. files: how many it may have open, if not as many as we.
     """
+    arguments = [str(one) for one in arguments]
     if _parent and not _is_read_at_import(environment):
-        return _parent[0].start(list(arguments), environment, folder, log, piped=piped, files=files)
+        return _parent[0].start(_Order(arguments, dict(environment), str(folder), files), stdout, stderr)
     limited = ["sh", "-c", f'ulimit -n {files} && exec "$0" "$@"'] if files else []
-    command = [*limited, sys.executable, *arguments]
-    pipe = subprocess.PIPE if piped else log
-    return subprocess.Popen(command, env=dict(environment), cwd=folder, stdout=pipe, stderr=None if piped else log, text=True)
+    streams = {"stdin": subprocess.DEVNULL, "stdout": stdout, "stderr": stderr}
+    return subprocess.Popen([*limited, sys.executable, *arguments], env=dict(environment), cwd=folder, text=True, **streams)
+
+
+def run(arguments: Sequence[str | Path], *, environment: Mapping[str, str], folder: Path, timeout: float = 120) -> "subprocess.CompletedProcess[str]":
+    """As `start`, to its end. Gives its exit code and what it said."""
+    with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
+        process = start(arguments, environment=environment, folder=folder, stdout=stdout, stderr=stderr)
+        try:
+            process.wait(timeout)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        for stream in (stdout, stderr):
+            stream.seek(0)
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout.read(), stderr.read())
 
 
 def _is_read_at_import(environment: Mapping[str, str]) -> bool:
@@ -121,28 +145,33 @@ def parent() -> Iterator[None]:
         _parent.pop().close()
 
 
+@dataclass
+class _Order:
+    """What is to be forked."""
+
+    arguments: list[str]
+    environment: dict[str, str]
+    folder: str
+    files: int
+
+
 class _Parent:
     """This end of the line to the process that forks."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, arguments: list[str], environment: Mapping[str, str], folder: Path, log: IO[Any] | None, *, piped: bool, files: int) -> Process:
+    def start(self, order: _Order, *streams: IO[Any] | int | None) -> Process:
         """See the function of this name."""
-        reader, writer = os.pipe() if piped else (None, None)
-        told, telling = socket.socketpair()
-        order = {"arguments": arguments, "environment": dict(environment), "folder": str(folder), "files": files}
-        with tempfile.TemporaryFile() as written, Path(os.devnull).open("wb") as nowhere:
-            written.write(json.dumps(order).encode())
+        line, telling = socket.socketpair()
+        with ExitStack() as opened:
+            written = opened.enter_context(tempfile.TemporaryFile())
+            written.write(json.dumps(asdict(order)).encode())
             written.flush()
-            output = writer if writer is not None else (log or nowhere).fileno()
-            errors = sys.__stderr__.fileno() if piped else output
-            socket.send_fds(self._line(), [b"."], [written.fileno(), telling.fileno(), output, errors])
+            ends = [_end(opened, stream, number) for number, stream in enumerate(streams, 1)]
+            socket.send_fds(self._line(), [b"."], [written.fileno(), telling.fileno(), *(theirs for theirs, _ in ends)])
             telling.close()
-            if writer is not None:
-                os.close(writer)
-            pid = int(told.recv(64))
-        return Process(arguments, pid, told, os.fdopen(reader) if reader is not None else None)
+        return Process(order.arguments, int(line.recv(64)), line, *(ours for _, ours in ends))
 
     def close(self) -> None:
         """Ends it, and what it has forked."""
@@ -160,17 +189,20 @@ class _Parent:
         return self._ours
 
 
+def _end(opened: ExitStack, stream: IO[Any] | int | None, number: int) -> tuple[int, IO[str] | None]:
+    """The descriptor of a stream of the other process, and where it is a pipe the end that is ours. number: of ours, which it has otherwise."""
+    if stream is None:
+        return number, None
+    if stream == subprocess.DEVNULL:
+        return opened.enter_context(Path(os.devnull).open("wb")).fileno(), None
+    if stream == subprocess.PIPE:
+        reader, writer = os.pipe()
+        opened.callback(os.close, writer)
+        return writer, os.fdopen(reader)
+    return stream if isinstance(stream, int) else stream.fileno(), None
+
+
 # in the parent --------------------------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class _Order:
-    """What is to be forked."""
-
-    arguments: list[str]
-    environment: dict[str, str]
-    folder: str
-    files: int
 
 
 class _Forker:
@@ -265,6 +297,7 @@ def _become(order: _Order, set_by_import: dict[str, str]) -> None:
 
 if __name__ == "__main__":
     changes = _imported()
+    gc.freeze()  # what is imported stays: no collection of a forked process writes to its pages, which would copy them
     told = _Forker(socket.socket(fileno=int(sys.argv[1]))).serve()
     if told is not None:
         _become(told, changes)

@@ -18,7 +18,7 @@ from tests import shared, warm
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "assets" / "samples"
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _ARGUMENTS = [
     "--headless=new",
     "--no-sandbox",
@@ -113,7 +113,7 @@ def served(
     }
     url = f"http://127.0.0.1:{port}"
     with (folder / "app.log").open("ab") as log:
-        process = warm.start([str(program)], environment=kept | ours, folder=folder, log=log, files=files)
+        process = warm.start([str(program)], environment=kept | ours, folder=folder, stdout=log, stderr=log, files=files)
         try:
             _wait(url, process, folder / "app.log")
             yield App(url, process, folder)

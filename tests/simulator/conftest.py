@@ -137,7 +137,7 @@ Start = Callable[..., Served]
 def started(folder: Path, *options: str) -> Served:
     """Start a simulator on any free port and wait until it says that it is ready."""
     command = ["-m", "wan.simulator", "--dir", str(folder), "--port", "0", "--preset", "ultrafast", *options]
-    process = warm.start(command, environment=dict(os.environ), folder=warm.ROOT, piped=True)
+    process = warm.start(command, environment=dict(os.environ), folder=warm.ROOT, stdout=subprocess.PIPE)
     return Served(process, process.stdout.readline().split()[-1].removesuffix("/api/v1"))
 
 
