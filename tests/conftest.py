@@ -42,6 +42,8 @@ def clean_environment(folder: Path) -> dict[str, str]:
         "HOME": str(folder / "home"),
         "OUTPUT_DIR": str(folder / "output"),
         "WAN_BACKEND": "simulator",
+        "WAN_SIMULATOR_PENDING": "0.2",
+        "WAN_SIMULATOR_RUNNING": "0.4",
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'guard'}",
         **shared.plain_films(),
     }

@@ -209,7 +209,9 @@ def test_progress_at_a_terminal_takes_one_line(environment, samples):
     mine, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 60))
     command = [sys.executable, "-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2"]
-    with subprocess.Popen(command, env=environment | {"WAN_SIMULATOR_PENDING": "2"}, stdout=subprocess.DEVNULL, stderr=theirs) as run:
+    with subprocess.Popen(
+        command, env=environment | {"WAN_SIMULATOR_PENDING": "2", "WAN_SIMULATOR_RUNNING": "2"}, stdout=subprocess.DEVNULL, stderr=theirs
+    ) as run:
         os.close(theirs)
         said = b""
         with contextlib.suppress(OSError):  # the terminal is gone with the command
@@ -340,8 +342,8 @@ def test_a_file_that_the_video_is_made_from_is_not_written_over(run, samples, tm
 
 def test_a_run_without_a_record_is_not_verified(environment, samples, tmp_path):
     (tmp_path / "ai-video-wan-video").write_text("in the way")
-    command = [sys.executable, "-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2", "--json"]
-    finished = warm.run(command[1:], environment=environment | {"OUTPUT_DIR": str(tmp_path)}, folder=tmp_path)
+    command = ["-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2", "--json"]
+    finished = warm.run(command, environment=environment | {"OUTPUT_DIR": str(tmp_path)}, folder=tmp_path)
     result = json.loads(finished.stdout)
     assert (finished.returncode, result["ok"], result["verified"], result["evidence"]) == (1, False, True, None)
     assert "there is no record of this run" in result["error"]
@@ -370,13 +372,13 @@ def test_a_name_that_is_no_text_ends_no_run(run, samples, tmp_path):
 
 def test_ctrl_c_loses_nothing_and_the_job_can_be_gone_on_with_and_cancelled(run, environment, simulator, samples, tmp_path):
     service = {"WAN_BACKEND": "dashscope", "DASHSCOPE_API_KEY": "sk-interrupted1", "DASHSCOPE_BASE_URL": simulator.base_url, "WAN_POLL_SECONDS": "1"}
-    command = [sys.executable, "-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2", "--yes"]
+    command = ["-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2", "--yes"]
     with simulator.fault("query", "status-503"):
-        with subprocess.Popen(command, env=environment | service, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as stopped:
+        with warm.start(command, environment=environment | service, folder=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as stopped:
             while "With the service" not in stopped.stderr.readline():
                 pass
             stopped.send_signal(signal.SIGINT)
-            out, said = stopped.communicate(timeout=60)
+            out, said = stopped.stdout.read(), stopped.stderr.read()
         assert (stopped.returncode, out) == (1, "")
         assert "Traceback" not in said
     job = re.search(r"python -m wan resume (\S+)", said)[1]
@@ -391,16 +393,16 @@ def test_ctrl_c_loses_nothing_and_the_job_can_be_gone_on_with_and_cancelled(run,
 def test_what_was_stopped_before_it_was_sent_is_sent_by_nobody_who_was_not_asked(run, environment, simulator, samples):
     """Any other command would spend money on it unasked."""
     service = {"WAN_BACKEND": "dashscope", "DASHSCOPE_API_KEY": f"sk-test{secrets.token_hex(8)}", "DASHSCOPE_BASE_URL": simulator.base_url}
-    command = [sys.executable, "-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "one", "--duration", "2", "--yes", "--json"]
+    command = ["-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "one", "--duration", "2", "--yes", "--json"]
     jobs = []
     for prompt in ("one", "two"):
-        command[6] = prompt
-        started = subprocess.Popen(command, env=environment | service, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        command[5] = prompt
+        started = warm.start(command, environment=environment | service, folder=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
         with simulator.fault("create", "status-429"), started as stopped:
             while "In line" not in stopped.stderr.readline():
                 pass
             stopped.send_signal(signal.SIGINT)
-            out, said = stopped.communicate(timeout=60)
+            out, said = stopped.stdout.read(), stopped.stderr.read()
         answer = json.loads(out)
         assert (stopped.returncode, answer["ok"]) == (1, False)
         assert "Stopped before anything was sent or spent." in said
@@ -436,25 +438,27 @@ def test_an_output_that_is_closed_ends_no_run(environment, samples, both):
     """`| true`, and `2>&1 | head -1`: nobody reads, and the run has the exit code that it deserves."""
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2", "--json"]
+    command = ["-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2", "--json"]
     errors = writer if both else subprocess.PIPE
-    with subprocess.Popen(command, env=environment, stdout=writer, stderr=errors, text=True) as run_:
+    with warm.start(command, environment=environment, folder=ROOT, stdout=writer, stderr=errors) as run_:
         os.close(writer)
-        _, said = run_.communicate(timeout=100)
+        said = run_.stderr.read() if run_.stderr else ""
     assert run_.returncode == 0
-    assert "Traceback" not in (said or "")
+    assert "Traceback" not in said
     listed = warm.run(["-m", "wan", "jobs", "--json"], environment=environment, folder=ROOT)
     assert [one["state"] for one in json.loads(listed.stdout)["jobs"]] == ["SUCCEEDED"]
 
 
 def test_an_output_that_is_full_takes_one_line(environment, samples):
-    command = [sys.executable, "-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2", "--json"]
+    command = ["-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2", "--json"]
     with Path("/dev/full").open("w") as full:
-        finished = subprocess.run(command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True)
+        finished = warm.start(command, environment=environment, folder=ROOT, stdout=full, stderr=subprocess.PIPE)
+    with finished:
+        said = finished.stderr.read()
     assert finished.returncode == 1
-    said = finished.stderr.strip().splitlines()[-1]
-    assert re.fullmatch(r"The output could not be written: No space left on device. Nothing is lost: python -m wan show \S{22}", said), said
-    assert "Traceback" not in finished.stderr
+    last = said.strip().splitlines()[-1]
+    assert re.fullmatch(r"The output could not be written: No space left on device. Nothing is lost: python -m wan show \S{22}", last), last
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(
