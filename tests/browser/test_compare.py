@@ -149,7 +149,7 @@ def pictures(page: Page) -> list[int]:
 def shows(page: Page, *frames: int | None) -> None:
     """Waits until each take really shows the frame of this number; None for one that does not matter. A seek may follow another."""
     came: list[int] = []
-    for _ in range(100):
+    for _ in range(600):  # a seek takes a moment, and more on a busy machine
         came = pictures(page)
         if all(frame in (None, number) for frame, number in zip(frames, came, strict=True)):
             return

@@ -3,10 +3,10 @@
 What it costs on two cores: about three seconds for five seconds of 1280x720.
 """
 
-import os
 import re
 import shutil
 import threading
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
@@ -85,7 +85,7 @@ def _copy_plain(folder: Path, size: Size, order: Order, target: Path, leaving: t
 
 def _write(target: Path, size: Size, frames: Iterable[Image.Image], sound: NDArray[np.float32] | None, preset: str, leaving: threading.Event) -> None:
     """Encode frames to `target`, which appears when it is whole."""
-    unfinished = target.with_suffix(f".{os.getpid()}.part")
+    unfinished = target.with_suffix(f".{uuid.uuid4().hex}.part")  # several may make the same plain film
     try:
         _encode(unfinished, size, frames, sound, preset, leaving)
         unfinished.replace(target)
