@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import tests.certificates
 import tests.guard.sitecustomize  # noqa: F401 - guards this process
 from tests import shared, warm
 from tests.postgres import Postgres

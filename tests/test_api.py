@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -30,26 +31,33 @@ from wan.ui.agents import speak_mcp
 
 MINE = {"X-Wan-Token": "m" * 40}
 SAME = ("state", "model", "width", "height", "fps", "duration", "seed", "adjustments", "billed_seconds", "price", "simulated", "made_before", "error")
+_CALLERS = count()
 PICTURE = ROOT / "assets" / "samples" / "astronaut.png"
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """The app, with MCP."""
-    with served(tmp_path_factory.mktemp("api"), pending=0.2, running=0.4, WAN_MCP="true") as running:
+    """The app, with MCP, behind a proxy that tells addresses: one that calls as often as these tests do has to wait."""
+    settings = {"WAN_MCP": "true", "WAN_TRUSTED_PROXIES": "127.0.0.1"}
+    with served(tmp_path_factory.mktemp("api"), pending=0.2, running=0.4, **settings) as running:
         yield running
         assert "Traceback" not in running.log(), running.log()
 
 
 def client(app: App, **headers: str) -> Client:
-    return Client(app.url, headers=headers or MINE, verbose=False)
+    return Client(app.url, headers=(headers or MINE) | elsewhere(), verbose=False)
+
+
+def elsewhere() -> dict[str, str]:
+    """What a proxy says of somebody who has not called before."""
+    return {"X-Forwarded-For": f"198.18.{next(_CALLERS)}.1"}
 
 
 @contextlib.asynccontextmanager
 async def agent(app: App, headers: dict[str, str]) -> AsyncIterator[ClientSession]:
     """An agent's session."""
     async with (
-        httpx.AsyncClient(headers=headers, trust_env=False, timeout=120) as web,
+        httpx.AsyncClient(headers=headers | elsewhere(), trust_env=False, timeout=120) as web,
         streamable_http_client(f"{app.url}{API}/mcp/", http_client=web) as (read, write, _),
         ClientSession(read, write) as session,
     ):

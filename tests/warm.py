@@ -25,9 +25,9 @@ from typing import IO, Any
 
 ROOT = Path(__file__).parents[1]
 _OURS = ("DASHSCOPE_", "WAN_", "SPACE_", "GRADIO_")
-_READ_AT_IMPORT = ("SPACE_", "HF_", "GRADIO_", "FORWARDED_", "SSL_", "LANG", "LC_", "PYTHON")
-_READ_LATER = ("GRADIO_SERVER_", "GRADIO_TEMP_DIR")
-_IMPORTED = ("dashscope", "wan.cli", "wan.simulator.app", "wan.ui.page", "wan.ui.serve", "gradio.http_server")
+_READ_AT_IMPORT = ("SPACE_", "HF_", "GRADIO_", "SSL_", "LANG", "LC_", "PYTHON")
+_NOT_SO = ("GRADIO_SERVER_", "GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_")  # read anew in `_become`, read later, set by our own code when it is imported
+_IMPORTED = ("tests.certificates", "dashscope", "wan.cli", "wan.simulator.app", "wan.ui.page", "wan.ui.serve", "gradio.http_server")
 _SIGNALS = {signal.SIGCHLD: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}  # of a program that has just begun
 _parent: list["_Parent"] = []
 
@@ -126,7 +126,7 @@ def run(arguments: Sequence[str | Path], *, environment: Mapping[str, str], fold
 def _is_read_at_import(environment: Mapping[str, str]) -> bool:
     before = _environment()
     changed = {name for name in environment.keys() | before.keys() if environment.get(name) != before.get(name)}
-    return any((name.startswith(_READ_AT_IMPORT) and not name.startswith(_READ_LATER)) or name.lower().endswith("_proxy") for name in changed)
+    return any((name.startswith(_READ_AT_IMPORT) and not name.startswith(_NOT_SO)) or name.lower().endswith("_proxy") for name in changed)
 
 
 def _environment() -> dict[str, str]:

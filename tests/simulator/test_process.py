@@ -96,10 +96,10 @@ def test_results_need_no_key_and_serve_ranges(video_url: str):
 
 
 def test_tasks_and_links_expire(start: Start):
-    client = start("--pending", "0", "--running", "0", "--expire", "4").client()
+    client = start("--pending", "0", "--running", "0", "--expire", "6").client()
     task_id = client.created(image_order())
     url = client.ended(task_id)["output"]["video_url"]
-    deadline = time.monotonic() + 8
+    deadline = time.monotonic() + 60
     while (gone := httpx.get(url, trust_env=False)).status_code == 200 and time.monotonic() < deadline:
         time.sleep(0.2)
     assert client.query(task_id)["output"]["task_status"] == "UNKNOWN"
