@@ -16,6 +16,13 @@ from tests.simulators import Simulator, serving
 from wan.store import Store
 
 ROOT = Path(__file__).parent.parent
+_LONG = (
+    *("browser/test_resilience.py", "browser/test_axe.py", "test_disk.py", "browser/test_takes.py", "browser/test_library.py", "test_processes.py"),
+    *("browser/test_review.py", "test_states.py", "test_cli.py", "attacks/test_sockets.py", "browser/test_page.py", "test_studio.py"),
+    *("attacks/test_forms.py", "test_matrix.py", "browser/test_languages.py", "test_api.py", "attacks/test_media_attacks.py", "browser/test_walk.py"),
+    *("browser/test_connection.py", "attacks/test_sandbox.py", "attacks/test_money.py", "test_films.py", "test_readme.py", "test_reviews.py"),
+)
+"""Files of tests that take twenty seconds and more, the longest first."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,6 +32,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     shared.begin(config)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first, so that no process begins one when the others are done."""
+    order = {name: number for number, name in enumerate(_LONG)}
+    items.sort(key=lambda item: order.get(item.nodeid.partition("::")[0].removeprefix("tests/"), len(order)))
 
 
 def pytest_collection_finish() -> None:

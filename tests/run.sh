@@ -62,7 +62,7 @@ quick=() given=()
 for argument; do
     if [ "$argument" = --quick ]; then quick=(-m "not process"); else given+=("$argument"); fi
 done
-workers=(-n auto)
+workers=(-n $(($(nproc) + 1))) # each waits for something a third of its time
 if [ ${#given[@]} -gt 0 ]; then workers=(); fi # one file is done before the workers have started
 
 say "installing, where something is missing (about a minute the first time)"
