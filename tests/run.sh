@@ -12,6 +12,12 @@ cd "$(dirname "$0")/.."
 say() { printf '%s\n' "tests/run.sh: $*"; }
 fail() { say "$*" >&2; exit 1; }
 
+set -m # jobs in groups of their own, in which Ctrl-C is not ignored
+attend() { # Run a command to its end; a signal to this script is heard meanwhile.
+    "$@" </dev/null &
+    wait $!
+}
+
 browsers=(chromium-headless-shell chromium chromium-browser google-chrome google-chrome-stable)
 packages=(chromium-headless-shell fonts-wqy-microhei)
 
@@ -24,8 +30,8 @@ install_browser() {
         say "sudo apt-get will install: ${packages[*]}"
         as_root=(sudo)
     fi
-    "${as_root[@]}" apt-get update -qq
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+    attend "${as_root[@]}" apt-get update -qq
+    attend "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
 }
 
 install_packages() {
@@ -34,7 +40,7 @@ install_packages() {
     lock=$(sha256sum tests/requirements.lock)
     [ "$lock" = "$(cat "$installed" 2>/dev/null)" ] && return
     # A file that is not byte for byte the one of the lock is not installed.
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/requirements.lock
+    attend .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/requirements.lock
     echo "$lock" >"$installed"
 }
 
@@ -73,12 +79,10 @@ say "installed after $SECONDS s; lint"
 .venv/bin/ruff format --check --quiet .
 
 say "types and tests: about 10 minutes on two cores; 2 with --quick; less for a file"
-set -m # jobs in groups of their own, in which Ctrl-C is not ignored; `wait` ends when a signal comes
 .venv/bin/mypy >"$TESTS_RUN/types" 2>&1 </dev/null &
 types=$!
 status=0
-.venv/bin/python -m pytest --durations=10 --durations-min=1 "${workers[@]}" "${quick[@]}" "${given[@]}" </dev/null &
-wait $! || status=$?
+attend .venv/bin/python -m pytest --durations=10 --durations-min=1 "${workers[@]}" "${quick[@]}" "${given[@]}" || status=$?
 wait $types || { status=1 && cat "$TESTS_RUN/types"; }
 say "$([ $status = 0 ] && echo passed || echo FAILED) after $((SECONDS / 60)) min $((SECONDS % 60)) s"
 exit $status
