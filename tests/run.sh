@@ -30,8 +30,8 @@ install_browser() {
         say "sudo apt-get will install: ${packages[*]}"
         as_root=(sudo)
     fi
-    attend "${as_root[@]}" apt-get update -qq
-    attend "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
 }
 
 install_packages() {
