@@ -1,5 +1,6 @@
 """What holds for every test: nothing can be spent. No key, no home, the simulator only, and no connection leaves this machine."""
 
+import contextlib
 import gc
 import os
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ import pytest
 
 import tests.certificates
 import tests.guard.sitecustomize  # noqa: F401 - guards this process
-from tests import shared, warm
+from tests import processes, shared, warm
 from tests.postgres import Postgres
 from tests.simulators import Simulator, serving
 from wan.store import Store
@@ -35,7 +36,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take longest come first, so that no process begins one when the others are done."""
+    """The files that take longest come first, so that no process begins one when the others are done; what needs a process is marked."""
+    for item in items:
+        if processes.are_needed(item):
+            item.add_marker(pytest.mark.process)
     order = {name: number for number, name in enumerate(_LONG)}
     items.sort(key=lambda item: order.get(item.nodeid.partition("::")[0].removeprefix("tests/"), len(order)))
 
@@ -61,6 +65,13 @@ def clean_environment(folder: Path) -> dict[str, str]:
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'guard'}",
         **shared.plain_films(),
     }
+
+
+@pytest.fixture(autouse=True)
+def _processes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that starts a process is marked as one that does, so that `bash tests/run.sh --quick` leaves it out."""
+    with contextlib.nullcontext() if request.node.get_closest_marker("process") else processes.denied():
+        yield
 
 
 @pytest.fixture(autouse=True)

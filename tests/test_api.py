@@ -77,6 +77,7 @@ def data_url(path: Path) -> str:
     return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
+@pytest.mark.process
 def test_every_door_gives_the_same(app: App, tmp_path: Path):
     asked = {"prompt": "She smiles.", "duration": 2, "size": "960*960", "fps": 24, "seed": 7}
     by_client = client(app).predict(**asked, reference_image=handle_file(PICTURE), api_name="/image_to_video")
@@ -101,6 +102,7 @@ def test_every_door_gives_the_same(app: App, tmp_path: Path):
         assert video.content[4:8] == b"ftyp"
 
 
+@pytest.mark.process
 def test_an_agent_uploads_by_gradios_own_tool(app: App, tmp_path: Path):
     """`gradio upload-mcp` sends no token; the address that it gives opens the upload, here and nowhere else."""
     (tmp_path / "she.png").write_bytes(PICTURE.read_bytes())
@@ -261,11 +263,13 @@ def test_only_calls_reach_the_agents_door(app: App):
         assert httpx.request(method, f"{app.url}{API}{path}", trust_env=False).status_code in (404, 405), path
 
 
+@pytest.mark.process
 def test_without_the_setting_there_is_no_agents_door(tmp_path: Path):
     with served(tmp_path, pending=0.2, running=0.4, GRADIO_MCP_SERVER="true") as plain:
         assert post(plain.url, f"{API}/mcp/", {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).status == 404
 
 
+@pytest.mark.process
 def test_the_operators_key_is_spent_by_code_and_a_callers_own_by_header(simulator: Simulator, tmp_path: Path):
     paid = {"WAN_BACKEND": "dashscope", "DASHSCOPE_API_KEY": "sk-operator", "DASHSCOPE_BASE_URL": simulator.base_url, "WAN_ACCESS_CODE": "letmein99"}
     with served(tmp_path, pending=0.2, running=0.4, WAN_MCP="true", WAN_POLL_SECONDS="1", **paid) as app:
@@ -301,6 +305,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch):
         speak_mcp()
 
 
+@pytest.mark.process
 def test_the_readmes_example_runs_and_says_what_it_shows(app: App, tmp_path: Path):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     found = re.search(r"```python\n(from gradio_client .+?)```\n\n```\n(.+?)```", readme, re.DOTALL)

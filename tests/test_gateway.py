@@ -285,6 +285,7 @@ def test_what_the_service_says_ends_before_we_go_on(message):
     assert re.search(r"The size is not right\. +It cost nothing\.", str(failure))
 
 
+@pytest.mark.process
 async def test_the_sdk_is_loaded_only_for_who_asks_a_service():
     code = "import wan, wan.studio, wan.cli, sys; assert not {'gradio', 'dashscope'} & set(sys.modules)"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)

@@ -86,6 +86,7 @@ def rows(database) -> list[str]:
         return [name for (name,) in connection.execute("SELECT id FROM jobs ORDER BY id")]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("file", ["", "-wal", "-shm"])
 def test_an_app_that_closes_the_database_loses_no_row(app, database, environment, file):
     assert app.tell(f"close {database}{file}") == "done"
@@ -97,6 +98,7 @@ def test_an_app_that_closes_the_database_loses_no_row(app, database, environment
     assert rows(database) == ["job1", "job2", "job3"]
 
 
+@pytest.mark.process
 def test_an_app_without_such_locks_notices_and_loses_no_row(app, database, environment):
     """As where the file system has none: the log is removed, and the next one that writes puts it right first."""
     app.tell("loose")
@@ -164,6 +166,7 @@ store.close()
 """
 
 
+@pytest.mark.process
 def test_what_others_have_written_meanwhile_stays(database, environment):
     """A log that is gone makes two truths: what is paid for wins, else what came later.
 

@@ -74,6 +74,7 @@ def test_migrating_again_changes_nothing(new_database):
     assert seen[0] == seen[1]
 
 
+@pytest.mark.process
 def test_several_processes_migrate_at_once_as_one(new_database, environment):
     database = old.made(new_database)
     with ready(4, MAKE_SCHEMA, database, environment=environment) as processes:

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from tests.conftest import ROOT
 from tests.console import Console, examples, settled
 from wan.cli.parser import WHERE
@@ -39,6 +41,7 @@ def test_options_that_are_shown_exist():
         assert f'"{option}"' in help_text
 
 
+@pytest.mark.process
 def test_every_example_prints_what_is_shown(environment, tmp_path):
     folder = tmp_path / "checkout"
     folder.mkdir()

@@ -187,6 +187,7 @@ async def made(studio, owner="owner", prompt="she smiles"):
     return last.job
 
 
+@pytest.mark.process
 @pytest.mark.anyio
 async def test_a_review_from_its_link_to_its_end(studio, monkeypatch):
     monkeypatch.setenv("WAN_SIMULATOR_RUNNING", "0.2")
@@ -225,6 +226,7 @@ async def test_a_review_from_its_link_to_its_end(studio, monkeypatch):
     assert (await studio.job(first.id, owner="owner")).video_key
 
 
+@pytest.mark.process
 @pytest.mark.anyio
 async def test_what_a_reviewer_gets_says_nothing_of_how_it_was_made(studio, tmp_path):
     job = await made(studio, prompt="she smiles at 4711 secret stars")
@@ -252,6 +254,7 @@ async def test_what_a_reviewer_gets_says_nothing_of_how_it_was_made(studio, tmp_
     assert not shown.exists()
 
 
+@pytest.mark.process
 @pytest.mark.anyio
 async def test_only_ones_own_videos_go_into_a_review(studio):
     mine, theirs = await made(studio), await made(studio, owner="somebody else")
@@ -263,6 +266,7 @@ async def test_only_ones_own_videos_go_into_a_review(studio):
     assert await studio.reviews(owner="owner") == []
 
 
+@pytest.mark.process
 @pytest.mark.anyio
 async def test_an_expired_link_is_as_good_as_none(studio):
     token = (await studio.create_review([(await made(studio)).id], owner="owner", title="t", expires_days=1))[1]
@@ -275,6 +279,7 @@ async def test_an_expired_link_is_as_good_as_none(studio):
     assert await studio.review_media(token, 1, "video.mp4") is None
 
 
+@pytest.mark.process
 @pytest.mark.anyio
 async def test_a_review_holds_so_much_and_no_more(studio, monkeypatch):
     monkeypatch.setattr("wan.store.VERDICTS_LIMIT", 2)

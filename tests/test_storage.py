@@ -182,6 +182,7 @@ asyncio.run(read())
 """
 
 
+@pytest.mark.process
 def test_several_processes_share_one_cache(cache, tmp_path, environment):
     (tmp_path / "bucket/videos").mkdir(parents=True)
     for letter in "abcdefgh":

@@ -153,6 +153,7 @@ async def test_notes_of_uploads_go_when_the_service_has_forgotten_them(store, sw
         assert store.claim_upload("account", "model", "key", now, lifetime=DAY, lease=60) == known
 
 
+@pytest.mark.process
 async def test_the_studio_sweeps_by_itself(monkeypatch):
     monkeypatch.setattr("wan.studio._FIRST_SWEEP", 0.1)
     monkeypatch.setattr(sweep_module, "EVERY", 0.1)
@@ -169,6 +170,7 @@ async def test_the_studio_sweeps_by_itself(monkeypatch):
                     await asyncio.sleep(0.05)
 
 
+@pytest.mark.process
 async def test_a_folder_that_the_operator_chose_is_theirs_to_tidy(monkeypatch, tmp_path):
     monkeypatch.setattr("wan.studio._FIRST_SWEEP", 0.05)
     monkeypatch.setattr(sweep_module, "EVERY", 0.05)

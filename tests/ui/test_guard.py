@@ -391,6 +391,7 @@ async def test_a_log_does_not_say_what_opens_a_video(path, logged, caplog):
     assert "token" not in caplog.text
 
 
+@pytest.mark.process
 @pytest.mark.anyio
 async def test_whoever_comes_before_the_studio_is_open_waits_for_it(environment):
     studio, opened = Studio(load_settings()), asyncio.Event()

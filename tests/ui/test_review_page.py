@@ -150,6 +150,7 @@ async def asked(anyio_backend):
             yield studio, whole, token, client
 
 
+@pytest.mark.process
 @pytest.mark.anyio
 async def test_whatever_is_the_matter_with_a_link_is_not_told(asked):
     studio, whole, token, client = asked
@@ -178,6 +179,7 @@ async def test_whatever_is_the_matter_with_a_link_is_not_told(asked):
     assert said_so[0] == said_so[1]
 
 
+@pytest.mark.process
 @pytest.mark.anyio
 async def test_what_somebody_with_the_link_gets(asked):
     _, _, token, client = asked
@@ -197,6 +199,7 @@ async def test_what_somebody_with_the_link_gets(asked):
     assert (await client.get(f"/review/{token}/tally", headers={"If-None-Match": tally.headers["etag"]})).json() == given.json()
 
 
+@pytest.mark.process
 @pytest.mark.anyio
 async def test_a_look_is_sent_packed_and_only_what_is_another_since(asked):
     _, _, token, client = asked
@@ -224,6 +227,7 @@ def test_what_was_seen_is_forgotten_in_time():
     assert (looks.known(names[0]), looks.known(names[1]), looks.known(names[-1])) == ("", names[1], names[-1])
 
 
+@pytest.mark.process
 @pytest.mark.anyio
 async def test_however_many_look_a_review_is_read_once(asked, monkeypatch):
     studio, whole, token, client = asked
@@ -251,6 +255,7 @@ async def test_however_many_look_a_review_is_read_once(asked, monkeypatch):
         assert (await client.get(f"/review/{token}{path}", headers=known)).status_code == 404
 
 
+@pytest.mark.process
 @pytest.mark.anyio
 async def test_who_goes_away_takes_it_from_nobody_and_what_failed_is_tried_again(asked, monkeypatch):
     studio, _, token, client = asked
@@ -272,6 +277,7 @@ async def test_who_goes_away_takes_it_from_nobody_and_what_failed_is_tried_again
     assert (await client.get(f"/review/{token}/tally")).status_code == 200
 
 
+@pytest.mark.process
 @pytest.mark.anyio
 async def test_what_is_refused_is_refused_in_words(asked):
     _, _, token, client = asked
@@ -288,6 +294,7 @@ async def test_what_is_refused_is_refused_in_words(asked):
     assert chinese.json()["detail"] == "此评审中没有这条视频。"
 
 
+@pytest.mark.process
 @pytest.mark.anyio
 async def test_an_export_is_whole_or_is_not(asked, tmp_path):
     studio, whole, _, _ = asked
@@ -323,6 +330,7 @@ def test_an_export_has_every_take_that_is_there(tmp_path):
     assert held == {f"videos/take-{number}.{ending}": f"{kind}{number}.{ending}" for number in found for kind, ending in kinds.items()}
 
 
+@pytest.mark.process
 @pytest.mark.anyio
 async def test_an_export_of_a_review_that_is_deleted_meanwhile_is_none(asked):
     """Also where it was begun so early that the deletion could not find it yet."""

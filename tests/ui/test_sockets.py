@@ -275,6 +275,7 @@ def test_what_is_left_for_files(files, limits):
     assert given.total * 2 + given.backlog * 4 <= files * 3 / 4
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("soft", "hard", "wanted"), [(256, 1024, 1024), (256, 20_000, 16_384)])
 def test_the_limit_of_files_is_raised_as_far_as_it_may(soft, hard, wanted, environment):
     code = "import resource; from wan.ui.sockets import raise_file_limit as r; print(r(), *resource.getrlimit(resource.RLIMIT_NOFILE))"
