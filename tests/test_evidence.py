@@ -151,10 +151,11 @@ async def test_a_lost_answer_and_how_the_task_was_found(studio, simulator):
 
 
 async def test_what_is_known_is_written_before_the_end(studio):
-    job = await studio.submit(image(duration=5), owner=OPERATOR)
+    job, order = await studio.submit(image(duration=5), owner=OPERATOR), list(JobState)
     async for event in studio.follow(job.id, owner=OPERATOR):
         folder = await studio.evidence(event.job)
-        assert read(folder, "outcome.json")["state"] == event.job.state.value
+        written = JobState(read(folder, "outcome.json")["state"])  # the job may have gone on meanwhile, and the record with it
+        assert order.index(written) >= order.index(event.job.state)
         if event.job.state is JobState.PENDING:
             assert missing(folder) in (["polls.json"], [])
     assert missing(folder) == []
