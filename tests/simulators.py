@@ -57,12 +57,12 @@ class Simulator:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *options: str, environment: dict[str, str] | None = None, drawn: bool = False) -> Iterator[Simulator]:
+def serving(folder: Path, *options: str, environment: dict[str, str] | None = None) -> Iterator[Simulator]:
     """Starts a simulator on a free port, which renders as quickly as it can, and ends it after the block.
 
-    options: of its command line. drawn: whether its films show what was ordered, as tests of one colour do not.
+    options: of its command line.
     """
-    environment = (environment or dict(os.environ)) | ({} if drawn else shared.plain_films())
+    environment = (environment or dict(os.environ)) | shared.plain_films()
     command = ["-m", "wan.simulator", "--dir", str(folder), "--port", "0", "--preset", "ultrafast", *options]
     with warm.start(command, environment=environment, folder=warm.ROOT, stdout=subprocess.PIPE) as process:
         try:
