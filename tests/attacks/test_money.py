@@ -96,7 +96,7 @@ def test_the_operators_money(shop: Shop, record: Record):
     record("money: an empty access code", "asked for the code", outcome(order(visitor, path, "empty", code="  ")))
     came = []
     while came.count("wrong code") < 6:  # each that is looked at doubles the wait for the next: it is 8 s then
-        time.sleep(0.1)
+        time.sleep(0.05)
         number = len(came)  # the proxy adds where they come from to the right of what they forge
         visitor.headers = {"X-Forwarded-For": f"198.51.100.{number}, 203.0.113.9"}
         came.append(outcome(order(visitor, None, "guess", code=f"guess{number}")))

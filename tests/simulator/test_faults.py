@@ -15,7 +15,6 @@ def created(idle: Served) -> int:
     return idle.stats()["created"]
 
 
-@pytest.mark.process
 @pytest.mark.parametrize(
     ("status", "code"), [(400, "InvalidParameter"), (408, "InternalError"), (429, "Throttling.RateQuota"), (503, "ModelServingError")]
 )
@@ -72,7 +71,6 @@ def test_bodies_that_cannot_be_used(idle: Served, waiting: Client):
     assert waiting.listed()["total"] == 3
 
 
-@pytest.mark.process
 @pytest.mark.parametrize("fault", ["cut-body", "wrong-content", "status-403"])
 def test_results(shared: Served, video_url: str, fault: str):
     with shared.fault("result", fault):

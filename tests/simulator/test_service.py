@@ -233,7 +233,6 @@ def test_twenty_questions_per_second_of_each_kind(waiting: Client):
         assert statuses.index(429) == 20
 
 
-@pytest.mark.process
 def test_the_most_that_ever_came_at_once_is_on_record(start):
     served = start("--pending", "3600")
     client, other = served.client(), served.client()

@@ -26,7 +26,6 @@ def refused(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.text.partition("<Code>")[2].partition("</Code>")[0]
 
 
-@pytest.mark.process
 def test_a_policy_is_as_documented(idle: Served, waiting: Client):
     policy = waiting.policy(MODEL)
     assert set(policy) == {
