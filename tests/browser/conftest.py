@@ -34,7 +34,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def context(browser: Browser, app: App) -> Iterator[BrowserContext]:
     """A visitor's browser: nothing leaves this machine, and nothing is complained of in its console."""
-    visitor = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
+    visitor = browser.new_context(reduced_motion="reduce", viewport={"width": 1440, "height": 900}, locale="en-US")
     visitor.set_default_timeout(20_000)
     left, complaints = [], []
     visitor.on("request", lambda request: left.append(request.url) if not request.url.startswith((app.url, "data:", "blob:")) else None)

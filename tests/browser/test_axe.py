@@ -48,7 +48,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 
 def visit(browser: Browser, app: App, size: dict[str, int], **more: str) -> Page:
     """The page for somebody new. Their context is the page's own."""
-    context = browser.new_context(viewport=size, **{"locale": "en-US"} | more)
+    context = browser.new_context(reduced_motion="reduce", viewport=size, **{"locale": "en-US"} | more)
     context.set_default_timeout(20_000)
     page = context.new_page()
     opened(page, app.url)

@@ -122,7 +122,7 @@ def site(folder: Path) -> Iterator[str]:
 @pytest.fixture
 def visitor(browser: Browser) -> Iterator[BrowserContext]:
     """A browser whose console must stay quiet."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US")
+    context = browser.new_context(reduced_motion="reduce", viewport={"width": 1280, "height": 900}, locale="en-US")
     context.set_default_timeout(15_000)
     broken: list[str] = []
     context.on("weberror", lambda error: broken.append(str(error.error)))
@@ -329,7 +329,7 @@ def test_it_works_from_disk(visitor, folder):
 @pytest.mark.parametrize("count", [2, 3, 4])
 @pytest.mark.parametrize("width", [390, 360])
 def test_a_phone_shows_all_at_once_with_big_buttons(browser, site, count, width):
-    phone = browser.new_context(viewport={"width": width, "height": 844}, is_mobile=True, has_touch=True, locale="en-US")
+    phone = browser.new_context(reduced_motion="reduce", viewport={"width": width, "height": 844}, is_mobile=True, has_touch=True, locale="en-US")
     page = phone.new_page()
     page.goto(f"{site}/board-{count}-en.html")
     page.wait_for_function("document.querySelector('video').readyState >= 3")

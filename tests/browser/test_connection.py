@@ -24,7 +24,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 
 @pytest.fixture
 def visitor(browser, shop: App) -> Iterator[Page]:
-    context: BrowserContext = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US")
+    context: BrowserContext = browser.new_context(reduced_motion="reduce", viewport={"width": 1280, "height": 900}, locale="en-US")
     context.set_default_timeout(20_000)
     page = context.new_page()
     opened(page, shop.url)

@@ -23,7 +23,7 @@ ELEMENTS = [
 
 
 def test_injected_elements_can_do_nothing(browser: Browser, app: App):
-    visitor = browser.new_context()
+    visitor = browser.new_context(reduced_motion="reduce", )
     page = visitor.new_page()
     opened(page, app.url)
     page.evaluate(REPORTS)
@@ -41,7 +41,7 @@ def test_injected_elements_can_do_nothing(browser: Browser, app: App):
 
 
 def test_the_footer_leads_to_the_api_and_to_nothing_of_gradios_own(browser: Browser, app: App):
-    visitor = browser.new_context()
+    visitor = browser.new_context(reduced_motion="reduce", )
     page = visitor.new_page()
     opened(page, app.url)
     assert page.locator("footer button:visible").all_inner_texts() == ["Use via API"]
@@ -51,7 +51,7 @@ def test_the_footer_leads_to_the_api_and_to_nothing_of_gradios_own(browser: Brow
 
 
 def test_another_site_cannot_embed_the_page(browser: Browser, app: App):
-    visitor = browser.new_context()
+    visitor = browser.new_context(reduced_motion="reduce", )
     page = visitor.new_page()
     page.goto("data:text/html,<p>another site</p>")
     page.evaluate("url => { document.body.append(Object.assign(document.createElement('iframe'), { src: url })); }", app.url)
@@ -64,7 +64,7 @@ def test_a_refused_upload_says_why_in_the_language_of_the_page(browser: Browser,
     large = tmp_path / "large.png"
     large.write_bytes((SAMPLES / "chelsea.png").read_bytes() + bytes(80_000_000))
     with served(tmp_path) as app:
-        visitor = browser.new_context(locale="en-US")
+        visitor = browser.new_context(reduced_motion="reduce", locale="en-US")
         page = visitor.new_page()
         opened(page, app.url)
         page.locator("[data-lang=zh]").click()

@@ -40,7 +40,7 @@ def foreign(page: Page, language: str) -> list[str]:
 
 @pytest.mark.parametrize(("language", "locale"), [("zh", "en-US"), ("en", "zh-CN")])
 def test_a_switch_leaves_no_word_of_the_other_language(browser: Browser, app: App, language: str, locale: str):  # noqa: F811
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale=locale)
+    context = browser.new_context(reduced_motion="reduce", viewport={"width": 1440, "height": 900}, locale=locale)
     page = context.new_page()
     opened(page, app.url)
     page.locator(f"[data-lang={language}]").click()
@@ -54,7 +54,7 @@ def test_a_switch_leaves_no_word_of_the_other_language(browser: Browser, app: Ap
 
 @pytest.mark.parametrize(("language", "locale", "prompt"), [("en", "en-US", "A quiet sea."), ("zh", "zh-CN", "静静的海。")])
 def test_the_page_speaks_one_language(browser: Browser, app: App, language: str, locale: str, prompt: str):  # noqa: F811
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale=locale)
+    context = browser.new_context(reduced_motion="reduce", viewport={"width": 1440, "height": 900}, locale=locale)
     context.set_default_timeout(20_000)
     page = context.new_page()
     opened(page, app.url)

@@ -45,7 +45,7 @@ def words(page: Page) -> list[str]:
 @pytest.fixture(scope="module")
 def three(browser, app: App) -> Iterator[str]:
     """Somebody with three videos; gives the private link to them."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
+    context = browser.new_context(reduced_motion="reduce", viewport={"width": 1440, "height": 900}, locale="en-US")
     page = context.new_page()
     opened(page, app.url)
     picture(page)
@@ -296,7 +296,7 @@ def film(owner: Page, app: App) -> bytes:
 
 
 def test_a_video_of_ours_that_is_dropped_fills_the_form(film: bytes, browser, app: App):
-    stranger = browser.new_context(locale="en-US")
+    stranger = browser.new_context(reduced_motion="reduce", locale="en-US")
     page = stranger.new_page()
     opened(page, app.url)
     dropped(page, "#wan-image-reference_image", "a.mp4", film)
@@ -330,7 +330,7 @@ def test_a_video_on_the_references_stays_a_reference(film: bytes, page: Page):
 
 
 def test_a_phone_has_no_sideways_scroll(three: str, browser, app: App):
-    phone = browser.new_context(viewport={"width": 360, "height": 780}, is_mobile=True, has_touch=True, locale="en-US")
+    phone = browser.new_context(reduced_motion="reduce", viewport={"width": 360, "height": 780}, is_mobile=True, has_touch=True, locale="en-US")
     page = phone.new_page()
     page.goto(three)
     page.locator('#wan-claim button[value="use"]').click()

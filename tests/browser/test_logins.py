@@ -7,7 +7,7 @@ from tests.browser.serving import served
 
 def test_whoever_signed_in_can_sign_out(browser: Browser, tmp_path):
     with served(tmp_path, WAN_LOGINS="ann:secret-of-ann") as app:
-        visitor = browser.new_context(locale="en-US")
+        visitor = browser.new_context(reduced_motion="reduce", locale="en-US")
         page = visitor.new_page()
         page.goto(app.url)
         page.get_by_label("username").fill("ann")

@@ -146,7 +146,7 @@ def test_sound_is_asked_for_only_where_it_can_be_left_out(page: Page):
 
 
 def test_the_language_follows_the_browser_and_the_switch(browser, context: BrowserContext, page: Page, app: App):
-    chinese = browser.new_context(locale="zh-CN")
+    chinese = browser.new_context(reduced_motion="reduce", locale="zh-CN")
     shown = chinese.new_page()
     opened(shown, app.url)
     expect(shown.locator("#wan-image-generate")).to_have_text("生成视频")
@@ -162,7 +162,7 @@ def test_the_language_follows_the_browser_and_the_switch(browser, context: Brows
 
 @pytest.mark.parametrize("tab", [0, 1])
 def test_a_phone_has_no_sideways_scroll_and_generate_at_hand(browser, app: App, tab):
-    phone = browser.new_context(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
+    phone = browser.new_context(reduced_motion="reduce", viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
     page = phone.new_page()
     opened(page, app.url)
     page.get_by_role("tab").nth(tab).click()

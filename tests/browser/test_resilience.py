@@ -29,7 +29,7 @@ HOLDS = {
 @pytest.fixture
 def visitor(browser: Browser) -> Iterator[BrowserContext]:
     """A visitor's browser whose console may complain: connections are cut here."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US")
+    context = browser.new_context(reduced_motion="reduce", viewport={"width": 1280, "height": 900}, locale="en-US")
     context.set_default_timeout(30_000)
     yield context
     context.close()
@@ -213,7 +213,7 @@ def test_a_private_link_opens_the_jobs_in_another_browser_when_it_is_meant(brows
     page.locator("[data-share]").click()
     link = page.locator("#wan-share input").input_value()
     assert "#jobs=" in link
-    other = browser.new_context(locale="en-US")
+    other = browser.new_context(reduced_motion="reduce", locale="en-US")
     stranger = other.new_page()
     asked = []
     stranger.on("request", lambda request: asked.append(request.url))

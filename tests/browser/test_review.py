@@ -26,8 +26,8 @@ class Made:
 @pytest.fixture
 def others(browser: Browser) -> Iterator[list[BrowserContext]]:
     """Two people with browsers of their own: a phone, and a desk in the dark, in Chinese."""
-    phone = browser.new_context(viewport={"width": 360, "height": 740}, locale="en-US", has_touch=True)
-    desk = browser.new_context(viewport={"width": 1280, "height": 900}, locale="zh-CN", color_scheme="dark")
+    phone = browser.new_context(reduced_motion="reduce", viewport={"width": 360, "height": 740}, locale="en-US", has_touch=True)
+    desk = browser.new_context(reduced_motion="reduce", viewport={"width": 1280, "height": 900}, locale="zh-CN", color_scheme="dark")
     for one in (phone, desk):
         one.set_default_timeout(20_000)
     yield [phone, desk]
@@ -38,7 +38,7 @@ def others(browser: Browser) -> Iterator[list[BrowserContext]]:
 @pytest.fixture(scope="module")
 def takes(browser: Browser, app: App) -> tuple[dict[str, str], list[str]]:
     """What an owner's browser keeps, and the ids of the two takes that they have made."""
-    context = browser.new_context(locale="en-US")
+    context = browser.new_context(reduced_motion="reduce", locale="en-US")
     page = context.new_page()
     opened(page, app.url)
     page.locator(".wan-sample").first.click()

@@ -26,7 +26,7 @@ def _patience() -> Iterator[None]:
 @pytest.fixture
 def visitor(browser: Browser) -> Iterator[BrowserContext]:
     """A visitor's browser whose console may complain: connections are cut here."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US")
+    context = browser.new_context(reduced_motion="reduce", viewport={"width": 1280, "height": 900}, locale="en-US")
     context.set_default_timeout(30_000)
     yield context
     context.close()
@@ -249,7 +249,7 @@ def test_a_private_link_shows_all_takes(browser: Browser, visitor: BrowserContex
     expect(tiles(page)).to_have_count(3)
     page.locator("[data-share]").click()
     link = page.locator("#wan-share input").input_value()
-    other = browser.new_context(locale="en-US")
+    other = browser.new_context(reduced_motion="reduce", locale="en-US")
     theirs = other.new_page()
     theirs.goto(link)
     theirs.locator("#wan-claim [value=use]").click()
@@ -271,7 +271,7 @@ def test_a_server_that_is_killed_goes_on_with_every_take(visitor: BrowserContext
 
 @pytest.mark.parametrize("width", [390, 360])
 def test_on_a_phone_takes_stand_under_each_other(browser: Browser, app: App, width: int):
-    phone = browser.new_context(viewport={"width": width, "height": 780}, is_mobile=True, has_touch=True, locale="zh-CN")
+    phone = browser.new_context(reduced_motion="reduce", viewport={"width": width, "height": 780}, is_mobile=True, has_touch=True, locale="zh-CN")
     page = phone.new_page()
     begin(page, app.url, "在手机上", 2)
     expect(tiles(page)).to_have_count(2)

@@ -15,7 +15,7 @@ _LONG = 120_000  # ms for several videos on a small machine
 
 
 def test_from_a_brief_to_a_verdict(browser: Browser, app: App, tmp_path: Path):
-    people = [browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US") for _ in range(4)]
+    people = [browser.new_context(reduced_motion="reduce", viewport={"width": 1280, "height": 900}, locale="en-US") for _ in range(4)]
     try:
         owner, *reviewers = (one.new_page() for one in people)
         for one in people:
