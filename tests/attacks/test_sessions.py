@@ -1,13 +1,23 @@
 """Attacks by number: more sessions than anybody needs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 
+import pytest
+
 from tests.attacks.conftest import Record
+from tests.attacks.setups import attacked
 from tests.attacks.visitor import API, Answer, Visitor, post, spoken
 from tests.browser.serving import App
 
 _names = count()
+
+
+@pytest.fixture(scope="module")
+def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """An app of its own: here the sessions are used up that may come in all."""
+    with attacked(request.config.getoption("--setup"), tmp_path_factory.mktemp("flooded")) as running:
+        yield running
 
 
 def join(app: App, session: str, address: str, event: int, **headers: str) -> Answer:
@@ -46,7 +56,9 @@ def test_a_flood_of_sessions(proxied: App, record: Record):
     record("flood: by queue/data", True, any(b" 429 " in spoken(proxied.url, head.encode())[:20] for head in heads))
 
 
-def test_a_flood_under_forged_addresses(app: App, visitor: Visitor, record: Record):
+def test_a_flood_under_forged_addresses(app: App, record: Record):
     """No proxy is trusted here, so what X-Forwarded-For says counts for nothing."""
+    visitor = Visitor(app.url)
+    visitor.http.close()
     forged = flooded(app, visitor.event("greet"), lambda number: f"198.51.{number % 250}.{number % 200}")
     record("flood: forged addresses, where no proxy is trusted", 429, forged.status)
