@@ -74,7 +74,7 @@ def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """The app behind a proxy of this machine: each test can come from addresses of its own. One for each file, as some use up what all addresses share."""
+    """The app behind a proxy of this machine: each test can come from addresses of its own. One a file, as some use up what all addresses share."""
     settings = {"WAN_TRUSTED_PROXIES": "127.0.0.1", "WAN_HOSTS": "films.example", "WAN_MCP": "true"}
     with served(tmp_path_factory.mktemp("proxied"), **settings) as running:
         yield running

@@ -79,7 +79,7 @@ def test_a_crowd_of_one_keeps_nobody_waiting(name, teacher, dear, cheap, record)
             "shown, most still wait",
             f"{'shown' if 'data:image' in came else came[:60]}, {'most still wait' if waiting > MANY // 3 else f'{waiting} wait'}",
         )
-        assert [came[:60] for one in shown if "data:image" not in (came := one.result(60))] == []
+        assert [said[:60] for said in (one.result(60) for one in shown) if "data:image" not in said] == []
 
 
 def test_a_page_that_asks_again_has_its_last_question_answered(teacher, dear, record):

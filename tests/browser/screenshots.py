@@ -25,7 +25,7 @@ def main(out: Path) -> None:
 
 def _tour(browser: Browser, url: str, prefix: Path, *, scheme: str, viewport: dict[str, int], locale: str = "en-US") -> None:
     phone = viewport is _PHONE
-    context = browser.new_context(reduced_motion="reduce", viewport=viewport, color_scheme=scheme, locale=locale, device_scale_factor=1, has_touch=phone, is_mobile=phone)
+    context = browser.new_context(viewport=viewport, color_scheme=scheme, locale=locale, device_scale_factor=1, has_touch=phone, is_mobile=phone)
     page = context.new_page()
     opened(page, url)
     _shoot(page, prefix, "image-1-idle")

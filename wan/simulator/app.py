@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Any, cast
 from xml.sax.saxutils import escape
 
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel
+from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from .accounts import POLICIES_PER_SECOND, QUERIES_PER_SECOND, SUBMITS_PER_SECOND, Clock, RateLimit, Signer, account_of
@@ -100,18 +101,18 @@ class Service:
         order = await asyncio.to_thread(read_order, body, find)
         return Task(request_id=_request_id(), account=account, order=order, payload=abridged(body), submitted=self.setup.clock())
 
-    async def query(self, request: Request, task_id: str) -> Response:
+    async def query(self, request: Request) -> Response:
         """GET /tasks/{id}: always 200 for an account; UNKNOWN for what is not its own, or is too old."""
-        account = self._asking(request, "queries")
+        account, task_id = self._asking(request, "queries"), request.path_params["task_id"]
         self.book.advance()
         task = self.book.find(task_id, account)
         output = self._output(task, request) if task else {"task_id": task_id, "task_status": State.UNKNOWN}
         usage = {"usage": _usage(task)} if task and task.state is State.SUCCEEDED else {}
         return JSONResponse({"request_id": _request_id(), "output": output, **usage})
 
-    async def cancel(self, request: Request, task_id: str) -> Response:
+    async def cancel(self, request: Request) -> Response:
         """POST /tasks/{id}/cancel: only while PENDING."""
-        self.book.cancel(task_id, self._asking(request, "cancels"))
+        self.book.cancel(request.path_params["task_id"], self._asking(request, "cancels"))
         return JSONResponse({"request_id": _request_id()})
 
     async def listing(self, request: Request) -> Response:
@@ -155,8 +156,9 @@ class Service:
         self.counts["uploads"] += 1
         return Response(status_code=200 if texts.get("success_action_status") == "200" else 204)
 
-    async def result(self, request: Request, task_id: str, video: str) -> Response:
+    async def result(self, request: Request) -> Response:
         """GET /results/{task}/{video}.mp4: the video, or a part of it, for whoever holds the link. No key is asked for."""
+        task_id, video = request.path_params["task_id"], request.path_params["video"]
         expires = request.query_params.get("Expires", "")
         if not self.signer.signed(f"{task_id}/{video}?{expires}", request.query_params.get("Signature", "")):
             raise StoreRefusal(403, "SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided.")
@@ -168,11 +170,11 @@ class Service:
         self.counts["downloads"] += 1
         return FileResponse(path, media_type="video/mp4")
 
-    async def health(self) -> Response:
+    async def health(self, _: Request) -> Response:
         """GET /simulator/healthz."""
         return JSONResponse({"ok": True, "dir": str(self.setup.folder.resolve())})
 
-    async def stats(self) -> Response:
+    async def stats(self, _: Request) -> Response:
         """GET /simulator/stats, since the start: requests handled by kind, the most of one account (and model) at once, 429s, faults; tasks by state.
 
         `most`: `live` tasks that waited or ran; `submits`, and `queries` (or lists, or cancels), in any second.
@@ -183,22 +185,23 @@ class Service:
         seen = {"most": most, "throttled": throttled, "faults": self.board.hits, "tasks": self.book.states()}
         return JSONResponse({kind: self.counts[kind] for kind in kinds} | seen)
 
-    async def set_fault(self, wanted: FaultRequest) -> Response:
+    async def set_fault(self, request: Request) -> Response:
         """POST /simulator/faults."""
         try:
+            wanted = FaultRequest.model_validate(await _json_object(request))
             self.board.set(wanted.verb, wanted.fault, wanted.count, wanted.host)
         except ValueError as wrong:
             raise Refusal("InvalidParameter", str(wrong)) from wrong
         return JSONResponse({"ok": True})
 
-    async def clear_faults(self) -> Response:
+    async def clear_faults(self, _: Request) -> Response:
         """DELETE /simulator/faults."""
         self.board.clear()
         return JSONResponse({"ok": True})
 
-    async def stored(self, task_id: str) -> Response:
+    async def stored(self, request: Request) -> Response:
         """GET /simulator/tasks/{id}: the task as it lies on disk, with the payload that arrived."""
-        task = self.book.any_account(task_id)
+        task = self.book.any_account(request.path_params["task_id"])
         if task is None:
             raise Refusal("NotFound")
         return JSONResponse(task.model_dump(mode="json"))
@@ -270,23 +273,18 @@ def create_app(setup: Setup, board: FaultBoard | None = None) -> ASGIApp:
     service = Service(setup, board)
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
         running = asyncio.create_task(service.run())
         yield
         running.cancel()
         service.book.close()
 
-    app = FastAPI(lifespan=lifespan, openapi_url=None)
-    _add_routes(app, service)
-    app.add_exception_handler(Refusal, _refused)
-    app.add_exception_handler(StoreRefusal, _store_refused)
-    app.add_exception_handler(HTTPException, _no_such_route)
-    app.add_exception_handler(ClientDisconnect, _nobody_there)
-    return FaultLayer(app, board)
+    says_no = {Refusal: _refused, StoreRefusal: _store_refused, HTTPException: _no_such_route, ClientDisconnect: _nobody_there}
+    return FaultLayer(Starlette(routes=_routes(service), exception_handlers=says_no, lifespan=lifespan), board)
 
 
-def _add_routes(app: FastAPI, service: Service) -> None:
-    for method, path, handler in (
+def _routes(service: Service) -> list[Route]:
+    handlers = (
         ("POST", "/api/v1/services/aigc/video-generation/video-synthesis", service.create),
         ("GET", "/api/v1/tasks/", service.listing),
         ("GET", "/api/v1/tasks", service.listing),
@@ -300,8 +298,11 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         ("POST", "/simulator/faults", service.set_fault),
         ("DELETE", "/simulator/faults", service.clear_faults),
         ("GET", "/simulator/tasks/{task_id}", service.stored),
-    ):
-        app.add_api_route(path, handler, methods=[method], response_model=None)
+    )
+    routes = [Route(path, handler, methods=[method]) for method, path, handler in handlers]
+    for route in routes:
+        cast(set[str], route.methods).discard("HEAD")  # a link that is signed for GET is good for nothing else
+    return routes
 
 
 async def _refused(_: Request, refusal: Exception) -> Response:
