@@ -39,8 +39,9 @@ install_packages() {
     local lock installed=.venv/requirements.sha256
     lock=$(sha256sum tests/requirements.lock)
     [ "$lock" = "$(cat "$installed" 2>/dev/null)" ] && return
-    # A file that is not byte for byte the one of the lock is not installed.
-    attend .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/requirements.lock
+    # A file that is not byte for byte the one of the lock is not installed. pip would compile on one core alone.
+    attend .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r tests/requirements.lock
+    attend .venv/bin/python -m compileall -q -j 0 .venv/lib
     echo "$lock" >"$installed"
 }
 

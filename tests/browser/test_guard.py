@@ -23,7 +23,9 @@ ELEMENTS = [
 
 
 def test_injected_elements_can_do_nothing(browser: Browser, app: App):
-    visitor = browser.new_context(reduced_motion="reduce", )
+    visitor = browser.new_context(
+        reduced_motion="reduce",
+    )
     page = visitor.new_page()
     opened(page, app.url)
     page.evaluate(REPORTS)
@@ -41,7 +43,9 @@ def test_injected_elements_can_do_nothing(browser: Browser, app: App):
 
 
 def test_the_footer_leads_to_the_api_and_to_nothing_of_gradios_own(browser: Browser, app: App):
-    visitor = browser.new_context(reduced_motion="reduce", )
+    visitor = browser.new_context(
+        reduced_motion="reduce",
+    )
     page = visitor.new_page()
     opened(page, app.url)
     assert page.locator("footer button:visible").all_inner_texts() == ["Use via API"]
@@ -51,7 +55,9 @@ def test_the_footer_leads_to_the_api_and_to_nothing_of_gradios_own(browser: Brow
 
 
 def test_another_site_cannot_embed_the_page(browser: Browser, app: App):
-    visitor = browser.new_context(reduced_motion="reduce", )
+    visitor = browser.new_context(
+        reduced_motion="reduce",
+    )
     page = visitor.new_page()
     page.goto("data:text/html,<p>another site</p>")
     page.evaluate("url => { document.body.append(Object.assign(document.createElement('iframe'), { src: url })); }", app.url)
