@@ -2,14 +2,19 @@
 
 import asyncio
 import contextlib
+import fcntl
 import itertools
 import subprocess
-import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
 
 import pytest
 
+from tests import warm
 from tests.bench import chaos, limits
+from tests.conftest import ROOT
 from tests.crowd import Order, Place
 from tests.pictures import picture
 from tests.simulators import serving
@@ -25,46 +30,67 @@ pytestmark = pytest.mark.anyio
 KEY, OWNER = "sk-processes", "somebody"
 APART = 0.9  # seconds at least between two looks at one task; a look is due after 1 s, give or take a twentieth
 
-MAKE_SCHEMA = """
-import sys
-from wan.store import Store
-print("ready", flush=True)
-sys.stdin.readline()
-Store(sys.argv[1]).close()
+WAIT = """
+import fcntl, sys
+
+def wait():
+    print("ready", flush=True)
+    with open(sys.argv[1]) as word:
+        fcntl.flock(word, fcntl.LOCK_SH)
+        return word.read()
 """
-FOLLOW = """
-import asyncio, sys
+MAKE_SCHEMA = f"""
+from wan.store import Store
+{WAIT}
+wait()
+Store(sys.argv[2]).close()
+"""
+FOLLOW = f"""
+import asyncio
 from wan.settings import load_settings
 from wan.studio import Studio
-
+{WAIT}
 async def follow():
     async with Studio(load_settings()) as studio:
-        print("ready", flush=True)
-        job_id = (await asyncio.to_thread(sys.stdin.readline)).strip()
-        async for event in studio.follow(job_id, owner=sys.argv[1]):
+        job_id = await asyncio.to_thread(wait)
+        async for event in studio.follow(job_id, owner=sys.argv[2]):
             print(event.job.state.value, flush=True)
 
 asyncio.run(follow())
 """
 
 
+@dataclass
+class Others:
+    """Processes that wait for a word, which all of them get at one moment."""
+
+    processes: list[subprocess.Popen]
+    word: IO[str]
+
+    def tell(self, word: str) -> None:
+        self.word.write(word)
+        self.word.close()  # and the lock that they wait for goes with it
+
+    def ends(self) -> list[tuple[int, str, str]]:
+        """Exit code, output and errors of each, at its end."""
+        said = [(process.stdout.read(), process.stderr.read()) for process in self.processes]
+        return [(process.wait(), *both) for process, both in zip(self.processes, said, strict=True)]
+
+
 @contextlib.contextmanager
-def ready(count: int, script: str, argument: str, *, environment: dict[str, str]) -> Iterator[list[subprocess.Popen]]:
-    """So many processes with a script that has said that it is ready; each then waits for a line."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+def ready(count: int, script: str, argument: str, *, environment: dict[str, str], folder: Path) -> Iterator[Others]:
+    """So many processes with a script that has said that it is ready."""
+    path = folder / "others.py"
+    path.write_text(script)
     with contextlib.ExitStack() as running:
-        processes = []
+        word = running.enter_context((folder / "word").open("w"))
+        fcntl.flock(word, fcntl.LOCK_EX)
+        processes, pipes = [], {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         for _ in range(count):
-            processes.append(running.enter_context(subprocess.Popen([sys.executable, "-c", script, argument], env=environment, text=True, **pipes)))
+            processes.append(running.enter_context(warm.start([path, word.name, argument], environment=environment, folder=ROOT, **pipes)))
             running.callback(processes[-1].kill)
         assert [process.stdout.readline() for process in processes] == ["ready\n"] * count
-        yield processes
-
-
-def tell(processes: list[subprocess.Popen], line: str) -> None:
-    for process in processes:
-        process.stdin.write(f"{line}\n")
-        process.stdin.flush()
+        yield Others(processes, word)
 
 
 def order(number: int, **changes) -> Order:
@@ -79,12 +105,11 @@ def place(tmp_path, environment):
         yield Place(tmp_path / "shared", simulator).made()
 
 
-async def test_ten_processes_make_the_same_schema_at_once(new_database, environment):
+async def test_ten_processes_make_the_same_schema_at_once(new_database, environment, tmp_path):
     database = new_database()
-    with ready(10, MAKE_SCHEMA, database, environment=environment) as processes:
-        tell(processes, "now")
-        said = [process.communicate()[1] for process in processes]
-        assert ([process.returncode for process in processes], said) == ([0] * 10, [""] * 10)
+    with ready(10, MAKE_SCHEMA, database, environment=environment, folder=tmp_path) as others:
+        others.tell("now")
+        assert others.ends() == [(0, "", "")] * 10
     with contextlib.closing(Store(database)) as store:
         assert store.add(row()) == store.get("job1", "somebody")
 
@@ -119,25 +144,28 @@ async def test_what_a_process_held_when_it_was_killed_is_taken_over_and_not_paid
     assert place.simulator.stats()["created"] == 3
 
 
-async def test_viewers_in_any_process_cost_no_poll_of_their_own(place):
-    async def looks(number: int, viewers: int, others: list[subprocess.Popen]) -> tuple[int, float]:
+async def test_viewers_in_any_process_cost_no_poll_of_their_own(place, tmp_path):
+    async def looks(number: int, viewers: int, others: Others | None = None) -> tuple[int, float]:
         """How often the service was asked for a job that so many watch here, and others elsewhere; and how often it may be at most."""
         before = place.simulator.stats()["queries"]
         async with Studio(place.settings(KEY)) as studio:
             job = await studio.submit(order(number).request, owner=OWNER)
-            tell(others, job.id)
+            if others is not None:
+                others.tell(job.id)
             seen = await asyncio.gather(*(_states(studio, job.id) for _ in range(viewers)))
-        seen += [(await asyncio.to_thread(other.communicate))[0].split() for other in others]
+        if others is not None:
+            ends = await asyncio.to_thread(others.ends)
+            assert {code for code, _, _ in ends} == {0}, ends
+            seen += [out.split() for _, out, _ in ends]
         assert all(states[-1] == "SUCCEEDED" and "RUNNING" in states for states in seen)
         (done,) = place.now([job])
         return place.simulator.stats()["queries"] - before, (done.fetching_at - done.submitted_at) / APART + 2
 
-    alone, allowed = await looks(1, 1, [])
+    alone, allowed = await looks(1, 1)
     assert 3 < alone <= allowed
-    with ready(2, FOLLOW, OWNER, environment=place.environment | {"DASHSCOPE_API_KEY": KEY}) as others:
+    with ready(2, FOLLOW, OWNER, environment=place.environment | {"DASHSCOPE_API_KEY": KEY}, folder=tmp_path) as others:
         watched, allowed = await looks(2, 3, others)
         assert watched <= allowed
-        assert {other.returncode for other in others} == {0}
 
 
 async def _states(studio: Studio, job_id: str) -> list[str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 from pydantic import SecretStr
 
+from tests import warm
 from wan import gateway, runner
 from wan.evidence import Evidence
 from wan.gateway import Gateway
@@ -78,13 +79,13 @@ class Worker:
     log: Path
     keys: Sequence[str]
     environment: dict[str, str]
-    process: subprocess.Popen = field(init=False)
+    process: warm.Process | subprocess.Popen[str] = field(init=False)
 
     def start(self) -> None:
         """Starts it; `ready` tells when it works."""
-        command = [sys.executable, "-m", "tests.worker", str(self.log), *self.keys]
+        command = ["-m", "tests.worker", self.log, *self.keys]
         with self.log.with_suffix(".err").open("ab") as said:
-            self.process = subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, stderr=said, text=True)
+            self.process = warm.start(command, environment=self.environment, folder=warm.ROOT, stdout=subprocess.PIPE, stderr=said)
 
     def ready(self) -> None:
         """Waits until it works."""
