@@ -23,18 +23,24 @@ from wan import media
 from wan.cli.parser import WHERE
 from wan.evidence import FILES
 
+ADDRESS = "https://example.com/she.png"  # of a picture: the service fetches it, and no sandbox has to be started where the picture is not the subject
 FIELDS = {"video_url", "task_id", "request_id", "width", "height", "fps", "duration", "seed", "adjustments", "price", "simulated"}
 
 
 @pytest.fixture
-def run(environment, simulator, tmp_path):
+def service(environment, simulator):
+    """The environment of a command whose service is the simulator, with an account of its own."""
+    key = {"WAN_BACKEND": "dashscope", "DASHSCOPE_API_KEY": f"sk-test{secrets.token_hex(8)}", "DASHSCOPE_BASE_URL": simulator.base_url}
+    return environment | key | {"WAN_POLL_SECONDS": "1"}
+
+
+@pytest.fixture
+def run(service, tmp_path):
     """Runs `python -m wan` against the simulator. Gives the finished process."""
-    service = {"WAN_BACKEND": "dashscope", "DASHSCOPE_API_KEY": f"sk-test{secrets.token_hex(8)}", "DASHSCOPE_BASE_URL": simulator.base_url}
 
     def run_(*arguments, agreed=True, **more):
         yes = ["--yes"] if str(arguments[0]).endswith("to-video") and agreed else []
-        everything = environment | service | {"WAN_POLL_SECONDS": "1"} | more
-        return warm.run(["-m", "wan", *map(str, arguments), *yes], environment=everything, folder=tmp_path)
+        return warm.run(["-m", "wan", *map(str, arguments), *yes], environment=service | more, folder=tmp_path)
 
     return run_
 
@@ -66,8 +72,8 @@ def test_reference_to_video(run, samples):
     assert result["request_id"]
 
 
-def test_a_failed_run_is_exit_1_and_says_why(run, samples):
-    finished = run("image-to-video", samples / "astronaut.png", "--prompt", "simulate:DataInspectionFailed", "--json")
+def test_a_failed_run_is_exit_1_and_says_why(run):
+    finished = run("image-to-video", ADDRESS, "--prompt", "simulate:DataInspectionFailed", "--json")
     assert finished.returncode == 1
     result = json.loads(finished.stdout)
     assert (result["video_url"], result["state"]) == (None, "FAILED")
@@ -186,32 +192,27 @@ def test_nothing_is_spent_unasked(run, samples, simulator):
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("", 2), ("n", 2)])
-def test_the_question_at_a_terminal(environment, simulator, samples, tmp_path, answer, code):
+def test_the_question_at_a_terminal(service, simulator, samples, tmp_path, answer, code):
     """A real terminal: model, region, price, and that it spends money."""
     mine, theirs = pty.openpty()
-    service = {"WAN_BACKEND": "dashscope", "DASHSCOPE_API_KEY": f"sk-test{secrets.token_hex(8)}", "DASHSCOPE_BASE_URL": simulator.base_url}
-    command = [sys.executable, "-m", "wan", "reference-to-video", "--reference", samples / "bigbuckbunny.mp4", "--prompt", "x", "--duration", "2"]
-    more = {"WAN_POLL_SECONDS": "1", "DASHSCOPE_REGION": "ap-southeast-1"}
+    command = ["-m", "wan", "reference-to-video", "--reference", samples / "bigbuckbunny.mp4", "--prompt", "x", "--duration", "2"]
+    where, pipes = service | {"DASHSCOPE_REGION": "ap-southeast-1"}, {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     before = simulator.stats()
-    with subprocess.Popen(
-        command, env=environment | service | more, stdin=theirs, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as asked:
+    with warm.start(command, environment=where, folder=tmp_path, stdin=theirs, **pipes) as asked:
         os.write(mine, f"{answer}\n".encode())
-        out, said = asked.communicate(timeout=100)
+        said, out = asked.stderr.read(), asked.stdout.read()
     assert "wan2.6-r2v-flash, ap-southeast-1, 2 s at 1280*720, $0.35. This spends money. Run it? [y/N] " in said
     assert asked.returncode == code, said
     assert ("verified: the file plays" in out) is (code == 0)
     assert (simulator.stats() == before) is (code == 2)
 
 
-def test_progress_at_a_terminal_takes_one_line(environment, samples):
+def test_progress_at_a_terminal_takes_one_line(service, tmp_path):
     """Whatever is longer stands there whole, once, before the line that is written over."""
     mine, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 60))
-    command = [sys.executable, "-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2"]
-    with subprocess.Popen(
-        command, env=environment | {"WAN_SIMULATOR_PENDING": "2", "WAN_SIMULATOR_RUNNING": "2"}, stdout=subprocess.DEVNULL, stderr=theirs
-    ) as run:
+    command = ["-m", "wan", "image-to-video", ADDRESS, "--prompt", "x", "--duration", "2", "--yes"]
+    with warm.start(command, environment=service, folder=tmp_path, stdout=subprocess.DEVNULL, stderr=theirs) as run:
         os.close(theirs)
         said = b""
         with contextlib.suppress(OSError):  # the terminal is gone with the command
@@ -225,14 +226,14 @@ def test_progress_at_a_terminal_takes_one_line(environment, samples):
     assert said.count(b"With the service, not started yet. Cancelling is free.\r\n") == 1
 
 
-def test_ctrl_c_at_the_question_is_no(environment, simulator, samples):
+def test_ctrl_c_at_the_question_is_no(service, simulator):
     """Pressed once, at a terminal that the command controls."""
-    service = {"WAN_BACKEND": "dashscope", "DASHSCOPE_API_KEY": f"sk-test{secrets.token_hex(8)}", "DASHSCOPE_BASE_URL": simulator.base_url}
-    command = [sys.executable, "-m", "wan", "image-to-video", str(samples / "astronaut.png"), "--prompt", "x"]
+    command = [sys.executable, "-m", "wan", "image-to-video", ADDRESS, "--prompt", "x"]
     before = simulator.stats()
     child, terminal = pty.fork()
     if not child:
-        os.execve(sys.executable, command, environment | service)  # noqa: S606
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell has whatever runs behind it ignore the key
+        os.execve(sys.executable, command, service)  # noqa: S606
     said = b""
     while b"[y/N] " not in said:
         said += os.read(terminal, 1000)
@@ -295,9 +296,9 @@ def test_jobs_one_after_the_other(run, samples, tmp_path, simulator):
     assert run("evidence", job, "--zip", "/proc/nowhere/a.zip").returncode == 2
 
 
-def test_what_cannot_be_shown_after_it_was_paid_is_no_refusal(run, samples, tmp_path):
+def test_what_cannot_be_shown_after_it_was_paid_is_no_refusal(run, tmp_path):
     """Exit code 3 would say that nothing was sent."""
-    job = json.loads(run("image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", 2, "--json").stdout)["job_id"]
+    job = json.loads(run("image-to-video", ADDRESS, "--prompt", "x", "--duration", 2, "--json").stdout)["job_id"]
     folder = tmp_path / "output" / "storage" / "videos" / job
     folder.rename(tmp_path / "away")
     folder.symlink_to(folder)  # a loop: neither there nor missing
@@ -340,19 +341,18 @@ def test_a_file_that_the_video_is_made_from_is_not_written_over(run, samples, tm
     assert simulator.stats() == before
 
 
-def test_a_run_without_a_record_is_not_verified(environment, samples, tmp_path):
+def test_a_run_without_a_record_is_not_verified(run, tmp_path):
     (tmp_path / "ai-video-wan-video").write_text("in the way")
-    command = ["-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2", "--json"]
-    finished = warm.run(command, environment=environment | {"OUTPUT_DIR": str(tmp_path)}, folder=tmp_path)
+    finished = run("image-to-video", ADDRESS, "--prompt", "x", "--duration", 2, "--json", OUTPUT_DIR=str(tmp_path))
     result = json.loads(finished.stdout)
     assert (finished.returncode, result["ok"], result["verified"], result["evidence"]) == (1, False, True, None)
     assert "there is no record of this run" in result["error"]
     assert result["evidence_lacks"] == list(FILES)
 
 
-def test_a_copy_that_fails_names_the_video(run, samples, tmp_path):
+def test_a_copy_that_fails_names_the_video(run, tmp_path):
     options = ("--prompt", "x", "--duration", 2, "--json", "--out", "/dev/full")
-    full = run("image-to-video", samples / "astronaut.png", *options)
+    full = run("image-to-video", ADDRESS, *options)
     made = json.loads(full.stdout)
     stored = tmp_path / "output" / "storage" / "videos" / made["job_id"] / "video.mp4"
     assert (full.returncode, made["ok"], made["verified"]) == (1, False, True)
@@ -364,17 +364,16 @@ def test_a_copy_that_fails_names_the_video(run, samples, tmp_path):
     assert media.measure(stored).seconds == 2
 
 
-def test_a_name_that_is_no_text_ends_no_run(run, samples, tmp_path):
+def test_a_name_that_is_no_text_ends_no_run(run, tmp_path):
     out = tmp_path / "\udcff.mp4"
-    finished = run("image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", 2, "--out", out)
+    finished = run("image-to-video", ADDRESS, "--prompt", "x", "--duration", 2, "--out", out)
     assert (finished.returncode, out.is_file()) == (0, True), finished.stderr
 
 
-def test_ctrl_c_loses_nothing_and_the_job_can_be_gone_on_with_and_cancelled(run, environment, simulator, samples, tmp_path):
-    service = {"WAN_BACKEND": "dashscope", "DASHSCOPE_API_KEY": "sk-interrupted1", "DASHSCOPE_BASE_URL": simulator.base_url, "WAN_POLL_SECONDS": "1"}
-    command = ["-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2", "--yes"]
+def test_ctrl_c_loses_nothing_and_the_job_can_be_gone_on_with_and_cancelled(run, service, simulator):
+    command = ["-m", "wan", "image-to-video", ADDRESS, "--prompt", "x", "--duration", "2", "--yes"]
     with simulator.fault("query", "status-503"):
-        with warm.start(command, environment=environment | service, folder=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as stopped:
+        with warm.start(command, environment=service, folder=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as stopped:
             while "With the service" not in stopped.stderr.readline():
                 pass
             stopped.send_signal(signal.SIGINT)
@@ -383,21 +382,20 @@ def test_ctrl_c_loses_nothing_and_the_job_can_be_gone_on_with_and_cancelled(run,
         assert "Traceback" not in said
     job = re.search(r"python -m wan resume (\S+)", said)[1]
     created = simulator.stats()["created"]
-    resumed = run("resume", job, "--json", DASHSCOPE_API_KEY="sk-interrupted1")
+    resumed = run("resume", job, "--json")
     assert json.loads(resumed.stdout)["state"] == "SUCCEEDED"
     assert simulator.stats()["created"] == created
     elsewhere = run("resume", job, DASHSCOPE_API_KEY="sk-another12345")
     assert elsewhere.returncode == 0  # what has ended needs no key
 
 
-def test_what_was_stopped_before_it_was_sent_is_sent_by_nobody_who_was_not_asked(run, environment, simulator, samples):
+def test_what_was_stopped_before_it_was_sent_is_sent_by_nobody_who_was_not_asked(run, service, simulator):
     """Any other command would spend money on it unasked."""
-    service = {"WAN_BACKEND": "dashscope", "DASHSCOPE_API_KEY": f"sk-test{secrets.token_hex(8)}", "DASHSCOPE_BASE_URL": simulator.base_url}
-    command = ["-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "one", "--duration", "2", "--yes", "--json"]
+    command = ["-m", "wan", "image-to-video", ADDRESS, "--prompt", "one", "--duration", "2", "--yes", "--json"]
     jobs = []
     for prompt in ("one", "two"):
         command[5] = prompt
-        started = warm.start(command, environment=environment | service, folder=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+        started = warm.start(command, environment=service, folder=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
         with simulator.fault("create", "status-429"), started as stopped:
             while "In line" not in stopped.stderr.readline():
                 pass
@@ -410,49 +408,49 @@ def test_what_was_stopped_before_it_was_sent_is_sent_by_nobody_who_was_not_asked
         assert f"python -m wan resume {answer['job_id']}; this drops it: python -m wan cancel {answer['job_id']}" in answer["error"]
         jobs.append(answer["job_id"])
     created = simulator.stats()["created"]
-    other = run("image-to-video", samples / "astronaut.png", "--prompt", "three", "--duration", 2, "--json", **service)
+    other = run("image-to-video", ADDRESS, "--prompt", "three", "--duration", 2, "--json")
     assert json.loads(other.stdout)["state"] == "SUCCEEDED"
     assert simulator.stats()["created"] == created + 1
-    assert run("cancel", jobs[1], **service).returncode == 0
+    assert run("cancel", jobs[1]).returncode == 0
     assert simulator.stats()["created"] == created + 1
-    assert [json.loads(run("show", job, "--json", **service).stdout)["state"] for job in jobs] in (
+    assert [json.loads(run("show", job, "--json").stdout)["state"] for job in jobs] in (
         ["QUEUED", "CANCELLED"],
         ["UPLOADING", "CANCELLED"],
     )
-    resumed = run("resume", jobs[0], "--json", **service)
+    resumed = run("resume", jobs[0], "--json")
     assert json.loads(resumed.stdout)["state"] == "SUCCEEDED"
     assert simulator.stats()["created"] == created + 2
 
 
-def test_what_breaks_is_one_object_too():
+def test_what_breaks_is_one_object_too(environment, tmp_path):
     """Which nothing should."""
     breaks = "import sys, wan.cli.looking as looking\nlooking.jobs = lambda options: 1 // 0\n"
-    code = f"{breaks}from wan.cli import main\nsys.exit(main(['jobs', '--json']))"
-    broke = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    (tmp_path / "breaks.py").write_text(f"{breaks}from wan.cli import main\nsys.exit(main(['jobs', '--json']))")
+    broke = warm.run([tmp_path / "breaks.py"], environment=environment, folder=ROOT)
     assert (broke.returncode, json.loads(broke.stdout)["ok"]) == (1, False)
     assert "ZeroDivisionError" in broke.stderr
 
 
 @pytest.mark.parametrize("both", [False, True])
-def test_an_output_that_is_closed_ends_no_run(environment, samples, both):
+def test_an_output_that_is_closed_ends_no_run(service, both):
     """`| true`, and `2>&1 | head -1`: nobody reads, and the run has the exit code that it deserves."""
     reader, writer = os.pipe()
     os.close(reader)
-    command = ["-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2", "--json"]
+    command = ["-m", "wan", "image-to-video", ADDRESS, "--prompt", "x", "--duration", "2", "--json", "--yes"]
     errors = writer if both else subprocess.PIPE
-    with warm.start(command, environment=environment, folder=ROOT, stdout=writer, stderr=errors) as run_:
+    with warm.start(command, environment=service, folder=ROOT, stdout=writer, stderr=errors) as run_:
         os.close(writer)
         said = run_.stderr.read() if run_.stderr else ""
     assert run_.returncode == 0
     assert "Traceback" not in said
-    listed = warm.run(["-m", "wan", "jobs", "--json"], environment=environment, folder=ROOT)
+    listed = warm.run(["-m", "wan", "jobs", "--json"], environment=service, folder=ROOT)
     assert [one["state"] for one in json.loads(listed.stdout)["jobs"]] == ["SUCCEEDED"]
 
 
-def test_an_output_that_is_full_takes_one_line(environment, samples):
-    command = ["-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2", "--json"]
+def test_an_output_that_is_full_takes_one_line(service):
+    command = ["-m", "wan", "image-to-video", ADDRESS, "--prompt", "x", "--duration", "2", "--json", "--yes"]
     with Path("/dev/full").open("w") as full:
-        finished = warm.start(command, environment=environment, folder=ROOT, stdout=full, stderr=subprocess.PIPE)
+        finished = warm.start(command, environment=service, folder=ROOT, stdout=full, stderr=subprocess.PIPE)
     with finished:
         said = finished.stderr.read()
     assert finished.returncode == 1

@@ -94,19 +94,21 @@ def start(
     *,
     environment: Mapping[str, str],
     folder: Path,
+    stdin: int = subprocess.DEVNULL,
     stdout: IO[Any] | int | None = None,
     stderr: IO[Any] | int | None = None,
     files: int = 0,
 ) -> "Process | subprocess.Popen[str]":
     """Starts `python ARGUMENTS`: a script, or `-m` and a module.
 
-    stdout, stderr: as `subprocess.Popen` takes them. files: how many it may have open, if not as many as we.
+    stdin: a descriptor, or nothing to be read. stdout, stderr: as `subprocess.Popen` takes them. files: how many it may have open, if not as many as
+    we.
     """
     arguments = [str(one) for one in arguments]
     if _parent and not _is_read_at_import(environment):
-        return _parent[0].start(_Order(arguments, dict(environment), str(folder), files), stdout, stderr)
+        return _parent[0].start(_Order(arguments, dict(environment), str(folder), files), stdin, stdout, stderr)
     limited = ["sh", "-c", f'ulimit -n {files} && exec "$0" "$@"'] if files else []
-    streams = {"stdin": subprocess.DEVNULL, "stdout": stdout, "stderr": stderr}
+    streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
     return subprocess.Popen([*limited, sys.executable, *arguments], env=dict(environment), cwd=folder, text=True, **streams)
 
 
@@ -170,10 +172,10 @@ class _Parent:
             written = opened.enter_context(tempfile.TemporaryFile())
             written.write(json.dumps(asdict(order)).encode())
             written.flush()
-            ends = [_end(opened, stream, number) for number, stream in enumerate(streams, 1)]
+            ends = [_end(opened, stream, number) for number, stream in enumerate(streams)]
             socket.send_fds(self._line(), [b"."], [written.fileno(), telling.fileno(), *(theirs for theirs, _ in ends)])
             telling.close()
-        return Process(order.arguments, int(line.recv(64)), line, *(ours for _, ours in ends))
+        return Process(order.arguments, int(line.recv(64)), line, *(ours for _, ours in ends[1:]))
 
     def close(self) -> None:
         """Ends it, and what it has forked."""
@@ -196,7 +198,7 @@ def _end(opened: ExitStack, stream: IO[Any] | int | None, number: int) -> tuple[
     if stream is None:
         return number, None
     if stream == subprocess.DEVNULL:
-        return opened.enter_context(Path(os.devnull).open("wb")).fileno(), None
+        return opened.enter_context(Path(os.devnull).open("r+b")).fileno(), None
     if stream == subprocess.PIPE:
         reader, writer = os.pipe()
         opened.callback(os.close, writer)
@@ -226,7 +228,7 @@ class _Forker:
                 self._waking.recv(4096)
                 self._tell_ends()
             if self._line in ready:
-                word, descriptors, _, _ = socket.recv_fds(self._line, 1, 4)
+                word, descriptors, _, _ = socket.recv_fds(self._line, 1, 5)
                 if not word:
                     break
                 if (order := self._fork(*descriptors)) is not None:
@@ -235,20 +237,20 @@ class _Forker:
             os.kill(pid, signal.SIGKILL)
         return None
 
-    def _fork(self, written: int, teller: int, output: int, errors: int) -> _Order | None:
+    def _fork(self, written: int, teller: int, *streams: int) -> _Order | None:
         with os.fdopen(written, "rb") as order:
             order.seek(0)
             given = _Order(**json.load(order))
         pid = os.fork()
         if pid == 0:
             self._leave(teller)
-            os.dup2(output, 1)
-            os.dup2(errors, 2)
+            for number, stream in enumerate(streams):
+                os.dup2(stream, number)
         else:
             self._alive[pid] = teller
             os.write(teller, str(pid).encode())
-        os.close(output)
-        os.close(errors)
+        for stream in streams:
+            os.close(stream)
         return given if pid == 0 else None
 
     def _leave(self, teller: int) -> None:
