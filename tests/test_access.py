@@ -71,6 +71,18 @@ def test_a_key_of_ones_own_needs_no_code_and_is_not_counted(monkeypatch):
     assert leave.connection.account != OWN.account
 
 
+@pytest.mark.anyio
+async def test_where_all_else_is_a_demo_a_key_of_ones_own_has_the_price_of_its_region(monkeypatch):
+    monkeypatch.delenv("WAN_BACKEND")
+    about = {"model": "wan2.6-i2v-flash", "size": "1280*720", "duration": 5, "audio": True}
+    async with Studio(load_settings(), works=False) as studio:
+        assert studio.backend == "simulator"
+        quoted = {region: await studio.quote(**about, own_region=region) for region in ("cn-beijing", "ap-southeast-1")}
+    assert not any(one.simulated for one in quoted.values())
+    assert [str(one.price)[0] for one in quoted.values()] == ["¥", "$"]
+    assert quoted["cn-beijing"].usual == catalog.MODELS["wan2.6-i2v-flash"].usual_seconds
+
+
 @pytest.mark.parametrize("wrong", ["hello", "sk-%", "sk-a b c d", "sk-abcd\r\nX-Evil: 1", "SK-ABCDEF", "sk-" + "a" * 5000, "sk-ключ"])
 def test_what_is_no_key_is_refused_and_never_quoted(monkeypatch, wrong):
     with pytest.raises(InvalidInput) as refused:
@@ -211,6 +223,14 @@ def test_the_end_settles_what_was_reserved(store, state, known, amount, left):
     held = store.claim(NOW, lease=10, accounts=ACCOUNTS)[0]
     store.advance(held, JobState(state), NOW, spent=known, **({"amount": Decimal(amount)} if amount else {}))
     assert spent(store) == Decimal(left)
+
+
+def test_what_a_job_did_not_cost_goes_back_to_its_own_day(store):
+    store.add(replace(priced(1), state=JobState.PENDING), budget=Decimal("2"))
+    held = store.claim(NOW, lease=10, accounts=ACCOUNTS)[0]
+    store.add(priced(2, day="2026-03-02"), budget=Decimal("2"))
+    store.advance(held, JobState.FAILED, NOW, spent=Spent.NO)
+    assert spent(store) == Decimal("1.5"), "what the next day has reserved stays reserved"
 
 
 def test_nobody_fills_the_line_alone(store):

@@ -203,6 +203,17 @@ async def test_a_task_id_cannot_leave_its_path(gate):
     assert server.requests[0][0].startswith("GET /api/v1/tasks/..%2Fuploads%3Faction%3DgetPolicy HTTP")
 
 
+async def test_every_page_of_the_accounts_tasks_is_read(gate):
+    async def page(reader, writer):
+        number = len(server.requests)
+        writer.write(reply(200, {"data": [{"task_id": f"t-{number}", "gmt_create": number * 1000}], "total_page": 3}))
+        await writer.drain()
+
+    async with wire(b"", then=page) as server:
+        assert await gate.recent(server.connection, "wan2.6-i2v-flash") == {"t-1": 1, "t-2": 2, "t-3": 3}
+    assert [re.search(r"page_no=(\d+)", head)[1] for head, _ in server.requests] == ["1", "2", "3"]
+
+
 async def test_cancel(gate):
     late = _no("UnsupportedOperation", "Failed to cancel the task, please confirm if the task is in PENDING status.")
     async with wire(reply(200, {"request_id": "r"})) as server:

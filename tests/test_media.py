@@ -140,6 +140,17 @@ def test_a_picture_gets_exactly_the_size(size, fit):
     assert size in str(made.adjustments[0])
 
 
+def test_a_crop_of_a_tall_picture_keeps_what_is_above_its_middle():
+    """Where a face is in a portrait."""
+    tall = Image.new("RGB", (400, 1600), "white")
+    tall.paste("red", (0, 320, 400, 480))
+    out = io.BytesIO()
+    tall.save(out, "PNG")
+    red, green, _ = opened(taken(out.getvalue(), "960*960").sent).getpixel((480, 240))
+    assert red > 200
+    assert green < 80
+
+
 def test_padding_keeps_the_whole_picture():
     wide = Image.new("RGB", (800, 400), "white")
     wide.paste("red", (0, 0, 10, 400))

@@ -1,14 +1,15 @@
 """One step of the runner at a time, over a real database and storage; the service is a stand-in that says what each test needs."""
 
 import asyncio
+import contextlib
 from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
 
 from tests.test_store import job as row
-from wan import catalog, runner
-from wan.errors import Throttled, Unclear
+from wan import catalog, runner, schedule
+from wan.errors import Refused, Throttled, Unclear
 from wan.evidence import Evidence
 from wan.gateway import Accepted, TaskSnapshot, TaskStatus
 from wan.jobs import Job, JobState, Reference, Spent
@@ -113,6 +114,44 @@ async def test_a_task_that_the_service_does_not_know_is_waited_for_until_nobody_
     assert (ended.state, ended.spent, stage.service.asked) == (JobState.EXPIRED, Spent.MAYBE, 3)
     await stage.runs(job, catalog.TASK_LIFETIME)
     assert stage.service.asked == 3, "what has ended is not asked for any more"
+
+
+async def test_only_downloads_in_a_row_that_do_not_open_end_a_video_that_is_paid_for(stage):
+    async def fetch(*_):
+        return TaskSnapshot(TaskStatus.SUCCEEDED, "request", video_url="https://example.com/v.mp4")
+
+    async def download(connection, url, part):
+        part.write_bytes(b"<html>")
+
+    stage.service.fetch, stage.service.download = fetch, download
+    job = await stage.runs(stage.add(1, JobState.FETCHING, task_id="task", submitted_at=NOW, fetching_at=NOW, attempts=9))
+    assert (job.state, job.attempts) == (JobState.FETCHING, 1), "trouble of another kind does not count"
+    for _ in range(3):
+        assert (await stage.runs(job, schedule.LONGEST_PAUSE * 2)).state is JobState.FETCHING
+    job = await stage.runs(job, schedule.LONGEST_PAUSE * 2)
+    assert (job.state, job.spent) == (JobState.FAILED, Spent.YES)
+
+
+async def test_a_stop_leaves_a_request_that_is_not_answered_yet_to_whoever_waits_for_the_answer(stage):
+    sent, answered = asyncio.Event(), asyncio.Event()
+
+    async def submit(*_):
+        sent.set()
+        await answered.wait()
+        raise Refused(sentence("refused", code="Code", message=""), code="Code")
+
+    stage.service.submit = submit
+    job = stage.add(1, JobState.UPLOADING)
+    running = asyncio.create_task(stage.runner.run())
+    await sent.wait()
+    running.cancel()
+    await asyncio.wait(set(stage.runner._steps))
+    taken = stage.store.claim(stage.now + 1, lease=1, accounts=[CONNECTION.account])
+    answered.set()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    job = stage.store.get(job.id, job.owner)
+    assert (taken, job.state, job.spent) == ([], JobState.FAILED, Spent.NO)
 
 
 async def test_a_step_that_takes_long_keeps_its_job(stage, monkeypatch):

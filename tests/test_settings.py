@@ -164,6 +164,11 @@ def test_the_account_names_nobody_and_tells_everybody_apart(monkeypatch):
     assert all(re.fullmatch("[0-9a-f]{16}", account) and "abcdef" not in account for account in seen)
 
 
+def test_a_password_may_have_colons_in_it(monkeypatch):
+    monkeypatch.setenv("WAN_LOGINS", "ann:a:b:c, bob:d")
+    assert load_settings().users == [("ann", "a:b:c"), ("bob", "d")]
+
+
 def test_who_is_believed_about_addresses(monkeypatch):
     assert load_settings().trusted_proxies == []
     monkeypatch.setenv("SPACE_ID", "someone/films")

@@ -482,4 +482,78 @@ _SIMULATOR = (
     ),
 )
 
-FAULTS: tuple[Fault, ...] = (*_PAYING, *_MONEY, *_REQUESTS, *_OWNERS, *_WEB, *_OUTSIDE, *_MEDIA, *_SIMULATOR)
+# Chosen by reading the product alone, without a look at its tests.
+_FRESH = (
+    _fault(
+        "what a job of yesterday did not cost given back to today",
+        "store.py",
+        "day = (_accounts.c.account == ended.account) & (_accounts.c.budget_day == ended.budget_day)",
+        "day = _accounts.c.account == ended.account",
+        "test_access.py::test_what_a_job_did_not_cost_goes_back_to_its_own_day",
+    ),
+    _fault(
+        "a paid video given up after trouble that passes",
+        "runner.py",
+        "tries = job.attempts + 1 if job.code == _ODD else 1",
+        "tries = job.attempts + 1",
+        "test_runner.py",
+    ),
+    _fault(
+        "a request whose answer is awaited let go when the app stops",
+        "runner.py",
+        "if job.state is not JobState.SUBMITTING:\n            await self._keep_waiting(job, 0.0)",
+        "if job.live:\n            await self._keep_waiting(job, 0.0)",
+        "test_runner.py",
+    ),
+    _fault(
+        "only the first page of the account's tasks read",
+        "gateway.py",
+        "page, pages = page + 1, answer.total_page",
+        "page, pages = page + 1, min(answer.total_page, 1)",
+        "test_gateway.py::test_every_page_of_the_accounts_tasks_is_read",
+    ),
+    _fault(
+        "what a visitor's own key pays for said to be free",
+        "studio.py",
+        'simulated = self.backend == "simulator" and not own',
+        'simulated = self.backend == "simulator"',
+        "test_access.py::test_where_all_else_is_a_demo_a_key_of_ones_own_has_the_price_of_its_region",
+    ),
+    _fault(
+        "heads cut off where a tall picture is cropped",
+        "pictures.py",
+        "_CENTERING = (0.5, 0.25)",
+        "_CENTERING = (0.5, 0.5)",
+        "test_media.py::test_a_crop_of_a_tall_picture_keeps_what_is_above_its_middle",
+    ),
+    _fault(
+        "a password with a colon split at its last one",
+        "settings.py",
+        'pair.partition(":") for pair in pairs',
+        'pair.rpartition(":") for pair in pairs',
+        "test_settings.py",
+    ),
+    _fault(
+        "a table of verdicts that spreadsheets read in another encoding",
+        "reviews.py",
+        'out.getvalue().encode("utf-8-sig")',
+        'out.getvalue().encode("utf-8")',
+        "test_reviews.py::test_no_cell_of_the_table_is_a_formula",
+    ),
+    _fault(
+        "Enter alone taken for yes where money is spent",
+        "cli/making.py",
+        'sys.stdin.readline().strip().lower() in ("y", "yes")',
+        'sys.stdin.readline().strip().lower() not in ("n", "no")',
+        "test_cli.py::test_the_question_at_a_terminal",
+    ),
+    _fault(
+        "room kept for what has come long since",
+        "ui/uploads.py",
+        "        finally:\n            self._coming -= size\n",
+        "        finally:\n            self._coming -= 0\n",
+        "ui/test_uploads.py::test_room_for_a_whole_body_is_kept_for_as_long_as_it_comes",
+    ),
+)
+
+FAULTS: tuple[Fault, ...] = (*_PAYING, *_MONEY, *_REQUESTS, *_OWNERS, *_WEB, *_OUTSIDE, *_MEDIA, *_SIMULATOR, *_FRESH)

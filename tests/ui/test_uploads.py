@@ -139,6 +139,20 @@ async def test_room_is_asked_for_as_bytes_come_and_not_as_they_are_promised(fold
     assert (status, "no room" in said["detail"]) == (507, True)
 
 
+async def test_room_for_a_whole_body_is_kept_for_as_long_as_it_comes(monkeypatch):
+    wanted: list[int] = []
+    monkeypatch.setattr(uploads, "require_room", lambda folder, more: wanted.append(more))
+    bodies = uploads.Uploads()
+    async with bodies.admitted(1000, "192.0.2.1"), bodies.admitted(200, "192.0.2.2"):
+        pass
+    with pytest.raises(ConnectionError):
+        async with bodies.admitted(30, "192.0.2.1"):
+            raise ConnectionError
+    async with bodies.admitted(4, "192.0.2.1"):
+        pass
+    assert wanted == [1000, 1200, 30, 4]
+
+
 async def test_the_disk_is_looked_at_again_while_a_file_comes(folder, monkeypatch):
     async def growing() -> AsyncIterator[dict[str, Any]]:
         yield {"type": "http.request", "body": BEGUN, "more_body": True}
