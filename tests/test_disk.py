@@ -5,8 +5,6 @@ import contextlib
 import json
 import os
 import secrets
-import subprocess
-import sys
 import time
 
 import gradio as gr
@@ -17,6 +15,7 @@ from markupsafe import Markup
 from starlette.applications import Starlette
 
 from tests import postgres as postgres_module
+from tests import warm
 from tests.disks import Lock, every_connection, locked, small_disk, unreadable
 from tests.pictures import picture
 from wan import catalog, ids, runner, schedule, storage, store
@@ -45,7 +44,9 @@ def _service(simulator, monkeypatch):
     monkeypatch.setenv("DASHSCOPE_API_KEY", f"sk-test{secrets.token_hex(8)}")
     monkeypatch.setenv("DASHSCOPE_BASE_URL", simulator.base_url)
     monkeypatch.setattr(schedule, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
+    monkeypatch.setenv("WAN_POLL_SECONDS", "1")  # what is UNCERTAIN is looked for after as long
     monkeypatch.setattr(runner, "LEASE", 2.0)
+    monkeypatch.setattr(runner, "HELD", 1.5)  # shorter than a lease, as in the app
     monkeypatch.setattr(runner, "_UPLOAD_LEASE", 2.0)
     monkeypatch.setattr(store, "_BUSY", 0.2)
     monkeypatch.setattr(storage, "ROOM", 0)
@@ -231,7 +232,7 @@ async def test_a_full_disk_loses_nothing(studio, simulator, disk, state):
             with disk.full():
                 await viewer.paused()
                 await refused(studio)
-                await asyncio.sleep(1)
+                await asyncio.sleep(1)  # it is tried several times more, in vain
 
 
 async def test_a_result_waits_for_room(disk, simulator, monkeypatch, tmp_path):
@@ -297,7 +298,7 @@ async def test_a_database_that_cannot_be_read_ends_no_viewer(studio, simulator):
             await refused(studio, "database_down")
             assert (await studio.quote(model="wan2.6-i2v-flash", size="1280*720", duration=5, audio=True)).usual
             late = Viewer(studio, job)
-            await asyncio.sleep(1.5)
+            await asyncio.sleep(1.5)  # it reads, and must not give up
         assert (await late.end()).state is JobState.SUCCEEDED
 
 
@@ -329,7 +330,7 @@ async def test_nothing_is_sent_before_the_row_says_so(studio, simulator, databas
         async with ends_well(studio, simulator, job) as viewer:
             await viewer.until(lambda event: event.job.state is JobState.UPLOADING)
             with locked(database):
-                await asyncio.sleep(2.5)
+                await asyncio.sleep(2.5)  # far longer than the upload takes, after which it could be sent
                 assert simulator.stats()["created"] == before
 
 
@@ -361,7 +362,7 @@ async def test_the_answer_to_a_paid_request_is_written_down_in_the_end(studio, s
         job = await studio.submit(request(), owner=OWNER)
         viewer = Viewer(studio, job)
         await answered.wait()
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(1.5)  # three leases
         assert (await studio.job(job.id, owner=OWNER)).state is JobState.SUBMITTING
         lock.leave()
     assert (await viewer.end()).state is state
@@ -399,8 +400,8 @@ async def test_a_database_that_cannot_be_written_at_the_start_is_said_in_one_lin
     path = tmp_path / "kept.sqlite3"
     store.Store(f"sqlite:///{path}").close()
     wrong = {"WAN_DATABASE_URL": f"sqlite:///file:{path}?mode=ro&uri=true"}
-    command = [sys.executable, "-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--json"]
-    finished = await asyncio.to_thread(subprocess.run, command, env=environment | wrong, capture_output=True, text=True)
+    command = ["-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--json"]
+    finished = await asyncio.to_thread(warm.run, command, environment=environment | wrong, folder=tmp_path)
     assert finished.returncode == 3
     assert "Traceback" not in finished.stderr
     assert "cannot be written" in finished.stderr.strip().splitlines()[-1]

@@ -172,8 +172,8 @@ def line(store, now=NOW):
 
 
 def test_one_address_does_not_queue_before_all(store):
-    """Twenty names with eight jobs each, and then somebody else: they are next but one, and after that every other."""
-    crowd = [replace(job(name * 8 + number), owner=f"name{name}", address="crowded") for name in range(20) for number in range(8)]
+    """Ten names with five jobs each, and then somebody else: they are next but one, and after that every other."""
+    crowd = [replace(job(name * 5 + number), owner=f"name{name}", address="crowded") for name in range(10) for number in range(5)]
     for one in crowd:
         store.add(one)
     theirs = [replace(job(number), address="elsewhere", due_at=NOW) for number in (900, 901)]

@@ -355,7 +355,7 @@ async def test_cancelling_before_it_starts_is_free(studio, simulator):
 
 
 async def test_what_runs_cannot_be_cancelled(studio):
-    job = await studio.submit(image(duration=15), owner=OWNER)
+    job = await studio.submit(image(), owner=OWNER)
     async for event in studio.follow(job.id, owner=OWNER):
         if event.job.state is JobState.RUNNING:
             assert (await studio.cancel(job.id, owner=OWNER)).key == "cancel_late_unpriced"

@@ -132,10 +132,12 @@ async def test_several_at_once(samples):
 @pytest.mark.anyio
 async def test_a_call_sends_no_job_but_its_own(samples, simulator):
     """Another's that was stopped before it was sent would cost money that nobody wants to spend any more."""
-    request, created = IMAGE | {"reference_image": samples / "astronaut.png"}, simulator.stats()["created"]
+    request, before = IMAGE | {"reference_image": samples / "astronaut.png"}, simulator.stats()
+    created = before["created"]
     with simulator.fault("create", "status-429"):
         stopped = asyncio.create_task(video.agenerate(request | {"prompt": "one"}))
-        await asyncio.sleep(3)
+        while (await asyncio.to_thread(simulator.stats))["faults"] == before["faults"]:
+            await asyncio.sleep(0.05)
         stopped.cancel()
         await asyncio.gather(stopped, return_exceptions=True)
     async with Studio(load_settings(), works=False) as studio:
