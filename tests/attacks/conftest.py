@@ -85,7 +85,7 @@ def visitor(app: App) -> Iterator[Visitor]:
     """The attacker's own session."""
     attacker = Visitor(app.url)
     yield attacker
-    attacker.http.close()
+    attacker.close()
 
 
 @pytest.fixture(scope="package")
@@ -101,7 +101,7 @@ def victim(app: App) -> Iterator[Victim]:
     while "SUCCEEDED" not in (shown := someone.call(watch, [someone.token, job_id])[1][0]):
         assert time.monotonic() < give_up, shown
     yield Victim(someone, job_id, shown.partition('src="media/')[2].partition("/")[0])
-    someone.http.close()
+    someone.close()
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ def test_a_dear_body_costs_no_more_than_an_honest_event(proxied: App, record: Re
     for _ in range(40):
         assert visitor.call(greet, ["", "", ""])[0]
     honest = spent(proxied) - before
-    visitor.http.close()
+    visitor.close()
     for kind in ("empty lists beside each other", "lists in lists", "short strings", "names that are all the same"):
         body, before = DEAR[kind](MEGABYTE), spent(proxied)
         for _ in range(40):
@@ -115,7 +115,7 @@ def test_a_dear_body_costs_no_more_than_an_honest_event(proxied: App, record: Re
 
 def test_a_page_event_may_not_be_as_large_as_a_call(proxied: App, sender: dict[str, str], record: Record):
     visitor = Visitor(proxied.url, headers=sender)
-    visitor.http.close()
+    visitor.close()
     for name, expected in (("quote", 413), ("image_to_video", 200)):
         number = visitor.event(name)
         data = [*visitor.form(number)[:-1], "x" * 500000]

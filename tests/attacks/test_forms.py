@@ -56,11 +56,8 @@ def test_forged_values(event: str, visitor: Visitor, record: Record):
     """The prompt is left empty, so that no value that happens to be good becomes a job."""
     number = visitor.event(event)
     for place, component in enumerate(visitor.inputs(number)):
-        came = set()
-        for value in FORGED:
-            data = visitor.form(number, token=visitor.token, prompt="")
-            data[place] = value
-            came.add(outcome(*visitor.call(number, data)))
+        data = visitor.form(number, token=visitor.token, prompt="")
+        came = {outcome(*one) for one in visitor.calls(number, [[*data[:place], value, *data[place + 1 :]] for value in FORGED])}
         record(f"form: {event}, {named(component)}: {len(FORGED)} forged values", "no harm", harm(came))
 
 
@@ -119,11 +116,10 @@ def test_files_that_were_not_uploaded(event: str, field: str, address: str, app:
     """A file as an address: nothing is fetched, nothing but what was uploaded is opened, and nothing is kept."""
     kept = upload(app.url, [("a.png", (SAMPLES / "coffee.png").read_bytes())]).json()[0]
     number, came, before = visitor.event(event), set(), _kept(app)
-    for given in files(address.format(port=listener.port, folder=app.folder), kept):
-        several = [[given], [given, given]] if field == "reference_video" else [given]
-        for value in several:
-            well, shown = visitor.call(number, visitor.form(number, token=visitor.token, prompt="", **{field: value}))
-            came.add("leaked" if "sk-secret" in str(shown) or "root:" in str(shown) else outcome(well, shown))
+    given = files(address.format(port=listener.port, folder=app.folder), kept)
+    values = [value for one in given for value in ([one], [one, one])] if field == "reference_video" else given
+    for well, shown in visitor.calls(number, [visitor.form(number, token=visitor.token, prompt="", **{field: value}) for value in values]):
+        came.add("leaked" if "sk-secret" in str(shown) or "root:" in str(shown) else outcome(well, shown))
     record(
         f"file: {event} with {address}", "no harm, 0 fetched, 0 kept", f"{harm(came)}, {len(listener.heard)} fetched, {len(_kept(app) - before)} kept"
     )
@@ -164,7 +160,7 @@ def test_addresses_in_text(event: str, field: str, address: str, app: App, visit
 def test_jobs_of_others(app: App, visitor: Visitor, victim: Victim, record: Record):
     theirs = ("shelf", "open", "use", "frame", "take_up", "delete", "bundle", "compare", "join")
     for name in ("watch", "_cancel", "_stop", "_resume", "_retry", "_retry_surely", "_withdraw", "greet", *theirs):
-        number = visitor.event(name)
+        number, tried = visitor.event(name), []
         for what, token, job in (
             ("of another's job", visitor.token, victim.job_id),
             ("with its media token", visitor.token, victim.media),
@@ -173,8 +169,9 @@ def test_jobs_of_others(app: App, visitor: Visitor, victim: Victim, record: Reco
             for among, shown in (("", job), (", among several", f"{job} ~{job} ?{job} ={job}"), (", aimed at", secrets.token_urlsafe(16))):
                 aimed = job if among == ", aimed at" else ""
                 given = visitor.form(number, token=token, job=shown, target=aimed, asked=job, chosen=f"{job} {victim.job_id}")
-                came = visitor.call(number, given)
-                record(f"job: {name} {what}{among}", "nothing of it", _seen(came, victim, echoed=shown))
+                tried.append((f"job: {name} {what}{among}", shown, given))
+        for (attack, shown, _), came in zip(tried, visitor.calls(number, [given for _, _, given in tried]), strict=True):
+            record(attack, "nothing of it", _seen(came, victim, echoed=shown))
     own = [victim.media[:-1], victim.media.swapcase(), victim.media + "x", "%", "*", "", victim.job_id, secrets.token_urlsafe(32)]
     for token in own:
         record(

@@ -76,7 +76,7 @@ def test_nobody_is_another_by_the_token_that_they_send(open_house: App, record: 
     for token in (f"key\n{KEY}", f"login\n{ANN}", f"key\n{KEY}\n", "x" * 31, "x" * 600, "\u202e" * 40):
         well, shown = visitor.call(watch, [token, job])
         record(f"owners: a page with the token {token[:12]!r}", False, bool(well) and "SUCCEEDED" in str(shown))
-    visitor.http.close()
+    visitor.close()
     record("owners: with the key it is there", "SUCCEEDED", called(open_house.url, "job", {"job_id": job}, {"X-Wan-Key": KEY})[1][0]["state"])
 
 

@@ -36,7 +36,7 @@ def flooded(app: App, event: int, address: Callable[[int], str]) -> Answer:
 
 def test_a_flood_of_sessions(proxied: App, record: Record):
     known = Visitor(proxied.url)
-    known.http.close()
+    known.close()
     greet, own = known.event("greet"), "192.0.2.1"
     assert join(proxied, known.session, own, greet).status == 200
     refused = flooded(proxied, greet, lambda _: own)
@@ -59,6 +59,6 @@ def test_a_flood_of_sessions(proxied: App, record: Record):
 def test_a_flood_under_forged_addresses(app: App, record: Record):
     """No proxy is trusted here, so what X-Forwarded-For says counts for nothing."""
     visitor = Visitor(app.url)
-    visitor.http.close()
+    visitor.close()
     forged = flooded(app, visitor.event("greet"), lambda number: f"198.51.{number % 250}.{number % 200}")
     record("flood: forged addresses, where no proxy is trusted", 429, forged.status)

@@ -31,7 +31,7 @@ def live(proxied: App) -> Iterator[tuple[str, str]]:
         given = {"prompt": "She waits.", "reference_image": {"path": path, "meta": {"_type": "gradio.FileData"}}, "wait": 0}
         number = Visitor(proxied.url, headers={"X-Forwarded-For": HONEST} | OWN)
         made = called(proxied, "v2/image_to_video", given, HONEST, OWN)
-        number.http.close()
+        number.close()
         yield made["job_id"], OWN["X-Wan-Token"]
 
 
@@ -69,7 +69,7 @@ def listening(app: App, target: str, address: str, times: int) -> Iterator[list[
 def test_calls_that_wait(proxied: App, live: tuple[str, str], record: Record):
     """Over many sessions, and of one job again and again: nobody listens to them."""
     attacker = Visitor(proxied.url, headers={"X-Forwarded-For": ATTACKER})
-    attacker.http.close()
+    attacker.close()
     job, watch = attacker.event("job"), attacker.event("watch")
     came = [joined(proxied, f"wait{number % 20}", job, [live[0], FULL], ATTACKER, **OWN) for number in range(150)]
     assert set(came) <= {200, 429}
@@ -83,7 +83,7 @@ def test_calls_that_wait(proxied: App, live: tuple[str, str], record: Record):
     own = Visitor(proxied.url, session="wait0", headers={"X-Forwarded-For": ATTACKER})
     record("slots: an event of the page from the same address", 200, own.join(watch, [live[1], live[0]]).status)
     for visitor in (honest, own):
-        visitor.http.close()
+        visitor.close()
 
 
 def test_agents_that_wait(proxied: App, live: tuple[str, str], record: Record):
@@ -109,7 +109,7 @@ def test_streams(proxied: App, record: Record):
     stream = f"{API}/queue/data?session_hash=streams"
     watcher = Visitor(proxied.url, session="streams", headers={"X-Forwarded-For": "203.0.115.3"})  # of its own: others have used up what they may ask
     well, _ = watcher.call(watcher.event("greet"), ["", "", ""])
-    watcher.http.close()
+    watcher.close()
     assert well
     with listening(proxied, stream, "203.0.115.9", 150) as answers:
         record("slots: streams of one address", b"HTTP/1.1 429", answers[-1])
@@ -127,19 +127,19 @@ def first(app: App, target: str) -> bytes:
 def test_page_events_without_end(proxied: App, live: tuple[str, str], record: Record):
     """Joined over and over, and listened to by nobody."""
     attacker = Visitor(proxied.url, headers={"X-Forwarded-For": "203.0.115.20"})
-    attacker.http.close()
+    attacker.close()
     watch = attacker.event("watch")
     with ThreadPoolExecutor(8) as pool:
         came = set(pool.map(lambda number: joined(proxied, f"page{number % 3}", watch, [live[1], live[0]], "203.0.115.20"), range(400)))
     assert came <= {200, 429}
     honest = Visitor(proxied.url, headers={"X-Forwarded-For": HONEST})
     record("slots: an event of another address beside 400 watchers", True, honest.call(honest.event("greet"), ["", "", ""])[0])
-    honest.http.close()
+    honest.close()
 
 
 def test_twelve_addresses_do_not_shut_out_a_newcomer(proxied: App, record: Record):
     visitor = Visitor(proxied.url, headers={"X-Forwarded-For": HONEST})
-    visitor.http.close()
+    visitor.close()
     greet, over = visitor.event("greet"), threading.Event()
 
     def flood(number: int) -> None:

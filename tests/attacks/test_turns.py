@@ -1,11 +1,9 @@
 """Whoever asks for much waits for it alone: files are looked at in turn."""
 
-import copy
 import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
 import pytest
 
 from tests.attacks.visitor import Visitor, upload
@@ -19,7 +17,7 @@ def teacher(proxied):
     """Knows the page; everybody else is a copy."""
     someone = Visitor(proxied.url)
     yield someone
-    someone.http.close()
+    someone.close()
 
 
 @pytest.fixture(scope="module")
@@ -41,18 +39,14 @@ def given(url: str, data: bytes) -> dict:
 
 def person(teacher: Visitor, address: str, token: str = "") -> Visitor:
     """Somebody at an address, with a page of their own."""
-    someone = copy.copy(teacher)
-    someone.session, someone.token = secrets.token_hex(6), token or secrets.token_urlsafe(32)
-    someone.headers = {"X-Forwarded-For": address}
-    someone.http = httpx.Client(base_url=teacher.url, trust_env=False, timeout=60, headers=someone.headers)
-    return someone
+    return teacher.another(token=token or secrets.token_urlsafe(32), headers={"X-Forwarded-For": address})
 
 
 def look(someone: Visitor, shown: dict, *, over: threading.Event | None = None) -> str:
     """Has a picture previewed. Gives what the stage shows."""
     event = someone.event("show")
-    with someone.http:
-        well, came = someone.call(event, someone.form(event, token=someone.token, reference_image=shown))
+    well, came = someone.call(event, someone.form(event, token=someone.token, reference_image=shown))
+    someone.close()
     if over is not None:
         over.set()
     return str(came[0]) if well else str(came)
@@ -86,9 +80,9 @@ def test_a_page_that_asks_again_has_its_last_question_answered(teacher, dear, re
     """Whatever it asked before and nobody has begun is dropped, not shown and not done."""
     someone = person(teacher, BAD)
     event = someone.event("show")
-    with someone.http:
-        forms = [someone.form(event, token=someone.token, reference_image=dear) for _ in range(MANY)]
-        for form in forms[:-1]:
-            assert someone.join(event, form).status == 200
-        well, came = someone.call(event, forms[-1])
+    forms = [someone.form(event, token=someone.token, reference_image=dear) for _ in range(MANY)]
+    for form in forms[:-1]:
+        assert someone.join(event, form).status == 200
+    well, came = someone.call(event, forms[-1])
+    someone.close()
     record("a page asks many times: its last is shown", (True, True), (well, "data:image" in str(came[0])))

@@ -148,11 +148,8 @@ def shapes(path: str) -> list[Any]:
 
 def refusals(visitor: Visitor, event: int, data: list[Any], field: int, values: list[Any]) -> set[str]:
     """What an event answers to values in a field."""
-    came = set()
-    for value in values:
-        well, given = visitor.call(event, [*data[:field], value, *data[field + 1 :]])
-        came.add("showed something" if well else str(given))
-    return came
+    came = visitor.calls(event, [[*data[:field], value, *data[field + 1 :]] for value in values])
+    return {"showed something" if well else str(given) for well, given in came}
 
 
 FIELDS = {
@@ -198,7 +195,7 @@ def test_paths_by_the_api(endpoint: str, field: str, visitor: Visitor, places: d
     number = visitor.event(endpoint)
 
     def answers(values: list[Any]) -> set[str]:
-        return {str(visitor.call(number, ["A sea.", _in(field, one), *[None] * 15])) for one in values}
+        return {str(one) for one in visitor.calls(number, [["A sea.", _in(field, one), *[None] * 15] for one in values])}
 
     known = answers([one for one in shapes(MISSING.format(**places)) if isinstance(one, dict)])
     assert len(known) == 1
@@ -215,13 +212,13 @@ def test_files_where_text_belongs(visitor: Visitor, places: dict[str, str], reco
     """An upload in a field of text would be written out with its path on the server."""
     mine = {"path": f"uploads/{places['own']}"} | META
     for event in ("start", "start_1", "image_to_video", "reference_to_video", "job", "shelf", "greet", "create"):
-        number = visitor.event(event)
+        number, tried = visitor.event(event), {}
         for place, one in enumerate(visitor.inputs(number)):
             if one["type"] in ("image", "file", "uploadbutton") or (place == 1 and event in ("image_to_video", "reference_to_video")):
                 continue
-            data = visitor.form(number, token=visitor.token, prompt="")
-            data[place] = mine
-            well, given = visitor.call(number, data)
+            tried[place] = visitor.form(number, token=visitor.token, prompt="")
+            tried[place][place] = mine
+        for place, (well, given) in zip(tried, visitor.calls(number, list(tried.values())), strict=True):
             record(f"file: {event}, in field {place}", (False, False), (well, places["folder"] in str(given)))
 
 
@@ -327,7 +324,7 @@ def test_what_was_used_is_gone(app: App, record: Record):
     for what, one in zip(("its reference", "the copy for the form", "its last frame", "its zip"), made, strict=True):
         record(f"deleted: {what}", 404, ask(app.url, "GET", f"{API}/file={quote(one)}").status)
     record("deleted: files left of it on the disk", [], [path for path in app.folder.rglob("*") if job in path.name])
-    mine.http.close()
+    mine.close()
 
 
 def finished(visitor: Visitor, file: dict[str, Any]) -> str:

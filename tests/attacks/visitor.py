@@ -1,10 +1,13 @@
 """A visitor without a browser: raw requests, and events of the page as its script sends them."""
 
 import base64
+import copy
 import http.client
 import json
 import secrets
+import select
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,15 +48,19 @@ def ask(url: str, method: str, target: str, *, headers: dict[str, str] | None = 
             connection.endheaders(body, encode_chunked=chunked)
         except (BrokenPipeError, ConnectionResetError):
             pass  # it has answered before it had everything
-        with connection.getresponse() as response:
-            try:
-                body = response.read()
-            except http.client.IncompleteRead as cut:
-                body = cut.partial
-        given = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, given, body, response.headers.get_all("Set-Cookie", []))
+        return _read(connection.getresponse())
     finally:
         connection.close()
+
+
+def _read(response: http.client.HTTPResponse) -> Answer:
+    with response:
+        try:
+            body = response.read()
+        except http.client.IncompleteRead as cut:
+            body = cut.partial
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    return Answer(response.status, headers, body, response.headers.get_all("Set-Cookie", []))
 
 
 def post(url: str, target: str, given: Any, **headers: str) -> Answer:
@@ -112,8 +119,8 @@ class Visitor:
 
     def __post_init__(self) -> None:
         self.headers = HEADERS.get(self.url, {}) | self.headers
-        self.http = httpx.Client(base_url=self.url, trust_env=False, timeout=60, headers=self.headers)
-        config = self.http.get("/config").json()
+        self._line, self._awaited = _Line(self.url), set[str]()
+        config = ask(self.url, "GET", "/config", headers=self.headers).json()
         self.components = {one["id"]: one for one in config["components"]}
         self.events = {one["id"]: one for one in config["dependencies"]}
 
@@ -130,22 +137,76 @@ class Visitor:
         given = {"code": CODES.get(self.url, "")} | given
         return [given.get(named(one), one["props"].get("value")) for one in self.inputs(event)]
 
+    def close(self) -> None:
+        """Hangs up."""
+        self._line.close()
+
+    def another(self, **changed: Any) -> "Visitor":
+        """Somebody else on the same page, in a session of their own."""
+        someone = copy.copy(self)
+        for name, value in {"session": secrets.token_hex(6), "token": secrets.token_urlsafe(32), **changed}.items():
+            setattr(someone, name, value)
+        someone._line, someone._awaited = _Line(self.url), set()
+        return someone
+
     def join(self, event: Any, data: Any, **more: Any) -> Answer:
         """Asks for an event."""
-        return post(self.url, f"{API}/queue/join", {"session_hash": self.session, "fn_index": event, "data": data} | more, **self.headers)
+        body = json.dumps({"session_hash": self.session, "fn_index": event, "data": data} | more).encode()
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(body))} | HEADERS.get(self.url, {}) | self.headers
+        answer = _read(self._line.ask("POST", f"{API}/queue/join", headers, body))
+        if answer.status == 200:
+            self._awaited.add(answer.json()["event_id"])
+        return answer
 
     def call(self, event: int, data: Any, **more: Any) -> tuple[bool, Any]:
         """Asks for an event and waits until it is over: whether it went well, and what it gave."""
-        joined = self.join(event, data, **more)
-        if joined.status != 200:
-            return False, joined.status
-        wanted = joined.json()["event_id"]
-        with self.http.stream("GET", f"{API}/queue/data", params={"session_hash": self.session}) as stream:
-            for line in stream.iter_lines():
-                message = json.loads(line.removeprefix("data: ")) if line else {}
-                if message.get("event_id") == wanted and message["msg"] == "process_completed":
-                    return message["success"], message["output"].get("data", message["output"].get("error"))
-        return False, "the stream ended"
+        return self.calls(event, [data], **more)[0]
+
+    def calls(self, event: int, several: Sequence[Any], **more: Any) -> list[tuple[bool, Any]]:
+        """As `call` with each of several forms. All are sent before the first answer is read: one stream tells of them all."""
+        joined = [self.join(event, data, **more) for data in several]
+        ids = [one.json()["event_id"] if one.status == 200 else "" for one in joined]
+        ended = self._ended({one for one in ids if one})
+        return [ended.get(key, (False, "the stream ended")) if key else (False, one.status) for key, one in zip(ids, joined, strict=True)]
+
+    def _ended(self, wanted: set[str]) -> dict[str, tuple[bool, Any]]:
+        """How events ended, by their ids."""
+        ended: dict[str, tuple[bool, Any]] = {}
+        if not wanted:
+            return ended
+        for line in self._line.ask("GET", f"{API}/queue/data?session_hash={self.session}", HEADERS.get(self.url, {}) | self.headers):
+            message = json.loads(line.removeprefix(b"data: ")) if b"process_completed" in line else {}
+            if message.get("msg") != "process_completed":
+                continue
+            self._awaited.discard(message["event_id"])
+            if message["event_id"] in wanted:
+                ended[message["event_id"]] = message["success"], message["output"].get("data", message["output"].get("error"))
+            if ended.keys() == wanted and self._awaited:  # the stream goes on for the others
+                self._line.close()
+                break
+        return ended
+
+
+class _Line:
+    """A connection that is kept from one request to the next, and hung up with its owner."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def ask(self, method: str, target: str, headers: dict[str, str], body: bytes | None = None) -> http.client.HTTPResponse:
+        """One request. Gives its answer, of which the head has come."""
+        kept = self._connection.sock
+        if kept is not None and select.select([kept], [], [], 0)[0]:  # the other end has hung up
+            self.close()
+        self._connection.request(method, target, body, headers)
+        return self._connection.getresponse()
+
+    def close(self) -> None:
+        """Hangs up; the next request connects anew."""
+        self._connection.close()
 
 
 def named(component: dict) -> str:
