@@ -37,8 +37,8 @@ _ODD = (0, 1, 0x7F, 0x80, 0xFE, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x8000
 _TWO_AT_ONCE = 2  # as the app does
 
 
-def subjects(folder: Path) -> dict[str, bytes]:
-    """Whole files of every kind that is taken, by name."""
+def subjects(folder: Path, *, large: bool = True) -> dict[str, bytes]:
+    """Whole files of every kind that is taken, by name. large: whether one is among them that takes long."""
     found = {path.name: path.read_bytes() for path in sorted(SAMPLES.iterdir()) if path.suffix in (".png", ".jpg", ".mp4")}
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "Camera"
@@ -59,7 +59,8 @@ def subjects(folder: Path) -> dict[str, bytes]:
         shown = rocket.convert("L").convert("I;16") if mode == "I;16" else rocket.convert(mode)
         shown.save(out, kind, **options)
         found[name] = out.getvalue()
-    found["large.webp"] = picture((8000, 6000), kind="WEBP", method=0)
+    if large:
+        found["large.webp"] = picture((8000, 6000), kind="WEBP", method=0)
     found["animated.webp"] = picture((320, 240), kind="WEBP", save_all=True, append_images=[Image.new("RGB", (320, 240))])
     for name in ("made.mp4", "made.mov"):
         found[name] = clip(folder / name, sound=True).read_bytes()
