@@ -6,6 +6,7 @@ import io
 import json
 import math
 import re
+import secrets
 import zipfile
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ import pytest
 
 from tests.pictures import picture
 from tests.test_store import job
-from wan import media, reviews
+from wan import media, reviews, schedule
 from wan.errors import AccessRefused, InvalidInput, ReviewNotFound
 from wan.jobs import JobState
 from wan.requests import ImageToVideoRequest
@@ -173,8 +174,13 @@ def test_a_dash_stays_a_dash():
 
 
 @pytest.fixture
-async def studio(new_database, monkeypatch):
+async def studio(new_database, simulator, monkeypatch):
     monkeypatch.setenv("WAN_DATABASE_URL", new_database())
+    monkeypatch.setenv("WAN_BACKEND", "dashscope")
+    monkeypatch.setenv("DASHSCOPE_API_KEY", f"sk-test{secrets.token_hex(8)}")
+    monkeypatch.setenv("DASHSCOPE_BASE_URL", simulator.base_url)
+    monkeypatch.setenv("WAN_POLL_SECONDS", "1")
+    monkeypatch.setattr(schedule, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
     async with Studio(load_settings()) as opened:
         yield opened
 
@@ -189,8 +195,7 @@ async def made(studio, owner="owner", prompt="she smiles"):
 
 @pytest.mark.process
 @pytest.mark.anyio
-async def test_a_review_from_its_link_to_its_end(studio, monkeypatch):
-    monkeypatch.setenv("WAN_SIMULATOR_RUNNING", "0.2")
+async def test_a_review_from_its_link_to_its_end(studio):
     first, second = await made(studio), await made(studio)
     whole, token = await studio.create_review([second.id, first.id], owner="owner", title=" Round 2 ", note="n", expires_days=1)
     assert [take.job_id for take in whole.takes] == [second.id, first.id]
