@@ -5,6 +5,7 @@ import io
 import re
 import time
 import uuid
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
 
 import httpx
@@ -213,24 +214,41 @@ def test_lists_are_filtered_and_paged(client: Client):
         assert refused(client.http.get("/api/v1/tasks/", params=query))[:2] == (400, "InvalidParameter")
 
 
-def test_five_submits_per_second_for_an_account_and_model(idle: Served, waiting: Client):
-    hopeless = image_order("file:///x")  # refused, and counted all the same
-    codes = [waiting.create(hopeless).json()["code"] for _ in range(6)]
-    assert codes == ["InvalidURL"] * 5 + ["Throttling.RateQuota"]
-    throttled = waiting.create(hopeless)
-    assert refused(throttled) == (429, "Throttling.RateQuota", "Requests rate limit exceeded, please try again later.")
-    assert throttled.headers["retry-after"] == "1"
-    assert waiting.create(reference_order("file:///x")).json()["code"] == "InvalidURL"
-    assert idle.client().create(hopeless).json()["code"] == "InvalidURL"
-    time.sleep(1.05)
-    assert waiting.create(hopeless).json()["code"] == "InvalidURL"
+Call = Callable[[Client], httpx.Response]
 
 
-def test_twenty_questions_per_second_of_each_kind(waiting: Client):
-    calls = (lambda: waiting.http.get("/api/v1/tasks/x"), lambda: waiting.http.get("/api/v1/tasks/"), lambda: waiting.cancel("x"))
+def within_a_second(idle: Served, calls: Sequence[Call]) -> tuple[Client, list[httpx.Response]]:
+    """Calls of a new account that are all answered within a second: tried again where the machine is too busy for that."""
+    for _ in range(30):
+        client, begun = idle.client(), time.monotonic()
+        answers = [call(client) for call in calls]
+        if time.monotonic() - begun < 1:
+            return client, answers
+    raise TimeoutError
+
+
+def test_five_submits_per_second_for_an_account_and_model(idle: Served):
+    def hopeless(client: Client) -> httpx.Response:
+        return client.create(image_order("file:///x"))  # refused, and counted all the same
+
+    client, answers = within_a_second(idle, [*[hopeless] * 7, lambda client: client.create(reference_order("file:///x"))])
+    assert [one.json()["code"] for one in answers] == [*["InvalidURL"] * 5, *["Throttling.RateQuota"] * 2, "InvalidURL"]
+    assert refused(answers[6]) == (429, "Throttling.RateQuota", "Requests rate limit exceeded, please try again later.")
+    assert answers[6].headers["retry-after"] == "1"
+    assert hopeless(idle.client()).json()["code"] == "InvalidURL"
+    time.sleep(1.05)  # what the answer says
+    assert hopeless(client).json()["code"] == "InvalidURL"
+
+
+def test_twenty_questions_per_second_of_each_kind(idle: Served):
+    calls: tuple[Call, ...] = (
+        lambda client: client.http.get("/api/v1/tasks/x"),
+        lambda client: client.http.get("/api/v1/tasks/"),
+        lambda client: client.cancel("x"),
+    )
     for call in calls:
-        statuses = [call().status_code for _ in range(21)]
-        assert statuses.index(429) == 20
+        _, answers = within_a_second(idle, [call] * 21)
+        assert [one.status_code for one in answers].index(429) == 20
 
 
 def test_the_most_that_ever_came_at_once_is_on_record(start):
