@@ -1,4 +1,4 @@
-"""The app and the browser, once for all of these tests; each test has a visitor of its own.
+"""The app and the browser, once for all of these tests; each test has visitors of its own.
 
 Of the package, not of the session: Playwright keeps an event loop in this thread until it is stopped, and then no async test could run.
 """
@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, Page
 
-from tests.browser.serving import App, NoBrowser, chromium, opened, served
+from tests.browser.serving import App, NoBrowser, Visits, chromium, opened, served
 
 _LEAVING = re.compile("AbortError|Connection errored out")  # what Gradio says of its own stream when the page is left
 
@@ -31,24 +31,41 @@ def browser() -> Iterator[Browser]:
         pytest.fail(str(missing))
 
 
+@pytest.fixture(scope="package")
+def visits(browser: Browser) -> Visits:
+    """Pages for visitors, which are used again."""
+    return Visits(browser)
+
+
 @pytest.fixture
-def context(browser: Browser, app: App) -> Iterator[BrowserContext]:
-    """A visitor's browser: nothing leaves this machine, and nothing is complained of in its console."""
-    visitor = browser.new_context(reduced_motion="reduce", viewport={"width": 1440, "height": 900}, locale="en-US")
-    visitor.set_default_timeout(20_000)
+def visit(visits: Visits) -> Iterator[Visits]:
+    """Gives the page to somebody new, each time to another."""
+    yield visits
+    visits.end()
+
+
+@pytest.fixture
+def blank(visit: Visits, app: App) -> Iterator[Page]:
+    """A page that has yet to be opened: nothing leaves this machine, and nothing is complained of in its console."""
+    shown = visit.blank(app.url)
     left, complaints = [], []
-    visitor.on("request", lambda request: left.append(request.url) if not request.url.startswith((app.url, "data:", "blob:")) else None)
-    visitor.on("console", lambda message: complaints.append(message.text) if message.type == "error" and not _LEAVING.search(message.text) else None)
-    visitor.on("weberror", lambda error: complaints.append(str(error.error)))
-    yield visitor
-    visitor.close()
+    watched = {
+        "request": lambda request: left.append(request.url) if not request.url.startswith((app.url, "data:", "blob:")) else None,
+        "console": lambda message: complaints.append(message.text) if message.type == "error" and not _LEAVING.search(message.text) else None,
+        "weberror": lambda error: complaints.append(str(error.error)),
+    }
+    for event, watch in watched.items():
+        shown.context.on(event, watch)
+    yield shown
+    visit.end()
+    for event, watch in watched.items():
+        shown.context.remove_listener(event, watch)
     assert not left, "requests left this machine"
     assert not complaints, "the console complains"
 
 
 @pytest.fixture
-def page(context: BrowserContext, app: App) -> Page:
+def page(blank: Page, app: App) -> Page:
     """The page, ready to be used."""
-    shown = context.new_page()
-    opened(shown, app.url)
-    return shown
+    opened(blank, app.url)
+    return blank

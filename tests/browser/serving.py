@@ -5,19 +5,23 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from tests import shared, warm
+from wan.runner import HELD, LEASE
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "assets" / "samples"
+DESKTOP = {"width": 1440, "height": 900}
 _NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _ARGUMENTS = [
     "--headless=new",
@@ -75,6 +79,23 @@ class App:
         """Ends it as a crash does."""
         self.process.kill()
         self.process.wait(20)
+
+    def rows(self, query: str) -> list[tuple]:
+        """What its database answers."""
+        with contextlib.closing(sqlite3.connect(self._database)) as database, database:
+            return database.execute(query).fetchall()
+
+    def expire_leases(self) -> None:
+        """Makes it later by as long as a killed process may hold what it had claimed, which nobody else touches before."""
+        now = time.time()
+        waiting = f"due_at > {now}"
+        held = [(state, due - now) for state, due in self.rows(f"SELECT state, due_at FROM jobs WHERE {waiting}")]  # noqa: S608
+        assert all(seconds <= max(HELD, LEASE) for _, seconds in held), held
+        self.rows(f"UPDATE jobs SET due_at = {now} WHERE {waiting}")  # noqa: S608
+
+    @property
+    def _database(self) -> Path:
+        return self.folder / "output" / "wan.sqlite3"
 
     def log(self) -> str:
         """What it has said so far."""
@@ -155,6 +176,73 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+@dataclass
+class Visits:
+    """Pages for visitors that nobody has seen before, in browsers that are used again: the scripts of the page are compiled there already, which
+    is half of what opening it costs. Whoever changes the network, the clock or the page's own requests takes a browser of their own.
+    """
+
+    browser: Browser
+    _free: dict[tuple[str, bool], list[Page]] = field(default_factory=dict)
+    _taken: list[tuple[Page, str, list[Page]]] = field(default_factory=list)
+
+    def blank(self, url: str, *, size: dict[str, int] = DESKTOP, locale: str = "en-US", phone: bool = False, theme: str = "light") -> Page:
+        """A page that has yet to be opened, of a browser that keeps nothing of this app's. Each call gives another browser."""
+        free = self._free.setdefault((locale, phone), [])
+        page = free.pop() if free else self._new(locale, phone)
+        self._taken.append((page, url, free))
+        page.set_viewport_size(size)
+        page.emulate_media(color_scheme=theme)
+        page.goto(f"{url}/healthz")  # of the same origin, without a script that could still write
+        page.evaluate("localStorage.clear(); sessionStorage.clear()")
+        page.context.clear_cookies()
+        return page
+
+    def __call__(self, url: str, **kind: Any) -> Page:
+        """The page, ready to be used. kind: see `blank`."""
+        page = self.blank(url, **kind)
+        opened(page, url)
+        return page
+
+    @contextlib.contextmanager
+    def meanwhile(self, url: str, **kind: Any) -> Iterator[Page]:
+        """The page, for as long as the block lasts: for what is made before a test."""
+        others, self._taken = self._taken, []
+        try:
+            yield self(url, **kind)
+        finally:
+            self.end()
+            self._taken = others
+
+    def end(self) -> None:
+        """Everybody leaves."""
+        for page, url, free in self._taken:
+            try:
+                for other in page.context.pages:
+                    if other != page:
+                        other.close()
+                page.goto(f"{url}/healthz")
+                free.append(page)
+            except Error:  # the app is gone, or the page
+                page.context.close()
+        self._taken.clear()
+
+    def _new(self, locale: str, phone: bool) -> Page:
+        context = self.browser.new_context(reduced_motion="reduce", locale=locale, is_mobile=phone, has_touch=phone)
+        context.set_default_timeout(30_000)
+        return context.new_page()
+
+
+@contextlib.contextmanager
+def case(name: str) -> Iterator[None]:
+    """One of several cases of a test that share a page: its name is said with whatever fails."""
+    try:
+        yield
+    except BaseException as failure:
+        failure.add_note(f"in the case of {name}")
+        raise
 
 
 def opened(page: Page, url: str) -> None:

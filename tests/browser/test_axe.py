@@ -6,14 +6,14 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.findings import findings, too_wide
-from tests.browser.serving import App, generate, opened, reach, say, served
+from tests.browser.findings import THEMES, findings, too_wide
+from tests.browser.serving import DESKTOP, App, Visits, generate, reach, say, served
 from tests.ui.test_compare import take
 from wan.ui.compare import board
 
-DESKTOP, PHONE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}, {"width": 360, "height": 780}
+PHONE, NARROW = {"width": 390, "height": 844}, {"width": 360, "height": 780}
 SHIFTS = """() => {
     const said = ({ node, previousRect: was, currentRect: is }) =>
         `${was.x},${was.y} to ${is.x},${is.y}: ${(node?.outerHTML ?? node?.textContent ?? '').slice(0, 90)}`;
@@ -41,18 +41,12 @@ MISSED = """() => [...document.querySelectorAll('button, input, textarea, select
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """The demo, in which visitors may give a key of their own: so it has the panel of the connection too."""
-    with served(tmp_path_factory.mktemp("app"), pending=1.5, running=1.5, WAN_BACKEND="auto") as running:
+    """The demo, in which visitors may give a key of their own: so it has the panel of the connection too.
+
+    Its jobs run long enough for a look at one that runs, and are quick else.
+    """
+    with served(tmp_path_factory.mktemp("app"), pending=0.5, running=4, WAN_BACKEND="auto") as running:
         yield running
-
-
-def visit(browser: Browser, app: App, size: dict[str, int], **more: str) -> Page:
-    """The page for somebody new. Their context is the page's own."""
-    context = browser.new_context(reduced_motion="reduce", viewport=size, **{"locale": "en-US"} | more)
-    context.set_default_timeout(20_000)
-    page = context.new_page()
-    opened(page, app.url)
-    return page
 
 
 def tabs(page: Page) -> list[Locator]:
@@ -71,14 +65,16 @@ def shown(page: Page, tab: Locator) -> None:
 
 
 def found(page: Page, where: str) -> list[str]:
-    """What axe finds, and where."""
-    return [f"{where}: {one}" for one in findings(page)]
+    """What axe finds in windows of either size and in either theme, and where. The page is in a window for a desktop before and after."""
+    grave = []
+    for name, size in (("phone", PHONE), ("desktop", DESKTOP)):
+        page.set_viewport_size(size)
+        grave += [f"{where}, {name}: {one}" for one in findings(page, *THEMES)]
+    return grave
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_axe_finds_nothing_grave(browser: Browser, app: App, theme: str, size: dict[str, int]):
-    page = visit(browser, app, size, color_scheme=theme)
+def test_axe_finds_nothing_grave(visit: Visits, app: App):
+    page = visit(app.url)
     grave = []
     for tab in tabs(page):
         grave += found(page, f"{tab.inner_text()}, as it opens")
@@ -88,6 +84,7 @@ def test_axe_finds_nothing_grave(browser: Browser, app: App, theme: str, size: d
         page.locator(opener).first.click()
         expect(page.locator(panel)).to_be_visible()
         grave += found(page, what)
+        expect(page.locator(panel)).to_be_visible()
         page.keyboard.press("Escape")
     tabs(page)[0].click()
     generate(page, "image")
@@ -96,7 +93,7 @@ def test_axe_finds_nothing_grave(browser: Browser, app: App, theme: str, size: d
     page.locator(".wan-sample:visible").first.click()
     expect(page.locator("#wan-image-view .preview img")).to_be_visible()
     grave += found(page, "preview")
-    say(page, "image", f"One for axe, {theme}, {size['width']} wide.")
+    say(page, "image", "One for axe.")
     generate(page, "image")
     reach(page, "image", "RUNNING")
     grave += found(page, "running")
@@ -105,7 +102,6 @@ def test_axe_finds_nothing_grave(browser: Browser, app: App, theme: str, size: d
     grave += found(page, "done")
     with_board(page)
     grave += found(page, "takes side by side")
-    page.context.close()
     assert not grave, "\n".join(grave)
 
 
@@ -118,8 +114,8 @@ def with_board(page: Page) -> None:
     expect(page.locator("[data-frames]")).not_to_have_text("1")
 
 
-def test_no_tab_is_wider_than_a_narrow_phone(browser: Browser, app: App):
-    page = visit(browser, app, NARROW, locale="en-US")
+def test_no_tab_is_wider_than_a_narrow_phone(visit: Visits, app: App):
+    page = visit(app.url, size=NARROW)
     for language in ("en", "zh"):
         page.locator(f"[data-lang={language}]").click()
         for tab in tabs(page):
@@ -134,7 +130,6 @@ def test_no_tab_is_wider_than_a_narrow_phone(browser: Browser, app: App):
     assert not too_wide(page)
     with_board(page)
     assert not too_wide(page)
-    page.context.close()
 
 
 @pytest.mark.parametrize("tab", [0, 1])
@@ -176,7 +171,6 @@ def is_seen(page: Page) -> bool:
     clip = {"x": max(0, x - 12), "y": max(0, y - 12), "width": min(width, 900) + 24, "height": min(height, 300) + 24}
     focused = picture(page, clip)
     part.evaluate("part => { window.blurred = part; part.blur(); }")
-    page.wait_for_timeout(60)
     without = picture(page, clip)
     part.evaluate("part => part.focus({ preventScroll: true, focusVisible: true })")
     return int((np.abs(focused - without).max(axis=2) > 24).sum()) > 20
@@ -188,8 +182,8 @@ def picture(page: Page, clip: dict[str, float]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_nothing_jumps_from_the_click_to_the_video(browser: Browser, app: App, size: dict[str, int]):
-    page = visit(browser, app, size)
+def test_nothing_jumps_from_the_click_to_the_video(visit: Visits, app: App, size: dict[str, int]):
+    page = visit(app.url, size=size)
     page.locator(".wan-sample:visible").first.click()
     expect(page.locator("#wan-image-view .preview img")).to_be_visible()
     say(page, "image", f"Nothing jumps, {size['width']} wide.")
@@ -200,11 +194,10 @@ def test_nothing_jumps_from_the_click_to_the_video(browser: Browser, app: App, s
     page.locator("#wan-image-view video").evaluate("video => { video.muted = true; return video.play(); }")
     page.wait_for_timeout(500)
     shifts = page.evaluate("window.shifts")
-    page.context.close()
     assert sum(value for value, _ in shifts) < 0.02, "\n".join(f"{value:.4f} {parts}" for value, parts in shifts)
 
 
-def test_a_board_in_the_page_is_not_dressed_by_gradio(browser: Browser, app: App, context: BrowserContext, page: Page):
+def test_a_board_in_the_page_is_not_dressed_by_gradio(page: Page):
     say(page, "image", "Dressed by its own.")
     page.locator(".wan-sample:visible").first.click()
     expect(page.locator("#wan-image-view .preview img")).to_be_visible()

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.serving import SAMPLES, App, opened, reach, say, served
+from tests.browser.serving import SAMPLES, App, Visits, reach, say, served
 from tests.simulators import serving
 
 KEY, CODE = "sk-visitor-1a2b3c4d5e6f", "sesame-0815"
@@ -23,13 +23,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 
 
 @pytest.fixture
-def visitor(browser, shop: App) -> Iterator[Page]:
-    context: BrowserContext = browser.new_context(reduced_motion="reduce", viewport={"width": 1280, "height": 900}, locale="en-US")
-    context.set_default_timeout(20_000)
-    page = context.new_page()
-    opened(page, shop.url)
-    yield page
-    context.close()
+def visitor(visit: Visits, shop: App) -> Page:
+    """The page for somebody new."""
+    return visit(shop.url)
 
 
 def brief(page: Page, prompt: str) -> None:

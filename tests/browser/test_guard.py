@@ -3,7 +3,7 @@
 from playwright.sync_api import Browser, expect
 
 from tests.attacks.visitor import upload
-from tests.browser.serving import SAMPLES, App, opened, served
+from tests.browser.serving import SAMPLES, App, Visits, opened, served
 
 REPORTS = "() => { window.refused = []; document.addEventListener('securitypolicyviolation', (event) => refused.push(event.effectiveDirective)); }"
 INJECTED = """([element, attributes]) => {
@@ -22,12 +22,8 @@ ELEMENTS = [
 ]
 
 
-def test_injected_elements_can_do_nothing(browser: Browser, app: App):
-    visitor = browser.new_context(
-        reduced_motion="reduce",
-    )
-    page = visitor.new_page()
-    opened(page, app.url)
+def test_injected_elements_can_do_nothing(visit: Visits, app: App):
+    page = visit(app.url)
     page.evaluate(REPORTS)
     for element, attributes, directive in ELEMENTS:
         page.evaluate(INJECTED, [element, attributes])
@@ -39,31 +35,21 @@ def test_injected_elements_can_do_nothing(browser: Browser, app: App):
     page.evaluate("document.body.append(Object.assign(document.createElement('script'), { textContent: 'document.title = 3' }))")
     page.wait_for_timeout(500)
     assert page.title() == "Wan Studio"
-    visitor.close()
 
 
-def test_the_footer_leads_to_the_api_and_to_nothing_of_gradios_own(browser: Browser, app: App):
-    visitor = browser.new_context(
-        reduced_motion="reduce",
-    )
-    page = visitor.new_page()
-    opened(page, app.url)
+def test_the_footer_leads_to_the_api_and_to_nothing_of_gradios_own(visit: Visits, app: App):
+    page = visit(app.url)
     assert page.locator("footer button:visible").all_inner_texts() == ["Use via API"]
     page.locator("footer button:visible").click()
     page.get_by_text("/image_to_video", exact=True).first.wait_for()
-    visitor.close()
 
 
-def test_another_site_cannot_embed_the_page(browser: Browser, app: App):
-    visitor = browser.new_context(
-        reduced_motion="reduce",
-    )
-    page = visitor.new_page()
+def test_another_site_cannot_embed_the_page(visit: Visits, app: App):
+    page = visit.blank(app.url)
     page.goto("data:text/html,<p>another site</p>")
     page.evaluate("url => { document.body.append(Object.assign(document.createElement('iframe'), { src: url })); }", app.url)
     page.wait_for_timeout(1500)
     assert [frame.url for frame in page.frames[1:]] == ["chrome-error://chromewebdata/"]
-    visitor.close()
 
 
 def test_a_refused_upload_says_why_in_the_language_of_the_page(browser: Browser, tmp_path):

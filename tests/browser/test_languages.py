@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.serving import App, generate, opened, reach, say
+from tests.browser.serving import App, Visits, generate, reach, say
 from tests.browser.test_axe import app, shown, tabs, with_board  # noqa: F401 - `app` is a fixture: the demo with all its panels
 
 CHINESE = re.compile("[\u3400-\u9fff]")
@@ -39,25 +39,19 @@ def foreign(page: Page, language: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("language", "locale"), [("zh", "en-US"), ("en", "zh-CN")])
-def test_a_switch_leaves_no_word_of_the_other_language(browser: Browser, app: App, language: str, locale: str):  # noqa: F811
-    context = browser.new_context(reduced_motion="reduce", viewport={"width": 1440, "height": 900}, locale=locale)
-    page = context.new_page()
-    opened(page, app.url)
+def test_a_switch_leaves_no_word_of_the_other_language(visit: Visits, app: App, language: str, locale: str):  # noqa: F811
+    page = visit(app.url, locale=locale)
     page.locator(f"[data-lang={language}]").click()
     slips = set(foreign(page, language))  # of tabs to which nobody has turned yet, too
     for tab in tabs(page):
         shown(page, tab)
         slips |= set(foreign(page, language))
-    context.close()
     assert not slips, "\n".join(sorted(slips))
 
 
 @pytest.mark.parametrize(("language", "locale", "prompt"), [("en", "en-US", "A quiet sea."), ("zh", "zh-CN", "静静的海。")])
-def test_the_page_speaks_one_language(browser: Browser, app: App, language: str, locale: str, prompt: str):  # noqa: F811
-    context = browser.new_context(reduced_motion="reduce", viewport={"width": 1440, "height": 900}, locale=locale)
-    context.set_default_timeout(20_000)
-    page = context.new_page()
-    opened(page, app.url)
+def test_the_page_speaks_one_language(visit: Visits, app: App, language: str, locale: str, prompt: str):  # noqa: F811
+    page = visit(app.url, locale=locale)
     slips: set[str] = set()
     for tab in tabs(page):
         shown(page, tab)
@@ -82,5 +76,4 @@ def test_the_page_speaks_one_language(browser: Browser, app: App, language: str,
     slips |= set(foreign(page, language))
     with_board(page)
     slips |= set(foreign(page, language)) - {"A quiet sea."}
-    context.close()
     assert not slips, "\n".join(sorted(slips))

@@ -1,16 +1,17 @@
 """The library as a person uses it: the real app, the real simulator, a real browser."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.findings import findings, too_wide
-from tests.browser.serving import SAMPLES, App, generate, opened, reach, say
+from tests.browser.findings import THEMES, findings, too_wide
+from tests.browser.serving import SAMPLES, App, Visits, generate, opened, reach, say
 
 PROMPTS = ["A red kite over the sea.", "一只猫在雨中", "100% wool <b>socks</b>"]
 
@@ -42,30 +43,35 @@ def words(page: Page) -> list[str]:
     return page.locator(".wan-item-words").all_inner_texts()
 
 
+@dataclass(frozen=True)
+class Three:
+    """Somebody with three videos."""
+
+    kept: dict[str, str]
+    """What their browser keeps of the page."""
+    link: str
+    """The private link to their videos."""
+
+
 @pytest.fixture(scope="module")
-def three(browser, app: App) -> Iterator[str]:
-    """Somebody with three videos; gives the private link to them."""
-    context = browser.new_context(reduced_motion="reduce", viewport={"width": 1440, "height": 900}, locale="en-US")
-    page = context.new_page()
-    opened(page, app.url)
-    picture(page)
-    for prompt in PROMPTS:
-        made(page, prompt)
-    page.locator("[data-share]").click()
-    yield page.locator("#wan-share input").input_value()
-    context.close()
+def three(visits: Visits, app: App) -> Three:
+    """Somebody with three videos."""
+    with visits.meanwhile(app.url) as page:
+        picture(page)
+        for prompt in PROMPTS:
+            made(page, prompt)
+        page.locator("[data-share]").click()
+        return Three(page.evaluate("({ ...localStorage })"), page.locator("#wan-share input").input_value())
 
 
 @pytest.fixture
-def owner(three: str, context: BrowserContext, app: App) -> Page:
+def owner(three: Three, blank: Page, app: App) -> Page:
     """The library of whoever has three videos."""
-    page = context.new_page()
-    page.goto(three)
-    page.locator('#wan-claim button[value="use"]').click()
-    page.locator("#wan-image-price strong").wait_for()
-    page.locator("#wan-image-view video").wait_for()
-    library(page)
-    return page
+    blank.evaluate("kept => Object.assign(localStorage, kept)", three.kept)
+    opened(blank, app.url)
+    blank.locator("#wan-image-view video").wait_for()
+    library(blank)
+    return blank
 
 
 def test_an_empty_library_says_so(page: Page):
@@ -247,9 +253,7 @@ def test_a_new_take_is_made_on_its_tab(page: Page, app: App):
     expect(page.locator(".wan-item")).to_have_count(2)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_grave_and_nothing_is_too_wide(owner: Page, theme: str):
-    owner.emulate_media(color_scheme=theme)
+def test_axe_finds_nothing_grave_and_nothing_is_too_wide(owner: Page):
     owner.set_viewport_size({"width": 360, "height": 780})
     owner.reload()
     library(owner)
@@ -257,7 +261,7 @@ def test_axe_finds_nothing_grave_and_nothing_is_too_wide(owner: Page, theme: str
 
     def look(where: str) -> None:
         wide = too_wide(owner)
-        grave.extend(f"{where}: {one}" for one in [*findings(owner), *([wide] if wide else [])])
+        grave.extend(f"{where}: {one}" for one in [*findings(owner, *THEMES), *([wide] if wide else [])])
 
     for number in (0, 1):
         owner.locator("[data-choose]").nth(number).check()
@@ -295,15 +299,12 @@ def film(owner: Page, app: App) -> bytes:
     return httpx.get(f"{app.url}/{source}", trust_env=False).content
 
 
-def test_a_video_of_ours_that_is_dropped_fills_the_form(film: bytes, browser, app: App):
-    stranger = browser.new_context(reduced_motion="reduce", locale="en-US")
-    page = stranger.new_page()
-    opened(page, app.url)
+def test_a_video_of_ours_that_is_dropped_fills_the_form(film: bytes, visit: Visits, app: App):
+    page = visit(app.url)
     dropped(page, "#wan-image-reference_image", "a.mp4", film)
     expect(page.locator("#wan-image-prompt textarea")).to_have_value(PROMPTS[0])
     expect(page.locator("#wan-image-recalled")).to_contain_text("add the references again")
     assert page.locator("#wan-image-reference_image img").count() == 0
-    stranger.close()
 
 
 def test_a_video_of_my_own_brings_its_picture(film: bytes, owner: Page):
@@ -329,10 +330,9 @@ def test_a_video_on_the_references_stays_a_reference(film: bytes, page: Page):
     assert page.locator("#wan-reference-prompt textarea").input_value() == ""
 
 
-def test_a_phone_has_no_sideways_scroll(three: str, browser, app: App):
-    phone = browser.new_context(reduced_motion="reduce", viewport={"width": 360, "height": 780}, is_mobile=True, has_touch=True, locale="en-US")
-    page = phone.new_page()
-    page.goto(three)
+def test_a_phone_has_no_sideways_scroll(three: Three, visit: Visits, app: App):
+    page = visit.blank(app.url, size={"width": 360, "height": 780}, phone=True)
+    page.goto(three.link)
     page.locator('#wan-claim button[value="use"]').click()
     page.locator("#wan-image-price strong").wait_for()
     library(page)
@@ -347,4 +347,3 @@ def test_a_phone_has_no_sideways_scroll(three: str, browser, app: App):
     page.locator("[data-open]").first.click()
     page.locator(".wan-job").wait_for()
     assert wide() <= 360
-    phone.close()

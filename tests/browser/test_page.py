@@ -3,10 +3,9 @@
 import re
 
 import httpx
-import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.serving import SAMPLES, App, generate, opened, reach, say, served
+from tests.browser.serving import SAMPLES, App, Visits, case, generate, opened, reach, say, served
 
 EVIL = "<img src=x onerror=\"document.title='owned'\"> a quiet sea"
 
@@ -96,16 +95,6 @@ def test_the_answer_about_a_video_comes_into_view(page: Page):
     }""")
 
 
-def test_cancelling_while_it_waits(page: Page):
-    page.locator(".wan-sample").nth(1).click()
-    expect(page.locator("#wan-image-view .preview")).to_be_visible()
-    generate(page, "image")
-    reach(page, "image", "PENDING")
-    page.locator("#wan-image-view [data-press=cancel]").click()
-    reach(page, "image", "CANCELLED")
-    expect(page.locator("#wan-image-view .wan-say")).to_contain_text("cost nothing")
-
-
 def test_the_clock_ticks_and_a_reload_takes_the_job_up_again(page: Page, app: App):
     page.locator(".wan-sample").first.click()
     expect(page.locator("#wan-image-view .preview")).to_be_visible()
@@ -145,13 +134,10 @@ def test_sound_is_asked_for_only_where_it_can_be_left_out(page: Page):
     expect(sound).to_be_hidden()
 
 
-def test_the_language_follows_the_browser_and_the_switch(browser, context: BrowserContext, page: Page, app: App):
-    chinese = browser.new_context(reduced_motion="reduce", locale="zh-CN")
-    shown = chinese.new_page()
-    opened(shown, app.url)
+def test_the_language_follows_the_browser_and_the_switch(visit: Visits, page: Page, app: App):
+    shown = visit(app.url, locale="zh-CN")
     expect(shown.locator("#wan-image-generate")).to_have_text("生成视频")
     expect(shown.locator("#wan-image-view .wan-title")).to_have_text("就绪", use_inner_text=True)
-    chinese.close()
     expect(page.locator("#wan-image-view .wan-title")).to_have_text("Ready", use_inner_text=True)
     page.locator("[data-lang=zh]").click()
     expect(page.locator("#wan-image-generate")).to_have_text("生成视频")
@@ -160,18 +146,16 @@ def test_the_language_follows_the_browser_and_the_switch(browser, context: Brows
     expect(page.locator("#wan-image-generate")).to_have_text("生成视频")
 
 
-@pytest.mark.parametrize("tab", [0, 1])
-def test_a_phone_has_no_sideways_scroll_and_generate_at_hand(browser, app: App, tab):
-    phone = browser.new_context(reduced_motion="reduce", viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
-    page = phone.new_page()
-    opened(page, app.url)
-    page.get_by_role("tab").nth(tab).click()
-    page.locator(".wan-sample:visible").first.click()
-    page.wait_for_timeout(600)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    button = page.locator(".wan-go:visible button").bounding_box()
-    assert button["y"] + button["height"] <= 844
-    phone.close()
+def test_a_phone_has_no_sideways_scroll_and_generate_at_hand(visit: Visits, app: App):
+    page = visit(app.url, size={"width": 390, "height": 844}, phone=True)
+    for tab in (0, 1):
+        with case(f"tab {tab}"):
+            page.get_by_role("tab").nth(tab).click()
+            page.locator(".wan-sample:visible").first.click()
+            page.wait_for_timeout(600)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390
+            button = page.locator(".wan-go:visible button").bounding_box()
+            assert button["y"] + button["height"] <= 844
 
 
 def test_what_is_not_there_is_not_found(app: App):
@@ -184,24 +168,25 @@ def test_it_stops_when_it_is_told_to(tmp_path):
         assert app.stop() == 0
 
 
-@pytest.mark.parametrize(("field", "kept"), [("image-reference_image", "img"), ("reference-reference_video", "a[download]")])
-def test_an_upload_says_how_far_it_is_and_can_be_stopped(page: Page, app: App, tmp_path, field, kept):
+def test_an_upload_says_how_far_it_is_and_can_be_stopped(page: Page, app: App, tmp_path):
     """Through a thin wire: nothing is kept of what was stopped, and the next file goes up as ever."""
     large = tmp_path / "large.png"
     large.write_bytes((SAMPLES / "astronaut.png").read_bytes() + bytes(15_000_000))
-    page.context.new_cdp_session(page).send(
-        "Network.emulateNetworkConditions", {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 1_000_000}
-    )
-    page.locator("#wan-tabs [role=tab]").nth(0 if field.startswith("image") else 1).click()
-    box = page.locator(f"#wan-{field}")
-    box.locator("input[type=file]").set_input_files(large)
-    line = box.locator(".wan-upload")
-    expect(line).to_contain_text(re.compile(r"[1-9]\d*\.\d / 15\.8 MB"))
-    assert 0 < float(line.locator("progress").get_attribute("value")) < 1
-    line.get_by_role("button", name="Stop").click()
-    expect(line).to_have_count(0)
-    expect(box).not_to_contain_text("Error")
-    page.wait_for_timeout(500)
-    assert not list((app.folder / "uploads").rglob("large.png"))
-    box.locator("input[type=file]").set_input_files(SAMPLES / "chelsea.png")
-    expect(box.locator(kept).first).to_be_visible()
+    wire = page.context.new_cdp_session(page)
+    wire.send("Network.emulateNetworkConditions", {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 1_000_000})
+    for number, (field, kept) in enumerate([("image-reference_image", "img"), ("reference-reference_video", "a[download]")]):
+        with case(field):
+            page.locator("#wan-tabs [role=tab]").nth(number).click()
+            box = page.locator(f"#wan-{field}")
+            box.locator("input[type=file]").set_input_files(large)
+            line = box.locator(".wan-upload")
+            expect(line).to_contain_text(re.compile(r"[1-9]\d*\.\d / 15\.8 MB"))
+            assert 0 < float(line.locator("progress").get_attribute("value")) < 1
+            line.get_by_role("button", name="Stop").click()
+            expect(line).to_have_count(0)
+            expect(box).not_to_contain_text("Error")
+            page.wait_for_timeout(500)  # in which the rest of it would still be written
+            assert not list((app.folder / "uploads").rglob("large.png"))
+            box.locator("input[type=file]").set_input_files(SAMPLES / "chelsea.png")
+            expect(box.locator(kept).first).to_be_visible()
+    wire.detach()  # and with it the thin wire

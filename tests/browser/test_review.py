@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.findings import findings, too_wide
-from tests.browser.serving import App, generate, opened, reach, say
+from tests.browser.findings import THEMES, findings, too_wide
+from tests.browser.serving import App, Visits, generate, opened, reach, say
 
 TITLE = "Opening shot <b>round 2</b>"
 
@@ -36,28 +36,24 @@ def others(browser: Browser) -> Iterator[list[BrowserContext]]:
 
 
 @pytest.fixture(scope="module")
-def takes(browser: Browser, app: App) -> tuple[dict[str, str], list[str]]:
+def takes(visits: Visits, app: App) -> tuple[dict[str, str], list[str]]:
     """What an owner's browser keeps, and the ids of the two takes that they have made."""
-    context = browser.new_context(reduced_motion="reduce", locale="en-US")
-    page = context.new_page()
-    opened(page, app.url)
-    page.locator(".wan-sample").first.click()
-    expect(page.locator("#wan-image-view .preview")).to_be_visible()
-    say(page, "image", "She turns to the camera.")
-    generate(page, "image")
-    jobs = [taken(page)]
-    page.locator("#wan-image-view [data-press=retry]").click()
-    page.wait_for_function("last => !document.querySelector('#wan-image-view')?.textContent.includes(last)", arg=jobs[0])
-    jobs.append(taken(page))
-    kept = page.evaluate("({ ...localStorage })")
-    context.close()
-    return kept, jobs
+    with visits.meanwhile(app.url) as page:
+        page.locator(".wan-sample").first.click()
+        expect(page.locator("#wan-image-view .preview")).to_be_visible()
+        say(page, "image", "She turns to the camera.")
+        generate(page, "image")
+        jobs = [taken(page)]
+        page.locator("#wan-image-view [data-press=retry]").click()
+        page.wait_for_function("last => !document.querySelector('#wan-image-view')?.textContent.includes(last)", arg=jobs[0])
+        jobs.append(taken(page))
+        return page.evaluate("({ ...localStorage })"), jobs
 
 
 @pytest.fixture
-def made(page: Page, app: App, takes: tuple[dict[str, str], list[str]]) -> Made:
+def made(blank: Page, app: App, takes: tuple[dict[str, str], list[str]]) -> Made:
     """A review of both takes, chosen in the opposite order, and the link to it."""
-    kept, jobs = takes
+    page, (kept, jobs) = blank, takes
     page.evaluate("kept => Object.assign(localStorage, kept)", kept)
     opened(page, app.url)
     page.get_by_role("tab", name="Review").click()
@@ -83,11 +79,9 @@ def choose(page: Page, jobs: list[str]) -> None:
     box.evaluate("(box, ids) => { box.value = ids; box.dispatchEvent(new Event('input', { bubbles: true })); }", " ".join(jobs))
 
 
-def answered(context: BrowserContext, link: str, theme: str | None = None) -> Page:
+def answered(context: BrowserContext, link: str) -> Page:
     """The review as somebody with its link sees it."""
     page = context.new_page()
-    if theme:
-        page.emulate_media(color_scheme=theme)
     page.goto(link)
     return page
 
@@ -198,27 +192,25 @@ def test_the_export_opens_from_disk_without_a_network(made: Made, others: list[B
     expect(made.owner.locator(".wr-item")).to_have_count(count - 1)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_grave_and_nothing_is_too_wide(made: Made, others: list[BrowserContext], tmp_path: Path, theme: str):
+def test_axe_finds_nothing_grave_and_nothing_is_too_wide(made: Made, others: list[BrowserContext], tmp_path: Path):
     grave = []
     with made.owner.expect_download() as download:
         made.owner.get_by_role("button", name="Page with videos").click()
     with zipfile.ZipFile(download.value.path()) as packed:
         packed.extractall(tmp_path)
-    made.owner.emulate_media(color_scheme=theme)
     made.owner.reload()
     made.owner.get_by_role("tab", name="Review").click()
     made.owner.locator(".wr-head").first.click()
     expect(made.owner.locator("input[data-review-link]")).to_be_visible()
-    grave += [f"owner: {one}" for one in findings(made.owner)]
+    grave += [f"owner: {one}" for one in findings(made.owner, *THEMES)]
     for where in (made.link, f"{made.link}x", (tmp_path / "index.html").as_uri()):
         for person in others:
-            page = answered(person, where, theme)
-            grave += [f"{where}: {one}" for one in findings(page)]
+            page = answered(person, where)
+            grave += [f"{where}: {one}" for one in findings(page, *THEMES)]
             if page.locator(".rv-open").count():
                 page.locator(".rv-open").click()
                 expect(page.locator(".rv-compare video")).to_have_count(2)
-                grave += [f"{where}, compared: {one}" for one in findings(page)]
+                grave += [f"{where}, compared: {one}" for one in findings(page, *THEMES)]
             grave += [f"{where}: {wide}" for wide in [too_wide(page)] if wide]
             page.close()
     assert not grave, "\n".join(grave)

@@ -7,9 +7,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.serving import App, generate, opened, say, served
+from tests.browser.serving import App, Visits, case, generate, opened, say, served
 from tests.pictures import picture
 
 LONG = 120_000  # ms for several videos on a small machine
@@ -23,18 +23,8 @@ def _patience() -> Iterator[None]:
     expect.set_options(timeout=5_000)
 
 
-@pytest.fixture
-def visitor(browser: Browser) -> Iterator[BrowserContext]:
-    """A visitor's browser whose console may complain: connections are cut here."""
-    context = browser.new_context(reduced_motion="reduce", viewport={"width": 1280, "height": 900}, locale="en-US")
-    context.set_default_timeout(30_000)
-    yield context
-    context.close()
-
-
-def begin(page: Page, url: str, prompt: str, takes: int, *, seed: str = "") -> None:
+def begin(page: Page, prompt: str, takes: int, *, seed: str = "") -> None:
     """Asks for short takes of a picture that nobody has sent yet."""
-    opened(page, url)
     sent = picture((400, 300), color=secrets.randbelow(2**24))
     page.locator("#wan-image-reference_image input[type=file]").set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": sent})
     expect(page.locator("#wan-image-view .preview")).to_be_visible()
@@ -96,9 +86,9 @@ def test_the_price_says_what_all_takes_cost_and_each(page: Page):
     expect(page.locator("#wan-reference-price")).to_contain_text("for 2 takes (")
 
 
-def test_four_takes_arrive_in_a_grid_and_are_found_again_and_served_again(visitor: BrowserContext, app: App):
-    page, before = visitor.new_page(), app.created()
-    begin(page, app.url, "four takes", 4)
+def test_four_takes_arrive_in_a_grid_and_are_found_again_and_served_again(visit: Visits, app: App):
+    page, before = visit(app.url), app.created()
+    begin(page, "four takes", 4)
     expect(tiles(page)).to_have_count(4)
     places = standing(page)
     assert places[0][1] == places[1][1] < places[2][1] == places[3][1], "two beside two"
@@ -116,7 +106,7 @@ def test_four_takes_arrive_in_a_grid_and_are_found_again_and_served_again(visito
     expect(page).to_have_title("✓ 4 of 4 done · Wan Studio")
     assert page.locator("[data-choose]").evaluate_all("parts => parts.map(part => part.dataset.choose)") == ["compare", "review"]
     assert page.locator("[data-choose=compare]").get_attribute("data-jobs").split() == ids
-    second = visitor.new_page()
+    second = page.context.new_page()
     opened(second, app.url)
     told(second, "4 of 4 done")
     assert app.created() - before == 4
@@ -124,9 +114,9 @@ def test_four_takes_arrive_in_a_grid_and_are_found_again_and_served_again(visito
     expect(second.locator("#wan-review-chosen img")).to_have_count(4)
 
 
-def test_a_double_click_is_one_set_of_takes_and_asking_again_is_free(visitor: BrowserContext, app: App):
-    page, before = visitor.new_page(), app.created()
-    begin(page, app.url, "asked for twice", 2, seed="7")
+def test_a_double_click_is_one_set_of_takes_and_asking_again_is_free(visit: Visits, app: App):
+    page, before = visit(app.url), app.created()
+    begin(page, "asked for twice", 2, seed="7")
     told(page, "2 of 2 done")
     expect(tile(page, 1)).to_contain_text("seed 7")
     expect(tile(page, 2)).to_contain_text("seed 8")
@@ -140,10 +130,10 @@ def test_a_double_click_is_one_set_of_takes_and_asking_again_is_free(visitor: Br
     assert app.created() - before == 3
 
 
-def test_a_video_that_plays_and_details_that_are_read_stay_while_another_take_changes(visitor: BrowserContext, app: App):
-    page = visitor.new_page()
+def test_a_video_that_plays_and_details_that_are_read_stay_while_another_take_changes(visit: Visits, app: App):
+    page = visit(app.url)
     with app.fault("result", "status-503"):
-        begin(page, app.url, "plays on", 2)
+        begin(page, "plays on", 2)
         expect(tiles(page, "FETCHING")).to_have_count(2, timeout=LONG)
     tiles(page, "SUCCEEDED").first.wait_for(timeout=LONG)
     told(page, "2 of 2 done")
@@ -166,10 +156,10 @@ def test_a_video_that_plays_and_details_that_are_read_stay_while_another_take_ch
     expect(tile(page, 1).locator(".wan-details dl")).to_be_hidden()
 
 
-def test_the_buttons_of_a_take_mean_that_take(visitor: BrowserContext, app: App):
-    page = visitor.new_page()
+def test_the_buttons_of_a_take_mean_that_take(visit: Visits, app: App):
+    page = visit(app.url)
     with app.fault("policy", "status-503"):
-        begin(page, app.url, "one is cancelled", 3)
+        begin(page, "one is cancelled", 3)
         expect(tiles(page).locator("[data-press=cancel]")).to_have_count(3)
         page.locator("#wan-image-view .wan-card [data-press=cancel]").wait_for()
         for number in (1, 2):  # at once: the second waits for the first
@@ -187,20 +177,20 @@ def test_the_buttons_of_a_take_mean_that_take(visitor: BrowserContext, app: App)
     assert [tile(page, number).get_attribute("data-state") for number in (1, 2, 3)] == ["SUCCEEDED", "CANCELLED", "SUCCEEDED"]
 
 
-def test_all_are_cancelled_while_that_is_free(visitor: BrowserContext, app: App):
-    page, before = visitor.new_page(), app.created()
+def test_all_are_cancelled_while_that_is_free(visit: Visits, app: App):
+    page, before = visit(app.url), app.created()
     with app.fault("policy", "status-503"):
-        begin(page, app.url, "all are cancelled", 4)
+        begin(page, "all are cancelled", 4)
         page.locator("#wan-image-view .wan-card [data-press=cancel]").click()
         expect(tiles(page, "CANCELLED")).to_have_count(4)
     told(page, "0 of 4 done")
     assert app.created() == before
 
 
-def test_one_that_is_not_watched_is_watched_again(visitor: BrowserContext, app: App):
-    page = visitor.new_page()
+def test_one_that_is_not_watched_is_watched_again(visit: Visits, app: App):
+    page = visit(app.url)
     with app.fault("result", "status-503"):
-        begin(page, app.url, "left and taken up", 2)
+        begin(page, "left and taken up", 2)
         expect(tiles(page, "FETCHING")).to_have_count(2, timeout=LONG)
         tile(page, 2).locator("[data-press=stop]").click()
         expect(tile(page, 2)).to_have_attribute("data-state", "STOPPED")
@@ -210,9 +200,9 @@ def test_one_that_is_not_watched_is_watched_again(visitor: BrowserContext, app: 
     told(page, "2 of 2 done")
 
 
-def test_what_fails_is_tried_again_in_its_place(visitor: BrowserContext, app: App):
-    page = visitor.new_page()
-    begin(page, app.url, "simulate:InternalError", 2)
+def test_what_fails_is_tried_again_in_its_place(visit: Visits, app: App):
+    page = visit(app.url)
+    begin(page, "simulate:InternalError", 2)
     told(page, "0 of 2 done")
     expect(page.locator("#wan-image-view .wan-card")).to_contain_text("Failed: 2.")
     (second,) = rows(app, "SELECT id FROM jobs ORDER BY created_at DESC LIMIT 1")[0]
@@ -226,9 +216,9 @@ def test_what_fails_is_tried_again_in_its_place(visitor: BrowserContext, app: Ap
     assert len(rows(app, "SELECT id FROM jobs")) == before + 1
 
 
-def test_a_take_that_may_be_paid_twice_asks_in_its_tile(visitor: BrowserContext, app: App):
-    page = visitor.new_page()
-    begin(page, app.url, "simulate:InternalError asks", 2)
+def test_a_take_that_may_be_paid_twice_asks_in_its_tile(visit: Visits, app: App):
+    page = visit(app.url)
+    begin(page, "simulate:InternalError asks", 2)
     expect(tiles(page, "FAILED")).to_have_count(2, timeout=LONG)
     with closing(sqlite3.connect(app.folder / "output" / "wan.sqlite3")) as database, database:
         database.execute("UPDATE jobs SET spent = 'maybe' WHERE id IN (SELECT id FROM jobs ORDER BY created_at DESC LIMIT 2)")
@@ -243,41 +233,49 @@ def test_a_take_that_may_be_paid_twice_asks_in_its_tile(visitor: BrowserContext,
     expect(tile(page, 1)).to_have_attribute("data-live", "")
 
 
-def test_a_private_link_shows_all_takes(browser: Browser, visitor: BrowserContext, app: App):
-    page = visitor.new_page()
-    begin(page, app.url, "seen elsewhere", 3)
+def test_a_private_link_shows_all_takes(visit: Visits, app: App):
+    page = visit(app.url)
+    begin(page, "seen elsewhere", 3)
     expect(tiles(page)).to_have_count(3)
     page.locator("[data-share]").click()
     link = page.locator("#wan-share input").input_value()
-    other = browser.new_context(reduced_motion="reduce", locale="en-US")
-    theirs = other.new_page()
+    theirs = visit.blank(app.url)
     theirs.goto(link)
     theirs.locator("#wan-claim [value=use]").click()
     expect(tiles(theirs)).to_have_count(3)
     told(theirs, "3 of 3 done")
-    other.close()
 
 
-def test_a_server_that_is_killed_goes_on_with_every_take(visitor: BrowserContext, tmp_path: Path):
-    page = visitor.new_page()
+def test_a_server_that_is_killed_goes_on_with_every_take(browser: Browser, tmp_path: Path):
+    context = browser.new_context(reduced_motion="reduce", locale="en-US")
+    page = context.new_page()
     with served(tmp_path, pending=1.5, running=1.5) as app:
-        begin(page, app.url, "killed in the middle", 2)
+        opened(page, app.url)
+        begin(page, "killed in the middle", 2)
         tiles(page, "RUNNING").first.wait_for(timeout=LONG)
         app.kill()
+    app.expire_leases()
     with served(tmp_path, pending=1.5, running=1.5, port=app.port) as app:
         told(page, "2 of 2 done")
         assert app.created() == 2
+    context.close()
 
 
-@pytest.mark.parametrize("width", [390, 360])
-def test_on_a_phone_takes_stand_under_each_other(browser: Browser, app: App, width: int):
-    phone = browser.new_context(reduced_motion="reduce", viewport={"width": width, "height": 780}, is_mobile=True, has_touch=True, locale="zh-CN")
-    page = phone.new_page()
-    begin(page, app.url, "在手机上", 2)
+def test_on_a_phone_takes_stand_under_each_other(visit: Visits, app: App):
+    page = visit(app.url, size={"width": 390, "height": 780}, locale="zh-CN", phone=True)
+    begin(page, "在手机上", 2)
     expect(tiles(page)).to_have_count(2)
-    first, second = tiles(page).evaluate_all("parts => parts.map(part => part.getBoundingClientRect())")  # at once: the page scrolls to them
-    assert first["bottom"] <= second["top"]
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    stand_under_each_other(page)
     told(page, "已完成 2 / 2")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    phone.close()
+    stand_under_each_other(page)
+
+
+def stand_under_each_other(page: Page) -> None:
+    """On phones of either width."""
+    for width in (390, 360):
+        with case(f"{width} px"):
+            page.set_viewport_size({"width": width, "height": 780})
+            page.wait_for_function("width => innerWidth === width", arg=width)
+            first, second = tiles(page).evaluate_all("parts => parts.map(part => part.getBoundingClientRect())")  # at once: it scrolls to them
+            assert first["bottom"] <= second["top"]
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
