@@ -1,16 +1,16 @@
 """Whatever happens to the page, the network or the server: the job goes on, the page finds it again, and it is one job."""
 
 import secrets
-import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.serving import App, generate, opened, reach, say, served
+from tests.browser.serving import App, Visits, case, generate, opened, reach, say, served
 from tests.pictures import picture
 
 LATER = ("PENDING", "RUNNING", "FETCHING", "SUCCEEDED")
@@ -20,7 +20,7 @@ HOLDS = {
     "UPLOADING": ("upload", "delay-4", True),
     "SUBMITTING": ("create", "delay-4", True),
     "UNCERTAIN": ("create", "drop-after-accept", True),
-    "PENDING": ("query", "status-503", False),
+    "PENDING": ("query", "status-503", True),
     "RUNNING": ("query", "status-503", False),
     "FETCHING": ("result", "status-503", True),
 }
@@ -28,16 +28,22 @@ HOLDS = {
 
 @pytest.fixture
 def visitor(browser: Browser) -> Iterator[BrowserContext]:
-    """A visitor's browser whose console may complain: connections are cut here."""
+    """A visitor's browser of its own: connections are cut here."""
     context = browser.new_context(reduced_motion="reduce", viewport={"width": 1280, "height": 900}, locale="en-US")
     context.set_default_timeout(30_000)
     yield context
     context.close()
 
 
-def begin(page: Page, url: str, prompt: str) -> None:
+@pytest.fixture(scope="module")
+def waiting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """An app whose jobs wait for as long as anybody looks."""
+    with served(tmp_path_factory.mktemp("waiting"), pending=600) as running:
+        yield running
+
+
+def begin(page: Page, prompt: str) -> None:
     """Asks for a video of a picture that nobody has sent yet."""
-    opened(page, url)
     choose(page)
     expect(page.locator("#wan-image-view .preview")).to_be_visible()
     say(page, "image", prompt)
@@ -49,56 +55,71 @@ def choose(page: Page) -> None:
     page.locator("#wan-image-reference_image input[type=file]").set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": sent})
 
 
+@contextmanager
+def held(page: Page, app: App, state: str) -> Iterator[None]:
+    """Asks for a video; its job is in this state on the page, and stays in it inside the block."""
+    verb, fault, at_once = HOLDS[state]
+    with app.fault(verb, fault) if at_once else nullcontext():
+        begin(page, f"held while {state}")
+        if not at_once:
+            wait_for(lambda: newest(app) == state)  # the page may show it when it is over already
+        with nullcontext() if at_once else app.fault(verb, fault):
+            reach(page, "image", state)
+            yield
+
+
+def newest(app: App) -> str:
+    """The state of the job that was asked for last."""
+    return app.rows("SELECT state FROM jobs ORDER BY created_at DESC LIMIT 1")[0][0]
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    """Waits for what the page does not show."""
+    give_up = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
 def shown(page: Page) -> str:
     return page.locator("#wan-image-view .wan-view").get_attribute("data-state")
 
 
-def settings_of(app: App) -> Path:
-    return app.folder / "output" / "wan.sqlite3"
-
-
 def jobs(app: App) -> int:
-    with closing(sqlite3.connect(settings_of(app))) as database:
-        return database.execute("SELECT count(*) FROM jobs").fetchone()[0]
+    return app.rows("SELECT count(*) FROM jobs")[0][0]
 
 
-@pytest.mark.parametrize("state", HOLDS)
-def test_a_reload_in_every_state_shows_the_job_again(visitor: BrowserContext, app: App, state: str):
-    page, before = visitor.new_page(), app.created()
-    verb, fault, at_once = HOLDS[state]
-    with app.fault(verb, fault) if at_once else nullcontext():
-        begin(page, app.url, f"a reload while {state}")
-        reach(page, "image", state)
-        with nullcontext() if at_once else app.fault(verb, fault):
-            page.reload()
-            # Behind a fault the job goes to and fro: what matters is that it is on the stage.
-            page.locator("#wan-image-view [data-live]").wait_for()
-            expect(page).not_to_have_title("Wan Studio")
-    reach(page, "image", "SUCCEEDED")
-    assert app.created() - before == 1
+def test_a_reload_in_every_state_shows_the_job_again(visit: Visits, app: App):
+    page = visit(app.url)
+    for state in HOLDS:
+        with case(state):
+            before = app.created()
+            with held(page, app, state):
+                page.reload()
+                # Behind a fault the job goes to and fro: what matters is that it is on the stage.
+                page.locator("#wan-image-view [data-live]").wait_for()
+                expect(page).not_to_have_title("Wan Studio")
+            reach(page, "image", "SUCCEEDED")
+            assert app.created() - before == 1
 
 
 @pytest.mark.parametrize(("prompt", "state"), [("simulate:InternalError", "FAILED"), ("a reload at the end", "SUCCEEDED")])
-def test_a_reload_at_the_end_shows_the_end(visitor: BrowserContext, app: App, prompt: str, state: str):
-    page = visitor.new_page()
-    begin(page, app.url, prompt)
+def test_a_reload_at_the_end_shows_the_end(visit: Visits, app: App, prompt: str, state: str):
+    page = visit(app.url)
+    begin(page, prompt)
     reach(page, "image", state)
     page.reload()
     reach(page, "image", state)
     expect(page).to_have_title({"FAILED": "✕ Failed · Wan Studio", "SUCCEEDED": "✓ Done · Wan Studio"}[state])
 
 
-def test_what_expired_says_so_and_asks_before_another_try(visitor: BrowserContext, app: App):
-    page = visitor.new_page()
-    begin(page, app.url, "a job of yesterday")
-    reach(page, "image", "PENDING")
-    with app.fault("query", "status-503"):
-        with closing(sqlite3.connect(settings_of(app))) as database, database:
-            # As a job with a key looks after a day without an answer: in the demo nothing is ever billed.
-            database.execute("UPDATE jobs SET submitted_at = submitted_at - 90000 WHERE state IN ('PENDING', 'RUNNING')")
+def test_what_expired_says_so_and_asks_before_another_try(visit: Visits, app: App):
+    page = visit(app.url)
+    with held(page, app, "PENDING"):
+        # As a job with a key looks after a day without an answer: in the demo nothing is ever billed.
+        app.rows("UPDATE jobs SET submitted_at = submitted_at - 90000 WHERE state IN ('PENDING', 'RUNNING')")
         reach(page, "image", "EXPIRED")
-    with closing(sqlite3.connect(settings_of(app))) as database, database:
-        database.execute("UPDATE jobs SET spent = 'maybe' WHERE state = 'EXPIRED'")
+    app.rows("UPDATE jobs SET spent = 'maybe' WHERE state = 'EXPIRED'")
     page.reload()
     reach(page, "image", "EXPIRED")
     before = jobs(app)
@@ -114,58 +135,59 @@ def test_what_expired_says_so_and_asks_before_another_try(visitor: BrowserContex
     assert jobs(app) == before + 1
 
 
-@pytest.mark.parametrize("state", ["QUEUED", "UPLOADING", "PENDING"])
-def test_cancelling_in_every_state_in_which_it_is_free(visitor: BrowserContext, app: App, state: str):
-    page = visitor.new_page()
-    verb, fault, at_once = HOLDS[state]
-    with app.fault(verb, fault) if at_once else nullcontext():
-        begin(page, app.url, f"cancelled while {state}")
-        reach(page, "image", state)
-        page.locator("#wan-image-view [data-press=cancel]").click()
-        expect(page.locator("#wan-image-view .wan-say")).to_contain_text("ancel")
-    reach(page, "image", "CANCELLED")
-    expect(page.locator("#wan-image-view .wan-say")).to_contain_text("It cost nothing")
-
-
-def test_a_cancel_while_the_request_is_on_its_way_is_carried_out_with_the_answer(visitor: BrowserContext, tmp_path: Path):
-    page = visitor.new_page()
-    with served(tmp_path, pending=60) as app, app.fault("create", "delay-3"):
-        begin(page, app.url, "cancelled while SUBMITTING")
+def test_cancelling_in_every_state_in_which_it_is_free(visit: Visits, app: App, waiting: App):
+    page = visit(app.url)
+    for state in ("QUEUED", "UPLOADING"):
+        with case(state):
+            opened(page, app.url)
+            with held(page, app, state):
+                cancelled(page, "ancel")
+            reach(page, "image", "CANCELLED")
+            expect(page.locator("#wan-image-view .wan-say")).to_contain_text("It cost nothing")
+    page = visit(waiting.url)
+    with case("PENDING"):
+        begin(page, "cancelled while PENDING")
+        reach(page, "image", "PENDING")
+        cancelled(page, "ancel")
+        reach(page, "image", "CANCELLED")
+        expect(page.locator("#wan-image-view .wan-say")).to_contain_text("It cost nothing")
+    with case("SUBMITTING, where it is carried out with the answer"), waiting.fault("create", "delay-3"):
+        opened(page, waiting.url)
+        begin(page, "cancelled while SUBMITTING")
         reach(page, "image", "SUBMITTING")
-        page.locator("#wan-image-view [data-press=cancel]").click()
-        expect(page.locator("#wan-image-view .wan-say")).to_contain_text("Cancelling is noted")
+        cancelled(page, "Cancelling is noted")
         reach(page, "image", "CANCELLED")
 
 
-@pytest.mark.parametrize("state", ["RUNNING", "FETCHING", "UNCERTAIN"])
-def test_what_cannot_be_cancelled_says_so_and_can_be_left(visitor: BrowserContext, app: App, state: str):
-    page = visitor.new_page()
-    verb, fault, at_once = HOLDS[state]
-    with app.fault(verb, fault) if at_once else nullcontext():
-        begin(page, app.url, f"left while {state}")
-        reach(page, "image", state)
-        with nullcontext() if at_once else app.fault(verb, fault):
-            assert page.locator("#wan-image-view [data-press=cancel]").count() == 0
-            page.locator("#wan-image-view [data-press=stop]").click()
-            reach(page, "image", "STOPPED")
-    page.locator("#wan-image-view [data-press=watch]").click()
+def cancelled(page: Page, answer: str) -> None:
+    """Asks for a cancel, and waits for what is said of it."""
+    page.locator("#wan-image-view [data-press=cancel]").click()
+    expect(page.locator("#wan-image-view .wan-say")).to_contain_text(answer)
+
+
+def test_what_cannot_be_cancelled_says_so_and_can_be_left(visit: Visits, app: App):
+    page = visit(app.url)
+    for state in ("RUNNING", "FETCHING", "UNCERTAIN"):
+        with case(state):
+            opened(page, app.url)
+            with held(page, app, state):
+                assert page.locator("#wan-image-view [data-press=cancel]").count() == 0
+                page.locator("#wan-image-view [data-press=stop]").click()
+                reach(page, "image", "STOPPED")
+            page.locator("#wan-image-view [data-press=watch]").click()
+            reach(page, "image", "SUCCEEDED")
+
+
+def test_a_cancel_that_comes_too_late_ends_in_the_truth(visit: Visits, app: App):
+    page, pending = visit(app.url), lambda: httpx.get(f"{app.simulator}/simulator/stats", trust_env=False).json()["tasks"].get("PENDING", 0)
+    with held(page, app, "PENDING"):
+        wait_for(lambda: not pending())  # it starts at the simulator meanwhile, and nobody here can know
+        cancelled(page, "Cancelling is noted")
     reach(page, "image", "SUCCEEDED")
 
 
-def test_a_cancel_that_comes_too_late_ends_in_the_truth(visitor: BrowserContext, app: App):
-    page = visitor.new_page()
-    begin(page, app.url, "it starts between the click and the call")
-    reach(page, "image", "PENDING")
-    with app.fault("query", "status-503"):
-        page.wait_for_timeout(2500)  # it starts at the simulator meanwhile, and nobody here can know
-        page.locator("#wan-image-view [data-press=cancel]").click()
-        expect(page.locator("#wan-image-view .wan-say")).to_contain_text("Cancelling is noted")
-    reach(page, "image", "SUCCEEDED")
-
-
-def test_a_double_click_is_one_job(visitor: BrowserContext, app: App):
-    page, before = visitor.new_page(), jobs(app)
-    opened(page, app.url)
+def test_a_double_click_is_one_job(visit: Visits, app: App):
+    page, before = visit(app.url), jobs(app)
     choose(page)
     expect(page.locator("#wan-image-view .preview")).to_be_visible()
     say(page, "image", "a double click")
@@ -174,64 +196,64 @@ def test_a_double_click_is_one_job(visitor: BrowserContext, app: App):
     assert jobs(app) - before == 1
 
 
-def test_a_closed_tab_and_a_second_one(visitor: BrowserContext, app: App):
-    first, before = visitor.new_page(), app.created()
-    begin(first, app.url, "a second tab")
+def test_a_closed_tab_and_a_second_one(visit: Visits, app: App):
+    second, before = visit.blank(app.url), app.created()
+    first = second.context.new_page()
+    opened(first, app.url)
+    begin(first, "a second tab")
     reach(first, "image", "PENDING")
-    second = visitor.new_page()
     second.goto(app.url)
     reach(second, "image", *LATER)
     first.close()
-    third = visitor.new_page()
+    third = second.context.new_page()
     third.goto(app.url)
     reach(third, "image", "SUCCEEDED")
     reach(second, "image", "SUCCEEDED")
     assert app.created() - before == 1
 
 
-def test_a_click_whose_answer_is_lost_still_leads_to_its_job(visitor: BrowserContext, app: App):
-    page = visitor.new_page()
+def test_a_click_whose_answer_is_lost_still_leads_to_its_job(visit: Visits, app: App):
+    again = visit.blank(app.url)
+    page = again.context.new_page()
     opened(page, app.url)
     choose(page)
     expect(page.locator("#wan-image-view .preview")).to_be_visible()
     say(page, "image", "the tab is closed at once")
     before = jobs(app)
     generate(page, "image")
-    while jobs(app) == before:
-        page.wait_for_timeout(20)
+    wait_for(lambda: jobs(app) > before)
     page.close()
-    again = visitor.new_page()
     again.goto(app.url)
     reach(again, "image", *LATER)
     reach(again, "image", "SUCCEEDED")
 
 
-def test_a_private_link_opens_the_jobs_in_another_browser_when_it_is_meant(browser: Browser, visitor: BrowserContext, app: App):
-    page = visitor.new_page()
-    begin(page, app.url, "seen elsewhere")
+def test_a_private_link_opens_the_jobs_in_another_browser_when_it_is_meant(visit: Visits, app: App):
+    page = visit(app.url)
+    begin(page, "seen elsewhere")
     reach(page, "image", *LATER)
     page.locator("[data-share]").click()
     link = page.locator("#wan-share input").input_value()
     assert "#jobs=" in link
-    other = browser.new_context(reduced_motion="reduce", locale="en-US")
-    stranger = other.new_page()
+    stranger = visit.blank(app.url)
     asked = []
-    stranger.on("request", lambda request: asked.append(request.url))
+    note = lambda request: asked.append(request.url)  # noqa: E731
+    stranger.on("request", note)
     stranger.goto(link)
     stranger.locator("#wan-claim [value=stay]").click()
     stranger.locator("#wan-image-price strong").wait_for()
     assert shown(stranger) == "IDLE"
     assert "#" not in stranger.url
-    stranger.goto("about:blank")
+    stranger.goto(f"{app.url}/healthz")
     stranger.goto(link)
     stranger.locator("#wan-claim [value=use]").click()
     reach(stranger, "image", *LATER)
     stranger.reload()
     reach(stranger, "image", "SUCCEEDED")
+    stranger.remove_listener("request", note)
     token = link.partition("#jobs=")[2]
     assert asked
     assert not [url for url in asked if token in url]
-    other.close()
 
 
 def test_a_stream_that_ends_without_a_word_is_noticed(visitor: BrowserContext, app: App):
@@ -240,15 +262,18 @@ def test_a_stream_that_ends_without_a_word_is_noticed(visitor: BrowserContext, a
     page.clock.resume()
     cut = []
     with app.fault("policy", "status-503"):
-        begin(page, app.url, "a proxy ends the stream")
+        opened(page, app.url)
+        begin(page, "a proxy ends the stream")
         page.locator("#wan-image-view [data-live]").wait_for()
         page.route("**/queue/data*", lambda route: (cut.append(route), route.fulfill(status=200, content_type="text/event-stream", body="")))
         page.evaluate("window.wanStudio.arrived()")  # takes the job up again, over a stream that ends at once
-        page.wait_for_timeout(2000)
+        while not cut:
+            page.wait_for_timeout(20)
+        page.wait_for_timeout(500)  # for a stream that it would open after that
         page.unroute("**/queue/data*")
-    assert cut
     say(page, "image", "what is typed meanwhile")
-    page.wait_for_timeout(5000)
+    wait_for(lambda: newest(app) == "SUCCEEDED")
+    page.wait_for_timeout(500)  # in which a stream that had gone on would have told
     assert page.locator("#wan-image-view [data-live]").count() == 1
     for _ in range(3):
         page.clock.fast_forward(21_000)
@@ -258,33 +283,41 @@ def test_a_stream_that_ends_without_a_word_is_noticed(visitor: BrowserContext, a
 
 
 def test_twenty_seconds_offline_lose_nothing(visitor: BrowserContext, app: App):
+    """Twenty by the page's clock; for the server it is until it has nothing more to say of the job."""
     page, before = visitor.new_page(), app.created()
-    begin(page, app.url, "twenty seconds offline")
+    page.clock.install()
+    page.clock.resume()
+    opened(page, app.url)
+    begin(page, "twenty seconds offline")
     reach(page, "image", "PENDING")
     visitor.set_offline(True)
-    page.wait_for_timeout(20_000)
+    wait_for(lambda: newest(app) == "SUCCEEDED")
+    page.clock.run_for(20_000)
     visitor.set_offline(False)
     reach(page, "image", "SUCCEEDED")
     assert app.created() - before == 1
 
 
-@pytest.mark.parametrize("state", ["PENDING", "RUNNING", "FETCHING"])
-def test_a_server_that_is_killed_and_comes_back_goes_on(browser: Browser, visitor: BrowserContext, tmp_path: Path, state: str):
-    page = visitor.new_page()
-    with served(tmp_path, pending=1.5, running=1.5) as app:
-        begin(page, app.url, f"killed while {state}")
-        with app.fault("result", "status-503") if state == "FETCHING" else nullcontext():
-            reach(page, "image", state)
-            app.kill()
-        time.sleep(1)
-        with served(tmp_path, pending=1.5, running=1.5, port=app.port):
-            reach(page, "image", "SUCCEEDED")
-            assert app.created() == 1
-            assert jobs(app) == 1
-
-
-def test_a_space_without_lasting_storage_warns(visitor: BrowserContext, tmp_path: Path):
-    page = visitor.new_page()
-    with served(tmp_path, SPACE_ID="somebody/wan") as app:
+def test_a_server_that_is_killed_and_comes_back_goes_on(visitor: BrowserContext, tmp_path: Path):
+    page, times = visitor.new_page(), {"pending": 1.5, "running": 1.5}
+    with ExitStack() as running:
+        app = running.enter_context(served(tmp_path, **times))
         opened(page, app.url)
+        for number, state in enumerate(("PENDING", "RUNNING", "FETCHING"), 1):
+            with case(state):
+                with app.fault("result", "status-503") if state == "FETCHING" else nullcontext():
+                    begin(page, f"killed while {state}")
+                    reach(page, "image", state)
+                    app.kill()
+                app.expire_leases()
+                app = running.enter_context(served(tmp_path, port=app.port, **times))
+                reach(page, "image", "SUCCEEDED")
+                assert app.created() == number
+                assert jobs(app) == number
+                page.reload()
+
+
+def test_a_space_without_lasting_storage_warns(visit: Visits, tmp_path: Path):
+    with served(tmp_path, SPACE_ID="somebody/wan") as app:
+        page = visit(app.url)
         expect(page.locator(".wan-banner")).to_contain_text("a restart loses jobs and videos")
