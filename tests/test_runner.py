@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 from dataclasses import replace
 
 import pytest
@@ -152,6 +153,27 @@ async def test_a_stop_leaves_a_request_that_is_not_answered_yet_to_whoever_waits
         await running
     job = stage.store.get(job.id, job.owner)
     assert (taken, job.state, job.spent) == ([], JobState.FAILED, Spent.NO)
+
+
+async def test_what_is_claimed_while_the_app_stops_is_another_processes_at_once(stage, monkeypatch):
+    job, claim = stage.add(1, JobState.PENDING, task_id="task"), stage.store.claim
+    loop, claimed, stopped = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def held(*given, **named):
+        try:
+            return claim(*given, **named)
+        finally:
+            loop.call_soon_threadsafe(claimed.set)
+            stopped.wait(30)
+
+    monkeypatch.setattr(stage.store, "claim", held)
+    running = asyncio.create_task(stage.runner.run())
+    await claimed.wait()
+    running.cancel()
+    stopped.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert [one.id for one in claim(stage.now, accounts=[CONNECTION.account], lease=runner.LEASE)] == [job.id]
 
 
 async def test_a_step_that_takes_long_keeps_its_job(stage, monkeypatch):

@@ -140,7 +140,15 @@ class Runner:
     async def _claim(self) -> list[Job]:
         # What became of a paid request that is in hand here, this process alone can tell, however long the database takes to hear it.
         which = {"accounts": list(self._connections), "but": list(self._paying), "unsent": self._wanted()}
-        return await self._sql(self._store.claim, self._clock(), lease=LEASE, **which)
+        claiming = asyncio.create_task(self._sql(self._store.claim, self._clock(), lease=LEASE, **which))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            # What is claimed at this moment nobody would look at until its lease ends.
+            with contextlib.suppress(Exception):
+                for job in await claiming:
+                    await self._let_go(job)
+            raise
 
     def _wanted(self) -> list[str] | None:
         return None if self._unsent is None else list(self._unsent)

@@ -38,6 +38,13 @@ _PAYING = (
         "test_runner.py",
     ),
     _fault(
+        "what is claimed while the app stops held by nobody",
+        "runner.py",
+        "for job in await claiming:",
+        "for job in []:",
+        "test_runner.py::test_what_is_claimed_while_the_app_stops_is_another_processes_at_once",
+    ),
+    _fault(
         "the task id written by the holder of the lease only",
         "store.py",
         ".where(_jobs.c.id == job.id, unknown)",
