@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from tests import old
 from tests.old import KNOWN
-from tests.test_processes import MAKE_SCHEMA, ready, tell
+from tests.test_processes import MAKE_SCHEMA, ready
 from tests.test_store import job as row
 from wan import ids
 from wan.access import OPERATOR
@@ -75,11 +75,11 @@ def test_migrating_again_changes_nothing(new_database):
 
 
 @pytest.mark.process
-def test_several_processes_migrate_at_once_as_one(new_database, environment):
+def test_several_processes_migrate_at_once_as_one(new_database, environment, tmp_path):
     database = old.made(new_database)
-    with ready(4, MAKE_SCHEMA, database, environment=environment) as processes:
-        tell(processes, "now")
-        assert [process.communicate()[1] for process in processes] == [""] * 4
+    with ready(4, MAKE_SCHEMA, database, environment=environment, folder=tmp_path) as others:
+        others.tell("now")
+        assert others.ends() == [(0, "", "")] * 4
     with contextlib.closing(Store(database)) as store:
         assert all(store.get(KNOWN["jobs"][who][0][0], owner) for who, owner in owners_of(store).items())
 
