@@ -3,6 +3,7 @@
 import json
 import re
 import secrets
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ class Hers:
     token: str
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def hers(victim: Victim) -> Hers:
     someone = victim.visitor
     number = someone.event("create")
@@ -106,14 +107,16 @@ def test_what_is_sent(app: App, hers: Hers, record: Record):
 
 
 def test_floods(proxied: App, record: Record):
+    begun = time.monotonic()
     answers = [give(proxied, "x" * 43, **{"X-Forwarded-For": "198.51.100.77"}) for _ in range(70)]
-    record("verdict: 70 at once from one address", True, 8 <= sum(one.status == 429 for one in answers) <= 10)
+    more = time.monotonic() - begun  # one a second, beside the sixty at once
+    record("verdict: 70 at once from one address", True, 9 - more <= sum(one.status == 429 for one in answers) <= 10)
     record("verdict: the last is told to wait", True, "Try again in" in answers[-1].json()["detail"])
     record("verdict: another address meanwhile", 404, give(proxied, "x" * 43, **{"X-Forwarded-For": "198.51.100.78"}).status)
 
 
 def test_revoked(app: App, victim: Victim, hers: Hers, record: Record):
-    """The last one here: the review is closed then."""
+    assert give(app, hers.token, GOOD | {"comment": "=1+1"}).status == 200
     someone = victim.visitor
     number = someone.event("csv")
     given = someone.call(number, someone.form(number, token=someone.token, picked=hers.id))[1]
