@@ -3,6 +3,7 @@
 #
 #   bash tests/run.sh                           everything
 #   bash tests/run.sh --quick                   what needs neither a browser nor a second process
+#   bash tests/run.sh --shuffled                in random order; --shuffled=SEED in the order of a run that has said this seed
 #   bash tests/run.sh tests/test_requests.py    just that; whatever is given goes to pytest
 #
 # Needs Debian 12 or later with python3-venv; elsewhere a Chrome or Chromium on the PATH.
@@ -68,9 +69,14 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-quick=() given=()
+chosen=() given=()
 for argument; do
-    if [ "$argument" = --quick ]; then quick=(-m "not process"); else given+=("$argument"); fi
+    case "$argument" in
+        --quick) chosen+=(-m "not process") ;;
+        --shuffled) chosen+=(-p randomly --randomly-dont-reset-seed) ;;
+        --shuffled=*) chosen+=(-p randomly --randomly-dont-reset-seed --randomly-seed "${argument#*=}") ;;
+        *) given+=("$argument") ;;
+    esac
 done
 workers=(-n $(($(nproc) + 1))) # each waits for something a third of its time
 if [ ${#given[@]} -gt 0 ]; then workers=(); fi # one file is done before the workers have started
@@ -82,11 +88,11 @@ say "installed after $SECONDS s; lint"
 .venv/bin/ruff check --quiet .
 .venv/bin/ruff format --check --quiet .
 
-say "types and tests: about 13 minutes on two cores; 1 with --quick; less for a file"
+say "types and tests: about 12 minutes on two cores; 1 with --quick; less for a file"
 .venv/bin/mypy >"$TESTS_RUN/types" 2>&1 </dev/null &
 types=$!
 status=0
-attend .venv/bin/python -m pytest --durations=10 --durations-min=1 "${workers[@]}" "${quick[@]}" "${given[@]}" || status=$?
+attend .venv/bin/python -m pytest --durations=10 --durations-min=1 "${workers[@]}" "${chosen[@]}" "${given[@]}" || status=$?
 wait $types || { status=1 && cat "$TESTS_RUN/types"; }
 say "$([ $status = 0 ] && echo passed || echo FAILED) after $((SECONDS / 60)) min $((SECONDS % 60)) s"
 exit $status
