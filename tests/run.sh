@@ -78,7 +78,7 @@ for argument; do
         *) given+=("$argument") ;;
     esac
 done
-workers=(-n $(($(nproc) + 1))) # each waits for something a third of its time
+workers=(-n $(($(nproc) + 2))) # each waits for something half of its time
 if [ ${#given[@]} -gt 0 ]; then workers=(); fi # one file is done before the workers have started
 
 say "installing, where something is missing (about a minute the first time)"
