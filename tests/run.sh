@@ -47,7 +47,7 @@ install_packages() {
 }
 
 # Everything that the tests start has this in its environment, and everything that they write lies in this folder: both go with this script,
-# however it ends.
+# unless SIGKILL ends it.
 TESTS_RUN=$(mktemp -d "${TMPDIR:-/tmp}/wan-tests-XXXXXX")
 export TESTS_RUN TMPDIR="$TESTS_RUN"
 chmod 755 "$TESTS_RUN" # PostgreSQL may not run as root, and gets there as nobody

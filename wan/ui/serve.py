@@ -49,7 +49,7 @@ class Server:
             signal.signal(number, lambda *_: self._over.set())
         self._demo.queue(default_concurrency_limit=None, max_size=500, api_open=False)
         self._demo._queue.pending_messages_per_session.max_size = KNOWN  # else a stream goes silent when 2,000 younger sessions have come
-        # Gradio 6.31.0 looks every millisecond whether an event has come, which costs an idle app some 7 % of a core; with these, 1 %.
+        # Gradio 6.31.0 looks every millisecond whether an event has come, which costs an idle app some 7 % of a core; with these, under 2 %.
         self._demo._queue.sleep_when_free = self._demo._queue.progress_update_sleep_when_free = _EVENT_SECONDS
         self._demo._queue.ANALYTICS_MAX_EVENTS = 0  # nobody sees them, and after each refusal Gradio makes a table of all
         if self._studio.settings.mcp:
