@@ -148,11 +148,11 @@ def test_the_language_follows_the_browser_and_the_switch(visit: Visits, page: Pa
 
 def test_a_phone_has_no_sideways_scroll_and_generate_at_hand(visit: Visits, app: App):
     page = visit(app.url, size={"width": 390, "height": 844}, phone=True)
-    for tab in (0, 1):
+    for tab, there in enumerate(("#wan-image-reference_image img", "#wan-reference-reference_video a[download]")):
         with case(f"tab {tab}"):
             page.get_by_role("tab").nth(tab).click()
             page.locator(".wan-sample:visible").first.click()
-            page.wait_for_timeout(600)
+            expect(page.locator(there).first).to_be_visible()
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
             button = page.locator(".wan-go:visible button").bounding_box()
             assert button["y"] + button["height"] <= 844

@@ -267,7 +267,9 @@ def test_a_stream_that_ends_without_a_word_is_noticed(visitor: BrowserContext, a
         page.locator("#wan-image-view [data-live]").wait_for()
         page.route("**/queue/data*", lambda route: (cut.append(route), route.fulfill(status=200, content_type="text/event-stream", body="")))
         page.evaluate("window.wanStudio.arrived()")  # takes the job up again, over a stream that ends at once
+        until = time.monotonic() + 60
         while not cut:
+            assert time.monotonic() < until, "no stream was asked for"
             page.wait_for_timeout(20)
         page.wait_for_timeout(500)  # for a stream that it would open after that
         page.unroute("**/queue/data*")

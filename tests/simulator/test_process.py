@@ -46,7 +46,9 @@ def test_leaving_does_not_wait_for_stalled_clients(start: Start):
     served = start("--fault", "query:stall")
     with socket.create_connection(("127.0.0.1", int(served.root.rpartition(":")[2]))) as stalled:
         stalled.sendall(b"GET /api/v1/tasks/x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-test1234\r\n\r\n")  # which is never answered
+        until = time.monotonic() + 60
         while not served.stats()["faults"]:
+            assert time.monotonic() < until, "the request has not come"
             time.sleep(0.02)
         assert served.stop() == 0
 
