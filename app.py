@@ -3,6 +3,8 @@
 GRADIO_SERVER_NAME and GRADIO_SERVER_PORT move it.
 """
 
+from wan.process_exit import exit_with  # isort: split
+
 import asyncio
 import os
 import sys
@@ -23,6 +25,7 @@ try:
     demo = build(studio, opened)
     if __name__ == "__main__":
         Server(demo, studio, opened).run()
+        exit_with(0)
 except WanError as error:  # a setting, or a database that is stuck, full or read-only
     print(error, file=sys.stderr)
-    sys.exit(2)
+    exit_with(2)

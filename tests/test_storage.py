@@ -157,9 +157,9 @@ async def test_what_is_removed_while_it_is_fetched_leaves_nothing(bucket, cache,
     assert kept(cache) == set()
 
 
-# It ends without Python's own end, in which threads of obstore 0.12.1 now and then break a process that has done all it had to (SIGABRT).
 READER = """
-import asyncio, os, random, sys
+from wan.process_exit import exit_with
+import asyncio, random, sys
 from pathlib import Path
 from obstore.store import LocalStore
 from wan import storage
@@ -180,7 +180,7 @@ async def read():
         assert data == letter.encode() * 1000
 
 asyncio.run(read())
-os._exit(0)
+exit_with(0)
 """
 
 

@@ -1,10 +1,11 @@
 """`python -m wan`: see `wan.cli`."""
 
-import sys
+from wan.process_exit import exit_with  # isort: split
 
 try:
     from wan.cli import main
 
-    sys.exit(main())
+    code = main()
 except KeyboardInterrupt:  # before the command line could take it
-    sys.exit(1)
+    code = 1
+exit_with(code)

@@ -561,6 +561,13 @@ _FRESH = (
         "        finally:\n            self._coming -= 0\n",
         "ui/test_uploads.py::test_room_for_a_whole_body_is_kept_for_as_long_as_it_comes",
     ),
+    _fault(
+        "a process that takes its interpreter apart under obstore's threads",
+        "process_exit.py",
+        "    os._exit(_codes[-1])\n",
+        "    return\n",
+        "test_process_exit.py",
+    ),
 )
 
 FAULTS: tuple[Fault, ...] = (*_PAYING, *_MONEY, *_REQUESTS, *_OWNERS, *_WEB, *_OUTSIDE, *_MEDIA, *_SIMULATOR, *_FRESH)
