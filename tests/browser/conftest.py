@@ -16,8 +16,8 @@ _LEAVING = re.compile("AbortError|Connection errored out")  # what Gradio says o
 
 @pytest.fixture(scope="package")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """The app, with a simulator that takes about three seconds for a video."""
-    with served(tmp_path_factory.mktemp("app"), pending=1.5, running=1.5) as running:
+    """The app, with a simulator that takes about a second for a video, unless it is held up."""
+    with served(tmp_path_factory.mktemp("app"), pending=0.4, running=0.4) as running:
         yield running
 
 

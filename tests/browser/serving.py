@@ -75,6 +75,16 @@ class App:
             with contextlib.suppress(httpx.TransportError, FileNotFoundError):  # it leaves with an app that was killed
                 httpx.delete(f"{self.simulator}/simulator/faults", trust_env=False)
 
+    @contextlib.contextmanager
+    def holding(self, state: str) -> Iterator[None]:
+        """No task leaves this state, PENDING or RUNNING, at the simulator inside the block."""
+        httpx.post(f"{self.simulator}/simulator/hold", json={"state": state}, trust_env=False).raise_for_status()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(httpx.TransportError, FileNotFoundError):  # it leaves with an app that was killed
+                httpx.delete(f"{self.simulator}/simulator/hold", trust_env=False)
+
     def kill(self) -> None:
         """Ends it as a crash does."""
         self.process.kill()

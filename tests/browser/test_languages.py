@@ -68,9 +68,10 @@ def test_the_page_speaks_one_language(visit: Visits, app: App, language: str, lo
     page.locator(".wan-sample:visible").first.click()
     expect(page.locator("#wan-image-view .preview img")).to_be_visible()
     say(page, "image", prompt)
-    generate(page, "image")
-    reach(page, "image", "RUNNING")
-    slips |= set(foreign(page, language))
+    with app.holding("RUNNING"):
+        generate(page, "image")
+        reach(page, "image", "RUNNING")
+        slips |= set(foreign(page, language))
     reach(page, "image", "SUCCEEDED")
     page.locator("#wan-image-view summary").first.click()
     slips |= set(foreign(page, language))

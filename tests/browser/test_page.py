@@ -23,10 +23,11 @@ def test_a_picture_becomes_a_video(page: Page, app: App):
     say(page, "image", EVIL)
     page.locator(".wan-more:visible button").first.click()
     page.locator("#wan-image-fps input, #wan-image-fps textarea").first.fill("24")
-    generate(page, "image")
-    reach(page, "image", "RUNNING")
-    expect(page.locator("#wan-image-view blockquote")).to_have_text(EVIL)
-    expect(page.locator("#wan-image-generate")).to_be_disabled()
+    with app.holding("RUNNING"):
+        generate(page, "image")
+        reach(page, "image", "RUNNING")
+        expect(page.locator("#wan-image-view blockquote")).to_have_text(EVIL)
+        expect(page.locator("#wan-image-generate")).to_be_disabled()
     reach(page, "image", "SUCCEEDED")
     plays(page, "image")
     facts = page.locator("#wan-image-view .wan-facts")
@@ -99,19 +100,20 @@ def test_the_clock_ticks_and_a_reload_takes_the_job_up_again(page: Page, app: Ap
     page.locator(".wan-sample").first.click()
     expect(page.locator("#wan-image-view .preview")).to_be_visible()
     page.locator("#wan-image-duration input[type=number]").fill("4")  # a brief of its own: the same one would be joined
-    generate(page, "image")
-    reach(page, "image", "PENDING")
-    before = page.locator("#wan-image-view .wan-clock b").inner_text()
-    page.wait_for_function("before => document.querySelector('#wan-image-view .wan-clock b')?.textContent !== before", arg=before)
+    with app.holding("PENDING"):
+        generate(page, "image")
+        reach(page, "image", "PENDING")
+        before = page.locator("#wan-image-view .wan-clock b").inner_text()
+        page.wait_for_function("before => document.querySelector('#wan-image-view .wan-clock b')?.textContent !== before", arg=before)
     page.reload()
     opened(page, app.url)
     reach(page, "image", "PENDING", "RUNNING", "FETCHING", "SUCCEEDED")
     reach(page, "image", "SUCCEEDED")
-    page.locator("#wan-image-view [data-press=retry]").click()  # a new take
-    reach(page, "image", "QUEUED", "UPLOADING", "SUBMITTING", "PENDING", "RUNNING")
-    page.locator("#wan-image-view [data-state=RUNNING]").wait_for()
-    page.locator("#wan-image-view [data-press=stop]").click()
-    reach(page, "image", "STOPPED")
+    with app.holding("RUNNING"):
+        page.locator("#wan-image-view [data-press=retry]").click()  # a new take
+        reach(page, "image", "RUNNING")
+        page.locator("#wan-image-view [data-press=stop]").click()
+        reach(page, "image", "STOPPED")
     page.locator("#wan-image-view [data-press=watch]").click()
     reach(page, "image", "SUCCEEDED")
 

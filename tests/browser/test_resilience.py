@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -14,16 +14,17 @@ from tests.browser.serving import App, Visits, case, generate, opened, reach, sa
 from tests.pictures import picture
 
 LATER = ("PENDING", "RUNNING", "FETCHING", "SUCCEEDED")
-# state -> the fault that keeps a job there, and whether it is set before Generate
-HOLDS = {
-    "QUEUED": ("policy", "status-503", True),
-    "UPLOADING": ("upload", "delay-4", True),
-    "SUBMITTING": ("create", "delay-4", True),
-    "UNCERTAIN": ("create", "drop-after-accept", True),
-    "PENDING": ("query", "status-503", True),
-    "RUNNING": ("query", "status-503", False),
-    "FETCHING": ("result", "status-503", True),
+# state -> the fault that keeps a job there
+FAULTS = {
+    "QUEUED": ("policy", "status-503"),
+    "UPLOADING": ("upload", "delay-4"),
+    "SUBMITTING": ("create", "delay-4"),
+    "UNCERTAIN": ("create", "drop-after-accept"),
+    "PENDING": ("query", "status-503"),
+    "FETCHING": ("result", "status-503"),
 }
+# state -> the one that its task does not leave at the simulator, which keeps the job there, or from its end at least
+TASKS = {"UPLOADING": "PENDING", "SUBMITTING": "PENDING", "UNCERTAIN": "PENDING", "RUNNING": "RUNNING"}
 
 
 @pytest.fixture
@@ -58,14 +59,14 @@ def choose(page: Page) -> None:
 @contextmanager
 def held(page: Page, app: App, state: str) -> Iterator[None]:
     """Asks for a video; its job is in this state on the page, and stays in it inside the block."""
-    verb, fault, at_once = HOLDS[state]
-    with app.fault(verb, fault) if at_once else nullcontext():
+    with ExitStack() as held_up:
+        if state in FAULTS:
+            held_up.enter_context(app.fault(*FAULTS[state]))
+        if state in TASKS:
+            held_up.enter_context(app.holding(TASKS[state]))
         begin(page, f"held while {state}")
-        if not at_once:
-            wait_for(lambda: newest(app) == state)  # the page may show it when it is over already
-        with nullcontext() if at_once else app.fault(verb, fault):
-            reach(page, "image", state)
-            yield
+        reach(page, "image", state)
+        yield
 
 
 def newest(app: App) -> str:
@@ -91,7 +92,7 @@ def jobs(app: App) -> int:
 
 def test_a_reload_in_every_state_shows_the_job_again(visit: Visits, app: App):
     page = visit(app.url)
-    for state in HOLDS:
+    for state in FAULTS | TASKS:
         with case(state):
             before = app.created()
             with held(page, app, state):
@@ -200,8 +201,9 @@ def test_a_closed_tab_and_a_second_one(visit: Visits, app: App):
     second, before = visit.blank(app.url), app.created()
     first = second.context.new_page()
     opened(first, app.url)
-    begin(first, "a second tab")
-    reach(first, "image", "PENDING")
+    with app.holding("PENDING"):
+        begin(first, "a second tab")
+        reach(first, "image", "PENDING")
     second.goto(app.url)
     reach(second, "image", *LATER)
     first.close()
@@ -290,9 +292,10 @@ def test_twenty_seconds_offline_lose_nothing(visitor: BrowserContext, app: App):
     page.clock.install()
     page.clock.resume()
     opened(page, app.url)
-    begin(page, "twenty seconds offline")
-    reach(page, "image", "PENDING")
-    visitor.set_offline(True)
+    with app.holding("PENDING"):
+        begin(page, "twenty seconds offline")
+        reach(page, "image", "PENDING")
+        visitor.set_offline(True)
     wait_for(lambda: newest(app) == "SUCCEEDED")
     page.clock.run_for(20_000)
     visitor.set_offline(False)
@@ -301,13 +304,13 @@ def test_twenty_seconds_offline_lose_nothing(visitor: BrowserContext, app: App):
 
 
 def test_a_server_that_is_killed_and_comes_back_goes_on(visitor: BrowserContext, tmp_path: Path):
-    page, times = visitor.new_page(), {"pending": 1.5, "running": 1.5}
+    page, times = visitor.new_page(), {"pending": 0.2, "running": 0.2}
     with ExitStack() as running:
         app = running.enter_context(served(tmp_path, **times))
         opened(page, app.url)
         for number, state in enumerate(("PENDING", "RUNNING", "FETCHING"), 1):
             with case(state):
-                with app.fault("result", "status-503") if state == "FETCHING" else nullcontext():
+                with app.fault("result", "status-503") if state == "FETCHING" else app.holding(state):
                     begin(page, f"killed while {state}")
                     reach(page, "image", state)
                     app.kill()

@@ -249,13 +249,13 @@ def test_a_private_link_shows_all_takes(visit: Visits, app: App):
 def test_a_server_that_is_killed_goes_on_with_every_take(browser: Browser, tmp_path: Path):
     context = browser.new_context(reduced_motion="reduce", locale="en-US")
     page = context.new_page()
-    with served(tmp_path, pending=1.5, running=1.5) as app:
+    with served(tmp_path, pending=0.2, running=0.2) as app, app.holding("RUNNING"):
         opened(page, app.url)
         begin(page, "killed in the middle", 2)
         tiles(page, "RUNNING").first.wait_for(timeout=LONG)
         app.kill()
     app.expire_leases()
-    with served(tmp_path, pending=1.5, running=1.5, port=app.port) as app:
+    with served(tmp_path, pending=0.2, running=0.2, port=app.port) as app:
         told(page, "2 of 2 done")
         assert app.created() == 2
     context.close()

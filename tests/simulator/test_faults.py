@@ -49,7 +49,7 @@ def test_delay_and_drip(idle: Served, waiting: Client):
         with idle.fault("create", fault):
             answer = waiting.create(image_order())
         assert answer.json()["output"]["task_status"] == "PENDING"
-        assert 0.4 < time.monotonic() - begun < 3
+        assert time.monotonic() - begun > 0.4
     assert waiting.listed()["total"] == 2
 
 

@@ -82,6 +82,20 @@ def test_states_follow_the_clock(world: World):
     assert (task.state, task.ended, task.input_seconds) == (State.SUCCEEDED, 1009, 2.5)
 
 
+def test_a_state_that_is_held_is_left_when_it_is_let_go(world: World):
+    tasks = [world.task() for _ in range(6)]
+    world.book.held = State.RUNNING
+    world.at(1003)
+    world.at(1050)
+    assert [task.state for task in tasks] == [*[State.RUNNING] * 5, State.PENDING]  # they keep their places
+    world.book.held = State.PENDING
+    world.at(1051)
+    assert [task.state for task in tasks] == [*[State.SUCCEEDED] * 5, State.PENDING]
+    world.book.held = None
+    world.at(1052)
+    assert tasks[5].state is State.RUNNING
+
+
 def test_a_video_that_takes_longer_is_waited_for(world: World):
     world.go.clear()
     task = world.task()

@@ -4,7 +4,8 @@ Sources: Model Studio help centre, image-to-video API reference 2026-02-10, refe
 tasks" 2026-03-15, "get temporary file URL" 2026-02-04, rate limits 2026. Quirks kept on purpose: a FAILED task is an HTTP 200, so is the
 UNKNOWN of a task that is foreign or old; lists say `data` and carry no prompt.
 
-Beside the service's own paths there are `/simulator/healthz`, `/simulator/stats`, `/simulator/faults` and `/simulator/tasks/{id}` for tests.
+Beside the service's own paths there are `/simulator/healthz`, `/simulator/stats`, `/simulator/faults`, `/simulator/hold` and
+`/simulator/tasks/{id}` for tests.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 from xml.sax.saxutils import escape
 
 from pydantic import BaseModel
@@ -61,6 +62,12 @@ class FaultRequest(BaseModel):
     fault: str
     count: int | None = None
     host: str = ""
+
+
+class HoldRequest(BaseModel):
+    """The body of POST /simulator/hold: the state that no task leaves by itself until that is cleared."""
+
+    state: Literal[State.PENDING, State.RUNNING]
 
 
 class Service:
@@ -199,6 +206,19 @@ class Service:
         self.board.clear()
         return JSONResponse({"ok": True})
 
+    async def hold(self, request: Request) -> Response:
+        """POST /simulator/hold."""
+        try:
+            self.book.held = HoldRequest.model_validate(await _json_object(request)).state
+        except ValueError as wrong:
+            raise Refusal("InvalidParameter", str(wrong)) from wrong
+        return JSONResponse({"ok": True})
+
+    async def let_go(self, _: Request) -> Response:
+        """DELETE /simulator/hold."""
+        self.book.held = None
+        return JSONResponse({"ok": True})
+
     async def stored(self, request: Request) -> Response:
         """GET /simulator/tasks/{id}: the task as it lies on disk, with the payload that arrived."""
         task = self.book.any_account(request.path_params["task_id"])
@@ -297,6 +317,8 @@ def _routes(service: Service) -> list[Route]:
         ("GET", "/simulator/stats", service.stats),
         ("POST", "/simulator/faults", service.set_fault),
         ("DELETE", "/simulator/faults", service.clear_faults),
+        ("POST", "/simulator/hold", service.hold),
+        ("DELETE", "/simulator/hold", service.let_go),
         ("GET", "/simulator/tasks/{task_id}", service.stored),
     )
     routes = [Route(path, handler, methods=[method]) for method, path, handler in handlers]

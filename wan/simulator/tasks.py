@@ -99,6 +99,8 @@ class TaskBook:
         self._pool = ThreadPoolExecutor(RENDERS_AT_ONCE, thread_name_prefix="render")
         self._tasks_folder.mkdir(parents=True, exist_ok=True)
         self._tasks = {task.id: task for task in self._stored()}
+        self.held: State | None = None
+        """Tasks that are in this state stay in it, whatever the clock says: for tests."""
         self.most_live = 0
         """The most tasks of one account and model that waited or ran at once. More than five, and the line is here."""
 
@@ -136,11 +138,11 @@ class TaskBook:
 
     def advance(self) -> None:
         """Move every task to where the clock says that it is."""
-        live = sorted((task for task in self._tasks.values() if task.live), key=lambda task: task.submitted)
+        live = sorted((task for task in self._tasks.values() if task.live and task.state != self.held), key=lambda task: task.submitted)
         for task in live:
             if task.state is State.RUNNING:
                 self._settle(task)
-        taken = Counter(task.queue for task in live if task.state is State.RUNNING)
+        taken = Counter(task.queue for task in self._tasks.values() if task.state is State.RUNNING)
         for task in live:
             if task.state is State.PENDING and self._clock() >= task.submitted + self._pace.pending and taken[task.queue] < RUNNING_AT_ONCE:
                 taken[task.queue] += 1
