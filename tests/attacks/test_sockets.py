@@ -33,7 +33,8 @@ SILENT = [
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """The app with as few files as many a machine gives a process. In the end its log must hold no traceback."""
-    raise_file_limit()  # ours: the other ends of its connections are here
+    ours = raise_file_limit()  # the other ends of its connections are here
+    assert ours > FILES + 200, f"this needs a hard limit of more than {FILES + 200} open files, and here it is {ours} (ulimit -Hn)"
     with served(tmp_path_factory.mktemp("small"), pending=0.2, running=0.4, files=FILES) as running:
         yield running
         assert "Traceback" not in running.log(), running.log()
