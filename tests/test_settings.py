@@ -1,12 +1,16 @@
 """Where the key comes from, what is no key, and when a key must not be used."""
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 
+from wan.environment import cleaned
 from wan.errors import SettingsError
-from wan.settings import load_settings
+from wan.settings import Settings, load_settings
+from wan.storage import Storage
+from wan.store import Store
 
 
 @pytest.fixture(autouse=True)
@@ -14,10 +18,11 @@ def _automatic(monkeypatch):
     monkeypatch.delenv("WAN_BACKEND")
 
 
-def _credentials(text: str) -> None:
+def _credentials(text: str | bytes) -> Path:
     path = Path("~/.alibabacloud/credentials").expanduser()
-    path.parent.mkdir(parents=True)
-    path.write_text(text)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
 
 
 def test_without_a_key_the_simulator_serves():
@@ -51,7 +56,7 @@ def test_what_is_no_key_is_named_by_where_it_stands(monkeypatch):
 @pytest.mark.parametrize(
     ("field", "given", "said"),
     [
-        ("WAN_BACKEND", "foo", "'auto', 'dashscope' or 'simulator'"),
+        ("WAN_BACKEND", "foo", "auto, dashscope or simulator"),
         ("DASHSCOPE_BASE_URL", "notaurl/api/v1", "an address that begins with https://"),
         ("DASHSCOPE_BASE_URL", "https:///api/v1", "an address that begins with https://"),
         ("DASHSCOPE_BASE_URL", "https://a:b/api/v1", "an address that begins with https://"),
@@ -164,9 +169,24 @@ def test_the_account_names_nobody_and_tells_everybody_apart(monkeypatch):
     assert all(re.fullmatch("[0-9a-f]{16}", account) and "abcdef" not in account for account in seen)
 
 
-def test_a_password_may_have_colons_in_it(monkeypatch):
-    monkeypatch.setenv("WAN_LOGINS", "ann:a:b:c, bob:d")
-    assert load_settings().users == [("ann", "a:b:c"), ("bob", "d")]
+@pytest.mark.parametrize(
+    ("given", "users"),
+    [
+        ("ann:a:b:c, bob:d", [("ann", "a:b:c"), ("bob", "d")]),
+        ('{"ann": "a,b:c", "bob": " d "}', [("ann", "a,b:c"), ("bob", " d ")]),
+        ("""'{"ann": "a\\"b"}'""", [("ann", 'a"b')]),
+    ],
+)
+def test_a_password_may_have_any_character_in_it(monkeypatch, given, users):
+    monkeypatch.setenv("WAN_LOGINS", given)
+    assert load_settings().users == users
+
+
+@pytest.mark.parametrize("given", ["ann:a,b", "ann", ":a", '{"ann": 7}', '{"ann"', "{}", '{"": "a"}', '["ann"]'])
+def test_logins_that_are_none_say_how_and_quote_nothing(monkeypatch, given):
+    monkeypatch.setenv("WAN_LOGINS", given)
+    with pytest.raises(SettingsError, match=r'^WAN_LOGINS: got \*\*\*; allowed is name:password, .* needs JSON: \{"name": "password"'):
+        load_settings()
 
 
 def test_who_is_believed_about_addresses(monkeypatch):
@@ -176,8 +196,10 @@ def test_who_is_believed_about_addresses(monkeypatch):
     monkeypatch.setenv("WAN_TRUSTED_PROXIES", "127.0.0.1, 2001:db8::/32")
     assert [str(network) for network in load_settings().trusted_proxies] == ["127.0.0.1/32", "2001:db8::/32"]
     monkeypatch.setenv("WAN_TRUSTED_PROXIES", "my-proxy")
-    with pytest.raises(SettingsError, match="WAN_TRUSTED_PROXIES"):
+    with pytest.raises(SettingsError, match=r"^WAN_TRUSTED_PROXIES: got my-proxy; allowed is addresses and networks with commas"):
         load_settings()
+    monkeypatch.setenv("WAN_TRUSTED_PROXIES", "10.1.2.3/8,[::1]")
+    assert [str(network) for network in load_settings().trusted_proxies] == ["10.0.0.0/8", "::1/128"]
 
 
 def test_names_of_the_app(monkeypatch):
@@ -201,3 +223,135 @@ def test_what_is_no_name_is_refused_at_the_start(monkeypatch, wrong):
     with pytest.raises(SettingsError) as refused:
         load_settings()
     assert f"WAN_HOSTS: got {wrong}; allowed is names without scheme and port" in str(refused.value)
+
+
+BARE = "sk-abcdef"
+WRAPPED = [f'"{BARE}"', f"'{BARE}'", f"“{BARE}”", f" ' {BARE} ' ", f"{BARE}\r\n", f"\ufeff{BARE}", f"\u200b{BARE}\u2060", f"\u00a0{BARE}\u3000"]
+WRAPPED += ["sk-abc\u200bdef", "sk-\u200dabc\u200cdef", f"\"\ufeff'{BARE}'\"\r"]
+
+
+@pytest.mark.parametrize("given", WRAPPED)
+def test_every_value_is_cleaned_in_the_same_way(monkeypatch, given):
+    assert cleaned(given) == BARE
+    for name in ("DASHSCOPE_API_KEY", "DASHSCOPE_WORKSPACE", "WAN_ACCESS_CODE", "WAN_HOSTS"):
+        monkeypatch.setenv(name, given if name == "DASHSCOPE_API_KEY" else given.replace("sk-", "ws-"))
+    settings = load_settings()
+    assert settings.key() == settings.visitor_connection(given, "", "").key.get_secret_value() == BARE
+    assert [settings.workspace, *settings.host_names, settings.access_code.get_secret_value()] == ["ws-abcdef"] * 3
+
+
+def test_what_shapes_a_script_or_stands_alone_stays():
+    for kept in ("می\u200cخواهم", "👩\u200d🚀", '"', "it's", '"a" and "b', "a b", "a\nb"):
+        assert cleaned(kept) == kept
+    assert cleaned("a\u00a0b") == "a b"
+
+
+def test_nothing_in_quotes_is_nothing(monkeypatch):
+    Path(".env").write_text("WAN_POLL_SECONDS=20\nWAN_KEEP_DAYS=3\n")
+    monkeypatch.setenv("WAN_POLL_SECONDS", "''")
+    monkeypatch.setenv("WAN_KEEP_DAYS", ' "4" ')
+    settings = load_settings()
+    assert (settings.poll_seconds, settings.keep_days) == (20, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "read"), [("DASHSCOPE_REGION", "AP-Southeast-1", "region"), ("WAN_BACKEND", "Simulator", "backend_wanted")]
+)
+def test_names_may_be_in_capitals(monkeypatch, name, given, read):
+    monkeypatch.setenv(name, given)
+    assert getattr(load_settings(), read) == given.lower()
+
+
+@pytest.mark.parametrize(("given", "read"), [("TRUE", True), ("Yes", True), (" 'On'\r", True), ("FALSE", False), ("NO", False)])
+def test_switches_may_be_in_capitals(monkeypatch, given, read):
+    monkeypatch.setenv("WAN_MCP", given)
+    assert load_settings().mcp is read
+
+
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "gbk"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_files_in_every_usual_encoding(encoding, ends):
+    text = ends.join(["# 设置", "export WAN_POLL_SECONDS = '20'", "WAN_ACCESS_CODE=视频", ""])
+    Path(".env").write_bytes(text.encode(encoding))
+    _credentials(ends.join(["# 密钥", "[Default]", 'dashscope_api_key = "sk-from-file"', ""]).encode(encoding))
+    settings = load_settings()
+    assert (settings.poll_seconds, settings.access_code.get_secret_value(), settings.key()) == (20, "视频", "sk-from-file")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xff\x80", b"\x00\x01\x02", b"WAN_MCP=a\x00b\x00c", b"\xff\xfea", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"])
+def test_a_file_that_is_no_text_is_named(content):
+    Path(".env").write_bytes(content)
+    with pytest.raises(SettingsError, match=r"^\.env: this file cannot be used: it is no text in UTF-8, UTF-16 or GBK\.$"):
+        load_settings()
+    Path(".env").unlink()
+    _credentials(content)
+    with pytest.raises(SettingsError, match=r"credentials: this file cannot be used: it is no text in UTF-8, UTF-16 or GBK\.$"):
+        load_settings()
+
+
+@pytest.mark.parametrize(("text", "line"), [("dashscope_api_key = sk-one\n", 1), ("[default]\nsk-one\n", 2), ("[a]\n[default\nx", 2)])
+def test_a_line_of_the_credentials_file_that_says_nothing_is_named(text, line):
+    _credentials(text)
+    with pytest.raises(SettingsError, match=f"credentials: this file cannot be used: line {line} is no .section") as refused:
+        load_settings()
+    assert "sk-one" not in str(refused.value)
+
+
+def test_a_folder_called_env_is_none_of_ours():
+    Path(".env").mkdir()
+    assert load_settings().backend == "simulator"
+
+
+def _refusal() -> str:
+    try:
+        load_settings()
+    except SettingsError as refused:
+        return str(refused)
+    return ""
+
+
+@pytest.mark.parametrize("name", [field.alias for field in Settings.model_fields.values()])
+def test_whatever_is_wrong_is_said_in_our_own_words(monkeypatch, name):
+    for given in ("many", "-1", "1.5", "nan", "１", "1e999"):
+        monkeypatch.setenv(name, given)
+        refused = _refusal()
+        assert refused.startswith(f"{name}: ") or not refused
+        assert not re.search(r"Input should|[A-Z][a-z]+Error|valid", refused)
+    monkeypatch.setenv(name, os.fsdecode(b"\xff"))
+    assert _refusal() == f"{name}: what is set is no text in UTF-8; set it anew."
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("nosql://ann:hush@host/x", r"got nosql://…, which names no kind of database"),
+        ("postgresql://ann:hush@host:port/x", r"got postgresql://…, which names no kind of database"),
+        ("mysql+pymysql://ann:hush@host/x", r"got mysql\+pymysql://…, whose driver is not installed"),
+        ("sqlite:////proc/nowhere/wan.sqlite3", r"got sqlite://…, where SQLite says: unable to open database file"),
+        ("hush", r"got something that is no address"),
+    ],
+)
+def test_a_database_that_does_not_open_is_named_without_its_password(url, said):
+    with pytest.raises(SettingsError, match=f"^WAN_DATABASE_URL: {said}") as refused:
+        Store(url)
+    assert "hush" not in str(refused.value)
+
+
+def test_a_storage_that_is_none_is_named_without_its_password(tmp_path):
+    for url, shown in (("nowhere://ann:hush@host", "nowhere://…"), ("hush", "something that is no address")):
+        with pytest.raises(SettingsError, match=f"^WAN_STORAGE_URL: got {shown}; allowed is a place") as refused:
+            Storage(url, tmp_path)
+        assert "hush" not in str(refused.value)
+
+
+def test_what_platforms_call_postgres(monkeypatch):
+    monkeypatch.setenv("WAN_DATABASE_URL", "postgres://ann:hush@host/wan")
+    assert load_settings().database == "postgresql://ann:hush@host/wan"
+
+
+def test_a_folder_at_home(monkeypatch):
+    monkeypatch.setenv("OUTPUT_DIR", "~/films")
+    assert load_settings().output_dir == Path.home() / "films"

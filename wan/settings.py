@@ -2,22 +2,29 @@
 
 import configparser
 import hashlib
+import json
+import logging
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from wan.catalog import BASE_URLS, Region
+from wan.environment import DotEnv, Environment, cleaned, read_text
 from wan.errors import InvalidInput, SettingsError
 from wan.private import make_folder
 from wan.redact import know
 from wan.words import sentence
+
+log = logging.getLogger("wan.settings")
 
 Backend = Literal["dashscope", "simulator"]
 
@@ -29,6 +36,20 @@ _PRIVATE = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fc00::/7,::1/128
 _KEY_SHAPE = re.compile(r"(sk|st)-[!-~]{4,200}")  # printable ASCII without spaces; sk-, sk-ws-, sk-sp- and st- keys
 _HOST_SHAPE = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _WORKSPACE_SHAPE = re.compile(r"[\w-]{0,64}", re.ASCII)  # it goes into a header
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,30}", re.I)
+_SHOWN = 100  # characters of a wrong value that are quoted
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", Decimal: "a number"}
+_LOGINS = 'name:password, several separated by commas; a password with a comma in it needs JSON: {"name": "password", "other": "another"}'
+
+
+def _at_home(path: Path) -> Path:
+    """~ as a shell takes it; a file of settings does not."""
+    with suppress(RuntimeError):  # nobody knows where that is
+        return path.expanduser()
+    return path
+
+
+_small = BeforeValidator(lambda given: given.lower() if isinstance(given, str) else given)
 
 
 class Connection(BaseModel):
@@ -56,19 +77,19 @@ class Connection(BaseModel):
 class Settings(BaseSettings):
     """The settings of the README's table, by the same names."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
     api_key: SecretStr | None = Field(default=None, alias="DASHSCOPE_API_KEY")
-    region: Region = Field(default="cn-beijing", alias="DASHSCOPE_REGION")
+    region: Annotated[Region, _small] = Field(default="cn-beijing", alias="DASHSCOPE_REGION")
     workspace: str = Field(default="", alias="DASHSCOPE_WORKSPACE")
     base_url: str = Field(default="", alias="DASHSCOPE_BASE_URL")
-    output_dir: Path = Field(default=Path("output"), alias="OUTPUT_DIR")
+    output_dir: Annotated[Path, AfterValidator(_at_home)] = Field(default=Path("output"), alias="OUTPUT_DIR")
     database_url: str = Field(default="", alias="WAN_DATABASE_URL")
     storage_url: str = Field(default="", alias="WAN_STORAGE_URL")
     poll_seconds: float = Field(default=15, alias="WAN_POLL_SECONDS", ge=1, le=600)
     uncertain_seconds: float = Field(default=900, alias="WAN_UNCERTAIN_SECONDS", ge=0, le=24 * 3600)
     keep_days: int = Field(default=0, alias="WAN_KEEP_DAYS", ge=0, le=36500)
-    backend_wanted: Literal["auto", "dashscope", "simulator"] = Field(default="auto", alias="WAN_BACKEND")
+    backend_wanted: Annotated[Literal["auto", "dashscope", "simulator"], _small] = Field(default="auto", alias="WAN_BACKEND")
     simulator_pending: float = Field(default=2, alias="WAN_SIMULATOR_PENDING", ge=0, le=3600)
     simulator_running: float = Field(default=6, alias="WAN_SIMULATOR_RUNNING", ge=0, le=3600)
     access_code: SecretStr | None = Field(default=None, alias="WAN_ACCESS_CODE")
@@ -81,10 +102,18 @@ class Settings(BaseSettings):
     space_id: str = Field(default="", alias="SPACE_ID")
     space_host: str = Field(default="", alias="SPACE_HOST")
 
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment goes before the file."""
+        return init_settings, Environment(settings_cls), DotEnv(settings_cls, env_file=".env")
+
     @property
     def database(self) -> str:
         """The database's URL as SQLAlchemy takes it."""
-        return self.database_url or f"sqlite:///{self.output_dir.absolute() / 'wan.sqlite3'}"
+        url = self.database_url or f"sqlite:///{self.output_dir.absolute() / 'wan.sqlite3'}"
+        return f"postgresql{url.removeprefix('postgres')}" if url.startswith("postgres://") else url  # as platforms write it
 
     @property
     def storage(self) -> str:
@@ -95,10 +124,7 @@ class Settings(BaseSettings):
     def trusted_proxies(self) -> list[IPv4Network | IPv6Network]:
         """Who is believed about whom a request comes from. On a Space its own proxies stand in front, in private networks. Raises SettingsError."""
         given = self.proxies or (_PRIVATE if self.space_id else "")
-        try:
-            return [ip_network(one.strip()) for one in given.split(",") if one.strip()]
-        except ValueError as error:
-            raise SettingsError(sentence("setting_bad", field="WAN_TRUSTED_PROXIES", given=given, allowed=f"networks ({error})")) from None
+        return [_network(one.strip()) for one in given.split(",") if one.strip()]
 
     @property
     def host_names(self) -> list[str]:
@@ -127,9 +153,9 @@ class Settings(BaseSettings):
             raise SettingsError(sentence("setting_bad", field="OUTPUT_DIR", given=given, allowed="a folder that can be written")) from None
 
     def key(self) -> str | None:
-        """The operator's key, stripped and checked: the environment's, else the credentials file's. Raises SettingsError for what is no key."""
+        """The operator's key, cleaned and checked: the environment's, else the credentials file's. Raises SettingsError for what is no key."""
         field, raw = ("DASHSCOPE_API_KEY", self.api_key.get_secret_value()) if self.api_key else (str(CREDENTIALS_FILE), _credentials_key())
-        if raw is None or not (key := raw.strip()):
+        if not (key := cleaned(raw)):
             return None
         if not _KEY_SHAPE.fullmatch(key):
             raise SettingsError(sentence("key_malformed", field=field))
@@ -153,10 +179,9 @@ class Settings(BaseSettings):
     @property
     def users(self) -> list[tuple[str, str]]:
         """Who may sign in: names and passwords; empty where everybody is let in. Raises SettingsError."""
-        pairs = [pair.strip() for pair in self.logins.get_secret_value().split(",")] if self.logins else []
-        users = [(name.strip(), password) for name, _, password in (pair.partition(":") for pair in pairs)]
+        users = list(_logins(self.logins.get_secret_value())) if self.logins else []
         if not all(name and password for name, password in users):
-            raise SettingsError(sentence("setting_bad", field="WAN_LOGINS", given="***", allowed="name:password, several separated by commas"))
+            raise SettingsError(sentence("setting_bad", field="WAN_LOGINS", given="***", allowed=_LOGINS))
         return users
 
     @property
@@ -180,7 +205,7 @@ class Settings(BaseSettings):
 
         Raises InvalidInput, which never quotes the key.
         """
-        key, workspace, region = key.strip(), workspace.strip(), region or self.region
+        key, workspace, region = cleaned(key), cleaned(workspace), region or self.region
         if not _KEY_SHAPE.fullmatch(key):
             raise InvalidInput("key", "own_key_malformed")
         if not _WORKSPACE_SHAPE.fullmatch(workspace) or _KEY_SHAPE.fullmatch(workspace):
@@ -208,9 +233,8 @@ def load_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0])
-        given = "***" if field in _SECRETS else str(first["input"])
-        allowed = str(first.get("ctx", {}).get("expected", first["msg"]))
-        raise SettingsError(sentence("setting_bad", field=field, given=given, allowed=allowed)) from None
+        given = "***" if field in _SECRETS else str(first["input"])[:_SHOWN]
+        raise SettingsError(sentence("setting_bad", field=field, given=given, allowed=_allowed(field))) from None
     if settings.base_url and not _is_service(settings.base_url):
         allowed = "an address that begins with https:// or http:// and ends in /api/v1"
         raise SettingsError(sentence("setting_bad", field="DASHSCOPE_BASE_URL", given=settings.base_url, allowed=allowed))
@@ -226,6 +250,20 @@ def load_settings() -> Settings:
         allowed = "a budget where prices are known: set DASHSCOPE_REGION to the region whose prices DASHSCOPE_BASE_URL has"
         raise SettingsError(sentence("setting_bad", field="WAN_DAILY_BUDGET", given=str(settings.daily_budget), allowed=allowed))
     return settings
+
+
+def shown(url: str) -> str:
+    """An address without what may be a secret in it."""
+    scheme = url.partition("://")[0]
+    return f"{scheme}://…" if _SCHEME.fullmatch(scheme) and scheme != url else "something that is no address"
+
+
+def _network(given: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(given.strip("[]"), strict=False)
+    except ValueError:
+        allowed = "addresses and networks with commas, as 127.0.0.1,10.0.0.0/8,fd00::/8"
+        raise SettingsError(sentence("setting_bad", field="WAN_TRUSTED_PROXIES", given=given, allowed=allowed)) from None
 
 
 def _host_name(given: str) -> str:
@@ -252,15 +290,45 @@ def _is_service(url: str) -> bool:
     return whole and not parts.query and not parts.fragment and not any(character.isspace() for character in url)
 
 
-def _credentials_key() -> str | None:
-    """`dashscope_api_key` under `[default]` in the credentials file, or None."""
-    parser = configparser.ConfigParser(interpolation=None)
+def _allowed(alias: str) -> str:
+    """What a setting may be, in words."""
+    field = next(one for one in Settings.model_fields.values() if one.alias == alias)
+    parts = get_args(field.annotation)
+    if choices := [one for one in parts if isinstance(one, str)]:
+        return f"{', '.join(choices[:-1])} or {choices[-1]}"
+    kind = next((words for one, words in _KINDS.items() if one in (field.annotation, *parts)), "text")
+    low, high, above = (next((getattr(bound, name) for bound in field.metadata if hasattr(bound, name)), None) for name in ("ge", "le", "gt"))
+    if low is None:
+        return kind if above is None else f"{kind} above {above}"
+    return f"{kind}, {low} or more" if high is None else f"{kind} from {low} to {high}"
+
+
+def _logins(given: str) -> Iterable[tuple[str, str]]:
+    """Names and passwords, as `_LOGINS` says; what is neither comes as a name or a password that is empty."""
+    if not given.startswith("{"):
+        return ((name.strip(), password) for name, _, password in (pair.strip().partition(":") for pair in given.split(",")))
     try:
-        parser.read_string(CREDENTIALS_FILE.expanduser().read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError, configparser.Error) as error:
+        known = json.loads(given)
+    except ValueError:
+        return [("", "")]
+    return [(name.strip(), password if isinstance(password, str) else "") for name, password in known.items()] or [("", "")]
+
+
+def _credentials_key() -> str:
+    """`dashscope_api_key` under `[default]` in the credentials file, or "". Raises SettingsError for a file that cannot be read."""
+    path = CREDENTIALS_FILE.expanduser()
+    if not path.exists():
+        return ""
+    parser = configparser.ConfigParser(interpolation=None, strict=False, default_section="")
+    try:
+        parser.read_string(read_text(path))
+    except configparser.Error as error:
         # The parser's own message quotes the lines of the file, and one of them is the key.
-        allowed = "a readable file of [sections] and name = value lines"
-        raise SettingsError(sentence("setting_bad", field=str(CREDENTIALS_FILE), given=type(error).__name__, allowed=allowed)) from None
-    return parser.get("default", "dashscope_api_key", fallback=None)
+        raise SettingsError(sentence("settings_file", file=str(CREDENTIALS_FILE), reason=_wrong_line(error))) from None
+    section = next((name for name in parser.sections() if name.strip().lower() == "default"), "default")
+    return parser.get(section, "dashscope_api_key", fallback="")
+
+
+def _wrong_line(error: configparser.Error) -> str:
+    line = getattr(error, "lineno", None) or next((one[0] for one in getattr(error, "errors", [])), 1)
+    return f"line {line} is no [section], and no name = value below one"

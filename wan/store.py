@@ -36,6 +36,7 @@ from wan.plain_text import clean, clean_line
 from wan.private import keep_database
 from wan.rescue import take_in
 from wan.reviews import COMMENTS_LIMIT, REVIEWS_LIMIT, VERDICTS_LIMIT, Review, Take, Verdict, link_hash
+from wan.settings import shown
 from wan.words import Sentence, sentence
 
 _BOOKKEEPING = frozenset({"due_at", "attempts", "foreign_tasks", "absent_at"})  # of no interest to a viewer
@@ -265,7 +266,7 @@ class Store:
         # Of its own, so that renewing a lease never waits behind the work that it is for.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sql")
         try:
-            self._engine = sa.create_engine(url, pool_pre_ping=True)
+            self._engine = _engine(url)
             self._journal: Journal | None = None
             self._create_schema()
             if (path := _file_of(self._engine)) is not None:
@@ -275,7 +276,8 @@ class Store:
                 raise trouble from error
             # The URL may hold a password, and the driver's message may quote it.
             allowed = "a database that SQLAlchemy can open: sqlite:///file or postgresql://…"
-            raise SettingsError(sentence("setting_bad", field="WAN_DATABASE_URL", given=type(error).__name__, allowed=allowed)) from None
+            given = f"{shown(url)}, {_reason(error)}"
+            raise SettingsError(sentence("setting_bad", field="WAN_DATABASE_URL", given=given, allowed=allowed)) from None
 
     def _create_schema(self) -> None:
         if (path := _file_of(self._engine)) is not None:
@@ -1016,6 +1018,23 @@ def _trouble(error: Exception) -> Exception:
         if code.startswith(codes):
             return NotKept(key)
     return error if code == _SLIP else NotKept("database_down", code=code)
+
+
+def _engine(url: str) -> sa.Engine:
+    try:
+        return sa.create_engine(url, pool_pre_ping=True)
+    except ValueError:  # a port that is no number
+        raise sa.exc.ArgumentError("the URL cannot be read") from None
+
+
+def _reason(error: Exception) -> str:
+    """Why a database does not open, without what an address or a driver's message may give away."""
+    if isinstance(error, ImportError):
+        return "whose driver is not installed"
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, sqlite3.Error):
+        return f"where SQLite says: {cause}"
+    return "which does not let us in" if isinstance(error, DBAPIError) else "which names no kind of database"
 
 
 def _file_of(engine: sa.Engine) -> Path | None:

@@ -361,6 +361,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "check_odd": ("The service answered with something else ({code}): {where}. Try again later.", "服务返回异常（{code}）：{where}。请稍后重试。"),
     "setting_bad": ("{field}: got {given}; allowed is {allowed}.", "{field}：收到 {given}；允许 {allowed}。"),
+    "setting_no_text": ("{field}: what is set is no text in UTF-8; set it anew.", "{field}：设置的内容不是 UTF-8 文本；请重新设置。"),
+    "settings_file": ("{file}: this file cannot be used: {reason}.", "{file}：无法使用该文件：{reason}。"),
     "mcp_missing": (
         'WAN_MCP needs a package more; install it with: pip install "gradio[mcp]" -r requirements.txt',
         'WAN_MCP 需要另装一个包：pip install "gradio[mcp]" -r requirements.txt',

@@ -1,0 +1,94 @@
+"""Settings as deployments write them: the environment and a `.env` file, in any usual encoding, every value cleaned in the same way."""
+
+import codecs
+import os
+import re
+from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
+
+from dotenv import dotenv_values
+from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
+
+from wan.errors import SettingsError
+from wan.plain_text import clean
+from wan.words import sentence
+
+_QUOTES = frozenset(
+    {'""', "''", "``", "“”", "‘’", "„“", "「」", "＂＂", "＇＇"}
+)  # a shell takes them off; `docker run --env-file` and web forms do not
+_NO_BREAK = re.compile(r"[\u00a0\u2007\u202f]")
+_JOINER = re.compile(r"(?<=[!-~])[\u200c\u200d]+|[\u200c\u200d]+(?=[!-~])")  # `clean` keeps those that shape a script or an emoji
+_MARKS = {  # a file that begins with one of these says its encoding itself; the longer ones come first
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+class Environment(EnvSettingsSource):
+    """The settings in the environment."""
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return _ours(os.environ, self)
+
+
+class DotEnv(DotEnvSettingsSource):
+    """The settings in a file of NAME=value lines."""
+
+    def _read_env_file(self, file_path: Path) -> Mapping[str, str | None]:
+        return _ours(dotenv_values(stream=StringIO(read_text(file_path))), self)
+
+
+def cleaned(value: str) -> str:
+    """A value without what came along by accident: space and line ends around it, signs that nobody sees, and quotes."""
+    value = _NO_BREAK.sub(" ", _JOINER.sub("", clean(value))).strip()
+    while len(value) > 1 and value[0] + value[-1] in _QUOTES:
+        value = value[1:-1].strip()
+    return value
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, which people wrote with whatever editor they have. Raises SettingsError, which names the file and what is wrong with it."""
+    try:
+        return clean(decoded(path.read_bytes()))
+    except OSError as error:
+        reason = error.strerror or "it cannot be read"
+    except ValueError:
+        reason = "it is no text in UTF-8, UTF-16 or GBK"
+    raise SettingsError(sentence("settings_file", file=str(path), reason=reason))
+
+
+def decoded(content: bytes) -> str:
+    """Text in UTF-8, UTF-16, UTF-32 or GBK. Raises ValueError for what is none."""
+    marked = next((encoding for mark, encoding in _MARKS.items() if content.startswith(mark)), None)
+    text = _unmarked(content) if marked is None else content.decode(marked)
+    if "\0" in text:
+        raise ValueError("no text has zero bytes in it")
+    return text
+
+
+def _unmarked(content: bytes) -> str:
+    if b"\0" in content:  # every second byte of plain English in UTF-16
+        return content.decode("utf-16-le" if content[1:2] == b"\0" else "utf-16-be")
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content.decode("gb18030")
+
+
+def _ours(given: Mapping[str, str | None], source: EnvSettingsSource) -> dict[str, str | None]:
+    """What is a setting of ours and not empty, cleaned, by its name in small letters as pydantic looks for it. Raises SettingsError."""
+    names = {(field.alias or name).lower(): field.alias or name for name, field in source.settings_cls.model_fields.items()}
+    values = {name.lower(): _text(names[name.lower()], value) for name, value in given.items() if value and name.lower() in names}
+    return {name: value for name, value in values.items() if value}
+
+
+def _text(name: str, value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # the environment may hold any bytes
+        raise SettingsError(sentence("setting_no_text", field=name)) from None
+    return cleaned(value)
