@@ -15,7 +15,9 @@ from wan.settings import load_settings
 from wan.studio import Studio
 from wan.ui.page import build
 from wan.ui.serve import Server
+from wan.utf8 import require_utf8
 
+require_utf8()
 guard_logs()
 try:
     settings = load_settings()

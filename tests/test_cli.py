@@ -150,6 +150,15 @@ def test_settings_that_are_wrong_are_exit_2(run, samples):
             assert len(finished.stderr.strip().splitlines()) == 1, finished.stderr
 
 
+@pytest.mark.parametrize("more", [{"LC_ALL": "C", "PYTHONUTF8": "0"}, {"PYTHONIOENCODING": "ascii"}], ids=["locale", "output"])
+def test_a_chinese_prompt_in_a_poor_locale(environment, tmp_path, samples, more):
+    written = tmp_path / "猫🐱.json"
+    command = ["-m", "wan", "prepare", "--prompt", "character1 追猫🐱", "--reference-video", samples / "bigbuckbunny.mp4", "--output", written]
+    done = subprocess.run([sys.executable, *command], env=environment | more | {"OUTPUT_DIR": str(tmp_path / "视频")}, capture_output=True, text=True)
+    assert json.loads(done.stdout) == {"ok": True, "request_path": str(written)}, done.stderr
+    assert json.loads(written.read_text(encoding="utf-8"))["prompt"] == "character1 追猫🐱"
+
+
 def test_importing_the_package_costs_nothing(environment):
     code = "import wan, sys; assert not {'gradio', 'dashscope'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)

@@ -3,6 +3,9 @@
 from wan.process_exit import exit_with  # isort: split
 
 try:
+    from wan.utf8 import require_utf8
+
+    require_utf8()
     from wan.cli import main
 
     code = main()

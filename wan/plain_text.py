@@ -67,7 +67,7 @@ def is_blank(text: str) -> bool:
 
 def escaped(text: str) -> str:
     r"""A text for terminals and logs: what `clean` removes is written out, as JSON does (\u009b), so that it does nothing and can be found."""
-    return _UNSEEMLY.sub(lambda found: _kept(found) or _written_out(found[0]), _LINE_END.sub("\n", text))
+    return _UNSEEMLY.sub(lambda found: _kept(found) or written_out(found[0]), _LINE_END.sub("\n", text))
 
 
 def indented(text: str, by: int = 4) -> str:
@@ -80,7 +80,8 @@ def _kept(found: re.Match[str]) -> str:
     return found[found.lastindex] if found.lastindex else ""
 
 
-def _written_out(signs: str) -> str:
+def written_out(signs: str) -> str:
+    r"""Signs as JSON writes them where they cannot stand as they are: \u009b, and two of these for an emoji."""
     units = signs.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 

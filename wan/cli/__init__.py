@@ -4,6 +4,7 @@ With 2 and 3 nothing was sent; after 3 the same command may be tried again later
 there at once. What a command prints is written at its end, as a whole: an output that is closed or full ends no run.
 """
 
+import codecs
 import json
 import os
 import sys
@@ -15,9 +16,11 @@ from io import StringIO
 from pathlib import Path
 
 from wan.cli.parser import WHERE, UsageError, parser
-from wan.plain_text import escaped
+from wan.plain_text import escaped, written_out
 
 DONE, FAILED, BAD_INPUT, NOT_KEPT = 0, 1, 2, 3
+_WRITTEN_OUT = "wan.written-out"
+codecs.register_error(_WRITTEN_OUT, lambda error: (written_out(error.object[error.start : error.end]), error.end))  # type: ignore[attr-defined]
 ANEW = "\r\x1b[2K"  # back to the beginning of the line, which is emptied; only of the last row, where a line takes several
 
 
@@ -80,8 +83,8 @@ def _stopped(job_id: str) -> str:
 def _written(said: str, code: int, options: Namespace) -> int:
     """Writes what a command has to say. A reader that has gone changes nothing; any other trouble is a failure, and says so."""
     try:
-        # As stderr does it: a name of a file that is no text must not end a run that is paid.
-        text = escaped(said).encode(sys.stdout.encoding or "utf-8", "backslashreplace").decode(sys.stdout.encoding or "utf-8")
+        # A name of a file that is no text, or a terminal that knows no Chinese, must not end a run that is paid.
+        text = escaped(said).encode(sys.stdout.encoding or "utf-8", _WRITTEN_OUT).decode(sys.stdout.encoding or "utf-8")
         sys.stdout.write(text)
         sys.stdout.flush()
         return code
