@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from tests.browser.serving import App, NoBrowser, Visits, chromium, opened, served
 
@@ -51,7 +51,7 @@ def blank(visit: Visits, app: App) -> Iterator[Page]:
     left, complaints = [], []
     watched = {
         "request": lambda request: left.append(request.url) if not request.url.startswith((app.url, "data:", "blob:")) else None,
-        "console": lambda message: complaints.append(message.text) if message.type == "error" and not _LEAVING.search(message.text) else None,
+        "console": lambda message: complaints.append(f"{message.text} ({message.location['url']})") if _is_complaint(message) else None,
         "weberror": lambda error: complaints.append(str(error.error)),
     }
     for event, watch in watched.items():
@@ -62,6 +62,10 @@ def blank(visit: Visits, app: App) -> Iterator[Page]:
         shown.context.remove_listener(event, watch)
     assert not left, "requests left this machine"
     assert not complaints, "the console complains"
+
+
+def _is_complaint(message: ConsoleMessage) -> bool:
+    return message.type == "error" and not _LEAVING.search(message.text)
 
 
 @pytest.fixture

@@ -189,7 +189,9 @@ def test_nothing_jumps_from_the_click_to_the_video(visit: Visits, app: App, size
     say(page, "image", f"Nothing jumps, {size['width']} wide.")
     page.wait_for_timeout(1000)
     page.evaluate(SHIFTS)
-    generate(page, "image")
+    with app.holding("RUNNING"):  # between two states that share a sentence, which would be seen to move
+        generate(page, "image")
+        reach(page, "image", "RUNNING")
     reach(page, "image", "SUCCEEDED")
     page.locator("#wan-image-view video").evaluate("video => { video.muted = true; return video.play(); }")
     page.wait_for_timeout(500)
