@@ -6,11 +6,12 @@ import re
 import socket
 import sys
 
+import httpx
 import pytest
 
 from tests.wire import reply, wire
 from wan import gateway
-from wan.errors import KeyRefused, NotSent, Refused, ResultRefused, Throttled, Unclear, Unreadable
+from wan.errors import KeyRefused, NotSent, OddAddress, Refused, ResultRefused, Throttled, Unclear, Unreadable
 from wan.gateway import Gateway, TaskStatus, task_failure
 
 pytestmark = pytest.mark.anyio
@@ -228,7 +229,7 @@ async def test_a_reference_goes_to_the_service_only(gate, tmp_path):
     async with wire(reply(200, b"")) as another:
         named = policy | {"upload_host": f"http://127.0.0.1:{another.port}/upload-store"}
         async with wire(reply(200, {"data": named, "request_id": "r"})) as server:
-            with pytest.raises(Unreadable, match="not its own"):
+            with pytest.raises(OddAddress, match=r"http://127\.0\.0\.1 .* not its own.*asked again"):
                 await gate.upload(server.connection, PAYLOAD["model"], tmp_path / "a.jpg", "1.jpg")
     assert another.requests == []
 
@@ -238,18 +239,51 @@ async def test_a_result_comes_from_the_service_only(gate, tmp_path):
         await gate.download(server.connection, f"http://127.0.0.1:{server.port}/results/1.mp4", tmp_path / "a.part")
         for url in (
             f"http://localhost:{server.port}/1.mp4",
-            "http://dashscope-result-bj.oss-cn-beijing.aliyuncs.com/1.mp4",
+            "http://a.aliyuncs.com:8080/1.mp4",
+            "ftp://a.aliyuncs.com/1.mp4",
+            "//a.aliyuncs.com/1.mp4",
             "https://aliyuncs.com.example.com/1.mp4",
             "https://notaliyuncs.com/1.mp4",
             "https://x@a.aliyuncs.com/1.mp4",
+            "http://x:y@a.aliyuncs.com/1.mp4",
+            "https://example.com\\@a.aliyuncs.com/1.mp4",
+            "https://a.aliyuncs.com:port/1.mp4",
+            "https://[::1/1.mp4",
             "file:///etc/passwd",
             "",
         ):
-            with pytest.raises(ResultRefused, match="cannot be kept"):
+            with pytest.raises(OddAddress, match="not its own"):
                 await gate.download(server.connection, url, tmp_path / "b.part")
     assert (tmp_path / "a.part").read_bytes() == b"video"
     assert len(server.requests) == 1
     assert "sk-test1234" not in server.requests[0][0]
+
+
+@pytest.mark.parametrize(
+    ("named", "asked"),
+    [
+        (
+            "http://r.oss-cn-shanghai.aliyuncs.com/a/1.mp4?Expires=1&Signature=a%2Bb%3D",
+            "https://r.oss-cn-shanghai.aliyuncs.com/a/1.mp4?Expires=1&Signature=a%2Bb%3D",
+        ),
+        ("HTTP://R.aliyuncs.com:80/1.mp4", "https://r.aliyuncs.com/1.mp4"),
+        ("https://r.aliyuncs.com/%E7%89%87.mp4", "https://r.aliyuncs.com/%E7%89%87.mp4"),
+        ("http://gateway.example/1.mp4", "https://gateway.example/1.mp4"),
+    ],
+)
+async def test_a_result_comes_over_https_though_its_address_says_http(gate, tmp_path, named, asked):
+    urls = []
+    async with wire(reply(200, b"video")) as server:
+
+        async def lead_here(request):
+            urls.append(str(request.url))
+            request.url = httpx.URL(f"http://127.0.0.1:{server.port}/")
+
+        gate._files.event_hooks = {"request": [lead_here]}
+        connection = server.connection.model_copy(update={"base_url": "https://gateway.example/api/v1"})
+        await gate.download(connection, named, tmp_path / "a.part")
+    assert urls == [asked]
+    assert (tmp_path / "a.part").read_bytes() == b"video"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tests.test_store import job as row
 from wan import catalog, runner, schedule
 from wan.errors import Refused, Throttled, Unclear
 from wan.evidence import Evidence
-from wan.gateway import Accepted, TaskSnapshot, TaskStatus
+from wan.gateway import Accepted, Gateway, TaskSnapshot, TaskStatus
 from wan.jobs import Job, JobState, Reference, Spent
 from wan.runner import Runner
 from wan.settings import Connection
@@ -131,6 +131,22 @@ async def test_only_downloads_in_a_row_that_do_not_open_end_a_video_that_is_paid
         assert (await stage.runs(job, schedule.LONGEST_PAUSE * 2)).state is JobState.FETCHING
     job = await stage.runs(job, schedule.LONGEST_PAUSE * 2)
     assert (job.state, job.spent) == (JobState.FAILED, Spent.YES)
+
+
+async def test_an_odd_address_of_a_video_that_is_paid_for_is_asked_for_anew_for_a_day(stage):
+    async def fetch(*_):
+        stage.service.asked += 1
+        return TaskSnapshot(TaskStatus.SUCCEEDED, "request", video_url=f"https://elsewhere{stage.service.asked}.example/v.mp4?Signature=s")
+
+    stage.service.fetch, stage.service.download = fetch, Gateway().download
+    job = stage.add(1, JobState.FETCHING, task_id="task", submitted_at=NOW, fetching_at=NOW)
+    for number in range(1, 10):
+        job = await stage.runs(job, schedule.LONGEST_PAUSE * 2)
+        assert (job.state, job.attempts, stage.service.asked) == (JobState.FETCHING, number, number)
+        assert f"names https://elsewhere{number}.example as its place" in str(job.said)
+        assert "Signature" not in str(job.said)
+    ended = await stage.runs(job, catalog.TASK_LIFETIME)
+    assert (ended.state, ended.spent, ended.said.key) == (JobState.EXPIRED, Spent.YES, "result_expired")
 
 
 async def test_a_stop_leaves_a_request_that_is_not_answered_yet_to_whoever_waits_for_the_answer(stage):

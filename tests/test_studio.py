@@ -81,6 +81,31 @@ async def test_a_height_that_the_service_cannot_make_is_made_from_what_it_made(s
     assert "The service made 1920*1072; 1920*1080 was made from it." in [str(one) for one in done.adjustments]
 
 
+async def test_a_video_at_an_odd_address_is_fetched_when_the_service_names_the_right_one(studio, simulator):
+    with simulator.fault("query", "link-elsewhere"):
+        job = await studio.submit(image(prompt="elsewhere"), owner=OWNER)
+        async for event in studio.follow(job.id, owner=OWNER):
+            if event.sentence.key == "result_elsewhere":
+                break
+        assert (event.job.state, "http://elsewhere.example" in str(event.sentence)) == (JobState.FETCHING, True)
+    done = await finished(studio, job)
+    assert (done.state, done.spent, done.said) == (JobState.SUCCEEDED, Spent.YES, None)
+
+
+async def test_a_video_whose_address_says_http_is_fetched_over_https(studio, simulator):
+    asked = []
+
+    async def lead_here(request):  # where a name under aliyuncs.com leads otherwise
+        asked.append((request.url.scheme, request.url.host))
+        request.url = httpx.URL(simulator.root).copy_with(raw_path=request.url.raw_path)
+
+    studio._gateway._files.event_hooks = {"request": [lead_here]}
+    with simulator.fault("query", "link-http"):
+        job = await studio.submit(image(prompt="over http", reference_image="https://example.com/a.png"), owner=OWNER)
+        assert (await finished(studio, job)).state is JobState.SUCCEEDED
+    assert asked == [("https", "dashscope-result-sh.oss-cn-shanghai.aliyuncs.com")]
+
+
 async def test_a_picture_in_its_own_shape(studio):
     done = await finished(studio, await studio.submit(image(size="720P", reference_image=picture((750, 1000))), owner=OWNER))
     assert (done.width, done.height) == (816, 1104)

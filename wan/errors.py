@@ -18,6 +18,7 @@
       - KeyRefused            401 or 403: key, region or workspace                              nothing spent
     - Unclear                 the request may have been accepted; it must never be sent again   perhaps spent
     - Unreadable              a question (query, list, upload) got no usable answer; ask later  as before
+      - OddAddress            it named an address that is not the service's: nothing is fetched as before
   - ResultRefused             made and billed, but the file cannot be kept                      spent
     - NoVideo                 what came is no video that plays                                  spent
 """
@@ -146,8 +147,12 @@ class Unreadable(ServiceError):
     """A question that costs nothing got no usable answer: a timeout, a reset, 5xx, HTML, broken JSON. It may be asked again."""
 
 
+class OddAddress(Unreadable):
+    """The service named an address that is not its own. Nothing goes there or comes from there; it may name the right one when it is asked again."""
+
+
 class ResultRefused(WanError):
-    """The service made a video that cannot be kept: too large, from a host that is not the service's, or no video."""
+    """The service made a video that cannot be kept: too large, or no video."""
 
 
 class NoVideo(ResultRefused):

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 
-from wan.errors import KeyRefused, NotSent, Refused, ResultRefused, ServiceError, Throttled, Unclear, Unreadable
+from wan.errors import KeyRefused, NotSent, OddAddress, Refused, ResultRefused, ServiceError, Throttled, Unclear, Unreadable
 from wan.plain_text import clean
 from wan.settings import Connection
 from wan.words import Sentence, sentence
@@ -37,6 +37,7 @@ FILE_LIMIT = 60.0  # seconds between two pieces of a file
 RESULT_LIMIT = 512 * 1_000_000  # bytes of a result; 15 s at 1080P are about 30 MB
 _RESULT_HOSTS = ".aliyuncs.com"  # signed result URLs and the object store of uploads lie under many names below it
 _CHUNK = 1 << 18  # bytes
+_NAMED = 100  # characters of an address that a sentence has room for
 
 # What proves that a request never left: the connection was not made, or nothing was written to it.
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.LocalProtocolError, httpx.UnsupportedProtocol)
@@ -240,8 +241,9 @@ class Gateway:
         """
         query = {"action": "getPolicy", "model": model}
         policy = _read(_PolicyAnswer, await self._ask(connection, "GET", "uploads", params=query)).data
-        if not _is_trusted(policy.upload_host, connection):
-            raise Unreadable(sentence("upload_failed", message="the service named an upload address that is not its own."))
+        host = _of_service(policy.upload_host, connection)
+        if host is None:
+            raise OddAddress(sentence("upload_elsewhere", given=_place(policy.upload_host)))
         key = f"{policy.upload_dir}/{name}"
         fields = {
             "OSSAccessKeyId": policy.oss_access_key_id,
@@ -253,16 +255,20 @@ class Gateway:
             "success_action_status": "200",
         }
         with await asyncio.to_thread(path.open, "rb") as file:
-            form = self._files.build_request("POST", policy.upload_host, data=fields, files={"file": (name, file)})  # httpx puts files last
+            form = self._files.build_request("POST", host, data=fields, files={"file": (name, file)})  # httpx puts files last
             await self._post_form(form)
         return f"oss://{key}"
 
     async def download(self, connection: Connection, url: str, part: Path) -> None:
-        """Streams a result into `part`. Raises ResultRefused for a wrong host or too many bytes, Unreadable for what may work the next time."""
-        if not _is_trusted(url, connection):
-            raise ResultRefused(sentence("result_refused", message=f"its address is on {urlsplit(url).hostname}, not at the service."))
+        """Streams a result into `part`. Raises ResultRefused for too many bytes, and Unreadable for what may work the next time.
+
+        OddAddress, without a request, for an address that is not the service's.
+        """
+        source = _of_service(url, connection)
+        if source is None:
+            raise OddAddress(sentence("result_elsewhere", given=_place(url)))
         try:
-            async with self._files.stream("GET", url) as response:
+            async with self._files.stream("GET", source) as response:
                 if response.status_code != httpx.codes.OK:
                     raise Unreadable(sentence("not_reached"), status=response.status_code)
                 await _write(response.aiter_bytes(_CHUNK), part)
@@ -393,13 +399,34 @@ def _parsed(kind: type[_Answer], response: httpx.Response) -> _Answer | None:
         return None
 
 
-def _is_trusted(url: str, connection: Connection) -> bool:
-    """Whether a URL is the service's: on the host that we ask anyway, or https under Alibaba's own domain for stored objects."""
-    target, service = urlsplit(url), urlsplit(connection.base_url)
-    if target.username is not None or not target.hostname:
+def _of_service(url: str, connection: Connection) -> httpx.URL | None:
+    """Under which address a URL that the service names is asked for; None where it is not the service's.
+
+    The service's are those on the host that we ask anyway, and those under Alibaba's own domain for stored objects, over https. Its answers now and
+    then say http:// of an object (text-to-video page, 2026): the same is there over https, and no signature covers the scheme.
+    """
+    try:
+        target, service = httpx.URL(url), httpx.URL(connection.base_url)
+    except httpx.InvalidURL:
+        return None
+    secure = target.copy_with(scheme="https") if (target.scheme, target.port) == ("http", None) else target
+    return next((one for one in (target, secure) if _is_trusted(one, service)), None)
+
+
+def _is_trusted(target: httpx.URL, service: httpx.URL) -> bool:
+    if target.userinfo or not target.host:
         return False
     same = (target.scheme, target.netloc) == (service.scheme, service.netloc)
-    return same or (target.scheme == "https" and target.hostname.endswith(_RESULT_HOSTS))
+    return same or (target.scheme == "https" and target.host.endswith(_RESULT_HOSTS))
+
+
+def _place(url: str) -> str:
+    """Scheme and host of an address, to name it by."""
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL:
+        return "?"
+    return f"{parts.scheme}://{parts.host}"[:_NAMED] if parts.host else "?"
 
 
 def _seconds(retry_after: str | None) -> float | None:

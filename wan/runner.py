@@ -19,7 +19,20 @@ from typing import Any, Literal, TypeVar
 from wan import catalog, labels, media, payload, schedule
 from wan.catalog import MODELS
 from wan.clips import Clip
-from wan.errors import KeyRefused, NotKept, NotSent, NoVideo, Refused, ResultRefused, ServiceError, Throttled, Unclear, Unreadable, is_full
+from wan.errors import (
+    KeyRefused,
+    NotKept,
+    NotSent,
+    NoVideo,
+    OddAddress,
+    Refused,
+    ResultRefused,
+    ServiceError,
+    Throttled,
+    Unclear,
+    Unreadable,
+    is_full,
+)
 from wan.evidence import Evidence
 from wan.gateway import SUBMIT_LIMIT, Accepted, Gateway, TaskSnapshot, TaskStatus, task_failure
 from wan.jobs import UNSENT, Job, JobState, Reference, Spent
@@ -499,9 +512,8 @@ class Runner:
         now = self._clock()
         if job.task_id and now - (job.fetching_at or job.submitted_at or now) > catalog.TASK_LIFETIME:
             return await self._expire(job)
-        said = sentence("key_paused", code=trouble.code or str(trouble.status)) if isinstance(trouble, KeyRefused) else None
         pause = schedule.next_look(self._every(job), job.attempts, trouble.retry_after)
-        return await self._keep_waiting(job, pause, attempts=job.attempts + 1, said=said, code="")
+        return await self._keep_waiting(job, pause, attempts=job.attempts + 1, said=_waiting(trouble), code="")
 
     async def _broken(self, job: Job, error: Exception) -> Job | None:
         """Our own fault: a full disk, a stuck database, a slip. The job is looked at again later; the paid request never is.
@@ -525,7 +537,7 @@ class Runner:
     async def _back_in_line(self, job: Job, trouble: ServiceError) -> Job | None:
         """Transient trouble before anything was taken: back to QUEUED, later."""
         due_at = self._clock() + schedule.next_look(1.0, job.attempts, trouble.retry_after)
-        said = None if isinstance(trouble, Throttled) else sentence("not_reached")
+        said = None if isinstance(trouble, Throttled) else trouble.sentence
         await self._advance(job, JobState.QUEUED, due_at=due_at, attempts=job.attempts + 1, said=said)
         return None
 
@@ -647,6 +659,13 @@ def _differences(job: Job, made: Clip) -> list[Sentence]:
     size, fps = _asked(job, made)
     found = [sentence("size_scaled", given=made.size, size=size)] if size != made.size else []
     return found + ([sentence("fps_conformed", given=f"{made.fps:g}", fps=f"{fps:g}")] if abs(fps - made.fps) > 0.01 else [])
+
+
+def _waiting(trouble: ServiceError) -> Sentence | None:
+    """What to say of a job that waits until some trouble is over; nothing of what passes unseen."""
+    if isinstance(trouble, OddAddress):
+        return trouble.sentence
+    return sentence("key_paused", code=trouble.code or str(trouble.status)) if isinstance(trouble, KeyRefused) else None
 
 
 def _is_ours(job: Job, snapshot: TaskSnapshot) -> bool:

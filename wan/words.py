@@ -250,6 +250,15 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "A reference could not be sent to the service: {message} It cost nothing. Try another file, or generate again later.",
         "素材未能上传到服务：{message} 未产生费用。请更换文件或稍后重试。",
     ),
+    "upload_elsewhere": (
+        "The service named {given} as the place for your files, which is not its own. Nothing was sent there; it is asked again by itself.",
+        "服务给出的上传地址 {given} 不属于该服务。未向其发送任何内容，将自动重新询问。",
+    ),
+    "result_elsewhere": (
+        "The video is made, but the service names {given} as its place, which is not its own. Nothing is fetched from there; "
+        "the service is asked again for the 24 hours that it keeps the video.",
+        "视频已生成，但服务给出的地址 {given} 不属于该服务，不会从中下载。服务保留视频的 24 小时内会继续询问。",
+    ),
     "result_refused": (
         "The service made the video, so it is billed, but it cannot be kept: {message} Quote the task id to the service.",
         "服务已生成视频并将计费，但无法保存：{message} 请凭任务 ID 联系服务方。",

@@ -82,6 +82,18 @@ def test_results(shared: Served, video_url: str, fault: str):
     assert b"ftyp" in httpx.get(video_url, trust_env=False).content
 
 
+@pytest.mark.parametrize(
+    ("fault", "root"),
+    [("link-http", "http://dashscope-result-sh.oss-cn-shanghai.aliyuncs.com/"), ("link-elsewhere", "http://elsewhere.example/")],
+)
+def test_addresses_on_other_hosts(shared: Served, client: Client, fault: str, root: str):
+    task_id = client.created(image_order())
+    right = client.ended(task_id)["output"]["video_url"]
+    with shared.fault("query", fault), shared.fault("policy", fault):
+        assert client.query(task_id)["output"]["video_url"] == right.replace(f"{shared.root}/", root)
+        assert client.policy("wan2.6-r2v")["upload_host"] == f"{root}upload-store"
+
+
 def test_every_verb_can_fail_and_counts_run_out(idle: Served, waiting: Client, samples):
     policy = waiting.policy("wan2.6-r2v")
     calls = {

@@ -12,6 +12,8 @@ Verbs: policy, upload, create, query, cancel, list, result. Faults, by name:
 * bad-json           200 with JSON that breaks off                                                           handled
 * cut-body           half of the body that Content-Length promised, then the end of the connection           handled
 * wrong-content      200 with JSON that means nothing; for `result` text where an MP4 should be              handled
+* link-http          the address in the answer says http:// under aliyuncs.com (text-to-video page, 2026)     handled
+* link-elsewhere     the address in the answer is on a host that is not the service's                       handled
 
 Handled means that the service did what it was asked to do, so a task exists and would be billed although the client cannot know it.
 """
@@ -254,6 +256,20 @@ async def _wrong_content(exchange: Exchange, _: float) -> None:
         await exchange.give(Answer.of(200, "application/json", b'{"hello": "world"}'))
 
 
+async def _link_http(exchange: Exchange, _: float) -> None:
+    await exchange.give(_linked_to(b"http://dashscope-result-sh.oss-cn-shanghai.aliyuncs.com", await exchange.handle()))
+
+
+async def _link_elsewhere(exchange: Exchange, _: float) -> None:
+    await exchange.give(_linked_to(b"http://elsewhere.example", await exchange.handle()))
+
+
+def _linked_to(root: bytes, answer: Answer) -> Answer:
+    """An answer whose address of a video, or of the store, has this scheme and host."""
+    body = re.sub(rb'("(?:video_url|upload_host)": ?")\w+://[^/"]+', rb"\1" + root, answer.body)
+    return Answer.of(answer.status, "application/json", body)
+
+
 _PLAYS: dict[str, Callable[[Exchange, float], Awaitable[None]]] = {
     "status": _status,
     "drop-before": _drop_before,
@@ -265,6 +281,8 @@ _PLAYS: dict[str, Callable[[Exchange, float], Awaitable[None]]] = {
     "bad-json": _bad_json,
     "cut-body": _cut_body,
     "wrong-content": _wrong_content,
+    "link-http": _link_http,
+    "link-elsewhere": _link_elsewhere,
 }
 
 
