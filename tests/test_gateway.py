@@ -324,6 +324,63 @@ def test_a_failed_task_says_whether_another_try_can_help(code, key):
     assert "It cost nothing" in str(failure)
 
 
+UNFETCHED = (
+    ("InvalidURL", "Invalid URL provided in your request."),
+    ("InvalidURL", "The request URL is invalid, make sure the url is correct and is an image."),
+    ("InvalidURL.ConnectionRefused", "Connection to {} refused, please provide available URL."),
+    ("InvalidURL.Timeout", "Download {} timeout, please check network connection."),
+    ("InvalidParameter.DataInspection", "Unable to download the media resource during the data inspection process."),
+    ("InvalidParameter.DataInspection", "Don't have authorization to access the media resource during the data inspection process."),
+    ("InvalidParameter", "Failed to find the requested media resource during the data inspection process."),
+    ("InvalidParameter", "Download the media resource timed out during the data inspection process."),
+    ("InvalidParameter", "download image failed"),
+    ("InvalidParameter", "oss download error."),
+    ("BadRequest.InputDownloadFailed", "Failed to download the input file: {}."),
+    ("InvalidFile.DownloadFailed", "The audio file cannot be downloaded."),
+)
+SIGNED = "https://a.example/cat.png?OSSAccessKeyId=SECRET&Expires=SECRET&Signature=SECRET"
+
+
+@pytest.mark.parametrize(("code", "message"), UNFETCHED)
+async def test_an_address_that_cannot_be_fetched_is_told_with_what_to_do(gate, code, message):
+    async with wire(reply(400, _no(code, message.format(SIGNED)))) as server:
+        with pytest.raises(Refused) as refused:
+            await gate.submit(server.connection, PAYLOAD)
+    failed = task_failure(gateway.TaskSnapshot(TaskStatus.FAILED, "r", code=code, message=refused.value.message))
+    for one in (refused.value, failed):
+        assert re.search(r"public internet.*https://.*not.*expired.*It cost nothing", str(one))
+        assert code in str(one)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("InvalidURL", "The input audio is longer than 30s."),
+        ("InvalidURL", "File size is larger than 15MB."),
+        ("InvalidURL", "File type is not supported. Allowed types are: .wav, .mp3."),
+        ("InvalidParameter.DataInspection", "The media format is not supported or incorrect for the data inspection."),
+    ],
+)
+async def test_a_file_that_does_not_suit_is_not_told_as_one_that_cannot_be_fetched(gate, code, message):
+    async with wire(reply(400, _no(code, message))) as server:
+        with pytest.raises(Refused, match=re.escape(message)) as refused:
+            await gate.submit(server.connection, PAYLOAD)
+    assert "public internet" not in str(refused.value)
+
+
+async def test_no_signature_of_an_address_is_quoted(gate):
+    message = f"Download {SIGNED} timeout, please check network connection."
+    failed = {"output": {"task_id": "t", "task_status": "FAILED", "code": "InvalidURL.Timeout", "message": message}, "request_id": "r"}
+    async with wire(reply(200, failed)) as server:
+        snapshot = await gate.fetch(server.connection, "t")
+    async with wire(reply(400, _no("InvalidURL.Timeout", message))) as server:
+        with pytest.raises(Refused) as refused:
+            await gate.submit(server.connection, PAYLOAD)
+    for told in (f"{snapshot!r} {task_failure(snapshot)}", f"{refused.value} {vars(refused.value)}"):
+        assert "https://a.example/cat.png timeout" in told
+        assert "SECRET" not in told
+
+
 @pytest.mark.parametrize("message", ["The size is not right", "The size is not right.", "The size is not right. "])
 def test_what_the_service_says_ends_before_we_go_on(message):
     failure = task_failure(gateway.TaskSnapshot(TaskStatus.FAILED, "r", code="InvalidParameter", message=message))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from wan.errors import InvalidInput
 from wan.evidence import _clean
 from wan.plain_text import clean, clean_line, control_in, escaped, is_blank
-from wan.redact import guard_logs, redacted
+from wan.redact import guard_logs, redacted, unsigned
 from wan.requests import shortened, written
 from wan.reviews import _cell
 from wan.words import Sentence, sentence
@@ -160,6 +160,8 @@ HOSTILE = {
     "words like keys": "st-Abcdef-",
     "signatures": "Signature=",
     "signs": "=",
+    "signing names": "x-amz-",
+    "encoded": "%3d%26",
     "separators": ";\n",
     "joiners": "\u200d",
     "joined": "a\u200d",
@@ -171,7 +173,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("door", [_clean, redacted, clean, escaped, _cell, clean_line, is_blank], ids=lambda door: door.__name__)
+@pytest.mark.parametrize("door", [_clean, redacted, unsigned, clean, escaped, _cell, clean_line, is_blank], ids=lambda door: door.__name__)
 def test_time_grows_with_length_alone(door: Callable[[str], object]):
     """Four times the text takes about four times as long, where what grows with the square takes sixteen times."""
     for name, unit in HOSTILE.items():

@@ -13,7 +13,6 @@ import logging
 import math
 import os
 import platform
-import re
 import secrets
 import shutil
 import zipfile
@@ -35,7 +34,7 @@ from wan.catalog import MODELS
 from wan.errors import NotKept, is_full
 from wan.jobs import Job
 from wan.labels import bare, settings_of
-from wan.redact import redacted
+from wan.redact import unsigned
 from wan.storage import changed_at
 
 log = logging.getLogger("wan.evidence")
@@ -50,9 +49,6 @@ FILES = {
     "outcome.json": "how it ended: state, times, billed seconds, price, what was measured in the video, versions",
 }
 _VIDEOS = "videos"
-# In free text; to the next space, because a query may have quotes and brackets in it. No word is tried
-# twice, so that time grows with length alone.
-_URL = re.compile(r"((?<!\w)\w++://)(?:[^\s/?#]*@)?([^\s?#]*)\S*")
 _TIMES = ("created_at", "started_at", "submitting_at", "submitted_at", "running_at", "fetching_at", "ended_at")
 _PACKAGES = ("dashscope", "pydantic", "sqlalchemy", "av", "pillow")
 
@@ -258,7 +254,7 @@ def _versions() -> dict[str, str]:
 def _clean(known: Any) -> Any:
     """JSON without keys and without the queries of URLs, which may be signatures."""
     if isinstance(known, str):
-        return redacted(_URL.sub(r"\1\2", known))
+        return unsigned(known)
     if isinstance(known, Mapping):
         return {name: _clean(value) for name, value in known.items()}
     return [_clean(one) for one in known] if isinstance(known, list | tuple) else known

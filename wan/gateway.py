@@ -10,6 +10,7 @@ import json
 import logging
 import math
 import os
+import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +23,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, mod
 
 from wan.errors import KeyRefused, NotSent, OddAddress, Refused, ResultRefused, ServiceError, Throttled, Unclear, Unreadable
 from wan.plain_text import clean
+from wan.redact import unsigned
 from wan.settings import Connection
 from wan.words import Sentence, sentence
 
@@ -46,6 +48,10 @@ _FINAL_429 = frozenset({"CommodityNotPurchased", "PrepaidBillOverdue", "Postpaid
 _ARREARS = frozenset({"Arrearage", "CommodityNotPurchased", "PrepaidBillOverdue", "PostpaidBillOverdue"})
 # Failures of a task after which the same request may well succeed (help centre, error codes)
 _PASSES = ("InternalError", "SystemError", "ModelServ", "ModelUnavailable", "RewriteFailed", "RequestTimeOut", "Throttling", "InvalidURL.Timeout")
+# The service could not fetch an address that it was given; of the same family are codes about what it found there, which the message tells apart
+_UNFETCHED = ("InvalidURL", "BadRequest.InputDownloadFailed", "InvalidFile.DownloadFailed")
+_FETCHING = re.compile(r"downloaded?\b|media resource", re.IGNORECASE)
+_OF_FILE = re.compile(r"(?:larger|longer|shorter) than|type is not supported", re.IGNORECASE)
 _CONTENT = ("DataInspectionFailed", "IPInfringementSuspect", "CustomRoleBlocked")
 
 
@@ -60,7 +66,12 @@ class _Wire(BaseModel):
         return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
 
 
-_Words = Annotated[str, AfterValidator(clean)]  # for people: what could steer a terminal or hide in a page stays outside
+def _quotable(words: str) -> str:
+    """The service's own words for people: what could steer a terminal or hide in a page stays outside, and so do signatures of addresses in them."""
+    return unsigned(clean(words))
+
+
+_Words = Annotated[str, AfterValidator(_quotable)]
 
 
 class _TaskOutput(_Wire):
@@ -380,8 +391,15 @@ def _said(code: str, message: str, otherwise: str) -> Sentence:
         return sentence("arrears", code=code)
     if code.startswith(_CONTENT):
         return sentence("content_refused", code=code)
+    if _is_unfetched(code, message):
+        otherwise = "address_unfetched"
     whole = message if message.rstrip()[-1:] in (*".!?…。！？", "") else f"{message.rstrip()}."  # what follows is a sentence of its own
     return sentence(otherwise, code=code, message=whole)
+
+
+def _is_unfetched(code: str, message: str) -> bool:
+    told = code.startswith(_UNFETCHED) or (code.startswith("InvalidParameter") and _FETCHING.search(message))
+    return bool(told) and not _OF_FILE.search(message)
 
 
 def _read(kind: type[_Answer], response: httpx.Response) -> _Answer:

@@ -242,6 +242,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "The service's content check refused the prompt, a reference or the result ({code}). It cost nothing. Change the wording or the reference.",
         "内容审核未通过提示词、素材或结果（{code}）。未产生费用。请修改描述或更换素材。",
     ),
+    "address_unfetched": (
+        "The service could not fetch an address that it was given ({code}): {message} An address must open on the public internet without signing "
+        "in, begin with https:// and not have expired; or give the file itself. It cost nothing.",
+        "服务无法获取所给的地址（{code}）：{message} 地址须能在公网直接打开（无需登录）、以 https:// 开头且未过期；也可以直接上传文件。未产生费用。",
+    ),
     "not_reached": (
         "The service cannot be reached at the moment. It cost nothing and is tried again by itself.",
         "暂时无法连接服务。未产生费用，将自动重试。",
