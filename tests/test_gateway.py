@@ -8,14 +8,17 @@ import sys
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from tests.wire import reply, wire
 from wan import gateway
 from wan.errors import KeyRefused, NotSent, OddAddress, Refused, ResultRefused, Throttled, Unclear, Unreadable
 from wan.gateway import Gateway, TaskStatus, task_failure
+from wan.settings import Connection
 
 pytestmark = pytest.mark.anyio
 
+CONNECTION = Connection(backend="dashscope", base_url="https://example.com/api/v1", region="", workspace="", key=SecretStr("sk-test1234"))
 PAYLOAD = {"model": "wan2.6-i2v-flash", "input": {"prompt": "x", "img_url": "https://example.com/a.png"}, "parameters": {"seed": 1}}
 TAKEN = {"output": {"task_status": "PENDING", "task_id": "t-1"}, "request_id": "r-1"}
 
@@ -43,11 +46,13 @@ PROOFS = {
     "refused 400": (reply(400, _no("InvalidParameter")), None, Refused),
     "refused 401": (reply(401, _no("InvalidApiKey")), None, KeyRefused),
     "refused 403": (reply(403, _no("AccessDenied")), None, KeyRefused),
+    "refused 403 in HTML": (reply(403, b"<html>blocked</html>", kind="text/html"), None, KeyRefused),
     "refused 404": (reply(404, _no("ModelNotFound")), None, Refused),
     "refused 400 in HTML": (reply(400, b"<html>", kind="text/html"), None, Refused),
     "refused with 200": (reply(200, _no("InvalidParameter")), None, Refused),
     "429": (reply(429, _no("Throttling.RateQuota"), headers="Retry-After: 3\r\n"), None, Throttled),
     "429 for good": (reply(429, _no("PrepaidBillOverdue")), None, Refused),
+    "429 quota": (reply(429, _no("Throttling.AllocationQuota", "Allocated quota exceeded.")), None, Throttled),
     "429 free quota": (reply(429, _no("Throttling.AllocationQuota", "Free allocated quota exceeded.")), None, Refused),
     "408": (reply(408, _no("RequestTimeOut")), None, Unclear),
     "409": (reply(409, _no("Conflict")), None, Unclear),
@@ -318,10 +323,64 @@ async def test_a_result_is_capped(gate, tmp_path, monkeypatch):
     ],
 )
 def test_a_failed_task_says_whether_another_try_can_help(code, key):
-    failure = task_failure(gateway.TaskSnapshot(TaskStatus.FAILED, "r", code=code, message="no"))
+    failure = task_failure(gateway.TaskSnapshot(TaskStatus.FAILED, "r", code=code, message="no"), CONNECTION)
     assert failure.sentence.key == key
     assert code in str(failure)
     assert "It cost nothing" in str(failure)
+
+
+MEANINGS = (  # status, code, message of the service; what it means, and what people have to read
+    (401, "InvalidApiKey", "Invalid API-key provided.", "key_unknown", "cn-beijing.*InvalidApiKey.*made in ap-southeast-1"),
+    (401, "invalid_api_key", "Incorrect API key provided.", "key_unknown", "cn-beijing.*made in ap-southeast-1"),
+    (401, "NOT AUTHORIZED", "Access denied: Either you are not authorized …", "workspace_denied", "workspace"),
+    (403, "AllocationQuota.FreeTierOnly", "The free tier …", "free_quota_used", "free quota.*switch off.*free tier only"),
+    (403, "AccessDenied.Unpurchased", "Access to model denied.", "not_activated", "not activated.*accept the agreement"),
+    (403, "Model.AccessDenied", "Model access denied.", "model_denied", "workspace of this key.*Grant"),
+    (403, "Workspace.AccessDenied", "Workspace access denied.", "workspace_denied", "workspace.*member"),
+    (403, "Endpoint.AccessDenied", "Workspace endpoint access denied.", "model_withdrawn", "retired"),
+    (403, "AccessDenied", "Access denied.", "access_denied", r"AccessDenied\): Access denied\."),
+    (403, "access_denied", "Access denied.", "access_denied", "does not allow"),
+    (403, "Something.New", "Not you.", "access_denied", r"Something.New\): Not you\."),
+    (404, "ModelNotFound", "The model x does not exist.", "model_missing", "no such model.*ap-southeast-1"),
+    (404, "model_not_found", "The model x does not exist.", "model_missing", "no such model"),
+    (400, "InvalidParameter", "Model not exist.", "model_missing", "no such model"),
+    (404, "WorkSpaceNotFound", "WorkSpace can not be found.", "workspace_denied", "workspace"),
+    (429, "Throttling.AllocationQuota", "Allocated quota exceeded, please increase your quota limit.", "quota_used_up", "limit raised"),
+    (429, "insufficient_quota", "You exceeded your current quota.", "quota_used_up", "limit raised"),
+    (429, "Throttling.AllocationQuota", "Free allocated quota exceeded.", "free_quota_over", "Choose another model"),
+    (429, "AllocationQuota.FreeTierOnly", "The free tier …", "free_quota_used", "switch off"),
+    (429, "CommodityNotPurchased", "Commodity has not purchased yet.", "arrears", "good standing"),
+    (429, "Throttling.RateQuota", "Requests rate limit exceeded.", "not_reached", ""),
+    (400, "Arrearage", "Access denied, please make sure …", "arrears", "good standing"),
+    (403, "DataInspectionFailed", "Input data may …", "content_refused", "content check"),
+)
+
+
+@pytest.mark.parametrize(("status", "code", "message", "key", "told"), MEANINGS)
+async def test_a_refusal_is_told_by_what_it_means(gate, status, code, message, key, told):
+    async with wire(reply(status, _no(code, message))) as server:
+        connection = server.connection.model_copy(update={"region": "cn-beijing"})
+        for ask in (gate.submit(connection, PAYLOAD), gate.ping(connection)):
+            with pytest.raises((Refused, Throttled)) as refused:
+                await ask
+            assert (refused.value.sentence.key, refused.value.code) == (key, code)
+            assert re.search(told, str(refused.value))
+            assert "It cost nothing" in str(refused.value)
+            assert isinstance(refused.value, Throttled) == (status == 429 and key in ("quota_used_up", "not_reached"))
+    if status != 429:
+        failed = task_failure(gateway.TaskSnapshot(TaskStatus.FAILED, "r", code=code, message=message), connection)
+        assert failed.sentence.key == (key if key != "access_denied" else "task_failed")
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 407, 451])
+@pytest.mark.parametrize("body", [b"<html>Blocked by policy</html>", b"", b'{"error": "no route"}'])
+async def test_what_something_on_the_way_answers_is_not_taken_for_the_service_s_word(gate, status, body):
+    async with wire(reply(status, body, kind="text/html")) as server:
+        for ask in (gate.submit(server.connection, PAYLOAD), gate.fetch(server.connection, "t"), gate.ping(server.connection)):
+            with pytest.raises(Refused) as refused:
+                await ask
+            assert refused.value.sentence.key == "blocked"
+            assert re.search(rf"not the service but.*firewall.*HTTP {status}.*127\.0\.0\.1", str(refused.value))
 
 
 UNFETCHED = (
@@ -346,7 +405,7 @@ async def test_an_address_that_cannot_be_fetched_is_told_with_what_to_do(gate, c
     async with wire(reply(400, _no(code, message.format(SIGNED)))) as server:
         with pytest.raises(Refused) as refused:
             await gate.submit(server.connection, PAYLOAD)
-    failed = task_failure(gateway.TaskSnapshot(TaskStatus.FAILED, "r", code=code, message=refused.value.message))
+    failed = task_failure(gateway.TaskSnapshot(TaskStatus.FAILED, "r", code=code, message=refused.value.message), CONNECTION)
     for one in (refused.value, failed):
         assert re.search(r"public internet.*https://.*not.*expired.*It cost nothing", str(one))
         assert code in str(one)
@@ -376,14 +435,14 @@ async def test_no_signature_of_an_address_is_quoted(gate):
     async with wire(reply(400, _no("InvalidURL.Timeout", message))) as server:
         with pytest.raises(Refused) as refused:
             await gate.submit(server.connection, PAYLOAD)
-    for told in (f"{snapshot!r} {task_failure(snapshot)}", f"{refused.value} {vars(refused.value)}"):
+    for told in (f"{snapshot!r} {task_failure(snapshot, CONNECTION)}", f"{refused.value} {vars(refused.value)}"):
         assert "https://a.example/cat.png timeout" in told
         assert "SECRET" not in told
 
 
 @pytest.mark.parametrize("message", ["The size is not right", "The size is not right.", "The size is not right. "])
 def test_what_the_service_says_ends_before_we_go_on(message):
-    failure = task_failure(gateway.TaskSnapshot(TaskStatus.FAILED, "r", code="InvalidParameter", message=message))
+    failure = task_failure(gateway.TaskSnapshot(TaskStatus.FAILED, "r", code="InvalidParameter", message=message), CONNECTION)
     assert re.search(r"The size is not right\. +It cost nothing\.", str(failure))
 
 

@@ -9,7 +9,7 @@ from tests.conftest import clean_environment
 from wan.jobs import JobState, Spent
 
 NEVER_ARRIVES = {"drop-before", "html", "status-500", "status-502", "status-503", "status-504"}  # answered before the service has seen it
-NO_KEY = {"status-401", "status-403"}
+NO_KEY = {"status-401": "key_unknown", "status-403": "access_denied"}
 IN_THE_SERVICES_WORDS = {JobState.SUCCEEDED: "SUCCEEDED", JobState.CANCELLED: "CANCELED"}
 
 
@@ -27,7 +27,7 @@ def table(tmp_path_factory) -> dict[tuple[str, str], Outcome]:
 def expected(verb: str, fault: str) -> tuple[JobState, Spent, int, str]:
     """End, whether money was spent, tasks created, and the last words to people."""
     if verb in ("policy", "create") and fault in NO_KEY:
-        return JobState.FAILED, Spent.NO, 0, "key_refused"
+        return JobState.FAILED, Spent.NO, 0, NO_KEY[fault]
     if (verb, fault) == ("upload", "status-403"):
         return JobState.FAILED, Spent.NO, 0, "upload_failed"
     if verb == "create" and fault in NEVER_ARRIVES:

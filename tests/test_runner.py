@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from tests.test_store import job as row
 from wan import catalog, runner, schedule
-from wan.errors import Refused, Throttled, Unclear
+from wan.errors import KeyRefused, Refused, Throttled, Unclear
 from wan.evidence import Evidence
 from wan.gateway import Accepted, Gateway, TaskSnapshot, TaskStatus
 from wan.jobs import Job, JobState, Reference, Spent
@@ -105,6 +105,28 @@ async def test_a_request_whose_answer_is_lost_is_in_question_and_one_that_was_pu
     stage.service.outcome = Throttled(sentence("not_reached"))
     other = await stage.runs(stage.add(2, JobState.UPLOADING))
     assert (other.state, other.spent, stage.service.sent) == (JobState.QUEUED, Spent.NO, 2)
+
+
+async def test_a_quota_that_stays_used_up_is_waited_for_a_minute_and_no_longer(stage):
+    stage.service.outcome = Throttled(sentence("quota_used_up", code="Throttling.AllocationQuota"), code="Throttling.AllocationQuota")
+    job = await stage.runs(stage.add(1, JobState.UPLOADING))
+    began = stage.now
+    for _ in range(6):
+        assert (job.state, job.said.key) == (JobState.QUEUED, "quota_used_up_waits")
+        job = await stage.runs(job, job.due_at - stage.now)
+    assert (job.state, job.spent, job.said.key, job.code) == (JobState.FAILED, Spent.NO, "quota_used_up", "Throttling.AllocationQuota")
+    assert 50 < stage.now - began < 80
+    assert stage.service.sent == 7
+
+
+async def test_a_job_on_its_way_waits_for_what_is_the_matter_with_the_account(stage):
+    async def fetch(*_):
+        raise KeyRefused(sentence("workspace_denied", code="Workspace.AccessDenied"), code="Workspace.AccessDenied", status=403)
+
+    stage.service.fetch = fetch
+    job = await stage.runs(stage.add(1, JobState.RUNNING, task_id="task", submitted_at=NOW))
+    assert (job.state, job.said.key) == (JobState.RUNNING, "workspace_denied_waits")
+    assert "It cost nothing" not in str(job.said)
 
 
 async def test_a_task_that_the_service_does_not_know_is_waited_for_until_nobody_can_know_it(stage):

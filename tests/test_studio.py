@@ -438,7 +438,7 @@ async def test_a_wrong_key_fails_the_job_and_costs_nothing(monkeypatch, simulato
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-invalid-key")
     async with Studio(load_settings()) as studio:
         failed = await finished(studio, await studio.submit(image(), owner=OWNER))
-        assert (failed.state, failed.spent, failed.said.key) == (JobState.FAILED, Spent.NO, "key_refused")
+        assert (failed.state, failed.spent, failed.said.key) == (JobState.FAILED, Spent.NO, "key_unknown")
         assert "sk-invalid-key" not in repr(failed)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wan import words
+from wan import gateway, words
 
 SOURCES = "\n".join(path.read_text(encoding="utf-8") for path in Path(words.__file__).parent.rglob("*.py") if path.name != "words.py")
 
@@ -29,7 +29,16 @@ def test_both_languages_say_the_same(key):
 
 @pytest.mark.parametrize("key", words.SENTENCES)
 def test_every_sentence_is_used(key):
-    assert re.search(rf"[\"']{key}[\"']", SOURCES)
+    assert key.removesuffix("_waits") in words.CAUSES or re.search(rf"[\"']{key}[\"']", SOURCES)
+
+
+@pytest.mark.parametrize("key", words.CAUSES)
+def test_every_cause_is_found_and_told_in_its_own_words(key):
+    assert key in {*gateway._CAUSES.values(), "access_denied", "blocked", "free_quota_over"}
+    values = dict.fromkeys(_slots(words.CAUSES[key][0]), "?")
+    ends, waits = words.sentence(key, **values), words.waiting(words.sentence(key, **values))
+    assert str(ends).endswith(" It cost nothing.")
+    assert str(waits).endswith(" The job waits, and goes on by itself when that is put right.")
 
 
 def test_a_slip_shows_where_it_is_made():

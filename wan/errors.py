@@ -15,7 +15,7 @@
     - NotSent                 the request provably never left, or never arrived                 nothing spent
     - Throttled               429: too much at once; the same request may go again later        nothing spent
     - Refused                 the service answered no; sending the same again is pointless      nothing spent
-      - KeyRefused            401 or 403: key, region or workspace                              nothing spent
+      - KeyRefused            401 or 403: the account is not let in, or nobody is               nothing spent
     - Unclear                 the request may have been accepted; it must never be sent again   perhaps spent
     - Unreadable              a question (query, list, upload) got no usable answer; ask later  as before
       - OddAddress            it named an address that is not the service's: nothing is fetched as before
@@ -136,7 +136,7 @@ class Refused(ServiceError):
 
 
 class KeyRefused(Refused):
-    """401 or 403: the key, its region or its workspace."""
+    """401 or 403: key, region, workspace, quota, or a firewall on the way; the sentence says which."""
 
 
 class Unclear(ServiceError):

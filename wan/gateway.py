@@ -21,6 +21,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 
+from wan.catalog import BASE_URLS
 from wan.errors import KeyRefused, NotSent, OddAddress, Refused, ResultRefused, ServiceError, Throttled, Unclear, Unreadable
 from wan.plain_text import clean
 from wan.redact import unsigned
@@ -43,14 +44,32 @@ _NAMED = 100  # characters of an address that a sentence has room for
 
 # What proves that a request never left: the connection was not made, or nothing was written to it.
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.LocalProtocolError, httpx.UnsupportedProtocol)
-# 429 that does not pass by itself (help centre, error codes)
-_FINAL_429 = frozenset({"CommodityNotPurchased", "PrepaidBillOverdue", "PostpaidBillOverdue"})
-_ARREARS = frozenset({"Arrearage", "CommodityNotPurchased", "PrepaidBillOverdue", "PostpaidBillOverdue"})
+# What codes mean that are about the account and not about the request, by their letters: the service writes some of them in two ways (help centre,
+# error codes, May 2026). The values are keys of `wan.words.CAUSES`.
+_CAUSES = {
+    "invalidapikey": "key_unknown",
+    "invalidaccesstokenortokenexpired": "key_unknown",
+    "allocationquotafreetieronly": "free_quota_used",
+    "throttlingallocationquota": "quota_used_up",
+    "insufficientquota": "quota_used_up",
+    "accessdeniedunpurchased": "not_activated",
+    "modelaccessdenied": "model_denied",
+    "workspaceaccessdenied": "workspace_denied",
+    "workspacenotfound": "workspace_denied",
+    "notauthorized": "workspace_denied",
+    "endpointaccessdenied": "model_withdrawn",
+    "modelnotfound": "model_missing",
+    "arrearage": "arrears",
+    "commoditynotpurchased": "arrears",
+    "prepaidbilloverdue": "arrears",
+    "postpaidbilloverdue": "arrears",
+}
+_PASSING_429 = frozenset({"", "quota_used_up"})  # causes of a 429 after which the same request may be sent again
 # Failures of a task after which the same request may well succeed (help centre, error codes)
 _PASSES = ("InternalError", "SystemError", "ModelServ", "ModelUnavailable", "RewriteFailed", "RequestTimeOut", "Throttling", "InvalidURL.Timeout")
 # The service could not fetch an address that it was given; of the same family are codes about what it found there, which the message tells apart
 _UNFETCHED = ("InvalidURL", "BadRequest.InputDownloadFailed", "InvalidFile.DownloadFailed")
-_FETCHING = re.compile(r"downloaded?\b|media resource", re.IGNORECASE)
+_FETCHING = re.compile(r"\bdownload|media resource", re.IGNORECASE)
 _OF_FILE = re.compile(r"(?:larger|longer|shorter) than|type is not supported", re.IGNORECASE)
 _CONTENT = ("DataInspectionFailed", "IPInfringementSuspect", "CustomRoleBlocked")
 
@@ -198,8 +217,8 @@ class Gateway:
                     "POST", CREATE_PATH, json=payload, headers=headers, api_key=key, workspace=connection.workspace
                 )
         except Exception as error:  # noqa: BLE001 - whatever it is, the request may be at the service; nothing is swallowed
-            return judge_create(error)
-        return judge_create(response)
+            return judge_create(error, connection)
+        return judge_create(response, connection)
 
     async def fetch(self, connection: Connection, task_id: str) -> TaskSnapshot:
         """Asks for a task. Raises KeyRefused, Throttled or Unreadable."""
@@ -296,7 +315,7 @@ class Gateway:
         except Exception as error:  # the SDK's own errors, httpx's, a timeout: no answer is no answer
             raise Unreadable(sentence("not_reached"), message=type(error.__cause__ or error).__name__) from error
         if response.status_code != httpx.codes.OK:
-            raise _refusal(response)
+            raise _refusal(response, connection)
         return response
 
     async def _post_form(self, form: httpx.Request) -> None:
@@ -344,7 +363,7 @@ class Gateway:
         return client
 
 
-def judge_create(outcome: httpx.Response | BaseException) -> Accepted:
+def judge_create(outcome: httpx.Response | BaseException, connection: Connection) -> Accepted:
     """What the outcome of the paid request proves.
 
     Accepted: 200 (or another 2xx) with a task id. Raises NotSent when the connection was never made; Throttled for a 429 that passes; Refused
@@ -357,44 +376,68 @@ def judge_create(outcome: httpx.Response | BaseException) -> Accepted:
         raise Unclear(sentence("uncertain"), message=type(outcome.__cause__ or outcome).__name__) from outcome
     status = outcome.status_code
     if 400 <= status < 500 and status not in (408, 409):
-        raise _refusal(outcome)
+        raise _refusal(outcome, connection)
     answer = _parsed(_TaskAnswer, outcome) if outcome.is_success else None
     if answer is not None and answer.output.task_id:
         return Accepted(answer.output.task_id, answer.request_id)
     if answer is not None and answer.code:
-        raise _refusal(outcome)
+        raise _refusal(outcome, connection)
     raise Unclear(sentence("uncertain"), status=status, request_id=answer.request_id if answer else "")
 
 
-def task_failure(snapshot: TaskSnapshot) -> ServiceError:
+def task_failure(snapshot: TaskSnapshot, connection: Connection) -> ServiceError:
     """A FAILED task as the error to show: the service bills only what succeeds."""
     otherwise = "task_failed_for_now" if snapshot.code.startswith(_PASSES) else "task_failed"
-    return Refused(_said(snapshot.code, snapshot.message, otherwise), code=snapshot.code, message=snapshot.message)
+    said = _said(snapshot.code, snapshot.message, otherwise, connection)
+    return Refused(said, code=snapshot.code, message=snapshot.message)
 
 
-def _refusal(response: httpx.Response) -> ServiceError:
-    """An answer that is a no, by its status and the service's code."""
+def _refusal(response: httpx.Response, connection: Connection) -> ServiceError:
+    """An answer that is a no, by its status and the service's code. One without a code is not the service's."""
     answer = _parsed(_TaskAnswer, response) or _TaskAnswer()
     code, status = answer.code or answer.output.code, response.status_code
     about: dict[str, Any] = {"code": code, "message": answer.message, "request_id": answer.request_id, "status": status}
-    if status == httpx.codes.TOO_MANY_REQUESTS and code not in _FINAL_429 and "Free allocated quota" not in answer.message:
-        return Throttled(sentence("not_reached"), retry_after=_seconds(response.headers.get("retry-after")), **about)
-    if status in (401, 403):
-        return KeyRefused(sentence("key_refused", code=code or str(status)), **about)
+    cause = _cause(code, answer.message)
+    if status == httpx.codes.TOO_MANY_REQUESTS and cause in _PASSING_429:
+        said = _said(code, answer.message, "not_reached", connection)
+        return Throttled(said, retry_after=_seconds(response.headers.get("retry-after")), **about)
     if status >= 500 or status == httpx.codes.REQUEST_TIMEOUT:
         return Unreadable(sentence("not_reached"), **about)
-    return Refused(_said(code or str(status), answer.message, "refused"), **about)
+    if not code:
+        return (KeyRefused if status in (401, 403) else Refused)(_blocked(status, connection), **about)
+    if status in (401, 403):
+        return KeyRefused(_said(code, answer.message, "access_denied", connection), **about)
+    return Refused(_said(code, answer.message, "refused", connection), **about)
 
 
-def _said(code: str, message: str, otherwise: str) -> Sentence:
-    if code in _ARREARS:
-        return sentence("arrears", code=code)
+def _said(code: str, message: str, otherwise: str, connection: Connection) -> Sentence:
+    """What to tell people of a code: what it means, where that is known; `otherwise` with the service's own words."""
+    where, others = connection.region or _host(connection), ", ".join(region for region in BASE_URLS if region != connection.region)
+    if cause := _cause(code, message):
+        return sentence(cause, code=code, where=where, others=others)
     if code.startswith(_CONTENT):
         return sentence("content_refused", code=code)
     if _is_unfetched(code, message):
         otherwise = "address_unfetched"
     whole = message if message.rstrip()[-1:] in (*".!?…。！？", "") else f"{message.rstrip()}."  # what follows is a sentence of its own
-    return sentence(otherwise, code=code, message=whole)
+    return sentence(otherwise, code=code, message=whole, where=where)
+
+
+def _blocked(status: int, connection: Connection) -> Sentence:
+    return sentence("blocked", code=f"HTTP {status}", where=_host(connection))
+
+
+def _host(connection: Connection) -> str:
+    return httpx.URL(connection.base_url).host
+
+
+def _cause(code: str, message: str) -> str:
+    """The key of the sentence about what is the matter with the account; "" where it is about something else."""
+    if "Free allocated quota" in message:
+        return "free_quota_over"
+    if "Model not exist" in message:
+        return "model_missing"
+    return _CAUSES.get(re.sub("[^a-z]", "", code.lower()), "")
 
 
 def _is_unfetched(code: str, message: str) -> bool:
@@ -427,7 +470,7 @@ def _of_service(url: str, connection: Connection) -> httpx.URL | None:
         target, service = httpx.URL(url), httpx.URL(connection.base_url)
     except httpx.InvalidURL:
         return None
-    secure = target.copy_with(scheme="https") if (target.scheme, target.port) == ("http", None) else target
+    secure = target.copy_with(scheme="https", port=None) if target.scheme == "http" and target.port in (None, 80) else target
     return next((one for one in (target, secure) if _is_trusted(one, service)), None)
 
 

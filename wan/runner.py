@@ -20,7 +20,6 @@ from wan import catalog, labels, media, payload, schedule
 from wan.catalog import MODELS
 from wan.clips import Clip
 from wan.errors import (
-    KeyRefused,
     NotKept,
     NotSent,
     NoVideo,
@@ -39,7 +38,7 @@ from wan.jobs import UNSENT, Job, JobState, Reference, Spent
 from wan.settings import Connection
 from wan.storage import Storage
 from wan.store import Store
-from wan.words import Sentence, sentence
+from wan.words import Sentence, sentence, waiting
 
 log = logging.getLogger("wan.runner")
 
@@ -57,6 +56,7 @@ _CLOCK_SKEW = 60.0  # seconds that our clock and the service's may differ
 _DRIFT = 3600.0  # seconds that they may differ at worst: what lies so near and may be ours is not taken for ours, but proves no absence either
 _ABANDONED = 3600.0  # seconds for which nobody has looked at a job
 _OWN_TRIES = 5  # times that a step may break before the request is sent
+_QUOTA_TRIES = 6  # pauses of 1 to 32 s: "usually returns within a minute" (rate-limiting best practices, 2026)
 _RESULT_TRIES = 5  # downloads in a row before a file that does not open is taken for the result
 _QUOTED = 128  # characters of a code or an id that a row has room for
 _ODD = "NoVideo"  # marks, in place of the service's code, that the last download did not open
@@ -307,7 +307,7 @@ class Runner:
         if snapshot.status is TaskStatus.SUCCEEDED:
             return await self._advance(job, JobState.FETCHING, fetching_at=now, **_billed(job, snapshot))
         if snapshot.status is TaskStatus.FAILED:
-            failure = task_failure(snapshot)
+            failure = task_failure(snapshot, connection)
             return await self._end(job, JobState.FAILED, failure.sentence, **_quoted(failure))
         if snapshot.status is TaskStatus.CANCELED:
             return await self._end(job, JobState.CANCELLED, sentence("cancelled" if job.cancel_wanted else "cancelled_elsewhere"))
@@ -535,9 +535,11 @@ class Runner:
         return {"code": ""} if job.code == _ODD else {}
 
     async def _back_in_line(self, job: Job, trouble: ServiceError) -> Job | None:
-        """Transient trouble before anything was taken: back to QUEUED, later."""
+        """Transient trouble before anything was taken: back to QUEUED, later. A quota that stays used up is not waited for beyond a minute."""
+        if trouble.sentence.key == "quota_used_up" and job.attempts >= _QUOTA_TRIES:
+            return await self._end(job, JobState.FAILED, trouble.sentence, **_quoted(trouble))
         due_at = self._clock() + schedule.next_look(1.0, job.attempts, trouble.retry_after)
-        said = None if isinstance(trouble, Throttled) else trouble.sentence
+        said = _waiting(trouble) or (None if isinstance(trouble, Throttled) else trouble.sentence)
         await self._advance(job, JobState.QUEUED, due_at=due_at, attempts=job.attempts + 1, said=said)
         return None
 
@@ -665,7 +667,7 @@ def _waiting(trouble: ServiceError) -> Sentence | None:
     """What to say of a job that waits until some trouble is over; nothing of what passes unseen."""
     if isinstance(trouble, OddAddress):
         return trouble.sentence
-    return sentence("key_paused", code=trouble.code or str(trouble.status)) if isinstance(trouble, KeyRefused) else None
+    return waiting(trouble.sentence)
 
 
 def _is_ours(job: Job, snapshot: TaskSnapshot) -> bool:

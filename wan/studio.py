@@ -30,7 +30,6 @@ from wan.demo import Demo
 from wan.errors import (
     InvalidInput,
     JobNotFound,
-    KeyRefused,
     MayPayTwice,
     NotKept,
     ReviewNotFound,
@@ -52,7 +51,7 @@ from wan.storage import Storage, in_words, require_room
 from wan.store import Store
 from wan.turns import Asker, is_here, site
 from wan.uploads import Original, UploadFolder, default_folder
-from wan.words import Sentence, sentence
+from wan.words import Sentence, sentence, waiting
 
 log = logging.getLogger("wan.studio")
 Result = TypeVar("Result")
@@ -903,8 +902,8 @@ async def asked(gateway: Gateway, connection: Connection) -> Sentence:
 def _found(trouble: ServiceError, where: str) -> Sentence:
     """What a failed check of the connection means."""
     code = trouble.code or str(trouble.status or "")
-    if isinstance(trouble, KeyRefused):
-        return sentence("check_key" if trouble.code == "InvalidApiKey" else "check_denied", code=code, where=where)
+    if waiting(trouble.sentence) is not None:  # about the account, or about the way to the service
+        return trouble.sentence
     if isinstance(trouble, Throttled):
         return sentence("check_busy")
     if trouble.status is None:

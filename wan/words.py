@@ -202,10 +202,6 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "We sent the request but got no answer. We do not send it again, so that you never pay twice; we are asking the service whether it arrived.",
         "请求已发出但未收到回复。为避免重复扣费不会重发，正在向服务确认是否已送达。",
     ),
-    "key_paused": (
-        "The service does not accept the key at the moment ({code}). The job waits and goes on when the key works again.",
-        "服务暂时不接受该 API Key（{code}）。作业会等待，Key 恢复后继续。",
-    ),
     "waits_for_key": (
         "This job waits for the key that it was started with. Enter that under Connection and check it; then the job goes on.",
         "该作业在等待提交时使用的 Key。请在“连接”中重新填写并检查，作业即会继续。",
@@ -229,14 +225,6 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "task_failed_for_now": (
         "The service could not make the video ({code}): {message} It cost nothing. Another try may help.",
         "服务未能生成视频（{code}）：{message} 未产生费用。可以再试一次。",
-    ),
-    "key_refused": (
-        "The service did not accept the key ({code}). It cost nothing. Check that the key, its region and its workspace belong together.",
-        "服务不接受该 API Key（{code}）。未产生费用。请检查 Key、地域与业务空间是否一致。",
-    ),
-    "arrears": (
-        "The service says the account is not in good standing ({code}). It cost nothing. Settle the account, then generate again.",
-        "服务提示账户状态异常（{code}）。未产生费用。请处理账户后重新生成。",
     ),
     "content_refused": (
         "The service's content check refused the prompt, a reference or the result ({code}). It cost nothing. Change the wording or the reference.",
@@ -360,14 +348,6 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "Key 可用：{where}。仅查询了任务列表，未产生费用。",
     ),
     "check_simulator": ("This is the demo: the simulator answers, nothing is sent anywhere.", "当前为演示模式：由模拟服务应答，不会发送任何内容。"),
-    "check_key": (
-        "The service does not know this key ({code}). Check that it is whole, and that it belongs to this region: {where}.",
-        "服务不认识该 Key（{code}）。请检查 Key 是否完整，以及是否属于该地域：{where}。",
-    ),
-    "check_denied": (
-        "The service knows the key but does not let it in here ({code}). Check its workspace and its permissions for the models: {where}.",
-        "服务认识该 Key，但拒绝访问（{code}）。请检查业务空间以及模型权限：{where}。",
-    ),
     "check_busy": ("The service is asked too much at the moment. Check again in a minute.", "服务请求过于频繁。请一分钟后再检查。"),
     "check_unreached": (
         "The service cannot be reached: {where}. Check the network of this server, and try again.",
@@ -502,3 +482,73 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "该作业使用其他 Key 在 {backend}（{region}）上提交。请恢复当时的 Key、地域和后端设置后再继续。",
     ),
 }
+
+# Why the service, or something on the way to it, serves this account nothing: what is the matter and what to do (help centre, error codes, May 2026).
+CAUSES: dict[str, tuple[str, str]] = {
+    "key_unknown": (
+        "The service ({where}) does not know this key ({code}). A key works in its own region only: if it was made in {others}, choose that; "
+        "else check that it is whole and has not been deleted.",
+        "服务（{where}）不认识该 API Key（{code}）。Key 只在所属地域有效：若它属于 {others}，请选择该地域；否则请检查 Key 是否完整、是否已被删除。",
+    ),
+    "free_quota_used": (
+        "The free quota for this model is used up, and the account is set to stop there ({code}). To go on for money, switch off “free tier "
+        "only” in the console of Model Studio; an account that is not verified has to be verified and topped up first.",
+        "该模型的免费额度已用完，且账户设为用完即停（{code}）。如需付费继续，请在百炼控制台关闭“免费额度用完即停”；未实名认证的账户请先认证并充值。",
+    ),
+    "free_quota_over": (
+        "The free quota for this model is used up or has expired, and the service does not sell more of it ({code}). Choose another model.",
+        "该模型的免费额度已用完或过期，且暂不支持按量计费（{code}）。请改用其他模型。",
+    ),
+    "quota_used_up": (
+        "The account's quota for this model is used up ({code}). Try again in a few minutes; where it stays so, have the limit raised in the "
+        "console of Model Studio, under rate limits.",
+        "该账户在此模型上的配额已用尽（{code}）。请几分钟后再试；若仍如此，请在百炼控制台的“限流提额”中提升限额。",
+    ),
+    "not_activated": (
+        "Model Studio is not activated for this account ({code}). Open its console with the main account and accept the agreement.",
+        "该账户尚未开通阿里云百炼（{code}）。请用主账号打开百炼控制台并同意协议，即可开通。",
+    ),
+    "model_denied": (
+        "The workspace of this key may not use the model ({code}). Grant it the model in the console of Model Studio, under workspaces, or use "
+        "a key of the default workspace.",
+        "该 Key 所在的业务空间无权调用此模型（{code}）。请在百炼控制台的业务空间中授权该模型，或改用默认业务空间的 Key。",
+    ),
+    "workspace_denied": (
+        "The key may not use this workspace, or there is none of this name ({code}). Check the id of the workspace and that the account is a "
+        "member of it, or use a key of the main account.",
+        "该 Key 无权访问此业务空间，或业务空间不存在（{code}）。请检查业务空间 ID 以及账号是否为其成员，或改用主账号的 Key。",
+    ),
+    "model_withdrawn": (
+        "The service ({where}) gives no access to this model any more ({code}). Look in its list of models whether it has been retired, and "
+        "choose another.",
+        "服务（{where}）已不再提供此模型（{code}）。请在模型列表中确认它是否已下线，并改用其他模型。",
+    ),
+    "model_missing": (
+        "The service ({where}) has no such model for this account ({code}). Activate it in the console of Model Studio, or try the region {others}.",
+        "服务（{where}）没有可供该账户使用的此模型（{code}）。请在百炼控制台开通该模型，或改用地域 {others}。",
+    ),
+    "access_denied": (
+        "The service ({where}) knows the key but does not allow this ({code}): {message} Check in its console what the key, its workspace and "
+        "its account may use.",
+        "服务（{where}）认识该 Key，但不允许此操作（{code}）：{message} 请在控制台检查该 Key、业务空间和账户的权限。",
+    ),
+    "arrears": (
+        "The service says the account is not in good standing ({code}). Settle it in the console, under billing; it may take minutes to count.",
+        "服务提示账户状态异常（{code}）。请在控制台的“费用与成本”中处理；到账可能需要几分钟。",
+    ),
+    "blocked": (
+        "What answered is not the service but something on the way to it, such as a firewall, a proxy or a page to sign in ({code}). Whoever "
+        "runs this server has to let it through to {where}.",
+        "应答的不是该服务，而是途中的防火墙、代理或登录页（{code}）。请联系运行者放行到 {where} 的访问。",
+    ),
+}
+SENTENCES |= {key: (f"{english} It cost nothing.", f"{chinese}未产生费用。") for key, (english, chinese) in CAUSES.items()}
+SENTENCES |= {
+    f"{key}_waits": (f"{english} The job waits, and goes on by itself when that is put right.", f"{chinese}作业会等待，处理好后自动继续。")
+    for key, (english, chinese) in CAUSES.items()
+}
+
+
+def waiting(said: Sentence) -> Sentence | None:
+    """The same cause said of a job that is not over by it; None for a sentence that is none of the `CAUSES`."""
+    return Sentence(key=f"{said.key}_waits", values=said.values) if said.key in CAUSES else None

@@ -176,16 +176,23 @@ _MONEY = (
     _fault(
         "a 429 that does not pass tried again",
         "gateway.py",
-        "status == httpx.codes.TOO_MANY_REQUESTS and code not in _FINAL_429 and",
-        "status == httpx.codes.TOO_MANY_REQUESTS and",
+        "status == httpx.codes.TOO_MANY_REQUESTS and cause in _PASSING_429",
+        "status == httpx.codes.TOO_MANY_REQUESTS",
         "test_gateway.py",
     ),
     _fault(
         "a 429 that passes taken for a refusal",
         "gateway.py",
-        'code not in _FINAL_429 and "Free allocated quota" not in answer.message',
-        'code in _FINAL_429 and "Free allocated quota" not in answer.message',
+        "status == httpx.codes.TOO_MANY_REQUESTS and cause in _PASSING_429",
+        "status == httpx.codes.TOO_MANY_REQUESTS and cause not in _PASSING_429",
         "test_gateway.py",
+    ),
+    _fault(
+        "a quota that stays used up waited for for ever",
+        "runner.py",
+        'if trouble.sentence.key == "quota_used_up" and job.attempts >= _QUOTA_TRIES:',
+        'if trouble.sentence.key == "quota_used_up" and job.attempts < 0:',
+        "test_runner.py::test_a_quota_that_stays_used_up_is_waited_for_a_minute_and_no_longer",
     ),
 )
 
@@ -398,7 +405,7 @@ _OUTSIDE = (
     _fault(
         "a result fetched over http because its address says so",
         "gateway.py",
-        'secure = target.copy_with(scheme="https") if',
+        'secure = target.copy_with(scheme="https", port=None) if',
         "secure = target if",
         "test_gateway.py::test_a_result_comes_over_https_though_its_address_says_http",
     ),

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from tests.simulator.conftest import Client, Served, image_order
+from wan.simulator.errors import CODES
 from wan.simulator.faults import VERBS
 
 FAULTS_PATH = "/simulator/faults"
@@ -25,6 +26,19 @@ def test_status(idle: Served, waiting: Client, status: int, code: str):
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.headers.get("retry-after") == ("1" if status == 429 else None)
     assert created(idle) == before
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_code_can_be_had(idle: Served, waiting: Client, code: str):
+    with idle.fault("create", f"code-{code}"):
+        answer = waiting.create(image_order())
+    assert (answer.status_code, answer.json()["code"], answer.json()["message"]) == (CODES[code][0], code, CODES[code][1])
+
+
+def test_a_firewall(idle: Served, waiting: Client):
+    with idle.fault("query", "html-403"):
+        answer = waiting.http.get("/api/v1/tasks/x")
+    assert (answer.status_code, answer.headers["content-type"]) == (403, "text/html")
 
 
 @pytest.mark.parametrize(("fault", "made"), [("drop-before", 0), ("drop-after-accept", 1)])
@@ -117,5 +131,10 @@ def test_a_fault_for_one_host_leaves_the_others_alone(idle: Served, waiting: Cli
 
 
 def test_what_is_no_fault_is_refused(waiting: Client):
-    for wrong in ({"verb": "none", "fault": "html"}, {"verb": "create", "fault": "status"}, {"verb": "create", "fault": "flood"}):
+    for wrong in (
+        {"verb": "none", "fault": "html"},
+        {"verb": "create", "fault": "status"},
+        {"verb": "create", "fault": "flood"},
+        {"verb": "create", "fault": "code-None"},
+    ):
         assert waiting.http.post(FAULTS_PATH, json=wrong).status_code == 400

@@ -79,7 +79,7 @@ def test_create_is_asynchronous_only(waiting: Client):
     ("body", "status", "code", "message"),
     [
         ({}, 400, "BadRequest.EmptyModel", ""),
-        (image_order() | {"model": "wan9-i2v"}, 404, "ModelNotFound", ""),
+        (image_order() | {"model": "wan9-i2v"}, 404, "ModelNotFound", "The model wan9-i2v does not exist."),
         (image_order() | {"input": {}}, 400, "BadRequest.EmptyInput", ""),
         (without(image_order(), "input", "img_url"), 400, "InvalidParameter", "Field required: input.img_url"),
         (without(reference_order(REFERENCE), "input", "reference_urls"), 400, "InvalidParameter", "Field required: input.reference_urls"),
@@ -105,6 +105,12 @@ def test_what_is_refused_at_once(waiting: Client, body: dict, status: int, code:
     assert answer[:2] == (status, code)
     assert message in answer[2]
     assert waiting.listed()["total"] == 0
+
+
+def test_an_uploaded_object_is_announced(waiting: Client, samples):
+    answer = waiting.create(image_order(waiting.uploaded("wan2.6-i2v-flash", samples / "rocket.jpg")))
+    message = "The media format is not supported or incorrect for the data inspection."
+    assert refused(answer) == (400, "InvalidParameter.DataInspection", message)
 
 
 def test_a_body_that_is_no_object_is_refused(waiting: Client):

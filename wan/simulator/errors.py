@@ -1,6 +1,6 @@
 """The service's way to say no: a code, a message, and the HTTP status that goes with the code.
 
-Source: Model Studio help centre, error codes, 2026. Where a message is not documented the wording here is ours, and plain.
+Source: Model Studio help centre, error codes, May 2026. Where a message is not documented the wording here is ours, and plain.
 """
 
 from typing import Any
@@ -28,14 +28,28 @@ CODES: dict[str, tuple[int, str]] = {
     "BadRequest.IllegalInput": (400, "The input parameter requires json format."),
     "BadRequest.InputDownloadFailed": (400, "Failed to download the input file."),
     "InvalidApiKey": (401, "Invalid API-key provided."),
+    "NOT AUTHORIZED": (401, "Access denied: Either you are not authorized to access this workspace, or the workspace does not exist."),
     "AccessDenied": (403, "Access denied."),
     "AccessDenied.Unpurchased": (403, "Access to model denied. Please make sure you are eligible for using the model."),
+    "AllocationQuota.FreeTierOnly": (
+        403,
+        "The free tier of the model has been exhausted. If you wish to continue access the model on a paid basis, "
+        'please disable the "use free tier only" mode in the management console.',
+    ),
+    "App.AccessDenied": (403, "App access denied."),
+    "Endpoint.AccessDenied": (403, "Workspace endpoint access denied."),
     "Model.AccessDenied": (403, "Model access denied."),
-    "ModelNotFound": (404, "Model not exist."),
+    "Workspace.AccessDenied": (403, "Workspace access denied."),
+    "ModelNotFound": (404, "The model does not exist."),
+    "WorkSpaceNotFound": (404, "WorkSpace can not be found."),
     "NotFound": (404, "Not found."),
     "Throttling": (429, "Requests throttling triggered."),
     "Throttling.RateQuota": (429, "Requests rate limit exceeded, please try again later."),
     "Throttling.AllocationQuota": (429, "Allocated quota exceeded, please increase your quota limit."),
+    "Throttling.BurstRate": (429, "Request rate increased too quickly. To ensure system stability, please adjust your client logic."),
+    "CommodityNotPurchased": (429, "Commodity has not purchased yet."),
+    "PrepaidBillOverdue": (429, "The prepaid bill is overdue."),
+    "PostpaidBillOverdue": (429, "The postpaid bill is overdue."),
     "InternalError": (500, "An internal error has occured, please try again later or contact service support."),
     "InternalError.Algo": (500, "An internal error has occured during algorithm execution."),
     "InternalError.Timeout": (500, "An internal timeout error has occured during execution, please try again later."),

@@ -3,6 +3,8 @@
 Verbs: policy, upload, create, query, cancel, list, result. Faults, by name:
 
 * status-NNN         that HTTP status with the service's JSON error body, `Retry-After: 1` with 429           not handled
+* code-CODE          that code of the service's (errors.py), with its status and message                     not handled
+* html-NNN           that HTTP status with an HTML page, as a firewall gives it                              not handled
 * drop-before        the connection is reset                                                                not handled
 * html               200 with an HTML page, as a proxy gives it                                              not handled
 * drop-after-accept  the connection is reset without an answer                                               handled
@@ -31,7 +33,7 @@ from typing import Literal, get_args
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .errors import refusal_of_status
+from .errors import CODES, Refusal, refusal_of_status
 
 Verb = Literal["policy", "upload", "create", "query", "cancel", "list", "result"]
 VERBS: tuple[Verb, ...] = get_args(Verb)
@@ -56,19 +58,22 @@ def verb_of(method: str, path: str) -> Verb | None:
 
 @dataclass
 class Fault:
-    """A fault that waits: its name without the figure, the figure (HTTP status or seconds), and how many requests it still hits (None: all)."""
+    """A fault that waits: its name, the figure (HTTP status or seconds) or the code, and how many requests it still hits (None: all)."""
 
     name: str
     figure: float = 0
     count: int | None = None
+    code: str = ""
 
     @classmethod
     def parse(cls, text: str, count: int | None = None) -> "Fault":
-        """Read `stall`, `delay-2.5`, `status-503`. Raises ValueError."""
-        match = re.fullmatch(r"(status|delay|drip)-(\d+(?:\.\d+)?)", text)
+        """Read `stall`, `delay-2.5`, `status-503`, `code-Model.AccessDenied`. Raises ValueError."""
+        match = re.fullmatch(r"(status|html|delay|drip)-(\d+(?:\.\d+)?)", text)
         if match:
             return cls(match[1], float(match[2]), count)
-        if text not in _PLAYS or text in ("status", "delay", "drip"):
+        if (code := text.removeprefix("code-")) in CODES:
+            return cls("code", 0, count, code)
+        if text not in _PLAYS or text in ("code", "status", "delay", "drip"):
             raise ValueError(f"no such fault: {text}")
         return cls(text, 0, count)
 
@@ -133,6 +138,7 @@ class Exchange:
     receive: Receive
     send: Send
     verb: Verb
+    code: str = ""
 
     async def read(self) -> None:
         """Take the whole request and do nothing with it."""
@@ -192,8 +198,15 @@ class Exchange:
 
 
 async def _status(exchange: Exchange, figure: float) -> None:
+    await _refuse(exchange, refusal_of_status(int(figure)))
+
+
+async def _code(exchange: Exchange, _: float) -> None:
+    await _refuse(exchange, Refusal(exchange.code))
+
+
+async def _refuse(exchange: Exchange, refusal: Refusal) -> None:
     await exchange.read()
-    refusal = refusal_of_status(int(figure))
     body = json.dumps(refusal.body(str(uuid.uuid4()))).encode()
     wait = ((b"retry-after", b"1"),) if refusal.status == 429 else ()
     await exchange.give(Answer.of(refusal.status, "application/json", body, *wait))
@@ -204,9 +217,9 @@ async def _drop_before(exchange: Exchange, _: float) -> None:
     await exchange.reset()
 
 
-async def _html(exchange: Exchange, _: float) -> None:
+async def _html(exchange: Exchange, status: float) -> None:
     await exchange.read()
-    await exchange.give(Answer.of(200, "text/html", b"<!doctype html><title>Welcome</title><p>Please sign in to this network."))
+    await exchange.give(Answer.of(int(status) or 200, "text/html", b"<!doctype html><title>Welcome</title><p>Please sign in to this network."))
 
 
 async def _drop_after_accept(exchange: Exchange, _: float) -> None:
@@ -272,6 +285,7 @@ def _linked_to(root: bytes, answer: Answer) -> Answer:
 
 _PLAYS: dict[str, Callable[[Exchange, float], Awaitable[None]]] = {
     "status": _status,
+    "code": _code,
     "drop-before": _drop_before,
     "html": _html,
     "drop-after-accept": _drop_after_accept,
@@ -298,4 +312,4 @@ class FaultLayer:
         if verb is None or fault is None:
             await self._app(scope, receive, send)
         else:
-            await _PLAYS[fault.name](Exchange(self._app, scope, receive, send, verb), fault.figure)
+            await _PLAYS[fault.name](Exchange(self._app, scope, receive, send, verb, fault.code), fault.figure)

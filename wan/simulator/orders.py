@@ -88,7 +88,7 @@ def model_named(name: object) -> Model:
     if not name or not isinstance(name, str):
         raise Refusal("BadRequest.EmptyModel")
     if name not in MODELS:
-        raise Refusal("ModelNotFound", f"Model not exist: {name}.")
+        raise Refusal("ModelNotFound", f"The model {name} does not exist.")
     return MODELS[name]
 
 

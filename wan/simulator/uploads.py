@@ -100,7 +100,9 @@ class ObjectStore:
         if parts.scheme != "oss":
             raise Refusal("InvalidURL")
         name = hashlib.sha256(url.removeprefix("oss://").encode()).hexdigest()
-        if not resolve or not self._belongs(name, account, model):
+        if not resolve:
+            raise Refusal("InvalidParameter.DataInspection", "The media format is not supported or incorrect for the data inspection.")
+        if not self._belongs(name, account, model):
             raise Refusal("InvalidParameter.DataInspection")
         return Reference(url=url, object_name=name)
 
