@@ -12,9 +12,7 @@ import sys
 from wan.errors import WanError
 from wan.redact import guard_logs
 from wan.settings import load_settings
-from wan.studio import Studio
-from wan.ui.page import build
-from wan.ui.serve import Server
+from wan.surroundings import set_aside
 from wan.utf8 import require_utf8
 
 require_utf8()
@@ -23,6 +21,11 @@ try:
     settings = load_settings()
     # Of our own and on one disk with the rest, so that it can be swept: /tmp/gradio is shared with every other Gradio app of this machine.
     os.environ.setdefault("GRADIO_TEMP_DIR", str(settings.output_dir.absolute() / "uploads"))
+    set_aside()  # before Gradio is imported, which reads it
+    from wan.studio import Studio
+    from wan.ui.page import build
+    from wan.ui.serve import Server
+
     studio, opened = Studio(settings), asyncio.Event()
     demo = build(studio, opened)
     if __name__ == "__main__":

@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import re
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,18 +20,20 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from urllib.parse import quote
 
 import httpx
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError, model_validator
 
 from wan.catalog import BASE_URLS
 from wan.errors import KeyRefused, NotSent, OddAddress, Refused, ResultRefused, ServiceError, Throttled, Unclear, Unreadable
 from wan.plain_text import clean
 from wan.redact import unsigned
 from wan.settings import Connection
+from wan.surroundings import authorities, unused_proxy
 from wan.words import Sentence, sentence
 
 if TYPE_CHECKING:
     import dashscope
 
+log = logging.getLogger("wan.gateway")
 logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it writes down every URL, and a result's is a signed one
 
 CREATE_PATH = "services/aigc/video-generation/video-synthesis"
@@ -42,8 +45,10 @@ _RESULT_HOSTS = ".aliyuncs.com"  # signed result URLs and the object store of up
 _CHUNK = 1 << 18  # bytes
 _NAMED = 100  # characters of an address that a sentence has room for
 
-# What proves that a request never left: the connection was not made, or nothing was written to it.
-_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.LocalProtocolError, httpx.UnsupportedProtocol)
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")  # where no proxy leads
+
+# What proves that a request never left: the connection was not made, nothing was written to it, or a proxy made none to the service.
+_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.ProxyError)
 # What codes mean that are about the account and not about the request, by their letters: the service writes some of them in two ways (help centre,
 # error codes, May 2026). The values are keys of `wan.words.CAUSES`.
 _CAUSES = {
@@ -182,9 +187,13 @@ class TaskSnapshot:
 
 
 class Gateway:
-    """All that is ever asked of the service. One for a process; it holds connections, no keys."""
+    """All that is ever asked of the service. One for a process; it holds connections, no keys.
 
-    def __init__(self) -> None:
+    proxy: the URL of the proxy on the way, which may hold a password.
+    """
+
+    def __init__(self, proxy: SecretStr | None = None) -> None:
+        self._proxy, self._trust = proxy, _trust()
         self._clients: dict[str, dashscope.AsyncClient] = {}
         self._http: list[httpx.AsyncClient] = []
         self._files = self._new_http(timeout=httpx.Timeout(FILE_LIMIT, connect=10))
@@ -217,7 +226,7 @@ class Gateway:
                     "POST", CREATE_PATH, json=payload, headers=headers, api_key=key, workspace=connection.workspace
                 )
         except Exception as error:  # noqa: BLE001 - whatever it is, the request may be at the service; nothing is swallowed
-            return judge_create(error, connection)
+            return judge_create(error, connection, self._unreached(connection.base_url, error))
         return judge_create(response, connection)
 
     async def fetch(self, connection: Connection, task_id: str) -> TaskSnapshot:
@@ -303,7 +312,7 @@ class Gateway:
                     raise Unreadable(sentence("not_reached"), status=response.status_code)
                 await _write(response.aiter_bytes(_CHUNK), part)
         except httpx.HTTPError as error:
-            raise Unreadable(sentence("not_reached"), message=type(error).__name__) from error
+            raise Unreadable(self._unreached(url, error), message=type(error).__name__) from error
 
     async def _ask(self, connection: Connection, method: str, path: str, *, params: dict[str, str] | None = None) -> httpx.Response:
         """A question that costs nothing. Gives a 200; raises what `_refusal` makes of anything else."""
@@ -313,7 +322,7 @@ class Gateway:
                 key = connection.key.get_secret_value()
                 response = await client.transport.request(method, path, params=params, api_key=key, workspace=connection.workspace)
         except Exception as error:  # the SDK's own errors, httpx's, a timeout: no answer is no answer
-            raise Unreadable(sentence("not_reached"), message=type(error.__cause__ or error).__name__) from error
+            raise Unreadable(self._unreached(connection.base_url, error), message=type(error.__cause__ or error).__name__) from error
         if response.status_code != httpx.codes.OK:
             raise _refusal(response, connection)
         return response
@@ -326,7 +335,7 @@ class Gateway:
         try:
             response = await self._files.post(form.url, content=_pieces(iter(stream)), headers=headers)
         except httpx.HTTPError as error:
-            raise Unreadable(sentence("not_reached"), message=type(error).__name__) from error
+            raise Unreadable(self._unreached(str(form.url), error), message=type(error).__name__) from error
         # The store answers with an empty body. A page is somebody else's, a proxy's that wants a login: then nothing was stored.
         if response.status_code == httpx.codes.OK and "html" not in response.headers.get("content-type", ""):
             return
@@ -358,21 +367,63 @@ class Gateway:
         )
 
     def _new_http(self, **options: Any) -> httpx.AsyncClient:
-        client = httpx.AsyncClient(trust_env=False, follow_redirects=False, **options)
+        if self._proxy is not None:
+            url = httpx.URL(self._proxy.get_secret_value())
+            context = self._trust if isinstance(self._trust, ssl.SSLContext) and url.scheme == "https" else None  # httpx wants none for http
+            options |= {"proxy": httpx.Proxy(url, ssl_context=context)}
+            options |= {"mounts": {f"all://{f'[{host}]' if ':' in host else host}": None for host in _LOOPBACK}}
+        client = httpx.AsyncClient(trust_env=False, follow_redirects=False, verify=self._trust, **options)
         self._http.append(client)
         return client
 
+    def _unreached(self, url: str, error: BaseException) -> Sentence:
+        """What to say where no answer came, as far as it is known why. Names the host alone: what follows it may hold a signature."""
+        asked = httpx.URL(url)
+        where = f"{asked.scheme}://{asked.netloc.decode()}"
+        for cause in _chain(error):
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                return sentence("not_reached_certificate", where=where, reason=cause.verify_message or "?")
+            if isinstance(cause, httpx.ProxyError):
+                return sentence("not_reached_through", where=where, proxy=f"WAN_SERVICE_PROXY: {cause}")
+        if self._proxy is not None and asked.host not in _LOOPBACK:
+            return sentence("not_reached_through", where=where, proxy="WAN_SERVICE_PROXY")
+        if asked.scheme == "https" and (name := unused_proxy()):
+            return sentence("not_reached_unproxied", where=where, name=name)
+        return sentence("not_reached_at", where=where)
 
-def judge_create(outcome: httpx.Response | BaseException, connection: Connection) -> Accepted:
+
+def _trust() -> ssl.SSLContext | bool:
+    """Whose certificates are believed: a company's own authority counts besides those that everybody believes."""
+    own = authorities()
+    if not own:
+        return True
+    context = httpx.create_ssl_context(trust_env=False)
+    for name, place in own.items():
+        try:
+            Path(next(iter(place.values()))).stat()  # OpenSSL says nothing about a folder that is not there
+            context.load_verify_locations(**place)
+        except OSError as error:  # an SSLError is one too, for a file that holds no certificate
+            log.warning("%s", sentence("authority_unused", name=name, reason=error.strerror or "?"))
+    return context
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def judge_create(outcome: httpx.Response | BaseException, connection: Connection, unreached: Sentence | None = None) -> Accepted:
     """What the outcome of the paid request proves.
 
     Accepted: 200 (or another 2xx) with a task id. Raises NotSent when the connection was never made; Throttled for a 429 that passes; Refused
     (KeyRefused for 401 and 403) for the other 4xx but 408 and 409, and for a 200 with a `code` and no task id. Everything else raises Unclear:
     timeouts, resets, cut or garbled answers, 5xx, HTML. Judged by wire status and `__cause__`, never by the SDK's classes, which map by body code.
+    unreached: what to say where the connection was not made.
     """
     if isinstance(outcome, BaseException):
         if isinstance(outcome, _NEVER_LEFT) or isinstance(outcome.__cause__, _NEVER_LEFT):
-            raise NotSent(sentence("not_reached"), message=str(outcome)) from outcome
+            raise NotSent(unreached or sentence("not_reached"), message=str(outcome)) from outcome
         raise Unclear(sentence("uncertain"), message=type(outcome.__cause__ or outcome).__name__) from outcome
     status = outcome.status_code
     if 400 <= status < 500 and status not in (408, 409):

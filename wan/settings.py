@@ -30,12 +30,13 @@ Backend = Literal["dashscope", "simulator"]
 
 WORK = ".work-"  # what everything in the making is called at first, so that what a dead process left can be told
 SIMULATOR_KEY = "sk-simulator"  # what the bundled simulator is given; it is no secret and opens nothing else
-_SECRETS = ("DASHSCOPE_API_KEY", "WAN_ACCESS_CODE", "WAN_LOGINS")
+_SECRETS = ("DASHSCOPE_API_KEY", "WAN_ACCESS_CODE", "WAN_LOGINS", "WAN_SERVICE_PROXY")
 CREDENTIALS_FILE = Path("~/.alibabacloud/credentials")
 _PRIVATE = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fc00::/7,::1/128"
 _KEY_SHAPE = re.compile(r"(sk|st)-[!-~]{4,200}")  # printable ASCII without spaces; sk-, sk-ws-, sk-sp- and st- keys
 _HOST_SHAPE = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _WORKSPACE_SHAPE = re.compile(r"[\w-]{0,64}", re.ASCII)  # it goes into a header
+_PROXY_SHAPE = re.compile(r"https?://([^@/?#\s]+@)?([a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(:\d{1,5})?/?", re.I)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,30}", re.I)
 _SHOWN = 100  # characters of a wrong value that are quoted
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", Decimal: "a number"}
@@ -83,6 +84,7 @@ class Settings(BaseSettings):
     region: Annotated[Region, _small] = Field(default="cn-beijing", alias="DASHSCOPE_REGION")
     workspace: str = Field(default="", alias="DASHSCOPE_WORKSPACE")
     base_url: str = Field(default="", alias="DASHSCOPE_BASE_URL")
+    service_proxy: SecretStr | None = Field(default=None, alias="WAN_SERVICE_PROXY")
     output_dir: Annotated[Path, AfterValidator(_at_home)] = Field(default=Path("output"), alias="OUTPUT_DIR")
     database_url: str = Field(default="", alias="WAN_DATABASE_URL")
     storage_url: str = Field(default="", alias="WAN_STORAGE_URL")
@@ -135,6 +137,18 @@ class Settings(BaseSettings):
             allowed = "names without scheme and port (films.example), *.films.example or *"
             given = str(error)
             raise SettingsError(sentence("setting_bad", field="WAN_HOSTS", given=given, allowed=allowed)) from None
+
+    @property
+    def outward_proxy(self) -> SecretStr | None:
+        """The URL of the proxy on the way to the service. Raises SettingsError, which does not quote the password in it."""
+        if self.service_proxy is None:
+            return None
+        given = self.service_proxy.get_secret_value()
+        url = given if "://" in given else f"http://{given}"
+        if not _is_proxy(url):
+            allowed = "http://host:port or https://host:port, with user:password@ before the host where it wants them; no socks proxy"
+            raise SettingsError(sentence("setting_bad", field="WAN_SERVICE_PROXY", given=shown(url), allowed=allowed))
+        return SecretStr(url)
 
     @property
     def work_dir(self) -> Path:
@@ -240,7 +254,7 @@ def load_settings() -> Settings:
         raise SettingsError(sentence("setting_bad", field="DASHSCOPE_BASE_URL", given=settings.base_url, allowed=allowed))
     if not _WORKSPACE_SHAPE.fullmatch(settings.workspace) or _KEY_SHAPE.fullmatch(settings.workspace):
         raise SettingsError(sentence("workspace_malformed", field="DASHSCOPE_WORKSPACE"))
-    settings.key(), settings.users, settings.trusted_proxies, settings.host_names
+    settings.key(), settings.users, settings.trusted_proxies, settings.host_names, settings.outward_proxy
     if settings.mcp and settings.users:
         raise SettingsError(sentence("setting_bad", field="WAN_MCP", given="true", allowed="no WAN_LOGINS beside it: agents cannot sign in"))
     if settings.mcp and settings.backend == "dashscope" and not (settings.access_code or settings.daily_budget):
@@ -250,6 +264,14 @@ def load_settings() -> Settings:
         allowed = "a budget where prices are known: set DASHSCOPE_REGION to the region whose prices DASHSCOPE_BASE_URL has"
         raise SettingsError(sentence("setting_bad", field="WAN_DAILY_BUDGET", given=str(settings.daily_budget), allowed=allowed))
     return settings
+
+
+def _is_proxy(url: str) -> bool:
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        return False
+    return _PROXY_SHAPE.fullmatch(url) is not None
 
 
 def shown(url: str) -> str:

@@ -82,6 +82,12 @@ _SAID = {  # what is happening in a state, where the row itself does not say
     JobState.UNCERTAIN: "uncertain",
     JobState.SUCCEEDED: "succeeded",
 }
+_UNREACHED = {  # what a check says where a job would say this
+    "not_reached_at": "check_unreached",
+    "not_reached_unproxied": "check_unproxied",
+    "not_reached_through": "check_through",
+    "not_reached_certificate": "check_certificate",
+}
 _FILE_SENTENCES = ("image_upright", "image_flattened")  # adjustments of a file, whatever is asked of it
 _RESULT_SENTENCES = ("size_scaled", "fps_conformed", "not_conformed")  # adjustments of a result; the others belong to the request
 
@@ -177,7 +183,7 @@ class Studio:
         if self.settings.key_withheld:
             log.warning("%s", sentence("key_on_space"))
         self._door, self._keys = Door(self.settings, self._connection), Keys(self._connection)
-        self._gateway = Gateway()
+        self._gateway = Gateway(self.settings.outward_proxy)
         opened.push_async_callback(self._gateway.close)
         await asyncio.to_thread(self._gateway.prepare, self._connection)
         self._runner = Runner(
@@ -907,7 +913,8 @@ def _found(trouble: ServiceError, where: str) -> Sentence:
     if isinstance(trouble, Throttled):
         return sentence("check_busy")
     if trouble.status is None:
-        return sentence("check_unreached", where=where)
+        said = trouble.sentence
+        return sentence(_UNREACHED[said.key], **said.values) if said.key in _UNREACHED else sentence("check_unreached", where=where)
     return sentence("check_odd", code=code, where=where)
 
 

@@ -239,6 +239,24 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "The service cannot be reached at the moment. It cost nothing and is tried again by itself.",
         "暂时无法连接服务。未产生费用，将自动重试。",
     ),
+    "not_reached_at": (
+        "The service cannot be reached at the moment: {where}. It cost nothing and is tried again by itself.",
+        "暂时无法连接服务：{where}。未产生费用，将自动重试。",
+    ),
+    "not_reached_unproxied": (
+        "The service cannot be reached at the moment: {where}. It cost nothing and is tried again by itself. {name} is set here, but not used for "
+        "the service; WAN_SERVICE_PROXY is.",
+        "暂时无法连接服务：{where}。未产生费用，将自动重试。此处设置了 {name}，但连接服务时不使用它；请设置 WAN_SERVICE_PROXY。",
+    ),
+    "not_reached_through": (
+        "The service cannot be reached at the moment: {where}, through the proxy ({proxy}). It cost nothing and is tried again by itself.",
+        "暂时无法通过代理（{proxy}）连接服务：{where}。未产生费用，将自动重试。",
+    ),
+    "not_reached_certificate": (
+        "The certificate of {where} is not believed ({reason}). It cost nothing and is tried again by itself. Where a company looks into "
+        "connections, SSL_CERT_FILE has to name its certificate authority.",
+        "{where} 的证书不受信任（{reason}）。未产生费用，将自动重试。若公司网络会检查加密连接，请用 SSL_CERT_FILE 指定其证书颁发机构。",
+    ),
     "upload_failed": (
         "A reference could not be sent to the service: {message} It cost nothing. Try another file, or generate again later.",
         "素材未能上传到服务：{message} 未产生费用。请更换文件或稍后重试。",
@@ -353,10 +371,27 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "The service cannot be reached: {where}. Check the network of this server, and try again.",
         "无法连接服务：{where}。请检查服务器网络后重试。",
     ),
+    "check_unproxied": (
+        "The service cannot be reached: {where}. {name} is set here, but not used for the service; set WAN_SERVICE_PROXY, and try again.",
+        "无法连接服务：{where}。此处设置了 {name}，但连接服务时不使用它；请设置 WAN_SERVICE_PROXY 后重试。",
+    ),
+    "check_through": (
+        "The service cannot be reached: {where}, through the proxy ({proxy}). Check WAN_SERVICE_PROXY and what it lets through, and try again.",
+        "无法通过代理（{proxy}）连接服务：{where}。请检查 WAN_SERVICE_PROXY 及其放行规则后重试。",
+    ),
+    "check_certificate": (
+        "The certificate of {where} is not believed ({reason}). Where a company looks into connections, SSL_CERT_FILE has to name its certificate "
+        "authority.",
+        "{where} 的证书不受信任（{reason}）。若公司网络会检查加密连接，请用 SSL_CERT_FILE 指定其证书颁发机构。",
+    ),
     "check_odd": ("The service answered with something else ({code}): {where}. Try again later.", "服务返回异常（{code}）：{where}。请稍后重试。"),
     "setting_bad": ("{field}: got {given}; allowed is {allowed}.", "{field}：收到 {given}；允许 {allowed}。"),
     "setting_no_text": ("{field}: what is set is no text in UTF-8; set it anew.", "{field}：设置的内容不是 UTF-8 文本；请重新设置。"),
     "settings_file": ("{file}: this file cannot be used: {reason}.", "{file}：无法使用该文件：{reason}。"),
+    "authority_unused": (
+        "{name} names no certificates that can be used ({reason}); it does not count.",
+        "{name} 指定的证书无法使用（{reason}），已忽略。",
+    ),
     "mcp_missing": (
         'WAN_MCP needs a package more; install it with: pip install "gradio[mcp]" -r requirements.txt',
         'WAN_MCP 需要另装一个包：pip install "gradio[mcp]" -r requirements.txt',

@@ -73,6 +73,20 @@ _PAYING = (
         "test_gateway.py",
     ),
     _fault(
+        "a proxy's refusal taken for a request that may have arrived",
+        "gateway.py",
+        "httpx.UnsupportedProtocol, httpx.ProxyError)",
+        "httpx.UnsupportedProtocol)",
+        "test_surroundings.py::test_a_proxy_that_refuses_proves_that_nothing_was_sent",
+    ),
+    _fault(
+        "every certificate believed",
+        "gateway.py",
+        "verify=self._trust,",
+        "verify=False,",
+        "test_surroundings.py::test_a_certificate_that_is_not_believed_proves_that_nothing_was_sent",
+    ),
+    _fault(
         "a timeout at the service taken for a refusal",
         "gateway.py",
         "status not in (408, 409)",
@@ -571,8 +585,8 @@ _FRESH = (
     _fault(
         "a password with a colon split at its last one",
         "settings.py",
-        'pair.partition(":") for pair in pairs',
-        'pair.rpartition(":") for pair in pairs',
+        'pair.strip().partition(":")',
+        'pair.strip().rpartition(":")',
         "test_settings.py",
     ),
     _fault(

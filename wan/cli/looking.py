@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from wan.access import OPERATOR
 from wan.cli import DONE, FAILED, show_json
 from wan.demo import Demo
@@ -18,7 +20,7 @@ from wan.evidence import FILES, bundle, found, video_of
 from wan.gateway import Gateway
 from wan.jobs import Job, JobState
 from wan.plain_text import indented
-from wan.settings import load_settings
+from wan.settings import Connection, load_settings
 from wan.studio import GOOD, Studio, asked
 from wan.words import Sentence, sentence
 
@@ -31,7 +33,7 @@ def check(options: argparse.Namespace) -> int:
     if simulated:
         Demo(settings).folder()
     connection = None if simulated else settings.connection()
-    said = sentence("check_simulator") if connection is None else asyncio.run(_asked(connection))
+    said = sentence("check_simulator") if connection is None else asyncio.run(_asked(connection, settings.outward_proxy))
     good = said.key in GOOD
     if options.json:
         about = {"region": connection.region, "host": urlsplit(connection.base_url).hostname, "workspace": connection.workspace} if connection else {}
@@ -119,8 +121,8 @@ def _packed(folder: Path, video: Path | None, wanted: Path) -> Path:
         raise InvalidInput("--zip", "field_type", given=f"{target} ({error.strerror})", allowed=allowed) from None
 
 
-async def _asked(connection: Any) -> Sentence:
-    gateway = Gateway()
+async def _asked(connection: Connection, proxy: SecretStr | None) -> Sentence:
+    gateway = Gateway(proxy)
     try:
         return await asked(gateway, connection)
     finally:

@@ -1,0 +1,190 @@
+"""Proxies and authorities of the surroundings: nothing of them keeps the app from starting, and the service is reached by its own way."""
+
+import asyncio
+import logging
+import subprocess
+import sys
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from tests.browser.serving import served
+from tests.company import company
+from tests.wire import reply
+from wan.errors import NotSent, SettingsError, Unreadable
+from wan.gateway import Gateway
+from wan.settings import Connection, load_settings
+from wan.studio import asked
+
+pytestmark = pytest.mark.anyio
+
+SERVICE = "service.example"
+LISTED = reply(200, {"data": [], "total_page": 1})
+PAYLOAD = {"model": "wan2.6-i2v-flash", "input": {"prompt": "x", "img_url": "https://example.com/a.png"}, "parameters": {}}
+ODD = {
+    "ALL_PROXY": "socks5://127.0.0.1:9",
+    "all_proxy": "socks://127.0.0.1:9",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "http_proxy": "http://[::bad",
+    "HTTPS_PROXY": "proxy.example:port",
+    "No_Proxy": "fd00::/8,[::1],localhost",
+    "SSL_CERT_FILE": "/nowhere/authority.pem",
+    "SSL_CERT_DIR": "/nowhere",
+}
+BUCKET = """
+import os
+from wan.surroundings import set_aside, unused_proxy
+os.environ["https_proxy"] = "http://127.0.0.1:{port}"
+set_aside()
+assert "https_proxy" not in os.environ and unused_proxy() == "https_proxy"
+from obstore.store import from_url
+import obstore
+bucket = from_url("s3://bucket/a", access_key_id="a", secret_access_key="b", retry_config={{"max_retries": 0}})
+try:
+    obstore.head(bucket, "b")
+except Exception as error:
+    print(error)
+"""
+
+
+def service(url: str = f"https://{SERVICE}/api/v1") -> Connection:
+    return Connection(backend="dashscope", base_url=url, region="", workspace="", key=SecretStr("sk-test1234"))
+
+
+async def said(gateway: Gateway, connection: Connection, language: str = "en") -> str:
+    """What a check of the connection says."""
+    try:
+        return (await asked(gateway, connection)).say(language)
+    finally:
+        await gateway.close()
+
+
+@pytest.mark.process
+def test_no_proxy_and_no_authority_keeps_the_app_from_starting(tmp_path):
+    with served(tmp_path, **ODD) as app:
+        assert httpx.get(f"{app.url}/config", trust_env=False).status_code == 200
+        assert app.created() == 0
+        assert app.stop() == 0
+        assert "Traceback" not in app.log()
+
+
+@pytest.mark.process
+async def test_a_bucket_is_still_reached_through_its_proxy(environment, tmp_path):
+    async with company(tmp_path, SERVICE, b"", refusal=b"HTTP/1.1 403 No\r\n\r\n") as network:
+        script = BUCKET.format(port=network.port)
+        done = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+        assert not done.stderr
+        assert network.asked[0].startswith("CONNECT s3.")
+
+
+async def test_the_service_through_a_proxy_that_looks_into_everything(tmp_path, monkeypatch):
+    async with company(tmp_path, SERVICE, LISTED) as network:
+        proxy = SecretStr(f"http://ann:a%40b@127.0.0.1:{network.port}")
+        refused = await said(Gateway(proxy), service())
+        assert refused.startswith(f"The certificate of https://{SERVICE} is not believed (unable to get local issuer certificate). ")
+        assert "SSL_CERT_FILE" in refused
+        monkeypatch.setenv("SSL_CERT_FILE", str(network.authority))
+        assert (await said(Gateway(proxy), service())).startswith("The key works")
+        connect, inner = network.asked[-2:]
+        assert connect.startswith(f"CONNECT {SERVICE}:443 ")
+        assert "Basic YW5uOmFAYg==" in connect
+        assert "sk-test1234" not in connect
+        assert "sk-test1234" in inner
+        assert inner.startswith("GET /api/v1/tasks/")
+
+
+async def test_a_certificate_that_is_not_believed_proves_that_nothing_was_sent(tmp_path):
+    async with company(tmp_path, SERVICE, LISTED) as network:
+        gateway = Gateway(SecretStr(f"http://127.0.0.1:{network.port}"))
+        with pytest.raises(NotSent, match="is not believed"):
+            await gateway.submit(service(), PAYLOAD)
+        await gateway.close()
+        assert len(network.asked) == 1
+
+
+async def test_a_proxy_that_refuses_proves_that_nothing_was_sent(tmp_path):
+    async with company(tmp_path, SERVICE, LISTED, refusal=b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n") as network:
+        gateway = Gateway(SecretStr(f"http://127.0.0.1:{network.port}"))
+        with pytest.raises(NotSent) as refused:
+            await gateway.submit(service(), PAYLOAD)
+        words = f"https://{SERVICE}, through the proxy (WAN_SERVICE_PROXY: 407 Proxy Authentication Required). It cost nothing and is tried again"
+        assert words in str(refused.value)
+        assert "Check WAN_SERVICE_PROXY" in await said(gateway, service())
+
+
+async def test_an_address_that_does_not_answer_is_named(monkeypatch):
+    dead = "https://127.0.0.2:9"
+    connection = service(f"{dead}/api/v1")
+    assert await said(Gateway(), connection) == f"The service cannot be reached: {dead}. Check the network of this server, and try again."
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    for language, words in (("en", "https_proxy is set here, but not used"), ("zh", "设置了 https_proxy，但连接服务时不使用它")):
+        assert words in await said(Gateway(), connection, language)
+    through = await said(Gateway(SecretStr("http://127.0.0.2:9")), connection)
+    assert through.startswith(f"The service cannot be reached: {dead}, through the proxy (WAN_SERVICE_PROXY). ")
+
+
+async def test_a_download_that_does_not_arrive_names_no_signature(tmp_path):
+    gateway = Gateway()
+    with pytest.raises(Unreadable) as missed:
+        await gateway.download(service("https://127.0.0.2:9/api/v1"), "https://127.0.0.2:9/a.mp4?Signature=hush", tmp_path / "a")
+    await gateway.close()
+    assert "hush" not in str(missed.value)
+    assert "https://127.0.0.2:9. It cost nothing" in str(missed.value)
+
+
+async def test_what_is_on_this_machine_is_asked_straight(simulator):
+    connection = Connection(backend="simulator", base_url=simulator.base_url, region="", workspace="", key=SecretStr("sk-straight"))
+    assert (await said(Gateway(SecretStr("http://127.0.0.2:9")), connection)).startswith("The key works")
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+async def test_an_authority_that_is_not_there_does_not_count(tmp_path, monkeypatch, caplog, simulator, name):
+    empty = tmp_path / "empty.pem"
+    empty.touch()
+    for place in ("/nowhere/authority.pem", *([str(empty), str(tmp_path)] if name == "SSL_CERT_FILE" else [])):
+        monkeypatch.setenv(name, f'"{place}"')
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            assert (await said(Gateway(), service(simulator.base_url))).startswith("The key works")
+        assert f"{name} names no certificates that can be used" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("http://proxy.example:3128", "http://proxy.example:3128"),
+        (' "HTTPS://ann:a%40b@proxy.example" ', "HTTPS://ann:a%40b@proxy.example"),
+        ("proxy.example:3128", "http://proxy.example:3128"),
+        ("http://[::1]:3128/", "http://[::1]:3128/"),
+    ],
+)
+def test_proxies_that_can_be_used(monkeypatch, given, read):
+    monkeypatch.setenv("WAN_SERVICE_PROXY", given)
+    assert load_settings().outward_proxy.get_secret_value() == read
+    httpx.Proxy(read)
+    assert "a%40b" not in repr(load_settings())
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *("socks5://ann:hush@proxy.example:1080", "socks://proxy.example", "socks5h://proxy.example", "ftp://proxy.example", "http://"),
+        *(
+            "http://ann:hush@proxy.example:port",
+            "http://proxy.example:99999",
+            "http://proxy.example/path",
+            "http://a b",
+            "http://[::bad",
+            "http://?x",
+        ),
+    ],
+)
+def test_proxies_that_cannot_are_refused_in_words(monkeypatch, given):
+    monkeypatch.setenv("WAN_SERVICE_PROXY", given)
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert str(refused.value) == (
+        f"WAN_SERVICE_PROXY: got {given.partition('://')[0]}://…; allowed is http://host:port or https://host:port, "
+        "with user:password@ before the host where it wants them; no socks proxy."
+    )

@@ -1,0 +1,39 @@
+"""What the surroundings of a process add: proxies and certificate authorities, most of them meant for other programs.
+
+The app asks itself on loopback, where no proxy has a place; the service has a setting of its own, WAN_SERVICE_PROXY.
+"""
+
+import os
+import re
+
+from wan.environment import cleaned
+
+_PROXY = re.compile(r"\w+_proxy", re.I)
+_HTTPS_PROXIES = ("HTTPS_PROXY", "ALL_PROXY")
+_AUTHORITIES = {"SSL_CERT_FILE": "cafile", "SSL_CERT_DIR": "capath"}
+_aside: dict[str, str] = {}
+
+
+def set_aside() -> None:
+    """Takes out of Python's environment what keeps Gradio from starting, whatever its spelling. To be called before it is imported, by the app alone.
+
+    httpx refuses proxies and exceptions that it cannot read, and certificates that are not there, as soon as a client is made.
+    """
+    for name in [name for name in os.environ if _PROXY.fullmatch(name) or name in _AUTHORITIES]:
+        _aside[name] = os.environ.pop(name)
+        os.putenv(name, _aside[name])  # where obstore, which is not Python, finds its way to a bucket
+
+
+def unused_proxy() -> str:
+    """The name of a variable that sets a proxy for the way to the service, and is not used; "" where there is none."""
+    return next((name for name, value in _given().items() if name.upper() in _HTTPS_PROXIES and value), "")
+
+
+def authorities() -> dict[str, dict[str, str]]:
+    """Whom to believe besides the authorities that everybody does: by the variable that says so, as `SSLContext.load_verify_locations` takes it."""
+    given = {name: cleaned(value) for name, value in _given().items() if name in _AUTHORITIES}
+    return {name: {_AUTHORITIES[name]: place} for name, place in given.items() if place}
+
+
+def _given() -> dict[str, str]:
+    return {**os.environ, **_aside}
