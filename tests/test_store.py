@@ -252,9 +252,32 @@ def test_the_newest_finished_job_of_a_kind(store):
     for number in (1, 2):
         store.add(job(number, state=JobState.SUCCEEDED, cache_key="key", created_at=NOW + number, ended_at=NOW + number, due_at=None))
     store.add(job(3, state=JobState.FAILED, cache_key="key", created_at=NOW + 3, ended_at=NOW + 3, due_at=None))
-    assert store.finished("somebody", "account", "key").id == "job2"
-    assert store.finished("somebody else", "account", "key") is None
-    assert store.finished("somebody", "other", "key") is None
+    assert store.of_kind("somebody", "account", "key").id == "job2"
+    assert store.of_kind("somebody else", "account", "key") is None
+    assert store.of_kind("somebody", "other", "key") is None
+
+
+def test_what_was_tried_again_with_its_own_seed_is_of_the_same_kind(store):
+    """Whatever its key says: that of an uncertain job's second try differs, and so did all of earlier versions."""
+
+    def tried(number: int, of: int, state: JobState, *, seed: int = 1) -> None:
+        over = state not in LIVE
+        times = {"created_at": NOW + number, "ended_at": NOW + number if over else None, "due_at": None if over else NOW}
+        store.add(job(number, state=state, cache_key=f"key {number}", retried_from=f"job{of}" if of else "", seed=seed, **times))
+
+    def kind() -> str | None:
+        found = store.of_kind("somebody", "account", "key 1")
+        return found and found.id
+
+    tried(1, 0, JobState.EXPIRED)
+    tried(2, 1, JobState.FAILED)
+    tried(3, 1, JobState.SUCCEEDED, seed=2)  # a new take
+    assert kind() is None
+    tried(4, 2, JobState.PENDING)
+    assert kind() == "job4"
+    tried(5, 2, JobState.SUCCEEDED)
+    tried(6, 5, JobState.FAILED)
+    assert kind() == "job5"
 
 
 def test_the_job_to_look_at_first(store):

@@ -182,14 +182,14 @@ async def test_takes_are_made_side_by_side(tmp_path, monkeypatch):
 async def test_what_is_made_while_it_is_asked_for_again_is_not_paid_twice(studio, simulator, monkeypatch):
     first = await studio.submit(image(prompt="she winks"), owner=OWNER)
     created = simulator.stats()["created"]
-    asked = studio._made
+    asked = studio._known
 
     async def slowly(job):
         found = await asked(job)
         await finished(studio, first)  # a busy database may take as long
         return found
 
-    monkeypatch.setattr(studio, "_made", slowly)
+    monkeypatch.setattr(studio, "_known", slowly)
     again = await studio.submit(image(prompt="she winks"), owner=OWNER)
     assert (again.id, again.state) == (first.id, JobState.SUCCEEDED)
     assert simulator.stats()["created"] - created <= 1
@@ -431,7 +431,24 @@ async def test_a_retry_that_may_be_paid_twice_is_asked_for_twice(studio, simulat
             await studio.retry(job.id, owner=OWNER)
         again = await studio.retry(job.id, owner=OWNER, may_pay_twice=True)
     assert again.retried_from == job.id
+    assert (await studio.submit(image(prompt="perhaps twice"), owner=OWNER)).id in (job.id, again.id)
     assert [(await finished(studio, one)).state for one in (job, again)] == [JobState.SUCCEEDED] * 2
+
+
+@pytest.mark.parametrize("seed", [None, 7])
+async def test_what_is_tried_again_is_the_same_request(studio, simulator, seed):
+    """Generate once more, while it is made or when it is done, pays for nothing."""
+    asked, before = image(prompt="tried again", seed=seed), simulator.stats()["created"]
+    with simulator.fault("policy", "status-503"):
+        job = await studio.submit(asked, owner=OWNER)
+        await studio.cancel(job.id, owner=OWNER)
+        assert (await finished(studio, job)).state is JobState.CANCELLED
+        again = await studio.retry(job.id, owner=OWNER)
+        assert (await studio.submit(asked, owner=OWNER)).id == again.id
+    assert (await finished(studio, again)).state is JobState.SUCCEEDED
+    assert (await studio.submit(asked, owner=OWNER)).id == again.id
+    assert (await studio.submit_takes(asked, owner=OWNER))[0].id == again.id
+    assert simulator.stats()["created"] - before == 1
 
 
 async def test_a_wrong_key_fails_the_job_and_costs_nothing(monkeypatch, simulator):

@@ -598,12 +598,19 @@ class Store:
         with self._reading() as connection:
             return set(connection.execute(sa.select(_jobs.c.id)).scalars())
 
-    def finished(self, owner: str, account: str, cache_key: str) -> Job | None:
-        """The newest finished job of a kind, if there is one: its video can be served again."""
-        same = (_jobs.c.owner == owner) & (_jobs.c.account == account) & (_jobs.c.cache_key == cache_key)
-        newest = _jobs.select().where(same, _jobs.c.state == JobState.SUCCEEDED.value).order_by(_jobs.c.ended_at.desc()).limit(1)
+    def of_kind(self, owner: str, account: str, cache_key: str) -> Job | None:
+        """The newest finished job of a kind, whose video can be served again; else the newest that is on its way.
+
+        A job that was tried again with its own seed is of the kind of the first try, whatever its key says.
+        """
+        mine = (_jobs.c.owner == owner) & (_jobs.c.account == account)
+        kind = sa.select(_jobs.c.id, _jobs.c.seed).where(mine, _jobs.c.cache_key == cache_key).cte(recursive=True)
+        again = (_jobs.c.retried_from == kind.c.id) & (_jobs.c.seed == kind.c.seed)
+        kind = kind.union(sa.select(_jobs.c.id, _jobs.c.seed).where(mine, again))
+        done = _jobs.c.state == JobState.SUCCEEDED.value
+        newest = sa.case((done, 0), else_=1), _jobs.c.ended_at.desc(), _jobs.c.created_at.desc()
         with self._reading() as connection:
-            found = connection.execute(newest).first()
+            found = connection.execute(_jobs.select().where(_jobs.c.id.in_(sa.select(kind.c.id)), done | _is_live).order_by(*newest).limit(1)).first()
         return None if found is None else _job(found)
 
     def live_accounts(self) -> set[tuple[str, str]]:

@@ -274,14 +274,16 @@ class Studio:
             created_at = first.created_at + number / 1000
             row = replace(self._new_job(owner, leave), brief_id=first.brief_id, nonce=nonce, created_at=created_at)
             jobs.append(_filled(row, take, drawn if asked is None else asked, prepared, leave))
-        made = [await self._made(job) for job in jobs]
-        new = iter(await self._add([job for job, kept in zip(jobs, made, strict=True) if kept is None], leave))
-        return [kept or next(new) for kept in made]
+        known = [await self._known(job) for job in jobs]
+        # Under the key of what is on its way, the insert joins it.
+        rows = [replace(job, cache_key=there.cache_key) if there else job for job, there in zip(jobs, known, strict=True)]
+        new = iter(await self._add([row for row, there in zip(rows, known, strict=True) if there is None or there.live], leave))
+        return [there if there is not None and not there.live else next(new) for there in known]
 
-    async def _made(self, job: Job) -> Job | None:
-        """The finished job of the same kind, if its video is kept."""
-        made = await self._store.call(self._store.finished, job.owner, job.account, job.cache_key)
-        return made if made is not None and await self._storage.has(made.video_key) else None
+    async def _known(self, job: Job) -> Job | None:
+        """The job of the same kind that has succeeded, if its video is kept, or is on its way."""
+        known = await self._store.call(self._store.of_kind, job.owner, job.account, job.cache_key)
+        return known if known is not None and (known.live or await self._storage.has(known.video_key)) else None
 
     async def retry(self, job_id: str, *, owner: str, leave: Leave | None = None, new_seed: bool | None = None, may_pay_twice: bool = False) -> Job:
         """A new job from the same inputs. While this job or one made from it is on its way, that is joined instead.
@@ -308,7 +310,8 @@ class Studio:
             request=old.request | {"seed": None if new_seed else old.seed},
             references=old.references,
             payload=old.payload | {"parameters": parameters},
-            cache_key=hashlib.sha256(f"{old.cache_key} again {old.id} {new_seed}".encode()).hexdigest(),
+            # The same request asked for anew is the same kind as this; an UNCERTAIN job, which is on its way, would be joined instead.
+            cache_key=_another_key(old, new_seed=new_seed) if new_seed or old.live else old.cache_key,
             nonce=secrets.token_hex(8),
             brief_id=old.brief_id,
             retried_from=old.id,
@@ -845,6 +848,11 @@ class Studio:
         """Wakes every viewer: each waits on the event that it saw, so that nobody misses a change."""
         self._changes.set()
         self._changes = asyncio.Event()
+
+
+def _another_key(old: Job, *, new_seed: bool) -> str:
+    """The cache key of what is made from a job and is another kind; the same each time, so that a second click joins the first."""
+    return hashlib.sha256(f"{old.cache_key} again {old.id} {new_seed}".encode()).hexdigest()
 
 
 def _filled(job: Job, request: Request, seed: int, prepared: _Prepared, leave: Leave) -> Job:

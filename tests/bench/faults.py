@@ -611,6 +611,13 @@ _FRESH = (
         "ui/test_uploads.py::test_room_for_a_whole_body_is_kept_for_as_long_as_it_comes",
     ),
     _fault(
+        "what was tried again paid for once more",
+        "store.py",
+        "        kind = kind.union(sa.select(_jobs.c.id, _jobs.c.seed).where(mine, again))\n",
+        "",
+        "test_store.py::test_what_was_tried_again_with_its_own_seed_is_of_the_same_kind",
+    ),
+    _fault(
         "a process that takes its interpreter apart under obstore's threads",
         "process_exit.py",
         "    os._exit(_codes[-1])\n",
