@@ -430,7 +430,17 @@ window.wanStudio = (() => {
     entitle();
     name();
     reword();
+    document.querySelectorAll("[class*=wan-of-] textarea").forEach(measure);
   }, 250);
+  // How long a text is as the service counts it: signs of Unicode, a line end being one. A sample fills it without an event, so it is looked at.
+  function measure(part) {
+    const [box, signs] = [part.closest("[class*=wan-of-]"), [...part.value.replace(/\r\n?/g, "\n")].length];
+    const most = Number(/wan-of-(\d+)/.exec(box.className)[1]);
+    const said = signs ? `${signs} / ${most}` : "";
+    if (box.dataset.signs !== said) box.dataset.signs = said;
+    if (box.classList.contains("wan-over") !== signs > most) box.classList.toggle("wan-over");
+  }
+
   const boot = setInterval(() => {
     if (!document.querySelector("#wan-header .wan-header")) return;
     clearInterval(boot);

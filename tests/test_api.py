@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,14 @@ import httpx
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from mcp import ClientSession, StdioServerParameters, stdio_client
+from mcp import ClientSession, McpError, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from tests import warm
 from tests.attacks.visitor import API, post
 from tests.browser.serving import App, served
 from tests.conftest import ROOT, clean_environment
+from tests.pictures import picture
 from tests.simulators import Simulator
 from wan.errors import SettingsError
 from wan.settings import load_settings
@@ -32,6 +34,7 @@ from wan.ui.agents import speak_mcp
 MINE = {"X-Wan-Token": "m" * 40}
 SAME = ("state", "model", "width", "height", "fps", "duration", "seed", "adjustments", "billed_seconds", "price", "simulated", "made_before", "error")
 _CALLERS = count()
+UNASKED = ("1280*720", None, None, "", "crop", None, True, "", "single", True, False, False)  # from size to new_take
 PICTURE = ROOT / "assets" / "samples" / "astronaut.png"
 
 
@@ -57,7 +60,7 @@ def elsewhere() -> dict[str, str]:
 async def agent(app: App, headers: dict[str, str]) -> AsyncIterator[ClientSession]:
     """An agent's session."""
     async with (
-        httpx.AsyncClient(headers=headers | elsewhere(), trust_env=False, timeout=120) as web,
+        httpx.AsyncClient(headers=elsewhere() | headers, trust_env=False, timeout=120) as web,
         streamable_http_client(f"{app.url}{API}/mcp/", http_client=web) as (read, write, _),
         ClientSession(read, write) as session,
     ):
@@ -73,8 +76,10 @@ async def tool(app: App, name: str, given: dict[str, Any], headers: dict[str, st
         return (False, said) if came.isError else (True, json.loads(said))
 
 
-def data_url(path: Path) -> str:
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+def data_url(path: Path | None = None) -> str:
+    """A picture as its bytes; a small one unless a path says which."""
+    given = path.read_bytes() if path else picture((400, 300))
+    return f"data:image/png;base64,{base64.b64encode(given).decode()}"
 
 
 @pytest.mark.process
@@ -106,9 +111,9 @@ def test_every_door_gives_the_same(app: App, tmp_path: Path):
 def test_an_agent_uploads_by_gradios_own_tool(app: App, tmp_path: Path):
     """`gradio upload-mcp` sends no token; the address that it gives opens the upload, here and nowhere else."""
     (tmp_path / "she.png").write_bytes(PICTURE.read_bytes())
-    script = "import sys; from gradio.cli.commands.upload_mcp import main; main(*sys.argv[1:])"
     beside = clean_environment(tmp_path) | {"NO_PROXY": "127.0.0.1"}
-    started = StdioServerParameters(command=sys.executable, args=["-c", script, app.url, str(tmp_path)], env=beside)
+    command = str(Path(sys.executable).with_name("gradio"))
+    started = StdioServerParameters(command=command, args=["upload-mcp", app.url, str(tmp_path)], env=beside)
 
     async def uploaded() -> str:
         async with stdio_client(started) as (read, write), ClientSession(read, write) as session:
@@ -179,6 +184,94 @@ def test_whoever_is_nobody_gets_an_id_that_opens_their_job(app: App):
             stranger.predict(job_id=guessed, api_name="/job")
 
 
+def tasks(app: App, prompt: str) -> int:
+    """How many tasks the simulator was ever asked for in these words."""
+    kept = (app.folder / "output/simulator/tasks").glob("*.json")
+    return sum(json.loads(one.read_bytes())["order"]["prompt"] == prompt for one in kept)
+
+
+def curled(app: App, headers: dict[str, str], endpoint: str, *given: Any) -> Any:
+    """What an endpoint answers to plain HTTP: its answer, or what it says is wrong."""
+    call = post(app.url, f"{API}/call/{endpoint}", {"data": given}, **headers)
+    assert call.status == 200, (call.status, call.json(), given)
+    said = httpx.get(f"{app.url}{API}/call/{endpoint}/{call.json()['event_id']}", headers=headers, timeout=60, trust_env=False).text
+    event, _, data = said.strip().rpartition("event: ")[2].partition("\ndata: ")
+    return json.loads(data)[0] if event == "complete" else json.loads(data)
+
+
+def test_whoever_gives_up_and_asks_again_is_shown_the_same_job(app: App):
+    """By plain HTTP, by gradio_client and as an agent, from one address: one task, whose owner alone can cancel it."""
+    there = elsewhere()
+    asked = {"prompt": "She is asked for again.", "reference_image": data_url(), "duration": 2}
+    others = {"wait": 0, "api_name": "/image_to_video"}
+    with app.holding("PENDING"):
+        first = curled(app, there, "image_to_video", *asked.values(), *UNASKED, 0)
+        again = Client(app.url, headers=there, verbose=False).predict(**asked, **others)
+        well, by_agent = asyncio.run(tool(app, "image_to_video", asked | {"wait": 0}, there))
+        assert well, by_agent
+        bare = first["job_id"].rpartition(".")[2]
+        assert all(one["job_id"].rpartition(".")[2] == bare for one in (again, by_agent))
+        assert again["job_id"] == by_agent["job_id"] != first["job_id"]
+        assert "only shows" in curled(app, there, "cancel", again["job_id"])["error"]
+        assert curled(app, there, "job", again["job_id"], 0)["state"] != "CANCELLED"
+    video = curled(app, there, "job", first["job_id"], 60)["video_url"]
+    assert video
+    assert curled(app, elsewhere(), "job", again["job_id"], 60)["video_url"] == video
+    assert Client(app.url, headers=there, verbose=False).predict(**asked, **others)["video_url"] == video
+    assert tasks(app, asked["prompt"]) == 1
+    for another in (asked | {"prompt": "She is another."}, asked | {"new_take": True}, asked | {"seed": 3}):
+        assert Client(app.url, headers=there, verbose=False).predict(**another, **others)["job_id"].rpartition(".")[2] != bare
+    for stranger in (elsewhere(), {}, {"X-Forwarded-For": "127.0.0.1"}, there | {"X-Wan-Token": "t" * 40}):
+        assert Client(app.url, headers=stranger, verbose=False).predict(**asked, **others)["job_id"].rpartition(".")[2] != bare
+
+
+def test_an_agent_whose_client_gives_up_finds_its_job(app: App):
+    """Within its session it is its own, and the next session is shown it."""
+    there, told = elsewhere(), []
+    asked = {"prompt": "She takes longer than the client.", "reference_image": data_url(), "duration": 2}
+
+    async def progress(done: float, total: float | None, message: str | None) -> None:
+        told.append((done, message))
+
+    async def session() -> tuple[Any, Any]:
+        async with agent(app, there) as session:
+            with pytest.raises(McpError, match="Timed out"):
+                await session.call_tool("image_to_video", asked, timedelta(seconds=1.5), progress_callback=progress)
+            again = json.loads((await session.call_tool("image_to_video", asked | {"wait": 0})).content[0].text)
+            return again, json.loads((await session.call_tool("cancel", {"job_id": again["job_id"]})).content[0].text)
+
+    with app.holding("RUNNING"):
+        mine, cancelled = asyncio.run(session())
+        assert "cannot be stopped" in cancelled["status"]
+        well, shown = asyncio.run(tool(app, "image_to_video", asked | {"wait": 0}, there))
+        assert well, shown
+        assert shown["job_id"].rpartition(".")[2] == mine["job_id"].rpartition(".")[2]
+        assert not asyncio.run(tool(app, "cancel", {"job_id": shown["job_id"]}, there))[0]
+    well, done = asyncio.run(tool(app, "job", {"job_id": shown["job_id"], "wait": 60}, there))
+    assert (well, done["state"]) == (True, "SUCCEEDED")
+    assert tasks(app, asked["prompt"]) == 1
+    assert told
+    assert all(message for _, message in told)
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
+
+
+def test_what_is_left_out_is_as_said_or_is_named(app: App):
+    before, there = app.created(), elsewhere()
+    for given, said in (
+        ([], "Field required: prompt."),
+        (["She smiles."], "Field required: reference_image."),
+        (["She smiles.", "https://example.com/a.png", *[None] * 30], "data: got 32 values; allowed are at most 16."),
+    ):
+        refused = curled(app, there, "image_to_video", *given)["error"]
+        assert said in refused
+        assert "Reload" not in refused
+    half = post(app.url, f"{API}/call/image_to_video", {"data": ["She \ud83d", "https://example.com/a.png"]}, **there)
+    assert (half.status, half.json()["detail"].partition(" is ")[0]) == (400, "data[0]: U+D83D")
+    assert app.created() == before
+    made = curled(app, there, "image_to_video", "She is left alone.", data_url(), 2)
+    assert (made["state"], made["width"], made["fps"]) == ("SUCCEEDED", 1280, 30)
+
+
 @pytest.mark.parametrize("endpoint", ["/job", "/cancel"])
 def test_nobody_gets_anothers_job(endpoint: str, app: App):
     made = client(app).predict(prompt="Mine.", reference_image=handle_file(PICTURE), duration=2, wait=0, api_name="/image_to_video")
@@ -200,7 +293,12 @@ def test_an_odd_id_is_no_job(endpoint: str, odd: str, app: App):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"reference_image": "/etc/passwd"}, "reference_image: got /etc/passwd; allowed is a public address"),
+        ({"reference_image": "/etc/passwd"}, "reference_image: got /etc/passwd, a path"),
+        ({"reference_image": "file:///etc/passwd"}, "reference_image: got file:///etc/passwd, a path"),
+        ({"reference_image": "C:\\me.png"}, "reference_image: got C:\\me.png, a path"),
+        ({"reference_image": "../me.png"}, "reference_image: got ../me.png, a path"),
+        ({"reference_image": "me.png"}, "reference_image: got me.png, a path"),
+        ({"reference_image": "ftp://example.com/me.png"}, "reference_image: got ftp://example.com/me.png; allowed is a public address"),
         ({"reference_image": {"path": "/etc/passwd"}}, "reference_image: This is no file that was uploaded here"),
         ({"reference_image": {"path": f"{'../' * 20}etc/passwd", "meta": {"_type": "gradio.FileData"}}}, ""),
         ({"reference_image": {"path": "a" * 300}}, "reference_image: This is no file that was uploaded here"),
@@ -212,7 +310,7 @@ def test_an_odd_id_is_no_job(endpoint: str, odd: str, app: App):
         ({"prompt": ["a"]}, "prompt: got"),
         ({"duration": "long"}, 'duration: got "long"'),
         ({"size": "1*1"}, "size: got 1*1"),
-        ({"seed": -1}, "seed: got -1"),
+        ({"seed": -2}, "seed: got -2"),
         ({"fps": 24.5}, "fps: got 24.5"),
         ({"fit": "stretch"}, "fit: got stretch"),
         ({"motion_strength": 2}, "motion_strength: got 2"),

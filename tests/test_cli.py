@@ -88,7 +88,7 @@ def test_a_failed_run_is_exit_1_and_says_why(run):
         (("--duration", "2.5"), "duration: got 2.5"),
         (("--duration", "abc"), 'duration: got "abc"'),
         (("--size", "1x1"), "size: got 1x1"),
-        (("--seed", "-1"), "seed: got -1"),
+        (("--seed", "-2"), "seed: got -2"),
         (("--fps", "0"), "fps: got 0"),
         (("--motion-strength", "7"), "motion_strength: got 7"),
         (("--fit", "stretch"), "fit: got stretch"),

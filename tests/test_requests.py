@@ -26,10 +26,12 @@ REFUSED = [
     ({"duration": "abc"}, "duration", "abc", "whole seconds from 2 to 15"),
     ({"duration": float("nan")}, "duration", "nan", "whole seconds from 2 to 15"),
     ({"duration": None}, "duration", "None", "whole seconds from 2 to 15"),
-    ({"size": "1280x720"}, "size", "1280x720", "1280*720"),
+    ({"size": "1280x721"}, "size", "1280x721", "1280*720"),
+    ({"size": "1280**720"}, "size", "1280**720", "1280*720"),
     ({"size": "640*360"}, "size", "640*360", "1280*720"),
     ({"size": ["1280*720"]}, "size", "['1280*720']", "1280*720"),
-    ({"seed": -1}, "seed", "-1", "0 to 2147483647"),
+    ({"seed": -2}, "seed", "-2", "0 to 2147483647"),
+    ({"seed": "any"}, "seed", "any", "0 to 2147483647"),
     ({"seed": 2**31}, "seed", "2147483648", "0 to 2147483647"),
     ({"seed": True}, "seed", "True", "0 to 2147483647"),
     ({"fps": 0}, "fps", "0", "1 to 60"),
@@ -132,6 +134,17 @@ def test_whole_floats_are_whole():
     request = ImageToVideoRequest(**IMAGE, duration=5.0, fps=24.0, seed=7.0)
     assert (request.duration, request.fps, request.seed) == (5, 24, 7)
     assert all(isinstance(value, int) for value in (request.duration, request.fps, request.seed))
+
+
+@pytest.mark.parametrize("seed", [None, -1, -1.0, "-1", "random", " Random ", ""])
+def test_no_seed_as_callers_say_it(seed):
+    assert ImageToVideoRequest(**IMAGE, seed=seed) == ImageToVideoRequest(**IMAGE)
+
+
+@pytest.mark.parametrize("size", ["720x1280", "720X1280", "720×1280", "720 * 1280", " 720＊1280\n", "720 x 1280"])
+def test_a_size_as_callers_write_it(size):
+    assert ImageToVideoRequest(**IMAGE, size=size).size == ReferenceToVideoRequest(**CLIP, size=size).size == "720*1280"
+    assert ImageToVideoRequest(**IMAGE, size="1080p").size == "1080P"
 
 
 def test_motion_is_put_into_words_of_growing_strength():

@@ -280,6 +280,29 @@ def test_what_was_tried_again_with_its_own_seed_is_of_the_same_kind(store):
     assert kind() == "job5"
 
 
+def test_what_programs_without_a_token_asked_for_is_found_by_words_address_and_time(store):
+    def asked(number: int, **changes) -> Job:
+        return store.add(job(number, **{"cache_key": "key", "owner": f"caller.{number}", "address": "there", "created_at": NOW} | changes))
+
+    def found(since: float = NOW, **changes) -> str | None:
+        one = store.called_for(job(9, **{"cache_key": "key", "address": "there"} | changes), since)
+        return one and one.id
+
+    asked(1, owner="somebody")
+    asked(2, address="elsewhere")
+    asked(3, cache_key="other")
+    asked(4, account="other")
+    asked(5, state=JobState.FAILED, due_at=None, ended_at=NOW)
+    assert found() is None
+    asked(6)
+    assert found() == "job6"
+    assert found(since=NOW + 1) is None
+    asked(7, address=None)
+    assert (found(), found(address=None)) == ("job6", "job7")
+    asked(8, state=JobState.SUCCEEDED, due_at=None, ended_at=NOW, created_at=NOW + 1)
+    assert found() == "job8"
+
+
 def test_the_job_to_look_at_first(store):
     assert store.newest("somebody", ["wan2.6-i2v-flash"]) is None
     for number, state in ((1, JobState.PENDING), (2, JobState.RUNNING), (3, JobState.FAILED)):

@@ -18,6 +18,8 @@ MEDIA = re.compile(r"[A-Za-z0-9_-]{32}")
 LINK = re.compile(r"[A-Za-z0-9_-]{43}")
 CALLER = LINK
 """The token that is made for a program that has none, in front of its job's id."""
+CALLERS = "caller."
+"""What owners begin with that are programs without a token."""
 TOKEN_LENGTH = range(32, 513)
 """Characters of a visitor's token, which may be of their own choosing."""
 
@@ -90,6 +92,14 @@ class Owners:
         if not is_token(token):
             raise ValueError("no token")
         return self._of(token)
+
+    def of_caller(self, token: str) -> str:
+        """A program without a token of its own, by the one that was made for it. Its rows are told from all others (`CALLERS`)."""
+        return CALLERS + self._of(f"caller\n{token}")
+
+    def view_of(self, job_id: str) -> str:
+        """What opens a job and can do nothing else with it, in the place of a caller's token."""
+        return self._seal.hash("view", job_id)
 
     def _of(self, whole: str) -> str:
         return self._seal.hash("owner", hashlib.sha256(whole.encode()).hexdigest())

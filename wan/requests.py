@@ -28,6 +28,9 @@ OWN_SHAPE = tuple(catalog.TIER_PIXELS)  # sizes of image to video that keep the 
 
 _PICTURE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
+_TIMES = re.compile(r"\s*[*xX\u00d7\u2715\u2716\u2a09\u2217\u204e\uff0a\uff38\uff58]\s*")  # what people write between width and height
+_NO_SEED = frozenset({"", "-1", "random"})
+
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)+")
 _PRIVATE_ENDINGS = frozenset({"local", "localhost", "internal", "invalid", "test", "lan", "arpa", "onion"})
 _UNICAST = ipaddress.IPv6Network("2000::/3")
@@ -93,14 +96,17 @@ class _Request(BaseModel):
     @field_validator("size", mode="before")
     @classmethod
     def _known_size(cls, size: Any) -> str:
-        return _one_of("size", size, cls.sizes(), key="size_unknown")
+        usual = _TIMES.sub("*", size.strip()).upper() if isinstance(size, str) else size  # 1280x720, 720p
+        return _one_of("size", usual if usual in cls.sizes() else size, cls.sizes(), key="size_unknown")
 
     @field_validator("seed", mode="before")
     @classmethod
     def _seed_in_range(cls, seed: Any) -> int | None:
-        if seed is None:
+        if seed is None or (isinstance(seed, str) and seed.strip().lower() in _NO_SEED):
             return None
         number = _whole(seed)
+        if number == -1:  # as most tools of this kind say it
+            return None
         if number is None or not 0 <= number <= catalog.SEED_LIMIT:
             raise InvalidInput("seed", "seed_range", given=_typed(seed), high=catalog.SEED_LIMIT)
         return number

@@ -101,6 +101,7 @@ class Settings(BaseSettings):
     proxies: str = Field(default="", alias="WAN_TRUSTED_PROXIES")
     hosts: str = Field(default="", alias="WAN_HOSTS")
     mcp: bool = Field(default=False, alias="WAN_MCP")
+    join_anonymous: bool = Field(default=True, alias="WAN_JOIN_ANONYMOUS")
     space_id: str = Field(default="", alias="SPACE_ID")
     space_host: str = Field(default="", alias="SPACE_HOST")
 

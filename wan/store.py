@@ -26,6 +26,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.types import JSON, TypeDecorator
 
+from wan import ids
 from wan.catalog import money
 from wan.errors import AccessRefused, NotKept, ReviewNotFound, SettingsError
 from wan.ids import Seal
@@ -612,6 +613,21 @@ class Store:
         with self._reading() as connection:
             found = connection.execute(_jobs.select().where(_jobs.c.id.in_(sa.select(kind.c.id)), done | _is_live).order_by(*newest).limit(1)).first()
         return None if found is None else _job(found)
+
+    def called_for(self, job: Job, since: float) -> Job | None:
+        """The newest job since a time that a program without a token asked for in the same words, from the same address and on the same account."""
+        address = _jobs.c.address.is_not_distinct_from(job.address)
+        same = address & (_jobs.c.account == job.account) & (_jobs.c.cache_key == job.cache_key) & _jobs.c.owner.startswith(ids.CALLERS)
+        good = _is_live | (_jobs.c.state == JobState.SUCCEEDED.value)
+        newest = _jobs.select().where(same, good, _jobs.c.created_at >= since).order_by(_jobs.c.created_at.desc()).limit(1)
+        with self._reading() as connection:
+            found = connection.execute(newest).first()
+        return None if found is None else _job(found)
+
+    def owner_of(self, job_id: str) -> str | None:
+        """Whose job it is."""
+        with self._reading() as connection:
+            return connection.execute(sa.select(_jobs.c.owner).where(_jobs.c.id == job_id)).scalar_one_or_none()
 
     def live_accounts(self) -> set[tuple[str, str]]:
         """Owner and account of every job that is on its way."""

@@ -57,6 +57,7 @@ log = logging.getLogger("wan.studio")
 Result = TypeVar("Result")
 
 _DEMO_LOOKED_AT = 3.0  # seconds between two looks whether the simulator is there
+_ASKED_AGAIN = 3600.0  # seconds in which a program without a token that asks for the same is taken for one that has not waited for the answer
 _KEYS_LOOKED_AT = 30.0  # seconds between two looks for keys that nobody needs any more
 _FIRST_SWEEP = 60.0  # seconds after the start
 _DRAWS = secrets.SystemRandom()
@@ -129,7 +130,7 @@ class Studio:
         self._door: Door | None = None
         self._owners: Owners | None = None
         self._own: set[str] | None = set() if own else None
-        self._changes = asyncio.Event()
+        self._changes, self._calling = asyncio.Event(), asyncio.Lock()
         self._lines: dict[tuple[str, str], tuple[float, dict[str, int]]] = {}
         self._joining = asyncio.Semaphore(1)  # it takes every core
 
@@ -245,6 +246,20 @@ class Studio:
         """
         return (await self._submit(request, [secrets.token_hex(8) if new_take else ""], owner, leave))[0]
 
+    async def submit_or_join(self, request: Request, *, owner: str, leave: Leave) -> Job:
+        """As `submit`, for a program without a token: where another has asked for the same from the same address within an hour, that job is given.
+
+        It may be the same program, which has not waited for the answer. The job stays its owner's, whom only `owner_of` names.
+        """
+        return (await self._submit(request, [""], owner, leave, joins=True))[0]
+
+    async def owner_of(self, job_id: str) -> str:
+        """Whose job it is. Raises JobNotFound."""
+        owner = await self._store.call(self._store.owner_of, job_id) if ids.has_shape(ids.JOB, job_id) else None
+        if owner is None:
+            raise JobNotFound
+        return owner
+
     async def submit_takes(self, request: Request, *, owner: str, leave: Leave | None = None, takes: int = 1) -> list[Job]:
         """Several jobs from one brief that differ by their seeds alone, in their order; they run side by side.
 
@@ -257,14 +272,19 @@ class Studio:
         numbered = request.seed is None
         return await self._submit(request, ["", *(f"take-{number}" if numbered else "" for number in range(2, takes + 1))], owner, leave)
 
-    async def _submit(self, request: Request, nonces: Sequence[str], owner: str, leave: Leave | None) -> list[Job]:
+    async def _submit(self, request: Request, nonces: Sequence[str], owner: str, leave: Leave | None, *, joins: bool = False) -> list[Job]:
         """One job for each nonce, and for each next seed where the request names one."""
         leave = leave or self.door.operator
         await asyncio.to_thread(self._storage.require_room)
         with self._references.holding():
-            return await self._submit_held(request, nonces, owner, leave)
+            jobs = await self._rows(request, nonces, owner, leave)
+            if not joins:
+                return await self._added(jobs, leave)
+            async with self._calling:  # else two who ask at once would not see each other
+                return [theirs] if (theirs := await self._called_for(jobs[0])) else await self._added(jobs, leave)
 
-    async def _submit_held(self, request: Request, nonces: Sequence[str], owner: str, leave: Leave) -> list[Job]:
+    async def _rows(self, request: Request, nonces: Sequence[str], owner: str, leave: Leave) -> list[Job]:
+        """The rows of what is asked for, which nobody has written yet."""
         prepared = await self._prepare(request, Asker(leave.address, owner))
         first, jobs = self._new_job(owner, leave), []
         for number, (nonce, drawn) in enumerate(zip(nonces, _DRAWS.sample(range(catalog.SEED_LIMIT + 1), len(nonces)), strict=True)):
@@ -274,11 +294,20 @@ class Studio:
             created_at = first.created_at + number / 1000
             row = replace(self._new_job(owner, leave), brief_id=first.brief_id, nonce=nonce, created_at=created_at)
             jobs.append(_filled(row, take, drawn if asked is None else asked, prepared, leave))
+        return jobs
+
+    async def _added(self, jobs: Sequence[Job], leave: Leave) -> list[Job]:
+        """Writes rows down, but for what is known: that is joined or given back."""
         known = [await self._known(job) for job in jobs]
         # Under the key of what is on its way, the insert joins it.
         rows = [replace(job, cache_key=there.cache_key) if there else job for job, there in zip(jobs, known, strict=True)]
         new = iter(await self._add([row for row, there in zip(rows, known, strict=True) if there is None or there.live], leave))
         return [there if there is not None and not there.live else next(new) for there in known]
+
+    async def _called_for(self, job: Job) -> Job | None:
+        """The job that another program without a token asked for, if its video is kept."""
+        theirs = await self._store.call(self._store.called_for, job, job.created_at - _ASKED_AGAIN)
+        return theirs if theirs is not None and (theirs.live or await self._storage.has(theirs.video_key)) else None
 
     async def _known(self, job: Job) -> Job | None:
         """The job of the same kind that has succeeded, if its video is kept, or is on its way."""

@@ -138,6 +138,14 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "{field}: got {given} characters; allowed are {low} to {high} printable ones that nobody can guess.",
         "{field}：收到 {given} 个字符；须为 {low} 至 {high} 个可打印字符，以免被猜到。",
     ),
+    "view_only": ("This id only shows the job; whoever asked for it first can cancel it.", "此 ID 只能查看作业；最先提交的一方才能取消。"),
+    "parameters_many": ("{field}: got {given} values; allowed are at most {high}.", "{field}：收到 {given} 个值；最多 {high} 个。"),
+    "path_given": (
+        "{field}: got {given}, a path, which nothing here opens. Upload the file first (gradio_client: handle_file; an agent: gradio upload-mcp), "
+        "or give a data: URL or a public address.",
+        "{field}：收到 {given}，这是路径，此处不会打开任何路径。请先上传文件（gradio_client：handle_file；智能体：gradio upload-mcp），"
+        "或提供 data: URL 或公网地址。",
+    ),
     "url_bad": (
         "{field}: got {given}; allowed is a public address that begins with http:// or https://.",
         "{field}：收到 {given}；只允许以 http:// 或 https:// 开头的公网地址。",

@@ -611,6 +611,20 @@ _FRESH = (
         "ui/test_uploads.py::test_room_for_a_whole_body_is_kept_for_as_long_as_it_comes",
     ),
     _fault(
+        "a program that asks again shown the job of another address",
+        "store.py",
+        "        same = address & (_jobs.c.account == job.account)",
+        "        same = (_jobs.c.account == job.account)",
+        "test_store.py::test_what_programs_without_a_token_asked_for_is_found_by_words_address_and_time",
+    ),
+    _fault(
+        "a program that asks again free to cancel",
+        "ui/api.py",
+        "        if token and hmac.compare_digest(token, self._studio.owners.view_of(known)):",
+        "        if False:",
+        "test_api.py::test_whoever_gives_up_and_asks_again_is_shown_the_same_job",
+    ),
+    _fault(
         "what was tried again paid for once more",
         "store.py",
         "        kind = kind.union(sa.select(_jobs.c.id, _jobs.c.seed).where(mine, again))\n",

@@ -10,6 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 Networks = Sequence[IPv4Network | IPv6Network]
+_OF_PROXIES = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")  # headers
 
 
 def client_address(scope: Scope, trusted: Networks) -> str:
@@ -22,11 +23,25 @@ def client_address(scope: Scope, trusted: Networks) -> str:
     return address
 
 
+def is_crowd(scope: Scope, trusted: Networks) -> bool:
+    """Whether the address of a request may be that of many: of a proxy that is not named, or that does not say for whom it asks."""
+    peer, headers = str((scope.get("client") or ("",))[0]), Headers(scope=scope)
+    if within(peer, trusted):
+        return within(client_address(scope, trusted), trusted)
+    asked = host(headers.get("host", ""))[0]
+    return any(name in headers for name in _OF_PROXIES) or (_is_loopback(peer) and not _is_loopback(asked))
+
+
 def is_https(scope: Scope, trusted: Networks) -> bool:
     """Whether the browser speaks https: to us, or to a trusted proxy that says so."""
     given = Headers(scope=scope).get("x-forwarded-proto", "").partition(",")[0].strip().lower()
     peer = str((scope.get("client") or ("",))[0])
     return scope.get("scheme") == "https" or (given == "https" and within(peer, trusted))
+
+
+def _is_loopback(name: str) -> bool:
+    known = ip(name)
+    return known.is_loopback if known else name == "localhost" or name.endswith(".localhost")
 
 
 def ip(address: str) -> IPv4Address | IPv6Address | None:

@@ -2,13 +2,27 @@
 
 import copy
 import json
+from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
 from typing import Any
 
 import gradio.mcp
 from gradio.block_function import BlockFunction
+from gradio.blocks import Blocks
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import Message, Receive, Scope, Send
 
+from wan import ids
 from wan.errors import SettingsError
 from wan.words import sentence
+
+try:
+    from mcp.server.lowlevel.server import request_ctx
+except ImportError:  # gradio[mcp] is not installed, and no agent calls
+    request_ctx = ContextVar("request_ctx")
+
+_SESSION = "mcp-session-id"
+_App = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 
 
 class _Direct(gradio.mcp.GradioMCPServer):
@@ -16,6 +30,10 @@ class _Direct(gradio.mcp.GradioMCPServer):
 
     Behind a proxy that call comes back refused, and who asked is lost on the way (gradio 6.31.0); so every event is called directly.
     """
+
+    def __init__(self, blocks: Blocks) -> None:
+        super().__init__(blocks)
+        self.handle_streamable_http = _with_sessions(self.handle_streamable_http)  # type: ignore[assignment]
 
     def get_block_fn_from_endpoint_name(self, endpoint_name: str) -> BlockFunction | None:
         """An event by the name of its endpoint, as one without a queue."""
@@ -29,6 +47,36 @@ class _Direct(gradio.mcp.GradioMCPServer):
     def postprocess_output_data(self, data: Any, root_url: str) -> list[Any]:
         """Our answers, as JSON; Gradio would write them as Python does."""
         return [self.types.TextContent(type="text", text=json.dumps(one, ensure_ascii=False)) for one in data]
+
+
+def session_of(headers: Headers) -> str:
+    """The session of an agent, which is a secret of the two; "" where there is none."""
+    given = headers.get(_SESSION)
+    return given if given and ids.has_shape(ids.CALLER, given) else ""
+
+
+async def report(said: str, seconds: float) -> None:
+    """Tells the agent whose call is being handled how its job stands, if its client wants to know. seconds: for how long it has waited."""
+    context = request_ctx.get(None)
+    token = context.meta.progressToken if context is not None and context.meta else None
+    if context is not None and token is not None:
+        await context.session.send_progress_notification(token, seconds, message=said, related_request_id=str(context.request_id))
+
+
+def _with_sessions(app: _App) -> _App:
+    """Gives an agent that has no session one. Nothing is kept of it here (Gradio's server has none, gradio 6.31.0): it is who the agent is."""
+
+    async def named(scope: Scope, receive: Receive, send: Send) -> None:
+        session = session_of(Headers(scope=scope)) or ids.new_link()
+
+        async def tell(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)[_SESSION] = session
+            await send(message)
+
+        await app(scope, receive, tell)
+
+    return named
 
 
 def speak_mcp() -> None:

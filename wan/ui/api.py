@@ -2,16 +2,23 @@
 """The four endpoints for programs: what `gradio_client`, plain HTTP and MCP call by name.
 
 Who asks is told by headers: whoever is signed in, else `X-Wan-Token` (that of a private link: the same jobs as on that page), else the hash of the
-key in `X-Wan-Key`. Whoever sends none of these gets a job id that opens their job and nothing else. What may be spent is decided by the same door as
-on the page: a key of the caller's own, or the operator's within access code and budget.
+key in `X-Wan-Key`. Whoever sends none of these gets a job id that opens their job and nothing else; an agent keeps one identity for as long as its
+session lasts. What may be spent is decided by the same door as on the page: a key of the caller's own, or the operator's within access code and
+budget.
+
+Clients give up, and ask again for what they have not seen come. So whoever sends none of these headers, and asks for the same from the same address
+within an hour, gets a view of the job that is there: it is read by it, and nothing else can be done with it.
 """
 
 import asyncio
 import base64
 import binascii
 import contextlib
+import hmac
 import inspect
 import logging
+import re
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from functools import wraps
 from pathlib import Path
@@ -23,27 +30,32 @@ from gradio.route_utils import get_root_url
 from starlette.requests import Request as HttpRequest
 
 from wan import catalog, ids
+from wan.access import Leave
 from wan.catalog import IMAGE_TO_VIDEO, REFERENCE_TO_VIDEO
 from wan.errors import InvalidInput, JobNotFound, WanError
-from wan.jobs import JobEvent
-from wan.requests import ImageToVideoRequest, Media, ReferenceToVideoRequest, Request, kind_of
+from wan.jobs import Job, JobEvent
+from wan.requests import ImageToVideoRequest, Media, ReferenceToVideoRequest, Request, kind_of, shortened
 from wan.studio import Studio
-from wan.ui.events import LET_GO, LOOK, SIZE, whether_heard
-from wan.ui.inputs import name_files
+from wan.ui.agents import report, session_of
+from wan.ui.events import CROWD, LET_GO, LOOK, SIZE, whether_heard
+from wan.ui.inputs import describe
 from wan.ui.places import Places
 from wan.ui.text import say
 from wan.ui.visitor import NotReady, address_of, admitted
+from wan.words import sentence
 
 _log = logging.getLogger(__name__)
 
 _LONGEST_WAIT = 600.0  # seconds that one call may stay open
 _WAIT = 240.0  # seconds; longer than most runs, shorter than what most clients put up with
+_AGENT_WAIT = 40.0  # seconds; agents' clients give up after 60, and do not see the answer
 _CALLS = (200, 30, 16)  # calls that wait at once, in all, from an address and for an owner; one beyond says at once where its job stands
 _CALLS_BYTES = 32_000_000  # of what they have sent
 _BETWEEN = "."  # stands in a job id between the token that was made for a caller without one, and the job; neither contains it
 
 _FILES = ("reference_image", "references")  # parameters that hold files
 _FILE_ROUTE = "/gradio_api/file="
+_PATH = re.compile(r"\s*(?:file:|[a-z]:[\\/]|(?![a-z][a-z0-9+.-]*:)\S)", re.IGNORECASE)  # a path of this machine or the caller's: no scheme but file:
 
 File = str | dict[str, Any]
 """A file as programs give it: an http(s) URL that the service fetches, a `data:` URL (over HTTP up to 700 kB, as a call may have 1 MB), or an upload:
@@ -80,10 +92,10 @@ class Api:
         """Adds the endpoints to the page's API."""
         for endpoint in (self.image_to_video, self.reference_to_video, self.job, self.cancel):
             gr.events.api(_told(endpoint), api_name=endpoint.__name__, concurrency_limit=None)
-            names = [name for name in inspect.signature(endpoint).parameters if name != "request"]
-            for name, part in zip(names, max(demo.fns.items())[1].inputs, strict=True):
+            parameters = [one for name, one in inspect.signature(endpoint).parameters.items() if name != "request"]
+            for parameter, part in zip(parameters, max(demo.fns.items())[1].inputs, strict=True):
                 part.wan_secret = True  # type: ignore[union-attr]  # prompts and whole pictures have no place in a session
-                name_files(part, name, files=name in _FILES)
+                describe(part, parameter, files=parameter.name in _FILES)
 
     async def image_to_video(
         self,
@@ -103,7 +115,7 @@ class Api:
         prompt_extend: bool = True,
         watermark: bool = False,
         new_take: bool = False,
-        wait: float = _WAIT,
+        wait: float | None = None,
     ) -> Answer:
         """Make a video from one picture and a prompt. Takes minutes and, but for the demo, costs money once it
         has started. Asking for the same again while it is on its way, or after it has succeeded, gives the same video and costs nothing more. If the
@@ -125,7 +137,7 @@ class Api:
             prompt_extend: Whether the service may rewrite the prompt.
             watermark: Whether the service puts its mark on the video.
             new_take: Run again, and pay again, even if the same was made before.
-            wait: Seconds to wait for the video at most, 0 to 600; then the answer says where the job stands.
+            wait: Seconds to wait for the video at most, 0 to 600; then the answer says where the job stands. 240 unless given, and 40 over MCP.
         Returns:
             The job: job_id, state, status in words, video_url, what was measured in the file, seed, price, adjustments.
         """
@@ -163,7 +175,7 @@ class Api:
         shot_type: Literal["single", "multi"] = "single",
         watermark: bool = False,
         new_take: bool = False,
-        wait: float = _WAIT,
+        wait: float | None = None,
     ) -> Answer:
         """Make a video in which the people and things of reference videos and pictures appear. Takes minutes and, but for the demo, costs money once
         it has started. Asking for the same again while it is on its way, or after it has succeeded, gives the same video and costs nothing more. If
@@ -182,7 +194,7 @@ class Api:
             shot_type: One shot, or several.
             watermark: Whether the service puts its mark on the video.
             new_take: Run again, and pay again, even if the same was made before.
-            wait: Seconds to wait for the video at most, 0 to 600; then the answer says where the job stands.
+            wait: Seconds to wait for the video at most, 0 to 600; then the answer says where the job stands. 240 unless given, and 40 over MCP.
         Returns:
             The job: job_id, state, status in words, video_url, what was measured in the file, seed, price, adjustments.
         """
@@ -219,8 +231,9 @@ class Api:
         Returns:
             The job, as the call that made it gives it.
         """
-        owner, token, known = self._of(request, job_id)
-        return await self._watched(request, owner, token, known, wait=wait)
+        seconds = _seconds(wait)
+        owner, token, known = await self._of(request, job_id)
+        return await self._watched(request, owner, token, known, seconds=seconds)
 
     async def cancel(self, request: gr.Request, job_id: str) -> Answer:
         """Cancel a job where that can still be done: until the service has begun to make it, which is free. What is being made goes on and is
@@ -231,25 +244,35 @@ class Api:
         Returns:
             The job, with what came of it in status.
         """
-        owner, token, known = self._of(request, job_id)
+        owner, token, known = await self._of(request, job_id)
+        if token and hmac.compare_digest(token, self._studio.owners.view_of(known)):
+            raise WanError(sentence("view_only"))
         came = await self._studio.cancel(known, owner=owner)
         event = await self._studio.look(known, owner=owner)
         return self._answer(request, event, token) | {"status": came.say()}
 
-    async def _run(self, request: gr.Request, asked: Request, *, new_take: bool, wait: float) -> Answer:
+    async def _run(self, request: gr.Request, asked: Request, *, new_take: bool, wait: float | None) -> Answer:
         """Submits, and watches for as long as the caller wants to wait."""
-        _seconds(wait)
+        seconds, again = _seconds(_usual_wait(request) if wait is None else wait), _flag("new_take", new_take)
         leave = admitted(self._studio, request, "", "", "", "")
-        owner = self._known(request)
-        token = "" if owner else ids.new_link()
-        owner = owner or self._studio.owners.of_token(token)
-        job = await self._studio.submit(asked, owner=owner, leave=leave, new_take=_flag("new_take", new_take))
-        made_before = not job.live and not new_take
-        return await self._watched(request, owner, token, job.id, wait=wait, made_before=made_before)
+        if owner := self._known(request):
+            token, job = "", await self._studio.submit(asked, owner=owner, leave=leave, new_take=again)
+        else:
+            token, job = await self._for_nobody(request, asked, leave, new_take=again)
+        return await self._watched(request, job.owner, token, job.id, seconds=seconds, made_before=not job.live and not again)
 
-    async def _watched(self, request: gr.Request, owner: str, token: str, job_id: str, *, wait: float, made_before: bool = False) -> Answer:
+    async def _for_nobody(self, request: gr.Request, asked: Request, leave: Leave, *, new_take: bool) -> tuple[str, Job]:
+        """A job for a caller who is nobody yet, and the token that opens it."""
+        studio, token = self._studio, _session(request) or ids.new_link()
+        owner = studio.owners.of_caller(token)
+        if new_take or not studio.settings.join_anonymous or _scope(request).get(CROWD, True):
+            return token, await studio.submit(asked, owner=owner, leave=leave, new_take=new_take)
+        job = await studio.submit_or_join(asked, owner=owner, leave=leave)
+        return token if job.owner == owner else studio.owners.view_of(job.id), job
+
+    async def _watched(self, request: gr.Request, owner: str, token: str, job_id: str, *, seconds: float, made_before: bool = False) -> Answer:
         """A job at its end, or as it is when the time is over."""
-        seconds, event = _seconds(wait), await self._studio.look(job_id, owner=owner)
+        event = await self._studio.look(job_id, owner=owner)
         with self._waiting.place(address_of(request), owner, _size(request)) as there:
             if seconds and there:
                 _let_go(request)
@@ -258,10 +281,11 @@ class Api:
 
     async def _awaited(self, request: gr.Request, owner: str, event: JobEvent, seconds: float) -> JobEvent:
         """A job at its end; as it is when the time is over, or when nobody waits for it any more."""
-        is_heard = whether_heard()
+        is_heard, since = whether_heard(), time.monotonic()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                async for event in self._studio.follow(event.job.id, owner=owner, again=LOOK):  # noqa: B007, B020 - the last one is the answer
+                async for event in self._studio.follow(event.job.id, owner=owner, again=LOOK):  # noqa: B020 - the last one is the answer
+                    await report(event.sentence.say(), time.monotonic() - since)
                     if not is_heard() or await _is_gone(request):
                         break
         return event
@@ -284,7 +308,13 @@ class Api:
 
     def _read(self, field: str, given: str) -> Media:
         """What a text stands for. Blocks."""
-        return _decoded(field, given) if given.startswith("data:") else self._upload_at(given) or given
+        if given.startswith("data:"):
+            return _decoded(field, given)
+        if upload := self._upload_at(given):
+            return upload
+        if _PATH.match(given):
+            raise InvalidInput(field, "path_given", given=shortened(given))
+        return given
 
     def _upload_at(self, url: str) -> Path | None:
         """The upload that an address of this app leads to: its name says that it is ours, whatever the app is called there. Blocks."""
@@ -293,7 +323,7 @@ class Api:
             return self._studio.uploads.find(unquote(name)) if route else None
         return None
 
-    def _of(self, request: gr.Request, job_id: str) -> tuple[str, str, str]:
+    async def _of(self, request: gr.Request, job_id: str) -> tuple[str, str, str]:
         """The owner by whom a job is asked for, the token in its id where there is one, and the job's own id.
 
         Raises InvalidInput; JobNotFound for what is no id, before anything is made of it.
@@ -303,10 +333,16 @@ class Api:
         token, between, known = job_id.rpartition(_BETWEEN)
         if not ids.has_shape(ids.JOB, known) or (between and not ids.has_shape(ids.CALLER, token)):
             raise JobNotFound
-        owner = self._studio.owners.of_token(token) if between else self._known(request)
+        owner = await self._opened_by(token, known) if between else self._known(request)
         if not owner:
             raise JobNotFound
         return owner, token, known
+
+    async def _opened_by(self, token: str, job_id: str) -> str:
+        """The owner of a job that a token opens; "" where it does not. Raises JobNotFound."""
+        owners, owner = self._studio.owners, await self._studio.owner_of(job_id)
+        theirs = owner in (owners.of_caller(token), owners.of_token(token))  # the latter is how earlier versions made them
+        return owner if theirs or hmac.compare_digest(token, owners.view_of(job_id)) else ""
 
     def _known(self, request: gr.Request) -> str:
         """The owner that a caller is by login or headers; "" for one who is nobody yet. Raises InvalidInput."""
@@ -353,6 +389,15 @@ def _decoded(field: str, url: str) -> bytes:
 def _is_picture(given: File | Path) -> bool:
     """What a reference is taken for, as on the page: its content says later what it is."""
     return isinstance(given, str | Path) and (str(given).startswith("data:image/") or kind_of(given) == "image")
+
+
+def _usual_wait(request: gr.Request) -> float:
+    """Seconds that a caller is made to wait who has not said how long."""
+    return _AGENT_WAIT if isinstance(request, HttpRequest) else _WAIT
+
+
+def _session(request: gr.Request) -> str:
+    return session_of(request.headers) if isinstance(request, HttpRequest) else ""
 
 
 def _seconds(wait: object) -> float:

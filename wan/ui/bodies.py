@@ -12,7 +12,7 @@ import json
 import re
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +38,7 @@ _FAULT_RATE = (0.5, 120)  # seconds for one more bad body from an address, and h
 
 _OPENING, _CLOSING = b"[{", b"]}"
 _BRACKET = re.compile(rb"[][{}]")
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -230,10 +231,24 @@ def asked_in(body: bytes) -> dict[str, Any]:
     """
     try:
         given = json.loads(body.decode())
-        if b"\\u" in body:  # half a character would break whatever writes it down later, the stream of events too
-            json.dumps(given, ensure_ascii=False).encode()
+        halves = next(_halves(given), "") if b"\\u" in body else ""
     except (ValueError, RecursionError):
         raise Refused(400) from None
+    if halves:  # it would break whatever writes it down later, the stream of events too
+        raise Refused(400, "half_character", given=halves)
     if not isinstance(given, dict):
         raise Refused(400)
     return given
+
+
+def _halves(value: Any, where: str = "") -> Iterator[str]:
+    """Where in a body half a character stands that has lost its other half, and which: `data[0]: U+D83D`."""
+    if isinstance(value, str) and (found := _HALF.search(value)):
+        yield f"{where}: U+{ord(found[0]):04X}"
+    elif isinstance(value, list):
+        for place, one in enumerate(value):
+            yield from _halves(one, f"{where}[{place}]")
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            yield from _halves(name, where or "body")
+            yield from _halves(one, f"{where}.{name}" if where else name)

@@ -36,7 +36,8 @@ def identity(tab: str, field: str) -> str:
 def prompt(tab: str) -> gr.Textbox:
     """The prompt."""
     placeholder = label(f"prompt_{tab}_placeholder")
-    return gr.Textbox(label=label("prompt"), placeholder=placeholder, lines=3, max_lines=10, elem_id=identity(tab, "prompt"))
+    counted = f"wan-of-{catalog.PROMPT_LIMIT}"
+    return gr.Textbox(label=label("prompt"), placeholder=placeholder, lines=3, max_lines=10, elem_id=identity(tab, "prompt"), elem_classes=counted)
 
 
 def addresses(tab: str, field: str, key: str, *, lines: int) -> gr.Textbox:
@@ -89,7 +90,11 @@ def words_and_shots(tab: str) -> dict[str, Component]:
     shots = [(label("shot_single"), "single"), (label("shot_multi"), "multi")]
     return {
         "negative_prompt": gr.Textbox(
-            label=label("negative_prompt"), placeholder=label("negative_placeholder"), lines=2, elem_id=identity(tab, "negative_prompt")
+            label=label("negative_prompt"),
+            placeholder=label("negative_placeholder"),
+            lines=2,
+            elem_id=identity(tab, "negative_prompt"),
+            elem_classes=f"wan-of-{catalog.NEGATIVE_PROMPT_LIMIT}",
         ),
         "shot_type": gr.Radio(shots, value="single", label=label("shot_type"), elem_id=identity(tab, "shot_type")),
     }

@@ -23,6 +23,7 @@ SLOTS = 1000  # events that run at once
 LOOK = 5.0  # seconds between two looks at whether somebody still listens
 GROUP = "wan.group"  # in a request's scope: what counts as the address that it comes from
 SIZE = "wan.size"  # in a request's scope: bytes of its body
+CROWD = "wan.crowd"  # in a request's scope: whether its address may be that of many, since a proxy that is not named stands in front
 LET_GO = "wan.let_go"  # in a request's scope: what is called when its body is no longer needed
 _STREAMS = (1000, 110)  # open at once, in all and for one address
 _IDLE = 30  # seconds; a stream is closed that has had nothing to tell at two looks

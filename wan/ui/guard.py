@@ -19,9 +19,9 @@ from functools import partial
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from wan.ui.addresses import Networks, client_address, group, host, is_https, within
+from wan.ui.addresses import Networks, client_address, group, host, is_crowd, is_https, within
 from wan.ui.bodies import EVENT_LIMIT, Bodies, Body, asked_in, limit_of
-from wan.ui.events import GROUP, LET_GO, SIZE, Events, stream_key
+from wan.ui.events import CROWD, GROUP, LET_GO, SIZE, Events, stream_key
 from wan.ui.headers import Answer, Scripts
 from wan.ui.names import Names, forwarded_host
 from wan.ui.pace import Pace
@@ -135,7 +135,8 @@ class Guard:
             raise Refused(404)
         kept = [(name, value) for name, value in scope["headers"] if not _is_hidden(name, scope["path"], proxied=proxied)]
         address = client_address(scope, self._trusted)
-        return {**scope, "headers": kept, "client": (address, 0), GROUP: group(address), SIZE: 0}
+        told = {GROUP: group(address), CROWD: is_crowd(scope, self._trusted), SIZE: 0}
+        return {**scope, "headers": kept, "client": (address, 0), **told}
 
     def _is_ours(self, headers: Headers, *, proxied: bool) -> bool:
         """Whether the app's own page asks, or no page at all."""

@@ -9,6 +9,7 @@ and only what is there goes on to the handler. On its way out it gets the name t
 import asyncio
 import math
 from collections.abc import Sequence
+from inspect import Parameter
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +18,7 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.components.api_component import Api
 
+from wan.errors import InvalidInput
 from wan.ui.events import Events
 from wan.ui.text import say
 from wan.uploads import UploadFolder
@@ -58,8 +60,11 @@ class Page(gr.Blocks):
         """As Gradio does it, but for files: those it never sees. Raises gr.Error, which goes to the page and not to the log."""
         await self._opened.wait()
         try:
-            plain, files = await asyncio.to_thread(self._apart, block_fn.inputs, inputs)
+            whole = [*inputs, *_unless_given(block_fn.inputs, len(inputs))]
+            plain, files = await asyncio.to_thread(self._apart, block_fn.inputs, whole)
             values: list[Any] = await super().preprocess_data(block_fn, plain, state, *more)
+        except InvalidInput as missing:
+            raise gr.Error(missing.sentence.say(), print_exception=False) from None
         except _NotHere as not_here:
             raise _refusal("file_gone", str(not_here)) from None
         except gr.Error as error:
@@ -118,9 +123,9 @@ def file_value(uploads: UploadFolder, path: Path) -> dict[str, Any]:
     return {"path": name, "url": f"/gradio_api/file={quote(name)}", "orig_name": path.name, "meta": _META}
 
 
-def name_files(block: Block, name: str, *, files: bool) -> None:
-    """Says what a parameter of an endpoint for programs is called, and whether it may hold files."""
-    block.wan_name, block.wan_files = name, files  # type: ignore[attr-defined]
+def describe(block: Block, parameter: Parameter, *, files: bool) -> None:
+    """Says what a parameter of an endpoint for programs is called, what it is unless it is given, and whether it may hold files."""
+    block.wan_name, block.wan_default, block.wan_files = parameter.name, parameter.default, files  # type: ignore[attr-defined]
 
 
 def name_of(block: Block) -> str:
@@ -131,6 +136,19 @@ def name_of(block: Block) -> str:
 def may_hold_files(block: Block) -> bool:
     """Whether a value of this component can be a file."""
     return isinstance(block, _FILE_COMPONENTS) or getattr(block, "wan_files", False)
+
+
+def _unless_given(blocks: Sequence[Block], given: int) -> list[Any]:
+    """The values of an endpoint's parameters behind the first so many. Raises InvalidInput for one that has none, or where too many are given."""
+    if not blocks or not name_of(blocks[0]):
+        return []
+    if given > len(blocks):
+        raise InvalidInput("data", "parameters_many", given=given, high=len(blocks))
+    missing = blocks[given:]
+    for block in missing:
+        if block.wan_default is Parameter.empty:  # type: ignore[attr-defined]
+            raise InvalidInput(name_of(block), "field_missing")
+    return [block.wan_default for block in missing]  # type: ignore[attr-defined]
 
 
 def _require_no_file(block: Block, value: object) -> None:

@@ -217,6 +217,10 @@ TEXT: dict[str, tuple[str, str]] = {
         "The app does not know that it is called {given}. If it is, start it with WAN_HOSTS={given} (several names are separated by commas).",
         "应用不知道自己有 {given} 这个名称。若确实如此，请在启动时设置 WAN_HOSTS={given}（多个名称用逗号分隔）。",
     ),
+    "half_character": (
+        "{given} is half a character without its other half; allowed is text in whole characters. Nothing was sent or spent.",
+        "{given} 是缺少另一半的半个字符；只允许由完整字符组成的文本。未发送任何内容，未产生费用。",
+    ),
     "host_bad": ("The request does not say a name that an app can have.", "请求中的主机名无效。"),
     "sign_out": ("Sign out", "退出登录"),
     "of_about": ("of about {time}", "/ 约 {time}"),
