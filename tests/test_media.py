@@ -257,6 +257,26 @@ def test_conform_gives_exactly_what_was_asked(tmp_path, size, fps, fit, seconds)
     assert made.seconds == pytest.approx(seconds, abs=1 / fps)
 
 
+@pytest.mark.parametrize("fit", ["crop", "pad"])
+@pytest.mark.parametrize(("made", "size", "edges"), [((330, 240), "328*240", True), ((240, 322), "240*326", True), ((330, 240), "320*240", False)])
+def test_what_has_all_but_the_shape_is_scaled_whole(tmp_path, made, size, edges, fit):
+    """Whether a line of two pixels along each edge is still there, and nothing beside it."""
+    framed = Image.new("RGB", made, "red")
+    framed.paste("blue", (2, 2, made[0] - 2, made[1] - 2))
+    with av.open(str(tmp_path / "made.mp4"), "w") as container:
+        track = container.add_stream("libx264", rate=30, options={"crf": "1"})
+        track.width, track.height, track.pix_fmt = *made, "yuv444p"
+        for _ in range(3):
+            container.mux(track.encode(av.VideoFrame.from_image(framed)))
+        container.mux(track.encode(None))
+    media.conform(tmp_path / "made.mp4", tmp_path / "conformed.mp4", size=size, fps=30, fit=fit)
+    with av.open(str(tmp_path / "conformed.mp4")) as container:
+        shown = next(container.decode(video=0)).to_image()
+    width, height = catalog.pixels(size)
+    places = ((0, height // 2), (width - 1, height // 2), (width // 2, 0), (width // 2, height - 1))
+    assert all(shown.getpixel(place)[0] > 100 for place in places) is edges
+
+
 def test_poster_is_the_first_frame(tmp_path):
     with opened(media.poster(clip(tmp_path / "clip.mp4"))) as still:
         assert (still.format, still.size) == ("WEBP", (320, 240))

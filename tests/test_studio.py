@@ -75,10 +75,20 @@ async def test_a_picture_becomes_a_video(studio, simulator):
     assert "Natural, moderate movement." in str(sent)
 
 
-async def test_a_height_that_the_service_cannot_make_is_made_from_what_it_made(studio):
-    done = await finished(studio, await studio.submit(image(size="1920*1080"), owner=OWNER))
-    assert (done.width, done.height, done.fps) == (1920, 1080, 30)
-    assert "The service made 1920*1072; 1920*1080 was made from it." in [str(one) for one in done.adjustments]
+@pytest.mark.parametrize(("size", "made"), [("1088*832", "1096*838"), ("1248*1632", "1258*1646")])
+async def test_a_size_that_the_service_cannot_make_is_made_from_what_it_made(studio, size, made):
+    done = await finished(studio, await studio.submit(image(size=size), owner=OWNER))
+    assert (f"{done.width}*{done.height}", done.fps, done.duration) == (size, 30, 2)
+    assert f"The service made {made}; {size} was made from it." in [str(one) for one in done.adjustments]
+    original = media.measure(await studio.media(done.media_token, "original.mp4"))
+    assert (original.size, original.has_audio, done.has_audio) == (made, True, True)
+
+
+@pytest.mark.parametrize("size", ["1920*1080", "960*960"])
+async def test_a_size_that_the_service_makes_is_kept_as_it_came(studio, size):
+    done = await finished(studio, await studio.submit(image(size=size), owner=OWNER))
+    assert f"{done.width}*{done.height}" == size
+    assert {one.key for one in done.adjustments} == {"image_cropped", "size_as_tier"}
 
 
 async def test_a_video_at_an_odd_address_is_fetched_when_the_service_names_the_right_one(studio, simulator):
@@ -108,7 +118,7 @@ async def test_a_video_whose_address_says_http_is_fetched_over_https(studio, sim
 
 async def test_a_picture_in_its_own_shape(studio):
     done = await finished(studio, await studio.submit(image(size="720P", reference_image=picture((750, 1000))), owner=OWNER))
-    assert (done.width, done.height) == (816, 1104)
+    assert (done.width, done.height) == (830, 1108)
     assert done.adjustments == []
 
 

@@ -34,7 +34,7 @@ def test_the_sdk_s_own_classes(shared: Served, samples: Path, tmp_path: Path):
     assert ran.returncode == 0, ran.stderr
     for made, size, usage in zip(
         json.loads(ran.stdout),
-        ((1168, 784), (832, 1088)),
+        ((1174, 784), (832, 1088)),
         ({"duration": 2, "audio": False}, {"duration": 4.5, "input_video_duration": 2.5}),
         strict=True,
     ):

@@ -166,7 +166,23 @@ def test_a_restart_forgets_nothing(world: World):
     assert [again[task.id].state for task in (cut, waiting)] == [State.SUCCEEDED, State.SUCCEEDED]
 
 
-def test_the_frame_follows_the_image():
-    assert frame_size(order(), 750, 1000) == (816, 1104)  # the help centre's example
-    assert frame_size(order(), 1280, 720) == (1280, 720)
-    assert frame_size(order().model_copy(update={"tier": "1080P"}), 1920, 1080) == (1920, 1072)
+@pytest.mark.parametrize(
+    ("tier", "image", "frame"),
+    [
+        ("720P", (1024, 768), (1108, 830)),  # as measured in June 2026
+        ("720P", (750, 1000), (830, 1108)),
+        ("720P", (1280, 720), (1280, 720)),
+        ("720P", (720, 1280), (720, 1280)),
+        ("720P", (960, 960), (960, 960)),
+        ("720P", (1088, 832), (1096, 838)),
+        ("720P", (832, 1088), (838, 1096)),
+        ("720P", (8000, 240), (5542, 166)),
+        ("1080P", (1920, 1080), (1920, 1080)),
+        ("1080P", (1080, 1920), (1080, 1920)),
+        ("1080P", (1440, 1440), (1440, 1440)),
+        ("1080P", (1632, 1248), (1646, 1258)),
+        ("1080P", (1248, 1632), (1258, 1646)),
+    ],
+)
+def test_the_frame_follows_the_image(tier, image, frame):
+    assert frame_size(order().model_copy(update={"tier": tier}), *image) == frame

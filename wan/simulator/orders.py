@@ -20,7 +20,9 @@ NEGATIVE_PROMPT_LIMIT = 500  # characters; the same
 SEED_LIMIT = 2**31 - 1
 REFERENCE_LIMIT = 5  # images and videos together
 TIER_PIXELS = {"720P": 1280 * 720, "1080P": 1920 * 1080}
-SIDE_STEP = 16  # px; image to video rounds its sides down to multiples of this
+# px; image to video rounds its sides down to multiples of this. The help centre says 16 (750x1000 at 720P becomes 816x1104), but three clips of
+# June 2026 say 2: 1024x768 at 720P became 1108x830 (github.com/wangsheng1991/content-engine, research/wan-i2v, measured 2026-09-22).
+SIDE_STEP = 2
 SIZES = {  # `W*H` in px, and the tier that is billed
     **dict.fromkeys(("1280*720", "720*1280", "960*960", "1088*832", "832*1088"), "720P"),
     **dict.fromkeys(("1920*1080", "1080*1920", "1440*1440", "1632*1248", "1248*1632"), "1080P"),
@@ -135,19 +137,19 @@ def _abridged(value: Any) -> Any:
 
 
 def frame_size(order: Order, width: int, height: int) -> tuple[int, int]:
-    """The frame in pixels for an image of that shape: the tier's pixel count in the image's own aspect, floored to multiples of 16.
+    """The frame in pixels for an image of that shape: the tier's pixel count in the image's own aspect, floored to even numbers.
 
-    The help centre's example: 750x1000 at 720P becomes 816x1104. Reference to video has its exact size instead.
+    Reference to video has its exact size instead.
     """
     if not order.from_image:
         across, down = order.size.split("*")
         return int(across), int(down)
     pixels = TIER_PIXELS[order.tier]
-    return _floored(math.sqrt(pixels * width / height)), _floored(math.sqrt(pixels * height / width))
+    return _floored(math.isqrt(pixels * width // height)), _floored(math.isqrt(pixels * height // width))
 
 
-def _floored(side: float) -> int:
-    return max(SIDE_STEP, int(side) // SIDE_STEP * SIDE_STEP)
+def _floored(side: int) -> int:
+    return max(SIDE_STEP, side // SIDE_STEP * SIDE_STEP)
 
 
 def _block(body: dict[str, Any], name: str) -> dict[str, Any]:
