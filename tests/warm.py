@@ -28,7 +28,7 @@ from typing import IO, Any
 ROOT = Path(__file__).parents[1]
 _OURS = ("DASHSCOPE_", "WAN_", "SPACE_", "GRADIO_")
 _READ_AT_IMPORT = ("SPACE_", "HF_", "GRADIO_", "SSL_", "LANG", "LC_", "PYTHON")
-_NOT_SO = ("GRADIO_SERVER_", "GRADIO_TEMP_DIR", "GRADIO_MCP_SERVER", "GRADIO_ANALYTICS_")  # read anew in `_become`, read later, set by our own import
+_NOT_SO = ("GRADIO_SERVER_", "GRADIO_TEMP_DIR", "GRADIO_MCP_SERVER", "GRADIO_ANALYTICS_")  # read by us, read later, set by our own import
 _IMPORTED = ("tests.certificates", "dashscope", "wan.cli", "wan.simulator.app", "wan.ui.page", "wan.ui.serve", "gradio.http_server")
 _SIGNALS = {signal.SIGCHLD: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}  # of a program that has just begun
 _parent: list["_Parent"] = []
@@ -288,7 +288,6 @@ def _become(order: _Order, set_by_import: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(set_by_import | order.environment)
     time.tzset()
-    importlib.reload(sys.modules["gradio.http_server"])  # it reads name and port when it is imported
     os.chdir(order.folder)
     program, *further = order.arguments
     if program == "-m":

@@ -102,6 +102,8 @@ class Settings(BaseSettings):
     hosts: str = Field(default="", alias="WAN_HOSTS")
     mcp: bool = Field(default=False, alias="WAN_MCP")
     join_anonymous: bool = Field(default=True, alias="WAN_JOIN_ANONYMOUS")
+    server_name: str = Field(default="127.0.0.1", alias="GRADIO_SERVER_NAME")
+    server_port: int | None = Field(default=None, alias="GRADIO_SERVER_PORT", ge=1, le=65535)
     space_id: str = Field(default="", alias="SPACE_ID")
     space_host: str = Field(default="", alias="SPACE_HOST")
 

@@ -11,6 +11,7 @@ from wan.environment import cleaned
 _PROXY = re.compile(r"\w+_proxy", re.I)
 _HTTPS_PROXIES = ("HTTPS_PROXY", "ALL_PROXY")
 _AUTHORITIES = {"SSL_CERT_FILE": "cafile", "SSL_CERT_DIR": "capath"}
+_PLACES = ("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "GRADIO_NUM_PORTS")  # settings of ours, which Gradio would read too
 _aside: dict[str, str] = {}
 
 
@@ -19,7 +20,7 @@ def set_aside() -> None:
 
     httpx refuses proxies and exceptions that it cannot read, and certificates that are not there, as soon as a client is made.
     """
-    for name in [name for name in os.environ if _PROXY.fullmatch(name) or name in _AUTHORITIES]:
+    for name in [name for name in os.environ if _PROXY.fullmatch(name) or name in (*_AUTHORITIES, *_PLACES)]:
         _aside[name] = os.environ.pop(name)
         os.putenv(name, _aside[name])  # where obstore, which is not Python, finds its way to a bucket
 

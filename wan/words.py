@@ -400,6 +400,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "{name} names no certificates that can be used ({reason}); it does not count.",
         "{name} 指定的证书无法使用（{reason}），已忽略。",
     ),
+    "port_taken": (
+        "{field}: port {port} is taken; stop what listens there, or set another port.",
+        "{field}：端口 {port} 已被占用；请停止占用它的程序，或设置其他端口。",
+    ),
     "mcp_missing": (
         'WAN_MCP needs a package more; install it with: pip install "gradio[mcp]" -r requirements.txt',
         'WAN_MCP 需要另装一个包：pip install "gradio[mcp]" -r requirements.txt',

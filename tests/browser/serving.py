@@ -119,12 +119,20 @@ class App:
 
 @contextlib.contextmanager
 def served(
-    folder: Path, *, pending: float = 0.6, running: float = 2.0, port: int = 0, files: int = 0, program: Path = ROOT / "app.py", **more: str
+    folder: Path,
+    *,
+    pending: float = 0.6,
+    running: float = 2.0,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    files: int = 0,
+    program: Path = ROOT / "app.py",
+    **more: str,
 ) -> Iterator[App]:
     """`python app.py` in the demo, with a home and an output folder of its own.
 
-    pending, running: the simulator's times, seconds. port: 0 takes a free one. files: how many it may have open, if not as many as we may.
-    program: what runs the app. more: further settings.
+    pending, running: the simulator's times, seconds. host: at which it is reached. port: 0 takes a free one. files: how many it may have open, if not
+    as many as we may. program: what runs the app. more: further settings.
     """
     port = port or _free_port()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DASHSCOPE_", "WAN_", "SPACE_", "GRADIO_"))}
@@ -142,7 +150,7 @@ def served(
         **shared.plain_films(),
         **more,
     }
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://{host}:{port}"
     with (folder / "app.log").open("ab") as log:
         process = warm.start([str(program)], environment=kept | ours, folder=folder, stdout=log, stderr=log, files=files)
         try:

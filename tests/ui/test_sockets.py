@@ -15,6 +15,8 @@ import uvicorn
 from gradio import http_server
 
 from tests.conftest import ROOT
+from wan.ui import sockets
+from wan.ui.listening import Place
 from wan.ui.sockets import LOOPBACK, Connection, Limits, Lobby, bounded
 
 pytestmark = pytest.mark.anyio
@@ -286,12 +288,13 @@ def test_the_limit_of_files_is_raised_as_far_as_it_may(soft, hard, wanted, envir
 
 def test_gradio_serves_within_the_limits(monkeypatch):
     """It makes uvicorn's configuration itself: if that changes, this says so. That they hold in the app, tests/attacks shows."""
-    made: list[uvicorn.Config] = []
-    plain = http_server.Server
-    monkeypatch.setattr(plain, "run_in_thread", lambda server: made.append(server.config))
-    with bounded(replace(LIMITS, backlog=7)):
-        http_server.start_server(Site(0, Lobby(LIMITS)).app, server_port=0)
-    assert http_server.Server is plain
-    made[0].load()
-    assert made[0].http_protocol_class.func is Connection
-    assert (made[0].backlog, made[0].ws_protocol_class) == (7, None)
+    plain = http_server.start_server
+    place = Place("127.0.0.1", "127.0.0.1", 7860, [])
+    monkeypatch.setattr(sockets._Server, "run_in_thread", lambda _: None)
+    with bounded(replace(LIMITS, backlog=7), place):
+        *told, server = http_server.start_server(Site(0, Lobby(LIMITS)).app, server_port=0)
+    assert http_server.start_server is plain
+    assert told == ["127.0.0.1", 7860, "http://127.0.0.1:7860/"]
+    server.config.load()
+    assert server.config.http_protocol_class.func is Connection
+    assert (server.config.backlog, server.config.ws_protocol_class) == (7, None)

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 from pathlib import Path
 
-from gradio import http_server
 from starlette.datastructures import Headers
 
 from wan.settings import Settings
@@ -78,18 +77,18 @@ def names_of(settings: Settings) -> Names:
     Only Hugging Face gives out names under hf.space, and not for other machines.
     """
     space = [settings.space_host, "*.hf.space"] if settings.space_id else []
-    return Names([*space, *_own_names(), *settings.host_names])
+    return Names([*space, *_own_names(settings.server_name), *settings.host_names])
 
 
-def _own_names() -> set[str]:
-    """What this machine is called, as far as no name server has to be asked, which may hang."""
+def _own_names(asked_for: str) -> set[str]:
+    """What this machine is called, as far as no name server has to be asked, which may hang; and the name at which it was told to listen."""
     host = socket.gethostname()
     lines: list[list[str]] = []
     with contextlib.suppress(OSError, UnicodeDecodeError):
         text = _HOSTS_FILE.read_text(encoding="utf-8")
         lines = [line.partition("#")[0].split()[1:] for line in text.splitlines()]
     aliases = [name for names in lines if host in names for name in names]
-    return {name for name in (host, http_server.LOCALHOST_NAME, *aliases) if name_in(name)}
+    return {name for name in (host, asked_for, *aliases) if name_in(name)}
 
 
 def _is_address(name: str) -> bool:

@@ -22,6 +22,7 @@ from wan.ui.files import ASSETS, closed
 from wan.ui.guard import Guard
 from wan.ui.headers import Scripts
 from wan.ui.inputs import Page
+from wan.ui.listening import listen
 from wan.ui.names import names_of
 from wan.ui.routes import routes
 from wan.ui.sessions import KNOWN, Sessions
@@ -55,7 +56,7 @@ class Server:
         if self._studio.settings.mcp:
             speak_mcp()
         exempt = [*LOOPBACK, *self._studio.settings.trusted_proxies]
-        with bounded(Limits.within_files(raise_file_limit(), exempt)):
+        with bounded(Limits.within_files(raise_file_limit(), exempt), listen(self._studio.settings)):
             self._demo.launch(**self._options())
         try:
             self._over.wait()

@@ -4,13 +4,16 @@ Whoever opens a connection has ten seconds to say what they want. Nobody holds m
 than others need too; where all are taken, the one that has waited longest makes room. A connection
 whose request is being answered, a stream of events above all, never makes room for another.
 
-uvicorn knows no such limits, and Gradio makes uvicorn's configuration itself, so `bounded` puts
-ours into it. HTTP is always read by h11, the parser that is there with or without extras.
+uvicorn knows no such limits, and Gradio makes uvicorn's configuration itself, so `bounded` makes
+one in its place. HTTP is always read by h11, the parser that is there with or without extras.
 """
 
 import asyncio
 import contextlib
 import resource
+import socket
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +27,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from wan.ui.addresses import Networks, group, within
+from wan.ui.listening import Place
 
 LOOPBACK: Networks = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
 
@@ -261,20 +265,42 @@ class Connection(H11Protocol):
         self._settle()
 
 
+class _Server(http_server.Server):
+    """Serves on sockets that listen already."""
+
+    def __init__(self, config: Config, place: Place) -> None:
+        super().__init__(config)
+        self._place = place
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to stop."""
+        super().run(self._place.sockets)
+
+    def run_in_thread(self) -> None:
+        """Begin, and come back when it has begun: Gradio gives it five seconds, which a busy machine may not have."""
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+        while not self.started:
+            if not self.thread.is_alive():
+                raise RuntimeError("the server did not start; what it said stands above")
+            time.sleep(0.001)
+
+
 @contextlib.contextmanager
-def bounded(limits: Limits) -> Iterator[None]:
-    """Give these limits to what Gradio begins to serve inside the block."""
-    lobby, plain = Lobby(limits), http_server.Server
+def bounded(limits: Limits, place: Place) -> Iterator[None]:
+    """Let Gradio serve at this place and with these limits inside the block."""
+    lobby, plain = Lobby(limits), http_server.start_server
 
-    class Server(plain):  # type: ignore[misc, valid-type]
-        def __init__(self, config: Config, *given: Any, **named: Any) -> None:
-            # A web socket would leave the lobby without a word, and is refused anyway.
-            config.http, config.ws = partial(Connection, lobby), "none"  # type: ignore[assignment]
-            config.backlog = limits.backlog
-            super().__init__(config, *given, **named)
+    def start(app: Any, *_: Any, **__: Any) -> tuple[str, int, str, http_server.Server]:
+        # A web socket would leave the lobby without a word, and is refused anyway.
+        config = Config(app, log_level="warning", ws="none", backlog=limits.backlog)
+        config.http = partial(Connection, lobby)  # type: ignore[assignment]
+        server = _Server(config, place)
+        server.run_in_thread()
+        return place.name, place.port, place.url, server
 
-    http_server.Server = Server  # type: ignore[misc]
+    http_server.start_server = start
     try:
         yield
     finally:
-        http_server.Server = plain  # type: ignore[misc]
+        http_server.start_server = plain

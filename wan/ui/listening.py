@@ -1,0 +1,121 @@
+"""Where the app listens: an address or a name of this machine, and a port that is free.
+
+Gradio looks for a port on IPv4 alone, goes on to the next where the one that was asked for is taken, and cannot ask itself at an IPv6 address.
+"""
+
+import contextlib
+import errno
+import re
+import socket
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+from wan.errors import SettingsError
+from wan.settings import Settings
+from wan.words import sentence
+
+_FIRST, _TRIED = 7860, 100  # the port that is taken where none is asked for, and how many are tried from there
+_NAME = re.compile(r"\[([^\s*\[\]]+)\]|[^\s*\[\]]+")  # in brackets as in a URL, or without; not the * that some resolvers take for all
+_ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - and how this machine reaches itself there
+
+
+@dataclass(frozen=True)
+class Place:
+    """Sockets that listen already, all on one port. host: an address at which the app reaches itself; name: the one that people are told."""
+
+    host: str
+    name: str
+    port: int
+    sockets: list[socket.socket]
+
+    @property
+    def url(self) -> str:
+        """Where the app reaches itself; ends in a slash."""
+        return f"http://{_bracketed(self.host)}:{self.port}/"
+
+
+def listen(settings: Settings) -> Place:
+    """Takes the port that is asked for, or the first that is free. Raises SettingsError, which names the setting."""
+    known = _NAME.fullmatch(settings.server_name)
+    if known is None:
+        raise _no_name(settings.server_name)
+    name = known[1] or known[0]
+    if settings.server_port is not None:
+        return _place(name, settings.server_port)
+    for port in range(_FIRST, _FIRST + _TRIED):
+        with contextlib.suppress(_Taken):
+            return _place(name, port)
+    raise _Taken(_FIRST + _TRIED - 1)
+
+
+class _Taken(SettingsError):
+    """Something else listens there."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(sentence("port_taken", field="GRADIO_SERVER_PORT", port=port))
+
+
+def _place(name: str, port: int) -> Place:
+    """Listens at every address of a name. Raises SettingsError."""
+    try:
+        known = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        raise _no_name(name) from None
+    opened: list[socket.socket] = []
+    with contextlib.ExitStack() as closing:
+        for family, _, _, _, address in known:
+            with contextlib.suppress(_Absent):  # as ::1 where a machine has no IPv6, but calls itself so
+                opened.append(closing.enter_context(_listening(family, address, port)))
+        if not opened:
+            raise _no_name(name)
+        closing.pop_all()
+    host = str(opened[0].getsockname()[0])
+    return Place(_EVERYWHERE.get(host, host), _bracketed(name), port, opened)
+
+
+class _Absent(Exception):
+    """This machine has no such address, or none at which it could reach itself."""
+
+
+def _listening(family: int, address: Any, port: int) -> socket.socket:
+    try:
+        made = socket.socket(family, socket.SOCK_STREAM)
+    except OSError:
+        raise _Absent from None
+    if family == socket.AF_INET6 and ip_address(address[0].partition("%")[0]).is_link_local:  # which no URL without a zone reaches
+        made.close()
+        raise _Absent
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not _is_both(address[0])))
+        made.bind(address)
+        made.listen()  # now, so that whoever comes next finds the port taken
+    except OSError as error:
+        made.close()
+        if error.errno == errno.EADDRINUSE:
+            raise _Taken(port) from None
+        if error.errno in _ABSENT:
+            raise _Absent from None
+        given = f"{port} ({error.strerror})"
+        raise SettingsError(sentence("setting_bad", field="GRADIO_SERVER_PORT", given=given, allowed="a port that this user may take")) from None
+    return made
+
+
+def _is_both(address: str) -> bool:
+    """Whether an IPv6 address is one of IPv4 too: all addresses, or one that is written as IPv6."""
+    return address == "::" or address.startswith("::ffff:")
+
+
+def _no_name(name: str) -> SettingsError:
+    allowed = "an address or a name of this machine, without a port; 0.0.0.0 is all of IPv4, :: all of both"
+    return SettingsError(sentence("setting_bad", field="GRADIO_SERVER_NAME", given=name, allowed=allowed))
+
+
+def _bracketed(host: str) -> str:
+    """A host as a URL has it."""
+    with contextlib.suppress(ValueError):
+        return f"[{host}]" if ip_address(host).version == 6 else host
+    return host
