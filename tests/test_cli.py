@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from wan import media
 from wan.cli.parser import WHERE
 from wan.evidence import FILES
 
+FIELD = ROOT / "tests" / "data" / "field"
 ADDRESS = "https://example.com/she.png"  # of a picture: the service fetches it, and no sandbox has to be started where the picture is not the subject
 FIELDS = {"video_url", "task_id", "request_id", "width", "height", "fps", "duration", "seed", "adjustments", "price", "simulated"}
 
@@ -70,6 +72,18 @@ def test_reference_to_video(run, samples):
     assert (result["model"], result["width"], result["height"], result["billed_seconds"]) == ("wan2.6-r2v-flash", 1280, 720, 4.5)
     assert result["task_id"]
     assert result["request_id"]
+
+
+def test_a_reference_is_what_its_content_says(run, samples, tmp_path):
+    """A picture of a phone is billed as a picture, and a clip as a clip, whatever they are called."""
+    shutil.copy(FIELD / "picture.heic", tmp_path / "walk.mp4")
+    shutil.copy(samples / "bigbuckbunny.mp4", tmp_path / "cat.jpg")
+    references = ("--reference", "walk.mp4", "--reference", FIELD / "jpeg_named.jfif", "--reference", "cat.jpg")
+    finished = run("reference-to-video", *references, "--prompt", "character1 meets character2", "--duration", 2, "--json")
+    assert finished.returncode == 0, finished.stderr
+    result = json.loads(finished.stdout)
+    assert result["billed_seconds"] == 2 + 1.65
+    assert result["adjustments"] == ["The picture was HEIC; it was turned into JPEG, because the service takes no HEIC."]
 
 
 def test_a_failed_run_is_exit_1_and_says_why(run):

@@ -34,10 +34,10 @@ def checked(source: bytes | Path) -> tuple[media.Footage, bytes]:
 
 
 REFUSED = {
-    "text named png": (b"this is no picture", "does not open as a picture", "JPEG, PNG, BMP and WebP"),
+    "text named png": (b"this is no picture", "does not open as a picture", "JPEG, PNG, BMP, WebP, HEIC and AVIF"),
     "truncated": (picture((800, 800), color="red", kind="PNG", compress_level=0)[:5000], "breaks off", "whole"),
     "truncated jpeg": (picture((800, 800), kind="JPEG")[:900], "breaks off", "whole"),
-    "gif": (picture((300, 300), kind="GIF", mode="P", color=0), "does not open", "JPEG"),
+    "gif": (picture((300, 300), kind="GIF", mode="P", color=0), "a picture in GIF", "save it as JPEG or PNG"),
     "5 px": (picture((5, 5)), "5*5 px", "240 to 8000 px"),
     "20,000 px": (picture((20_000, 300), mode="L", color=0), "20000*300 px", "240 to 8000 px"),
     "21 MB": (b"\x89PNG\r\n\x1a\n" + bytes(21_000_000), "21.0 MB", "at most 20 MB"),
@@ -216,11 +216,117 @@ def test_a_clip_filmed_upright_stays_upright(tmp_path):
 
 def test_what_is_no_clip(tmp_path):
     whole = clip(tmp_path / "whole.mp4").read_bytes()
-    for data in (b"no video", picture(), whole[: len(whole) // 2], b""):
+    for data in (b"no video", whole[: len(whole) // 2], b""):
         with pytest.raises(InvalidInput, match="does not open as a video; allowed are MP4 and MOV"):
             checked(data)
     with pytest.raises(InvalidInput, match=r"got 101\.0 MB; allowed are at most 100 MB"):
         checked(bytes(101_000_000))
+
+
+FILES = Path(__file__).parent / "data" / "field"  # as phones and cameras write them
+HEIC, JFIF = (FILES / name for name in ("picture.heic", "jpeg_named.jfif"))
+
+
+def named(folder: Path, name: str, data: bytes) -> Path:
+    path = folder / name
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("name", ["picture", "picture.mp4", "picture.tar.gz", "图.HEIC"])
+def test_a_picture_is_one_whatever_it_is_called(tmp_path, name):
+    for data, changes in ((HEIC.read_bytes(), ["heif_converted"]), (picture((320, 320), kind="AVIF"), ["avif_converted"]), (JFIF.read_bytes(), [])):
+        path = named(tmp_path, name, data)
+        assert media.sort_of("reference_video", path) == "image"
+        look, made = media.look(name, path), taken(path)
+        assert (look.kind, look.seconds, [one.key for one in look.adjustments]) == ("image", None, changes)
+        assert (opened(look.thumbnail).format, opened(look.thumbnail).size) == ("WEBP", (160, 160))
+        assert (made.width, made.height, [one.key for one in made.adjustments]) == (320, 320, changes)
+        assert opened(made.kept).format == "JPEG"
+        with pytest.raises(InvalidInput, match=r"got a picture in (HEIC|AVIF|JPEG); a video belongs here"):
+            checked(path)
+
+
+@pytest.mark.parametrize("name", ["clip", "clip.jpg", "clip.heic"])
+def test_a_clip_is_one_whatever_it_is_called(tmp_path, name):
+    path = named(tmp_path, name, clip(tmp_path / "made.mp4", seconds=2).read_bytes())
+    look = media.look(name, path)
+    assert (look.kind, look.seconds, look.adjustments) == ("video", 2, [])
+    assert opened(look.thumbnail).size == (160, 120)
+    with pytest.raises(InvalidInput, match="got a video in MP4; a picture belongs here"):
+        taken(path)
+
+
+def riff(kind: bytes) -> bytes:
+    return b"RIFF\x10\x00\x00\x00" + kind + bytes(16)
+
+
+NOT_TAKEN = {  # by what they are called: how each begins, and what it is
+    "GIF": (picture((300, 300), kind="GIF"), "image"),
+    "TIFF": (picture((300, 300), kind="TIFF"), "image"),
+    "JPEG 2000": (picture((300, 300), kind="JPEG2000"), "image"),
+    "JPEG XL": (b"\xff\x0a" + bytes(20), "image"),
+    "ICO": (picture((256, 256), kind="ICO"), "image"),
+    "SVG": (b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'/>", "image"),
+    "Photoshop (PSD)": (b"8BPS\x00\x01" + bytes(20), "image"),
+    "CR3": (b"\x00\x00\x00\x18ftypcrx \x00\x00\x00\x01crx isom", "image"),
+    "WebM": (b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\x82\x84webm", "video"),
+    "Matroska (MKV)": (b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\x82\x88matroska", "video"),
+    "AVI": (riff(b"AVI "), "video"),
+    "FLV": (b"FLV\x01\x05" + bytes(20), "video"),
+    "MPEG-TS": ((b"G" + bytes(187)) * 4, "video"),
+    "WMV": (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11" + bytes(20), "video"),
+    "PDF": (b"%PDF-1.7\n", "other"),
+    "ZIP": (b"PK\x03\x04" + bytes(20), "other"),
+    "WAV": (riff(b"WAVE"), "other"),
+    "HTML": (b"\n<!DOCTYPE html><html><body>404</body></html>", "other"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_TAKEN)
+def test_what_is_known_and_not_taken_is_called_by_its_name(name):
+    data, is_ = NOT_TAKEN[name]
+    for door, wanted in ((taken, "image"), (checked, "video"), (lambda given: media.look("x.heic", given), "reference")):
+        with pytest.raises(InvalidInput) as refusal:
+            door(data)
+        found = refusal.value.sentence
+        own = is_ if wanted == "reference" and is_ != "other" else wanted
+        assert found.key == (f"{own}_kind" if own == is_ else f"{own}_is_{is_}")
+        assert name in found.say("en")
+        assert name in found.say("zh")
+
+
+def test_a_large_picture_is_too_large_as_a_reference_too():
+    with pytest.raises(InvalidInput, match=r"got 21\.0 MB; allowed are at most 20 MB"):
+        media.look("large.png", b"\x89PNG\r\n\x1a\n" + bytes(21_000_000))
+
+
+def test_a_heic_that_its_camera_held_upright_is_upright():
+    made = taken(FILES / "rotated.heic")
+    assert (made.width, made.height) == (240, 320)
+    assert [one.key for one in made.adjustments] == ["heif_converted"]
+    assert opened(made.kept).getpixel((10, 310)) == pytest.approx((255, 255, 255), abs=12)  # where its upper left corner came to
+
+
+def test_an_animation_is_refused_by_what_it_is():
+    frames = {"save_all": True, "append_images": [Image.new("RGB", (300, 300), "red")]}
+    with pytest.raises(InvalidInput, match="an animation of 2 frames"):
+        taken(picture((300, 300), kind="AVIF", **frames))
+
+
+@pytest.mark.parametrize(
+    ("mode", "options"), [("RGB", {}), ("RGB", {"progressive": True}), ("RGB", {"restart_marker_rows": 1}), ("CMYK", {})], ids=str
+)
+def test_a_jpeg_may_lack_its_end_mark_and_nothing_else(mode, options):
+    out = io.BytesIO()
+    scene((400, 300), mode).save(out, "JPEG", quality=90, **options)
+    whole = out.getvalue()
+    for ended in (whole[:-2], whole[:-1], whole[:-2] + bytes(64)):
+        assert taken(ended).kept == taken(whole).kept
+    at_a_mark = whole.rindex(b"\xff\xd5") if "restart_marker_rows" in options else -40
+    for cut in (whole[:-40], whole[: len(whole) // 2], whole[:at_a_mark]):
+        with pytest.raises(InvalidInput, match="breaks off"):
+            taken(cut)
 
 
 def breaks_off(folder: Path) -> bytes:

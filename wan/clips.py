@@ -14,9 +14,12 @@ import av.subtitles.stream  # PyAV would import it when it meets such a track, a
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
+from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
+from PIL import Image
 
-from wan import catalog
+from wan import catalog, kinds
 from wan.errors import InvalidInput
 
 # Demuxers that may look at a clip. Without the list FFmpeg opens a playlist and fetches the URLs in it.
@@ -29,8 +32,7 @@ _GIVEN_OPTIONS = OPTIONS | {
     "max_streams": str(_TRACKS),
 }
 _CODECS = {"h264": "H.264", "hevc": "H.265", "mpeg4": "MPEG-4", "vp9": "VP9", "av1": "AV1", "prores": "ProRes"}
-_QUICKTIME_BRAND = b"qt  "
-_OLD_QUICKTIME = (b"moov", b"mdat", b"wide", b"free", b"skip")  # what a file without a brand begins with
+_UNSAID = 2  # FFmpeg's number for colours of which a video says nothing
 _SLACK = 0.5  # seconds by which a file may end before it says
 
 
@@ -56,8 +58,8 @@ def take(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
 
     Answers with its kind, "mp4" or "mov", and the `Clip` that the copy is. Raises InvalidInput for what is no whole MP4 or MOV, or out of the limits.
     """
+    kind = kinds.required(field, given, "video").decoder
     try:
-        kind = _kind(given)
         _copy(field, given, made, kind)
         _refuse_grown(field, made.seek(0, os.SEEK_END))
         made.seek(0)
@@ -67,13 +69,13 @@ def take(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
     except Exception:  # noqa: BLE001 - whatever PyAV raises over it is the file's fault
         raise InvalidInput(field, "video_unreadable") from None
     _check(field, clip)
-    return {"kind": kind, "clip": asdict(clip)}
+    return {"kind": kind, "clip": asdict(clip), "adjustments": []}
 
 
 def tag(given: IO[bytes], made: IO[bytes], *, field: str, name: str) -> dict[str, Any]:
     """Writes out the tag of this name that stands in a video, if any. Raises InvalidInput for what is no MP4 or MOV with pictures."""
+    kinds.required(field, given, "video")
     try:
-        _kind(given)
         with av.open(given, "r", format="mov", options=_GIVEN_OPTIONS, metadata_errors="replace") as whole:
             if not whole.streams.video:
                 raise ValueError("no video track")
@@ -108,6 +110,23 @@ def measured(file: IO[bytes]) -> Clip:
         )
 
 
+def first(file: IO[bytes]) -> Image.Image:
+    """The first frame of a video as players show it: upright. Raises FFmpegError or ValueError."""
+    file.seek(0)
+    with av.open(file, "r", options=OPTIONS) as container:
+        frame = next(container.decode(video=0), None)
+        if frame is None:
+            raise ValueError("no frames")
+        return still(frame).rotate(frame.rotation, expand=True)
+
+
+def still(frame: VideoFrame) -> Image.Image:
+    """A frame as a picture, in the colours in which players show it: where a video does not say what its colours mean, they are those of HD."""
+    meaning = Colorspace.ITU709 if frame.colorspace == _UNSAID else None
+    shown = frame.reformat(format="rgb24", src_colorspace=meaning)
+    return Image.frombytes("RGB", (shown.width, shown.height), bytes(shown.planes[0]), "raw", "RGB", shown.planes[0].line_size)
+
+
 def _copy(field: str, given: IO[bytes], made: IO[bytes], kind: str) -> None:
     """Copies the first picture track and the first sound track into a new file. Raises InvalidInput, FFmpegError or ValueError."""
     # Words that nobody can read are no reason to refuse a clip: they are left out anyway.
@@ -117,17 +136,6 @@ def _copy(field: str, given: IO[bytes], made: IO[bytes], kind: str) -> None:
             end = copied(whole, [picture, *whole.streams.audio[:1]], clean)
         if picture.duration is not None and end < (picture.duration * (picture.time_base or 0)) - _SLACK:
             raise ValueError("the file breaks off")
-
-
-def _kind(file: IO[bytes]) -> str:
-    """The muxer that writes a file of the same kind, "mp4" or "mov". Raises ValueError for what begins like neither."""
-    head = file.read(12)
-    file.seek(0)
-    if head[4:8] == b"ftyp":
-        return "mov" if head[8:12] == _QUICKTIME_BRAND else "mp4"
-    if head[4:8] in _OLD_QUICKTIME:
-        return "mov"
-    raise ValueError("neither MP4 nor MOV")
 
 
 def _picture(field: str, container: InputContainer) -> VideoStream:

@@ -40,7 +40,7 @@ def last_frame(path: Path) -> bytes:
         if not frames:
             raise ValueError("no frames")
         out = io.BytesIO()
-        media.still(frames[0]).save(out, "PNG")
+        clips.still(frames[0]).save(out, "PNG")
         return out.getvalue()
 
 

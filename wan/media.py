@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import io
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,14 +21,13 @@ import av.filter
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
-from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator
 
 from wan import catalog, clips, labels
 from wan.clips import Clip
-from wan.errors import NotKept, NoVideo, is_full
+from wan.errors import InvalidInput, NotKept, NoVideo, is_full
+from wan.requests import Media, kind_of
 from wan.sandbox import NURSERY
 from wan.settings import WORK
 from wan.turns import Asker, Turns
@@ -40,8 +39,8 @@ Result = TypeVar("Result")
 _AT_ONCE = 2  # files that are opened at the same time: each may take a gigabyte
 # By how much two shapes may differ so that nobody sees that one is stretched to the other. 1096x838, which is made for 1088*832, differs by 0.0002.
 _ALIKE = 0.02
-_UNSAID = 2  # FFmpeg's number for colours of which a video says nothing
 _FILM_MEGABYTES = 1000  # of a film whose settings are looked for; more than twenty shots of 15 s at 1080P
+_THUMBNAIL_BYTES = 200_000  # at most, of a picture of 160 px
 _PLAIN_TAGS = frozenset({"title", "artist", "album_artist", "composer", "album", "date", "comment", "genre", "copyright", "grouping", "lyrics"}) | {
     *("description", "synopsis", "show", "episode_id", "network", "keywords", "encoder"),
     *("major_brand", "minor_version", "compatible_brands", "creation_time"),
@@ -78,19 +77,31 @@ class Footage:
     sha256: str
     bytes: int
     """Of the file that was given, as is its SHA-256."""
+    adjustments: list[Sentence]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a file is that may be a reference, as far as a page shows it."""
+
+    kind: Literal["image", "video"]
+    thumbnail: bytes
+    """A WebP."""
+    seconds: float | None
+    """How long a video is; None for a picture."""
+    adjustments: list[Sentence]
+    """What is done to it whatever is asked for."""
 
 
 class _Nothing(BaseModel):
     """An answer that says only that it is done."""
 
 
-class _Fitted(BaseModel):
-    """What the sandbox says of the two JPEGs that it made: their bytes, and the picture that was given in px."""
+class _Adjusted(BaseModel):
+    """What the sandbox says that it did."""
 
-    kept: PositiveInt
-    sent: NonNegativeInt
-    width: PositiveInt
-    height: PositiveInt
+    model_config = ConfigDict(allow_inf_nan=False)
+
     adjustments: Annotated[list[Sentence], Field(max_length=8)]
 
     @field_validator("adjustments")
@@ -99,13 +110,33 @@ class _Fitted(BaseModel):
         return [sentence(one.key, **one.values) for one in said]
 
 
-class _Copy(BaseModel):
-    """What the sandbox says of the copy that it made of a clip."""
+class _Fitted(_Adjusted):
+    """What the sandbox says of the two JPEGs that it made: their bytes, and the picture that was given in px."""
 
-    model_config = ConfigDict(allow_inf_nan=False)
+    kept: PositiveInt
+    sent: NonNegativeInt
+    width: PositiveInt
+    height: PositiveInt
+
+
+class _Copy(_Adjusted):
+    """What the sandbox says of the copy that it made of a clip."""
 
     kind: Literal["mp4", "mov"]
     clip: Clip
+
+
+class _Sorted(BaseModel):
+    """What the sandbox says that a file is."""
+
+    kind: Literal["image", "video"]
+
+
+class _Look(_Sorted, _Adjusted):
+    """The same with what can be shown of it, the WebP of so many bytes last."""
+
+    shown: Annotated[int, Field(gt=0, le=_THUMBNAIL_BYTES)]
+    seconds: float | None
 
 
 @contextmanager
@@ -166,13 +197,41 @@ def take_clip(field: str, source: bytes | Path, target: IO[bytes]) -> Footage:
     with _given(source) as file:
         high = catalog.VIDEO_MEGABYTES
         outcome = NURSERY.run("clip", file, target, _Copy, field=field, high=high, digest=True)
-        return Footage(outcome.done.clip, outcome.done.kind, outcome.sha256, outcome.bytes)
+        done = outcome.done
+        return Footage(done.clip, done.kind, outcome.sha256, outcome.bytes, done.adjustments)
 
 
 def clip_seconds(source: bytes | Path) -> float:
     """How long a reference video is, in seconds. Raises InvalidInput as `take_clip` does."""
     with _scratch() as target:
         return take_clip("reference_video", source, target).clip.seconds
+
+
+def sort_of(field: str, source: bytes | Path) -> Literal["image", "video"]:
+    """Whether a file is a picture or a video, whatever it is called. Raises InvalidInput, which calls anything else by its name."""
+    with _given(source) as file, _scratch() as made:
+        return NURSERY.run("sort", file, made, _Sorted, field=field, high=catalog.VIDEO_MEGABYTES).done.kind
+
+
+def look(field: str, source: bytes | Path) -> Look:
+    """What a file is that may be a reference, checked as a run does. Raises InvalidInput."""
+    with _given(source) as file, _scratch() as made:
+        done = NURSERY.run("look", file, made, _Look, field=field, high=catalog.VIDEO_MEGABYTES).done
+        made.seek(max(0, made.seek(0, io.SEEK_END) - done.shown))
+        return Look(done.kind, made.read(), done.seconds, done.adjustments)
+
+
+async def apart_by_content(asker: Asker, field: str, references: Sequence[Media]) -> tuple[list[Media], list[Media]]:
+    """Videos and pictures apart, each in the order given: a file is what its content says, an address what its name says.
+
+    Raises InvalidInput for a file that is neither, and for more than any model takes, before one is opened; and as `apart` does.
+    """
+    most = max(model.max_references for model in catalog.MODELS.values())
+    if len(references) > most:
+        raise InvalidInput("reference_video + reference_image", "references_many", given=len(references), high=most)
+    sorts = [kind_of(one) if isinstance(one, str) else await apart(asker, sort_of, field, one) for one in references]
+    several = list(zip(references, sorts, strict=True))
+    return [one for one, sort in several if sort == "video"], [one for one, sort in several if sort == "image"]
 
 
 def settings_in(source: bytes | Path) -> dict[str, Any] | None:
@@ -197,19 +256,10 @@ def measure(path: Path) -> Clip:
 
 def poster(path: Path) -> bytes:
     """The first frame of a result, as WebP: what a player shows before it plays, so that nothing jumps when it does."""
-    with av.open(str(path), options=clips.OPTIONS) as container:
-        frame = next(container.decode(video=0), None)
-        if frame is None:
-            raise ValueError("no frames")
-        out = io.BytesIO()
-        still(frame).save(out, "WEBP", quality=82)
-        return out.getvalue()
-
-
-def still(frame: VideoFrame) -> Image.Image:
-    """A frame as a picture, in the colours in which players show it: where a video does not say what its colours mean, they are those of HD."""
-    meaning = Colorspace.ITU709 if frame.colorspace == _UNSAID else None
-    return Image.fromarray(frame.to_ndarray(format="rgb24", src_colorspace=meaning))
+    out = io.BytesIO()
+    with path.open("rb") as file:
+        clips.first(file).save(out, "WEBP", quality=82)
+    return out.getvalue()
 
 
 def tag(source: Path, target: Path, tags: Mapping[str, str]) -> None:

@@ -3,25 +3,31 @@
 Runs in the sandbox alone: the files that come here are anybody's. `take` and `preview` read an open file, write to another, and answer in JSON.
 """
 
+import hashlib
 import io
 from typing import IO, Any
 
+import pi_heif
 from PIL import Image, ImageCms, ImageFilter, ImageOps
 
-from wan import catalog
+from wan import catalog, kinds
 from wan.errors import InvalidInput
 from wan.requests import OWN_SHAPE
 from wan.words import Sentence, sentence
 
-_FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
+_CONVERTED = {"HEIF": "heif_converted", "AVIF": "avif_converted"}  # what the service does not take; the others it does
+_ALBUMS = ("MPO", "HEIF")  # several pictures in one of these are no animation: a second view, a map of light, a burst, of which the main one counts
 _SENT_SIDE = 4096  # px: the longer side of a picture that goes up in its own shape; keeps every JPEG under the service's limit
 _JPEG_QUALITY = 95
 _CENTERING = (0.5, 0.25)  # of a crop: in a tall picture faces are in the upper part
 _PREVIEW_SIDE = 960  # px
+_THUMBNAIL_SIDE = 160  # px
 _FINE = 2  # pixels that are decoded for one of a preview, each way: what is scaled from more looks no better
 _SCANS = 100  # of a JPEG; a progressive one has about ten
 _SCANNED = 2000  # megapixels that all scans of a JPEG may go over: 64 with thirty scans take two seconds
-_BYTES_PER_PIXEL = {"WEBP": 16}  # at the peak of opening one: two canvases, what is read of them, and the picture
+_BYTES_PER_PIXEL = {"WEBP": 16, "HEIF": 12, "AVIF": 12}  # at the peak of opening one: what the decoder holds, what is read of it, and the picture
+_END = b"\xff\xd9"  # of a JPEG
+_MORE = b"".join(bytes(range(1, 255)) + bytes((0xFF, mark)) for mark in range(0xD0, 0xD8)) * 2  # pixels, for a JPEG that still waits for some
 _ROOM = 800_000_000  # bytes of a task's memory that a picture may take
 _ORIENTATION = 0x0112  # the number of the EXIF tag
 _UPRIGHT = {  # what brings a picture of each orientation upright
@@ -42,6 +48,7 @@ class Costly(MemoryError):
 
 Image.MAX_IMAGE_PIXELS = None  # sides are checked below, before anything is decoded
 Image.init()  # every decoder is loaded by now: the sandbox opens no file later
+pi_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
 
 
 def take(given: IO[bytes], made: IO[bytes], *, field: str, size: str, fit: str) -> dict[str, Any]:
@@ -75,6 +82,20 @@ def preview(given: IO[bytes], made: IO[bytes], *, field: str, size: str, fit: st
     return {}
 
 
+def thumbnail(field: str, file: IO[bytes]) -> tuple[bytes, list[dict[str, Any]]]:
+    """A small WebP of the picture in a file, and what is done to the picture whatever is asked of it. Raises InvalidInput."""
+    image, adjustments = _read(field, file, side=_THUMBNAIL_SIDE)
+    return small(image), [one.model_dump() for one in adjustments]
+
+
+def small(image: Image.Image) -> bytes:
+    """A picture as a WebP that a page shows among others."""
+    image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
+    out = io.BytesIO()
+    image.save(out, "WEBP", quality=70)
+    return out.getvalue()
+
+
 def _read(field: str, file: IO[bytes], side: int = 0) -> tuple[Image.Image, list[Sentence]]:
     """The picture in a file, upright, opaque, RGB and without metadata, and what was done to get there. Raises InvalidInput and Costly.
 
@@ -82,7 +103,8 @@ def _read(field: str, file: IO[bytes], side: int = 0) -> tuple[Image.Image, list
     """
     image = _decoded(field, file, side)
     turn, clear = _UPRIGHT.get(_orientation(image)), image.has_transparency_data
-    adjustments = [sentence("image_upright")] if turn is not None else []
+    adjustments = [sentence(_CONVERTED[image.format])] if image.format in _CONVERTED else []
+    adjustments += [sentence("image_upright")] if turn is not None else []
     adjustments += [sentence("image_flattened")] if clear else []
     profile = image.info.get("icc_profile")
     image = _reduced(image, side) if side else image
@@ -94,27 +116,64 @@ def _read(field: str, file: IO[bytes], side: int = 0) -> tuple[Image.Image, list
 
 def _decoded(field: str, file: IO[bytes], side: int = 0) -> Image.Image:
     """The picture in a file, every pixel of it read. Whatever Pillow raises over it is the file's fault."""
-    low, high = catalog.IMAGE_SIDES
+    image = _opened(field, file, kinds.required(field, file, "image").decoder)
+    _check_sides(field, image)
+    _refuse_costly(image, file)
     try:
-        image: Image.Image = Image.open(file, formats=_FORMATS)
-        frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1  # a photo with a second view, or a map of light, is a photo
+        image = _loaded(image, side)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001
+        image = _completed(field, file, side)
+    return image
+
+
+def _opened(field: str, file: IO[bytes], decoder: str) -> Image.Image:
+    """The picture in a file, of which the header is read. Raises InvalidInput for what is none, and for an animation."""
+    try:
+        image: Image.Image = Image.open(file, formats=(decoder,))
+        frames = 1 if image.format in _ALBUMS else getattr(image, "n_frames", 1)
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001
         raise InvalidInput(field, "image_unreadable") from None
-    if not all(low <= side <= high for side in image.size):
-        raise InvalidInput(field, "image_sides", given=f"{image.width}*{image.height}", low=low, high=high)
     if frames > 1:
         raise InvalidInput(field, "image_animated", given=frames)
-    _refuse_costly(image, file)
+    return image
+
+
+def _check_sides(field: str, image: Image.Image) -> None:
+    low, high = catalog.IMAGE_SIDES
+    if not all(low <= side <= high for side in image.size):
+        raise InvalidInput(field, "image_sides", given=f"{image.width}*{image.height}", low=low, high=high)
+
+
+def _loaded(image: Image.Image, side: int) -> Image.Image:
+    """A picture with its pixels; side: as for `_read`."""
     if side:
         image.draft(None, (_FINE * side, _FINE * side))
+    image.load()
+    return image
+
+
+def _completed(field: str, file: IO[bytes], side: int) -> Image.Image:
+    """The picture in a JPEG that lacks its end mark and nothing else. Raises InvalidInput for any other that cannot be read to its end.
+
+    Its decoder would fill what is missing with grey, and says nothing of it. So it is read twice, the second time with more pixels
+    behind those that are there: they change what breaks off, and nothing else.
+    """
+    file.seek(0)
+    data, looks = file.read().removesuffix(_END[:1]), set()
     try:
-        image.load()
+        for more in (b"", _MORE):
+            image = _loaded(Image.open(io.BytesIO(data + more + _END), formats=("JPEG",)), side)
+            looks.add(hashlib.sha256(image.tobytes()).digest())
     except MemoryError:
         raise
-    except Exception:  # noqa: BLE001
-        raise InvalidInput(field, "image_truncated") from None
+    except Exception:  # noqa: BLE001 - it is no JPEG, or a broken one
+        looks.clear()
+    if len(looks) != 1:
+        raise InvalidInput(field, "image_truncated")
     return image
 
 

@@ -26,7 +26,7 @@ Media = bytes | Path | str
 
 OWN_SHAPE = tuple(catalog.TIER_PIXELS)  # sizes of image to video that keep the picture's own shape: "720P", "1080P"
 
-_PICTURE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+_PICTURE_ENDINGS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".heic", ".heif", ".hif", ".avif"})
 
 _TIMES = re.compile(r"\s*[*xX\u00d7\u2715\u2716\u2a09\u2217\u204e\uff0a\uff38\uff58]\s*")  # what people write between width and height
 _NO_SEED = frozenset({"", "-1", "random"})
@@ -285,13 +285,10 @@ def fingerprint(request: Request, backend: str, digests: Sequence[str], nonce: s
     return hashlib.sha256(json.dumps(whole, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
-def kind_of(reference: Path | str) -> Literal["image", "video"]:
-    """What a reference is taken for by its name or address: a video unless it ends like a picture, so that the price is never quoted too low.
-
-    What a file really is, its content says later.
-    """
+def kind_of(address: str) -> Literal["image", "video"]:
+    """What the file at an address is taken for by its name: a video unless it ends like a picture, so that the price is never quoted too low."""
     try:
-        name = reference.name if isinstance(reference, Path) else urlsplit(reference).path
+        name = urlsplit(address).path
     except ValueError:
         return "video"
     return "image" if Path(name).suffix.lower() in _PICTURE_ENDINGS else "video"

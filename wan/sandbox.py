@@ -340,9 +340,16 @@ def _refused(refusal: InvalidInput) -> dict[str, Any]:
 
 def _tasks() -> dict[str, Task]:
     """What can be ordered, by name. Imported here, because only the nursery opens anything."""
-    from wan import clips, pictures
+    from wan import clips, looks, pictures
 
-    return {"picture": pictures.take, "preview": pictures.preview, "clip": clips.take, "tag": clips.tag}
+    return {
+        "picture": pictures.take,
+        "preview": pictures.preview,
+        "clip": clips.take,
+        "tag": clips.tag,
+        "sort": looks.sort,
+        "look": looks.look,
+    }
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ _UNREACHED = {  # what a check says where a job would say this
     "not_reached_through": "check_through",
     "not_reached_certificate": "check_certificate",
 }
-_FILE_SENTENCES = ("image_upright", "image_flattened")  # adjustments of a file, whatever is asked of it
+_FILE_SENTENCES = ("heif_converted", "avif_converted", "image_upright", "image_flattened")  # adjustments of a file, whatever is asked of it
 _RESULT_SENTENCES = ("size_scaled", "fps_conformed", "not_conformed")  # adjustments of a result; the others belong to the request
 
 

@@ -124,13 +124,18 @@ def files_of(request: ImageToVideoRequest | ReferenceToVideoRequest) -> list[tup
 def check_files(request: ImageToVideoRequest | ReferenceToVideoRequest) -> None:
     """Whether its files are there. Raises InvalidInput, which names the whole path: it is for whoever wrote it, and for nobody else."""
     for field, path in files_of(request):
-        given = shortened(str(path), 40 if str(path).startswith("data:") else 200)
-        try:
-            kind = path.stat().st_mode
-        except (OSError, ValueError):  # ValueError: a name that no file can have
-            raise InvalidInput(field, "file_missing", given=given) from None
-        if not stat.S_ISREG(kind):
-            raise InvalidInput(field, "file_odd", given=given)
+        check_file(field, path)
+
+
+def check_file(field: str, path: Path) -> None:
+    """Whether a file is there. Raises InvalidInput as `check_files` does."""
+    given = shortened(str(path), 40 if str(path).startswith("data:") else 200)
+    try:
+        kind = path.stat().st_mode
+    except (OSError, ValueError):  # ValueError: a name that no file can have
+        raise InvalidInput(field, "file_missing", given=given) from None
+    if not stat.S_ISREG(kind):
+        raise InvalidInput(field, "file_odd", given=given)
 
 
 async def inspected(request: ImageToVideoRequest | ReferenceToVideoRequest) -> list[float | None]:

@@ -76,8 +76,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "motion_range": ("{field}: got {given}; allowed are numbers from 0 to 1.", "{field}：收到 {given}；只允许 0 到 1。"),
     "choice_unknown": ("{field}: got {given}; allowed is one of {allowed}.", "{field}：收到 {given}；只允许 {allowed}。"),
     "image_missing": (
-        "Field required: input.img_url. reference_image: nothing was given; give one JPEG, PNG, BMP or WebP picture.",
-        "缺少必填项：input.img_url。reference_image：未提供图片；请提供一张 JPEG、PNG、BMP 或 WebP 图片。",
+        "Field required: input.img_url. reference_image: nothing was given; give one JPEG, PNG, BMP, WebP, HEIC or AVIF picture.",
+        "缺少必填项：input.img_url。reference_image：未提供图片；请提供一张 JPEG、PNG、BMP、WebP、HEIC 或 AVIF 图片。",
     ),
     "references_missing": (
         "Field required: input.reference_urls. reference_video, reference_image: nothing was given; give 1 to {high} videos and pictures.",
@@ -85,12 +85,24 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "references_many": ("{field}: got {given}; allowed are at most {high}.", "{field}：收到 {given} 个；最多 {high} 个。"),
     "image_unreadable": (
-        "{field}: got something that does not open as a picture; allowed are JPEG, PNG, BMP and WebP.",
-        "{field}：无法作为图片打开；允许 JPEG、PNG、BMP、WebP。",
+        "{field}: got something that does not open as a picture; allowed are JPEG, PNG, BMP, WebP, HEIC and AVIF.",
+        "{field}：无法作为图片打开；允许 JPEG、PNG、BMP、WebP、HEIC、AVIF。",
+    ),
+    "image_kind": (
+        "{field}: got a picture in {given}, which cannot be used; save it as JPEG or PNG. Allowed are JPEG, PNG, BMP, WebP, HEIC and AVIF.",
+        "{field}：收到 {given} 图片，无法使用；请另存为 JPEG 或 PNG。允许 JPEG、PNG、BMP、WebP、HEIC、AVIF。",
+    ),
+    "image_is_video": (
+        "{field}: got a video in {given}; a picture belongs here. Allowed are JPEG, PNG, BMP, WebP, HEIC and AVIF.",
+        "{field}：收到 {given} 视频；这里需要图片。允许 JPEG、PNG、BMP、WebP、HEIC、AVIF。",
+    ),
+    "image_is_other": (
+        "{field}: got a file in {given}, which is no picture; allowed are JPEG, PNG, BMP, WebP, HEIC and AVIF.",
+        "{field}：收到 {given} 文件，不是图片；允许 JPEG、PNG、BMP、WebP、HEIC、AVIF。",
     ),
     "image_truncated": (
-        "{field}: got a picture that breaks off in the middle; allowed are whole JPEG, PNG, BMP and WebP files.",
-        "{field}：图片文件不完整；允许完整的 JPEG、PNG、BMP、WebP 文件。",
+        "{field}: got a picture that breaks off in the middle; allowed are whole JPEG, PNG, BMP, WebP, HEIC and AVIF files.",
+        "{field}：图片文件不完整；允许完整的 JPEG、PNG、BMP、WebP、HEIC、AVIF 文件。",
     ),
     "image_animated": (
         "{field}: got an animation of {given} frames; allowed is one still picture.",
@@ -120,6 +132,28 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "video_unreadable": (
         "{field}: got something that does not open as a video; allowed are MP4 and MOV.",
         "{field}：无法作为视频打开；允许 MP4 和 MOV。",
+    ),
+    "video_kind": (
+        "{field}: got a video in {given}, which cannot be used; save it as MP4. Allowed are MP4 and MOV.",
+        "{field}：收到 {given} 视频，无法使用；请另存为 MP4。允许 MP4 和 MOV。",
+    ),
+    "video_is_image": (
+        "{field}: got a picture in {given}; a video belongs here. Allowed are MP4 and MOV.",
+        "{field}：收到 {given} 图片；这里需要视频。允许 MP4 和 MOV。",
+    ),
+    "video_is_other": (
+        "{field}: got a file in {given}, which is no video; allowed are MP4 and MOV.",
+        "{field}：收到 {given} 文件，不是视频；允许 MP4 和 MOV。",
+    ),
+    "reference_unreadable": (
+        "{field}: got something that opens neither as a picture nor as a video; "
+        "allowed are pictures in JPEG, PNG, BMP, WebP, HEIC and AVIF, and videos in MP4 and MOV.",
+        "{field}：既无法作为图片也无法作为视频打开；允许 JPEG、PNG、BMP、WebP、HEIC、AVIF 图片和 MP4、MOV 视频。",
+    ),
+    "reference_is_other": (
+        "{field}: got a file in {given}, which is neither a picture nor a video; "
+        "allowed are pictures in JPEG, PNG, BMP, WebP, HEIC and AVIF, and videos in MP4 and MOV.",
+        "{field}：收到 {given} 文件，既不是图片也不是视频；允许 JPEG、PNG、BMP、WebP、HEIC、AVIF 图片和 MP4、MOV 视频。",
     ),
     "video_length": (
         "{field}: got {given} s; allowed are clips from {low} to {high} s.",
@@ -158,6 +192,14 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "image_upright": (
         "The photo was turned upright, as its camera noted.",
         "照片已按相机记录的方向转正。",
+    ),
+    "heif_converted": (
+        "The picture was HEIC; it was turned into JPEG, because the service takes no HEIC.",
+        "原图为 HEIC；服务不支持该格式，已转换为 JPEG。",
+    ),
+    "avif_converted": (
+        "The picture was AVIF; it was turned into JPEG, because the service takes no AVIF.",
+        "原图为 AVIF；服务不支持该格式，已转换为 JPEG。",
     ),
     "image_cropped": (
         "The picture was {given} px; it was cropped and scaled to {size}, because the service follows the picture's shape.",

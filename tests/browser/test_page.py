@@ -1,12 +1,15 @@
 """The page as a person uses it: the real app, the real simulator, a real browser."""
 
 import re
+import shutil
 
 import httpx
 from playwright.sync_api import Page, expect
 
 from tests.browser.serving import SAMPLES, App, Visits, case, generate, opened, reach, say, served
+from tests.conftest import ROOT
 
+FIELD = ROOT / "tests" / "data" / "field"
 EVIL = "<img src=x onerror=\"document.title='owned'\"> a quiet sea"
 
 
@@ -56,6 +59,20 @@ def test_references_become_a_video(page: Page):
     generate(page, "reference")
     reach(page, "reference", "SUCCEEDED")
     plays(page, "reference")
+
+
+def test_references_are_looked_into_when_they_are_dropped(page: Page, tmp_path):
+    page.get_by_role("tab", name="Reference to video").click()
+    (tmp_path / "film.webm").write_bytes(b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\x82\x84webm")
+    shutil.copy(FIELD / "picture.heic", tmp_path / "walk.mov")
+    files = [FIELD / "jpeg_named.jfif", tmp_path / "walk.mov", tmp_path / "film.webm"]
+    page.locator("#wan-reference-reference_video input[type=file]").set_input_files(files)
+    cast = page.locator("#wan-reference-cast")
+    expect(cast.locator("[data-insert]")).to_have_text(["character1", "character2"])
+    expect(cast.locator(".wan-unusable")).to_contain_text("film.webm")
+    expect(cast.locator(".wan-hint").nth(0)).to_contain_text("walk.mov: The picture was HEIC; it was turned into JPEG", use_inner_text=True)
+    expect(cast.locator(".wan-bad")).to_contain_text("film.webm: got a video in WebM, which cannot be used; save it as MP4", use_inner_text=True)
+    assert cast.locator("img").evaluate_all("images => images.map(one => one.naturalWidth)") == [160, 160]
 
 
 def test_a_sample_fills_the_form_and_does_not_run(page: Page):

@@ -49,9 +49,11 @@ def test_every_state_escapes_what_people_and_the_service_wrote(state):
 
 
 def test_cast_and_refusal_escape_names():
-    shown = cards.cast([("image", cards.file_address(f"/uploads/{EVIL}"), EVIL), ("video", "", EVIL)])
+    said = sentence("image_kind", field=EVIL, given=EVIL)
+    shown = cards.cast([cards.Tile("image", EVIL, b"webp", [said]), cards.Tile("video", EVIL), cards.Tile("refused", EVIL, notes=[said])])
     assert "<script" not in shown
     assert "character2" in shown
+    assert "character3" not in shown
     assert "<script" not in cards.refused(sentence("field_type", field="prompt", given=EVIL, allowed="text"), EVIL)
 
 

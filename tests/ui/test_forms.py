@@ -65,11 +65,11 @@ def test_the_requests_do_the_checking(wrong, field):
     assert refused.value.field == field
 
 
-def test_references_are_numbered_videos_first():
+def test_references_are_listed_files_first():
     files = [Path("/u/cat.png"), Path("/u/walk.mp4")]
-    videos, images = reference.sorted_references(files, "https://example.com/x.mov?y=1\n\nhttps://example.com/x.jpg\n")
-    assert videos == [Path("/u/walk.mp4"), "https://example.com/x.mov?y=1"]
-    assert images == [Path("/u/cat.png"), "https://example.com/x.jpg"]
+    listed = reference.listed(files, " https://example.com/x.mov?y=1\n\nhttps://example.com/x.jpg\n")
+    assert listed == [*files, "https://example.com/x.mov?y=1", "https://example.com/x.jpg"]
+    assert reference.listed(None, None) == []
 
 
 def test_every_size_can_be_chosen():

@@ -17,10 +17,11 @@ from wan.cli.progress import Progress
 from wan.errors import InvalidInput, NotKept, NoVideo, SettingsError, WanError
 from wan.evidence import FILES, missing
 from wan.jobs import UNSENT, Job, JobState
-from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request, VideoResult, kind_of
+from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request, VideoResult
 from wan.settings import Connection, Settings, load_settings
 from wan.studio import GOOD, Studio
-from wan.video import check_files, files_of, inspected, located, resumable
+from wan.turns import Asker
+from wan.video import check_file, check_files, files_of, inspected, located, resumable
 from wan.words import sentence
 
 _SHARED = ("prompt", "negative_prompt", "duration", "size", "fps", "seed", "model", "audio", "watermark", "shot_type")
@@ -37,9 +38,12 @@ def image_to_video(options: argparse.Namespace) -> int:
 
 def reference_to_video(options: argparse.Namespace) -> int:
     """`reference-to-video`."""
-    given = [located(one) for one in options.reference]
-    videos = [one for one in given if kind_of(one) == "video"] + located(options.reference_video)
-    images = [one for one in given if kind_of(one) == "image"] + located(options.reference_image)
+    given = located(options.reference)
+    for one in given:
+        if isinstance(one, Path):
+            check_file("reference_video", one)
+    videos, images = asyncio.run(media.apart_by_content(Asker(), "reference_video", given))
+    videos, images = videos + located(options.reference_video), images + located(options.reference_image)
     shared = {name: getattr(options, name) for name in _SHARED}
     return _make(ReferenceToVideoRequest(reference_video=tuple(videos), reference_image=tuple(images), **shared), options)
 

@@ -96,7 +96,7 @@ def _prepare(commands: Any) -> None:
 def _image(commands: Any) -> None:
     examples = 'face.png --prompt "she smiles" --duration 5 --size 1280*720 --fps 30 --out smile.mp4\nface.png --prompt "she smiles" --json --yes'
     image = _command(commands, "image-to-video", "one picture and a prompt become a clip", examples)
-    image.add_argument("image", help="a JPEG, PNG, BMP or WebP file, or an http(s) URL")
+    image.add_argument("image", help="a JPEG, PNG, BMP, WebP, HEIC or AVIF file, or an http(s) URL")
     image.add_argument("--fit", default="crop", help="how the picture gets the shape of the size: crop (default) or pad")
     image.add_argument("--motion-strength", type=_number, help="0 to 1; put into words in the prompt")
     _run(image, catalog.IMAGE_TO_VIDEO, "one of the ten W*H, or 720P / 1080P for the picture's own shape")

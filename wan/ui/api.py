@@ -29,13 +29,14 @@ import gradio as gr
 from gradio.route_utils import get_root_url
 from starlette.requests import Request as HttpRequest
 
-from wan import catalog, ids
+from wan import catalog, ids, media
 from wan.access import Leave
 from wan.catalog import IMAGE_TO_VIDEO, REFERENCE_TO_VIDEO
 from wan.errors import InvalidInput, JobNotFound, WanError
 from wan.jobs import Job, JobEvent
-from wan.requests import ImageToVideoRequest, Media, ReferenceToVideoRequest, Request, kind_of, shortened
+from wan.requests import ImageToVideoRequest, Media, ReferenceToVideoRequest, Request, shortened
 from wan.studio import Studio
+from wan.turns import Asker
 from wan.ui.agents import report, session_of
 from wan.ui.events import CROWD, LET_GO, LOOK, SIZE, whether_heard
 from wan.ui.inputs import describe
@@ -123,7 +124,7 @@ class Api:
 
         Parameters:
             prompt: What shall happen, 1 to 1,500 characters.
-            reference_image: The first frame, JPEG, PNG, BMP or WebP up to 20 MB: an http(s) URL, an upload, or a data: URL (by MCP; else to 700 kB).
+            reference_image: The first frame, JPEG, PNG, BMP, WebP, HEIC, AVIF to 20 MB: http(s) URL, upload, or data: URL (by MCP; else to 700 kB).
             duration: Whole seconds, 2 to 15.
             size: Width*height in pixels, for example 1280*720, 720*1280, 960*960 or 1920*1080; or 720P or 1080P for the picture's own shape.
             fps: Frames per second, 1 to 60. The service's own, 30, unless given.
@@ -205,12 +206,13 @@ class Api:
         most = max(catalog.MODELS[name].max_references for name in (model, REFERENCE_TO_VIDEO) if name in catalog.MODELS)
         if len(references) > most:  # before any of them is read
             raise InvalidInput("references", "references_many", given=len(references), high=most)
-        media = [(await self._media("references", one), _is_picture(one)) for one in references]
+        given = [await self._media("references", one) for one in references]
+        videos, images = await media.apart_by_content(Asker(address_of(request)), "references", given)
         asked = ReferenceToVideoRequest(
             model=model,
             prompt=prompt,
-            reference_video=tuple(one for one, picture in media if not picture),
-            reference_image=tuple(one for one, picture in media if picture),
+            reference_video=tuple(videos),
+            reference_image=tuple(images),
             duration=duration,
             size=size,
             fps=fps,
@@ -384,11 +386,6 @@ def _decoded(field: str, url: str) -> bytes:
         return base64.b64decode(unquote_to_bytes(body), validate=True) if head.endswith(";base64") else unquote_to_bytes(body)
     except (ValueError, binascii.Error):
         raise InvalidInput(field, "url_bad", given=url[:60]) from None
-
-
-def _is_picture(given: File | Path) -> bool:
-    """What a reference is taken for, as on the page: its content says later what it is."""
-    return isinstance(given, str | Path) and (str(given).startswith("data:image/") or kind_of(given) == "image")
 
 
 def _usual_wait(request: gr.Request) -> float:

@@ -6,8 +6,10 @@ What is said is put in twice, `<span lang="en">` and `<span lang="zh">`, and the
 
 import base64
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from typing import Literal
 from urllib.parse import quote as url_quote
 
 from markupsafe import Markup
@@ -200,10 +202,24 @@ def takes(shown: Sequence[tuple[JobEvent, Mark]], *, note: Markup | str = "") ->
     )
 
 
-def cast(names: Sequence[tuple[str, str, str]]) -> str:
-    """The references in the order of their names. names: (kind "image" or "video", address to show or "", file name)."""
-    tiles = Markup("").join(_tile(number, *one) for number, one in enumerate(names, 1))
-    return Markup('<div class="wan-cast">{}</div><p class="wan-hint">{}</p>').format(tiles, both("cast_hint"))
+@dataclass(frozen=True)
+class Tile:
+    """A reference on the page."""
+
+    kind: Literal["video", "image", "refused"]
+    name: str
+    thumbnail: bytes = b""
+    """A WebP; none of what is at an address, and of what cannot be used."""
+    notes: Sequence[Sentence] = ()
+    """What is done to it, or why it cannot be used."""
+
+
+def cast(tiles: Sequence[Tile]) -> str:
+    """The references in the order of their names, and after them what cannot be used; below, what is done to them."""
+    named = [tile for tile in tiles if tile.kind != "refused"]
+    drawn = [_tile(number, tile) for number, tile in enumerate(named, 1)] + [_refused_tile(tile) for tile in tiles if tile.kind == "refused"]
+    notes = [_note(tile, one) for tile in tiles for one in tile.notes]
+    return Markup('<div class="wan-cast">{}</div>{}{}').format(Markup("").join(drawn), Markup("").join(notes), hint("cast_hint") if named else "")
 
 
 def file_address(name: str) -> str:
@@ -211,15 +227,25 @@ def file_address(name: str) -> str:
     return f"gradio_api/file={url_quote(name)}"
 
 
-def _tile(number: int, kind: str, address: str, name: str) -> Markup:
-    shown = {
-        "image": Markup('<img src="{}" alt="">'),
-        "video": Markup('<video src="{}#t=0.1" muted playsinline preload="metadata"></video>'),
-    }[kind].format(address)
-    picture = shown if address else Markup('<span class="wan-link">URL</span>')
+def _tile(number: int, tile: Tile) -> Markup:
+    source = base64.b64encode(tile.thumbnail).decode()
+    picture = Markup('<img src="data:image/webp;base64,{}" alt="">').format(source) if source else Markup('<span class="wan-link">URL</span>')
     return Markup(
         '<button type="button" class="wan-tile" data-insert="character{n}" title="{name}">{picture}<span>character{n}</span></button>'
-    ).format(n=number, name=clean_line(name), picture=picture)
+    ).format(n=number, name=clean_line(tile.name), picture=picture)
+
+
+def _refused_tile(tile: Tile) -> Markup:
+    return Markup('<span class="wan-tile wan-unusable" title="{0}"><span class="wan-link" aria-hidden="true">✕</span><span>{0}</span></span>').format(
+        clean_line(tile.name)
+    )
+
+
+def _note(tile: Tile, note: Sentence) -> Markup:
+    """A refusal calls the file by its name; what is done to one does not."""
+    if tile.kind == "refused":
+        return Markup('<p class="wan-hint wan-bad" role="status">{}</p>').format(said(note))
+    return Markup('<p class="wan-hint" role="status">{}: {}</p>').format(clean_line(tile.name), said(note))
 
 
 def _view(state: str, look: str, stage: Markup, card: Markup, *, of: str = "", live: bool = False) -> str:

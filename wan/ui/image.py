@@ -1,5 +1,6 @@
 """The tab that turns one picture into a video."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def build(studio: Studio, visitor: Visitor, language: gr.Textbox) -> tuple[Run, 
             takes, price, generate = brief.generate(TAB)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
             run = Run(studio, TAB, visitor, [_MODEL.name])
-    run.wire(generate, takes, fields, read, idle)
+    run.wire(generate, takes, fields, requested, idle)
     run.video, run.recalled = video, recalled
     _wire_preview(studio, run, visitor, fields)
     for button, (_, words, picture) in zip(samples, _SAMPLES, strict=True):
@@ -61,6 +62,11 @@ def read(values: Values) -> ImageToVideoRequest:
     given["reference_image"] = path or url or None
     given["motion_strength"] = given["motion_strength"] if motion else None
     return ImageToVideoRequest(**given)
+
+
+async def requested(values: Values, _asker: Asker) -> ImageToVideoRequest:
+    """The same for whoever must not wait for it on this thread."""
+    return await asyncio.to_thread(read, values)
 
 
 async def idle(values: Values, card: Markup, asker: Asker, *, back: bool) -> str:

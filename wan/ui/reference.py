@@ -1,6 +1,9 @@
 """The tab that brings the people and things of clips and pictures into a new video."""
 
+import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from markupsafe import Markup
 from wan import media
 from wan.catalog import INPUT_CAPS, MODELS, REFERENCE_TO_VIDEO, Model
 from wan.errors import Crowded, InvalidInput, NotKept
+from wan.plain_text import clean_line
 from wan.requests import ReferenceToVideoRequest, kind_of
 from wan.studio import Studio
 from wan.turns import Asker, Overtaken
@@ -25,6 +29,8 @@ Media = Path | str
 """A file that was uploaded, or an address."""
 _MODEL = MODELS[REFERENCE_TO_VIDEO]
 _SHOWN = 20  # tiles; with so many the brief is refused anyway
+_ORDER = {"video": 0, "image": 1, "refused": 2}
+_KNOWN = 500  # files of which is remembered what they are; five kilobytes each
 _SAMPLES = (
     ("sample_meadow", "prompt_meadow", (SAMPLES / "bigbuckbunny.mp4", SAMPLES / "chelsea.png"), SAMPLES / "bigbuckbunny.webp"),
     ("sample_cafe", "prompt_cafe", (SAMPLES / "chelsea.png", SAMPLES / "coffee.png"), SAMPLES / "coffee.png"),
@@ -45,6 +51,7 @@ def build(studio: Studio, visitor: Visitor, language: gr.Textbox) -> tuple[Run, 
     for button, (_, words, files, _) in zip(samples, _SAMPLES, strict=True):
         outputs = [fields["files"], fields["urls"], fields["prompt"]]
         brief.fill_on_click(button, words, language, picture=[str(file) for file in files], outputs=outputs)
+    looks = Looks()
     priced = [takes, *(fields[name] for name in ("model", "size", "duration", "audio", "files", "urls")), visitor.own, visitor.region]
 
     async def quote(
@@ -60,31 +67,38 @@ def build(studio: Studio, visitor: Visitor, language: gr.Textbox) -> tuple[Run, 
         asked = {"model": model, "size": size, "duration": int(duration), "audio": sound, "own_region": region if own else None}
         asker = asker_of(studio, "", request, "price")
         try:
-            return await _quote(studio, sorted_references(files, urls), asked, int(takes), asker)
+            return await _quote(studio, looks, listed(files, urls), asked, int(takes), asker)
         except Overtaken:
             return gr.skip()  # the form has changed meanwhile
 
     async def first_quote() -> str:
         asked = {"model": _MODEL.name, "size": _MODEL.default_size, "duration": _MODEL.default_duration}
-        return await _quote(studio, ([], []), asked | {"audio": bool(_MODEL.audio_flag)}, 1, Asker())
+        return await _quote(studio, looks, [], asked | {"audio": bool(_MODEL.audio_flag)}, 1, Asker())
 
-    gr.on([part.change for part in priced], quote, priced, price, trigger_mode="always_last", **hidden)  # type: ignore[attr-defined]
     gathered = [fields["files"], fields["urls"]]
+    gr.on([part.change for part in priced if part not in gathered], quote, priced, price, trigger_mode="always_last", **hidden)  # type: ignore[attr-defined]
 
-    def _cast(files: list[Path] | None, urls: str) -> str:
-        return _named(studio.uploads, files, urls)
+    async def _cast(files: list[Path] | None, urls: str, request: gr.Request) -> Any:
+        asker = asker_of(studio, "", request, "cast")
+        try:
+            return await _drawn(looks, listed(files, urls), asker)
+        except Overtaken:
+            return gr.skip()  # the references have changed meanwhile
 
-    gr.on([part.change for part in gathered], _cast, gathered, cast, trigger_mode="always_last", **hidden)  # type: ignore[attr-defined]
+    cast_drawn = gr.on([part.change for part in gathered], _cast, gathered, cast, trigger_mode="always_last", **hidden)  # type: ignore[attr-defined]
+    cast_drawn.then(quote, priced, price, **hidden)  # by now it is known how long each is
     fields["model"].change(_limits, fields["model"], [fields["duration"], fields["audio"]], **hidden)  # type: ignore[attr-defined]
     return run, price, first_quote
 
 
-def read(values: Values) -> ReferenceToVideoRequest:
+async def read(values: Values, asker: Asker) -> ReferenceToVideoRequest:
     """The request that the form makes. Raises InvalidInput."""
     given = dict(values)
     given |= {name: brief.number(given[name]) for name in ("seed", "fps")}
-    videos, images = sorted_references(given.pop("files"), given.pop("urls"))
-    return ReferenceToVideoRequest(**given, reference_video=tuple(videos), reference_image=tuple(images))
+    references = listed(given.pop("files"), given.pop("urls"))
+    videos, images = await media.apart_by_content(asker, "reference_video", references)
+    made = partial(ReferenceToVideoRequest, **given, reference_video=tuple(videos), reference_image=tuple(images))
+    return await asyncio.to_thread(made)
 
 
 async def idle(_values: Values, card: Markup, _asker: Asker, *, back: bool) -> str:
@@ -93,46 +107,71 @@ async def idle(_values: Values, card: Markup, _asker: Asker, *, back: bool) -> s
     return cards.idle(f"{TAB}.webp", card)
 
 
-def sorted_references(files: Sequence[Path] | None, urls: str | None) -> tuple[list[Media], list[Media]]:
-    """Videos and pictures apart, each in the order given, files before addresses. What a file really is, its content says later."""
-    given: list[Media] = [*(files or ())]
-    given += [line.strip() for line in (urls or "").splitlines() if line.strip()]
-    videos = [one for one in given if kind_of(one) == "video"]
-    return videos, [one for one in given if kind_of(one) == "image"]
+def listed(files: Sequence[Path] | None, urls: str | None) -> list[Media]:
+    """The references of the form in the order given, files before addresses."""
+    return [*(files or ()), *(line.strip() for line in (urls or "").splitlines() if line.strip())]
 
 
-def _named(uploads: UploadFolder, files: list[Path] | None, urls: str) -> str:
-    videos, images = sorted_references(files, urls)
-    named = ([("video", one) for one in videos] + [("image", one) for one in images])[:_SHOWN]
-    return cards.cast([(kind, *_shown(uploads, one)) for kind, one in named]) if named else _no_cast()
+class Looks:
+    """What the files of the page are. Each is looked into once, however often the form changes."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[Path, media.Look] = OrderedDict()
+
+    async def at(self, path: Path, asker: Asker) -> media.Look:
+        """What a file is. Raises InvalidInput, which calls it by its name; NotKept, Crowded and Overtaken."""
+        if path not in self._known:
+            self._known[path] = await media.apart(asker, media.look, clean_line(path.name), path)
+            if len(self._known) > _KNOWN:
+                self._known.popitem(last=False)
+        return self._known[path]
+
+    async def lengths(self, references: Sequence[Media], asker: Asker) -> list[float | None]:
+        """How long each video among the references is, in seconds; None where that is not known, and the price an upper bound. Raises Overtaken."""
+        sizes = [await self._size(one, asker) for one in references[: max(INPUT_CAPS)]]
+        return [seconds for kind, seconds in sizes if kind == "video"]
+
+    async def _size(self, reference: Media, asker: Asker) -> tuple[str, float | None]:
+        if isinstance(reference, str):
+            return kind_of(reference), None
+        try:
+            look = await self.at(reference, asker)
+        except (InvalidInput, NotKept, Crowded):
+            return "video", None
+        return look.kind, look.seconds
 
 
-def _shown(uploads: UploadFolder, reference: Media) -> tuple[str, str]:
-    """Where the page finds a reference, and its name. What has an address of its own is not loaded from there."""
-    return (cards.file_address(uploads.name(reference)), reference.name) if isinstance(reference, Path) else ("", reference)
+async def _drawn(looks: Looks, references: Sequence[Media], asker: Asker) -> str:
+    """The references as the page shows them: videos first, then pictures, each by its name, and last what cannot be used. Raises Overtaken."""
+    if not references:
+        return _no_cast()
+    tiles = [await _tile(looks, one, asker) for one in references[:_SHOWN]]
+    return cards.cast(sorted(tiles, key=lambda tile: _ORDER[tile.kind]))
+
+
+async def _tile(looks: Looks, reference: Media, asker: Asker) -> cards.Tile:
+    """A reference as it is shown. What has an address of its own is not loaded from there."""
+    if isinstance(reference, str):
+        return cards.Tile(kind_of(reference), reference)
+    name = clean_line(reference.name)
+    try:
+        look = await looks.at(reference, asker)
+    except InvalidInput as refusal:
+        return cards.Tile("refused", name, notes=[refusal.sentence])
+    except (NotKept, Crowded) as trouble:
+        return cards.Tile("refused", name, notes=[trouble.sentence])
+    return cards.Tile(look.kind, name, look.thumbnail, look.adjustments)
 
 
 def _no_cast() -> str:
     return cards.hint("cast_empty", videos=_MODEL.max_videos, images=_MODEL.max_images, total=_MODEL.max_references)
 
 
-async def _quote(studio: Studio, references: tuple[list[Media], list[Media]], asked: dict[str, Any], takes: int, asker: Asker) -> str:
+async def _quote(studio: Studio, looks: Looks, references: Sequence[Media], asked: dict[str, Any], takes: int, asker: Asker) -> str:
     """The price line. Raises Overtaken."""
-    videos, images = references
-    count = min(len(videos) + len(images), max(INPUT_CAPS))  # with more it is refused later; until then the price of the most that are allowed
-    lengths = [await _seconds(video, asker) for video in videos]
-    quoted = await studio.quote(**asked, videos=lengths, references=count)
+    count = min(len(references), max(INPUT_CAPS))  # with more it is refused later; until then the price of the most that are allowed
+    quoted = await studio.quote(**asked, videos=await looks.lengths(references, asker), references=count)
     return cards.price_line(quoted.price, quoted.usual, simulated=quoted.simulated, takes=takes)
-
-
-async def _seconds(video: Media, asker: Asker) -> float | None:
-    """How long a clip is; None where that is not known, and the price an upper bound."""
-    if isinstance(video, str):
-        return None
-    try:
-        return await media.apart(asker, media.clip_seconds, video)
-    except (InvalidInput, NotKept, Crowded):
-        return None
 
 
 def _limits(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -147,7 +186,6 @@ def _form(uploads: UploadFolder) -> tuple[list[gr.Button], dict[str, Component],
     files = gr.File(
         label=label("references"),
         file_count="multiple",
-        file_types=["image", "video"],
         height=148,
         elem_id=brief.identity(TAB, "reference_video"),
         elem_classes="wan-drop",

@@ -1,6 +1,5 @@
 """What both tabs share: submit a brief, watch its takes, act on them. No job depends on its being watched."""
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
@@ -29,6 +28,8 @@ _VIEWERS = (300, 30, 20)  # streams on one tab at once, in all, of an address an
 Asking = Callable[[], tuple[str, Leave]]
 Values = dict[str, Any]
 """What is in the form, by the names of the request's fields."""
+Reader = Callable[[Values, Asker], Awaitable[Request]]
+"""Makes the request that a form stands for, and opens its files where that takes it. Raises InvalidInput."""
 Act = Callable[[str, list[Take]], Awaitable[tuple[Any, list[Take]]]]
 """What a button does, given the owner and what the stage shows: the view and what the stage shows then."""
 
@@ -64,7 +65,7 @@ class Run:
         verbs = ("watch", "quiet", "cancel", "stop", "resume", "retry", "sure", "withdraw")
         self._buttons = {verb: self._button(verb) for verb in verbs}
 
-    def wire(self, generate: gr.Button, takes: Component, fields: dict[str, Component], read_form: Callable[[Values], Request], idle: Idle) -> None:
+    def wire(self, generate: gr.Button, takes: Component, fields: dict[str, Component], read_form: Reader, idle: Idle) -> None:
         """Connects the form. takes: how many; fields: the others by the names of the request's fields; read_form: the request they make."""
         self.fields, names = fields, list(fields)
         known, shown = [self._visitor.owner, self.job], [self.view, self.job]
@@ -80,7 +81,7 @@ class Run:
             async def refused(card: Markup) -> str:
                 return await idle(values, card, asker, back=bool(jobs))
 
-            return await self._start(asking, jobs, takes, values, read_form, refused)
+            return await self._start(asking, jobs, takes, lambda: read_form(values, asker), refused)
 
         generate.click(start, [*paying, takes, *fields.values()], shown, **hidden).then(None, js=self._js("started"))
         acts: dict[str, Callable[..., Any]] = {"cancel": self._cancel, "stop": self._stop, "resume": self._resume, "withdraw": self._withdraw}
@@ -162,13 +163,12 @@ class Run:
         asking: Asking,
         jobs: str,
         takes: str,
-        values: Values,
-        read_form: Callable[[Values], Request],
+        read_form: Callable[[], Awaitable[Request]],
         refused: Callable[[Markup], Awaitable[str]],
     ) -> tuple[Any, str]:
         try:
             owner, leave = asking()
-            request = await asyncio.to_thread(read_form, values)
+            request = await read_form()
             made = await self._studio.submit_takes(request, owner=owner, leave=leave, takes=int(takes))
         except Exception as error:  # noqa: BLE001 - whatever it is, the form stays as it is and the person is told
             return await refused(self._refusal(error)), jobs

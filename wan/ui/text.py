@@ -67,8 +67,8 @@ TEXT: dict[str, tuple[str, str]] = {
     "url_placeholder": ("https://", "https://"),
     "reference_videos": ("Reference videos", "参考视频"),
     "image_missing": (
-        "{field}: nothing was given; give one JPEG, PNG, BMP or WebP picture.",
-        "{field}：未提供；请提供一张 JPEG、PNG、BMP 或 WebP 图片。",
+        "{field}: nothing was given; give one JPEG, PNG, BMP, WebP, HEIC or AVIF picture.",
+        "{field}：未提供；请提供一张 JPEG、PNG、BMP、WebP、HEIC 或 AVIF 图片。",
     ),
     "references_missing": (
         "References: nothing was given; give 1 to {high} videos and pictures.",

@@ -1,0 +1,120 @@
+"""What a file is, by its first bytes: neither its name nor what anybody calls it counts. Nothing is decoded here."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Literal
+
+from wan.errors import InvalidInput
+
+Sort = Literal["image", "video", "other"]
+
+_HEAD = 4096  # bytes; what is written in a picture's or a film's first box is shorter
+_TS_PACKETS = ((0, 188), (4, 192))  # of MPEG-TS: where the first begins and bytes to the next; cameras put a time before each
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes that the second header of a BMP may have
+
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
+_HEIF_BRANDS = frozenset({b"mif1", b"msf1"})
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_OLD_QUICKTIME = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")  # what a file without a brand begins with
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file."""
+
+    name: str
+    """As people call it; "" where nobody knows what it is."""
+    sort: Sort
+    decoder: str = ""
+    """Pillow's name of a picture's format; of a video the muxer that writes its kind, "mp4" or "mov". "" where it is not taken."""
+
+
+_UNKNOWN = Kind("", "other")
+_BEGINNINGS: tuple[tuple[bytes, Kind], ...] = (
+    (b"\xff\xd8\xff", Kind("JPEG", "image", "JPEG")),
+    (b"\x89PNG\r\n\x1a\n", Kind("PNG", "image", "PNG")),
+    (b"GIF8", Kind("GIF", "image")),
+    *((mark, Kind("TIFF", "image")) for mark in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    *((mark, Kind("JPEG 2000", "image")) for mark in (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")),
+    *((mark, Kind("JPEG XL", "image")) for mark in (b"\0\0\0\x0cJXL ", b"\xff\x0a")),
+    (b"II\xbc", Kind("JPEG XR", "image")),
+    (b"8BPS", Kind("Photoshop (PSD)", "image")),
+    (b"\0\0\1\0", Kind("ICO", "image")),
+    (b"%!PS", Kind("PostScript", "image")),
+    (b"FLV\1", Kind("FLV", "video")),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", Kind("WMV", "video")),
+    (b"\0\0\1\xba", Kind("MPEG", "video")),
+    (b"\0\0\1\xb3", Kind("MPEG", "video")),
+    (b"OggS", Kind("Ogg", "video")),
+    (b"%PDF", Kind("PDF", "other")),
+    (b"PK\3\4", Kind("ZIP", "other")),
+    (b"ID3", Kind("MP3", "other")),
+    (b"fLaC", Kind("FLAC", "other")),
+)
+_RIFF = {b"WEBP": Kind("WebP", "image", "WEBP"), b"AVI ": Kind("AVI", "video"), b"WAVE": Kind("WAV", "other")}
+_TEXTS = ((b"<svg", Kind("SVG", "image")), (b"<html", Kind("HTML", "other")), (b"<!doctype html", Kind("HTML", "other")))
+
+
+def kind_of(file: IO[bytes]) -> Kind:
+    """What an open file is; it is at its beginning afterwards."""
+    file.seek(0)
+    head = file.read(_HEAD)
+    file.seek(0)
+    return next(_found(head), _UNKNOWN)
+
+
+def required(field: str, file: IO[bytes], sort: Literal["image", "video"]) -> Kind:
+    """What an open file is, where it must be a picture or a video that is taken. Raises InvalidInput, which calls it by its name."""
+    kind = kind_of(file)
+    if not kind.name:
+        raise InvalidInput(field, f"{sort}_unreadable")
+    if kind.sort != sort:
+        raise InvalidInput(field, f"{sort}_is_{kind.sort}", given=kind.name)
+    if not kind.decoder:
+        raise InvalidInput(field, f"{sort}_kind", given=kind.name)
+    return kind
+
+
+def required_reference(field: str, file: IO[bytes]) -> Kind:
+    """What an open file is, where it may be either. Raises InvalidInput, which calls what is not taken by its name."""
+    kind = kind_of(file)
+    if not kind.name:
+        raise InvalidInput(field, "reference_unreadable")
+    if kind.sort == "other":
+        raise InvalidInput(field, "reference_is_other", given=kind.name)
+    return required(field, file, kind.sort)
+
+
+def _found(head: bytes) -> Iterator[Kind]:
+    """What a file may be by its head, the best guess first."""
+    if head[4:8] == b"ftyp":
+        yield _by_brands(head)
+    yield from (kind for mark, kind in _BEGINNINGS if head.startswith(mark))
+    if head[4:8] in _OLD_QUICKTIME:
+        yield Kind("MOV", "video", "mov")
+    if head.startswith(b"RIFF") and head[8:12] in _RIFF:
+        yield _RIFF[head[8:12]]
+    if head.startswith(b"\x1a\x45\xdf\xa3"):
+        yield Kind("WebM" if b"webm" in head[:64] else "Matroska (MKV)", "video")
+    if head.startswith(b"BM") and head[14:18] in {struct.pack("<I", size) for size in _BMP_HEADERS}:
+        yield Kind("BMP", "image", "BMP")
+    if any(head[at : at + 2 * step + 1 : step] == b"GGG" for at, step in _TS_PACKETS):
+        yield Kind("MPEG-TS", "video")
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    yield from (kind for mark, kind in _TEXTS if text.startswith(mark) or (text.startswith(b"<?xml") and mark in text))
+
+
+def _by_brands(head: bytes) -> Kind:
+    """What a file is that begins with the brands that it says it follows: pictures and films alike do."""
+    first, box = head[8:12], head[: int.from_bytes(head[:4], "big")]
+    brands = {first, *(box[at : at + 4] for at in range(16, len(box), 4))}
+    if first in _AVIF_BRANDS or (first in _HEIF_BRANDS and brands & _AVIF_BRANDS):
+        return Kind("AVIF", "image", "AVIF")
+    if first in _HEIC_BRANDS | _HEIF_BRANDS:
+        return Kind("HEIC" if brands & _HEIC_BRANDS else "HEIF", "image", "HEIF")
+    if first == b"crx ":
+        return Kind("CR3", "image")
+    if first == b"qt  ":
+        return Kind("MOV", "video", "mov")
+    return Kind("3GP" if first[:2] == b"3g" else "MP4", "video", "mp4")
