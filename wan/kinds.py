@@ -30,6 +30,14 @@ class Kind:
     """Pillow's name of a picture's format; of a video the muxer that writes its kind, "mp4" or "mov". "" where it is not taken."""
 
 
+_REFUSALS = {  # of what is known: by what must be there and what is
+    ("image", "image"): "image_kind",
+    ("image", "video"): "image_is_video",
+    ("image", "other"): "image_is_other",
+    ("video", "image"): "video_is_image",
+    ("video", "video"): "video_kind",
+    ("video", "other"): "video_is_other",
+}
 _UNKNOWN = Kind("", "other")
 _BEGINNINGS: tuple[tuple[bytes, Kind], ...] = (
     (b"\xff\xd8\xff", Kind("JPEG", "image", "JPEG")),
@@ -68,11 +76,9 @@ def required(field: str, file: IO[bytes], sort: Literal["image", "video"]) -> Ki
     """What an open file is, where it must be a picture or a video that is taken. Raises InvalidInput, which calls it by its name."""
     kind = kind_of(file)
     if not kind.name:
-        raise InvalidInput(field, f"{sort}_unreadable")
-    if kind.sort != sort:
-        raise InvalidInput(field, f"{sort}_is_{kind.sort}", given=kind.name)
-    if not kind.decoder:
-        raise InvalidInput(field, f"{sort}_kind", given=kind.name)
+        raise InvalidInput(field, "image_unreadable" if sort == "image" else "video_unreadable")
+    if kind.sort != sort or not kind.decoder:
+        raise InvalidInput(field, _REFUSALS[sort, kind.sort], given=kind.name)
     return kind
 
 
