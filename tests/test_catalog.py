@@ -31,6 +31,26 @@ def test_the_length_of_a_url_is_not_known():
     assert (price.billed_seconds, price.exact) == (10, False)
 
 
+@pytest.mark.parametrize(
+    ("model", "region", "size", "audio", "currency", "amount"),
+    [  # as the price list and litellm have them, a second
+        ("wan2.6-i2v-flash", "ap-southeast-1", "720P", True, "CNY", "0.366962"),
+        ("wan2.6-i2v-flash", "ap-southeast-1", "1080P", True, "CNY", "0.550443"),
+        ("wan2.6-r2v-flash", "ap-southeast-1", "720P", False, "CNY", "0.183481"),
+        ("wan2.6-r2v", "ap-southeast-1", "1080P", True, "CNY", "1.100886"),
+        ("wan2.6-r2v", "cn-beijing", "720P", True, "USD", "0.086012"),
+        ("wan2.6-r2v", "cn-beijing", "1080P", True, "USD", "0.143353"),
+        ("wan2.6-r2v", "cn-beijing", "1080P", True, "CNY", "1"),
+        ("wan2.6-r2v", "ap-southeast-1", "1080P", True, "USD", "0.15"),
+        ("wan2.6-r2v", "ap-southeast-1", "1080P", True, "", "0.15"),
+    ],
+)
+def test_what_an_account_of_the_other_site_pays(model, region, size, audio, currency, amount):
+    known = catalog.bill(MODELS[model], region=region, size=size, audio=audio, seconds=Decimal(1), currency=currency)
+    assert round(known.amount, 6) == Decimal(amount)
+    assert known.currency == (currency or "USD")
+
+
 def test_a_region_without_prices():
     assert catalog.price(MODELS["wan2.6-r2v"], region="", size="1280*720", duration=5, audio=True) is None
 

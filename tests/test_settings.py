@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wan.environment import cleaned
-from wan.errors import SettingsError
+from wan.errors import InvalidInput, SettingsError
 from wan.settings import Settings, load_settings
 from wan.storage import Storage
 from wan.store import Store
@@ -135,10 +135,99 @@ def test_regions(monkeypatch, region, base_url, priced):
     monkeypatch.setenv("DASHSCOPE_REGION", region)
     connection = load_settings().connection()
     assert (connection.base_url, connection.region) == (base_url, priced)
-    monkeypatch.setenv("DASHSCOPE_BASE_URL", "https://llm-1.cn-beijing.maas.aliyuncs.com/api/v1/")
+    monkeypatch.setenv("DASHSCOPE_BASE_URL", "https://gateway.example/api/v1/")
     assert load_settings().connection().region == region  # DASHSCOPE_REGION says whose prices hold at that address
     monkeypatch.delenv("DASHSCOPE_REGION")
     assert load_settings().connection().region == ""
+
+
+@pytest.mark.parametrize(
+    ("base_url", "region"),
+    [
+        ("https://llm-1.cn-beijing.maas.aliyuncs.com/api/v1/", "cn-beijing"),
+        ("https://LLM-1.AP-Southeast-1.maas.aliyuncs.com/api/v1", "ap-southeast-1"),
+        ("https://ws.ap-southeast-1.maas.aliyuncs.com:443/api/v1", "ap-southeast-1"),
+        ("https://dashscope-intl.aliyuncs.com:443/api/v1", "ap-southeast-1"),
+        ("https://llm-1.eu-central-1.maas.aliyuncs.com/api/v1", ""),
+        ("https://cn-beijing.maas.aliyuncs.com/api/v1", ""),
+        ("https://a.b.cn-beijing.maas.aliyuncs.com/api/v1", ""),
+        ("https://llm-1.cn-beijing.maas.aliyuncs.com.example.com/api/v1", ""),
+        ("https://gateway.example/api/v1", ""),
+    ],
+)
+def test_an_address_of_the_service_tells_its_region(monkeypatch, base_url, region):
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-abcdef")
+    monkeypatch.setenv("DASHSCOPE_BASE_URL", base_url)
+    assert load_settings().connection().region == region
+    assert load_settings().home_region == (region or "cn-beijing")
+    monkeypatch.setenv("WAN_DAILY_BUDGET", "5")
+    if region:
+        assert load_settings().daily_budget == 5
+    else:
+        with pytest.raises(SettingsError, match="WAN_DAILY_BUDGET"):
+            load_settings()
+    monkeypatch.setenv("DASHSCOPE_REGION", "cn-beijing")
+    assert load_settings().connection().region == (region or "cn-beijing"), "the address knows better"
+
+
+SHARED = {"cn-beijing": "https://dashscope.aliyuncs.com/api/v1", "ap-southeast-1": "https://dashscope-intl.aliyuncs.com/api/v1"}
+OWN = "https://llm-1.ap-southeast-1.maas.aliyuncs.com/api/v1"
+
+
+@pytest.mark.parametrize(
+    ("operators", "region", "workspace", "base_url", "header"),
+    [
+        ("", "", "", SHARED["cn-beijing"], ""),
+        ("", "ap-southeast-1", "llm-1", SHARED["ap-southeast-1"], "llm-1"),
+        ("", "", OWN, OWN, ""),
+        ("", "ap-southeast-1", " LLM-1.ap-southeast-1.maas.aliyuncs.com/ ", OWN, ""),
+        ("https://ws.ap-southeast-1.maas.aliyuncs.com/api/v1", "", "", SHARED["ap-southeast-1"], ""),
+        ("https://ws.ap-southeast-1.maas.aliyuncs.com/api/v1", "cn-beijing", "", SHARED["cn-beijing"], ""),
+        ("https://ws.cn-beijing.maas.aliyuncs.com/api/v1", "", OWN, OWN, ""),
+        ("https://gateway.example/api/v1", "", OWN, "https://gateway.example/api/v1", "llm-1"),
+    ],
+)
+def test_where_a_visitors_key_goes(monkeypatch, operators, region, workspace, base_url, header):
+    monkeypatch.setenv("DASHSCOPE_BASE_URL", operators)
+    settings = load_settings()
+    connection = settings.visitor_connection("sk-visitor1", region, workspace)
+    assert (connection.base_url, connection.workspace, connection.currency) == (base_url, header, "")
+    if region:
+        assert settings.priced_region(region) == connection.region
+    assert connection.region == ("" if "gateway" in base_url else "ap-southeast-1" if "intl" in base_url or base_url == OWN else "cn-beijing")
+
+
+@pytest.mark.parametrize(
+    ("region", "workspace", "field"),
+    [
+        ("cn-beijing", OWN, "region"),
+        ("", "https://llm-1.us-east-1.maas.aliyuncs.com/api/v1", "region"),
+        ("", "https://llm-1.cn-beijing.maas.aliyuncs.com.example.com/api/v1", "workspace"),
+        ("", "https://example.com/llm-1.cn-beijing.maas.aliyuncs.com", "workspace"),
+        ("", "https://user@llm-1.cn-beijing.maas.aliyuncs.com/api/v1", "workspace"),
+        ("", "https://llm-1.cn-beijing.maas.aliyuncs.com:8443/api/v1", "workspace"),
+        ("", "http://llm-1.cn-beijing.maas.aliyuncs.com/api/v1", "workspace"),
+        ("", "llm-1.cn-beijing.maas.aliyuncs.com/api/v2", "workspace"),
+        ("", "127.0.0.1", "workspace"),
+        ("", "sk-visitor1", "workspace"),
+    ],
+)
+def test_a_visitor_names_no_other_place(region, workspace, field):
+    with pytest.raises(InvalidInput) as refused:
+        load_settings().visitor_connection("sk-visitor1", region, workspace)
+    assert refused.value.field == field
+    assert "sk-visitor1" not in str(refused.value)
+
+
+def test_the_currency_of_the_account(monkeypatch):
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-abcdef")
+    before = load_settings().connection()
+    monkeypatch.setenv("WAN_CURRENCY", "usd")
+    after = load_settings().connection()
+    assert (before.currency, after.currency, before.account) == ("", "USD", after.account)
+    monkeypatch.setenv("WAN_CURRENCY", "EUR")
+    with pytest.raises(SettingsError, match=r"^WAN_CURRENCY: got EUR; allowed is CNY or USD\.$"):
+        load_settings()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import secrets
 import signal
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import httpx
@@ -18,7 +19,7 @@ from tests.pictures import clip, picture
 from tests.simulators import serving
 from tests.test_store import job as kept_job
 from wan import catalog, media, runner, schedule
-from wan.errors import InvalidInput, JobNotFound, MayPayTwice, NotKept, WanError
+from wan.errors import AccessRefused, InvalidInput, JobNotFound, MayPayTwice, NotKept, WanError
 from wan.jobs import JobState, Spent
 from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.settings import load_settings
@@ -89,6 +90,20 @@ async def test_a_size_that_the_service_makes_is_kept_as_it_came(studio, size):
     done = await finished(studio, await studio.submit(image(size=size), owner=OWNER))
     assert f"{done.width}*{done.height}" == size
     assert {one.key for one in done.adjustments} == {"image_cropped", "size_as_tier"}
+
+
+async def test_an_account_of_the_other_site_pays_in_its_own_currency(monkeypatch):
+    monkeypatch.setenv("DASHSCOPE_REGION", "cn-beijing")
+    monkeypatch.setenv("WAN_CURRENCY", "USD")
+    monkeypatch.setenv("WAN_DAILY_BUDGET", "0.10")
+    async with Studio(load_settings()) as studio:
+        quote = await studio.quote(model=catalog.IMAGE_TO_VIDEO, size="720P", duration=2, audio=True)
+        job = await studio.submit(image(prompt="in dollars"), owner=OWNER, leave=studio.door.operator)
+        assert str(quote.price) == str(job.price) == "$0.086"
+        with pytest.raises(AccessRefused, match=r"budget of \$0\.10.*\$0\.086"):
+            await studio.submit(image(prompt="over the budget"), owner=OWNER, leave=studio.door.operator)
+        done = await finished(studio, job)
+    assert (done.currency, done.amount, done.billed_seconds) == ("USD", Decimal("0.086012"), 2)
 
 
 async def test_a_video_at_an_odd_address_is_fetched_when_the_service_names_the_right_one(studio, simulator):

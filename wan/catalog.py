@@ -8,10 +8,12 @@ Sources, pages of the Model Studio help centre:
 Limits moved twice in eight months: the service's own answer has the last word.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
+from urllib.parse import urlsplit
 
 ModelName = Literal["wan2.6-i2v-flash", "wan2.6-r2v-flash", "wan2.6-r2v"]
 Region = Literal["cn-beijing", "ap-southeast-1"]
@@ -61,8 +63,13 @@ BASE_URLS: dict[str, str] = {  # S9
     "cn-beijing": "https://dashscope.aliyuncs.com/api/v1",
     "ap-southeast-1": "https://dashscope-intl.aliyuncs.com/api/v1",
 }
+# Where a workspace has an address of its own, its id and its region (base URL, 2026-10-11)
+_WORKSPACE_HOST = re.compile(r"([a-z0-9][a-z0-9-]{0,62})\.([a-z0-9-]{1,40})\.maas\.aliyuncs\.com", re.IGNORECASE | re.ASCII)
 CURRENCIES: dict[str, str] = {"cn-beijing": "CNY", "ap-southeast-1": "USD"}
 CURRENCY_SIGNS = {"CNY": "¥", "USD": "$"}
+# What one unit of a region's currency is in the other, for accounts of the other site: in Singapore on the Chinese one (S10: 0.366962 CNY for
+# 0.05 USD), in Beijing on the international one (litellm 1.110.2: 0.143353 USD for 1 CNY)
+_EXCHANGE = {("ap-southeast-1", "CNY"): Decimal("7.33924"), ("cn-beijing", "USD"): Decimal("0.143353")}
 
 
 @dataclass(frozen=True)
@@ -192,23 +199,51 @@ def pixels(size: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def bill(model: Model, *, region: str, size: str, audio: bool, seconds: Decimal) -> Price | None:
-    """What so many billed seconds of a model cost, or None in a region whose prices are not known."""
+def workspace_at(host: str) -> tuple[str, str] | None:
+    """The id and the region of the workspace whose own address this host is; None for any other host."""
+    found = _WORKSPACE_HOST.fullmatch(host)
+    return (found[1].lower(), found[2].lower()) if found else None
+
+
+def region_at(base_url: str) -> str:
+    """The region whose prices hold at an address of the service's: the shared one of a region, or that of a workspace there. "" for any other."""
+    host = (urlsplit(base_url).hostname or "").removesuffix(".")
+    shared = next((region for region, url in BASE_URLS.items() if urlsplit(url).hostname == host), "")
+    own = workspace_at(host)
+    return shared or (own[1] if own and own[1] in BASE_URLS else "")
+
+
+def bill(model: Model, *, region: str, size: str, audio: bool, seconds: Decimal, currency: str = "") -> Price | None:
+    """What so many billed seconds of a model cost, or None in a region whose prices are not known.
+
+    currency: the account's; the region's unless given.
+    """
     rates = model.rates.get((region, audio or not model.audio_flag))
-    return None if rates is None else Price(rates[tier_of(size)] * seconds, CURRENCIES[region], float(seconds))
+    if rates is None:
+        return None
+    currency = currency or CURRENCIES[region]
+    return Price(rates[tier_of(size)] * seconds * _EXCHANGE.get((region, currency), 1), currency, float(seconds))
 
 
 def price(
-    model: Model, *, region: str, size: str, duration: int, audio: bool, videos: Sequence[float | None] = (), references: int = 0
+    model: Model,
+    *,
+    region: str,
+    size: str,
+    duration: int,
+    audio: bool,
+    videos: Sequence[float | None] = (),
+    references: int = 0,
+    currency: str = "",
 ) -> Price | None:
     """What a run will cost, or None in a region whose prices are not known.
 
     duration: seconds of output. videos: the length of each reference video in seconds, None where it is not known (a URL): the cap is taken, and the
-    price is an upper bound. references: how many references there are in all, pictures included.
+    price is an upper bound. references: how many references there are in all, pictures included. currency: the account's; the region's unless given.
     """
     seconds = Decimal(duration)
     if model.bills_input and videos:
         cap = INPUT_CAPS[references]
         seconds += sum((cap if length is None else min(Decimal(str(length)), cap) for length in videos), Decimal(0))
-    known = bill(model, region=region, size=size, audio=audio, seconds=seconds)
+    known = bill(model, region=region, size=size, audio=audio, seconds=seconds, currency=currency)
     return known if known is None else replace(known, exact=None not in videos)

@@ -41,7 +41,14 @@ class Demo:
         fcntl.flock(self._hold, fcntl.LOCK_SH)  # waits for one that is just leaving
         with _alone(self._folder / "start.lock"):
             self._base_url = self._serving() or self._launch()
-        return Connection(backend="simulator", base_url=self._base_url, region=self._settings.region, workspace="", key=SecretStr(SIMULATOR_KEY))
+        return Connection(
+            backend="simulator",
+            base_url=self._base_url,
+            region=self._settings.region,
+            workspace="",
+            key=SecretStr(SIMULATOR_KEY),
+            currency=self._settings.currency,
+        )
 
     def folder(self) -> Path:
         """Where it keeps its tasks and videos, made where it is not there yet. Raises SettingsError where it cannot be written."""

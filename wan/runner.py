@@ -685,6 +685,7 @@ def _billed(job: Job, snapshot: TaskSnapshot) -> dict[str, Any]:
         size=job.request["size"],
         audio=job.request["audio"],
         seconds=Decimal(str(snapshot.billed_seconds)),
+        currency=job.currency,
     )
     return {"billed_seconds": snapshot.billed_seconds, "amount": None if cost is None else cost.amount}
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from wan.catalog import BASE_URLS, Region
+from wan.catalog import BASE_URLS, Region, region_at, workspace_at
 from wan.environment import DotEnv, Environment, cleaned, read_text
 from wan.errors import InvalidInput, SettingsError
 from wan.private import make_folder
@@ -36,6 +36,7 @@ _PRIVATE = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fc00::/7,::1/128
 _KEY_SHAPE = re.compile(r"(sk|st)-[!-~]{4,200}")  # printable ASCII without spaces; sk-, sk-ws-, sk-sp- and st- keys
 _HOST_SHAPE = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _WORKSPACE_SHAPE = re.compile(r"[\w-]{0,64}", re.ASCII)  # it goes into a header
+_WORKSPACE_ADDRESS = re.compile(r"(?:https://)?([a-z0-9.-]+)(?:/(?:api/v1/?)?)?", re.ASCII | re.IGNORECASE)
 _PROXY_SHAPE = re.compile(r"https?://([^@/?#\s]+@)?([a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(:\d{1,5})?/?", re.I)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,30}", re.I)
 _SHOWN = 100  # characters of a wrong value that are quoted
@@ -51,6 +52,7 @@ def _at_home(path: Path) -> Path:
 
 
 _small = BeforeValidator(lambda given: given.lower() if isinstance(given, str) else given)
+_capitals = BeforeValidator(lambda given: given.upper() if isinstance(given, str) else given)
 
 
 class Connection(BaseModel):
@@ -65,6 +67,8 @@ class Connection(BaseModel):
     """A region of the catalog's price table, or "" where prices are not known."""
     workspace: str
     key: SecretStr
+    currency: str = ""
+    """In which the account pays; "" for that of the region."""
 
     @property
     def account(self) -> str:
@@ -95,6 +99,7 @@ class Settings(BaseSettings):
     simulator_pending: float = Field(default=2, alias="WAN_SIMULATOR_PENDING", ge=0, le=3600)
     simulator_running: float = Field(default=6, alias="WAN_SIMULATOR_RUNNING", ge=0, le=3600)
     access_code: SecretStr | None = Field(default=None, alias="WAN_ACCESS_CODE")
+    currency: Annotated[Literal["", "CNY", "USD"], _capitals] = Field(default="", alias="WAN_CURRENCY")
     daily_budget: Decimal | None = Field(default=None, alias="WAN_DAILY_BUDGET", gt=0)
     jobs_per_visitor: int = Field(default=8, alias="WAN_JOBS_PER_VISITOR", ge=1)
     logins: SecretStr | None = Field(default=None, alias="WAN_LOGINS")
@@ -215,32 +220,55 @@ class Settings(BaseSettings):
         key = self.key()
         if key is None:
             raise SettingsError(sentence("key_missing"))
-        return self._connection(key, self.region, self.workspace)
+        return self._connection(key, self.base_url or BASE_URLS[self.region], self.workspace, self.currency)
 
     def visitor_connection(self, key: str, region: str, workspace: str) -> Connection:
         """The connection of a visitor's own key. It goes to the service's own address, or to the operator's DASHSCOPE_BASE_URL: never where they say.
 
-        Raises InvalidInput, which never quotes the key.
+        workspace: an id, or the address that a workspace has at the service. Raises InvalidInput, which never quotes the key.
         """
-        key, workspace, region = cleaned(key), cleaned(workspace), region or self.region
+        key, workspace, own = cleaned(key), cleaned(workspace), None
         if not _KEY_SHAPE.fullmatch(key):
             raise InvalidInput("key", "own_key_malformed")
+        if "." in workspace:
+            own = _own_address(workspace)
+            workspace = own[0] if own else workspace
         if not _WORKSPACE_SHAPE.fullmatch(workspace) or _KEY_SHAPE.fullmatch(workspace):
-            raise InvalidInput("workspace", "workspace_malformed")
+            raise InvalidInput("workspace", "own_workspace_malformed")
+        region = region or (own[1] if own else self.home_region)
         if region not in BASE_URLS:
             raise InvalidInput("region", "region_unknown", given=region[:40], allowed=", ".join(BASE_URLS))
-        return self._connection(key, region, workspace)
+        if own and own[1] != region:
+            raise InvalidInput("region", "region_of_workspace", given=region, allowed=own[1])
+        if own and not self._elsewhere:
+            return self._connection(key, f"https://{workspace}.{region}.maas.aliyuncs.com/api/v1", "")
+        return self._connection(key, self._visitors_url(region), workspace)
 
     def priced_region(self, region: str) -> str:
-        """The region whose prices hold where a key of this region goes: "" at an unknown address, unless DASHSCOPE_REGION is set too."""
-        if not self.base_url:
-            return region
-        known = next((name for name, url in BASE_URLS.items() if url == self.base_url.rstrip("/")), "")
-        return known or (self.region if "region" in self.model_fields_set else "")
+        """The region whose prices hold where a visitor's key of this region goes: "" at an unknown address, unless DASHSCOPE_REGION is set too."""
+        return self._region_at(self._visitors_url(region))
 
-    def _connection(self, key: str, region: str, workspace: str) -> Connection:
-        base_url = (self.base_url or BASE_URLS[region]).rstrip("/")
-        return Connection(backend="dashscope", base_url=base_url, region=self.priced_region(region), workspace=workspace, key=SecretStr(key))
+    @property
+    def home_region(self) -> str:
+        """The region that is meant where nobody says one: that of the address in use, where it is one of the service's own."""
+        return region_at(self.base_url) or self.region
+
+    @property
+    def _elsewhere(self) -> bool:
+        """Whether everything goes to another place than the service's own, such as a gateway of the operator's."""
+        return bool(self.base_url) and not region_at(self.base_url)
+
+    def _visitors_url(self, region: str) -> str:
+        """Where visitors' keys go: to the operator's address, but not to the operator's own workspace, which knows none of theirs."""
+        return BASE_URLS[region] if not self.base_url or workspace_at(urlsplit(self.base_url).hostname or "") else self.base_url
+
+    def _region_at(self, base_url: str) -> str:
+        return region_at(base_url) or (self.region if "region" in self.model_fields_set else "")
+
+    def _connection(self, key: str, base_url: str, workspace: str, currency: str = "") -> Connection:
+        base_url = base_url.rstrip("/")
+        region, secret = self._region_at(base_url), SecretStr(key)
+        return Connection(backend="dashscope", base_url=base_url, region=region, workspace=workspace, key=secret, currency=currency)
 
 
 def load_settings() -> Settings:
@@ -304,6 +332,12 @@ def _host_name(given: str) -> str:
     return below + plain
 
 
+def _own_address(given: str) -> tuple[str, str] | None:
+    """The id and the region of a workspace that is named by its address at the service, whole or the host alone; None for any other text."""
+    found = _WORKSPACE_ADDRESS.fullmatch(given)
+    return workspace_at(found[1]) if found else None
+
+
 def _is_service(url: str) -> bool:
     """Whether an address may be that of the service."""
     try:
@@ -319,7 +353,7 @@ def _allowed(alias: str) -> str:
     """What a setting may be, in words."""
     field = next(one for one in Settings.model_fields.values() if one.alias == alias)
     parts = get_args(field.annotation)
-    if choices := [one for one in parts if isinstance(one, str)]:
+    if choices := [one for one in parts if isinstance(one, str) and one]:
         return f"{', '.join(choices[:-1])} or {choices[-1]}"
     kind = next((words for one, words in _KINDS.items() if one in (field.annotation, *parts)), "text")
     low, high, above = (next((getattr(bound, name) for bound in field.metadata if hasattr(bound, name)), None) for name in ("ge", "le", "gt"))

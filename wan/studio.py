@@ -554,7 +554,8 @@ class Studio:
         past: list[float] = []
         with contextlib.suppress(NotKept):  # a price does not wait for the database
             past = await self._store.call(self._store.past_seconds, "simulator" if simulated else "dashscope", model, duration)
-        cost = catalog.price(known, region=region, size=size, duration=duration, audio=audio, videos=videos, references=references)
+        where = {"region": region, "currency": "" if own else self.connection.currency}
+        cost = catalog.price(known, **where, size=size, duration=duration, audio=audio, videos=videos, references=references)
         return Quote(cost, schedule.usual_seconds(known, simulated=simulated, past=past), simulated)
 
     async def check(self, leave: Leave, *, owner: str) -> Sentence:
@@ -907,8 +908,8 @@ def _costs(model: str, asked: Mapping[str, Any], references: Sequence[Reference]
 
     def price(videos: Sequence[float | None]) -> Price | None:
         size, duration, audio = asked["size"], asked["duration"], asked["audio"]
-        region = leave.connection.region
-        return catalog.price(MODELS[model], region=region, size=size, duration=duration, audio=audio, videos=videos, references=len(references))
+        where = {"region": leave.connection.region, "currency": leave.connection.currency}
+        return catalog.price(MODELS[model], **where, size=size, duration=duration, audio=audio, videos=videos, references=len(references))
 
     cost, most = price(lengths), price([None] * len(lengths))
     if cost is None or most is None:

@@ -370,6 +370,15 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "{field}：输入的内容不是 Key；百炼 Key 以 sk- 或 st- 开头且不含空格。",
     ),
     "region_unknown": ("{field}: got {given}; allowed is one of {allowed}.", "{field}：收到 {given}；只允许 {allowed}。"),
+    "own_workspace_malformed": (
+        "{field}: what was given is no workspace; allowed is its id (letters, digits, - and _) or its address at the service, "
+        "https://{{workspace}}.{{region}}.maas.aliyuncs.com/api/v1.",
+        "{field}：输入的内容不是业务空间；允许填写业务空间 ID（字母、数字、- 和 _）或其专属地址 https://{{workspace}}.{{region}}.maas.aliyuncs.com/api/v1。",
+    ),
+    "region_of_workspace": (
+        "{field}: got {given}, but the address of the workspace is in {allowed}; allowed is the region of the workspace.",
+        "{field}：收到 {given}，但业务空间的地址位于 {allowed}；请选择业务空间所在的地域。",
+    ),
     "workspace_malformed": (
         "{field}: what was given is no workspace id; allowed are letters, digits, - and _.",
         "{field}：输入的内容不是业务空间 ID；只允许字母、数字、- 和 _。",

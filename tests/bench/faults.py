@@ -249,8 +249,8 @@ _REQUESTS = (
     _fault(
         "prices of a region that the address does not have",
         "settings.py",
-        "base_url=base_url, region=self.priced_region(region),",
-        "base_url=base_url, region=region,",
+        'return region_at(base_url) or (self.region if "region" in self.model_fields_set else "")',
+        "return region_at(base_url) or self.region",
         "test_settings.py",
     ),
     _fault(

@@ -154,7 +154,7 @@ def spare(option: str, target: Path | None, request: Request) -> None:
 def _agreed(request: Request, connection: Connection, lengths: list[float | None]) -> bool:
     """Asks whether the money may be spent; Ctrl-C is no. Raises SettingsError where nobody can be asked."""
     where = connection.region or urlsplit(connection.base_url).netloc
-    about = f"{request.model}, {where}, {request.duration} s at {request.size}, {_estimate(request, connection.region, lengths)}"
+    about = f"{request.model}, {where}, {request.duration} s at {request.size}, {_estimate(request, connection, lengths)}"
     if not sys.stdin.isatty():
         raise SettingsError(sentence("not_asked", about=about))
     try:  # who reads the question may have answered before it is waited for
@@ -165,11 +165,12 @@ def _agreed(request: Request, connection: Connection, lengths: list[float | None
         return False
 
 
-def _estimate(request: Request, region: str, lengths: list[float | None]) -> str:
+def _estimate(request: Request, connection: Connection, lengths: list[float | None]) -> str:
     references = len(lengths) + (len(request.reference_image) if isinstance(request, ReferenceToVideoRequest) else 0)
     cost = catalog.price(
         MODELS[request.model],
-        region=region,
+        region=connection.region,
+        currency=connection.currency,
         size=request.size,
         duration=request.duration,
         audio=request.audio,

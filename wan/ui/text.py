@@ -32,7 +32,7 @@ TEXT: dict[str, tuple[str, str]] = {
     "access_code": ("Access code", "访问码"),
     "region": ("Region", "地域"),
     "workspace": ("Workspace", "业务空间"),
-    "workspace_placeholder": ("where the key needs one", "如 Key 需要"),
+    "workspace_placeholder": ("id or address, where the key needs one", "ID 或专属地址，如 Key 需要"),
     "check": ("Check connection", "检查连接"),
     "forget": ("Forget", "忘记"),
     "badge_own": ("Your own key", "您的 Key"),

@@ -78,7 +78,9 @@ def build(studio: Studio) -> Visitor:
         code = _secret("code", visible=codes)
         key = _secret("key", visible=keys)
         with gr.Row(visible=keys, elem_classes="wan-pair"):
-            region = gr.Dropdown([(label(f"region_{name}"), name) for name in BASE_URLS], value=settings.region, label=label("region"), min_width=120)
+            region = gr.Dropdown(
+                [(label(f"region_{name}"), name) for name in BASE_URLS], value=settings.home_region, label=label("region"), min_width=120
+            )
             workspace = gr.Textbox(label=label("workspace"), placeholder=label("workspace_placeholder"), max_lines=1, min_width=120)
             workspace.wan_secret = True  # type: ignore[attr-defined]  # a key may be pasted here by mistake
         with gr.Row(elem_classes="wan-pair"):
