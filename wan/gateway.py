@@ -27,7 +27,7 @@ from wan.errors import KeyRefused, NotSent, OddAddress, Refused, ResultRefused, 
 from wan.plain_text import clean
 from wan.redact import unsigned
 from wan.settings import Connection
-from wan.surroundings import authorities, unused_proxy
+from wan.surroundings import authorities, some_home, unused_proxy
 from wan.words import Sentence, sentence
 
 if TYPE_CHECKING:
@@ -350,7 +350,8 @@ class Gateway:
         return self._clients[name]
 
     def _new_client(self, base_url: str, *, pooled: bool) -> "dashscope.AsyncClient":
-        import dashscope  # 0.4 s and 28 MB: only who talks to a service pays for it
+        with some_home():
+            import dashscope  # 0.4 s and 28 MB: only who talks to a service pays for it
 
         limits = httpx.Limits(max_keepalive_connections=20 if pooled else 0)
         http = self._new_http(base_url=base_url, limits=limits, timeout=httpx.Timeout(SUBMIT_LIMIT, connect=3))

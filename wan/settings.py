@@ -22,6 +22,7 @@ from wan.environment import DotEnv, Environment, cleaned, read_text
 from wan.errors import InvalidInput, SettingsError
 from wan.private import make_folder
 from wan.redact import know
+from wan.surroundings import home
 from wan.words import sentence
 
 log = logging.getLogger("wan.settings")
@@ -31,7 +32,9 @@ Backend = Literal["dashscope", "simulator"]
 WORK = ".work-"  # what everything in the making is called at first, so that what a dead process left can be told
 SIMULATOR_KEY = "sk-simulator"  # what the bundled simulator is given; it is no secret and opens nothing else
 _SECRETS = ("DASHSCOPE_API_KEY", "WAN_ACCESS_CODE", "WAN_LOGINS", "WAN_SERVICE_PROXY")
-CREDENTIALS_FILE = Path("~/.alibabacloud/credentials")
+CREDENTIALS = Path(".alibabacloud/credentials")  # in the home folder
+_FILE = f"~/{CREDENTIALS}"
+_noted: set[str] = set()
 _PRIVATE = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fc00::/7,::1/128"
 _KEY_SHAPE = re.compile(r"(sk|st)-[!-~]{4,200}")  # printable ASCII without spaces; sk-, sk-ws-, sk-sp- and st- keys
 _HOST_SHAPE = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
@@ -176,13 +179,17 @@ class Settings(BaseSettings):
 
     def key(self) -> str | None:
         """The operator's key, cleaned and checked: the environment's, else the credentials file's. Raises SettingsError for what is no key."""
-        field, raw = ("DASHSCOPE_API_KEY", self.api_key.get_secret_value()) if self.api_key else (str(CREDENTIALS_FILE), _credentials_key())
-        if not (key := cleaned(raw)):
+        return self._key_in_file() if self.api_key is None else _checked("DASHSCOPE_API_KEY", self.api_key.get_secret_value())
+
+    def _key_in_file(self) -> str | None:
+        """The key in the credentials file. Raises SettingsError where that cannot be used, and is needed."""
+        try:
+            return _checked(_FILE, _credentials_key())
+        except SettingsError as trouble:
+            if self.api_key is None and self.backend_wanted != "simulator":
+                raise
+            _note(f"{trouble} It is not needed, and ignored.")
             return None
-        if not _KEY_SHAPE.fullmatch(key):
-            raise SettingsError(sentence("key_malformed", field=field))
-        know(key)
-        return key
 
     @property
     def fleeting(self) -> bool:
@@ -285,7 +292,7 @@ def load_settings() -> Settings:
         raise SettingsError(sentence("setting_bad", field="DASHSCOPE_BASE_URL", given=settings.base_url, allowed=allowed))
     if not _WORKSPACE_SHAPE.fullmatch(settings.workspace) or _KEY_SHAPE.fullmatch(settings.workspace):
         raise SettingsError(sentence("workspace_malformed", field="DASHSCOPE_WORKSPACE"))
-    settings.key(), settings.users, settings.trusted_proxies, settings.host_names, settings.outward_proxy
+    settings.key(), settings._key_in_file(), settings.users, settings.trusted_proxies, settings.host_names, settings.outward_proxy
     if settings.mcp and settings.users:
         raise SettingsError(sentence("setting_bad", field="WAN_MCP", given="true", allowed="no WAN_LOGINS beside it: agents cannot sign in"))
     if settings.mcp and settings.backend == "dashscope" and not (settings.access_code or settings.daily_budget):
@@ -373,19 +380,42 @@ def _logins(given: str) -> Iterable[tuple[str, str]]:
     return [(name.strip(), password if isinstance(password, str) else "") for name, password in known.items()] or [("", "")]
 
 
+def _checked(field: str, raw: str) -> str | None:
+    """A key, or None where none is set. Raises SettingsError for what is none."""
+    if not (key := cleaned(raw)):
+        return None
+    if not _KEY_SHAPE.fullmatch(key):
+        raise SettingsError(sentence("key_malformed", field=field))
+    know(key)
+    return key
+
+
 def _credentials_key() -> str:
     """`dashscope_api_key` under `[default]` in the credentials file, or "". Raises SettingsError for a file that cannot be read."""
-    path = CREDENTIALS_FILE.expanduser()
-    if not path.exists():
+    if (folder := home()) is None:
+        return ""
+    path = folder / CREDENTIALS
+    try:
+        if not path.exists():
+            return ""
+    except OSError as error:  # a home that is somebody else's
+        _note(f"{path} cannot be looked for: {error.strerror}. It is taken as not there.")
         return ""
     parser = configparser.ConfigParser(interpolation=None, strict=False, default_section="")
     try:
         parser.read_string(read_text(path))
     except configparser.Error as error:
         # The parser's own message quotes the lines of the file, and one of them is the key.
-        raise SettingsError(sentence("settings_file", file=str(CREDENTIALS_FILE), reason=_wrong_line(error))) from None
+        raise SettingsError(sentence("settings_file", file=_FILE, reason=_wrong_line(error))) from None
     section = next((name for name in parser.sections() if name.strip().lower() == "default"), "default")
     return parser.get(section, "dashscope_api_key", fallback="")
+
+
+def _note(said: str) -> None:
+    """Says something in the log, once: the settings are read again and again."""
+    if said not in _noted:
+        _noted.add(said)
+        log.warning("%s", said)
 
 
 def _wrong_line(error: configparser.Error) -> str:

@@ -1,10 +1,13 @@
-"""What the surroundings of a process add: proxies and certificate authorities, most of them meant for other programs.
+"""What the surroundings of a process add or lack: proxies and certificate authorities that are meant for other programs, a home folder.
 
 The app asks itself on loopback, where no proxy has a place; the service has a setting of its own, WAN_SERVICE_PROXY.
 """
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from wan.environment import cleaned
 
@@ -12,6 +15,7 @@ _PROXY = re.compile(r"\w+_proxy", re.I)
 _HTTPS_PROXIES = ("HTTPS_PROXY", "ALL_PROXY")
 _AUTHORITIES = {"SSL_CERT_FILE": "cafile", "SSL_CERT_DIR": "capath"}
 _PLACES = ("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "GRADIO_NUM_PORTS")  # settings of ours, which Gradio would read too
+_NO_HOME = "/nonexistent"  # Debian's word for it
 _aside: dict[str, str] = {}
 
 
@@ -34,6 +38,26 @@ def authorities() -> dict[str, dict[str, str]]:
     """Whom to believe besides the authorities that everybody does: by the variable that says so, as `SSLContext.load_verify_locations` takes it."""
     given = {name: cleaned(value) for name, value in _given().items() if name in _AUTHORITIES}
     return {name: {_AUTHORITIES[name]: place} for name, place in given.items() if place}
+
+
+def home() -> Path | None:
+    """The home folder; None for a user who has none, as the arbitrary ones of containers, whom no list of users knows."""
+    with suppress(RuntimeError):
+        return Path.home()
+    return None
+
+
+@contextmanager
+def some_home() -> Iterator[None]:
+    """Inside the block there is a home folder, even if nothing is in it: some libraries want one when they are imported."""
+    if home() is not None:
+        yield
+        return
+    os.environ["HOME"] = _NO_HOME
+    try:
+        yield
+    finally:
+        del os.environ["HOME"]
 
 
 def _given() -> dict[str, str]:
