@@ -200,6 +200,13 @@ def test_a_clip_is_measured_and_copied_as_it_is(tmp_path, kind):
     assert checked(path)[1] == copy  # to the byte, so that it goes up once
 
 
+@pytest.mark.parametrize(("fps", "warned"), [(15, True), (16, False), (1, True), (60, False)])
+def test_a_slow_clip_is_taken_with_a_warning(tmp_path, fps, warned):
+    path = clip(tmp_path / "clip.mp4", seconds=2, fps=fps, size=(64, 64))
+    assert [one.key for one in checked(path)[0].adjustments] == ["video_slow"] * warned
+    assert [one.key for one in media.look("reference_video", path).adjustments] == ["video_slow"] * warned
+
+
 def test_the_length_of_a_clip(tmp_path):
     assert media.clip_seconds(clip(tmp_path / "clip.mp4", seconds=2)) == 2
 

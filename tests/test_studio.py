@@ -154,6 +154,15 @@ async def test_references_become_a_video(studio, simulator, tmp_path):
     assert urls == ["reference:0", "reference:1", "https://example.com/cup.png"]
 
 
+async def test_a_slow_reference_video_is_sent_with_a_warning(studio, tmp_path):
+    given = clip(tmp_path / "slow.mp4", seconds=2, fps=15), clip(tmp_path / "sure.mp4", seconds=2, fps=16)
+    job = await studio.submit(ReferenceToVideoRequest(prompt="character1 waves", reference_video=given, duration=2, audio=False), owner=OWNER)
+    assert [str(one) for one in job.adjustments] == [
+        "A reference video has 15 frames per second. Below 16 the service may refuse it, which costs nothing."
+    ]
+    await studio.cancel(job.id, owner=OWNER)
+
+
 async def test_the_same_bytes_go_up_once(studio, simulator):
     before = simulator.stats()
     reference = picture((321, 300))

@@ -21,6 +21,7 @@ from PIL import Image
 
 from wan import catalog, kinds
 from wan.errors import InvalidInput
+from wan.words import Sentence, sentence
 
 # Demuxers that may look at a clip. Without the list FFmpeg opens a playlist and fetches the URLs in it.
 OPTIONS = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2"}
@@ -69,7 +70,7 @@ def take(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
     except Exception:  # noqa: BLE001 - whatever PyAV raises over it is the file's fault
         raise InvalidInput(field, "video_unreadable") from None
     _check(field, clip)
-    return {"kind": kind, "clip": asdict(clip), "adjustments": []}
+    return {"kind": kind, "clip": asdict(clip), "adjustments": [one.model_dump() for one in _warnings(clip)]}
 
 
 def tag(given: IO[bytes], made: IO[bytes], *, field: str, name: str) -> dict[str, Any]:
@@ -189,6 +190,12 @@ def _check(field: str, clip: Clip) -> None:
     shortest, longest = catalog.VIDEO_SECONDS
     if not shortest <= round(clip.seconds, 1) <= longest:
         raise InvalidInput(field, "video_length", given=round(clip.seconds, 1), low=shortest, high=longest)
+
+
+def _warnings(clip: Clip) -> list[Sentence]:
+    """What is allowed here and may yet be refused by the service."""
+    slow = clip.fps < catalog.VIDEO_FPS_SURE
+    return [sentence("video_slow", given=f"{clip.fps:g}", low=catalog.VIDEO_FPS_SURE)] if slow else []
 
 
 def _end(container: InputContainer, stream: VideoStream) -> float:

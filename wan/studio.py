@@ -824,7 +824,7 @@ class Studio:
             key, original = await self._references.keep_clean(source, copy, f".{taken.kind}", measured, asker.owner)
         clip = {name: getattr(taken.clip, name) for name in ("width", "height", "seconds")}
         about = {name: getattr(original, name) for name in ("sha256", "bytes")}
-        return Reference(kind="video", key=key, sent_key=key, **about, **clip), []
+        return Reference(kind="video", key=key, sent_key=key, **about, **clip), taken.adjustments
 
     def _new_job(self, owner: str, leave: Leave) -> Job:
         """A QUEUED row with nothing in it yet."""

@@ -209,6 +209,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "The picture was {given} px; it was scaled and padded to {size}, because the service follows the picture's shape.",
         "原图为 {given} 像素；服务按图片形状输出，因此已缩放并补边为 {size}。",
     ),
+    "video_slow": (
+        "A reference video has {given} frames per second. Below {low} the service may refuse it, which costs nothing.",
+        "有参考视频为每秒 {given} 帧；低于 {low} 帧时服务可能拒绝，此时不产生费用。",
+    ),
     "image_scaled": (
         "The picture was {given} px; it was scaled to {size}.",
         "原图为 {given} 像素；已缩放为 {size}。",

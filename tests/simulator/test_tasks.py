@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from wan.simulator import tasks
 from wan.simulator.errors import Refusal
 from wan.simulator.orders import Order, Reference, frame_size
 from wan.simulator.tasks import Pace, State, Task, TaskBook
@@ -164,6 +165,22 @@ def test_a_restart_forgets_nothing(world: World):
     world.at(1005)
     world.at(1011)
     assert [again[task.id].state for task in (cut, waiting)] == [State.SUCCEEDED, State.SUCCEEDED]
+
+
+def test_so_many_wait_and_no_more(world: World, monkeypatch):
+    assert tasks.WAITING_AT_ONCE == 500
+    monkeypatch.setattr(tasks, "WAITING_AT_ONCE", 2)
+    waiting = [world.task(), world.task()]
+    with pytest.raises(Refusal) as refused:
+        world.task()
+    assert (refused.value.status, refused.value.code) == (429, "Throttling")
+    world.task(account="another")
+    world.task(model="wan2.6-r2v")
+    world.book.cancel(waiting[0].id, "me")
+    world.task()
+    world.at(world.now + 3)
+    assert [task.state for task in world.book.of("me") if task.queue == waiting[1].queue].count(State.RUNNING) == 2
+    world.task()
 
 
 @pytest.mark.parametrize(

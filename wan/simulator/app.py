@@ -88,10 +88,10 @@ class Service:
         """POST .../video-synthesis: a new task, or a refusal."""
         try:
             task = await self._accepted(request)
+            self.book.add(task)
         except Refusal:
             self.counts["refused"] += 1
             raise
-        self.book.add(task)
         self.counts["created"] += 1
         output = {"task_status": task.state, "task_id": task.id}
         return JSONResponse({"output": output, "request_id": task.request_id})

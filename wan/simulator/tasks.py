@@ -4,7 +4,8 @@ A task is PENDING for `pending` seconds and until one of the five places of its 
 RUNNING for `running` seconds or as long as its video takes, whichever is longer; then SUCCEEDED or FAILED. Everything is on disk before it is
 said, so a restart on the same folder goes on where the last process stopped; a video that was cut is made again.
 
-Figures: Model Studio help centre, rate limits, 2026 (five running per account and model); "manage asynchronous tasks", 2026-03-15 (24 h).
+Figures: Model Studio help centre, rate limits, 2026 (five running per account and model); "manage asynchronous tasks", 2026-03-15 (24 h); the
+console's catalogue of models, 2026-05-28 (`async_user_queue_limit` 500; with which code the next one is refused is not documented).
 """
 
 import logging
@@ -28,6 +29,7 @@ from .orders import Order
 _log = logging.getLogger(__name__)
 
 RUNNING_AT_ONCE = 5  # per account and model
+WAITING_AT_ONCE = 500  # per account and model
 RENDERS_AT_ONCE = 2
 
 
@@ -105,7 +107,9 @@ class TaskBook:
         """The most tasks of one account and model that waited or ran at once. More than five, and the line is here."""
 
     def add(self, task: Task) -> None:
-        """Take a new task."""
+        """Take a new task. Raises Refusal Throttling where as many of its account and model wait already as may."""
+        if sum(each.state is State.PENDING and each.queue == task.queue for each in self._tasks.values()) >= WAITING_AT_ONCE:
+            raise Refusal("Throttling")
         self._save(task)
         self._tasks[task.id] = task
         self.most_live = max(self.most_live, sum(each.live and each.queue == task.queue for each in self._tasks.values()))
