@@ -107,7 +107,7 @@ def test_a_failed_run_is_exit_1_and_says_why(run):
         (("--motion-strength", "7"), "motion_strength: got 7"),
         (("--fit", "stretch"), "fit: got stretch"),
         (("--model", "wan2.6-i2v-flash-2026-02-10"), "model: got wan2.6-i2v-flash-2026-02-10"),
-        (("--prompt", ""), "prompt: it is empty"),
+        (("--prompt", "x" * 1501), "prompt: got 1501 characters"),
     ],
 )
 def test_bad_input_is_exit_2_and_sends_nothing(run, samples, simulator, options, said):
@@ -345,7 +345,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_sent(run, 
         assert len(finished.stderr.strip().splitlines()) == 1, finished.stderr
     assert simulator.stats() == before
     (tmp_path / "there.mp4").write_bytes(b"as it was")
-    assert run("image-to-video", samples / "astronaut.png", "--prompt", "", "--out", tmp_path / "there.mp4").returncode == 2
+    assert run("image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", 99, "--out", tmp_path / "there.mp4").returncode == 2
     assert (tmp_path / "there.mp4").read_bytes() == b"as it was"
 
 

@@ -469,6 +469,20 @@ async def test_a_retry_that_may_be_paid_twice_is_asked_for_twice(studio, simulat
     assert [(await finished(studio, one)).state for one in (job, again)] == [JobState.SUCCEEDED] * 2
 
 
+async def test_a_picture_alone_becomes_a_video(studio, simulator):
+    """Where the answer is lost too: the task of no words is found among the account's."""
+    job = await studio.submit(image(prompt="", duration=3), owner=OWNER)
+    assert "prompt" not in job.payload["input"]
+    done = await finished(studio, job)
+    assert (done.state, simulator.task(done.task_id)["order"]["prompt"]) == (JobState.SUCCEEDED, "")
+    with simulator.fault("create", "drop-after-accept"):
+        lost = await studio.submit(image(prompt="", duration=4), owner=OWNER)
+        async for event in studio.follow(lost.id, owner=OWNER):
+            if event.job.state is JobState.UNCERTAIN:
+                break
+    assert (await finished(studio, lost)).state is JobState.SUCCEEDED
+
+
 @pytest.mark.parametrize("seed", [None, 7])
 async def test_what_is_tried_again_is_the_same_request(studio, simulator, seed):
     """Generate once more, while it is made or when it is done, pays for nothing."""

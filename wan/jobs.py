@@ -173,6 +173,11 @@ class Job:
         return 0.0, self.price and Price(Decimal(0), self.currency, 0.0, exact=True)
 
     @property
+    def sent_prompt(self) -> str:
+        """The prompt as it is sent, by which the service's tasks are told apart; "" where there is none."""
+        return str(self.payload["input"].get("prompt", "")).strip()
+
+    @property
     def simulated(self) -> bool:
         """Whether the simulator makes it, so that nothing is charged."""
         return self.backend == "simulator"

@@ -67,8 +67,8 @@ def _reference_to_video(request: ReferenceToVideoRequest, seed: int, urls: list[
 
 
 def _texts(request: Request) -> dict[str, Any]:
-    texts = {"prompt": request.sent_prompt}
-    return texts | {"negative_prompt": request.negative_prompt} if request.negative_prompt else texts
+    texts = {"prompt": request.sent_prompt, "negative_prompt": request.negative_prompt}
+    return {name: text for name, text in texts.items() if text}
 
 
 def _flags(request: Request, seed: int) -> dict[str, Any]:

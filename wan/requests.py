@@ -175,6 +175,8 @@ class ImageToVideoRequest(_Request):
     """One picture and a prompt become a clip."""
 
     model: str = catalog.IMAGE_TO_VIDEO
+    prompt: str = ""
+    """What happens; without it the service goes by the picture alone."""
     reference_image: Media = Field(default=b"", repr=False, validate_default=True)
     fit: Literal["crop", "pad"] = "crop"
     """How the picture gets the shape of `size`."""
@@ -192,6 +194,12 @@ class ImageToVideoRequest(_Request):
     def sizes(cls) -> list[str]:
         """The ten sizes, and the two tiers that keep the picture's own shape."""
         return [*catalog.SIZES, *OWN_SHAPE]
+
+    @field_validator("prompt", mode="before")
+    @classmethod
+    def _short_prompt(cls, prompt: Any) -> str:
+        text = written("prompt", "" if prompt is None else prompt, catalog.PROMPT_LIMIT)
+        return "" if is_blank(text) else text
 
     @field_validator("reference_image", mode="before")
     @classmethod
@@ -235,7 +243,7 @@ class ImageToVideoRequest(_Request):
     @property
     def sent_prompt(self) -> str:
         """The prompt with the words for the motion."""
-        return f"{self.prompt.rstrip()} {self.motion_words}" if self.motion_words else self.prompt
+        return f"{self.prompt.rstrip()} {self.motion_words}".lstrip() if self.motion_words else self.prompt
 
 
 class ReferenceToVideoRequest(_Request):

@@ -672,7 +672,7 @@ def _waiting(trouble: ServiceError) -> Sentence | None:
 
 def _is_ours(job: Job, snapshot: TaskSnapshot) -> bool:
     """Whether a task in question is the one of this job. Only what has SUCCEEDED shows its prompt, so nothing else can be told."""
-    return snapshot.status is TaskStatus.SUCCEEDED and snapshot.orig_prompt.strip() == job.payload["input"]["prompt"].strip()
+    return snapshot.status is TaskStatus.SUCCEEDED and snapshot.orig_prompt.strip() == job.sent_prompt
 
 
 def _billed(job: Job, snapshot: TaskSnapshot) -> dict[str, Any]:

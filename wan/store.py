@@ -484,10 +484,9 @@ class Store:
         strange = sa.or_(_jobs.c.owner != job.owner, _jobs.c.brief_id != job.brief_id)
         in_question = _jobs.c.state.in_([JobState.UNCERTAIN.value, JobState.SUBMITTING.value])
         others = _jobs.select().where(_jobs.c.account == job.account, _jobs.c.model == job.model, strange, in_question)
-        prompt = job.payload["input"]["prompt"].strip()
         with self._reading() as connection:
             found = [_job(row) for row in connection.execute(others)]
-        return any(one.payload["input"]["prompt"].strip() == prompt for one in found)
+        return any(one.sent_prompt == job.sent_prompt for one in found)
 
     def abandoned(self, sent_before: float, due_before: float) -> list[Job]:
         """Live jobs whose request left before a time, and that nobody has looked at since another: their key never came back."""

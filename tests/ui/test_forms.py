@@ -50,7 +50,7 @@ def test_an_upload_is_a_path_and_text_never_is():
 
 
 WRONG = [
-    ({"prompt": ""}, "prompt"),
+    ({"prompt": "x" * 1501}, "prompt"),
     ({"seed": "1.5"}, "seed"),
     ({"fps": "90"}, "fps"),
     ({"fps": "fast"}, "fps"),

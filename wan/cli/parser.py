@@ -139,7 +139,7 @@ def _simulate(commands: Any) -> None:
 
 def _run(made: argparse.ArgumentParser, model: str, sizes: str) -> None:
     """The options that both kinds of video share."""
-    made.add_argument("--prompt", required=True, help="what shall happen")
+    made.add_argument("--prompt", default="", help="what shall happen")
     made.add_argument("--negative-prompt", default="", help="what shall not be seen")
     made.add_argument("--duration", type=_number, default=5, help="whole seconds (default 5)")
     made.add_argument("--size", default="1280*720", help=f"{sizes} (default 1280*720)")

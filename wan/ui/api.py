@@ -34,6 +34,7 @@ from wan.access import Leave
 from wan.catalog import IMAGE_TO_VIDEO, REFERENCE_TO_VIDEO
 from wan.errors import InvalidInput, JobNotFound, WanError
 from wan.jobs import Job, JobEvent
+from wan.plain_text import is_blank
 from wan.requests import ImageToVideoRequest, Media, ReferenceToVideoRequest, Request, shortened
 from wan.studio import Studio
 from wan.turns import Asker
@@ -142,6 +143,8 @@ class Api:
         Returns:
             The job: job_id, state, status in words, video_url, what was measured in the file, seed, price, adjustments.
         """
+        if isinstance(prompt, str) and is_blank(prompt):  # the service would go by the picture alone, and a program that forgot it would pay
+            raise InvalidInput("prompt", "prompt_missing", high=catalog.PROMPT_LIMIT)
         asked = ImageToVideoRequest(
             model=IMAGE_TO_VIDEO,
             prompt=prompt,

@@ -84,8 +84,8 @@ TEXT: dict[str, tuple[str, str]] = {
     "cast_hint": ("Choose a character to put its name into the prompt.", "点击角色，把它的名字写进提示词。"),
     "prompt": ("Prompt", "提示词"),
     "prompt_image_placeholder": (
-        "What happens? For instance: she turns to the camera and smiles, slow push-in, soft morning light",
-        "画面中发生什么？例如：她转向镜头微笑，镜头缓慢推近，柔和的晨光",
+        "What happens? For instance: she turns to the camera and smiles, slow push-in, soft morning light. Left empty, the picture alone decides.",
+        "画面中发生什么？例如：她转向镜头微笑，镜头缓慢推近，柔和的晨光。留空则仅由图片决定。",
     ),
     "prompt_reference_placeholder": (
         "Who does what, and where? For instance: character1 walks through a meadow, character2 follows",
