@@ -20,7 +20,15 @@ ROOT = Path(__file__).parent.parent
 _LONG = (
     *("browser/test_resilience.py", "browser/test_axe.py", "test_disk.py", "browser/test_takes.py", "browser/test_library.py", "test_processes.py"),
     *("browser/test_review.py", "test_states.py", "test_cli.py", "attacks/test_sockets.py", "browser/test_page.py", "test_studio.py"),
-    *("attacks/test_forms.py", "test_matrix.py", "browser/test_languages.py", "test_api.py", "attacks/test_media_attacks.py", "browser/test_walk.py"),
+    *(
+        "attacks/test_forms.py",
+        "test_matrix.py",
+        "browser/test_languages.py",
+        "test_api.py",
+        "attacks/test_media_attacks.py",
+        "browser/test_walk.py",
+        "browser/test_proxies.py",
+    ),
     *("browser/test_connection.py", "attacks/test_sandbox.py", "attacks/test_money.py", "test_films.py", "test_readme.py", "test_reviews.py"),
 )
 """Files of tests that take twenty seconds and more, the longest first."""

@@ -21,6 +21,7 @@ attend() { # Run a command to its end; a signal to this script is heard meanwhil
 
 browsers=(chromium-headless-shell chromium chromium-browser google-chrome google-chrome-stable)
 packages=(chromium-headless-shell fonts-wqy-microhei)
+proxies=(nginx caddy)
 
 install_browser() {
     command -v "${browsers[@]}" >/dev/null && return
@@ -33,6 +34,25 @@ install_browser() {
     fi
     "${as_root[@]}" apt-get update -qq
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+}
+
+unpack_proxies() { # Installed, they would run as services on this machine.
+    local missing=() one folder=.venv/proxies
+    for one in "${proxies[@]}"; do
+        PATH="$PATH:/usr/sbin:$folder/usr/sbin:$folder/usr/bin" command -v "$one" >/dev/null || missing+=("$one")
+    done
+    [ ${#missing[@]} = 0 ] && return
+    command -v apt-get >/dev/null || fail "not on the PATH: ${missing[*]}; install them."
+    mkdir -p "$folder"
+    (
+        cd "$folder"
+        apt-get download -qq "${missing[@]}" 2>/dev/null || {
+            [ "$(id -u)" = 0 ] || fail "as root, run: apt-get update"
+            apt-get update -qq && apt-get download -qq "${missing[@]}" 2>/dev/null
+        }
+        for one in ./*.deb; do dpkg -x "$one" .; done
+        rm ./*.deb
+    )
 }
 
 install_packages() {
@@ -84,6 +104,7 @@ if [ ${#given[@]} -gt 0 ]; then workers=(); fi # one file is done before the wor
 say "installing, where something is missing (about a minute the first time)"
 install_browser
 install_packages
+unpack_proxies
 say "installed after $SECONDS s; lint"
 .venv/bin/ruff check --quiet .
 .venv/bin/ruff format --check --quiet .

@@ -108,6 +108,7 @@ class Settings(BaseSettings):
     logins: SecretStr | None = Field(default=None, alias="WAN_LOGINS")
     proxies: str = Field(default="", alias="WAN_TRUSTED_PROXIES")
     hosts: str = Field(default="", alias="WAN_HOSTS")
+    root_path: str = Field(default="", alias="GRADIO_ROOT_PATH")
     mcp: bool = Field(default=False, alias="WAN_MCP")
     join_anonymous: bool = Field(default=True, alias="WAN_JOIN_ANONYMOUS")
     server_name: str = Field(default="127.0.0.1", alias="GRADIO_SERVER_NAME")

@@ -45,7 +45,7 @@ PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 OPEN = {
     *("/", "/config", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.json", "/pwa_icon", "/assets/x", "/static/x"),
     *("/healthz", "/media/x/x", "/still/x"),
-    *("/review", "/review/x", "/review/x/tally", "/review/x/verdict", "/review/x/x/x"),
+    *("/review", "/review/x", "/review/x/", "/review/x/tally", "/review/x/verdict", "/review/x/x/x"),
     *(f"/gradio_api/{name}" for name in ("info", "startup-events", "app_id", "queue/join", "queue/data", "upload_progress")),
     *(
         f"/gradio_api/{name}"

@@ -32,13 +32,6 @@ def is_crowd(scope: Scope, trusted: Networks) -> bool:
     return any(name in headers for name in _OF_PROXIES) or (_is_loopback(peer) and not _is_loopback(asked))
 
 
-def is_https(scope: Scope, trusted: Networks) -> bool:
-    """Whether the browser speaks https: to us, or to a trusted proxy that says so."""
-    given = Headers(scope=scope).get("x-forwarded-proto", "").partition(",")[0].strip().lower()
-    peer = str((scope.get("client") or ("",))[0])
-    return scope.get("scheme") == "https" or (given == "https" and within(peer, trusted))
-
-
 def _is_loopback(name: str) -> bool:
     known = ip(name)
     return known.is_loopback if known else name == "localhost" or name.endswith(".localhost")

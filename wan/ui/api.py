@@ -26,7 +26,6 @@ from typing import Any, Literal, ParamSpec
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 import gradio as gr
-from gradio.route_utils import get_root_url
 from starlette.requests import Request as HttpRequest
 
 from wan import catalog, ids, media
@@ -444,4 +443,4 @@ async def _is_gone(request: gr.Request) -> bool:
 def _root(request: gr.Request) -> str:
     """The app's own address as the caller knows it."""
     asked: Any = getattr(request, "request", request)
-    return get_root_url(request=asked, route_path=asked.scope["path"], root_path=None).rstrip("/")
+    return str(asked.base_url).rstrip("/")

@@ -19,14 +19,15 @@ from functools import partial
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from wan.ui.addresses import Networks, client_address, group, host, is_crowd, is_https, within
+from wan.ui.addresses import Networks, client_address, group, host, is_crowd, within
 from wan.ui.bodies import EVENT_LIMIT, Bodies, Body, asked_in, limit_of
 from wan.ui.events import CROWD, GROUP, LET_GO, SIZE, Events, stream_key
 from wan.ui.headers import Answer, Scripts
-from wan.ui.names import Names, forwarded_host
+from wan.ui.names import Names
 from wan.ui.pace import Pace
 from wan.ui.places import Places
-from wan.ui.refusal import Refused
+from wan.ui.refusal import Moved, Refused
+from wan.ui.roots import Root
 from wan.ui.sessions import Sessions
 from wan.ui.uploads import UPLOAD_LIMIT, Uploads
 
@@ -58,9 +59,9 @@ class Guard:
     """The whole app, guarded.
 
     progress: the events in progress. events: numbers of those that have a handler. public: names of the handlers that may be called by name.
-    trusted: networks of the proxies that are believed. names: under which the app is reached. hosts: those whose pages are its own beside the
-    one that a request names. scripts: the inline ones that may run. logins: whether people sign in. mcp: whether agents may call. space: whether
-    this is a Space.
+    trusted: networks of the proxies that are believed. names, root: under which the app is reached, as the operator says.
+    hosts: those whose pages are its own beside the one that a request names. scripts: the inline ones that may run. first: the one of them with
+    which the page begins. logins: whether people sign in. mcp: whether agents may call. space: whether this is a Space.
     """
 
     def __init__(
@@ -75,6 +76,8 @@ class Guard:
         names: Names,
         hosts: Sequence[str],
         scripts: Scripts,
+        first: str = "",
+        root: Root = Root(),  # noqa: B008 - it is frozen
         logins: bool = False,
         mcp: bool = False,
         space: bool = False,
@@ -83,8 +86,8 @@ class Guard:
         self._progress, self._bodies, self._uploads = progress, Bodies(), Uploads()
         self._verdicts, self._looks = Pace(*_VERDICT_RATE), Pace(*_LOOK_RATE)
         self._sending = Places(_UNDERWAY[0], address=_UNDERWAY[1])
-        self._scripts = scripts
-        self._names, self._space = names, space
+        self._scripts, self._first = scripts, first
+        self._names, self._root, self._space = names, root, space
         handlers = "|".join(re.escape(name) for name in public) or r"(?!)"
         self._called = rf"{_API}/call/(?:v2/)?(?:{handlers})"
         login, logout = (_LOGIN, _LOGOUT) if logins else (r"(?!)", r"(?!)")
@@ -99,17 +102,19 @@ class Guard:
             return
         asked = Headers(scope=scope)
         packed = "gzip" in asked.get("accept-encoding", "")
-        https = is_https(scope, self._trusted)
-        answer = Answer(send, self._scripts, packed=packed, https=https, space=self._space)
+        proxied = within(str((scope.get("client") or ("",))[0]), self._trusted)
+        root = self._root.of(scope, proxied=proxied)
+        answer = Answer(send, self._scripts, packed=packed, https=root.scheme == "https", space=self._space)
         try:
-            scope = self._own(scope)
+            scope = self._own(scope, root, proxied=proxied)
+            answer.head = self._head_below(root.path) if scope["path"] == "/" else ""
             async with contextlib.AsyncExitStack() as held:
                 body = await self._received(scope, receive, held)
                 if size := _of_files(scope):
                     await held.enter_async_context(self._uploads.admitted(size, scope["client"][0]))
                 # Gradio signs out by GET, which any page could make a browser send.
                 method = "GET" if scope["path"] == _LOGOUT else scope["method"]
-                await self._app({**scope, "method": method}, body, answer)
+                await self._app(root.handed_on({**scope, "method": method}), body, answer)
         except Refused as refused:
             await refused.response(asked.get("accept-language", ""))(scope, receive, answer)
         except Exception as error:  # noqa: BLE001 - Starlette has answered it by now; here its traceback is kept out of the log where it is Gradio's
@@ -118,33 +123,39 @@ class Guard:
             ours = error if not scope["path"].startswith(_API) else None
             _log.error("%s %r: %r", scope["method"], _SECRET.sub("***", scope["path"]), error, exc_info=ours)
 
-    def _own(self, scope: Scope) -> Scope:
+    def _own(self, scope: Scope, root: Root, *, proxied: bool) -> Scope:
         """The request as Gradio may see it: on an open route, from our own page, and without what a client could forge. Raises Refused."""
         headers = Headers(scope=scope)
         if "transfer-encoding" in headers and "content-length" in headers:  # a proxy in front may believe the other one
             raise Refused(400)
-        proxied = within(str((scope.get("client") or ("",))[0]), self._trusted)
         self._names.check(headers, proxied=proxied)
-        nameless = "origin" not in headers and scope["path"].startswith((_REVIEW, _LOGOUT))  # a browser always says where it is from
-        if scope["method"] not in ("GET", "HEAD") and (nameless or not self._is_ours(headers, proxied=proxied)):
+        reading = scope["method"] in ("GET", "HEAD")
+        table = self._open.get("GET" if reading else scope["method"])
+        path = root.route(scope["path"], table.fullmatch if table else bool)
+        nameless = "origin" not in headers and path.startswith((_REVIEW, _LOGOUT))  # a browser always says where it is from
+        if not reading and (nameless or not self._is_ours(headers, root)):
             raise Refused(403)
-        table = self._open.get("GET" if scope["method"] == "HEAD" else scope["method"])
         if table is None:
             raise Refused(405)
-        if _ODD.search(scope["path"]) or not table.fullmatch(scope["path"]):
+        if reading and not path:  # from here every address of the page would lead beside it
+            raise Moved(f"{root.path}/", scope["query_string"])
+        if _ODD.search(path) or not table.fullmatch(path):
             raise Refused(404)
-        kept = [(name, value) for name, value in scope["headers"] if not _is_hidden(name, scope["path"], proxied=proxied)]
+        kept = [(name, value) for name, value in scope["headers"] if not _is_hidden(name, path)]
         address = client_address(scope, self._trusted)
         told = {GROUP: group(address), CROWD: is_crowd(scope, self._trusted), SIZE: 0}
-        return {**scope, "headers": kept, "client": (address, 0), **told}
+        return {**scope, "path": path, "headers": kept, "client": (address, 0), **told}
 
-    def _is_ours(self, headers: Headers, *, proxied: bool) -> bool:
+    def _head_below(self, path: str) -> str:
+        """What the page's head begins with. path: under which the app is reached, as far as anybody here knows."""
+        base = f'<base href="{path}/">' if path else ""  # the first one counts, also for what browsers fetch before they run a script
+        return f"{base}<script>{self._first}</script>"
+
+    def _is_ours(self, headers: Headers, root: Root) -> bool:
         """Whether the app's own page asks, or no page at all."""
         if (origin := headers.get("origin")) is None:
             return True
-        named = [headers.get("host", ""), *self._hosts]
-        if proxied:
-            named.append(forwarded_host(headers))
+        named = [headers.get("host", ""), root.netloc, *self._hosts]
         return host(origin.partition("://")[2]) in [host(name) for name in named if name]
 
     async def _received(self, scope: Scope, receive: Receive, held: contextlib.AsyncExitStack) -> Receive:
@@ -232,8 +243,10 @@ def _session(given: object) -> str:
     return given
 
 
-def _is_hidden(name: bytes, path: str, *, proxied: bool) -> bool:
-    """Whether Gradio must not see a header: it gives every Origin leave to use the visitor's cookies, and takes its own address from forged ones."""
+def _is_hidden(name: bytes, path: str) -> bool:
+    """Whether Gradio must not see a header: it gives every Origin leave to use the visitor's cookies, and takes its own address from others, which
+    anybody may send. Where the app is reached stands in the request by then (`wan.ui.roots`).
+    """
     if name == b"accept-encoding":
         return path == "/"  # the page is looked through before it is packed
-    return name in (b"origin", b"x-gradio-server") or (not proxied and name.startswith(b"x-forwarded-"))
+    return name in (b"origin", b"x-gradio-server") or name.startswith(b"x-forwarded-")

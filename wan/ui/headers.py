@@ -81,11 +81,12 @@ class Answer:
     """Sends with the headers. The page itself is held until it is whole, because its policy names the scripts that it was filled with.
 
     scripts: the inline ones that may run. packed: whether the page may be sent as gzip; it must not be packed before. https: whether the
-    browser speaks https. space: whether this is a Space.
+    browser speaks https. space: whether this is a Space. `head`, once it is set, is what the page's head begins with.
     """
 
     def __init__(self, send: Send, scripts: Scripts, *, packed: bool, https: bool, space: bool) -> None:
         self._send, self._scripts, self._packed, self._https, self._space = send, scripts, packed, https, space
+        self.head = ""
         self._page: Message | None = None
         self._body = bytearray()
         self.begun = False
@@ -116,6 +117,7 @@ class Answer:
             headers.append("set-cookie", harden(cookie, https=self._https, framed=self._space))
 
     async def _whole(self, start: Message, body: bytes) -> None:
+        body = body.replace(b"<head>", f"<head>{self.head}".encode(), 1)
         headers = MutableHeaders(scope=start)
         headers["Content-Security-Policy"] = policy(self._scripts.digests(body.decode(errors="replace")), space=self._space)
         if self._packed:

@@ -15,6 +15,7 @@ from starlette.datastructures import Headers
 
 from wan.settings import Settings
 from wan.ui.refusal import Refused
+from wan.ui.roots import root_of
 
 _HOST = re.compile(r"(?:\[([0-9a-f:.]{2,45})\]|([a-z0-9._-]{1,253}))(?::(\d{1,5}))?", re.I | re.A)
 _PORTS = 65_535
@@ -72,12 +73,13 @@ def name_in(host: str) -> str | None:
 
 
 def names_of(settings: Settings) -> Names:
-    """The names under which this app is reached: its Space's, this machine's, the operator's.
+    """The names under which this app is reached: its Space's, this machine's, the operator's. Raises SettingsError.
 
     Only Hugging Face gives out names under hf.space, and not for other machines.
     """
     space = [settings.space_host, "*.hf.space"] if settings.space_id else []
-    return Names([*space, *_own_names(settings.server_name), *settings.host_names])
+    root = name_in(root_of(settings.root_path).netloc)
+    return Names([*space, *_own_names(settings.server_name), *settings.host_names, *([root] if root else [])])
 
 
 def _own_names(asked_for: str) -> set[str]:

@@ -3,7 +3,7 @@
 import math
 from http import HTTPStatus
 
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from wan.ui.text import say
 
@@ -18,10 +18,22 @@ class Refused(Exception):
         super().__init__(HTTPStatus(status).phrase)
         self.status, self._key, self._wait, self._given = status, key, math.ceil(wait), given
 
-    def response(self, language: str) -> JSONResponse:
+    def response(self, language: str) -> Response:
         """The answer. language: the request's Accept-Language."""
         detail = say(self._key, language, seconds=self._wait, given=self._given) if self._key else str(self)
         # What comes next over this connection may be the rest of a body that nobody wants, or was put there by somebody else.
         headers = {"Connection": "close"} if self.status in (400, 408, 413) else {}
         headers |= {"Retry-After": str(self._wait)} if self._wait else {}
         return JSONResponse({"detail": detail}, self.status, headers=headers)
+
+
+class Moved(Refused):
+    """A request for what stands at another path of this server. query: the one of the request."""
+
+    def __init__(self, path: str, query: bytes) -> None:
+        super().__init__(HTTPStatus.TEMPORARY_REDIRECT)
+        self._path = path + (f"?{query.decode('latin-1')}" if query else "")
+
+    def response(self, language: str) -> Response:
+        """The answer. The browser knows name and port better than anybody here."""
+        return RedirectResponse(self._path)

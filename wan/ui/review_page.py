@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from wan.errors import AccessRefused, InvalidInput, NotKept, ReviewNotFound, WanError
@@ -86,6 +86,7 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
     ready = partial(_ready, opened)
     return [
         Route("/review/{token}", ready(page)),
+        Route("/review/{token}/", _without_slash),
         Route("/review/{token}/tally", ready(tally)),
         Route("/review/{token}/verdict", ready(verdict), methods=["POST"]),
         Route("/review/{token}/{number}/{name}", ready(media)),
@@ -149,6 +150,11 @@ class _Looks:
         changed = {part: html for part, html in parts.items() if before.get(part) != hashes[part]}
         body = json.dumps({"parts": changed, "at": name}, ensure_ascii=False).encode()
         return gzip.compress(body, 5, mtime=0) if packed else body
+
+
+async def _without_slash(request: Request) -> Response:
+    """A link with a slash behind it, from which every address of its page would lead elsewhere; whether or not there is such a link."""
+    return RedirectResponse(f"../{request.path_params['token']}", headers=_HEADERS)
 
 
 async def gone(request: Request) -> Response:

@@ -24,6 +24,7 @@ from wan.ui.headers import Scripts
 from wan.ui.inputs import Page
 from wan.ui.listening import listen
 from wan.ui.names import names_of
+from wan.ui.roots import root_of
 from wan.ui.routes import routes
 from wan.ui.sessions import KNOWN, Sessions
 from wan.ui.sockets import LOOPBACK, Limits, bounded, raise_file_limit
@@ -83,6 +84,7 @@ class Server:
             "show_error": False,
             "auth": self._studio.settings.users or None,
             "footer_links": ["api"],
+            "root_path": "",  # the guard says in each request where the app is reached
             "i18n": translations(),
             "theme": WanTheme(),
             "css": _read("page.css") + _read("said.css"),
@@ -117,8 +119,10 @@ class Server:
             public=public,
             trusted=settings.trusted_proxies,
             names=names_of(settings),
+            root=root_of(settings.root_path),
             hosts=[settings.space_host],
-            scripts=Scripts([*_scripts(), review_cards.script()], _template()),
+            scripts=Scripts([*_scripts(), review_cards.script(), _read("slash.js")], _template()),
+            first=_read("slash.js"),
             logins=bool(settings.users),
             mcp=settings.mcp,
             space=bool(settings.space_id),

@@ -1,0 +1,117 @@
+"""The app under a path of a proxy, at a port that nobody guesses: the page, the API, MCP's and reviews' addresses lead through the proxy again."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+from playwright.sync_api import Page, expect
+
+from tests.browser.proxies import LOCATIONS, caddy, nginx
+from tests.browser.serving import SAMPLES, App, Visits, generate, opened, reach, say, served
+
+WAYS = ("README", "Caddy", *LOCATIONS)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _patience() -> Iterator[None]:
+    expect.set_options(timeout=20_000)
+    yield
+    expect.set_options(timeout=5_000)
+
+
+@pytest.fixture(scope="module")
+def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The app, which is told its path."""
+    settings = {"GRADIO_ROOT_PATH": "/wan", "WAN_TRUSTED_PROXIES": "127.0.0.1"}
+    with served(tmp_path_factory.mktemp("behind"), pending=0.2, running=0.3, **settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def ways(behind: App, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Where the app is reached, by the proxy in front and how it passes the path on."""
+    folder = tmp_path_factory.mktemp("proxies")
+    with nginx(behind.port, folder / "nginx") as known, caddy(behind.port, folder / "caddy") as other:
+        yield known | {"Caddy": other}
+
+
+def watched(page: Page) -> list[str]:
+    """What was asked for beside the path, or was not there, from now on."""
+    lost = []
+    page.on("response", lambda answer: lost.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None)
+    page.on("request", lambda asked: lost.append(asked.url) if asked.url.startswith("http") and "/wan" not in asked.url else None)
+    return lost
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+@pytest.mark.parametrize("way", WAYS)
+def test_the_page_opens_under_a_path(way: str, slash: str, ways: dict[str, str], visit: Visits):
+    page = visit.blank(ways[way])
+    lost = watched(page)
+    page.goto(f"{ways[way]}{slash}?lang=en")
+    expect(page).to_have_url(f"{ways[way]}/?lang=en")
+    page.locator(".wan-sample").first.click()
+    page.locator("#wan-image-view .preview img").wait_for()
+    assert not lost
+
+
+def test_from_a_picture_to_a_verdict_under_a_path(ways: dict[str, str], visit: Visits):
+    base = ways["README"]
+    page = visit.blank(base)
+    lost = watched(page)
+    opened(page, f"{base}/")
+    page.locator("#wan-image-reference_image input[type=file]").set_input_files(SAMPLES / "astronaut.png")
+    page.locator("#wan-image-view .preview img").wait_for()
+    say(page, "image", "She turns to the camera.")
+    generate(page, "image")
+    reach(page, "image", "SUCCEEDED")
+    page.wait_for_function("document.querySelector('#wan-image-view video').readyState >= 1")
+    page.locator("[data-share]").click()
+    expect(page.locator("#wan-share input")).to_have_value(re.compile(rf"^{re.escape(base)}/#jobs=[\w-]+$"))
+    page.locator("#wan-share [value=close]").click()
+
+    page.get_by_role("tab", name="Library").click()
+    page.locator("[data-choose]").first.check()
+    page.locator("#wan-library-room [data-act=review]").click()
+    page.locator("#wan-review-title input, #wan-review-title textarea").fill("Opening shot")
+    page.locator("#wan-review-create").click()
+    link = page.locator("input[data-review-link]")
+    expect(link).to_have_value(re.compile(rf"^{re.escape(base)}/review/[\w-]+$"))
+
+    address = link.input_value()
+    reviewer = visit.blank(base)
+    missed = watched(reviewer)
+    reviewer.goto(f"{address}/")
+    expect(reviewer).to_have_url(address)
+    reviewer.locator(".rv-yes").first.click()
+    expect(reviewer.locator(".rv-state")).to_contain_text("Saved")
+    reviewer.locator("video").first.evaluate("video => { video.muted = true; return video.play(); }")
+    assert not lost + missed
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_addresses_that_programs_get_lead_through_the_proxy(way: str, ways: dict[str, str]):
+    program = Client(ways[way], verbose=False, analytics_enabled=False)
+    answer = program.predict("a sea", handle_file(str(SAMPLES / "coffee.png")), 2, api_name="/image_to_video")
+    assert answer["state"] == "SUCCEEDED", answer
+    assert answer["video_url"].startswith(f"{ways[way]}/media/")
+    video = httpx.get(answer["video_url"], headers={"Range": "bytes=0-9"}, trust_env=False)
+    assert (video.status_code, len(video.content)) == (206, 10)
+
+
+def test_signing_in_and_out_under_a_path(tmp_path: Path, visit: Visits):
+    settings = {"GRADIO_ROOT_PATH": "/wan/", "WAN_TRUSTED_PROXIES": "127.0.0.1", "WAN_LOGINS": "ann:secret-of-ann"}
+    with served(tmp_path / "app", **settings) as app, nginx(app.port, tmp_path / "nginx") as ways:
+        page = visit.blank(ways["cut off"])
+        lost = watched(page)
+        page.goto(ways["cut off"])
+        page.locator("input").first.fill("ann")
+        page.locator("input[type=password]").fill("secret-of-ann")
+        page.get_by_role("button", name="Login").click()
+        page.locator(".wan-leave").click()
+        expect(page.locator("input[type=password]")).to_be_visible()
+        expect(page).to_have_url(re.compile(rf"^{re.escape(ways['cut off'])}/?$"))
+        assert [one for one in lost if "/wan" not in one] == []

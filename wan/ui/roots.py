@@ -1,0 +1,91 @@
+"""Where the app is reached: the scheme, the name and the path that stand in front of every address that it gives out.
+
+A proxy may put it under a path, and hand that path on or take it away. What the operator says (`GRADIO_ROOT_PATH`) counts first, then what a
+trusted proxy says (`X-Forwarded-Proto`, `-Host`, `-Port` and `-Prefix`), then the request itself. It is handed on with all that in the places where
+ASGI has it, so that nothing behind has to know of proxies: `scheme`, the Host header, and `root_path` in front of `path`.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from wan.errors import SettingsError
+from wan.ui.addresses import host
+from wan.words import sentence
+
+_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[\w.~-]+)*", re.ASCII)  # "" or "/wan"
+_NETLOC = re.compile(r"(?:\[[0-9a-f:.]+\]|[\w.-]+)(?::\d{1,5})?", re.I | re.ASCII)
+_PORT = re.compile(r"\d{1,5}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Root:
+    """What stands in front of the app's own routes; "" for what is not known."""
+
+    scheme: str = ""
+    netloc: str = ""
+    """Name and port, as a Host header has them."""
+    path: str = ""
+    """Begins with a slash and does not end with one."""
+
+    def of(self, scope: Scope, *, proxied: bool) -> "Root":
+        """The root of one request. proxied: whether a trusted proxy sends it."""
+        asked = Headers(scope=scope)
+        said = _by_proxy(asked) if proxied else Root()
+        return Root(
+            self.scheme or said.scheme or scope.get("scheme", "http"),
+            self.netloc or said.netloc or asked.get("host", ""),
+            self.path or said.path,
+        )
+
+    def route(self, path: str, is_open: Callable[[str], object]) -> str:
+        """The route that a path leads to, whether or not the proxy has taken ours away; "" for our path without its last slash.
+
+        is_open: whether there is such a route, since one of ours may be called as our path is.
+        """
+        plain = f"/{path.lstrip('/')}"  # a proxy that cuts off too little leaves two
+        if not self.path or not f"{plain}/".startswith(f"{self.path}/"):
+            return plain
+        below = plain.removeprefix(self.path)
+        return plain if below and not is_open(below) and is_open(plain) else below
+
+    def handed_on(self, scope: Scope) -> Scope:
+        """A request to a route, with its root in the places that ASGI has for it."""
+        headers = [(name, value) for name, value in scope["headers"] if name != b"host"]
+        named = [(b"host", self.netloc.encode("latin-1"))] if self.netloc else []
+        path = self.path + scope["path"]
+        return {**scope, "scheme": self.scheme, "headers": named + headers, "root_path": self.path, "path": path, "raw_path": quote(path).encode()}
+
+
+def _by_proxy(asked: Headers) -> Root:
+    """What a proxy says of the address that it was asked for. Of several, the first: it stands nearest to the browser."""
+
+    def said(name: str) -> str:
+        return asked.get(f"x-forwarded-{name}", "").partition(",")[0].strip()
+
+    scheme, path = said("proto").lower(), said("prefix").rstrip("/")
+    netloc = said("host") or asked.get("host", "")
+    known = host(netloc)
+    if _PORT.fullmatch(port := said("port")) and port not in ("80", "443") and known == (known[0], "") and not netloc.endswith((":80", ":443")):
+        netloc = f"{netloc}:{port}"
+    return Root(scheme if scheme in ("http", "https") else "", netloc, path if _PATH.fullmatch(path) else "")
+
+
+def root_of(given: str) -> Root:
+    """What `GRADIO_ROOT_PATH` says: a path, or a whole address. Raises SettingsError."""
+    plain = given.strip().rstrip("/")
+    if "://" not in plain:
+        plain = plain and f"/{plain.lstrip('/')}"
+        if _PATH.fullmatch(plain):
+            return Root(path=plain)
+    else:
+        parts = urlsplit(plain)
+        whole = parts.scheme in ("http", "https") and _NETLOC.fullmatch(parts.netloc) and _PATH.fullmatch(parts.path)
+        if whole and host(parts.netloc)[0] and not (parts.query or parts.fragment):
+            return Root(parts.scheme, parts.netloc, parts.path)
+    allowed = "a path (/wan) or the whole address under which the app is reached (https://films.example/wan)"
+    raise SettingsError(sentence("setting_bad", field="GRADIO_ROOT_PATH", given=given, allowed=allowed))
