@@ -134,7 +134,12 @@
   }
 
   const put = (part, name, value) => part.getAttribute(name) !== value && part.setAttribute(name, value);
-  const write = (part, text) => part.textContent !== text && (part.textContent = text);
+  // Compared with what was written last, not with the text: a translator may write that too, and would be fought with at every frame.
+  function write(part, text) {
+    if (part.dataset.written === text) return;
+    part.dataset.written = text;
+    part.textContent = text;
+  }
 
   function hear(root, number) {
     const radio = root.querySelector(`[data-sound="${number}"]`);

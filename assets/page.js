@@ -20,6 +20,14 @@ window.wanStudio = (() => {
     return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
   };
 
+  // What was written stands in an attribute, and with that it is compared. With the text a fight would have no end where somebody else writes that too:
+  // a translator, or whatever puts digits into another script. Gradio takes the attribute away where it writes the text anew.
+  function write(part, words) {
+    if (part.dataset.written === words) return; // `again` would see it
+    part.dataset.written = words;
+    part.textContent = words;
+  }
+
   function tick(shown) {
     for (const details of shown.querySelectorAll("[data-details]")) {
       if (details.open !== unfolded.has(details.dataset.details)) details.open = !details.open;
@@ -29,7 +37,7 @@ window.wanStudio = (() => {
       if (!starts.has(name)) starts.set(name, performance.now() - elapsed * 1000);
       const seconds = (performance.now() - starts.get(name)) / 1000;
       const [now, words] = [clock.querySelector("b"), asClock(seconds)];
-      if (now.textContent !== words) now.textContent = words; // what is the same is not written: `again` would see it
+      write(now, words);
       if (!Number(expected)) continue;
       const holder = clock.closest(".wan-take, .wan-view");
       const made = Math.min(seconds / expected, 0.96).toFixed(2);
@@ -71,12 +79,14 @@ window.wanStudio = (() => {
   }
 
   // The browser's tab says what the page would: what is going on in it, or how it ended.
+  let title = "";
   function entitle() {
     const views = TABS.map(view).filter((one) => one && one.dataset.state !== "IDLE");
     const newest = TABS.filter((tab) => views.includes(view(tab))).sort((a, b) => (seen.get(b)?.at ?? 0) - (seen.get(a)?.at ?? 0))[0];
     const shown = views.find((one) => "live" in one.dataset) ?? (newest && view(newest));
     const words = shown?.querySelector(`.wan-title [lang=${spoken()}]`)?.textContent;
-    document.title = words ? `${ENDS[shown.dataset.state] ?? ""}${words} · Wan Studio` : "Wan Studio";
+    const now = words ? `${ENDS[shown.dataset.state] ?? ""}${words} · Wan Studio` : "Wan Studio";
+    if (now !== title) document.title = title = now; // once: it may be translated
   }
 
   function written(part) {
@@ -85,8 +95,8 @@ window.wanStudio = (() => {
     return found.filter(({ data }) => data.trim());
   }
 
-  // Gradio holds on to its text nodes, so these are written, never replaced.
-  const write = (text, words) => text.data.trim() === words || (text.data = words);
+  // Gradio holds on to its text nodes, so these are filled, never replaced.
+  const fill = (text, words) => text.data.trim() === words || (text.data = words);
 
   // What Gradio says when the page is opened and leaves like that: tabs are put into another language only when somebody turns to them.
   function reword() {
@@ -97,11 +107,12 @@ window.wanStudio = (() => {
       for (const { textContent } of children) known.set(textContent, now);
     }
     for (const text of [...document.querySelectorAll("#wan-tabs > .tab-wrapper, footer .show-api")].flatMap(written)) {
-      if (known.has(text.data.trim())) write(text, known.get(text.data.trim()));
+      if (known.has(text.data.trim())) fill(text, known.get(text.data.trim()));
     }
     const drop = document.querySelector(`#wan-names [data-drop] [lang=${spoken()}]`);
     for (const box of document.querySelectorAll(".wan-drop [data-testid=upload-text]:not(.compact)")) {
-      written(box).forEach((text, number) => write(text, number ? " " : drop.textContent));
+      box.translate = false; // it is in the page's language whatever Gradio writes there, and must not be taken for Gradio's
+      written(box).forEach((text, number) => fill(text, number ? " " : drop.textContent));
       box.dataset.said = "";
     }
   }
@@ -351,6 +362,44 @@ window.wanStudio = (() => {
     box.focus();
   }
 
+  // Browsers have a clipboard in a secure context only, and plain http at an address of the network is none. There the older way stands in, for the
+  // copy buttons of Gradio too.
+  async function copyByHand(text) {
+    const focused = document.activeElement;
+    const box = Object.assign(document.createElement("textarea"), { value: text, readOnly: true, className: "wan-sr" });
+    (document.querySelector("dialog[open]") ?? document.body).append(box); // outside an open dialog nothing can be selected
+    box.focus({ preventScroll: true });
+    box.select();
+    const done = document.execCommand("copy");
+    box.remove();
+    focused?.focus({ preventScroll: true });
+    if (!done) throw new DOMException("Nothing was copied", "NotAllowedError");
+  }
+  if (!navigator.clipboard) Object.defineProperty(navigator, "clipboard", { value: { writeText: copyByHand } });
+
+  // What cannot be copied is selected, so that somebody can do it themselves.
+  function select(part) {
+    part.focus();
+    if (part.select) part.select();
+    else getSelection().selectAllChildren(part);
+  }
+
+  let told = 0;
+  async function copy(button) {
+    const part = button.closest("form, .wr-link, .wan-task").querySelector("input, code");
+    const text = part.value ?? part.textContent;
+    const done = await navigator.clipboard
+      .writeText(text)
+      .catch(() => copyByHand(text))
+      .then(() => true)
+      .catch(() => select(part));
+    const said = button.nextElementSibling;
+    const show = (name) => [...said.children].forEach((one) => (one.hidden = !(name in one.dataset)));
+    show(done ? "copied" : "selected");
+    clearTimeout(told);
+    told = setTimeout(show, done ? 1500 : 6000, "");
+  }
+
   // How far an upload is, where Gradio shows its name, and a way to stop it.
   function followed(way) {
     const line = document.querySelector("#wan-upload > div").cloneNode(true);
@@ -396,9 +445,9 @@ window.wanStudio = (() => {
     if (target.isConnected && !target.closest?.("#wan-connection, [data-connect], [role=listbox]")) connect(false);
     if (target.closest?.("#wan-tabs [role=tab]")) stay(target.closest("[role=tab]").dataset.tabId);
     if (target.closest?.("[data-details] > summary")) fold(target.closest("[data-details]"));
-    const button = target.closest?.("[data-press], [data-choose], [data-copy], [data-lang], [data-insert], [data-share], [data-link-copy], [data-connect]");
+    const button = target.closest?.("[data-press], [data-choose], [data-copy], [data-lang], [data-insert], [data-share], [data-connect]");
     if (!button) return;
-    const { press: verb, job = "", choose: how, jobs, copy, lang, insert: name } = button.dataset;
+    const { press: verb, job = "", choose: how, jobs, lang, insert: name } = button.dataset;
     if (verb) {
       const tab = TABS.find((one) => button.closest(`#wan-${one}-view`));
       button.disabled = true;
@@ -406,15 +455,12 @@ window.wanStudio = (() => {
       else act(tab, verb, job);
     } else if (how) {
       choose(jobs, how);
-    } else if (copy) {
-      navigator.clipboard?.writeText(copy).then(() => button.classList.add("copied"));
-      setTimeout(() => button.classList.remove("copied"), 1500);
-    } else if (lang) {
+    } else if ("copy" in button.dataset) copy(button);
+    else if (lang) {
       remember(lang);
       speak(lang);
     } else if ("share" in button.dataset) document.getElementById("wan-share-press").click();
     else if ("connect" in button.dataset) connect();
-    else if ("linkCopy" in button.dataset) navigator.clipboard?.writeText(button.form.querySelector("input").value);
     else if (name) insert(button);
   });
 

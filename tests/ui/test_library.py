@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ui.test_cards import read
 from wan.jobs import Job, JobEvent, JobState, Reference, Shelf, Spent
 from wan.ui import library, recall, shelf
 from wan.words import sentence
@@ -108,12 +109,12 @@ COSTS = [
 
 @pytest.mark.parametrize(("one", "said"), COSTS)
 def test_what_it_cost_is_said(one, said):
-    assert said in shelf.job(event(one)).split("wan-job-cost")[1].split("</p>")[0]
+    assert said in read(shelf.job(event(one)).split('"wan-job-cost">')[1].split("</p>")[0])
 
 
 def test_a_prompt_that_may_have_to_be_scrolled_is_reached_by_the_keyboard():
     assert "tabindex" not in shelf.job(event(DONE))
-    assert '<p class="wan-job-prompt" tabindex="0">' in shelf.job(event(replace(DONE, request=DONE.request | {"prompt": "a" * 400})))
+    assert '<p class="wan-job-prompt" translate="no" tabindex="0">' in shelf.job(event(replace(DONE, request=DONE.request | {"prompt": "a" * 400})))
 
 
 def test_the_timeline_has_the_real_seconds():

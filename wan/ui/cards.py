@@ -5,21 +5,21 @@ What is said is put in twice, `<span lang="en">` and `<span lang="zh">`, and the
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import Literal
 from urllib.parse import quote as url_quote
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from wan.catalog import Price, money
 from wan.jobs import CANCEL_IS_FREE, Job, JobEvent, JobState, Spent
 from wan.plain_text import clean_line
 from wan.ui.takes import Mark
-from wan.ui.text import TEXT, say
-from wan.words import Language, Sentence, sentence
+from wan.ui.text import TEXT, say, template
+from wan.words import SENTENCES, Language, Sentence, sentence
 
 STEPS = ("step_line", "step_sending", "step_waiting", "step_making", "step_fetching")
 _STEP_OF = {
@@ -51,6 +51,8 @@ _LABELS = {  # fields by the keys of their labels
 _PLAINER = ("image_missing", "references_missing")
 """Sentences in which the service's own words stand too; the page has plainer ones."""
 _SPAN = Markup('<span lang="en">{}</span><span lang="zh">{}</span>')
+_AS_IT_IS = frozenset({"price", "each", "budget", "spent", "seed", "task_id"})
+"""Values that a browser's translation must leave alone, as it would write their digits and signs in its own way."""
 _VIEW = Markup('<div class="wan-view" data-state="{state}"{of}{live}><figure class="wan-stage {look}">{stage}</figure>{card}</div>')
 _CARD = Markup(
     '<section class="wan-card {tone}"{field}>{steps}'
@@ -66,12 +68,31 @@ _TAKE = Markup(
     '<p class="wan-take-say">{said}</p><div class="wan-acts">{acts}</div>{more}</section>'
 )
 _TAKES = Markup('<div class="wan-view" data-state="{state}" data-told="{told}"{live}><div class="wan-takes">{tiles}</div>{card}</div>')
+_COPY = Markup(
+    '<span class="wan-copy"><button type="button" class="{look}" data-copy>{words}</button><span class="wan-copy-said" role="status">'
+    "<span data-copied hidden>{copied}</span><span data-selected hidden>{selected}</span></span></span>"
+)
 _CHOOSE = Markup('<button type="button" class="wan-button {}" data-choose="{}" data-jobs="{}">{}</button>')
 
 
 def both(key: str, **values: str | int) -> Markup:
     """A string of the page in both languages."""
-    return _SPAN.format(say(key, "en", **values), say(key, "zh", **values))
+    return _SPAN.format(*(_worded(key, language, values) for language in ("en", "zh")))
+
+
+def _worded(key: str, language: str, values: Mapping[str, object]) -> Markup:
+    return _filled(template(key, language), values)
+
+
+def _filled(template: str, values: Mapping[str, object]) -> Markup:
+    """A template of ours with its values, of which those that no translator may touch say so."""
+    marked = {name: as_it_is(value) if name in _AS_IT_IS and not isinstance(value, Markup) else value for name, value in values.items()}
+    return escape(template).format(**marked)
+
+
+def as_it_is(value: object) -> Markup:
+    """What somebody wrote, or an id, a price, a number: a browser's translation leaves it alone."""
+    return Markup('<span translate="no">{}</span>').format(value)
 
 
 def said(sentence: Sentence) -> Markup:
@@ -79,12 +100,12 @@ def said(sentence: Sentence) -> Markup:
     return _SPAN.format(*(_said(sentence, language) for language in ("en", "zh")))
 
 
-def _said(sentence: Sentence, language: Language) -> str:
+def _said(sentence: Sentence, language: Language) -> Markup:
     label = _LABELS.get(str(sentence.values.get("field")))
     values = sentence.values | ({"field": say(label, language)} if label else {})
     if sentence.key in _PLAINER:
-        return say(sentence.key, language, **values)
-    return sentence.model_copy(update={"values": values}).say(language)
+        return _worded(sentence.key, language, values)
+    return _filled(SENTENCES[sentence.key][language == "zh"], values)
 
 
 def clock(seconds: float) -> str:
@@ -122,7 +143,8 @@ def _amount(key: str, price: Price, takes: int) -> Markup:
     if takes == 1:
         return both(key, price=str(price))
     total = money(price.amount * takes, price.currency)
-    return _SPAN.format(*(say(key, one, price=say("quote_takes", one, price=total, takes=takes, each=str(price))) for one in ("en", "zh")))
+    all_takes = {"price": total, "takes": takes, "each": str(price)}
+    return _SPAN.format(*(_worded(key, one, {"price": _worded("quote_takes", one, all_takes)}) for one in ("en", "zh")))
 
 
 def idle(still: str, card: Markup, *, back: bool = False) -> str:
@@ -231,7 +253,7 @@ def _tile(number: int, tile: Tile) -> Markup:
     source = base64.b64encode(tile.thumbnail).decode()
     picture = Markup('<img src="data:image/webp;base64,{}" alt="">').format(source) if source else Markup('<span class="wan-link">URL</span>')
     return Markup(
-        '<button type="button" class="wan-tile" data-insert="character{n}" title="{name}">{picture}<span>character{n}</span></button>'
+        '<button type="button" class="wan-tile" data-insert="character{n}" title="{name}" translate="no">{picture}<span>character{n}</span></button>'
     ).format(n=number, name=clean_line(tile.name), picture=picture)
 
 
@@ -288,7 +310,7 @@ def _steps(step: int, tone: str) -> Markup:
 
 def _prompt(job: Job) -> Markup:
     """The stage of a job that has no video to show."""
-    return Markup('<blockquote>{}</blockquote><span class="wan-glow"></span>').format(str(job.request.get("prompt", "")))
+    return Markup('<blockquote translate="no">{}</blockquote><span class="wan-glow"></span>').format(str(job.request.get("prompt", "")))
 
 
 def _ticking(event: JobEvent) -> Markup:
@@ -298,7 +320,7 @@ def _ticking(event: JobEvent) -> Markup:
     about = both("of_about", time=clock(event.expected)) if making else ""
     return Markup(
         '<span class="wan-clock" data-clock="{key}" data-elapsed="{elapsed:.1f}" data-expected="{expected:.1f}">'
-        '<b>{now}</b> <span class="wan-about">{about}</span><span class="wan-late">{late}</span></span>'
+        '<b translate="no">{now}</b> <span class="wan-about">{about}</span><span class="wan-late">{late}</span></span>'
     ).format(
         key=f"{job.id}:{job.state_at}",
         elapsed=event.elapsed,
@@ -483,7 +505,7 @@ def measured(job: Job) -> list[Markup]:
     """What was measured in the file of a job's video: 1280×720, 24 fps, 5.0 s."""
     facts: list[Markup] = []
     if job.width and job.height:
-        facts.append(Markup("{}×{}").format(job.width, job.height))
+        facts.append(as_it_is(f"{job.width}×{job.height}"))
     if job.fps:
         facts.append(both("fact_fps", fps=f"{Decimal(str(round(job.fps, 2))).normalize():f}"))
     if job.duration:
@@ -497,7 +519,7 @@ def _facts(job: Job) -> Markup:
     if job.simulated:
         facts.append(both("fact_free"))
     elif job.price:
-        facts.append(Markup("{}").format(str(job.price)))
+        facts.append(as_it_is(str(job.price)))
     return Markup('<span class="wan-facts">{}</span>').format(Markup(" · ").join(facts))
 
 
@@ -510,29 +532,36 @@ def _furthest(job: Job) -> int:
 def video(job: Job, *, preload: str = "metadata") -> Markup:
     """The player of a finished job."""
     poster = Markup(' poster="media/{}/poster.webp"').format(job.media_token) if job.poster_key else ""
-    return Markup('<video src="media/{}/video.mp4"{} controls playsinline preload="{}"></video>').format(job.media_token, poster, preload)
+    return Markup('<video src="media/{}/video.mp4"{} controls playsinline preload="{}" data-fps="{}"></video>').format(
+        job.media_token, poster, preload, rate(job)
+    )
+
+
+def rate(job: Job) -> str:
+    """How many pictures a second a job's video has, for the script."""
+    return f"{job.fps or 30:.9g}"
 
 
 def _press(press: str, key: str, *, look: str = "", job: Job | None = None, at: str = "") -> Markup:
     """A button; `assets/page.js` hands the click to Gradio. job: what pressing it costs is shown. at: the id of the one job that is meant."""
     words = both(key)
     if job is not None and job.price and not job.simulated:
-        words = Markup("{} · {}").format(words, str(job.price))
+        words = Markup("{} · {}").format(words, as_it_is(str(job.price)))
     return _BUTTON.format(press=press, words=words, look=look, at=Markup(' data-job="{}"').format(at) if at else "")
 
 
 def _task(job: Job) -> Markup | str:
     if not job.task_id:
         return ""
-    return Markup(
-        '<span class="wan-task">{} <code>{}…</code><button type="button" data-copy="{}"><span class="wan-sr">{}</span></button></span>'
-    ).format(both("task"), job.task_id[:8], job.task_id, both("copy"))
+    return Markup('<span class="wan-task">{} <code translate="no">{}</code>{}</span>').format(
+        both("task"), job.task_id, copy_button("copy", hidden=True)
+    )
 
 
 def _details(job: Job, at: str = "") -> Markup | str:
     """Ids to quote, folded away."""
     rows = (("task_id", job.task_id), ("request_id", job.request_id), ("code", job.code), ("model", job.model), ("job_id", job.id))
-    shown = Markup("").join(Markup("<dt>{}</dt><dd>{}</dd>").format(both(key), value) for key, value in rows if value)
+    shown = Markup("").join(Markup('<dt>{}</dt><dd translate="no">{}</dd>').format(both(key), value) for key, value in rows if value)
     if job.original_key and job.original_key != job.video_key:
         link = Markup('<dt>{}</dt><dd><a href="media/{}/original.mp4" download>original.mp4</a></dd>')
         shown += link.format(both("original"), job.media_token)
@@ -540,6 +569,12 @@ def _details(job: Job, at: str = "") -> Markup | str:
     return Markup('<details class="wan-details" data-details="{}"><summary>{}</summary><dl>{}</dl>{}</details>').format(
         job.id, both("details"), shown, withdraw
     )
+
+
+def copy_button(key: str, *, look: str = "", hidden: bool = False) -> Markup:
+    """A button that copies what stands in the field, or in the `<code>`, beside it, and says what came of that. hidden: whether an icon names it."""
+    words = Markup('<span class="wan-sr">{}</span>').format(both(key)) if hidden else both(key)
+    return _COPY.format(look=look, words=words, copied=both("copied"), selected=both("copy_selected"))
 
 
 def hint(key: str, **values: str | int) -> Markup:
@@ -554,7 +589,7 @@ def quiet(key: str, value: str) -> Markup:
 
 _UPLOAD = Markup(  # what the script puts beside a file on its way
     '<div id="wan-upload" hidden><div class="wan-upload"><label><span class="wan-sr">{}</span><progress max="1" value="0"></progress></label>'
-    '<span></span><button type="button" class="wan-button">{}</button></div></div>'
+    '<span translate="no"></span><button type="button" class="wan-button">{}</button></div></div>'
 )
 
 
@@ -605,7 +640,7 @@ def _dialogs() -> Markup:
     shape = Markup('<dialog id="wan-{}" class="wan-dialog">') + form + Markup("</dialog>")
     button = Markup('<button class="wan-button {}" value="{}"{}>{}</button>')
     field = Markup('<label><span class="wan-sr">{}</span><input type="text" readonly></label>').format(both("link"))
-    copy = button.format("main", "copy", Markup(' type="button" data-link-copy'), both("link_copy"))
+    copy = copy_button("link_copy", look="wan-button main")
     mine = Markup('<div class="wan-own-link"><p>{}</p>{}{}</div>').format(both("claim_mine"), field, copy)
     share = shape.format("share", both("link"), both("link_note"), field, copy + button.format("", "close", "", both("close")))
     stay = button.format("main", "stay", Markup(" autofocus"), both("claim_stay"))

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from wan.jobs import Job, Reference
 from wan.labels import bare
-from wan.ui.cards import both, measured
+from wan.ui.cards import as_it_is, both, measured, rate
 
 TAKES = range(2, 5)
 """How many takes a board may have."""
@@ -31,7 +31,8 @@ _BAR = Markup(
     '<div class="wan-compare-bar"><label class="wan-compare-seek"><span class="wan-sr">{position}</span>'
     '<input type="range" min="0" max="0" step="1" value="0" aria-valuetext="0:00.00"></label>'
     '<div class="wan-compare-row">{back}{play}{forward}'
-    '<span class="wan-compare-time"><b data-time>0:00.00</b> <span>{frame} <b data-frame>1</b> / <b data-frames>1</b></span></span>'
+    '<span class="wan-compare-time"><b data-time translate="no">0:00.00</b> '
+    '<span>{frame} <b data-frame translate="no">1</b> / <b data-frames translate="no">1</b></span></span>'
     '<span class="wan-compare-wait" role="status">{waiting}</span>{mute}'
     '<label class="wan-compare-pick"><span>{speed}</span><select data-speed>'
     '<option value="0.25">0.25×</option><option value="0.5">0.5×</option><option value="1" selected>1×</option></select></label>{loop}</div>'
@@ -101,7 +102,7 @@ def _screen(name: str, number: int, job: Job, video: str, poster: str) -> Markup
         height=job.height or 9,
         video=video,
         poster=Markup(' poster="{}"').format(poster) if poster else "",
-        fps=f"{job.fps or 30:g}",
+        fps=rate(job),
         seconds=f"{job.duration or 0:.3f}",
         lost=both("compare_lost"),
         take=both("take", number=number),
@@ -162,12 +163,12 @@ def _rows(take: Settings, keys: Sequence[str]) -> Markup:
 
 def worded(job: Job, *, priced: bool = True) -> Settings:
     """What a take was made with, and what came of it, in words: by the keys of the strings that name them."""
-    price = both("fact_free") if job.simulated else Markup("{}").format(str(job.price or ""))
+    price = both("fact_free") if job.simulated else as_it_is(str(job.price)) if job.price else Markup("")
     asked = {key: _value(field, job.request[field]) for field, key in _ASKED if field in job.request}
     made_from = Markup(" · ").join(_reference(one) for one in job.references)
     facts = Markup(" · ").join(measured(job))
     return (
-        {"model": Markup("{}").format(job.model), "seed": Markup("{}").format(job.seed)}
+        {"model": as_it_is(job.model), "seed": as_it_is(job.seed)}
         | asked
         | {
             "compare_made_from": made_from,
@@ -186,7 +187,7 @@ def _value(field: str, given: object) -> Markup:
         return both(_CHOICES[given])
     elif isinstance(given, str) and field == "audio_url":
         given = bare(given)  # the board is shown to others
-    return Markup("{}").format("" if given is None else str(given))
+    return as_it_is(given) if given is not None and given != "" else Markup("")
 
 
 def _reference(one: Reference) -> Markup:

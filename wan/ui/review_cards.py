@@ -14,7 +14,7 @@ from markupsafe import Markup
 from wan.jobs import Job
 from wan.reviews import COMMENT_LIMIT, NAME_LIMIT, VERDICTS, Review, Take, Verdict
 from wan.ui import compare
-from wan.ui.cards import both, measured
+from wan.ui.cards import both, measured, rate
 from wan.ui.files import ASSETS
 from wan.ui.text import TEXT, say
 
@@ -50,13 +50,13 @@ _TAKE = Markup(
 )
 _VIDEO = Markup(
     '<figure class="rv-stage" style="--shape:{width}/{height}"><video src="{video}" poster="{poster}" width="{width}" height="{height}" '
-    'controls playsinline preload="none" aria-labelledby="take-{number}"></video></figure>'
+    'data-fps="{fps}" controls playsinline preload="none" aria-labelledby="take-{number}"></video></figure>'
 )
 _FORM = Markup(
     '<form class="rv-form"><fieldset><legend class="wan-sr">{legend}</legend>{choices}</fieldset>'
     '<div class="rv-write"><label for="comment-{number}">{comment}</label>'
     '<textarea id="comment-{number}" name="comment" rows="2" maxlength="{limit}"></textarea>'
-    '<div class="rv-row"><button type="button" class="rv-moment" data-moment aria-pressed="false">{at} <b>0:00.0</b>'
+    '<div class="rv-row"><button type="button" class="rv-moment" data-moment aria-pressed="false">{at} <b translate="no">0:00.0</b>'
     '<span class="wan-sr">{note}</span></button>'
     '<button type="submit" class="rv-send">{send}</button></div></div><p class="rv-state" role="status"></p></form>'
 )
@@ -166,7 +166,7 @@ def _take(take: Take, video: str, poster: str, *, asked: bool, seed: bool) -> Ma
     job = take.job
     shown = Markup('<figure class="rv-stage rv-deleted" style="--shape:16/9"><p>{}</p></figure>').format(both("rv_deleted"))
     if job is not None:
-        shown = _VIDEO.format(width=job.width or 16, height=job.height or 9, video=video, poster=poster, number=take.number)
+        shown = _VIDEO.format(width=job.width or 16, height=job.height or 9, video=video, poster=poster, number=take.number, fps=rate(job))
     return _TAKE.format(
         number=take.number,
         stage=shown,
@@ -196,7 +196,7 @@ def _comment(take: Take, one: Verdict, verdict: str) -> Markup:
     """verdict: of whoever wrote it, as it is now."""
     seek = Markup("")
     if one.at_seconds is not None and take.job is not None:
-        moment = Markup('<button type="button" class="rv-seek" data-seek="{}">{}<span class="wan-sr"> {}</span></button>')
+        moment = Markup('<button type="button" class="rv-seek" data-seek="{}"><span translate="no">{}</span><span class="wan-sr"> {}</span></button>')
         seek = moment.format(one.at_seconds, _moment(one.at_seconds), both("rv_seek"))
     who = one.name or both("rv_somebody")
     return Markup('<li><p class="rv-by"><b>{}</b><span class="rv-{verdict}">{}</span>{}</p><p class="rv-text">{}</p></li>').format(
@@ -266,7 +266,7 @@ def _at(key: str, seconds: float) -> Markup:
 def time_at(seconds: float) -> Markup:
     """A time, which the script puts as the reader's own clock has it. seconds: since 1970."""
     time = datetime.fromtimestamp(seconds, UTC)
-    return Markup('<time datetime="{:%Y-%m-%dT%H:%MZ}">{:%Y-%m-%d %H:%M %Z}</time>').format(time, time)
+    return Markup('<time translate="no" datetime="{:%Y-%m-%dT%H:%MZ}">{:%Y-%m-%d %H:%M %Z}</time>').format(time, time)
 
 
 def _moment(seconds: float) -> str:

@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from wan.jobs import Job
 from wan.reviews import Review, Take
-from wan.ui.cards import both, file_address, video
+from wan.ui.cards import both, copy_button, file_address, video
 from wan.ui.review_cards import comments, facts, how_many, people, tally, time_at, until
 from wan.ui.shelf import gone_mark
 
@@ -22,7 +22,7 @@ _ASK = Markup(
 _LINK = Markup(
     '<div class="wr-link"><label><span class="wan-sr">{name}</span>'
     '<input type="text" readonly data-review-link="review/{token}" value="review/{token}"></label>'
-    '<button type="button" class="wan-button main" data-review-copy>{copy}</button>'
+    "{copy}"
     '<a class="wan-button" href="review/{token}" target="_blank" rel="noreferrer">{open_}</a></div>'
 )
 
@@ -97,7 +97,13 @@ def _item(review: Review, now: float, *, opened: bool) -> Markup:
 
 
 def _detail(review: Review, *, is_open: bool) -> Markup:
-    link = _LINK.format(token=review.link_token, name=both("review_link"), copy=both("link_copy"), open_=both("review_open")) if is_open else ""
+    link = (
+        _LINK.format(
+            token=review.link_token, name=both("review_link"), copy=copy_button("link_copy", look="wan-button main"), open_=both("review_open")
+        )
+        if is_open
+        else ""
+    )
     exports = Markup("").join(_press(kind, f"review_{kind}", review) for kind in ("csv", "json", "zip"))
     revoke = _ask("revoke", review) if is_open else ""
     return Markup(

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from wan import labels
 from wan.jobs import Job, JobEvent, JobState, Reference, Shelf, Spent
-from wan.ui.cards import both, clock, measured, said, video
+from wan.ui.cards import as_it_is, both, clock, measured, said, video
 from wan.ui.compare import TAKES, worded
 from wan.words import Sentence
 
@@ -34,9 +34,9 @@ _BAR = Markup(
 )
 _CARD = Markup(
     '<li class="wan-item" data-job="{id}" data-state="{state}"><button type="button" class="wan-item-open" data-open>'
-    '<span class="wan-item-picture">{picture}{length}</span><span class="wan-item-words">{words}</span>'
+    '<span class="wan-item-picture">{picture}{length}</span><span class="wan-item-words" translate="no">{words}</span>'
     '<span class="wan-item-line"><span class="wan-item-state {tone}">{title}</span><span>{cost}</span>{when}'
-    "<code>{model}</code></span></button>{choose}</li>"
+    '<code translate="no">{model}</code></span></button>{choose}</li>'
 )
 _CHOOSE = Markup('<label class="wan-item-choose"><input type="checkbox" data-choose><b aria-hidden="true"></b><span class="wan-sr">{}</span></label>')
 _JOB = Markup(
@@ -44,7 +44,7 @@ _JOB = Markup(
     '<div class="wan-job-head"><button type="button" class="wan-button" data-back>{back}</button>{when}</div>'
     '<div class="wan-job-room"><div><figure class="wan-stage {look}">{stage}</figure></div>'
     '<div class="wan-job-side"><h2 class="wan-title {tone}">{title}</h2>{said}'
-    '<p class="wan-job-prompt"{reach}>{prompt}</p><p class="wan-facts">{facts}</p>'
+    '<p class="wan-job-prompt" translate="no"{reach}>{prompt}</p><p class="wan-facts">{facts}</p>'
     '<p class="wan-job-cost"><span>{cost_title}</span> <strong>{cost}</strong></p><div class="wan-acts">{acts}</div>{ask}'
     '<div class="wan-note" role="status"></div></div>'
     "{parts}</div></article>"
@@ -130,7 +130,7 @@ def job(event: JobEvent) -> str:
         back=both("library_back"),
         when=_when(one.created_at),
         look="video" if film else "none",
-        stage=video(one) if film else Markup("<blockquote>{}</blockquote>").format(_prompt(one)),
+        stage=video(one) if film else Markup('<blockquote translate="no">{}</blockquote>').format(_prompt(one)),
         tone=_TONES.get(one.state, ""),
         title=both(f"title_{one.state}"),
         said=Markup('<p class="wan-say">{}</p>').format(words) if words else "",
@@ -147,13 +147,13 @@ def job(event: JobEvent) -> str:
 
 def _card(one: Job) -> Markup:
     film, poster = one.state is JobState.SUCCEEDED, Markup('<img src="media/{}/poster.webp" alt="" loading="lazy" decoding="async">')
-    quoted = Markup('<span class="wan-item-none" aria-hidden="true">{}</span>').format(_prompt(one))
+    quoted = Markup('<span class="wan-item-none" aria-hidden="true" translate="no">{}</span>').format(_prompt(one))
     seconds = one.duration or one.request.get("duration")
     return _CARD.format(
         id=one.id,
         state=one.state,
         picture=poster.format(one.media_token) if one.poster_key else quoted,
-        length=Markup('<span class="wan-item-length">{}</span>').format(clock(float(seconds))) if film and seconds else "",
+        length=Markup('<span class="wan-item-length" translate="no">{}</span>').format(clock(float(seconds))) if film and seconds else "",
         words=_prompt(one),
         tone=_TONES.get(one.state, "live"),
         title=both(f"title_{one.state}"),
@@ -167,7 +167,7 @@ def _card(one: Job) -> Markup:
 def _when(at: float) -> Markup:
     """A moment, which the script puts into the words of the place where it is read."""
     moment = datetime.fromtimestamp(at, UTC)
-    return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), f"{moment:%Y-%m-%d %H:%M} UTC")
+    return Markup('<time datetime="{}" translate="no">{}</time>').format(moment.isoformat(timespec="seconds"), f"{moment:%Y-%m-%d %H:%M} UTC")
 
 
 def _cost(one: Job, *, long: bool) -> Markup:
@@ -206,7 +206,7 @@ def _empty(shelf: Shelf, offset: int) -> Markup:
 
 def _acts(one: Job) -> list[Markup]:
     """What can be done with a job."""
-    costs = Markup(" · {}").format(str(one.price)) if one.price and not one.simulated else ""
+    costs = Markup(" · {}").format(as_it_is(str(one.price))) if one.price and not one.simulated else ""
     acts = [_ACT.format("main", "use", both("library_use"))]
     if one.live:
         return [*acts, _ACT.format("", "watch", both("library_watch"))]
@@ -233,7 +233,7 @@ def _parts(event: JobEvent) -> list[Markup]:
     if one.adjustments:
         adjusted = Markup("").join(Markup("<li>{}</li>").format(said(one_)) for one_ in one.adjustments)
         parts.append(("library_adjusted", Markup('<ul class="wan-adjusted">{}</ul>').format(adjusted)))
-    parts.append(("details", _rows({key: Markup("<code>{}</code>").format(value) for key, value in ids.items() if value})))
+    parts.append(("details", _rows({key: Markup('<code translate="no">{}</code>').format(value) for key, value in ids.items() if value})))
     return [_PART.format(both(key), part) for key, part in parts]
 
 

@@ -43,6 +43,8 @@ TEXT: dict[str, tuple[str, str]] = {
         "用它可在其他浏览器中打开您的作业。持有者可查看并代您操作：请勿外传。",
     ),
     "link_copy": ("Copy", "复制"),
+    "copied": ("Copied", "已复制"),
+    "copy_selected": ("Selected: copy it by hand (Ctrl+C)", "已选中：请手动复制（Ctrl+C）"),
     "close": ("Close", "关闭"),
     "claim": ("Open the jobs of this link?", "打开此链接中的作业？"),
     "claim_note": (
@@ -520,4 +522,9 @@ def label(key: str) -> I18nData:
 
 def say(key: str, language: str, **values: str | float) -> str:
     """A string in one language, "zh…" or anything else, with its values."""
-    return TEXT[key][language.startswith("zh")].format(**values)
+    return template(key, language).format(**values)
+
+
+def template(key: str, language: str) -> str:
+    """A string in one language, with the names of its values in braces."""
+    return TEXT[key][language.startswith("zh")]
