@@ -34,6 +34,13 @@
     const tenths = Math.floor(seconds * 10);
     return `${Math.floor(tenths / 600)}:${String(Math.floor(tenths / 10) % 60).padStart(2, "0")}.${tenths % 10}`;
   };
+  // Compared with what was written last, not with the text: a translator may write that too, and would be fought with.
+  function write(part, text) {
+    if (part.dataset.written === text) return;
+    part.dataset.written = text;
+    part.textContent = text;
+  }
+
   const words = (name) => document.querySelector(`template[data-words="${name}"]`)?.content.cloneNode(true) ?? "";
 
   function fill(root, parts) {
@@ -134,20 +141,51 @@
     button.disabled = false;
   }
 
+  // The time in the middle of a picture: at its very beginning, rounding may show the one before.
+  function middle(video, seconds) {
+    const fps = Number(video.dataset.fps);
+    return Math.max(0, Math.min((Math.floor(seconds * fps + 1e-3) + 0.5) / fps, video.duration || Infinity));
+  }
+
+  // When the picture begins that is seen; `currentTime` of a video that plays, or was stopped just now, may be that of the next one.
+  const pictures = new WeakMap(); // video -> when the picture that it shows begins, in seconds
+  function watch(video) {
+    video.requestVideoFrameCallback?.((_, { mediaTime }) => {
+      pictures.set(video, mediaTime);
+      watch(video);
+    });
+  }
+  for (const name of ["loadedmetadata", "seeking"]) {
+    document.addEventListener(
+      name,
+      ({ target }) => {
+        pictures.delete(target);
+        if (name === "loadedmetadata" && takeOf(target)) watch(target);
+      },
+      true,
+    );
+  }
+
+  function picture(video) {
+    const [begins, now] = [pictures.get(video), video.currentTime];
+    return Math.abs(now - begins) < 0.2 ? begins : now; // of a video out of sight the browser says nothing
+  }
+
   // The moment follows the video until it is taken.
   function press(button, pressed) {
-    const seconds = takeOf(button).querySelector("video").currentTime;
+    const video = takeOf(button).querySelector("video");
+    const seconds = middle(video, picture(video));
     button.setAttribute("aria-pressed", String(pressed));
-    button.dataset.moment = seconds.toFixed(2);
-    button.querySelector("b").textContent = asMoment(seconds);
+    button.dataset.moment = seconds.toFixed(4);
+    write(button.querySelector("b"), asMoment(seconds));
   }
 
   function seek(button) {
     const video = takeOf(button)?.querySelector("video");
     if (!video) return;
     const go = () => {
-      video.currentTime = Number(button.dataset.seek);
       video.pause();
+      video.currentTime = middle(video, Number(button.dataset.seek));
     };
     if (video.readyState) go();
     else {
@@ -168,8 +206,7 @@
     const { lang } = document.documentElement;
     const words = new Intl.DateTimeFormat(lang || "en", { dateStyle: "medium", timeStyle: "short" });
     for (const time of document.querySelectorAll(".rv-meta time, .wr-item time")) {
-      const said = words.format(new Date(time.dateTime));
-      if (time.textContent !== said) time.textContent = said;
+      write(time, words.format(new Date(time.dateTime)));
     }
   }
 
@@ -246,19 +283,13 @@
   // What the owner's buttons are about; each presses the hidden one of Gradio that asks the server.
   let picked = "";
   document.addEventListener("click", ({ target }) => {
-    const button = target.closest?.("[data-review-press], [data-review-copy], [data-review-keep]");
+    const button = target.closest?.("[data-review-press], [data-review-keep]");
     if (!button) return;
     const { reviewPress: verb, review } = button.dataset;
     if (verb) {
       if (review !== undefined) picked = review;
       document.getElementById(`wan-review-${verb}`).click();
-    } else if ("reviewKeep" in button.dataset) button.closest("details").open = false;
-    else {
-      const link = button.parentElement.querySelector("input");
-      link.select();
-      navigator.clipboard?.writeText(link.value).then(() => button.classList.add("copied"));
-      setTimeout(() => button.classList.remove("copied"), 1500);
-    }
+    } else button.closest("details").open = false;
   });
 
   // A question that nobody answers goes by Escape, or by a click elsewhere.

@@ -50,7 +50,7 @@ class Verdict:
     comment: str
     """"" for none."""
     at_seconds: float | None
-    """The moment of the video that the comment is about."""
+    """The moment of the video that the comment is about; the page gives the middle of a picture."""
     name: str
     """"" for somebody who gave none."""
     created_at: float
@@ -202,7 +202,7 @@ def _moment(given: object, duration: float) -> float | None:
         return None
     if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= duration + _OVERHANG:
         raise InvalidInput("at_seconds", "review_moment_beyond", high=f"{duration:.1f}")
-    return round(min(given, duration), 2)
+    return min(float(given), duration)  # as it came: rounded, it may be of the picture before
 
 
 def as_json(review: Review) -> bytes:
