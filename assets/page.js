@@ -387,6 +387,7 @@ window.wanStudio = (() => {
   let told = 0;
   async function copy(button) {
     const part = button.closest("form, .wr-link, .wan-task").querySelector("input, code");
+    window.wanReview.complete(); // a link that was put in just now
     const text = part.value ?? part.textContent;
     const done = await navigator.clipboard
       .writeText(text)

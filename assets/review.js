@@ -313,6 +313,7 @@
   }
 
   window.wanReview = {
+    complete,
     picked: () => picked,
     made: (review) => review && (picked = review),
     download: () => document.querySelector("#wan-review-export a[download]")?.click(),

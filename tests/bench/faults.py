@@ -318,8 +318,8 @@ _WEB = (
     _fault(
         "a route let through by its beginning",
         "ui/guard.py",
-        "not table.fullmatch(scope",
-        "not table.match(scope",
+        "not table.fullmatch(path)",
+        "not table.match(path)",
         "ui/test_guard.py::test_of_all_routes_exactly_these_are_open",
     ),
     _fault(
@@ -332,9 +332,16 @@ _WEB = (
     _fault(
         "a page elsewhere lets its visitors post",
         "ui/guard.py",
-        "(nameless or not self._is_ours(headers, proxied=proxied)):",
+        "(nameless or not self._is_ours(headers, root)):",
         "nameless:",
         "ui/test_guard.py::test_only_our_own_pages_may_change_things",
+    ),
+    _fault(
+        "anybody believed about where the app is reached",
+        "ui/roots.py",
+        "_by_proxy(asked) if proxied else Root()",
+        "_by_proxy(asked)",
+        "ui/test_roots.py::test_the_address_of_a_request",
     ),
     _fault(
         "a cookie that scripts can read",

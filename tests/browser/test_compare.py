@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -15,6 +16,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from tests.browser.serving import ROOT
+from tests.browser.translating import translator
 from tests.ui.test_compare import take
 from wan.jobs import Job
 from wan.ui.compare import board
@@ -53,7 +55,7 @@ CAUGHT_UP = """async () => {
 STILL = "[...document.querySelectorAll('video')].every(video => video.error || (!video.seeking && video.readyState >= 2))"
 
 
-def numbered(path: Path, seconds: float, fps: int, *, sound: bool) -> Path:
+def numbered(path: Path, seconds: float, fps: int | Fraction, *, sound: bool) -> Path:
     """A real MP4 whose frames have their numbers, from 0, in them."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "crf": "10"})
@@ -225,6 +227,18 @@ def test_a_loop_begins_anew(visitor, site):
     page.wait_for_function(
         "[...document.querySelectorAll('video')].every(video => video.currentTime > 0.1 && video.currentTime < 1 && !video.paused)"
     )
+
+
+@pytest.mark.parametrize("heeds", [True, False])
+def test_a_translator_is_not_fought_with(visitor, site, heeds):
+    visitor.add_init_script(translator(heeds=heeds))
+    page = visitor.new_page()
+    page.goto(f"{site}/board-2-en.html")
+    page.wait_for_function(STILL)
+    played(page, 1.0)
+    page.get_by_role("button", name="Pause all").click()
+    page.wait_for_function("document.querySelector('video').paused")
+    assert page.evaluate("changes") < 3 * 2 * 90, "time and frame change with each of the frames, and the translator changes them once"
 
 
 def test_speed(visitor, site):
