@@ -488,6 +488,33 @@ window.wanStudio = (() => {
     if (box.classList.contains("wan-over") !== signs > most) box.classList.toggle("wan-over");
   }
 
+  // Gradio takes for a picture what the system calls one by its name. What a file is, its content says, and the app looks into it.
+  const PICTURE = "#wan-image-reference_image";
+  const isOdd = ({ type }) => !/^(image|video)\//.test(type);
+  const asPictures = (files) => {
+    const all = new DataTransfer();
+    for (const file of files) all.items.add(isOdd(file) ? new File([file], file.name, { type: "image/unknown" }) : file);
+    return all;
+  };
+  addEventListener(
+    "change",
+    ({ target }) => {
+      if (target.matches(`${PICTURE} input[type=file]`) && [...target.files].some(isOdd)) target.files = asPictures(target.files).files;
+    },
+    true,
+  );
+  addEventListener(
+    "drop",
+    (event) => {
+      const files = [...(event.dataTransfer?.files ?? [])];
+      if (!event.target.closest?.(PICTURE) || !files.some(isOdd)) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      event.target.dispatchEvent(new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer: asPictures(files) }));
+    },
+    true,
+  );
+
   const boot = setInterval(() => {
     if (!document.querySelector("#wan-header .wan-header")) return;
     clearInterval(boot);

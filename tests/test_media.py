@@ -2,13 +2,18 @@
 
 import io
 import os
+import struct
 import tempfile
+from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageCms, ImageStat
 
+from tests.boxes import box, edited
 from tests.disks import small_disk
 from tests.pictures import clip, picture
 from wan import catalog, media, pictures
@@ -221,6 +226,172 @@ def test_a_clip_filmed_upright_stays_upright(tmp_path):
     assert rotations[0] == rotations[1] != 0
 
 
+@pytest.mark.parametrize(("turn", "size", "corner"), [(90, "240*320", (-20, 20)), (180, "320*240", (-20, -20)), (270, "240*320", (20, -20))])
+def test_a_clip_has_the_size_in_which_players_show_it(tmp_path, turn, size, corner):
+    path = named(tmp_path, "turned.mp4", turned(recorded(tmp_path / "clip.mp4"), turn))
+    assert checked(path)[0].clip.size == size
+    assert media.measure(path).size == size
+    shown = opened(media.poster(path))
+    assert f"{shown.width}*{shown.height}" == size
+    red, green, _ = shown.getpixel(tuple(at % side for at, side in zip(corner, shown.size, strict=True)))
+    assert red > 180 > 90 > green, "what is at the upper left of the frames"
+
+
+def turned(data: bytes, degrees: int) -> bytes:
+    """A clip of 320x240 whose camera was held otherwise: the matrix of its first track says so."""
+    one = 1 << 16
+    moved = {90: (0, one, -one, 0, 240 << 16, 0), 180: (-one, 0, 0, -one, 320 << 16, 240 << 16), 270: (0, -one, one, 0, 0, 320 << 16)}[degrees]
+    a, b, c, d, x, y = moved
+    at = data.index(b"tkhd") + 4 + 40
+    return data[:at] + b"".join(number.to_bytes(4, "big", signed=True) for number in (a, b, 0, c, d, 0, x, y, 1 << 30)) + data[at + 36 :]
+
+
+def recorded(path: Path, *, pictures: str = "libx264", sound: Sequence[tuple[str, int]] = (), **options: str) -> bytes:
+    """Two seconds as a camera records them, 320x240 at 15 frames per second, the upper left of them red; sound: codec and rate of each track."""
+    with av.open(str(path), "w") as made:
+        picture_track = made.add_stream(pictures, rate=15, options={"preset": "ultrafast", "bf": "0"} | options if pictures == "libx264" else {})
+        picture_track.width, picture_track.height, picture_track.pix_fmt = 320, 240, "yuv422p10le" if pictures == "prores_ks" else "yuv420p"
+        tracks = [(made.add_stream(codec, rate=rate, layout="mono"), rate) for codec, rate in sound]
+        shown = Image.new("RGB", (320, 240), "green")
+        shown.paste("red", (0, 0, 80, 60))
+        for _ in range(30):
+            made.mux(picture_track.encode(av.VideoFrame.from_image(shown)))
+        made.mux(picture_track.encode(None))
+        for track, rate in tracks:
+            tone = av.AudioFrame.from_ndarray((np.sin(np.arange(2 * rate) / 20) * 8000).astype(np.int16)[None], format="s16", layout="mono")
+            tone.sample_rate, tone.pts = rate, 0
+            made.mux(track.encode(tone))
+            made.mux(track.encode(None))
+    return path.read_bytes()
+
+
+def as_mp4(data: bytes) -> bytes:
+    """A MOV that calls itself an MP4, as cameras in a network write it."""
+    return data[:8] + b"mp42" + data[12:]
+
+
+def unknown(data: bytes, codec: bytes) -> bytes:
+    """A clip whose sound nobody can decode."""
+    return data.replace(b"mp4a", codec).replace(b"esds", b"esdx")
+
+
+FIELD_CLIPS = {  # what is done to each, its codec, and its sound afterwards
+    "sound_amr.3gp": (["clip_sound_converted"], "mp4", "aac"),
+    "sound_pcm_mulaw.mp4": (["clip_sound_converted"], "mp4", "aac"),
+    "sound_apac_first_aac_second.mp4": (["clip_sound_other"], "mp4", "aac"),
+    "depth_track_first.mov": (["clip_picture_other"], "mov", "aac"),
+    "slowmo_240_vfr.mp4": ([], "mp4", None),
+}
+
+
+@pytest.mark.parametrize("name", FIELD_CLIPS)
+def test_clips_of_real_devices(name):
+    changes, kind, sound = FIELD_CLIPS[name]
+    footage, copy = checked(FILES / name)
+    assert ([one.key for one in footage.adjustments], footage.kind, footage.clip.has_audio) == (changes, kind, sound is not None)
+    assert media.look(name, FILES / name).adjustments == footage.adjustments
+    with av.open(io.BytesIO(copy)) as made:
+        assert [one.codec_context.name for one in made.streams] == ["h264", *([sound] if sound else [])]
+        assert sum(1 for _ in made.decode(video=0)) > 20
+        if sound:
+            made.seek(0)
+            assert sum(frame.samples / frame.sample_rate for frame in made.decode(audio=0)) == pytest.approx(footage.clip.seconds, abs=0.2)
+
+
+SOUNDS = {  # codec, rate, whether the file calls itself an MP4: what its copy has
+    ("pcm_alaw", 8000, True): "aac",
+    ("pcm_alaw", 8000, False): "pcm_alaw",
+    ("adpcm_ima_qt", 44100, True): "aac",
+    ("adpcm_ima_qt", 44100, False): "adpcm_ima_qt",
+    ("pcm_s16be", 48000, True): "pcm_s16be",
+}
+
+
+@pytest.mark.parametrize("given", SOUNDS, ids=str)
+def test_sound_is_copied_where_the_container_takes_it_and_becomes_aac_where_not(tmp_path, given):
+    codec, rate, mp4 = given
+    data = recorded(tmp_path / "clip.mov", sound=[(codec, rate)])
+    footage, copy = checked(as_mp4(data) if mp4 else data)
+    with av.open(io.BytesIO(copy)) as made:
+        assert made.streams.audio[0].codec_context.name == SOUNDS[given]
+        levels = np.concatenate([frame.to_ndarray().astype(float).ravel() for frame in made.decode(audio=0)])
+    assert np.abs(levels).max() > 0
+    assert [one.key for one in footage.adjustments] == (["clip_sound_converted"] if SOUNDS[given] == "aac" != codec else [])
+
+
+def test_sound_that_nobody_can_decode_is_left_out(tmp_path):
+    for codec in (b"apac", b"ac-4"):
+        footage, copy = checked(unknown(recorded(tmp_path / "clip.mp4", sound=[("aac", 48000), ("aac", 48000)]), codec))
+        assert ([one.key for one in footage.adjustments], footage.clip.has_audio) == (["clip_sound_dropped"], False)
+        assert codec not in copy
+
+
+def test_pictures_that_no_mp4_carries_stay_as_they_are(tmp_path):
+    footage, _ = checked(as_mp4(recorded(tmp_path / "clip.mov", pictures="prores_ks")))
+    assert (footage.kind, footage.clip.codec, footage.clip.seconds, footage.adjustments) == ("mov", "prores", 2, [])
+
+
+def test_a_clip_without_pictures_or_in_an_unknown_codec_says_so(tmp_path):
+    data = recorded(tmp_path / "clip.mp4", sound=[("aac", 48000)])
+    alone = edited(data, [b"moov", b"trak"], lambda body: box(b"trak", body) if b"soun" in body else b"")
+    with pytest.raises(InvalidInput, match="no moving pictures in it"):
+        checked(alone)
+    with pytest.raises(InvalidInput, match=r"a codec that nobody here can decode; allowed are H\.264"):
+        checked(data.replace(b"avc1", b"zzzz"))
+
+
+TIMES = {  # of 30 frames in 2 s: how many, and the ticks to the next
+    "some repeated": [(5, 1024), (5, 0), (5, 2048), (15, 1024)],
+    "each second one repeated": [(1, 0), (1, 2048)] * 15,
+    "all the same but the last": [(29, 0), (1, 30 * 1024)],
+}
+
+
+@pytest.mark.parametrize("name", TIMES)
+def test_times_that_stand_still_are_put_in_order(tmp_path, name):
+    lines = TIMES[name]
+    table = box(b"stts", struct.pack(">II", 0, len(lines)) + b"".join(struct.pack(">II", *line) for line in lines))
+    data = edited(recorded(tmp_path / "clip.mp4"), [b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stts"], lambda _: table)
+    footage, copy = checked(data)
+    assert [one.key for one in footage.adjustments] == ["clip_timed"]
+    assert footage.clip.seconds == pytest.approx(2, abs=0.01)
+    with av.open(io.BytesIO(copy)) as made:
+        times = [frame.pts for frame in made.decode(video=0)]
+    assert len(times) == 30
+    assert times == sorted(set(times))
+
+
+def test_a_recorder_that_begins_anew_in_the_middle(tmp_path):
+    """Each fragment says when it begins; from the sixteenth on the clock is back at nought."""
+    path, fragment = tmp_path / "clip.mp4", count()
+    with av.open(str(path), "w", options={"movflags": "frag_every_frame+empty_moov+default_base_moof"}) as made:
+        track = made.add_stream("libx264", rate=15, options={"bf": "0", "g": "5"})
+        track.width, track.height, track.pix_fmt = 320, 240, "yuv420p"
+        for _ in range(30):
+            made.mux(track.encode(av.VideoFrame(320, 240, "yuv420p")))
+        made.mux(track.encode(None))
+
+    def back(body: bytes) -> bytes:
+        time = int.from_bytes(body[4:], "big")
+        return box(b"tfdt", body[:4] + (time - 15 * 1024 if next(fragment) >= 15 else time).to_bytes(len(body) - 4, "big"))
+
+    footage, copy = checked(edited(path.read_bytes(), [b"moof", b"traf", b"tfdt"], back))
+    assert [one.key for one in footage.adjustments] == ["clip_timed"]
+    assert footage.clip.seconds == pytest.approx(2, abs=0.1)
+    with av.open(io.BytesIO(copy)) as made:
+        assert sum(1 for _ in made.decode(video=0)) == 30
+
+
+@pytest.mark.parametrize(("fps", "taken_"), [(241, True), (250, True), (260, False)])
+def test_slow_motion_is_a_little_faster_than_it_says(tmp_path, fps, taken_):
+    path = clip(tmp_path / "clip.mp4", seconds=1, size=(64, 64), fps=fps)
+    if taken_:
+        assert checked(path)[0].clip.fps == pytest.approx(fps, abs=0.5)
+    else:
+        with pytest.raises(InvalidInput, match="at most 240"):
+            checked(path)
+
+
 def test_what_is_no_clip(tmp_path):
     whole = clip(tmp_path / "whole.mp4").read_bytes()
     for data in (b"no video", whole[: len(whole) // 2], b""):
@@ -345,7 +516,7 @@ def breaks_off(folder: Path) -> bytes:
 
 
 def test_a_clip_that_breaks_off(tmp_path):
-    with pytest.raises(InvalidInput, match="does not open as a video"):
+    with pytest.raises(InvalidInput, match="got a video that breaks off in the middle"):
         checked(breaks_off(tmp_path))
 
 

@@ -35,7 +35,7 @@ VIDEO_SECONDS = (1.0, 30.0)  # S3, S4
 VIDEO_MEGABYTES = 100  # S3, S4
 VIDEO_SIDES = (16, 4096)  # px; ours, so that a frame fits into the memory that opening a file is given
 VIDEO_FPS_SURE = 16  # frames per second; fal.ai refuses fewer for wan/v2.6, and the service's code InvalidFile.FPS means 15 to 60 for other models
-VIDEO_FPS = 240  # frames per second at most; ours: phones go no further
+VIDEO_FPS = 240  # frames per second at most; ours: the slow motion of phones, whose mean may lie a little higher
 
 SIZES: dict[str, Tier] = {  # S3; `W*H` in px
     "1280*720": "720P",

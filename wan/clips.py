@@ -1,17 +1,26 @@
 """Clips as PyAV sees them: measured, and reference videos checked and copied clean, so that nothing but pictures and sound goes on.
 
+One part of a clip does not condemn the whole: of each kind the first track that can be decoded goes on, sound that the copy cannot carry becomes
+AAC, and times that stand still or go back are put in order.
+
 `take` runs in the sandbox alone: the files that come to it are anybody's. It reads an open file, writes to another, and answers in JSON.
 """
 
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
-from typing import IO, Any
+from itertools import islice
+from typing import IO, Any, TypeVar
 
 import av
+import av.audio.resampler  # which an encoder would import when it gets its first frame
 import av.subtitles.codeccontext
 import av.subtitles.stream  # PyAV would import it when it meets such a track, and the sandbox opens no file then
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
+from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
@@ -33,13 +42,20 @@ _GIVEN_OPTIONS = OPTIONS | {
     "max_streams": str(_TRACKS),
 }
 _CODECS = {"h264": "H.264", "hevc": "H.265", "mpeg4": "MPEG-4", "vp9": "VP9", "av1": "AV1", "prores": "ProRes"}
+_MOV_ALONE = frozenset({"prores"})  # no MP4 carries these pictures
 _UNSAID = 2  # FFmpeg's number for colours of which a video says nothing
 _SLACK = 0.5  # seconds by which a file may end before it says
+_JUMP = 0.5  # seconds; times that go back by more begin anew, and what follows is moved behind what was there
+_TRIED = 100  # packets of a track in which one frame at least must be, if it can be decoded at all
+_SOUND_RATE = 48_000  # samples per second of sound that is encoded anew
+_RATE_SLACK = 1.05  # by which a mean may exceed the frame rate that a camera has: it drops none, and its clock is not ours
+
+Track = TypeVar("Track", VideoStream, AudioStream)
 
 
 @dataclass(frozen=True)
 class Clip:
-    """What a video file is, measured: width and height in px, frames per second, seconds."""
+    """What a video file is, measured: width and height in px as players show it, frames per second, seconds."""
 
     width: int
     height: int
@@ -55,13 +71,14 @@ class Clip:
 
 
 def take(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
-    """Copies a reference video without anything that is no picture or sound: no place, no device, no further tracks. Nothing is encoded anew.
+    """Copies a reference video without anything that is no picture or sound: no place, no device, no further tracks. Pictures are not encoded anew.
 
-    Answers with its kind, "mp4" or "mov", and the `Clip` that the copy is. Raises InvalidInput for what is no whole MP4 or MOV, or out of the limits.
+    Answers with its kind, "mp4" or "mov", the `Clip` that the copy is, and what was done to it. Raises InvalidInput for what is no whole MP4 or MOV,
+    or out of the limits.
     """
     kind = kinds.required(field, given, "video").decoder
     try:
-        _copy(field, given, made, kind)
+        kind, adjustments = _copy(field, given, made, kind)
         _refuse_grown(field, made.seek(0, os.SEEK_END))
         made.seek(0)
         clip = measured(made)
@@ -70,7 +87,7 @@ def take(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
     except Exception:  # noqa: BLE001 - whatever PyAV raises over it is the file's fault
         raise InvalidInput(field, "video_unreadable") from None
     _check(field, clip)
-    return {"kind": kind, "clip": asdict(clip), "adjustments": [one.model_dump() for one in _warnings(clip)]}
+    return {"kind": kind, "clip": asdict(clip), "adjustments": [one.model_dump() for one in (*adjustments, *_warnings(clip))]}
 
 
 def tag(given: IO[bytes], made: IO[bytes], *, field: str, name: str) -> dict[str, Any]:
@@ -101,9 +118,10 @@ def measured(file: IO[bytes]) -> Clip:
         seconds = float(stream.duration * stream.time_base)
         if _end(container, stream) < seconds - _SLACK:
             raise ValueError("the file breaks off")
+        sides = (first.width, first.height) if first.rotation % 180 == 0 else (first.height, first.width)
         return Clip(
-            width=first.width,
-            height=first.height,
+            width=sides[0],
+            height=sides[1],
             fps=round(float(stream.average_rate), 3),
             seconds=round(seconds, 3),
             has_audio=bool(container.streams.audio),
@@ -128,50 +146,151 @@ def still(frame: VideoFrame) -> Image.Image:
     return Image.frombytes("RGB", (shown.width, shown.height), bytes(shown.planes[0]), "raw", "RGB", shown.planes[0].line_size)
 
 
-def _copy(field: str, given: IO[bytes], made: IO[bytes], kind: str) -> None:
-    """Copies the first picture track and the first sound track into a new file. Raises InvalidInput, FFmpegError or ValueError."""
-    # Words that nobody can read are no reason to refuse a clip: they are left out anyway.
-    with av.open(given, "r", format="mov", options=_GIVEN_OPTIONS, metadata_errors="replace") as whole:
-        picture = _picture(field, whole)
+def _copy(field: str, given: IO[bytes], made: IO[bytes], kind: str) -> tuple[str, list[Sentence]]:
+    """Writes the clean copy. Gives its kind, and what was done. Raises InvalidInput, FFmpegError or ValueError."""
+    with _opened(given) as whole:
+        picture, adjustments = _picture(field, given, whole)
+        sound, sound_adjustments = _sound(given, whole)
+        clock = _Clocks()
+        kind = "mov" if picture.codec_context.codec.canonical_name in _MOV_ALONE else kind
         with av.open(made, "w", format=kind, options={"fflags": "+bitexact"}) as clean:
-            end = copied(whole, [picture, *whole.streams.audio[:1]], clean)
+            convert = sound is not None and sound.codec_context.codec.canonical_name not in clean.supported_codecs
+            end = copied(whole, [picture, sound] if sound else [picture], clean, clock, convert=convert)
         if picture.duration is not None and end < (picture.duration * (picture.time_base or 0)) - _SLACK:
-            raise ValueError("the file breaks off")
+            raise InvalidInput(field, "video_truncated")
+    done = [("clip_sound_converted", convert), ("clip_timed", clock.mended)]
+    return kind, [*adjustments, *sound_adjustments, *(sentence(key) for key, is_so in done if is_so)]
 
 
-def _picture(field: str, container: InputContainer) -> VideoStream:
-    """The track that moves; a cover is one too. Raises InvalidInput for a codec that is not allowed, ValueError where there is no track."""
-    track = next((one for one in container.streams.video if not one.disposition & Disposition.attached_pic), None)
+@contextmanager
+def _opened(given: IO[bytes]) -> Iterator[InputContainer]:
+    """A clip of anybody's. Words in it that nobody can read are no reason to refuse it: they are left out anyway."""
+    given.seek(0)
+    with av.open(given, "r", format="mov", options=_GIVEN_OPTIONS, metadata_errors="replace") as whole:
+        yield whole
+
+
+def _picture(field: str, given: IO[bytes], whole: InputContainer) -> tuple[VideoStream, list[Sentence]]:
+    """The track that moves, and what to say of the choice; a cover is a track of pictures too.
+
+    Raises InvalidInput where there is none, or none in a codec that is allowed; ValueError for one that cannot be decoded.
+    """
+    tracks = [one for one in whole.streams.video if not one.disposition & Disposition.attached_pic]
+    if not tracks:
+        raise InvalidInput(field, "video_without_pictures")
+    allowed = [one for one in tracks if one.codec_context is not None and one.codec_context.codec.canonical_name in _CODECS]
+    if not allowed:
+        known = [one.codec_context.codec.canonical_name for one in tracks if one.codec_context is not None]
+        names = ", ".join(_CODECS.values())
+        raise (
+            InvalidInput(field, "video_codec", given=known[0], allowed=names) if known else InvalidInput(field, "video_codec_unknown", allowed=names)
+        )
+    track = allowed[0] if len(allowed) == 1 else _usable(given, allowed)  # whether it is decoded, the copy of the only one shows
     if track is None:
-        raise ValueError("no video track")
-    codec = track.codec_context.codec.canonical_name
-    if codec not in _CODECS:
-        raise InvalidInput(field, "video_codec", given=codec, allowed=", ".join(_CODECS.values()))
-    return track
+        raise ValueError("its pictures cannot be decoded")
+    return track, [] if track is _preferred(tracks)[0] else [sentence("clip_picture_other")]
 
 
-def copied(whole: InputContainer, tracks: list[Stream], clean: OutputContainer) -> float:
-    """Copies tracks packet by packet. Gives where the first of them ends, in seconds.
+def _sound(given: IO[bytes], whole: InputContainer) -> tuple[AudioStream | None, list[Sentence]]:
+    """The track that is heard, None where there is none, and what to say of the choice."""
+    tracks = list(whole.streams.audio)
+    track = _usable(given, tracks)
+    if not tracks or track is _preferred(tracks)[0]:
+        return track, []
+    return track, [sentence("clip_sound_dropped" if track is None else "clip_sound_other")]
+
+
+def _preferred(tracks: Sequence[Track]) -> list[Track]:
+    """Tracks of a kind in their order, those first that are switched on: the others no player shows."""
+    return sorted(tracks, key=lambda one: not one.disposition & Disposition.default)
+
+
+def _usable(given: IO[bytes], tracks: Sequence[Track]) -> Track | None:
+    """The first track that can be decoded."""
+    return next((one for one in _preferred(tracks) if one.codec_context is not None and _decodes(given, one.index)), None)
+
+
+def _decodes(given: IO[bytes], number: int) -> bool:
+    """Whether anything of a track can be decoded."""
+    with _opened(given) as whole:
+        track = whole.streams[number]
+        track.codec_context.thread_count = 1
+        return any(_frames(packet) for packet in islice(whole.demux(track), _TRIED))
+
+
+def _frames(packet: "Packet[Any]") -> list[Any]:
+    """The frames in a packet; none where it is broken."""
+    try:
+        return list(packet.decode())
+    except FFmpegError:
+        return []
+
+
+@dataclass
+class _Clocks:
+    """Puts the times of packets in order, track by track: some recorders repeat them, or begin anew in the middle."""
+
+    mended: bool = False
+    _last: dict[int, int] = field(default_factory=dict)
+    """When the last packet of each track is decoded."""
+    _shift: dict[int, int] = field(default_factory=dict)
+
+    def set(self, packet: "Packet[Any]", track: Stream) -> None:
+        """Gives a packet a time after that of the one before it, in the time base of the track that it is written to."""
+        number, base = track.index, track.time_base or Fraction(1)
+        step, shift = packet.time_base / base, self._shift.get(number, 0)
+        pts, dts, length = (round((value or 0) * step) for value in (packet.pts, packet.dts, packet.duration))
+        late = self._last.get(number, dts + shift - 1) + 1 - (dts + shift)
+        if late > 0:
+            self.mended = True
+            if late * base > _JUMP:
+                self._shift[number] = shift = shift + late + length
+                late = 0
+        packet.dts = dts + shift + max(late, 0)
+        packet.pts = max(pts + shift, packet.dts)
+        packet.duration, packet.time_base = length, base
+        self._last[number] = packet.dts
+
+
+def copied(whole: InputContainer, tracks: list[Stream], clean: OutputContainer, clock: _Clocks | None = None, *, convert: bool = False) -> float:
+    """Copies tracks packet by packet. Gives where the first of them ends, in seconds. convert: whether the second, of sound, becomes AAC.
 
     What somebody cut away is still in the file, marked. At the end it is left out; further on it stays marked, because other frames are built on it.
     """
-    made = {track.index: clean.add_stream_from_template(track, opaque=True) for track in tracks}
+    clock = clock or _Clocks()
+    kept = tracks[:1] if convert else tracks
+    made = {track.index: clean.add_stream_from_template(track, opaque=True) for track in kept}
+    encoder = _aac(clean, tracks[1]) if convert else None
+    clean.start_encoding()
     held: dict[int, list[Packet[Stream]]] = {track.index: [] for track in tracks}
     end = Fraction(0)
     for packet in whole.demux(tracks):
         number = packet.stream_index
+        if encoder is not None and number not in made:
+            for frame in _frames(packet):
+                clean.mux(encoder.encode(frame))
+            continue
         if packet.dts is None or packet.pts is None:
             continue
         held[number].append(packet)
         if packet.is_discard:
             continue
-        if number == tracks[0].index:
-            end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
         for one in held[number]:
+            clock.set(one, made[number])
+            if number == tracks[0].index:
+                end = max(end, ((one.pts or 0) + (one.duration or 0)) * one.time_base)
             one.stream = made[number]
             clean.mux(one)
         held[number].clear()
+    if encoder is not None:
+        clean.mux(encoder.encode(None))
     return float(end)
+
+
+def _aac(clean: OutputContainer, like: Stream) -> AudioStream:
+    """A track of sound to be encoded."""
+    mono = isinstance(like, AudioStream) and like.codec_context.layout.nb_channels == 1
+    return clean.add_stream("aac", rate=_SOUND_RATE, layout="mono" if mono else "stereo")
 
 
 def _refuse_grown(field: str, size: int) -> None:
@@ -185,7 +304,7 @@ def _check(field: str, clip: Clip) -> None:
     low, high = catalog.VIDEO_SIDES
     if not all(low <= side <= high for side in (clip.width, clip.height)):
         raise InvalidInput(field, "image_sides", given=clip.size, low=low, high=high)
-    if clip.fps > catalog.VIDEO_FPS:
+    if clip.fps > catalog.VIDEO_FPS * _RATE_SLACK:
         raise InvalidInput(field, "video_rate", given=clip.fps, high=catalog.VIDEO_FPS)
     shortest, longest = catalog.VIDEO_SECONDS
     if not shortest <= round(clip.seconds, 1) <= longest:

@@ -89,7 +89,10 @@ _UNREACHED = {  # what a check says where a job would say this
     "not_reached_through": "check_through",
     "not_reached_certificate": "check_certificate",
 }
-_FILE_SENTENCES = ("heif_converted", "avif_converted", "image_upright", "image_flattened")  # adjustments of a file, whatever is asked of it
+_FILE_SENTENCES = (  # adjustments of a file, whatever is asked of it
+    *("heif_converted", "avif_converted", "image_upright", "image_flattened"),
+    *("clip_picture_other", "clip_sound_other", "clip_sound_dropped", "clip_sound_converted", "clip_timed"),
+)
 _RESULT_SENTENCES = ("size_scaled", "fps_conformed", "not_conformed")  # adjustments of a result; the others belong to the request
 
 
@@ -820,11 +823,13 @@ class Studio:
             copy = folder / "clip"
             with await asyncio.to_thread(copy.open, "w+b") as made:
                 taken = await media.apart(asker, media.take_clip, "reference_video", source, made)
-            measured = Original(taken.sha256, taken.bytes)
+            changes = tuple(one.key for one in taken.adjustments if one.key in _FILE_SENTENCES)
+            measured = Original(taken.sha256, taken.bytes, changes=changes)
             key, original = await self._references.keep_clean(source, copy, f".{taken.kind}", measured, asker.owner)
         clip = {name: getattr(taken.clip, name) for name in ("width", "height", "seconds")}
         about = {name: getattr(original, name) for name in ("sha256", "bytes")}
-        return Reference(kind="video", key=key, sent_key=key, **about, **clip), taken.adjustments
+        earlier = [sentence(change) for change in original.changes if change not in changes]
+        return Reference(kind="video", key=key, sent_key=key, **about, **clip), earlier + taken.adjustments
 
     def _new_job(self, owner: str, leave: Leave) -> Job:
         """A QUEUED row with nothing in it yet."""

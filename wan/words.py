@@ -163,6 +163,18 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "{field}: got a video in {given}; allowed are {allowed}.",
         "{field}：收到 {given} 编码的视频；允许 {allowed}。",
     ),
+    "video_codec_unknown": (
+        "{field}: got a video in a codec that nobody here can decode; allowed are {allowed}.",
+        "{field}：视频编码无法识别；允许 {allowed}。",
+    ),
+    "video_truncated": (
+        "{field}: got a video that breaks off in the middle; allowed are whole MP4 and MOV files.",
+        "{field}：视频文件不完整；允许完整的 MP4 和 MOV 文件。",
+    ),
+    "video_without_pictures": (
+        "{field}: got a video file with no moving pictures in it; allowed are MP4 and MOV with pictures.",
+        "{field}：视频文件中没有画面；允许含画面的 MP4 和 MOV。",
+    ),
     "video_rate": (
         "{field}: got {given} frames per second; allowed are at most {high}.",
         "{field}：收到每秒 {given} 帧；最多 {high} 帧。",
@@ -200,6 +212,26 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "avif_converted": (
         "The picture was AVIF; it was turned into JPEG, because the service takes no AVIF.",
         "原图为 AVIF；服务不支持该格式，已转换为 JPEG。",
+    ),
+    "clip_sound_converted": (
+        "The clip's sound was turned into AAC, because an MP4 or MOV cannot carry it as it was.",
+        "视频的声音已转换为 AAC，因为 MP4 或 MOV 无法承载原格式。",
+    ),
+    "clip_sound_other": (
+        "The clip's first sound track cannot be decoded; its next one was taken.",
+        "视频的第一条音轨无法解码，已使用下一条。",
+    ),
+    "clip_sound_dropped": (
+        "The clip's sound cannot be decoded; it was left out.",
+        "视频的声音无法解码，已去除。",
+    ),
+    "clip_picture_other": (
+        "The clip's first picture track cannot be decoded; its next one was taken.",
+        "视频的第一条画面轨无法解码，已使用下一条。",
+    ),
+    "clip_timed": (
+        "The clip's times stood still or went back; they were put in order.",
+        "视频的时间戳有重复或倒退，已重新排列。",
     ),
     "image_cropped": (
         "The picture was {given} px; it was cropped and scaled to {size}, because the service follows the picture's shape.",

@@ -342,11 +342,11 @@ def table(name: bytes, body: bytes):
 LIES = {
     "a million frames per second": (
         header(lambda body: body[:12] + struct.pack(">I", 512_000_000) + body[16:]),
-        {"video_length", "video_unreadable"},
+        {"video_length", "video_unreadable", "video_rate"},
     ),
     "no frames per second": (header(lambda body: body[:12] + struct.pack(">I", 0) + body[16:]), {"", "video_length", "video_unreadable"}),
     "136 years": (header(lambda body: body[:16] + struct.pack(">I", 2**32 - 1) + body[20:]), {""}),  # the frames themselves know better
-    "a thousand million frames in one line": (table(b"stts", struct.pack(">IIII", 0, 1, 10**9, 1)), {"", "video_length", "video_unreadable"}),
+    "a thousand million frames in one line": (table(b"stts", struct.pack(">IIII", 0, 1, 10**9, 1)), {"", "video_length", "video_truncated"}),
     "two thousand million frames of one size": (table(b"stsz", struct.pack(">III", 0, 1, 2**31 - 1)), {"video_unreadable", "media_unsafe"}),
     "two thousand million lines of times": (table(b"stts", struct.pack(">II", 0, 2**31 - 1) + bytes(800)), {"media_unsafe"}),
     "frames that lie beyond the end": (table(b"stco", struct.pack(">III", 0, 1, 2**32 - 1)), {"video_unreadable"}),
@@ -419,8 +419,8 @@ def test_a_codec_that_is_not_allowed(tmp_path):
     [
         *((kind, "video_kind") for kind in ("avi", "matroska", "webm", "mpegts", "flv")),
         ("jpeg", "video_is_image"),
-        ("mp4 of nothing", "video_unreadable"),
-        ("mp4 of sound alone", "video_unreadable"),
+        ("mp4 of nothing", "video_without_pictures"),
+        ("mp4 of sound alone", "video_without_pictures"),
     ],
 )
 def test_other_kinds_by_the_name_of_a_clip(kind, refusal, plain, tmp_path):

@@ -75,6 +75,14 @@ def test_references_are_looked_into_when_they_are_dropped(page: Page, tmp_path):
     assert cast.locator("img").evaluate_all("images => images.map(one => one.naturalWidth)") == [160, 160]
 
 
+def test_a_picture_without_a_name_that_says_so_is_shown(page: Page, tmp_path):
+    shutil.copy(FIELD / "picture.heic", tmp_path / "photo")
+    page.locator("#wan-image-reference_image input[type=file]").set_input_files(tmp_path / "photo")
+    shown = page.locator("#wan-image-view .preview img")
+    expect(shown).to_be_visible()
+    assert shown.evaluate("one => one.decode().then(() => one.naturalWidth)") == 960
+
+
 def test_a_sample_fills_the_form_and_does_not_run(page: Page):
     page.locator(".wan-sample").first.click()
     expect(page.locator("#wan-image-view .preview")).to_be_visible()
