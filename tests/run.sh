@@ -20,13 +20,14 @@ attend() { # Run a command to its end; a signal to this script is heard meanwhil
 }
 
 browsers=(chromium-headless-shell chromium chromium-browser google-chrome google-chrome-stable)
-packages=(chromium-headless-shell fonts-wqy-microhei)
 proxies=(nginx caddy)
 
-install_browser() {
-    command -v "${browsers[@]}" >/dev/null && return
-    command -v apt-get >/dev/null || fail "no Chromium or Chrome on the PATH; install one."
-    local as_root=()
+install_programs() { # a browser, and a file system of a program
+    local packages=() as_root=()
+    command -v "${browsers[@]}" >/dev/null || packages+=(chromium-headless-shell fonts-wqy-microhei)
+    command -v bindfs >/dev/null || packages+=(bindfs)
+    [ ${#packages[@]} = 0 ] && return
+    command -v apt-get >/dev/null || fail "no Chromium or Chrome, or no bindfs on the PATH; install what is missing."
     if [ "$(id -u)" != 0 ]; then
         [ "${CI:-}" != true ] && command -v sudo >/dev/null || fail "as root, run: apt-get install ${packages[*]}"
         say "sudo apt-get will install: ${packages[*]}"
@@ -102,7 +103,7 @@ workers=(-n $(($(nproc) + 2))) # each waits for something half of its time
 if [ ${#given[@]} -gt 0 ]; then workers=(); fi # one file is done before the workers have started
 
 say "installing, where something is missing (about a minute the first time)"
-install_browser
+install_programs
 install_packages
 unpack_proxies
 say "installed after $SECONDS s; lint"

@@ -38,7 +38,11 @@ class Demo:
         """Finds or starts the simulator and keeps it alive until `stop`. Raises SettingsError when it does not come up."""
         self.folder()
         self._hold = (self._folder / "users.lock").open("ab")
-        fcntl.flock(self._hold, fcntl.LOCK_SH)  # waits for one that is just leaving
+        try:
+            fcntl.flock(self._hold, fcntl.LOCK_SH)  # waits for one that is just leaving
+        except OSError as error:
+            given = f"{self._folder} ({error.strerror})"
+            raise SettingsError(sentence("setting_bad", field="OUTPUT_DIR", given=given, allowed="a folder where files can be locked")) from None
         with _alone(self._folder / "start.lock"):
             self._base_url = self._serving() or self._launch()
         return Connection(

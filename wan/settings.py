@@ -130,6 +130,11 @@ class Settings(BaseSettings):
         return f"postgresql{url.removeprefix('postgres')}" if url.startswith("postgres://") else url  # as platforms write it
 
     @property
+    def database_setting(self) -> str:
+        """The setting that says where the database is."""
+        return "WAN_DATABASE_URL" if self.database_url else "OUTPUT_DIR"
+
+    @property
     def storage(self) -> str:
         """The storage's URL as obstore takes it."""
         return self.storage_url or (self.output_dir.absolute() / "storage").as_uri()

@@ -5,6 +5,8 @@ the lease writes nothing. The one write that is not fenced is the task id of a p
 """
 
 import asyncio
+import contextlib
+import fcntl
 import hashlib
 import secrets
 import sqlite3
@@ -17,7 +19,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import IO, Any, Literal, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
@@ -29,6 +31,7 @@ from sqlalchemy.types import JSON, TypeDecorator
 from wan import ids
 from wan.catalog import money
 from wan.errors import AccessRefused, NotKept, ReviewNotFound, SettingsError
+from wan.filesystem import lacks
 from wan.ids import Seal
 from wan.jobs import GROUPS, LIVE, TRANSITIONS, UNSENT, Job, JobState, Reference, Shelf, Spent
 from wan.journal import Journal
@@ -44,6 +47,10 @@ _BOOKKEEPING = frozenset({"due_at", "attempts", "foreign_tasks", "absent_at"})  
 _THREADS = 12  # more than writes can be stuck at once, so that a page is still read beside them; SQLAlchemy's pool has 15 connections
 _OWNERS_OF_AN_ADDRESS = 5  # times what one owner may have on their way, an address may have: people share addresses
 _LEFT = 15.0  # seconds overdue after which a job that is not sent yet is one that nobody works on; whoever works on one looks at it every second
+_LACKS = {
+    "locks": "processes do not see each other's locks there",
+    "writes": "processes do not see there what others have written",
+}
 _BUSY = 10.0  # seconds that a write waits for another's to end; longer, and whoever clicked would rather be told
 # What SQLite (by the beginning of its error's name) and PostgreSQL (by its code) say when it is not our statement that is wrong.
 _TROUBLES = {
@@ -258,33 +265,41 @@ Index("verdicts_of_review", _verdicts.c.review_id, _verdicts.c.created_at)
 
 
 class Store:
-    """The database. url: SQLAlchemy's; SQLite by default, PostgreSQL by `postgresql://`.
+    """The database. url: SQLAlchemy's; SQLite by default, PostgreSQL by `postgresql://`. setting: by which it is chosen.
 
     Raises SettingsError when it cannot be opened, NotKept when it could be but is busy, full or read-only.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, setting: str = "WAN_DATABASE_URL") -> None:
         # Of its own, so that renewing a lease never waits behind the work that it is for.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sql")
         try:
             self._engine = _engine(url)
             self._journal: Journal | None = None
+            self._hold: IO[bytes] | None = None
+            if (path := _file_of(self._engine)) is not None and path.parent.is_dir():
+                self._hold = _alone(path, setting)
             self._create_schema()
             if (path := _file_of(self._engine)) is not None:
                 self._journal = Journal(path, self._engine.dispose, take_in)
         except (SQLAlchemyError, sqlite3.Error, ImportError) as error:
             if isinstance(trouble := _trouble(error), NotKept) and trouble.sentence.key != "database_down":
+                self._let_go()
                 raise trouble from error
             # The URL may hold a password, and the driver's message may quote it.
             allowed = "a database that SQLAlchemy can open: sqlite:///file or postgresql://…"
             given = f"{shown(url)}, {_reason(error)}"
-            raise SettingsError(sentence("setting_bad", field="WAN_DATABASE_URL", given=given, allowed=allowed)) from None
+            self._let_go()
+            if setting != "WAN_DATABASE_URL":
+                raise SettingsError(sentence("folder_no_database", field=setting, reason=_reason(error))) from None
+            raise SettingsError(sentence("setting_bad", field=setting, given=given, allowed=allowed)) from None
 
     def _create_schema(self) -> None:
         if (path := _file_of(self._engine)) is not None:
             keep_database(path)
         if self._engine.dialect.name == "sqlite":
-            sa.event.listen(self._engine, "connect", _configure_sqlite)
+            mode = "WAL" if self._hold is None else "DELETE"
+            sa.event.listen(self._engine, "connect", lambda connection, _: _configure_sqlite(connection, mode))
             sa.event.listen(self._engine, "begin", _begin_sqlite)
         if self._engine.dialect.name == "postgresql":
             sa.event.listen(self._engine, "do_connect", _limit_postgresql)
@@ -308,6 +323,13 @@ class Store:
         self._engine.dispose()
         if self._journal is not None:
             self._journal.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Lets other processes have a database that one alone can have at a time."""
+        if self._hold is not None:
+            self._hold.close()
+            self._hold = None
 
     def in_use(self) -> AbstractContextManager[None]:
         """A transaction. Raises NotKept, before it begins, while the log of SQLite's that we write to is not the one that is there."""
@@ -1065,12 +1087,52 @@ def _file_of(engine: sa.Engine) -> Path | None:
     return Path(name).absolute() if engine.dialect.name == "sqlite" and name not in ("", ":memory:") and not name.startswith("file:") else None
 
 
-def _configure_sqlite(connection: Any, record: Any) -> None:
+def _alone(path: Path, setting: str) -> IO[bytes] | None:
+    """Keeps other processes away from a database that cannot have a log in its folder; None where it can.
+
+    Raises SettingsError for a folder that can hold no database, NotKept while another process has it.
+    """
+    try:
+        what = lacks(path.parent)
+    except OSError as error:
+        raise SettingsError(sentence("folder_no_database", field=setting, reason=error.strerror or "?")) from None
+    if not what:
+        return None
+    if what != "memory":
+        raise SettingsError(sentence("folder_no_database", field=setting, reason=_LACKS[what]))
+    hold = path.with_name(f"{path.name}-lock").open("ab")
+    until = time.monotonic() + _BUSY
+    while True:
+        try:
+            fcntl.lockf(hold, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError:
+            if time.monotonic() > until:
+                hold.close()
+                raise NotKept("database_busy") from None
+        time.sleep(0.1)
+    try:
+        _take_off_log(path)
+    except sqlite3.Error:
+        hold.close()
+        raise
+    return hold
+
+
+def _take_off_log(path: Path) -> None:
+    """Writes a log that was made elsewhere into its database, which can be done without the memory that it needs otherwise, by one alone."""
+    if path.exists():
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=DELETE"):
+                connection.execute(f"PRAGMA {pragma}").fetchone()
+
+
+def _configure_sqlite(connection: Any, mode: str) -> None:
     """WAL lets readers go on beside the writer; FULL, because NORMAL may forget the SUBMITTING commit when the power fails."""
     connection.isolation_level = None  # we say BEGIN ourselves
     for pragma in (f"busy_timeout={round(_BUSY * 1000)}", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
-    _switch_to_wal(connection)
+    _switch(connection, mode)
 
 
 def _limit_postgresql(dialect: sa.Dialect, record: Any, given: Any, named: dict[str, Any]) -> None:
@@ -1085,12 +1147,12 @@ def _configure_postgresql(connection: Any, record: Any) -> None:
     connection.commit()
 
 
-def _switch_to_wal(connection: Any) -> None:
+def _switch(connection: Any, mode: str) -> None:
     """Tried again for a while: where several processes switch a fresh database at once, SQLite refuses all but one without waiting (3.40)."""
     until = time.monotonic() + _BUSY
     while True:
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(f"PRAGMA journal_mode={mode}")
             return
         except sqlite3.OperationalError as error:
             if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > until:

@@ -167,7 +167,7 @@ class Studio:
     async def _open(self, opened: contextlib.AsyncExitStack) -> None:
         """Opens one part after the other; what is open is closed again in the opposite order, also when a later part does not open."""
         folder = await asyncio.to_thread(self.settings.made_output_dir)
-        self._store = await asyncio.to_thread(Store, self.settings.database)
+        self._store = await asyncio.to_thread(Store, self.settings.database, setting=self.settings.database_setting)
         opened.callback(self._store.close)
         self._owners = Owners(self._store.seal)
         self._storage = Storage(self.settings.storage, self.settings.work_dir)

@@ -487,6 +487,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "{name} names no certificates that can be used ({reason}); it does not count.",
         "{name} 指定的证书无法使用（{reason}），已忽略。",
     ),
+    "folder_no_database": (
+        "{field}: no database can be kept in this folder: {reason}. Set WAN_DATABASE_URL to postgresql://…, or to sqlite:////… with a folder on a "
+        "disk of this machine.",
+        "{field}：该文件夹无法存放数据库：{reason}。请将 WAN_DATABASE_URL 设为 postgresql://…，或设为本机磁盘上的 sqlite:////… 路径。",
+    ),
     "port_taken": (
         "{field}: port {port} is taken; stop what listens there, or set another port.",
         "{field}：端口 {port} 已被占用；请停止占用它的程序，或设置其他端口。",

@@ -80,6 +80,20 @@ _PAYING = (
         "test_surroundings.py::test_a_proxy_that_refuses_proves_that_nothing_was_sent",
     ),
     _fault(
+        "a database on a share used by several processes",
+        "store.py",
+        "fcntl.lockf(hold, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "hold.seek(0)",
+        "test_filesystem.py::test_a_database_on_a_share_is_one_processes_alone",
+    ),
+    _fault(
+        "locks that nobody sees taken for some",
+        "filesystem.py",
+        'if not _locked(file) or ask("l") != "no":',
+        "if not _locked(file):",
+        "test_filesystem.py::test_what_a_share_lacks_is_found",
+    ),
+    _fault(
         "every certificate believed",
         "gateway.py",
         "verify=self._trust,",
