@@ -273,10 +273,10 @@ class Store:
     def __init__(self, url: str, *, setting: str = "WAN_DATABASE_URL") -> None:
         # Of its own, so that renewing a lease never waits behind the work that it is for.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sql")
+        self._journal: Journal | None = None
+        self._hold: IO[bytes] | None = None
         try:
             self._engine = _engine(url)
-            self._journal: Journal | None = None
-            self._hold: IO[bytes] | None = None
             if (path := _file_of(self._engine)) is not None and path.parent.is_dir():
                 self._hold = _alone(path, setting)
             self._create_schema()
