@@ -11,7 +11,7 @@ from dotenv import dotenv_values
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
 from wan.errors import SettingsError
-from wan.plain_text import clean
+from wan.plain_text import clean, control_in
 from wan.words import sentence
 
 _QUOTES = frozenset(
@@ -43,7 +43,12 @@ class DotEnv(DotEnvSettingsSource):
 
 
 def cleaned(value: str) -> str:
-    """A value without what came along by accident: space and line ends around it, signs that nobody sees, and quotes."""
+    """A value without what came along by accident: space and line ends around it, signs that nobody sees, and quotes.
+
+    A control character is no accident, and stays for whoever checks the value to refuse.
+    """
+    if control_in(value):
+        return value
     value = _NO_BREAK.sub(" ", _JOINER.sub("", clean(value))).strip()
     while len(value) > 1 and value[0] + value[-1] in _QUOTES:
         value = value[1:-1].strip()

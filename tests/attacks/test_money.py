@@ -179,7 +179,7 @@ def test_keys_are_written_nowhere(shop: Shop, record: Record):
     for address in ("/", "/config", f"{API}/info", f"{API}/startup-events", "/theme.css", "/healthz"):
         heard.append(httpx.get(shop.app.url + address, trust_env=False).text)
     files = {str(path): path.read_bytes() for path in shop.app.folder.parent.rglob("*") if path.is_file()}
-    assert len(files) > 30
+    assert len(files) > 20  # database, storage, uploads, logs, and the simulator's
     for what, secret in (
         ("the operator's key", OPERATOR),
         ("a visitor's key", OWN),

@@ -162,6 +162,7 @@ def served(
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
+                process.wait(20)
 
 
 def _free_port() -> int:
