@@ -559,8 +559,8 @@ _SIMULATOR = (
     _fault(
         "the simulator makes a second task of a request",
         "simulator/app.py",
-        "        self.book.add(task)\n",
-        '        self.book.add(task)\n        self.book.add(task.model_copy(update={"id": str(uuid.uuid4())}))\n',
+        "            self.book.add(task)\n",
+        '            self.book.add(task)\n            self.book.add(task.model_copy(update={"id": str(uuid.uuid4())}))\n',
         "simulator/test_service.py::test_the_record_counts_tasks_and_refusals_apart",
         "simulator/test_service.py::test_lists_are_filtered_and_paged",
     ),
