@@ -174,6 +174,15 @@ def test_own_shape_is_left_alone(given, sent):
     assert made.kept == made.sent == taken(picture(given), "1280*720").kept
 
 
+@pytest.mark.parametrize(("size", "sent"), [((8160, 6120), (4096, 3072)), ((6120, 8160), (3072, 4096)), ((8160, 240), None), ((8160, 8160), None)])
+def test_a_photo_of_a_phone_may_be_larger_than_what_goes_up(size, sent):
+    if sent:
+        assert opened(taken(picture(size, kind="JPEG")).sent).size == sent
+    else:
+        with pytest.raises(InvalidInput, match="sides from 240 to 8000 px"):
+            taken(picture(size, kind="JPEG"))
+
+
 def test_preview_shows_the_crop(tmp_path):
     path = tmp_path / "picture"
     path.write_bytes(picture((451, 300)))

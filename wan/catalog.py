@@ -30,6 +30,7 @@ SERVICE_FPS = 30  # frames per second, H.264 in MP4, for all three models (S5)
 FPS_RANGE = (1, 60)  # frames per second that a copy can be conformed to; ours
 
 IMAGE_SIDES = (240, 8000)  # px (S2, S4; the Feb 2026 pages said 360-2000)
+PHOTO_SIDE = 8192  # px; ours: cameras of phones go to 8160, and what goes up of such a picture is smaller
 IMAGE_MEGABYTES = 20  # S2, S4 (10 in Feb 2026)
 VIDEO_SECONDS = (1.0, 30.0)  # S3, S4
 VIDEO_MEGABYTES = 100  # S3, S4

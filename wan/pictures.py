@@ -143,8 +143,10 @@ def _opened(field: str, file: IO[bytes], decoder: str) -> Image.Image:
 
 
 def _check_sides(field: str, image: Image.Image) -> None:
+    """Raises InvalidInput for a picture out of the limits: of what goes up, and of the pixels that there is memory for."""
     low, high = catalog.IMAGE_SIDES
-    if not all(low <= side <= high for side in image.size):
+    fits = min(image.size) >= low and max(image.size) <= catalog.PHOTO_SIDE and image.width * image.height <= high * high
+    if not fits or max(_own_shape(image)) > high:
         raise InvalidInput(field, "image_sides", given=f"{image.width}*{image.height}", low=low, high=high)
 
 

@@ -32,6 +32,7 @@ from wan.errors import InvalidInput
 from wan.sandbox import MEMORY_MEGABYTES, NURSERY, SECONDS
 
 SAMPLES = Path(__file__).parents[2] / "assets" / "samples"
+FIELD = Path(__file__).parents[1] / "data" / "field"
 _BOXES = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"dinf", b"edts", b"udta", b"stsd", b"avc1")
 _ODD = (0, 1, 0x7F, 0x80, 0xFE, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 _TWO_AT_ONCE = 2  # as the app does
@@ -54,11 +55,13 @@ def subjects(folder: Path, *, large: bool = True) -> dict[str, bytes]:
         ("palette.bmp", "BMP", "P", {}),
         ("lossy.webp", "WEBP", "RGB", {"xmp": b"<x/>"}),
         ("lossless.webp", "WEBP", "RGBA", {"lossless": True}),
+        ("plain.avif", "AVIF", "RGB", {}),
     ):
         out = io.BytesIO()
         shown = rocket.convert("L").convert("I;16") if mode == "I;16" else rocket.convert(mode)
         shown.save(out, kind, **options)
         found[name] = out.getvalue()
+    found |= {path.name.replace(".3gp", ".mp4"): path.read_bytes() for path in sorted(FIELD.iterdir())}
     if large:
         found["large.webp"] = picture((8000, 6000), kind="WEBP", method=0)
     found["animated.webp"] = picture((320, 240), kind="WEBP", save_all=True, append_images=[Image.new("RGB", (320, 240))])
