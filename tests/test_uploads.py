@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import secrets
+from pathlib import Path
 
 import pytest
 
@@ -206,6 +207,20 @@ async def test_the_bytes_of_a_clip_go_too(studio, tmp_path):
     assert bytes_kept(studio, raw) == []
     assert (await studio.submit(request, owner=OWNER)).id == first.id
     assert first.references[0].bytes == len(raw)
+
+
+@pytest.mark.anyio
+async def test_what_was_done_to_an_upload_is_said_of_a_new_take_too(studio):
+    """By then its clean copy is in its place, to which nothing has to be done."""
+    field = Path(__file__).parent / "data" / "field"
+    sound, photo = (uploaded(studio.uploads, (field / name).read_bytes(), name) for name in ("sound_amr.3gp", "picture.heic"))
+    request = ReferenceToVideoRequest(prompt="character1 walks", reference_video=(sound,), reference_image=(photo,), duration=2, seed=1)
+    first = await ended(studio, await studio.submit(request, owner=OWNER))
+    assert {"clip_sound_converted", "heif_converted"} <= {one.key for one in first.adjustments}
+    assert photo.read_bytes()[:3] == b"\xff\xd8\xff"
+    again = await studio.submit(request, owner=OWNER, new_take=True)
+    assert sorted(map(str, again.adjustments)) == sorted(map(str, first.adjustments))
+    assert (await ended(studio, again)).video_key
 
 
 @pytest.mark.anyio
