@@ -48,7 +48,7 @@ class Demo:
         return Connection(
             backend="simulator",
             base_url=self._base_url,
-            region=self._settings.region,
+            region=self._settings.home_region,
             workspace="",
             key=SecretStr(SIMULATOR_KEY),
             currency=self._settings.currency,
