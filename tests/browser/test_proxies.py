@@ -1,5 +1,6 @@
 """The app under a path of a proxy, at a port that nobody guesses: the page, the API, MCP's and reviews' addresses lead through the proxy again."""
 
+import base64
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ def _patience() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """The app, which is told its path."""
-    settings = {"GRADIO_ROOT_PATH": "/wan", "WAN_TRUSTED_PROXIES": "127.0.0.1"}
+    settings = {"GRADIO_ROOT_PATH": "/wan", "WAN_TRUSTED_PROXIES": "127.0.0.1", "WAN_MCP": "true"}
     with served(tmp_path_factory.mktemp("behind"), pending=0.2, running=0.3, **settings) as running:
         yield running
 
@@ -100,6 +101,18 @@ def test_addresses_that_programs_get_lead_through_the_proxy(way: str, ways: dict
     assert answer["video_url"].startswith(f"{ways[way]}/media/")
     video = httpx.get(answer["video_url"], headers={"Range": "bytes=0-9"}, trust_env=False)
     assert (video.status_code, len(video.content)) == (206, 10)
+
+
+@pytest.mark.parametrize("way", ["README", "cut off"])
+def test_addresses_that_agents_get_lead_through_the_proxy(way: str, ways: dict[str, str]):
+    picture = f"data:image/png;base64,{base64.b64encode((SAMPLES / 'coffee.png').read_bytes()).decode()}"
+    asked = {"name": "image_to_video", "arguments": {"prompt": "a sea", "reference_image": picture, "duration": 2}}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked}
+    accept = {"Accept": "application/json, text/event-stream"}
+    answer = httpx.post(f"{ways[way]}/gradio_api/mcp/", json=call, headers=accept, timeout=60, trust_env=False)
+    found = re.search(rf"{re.escape(ways[way])}/media/[\w-]+/video\.mp4", answer.text)
+    assert found, answer.text
+    assert httpx.head(found[0], trust_env=False).status_code == 200
 
 
 def test_signing_in_and_out_under_a_path(tmp_path: Path, visit: Visits):
