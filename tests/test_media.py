@@ -284,6 +284,10 @@ def as_mp4(data: bytes) -> bytes:
     return data[:8] + b"mp42" + data[12:]
 
 
+def as_mov(data: bytes) -> bytes:
+    return data[:8] + b"qt  " + data[12:]
+
+
 def unknown(data: bytes, codec: bytes) -> bytes:
     """A clip whose sound nobody can decode."""
     return data.replace(b"mp4a", codec).replace(b"esds", b"esdx")
@@ -340,9 +344,17 @@ def test_sound_that_nobody_can_decode_is_left_out(tmp_path):
         assert codec not in copy
 
 
-def test_pictures_that_no_mp4_carries_stay_as_they_are(tmp_path):
+def test_pictures_and_sound_that_belong_in_the_other_kind_of_file(tmp_path):
+    """Whatever it says that it is, the copy is one that can carry them."""
     footage, _ = checked(as_mp4(recorded(tmp_path / "clip.mov", pictures="prores_ks")))
     assert (footage.kind, footage.clip.codec, footage.clip.seconds, done(footage)) == ("mov", "prores", 2, [])
+    footage, _ = checked(as_mov(recorded(tmp_path / "clip.mp4", pictures="libvpx-vp9")))
+    assert (footage.kind, footage.clip.codec, footage.clip.seconds, done(footage)) == ("mp4", "vp9", 2, [])
+    for codec in ("flac", "libopus"):
+        footage, copy = checked(as_mov(recorded(tmp_path / "clip.mp4", sound=[(codec, 48000)])))
+        assert (footage.kind, done(footage)) == ("mov", ["clip_sound_converted"])
+        with av.open(io.BytesIO(copy)) as made:
+            assert made.streams.audio[0].codec_context.name == "aac"
 
 
 def test_a_clip_without_pictures_or_in_an_unknown_codec_says_so(tmp_path):

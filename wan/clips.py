@@ -6,6 +6,7 @@ AAC, and times that stand still or go back are put in order.
 `take` runs in the sandbox alone: the files that come to it are anybody's. It reads an open file, writes to another, and answers in JSON.
 """
 
+import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -42,7 +43,7 @@ _GIVEN_OPTIONS = OPTIONS | {
     "max_streams": str(_TRACKS),
 }
 _CODECS = {"h264": "H.264", "hevc": "H.265", "mpeg4": "MPEG-4", "vp9": "VP9", "av1": "AV1", "prores": "ProRes"}
-_MOV_ALONE = frozenset({"prores"})  # no MP4 carries these pictures
+_KINDS = ("mp4", "mov")  # of copies: no MP4 carries ProRes, no MOV VP9, AV1, Opus or FLAC
 _UNSAID = 2  # FFmpeg's number for colours of which a video says nothing
 _SLACK = 0.5  # seconds by which a file may end before it says
 _JUMP = 0.5  # seconds; times that go back by more begin anew, and what follows is moved behind what was there
@@ -152,9 +153,9 @@ def _copy(field: str, given: IO[bytes], made: IO[bytes], kind: str) -> tuple[str
         picture, adjustments = _picture(field, given, whole)
         sound, sound_adjustments = _sound(given, whole)
         clock = _Clocks()
-        kind = "mov" if picture.codec_context.codec.canonical_name in _MOV_ALONE else kind
+        kind = next((one for one in (kind, *_KINDS) if _takes(one, picture)), kind)
+        convert = sound is not None and not _takes(kind, sound)
         with av.open(made, "w", format=kind, options={"fflags": "+bitexact"}) as clean:
-            convert = sound is not None and sound.codec_context.codec.canonical_name not in clean.supported_codecs
             end = copied(whole, [picture, sound] if sound else [picture], clean, clock, convert=convert)
         if picture.duration is not None and end < (picture.duration * (picture.time_base or 0)) - _SLACK:
             raise InvalidInput(field, "video_truncated")
@@ -168,6 +169,17 @@ def _opened(given: IO[bytes]) -> Iterator[InputContainer]:
     given.seek(0)
     with av.open(given, "r", format="mov", options=_GIVEN_OPTIONS, metadata_errors="replace") as whole:
         yield whole
+
+
+def _takes(kind: str, track: Stream) -> bool:
+    """Whether a file of this kind can carry a track as it is: what the muxer lists is more than it writes, so it is asked to."""
+    try:
+        with av.open(io.BytesIO(), "w", format=kind) as trial:
+            trial.add_stream_from_template(track, opaque=True)
+            trial.start_encoding()
+    except (FFmpegError, ValueError):
+        return False
+    return True
 
 
 def _picture(field: str, given: IO[bytes], whole: InputContainer) -> tuple[VideoStream, list[Sentence]]:

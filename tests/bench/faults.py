@@ -497,14 +497,14 @@ _MEDIA = (
         "test_studio.py::test_a_picture_is_stored_without_what_else_was_in_its_file",
     ),
     _fault(
-        "a picture of a phone taken, and billed, as a clip of one second",
+        "a picture of a phone billed as a clip of one second",
         "media.py",
         "kind_of(one) if isinstance(one, str) else await apart(asker, sort_of, field, one)",
         "kind_of(str(one))",
         "test_cli.py::test_a_reference_is_what_its_content_says",
     ),
     _fault(
-        "a JPEG that breaks off in the middle taken as one that lacks its end mark",
+        "a JPEG that breaks off taken for one without its end mark",
         "pictures.py",
         "    if len(looks) != 1:",
         "    if not looks:",
