@@ -477,6 +477,7 @@ window.wanStudio = (() => {
     entitle();
     name();
     reword();
+    standIn();
     document.querySelectorAll("[class*=wan-of-] textarea").forEach(measure);
   }, 250);
   // How long a text is as the service counts it: signs of Unicode, a line end being one. A sample fills it without an event, so it is looked at.
@@ -496,10 +497,16 @@ window.wanStudio = (() => {
     for (const file of files) all.items.add(isOdd(file) ? new File([file], file.name, { type: "image/unknown" }) : file);
     return all;
   };
+  // A browser shows no HEIC: what the stage shows of it stands in.
+  function standIn() {
+    const [given, shown] = [document.querySelector(`${PICTURE} img`), document.querySelector("#wan-image-view .preview img")];
+    if (!given?.complete || !shown || (given.naturalWidth && given.src !== given.standIn)) return;
+    if (given.src !== shown.src) given.src = given.standIn = shown.src;
+  }
   addEventListener(
     "change",
     ({ target }) => {
-      if (target.matches(`${PICTURE} input[type=file]`) && [...target.files].some(isOdd)) target.files = asPictures(target.files).files;
+      if (target.matches?.(`${PICTURE} input[type=file]`) && [...target.files].some(isOdd)) target.files = asPictures(target.files).files;
     },
     true,
   );

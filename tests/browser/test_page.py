@@ -81,6 +81,7 @@ def test_a_picture_without_a_name_that_says_so_is_shown(page: Page, tmp_path):
     shown = page.locator("#wan-image-view .preview img")
     expect(shown).to_be_visible()
     assert shown.evaluate("one => one.decode().then(() => one.naturalWidth)") == 960
+    page.wait_for_function("() => document.querySelector('#wan-image-reference_image img')?.naturalWidth === 960")
 
 
 def test_a_sample_fills_the_form_and_does_not_run(page: Page):
