@@ -63,8 +63,8 @@ def tried(folder: Path, seen: Path | None = None) -> Lacks:
     path = folder / f"{WORK}{secrets.token_hex(8)}"
     ours, theirs = secrets.token_hex(8), secrets.token_hex(8)
     with contextlib.ExitStack() as open_:
+        open_.callback(path.unlink, missing_ok=True)  # at the end: what is removed while it is open stays on such shares under another name
         file = open_.enter_context(path.open("x+b", buffering=0))
-        open_.callback(path.unlink, missing_ok=True)
         file.truncate(_SIZE)
         memory = open_.enter_context(_shared(file, ours))
         ask = open_.enter_context(_other((seen or folder) / path.name, ours, theirs))
