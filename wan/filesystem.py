@@ -99,13 +99,12 @@ def _other(path: Path, ours: str, theirs: str) -> Iterator[Callable[[str], str]]
     """Another process that has a file open; gives what asks it to try something."""
     command = [sys.executable, "-I", "-S", "-c", _OTHER, str(path), ours, theirs]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, text=True, **pipes) as process:  # type: ignore[call-overload]  # noqa: S603 - our own words
+    with subprocess.Popen(command, bufsize=0, **pipes) as process:  # type: ignore[call-overload]  # noqa: S603 - our own words
 
         def ask(letter: str) -> str:
             with contextlib.suppress(OSError):  # it could not even open the file
-                process.stdin.write(f"{letter}\n")
-                process.stdin.flush()
-            return str(process.stdout.readline().strip())
+                process.stdin.write(f"{letter}\n".encode())
+            return str(process.stdout.readline().strip().decode())
 
         timer = threading.Timer(_PATIENCE, process.kill)  # a share that hangs
         timer.start()

@@ -87,11 +87,11 @@ _PAYING = (
         "test_filesystem.py::test_a_database_on_a_share_is_one_processes_alone",
     ),
     _fault(
-        "locks that nobody sees taken for some",
-        "filesystem.py",
-        'if not _locked(file) or ask("l") != "no":',
-        "if not _locked(file):",
-        "test_filesystem.py::test_what_a_share_lacks_is_found",
+        "a database kept where nobody sees its locks",
+        "store.py",
+        'if what != "memory":',
+        'if what not in ("memory", "locks"):',
+        "test_filesystem.py::test_a_folder_that_can_hold_no_database_is_named",
     ),
     _fault(
         "every certificate believed",
