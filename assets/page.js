@@ -398,7 +398,7 @@ window.wanStudio = (() => {
     const show = (name) => [...said.children].forEach((one) => (one.hidden = !(name in one.dataset)));
     show(done ? "copied" : "selected");
     clearTimeout(told);
-    told = setTimeout(show, done ? 1500 : 6000, "");
+    told = setTimeout(show, done ? 2500 : 6000, "");
   }
 
   // How far an upload is, where Gradio shows its name, and a way to stop it.

@@ -52,7 +52,7 @@ def test_every_button_copies_without_a_secure_context(lan: Page):
     wanted.append(lan.locator("#wan-share input").input_value())
     lan.locator("#wan-share [data-copy]").click()
     expect(lan.locator("#wan-share [data-copied]")).to_have_text("Copied", use_inner_text=True)
-    expect(lan.locator("#wan-share [data-copied]")).to_be_hidden()
+    expect(lan.locator("#wan-share [data-copied]")).to_be_hidden(timeout=10_000)
     lan.locator("#wan-share [value=close]").click()
     review(lan)
     wanted.append(lan.locator("input[data-review-link]").input_value())
