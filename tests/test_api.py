@@ -362,9 +362,14 @@ def test_only_calls_reach_the_agents_door(app: App):
 
 
 @pytest.mark.process
-def test_without_the_setting_there_is_no_agents_door(tmp_path: Path):
-    with served(tmp_path, pending=0.2, running=0.4, GRADIO_MCP_SERVER="true") as plain:
+def test_without_the_settings_there_is_no_agents_door_and_nobody_is_shown_what_another_asked_for(tmp_path: Path):
+    with served(tmp_path, pending=0.2, running=0.4, GRADIO_MCP_SERVER="true", WAN_JOIN_ANONYMOUS="false") as plain:
         assert post(plain.url, f"{API}/mcp/", {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).status == 404
+        picture = data_url()
+        asked = [curled(plain, {}, "image_to_video", "She is asked for twice.", picture, 2, *UNASKED, 0) for _ in range(2)]
+        assert asked[0]["job_id"] != asked[1]["job_id"]
+        assert all(curled(plain, {}, "job", one["job_id"], 60)["state"] == "SUCCEEDED" for one in asked)
+        assert tasks(plain, "She is asked for twice.") == 2
 
 
 @pytest.mark.process
