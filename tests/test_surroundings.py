@@ -117,6 +117,8 @@ async def test_an_address_that_does_not_answer_is_named(monkeypatch):
     dead = "https://127.0.0.2:9"
     connection = service(f"{dead}/api/v1")
     assert await said(Gateway(), connection) == f"The service cannot be reached: {dead}. Check the network of this server, and try again."
+    monkeypatch.setenv("ALL_PROXY", "socks5://proxy.example:1080")
+    assert "ALL_PROXY is set here, but not used" in await said(Gateway(), connection)
     monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
     for language, words in (("en", "https_proxy is set here, but not used"), ("zh", "设置了 https_proxy，但连接服务时不使用它")):
         assert words in await said(Gateway(), connection, language)

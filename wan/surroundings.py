@@ -31,7 +31,8 @@ def set_aside() -> None:
 
 def unused_proxy() -> str:
     """The name of a variable that sets a proxy for the way to the service, and is not used; "" where there is none."""
-    return next((name for name, value in _given().items() if name.upper() in _HTTPS_PROXIES and value), "")
+    names = sorted((name for name, value in _given().items() if name.upper() in _HTTPS_PROXIES and value), key=str.upper, reverse=True)
+    return names[0] if names else ""  # HTTPS_PROXY before ALL_PROXY, as everywhere
 
 
 def authorities() -> dict[str, dict[str, str]]:
