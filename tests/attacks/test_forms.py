@@ -118,7 +118,9 @@ def test_files_that_were_not_uploaded(event: str, field: str, address: str, app:
     number, came, before = visitor.event(event), set(), _kept(app)
     given = files(address.format(port=listener.port, folder=app.folder), kept)
     values = [value for one in given for value in ([one], [one, one])] if field == "reference_video" else given
-    for well, shown in visitor.calls(number, [visitor.form(number, token=visitor.token, prompt="", **{field: value}) for value in values]):
+    for well, shown in visitor.calls(
+        number, [visitor.form(number, token=visitor.token, seed="none that there is", **{field: value}) for value in values]
+    ):
         came.add("leaked" if "sk-secret" in str(shown) or "root:" in str(shown) else outcome(well, shown))
     record(
         f"file: {event} with {address}", "no harm, 0 fetched, 0 kept", f"{harm(came)}, {len(listener.heard)} fetched, {len(_kept(app) - before)} kept"
