@@ -47,13 +47,10 @@ unpack_proxies() { # Installed, they would run as services on this machine.
     mkdir -p "$folder"
     (
         cd "$folder"
-        apt-get download -qq "${missing[@]}" 2>/dev/null || {
-            [ "$(id -u)" = 0 ] || fail "as root, run: apt-get update"
-            apt-get update -qq && apt-get download -qq "${missing[@]}" 2>/dev/null
-        }
-        for one in ./*.deb; do dpkg -x "$one" .; done
-        rm ./*.deb
-    )
+        fetch() { apt-get download -qq "${missing[@]}" 2>/dev/null; }
+        fetch || { [ "$(id -u)" = 0 ] && apt-get update -qq && fetch; } || exit
+        for one in ./*.deb; do dpkg -x "$one" . && rm "$one"; done
+    ) || say "cannot fetch ${missing[*]} (as root, try: apt-get update); the tests that need them will fail"
 }
 
 install_packages() {
