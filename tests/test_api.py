@@ -151,7 +151,7 @@ def test_references_in_their_order(app: App):
     assert (made["state"], made["model"], made["width"]) == ("SUCCEEDED", "wan2.6-r2v-flash", 1280)
     task = json.loads((app.folder / "output/simulator/tasks" / f"{made['task_id']}.json").read_bytes())
     kinds = [one["url"].rpartition(".")[2] for one in task["order"]["references"]]
-    assert kinds == ["mp4", "jpg"]
+    assert kinds == ["jpg", "mp4"]
 
 
 def test_a_job_is_watched_and_cancelled(app: App):

@@ -64,13 +64,13 @@ def test_image_to_video(run, samples, tmp_path, name, size):
     assert "The video is made" in finished.stderr
 
 
-def test_reference_to_video(run, samples):
-    references = ("--reference", samples / "bigbuckbunny.mp4", "--reference", samples / "chelsea.png")
+def test_reference_to_video(run, samples, simulator):
+    references = ("--reference-image", samples / "chelsea.png", "--reference", samples / "bigbuckbunny.mp4")
     finished = run("reference-to-video", *references, "--prompt", "character1 meets character2", "--duration", 2, "--json")
     assert finished.returncode == 0, finished.stderr
     result = json.loads(finished.stdout)
     assert (result["model"], result["width"], result["height"], result["billed_seconds"]) == ("wan2.6-r2v-flash", 1280, 720, 4.5)
-    assert result["task_id"]
+    assert [one["url"].rpartition(".")[2] for one in simulator.task(result["task_id"])["order"]["references"]] == ["jpg", "mp4"]
     assert result["request_id"]
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from wan import catalog
 from wan.errors import InvalidInput
-from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, fingerprint
+from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, fingerprint, ordered
 
 IMAGE = {"prompt": "she smiles", "reference_image": b"picture"}
 CLIP = {"prompt": "character1 waves", "reference_video": b"clip"}
@@ -141,6 +141,19 @@ def test_a_picture_needs_no_prompt_and_references_do(blank):
     assert worded.sent_prompt == worded.motion_words
     with pytest.raises(InvalidInput, match="prompt: "):
         ReferenceToVideoRequest(**CLIP | {"prompt": blank})
+
+
+def test_references_are_numbered_as_they_are_given():
+    several = [("image", b"cat"), ("video", b"walk"), ("image", b"dog")]
+    request = ReferenceToVideoRequest(prompt="character2 walks", **ordered(several))
+    assert request.in_order == several
+    assert request.asked()["reference_order"] == ["image", "video", "image"]
+    usual = {"prompt": "character1 walks", "reference_video": b"walk", "reference_image": [b"cat", b"dog"]}
+    assert ReferenceToVideoRequest(**usual).in_order == [("video", b"walk"), ("image", b"cat"), ("image", b"dog")]
+    assert ReferenceToVideoRequest(**usual).asked() == ReferenceToVideoRequest(**usual, reference_order=["video", "image", "image"]).asked()
+    for odd in (["video"], ["image", "image", "image"], ["video", "image", "sound"], "video"):
+        with pytest.raises(InvalidInput, match="reference_order: got"):
+            ReferenceToVideoRequest(**usual, reference_order=odd)
 
 
 @pytest.mark.parametrize("seed", [None, -1, -1.0, "-1", "random", " Random ", ""])

@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, 
 from wan import catalog, clips, labels
 from wan.clips import Clip
 from wan.errors import InvalidInput, NotKept, NoVideo, is_full
-from wan.requests import Media, kind_of
+from wan.requests import Media, ReferenceKind, kind_of
 from wan.sandbox import NURSERY
 from wan.settings import WORK
 from wan.turns import Asker, Turns
@@ -221,17 +221,15 @@ def look(field: str, source: bytes | Path) -> Look:
         return Look(done.kind, made.read(), done.seconds, done.adjustments)
 
 
-async def apart_by_content(asker: Asker, field: str, references: Sequence[Media]) -> tuple[list[Media], list[Media]]:
-    """Videos and pictures apart, each in the order given: a file is what its content says, an address what its name says.
+async def by_content(asker: Asker, field: str, references: Sequence[Media]) -> list[tuple[ReferenceKind, Media]]:
+    """References with what each is: a file is what its content says, an address what its name says.
 
     Raises InvalidInput for a file that is neither, and for more than any model takes, before one is opened; and as `apart` does.
     """
     most = max(model.max_references for model in catalog.MODELS.values())
     if len(references) > most:
         raise InvalidInput("reference_video + reference_image", "references_many", given=len(references), high=most)
-    sorts = [kind_of(one) if isinstance(one, str) else await apart(asker, sort_of, field, one) for one in references]
-    several = list(zip(references, sorts, strict=True))
-    return [one for one, sort in several if sort == "video"], [one for one, sort in several if sort == "image"]
+    return [(kind_of(one) if isinstance(one, str) else await apart(asker, sort_of, field, one), one) for one in references]
 
 
 def settings_in(source: bytes | Path) -> dict[str, Any] | None:

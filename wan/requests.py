@@ -24,6 +24,8 @@ from wan.plain_text import clean, clean_line, control_in, escaped, is_blank
 Media = bytes | Path | str
 """The bytes of a file, its path, or an http(s) URL that the service fetches itself. A `str` is only ever a URL: whoever has a path says Path."""
 
+ReferenceKind = Literal["video", "image"]
+
 OWN_SHAPE = tuple(catalog.TIER_PIXELS)  # sizes of image to video that keep the picture's own shape: "720P", "1080P"
 
 _PICTURE_ENDINGS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".heic", ".heif", ".hif", ".avif"})
@@ -247,11 +249,16 @@ class ImageToVideoRequest(_Request):
 
 
 class ReferenceToVideoRequest(_Request):
-    """The people and things of up to five references appear in a new clip; character1 is the first of the videos, then of the pictures."""
+    """The people and things of up to five references appear in a new clip.
+
+    character1 is the first in `reference_order`, or else of the videos, which come before the pictures.
+    """
 
     model: str = catalog.REFERENCE_TO_VIDEO
     reference_video: tuple[Media, ...] = Field(default=(), repr=False)
     reference_image: tuple[Media, ...] = Field(default=(), repr=False)
+    reference_order: tuple[ReferenceKind, ...] = ()
+    """For each character in turn, whether it is the next of the videos or of the pictures; empty where the videos come first."""
 
     @classmethod
     def makes(cls) -> Literal["image", "reference"]:
@@ -279,8 +286,38 @@ class ReferenceToVideoRequest(_Request):
                 raise InvalidInput(field, "references_many", given=given, high=high)
         return self
 
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if self.reference_order and sorted(self.reference_order) != sorted(self._videos_first):
+            allowed = f"each of {len(self.reference_video)} videos and {len(self.reference_image)} pictures once"
+            raise InvalidInput("reference_order", "field_type", given=_shown(", ".join(self.reference_order)), allowed=allowed)
+        return self
+
+    @property
+    def in_order(self) -> list[tuple[ReferenceKind, Media]]:
+        """The references as the characters are numbered, each with what it is."""
+        videos, images = iter(self.reference_video), iter(self.reference_image)
+        return [(kind, next(videos if kind == "video" else images)) for kind in self.reference_order or self._videos_first]
+
+    def asked(self) -> dict[str, Any]:
+        """As of any request; the order only where it is not the usual one, so that it is the same request whether or not that was named."""
+        usual = self.reference_order in ((), self._videos_first)
+        return {name: value for name, value in super().asked().items() if name != "reference_order" or not usual}
+
+    @property
+    def _videos_first(self) -> tuple[ReferenceKind, ...]:
+        videos: list[ReferenceKind] = ["video" for _ in self.reference_video]
+        images: list[ReferenceKind] = ["image" for _ in self.reference_image]
+        return (*videos, *images)
+
 
 Request = ImageToVideoRequest | ReferenceToVideoRequest
+
+
+def ordered(references: Sequence[tuple[ReferenceKind, Media]]) -> dict[str, tuple[Any, ...]]:
+    """The fields of a request for references that are numbered in this order."""
+    apart = {f"reference_{kind}": tuple(one for of, one in references if of == kind) for kind in ("video", "image")}
+    return apart | {"reference_order": tuple(kind for kind, _ in references)}
 
 
 def fingerprint(request: Request, backend: str, digests: Sequence[str], nonce: str = "") -> str:

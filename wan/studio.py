@@ -796,13 +796,15 @@ class Studio:
         raise InvalidInput("takes", "take_without_video", given=job.seed)
 
     async def _prepare(self, request: Request, asker: Asker) -> _Prepared:
-        """Checks and keeps every reference of a request, in the order in which the model numbers them: videos, then pictures."""
+        """Checks and keeps every reference of a request, in the order in which the model numbers them."""
         if isinstance(request, ImageToVideoRequest):
             prepared = [await self._picture(asker, request.reference_image, request.size, request.fit)]
         else:
-            prepared = [await self._clip(asker, clip) for clip in request.reference_video]
-            prepared += [await self._picture(asker, picture, OWN_SHAPE[0], "crop") for picture in request.reference_image]
+            prepared = [await self._reference(asker, kind, one) for kind, one in request.in_order]
         return _Prepared([reference for reference, _ in prepared], [said for _, several in prepared for said in several])
+
+    async def _reference(self, asker: Asker, kind: str, source: Media) -> tuple[Reference, list[Sentence]]:
+        return await (self._clip(asker, source) if kind == "video" else self._picture(asker, source, OWN_SHAPE[0], "crop"))
 
     async def _picture(self, asker: Asker, source: Media, size: str, fit: str) -> tuple[Reference, list[Sentence]]:
         if isinstance(source, str):

@@ -17,7 +17,7 @@ from wan.cli.progress import Progress
 from wan.errors import InvalidInput, NotKept, NoVideo, SettingsError, WanError
 from wan.evidence import FILES, missing
 from wan.jobs import UNSENT, Job, JobState
-from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request, VideoResult
+from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request, VideoResult, ordered
 from wan.settings import Connection, Settings, load_settings
 from wan.studio import GOOD, Studio
 from wan.turns import Asker
@@ -38,14 +38,15 @@ def image_to_video(options: argparse.Namespace) -> int:
 
 def reference_to_video(options: argparse.Namespace) -> int:
     """`reference-to-video`."""
-    given = located(options.reference)
-    for one in given:
+    given = [(kind, located(text)) for kind, text in options.references]
+    either = [one for kind, one in given if not kind]
+    for one in either:
         if isinstance(one, Path):
             check_file("reference_video", one)
-    videos, images = asyncio.run(media.apart_by_content(Asker(), "reference_video", given))
-    videos, images = videos + located(options.reference_video), images + located(options.reference_image)
+    known = iter(asyncio.run(media.by_content(Asker(), "reference_video", either)))
+    references = ordered([(kind, one) if kind else next(known) for kind, one in given])
     shared = {name: getattr(options, name) for name in _SHARED}
-    return _make(ReferenceToVideoRequest(reference_video=tuple(videos), reference_image=tuple(images), **shared), options)
+    return _make(ReferenceToVideoRequest(**references, **shared), options)
 
 
 def resume(options: argparse.Namespace) -> int:

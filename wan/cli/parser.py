@@ -102,17 +102,23 @@ def _image(commands: Any) -> None:
     _run(image, catalog.IMAGE_TO_VIDEO, "one of the ten W*H, or 720P / 1080P for the picture's own shape")
 
 
+class _InOrder(argparse.Action):
+    """Keeps what several options give in the order in which they stand, each with the option's `const`."""
+
+    def __call__(self, _: object, options: argparse.Namespace, given: Any, option: str | None = None) -> None:
+        setattr(options, self.dest, [*getattr(options, self.dest), (self.const, given)])
+
+
 def _reference(commands: Any) -> None:
     examples = (
         '--reference-video clip.mp4 --reference-image cat.png --prompt "character1 meets character2"',
         '--reference clip.mp4 --prompt "character1 waves" --yes',
     )
     reference = _command(commands, "reference-to-video", "people and things of references appear in a new clip", "\n".join(examples))
-    reference.add_argument(
-        "--reference", action="append", default=[], metavar="FILE_OR_URL", help="a clip or picture; repeat for up to five; videos are numbered first"
-    )
-    reference.add_argument("--reference-video", action="append", default=[], metavar="FILE_OR_URL", help="a clip, whatever its name ends in")
-    reference.add_argument("--reference-image", action="append", default=[], metavar="FILE_OR_URL", help="a picture, whatever its name ends in")
+    one: dict[str, Any] = {"action": _InOrder, "dest": "references", "default": [], "metavar": "FILE_OR_URL"}
+    reference.add_argument("--reference", **one, const="", help="a clip or picture; repeat for up to five; character1 is the first of all")
+    reference.add_argument("--reference-video", **one, const="video", help="a clip, whatever its name ends in")
+    reference.add_argument("--reference-image", **one, const="image", help="a picture, whatever its name ends in")
     _run(reference, catalog.REFERENCE_TO_VIDEO, "one of the ten W*H")
 
 

@@ -34,7 +34,7 @@ from wan.catalog import IMAGE_TO_VIDEO, REFERENCE_TO_VIDEO
 from wan.errors import InvalidInput, JobNotFound, WanError
 from wan.jobs import Job, JobEvent
 from wan.plain_text import is_blank
-from wan.requests import ImageToVideoRequest, Media, ReferenceToVideoRequest, Request, shortened
+from wan.requests import ImageToVideoRequest, Media, ReferenceToVideoRequest, Request, ordered, shortened
 from wan.studio import Studio
 from wan.turns import Asker
 from wan.ui.agents import report, session_of
@@ -185,7 +185,7 @@ class Api:
         the answer's state is not an end (SUCCEEDED, FAILED, CANCELLED, EXPIRED), call job with its job_id.
 
         Parameters:
-            prompt: What shall happen, 1 to 1,500 characters. The references are called character1, character2 and so on: videos first, then pictures.
+            prompt: What shall happen, 1 to 1,500 characters. The references are called character1, character2 and so on, in their order.
             references: One to five, at most three videos (MP4 or MOV, 1 to 30 s): http(s) URLs, uploads, data: URLs (by MCP; else to 700 kB).
             duration: Whole seconds, 2 to 10.
             size: Width*height in pixels, for example 1280*720, 720*1280, 960*960 or 1920*1080.
@@ -209,12 +209,11 @@ class Api:
         if len(references) > most:  # before any of them is read
             raise InvalidInput("references", "references_many", given=len(references), high=most)
         given = [await self._media("references", one) for one in references]
-        videos, images = await media.apart_by_content(Asker(address_of(request)), "references", given)
+        kinds = await media.by_content(Asker(address_of(request)), "references", given)
         asked = ReferenceToVideoRequest(
             model=model,
             prompt=prompt,
-            reference_video=tuple(videos),
-            reference_image=tuple(images),
+            **ordered(kinds),
             duration=duration,
             size=size,
             fps=fps,

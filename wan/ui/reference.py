@@ -15,7 +15,7 @@ from wan import media
 from wan.catalog import INPUT_CAPS, MODELS, REFERENCE_TO_VIDEO, Model
 from wan.errors import Crowded, InvalidInput, NotKept
 from wan.plain_text import clean_line
-from wan.requests import ReferenceToVideoRequest, kind_of
+from wan.requests import ReferenceToVideoRequest, kind_of, ordered
 from wan.studio import Studio
 from wan.turns import Asker, Overtaken
 from wan.ui import brief, cards
@@ -29,7 +29,6 @@ Media = Path | str
 """A file that was uploaded, or an address."""
 _MODEL = MODELS[REFERENCE_TO_VIDEO]
 _SHOWN = 20  # tiles; with so many the brief is refused anyway
-_ORDER = {"video": 0, "image": 1, "refused": 2}
 _KNOWN = 500  # files of which is remembered what they are; five kilobytes each
 _SAMPLES = (
     ("sample_meadow", "prompt_meadow", (SAMPLES / "bigbuckbunny.mp4", SAMPLES / "chelsea.png"), SAMPLES / "bigbuckbunny.webp"),
@@ -96,8 +95,7 @@ async def read(values: Values, asker: Asker) -> ReferenceToVideoRequest:
     given = dict(values)
     given |= {name: brief.number(given[name]) for name in ("seed", "fps")}
     references = listed(given.pop("files"), given.pop("urls"))
-    videos, images = await media.apart_by_content(asker, "reference_video", references)
-    made = partial(ReferenceToVideoRequest, **given, reference_video=tuple(videos), reference_image=tuple(images))
+    made = partial(ReferenceToVideoRequest, **given, **ordered(await media.by_content(asker, "reference_video", references)))
     return await asyncio.to_thread(made)
 
 
@@ -142,11 +140,11 @@ class Looks:
 
 
 async def _drawn(looks: Looks, references: Sequence[Media], asker: Asker) -> str:
-    """The references as the page shows them: videos first, then pictures, each by its name, and last what cannot be used. Raises Overtaken."""
+    """The references as the page shows them, each by its name, and last what cannot be used. Raises Overtaken."""
     if not references:
         return _no_cast()
     tiles = [await _tile(looks, one, asker) for one in references[:_SHOWN]]
-    return cards.cast(sorted(tiles, key=lambda tile: _ORDER[tile.kind]))
+    return cards.cast(tiles)
 
 
 async def _tile(looks: Looks, reference: Media, asker: Asker) -> cards.Tile:
@@ -186,6 +184,7 @@ def _form(uploads: UploadFolder) -> tuple[list[gr.Button], dict[str, Component],
     files = gr.File(
         label=label("references"),
         file_count="multiple",
+        allow_reordering=True,
         height=148,
         elem_id=brief.identity(TAB, "reference_video"),
         elem_classes="wan-drop",

@@ -80,8 +80,9 @@ TEXT: dict[str, tuple[str, str]] = {
     "references": ("Reference videos and pictures", "参考视频与图片"),
     "references_url": ("or addresses, one per line", "或填写地址，每行一个"),
     "cast_empty": (
-        "Up to {videos} videos and {images} pictures, {total} in all. In the prompt they are character1, character2 and so on, videos first.",
-        "最多 {videos} 个视频、{images} 张图片，合计不超过 {total} 个。在提示词中依次称为 character1、character2……，视频在前。",
+        "Up to {videos} videos and {images} pictures, {total} in all. In the prompt they are character1, character2 and so on, in the order of the "
+        "list; drag to change it.",
+        "最多 {videos} 个视频、{images} 张图片，合计不超过 {total} 个。在提示词中按列表顺序依次称为 character1、character2……；拖动可调整顺序。",
     ),
     "cast_hint": ("Choose a character to put its name into the prompt.", "点击角色，把它的名字写进提示词。"),
     "prompt": ("Prompt", "提示词"),
