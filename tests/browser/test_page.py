@@ -73,6 +73,9 @@ def test_references_are_looked_into_when_they_are_dropped(page: Page, tmp_path):
     expect(cast.locator(".wan-hint").nth(0)).to_contain_text("walk.mov: The picture was HEIC; it was turned into JPEG", use_inner_text=True)
     expect(cast.locator(".wan-bad")).to_contain_text("film.webm: got a video in WebM, which cannot be used; save it as MP4", use_inner_text=True)
     assert cast.locator("img").evaluate_all("images => images.map(one => one.naturalWidth)") == [160, 160]
+    rows = page.locator("#wan-reference-reference_video tr")
+    rows.nth(1).drag_to(rows.nth(0))
+    expect(cast.locator("[data-insert]").first).to_have_attribute("title", "walk.mov")
 
 
 def test_a_picture_without_a_name_that_says_so_is_shown(page: Page, tmp_path):
