@@ -309,6 +309,9 @@ async def test_the_page_says_it_in_words(studio):
     with gr.Blocks():
         run, asks = Run(studio, "image", visitor.build(studio), [catalog.IMAGE_TO_VIDEO]), gr.Request(username="somebody")
 
+    async def read() -> ImageToVideoRequest:
+        return request()
+
     async def refused(card: Markup) -> str:
         return await reference.idle({}, card, Asker(), back=False)
 
@@ -317,7 +320,7 @@ async def test_the_page_says_it_in_words(studio):
             answer = await client.get(f"/media/{ids.new_media()}/video.mp4")
         assert (answer.status_code, "database does not work" in answer.text) == (503, True)
         assert await run.live("", ids.new_job(), asks)  # nobody knows, so the stage stays as it is
-        stage, job = await run._start(lambda: (OWNER, studio.door.operator), "", "1", {"image": ""}, lambda _: request(), refused)
+        stage, job = await run._start(lambda: (OWNER, studio.door.operator), "", "1", read, refused)
         card, _ = await run._cancel("", ids.new_job(), "", asks)
     assert job == ""
     assert all("database does not work at the moment" in html for html in (stage, card))

@@ -71,16 +71,14 @@ def test_words_of_a_reviewer(app: App, victim: Victim, record: Record):
 
 
 def test_prompts_that_show_nothing(app: App, visitor: Visitor, record: Record):
-    quote = visitor.event("start")
+    start = visitor.event("start_1")  # of references, which need a prompt
     for what, prompt in (
         ("zero-width", "\u200b\u200b"),
         ("fillers", "\u3164 \u2800"),
         ("tags", HIDDEN["tags that spell something"]),
         ("C1", "a\x9b"),
     ):
-        shown = json.dumps(
-            visitor.call(quote, visitor.form(quote, token=visitor.token, prompt=prompt, url="https://example.com/a.png", audio_url=""))
-        )
+        shown = json.dumps(visitor.call(start, visitor.form(start, token=visitor.token, prompt=prompt, urls="https://example.com/a.png")))
         record(f"text: a prompt of {what} alone", False, "data-live" in shown or "\\u009b" in shown or "\\u200b" in shown)
 
 

@@ -195,7 +195,7 @@ def test_paths_by_the_api(endpoint: str, field: str, visitor: Visitor, places: d
     number = visitor.event(endpoint)
 
     def answers(values: list[Any]) -> set[str]:
-        return {str(one) for one in visitor.calls(number, [["A sea.", _in(field, one), *[None] * 15] for one in values])}
+        return {str(one) for one in visitor.calls(number, [["A sea.", _in(field, one)] for one in values])}
 
     known = answers([one for one in shapes(MISSING.format(**places)) if isinstance(one, dict)])
     assert len(known) == 1

@@ -240,10 +240,10 @@ _REQUESTS = (
         "test_payload.py",
     ),
     _fault(
-        "pictures numbered before the reference videos",
+        "references numbered in another order than they were given",
         "studio.py",
-        "prepared += [await self._picture(asker, picture, OWN_SHAPE[0]",
-        "prepared[:0] = [await self._picture(asker, picture, OWN_SHAPE[0]",
+        "for kind, one in request.in_order]",
+        "for kind, one in sorted(request.in_order, key=lambda one: one[0])]",
         "test_studio.py::test_references_become_a_video",
     ),
     _fault(

@@ -52,7 +52,7 @@ def test_references_become_a_video(page: Page):
     page.locator("#wan-reference-reference_video input[type=file]").set_input_files([SAMPLES / "chelsea.png", SAMPLES / "bigbuckbunny.mp4"])
     tiles = page.locator(".wan-tile")
     expect(tiles).to_have_text(["character1", "character2"])
-    assert "bigbuckbunny" in tiles.first.get_attribute("title")
+    assert "chelsea" in tiles.first.get_attribute("title")
     tiles.first.click()
     expect(page.locator("#wan-reference-prompt textarea")).to_have_value("character1 ")
     say(page, "reference", "character1 meets character2.")
