@@ -674,6 +674,13 @@ _FRESH = (
         "test_store.py::test_what_was_tried_again_with_its_own_seed_is_of_the_same_kind",
     ),
     _fault(
+        "an event answered before the browser knows that its stream is closed",
+        "ui/events.py",
+        "} | {key: now}",
+        "}",
+        "ui/test_limits.py::test_an_event_that_joins_while_its_stream_is_closed_is_answered_after_that",
+    ),
+    _fault(
         "a process that takes its interpreter apart under obstore's threads",
         "process_exit.py",
         "    os._exit(_codes[-1])\n",

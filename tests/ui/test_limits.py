@@ -329,6 +329,32 @@ async def test_a_body_that_never_ends_keeps_no_stream_open(page: gr.Blocks, monk
 
 
 @pytest.mark.anyio
+async def test_an_event_that_joins_while_its_stream_is_closed_is_answered_after_that(page: gr.Blocks, monkeypatch: pytest.MonkeyPatch):
+    progress, waited = Events(page), []
+    monkeypatch.setattr(events.asyncio, "sleep", lambda seconds: waited.append(seconds) or asyncio.wait_for(_done(), 1))
+
+    async def answered(session: str) -> float:
+        sent = []
+        await progress.answered({"wan.session": session}, lambda message: _kept(sent, message))({"type": "http.response.start"})
+        assert sent == [{"type": "http.response.start"}]
+        return waited.pop() if waited else 0.0
+
+    assert await answered("s") == 0
+    with progress.listening("s", never, scope("192.0.2.1")):
+        assert await answered("s") == 0, "its stream is open"
+    assert 0 < await answered("s") <= events._CLOSING
+    assert await answered("t") == 0
+
+
+async def _done() -> None:
+    pass
+
+
+async def _kept(sent: list[Any], message: Any) -> None:
+    sent.append(message)
+
+
+@pytest.mark.anyio
 async def test_streams_are_counted(page: gr.Blocks):
     progress = Events(page)
     with contextlib.ExitStack() as held:

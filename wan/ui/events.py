@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 import gradio as gr
 from gradio.block_function import BlockFunction
 from gradio.context import LocalContext
-from starlette.types import Message, Receive, Scope
+from starlette.types import Message, Receive, Scope, Send
 
 from wan.ui.addresses import site
 from wan.ui.places import Places, is_fair
@@ -22,6 +22,7 @@ from wan.ui.refusal import Refused
 SLOTS = 1000  # events that run at once
 LOOK = 5.0  # seconds between two looks at whether somebody still listens
 GROUP = "wan.group"  # in a request's scope: what counts as the address that it comes from
+SESSION = "wan.session"  # in a request's scope: the session in which an event is asked for
 SIZE = "wan.size"  # in a request's scope: bytes of its body
 CROWD = "wan.crowd"  # in a request's scope: whether its address may be that of many, since a proxy that is not named stands in front
 LET_GO = "wan.let_go"  # in a request's scope: what is called when its body is no longer needed
@@ -30,6 +31,7 @@ _IDLE = 30  # seconds; a stream is closed that has had nothing to tell at two lo
 _UNHEARD = 60  # seconds that an event is waited for while nobody listens
 _UNREAD = (3000, 300)  # messages that nobody has fetched yet, in all and for one address; an event has three or four
 _FORGOTTEN = 600  # seconds after which what nobody fetches is dropped; Gradio keeps it for ever
+_CLOSING = 0.15  # seconds until a browser has surely seen that its stream was closed
 _LATER = 5  # seconds until whoever finds no slot may try again
 
 
@@ -54,6 +56,7 @@ class Events:
         self._page = page
         self._joining: Counter[tuple[str, bool]] = Counter()
         self._listening: Counter[str] = Counter()
+        self._closed: dict[str, float] = {}  # session whose stream has just been closed: when
         self._streams = Places(_STREAMS[0], address=_STREAMS[1])
         self._homes: dict[str, str] = {}  # session: the address that last asked for something in it
         self._silent: dict[str, float] = {}  # session that nobody listens to: since when
@@ -159,6 +162,22 @@ class Events:
                 self._listening[key] -= 1
                 if not self._listening[key]:
                     del self._listening[key]
+                    now = monotonic()
+                    self._closed = {one: at for one, at in self._closed.items() if now - at < _CLOSING} | {key: now}
+
+    def answered(self, scope: Scope, send: Send) -> Send:
+        """How an event that has joined the queue is answered: after the browser has seen that its stream was closed in that moment.
+
+        Else it takes the stream for open, opens no other, and hears nothing of the event, which may have been paid for (gradio 6.31.0).
+        """
+
+        async def told(message: Message) -> None:
+            session = str(scope.get(SESSION, ""))
+            if message["type"] == "http.response.start" and session not in self._listening:
+                await asyncio.sleep(max(0.0, self._closed.get(session, -_CLOSING) + _CLOSING - monotonic()))
+            await send(message)
+
+        return told
 
     def _received_while_busy(self, key: str, receive: Receive) -> Receive:
         clock, idle = asyncio.get_running_loop().time, False

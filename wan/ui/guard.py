@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wan.ui.addresses import Networks, client_address, group, host, is_crowd, within
 from wan.ui.bodies import EVENT_LIMIT, Bodies, Body, asked_in, limit_of
-from wan.ui.events import CROWD, GROUP, LET_GO, SIZE, Events, stream_key
+from wan.ui.events import CROWD, GROUP, LET_GO, SESSION, SIZE, Events, stream_key
 from wan.ui.headers import Answer, Scripts
 from wan.ui.names import Names
 from wan.ui.pace import Pace
@@ -114,7 +114,7 @@ class Guard:
                     await held.enter_async_context(self._uploads.admitted(size, scope["client"][0]))
                 # Gradio signs out by GET, which any page could make a browser send.
                 method = "GET" if scope["path"] == _LOGOUT else scope["method"]
-                await self._app(root.handed_on({**scope, "method": method}), body, answer)
+                await self._app(root.handed_on({**scope, "method": method}), body, self._progress.answered(scope, answer))
         except Refused as refused:
             await refused.response(asked.get("accept-language", ""))(scope, receive, answer)
         except Exception as error:  # noqa: BLE001 - Starlette has answered it by now; here its traceback is kept out of the log where it is Gradio's
@@ -193,7 +193,7 @@ class Guard:
         if path == f"{_API}/queue/join":
             if type(event := asked.get("fn_index")) is not int or event not in self._events:
                 raise Refused(404)
-            public = self._progress.is_public(event)
+            public, scope[SESSION] = self._progress.is_public(event), asked.get("session_hash")
             if not public and body.size > EVENT_LIMIT:
                 raise Refused(413)
         elif not public:
