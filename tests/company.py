@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.stream_server import stream_server
+
 
 @dataclass
 class Company:
@@ -27,30 +29,20 @@ class Company:
 async def company(folder: Path, name: str, answer: bytes, *, refusal: bytes = b"") -> AsyncIterator[Company]:
     """Answers every request for the host of this name with these bytes, as if it had asked it; with the refusal at once, where there is one."""
     authority, context = _certificates(folder, name)
-    serving: set[asyncio.Task[None] | None] = set()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        serving.add(asyncio.current_task())
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        made.asked.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(refusal or b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await writer.drain()
+        if not refusal:
+            await writer.start_tls(context)
             made.asked.append((await reader.readuntil(b"\r\n\r\n")).decode())
-            writer.write(refusal or b"HTTP/1.1 200 Connection established\r\n\r\n")
+            writer.write(answer)
             await writer.drain()
-            if not refusal:
-                await writer.start_tls(context)
-                made.asked.append((await reader.readuntil(b"\r\n\r\n")).decode())
-                writer.write(answer)
-                await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    made = Company(server.sockets[0].getsockname()[1], authority)
-    try:
+    async with stream_server(handle) as port:
+        made = Company(port, authority)
         yield made
-    finally:
-        server.close()
-        for task in serving:
-            task.cancel()
-        await asyncio.gather(*serving)
 
 
 def _certificates(folder: Path, name: str) -> tuple[Path, ssl.SSLContext]:

@@ -216,14 +216,14 @@ async def test_takes_are_made_side_by_side(tmp_path, monkeypatch):
 async def test_what_is_made_while_it_is_asked_for_again_is_not_paid_twice(studio, simulator, monkeypatch):
     first = await studio.submit(image(prompt="she winks"), owner=OWNER)
     created = simulator.stats()["created"]
-    asked = studio._known
+    asked = studio._same_job
 
     async def slowly(job):
         found = await asked(job)
         await finished(studio, first)  # a busy database may take as long
         return found
 
-    monkeypatch.setattr(studio, "_known", slowly)
+    monkeypatch.setattr(studio, "_same_job", slowly)
     again = await studio.submit(image(prompt="she winks"), owner=OWNER)
     assert (again.id, again.state) == (first.id, JobState.SUCCEEDED)
     assert simulator.stats()["created"] - created <= 1

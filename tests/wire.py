@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
+from tests.stream_server import stream_server
 from wan.settings import Connection
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -29,32 +30,19 @@ class Wire:
 async def wire(answer: bytes | None, *, then: Answer | None = None) -> AsyncIterator[Wire]:
     """Serves `answer` to every request and closes; None closes without a word. then: goes on after that."""
 
-    serving = set()
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        length = next((int(line.split(":")[1]) for line in head.splitlines() if line.lower().startswith("content-length:")), 0)
+        made.requests.append((head, await reader.readexactly(length)))
+        if answer is not None:
+            writer.write(answer)
+            await writer.drain()
+        if then is not None:
+            await then(reader, writer)
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        serving.add(asyncio.current_task())
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            length = next((int(line.split(":")[1]) for line in head.splitlines() if line.lower().startswith("content-length:")), 0)
-            made.requests.append((head, await reader.readexactly(length)))
-            if answer is not None:
-                writer.write(answer)
-                await writer.drain()
-            if then is not None:
-                await then(reader, writer)
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    made = Wire(server.sockets[0].getsockname()[1])
-    try:
+    async with stream_server(handle) as port:
+        made = Wire(port)
         yield made
-    finally:
-        server.close()
-        for task in serving:
-            task.cancel()
-        await asyncio.gather(*serving)
 
 
 def reply(status: int, body: object, *, headers: str = "", kind: str = "application/json", length: int | None = None) -> bytes:

@@ -69,7 +69,7 @@ def kind_of(file: IO[bytes]) -> Kind:
     file.seek(0)
     head = file.read(_HEAD)
     file.seek(0)
-    return next(_found(head), _UNKNOWN)
+    return next(_guesses(head), _UNKNOWN)
 
 
 def required(field: str, file: IO[bytes], sort: Literal["image", "video"]) -> Kind:
@@ -92,7 +92,7 @@ def required_reference(field: str, file: IO[bytes]) -> Kind:
     return required(field, file, kind.sort)
 
 
-def _found(head: bytes) -> Iterator[Kind]:
+def _guesses(head: bytes) -> Iterator[Kind]:
     """What a file may be by its head, the best guess first."""
     if head[4:8] == b"ftyp":
         yield _by_brands(head)

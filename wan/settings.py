@@ -164,7 +164,7 @@ class Settings(BaseSettings):
         url = given if "://" in given else f"http://{given}"
         if not _is_proxy(url):
             allowed = "http://host:port or https://host:port, with user:password@ before the host where it wants them; no socks proxy"
-            raise SettingsError(sentence("setting_bad", field="WAN_SERVICE_PROXY", given=shown(url), allowed=allowed))
+            raise SettingsError(sentence("setting_bad", field="WAN_SERVICE_PROXY", given=masked_url(url), allowed=allowed))
         return SecretStr(url)
 
     @property
@@ -318,7 +318,7 @@ def _is_proxy(url: str) -> bool:
     return _PROXY_SHAPE.fullmatch(url) is not None
 
 
-def shown(url: str) -> str:
+def masked_url(url: str) -> str:
     """An address without what may be a secret in it."""
     scheme = url.partition("://")[0]
     return f"{scheme}://…" if _SCHEME.fullmatch(scheme) and scheme != url else "something that is no address"

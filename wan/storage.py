@@ -20,7 +20,7 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, from_url
 
 from wan.errors import NotKept, SettingsError, is_full
-from wan.settings import WORK, shown
+from wan.settings import WORK, masked_url
 from wan.words import sentence
 
 _CHUNK = 1 << 20  # bytes
@@ -49,7 +49,7 @@ class Storage:
         except (BaseError, OSError, ValueError):
             # The URL may hold a secret, and the message may quote it.
             allowed = "a place that obstore can open: file:///folder, s3://bucket/folder, …"
-            raise SettingsError(sentence("setting_bad", field="WAN_STORAGE_URL", given=shown(url), allowed=allowed)) from None
+            raise SettingsError(sentence("setting_bad", field="WAN_STORAGE_URL", given=masked_url(url), allowed=allowed)) from None
 
     async def put(self, key: str, source: bytes | Path) -> str:
         """Keeps a file under a key, which is given back. A put that dies on the way leaves nothing that can be seen. Raises NotKept."""

@@ -40,7 +40,7 @@ from wan.plain_text import clean, clean_line
 from wan.private import keep_database
 from wan.rescue import take_in
 from wan.reviews import COMMENTS_LIMIT, REVIEWS_LIMIT, VERDICTS_LIMIT, Review, Take, Verdict, link_hash
-from wan.settings import shown
+from wan.settings import masked_url
 from wan.words import Sentence, sentence
 
 _BOOKKEEPING = frozenset({"due_at", "attempts", "foreign_tasks", "absent_at"})  # of no interest to a viewer
@@ -288,7 +288,7 @@ class Store:
                 raise trouble from error
             # The URL may hold a password, and the driver's message may quote it.
             allowed = "a database that SQLAlchemy can open: sqlite:///file or postgresql://…"
-            given = f"{shown(url)}, {_reason(error)}"
+            given = f"{masked_url(url)}, {_reason(error)}"
             self._let_go()
             if setting != "WAN_DATABASE_URL":
                 raise SettingsError(sentence("folder_no_database", field=setting, reason=_reason(error))) from None

@@ -282,9 +282,9 @@ class Studio:
         with self._references.holding():
             jobs = await self._rows(request, nonces, owner, leave)
             if not joins:
-                return await self._added(jobs, leave)
+                return await self._insert(jobs, leave)
             async with self._calling:  # else two who ask at once would not see each other
-                return [theirs] if (theirs := await self._called_for(jobs[0])) else await self._added(jobs, leave)
+                return [theirs] if (theirs := await self._called_for(jobs[0])) else await self._insert(jobs, leave)
 
     async def _rows(self, request: Request, nonces: Sequence[str], owner: str, leave: Leave) -> list[Job]:
         """The rows of what is asked for, which nobody has written yet."""
@@ -299,9 +299,9 @@ class Studio:
             jobs.append(_filled(row, take, drawn if asked is None else asked, prepared, leave))
         return jobs
 
-    async def _added(self, jobs: Sequence[Job], leave: Leave) -> list[Job]:
+    async def _insert(self, jobs: Sequence[Job], leave: Leave) -> list[Job]:
         """Writes rows down, but for what is known: that is joined or given back."""
-        known = [await self._known(job) for job in jobs]
+        known = [await self._same_job(job) for job in jobs]
         # Under the key of what is on its way, the insert joins it.
         rows = [replace(job, cache_key=there.cache_key) if there else job for job, there in zip(jobs, known, strict=True)]
         new = iter(await self._add([row for row, there in zip(rows, known, strict=True) if there is None or there.live], leave))
@@ -312,7 +312,7 @@ class Studio:
         theirs = await self._store.call(self._store.called_for, job, job.created_at - _ASKED_AGAIN)
         return theirs if theirs is not None and (theirs.live or await self._storage.has(theirs.video_key)) else None
 
-    async def _known(self, job: Job) -> Job | None:
+    async def _same_job(self, job: Job) -> Job | None:
         """The job of the same kind that has succeeded, if its video is kept, or is on its way."""
         known = await self._store.call(self._store.of_kind, job.owner, job.account, job.cache_key)
         return known if known is not None and (known.live or await self._storage.has(known.video_key)) else None
