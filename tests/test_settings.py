@@ -417,7 +417,10 @@ def test_whatever_is_wrong_is_said_in_our_own_words(monkeypatch, name):
     ("url", "said"),
     [
         ("nosql://ann:hush@host/x", r"got nosql://…, which names no kind of database"),
-        ("postgresql://ann:hush@host:port/x", r"got postgresql://…, which names no kind of database"),
+        ("postgresql://ann:hush@host:port/x", r"got postgresql://…, in which a port or another figure is no number"),
+        ("postgresql://ann:hush@127.0.0.1:9/x", r"got postgresql://…, which cannot be reached or does not let us in"),
+        *[(f"sqlite://{rest}", r"got sqlite://…, which names no file") for rest in ("", "/", "/:memory:", "/?x=1", "/file::memory:?uri=true")],
+        ("sqlite:///file:x?mode=memory&uri=true", r"got sqlite://…, which names no file"),
         ("mysql+pymysql://ann:hush@host/x", r"got mysql\+pymysql://…, whose driver is not installed"),
         ("sqlite:////proc/nowhere/wan.sqlite3", r"got sqlite://…, where SQLite says: unable to open database file"),
         ("hush", r"got something that is no address"),

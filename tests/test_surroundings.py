@@ -180,13 +180,15 @@ def test_proxies_that_can_be_used(monkeypatch, given, read):
             "http://[::bad",
             "http://?x",
         ),
+        "proxy.example:port",
     ],
 )
 def test_proxies_that_cannot_are_refused_in_words(monkeypatch, given):
     monkeypatch.setenv("WAN_SERVICE_PROXY", given)
     with pytest.raises(SettingsError) as refused:
         load_settings()
+    shown = f"{given.partition('://')[0]}://…" if "://" in given else "something that is no address"
     assert str(refused.value) == (
-        f"WAN_SERVICE_PROXY: got {given.partition('://')[0]}://…; allowed is http://host:port or https://host:port, "
+        f"WAN_SERVICE_PROXY: got {shown}; allowed is http://host:port or https://host:port, "
         "with user:password@ before the host where it wants them; no socks proxy."
     )

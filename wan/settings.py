@@ -1,9 +1,11 @@
 """What the operator sets: the environment, then a `.env` file, then the credentials file for the key."""
 
 import configparser
+import errno
 import hashlib
 import json
 import logging
+import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -164,7 +166,7 @@ class Settings(BaseSettings):
         url = given if "://" in given else f"http://{given}"
         if not _is_proxy(url):
             allowed = "http://host:port or https://host:port, with user:password@ before the host where it wants them; no socks proxy"
-            raise SettingsError(sentence("setting_bad", field="WAN_SERVICE_PROXY", given=masked_url(url), allowed=allowed))
+            raise SettingsError(sentence("setting_bad", field="WAN_SERVICE_PROXY", given=masked_url(given), allowed=allowed))
         return SecretStr(url)
 
     @property
@@ -180,7 +182,8 @@ class Settings(BaseSettings):
             with TemporaryFile(dir=folder):
                 return folder
         except OSError as error:
-            given = f"{self.output_dir} ({error.strerror})"
+            reason = os.strerror(errno.ENOTDIR) if isinstance(error, FileExistsError) else error.strerror  # a file that is on the way
+            given = f"{self.output_dir} ({reason})"
             raise SettingsError(sentence("setting_bad", field="OUTPUT_DIR", given=given, allowed="a folder that can be written")) from None
 
     def key(self) -> str | None:

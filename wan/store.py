@@ -1064,27 +1064,41 @@ def _trouble(error: Exception) -> Exception:
     return error if code == _SLIP else NotKept("database_down", code=code)
 
 
+class _NoDatabase(sa.exc.ArgumentError):
+    """An address that can lead to no database of ours; says why."""
+
+
 def _engine(url: str) -> sa.Engine:
     try:
+        if _is_fleeting(sa.make_url(url)):
+            raise _NoDatabase("which names no file")
         return sa.create_engine(url, pool_pre_ping=True)
-    except ValueError:  # a port that is no number
-        raise sa.exc.ArgumentError("the URL cannot be read") from None
+    except ValueError:  # a port, or a figure behind the ?
+        raise _NoDatabase("in which a port or another figure is no number") from None
+
+
+def _is_fleeting(url: sa.URL) -> bool:
+    """Whether a database of SQLite is in memory alone, where each connection has one of its own, and nothing outlasts the process."""
+    name = url.database or ""
+    return url.get_backend_name() == "sqlite" and (name in ("", ":memory:", "file:", "file::memory:") or url.query.get("mode") == "memory")
 
 
 def _reason(error: Exception) -> str:
     """Why a database does not open, without what an address or a driver's message may give away."""
     if isinstance(error, ImportError):
         return "whose driver is not installed"
+    if isinstance(error, _NoDatabase):
+        return str(error)
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):
         return f"where SQLite says: {cause}"
-    return "which does not let us in" if isinstance(error, DBAPIError) else "which names no kind of database"
+    return "which cannot be reached or does not let us in" if isinstance(error, DBAPIError) else "which names no kind of database"
 
 
 def _file_of(engine: sa.Engine) -> Path | None:
     """The file of a SQLite database; None for what is none."""
     name = engine.url.database or ""
-    return Path(name).absolute() if engine.dialect.name == "sqlite" and name not in ("", ":memory:") and not name.startswith("file:") else None
+    return Path(name).absolute() if engine.dialect.name == "sqlite" and not name.startswith("file:") else None
 
 
 def _alone(path: Path, setting: str) -> IO[bytes] | None:

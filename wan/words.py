@@ -392,8 +392,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "WAN_BACKEND=simulator 无需 Key。",
     ),
     "key_malformed": (
-        "{field}: what is set is no key; a key begins with sk- or st- and has no spaces.",
-        "{field}：设置的内容不是 Key；Key 以 sk- 或 st- 开头且不含空格。",
+        "{field}: what is set is no key; one begins with sk- or st-, goes on with four or more letters, digits or signs of ASCII, and has no spaces.",
+        "{field}：设置的内容不是 Key；Key 以 sk- 或 st- 开头，其后至少四个 ASCII 字母、数字或符号，且不含空格。",
     ),
     "key_on_space": (
         "A key is set on a public Space without access rules, so it is not used: anyone could spend it. Bring your own under Connection, or try "
@@ -402,8 +402,9 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "运营者可设置 WAN_ACCESS_CODE、WAN_DAILY_BUDGET 或 WAN_LOGINS。",
     ),
     "own_key_malformed": (
-        "{field}: what was given is no key; a Model Studio key begins with sk- or st- and has no spaces.",
-        "{field}：输入的内容不是 Key；百炼 Key 以 sk- 或 st- 开头且不含空格。",
+        "{field}: what was given is no key; a Model Studio key begins with sk- or st-, goes on with four or more letters, digits or signs of ASCII, "
+        "and has no spaces.",
+        "{field}：输入的内容不是 Key；百炼 Key 以 sk- 或 st- 开头，其后至少四个 ASCII 字母、数字或符号，且不含空格。",
     ),
     "region_unknown": ("{field}: got {given}; allowed is one of {allowed}.", "{field}：收到 {given}；只允许 {allowed}。"),
     "own_workspace_malformed": (

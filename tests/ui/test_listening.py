@@ -117,13 +117,15 @@ def test_the_app_is_there(tmp_path, name, host):
 
 
 @pytest.mark.process
-def test_the_app_ends_in_one_sentence_where_it_cannot_listen(environment, tmp_path):
+def test_the_app_ends_in_one_sentence_where_it_cannot_start(environment, tmp_path):
     with socket.create_server((V4, 0)) as taken:
         port = str(taken.getsockname()[1])
         for more, said in (
-            ({"GRADIO_SERVER_PORT": port}, f"port {port} is taken"),
-            ({"GRADIO_SERVER_PORT": "abc", "GRADIO_NUM_PORTS": "x"}, "got abc"),
+            ({"GRADIO_SERVER_PORT": port}, f"GRADIO_SERVER_PORT: port {port} is taken"),
+            ({"GRADIO_SERVER_PORT": "abc", "GRADIO_NUM_PORTS": "x"}, "GRADIO_SERVER_PORT: got abc"),
+            ({"GRADIO_ROOT_PATH": "http://["}, r"GRADIO_ROOT_PATH: got http://\[; allowed is a path"),
+            ({"OUTPUT_DIR": "/dev/null/x"}, r"OUTPUT_DIR: got /dev/null/x \(Not a directory\); allowed is a folder"),
         ):
             ended = warm.run([ROOT / "app.py"], environment=environment | more, folder=tmp_path)
             assert ended.returncode == 2
-            assert re.fullmatch(f"GRADIO_SERVER_PORT: {said}.*\n", ended.stderr)
+            assert re.fullmatch(f"{said}.*\n", ended.stderr)

@@ -34,6 +34,9 @@ ODD = (
     "https://x/wan?a=1",
     "https://x/#a",
     "https://u:p@x/",
+    "http://[",
+    "https://[::1/wan",
+    "http://[v1.x]/",
     '/"><b>',
     "/图",
 )

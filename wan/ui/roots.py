@@ -78,14 +78,23 @@ def _by_proxy(asked: Headers) -> Root:
 def root_of(given: str) -> Root:
     """What `GRADIO_ROOT_PATH` says: a path, or a whole address. Raises SettingsError."""
     plain = given.strip().rstrip("/")
-    if "://" not in plain:
-        plain = plain and f"/{plain.lstrip('/')}"
-        if _PATH.fullmatch(plain):
-            return Root(path=plain)
+    if "://" in plain:
+        root = _in_address(plain)
     else:
-        parts = urlsplit(plain)
-        whole = parts.scheme in ("http", "https") and _NETLOC.fullmatch(parts.netloc) and _PATH.fullmatch(parts.path)
-        if whole and host(parts.netloc)[0] and not (parts.query or parts.fragment):
-            return Root(parts.scheme, parts.netloc, parts.path)
+        plain = plain and f"/{plain.lstrip('/')}"
+        root = Root(path=plain) if _PATH.fullmatch(plain) else None
+    if root is not None:
+        return root
     allowed = "a path (/wan) or the whole address under which the app is reached (https://films.example/wan)"
     raise SettingsError(sentence("setting_bad", field="GRADIO_ROOT_PATH", given=given, allowed=allowed))
+
+
+def _in_address(given: str) -> Root | None:
+    """The root that a whole address names; None for what is none."""
+    try:
+        parts = urlsplit(given)
+    except ValueError:  # half of the brackets of an IPv6 address
+        return None
+    whole = parts.scheme in ("http", "https") and _NETLOC.fullmatch(parts.netloc) and _PATH.fullmatch(parts.path)
+    known = whole and host(parts.netloc)[0] and not (parts.query or parts.fragment)
+    return Root(parts.scheme, parts.netloc, parts.path) if known else None

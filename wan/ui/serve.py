@@ -38,10 +38,11 @@ _STOP_SECONDS = 2  # open streams get this long; without a limit the lifespan wo
 
 
 class Server:
-    """The page, being served."""
+    """The page, being served. Raises SettingsError where the settings do not say under which names and which path, before anything listens."""
 
     def __init__(self, demo: Page, studio: Studio, opened: asyncio.Event) -> None:
         self._demo, self._studio, self._opened = demo, studio, opened
+        self._names, self._root = names_of(studio.settings), root_of(studio.settings.root_path)
         self._over = threading.Event()
         self._trouble: Exception | None = None
 
@@ -118,8 +119,8 @@ class Server:
             events={number for number, handler in demo.fns.items() if handler.fn is not None},
             public=public,
             trusted=settings.trusted_proxies,
-            names=names_of(settings),
-            root=root_of(settings.root_path),
+            names=self._names,
+            root=self._root,
             hosts=[settings.space_host],
             scripts=Scripts([*_scripts(), review_cards.script(), _read("slash.js")], _template()),
             first=_read("slash.js"),
