@@ -265,11 +265,45 @@ def test_what_is_left_out_is_as_said_or_is_named(app: App):
         refused = curled(app, there, "image_to_video", *given)["error"]
         assert said in refused
         assert "Reload" not in refused
+    for body, said in (
+        (b"prompt=x", "The body is no JSON object in UTF-8. "),
+        (b'{"data": ["\xff"]}', "The body is no JSON object in UTF-8. "),
+        (b"[]", "The body is no JSON object in UTF-8. "),
+        (b'{"prompt": "x"}', "data: got nothing; allowed is a list of values "),
+        (b'{"data": {"prompt": "x"}}', "data: got dict; allowed is a list of values "),
+    ):
+        odd = httpx.post(f"{app.url}{API}/call/image_to_video", content=body, headers=there | {"Content-Type": "application/json"}, trust_env=False)
+        assert odd.json()["detail"].startswith(said)
     half = post(app.url, f"{API}/call/image_to_video", {"data": ["She \ud83d", "https://example.com/a.png"]}, **there)
     assert (half.status, half.json()["detail"].partition(" is ")[0]) == (400, "data[0]: U+D83D")
     assert app.created() == before
     made = curled(app, there, "image_to_video", "She is left alone.", data_url(), 2)
     assert (made["state"], made["width"], made["fps"]) == ("SUCCEEDED", 1280, 30)
+
+
+def test_an_agent_is_told_what_is_wrong_in_the_words_of_every_door(app: App):
+    before, good = app.created(), {"prompt": "She is asked for by an agent.", "reference_image": data_url(), "duration": 2}
+    for name, given, said in (
+        ("image_to_video", {}, "Field required: prompt."),
+        ("image_to_video", {"prompt": "x"}, "Field required: reference_image."),
+        ("image_to_video", good | {"resolution": "720P"}, "resolution: there is no such field; known are prompt, "),
+        ("image_to_video", good | {"prompt": 5}, "prompt: got 5; allowed is text."),
+        ("image_to_video", good | {"reference_image": None}, "reference_image: got nothing; allowed is a URL, "),
+        ("image_to_video", good | {"duration": "2s"}, 'duration: got "2s"; wan2.6-i2v-flash allows '),
+        ("image_to_video", good | {"seed": 7.5}, "seed: got 7.5; allowed are "),
+        ("image_to_video", good | {"motion_strength": "strong"}, "motion_strength: got "),
+        ("image_to_video", good | {"audio": "loud"}, "audio: got "),
+        ("image_to_video", good | {"wait": "no"}, "wait: got no; allowed are "),
+        ("reference_to_video", {"prompt": "x", "references": good["reference_image"]}, "references: got str; allowed is a list."),
+        ("job", {"job_id": 5}, "job_id: got int; allowed is text."),
+    ):
+        well, refused = asyncio.run(tool(app, name, given, MINE))
+        assert not well
+        assert refused.strip("'\"").startswith(said), (given, refused)
+    assert app.created() == before
+    made = [asyncio.run(tool(app, "image_to_video", good | {"seed": seed}, MINE))[1]["job_id"] for seed in (-1, "-1", " random ")]
+    assert len(set(made)) == 1
+    assert app.created() == before + 1
 
 
 @pytest.mark.parametrize("endpoint", ["/job", "/cancel"])

@@ -5,7 +5,8 @@ import stat
 
 import pytest
 
-from wan.private import keep_database, make_folder
+from wan.errors import SettingsError
+from wan.private import keep_database, make_database, make_folder
 from wan.settings import Settings
 from wan.store import Store
 
@@ -57,12 +58,22 @@ def test_a_link_is_not_followed(tmp_path):
     assert mode(elsewhere) == 0o755
 
 
+def test_what_is_no_database_stays_as_it_is(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "notes.txt").write_text("These are the notes of somebody else, who may be read by all.")
+    for name, before in (("folder", 0o777), ("notes.txt", 0o644)):
+        (tmp_path / name).chmod(before)
+        with pytest.raises(SettingsError, match="where SQLite says"):
+            Store(f"sqlite:///{tmp_path / name}")
+        assert mode(tmp_path / name) == before
+
+
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
 def test_the_umask_does_not_matter(tmp_path, umask):
     before = os.umask(umask)
     try:
         make_folder(tmp_path / "output")
-        keep_database(tmp_path / "output" / "wan.sqlite3")
+        make_database(tmp_path / "output" / "wan.sqlite3")
     finally:
         os.umask(before)
     assert (mode(tmp_path / "output"), mode(tmp_path / "output" / "wan.sqlite3")) == (0o700, 0o600)

@@ -25,10 +25,14 @@ def make_folder(folder: Path) -> None:
         _tighten(one)
 
 
-def keep_database(path: Path) -> None:
+def make_database(path: Path) -> None:
     """Makes a database's file for us alone before SQLite opens it, and without opening it: a close would drop its locks."""
     with suppress(OSError, AttributeError):
         os.mknod(path, 0o600)
+
+
+def keep_database(path: Path) -> None:
+    """Makes the files of a database ours alone. Only to be called once SQLite has found that it is one: a setting may name anything."""
     if not _hands_on(path.parent):
         for file in (path, *(path.with_name(f"{path.name}-{end}") for end in ("wal", "shm"))):
             with suppress(OSError):  # not there, or somebody else's, whose it is to say who may read it

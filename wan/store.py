@@ -37,7 +37,7 @@ from wan.jobs import GROUPS, LIVE, TRANSITIONS, UNSENT, Job, JobState, Reference
 from wan.journal import Journal
 from wan.line import MEMORY, Turn, in_turn
 from wan.plain_text import clean, clean_line
-from wan.private import keep_database
+from wan.private import keep_database, make_database
 from wan.rescue import take_in
 from wan.reviews import COMMENTS_LIMIT, REVIEWS_LIMIT, VERDICTS_LIMIT, Review, Take, Verdict, link_hash
 from wan.settings import masked_url
@@ -296,7 +296,7 @@ class Store:
 
     def _create_schema(self) -> None:
         if (path := _file_of(self._engine)) is not None:
-            keep_database(path)
+            make_database(path)
         if self._engine.dialect.name == "sqlite":
             mode = "WAL" if self._hold is None else "DELETE"
             sa.event.listen(self._engine, "connect", lambda connection, _: _configure_sqlite(connection, mode))
@@ -312,6 +312,8 @@ class Store:
             self.seal = Seal(_key(connection))
             _seal_rows(connection, self.seal)
             _keep_out_older(connection)
+        if path is not None:
+            keep_database(path)
 
     def _link(self, token: str) -> str:
         """By what a review is found whose link ends with this."""

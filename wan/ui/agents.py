@@ -4,6 +4,7 @@ import copy
 import json
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
+from functools import partialmethod
 from typing import Any
 
 import gradio.mcp
@@ -13,7 +14,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import Message, Receive, Scope, Send
 
 from wan import ids
-from wan.errors import SettingsError
+from wan.errors import InvalidInput, SettingsError
+from wan.requests import shortened
 from wan.words import sentence
 
 try:
@@ -32,6 +34,7 @@ class _Direct(gradio.mcp.GradioMCPServer):
     """
 
     def __init__(self, blocks: Blocks) -> None:
+        self.Server = _unchecked(self.Server)
         super().__init__(blocks)
         self.handle_streamable_http = _with_sessions(self.handle_streamable_http)  # type: ignore[assignment]
 
@@ -43,6 +46,19 @@ class _Direct(gradio.mcp.GradioMCPServer):
         direct: Any = copy.copy(found)
         direct.queue = False
         return direct  # type: ignore[no-any-return]
+
+    def _prepare_tool_call_args(self, name: str, arguments: dict[str, Any]) -> Any:
+        """As Gradio does it, but for what is missing, or stands in no parameter's place. Raises InvalidInput."""
+        endpoints: dict[str, Any] = self.api_info["named_endpoints"]
+        known = endpoints.get(self.tool_to_endpoint.get(name, ""), {}).get("parameters", [])
+        names = [one["parameter_name"] for one in known]
+        for given in arguments if known else ():
+            if given not in names:
+                raise InvalidInput(shortened(given), "field_unknown", known=", ".join(names))
+        for one in known:
+            if not one["parameter_has_default"] and one["parameter_name"] not in arguments:
+                raise InvalidInput(one["parameter_name"], "field_missing")
+        return super()._prepare_tool_call_args(name, arguments)
 
     def postprocess_output_data(self, data: Any, root_url: str) -> list[Any]:
         """Our answers, as JSON; Gradio would write them as Python does."""
@@ -61,6 +77,13 @@ async def report(said: str, seconds: float) -> None:
     token = context.meta.progressToken if context is not None and context.meta else None
     if context is not None and token is not None:
         await context.session.send_progress_notification(token, seconds, message=said, related_request_id=str(context.request_id))
+
+
+def _unchecked(server: Any) -> Any:
+    """A kind of server that leaves to the request what is wrong with its values: the check of the package for MCP names no field, shows all that
+    came, and refuses what every other door takes.
+    """
+    return type(server.__name__, (server,), {"call_tool": partialmethod(server.call_tool, validate_input=False)})
 
 
 def _with_sessions(app: _App) -> _App:

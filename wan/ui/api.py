@@ -306,7 +306,8 @@ class Api:
         if isinstance(given, Path):
             return given
         if not isinstance(given, str):
-            raise InvalidInput(field, "field_type", given=type(given).__name__, allowed="a URL, a data: URL or an uploaded file")
+            kind = "nothing" if given is None else type(given).__name__
+            raise InvalidInput(field, "field_type", given=kind, allowed="a URL, a data: URL or an uploaded file")
         return await asyncio.to_thread(self._read, field, given)
 
     def _read(self, field: str, given: str) -> Media:

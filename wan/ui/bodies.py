@@ -233,11 +233,11 @@ def asked_in(body: bytes) -> dict[str, Any]:
         given = json.loads(body.decode())
         halves = next(_halves(given), "") if b"\\u" in body else ""
     except (ValueError, RecursionError):
-        raise Refused(400) from None
+        raise Refused(400, "body_odd") from None
     if halves:  # it would break whatever writes it down later, the stream of events too
         raise Refused(400, "half_character", given=halves)
     if not isinstance(given, dict):
-        raise Refused(400)
+        raise Refused(400, "body_odd")
     return given
 
 

@@ -198,6 +198,8 @@ class Guard:
                 raise Refused(413)
         elif not public:
             return
+        elif not isinstance(values := asked.get("data"), list):
+            raise Refused(422, "values_odd", given="nothing" if values is None else type(values).__name__)
         session = asked.get("session_hash")
         nameless = session is None and path != f"{_API}/queue/join"
         known = None if nameless else _session(session)

@@ -220,6 +220,14 @@ TEXT: dict[str, tuple[str, str]] = {
         "The app does not know that it is called {given}. If it is, start it with WAN_HOSTS={given} (several names are separated by commas).",
         "应用不知道自己有 {given} 这个名称。若确实如此，请在启动时设置 WAN_HOSTS={given}（多个名称用逗号分隔）。",
     ),
+    "body_odd": (
+        "The body is no JSON object in UTF-8. Nothing was sent or spent.",
+        "请求正文不是 UTF-8 编码的 JSON 对象。未发送任何内容，未产生费用。",
+    ),
+    "values_odd": (
+        "data: got {given}; allowed is a list of values in the order of the parameters. Nothing was sent or spent.",
+        "data：收到 {given}；只允许按参数顺序排列的值列表。未发送任何内容，未产生费用。",
+    ),
     "half_character": (
         "{given} is half a character without its other half; allowed is text in whole characters. Nothing was sent or spent.",
         "{given} 是缺少另一半的半个字符；只允许由完整字符组成的文本。未发送任何内容，未产生费用。",
