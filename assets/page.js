@@ -109,8 +109,8 @@ window.wanStudio = (() => {
     for (const text of [...document.querySelectorAll("#wan-tabs > .tab-wrapper, footer .show-api")].flatMap(written)) {
       if (known.has(text.data.trim())) fill(text, known.get(text.data.trim()));
     }
-    const drop = document.querySelector(`#wan-names [data-drop] [lang=${spoken()}]`);
     for (const box of document.querySelectorAll(".wan-drop [data-testid=upload-text]:not(.compact)")) {
+      const drop = document.querySelector(`#wan-names [data-drop=${box.closest(".wan-sound") ? "sound" : "references"}] [lang=${spoken()}]`);
       box.translate = false; // it is in the page's language whatever Gradio writes there, and must not be taken for Gradio's
       written(box).forEach((text, number) => fill(text, number ? " " : drop.textContent));
       box.dataset.said = "";

@@ -22,6 +22,7 @@ _FILES = frozenset(
         "test_media.py",
         "test_opening.py",
         "test_processes.py",
+        "test_sounds.py",
         "test_studio.py",
         "test_uploads.py",
         "test_video.py",

@@ -27,6 +27,7 @@ from tests.browser.serving import App, served
 from tests.conftest import ROOT, clean_environment
 from tests.pictures import picture
 from tests.simulators import Simulator
+from tests.sounds import wav
 from wan.errors import SettingsError
 from wan.settings import load_settings
 from wan.ui.agents import speak_mcp
@@ -105,6 +106,19 @@ def test_every_door_gives_the_same(app: App, tmp_path: Path):
         video = httpx.get(one["video_url"], trust_env=False)
         assert video.status_code == 200
         assert video.content[4:8] == b"ftyp"
+
+
+def test_a_sound_is_uploaded_sent_along_or_fetched_by_the_service(app: App, tmp_path: Path):
+    given = {"prompt": "She sings.", "reference_image": "https://example.com/a.png", "duration": 2, "size": "720P", "seed": 7}
+    (tmp_path / "song.wav").write_bytes(song := wav(3, rate=8_000))
+    uploaded = client(app).predict(**given, reference_audio=handle_file(tmp_path / "song.wav"), api_name="/image_to_video")
+    assert "The sound is 3.0 s long and the video 2 s; the service cuts off the rest of the sound." in uploaded["adjustments"]
+    data = f"data:audio/wav;base64,{base64.b64encode(song).decode()}"
+    well, sent = asyncio.run(tool(app, "image_to_video", given | {"reference_audio": data}))
+    assert (well, sent["job_id"], sent["made_before"]) == (True, uploaded["job_id"], True)
+    address = client(app).predict(**given, reference_audio="https://example.com/a.wav", api_name="/image_to_video")
+    same = client(app).predict(**given, audio_url="https://example.com/a.wav", api_name="/image_to_video")
+    assert (same["job_id"], address["state"]) == (address["job_id"], "SUCCEEDED")
 
 
 @pytest.mark.process
@@ -260,7 +274,7 @@ def test_what_is_left_out_is_as_said_or_is_named(app: App):
     for given, said in (
         ([], "Field required: prompt."),
         (["She smiles."], "Field required: reference_image."),
-        (["She smiles.", "https://example.com/a.png", *[None] * 30], "data: got 32 values; allowed are at most 16."),
+        (["She smiles.", "https://example.com/a.png", *[None] * 30], "data: got 32 values; allowed are at most 17."),
     ):
         refused = curled(app, there, "image_to_video", *given)["error"]
         assert said in refused
@@ -350,6 +364,11 @@ def test_an_odd_id_is_no_job(endpoint: str, odd: str, app: App):
         ({"motion_strength": 2}, "motion_strength: got 2"),
         ({"audio": {}}, "audio: This is no file that was uploaded here"),
         ({"audio_url": "file:///etc/passwd"}, "audio_url: got"),
+        ({"reference_audio": "/etc/passwd"}, "reference_audio: got /etc/passwd, a path"),
+        ({"reference_audio": {"path": "/etc/passwd"}}, "reference_audio: This is no file that was uploaded here"),
+        ({"reference_audio": 7}, "reference_audio: got int"),
+        ({"reference_audio": "data:audio/wav;base64,AAAA"}, "reference_audio: got something that does not open as a sound"),
+        ({"reference_audio": "data:audio/wav;base64,AAAA", "audio_url": "https://example.com/a.wav"}, "reference_audio: got a file, and another"),
         ({"wait": 601}, "wait: got 601"),
         ({"new_take": "yes"}, "new_take: got yes"),
     ],

@@ -20,6 +20,7 @@ from tests import warm
 from tests.conftest import ROOT
 from tests.disks import small_disk
 from tests.pictures import clip, picture
+from tests.sounds import sound
 from wan import media
 from wan.cli.parser import WHERE
 from wan.evidence import FILES
@@ -86,6 +87,19 @@ def test_a_reference_is_what_its_content_says(run, samples, tmp_path):
     assert result["adjustments"] == ["The picture was HEIC; it was turned into JPEG, because the service takes no HEIC."]
 
 
+def test_a_sound_is_a_file_or_an_address(run, tmp_path, simulator):
+    (tmp_path / "song.mp3").write_bytes(sound())
+    given = ("image-to-video", ADDRESS, "--duration", 2, "--size", "720P", "--json")
+    finished = run(*given, "--audio", tmp_path / "song.mp3")
+    assert finished.returncode == 0, finished.stderr
+    result = json.loads(finished.stdout)
+    assert "The sound is 4.0 s long and the video 2 s; the service cuts off the rest of the sound." in result["adjustments"]
+    sent = simulator.task(result["task_id"])["payload"]["input"]["audio_url"]
+    assert (sent[:6], sent[-4:]) == ("oss://", ".mp3")
+    address = json.loads(run(*given, "--audio", "https://example.com/a.wav").stdout)
+    assert simulator.task(address["task_id"])["payload"]["input"]["audio_url"] == "https://example.com/a.wav"
+
+
 def test_a_failed_run_is_exit_1_and_says_why(run):
     finished = run("image-to-video", ADDRESS, "--prompt", "simulate:DataInspectionFailed", "--json")
     assert finished.returncode == 1
@@ -106,6 +120,8 @@ def test_a_failed_run_is_exit_1_and_says_why(run):
         (("--fps", "0"), "fps: got 0"),
         (("--motion-strength", "7"), "motion_strength: got 7"),
         (("--fit", "stretch"), "fit: got stretch"),
+        (("--audio", "gone.wav"), "reference_audio: got gone.wav, which is not there"),
+        (("--audio", __file__), "reference_audio: got something that does not open as a sound"),
         (("--model", "wan2.6-i2v-flash-2026-02-10"), "model: got wan2.6-i2v-flash-2026-02-10"),
         (("--prompt", "x" * 1501), "prompt: got 1501 characters"),
     ],

@@ -88,3 +88,23 @@ def test_reference_to_video(model, audio):
 def test_a_prompt_that_looks_like_a_slot_stays_a_prompt():
     built = payload.build(ImageToVideoRequest(prompt="reference:0", reference_image=b"x"), seed=7, urls=[""])
     assert payload.with_urls(built.body, ["oss://up/1.jpg"])["input"]["prompt"] == "reference:0"
+
+
+def test_a_sound_that_is_a_file_has_a_slot_beside_the_picture():
+    built = payload.build(ImageToVideoRequest(prompt="x", reference_image=b"x", reference_audio=b"y"), seed=7, urls=["", ""])
+    assert {name: built.body["input"][name] for name in ("img_url", "audio_url")} == {"img_url": "reference:0", "audio_url": "reference:1"}
+    assert [payload.has_slot(built.body, number) for number in range(3)] == [True, True, False]
+    sent = payload.with_urls(built.body, ["oss://up/1.jpg", "oss://up/2.wav"])["input"]
+    assert (sent["img_url"], sent["audio_url"]) == ("oss://up/1.jpg", "oss://up/2.wav")
+
+
+def test_without_sound_the_file_has_no_slot():
+    built = payload.build(ImageToVideoRequest(prompt="x", reference_image=b"x", reference_audio=b"y", audio=False), seed=7, urls=["", ""])
+    assert [payload.has_slot(built.body, number) for number in range(2)] == [True, False]
+    assert "audio_url" not in built.body["input"]
+    assert "audio_silent" in [one.key for one in built.adjustments]
+
+
+def test_every_reference_has_a_slot():
+    built = payload.build(ReferenceToVideoRequest(prompt="x", reference_image=[b"x", URL, b"y"]), seed=7, urls=["", URL, ""])
+    assert [payload.has_slot(built.body, number) for number in range(3)] == [True, False, True]

@@ -1,5 +1,7 @@
 """Every refusal names the field, what came and what is allowed; nothing has been opened or sent by then."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -91,7 +93,7 @@ def test_wrong_input_is_named(wrong, field, given_, allowed):
 
 
 @pytest.mark.parametrize("url", BAD_URLS)
-@pytest.mark.parametrize("field", ["reference_image", "reference_video", "audio_url"])
+@pytest.mark.parametrize("field", ["reference_image", "reference_video", "audio_url", "reference_audio"])
 def test_a_url_is_public_http_or_refused(field, url):
     kind, rest = (ReferenceToVideoRequest, {"prompt": "x"}) if field == "reference_video" else (ImageToVideoRequest, IMAGE)
     with pytest.raises(InvalidInput) as refusal:
@@ -154,6 +156,32 @@ def test_references_are_numbered_as_they_are_given():
     for odd in (["video"], ["image", "image", "image"], ["video", "image", "sound"], "video"):
         with pytest.raises(InvalidInput, match="reference_order: got"):
             ReferenceToVideoRequest(**usual, reference_order=odd)
+
+
+def test_an_address_of_a_sound_is_the_same_request_wherever_it_stands():
+    url = "https://example.com/a.mp3"
+    usual = ImageToVideoRequest(**IMAGE, audio_url=url)
+    for named in ({"reference_audio": url}, {"reference_audio": url, "audio_url": ""}, {"reference_audio": url, "audio_url": url}):
+        request = ImageToVideoRequest(**IMAGE, **named)
+        assert (request, request.audio_url, request.reference_audio) == (usual, url, None)
+    for twice, came in ((b"sound", "a file"), (Path("a.wav"), "a file"), ("https://example.com/b.mp3", "https://example.com/b.mp3")):
+        with pytest.raises(InvalidInput) as refusal:
+            ImageToVideoRequest(**IMAGE, reference_audio=twice, audio_url=url)
+        assert str(refusal.value) == f"reference_audio: got {came}, and another in audio_url; allowed is one of the two."
+    for odd in (7, [b"sound"], {"path": "a.wav"}):
+        with pytest.raises(InvalidInput, match="reference_audio: got"):
+            ImageToVideoRequest(**IMAGE, reference_audio=odd)
+
+
+def test_a_sound_is_another_request_and_none_is_the_same_as_ever():
+    without = ImageToVideoRequest(**IMAGE)
+    assert without == ImageToVideoRequest(**IMAGE, reference_audio=None) == ImageToVideoRequest(**IMAGE, reference_audio="")
+    # As the versions before sounds wrote it: a change of the key would pay again for every video that is kept.
+    assert fingerprint(without, "simulator", ["a"]) == "a0a7806d0eef28a7a4c0ca1ebdd3fbcd7c4833674b6900e7a341b951ef612f43"
+    sounding = ImageToVideoRequest(**IMAGE, reference_audio=b"sound")
+    assert sounding.asked() == without.asked()
+    assert fingerprint(sounding, "simulator", ["a", "b"]) != fingerprint(without, "simulator", ["a"])
+    assert b"sound" not in repr(sounding).encode()
 
 
 @pytest.mark.parametrize("seed", [None, -1, -1.0, "-1", "random", " Random ", ""])

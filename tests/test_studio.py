@@ -11,12 +11,15 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import av
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
 
 from tests.pictures import clip, picture
 from tests.simulators import serving
+from tests.sounds import wav
 from tests.test_store import job as kept_job
 from wan import catalog, media, runner, schedule
 from wan.errors import AccessRefused, InvalidInput, JobNotFound, MayPayTwice, NotKept, WanError
@@ -398,10 +401,72 @@ async def test_the_library_refuses_what_it_cannot_filter_by(studio):
 
 async def test_references_are_there_to_be_used_again(studio):
     job = await studio.submit(image(), owner=OWNER)
-    (kept,) = await studio.references(job.id, owner=OWNER)
+    ((_, kept),) = await studio.references(job.id, owner=OWNER)
     with Image.open(kept) as shown:
         assert shown.size == (640, 480)
     await studio.cancel(job.id, owner=OWNER)
+
+
+def loudness(path: Path) -> list[float]:
+    """How loud the sound of a video is in each of its seconds: RMS, of 1 at most."""
+    with av.open(str(path)) as container:
+        whole = np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1)
+        rate = container.streams.audio[0].rate
+    return [float(np.sqrt((whole[:, at : at + rate] ** 2).mean())) for at in range(0, whole.shape[1] - rate // 2, rate)]
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(3, "sound_ends"), (5, None), (8.5, "sound_cut")])
+async def test_a_sound_is_heard_under_the_video(studio, simulator, seconds, said):
+    before = simulator.stats()["uploads"]
+    request = image(duration=5, size="720P", reference_audio=wav(seconds))
+    done = await finished(studio, await studio.submit(request, owner=OWNER))
+    assert (done.state, done.has_audio, simulator.stats()["uploads"] - before) == (JobState.SUCCEEDED, True, 2)
+    assert [one.key for one in done.adjustments if one.key.startswith("sound")] == ([said] if said else [])
+    _, sound = done.references
+    assert (sound.kind, sound.sha256, sound.seconds, sound.key[-4:]) == ("audio", media.digest(wav(seconds)), seconds, ".wav")
+    sent = simulator.task(done.task_id)["payload"]["input"]["audio_url"]
+    assert (sent[:6], sent[-4:]) == ("oss://", ".wav")
+    loud = loudness(await studio.media(done.media_token, "video.mp4"))
+    assert [one > 0.1 for one in loud] == [number < seconds for number in range(5)]
+    assert loud[-1] < 0.001 or seconds >= 5
+    (_, picture_), (kind, kept) = await studio.references(done.id, owner=OWNER)
+    assert (picture_.suffix, kind, kept.read_bytes()) == (".jpg", "audio", wav(seconds))
+
+
+async def test_a_sound_goes_up_once_and_another_one_is_another_job(studio, simulator):
+    before, seconds = simulator.stats()["uploads"], 3
+    request = image(duration=5, size="720P", reference_audio=wav(seconds))
+    done = await finished(studio, await studio.submit(request, owner=OWNER))
+    assert (await studio.submit(request, owner=OWNER)).id == done.id
+    other = await studio.submit(image(duration=5, size="720P", reference_audio=wav(seconds, rate=8_000)), owner=OWNER)
+    assert other.id != done.id
+    again = await finished(studio, await studio.retry(done.id, owner=OWNER))
+    assert (again.references, again.adjustments) == (done.references, done.adjustments)
+    await finished(studio, other)
+    assert simulator.stats()["uploads"] - before == 3  # of the other sound; the picture and this one are there
+
+
+async def test_a_sound_of_a_silent_video_stays_here_and_is_there_to_be_used_again(studio, simulator):
+    before = simulator.stats()["uploads"]
+    done = await finished(studio, await studio.submit(image(audio=False, reference_audio=wav(3)), owner=OWNER))
+    assert (done.has_audio, simulator.stats()["uploads"] - before) == (False, 1)
+    assert [one.key for one in done.adjustments if "sound" in one.key or "audio" in one.key] == ["audio_silent"]
+    assert "audio_url" not in simulator.task(done.task_id)["payload"]["input"]
+    assert [kind for kind, _ in await studio.references(done.id, owner=OWNER)] == ["image", "audio"]
+
+
+async def test_a_sound_that_is_refused_sends_nothing(studio, simulator):
+    before = simulator.stats()
+    for wrong in (b"no sound", wav(2), wav(31), picture()):
+        with pytest.raises(InvalidInput, match=r"^reference_audio: got "):
+            await studio.submit(image(reference_audio=wrong), owner=OWNER)
+    assert simulator.stats() == before
+
+
+async def test_a_sound_that_the_service_refuses_is_told_with_what_is_allowed(studio):
+    job = await finished(studio, await studio.submit(image(audio_url="https://example.com/song.m4a"), owner=OWNER))
+    assert (job.state, job.spent, job.code) == (JobState.FAILED, Spent.NO, "InvalidURL")
+    assert "Allowed are WAV and MP3 of 3 to 30 s and at most 15 MB" in str(job.said)
 
 
 async def test_cancelling_before_it_starts_is_free(studio, simulator):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.pictures import clip, picture
+from tests.sounds import sound
 from wan import schedule, sweep, uploads
 from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.settings import load_settings
@@ -207,6 +208,22 @@ async def test_the_bytes_of_a_clip_go_too(studio, tmp_path):
     assert bytes_kept(studio, raw) == []
     assert (await studio.submit(request, owner=OWNER)).id == first.id
     assert first.references[0].bytes == len(raw)
+
+
+@pytest.mark.anyio
+async def test_the_bytes_of_a_sound_go_too_and_the_sound_with_its_job(studio):
+    raw = sound("wav", "pcm_f32le")
+    upload = uploaded(studio.uploads, raw, "home.wav")
+    request = image(picture((640, 480), color="teal"), reference_audio=upload, seed=1)
+    first = await ended(studio, await studio.submit(request, owner=OWNER))
+    assert (bytes_kept(studio, raw), upload.read_bytes()[:4], first.references[1].bytes) == ([], b"RIFF", len(raw))
+    again = await ended(studio, await studio.submit(request, owner=OWNER, new_take=True))
+    assert (again.adjustments, "sound_converted" in [one.key for one in again.adjustments]) == (first.adjustments, True)
+    kept = studio._storage.path(first.references[1].key)
+    await studio.delete(first.id, owner=OWNER)
+    assert (kept.exists(), upload.exists()) == (True, True), "the other take is made from it"
+    await studio.delete(again.id, owner=OWNER)
+    assert (kept.exists(), upload.exists()) == (False, False)
 
 
 @pytest.mark.anyio

@@ -15,6 +15,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.pictures import clip, picture
+from tests.sounds import wav
 from wan import media, schedule, video
 from wan.access import OPERATOR
 from wan.errors import InvalidInput, JobNotFound, RunFailed, SettingsError, WanError
@@ -88,6 +89,16 @@ def test_a_model_as_the_request(samples):
     assert video.generate(request).duration == 2
     reference = ReferenceToVideoRequest(prompt="character1 waves", reference_video=(samples / "bigbuckbunny.mp4",), duration=2)
     assert video.generate_reference(reference).duration == 2
+
+
+def test_a_sound_by_its_path(tmp_path, simulator):
+    (tmp_path / "song.wav").write_bytes(wav(3, rate=8_000))
+    made = video.generate(IMAGE | {"reference_image": "https://example.com/a.png", "reference_audio": str(tmp_path / "song.wav")})
+    assert simulator.task(made.task_id)["payload"]["input"]["audio_url"].startswith("oss://")
+    references = json.loads((Path(made.evidence) / "references.json").read_bytes())
+    known = [(one["kind"], one["seconds"], one["sha256"]) for one in references]
+    assert known == [("image", None, ""), ("audio", 3.0, media.digest((tmp_path / "song.wav").read_bytes()))]
+    assert (tmp_path / "song.wav").read_bytes() == wav(3, rate=8_000)
 
 
 def test_submit_now_and_go_on_later(samples, simulator):
@@ -217,6 +228,12 @@ def test_a_job_of_other_settings_is_not_waited_for(samples, simulator, monkeypat
         ),
         ("generate", {"reference_image": "ftp://example.com/a.png"}, "allowed is a public address"),
         ("generate", {"reference_image": "file:///etc/passwd"}, "allowed is a public address"),
+        ("generate", {"reference_audio": "gone.wav"}, "reference_audio: got gone.wav, which is not there"),
+        ("generate", {"reference_audio": b"no sound"}, "reference_audio: got something that does not open as a sound"),
+        ("generate", {"reference_audio": ["a.wav"]}, "reference_audio: got a list of 1; allowed is one file"),
+        ("generate", {"reference_audio": "ftp://example.com/a.wav"}, "allowed is a public address"),
+        ("generate", {"reference_audio": b"x", "audio_url": "https://example.com/a.wav"}, "reference_audio: got a file, and another in audio_url"),
+        ("generate_reference", {"reference_audio": b"x"}, "reference_audio: there is no such field"),
         ("generate", {"reference_video": "a.mp4"}, "reference_video: there is no such field"),
         ("generate_reference", {}, "reference_video"),
         ("generate_reference", {"reference_image": b"x"}, "Field required: reference_video."),

@@ -42,7 +42,7 @@ log = logging.getLogger("wan.evidence")
 CALLS = {"image": "ai-video-wan-video", "reference": "aliyun-wan-r2v"}  # what a model makes a video from: the folder of that call
 FILES = {
     "request.json": "the request as it was asked",
-    "references.json": "each picture and clip: our name for it, SHA-256, bytes, dimensions",
+    "references.json": "each picture, clip and sound: our name for it, SHA-256, bytes, dimensions",
     "payload.json": "what was sent to the service",
     "create.json": "what the service answered to that: task id and request id, or its refusal",
     "polls.json": "what it said about the task, at every change",

@@ -22,7 +22,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError, model_validator
 
-from wan.catalog import BASE_URLS
+from wan.catalog import BASE_URLS, SOUND_MEGABYTES, SOUND_SECONDS
 from wan.errors import KeyRefused, NotSent, OddAddress, Refused, ResultRefused, ServiceError, Throttled, Unclear, Unreadable
 from wan.plain_text import clean
 from wan.redact import unsigned
@@ -76,6 +76,8 @@ _PASSES = ("InternalError", "SystemError", "ModelServ", "ModelUnavailable", "Rew
 _UNFETCHED = ("InvalidURL", "BadRequest.InputDownloadFailed", "InvalidFile.DownloadFailed")
 _FETCHING = re.compile(r"\bdownload|media resource", re.IGNORECASE)
 _OF_FILE = re.compile(r"(?:larger|longer|shorter) than|type is not supported", re.IGNORECASE)
+# What it says of a sound that it does not take, under codes that it has for everything (help centre, error codes, May 2026)
+_OF_SOUND = re.compile(r"input audio|allowed types are: *\.wav|size is larger than 15 *MB", re.IGNORECASE)
 _CONTENT = ("DataInspectionFailed", "IPInfringementSuspect", "CustomRoleBlocked")
 
 
@@ -469,10 +471,17 @@ def _said(code: str, message: str, otherwise: str, connection: Connection) -> Se
         return sentence(cause, code=code, where=where, others=others)
     if code.startswith(_CONTENT):
         return sentence("content_refused", code=code)
+    if _OF_SOUND.search(message):
+        low, high = SOUND_SECONDS
+        return sentence("sound_refused", code=code, message=_ended(message), low=f"{low:g}", high=f"{high:g}", most=SOUND_MEGABYTES)
     if _is_unfetched(code, message):
         otherwise = "address_unfetched"
-    whole = message if message.rstrip()[-1:] in (*".!?…。！？", "") else f"{message.rstrip()}."  # what follows is a sentence of its own
-    return sentence(otherwise, code=code, message=whole, where=where)
+    return sentence(otherwise, code=code, message=_ended(message), where=where)
+
+
+def _ended(message: str) -> str:
+    """The service's words as a sentence: what follows is one of its own."""
+    return message if message.rstrip()[-1:] in (*".!?…。！？", "") else f"{message.rstrip()}."
 
 
 def _blocked(status: int, connection: Connection) -> Sentence:

@@ -57,10 +57,10 @@ class Spent(StrEnum):
 
 @dataclass(frozen=True)
 class Reference:
-    """A picture or clip that a job is made from, as its row keeps it: a key in our storage, or a URL that the service fetches itself."""
+    """A picture, clip or sound that a job is made from, as its row keeps it: a key in our storage, or a URL that the service fetches itself."""
 
     kind: str
-    """"image" or "video"."""
+    """"image", "video" or "audio"."""
     url: str = ""
     """http(s) URL, where one was given instead of a file; then everything below is empty."""
     sha256: str = ""
@@ -74,7 +74,7 @@ class Reference:
     width: int = 0
     height: int = 0
     seconds: float | None = None
-    """Length of a clip; None for a picture and for a URL."""
+    """Length of a clip or a sound; None for a picture and for a URL."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,15 +7,21 @@ from typing import IO, Literal
 
 from wan.errors import InvalidInput
 
-Sort = Literal["image", "video", "other"]
+Sort = Literal["image", "video", "audio", "other"]
 
 _HEAD = 4096  # bytes; what is written in a picture's or a film's first box is shorter
 _TS_PACKETS = ((0, 188), (4, 192))  # of MPEG-TS: where the first begins and bytes to the next; cameras put a time before each
+_MP3_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # samples per second, by the version of MPEG
+_MP3_KILOBITS = {  # per second, of MPEG 1 and of the others; 0 where there is none, or any number
+    True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0),
+    False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0),
+}
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes that the second header of a BMP may have
 
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 _HEIF_BRANDS = frozenset({b"mif1", b"msf1"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_M4A_BRANDS = frozenset({b"M4A ", b"M4B ", b"M4P "})
 _OLD_QUICKTIME = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")  # what a file without a brand begins with
 
 
@@ -27,17 +33,26 @@ class Kind:
     """As people call it; "" where nobody knows what it is."""
     sort: Sort
     decoder: str = ""
-    """Pillow's name of a picture's format; of a video the muxer that writes its kind, "mp4" or "mov". "" where it is not taken."""
+    """Pillow's name of a picture's format; of a video or a sound the muxer that writes its kind. "" where it is not taken."""
+    sound: str = ""
+    """As people call it where it may be a video that holds nothing but sound."""
 
 
 _REFUSALS = {  # of what is known: by what must be there and what is
     ("image", "image"): "image_kind",
     ("image", "video"): "image_is_video",
+    ("image", "audio"): "image_is_other",
     ("image", "other"): "image_is_other",
     ("video", "image"): "video_is_image",
     ("video", "video"): "video_kind",
+    ("video", "audio"): "video_is_other",
     ("video", "other"): "video_is_other",
+    ("audio", "image"): "sound_is_image",
+    ("audio", "video"): "sound_is_video",
+    ("audio", "audio"): "sound_kind",
+    ("audio", "other"): "sound_is_other",
 }
+_UNREADABLE = {"image": "image_unreadable", "video": "video_unreadable", "audio": "sound_unreadable"}
 _UNKNOWN = Kind("", "other")
 _BEGINNINGS: tuple[tuple[bytes, Kind], ...] = (
     (b"\xff\xd8\xff", Kind("JPEG", "image", "JPEG")),
@@ -51,16 +66,19 @@ _BEGINNINGS: tuple[tuple[bytes, Kind], ...] = (
     (b"\0\0\1\0", Kind("ICO", "image")),
     (b"%!PS", Kind("PostScript", "image")),
     (b"FLV\1", Kind("FLV", "video")),
-    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", Kind("WMV", "video")),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", Kind("WMV", "video", sound="WMA")),
     (b"\0\0\1\xba", Kind("MPEG", "video")),
     (b"\0\0\1\xb3", Kind("MPEG", "video")),
-    (b"OggS", Kind("Ogg", "video")),
+    (b"OggS", Kind("Ogg", "video", sound="Ogg")),
     (b"%PDF", Kind("PDF", "other")),
     (b"PK\3\4", Kind("ZIP", "other")),
-    (b"ID3", Kind("MP3", "other")),
-    (b"fLaC", Kind("FLAC", "other")),
+    (b"ID3", Kind("MP3", "audio", "mp3")),
+    (b"fLaC", Kind("FLAC", "audio")),
+    (b"#!AMR", Kind("AMR", "audio")),
+    *((mark, Kind("AAC", "audio")) for mark in (b"\xff\xf0", b"\xff\xf1", b"\xff\xf8", b"\xff\xf9")),
+    *((mark, Kind("WAV (RF64)", "audio")) for mark in (b"RF64", b"BW64")),
 )
-_RIFF = {b"WEBP": Kind("WebP", "image", "WEBP"), b"AVI ": Kind("AVI", "video"), b"WAVE": Kind("WAV", "other")}
+_RIFF = {b"WEBP": Kind("WebP", "image", "WEBP"), b"AVI ": Kind("AVI", "video"), b"WAVE": Kind("WAV", "audio", "wav")}
 _TEXTS = ((b"<svg", Kind("SVG", "image")), (b"<html", Kind("HTML", "other")), (b"<!doctype html", Kind("HTML", "other")))
 
 
@@ -72,11 +90,13 @@ def kind_of(file: IO[bytes]) -> Kind:
     return next(_guesses(head), _UNKNOWN)
 
 
-def required(field: str, file: IO[bytes], sort: Literal["image", "video"]) -> Kind:
-    """What an open file is, where it must be a picture or a video that is taken. Raises InvalidInput, which calls it by its name."""
+def required(field: str, file: IO[bytes], sort: Literal["image", "video", "audio"]) -> Kind:
+    """What an open file is, where it must be a picture, a video or a sound that is taken. Raises InvalidInput, which calls it by its name."""
     kind = kind_of(file)
+    if sort == "audio" and kind.sound:
+        kind = Kind(kind.sound, "audio")
     if not kind.name:
-        raise InvalidInput(field, "image_unreadable" if sort == "image" else "video_unreadable")
+        raise InvalidInput(field, _UNREADABLE[sort])
     if kind.sort != sort or not kind.decoder:
         raise InvalidInput(field, _REFUSALS[sort, kind.sort], given=kind.name)
     return kind
@@ -87,7 +107,7 @@ def required_reference(field: str, file: IO[bytes]) -> Kind:
     kind = kind_of(file)
     if not kind.name:
         raise InvalidInput(field, "reference_unreadable")
-    if kind.sort == "other":
+    if kind.sort not in ("image", "video"):
         raise InvalidInput(field, "reference_is_other", given=kind.name)
     return required(field, file, kind.sort)
 
@@ -109,6 +129,21 @@ def _guesses(head: bytes) -> Iterator[Kind]:
         yield Kind("MPEG-TS", "video")
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     yield from (kind for mark, kind in _TEXTS if text.startswith(mark) or (text.startswith(b"<?xml") and mark in text))
+    if head.startswith(b"FORM") and head[8:12] in (b"AIFF", b"AIFC"):
+        yield Kind("AIFF", "audio")
+    if (step := _mp3_frame(head)) and _mp3_frame(head[step:]):
+        yield Kind("MP3", "audio", "mp3")
+
+
+def _mp3_frame(head: bytes) -> int:
+    """Bytes to the next frame of an MP3 without tags; 0 where no frame begins. One alone may be chance: two that follow each other are not."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:  # eleven bits that are set, and layer III
+        return 0
+    version, rates = head[1] >> 3 & 3, _MP3_RATES.get(head[1] >> 3 & 3)
+    kilobits, rate = _MP3_KILOBITS[version == 3][head[2] >> 4], head[2] >> 2 & 3
+    if not rates or not kilobits or rate == 3:
+        return 0
+    return (144 if version == 3 else 72) * kilobits * 1000 // rates[rate] + (head[2] >> 1 & 1)
 
 
 def _by_brands(head: bytes) -> Kind:
@@ -123,4 +158,6 @@ def _by_brands(head: bytes) -> Kind:
         return Kind("CR3", "image")
     if first == b"qt  ":
         return Kind("MOV", "video", "mov")
-    return Kind("3GP" if first[:2] == b"3g" else "MP4", "video", "mp4")
+    if first[:2] == b"3g":
+        return Kind("3GP", "video", "mp4", sound="3GP")
+    return Kind("MP4", "video", "mp4", sound="M4A" if first in _M4A_BRANDS else "")

@@ -78,7 +78,7 @@ class _Source(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    kind: Literal["image", "video"]
+    kind: Literal["image", "video", "audio"]
     sha256: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")] = ""
     url: str = ""
 

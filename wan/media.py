@@ -1,4 +1,4 @@
-"""Pictures and clips: what comes in is checked and cleaned in the sandbox, what comes out is measured and conformed. All but `apart` blocks.
+"""Pictures, clips and sounds: what comes in is checked and cleaned in the sandbox, what comes out is measured and conformed. All but `apart` blocks.
 
 Nobody's word is taken for what a file is: neither its name's, nor the page's that received it. Results come from the service's own hosts and are
 opened in this process: a video that was paid for must not be lost to a limit on time or memory.
@@ -81,6 +81,19 @@ class Footage:
 
 
 @dataclass(frozen=True)
+class Sound:
+    """A checked sound, of which a copy without metadata was made."""
+
+    kind: str
+    """What the copy is called: "wav" or "mp3"."""
+    seconds: float
+    sha256: str
+    bytes: int
+    """Of the file that was given, as is its SHA-256."""
+    adjustments: list[Sentence]
+
+
+@dataclass(frozen=True)
 class Look:
     """What a file is that may be a reference, as far as a page shows it."""
 
@@ -124,6 +137,13 @@ class _Copy(_Adjusted):
 
     kind: Literal["mp4", "mov"]
     clip: Clip
+
+
+class _Heard(_Adjusted):
+    """What the sandbox says of the copy that it made of a sound."""
+
+    kind: Literal["wav", "mp3"]
+    seconds: Annotated[float, Field(gt=0)]
 
 
 class _Sorted(BaseModel):
@@ -205,6 +225,23 @@ def clip_seconds(source: bytes | Path) -> float:
     """How long a reference video is, in seconds. Raises InvalidInput as `take_clip` does."""
     with _scratch() as target:
         return take_clip("reference_video", source, target).clip.seconds
+
+
+def take_sound(field: str, source: bytes | Path, target: IO[bytes]) -> Sound:
+    """Opens a sound and writes to `target` a copy of what is heard, without tags and pictures.
+
+    Raises InvalidInput for what is no WAV or MP3, or out of the limits.
+    """
+    with _given(source) as file:
+        outcome = NURSERY.run("sound", file, target, _Heard, field=field, high=catalog.SOUND_MEGABYTES, digest=True)
+        done = outcome.done
+        return Sound(done.kind, done.seconds, outcome.sha256, outcome.bytes, done.adjustments)
+
+
+def hear(field: str, source: bytes | Path) -> Sound:
+    """What a sound is, checked as a run does. Raises InvalidInput as `take_sound` does."""
+    with _scratch() as target:
+        return take_sound(field, source, target)
 
 
 def sort_of(field: str, source: bytes | Path) -> Literal["image", "video"]:

@@ -13,6 +13,7 @@ from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request
 from wan.words import Sentence, sentence
 
 _SLOT = "reference:{}"  # stands for the URL of the n-th reference until that is known
+_SINGLE = ("img_url", "audio_url")  # fields that hold one reference each
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ def build(request: Request, *, seed: int, urls: Sequence[str]) -> Payload:
     """The payload of a request. seed: asked for or drawn. urls: one for each reference in order, "" for one that has to be uploaded first."""
     slots = [url or _SLOT.format(number) for number, url in enumerate(urls)]
     if isinstance(request, ImageToVideoRequest):
-        return _image_to_video(request, seed, slots[0])
+        return _image_to_video(request, seed, *slots)
     return _reference_to_video(request, seed, slots)
 
 
@@ -35,14 +36,22 @@ def with_urls(body: dict[str, Any], urls: Sequence[str]) -> dict[str, Any]:
     """The body with the references' URLs in their slots."""
     slots = {_SLOT.format(number): url for number, url in enumerate(urls)}
     given = dict(body["input"])
-    if "img_url" in given:
-        given["img_url"] = slots.get(given["img_url"], given["img_url"])
+    for name in _SINGLE:
+        if name in given:
+            given[name] = slots.get(given[name], given[name])
     if "reference_urls" in given:
         given["reference_urls"] = [slots.get(url, url) for url in given["reference_urls"]]
     return {**body, "input": given}
 
 
-def _image_to_video(request: ImageToVideoRequest, seed: int, url: str) -> Payload:
+def has_slot(body: dict[str, Any], number: int) -> bool:
+    """Whether the n-th reference, from 0, is sent at all: a sound is not where there shall be none."""
+    given = body["input"]
+    return _SLOT.format(number) in (*(given.get(name) for name in _SINGLE), *given.get("reference_urls", ()))
+
+
+def _image_to_video(request: ImageToVideoRequest, seed: int, url: str, sound: str = "") -> Payload:
+    """sound: the slot of a sound that is given as a file."""
     tier = catalog.tier_of(request.size)
     several = request.shot_type == "multi"
     adjustments: list[Sentence] = []
@@ -52,11 +61,12 @@ def _image_to_video(request: ImageToVideoRequest, seed: int, url: str) -> Payloa
         adjustments.append(sentence("motion_worded", given=request.motion_strength, words=request.motion_words))
     if several and not request.prompt_extend:
         adjustments.append(sentence("shot_needs_extend"))
-    if request.audio_url and not request.audio:
+    sound = sound or request.audio_url
+    if sound and not request.audio:
         adjustments.append(sentence("audio_silent"))
     given = _texts(request) | {"img_url": url}
-    if request.audio_url and request.audio:
-        given["audio_url"] = request.audio_url
+    if sound and request.audio:
+        given["audio_url"] = sound
     parameters = {"resolution": tier, "prompt_extend": request.prompt_extend or several} | _flags(request, seed)
     return Payload({"model": request.model, "input": given, "parameters": parameters}, adjustments)
 

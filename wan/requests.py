@@ -170,7 +170,7 @@ class _Request(BaseModel):
 
     def asked(self) -> dict[str, Any]:
         """The request as JSON, without the references: their bytes have no place in a row."""
-        return self.model_dump(mode="json", exclude={"reference_image", "reference_video"})
+        return self.model_dump(mode="json", exclude={"reference_image", "reference_video", "reference_audio"})
 
 
 class ImageToVideoRequest(_Request):
@@ -186,6 +186,9 @@ class ImageToVideoRequest(_Request):
     """0 to 1, put into words in the prompt that is sent."""
     prompt_extend: bool = True
     audio_url: str = ""
+    """Of the sound that is laid under the video; public, and fetched by the service."""
+    reference_audio: bytes | Path | None = Field(default=None, repr=False)
+    """The same as a file, WAV or MP3; an address that is given here is an `audio_url`."""
 
     @classmethod
     def makes(cls) -> Literal["image", "reference"]:
@@ -224,10 +227,27 @@ class ImageToVideoRequest(_Request):
             raise InvalidInput("motion_strength", "motion_range", given=_typed(strength))
         return float(strength)
 
+    @field_validator("reference_audio", mode="before")
+    @classmethod
+    def _no_sound(cls, media: Any) -> Media | None:
+        return None if media in (None, "", b"") else _media("reference_audio", media)
+
     @field_validator("audio_url", mode="before")
     @classmethod
     def _public_audio(cls, url: Any) -> str:
         return "" if url in (None, "") else public_url("audio_url", url)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_sound(cls, given: Any) -> Any:
+        """An address of a sound is one request, wherever it stands; a second sound beside it is none."""
+        if not isinstance(given, Mapping) or given.get("reference_audio") in (None, "", b""):
+            return given
+        sound, url = _media("reference_audio", given["reference_audio"]), given.get("audio_url")
+        if url not in (None, "", sound):
+            raise InvalidInput("reference_audio", "sound_twice", given=_shown(sound) if isinstance(sound, str) else "a file")
+        rest = {name: value for name, value in given.items() if name != "reference_audio"}
+        return {**rest, "audio_url": sound} if isinstance(sound, str) else {**rest, "reference_audio": sound}
 
     @model_validator(mode="after")
     def _room_for_motion(self) -> Self:

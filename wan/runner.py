@@ -245,7 +245,10 @@ class Runner:
         lease = _Lease(job, self._renewed)
         try:
             async with lease:
-                urls = [await self._uploaded(job, reference, connection) for reference in job.references]
+                urls = [
+                    await self._uploaded(job, reference, connection) if payload.has_slot(job.payload, number) else ""
+                    for number, reference in enumerate(job.references)
+                ]
                 await self._turn(job.account, "submit_at")
         except Refused as refusal:
             return await self._end(lease.job, JobState.FAILED, refusal.sentence, **_quoted(refusal))

@@ -340,7 +340,7 @@ def _refused(refusal: InvalidInput) -> dict[str, Any]:
 
 def _tasks() -> dict[str, Task]:
     """What can be ordered, by name. Imported here, because only the nursery opens anything."""
-    from wan import clips, looks, pictures
+    from wan import clips, looks, pictures, sounds
 
     return {
         "picture": pictures.take,
@@ -349,6 +349,7 @@ def _tasks() -> dict[str, Task]:
         "tag": clips.tag,
         "sort": looks.sort,
         "look": looks.look,
+        "sound": sounds.take,
     }
 
 

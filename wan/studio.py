@@ -89,6 +89,7 @@ _UNREACHED = {  # what a check says where a job would say this
     "not_reached_through": "check_through",
     "not_reached_certificate": "check_certificate",
 }
+_HEARD = 0.1  # seconds by which a sound may differ from a video before anybody is told
 _FILE_SENTENCES = (  # adjustments of a file, whatever is asked of it
     *("heif_converted", "avif_converted", "image_upright", "image_flattened"),
     *("clip_picture_other", "clip_sound_other", "clip_sound_dropped", "clip_sound_converted", "clip_timed"),
@@ -425,15 +426,15 @@ class Studio:
         except NotKept:
             log.warning("what job %s was made from is not gone yet; it goes with the next sweep", job.id)
 
-    async def references(self, job_id: str, *, owner: str) -> list[Path | str]:
-        """What a job was made from, in the order in which the model numbers it: local copies of what is kept, and URLs.
+    async def references(self, job_id: str, *, owner: str) -> list[tuple[str, Path | str]]:
+        """What a job was made from, in the order in which the model numbers it, each with its kind: local copies of what is kept, and URLs.
 
         A file that is kept no longer is left out. Raises JobNotFound and NotKept.
         """
-        found: list[Path | str] = []
+        found: list[tuple[str, Path | str]] = []
         for one in (await self.job(job_id, owner=owner)).references:
             with contextlib.suppress(FileNotFoundError):
-                found.append(one.url or await self._storage.local_copy(one.key))
+                found.append((one.kind, one.url or await self._storage.local_copy(one.key)))
         return found
 
     async def follow(self, job_id: str, *, owner: str, again: float = math.inf) -> AsyncIterator[JobEvent]:
@@ -799,6 +800,8 @@ class Studio:
         """Checks and keeps every reference of a request, in the order in which the model numbers them."""
         if isinstance(request, ImageToVideoRequest):
             prepared = [await self._picture(asker, request.reference_image, request.size, request.fit)]
+            if request.reference_audio is not None:
+                prepared.append(await self._sound(asker, request.reference_audio, request))
         else:
             prepared = [await self._reference(asker, kind, one) for kind, one in request.in_order]
         return _Prepared([reference for reference, _ in prepared], [said for _, several in prepared for said in several])
@@ -832,6 +835,19 @@ class Studio:
         about = {name: getattr(original, name) for name in ("sha256", "bytes")}
         earlier = [sentence(change) for change in original.changes if change not in changes]
         return Reference(kind="video", key=key, sent_key=key, **about, **clip), earlier + taken.adjustments
+
+    async def _sound(self, asker: Asker, source: bytes | Path, request: ImageToVideoRequest) -> tuple[Reference, list[Sentence]]:
+        """The sound of a request, which is a file: an address has a field of its own."""
+        async with self._storage.workroom() as folder:
+            copy = folder / "sound"
+            with await asyncio.to_thread(copy.open, "w+b") as made:
+                taken = await media.apart(asker, media.take_sound, "reference_audio", source, made)
+            changes = tuple(one.key for one in taken.adjustments)
+            measured = Original(taken.sha256, taken.bytes, changes=changes)
+            key, original = await self._references.keep_clean(source, copy, f".{taken.kind}", measured, asker.owner)
+        about = {name: getattr(original, name) for name in ("sha256", "bytes")}
+        said = [*(sentence(change) for change in original.changes if change not in changes), *taken.adjustments, *_against(taken.seconds, request)]
+        return Reference(kind="audio", key=key, sent_key=key, seconds=taken.seconds, **about), said if request.audio else []
 
     def _new_job(self, owner: str, leave: Leave) -> Job:
         """A QUEUED row with nothing in it yet."""
@@ -885,6 +901,13 @@ class Studio:
         """Wakes every viewer: each waits on the event that it saw, so that nobody misses a change."""
         self._changes.set()
         self._changes = asyncio.Event()
+
+
+def _against(seconds: float, request: ImageToVideoRequest) -> list[Sentence]:
+    """What the service does where a sound is longer or shorter than the video (image-to-video API reference, 2026-02-10)."""
+    if abs(seconds - request.duration) < _HEARD:
+        return []
+    return [sentence("sound_cut" if seconds > request.duration else "sound_ends", given=f"{seconds:.1f}", seconds=request.duration)]
 
 
 def _another_key(old: Job, *, new_seed: bool) -> str:

@@ -40,8 +40,9 @@ def generate(request: Mapping[str, Any] | ImageToVideoRequest, *, wait: bool = T
     """Makes a video from one picture, and gives back what was measured in its file. Blocks until it is there.
 
     request: `prompt`, `reference_image` (path, bytes or address), `duration` (2 to 15 s), `size` (`W*H` px, or "720P", "1080P"), `fps` (1 to 60); if
-    wanted also `negative_prompt`, `motion_strength` (0 to 1), `seed`, and what else ImageToVideoRequest has. wait: False only submits, and gives
-    back `task_id` and `job_id` for `resume`. new_take: runs, and pays, again even if the same was made before.
+    wanted also `negative_prompt`, `motion_strength` (0 to 1), `seed`, `reference_audio` (WAV or MP3: path, bytes or address), and what else
+    ImageToVideoRequest has. wait: False only submits, and gives back `task_id` and `job_id` for `resume`. new_take: runs, and pays, again even if the
+    same was made before.
 
     Raises InvalidInput, SettingsError, AccessRefused, NotKept (nothing was sent), and RunFailed, which carries the result as far as there is one. An
     interrupt loses nothing: `python -m wan jobs` names the job, `resume` goes on with it.
@@ -92,7 +93,7 @@ def normalised(kind: type[Kind], given: Mapping[str, Any] | Kind) -> Kind:
     if isinstance(given, kind):  # checked again: a copy with changes is not
         fields = {name: getattr(given, name) for name in given.model_fields_set}
     elif isinstance(given, Mapping):
-        references = {name: located(given[name]) for name in ("reference_image", "reference_video") if name in given}
+        references = {name: located(given[name]) for name in ("reference_image", "reference_video", "reference_audio") if name in given}
         fields = {name: value for name, value in given.items() if value is not None} | references
     else:
         raise InvalidInput("request", "field_type", given=type(given).__name__, allowed=f"a dict or a {kind.__name__}")
@@ -102,7 +103,7 @@ def normalised(kind: type[Kind], given: Mapping[str, Any] | Kind) -> Kind:
 
 
 def located(given: Any) -> Any:
-    """Text that stands for a picture or clip as what it is: a path, unless it is an address. Lists one by one; anything else as it is."""
+    """Text that stands for a picture, clip or sound as what it is: a path, unless it is an address. Lists one by one; anything else as it is."""
     if isinstance(given, list | tuple):
         return [located(one) for one in given]
     if not isinstance(given, str) or not given or "://" in given:
@@ -115,7 +116,7 @@ def located(given: Any) -> Any:
 def files_of(request: ImageToVideoRequest | ReferenceToVideoRequest) -> list[tuple[str, Path]]:
     """The files that a request names by their paths, each with its field."""
     if isinstance(request, ImageToVideoRequest):
-        several = [("reference_image", request.reference_image)]
+        several = [("reference_image", request.reference_image), ("reference_audio", request.reference_audio)]
     else:
         several = [(field, one) for field in ("reference_video", "reference_image") for one in getattr(request, field)]
     return [(field, one) for field, one in several if isinstance(one, Path)]
@@ -150,6 +151,8 @@ async def inspected(request: ImageToVideoRequest | ReferenceToVideoRequest) -> l
     for picture in pictures:
         if not isinstance(picture, str):
             await media.apart(Asker(), media.take_picture, "reference_image", picture, size=size, fit=fit)
+    if isinstance(request, ImageToVideoRequest) and request.reference_audio is not None:
+        await media.apart(Asker(), media.hear, "reference_audio", request.reference_audio)
     return [None if isinstance(one, str) else await media.apart(Asker(), media.clip_seconds, one) for one in clips]
 
 

@@ -179,6 +179,34 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "{field}: got {given} frames per second; allowed are at most {high}.",
         "{field}：收到每秒 {given} 帧；最多 {high} 帧。",
     ),
+    "sound_unreadable": (
+        "{field}: got something that does not open as a sound; allowed are WAV and MP3.",
+        "{field}：无法作为音频打开；允许 WAV 和 MP3。",
+    ),
+    "sound_kind": (
+        "{field}: got a sound in {given}, which cannot be used; save it as WAV or MP3.",
+        "{field}：收到 {given} 音频，无法使用；请另存为 WAV 或 MP3。",
+    ),
+    "sound_is_image": (
+        "{field}: got a picture in {given}; a sound belongs here. Allowed are WAV and MP3.",
+        "{field}：收到 {given} 图片；这里需要音频。允许 WAV 和 MP3。",
+    ),
+    "sound_is_video": (
+        "{field}: got a video in {given}; a sound belongs here. Save its sound as WAV or MP3.",
+        "{field}：收到 {given} 视频；这里需要音频。请将其声音另存为 WAV 或 MP3。",
+    ),
+    "sound_is_other": (
+        "{field}: got a file in {given}, which is no sound; allowed are WAV and MP3.",
+        "{field}：收到 {given} 文件，不是音频；允许 WAV 和 MP3。",
+    ),
+    "sound_length": (
+        "{field}: got a sound of {given} s; allowed are {low} to {high} s.",
+        "{field}：收到 {given} 秒的音频；允许 {low} 到 {high} 秒。",
+    ),
+    "sound_twice": (
+        "{field}: got {given}, and another in audio_url; allowed is one of the two.",
+        "{field}：收到 {given}，audio_url 中还有另一个；两者只能提供其一。",
+    ),
     "wait_range": ("wait: got {given}; allowed are seconds from 0 to {high}.", "wait：收到 {given}；允许 0 到 {high} 秒。"),
     "token_odd": (
         "{field}: got {given} characters; allowed are {low} to {high} printable ones that nobody can guess.",
@@ -277,6 +305,18 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "Sound is off, so the sound file was left out.",
         "已关闭声音，因此未使用音频文件。",
     ),
+    "sound_converted": (
+        "The sound was turned into plain 16-bit WAV in mono or stereo, because it is not known whether the service takes it as it was.",
+        "音频已转换为普通的 16 位单声道或立体声 WAV，因为无法确定服务是否接受原格式。",
+    ),
+    "sound_cut": (
+        "The sound is {given} s long and the video {seconds} s; the service cuts off the rest of the sound.",
+        "音频长 {given} 秒，视频长 {seconds} 秒；服务会截去多出的音频。",
+    ),
+    "sound_ends": (
+        "The sound is {given} s long and the video {seconds} s; the rest of the video is silent.",
+        "音频长 {given} 秒，视频长 {seconds} 秒；视频其余部分没有声音。",
+    ),
     # what is happening
     "queued": ("In line, {ordinal}. Cancelling is free.", "排队中，第 {place} 位。取消不收费。"),
     "uploading": ("Sending your pictures and clips. Cancelling is free.", "正在上传素材。取消不收费。"),
@@ -342,6 +382,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "The certificate of {where} is not believed ({reason}). It cost nothing and is tried again by itself. Where a company looks into "
         "connections, SSL_CERT_FILE has to name its certificate authority.",
         "{where} 的证书不受信任（{reason}）。未产生费用，将自动重试。若公司网络会检查加密连接，请用 SSL_CERT_FILE 指定其证书颁发机构。",
+    ),
+    "sound_refused": (
+        "The service refused the sound file ({code}): {message} It cost nothing. Allowed are WAV and MP3 of {low} to {high} s and at most {most} MB.",
+        "服务拒绝了音频文件（{code}）：{message} 未产生费用。服务接受 WAV 和 MP3，{low} 到 {high} 秒，最大 {most} MB。",
     ),
     "upload_failed": (
         "A reference could not be sent to the service: {message} It cost nothing. Try another file, or generate again later.",

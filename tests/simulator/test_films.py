@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.sounds import sound, wav
 from wan.simulator import lettering
 from wan.simulator.errors import Refusal
 from wan.simulator.films import Interrupted, Style, film
@@ -161,6 +162,23 @@ def test_leaving_stops_the_work(tmp_path: Path, samples: Path):
     with pytest.raises(Interrupted):
         film(samples.joinpath, Style("ultrafast"), image_film(), tmp_path / "out.mp4", leaving)
     assert not list(tmp_path.glob("out.*"))
+
+
+@pytest.mark.parametrize("style", [Style("ultrafast", still=True), Style("ultrafast", plain=Path("plain"))], ids=["drawn", "plain"])
+def test_a_film_has_the_sound_that_was_sent_up(tmp_path: Path, samples: Path, style: Style, monkeypatch: pytest.MonkeyPatch):
+    """Cut off where the film ends, and silent where the sound does; two films with different sounds are not one."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "low.wav").write_bytes(wav(3.1))
+    (tmp_path / "stereo.mp3").write_bytes(sound(rate=44_100, layout="stereo"))
+    for name, seconds, ends in (("low.wav", 5, 3.1), ("stereo.mp3", 2, 2)):
+        laid = image_film(audio=True, seconds=seconds, sound=Reference(url=f"oss://{name}", object_name=name))
+        path_of = lambda one, name=name: (tmp_path if one == name else samples) / one  # noqa: E731
+        film(path_of, style, laid, tmp_path / "film.mp4", threading.Event())
+        with av.open(str(tmp_path / "film.mp4")) as container:
+            heard = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+        assert len(heard) / 44_100 == pytest.approx(seconds + 0.007, abs=0.05)
+        loud = np.flatnonzero(np.abs(heard) > 0.05) / 44_100
+        assert (loud[0], loud[-1]) == (pytest.approx(0, abs=0.1), pytest.approx(ends, abs=0.1))
 
 
 def test_plain_films_are_as_long_as_large_and_as_loud_as_ordered_and_made_once(tmp_path: Path, samples: Path):

@@ -13,8 +13,10 @@ import pytest
 from PIL import Image
 
 from tests.simulator.conftest import SUBMIT, Client, Served, image_order, reference_order
+from tests.sounds import sound, wav
 
 BEIJING = timezone(timedelta(hours=8))
+SOUND_TYPES = "File type is not supported. Allowed types are: .wav, .mp3."
 REFERENCE = "https://media.example.com/a.png"
 
 
@@ -23,6 +25,12 @@ def refused(answer: httpx.Response) -> tuple[int, str, str]:
     assert set(body) == {"code", "message", "request_id"}
     uuid.UUID(body["request_id"])
     return answer.status_code, body["code"], body["message"]
+
+
+def sounding(url: str, **parameters) -> dict:
+    """A small request with a sound."""
+    body = image_order(**{"audio": True} | parameters)
+    return body | {"input": body["input"] | {"audio_url": url}}
 
 
 def without(body: dict, block: str, field: str) -> dict:
@@ -97,6 +105,12 @@ def test_create_is_asynchronous_only(waiting: Client):
         (image_order("data:text/plain;base64,AAAA"), 400, "InvalidURL", ""),
         (image_order("data:image/png;base64,!"), 400, "InvalidURL", ""),
         (reference_order("data:image/png;base64,AAAA"), 400, "InvalidURL", ""),
+        *(
+            (sounding(url), 400, "InvalidURL", SOUND_TYPES)
+            for url in ("https://x.example/a.m4a", "https://x.example/a", "/etc/passwd", "file:///a.wav")
+        ),
+        *((sounding(url), 400, "InvalidURL", SOUND_TYPES) for url in ("https://x.example/a?b.wav", "data:audio/wav;base64,AAAA", "oss://a/b.ogg")),
+        (sounding("oss://dashscope-instant/none.wav"), 400, "InvalidParameter.DataInspection", "Unable to download the media resource"),
         (image_order("oss://dashscope-instant/none"), 400, "InvalidParameter.DataInspection", "Unable to download the media resource"),
     ],
 )
@@ -132,6 +146,30 @@ def test_what_is_accepted_and_fails_later(client: Client):
     assert client.ended(client.created(image_order(tiny)))["output"]["code"] == "InvalidFile.Resolution"
     clips = [f"https://media.example.com/{number}.mp4" for number in range(4)]
     assert client.ended(client.created(reference_order(*clips)))["output"]["code"] == "InvalidParameter"
+
+
+def test_a_sound_is_looked_at_like_any_file(shared: Served, client: Client, tmp_path):
+    resolved = {"X-DashScope-OssResourceResolve": "enable"}
+    refusals = {
+        "long.wav": (wav(31, rate=8_000), "The input audio is longer than 30s."),
+        "short.wav": (wav(2), "The input audio is shorter than 3s."),
+        "large.wav": (wav(29, rate=96_000, channels=3) + bytes(1), "File size is larger than 15MB."),
+        "song.mp3": (sound("ipod", "aac"), SOUND_TYPES),
+        "list.mp3": (b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/x.mp3\n", SOUND_TYPES),
+    }
+    tasks = {}
+    for name, (data, _) in refusals.items():
+        (tmp_path / name).write_bytes(data)
+        tasks[name] = client.created(sounding(client.uploaded("wan2.6-i2v-flash", tmp_path / name)), **resolved)
+    for name, (_, message) in refusals.items():
+        output = client.ended(tasks[name])["output"]
+        assert (output["task_status"], output["code"], output["message"]) == ("FAILED", "InvalidURL", message)
+    url = client.uploaded("wan2.6-i2v-flash", tmp_path / "song.mp3")
+    other = shared.client()
+    assert refused(other.create(sounding(url)))[1] == "InvalidParameter.DataInspection"
+    assert refused(other.create(sounding(url), **resolved))[1] == "InvalidParameter.DataInspection"
+    assert other.create(sounding("/etc/passwd", audio=False)).status_code == 200  # there is no sound anyway
+    assert other.create(sounding("https://x.example/A.MP3?Expires=1")).status_code == 200
 
 
 def test_a_prompt_can_order_a_failure(client: Client):

@@ -24,6 +24,7 @@ IMAGE = {
     "motion_on": False,
     "motion_strength": 0.5,
     "audio": True,
+    "sound_file": None,
     "audio_url": "",
     "negative_prompt": "",
     "shot_type": "single",

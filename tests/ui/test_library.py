@@ -134,13 +134,17 @@ def test_what_can_be_done_depends_on_the_state():
 
 def test_settings_go_back_into_the_form_that_made_them(tmp_path):
     asked = DONE.request | {"fps": 24, "motion_strength": None, "fit": "pad"}
-    given = recall.values("image", asked, 7, [tmp_path / "a.jpg"])
+    given = recall.values("image", asked, 7, [("image", tmp_path / "a.jpg"), ("audio", tmp_path / "b.wav")])
     assert (given["seed"], given["fps"], given["fit"], given["url"]) == ("7", "24", "pad", "")
     assert (given["motion_on"], given["motion_strength"], given["image"]) == (False, 0.5, str(tmp_path / "a.jpg"))
-    address = recall.values("image", asked | {"motion_strength": 0.2}, 7, ["https://example.com/a.png"])
+    assert given["sound_file"] == str(tmp_path / "b.wav")
+    address = recall.values("image", asked | {"motion_strength": 0.2}, 7, [("image", "https://example.com/a.png"), ("audio", tmp_path / "b.wav")])
     assert (address["motion_on"], address["motion_strength"]) == (True, 0.2)
-    assert (address["image"], address["url"]) == (None, "https://example.com/a.png")
-    several = recall.values("reference", DONE.request, 7, [Path("/u/a.mp4"), "https://example.com/a.png", "https://example.com/b.png"])
+    assert (address["image"], address["url"], address["sound_file"]) == (None, "https://example.com/a.png", str(tmp_path / "b.wav"))
+    forged = recall.values("image", asked, 7, [("audio", "https://example.com/a.wav")])  # in a video of anybody's: no form fetches it
+    assert (forged["image"], forged["url"], forged["sound_file"]) == (None, "", None)
+    mixed = [("video", Path("/u/a.mp4")), ("image", "https://example.com/a.png"), ("image", "https://example.com/b.png")]
+    several = recall.values("reference", DONE.request, 7, mixed)
     assert several["files"] == ["/u/a.mp4"]
     assert several["urls"] == "https://example.com/a.png\nhttps://example.com/b.png"
 

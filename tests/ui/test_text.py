@@ -38,6 +38,7 @@ def test_no_string_is_left_over(key):
         "compare_pause",
         "compare_image",
         "compare_video",
+        "compare_audio",
         "library_state_",
         *("rv_yes", "rv_maybe", "rv_no", "rv_saved", "rv_offline", "review_is_"),
         *("review_never", "review_day", "review_week", "review_month", "review_revoke", "review_delete", "review_csv", "review_json", "review_zip"),

@@ -31,9 +31,8 @@ _CANCEL_WAIT = 60.0  # seconds that a cancel waits to be carried out
 def image_to_video(options: argparse.Namespace) -> int:
     """`image-to-video`."""
     shared = {name: getattr(options, name) for name in _SHARED}
-    motion = options.motion_strength
-    request = ImageToVideoRequest(reference_image=located(options.image), fit=options.fit, motion_strength=motion, **shared)
-    return _make(request, options)
+    files = {"reference_image": located(options.image), "reference_audio": located(options.reference_audio)}
+    return _make(ImageToVideoRequest(**files, fit=options.fit, motion_strength=options.motion_strength, **shared), options)
 
 
 def reference_to_video(options: argparse.Namespace) -> int:

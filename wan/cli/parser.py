@@ -99,6 +99,8 @@ def _image(commands: Any) -> None:
     image.add_argument("image", help="a JPEG, PNG, BMP, WebP, HEIC or AVIF file, or an http(s) URL")
     image.add_argument("--fit", default="crop", help="how the picture gets the shape of the size: crop (default) or pad")
     image.add_argument("--motion-strength", type=_number, help="0 to 1; put into words in the prompt")
+    sounds = "a WAV or MP3 file of 3 to 30 s that is heard under the video, or an http(s) URL of one"
+    image.add_argument("--audio", dest="reference_audio", metavar="FILE_OR_URL", help=sounds)
     _run(image, catalog.IMAGE_TO_VIDEO, "one of the ten W*H, or 720P / 1080P for the picture's own shape")
 
 

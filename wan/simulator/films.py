@@ -3,6 +3,7 @@
 What it costs on two cores: about three seconds for five seconds of 1280x720.
 """
 
+import hashlib
 import re
 import shutil
 import threading
@@ -22,7 +23,7 @@ from .errors import Refusal
 from .lettering import Patch, caption, simulated_mark, watermark
 from .orders import SIZES, Order, frame_size
 from .shots import Storyboard, montage, single_image
-from .sound import RATE, pad
+from .sound import RATE, pad, uploaded
 from .sources import Media, Size, inspect
 
 FPS = 30
@@ -66,19 +67,31 @@ def film(path_of: Callable[[str], Path], style: Style, order: Order, target: Pat
     size = frame_size(order, references[0].width, references[0].height)
     if order.from_image and references[0].is_clip:
         raise Refusal("InvalidParameter.DataInspection", "The image format is not supported or incorrect for the data inspection.")
+    sound = _sound(path_of, order)
     if style.plain is not None:
-        _copy_plain(style.plain, size, order, target, leaving)
+        _copy_plain(style.plain, size, order, sound, target, leaving)
     else:
-        sound = pad(order.seconds, order.seed) if order.audio else None
+        if order.audio and sound is None:
+            sound = pad(order.seconds, order.seed)
         _write(target, size, Picture.of(order, references, size, still=style.still), sound, style.preset, leaving)
     return billed
 
 
-def _copy_plain(folder: Path, size: Size, order: Order, target: Path, leaving: threading.Event) -> None:
-    kept = folder / f"{size[0]}x{size[1]} {order.seconds} s{' with sound' * order.audio}.mp4"
+def _sound(path_of: Callable[[str], Path], order: Order) -> NDArray[np.float32] | None:
+    """The sound that was sent up for an order; None without one, and for one at a web address, which is never fetched."""
+    if order.sound is None or not order.sound.object_name:
+        return None
+    return uploaded(path_of(order.sound.object_name), order.seconds)
+
+
+def _copy_plain(folder: Path, size: Size, order: Order, sound: NDArray[np.float32] | None, target: Path, leaving: threading.Event) -> None:
+    """sound: what was sent up; a film with it is kept by what is heard."""
+    heard = "" if sound is None else f" {hashlib.sha256(sound.tobytes()).hexdigest()[:16]}"
+    kept = folder / f"{size[0]}x{size[1]} {order.seconds} s{' with sound' * order.audio}{heard}.mp4"
     if not kept.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        sound = pad(order.seconds, 0) if order.audio else None
+        if order.audio and sound is None:
+            sound = pad(order.seconds, 0)
         _write(kept, size, repeat(Image.new("RGB", size, PLAIN_COLOUR), order.seconds * FPS), sound, "ultrafast", leaving)
     shutil.copyfile(kept, target)
 

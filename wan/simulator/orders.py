@@ -18,6 +18,8 @@ from .errors import Refusal
 PROMPT_LIMIT = 1500  # characters; more is cut without a word
 NEGATIVE_PROMPT_LIMIT = 500  # characters; the same
 SEED_LIMIT = 2**31 - 1
+SOUND_ENDINGS = (".wav", ".mp3")
+SOUND_TYPES = "File type is not supported. Allowed types are: .wav, .mp3."
 REFERENCE_LIMIT = 5  # images and videos together
 TIER_PIXELS = {"720P": 1280 * 720, "1080P": 1920 * 1080}
 # px; image to video rounds its sides down to multiples of this. The help centre says 16 (750x1000 at 720P becomes 816x1104), but three clips of
@@ -75,6 +77,8 @@ class Order(BaseModel):
     watermark: bool
     multi_shot: bool
     seed: int
+    sound: Reference | None = None
+    """What is laid under the video; None without a file, and where there is no sound at all."""
 
     @property
     def from_image(self) -> bool:
@@ -107,6 +111,8 @@ def read_order(body: dict[str, Any], find: Find) -> Order:
     urls = _image_url(given) if model.from_image else _reference_urls(given)
     prompt = _text(given, "prompt", required=not model.from_image)
     size = "" if model.from_image else _choice_later(parameters, "size", "1920*1080")
+    audio = _flag(parameters, "audio", default=True) or not model.silent
+    sound = _text(given, "audio_url") if model.from_image and audio else ""
     return Order(
         model=body["model"],
         prompt=prompt[:PROMPT_LIMIT],
@@ -114,11 +120,12 @@ def read_order(body: dict[str, Any], find: Find) -> Order:
         size=size,
         tier=_choice(parameters, "resolution", "1080P", tuple(TIER_PIXELS)) if model.from_image else SIZES.get(size, ""),
         seconds=_whole(parameters, "duration", 5, model.seconds),
-        audio=_flag(parameters, "audio", default=True) or not model.silent,
+        audio=audio,
         watermark=_flag(parameters, "watermark", default=False),
         multi_shot=_choice(parameters, "shot_type", "single", ("single", "multi")) == "multi",
         seed=_whole(parameters, "seed", random.randrange(SEED_LIMIT), range(SEED_LIMIT + 1)),  # noqa: S311 - nobody must not guess it
         references=tuple(find(url) for url in urls),
+        sound=find(_of_sound(sound)) if sound else None,
     )
 
 
@@ -174,6 +181,14 @@ def _reference_urls(given: dict[str, Any]) -> list[str]:
     if any(url.startswith("data:") for url in urls):
         raise Refusal("InvalidURL")
     return urls
+
+
+def _of_sound(url: str) -> str:
+    """The address of a sound, if it is one by its ending: what is at a web address is not looked at here."""
+    path = url.partition("?")[0].partition("#")[0].lower()
+    if not path.startswith(("http://", "https://", "oss://")) or not path.endswith(SOUND_ENDINGS):
+        raise Refusal("InvalidURL", SOUND_TYPES)
+    return url
 
 
 def _text(given: dict[str, Any], name: str, *, required: bool = False) -> str:

@@ -1,12 +1,24 @@
-"""A quiet pad of two chords, for videos that come with sound."""
+"""What is heard: the sound that was sent up, or a quiet pad of two chords.
 
+Limits: Model Studio help centre, image-to-video API reference, 2026-02-10; what is said of a sound out of them is of the error codes, May 2026.
+"""
+
+import math
+from pathlib import Path
+
+import av
 import numpy as np
 from numpy.typing import NDArray
+
+from .errors import Refusal
+from .orders import SOUND_TYPES
 
 RATE = 44_100  # samples per second, as in clips of June 2026 (orders.py)
 OVERHANG_SECONDS = 0.007  # by which sound goes on after the last picture: those clips are 5.007 s long, of which 5 were ordered
 FADE_SECONDS = (0.8, 1.2)  # in and out
 LOUDNESS = 0.16  # RMS at full level; 1 is full scale
+GIVEN_SECONDS = (2.95, 30.1)  # of 3 to 30; the rest is for the first and the last frame of an MP3
+GIVEN_MEGABYTES = 15
 PARTIALS = (1.0, 0.42, 0.16, 0.07)  # strength of each harmonic
 
 _CHORDS = (  # semitones above the root, and the chord that follows
@@ -29,6 +41,41 @@ def pad(seconds: int, seed: int) -> NDArray[np.float32]:
     fade = np.minimum(1, time / FADE_SECONDS[0]) * np.clip((seconds - time) / FADE_SECONDS[1], 0, 1)
     faded: NDArray[np.float64] = sound * (fade**2 * (3 - 2 * fade))[:, None]
     return faded.clip(-0.95, 0.95).astype(np.float32)
+
+
+def uploaded(path: Path, seconds: int) -> NDArray[np.float32]:
+    """The sound in a WAV or MP3, as `pad` gives one: what goes beyond the video is cut off, and where it ends before, there is silence.
+
+    Raises Refusal for what is neither, and out of the limits.
+    """
+    if path.stat().st_size > GIVEN_MEGABYTES * 2**20:
+        raise Refusal("InvalidURL", f"File size is larger than {GIVEN_MEGABYTES}MB.")
+    heard = _decoded(path)
+    if len(heard) > GIVEN_SECONDS[1] * RATE:
+        raise Refusal("InvalidURL", f"The input audio is longer than {math.floor(GIVEN_SECONDS[1])}s.")
+    if len(heard) < GIVEN_SECONDS[0] * RATE:
+        raise Refusal("InvalidURL", f"The input audio is shorter than {math.ceil(GIVEN_SECONDS[0])}s.")
+    whole = np.zeros((round((seconds + OVERHANG_SECONDS) * RATE), 2), np.float32)
+    heard = heard[: seconds * RATE]
+    whole[: len(heard)] = heard
+    return whole
+
+
+def _decoded(path: Path) -> NDArray[np.float32]:
+    """A little more of a sound than is allowed, at most."""
+    plain = av.AudioResampler("flt", "stereo", RATE)
+    pieces, count = [np.zeros((0, 2), np.float32)], 0
+    try:
+        with av.open(str(path), options={"format_whitelist": "wav,mp3", "protocol_whitelist": "file"}) as container:
+            for frame in container.decode(audio=0):
+                for one in plain.resample(frame):
+                    pieces.append(one.to_ndarray().astype(np.float32).reshape(-1, 2))
+                    count += len(pieces[-1])
+                if count > (GIVEN_SECONDS[1] + 1) * RATE:
+                    break
+    except (av.error.FFmpegError, IndexError) as unreadable:
+        raise Refusal("InvalidURL", SOUND_TYPES) from unreadable
+    return np.concatenate(pieces)
 
 
 def _chord(time: NDArray[np.float64], root: float, steps: tuple[int, ...], chance: np.random.Generator) -> NDArray[np.float64]:

@@ -54,7 +54,7 @@ _CALLS = (200, 30, 16)  # calls that wait at once, in all, from an address and f
 _CALLS_BYTES = 32_000_000  # of what they have sent
 _BETWEEN = "."  # stands in a job id between the token that was made for a caller without one, and the job; neither contains it
 
-_FILES = ("reference_image", "references")  # parameters that hold files
+_FILES = ("reference_image", "references", "reference_audio")  # parameters that hold files
 _FILE_ROUTE = "/gradio_api/file="
 _PATH = re.compile(r"\s*(?:file:|[a-z]:[\\/]|(?![a-z][a-z0-9+.-]*:)\S)", re.IGNORECASE)  # a path of this machine or the caller's: no scheme but file:
 
@@ -117,6 +117,7 @@ class Api:
         watermark: bool = False,
         new_take: bool = False,
         wait: float | None = None,
+        reference_audio: File | None = None,  # the last, since callers by plain HTTP count the values
     ) -> Answer:
         """Make a video from one picture and a prompt. Takes minutes and, but for the demo, costs money once it
         has started. Asking for the same again while it is on its way, or after it has succeeded, gives the same video and costs nothing more. If the
@@ -139,6 +140,7 @@ class Api:
             watermark: Whether the service puts its mark on the video.
             new_take: Run again, and pay again, even if the same was made before.
             wait: Seconds to wait for the video at most, 0 to 600; then the answer says where the job stands. 240 unless given, and 40 over MCP.
+            reference_audio: The sound to use, WAV or MP3 of 3 to 30 s to 15 MB, in place of audio_url: upload, data: URL or http(s) URL.
         Returns:
             The job: job_id, state, status in words, video_url, what was measured in the file, seed, price, adjustments.
         """
@@ -160,6 +162,7 @@ class Api:
             shot_type=shot_type,
             prompt_extend=prompt_extend,
             watermark=watermark,
+            reference_audio=None if reference_audio in (None, "") else await self._media("reference_audio", reference_audio),
         )
         return await self._run(request, asked, new_take=new_take, wait=wait)
 

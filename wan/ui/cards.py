@@ -38,6 +38,7 @@ _UNSWITCHED = ("tab_image", "tab_reference", "tab_library", "review", "gradio_ap
 """What Gradio leaves as it is at a switch of the language."""
 _LABELS = {  # fields by the keys of their labels
     "reference_image": "image",
+    "reference_audio": "reference_audio",
     "reference_video": "reference_videos",
     "reference_video + reference_image": "references",
     "motion_strength": "motion",
@@ -242,6 +243,17 @@ def cast(tiles: Sequence[Tile]) -> str:
     drawn = [_tile(number, tile) for number, tile in enumerate(named, 1)] + [_refused_tile(tile) for tile in tiles if tile.kind == "refused"]
     notes = [_note(tile, one) for tile in tiles for one in tile.notes]
     return Markup('<div class="wan-cast">{}</div>{}{}').format(Markup("").join(drawn), Markup("").join(notes), hint("cast_hint") if named else "")
+
+
+def heard(seconds: float, notes: Sequence[Sentence]) -> str:
+    """A sound that can be used: how long it is, and what is done to it."""
+    done = Markup("").join(Markup('<p class="wan-hint" role="status">{}</p>').format(said(one)) for one in notes)
+    return hint("sound_hint", seconds=f"{seconds:.1f}") + done
+
+
+def unheard(why: Sentence) -> str:
+    """A sound that cannot be used."""
+    return Markup('<p class="wan-hint wan-bad" role="status">{}</p>').format(said(why))
 
 
 def file_address(name: str) -> str:
@@ -631,7 +643,9 @@ def _names() -> Markup:
     """What the script says in Gradio's place, in both languages."""
     names = [Markup('<span data-names="{}">{}</span>').format(say(key, "en"), both(key)) for key in _UNTRANSLATED]
     says = [Markup("<span data-says>{}</span>").format(both(key)) for key in _UNSWITCHED]
-    return Markup("").join([*names, *says, Markup("<span data-drop>{}</span>").format(both("references_placeholder"))])
+    of_drops = (("references", "references_placeholder"), ("sound", "sound_placeholder"))
+    drops = [Markup('<span data-drop="{}">{}</span>').format(of, both(key)) for of, key in of_drops]
+    return Markup("").join([*names, *says, *drops])
 
 
 def _dialogs() -> Markup:

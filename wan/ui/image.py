@@ -12,6 +12,7 @@ from markupsafe import Markup
 from wan import media
 from wan.catalog import IMAGE_TO_VIDEO, MODELS
 from wan.errors import Crowded, InvalidInput, NotKept
+from wan.plain_text import clean_line
 from wan.requests import ImageToVideoRequest
 from wan.studio import Studio
 from wan.turns import Asker, Overtaken
@@ -33,7 +34,7 @@ def build(studio: Studio, visitor: Visitor, language: gr.Textbox) -> tuple[Run, 
     """Builds the tab. Gives its stage, its price line, and what that says at the start."""
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
-            samples, fields = _form(studio.uploads)
+            samples, fields, heard = _form(studio.uploads)
             video, recalled = brief.from_video(TAB)
             takes, price, generate = brief.generate(TAB)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
@@ -41,6 +42,7 @@ def build(studio: Studio, visitor: Visitor, language: gr.Textbox) -> tuple[Run, 
     run.wire(generate, takes, fields, requested, idle)
     run.video, run.recalled = video, recalled
     _wire_preview(studio, run, visitor, fields)
+    _wire_sound(studio, fields, heard)
     for button, (_, words, picture) in zip(samples, _SAMPLES, strict=True):
         brief.fill_on_click(button, words, language, picture=str(picture), outputs=[fields["image"], fields["url"], fields["prompt"]])
 
@@ -58,6 +60,7 @@ def read(values: Values) -> ImageToVideoRequest:
     """The request that the form makes. Raises InvalidInput."""
     given = dict(values)
     path, url, motion = given.pop("image"), (given.pop("url") or "").strip(), given.pop("motion_on")
+    given["reference_audio"] = given.pop("sound_file")
     given |= {name: brief.number(given[name]) for name in ("seed", "fps")}
     given["reference_image"] = path or url or None
     given["motion_strength"] = given["motion_strength"] if motion else None
@@ -82,7 +85,7 @@ async def idle(values: Values, card: Markup, asker: Asker, *, back: bool) -> str
     return cards.idle(f"{TAB}.webp", card)
 
 
-def _form(uploads: UploadFolder) -> tuple[list[gr.Button], dict[str, Component]]:
+def _form(uploads: UploadFolder) -> tuple[list[gr.Button], dict[str, Component], gr.HTML]:
     with gr.Row(elem_classes="wan-samples"):
         gr.HTML(cards.hint("samples"), **bare)
         samples = [brief.sample(key, uploads, picture) for key, _, picture in _SAMPLES]
@@ -106,8 +109,8 @@ def _form(uploads: UploadFolder) -> tuple[list[gr.Button], dict[str, Component]]
         fields["fit"] = gr.Radio(choices, value="crop", label=label("fit"), elem_id=brief.identity(TAB, "fit"), min_width=160)
         gr.HTML(cards.quiet("model", _MODEL.name), elem_classes="wan-model", **bare)
     with gr.Accordion(label("more"), open=False, elem_classes="wan-more"):
-        fields |= _more()
-    return samples, fields
+        more, heard = _more()
+    return samples, fields | more, heard
 
 
 def _picture() -> gr.Image:
@@ -123,7 +126,8 @@ def _picture() -> gr.Image:
     )
 
 
-def _more() -> dict[str, Any]:
+def _more() -> tuple[dict[str, Any], gr.HTML]:
+    """What is folded away, and the place where a sound is told of."""
     fields: dict[str, Any] = brief.seed_and_fps(TAB)
     with gr.Group(elem_classes="wan-motion"):
         fields["motion_on"] = brief.flag(TAB, "motion_on", "motion_on", value=False)
@@ -131,13 +135,17 @@ def _more() -> dict[str, Any]:
             0, 1, value=0.5, step=0.05, label=label("motion"), elem_id=brief.identity(TAB, "motion_strength"), elem_classes="wan-slider", buttons=[]
         )
     fields["audio"] = brief.flag(TAB, "audio", "sound", value=True)
+    fields["sound_file"] = gr.File(
+        label=label("reference_audio"), height=96, elem_id=brief.identity(TAB, "reference_audio"), elem_classes="wan-drop wan-sound"
+    )
+    heard = gr.HTML("", elem_id=brief.identity(TAB, "heard"), **bare)
     fields["audio_url"] = gr.Textbox(
         label=label("audio_url"), placeholder=label("url_placeholder"), max_lines=1, elem_id=brief.identity(TAB, "audio_url")
     )
     fields |= brief.words_and_shots(TAB)
     fields["prompt_extend"] = brief.flag(TAB, "prompt_extend", "prompt_extend", value=True)
     fields["watermark"] = brief.flag(TAB, "watermark", "watermark", value=False)
-    return fields
+    return fields, heard
 
 
 def _wire_preview(studio: Studio, run: Run, visitor: Visitor, fields: dict[str, Any]) -> None:
@@ -153,3 +161,20 @@ def _wire_preview(studio: Studio, run: Run, visitor: Visitor, fields: dict[str, 
     shaping = [fields["image"], fields["size"], fields["fit"]]
     triggers = [fields["image"].change, fields["size"].input, fields["fit"].input]
     gr.on(triggers, show, [visitor.owner, run.job, *shaping], run.view, trigger_mode="always_last", **hidden)
+
+
+def _wire_sound(studio: Studio, fields: dict[str, Any], heard: gr.HTML) -> None:
+    async def tell(sound: Path | None, request: gr.Request) -> Any:
+        if not sound:
+            return ""
+        try:
+            found = await media.apart(asker_of(studio, "", request, "sound"), media.hear, clean_line(sound.name), sound)
+            return cards.heard(found.seconds, found.adjustments)
+        except InvalidInput as refusal:
+            return cards.unheard(refusal.sentence)
+        except (NotKept, Crowded) as trouble:
+            return cards.unheard(trouble.sentence)
+        except Overtaken:
+            return gr.skip()  # another has been chosen meanwhile
+
+    fields["sound_file"].change(tell, fields["sound_file"], heard, trigger_mode="always_last", **hidden)

@@ -162,6 +162,8 @@ def is_plausible(block: Block, value: object) -> bool:
     if isinstance(block, Api):  # of endpoints for programs: the requests check what they are given, field by field
         return True
     types = next((types for kind, types in _TYPES.items() if isinstance(block, kind)), ())
+    if isinstance(block, gr.File) and block.file_count == "single":
+        types = _TYPES[gr.UploadButton]
     if types and (not isinstance(value, types) or (isinstance(value, bool) and bool not in types)):
         return False
     if isinstance(value, float):

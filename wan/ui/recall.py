@@ -25,14 +25,20 @@ Runs = Mapping[str, Run]
 """The stages and forms of both tabs, by the tab."""
 
 
-def values(tab: str, asked: Mapping[str, Any], seed: int, references: Sequence[Path | str]) -> dict[str, Any]:
-    """What a tab's form holds for a request as it was asked. seed: the one that was used. references: files of Gradio's, and URLs."""
-    files, urls = [str(one) for one in references if isinstance(one, Path)], [one for one in references if isinstance(one, str)]
+References = list[tuple[str, Path | str]]
+"""What a job was made from, each with its kind: files of Gradio's, and URLs."""
+
+
+def values(tab: str, asked: Mapping[str, Any], seed: int, references: References) -> dict[str, Any]:
+    """What a tab's form holds for a request as it was asked. seed: the one that was used."""
+    seen = [one for kind, one in references if kind != "audio"]
+    sound = next((str(one) for kind, one in references if kind == "audio" and isinstance(one, Path)), None)
+    files, urls = [str(one) for one in seen if isinstance(one, Path)], [one for one in seen if isinstance(one, str)]
     given = dict(asked) | {"seed": str(seed), "fps": "" if asked.get("fps") is None else str(asked["fps"])}
     if tab != image.TAB:
         return given | {"files": files or None, "urls": "\n".join(urls)}
     motion = asked.get("motion_strength")
-    shown = {"image": files[0] if files else None, "url": "" if files else "".join(urls[:1])}
+    shown = {"image": files[0] if files else None, "url": "" if files else "".join(urls[:1]), "sound_file": sound}
     return given | shown | {"motion_on": motion is not None, "motion_strength": 0.5 if motion is None else motion}
 
 
@@ -46,19 +52,19 @@ def filled(runs: Runs, tab: str, given: Mapping[str, Any]) -> list[Any]:
     return [given[name] if of == tab and name in given else gr.skip() for of, run in runs.items() for name in run.fields]
 
 
-async def kept(studio: Studio, job_id: str, *, owner: str) -> list[Path | str]:
+async def kept(studio: Studio, job_id: str, *, owner: str) -> References:
     """The references of a job as a form takes them: copies of our files among the uploads; URLs as they are. Raises JobNotFound and NotKept."""
     sources = await studio.references(job_id, owner=owner)
-    if files := [one for one in sources if isinstance(one, Path)]:
+    if files := [one for _, one in sources if isinstance(one, Path)]:
         await asyncio.to_thread(require_room, studio.uploads.folder, more=sum(file.stat().st_size for file in files))
-    shown: list[Path | str] = []
-    for number, one in enumerate(sources, 1):
+    shown: References = []
+    for number, (kind, one) in enumerate(sources, 1):
         if isinstance(one, str):
-            shown.append(one)
+            shown.append((kind, one))
             continue
         async with placed(studio, f"reference-{number}{one.suffix}", [job_id], owner=owner) as path:
             await asyncio.to_thread(shutil.copyfile, one, path)
-        shown.append(path)
+        shown.append((kind, path))
     return shown
 
 
@@ -116,10 +122,10 @@ def wire(studio: Studio, visitor: Visitor, tabs: gr.Tabs, runs: Runs) -> None:
         answered.then(None, js="() => window.wanStudio.answered()")
 
 
-async def _references(studio: Studio, token: str, shot: Mapping[str, Any], request: gr.Request) -> tuple[list[Path | str], bool]:
+async def _references(studio: Studio, token: str, shot: Mapping[str, Any], request: gr.Request) -> tuple[References, bool]:
     """What a shot was made from, as far as it is known, and whether that is all: our own files where the job is this visitor's, else its URLs."""
     with suppress(JobNotFound, NotReady):
         found = await kept(studio, shot["job"], owner=owner_of(studio, token, request))
         return found, len(found) == len(shot["references"])
-    urls: list[Path | str] = [one["url"] for one in shot["references"] if one["url"]]
+    urls: References = [(one["kind"], one["url"]) for one in shot["references"] if one["url"]]
     return urls, len(urls) == len(shot["references"])

@@ -269,7 +269,7 @@ def _reference(number: int, one: Reference) -> Markup:
     facts: list[Markup] = [both(f"compare_{one.kind}")]
     if one.url:
         facts.append(Markup("{}").format(urlsplit(one.url).hostname or ""))
-    else:
+    elif one.width:
         facts.append(Markup("{}×{}").format(one.width, one.height))
     if one.seconds is not None:
         facts.append(both("fact_seconds", seconds=f"{one.seconds:.1f}"))
