@@ -20,7 +20,7 @@ FORGED: list[Any] = [
 ]
 EVENTS = [
     *("start", "start_1", "_retry", "_retry_surely", "_cancel", "_stop", "_resume", "_withdraw", "watch", "show"),
-    *("quote", "quote_1", "_cast", "_limits", "greet", "fill", "ask", "drop"),
+    *("quote", "quote_1", "_cast", "_hear", "_limits", "greet", "fill", "ask", "drop"),
     *("image_to_video", "reference_to_video", "job", "cancel"),
     *("shelf", "open", "use", "frame", "take_up", "delete", "bundle", "compare", "join", "recall"),
     *("show_1", "posters", "create", "revoke", "delete_1", "csv", "json", "zip", "stopped", "nothing"),

@@ -164,7 +164,7 @@ def _wire_preview(studio: Studio, run: Run, visitor: Visitor, fields: dict[str, 
 
 
 def _wire_sound(studio: Studio, fields: dict[str, Any], heard: gr.HTML) -> None:
-    async def tell(sound: Path | None, request: gr.Request) -> Any:
+    async def _hear(sound: Path | None, request: gr.Request) -> Any:
         if not sound:
             return ""
         try:
@@ -177,4 +177,4 @@ def _wire_sound(studio: Studio, fields: dict[str, Any], heard: gr.HTML) -> None:
         except Overtaken:
             return gr.skip()  # another has been chosen meanwhile
 
-    fields["sound_file"].change(tell, fields["sound_file"], heard, trigger_mode="always_last", **hidden)
+    fields["sound_file"].change(_hear, fields["sound_file"], heard, trigger_mode="always_last", **hidden)
