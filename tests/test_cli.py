@@ -141,19 +141,24 @@ def test_bad_references_are_exit_2(run, tmp_path, simulator):
     (tmp_path / "text.png").write_text("no picture")
     (tmp_path / "small.png").write_bytes(picture((5, 5)))
     short = clip(tmp_path / "short.mp4", seconds=0.5)
-    for command in (
-        ("image-to-video", tmp_path / "gone.png"),
-        ("image-to-video", tmp_path / "text.png"),
-        ("image-to-video", tmp_path / "small.png"),
-        ("image-to-video", "file:///etc/passwd"),
-        ("image-to-video", "ftp://example.com/a.png"),
-        ("reference-to-video",),
-        ("reference-to-video", "--reference", short),
-        ("reference-to-video", *("--reference", tmp_path / "small.png") * 6),
-        ("reference-to-video", "--reference", tmp_path / "small.png", "--model", "wan2.6-r2v-2026-01-01"),
+    (tmp_path / "still.gif").write_bytes(picture((300, 300), kind="GIF", mode="P", color=0))
+    for said, *command in (
+        ("reference_image: ", "image-to-video", tmp_path / "gone.png"),
+        ("reference_image: ", "image-to-video", tmp_path / "text.png"),
+        ("reference_image: ", "image-to-video", tmp_path / "small.png"),
+        ("reference_image: ", "image-to-video", "file:///etc/passwd"),
+        ("reference_image: ", "image-to-video", "ftp://example.com/a.png"),
+        ("Field required: ", "reference-to-video"),
+        ("reference_video: ", "reference-to-video", "--reference", short),
+        ("--reference: got a picture in GIF", "reference-to-video", "--reference", tmp_path / "still.gif"),
+        ("--reference: got something that opens neither", "reference-to-video", "--reference", tmp_path / "text.png"),
+        ("--reference: ", "reference-to-video", "--reference", tmp_path / "gone.mp4"),
+        ("reference_video + reference_image: got 6", "reference-to-video", *("--reference", tmp_path / "small.png") * 6),
+        ("model: ", "reference-to-video", "--reference", tmp_path / "small.png", "--model", "wan2.6-r2v-2026-01-01"),
     ):
         finished = run(*command, "--prompt", "x")
         assert finished.returncode == 2, command
+        assert finished.stderr.startswith(said)
         assert len(finished.stderr.strip().splitlines()) == 1, finished.stderr
     assert simulator.stats() == before
 

@@ -41,8 +41,8 @@ def reference_to_video(options: argparse.Namespace) -> int:
     either = [one for kind, one in given if not kind]
     for one in either:
         if isinstance(one, Path):
-            check_file("reference_video", one)
-    known = iter(asyncio.run(media.by_content(Asker(), "reference_video", either)))
+            check_file("--reference", one)
+    known = iter(asyncio.run(media.by_content(Asker(), "--reference", either)))
     references = ordered([(kind, one) if kind else next(known) for kind, one in given])
     shared = {name: getattr(options, name) for name in _SHARED}
     return _make(ReferenceToVideoRequest(**references, **shared), options)
