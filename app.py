@@ -20,7 +20,7 @@ guard_logs()
 try:
     settings = load_settings()
     # Of our own and on one disk with the rest, so that it can be swept: /tmp/gradio is shared with every other Gradio app of this machine.
-    os.environ.setdefault("GRADIO_TEMP_DIR", str(settings.made_output_dir() / "uploads"))
+    os.environ["GRADIO_TEMP_DIR"] = str(settings.made_upload_dir())
     set_aside()  # before Gradio is imported, which reads it
     from wan.studio import Studio
     from wan.ui.page import build

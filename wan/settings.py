@@ -7,8 +7,8 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -177,14 +177,20 @@ class Settings(BaseSettings):
     def made_output_dir(self) -> Path:
         """OUTPUT_DIR, made where it is not there yet, for us alone. Raises SettingsError where it cannot be written."""
         folder = self.output_dir.absolute()
-        try:
+        with _needed("OUTPUT_DIR", self.output_dir):
             make_folder(folder)
-            with TemporaryFile(dir=folder):
-                return folder
-        except OSError as error:
-            reason = os.strerror(errno.ENOTDIR) if isinstance(error, FileExistsError) else error.strerror  # a file that is on the way
-            given = f"{self.output_dir} ({reason})"
-            raise SettingsError(sentence("setting_bad", field="OUTPUT_DIR", given=given, allowed="a folder that can be written")) from None
+            TemporaryFile(dir=folder).close()
+        return folder
+
+    def made_upload_dir(self) -> Path:
+        """Where the page's uploads lie: in OUTPUT_DIR, unless GRADIO_TEMP_DIR says where. Raises SettingsError where that cannot be written."""
+        folder = self.made_output_dir() / "uploads"
+        if not (chosen := os.environ.get("GRADIO_TEMP_DIR")):
+            return folder
+        with _needed("GRADIO_TEMP_DIR", Path(chosen)):
+            Path(chosen).mkdir(parents=True, exist_ok=True)
+            TemporaryFile(dir=chosen).close()
+        return Path(chosen)
 
     def key(self) -> str | None:
         """The operator's key, cleaned and checked: the environment's, else the credentials file's. Raises SettingsError for what is no key."""
@@ -311,6 +317,17 @@ def load_settings() -> Settings:
         allowed = "a budget where prices are known: set DASHSCOPE_REGION to the region whose prices DASHSCOPE_BASE_URL has"
         raise SettingsError(sentence("setting_bad", field="WAN_DAILY_BUDGET", given=str(settings.daily_budget), allowed=allowed))
     return settings
+
+
+@contextmanager
+def _needed(field: str, folder: Path) -> Iterator[None]:
+    """A folder is made and tried inside the block. Raises SettingsError where that fails."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(errno.ENOTDIR) if isinstance(error, FileExistsError) else error.strerror  # a file that is on the way
+        given = f"{folder} ({reason})"
+        raise SettingsError(sentence("setting_bad", field=field, given=given, allowed="a folder that can be written")) from None
 
 
 def _is_proxy(url: str) -> bool:

@@ -124,6 +124,7 @@ def test_the_app_ends_in_one_sentence_where_it_cannot_start(environment, tmp_pat
             ({"GRADIO_SERVER_PORT": port}, f"GRADIO_SERVER_PORT: port {port} is taken"),
             ({"GRADIO_SERVER_PORT": "abc", "GRADIO_NUM_PORTS": "x"}, "GRADIO_SERVER_PORT: got abc"),
             ({"GRADIO_ROOT_PATH": "http://["}, r"GRADIO_ROOT_PATH: got http://\[; allowed is a path"),
+            ({"GRADIO_TEMP_DIR": "/dev/null/x"}, r"GRADIO_TEMP_DIR: got /dev/null/x \(Not a directory\); allowed is a folder"),
             ({"OUTPUT_DIR": "/dev/null/x"}, r"OUTPUT_DIR: got /dev/null/x \(Not a directory\); allowed is a folder"),
         ):
             ended = warm.run([ROOT / "app.py"], environment=environment | more, folder=tmp_path)
