@@ -123,6 +123,11 @@ async def test_no_secret_stands_in_a_video(studio):
     assert "LTAI" not in json.dumps(labels.settings_of(await finished(studio, image(audio_url=SIGNED.replace("png", "mp3")))))
 
 
+def test_settings_with_a_sound_are_read_back():
+    sources = [{"kind": kind, "sha256": digit * 64, "url": ""} for kind, digit in (("image", "0"), ("audio", "1"))]
+    assert labels.read(json.dumps(SHOT | {"references": sources}).encode())["references"] == sources
+
+
 @pytest.mark.anyio
 async def test_the_settings_of_a_job_say_what_was_measured(studio):
     told = studio.about(job := await finished(studio, image(fps=24)))

@@ -397,6 +397,26 @@ UNFETCHED = (
     ("BadRequest.InputDownloadFailed", "Failed to download the input file: {}."),
     ("InvalidFile.DownloadFailed", "The audio file cannot be downloaded."),
 )
+OF_SOUNDS = (
+    "File type is not supported. Allowed types are: .wav, .mp3.",
+    "The input audio is longer than 30s",
+    "File size is larger than 15MB.",
+)
+
+
+@pytest.mark.parametrize("message", OF_SOUNDS)
+async def test_a_sound_that_is_refused_is_told_with_what_is_allowed(gate, message):
+    async with wire(reply(400, _no("InvalidURL", message))) as server:
+        with pytest.raises(Refused) as refused:
+            await gate.submit(server.connection, PAYLOAD)
+    failed = task_failure(gateway.TaskSnapshot(TaskStatus.FAILED, "r", code="InvalidURL", message=message), CONNECTION)
+    for one in (refused.value, failed):
+        assert str(one) == (
+            f"The service refused the sound file (InvalidURL): {message.rstrip('.')}. It cost nothing. "
+            "Allowed are WAV and MP3 of 3 to 30 s and at most 15 MB."
+        )
+
+
 SIGNED = "https://a.example/cat.png?OSSAccessKeyId=SECRET&Expires=SECRET&Signature=SECRET"
 
 

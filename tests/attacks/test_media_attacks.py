@@ -25,6 +25,7 @@ from pydantic import RootModel
 from tests.bench.mutations import damaged, outcome, subjects
 from tests.boxes import box, boxes, edited
 from tests.pictures import clip, picture
+from tests.sounds import sound, wav
 from wan import media
 from wan.errors import InvalidInput
 from wan.jobs import JobState
@@ -438,6 +439,86 @@ def test_other_kinds_by_the_name_of_a_clip(kind, refusal, plain, tmp_path):
                 made.mux(stream.encode(av.VideoFrame(64, 64, "yuv420p")))
             made.mux(stream.encode(None))
     assert refusal_of_clip(path) == refusal
+
+
+# sounds -----------------------------------------------------------------------------------------------------------------------------------
+
+
+def refusal_of_sound(source: bytes | Path) -> str:
+    """By which sentence a sound is refused; "" where it is taken."""
+    try:
+        media.hear("reference_audio", source)
+    except InvalidInput as refusal:
+        return refusal.sentence.key
+    return ""
+
+
+def with_header(at: int, value: bytes) -> bytes:
+    """A WAV of 4 s with other bytes in its header."""
+    return SPOKEN[:at] + value + SPOKEN[at + len(value) :]
+
+
+def cover(kind: bytes, shown: bytes) -> bytes:
+    """A tag of an MP3 with a picture in it."""
+    frame = b"\0" + kind + b"\0\3\0" + shown
+    body = b"APIC" + len(frame).to_bytes(4, "big") + bytes(2) + frame
+    sizes = bytes(len(body) >> shift & 127 for shift in (21, 14, 7, 0))
+    return b"ID3\3\0\0" + sizes + body
+
+
+def hours(megabytes: float) -> bytes:
+    """An MP3 that says as little as it can for as long as it can: 15 MB of it are four hours."""
+    frames = sound(rate=8_000, write_xing="0", id3v2_version="0")
+    quiet = bytes((0xFF, 0xE3, 0x18, 0xC4)) + bytes(68)  # 8 kbit/s at 8 kHz: 72 ms in 72 bytes
+    return frames + quiet * round(megabytes * 1_000_000 / len(quiet))
+
+
+SPOKEN, SUNG = wav(), sound()
+SOUNDS = {
+    "a WAV that claims a billion samples": (with_header(40, (2_000_000_000).to_bytes(4, "little")), ""),
+    "a WAV of no channels": (with_header(22, bytes(2)), "sound_unreadable"),
+    "a WAV of 65,535 channels": (with_header(22, b"\xff\xff"), "sound_unreadable"),
+    "a WAV at no rate": (with_header(24, bytes(4)), "sound_unreadable"),
+    "a WAV at four billion samples per second": (with_header(24, b"\xff" * 4), "sound_unreadable"),
+    "a WAV at one sample per second": (with_header(24, b"\1\0\0\0"), "sound_length"),
+    "a WAV of samples of no bits": (with_header(34, bytes(2)), "sound_unreadable"),
+    "a WAV in a codec that there is none of": (with_header(20, b"\x99\x99"), "sound_unreadable"),
+    "a WAV that is nothing but its header": (SPOKEN[:44], "sound_unreadable"),
+    "four hours in an MP3 of 14 MB": (hours(14), "sound_length"),
+    "an MP3 whose cover says it is 60,000 px wide": (cover(b"image/png", png(60_000, 60_000)) + SUNG, ""),
+    "an MP3 with 200 MB of pixels for a cover": (cover(b"image/png", png(300, 300, packed=ZEROS)) + SUNG, ""),
+    "an MP3 with a cover of 14 MB": (cover(b"image/jpeg", JPEG + bytes(14_000_000)) + SUNG, ""),
+    "an MP3 that is all cover": (cover(b"image/jpeg", JPEG), "sound_unreadable"),
+    "an MP3 whose tag says it is 256 MB": (b"ID3\3\0\0\x7f\x7f\x7f\x7f" + SUNG, "sound_unreadable"),
+    "an MP3 with a cover at an address": (cover(b"-->", b"http://127.0.0.1:9/cover.png") + SUNG, ""),
+}
+
+
+@pytest.mark.parametrize("name", SOUNDS)
+def test_sounds(name):
+    data, refusal = SOUNDS[name]
+    assert refusal_of_sound(data) == refusal
+
+
+def test_no_playlist_is_a_sound(tmp_path):
+    with listening() as (url, came):
+        for number, text in enumerate(PLAYLISTS.values()):
+            path = tmp_path / f"{number}.mp3"
+            path.write_text(text.format(url=url))
+            assert refusal_of_sound(path).startswith("sound_")
+            path.write_bytes(b"ID3\4\0\0\0\0\0\0" + text.format(url=url).encode() * 5)
+            assert refusal_of_sound(path) == "sound_unreadable"
+    assert came == []
+
+
+@pytest.mark.parametrize(("whole", "kind"), [(SPOKEN, "wav"), (SUNG, "mp3")], ids=["WAV", "MP3"])
+def test_what_else_a_sound_is_stays_behind(whole, kind):
+    """A program, a page or an archive at its end, and a place in its tags."""
+    for more in (b"PK\3\4 secret", b"<html><script>secret()</script></html>" * 20, b"TAGsecret" + bytes(119), b"LIST\x0e\0\0\0INFOsecret\0\0\0\0"):
+        with tempfile.TemporaryFile() as target:
+            assert media.take_sound("reference_audio", whole + more, target).kind == kind
+            target.seek(0)
+            assert b"secret" not in target.read()
 
 
 # damaged files ---------------------------------------------------------------------------------------------------------------------------

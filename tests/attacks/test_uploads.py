@@ -157,7 +157,6 @@ FIELDS = {
     "start": "reference_image",
     "start_1": "reference_video",
     "_cast": "reference_video",
-    "_hear": "reference_audio",
     "recall": "video",
 }
 

@@ -555,6 +555,44 @@ _MEDIA = (
     ),
 )
 
+_SOUNDS = (
+    _fault(
+        "a sound of any length sent",
+        "sounds.py",
+        "    if not shortest <= round(seconds, 1) <= longest:\n",
+        "    if not shortest <= round(seconds, 1):\n",
+        "test_sounds.py",
+    ),
+    _fault(
+        "the upload of a sound left as it came",
+        "studio.py",
+        "            changes = tuple(one.key for one in taken.adjustments)\n",
+        "            source, changes = copy, tuple(one.key for one in taken.adjustments)\n",
+        "test_uploads.py::test_the_bytes_of_a_sound_go_too_and_the_sound_with_its_job",
+    ),
+    _fault(
+        "a sound sent although there shall be none",
+        "runner.py",
+        'if payload.has_slot(job.payload, number) else ""',
+        'if True else ""',
+        "test_studio.py::test_a_sound_of_a_silent_video_stays_here_and_is_there_to_be_used_again",
+    ),
+    _fault(
+        "the same key with a sound and without one",
+        "studio.py",
+        "        return [reference.url or reference.sha256 for reference in self.references]\n",
+        '        return [reference.url or reference.sha256 for reference in self.references if reference.kind != "audio"]\n',
+        "test_studio.py::test_a_sound_goes_up_once_and_another_one_is_another_job",
+    ),
+    _fault(
+        "two films of the simulator with different sounds taken for one",
+        "simulator/films.py",
+        """{' with sound' * order.audio}{heard}.mp4""",
+        """{' with sound' * order.audio}.mp4""",
+        "simulator/test_films.py::test_a_film_has_the_sound_that_was_sent_up",
+    ),
+)
+
 _SIMULATOR = (
     _fault(
         "the simulator makes a second task of a request",
@@ -689,4 +727,4 @@ _FRESH = (
     ),
 )
 
-FAULTS: tuple[Fault, ...] = (*_PAYING, *_MONEY, *_REQUESTS, *_OWNERS, *_WEB, *_OUTSIDE, *_MEDIA, *_SIMULATOR, *_FRESH)
+FAULTS: tuple[Fault, ...] = (*_PAYING, *_MONEY, *_REQUESTS, *_OWNERS, *_WEB, *_OUTSIDE, *_MEDIA, *_SOUNDS, *_SIMULATOR, *_FRESH)

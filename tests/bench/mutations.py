@@ -1,4 +1,4 @@
-"""Thousands of damaged pictures and videos through the doors of the Studio: each is taken or refused in our words, soon, and within its memory.
+"""Thousands of damaged pictures, videos and sounds through the doors of the Studio: each is taken or refused in our words, soon, within its memory.
 
 Damaged are the sample media and some that are made here, one of each kind: bytes are flipped, cut out, repeated, and the lengths of boxes and chunks
 changed. Ends with 1 when a file got an error without words, took over 10 seconds, or had the process that opened it take a gigabyte.
@@ -26,6 +26,7 @@ import av
 from PIL import Image
 
 from tests.pictures import clip, picture
+from tests.sounds import sound, wav
 from wan import media
 from wan.catalog import SIZES
 from wan.errors import InvalidInput
@@ -69,7 +70,7 @@ def subjects(folder: Path, *, large: bool = True) -> dict[str, bytes]:
         found[name] = clip(folder / name, sound=True).read_bytes()
     for codec in ("mpeg4", "libx265", "libvpx-vp9"):
         found[f"{codec}.mp4"] = _coded(folder / f"{codec}.mp4", codec)
-    return found
+    return found | {"plain.wav": wav(), "six.wav": wav(channels=6), "adpcm.wav": sound("wav", "adpcm_ms"), "tagged.mp3": sound()}
 
 
 def _coded(path: Path, codec: str) -> bytes:
@@ -183,7 +184,9 @@ def outcome(name: str, data: bytes, dice: random.Random) -> str:
     """What comes of a file at one of the doors: "taken", or the key of the sentence that refuses it. What was taken opens."""
     is_clip = name.endswith((".mp4", ".mov"))
     try:
-        if is_clip if dice.random() < 0.95 else not is_clip:
+        if name.endswith((".wav", ".mp3")):
+            _sound_taken(data)
+        elif is_clip if dice.random() < 0.95 else not is_clip:
             _clip_taken(data)
         else:
             _picture_taken(data, dice)
@@ -196,6 +199,15 @@ def _clip_taken(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "copy").open("w+b") as target:
         taken = media.take_clip("reference_video", data, target)
         assert media.measure(Path(target.name)) == taken.clip
+
+
+def _sound_taken(data: bytes) -> None:
+    with tempfile.TemporaryFile() as target:
+        seconds = media.take_sound("reference_audio", data, target).seconds
+        target.seek(0)
+        again = media.hear("reference_audio", target.read())
+    assert abs(again.seconds - seconds) < 0.2
+    assert again.adjustments == []
 
 
 def _picture_taken(data: bytes, dice: random.Random) -> None:

@@ -169,8 +169,8 @@ def test_a_film_has_the_sound_that_was_sent_up(tmp_path: Path, samples: Path, st
     """Cut off where the film ends, and silent where the sound does; two films with different sounds are not one."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "low.wav").write_bytes(wav(3.1))
-    (tmp_path / "stereo.mp3").write_bytes(sound(rate=44_100, layout="stereo"))
-    for name, seconds, ends in (("low.wav", 5, 3.1), ("stereo.mp3", 2, 2)):
+    (tmp_path / "stereo.mp3").write_bytes(sound(seconds=6, rate=44_100, layout="stereo"))
+    for name, seconds, ends in (("low.wav", 4, 3.1), ("stereo.mp3", 4, 4)):
         laid = image_film(audio=True, seconds=seconds, sound=Reference(url=f"oss://{name}", object_name=name))
         path_of = lambda one, name=name: (tmp_path if one == name else samples) / one  # noqa: E731
         film(path_of, style, laid, tmp_path / "film.mp4", threading.Event())

@@ -149,6 +149,15 @@ def test_settings_go_back_into_the_form_that_made_them(tmp_path):
     assert several["urls"] == "https://example.com/a.png\nhttps://example.com/b.png"
 
 
+def test_a_sound_is_among_what_a_job_was_made_from():
+    made_from = [Reference(kind="image", sha256="a" * 64, width=640, height=480), Reference(kind="audio", sha256="b" * 64, seconds=4.25)]
+    shown = shelf.job(event(replace(DONE, references=made_from)))
+    assert "640×480" in shown
+    assert "sound" in shown
+    assert "4.2 s" in shown
+    assert "0×0" not in shown
+
+
 PAGES = [(None, (0, None)), ("24 1.5", (24, 1.5)), ("x", (0, None)), ("-5 ", (0, None)), ("24 x", (0, None)), ("9" * 5000, (0, None))]
 
 
