@@ -41,6 +41,7 @@ from wan.ui.agents import report, session_of
 from wan.ui.events import CROWD, LET_GO, LOOK, SIZE, whether_heard
 from wan.ui.inputs import describe
 from wan.ui.places import Places
+from wan.ui.refusal import Told
 from wan.ui.text import say
 from wan.ui.visitor import NotReady, address_of, admitted
 from wan.words import sentence
@@ -373,12 +374,12 @@ def _told(endpoint: Callable[Given, Coroutine[Any, Any, Answer]]) -> Callable[Gi
         try:
             return await endpoint(*given, **named)
         except WanError as error:
-            raise gr.Error(error.sentence.say(), print_exception=False) from None
+            raise Told(error.sentence.say()) from None
         except NotReady:
-            raise gr.Error(say("form_bad", "en"), print_exception=False) from None
+            raise Told(say("form_bad", "en")) from None
         except Exception:  # noqa: BLE001 - MCP gives the caller whatever an error says, be it a path of the server
             _log.exception("a call of %s broke", endpoint.__name__)
-            raise gr.Error(say("call_broke", "en"), print_exception=False) from None
+            raise Told(say("call_broke", "en")) from None
 
     return told
 

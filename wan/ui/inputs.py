@@ -20,6 +20,7 @@ from gradio.components.api_component import Api
 
 from wan.errors import InvalidInput
 from wan.ui.events import Events
+from wan.ui.refusal import Told
 from wan.ui.text import say
 from wan.uploads import UploadFolder
 
@@ -64,7 +65,7 @@ class Page(gr.Blocks):
             plain, files = await asyncio.to_thread(self._apart, block_fn.inputs, whole)
             values: list[Any] = await super().preprocess_data(block_fn, plain, state, *more)
         except InvalidInput as missing:
-            raise gr.Error(missing.sentence.say(), print_exception=False) from None
+            raise Told(missing.sentence.say()) from None
         except _NotHere as not_here:
             raise _refusal("file_gone", str(not_here)) from None
         except gr.Error as error:
@@ -171,6 +172,6 @@ def is_plausible(block: Block, value: object) -> bool:
     return not isinstance(value, str | list) or len(value) <= (_LONGEST if isinstance(value, str) else _MOST)
 
 
-def _refusal(key: str, name: str = "") -> gr.Error:
+def _refusal(key: str, name: str = "") -> Told:
     """name: of the parameter that is to blame, where it has one."""
-    return gr.Error(f"{name + ': ' if name else ''}{say(key, 'en')} {say(key, 'zh')}", print_exception=False)
+    return Told(f"{name + ': ' if name else ''}{say(key, 'en')} {say(key, 'zh')}")
