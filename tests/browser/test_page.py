@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.serving import SAMPLES, App, Visits, case, generate, opened, reach, say, served
 from tests.conftest import ROOT
+from tests.sounds import sound, wav
 
 FIELD = ROOT / "tests" / "data" / "field"
 EVIL = "<img src=x onerror=\"document.title='owned'\"> a quiet sea"
@@ -221,3 +222,34 @@ def test_an_upload_says_how_far_it_is_and_can_be_stopped(page: Page, app: App, t
             box.locator("input[type=file]").set_input_files(SAMPLES / "chelsea.png")
             expect(box.locator(kept).first).to_be_visible()
     wire.detach()  # and with it the thin wire
+
+
+def test_a_sound_is_looked_into_when_it_is_dropped_and_comes_back_with_its_video(page: Page, app: App, tmp_path):
+    (tmp_path / "note.m4a").write_bytes(sound("ipod", "aac"))
+    (tmp_path / "song.wav").write_bytes(wav(7, rate=8_000))
+    box, told = page.locator("#wan-image-reference_audio"), page.locator("#wan-image-heard")
+    page.locator("#wan-image-url textarea, #wan-image-url input").first.fill("https://example.com/her.png")
+    say(page, "image", "She sings.")
+    page.locator(".wan-more:visible button").first.click()
+    before = app.created()
+    box.locator("input[type=file]").set_input_files(tmp_path / "note.m4a")
+    expect(told).to_contain_text("note.m4a: got a sound in M4A, which cannot be used; save it as WAV or MP3.", use_inner_text=True)
+    generate(page, "image")
+    expect(page.locator('#wan-image-view [data-field="reference_audio"]')).to_contain_text("Sound file: got a sound in M4A", use_inner_text=True)
+    expect(box).to_have_class(re.compile("wan-wrong"))
+    assert app.created() == before
+    box.get_by_role("button", name="Clear").click()
+    expect(told).to_be_empty()
+    box.locator("input[type=file]").set_input_files(tmp_path / "song.wav")
+    expect(told).to_contain_text("7.0 s of sound", use_inner_text=True)
+    generate(page, "image")
+    reach(page, "image", "SUCCEEDED")
+    expect(page.locator("#wan-image-view .wan-adjusted")).to_contain_text("The sound is 7.0 s long and the video 5 s", use_inner_text=True)
+    box.get_by_role("button", name="Clear").click()
+    expect(told).to_be_empty()
+    page.get_by_role("tab", name="Library").click()
+    page.locator("[data-open]").first.click()
+    expect(page.locator(".wan-job")).to_contain_text("sound · 7.0 s", use_inner_text=True)
+    page.locator('[data-act="use"]').click()
+    expect(box.get_by_role("cell", name="reference-2.wav")).to_be_visible()
+    expect(told).to_contain_text("7.0 s of sound", use_inner_text=True)

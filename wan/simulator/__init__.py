@@ -4,7 +4,7 @@
 
 It speaks what the help centre documents: create, query, list, cancel, upload policy, object upload, result download. It shares no code with the
 rest of `wan`, so that a misreading of the service cannot hide in client and stand-in alike. It fetches nothing: a reference given as a web address is
-drawn as a card with the host's name.
+drawn as a card with the host's name, and a sound given as one is not heard.
 
 * errors.py      the service's codes, their HTTP status and message
 * orders.py      what each model takes; a request body becomes an Order or is refused
