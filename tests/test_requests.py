@@ -232,7 +232,7 @@ def test_fingerprint_tells_apart_what_matters():
         {},
         optional={
             name: st.none() | st.booleans() | st.integers() | st.floats() | st.text("aZ0*.- 图", max_size=12) | st.lists(st.integers(), max_size=2)
-            for name in ("prompt", "negative_prompt", "duration", "size", "fps", "seed", "fit", "motion_strength", "audio", "shot_type", "extra", "reference_audio")
+            for name in sorted({*ImageToVideoRequest.model_fields, "extra"} - {"model", "reference_image"})
         },
     )
 )
