@@ -350,7 +350,7 @@ MEANINGS = (  # status, code, message of the service; what it means, and what pe
     (429, "Throttling.AllocationQuota", "Free allocated quota exceeded.", "free_quota_over", "Choose another model"),
     (429, "AllocationQuota.FreeTierOnly", "The free tier …", "free_quota_used", "switch off"),
     (429, "CommodityNotPurchased", "Commodity has not purchased yet.", "arrears", "good standing"),
-    (429, "Throttling.RateQuota", "Requests rate limit exceeded.", "not_reached", ""),
+    (429, "Throttling.RateQuota", "Requests rate limit exceeded.", "busy", r"asked too much at the moment \(Throttling.RateQuota\)"),
     (400, "Arrearage", "Access denied, please make sure …", "arrears", "good standing"),
     (403, "DataInspectionFailed", "Input data may …", "content_refused", "content check"),
 )
@@ -366,10 +366,24 @@ async def test_a_refusal_is_told_by_what_it_means(gate, status, code, message, k
             assert (refused.value.sentence.key, refused.value.code) == (key, code)
             assert re.search(told, str(refused.value))
             assert "It cost nothing" in str(refused.value)
-            assert isinstance(refused.value, Throttled) == (status == 429 and key in ("quota_used_up", "not_reached"))
+            assert isinstance(refused.value, Throttled) == (status == 429 and key in ("quota_used_up", "busy"))
     if status != 429:
         failed = task_failure(gateway.TaskSnapshot(TaskStatus.FAILED, "r", code=code, message=message), connection)
         assert failed.sentence.key == (key if key != "access_denied" else "task_failed")
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (reply(500, _no("InternalError", "x")), r"There was no usable answer from 127.0.0.1 \(HTTP 500\)"),
+        (reply(200, {"hello": "world"}), r"There was no usable answer from 127.0.0.1 \(HTTP 200\)"),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 3\r\n\r\n<p>", r"something on the way to it.*HTTP 200.*The job waits"),
+    ],
+)
+async def test_an_answer_that_says_nothing_is_not_told_as_none(gate, answer, told):
+    async with wire(answer) as server:
+        with pytest.raises(Unreadable, match=told):
+            await gate.fetch(server.connection, "task")
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 407, 451])

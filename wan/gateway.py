@@ -233,9 +233,10 @@ class Gateway:
 
     async def fetch(self, connection: Connection, task_id: str) -> TaskSnapshot:
         """Asks for a task. Raises KeyRefused, Throttled or Unreadable."""
-        answer = _read(_TaskAnswer, await self._ask(connection, "GET", f"tasks/{quote(task_id, safe='')}"))
+        response = await self._ask(connection, "GET", f"tasks/{quote(task_id, safe='')}")
+        answer = _read(_TaskAnswer, response)
         if answer.output.task_status not in TaskStatus.__members__:
-            raise Unreadable(sentence("not_reached"), request_id=answer.request_id)
+            raise Unreadable(_unusable(response, _host(connection)), request_id=answer.request_id)
         return TaskSnapshot(
             status=TaskStatus(answer.output.task_status),
             request_id=answer.request_id,
@@ -311,7 +312,7 @@ class Gateway:
         try:
             async with self._files.stream("GET", source) as response:
                 if response.status_code != httpx.codes.OK:
-                    raise Unreadable(sentence("not_reached"), status=response.status_code)
+                    raise Unreadable(_unusable(response, httpx.URL(source).host), status=response.status_code)
                 await _write(response.aiter_bytes(_CHUNK), part)
         except httpx.HTTPError as error:
             raise Unreadable(self._unreached(url, error), message=type(error).__name__) from error
@@ -339,11 +340,12 @@ class Gateway:
         except httpx.HTTPError as error:
             raise Unreadable(self._unreached(str(form.url), error), message=type(error).__name__) from error
         # The store answers with an empty body. A page is somebody else's, a proxy's that wants a login: then nothing was stored.
-        if response.status_code == httpx.codes.OK and "html" not in response.headers.get("content-type", ""):
+        if response.status_code == httpx.codes.OK and not _is_page(response):
             return
         if response.status_code in (400, 403, 409, 413):
-            raise Refused(sentence("upload_failed", message=f"the store answered {response.status_code}."), status=response.status_code)
-        raise Unreadable(sentence("not_reached"), status=response.status_code)
+            said = sentence("upload_failed", message=f"the store answered {response.status_code}.")
+            raise Refused(_blocked(response.status_code, form.url.host) if _is_page(response) else said, status=response.status_code)
+        raise Unreadable(_unusable(response, form.url.host), status=response.status_code)
 
     def _client(self, connection: Connection, *, pooled: bool) -> "dashscope.AsyncClient":
         name = f"{connection.base_url} {pooled}"
@@ -453,12 +455,12 @@ def _refusal(response: httpx.Response, connection: Connection) -> ServiceError:
     about: dict[str, Any] = {"code": code, "message": answer.message, "request_id": answer.request_id, "status": status}
     cause = _cause(code, answer.message)
     if status == httpx.codes.TOO_MANY_REQUESTS and cause in _PASSING_429:
-        said = _said(code, answer.message, "not_reached", connection)
+        said = _said(code, answer.message, "busy", connection)
         return Throttled(said, retry_after=_seconds(response.headers.get("retry-after")), **about)
     if status >= 500 or status == httpx.codes.REQUEST_TIMEOUT:
-        return Unreadable(sentence("not_reached"), **about)
+        return Unreadable(_unusable(response, _host(connection)), **about)
     if not code:
-        return (KeyRefused if status in (401, 403) else Refused)(_blocked(status, connection), **about)
+        return (KeyRefused if status in (401, 403) else Refused)(_blocked(status, _host(connection)), **about)
     if status in (401, 403):
         return KeyRefused(_said(code, answer.message, "access_denied", connection), **about)
     return Refused(_said(code, answer.message, "refused", connection), **about)
@@ -484,8 +486,17 @@ def _ended(message: str) -> str:
     return message if message.rstrip()[-1:] in (*".!?…。！？", "") else f"{message.rstrip()}."
 
 
-def _blocked(status: int, connection: Connection) -> Sentence:
-    return sentence("blocked", code=f"HTTP {status}", where=_host(connection))
+def _blocked(status: int, where: str) -> Sentence:
+    return sentence("blocked", code=f"HTTP {status}", where=where)
+
+
+def _unusable(response: httpx.Response, where: str) -> Sentence:
+    """What to tell people of an answer that nothing can be made of, and that is asked for again. where: the host that was asked."""
+    return sentence("blocked_waits" if _is_page(response) else "unusable", code=f"HTTP {response.status_code}", where=where)
+
+
+def _is_page(response: httpx.Response) -> bool:
+    return "html" in response.headers.get("content-type", "")
 
 
 def _host(connection: Connection) -> str:
@@ -510,7 +521,7 @@ def _read(kind: type[_Answer], response: httpx.Response) -> _Answer:
     """A 200 in our own model. Raises Unreadable for HTML, broken JSON, or JSON about something else."""
     answer = _parsed(kind, response)
     if answer is None:
-        raise Unreadable(sentence("not_reached"), status=response.status_code)
+        raise Unreadable(_unusable(response, response.request.url.host), status=response.status_code)
     return answer
 
 

@@ -365,6 +365,14 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "The service cannot be reached at the moment. It cost nothing and is tried again by itself.",
         "暂时无法连接服务。未产生费用，将自动重试。",
     ),
+    "busy": (
+        "The service is asked too much at the moment ({code}). It cost nothing and is tried again by itself.",
+        "服务请求过于频繁（{code}）。未产生费用，将自动重试。",
+    ),
+    "unusable": (
+        "There was no usable answer from {where} ({code}). It cost nothing and is tried again by itself.",
+        "{where} 未给出可用的应答（{code}）。未产生费用，将自动重试。",
+    ),
     "not_reached_at": (
         "The service cannot be reached at the moment: {where}. It cost nothing and is tried again by itself.",
         "暂时无法连接服务：{where}。未产生费用，将自动重试。",
