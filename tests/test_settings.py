@@ -402,6 +402,12 @@ def _refusal() -> str:
     return ""
 
 
+@pytest.mark.parametrize("given", ["0", "-1", "nan", "inf", "1e400", "123456789012345678901234567890"])
+def test_a_budget_that_no_database_holds_is_refused(monkeypatch, given):
+    monkeypatch.setenv("WAN_DAILY_BUDGET", given)
+    assert _refusal() == f"WAN_DAILY_BUDGET: got {given}; allowed is a number above 0, 1000000000 at most."
+
+
 @pytest.mark.parametrize("name", [field.alias for field in Settings.model_fields.values()])
 def test_whatever_is_wrong_is_said_in_our_own_words(monkeypatch, name):
     for given in ("many", "-1", "1.5", "nan", "１", "1e999"):

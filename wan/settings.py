@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     simulator_running: float = Field(default=6, alias="WAN_SIMULATOR_RUNNING", ge=0, le=3600)
     access_code: SecretStr | None = Field(default=None, alias="WAN_ACCESS_CODE")
     currency: Annotated[Literal["", "CNY", "USD"], _capitals] = Field(default="", alias="WAN_CURRENCY")
-    daily_budget: Decimal | None = Field(default=None, alias="WAN_DAILY_BUDGET", gt=0)
+    daily_budget: Decimal | None = Field(default=None, alias="WAN_DAILY_BUDGET", gt=0, le=1_000_000_000)
     jobs_per_visitor: int = Field(default=8, alias="WAN_JOBS_PER_VISITOR", ge=1)
     logins: SecretStr | None = Field(default=None, alias="WAN_LOGINS")
     proxies: str = Field(default="", alias="WAN_TRUSTED_PROXIES")
@@ -391,7 +391,7 @@ def _allowed(alias: str) -> str:
     kind = next((words for one, words in _KINDS.items() if one in (field.annotation, *parts)), "text")
     low, high, above = (next((getattr(bound, name) for bound in field.metadata if hasattr(bound, name)), None) for name in ("ge", "le", "gt"))
     if low is None:
-        return kind if above is None else f"{kind} above {above}"
+        return kind if above is None else f"{kind} above {above}, {high} at most"
     return f"{kind}, {low} or more" if high is None else f"{kind} from {low} to {high}"
 
 
