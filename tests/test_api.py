@@ -309,7 +309,7 @@ def test_an_agent_is_told_what_is_wrong_in_the_words_of_every_door(app: App):
         ("image_to_video", good | {"audio": "loud"}, "audio: got "),
         ("image_to_video", good | {"wait": "no"}, "wait: got no; allowed are "),
         ("reference_to_video", {"prompt": "x", "references": good["reference_image"]}, "references: got str; allowed is a list."),
-        ("image_to_video", good | {"reference_image": "C:\\me.png"}, "reference_image: got C:\\me.png, a path, which nothing here opens. "),
+        ("image_to_video", good | {"reference_image": "C:\\me.png"}, "reference_image: got C:\\me.png, a path or bare data"),
         ("job", {"job_id": 5}, "job_id: got int; allowed is text."),
     ):
         well, refused = asyncio.run(tool(app, name, given, MINE))
@@ -347,6 +347,7 @@ def test_an_odd_id_is_no_job(endpoint: str, odd: str, app: App):
         ({"reference_image": "C:\\me.png"}, "reference_image: got C:\\me.png, a path"),
         ({"reference_image": "../me.png"}, "reference_image: got ../me.png, a path"),
         ({"reference_image": "me.png"}, "reference_image: got me.png, a path"),
+        ({"reference_image": "iVBORw0KGgo="}, "reference_image: got iVBORw0KGgo=, a path or bare data, which nothing here opens"),
         ({"reference_image": "ftp://example.com/me.png"}, "reference_image: got ftp://example.com/me.png; allowed is a public address"),
         ({"reference_image": {"path": "/etc/passwd"}}, "reference_image: This is no file that was uploaded here"),
         ({"reference_image": {"path": f"{'../' * 20}etc/passwd", "meta": {"_type": "gradio.FileData"}}}, ""),

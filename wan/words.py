@@ -215,9 +215,9 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "view_only": ("This id only shows the job; whoever asked for it first can cancel it.", "此 ID 只能查看作业；最先提交的一方才能取消。"),
     "parameters_many": ("{field}: got {given} values; allowed are at most {high}.", "{field}：收到 {given} 个值；最多 {high} 个。"),
     "path_given": (
-        "{field}: got {given}, a path, which nothing here opens. Upload the file first (gradio_client: handle_file; an agent: gradio upload-mcp), "
-        "or give a data: URL or a public address.",
-        "{field}：收到 {given}，这是路径，此处不会打开任何路径。请先上传文件（gradio_client：handle_file；智能体：gradio upload-mcp），"
+        "{field}: got {given}, a path or bare data, which nothing here opens. Upload the file first (gradio_client: handle_file; an agent: "
+        "gradio upload-mcp), or give a data: URL or a public address.",
+        "{field}：收到 {given}，这是路径或裸数据，此处不会打开。请先上传文件（gradio_client：handle_file；智能体：gradio upload-mcp），"
         "或提供 data: URL 或公网地址。",
     ),
     "url_bad": (
