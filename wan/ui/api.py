@@ -145,7 +145,8 @@ class Api:
         Returns:
             The job: job_id, state, status in words, video_url, what was measured in the file, seed, price, adjustments.
         """
-        if isinstance(prompt, str) and is_blank(prompt):  # the service would go by the picture alone, and a program that forgot it would pay
+        # The service would go by the picture alone, and a program that forgot it would pay.
+        if prompt is None or (isinstance(prompt, str) and is_blank(prompt)):
             raise InvalidInput("prompt", "prompt_missing", high=catalog.PROMPT_LIMIT)
         asked = ImageToVideoRequest(
             model=IMAGE_TO_VIDEO,
