@@ -15,6 +15,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from urllib.parse import quote
@@ -374,7 +375,7 @@ class Gateway:
     def _new_http(self, **options: Any) -> httpx.AsyncClient:
         if self._proxy is not None:
             url = httpx.URL(self._proxy.get_secret_value())
-            context = self._trust if isinstance(self._trust, ssl.SSLContext) and url.scheme == "https" else None  # httpx wants none for http
+            context = self._trust if url.scheme == "https" else None  # httpx wants none for http
             options |= {"proxy": httpx.Proxy(url, ssl_context=context)}
             options |= {"mounts": {f"all://{f'[{host}]' if ':' in host else host}": None for host in _LOOPBACK}}
         client = httpx.AsyncClient(trust_env=False, follow_redirects=False, verify=self._trust, **options)
@@ -397,19 +398,30 @@ class Gateway:
         return sentence("not_reached_at", where=where)
 
 
-def _trust() -> ssl.SSLContext | bool:
+def _trust() -> ssl.SSLContext:
     """Whose certificates are believed: a company's own authority counts besides those that everybody believes."""
-    own = authorities()
-    if not own:
-        return True
+    own = ((name, *next(iter(place.items()))) for name, place in authorities().items())
+    return _believing(tuple((name, kind, place, _changed_at(place)) for name, kind, place in own))
+
+
+@lru_cache(maxsize=1)  # reading them takes 25 ms of a core, and each of the clients would do it
+def _believing(own: tuple[tuple[str, str, str, float | None], ...]) -> ssl.SSLContext:
+    """A context that believes the usual authorities and these: each the variable that names it, file or folder, where it is, when it was changed."""
     context = httpx.create_ssl_context(trust_env=False)
-    for name, place in own.items():
+    for name, kind, place, _ in own:
         try:
-            Path(next(iter(place.values()))).stat()  # OpenSSL says nothing about a folder that is not there
-            context.load_verify_locations(**place)
+            Path(place).stat()  # OpenSSL says nothing about a folder that is not there
+            context.load_verify_locations(**{kind: place})
         except OSError as error:  # an SSLError is one too, for a file that holds no certificate
             log.warning("%s", sentence("authority_unused", name=name, reason=error.strerror or "?"))
     return context
+
+
+def _changed_at(place: str) -> float | None:
+    try:
+        return Path(place).stat().st_mtime
+    except OSError:
+        return None
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
