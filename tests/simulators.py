@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
-
-from tests import shared, warm
+from tests import plain_http, shared, warm
 
 
 @dataclass(frozen=True)
@@ -30,10 +28,10 @@ class Simulator:
         return urlsplit(self.root).port
 
     def stats(self) -> dict:
-        return httpx.get(f"{self.root}/simulator/stats", trust_env=False).json()
+        return plain_http.get(f"{self.root}/simulator/stats").json()
 
     def task(self, task_id: str) -> dict:
-        return httpx.get(f"{self.root}/simulator/tasks/{task_id}", trust_env=False).json()
+        return plain_http.get(f"{self.root}/simulator/tasks/{task_id}").json()
 
     def tasks(self) -> list[dict]:
         """Every task that was ever created, as it lies on disk."""
@@ -41,10 +39,10 @@ class Simulator:
 
     def set_fault(self, verb: str, fault: str, **more) -> None:
         """Answers wrongly from now on. more: count, host."""
-        httpx.post(f"{self.root}/simulator/faults", json={"verb": verb, "fault": fault, **more}, trust_env=False).raise_for_status()
+        plain_http.post(f"{self.root}/simulator/faults", json={"verb": verb, "fault": fault, **more}).raise_for_status()
 
     def clear_faults(self) -> None:
-        httpx.delete(f"{self.root}/simulator/faults", trust_env=False).raise_for_status()
+        plain_http.delete(f"{self.root}/simulator/faults").raise_for_status()
 
     @contextlib.contextmanager
     def fault(self, verb: str, fault: str, **more) -> Iterator[None]:

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import gradio.mcp
-import httpx
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from mcp import ClientSession, McpError, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
-from tests import warm
+from tests import plain_http, warm
 from tests.attacks.visitor import API, post
 from tests.browser.serving import App, served
 from tests.conftest import ROOT, clean_environment
@@ -61,7 +60,7 @@ def elsewhere() -> dict[str, str]:
 async def agent(app: App, headers: dict[str, str]) -> AsyncIterator[ClientSession]:
     """An agent's session."""
     async with (
-        httpx.AsyncClient(headers=elsewhere() | headers, trust_env=False, timeout=120) as web,
+        plain_http.AsyncClient(headers=elsewhere() | headers, timeout=120) as web,
         streamable_http_client(f"{app.url}{API}/mcp/", http_client=web) as (read, write, _),
         ClientSession(read, write) as session,
     ):
@@ -103,7 +102,7 @@ def test_every_door_gives_the_same(app: App, tmp_path: Path):
     }
     assert len({one["task_id"] for one in (by_client, by_agent, by_command)}) == 3
     for one in (by_client, by_agent):
-        video = httpx.get(one["video_url"], trust_env=False)
+        video = plain_http.get(one["video_url"])
         assert video.status_code == 200
         assert video.content[4:8] == b"ftyp"
 
@@ -208,7 +207,7 @@ def curled(app: App, headers: dict[str, str], endpoint: str, *given: Any) -> Any
     """What an endpoint answers to plain HTTP: its answer, or what it says is wrong."""
     call = post(app.url, f"{API}/call/{endpoint}", {"data": given}, **headers)
     assert call.status == 200, (call.status, call.json(), given)
-    said = httpx.get(f"{app.url}{API}/call/{endpoint}/{call.json()['event_id']}", headers=headers, timeout=60, trust_env=False).text
+    said = plain_http.get(f"{app.url}{API}/call/{endpoint}/{call.json()['event_id']}", headers=headers, timeout=60).text
     event, _, data = said.strip().rpartition("event: ")[2].partition("\ndata: ")
     return json.loads(data)[0] if event == "complete" else json.loads(data)
 
@@ -286,7 +285,7 @@ def test_what_is_left_out_is_as_said_or_is_named(app: App):
         (b'{"prompt": "x"}', "data: got nothing; allowed is a list of values "),
         (b'{"data": {"prompt": "x"}}', "data: got dict; allowed is a list of values "),
     ):
-        odd = httpx.post(f"{app.url}{API}/call/image_to_video", content=body, headers=there | {"Content-Type": "application/json"}, trust_env=False)
+        odd = plain_http.post(f"{app.url}{API}/call/image_to_video", content=body, headers=there | {"Content-Type": "application/json"})
         assert odd.json()["detail"].startswith(said)
     half = post(app.url, f"{API}/call/image_to_video", {"data": ["She \ud83d", "https://example.com/a.png"]}, **there)
     assert (half.status, half.json()["detail"].partition(" is ")[0]) == (400, "data[0]: U+D83D")
@@ -398,7 +397,7 @@ def test_too_many_references_are_refused_before_they_are_read(app: App):
 
 
 def test_what_is_for_callers_is_described_and_nothing_else(app: App):
-    named = httpx.get(f"{app.url}{API}/info", trust_env=False).json()["named_endpoints"]
+    named = plain_http.get(f"{app.url}{API}/info").json()["named_endpoints"]
     assert set(named) == {"/image_to_video", "/reference_to_video", "/job", "/cancel"}
     assert all(one["description"] for one in named.values())
 
@@ -415,7 +414,7 @@ def test_what_is_for_callers_is_described_and_nothing_else(app: App):
 
 def test_only_calls_reach_the_agents_door(app: App):
     for method, path in (("GET", "/mcp"), ("GET", "/mcp/sse"), ("POST", "/mcp/messages/"), ("GET", "/mcp/schema"), ("DELETE", "/mcp")):
-        assert httpx.request(method, f"{app.url}{API}{path}", trust_env=False).status_code in (404, 405), path
+        assert plain_http.request(method, f"{app.url}{API}{path}").status_code in (404, 405), path
 
 
 @pytest.mark.process

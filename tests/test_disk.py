@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from markupsafe import Markup
 from starlette.applications import Starlette
 
+from tests import plain_http, warm
 from tests import postgres as postgres_module
-from tests import warm
 from tests.disks import Lock, every_connection, locked, small_disk, unreadable
 from tests.pictures import picture
 from wan import catalog, ids, runner, schedule, storage, store
@@ -316,7 +316,7 @@ async def test_the_page_says_it_in_words(studio):
         return await reference.idle({}, card, Asker(), back=False)
 
     with unreadable(studio._store):
-        async with httpx.AsyncClient(transport=page, base_url="http://page") as client:
+        async with plain_http.AsyncClient(transport=page, base_url="http://page") as client:
             answer = await client.get(f"/media/{ids.new_media()}/video.mp4")
         assert (answer.status_code, "database does not work" in answer.text) == (503, True)
         assert await run.live("", ids.new_job(), asks)  # nobody knows, so the stage stays as it is

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import plain_http
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.process
@@ -77,7 +78,7 @@ def _answer(url: str, app: subprocess.Popen) -> int:
     give_up = time.monotonic() + 60
     while time.monotonic() < give_up and app.poll() is None:
         try:
-            return httpx.get(url, trust_env=False, timeout=30).status_code
+            return plain_http.get(url, timeout=30).status_code
         except httpx.ConnectError:
             time.sleep(0.1)
     return 0

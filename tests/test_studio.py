@@ -845,7 +845,7 @@ async def test_the_demo_needs_no_key(monkeypatch):
     for _ in range(100):
         await asyncio.sleep(0.1)
         try:
-            await asyncio.to_thread(httpx.get, f"{root}/simulator/healthz", trust_env=False)
+            await asyncio.to_thread(plain_http.get, f"{root}/simulator/healthz")
         except httpx.ConnectError:
             break
         except (httpx.RemoteProtocolError, httpx.ReadError):

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from tests import plain_http
 from tests.browser.serving import served
 from tests.company import company
 from tests.wire import reply
@@ -63,7 +64,7 @@ async def said(gateway: Gateway, connection: Connection, language: str = "en") -
 @pytest.mark.process
 def test_no_proxy_and_no_authority_keeps_the_app_from_starting(tmp_path):
     with served(tmp_path, **ODD) as app:
-        assert httpx.get(f"{app.url}/config", trust_env=False).status_code == 200
+        assert plain_http.get(f"{app.url}/config").status_code == 200
         assert app.created() == 0
         assert app.stop() == 0
         assert "Traceback" not in app.log()

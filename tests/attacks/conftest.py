@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-import httpx
 import pytest
 
+from tests import plain_http
 from tests.attacks.setups import attacked, victims_headers
 from tests.attacks.visitor import Visitor, upload
 from tests.browser.serving import SAMPLES, App, served
@@ -67,7 +67,7 @@ def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     (folder / ".env").write_text("SECRET=sk-secretsecret\n")
     with attacked(request.config.getoption("--setup"), folder) as running:
         yield running
-        assert httpx.get(f"{running.url}/healthz", trust_env=False).json()["status"] == "ok"
+        assert plain_http.get(f"{running.url}/healthz").json()["status"] == "ok"
     assert "Traceback" not in running.log(), running.log()
     assert "a test connects to" not in running.log()
 

@@ -10,9 +10,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import pytest
 
+from tests import plain_http
 from tests.attacks.conftest import Record
 from tests.attacks.visitor import API, Visitor, upload
 from tests.browser.serving import SAMPLES, App, served
@@ -36,7 +36,7 @@ class Shop:
     def tasks(self) -> int:
         """Tasks that the operator's key pays for."""
         operator = {"Authorization": f"Bearer {OPERATOR}"}
-        return httpx.get(f"{self.simulator.base_url}/tasks/", headers=operator, trust_env=False).raise_for_status().json()["total"]
+        return plain_http.get(f"{self.simulator.base_url}/tasks/", headers=operator).raise_for_status().json()["total"]
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ def test_keys_are_written_nowhere(shop: Shop, record: Record):
     record("keys: a check of a key that works", True, any("The key works" in one for one in heard))
     record("keys: a check of one that does not", True, any("does not know this key" in one for one in heard))
     for address in ("/", "/config", f"{API}/info", f"{API}/startup-events", "/theme.css", "/healthz"):
-        heard.append(httpx.get(shop.app.url + address, trust_env=False).text)
+        heard.append(plain_http.get(shop.app.url + address).text)
     files = {str(path): path.read_bytes() for path in shop.app.folder.parent.rglob("*") if path.is_file()}
     assert len(files) > 20  # database, storage, uploads, logs, and the simulator's
     for what, secret in (
@@ -206,7 +206,7 @@ def test_sessions_keep_no_secrets(shop: Shop, record: Record):
     thief.session = visitor.session
     greet: Any = thief.call(thief.event("greet"), ["", "", ""])
     record("keys: by another's session", False, OWN in json.dumps(greet))
-    deep = httpx.get(f"{shop.app.url}{API}/deep_link", params={"session_hash": visitor.session}, trust_env=False)
+    deep = plain_http.get(f"{shop.app.url}{API}/deep_link", params={"session_hash": visitor.session})
     record("keys: by a deep link of another's session", 404, deep.status_code)
     log = (shop.app.folder / "app.log").read_text()
     record("keys: anything like a key in the log", "[]", re.findall(r"sk-[\w-]{8,}", log))

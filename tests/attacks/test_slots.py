@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests import plain_http
 from tests.attacks.conftest import Record
 from tests.attacks.visitor import API, Visitor, post, upload
 from tests.browser.serving import SAMPLES, App
@@ -39,7 +40,7 @@ def called(app: App, name: str, given: Any, address: str, headers: dict[str, str
     """Calls an endpoint by HTTP and waits for what it gives."""
     headers = {"X-Forwarded-For": address} | headers
     event = post(app.url, f"{API}/call/{name}", given, **headers).json()["event_id"]
-    with httpx.stream("GET", f"{app.url}{API}/call/{name}/{event}", headers=headers, trust_env=False, timeout=120) as stream:
+    with plain_http.stream("GET", f"{app.url}{API}/call/{name}/{event}", headers=headers, timeout=120) as stream:
         for line in stream.iter_lines():
             if line.startswith("data: ") and (said := json.loads(line[6:])):
                 return said[0]
@@ -96,7 +97,7 @@ def test_agents_that_wait(proxied: App, live: tuple[str, str], record: Record):
         began, headers = time.monotonic(), accept | {"X-Forwarded-For": f"203.0.116.{number % 12}"}
         with (
             contextlib.suppress(httpx.ReadTimeout),
-            httpx.stream("POST", f"{proxied.url}{API}/mcp/", json=call, headers=headers, timeout=30, trust_env=False) as answer,
+            plain_http.stream("POST", f"{proxied.url}{API}/mcp/", json=call, headers=headers, timeout=30) as answer,
         ):
             for _ in answer.iter_lines():  # whoever waits is told now and then that it is still there
                 if time.monotonic() - began > 30:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests import plain_http
 from tests.attacks.conftest import Record
 from tests.attacks.visitor import API, Visitor
 from tests.browser.serving import App, served
@@ -63,7 +64,7 @@ def _connection(port: int) -> socket.socket:
 
 def opens_a_page(app: App) -> str:
     """How an honest visitor fares who comes anew."""
-    with httpx.Client(base_url=app.url, trust_env=False, timeout=8) as http:  # less than the app waits for who is silent
+    with plain_http.Client(base_url=app.url, timeout=8) as http:  # less than the app waits for who is silent
         try:
             return str(http.get("/config").status_code)
         except httpx.TransportError as error:
@@ -95,7 +96,7 @@ def test_silent_connections(name: str, words: bytes, small: App, record: Record)
     someone = Visitor(small.url)
     upload, rest = begun_upload(small)
     joined = someone.join(someone.event("greet"), [someone.token, "", ""]).json()["event_id"]
-    listening = httpx.stream("GET", f"{small.url}{API}/queue/data", params={"session_hash": someone.session}, trust_env=False, timeout=60)
+    listening = plain_http.stream("GET", f"{small.url}{API}/queue/data", params={"session_hash": someone.session}, timeout=60)
     with upload, listening as stream, connected(small, MANY, words):
         page = opens_a_page(small)
         streamed = heard(stream.iter_lines(), joined)

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from tests import plain_http
 from tests.attacks.conftest import Record, Victim
 from tests.attacks.visitor import Visitor, ask, post
 from tests.browser.serving import App
@@ -146,7 +147,7 @@ async def test_one_network_does_not_fill_a_review(monkeypatch: pytest.MonkeyPatc
             came = []
             for number, address in enumerate(addresses):
                 transport = httpx.ASGITransport(routes, client=(address, 1))
-                async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+                async with plain_http.AsyncClient(transport=transport, base_url="http://app") as client:
                     given = {"take": 1, "verdict": "yes", "reviewer": f"{ids.new_link()}"[:40], "comment": "x" if number % 2 else ""}
                     came.append((await client.post(f"/review/{token}/verdict", json=given)).status_code)
             return came.count(200)

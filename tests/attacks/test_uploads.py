@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 import pytest
 from PIL.PngImagePlugin import PngInfo
 
+from tests import plain_http
 from tests.attacks.conftest import Record, Victim
 from tests.attacks.visitor import API, Visitor, ask, upload
 from tests.browser.serving import SAMPLES, App, served
@@ -355,7 +355,7 @@ def _made(visitor: Visitor, event: str, job: str) -> str:
 
 def test_files_where_people_sign_in(tmp_path: Path, record: Record):
     with served(tmp_path, WAN_LOGINS="ann:secret-of-ann") as app:
-        with httpx.Client(base_url=app.url, trust_env=False, headers={"Origin": app.url}) as ann:
+        with plain_http.Client(base_url=app.url, headers={"Origin": app.url}) as ann:
             assert ann.post("/login", data={"username": "ann", "password": "secret-of-ann"}).status_code == 200
             answer = ann.post(f"{API}/upload", files={"files": ("a.png", PICTURE)})
             assert answer.status_code == 200, answer.text

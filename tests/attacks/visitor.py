@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
-
+from tests import plain_http
 from tests.pictures import picture
 
 API = "/gradio_api"
@@ -98,7 +97,7 @@ def called(url: str, name: str, given: dict[str, Any], headers: dict[str, str] |
     begun = post(url, f"{API}/call/v2/{name}", given, **headers or {})
     if begun.status != 200:
         return str(begun.status), begun.body.decode(errors="replace")
-    with httpx.stream("GET", f"{url}{API}/call/{name}/{begun.json()['event_id']}", headers=headers, trust_env=False, timeout=90) as stream:
+    with plain_http.stream("GET", f"{url}{API}/call/{name}/{begun.json()['event_id']}", headers=headers, timeout=90) as stream:
         event = ""
         for line in stream.iter_lines():
             event = line.removeprefix("event: ") if line.startswith("event: ") else event

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
-from tests import shared, warm
+from tests import plain_http, shared, warm
 from wan.runner import HELD, LEASE
 
 ROOT = Path(__file__).parents[2]
@@ -68,22 +68,22 @@ class App:
     @contextlib.contextmanager
     def fault(self, verb: str, fault: str) -> Iterator[None]:
         """The simulator answers wrongly inside the block."""
-        httpx.post(f"{self.simulator}/simulator/faults", json={"verb": verb, "fault": fault}, trust_env=False).raise_for_status()
+        plain_http.post(f"{self.simulator}/simulator/faults", json={"verb": verb, "fault": fault}).raise_for_status()
         try:
             yield
         finally:
             with contextlib.suppress(httpx.TransportError, FileNotFoundError):  # it leaves with an app that was killed
-                httpx.delete(f"{self.simulator}/simulator/faults", trust_env=False)
+                plain_http.delete(f"{self.simulator}/simulator/faults")
 
     @contextlib.contextmanager
     def holding(self, state: str) -> Iterator[None]:
         """No task leaves this state, PENDING or RUNNING, at the simulator inside the block."""
-        httpx.post(f"{self.simulator}/simulator/hold", json={"state": state}, trust_env=False).raise_for_status()
+        plain_http.post(f"{self.simulator}/simulator/hold", json={"state": state}).raise_for_status()
         try:
             yield
         finally:
             with contextlib.suppress(httpx.TransportError, FileNotFoundError):  # it leaves with an app that was killed
-                httpx.delete(f"{self.simulator}/simulator/hold", trust_env=False)
+                plain_http.delete(f"{self.simulator}/simulator/hold")
 
     def kill(self) -> None:
         """Ends it as a crash does."""
@@ -177,7 +177,7 @@ def _wait(url: str, process: warm.Process | subprocess.Popen, log: Path) -> None
         if process.poll() is not None:
             break
         with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{url}/healthz", trust_env=False).status_code == 200:
+            if plain_http.get(f"{url}/healthz").status_code == 200:
                 return
         time.sleep(0.1)
     raise RuntimeError(f"the app did not come up:\n{log.read_text()}")

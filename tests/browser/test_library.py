@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests import plain_http
 from tests.browser.findings import THEMES, findings, too_wide
 from tests.browser.serving import SAMPLES, App, Visits, generate, opened, reach, say
 
@@ -237,7 +237,7 @@ def test_deleting_asks_first_and_not_while_it_runs(page: Page, app: App):
     page.locator('[data-act="ask"]').click()
     page.locator('[data-act="delete"]').click()
     expect(page.locator(".wan-empty")).to_contain_text("Nothing here yet")
-    assert httpx.get(f"{app.url}/{source}", trust_env=False).status_code == 404
+    assert plain_http.get(f"{app.url}/{source}").status_code == 404
 
 
 def test_a_new_take_is_made_on_its_tab(page: Page, app: App):
@@ -297,7 +297,7 @@ def film(owner: Page, app: App) -> bytes:
     """A video that was made here."""
     owner.locator("[data-open]").nth(2).click()
     source = owner.locator(".wan-job video").get_attribute("src")
-    return httpx.get(f"{app.url}/{source}", trust_env=False).content
+    return plain_http.get(f"{app.url}/{source}").content
 
 
 def test_a_video_of_ours_that_is_dropped_fills_the_form(film: bytes, visit: Visits, app: App):

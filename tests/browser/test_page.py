@@ -3,9 +3,9 @@
 import re
 import shutil
 
-import httpx
 from playwright.sync_api import Page, expect
 
+from tests import plain_http
 from tests.browser.serving import SAMPLES, App, Visits, case, generate, opened, reach, say, served
 from tests.conftest import ROOT
 from tests.sounds import sound, wav
@@ -40,7 +40,7 @@ def test_a_picture_becomes_a_video(page: Page, app: App):
     expect(page.locator("#wan-image-generate")).to_be_enabled()
     assert page.title() == "✓ Done · Wan Studio"
     source = page.locator("#wan-image-view video").get_attribute("src")
-    part = httpx.get(f"{app.url}/{source}", headers={"Range": "bytes=0-99"}, trust_env=False)
+    part = plain_http.get(f"{app.url}/{source}", headers={"Range": "bytes=0-99"})
     assert part.status_code == 206
     assert part.headers["cache-control"].startswith("private")
     generate(page, "image")
@@ -192,7 +192,7 @@ def test_a_phone_has_no_sideways_scroll_and_generate_at_hand(visit: Visits, app:
 
 def test_what_is_not_there_is_not_found(app: App):
     for path in ("/media/nobody/video.mp4", "/media/x/..%2Fwan.sqlite3", "/still/page.css"):
-        assert httpx.get(app.url + path, trust_env=False).status_code == 404
+        assert plain_http.get(app.url + path).status_code == 404
 
 
 def test_it_stops_when_it_is_told_to(tmp_path):

@@ -5,11 +5,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from gradio_client import Client, handle_file
 from playwright.sync_api import Page, expect
 
+from tests import plain_http
 from tests.browser.proxies import LOCATIONS, caddy, nginx
 from tests.browser.serving import SAMPLES, App, Visits, generate, opened, reach, say, served
 
@@ -49,7 +49,7 @@ def watched(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_page_opens_under_a_path_without_its_slash_too(way: str, ways: dict[str, str], visit: Visits):
-    whole = httpx.get(f"{ways[way]}/?lang=en", trust_env=False)
+    whole = plain_http.get(f"{ways[way]}/?lang=en")
     assert f'"root":"{ways[way]}"' in whole.text.replace(": ", ":")
     page = visit.blank(ways[way])
     lost = watched(page)
@@ -100,7 +100,7 @@ def test_addresses_that_programs_get_lead_through_the_proxy(way: str, ways: dict
     answer = program.predict("a sea", handle_file(str(SAMPLES / "coffee.png")), 2, api_name="/image_to_video")
     assert answer["state"] == "SUCCEEDED", answer
     assert answer["video_url"].startswith(f"{ways[way]}/media/")
-    video = httpx.get(answer["video_url"], headers={"Range": "bytes=0-9"}, trust_env=False)
+    video = plain_http.get(answer["video_url"], headers={"Range": "bytes=0-9"})
     assert (video.status_code, len(video.content)) == (206, 10)
 
 
@@ -110,10 +110,10 @@ def test_addresses_that_agents_get_lead_through_the_proxy(way: str, ways: dict[s
     asked = {"name": "image_to_video", "arguments": {"prompt": "a sea", "reference_image": picture, "duration": 2}}
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked}
     accept = {"Accept": "application/json, text/event-stream"}
-    answer = httpx.post(f"{ways[way]}/gradio_api/mcp/", json=call, headers=accept, timeout=60, trust_env=False)
+    answer = plain_http.post(f"{ways[way]}/gradio_api/mcp/", json=call, headers=accept, timeout=60)
     found = re.search(rf"{re.escape(ways[way])}/media/[\w-]+/video\.mp4", answer.text)
     assert found, answer.text
-    assert httpx.head(found[0], trust_env=False).status_code == 200
+    assert plain_http.head(found[0]).status_code == 200
 
 
 def test_signing_in_and_out_under_a_path(tmp_path: Path, visit: Visits):

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests import plain_http
 from tests.browser.serving import App, Visits, case, generate, opened, reach, say, served
 from tests.pictures import picture
 
@@ -180,7 +180,7 @@ def test_what_cannot_be_cancelled_says_so_and_can_be_left(visit: Visits, app: Ap
 
 
 def test_a_cancel_that_comes_too_late_ends_in_the_truth(visit: Visits, app: App):
-    page, pending = visit(app.url), lambda: httpx.get(f"{app.simulator}/simulator/stats", trust_env=False).json()["tasks"].get("PENDING", 0)
+    page, pending = visit(app.url), lambda: plain_http.get(f"{app.simulator}/simulator/stats").json()["tasks"].get("PENDING", 0)
     with held(page, app, "PENDING"):
         wait_for(lambda: not pending())  # it starts at the simulator meanwhile, and nobody here can know
         cancelled(page, "Cancelling is noted")

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests import warm
+from tests import plain_http, warm
 
 SUBMIT = "/api/v1/services/aigc/video-generation/video-synthesis"
 ENDS = ("SUCCEEDED", "FAILED", "CANCELED", "UNKNOWN")
@@ -27,7 +27,7 @@ class Client:
 
     def __post_init__(self):
         headers = {"Authorization": f"Bearer {self.key}"}
-        self.http = httpx.Client(base_url=self.root, headers=headers, trust_env=False, timeout=20)
+        self.http = plain_http.Client(base_url=self.root, headers=headers, timeout=20)
 
     def create(self, body: dict, **headers) -> httpx.Response:
         return self.http.post(SUBMIT, json=body, headers={"X-DashScope-Async": "enable"} | headers)
@@ -60,7 +60,7 @@ class Client:
         """Upload as the documentation shows it; the object's URL and the answer."""
         fields = form(policy, name or path.name)
         with path.open("rb") as file:
-            answer = httpx.post(policy["upload_host"], data=fields, files={"file": file}, trust_env=False)
+            answer = plain_http.post(policy["upload_host"], data=fields, files={"file": file})
         return f"oss://{fields['key']}", answer
 
     def uploaded(self, model: str, path: Path) -> str:
@@ -110,17 +110,17 @@ class Served:
         return self.clients[-1]
 
     def stats(self) -> dict:
-        return httpx.get(f"{self.root}/simulator/stats", trust_env=False).json()
+        return plain_http.get(f"{self.root}/simulator/stats").json()
 
     def stored(self, task_id: str) -> dict:
-        return httpx.get(f"{self.root}/simulator/tasks/{task_id}", trust_env=False).json()
+        return plain_http.get(f"{self.root}/simulator/tasks/{task_id}").json()
 
     @contextlib.contextmanager
     def fault(self, verb: str, fault: str, **more) -> Iterator[None]:
         set_up = {"verb": verb, "fault": fault, **more}
-        httpx.post(f"{self.root}/simulator/faults", json=set_up, trust_env=False).raise_for_status()
+        plain_http.post(f"{self.root}/simulator/faults", json=set_up).raise_for_status()
         yield
-        httpx.delete(f"{self.root}/simulator/faults", trust_env=False).raise_for_status()
+        plain_http.delete(f"{self.root}/simulator/faults").raise_for_status()
 
     def stop(self) -> int:
         for client in self.clients:

@@ -5,6 +5,7 @@ import time
 import httpx
 import pytest
 
+from tests import plain_http
 from tests.simulator.conftest import Client, Served, image_order
 from wan.simulator.errors import CODES
 from wan.simulator.faults import VERBS
@@ -90,10 +91,10 @@ def test_results(shared: Served, video_url: str, fault: str):
     with shared.fault("result", fault):
         if fault == "cut-body":
             with pytest.raises(httpx.RemoteProtocolError):
-                httpx.get(video_url, trust_env=False)
+                plain_http.get(video_url)
         else:
-            assert b"ftyp" not in httpx.get(video_url, trust_env=False).content
-    assert b"ftyp" in httpx.get(video_url, trust_env=False).content
+            assert b"ftyp" not in plain_http.get(video_url).content
+    assert b"ftyp" in plain_http.get(video_url).content
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests import plain_http
 from tests.simulator.conftest import Start, image_order
 
 
@@ -23,7 +23,7 @@ def test_one_simulator_per_folder(start: Start, tmp_path: Path):
     assert second.returncode == 3
     assert second.stderr.count("\n") == 1
     assert said["base_url"] in second.stderr
-    assert httpx.get(f"{served.root}/simulator/healthz", trust_env=False).json()["dir"] == str(tmp_path / "simulator")
+    assert plain_http.get(f"{served.root}/simulator/healthz").json()["dir"] == str(tmp_path / "simulator")
 
 
 def test_a_restart_goes_on_and_leaving_waits_for_no_task(start: Start, tmp_path: Path):
@@ -60,7 +60,7 @@ def test_a_client_that_dies_in_the_middle_of_an_upload_is_no_trouble(capfd: pyte
             b"POST /upload-store HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 999\r\n\r\n--x\r\n"
         )
         time.sleep(0.2)  # until it is being read
-    assert httpx.get(f"{served.root}/simulator/healthz", trust_env=False).status_code == 200
+    assert plain_http.get(f"{served.root}/simulator/healthz").status_code == 200
     assert served.stop() == 0
     assert capfd.readouterr().err == ""
 
@@ -83,13 +83,13 @@ def test_wrong_options_are_said(tmp_path: Path):
 
 
 def test_results_need_no_key_and_serve_ranges(video_url: str):
-    whole = httpx.get(video_url, trust_env=False)
+    whole = plain_http.get(video_url)
     assert (whole.status_code, whole.headers["content-type"]) == (200, "video/mp4")
-    part = httpx.get(video_url, headers={"Range": "bytes=4-11"}, trust_env=False)
+    part = plain_http.get(video_url, headers={"Range": "bytes=4-11"})
     assert (part.status_code, part.content) == (206, whole.content[4:12])
     assert part.headers["content-range"] == f"bytes 4-11/{len(whole.content)}"
     for forged in (video_url.partition("?")[0], video_url[:-4] + "0000", video_url.replace("Expires=1", "Expires=2")):
-        assert httpx.get(forged, trust_env=False).status_code == 403
+        assert plain_http.get(forged).status_code == 403
 
 
 def test_tasks_and_links_expire(start: Start):
@@ -97,7 +97,7 @@ def test_tasks_and_links_expire(start: Start):
     task_id = client.created(image_order())
     url = client.ended(task_id)["output"]["video_url"]
     deadline = time.monotonic() + 60
-    while client.query(task_id)["output"]["task_status"] != "UNKNOWN" or (gone := httpx.get(url, trust_env=False)).status_code == 200:
+    while client.query(task_id)["output"]["task_status"] != "UNKNOWN" or (gone := plain_http.get(url)).status_code == 200:
         assert time.monotonic() < deadline
         time.sleep(0.1)  # the service answers twenty such questions a second
     assert client.listed()["total"] == 0

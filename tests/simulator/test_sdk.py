@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import av
-import httpx
 
+from tests import plain_http
 from tests.simulator.conftest import Served
 
 SCRIPT = """
@@ -41,6 +41,6 @@ def test_the_sdk_s_own_classes(shared: Served, samples: Path, tmp_path: Path):
         assert (made["status"], made["output"]["task_status"]) == (200, "SUCCEEDED")
         assert made["usage"].items() >= usage.items()
         video = tmp_path / "video.mp4"
-        video.write_bytes(httpx.get(made["output"]["video_url"], trust_env=False).content)
+        video.write_bytes(plain_http.get(made["output"]["video_url"]).content)
         with av.open(str(video)) as container:
             assert (container.streams.video[0].width, container.streams.video[0].height) == size

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from tests import plain_http
 from tests.simulator.conftest import SUBMIT, Client, Served, image_order, reference_order
 from tests.sounds import sound, wav
 
@@ -69,7 +70,7 @@ def test_the_account_is_asked_for_first(idle: Served):
         ({"Authorization": "Bearer sk-invalid123"}, "Invalid API-key provided."),
     ):
         for method, path in (("POST", SUBMIT), ("GET", "/api/v1/tasks/x"), ("GET", "/api/v1/tasks/"), ("GET", "/api/v1/uploads")):
-            answer = httpx.request(method, idle.root + path, headers=header, trust_env=False)
+            answer = plain_http.request(method, idle.root + path, headers=header)
             assert refused(answer) == (401, "InvalidApiKey", message)
 
 
@@ -319,5 +320,5 @@ def test_the_record_counts_tasks_and_refusals_apart(idle: Served, waiting: Clien
     waiting.create(image_order("file:///x"))
     after = idle.stats()
     assert after["created"] - before["created"] == after["refused"] - before["refused"] == 1
-    assert httpx.get(f"{idle.root}/simulator/healthz", trust_env=False).json()["ok"] is True
-    assert refused(httpx.get(f"{idle.root}/api/v1/nothing", trust_env=False))[:2] == (404, "NotFound")
+    assert plain_http.get(f"{idle.root}/simulator/healthz").json()["ok"] is True
+    assert refused(plain_http.get(f"{idle.root}/api/v1/nothing"))[:2] == (404, "NotFound")

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import plain_http
 from tests.simulator.conftest import Client, Served, form, image_order
 from wan.simulator.accounts import Signer
 from wan.simulator.uploads import POLICY_SECONDS, ObjectStore, StoreRefusal
@@ -58,10 +59,10 @@ def test_the_file_comes_last(waiting: Client, picture: Path):
     policy = waiting.policy(MODEL)
     fields = [(name, (None, value)) for name, value in form(policy, "a.jpg").items()]
     file = ("file", ("a.jpg", picture.read_bytes()))
-    late = httpx.post(policy["upload_host"], files=[*fields[:-1], file, fields[-1]], trust_env=False)
+    late = plain_http.post(policy["upload_host"], files=[*fields[:-1], file, fields[-1]])
     assert refused(late) == (400, "MalformedPOSTRequest")
-    assert httpx.post(policy["upload_host"], files=[*fields, file], trust_env=False).status_code == 200
-    assert refused(httpx.post(policy["upload_host"], content=b"x", trust_env=False)) == (400, "MalformedPOSTRequest")
+    assert plain_http.post(policy["upload_host"], files=[*fields, file]).status_code == 200
+    assert refused(plain_http.post(policy["upload_host"], content=b"x")) == (400, "MalformedPOSTRequest")
 
 
 def test_only_what_the_policy_allows(waiting: Client, picture: Path):

@@ -21,6 +21,7 @@ from gradio_client import Client, handle_file
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 
+from tests import plain_http
 from tests.attacks.visitor import ask
 from wan import storage
 from wan.settings import load_settings
@@ -396,7 +397,7 @@ async def test_a_log_does_not_say_what_opens_a_video(path, logged, caplog):
 async def test_whoever_comes_before_the_studio_is_open_waits_for_it(environment):
     studio, opened = Studio(load_settings()), asyncio.Event()
     transport = httpx.ASGITransport(Starlette(routes=[*routes(studio, opened), *review_page.routes(studio, opened)]))
-    async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+    async with plain_http.AsyncClient(transport=transport, base_url="http://app") as client:
         early = [asyncio.create_task(client.get(path)) for path in ("/media/token/video.mp4", "/review/token")]
         assert (await client.get("/healthz")).status_code == 200
         assert not any(asked.done() for asked in early)

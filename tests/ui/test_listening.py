@@ -5,10 +5,9 @@ import re
 import socket
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
-from tests import warm
+from tests import plain_http, warm
 from tests.browser.serving import ROOT, served
 from wan.errors import SettingsError
 from wan.settings import load_settings
@@ -112,7 +111,7 @@ def test_what_listens_elsewhere_on_the_port_takes_nothing(monkeypatch):
 @pytest.mark.parametrize(("name", "host"), [("[::]", V4), ("::1", "[::1]")])
 def test_the_app_is_there(tmp_path, name, host):
     with served(tmp_path, host=host, GRADIO_SERVER_NAME=name) as app:
-        assert httpx.get(f"{app.url}/config", trust_env=False).status_code == 200
+        assert plain_http.get(f"{app.url}/config").status_code == 200
         assert app.stop() == 0
 
 

@@ -11,6 +11,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 
+from tests import plain_http
 from tests.pictures import picture
 from tests.test_reviews import GOOD, MADE, NOW, review, said
 from tests.ui.test_cards import read
@@ -147,7 +148,7 @@ async def asked(anyio_backend):
         opened = asyncio.Event()
         opened.set()
         transport = httpx.ASGITransport(Starlette(routes=review_page.routes(studio, opened)))
-        async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+        async with plain_http.AsyncClient(transport=transport, base_url="http://app") as client:
             yield studio, whole, token, client
 
 

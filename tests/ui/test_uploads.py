@@ -11,6 +11,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from tests import plain_http
 from wan import storage
 from wan.ui import uploads
 from wan.ui.routes import routes, signed_in
@@ -195,7 +196,7 @@ async def test_the_page_sees_how_far_an_upload_is(folder):
         await go_on.wait()
         yield {"type": "http.request", "body": WHOLE[500:], "more_body": False}
 
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://app") as client:
+    async with plain_http.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://app") as client:
         asked = asyncio.create_task(client.get("/gradio_api/upload_progress", params={"upload_id": "abc"}))
         coming = asyncio.create_task(sent(served, come, query=b"upload_id=abc"))
         await asyncio.sleep(0.2)  # a message for what has come by now; without it there is one less, which is right too
@@ -209,7 +210,7 @@ async def test_the_page_sees_how_far_an_upload_is(folder):
 
 async def test_progress_is_told_of_uploads_that_there_are(folder, monkeypatch):
     monkeypatch.setattr(uploads, "_TRACK_SECONDS", 0.1)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app(folder)), base_url="http://app") as client:
+    async with plain_http.AsyncClient(transport=httpx.ASGITransport(app(folder)), base_url="http://app") as client:
         for asked in ("none", "", "a/b", "x" * 65):
             assert (await client.get("/gradio_api/upload_progress", params={"upload_id": asked})).status_code == 404
 
@@ -239,7 +240,7 @@ async def test_who_is_not_signed_in_gets_nothing(folder):
     path.write_bytes(b"picture")
     served = Starlette(routes=routes(SimpleNamespace(uploads=folder), asyncio.Event()))
     served.auth, served.cookie_id, served.tokens = "logins", "id", {"token": "ann"}
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://app") as client:
+    async with plain_http.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://app") as client:
         for cookie, status, content in (("", 401, b"Not authenticated"), ("guessed", 401, b"Not authenticated"), ("token", 200, b"picture")):
             answer = await client.get(f"/gradio_api/file={folder.name(path)}", headers={"cookie": f"access-token-id={cookie}"})
             assert (answer.status_code, answer.content) == (status, content)
