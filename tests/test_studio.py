@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests import plain_http
 from tests.pictures import clip, picture
 from tests.simulators import serving
 from tests.sounds import wav
