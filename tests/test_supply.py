@@ -53,5 +53,7 @@ def test_what_is_installed_here_is_what_is_locked():
 
 def test_the_tests_install_by_it():
     script = (ROOT / "tests" / "run.sh").read_text(encoding="utf-8")
-    options = "--quiet --disable-pip-version-check --no-compile --require-hashes -r tests/requirements.lock"
-    assert re.findall(r"pip install .*", script) == [f"pip install {options}"]
+    assert "options=(--require-hashes -r)" in script
+    installed = re.findall(r'install .*"\$\{options\[@\]\}" (\S+)', script)
+    assert installed == ['"$TESTS_RUN/uv.lock"', "tests/requirements.lock", "tests/requirements.lock"]
+    assert len(re.findall(r"\binstall\b.*(?:pip|options|lock)", script)) == len(installed)
