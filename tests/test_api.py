@@ -21,13 +21,13 @@ from mcp import ClientSession, McpError, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from tests import plain_http, warm
-from tests.attacks.visitor import API, post
+from tests.attacks.visitor import API, called, post
 from tests.browser.serving import App, served
 from tests.conftest import ROOT, clean_environment
 from tests.pictures import picture
 from tests.simulators import Simulator
 from tests.sounds import wav
-from wan.errors import SettingsError
+from wan.errors import JobNotFound, SettingsError
 from wan.settings import load_settings
 from wan.ui.agents import speak_mcp
 
@@ -287,6 +287,14 @@ def test_what_is_left_out_is_as_said_or_is_named(app: App):
     ):
         odd = plain_http.post(f"{app.url}{API}/call/image_to_video", content=body, headers=there | {"Content-Type": "application/json"})
         assert odd.json()["detail"].startswith(said)
+    for body, said in (
+        ({}, "Field required: prompt."),
+        ({"prompt": "x"}, "Field required: reference_image."),
+        ({"prompt": "x", "resolution": "720P"}, "resolution: there is no such field; known are prompt, "),
+    ):
+        named = post(app.url, f"{API}/call/v2/image_to_video", body, **there)
+        assert (named.status, named.json()["detail"][: len(said)]) == (422, said)
+    assert called(app.url, "job", {"job_id": "x"}, there)[1]["error"] == str(JobNotFound())
     half = post(app.url, f"{API}/call/image_to_video", {"data": ["She \ud83d", "https://example.com/a.png"]}, **there)
     assert (half.status, half.json()["detail"].partition(" is ")[0]) == (400, "data[0]: U+D83D")
     assert app.created() == before

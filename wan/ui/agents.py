@@ -14,8 +14,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import Message, Receive, Scope, Send
 
 from wan import ids
-from wan.errors import InvalidInput, SettingsError
-from wan.requests import shortened
+from wan.errors import SettingsError
+from wan.ui.parameters import require_parameters
 from wan.words import sentence
 
 try:
@@ -49,15 +49,7 @@ class _Direct(gradio.mcp.GradioMCPServer):
 
     def _prepare_tool_call_args(self, name: str, arguments: dict[str, Any]) -> Any:
         """As Gradio does it, but for what is missing, or stands in no parameter's place. Raises InvalidInput."""
-        endpoints: dict[str, Any] = self.api_info["named_endpoints"]
-        known = endpoints.get(self.tool_to_endpoint.get(name, ""), {}).get("parameters", [])
-        names = [one["parameter_name"] for one in known]
-        for given in arguments if known else ():
-            if given not in names:
-                raise InvalidInput(shortened(given), "field_unknown", known=", ".join(names))
-        for one in known:
-            if not one["parameter_has_default"] and one["parameter_name"] not in arguments:
-                raise InvalidInput(one["parameter_name"], "field_missing")
+        require_parameters(self.api_info["named_endpoints"], self.tool_to_endpoint.get(name, "").removeprefix("/"), arguments)
         return super()._prepare_tool_call_args(name, arguments)
 
     def postprocess_output_data(self, data: Any, root_url: str) -> list[Any]:

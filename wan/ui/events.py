@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from time import monotonic
 from typing import Any
 from urllib.parse import parse_qs
@@ -15,7 +15,9 @@ from gradio.block_function import BlockFunction
 from gradio.context import LocalContext
 from starlette.types import Message, Receive, Scope, Send
 
+from wan.errors import InvalidInput
 from wan.ui.addresses import site
+from wan.ui.parameters import require_parameters
 from wan.ui.places import Places, is_fair
 from wan.ui.refusal import Refused
 
@@ -130,6 +132,18 @@ class Events:
     def is_public(self, number: int) -> bool:
         """Whether programs call an event."""
         return _is_public(self._page.fns[number])
+
+    def require_parameters(self, endpoint: str, given: Mapping[str, Any]) -> None:
+        """Whether a call that names its parameters names those of its endpoint. Raises Refused."""
+        try:
+            require_parameters(self._endpoints, endpoint, given)
+        except InvalidInput as refusal:
+            raise Refused(422, said=refusal.sentence) from None
+
+    @cached_property
+    def _endpoints(self) -> dict[str, Any]:
+        """What Gradio says of the endpoints for programs, once they are all there."""
+        return self._page.get_api_info()["named_endpoints"]
 
     @property
     def _events(self) -> dict[str, Any]:

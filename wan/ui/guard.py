@@ -39,6 +39,7 @@ _READ = (
     rf"|{_API}/(?:info|startup-events|app_id|queue/data|upload_progress|file=.+)"
 )
 _MCP = f"{_API}/mcp"  # where it is asked for: each call is a POST of its own
+_NAMED = f"{_API}/call/v2/"  # calls that name their parameters
 _REVIEW = "/review/"
 _WRITTEN = rf"{_API}/(?:queue/join|cancel|reset|upload)|{_REVIEW}[\w-]{{1,100}}/verdict"
 _LOGIN = r"/login/?|/gradio_api/login_check"  # where logins are set
@@ -198,6 +199,8 @@ class Guard:
                 raise Refused(413)
         elif not public:
             return
+        elif path.startswith(_NAMED):
+            self._progress.require_parameters(path.removeprefix(_NAMED), asked)
         elif not isinstance(values := asked.get("data"), list):
             raise Refused(422, "values_odd", given="nothing" if values is None else type(values).__name__)
         session = asked.get("session_hash")
