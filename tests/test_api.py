@@ -29,6 +29,7 @@ from tests.sounds import wav
 from wan.errors import JobNotFound, SettingsError
 from wan.settings import load_settings
 from wan.ui.agents import speak_mcp
+from wan.words import sentence
 
 MINE = {"X-Wan-Token": "m" * 40}
 SAME = ("state", "model", "width", "height", "fps", "duration", "seed", "adjustments", "billed_seconds", "price", "simulated", "made_before", "error")
@@ -239,18 +240,18 @@ def test_whoever_gives_up_and_asks_again_is_shown_the_same_job(app: App):
 
 def test_an_agent_whose_client_gives_up_finds_its_job(app: App):
     """Within its session it is its own, and the next session is shown it."""
-    there, told = elsewhere(), []
+    there, told, running = elsewhere(), [], asyncio.Event()
     asked = {"prompt": "She takes longer than the client.", "reference_image": data_url(), "duration": 2}
 
     async def progress(done: float, total: float | None, message: str | None) -> None:
         told.append((done, message))
+        if message == str(sentence("running")):
+            running.set()
 
     async def session() -> tuple[Any, Any]:
         async with agent(app, there) as session:
             call = asyncio.create_task(session.call_tool("image_to_video", asked, progress_callback=progress))
-            async with asyncio.timeout(60):
-                while not told or app.rows("SELECT state FROM jobs ORDER BY created_at DESC LIMIT 1") != [("RUNNING",)]:
-                    await asyncio.sleep(0.02)
+            await asyncio.wait_for(running.wait(), 60)
             call.cancel()
             again = json.loads((await session.call_tool("image_to_video", asked | {"wait": 0})).content[0].text)
             return again, json.loads((await session.call_tool("cancel", {"job_id": again["job_id"]})).content[0].text)
