@@ -53,7 +53,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    gc.freeze()  # Gradio's hundred thousands of objects stay, and need not be looked through again and again
+    gc.freeze()  # Gradio's hundred thousands of objects stay, and need not be looked through again and again,
+    gc.set_threshold(20_000, 20, 100)  # nor what a test leaves behind after every 700 more
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -101,7 +101,7 @@ for argument; do
         *) given+=("$argument") ;;
     esac
 done
-workers=(-n $(($(nproc) + 4))) # each waits for something more than half of its time
+workers=(-n $(($(nproc) + 2))) # each waits for something half of its time
 if [ ${#given[@]} -gt 0 ]; then workers=(); fi # one file is done before the workers have started
 
 say "installing, where something is missing (a quarter of a minute the first time)"

@@ -63,6 +63,7 @@ def test_every_way_to_name_an_address(monkeypatch, name, at, itself, shown):
     with listening(monkeypatch, name, port) as place:
         assert reached(port) == at
         assert (place.url, place.name, place.port) == (f"http://{itself}:{port}/", shown, port)
+        assert {one.proto for one in place.sockets} == {socket.IPPROTO_TCP}  # else asyncio leaves each answer to wait for an acknowledgement
 
 
 def test_a_name_of_this_machine(monkeypatch):
