@@ -65,7 +65,7 @@ install_packages() {
     attend "${pip[@]}" install --no-compile "${options[@]}" "$TESTS_RUN/uv.lock"
     attend .venv/bin/uv pip install --quiet --python .venv/bin/python "${options[@]}" tests/requirements.lock ||
         attend "${pip[@]}" install --no-compile "${options[@]}" tests/requirements.lock
-    attend .venv/bin/python -m compileall -q -j 0 .venv/lib
+    attend .venv/bin/python -m compileall -q -j 0 -x '/(tests?|pip|setuptools|mypyc?)/' .venv/lib
     echo "$lock" >"$installed"
 }
 

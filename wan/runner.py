@@ -15,6 +15,7 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from wan import catalog, labels, media, payload, schedule
 from wan.catalog import MODELS
@@ -429,7 +430,8 @@ class Runner:
         if snapshot.status is not TaskStatus.SUCCEEDED:
             return None
         if not snapshot.video_url:  # half an answer; the next one may be whole
-            raise Unreadable(sentence("not_reached"), request_id=snapshot.request_id)
+            where = urlsplit(job.base_url).hostname or job.backend
+            raise Unreadable(sentence("unusable", where=where, code="SUCCEEDED"), request_id=snapshot.request_id)
         part = folder / "original.mp4.part"
         await self._gateway.download(connection, snapshot.video_url, part)
         await asyncio.to_thread(media.measure, part)

@@ -106,7 +106,7 @@ def test_one_job_is_opened_and_left_by_keyboard(owner: Page):
     expect(job.locator("video")).to_be_visible()
     expect(job.locator(".wan-job-prompt")).to_have_text(PROMPTS[1])
     expect(owner.locator("[data-back]")).to_be_focused()
-    for said in ("Timeline", "Making", "Settings as asked", "1280×720", "References", "picture · 512×512", "Task id", "free in the demo"):
+    for said in ("Timeline", "Fetching", "Settings as asked", "1280×720", "References", "picture · 512×512", "Task id", "free in the demo"):
         expect(job).to_contain_text(said, use_inner_text=True)
     expect(owner.locator(".wan-filters")).to_be_hidden()
     owner.keyboard.press("Escape")
