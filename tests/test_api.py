@@ -148,12 +148,12 @@ def test_an_agent_uploads_by_gradios_own_tool(app: App, tmp_path: Path):
 
 def test_the_same_again_is_the_same_video(app: App):
     asked = {"prompt": "She nods.", "reference_image": handle_file(PICTURE), "duration": 2, "api_name": "/image_to_video"}
-    caller, before = client(app), app.created()
+    caller = client(app)
     first, again = caller.predict(**asked), caller.predict(**asked)
     assert (again["job_id"], again["made_before"], again["price"]) == (first["job_id"], True, "¥0.00")
-    assert app.created() == before + 1
+    assert tasks(app, asked["prompt"]) == 1
     assert caller.predict(**asked, new_take=True)["job_id"] != first["job_id"]
-    assert app.created() == before + 2
+    assert tasks(app, asked["prompt"]) == 2
 
 
 def test_references_in_their_order(app: App):
@@ -272,7 +272,7 @@ def test_an_agent_whose_client_gives_up_finds_its_job(app: App):
 
 
 def test_what_is_left_out_is_as_said_or_is_named(app: App):
-    before, there = app.created(), elsewhere()
+    before, there = app.jobs(), elsewhere()
     for given, said in (
         ([], "Field required: prompt."),
         (["She smiles."], "Field required: reference_image."),
@@ -300,13 +300,13 @@ def test_what_is_left_out_is_as_said_or_is_named(app: App):
     assert called(app.url, "job", {"job_id": "x"}, there)[1]["error"] == str(JobNotFound())
     half = post(app.url, f"{API}/call/image_to_video", {"data": ["She \ud83d", "https://example.com/a.png"]}, **there)
     assert (half.status, half.json()["detail"].partition(" is ")[0]) == (400, "data[0]: U+D83D")
-    assert app.created() == before
+    assert app.jobs() == before
     made = curled(app, there, "image_to_video", "She is left alone.", data_url(), 2)
     assert (made["state"], made["width"], made["fps"]) == ("SUCCEEDED", 1280, 30)
 
 
 def test_an_agent_is_told_what_is_wrong_in_the_words_of_every_door(app: App):
-    before, good = app.created(), {"prompt": "She is asked for by an agent.", "reference_image": data_url(), "duration": 2}
+    before, good = app.jobs(), {"prompt": "She is asked for by an agent.", "reference_image": data_url(), "duration": 2}
     for name, given, said in (
         ("image_to_video", {}, "Field required: prompt."),
         ("image_to_video", {"prompt": "x"}, "Field required: reference_image."),
@@ -326,10 +326,10 @@ def test_an_agent_is_told_what_is_wrong_in_the_words_of_every_door(app: App):
         well, refused = asyncio.run(tool(app, name, given, MINE))
         assert not well
         assert refused.startswith(said), (given, refused)
-    assert app.created() == before
+    assert app.jobs() == before
     made = [asyncio.run(tool(app, "image_to_video", good | {"seed": seed}, MINE))[1]["job_id"] for seed in (-1, "-1", " random ")]
     assert len(set(made)) == 1
-    assert app.created() == before + 1
+    assert tasks(app, good["prompt"]) == 1
 
 
 @pytest.mark.parametrize("endpoint", ["/job", "/cancel"])
@@ -388,13 +388,13 @@ def test_an_odd_id_is_no_job(endpoint: str, odd: str, app: App):
     ],
 )
 def test_wrong_input_is_one_sentence_and_spends_nothing(given: dict[str, Any], said: str, app: App):
-    before = app.created()
+    before = app.jobs()
     good = {"prompt": "She smiles.", "reference_image": "https://example.com/a.png"}
     with pytest.raises(AppError) as refused:
         client(app).predict(**good | given, api_name="/image_to_video")
     assert said in str(refused.value)
     assert "Traceback" not in str(refused.value)
-    assert app.created() == before
+    assert app.jobs() == before
 
 
 def test_too_many_references_are_refused_before_they_are_read(app: App):

@@ -65,6 +65,10 @@ class App:
         """Tasks that the simulator ever created."""
         return len(list((self.folder / "output/simulator/tasks").glob("*.json")))
 
+    def jobs(self) -> int:
+        """Jobs that were ever asked for and have not been deleted: each has its row before it is answered, and long before its task is created."""
+        return self.rows("SELECT count(*) FROM jobs")[0][0]
+
     @contextlib.contextmanager
     def fault(self, verb: str, fault: str) -> Iterator[None]:
         """The simulator answers wrongly inside the block."""

@@ -86,10 +86,6 @@ def shown(page: Page) -> str:
     return page.locator("#wan-image-view .wan-view").get_attribute("data-state")
 
 
-def jobs(app: App) -> int:
-    return app.rows("SELECT count(*) FROM jobs")[0][0]
-
-
 def test_a_reload_in_every_state_shows_the_job_again(visit: Visits, app: App):
     page = visit(app.url)
     for state in FAULTS | TASKS:
@@ -123,17 +119,17 @@ def test_what_expired_says_so_and_asks_before_another_try(visit: Visits, app: Ap
     app.rows("UPDATE jobs SET spent = 'maybe' WHERE state = 'EXPIRED'")
     page.reload()
     reach(page, "image", "EXPIRED")
-    before = jobs(app)
+    before = app.jobs()
     page.locator("#wan-image-view [data-press=retry]").click()
     reach(page, "image", "ASKS")
     expect(page.locator("#wan-image-view .wan-say")).to_contain_text("may be billed twice")
     page.locator("#wan-image-view [data-press=watch]").click()
     reach(page, "image", "EXPIRED")
-    assert jobs(app) == before
+    assert app.jobs() == before
     page.locator("#wan-image-view [data-press=retry]").click()
     page.locator("#wan-image-view [data-press=sure]").click()
     reach(page, "image", "SUCCEEDED")
-    assert jobs(app) == before + 1
+    assert app.jobs() == before + 1
 
 
 def test_cancelling_in_every_state_in_which_it_is_free(visit: Visits, app: App, waiting: App):
@@ -188,13 +184,13 @@ def test_a_cancel_that_comes_too_late_ends_in_the_truth(visit: Visits, app: App)
 
 
 def test_a_double_click_is_one_job(visit: Visits, app: App):
-    page, before = visit(app.url), jobs(app)
+    page, before = visit(app.url), app.jobs()
     choose(page)
     expect(page.locator("#wan-image-view .preview")).to_be_visible()
     say(page, "image", "a double click")
     page.locator("#wan-image-generate").dblclick()
     reach(page, "image", "SUCCEEDED")
-    assert jobs(app) - before == 1
+    assert app.jobs() - before == 1
 
 
 def test_a_closed_tab_and_a_second_one(visit: Visits, app: App):
@@ -221,9 +217,9 @@ def test_a_click_whose_answer_is_lost_still_leads_to_its_job(visit: Visits, app:
     choose(page)
     expect(page.locator("#wan-image-view .preview")).to_be_visible()
     say(page, "image", "the tab is closed at once")
-    before = jobs(app)
+    before = app.jobs()
     generate(page, "image")
-    wait_for(lambda: jobs(app) > before)
+    wait_for(lambda: app.jobs() > before)
     page.close()
     again.goto(app.url)
     reach(again, "image", *LATER)
@@ -318,7 +314,7 @@ def test_a_server_that_is_killed_and_comes_back_goes_on(visitor: BrowserContext,
                 app = running.enter_context(served(tmp_path, port=app.port, **times))
                 reach(page, "image", "SUCCEEDED")
                 assert app.created() == number
-                assert jobs(app) == number
+                assert app.jobs() == number
                 page.reload()
 
 
