@@ -193,7 +193,7 @@ async def test_no_copy_takes_the_room_of_the_jobs(studio, monkeypatch):
     await asyncio.to_thread(studio.uploads.folder.mkdir)
     copies = [
         lambda: studio.bundle(job.id, owner=OWNER, target=studio.uploads.folder / "bundle.zip"),
-        lambda: recall.kept(studio, job.id, owner=OWNER),
+        lambda: recall.copy_references(studio, job.id, owner=OWNER),
         lambda: review_export.pack(studio, whole, studio.uploads.folder / "review.zip", now=0.0, progress=lambda _: None),
     ]
     monkeypatch.setattr(storage, "ROOM", ENDLESS)

@@ -401,11 +401,11 @@ class Gateway:
 def _trust() -> ssl.SSLContext:
     """Whose certificates are believed: a company's own authority counts besides those that everybody believes."""
     own = ((name, *next(iter(place.items()))) for name, place in authorities().items())
-    return _believing(tuple((name, kind, place, _changed_at(place)) for name, kind, place in own))
+    return _ssl_context(tuple((name, kind, place, _changed_at(place)) for name, kind, place in own))
 
 
 @lru_cache(maxsize=1)  # reading them takes 25 ms of a core, and each of the clients would do it
-def _believing(own: tuple[tuple[str, str, str, float | None], ...]) -> ssl.SSLContext:
+def _ssl_context(own: tuple[tuple[str, str, str, float | None], ...]) -> ssl.SSLContext:
     """A context that believes the usual authorities and these: each the variable that names it, file or folder, where it is, when it was changed."""
     context = httpx.create_ssl_context(trust_env=False)
     for name, kind, place, _ in own:
@@ -487,13 +487,13 @@ def _said(code: str, message: str, otherwise: str, connection: Connection) -> Se
         return sentence("content_refused", code=code)
     if _OF_SOUND.search(message):
         low, high = SOUND_SECONDS
-        return sentence("sound_refused", code=code, message=_ended(message), low=f"{low:g}", high=f"{high:g}", most=SOUND_MEGABYTES)
+        return sentence("sound_refused", code=code, message=_as_sentence(message), low=f"{low:g}", high=f"{high:g}", most=SOUND_MEGABYTES)
     if _is_unfetched(code, message):
         otherwise = "address_unfetched"
-    return sentence(otherwise, code=code, message=_ended(message), where=where)
+    return sentence(otherwise, code=code, message=_as_sentence(message), where=where)
 
 
-def _ended(message: str) -> str:
+def _as_sentence(message: str) -> str:
     """The service's words as a sentence: what follows is one of its own."""
     return message if message.rstrip()[-1:] in (*".!?…。！？", "") else f"{message.rstrip()}."
 

@@ -177,7 +177,7 @@ class Settings(BaseSettings):
     def made_output_dir(self) -> Path:
         """OUTPUT_DIR, made where it is not there yet, for us alone. Raises SettingsError where it cannot be written."""
         folder = self.output_dir.absolute()
-        with _needed("OUTPUT_DIR", self.output_dir):
+        with _require_writable("OUTPUT_DIR", self.output_dir):
             make_folder(folder)
             TemporaryFile(dir=folder).close()
         return folder
@@ -187,7 +187,7 @@ class Settings(BaseSettings):
         folder = self.made_output_dir() / "uploads"
         if not (chosen := os.environ.get("GRADIO_TEMP_DIR")):
             return folder
-        with _needed("GRADIO_TEMP_DIR", Path(chosen)):
+        with _require_writable("GRADIO_TEMP_DIR", Path(chosen)):
             Path(chosen).mkdir(parents=True, exist_ok=True)
             TemporaryFile(dir=chosen).close()
         return Path(chosen)
@@ -320,7 +320,7 @@ def load_settings() -> Settings:
 
 
 @contextmanager
-def _needed(field: str, folder: Path) -> Iterator[None]:
+def _require_writable(field: str, folder: Path) -> Iterator[None]:
     """A folder is made and tried inside the block. Raises SettingsError where that fails."""
     try:
         yield

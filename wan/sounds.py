@@ -42,7 +42,7 @@ def take(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
         with av.open(given, "r", format=kind, options=_OPTIONS | {"format_whitelist": kind}, metadata_errors="replace") as whole:
             track = whole.streams.audio[0]
             with av.open(made, "w", format=kind, options=_BARE[kind]) as clean:
-                seconds, adjustments = (_copied if kind == "mp3" else _written)(whole, track, clean)
+                seconds, adjustments = (_copy_mp3 if kind == "mp3" else _write_wav)(whole, track, clean)
     except (InvalidInput, MemoryError):
         raise
     except Exception:  # noqa: BLE001 - whatever PyAV raises over it is the file's fault
@@ -51,7 +51,7 @@ def take(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
     return {"kind": kind, "seconds": round(seconds, 3), "adjustments": [one.model_dump() for one in adjustments]}
 
 
-def _copied(whole: InputContainer, track: AudioStream, clean: OutputContainer) -> tuple[float, list[Sentence]]:
+def _copy_mp3(whole: InputContainer, track: AudioStream, clean: OutputContainer) -> tuple[float, list[Sentence]]:
     """Copies the frames of an MP3. Gives its seconds, and that nothing is done to it."""
     copy = clean.add_stream_from_template(track)
 
@@ -59,10 +59,10 @@ def _copied(whole: InputContainer, track: AudioStream, clean: OutputContainer) -
         packet.stream = copy
         clean.mux(packet)
 
-    return _walked(whole, track, write), []
+    return _decode(whole, track, write), []
 
 
-def _written(whole: InputContainer, track: AudioStream, clean: OutputContainer) -> tuple[float, list[Sentence]]:
+def _write_wav(whole: InputContainer, track: AudioStream, clean: OutputContainer) -> tuple[float, list[Sentence]]:
     """Writes a WAV anew. Gives its seconds, and what was done to it."""
     layout = "mono" if track.channels == 1 else "stereo"
     rate = min(max(track.rate, _RATES[0]), _RATES[1])
@@ -75,13 +75,13 @@ def _written(whole: InputContainer, track: AudioStream, clean: OutputContainer) 
             for one in plain.resample(frame):
                 clean.mux(copy.encode(one))
 
-    seconds = _walked(whole, track, write)
+    seconds = _decode(whole, track, write)
     for one in plain.resample(None):
         clean.mux(copy.encode(one))
     return seconds, [] if same else [sentence("sound_converted")]
 
 
-def _walked(whole: InputContainer, track: AudioStream, write: _Write) -> float:
+def _decode(whole: InputContainer, track: AudioStream, write: _Write) -> float:
     """Decodes a sound, and hands on each packet that can be decoded. Gives its seconds; of one that is too long anyway, the rest is only counted.
 
     Raises ValueError where nothing can be heard.

@@ -335,7 +335,7 @@ async def test_an_event_that_joins_while_its_stream_is_closed_is_answered_after_
 
     async def answered(session: str) -> float:
         sent = []
-        await progress.answered({"wan.session": session}, lambda message: _kept(sent, message))({"type": "http.response.start"})
+        await progress.wait_until_closed({"wan.session": session}, lambda message: _kept(sent, message))({"type": "http.response.start"})
         assert sent == [{"type": "http.response.start"}]
         return waited.pop() if waited else 0.0
 

@@ -23,7 +23,7 @@ from .errors import Refusal
 from .lettering import Patch, caption, simulated_mark, watermark
 from .orders import SIZES, Order, frame_size
 from .shots import Storyboard, montage, single_image
-from .sound import RATE, pad, uploaded
+from .sound import RATE, load_sound, pad
 from .sources import Media, Size, inspect
 
 FPS = 30
@@ -81,7 +81,7 @@ def _sound(path_of: Callable[[str], Path], order: Order) -> NDArray[np.float32] 
     """The sound that was sent up for an order; None without one, and for one at a web address, which is never fetched."""
     if order.sound is None or not order.sound.object_name:
         return None
-    return uploaded(path_of(order.sound.object_name), order.seconds)
+    return load_sound(path_of(order.sound.object_name), order.seconds)
 
 
 def _copy_plain(folder: Path, size: Size, order: Order, sound: NDArray[np.float32] | None, target: Path, leaving: threading.Event) -> None:

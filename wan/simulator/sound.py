@@ -43,14 +43,14 @@ def pad(seconds: int, seed: int) -> NDArray[np.float32]:
     return faded.clip(-0.95, 0.95).astype(np.float32)
 
 
-def uploaded(path: Path, seconds: int) -> NDArray[np.float32]:
+def load_sound(path: Path, seconds: int) -> NDArray[np.float32]:
     """The sound in a WAV or MP3, as `pad` gives one: what goes beyond the video is cut off, and where it ends before, there is silence.
 
     Raises Refusal for what is neither, and out of the limits.
     """
     if path.stat().st_size > GIVEN_MEGABYTES * 2**20:
         raise Refusal("InvalidURL", f"File size is larger than {GIVEN_MEGABYTES}MB.")
-    heard = _decoded(path)
+    heard = _decode(path)
     if len(heard) > GIVEN_SECONDS[1] * RATE:
         raise Refusal("InvalidURL", f"The input audio is longer than {math.floor(GIVEN_SECONDS[1])}s.")
     if len(heard) < GIVEN_SECONDS[0] * RATE:
@@ -61,7 +61,7 @@ def uploaded(path: Path, seconds: int) -> NDArray[np.float32]:
     return whole
 
 
-def _decoded(path: Path) -> NDArray[np.float32]:
+def _decode(path: Path) -> NDArray[np.float32]:
     """A little more of a sound than is allowed, at most."""
     plain = av.AudioResampler("flt", "stereo", RATE)
     pieces, count = [np.zeros((0, 2), np.float32)], 0

@@ -34,7 +34,7 @@ class _Direct(gradio.mcp.GradioMCPServer):
     """
 
     def __init__(self, blocks: Blocks) -> None:
-        self.Server = _unchecked(self.Server)
+        self.Server = _without_validation(self.Server)
         super().__init__(blocks)
         self.handle_streamable_http = _with_sessions(self.handle_streamable_http)  # type: ignore[assignment]
 
@@ -71,7 +71,7 @@ async def report(said: str, seconds: float) -> None:
         await context.session.send_progress_notification(token, seconds, message=said, related_request_id=str(context.request_id))
 
 
-def _unchecked(server: Any) -> Any:
+def _without_validation(server: Any) -> Any:
     """A kind of server that leaves to the request what is wrong with its values: the check of the package for MCP names no field, shows all that
     came, and refuses what every other door takes.
     """

@@ -245,13 +245,13 @@ def cast(tiles: Sequence[Tile]) -> str:
     return Markup('<div class="wan-cast">{}</div>{}{}').format(Markup("").join(drawn), Markup("").join(notes), hint("cast_hint") if named else "")
 
 
-def heard(seconds: float, notes: Sequence[Sentence]) -> str:
+def sound_hint(seconds: float, notes: Sequence[Sentence]) -> str:
     """A sound that can be used: how long it is, and what is done to it."""
     done = Markup("").join(Markup('<p class="wan-hint" role="status">{}</p>').format(said(one)) for one in notes)
     return hint("sound_hint", seconds=f"{seconds:.1f}") + done
 
 
-def unheard(why: Sentence) -> str:
+def sound_refusal(why: Sentence) -> str:
     """A sound that cannot be used."""
     return Markup('<p class="wan-hint wan-bad" role="status">{}</p>').format(said(why))
 

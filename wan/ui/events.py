@@ -179,19 +179,19 @@ class Events:
                     now = monotonic()
                     self._closed = {one: at for one, at in self._closed.items() if now - at < _CLOSING} | {key: now}
 
-    def answered(self, scope: Scope, send: Send) -> Send:
+    def wait_until_closed(self, scope: Scope, send: Send) -> Send:
         """How an event that has joined the queue is answered: after the browser has seen that its stream was closed in that moment.
 
         Else it takes the stream for open, opens no other, and hears nothing of the event, which may have been paid for (gradio 6.31.0).
         """
 
-        async def told(message: Message) -> None:
+        async def send_late(message: Message) -> None:
             session = str(scope.get(SESSION, ""))
             if message["type"] == "http.response.start" and session not in self._listening:
                 await asyncio.sleep(max(0.0, self._closed.get(session, -_CLOSING) + _CLOSING - monotonic()))
             await send(message)
 
-        return told
+        return send_late
 
     def _received_while_busy(self, key: str, receive: Receive) -> Receive:
         clock, idle = asyncio.get_running_loop().time, False

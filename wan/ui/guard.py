@@ -115,7 +115,7 @@ class Guard:
                     await held.enter_async_context(self._uploads.admitted(size, scope["client"][0]))
                 # Gradio signs out by GET, which any page could make a browser send.
                 method = "GET" if scope["path"] == _LOGOUT else scope["method"]
-                await self._app(root.handed_on({**scope, "method": method}), body, self._progress.answered(scope, answer))
+                await self._app(root.handed_on({**scope, "method": method}), body, self._progress.wait_until_closed(scope, answer))
         except Refused as refused:
             await refused.response(asked.get("accept-language", ""))(scope, receive, answer)
         except Exception as error:  # noqa: BLE001 - Starlette has answered it by now; here its traceback is kept out of the log where it is Gradio's

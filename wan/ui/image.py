@@ -169,11 +169,11 @@ def _wire_sound(studio: Studio, fields: dict[str, Any], heard: gr.HTML) -> None:
             return ""
         try:
             found = await media.apart(asker_of(studio, "", request, "sound"), media.hear, clean_line(sound.name), sound)
-            return cards.heard(found.seconds, found.adjustments)
+            return cards.sound_hint(found.seconds, found.adjustments)
         except InvalidInput as refusal:
-            return cards.unheard(refusal.sentence)
+            return cards.sound_refusal(refusal.sentence)
         except (NotKept, Crowded) as trouble:
-            return cards.unheard(trouble.sentence)
+            return cards.sound_refusal(trouble.sentence)
         except Overtaken:
             return gr.skip()  # another has been chosen meanwhile
 

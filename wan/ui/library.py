@@ -104,7 +104,7 @@ class Library:
 
         async def act(owner: str) -> list[Any]:
             job = await self._studio.job(job_id or "", owner=owner)
-            references = await recall.kept(self._studio, job.id, owner=owner)
+            references = await recall.copy_references(self._studio, job.id, owner=owner)
             tab = MODELS[job.model].makes
             return self._filled(tab, recall.values(tab, job.request, job.seed, references))
 

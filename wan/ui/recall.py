@@ -52,7 +52,7 @@ def filled(runs: Runs, tab: str, given: Mapping[str, Any]) -> list[Any]:
     return [given[name] if of == tab and name in given else gr.skip() for of, run in runs.items() for name in run.fields]
 
 
-async def kept(studio: Studio, job_id: str, *, owner: str) -> References:
+async def copy_references(studio: Studio, job_id: str, *, owner: str) -> References:
     """The references of a job as a form takes them: copies of our files among the uploads; URLs as they are. Raises JobNotFound and NotKept."""
     sources = await studio.references(job_id, owner=owner)
     if files := [one for _, one in sources if isinstance(one, Path)]:
@@ -125,7 +125,7 @@ def wire(studio: Studio, visitor: Visitor, tabs: gr.Tabs, runs: Runs) -> None:
 async def _references(studio: Studio, token: str, shot: Mapping[str, Any], request: gr.Request) -> tuple[References, bool]:
     """What a shot was made from, as far as it is known, and whether that is all: our own files where the job is this visitor's, else its URLs."""
     with suppress(JobNotFound, NotReady):
-        found = await kept(studio, shot["job"], owner=owner_of(studio, token, request))
+        found = await copy_references(studio, shot["job"], owner=owner_of(studio, token, request))
         return found, len(found) == len(shot["references"])
     urls: References = [(one["kind"], one["url"]) for one in shot["references"] if one["url"]]
     return urls, len(urls) == len(shot["references"])
