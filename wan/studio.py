@@ -13,14 +13,14 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import IO, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from wan import catalog, films, ids, labels, line, media, payload, reviews, schedule, sweep
@@ -55,6 +55,7 @@ from wan.words import Sentence, sentence, waiting
 
 log = logging.getLogger("wan.studio")
 Result = TypeVar("Result")
+Taken = TypeVar("Taken", media.Footage, media.Sound)
 
 _DEMO_LOOKED_AT = 3.0  # seconds between two looks whether the simulator is there
 _ASKED_AGAIN = 3600.0  # seconds in which a program without a token that asks for the same is taken for one that has not waited for the answer
@@ -93,6 +94,7 @@ _HEARD = 0.1  # seconds by which a sound may differ from a video before anybody 
 _FILE_SENTENCES = (  # adjustments of a file, whatever is asked of it
     *("heif_converted", "avif_converted", "image_upright", "image_flattened"),
     *("clip_picture_other", "clip_sound_other", "clip_sound_dropped", "clip_sound_converted", "clip_timed"),
+    "sound_converted",
 )
 _RESULT_SENTENCES = ("size_scaled", "fps_conformed", "not_conformed")  # adjustments of a result; the others belong to the request
 
@@ -818,36 +820,34 @@ class Studio:
         key, original = await self._references.keep_clean(source, picture.kept, ".jpg", Original(**about, changes=changes), asker.owner)
         sent_key = key if picture.sent == picture.kept else await self._references.keep(picture.sent, ".jpg")
         about = {name: getattr(original, name) for name in about}
-        earlier = [sentence(change) for change in original.changes if change not in changes]
-        return Reference(kind="image", key=key, sent_key=sent_key, **about), earlier + picture.adjustments
+        return Reference(kind="image", key=key, sent_key=sent_key, **about), _earlier(original, changes) + picture.adjustments
 
     async def _clip(self, asker: Asker, source: Media) -> tuple[Reference, list[Sentence]]:
         if isinstance(source, str):
             return Reference(kind="video", url=source), []
-        async with self._storage.workroom() as folder:
-            copy = folder / "clip"
-            with await asyncio.to_thread(copy.open, "w+b") as made:
-                taken = await media.apart(asker, media.take_clip, "reference_video", source, made)
-            changes = tuple(one.key for one in taken.adjustments if one.key in _FILE_SENTENCES)
-            measured = Original(taken.sha256, taken.bytes, changes=changes)
-            key, original = await self._references.keep_clean(source, copy, f".{taken.kind}", measured, asker.owner)
+        taken, about, said = await self._copy(asker, media.take_clip, "reference_video", source)
         clip = {name: getattr(taken.clip, name) for name in ("width", "height", "seconds")}
-        about = {name: getattr(original, name) for name in ("sha256", "bytes")}
-        earlier = [sentence(change) for change in original.changes if change not in changes]
-        return Reference(kind="video", key=key, sent_key=key, **about, **clip), earlier + taken.adjustments
+        return Reference(kind="video", **about, **clip), said
 
     async def _sound(self, asker: Asker, source: bytes | Path, request: ImageToVideoRequest) -> tuple[Reference, list[Sentence]]:
         """The sound of a request, which is a file: an address has a field of its own."""
+        taken, about, said = await self._copy(asker, media.take_sound, "reference_audio", source)
+        said = [*said, *_against(taken.seconds, request)] if request.audio else []
+        return Reference(kind="audio", seconds=taken.seconds, **about), said
+
+    async def _copy(
+        self, asker: Asker, take: Callable[[str, bytes | Path, IO[bytes]], Taken], field: str, source: bytes | Path
+    ) -> tuple[Taken, dict[str, Any], list[Sentence]]:
+        """Keeps the clean copy that `take` makes of a file. Gives what the file is, what its reference says of it, and what was done to it."""
         async with self._storage.workroom() as folder:
-            copy = folder / "sound"
+            copy = folder / "copy"
             with await asyncio.to_thread(copy.open, "w+b") as made:
-                taken = await media.apart(asker, media.take_sound, "reference_audio", source, made)
-            changes = tuple(one.key for one in taken.adjustments)
+                taken = await media.apart(asker, take, field, source, made)
+            changes = tuple(one.key for one in taken.adjustments if one.key in _FILE_SENTENCES)
             measured = Original(taken.sha256, taken.bytes, changes=changes)
             key, original = await self._references.keep_clean(source, copy, f".{taken.kind}", measured, asker.owner)
-        about = {name: getattr(original, name) for name in ("sha256", "bytes")}
-        said = [*(sentence(change) for change in original.changes if change not in changes), *taken.adjustments, *_against(taken.seconds, request)]
-        return Reference(kind="audio", key=key, sent_key=key, seconds=taken.seconds, **about), said if request.audio else []
+        about = {"key": key, "sent_key": key, "sha256": original.sha256, "bytes": original.bytes}
+        return taken, about, _earlier(original, changes) + taken.adjustments
 
     def _new_job(self, owner: str, leave: Leave) -> Job:
         """A QUEUED row with nothing in it yet."""
@@ -901,6 +901,11 @@ class Studio:
         """Wakes every viewer: each waits on the event that it saw, so that nobody misses a change."""
         self._changes.set()
         self._changes = asyncio.Event()
+
+
+def _earlier(original: Original, changes: Collection[str]) -> list[Sentence]:
+    """What was done to an upload when its clean copy took its place, beside these changes of now."""
+    return [sentence(change) for change in original.changes if change not in changes]
 
 
 def _against(seconds: float, request: ImageToVideoRequest) -> list[Sentence]:

@@ -38,7 +38,6 @@ _UNSWITCHED = ("tab_image", "tab_reference", "tab_library", "review", "gradio_ap
 """What Gradio leaves as it is at a switch of the language."""
 _LABELS = {  # fields by the keys of their labels
     "reference_image": "image",
-    "reference_audio": "reference_audio",
     "reference_video": "reference_videos",
     "reference_video + reference_image": "references",
     "motion_strength": "motion",
@@ -47,7 +46,7 @@ _LABELS = {  # fields by the keys of their labels
     "note": "review_note",
     "search": "library_search",
     **{name: name for name in ("prompt", "negative_prompt", "duration", "size", "fit", "model", "seed", "fps", "audio_url", "shot_type", "takes")},
-    **{name: name for name in ("key", "region", "workspace")},
+    **{name: name for name in ("key", "region", "workspace", "reference_audio")},
 }
 _PLAINER = ("image_missing", "references_missing")
 """Sentences in which the service's own words stand too; the page has plainer ones."""
