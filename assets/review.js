@@ -2,11 +2,13 @@
 // on disk (where there is nobody to ask), and in the owner's tab; everywhere it looks for `data-` marks and needs nothing else of the page.
 (() => {
   const EVERY = 3000; // ms between two looks at a tally
+  const RESTS = 15_000; // ms in which a review that its owner has just ended is not asked for its tally: the page is about to show it as ended
   const LANGUAGE = "wan-language";
   const NAME = "wan-reviewer-name";
   const TOKEN = "wan-reviewer";
   const etags = new WeakMap(); // element with a tally -> the version that it shows
   const seen = new WeakMap(); // the same -> the look that it shows, so that only what is another since is sent
+  const resting = new WeakMap(); // the same -> when it is looked at again, in ms since 1970
   const memory = new Map(); // for a browser that keeps nothing
 
   function kept(key, value) {
@@ -272,7 +274,7 @@
   setInterval(() => {
     if (document.hidden) return;
     document.querySelectorAll("[data-tally][data-live], main[data-live]").forEach((root) => {
-      if (root.asking) return;
+      if (root.asking || Date.now() < (resting.get(root) ?? 0)) return;
       root.asking = true;
       look(root)
         .catch(() => {}) // the next look finds it
@@ -288,6 +290,8 @@
     const { reviewPress: verb, review } = button.dataset;
     if (verb) {
       if (review !== undefined) picked = review;
+      const root = button.closest("[data-live]");
+      if (root && (verb === "revoke" || verb === "delete")) resting.set(root, Date.now() + RESTS);
       document.getElementById(`wan-review-${verb}`).click();
     } else button.closest("details").open = false;
   });

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.browser.findings import THEMES, findings, too_wide
 from tests.browser.serving import App, Visits, generate, opened, reach, say
@@ -158,6 +158,30 @@ def test_a_revoked_link_closes_the_page_and_the_videos(made: Made, others: list[
     assert phone.request.get(video).status == 404
     assert phone.goto(made.link).status == 404
     expect(phone.locator("h1")).to_have_text("There is nothing to review here", use_inner_text=True)
+
+
+def test_a_review_is_not_asked_for_its_tally_while_it_is_being_revoked(made: Made, others: list[BrowserContext], app: App):
+    """In a browser with a clock of its own, to which the owner has gone over."""
+    kept = made.owner.evaluate("({ ...localStorage })")
+    page, asked, held = others[0].new_page(), list[str](), list[Route]()
+    page.clock.install()
+    page.goto(app.url)
+    page.evaluate("kept => Object.assign(localStorage, kept)", kept)
+    opened(page, app.url)
+    page.get_by_role("tab", name="Review").click()
+    page.locator(".wr-head").first.click()
+    page.locator(".wr-ask summary").first.click()
+    page.on("request", lambda request: asked.append(request.url) if "/tally" in request.url else None)
+    page.clock.run_for(3_000)
+    assert asked
+    asked.clear()
+    page.route("**/queue/join*", lambda route: held.append(route))
+    with page.expect_request("**/queue/join*"):
+        page.get_by_role("button", name="Revoke the link").click()
+    page.clock.run_for(9_000)
+    assert not asked
+    held[0].continue_()
+    expect(page.locator(".opened .wr-state")).to_have_text("Revoked", use_inner_text=True)
 
 
 def test_the_export_opens_from_disk_without_a_network(made: Made, others: list[BrowserContext], tmp_path: Path):

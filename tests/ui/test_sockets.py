@@ -217,6 +217,17 @@ async def test_where_all_have_requests_a_new_one_is_told_to_come_back():
             await one.answer()
 
 
+async def test_whoever_has_sent_further_requests_ahead_makes_room():
+    async with site(total=8, each=3) as here, peers(here, 3, GET % b"wait" + GET % b"more") as ahead:
+        await here.wait(3)
+        async with peers(here, 1, GET % b"new") as [fresh]:
+            await fresh.reader.readuntil(b"x-path: /new")
+            await ahead[0].rest()
+        here.go.set()
+        for one in ahead[1:]:
+            await one.reader.readuntil(b"x-path: /more")
+
+
 async def test_what_is_closed_is_counted_no_more():
     upgrade = b"GET / HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     async with site() as here:
