@@ -4,9 +4,9 @@ import argparse
 import asyncio
 import sys
 
-from tests.bench import chaos, conform, flood, library, limits, matrix, memory, mutants, mutations, neighbours
+from tests.bench import chaos, conform, flood, library, limits, matrix, memory, mutants, mutations, neighbours, shape
 
-MODULES = (chaos, conform, flood, library, limits, matrix, memory, mutants, mutations, neighbours)
+MODULES = (chaos, conform, flood, library, limits, matrix, memory, mutants, mutations, neighbours, shape)
 RUNS = {module.__name__.rpartition(".")[2]: module for module in MODULES}
 
 parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Long runs against the simulator; nothing leaves this machine.")
