@@ -9,8 +9,8 @@ import asyncio
 import os
 import sys
 
-from wan.errors import WanError
-from wan.redact import guard_logs
+from wan.domain.errors import WanError
+from wan.domain.redact import guard_logs
 from wan.settings import load_settings
 from wan.surroundings import set_aside
 from wan.utf8 import require_utf8

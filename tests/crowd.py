@@ -14,9 +14,9 @@ from pydantic import SecretStr
 
 from tests.simulators import Simulator
 from wan import media
-from wan.errors import NoVideo
-from wan.jobs import Job, JobState, Spent
-from wan.requests import Request
+from wan.domain.errors import NoVideo
+from wan.domain.jobs import Job, JobState, Spent
+from wan.domain.requests import Request
 from wan.runner import Runner
 from wan.settings import Settings
 from wan.store import Store

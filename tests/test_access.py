@@ -20,11 +20,12 @@ from pydantic import SecretStr
 
 from tests.test_store import ACCOUNTS, NOW, job
 from tests.test_studio import OWNER, finished, image
-from wan import catalog, schedule
+from wan import schedule
 from wan.access import Door, Keys, Leave
-from wan.errors import AccessRefused, InvalidInput, SettingsError, WanError
-from wan.jobs import JobState, Spent
-from wan.redact import guard_logs, redacted, unsigned
+from wan.domain import catalog
+from wan.domain.errors import AccessRefused, InvalidInput, SettingsError, WanError
+from wan.domain.jobs import JobState, Spent
+from wan.domain.redact import guard_logs, redacted, unsigned
 from wan.settings import Connection, load_settings
 from wan.store import Store
 from wan.studio import Studio

@@ -26,10 +26,10 @@ from tests.conftest import ROOT, clean_environment
 from tests.pictures import picture
 from tests.simulators import Simulator
 from tests.sounds import wav
-from wan.errors import JobNotFound, SettingsError
+from wan.domain.errors import JobNotFound, SettingsError
+from wan.domain.messages import sentence
 from wan.settings import load_settings
 from wan.ui.agents import speak_mcp
-from wan.words import sentence
 
 MINE = {"X-Wan-Token": "m" * 40}
 SAME = ("state", "model", "width", "height", "fps", "duration", "seed", "adjustments", "billed_seconds", "price", "simulated", "made_before", "error")

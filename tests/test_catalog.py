@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from wan import catalog
-from wan.catalog import MODELS
+from wan.domain import catalog
+from wan.domain.catalog import MODELS
 
 
 @pytest.mark.parametrize(

@@ -18,14 +18,15 @@ from tests import plain_http, warm
 from tests import postgres as postgres_module
 from tests.disks import Lock, every_connection, locked, small_disk, unreadable
 from tests.pictures import picture
-from wan import catalog, ids, runner, schedule, storage, store
-from wan.errors import NotKept
+from wan import runner, schedule, storage, store
+from wan.domain import catalog, ids
+from wan.domain.errors import NotKept
+from wan.domain.jobs import JobState, Spent
+from wan.domain.requests import ImageToVideoRequest
+from wan.domain.turns import Asker
 from wan.gateway import Gateway
-from wan.jobs import JobState, Spent
-from wan.requests import ImageToVideoRequest
 from wan.settings import load_settings
 from wan.studio import Studio
-from wan.turns import Asker
 from wan.ui import recall, reference, review, review_export, visitor
 from wan.ui.routes import routes
 from wan.ui.run import Run

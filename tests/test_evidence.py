@@ -17,10 +17,10 @@ from tests.test_sweep import DAY
 from wan import evidence as evidence_module
 from wan import media, schedule, sweep
 from wan.access import OPERATOR
-from wan.errors import NotKept
+from wan.domain.errors import NotKept
+from wan.domain.jobs import JobState
+from wan.domain.requests import ReferenceToVideoRequest
 from wan.evidence import FILES, Evidence, bundle, missing
-from wan.jobs import JobState
-from wan.requests import ReferenceToVideoRequest
 from wan.settings import load_settings
 from wan.studio import Studio
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests import warm
 from wan import filesystem
-from wan.errors import NotKept, SettingsError
+from wan.domain.errors import NotKept, SettingsError
 from wan.filesystem import lacks, tried
 from wan.store import Store
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.process
 
 OPEN = """
 import sys
-from wan.errors import WanError
+from wan.domain.errors import WanError
 from wan import store
 store._BUSY = 0.2
 try:

@@ -18,9 +18,9 @@ from PIL import Image
 from tests.disks import small_disk
 from tests.pictures import clip, picture
 from wan import films, labels, media, schedule, storage
-from wan.errors import InvalidInput, JobNotFound, NotKept
-from wan.jobs import JobState
-from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest
+from wan.domain.errors import InvalidInput, JobNotFound, NotKept
+from wan.domain.jobs import JobState
+from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.settings import load_settings
 from wan.studio import Studio
 

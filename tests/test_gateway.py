@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from tests.wire import reply, wire
 from wan import gateway
-from wan.errors import KeyRefused, NotSent, OddAddress, Refused, ResultRefused, Throttled, Unclear, Unreadable
+from wan.domain.errors import KeyRefused, NotSent, OddAddress, Refused, ResultRefused, Throttled, Unclear, Unreadable
 from wan.gateway import Gateway, TaskStatus, task_failure
 from wan.settings import Connection
 

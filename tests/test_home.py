@@ -20,7 +20,7 @@ pytestmark = pytest.mark.process
 NOBODY = "54321"
 SETTINGS = """
 import json, os, sys
-from wan.errors import SettingsError
+from wan.domain.errors import SettingsError
 from wan.settings import load_settings
 for more in json.load(sys.stdin):
     os.environ.update(more)

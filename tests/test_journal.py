@@ -15,14 +15,14 @@ from dataclasses import dataclass, replace
 import pytest
 
 from tests.test_store import job
-from wan.errors import NotKept
-from wan.jobs import JobState
+from wan.domain.errors import NotKept
+from wan.domain.jobs import JobState
 from wan.store import Store
 
 APP = """
 import os, sys
 from tests.test_store import job
-from wan.errors import NotKept
+from wan.domain.errors import NotKept
 from wan.store import Store
 
 store = Store(f"sqlite:///{sys.argv[1]}")
@@ -152,7 +152,7 @@ MEANWHILE = """
 import sys
 from dataclasses import replace
 from tests.test_store import job
-from wan.jobs import JobState
+from wan.domain.jobs import JobState
 from wan.store import Store
 
 store = Store(f"sqlite:///{sys.argv[1]}")

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wan.line import Turn, in_turn
+from wan.domain.line import Turn, in_turn
 
 names = st.sampled_from("abcd")
 turns = st.lists(st.tuples(names, st.one_of(st.none(), names), st.integers(0, 50)), max_size=40)

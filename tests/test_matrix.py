@@ -6,7 +6,7 @@ import pytest
 
 from tests.bench.matrix import CELLS, Outcome, outcomes
 from tests.conftest import clean_environment
-from wan.jobs import JobState, Spent
+from wan.domain.jobs import JobState, Spent
 
 NEVER_ARRIVES = {"drop-before", "html", "status-500", "status-502", "status-503", "status-504"}  # answered before the service has seen it
 NO_KEY = {"status-401": "key_unknown", "status-403": "access_denied"}

@@ -16,8 +16,9 @@ from PIL import Image, ImageChops, ImageCms, ImageStat
 from tests.boxes import box, edited
 from tests.disks import small_disk
 from tests.pictures import clip, picture
-from wan import catalog, media, pictures
-from wan.errors import InvalidInput, NotKept, NoVideo, ResultRefused
+from wan import media, pictures
+from wan.domain import catalog
+from wan.domain.errors import InvalidInput, NotKept, NoVideo, ResultRefused
 
 FIELD = "reference_image"
 

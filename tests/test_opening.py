@@ -11,7 +11,7 @@ import pytest
 
 from tests.pictures import clip, picture
 from wan import media
-from wan.errors import InvalidInput
+from wan.domain.errors import InvalidInput
 from wan.opening import open_plain
 
 PICTURE = picture((300, 300))

@@ -12,10 +12,10 @@ from tests import old
 from tests.old import KNOWN
 from tests.test_processes import MAKE_SCHEMA, ready
 from tests.test_store import job as row
-from wan import ids
 from wan.access import OPERATOR
-from wan.ids import Owners, Seal
-from wan.reviews import Review
+from wan.domain import ids
+from wan.domain.ids import Owners, Seal
+from wan.domain.reviews import Review
 from wan.store import Store
 
 NOW = 1_000.0

@@ -3,7 +3,7 @@
 import pytest
 
 from wan import payload
-from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest
+from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 
 URL = "https://example.com/a.png"
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wan.errors import InvalidInput
+from wan.domain.errors import InvalidInput
+from wan.domain.messages import Sentence, sentence
+from wan.domain.plain_text import clean, clean_line, control_in, escaped, is_blank
+from wan.domain.redact import guard_logs, redacted, unsigned
+from wan.domain.requests import shortened, written
+from wan.domain.reviews import _cell
 from wan.evidence import _clean
-from wan.plain_text import clean, clean_line, control_in, escaped, is_blank
-from wan.redact import guard_logs, redacted, unsigned
-from wan.requests import shortened, written
-from wan.reviews import _cell
-from wan.words import Sentence, sentence
 
 STAYS = (
     "می‌خواهم",  # Persian, with U+200C
@@ -82,7 +82,7 @@ def test_what_only_seems_to_be_there_is_nothing():
 
 
 def test_the_same_words_are_one_request():
-    from wan.requests import fingerprint
+    from wan.domain.requests import fingerprint
 
     keys = {fingerprint(_request(text), "simulator", ["x"]) for text in ("she smiles", "she\u200b smiles\u202c", "\ufeffshe smiles")}
     assert len(keys) == 1
@@ -190,7 +190,7 @@ def _seconds(door: Callable[[str], object], text: str) -> float:
 
 
 def _request(prompt: str, **more: object):
-    from wan.requests import ImageToVideoRequest
+    from wan.domain.requests import ImageToVideoRequest
 
     return ImageToVideoRequest(reference_image=b"x", prompt=prompt, **more)
 

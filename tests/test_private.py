@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from wan.errors import SettingsError
+from wan.domain.errors import SettingsError
 from wan.private import keep_database, make_database, make_folder
 from wan.settings import Settings
 from wan.store import Store

@@ -20,8 +20,8 @@ from tests.pictures import picture
 from tests.simulators import serving
 from tests.test_store import job as row
 from tests.worker import working
-from wan.jobs import JobState
-from wan.requests import ImageToVideoRequest
+from wan.domain.jobs import JobState
+from wan.domain.requests import ImageToVideoRequest
 from wan.store import Store
 from wan.studio import Studio
 

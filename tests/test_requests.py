@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wan import catalog
-from wan.errors import InvalidInput
-from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, fingerprint, ordered
+from wan.domain import catalog
+from wan.domain.errors import InvalidInput
+from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest, fingerprint, ordered
 
 IMAGE = {"prompt": "she smiles", "reference_image": b"picture"}
 CLIP = {"prompt": "character1 waves", "reference_video": b"clip"}

@@ -14,11 +14,12 @@ import pytest
 
 from tests.pictures import picture
 from tests.test_store import job
-from wan import media, reviews, schedule
-from wan.errors import AccessRefused, InvalidInput, ReviewNotFound
-from wan.jobs import JobState
-from wan.requests import ImageToVideoRequest
-from wan.reviews import Review, Take, Tally, Verdict
+from wan import media, schedule
+from wan.domain import reviews
+from wan.domain.errors import AccessRefused, InvalidInput, ReviewNotFound
+from wan.domain.jobs import JobState
+from wan.domain.requests import ImageToVideoRequest
+from wan.domain.reviews import Review, Take, Tally, Verdict
 from wan.settings import load_settings
 from wan.studio import Studio
 from wan.ui.review_export import pack

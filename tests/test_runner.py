@@ -9,16 +9,17 @@ import pytest
 from pydantic import SecretStr
 
 from tests.test_store import job as row
-from wan import catalog, runner, schedule
-from wan.errors import KeyRefused, Refused, Throttled, Unclear
+from wan import runner, schedule
+from wan.domain import catalog
+from wan.domain.errors import KeyRefused, Refused, Throttled, Unclear
+from wan.domain.jobs import Job, JobState, Reference, Spent
+from wan.domain.messages import sentence
 from wan.evidence import Evidence
 from wan.gateway import Accepted, Gateway, TaskSnapshot, TaskStatus
-from wan.jobs import Job, JobState, Reference, Spent
 from wan.runner import Runner
 from wan.settings import Connection
 from wan.storage import Storage
 from wan.store import Store
-from wan.words import sentence
 
 pytestmark = pytest.mark.anyio
 

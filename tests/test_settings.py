@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from wan.domain.errors import InvalidInput, SettingsError
 from wan.environment import cleaned
-from wan.errors import InvalidInput, SettingsError
 from wan.settings import Settings, load_settings
 from wan.storage import Storage
 from wan.store import Store

@@ -11,7 +11,7 @@ import pytest
 from tests.pictures import clip, picture
 from tests.sounds import SECRET, sound, tone, wav
 from wan import kinds, media
-from wan.errors import InvalidInput
+from wan.domain.errors import InvalidInput
 
 FIELD = "reference_audio"
 MP3 = sound()

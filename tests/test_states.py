@@ -19,15 +19,15 @@ from pydantic import SecretStr
 from tests.pictures import clip
 from wan import runner as runner_module
 from wan import schedule
-from wan.errors import KeyRefused, NotSent, Refused, Throttled, Unclear, Unreadable
+from wan.domain.errors import KeyRefused, NotSent, Refused, Throttled, Unclear, Unreadable
+from wan.domain.jobs import TRANSITIONS, Job, JobState, Spent
+from wan.domain.messages import sentence
 from wan.evidence import Evidence
 from wan.gateway import Accepted, TaskSnapshot, TaskStatus
-from wan.jobs import TRANSITIONS, Job, JobState, Spent
 from wan.runner import Runner
 from wan.settings import Connection
 from wan.storage import Storage
 from wan.store import Store, _metadata
-from wan.words import sentence
 
 HOUR = 3600.0
 BRIEF = "b"  # of every job here

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from wan import storage
-from wan.errors import NotKept, SettingsError
+from wan.domain.errors import NotKept, SettingsError
 from wan.storage import Storage
 
 pytestmark = pytest.mark.anyio

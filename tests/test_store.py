@@ -6,11 +6,11 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
-from wan.errors import AccessRefused, ReviewNotFound
-from wan.jobs import GROUPS, LIVE, TRANSITIONS, Job, JobState, Reference, Shelf, Spent
-from wan.reviews import Review, Take, Verdict
+from wan.domain.errors import AccessRefused, ReviewNotFound
+from wan.domain.jobs import GROUPS, LIVE, TRANSITIONS, Job, JobState, Reference, Shelf, Spent
+from wan.domain.messages import sentence
+from wan.domain.reviews import Review, Take, Verdict
 from wan.store import Store
-from wan.words import sentence
 
 NOW = 1_000.0
 ACCOUNTS = ["account"]

@@ -22,10 +22,11 @@ from tests.pictures import clip, picture
 from tests.simulators import serving
 from tests.sounds import wav
 from tests.test_store import job as kept_job
-from wan import catalog, media, runner, schedule
-from wan.errors import AccessRefused, InvalidInput, JobNotFound, MayPayTwice, NotKept, WanError
-from wan.jobs import JobState, Spent
-from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest
+from wan import media, runner, schedule
+from wan.domain import catalog
+from wan.domain.errors import AccessRefused, InvalidInput, JobNotFound, MayPayTwice, NotKept, WanError
+from wan.domain.jobs import JobState, Spent
+from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.settings import load_settings
 from wan.studio import Studio
 

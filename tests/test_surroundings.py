@@ -13,7 +13,7 @@ from tests import plain_http
 from tests.browser.serving import served
 from tests.company import company
 from tests.wire import reply
-from wan.errors import NotSent, SettingsError, Unreadable
+from wan.domain.errors import NotSent, SettingsError, Unreadable
 from wan.gateway import Gateway
 from wan.settings import Connection, load_settings
 from wan.studio import asked

@@ -8,8 +8,8 @@ from concurrent.futures import Future
 import pytest
 
 from wan import media
-from wan.errors import Crowded
-from wan.turns import Asker, Bounds, Line, Overtaken, Turns, _Errand
+from wan.domain.errors import Crowded
+from wan.domain.turns import Asker, Bounds, Line, Overtaken, Turns, _Errand
 
 BAD, GOOD, OTHER = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 

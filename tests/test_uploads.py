@@ -12,7 +12,7 @@ import pytest
 from tests.pictures import clip, picture
 from tests.sounds import sound
 from wan import schedule, sweep, uploads
-from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest
+from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.settings import load_settings
 from wan.studio import Studio
 from wan.uploads import SAMPLES, Original, Upload, UploadFolder, clean_name

@@ -18,9 +18,9 @@ from tests.pictures import clip, picture
 from tests.sounds import wav
 from wan import media, schedule, video
 from wan.access import OPERATOR
-from wan.errors import InvalidInput, JobNotFound, RunFailed, SettingsError, WanError
-from wan.jobs import UNSENT
-from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest
+from wan.domain.errors import InvalidInput, JobNotFound, RunFailed, SettingsError, WanError
+from wan.domain.jobs import UNSENT
+from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.settings import load_settings
 from wan.studio import Studio
 

@@ -2,22 +2,23 @@
 
 import re
 import string
-from pathlib import Path
 
 import pytest
 
-from wan import gateway, words
+from tests.conftest import ROOT
+from wan import gateway
+from wan.domain import messages
 
-SOURCES = "\n".join(path.read_text(encoding="utf-8") for path in Path(words.__file__).parent.rglob("*.py") if path.name != "words.py")
+SOURCES = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "wan").rglob("*.py") if path.name != "messages.py")
 
 
 def _slots(text: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name}
 
 
-@pytest.mark.parametrize("key", words.SENTENCES)
+@pytest.mark.parametrize("key", messages.SENTENCES)
 def test_both_languages_say_the_same(key):
-    english, chinese = words.SENTENCES[key]
+    english, chinese = messages.SENTENCES[key]
     assert english
     assert re.search("[\u4e00-\u9fff]", chinese)
     assert not re.search("[\u4e00-\u9fff]", english)
@@ -27,22 +28,22 @@ def test_both_languages_say_the_same(key):
     assert "！" not in chinese
 
 
-@pytest.mark.parametrize("key", words.SENTENCES)
+@pytest.mark.parametrize("key", messages.SENTENCES)
 def test_every_sentence_is_used(key):
-    assert key.removesuffix("_waits") in words.CAUSES or re.search(rf"[\"']{key}[\"']", SOURCES)
+    assert key.removesuffix("_waits") in messages.CAUSES or re.search(rf"[\"']{key}[\"']", SOURCES)
 
 
-@pytest.mark.parametrize("key", words.CAUSES)
+@pytest.mark.parametrize("key", messages.CAUSES)
 def test_every_cause_is_found_and_told_in_its_own_words(key):
     assert key in {*gateway._CAUSES.values(), "access_denied", "blocked", "free_quota_over"}
-    values = dict.fromkeys(_slots(words.CAUSES[key][0]), "?")
-    ends, waits = words.sentence(key, **values), words.waiting(words.sentence(key, **values))
+    values = dict.fromkeys(_slots(messages.CAUSES[key][0]), "?")
+    ends, waits = messages.sentence(key, **values), messages.waiting(messages.sentence(key, **values))
     assert str(ends).endswith(" It cost nothing.")
     assert str(waits).endswith(" The job waits, and goes on by itself when that is put right.")
 
 
 def test_a_slip_shows_where_it_is_made():
     with pytest.raises(KeyError):
-        words.sentence("no such sentence")
+        messages.sentence("no such sentence")
     with pytest.raises(KeyError):
-        words.sentence("seed_range", given=1)
+        messages.sentence("seed_range", given=1)

@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from wan.errors import AccessRefused
+from wan.domain.errors import AccessRefused
+from wan.domain.messages import sentence
 from wan.guesses import Guesses
 from wan.settings import Connection, Settings
-from wan.words import sentence
 
 OPERATOR = "command line"  # owns what scripts and commands on this machine make: anybody who can run them here
 _GRACE = 60.0  # seconds that a key is kept at least: between its being given and the row of its first job

@@ -18,9 +18,9 @@ from typing import IO
 
 from pydantic import SecretStr
 
-from wan.errors import SettingsError
+from wan.domain.errors import SettingsError
+from wan.domain.messages import sentence
 from wan.settings import SIMULATOR_KEY, Connection, Settings
-from wan.words import sentence
 
 _START_LIMIT = 30.0  # seconds; a cold start on a busy machine takes about 3
 

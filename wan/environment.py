@@ -10,9 +10,9 @@ from pathlib import Path
 from dotenv import dotenv_values
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
-from wan.errors import SettingsError
-from wan.plain_text import clean, control_in
-from wan.words import sentence
+from wan.domain.errors import SettingsError
+from wan.domain.messages import sentence
+from wan.domain.plain_text import clean, control_in
 
 _QUOTES = frozenset(
     {'""', "''", "``", "“”", "‘’", "„“", "「」", "＂＂", "＇＇"}

@@ -28,13 +28,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from wan import ids
 from wan.access import OPERATOR
-from wan.catalog import MODELS
-from wan.errors import NotKept, is_full
-from wan.jobs import Job
+from wan.domain import ids
+from wan.domain.catalog import MODELS
+from wan.domain.errors import NotKept, is_full
+from wan.domain.jobs import Job
+from wan.domain.redact import unsigned
 from wan.labels import bare, settings_of
-from wan.redact import unsigned
 from wan.storage import changed_at
 
 log = logging.getLogger("wan.evidence")

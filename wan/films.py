@@ -21,7 +21,8 @@ from av.frame import Frame
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from wan import catalog, clips, media
+from wan import clips, media
+from wan.domain import catalog
 
 Progress = Callable[[float], None]
 Block = NDArray[np.float32]  # of sound: two rows, a column for each sample

@@ -23,13 +23,13 @@ from urllib.parse import quote
 import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError, model_validator
 
-from wan.catalog import BASE_URLS, SOUND_MEGABYTES, SOUND_SECONDS
-from wan.errors import KeyRefused, NotSent, OddAddress, Refused, ResultRefused, ServiceError, Throttled, Unclear, Unreadable
-from wan.plain_text import clean
-from wan.redact import unsigned
+from wan.domain.catalog import BASE_URLS, SOUND_MEGABYTES, SOUND_SECONDS
+from wan.domain.errors import KeyRefused, NotSent, OddAddress, Refused, ResultRefused, ServiceError, Throttled, Unclear, Unreadable
+from wan.domain.messages import Sentence, sentence
+from wan.domain.plain_text import clean
+from wan.domain.redact import unsigned
 from wan.settings import Connection
 from wan.surroundings import authorities, some_home, unused_proxy
-from wan.words import Sentence, sentence
 
 if TYPE_CHECKING:
     import dashscope
@@ -51,7 +51,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")  # where no proxy leads
 # What proves that a request never left: the connection was not made, nothing was written to it, or a proxy made none to the service.
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.ProxyError)
 # What codes mean that are about the account and not about the request, by their letters: the service writes some of them in two ways (help centre,
-# error codes, May 2026). The values are keys of `wan.words.CAUSES`.
+# error codes, May 2026). The values are keys of `wan.domain.messages.CAUSES`.
 _CAUSES = {
     "invalidapikey": "key_unknown",
     "invalidaccesstokenortokenexpired": "key_unknown",

@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from wan.errors import NotKept
+from wan.domain.errors import NotKept
 
 log = logging.getLogger("wan.journal")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Literal
 
-from wan.errors import InvalidInput
+from wan.domain.errors import InvalidInput
 
 Sort = Literal["image", "video", "audio", "other"]
 

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, field_validator, model_validator
 
-from wan import catalog
-from wan.catalog import MODELS
-from wan.errors import InvalidInput
-from wan.jobs import Job, Reference
-from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, public_url
+from wan.domain import catalog
+from wan.domain.catalog import MODELS
+from wan.domain.errors import InvalidInput
+from wan.domain.jobs import Job, Reference
+from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest, public_url
 
 PRODUCT: Literal["Wan Studio"] = "Wan Studio"
 FORMAT: Literal[1] = 1  # raised when an older reader would misread what is written

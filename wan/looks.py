@@ -6,8 +6,9 @@ Runs in the sandbox alone, as `wan.pictures` and `wan.clips` do.
 import io
 from typing import IO, Any
 
-from wan import catalog, clips, kinds, pictures
-from wan.errors import InvalidInput
+from wan import clips, kinds, pictures
+from wan.domain import catalog
+from wan.domain.errors import InvalidInput
 
 
 def sort(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:

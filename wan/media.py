@@ -24,14 +24,15 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator
 
-from wan import catalog, clips, labels
+from wan import clips, labels
 from wan.clips import Clip
-from wan.errors import InvalidInput, NotKept, NoVideo, is_full
-from wan.requests import Media, ReferenceKind, kind_of
+from wan.domain import catalog
+from wan.domain.errors import InvalidInput, NotKept, NoVideo, is_full
+from wan.domain.messages import Sentence, sentence
+from wan.domain.requests import Media, ReferenceKind, kind_of
+from wan.domain.turns import Asker, Turns
 from wan.sandbox import NURSERY
 from wan.settings import WORK
-from wan.turns import Asker, Turns
-from wan.words import Sentence, sentence
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")

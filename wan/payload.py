@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wan import catalog
-from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request
-from wan.words import Sentence, sentence
+from wan.domain import catalog
+from wan.domain.messages import Sentence, sentence
+from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request
 
 _SLOT = "reference:{}"  # stands for the URL of the n-th reference until that is known
 _SINGLE = ("img_url", "audio_url")  # fields that hold one reference each

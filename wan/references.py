@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wan import media
-from wan.jobs import Job
-from wan.requests import Media
+from wan.domain.jobs import Job
+from wan.domain.requests import Media
 from wan.storage import Storage
 from wan.store import Store
 from wan.uploads import Original, Upload, UploadFolder

@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from wan.jobs import LIVE
+from wan.domain.jobs import LIVE
 
 _LIVE = ", ".join(f"'{state.value}'" for state in sorted(LIVE))
 _NOT_THERE = """

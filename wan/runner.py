@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from wan import catalog, labels, media, payload, schedule
-from wan.catalog import MODELS
+from wan import labels, media, payload, schedule
 from wan.clips import Clip
-from wan.errors import (
+from wan.domain import catalog
+from wan.domain.catalog import MODELS
+from wan.domain.errors import (
     NotKept,
     NotSent,
     NoVideo,
@@ -33,13 +34,13 @@ from wan.errors import (
     Unreadable,
     is_full,
 )
+from wan.domain.jobs import UNSENT, Job, JobState, Reference, Spent
+from wan.domain.messages import Sentence, sentence, waiting
 from wan.evidence import Evidence
 from wan.gateway import SUBMIT_LIMIT, Accepted, Gateway, TaskSnapshot, TaskStatus, task_failure
-from wan.jobs import UNSENT, Job, JobState, Reference, Spent
 from wan.settings import Connection
 from wan.storage import Storage
 from wan.store import Store
-from wan.words import Sentence, sentence, waiting
 
 log = logging.getLogger("wan.runner")
 

@@ -27,7 +27,7 @@ from typing import IO, Any, Generic, NoReturn, TypeVar
 from pydantic import BaseModel
 
 from wan import confinement
-from wan.errors import InvalidInput, NotKept
+from wan.domain.errors import InvalidInput, NotKept
 from wan.opening import open_plain
 
 log = logging.getLogger("wan.sandbox")

@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 from statistics import median
 
-from wan.catalog import Model
+from wan.domain.catalog import Model
 
 SIMULATOR_POLL_SECONDS = 0.5
 SIMULATOR_USUAL_SECONDS = (6, 12)

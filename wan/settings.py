@@ -19,13 +19,13 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from wan.catalog import BASE_URLS, Region, region_at, workspace_at
+from wan.domain.catalog import BASE_URLS, Region, region_at, workspace_at
+from wan.domain.errors import InvalidInput, SettingsError
+from wan.domain.messages import sentence
+from wan.domain.redact import know
 from wan.environment import DotEnv, Environment, cleaned, read_text
-from wan.errors import InvalidInput, SettingsError
 from wan.private import make_folder
-from wan.redact import know
 from wan.surroundings import home
-from wan.words import sentence
 
 log = logging.getLogger("wan.settings")
 

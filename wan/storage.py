@@ -19,9 +19,9 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, from_url
 
-from wan.errors import NotKept, SettingsError, is_full
+from wan.domain.errors import NotKept, SettingsError, is_full
+from wan.domain.messages import sentence
 from wan.settings import WORK, masked_url
-from wan.words import sentence
 
 _CHUNK = 1 << 20  # bytes
 _PARTS_AT_ONCE = 1  # of 5 MB, while a large file goes into the store; obstore's own 12 are 60 MB of memory for each job

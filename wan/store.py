@@ -28,20 +28,20 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.types import JSON, TypeDecorator
 
-from wan import ids
-from wan.catalog import money
-from wan.errors import AccessRefused, NotKept, ReviewNotFound, SettingsError
+from wan.domain import ids
+from wan.domain.catalog import money
+from wan.domain.errors import AccessRefused, NotKept, ReviewNotFound, SettingsError
+from wan.domain.ids import Seal
+from wan.domain.jobs import GROUPS, LIVE, TRANSITIONS, UNSENT, Job, JobState, Reference, Shelf, Spent
+from wan.domain.line import MEMORY, Turn, in_turn
+from wan.domain.messages import Sentence, sentence
+from wan.domain.plain_text import clean, clean_line
+from wan.domain.reviews import COMMENTS_LIMIT, REVIEWS_LIMIT, VERDICTS_LIMIT, Review, Take, Verdict, link_hash
 from wan.filesystem import lacks
-from wan.ids import Seal
-from wan.jobs import GROUPS, LIVE, TRANSITIONS, UNSENT, Job, JobState, Reference, Shelf, Spent
 from wan.journal import Journal
-from wan.line import MEMORY, Turn, in_turn
-from wan.plain_text import clean, clean_line
 from wan.private import keep_database, make_database
 from wan.rescue import take_in
-from wan.reviews import COMMENTS_LIMIT, REVIEWS_LIMIT, VERDICTS_LIMIT, Review, Take, Verdict, link_hash
 from wan.settings import masked_url
-from wan.words import Sentence, sentence
 
 _BOOKKEEPING = frozenset({"due_at", "attempts", "foreign_tasks", "absent_at"})  # of no interest to a viewer
 _THREADS = 12  # more than writes can be stuck at once, so that a page is still read beside them; SQLAlchemy's pool has 15 connections
@@ -384,7 +384,7 @@ class Store:
         return self._one(_jobs.c.media_token == token)
 
     def line(self, account: str, model: str, now: float) -> list[str]:
-        """The ids of the QUEUED jobs of an account and model that somebody looks after, as `wan.line` orders them."""
+        """The ids of the QUEUED jobs of an account and model that somebody looks after, as `wan.domain.line` orders them."""
         with self._reading() as connection:
             return _line(connection, account, model, now)
 

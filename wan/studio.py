@@ -23,11 +23,12 @@ from types import TracebackType
 from typing import IO, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
-from wan import catalog, films, ids, labels, line, media, payload, reviews, schedule, sweep
+from wan import films, labels, media, payload, schedule, sweep
 from wan.access import Door, Keys, Leave
-from wan.catalog import MODELS, Price
 from wan.demo import Demo
-from wan.errors import (
+from wan.domain import catalog, ids, line, reviews
+from wan.domain.catalog import MODELS, Price
+from wan.domain.errors import (
     InvalidInput,
     JobNotFound,
     MayPayTwice,
@@ -38,20 +39,20 @@ from wan.errors import (
     Throttled,
     WanError,
 )
+from wan.domain.ids import Owners
+from wan.domain.jobs import CANCEL_IS_FREE, GROUPS, UNSENT, Job, JobEvent, JobState, Reference, Shelf, Spent
+from wan.domain.messages import Sentence, sentence, waiting
+from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request, VideoResult, fingerprint, written
+from wan.domain.reviews import Review, Take
+from wan.domain.turns import Asker, is_here, site
 from wan.evidence import Evidence
 from wan.gateway import Gateway
-from wan.ids import Owners
-from wan.jobs import CANCEL_IS_FREE, GROUPS, UNSENT, Job, JobEvent, JobState, Reference, Shelf, Spent
 from wan.references import References
-from wan.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request, VideoResult, fingerprint, written
-from wan.reviews import Review, Take
 from wan.runner import Runner
 from wan.settings import Connection, Settings
 from wan.storage import Storage, in_words, require_room
 from wan.store import Store
-from wan.turns import Asker, is_here, site
 from wan.uploads import Original, UploadFolder, default_folder
-from wan.words import Sentence, sentence, waiting
 
 log = logging.getLogger("wan.studio")
 Result = TypeVar("Result")
@@ -397,8 +398,8 @@ class Studio:
     ) -> Shelf:
         """One page of this owner's jobs, newest first.
 
-        search: words that the prompt has in it, in any order, of which thirty are looked for; capitals do not count. model: its exact name.
-        state: one of `wan.jobs.GROUPS`. verdict: "yes", "maybe" or "no", as somebody's latest verdict in a review, or "none". until: seconds since
+        search: words that the prompt has in it, in any order, of which thirty are looked for; capitals do not count. model: its exact name. state:
+        one of `wan.domain.jobs.GROUPS`. verdict: "yes", "maybe" or "no", as somebody's latest verdict in a review, or "none". until: seconds since
         1970; jobs written later are left out, so that pages stay where they are while new jobs come. Raises InvalidInput for a state or a verdict
         that there is not.
         """

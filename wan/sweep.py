@@ -8,7 +8,7 @@ import contextlib
 import shutil
 from pathlib import Path
 
-from wan import catalog
+from wan.domain import catalog
 from wan.evidence import Evidence
 from wan.storage import Storage, changed_at
 from wan.store import Store

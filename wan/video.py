@@ -1,7 +1,7 @@
 """The two normalised calls for scripts and agents: `generate` makes a video from a picture, `generate_reference` from reference videos and pictures.
 
-A request is a dict or a model of `wan.requests`. Text that stands for a picture or clip is a path here, unless it is an address (`https://…`). The
-settings are those of the environment. Every call has a twin for async code, which begins with an `a`.
+A request is a dict or a model of `wan.domain.requests`. Text that stands for a picture or clip is a path here, unless it is an address (`https://…`).
+The settings are those of the environment. Every call has a twin for async code, which begins with an `a`.
 
     from wan import video
     made = video.generate({"prompt": "she smiles", "reference_image": "a.png", "duration": 5, "size": "1280*720", "fps": 30})
@@ -18,13 +18,13 @@ from typing import Any, TypeVar, cast
 
 from wan import media
 from wan.access import OPERATOR
-from wan.errors import InvalidInput, RunFailed, WanError
-from wan.jobs import Job, JobState
-from wan.requests import OWN_SHAPE, ImageToVideoRequest, ReferenceToVideoRequest, VideoResult, shortened
+from wan.domain.errors import InvalidInput, RunFailed, WanError
+from wan.domain.jobs import Job, JobState
+from wan.domain.messages import sentence
+from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, ReferenceToVideoRequest, VideoResult, shortened
+from wan.domain.turns import Asker
 from wan.settings import load_settings
 from wan.studio import Studio
-from wan.turns import Asker
-from wan.words import sentence
 
 _REQUIRED: dict[type, tuple[str, ...]] = {  # by the normalised calls; the page and the command line have defaults
     ImageToVideoRequest: ("prompt", "reference_image", "duration", "size", "fps"),

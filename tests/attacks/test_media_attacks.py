@@ -27,13 +27,13 @@ from tests.boxes import box, boxes, edited
 from tests.pictures import clip, picture
 from tests.sounds import sound, wav
 from wan import media
-from wan.errors import InvalidInput
-from wan.jobs import JobState
-from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest
+from wan.domain.errors import InvalidInput
+from wan.domain.jobs import JobState
+from wan.domain.messages import SENTENCES
+from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.sandbox import NURSERY, Nursery
 from wan.settings import load_settings
 from wan.studio import Studio
-from wan.words import SENTENCES
 
 
 def refusal_of_picture(source: bytes | Path) -> str:

@@ -18,7 +18,7 @@ from tests.attacks import unfiltered, unseparated
 from tests.attacks.misdeeds import PROMISES, SYSTEM_CALLS
 from tests.pictures import clip, picture
 from wan import media, seccomp
-from wan.errors import InvalidInput
+from wan.domain.errors import InvalidInput
 from wan.sandbox import Nursery, Outcome
 
 Anything = RootModel[dict[str, Any]]

@@ -16,10 +16,10 @@ from tests.attacks.conftest import Record, Victim
 from tests.attacks.visitor import Visitor, ask, post
 from tests.browser.serving import App
 from tests.test_store import job
-from wan import ids
 from wan.access import OPERATOR
 from wan.cli import main
-from wan.jobs import JobState
+from wan.domain import ids
+from wan.domain.jobs import JobState
 from wan.settings import load_settings
 from wan.store import Store
 from wan.studio import Studio

@@ -18,8 +18,8 @@ from tests.crowd import Order, Place
 from tests.pictures import picture
 from tests.simulators import Simulator, serving
 from tests.worker import Worker, working
-from wan.jobs import Job, JobState
-from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest
+from wan.domain.jobs import Job, JobState
+from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.simulator.faults import VERBS
 
 FAULTS = (

@@ -19,7 +19,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from wan import catalog, media
+from wan import media
+from wan.domain import catalog
 from wan.simulator.films import Style, film
 from wan.simulator.orders import Order, Reference
 

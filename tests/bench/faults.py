@@ -123,7 +123,7 @@ _PAYING = (
     ),
     _fault(
         "one state too many after an answer that was lost",
-        "jobs.py",
+        "domain/jobs.py",
         "_S.UNCERTAIN: frozenset({_S.PENDING,",
         "_S.UNCERTAIN: frozenset({_S.QUEUED, _S.PENDING,",
         "test_store.py::test_the_ways_between_states_are_those_of_the_design",
@@ -189,14 +189,14 @@ _MONEY = (
     ),
     _fault(
         "the price without the seconds of reference video",
-        "catalog.py",
+        "domain/catalog.py",
         "audio=audio, seconds=seconds, currency=currency)\n    return known if",
         "audio=audio, seconds=Decimal(duration), currency=currency)\n    return known if",
         "test_catalog.py",
     ),
     _fault(
         "a price rounded to two digits",
-        "catalog.py",
+        "domain/catalog.py",
         'digits = 2 if amount == amount.quantize(Decimal("0.01")) else 3',
         "digits = 2",
         "test_catalog.py",
@@ -248,14 +248,14 @@ _REQUESTS = (
     ),
     _fault(
         "a model's name accepted by its beginning",
-        "requests.py",
+        "domain/requests.py",
         "if given not in allowed:",
         "if not any(str(given).startswith(one) for one in allowed):",
         "test_requests.py",
     ),
     _fault(
         "the same key for other references",
-        "requests.py",
+        "domain/requests.py",
         '"references": list(digests), "nonce": nonce,',
         '"references": len(digests), "nonce": nonce,',
         "test_requests.py",
@@ -321,7 +321,7 @@ _OWNERS = (
     ),
     _fault(
         "whoever has queued most served first",
-        "line.py",
+        "domain/line.py",
         "key=lambda one: (one[0], one[1],",
         "key=lambda one: (one[1], one[0],",
         "test_line.py",
@@ -446,7 +446,7 @@ _OUTSIDE = (
     ),
     _fault(
         "a temporary key in the log",
-        "redact.py",
+        "domain/redact.py",
         r"\b(s[kt]-){_SIGN}{{4,}}",
         r"\b(sk-){_SIGN}{{4,}}",
         "test_access.py::test_every_key_that_is_taken_is_known_to_the_net",
@@ -474,7 +474,7 @@ _OUTSIDE = (
     ),
     _fault(
         "a signature in the log",
-        "redact.py",
+        "domain/redact.py",
         "|sig|sign|",
         "|sign|",
         "test_access.py::test_no_signature_comes_through",
@@ -671,7 +671,7 @@ _FRESH = (
     ),
     _fault(
         "a table of verdicts that spreadsheets read in another encoding",
-        "reviews.py",
+        "domain/reviews.py",
         'out.getvalue().encode("utf-8-sig")',
         'out.getvalue().encode("utf-8")',
         "test_reviews.py::test_no_cell_of_the_table_is_a_formula",

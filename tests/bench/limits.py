@@ -14,7 +14,7 @@ from tests.crowd import Order, Place
 from tests.pictures import picture
 from tests.simulators import serving
 from tests.worker import working
-from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest
+from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 
 ALLOWED = {"live": 5, "submits": 5, "queries": 20}
 

@@ -22,8 +22,8 @@ from tests.pictures import picture
 from tests.proxy import Proxy
 from tests.simulators import Simulator, serving
 from wan import gateway, media, runner, schedule
-from wan.jobs import Job, JobState
-from wan.requests import ImageToVideoRequest
+from wan.domain.jobs import Job, JobState
+from wan.domain.requests import ImageToVideoRequest
 from wan.settings import Settings
 from wan.simulator.faults import VERBS, verb_of
 from wan.studio import Studio

@@ -28,8 +28,8 @@ from PIL import Image
 from tests.pictures import clip, picture
 from tests.sounds import sound, wav
 from wan import media
-from wan.catalog import SIZES
-from wan.errors import InvalidInput
+from wan.domain.catalog import SIZES
+from wan.domain.errors import InvalidInput
 from wan.sandbox import MEMORY_MEGABYTES, NURSERY, SECONDS
 
 SAMPLES = Path(__file__).parents[2] / "assets" / "samples"

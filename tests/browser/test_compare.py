@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from tests.browser.serving import ROOT
 from tests.browser.translating import translator
 from tests.ui.test_compare import take
-from wan.jobs import Job
+from wan.domain.jobs import Job
 from wan.ui.compare import board
 
 SIZE = (320, 192)

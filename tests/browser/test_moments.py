@@ -17,8 +17,8 @@ from starlette.staticfiles import StaticFiles
 from tests.browser.test_compare import PICTURES, SIZE, STILL, numbered
 from tests.test_reviews import GOOD, MADE, NOW
 from tests.test_reviews import review as reviewed
-from wan import reviews
-from wan.reviews import Review, Take
+from wan.domain import reviews
+from wan.domain.reviews import Review, Take
 from wan.ui import review_cards
 
 RATES = (Fraction(30), Fraction(24), Fraction(60), Fraction(30_000, 1001), Fraction(12))

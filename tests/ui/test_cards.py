@@ -6,13 +6,13 @@ from decimal import Decimal
 
 import pytest
 
-from wan.catalog import Price
-from wan.errors import InvalidInput
-from wan.jobs import LIVE, Job, JobEvent, JobState, Spent
+from wan.domain.catalog import Price
+from wan.domain.errors import InvalidInput
+from wan.domain.jobs import LIVE, Job, JobEvent, JobState, Spent
+from wan.domain.messages import sentence
 from wan.ui import cards
 from wan.ui.takes import Mark
 from wan.ui.text import TEXT
-from wan.words import sentence
 
 EVIL = "<script>alert('x')</script>\"&"
 ENDED_BADLY = [JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED]

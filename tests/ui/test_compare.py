@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from tests.ui.test_cards import EVIL, event
-from wan.jobs import Job, JobState, Reference
+from wan.domain.jobs import Job, JobState, Reference
 from wan.ui.compare import board
 
 ASKED = {"prompt": "A quiet sea.", "negative_prompt": "", "duration": 5, "size": "1280*720", "fps": None, "audio": True, "shot_type": "single"}

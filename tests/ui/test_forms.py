@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import gradio as gr
 import pytest
 
-from wan import catalog
-from wan.errors import InvalidInput
-from wan.ids import Owners, Seal
+from wan.domain import catalog
+from wan.domain.errors import InvalidInput
+from wan.domain.ids import Owners, Seal
 from wan.ui import api, brief, image, reference
 from wan.ui.run import NotReady, owner_of
 

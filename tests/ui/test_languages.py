@@ -1,4 +1,4 @@
-"""No words on the page that exist in one language only: whatever people read comes from `wan.ui.text` or `wan.words`, where each string has both."""
+"""No words on the page exist in one language only: what people read comes from `wan.ui.text` or `wan.domain.messages`, which have both."""
 
 import ast
 import re

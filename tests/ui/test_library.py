@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.ui.test_cards import read
-from wan.jobs import Job, JobEvent, JobState, Reference, Shelf, Spent
+from wan.domain.jobs import Job, JobEvent, JobState, Reference, Shelf, Spent
+from wan.domain.messages import sentence
 from wan.ui import library, recall, shelf
-from wan.words import sentence
 
 EVIL = '"><img src=x onerror=alert(1)>'
 NOW = 1_800_000_000.0

@@ -9,7 +9,7 @@ import pytest
 
 from tests import plain_http, warm
 from tests.browser.serving import ROOT, served
-from wan.errors import SettingsError
+from wan.domain.errors import SettingsError
 from wan.settings import load_settings
 from wan.ui.listening import Place, listen
 

@@ -15,10 +15,10 @@ from tests import plain_http
 from tests.pictures import picture
 from tests.test_reviews import GOOD, MADE, NOW, review, said
 from tests.ui.test_cards import read
-from wan import reviews
-from wan.errors import NotKept, ReviewNotFound
-from wan.requests import ImageToVideoRequest
-from wan.reviews import Take
+from wan.domain import reviews
+from wan.domain.errors import NotKept, ReviewNotFound
+from wan.domain.requests import ImageToVideoRequest
+from wan.domain.reviews import Take
 from wan.settings import load_settings
 from wan.studio import Studio
 from wan.ui import recall, review_cards, review_export, review_page, review_tab

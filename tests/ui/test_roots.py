@@ -4,7 +4,7 @@ import pytest
 from starlette.datastructures import URL, Headers
 
 from tests.ui.test_guard import answered, guarded, scope
-from wan.errors import SettingsError
+from wan.domain.errors import SettingsError
 from wan.ui.roots import Root, root_of
 
 

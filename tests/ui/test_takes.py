@@ -2,7 +2,7 @@
 
 import pytest
 
-from wan.errors import JobNotFound
+from wan.domain.errors import JobNotFound
 from wan.ui.takes import Mark, Take, aimed, changed, read, written
 
 

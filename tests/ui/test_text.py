@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import wan.ui
-from wan.jobs import JobState
+from wan.domain.jobs import JobState
 from wan.ui.text import TEXT, say
 
 SOURCE = "\n".join(path.read_text(encoding="utf-8") for path in Path(wan.ui.__file__).parent.glob("*.py") if path.name != "text.py")

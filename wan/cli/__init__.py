@@ -16,7 +16,7 @@ from io import StringIO
 from pathlib import Path
 
 from wan.cli.parser import WHERE, UsageError, parser
-from wan.plain_text import escaped, written_out
+from wan.domain.plain_text import escaped, written_out
 
 DONE, FAILED, BAD_INPUT, NOT_KEPT = 0, 1, 2, 3
 _WRITTEN_OUT = "wan.written-out"
@@ -55,8 +55,8 @@ def _run(given: Sequence[str], options: Namespace) -> int:
 def _done(options: Namespace) -> int:
     import logging
 
-    from wan.errors import NotKept, ServiceError, WanError
-    from wan.redact import guard_logs
+    from wan.domain.errors import NotKept, ServiceError, WanError
+    from wan.domain.redact import guard_logs
 
     guard_logs()
     command = getattr(import_module(f"wan.cli.{WHERE[options.command]}"), options.command.replace("-", "_"))

@@ -15,14 +15,14 @@ from pydantic import SecretStr
 from wan.access import OPERATOR
 from wan.cli import DONE, FAILED, show_json
 from wan.demo import Demo
-from wan.errors import InvalidInput, JobNotFound
+from wan.domain.errors import InvalidInput, JobNotFound
+from wan.domain.jobs import Job, JobState
+from wan.domain.messages import Sentence, sentence
+from wan.domain.plain_text import indented
 from wan.evidence import FILES, bundle, found, video_of
 from wan.gateway import Gateway
-from wan.jobs import Job, JobState
-from wan.plain_text import indented
 from wan.settings import Connection, load_settings
 from wan.studio import GOOD, Studio, asked
-from wan.words import Sentence, sentence
 
 
 def check(options: argparse.Namespace) -> int:

@@ -9,20 +9,21 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from wan import catalog, media
+from wan import media
 from wan.access import OPERATOR
-from wan.catalog import MODELS
 from wan.cli import BAD_INPUT, DONE, FAILED, complain, show_json, tell
 from wan.cli.progress import Progress
-from wan.errors import InvalidInput, NotKept, NoVideo, SettingsError, WanError
+from wan.domain import catalog
+from wan.domain.catalog import MODELS
+from wan.domain.errors import InvalidInput, NotKept, NoVideo, SettingsError, WanError
+from wan.domain.jobs import UNSENT, Job, JobState
+from wan.domain.messages import sentence
+from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request, VideoResult, ordered
+from wan.domain.turns import Asker
 from wan.evidence import FILES, missing
-from wan.jobs import UNSENT, Job, JobState
-from wan.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request, VideoResult, ordered
 from wan.settings import Connection, Settings, load_settings
 from wan.studio import GOOD, Studio
-from wan.turns import Asker
 from wan.video import check_file, check_files, files_of, inspected, located, resumable
-from wan.words import sentence
 
 _SHARED = ("prompt", "negative_prompt", "duration", "size", "fps", "seed", "model", "audio", "watermark", "shot_type")
 _CANCEL_WAIT = 60.0  # seconds that a cancel waits to be carried out

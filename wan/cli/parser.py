@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 from typing import Any, NoReturn
 
-from wan import catalog
+from wan.domain import catalog
 
 WHERE = {  # the module of each command
     "check": "looking",

@@ -15,9 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from wan.cli import BAD_INPUT, DONE, FAILED, complain
 from wan.cli.making import spare
-from wan.errors import InvalidInput
+from wan.domain.errors import InvalidInput
+from wan.domain.requests import ReferenceToVideoRequest, VideoResult
 from wan.evidence import CALLS
-from wan.requests import ReferenceToVideoRequest, VideoResult
 from wan.settings import load_settings
 from wan.video import inspected, normalised
 

@@ -7,7 +7,7 @@ import time
 from typing import Self
 
 from wan.cli import tell
-from wan.jobs import JobEvent, JobState
+from wan.domain.jobs import JobEvent, JobState
 
 _BAR = 24  # characters
 

@@ -13,10 +13,10 @@ from gradio.blocks import Blocks
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import Message, Receive, Scope, Send
 
-from wan import ids
-from wan.errors import SettingsError
+from wan.domain import ids
+from wan.domain.errors import SettingsError
+from wan.domain.messages import sentence
 from wan.ui.parameters import require_parameters
-from wan.words import sentence
 
 try:
     from mcp.server.lowlevel.server import request_ctx

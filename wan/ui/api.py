@@ -28,15 +28,17 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 import gradio as gr
 from starlette.requests import Request as HttpRequest
 
-from wan import catalog, ids, media
+from wan import media
 from wan.access import Leave
-from wan.catalog import IMAGE_TO_VIDEO, REFERENCE_TO_VIDEO
-from wan.errors import InvalidInput, JobNotFound, WanError
-from wan.jobs import Job, JobEvent
-from wan.plain_text import is_blank
-from wan.requests import ImageToVideoRequest, Media, ReferenceToVideoRequest, Request, ordered, shortened
+from wan.domain import catalog, ids
+from wan.domain.catalog import IMAGE_TO_VIDEO, REFERENCE_TO_VIDEO
+from wan.domain.errors import InvalidInput, JobNotFound, WanError
+from wan.domain.jobs import Job, JobEvent
+from wan.domain.messages import sentence
+from wan.domain.plain_text import is_blank
+from wan.domain.requests import ImageToVideoRequest, Media, ReferenceToVideoRequest, Request, ordered, shortened
+from wan.domain.turns import Asker
 from wan.studio import Studio
-from wan.turns import Asker
 from wan.ui.agents import report, session_of
 from wan.ui.events import CROWD, LET_GO, LOOK, SIZE, whether_heard
 from wan.ui.inputs import describe
@@ -44,7 +46,6 @@ from wan.ui.places import Places
 from wan.ui.refusal import Told
 from wan.ui.text import say
 from wan.ui.visitor import NotReady, address_of, admitted
-from wan.words import sentence
 
 _log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from wan import catalog
-from wan.catalog import Model
-from wan.requests import OWN_SHAPE
+from wan.domain import catalog
+from wan.domain.catalog import Model
+from wan.domain.requests import OWN_SHAPE
 from wan.ui.inputs import file_value
 from wan.ui.text import label, say
 from wan.ui.visitor import bare, hidden

@@ -14,12 +14,12 @@ from urllib.parse import quote as url_quote
 
 from markupsafe import Markup, escape
 
-from wan.catalog import Price, money
-from wan.jobs import CANCEL_IS_FREE, Job, JobEvent, JobState, Spent
-from wan.plain_text import clean_line
+from wan.domain.catalog import Price, money
+from wan.domain.jobs import CANCEL_IS_FREE, Job, JobEvent, JobState, Spent
+from wan.domain.messages import SENTENCES, Language, Sentence, sentence
+from wan.domain.plain_text import clean_line
 from wan.ui.takes import Mark
 from wan.ui.text import TEXT, say, template
-from wan.words import SENTENCES, Language, Sentence, sentence
 
 STEPS = ("step_line", "step_sending", "step_waiting", "step_making", "step_fetching")
 _STEP_OF = {

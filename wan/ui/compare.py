@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from wan.jobs import Job, Reference
+from wan.domain.jobs import Job, Reference
 from wan.labels import bare
 from wan.ui.cards import as_it_is, both, measured, rate
 

@@ -15,7 +15,7 @@ from gradio.block_function import BlockFunction
 from gradio.context import LocalContext
 from starlette.types import Message, Receive, Scope, Send
 
-from wan.errors import InvalidInput
+from wan.domain.errors import InvalidInput
 from wan.ui.addresses import site
 from wan.ui.parameters import require_parameters
 from wan.ui.places import Places, is_fair

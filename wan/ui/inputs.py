@@ -18,7 +18,7 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.components.api_component import Api
 
-from wan.errors import InvalidInput
+from wan.domain.errors import InvalidInput
 from wan.ui.events import Events
 from wan.ui.refusal import Told
 from wan.ui.text import say

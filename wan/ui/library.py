@@ -9,9 +9,9 @@ from typing import Any
 
 import gradio as gr
 
-from wan.catalog import MODELS
-from wan.errors import JobNotFound, WanError
-from wan.jobs import GROUPS, Job
+from wan.domain.catalog import MODELS
+from wan.domain.errors import JobNotFound, WanError
+from wan.domain.jobs import GROUPS, Job
 from wan.studio import VERDICTS, Studio
 from wan.ui import cards, compare, image, recall, shelf
 from wan.ui.text import label

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
-from wan.errors import SettingsError
+from wan.domain.errors import SettingsError
+from wan.domain.messages import sentence
 from wan.settings import Settings
-from wan.words import sentence
 
 _FIRST, _TRIED = 7860, 100  # the port that is taken where none is asked for, and how many are tried from there
 _NAME = re.compile(r"\[([^\s*\[\]]+)\]|[^\s*\[\]]+")  # in brackets as in a URL, or without; not the * that some resolvers take for all

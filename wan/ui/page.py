@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 import gradio as gr
 from markupsafe import Markup
 
-from wan import ids
+from wan.domain import ids
+from wan.domain.messages import sentence
 from wan.settings import Settings
 from wan.studio import Studio
 from wan.ui import cards, image, library, reference, review
@@ -18,7 +19,6 @@ from wan.ui.text import label
 from wan.ui.uploads import deny_downloads
 from wan.ui.visitor import bare, hidden
 from wan.uploads import SAMPLES
-from wan.words import sentence
 
 _KEEP_UPLOADS = 24 * 3600  # seconds
 

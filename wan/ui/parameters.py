@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from wan.errors import InvalidInput
-from wan.requests import shortened
+from wan.domain.errors import InvalidInput
+from wan.domain.requests import shortened
 
 
 def require_parameters(endpoints: Mapping[str, Any], endpoint: str, given: Iterable[str]) -> None:

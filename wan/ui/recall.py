@@ -11,8 +11,8 @@ from typing import Any
 import gradio as gr
 
 from wan import media
-from wan.catalog import MODELS
-from wan.errors import JobNotFound, WanError
+from wan.domain.catalog import MODELS
+from wan.domain.errors import JobNotFound, WanError
 from wan.storage import require_room
 from wan.studio import Studio
 from wan.ui import cards, image

@@ -12,12 +12,12 @@ from gradio.components import Component
 from markupsafe import Markup
 
 from wan import media
-from wan.catalog import INPUT_CAPS, MODELS, REFERENCE_TO_VIDEO, Model
-from wan.errors import Crowded, InvalidInput, NotKept
-from wan.plain_text import clean_line
-from wan.requests import ReferenceToVideoRequest, kind_of, ordered
+from wan.domain.catalog import INPUT_CAPS, MODELS, REFERENCE_TO_VIDEO, Model
+from wan.domain.errors import Crowded, InvalidInput, NotKept
+from wan.domain.plain_text import clean_line
+from wan.domain.requests import ReferenceToVideoRequest, kind_of, ordered
+from wan.domain.turns import Asker, Overtaken
 from wan.studio import Studio
-from wan.turns import Asker, Overtaken
 from wan.ui import brief, cards
 from wan.ui.run import Run, Values
 from wan.ui.text import label

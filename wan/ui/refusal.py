@@ -6,8 +6,8 @@ from http import HTTPStatus
 import gradio as gr
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from wan.domain.messages import Sentence
 from wan.ui.text import say
-from wan.words import Sentence
 
 
 class Refused(Exception):

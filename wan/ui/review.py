@@ -13,10 +13,10 @@ from typing import Any
 
 import gradio as gr
 
-from wan import reviews
-from wan.errors import JobNotFound, WanError
-from wan.jobs import Job
-from wan.reviews import Review
+from wan.domain import reviews
+from wan.domain.errors import JobNotFound, WanError
+from wan.domain.jobs import Job
+from wan.domain.reviews import Review
 from wan.studio import Studio
 from wan.ui import cards, recall, review_export
 from wan.ui import review_tab as html

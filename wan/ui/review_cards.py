@@ -11,8 +11,8 @@ from urllib.parse import quote as url_quote
 
 from markupsafe import Markup
 
-from wan.jobs import Job
-from wan.reviews import COMMENT_LIMIT, NAME_LIMIT, VERDICTS, Review, Take, Verdict
+from wan.domain.jobs import Job
+from wan.domain.reviews import COMMENT_LIMIT, NAME_LIMIT, VERDICTS, Review, Take, Verdict
 from wan.ui import compare
 from wan.ui.cards import both, measured, rate
 from wan.ui.files import ASSETS

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from wan.reviews import Review
+from wan.domain.reviews import Review
 from wan.storage import require_room
 from wan.studio import Studio
 from wan.ui import review_cards

@@ -1,7 +1,7 @@
 """What whoever has a review's link asks for: the page, its tally, its videos; and the verdicts that they send.
 
-No account and no key. Every link that leads nowhere, for whatever reason, gets the same answer. What is sent is checked in `wan.reviews`; its origin,
-kind, size and rate are the guard's.
+No account and no key. Every link that leads nowhere, for whatever reason, gets the same answer. What is sent is checked in `wan.domain.reviews`; its
+origin, kind, size and rate are the guard's.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from wan.errors import AccessRefused, InvalidInput, NotKept, ReviewNotFound, WanError
-from wan.reviews import Review
+from wan.domain.errors import AccessRefused, InvalidInput, NotKept, ReviewNotFound, WanError
+from wan.domain.messages import Language
+from wan.domain.reviews import Review
 from wan.studio import Studio
 from wan.ui import review_cards
 from wan.ui.addresses import network
 from wan.ui.files import MEDIA
-from wan.words import Language
 
 _KEPT = 12  # pages and tallies; one may have some megabytes
 _LOOKS = 1_000  # what somebody has seen last, as hashes; as many may look at something else at once

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from wan.jobs import Job
-from wan.reviews import Review, Take
+from wan.domain.jobs import Job
+from wan.domain.reviews import Review, Take
 from wan.ui.cards import both, copy_button, file_address, video
 from wan.ui.review_cards import comments, facts, how_many, people, tally, time_at, until
 from wan.ui.shelf import gone_mark

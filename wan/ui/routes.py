@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from wan.errors import NotKept
+from wan.domain.errors import NotKept
 from wan.studio import Studio
 from wan.ui import uploads
 from wan.ui.files import MEDIA, STILLS

@@ -11,18 +11,18 @@ from gradio.components import Component
 from markupsafe import Markup
 
 from wan.access import Leave
-from wan.catalog import TAKES_LIMIT
-from wan.errors import AccessRefused, InvalidInput, JobNotFound, MayPayTwice, NotKept, WanError
-from wan.jobs import JobEvent
-from wan.requests import Request
+from wan.domain.catalog import TAKES_LIMIT
+from wan.domain.errors import AccessRefused, InvalidInput, JobNotFound, MayPayTwice, NotKept, WanError
+from wan.domain.jobs import JobEvent
+from wan.domain.messages import Sentence
+from wan.domain.requests import Request
+from wan.domain.turns import Asker
 from wan.studio import Studio
-from wan.turns import Asker
 from wan.ui import cards
 from wan.ui.events import LOOK, whether_heard
 from wan.ui.places import Places
 from wan.ui.takes import Mark, Take, aimed, changed, read, written
 from wan.ui.visitor import SECRET, NotReady, Visitor, address_of, admitted, asker_of, bare, hidden, owner_of
-from wan.words import Sentence
 
 _VIEWERS = (300, 30, 20)  # streams on one tab at once, in all, of an address and of an owner; whoever comes beyond is shown the job as it is
 Asking = Callable[[], tuple[str, Leave]]

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 from markupsafe import Markup
 
 from wan import labels
-from wan.jobs import Job, JobEvent, JobState, Reference, Shelf, Spent
+from wan.domain.jobs import Job, JobEvent, JobState, Reference, Shelf, Spent
+from wan.domain.messages import Sentence
 from wan.ui.cards import as_it_is, both, clock, measured, said, video
 from wan.ui.compare import TAKES, worded
-from wan.words import Sentence
 
 _TONES = {JobState.SUCCEEDED: "good", JobState.FAILED: "bad", JobState.EXPIRED: "bad", JobState.UNCERTAIN: "warn", JobState.CANCELLED: ""}
 _STEPS = (  # what took how long: from one time of the row to the next that is known

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from wan.catalog import TAKES_LIMIT
-from wan.errors import JobNotFound
+from wan.domain.catalog import TAKES_LIMIT
+from wan.domain.errors import JobNotFound
 
 
 class Mark(StrEnum):

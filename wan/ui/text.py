@@ -1,4 +1,4 @@
-"""Every string of the page, in English and Chinese. What the service says about a job stands in `wan.words`.
+"""Every string of the page, in English and Chinese. What the service says about a job stands in `wan.domain.messages`.
 
 Labels go through Gradio's own translation (`label`); cards carry both languages and the page shows the one of `<html lang>`, see `cards.py`. So both
 follow the same switch, at once and in the middle of a run.

@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from wan.errors import NotKept
+from wan.domain.errors import NotKept
 from wan.storage import require_room
 from wan.ui.addresses import group
 from wan.ui.pace import Pace

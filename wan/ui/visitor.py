@@ -8,18 +8,18 @@ import gradio as gr
 from gradio.components import Component
 from gradio.state_holder import SessionState
 
-from wan import ids
 from wan.access import Leave
-from wan.catalog import BASE_URLS
-from wan.errors import WanError
+from wan.domain import ids
+from wan.domain.catalog import BASE_URLS
+from wan.domain.errors import WanError
+from wan.domain.messages import sentence
+from wan.domain.turns import Asker
 from wan.settings import Settings
 from wan.studio import Studio
-from wan.turns import Asker
 from wan.ui import cards
 from wan.ui.addresses import group
 from wan.ui.events import came_at
 from wan.ui.text import label
-from wan.words import sentence
 
 SECRET = "wan-studio"  # noqa: S105 - it is sent to every browser; without a fixed one the stored values die with each restart
 

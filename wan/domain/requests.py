@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
 
-from wan import catalog
-from wan.catalog import MODELS, Model
-from wan.errors import InvalidInput
-from wan.plain_text import clean, clean_line, control_in, escaped, is_blank
+from wan.domain import catalog
+from wan.domain.catalog import MODELS, Model
+from wan.domain.errors import InvalidInput
+from wan.domain.plain_text import clean, clean_line, control_in, escaped, is_blank
 
 Media = bytes | Path | str
 """The bytes of a file, its path, or an http(s) URL that the service fetches itself. A `str` is only ever a URL: whoever has a path says Path."""

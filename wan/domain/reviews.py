@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from wan.errors import InvalidInput
-from wan.jobs import Job, JobState
-from wan.plain_text import is_blank
-from wan.requests import written
+from wan.domain.errors import InvalidInput
+from wan.domain.jobs import Job, JobState
+from wan.domain.plain_text import is_blank
+from wan.domain.requests import written
 
 VERDICTS = ("yes", "maybe", "no")
 TITLE_LIMIT = 120  # characters, as the three below

@@ -5,8 +5,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from wan.catalog import Price
-from wan.words import Sentence
+from wan.domain.catalog import Price
+from wan.domain.messages import Sentence
 
 
 class JobState(StrEnum):

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from wan.plain_text import escaped
+from wan.domain.plain_text import escaped
 
 Language = Literal["en", "zh"]
 

@@ -27,10 +27,10 @@ import errno
 import re
 from typing import TYPE_CHECKING
 
-from wan.words import Sentence, sentence
+from wan.domain.messages import Sentence, sentence
 
 if TYPE_CHECKING:
-    from wan.requests import VideoResult
+    from wan.domain.requests import VideoResult
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Any, Generic, TypeVar
 
-from wan.errors import Crowded
+from wan.domain.errors import Crowded
 
 Result = TypeVar("Result")
 _HERE = ip_address("::1")

@@ -6,7 +6,7 @@ Nothing of ours that holds a key should come so far.
 import logging
 import re
 
-from wan.plain_text import indented
+from wan.domain.plain_text import indented
 
 # A key's alphabet, but for what ends one in free text.
 _SIGN = r"[!#$%&(*+\-./0-9:=?@A-Z\[\\^_`a-z{|~]"
