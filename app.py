@@ -3,7 +3,7 @@
 GRADIO_SERVER_NAME and GRADIO_SERVER_PORT move it.
 """
 
-from wan.process_exit import exit_with  # isort: split
+from wan.environment.process_exit import exit_with  # isort: split
 
 import asyncio
 import os
@@ -11,9 +11,9 @@ import sys
 
 from wan.domain.errors import WanError
 from wan.domain.redact import guard_logs
-from wan.settings import load_settings
-from wan.surroundings import set_aside
-from wan.utf8 import require_utf8
+from wan.environment.settings import load_settings
+from wan.environment.surroundings import set_aside
+from wan.environment.utf8 import require_utf8
 
 require_utf8()
 guard_logs()

@@ -17,8 +17,8 @@ from wan import media
 from wan.domain.errors import NoVideo
 from wan.domain.jobs import Job, JobState, Spent
 from wan.domain.requests import Request
+from wan.environment.settings import Settings
 from wan.runner import Runner
-from wan.settings import Settings
 from wan.store import Store
 from wan.studio import Studio
 

@@ -26,7 +26,7 @@ from wan.domain import catalog
 from wan.domain.errors import AccessRefused, InvalidInput, SettingsError, WanError
 from wan.domain.jobs import JobState, Spent
 from wan.domain.redact import guard_logs, redacted, unsigned
-from wan.settings import Connection, load_settings
+from wan.environment.settings import Connection, load_settings
 from wan.store import Store
 from wan.studio import Studio
 from wan.ui import visitor

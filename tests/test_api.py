@@ -28,7 +28,7 @@ from tests.simulators import Simulator
 from tests.sounds import wav
 from wan.domain.errors import JobNotFound, SettingsError
 from wan.domain.messages import sentence
-from wan.settings import load_settings
+from wan.environment.settings import load_settings
 from wan.ui.agents import speak_mcp
 
 MINE = {"X-Wan-Token": "m" * 40}

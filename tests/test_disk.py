@@ -24,8 +24,8 @@ from wan.domain.errors import NotKept
 from wan.domain.jobs import JobState, Spent
 from wan.domain.requests import ImageToVideoRequest
 from wan.domain.turns import Asker
+from wan.environment.settings import load_settings
 from wan.gateway import Gateway
-from wan.settings import load_settings
 from wan.studio import Studio
 from wan.ui import recall, reference, review, review_export, visitor
 from wan.ui.routes import routes

@@ -20,8 +20,8 @@ from wan.access import OPERATOR
 from wan.domain.errors import NotKept
 from wan.domain.jobs import JobState
 from wan.domain.requests import ReferenceToVideoRequest
+from wan.environment.settings import load_settings
 from wan.evidence import FILES, Evidence, bundle, missing
-from wan.settings import load_settings
 from wan.studio import Studio
 
 pytestmark = pytest.mark.anyio

@@ -21,7 +21,7 @@ from wan import films, labels, media, schedule, storage
 from wan.domain.errors import InvalidInput, JobNotFound, NotKept
 from wan.domain.jobs import JobState
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
-from wan.settings import load_settings
+from wan.environment.settings import load_settings
 from wan.studio import Studio
 
 OWNER = "somebody"

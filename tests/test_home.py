@@ -21,7 +21,7 @@ NOBODY = "54321"
 SETTINGS = """
 import json, os, sys
 from wan.domain.errors import SettingsError
-from wan.settings import load_settings
+from wan.environment.settings import load_settings
 for more in json.load(sys.stdin):
     os.environ.update(more)
     print("-", file=sys.stderr, flush=True)

@@ -6,8 +6,8 @@ import stat
 import pytest
 
 from wan.domain.errors import SettingsError
-from wan.private import keep_database, make_database, make_folder
-from wan.settings import Settings
+from wan.environment.private import keep_database, make_database, make_folder
+from wan.environment.settings import Settings
 from wan.store import Store
 
 

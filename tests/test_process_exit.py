@@ -11,7 +11,7 @@ from tests.browser.serving import ROOT, served
 
 ENDING = """
 import sys
-from wan.process_exit import exit_with
+from wan.environment.process_exit import exit_with
 import atexit, threading, time
 
 class Left:
@@ -23,7 +23,7 @@ atexit.register(print, "at the exit")
 threading.Thread(target=lambda: (time.sleep(0.1), print("in a thread"))).start()
 exit_with(3) if sys.argv[1] == "ours" else sys.exit(3)
 """
-# What was registered before `wan.process_exit` is reached by Python's own end only.
+# What was registered before `wan.environment.process_exit` is reached by Python's own end only.
 WATCHED = """
 import atexit, runpy, sys
 atexit.register(print, "taken apart", flush=True)

@@ -47,7 +47,7 @@ Store(sys.argv[2]).close()
 """
 FOLLOW = f"""
 import asyncio
-from wan.settings import load_settings
+from wan.environment.settings import load_settings
 from wan.studio import Studio
 {WAIT}
 async def follow():

@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.console import Console, examples, settled
 from wan.cli.parser import WHERE
-from wan.settings import Settings
+from wan.environment.settings import Settings
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 NOT_OURS = {"SPACE_ID", "SPACE_HOST"}  # set by the Space itself

@@ -20,7 +20,7 @@ from wan.domain.errors import AccessRefused, InvalidInput, ReviewNotFound
 from wan.domain.jobs import JobState
 from wan.domain.requests import ImageToVideoRequest
 from wan.domain.reviews import Review, Take, Tally, Verdict
-from wan.settings import load_settings
+from wan.environment.settings import load_settings
 from wan.studio import Studio
 from wan.ui.review_export import pack
 

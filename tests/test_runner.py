@@ -14,10 +14,10 @@ from wan.domain import catalog
 from wan.domain.errors import KeyRefused, Refused, Throttled, Unclear
 from wan.domain.jobs import Job, JobState, Reference, Spent
 from wan.domain.messages import sentence
+from wan.environment.settings import Connection
 from wan.evidence import Evidence
 from wan.gateway import Accepted, Gateway, TaskSnapshot, TaskStatus
 from wan.runner import Runner
-from wan.settings import Connection
 from wan.storage import Storage
 from wan.store import Store
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from wan.domain.errors import InvalidInput, SettingsError
-from wan.environment import cleaned
-from wan.settings import Settings, load_settings
+from wan.environment.settings import Settings, load_settings
+from wan.environment.values import cleaned
 from wan.storage import Storage
 from wan.store import Store
 

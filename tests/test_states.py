@@ -22,10 +22,10 @@ from wan import schedule
 from wan.domain.errors import KeyRefused, NotSent, Refused, Throttled, Unclear, Unreadable
 from wan.domain.jobs import TRANSITIONS, Job, JobState, Spent
 from wan.domain.messages import sentence
+from wan.environment.settings import Connection
 from wan.evidence import Evidence
 from wan.gateway import Accepted, TaskSnapshot, TaskStatus
 from wan.runner import Runner
-from wan.settings import Connection
 from wan.storage import Storage
 from wan.store import Store, _metadata
 

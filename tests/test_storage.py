@@ -158,7 +158,7 @@ async def test_what_is_removed_while_it_is_fetched_leaves_nothing(bucket, cache,
 
 
 READER = """
-from wan.process_exit import exit_with
+from wan.environment.process_exit import exit_with
 import asyncio, random, sys
 from pathlib import Path
 from obstore.store import LocalStore

@@ -27,7 +27,7 @@ from wan.domain import catalog
 from wan.domain.errors import AccessRefused, InvalidInput, JobNotFound, MayPayTwice, NotKept, WanError
 from wan.domain.jobs import JobState, Spent
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
-from wan.settings import load_settings
+from wan.environment.settings import load_settings
 from wan.studio import Studio
 
 pytestmark = pytest.mark.anyio

@@ -14,8 +14,8 @@ from tests.browser.serving import served
 from tests.company import company
 from tests.wire import reply
 from wan.domain.errors import NotSent, SettingsError, Unreadable
+from wan.environment.settings import Connection, load_settings
 from wan.gateway import Gateway
-from wan.settings import Connection, load_settings
 from wan.studio import asked
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +35,7 @@ ODD = {
 }
 BUCKET = """
 import os
-from wan.surroundings import set_aside, unused_proxy
+from wan.environment.surroundings import set_aside, unused_proxy
 os.environ["https_proxy"] = "http://127.0.0.1:{port}"
 set_aside()
 assert "https_proxy" not in os.environ and unused_proxy() == "https_proxy"

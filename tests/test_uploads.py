@@ -13,7 +13,7 @@ from tests.pictures import clip, picture
 from tests.sounds import sound
 from wan import schedule, sweep, uploads
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
-from wan.settings import load_settings
+from wan.environment.settings import load_settings
 from wan.studio import Studio
 from wan.uploads import SAMPLES, Original, Upload, UploadFolder, clean_name
 

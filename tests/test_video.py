@@ -21,7 +21,7 @@ from wan.access import OPERATOR
 from wan.domain.errors import InvalidInput, JobNotFound, RunFailed, SettingsError, WanError
 from wan.domain.jobs import UNSENT
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
-from wan.settings import load_settings
+from wan.environment.settings import load_settings
 from wan.studio import Studio
 
 IMAGE = {"prompt": "she smiles", "duration": 2, "size": "1280*720", "fps": 24}

@@ -19,10 +19,10 @@ from pydantic import SecretStr
 
 from tests import warm
 from wan import gateway, runner
+from wan.environment.settings import load_settings
 from wan.evidence import Evidence
 from wan.gateway import Gateway
 from wan.runner import Runner
-from wan.settings import load_settings
 from wan.simulator.faults import verb_of
 from wan.storage import Storage
 from wan.store import Store

@@ -1,9 +1,9 @@
 """`python -m wan`: see `wan.cli`."""
 
-from wan.process_exit import exit_with  # isort: split
+from wan.environment.process_exit import exit_with  # isort: split
 
 try:
-    from wan.utf8 import require_utf8
+    from wan.environment.utf8 import require_utf8
 
     require_utf8()
     from wan.cli import main

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from wan.domain.errors import SettingsError
 from wan.domain.messages import sentence
-from wan.settings import SIMULATOR_KEY, Connection, Settings
+from wan.environment.settings import SIMULATOR_KEY, Connection, Settings
 
 _START_LIMIT = 30.0  # seconds; a cold start on a busy machine takes about 3
 

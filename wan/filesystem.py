@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Literal
 
-from wan.settings import WORK
+from wan.environment.settings import WORK
 
 Lacks = Literal["", "memory", "locks", "writes"]
 """What a folder cannot do: nothing, share memory, show locks to other processes, show them what was written."""

@@ -28,8 +28,8 @@ from wan.domain.errors import KeyRefused, NotSent, OddAddress, Refused, ResultRe
 from wan.domain.messages import Sentence, sentence
 from wan.domain.plain_text import clean
 from wan.domain.redact import unsigned
-from wan.settings import Connection
-from wan.surroundings import authorities, some_home, unused_proxy
+from wan.environment.settings import Connection
+from wan.environment.surroundings import authorities, some_home, unused_proxy
 
 if TYPE_CHECKING:
     import dashscope

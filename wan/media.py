@@ -31,8 +31,8 @@ from wan.domain.errors import InvalidInput, NotKept, NoVideo, is_full
 from wan.domain.messages import Sentence, sentence
 from wan.domain.requests import Media, ReferenceKind, kind_of
 from wan.domain.turns import Asker, Turns
+from wan.environment.settings import WORK
 from wan.sandbox import NURSERY
-from wan.settings import WORK
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")

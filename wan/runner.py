@@ -36,9 +36,9 @@ from wan.domain.errors import (
 )
 from wan.domain.jobs import UNSENT, Job, JobState, Reference, Spent
 from wan.domain.messages import Sentence, sentence, waiting
+from wan.environment.settings import Connection
 from wan.evidence import Evidence
 from wan.gateway import SUBMIT_LIMIT, Accepted, Gateway, TaskSnapshot, TaskStatus, task_failure
-from wan.settings import Connection
 from wan.storage import Storage
 from wan.store import Store
 

@@ -21,7 +21,7 @@ from obstore.store import LocalStore, from_url
 
 from wan.domain.errors import NotKept, SettingsError, is_full
 from wan.domain.messages import sentence
-from wan.settings import WORK, masked_url
+from wan.environment.settings import WORK, masked_url
 
 _CHUNK = 1 << 20  # bytes
 _PARTS_AT_ONCE = 1  # of 5 MB, while a large file goes into the store; obstore's own 12 are 60 MB of memory for each job

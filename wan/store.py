@@ -37,11 +37,11 @@ from wan.domain.line import MEMORY, Turn, in_turn
 from wan.domain.messages import Sentence, sentence
 from wan.domain.plain_text import clean, clean_line
 from wan.domain.reviews import COMMENTS_LIMIT, REVIEWS_LIMIT, VERDICTS_LIMIT, Review, Take, Verdict, link_hash
+from wan.environment.private import keep_database, make_database
+from wan.environment.settings import masked_url
 from wan.filesystem import lacks
 from wan.journal import Journal
-from wan.private import keep_database, make_database
 from wan.rescue import take_in
-from wan.settings import masked_url
 
 _BOOKKEEPING = frozenset({"due_at", "attempts", "foreign_tasks", "absent_at"})  # of no interest to a viewer
 _THREADS = 12  # more than writes can be stuck at once, so that a page is still read beside them; SQLAlchemy's pool has 15 connections

@@ -45,11 +45,11 @@ from wan.domain.messages import Sentence, sentence, waiting
 from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request, VideoResult, fingerprint, written
 from wan.domain.reviews import Review, Take
 from wan.domain.turns import Asker, is_here, site
+from wan.environment.settings import Connection, Settings
 from wan.evidence import Evidence
 from wan.gateway import Gateway
 from wan.references import References
 from wan.runner import Runner
-from wan.settings import Connection, Settings
 from wan.storage import Storage, in_words, require_room
 from wan.store import Store
 from wan.uploads import Original, UploadFolder, default_folder

@@ -23,7 +23,7 @@ from wan.domain.jobs import Job, JobState
 from wan.domain.messages import sentence
 from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, ReferenceToVideoRequest, VideoResult, shortened
 from wan.domain.turns import Asker
-from wan.settings import load_settings
+from wan.environment.settings import load_settings
 from wan.studio import Studio
 
 _REQUIRED: dict[type, tuple[str, ...]] = {  # by the normalised calls; the page and the command line have defaults

@@ -31,8 +31,8 @@ from wan.domain.errors import InvalidInput
 from wan.domain.jobs import JobState
 from wan.domain.messages import SENTENCES
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
+from wan.environment.settings import load_settings
 from wan.sandbox import NURSERY, Nursery
-from wan.settings import load_settings
 from wan.studio import Studio
 
 

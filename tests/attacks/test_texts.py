@@ -20,7 +20,7 @@ from wan.access import OPERATOR
 from wan.cli import main
 from wan.domain import ids
 from wan.domain.jobs import JobState
-from wan.settings import load_settings
+from wan.environment.settings import load_settings
 from wan.store import Store
 from wan.studio import Studio
 from wan.ui import review_page

@@ -262,14 +262,14 @@ _REQUESTS = (
     ),
     _fault(
         "prices of a region that the address does not have",
-        "settings.py",
+        "environment/settings.py",
         'return region_at(base_url) or (self.region if "region" in self.model_fields_set else "")',
         "return region_at(base_url) or self.region",
         "test_settings.py",
     ),
     _fault(
         "a setting that is switched off read as on",
-        "settings.py",
+        "environment/settings.py",
         'mcp: bool = Field(default=False, alias="WAN_MCP")',
         'mcp: str = Field(default="", alias="WAN_MCP")',
         "test_settings.py::test_a_switch_is_on_or_off",
@@ -453,7 +453,7 @@ _OUTSIDE = (
     ),
     _fault(
         "an account named by the end of its key",
-        "settings.py",
+        "environment/settings.py",
         "return hashlib.sha256(secret.encode()).hexdigest()[:16]",
         "return secret[-16:]",
         "test_settings.py",
@@ -664,7 +664,7 @@ _FRESH = (
     ),
     _fault(
         "a password with a colon split at its last one",
-        "settings.py",
+        "environment/settings.py",
         'pair.strip().partition(":")',
         'pair.strip().rpartition(":")',
         "test_settings.py",
@@ -720,7 +720,7 @@ _FRESH = (
     ),
     _fault(
         "a process that takes its interpreter apart under obstore's threads",
-        "process_exit.py",
+        "environment/process_exit.py",
         "    os._exit(_codes[-1])\n",
         "    return\n",
         "test_process_exit.py",

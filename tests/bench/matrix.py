@@ -24,7 +24,7 @@ from tests.simulators import Simulator, serving
 from wan import gateway, media, runner, schedule
 from wan.domain.jobs import Job, JobState
 from wan.domain.requests import ImageToVideoRequest
-from wan.settings import Settings
+from wan.environment.settings import Settings
 from wan.simulator.faults import VERBS, verb_of
 from wan.studio import Studio
 

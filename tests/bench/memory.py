@@ -18,8 +18,8 @@ import obstore
 from obstore.store import LocalStore
 from pydantic import SecretStr
 
+from wan.environment.settings import Connection
 from wan.gateway import Gateway
-from wan.settings import Connection
 from wan.storage import Storage
 
 MEGABYTE = 1_000_000

@@ -24,7 +24,7 @@ from starlette.datastructures import Headers
 from tests import plain_http
 from tests.attacks.visitor import ask
 from wan import storage
-from wan.settings import load_settings
+from wan.environment.settings import load_settings
 from wan.studio import Studio
 from wan.ui import bodies, pace, review_page, serve
 from wan.ui.addresses import client_address

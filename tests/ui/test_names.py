@@ -5,7 +5,7 @@ import socket
 import pytest
 from starlette.datastructures import Headers
 
-from wan.settings import load_settings
+from wan.environment.settings import load_settings
 from wan.ui import names
 from wan.ui.names import Names, name_in, names_of
 from wan.ui.refusal import Refused

@@ -19,7 +19,7 @@ from wan.domain import reviews
 from wan.domain.errors import NotKept, ReviewNotFound
 from wan.domain.requests import ImageToVideoRequest
 from wan.domain.reviews import Take
-from wan.settings import load_settings
+from wan.environment.settings import load_settings
 from wan.studio import Studio
 from wan.ui import recall, review_cards, review_export, review_page, review_tab
 from wan.ui.pace import Pace

@@ -19,9 +19,9 @@ from wan.domain.errors import InvalidInput, JobNotFound
 from wan.domain.jobs import Job, JobState
 from wan.domain.messages import Sentence, sentence
 from wan.domain.plain_text import indented
+from wan.environment.settings import Connection, load_settings
 from wan.evidence import FILES, bundle, found, video_of
 from wan.gateway import Gateway
-from wan.settings import Connection, load_settings
 from wan.studio import GOOD, Studio, asked
 
 

@@ -6,7 +6,7 @@ import sys
 
 from wan.cli import DONE
 from wan.demo import Demo
-from wan.settings import load_settings
+from wan.environment.settings import load_settings
 
 
 def simulate(options: argparse.Namespace) -> int:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from gradio.utils import get_upload_folder
 
-from wan.settings import CREDENTIALS, Settings
-from wan.surroundings import home
+from wan.environment.settings import CREDENTIALS, Settings
+from wan.environment.surroundings import home
 from wan.uploads import SAMPLES
 
 ASSETS = Path(__file__).parents[2] / "assets"

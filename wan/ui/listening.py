@@ -13,7 +13,7 @@ from typing import Any
 
 from wan.domain.errors import SettingsError
 from wan.domain.messages import sentence
-from wan.settings import Settings
+from wan.environment.settings import Settings
 
 _FIRST, _TRIED = 7860, 100  # the port that is taken where none is asked for, and how many are tried from there
 _NAME = re.compile(r"\[([^\s*\[\]]+)\]|[^\s*\[\]]+")  # in brackets as in a URL, or without; not the * that some resolvers take for all

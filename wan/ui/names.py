@@ -13,7 +13,7 @@ from pathlib import Path
 
 from starlette.datastructures import Headers
 
-from wan.settings import Settings
+from wan.environment.settings import Settings
 from wan.ui.refusal import Refused
 from wan.ui.roots import root_of
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from wan.domain import ids
 from wan.domain.messages import sentence
-from wan.settings import Settings
+from wan.environment.settings import Settings
 from wan.studio import Studio
 from wan.ui import cards, image, library, reference, review
 from wan.ui import visitor as visitors

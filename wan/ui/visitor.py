@@ -14,7 +14,7 @@ from wan.domain.catalog import BASE_URLS
 from wan.domain.errors import WanError
 from wan.domain.messages import sentence
 from wan.domain.turns import Asker
-from wan.settings import Settings
+from wan.environment.settings import Settings
 from wan.studio import Studio
 from wan.ui import cards
 from wan.ui.addresses import group

@@ -23,11 +23,11 @@ from wan.domain.catalog import BASE_URLS, Region, region_at, workspace_at
 from wan.domain.errors import InvalidInput, SettingsError
 from wan.domain.messages import sentence
 from wan.domain.redact import know
-from wan.environment import DotEnv, Environment, cleaned, read_text
-from wan.private import make_folder
-from wan.surroundings import home
+from wan.environment.private import make_folder
+from wan.environment.surroundings import home
+from wan.environment.values import DotEnv, Environment, cleaned, read_text
 
-log = logging.getLogger("wan.settings")
+log = logging.getLogger("wan.environment.settings")
 
 Backend = Literal["dashscope", "simulator"]
 

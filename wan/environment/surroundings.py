@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from wan.environment import cleaned
+from wan.environment.values import cleaned
 
 _PROXY = re.compile(r"\w+_proxy", re.I)
 _HTTPS_PROXIES = ("HTTPS_PROXY", "ALL_PROXY")
