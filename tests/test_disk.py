@@ -25,7 +25,7 @@ from wan.domain.jobs import JobState, Spent
 from wan.domain.requests import ImageToVideoRequest
 from wan.domain.turns import Asker
 from wan.environment.settings import load_settings
-from wan.gateway import Gateway
+from wan.provider.gateway import Gateway
 from wan.studio import Studio
 from wan.ui import recall, reference, review, review_export, visitor
 from wan.ui.routes import routes

@@ -11,10 +11,10 @@ import pytest
 from pydantic import SecretStr
 
 from tests.wire import reply, wire
-from wan import gateway
 from wan.domain.errors import KeyRefused, NotSent, OddAddress, Refused, ResultRefused, Throttled, Unclear, Unreadable
 from wan.environment.settings import Connection
-from wan.gateway import Gateway, TaskStatus, task_failure
+from wan.provider import gateway
+from wan.provider.gateway import Gateway, TaskStatus, task_failure
 
 pytestmark = pytest.mark.anyio
 

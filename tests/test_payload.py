@@ -2,8 +2,8 @@
 
 import pytest
 
-from wan import payload
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
+from wan.provider import payload
 
 URL = "https://example.com/a.png"
 

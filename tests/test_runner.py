@@ -16,7 +16,7 @@ from wan.domain.jobs import Job, JobState, Reference, Spent
 from wan.domain.messages import sentence
 from wan.environment.settings import Connection
 from wan.evidence import Evidence
-from wan.gateway import Accepted, Gateway, TaskSnapshot, TaskStatus
+from wan.provider.gateway import Accepted, Gateway, TaskSnapshot, TaskStatus
 from wan.runner import Runner
 from wan.storage import Storage
 from wan.store import Store

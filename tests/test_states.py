@@ -24,7 +24,7 @@ from wan.domain.jobs import TRANSITIONS, Job, JobState, Spent
 from wan.domain.messages import sentence
 from wan.environment.settings import Connection
 from wan.evidence import Evidence
-from wan.gateway import Accepted, TaskSnapshot, TaskStatus
+from wan.provider.gateway import Accepted, TaskSnapshot, TaskStatus
 from wan.runner import Runner
 from wan.storage import Storage
 from wan.store import Store, _metadata

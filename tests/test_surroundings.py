@@ -15,7 +15,7 @@ from tests.company import company
 from tests.wire import reply
 from wan.domain.errors import NotSent, SettingsError, Unreadable
 from wan.environment.settings import Connection, load_settings
-from wan.gateway import Gateway
+from wan.provider.gateway import Gateway
 from wan.studio import asked
 
 pytestmark = pytest.mark.anyio

@@ -6,8 +6,8 @@ import string
 import pytest
 
 from tests.conftest import ROOT
-from wan import gateway
 from wan.domain import messages
+from wan.provider import gateway
 
 SOURCES = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "wan").rglob("*.py") if path.name != "messages.py")
 

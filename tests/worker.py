@@ -18,10 +18,11 @@ import httpx
 from pydantic import SecretStr
 
 from tests import warm
-from wan import gateway, runner
+from wan import runner
 from wan.environment.settings import load_settings
 from wan.evidence import Evidence
-from wan.gateway import Gateway
+from wan.provider import gateway
+from wan.provider.gateway import Gateway
 from wan.runner import Runner
 from wan.simulator.faults import verb_of
 from wan.storage import Storage

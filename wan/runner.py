@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from wan import labels, media, payload, schedule
+from wan import labels, media, schedule
 from wan.clips import Clip
 from wan.domain import catalog
 from wan.domain.catalog import MODELS
@@ -38,7 +38,8 @@ from wan.domain.jobs import UNSENT, Job, JobState, Reference, Spent
 from wan.domain.messages import Sentence, sentence, waiting
 from wan.environment.settings import Connection
 from wan.evidence import Evidence
-from wan.gateway import SUBMIT_LIMIT, Accepted, Gateway, TaskSnapshot, TaskStatus, task_failure
+from wan.provider import payload
+from wan.provider.gateway import SUBMIT_LIMIT, Accepted, Gateway, TaskSnapshot, TaskStatus, task_failure
 from wan.storage import Storage
 from wan.store import Store
 

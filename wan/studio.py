@@ -23,9 +23,8 @@ from types import TracebackType
 from typing import IO, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
-from wan import films, labels, media, payload, schedule, sweep
+from wan import films, labels, media, schedule, sweep
 from wan.access import Door, Keys, Leave
-from wan.demo import Demo
 from wan.domain import catalog, ids, line, reviews
 from wan.domain.catalog import MODELS, Price
 from wan.domain.errors import (
@@ -47,7 +46,9 @@ from wan.domain.reviews import Review, Take
 from wan.domain.turns import Asker, is_here, site
 from wan.environment.settings import Connection, Settings
 from wan.evidence import Evidence
-from wan.gateway import Gateway
+from wan.provider import payload
+from wan.provider.gateway import Gateway
+from wan.provider.local_simulator import Demo
 from wan.references import References
 from wan.runner import Runner
 from wan.storage import Storage, in_words, require_room

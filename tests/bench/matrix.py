@@ -21,10 +21,11 @@ import httpx
 from tests.pictures import picture
 from tests.proxy import Proxy
 from tests.simulators import Simulator, serving
-from wan import gateway, media, runner, schedule
+from wan import media, runner, schedule
 from wan.domain.jobs import Job, JobState
 from wan.domain.requests import ImageToVideoRequest
 from wan.environment.settings import Settings
+from wan.provider import gateway
 from wan.simulator.faults import VERBS, verb_of
 from wan.studio import Studio
 

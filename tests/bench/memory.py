@@ -19,7 +19,7 @@ from obstore.store import LocalStore
 from pydantic import SecretStr
 
 from wan.environment.settings import Connection
-from wan.gateway import Gateway
+from wan.provider.gateway import Gateway
 from wan.storage import Storage
 
 MEGABYTE = 1_000_000

@@ -14,14 +14,14 @@ from pydantic import SecretStr
 
 from wan.access import OPERATOR
 from wan.cli import DONE, FAILED, show_json
-from wan.demo import Demo
 from wan.domain.errors import InvalidInput, JobNotFound
 from wan.domain.jobs import Job, JobState
 from wan.domain.messages import Sentence, sentence
 from wan.domain.plain_text import indented
 from wan.environment.settings import Connection, load_settings
 from wan.evidence import FILES, bundle, found, video_of
-from wan.gateway import Gateway
+from wan.provider.gateway import Gateway
+from wan.provider.local_simulator import Demo
 from wan.studio import GOOD, Studio, asked
 
 

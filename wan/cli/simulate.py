@@ -5,8 +5,8 @@ import os
 import sys
 
 from wan.cli import DONE
-from wan.demo import Demo
 from wan.environment.settings import load_settings
+from wan.provider.local_simulator import Demo
 
 
 def simulate(options: argparse.Namespace) -> int:

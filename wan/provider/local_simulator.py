@@ -108,7 +108,7 @@ class Demo:
         """Starts it in a session of its own, so that Ctrl-C here does not take it from another process that uses it."""
         given = ("--pending", str(self._settings.simulator_pending), "--running", str(self._settings.simulator_running))
         command = [sys.executable, "-m", "wan.simulator", "--dir", str(self._folder), "--port", port, "--leave-when-unused", *given]
-        paths = [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
+        paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
         log = os.open(self._folder / "server.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:

@@ -34,7 +34,7 @@ from wan.environment.surroundings import authorities, some_home, unused_proxy
 if TYPE_CHECKING:
     import dashscope
 
-log = logging.getLogger("wan.gateway")
+log = logging.getLogger("wan.provider.gateway")
 logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it writes down every URL, and a result's is a signed one
 
 CREATE_PATH = "services/aigc/video-generation/video-synthesis"
