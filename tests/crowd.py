@@ -13,11 +13,11 @@ from unittest import mock
 from pydantic import SecretStr
 
 from tests.simulators import Simulator
-from wan import media
 from wan.domain.errors import NoVideo
 from wan.domain.jobs import Job, JobState, Spent
 from wan.domain.requests import Request
 from wan.environment.settings import Settings
+from wan.media import encode
 from wan.runner import Runner
 from wan.store import Store
 from wan.studio import Studio
@@ -145,7 +145,7 @@ class Place:
 
     def _unplayable(self, job: Job) -> str:
         try:
-            clip = media.measure(self.folder / "storage" / job.video_key)
+            clip = encode.measure(self.folder / "storage" / job.video_key)
         except (NoVideo, FileNotFoundError) as error:
             return f"its video does not open: {error}"
         return "" if clip.width == job.width else "its video is another's"

@@ -21,9 +21,9 @@ from tests.conftest import ROOT
 from tests.disks import small_disk
 from tests.pictures import clip, picture
 from tests.sounds import sound
-from wan import media
 from wan.cli.parser import WHERE
 from wan.evidence import FILES
+from wan.media import encode
 
 FIELD = ROOT / "tests" / "data" / "field"
 ADDRESS = "https://example.com/she.png"  # of a picture: the service fetches it, and no sandbox has to be started where the picture is not the subject
@@ -58,7 +58,7 @@ def test_image_to_video(run, samples, tmp_path, name, size):
     assert result.keys() >= FIELDS
     width, height = map(int, size.split("*"))
     assert (result["width"], result["height"], result["fps"], result["duration"]) == (width, height, 24, 2)
-    measured = media.measure(out)
+    measured = encode.measure(out)
     assert (measured.width, measured.height, measured.fps, measured.seconds, measured.codec) == (width, height, 24, 2, "h264")
     assert result["video_url"].startswith("file:///")
     assert any("your 24 fps were made" in said for said in result["adjustments"])
@@ -325,7 +325,7 @@ def test_jobs_one_after_the_other(run, samples, tmp_path, simulator):
     before = simulator.stats()
     again = run("resume", job, "--json", "--out", tmp_path / "again.mp4")
     assert json.loads(again.stdout)["video_url"] == made["video_url"]
-    assert media.measure(tmp_path / "again.mp4").seconds == 2
+    assert encode.measure(tmp_path / "again.mp4").seconds == 2
     assert simulator.stats() == before
     named = json.loads(run("evidence", job, "--json").stdout)
     assert sorted(named["files"]) == sorted(FILES)
@@ -405,7 +405,7 @@ def test_a_copy_that_fails_names_the_video(run, tmp_path):
     assert "Traceback" not in full.stderr
     itself = run("resume", made["job_id"], "--out", stored)
     assert (itself.returncode, itself.stdout.splitlines()[0]) == (1, str(stored))
-    assert media.measure(stored).seconds == 2
+    assert encode.measure(stored).seconds == 2
 
 
 def test_a_name_that_is_no_text_ends_no_run(run, tmp_path):

@@ -15,13 +15,14 @@ from tests.test_store import job as new_job
 from tests.test_studio import image
 from tests.test_sweep import DAY
 from wan import evidence as evidence_module
-from wan import media, schedule, sweep
+from wan import schedule, sweep
 from wan.access import OPERATOR
 from wan.domain.errors import NotKept
 from wan.domain.jobs import JobState
 from wan.domain.requests import ReferenceToVideoRequest
 from wan.environment.settings import load_settings
 from wan.evidence import FILES, Evidence, bundle, missing
+from wan.media import encode, inputs
 from wan.studio import Studio
 
 pytestmark = pytest.mark.anyio
@@ -75,7 +76,7 @@ async def test_the_record_of_a_run(studio, tmp_path):
     assert missing(folder) == []
     assert read(folder, "request.json")["prompt"] == "she smiles"
     (reference,) = read(folder, "references.json")
-    assert (reference["sha256"], reference["bytes"]) == (media.digest(personal), personal.stat().st_size)
+    assert (reference["sha256"], reference["bytes"]) == (inputs.digest(personal), personal.stat().st_size)
     assert (reference["width"], reference["height"]) == (640, 480)
     payload = read(folder, "payload.json")
     assert payload["input"]["img_url"].startswith("oss://")
@@ -90,7 +91,7 @@ async def test_the_record_of_a_run(studio, tmp_path):
     assert all(outcome["times"][name] for name in ("created", "submitting", "submitted", "fetching", "ended"))
     assert outcome["versions"].keys() >= {"wan", "python", "dashscope"}
     video = tmp_path / "output" / "ai-video-wan-video" / outcome["video"]["file"]
-    assert (media.digest(video), media.measure(video).seconds) == (outcome["video"]["sha256"], 2.0)
+    assert (inputs.digest(video), encode.measure(video).seconds) == (outcome["video"]["sha256"], 2.0)
     assert b"anna" not in everything(folder)
 
 

@@ -17,11 +17,12 @@ from PIL import Image
 
 from tests.disks import small_disk
 from tests.pictures import clip, picture
-from wan import films, labels, media, schedule, storage
+from wan import films, labels, schedule, storage
 from wan.domain.errors import InvalidInput, JobNotFound, NotKept
 from wan.domain.jobs import JobState
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.environment.settings import load_settings
+from wan.media import encode, inputs
 from wan.studio import Studio
 
 OWNER = "somebody"
@@ -69,7 +70,7 @@ def packets(path) -> list:
 def tagged(path, text: str, name="comment"):
     """A real MP4 with a tag."""
     source = clip(path.with_name("untagged.mp4"), seconds=0.5, size=(64, 64))
-    media.tag(source, path, {name: text})
+    encode.tag(source, path, {name: text})
     return path
 
 
@@ -95,13 +96,13 @@ async def test_a_video_carries_its_settings_and_the_service_s_own_file_stays_as_
     shown, original = await files(studio, job)
     assert (job.video_key, job.original_key) == (f"videos/{job.id}/video.mp4", f"videos/{job.id}/original.mp4")
     assert original.read_bytes() == next((simulator.folder / "results" / job.task_id).iterdir()).read_bytes()
-    assert media.settings_in(original) is None
-    found = media.settings_in(shown)
+    assert inputs.settings_in(original) is None
+    found = inputs.settings_in(shown)
     assert found == labels.settings_of(job)
     assert ImageToVideoRequest(**found["request"], reference_image=b"x").asked() == image(fps=fps, motion_strength=0.3).asked()
     assert found["seed"] == job.seed
     assert (packets(shown) == packets(original)) is (fps is None)
-    clip_ = media.measure(shown)
+    clip_ = encode.measure(shown)
     assert (clip_.width, clip_.height, clip_.fps, clip_.seconds) == (job.width, job.height, job.fps, job.duration)
     with av.open(str(shown)) as container:
         assert container.metadata["description"] == job.request["prompt"]
@@ -114,9 +115,9 @@ async def test_a_video_carries_its_settings_and_the_service_s_own_file_stays_as_
 async def test_no_secret_stands_in_a_video(studio):
     job = await finished(studio, ReferenceToVideoRequest(prompt="character1 waves", reference_image=(SIGNED, picture()), duration=2))
     shown, _ = await files(studio, job)
-    found, told = media.settings_in(shown), json.dumps(studio.about(job))
+    found, told = inputs.settings_in(shown), json.dumps(studio.about(job))
     assert [one["url"] for one in found["references"]] == ["https://bucket.oss-cn-beijing.aliyuncs.com/her.png", ""]
-    assert found["references"][1]["sha256"] == media.digest(picture())
+    assert found["references"][1]["sha256"] == inputs.digest(picture())
     for secret in (SECRET, "secret", OWNER, job.account, job.media_token, job.base_url, "references/"):
         assert secret not in told
         assert secret.encode() not in shown.read_bytes()
@@ -146,7 +147,7 @@ async def test_a_paid_video_outlives_a_label_that_cannot_be_written(studio, monk
     def broken(*_):
         raise ValueError("no")
 
-    monkeypatch.setattr(media, "tag", broken)
+    monkeypatch.setattr(encode, "tag", broken)
     job = await finished(studio, image())
     assert job.video_key == job.original_key
     assert job.adjustments == [one for one in job.adjustments if one.key != "not_conformed"]
@@ -156,16 +157,16 @@ async def test_a_paid_video_outlives_a_label_that_cannot_be_written(studio, monk
 
 @pytest.mark.anyio
 async def test_a_label_waits_for_room_on_the_disk(studio, monkeypatch):
-    full, real = [True, True], media.tag
+    full, real = [True, True], encode.tag
 
     def tag(*given):
         if full:
             raise OSError(28, "No space left on device", full.pop())
         return real(*given)
 
-    monkeypatch.setattr(media, "tag", tag)
+    monkeypatch.setattr(encode, "tag", tag)
     job = await finished(studio, image())
-    assert media.settings_in((await files(studio, job))[0]) == labels.settings_of(job)
+    assert inputs.settings_in((await files(studio, job))[0]) == labels.settings_of(job)
     assert not full
 
 
@@ -173,18 +174,18 @@ def test_the_mark_of_the_service_stays(tmp_path):
     """China's rules have services write into a file that a machine made it: under a name that only the newer kind of tags has room for."""
     marked = tagged(tmp_path / "marked.mp4", '{"Label": "1"}', "AIGC")
     for make in (
-        lambda target: media.tag(marked, target, labels.tags([SHOT])),
-        lambda target: media.conform(marked, target, size="96*96", fps=10),
+        lambda target: encode.tag(marked, target, labels.tags([SHOT])),
+        lambda target: encode.conform(marked, target, size="96*96", fps=10),
     ):
         make(tmp_path / "made.mp4")
         with av.open(str(tmp_path / "made.mp4")) as container:
             assert container.metadata["AIGC"] == '{"Label": "1"}'
-    media.tag(marked, tmp_path / "made.mp4", labels.tags([SHOT]))
-    assert media.settings_in(tmp_path / "made.mp4") == SHOT
+    encode.tag(marked, tmp_path / "made.mp4", labels.tags([SHOT]))
+    assert inputs.settings_in(tmp_path / "made.mp4") == SHOT
 
 
 def test_colours_stay_what_they_are(tmp_path, samples):
-    media.conform(samples / "bigbuckbunny.mp4", tmp_path / "made.mp4", size="640*360", fps=10)
+    encode.conform(samples / "bigbuckbunny.mp4", tmp_path / "made.mp4", size="640*360", fps=10)
     with av.open(str(samples / "bigbuckbunny.mp4")) as given, av.open(str(tmp_path / "made.mp4")) as made:
         before, after = (
             (one.color_primaries, one.color_trc, one.colorspace)
@@ -197,7 +198,7 @@ def test_the_longest_settings_come_back(tmp_path):
     request = image(prompt="😀" * 1500, negative_prompt='"\\' * 250, audio_url=f"https://example.com/{'a' * 2000}").asked()
     long = SHOT | {"request": request, "references": [{"kind": "image", "sha256": "", "url": f"https://example.com/{'b' * 2000}"}] * 5}
     film = tagged(tmp_path / "film.mp4", labels.tags([long] * labels.SHOTS[-1])["comment"])
-    found = media.settings_in(film)
+    found = inputs.settings_in(film)
     assert found == {"product": "Wan Studio", "format": 1, "shots": [long] * labels.SHOTS[-1]}
 
 
@@ -232,12 +233,12 @@ ODD = {
 
 @pytest.mark.parametrize("name", ODD)
 def test_settings_that_are_not_ours_are_none(tmp_path, name):
-    assert media.settings_in(tagged(tmp_path / "odd.mp4", ODD[name])) is None
+    assert inputs.settings_in(tagged(tmp_path / "odd.mp4", ODD[name])) is None
 
 
 def test_only_known_settings_come_back(tmp_path):
     more = SHOT | {"later": 1, "request": SHOT["request"] | {"later": {"a": [1]}, "reference_image": "https://example.com/x.png"}}
-    assert media.settings_in(tagged(tmp_path / "odd.mp4", json.dumps(more))) == SHOT
+    assert inputs.settings_in(tagged(tmp_path / "odd.mp4", json.dumps(more))) == SHOT
 
 
 def test_what_is_no_video_is_refused(tmp_path):
@@ -251,7 +252,7 @@ def test_what_is_no_video_is_refused(tmp_path):
     (tmp_path / "still.mp4").write_bytes(picture())
     for name in ("sound", "list", "still", "gone"):
         with pytest.raises(InvalidInput):
-            media.settings_in(tmp_path / f"{name}.mp4")
+            inputs.settings_in(tmp_path / f"{name}.mp4")
 
 
 def test_damaged_videos_do_no_harm(tmp_path):
@@ -265,7 +266,7 @@ def test_damaged_videos_do_no_harm(tmp_path):
         path = tmp_path / "damaged.mp4"
         path.write_bytes(damaged)
         try:
-            found = media.settings_in(path)
+            found = inputs.settings_in(path)
         except InvalidInput as refusal:
             found = refusal.sentence.key
         outcomes.add(found if isinstance(found, str) else type(found).__name__)
@@ -318,7 +319,7 @@ def test_the_last_frame_has_the_colours_that_players_show(tmp_path, said):
         stream = container.add_stream("libx264", rate=30, options={"crf": "0"})
         stream.width, stream.height, stream.pix_fmt, stream.codec_context.colorspace = 64, 64, "yuv420p", said
         container.mux([*stream.encode(red), *stream.encode(None)])
-    for still in (films.last_frame(tmp_path / "red.mp4"), media.poster(tmp_path / "red.mp4")):
+    for still in (films.last_frame(tmp_path / "red.mp4"), encode.poster(tmp_path / "red.mp4")):
         assert Image.open(io.BytesIO(still)).convert("RGB").getpixel((30, 30)) == pytest.approx((254, 0, 0), abs=3)
 
 
@@ -377,21 +378,21 @@ def test_pictures_and_sound_meet_at_every_seam(tmp_path):
         within = loudness[round(begins * 100) + 3 : round(ends * 100) - 3]
         assert (within > 0.2).all() if sounds else (within < 0.01).all()
         begins = ends
-    made = media.measure(film)
+    made = encode.measure(film)
     assert (made.size, made.fps, made.codec, made.has_audio) == ("128*64", 30, "h264", True)
     assert made.seconds == pytest.approx(begins, abs=1 / 30)
     assert len(loudness) / 100 == pytest.approx(begins, abs=0.02)
     assert [round(at * 30) for at, _ in frames] == list(range(len(frames)))  # no frame is missing, none twice
     whole = film.read_bytes()
     assert whole.index(b"moov") < whole.index(b"mdat")
-    assert media.settings_in(film)["shots"] == [SHOT] * 5
+    assert inputs.settings_in(film)["shots"] == [SHOT] * 5
 
 
 def test_what_rounding_takes_never_adds_up(tmp_path):
     """Each clip is a third of a frame longer than the film's rate has frames for."""
     path = film_of(tmp_path / "a.mp4", [60] * 10, fps=24, tone=440)
     film = joined(tmp_path, *[path] * 20, fps=10)
-    assert media.measure(film).seconds == pytest.approx(20 * 10 / 24, abs=1 / 10)
+    assert encode.measure(film).seconds == pytest.approx(20 * 10 / 24, abs=1 / 10)
     assert (heard(film)[3:-3] > 0.2).all()
 
 
@@ -426,7 +427,7 @@ def test_sound_that_begins_late_stays_late(tmp_path):
 
 def test_silent_clips_make_a_silent_film(tmp_path):
     film = joined(tmp_path, *[film_of(tmp_path / f"{n}.mp4", [60] * 10) for n in range(2)])
-    assert not media.measure(film).has_audio
+    assert not encode.measure(film).has_audio
 
 
 @pytest.mark.parametrize("enough", [0.0, 0.4, 0.9])
@@ -449,15 +450,15 @@ async def test_takes_become_a_film(studio, tmp_path):
     takes = [await finished(studio, image(seed=1)), await finished(studio, image(seed=2, fps=24, size="720*1280", audio=False))]
     film, told = tmp_path / "film.mp4", []
     await studio.join([takes[1].id, takes[0].id, takes[1].id], owner=OWNER, target=film, progress=told.append)
-    made = media.measure(film)
+    made = encode.measure(film)
     assert (made.size, made.fps) == ("720*1280", 24)
     assert made.seconds == pytest.approx(6, abs=1 / 24)
-    assert [shot["seed"] for shot in media.settings_in(film)["shots"]] == [2, 1, 2]
+    assert [shot["seed"] for shot in inputs.settings_in(film)["shots"]] == [2, 1, 2]
     assert told[-1] == 1
     loudness = heard(film)
     assert ((loudness[210:390] > 0.001).mean() > 0.9, loudness[5:195].max() < 0.001, loudness[405:595].max() < 0.001) == (True, True, True)
     await studio.join([takes[0].id] * 2, owner=OWNER, target=film, size="960*960", fps=10, progress=told.append)
-    assert (media.measure(film).size, media.measure(film).fps) == ("960*960", 10)
+    assert (encode.measure(film).size, encode.measure(film).fps) == ("960*960", 10)
 
 
 @pytest.mark.anyio

@@ -16,25 +16,26 @@ from PIL import Image, ImageChops, ImageCms, ImageStat
 from tests.boxes import box, edited
 from tests.disks import small_disk
 from tests.pictures import clip, picture
-from wan import media, pictures
+from wan import pictures
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput, NotKept, NoVideo, ResultRefused
+from wan.media import encode, inputs
 
 FIELD = "reference_image"
 
 
-def taken(data: bytes | Path, size: str = "720P", fit: str = "crop") -> media.Picture:
-    return media.take_picture(FIELD, data, size=size, fit=fit)
+def taken(data: bytes | Path, size: str = "720P", fit: str = "crop") -> inputs.Picture:
+    return inputs.take_picture(FIELD, data, size=size, fit=fit)
 
 
 def opened(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data))
 
 
-def checked(source: bytes | Path) -> tuple[media.Footage, bytes]:
+def checked(source: bytes | Path) -> tuple[inputs.Footage, bytes]:
     """What a reference video is, and the copy that goes up."""
     with tempfile.TemporaryFile() as target:
-        footage = media.take_clip("reference_video", source, target)
+        footage = inputs.take_clip("reference_video", source, target)
         target.seek(0)
         return footage, target.read()
 
@@ -187,7 +188,7 @@ def test_a_photo_of_a_phone_may_be_larger_than_what_goes_up(size, sent):
 def test_preview_shows_the_crop(tmp_path):
     path = tmp_path / "picture"
     path.write_bytes(picture((451, 300)))
-    with opened(media.preview(path, size="720*1280", fit="crop")) as shown:
+    with opened(inputs.preview(path, size="720*1280", fit="crop")) as shown:
         assert shown.format == "WEBP"
         assert shown.width * 16 == shown.height * 9
 
@@ -207,7 +208,7 @@ def test_a_clip_is_measured_and_copied_as_it_is(tmp_path, kind):
     footage, copy = checked(path)
     found = footage.clip
     assert (found.size, found.fps, found.seconds, found.has_audio, found.codec) == ("320*240", 25, 2, True, "h264")
-    assert (footage.kind, footage.sha256) == (kind, media.digest(path))
+    assert (footage.kind, footage.sha256) == (kind, inputs.digest(path))
     with av.open(str(path)) as given, av.open(io.BytesIO(copy)) as made:
         for track in ("video", "audio"):
             before, after = ([bytes(packet) for packet in one.demux(**{track: 0}) if packet.size] for one in (given, made))
@@ -219,11 +220,11 @@ def test_a_clip_is_measured_and_copied_as_it_is(tmp_path, kind):
 def test_a_slow_clip_is_taken_with_a_warning(tmp_path, fps, warned):
     path = clip(tmp_path / "clip.mp4", seconds=2, fps=fps, size=(64, 64))
     assert [one.key for one in checked(path)[0].adjustments] == ["video_slow"] * warned
-    assert [one.key for one in media.look("reference_video", path).adjustments] == ["video_slow"] * warned
+    assert [one.key for one in inputs.look("reference_video", path).adjustments] == ["video_slow"] * warned
 
 
 def test_the_length_of_a_clip(tmp_path):
-    assert media.clip_seconds(clip(tmp_path / "clip.mp4", seconds=2)) == 2
+    assert inputs.clip_seconds(clip(tmp_path / "clip.mp4", seconds=2)) == 2
 
 
 def test_a_clip_filmed_upright_stays_upright(tmp_path):
@@ -240,8 +241,8 @@ def test_a_clip_filmed_upright_stays_upright(tmp_path):
 def test_a_clip_has_the_size_in_which_players_show_it(tmp_path, turn, size, corner):
     path = named(tmp_path, "turned.mp4", turned(recorded(tmp_path / "clip.mp4"), turn))
     assert checked(path)[0].clip.size == size
-    assert media.measure(path).size == size
-    shown = opened(media.poster(path))
+    assert encode.measure(path).size == size
+    shown = opened(encode.poster(path))
     assert f"{shown.width}*{shown.height}" == size
     red, green, _ = shown.getpixel(tuple(at % side for at, side in zip(corner, shown.size, strict=True)))
     assert red > 180 > 90 > green, "what is at the upper left of the frames"
@@ -275,7 +276,7 @@ def recorded(path: Path, *, pictures: str = "libx264", sound: Sequence[tuple[str
     return path.read_bytes()
 
 
-def done(footage: media.Footage) -> list[str]:
+def done(footage: inputs.Footage) -> list[str]:
     """What was done to a clip, by the keys of the sentences; that it is slow is nothing that was done."""
     return [one.key for one in footage.adjustments if one.key != "video_slow"]
 
@@ -308,7 +309,7 @@ def test_clips_of_real_devices(name):
     changes, kind, sound = FIELD_CLIPS[name]
     footage, copy = checked(FILES / name)
     assert (done(footage), footage.kind, footage.clip.has_audio) == (changes, kind, sound is not None)
-    assert media.look(name, FILES / name).adjustments == footage.adjustments
+    assert inputs.look(name, FILES / name).adjustments == footage.adjustments
     with av.open(io.BytesIO(copy)) as made:
         assert [one.codec_context.name for one in made.streams] == ["h264", *([sound] if sound else [])]
         assert sum(1 for _ in made.decode(video=0)) > 20
@@ -442,8 +443,8 @@ def named(folder: Path, name: str, data: bytes) -> Path:
 def test_a_picture_is_one_whatever_it_is_called(tmp_path, name):
     for data, changes in ((HEIC.read_bytes(), ["heif_converted"]), (picture((320, 320), kind="AVIF"), ["avif_converted"]), (JFIF.read_bytes(), [])):
         path = named(tmp_path, name, data)
-        assert media.sort_of("reference_video", path) == "image"
-        look, made = media.look(name, path), taken(path)
+        assert inputs.sort_of("reference_video", path) == "image"
+        look, made = inputs.look(name, path), taken(path)
         assert (look.kind, look.seconds, [one.key for one in look.adjustments]) == ("image", None, changes)
         assert (opened(look.thumbnail).format, opened(look.thumbnail).size) == ("WEBP", (160, 160))
         assert (made.width, made.height, [one.key for one in made.adjustments]) == (320, 320, changes)
@@ -455,7 +456,7 @@ def test_a_picture_is_one_whatever_it_is_called(tmp_path, name):
 @pytest.mark.parametrize("name", ["clip", "clip.jpg", "clip.heic"])
 def test_a_clip_is_one_whatever_it_is_called(tmp_path, name):
     path = named(tmp_path, name, clip(tmp_path / "made.mp4", seconds=2).read_bytes())
-    look = media.look(name, path)
+    look = inputs.look(name, path)
     assert (look.kind, look.seconds, look.adjustments) == ("video", 2, [])
     assert opened(look.thumbnail).size == (160, 120)
     with pytest.raises(InvalidInput, match="got a video in MP4; a picture belongs here"):
@@ -491,7 +492,7 @@ NOT_TAKEN = {  # by what they are called: how each begins, and what it is
 @pytest.mark.parametrize("name", NOT_TAKEN)
 def test_what_is_known_and_not_taken_is_called_by_its_name(name):
     data, is_ = NOT_TAKEN[name]
-    for door, wanted in ((taken, "image"), (checked, "video"), (lambda given: media.look("x.heic", given), "reference")):
+    for door, wanted in ((taken, "image"), (checked, "video"), (lambda given: inputs.look("x.heic", given), "reference")):
         with pytest.raises(InvalidInput) as refusal:
             door(data)
         found = refusal.value.sentence
@@ -503,7 +504,7 @@ def test_what_is_known_and_not_taken_is_called_by_its_name(name):
 
 def test_a_large_picture_is_too_large_as_a_reference_too():
     with pytest.raises(InvalidInput, match=r"got 21\.0 MB; allowed are at most 20 MB"):
-        media.look("large.png", b"\x89PNG\r\n\x1a\n" + bytes(21_000_000))
+        inputs.look("large.png", b"\x89PNG\r\n\x1a\n" + bytes(21_000_000))
 
 
 def test_a_heic_that_its_camera_held_upright_is_upright():
@@ -536,7 +537,7 @@ def test_a_jpeg_may_lack_its_end_mark_and_nothing_else(mode, options):
 
 def breaks_off(folder: Path) -> bytes:
     """Two thirds of a video whose index is at its beginning, so that it opens and says that it is whole."""
-    media.tag(clip(folder / "made.mp4", seconds=3), folder / "whole.mp4", {})
+    encode.tag(clip(folder / "made.mp4", seconds=3), folder / "whole.mp4", {})
     whole = (folder / "whole.mp4").read_bytes()
     assert whole.index(b"moov") < whole.index(b"mdat")
     return whole[: len(whole) * 2 // 3]
@@ -554,7 +555,7 @@ def test_a_video_without_a_single_frame_is_no_video(tmp_path):
     with pytest.raises(InvalidInput, match="breaks off"):
         checked(path)
     with pytest.raises(NoVideo):
-        media.measure(path)
+        encode.measure(path)
 
 
 @pytest.mark.parametrize(
@@ -562,8 +563,8 @@ def test_a_video_without_a_single_frame_is_no_video(tmp_path):
 )
 def test_conform_gives_exactly_what_was_asked(tmp_path, size, fps, fit, seconds):
     source = clip(tmp_path / "made.mp4", seconds=seconds, sound=True)
-    media.conform(source, tmp_path / "conformed.mp4", size=size, fps=fps, fit=fit)
-    made = media.measure(tmp_path / "conformed.mp4")
+    encode.conform(source, tmp_path / "conformed.mp4", size=size, fps=fps, fit=fit)
+    made = encode.measure(tmp_path / "conformed.mp4")
     assert (made.size, made.fps, made.has_audio, made.codec) == (size, fps, True, "h264")
     assert made.seconds == pytest.approx(seconds, abs=1 / fps)
 
@@ -580,7 +581,7 @@ def test_what_has_all_but_the_shape_is_scaled_whole(tmp_path, made, size, edges,
         for _ in range(3):
             container.mux(track.encode(av.VideoFrame.from_image(framed)))
         container.mux(track.encode(None))
-    media.conform(tmp_path / "made.mp4", tmp_path / "conformed.mp4", size=size, fps=30, fit=fit)
+    encode.conform(tmp_path / "made.mp4", tmp_path / "conformed.mp4", size=size, fps=30, fit=fit)
     with av.open(str(tmp_path / "conformed.mp4")) as container:
         shown = next(container.decode(video=0)).to_image()
     width, height = catalog.pixels(size)
@@ -589,7 +590,7 @@ def test_what_has_all_but_the_shape_is_scaled_whole(tmp_path, made, size, edges,
 
 
 def test_poster_is_the_first_frame(tmp_path):
-    with opened(media.poster(clip(tmp_path / "clip.mp4"))) as still:
+    with opened(encode.poster(clip(tmp_path / "clip.mp4"))) as still:
         assert (still.format, still.size) == ("WEBP", (320, 240))
 
 
@@ -597,22 +598,22 @@ def test_a_result_that_is_no_video(tmp_path):
     path = tmp_path / "result.mp4"
     path.write_bytes(b"<html>not found</html>")
     with pytest.raises(ResultRefused, match="is billed, but it cannot be kept"):
-        media.measure(path)
+        encode.measure(path)
 
 
 def test_a_result_that_breaks_off_is_no_video(tmp_path):
     path = tmp_path / "result.mp4"
     path.write_bytes(breaks_off(tmp_path))
     with pytest.raises(NoVideo):
-        media.measure(path)
-    assert media.measure(tmp_path / "whole.mp4").seconds == 3
+        encode.measure(path)
+    assert encode.measure(tmp_path / "whole.mp4").seconds == 3
 
 
 WORK = {
     "picture": lambda given: taken(given["picture"], "1280*720"),
-    "preview": lambda given: media.preview(given["picture"], size="1280*720", fit="crop"),
-    "clip": lambda given: media.clip_seconds(given["clip"]),
-    "settings": lambda given: media.settings_in(given["film"]),
+    "preview": lambda given: inputs.preview(given["picture"], size="1280*720", fit="crop"),
+    "clip": lambda given: inputs.clip_seconds(given["clip"]),
+    "settings": lambda given: inputs.settings_in(given["film"]),
 }
 
 
@@ -621,9 +622,9 @@ WORK = {
 def test_a_full_disk_is_never_the_fault_of_a_file(tmp_path, work, spare):
     """Its own disk, not the system's, is what counts; and when there is room again, the same goes well."""
     clip(tmp_path / "clip", seconds=2)
-    media.tag(tmp_path / "clip", tmp_path / "film", {"comment": "x" * 5000})
+    encode.tag(tmp_path / "clip", tmp_path / "film", {"comment": "x" * 5000})
     (tmp_path / "picture").write_bytes(picture((640, 480)) + bytes(5000))
-    with small_disk(tmp_path / "disk") as disk, media.working_in(disk.folder / "cache"):
+    with small_disk(tmp_path / "disk") as disk, inputs.working_in(disk.folder / "cache"):
         given = {name: tmp_path / name if disk.own else (tmp_path / name).read_bytes() for name in ("picture", "clip", "film")}
         with disk.full():
             if disk.own:
@@ -638,8 +639,8 @@ def test_a_full_disk_is_never_the_fault_of_a_file(tmp_path, work, spare):
 
 
 def test_work_is_done_where_the_newest_open_studio_has_its_folder(tmp_path):
-    with media.working_in(tmp_path / "first"):
-        with media.working_in(tmp_path / "second"):
+    with inputs.working_in(tmp_path / "first"):
+        with inputs.working_in(tmp_path / "second"):
             taken(picture())
         assert not (tmp_path / "first").exists()
         taken(picture())

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.pictures import clip, picture
-from wan import media
 from wan.domain.errors import InvalidInput
+from wan.media import inputs
 from wan.opening import open_plain
 
 PICTURE = picture((300, 300))
@@ -79,7 +79,7 @@ def test_what_is_not_there_and_what_may_not_be_opened_get_one_answer(tmp_path):
         Path("x" * 5000),
     ):
         with pytest.raises(InvalidInput) as refusal:
-            media.preview(path, size="1280*720", fit="crop")
+            inputs.preview(path, size="1280*720", fit="crop")
         said.add(refusal.value.sentence.key)
     assert said == {"file_missing"}
 
@@ -99,18 +99,18 @@ def test_this_process_opens_no_file_that_is_given(kind, tmp_path):
     listening.set()
     try:
         if kind == "picture":
-            media.take_picture("reference_image", path, size="1280*720", fit="crop")
-            media.preview(path, size="1280*720", fit="crop")
+            inputs.take_picture("reference_image", path, size="1280*720", fit="crop")
+            inputs.preview(path, size="1280*720", fit="crop")
         else:
-            media.clip_seconds(path)
-            media.settings_in(path)
+            inputs.clip_seconds(path)
+            inputs.settings_in(path)
     finally:
         listening.clear()
     assert opened
     assert not [one for one in opened if "given" in one]
 
 
-@pytest.mark.parametrize("look", [media.settings_in, media.clip_seconds], ids=["settings", "clip"])
+@pytest.mark.parametrize("look", [inputs.settings_in, inputs.clip_seconds], ids=["settings", "clip"])
 def test_a_database_keeps_its_locks_whoever_gives_its_file(look, tmp_path):
     """Any descriptor of its file that its own process closes would drop them."""
     path = tmp_path / "wan.sqlite3"

@@ -14,13 +14,14 @@ import pytest
 
 from tests.pictures import picture
 from tests.test_store import job
-from wan import media, schedule
+from wan import schedule
 from wan.domain import reviews
 from wan.domain.errors import AccessRefused, InvalidInput, ReviewNotFound
 from wan.domain.jobs import JobState
 from wan.domain.requests import ImageToVideoRequest
 from wan.domain.reviews import Review, Take, Tally, Verdict
 from wan.environment.settings import load_settings
+from wan.media import encode
 from wan.studio import Studio
 from wan.ui.review_export import pack
 
@@ -240,7 +241,7 @@ async def test_what_a_reviewer_gets_says_nothing_of_how_it_was_made(studio, tmp_
     bare, open_ = [(await studio.create_review([job.id], owner="owner", title="t", with_settings=shown))[1] for shown in (False, True)]
     shown = await studio.review_media(bare, 1, "video.mp4")
     assert [mark for mark in telling if mark in shown.read_bytes()] == []
-    assert media.measure(shown) == media.measure(await studio.media(job.media_token, "video.mp4"))
+    assert encode.measure(shown) == encode.measure(await studio.media(job.media_token, "video.mp4"))
     before = shown.stat()
     again = (await asyncio.gather(*(studio.review_media(bare, 1, "video.mp4") for _ in range(5))))[-1]
     assert (again, again.stat().st_ino) == (shown, before.st_ino)

@@ -10,17 +10,18 @@ import pytest
 
 from tests.pictures import clip, picture
 from tests.sounds import SECRET, sound, tone, wav
-from wan import kinds, media
+from wan import kinds
 from wan.domain.errors import InvalidInput
+from wan.media import inputs
 
 FIELD = "reference_audio"
 MP3 = sound()
 
 
-def taken(source: bytes | Path) -> tuple[media.Sound, bytes]:
+def taken(source: bytes | Path) -> tuple[inputs.Sound, bytes]:
     """What a sound is, and the copy that goes up."""
     with tempfile.TemporaryFile() as target:
-        found = media.take_sound(FIELD, source, target)
+        found = inputs.take_sound(FIELD, source, target)
         target.seek(0)
         return found, target.read()
 
@@ -39,7 +40,7 @@ def test_a_plain_wav_is_the_same_without_what_stands_around_it():
     for data in (plain, tagged, plain + b"id3 \x14\0\0\0ID3\4\0\0\0\0\0\x0a" + bytes(10)):
         found, copy = taken(data)
         assert (found.kind, found.seconds, found.bytes, found.adjustments) == ("wav", 4.0, len(data), [])
-        assert found.sha256 == media.digest(data)
+        assert found.sha256 == inputs.digest(data)
         assert copy[:4] + copy[8:16] + copy[36:40] == b"RIFFWAVEfmt data"  # and no other chunk
         assert np.abs(heard(copy) - tone(4, 16_000).ravel()).max() < 0.001
     assert taken(plain)[1] == plain

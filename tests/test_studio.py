@@ -22,12 +22,13 @@ from tests.pictures import clip, picture
 from tests.simulators import serving
 from tests.sounds import wav
 from tests.test_store import job as kept_job
-from wan import media, runner, schedule
+from wan import runner, schedule
 from wan.domain import catalog
 from wan.domain.errors import AccessRefused, InvalidInput, JobNotFound, MayPayTwice, NotKept, WanError
 from wan.domain.jobs import JobState, Spent
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.environment.settings import load_settings
+from wan.media import encode, inputs
 from wan.studio import Studio
 
 pytestmark = pytest.mark.anyio
@@ -73,7 +74,7 @@ async def test_a_picture_becomes_a_video(studio, simulator):
     assert {JobState.PENDING, JobState.RUNNING, JobState.SUCCEEDED} <= set(states)
     assert [one.key for one in done.adjustments] == ["image_cropped", "size_as_tier", "motion_worded", "fps_conformed"]
     video, original = [await studio.media(done.media_token, name) for name in ("video.mp4", "original.mp4")]
-    assert (media.measure(video).fps, media.measure(original).fps) == (24, 30)
+    assert (encode.measure(video).fps, encode.measure(original).fps) == (24, 30)
     with Image.open(await studio.media(done.media_token, "poster.webp")) as poster:
         assert poster.size == (720, 1280)
     sent = simulator.task(done.task_id)
@@ -86,7 +87,7 @@ async def test_a_size_that_the_service_cannot_make_is_made_from_what_it_made(stu
     done = await finished(studio, await studio.submit(image(size=size), owner=OWNER))
     assert (f"{done.width}*{done.height}", done.fps, done.duration) == (size, 30, 2)
     assert f"The service made {made}; {size} was made from it." in [str(one) for one in done.adjustments]
-    original = media.measure(await studio.media(done.media_token, "original.mp4"))
+    original = encode.measure(await studio.media(done.media_token, "original.mp4"))
     assert (original.size, original.has_audio, done.has_audio) == (made, True, True)
 
 
@@ -425,7 +426,7 @@ async def test_a_sound_is_heard_under_the_video(studio, simulator, seconds, said
     assert (done.state, done.has_audio, simulator.stats()["uploads"] - before) == (JobState.SUCCEEDED, True, 2)
     assert [one.key for one in done.adjustments if one.key.startswith("sound")] == [said]
     _, sound = done.references
-    assert (sound.kind, sound.sha256, sound.seconds, sound.key[-4:]) == ("audio", media.digest(wav(seconds)), seconds, ".wav")
+    assert (sound.kind, sound.sha256, sound.seconds, sound.key[-4:]) == ("audio", inputs.digest(wav(seconds)), seconds, ".wav")
     sent = simulator.task(done.task_id)["payload"]["input"]["audio_url"]
     assert (sent[:6], sent[-4:]) == ("oss://", ".wav")
     loud = loudness(await studio.media(done.media_token, "video.mp4"))
@@ -672,7 +673,7 @@ async def test_a_video_that_is_home_outlives_its_key(simulator, monkeypatch, tmp
         video = await studio.media(ended.media_token, "video.mp4")
     assert (ended.state, ended.spent, len(finishing)) == (ends, Spent.YES, home == "whole")
     if ends is JobState.SUCCEEDED:
-        assert (media.measure(video).fps, ended.fps, ended.said) == (24, 24, None)
+        assert (encode.measure(video).fps, ended.fps, ended.said) == (24, 24, None)
     else:
         assert (video, ended.said.key) == (None, "result_expired")
 
@@ -718,8 +719,8 @@ async def test_a_paid_video_outlives_whatever_breaks_in_our_polish(studio, monke
     def broken(*_, **__):
         raise ValueError("no")
 
-    monkeypatch.setattr(media, "conform", broken)
-    monkeypatch.setattr(media, "poster", broken)
+    monkeypatch.setattr(encode, "conform", broken)
+    monkeypatch.setattr(encode, "poster", broken)
     done = await finished(studio, await studio.submit(image(fps=12), owner=OWNER))
     assert (done.state, done.fps, done.poster_key) == (JobState.SUCCEEDED, 30, "")
     assert done.adjustments[-1].key == "not_conformed"

@@ -16,12 +16,13 @@ import pytest
 from tests.conftest import ROOT
 from tests.pictures import clip, picture
 from tests.sounds import wav
-from wan import media, schedule, video
+from wan import schedule, video
 from wan.access import OPERATOR
 from wan.domain.errors import InvalidInput, JobNotFound, RunFailed, SettingsError, WanError
 from wan.domain.jobs import UNSENT
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.environment.settings import load_settings
+from wan.media import encode, inputs
 from wan.studio import Studio
 
 IMAGE = {"prompt": "she smiles", "duration": 2, "size": "1280*720", "fps": 24}
@@ -48,7 +49,7 @@ def file_of(result) -> Path:
 
 def test_a_picture_by_its_path(samples):
     made = video.generate(IMAGE | {"reference_image": str(samples / "astronaut.png"), "motion_strength": 0.5})
-    measured = media.measure(file_of(made))
+    measured = encode.measure(file_of(made))
     assert (
         (made.duration, made.fps, made.width, made.height) == (measured.seconds, measured.fps, measured.width, measured.height) == (2, 24, 1280, 720)
     )
@@ -65,7 +66,7 @@ def test_a_picture_by_its_path(samples):
 def test_what_is_given_back_was_measured_and_not_echoed(samples):
     made = video.generate(IMAGE | {"reference_image": picture((750, 1000)), "size": "720P", "fps": 30})
     assert (made.width, made.height) != (1280, 720)
-    assert (made.width, made.height) == (media.measure(file_of(made)).width, media.measure(file_of(made)).height)
+    assert (made.width, made.height) == (encode.measure(file_of(made)).width, encode.measure(file_of(made)).height)
 
 
 def test_references_in_their_order(samples, simulator, tmp_path):
@@ -97,7 +98,7 @@ def test_a_sound_by_its_path(tmp_path, simulator):
     assert simulator.task(made.task_id)["payload"]["input"]["audio_url"].startswith("oss://")
     references = json.loads((Path(made.evidence) / "references.json").read_bytes())
     known = [(one["kind"], one["seconds"], one["sha256"]) for one in references]
-    assert known == [("image", None, ""), ("audio", 3.0, media.digest((tmp_path / "song.wav").read_bytes()))]
+    assert known == [("image", None, ""), ("audio", 3.0, inputs.digest((tmp_path / "song.wav").read_bytes()))]
     assert (tmp_path / "song.wav").read_bytes() == wav(3, rate=8_000)
 
 

@@ -21,8 +21,9 @@ from av.frame import Frame
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from wan import clips, media
+from wan import clips
 from wan.domain import catalog
+from wan.media import encode
 
 Progress = Callable[[float], None]
 Block = NDArray[np.float32]  # of sound: two rows, a column for each sample
@@ -52,7 +53,7 @@ def join(paths: Sequence[Path], target: Path, *, size: str, fps: float, progress
     stop it. Stopped or failed, nothing is left at `target`.
     """
     try:
-        with media.made_film(target, tags or {}) as made:
+        with encode.made_film(target, tags or {}) as made:
             _write(made, paths, size, fps, progress)
     except BaseException:
         target.unlink(missing_ok=True)
@@ -74,7 +75,7 @@ def _write(made: OutputContainer, paths: Sequence[Path], size: str, fps: float, 
     """Clip after clip. Each begins where the one before it truly ends, so that what rounding to frames takes or gives never adds up."""
     seams = list(accumulate((_seconds(path) for path in paths), initial=Fraction(0)))
     with av.open(str(paths[0]), options=clips.OPTIONS) as first:
-        picture = media.add_pictures(made, first.streams.video[0], *catalog.pixels(size), fps)
+        picture = encode.add_pictures(made, first.streams.video[0], *catalog.pixels(size), fps)
     rate = Fraction(picture.codec_context.framerate)
     sound = _Sound(made) if any(_has_sound(path) for path in paths) else None
     for path, (begins, ends) in zip(paths, pairwise(seams), strict=True):
@@ -112,7 +113,7 @@ def _seen(path: Path, begins: Fraction, ends: Fraction, size: str, rate: Fractio
 
     with av.open(str(path), options=clips.OPTIONS) as given:
         upcoming, shown, start = number(begins), None, _start(given)
-        for frame in media.refitted(given, *media.shaped(*catalog.pixels(size), "pad")):
+        for frame in encode.refitted(given, *encode.shaped(*catalog.pixels(size), "pad")):
             while shown is not None and upcoming < number(begins + _at(frame) - start):
                 yield upcoming, shown
                 upcoming += 1

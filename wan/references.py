@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from wan import media
 from wan.domain.jobs import Job
 from wan.domain.requests import Media
+from wan.media import inputs
 from wan.storage import Storage
 from wan.store import Store
 from wan.uploads import Original, Upload, UploadFolder
@@ -46,7 +46,7 @@ class References:
 
     async def keep(self, source: bytes | Path, ending: str) -> str:
         """Puts a checked file into storage; gives its key. Raises NotKept."""
-        key = f"references/{await asyncio.to_thread(media.digest, source)}{ending}"
+        key = f"references/{await asyncio.to_thread(inputs.digest, source)}{ending}"
         await self._hold(key)
         return await self.storage.put(key, source)
 

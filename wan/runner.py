@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from wan import labels, media, schedule
+from wan import labels, schedule
 from wan.clips import Clip
 from wan.domain import catalog
 from wan.domain.catalog import MODELS
@@ -38,6 +38,7 @@ from wan.domain.jobs import UNSENT, Job, JobState, Reference, Spent
 from wan.domain.messages import Sentence, sentence, waiting
 from wan.environment.settings import Connection
 from wan.evidence import Evidence
+from wan.media import encode
 from wan.provider import payload
 from wan.provider.gateway import SUBMIT_LIMIT, Accepted, Gateway, TaskSnapshot, TaskStatus, task_failure
 from wan.storage import Storage
@@ -423,7 +424,7 @@ class Runner:
         """
         with contextlib.suppress(FileNotFoundError, NoVideo):  # what a power cut has left of it is fetched again
             kept = await self._storage.local_copy(_original_key(job))
-            await asyncio.to_thread(media.measure, kept)
+            await asyncio.to_thread(encode.measure, kept)
             return kept
         if connection is None:
             return None
@@ -436,13 +437,13 @@ class Runner:
             raise Unreadable(sentence("unusable", where=where, code="SUCCEEDED"), request_id=snapshot.request_id)
         part = folder / "original.mp4.part"
         await self._gateway.download(connection, snapshot.video_url, part)
-        await asyncio.to_thread(media.measure, part)
+        await asyncio.to_thread(encode.measure, part)
         await self._storage.put(_original_key(job), part)
         return part
 
     async def _kept(self, job: Job, original: Path, folder: Path) -> dict[str, Any]:
         """Makes what people see from a video that is kept, and gives what the row says about it then."""
-        made = await asyncio.to_thread(media.measure, original)
+        made = await asyncio.to_thread(encode.measure, original)
         async with self._polishing:
             shown = await asyncio.to_thread(_polished, job, made, original, folder)
         video_key = await self._storage.put(f"videos/{job.id}/video.mp4", shown.path) if shown.path != original else _original_key(job)
@@ -625,18 +626,18 @@ def _polished(job: Job, made: Clip, original: Path, folder: Path) -> _Shown:
     path, clip, adjustments = original, made, _differences(job, made)
     if adjustments:
         size, fps = _asked(job, made)
-        conform = partial(media.conform, original, size=size, fps=fps, fit=job.request.get("fit", "crop"))
+        conform = partial(encode.conform, original, size=size, fps=fps, fit=job.request.get("fit", "crop"))
         conformed = _attempted(job, conform, folder / "conformed.mp4")
         if isinstance(conformed, Clip):
             path, clip = folder / "conformed.mp4", conformed
         else:
             adjustments = [sentence("not_conformed", code=type(conformed).__name__)]
     untold = path
-    told = _attempted(job, lambda target: media.tag(untold, target, labels.tags([labels.settings_of(job)])), folder / "video.mp4")
+    told = _attempted(job, lambda target: encode.tag(untold, target, labels.tags([labels.settings_of(job)])), folder / "video.mp4")
     if told == clip:  # else what the row says would not be true of it
         path = folder / "video.mp4"
     try:
-        poster = media.poster(path)
+        poster = encode.poster(path)
     except Exception:
         log.exception("job %s: no poster could be made", job.id)
         poster = b""
@@ -647,7 +648,7 @@ def _attempted(job: Job, make: Callable[[Path], None], target: Path) -> Clip | E
     """What was made at `target`, or why nothing was. Raises what passes by itself."""
     try:
         make(target)
-        return media.measure(target)
+        return encode.measure(target)
     except Exception as error:
         if is_full(error) or isinstance(error, FileNotFoundError):  # a cached copy may be cleared away under us; it is fetched again
             raise

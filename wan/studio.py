@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import IO, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
-from wan import films, labels, media, schedule, sweep
+from wan import films, labels, schedule, sweep
 from wan.access import Door, Keys, Leave
 from wan.domain import catalog, ids, line, reviews
 from wan.domain.catalog import MODELS, Price
@@ -46,6 +46,7 @@ from wan.domain.reviews import Review, Take
 from wan.domain.turns import Asker, is_here, site
 from wan.environment.settings import Connection, Settings
 from wan.evidence import Evidence
+from wan.media import encode, inputs
 from wan.provider import payload
 from wan.provider.gateway import Gateway
 from wan.provider.local_simulator import Demo
@@ -57,7 +58,7 @@ from wan.uploads import Original, UploadFolder, default_folder
 
 log = logging.getLogger("wan.studio")
 Result = TypeVar("Result")
-Taken = TypeVar("Taken", media.Footage, media.Sound)
+Taken = TypeVar("Taken", inputs.Footage, inputs.Sound)
 
 _DEMO_LOOKED_AT = 3.0  # seconds between two looks whether the simulator is there
 _ASKED_AGAIN = 3600.0  # seconds in which a program without a token that asks for the same is taken for one that has not waited for the answer
@@ -177,7 +178,7 @@ class Studio:
         self._owners = Owners(self._store.seal)
         self._storage = Storage(self.settings.storage, self.settings.work_dir)
         self._references = References.over(self._store, self._storage, self.uploads)
-        opened.enter_context(media.working_in(self.settings.work_dir))
+        opened.enter_context(inputs.working_in(self.settings.work_dir))
         self._evidence = Evidence(folder, visitors=not self.settings.space_id, video_at=self._storage.path)
         opened.push_async_callback(asyncio.to_thread, self._evidence.close)
         if self._works:
@@ -704,7 +705,7 @@ class Studio:
         if with_settings or name != "video.mp4" or not job.video_key:
             return await self._shown_file(job, name, folder)
         with contextlib.suppress(FileNotFoundError):
-            bare = await self._storage.derived(job.video_key, _BARE, media.untag)
+            bare = await self._storage.derived(job.video_key, _BARE, encode.untag)
             return bare if folder is None else await self._storage.linked(bare, folder)
         return None
 
@@ -760,7 +761,7 @@ class Studio:
         """The very last frame of a job's video, as PNG: the image of a shot that goes on from there. Raises JobNotFound, InvalidInput, NotKept."""
         async with self._storage.workroom() as folder:
             _, video = await self._video(job_id, owner, folder)
-            return await media.apart(Asker(owner=owner), films.last_frame, video)
+            return await inputs.apart(Asker(owner=owner), films.last_frame, video)
 
     async def bundle(self, job_id: str, *, owner: str, target: Path) -> None:
         """Writes a ZIP of a job's video and its settings to `target`. Raises JobNotFound, InvalidInput for a job without a video, NotKept."""
@@ -769,7 +770,7 @@ class Studio:
             await asyncio.to_thread(require_room, target.parent, more=video.stat().st_size)
             with in_words():
                 name = f"{job.model}-{job.seed}"
-                await media.apart(Asker(owner=owner), films.bundle, video, self.about(job), target, name=name)
+                await inputs.apart(Asker(owner=owner), films.bundle, video, self.about(job), target, name=name)
 
     async def join(
         self, job_ids: Sequence[str], *, owner: str, target: Path, size: str = "", fps: float = 0.0, progress: Callable[[float], None]
@@ -816,7 +817,7 @@ class Studio:
     async def _picture(self, asker: Asker, source: Media, size: str, fit: str) -> tuple[Reference, list[Sentence]]:
         if isinstance(source, str):
             return Reference(kind="image", url=source), []
-        picture = await media.apart(asker, media.take_picture, "reference_image", source, size=size, fit=fit)
+        picture = await inputs.apart(asker, inputs.take_picture, "reference_image", source, size=size, fit=fit)
         about = {name: getattr(picture, name) for name in ("sha256", "bytes", "width", "height")}
         changes = tuple(one.key for one in picture.adjustments if one.key in _FILE_SENTENCES)
         key, original = await self._references.keep_clean(source, picture.kept, ".jpg", Original(**about, changes=changes), asker.owner)
@@ -827,13 +828,13 @@ class Studio:
     async def _clip(self, asker: Asker, source: Media) -> tuple[Reference, list[Sentence]]:
         if isinstance(source, str):
             return Reference(kind="video", url=source), []
-        taken, about, said = await self._copy(asker, media.take_clip, "reference_video", source)
+        taken, about, said = await self._copy(asker, inputs.take_clip, "reference_video", source)
         clip = {name: getattr(taken.clip, name) for name in ("width", "height", "seconds")}
         return Reference(kind="video", **about, **clip), said
 
     async def _sound(self, asker: Asker, source: bytes | Path, request: ImageToVideoRequest) -> tuple[Reference, list[Sentence]]:
         """The sound of a request, which is a file: an address has a field of its own."""
-        taken, about, said = await self._copy(asker, media.take_sound, "reference_audio", source)
+        taken, about, said = await self._copy(asker, inputs.take_sound, "reference_audio", source)
         said = [*said, *_against(taken.seconds, request)] if request.audio else []
         return Reference(kind="audio", seconds=taken.seconds, **about), said
 
@@ -844,7 +845,7 @@ class Studio:
         async with self._storage.workroom() as folder:
             copy = folder / "copy"
             with await asyncio.to_thread(copy.open, "w+b") as made:
-                taken = await media.apart(asker, take, field, source, made)
+                taken = await inputs.apart(asker, take, field, source, made)
             changes = tuple(one.key for one in taken.adjustments if one.key in _FILE_SENTENCES)
             measured = Original(taken.sha256, taken.bytes, changes=changes)
             key, original = await self._references.keep_clean(source, copy, f".{taken.kind}", measured, asker.owner)

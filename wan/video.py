@@ -16,7 +16,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from wan import media
 from wan.access import OPERATOR
 from wan.domain.errors import InvalidInput, RunFailed, WanError
 from wan.domain.jobs import Job, JobState
@@ -24,6 +23,7 @@ from wan.domain.messages import sentence
 from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, ReferenceToVideoRequest, VideoResult, shortened
 from wan.domain.turns import Asker
 from wan.environment.settings import load_settings
+from wan.media import inputs
 from wan.studio import Studio
 
 _REQUIRED: dict[type, tuple[str, ...]] = {  # by the normalised calls; the page and the command line have defaults
@@ -150,10 +150,10 @@ async def inspected(request: ImageToVideoRequest | ReferenceToVideoRequest) -> l
         pictures, clips, size, fit = list(request.reference_image), list(request.reference_video), OWN_SHAPE[0], "crop"
     for picture in pictures:
         if not isinstance(picture, str):
-            await media.apart(Asker(), media.take_picture, "reference_image", picture, size=size, fit=fit)
+            await inputs.apart(Asker(), inputs.take_picture, "reference_image", picture, size=size, fit=fit)
     if isinstance(request, ImageToVideoRequest) and request.reference_audio is not None:
-        await media.apart(Asker(), media.hear, "reference_audio", request.reference_audio)
-    return [None if isinstance(one, str) else await media.apart(Asker(), media.clip_seconds, one) for one in clips]
+        await inputs.apart(Asker(), inputs.hear, "reference_audio", request.reference_audio)
+    return [None if isinstance(one, str) else await inputs.apart(Asker(), inputs.clip_seconds, one) for one in clips]
 
 
 async def resumable(studio: Studio, job_id: str) -> Job:

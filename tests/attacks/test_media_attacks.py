@@ -26,12 +26,12 @@ from tests.bench.mutations import damaged, outcome, subjects
 from tests.boxes import box, boxes, edited
 from tests.pictures import clip, picture
 from tests.sounds import sound, wav
-from wan import media
 from wan.domain.errors import InvalidInput
 from wan.domain.jobs import JobState
 from wan.domain.messages import SENTENCES
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.environment.settings import load_settings
+from wan.media import inputs
 from wan.sandbox import NURSERY, Nursery
 from wan.studio import Studio
 
@@ -39,7 +39,7 @@ from wan.studio import Studio
 def refusal_of_picture(source: bytes | Path) -> str:
     """By which sentence a picture is refused; "" where it is taken."""
     try:
-        media.take_picture("reference_image", source, size="1280*720", fit="crop")
+        inputs.take_picture("reference_image", source, size="1280*720", fit="crop")
     except InvalidInput as refusal:
         return refusal.sentence.key
     return ""
@@ -57,7 +57,7 @@ def refusal_of_clip(source: bytes | Path) -> str:
 def cleaned(source: bytes | Path) -> bytes:
     """The copy of a reference video that goes up."""
     with tempfile.TemporaryFile() as target:
-        media.take_clip("reference_video", source, target)
+        inputs.take_clip("reference_video", source, target)
         target.seek(0)
         return target.read()
 
@@ -163,8 +163,8 @@ def test_nothing_but_pixels_of_a_picture_goes_on(name, tmp_path):
     path = tmp_path / "given"
     path.write_bytes(POLYGLOTS[name])
     assert b"evil.exe" in path.read_bytes()
-    made = media.take_picture("reference_image", path, size="1280*720", fit="pad")
-    for data in (made.kept, made.sent, media.preview(path, size="1280*720", fit="pad")):
+    made = inputs.take_picture("reference_image", path, size="1280*720", fit="pad")
+    for data in (made.kept, made.sent, inputs.preview(path, size="1280*720", fit="pad")):
         assert b"evil.exe" not in data
 
 
@@ -181,7 +181,7 @@ def test_no_metadata_of_a_photo_goes_on():
         picture((600, 300), kind="WEBP", exif=exif, xmp=b"<x:xmpmeta>Somebody</x:xmpmeta>"),
     ):
         assert b"Somebody" in data
-        made = media.take_picture("reference_image", data, size="720P", fit="crop")
+        made = inputs.take_picture("reference_image", data, size="720P", fit="crop")
         with Image.open(io.BytesIO(made.kept)) as kept:
             assert not {"exif", "comment", "xmp", "icc_profile", "dpi"} & set(kept.info)
             assert not kept.getexif()
@@ -447,7 +447,7 @@ def test_other_kinds_by_the_name_of_a_clip(kind, refusal, plain, tmp_path):
 def refusal_of_sound(source: bytes | Path) -> str:
     """By which sentence a sound is refused; "" where it is taken."""
     try:
-        media.hear("reference_audio", source)
+        inputs.hear("reference_audio", source)
     except InvalidInput as refusal:
         return refusal.sentence.key
     return ""
@@ -516,7 +516,7 @@ def test_what_else_a_sound_is_stays_behind(whole, kind):
     """A program, a page or an archive at its end, and a place in its tags."""
     for more in (b"PK\3\4 secret", b"<html><script>secret()</script></html>" * 20, b"TAGsecret" + bytes(119), b"LIST\x0e\0\0\0INFOsecret\0\0\0\0"):
         with tempfile.TemporaryFile() as target:
-            assert media.take_sound("reference_audio", whole + more, target).kind == kind
+            assert inputs.take_sound("reference_audio", whole + more, target).kind == kind
             target.seek(0)
             assert b"secret" not in target.read()
 

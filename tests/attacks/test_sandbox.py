@@ -17,8 +17,9 @@ from pydantic import RootModel
 from tests.attacks import unfiltered, unseparated
 from tests.attacks.misdeeds import PROMISES, SYSTEM_CALLS
 from tests.pictures import clip, picture
-from wan import media, seccomp
+from wan import seccomp
 from wan.domain.errors import InvalidInput
+from wan.media import inputs
 from wan.sandbox import Nursery, Outcome
 
 Anything = RootModel[dict[str, Any]]
@@ -235,21 +236,21 @@ def test_a_file_given_by_its_path_cannot_be_written_to(misbehaving, prey, record
 def test_what_the_guard_has_measured_stays(misbehaving, prey, record):
     with tempfile.TemporaryFile() as made:
         outcome = misbehaving.run("lie", prey, made, Anything, field="reference_image", digest=True)
-    record("in the sandbox: another SHA-256 and size", (media.digest(prey), 4), (outcome.sha256, outcome.bytes))
+    record("in the sandbox: another SHA-256 and size", (inputs.digest(prey), 4), (outcome.sha256, outcome.bytes))
 
 
 @pytest.mark.parametrize("size", PROMISES)
 def test_an_answer_that_is_none_is_refused_in_words(size, misbehaving, monkeypatch, record):
-    monkeypatch.setattr(media, "NURSERY", misbehaving)
+    monkeypatch.setattr(inputs, "NURSERY", misbehaving)
     with pytest.raises(InvalidInput) as refusal:
-        media.take_picture("reference_image", picture((300, 300)), size=size, fit="crop")
+        inputs.take_picture("reference_image", picture((300, 300)), size=size, fit="crop")
     record(f"in the sandbox: an answer of {size}", "media_unsafe", refusal.value.sentence.key)
 
 
 def test_a_clip_of_a_kind_that_there_is_not(misbehaving, monkeypatch, tmp_path, record):
-    monkeypatch.setattr(media, "NURSERY", misbehaving)
+    monkeypatch.setattr(inputs, "NURSERY", misbehaving)
     with pytest.raises(InvalidInput) as refusal:
-        media.clip_seconds(clip(tmp_path / "clip.mp4"))
+        inputs.clip_seconds(clip(tmp_path / "clip.mp4"))
     record("in the sandbox: a name of a file for its kind", "media_unsafe", refusal.value.sentence.key)
 
 

@@ -19,8 +19,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from wan import media
 from wan.domain import catalog
+from wan.media import encode, inputs
 from wan.simulator.films import Style, film
 from wan.simulator.orders import Order, Reference
 
@@ -40,7 +40,7 @@ async def run(seconds: int = 15) -> None:
     with tempfile.TemporaryDirectory(prefix="wan-conform-") as folder:
         source = Path(folder) / "made.mp4"
         await asyncio.to_thread(_made, source, seconds)
-        made = await asyncio.to_thread(media.measure, source)
+        made = await asyncio.to_thread(encode.measure, source)
         print(f"{made.size} of {made.seconds:g} s, {source.stat().st_size / MEGABYTE:.1f} MB, to {SIZE}")
         print(f"{'':26}{'seconds':>9}{'of a core':>11}{'times ours':>12}{'MB':>7}{'PSNR dB':>9}{'peak MB':>9}")
         ours = 0.0
@@ -56,7 +56,7 @@ async def run(seconds: int = 15) -> None:
 def _made(target: Path, seconds: int) -> None:
     """A film as the service makes it of a picture at 4:3."""
     picture = target.with_name("picture.jpg")
-    picture.write_bytes(media.take_picture("reference_image", SAMPLES / "rocket.jpg", size=SIZE, fit="crop").sent)
+    picture.write_bytes(inputs.take_picture("reference_image", SAMPLES / "rocket.jpg", size=SIZE, fit="crop").sent)
     settings = {"negative_prompt": "", "size": "", "tier": "1080P", "audio": True, "watermark": False, "multi_shot": False, "seed": 7}
     reference = Reference(url="oss://picture", object_name=picture.name)
     order = Order(model="wan2.6-i2v-flash", prompt="it flies", references=(reference,), seconds=seconds, **settings)
@@ -74,7 +74,7 @@ async def _measured(way: str, source: Path) -> tuple[float, float, float]:
 
 
 def _ours(source: Path, target: Path) -> None:
-    media.conform(source, target, size=SIZE, fps=catalog.SERVICE_FPS)
+    encode.conform(source, target, size=SIZE, fps=catalog.SERVICE_FPS)
 
 
 def _naive(source: Path, target: Path) -> None:
@@ -102,7 +102,7 @@ def _psnr(source: Path, result: Path) -> float:
     """Of all the pixels that are looked at together."""
     width, height = catalog.pixels(SIZE)
     with av.open(str(source)) as given, av.open(str(result)) as made:
-        scaled = media.refitted(given, ("scale", f"{width}:{height}:flags=lanczos"))
+        scaled = encode.refitted(given, ("scale", f"{width}:{height}:flags=lanczos"))
         pairs = islice(zip(scaled, made.decode(video=0), strict=True), 0, None, EVERY)
         errors = [np.square(_brightness(one) - _brightness(other)).mean() for one, other in pairs]
     return 10 * math.log10(255**2 / max(float(np.mean(errors)), 1e-9))

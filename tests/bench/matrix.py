@@ -21,10 +21,11 @@ import httpx
 from tests.pictures import picture
 from tests.proxy import Proxy
 from tests.simulators import Simulator, serving
-from wan import media, runner, schedule
+from wan import runner, schedule
 from wan.domain.jobs import Job, JobState
 from wan.domain.requests import ImageToVideoRequest
 from wan.environment.settings import Settings
+from wan.media import encode
 from wan.provider import gateway
 from wan.simulator.faults import VERBS, verb_of
 from wan.studio import Studio
@@ -57,7 +58,7 @@ def short_limits() -> Iterator[None]:
         for module, name in ((gateway, "SUBMIT_LIMIT"), (runner, "SUBMIT_LIMIT"), (gateway, "ASK_LIMIT"), (gateway, "FILE_LIMIT")):
             patched.enter_context(mock.patch.object(module, name, LIMIT))
         patched.enter_context(mock.patch.object(schedule, "next_look", return_value=0.2))
-        patched.enter_context(mock.patch.object(media, "poster", return_value=b""))  # costs more than all else, and is no matter of the service
+        patched.enter_context(mock.patch.object(encode, "poster", return_value=b""))  # costs more than all else, and is no matter of the service
         yield
 
 

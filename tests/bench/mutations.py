@@ -27,9 +27,9 @@ from PIL import Image
 
 from tests.pictures import clip, picture
 from tests.sounds import sound, wav
-from wan import media
 from wan.domain.catalog import SIZES
 from wan.domain.errors import InvalidInput
+from wan.media import encode, inputs
 from wan.sandbox import MEMORY_MEGABYTES, NURSERY, SECONDS
 
 SAMPLES = Path(__file__).parents[2] / "assets" / "samples"
@@ -197,22 +197,22 @@ def outcome(name: str, data: bytes, dice: random.Random) -> str:
 
 def _clip_taken(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "copy").open("w+b") as target:
-        taken = media.take_clip("reference_video", data, target)
-        assert media.measure(Path(target.name)) == taken.clip
+        taken = inputs.take_clip("reference_video", data, target)
+        assert encode.measure(Path(target.name)) == taken.clip
 
 
 def _sound_taken(data: bytes) -> None:
     with tempfile.TemporaryFile() as target:
-        seconds = media.take_sound("reference_audio", data, target).seconds
+        seconds = inputs.take_sound("reference_audio", data, target).seconds
         target.seek(0)
-        again = media.hear("reference_audio", target.read())
+        again = inputs.hear("reference_audio", target.read())
     assert abs(again.seconds - seconds) < 0.2
     assert again.adjustments == []
 
 
 def _picture_taken(data: bytes, dice: random.Random) -> None:
     size = dice.choice([*SIZES, "720P", "1080P"])
-    taken = media.take_picture("reference_image", data, size=size, fit=dice.choice(("crop", "pad")))
+    taken = inputs.take_picture("reference_image", data, size=size, fit=dice.choice(("crop", "pad")))
     for jpeg in (taken.kept, taken.sent):
         with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as made:
             made.load()

@@ -9,7 +9,6 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from wan import media
 from wan.access import OPERATOR
 from wan.cli import BAD_INPUT, DONE, FAILED, complain, show_json, tell
 from wan.cli.progress import Progress
@@ -22,6 +21,7 @@ from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest, Re
 from wan.domain.turns import Asker
 from wan.environment.settings import Connection, Settings, load_settings
 from wan.evidence import FILES, missing
+from wan.media import encode, inputs
 from wan.studio import GOOD, Studio
 from wan.video import check_file, check_files, files_of, inspected, located, resumable
 
@@ -43,7 +43,7 @@ def reference_to_video(options: argparse.Namespace) -> int:
     for one in either:
         if isinstance(one, Path):
             check_file("--reference", one)
-    known = iter(asyncio.run(media.by_content(Asker(), "--reference", either)))
+    known = iter(asyncio.run(inputs.by_content(Asker(), "--reference", either)))
     references = ordered([(kind, one) if kind else next(known) for kind, one in given])
     shared = {name: getattr(options, name) for name in _SHARED}
     return _make(ReferenceToVideoRequest(**references, **shared), options)
@@ -84,7 +84,7 @@ def _make(request: Request, options: argparse.Namespace) -> int:
     if settings.backend == "dashscope":
         connection = settings.connection()
         settings.made_output_dir()
-        with media.working_in(settings.work_dir):
+        with inputs.working_in(settings.work_dir):
             lengths = asyncio.run(inspected(request))
         if not options.yes and not _agreed(request, connection, lengths):
             complain(str(sentence("not_agreed")), as_json=options.json)
@@ -232,7 +232,7 @@ def _no_video(result: VideoResult, options: argparse.Namespace) -> int:
 def _wrong(job: Job, video: Path | None) -> str:
     """What is wrong with the file of a result; "" where it plays and is what its job says."""
     try:
-        found = media.measure(video) if video else None
+        found = encode.measure(video) if video else None
     except NoVideo as refusal:
         return str(refusal)
     except FileNotFoundError:

@@ -1,7 +1,7 @@
 """The normalised requests: what a person or a script asks for, before any of it is put into the service's words.
 
 Whatever is wrong raises InvalidInput, which names the field, what was given and what is allowed; nothing has been opened or sent by then. Files are
-opened by `wan.media`.
+opened by `wan.media.inputs`.
 """
 
 import difflib

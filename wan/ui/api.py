@@ -28,7 +28,6 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 import gradio as gr
 from starlette.requests import Request as HttpRequest
 
-from wan import media
 from wan.access import Leave
 from wan.domain import catalog, ids
 from wan.domain.catalog import IMAGE_TO_VIDEO, REFERENCE_TO_VIDEO
@@ -38,6 +37,7 @@ from wan.domain.messages import sentence
 from wan.domain.plain_text import is_blank
 from wan.domain.requests import ImageToVideoRequest, Media, ReferenceToVideoRequest, Request, ordered, shortened
 from wan.domain.turns import Asker
+from wan.media import inputs
 from wan.studio import Studio
 from wan.ui.agents import report, session_of
 from wan.ui.events import CROWD, LET_GO, LOOK, SIZE, whether_heard
@@ -215,7 +215,7 @@ class Api:
         if len(references) > most:  # before any of them is read
             raise InvalidInput("references", "references_many", given=len(references), high=most)
         given = [await self._media("references", one) for one in references]
-        kinds = await media.by_content(Asker(address_of(request)), "references", given)
+        kinds = await inputs.by_content(Asker(address_of(request)), "references", given)
         asked = ReferenceToVideoRequest(
             model=model,
             prompt=prompt,

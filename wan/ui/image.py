@@ -9,12 +9,12 @@ import gradio as gr
 from gradio.components import Component
 from markupsafe import Markup
 
-from wan import media
 from wan.domain.catalog import IMAGE_TO_VIDEO, MODELS
 from wan.domain.errors import Crowded, InvalidInput, NotKept
 from wan.domain.plain_text import clean_line
 from wan.domain.requests import ImageToVideoRequest
 from wan.domain.turns import Asker, Overtaken
+from wan.media import inputs
 from wan.studio import Studio
 from wan.ui import brief, cards
 from wan.ui.run import Run, Values
@@ -76,7 +76,7 @@ async def idle(values: Values, card: Markup, asker: Asker, *, back: bool) -> str
     """The stage before a run: the picture as it will be sent, or a still where there is none that can be shown. Raises Overtaken."""
     if values["image"]:
         try:
-            webp = await media.apart(asker, media.preview, values["image"], size=values["size"], fit=values["fit"])
+            webp = await inputs.apart(asker, inputs.preview, values["image"], size=values["size"], fit=values["fit"])
             return cards.previewed(webp, values["size"], card, back=back)
         except InvalidInput as error:
             card = cards.refused(error.sentence, error.field)
@@ -168,7 +168,7 @@ def _wire_sound(studio: Studio, fields: dict[str, Any], heard: gr.HTML) -> None:
         if not sound:
             return ""
         try:
-            found = await media.apart(asker_of(studio, "", request, "sound"), media.hear, clean_line(sound.name), sound)
+            found = await inputs.apart(asker_of(studio, "", request, "sound"), inputs.hear, clean_line(sound.name), sound)
             return cards.sound_hint(found.seconds, found.adjustments)
         except InvalidInput as refusal:
             return cards.sound_refusal(refusal.sentence)

@@ -10,9 +10,9 @@ from typing import Any
 
 import gradio as gr
 
-from wan import media
 from wan.domain.catalog import MODELS
 from wan.domain.errors import JobNotFound, WanError
+from wan.media import inputs
 from wan.storage import require_room
 from wan.studio import Studio
 from wan.ui import cards, image
@@ -100,7 +100,7 @@ def wire(studio: Studio, visitor: Visitor, tabs: gr.Tabs, runs: Runs) -> None:
             if not path:
                 return told(tab, "", gr.skip(), unchanged)
             try:
-                found = await media.apart(asker_of(studio, token, request), media.settings_in, path)
+                found = await inputs.apart(asker_of(studio, token, request), inputs.settings_in, path)
                 if found is None:
                     return told(tab, cards.told("recall_none"), gr.skip(), unchanged)
                 shot = found["shots"][0] if "shots" in found else found

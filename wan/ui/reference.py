@@ -11,12 +11,12 @@ import gradio as gr
 from gradio.components import Component
 from markupsafe import Markup
 
-from wan import media
 from wan.domain.catalog import INPUT_CAPS, MODELS, REFERENCE_TO_VIDEO, Model
 from wan.domain.errors import Crowded, InvalidInput, NotKept
 from wan.domain.plain_text import clean_line
 from wan.domain.requests import ReferenceToVideoRequest, kind_of, ordered
 from wan.domain.turns import Asker, Overtaken
+from wan.media import inputs
 from wan.studio import Studio
 from wan.ui import brief, cards
 from wan.ui.run import Run, Values
@@ -95,7 +95,7 @@ async def read(values: Values, asker: Asker) -> ReferenceToVideoRequest:
     given = dict(values)
     given |= {name: brief.number(given[name]) for name in ("seed", "fps")}
     references = listed(given.pop("files"), given.pop("urls"))
-    made = partial(ReferenceToVideoRequest, **given, **ordered(await media.by_content(asker, "reference_video", references)))
+    made = partial(ReferenceToVideoRequest, **given, **ordered(await inputs.by_content(asker, "reference_video", references)))
     return await asyncio.to_thread(made)
 
 
@@ -114,12 +114,12 @@ class Looks:
     """What the files of the page are. Each is looked into once, however often the form changes."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[Path, media.Look] = OrderedDict()
+        self._known: OrderedDict[Path, inputs.Look] = OrderedDict()
 
-    async def at(self, path: Path, asker: Asker) -> media.Look:
+    async def at(self, path: Path, asker: Asker) -> inputs.Look:
         """What a file is. Raises InvalidInput, which calls it by its name; NotKept, Crowded and Overtaken."""
         if path not in self._known:
-            self._known[path] = await media.apart(asker, media.look, clean_line(path.name), path)
+            self._known[path] = await inputs.apart(asker, inputs.look, clean_line(path.name), path)
             if len(self._known) > _KNOWN:
                 self._known.popitem(last=False)
         return self._known[path]
