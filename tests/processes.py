@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wan.sandbox import Nursery
+from wan.media.sandbox import Nursery
 
 _FOLDERS = ("attacks", "browser")
 _FILES = frozenset(

@@ -17,12 +17,12 @@ from PIL import Image
 
 from tests.disks import small_disk
 from tests.pictures import clip, picture
-from wan import films, labels, schedule, storage
+from wan import schedule, storage
 from wan.domain.errors import InvalidInput, JobNotFound, NotKept
 from wan.domain.jobs import JobState
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.environment.settings import load_settings
-from wan.media import encode, inputs
+from wan.media import embedded_settings, encode, inputs, join
 from wan.studio import Studio
 
 OWNER = "somebody"
@@ -98,7 +98,7 @@ async def test_a_video_carries_its_settings_and_the_service_s_own_file_stays_as_
     assert original.read_bytes() == next((simulator.folder / "results" / job.task_id).iterdir()).read_bytes()
     assert inputs.settings_in(original) is None
     found = inputs.settings_in(shown)
-    assert found == labels.settings_of(job)
+    assert found == embedded_settings.settings_of(job)
     assert ImageToVideoRequest(**found["request"], reference_image=b"x").asked() == image(fps=fps, motion_strength=0.3).asked()
     assert found["seed"] == job.seed
     assert (packets(shown) == packets(original)) is (fps is None)
@@ -121,18 +121,18 @@ async def test_no_secret_stands_in_a_video(studio):
     for secret in (SECRET, "secret", OWNER, job.account, job.media_token, job.base_url, "references/"):
         assert secret not in told
         assert secret.encode() not in shown.read_bytes()
-    assert "LTAI" not in json.dumps(labels.settings_of(await finished(studio, image(audio_url=SIGNED.replace("png", "mp3")))))
+    assert "LTAI" not in json.dumps(embedded_settings.settings_of(await finished(studio, image(audio_url=SIGNED.replace("png", "mp3")))))
 
 
 def test_settings_with_a_sound_are_read_back():
     sources = [{"kind": kind, "sha256": digit * 64, "url": ""} for kind, digit in (("image", "0"), ("audio", "1"))]
-    assert labels.read(json.dumps(SHOT | {"references": sources}).encode())["references"] == sources
+    assert embedded_settings.read(json.dumps(SHOT | {"references": sources}).encode())["references"] == sources
 
 
 @pytest.mark.anyio
 async def test_the_settings_of_a_job_say_what_was_measured(studio):
     told = studio.about(job := await finished(studio, image(fps=24)))
-    assert told.items() >= labels.settings_of(job).items()
+    assert told.items() >= embedded_settings.settings_of(job).items()
     assert (told["width"], told["height"], told["fps"], told["duration"]) == (1280, 720, 24, 2)
     assert (told["state"], told["task_id"], told["price"]) == ("SUCCEEDED", job.task_id, None)  # no prices are known for an address of one's own
     assert studio.about(replace(job, amount=Decimal("0.60"), currency="CNY"))["price"] == "¥0.60"
@@ -166,7 +166,7 @@ async def test_a_label_waits_for_room_on_the_disk(studio, monkeypatch):
 
     monkeypatch.setattr(encode, "tag", tag)
     job = await finished(studio, image())
-    assert inputs.settings_in((await files(studio, job))[0]) == labels.settings_of(job)
+    assert inputs.settings_in((await files(studio, job))[0]) == embedded_settings.settings_of(job)
     assert not full
 
 
@@ -174,13 +174,13 @@ def test_the_mark_of_the_service_stays(tmp_path):
     """China's rules have services write into a file that a machine made it: under a name that only the newer kind of tags has room for."""
     marked = tagged(tmp_path / "marked.mp4", '{"Label": "1"}', "AIGC")
     for make in (
-        lambda target: encode.tag(marked, target, labels.tags([SHOT])),
+        lambda target: encode.tag(marked, target, embedded_settings.tags([SHOT])),
         lambda target: encode.conform(marked, target, size="96*96", fps=10),
     ):
         make(tmp_path / "made.mp4")
         with av.open(str(tmp_path / "made.mp4")) as container:
             assert container.metadata["AIGC"] == '{"Label": "1"}'
-    encode.tag(marked, tmp_path / "made.mp4", labels.tags([SHOT]))
+    encode.tag(marked, tmp_path / "made.mp4", embedded_settings.tags([SHOT]))
     assert inputs.settings_in(tmp_path / "made.mp4") == SHOT
 
 
@@ -197,9 +197,9 @@ def test_colours_stay_what_they_are(tmp_path, samples):
 def test_the_longest_settings_come_back(tmp_path):
     request = image(prompt="😀" * 1500, negative_prompt='"\\' * 250, audio_url=f"https://example.com/{'a' * 2000}").asked()
     long = SHOT | {"request": request, "references": [{"kind": "image", "sha256": "", "url": f"https://example.com/{'b' * 2000}"}] * 5}
-    film = tagged(tmp_path / "film.mp4", labels.tags([long] * labels.SHOTS[-1])["comment"])
+    film = tagged(tmp_path / "film.mp4", embedded_settings.tags([long] * embedded_settings.SHOTS[-1])["comment"])
     found = inputs.settings_in(film)
-    assert found == {"product": "Wan Studio", "format": 1, "shots": [long] * labels.SHOTS[-1]}
+    assert found == {"product": "Wan Studio", "format": 1, "shots": [long] * embedded_settings.SHOTS[-1]}
 
 
 ODD = {
@@ -210,7 +210,7 @@ ODD = {
     "of a later format": json.dumps(SHOT | {"format": 2}),
     "deep": '{"product":' + "[" * 100_000 + "]" * 100_000 + "}",
     "deep request": json.dumps(SHOT).replace('"fps": null', '"fps": ' + "[" * 5000 + "]" * 5000),
-    "long": json.dumps(SHOT | {"note": "x" * labels.LIMIT}),
+    "long": json.dumps(SHOT | {"note": "x" * embedded_settings.LIMIT}),
     "a long prompt": json.dumps(SHOT | {"request": SHOT["request"] | {"prompt": "x" * 1501}}),
     "a prompt of half a character": json.dumps(SHOT | {"request": SHOT["request"] | {"prompt": "\ud800"}}),
     "a prompt that is none": json.dumps(SHOT | {"request": SHOT["request"] | {"prompt": {"x": 1}}}),
@@ -305,7 +305,7 @@ def test_the_last_frame_is_the_last_that_is_shown(tmp_path, options, frames):
     if "bf" in options and frames > 1:
         with av.open(str(path)) as container:
             assert any(one.pts != one.dts for one in container.demux(video=0) if one.size)
-    with Image.open(io.BytesIO(films.last_frame(path))) as still:
+    with Image.open(io.BytesIO(join.last_frame(path))) as still:
         assert (still.format, still.size, still.mode) == ("PNG", (64, 64), "RGB")
         assert still.getpixel((30, 30))[0] == pytest.approx(10 + 4 * (frames - 1), abs=1)
 
@@ -319,7 +319,7 @@ def test_the_last_frame_has_the_colours_that_players_show(tmp_path, said):
         stream = container.add_stream("libx264", rate=30, options={"crf": "0"})
         stream.width, stream.height, stream.pix_fmt, stream.codec_context.colorspace = 64, 64, "yuv420p", said
         container.mux([*stream.encode(red), *stream.encode(None)])
-    for still in (films.last_frame(tmp_path / "red.mp4"), encode.poster(tmp_path / "red.mp4")):
+    for still in (join.last_frame(tmp_path / "red.mp4"), encode.poster(tmp_path / "red.mp4")):
         assert Image.open(io.BytesIO(still)).convert("RGB").getpixel((30, 30)) == pytest.approx((254, 0, 0), abs=3)
 
 
@@ -353,7 +353,7 @@ def heard(path) -> np.ndarray:
 
 def joined(tmp_path, *paths, size="128*64", fps=30.0):
     told = []
-    films.join(paths, tmp_path / "film.mp4", size=size, fps=fps, progress=told.append, tags=labels.tags([SHOT] * len(paths)))
+    join.join(paths, tmp_path / "film.mp4", size=size, fps=fps, progress=told.append, tags=embedded_settings.tags([SHOT] * len(paths)))
     assert told == sorted(told)
     assert 0 < told[0] < told[-1] <= 1
     return tmp_path / "film.mp4"
@@ -441,7 +441,7 @@ def test_a_film_that_is_stopped_leaves_nothing(tmp_path, enough):
 
     path = film_of(tmp_path / "a.mp4", [60] * 60, tone=440)
     with pytest.raises(Enough):
-        films.join([path, path], tmp_path / "film.mp4", size="64*64", fps=30, progress=stop)
+        join.join([path, path], tmp_path / "film.mp4", size="64*64", fps=30, progress=stop)
     assert [one.name for one in tmp_path.glob("*.mp4")] == ["a.mp4"]
 
 

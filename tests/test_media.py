@@ -16,10 +16,9 @@ from PIL import Image, ImageChops, ImageCms, ImageStat
 from tests.boxes import box, edited
 from tests.disks import small_disk
 from tests.pictures import clip, picture
-from wan import pictures
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput, NotKept, NoVideo, ResultRefused
-from wan.media import encode, inputs
+from wan.media import encode, images, inputs
 
 FIELD = "reference_image"
 
@@ -669,13 +668,13 @@ def scene(size: tuple[int, int], mode: str) -> Image.Image:
 )
 def test_a_preview_shows_what_is_sent(mode, kind, size, fit, monkeypatch):
     """Though it is made of fewer pixels."""
-    monkeypatch.setattr(pictures, "_PREVIEW_SIDE", 160)
+    monkeypatch.setattr(images, "_PREVIEW_SIDE", 160)
     exif = Image.Exif()
     exif[0x0112] = 6
     given, preview, made = io.BytesIO(), io.BytesIO(), io.BytesIO()
     scene((1000, 980), mode).save(given, kind, **({"exif": exif} if kind == "JPEG" else {}))
-    pictures.preview(given, preview, field=FIELD, size=size, fit=fit)
-    answer = pictures.take(given, made, field=FIELD, size=size, fit=fit)
+    images.preview(given, preview, field=FIELD, size=size, fit=fit)
+    answer = images.take(given, made, field=FIELD, size=size, fit=fit)
     shown = opened(preview.getvalue()).convert("RGB")
     sent = opened(made.getvalue()[-answer["sent"] :]).convert("RGB").resize(shown.size, Image.Resampling.BOX)
     assert max(shown.size) == 160
@@ -686,7 +685,7 @@ def test_a_preview_shows_what_is_sent(mode, kind, size, fit, monkeypatch):
 @pytest.mark.parametrize(("mode", "kind"), [("RGB", "JPEG"), ("RGB", "PNG"), ("RGBA", "PNG"), ("P", "PNG"), ("RGB", "WEBP")])
 def test_a_preview_is_worked_on_with_few_pixels(mode, kind):
     data = picture((2000, 2000), mode=mode, kind=kind, color=0)
-    image, _ = pictures._read(FIELD, io.BytesIO(data), side=160)
+    image, _ = images._read(FIELD, io.BytesIO(data), side=160)
     assert max(image.size) < 2 * 2 * 160
 
 
@@ -714,8 +713,8 @@ def test_what_would_take_too_much_is_refused_before_it_is_decoded(name, monkeypa
         taken(data)
     assert refusal.value.sentence.key == "media_unsafe"
     monkeypatch.setattr(Image.Image, "load", None)  # nobody comes so far
-    with pytest.raises(pictures.Costly):
-        pictures._decoded(FIELD, io.BytesIO(data))
+    with pytest.raises(images.Costly):
+        images._decoded(FIELD, io.BytesIO(data))
 
 
 @pytest.mark.parametrize("data", [scans((300, 300), 40), scans((2000, 2000), 20)], ids=["small", "large"])

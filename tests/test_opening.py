@@ -12,7 +12,7 @@ import pytest
 from tests.pictures import clip, picture
 from wan.domain.errors import InvalidInput
 from wan.media import inputs
-from wan.opening import open_plain
+from wan.media.opening import open_plain
 
 PICTURE = picture((300, 300))
 

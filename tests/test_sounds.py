@@ -10,9 +10,8 @@ import pytest
 
 from tests.pictures import clip, picture
 from tests.sounds import SECRET, sound, tone, wav
-from wan import kinds
 from wan.domain.errors import InvalidInput
-from wan.media import inputs
+from wan.media import inputs, kinds
 
 FIELD = "reference_audio"
 MP3 = sound()

@@ -34,7 +34,7 @@ from wan.domain.catalog import MODELS
 from wan.domain.errors import NotKept, is_full
 from wan.domain.jobs import Job
 from wan.domain.redact import unsigned
-from wan.labels import bare, settings_of
+from wan.media.embedded_settings import bare, settings_of
 from wan.storage import changed_at
 
 log = logging.getLogger("wan.evidence")

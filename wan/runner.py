@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from wan import labels, schedule
-from wan.clips import Clip
+from wan import schedule
 from wan.domain import catalog
 from wan.domain.catalog import MODELS
 from wan.domain.errors import (
@@ -38,7 +37,8 @@ from wan.domain.jobs import UNSENT, Job, JobState, Reference, Spent
 from wan.domain.messages import Sentence, sentence, waiting
 from wan.environment.settings import Connection
 from wan.evidence import Evidence
-from wan.media import encode
+from wan.media import embedded_settings, encode
+from wan.media.clips import Clip
 from wan.provider import payload
 from wan.provider.gateway import SUBMIT_LIMIT, Accepted, Gateway, TaskSnapshot, TaskStatus, task_failure
 from wan.storage import Storage
@@ -633,7 +633,9 @@ def _polished(job: Job, made: Clip, original: Path, folder: Path) -> _Shown:
         else:
             adjustments = [sentence("not_conformed", code=type(conformed).__name__)]
     untold = path
-    told = _attempted(job, lambda target: encode.tag(untold, target, labels.tags([labels.settings_of(job)])), folder / "video.mp4")
+    told = _attempted(
+        job, lambda target: encode.tag(untold, target, embedded_settings.tags([embedded_settings.settings_of(job)])), folder / "video.mp4"
+    )
     if told == clip:  # else what the row says would not be true of it
         path = folder / "video.mp4"
     try:

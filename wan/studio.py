@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import IO, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
-from wan import films, labels, schedule, sweep
+from wan import schedule, sweep
 from wan.access import Door, Keys, Leave
 from wan.domain import catalog, ids, line, reviews
 from wan.domain.catalog import MODELS, Price
@@ -46,7 +46,7 @@ from wan.domain.reviews import Review, Take
 from wan.domain.turns import Asker, is_here, site
 from wan.environment.settings import Connection, Settings
 from wan.evidence import Evidence
-from wan.media import encode, inputs
+from wan.media import embedded_settings, encode, inputs, join
 from wan.provider import payload
 from wan.provider.gateway import Gateway
 from wan.provider.local_simulator import Demo
@@ -748,7 +748,7 @@ class Studio:
         times = ("created_at", "started_at", "submitted_at", "running_at", "fetching_at", "ended_at")
         seconds, cost = job.billed
         return {
-            **labels.settings_of(job),
+            **embedded_settings.settings_of(job),
             **{name: getattr(job, name) for name in ("width", "height", "fps", "duration", "has_audio", "task_id")},
             "billed_seconds": seconds,
             "state": job.state.value,
@@ -761,7 +761,7 @@ class Studio:
         """The very last frame of a job's video, as PNG: the image of a shot that goes on from there. Raises JobNotFound, InvalidInput, NotKept."""
         async with self._storage.workroom() as folder:
             _, video = await self._video(job_id, owner, folder)
-            return await inputs.apart(Asker(owner=owner), films.last_frame, video)
+            return await inputs.apart(Asker(owner=owner), join.last_frame, video)
 
     async def bundle(self, job_id: str, *, owner: str, target: Path) -> None:
         """Writes a ZIP of a job's video and its settings to `target`. Raises JobNotFound, InvalidInput for a job without a video, NotKept."""
@@ -770,7 +770,7 @@ class Studio:
             await asyncio.to_thread(require_room, target.parent, more=video.stat().st_size)
             with in_words():
                 name = f"{job.model}-{job.seed}"
-                await inputs.apart(Asker(owner=owner), films.bundle, video, self.about(job), target, name=name)
+                await inputs.apart(Asker(owner=owner), join.bundle, video, self.about(job), target, name=name)
 
     async def join(
         self, job_ids: Sequence[str], *, owner: str, target: Path, size: str = "", fps: float = 0.0, progress: Callable[[float], None]
@@ -781,17 +781,17 @@ class Studio:
         it raises stops the work and comes out here. Where the awaiting task is cancelled, the work has stopped when this ends. Stopped or failed,
         nothing is left at `target`. Raises JobNotFound; InvalidInput for too few or too many, and for a job without a video; NotKept.
         """
-        if len(job_ids) not in labels.SHOTS:
-            raise InvalidInput("takes", "takes_count", given=len(job_ids), low=labels.SHOTS[0], high=labels.SHOTS[-1])
+        if len(job_ids) not in embedded_settings.SHOTS:
+            raise InvalidInput("takes", "takes_count", given=len(job_ids), low=embedded_settings.SHOTS[0], high=embedded_settings.SHOTS[-1])
         async with self._storage.workroom() as folder:
             shots = [await self._video(job_id, owner, folder) for job_id in job_ids]
             jobs, paths = [job for job, _ in shots], [path for _, path in shots]
             size, fps = size or f"{jobs[0].width}*{jobs[0].height}", fps or jobs[0].fps or catalog.SERVICE_FPS
-            tags = labels.tags([labels.settings_of(job) for job in jobs])
+            tags = embedded_settings.tags([embedded_settings.settings_of(job) for job in jobs])
             async with self._joining:
                 await asyncio.to_thread(self._storage.require_room)
                 with in_words():
-                    await _stoppable(partial(films.join, paths, target, size=size, fps=fps, tags=tags), progress)
+                    await _stoppable(partial(join.join, paths, target, size=size, fps=fps, tags=tags), progress)
 
     async def _video(self, job_id: str, owner: str, folder: Path) -> tuple[Job, Path]:
         """A job and its video, which stays for as long as the folder does."""

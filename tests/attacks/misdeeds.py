@@ -12,8 +12,8 @@ from pathlib import Path
 
 import av
 
-import wan.clips  # noqa: F401 - loads what PyAV would load later
-from wan.sandbox import serve
+import wan.media.clips  # noqa: F401 - loads what PyAV would load later
+from wan.media.sandbox import serve
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 COLUMN = int(os.uname().machine != "x86_64")

@@ -32,7 +32,7 @@ from wan.domain.messages import SENTENCES
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.environment.settings import load_settings
 from wan.media import inputs
-from wan.sandbox import NURSERY, Nursery
+from wan.media.sandbox import NURSERY, Nursery
 from wan.studio import Studio
 
 
@@ -657,7 +657,7 @@ def test_a_nursery_that_died_is_started_again():
 def test_the_sandbox_goes_with_the_process_that_started_it(signal, tmp_path, environment):
     """However that ends, and whatever is in hand."""
     script = (
-        "import signal, sys, tempfile, threading\nfrom wan.sandbox import Nursery\n"
+        "import signal, sys, tempfile, threading\nfrom wan.media.sandbox import Nursery\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # whoever starts the tests may have it ignored
         "nursery = Nursery('tests.attacks.misdeeds')\nfile = tempfile.TemporaryFile()\n"
         "from pydantic import RootModel\n"

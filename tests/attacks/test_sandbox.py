@@ -17,10 +17,9 @@ from pydantic import RootModel
 from tests.attacks import unfiltered, unseparated
 from tests.attacks.misdeeds import PROMISES, SYSTEM_CALLS
 from tests.pictures import clip, picture
-from wan import seccomp
 from wan.domain.errors import InvalidInput
-from wan.media import inputs
-from wan.sandbox import Nursery, Outcome
+from wan.media import inputs, seccomp
+from wan.media.sandbox import Nursery, Outcome
 
 Anything = RootModel[dict[str, Any]]
 

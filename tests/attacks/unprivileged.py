@@ -3,7 +3,7 @@
 import os
 
 from tests.attacks.misdeeds import TASKS
-from wan.sandbox import serve
+from wan.media.sandbox import serve
 
 NOBODY = 65534
 

@@ -1,8 +1,8 @@
 """A nursery as `tests.attacks.misdeeds`, on a kernel that gives no namespaces, as in many containers."""
 
 from tests.attacks.misdeeds import TASKS
-from wan import confinement
-from wan.sandbox import serve
+from wan.media import confinement
+from wan.media.sandbox import serve
 
 WITHOUT = ["namespaces of its own", "an empty root"]
 

@@ -505,35 +505,35 @@ _MEDIA = (
     ),
     _fault(
         "a JPEG that breaks off taken for one without its end mark",
-        "pictures.py",
+        "media/images.py",
         "    if len(looks) != 1:",
         "    if not looks:",
         "test_media.py::test_a_jpeg_may_lack_its_end_mark_and_nothing_else",
     ),
     _fault(
         "a clip condemned by a sound track that nobody can decode",
-        "clips.py",
+        "media/clips.py",
         "if one.codec_context is not None and _decodes(given, one.index)), None)",
         "), None)",
         "test_media.py::test_clips_of_real_devices",
     ),
     _fault(
         "a picture cropped that should be padded",
-        "pictures.py",
+        "media/images.py",
         'elif fit == "pad":',
         'elif fit == "crop":',
         "test_media.py::test_padding_keeps_the_whole_picture",
     ),
     _fault(
         "a half-written file taken for a video",
-        "clips.py",
+        "media/clips.py",
         "if _end(container, stream) < seconds - _SLACK:",
         "if _end(container, stream) < 0:",
         "test_media.py::test_a_result_that_breaks_off_is_no_video",
     ),
     _fault(
         "no filter of system calls in the sandbox",
-        "confinement.py",
+        "media/confinement.py",
         '"a filter of system calls": seccomp.install,',
         '"a filter of system calls": lambda: None,',
         "attacks/test_sandbox.py::test_nothing_reaches_the_nursery_or_the_app",
@@ -541,7 +541,7 @@ _MEDIA = (
     ),
     _fault(
         "the sound of a joined film lost where one take has none",
-        "films.py",
+        "media/join.py",
         "if any(_has_sound(path) for path in paths)",
         "if all(_has_sound(path) for path in paths)",
         "test_films.py::test_pictures_and_sound_meet_at_every_seam",
@@ -558,7 +558,7 @@ _MEDIA = (
 _SOUNDS = (
     _fault(
         "a sound of any length sent",
-        "sounds.py",
+        "media/sounds.py",
         "    if not shortest <= round(seconds, 1) <= longest:\n",
         "    if not shortest <= round(seconds, 1):\n",
         "test_sounds.py",
@@ -657,7 +657,7 @@ _FRESH = (
     ),
     _fault(
         "heads cut off where a tall picture is cropped",
-        "pictures.py",
+        "media/images.py",
         "_CENTERING = (0.5, 0.25)",
         "_CENTERING = (0.5, 0.5)",
         "test_media.py::test_a_crop_of_a_tall_picture_keeps_what_is_above_its_middle",

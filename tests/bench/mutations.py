@@ -30,7 +30,7 @@ from tests.sounds import sound, wav
 from wan.domain.catalog import SIZES
 from wan.domain.errors import InvalidInput
 from wan.media import encode, inputs
-from wan.sandbox import MEMORY_MEGABYTES, NURSERY, SECONDS
+from wan.media.sandbox import MEMORY_MEGABYTES, NURSERY, SECONDS
 
 SAMPLES = Path(__file__).parents[2] / "assets" / "samples"
 FIELD = Path(__file__).parents[1] / "data" / "field"
@@ -277,7 +277,7 @@ async def run(count: int = 2000, seed: int = 0) -> int:
 
 def _run(count: int, seed: int) -> int:
     given = Given()
-    logging.getLogger("wan.sandbox").addHandler(given)
+    logging.getLogger("wan.media.sandbox").addHandler(given)
     with tempfile.TemporaryDirectory(prefix="wan-mutations-") as folder:
         whole = subjects(Path(folder))
     print(f"{count} files from {len(whole)}, seed {seed}")

@@ -15,11 +15,11 @@ from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from wan import clips, labels
-from wan.clips import Clip
 from wan.domain import catalog
 from wan.domain.errors import NoVideo
 from wan.domain.messages import sentence
+from wan.media import clips, embedded_settings
+from wan.media.clips import Clip
 
 # By how much two shapes may differ so that nobody sees that one is stretched to the other. 1096x838, which is made for 1088*832, differs by 0.0002.
 _ALIKE = 0.02
@@ -55,7 +55,7 @@ def tag(source: Path, target: Path, tags: Mapping[str, str]) -> None:
 def untag(source: Path, target: Path) -> None:
     """Writes a copy of a video without what `tag` wrote beside its own tags. Pictures and sound stay as they are, bit by bit."""
     with av.open(str(source), options=clips.OPTIONS) as given:
-        kept = {name: value for name, value in given.metadata.items() if name not in labels.TAGS}
+        kept = {name: value for name, value in given.metadata.items() if name not in embedded_settings.TAGS}
         with made_film(target, kept) as made:
             clips.copied(given, [*given.streams.video[:1], *given.streams.audio[:1]], made)
 

@@ -16,15 +16,15 @@ from typing import IO, Annotated, Any, Literal, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator
 
-from wan import labels
-from wan.clips import Clip
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput, NotKept, is_full
 from wan.domain.messages import Sentence, sentence
 from wan.domain.requests import Media, ReferenceKind, kind_of
 from wan.domain.turns import Asker, Turns
 from wan.environment.settings import WORK
-from wan.sandbox import NURSERY
+from wan.media import embedded_settings
+from wan.media.clips import Clip
+from wan.media.sandbox import NURSERY
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -262,9 +262,9 @@ def settings_in(source: bytes | Path) -> dict[str, Any] | None:
     Raises InvalidInput for what is no MP4 or MOV.
     """
     with _given(source) as file, _scratch() as found:
-        NURSERY.run("tag", file, found, _Nothing, field="video", high=_FILM_MEGABYTES, name=labels.TAG)
+        NURSERY.run("tag", file, found, _Nothing, field="video", high=_FILM_MEGABYTES, name=embedded_settings.TAG)
         found.seek(0)
-        return labels.read(found.read(labels.LIMIT))
+        return embedded_settings.read(found.read(embedded_settings.LIMIT))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from wan.domain.jobs import Job, Reference
-from wan.labels import bare
+from wan.media.embedded_settings import bare
 from wan.ui.cards import as_it_is, both, measured, rate
 
 TAKES = range(2, 5)

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from wan import labels
 from wan.domain.jobs import Job, JobEvent, JobState, Reference, Shelf, Spent
 from wan.domain.messages import Sentence
+from wan.media import embedded_settings
 from wan.ui.cards import as_it_is, both, clock, measured, said, video
 from wan.ui.compare import TAKES, worded
 
@@ -50,7 +50,7 @@ _JOB = Markup(
     "{parts}</div></article>"
 )
 _PART = Markup('<section class="wan-job-part"><h3>{}</h3>{}</section>')
-NEEDED = {"compare": TAKES, "join": labels.SHOTS}  # takes that have to be chosen for it
+NEEDED = {"compare": TAKES, "join": embedded_settings.SHOTS}  # takes that have to be chosen for it
 _ACT = Markup('<button type="button" class="wan-button {}" data-act="{}">{}</button>')
 
 

@@ -12,8 +12,8 @@ import struct
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 
-from wan import seccomp
-from wan.seccomp import call_prctl
+from wan.media import seccomp
+from wan.media.seccomp import call_prctl
 
 _NEW_USER, _NEW_PROCESSES, _NEW_NETWORK = 0x10000000, 0x20000000, 0x40000000
 _NEW_REST = 0x08000000 | 0x04000000 | 0x00020000  # messages and shared memory, the machine's name, mounts

@@ -1,8 +1,8 @@
 """Opens files that nobody vouches for, each in a process of its own that can do nothing else and does not live long.
 
-A nursery, `python -m wan.sandbox`, imports Pillow and PyAV once and forks a guard for each task, which takes a few
+A nursery, `python -m wan.media.sandbox`, imports Pillow and PyAV once and forks a guard for each task, which takes a few
 milliseconds. The guard gets a file to write to and a line to talk on as descriptors, and the file to be read either as a
-descriptor or by its path, which it opens itself: the process that asks never does (see `wan.opening`). It measures that
+descriptor or by its path, which it opens itself: the process that asks never does (see `wan.media.opening`). It measures that
 file, has it decoded by a child of its own, and ends that child when it takes too long. The child may open nothing more,
 neither file nor connection. At worst a file is refused. The nursery knows no key, and goes when its starter does.
 """
@@ -26,11 +26,11 @@ from typing import IO, Any, Generic, NoReturn, TypeVar
 
 from pydantic import BaseModel
 
-from wan import confinement
 from wan.domain.errors import InvalidInput, NotKept
-from wan.opening import open_plain
+from wan.media import confinement
+from wan.media.opening import open_plain
 
-log = logging.getLogger("wan.sandbox")
+log = logging.getLogger("wan.media.sandbox")
 
 SECONDS = 9  # of a task, by the clock; so that no file is waited for longer than 10
 MEMORY_MEGABYTES = 1000  # of a child, everything counted
@@ -60,7 +60,7 @@ class Outcome(Generic[Shape]):
 class Nursery:
     """The process that tasks are born in: started with the first of them, and again should it have died. module: what it runs."""
 
-    def __init__(self, module: str = "wan.sandbox") -> None:
+    def __init__(self, module: str = "wan.media.sandbox") -> None:
         self._module = module
         self._alone = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -168,7 +168,7 @@ class Nursery:
 def _spawned(module: str, line: socket.socket) -> subprocess.Popen[bytes]:
     """A nursery at the other end of a line, in a session of its own, so that Ctrl-C here does not end it in the middle of a task."""
     known = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    known["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parent.parent), known.get("PYTHONPATH")]))
+    known["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), known.get("PYTHONPATH")]))
     command = [sys.executable, "-P", "-W", "ignore", "-m", module]  # Pillow would warn of each oddity in a file
     return subprocess.Popen(command, env=known, stdin=line.fileno(), stdout=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - our own program
 
@@ -340,11 +340,11 @@ def _refused(refusal: InvalidInput) -> dict[str, Any]:
 
 def _tasks() -> dict[str, Task]:
     """What can be ordered, by name. Imported here, because only the nursery opens anything."""
-    from wan import clips, looks, pictures, sounds
+    from wan.media import clips, images, looks, sounds
 
     return {
-        "picture": pictures.take,
-        "preview": pictures.preview,
+        "picture": images.take,
+        "preview": images.preview,
         "clip": clips.take,
         "tag": clips.tag,
         "sort": looks.sort,

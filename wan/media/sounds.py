@@ -17,10 +17,10 @@ from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 
-from wan import kinds
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput
 from wan.domain.messages import Sentence, sentence
+from wan.media import kinds
 
 # No file is opened, and no address asked, that is named in what is given; a sound has one track, and one more for each picture in its tag.
 _OPTIONS = {"protocol_whitelist": "none", "max_streams": "32"}

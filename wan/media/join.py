@@ -21,9 +21,8 @@ from av.frame import Frame
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from wan import clips
 from wan.domain import catalog
-from wan.media import encode
+from wan.media import clips, encode
 
 Progress = Callable[[float], None]
 Block = NDArray[np.float32]  # of sound: two rows, a column for each sample

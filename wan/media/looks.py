@@ -1,14 +1,14 @@
 """What a file is that somebody gives as a reference: told by its content, checked like what goes up, with a small picture of it to show.
 
-Runs in the sandbox alone, as `wan.pictures` and `wan.clips` do.
+Runs in the sandbox alone, as `wan.media.images` and `wan.media.clips` do.
 """
 
 import io
 from typing import IO, Any
 
-from wan import clips, kinds, pictures
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput
+from wan.media import clips, images, kinds
 
 
 def sort(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
@@ -25,10 +25,10 @@ def look(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
     seconds, kind = None, kinds.required_reference(field, given).sort
     if kind == "image":
         _refuse_large(field, given)
-        shown, adjustments = pictures.thumbnail(field, given)
+        shown, adjustments = images.thumbnail(field, given)
     else:
         answer = clips.take(given, made, field=field)
-        shown, seconds, adjustments = pictures.small(clips.first(made)), answer["clip"]["seconds"], answer["adjustments"]
+        shown, seconds, adjustments = images.small(clips.first(made)), answer["clip"]["seconds"], answer["adjustments"]
     made.seek(0, io.SEEK_END)
     return {"kind": kind, "shown": made.write(shown), "seconds": seconds, "adjustments": adjustments}
 

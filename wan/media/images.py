@@ -10,11 +10,11 @@ from typing import IO, Any
 import pi_heif
 from PIL import Image, ImageCms, ImageFilter, ImageOps
 
-from wan import kinds
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput
 from wan.domain.messages import Sentence, sentence
 from wan.domain.requests import OWN_SHAPE
+from wan.media import kinds
 
 _CONVERTED = {"HEIF": "heif_converted", "AVIF": "avif_converted"}  # what the service does not take; the others it does
 _ALBUMS = ("MPO", "HEIF")  # several pictures in one of these are no animation: a second view, a map of light, a burst, of which the main one counts

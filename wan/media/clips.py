@@ -29,10 +29,10 @@ from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
 from PIL import Image
 
-from wan import kinds
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput
 from wan.domain.messages import Sentence, sentence
+from wan.media import kinds
 
 # Demuxers that may look at a clip. Without the list FFmpeg opens a playlist and fetches the URLs in it.
 OPTIONS = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2"}
