@@ -14,7 +14,7 @@ import tests.guard.sitecustomize  # noqa: F401 - guards this process
 from tests import processes, shared, warm
 from tests.postgres import Postgres
 from tests.simulators import Simulator, serving
-from wan.store import Store
+from wan.database.store import Store
 
 ROOT = Path(__file__).parent.parent
 _LONG = (

@@ -13,13 +13,13 @@ from unittest import mock
 from pydantic import SecretStr
 
 from tests.simulators import Simulator
+from wan.database.store import Store
 from wan.domain.errors import NoVideo
 from wan.domain.jobs import Job, JobState, Spent
 from wan.domain.requests import Request
 from wan.environment.settings import Settings
 from wan.media import encode
 from wan.runner import Runner
-from wan.store import Store
 from wan.studio import Studio
 
 PATIENCE = 300  # seconds in which all jobs must come to an end

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from wan.store import Store
+from wan.database.store import Store
 
 _SMALL = 4096  # bytes that a file may have while files may not grow
 

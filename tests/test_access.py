@@ -22,12 +22,12 @@ from tests.test_store import ACCOUNTS, NOW, job
 from tests.test_studio import OWNER, finished, image
 from wan import schedule
 from wan.access import Door, Keys, Leave
+from wan.database.store import Store
 from wan.domain import catalog
 from wan.domain.errors import AccessRefused, InvalidInput, SettingsError, WanError
 from wan.domain.jobs import JobState, Spent
 from wan.domain.redact import guard_logs, redacted, unsigned
 from wan.environment.settings import Connection, load_settings
-from wan.store import Store
 from wan.studio import Studio
 from wan.ui import visitor
 from wan.ui.run import Run

@@ -18,7 +18,8 @@ from tests import plain_http, warm
 from tests import postgres as postgres_module
 from tests.disks import Lock, every_connection, locked, small_disk, unreadable
 from tests.pictures import picture
-from wan import runner, schedule, storage, store
+from wan import runner, schedule, storage
+from wan.database import store
 from wan.domain import catalog, ids
 from wan.domain.errors import NotKept
 from wan.domain.jobs import JobState, Spent

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests import warm
-from wan import filesystem
+from wan.database import filesystem
+from wan.database.filesystem import lacks, tried
+from wan.database.store import Store
 from wan.domain.errors import NotKept, SettingsError
-from wan.filesystem import lacks, tried
-from wan.store import Store
 
 pytestmark = pytest.mark.process
 
@@ -114,7 +114,7 @@ def test_a_folder_that_can_hold_no_database_is_named(tmp_path, monkeypatch):
                 raise what
             return what
 
-        monkeypatch.setattr("wan.store.lacks", outcome)
+        monkeypatch.setattr("wan.database.store.lacks", outcome)
         with pytest.raises(SettingsError, match=f"^OUTPUT_DIR: no database can be kept in this folder: .*{said}.*Set WAN_DATABASE_URL to postgresql"):
             Store(f"sqlite:///{tmp_path / 'wan.sqlite3'}", setting="OUTPUT_DIR")
 

@@ -15,15 +15,15 @@ from dataclasses import dataclass, replace
 import pytest
 
 from tests.test_store import job
+from wan.database.store import Store
 from wan.domain.errors import NotKept
 from wan.domain.jobs import JobState
-from wan.store import Store
 
 APP = """
 import os, sys
 from tests.test_store import job
 from wan.domain.errors import NotKept
-from wan.store import Store
+from wan.database.store import Store
 
 store = Store(f"sqlite:///{sys.argv[1]}")
 print("ready", flush=True)
@@ -41,7 +41,7 @@ for line in sys.stdin:
             print(refused.sentence.key, end=" ", flush=True)
     print("done", flush=True)
 """
-COME_AND_GO = "import sys; from wan.store import Store; Store(f'sqlite:///{sys.argv[1]}').close()"
+COME_AND_GO = "import sys; from wan.database.store import Store; Store(f'sqlite:///{sys.argv[1]}').close()"
 
 
 @dataclass
@@ -153,7 +153,7 @@ import sys
 from dataclasses import replace
 from tests.test_store import job
 from wan.domain.jobs import JobState
-from wan.store import Store
+from wan.database.store import Store
 
 store = Store(f"sqlite:///{sys.argv[1]}")
 assert store.get("job1", job().owner).task_id is None  # it knows nothing of the task

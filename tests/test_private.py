@@ -5,10 +5,10 @@ import stat
 
 import pytest
 
+from wan.database.store import Store
 from wan.domain.errors import SettingsError
 from wan.environment.private import keep_database, make_database, make_folder
 from wan.environment.settings import Settings
-from wan.store import Store
 
 
 def mode(path) -> int:

@@ -20,9 +20,9 @@ from tests.pictures import picture
 from tests.simulators import serving
 from tests.test_store import job as row
 from tests.worker import working
+from wan.database.store import Store
 from wan.domain.jobs import JobState
 from wan.domain.requests import ImageToVideoRequest
-from wan.store import Store
 from wan.studio import Studio
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +40,7 @@ def wait():
         return word.read()
 """
 MAKE_SCHEMA = f"""
-from wan.store import Store
+from wan.database.store import Store
 {WAIT}
 wait()
 Store(sys.argv[2]).close()

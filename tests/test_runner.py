@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from tests.test_store import job as row
 from wan import runner, schedule
+from wan.database.store import Store
 from wan.domain import catalog
 from wan.domain.errors import KeyRefused, Refused, Throttled, Unclear
 from wan.domain.jobs import Job, JobState, Reference, Spent
@@ -19,7 +20,6 @@ from wan.evidence import Evidence
 from wan.provider.gateway import Accepted, Gateway, TaskSnapshot, TaskStatus
 from wan.runner import Runner
 from wan.storage import Storage
-from wan.store import Store
 
 pytestmark = pytest.mark.anyio
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from wan.database.store import Store
 from wan.domain.errors import InvalidInput, SettingsError
 from wan.environment.settings import Settings, load_settings
 from wan.environment.values import cleaned
 from wan.storage import Storage
-from wan.store import Store
 
 
 @pytest.fixture(autouse=True)

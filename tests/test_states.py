@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from tests.pictures import clip
 from wan import runner as runner_module
 from wan import schedule
+from wan.database.store import Store, _metadata
 from wan.domain.errors import KeyRefused, NotSent, Refused, Throttled, Unclear, Unreadable
 from wan.domain.jobs import TRANSITIONS, Job, JobState, Spent
 from wan.domain.messages import sentence
@@ -27,7 +28,6 @@ from wan.evidence import Evidence
 from wan.provider.gateway import Accepted, TaskSnapshot, TaskStatus
 from wan.runner import Runner
 from wan.storage import Storage
-from wan.store import Store, _metadata
 
 HOUR = 3600.0
 BRIEF = "b"  # of every job here

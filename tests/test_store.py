@@ -6,11 +6,11 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
+from wan.database.store import Store
 from wan.domain.errors import AccessRefused, ReviewNotFound
 from wan.domain.jobs import GROUPS, LIVE, TRANSITIONS, Job, JobState, Reference, Shelf, Spent
 from wan.domain.messages import sentence
 from wan.domain.reviews import Review, Take, Verdict
-from wan.store import Store
 
 NOW = 1_000.0
 ACCOUNTS = ["account"]
@@ -553,7 +553,7 @@ def test_a_database_of_an_earlier_version_gets_its_new_indexes(new_database):
 
 
 def test_nobody_fills_a_review_alone(store, monkeypatch):
-    monkeypatch.setattr("wan.store.COMMENTS_LIMIT", 2)
+    monkeypatch.setattr("wan.database.store.COMMENTS_LIMIT", 2)
     kept(store)
     for at, job_id in enumerate(("job1", "job2")):
         store.give(word(at=NOW + at, job_id=job_id, comment="words"))
@@ -579,7 +579,7 @@ def fill(store, network: str, most: int = 100) -> int:
 
 
 def test_one_network_leaves_room_for_the_next(store, monkeypatch):
-    monkeypatch.setattr("wan.store.VERDICTS_LIMIT", 64)
+    monkeypatch.setattr("wan.database.store.VERDICTS_LIMIT", 64)
     kept(store)
     assert [fill(store, f"192.0.2.{number}") for number in range(4)] == [32, 16, 8, 4]
     with pytest.raises(AccessRefused, match="from your network"):

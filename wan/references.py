@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from wan.database.store import Store
 from wan.domain.jobs import Job
 from wan.domain.requests import Media
 from wan.media import inputs
 from wan.storage import Storage
-from wan.store import Store
 from wan.uploads import Original, Upload, UploadFolder
 
 log = logging.getLogger("wan.references")

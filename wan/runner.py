@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from wan import schedule
+from wan.database.store import Store
 from wan.domain import catalog
 from wan.domain.catalog import MODELS
 from wan.domain.errors import (
@@ -42,7 +43,6 @@ from wan.media.clips import Clip
 from wan.provider import payload
 from wan.provider.gateway import SUBMIT_LIMIT, Accepted, Gateway, TaskSnapshot, TaskStatus, task_failure
 from wan.storage import Storage
-from wan.store import Store
 
 log = logging.getLogger("wan.runner")
 

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 from wan import schedule, sweep
 from wan.access import Door, Keys, Leave
+from wan.database.store import Store
 from wan.domain import catalog, ids, line, reviews
 from wan.domain.catalog import MODELS, Price
 from wan.domain.errors import (
@@ -53,7 +54,6 @@ from wan.provider.local_simulator import Demo
 from wan.references import References
 from wan.runner import Runner
 from wan.storage import Storage, in_words, require_room
-from wan.store import Store
 from wan.uploads import Original, UploadFolder, default_folder
 
 log = logging.getLogger("wan.studio")

@@ -18,10 +18,10 @@ from tests.browser.serving import App
 from tests.test_store import job
 from wan.access import OPERATOR
 from wan.cli import main
+from wan.database.store import Store
 from wan.domain import ids
 from wan.domain.jobs import JobState
 from wan.environment.settings import load_settings
-from wan.store import Store
 from wan.studio import Studio
 from wan.ui import review_page
 
@@ -133,7 +133,7 @@ def test_a_terminal_is_not_steered(record: Record, capsys: pytest.CaptureFixture
 
 @pytest.mark.anyio
 async def test_one_network_does_not_fill_a_review(monkeypatch: pytest.MonkeyPatch, record: Record):
-    monkeypatch.setattr("wan.store.VERDICTS_LIMIT", 64)
+    monkeypatch.setattr("wan.database.store.VERDICTS_LIMIT", 64)
     async with Studio(load_settings()) as studio:
         done = job(id=ids.new_job(), owner="owner", state=JobState.SUCCEEDED, video_key="videos/a.mp4", duration=2.0)
         await studio._store.call(studio._store.add, done)

@@ -25,7 +25,7 @@ def _fault(name: str, file: str, old: str, new: str, *tests: str) -> Fault:
 _PAYING = (
     _fault(
         "a write past the end of its lease",
-        "store.py",
+        "database/store.py",
         "_jobs.c.id == job.id, _jobs.c.state == job.state.value, _jobs.c.due_at == job.due_at)",
         "_jobs.c.id == job.id, _jobs.c.state == job.state.value)",
         "test_store.py::test_a_claim_is_nobody_elses_until_its_lease_ends",
@@ -46,7 +46,7 @@ _PAYING = (
     ),
     _fault(
         "the task id written by the holder of the lease only",
-        "store.py",
+        "database/store.py",
         ".where(_jobs.c.id == job.id, unknown)",
         ".where(_jobs.c.id == job.id, unknown, _jobs.c.due_at == job.due_at)",
         "test_store.py::test_the_task_id_is_written_whoever_holds_the_lease",
@@ -81,14 +81,14 @@ _PAYING = (
     ),
     _fault(
         "a database on a share used by several processes",
-        "store.py",
+        "database/store.py",
         "fcntl.lockf(hold, fcntl.LOCK_EX | fcntl.LOCK_NB)",
         "hold.seek(0)",
         "test_filesystem.py::test_a_database_on_a_share_is_one_processes_alone",
     ),
     _fault(
         "a database kept where nobody sees its locks",
-        "store.py",
+        "database/store.py",
         'if what != "memory":',
         'if what not in ("memory", "locks"):',
         "test_filesystem.py::test_a_folder_that_can_hold_no_database_is_named",
@@ -130,14 +130,14 @@ _PAYING = (
     ),
     _fault(
         "a job that has ended still due",
-        "store.py",
+        "database/store.py",
         'values |= {"due_at": None, "ended_at": now}',
         'values |= {"ended_at": now}',
         "test_store.py::test_an_end_is_never_due",
     ),
     _fault(
         "what has just been made paid for again",
-        "store.py",
+        "database/store.py",
         "(_jobs.c.state == JobState.SUCCEEDED.value) & (_jobs.c.ended_at >= job.created_at)",
         "(_jobs.c.state == JobState.SUCCEEDED.value) & (_jobs.c.ended_at < job.created_at)",
         "test_studio.py::test_what_is_made_while_it_is_asked_for_again_is_not_paid_twice",
@@ -161,21 +161,21 @@ _PAYING = (
 _MONEY = (
     _fault(
         "the budget compared with what is spent before the job",
-        "store.py",
+        "database/store.py",
         "where(ours, after <= sa.literal(budget, _Money()))",
         "where(ours, sa.type_coerce(spent, _Money()) <= sa.literal(budget, _Money()))",
         "test_access.py::test_fifty_at_once_do_not_overdraw",
     ),
     _fault(
         "the budget without what is reserved",
-        "store.py",
+        "database/store.py",
         ".values(budget_day=day, budget_spent=after)",
         ".values(budget_day=day, budget_spent=sa.type_coerce(spent, _Money()))",
         "test_access.py::test_fifty_at_once_do_not_overdraw",
     ),
     _fault(
         "what may have been billed given back to the budget",
-        "store.py",
+        "database/store.py",
         "if ended.reserved is None or ended.spent is Spent.MAYBE:",
         "if ended.reserved is None:",
         "test_access.py::test_the_end_settles_what_was_reserved",
@@ -286,28 +286,28 @@ _REQUESTS = (
 _OWNERS = (
     _fault(
         "the owner left out of a look-up",
-        "store.py",
+        "database/store.py",
         "return self._one((_jobs.c.id == job_id) & (_jobs.c.owner == owner))",
         "return self._one(_jobs.c.id == job_id)",
         "test_store.py::test_a_job_comes_back_as_it_was_written",
     ),
     _fault(
         "a video from the cache of another owner",
-        "store.py",
+        "database/store.py",
         "mine = (_jobs.c.owner == owner) & (_jobs.c.account == account)\n        kind",
         "mine = _jobs.c.account == account\n        kind",
         "test_store.py::test_the_newest_finished_job_of_a_kind",
     ),
     _fault(
         "videos of a review after its link was revoked",
-        "store.py",
+        "database/store.py",
         "return _reviews.c.revoked_at.is_(None) & (",
         "return sa.true() & (",
         "test_reviews.py::test_a_review_from_its_link_to_its_end",
     ),
     _fault(
         "a review found by its link as it is, without a hash",
-        "store.py",
+        "database/store.py",
         'return self.seal.hash("link", link_hash(token))',
         "return token",
         "test_owners.py",
@@ -622,7 +622,7 @@ _SIMULATOR = (
 _FRESH = (
     _fault(
         "what a job of yesterday did not cost given back to today",
-        "store.py",
+        "database/store.py",
         "day = (_accounts.c.account == ended.account) & (_accounts.c.budget_day == ended.budget_day)",
         "day = _accounts.c.account == ended.account",
         "test_access.py::test_what_a_job_did_not_cost_goes_back_to_its_own_day",
@@ -692,7 +692,7 @@ _FRESH = (
     ),
     _fault(
         "a program that asks again shown the job of another address",
-        "store.py",
+        "database/store.py",
         "        same = address & (_jobs.c.account == job.account)",
         "        same = (_jobs.c.account == job.account)",
         "test_store.py::test_what_programs_without_a_token_asked_for_is_found_by_words_address_and_time",
@@ -706,7 +706,7 @@ _FRESH = (
     ),
     _fault(
         "what was tried again paid for once more",
-        "store.py",
+        "database/store.py",
         "        kind = kind.union(sa.select(_jobs.c.id, _jobs.c.seed).where(mine, again))\n",
         "",
         "test_store.py::test_what_was_tried_again_with_its_own_seed_is_of_the_same_kind",

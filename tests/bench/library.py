@@ -17,8 +17,8 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from tests.browser.serving import App, chromium, served
+from wan.database.store import Store
 from wan.domain.jobs import Job, JobState
-from wan.store import Store
 
 _WORDS = "A red kite over the sea, a cat in the rain, slow push-in, morning light, 一只猫在雨中, wide shot of a busy market"
 TOKEN = "t" * 43

@@ -28,6 +28,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.types import JSON, TypeDecorator
 
+from wan.database.filesystem import lacks
+from wan.database.journal import Journal
+from wan.database.rescue import take_in
 from wan.domain import ids
 from wan.domain.catalog import money
 from wan.domain.errors import AccessRefused, NotKept, ReviewNotFound, SettingsError
@@ -39,9 +42,6 @@ from wan.domain.plain_text import clean, clean_line
 from wan.domain.reviews import COMMENTS_LIMIT, REVIEWS_LIMIT, VERDICTS_LIMIT, Review, Take, Verdict, link_hash
 from wan.environment.private import keep_database, make_database
 from wan.environment.settings import masked_url
-from wan.filesystem import lacks
-from wan.journal import Journal
-from wan.rescue import take_in
 
 _BOOKKEEPING = frozenset({"due_at", "attempts", "foreign_tasks", "absent_at"})  # of no interest to a viewer
 _THREADS = 12  # more than writes can be stuck at once, so that a page is still read beside them; SQLAlchemy's pool has 15 connections

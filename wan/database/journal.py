@@ -25,7 +25,7 @@ from pathlib import Path
 
 from wan.domain.errors import NotKept
 
-log = logging.getLogger("wan.journal")
+log = logging.getLogger("wan.database.journal")
 
 _SHARED = 0x4000_0002, 510  # first byte and number of those that a user of the database locks (SQLite's file format, os.h)
 _LIVING = 128, 1  # in the shared memory: locked as long as somebody has it (os_unix.c, UNIX_SHM_DMS)

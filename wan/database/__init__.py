@@ -1,0 +1,1 @@
+"""The tables, and every SQL statement: the only place that imports sqlalchemy."""
