@@ -22,8 +22,8 @@ from tests.disks import small_disk
 from tests.pictures import clip, picture
 from tests.sounds import sound
 from wan.cli.parser import WHERE
-from wan.evidence import FILES
 from wan.media import encode
+from wan.storage.evidence import FILES
 
 FIELD = ROOT / "tests" / "data" / "field"
 ADDRESS = "https://example.com/she.png"  # of a picture: the service fetches it, and no sandbox has to be started where the picture is not the subject

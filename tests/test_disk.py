@@ -18,7 +18,7 @@ from tests import plain_http, warm
 from tests import postgres as postgres_module
 from tests.disks import Lock, every_connection, locked, small_disk, unreadable
 from tests.pictures import picture
-from wan import runner, schedule, storage
+from wan import runner, schedule
 from wan.database import store
 from wan.domain import catalog, ids
 from wan.domain.errors import NotKept
@@ -27,6 +27,7 @@ from wan.domain.requests import ImageToVideoRequest
 from wan.domain.turns import Asker
 from wan.environment.settings import load_settings
 from wan.provider.gateway import Gateway
+from wan.storage.objects import objects
 from wan.studio import Studio
 from wan.ui import recall, reference, review, review_export, visitor
 from wan.ui.routes import routes
@@ -51,7 +52,7 @@ def _service(simulator, monkeypatch):
     monkeypatch.setattr(runner, "HELD", 1.5)  # shorter than a lease, as in the app
     monkeypatch.setattr(runner, "_UPLOAD_LEASE", 2.0)
     monkeypatch.setattr(store, "_BUSY", 0.2)
-    monkeypatch.setattr(storage, "ROOM", 0)
+    monkeypatch.setattr(objects, "ROOM", 0)
 
 
 @pytest.fixture
@@ -141,7 +142,7 @@ async def refused(studio, key=None, **changes) -> NotKept:
 
 async def test_a_bucket_keeps_the_videos_and_this_machine_only_copies(disk, simulator, monkeypatch):
     monkeypatch.setenv("WAN_STORAGE_URL", "memory:///")
-    monkeypatch.setattr(storage, "CACHE_LIMIT", 0)  # they go, though not while they are in use
+    monkeypatch.setattr(objects, "CACHE_LIMIT", 0)  # they go, though not while they are in use
     async with Studio(load_settings()) as studio:
         job = await studio.submit(request(), owner=OWNER)
         async with ends_well(studio, simulator, job):
@@ -154,7 +155,7 @@ async def test_a_bucket_keeps_the_videos_and_this_machine_only_copies(disk, simu
 
 async def test_an_export_keeps_its_videos_though_copies_of_a_bucket_are_tidied_up_meanwhile(disk, simulator, monkeypatch):
     monkeypatch.setenv("WAN_STORAGE_URL", "memory:///")
-    monkeypatch.setattr(storage, "CACHE_LIMIT", 0)
+    monkeypatch.setattr(objects, "CACHE_LIMIT", 0)
     async with Studio(load_settings()) as studio:
         jobs = []
         for _ in range(2):
@@ -178,12 +179,12 @@ async def test_an_export_keeps_its_videos_though_copies_of_a_bucket_are_tidied_u
 async def test_a_disk_that_runs_low_refuses_new_work_and_harms_none_in_flight(studio, simulator, monkeypatch):
     job = await studio.submit(request(), owner=OWNER)
     async with ends_well(studio, simulator, job):
-        monkeypatch.setattr(storage, "ROOM", ENDLESS)
+        monkeypatch.setattr(objects, "ROOM", ENDLESS)
         said = await refused(studio, "disk_low")
         assert "Nothing was sent or spent" in str(said)
         with pytest.raises(NotKept, match="Free some, then try again"):
             await studio.retry(job.id, owner=OWNER)
-    monkeypatch.setattr(storage, "ROOM", 0)
+    monkeypatch.setattr(objects, "ROOM", 0)
     again = await studio.submit(request(prompt="something new"), owner=OWNER)
     assert (await Viewer(studio, again).end()).state is JobState.SUCCEEDED
 
@@ -198,12 +199,12 @@ async def test_no_copy_takes_the_room_of_the_jobs(studio, monkeypatch):
         lambda: recall.copy_references(studio, job.id, owner=OWNER),
         lambda: review_export.pack(studio, whole, studio.uploads.folder / "review.zip", now=0.0, progress=lambda _: None),
     ]
-    monkeypatch.setattr(storage, "ROOM", ENDLESS)
+    monkeypatch.setattr(objects, "ROOM", ENDLESS)
     for copy in copies:
         with pytest.raises(NotKept, match="The disk has"):
             await copy()
     assert not [path for path in studio.uploads.folder.rglob("[!.]*.*") if path.is_file()]
-    monkeypatch.setattr(storage, "ROOM", 0)
+    monkeypatch.setattr(objects, "ROOM", 0)
     for copy in copies:
         await copy()
     assert len([path for path in studio.uploads.folder.rglob("[!.]*.*") if path.is_file()]) == len(copies)

@@ -14,15 +14,15 @@ from tests.pictures import clip, picture
 from tests.test_store import job as new_job
 from tests.test_studio import image
 from tests.test_sweep import DAY
-from wan import evidence as evidence_module
 from wan import schedule, sweep
 from wan.access import OPERATOR
 from wan.domain.errors import NotKept
 from wan.domain.jobs import JobState
 from wan.domain.requests import ReferenceToVideoRequest
 from wan.environment.settings import load_settings
-from wan.evidence import FILES, Evidence, bundle, missing
 from wan.media import encode, inputs
+from wan.storage.evidence import FILES, Evidence, bundle, missing
+from wan.storage.objects import evidence as evidence_module
 from wan.studio import Studio
 
 pytestmark = pytest.mark.anyio

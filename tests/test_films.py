@@ -17,12 +17,13 @@ from PIL import Image
 
 from tests.disks import small_disk
 from tests.pictures import clip, picture
-from wan import schedule, storage
+from wan import schedule
 from wan.domain.errors import InvalidInput, JobNotFound, NotKept
 from wan.domain.jobs import JobState
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.environment.settings import load_settings
 from wan.media import embedded_settings, encode, inputs, join
+from wan.storage.objects import objects
 from wan.studio import Studio
 
 OWNER = "somebody"
@@ -513,7 +514,7 @@ async def test_a_film_that_nobody_waits_for_is_given_up(studio, tmp_path):
 @pytest.mark.anyio
 async def test_a_film_on_a_full_disk_is_refused_and_leaves_nothing(studio, tmp_path, monkeypatch):
     job = await finished(studio, image())
-    monkeypatch.setattr(storage, "ROOM", -(1 << 50))
+    monkeypatch.setattr(objects, "ROOM", -(1 << 50))
     with small_disk(tmp_path / "small") as disk, disk.full():
         for make in (
             studio.join([job.id] * 2, owner=OWNER, target=disk.folder / "film", progress=lambda _: None),

@@ -16,7 +16,7 @@ from wan.domain.plain_text import clean, clean_line, control_in, escaped, is_bla
 from wan.domain.redact import guard_logs, redacted, unsigned
 from wan.domain.requests import shortened, written
 from wan.domain.reviews import _cell
-from wan.evidence import _clean
+from wan.storage.evidence import _clean
 
 STAYS = (
     "می‌خواهم",  # Persian, with U+200C

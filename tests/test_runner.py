@@ -16,10 +16,10 @@ from wan.domain.errors import KeyRefused, Refused, Throttled, Unclear
 from wan.domain.jobs import Job, JobState, Reference, Spent
 from wan.domain.messages import sentence
 from wan.environment.settings import Connection
-from wan.evidence import Evidence
 from wan.provider.gateway import Accepted, Gateway, TaskSnapshot, TaskStatus
 from wan.runner import Runner
-from wan.storage import Storage
+from wan.storage.evidence import Evidence
+from wan.storage.objects import Storage
 
 pytestmark = pytest.mark.anyio
 

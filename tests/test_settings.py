@@ -10,7 +10,7 @@ from wan.database.store import Store
 from wan.domain.errors import InvalidInput, SettingsError
 from wan.environment.settings import Settings, load_settings
 from wan.environment.values import cleaned
-from wan.storage import Storage
+from wan.storage.objects import Storage
 
 
 @pytest.fixture(autouse=True)

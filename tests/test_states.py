@@ -24,10 +24,10 @@ from wan.domain.errors import KeyRefused, NotSent, Refused, Throttled, Unclear, 
 from wan.domain.jobs import TRANSITIONS, Job, JobState, Spent
 from wan.domain.messages import sentence
 from wan.environment.settings import Connection
-from wan.evidence import Evidence
 from wan.provider.gateway import Accepted, TaskSnapshot, TaskStatus
 from wan.runner import Runner
-from wan.storage import Storage
+from wan.storage.evidence import Evidence
+from wan.storage.objects import Storage
 
 HOUR = 3600.0
 BRIEF = "b"  # of every job here

@@ -8,9 +8,8 @@ import time
 
 import pytest
 
-from wan import storage
 from wan.domain.errors import NotKept, SettingsError
-from wan.storage import Storage
+from wan.storage.objects import Storage, objects
 
 pytestmark = pytest.mark.anyio
 
@@ -78,7 +77,7 @@ def test_a_url_that_cannot_be_opened_is_a_wrong_setting(cache, url):
 
 
 async def test_copies_that_were_used_longest_ago_go_first(bucket, cache, monkeypatch):
-    monkeypatch.setattr(storage, "CACHE_LIMIT", 3 * KILOBYTE)
+    monkeypatch.setattr(objects, "CACHE_LIMIT", 3 * KILOBYTE)
     for name in "abcd":
         await bucket.put(f"videos/{name}/{name}.mp4", bytes(KILOBYTE))
     for age, name in enumerate("cba", 1):
@@ -92,7 +91,7 @@ async def test_copies_that_were_used_longest_ago_go_first(bucket, cache, monkeyp
 
 
 async def test_what_was_just_handed_out_and_what_is_being_read_stays(bucket, cache, monkeypatch):
-    monkeypatch.setattr(storage, "CACHE_LIMIT", 0)
+    monkeypatch.setattr(objects, "CACHE_LIMIT", 0)
     for name in "ab":
         await bucket.put(f"videos/{name}.mp4", name.encode() * KILOBYTE)
     with (await bucket.local_copy("videos/a.mp4")).open("rb") as being_read:
@@ -110,7 +109,7 @@ async def test_copies_make_room_for_what_matters(bucket, cache, monkeypatch):
     await bucket.put("videos/a.mp4", b"a")
     await bucket.put("videos/b.mp4", b"b")
     used_last(await bucket.local_copy("videos/a.mp4"), 1000)
-    monkeypatch.setattr(storage, "ROOM", 1 << 62)
+    monkeypatch.setattr(objects, "ROOM", 1 << 62)
     await bucket.local_copy("videos/b.mp4")
     assert kept(cache) == {"b.mp4"}
 
@@ -197,7 +196,7 @@ def test_several_processes_share_one_cache(cache, tmp_path, environment):
 
 async def test_too_little_room_is_said(bucket, monkeypatch):
     bucket.require_room()
-    monkeypatch.setattr(storage, "ROOM", 1 << 62)
+    monkeypatch.setattr(objects, "ROOM", 1 << 62)
     with pytest.raises(NotKept, match="MB left, and new work needs"):
         bucket.require_room()
 

@@ -11,8 +11,8 @@ from tests.test_store import job
 from wan import sweep as sweep_module
 from wan.domain.jobs import JobState, Reference
 from wan.environment.settings import load_settings
-from wan.evidence import Evidence
-from wan.storage import Storage
+from wan.storage.evidence import Evidence
+from wan.storage.objects import Storage
 from wan.studio import Studio
 from wan.sweep import DAY, sweep
 

@@ -11,11 +11,12 @@ import pytest
 
 from tests.pictures import clip, picture
 from tests.sounds import sound
-from wan import schedule, sweep, uploads
+from wan import schedule, sweep
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.environment.settings import load_settings
+from wan.storage.objects import uploads
+from wan.storage.uploads import SAMPLES, Original, Upload, UploadFolder, clean_name
 from wan.studio import Studio
-from wan.uploads import SAMPLES, Original, Upload, UploadFolder, clean_name
 
 OWNER, OTHER = "somebody", "somebody else"
 

@@ -21,12 +21,12 @@ from tests import warm
 from wan import runner
 from wan.database.store import Store
 from wan.environment.settings import load_settings
-from wan.evidence import Evidence
 from wan.provider import gateway
 from wan.provider.gateway import Gateway
 from wan.runner import Runner
 from wan.simulator.faults import verb_of
-from wan.storage import Storage
+from wan.storage.evidence import Evidence
+from wan.storage.objects import Storage
 
 LIMITS = {  # seconds
     gateway: {"SUBMIT_LIMIT": 3.0, "ASK_LIMIT": 3.0, "FILE_LIMIT": 3.0},

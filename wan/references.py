@@ -12,8 +12,8 @@ from wan.database.store import Store
 from wan.domain.jobs import Job
 from wan.domain.requests import Media
 from wan.media import inputs
-from wan.storage import Storage
-from wan.uploads import Original, Upload, UploadFolder
+from wan.storage.objects import Storage
+from wan.storage.uploads import Original, Upload, UploadFolder
 
 log = logging.getLogger("wan.references")
 

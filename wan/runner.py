@@ -37,12 +37,12 @@ from wan.domain.errors import (
 from wan.domain.jobs import UNSENT, Job, JobState, Reference, Spent
 from wan.domain.messages import Sentence, sentence, waiting
 from wan.environment.settings import Connection
-from wan.evidence import Evidence
 from wan.media import embedded_settings, encode
 from wan.media.clips import Clip
 from wan.provider import payload
 from wan.provider.gateway import SUBMIT_LIMIT, Accepted, Gateway, TaskSnapshot, TaskStatus, task_failure
-from wan.storage import Storage
+from wan.storage.evidence import Evidence
+from wan.storage.objects import Storage
 
 log = logging.getLogger("wan.runner")
 

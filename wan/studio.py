@@ -46,15 +46,15 @@ from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request, 
 from wan.domain.reviews import Review, Take
 from wan.domain.turns import Asker, is_here, site
 from wan.environment.settings import Connection, Settings
-from wan.evidence import Evidence
 from wan.media import embedded_settings, encode, inputs, join
 from wan.provider import payload
 from wan.provider.gateway import Gateway
 from wan.provider.local_simulator import Demo
 from wan.references import References
 from wan.runner import Runner
-from wan.storage import Storage, in_words, require_room
-from wan.uploads import Original, UploadFolder, default_folder
+from wan.storage.evidence import Evidence
+from wan.storage.objects import Storage, in_words, require_room
+from wan.storage.uploads import Original, UploadFolder, default_folder
 
 log = logging.getLogger("wan.studio")
 Result = TypeVar("Result")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from wan.database.store import Store
 from wan.domain import catalog
-from wan.evidence import Evidence
-from wan.storage import Storage, changed_at
+from wan.storage.evidence import Evidence
+from wan.storage.objects import Storage, changed_at
 
 EVERY = 3600.0  # seconds from one sweep to the next
 DAY = 24 * 3600.0

@@ -394,14 +394,14 @@ _WEB = (
     ),
     _fault(
         "an upload named by its path",
-        "uploads.py",
+        "storage/uploads.py",
         r"([^/.\0][^/\0]{{0,254}})",
         r"([^\0]{{1,255}})",
         "test_uploads.py::test_no_name_leads_out_of_its_folder",
     ),
     _fault(
         "a link among the uploads followed",
-        "uploads.py",
+        "storage/uploads.py",
         "found = path.lstat()",
         "found = path.stat()",
         "test_uploads.py::test_only_a_plain_file_with_one_name_is_found",
@@ -460,7 +460,7 @@ _OUTSIDE = (
     ),
     _fault(
         "a signed address in the evidence",
-        "evidence.py",
+        "storage/evidence.py",
         "return unsigned(known)",
         "return known",
         "test_evidence.py::test_nothing_secret_is_in_it",
@@ -481,7 +481,7 @@ _OUTSIDE = (
     ),
     _fault(
         "new work on a disk that is full",
-        "storage.py",
+        "storage/objects.py",
         "if free < ROOM + more:",
         "if free < more:",
         "test_storage.py::test_too_little_room_is_said",

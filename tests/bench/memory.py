@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from wan.environment.settings import Connection
 from wan.provider.gateway import Gateway
-from wan.storage import Storage
+from wan.storage.objects import Storage
 
 MEGABYTE = 1_000_000
 SIZE = 95 * MEGABYTE  # the service takes 100

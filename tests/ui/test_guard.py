@@ -23,8 +23,9 @@ from starlette.datastructures import Headers
 
 from tests import plain_http
 from tests.attacks.visitor import ask
-from wan import storage
 from wan.environment.settings import load_settings
+from wan.storage.objects import objects
+from wan.storage.uploads import SAMPLES, UploadFolder
 from wan.studio import Studio
 from wan.ui import bodies, pace, review_page, serve
 from wan.ui.addresses import client_address
@@ -40,7 +41,6 @@ from wan.ui.routes import routes
 from wan.ui.sessions import Sessions
 from wan.ui.uploads import deny_downloads
 from wan.ui.uploads import routes as upload_routes
-from wan.uploads import SAMPLES, UploadFolder
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 OPEN = {
@@ -531,7 +531,7 @@ async def test_what_agents_bring_in_one_piece_leaves_the_disk_its_room(environme
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
     app, call = guarded(ok, mcp=True), scope("/gradio_api/mcp", "POST")
     assert (await answered(app, call, b"{}"))[0] == 200
-    monkeypatch.setattr(storage, "ROOM", 1 << 62)
+    monkeypatch.setattr(objects, "ROOM", 1 << 62)
     assert (await answered(app, call, b"{}"))[0] == 507
     assert (await answered(guarded(ok), call, b"{}"))[0] == 404, "agents are not let in there"
     assert (await answered(app, scope("/gradio_api/reset", "POST"), b"{}"))[0] == 200

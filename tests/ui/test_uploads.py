@@ -12,10 +12,10 @@ import pytest
 from starlette.applications import Starlette
 
 from tests import plain_http
-from wan import storage
+from wan.storage.objects import objects
+from wan.storage.uploads import UploadFolder
 from wan.ui import uploads
 from wan.ui.routes import routes, signed_in
-from wan.uploads import UploadFolder
 
 pytestmark = pytest.mark.anyio
 
@@ -127,7 +127,7 @@ async def test_an_upload_that_breaks_off_leaves_nothing(folder):
 
 async def test_room_is_asked_for_as_bytes_come_and_not_as_they_are_promised(folder, monkeypatch):
     """Twenty who promise 340 MB each and send a byte keep nobody out."""
-    monkeypatch.setattr(storage, "ROOM", shutil.disk_usage(folder.folder.parent).free - 100_000_000)
+    monkeypatch.setattr(objects, "ROOM", shutil.disk_usage(folder.folder.parent).free - 100_000_000)
     served = app(folder)
     waiting = [asyncio.create_task(sent(served, messages(WHOLE[:500], more=True), **{"content-length": "340000000"})) for _ in range(20)]
     await until(lambda: len(left(folder)) == 40)  # each has its folder and its file
@@ -135,7 +135,7 @@ async def test_room_is_asked_for_as_bytes_come_and_not_as_they_are_promised(fold
     for one in waiting:
         one.cancel()
     await asyncio.wait(waiting)
-    monkeypatch.setattr(storage, "ROOM", 1 << 62)
+    monkeypatch.setattr(objects, "ROOM", 1 << 62)
     status, said = await sent(served, messages(WHOLE))
     assert (status, "no room" in said["detail"]) == (507, True)
 
@@ -157,7 +157,7 @@ async def test_room_for_a_whole_body_is_kept_for_as_long_as_it_comes(monkeypatch
 async def test_the_disk_is_looked_at_again_while_a_file_comes(folder, monkeypatch):
     async def growing() -> AsyncIterator[dict[str, Any]]:
         yield {"type": "http.request", "body": BEGUN, "more_body": True}
-        monkeypatch.setattr(storage, "ROOM", 1 << 62)
+        monkeypatch.setattr(objects, "ROOM", 1 << 62)
         yield {"type": "http.request", "body": bytes(1_500_000), "more_body": True}
 
     assert (await sent(app(folder), growing))[0] == 507

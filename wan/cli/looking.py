@@ -19,9 +19,9 @@ from wan.domain.jobs import Job, JobState
 from wan.domain.messages import Sentence, sentence
 from wan.domain.plain_text import indented
 from wan.environment.settings import Connection, load_settings
-from wan.evidence import FILES, bundle, found, video_of
 from wan.provider.gateway import Gateway
 from wan.provider.local_simulator import Demo
+from wan.storage.evidence import FILES, bundle, found, video_of
 from wan.studio import GOOD, Studio, asked
 
 

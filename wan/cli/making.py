@@ -20,8 +20,8 @@ from wan.domain.messages import sentence
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request, VideoResult, ordered
 from wan.domain.turns import Asker
 from wan.environment.settings import Connection, Settings, load_settings
-from wan.evidence import FILES, missing
 from wan.media import encode, inputs
+from wan.storage.evidence import FILES, missing
 from wan.studio import GOOD, Studio
 from wan.video import check_file, check_files, files_of, inspected, located, resumable
 

@@ -18,7 +18,7 @@ from wan.cli.making import spare
 from wan.domain.errors import InvalidInput
 from wan.domain.requests import ReferenceToVideoRequest, VideoResult
 from wan.environment.settings import load_settings
-from wan.evidence import CALLS
+from wan.storage.evidence import CALLS
 from wan.video import inspected, normalised
 
 _LIMIT = 1_000_000  # bytes; a response has a few hundred

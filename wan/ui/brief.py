@@ -9,10 +9,10 @@ from gradio.components import Component
 from wan.domain import catalog
 from wan.domain.catalog import Model
 from wan.domain.requests import OWN_SHAPE
+from wan.storage.uploads import UploadFolder
 from wan.ui.inputs import file_value
 from wan.ui.text import label, say
 from wan.ui.visitor import bare, hidden
-from wan.uploads import UploadFolder
 
 _SHAPES = {True: "landscape", False: "portrait"}
 

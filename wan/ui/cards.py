@@ -256,7 +256,7 @@ def sound_refusal(why: Sentence) -> str:
 
 
 def file_address(name: str) -> str:
-    """Where the page finds a file by the name that it has outside (`wan.uploads`)."""
+    """Where the page finds a file by the name that it has outside (`wan.storage.uploads`)."""
     return f"gradio_api/file={url_quote(name)}"
 
 

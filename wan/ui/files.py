@@ -6,7 +6,7 @@ from gradio.utils import get_upload_folder
 
 from wan.environment.settings import CREDENTIALS, Settings
 from wan.environment.surroundings import home
-from wan.uploads import SAMPLES
+from wan.storage.uploads import SAMPLES
 
 ASSETS = Path(__file__).parents[2] / "assets"
 STILLS = ASSETS / "stills"

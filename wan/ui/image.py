@@ -15,12 +15,12 @@ from wan.domain.plain_text import clean_line
 from wan.domain.requests import ImageToVideoRequest
 from wan.domain.turns import Asker, Overtaken
 from wan.media import inputs
+from wan.storage.uploads import SAMPLES, UploadFolder
 from wan.studio import Studio
 from wan.ui import brief, cards
 from wan.ui.run import Run, Values
 from wan.ui.text import label
 from wan.ui.visitor import Visitor, asker_of, bare, hidden
-from wan.uploads import SAMPLES, UploadFolder
 
 TAB = "image"
 _MODEL = MODELS[IMAGE_TO_VIDEO]

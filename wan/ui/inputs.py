@@ -19,10 +19,10 @@ from gradio.blocks import Block
 from gradio.components.api_component import Api
 
 from wan.domain.errors import InvalidInput
+from wan.storage.uploads import UploadFolder
 from wan.ui.events import Events
 from wan.ui.refusal import Told
 from wan.ui.text import say
-from wan.uploads import UploadFolder
 
 _LONGEST = 20_000  # characters; five addresses of 2,048 and more than any prompt
 _MOST = 20  # files

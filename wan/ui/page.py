@@ -10,6 +10,7 @@ from markupsafe import Markup
 from wan.domain import ids
 from wan.domain.messages import sentence
 from wan.environment.settings import Settings
+from wan.storage.uploads import SAMPLES
 from wan.studio import Studio
 from wan.ui import cards, image, library, reference, review
 from wan.ui import visitor as visitors
@@ -18,7 +19,6 @@ from wan.ui.inputs import Page
 from wan.ui.text import label
 from wan.ui.uploads import deny_downloads
 from wan.ui.visitor import bare, hidden
-from wan.uploads import SAMPLES
 
 _KEEP_UPLOADS = 24 * 3600  # seconds
 

@@ -13,7 +13,7 @@ import gradio as gr
 from wan.domain.catalog import MODELS
 from wan.domain.errors import JobNotFound, WanError
 from wan.media import inputs
-from wan.storage import require_room
+from wan.storage.objects import require_room
 from wan.studio import Studio
 from wan.ui import cards, image
 from wan.ui.run import Run

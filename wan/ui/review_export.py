@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from wan.domain.reviews import Review
-from wan.storage import require_room
+from wan.storage.objects import require_room
 from wan.studio import Studio
 from wan.ui import review_cards
 

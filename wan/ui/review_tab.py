@@ -53,7 +53,7 @@ def packing(share: float) -> str:
 
 
 def exported(name: str, file: str) -> str:
-    """The way to an export; the script takes it at once. name: as it is saved. file: as it is called outside (`wan.uploads`)."""
+    """The way to an export; the script takes it at once. name: as it is saved. file: as it is called outside (`wan.storage.uploads`)."""
     link = Markup('<a class="wan-button main" href="{}" download="{}">{}</a>').format(file_address(file), name, both("download"))
     return toast(Markup("<span>{}</span>{}{}").format(both("review_exported", name=name), link, _press("done", "close")))
 

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from wan.runner import STOP_LIMIT
+from wan.storage.uploads import SAMPLES
 from wan.studio import Studio
 from wan.ui import review_cards, review_page
 from wan.ui.agents import speak_mcp
@@ -30,7 +31,6 @@ from wan.ui.sessions import KNOWN, Sessions
 from wan.ui.sockets import LOOPBACK, Limits, bounded, raise_file_limit
 from wan.ui.text import translations
 from wan.ui.theme import WanTheme
-from wan.uploads import SAMPLES
 
 _UPLOAD_LIMIT = "100mb"  # the service's own limit for a reference video
 _EVENT_SECONDS = 0.01  # an event waits no longer than this until it is begun

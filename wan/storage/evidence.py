@@ -35,9 +35,9 @@ from wan.domain.errors import NotKept, is_full
 from wan.domain.jobs import Job
 from wan.domain.redact import unsigned
 from wan.media.embedded_settings import bare, settings_of
-from wan.storage import changed_at
+from wan.storage.objects import changed_at
 
-log = logging.getLogger("wan.evidence")
+log = logging.getLogger("wan.storage.evidence")
 
 CALLS = {"image": "ai-video-wan-video", "reference": "aliyun-wan-r2v"}  # what a model makes a video from: the folder of that call
 FILES = {
@@ -246,7 +246,7 @@ def _outcome(job: Job, video: Path | None) -> dict[str, Any]:
 @cache
 def _versions() -> dict[str, str]:
     """What made the run: packages by their versions, this one by the SHA-256 of its sources."""
-    ours = Path(__file__).parent
+    ours = Path(__file__).parents[1]
     sources = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(ours.rglob("*.py")))).hexdigest()
     return {"wan": f"sha256:{sources}", "python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
 

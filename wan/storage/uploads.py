@@ -19,9 +19,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PosixPath
 from typing import Any
 
-from wan.storage import changed_at, in_words
+from wan.storage.objects import changed_at, in_words
 
-SAMPLES = Path(__file__).parents[1] / "assets" / "samples"
+SAMPLES = Path(__file__).parents[2] / "assets" / "samples"
 _UPLOADS, _SAMPLES = "uploads", "samples"
 _NAME = re.compile(rf"{_UPLOADS}/([\w-]{{43}})/([^/.\0][^/\0]{{0,254}})", re.ASCII)
 _SAMPLE = re.compile(rf"{_SAMPLES}/([A-Za-z0-9][\w.-]{{0,80}})", re.ASCII)
