@@ -22,7 +22,7 @@ try:
     # Of our own and on one disk with the rest, so that it can be swept: /tmp/gradio is shared with every other Gradio app of this machine.
     os.environ["GRADIO_TEMP_DIR"] = str(settings.made_upload_dir())
     set_aside()  # before Gradio is imported, which reads it
-    from wan.studio import Studio
+    from wan.service.studio import Studio
     from wan.ui.page import build
     from wan.ui.serve import Server
 

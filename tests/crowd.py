@@ -19,8 +19,8 @@ from wan.domain.jobs import Job, JobState, Spent
 from wan.domain.requests import Request
 from wan.environment.settings import Settings
 from wan.media import encode
-from wan.runner import Runner
-from wan.studio import Studio
+from wan.service.runner import Runner
+from wan.service.studio import Studio
 
 PATIENCE = 300  # seconds in which all jobs must come to an end
 

@@ -20,15 +20,15 @@ from pydantic import SecretStr
 
 from tests.test_store import ACCOUNTS, NOW, job
 from tests.test_studio import OWNER, finished, image
-from wan import schedule
-from wan.access import Door, Keys, Leave
 from wan.database.store import Store
 from wan.domain import catalog
 from wan.domain.errors import AccessRefused, InvalidInput, SettingsError, WanError
 from wan.domain.jobs import JobState, Spent
 from wan.domain.redact import guard_logs, redacted, unsigned
 from wan.environment.settings import Connection, load_settings
-from wan.studio import Studio
+from wan.service import polling
+from wan.service.access import Door, Keys, Leave
+from wan.service.studio import Studio
 from wan.ui import visitor
 from wan.ui.run import Run
 
@@ -381,7 +381,7 @@ class TestTheWholeWay:
         monkeypatch.setenv("DASHSCOPE_API_KEY", f"sk-operator{secrets.token_hex(4)}")
         monkeypatch.setenv("DASHSCOPE_BASE_URL", simulator.base_url)
         monkeypatch.setenv("DASHSCOPE_REGION", "cn-beijing")
-        monkeypatch.setattr(schedule, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
+        monkeypatch.setattr(polling, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
 
     async def test_a_visitors_key_makes_a_video_waits_after_a_restart_and_is_nowhere_on_the_disk(self, simulator, tmp_path):
         key = f"sk-visitor{secrets.token_hex(8)}"

@@ -18,7 +18,6 @@ from tests import plain_http, warm
 from tests import postgres as postgres_module
 from tests.disks import Lock, every_connection, locked, small_disk, unreadable
 from tests.pictures import picture
-from wan import runner, schedule
 from wan.database import store
 from wan.domain import catalog, ids
 from wan.domain.errors import NotKept
@@ -27,8 +26,9 @@ from wan.domain.requests import ImageToVideoRequest
 from wan.domain.turns import Asker
 from wan.environment.settings import load_settings
 from wan.provider.gateway import Gateway
+from wan.service import polling, runner
+from wan.service.studio import Studio
 from wan.storage.objects import objects
-from wan.studio import Studio
 from wan.ui import recall, reference, review, review_export, visitor
 from wan.ui.routes import routes
 from wan.ui.run import Run
@@ -46,7 +46,7 @@ def _service(simulator, monkeypatch):
     monkeypatch.setenv("WAN_BACKEND", "dashscope")
     monkeypatch.setenv("DASHSCOPE_API_KEY", f"sk-test{secrets.token_hex(8)}")
     monkeypatch.setenv("DASHSCOPE_BASE_URL", simulator.base_url)
-    monkeypatch.setattr(schedule, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
+    monkeypatch.setattr(polling, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
     monkeypatch.setenv("WAN_POLL_SECONDS", "1")  # what is UNCERTAIN is looked for after as long
     monkeypatch.setattr(runner, "LEASE", 2.0)
     monkeypatch.setattr(runner, "HELD", 1.5)  # shorter than a lease, as in the app

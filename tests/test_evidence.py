@@ -14,16 +14,16 @@ from tests.pictures import clip, picture
 from tests.test_store import job as new_job
 from tests.test_studio import image
 from tests.test_sweep import DAY
-from wan import schedule, sweep
-from wan.access import OPERATOR
 from wan.domain.errors import NotKept
 from wan.domain.jobs import JobState
 from wan.domain.requests import ReferenceToVideoRequest
 from wan.environment.settings import load_settings
 from wan.media import encode, inputs
+from wan.service import cleanup, polling
+from wan.service.access import OPERATOR
+from wan.service.studio import Studio
 from wan.storage.evidence import FILES, Evidence, bundle, missing
 from wan.storage.objects import evidence as evidence_module
-from wan.studio import Studio
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +42,7 @@ def _service(simulator, monkeypatch):
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("DASHSCOPE_WORKSPACE", f"ws-{secrets.token_hex(4)}")
-    monkeypatch.setattr(schedule, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
+    monkeypatch.setattr(polling, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ async def test_a_record_that_came_back_goes_with_the_next_sweep(studio):
 
     async def swept(days):
         now = time.time() + days * DAY
-        await sweep.sweep(store=studio._store, storage=studio._storage, evidence=studio._evidence, uploads=None, keep_days=0, now=now)
+        await cleanup.sweep(store=studio._store, storage=studio._storage, evidence=studio._evidence, uploads=None, keep_days=0, now=now)
 
     await swept(0.9)
     assert folder.is_dir()

@@ -17,14 +17,14 @@ from PIL import Image
 
 from tests.disks import small_disk
 from tests.pictures import clip, picture
-from wan import schedule
 from wan.domain.errors import InvalidInput, JobNotFound, NotKept
 from wan.domain.jobs import JobState
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.environment.settings import load_settings
 from wan.media import embedded_settings, encode, inputs, join
+from wan.service import polling
+from wan.service.studio import Studio
 from wan.storage.objects import objects
-from wan.studio import Studio
 
 OWNER = "somebody"
 SECRET = "sk-secretsecret"
@@ -36,7 +36,7 @@ def _service(simulator, monkeypatch):
     monkeypatch.setenv("WAN_BACKEND", "dashscope")
     monkeypatch.setenv("DASHSCOPE_API_KEY", f"{SECRET}{secrets.token_hex(8)}")
     monkeypatch.setenv("DASHSCOPE_BASE_URL", simulator.base_url)
-    monkeypatch.setattr(schedule, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
+    monkeypatch.setattr(polling, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from wan.guesses import Guesses
+from wan.service.guesses import Guesses
 
 SITE = int(IPv6Address("2001:db8:7::"))
 

@@ -12,11 +12,11 @@ from tests import old
 from tests.old import KNOWN
 from tests.test_processes import MAKE_SCHEMA, ready
 from tests.test_store import job as row
-from wan.access import OPERATOR
 from wan.database.store import Store
 from wan.domain import ids
 from wan.domain.ids import Owners, Seal
 from wan.domain.reviews import Review
+from wan.service.access import OPERATOR
 
 NOW = 1_000.0
 OLD_OWNER = "5" * 64

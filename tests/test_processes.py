@@ -23,7 +23,7 @@ from tests.worker import working
 from wan.database.store import Store
 from wan.domain.jobs import JobState
 from wan.domain.requests import ImageToVideoRequest
-from wan.studio import Studio
+from wan.service.studio import Studio
 
 pytestmark = pytest.mark.anyio
 
@@ -48,7 +48,7 @@ Store(sys.argv[2]).close()
 FOLLOW = f"""
 import asyncio
 from wan.environment.settings import load_settings
-from wan.studio import Studio
+from wan.service.studio import Studio
 {WAIT}
 async def follow():
     async with Studio(load_settings()) as studio:

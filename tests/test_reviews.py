@@ -14,7 +14,6 @@ import pytest
 
 from tests.pictures import picture
 from tests.test_store import job
-from wan import schedule
 from wan.domain import reviews
 from wan.domain.errors import AccessRefused, InvalidInput, ReviewNotFound
 from wan.domain.jobs import JobState
@@ -22,7 +21,8 @@ from wan.domain.requests import ImageToVideoRequest
 from wan.domain.reviews import Review, Take, Tally, Verdict
 from wan.environment.settings import load_settings
 from wan.media import encode
-from wan.studio import Studio
+from wan.service import polling
+from wan.service.studio import Studio
 from wan.ui.review_export import pack
 
 NOW = 1_700_000_000.0
@@ -182,7 +182,7 @@ async def studio(new_database, simulator, monkeypatch):
     monkeypatch.setenv("DASHSCOPE_API_KEY", f"sk-test{secrets.token_hex(8)}")
     monkeypatch.setenv("DASHSCOPE_BASE_URL", simulator.base_url)
     monkeypatch.setenv("WAN_POLL_SECONDS", "1")
-    monkeypatch.setattr(schedule, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
+    monkeypatch.setattr(polling, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
     async with Studio(load_settings()) as opened:
         yield opened
 

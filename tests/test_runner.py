@@ -9,7 +9,6 @@ import pytest
 from pydantic import SecretStr
 
 from tests.test_store import job as row
-from wan import runner, schedule
 from wan.database.store import Store
 from wan.domain import catalog
 from wan.domain.errors import KeyRefused, Refused, Throttled, Unclear
@@ -17,7 +16,8 @@ from wan.domain.jobs import Job, JobState, Reference, Spent
 from wan.domain.messages import sentence
 from wan.environment.settings import Connection
 from wan.provider.gateway import Accepted, Gateway, TaskSnapshot, TaskStatus
-from wan.runner import Runner
+from wan.service import polling, runner
+from wan.service.runner import Runner
 from wan.storage.evidence import Evidence
 from wan.storage.objects import Storage
 
@@ -151,8 +151,8 @@ async def test_only_downloads_in_a_row_that_do_not_open_end_a_video_that_is_paid
     job = await stage.runs(stage.add(1, JobState.FETCHING, task_id="task", submitted_at=NOW, fetching_at=NOW, attempts=9))
     assert (job.state, job.attempts) == (JobState.FETCHING, 1), "trouble of another kind does not count"
     for _ in range(3):
-        assert (await stage.runs(job, schedule.LONGEST_PAUSE * 2)).state is JobState.FETCHING
-    job = await stage.runs(job, schedule.LONGEST_PAUSE * 2)
+        assert (await stage.runs(job, polling.LONGEST_PAUSE * 2)).state is JobState.FETCHING
+    job = await stage.runs(job, polling.LONGEST_PAUSE * 2)
     assert (job.state, job.spent) == (JobState.FAILED, Spent.YES)
 
 
@@ -164,7 +164,7 @@ async def test_an_odd_address_of_a_video_that_is_paid_for_is_asked_for_anew_for_
     stage.service.fetch, stage.service.download = fetch, Gateway().download
     job = stage.add(1, JobState.FETCHING, task_id="task", submitted_at=NOW, fetching_at=NOW)
     for number in range(1, 10):
-        job = await stage.runs(job, schedule.LONGEST_PAUSE * 2)
+        job = await stage.runs(job, polling.LONGEST_PAUSE * 2)
         assert (job.state, job.attempts, stage.service.asked) == (JobState.FETCHING, number, number)
         assert f"names https://elsewhere{number}.example as its place" in str(job.said)
         assert "Signature" not in str(job.said)

@@ -17,15 +17,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from pydantic import SecretStr
 
 from tests.pictures import clip
-from wan import runner as runner_module
-from wan import schedule
 from wan.database.store import Store, _metadata
 from wan.domain.errors import KeyRefused, NotSent, Refused, Throttled, Unclear, Unreadable
 from wan.domain.jobs import TRANSITIONS, Job, JobState, Spent
 from wan.domain.messages import sentence
 from wan.environment.settings import Connection
 from wan.provider.gateway import Accepted, TaskSnapshot, TaskStatus
-from wan.runner import Runner
+from wan.service import polling
+from wan.service import runner as runner_module
+from wan.service.runner import Runner
 from wan.storage.evidence import Evidence
 from wan.storage.objects import Storage
 
@@ -253,6 +253,6 @@ def test_any_life(store, tmp_path):
 
 
 def test_pauses_grow_and_end():
-    pauses = [schedule.next_look(15, attempts) for attempts in range(10)]
+    pauses = [polling.next_look(15, attempts) for attempts in range(10)]
     assert all(13 < pause < 320 for pause in pauses)
-    assert schedule.next_look(15, 0, retry_after=100) > 94
+    assert polling.next_look(15, 0, retry_after=100) > 94

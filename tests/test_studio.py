@@ -22,14 +22,14 @@ from tests.pictures import clip, picture
 from tests.simulators import serving
 from tests.sounds import wav
 from tests.test_store import job as kept_job
-from wan import runner, schedule
 from wan.domain import catalog
 from wan.domain.errors import AccessRefused, InvalidInput, JobNotFound, MayPayTwice, NotKept, WanError
 from wan.domain.jobs import JobState, Spent
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.environment.settings import load_settings
 from wan.media import encode, inputs
-from wan.studio import Studio
+from wan.service import polling, runner
+from wan.service.studio import Studio
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +43,7 @@ def _service(simulator, monkeypatch):
     monkeypatch.setenv("DASHSCOPE_API_KEY", f"sk-test{secrets.token_hex(8)}")
     monkeypatch.setenv("DASHSCOPE_BASE_URL", simulator.base_url)
     monkeypatch.setenv("WAN_POLL_SECONDS", "1")
-    monkeypatch.setattr(schedule, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
+    monkeypatch.setattr(polling, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.wire import reply
 from wan.domain.errors import NotSent, SettingsError, Unreadable
 from wan.environment.settings import Connection, load_settings
 from wan.provider.gateway import Gateway
-from wan.studio import asked
+from wan.service.studio import asked
 
 pytestmark = pytest.mark.anyio
 

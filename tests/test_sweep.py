@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 
 from tests.test_store import job
-from wan import sweep as sweep_module
 from wan.domain.jobs import JobState, Reference
 from wan.environment.settings import load_settings
+from wan.service import cleanup as sweep_module
+from wan.service.cleanup import DAY, sweep
+from wan.service.studio import Studio
 from wan.storage.evidence import Evidence
 from wan.storage.objects import Storage
-from wan.studio import Studio
-from wan.sweep import DAY, sweep
 
 pytestmark = pytest.mark.anyio
 
@@ -155,7 +155,7 @@ async def test_notes_of_uploads_go_when_the_service_has_forgotten_them(store, sw
 
 @pytest.mark.process
 async def test_the_studio_sweeps_by_itself(monkeypatch):
-    monkeypatch.setattr("wan.studio._FIRST_SWEEP", 0.1)
+    monkeypatch.setattr("wan.service.studio._FIRST_SWEEP", 0.1)
     monkeypatch.setattr(sweep_module, "EVERY", 0.1)
     uploads = load_settings().output_dir / "uploads"
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(uploads))
@@ -172,7 +172,7 @@ async def test_the_studio_sweeps_by_itself(monkeypatch):
 
 @pytest.mark.process
 async def test_a_folder_that_the_operator_chose_is_theirs_to_tidy(monkeypatch, tmp_path):
-    monkeypatch.setattr("wan.studio._FIRST_SWEEP", 0.05)
+    monkeypatch.setattr("wan.service.studio._FIRST_SWEEP", 0.05)
     monkeypatch.setattr(sweep_module, "EVERY", 0.05)
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "theirs"))
     (tmp_path / "theirs").mkdir()

@@ -11,12 +11,12 @@ import pytest
 
 from tests.pictures import clip, picture
 from tests.sounds import sound
-from wan import schedule, sweep
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.environment.settings import load_settings
+from wan.service import cleanup, polling
+from wan.service.studio import Studio
 from wan.storage.objects import uploads
 from wan.storage.uploads import SAMPLES, Original, Upload, UploadFolder, clean_name
-from wan.studio import Studio
 
 OWNER, OTHER = "somebody", "somebody else"
 
@@ -154,7 +154,7 @@ async def studio(simulator, monkeypatch):
     monkeypatch.setenv("DASHSCOPE_API_KEY", f"sk-test{secrets.token_hex(8)}")
     monkeypatch.setenv("DASHSCOPE_BASE_URL", simulator.base_url)
     monkeypatch.setenv("WAN_POLL_SECONDS", "1")
-    monkeypatch.setattr(schedule, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
+    monkeypatch.setattr(polling, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
     async with Studio(load_settings()) as opened:
         yield opened
 
@@ -341,8 +341,8 @@ async def test_a_disk_that_is_full_keeps_what_came_and_the_run_goes_on(studio, m
 @pytest.mark.anyio
 async def test_uploads_are_kept_for_a_day_wherever_they_lie(environment, monkeypatch, tmp_path):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "elsewhere"))
-    monkeypatch.setattr("wan.studio._FIRST_SWEEP", 0.0)
-    studio = Studio(load_settings(), clock=lambda: tmp_path.stat().st_mtime + 2 * sweep.DAY)
+    monkeypatch.setattr("wan.service.studio._FIRST_SWEEP", 0.0)
+    studio = Studio(load_settings(), clock=lambda: tmp_path.stat().st_mtime + 2 * cleanup.DAY)
     upload = uploaded(studio.uploads)
     assert upload.is_relative_to(tmp_path / "elsewhere")
     async with studio:

@@ -16,14 +16,15 @@ import pytest
 from tests.conftest import ROOT
 from tests.pictures import clip, picture
 from tests.sounds import wav
-from wan import schedule, video
-from wan.access import OPERATOR
+from wan import video
 from wan.domain.errors import InvalidInput, JobNotFound, RunFailed, SettingsError, WanError
 from wan.domain.jobs import UNSENT
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.environment.settings import load_settings
 from wan.media import encode, inputs
-from wan.studio import Studio
+from wan.service import polling
+from wan.service.access import OPERATOR
+from wan.service.studio import Studio
 
 IMAGE = {"prompt": "she smiles", "duration": 2, "size": "1280*720", "fps": 24}
 
@@ -35,7 +36,7 @@ def _service(simulator, monkeypatch):
     monkeypatch.setenv("DASHSCOPE_BASE_URL", simulator.base_url)
     monkeypatch.setenv("DASHSCOPE_REGION", "cn-beijing")
     monkeypatch.setenv("WAN_POLL_SECONDS", "1")
-    monkeypatch.setattr(schedule, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
+    monkeypatch.setattr(polling, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
 
 
 def sent(simulator) -> dict[str, int]:

@@ -18,12 +18,12 @@ import httpx
 from pydantic import SecretStr
 
 from tests import warm
-from wan import runner
 from wan.database.store import Store
 from wan.environment.settings import load_settings
 from wan.provider import gateway
 from wan.provider.gateway import Gateway
-from wan.runner import Runner
+from wan.service import runner
+from wan.service.runner import Runner
 from wan.simulator.faults import verb_of
 from wan.storage.evidence import Evidence
 from wan.storage.objects import Storage

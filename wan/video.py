@@ -16,7 +16,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from wan.access import OPERATOR
 from wan.domain.errors import InvalidInput, RunFailed, WanError
 from wan.domain.jobs import Job, JobState
 from wan.domain.messages import sentence
@@ -24,7 +23,8 @@ from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, ReferenceToVideo
 from wan.domain.turns import Asker
 from wan.environment.settings import load_settings
 from wan.media import inputs
-from wan.studio import Studio
+from wan.service.access import OPERATOR
+from wan.service.studio import Studio
 
 _REQUIRED: dict[type, tuple[str, ...]] = {  # by the normalised calls; the page and the command line have defaults
     ImageToVideoRequest: ("prompt", "reference_image", "duration", "size", "fps"),

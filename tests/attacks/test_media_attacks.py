@@ -33,7 +33,7 @@ from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.environment.settings import load_settings
 from wan.media import inputs
 from wan.media.sandbox import NURSERY, Nursery
-from wan.studio import Studio
+from wan.service.studio import Studio
 
 
 def refusal_of_picture(source: bytes | Path) -> str:

@@ -16,13 +16,13 @@ from tests.attacks.conftest import Record, Victim
 from tests.attacks.visitor import Visitor, ask, post
 from tests.browser.serving import App
 from tests.test_store import job
-from wan.access import OPERATOR
 from wan.cli import main
 from wan.database.store import Store
 from wan.domain import ids
 from wan.domain.jobs import JobState
 from wan.environment.settings import load_settings
-from wan.studio import Studio
+from wan.service.access import OPERATOR
+from wan.service.studio import Studio
 from wan.ui import review_page
 
 HIDDEN = {

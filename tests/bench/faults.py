@@ -32,14 +32,14 @@ _PAYING = (
     ),
     _fault(
         "the lease renewed too late",
-        "runner.py",
+        "service/runner.py",
         "await asyncio.sleep(HELD / 4)",
         "await asyncio.sleep(HELD * 4)",
         "test_runner.py",
     ),
     _fault(
         "what is claimed while the app stops held by nobody",
-        "runner.py",
+        "service/runner.py",
         "for job in await claiming:",
         "for job in []:",
         "test_runner.py::test_what_is_claimed_while_the_app_stops_is_another_processes_at_once",
@@ -53,14 +53,14 @@ _PAYING = (
     ),
     _fault(
         "the task id given up where the database is stuck",
-        "runner.py",
+        "service/runner.py",
         "                await asyncio.sleep(pause)\n",
         "                return None\n",
         "test_disk.py::test_the_answer_to_a_paid_request_is_written_down_in_the_end",
     ),
     _fault(
         "a request whose answer was lost sent again",
-        "runner.py",
+        "service/runner.py",
         "partial(self._uncertain, trouble=trouble)",
         "partial(self._back_in_line, trouble=trouble)",
         "test_runner.py",
@@ -109,14 +109,14 @@ _PAYING = (
     ),
     _fault(
         "the paid request sent before its row says so",
-        "runner.py",
+        "service/runner.py",
         "if submitting is None:  # the",
         "if submitting is None and job.cancel_wanted:  # the",
         "test_runner.py",
     ),
     _fault(
         "a cancelled job sent all the same",
-        "runner.py",
+        "service/runner.py",
         'if job.cancel_wanted:\n            return await self._end(job, JobState.CANCELLED, sentence("cancelled"))\n        lease',
         'if job.cancel_wanted and job.task_id:\n            return await self._end(job, JobState.CANCELLED, sentence("cancelled"))\n        lease',
         "test_runner.py",
@@ -144,14 +144,14 @@ _PAYING = (
     ),
     _fault(
         "an expired task looked at for ever",
-        "runner.py",
+        "service/runner.py",
         "if now - (job.submitted_at or job.state_at) > catalog.TASK_LIFETIME:",
         "if now - job.state_at > 7 * catalog.TASK_LIFETIME:",
         "test_runner.py",
     ),
     _fault(
         "a video that is gone said to be there",
-        "studio.py",
+        "service/studio.py",
         "return known if known is not None and (known.live or await self._storage.has(known.video_key)) else None",
         "return known",
         "test_studio.py::test_what_was_made_is_not_paid_for_again_unawares",
@@ -182,7 +182,7 @@ _MONEY = (
     ),
     _fault(
         "the budget's midnight by the clock on the wall",
-        "studio.py",
+        "service/studio.py",
         "datetime.fromtimestamp(now, UTC).date()",
         "datetime.fromtimestamp(now).date()",
         "test_access.py::test_the_day_of_the_budget_begins_at_midnight_utc",
@@ -217,7 +217,7 @@ _MONEY = (
     ),
     _fault(
         "a quota that stays used up waited for for ever",
-        "runner.py",
+        "service/runner.py",
         'if trouble.sentence.key == "quota_used_up" and job.attempts >= _QUOTA_TRIES:',
         'if trouble.sentence.key == "quota_used_up" and job.attempts < 0:',
         "test_runner.py::test_a_quota_that_stays_used_up_is_waited_for_a_minute_and_no_longer",
@@ -241,7 +241,7 @@ _REQUESTS = (
     ),
     _fault(
         "references numbered in another order than they were given",
-        "studio.py",
+        "service/studio.py",
         "for kind, one in request.in_order]",
         "for kind, one in sorted(request.in_order, key=lambda one: one[0])]",
         "test_studio.py::test_references_become_a_video",
@@ -314,7 +314,7 @@ _OWNERS = (
     ),
     _fault(
         "the access code compared as it was typed",
-        "access.py",
+        "service/access.py",
         "hmac.compare_digest(_digest(code), _digest(wanted.get_secret_value().strip()))",
         "hmac.compare_digest(code, wanted.get_secret_value().strip())",
         "test_access.py::test_a_code_may_be_in_any_script",
@@ -491,7 +491,7 @@ _OUTSIDE = (
 _MEDIA = (
     _fault(
         "a picture kept as it came, with its EXIF data",
-        "studio.py",
+        "service/studio.py",
         'self._references.keep_clean(source, picture.kept, ".jpg"',
         'self._references.keep_clean(source, source if isinstance(source, bytes) else picture.kept, ".jpg"',
         "test_studio.py::test_a_picture_is_stored_without_what_else_was_in_its_file",
@@ -565,21 +565,21 @@ _SOUNDS = (
     ),
     _fault(
         "the upload of a sound left as it came",
-        "studio.py",
+        "service/studio.py",
         "            changes = tuple(one.key for one in taken.adjustments if one.key in _FILE_SENTENCES)\n",
         "            source, changes = copy, tuple(one.key for one in taken.adjustments if one.key in _FILE_SENTENCES)\n",
         "test_uploads.py::test_the_bytes_of_a_sound_go_too_and_the_sound_with_its_job",
     ),
     _fault(
         "a sound sent although there shall be none",
-        "runner.py",
+        "service/runner.py",
         'if payload.has_slot(job.payload, number) else ""',
         'if True else ""',
         "test_studio.py::test_a_sound_of_a_silent_video_stays_here_and_is_there_to_be_used_again",
     ),
     _fault(
         "the same key with a sound and without one",
-        "studio.py",
+        "service/studio.py",
         "        return [reference.url or reference.sha256 for reference in self.references]\n",
         '        return [reference.url or reference.sha256 for reference in self.references if reference.kind != "audio"]\n',
         "test_studio.py::test_a_sound_goes_up_once_and_another_one_is_another_job",
@@ -629,14 +629,14 @@ _FRESH = (
     ),
     _fault(
         "a paid video given up after trouble that passes",
-        "runner.py",
+        "service/runner.py",
         "tries = job.attempts + 1 if job.code == _ODD else 1",
         "tries = job.attempts + 1",
         "test_runner.py",
     ),
     _fault(
         "a request whose answer is awaited let go when the app stops",
-        "runner.py",
+        "service/runner.py",
         "if job.state is not JobState.SUBMITTING:\n            await self._keep_waiting(job, 0.0)",
         "if job.live:\n            await self._keep_waiting(job, 0.0)",
         "test_runner.py",
@@ -650,7 +650,7 @@ _FRESH = (
     ),
     _fault(
         "what a visitor's own key pays for said to be free",
-        "studio.py",
+        "service/studio.py",
         'simulated = self.backend == "simulator" and not own',
         'simulated = self.backend == "simulator"',
         "test_access.py::test_where_all_else_is_a_demo_a_key_of_ones_own_has_the_price_of_its_region",

@@ -21,14 +21,14 @@ import httpx
 from tests.pictures import picture
 from tests.proxy import Proxy
 from tests.simulators import Simulator, serving
-from wan import runner, schedule
 from wan.domain.jobs import Job, JobState
 from wan.domain.requests import ImageToVideoRequest
 from wan.environment.settings import Settings
 from wan.media import encode
 from wan.provider import gateway
+from wan.service import polling, runner
+from wan.service.studio import Studio
 from wan.simulator.faults import VERBS, verb_of
-from wan.studio import Studio
 
 FAULTS = (
     *("refused", "drop-before", "drop-after-accept", "stall", "drip-0.5", "drip-6", "html", "bad-json", "cut-body", "wrong-content"),
@@ -57,7 +57,7 @@ def short_limits() -> Iterator[None]:
     with contextlib.ExitStack() as patched:
         for module, name in ((gateway, "SUBMIT_LIMIT"), (runner, "SUBMIT_LIMIT"), (gateway, "ASK_LIMIT"), (gateway, "FILE_LIMIT")):
             patched.enter_context(mock.patch.object(module, name, LIMIT))
-        patched.enter_context(mock.patch.object(schedule, "next_look", return_value=0.2))
+        patched.enter_context(mock.patch.object(polling, "next_look", return_value=0.2))
         patched.enter_context(mock.patch.object(encode, "poster", return_value=b""))  # costs more than all else, and is no matter of the service
         yield
 

@@ -17,7 +17,7 @@ import httpx
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from tests import plain_http, shared, warm
-from wan.runner import HELD, LEASE
+from wan.service.runner import HELD, LEASE
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "assets" / "samples"

@@ -24,9 +24,9 @@ from starlette.datastructures import Headers
 from tests import plain_http
 from tests.attacks.visitor import ask
 from wan.environment.settings import load_settings
+from wan.service.studio import Studio
 from wan.storage.objects import objects
 from wan.storage.uploads import SAMPLES, UploadFolder
-from wan.studio import Studio
 from wan.ui import bodies, pace, review_page, serve
 from wan.ui.addresses import client_address
 from wan.ui.events import Events

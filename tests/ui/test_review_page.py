@@ -20,7 +20,7 @@ from wan.domain.errors import NotKept, ReviewNotFound
 from wan.domain.requests import ImageToVideoRequest
 from wan.domain.reviews import Take
 from wan.environment.settings import load_settings
-from wan.studio import Studio
+from wan.service.studio import Studio
 from wan.ui import recall, review_cards, review_export, review_page, review_tab
 from wan.ui.pace import Pace
 

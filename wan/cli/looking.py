@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from wan.access import OPERATOR
 from wan.cli import DONE, FAILED, show_json
 from wan.domain.errors import InvalidInput, JobNotFound
 from wan.domain.jobs import Job, JobState
@@ -21,8 +20,9 @@ from wan.domain.plain_text import indented
 from wan.environment.settings import Connection, load_settings
 from wan.provider.gateway import Gateway
 from wan.provider.local_simulator import Demo
+from wan.service.access import OPERATOR
+from wan.service.studio import GOOD, Studio, asked
 from wan.storage.evidence import FILES, bundle, found, video_of
-from wan.studio import GOOD, Studio, asked
 
 
 def check(options: argparse.Namespace) -> int:

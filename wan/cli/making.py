@@ -9,7 +9,6 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from wan.access import OPERATOR
 from wan.cli import BAD_INPUT, DONE, FAILED, complain, show_json, tell
 from wan.cli.progress import Progress
 from wan.domain import catalog
@@ -21,8 +20,9 @@ from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest, Re
 from wan.domain.turns import Asker
 from wan.environment.settings import Connection, Settings, load_settings
 from wan.media import encode, inputs
+from wan.service.access import OPERATOR
+from wan.service.studio import GOOD, Studio
 from wan.storage.evidence import FILES, missing
-from wan.studio import GOOD, Studio
 from wan.video import check_file, check_files, files_of, inspected, located, resumable
 
 _SHARED = ("prompt", "negative_prompt", "duration", "size", "fps", "seed", "model", "audio", "watermark", "shot_type")

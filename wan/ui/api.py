@@ -28,7 +28,6 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 import gradio as gr
 from starlette.requests import Request as HttpRequest
 
-from wan.access import Leave
 from wan.domain import catalog, ids
 from wan.domain.catalog import IMAGE_TO_VIDEO, REFERENCE_TO_VIDEO
 from wan.domain.errors import InvalidInput, JobNotFound, WanError
@@ -38,7 +37,8 @@ from wan.domain.plain_text import is_blank
 from wan.domain.requests import ImageToVideoRequest, Media, ReferenceToVideoRequest, Request, ordered, shortened
 from wan.domain.turns import Asker
 from wan.media import inputs
-from wan.studio import Studio
+from wan.service.access import Leave
+from wan.service.studio import Studio
 from wan.ui.agents import report, session_of
 from wan.ui.events import CROWD, LET_GO, LOOK, SIZE, whether_heard
 from wan.ui.inputs import describe

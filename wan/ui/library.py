@@ -12,7 +12,7 @@ import gradio as gr
 from wan.domain.catalog import MODELS
 from wan.domain.errors import JobNotFound, WanError
 from wan.domain.jobs import GROUPS, Job
-from wan.studio import VERDICTS, Studio
+from wan.service.studio import VERDICTS, Studio
 from wan.ui import cards, compare, image, recall, shelf
 from wan.ui.text import label
 from wan.ui.visitor import NotReady, Visitor, bare, hidden, owner_of

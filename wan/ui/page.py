@@ -10,8 +10,8 @@ from markupsafe import Markup
 from wan.domain import ids
 from wan.domain.messages import sentence
 from wan.environment.settings import Settings
+from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES
-from wan.studio import Studio
 from wan.ui import cards, image, library, reference, review
 from wan.ui import visitor as visitors
 from wan.ui.api import Api

@@ -13,8 +13,8 @@ import gradio as gr
 from wan.domain.catalog import MODELS
 from wan.domain.errors import JobNotFound, WanError
 from wan.media import inputs
+from wan.service.studio import Studio
 from wan.storage.objects import require_room
-from wan.studio import Studio
 from wan.ui import cards, image
 from wan.ui.run import Run
 from wan.ui.visitor import NotReady, Visitor, asker_of, hidden, owner_of

@@ -17,8 +17,8 @@ from wan.domain.plain_text import clean_line
 from wan.domain.requests import ReferenceToVideoRequest, kind_of, ordered
 from wan.domain.turns import Asker, Overtaken
 from wan.media import inputs
+from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES, UploadFolder
-from wan.studio import Studio
 from wan.ui import brief, cards
 from wan.ui.run import Run, Values
 from wan.ui.text import label

@@ -17,7 +17,7 @@ from wan.domain import reviews
 from wan.domain.errors import JobNotFound, WanError
 from wan.domain.jobs import Job
 from wan.domain.reviews import Review
-from wan.studio import Studio
+from wan.service.studio import Studio
 from wan.ui import cards, recall, review_export
 from wan.ui import review_tab as html
 from wan.ui.text import label

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from wan.domain.reviews import Review
+from wan.service.studio import Studio
 from wan.storage.objects import require_room
-from wan.studio import Studio
 from wan.ui import review_cards
 
 _CHUNK = 1 << 18  # bytes; between two of them an export can be stopped

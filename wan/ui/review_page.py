@@ -22,7 +22,7 @@ from starlette.routing import Route
 from wan.domain.errors import AccessRefused, InvalidInput, NotKept, ReviewNotFound, WanError
 from wan.domain.messages import Language
 from wan.domain.reviews import Review
-from wan.studio import Studio
+from wan.service.studio import Studio
 from wan.ui import review_cards
 from wan.ui.addresses import network
 from wan.ui.files import MEDIA

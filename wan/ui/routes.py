@@ -9,7 +9,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from wan.domain.errors import NotKept
-from wan.studio import Studio
+from wan.service.studio import Studio
 from wan.ui import uploads
 from wan.ui.files import MEDIA, STILLS
 

@@ -10,14 +10,14 @@ import gradio as gr
 from gradio.components import Component
 from markupsafe import Markup
 
-from wan.access import Leave
 from wan.domain.catalog import TAKES_LIMIT
 from wan.domain.errors import AccessRefused, InvalidInput, JobNotFound, MayPayTwice, NotKept, WanError
 from wan.domain.jobs import JobEvent
 from wan.domain.messages import Sentence
 from wan.domain.requests import Request
 from wan.domain.turns import Asker
-from wan.studio import Studio
+from wan.service.access import Leave
+from wan.service.studio import Studio
 from wan.ui import cards
 from wan.ui.events import LOOK, whether_heard
 from wan.ui.places import Places

@@ -13,9 +13,9 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from wan.runner import STOP_LIMIT
+from wan.service.runner import STOP_LIMIT
+from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES
-from wan.studio import Studio
 from wan.ui import review_cards, review_page
 from wan.ui.agents import speak_mcp
 from wan.ui.events import SLOTS

@@ -8,14 +8,14 @@ import gradio as gr
 from gradio.components import Component
 from gradio.state_holder import SessionState
 
-from wan.access import Leave
 from wan.domain import ids
 from wan.domain.catalog import BASE_URLS
 from wan.domain.errors import WanError
 from wan.domain.messages import sentence
 from wan.domain.turns import Asker
 from wan.environment.settings import Settings
-from wan.studio import Studio
+from wan.service.access import Leave
+from wan.service.studio import Studio
 from wan.ui import cards
 from wan.ui.addresses import group
 from wan.ui.events import came_at

@@ -23,8 +23,6 @@ from types import TracebackType
 from typing import IO, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
-from wan import schedule, sweep
-from wan.access import Door, Keys, Leave
 from wan.database.store import Store
 from wan.domain import catalog, ids, line, reviews
 from wan.domain.catalog import MODELS, Price
@@ -50,13 +48,15 @@ from wan.media import embedded_settings, encode, inputs, join
 from wan.provider import payload
 from wan.provider.gateway import Gateway
 from wan.provider.local_simulator import Demo
-from wan.references import References
-from wan.runner import Runner
+from wan.service import cleanup, polling
+from wan.service.access import Door, Keys, Leave
+from wan.service.references import References
+from wan.service.runner import Runner
 from wan.storage.evidence import Evidence
 from wan.storage.objects import Storage, in_words, require_room
 from wan.storage.uploads import Original, UploadFolder, default_folder
 
-log = logging.getLogger("wan.studio")
+log = logging.getLogger("wan.service.studio")
 Result = TypeVar("Result")
 Taken = TypeVar("Taken", inputs.Footage, inputs.Sound)
 
@@ -227,11 +227,11 @@ class Studio:
         pause = _FIRST_SWEEP
         while True:
             await asyncio.sleep(pause)
-            pause = sweep.EVERY
+            pause = cleanup.EVERY
             try:
-                await asyncio.to_thread(self.uploads.clear, self._clock() - sweep.DAY)
+                await asyncio.to_thread(self.uploads.clear, self._clock() - cleanup.DAY)
                 await self._runner.end_abandoned()
-                await sweep.sweep(
+                await cleanup.sweep(
                     store=self._store,
                     storage=self._storage,
                     evidence=self._evidence,
@@ -503,7 +503,7 @@ class Studio:
             job=job,
             sentence=said,
             elapsed=max(self._clock() - job.state_at, 0.0),
-            expected=schedule.expected_seconds(MODELS[job.model], simulated=job.simulated, past=past),
+            expected=polling.expected_seconds(MODELS[job.model], simulated=job.simulated, past=past),
             place=place,
         )
 
@@ -565,7 +565,7 @@ class Studio:
             past = await self._store.call(self._store.past_seconds, "simulator" if simulated else "dashscope", model, duration)
         where = {"region": region, "currency": "" if own else self.connection.currency}
         cost = catalog.price(known, **where, size=size, duration=duration, audio=audio, videos=videos, references=references)
-        return Quote(cost, schedule.usual_seconds(known, simulated=simulated, past=past), simulated)
+        return Quote(cost, polling.usual_seconds(known, simulated=simulated, past=past), simulated)
 
     async def check(self, leave: Leave, *, owner: str) -> Sentence:
         """Asks the service one question that costs nothing, and says in plain words what came of it.

@@ -15,7 +15,7 @@ from wan.media import inputs
 from wan.storage.objects import Storage
 from wan.storage.uploads import Original, Upload, UploadFolder
 
-log = logging.getLogger("wan.references")
+log = logging.getLogger("wan.service.references")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from wan import schedule
 from wan.database.store import Store
 from wan.domain import catalog
 from wan.domain.catalog import MODELS
@@ -41,10 +40,11 @@ from wan.media import embedded_settings, encode
 from wan.media.clips import Clip
 from wan.provider import payload
 from wan.provider.gateway import SUBMIT_LIMIT, Accepted, Gateway, TaskSnapshot, TaskStatus, task_failure
+from wan.service import polling
 from wan.storage.evidence import Evidence
 from wan.storage.objects import Storage
 
-log = logging.getLogger("wan.runner")
+log = logging.getLogger("wan.service.runner")
 
 LEASE = 60.0  # seconds that a claim holds; longer than any step but sending and bringing home
 HELD = 20.0  # seconds that those hold it, renewed as they go on, so that they are taken over soon when their process dies
@@ -318,7 +318,7 @@ class Runner:
             return await self._end(job, JobState.FAILED, failure.sentence, **_quoted(failure))
         if snapshot.status is TaskStatus.CANCELED:
             return await self._end(job, JobState.CANCELLED, sentence("cancelled" if job.cancel_wanted else "cancelled_elsewhere"))
-        again = now + schedule.next_look(self._every(job))
+        again = now + polling.next_look(self._every(job))
         if snapshot.status is TaskStatus.RUNNING and job.state is JobState.PENDING:
             await self._advance(job, JobState.RUNNING, running_at=now, due_at=again)
             return None
@@ -347,7 +347,7 @@ class Runner:
         tries = job.attempts + 1 if job.code == _ODD else 1
         if tries >= _RESULT_TRIES:
             return await self._end(job, JobState.FAILED, refusal.sentence, spent=Spent.YES, code="")
-        return await self._keep_waiting(job, schedule.next_look(self._every(job), tries), attempts=tries, code=_ODD)
+        return await self._keep_waiting(job, polling.next_look(self._every(job), tries), attempts=tries, code=_ODD)
 
     async def _settle(self, job: Job, connection: Connection) -> Job | None:
         """UNCERTAIN: never sent again. The account's own list of tasks tells in time whether the request arrived."""
@@ -384,7 +384,7 @@ class Runner:
 
     async def _ask_again(self, job: Job, foreign: list[str], absent_at: float | None) -> Job | None:
         known = [*job.foreign_tasks, *foreign]
-        return await self._keep_waiting(job, schedule.next_look(self._every(job)), foreign_tasks=known, absent_at=absent_at, attempts=0, said=None)
+        return await self._keep_waiting(job, polling.next_look(self._every(job)), foreign_tasks=known, absent_at=absent_at, attempts=0, said=None)
 
     # what the steps are made of ------------------------------------------------------------------------------------------------------
 
@@ -459,7 +459,7 @@ class Runner:
         async def write(row: Job) -> Job | None:
             now = self._clock()
             return await self._sql(
-                self._store.adopt, row, accepted.task_id, accepted.request_id[:_QUOTED], now, now + schedule.next_look(self._first_look(job))
+                self._store.adopt, row, accepted.task_id, accepted.request_id[:_QUOTED], now, now + polling.next_look(self._first_look(job))
             )
 
         adopted = await self._until_written(job, write, f"task {accepted.task_id}")
@@ -480,7 +480,7 @@ class Runner:
 
     def _every(self, job: Job) -> float:
         """Seconds between two looks at a task."""
-        return schedule.SIMULATOR_POLL_SECONDS if job.simulated else self._poll_seconds
+        return polling.SIMULATOR_POLL_SECONDS if job.simulated else self._poll_seconds
 
     def _first_look(self, job: Job) -> float:
         """Seconds until a new task is looked at: soon enough to show that it has started."""
@@ -490,7 +490,7 @@ class Runner:
         """The service does not know the task: with another key it might, until the 24 h are over."""
         if now - (job.submitted_at or job.state_at) > catalog.TASK_LIFETIME:
             return await self._expire(job)
-        return await self._keep_waiting(job, schedule.next_look(self._every(job), job.attempts), attempts=job.attempts + 1, said=None)
+        return await self._keep_waiting(job, polling.next_look(self._every(job), job.attempts), attempts=job.attempts + 1, said=None)
 
     async def _expire(self, job: Job) -> Job | None:
         billed = job.state is JobState.FETCHING
@@ -520,7 +520,7 @@ class Runner:
         now = self._clock()
         if job.task_id and now - (job.fetching_at or job.submitted_at or now) > catalog.TASK_LIFETIME:
             return await self._expire(job)
-        pause = schedule.next_look(self._every(job), job.attempts, trouble.retry_after)
+        pause = polling.next_look(self._every(job), job.attempts, trouble.retry_after)
         return await self._keep_waiting(job, pause, attempts=job.attempts + 1, said=_waiting(trouble), code="")
 
     async def _broken(self, job: Job, error: Exception) -> Job | None:
@@ -531,11 +531,11 @@ class Runner:
         if job.state is JobState.SUBMITTING:
             return None
         if isinstance(error, NotKept | OSError) and not isinstance(error, FileNotFoundError):
-            pause = schedule.next_look(1.0, job.attempts)
+            pause = polling.next_look(1.0, job.attempts)
             return await self._keep_waiting(job, pause, attempts=job.attempts + 1, said=sentence("paused"), **self._not_odd(job))
         if job.state in UNSENT and job.attempts >= _OWN_TRIES:
             return await self._end(job, JobState.FAILED, sentence("broke", code=type(error).__name__))
-        return await self._keep_waiting(job, schedule.next_look(1.0, job.attempts), attempts=job.attempts + 1, **self._not_odd(job))
+        return await self._keep_waiting(job, polling.next_look(1.0, job.attempts), attempts=job.attempts + 1, **self._not_odd(job))
 
     @staticmethod
     def _not_odd(job: Job) -> dict[str, str]:
@@ -546,7 +546,7 @@ class Runner:
         """Transient trouble before anything was taken: back to QUEUED, later. A quota that stays used up is not waited for beyond a minute."""
         if trouble.sentence.key == "quota_used_up" and job.attempts >= _QUOTA_TRIES:
             return await self._end(job, JobState.FAILED, trouble.sentence, **_quoted(trouble))
-        due_at = self._clock() + schedule.next_look(1.0, job.attempts, trouble.retry_after)
+        due_at = self._clock() + polling.next_look(1.0, job.attempts, trouble.retry_after)
         said = _waiting(trouble) or (None if isinstance(trouble, Throttled) else trouble.sentence)
         await self._advance(job, JobState.QUEUED, due_at=due_at, attempts=job.attempts + 1, said=said)
         return None

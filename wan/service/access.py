@@ -14,7 +14,7 @@ from decimal import Decimal
 from wan.domain.errors import AccessRefused
 from wan.domain.messages import sentence
 from wan.environment.settings import Connection, Settings
-from wan.guesses import Guesses
+from wan.service.guesses import Guesses
 
 OPERATOR = "command line"  # owns what scripts and commands on this machine make: anybody who can run them here
 _GRACE = 60.0  # seconds that a key is kept at least: between its being given and the row of its first job
