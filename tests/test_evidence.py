@@ -15,12 +15,12 @@ from tests.test_store import job as new_job
 from tests.test_studio import image
 from tests.test_sweep import DAY
 from wan.domain.errors import NotKept
+from wan.domain.ids import OPERATOR
 from wan.domain.jobs import JobState
 from wan.domain.requests import ReferenceToVideoRequest
 from wan.environment.settings import load_settings
 from wan.media import encode, inputs
 from wan.service import cleanup, polling
-from wan.service.access import OPERATOR
 from wan.service.studio import Studio
 from wan.storage.evidence import FILES, Evidence, bundle, missing
 from wan.storage.objects import evidence as evidence_module

@@ -14,9 +14,8 @@ from tests.test_processes import MAKE_SCHEMA, ready
 from tests.test_store import job as row
 from wan.database.store import Store
 from wan.domain import ids
-from wan.domain.ids import Owners, Seal
+from wan.domain.ids import OPERATOR, Owners, Seal
 from wan.domain.reviews import Review
-from wan.service.access import OPERATOR
 
 NOW = 1_000.0
 OLD_OWNER = "5" * 64

@@ -18,12 +18,12 @@ from tests.pictures import clip, picture
 from tests.sounds import wav
 from wan import video
 from wan.domain.errors import InvalidInput, JobNotFound, RunFailed, SettingsError, WanError
+from wan.domain.ids import OPERATOR
 from wan.domain.jobs import UNSENT
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.environment.settings import load_settings
 from wan.media import encode, inputs
 from wan.service import polling
-from wan.service.access import OPERATOR
 from wan.service.studio import Studio
 
 IMAGE = {"prompt": "she smiles", "duration": 2, "size": "1280*720", "fps": 24}

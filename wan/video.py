@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from wan.domain.errors import InvalidInput, RunFailed, WanError
+from wan.domain.ids import OPERATOR
 from wan.domain.jobs import Job, JobState
 from wan.domain.messages import sentence
 from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, ReferenceToVideoRequest, VideoResult, shortened
 from wan.domain.turns import Asker
 from wan.environment.settings import load_settings
 from wan.media import inputs
-from wan.service.access import OPERATOR
 from wan.service.studio import Studio
 
 _REQUIRED: dict[type, tuple[str, ...]] = {  # by the normalised calls; the page and the command line have defaults

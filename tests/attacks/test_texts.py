@@ -19,9 +19,9 @@ from tests.test_store import job
 from wan.cli import main
 from wan.database.store import Store
 from wan.domain import ids
+from wan.domain.ids import OPERATOR
 from wan.domain.jobs import JobState
 from wan.environment.settings import load_settings
-from wan.service.access import OPERATOR
 from wan.service.studio import Studio
 from wan.ui import review_page
 

@@ -14,13 +14,13 @@ from pydantic import SecretStr
 
 from wan.cli import DONE, FAILED, show_json
 from wan.domain.errors import InvalidInput, JobNotFound
+from wan.domain.ids import OPERATOR
 from wan.domain.jobs import Job, JobState
 from wan.domain.messages import Sentence, sentence
 from wan.domain.plain_text import indented
 from wan.environment.settings import Connection, load_settings
 from wan.provider.gateway import Gateway
 from wan.provider.local_simulator import Demo
-from wan.service.access import OPERATOR
 from wan.service.studio import GOOD, Studio, asked
 from wan.storage.evidence import FILES, bundle, found, video_of
 

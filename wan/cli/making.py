@@ -14,13 +14,13 @@ from wan.cli.progress import Progress
 from wan.domain import catalog
 from wan.domain.catalog import MODELS
 from wan.domain.errors import InvalidInput, NotKept, NoVideo, SettingsError, WanError
+from wan.domain.ids import OPERATOR
 from wan.domain.jobs import UNSENT, Job, JobState
 from wan.domain.messages import sentence
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request, VideoResult, ordered
 from wan.domain.turns import Asker
 from wan.environment.settings import Connection, Settings, load_settings
 from wan.media import encode, inputs
-from wan.service.access import OPERATOR
 from wan.service.studio import GOOD, Studio
 from wan.storage.evidence import FILES, missing
 from wan.video import check_file, check_files, files_of, inspected, located, resumable

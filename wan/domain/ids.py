@@ -20,6 +20,8 @@ CALLER = LINK
 """The token that is made for a program that has none, in front of its job's id."""
 CALLERS = "caller."
 """What owners begin with that are programs without a token."""
+OPERATOR = "command line"
+"""The owner of what scripts and commands on this machine make: anybody who can run them here."""
 TOKEN_LENGTH = range(32, 513)
 """Characters of a visitor's token, which may be of their own choosing."""
 

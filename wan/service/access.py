@@ -16,7 +16,6 @@ from wan.domain.messages import sentence
 from wan.environment.settings import Connection, Settings
 from wan.service.guesses import Guesses
 
-OPERATOR = "command line"  # owns what scripts and commands on this machine make: anybody who can run them here
 _GRACE = 60.0  # seconds that a key is kept at least: between its being given and the row of its first job
 
 

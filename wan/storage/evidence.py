@@ -31,10 +31,10 @@ from urllib.parse import urlsplit
 from wan.domain import ids
 from wan.domain.catalog import MODELS
 from wan.domain.errors import NotKept, is_full
+from wan.domain.ids import OPERATOR
 from wan.domain.jobs import Job
 from wan.domain.redact import unsigned
 from wan.media.embedded_settings import bare, settings_of
-from wan.service.access import OPERATOR
 from wan.storage.objects import changed_at
 
 log = logging.getLogger("wan.storage.evidence")
