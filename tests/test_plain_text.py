@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from wan.domain.errors import InvalidInput
 from wan.domain.messages import Sentence, sentence
 from wan.domain.plain_text import clean, clean_line, control_in, escaped, is_blank
+from wan.domain.quoting import shortened
 from wan.domain.redact import guard_logs, redacted, unsigned
-from wan.domain.requests import shortened, written
+from wan.domain.requests import written
 from wan.domain.reviews import _cell
 from wan.storage.evidence import _clean
 
@@ -82,7 +83,7 @@ def test_what_only_seems_to_be_there_is_nothing():
 
 
 def test_the_same_words_are_one_request():
-    from wan.domain.requests import fingerprint
+    from wan.domain.fingerprint import fingerprint
 
     keys = {fingerprint(_request(text), "simulator", ["x"]) for text in ("she smiles", "she\u200b smiles\u202c", "\ufeffshe smiles")}
     assert len(keys) == 1

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput
-from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest, fingerprint, ordered
+from wan.domain.fingerprint import fingerprint
+from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest, ordered
 
 IMAGE = {"prompt": "she smiles", "reference_image": b"picture"}
 CLIP = {"prompt": "character1 waves", "reference_video": b"clip"}

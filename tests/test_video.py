@@ -17,10 +17,11 @@ from tests.conftest import ROOT
 from tests.pictures import clip, picture
 from tests.sounds import wav
 from wan import video
-from wan.domain.errors import InvalidInput, JobNotFound, RunFailed, SettingsError, WanError
+from wan.domain.errors import InvalidInput, JobNotFound, SettingsError, WanError
 from wan.domain.ids import OPERATOR
 from wan.domain.jobs import UNSENT
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
+from wan.domain.results import RunFailed
 from wan.environment.settings import load_settings
 from wan.media import encode, inputs
 from wan.service import polling

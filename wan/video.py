@@ -16,11 +16,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from wan.domain.errors import InvalidInput, RunFailed, WanError
+from wan.domain.errors import InvalidInput, WanError
 from wan.domain.ids import OPERATOR
 from wan.domain.jobs import Job, JobState
 from wan.domain.messages import sentence
-from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, ReferenceToVideoRequest, VideoResult, shortened
+from wan.domain.quoting import shortened
+from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, ReferenceToVideoRequest
+from wan.domain.results import RunFailed, VideoResult
 from wan.domain.turns import Asker
 from wan.environment.settings import load_settings
 from wan.media import inputs

@@ -17,7 +17,8 @@ from wan.domain.errors import InvalidInput, NotKept, NoVideo, SettingsError, Wan
 from wan.domain.ids import OPERATOR
 from wan.domain.jobs import UNSENT, Job, JobState
 from wan.domain.messages import sentence
-from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request, VideoResult, ordered
+from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request, ordered
+from wan.domain.results import VideoResult
 from wan.domain.turns import Asker
 from wan.environment.settings import Connection, Settings, load_settings
 from wan.media import encode, inputs

@@ -16,7 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 from wan.cli import BAD_INPUT, DONE, FAILED, complain
 from wan.cli.making import spare
 from wan.domain.errors import InvalidInput
-from wan.domain.requests import ReferenceToVideoRequest, VideoResult
+from wan.domain.requests import ReferenceToVideoRequest
+from wan.domain.results import VideoResult
 from wan.environment.settings import load_settings
 from wan.storage.evidence import CALLS
 from wan.video import inspected, normalised

@@ -11,6 +11,7 @@
                               was not done (exit code 3, as HTTP 503), and may be asked again
   - Crowded                   too much waits already that the same people asked for             nothing spent
   - RunFailed                 a job ended without a video; `result` tells all that is known     as `result.spent` says
+                              (`wan.domain.results`)
   + ServiceError              the service, or the way to it
     - NotSent                 the request provably never left, or never arrived                 nothing spent
     - Throttled               429: too much at once; the same request may go again later        nothing spent
@@ -25,12 +26,8 @@
 
 import errno
 import re
-from typing import TYPE_CHECKING
 
 from wan.domain.messages import Sentence, sentence
-
-if TYPE_CHECKING:
-    from wan.domain.requests import VideoResult
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -92,14 +89,6 @@ class Crowded(WanError):
 
     def __init__(self) -> None:
         super().__init__(sentence("crowded"))
-
-
-class RunFailed(WanError):
-    """A run of `wan.video` that ended without a video: refused, failed, cancelled, or lost at the service. `result` is the job as far as it went."""
-
-    def __init__(self, result: "VideoResult") -> None:
-        self.result = result
-        super().__init__(sentence("run_failed", message=result.error or result.state))
 
 
 class ServiceError(WanError):

@@ -5,9 +5,6 @@ opened by `wan.media.inputs`.
 """
 
 import difflib
-import hashlib
-import ipaddress
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, Va
 from wan.domain import catalog
 from wan.domain.catalog import MODELS, Model
 from wan.domain.errors import InvalidInput
-from wan.domain.plain_text import clean, clean_line, control_in, escaped, is_blank
+from wan.domain.plain_text import clean, clean_line, control_in, is_blank
+from wan.domain.public_url import public_url
+from wan.domain.quoting import shown, typed
 
 Media = bytes | Path | str
 """The bytes of a file, its path, or an http(s) URL that the service fetches itself. A `str` is only ever a URL: whoever has a path says Path."""
@@ -32,10 +31,6 @@ _PICTURE_ENDINGS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", 
 
 _TIMES = re.compile(r"\s*[*xX\u00d7\u2715\u2716\u2a09\u2217\u204e\uff0a\uff38\uff58]\s*")  # what people write between width and height
 _NO_SEED = frozenset({"", "-1", "random"})
-
-_HOST = re.compile(r"[\w-]+(\.[\w-]+)+")
-_PRIVATE_ENDINGS = frozenset({"local", "localhost", "internal", "invalid", "test", "lan", "arpa", "onion"})
-_UNICAST = ipaddress.IPv6Network("2000::/3")
 
 _MOTION_WORDS = (  # up to this strength, these words
     (0.2, "The camera and the subject are almost still, with the faintest movement."),
@@ -110,7 +105,7 @@ class _Request(BaseModel):
         if number == -1:  # as most tools of this kind say it
             return None
         if number is None or not 0 <= number <= catalog.SEED_LIMIT:
-            raise InvalidInput("seed", "seed_range", given=_typed(seed), high=catalog.SEED_LIMIT)
+            raise InvalidInput("seed", "seed_range", given=typed(seed), high=catalog.SEED_LIMIT)
         return number
 
     @field_validator("fps", mode="before")
@@ -121,7 +116,7 @@ class _Request(BaseModel):
         low, high = catalog.FPS_RANGE
         number = _whole(fps)
         if number is None or not low <= number <= high:
-            raise InvalidInput("fps", "fps_range", given=_typed(fps), low=low, high=high)
+            raise InvalidInput("fps", "fps_range", given=typed(fps), low=low, high=high)
         return number
 
     @field_validator("shot_type", mode="before")
@@ -145,7 +140,7 @@ class _Request(BaseModel):
         number = _whole(given["duration"])
         if model is not None and number not in model.durations:
             low, high = model.durations[0], model.durations[-1]
-            raise InvalidInput("duration", "duration_range", given=_typed(given["duration"]), model=model.name, low=low, high=high)
+            raise InvalidInput("duration", "duration_range", given=typed(given["duration"]), model=model.name, low=low, high=high)
         return given
 
     @classmethod
@@ -224,7 +219,7 @@ class ImageToVideoRequest(_Request):
         if strength is None:
             return None
         if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength <= 1:
-            raise InvalidInput("motion_strength", "motion_range", given=_typed(strength))
+            raise InvalidInput("motion_strength", "motion_range", given=typed(strength))
         return float(strength)
 
     @field_validator("reference_audio", mode="before")
@@ -245,7 +240,7 @@ class ImageToVideoRequest(_Request):
             return given
         sound, url = _media("reference_audio", given["reference_audio"]), given.get("audio_url")
         if url not in (None, "", sound):
-            raise InvalidInput("reference_audio", "sound_twice", given=_shown(sound) if isinstance(sound, str) else "a file")
+            raise InvalidInput("reference_audio", "sound_twice", given=shown(sound) if isinstance(sound, str) else "a file")
         rest = {name: value for name, value in given.items() if name != "reference_audio"}
         return {**rest, "audio_url": sound} if isinstance(sound, str) else {**rest, "reference_audio": sound}
 
@@ -310,7 +305,7 @@ class ReferenceToVideoRequest(_Request):
     def _each_once(self) -> Self:
         if self.reference_order and sorted(self.reference_order) != sorted(self._videos_first):
             allowed = f"each of {len(self.reference_video)} videos and {len(self.reference_image)} pictures once"
-            raise InvalidInput("reference_order", "field_type", given=_shown(", ".join(self.reference_order)), allowed=allowed)
+            raise InvalidInput("reference_order", "field_type", given=shown(", ".join(self.reference_order)), allowed=allowed)
         return self
 
     @property
@@ -340,16 +335,6 @@ def ordered(references: Sequence[tuple[ReferenceKind, Media]]) -> dict[str, tupl
     return apart | {"reference_order": tuple(kind for kind, _ in references)}
 
 
-def fingerprint(request: Request, backend: str, digests: Sequence[str], nonce: str = "") -> str:
-    """The cache key of a request: SHA-256 over all that was asked, hexadecimal.
-
-    backend: "simulator", or the service's base URL. digests: SHA-256 of each reference's bytes in their order, for a URL the URL itself.
-    A seed that was not asked for is a value of its own, so that asking again without one is the same request. nonce: makes a forced new take differ.
-    """
-    whole = {"backend": backend, "references": list(digests), "nonce": nonce, **request.asked()}
-    return hashlib.sha256(json.dumps(whole, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
-
-
 def kind_of(address: str) -> Literal["image", "video"]:
     """What the file at an address is taken for by its name: a video unless it ends like a picture, so that the price is never quoted too low."""
     try:
@@ -357,35 +342,6 @@ def kind_of(address: str) -> Literal["image", "video"]:
     except ValueError:
         return "video"
     return "image" if Path(name).suffix.lower() in _PICTURE_ENDINGS else "video"
-
-
-def public_url(field: str, given: Any) -> str:
-    """An http(s) URL with a public host, which we pass on and never fetch. Raises InvalidInput."""
-    refusal = InvalidInput(field, "url_bad", given=_shown(given))
-    if not isinstance(given, str) or len(given) > 2048 or any(character.isspace() or not character.isprintable() for character in given.strip()):
-        raise refusal
-    try:
-        parts = urlsplit(given.strip())
-        host = (parts.hostname or "").rstrip(".")
-        _ = parts.port
-    except ValueError:
-        raise refusal from None
-    if parts.scheme not in ("http", "https") or parts.username is not None or not _is_public(host):
-        raise refusal
-    return given.strip()
-
-
-def _is_public(host: str) -> bool:
-    """Whether a host's name looks like one that the service can reach: a dotted name, or a global address."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        last = host.rpartition(".")[2].lower()
-        # No real ending begins with a digit; 0x1 does, and stands for an address.
-        return bool(_HOST.fullmatch(host)) and last not in _PRIVATE_ENDINGS and not last[:1].isdigit()
-    if isinstance(address, ipaddress.IPv6Address) and (address not in _UNICAST or address.sixtofour or address.teredo):
-        return False  # among these are the ways to write an IPv4 address, any one, as another
-    return address.is_global and not address.is_multicast
 
 
 def _media(field: str, given: Any) -> Media:
@@ -405,7 +361,7 @@ def written(field: str, given: Any, high: int, *, line: bool = False) -> str:
     line: whether it is a single line, whose outer spaces go too. Raises InvalidInput, also for a control character: no words have one.
     """
     if not isinstance(given, str):
-        raise InvalidInput(field, "field_type", given=_shown(given), allowed="text")
+        raise InvalidInput(field, "field_type", given=shown(given), allowed="text")
     if len(given) > high * _UNSEEN:
         raise InvalidInput(field, "text_long", given=len(given), high=high)
     if odd := control_in(given):
@@ -418,7 +374,7 @@ def written(field: str, given: Any, high: int, *, line: bool = False) -> str:
 
 def _one_of(field: str, given: Any, allowed: Sequence[str], *, key: str = "choice_unknown") -> str:
     if given not in allowed:
-        raise InvalidInput(field, key, given=_shown(given), allowed=", ".join(allowed))
+        raise InvalidInput(field, key, given=shown(given), allowed=", ".join(allowed))
     return str(given)
 
 
@@ -434,34 +390,12 @@ def _kind(given: Any) -> str:
     return f"a list of {len(given)}" if isinstance(given, list | tuple) else type(given).__name__
 
 
-def shortened(text: str, high: int = 80) -> str:
-    """A text that is short enough for a sentence."""
-    text = " ".join(escaped(text[: high * _UNSEEN]).split())
-    text = "nothing" if is_blank(text) else text
-    return text if len(text) <= high else f"{text[: high - 1]}…"
-
-
-def _shown(given: Any) -> str:
-    """What was given, short enough for a sentence."""
-    if isinstance(given, str):
-        return shortened(given)
-    try:
-        return shortened(repr(given))
-    except ValueError:  # a number of thousands of digits
-        return f"{type(given).__name__} that is too large to show"
-
-
-def _typed(given: Any) -> str:
-    """The same where text is the wrong type, so that "5" is told from 5."""
-    return f'"{_shown(given)}"' if isinstance(given, str) and given.strip() else _shown(given)
-
-
 def _refuse_unknown(given: Mapping[Any, Any], fields: list[str]) -> None:
     """Names the first field that there is none of, with the nearest known one."""
     for field in given:
         if field not in fields:
             near = difflib.get_close_matches(str(field), fields, n=1)
-            raise InvalidInput(_shown(field), "field_unknown", known=", ".join(near or fields))
+            raise InvalidInput(shown(field), "field_unknown", known=", ".join(near or fields))
 
 
 def _in_our_words(error: ValidationError) -> InvalidInput:
@@ -470,41 +404,4 @@ def _in_our_words(error: ValidationError) -> InvalidInput:
     if first["type"] == "missing":
         return InvalidInput(field, "field_missing")
     allowed = {"bool_parsing": "true or false", "bool_type": "true or false"}.get(first["type"], first["msg"])
-    return InvalidInput(field, "field_type", given=_typed(first["input"]), allowed=allowed)
-
-
-class VideoResult(BaseModel):
-    """What came of a request: measured in the file, never echoed from what was asked."""
-
-    model_config = ConfigDict(frozen=True)
-
-    video_url: str | None
-    """Of the video in our storage; None when there is none."""
-    task_id: str | None
-    request_id: str
-    job_id: str
-    state: str
-    model: str
-    width: int | None
-    height: int | None
-    """px"""
-    fps: float | None
-    duration: float | None
-    """Seconds."""
-    seed: int
-    adjustments: list[str]
-    """What had to be done differently from what was asked, a sentence each."""
-    billed_seconds: float | None
-    """Seconds of video that this run is billed for, 0 where it cost nothing; None where prices are not known, and the service says nothing."""
-    price: str | None
-    """What that costs at the service, and would cost if it is simulated; while it is made, what it will come to. None where prices are not known."""
-    made_before: bool
-    """True when the same request had succeeded before, and its video was given back without a new run."""
-    simulated: bool
-    """True when the simulator made it: then nothing was charged."""
-    spent: str
-    """Whether it cost money: "no", "yes", or "maybe" where nobody can know."""
-    error: str | None
-    """How it ended when it did not end well."""
-    evidence: str | None = None
-    """The folder of its record on this machine."""
+    return InvalidInput(field, "field_type", given=typed(first["input"]), allowed=allowed)

@@ -15,7 +15,8 @@ from wan.domain import catalog
 from wan.domain.catalog import MODELS
 from wan.domain.errors import InvalidInput
 from wan.domain.jobs import Job, Reference
-from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest, public_url
+from wan.domain.public_url import public_url
+from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 
 PRODUCT: Literal["Wan Studio"] = "Wan Studio"
 FORMAT: Literal[1] = 1  # raised when an older reader would misread what is written

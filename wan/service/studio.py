@@ -37,10 +37,12 @@ from wan.domain.errors import (
     Throttled,
     WanError,
 )
+from wan.domain.fingerprint import fingerprint
 from wan.domain.ids import Owners
 from wan.domain.jobs import CANCEL_IS_FREE, GROUPS, UNSENT, Job, JobEvent, JobState, Reference, Shelf, Spent
 from wan.domain.messages import Sentence, sentence, waiting
-from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request, VideoResult, fingerprint, written
+from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request, written
+from wan.domain.results import VideoResult
 from wan.domain.reviews import Review, Take
 from wan.domain.turns import Asker, is_here, site
 from wan.environment.settings import Connection, Settings

@@ -34,7 +34,8 @@ from wan.domain.errors import InvalidInput, JobNotFound, WanError
 from wan.domain.jobs import Job, JobEvent
 from wan.domain.messages import sentence
 from wan.domain.plain_text import is_blank
-from wan.domain.requests import ImageToVideoRequest, Media, ReferenceToVideoRequest, Request, ordered, shortened
+from wan.domain.quoting import shortened
+from wan.domain.requests import ImageToVideoRequest, Media, ReferenceToVideoRequest, Request, ordered
 from wan.domain.turns import Asker
 from wan.media import inputs
 from wan.service.access import Leave

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from wan.domain.errors import InvalidInput
-from wan.domain.requests import shortened
+from wan.domain.quoting import shortened
 
 
 def require_parameters(endpoints: Mapping[str, Any], endpoint: str, given: Iterable[str]) -> None:
