@@ -255,7 +255,7 @@ _REQUESTS = (
     ),
     _fault(
         "the same key for other references",
-        "domain/requests.py",
+        "domain/fingerprint.py",
         '"references": list(digests), "nonce": nonce,',
         '"references": len(digests), "nonce": nonce,',
         "test_requests.py",
