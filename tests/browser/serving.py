@@ -182,6 +182,7 @@ def _wait(url: str, process: warm.Process | subprocess.Popen, log: Path) -> None
             break
         with contextlib.suppress(httpx.TransportError):
             if plain_http.get(f"{url}/healthz").status_code == 200:
+                plain_http.get(f"{url}/media/none/video.mp4", timeout=60)  # answered when the database is open, not before as the page is
                 return
         time.sleep(0.1)
     raise RuntimeError(f"the app did not come up:\n{log.read_text()}")

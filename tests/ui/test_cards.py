@@ -9,10 +9,9 @@ import pytest
 from wan.domain.catalog import Price
 from wan.domain.errors import InvalidInput
 from wan.domain.jobs import LIVE, Job, JobEvent, JobState, Spent
-from wan.domain.messages import sentence
+from wan.domain.messages import sentence, t
 from wan.ui import cards
 from wan.ui.takes import Mark
-from wan.ui.text import TEXT
 
 EVIL = "<script>alert('x')</script>\"&"
 ENDED_BADLY = [JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED]
@@ -66,7 +65,7 @@ def test_cast_and_refusal_escape_names():
 @pytest.mark.parametrize("state", list(JobState))
 def test_every_state_has_a_title_in_both_languages(state):
     shown = cards.view(event(state))
-    for words in TEXT[f"title_{state}"]:
+    for words in (t("en", f"title_{state}"), t("zh", f"title_{state}")):
         assert f">{words}</span>" in shown
 
 

@@ -1,4 +1,4 @@
-"""No words on the page exist in one language only: what people read comes from `wan.ui.text` or `wan.domain.messages`, which have both."""
+"""No words on the page exist in one language only: what people read comes from `wan.domain.messages`, which has both."""
 
 import ast
 import re
@@ -42,8 +42,6 @@ def in_source(source: str) -> list[str]:
 
 
 def _given(node: ast.AST) -> list[str]:
-    if isinstance(node, ast.Subscript) and ast.unparse(node.value).startswith("TEXT["):  # TEXT["key"][0] is English for everybody
-        return [] if ast.unparse(node) in ("TEXT['to_chinese'][1]", "TEXT['to_english'][0]") else [ast.unparse(node)]
     if not isinstance(node, ast.Call):
         return []
     name = ast.unparse(node.func)
@@ -91,7 +89,6 @@ def test_scripts_say_nothing_by_themselves(path: Path):
         'Markup("<p>" + "你好")',
         'gr.Textbox(label="Your name")',
         'gr.Button("Go" if ready else label("wait"))',
-        'TEXT["link"][0]',
     ],
 )
 def test_words_of_one_language_are_found_in_modules(source: str):

@@ -32,7 +32,7 @@ from wan.domain import catalog, ids
 from wan.domain.catalog import IMAGE_TO_VIDEO, REFERENCE_TO_VIDEO
 from wan.domain.errors import InvalidInput, JobNotFound, WanError
 from wan.domain.jobs import Job, JobEvent
-from wan.domain.messages import sentence
+from wan.domain.messages import sentence, t
 from wan.domain.plain_text import is_blank
 from wan.domain.quoting import shortened
 from wan.domain.requests import ImageToVideoRequest, Media, ReferenceToVideoRequest, Request, ordered
@@ -45,7 +45,6 @@ from wan.ui.events import CROWD, LET_GO, LOOK, SIZE, whether_heard
 from wan.ui.inputs import describe
 from wan.ui.places import Places
 from wan.ui.refusal import Told
-from wan.ui.text import say
 from wan.ui.visitor import NotReady, address_of, admitted
 
 _log = logging.getLogger(__name__)
@@ -379,10 +378,10 @@ def _told(endpoint: Callable[Given, Coroutine[Any, Any, Answer]]) -> Callable[Gi
         except WanError as error:
             raise Told(error.sentence.say()) from None
         except NotReady:
-            raise Told(say("form_bad", "en")) from None
+            raise Told(t("en", "form_bad")) from None
         except Exception:  # noqa: BLE001 - MCP gives the caller whatever an error says, be it a path of the server
             _log.exception("a call of %s broke", endpoint.__name__)
-            raise Told(say("call_broke", "en")) from None
+            raise Told(t("en", "call_broke")) from None
 
     return told
 

@@ -8,10 +8,11 @@ from gradio.components import Component
 
 from wan.domain import catalog
 from wan.domain.catalog import Model
+from wan.domain.messages import t
 from wan.domain.requests import OWN_SHAPE
 from wan.storage.uploads import UploadFolder
 from wan.ui.inputs import file_value
-from wan.ui.text import label, say
+from wan.ui.text import label
 from wan.ui.visitor import bare, hidden
 
 _SHAPES = {True: "landscape", False: "portrait"}
@@ -131,6 +132,6 @@ def fill_on_click(button: gr.Button, words: str, language: gr.Textbox, *, pictur
     """Lets a sample fill the form, with the prompt in the page's language; it never runs by itself. outputs: files, addresses, prompt."""
 
     def fill(shown: str | None) -> tuple[Any, str, str]:
-        return picture, "", say(words, shown or "")
+        return picture, "", t(shown or "", words)
 
     button.click(fill, language, outputs, js="() => document.documentElement.lang", **hidden)

@@ -16,10 +16,9 @@ from markupsafe import Markup, escape
 
 from wan.domain.catalog import Price, money
 from wan.domain.jobs import CANCEL_IS_FREE, Job, JobEvent, JobState, Spent
-from wan.domain.messages import SENTENCES, Language, Sentence, sentence
+from wan.domain.messages import Language, Sentence, sentence, t, template
 from wan.domain.plain_text import clean_line
 from wan.ui.takes import Mark
-from wan.ui.text import TEXT, say, template
 
 STEPS = ("step_line", "step_sending", "step_waiting", "step_making", "step_fetching")
 _STEP_OF = {
@@ -81,7 +80,7 @@ def both(key: str, **values: str | int) -> Markup:
 
 
 def _worded(key: str, language: str, values: Mapping[str, object]) -> Markup:
-    return _filled(template(key, language), values)
+    return _filled(template(language, key), values)
 
 
 def _filled(template: str, values: Mapping[str, object]) -> Markup:
@@ -102,10 +101,10 @@ def said(sentence: Sentence) -> Markup:
 
 def _said(sentence: Sentence, language: Language) -> Markup:
     label = _LABELS.get(str(sentence.values.get("field")))
-    values = sentence.values | ({"field": say(label, language)} if label else {})
+    values = sentence.values | ({"field": t(language, label)} if label else {})
     if sentence.key in _PLAINER:
-        return _worded(sentence.key, language, values)
-    return _filled(SENTENCES[sentence.key][language == "zh"], values)
+        return _worded(f"page_{sentence.key}", language, values)
+    return _filled(template(language, sentence.key), values)
 
 
 def clock(seconds: float) -> str:
@@ -125,7 +124,7 @@ def price_line(price: Price | None, usual: tuple[int, int], *, simulated: bool, 
 
 
 def _usually(key: str, language: str, low: int, high: int) -> str:
-    return say("quote_time", language, time=say(key, language, low=low, high=high))
+    return t(language, "quote_time", time=t(language, key, low=low, high=high))
 
 
 def _costs(price: Price | None, takes: int, *, simulated: bool) -> list[Markup]:
@@ -373,7 +372,7 @@ def _cancels(job: Job) -> bool:
 def _explained(event: JobEvent, goes_on: Markup | str = "") -> Markup:
     """What is happening, what it costs, and what can be done about it."""
     job = event.job
-    noted = Markup("{} ").format(both("cancel_noted")) if job.cancel_wanted else ""
+    noted = Markup("{} ").format(both("page_cancel_noted")) if job.cancel_wanted else ""
     if job.state is not JobState.RUNNING or job.said is not None:
         return Markup("{}{} {}").format(noted, said(event.sentence), goes_on)
     if job.simulated:
@@ -625,7 +624,7 @@ def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup
         tagline=both("tagline"),
         badge=badge,
         short=short or badge,
-        switch=switch.format(TEXT["to_chinese"][1], TEXT["to_english"][0]),
+        switch=switch.format(t("zh", "to_chinese"), t("en", "to_english")),
         notes=shown,
         link=Markup('<button type="button" class="wan-plain" data-share>{}</button>').format(both("link"))
         if share
@@ -640,7 +639,7 @@ def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup
 
 def _names() -> Markup:
     """What the script says in Gradio's place, in both languages."""
-    names = [Markup('<span data-names="{}">{}</span>').format(say(key, "en"), both(key)) for key in _UNTRANSLATED]
+    names = [Markup('<span data-names="{}">{}</span>').format(t("en", key), both(key)) for key in _UNTRANSLATED]
     says = [Markup("<span data-says>{}</span>").format(both(key)) for key in _UNSWITCHED]
     of_drops = (("references", "references_placeholder"), ("sound", "sound_placeholder"))
     drops = [Markup('<span data-drop="{}">{}</span>').format(of, both(key)) for of, key in of_drops]

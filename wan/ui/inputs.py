@@ -19,10 +19,10 @@ from gradio.blocks import Block
 from gradio.components.api_component import Api
 
 from wan.domain.errors import InvalidInput
+from wan.domain.messages import t
 from wan.storage.uploads import UploadFolder
 from wan.ui.events import Events
 from wan.ui.refusal import Told
-from wan.ui.text import say
 
 _LONGEST = 20_000  # characters; five addresses of 2,048 and more than any prompt
 _MOST = 20  # files
@@ -174,4 +174,4 @@ def is_plausible(block: Block, value: object) -> bool:
 
 def _refusal(key: str, name: str = "") -> Told:
     """name: of the parameter that is to blame, where it has one."""
-    return Told(f"{name + ': ' if name else ''}{say(key, 'en')} {say(key, 'zh')}")
+    return Told(f"{name + ': ' if name else ''}{t('en', key)} {t('zh', key)}")

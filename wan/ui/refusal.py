@@ -6,8 +6,7 @@ from http import HTTPStatus
 import gradio as gr
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from wan.domain.messages import Sentence
-from wan.ui.text import say
+from wan.domain.messages import Sentence, t
 
 
 class Refused(Exception):
@@ -23,7 +22,7 @@ class Refused(Exception):
 
     def response(self, language: str) -> Response:
         """The answer. language: the request's Accept-Language."""
-        detail = say(self._key, language, seconds=self._wait, given=self._given) if self._key else str(self)
+        detail = t(language, self._key, seconds=self._wait, given=self._given) if self._key else str(self)
         if self._said is not None:
             detail = self._said.say("zh" if language.startswith("zh") else "en")
         # What comes next over this connection may be the rest of a body that nobody wants, or was put there by somebody else.

@@ -12,11 +12,11 @@ from urllib.parse import quote as url_quote
 from markupsafe import Markup
 
 from wan.domain.jobs import Job
+from wan.domain.messages import t
 from wan.domain.reviews import COMMENT_LIMIT, NAME_LIMIT, VERDICTS, Review, Take, Verdict
 from wan.ui import compare
 from wan.ui.cards import both, measured, rate
 from wan.ui.files import ASSETS
-from wan.ui.text import TEXT, say
 
 _SHOWN = 100  # comments of a take; everybody who looks gets them anew with each word that is said
 Address = Callable[[int], tuple[str, str]]
@@ -88,7 +88,7 @@ def offline(review: Review, address: Address, *, now: float) -> str:
 def gone(language: str) -> str:
     """What whoever has no open link sees, whatever is the matter with it."""
     body = Markup("{}<main>{}</main>").format(_head(), _message("rv_gone", "rv_gone_note"))
-    return _document(body, say("review", language), language)
+    return _document(body, t(language, "review"), language)
 
 
 def parts(review: Review) -> dict[str, Markup]:
@@ -237,7 +237,7 @@ def _message(title: str, note: str) -> Markup:
 
 
 def _head() -> Markup:
-    return _HEAD.format(zh=TEXT["to_chinese"][1], en=TEXT["to_english"][0])
+    return _HEAD.format(zh=t("zh", "to_chinese"), en=t("en", "to_english"))
 
 
 def _document(body: Markup, title: str, language: str, look: str = "") -> str:
