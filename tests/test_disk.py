@@ -28,7 +28,7 @@ from wan.environment.settings import load_settings
 from wan.provider.gateway import Gateway
 from wan.service import polling, runner
 from wan.service.studio import Studio
-from wan.storage.objects import objects
+from wan.storage import objects
 from wan.ui import recall, reference, review, review_export, visitor
 from wan.ui.routes import routes
 from wan.ui.run import Run

@@ -22,8 +22,8 @@ from wan.environment.settings import load_settings
 from wan.media import encode, inputs
 from wan.service import cleanup, polling
 from wan.service.studio import Studio
+from wan.storage import evidence as evidence_module
 from wan.storage.evidence import FILES, Evidence, bundle, missing
-from wan.storage.objects import evidence as evidence_module
 
 pytestmark = pytest.mark.anyio
 

@@ -24,7 +24,7 @@ from wan.environment.settings import load_settings
 from wan.media import embedded_settings, encode, inputs, join
 from wan.service import polling
 from wan.service.studio import Studio
-from wan.storage.objects import objects
+from wan.storage import objects
 
 OWNER = "somebody"
 SECRET = "sk-secretsecret"

@@ -9,7 +9,8 @@ import time
 import pytest
 
 from wan.domain.errors import NotKept, SettingsError
-from wan.storage.objects import Storage, objects
+from wan.storage import objects
+from wan.storage.objects import Storage
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.environment.settings import load_settings
 from wan.service import cleanup, polling
 from wan.service.studio import Studio
-from wan.storage.objects import uploads
+from wan.storage import uploads
 from wan.storage.uploads import SAMPLES, Original, Upload, UploadFolder, clean_name
 
 OWNER, OTHER = "somebody", "somebody else"

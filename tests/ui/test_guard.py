@@ -7,6 +7,7 @@ import gc
 import hashlib
 import json
 import re
+import tempfile
 from functools import cache
 from ipaddress import ip_network
 from pathlib import Path
@@ -25,12 +26,12 @@ from tests import plain_http
 from tests.attacks.visitor import ask
 from wan.environment.settings import load_settings
 from wan.service.studio import Studio
-from wan.storage.objects import objects
+from wan.storage import objects
 from wan.storage.uploads import SAMPLES, UploadFolder
 from wan.ui import bodies, pace, review_page, serve
 from wan.ui.addresses import client_address
 from wan.ui.events import Events
-from wan.ui.files import closed
+from wan.ui.gradio_patches import deny_downloads
 from wan.ui.guard import Guard
 from wan.ui.headers import Scripts
 from wan.ui.inputs import Page, is_plausible
@@ -38,8 +39,9 @@ from wan.ui.names import Names
 from wan.ui.page import build
 from wan.ui.refusal import Refused
 from wan.ui.routes import routes
+from wan.ui.serve import closed
 from wan.ui.sessions import Sessions
-from wan.ui.uploads import deny_downloads
+from wan.ui.uploads import Uploads
 from wan.ui.uploads import routes as upload_routes
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
@@ -172,7 +174,13 @@ async def answered(app: Guard, asked: dict[str, Any], body: bytes = b"", pause: 
 
 def guarded(app: Any, **more: Any) -> Guard:
     """An app behind the guard."""
-    given = {"sessions": Sessions(lambda _: None), "progress": Events(demo()), "events": {1}, "public": ["public"]}
+    given = {
+        "sessions": Sessions(lambda _: None),
+        "progress": Events(demo()),
+        "uploads": Uploads(Path(tempfile.gettempdir())),
+        "events": {1},
+        "public": ["public"],
+    }
     given |= {"trusted": PROXIES, "names": Names(["*"]), "hosts": [], "scripts": Scripts()}
     return Guard(app, **given | more)
 

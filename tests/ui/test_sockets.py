@@ -15,9 +15,10 @@ import uvicorn
 from gradio import http_server
 
 from tests.conftest import ROOT
-from wan.ui import sockets
+from wan.ui import gradio_patches
+from wan.ui.gradio_patches import bounded
 from wan.ui.listening import Place
-from wan.ui.sockets import LOOPBACK, Connection, Limits, Lobby, bounded
+from wan.ui.sockets import LOOPBACK, Connection, Limits, Lobby
 
 pytestmark = pytest.mark.anyio
 
@@ -301,7 +302,7 @@ def test_gradio_serves_within_the_limits(monkeypatch):
     """It makes uvicorn's configuration itself: if that changes, this says so. That they hold in the app, tests/attacks shows."""
     plain = http_server.start_server
     place = Place("127.0.0.1", "127.0.0.1", 7860, [])
-    monkeypatch.setattr(sockets._Server, "run_in_thread", lambda _: None)
+    monkeypatch.setattr(gradio_patches._Server, "run_in_thread", lambda _: None)
     with bounded(replace(LIMITS, backlog=7), place):
         *told, server = http_server.start_server(Site(0, Lobby(LIMITS)).app, server_port=0)
     assert http_server.start_server is plain

@@ -12,7 +12,7 @@ import pytest
 from starlette.applications import Starlette
 
 from tests import plain_http
-from wan.storage.objects import objects
+from wan.storage import objects
 from wan.storage.uploads import UploadFolder
 from wan.ui import uploads
 from wan.ui.routes import routes, signed_in
@@ -140,10 +140,10 @@ async def test_room_is_asked_for_as_bytes_come_and_not_as_they_are_promised(fold
     assert (status, "no room" in said["detail"]) == (507, True)
 
 
-async def test_room_for_a_whole_body_is_kept_for_as_long_as_it_comes(monkeypatch):
+async def test_room_for_a_whole_body_is_kept_for_as_long_as_it_comes(monkeypatch, tmp_path):
     wanted: list[int] = []
     monkeypatch.setattr(uploads, "require_room", lambda folder, more: wanted.append(more))
-    bodies = uploads.Uploads()
+    bodies = uploads.Uploads(tmp_path)
     async with bodies.admitted(1000, "192.0.2.1"), bodies.admitted(200, "192.0.2.2"):
         pass
     with pytest.raises(ConnectionError):

@@ -10,9 +10,6 @@ from time import monotonic
 from typing import Any
 from urllib.parse import parse_qs
 
-import gradio as gr
-from gradio.block_function import BlockFunction
-from gradio.context import LocalContext
 from starlette.types import Message, Receive, Scope, Send
 
 from wan.domain.errors import InvalidInput
@@ -52,9 +49,9 @@ _PAGE = _Share(SLOTS - _PUBLIC.slots, 75, 64_000_000, 10_000_000)  # a class beh
 
 
 class Events:
-    """The events of a page that are in progress, and who listens to them."""
+    """The events of a page that are in progress, and who listens to them. page: Gradio's Blocks."""
 
-    def __init__(self, page: gr.Blocks) -> None:
+    def __init__(self, page: Any) -> None:
         self._page = page
         self._joining: Counter[tuple[str, bool]] = Counter()
         self._listening: Counter[str] = Counter()
@@ -143,16 +140,19 @@ class Events:
     @cached_property
     def _endpoints(self) -> dict[str, Any]:
         """What Gradio says of the endpoints for programs, once they are all there."""
-        return self._page.get_api_info()["named_endpoints"]
+        known: dict[str, Any] = self._page.get_api_info()["named_endpoints"]
+        return known
 
     @property
     def _events(self) -> dict[str, Any]:
-        return self._page._queue.event_ids_to_events
+        events: dict[str, Any] = self._page._queue.event_ids_to_events
+        return events
 
     @property
     def _messages(self) -> dict[str, Any]:
         """What is to be told in each session."""
-        return self._page._queue.pending_messages_per_session
+        messages: dict[str, Any] = self._page._queue.pending_messages_per_session
+        return messages
 
     @contextlib.contextmanager
     def watching(self, scope: Scope) -> Iterator[None]:
@@ -232,22 +232,8 @@ class Events:
         return partial(self.is_heard, self._events[key]) if key in self._events else lambda: True
 
 
-def whether_heard() -> Callable[[], bool]:
-    """What tells whether somebody still waits for the event that is being handled. Of one past the queue nobody can say: always."""
-    page, key = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
-    events: Events | None = getattr(page, "progress", None)
-    return events.whether_heard(key) if events and key else lambda: True
-
-
-def came_at() -> float:
-    """When the event that is being handled came, in seconds of the monotonic clock; now, of one past the queue."""
-    page, key = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
-    events: Events | None = getattr(page, "progress", None)
-    return events.came_at(key) if events and key else monotonic()
-
-
-def _is_public(handler: BlockFunction) -> bool:
-    return handler.api_visibility == "public"
+def _is_public(handler: Any) -> bool:
+    return bool(handler.api_visibility == "public")
 
 
 def stream_key(path: str, query: bytes) -> str | None:

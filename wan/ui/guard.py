@@ -59,10 +59,10 @@ _LOOK_RATE = (0.02, 600)  # what one address may ask of reviews: thirty people l
 class Guard:
     """The whole app, guarded.
 
-    progress: the events in progress. events: numbers of those that have a handler. public: names of the handlers that may be called by name.
-    trusted: networks of the proxies that are believed. names, root: under which the app is reached, as the operator says.
-    hosts: those whose pages are its own beside the one that a request names. scripts: the inline ones that may run. first: the one of them with
-    which the page begins. logins: whether people sign in. mcp: whether agents may call. space: whether this is a Space.
+    progress: the events in progress. uploads: what comes in bodies with files. events: numbers of those that have a handler. public: names of the
+    handlers that may be called by name. trusted: networks of the proxies that are believed. names, root: under which the app is reached, as the
+    operator says. hosts: those whose pages are its own beside the one that a request names. scripts: the inline ones that may run. first: the one of
+    them with which the page begins. logins: whether people sign in. mcp: whether agents may call. space: whether this is a Space.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class Guard:
         *,
         sessions: Sessions,
         progress: Events,
+        uploads: Uploads,
         events: Container[object],
         public: Iterable[str],
         trusted: Networks,
@@ -84,7 +85,7 @@ class Guard:
         space: bool = False,
     ) -> None:
         self._app, self._sessions, self._events, self._trusted, self._hosts = app, sessions, events, trusted, hosts
-        self._progress, self._bodies, self._uploads = progress, Bodies(), Uploads()
+        self._progress, self._bodies, self._uploads = progress, Bodies(), uploads
         self._verdicts, self._looks = Pace(*_VERDICT_RATE), Pace(*_LOOK_RATE)
         self._sending = Places(_UNDERWAY[0], address=_UNDERWAY[1])
         self._scripts, self._first = scripts, first

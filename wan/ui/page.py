@@ -15,9 +15,9 @@ from wan.storage.uploads import SAMPLES
 from wan.ui import cards, image, library, reference, review
 from wan.ui import visitor as visitors
 from wan.ui.api import Api
+from wan.ui.gradio_patches import deny_downloads
 from wan.ui.inputs import Page
 from wan.ui.text import label
-from wan.ui.uploads import deny_downloads
 from wan.ui.visitor import bare, hidden
 
 _KEEP_UPLOADS = 24 * 3600  # seconds

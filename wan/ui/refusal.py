@@ -3,7 +3,6 @@
 import math
 from http import HTTPStatus
 
-import gradio as gr
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from wan.domain.messages import Sentence, t
@@ -41,14 +40,3 @@ class Moved(Refused):
     def response(self, language: str) -> Response:
         """The answer. The browser knows name and port better than anybody here."""
         return RedirectResponse(self._path)
-
-
-class Told(gr.Error):
-    """A call or an event that goes no further: one sentence for whoever sent it, and nothing for the log."""
-
-    def __init__(self, said: str) -> None:
-        super().__init__(said, print_exception=False)
-
-    def __str__(self) -> str:
-        """The sentence as it is, which agents are given; Gradio's own is in quotes, and doubles each backslash."""
-        return str(self.message)

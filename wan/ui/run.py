@@ -19,7 +19,8 @@ from wan.domain.turns import Asker
 from wan.service.access import Leave
 from wan.service.studio import Studio
 from wan.ui import cards
-from wan.ui.events import LOOK, whether_heard
+from wan.ui.events import LOOK
+from wan.ui.handling import whether_heard
 from wan.ui.places import Places
 from wan.ui.takes import Mark, Take, aimed, changed, read, written
 from wan.ui.visitor import SECRET, NotReady, Visitor, address_of, admitted, asker_of, bare, hidden, owner_of

@@ -9,17 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from wan.environment.settings import CREDENTIALS, Settings
+from wan.environment.surroundings import home
 from wan.service.runner import STOP_LIMIT
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES
 from wan.ui import review_cards, review_page
 from wan.ui.agents import speak_mcp
 from wan.ui.events import SLOTS
-from wan.ui.files import ASSETS, closed
+from wan.ui.files import ASSETS
+from wan.ui.gradio_patches import bounded
 from wan.ui.guard import Guard
 from wan.ui.headers import Scripts
 from wan.ui.inputs import Page
@@ -28,9 +32,10 @@ from wan.ui.names import names_of
 from wan.ui.roots import root_of
 from wan.ui.routes import routes
 from wan.ui.sessions import KNOWN, Sessions
-from wan.ui.sockets import LOOPBACK, Limits, bounded, raise_file_limit
+from wan.ui.sockets import LOOPBACK, Limits, raise_file_limit
 from wan.ui.text import translations
 from wan.ui.theme import WanTheme
+from wan.ui.uploads import Uploads
 
 _UPLOAD_LIMIT = "100mb"  # the service's own limit for a reference video
 _EVENT_SECONDS = 0.01  # an event waits no longer than this until it is begun
@@ -115,6 +120,7 @@ class Server:
         return Guard(
             app,
             sessions=Sessions(self._forget),
+            uploads=Uploads(self._studio.uploads.folder),
             progress=demo.progress,
             events={number for number, handler in demo.fns.items() if handler.fn is not None},
             public=public,
@@ -143,6 +149,15 @@ class Server:
         except Exception as error:  # noqa: BLE001 - raised again by `run`, on the thread that waits
             self._trouble = error
             self._over.set()
+
+
+def closed(settings: Settings) -> list[str]:
+    """Paths that Gradio must never serve or copy: what we keep, the sources, and the home folder as far as nothing that is served lies in it."""
+    served = [Path(get_upload_folder()).resolve(), SAMPLES.resolve()]
+    local = [url.partition("://")[2] for url in (settings.database, settings.storage) if url.startswith(("sqlite:", "file:"))]
+    private = [] if (ours := home()) is None else [ours / CREDENTIALS.parent, ours]
+    paths = [settings.output_dir, *map(Path, local), *ASSETS.parent.iterdir(), *ASSETS.iterdir(), *private]
+    return [str(path.absolute()) for path in paths if not any(folder.is_relative_to(path.resolve()) for folder in served)]
 
 
 def _scripts() -> list[str]:

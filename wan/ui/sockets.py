@@ -5,30 +5,21 @@ than others need too; where all are taken, the one that has waited longest makes
 whose request is being answered, a stream of events above all, never makes room for another,
 unless it has sent further requests ahead: that is how one peer could keep all of them busy.
 
-uvicorn knows no such limits, and Gradio makes uvicorn's configuration itself, so `bounded` makes
-one in its place. HTTP is always read by h11, the parser that is there with or without extras.
+uvicorn knows no such limits. HTTP is always read by h11, the parser that is there with or without extras.
 """
 
 import asyncio
 import contextlib
 import resource
-import socket
-import threading
-import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from ipaddress import ip_network
 from typing import Any
 
 import h11
-from gradio import http_server
-from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from wan.ui.addresses import Networks, group, within
-from wan.ui.listening import Place
 
 LOOPBACK: Networks = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
 
@@ -272,44 +263,3 @@ class Connection(H11Protocol):
             self.transport.write(b"HTTP/1.1 " + status + b"\r\nConnection: close\r\n\r\n")
             self.transport.close()
         self._settle()
-
-
-class _Server(http_server.Server):
-    """Serves on sockets that listen already."""
-
-    def __init__(self, config: Config, place: Place) -> None:
-        super().__init__(config)
-        self._place = place
-
-    def run(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until told to stop."""
-        super().run(self._place.sockets)
-
-    def run_in_thread(self) -> None:
-        """Begin, and come back when it has begun: Gradio gives it five seconds, which a busy machine may not have."""
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.thread.start()
-        while not self.started:
-            if not self.thread.is_alive():
-                raise RuntimeError("the server did not start; what it said stands above")
-            time.sleep(0.001)
-
-
-@contextlib.contextmanager
-def bounded(limits: Limits, place: Place) -> Iterator[None]:
-    """Let Gradio serve at this place and with these limits inside the block."""
-    lobby, plain = Lobby(limits), http_server.start_server
-
-    def start(app: Any, *_: Any, **__: Any) -> tuple[str, int, str, http_server.Server]:
-        # A web socket would leave the lobby without a word, and is refused anyway.
-        config = Config(app, log_level="warning", ws="none", backlog=limits.backlog)
-        config.http = partial(Connection, lobby)  # type: ignore[assignment]
-        server = _Server(config, place)
-        server.run_in_thread()
-        return place.name, place.port, place.url, server
-
-    http_server.start_server = start
-    try:
-        yield
-    finally:
-        http_server.start_server = plain

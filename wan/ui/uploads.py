@@ -14,9 +14,6 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
-from gradio import processing_utils
-from gradio.utils import get_upload_folder
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
@@ -69,10 +66,10 @@ def _require_room(folder: Path, more: int) -> None:
 
 
 class Uploads:
-    """Bodies that may hold files and are read as a whole, and how much each address has sent in them lately."""
+    """Bodies that may hold files and are read as a whole, and how much each address has sent in them lately. folder: where they are written."""
 
-    def __init__(self) -> None:
-        self._pace, self._coming = Pace(*_RATE), 0
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._pace, self._coming = folder, Pace(*_RATE), 0
 
     @contextlib.asynccontextmanager
     async def admitted(self, size: int, address: str) -> AsyncIterator[None]:
@@ -81,7 +78,7 @@ class Uploads:
             raise Refused(429, "too_much", wait)
         self._coming += size
         try:
-            await asyncio.to_thread(_require_room, Path(get_upload_folder()), self._coming)
+            await asyncio.to_thread(_require_room, self._folder, self._coming)
             yield
         finally:
             self._coming -= size
@@ -293,13 +290,3 @@ async def _fed(request: Request, form: _Form, idle: float) -> None:
 
 def _event(**said: Any) -> str:
     return f"data: {json.dumps(said)}\n\n"
-
-
-class _NoDownloads(httpx.AsyncBaseTransport):
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        raise httpx.UnsupportedProtocol("the page fetches nothing", request=request)
-
-
-def deny_downloads() -> None:
-    """Keeps Gradio from fetching the http(s) addresses that a forged form gives for files: whole into memory, without a limit."""
-    processing_utils.async_transport = _NoDownloads()  # type: ignore[assignment]

@@ -1,0 +1,67 @@
+"""What is put in the place of Gradio's own: the server that it starts, and its downloads."""
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import httpx
+from gradio import http_server, processing_utils
+from uvicorn.config import Config
+
+from wan.ui.listening import Place
+from wan.ui.sockets import Connection, Limits, Lobby
+
+
+class _Server(http_server.Server):
+    """Serves on sockets that listen already."""
+
+    def __init__(self, config: Config, place: Place) -> None:
+        super().__init__(config)
+        self._place = place
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to stop."""
+        super().run(self._place.sockets)
+
+    def run_in_thread(self) -> None:
+        """Begin, and come back when it has begun: Gradio gives it five seconds, which a busy machine may not have."""
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+        while not self.started:
+            if not self.thread.is_alive():
+                raise RuntimeError("the server did not start; what it said stands above")
+            time.sleep(0.001)
+
+
+@contextlib.contextmanager
+def bounded(limits: Limits, place: Place) -> Iterator[None]:
+    """Let Gradio serve at this place and with these limits inside the block."""
+    lobby, plain = Lobby(limits), http_server.start_server
+
+    def start(app: Any, *_: Any, **__: Any) -> tuple[str, int, str, http_server.Server]:
+        # A web socket would leave the lobby without a word, and is refused anyway.
+        config = Config(app, log_level="warning", ws="none", backlog=limits.backlog)
+        config.http = partial(Connection, lobby)  # type: ignore[assignment]
+        server = _Server(config, place)
+        server.run_in_thread()
+        return place.name, place.port, place.url, server
+
+    http_server.start_server = start
+    try:
+        yield
+    finally:
+        http_server.start_server = plain
+
+
+class _NoDownloads(httpx.AsyncBaseTransport):
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        raise httpx.UnsupportedProtocol("the page fetches nothing", request=request)
+
+
+def deny_downloads() -> None:
+    """Keeps Gradio from fetching the http(s) addresses that a forged form gives for files: whole into memory, without a limit."""
+    processing_utils.async_transport = _NoDownloads()  # type: ignore[assignment]
