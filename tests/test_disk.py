@@ -30,8 +30,8 @@ from wan.service import polling, runner
 from wan.service.studio import Studio
 from wan.storage import objects
 from wan.ui import recall, reference, review, review_export, visitor
-from wan.ui.routes import routes
 from wan.ui.run import Run
+from wan.web.routes import routes
 
 pytestmark = pytest.mark.anyio
 

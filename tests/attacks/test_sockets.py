@@ -12,7 +12,7 @@ from tests import plain_http
 from tests.attacks.conftest import Record
 from tests.attacks.visitor import API, Visitor
 from tests.browser.serving import App, served
-from wan.ui.sockets import raise_file_limit
+from wan.web.sockets import raise_file_limit
 
 FILES = 1024  # what the app may have open
 MANY = 1010

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wan.ui.cookies import harden
+from wan.web.cookies import harden
 
 # cookie, https, framed, as it leaves
 COOKIES = [

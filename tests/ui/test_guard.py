@@ -28,21 +28,22 @@ from wan.environment.settings import load_settings
 from wan.service.studio import Studio
 from wan.storage import objects
 from wan.storage.uploads import SAMPLES, UploadFolder
-from wan.ui import bodies, pace, review_page, serve
-from wan.ui.addresses import client_address
-from wan.ui.events import Events
+from wan.ui import review_page, serve
 from wan.ui.gradio_patches import deny_downloads
-from wan.ui.guard import Guard
-from wan.ui.headers import Scripts
 from wan.ui.inputs import Page, is_plausible
-from wan.ui.names import Names
 from wan.ui.page import build
-from wan.ui.refusal import Refused
-from wan.ui.routes import routes
 from wan.ui.serve import closed
-from wan.ui.sessions import Sessions
-from wan.ui.uploads import Uploads
-from wan.ui.uploads import routes as upload_routes
+from wan.web import bodies, rate_limit
+from wan.web.addresses import client_address
+from wan.web.events import Events
+from wan.web.guard import Guard
+from wan.web.headers import Scripts
+from wan.web.names import Names
+from wan.web.refusal import Refused
+from wan.web.routes import routes
+from wan.web.sessions import Sessions
+from wan.web.uploads import Uploads
+from wan.web.uploads import routes as upload_routes
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 OPEN = {
@@ -144,8 +145,8 @@ def test_one_ipv6_customer_with_many_networks_is_no_newcomer_in_each():
 
 
 def test_what_the_guard_keeps_is_bounded(monkeypatch):
-    monkeypatch.setattr("wan.ui.sessions.KNOWN", 3)
-    monkeypatch.setattr(pace, "_ADDRESSES", 2)
+    monkeypatch.setattr("wan.web.sessions.KNOWN", 3)
+    monkeypatch.setattr(rate_limit, "_ADDRESSES", 2)
     forgotten: list[str] = []
     clock = Clock()
     sessions = Sessions(forgotten.append, clock)

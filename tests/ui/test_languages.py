@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import wan.ui
-from wan.ui.files import ASSETS
+from wan.web.paths import ASSETS
 
 _OURS = [path for path in Path(wan.ui.__file__).parent.glob("*.py") if path.name not in ("text.py", "theme.py")]
 _SCRIPTS = list(ASSETS.glob("*.js"))

@@ -12,11 +12,11 @@ from gradio.queueing import Event
 from gradio.server_messages import HeartbeatMessage
 from starlette.requests import Request
 
-from wan.ui import bodies, events
-from wan.ui.bodies import Bodies, Limit, Scan, asked_in, limit_of
-from wan.ui.events import GROUP, SIZE, Events, stream_key
-from wan.ui.places import Places
-from wan.ui.refusal import Refused
+from wan.web import bodies, events
+from wan.web.bodies import Bodies, Limit, Scan, asked_in, limit_of
+from wan.web.events import GROUP, SIZE, Events, stream_key
+from wan.web.places import Places
+from wan.web.refusal import Refused
 
 
 def scanned(body: bytes, step: int) -> int:

@@ -11,7 +11,7 @@ from tests import plain_http, warm
 from tests.browser.serving import ROOT, served
 from wan.domain.errors import SettingsError
 from wan.environment.settings import load_settings
-from wan.ui.listening import Place, listen
+from wan.web.listening import Place, listen
 
 V4, V6, ALL = "127.0.0.1", "::1", "0.0.0.0"  # noqa: S104
 

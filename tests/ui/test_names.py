@@ -6,9 +6,9 @@ import pytest
 from starlette.datastructures import Headers
 
 from wan.environment.settings import load_settings
-from wan.ui import names
-from wan.ui.names import Names, name_in, names_of
-from wan.ui.refusal import Refused
+from wan.web import names
+from wan.web.names import Names, name_in, names_of
+from wan.web.refusal import Refused
 
 OURS = ["films.example", "*.studio.example", "NAS.local", "my_app"]
 

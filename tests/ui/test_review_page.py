@@ -22,7 +22,7 @@ from wan.domain.reviews import Take
 from wan.environment.settings import load_settings
 from wan.service.studio import Studio
 from wan.ui import recall, review_cards, review_export, review_page, review_tab
-from wan.ui.pace import Pace
+from wan.web.rate_limit import Pace
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 

@@ -5,7 +5,7 @@ from starlette.datastructures import URL, Headers
 
 from tests.ui.test_guard import answered, guarded, scope
 from wan.domain.errors import SettingsError
-from wan.ui.roots import Root, root_of
+from wan.web.roots import Root, root_of
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from gradio import http_server
 from tests.conftest import ROOT
 from wan.ui import gradio_patches
 from wan.ui.gradio_patches import bounded
-from wan.ui.listening import Place
-from wan.ui.sockets import LOOPBACK, Connection, Limits, Lobby
+from wan.web.listening import Place
+from wan.web.sockets import LOOPBACK, Connection, Limits, Lobby
 
 pytestmark = pytest.mark.anyio
 
@@ -292,7 +292,7 @@ def test_what_is_left_for_files(files, limits):
 @pytest.mark.process
 @pytest.mark.parametrize(("soft", "hard", "wanted"), [(256, 1024, 1024), (256, 20_000, 16_384)])
 def test_the_limit_of_files_is_raised_as_far_as_it_may(soft, hard, wanted, environment):
-    code = "import resource; from wan.ui.sockets import raise_file_limit as r; print(r(), *resource.getrlimit(resource.RLIMIT_NOFILE))"
+    code = "import resource; from wan.web.sockets import raise_file_limit as r; print(r(), *resource.getrlimit(resource.RLIMIT_NOFILE))"
     shell = f'ulimit -Sn {soft} && ulimit -Hn {hard} && exec "$0" -c "$1"'
     answer = subprocess.run(["sh", "-c", shell, sys.executable, code], capture_output=True, text=True, env=environment, cwd=ROOT)
     assert answer.stdout.split() == [str(wanted), str(wanted), str(hard)], answer.stderr

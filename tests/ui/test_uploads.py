@@ -14,8 +14,8 @@ from starlette.applications import Starlette
 from tests import plain_http
 from wan.storage import objects
 from wan.storage.uploads import UploadFolder
-from wan.ui import uploads
-from wan.ui.routes import routes, signed_in
+from wan.web import uploads
+from wan.web.routes import routes, signed_in
 
 pytestmark = pytest.mark.anyio
 

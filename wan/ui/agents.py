@@ -16,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from wan.domain import ids
 from wan.domain.errors import SettingsError
 from wan.domain.messages import sentence
-from wan.ui.parameters import require_parameters
+from wan.web.parameters import require_parameters
 
 try:
     from mcp.server.lowlevel.server import request_ctx

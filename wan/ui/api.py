@@ -41,11 +41,11 @@ from wan.media import inputs
 from wan.service.access import Leave
 from wan.service.studio import Studio
 from wan.ui.agents import report, session_of
-from wan.ui.events import CROWD, LET_GO, LOOK, SIZE
 from wan.ui.handling import Told, whether_heard
 from wan.ui.inputs import describe
-from wan.ui.places import Places
 from wan.ui.visitor import NotReady, address_of, admitted
+from wan.web.events import CROWD, LET_GO, LOOK, SIZE
+from wan.web.places import Places
 
 _log = logging.getLogger(__name__)
 

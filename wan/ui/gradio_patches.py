@@ -12,8 +12,8 @@ import httpx
 from gradio import http_server, processing_utils
 from uvicorn.config import Config
 
-from wan.ui.listening import Place
-from wan.ui.sockets import Connection, Limits, Lobby
+from wan.web.listening import Place
+from wan.web.sockets import Connection, Limits, Lobby
 
 
 class _Server(http_server.Server):

@@ -6,7 +6,7 @@ from time import monotonic
 import gradio as gr
 from gradio.context import LocalContext
 
-from wan.ui.events import Events
+from wan.web.events import Events
 
 
 class Told(gr.Error):

@@ -21,8 +21,8 @@ from gradio.components.api_component import Api
 from wan.domain.errors import InvalidInput
 from wan.domain.messages import t
 from wan.storage.uploads import UploadFolder
-from wan.ui.events import Events
 from wan.ui.handling import Told
+from wan.web.events import Events
 
 _LONGEST = 20_000  # characters; five addresses of 2,048 and more than any prompt
 _MOST = 20  # files

@@ -16,7 +16,7 @@ from wan.domain.messages import t
 from wan.domain.reviews import COMMENT_LIMIT, NAME_LIMIT, VERDICTS, Review, Take, Verdict
 from wan.ui import compare
 from wan.ui.cards import both, measured, rate
-from wan.ui.files import ASSETS
+from wan.web.paths import ASSETS
 
 _SHOWN = 100  # comments of a take; everybody who looks gets them anew with each word that is said
 Address = Callable[[int], tuple[str, str]]

@@ -24,8 +24,8 @@ from wan.domain.messages import Language
 from wan.domain.reviews import Review
 from wan.service.studio import Studio
 from wan.ui import review_cards
-from wan.ui.addresses import network
-from wan.ui.files import MEDIA
+from wan.web.addresses import network
+from wan.web.paths import MEDIA
 
 _KEPT = 12  # pages and tallies; one may have some megabytes
 _LOOKS = 1_000  # what somebody has seen last, as hashes; as many may look at something else at once

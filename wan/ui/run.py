@@ -19,11 +19,11 @@ from wan.domain.turns import Asker
 from wan.service.access import Leave
 from wan.service.studio import Studio
 from wan.ui import cards
-from wan.ui.events import LOOK
 from wan.ui.handling import whether_heard
-from wan.ui.places import Places
 from wan.ui.takes import Mark, Take, aimed, changed, read, written
 from wan.ui.visitor import SECRET, NotReady, Visitor, address_of, admitted, asker_of, bare, hidden, owner_of
+from wan.web.events import LOOK
+from wan.web.places import Places
 
 _VIEWERS = (300, 30, 20)  # streams on one tab at once, in all, of an address and of an owner; whoever comes beyond is shown the job as it is
 Asking = Callable[[], tuple[str, Leave]]

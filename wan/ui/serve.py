@@ -21,21 +21,21 @@ from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES
 from wan.ui import review_cards, review_page
 from wan.ui.agents import speak_mcp
-from wan.ui.events import SLOTS
-from wan.ui.files import ASSETS
 from wan.ui.gradio_patches import bounded
-from wan.ui.guard import Guard
-from wan.ui.headers import Scripts
 from wan.ui.inputs import Page
-from wan.ui.listening import listen
-from wan.ui.names import names_of
-from wan.ui.roots import root_of
-from wan.ui.routes import routes
-from wan.ui.sessions import KNOWN, Sessions
-from wan.ui.sockets import LOOPBACK, Limits, raise_file_limit
 from wan.ui.text import translations
 from wan.ui.theme import WanTheme
-from wan.ui.uploads import Uploads
+from wan.web.events import SLOTS
+from wan.web.guard import Guard
+from wan.web.headers import Scripts
+from wan.web.listening import listen
+from wan.web.names import names_of
+from wan.web.paths import ASSETS
+from wan.web.roots import root_of
+from wan.web.routes import routes
+from wan.web.sessions import KNOWN, Sessions
+from wan.web.sockets import LOOPBACK, Limits, raise_file_limit
+from wan.web.uploads import Uploads
 
 _UPLOAD_LIMIT = "100mb"  # the service's own limit for a reference video
 _EVENT_SECONDS = 0.01  # an event waits no longer than this until it is begun

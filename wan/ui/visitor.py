@@ -17,9 +17,9 @@ from wan.environment.settings import Settings
 from wan.service.access import Leave
 from wan.service.studio import Studio
 from wan.ui import cards
-from wan.ui.addresses import group
 from wan.ui.handling import came_at
 from wan.ui.text import label
+from wan.web.addresses import group
 
 SECRET = "wan-studio"  # noqa: S105 - it is sent to every browser; without a fixed one the stored values die with each restart
 

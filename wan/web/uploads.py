@@ -23,9 +23,9 @@ from starlette.routing import Route
 from wan.domain.errors import NotKept
 from wan.storage.objects import require_room
 from wan.storage.uploads import UploadFolder
-from wan.ui.addresses import group
-from wan.ui.pace import Pace
-from wan.ui.refusal import Refused
+from wan.web.addresses import group
+from wan.web.rate_limit import Pace
+from wan.web.refusal import Refused
 
 UPLOAD_LIMIT = 360_000_000  # bytes: three clips of 100 MB and two pictures of 20 MB come in one request, and the form around them
 IDLE_SECONDS = 20.0  # without a byte, after which an upload is given up

@@ -4,9 +4,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from wan.ui.addresses import group, network
-from wan.ui.pace import Pace
-from wan.ui.refusal import Refused
+from wan.web.addresses import group, network
+from wan.web.rate_limit import Pace
+from wan.web.refusal import Refused
 
 KNOWN = 10_000  # sessions that are remembered; Gradio's own memory of them is bounded by it too
 _ADDRESS_RATE = (1.0, 60)  # seconds for one new session from an address, and how many may come at once: a class behind one address

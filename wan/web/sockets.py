@@ -19,7 +19,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from wan.ui.addresses import Networks, group, within
+from wan.web.addresses import Networks, group, within
 
 LOOPBACK: Networks = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
 

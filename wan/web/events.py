@@ -13,10 +13,10 @@ from urllib.parse import parse_qs
 from starlette.types import Message, Receive, Scope, Send
 
 from wan.domain.errors import InvalidInput
-from wan.ui.addresses import site
-from wan.ui.parameters import require_parameters
-from wan.ui.places import Places, is_fair
-from wan.ui.refusal import Refused
+from wan.web.addresses import site
+from wan.web.parameters import require_parameters
+from wan.web.places import Places, is_fair
+from wan.web.refusal import Refused
 
 SLOTS = 1000  # events that run at once
 LOOK = 5.0  # seconds between two looks at whether somebody still listens

@@ -18,10 +18,10 @@ from typing import Any
 
 from starlette.types import Message, Receive
 
-from wan.ui.addresses import group
-from wan.ui.pace import Pace
-from wan.ui.places import Places
-from wan.ui.refusal import Refused
+from wan.web.addresses import group
+from wan.web.places import Places
+from wan.web.rate_limit import Pace
+from wan.web.refusal import Refused
 
 EVENT_LIMIT = 64_000  # bytes of an event of the page; the largest form that it sends has 5 kB, of 1,500 Chinese characters
 _VALUES = 1_000  # values of one body; the largest form has 34

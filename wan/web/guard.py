@@ -3,7 +3,7 @@
 Gradio 6.31 answers on some eighty routes. The page and `gradio_client` need about twenty, and only those are let through (`_READ`, `_WRITTEN`).
 Gone with the rest: fetching URLs for anybody (`proxy=`), `process_recording` (FFmpeg for anybody), `deep_link` (writes a visitor's form to disk),
 `monitoring`, `runs` and `run-history`, `component_server`, `vibe-*`, `stream`, `run/` and `api/` (they pass the queue by), and `call/` with a name
-that is not public. Files are answered by `wan.ui.routes`, from two folders only; Gradio's own way relays URLs and echoes request headers.
+that is not public. Files are answered by `wan.web.routes`, from two folders only; Gradio's own way relays URLs and echoes request headers.
 
 What stays: an event of the page itself can be called by its number through `queue/join`, because that is how the page calls it. `wan.ui.inputs`
 sees to it that a handler gets the types which its components give, and the handlers check who asks. A file that somebody uploaded can be read by
@@ -19,17 +19,17 @@ from functools import partial
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from wan.ui.addresses import Networks, client_address, group, host, is_crowd, within
-from wan.ui.bodies import EVENT_LIMIT, Bodies, Body, asked_in, limit_of
-from wan.ui.events import CROWD, GROUP, LET_GO, SESSION, SIZE, Events, stream_key
-from wan.ui.headers import Answer, Scripts
-from wan.ui.names import Names
-from wan.ui.pace import Pace
-from wan.ui.places import Places
-from wan.ui.refusal import Moved, Refused
-from wan.ui.roots import Root
-from wan.ui.sessions import Sessions
-from wan.ui.uploads import UPLOAD_LIMIT, Uploads
+from wan.web.addresses import Networks, client_address, group, host, is_crowd, within
+from wan.web.bodies import EVENT_LIMIT, Bodies, Body, asked_in, limit_of
+from wan.web.events import CROWD, GROUP, LET_GO, SESSION, SIZE, Events, stream_key
+from wan.web.headers import Answer, Scripts
+from wan.web.names import Names
+from wan.web.places import Places
+from wan.web.rate_limit import Pace
+from wan.web.refusal import Moved, Refused
+from wan.web.roots import Root
+from wan.web.sessions import Sessions
+from wan.web.uploads import UPLOAD_LIMIT, Uploads
 
 _log = logging.getLogger(__name__)
 
@@ -178,7 +178,7 @@ class Guard:
         if path == f"{_API}/upload":
             if not held.enter_context(self._sending.place(address=scope[GROUP])):
                 raise Refused(429, "too_much", _LATER)
-            return receive  # `wan.ui.uploads` counts what comes
+            return receive  # `wan.web.uploads` counts what comes
         alone = path.startswith(_MCP) or not limit.json
         if alone:
             self._sessions.admit(None, address)  # passwords are guessed no faster than pages are opened, and agents call no faster
@@ -251,7 +251,7 @@ def _session(given: object) -> str:
 
 def _is_hidden(name: bytes, path: str) -> bool:
     """Whether Gradio must not see a header: it gives every Origin leave to use the visitor's cookies, and takes its own address from others, which
-    anybody may send. Where the app is reached stands in the request by then (`wan.ui.roots`).
+    anybody may send. Where the app is reached stands in the request by then (`wan.web.roots`).
     """
     if name == b"accept-encoding":
         return path == "/"  # the page is looked through before it is packed

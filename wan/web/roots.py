@@ -15,7 +15,7 @@ from starlette.types import Scope
 
 from wan.domain.errors import SettingsError
 from wan.domain.messages import sentence
-from wan.ui.addresses import host
+from wan.web.addresses import host
 
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[\w.~-]+)*", re.ASCII)  # "" or "/wan"
 _NETLOC = re.compile(r"(?:\[[0-9a-f:.]+\]|[\w.-]+)(?::\d{1,5})?", re.I | re.ASCII)

@@ -10,8 +10,8 @@ from starlette.routing import Route
 
 from wan.domain.errors import NotKept
 from wan.service.studio import Studio
-from wan.ui import uploads
-from wan.ui.files import MEDIA, STILLS
+from wan.web import uploads
+from wan.web.paths import MEDIA, STILLS
 
 _STILLS = frozenset({"image.webp", "reference.webp"})
 

@@ -4,7 +4,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator
 
-from wan.ui.addresses import site
+from wan.web.addresses import site
 
 SHARE = 8  # of what is free, how much one may hold: twelve who take all they can leave a quarter
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Send
 
-from wan.ui.cookies import harden
+from wan.web.cookies import harden
 
 _INLINE = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
 _HOLE = re.compile(r"\{\{.*?\}\}")  # where Jinja fills in a template
