@@ -1,0 +1,66 @@
+"""The rooms of the package: who may know whom, and which library is used in which room only."""
+
+from tests.imports import circles, graph, room
+
+FLOORS = (  # each knows those above it in this list, and itself
+    {"wan.domain", "wan.simulator"},
+    {"wan.environment"},
+    {"wan.provider", "wan.media", "wan.database"},
+    {"wan.storage"},
+    {"wan.service"},
+    {"wan.video", "wan.web"},
+    {"wan.ui", "wan.cli"},
+    {"app", "wan.__main__"},
+)
+FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
+HOMES = {
+    "dashscope": {"wan.provider.gateway"},
+    "sqlalchemy": {"wan.database"},
+    "obstore": {"wan.storage.objects"},
+    "gradio": {"wan.ui"},
+    "av": {"wan.media", "wan.simulator"},
+    "PIL": {"wan.media", "wan.simulator"},
+}
+"""A library, and the only places that import it."""
+
+ARROWS = graph()
+OURS = {name: {other for other in known if other.split(".")[0] in ("wan", "app")} for name, known in ARROWS.items()}
+
+
+def test_every_room_has_its_floor():
+    assert {room(name) for name in OURS} - {"wan"} == set(FLOOR)
+
+
+def test_nobody_knows_somebody_above():
+    upward = [
+        (name, other)
+        for name, known in OURS.items()
+        for other in known
+        if room(name) != room(other) and "wan" not in (name, other) and FLOOR[room(other)] >= FLOOR[room(name)]
+    ]
+    assert upward == []
+
+
+def test_no_circle():
+    assert circles(OURS) == []
+
+
+def test_the_simulator_shares_no_code():
+    assert {other for name, known in OURS.items() if room(name) == "wan.simulator" for other in known if room(other) != "wan.simulator"} <= {"wan"}
+    assert [name for name, known in OURS.items() if room(name) != "wan.simulator" and any(room(other) == "wan.simulator" for other in known)] == []
+
+
+def test_a_library_is_used_in_its_room_only():
+    for library, homes in HOMES.items():
+        users = {name for name, known in ARROWS.items() if library in known}
+        assert users, library
+        assert {name for name in users if not any(f"{name}.".startswith(f"{home}.") for home in homes)} == set(), library
+
+
+def test_no_level_has_more_than_twelve_rooms():
+    rooms = {}
+    for name in OURS:
+        parent, _, part = name.rpartition(".")
+        if part and not part.startswith("__"):
+            rooms.setdefault(parent, set()).add(part)
+    assert len(rooms["wan"]) <= 12
