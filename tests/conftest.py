@@ -18,18 +18,39 @@ from wan.database.store import Store
 
 ROOT = Path(__file__).parent.parent
 _LONG = (
-    *("browser/test_resilience.py", "browser/test_axe.py", "test_disk.py", "browser/test_takes.py", "browser/test_library.py", "test_processes.py"),
-    *("browser/test_review.py", "test_states.py", "test_cli.py", "attacks/test_sockets.py", "browser/test_page.py", "test_studio.py"),
+    *(
+        "browser/test_resilience.py",
+        "browser/test_axe.py",
+        "service/test_disk.py",
+        "browser/test_takes.py",
+        "browser/test_library.py",
+        "service/test_processes.py",
+    ),
+    *(
+        "browser/test_review.py",
+        "service/test_states.py",
+        "cli/test_cli.py",
+        "attacks/test_sockets.py",
+        "browser/test_page.py",
+        "service/test_studio.py",
+    ),
     *(
         "attacks/test_forms.py",
-        "test_matrix.py",
+        "service/test_matrix.py",
         "browser/test_languages.py",
-        "test_api.py",
+        "ui/test_api.py",
         "attacks/test_media_attacks.py",
         "browser/test_walk.py",
         "browser/test_proxies.py",
     ),
-    *("browser/test_connection.py", "attacks/test_sandbox.py", "attacks/test_money.py", "test_films.py", "test_readme.py", "test_reviews.py"),
+    *(
+        "browser/test_connection.py",
+        "attacks/test_sandbox.py",
+        "attacks/test_money.py",
+        "media/test_join.py",
+        "test_readme.py",
+        "service/test_reviews.py",
+    ),
 )
 """Files of tests that take twenty seconds and more, the longest first."""
 

@@ -4,7 +4,7 @@
 #   bash tests/run.sh                           everything
 #   bash tests/run.sh --quick                   what needs neither a browser nor a second process
 #   bash tests/run.sh --shuffled                in random order; --shuffled=SEED in the order of a run that has said this seed
-#   bash tests/run.sh tests/test_requests.py    just that; whatever is given goes to pytest
+#   bash tests/run.sh tests/domain/test_requests.py    just that; whatever is given goes to pytest
 #
 # Needs Debian 12 or later with python3-venv; elsewhere a Chrome or Chromium on the PATH.
 set -euo pipefail

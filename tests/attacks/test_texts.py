@@ -15,7 +15,7 @@ from tests import plain_http
 from tests.attacks.conftest import Record, Victim
 from tests.attacks.visitor import Visitor, ask, post
 from tests.browser.serving import App
-from tests.test_store import job
+from tests.database.test_store import job
 from wan.cli import main
 from wan.database.store import Store
 from wan.domain import ids

@@ -15,8 +15,8 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from tests.browser.test_compare import PICTURES, SIZE, STILL, numbered
-from tests.test_reviews import GOOD, MADE, NOW
-from tests.test_reviews import review as reviewed
+from tests.service.test_reviews import GOOD, MADE, NOW
+from tests.service.test_reviews import review as reviewed
 from wan.domain import reviews
 from wan.domain.reviews import Review, Take
 from wan.ui import review_cards

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-import wan.ui
+from tests.conftest import ROOT
 from wan.web.paths import ASSETS
 
-_OURS = [path for path in Path(wan.ui.__file__).parent.glob("*.py") if path.name not in ("text.py", "theme.py")]
+_OURS = [path for room in ("ui", "web") for path in (ROOT / "wan" / room).glob("*.py") if path.name != "theme.py"]
 _SCRIPTS = list(ASSETS.glob("*.js"))
 _NAMES = re.compile(
     r"Wan Studio|URL|\bMB\b|original\.mp4|https?://|\bcharacter(?=\{|\b)"

@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from tests import plain_http
 from tests.pictures import picture
-from tests.test_reviews import GOOD, MADE, NOW, review, said
+from tests.service.test_reviews import GOOD, MADE, NOW, review, said
 from tests.ui.test_cards import read
 from wan.domain import reviews
 from wan.domain.errors import NotKept, ReviewNotFound

@@ -230,7 +230,7 @@ async def test_the_bytes_of_a_sound_go_too_and_the_sound_with_its_job(studio):
 @pytest.mark.anyio
 async def test_what_was_done_to_an_upload_is_said_of_a_new_take_too(studio):
     """By then its clean copy is in its place, to which nothing has to be done."""
-    field = Path(__file__).parent / "data" / "field"
+    field = Path(__file__).parents[1] / "data" / "field"
     sound, photo = (uploaded(studio.uploads, (field / name).read_bytes(), name) for name in ("sound_amr.3gp", "picture.heic"))
     request = ReferenceToVideoRequest(prompt="character1 walks", reference_video=(sound,), reference_image=(photo,), duration=2, seed=1)
     first = await ended(studio, await studio.submit(request, owner=OWNER))

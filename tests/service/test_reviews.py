@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import pytest
 
+from tests.database.test_store import job
 from tests.pictures import picture
-from tests.test_store import job
 from wan.domain import reviews
 from wan.domain.errors import AccessRefused, InvalidInput, ReviewNotFound
 from wan.domain.jobs import JobState

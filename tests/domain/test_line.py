@@ -1,4 +1,4 @@
-"""Whose job is next, as it is worked out; see `tests/test_store.py` for what the database makes of it."""
+"""Whose job is next, as it is worked out; see `tests/database/test_store.py` for what the database makes of it."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -18,8 +18,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from tests.test_store import ACCOUNTS, NOW, job
-from tests.test_studio import OWNER, finished, image
+from tests.database.test_store import ACCOUNTS, NOW, job
+from tests.service.test_studio import OWNER, finished, image
 from wan.database.store import Store
 from wan.domain import catalog
 from wan.domain.errors import AccessRefused, InvalidInput, SettingsError, WanError

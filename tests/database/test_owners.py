@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from tests import old
+from tests.database.test_store import job as row
 from tests.old import KNOWN
-from tests.test_processes import MAKE_SCHEMA, ready
-from tests.test_store import job as row
+from tests.service.test_processes import MAKE_SCHEMA, ready
 from wan.database.store import Store
 from wan.domain import ids
 from wan.domain.ids import OPERATOR, Owners, Seal

@@ -9,11 +9,11 @@ import zipfile
 
 import pytest
 
+from tests.database.test_store import job as new_job
 from tests.disks import _no_growth
 from tests.pictures import clip, picture
-from tests.test_store import job as new_job
-from tests.test_studio import image
-from tests.test_sweep import DAY
+from tests.service.test_cleanup import DAY
+from tests.service.test_studio import image
 from wan.domain.errors import NotKept
 from wan.domain.ids import OPERATOR
 from wan.domain.jobs import JobState

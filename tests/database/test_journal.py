@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from tests.test_store import job
+from tests.database.test_store import job
 from wan.database.store import Store
 from wan.domain.errors import NotKept
 from wan.domain.jobs import JobState
 
 APP = """
 import os, sys
-from tests.test_store import job
+from tests.database.test_store import job
 from wan.domain.errors import NotKept
 from wan.database.store import Store
 
@@ -151,7 +151,7 @@ def test_a_log_of_which_only_the_memory_is_left_is_made_good(database):
 MEANWHILE = """
 import sys
 from dataclasses import replace
-from tests.test_store import job
+from tests.database.test_store import job
 from wan.domain.jobs import JobState
 from wan.database.store import Store
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.test_store import job
+from tests.database.test_store import job
 from wan.domain.jobs import JobState, Reference
 from wan.environment.settings import load_settings
 from wan.service import cleanup as sweep_module

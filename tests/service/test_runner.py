@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from tests.test_store import job as row
+from tests.database.test_store import job as row
 from wan.database.store import Store
 from wan.domain import catalog
 from wan.domain.errors import KeyRefused, Refused, Throttled, Unclear

@@ -16,9 +16,9 @@ from tests import warm
 from tests.bench import chaos, limits
 from tests.conftest import ROOT
 from tests.crowd import Order, Place
+from tests.database.test_store import job as row
 from tests.pictures import picture
 from tests.simulators import serving
-from tests.test_store import job as row
 from tests.worker import working
 from wan.database.store import Store
 from wan.domain.jobs import JobState

@@ -18,10 +18,10 @@ import pytest
 from PIL import Image
 
 from tests import plain_http
+from tests.database.test_store import job as kept_job
 from tests.pictures import clip, picture
 from tests.simulators import serving
 from tests.sounds import wav
-from tests.test_store import job as kept_job
 from wan.domain import catalog
 from wan.domain.errors import AccessRefused, InvalidInput, JobNotFound, MayPayTwice, NotKept, WanError
 from wan.domain.jobs import JobState, Spent

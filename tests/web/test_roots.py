@@ -3,7 +3,7 @@
 import pytest
 from starlette.datastructures import URL, Headers
 
-from tests.ui.test_guard import answered, guarded, scope
+from tests.web.test_guard import answered, guarded, scope
 from wan.domain.errors import SettingsError
 from wan.web.roots import Root, root_of
 
