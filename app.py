@@ -19,7 +19,8 @@ require_utf8()
 guard_logs()
 try:
     settings = load_settings()
-    # Of our own and on one disk with the rest, so that it can be swept: /tmp/gradio is shared with every other Gradio app of this machine.
+    # Of our own and on one disk with the rest, so that it can be swept: /tmp/gradio is shared with
+    # every other Gradio app of this machine.
     os.environ["GRADIO_TEMP_DIR"] = str(settings.made_upload_dir())
     set_aside()  # before Gradio is imported, which reads it
     from wan.service.studio import Studio

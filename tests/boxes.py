@@ -18,7 +18,9 @@ def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def edited(data: bytes, path: Sequence[bytes], change: Callable[[bytes], bytes]) -> bytes:
-    """The bytes with every box at a path, `[b"moov", b"trak"]`, replaced by what `change` makes of its content."""
+    """The bytes with every box at a path, `[b"moov", b"trak"]`, replaced by what `change` makes of
+    its content.
+    """
     out = []
     for kind, body in boxes(data):
         if kind != path[0]:

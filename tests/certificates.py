@@ -1,4 +1,6 @@
-"""Loads the certificates that clients trust once: each client would do it anew, which takes 27 ms of a core, and none of the tests speaks TLS."""
+"""Loads the certificates that clients trust once: each client would do it anew, which takes 27 ms
+of a core, and none of the tests speaks TLS.
+"""
 
 from functools import cache
 

@@ -1,4 +1,6 @@
-"""A company's network: a proxy through which alone the world is reached, and which looks into whatever is encrypted by certificates of its own."""
+"""A company's network: a proxy through which alone the world is reached, and which looks into
+whatever is encrypted by certificates of its own.
+"""
 
 import asyncio
 import contextlib
@@ -18,7 +20,9 @@ from tests.stream_server import stream_server
 
 @dataclass
 class Company:
-    """port: of the proxy, on 127.0.0.1. authority: the certificate of its own authority. asked: the heads of all that came, to it and through it."""
+    """port: of the proxy, on 127.0.0.1. authority: the certificate of its own authority. asked: the
+    heads of all that came, to it and through it.
+    """
 
     port: int
     authority: Path
@@ -26,8 +30,12 @@ class Company:
 
 
 @contextlib.asynccontextmanager
-async def company(folder: Path, name: str, answer: bytes, *, refusal: bytes = b"") -> AsyncIterator[Company]:
-    """Answers every request for the host of this name with these bytes, as if it had asked it; with the refusal at once, where there is one."""
+async def company(
+    folder: Path, name: str, answer: bytes, *, refusal: bytes = b""
+) -> AsyncIterator[Company]:
+    """Answers every request for the host of this name with these bytes, as if it had asked it; with
+    the refusal at once, where there is one.
+    """
     authority, context = _certificates(folder, name)
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -48,11 +56,19 @@ async def company(folder: Path, name: str, answer: bytes, *, refusal: bytes = b"
 def _certificates(folder: Path, name: str) -> tuple[Path, ssl.SSLContext]:
     """An authority, and what a server of this name needs that it vouches for."""
     ours, theirs = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    root = _signed("A Company", ours, "A Company", ours, x509.BasicConstraints(ca=True, path_length=None))
-    leaf = _signed(name, theirs, "A Company", ours, x509.SubjectAlternativeName([x509.DNSName(name)]))
+    root = _signed(
+        "A Company", ours, "A Company", ours, x509.BasicConstraints(ca=True, path_length=None)
+    )
+    leaf = _signed(
+        name, theirs, "A Company", ours, x509.SubjectAlternativeName([x509.DNSName(name)])
+    )
     authority, chain = folder / "authority.pem", folder / "server.pem"
     authority.write_bytes(root.public_bytes(serialization.Encoding.PEM))
-    plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    plain = (
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
     chain.write_bytes(theirs.private_bytes(*plain) + leaf.public_bytes(serialization.Encoding.PEM))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(chain)
@@ -60,10 +76,27 @@ def _certificates(folder: Path, name: str) -> tuple[Path, ssl.SSLContext]:
 
 
 def _signed(
-    name: str, key: ec.EllipticCurvePrivateKey, issuer: str, by: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType
+    name: str,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: str,
+    by: ec.EllipticCurvePrivateKey,
+    extension: x509.ExtensionType,
 ) -> x509.Certificate:
     now = datetime.now(UTC)
-    subject, authority = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, one)]) for one in (name, issuer))
-    made = x509.CertificateBuilder().subject_name(subject).issuer_name(authority).public_key(key.public_key())
-    made = made.serial_number(x509.random_serial_number()).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-    return made.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints)).sign(by, hashes.SHA256())
+    subject, authority = (
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, one)]) for one in (name, issuer)
+    )
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(authority)
+        .public_key(key.public_key())
+    )
+    made = (
+        made.serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+    )
+    return made.add_extension(
+        extension, critical=isinstance(extension, x509.BasicConstraints)
+    ).sign(by, hashes.SHA256())

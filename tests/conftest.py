@@ -1,4 +1,6 @@
-"""What holds for every test: nothing can be spent. No key, no home, the simulator only, and no connection leaves this machine."""
+"""What holds for every test: nothing can be spent. No key, no home, the simulator only, and no
+connection leaves this machine.
+"""
 
 import contextlib
 import gc
@@ -57,7 +59,12 @@ _LONG = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     setups = ("demo", "paid", "logins", "mcp", "proxied")
-    parser.addoption("--setup", choices=setups, default="demo", help="how the app is set up that tests/attacks attacks")
+    parser.addoption(
+        "--setup",
+        choices=setups,
+        default="demo",
+        help="how the app is set up that tests/attacks attacks",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -65,16 +72,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take longest come first, so that no process begins one when the others are done; what needs a process is marked."""
+    """The files that take longest come first, so that no process begins one when the others are
+    done; what needs a process is marked.
+    """
     for item in items:
         if processes.are_needed(item):
             item.add_marker(pytest.mark.process)
     order = {name: number for number, name in enumerate(_LONG)}
-    items.sort(key=lambda item: order.get(item.nodeid.partition("::")[0].removeprefix("tests/"), len(order)))
+    items.sort(
+        key=lambda item: order.get(
+            item.nodeid.partition("::")[0].removeprefix("tests/"), len(order)
+        )
+    )
 
 
 def pytest_collection_finish() -> None:
-    gc.freeze()  # Gradio's hundred thousands of objects stay, and need not be looked through again and again,
+    # Gradio's hundred thousands of objects stay, and need not be looked through again and again,
+    gc.freeze()
     gc.set_threshold(20_000, 20, 100)  # nor what a test leaves behind after every 700 more
 
 
@@ -84,7 +98,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def clean_environment(folder: Path) -> dict[str, str]:
     """The environment without keys and proxies, with a home and an output folder of its own."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DASHSCOPE_", "WAN_", "SPACE_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("DASHSCOPE_", "WAN_", "SPACE_"))
+    }
     kept = {name: value for name, value in kept.items() if not name.lower().endswith("_proxy")}
     return kept | {
         "HOME": str(folder / "home"),
@@ -99,8 +117,14 @@ def clean_environment(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def _processes(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A test that starts a process is marked as one that does, so that `bash tests/run.sh --quick` leaves it out."""
-    with contextlib.nullcontext() if request.node.get_closest_marker("process") else processes.denied():
+    """A test that starts a process is marked as one that does, so that `bash tests/run.sh --quick`
+    leaves it out.
+    """
+    with (
+        contextlib.nullcontext()
+        if request.node.get_closest_marker("process")
+        else processes.denied()
+    ):
         yield
 
 
@@ -138,9 +162,13 @@ def samples() -> Path:
 
 @pytest.fixture(scope="session")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
-    """One simulator for all tests that need a service: quick, and with each key an account of its own."""
+    """One simulator for all tests that need a service: quick, and with each key an account of its
+    own.
+    """
     folder = tmp_path_factory.mktemp("simulator")
-    with serving(folder, "--pending", "0.2", "--running", "0.4", environment=clean_environment(folder)) as started:
+    with serving(
+        folder, "--pending", "0.2", "--running", "0.4", environment=clean_environment(folder)
+    ) as started:
         yield started
 
 
@@ -152,7 +180,9 @@ def postgres() -> Postgres:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
-    """Gives an empty database at each call, as `WAN_DATABASE_URL` takes it, of every kind that the app promises to work with."""
+    """Gives an empty database at each call, as `WAN_DATABASE_URL` takes it, of every kind that the
+    app promises to work with.
+    """
     if request.param == "postgresql":
         return request.getfixturevalue("postgres").database
     numbers = count()

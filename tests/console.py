@@ -1,4 +1,6 @@
-"""The README's examples: found, run as they stand, and their output compared with what is printed there."""
+"""The README's examples: found, run as they stand, and their output compared with what is printed
+there.
+"""
 
 import os
 import re
@@ -30,8 +32,12 @@ class Example:
 
 
 def examples(text: str) -> Iterator[Example]:
-    """The examples of a text, in their order: Python with the text block behind it, and each `$` of a console block."""
-    for kind, body in re.findall(r"^```(python|console|text)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+    """The examples of a text, in their order: Python with the text block behind it, and each `$` of
+    a console block.
+    """
+    for kind, body in re.findall(
+        r"^```(python|console|text)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL
+    ):
         if kind == "python":
             script = body
         elif kind == "text":
@@ -58,7 +64,11 @@ class Console:
             (folder / name).symlink_to(ROOT / name)
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         quick = {"WAN_SIMULATOR_PENDING": "0.1", "WAN_SIMULATOR_RUNNING": "0.2", "PATH": path}
-        self._environment = {name: value for name, value in environment.items() if name not in ("OUTPUT_DIR", "WAN_BACKEND")} | quick
+        self._environment = {
+            name: value
+            for name, value in environment.items()
+            if name not in ("OUTPUT_DIR", "WAN_BACKEND")
+        } | quick
         self._jobs: dict[str, str] = {}  # of the README, and what they are here
 
     def run(self, example: Example) -> str:
@@ -70,8 +80,12 @@ class Console:
 
     def _output(self, command: str) -> str:
         python, *arguments = shlex.split(command)
-        if python == "python" and arguments[0] == "-m" and not re.search(r"[\n;&|<>$]", command):  # what needs no shell is forked
+        if (
+            python == "python" and arguments[0] == "-m" and not re.search(r"[\n;&|<>$]", command)
+        ):  # what needs no shell is forked
             return warm.run(arguments, environment=self._environment, folder=self._folder).stdout
         shell = ["bash", "-c", command]
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE}
-        return subprocess.run(shell, cwd=self._folder, env=self._environment, text=True, timeout=120, **streams).stdout
+        return subprocess.run(
+            shell, cwd=self._folder, env=self._environment, text=True, timeout=120, **streams
+        ).stdout

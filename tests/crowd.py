@@ -1,4 +1,6 @@
-"""Many jobs of many accounts for many processes: submitted here, worked on elsewhere (tests/worker.py), and held against what the simulator knows."""
+"""Many jobs of many accounts for many processes: submitted here, worked on elsewhere
+(tests/worker.py), and held against what the simulator knows.
+"""
 
 import asyncio
 import os
@@ -45,7 +47,11 @@ class Place:
     @property
     def environment(self) -> dict[str, str]:
         """What a process needs to work here."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("DASHSCOPE_", "WAN_"))}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("DASHSCOPE_", "WAN_"))
+        }
         return kept | {
             "WAN_BACKEND": "dashscope",
             "DASHSCOPE_BASE_URL": self.simulator.base_url,
@@ -56,14 +62,22 @@ class Place:
 
     def settings(self, key: str) -> Settings:
         """The same for this process."""
-        return Settings(backend_wanted="dashscope", api_key=SecretStr(key), base_url=self.simulator.base_url, output_dir=self.folder, poll_seconds=1)
+        return Settings(
+            backend_wanted="dashscope",
+            api_key=SecretStr(key),
+            base_url=self.simulator.base_url,
+            output_dir=self.folder,
+            poll_seconds=1,
+        )
 
     @property
     def database(self) -> Path:
         return self.folder / "wan.sqlite3"
 
     def made(self) -> "Place":
-        """Makes the database, with a record of every step from state to state that any process writes."""
+        """Makes the database, with a record of every step from state to state that any process
+        writes.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         Store(f"sqlite:///{self.database}").close()
         with closing(sqlite3.connect(self.database)) as database:
@@ -94,7 +108,9 @@ class Place:
 
     @asynccontextmanager
     async def viewer(self, key: str) -> AsyncIterator[Studio]:
-        """A Studio that submits, follows and cancels, and leaves the work to others. Opened one after the other, never two in one moment."""
+        """A Studio that submits, follows and cancels, and leaves the work to others. Opened one
+        after the other, never two in one moment.
+        """
 
         async def no_work(_: Runner) -> None:
             await asyncio.Event().wait()
@@ -107,7 +123,9 @@ class Place:
     async def submit(self, orders: Sequence[Order]) -> list[Job]:
         """Writes jobs down."""
         jobs = []
-        for key, several in groupby(sorted(orders, key=lambda order: order.key), lambda order: order.key):
+        for key, several in groupby(
+            sorted(orders, key=lambda order: order.key), lambda order: order.key
+        ):
             async with self.viewer(key) as studio:
                 jobs += [await studio.submit(order.request, owner=order.owner) for order in several]
         return jobs
@@ -121,7 +139,9 @@ class Place:
             store.close()
 
     def untrue(self, jobs: Sequence[Job]) -> list[str]:
-        """Every job that is lost, was created twice, or ended otherwise than the simulator knows it; empty when all is well."""
+        """Every job that is lost, was created twice, or ended otherwise than the simulator knows
+        it; empty when all is well.
+        """
         tasks: dict[str, list[dict]] = {}
         for task in self.simulator.tasks():
             tasks.setdefault(task["order"]["prompt"], []).append(task)
@@ -130,7 +150,10 @@ class Place:
         for job in standing:
             its = tasks.pop(job.payload["input"]["prompt"], [])
             if said := self._untrue(job, its):
-                wrong.append(f"{job.id} {job.state}, spent {job.spent}, {[task['state'] for task in its]}: {said}")
+                wrong.append(
+                    f"{job.id} {job.state}, spent {job.spent}, "
+                    f"{[task['state'] for task in its]}: {said}"
+                )
         return wrong + [f"a task that nobody asked for: {prompt}" for prompt in tasks]
 
     def _untrue(self, job: Job, tasks: list[dict]) -> str:

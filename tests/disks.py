@@ -21,7 +21,9 @@ class Disk:
 
     folder: Path
     own: bool
-    """Whether it is a disk of its own (24 MB of memory). Where this user may not mount one, full means that no file of this process may grow."""
+    """Whether it is a disk of its own (24 MB of memory). Where this user may not mount one, full
+    means that no file of this process may grow.
+    """
 
     @contextlib.contextmanager
     def full(self) -> Iterator[None]:
@@ -59,7 +61,9 @@ def small_disk(folder: Path) -> Iterator[Disk]:
 
 @contextlib.contextmanager
 def _no_growth() -> Iterator[None]:
-    """The kernel's own limit on the size of files: a write beyond it fails, in SQLite, in obstore and here."""
+    """The kernel's own limit on the size of files: a write beyond it fails, in SQLite, in obstore
+    and here.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (_SMALL, hard))
     try:
@@ -83,7 +87,9 @@ class Lock:
     """The write lock of a SQLite database, held as another program would."""
 
     def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
+        self._connection = sqlite3.connect(
+            path, isolation_level=None, timeout=30, check_same_thread=False
+        )
 
     def take(self) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
@@ -97,7 +103,9 @@ def every_connection(store: Store, on: str, off: str) -> Iterator[None]:
     """Every connection of a store is set by a PRAGMA inside the block, and back after it."""
     with _on_checkout(store, lambda connection: connection.execute(f"PRAGMA {on}")):
         yield
-    sa.event.listen(store._engine, "checkout", lambda connection, *_: connection.execute(f"PRAGMA {off}"))
+    sa.event.listen(
+        store._engine, "checkout", lambda connection, *_: connection.execute(f"PRAGMA {off}")
+    )
 
 
 @contextlib.contextmanager
@@ -105,7 +113,9 @@ def unreadable(store: Store) -> Iterator[None]:
     """SQLite gives every statement up inside the block."""
     with _on_checkout(store, lambda connection: connection.set_progress_handler(lambda: 1, 1)):
         yield
-    sa.event.listen(store._engine, "checkout", lambda connection, *_: connection.set_progress_handler(None, 1))
+    sa.event.listen(
+        store._engine, "checkout", lambda connection, *_: connection.set_progress_handler(None, 1)
+    )
 
 
 @contextlib.contextmanager

@@ -18,14 +18,20 @@ def modules(root: Path = ROOT) -> dict[str, Path]:
 
 
 def imports(path: Path, name: str, known: dict[str, Path]) -> Iterator[str]:
-    """What a module imports: modules of the product by their whole name, the first part of all others."""
+    """What a module imports: modules of the product by their whole name, the first part of all
+    others.
+    """
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for node in ast.walk(_parsed(path)):
         if isinstance(node, ast.Import):
             for one in node.names:
                 yield _nearest(one.name, known)
         elif isinstance(node, ast.ImportFrom):
-            base = ".".join(package.split(".")[: len(package.split(".")) - node.level + 1]) if node.level else ""
+            base = (
+                ".".join(package.split(".")[: len(package.split(".")) - node.level + 1])
+                if node.level
+                else ""
+            )
             source = ".".join(part for part in (base, node.module) if part)
             for one in node.names:
                 yield _nearest(f"{source}.{one.name}", known)
@@ -40,7 +46,10 @@ def graph(root: Path = ROOT) -> dict[str, set[str]]:
 def circles(arrows: dict[str, set[str]]) -> list[set[str]]:
     """Groups of modules that import each other, directly or by way of others."""
     reached = {name: _reach(name, arrows) for name in arrows}
-    groups = {frozenset(other for other in arrows if other in reached[name] and name in reached[other]) for name in arrows}
+    groups = {
+        frozenset(other for other in arrows if other in reached[name] and name in reached[other])
+        for name in arrows
+    }
     return [set(group) for group in groups if len(group) > 1]
 
 

@@ -1,4 +1,6 @@
-"""A database as a version before keyed owners left it, made by running that version, and how it is loaded."""
+"""A database as a version before keyed owners left it, made by running that version, and how it is
+loaded.
+"""
 
 import json
 from collections.abc import Callable
@@ -7,9 +9,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-_WHOLE: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "old_database.json").read_text(encoding="utf-8"))
+_WHOLE: dict[str, Any] = json.loads(
+    (Path(__file__).parent / "data" / "old_database.json").read_text(encoding="utf-8")
+)
 KNOWN: dict[str, Any] = _WHOLE["known"]
-"""What its visitors know: their token, login and key; ids and media tokens of their jobs; ids and tokens of their reviews."""
+"""What its visitors know: their token, login and key; ids and media tokens of their jobs; ids and
+tokens of their reviews.
+"""
 
 
 def load(url: str) -> None:

@@ -19,7 +19,9 @@ def picture(size=(640, 480), *, mode="RGB", kind="PNG", color="teal", **options)
 def clip(path: Path, *, seconds=2.0, size=(320, 240), fps=30, sound=False) -> Path:
     """A real MP4 (or MOV, by its name) with H.264, and AAC if there shall be sound."""
     with av.open(str(path), "w", format="mov" if path.suffix == ".mov" else "mp4") as container:
-        stream = container.add_stream("libx264", rate=Fraction(fps), options={"preset": "ultrafast"})
+        stream = container.add_stream(
+            "libx264", rate=Fraction(fps), options={"preset": "ultrafast"}
+        )
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         track = container.add_stream("aac", rate=48000) if sound else None
         for number in range(round(seconds * fps)):

@@ -1,4 +1,6 @@
-"""httpx for loopback, without TLS: for each of its clients, and for each request outside one, it would read all authorities (25 ms of a core)."""
+"""httpx for loopback, without TLS: for each of its clients, and for each request outside one, it
+would read all authorities (25 ms of a core).
+"""
 
 from functools import partial
 

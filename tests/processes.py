@@ -1,4 +1,6 @@
-"""Which tests need a process beside their own: a served app, a browser, a simulator, a PostgreSQL, the sandbox, a command."""
+"""Which tests need a process beside their own: a served app, a browser, a simulator, a PostgreSQL,
+the sandbox, a command.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -29,22 +31,32 @@ _FILES = frozenset(
         "test_warm.py",
     }
 )
-_FIXTURES = frozenset({"app", "browser", "disk", "postgres", "shared", "idle", "simulator", "start"})
+_FIXTURES = frozenset(
+    {"app", "browser", "disk", "postgres", "shared", "idle", "simulator", "start"}
+)
 _STARTS = frozenset({"subprocess.Popen", "os.posix_spawn", "os.fork"})  # Python's audit events
 _deny = False
 
 
 def are_needed(item: pytest.Item) -> bool:
-    """Whether a test is known to need one by where it stands, or by what it asks for; the others have the mark themselves."""
+    """Whether a test is known to need one by where it stands, or by what it asks for; the others
+    have the mark themselves.
+    """
     name = item.nodeid.partition("::")[0].removeprefix("tests/")
-    if item.path.parent.name in _FOLDERS or name in _FILES or not _FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+    if (
+        item.path.parent.name in _FOLDERS
+        or name in _FILES
+        or not _FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+    ):
         return True
     return hasattr(item, "callspec") and "postgresql" in item.callspec.params.values()
 
 
 @contextmanager
 def denied() -> Iterator[None]:
-    """Inside the block nobody starts one, and nobody uses the sandbox, which may be there already."""
+    """Inside the block nobody starts one, and nobody uses the sandbox, which
+    may be there already.
+    """
     global _deny
     run, Nursery.run, _deny = Nursery.run, _refuse, True  # type: ignore[method-assign]
     try:

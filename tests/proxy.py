@@ -1,14 +1,21 @@
-"""A stretch of wire that breaks on demand: a TCP proxy in front of any server. It hands bytes on as they are, so that whoever builds addresses from
-the Host header builds them to lead through here again.
+"""A stretch of wire that breaks on demand: a TCP proxy in front of any server. It hands bytes on as
+they are, so that whoever builds addresses from the Host header builds them to lead through here
+again.
 
 Troubles, by name; each hits whole connections:
 
-* reset       the first bytes of a request arrive, none is handed on; then RST            the server has seen nothing
-* stall       accepted, never answered, nothing handed on                                 the server has seen nothing
-* drop-reply  the request is handed on; when the reply begins, RST                        the server has done it
-* cut-BYTES   that much of the reply, then an orderly end                                 the server has done it
-* delay-S     nothing is handed on for so long, then everything                           the server does it late
-* throttle-B  the reply comes at so many bytes a second                                   the server has done it
+* reset       the first bytes of a request arrive, none is handed on; then RST            the server
+has seen nothing
+* stall       accepted, never answered, nothing handed on                                 the server
+has seen nothing
+* drop-reply  the request is handed on; when the reply begins, RST                        the server
+has done it
+* cut-BYTES   that much of the reply, then an orderly end                                 the server
+has done it
+* delay-S     nothing is handed on for so long, then everything                           the server
+does it late
+* throttle-B  the reply comes at so many bytes a second                                   the server
+has done it
 
 And `refuse`: nobody listens, so that connecting is refused.
 """
@@ -27,7 +34,9 @@ _TICKS = 20  # pieces a second, when throttled
 
 @dataclass
 class Trouble:
-    """A trouble that waits: its name without the figure, the figure, and how many connections it still hits (None: all)."""
+    """A trouble that waits: its name without the figure, the figure, and how many connections it
+    still hits (None: all).
+    """
 
     name: str
     figure: float = 0
@@ -35,7 +44,9 @@ class Trouble:
 
 
 class Proxy:
-    """`async with Proxy(host, port) as proxy`: what connects to 127.0.0.1:`proxy.port` talks to host:port."""
+    """`async with Proxy(host, port) as proxy`: what connects to 127.0.0.1:`proxy.port` talks to
+    host:port.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self._target = host, port
@@ -49,7 +60,9 @@ class Proxy:
         return f"127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Self:
-        self._holder = socket.socket()  # bound, never listening: it keeps the port ours while connecting is refused
+        self._holder = (
+            socket.socket()
+        )  # bound, never listening: it keeps the port ours while connecting is refused
         self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         self._holder.bind(("127.0.0.1", 0))
         self.port: int = self._holder.getsockname()[1]
@@ -63,7 +76,9 @@ class Proxy:
     async def accept(self) -> None:
         """Listens (again)."""
         if self._server is None:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, reuse_port=True)
+            self._server = await asyncio.start_server(
+                self._serve, "127.0.0.1", self.port, reuse_port=True
+            )
 
     async def refuse(self) -> None:
         """Stops listening until `accept`, and ends what is open."""
@@ -73,7 +88,9 @@ class Proxy:
         await self._end_all()
 
     async def set(self, trouble: str, count: int | None = None) -> None:
-        """Sets a trouble for the next `count` connections, or until cleared; ends what is open, so that the next request connects anew."""
+        """Sets a trouble for the next `count` connections, or until cleared; ends what is open, so
+        that the next request connects anew.
+        """
         name, _, figure = trouble.rpartition("-") if trouble[-1].isdigit() else (trouble, "", "0")
         if name not in ("reset", "stall", "drop-reply", "cut", "delay", "throttle"):
             raise ValueError(f"no such trouble: {trouble}")
@@ -105,13 +122,18 @@ class Proxy:
         self._open.add(task)
         try:
             await self._carry(self._take(), reader, writer)
-        except (ConnectionError, asyncio.CancelledError):  # one side went away, or we were told to end
+        except (
+            ConnectionError,
+            asyncio.CancelledError,
+        ):  # one side went away, or we were told to end
             pass
         finally:
             self._open.discard(task)
             writer.close()
 
-    async def _carry(self, trouble: Trouble, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _carry(
+        self, trouble: Trouble, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         if trouble.name == "stall":
             await _drained(reader)
             return
@@ -130,7 +152,9 @@ class Proxy:
                 await asyncio.gather(sending, return_exceptions=True)
 
 
-async def _reply(trouble: Trouble, answers: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _reply(
+    trouble: Trouble, answers: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
     if trouble.name == "drop-reply":
         await answers.read(1)
         _reset(writer)
@@ -160,12 +184,16 @@ async def _drained(reader: asyncio.StreamReader) -> None:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close() then sends RST
+    writer.get_extra_info("socket").setsockopt(
+        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+    )  # close() then sends RST
     writer.transport.abort()
 
 
 @contextlib.asynccontextmanager
-async def _connected(host: str, port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def _connected(
+    host: str, port: int
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     reader, writer = await asyncio.open_connection(host, port)
     try:
         yield reader, writer

@@ -1,4 +1,6 @@
-"""What the processes of one run of the tests share: a folder, and in it a PostgreSQL and the films of the simulators. It goes with the run."""
+"""What the processes of one run of the tests share: a folder, and in it a PostgreSQL and the films
+of the simulators. It goes with the run.
+"""
 
 import fcntl
 import os
@@ -15,11 +17,15 @@ _FOLDERS: list[Path] = []
 
 
 def begin(config: pytest.Config) -> None:
-    """Makes the folder, in the process that begins the run; the others find it by their environment, which no test sees."""
+    """Makes the folder, in the process that begins the run; the others find it by their
+    environment, which no test sees.
+    """
     if is_worker(config):
         _FOLDERS.append(Path(os.environ.pop(_NAME)))
         return
-    made = Path(tempfile.mkdtemp(prefix="wan-tests-"))  # where the path of a socket stays short enough
+    made = Path(
+        tempfile.mkdtemp(prefix="wan-tests-")
+    )  # where the path of a socket stays short enough
     made.chmod(0o755)  # PostgreSQL may not run as root, and gets here as nobody
     os.environ[_NAME] = str(made)
     _FOLDERS.append(made)
@@ -45,7 +51,9 @@ def folder() -> Path:
 
 
 def plain_films() -> dict[str, str]:
-    """The environment of simulators whose films cost nothing, since each kind is made once; in a bench, films are what they are elsewhere."""
+    """The environment of simulators whose films cost nothing, since each kind is made once; in a
+    bench, films are what they are elsewhere.
+    """
     return {"WAN_SIMULATOR_PLAIN": str(folder() / "films")} if _FOLDERS else {}
 
 

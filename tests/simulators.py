@@ -39,7 +39,9 @@ class Simulator:
 
     def set_fault(self, verb: str, fault: str, **more) -> None:
         """Answers wrongly from now on. more: count, host."""
-        plain_http.post(f"{self.root}/simulator/faults", json={"verb": verb, "fault": fault, **more}).raise_for_status()
+        plain_http.post(
+            f"{self.root}/simulator/faults", json={"verb": verb, "fault": fault, **more}
+        ).raise_for_status()
 
     def clear_faults(self) -> None:
         plain_http.delete(f"{self.root}/simulator/faults").raise_for_status()
@@ -55,14 +57,29 @@ class Simulator:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *options: str, environment: dict[str, str] | None = None) -> Iterator[Simulator]:
-    """Starts a simulator on a free port, which renders as quickly as it can, and ends it after the block.
+def serving(
+    folder: Path, *options: str, environment: dict[str, str] | None = None
+) -> Iterator[Simulator]:
+    """Starts a simulator on a free port, which renders as quickly as it can, and ends it after the
+    block.
 
     options: of its command line.
     """
     environment = (environment or dict(os.environ)) | shared.plain_films()
-    command = ["-m", "wan.simulator", "--dir", str(folder), "--port", "0", "--preset", "ultrafast", *options]
-    with warm.start(command, environment=environment, folder=warm.ROOT, stdout=subprocess.PIPE) as process:
+    command = [
+        "-m",
+        "wan.simulator",
+        "--dir",
+        str(folder),
+        "--port",
+        "0",
+        "--preset",
+        "ultrafast",
+        *options,
+    ]
+    with warm.start(
+        command, environment=environment, folder=warm.ROOT, stdout=subprocess.PIPE
+    ) as process:
         try:
             yield Simulator(process.stdout.readline().split()[-1].removesuffix("/api/v1"), folder)
         finally:

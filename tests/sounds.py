@@ -21,12 +21,28 @@ def wav(seconds: float = 4.0, *, rate: int = 16_000, channels: int = 1, width: i
     whole = (tone(seconds, rate, channels) * (2 ** (8 * width - 1) - 1)).astype("<i4")
     with wave.open(out, "wb") as made:
         made.setparams((channels, width, rate, 0, "NONE", ""))
-        made.writeframes((whole + 128 if width == 1 else whole).astype("<i4").view(np.uint8).reshape(-1, 4)[:, :width].tobytes())
+        made.writeframes(
+            (whole + 128 if width == 1 else whole)
+            .astype("<i4")
+            .view(np.uint8)
+            .reshape(-1, 4)[:, :width]
+            .tobytes()
+        )
     return out.getvalue()
 
 
-def sound(kind: str = "mp3", codec: str = "mp3", seconds: float = 4.0, *, rate: int = 16_000, layout: str = "mono", **options: str) -> bytes:
-    """A sound as FFmpeg writes it, with a title that is nobody's business. kind: a muxer. options: of the muxer."""
+def sound(
+    kind: str = "mp3",
+    codec: str = "mp3",
+    seconds: float = 4.0,
+    *,
+    rate: int = 16_000,
+    layout: str = "mono",
+    **options: str,
+) -> bytes:
+    """A sound as FFmpeg writes it, with a title that is nobody's business. kind: a muxer. options:
+    of the muxer.
+    """
     out = io.BytesIO()
     with av.open(out, "w", format=kind, options=options) as made:
         made.metadata["title"] = SECRET.decode()
@@ -35,7 +51,9 @@ def sound(kind: str = "mp3", codec: str = "mp3", seconds: float = 4.0, *, rate: 
         whole = np.ascontiguousarray(tone(seconds, rate, track.channels).T)
         frame = av.AudioFrame.from_ndarray(whole, format="fltp", layout=layout)
         frame.sample_rate = rate
-        plain = av.AudioResampler(track.format.name, layout, rate, track.codec_context.frame_size or None)
+        plain = av.AudioResampler(
+            track.format.name, layout, rate, track.codec_context.frame_size or None
+        )
         for one in [*plain.resample(frame), *plain.resample(None)]:
             made.mux(track.encode(one))
         made.mux(track.encode(None))

@@ -6,8 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 
 @contextlib.asynccontextmanager
-async def stream_server(handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[int]:
-    """Serves every connection by `handle` inside the block, after which none is left. Gives the port."""
+async def stream_server(
+    handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[int]:
+    """Serves every connection by `handle` inside the block, after which none is left. Gives the
+    port.
+    """
     tasks: set[asyncio.Task[None] | None] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

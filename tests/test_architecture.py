@@ -24,7 +24,10 @@ HOMES = {
 """A library, and the only places that import it."""
 
 ARROWS = graph()
-OURS = {name: {other for other in known if other.split(".")[0] in ("wan", "app")} for name, known in ARROWS.items()}
+OURS = {
+    name: {other for other in known if other.split(".")[0] in ("wan", "app")}
+    for name, known in ARROWS.items()
+}
 
 
 def test_every_room_has_its_floor():
@@ -36,7 +39,9 @@ def test_nobody_knows_somebody_above():
         (name, other)
         for name, known in OURS.items()
         for other in known
-        if room(name) != room(other) and "wan" not in (name, other) and FLOOR[room(other)] >= FLOOR[room(name)]
+        if room(name) != room(other)
+        and "wan" not in (name, other)
+        and FLOOR[room(other)] >= FLOOR[room(name)]
     ]
     assert upward == []
 
@@ -46,15 +51,27 @@ def test_no_circle():
 
 
 def test_the_simulator_shares_no_code():
-    assert {other for name, known in OURS.items() if room(name) == "wan.simulator" for other in known if room(other) != "wan.simulator"} <= {"wan"}
-    assert [name for name, known in OURS.items() if room(name) != "wan.simulator" and any(room(other) == "wan.simulator" for other in known)] == []
+    assert {
+        other
+        for name, known in OURS.items()
+        if room(name) == "wan.simulator"
+        for other in known
+        if room(other) != "wan.simulator"
+    } <= {"wan"}
+    assert [
+        name
+        for name, known in OURS.items()
+        if room(name) != "wan.simulator" and any(room(other) == "wan.simulator" for other in known)
+    ] == []
 
 
 def test_a_library_is_used_in_its_room_only():
     for library, homes in HOMES.items():
         users = {name for name, known in ARROWS.items() if library in known}
         assert users, library
-        assert {name for name in users if not any(f"{name}.".startswith(f"{home}.") for home in homes)} == set(), library
+        assert {
+            name for name in users if not any(f"{name}.".startswith(f"{home}.") for home in homes)
+        } == set(), library
 
 
 def test_no_level_has_more_than_twelve_rooms():

@@ -16,7 +16,9 @@ def test_this_process_reaches_nothing_but_itself():
 @pytest.mark.process
 def test_a_process_that_a_test_starts_reaches_nothing_either(environment):
     code = "import socket; socket.create_connection(('192.0.2.1', 443), timeout=5)"
-    finished = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    finished = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
     assert finished.returncode == 1
     assert "a test connects to ('192.0.2.1', 443)" in finished.stderr
 

@@ -1,4 +1,6 @@
-"""The deliberate faults of `tests/bench/faults.py` still fit the product and its tests, so that the bench that tries them means something."""
+"""The deliberate faults of `tests/bench/faults.py` still fit the product and its tests, so that the
+bench that tries them means something.
+"""
 
 from collections import Counter
 from functools import cache
@@ -13,7 +15,9 @@ def read(path: str) -> str:
 
 
 def test_each_fault_has_a_name_of_its_own_and_is_one():
-    assert [name for name, times in Counter(fault.name for fault in FAULTS).items() if times > 1] == []
+    assert [
+        name for name, times in Counter(fault.name for fault in FAULTS).items() if times > 1
+    ] == []
     assert [fault.name for fault in FAULTS if fault.new == fault.old] == []
 
 

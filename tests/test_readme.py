@@ -1,4 +1,6 @@
-"""The README tells the truth: the settings table, the two commands, the options of the command line, and what every example prints."""
+"""The README tells the truth: the settings table, the two commands, the options of the command
+line, and what every example prints.
+"""
 
 import fcntl
 import re
@@ -27,7 +29,10 @@ def test_defaults_in_the_table():
 
 
 def test_the_two_commands():
-    assert "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt && .venv/bin/python app.py\n" in README
+    assert (
+        "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt && "
+        ".venv/bin/python app.py\n" in README
+    )
     assert "\nbash tests/run.sh\n" in README
 
 
@@ -38,7 +43,11 @@ def test_the_space_gets_the_same_gradio():
 
 def test_options_that_are_shown_exist():
     help_text = (ROOT / "wan/cli/parser.py").read_text(encoding="utf-8")
-    for option in set(re.findall(r"(?<=\s)--[a-z][a-z-]+", README)) - {"--help", "--require-hashes", "--quick"}:  # pip's, and that of tests/run.sh
+    for option in set(re.findall(r"(?<=\s)--[a-z][a-z-]+", README)) - {
+        "--help",
+        "--require-hashes",
+        "--quick",
+    }:  # pip's, and that of tests/run.sh
         assert f'"{option}"' in help_text
 
 
@@ -49,7 +58,9 @@ def test_every_example_prints_what_is_shown(environment, tmp_path):
     console, shown = Console(folder, environment), list(examples(README))
     assert len(shown) > 10
     with (folder / "output" / "simulator" / "users.lock").open("a") as in_use:
-        fcntl.flock(in_use, fcntl.LOCK_SH)  # so that the simulator stays from one example to the next
+        fcntl.flock(
+            in_use, fcntl.LOCK_SH
+        )  # so that the simulator stays from one example to the next
         for example in shown:
             assert settled(console.run(example)) == settled(example.output), example.command
     for call in ("ai-video-wan-video", "aliyun-wan-r2v"):

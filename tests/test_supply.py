@@ -1,4 +1,6 @@
-"""What is installed is what was looked at: every package, those that come with others too, by its version and the SHA-256 of its files."""
+"""What is installed is what was looked at: every package, those that come with others too, by its
+version and the SHA-256 of its files.
+"""
 
 import re
 from importlib.metadata import PackageNotFoundError, version
@@ -6,13 +8,20 @@ from importlib.metadata import PackageNotFoundError, version
 from tests.conftest import ROOT
 
 LOCK = (ROOT / "tests" / "requirements.lock").read_text(encoding="utf-8")
-ENTRIES = re.findall(r"^([\w.-]+)==([^ ]+)(.*(?:\n    --hash=sha256:[0-9a-f]{64}(?: \\)?)+)", LOCK, re.MULTILINE)
+ENTRIES = re.findall(
+    r"^([\w.-]+)==([^ ]+)(.*(?:\n    --hash=sha256:[0-9a-f]{64}(?: \\)?)+)", LOCK, re.MULTILINE
+)
 PINS = {_name: pinned for _name, pinned, _ in ENTRIES}
 
 
 def lines(name: str) -> list[str]:
-    """The lines of a list of requirements, without comments and without the lists that it takes in."""
-    bare = (line.partition("#")[0].strip() for line in (ROOT / name).read_text(encoding="utf-8").splitlines())
+    """The lines of a list of requirements, without comments and without the
+    lists that it takes in.
+    """
+    bare = (
+        line.partition("#")[0].strip()
+        for line in (ROOT / name).read_text(encoding="utf-8").splitlines()
+    )
     return [line for line in bare if line and not line.startswith("-")]
 
 
@@ -26,7 +35,9 @@ def test_every_pin_stands_in_the_lock_with_hashes():
 
 def test_nothing_in_the_lock_lacks_a_hash():
     named = re.findall(r"^([^ #].*)$", LOCK, re.MULTILINE)
-    assert [line.split(";")[0].split(" ")[0] for line in named] == [f"{name}=={pinned}" for name, pinned, _ in ENTRIES]
+    assert [line.split(";")[0].split(" ")[0] for line in named] == [
+        f"{name}=={pinned}" for name, pinned, _ in ENTRIES
+    ]
     assert len(ENTRIES) > 100
 
 
@@ -36,7 +47,11 @@ def test_it_names_no_host_and_no_path():
 
 def test_its_head_says_how_it_is_made():
     command = LOCK.splitlines()[1]
-    assert re.fullmatch(r"# +uv pip compile --universal .*--generate-hashes .*tests/requirements\.lock tests/requirements\.txt", command)
+    assert re.fullmatch(
+        r"# +uv pip compile --universal .*--generate-hashes .*tests/requirements\.lock "
+        r"tests/requirements\.txt",
+        command,
+    )
 
 
 def test_what_is_installed_here_is_what_is_locked():
@@ -55,5 +70,9 @@ def test_the_tests_install_by_it():
     script = (ROOT / "tests" / "run.sh").read_text(encoding="utf-8")
     assert "options=(--require-hashes -r)" in script
     installed = re.findall(r'install .*"\$\{options\[@\]\}" (\S+)', script)
-    assert installed == ['"$TESTS_RUN/uv.lock"', "tests/requirements.lock", "tests/requirements.lock"]
+    assert installed == [
+        '"$TESTS_RUN/uv.lock"',
+        "tests/requirements.lock",
+        "tests/requirements.lock",
+    ]
     assert len(re.findall(r"\binstall\b.*(?:pip|options|lock)", script)) == len(installed)

@@ -1,4 +1,6 @@
-"""The two normalised calls as a script makes them: what goes in, what comes back, and what is refused before anything is sent."""
+"""The two normalised calls as a script makes them: what goes in, what comes back, and what is
+refused before anything is sent.
+"""
 
 import asyncio
 import json
@@ -50,25 +52,44 @@ def file_of(result) -> Path:
 
 
 def test_a_picture_by_its_path(samples):
-    made = video.generate(IMAGE | {"reference_image": str(samples / "astronaut.png"), "motion_strength": 0.5})
+    made = video.generate(
+        IMAGE | {"reference_image": str(samples / "astronaut.png"), "motion_strength": 0.5}
+    )
     measured = encode.measure(file_of(made))
     assert (
-        (made.duration, made.fps, made.width, made.height) == (measured.seconds, measured.fps, measured.width, measured.height) == (2, 24, 1280, 720)
+        (made.duration, made.fps, made.width, made.height)
+        == (measured.seconds, measured.fps, measured.width, measured.height)
+        == (2, 24, 1280, 720)
     )
     assert 0 <= made.seed < 2**31
     assert made.task_id and made.request_id and made.state == "SUCCEEDED"  # noqa: PT018
     assert Path(made.evidence).parent.name == "ai-video-wan-video"
     assert any("motion strength" in said for said in made.adjustments)
-    again = video.generate(IMAGE | {"reference_image": samples / "astronaut.png", "motion_strength": 0.5})
+    again = video.generate(
+        IMAGE | {"reference_image": samples / "astronaut.png", "motion_strength": 0.5}
+    )
     assert (again.job_id, again.made_before, again.spent) == (made.job_id, True, "no")
-    assert (made.billed_seconds, made.price, again.billed_seconds, again.price) == (2, "¥0.60", 0, "¥0.00")
-    assert not video.generate(IMAGE | {"reference_image": samples / "astronaut.png", "motion_strength": 0.5}, new_take=True).made_before
+    assert (made.billed_seconds, made.price, again.billed_seconds, again.price) == (
+        2,
+        "¥0.60",
+        0,
+        "¥0.00",
+    )
+    assert not video.generate(
+        IMAGE | {"reference_image": samples / "astronaut.png", "motion_strength": 0.5},
+        new_take=True,
+    ).made_before
 
 
 def test_what_is_given_back_was_measured_and_not_echoed(samples):
-    made = video.generate(IMAGE | {"reference_image": picture((750, 1000)), "size": "720P", "fps": 30})
+    made = video.generate(
+        IMAGE | {"reference_image": picture((750, 1000)), "size": "720P", "fps": 30}
+    )
     assert (made.width, made.height) != (1280, 720)
-    assert (made.width, made.height) == (encode.measure(file_of(made)).width, encode.measure(file_of(made)).height)
+    assert (made.width, made.height) == (
+        encode.measure(file_of(made)).width,
+        encode.measure(file_of(made)).height,
+    )
 
 
 def test_references_in_their_order(samples, simulator, tmp_path):
@@ -83,24 +104,40 @@ def test_references_in_their_order(samples, simulator, tmp_path):
     assert made.video_url and made.task_id and made.request_id  # noqa: PT018
     assert (made.duration, made.width, made.height) == (2, 1280, 720)
     payload = json.loads((Path(made.evidence) / "payload.json").read_bytes())
-    assert [url.startswith("oss://") for url in payload["input"]["reference_urls"]] == [True, True, False, True]
+    assert [url.startswith("oss://") for url in payload["input"]["reference_urls"]] == [
+        True,
+        True,
+        False,
+        True,
+    ]
     assert Path(made.evidence).parent.name == "aliyun-wan-r2v"
 
 
 def test_a_model_as_the_request(samples):
     request = ImageToVideoRequest(reference_image=samples / "astronaut.png", **IMAGE)
     assert video.generate(request).duration == 2
-    reference = ReferenceToVideoRequest(prompt="character1 waves", reference_video=(samples / "bigbuckbunny.mp4",), duration=2)
+    reference = ReferenceToVideoRequest(
+        prompt="character1 waves", reference_video=(samples / "bigbuckbunny.mp4",), duration=2
+    )
     assert video.generate_reference(reference).duration == 2
 
 
 def test_a_sound_by_its_path(tmp_path, simulator):
     (tmp_path / "song.wav").write_bytes(wav(3, rate=8_000))
-    made = video.generate(IMAGE | {"reference_image": "https://example.com/a.png", "reference_audio": str(tmp_path / "song.wav")})
+    made = video.generate(
+        IMAGE
+        | {
+            "reference_image": "https://example.com/a.png",
+            "reference_audio": str(tmp_path / "song.wav"),
+        }
+    )
     assert simulator.task(made.task_id)["payload"]["input"]["audio_url"].startswith("oss://")
     references = json.loads((Path(made.evidence) / "references.json").read_bytes())
     known = [(one["kind"], one["seconds"], one["sha256"]) for one in references]
-    assert known == [("image", None, ""), ("audio", 3.0, inputs.digest((tmp_path / "song.wav").read_bytes()))]
+    assert known == [
+        ("image", None, ""),
+        ("audio", 3.0, inputs.digest((tmp_path / "song.wav").read_bytes())),
+    ]
     assert (tmp_path / "song.wav").read_bytes() == wav(3, rate=8_000)
 
 
@@ -115,7 +152,13 @@ def test_submit_now_and_go_on_later(samples, simulator):
 
 def test_a_failed_run_carries_its_result(samples):
     with pytest.raises(RunFailed, match="It cost nothing") as failed:
-        video.generate(IMAGE | {"reference_image": samples / "astronaut.png", "prompt": "simulate:DataInspectionFailed"})
+        video.generate(
+            IMAGE
+            | {
+                "reference_image": samples / "astronaut.png",
+                "prompt": "simulate:DataInspectionFailed",
+            }
+        )
     result = failed.value.result
     assert (result.state, result.spent, result.video_url) == ("FAILED", "no", None)
     assert (result.billed_seconds, result.price) == (0, "¥0.00")
@@ -138,14 +181,19 @@ async def test_inside_a_running_loop(samples):
 
 @pytest.mark.anyio
 async def test_several_at_once(samples):
-    asked = [IMAGE | {"reference_image": samples / "astronaut.png", "prompt": f"take {number}"} for number in range(3)]
+    asked = [
+        IMAGE | {"reference_image": samples / "astronaut.png", "prompt": f"take {number}"}
+        for number in range(3)
+    ]
     made = await asyncio.gather(*(video.agenerate(one) for one in asked))
     assert len({one.task_id for one in made}) == 3
 
 
 @pytest.mark.anyio
 async def test_a_call_sends_no_job_but_its_own(samples, simulator):
-    """Another's that was stopped before it was sent would cost money that nobody wants to spend any more."""
+    """Another's that was stopped before it was sent would cost money that nobody wants to spend any
+    more.
+    """
     request, before = IMAGE | {"reference_image": samples / "astronaut.png"}, simulator.stats()
     created = before["created"]
     with simulator.fault("create", "status-429"):
@@ -164,7 +212,9 @@ async def test_a_call_sends_no_job_but_its_own(samples, simulator):
 
 
 def test_an_interrupt_in_a_notebook_ends_the_call_in_order():
-    """Where it runs, on its own thread: so that the answer to a paid request is still written down."""
+    """Where it runs, on its own thread: so that the answer to a paid request
+    is still written down.
+    """
     begun, ended = threading.Event(), []
 
     async def call():
@@ -209,45 +259,114 @@ def test_a_job_of_other_settings_is_not_waited_for(samples, simulator, monkeypat
         ("generate", {"fps": None}, "Field required: fps."),
         ("generate", {"size": None}, "Field required: size."),
         ("generate", {"prompt": None}, "Field required: prompt."),
-        ("generate", {"duration": "5"}, 'duration: got "5"; wan2.6-i2v-flash allows whole seconds from 2 to 15.'),
+        (
+            "generate",
+            {"duration": "5"},
+            'duration: got "5"; wan2.6-i2v-flash allows whole seconds from 2 to 15.',
+        ),
         ("generate", {"prompt": 5}, "prompt: got 5; allowed is text."),
         ("generate", {"audio": "perhaps"}, 'audio: got "perhaps"; allowed is true or false.'),
         ("generate", {"reference_image": None}, "Field required: input.img_url."),
-        ("generate", {"reference_image": ["a.png"]}, "reference_image: got a list of 1; allowed is one file"),
+        (
+            "generate",
+            {"reference_image": ["a.png"]},
+            "reference_image: got a list of 1; allowed is one file",
+        ),
         ("generate", {"reference_image": 7}, "reference_image: got int; allowed is one file"),
-        ("generate", {"reference_image": b"no picture"}, "reference_image: got something that does not open as a picture"),
-        ("generate", {"reference_image": "gone.png"}, "reference_image: got gone.png, which is not there"),
-        ("generate", {"seed": 10**5000}, "seed: got int that is too large to show; allowed are whole numbers"),
+        (
+            "generate",
+            {"reference_image": b"no picture"},
+            "reference_image: got something that does not open as a picture",
+        ),
+        (
+            "generate",
+            {"reference_image": "gone.png"},
+            "reference_image: got gone.png, which is not there",
+        ),
+        (
+            "generate",
+            {"seed": 10**5000},
+            "seed: got int that is too large to show; allowed are whole numbers",
+        ),
         ("generate", {"seed": "7"}, 'seed: got "7"; allowed are'),
-        ("generate", {"reference_image": Path("some/where/gone.png")}, "reference_image: got some/where/gone.png, which is not there"),
-        ("generate", {"reference_image": "/dev/zero"}, "reference_image: got /dev/zero, which is no file"),
-        ("generate", {"reference_image": "data:image/png;base64," + "A" * 9000}, "AAAAAA…, which is not there"),
+        (
+            "generate",
+            {"reference_image": Path("some/where/gone.png")},
+            "reference_image: got some/where/gone.png, which is not there",
+        ),
+        (
+            "generate",
+            {"reference_image": "/dev/zero"},
+            "reference_image: got /dev/zero, which is no file",
+        ),
+        (
+            "generate",
+            {"reference_image": "data:image/png;base64," + "A" * 9000},
+            "AAAAAA…, which is not there",
+        ),
         ("generate", {"reference_image": "a" * 9000}, "aaa…, which is not there"),
         ("generate", {"reference_image": "~nobody-here/a\0.png"}, "which is not there"),
         (
             "generate",
             {"reference_image": "example.com/a.png"},
-            "got example.com/a.png, which is not there; give a file that can be read, or an address that begins with",
+            "got example.com/a.png, which is not there; give a file that can be read, or an "
+            "address that begins with",
         ),
         ("generate", {"reference_image": "ftp://example.com/a.png"}, "allowed is a public address"),
         ("generate", {"reference_image": "file:///etc/passwd"}, "allowed is a public address"),
-        ("generate", {"reference_audio": "gone.wav"}, "reference_audio: got gone.wav, which is not there"),
-        ("generate", {"reference_audio": b"no sound"}, "reference_audio: got something that does not open as a sound"),
-        ("generate", {"reference_audio": ["a.wav"]}, "reference_audio: got a list of 1; allowed is one file"),
+        (
+            "generate",
+            {"reference_audio": "gone.wav"},
+            "reference_audio: got gone.wav, which is not there",
+        ),
+        (
+            "generate",
+            {"reference_audio": b"no sound"},
+            "reference_audio: got something that does not open as a sound",
+        ),
+        (
+            "generate",
+            {"reference_audio": ["a.wav"]},
+            "reference_audio: got a list of 1; allowed is one file",
+        ),
         ("generate", {"reference_audio": "ftp://example.com/a.wav"}, "allowed is a public address"),
-        ("generate", {"reference_audio": b"x", "audio_url": "https://example.com/a.wav"}, "reference_audio: got a file, and another in audio_url"),
-        ("generate_reference", {"reference_audio": b"x"}, "reference_audio: there is no such field"),
+        (
+            "generate",
+            {"reference_audio": b"x", "audio_url": "https://example.com/a.wav"},
+            "reference_audio: got a file, and another in audio_url",
+        ),
+        (
+            "generate_reference",
+            {"reference_audio": b"x"},
+            "reference_audio: there is no such field",
+        ),
         ("generate", {"reference_video": "a.mp4"}, "reference_video: there is no such field"),
         ("generate_reference", {}, "reference_video"),
         ("generate_reference", {"reference_image": b"x"}, "Field required: reference_video."),
-        ("generate_reference", {"reference_video": [["a.mp4"]]}, "reference_video: got a list of 1; allowed is one file"),
-        ("generate_reference", {"reference_video": ["https://example.com/a.mp4"] * 4}, "reference_video: got 4; allowed are at most 3."),
-        ("generate_reference", {"reference_video": "https://example.com/a.mp4", "motion_strength": 1}, "motion_strength: there is no such field"),
+        (
+            "generate_reference",
+            {"reference_video": [["a.mp4"]]},
+            "reference_video: got a list of 1; allowed is one file",
+        ),
+        (
+            "generate_reference",
+            {"reference_video": ["https://example.com/a.mp4"] * 4},
+            "reference_video: got 4; allowed are at most 3.",
+        ),
+        (
+            "generate_reference",
+            {"reference_video": "https://example.com/a.mp4", "motion_strength": 1},
+            "motion_strength: there is no such field",
+        ),
     ],
 )
 def test_bad_input_is_named_and_sends_nothing(samples, simulator, call, change, said):
     before = sent(simulator)
-    whole = IMAGE | {"reference_image": samples / "astronaut.png"} if call == "generate" else {"prompt": "x"}
+    whole = (
+        IMAGE | {"reference_image": samples / "astronaut.png"}
+        if call == "generate"
+        else {"prompt": "x"}
+    )
     with pytest.raises(InvalidInput) as refused:
         getattr(video, call)(whole | change)
     assert said in str(refused.value)
@@ -255,15 +374,23 @@ def test_bad_input_is_named_and_sends_nothing(samples, simulator, call, change, 
     assert sent(simulator) == before
 
 
-@pytest.mark.parametrize("request_", [None, "a.png", 7, ReferenceToVideoRequest(prompt="x", reference_video=(b"x",))])
+@pytest.mark.parametrize(
+    "request_", [None, "a.png", 7, ReferenceToVideoRequest(prompt="x", reference_video=(b"x",))]
+)
 def test_what_is_no_request(request_):
     with pytest.raises(InvalidInput, match="allowed is a dict or a ImageToVideoRequest"):
         video.generate(request_)
 
 
 def test_a_copy_of_a_request_is_checked_again(samples, simulator):
-    before, request = sent(simulator), ImageToVideoRequest(reference_image=samples / "astronaut.png", **IMAGE)
-    for change, said in (({"duration": 99}, "duration: got 99"), ({"bogus": 1}, "bogus: there is no such field")):
+    before, request = (
+        sent(simulator),
+        ImageToVideoRequest(reference_image=samples / "astronaut.png", **IMAGE),
+    )
+    for change, said in (
+        ({"duration": 99}, "duration: got 99"),
+        ({"bogus": 1}, "bogus: there is no such field"),
+    ):
         with pytest.raises(InvalidInput, match=said):
             video.generate(request.model_copy(update=change))
     with pytest.raises(InvalidInput, match="job_id: got NoneType; allowed is text"):
@@ -284,5 +411,8 @@ def test_settings_that_are_wrong(samples, monkeypatch, tmp_path):
 
 
 def test_the_package_loads_nothing_that_takes_long(environment):
-    code = "import wan, sys; assert not {'gradio', 'dashscope', 'sqlalchemy', 'av', 'pydantic'} & set(sys.modules)"
+    code = (
+        "import wan, sys; assert not {'gradio', 'dashscope', 'sqlalchemy', 'av', "
+        "'pydantic'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, cwd=ROOT)

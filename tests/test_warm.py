@@ -41,9 +41,21 @@ def script(tmp_path):
 
 
 def test_a_forked_process_is_a_program_of_its_own(environment, script, tmp_path):
-    came = warm.run([script, "a", "b"], environment=environment | {"ONLY_HERE": "1"}, folder=tmp_path)
-    cold = subprocess.run([sys.executable, script, "a", "b"], env=environment | {"ONLY_HERE": "1"}, cwd=tmp_path, capture_output=True, text=True)
-    assert (came.returncode, came.stdout, came.stderr) == (cold.returncode, cold.stdout, cold.stderr)
+    came = warm.run(
+        [script, "a", "b"], environment=environment | {"ONLY_HERE": "1"}, folder=tmp_path
+    )
+    cold = subprocess.run(
+        [sys.executable, script, "a", "b"],
+        env=environment | {"ONLY_HERE": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert (came.returncode, came.stdout, came.stderr) == (
+        cold.returncode,
+        cold.stdout,
+        cold.stderr,
+    )
     assert (came.returncode, came.stderr) == (3, "wrong\n")
 
 
@@ -52,11 +64,20 @@ def test_it_ends_as_a_program_does(environment, tmp_path, given):
     ending = tmp_path / "ending.py"
     ending.write_text(ENDING)
     came = warm.run([ending, *given], environment=environment, folder=tmp_path)
-    cold = subprocess.run([sys.executable, ending, *given], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    cold = subprocess.run(
+        [sys.executable, ending, *given],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert (came.returncode, came.stdout) == (cold.returncode, cold.stdout)
     assert came.stdout == "first\nin a thread\nat the exit\nleft behind\n"
     assert came.stderr.splitlines()[-1:] == cold.stderr.splitlines()[-1:]
-    with Path("/dev/full").open("w") as full, warm.start([ending], environment=environment, folder=tmp_path, stdout=full) as process:
+    with (
+        Path("/dev/full").open("w") as full,
+        warm.start([ending], environment=environment, folder=tmp_path, stdout=full) as process,
+    ):
         lost = subprocess.run([sys.executable, ending], env=environment, cwd=tmp_path, stdout=full)
         assert process.wait() == lost.returncode != 0
 
@@ -64,7 +85,9 @@ def test_it_ends_as_a_program_does(environment, tmp_path, given):
 def test_it_ends_by_a_signal_and_says_so(environment, tmp_path):
     endless = tmp_path / "endless.py"
     endless.write_text("import time\nprint('here', flush=True)\ntime.sleep(600)")
-    with warm.start([endless], environment=environment, folder=tmp_path, stdout=subprocess.PIPE) as process:
+    with warm.start(
+        [endless], environment=environment, folder=tmp_path, stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout.readline() == "here\n"
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
@@ -72,10 +95,20 @@ def test_it_ends_by_a_signal_and_says_so(environment, tmp_path):
 
 
 def test_what_is_read_at_import_has_a_process_of_its_own(environment, script, tmp_path):
-    with warm.start([script], environment=environment, folder=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as forked:
+    with warm.start(
+        [script],
+        environment=environment,
+        folder=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as forked:
         assert isinstance(forked, warm.Process)
     for name in ("SPACE_ID", "HTTPS_PROXY", "GRADIO_ROOT_PATH", "PYTHONUTF8"):
         with warm.start(
-            [script], environment=environment | {name: "1"}, folder=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [script],
+            environment=environment | {name: "1"},
+            folder=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         ) as own:
             assert isinstance(own, subprocess.Popen)

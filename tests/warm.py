@@ -1,7 +1,9 @@
-"""Processes that start at once: forked from a parent in which Gradio, the app and the simulator are imported already.
+"""Processes that start at once: forked from a parent in which Gradio, the app and the simulator are
+imported already.
 
-Importing them takes three seconds of a core, which every app of the tests would pay. What is forked is the same program with the same
-environment; what is read at import (`_READ_AT_IMPORT`) has a process of its own. Without a parent (benches, screenshots) everything has.
+Importing them takes three seconds of a core, which every app of the tests would pay. What is forked
+is the same program with the same environment; what is read at import (`_READ_AT_IMPORT`) has a
+process of its own. Without a parent (benches, screenshots) everything has.
 """
 
 import atexit
@@ -28,9 +30,25 @@ from typing import IO, Any
 ROOT = Path(__file__).parents[1]
 _OURS = ("DASHSCOPE_", "WAN_", "SPACE_", "GRADIO_")
 _READ_AT_IMPORT = ("SPACE_", "HF_", "GRADIO_", "SSL_", "LANG", "LC_", "PYTHON")
-_NOT_SO = ("GRADIO_SERVER_", "GRADIO_TEMP_DIR", "GRADIO_MCP_SERVER", "GRADIO_ANALYTICS_")  # read by us, read later, set by our own import
-_IMPORTED = ("tests.certificates", "dashscope", "wan.cli", "wan.simulator.app", "wan.ui.page", "wan.ui.serve", "gradio.http_server")
-_SIGNALS = {signal.SIGCHLD: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}  # of a program that has just begun
+_NOT_SO = (
+    "GRADIO_SERVER_",
+    "GRADIO_TEMP_DIR",
+    "GRADIO_MCP_SERVER",
+    "GRADIO_ANALYTICS_",
+)  # read by us, read later, set by our own import
+_IMPORTED = (
+    "tests.certificates",
+    "dashscope",
+    "wan.cli",
+    "wan.simulator.app",
+    "wan.ui.page",
+    "wan.ui.serve",
+    "gradio.http_server",
+)
+_SIGNALS = {
+    signal.SIGCHLD: signal.SIG_DFL,
+    signal.SIGINT: signal.default_int_handler,
+}  # of a program that has just begun
 _parent: list["_Parent"] = []
 
 
@@ -84,7 +102,9 @@ class Process:
             self.line.settimeout(timeout)
             with suppress(TimeoutError, BlockingIOError):
                 code = self.line.recv(64)
-                self.returncode = int(code) if code else -signal.SIGKILL  # its parent is gone, and it went with it
+                self.returncode = (
+                    int(code) if code else -signal.SIGKILL
+                )  # its parent is gone, and it went with it
                 self.line.close()
         return self.returncode
 
@@ -101,21 +121,37 @@ def start(
 ) -> "Process | subprocess.Popen[str]":
     """Starts `python ARGUMENTS`: a script, or `-m` and a module.
 
-    stdin: a descriptor, or nothing to be read. stdout, stderr: as `subprocess.Popen` takes them. files: how many it may have open, if not as many as
-    we.
+    stdin: a descriptor, or nothing to be read. stdout, stderr: as `subprocess.Popen` takes them.
+    files: how many it may have open, if not as many as we.
     """
     arguments = [str(one) for one in arguments]
     if _parent and not _is_read_at_import(environment):
-        return _parent[0].start(_Order(arguments, dict(environment), str(folder), files), stdin, stdout, stderr)
+        return _parent[0].start(
+            _Order(arguments, dict(environment), str(folder), files), stdin, stdout, stderr
+        )
     limited = ["sh", "-c", f'ulimit -n {files} && exec "$0" "$@"'] if files else []
     streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
-    return subprocess.Popen([*limited, sys.executable, *arguments], env=dict(environment), cwd=folder, text=True, **streams)
+    return subprocess.Popen(
+        [*limited, sys.executable, *arguments],
+        env=dict(environment),
+        cwd=folder,
+        text=True,
+        **streams,
+    )
 
 
-def run(arguments: Sequence[str | Path], *, environment: Mapping[str, str], folder: Path, timeout: float = 120) -> "subprocess.CompletedProcess[str]":
+def run(
+    arguments: Sequence[str | Path],
+    *,
+    environment: Mapping[str, str],
+    folder: Path,
+    timeout: float = 120,
+) -> "subprocess.CompletedProcess[str]":
     """As `start`, to its end. Gives its exit code and what it said."""
     with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
-        process = start(arguments, environment=environment, folder=folder, stdout=stdout, stderr=stderr)
+        process = start(
+            arguments, environment=environment, folder=folder, stdout=stdout, stderr=stderr
+        )
         try:
             process.wait(timeout)
         except BaseException:
@@ -124,19 +160,36 @@ def run(arguments: Sequence[str | Path], *, environment: Mapping[str, str], fold
             raise
         for stream in (stdout, stderr):
             stream.seek(0)
-        return subprocess.CompletedProcess(process.args, process.returncode, stdout.read(), stderr.read())
+        return subprocess.CompletedProcess(
+            process.args, process.returncode, stdout.read(), stderr.read()
+        )
 
 
 def _is_read_at_import(environment: Mapping[str, str]) -> bool:
     before = _environment()
-    changed = {name for name in environment.keys() | before.keys() if environment.get(name) != before.get(name)}
-    return any((name.startswith(_READ_AT_IMPORT) and not name.startswith(_NOT_SO)) or name.lower().endswith("_proxy") for name in changed)
+    changed = {
+        name
+        for name in environment.keys() | before.keys()
+        if environment.get(name) != before.get(name)
+    }
+    return any(
+        (name.startswith(_READ_AT_IMPORT) and not name.startswith(_NOT_SO))
+        or name.lower().endswith("_proxy")
+        for name in changed
+    )
 
 
 def _environment() -> dict[str, str]:
     """The environment in which the parent imports: without settings, keys and proxies."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS) and not name.lower().endswith("_proxy")}
-    return kept | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'guard'}", "OPENBLAS_NUM_THREADS": "1"}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(_OURS) and not name.lower().endswith("_proxy")
+    }
+    return kept | {
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'guard'}",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
 
 
 @contextmanager
@@ -167,13 +220,19 @@ class _Parent:
 
     def start(self, order: _Order, *streams: IO[Any] | int | None) -> Process:
         """See the function of this name."""
-        line, telling = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # so that its number and its end come apart
+        line, telling = socket.socketpair(
+            socket.AF_UNIX, socket.SOCK_SEQPACKET
+        )  # so that its number and its end come apart
         with ExitStack() as opened:
             written = opened.enter_context(tempfile.TemporaryFile())
             written.write(json.dumps(asdict(order)).encode())
             written.flush()
             ends = [_end(opened, stream, number) for number, stream in enumerate(streams)]
-            socket.send_fds(self._line(), [b"."], [written.fileno(), telling.fileno(), *(theirs for theirs, _ in ends)])
+            socket.send_fds(
+                self._line(),
+                [b"."],
+                [written.fileno(), telling.fileno(), *(theirs for theirs, _ in ends)],
+            )
             telling.close()
         return Process(order.arguments, int(line.recv(64)), line, *(ours for _, ours in ends[1:]))
 
@@ -193,8 +252,12 @@ class _Parent:
         return self._ours
 
 
-def _end(opened: ExitStack, stream: IO[Any] | int | None, number: int) -> tuple[int, IO[str] | None]:
-    """The descriptor of a stream of the other process, and where it is a pipe the end that is ours. number: of ours, which it has otherwise."""
+def _end(
+    opened: ExitStack, stream: IO[Any] | int | None, number: int
+) -> tuple[int, IO[str] | None]:
+    """The descriptor of a stream of the other process, and where it is a pipe the end that is ours.
+    number: of ours, which it has otherwise.
+    """
     if stream is None:
         return number, None
     if stream == subprocess.DEVNULL:
@@ -206,7 +269,7 @@ def _end(opened: ExitStack, stream: IO[Any] | int | None, number: int) -> tuple[
     return stream if isinstance(stream, int) else stream.fileno(), None
 
 
-# in the parent --------------------------------------------------------------------------------------------------------------------------
+# in the parent ------------------------------------------------------------------------------------
 
 
 class _Forker:
@@ -218,7 +281,9 @@ class _Forker:
         self._wake.setblocking(False)
         signal.set_wakeup_fd(self._wake.fileno())
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the end of the line tells
+        signal.signal(
+            signal.SIGINT, signal.SIG_IGN
+        )  # a terminal sends it to all; the end of the line tells
 
     def serve(self) -> _Order | None:
         """Gives the order in a forked process, and nothing in the parent, at its end."""
@@ -274,7 +339,9 @@ class _Forker:
 
 
 def _imported() -> dict[str, str]:
-    """Imports what the programs import; none of it may start a thread, which no fork would have. Gives what this sets in the environment."""
+    """Imports what the programs import; none of it may start a thread, which no fork would have.
+    Gives what this sets in the environment.
+    """
     before = dict(os.environ)
     for name in _IMPORTED:
         importlib.import_module(name)
@@ -299,7 +366,8 @@ def _become(order: _Order, set_by_import: dict[str, str]) -> None:
 
 
 def _exit(code: int) -> None:
-    """Ends the process as Python does at the end of a program, but for freeing what was imported: that takes nine tenths of a short life.
+    """Ends the process as Python does at the end of a program, but for freeing what was imported:
+    that takes nine tenths of a short life.
 
     Returns where an output takes no more, since Python has an answer of its own to that.
     """
@@ -314,7 +382,9 @@ def _exit(code: int) -> None:
 
 if __name__ == "__main__":
     changes = _imported()
-    gc.freeze()  # what is imported stays: no collection of a forked process writes to its pages, which would copy them
+    # what is imported stays: no collection of a forked process writes to its pages, which would
+    # copy them
+    gc.freeze()
     told = _Forker(socket.socket(fileno=int(sys.argv[1]))).serve()
     if told is not None:
         code: Any = 0

@@ -1,7 +1,9 @@
-"""A process that works for some accounts: `python -m tests.worker LOG KEY...`, with settings from the environment, until it is killed.
+"""A process that works for some accounts: `python -m tests.worker LOG KEY...`, with settings from
+the environment, until it is killed.
 
-It is what a Studio runs in the background, for several keys at once. Its time limits are short and stand in the same order as the real ones, so that
-whatever a killed process leaves behind is taken over within seconds. LOG gets a line for each request that it sends: when, which verb, which path.
+It is what a Studio runs in the background, for several keys at once. Its time limits are short and
+stand in the same order as the real ones, so that whatever a killed process leaves behind is taken
+over within seconds. LOG gets a line for each request that it sends: when, which verb, which path.
 """
 
 import asyncio
@@ -30,7 +32,13 @@ from wan.storage.objects import Storage
 
 LIMITS = {  # seconds
     gateway: {"SUBMIT_LIMIT": 3.0, "ASK_LIMIT": 3.0, "FILE_LIMIT": 3.0},
-    runner: {"SUBMIT_LIMIT": 3.0, "LEASE": 8.0, "HELD": 4.0, "SUBMITTING_LEASE": 10.0, "_UPLOAD_LEASE": 8.0},
+    runner: {
+        "SUBMIT_LIMIT": 3.0,
+        "LEASE": 8.0,
+        "HELD": 4.0,
+        "SUBMITTING_LEASE": 10.0,
+        "_UPLOAD_LEASE": 8.0,
+    },
 }
 READY = "ready"
 
@@ -41,7 +49,9 @@ async def work(log: Path, keys: Sequence[str]) -> None:
         for name, seconds in limits.items():
             setattr(module, name, seconds)
     settings = load_settings()
-    connections = [settings.model_copy(update={"api_key": SecretStr(key)}).connection() for key in keys]
+    connections = [
+        settings.model_copy(update={"api_key": SecretStr(key)}).connection() for key in keys
+    ]
     sends = Gateway()
     for connection in connections:
         sends.prepare(connection)
@@ -86,7 +96,13 @@ class Worker:
         """Starts it; `ready` tells when it works."""
         command = ["-m", "tests.worker", self.log, *self.keys]
         with self.log.with_suffix(".err").open("ab") as said:
-            self.process = warm.start(command, environment=self.environment, folder=warm.ROOT, stdout=subprocess.PIPE, stderr=said)
+            self.process = warm.start(
+                command,
+                environment=self.environment,
+                folder=warm.ROOT,
+                stdout=subprocess.PIPE,
+                stderr=said,
+            )
 
     def ready(self) -> None:
         """Waits until it works."""
@@ -106,7 +122,9 @@ class Worker:
 
 
 @contextlib.contextmanager
-def working(folder: Path, count: int, keys: Sequence[str], environment: dict[str, str]) -> Iterator[list[Worker]]:
+def working(
+    folder: Path, count: int, keys: Sequence[str], environment: dict[str, str]
+) -> Iterator[list[Worker]]:
     """So many processes, each with the same keys, that work inside the block."""
     folder.mkdir(parents=True, exist_ok=True)
     workers = [Worker(folder / f"worker{number}.log", keys, environment) for number in range(count)]

@@ -1,11 +1,13 @@
-"""The two normalised calls for scripts and agents: `generate` makes a video from a picture, `generate_reference` from reference videos and pictures.
+"""The two normalised calls for scripts and agents: `generate` makes a video from a picture,
+`generate_reference` from reference videos and pictures.
 
-A request is a dict or a model of `wan.domain.requests`. Text that stands for a picture or clip is a path here, unless it is an address (`https://…`).
-The settings are those of the environment. Every call has a twin for async code, which begins with an `a`.
+A request is a dict or a model of `wan.domain.requests`. Text that stands for a picture or clip is a
+path here, unless it is an address (`https://…`). The settings are those of the environment. Every
+call has a twin for async code, which begins with an `a`.
 
-    from wan import video
-    made = video.generate({"prompt": "she smiles", "reference_image": "a.png", "duration": 5, "size": "1280*720", "fps": 30})
-    print(made.video_url, made.duration, made.fps, made.seed)
+    from wan import video made = video.generate({"prompt": "she smiles", "reference_image": "a.png",
+    "duration": 5, "size": "1280*720", "fps": 30}) print(made.video_url, made.duration, made.fps,
+    made.seed)
 """
 
 import asyncio
@@ -28,54 +30,78 @@ from wan.environment.settings import load_settings
 from wan.media import inputs
 from wan.service.studio import Studio
 
-_REQUIRED: dict[type, tuple[str, ...]] = {  # by the normalised calls; the page and the command line have defaults
+_REQUIRED: dict[
+    type, tuple[str, ...]
+] = {  # by the normalised calls; the page and the command line have defaults
     ImageToVideoRequest: ("prompt", "reference_image", "duration", "size", "fps"),
     ReferenceToVideoRequest: ("prompt", "reference_video"),
 }
-_TASK_WAIT = 60.0  # seconds that a call which does not wait for the video waits for the task id, while the job is in line
+# seconds that a call which does not wait for the video waits for the task id, while the job is in
+# line
+_TASK_WAIT = 60.0
 
 Kind = TypeVar("Kind", ImageToVideoRequest, ReferenceToVideoRequest)
 Result = TypeVar("Result")
 
 
-def generate(request: Mapping[str, Any] | ImageToVideoRequest, *, wait: bool = True, new_take: bool = False) -> VideoResult:
-    """Makes a video from one picture, and gives back what was measured in its file. Blocks until it is there.
+def generate(
+    request: Mapping[str, Any] | ImageToVideoRequest, *, wait: bool = True, new_take: bool = False
+) -> VideoResult:
+    """Makes a video from one picture, and gives back what was measured in its file. Blocks until it
+    is there.
 
-    request: `prompt`, `reference_image` (path, bytes or address), `duration` (2 to 15 s), `size` (`W*H` px, or "720P", "1080P"), `fps` (1 to 60); if
-    wanted also `negative_prompt`, `motion_strength` (0 to 1), `seed`, `reference_audio` (WAV or MP3: path, bytes or address), and what else
-    ImageToVideoRequest has. wait: False only submits, and gives back `task_id` and `job_id` for `resume`. new_take: runs, and pays, again even if the
-    same was made before.
+    request: `prompt`, `reference_image` (path, bytes or address), `duration` (2 to 15 s), `size`
+    (`W*H` px, or "720P", "1080P"), `fps` (1 to 60); if wanted also `negative_prompt`,
+    `motion_strength` (0 to 1), `seed`, `reference_audio` (WAV or MP3: path, bytes or address), and
+    what else ImageToVideoRequest has. wait: False only submits, and gives back `task_id` and
+    `job_id` for `resume`. new_take: runs, and pays, again even if the same was made before.
 
-    Raises InvalidInput, SettingsError, AccessRefused, NotKept (nothing was sent), and RunFailed, which carries the result as far as there is one. An
-    interrupt loses nothing: `python -m wan jobs` names the job, `resume` goes on with it.
+    Raises InvalidInput, SettingsError, AccessRefused, NotKept (nothing was sent), and RunFailed,
+    which carries the result as far as there is one. An interrupt loses nothing: `python -m wan
+    jobs` names the job, `resume` goes on with it.
     """
     return _blocking(agenerate(request, wait=wait, new_take=new_take))
 
 
-def generate_reference(request: Mapping[str, Any] | ReferenceToVideoRequest, *, wait: bool = True, new_take: bool = False) -> VideoResult:
-    """Makes a video in which the people and things of references appear; character1 is the first of the videos, then of the pictures.
+def generate_reference(
+    request: Mapping[str, Any] | ReferenceToVideoRequest,
+    *,
+    wait: bool = True,
+    new_take: bool = False,
+) -> VideoResult:
+    """Makes a video in which the people and things of references appear; character1 is the first of
+    the videos, then of the pictures.
 
-    request: `prompt`, `reference_video` (path, bytes or address, or a list of up to three); if wanted also `reference_image` (the same; five in all),
-    `duration` (2 to 10 s, 5 unless given), `size`, `fps`, `seed`, and what else ReferenceToVideoRequest has. The rest as in `generate`.
+    request: `prompt`, `reference_video` (path, bytes or address, or a list of up to three); if
+    wanted also `reference_image` (the same; five in all), `duration` (2 to 10 s, 5 unless given),
+    `size`, `fps`, `seed`, and what else ReferenceToVideoRequest has. The rest as in `generate`.
     """
     return _blocking(agenerate_reference(request, wait=wait, new_take=new_take))
 
 
 def resume(job_id: str, *, wait: bool = True) -> VideoResult:
-    """Goes on with a job of an earlier call, and gives back what came of it. Never sends or pays anything twice; what is not sent yet is sent.
+    """Goes on with a job of an earlier call, and gives back what came of it. Never sends or pays
+    anything twice; what is not sent yet is sent.
 
-    Raises InvalidInput for what is no text; JobNotFound; RunFailed as `generate` does; and WanError for a job on its way that was started with
-    another key, region or backend.
+    Raises InvalidInput for what is no text; JobNotFound; RunFailed as `generate` does; and WanError
+    for a job on its way that was started with another key, region or backend.
     """
     return _blocking(aresume(job_id, wait=wait))
 
 
-async def agenerate(request: Mapping[str, Any] | ImageToVideoRequest, *, wait: bool = True, new_take: bool = False) -> VideoResult:
+async def agenerate(
+    request: Mapping[str, Any] | ImageToVideoRequest, *, wait: bool = True, new_take: bool = False
+) -> VideoResult:
     """`generate` for async code."""
     return await _run(normalised(ImageToVideoRequest, request), wait=wait, new_take=new_take)
 
 
-async def agenerate_reference(request: Mapping[str, Any] | ReferenceToVideoRequest, *, wait: bool = True, new_take: bool = False) -> VideoResult:
+async def agenerate_reference(
+    request: Mapping[str, Any] | ReferenceToVideoRequest,
+    *,
+    wait: bool = True,
+    new_take: bool = False,
+) -> VideoResult:
     """`generate_reference` for async code."""
     return await _run(normalised(ReferenceToVideoRequest, request), wait=wait, new_take=new_take)
 
@@ -91,21 +117,34 @@ async def aresume(job_id: str, *, wait: bool = True) -> VideoResult:
 
 
 def normalised(kind: type[Kind], given: Mapping[str, Any] | Kind) -> Kind:
-    """A request of a kind, checked as the normalised calls want it. Raises InvalidInput, which names the field."""
+    """A request of a kind, checked as the normalised calls want it. Raises InvalidInput, which
+    names the field.
+    """
     if isinstance(given, kind):  # checked again: a copy with changes is not
         fields = {name: getattr(given, name) for name in given.model_fields_set}
     elif isinstance(given, Mapping):
-        references = {name: located(given[name]) for name in ("reference_image", "reference_video", "reference_audio") if name in given}
+        references = {
+            name: located(given[name])
+            for name in ("reference_image", "reference_video", "reference_audio")
+            if name in given
+        }
         fields = {name: value for name, value in given.items() if value is not None} | references
     else:
-        raise InvalidInput("request", "field_type", given=type(given).__name__, allowed=f"a dict or a {kind.__name__}")
+        raise InvalidInput(
+            "request",
+            "field_type",
+            given=type(given).__name__,
+            allowed=f"a dict or a {kind.__name__}",
+        )
     request = _whole(kind.model_validate(fields), _REQUIRED[kind])
     check_files(request)
     return request
 
 
 def located(given: Any) -> Any:
-    """Text that stands for a picture, clip or sound as what it is: a path, unless it is an address. Lists one by one; anything else as it is."""
+    """Text that stands for a picture, clip or sound as what it is: a path, unless it is an address.
+    Lists one by one; anything else as it is.
+    """
     if isinstance(given, list | tuple):
         return [located(one) for one in given]
     if not isinstance(given, str) or not given or "://" in given:
@@ -118,14 +157,23 @@ def located(given: Any) -> Any:
 def files_of(request: ImageToVideoRequest | ReferenceToVideoRequest) -> list[tuple[str, Path]]:
     """The files that a request names by their paths, each with its field."""
     if isinstance(request, ImageToVideoRequest):
-        several = [("reference_image", request.reference_image), ("reference_audio", request.reference_audio)]
+        several = [
+            ("reference_image", request.reference_image),
+            ("reference_audio", request.reference_audio),
+        ]
     else:
-        several = [(field, one) for field in ("reference_video", "reference_image") for one in getattr(request, field)]
+        several = [
+            (field, one)
+            for field in ("reference_video", "reference_image")
+            for one in getattr(request, field)
+        ]
     return [(field, one) for field, one in several if isinstance(one, Path)]
 
 
 def check_files(request: ImageToVideoRequest | ReferenceToVideoRequest) -> None:
-    """Whether its files are there. Raises InvalidInput, which names the whole path: it is for whoever wrote it, and for nobody else."""
+    """Whether its files are there. Raises InvalidInput, which names the whole path: it is for
+    whoever wrote it, and for nobody else.
+    """
     for field, path in files_of(request):
         check_file(field, path)
 
@@ -142,38 +190,59 @@ def check_file(field: str, path: Path) -> None:
 
 
 async def inspected(request: ImageToVideoRequest | ReferenceToVideoRequest) -> list[float | None]:
-    """Opens every file of a request as a run would, and keeps nothing. Gives the length of each reference video in seconds, None for an address.
+    """Opens every file of a request as a run would, and keeps nothing. Gives the length of each
+    reference video in seconds, None for an address.
 
     Raises InvalidInput and NotKept.
     """
     if isinstance(request, ImageToVideoRequest):
         pictures, clips, size, fit = [request.reference_image], [], request.size, request.fit
     else:
-        pictures, clips, size, fit = list(request.reference_image), list(request.reference_video), OWN_SHAPE[0], "crop"
+        pictures, clips, size, fit = (
+            list(request.reference_image),
+            list(request.reference_video),
+            OWN_SHAPE[0],
+            "crop",
+        )
     for picture in pictures:
         if not isinstance(picture, str):
-            await inputs.apart(Asker(), inputs.take_picture, "reference_image", picture, size=size, fit=fit)
+            await inputs.apart(
+                Asker(), inputs.take_picture, "reference_image", picture, size=size, fit=fit
+            )
     if isinstance(request, ImageToVideoRequest) and request.reference_audio is not None:
         await inputs.apart(Asker(), inputs.hear, "reference_audio", request.reference_audio)
-    return [None if isinstance(one, str) else await inputs.apart(Asker(), inputs.clip_seconds, one) for one in clips]
+    return [
+        None if isinstance(one, str) else await inputs.apart(Asker(), inputs.clip_seconds, one)
+        for one in clips
+    ]
 
 
 async def resumable(studio: Studio, job_id: str) -> Job:
-    """A job that can be gone on with. Raises JobNotFound, and WanError where it waits for other settings."""
+    """A job that can be gone on with. Raises JobNotFound, and WanError where it waits for other
+    settings.
+    """
     job = await studio.job(job_id, owner=OPERATOR)
     if job.live and job.account != studio.connection.account:
-        raise WanError(sentence("resume_elsewhere", backend=job.backend, region=job.region or job.base_url))
+        raise WanError(
+            sentence("resume_elsewhere", backend=job.backend, region=job.region or job.base_url)
+        )
     return job
 
 
-async def _run(request: ImageToVideoRequest | ReferenceToVideoRequest, *, wait: bool, new_take: bool) -> VideoResult:
+async def _run(
+    request: ImageToVideoRequest | ReferenceToVideoRequest, *, wait: bool, new_take: bool
+) -> VideoResult:
     async with Studio(load_settings(), own=True) as studio:
         job = await studio.submit(request, owner=OPERATOR, new_take=new_take)
-        return await _result(studio, await _watched(studio, job, wait=wait), made_before=not job.live)
+        return await _result(
+            studio, await _watched(studio, job, wait=wait), made_before=not job.live
+        )
 
 
 async def _watched(studio: Studio, job: Job, *, wait: bool) -> Job:
-    """The job when it has ended; unless that is waited for, when its task id is known, or nobody can know it soon."""
+    """The job when it has ended; unless that is waited for, when its task id is known, or nobody
+    can know it soon.
+    """
     with suppress(TimeoutError):
         async with asyncio.timeout(None if wait else _TASK_WAIT):
             async for event in studio.follow(job.id, owner=OPERATOR):
@@ -200,7 +269,9 @@ def _whole(request: Kind, required: Sequence[str]) -> Kind:
 
 
 def _blocking(call: Coroutine[Any, Any, Result]) -> Result:
-    """Runs a call to its end. Where an event loop runs already, as in a notebook, beside it on a thread of its own."""
+    """Runs a call to its end. Where an event loop runs already, as in a notebook, beside it on a
+    thread of its own.
+    """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -209,7 +280,9 @@ def _blocking(call: Coroutine[Any, Any, Result]) -> Result:
 
 
 def _beside(call: Coroutine[Any, Any, Result]) -> Result:
-    """Runs a call on a thread of its own. An interrupt here ends it as it would there: in order, and waited for."""
+    """Runs a call on a thread of its own. An interrupt here ends it as it would there: in order,
+    and waited for.
+    """
     begun: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = []
 
     async def noted() -> Result:

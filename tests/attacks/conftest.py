@@ -1,4 +1,6 @@
-"""What all attacks share: the app that is attacked, a victim, a listener that must hear nothing, and the table at the end."""
+"""What all attacks share: the app that is attacked, a victim, a listener that must hear nothing,
+and the table at the end.
+"""
 
 import socketserver
 import threading
@@ -35,16 +37,27 @@ class Listener:
     heard: list[bytes] = field(default_factory=list)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
     """Prints a table of the attacks; of those that succeeded, where tests run side by side."""
-    reports = [one for reports in terminalreporter.stats.values() for one in reports if getattr(one, "when", "") == "call"]
+    reports = [
+        one
+        for reports in terminalreporter.stats.values()
+        for one in reports
+        if getattr(one, "when", "") == "call"
+    ]
     rows = [row for one in reports for name, row in one.user_properties if name == _ATTACK]
     if rows:
         terminalreporter.section("attacks")
         for attack, expected, got in rows:
             if got != expected or not config.getoption("numprocesses"):
-                terminalreporter.line(f"{attack:76.76} {expected:22.22} {got if got != expected else ''}".rstrip())
-        terminalreporter.line(f"{len(rows)} attacks, {sum(expected != got for _, expected, got in rows)} succeeded")
+                terminalreporter.line(
+                    f"{attack:76.76} {expected:22.22} {got if got != expected else ''}".rstrip()
+                )
+        terminalreporter.line(
+            f"{len(rows)} attacks, {sum(expected != got for _, expected, got in rows)} succeeded"
+        )
 
 
 @pytest.fixture
@@ -60,10 +73,14 @@ def record(request: pytest.FixtureRequest) -> Record:
 
 @pytest.fixture(scope="package")
 def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """The app, with secrets beside it. In the end it must be well, and its log must hold no traceback."""
+    """The app, with secrets beside it. In the end it must be well, and its log must hold no
+    traceback.
+    """
     folder = tmp_path_factory.mktemp("attacked")
     (folder / "home" / ".alibabacloud").mkdir(parents=True)
-    (folder / "home" / ".alibabacloud" / "credentials").write_text("[default]\ndashscope_api_key = sk-secretsecret\n")
+    (folder / "home" / ".alibabacloud" / "credentials").write_text(
+        "[default]\ndashscope_api_key = sk-secretsecret\n"
+    )
     (folder / ".env").write_text("SECRET=sk-secretsecret\n")
     with attacked(request.config.getoption("--setup"), folder) as running:
         yield running
@@ -74,7 +91,9 @@ def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """The app behind a proxy of this machine: each test can come from addresses of its own. One a file, as some use up what all addresses share."""
+    """The app behind a proxy of this machine: each test can come from addresses of its own. One a
+    file, as some use up what all addresses share.
+    """
     settings = {"WAN_TRUSTED_PROXIES": "127.0.0.1", "WAN_HOSTS": "films.example", "WAN_MCP": "true"}
     with served(tmp_path_factory.mktemp("proxied"), **settings) as running:
         yield running
@@ -95,7 +114,17 @@ def victim(app: App) -> Iterator[Victim]:
     path = upload(app.url, [("her.png", (SAMPLES / "astronaut.png").read_bytes())]).json()[0]
     start, watch = someone.event("start"), someone.event("watch")
     picture = {"path": path, "meta": {"_type": "gradio.FileData"}}
-    well, given = someone.call(start, someone.form(start, token=someone.token, reference_image=picture, prompt="She smiles.", url="", audio_url=""))
+    well, given = someone.call(
+        start,
+        someone.form(
+            start,
+            token=someone.token,
+            reference_image=picture,
+            prompt="She smiles.",
+            url="",
+            audio_url="",
+        ),
+    )
     assert well, given
     job_id, give_up = given[1], time.monotonic() + 60
     while "SUCCEEDED" not in (shown := someone.call(watch, [someone.token, job_id])[1][0]):
@@ -112,9 +141,14 @@ def listener() -> Iterator[Listener]:
     class Hear(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             heard.append(self.request.recv(1000))
-            self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 6\r\nConnection: close\r\n\r\ninside")
+            self.request.sendall(
+                b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: "
+                b"6\r\nConnection: close\r\n\r\ninside"
+            )
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Hear) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        ).start()
         yield Listener(server.server_address[1], heard)
         server.shutdown()

@@ -1,4 +1,5 @@
-"""The app with the old hole in it: at each SIGUSR1 it opens and closes the files of its own database, as it once did for anybody who asked.
+"""The app with the old hole in it: at each SIGUSR1 it opens and closes the files of its own
+database, as it once did for anybody who asked.
 
 Whatever else but SQLite opens one of them is written to its log.
 """
@@ -9,7 +10,10 @@ import signal
 import sys
 from pathlib import Path
 
-FILES = [str(Path(os.environ.get("OUTPUT_DIR", "output")) / name) for name in ("wan.sqlite3", "wan.sqlite3-wal", "wan.sqlite3-shm")]
+FILES = [
+    str(Path(os.environ.get("OUTPUT_DIR", "output")) / name)
+    for name in ("wan.sqlite3", "wan.sqlite3-wal", "wan.sqlite3-shm")
+]
 OPENED = "the app itself opens"
 _hole_is_open = False
 

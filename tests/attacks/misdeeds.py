@@ -1,4 +1,6 @@
-"""What the code in a sandbox might do if a file took it over: a nursery with tasks that misbehave, `python -m tests.attacks.misdeeds`."""
+"""What the code in a sandbox might do if a file took it over: a nursery with tasks that misbehave,
+`python -m tests.attacks.misdeeds`.
+"""
 
 import contextlib
 import ctypes
@@ -128,7 +130,9 @@ def _call(name: str, *given: object) -> dict:
 
 
 def _system_call(given, made, *, field, name, number="0", text="/etc/passwd"):
-    """A system call with arguments that would do something. number: a process, as its starter sees it."""
+    """A system call with arguments that would do something. number: a process, as its starter sees
+    it.
+    """
     path, process, zeros = text.encode(), int(number), ctypes.create_string_buffer(4096)
     here, held = -100, made.fileno()
     memory = struct.pack("PP", ctypes.addressof(zeros), 64)
@@ -275,7 +279,17 @@ def _picture(given, made, *, field, size, fit):
 
 
 def _clip(given, made, *, field):
-    return {"kind": "../../x", "clip": {"width": 1, "height": 1, "fps": 1.0, "seconds": 1.0, "has_audio": True, "codec": "x"}}
+    return {
+        "kind": "../../x",
+        "clip": {
+            "width": 1,
+            "height": 1,
+            "fps": 1.0,
+            "seconds": 1.0,
+            "has_audio": True,
+            "codec": "x",
+        },
+    }
 
 
 def _open(given, made, *, field):
@@ -322,7 +336,11 @@ def _trip(given, made, *, field):
     return {}[field]
 
 
-TASKS = {name.removeprefix("_"): task for name, task in globals().items() if name.startswith("_") and getattr(task, "__module__", "") == __name__}
+TASKS = {
+    name.removeprefix("_"): task
+    for name, task in globals().items()
+    if name.startswith("_") and getattr(task, "__module__", "") == __name__
+}
 
 if __name__ == "__main__":
     serve(TASKS)

@@ -1,7 +1,8 @@
-"""The ways in which the app is set up, each of which every attack of this folder is tried on: `python -m pytest tests/attacks --setup logins`.
+"""The ways in which the app is set up, each of which every attack of this folder is tried on:
+`python -m pytest tests/attacks --setup logins`.
 
-An attacker is as near as a set-up lets anybody be: they know the access code where there is one, and are signed in, as
-somebody else than the victim, where there are logins.
+An attacker is as near as a set-up lets anybody be: they know the access code where there is one,
+and are signed in, as somebody else than the victim, where there are logins.
 """
 
 import contextlib
@@ -36,7 +37,9 @@ class Setup:
 
 SETUPS = {
     "demo": Setup(),
-    "paid": Setup({"WAN_ACCESS_CODE": CODE, "WAN_DAILY_BUDGET": "10000", "WAN_POLL_SECONDS": "1"}, paid=True),
+    "paid": Setup(
+        {"WAN_ACCESS_CODE": CODE, "WAN_DAILY_BUDGET": "10000", "WAN_POLL_SECONDS": "1"}, paid=True
+    ),
     "logins": Setup({"WAN_LOGINS": ",".join(f"{name}:{word}" for name, word in PEOPLE.items())}),
     "mcp": Setup({"WAN_MCP": "true"}),
     "proxied": Setup({"WAN_TRUSTED_PROXIES": "127.0.0.1"}, behind=True),
@@ -49,7 +52,9 @@ def attacked(name: str, folder: Path) -> Iterator[App]:
     setup, settings = SETUPS[name], dict(SETUPS[name].settings)
     with contextlib.ExitStack() as opened:
         if setup.paid:
-            service = opened.enter_context(serving(folder / "service", "--pending", "0.2", "--running", "0.4"))
+            service = opened.enter_context(
+                serving(folder / "service", "--pending", "0.2", "--running", "0.4")
+            )
             settings |= {
                 "WAN_BACKEND": "auto",
                 "DASHSCOPE_API_KEY": "sk-operator-0a1b2c3d4e5f",
@@ -86,7 +91,9 @@ def signed_in(url: str, name: str, word: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def forwarding(port: int) -> Iterator[int]:
-    """A proxy in front of a port of this machine: it says who asks, in place of whatever a request says of that. Gives its port."""
+    """A proxy in front of a port of this machine: it says who asks, in place of whatever a request
+    says of that. Gives its port.
+    """
 
     class Forward(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -94,7 +101,9 @@ def forwarding(port: int) -> Iterator[int]:
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Forward) as proxy:
         proxy.daemon_threads = True
-        threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        threading.Thread(
+            target=proxy.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        ).start()
         yield proxy.server_address[1]
         proxy.shutdown()
 
@@ -118,7 +127,11 @@ def _rewritten(head: bytes, address: str) -> bytes:
     names = (b"x-forwarded-", b"forwarded", b"connection")
     kept = [line for line in lines if not line.lower().startswith(names)]
     host = next((line[5:].strip() for line in lines if line.lower().startswith(b"host:")), b"")
-    ours = [b"X-Forwarded-For: " + address.encode(), b"X-Forwarded-Proto: http", b"X-Forwarded-Host: " + host]
+    ours = [
+        b"X-Forwarded-For: " + address.encode(),
+        b"X-Forwarded-Proto: http",
+        b"X-Forwarded-Host: " + host,
+    ]
     return b"\r\n".join([first, *kept, *ours, b"Connection: close", b"", rest])
 
 

@@ -1,4 +1,6 @@
-"""Attacks by bodies: dear to read, too large, or never whole. Each is sent to every route that takes JSON."""
+"""Attacks by bodies: dear to read, too large, or never whole. Each is sent to every route that
+takes JSON.
+"""
 
 import contextlib
 import json
@@ -36,16 +38,27 @@ def filled(before: bytes, piece: bytes, after: bytes, size: int) -> bytes:
 
 def within(data: bytes) -> bytes:
     """A valid event up to something in its data."""
-    return b'{"session_hash":"s","fn_index":0,"event_id":"e","jsonrpc":"2.0","id":1,"method":"ping","data":[' + data
+    return (
+        b'{"session_hash":"s","fn_index":0,"event_id":"e","jsonrpc":"2.0","id":1,"method":"ping","data":['
+        + data
+    )
 
 
 DEAR: dict[str, Callable[[int], bytes]] = {
     "empty lists beside each other": lambda size: filled(within(b"[]"), b",[]", b"]}", size),
     "empty objects beside each other": lambda size: filled(within(b"{}"), b",{}", b"]}", size),
-    "lists in lists": lambda size: within(b"") + b"[" * ((size - 200) // 2) + b"]" * ((size - 200) // 2) + b"]}",
-    "objects in objects": lambda size: within(b"") + b'{"":' * ((size - 200) // 5) + b"1" + b"}" * ((size - 200) // 5) + b"]}",
-    "lists and objects by turns": lambda size: within(b"") + b'[{"":' * ((size - 200) // 7) + b"1" + b"}]" * ((size - 200) // 7) + b"]}",
-    "hundreds of levels, thousands of times": lambda size: filled(within(b"0"), b"," + b"[" * 300 + b"]" * 300, b"]}", size),
+    "lists in lists": lambda size: (
+        within(b"") + b"[" * ((size - 200) // 2) + b"]" * ((size - 200) // 2) + b"]}"
+    ),
+    "objects in objects": lambda size: (
+        within(b"") + b'{"":' * ((size - 200) // 5) + b"1" + b"}" * ((size - 200) // 5) + b"]}"
+    ),
+    "lists and objects by turns": lambda size: (
+        within(b"") + b'[{"":' * ((size - 200) // 7) + b"1" + b"}]" * ((size - 200) // 7) + b"]}"
+    ),
+    "hundreds of levels, thousands of times": lambda size: filled(
+        within(b"0"), b"," + b"[" * 300 + b"]" * 300, b"]}", size
+    ),
     "numbers": lambda size: filled(within(b"1"), b",1", b"]}", size),
     "short strings": lambda size: filled(within(b'""'), b',""', b"]}", size),
     "names that are all the same": lambda size: filled(b'{"a":1', b',"a":1', b"}", size),
@@ -54,11 +67,21 @@ DEAR: dict[str, Callable[[int], bytes]] = {
     "escapes alone": lambda size: filled(within(b'"'), rb"\u0041", b'"]}', size),
     "backslashes alone": lambda size: filled(within(b'"'), rb"\\", b'"]}', size),
     "spaces": lambda size: filled(within(b""), b" ", b"]}", size),
-    "UTF-16": lambda size: filled(within(b"[]"), b",[]", b"]}", size // 2).decode().encode("utf-16"),
-    "UTF-32 without a mark": lambda size: filled(within(b"[]"), b",[]", b"]}", size // 4).decode().encode("utf-32-le"),
+    "UTF-16": lambda size: (
+        filled(within(b"[]"), b",[]", b"]}", size // 2).decode().encode("utf-16")
+    ),
+    "UTF-32 without a mark": lambda size: (
+        filled(within(b"[]"), b",[]", b"]}", size // 4).decode().encode("utf-32-le")
+    ),
     # Half of this letter is a quote: whoever reads bytes takes what follows for a string.
-    "UTF-16 that looks like a string": lambda size: filled(within('"\u0122",[]'.encode()), b",[]", b"]}", size // 2).decode().encode("utf-16-le"),
-    "a quote that only seems escaped": lambda size: filled(within(rb'"\\",[]'), b",[]", b"]}", size),
+    "UTF-16 that looks like a string": lambda size: (
+        filled(within('"\u0122",[]'.encode()), b",[]", b"]}", size // 2)
+        .decode()
+        .encode("utf-16-le")
+    ),
+    "a quote that only seems escaped": lambda size: filled(
+        within(rb'"\\",[]'), b",[]", b"]}", size
+    ),
 }
 
 
@@ -66,7 +89,11 @@ DEAR: dict[str, Callable[[int], bytes]] = {
 def sender() -> dict[str, str]:
     """The headers of somebody with an address of their own."""
     number = next(_addresses)
-    return {"X-Forwarded-For": f"203.0.113.{number % 250}", "Origin": "http://127.0.0.1", "Host": "127.0.0.1"}
+    return {
+        "X-Forwarded-For": f"203.0.113.{number % 250}",
+        "Origin": "http://127.0.0.1",
+        "Host": "127.0.0.1",
+    }
 
 
 def limit(route: str) -> int:
@@ -76,7 +103,9 @@ def limit(route: str) -> int:
 
 @pytest.mark.parametrize("kind", DEAR)
 def test_dear_bodies(kind: str, proxied: App, sender: dict[str, str], record: Record):
-    """As a whole and in pieces. What is dear only by the megabyte is answered where less than that is taken."""
+    """As a whole and in pieces. What is dear only by the megabyte is answered where less than that
+    is taken.
+    """
     small = kind in ("a fraction of many digits", "escapes alone", "backslashes alone", "spaces")
     for route, target in ROUTES.items():
         body = DEAR[kind](limit(route))
@@ -92,7 +121,9 @@ def test_dear_bodies(kind: str, proxied: App, sender: dict[str, str], record: Re
 
 
 def spent(app: App) -> int:
-    """Ticks of the processor that the app's own process has used, which no busy machine makes more."""
+    """Ticks of the processor that the app's own process has used, which no
+    busy machine makes more.
+    """
     fields = Path(f"/proc/{app.process.pid}/stat").read_text().rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])
 
@@ -106,14 +137,28 @@ def test_a_dear_body_costs_no_more_than_an_honest_event(proxied: App, record: Re
         assert visitor.call(greet, ["", "", ""])[0]
     honest = spent(proxied) - before
     visitor.close()
-    for kind in ("empty lists beside each other", "lists in lists", "short strings", "names that are all the same"):
+    for kind in (
+        "empty lists beside each other",
+        "lists in lists",
+        "short strings",
+        "names that are all the same",
+    ):
         body, before = DEAR[kind](MEGABYTE), spent(proxied)
         for _ in range(40):
-            post(proxied.url, f"{API}/queue/join", body, **{"X-Forwarded-For": f"203.0.113.{252 + len(kind) % 3}"})
-        record(f"body: 40 times {kind}, dearer than 40 events", False, spent(proxied) - before > honest)
+            post(
+                proxied.url,
+                f"{API}/queue/join",
+                body,
+                **{"X-Forwarded-For": f"203.0.113.{252 + len(kind) % 3}"},
+            )
+        record(
+            f"body: 40 times {kind}, dearer than 40 events", False, spent(proxied) - before > honest
+        )
 
 
-def test_a_page_event_may_not_be_as_large_as_a_call(proxied: App, sender: dict[str, str], record: Record):
+def test_a_page_event_may_not_be_as_large_as_a_call(
+    proxied: App, sender: dict[str, str], record: Record
+):
     visitor = Visitor(proxied.url, headers=sender)
     visitor.close()
     for name, expected in (("quote", 413), ("image_to_video", 200)):
@@ -122,7 +167,9 @@ def test_a_page_event_may_not_be_as_large_as_a_call(proxied: App, sender: dict[s
         record(f"body: 500 kB to {name}", expected, visitor.join(number, data).status)
 
 
-def test_bad_bodies_count_against_their_address(proxied: App, sender: dict[str, str], record: Record):
+def test_bad_bodies_count_against_their_address(
+    proxied: App, sender: dict[str, str], record: Record
+):
     for _ in range(400):
         status = post(proxied.url, f"{API}/reset", b"[" * 50, **sender).status
         if status != 400:
@@ -136,13 +183,20 @@ def test_bad_bodies_count_against_their_address(proxied: App, sender: dict[str, 
 
 
 @contextlib.contextmanager
-def begun(app: App, target: str, address: Callable[[int], str], body: bytes, promised: int) -> Iterator[Callable[[], None]]:
+def begun(
+    app: App, target: str, address: Callable[[int], str], body: bytes, promised: int
+) -> Iterator[Callable[[], None]]:
     """Begins requests that never end; gives what begins one more. All are hung up in the end."""
     place, connections = urlsplit(app.url), []
 
     def begin() -> None:
-        connections.append(connection := socket.create_connection((place.hostname, place.port), timeout=20))
-        head = f"POST {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Forwarded-For: {address(len(connections))}\r\n"
+        connections.append(
+            connection := socket.create_connection((place.hostname, place.port), timeout=20)
+        )
+        head = (
+            f"POST {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Forwarded-For: "
+            f"{address(len(connections))}\r\n"
+        )
         head += f"Content-Type: application/json\r\nContent-Length: {promised}\r\n\r\n"
         with contextlib.suppress(ConnectionError, TimeoutError):
             connection.sendall(head.encode() + body)
@@ -164,7 +218,12 @@ def megabytes(app: App) -> int:
 
 @pytest.mark.parametrize("many", [False, True], ids=["one address", "an address each"])
 def test_bodies_of_agents_that_never_end(many: bool, proxied: App, record: Record):
-    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "job", "arguments": {"job_id": ""}}}
+    call = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": "job", "arguments": {"job_id": ""}},
+    }
     body = json.dumps(call).encode()[:-4] + b"A" * 27_000_000
     address = (lambda number: f"198.51.100.{number}") if many else (lambda _: "198.51.99.1")
     before = megabytes(proxied)
@@ -172,9 +231,18 @@ def test_bodies_of_agents_that_never_end(many: bool, proxied: App, record: Recor
         for _ in range(20):
             begin()
         held = megabytes(proxied) - before
-        record(f"body: 20 of 27 MB for agents, unfinished, from {'20 addresses' if many else 'one'}, hold 200 MB", False, held > 200)
+        record(
+            "body: 20 of 27 MB for agents, unfinished, from "
+            f"{'20 addresses' if many else 'one'}, hold 200 MB",
+            False,
+            held > 200,
+        )
         accept = {"Accept": "application/json, text/event-stream", "X-Forwarded-For": "203.0.114.2"}
-        record("body: another agent's call beside them", 200, post(proxied.url, f"{API}/mcp/", call, **accept).status)
+        record(
+            "body: another agent's call beside them",
+            200,
+            post(proxied.url, f"{API}/mcp/", call, **accept).status,
+        )
 
 
 def test_short_bodies_that_never_end(proxied: App, sender: dict[str, str], record: Record):

@@ -1,4 +1,6 @@
-"""Attacks on the database's locks: what is paid for is lost by no file that the app closes, and by no log that somebody removes."""
+"""Attacks on the database's locks: what is paid for is lost by no file that the app closes, and by
+no log that somebody removes.
+"""
 
 import contextlib
 import signal
@@ -22,7 +24,9 @@ from tests.conftest import clean_environment
 def holed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """The app, in which the old hole is open again."""
     program = Path(__file__).parent / "hole.py"
-    with served(tmp_path_factory.mktemp("holed"), pending=0.2, running=0.4, program=program) as running:
+    with served(
+        tmp_path_factory.mktemp("holed"), pending=0.2, running=0.4, program=program
+    ) as running:
         yield running
 
 
@@ -39,7 +43,14 @@ def close_files(app: App) -> None:
 def list_jobs(app: App) -> None:
     """The next command."""
     environment = clean_environment(app.folder) | {"OUTPUT_DIR": str(app.folder / "output")}
-    subprocess.run([sys.executable, "-m", "wan", "jobs"], env=environment, cwd=app.folder, check=True, capture_output=True, timeout=120)
+    subprocess.run(
+        [sys.executable, "-m", "wan", "jobs"],
+        env=environment,
+        cwd=app.folder,
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
 
 
 def make_job(app: App, prompt: str) -> str:
@@ -66,16 +77,28 @@ def test_paid_jobs_outlive_every_way_to_lose_them(holed: App, record: Record):
         close_files(holed)
         list_jobs(holed)
         made.append(make_job(holed, f"after the app closed its files, {number}"))
-    record("database: the log after the app has closed the files and a command has come and gone", True, log.exists())
+    record(
+        "database: the log after the app has closed the files and a command has come and gone",
+        True,
+        log.exists(),
+    )
     for end in ("wal", "shm"):
         holed.folder.joinpath("output", f"wan.sqlite3-{end}").unlink()
     made.append(make_job(holed, "after somebody removed the log"))
-    record("database: the app says that its log was removed", True, "is not the log that this process writes to" in holed.log())
+    record(
+        "database: the app says that its log was removed",
+        True,
+        "is not the log that this process writes to" in holed.log(),
+    )
     log.unlink()
     made.append(make_job(holed, "after somebody removed the log alone"))
     list_jobs(holed)
     holed.kill()
-    record("database: times that anything but SQLite opened its files", 0, holed.log().count(OPENED))
-    record("database: rows that are lost with the app after all that", 0, len(set(made) - kept(holed)))
+    record(
+        "database: times that anything but SQLite opened its files", 0, holed.log().count(OPENED)
+    )
+    record(
+        "database: rows that are lost with the app after all that", 0, len(set(made) - kept(holed))
+    )
     videos = [holed.folder / "output" / "storage" / "videos" / job / "video.mp4" for job in made]
     record("database: jobs whose video is not kept", 0, sum(not video.exists() for video in videos))

@@ -1,4 +1,6 @@
-"""Attacks by forged events of the page: values that no form gives, files that nobody uploaded, jobs of others."""
+"""Attacks by forged events of the page: values that no form gives, files that nobody uploaded, jobs
+of others.
+"""
 
 import json
 import math
@@ -17,15 +19,60 @@ from tests.browser.serving import SAMPLES, App
 
 META = {"meta": {"_type": "gradio.FileData"}}
 FORGED: list[Any] = [
-    *(None, True, -1, 2.5, math.nan, math.inf, -1e308, 10**400, "", "x" * 50_000, "\0", "../../etc/passwd", "<script>alert(1)</script>"),
-    *([], [None], [[[]]], ["a"] * 500, {}, {"path": 1}, {"path": "/etc/passwd"} | META, {"__type__": "update", "visible": True}),
+    *(
+        None,
+        True,
+        -1,
+        2.5,
+        math.nan,
+        math.inf,
+        -1e308,
+        10**400,
+        "",
+        "x" * 50_000,
+        "\0",
+        "../../etc/passwd",
+        "<script>alert(1)</script>",
+    ),
+    *(
+        [],
+        [None],
+        [[[]]],
+        ["a"] * 500,
+        {},
+        {"path": 1},
+        {"path": "/etc/passwd"} | META,
+        {"__type__": "update", "visible": True},
+    ),
 ]
 EVENTS = [
-    *("start", "start_1", "_retry", "_retry_surely", "_cancel", "_stop", "_resume", "_withdraw", "watch", "show"),
+    *(
+        "start",
+        "start_1",
+        "_retry",
+        "_retry_surely",
+        "_cancel",
+        "_stop",
+        "_resume",
+        "_withdraw",
+        "watch",
+        "show",
+    ),
     *("quote", "quote_1", "_cast", "_hear", "_limits", "greet", "fill", "ask", "drop"),
     *("image_to_video", "reference_to_video", "job", "cancel"),
     *("shelf", "open", "use", "frame", "take_up", "delete", "bundle", "compare", "join", "recall"),
-    *("show_1", "posters", "create", "revoke", "delete_1", "csv", "json", "zip", "stopped", "nothing"),
+    *(
+        "show_1",
+        "posters",
+        "create",
+        "revoke",
+        "delete_1",
+        "csv",
+        "json",
+        "zip",
+        "stopped",
+        "nothing",
+    ),
 ]
 """Every event that has a handler; the same handler on the other tab is not forged twice."""
 
@@ -49,37 +96,71 @@ def harm(came: set[str]) -> str:
 
 def test_no_event_is_left_out(visitor: Visitor):
     """Not an attack: the list names every handler of the page."""
-    shown = {one["api_name"].rstrip("_0123456789") for one in visitor.events.values() if one["backend_fn"]}
+    shown = {
+        one["api_name"].rstrip("_0123456789")
+        for one in visitor.events.values()
+        if one["backend_fn"]
+    }
     assert shown == {name.rstrip("_0123456789") for name in EVENTS}
 
 
 @pytest.fixture(scope="module")
 def visitors(visitor: Visitor) -> Iterator[Visitor]:
-    """Some who take turns: whoever asks right after their stream was closed is answered a little later."""
+    """Some who take turns: whoever asks right after their stream was closed is answered a little
+    later.
+    """
     return cycle([visitor, *(visitor.another() for _ in range(4))])
 
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_forged_values(event: str, visitors: Iterator[Visitor], record: Record):
-    """The prompt is left empty, so that no value that happens to be good becomes a job; and whoever sends them has none to be shown."""
+    """The prompt is left empty, so that no value that happens to be good becomes a job; and whoever
+    sends them has none to be shown.
+    """
     visitor, nobody = next(visitors), secrets.token_urlsafe(32)
     number = visitor.event(event)
     for place, component in enumerate(visitor.inputs(number)):
         data = visitor.form(number, token=nobody, prompt="")
-        came = {outcome(*one) for one in next(visitors).calls(number, [[*data[:place], value, *data[place + 1 :]] for value in FORGED])}
-        record(f"form: {event}, {named(component)}: {len(FORGED)} forged values", "no harm", harm(came))
+        came = {
+            outcome(*one)
+            for one in next(visitors).calls(
+                number, [[*data[:place], value, *data[place + 1 :]] for value in FORGED]
+            )
+        }
+        record(
+            f"form: {event}, {named(component)}: {len(FORGED)} forged values", "no harm", harm(came)
+        )
 
 
 def test_forged_events(app: App, visitor: Visitor, record: Record):
     greet, nobody = visitor.event("greet"), secrets.token_urlsafe(32)
     record("form: no value where one belongs", "refused", outcome(*visitor.call(greet, [])))
-    record("form: five values where three belong", "showed something", outcome(*visitor.call(greet, [nobody, "", "", {}, []])))
-    half = post(app.url, f"{API}/queue/join", b'{"session_hash": "a", "fn_index": %d, "data": ["\\ud800"]}' % greet)
+    record(
+        "form: five values where three belong",
+        "showed something",
+        outcome(*visitor.call(greet, [nobody, "", "", {}, []])),
+    )
+    half = post(
+        app.url,
+        f"{API}/queue/join",
+        b'{"session_hash": "a", "fn_index": %d, "data": ["\\ud800"]}' % greet,
+    )
     record("form: half a character", 400, half.status)
     for data in (None, "", {}, 1):
         record(f"form: data that is no list: {data!r}", 422, visitor.join(greet, data).status)
-    for more in ({"batched": True}, {"event_id": "x"}, {"simple_format": True}, {"trigger_id": 99999}, {"event_data": [1]}, {"oauth_token": "x"}):
-        record(f"form: {more}", "showed something", outcome(*visitor.call(greet, [nobody, "", ""], **more)))
+    for more in (
+        {"batched": True},
+        {"event_id": "x"},
+        {"simple_format": True},
+        {"trigger_id": 99999},
+        {"event_data": [1]},
+        {"oauth_token": "x"},
+    ):
+        record(
+            f"form: {more}",
+            "showed something",
+            outcome(*visitor.call(greet, [nobody, "", ""], **more)),
+        )
 
 
 def files(address: str, path: str) -> list[Any]:
@@ -121,29 +202,64 @@ FIELDS = [("start", "reference_image"), ("start_1", "reference_video"), ("recall
 
 @pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize(("event", "field"), FIELDS, ids=[event for event, _ in FIELDS])
-def test_files_that_were_not_uploaded(event: str, field: str, address: str, app: App, visitor: Visitor, listener: Listener, record: Record):
-    """A file as an address: nothing is fetched, nothing but what was uploaded is opened, and nothing is kept."""
+def test_files_that_were_not_uploaded(
+    event: str,
+    field: str,
+    address: str,
+    app: App,
+    visitor: Visitor,
+    listener: Listener,
+    record: Record,
+):
+    """A file as an address: nothing is fetched, nothing but what was uploaded is opened, and
+    nothing is kept.
+    """
     kept = upload(app.url, [("a.png", (SAMPLES / "coffee.png").read_bytes())]).json()[0]
     number, came, before = visitor.event(event), set(), _kept(app)
     given = files(address.format(port=listener.port, folder=app.folder), kept)
-    values = [value for one in given for value in ([one], [one, one])] if field == "reference_video" else given
+    values = (
+        [value for one in given for value in ([one], [one, one])]
+        if field == "reference_video"
+        else given
+    )
     for well, shown in visitor.calls(
-        number, [visitor.form(number, token=visitor.token, seed="none that there is", **{field: value}) for value in values]
+        number,
+        [
+            visitor.form(number, token=visitor.token, seed="none that there is", **{field: value})
+            for value in values
+        ],
     ):
-        came.add("leaked" if "sk-secret" in str(shown) or "root:" in str(shown) else outcome(well, shown))
+        came.add(
+            "leaked" if "sk-secret" in str(shown) or "root:" in str(shown) else outcome(well, shown)
+        )
     record(
-        f"file: {event} with {address}", "no harm, 0 fetched, 0 kept", f"{harm(came)}, {len(listener.heard)} fetched, {len(_kept(app) - before)} kept"
+        f"file: {event} with {address}",
+        "no harm, 0 fetched, 0 kept",
+        f"{harm(came)}, {len(listener.heard)} fetched, {len(_kept(app) - before)} kept",
     )
 
 
-def test_a_component_that_an_update_replaced_is_read_as_before(visitor: Visitor, app: App, record: Record):
-    """Gradio makes a component anew at `gr.update`, without what was set on the first; its own reader leaves an empty file, or opens a picture."""
+def test_a_component_that_an_update_replaced_is_read_as_before(
+    visitor: Visitor, app: App, record: Record
+):
+    """Gradio makes a component anew at `gr.update`, without what was set on the first; its own
+    reader leaves an empty file, or opens a picture.
+    """
     bomb = upload(app.url, [("a.png", b"\x89PNG no picture")]).json()[0]
     recall, start = visitor.event("recall_1"), visitor.event("start_1")
     visitor.call(recall, visitor.form(recall, token=visitor.token))
     before = _kept(app)
-    well, shown = visitor.call(start, visitor.form(start, token=visitor.token, prompt="x", reference_video=[{"path": bomb} | META]))
-    record("file: what is no picture, after an update of its field", "refused, 0 kept", f"{outcome(well, shown)}, {len(_kept(app) - before)} kept")
+    well, shown = visitor.call(
+        start,
+        visitor.form(
+            start, token=visitor.token, prompt="x", reference_video=[{"path": bomb} | META]
+        ),
+    )
+    record(
+        "file: what is no picture, after an update of its field",
+        "refused, 0 kept",
+        f"{outcome(well, shown)}, {len(_kept(app) - before)} kept",
+    )
 
 
 def _kept(app: App) -> set[Path]:
@@ -155,14 +271,24 @@ TEXTS = [("start", "url"), ("start", "audio_url"), ("start_1", "urls")]
 
 @pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize(("event", "field"), TEXTS, ids=[field for _, field in TEXTS])
-def test_addresses_in_text(event: str, field: str, address: str, app: App, visitor: Visitor, listener: Listener, record: Record):
+def test_addresses_in_text(
+    event: str,
+    field: str,
+    address: str,
+    app: App,
+    visitor: Visitor,
+    listener: Listener,
+    record: Record,
+):
     number = visitor.event(event)
     given = {"prompt": "A quiet sea.", field: address.format(port=listener.port, folder=app.folder)}
     for name in ("url", "urls", "audio_url", "seed", "fps", "negative_prompt"):
         given.setdefault(name, "")
     if field == "audio_url":
         given["url"] = "https://example.com/a.png"
-    public = address == "https://huggingface.co/a.png"  # passed on to the service, which is what the field is for
+    public = (
+        address == "https://huggingface.co/a.png"
+    )  # passed on to the service, which is what the field is for
     came = outcome(*visitor.call(number, visitor.form(number, token=visitor.token, **given)))
     wanted = f"{'became a job' if public else 'refused'}, 0 fetched"
     record(f"address: {field} with {address}", wanted, f"{came}, {len(listener.heard)} fetched")
@@ -170,32 +296,80 @@ def test_addresses_in_text(event: str, field: str, address: str, app: App, visit
 
 def test_jobs_of_others(app: App, visitor: Visitor, victim: Victim, record: Record):
     theirs = ("shelf", "open", "use", "frame", "take_up", "delete", "bundle", "compare", "join")
-    for name in ("watch", "_cancel", "_stop", "_resume", "_retry", "_retry_surely", "_withdraw", "greet", *theirs):
+    for name in (
+        "watch",
+        "_cancel",
+        "_stop",
+        "_resume",
+        "_retry",
+        "_retry_surely",
+        "_withdraw",
+        "greet",
+        *theirs,
+    ):
         number, tried = visitor.event(name), []
         for what, token, job in (
             ("of another's job", visitor.token, victim.job_id),
             ("with its media token", visitor.token, victim.media),
             ("with its id for a token", victim.job_id, victim.job_id),
         ):
-            for among, shown in (("", job), (", among several", f"{job} ~{job} ?{job} ={job}"), (", aimed at", secrets.token_urlsafe(16))):
+            for among, shown in (
+                ("", job),
+                (", among several", f"{job} ~{job} ?{job} ={job}"),
+                (", aimed at", secrets.token_urlsafe(16)),
+            ):
                 aimed = job if among == ", aimed at" else ""
-                given = visitor.form(number, token=token, job=shown, target=aimed, asked=job, chosen=f"{job} {victim.job_id}")
+                given = visitor.form(
+                    number,
+                    token=token,
+                    job=shown,
+                    target=aimed,
+                    asked=job,
+                    chosen=f"{job} {victim.job_id}",
+                )
                 tried.append((f"job: {name} {what}{among}", shown, given))
-        for (attack, shown, _), came in zip(tried, visitor.calls(number, [given for _, _, given in tried]), strict=True):
+        for (attack, shown, _), came in zip(
+            tried, visitor.calls(number, [given for _, _, given in tried]), strict=True
+        ):
             record(attack, "nothing of it", _seen(came, victim, echoed=shown))
-    own = [victim.media[:-1], victim.media.swapcase(), victim.media + "x", "%", "*", "", victim.job_id, secrets.token_urlsafe(32)]
+    own = [
+        victim.media[:-1],
+        victim.media.swapcase(),
+        victim.media + "x",
+        "%",
+        "*",
+        "",
+        victim.job_id,
+        secrets.token_urlsafe(32),
+    ]
     for token in own:
         record(
-            f"media: guessed token {'(almost right)' if token and token in victim.media else token[:8]!r}",
+            "media: guessed token "
+            f"{'(almost right)' if token and token in victim.media else token[:8]!r}",
             404,
             ask(app.url, "GET", f"/media/{token}/video.mp4").status,
         )
-    for name in ("video.mp4.part", "wan.sqlite3", "original.mp4.json", "..", "evidence.json", "VIDEO.MP4"):
-        record(f"media: {name} by the right token", 404, ask(app.url, "GET", f"/media/{victim.media}/{name}").status)
-    assert ask(app.url, "GET", f"/media/{victim.media}/video.mp4").status == 200  # not an attack: it is there
+    for name in (
+        "video.mp4.part",
+        "wan.sqlite3",
+        "original.mp4.json",
+        "..",
+        "evidence.json",
+        "VIDEO.MP4",
+    ):
+        record(
+            f"media: {name} by the right token",
+            404,
+            ask(app.url, "GET", f"/media/{victim.media}/{name}").status,
+        )
+    assert (
+        ask(app.url, "GET", f"/media/{victim.media}/video.mp4").status == 200
+    )  # not an attack: it is there
 
 
 def _seen(came: tuple[bool, Any], victim: Victim, echoed: str) -> str:
     view = json.dumps([part for part in came[1] if part != echoed]) if came[0] else ""
-    view = re.sub(r'data-gone=\\"[^"]*"', "", view)  # says only which of the ids that were given lead nowhere
+    view = re.sub(
+        r'data-gone=\\"[^"]*"', "", view
+    )  # says only which of the ids that were given lead nowhere
     return "the job" if victim.media in view or victim.job_id in view else "nothing of it"

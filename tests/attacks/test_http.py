@@ -52,7 +52,14 @@ def places(app: App, victim: Victim) -> dict[str, str]:
         link.symlink_to(app.folder / "output" / "wan.sqlite3")
     video = next((app.folder / "output" / "storage").rglob("*.mp4"))
     root = SAMPLES.parents[1]
-    named = {"output": app.folder / "output", "video": video, "root": root, "folder": app.folder, "uploads": app.folder / "uploads", "link": link}
+    named = {
+        "output": app.folder / "output",
+        "video": video,
+        "root": root,
+        "folder": app.folder,
+        "uploads": app.folder / "uploads",
+        "link": link,
+    }
     return {name: str(place) for name, place in named.items()} | {"token": victim.media}
 
 
@@ -79,8 +86,15 @@ RELAYS = [
 
 @pytest.mark.parametrize("target", RELAYS)
 def test_relays(target: str, app: App, listener, record: Record):
-    answers = [ask(app.url, method, target.format(host=f"127.0.0.1:{listener.port}")).status for method in ("GET", "HEAD")]
-    record(f"relay: {target.removeprefix(API)}", "404, 404, asked 0 times", f"{answers[0]}, {answers[1]}, asked {len(listener.heard)} times")
+    answers = [
+        ask(app.url, method, target.format(host=f"127.0.0.1:{listener.port}")).status
+        for method in ("GET", "HEAD")
+    ]
+    record(
+        f"relay: {target.removeprefix(API)}",
+        "404, 404, asked 0 times",
+        f"{answers[0]}, {answers[1]}, asked {len(listener.heard)} times",
+    )
 
 
 ROUTES = [
@@ -113,10 +127,20 @@ ROUTES = [
 ]
 
 
-@pytest.mark.parametrize(("method", "target"), ROUTES, ids=[f"{method} {target}" for method, target in ROUTES])
-def test_routes(method: str, target: str, app: App, victim: Victim, record: Record, pytestconfig: pytest.Config):
-    signing_in = target == "/login" and pytestconfig.getoption("--setup") == "logins"  # there it is open, and empty
-    record(f"route: {method} {target}", 422 if signing_in else 404, ask(app.url, method, target.format(session=victim.visitor.session)).status)
+@pytest.mark.parametrize(
+    ("method", "target"), ROUTES, ids=[f"{method} {target}" for method, target in ROUTES]
+)
+def test_routes(
+    method: str, target: str, app: App, victim: Victim, record: Record, pytestconfig: pytest.Config
+):
+    signing_in = (
+        target == "/login" and pytestconfig.getoption("--setup") == "logins"
+    )  # there it is open, and empty
+    record(
+        f"route: {method} {target}",
+        422 if signing_in else 404,
+        ask(app.url, method, target.format(session=victim.visitor.session)).status,
+    )
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "OPTIONS", "X"])
@@ -125,13 +149,19 @@ def test_methods(method: str, app: App, record: Record):
 
 
 def test_private_handlers_by_name(app: App, visitor: Visitor, record: Record):
-    names = [one["api_name"] for one in visitor.events.values() if one["api_visibility"] != "public"]
+    names = [
+        one["api_name"] for one in visitor.events.values() if one["api_visibility"] != "public"
+    ]
     assert len(names) == len(visitor.events) - 4, "the four of wan.ui.api are for everybody"
     for way in ("call", "call/v2", "run", "api"):
         got = {post(app.url, f"{API}/{way}/{name}", {"data": [""]}).status for name in names}
         record(f"private handlers by name: {way}/ ({len(names)} names)", {404}, got)
     for way in ("run", "api"):
-        record(f"public handlers past the queue: {way}/", 404, post(app.url, f"{API}/{way}/image_to_video", {"data": [""]}).status)
+        record(
+            f"public handlers past the queue: {way}/",
+            404,
+            post(app.url, f"{API}/{way}/image_to_video", {"data": [""]}).status,
+        )
 
 
 def test_events_that_are_none(visitor: Visitor, record: Record):
@@ -153,29 +183,61 @@ ORIGINS = [
 @pytest.mark.parametrize(("name", "origin"), ORIGINS, ids=[name for name, _ in ORIGINS])
 def test_origins(name: str, origin: str, app: App, visitor: Visitor, record: Record):
     foreign = {"Origin": origin.format(url=app.url)}
-    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    asked = {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+    }
     preflight = ask(app.url, "OPTIONS", f"{API}/queue/join", headers=foreign | asked)
     simple = post(
-        app.url, f"{API}/queue/join", {"session_hash": visitor.session, "fn_index": visitor.event("greet"), "data": ["", "", ""]}, **foreign
+        app.url,
+        f"{API}/queue/join",
+        {"session_hash": visitor.session, "fn_index": visitor.event("greet"), "data": ["", "", ""]},
+        **foreign,
     )
     read = ask(app.url, "GET", "/config", headers=foreign | {"Cookie": "a=b"})
-    leave = [name for answer in (preflight, simple, read) for name in answer.headers if name.startswith("access-control-")]
+    leave = [
+        name
+        for answer in (preflight, simple, read)
+        for name in answer.headers
+        if name.startswith("access-control-")
+    ]
     record(f"origin: {name}", "403, 403, []", f"{preflight.status}, {simple.status}, {leave}")
 
 
 def test_streams_that_a_foreign_page_opens(app: App, visitor: Visitor, record: Record):
     """It could not read them, but would use up what its visitor may open."""
-    streams = (f"{API}/queue/data?session_hash=foreign", f"{API}/call/job/{'e' * 32}", f"{API}/upload_progress?upload_id=foreign")
+    streams = (
+        f"{API}/queue/data?session_hash=foreign",
+        f"{API}/call/job/{'e' * 32}",
+        f"{API}/upload_progress?upload_id=foreign",
+    )
     for stream in streams:
         for site in ("cross-site", "same-site", "elsewhere"):
-            record(f"origin: {site}, {stream.removeprefix(API)[:24]}", 403, ask(app.url, "GET", stream, headers={"Sec-Fetch-Site": site}).status)
+            record(
+                f"origin: {site}, {stream.removeprefix(API)[:24]}",
+                403,
+                ask(app.url, "GET", stream, headers={"Sec-Fetch-Site": site}).status,
+            )
 
 
 def test_a_name_made_to_point_here(app: App, record: Record):
     for host in ("localhost", "127.0.0.1:1", "[::1]"):  # not attacks
         assert ask(app.url, "GET", "/healthz", headers={"Host": host}).status == 200
-    for host in ("evil.example", "evil.example:7860", "127.0.0.1.evil.example", "", "[::1", "127.0.0.1@evil.example"):
-        record(f"host: rebound name {host!r}", 421, ask(app.url, "GET", "/config", headers={"Host": host, "Origin": f"http://{host}"}).status)
+    for host in (
+        "evil.example",
+        "evil.example:7860",
+        "127.0.0.1.evil.example",
+        "",
+        "[::1",
+        "127.0.0.1@evil.example",
+    ):
+        record(
+            f"host: rebound name {host!r}",
+            421,
+            ask(
+                app.url, "GET", "/config", headers={"Host": host, "Origin": f"http://{host}"}
+            ).status,
+        )
 
 
 FORWARDED = [
@@ -190,35 +252,75 @@ FORWARDED = [
 
 @pytest.mark.parametrize("headers", FORWARDED, ids=str)
 def test_forged_addresses_of_the_app(headers: dict[str, str], app: App, record: Record):
-    record(f"forwarded: {headers}", app.url, ask(app.url, "GET", "/config", headers=headers).json()["root"])
+    record(
+        f"forwarded: {headers}",
+        app.url,
+        ask(app.url, "GET", "/config", headers=headers).json()["root"],
+    )
 
 
 def test_a_trusted_proxy_is_believed(proxied: App):
     """Not an attack: the other side of the one before."""
     named = {"X-Forwarded-Host": "films.example", "X-Forwarded-Proto": "https"}
-    assert ask(proxied.url, "GET", "/config", headers=named).json()["root"] == "https://films.example"
+    assert (
+        ask(proxied.url, "GET", "/config", headers=named).json()["root"] == "https://films.example"
+    )
     asked = {"Host": "films.example", "Origin": "https://films.example", "Content-Length": "0"}
-    assert ask(proxied.url, "POST", f"{API}/reset", headers=asked).status == 400  # it went past the check of the origin, and has no body
+    assert (
+        ask(proxied.url, "POST", f"{API}/reset", headers=asked).status == 400
+    )  # it went past the check of the origin, and has no body
 
 
 def test_bodies(app: App, visitor: Visitor, record: Record):
     join = f"{API}/queue/join"
-    many = {"session_hash": visitor.session, "fn_index": visitor.event("greet"), "data": ["x" * 5_000_000]}
+    many = {
+        "session_hash": visitor.session,
+        "fn_index": visitor.event("greet"),
+        "data": ["x" * 5_000_000],
+    }
     record("body: JSON of 5 MB", 413, post(app.url, join, many).status)
     pieces = (b"[" * 65536 for _ in range(80))
-    record("body: JSON of 5 MB in chunks, without a length", 413, ask(app.url, "POST", join, body=pieces, headers=CHUNKED, chunked=True).status)
-    record("body: a length of 10 TB", 413, ask(app.url, "POST", join, headers={"Content-Length": str(10**13)}).status)
-    record("body: nested 200,000 times", 413, post(app.url, join, b"[" * 200_000 + b"]" * 200_000).status)
+    record(
+        "body: JSON of 5 MB in chunks, without a length",
+        413,
+        ask(app.url, "POST", join, body=pieces, headers=CHUNKED, chunked=True).status,
+    )
+    record(
+        "body: a length of 10 TB",
+        413,
+        ask(app.url, "POST", join, headers={"Content-Length": str(10**13)}).status,
+    )
+    record(
+        "body: nested 200,000 times",
+        413,
+        post(app.url, join, b"[" * 200_000 + b"]" * 200_000).status,
+    )
     record("body: a number of 500,000 digits", 413, post(app.url, join, b"9" * 500_000).status)
     record("body: no JSON", 400, post(app.url, join, b"session_hash=a").status)
-    record("body: a cancel nested 200,000 times", 413, post(app.url, f"{API}/cancel", b"[" * 200_000).status)
-    record("body: a cancel of nothing", 422, post(app.url, f"{API}/cancel", {"session_hash": 1, "fn_index": "x"}).status)
+    record(
+        "body: a cancel nested 200,000 times",
+        413,
+        post(app.url, f"{API}/cancel", b"[" * 200_000).status,
+    )
+    record(
+        "body: a cancel of nothing",
+        422,
+        post(app.url, f"{API}/cancel", {"session_hash": 1, "fn_index": "x"}).status,
+    )
     record("body: a list", 400, post(app.url, join, []).status)
     record("body: not UTF-8", 400, post(app.url, join, b"\xff\xfe{}").status)
     for session in ("x" * 65, "", "a b", "a/b", None, 7, ["a"], {"a": 1}, "会话"):
-        got = post(app.url, join, {"session_hash": session, "fn_index": visitor.event("greet"), "data": ["", "", ""]}).status
+        got = post(
+            app.url,
+            join,
+            {"session_hash": session, "fn_index": visitor.event("greet"), "data": ["", "", ""]},
+        ).status
         record(f"body: a session named {str(session)[:20]!r}", 400, got)
-    record("body: 5 MB with a GET", 413, ask(app.url, "GET", "/config", headers={"Content-Length": "5000000"}).status)
+    record(
+        "body: 5 MB with a GET",
+        413,
+        ask(app.url, "GET", "/config", headers={"Content-Length": "5000000"}).status,
+    )
 
 
 def _pieces(app: App) -> set[str]:
@@ -229,15 +331,50 @@ def _pieces(app: App) -> set[str]:
 def test_uploads(app: App, victim: Victim, record: Record):
     before = _pieces(app)
     form = {"Content-Type": "multipart/form-data; boundary=edge"}
-    record("upload: 1,000 parts", 413, upload(app.url, [(f"{number}.png", b"x") for number in range(1000)]).status)
+    record(
+        "upload: 1,000 parts",
+        413,
+        upload(app.url, [(f"{number}.png", b"x") for number in range(1000)]).status,
+    )
     record("upload: a file of 101 MB", 413, upload(app.url, [("a.mp4", bytes(105_000_000))]).status)
-    record("upload: a length of 400 MB", 413, ask(app.url, "POST", f"{API}/upload", headers=form | {"Content-Length": "400000000"}).status)
+    record(
+        "upload: a length of 400 MB",
+        413,
+        ask(
+            app.url, "POST", f"{API}/upload", headers=form | {"Content-Length": "400000000"}
+        ).status,
+    )
     pieces = (BEGUN if number == 0 else bytes(1_000_000) for number in range(400))
-    endless = ask(app.url, "POST", f"{API}/upload", headers=form | {"Transfer-Encoding": "chunked"}, body=pieces, chunked=True)
+    endless = ask(
+        app.url,
+        "POST",
+        f"{API}/upload",
+        headers=form | {"Transfer-Encoding": "chunked"},
+        body=pieces,
+        chunked=True,
+    )
     record("upload: 400 MB in chunks, without a length", 413, endless.status)
-    record("upload: no form", 400, ask(app.url, "POST", f"{API}/upload", headers={"Content-Type": "text/plain", "Content-Length": "0"}).status)
-    record("upload: a form without an edge", 400, ask(app.url, "POST", f"{API}/upload", headers={"Content-Type": "multipart/form-data"}).status)
-    head = f"POST {API}/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {form['Content-Type']}\r\nContent-Length: 900000\r\n\r\n"
+    record(
+        "upload: no form",
+        400,
+        ask(
+            app.url,
+            "POST",
+            f"{API}/upload",
+            headers={"Content-Type": "text/plain", "Content-Length": "0"},
+        ).status,
+    )
+    record(
+        "upload: a form without an edge",
+        400,
+        ask(
+            app.url, "POST", f"{API}/upload", headers={"Content-Type": "multipart/form-data"}
+        ).status,
+    )
+    head = (
+        f"POST {API}/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: "
+        f"{form['Content-Type']}\r\nContent-Length: 900000\r\n\r\n"
+    )
     spoken(app.url, head.encode() + BEGUN + bytes(300_000), listen=False)
     give_up = time.monotonic() + 10
     while (left := _pieces(app) - before) and time.monotonic() < give_up:
@@ -247,46 +384,116 @@ def test_uploads(app: App, victim: Victim, record: Record):
 
 def test_names_of_uploads(app: App, record: Record):
     uploads = app.folder / "uploads"
-    for name in ("../../../evil.png", "/etc/evil.png", "..", "a\x00b.png", "~/evil.png", "a.png\nSet-Cookie: evil=1"):
+    for name in (
+        "../../../evil.png",
+        "/etc/evil.png",
+        "..",
+        "a\x00b.png",
+        "~/evil.png",
+        "a.png\nSet-Cookie: evil=1",
+    ):
         given = upload(app.url, [(name, b"x")])
-        known = re.fullmatch(r"uploads/([\w-]{43})/([^/]+)", given.json()[0]) if given.status == 200 else None
+        known = (
+            re.fullmatch(r"uploads/([\w-]{43})/([^/]+)", given.json()[0])
+            if given.status == 200
+            else None
+        )
         where = (uploads / known[1] / known[2]).read_bytes() if known else given.status
         record(f"upload: a file named {name!r} goes elsewhere", b"x", where)
     page = upload(
-        app.url, [("a.html", b"<script>alert(1)</script>"), ("a.svg", b"<svg onload='alert(1)' xmlns='http://www.w3.org/2000/svg'/>")]
+        app.url,
+        [
+            ("a.html", b"<script>alert(1)</script>"),
+            ("a.svg", b"<svg onload='alert(1)' xmlns='http://www.w3.org/2000/svg'/>"),
+        ],
     ).json()
     for path in page:
         served = ask(app.url, "GET", f"{API}/file={path}")
-        disposition, kind = served.headers["content-disposition"].partition(";")[0], served.headers["content-type"]
+        disposition, kind = (
+            served.headers["content-disposition"].partition(";")[0],
+            served.headers["content-type"],
+        )
         got = f"{kind} {disposition} {served.headers['x-content-type-options']}"
-        record(f"upload: {Path(path).suffix} shown as a page", "application/octet-stream attachment nosniff", got)
+        record(
+            f"upload: {Path(path).suffix} shown as a page",
+            "application/octet-stream attachment nosniff",
+            got,
+        )
 
 
 def test_headers(app: App, victim: Victim, record: Record):
     """What a request says must not come back as a header."""
     path = upload(app.url, [("a.png", (SAMPLES / "coffee.png").read_bytes())]).json()[0]
     sent = {"Cookie": "session=secret", "Authorization": "Bearer secret", "X-Evil": "1"}
-    for span in ("bytes=0-3", "bytes=0-", "bytes=-4", "bytes=0-0,2-2", "bytes=9-1", "bytes=a-b", "bytes=1-2-3", "bytes=99999999-", "lines=1"):
+    for span in (
+        "bytes=0-3",
+        "bytes=0-",
+        "bytes=-4",
+        "bytes=0-0,2-2",
+        "bytes=9-1",
+        "bytes=a-b",
+        "bytes=1-2-3",
+        "bytes=99999999-",
+        "lines=1",
+    ):
         answer = ask(app.url, "GET", f"{API}/file={path}", headers=sent | {"Range": span})
         back = {"cookie", "authorization", "x-evil"} & set(answer.headers)
         record(
-            f"header: Range {span} echoes the request", "below 500, []", f"{'below 500' if answer.status < 500 else answer.status}, {sorted(back)}"
+            f"header: Range {span} echoes the request",
+            "below 500, []",
+            f"{'below 500' if answer.status < 500 else answer.status}, {sorted(back)}",
         )
-    for target in (f"{API}/file={path}%0d%0aSet-Cookie:%20evil=1", f"/media/{victim.media}/video.mp4%0d%0aSet-Cookie:%20evil=1"):
+    for target in (
+        f"{API}/file={path}%0d%0aSet-Cookie:%20evil=1",
+        f"/media/{victim.media}/video.mp4%0d%0aSet-Cookie:%20evil=1",
+    ):
         answer = ask(app.url, "GET", target)
-        record("header: a line break in an address", "404, no cookie", f"{answer.status}, {answer.headers.get('set-cookie', 'no cookie')}")
+        record(
+            "header: a line break in an address",
+            "404, no cookie",
+            f"{answer.status}, {answer.headers.get('set-cookie', 'no cookie')}",
+        )
     cut = spoken(app.url, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: a\rSet-Cookie: evil=1\r\n\r\n")
     record("header: a bare carriage return", "400", cut.split(b" ", 2)[1].decode())
-    both = b"POST /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /x HTTP/1.1\r\n\r\n"
+    both = (
+        b"POST /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: "
+        b"4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /x HTTP/1.1\r\n\r\n"
+    )
     record("header: two lengths (smuggling)", 1, spoken(app.url, both).count(b"HTTP/1.1 "))
-    upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": "x", "Sec-WebSocket-Version": "13"}
-    record("header: a web socket", 404, ask(app.url, "GET", f"{API}/queue/join", headers=upgrade).status)
+    upgrade = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": "x",
+        "Sec-WebSocket-Version": "13",
+    }
+    record(
+        "header: a web socket",
+        404,
+        ask(app.url, "GET", f"{API}/queue/join", headers=upgrade).status,
+    )
 
 
 def test_every_answer_has_its_headers(app: App, record: Record):
-    wanted = {"content-security-policy", "x-content-type-options", "referrer-policy", "permissions-policy", "cross-origin-opener-policy"}
-    for target in ("/", "/config", "/monitoring", "/media/x/video.mp4", f"{API}/queue/data?session_hash=a", "/assets/none.js"):
-        record(f"header: missing ones on {target}", set(), wanted - set(ask(app.url, "GET", target).headers))
+    wanted = {
+        "content-security-policy",
+        "x-content-type-options",
+        "referrer-policy",
+        "permissions-policy",
+        "cross-origin-opener-policy",
+    }
+    for target in (
+        "/",
+        "/config",
+        "/monitoring",
+        "/media/x/video.mp4",
+        f"{API}/queue/data?session_hash=a",
+        "/assets/none.js",
+    ):
+        record(
+            f"header: missing ones on {target}",
+            set(),
+            wanted - set(ask(app.url, "GET", target).headers),
+        )
 
 
 def test_the_log_does_not_say_what_opens_a_video(app: App, victim: Victim, record: Record):

@@ -1,4 +1,6 @@
-"""Files that are sent in bad faith, each with what it gets: a refusal in our words, or a clean copy. Nothing is fetched, nothing hangs."""
+"""Files that are sent in bad faith, each with what it gets: a refusal in our words, or a clean
+copy. Nothing is fetched, nothing hangs.
+"""
 
 import contextlib
 import gzip
@@ -62,7 +64,7 @@ def cleaned(source: bytes | Path) -> bytes:
         return target.read()
 
 
-# pictures --------------------------------------------------------------------------------------------------------------------------------
+# pictures -----------------------------------------------------------------------------------------
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
@@ -70,9 +72,13 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def png(width: int, height: int, *chunks: bytes, packed: bytes = b"") -> bytes:
-    """A PNG with what we want in it. packed: its pixels; without, they are black, and there are none where it would be very large."""
+    """A PNG with what we want in it. packed: its pixels; without, they are black, and there are
+    none where it would be very large.
+    """
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    pixels = chunk(b"IDAT", packed or zlib.compress(bytes(height * (1 + width * 3) if height < 10_000 else 0)))
+    pixels = chunk(
+        b"IDAT", packed or zlib.compress(bytes(height * (1 + width * 3) if height < 10_000 else 0))
+    )
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + pixels + chunk(b"IEND", b"")
 
 
@@ -89,9 +95,14 @@ def bmp(width: int, height: int, *, compression: int = 0) -> bytes:
 
 
 def zeros(megabytes: int) -> bytes:
-    """What `zlib.compress` would make of so many megabytes of zeros, with one of them compressed: each is whole by itself, and like the others."""
+    """What `zlib.compress` would make of so many megabytes of zeros, with one of them compressed:
+    each is whole by itself, and like the others.
+    """
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    one, count = packer.compress(bytes(1_000_000)) + packer.flush(zlib.Z_FULL_FLUSH), megabytes * 1_000_000
+    one, count = (
+        packer.compress(bytes(1_000_000)) + packer.flush(zlib.Z_FULL_FLUSH),
+        megabytes * 1_000_000,
+    )
     return b"\x78\xda" + one * megabytes + b"\x03\x00" + struct.pack(">HH", count % 65521, 1)
 
 
@@ -101,11 +112,26 @@ JPEG = picture((300, 300), kind="JPEG")
 PICTURES = {
     "a PNG that says it is 60,000 px wide and high": (png(60_000, 60_000), "image_sides"),
     "a PNG that says it is 2 billion px wide": (png(2**31 - 1, 2**31 - 1), "image_sides"),
-    "a PNG of 8000 px with no pixels in it": (png(8000, 8000, packed=zlib.compress(b"\0")), "image_truncated"),
-    "200 MB of text in a PNG": (png(300, 300, chunk(b"zTXt", b"note\0\0" + ZEROS)), "image_unreadable"),
-    "200 MB of translated text in a PNG": (png(300, 300, chunk(b"iTXt", b"note\0\x01\0\0\0" + ZEROS)), "image_unreadable"),
-    "200 MB of colour profile in a PNG": (png(300, 300, chunk(b"iCCP", b"sRGB\0\0" + ZEROS)), "image_unreadable"),
-    "a thousand texts in a PNG": (png(300, 300, *[chunk(b"zTXt", b"note\0\0" + zeros(1))] * 1000), "image_unreadable"),
+    "a PNG of 8000 px with no pixels in it": (
+        png(8000, 8000, packed=zlib.compress(b"\0")),
+        "image_truncated",
+    ),
+    "200 MB of text in a PNG": (
+        png(300, 300, chunk(b"zTXt", b"note\0\0" + ZEROS)),
+        "image_unreadable",
+    ),
+    "200 MB of translated text in a PNG": (
+        png(300, 300, chunk(b"iTXt", b"note\0\x01\0\0\0" + ZEROS)),
+        "image_unreadable",
+    ),
+    "200 MB of colour profile in a PNG": (
+        png(300, 300, chunk(b"iCCP", b"sRGB\0\0" + ZEROS)),
+        "image_unreadable",
+    ),
+    "a thousand texts in a PNG": (
+        png(300, 300, *[chunk(b"zTXt", b"note\0\0" + zeros(1))] * 1000),
+        "image_unreadable",
+    ),
     "200 MB of pixels in a PNG of 300 px": (png(300, 300, packed=ZEROS), ""),
     "a BMP that says it is 2 billion px wide": (bmp(2**31 - 1, 300), "image_sides"),
     "a BMP that says it is 2 billion px high, upside down": (bmp(300, -(2**31)), "image_sides"),
@@ -114,21 +140,41 @@ PICTURES = {
     "an animated WebP": (animated("WEBP"), "image_animated"),
     "an animated PNG": (animated("PNG"), "image_animated"),
     "an animated GIF": (animated("GIF"), "image_kind"),
-    "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd' width='300' height='300'/></svg>", "image_kind"),
-    "SVG, compressed": (gzip.compress(b"<svg xmlns='http://www.w3.org/2000/svg' width='300' height='300'/>"), "image_unreadable"),
-    "TIFF": (picture((300, 300), kind="TIFF"), "image_kind"),
-    "ICO": (picture((256, 256), kind="ICO"), "image_kind"),
-    "PSD": (b"8BPS\0\x01" + bytes(6) + struct.pack(">HIIHH", 3, 300, 300, 8, 3) + bytes(300), "image_kind"),
-    "PDF": (picture((300, 300), kind="PDF"), "image_is_other"),
-    "PostScript, for which Pillow would start Ghostscript": (
-        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 300 300\n%%EndComments\n(%pipe%touch ps-was-here) (w) file closefile\nshowpage\n%%EOF\n",
+    "SVG": (
+        b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd' width='300' "
+        b"height='300'/></svg>",
         "image_kind",
     ),
-    "a picture of another kind in the coat of a PNG": (b"\x89PNG\r\n\x1a\n" + picture((300, 300), kind="TIFF"), "image_unreadable"),
+    "SVG, compressed": (
+        gzip.compress(b"<svg xmlns='http://www.w3.org/2000/svg' width='300' height='300'/>"),
+        "image_unreadable",
+    ),
+    "TIFF": (picture((300, 300), kind="TIFF"), "image_kind"),
+    "ICO": (picture((256, 256), kind="ICO"), "image_kind"),
+    "PSD": (
+        b"8BPS\0\x01" + bytes(6) + struct.pack(">HIIHH", 3, 300, 300, 8, 3) + bytes(300),
+        "image_kind",
+    ),
+    "PDF": (picture((300, 300), kind="PDF"), "image_is_other"),
+    "PostScript, for which Pillow would start Ghostscript": (
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 300 300\n%%EndComments\n(%pipe%touch "
+        b"ps-was-here) (w) file closefile\nshowpage\n%%EOF\n",
+        "image_kind",
+    ),
+    "a picture of another kind in the coat of a PNG": (
+        b"\x89PNG\r\n\x1a\n" + picture((300, 300), kind="TIFF"),
+        "image_unreadable",
+    ),
     "a web page": (b"<html><img src=x onerror=alert(1)></html>", "image_is_other"),
-    "a video": ((Path(__file__).parents[2] / "assets" / "samples" / "bigbuckbunny.mp4").read_bytes(), "image_is_video"),
+    "a video": (
+        (Path(__file__).parents[2] / "assets" / "samples" / "bigbuckbunny.mp4").read_bytes(),
+        "image_is_video",
+    ),
     "nothing": (b"", "image_unreadable"),
-    "EXIF data that is rubbish": (picture((300, 300), kind="JPEG", exif=b"Exif\0\0" + b"\xff" * 60_000), ""),
+    "EXIF data that is rubbish": (
+        picture((300, 300), kind="JPEG", exif=b"Exif\0\0" + b"\xff" * 60_000),
+        "",
+    ),
     "a JPEG that breaks off": (JPEG[: len(JPEG) // 2], "image_truncated"),
 }
 
@@ -152,7 +198,12 @@ POLYGLOTS = {
     "JPEG and ZIP": JPEG + b"PK\x03\x04 evil.exe",
     "JPEG with a comment": picture((300, 300), kind="JPEG", comment=b"evil.exe"),
     "PNG and script": picture((300, 300)) + b"<script>evil.exe</script>",
-    "PNG with text": png(300, 300, chunk(b"tEXt", b"Comment\0evil.exe"), chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\0evil.exe")),
+    "PNG with text": png(
+        300,
+        300,
+        chunk(b"tEXt", b"Comment\0evil.exe"),
+        chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\0evil.exe"),
+    ),
     "BMP and PHP": picture((300, 300), kind="BMP") + b"<?php evil.exe ?>",
     "WebP with XMP": picture((300, 300), kind="WEBP", xmp=b"<x:xmpmeta>evil.exe</x:xmpmeta>"),
 }
@@ -176,7 +227,14 @@ def test_no_metadata_of_a_photo_goes_on():
     noted.add_text("Author", "Somebody", zip=False)
     noted.add_itxt("XML:com.adobe.xmp", "<x:xmpmeta>Somebody</x:xmpmeta>")
     for data in (
-        picture((600, 300), kind="JPEG", exif=exif, comment=b"Somebody", xmp=b"<x:xmpmeta>Somebody</x:xmpmeta>", dpi=(301, 302)),
+        picture(
+            (600, 300),
+            kind="JPEG",
+            exif=exif,
+            comment=b"Somebody",
+            xmp=b"<x:xmpmeta>Somebody</x:xmpmeta>",
+            dpi=(301, 302),
+        ),
         picture((600, 300), kind="PNG", exif=exif, pnginfo=noted, icc_profile=b"Somebody's own"),
         picture((600, 300), kind="WEBP", exif=exif, xmp=b"<x:xmpmeta>Somebody</x:xmpmeta>"),
     ):
@@ -188,7 +246,7 @@ def test_no_metadata_of_a_photo_goes_on():
         assert b"Somebody" not in made.kept + made.sent
 
 
-# videos ----------------------------------------------------------------------------------------------------------------------------------
+# videos -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -224,12 +282,15 @@ PLAYLISTS = {
     "m3u8 of a local file": "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nfile:///etc/passwd\n#EXT-X-KEY:METHOD=AES-128,URI={url}\n#EXT-X-ENDLIST\n",
     "m3u8 that concatenates": "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:0\n#EXTINF:1,\nconcat:{url}|file:///etc/passwd\n#EXT-X-ENDLIST\n",
     "ffconcat": "ffconcat version 1.0\nfile 'file:///etc/passwd'\nfile '{url}'\n",
-    "DASH": "<?xml version='1.0'?><MPD xmlns='urn:mpeg:dash:schema:mpd:2011'><Period><BaseURL>{url}</BaseURL></Period></MPD>",
-    "SDP": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\na=control:{url}\n",
+    "DASH": "<?xml version='1.0'?><MPD xmlns='urn:mpeg:dash:schema:mpd:2011'><Period>"
+    "<BaseURL>{url}</BaseURL></Period></MPD>",
+    "SDP": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP "
+    "96\na=control:{url}\n",
     "SMIL": "<smil><body><video src='{url}'/></body></smil>",
     "subtitles that include": "[Script Info]\nScriptType: v4.00+\n[Fonts]\nfontname: {url}\n",
     "a web page": "<html><video src='{url}'></video></html>",
-    "an MP4's first bytes, then a playlist": "\0\0\0\x18ftypisom\0\0\0\0isomiso2#EXTM3U\n#EXTINF:5,\n{url}\n#EXT-X-ENDLIST\n",
+    "an MP4's first bytes, then a playlist": "\0\0\0\x18ftypisom\0\0\0\0isomiso2"
+    "#EXTM3U\n#EXTINF:5,\n{url}\n#EXT-X-ENDLIST\n",
 }
 
 
@@ -249,9 +310,20 @@ REFERENCE = [b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref"]
 def alias(path: bytes) -> bytes:
     """The record by which a QuickTime file says that its frames are in another file."""
     folder, name = path.rpartition(b"/")[0], path.rpartition(b"/")[2]
-    head = bytes(10) + bytes([len(b"disk")]) + b"disk".ljust(27, b"\0") + bytes(12) + bytes([len(name)]) + name.ljust(63, b"\0") + bytes(16)
+    head = (
+        bytes(10)
+        + bytes([len(b"disk")])
+        + b"disk".ljust(27, b"\0")
+        + bytes(12)
+        + bytes([len(name)])
+        + name.ljust(63, b"\0")
+        + bytes(16)
+    )
     head += struct.pack(">hh", 1, 1) + bytes(16)
-    records = b"".join(struct.pack(">HH", kind, len(body)) + body + bytes(len(body) % 2) for kind, body in ((2, path), (18, path), (0, folder)))
+    records = b"".join(
+        struct.pack(">HH", kind, len(body)) + body + bytes(len(body) % 2)
+        for kind, body in ((2, path), (18, path), (0, folder))
+    )
     return head + records + struct.pack(">hH", -1, 0)
 
 
@@ -262,9 +334,17 @@ def test_frames_that_are_said_to_be_elsewhere_are_not_looked_for(plain, kind, tm
     with listening() as (url, came):
         for target in (url.encode(), str(secret).encode(), b"file:///etc/passwd"):
             record = alias(target) if kind in (b"alis", b"rsrc") else target + b"\0"
-            data = edited(plain, REFERENCE, lambda _, record=record: box(b"dref", struct.pack(">II", 0, 1) + box(kind, bytes(4) + record)))
+            data = edited(
+                plain,
+                REFERENCE,
+                lambda _, record=record: box(
+                    b"dref", struct.pack(">II", 0, 1) + box(kind, bytes(4) + record)
+                ),
+            )
             assert target in data
-            if kind == b"alis":  # the one that FFmpeg knows: without leave to follow it, it reads nothing
+            if (
+                kind == b"alis"
+            ):  # the one that FFmpeg knows: without leave to follow it, it reads nothing
                 assert refusal_of_clip(data) == "video_truncated"
             else:
                 copy = cleaned(data)
@@ -280,7 +360,9 @@ def tracks(data: bytes) -> list[bytes]:
 
 def with_tracks(data: bytes, kept: list[bytes]) -> bytes:
     """A clip with these of its tracks alone."""
-    return edited(data, [b"moov", b"trak"], lambda body: box(b"trak", body) if body in kept else b"")
+    return edited(
+        data, [b"moov", b"trak"], lambda body: box(b"trak", body) if body in kept else b""
+    )
 
 
 def with_more(plain: bytes, *more: bytes) -> bytes:
@@ -289,10 +371,14 @@ def with_more(plain: bytes, *more: bytes) -> bytes:
 
 
 def test_hundreds_of_tracks(plain):
-    assert refusal_of_clip(with_more(plain, *[box(b"trak", tracks(plain)[0])] * 300)) == "media_unsafe"
+    assert (
+        refusal_of_clip(with_more(plain, *[box(b"trak", tracks(plain)[0])] * 300)) == "media_unsafe"
+    )
 
 
-@pytest.mark.parametrize("handler", [b"sbtl", b"text", b"subp", b"clcp", b"meta", b"tmcd", b"hint", b"data"])
+@pytest.mark.parametrize(
+    "handler", [b"sbtl", b"text", b"subp", b"clcp", b"meta", b"tmcd", b"hint", b"data"]
+)
 def test_tracks_that_are_neither_picture_nor_sound_are_left_out(plain, handler):
     def renamed(body: bytes) -> bytes:
         return box(b"hdlr", body[:8] + handler + body[12:24] + b"file:///etc/passwd.srt\0")
@@ -309,13 +395,24 @@ def test_tracks_that_are_neither_picture_nor_sound_are_left_out(plain, handler):
 def test_no_metadata_of_a_clip_goes_on(plain):
     place = box(b"\xa9xyz", struct.pack(">HH", 18, 0x15C7) + b"+48.8584+002.2945/")
     device = box(b"\xa9mod", struct.pack(">HH", 16, 0x15C7) + b"Somebody's phone")
-    strange = box(b"\xa9nam", struct.pack(">HH", 4, 0x15C7) + b"\xff\xfe\xfd\xfc")  # no text in any encoding
-    udta, uuid = box(b"udta", place + device + strange), box(b"uuid", bytes(16) + b"<x:xmpmeta>Somebody</x:xmpmeta>")
+    strange = box(
+        b"\xa9nam", struct.pack(">HH", 4, 0x15C7) + b"\xff\xfe\xfd\xfc"
+    )  # no text in any encoding
+    udta, uuid = (
+        box(b"udta", place + device + strange),
+        box(b"uuid", bytes(16) + b"<x:xmpmeta>Somebody</x:xmpmeta>"),
+    )
     data = with_more(plain, udta) + uuid + box(b"free", b"Somebody hid this")
-    data = edited(data, [b"moov", b"mvhd"], lambda body: box(b"mvhd", body[:4] + b"TIMEtime" + body[12:]))
+    data = edited(
+        data, [b"moov", b"mvhd"], lambda body: box(b"mvhd", body[:4] + b"TIMEtime" + body[12:])
+    )
     assert b"+48.8584" in data
     copy = cleaned(data)
-    assert not [word for word in (b"+48.8584", b"Somebody", b"TIME", b"time", b"xyz", b"Lavf") if word in copy]
+    assert not [
+        word
+        for word in (b"+48.8584", b"Somebody", b"TIME", b"time", b"xyz", b"Lavf")
+        if word in copy
+    ]
     with av.open(io.BytesIO(copy)) as made:
         assert made.duration / av.time_base == pytest.approx(2, abs=0.1)
 
@@ -345,22 +442,49 @@ LIES = {
         header(lambda body: body[:12] + struct.pack(">I", 512_000_000) + body[16:]),
         {"video_length", "video_unreadable", "video_rate"},
     ),
-    "no frames per second": (header(lambda body: body[:12] + struct.pack(">I", 0) + body[16:]), {"", "video_length", "video_unreadable"}),
-    "136 years": (header(lambda body: body[:16] + struct.pack(">I", 2**32 - 1) + body[20:]), {""}),  # the frames themselves know better
-    "a thousand million frames in one line": (table(b"stts", struct.pack(">IIII", 0, 1, 10**9, 1)), {"", "video_length", "video_truncated"}),
-    "two thousand million frames of one size": (table(b"stsz", struct.pack(">III", 0, 1, 2**31 - 1)), {"video_truncated", "media_unsafe"}),
-    "two thousand million lines of times": (table(b"stts", struct.pack(">II", 0, 2**31 - 1) + bytes(800)), {"media_unsafe"}),
-    "frames that lie beyond the end": (table(b"stco", struct.pack(">III", 0, 1, 2**32 - 1)), {"video_unreadable"}),
-    "all frames at one place, a megabyte each": (table(b"stsz", struct.pack(">III", 0, 10**6, 60)), {"video_truncated"}),
+    "no frames per second": (
+        header(lambda body: body[:12] + struct.pack(">I", 0) + body[16:]),
+        {"", "video_length", "video_unreadable"},
+    ),
+    "136 years": (
+        header(lambda body: body[:16] + struct.pack(">I", 2**32 - 1) + body[20:]),
+        {""},
+    ),  # the frames themselves know better
+    "a thousand million frames in one line": (
+        table(b"stts", struct.pack(">IIII", 0, 1, 10**9, 1)),
+        {"", "video_length", "video_truncated"},
+    ),
+    "two thousand million frames of one size": (
+        table(b"stsz", struct.pack(">III", 0, 1, 2**31 - 1)),
+        {"video_truncated", "media_unsafe"},
+    ),
+    "two thousand million lines of times": (
+        table(b"stts", struct.pack(">II", 0, 2**31 - 1) + bytes(800)),
+        {"media_unsafe"},
+    ),
+    "frames that lie beyond the end": (
+        table(b"stco", struct.pack(">III", 0, 1, 2**32 - 1)),
+        {"video_unreadable"},
+    ),
+    "all frames at one place, a megabyte each": (
+        table(b"stsz", struct.pack(">III", 0, 10**6, 60)),
+        {"video_truncated"},
+    ),
     "an edit list of a million lines": (
-        lambda data: edited(data, [b"moov", b"trak", b"edts", b"elst"], lambda _: box(b"elst", struct.pack(">II", 0, 10**6) + bytes(12 * 10**6))),
+        lambda data: edited(
+            data,
+            [b"moov", b"trak", b"edts", b"elst"],
+            lambda _: box(b"elst", struct.pack(">II", 0, 10**6) + bytes(12 * 10**6)),
+        ),
         {"", "video_length", "video_unreadable", "media_unsafe"},
     ),
     "an edit list that goes back in time": (
         lambda data: edited(
             data,
             [b"moov", b"trak", b"edts", b"elst"],
-            lambda _: box(b"elst", struct.pack(">II", 0, 3) + struct.pack(">Iii", 1000, 15360, 1 << 16) * 3),
+            lambda _: box(
+                b"elst", struct.pack(">II", 0, 3) + struct.pack(">Iii", 1000, 15360, 1 << 16) * 3
+            ),
         ),
         {"", "video_unreadable"},
     ),
@@ -388,20 +512,31 @@ def test_headers_that_lie(name, plain):
 def test_a_few_bytes_that_stand_for_many_frames(plain):
     """Sixty frames of 2.5 MB, all at the same place: 2.6 MB that would go up as 150."""
     data = plain + box(b"free", bytes(2_600_000))
-    sizes, places = struct.pack(">III", 0, 2_500_000, 60), struct.pack(">II", 0, 60) + struct.pack(">I", len(plain) + 8) * 60
+    sizes, places = (
+        struct.pack(">III", 0, 2_500_000, 60),
+        struct.pack(">II", 0, 60) + struct.pack(">I", len(plain) + 8) * 60,
+    )
     data = edited(data, [*TABLES, b"stsz"], lambda _: box(b"stsz", sizes))
-    data = edited(data, [*TABLES, b"stsc"], lambda _: box(b"stsc", struct.pack(">IIIII", 0, 1, 1, 1, 1)))
+    data = edited(
+        data, [*TABLES, b"stsc"], lambda _: box(b"stsc", struct.pack(">IIIII", 0, 1, 1, 1, 1))
+    )
     data = edited(data, [*TABLES, b"stco"], lambda _: box(b"stco", places))
     data = with_tracks(data, tracks(data)[:1])
     assert refusal_of_clip(data) == "file_large"
 
 
 def test_more_frames_per_second_than_anybody_films(tmp_path):
-    assert refusal_of_clip(clip(tmp_path / "clip.mp4", seconds=1, size=(64, 64), fps=1000)) == "video_rate"
+    assert (
+        refusal_of_clip(clip(tmp_path / "clip.mp4", seconds=1, size=(64, 64), fps=1000))
+        == "video_rate"
+    )
 
 
 def test_more_pixels_than_anybody_films(tmp_path):
-    assert refusal_of_clip(clip(tmp_path / "clip.mp4", seconds=1, size=(4160, 64), fps=5)) == "image_sides"
+    assert (
+        refusal_of_clip(clip(tmp_path / "clip.mp4", seconds=1, size=(4160, 64), fps=5))
+        == "image_sides"
+    )
 
 
 def test_a_codec_that_is_not_allowed(tmp_path):
@@ -434,14 +569,16 @@ def test_other_kinds_by_the_name_of_a_clip(kind, refusal, plain, tmp_path):
         path.write_bytes(with_tracks(plain, tracks(plain)[1:]))
     else:
         with av.open(str(path), "w", format=kind) as made:
-            stream = made.add_stream({"webm": "libvpx", "flv": "flv"}.get(kind, "mpeg4"), rate=10, width=64, height=64)
+            stream = made.add_stream(
+                {"webm": "libvpx", "flv": "flv"}.get(kind, "mpeg4"), rate=10, width=64, height=64
+            )
             for _ in range(20):
                 made.mux(stream.encode(av.VideoFrame(64, 64, "yuv420p")))
             made.mux(stream.encode(None))
     assert refusal_of_clip(path) == refusal
 
 
-# sounds -----------------------------------------------------------------------------------------------------------------------------------
+# sounds -------------------------------------------------------------------------------------------
 
 
 def refusal_of_sound(source: bytes | Path) -> str:
@@ -475,7 +612,10 @@ def hours(megabytes: float) -> bytes:
 
 SPOKEN, SUNG = wav(), sound()
 SOUNDS = {
-    "a WAV that claims a billion samples": (with_header(40, (2_000_000_000).to_bytes(4, "little")), ""),
+    "a WAV that claims a billion samples": (
+        with_header(40, (2_000_000_000).to_bytes(4, "little")),
+        "",
+    ),
     "a WAV of no channels": (with_header(22, bytes(2)), "sound_unreadable"),
     "a WAV of 65,535 channels": (with_header(22, b"\xff\xff"), "sound_unreadable"),
     "a WAV at no rate": (with_header(24, bytes(4)), "sound_unreadable"),
@@ -485,12 +625,21 @@ SOUNDS = {
     "a WAV in a codec that there is none of": (with_header(20, b"\x99\x99"), "sound_unreadable"),
     "a WAV that is nothing but its header": (SPOKEN[:44], "sound_unreadable"),
     "four hours in an MP3 of 14 MB": (hours(14), "sound_length"),
-    "an MP3 whose cover says it is 60,000 px wide": (cover(b"image/png", png(60_000, 60_000)) + SUNG, ""),
-    "an MP3 with 200 MB of pixels for a cover": (cover(b"image/png", png(300, 300, packed=ZEROS)) + SUNG, ""),
+    "an MP3 whose cover says it is 60,000 px wide": (
+        cover(b"image/png", png(60_000, 60_000)) + SUNG,
+        "",
+    ),
+    "an MP3 with 200 MB of pixels for a cover": (
+        cover(b"image/png", png(300, 300, packed=ZEROS)) + SUNG,
+        "",
+    ),
     "an MP3 with a cover of 14 MB": (cover(b"image/jpeg", JPEG + bytes(14_000_000)) + SUNG, ""),
     "an MP3 that is all cover": (cover(b"image/jpeg", JPEG), "sound_unreadable"),
     "an MP3 whose tag says it is 256 MB": (b"ID3\3\0\0\x7f\x7f\x7f\x7f" + SUNG, "sound_unreadable"),
-    "an MP3 with a cover at an address": (cover(b"-->", b"http://127.0.0.1:9/cover.png") + SUNG, ""),
+    "an MP3 with a cover at an address": (
+        cover(b"-->", b"http://127.0.0.1:9/cover.png") + SUNG,
+        "",
+    ),
 }
 
 
@@ -514,29 +663,41 @@ def test_no_playlist_is_a_sound(tmp_path):
 @pytest.mark.parametrize(("whole", "kind"), [(SPOKEN, "wav"), (SUNG, "mp3")], ids=["WAV", "MP3"])
 def test_what_else_a_sound_is_stays_behind(whole, kind):
     """A program, a page or an archive at its end, and a place in its tags."""
-    for more in (b"PK\3\4 secret", b"<html><script>secret()</script></html>" * 20, b"TAGsecret" + bytes(119), b"LIST\x0e\0\0\0INFOsecret\0\0\0\0"):
+    for more in (
+        b"PK\3\4 secret",
+        b"<html><script>secret()</script></html>" * 20,
+        b"TAGsecret" + bytes(119),
+        b"LIST\x0e\0\0\0INFOsecret\0\0\0\0",
+    ):
         with tempfile.TemporaryFile() as target:
             assert inputs.take_sound("reference_audio", whole + more, target).kind == kind
             target.seek(0)
             assert b"secret" not in target.read()
 
 
-# damaged files ---------------------------------------------------------------------------------------------------------------------------
+# damaged files ------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> dict[str, bytes]:
-    return subjects(tmp_path_factory.mktemp("subjects"), large=False)  # which takes two seconds each time
+    return subjects(
+        tmp_path_factory.mktemp("subjects"), large=False
+    )  # which takes two seconds each time
 
 
-@settings(max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=150,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(dice=strategies.randoms(use_true_random=False), which=strategies.integers(0, 99))
 def test_damaged_files_are_taken_or_refused_in_our_words(whole, dice, which):
     name = sorted(whole)[which % len(whole)]
     assert outcome(name, damaged(whole[name], dice), dice) in ("taken", *LOCALES["en"])
 
 
-# what is no file ---------------------------------------------------------------------------------------------------------------------------
+# what is no file ----------------------------------------------------------------------------------
 
 
 def test_what_is_no_plain_file(tmp_path):
@@ -566,7 +727,7 @@ def test_a_pipe_does_not_hold_up_the_command_line(tmp_path, environment):
     assert (finished.returncode, "pipe, which is no file" in finished.stderr) == (2, True)
 
 
-# everything together ---------------------------------------------------------------------------------------------------------------------
+# everything together ------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
@@ -576,10 +737,14 @@ async def test_nothing_that_is_kept_or_sent_tells_of_somebody(plain, tmp_path, m
     exif = Image.Exif()
     exif[0x010F] = "Somebody"
     photo = picture((640, 480), kind="JPEG", exif=exif, comment=b"Somebody")
-    film = with_more(plain, box(b"udta", box(b"\xa9xyz", struct.pack(">HH", 8, 0x15C7) + b"Somebody")))
+    film = with_more(
+        plain, box(b"udta", box(b"\xa9xyz", struct.pack(">HH", 8, 0x15C7) + b"Somebody"))
+    )
     requests = [
         ImageToVideoRequest(prompt="x", reference_image=photo, duration=2),
-        ReferenceToVideoRequest(prompt="x", reference_video=film, reference_image=photo, duration=2),
+        ReferenceToVideoRequest(
+            prompt="x", reference_video=film, reference_image=photo, duration=2
+        ),
     ]
     async with Studio(load_settings()) as studio:
         for request in requests:
@@ -592,7 +757,7 @@ async def test_nothing_that_is_kept_or_sent_tells_of_somebody(plain, tmp_path, m
     assert not [path for path in kept if b"Somebody" in path.read_bytes()]
 
 
-# the sandbox -------------------------------------------------------------------------------------------------------------------------------
+# the sandbox --------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -606,12 +771,16 @@ def attempt(nursery: Nursery, task: str) -> dict | str:
     """What comes of a task: its answer, or the sentence that refuses it."""
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as made:
         try:
-            return nursery.run(task, given, made, RootModel[dict[str, Any]], field="reference_image").done.root
+            return nursery.run(
+                task, given, made, RootModel[dict[str, Any]], field="reference_image"
+            ).done.root
         except InvalidInput as refusal:
             return refusal.sentence.key
 
 
-@pytest.mark.parametrize("task", ["open", "connect", "hoard", "write", "fall", "babble", "mumble", "trip", "not there"])
+@pytest.mark.parametrize(
+    "task", ["open", "connect", "hoard", "write", "fall", "babble", "mumble", "trip", "not there"]
+)
 def test_code_in_the_sandbox_can_do_nothing(misbehaving, task):
     assert attempt(misbehaving, task) == "media_unsafe"
 
@@ -620,13 +789,22 @@ def test_the_sandbox_knows_no_secret(monkeypatch):
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-secret")
     nursery = Nursery("tests.attacks.misdeeds")
     try:
-        assert set(attempt(nursery, "tell")["environment"]) <= {"PATH", "PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_CTYPE"}
+        assert set(attempt(nursery, "tell")["environment"]) <= {
+            "PATH",
+            "PYTHONHOME",
+            "PYTHONPATH",
+            "LD_LIBRARY_PATH",
+            "LANG",
+            "LC_CTYPE",
+        }
     finally:
         nursery.stop()
 
 
 def many_scans() -> bytes:
-    """A JPEG of 8000 px in which every pixel is gone over thousands of times: the classic that no limit on size catches."""
+    """A JPEG of 8000 px in which every pixel is gone over thousands of times: the classic that no
+    limit on size catches.
+    """
     out = io.BytesIO()
     Image.new("L", (8000, 8000)).save(out, "JPEG", progressive=True, quality=1)
     data = out.getvalue()
@@ -640,7 +818,10 @@ def test_what_hangs_is_ended_in_time_while_others_go_on(misbehaving):
     with ThreadPoolExecutor() as threads:
         attempt(misbehaving, "tell")  # both nurseries have started
         refusal_of_picture(JPEG)
-        hanging = [threads.submit(refusal_of_picture, bomb), threads.submit(attempt, misbehaving, "sleep")]
+        hanging = [
+            threads.submit(refusal_of_picture, bomb),
+            threads.submit(attempt, misbehaving, "sleep"),
+        ]
         assert refusal_of_picture(JPEG) == ""
         assert not hanging[-1].done()
         assert [one.result() for one in hanging] == ["media_unsafe", "media_unsafe"]
@@ -658,13 +839,22 @@ def test_the_sandbox_goes_with_the_process_that_started_it(signal, tmp_path, env
     """However that ends, and whatever is in hand."""
     script = (
         "import signal, sys, tempfile, threading\nfrom wan.media.sandbox import Nursery\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # whoever starts the tests may have it ignored
+        # whoever starts the tests may have it ignored
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "nursery = Nursery('tests.attacks.misdeeds')\nfile = tempfile.TemporaryFile()\n"
         "from pydantic import RootModel\n"
-        "threading.Thread(target=nursery.run, args=('sleep', file, file, RootModel[dict]), kwargs={'field': 'x'}, daemon=True).start()\n"
-        "nursery.run('tell', file, file, RootModel[dict], field='x')\nprint(nursery.pid, flush=True)\nthreading.Event().wait()\n"
+        "threading.Thread(target=nursery.run, args=('sleep', file, file, RootModel[dict]), "
+        "kwargs={'field': 'x'}, daemon=True).start()\n"
+        "nursery.run('tell', file, file, RootModel[dict], field='x')\nprint(nursery.pid, "
+        "flush=True)\nthreading.Event().wait()\n"
     )
-    with subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
         group = int(process.stdout.readline())
         os.killpg(group, 0)  # it is there
         process.send_signal(signal)

@@ -1,4 +1,6 @@
-"""Attacks on money and keys: an operator's key behind an access code and a budget, and a visitor's own. The service is a simulator."""
+"""Attacks on money and keys: an operator's key behind an access code and a budget, and a visitor's
+own. The service is a simulator.
+"""
 
 import json
 import re
@@ -36,7 +38,11 @@ class Shop:
     def tasks(self) -> int:
         """Tasks that the operator's key pays for."""
         operator = {"Authorization": f"Bearer {OPERATOR}"}
-        return plain_http.get(f"{self.simulator.base_url}/tasks/", headers=operator).raise_for_status().json()["total"]
+        return (
+            plain_http.get(f"{self.simulator.base_url}/tasks/", headers=operator)
+            .raise_for_status()
+            .json()["total"]
+        )
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +67,28 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 
 def order(visitor: Visitor, path: str | None, prompt: str, **given: str) -> str:
-    """Presses Generate on the first tab; what the page shows then, and the job's id. path: of the picture, where that matters."""
+    """Presses Generate on the first tab; what the page shows then, and the job's id. path: of the
+    picture, where that matters.
+    """
     picture = path and {"path": path, "meta": {"_type": "gradio.FileData"}}
-    empty = dict.fromkeys(("url", "audio_url", "seed", "fps", "negative_prompt", "code", "key", "job"), "")
+    empty = dict.fromkeys(
+        ("url", "audio_url", "seed", "fps", "negative_prompt", "code", "key", "job"), ""
+    )
     start = visitor.event("start")
     return json.dumps(
-        visitor.call(start, visitor.form(start, **{**empty, "token": visitor.token, "reference_image": picture, "prompt": prompt, **given}))
+        visitor.call(
+            start,
+            visitor.form(
+                start,
+                **{
+                    **empty,
+                    "token": visitor.token,
+                    "reference_image": picture,
+                    "prompt": prompt,
+                    **given,
+                },
+            ),
+        )
     )
 
 
@@ -98,21 +120,43 @@ def sent(shop: Shop) -> str:
 def test_the_operators_money(shop: Shop, record: Record):
     visitor, path, before = Visitor(shop.app.url), sent(shop), len(shop.jobs())
     record("money: no access code", "asked for the code", outcome(order(visitor, path, "none")))
-    record("money: an empty access code", "asked for the code", outcome(order(visitor, path, "empty", code="  ")))
+    record(
+        "money: an empty access code",
+        "asked for the code",
+        outcome(order(visitor, path, "empty", code="  ")),
+    )
     came = []
-    while came.count("wrong code") < 6:  # each that is looked at doubles the wait for the next: it is 8 s then
+    while (
+        came.count("wrong code") < 6
+    ):  # each that is looked at doubles the wait for the next: it is 8 s then
         time.sleep(0.05)
         number = len(came)  # the proxy adds where they come from to the right of what they forge
         visitor.headers = {"X-Forwarded-For": f"198.51.100.{number}, 203.0.113.9"}
         came.append(outcome(order(visitor, None, "guess", code=f"guess{number}")))
-    record("money: guesses at the access code between the fifth that is looked at and the sixth", {"has to wait"}, between(came))
-    record("money: the right code right after that", "has to wait", outcome(order(visitor, path, "right", code=CODE)))
+    record(
+        "money: guesses at the access code between the fifth that is looked at and the sixth",
+        {"has to wait"},
+        between(came),
+    )
+    record(
+        "money: the right code right after that",
+        "has to wait",
+        outcome(order(visitor, path, "right", code=CODE)),
+    )
     visitor.headers = {}
     retry = visitor.event("_retry")
-    denied = visitor.call(retry, visitor.form(retry, token=visitor.token, job="x" * 22, code="", key=""))
+    denied = visitor.call(
+        retry, visitor.form(retry, token=visitor.token, job="x" * 22, code="", key="")
+    )
     record("money: a retry without the code", "asked for the code", outcome(json.dumps(denied)))
     record("money: jobs after all that", 0, len(shop.jobs()) - before)
-    for wrong in ("sk-x\r\nAuthorization: Bearer sk-evil", "sk-" + "a" * 5000, "operator", "sk-\u0000aaaa", "../../sk-aaaaaa"):
+    for wrong in (
+        "sk-x\r\nAuthorization: Bearer sk-evil",
+        "sk-" + "a" * 5000,
+        "operator",
+        "sk-\u0000aaaa",
+        "../../sk-aaaaaa",
+    ):
         got = outcome(order(visitor, path, "key", key=wrong))
         record(f"money: a key like {wrong[:24]!r}", "no key", got)
 
@@ -143,11 +187,22 @@ def test_a_network_guesses_no_faster_than_an_address(shop: Shop, record: Record)
 def test_fifty_parallel_orders_do_not_overdraw(shop: Shop, record: Record):
     first = Visitor(shop.app.url)
     visitors = [first.another() for _ in range(50)]
-    there = "https://example.com/her.png"  # no picture has to be opened first, so that all come to the budget at once
+    # no picture has to be opened first, so that all come to the budget at once
+    there = "https://example.com/her.png"
     with ThreadPoolExecutor(50) as threads:
-        came = list(threads.map(lambda one: outcome(order(one, None, "a quiet sea", code=CODE, url=there)), visitors))
-    reserved = sum(amount for _, amount in shop.jobs() if amount) / 1_000_000  # what is paid with a visitor's own key reserves nothing
-    record("money: 50 orders at once, 20.00 to spend, 1.50 each", "13 jobs, 19.5", f"{came.count('a job')} jobs, {reserved:g}")
+        came = list(
+            threads.map(
+                lambda one: outcome(order(one, None, "a quiet sea", code=CODE, url=there)), visitors
+            )
+        )
+    reserved = (
+        sum(amount for _, amount in shop.jobs() if amount) / 1_000_000
+    )  # what is paid with a visitor's own key reserves nothing
+    record(
+        "money: 50 orders at once, 20.00 to spend, 1.50 each",
+        "13 jobs, 19.5",
+        f"{came.count('a job')} jobs, {reserved:g}",
+    )
     record("money: the others", "37 over budget", f"{came.count('over budget')} over budget")
     record("money: tasks at the service", True, shop.tasks() <= 13)
 
@@ -155,7 +210,9 @@ def test_fifty_parallel_orders_do_not_overdraw(shop: Shop, record: Record):
 def test_one_visitor_does_not_take_the_whole_line(shop: Shop, record: Record):
     visitor, path = Visitor(shop.app.url), sent(shop)
     with shop.simulator.fault("policy", "status-503"):
-        own = OWN + "line"  # for which nobody has sent the picture up before, so that every job has to wait
+        own = (
+            OWN + "line"
+        )  # for which nobody has sent the picture up before, so that every job has to wait
         came = [outcome(order(visitor, path, f"job {number}", key=own)) for number in range(12)]
     record("money: 12 jobs of one visitor at once", "8 jobs", f"{came.count('a job')} jobs")
 
@@ -164,21 +221,44 @@ def test_keys_are_written_nowhere(shop: Shop, record: Record):
     """After whole runs with both keys, and every kind of failure of them."""
     visitor, path, heard = Visitor(shop.app.url), sent(shop), []
     heard.append(order(visitor, path, "with my own key", key=OWN))
-    job_id, watch, give_up = json.loads(heard[0])[1][1], visitor.event("watch"), time.monotonic() + 90
+    job_id, watch, give_up = (
+        json.loads(heard[0])[1][1],
+        visitor.event("watch"),
+        time.monotonic() + 90,
+    )
     while "SUCCEEDED" not in heard[-1]:
         assert time.monotonic() < give_up, heard[-1]
-        heard.append(json.dumps(visitor.call(watch, visitor.form(watch, token=visitor.token, job=job_id))))
+        heard.append(
+            json.dumps(visitor.call(watch, visitor.form(watch, token=visitor.token, job=job_id)))
+        )
     ask, drop = visitor.event("ask"), visitor.event("drop")
     for key in (OWN, "sk-invalid-9f8e7d6c5b4a", OWN + "\r\nX: 1"):
-        heard.append(json.dumps(visitor.call(ask, visitor.form(ask, token=visitor.token, key=key, code=CODE))))
+        heard.append(
+            json.dumps(
+                visitor.call(ask, visitor.form(ask, token=visitor.token, key=key, code=CODE))
+            )
+        )
     with shop.simulator.fault("list", "status-500"):
         heard.append(json.dumps(visitor.call(ask, visitor.form(ask, token=visitor.token, key=OWN))))
     heard.append(json.dumps(visitor.call(drop, visitor.form(drop, token=visitor.token))))
     record("keys: a check of a key that works", True, any("The key works" in one for one in heard))
-    record("keys: a check of one that does not", True, any("does not know this key" in one for one in heard))
-    for address in ("/", "/config", f"{API}/info", f"{API}/startup-events", "/theme.css", "/healthz"):
+    record(
+        "keys: a check of one that does not",
+        True,
+        any("does not know this key" in one for one in heard),
+    )
+    for address in (
+        "/",
+        "/config",
+        f"{API}/info",
+        f"{API}/startup-events",
+        "/theme.css",
+        "/healthz",
+    ):
         heard.append(plain_http.get(shop.app.url + address).text)
-    files = {str(path): path.read_bytes() for path in shop.app.folder.parent.rglob("*") if path.is_file()}
+    files = {
+        str(path): path.read_bytes() for path in shop.app.folder.parent.rglob("*") if path.is_file()
+    }
     assert len(files) > 20  # database, storage, uploads, logs, and the simulator's
     for what, secret in (
         ("the operator's key", OPERATOR),
@@ -187,26 +267,42 @@ def test_keys_are_written_nowhere(shop: Shop, record: Record):
         ("the access code", CODE),
     ):
         record(f"keys: {what} in an answer", 0, sum(secret in one for one in heard))
-        record(f"keys: {what} in a file (log, database, storage, uploads)", "[]", [name for name, held in files.items() if secret.encode() in held])
+        record(
+            f"keys: {what} in a file (log, database, storage, uploads)",
+            "[]",
+            [name for name, held in files.items() if secret.encode() in held],
+        )
 
 
 def test_a_program_sends_its_key_in_a_header(shop: Shop, record: Record):
     program, path = Visitor(shop.app.url, headers={"X-Wan-Key": OWN + "header"}), sent(shop)
-    record("keys: one in a header pays for its own job", "a job", outcome(order(program, path, "by a program")))
+    record(
+        "keys: one in a header pays for its own job",
+        "a job",
+        outcome(order(program, path, "by a program")),
+    )
     program.headers = {"X-Wan-Key": "no key"}
     record("keys: a header that is no key", "no key", outcome(order(program, path, "by a program")))
     program.headers = {"X-Wan-Code": "wrong", "X-Forwarded-For": "203.0.113.77"}
-    record("money: a wrong code in a header", "wrong code", outcome(order(program, path, "by a program")))
+    record(
+        "money: a wrong code in a header",
+        "wrong code",
+        outcome(order(program, path, "by a program")),
+    )
 
 
 def test_sessions_keep_no_secrets(shop: Shop, record: Record):
-    """A visitor who knows another's session, which is as unguessable as its token, hears nothing of a key by it."""
+    """A visitor who knows another's session, which is as unguessable as its token, hears nothing of
+    a key by it.
+    """
     visitor, thief = Visitor(shop.app.url), Visitor(shop.app.url)
     order(visitor, sent(shop), "secret", key=OWN)
     thief.session = visitor.session
     greet: Any = thief.call(thief.event("greet"), ["", "", ""])
     record("keys: by another's session", False, OWN in json.dumps(greet))
-    deep = plain_http.get(f"{shop.app.url}{API}/deep_link", params={"session_hash": visitor.session})
+    deep = plain_http.get(
+        f"{shop.app.url}{API}/deep_link", params={"session_hash": visitor.session}
+    )
     record("keys: by a deep link of another's session", 404, deep.status_code)
     log = (shop.app.folder / "app.log").read_text()
     record("keys: anything like a key in the log", "[]", re.findall(r"sk-[\w-]{8,}", log))

@@ -47,23 +47,37 @@ def test_names_made_to_point_at_any_address(host: str, wide: App, record: Record
     own = {"Host": host, "Origin": f"http://{host}"}
     read = ask(wide.url, "GET", "/config", headers=own | {"X-Forwarded-Host": "films.example"})
     written = log_in(wide, "mallory", **own)
-    record(f"name: {host!r} on 0.0.0.0", "421, 421, no cookie", f"{read.status}, {written.status}, {written.cookies or 'no cookie'}")
+    record(
+        f"name: {host!r} on 0.0.0.0",
+        "421, 421, no cookie",
+        f"{read.status}, {written.status}, {written.cookies or 'no cookie'}",
+    )
 
 
 def test_two_names_at_once(wide: App, record: Record):
     for first, second in (("films.example", "evil.example"), ("evil.example", "films.example")):
-        answer = spoken(wide.url, f"GET /config HTTP/1.1\r\nHost: {first}\r\nHost: {second}\r\n\r\n".encode())
+        answer = spoken(
+            wide.url, f"GET /config HTTP/1.1\r\nHost: {first}\r\nHost: {second}\r\n\r\n".encode()
+        )
         record(f"name: Host {first} and {second}", "400", answer.split(b" ")[1].decode())
     for version, status in (("1.0", "421"), ("1.1", "400")):
         answer = spoken(wide.url, f"GET /config HTTP/{version}\r\n\r\n".encode())
         record(f"name: none in HTTP/{version}", status, answer.split(b" ")[1].decode())
-    whole = spoken(wide.url, b"GET http://evil.example/config HTTP/1.1\r\nHost: films.example\r\n\r\n")
+    whole = spoken(
+        wide.url, b"GET http://evil.example/config HTTP/1.1\r\nHost: films.example\r\n\r\n"
+    )
     record("name: another one in the request line", "404", whole.split(b" ")[1].decode())
 
 
 def test_names_that_are_the_apps_own(wide: App):
     """Not attacks."""
-    for host in ("films.example", "FILMS.example.:80", "localhost:1", "192.0.2.9:7860", "[2001:db8::9]:7860"):
+    for host in (
+        "films.example",
+        "FILMS.example.:80",
+        "localhost:1",
+        "192.0.2.9:7860",
+        "[2001:db8::9]:7860",
+    ):
         assert ask(wide.url, "GET", "/healthz", headers={"Host": host}).status == 200
     told = ask(wide.url, "GET", "/", headers={"Host": "nas.local:7860"})
     assert (told.status, b"WAN_HOSTS=nas.local" in told.body) == (421, True)
@@ -73,9 +87,17 @@ def test_names_that_are_the_apps_own(wide: App):
 def test_a_page_in_a_browser_at_the_address_of_a_proxy(forged: str, proxied: App, record: Record):
     """Its own name is checked, whatever it says that it was asked for."""
     said = {"Host": "evil.example", "X-Forwarded-Host": forged}
-    record(f"name: evil.example, forwarded for {forged!r}", 421, ask(proxied.url, "GET", "/config", headers=said).status)
+    record(
+        f"name: evil.example, forwarded for {forged!r}",
+        421,
+        ask(proxied.url, "GET", "/config", headers=said).status,
+    )
     turned = {"Host": "films.example", "X-Forwarded-Host": "evil.example"}
-    record("name: films.example, forwarded for evil.example", 421, ask(proxied.url, "GET", "/config", headers=turned).status)
+    record(
+        "name: films.example, forwarded for evil.example",
+        421,
+        ask(proxied.url, "GET", "/config", headers=turned).status,
+    )
 
 
 def log_in(app: App, name: str, **headers: str) -> Answer:
@@ -84,10 +106,17 @@ def log_in(app: App, name: str, **headers: str) -> Answer:
     return ask(app.url, "POST", "/login", headers=FORM | length | headers, body=form)
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://films.example.evil.example", "http://127.0.0.1:1"])
+@pytest.mark.parametrize(
+    "origin",
+    ["https://evil.example", "null", "http://films.example.evil.example", "http://127.0.0.1:1"],
+)
 def test_signing_somebody_in_as_another(origin: str, wide: App, record: Record):
     answer = log_in(wide, "mallory", Origin=origin)
-    record(f"login: from {origin}", "403, no cookie", f"{answer.status}, {answer.cookies or 'no cookie'}")
+    record(
+        f"login: from {origin}",
+        "403, no cookie",
+        f"{answer.status}, {answer.cookies or 'no cookie'}",
+    )
 
 
 SIGN_OUTS = [
@@ -104,11 +133,17 @@ SIGN_OUTS = [
 
 
 @pytest.mark.parametrize(("method", "headers", "status"), SIGN_OUTS, ids=str)
-def test_signing_somebody_out(method: str, headers: dict[str, str], status: int, wide: App, record: Record):
+def test_signing_somebody_out(
+    method: str, headers: dict[str, str], status: int, wide: App, record: Record
+):
     ann = cookie_of(wide, "ann")
     answer = ask(wide.url, method, "/logout", headers=ann | {"Content-Length": "0"} | headers)
     after = ask(wide.url, "GET", "/config", headers=ann).status
-    record(f"logout: {method} {headers}", f"{status}, still signed in: 200", f"{answer.status}, still signed in: {after}")
+    record(
+        f"logout: {method} {headers}",
+        f"{status}, still signed in: 200",
+        f"{answer.status}, still signed in: {after}",
+    )
 
 
 def test_the_page_signs_its_visitor_out(wide: App):
@@ -121,24 +156,41 @@ def test_the_page_signs_its_visitor_out(wide: App):
 
 
 def attributes(cookies: list[str]) -> list[str]:
-    """What is said of each cookie of a login beside its path; first of the one that Gradio means for frames."""
+    """What is said of each cookie of a login beside its path; first of the one that Gradio means
+    for frames.
+    """
     first = sorted(cookies, key=lambda one: one.startswith("access-token-unsecure"))
     return [one.partition("; ")[2].removeprefix("Path=/; ") for one in first]
 
 
-LAX, SECURE, FRAMED = (f"HttpOnly; SameSite={rest}" for rest in ("Lax", "Lax; Secure", "None; Secure"))
+LAX, SECURE, FRAMED = (
+    f"HttpOnly; SameSite={rest}" for rest in ("Lax", "Lax; Secure", "None; Secure")
+)
 
 
 def test_cookies(wide: App, space: App, record: Record):
-    """No script reads them, no other site's request carries them, and behind https no open wire does."""
+    """No script reads them, no other site's request carries them, and behind https no open wire
+    does.
+    """
     record("cookies: over http", [SECURE, LAX], attributes(log_in(wide, "ann").cookies))
-    record("cookies: over http, https claimed by anybody", [SECURE, LAX], attributes(log_in(wide, "ann", **HTTPS).cookies))
+    record(
+        "cookies: over http, https claimed by anybody",
+        [SECURE, LAX],
+        attributes(log_in(wide, "ann", **HTTPS).cookies),
+    )
     own = {"Host": "ann-films.hf.space", "Origin": "https://ann-films.hf.space"}
-    record("cookies: on a Space", [FRAMED, SECURE], attributes(log_in(space, "ann", **own, **HTTPS).cookies))
+    record(
+        "cookies: on a Space",
+        [FRAMED, SECURE],
+        attributes(log_in(space, "ann", **own, **HTTPS).cookies),
+    )
 
 
 def test_frames(wide: App, space: App, record: Record):
-    for name, app, allowed in (("anywhere", wide, "'self'"), ("on a Space", space, "'self' https://huggingface.co https://*.hf.space")):
+    for name, app, allowed in (
+        ("anywhere", wide, "'self'"),
+        ("on a Space", space, "'self' https://huggingface.co https://*.hf.space"),
+    ):
         for target in ("/", f"{API}/info", "/review/x", "/nothing"):
             policy = ask(app.url, "GET", target).headers["content-security-policy"]
             record(f"frames: {target} {name}", allowed, policy.partition("frame-ancestors ")[2])

@@ -1,4 +1,6 @@
-"""Attacks on reviews: those of others by their ids, links by guessing, words that would become code, floods of verdicts."""
+"""Attacks on reviews: those of others by their ids, links by guessing, words that would become
+code, floods of verdicts.
+"""
 
 import json
 import re
@@ -29,7 +31,14 @@ class Hers:
 def hers(victim: Victim) -> Hers:
     someone = victim.visitor
     number = someone.event("create")
-    form = someone.form(number, token=someone.token, title=f"Her review {EVIL}", note="", chosen=victim.job_id, expiry="never")
+    form = someone.form(
+        number,
+        token=someone.token,
+        title=f"Her review {EVIL}",
+        note="",
+        chosen=victim.job_id,
+        expiry="never",
+    )
     well, given = someone.call(number, form)
     assert well, given
     return Hers(given[4], re.search(r'href="review/([\w-]{43})"', given[0])[1])
@@ -41,7 +50,10 @@ def give(app: App, token: str, given: object = GOOD, **headers: str):
 
 def opened(app: App, token: str) -> list[int]:
     """What page, tally, video and poster of a link answer."""
-    return [ask(app.url, "GET", f"/review/{token}{rest}").status for rest in ("", "/tally", "/1/video.mp4", "/1/poster.webp")]
+    return [
+        ask(app.url, "GET", f"/review/{token}{rest}").status
+        for rest in ("", "/tally", "/1/video.mp4", "/1/poster.webp")
+    ]
 
 
 def test_reviews_of_others(app: App, visitor: Visitor, victim: Victim, hers: Hers, record: Record):
@@ -54,11 +66,24 @@ def test_reviews_of_others(app: App, visitor: Visitor, victim: Victim, hers: Her
             ("another's review, its link as token", hers.token, hers.id),
         ):
             _, given = visitor.call(number, visitor.form(number, token=token, picked=picked))
-            seen = [mark for mark in ("Her review", hers.token, victim.media, "download") if mark in json.dumps(given)]
+            seen = [
+                mark
+                for mark in ("Her review", hers.token, victim.media, "download")
+                if mark in json.dumps(given)
+            ]
             record(f"review: {name}, {what}", [], seen)
     number = visitor.event("create")
-    _, given = visitor.call(number, visitor.form(number, token=visitor.token, title="Mine", note="", chosen=victim.job_id, expiry="never"))
-    record("review: made of another's job", "refused", "refused" if "Choose at least one take" in json.dumps(given) else given)
+    _, given = visitor.call(
+        number,
+        visitor.form(
+            number, token=visitor.token, title="Mine", note="", chosen=victim.job_id, expiry="never"
+        ),
+    )
+    record(
+        "review: made of another's job",
+        "refused",
+        "refused" if "Choose at least one take" in json.dumps(given) else given,
+    )
     number = visitor.event("posters")
     _, given = visitor.call(number, visitor.form(number, token=visitor.token, chosen=victim.job_id))
     record("review: another's poster among the chosen", False, victim.media in json.dumps(given))
@@ -66,12 +91,26 @@ def test_reviews_of_others(app: App, visitor: Visitor, victim: Victim, hers: Her
 
 
 def test_links_by_guessing(app: App, hers: Hers, record: Record):
-    for token in (hers.token[:-1], hers.token.swapcase(), hers.token + "x", "%", "*", "' OR 1=1--", hers.id, secrets.token_urlsafe(32)):
+    for token in (
+        hers.token[:-1],
+        hers.token.swapcase(),
+        hers.token + "x",
+        "%",
+        "*",
+        "' OR 1=1--",
+        hers.id,
+        secrets.token_urlsafe(32),
+    ):
         answers = [
-            ask(app.url, "GET", f"/review/{token.replace(' ', '%20')}{rest}").status for rest in ("", "/tally", "/1/video.mp4", "/1/poster.webp")
+            ask(app.url, "GET", f"/review/{token.replace(' ', '%20')}{rest}").status
+            for rest in ("", "/tally", "/1/video.mp4", "/1/poster.webp")
         ]
         record(f"review: link {token[:6]!r}… of {len(token)}", [404] * 4, answers)
-        record(f"review: a verdict by link {token[:6]!r}… of {len(token)}", 404, give(app, token.replace(" ", "%20")).status)
+        record(
+            f"review: a verdict by link {token[:6]!r}… of {len(token)}",
+            404,
+            give(app, token.replace(" ", "%20")).status,
+        )
     for path in (
         "1/original.mp4",
         "1/..%2f..%2fwan.sqlite3",
@@ -82,37 +121,84 @@ def test_links_by_guessing(app: App, hers: Hers, record: Record):
         "99999999999999999999/video.mp4",
         f"{'9' * 5000}/video.mp4",
     ):
-        record(f"review: {path:.30} by the right link", 404, ask(app.url, "GET", f"/review/{hers.token}/{path}").status)
+        record(
+            f"review: {path:.30} by the right link",
+            404,
+            ask(app.url, "GET", f"/review/{hers.token}/{path}").status,
+        )
 
 
 def test_what_is_sent(app: App, hers: Hers, record: Record):
-    record("verdict: from a foreign page", 403, give(app, hers.token, Origin="https://evil.example").status)
+    record(
+        "verdict: from a foreign page",
+        403,
+        give(app, hers.token, Origin="https://evil.example").status,
+    )
     record("verdict: from a page without a name", 403, give(app, hers.token, Origin="null").status)
     no_origin = post(app.url, f"/review/{hers.token}/verdict", GOOD)
     record("verdict: without an origin", 403, no_origin.status)
-    record("verdict: as a form", 415, give(app, hers.token, **{"Content-Type": "text/plain"}).status)
+    record(
+        "verdict: as a form", 415, give(app, hers.token, **{"Content-Type": "text/plain"}).status
+    )
     record("verdict: no JSON", 400, give(app, hers.token, b"take=1").status)
     record("verdict: a list", 400, give(app, hers.token, [GOOD]).status)
     long = give(app, hers.token, GOOD | {"comment": "x" * 100_000})
-    record("verdict: a comment of 100 kB", (413, True), (long.status, "at most 2,000" in long.json()["detail"]))
-    record("verdict: half a character", 400, give(app, hers.token, b'{"take": 1, "verdict": "yes", "comment": "\\ud800"}').status)
+    record(
+        "verdict: a comment of 100 kB",
+        (413, True),
+        (long.status, "at most 2,000" in long.json()["detail"]),
+    )
+    record(
+        "verdict: half a character",
+        400,
+        give(app, hers.token, b'{"take": 1, "verdict": "yes", "comment": "\\ud800"}').status,
+    )
     for method in ("PUT", "DELETE", "PATCH"):
-        record(f"review: {method}", 405, ask(app.url, method, f"/review/{hers.token}", headers={"Origin": app.url}).status)
-    for field, value in (("take", 2), ("take", "1"), ("verdict", EVIL), ("reviewer", "x"), ("at_seconds", 1e9), ("name", "x" * 81)):
-        record(f"verdict: {field} {value!r:.20}", 400, give(app, hers.token, GOOD | {"comment": "a", field: value}).status)
+        record(
+            f"review: {method}",
+            405,
+            ask(app.url, method, f"/review/{hers.token}", headers={"Origin": app.url}).status,
+        )
+    for field, value in (
+        ("take", 2),
+        ("take", "1"),
+        ("verdict", EVIL),
+        ("reviewer", "x"),
+        ("at_seconds", 1e9),
+        ("name", "x" * 81),
+    ):
+        record(
+            f"verdict: {field} {value!r:.20}",
+            400,
+            give(app, hers.token, GOOD | {"comment": "a", field: value}).status,
+        )
     assert give(app, hers.token, GOOD | {"comment": f"=1+1 {EVIL}", "name": EVIL}).status == 200
     page = ask(app.url, "GET", f"/review/{hers.token}", headers={"Accept-Encoding": "identity"})
     record("review: scripts in words, title and name", 0, page.body.decode().count(EVIL))
-    record("review: who is told where somebody comes from", "no-referrer", page.headers["referrer-policy"])
+    record(
+        "review: who is told where somebody comes from",
+        "no-referrer",
+        page.headers["referrer-policy"],
+    )
 
 
 def test_floods(proxied: App, record: Record):
     begun = time.monotonic()
     answers = [give(proxied, "x" * 43, **{"X-Forwarded-For": "198.51.100.77"}) for _ in range(70)]
     more = time.monotonic() - begun  # one a second, beside the sixty at once
-    record("verdict: 70 at once from one address", True, 9 - more <= sum(one.status == 429 for one in answers) <= 10)
-    record("verdict: the last is told to wait", True, "Try again in" in answers[-1].json()["detail"])
-    record("verdict: another address meanwhile", 404, give(proxied, "x" * 43, **{"X-Forwarded-For": "198.51.100.78"}).status)
+    record(
+        "verdict: 70 at once from one address",
+        True,
+        9 - more <= sum(one.status == 429 for one in answers) <= 10,
+    )
+    record(
+        "verdict: the last is told to wait", True, "Try again in" in answers[-1].json()["detail"]
+    )
+    record(
+        "verdict: another address meanwhile",
+        404,
+        give(proxied, "x" * 43, **{"X-Forwarded-For": "198.51.100.78"}).status,
+    )
 
 
 def test_revoked(app: App, victim: Victim, hers: Hers, record: Record):
@@ -122,7 +208,11 @@ def test_revoked(app: App, victim: Victim, hers: Hers, record: Record):
     given = someone.call(number, someone.form(number, token=someone.token, picked=hers.id))[1]
     path = re.search(r'href="(gradio_api/file=[^"]+)"', given[0])[1]
     table = ask(app.url, "GET", f"/{path}")
-    record("export: a formula in the table", (200, True), (table.status, b",'=1+1" in table.body or b",\"'=1+1" in table.body))
+    record(
+        "export: a formula in the table",
+        (200, True),
+        (table.status, b",'=1+1" in table.body or b",\"'=1+1" in table.body),
+    )
     revoke = someone.event("revoke")
     assert someone.call(revoke, someone.form(revoke, token=someone.token, picked=hers.id))[0]
     record("review: page, tally and media by a revoked link", [404] * 4, opened(app, hers.token))
@@ -132,6 +222,14 @@ def test_revoked(app: App, victim: Victim, hers: Hers, record: Record):
 def test_logins_do_not_stand_before_a_link(tmp_path: Path, record: Record):
     with served(tmp_path, WAN_LOGINS="ann:secret-of-ann") as app:
         page = ask(app.url, "GET", f"/review/{'x' * 43}")
-        record("review: a link while logins are set", (404, True), (page.status, b"nothing to review here" in page.body))
+        record(
+            "review: a link while logins are set",
+            (404, True),
+            (page.status, b"nothing to review here" in page.body),
+        )
         record("review: a verdict while logins are set", 404, give(app, "x" * 43).status)
-        record("review: the page itself while logins are set", 401, ask(app.url, "GET", "/config").status)
+        record(
+            "review: the page itself while logins are set",
+            401,
+            ask(app.url, "GET", "/config").status,
+        )

@@ -1,4 +1,6 @@
-"""What a file could do that has taken over the code which decodes it: every attempt is made, in the real nursery, and none comes through."""
+"""What a file could do that has taken over the code which decodes it: every attempt is made, in the
+real nursery, and none comes through.
+"""
 
 import errno
 import logging
@@ -66,7 +68,11 @@ def attempt(nursery: Nursery, task: str, given: Path | None = None, **wanted: st
 def refused(came: dict | str) -> str:
     """Whether a system call was refused, and how."""
     assert isinstance(came, dict), came
-    return "refused" if came["came"] == -1 and came["errno"] in (errno.EPERM, errno.ENOSYS) else str(came)
+    return (
+        "refused"
+        if came["came"] == -1 and came["errno"] in (errno.EPERM, errno.ENOSYS)
+        else str(came)
+    )
 
 
 # the filter --------------------------------------------------------------------------------------
@@ -78,7 +84,19 @@ def test_no_system_call_but_those_of_decoding(name, misbehaving, victim, prey, r
     record(f"in the sandbox: {name}", "refused", refused(came))
 
 
-@pytest.mark.parametrize("name", ["kill", "tgkill", "tkill", "rt_sigqueueinfo", "ptrace", "process_vm_readv", "process_vm_writev", "prlimit64"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "kill",
+        "tgkill",
+        "tkill",
+        "rt_sigqueueinfo",
+        "ptrace",
+        "process_vm_readv",
+        "process_vm_writev",
+        "prlimit64",
+    ],
+)
 def test_nothing_reaches_the_nursery_or_the_app(name, misbehaving, record):
     run(misbehaving, "tell")
     for whose, process in (("its nursery", misbehaving.pid), ("the app", os.getppid())):
@@ -86,7 +104,17 @@ def test_nothing_reaches_the_nursery_or_the_app(name, misbehaving, record):
         record(f"in the sandbox: {name} of {whose}", "refused", refused(came))
 
 
-@pytest.mark.parametrize("path", ["/proc/{app}/mem", "/proc/{app}/environ", "/proc/{app}/fd/0", "/proc/self/mem", "/etc/passwd", "/dev/mem"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/proc/{app}/mem",
+        "/proc/{app}/environ",
+        "/proc/{app}/fd/0",
+        "/proc/self/mem",
+        "/etc/passwd",
+        "/dev/mem",
+    ],
+)
 def test_no_file_opens(path, misbehaving, record):
     came = attempt(misbehaving, "system_call", name="openat", text=path.format(app=os.getpid()))
     record(f"in the sandbox: open {path}", "refused", refused(came))
@@ -121,7 +149,11 @@ def _children(process: int | str | None) -> list[str]:
 
 
 def test_no_memory_can_be_run(misbehaving, record):
-    record("in the sandbox: memory that can be run", {"got": False, "made": False}, attempt(misbehaving, "runnable"))
+    record(
+        "in the sandbox: memory that can be run",
+        {"got": False, "made": False},
+        attempt(misbehaving, "runnable"),
+    )
 
 
 def test_four_threads_decode(misbehaving):
@@ -131,7 +163,11 @@ def test_four_threads_decode(misbehaving):
 def decide(machine: str, number: int, *arguments: int, architecture: int | None = None) -> int:
     """What the filter does with a call: BPF, as far as it is used."""
     own, _ = seccomp._ARCHITECTURES[machine]
-    whole = number.to_bytes(4, "little") + (own if architecture is None else architecture).to_bytes(4, "little") + bytes(8)
+    whole = (
+        number.to_bytes(4, "little")
+        + (own if architecture is None else architecture).to_bytes(4, "little")
+        + bytes(8)
+    )
     whole += b"".join(one.to_bytes(8, "little") for one in (*arguments, 0, 0, 0, 0, 0, 0)[:6])
     steps, at, held = seccomp.program(machine), 0, 0
     while True:
@@ -155,11 +191,16 @@ def test_the_filter_denies_by_default(machine, column):
     free = {numbers[column] for numbers in seccomp._FREE.values()}
     bound = {numbers[column]: name for name, (numbers, _) in seccomp._BOUND.items()}
     threads = 0x3D0F00
-    assert {number: decide(machine, number) for number in range(600) if decide(machine, number) == ALLOW}.keys() == (
-        free | {number for number, name in bound.items() if name in ("mmap", "mprotect", "prlimit64")}
+    assert {
+        number: decide(machine, number) for number in range(600) if decide(machine, number) == ALLOW
+    }.keys() == (
+        free
+        | {number for number, name in bound.items() if name in ("mmap", "mprotect", "prlimit64")}
     )
     assert decide(machine, 435) == MISSING
-    assert decide(machine, 0, architecture=0x40000003) == KILL  # calls of another kind of processor, by their old gate
+    assert (
+        decide(machine, 0, architecture=0x40000003) == KILL
+    )  # calls of another kind of processor, by their old gate
     assert decide(machine, 0x40000000 + 1) == DENY
     numbers = {name: number for number, name in bound.items()}
     for name, given, verdict in (
@@ -181,20 +222,52 @@ def test_the_filter_denies_by_default(machine, column):
         assert decide(machine, numbers[name], *given) == verdict, (name, given)
 
 
-# one wall where the other is missing ------------------------------------------------------------------
+# one wall where the other is missing --------------------------------------------------------------
 
 
 def test_without_the_filter_there_is_nobody_and_nothing_to_reach(victim, prey, caplog, record):
     nursery = Nursery("tests.attacks.unfiltered")
     try:
-        for name in ("kill", "tgkill", "tkill", "rt_sigqueueinfo", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_open", "prlimit64"):
+        for name in (
+            "kill",
+            "tgkill",
+            "tkill",
+            "rt_sigqueueinfo",
+            "ptrace",
+            "process_vm_readv",
+            "process_vm_writev",
+            "pidfd_open",
+            "prlimit64",
+        ):
             came = attempt(nursery, "system_call", name=name, number=str(victim.pid))
-            record(f"without the filter: {name} of another process", (-1, True), (came["came"], came["errno"] in (errno.ESRCH, errno.EPERM)))
-        for name in ("openat", "unlinkat", "renameat2", "truncate", "symlinkat", "mkdirat", "mount", "chroot", "unshare", "setns", "socket", "bpf"):
+            record(
+                f"without the filter: {name} of another process",
+                (-1, True),
+                (came["came"], came["errno"] in (errno.ESRCH, errno.EPERM)),
+            )
+        for name in (
+            "openat",
+            "unlinkat",
+            "renameat2",
+            "truncate",
+            "symlinkat",
+            "mkdirat",
+            "mount",
+            "chroot",
+            "unshare",
+            "setns",
+            "socket",
+            "bpf",
+        ):
             came = attempt(nursery, "system_call", name=name, text=str(prey))
             record(f"without the filter: {name}", -1, came["came"])
         assert attempt(nursery, "dumpable") == {"dumpable": 0}
-        assert attempt(nursery, "whereabouts") == {"process": 1, "standard": [False] * 3, "descriptors": 3, "passwd": False}
+        assert attempt(nursery, "whereabouts") == {
+            "process": 1,
+            "standard": [False] * 3,
+            "descriptors": 3,
+            "passwd": False,
+        }
         assert attempt(nursery, "threads", _sample())["frames"] > 100
     finally:
         nursery.stop()
@@ -204,13 +277,26 @@ def test_without_the_filter_there_is_nobody_and_nothing_to_reach(victim, prey, c
 def test_without_namespaces_the_filter_holds(victim, prey, caplog, record):
     nursery = Nursery("tests.attacks.unseparated")
     try:
-        for name in ("kill", "ptrace", "process_vm_readv", "openat", "unlinkat", "socket", "clone", "prlimit64"):
-            came = attempt(nursery, "system_call", name=name, number=str(victim.pid), text=str(prey))
+        for name in (
+            "kill",
+            "ptrace",
+            "process_vm_readv",
+            "openat",
+            "unlinkat",
+            "socket",
+            "clone",
+            "prlimit64",
+        ):
+            came = attempt(
+                nursery, "system_call", name=name, number=str(victim.pid), text=str(prey)
+            )
             record(f"without namespaces: {name}", "refused", refused(came))
         assert attempt(nursery, "threads", _sample())["frames"] > 100
     finally:
         nursery.stop()
-    assert [one.args[0] for one in caplog.records if "without" in one.msg] == [", ".join(unseparated.WITHOUT)]
+    assert [one.args[0] for one in caplog.records if "without" in one.msg] == [
+        ", ".join(unseparated.WITHOUT)
+    ]
 
 
 def test_where_everything_can_be_had_the_log_says_nothing(misbehaving, caplog):
@@ -219,23 +305,39 @@ def test_where_everything_can_be_had_the_log_says_nothing(misbehaving, caplog):
     assert not caplog.records
 
 
-# what it has in its hands -----------------------------------------------------------------------------
+# what it has in its hands -------------------------------------------------------------------------
 
 
 def test_it_holds_its_own_three_descriptors_and_no_log(misbehaving, record):
     came = attempt(misbehaving, "whereabouts")
-    record("in the sandbox: descriptors, of them standard", (3, [False] * 3), (came["descriptors"], came["standard"]))
-    record("in the sandbox: who it is, and whether it sees files", (1, False), (came["process"], came["passwd"]))
+    record(
+        "in the sandbox: descriptors, of them standard",
+        (3, [False] * 3),
+        (came["descriptors"], came["standard"]),
+    )
+    record(
+        "in the sandbox: who it is, and whether it sees files",
+        (1, False),
+        (came["process"], came["passwd"]),
+    )
 
 
 def test_a_file_given_by_its_path_cannot_be_written_to(misbehaving, prey, record):
-    record("in the sandbox: writing to the given file", "media_unsafe", attempt(misbehaving, "overwrite", prey))
+    record(
+        "in the sandbox: writing to the given file",
+        "media_unsafe",
+        attempt(misbehaving, "overwrite", prey),
+    )
 
 
 def test_what_the_guard_has_measured_stays(misbehaving, prey, record):
     with tempfile.TemporaryFile() as made:
         outcome = misbehaving.run("lie", prey, made, Anything, field="reference_image", digest=True)
-    record("in the sandbox: another SHA-256 and size", (inputs.digest(prey), 4), (outcome.sha256, outcome.bytes))
+    record(
+        "in the sandbox: another SHA-256 and size",
+        (inputs.digest(prey), 4),
+        (outcome.sha256, outcome.bytes),
+    )
 
 
 @pytest.mark.parametrize("size", PROMISES)
@@ -250,7 +352,9 @@ def test_a_clip_of_a_kind_that_there_is_not(misbehaving, monkeypatch, tmp_path, 
     monkeypatch.setattr(inputs, "NURSERY", misbehaving)
     with pytest.raises(InvalidInput) as refusal:
         inputs.clip_seconds(clip(tmp_path / "clip.mp4"))
-    record("in the sandbox: a name of a file for its kind", "media_unsafe", refusal.value.sentence.key)
+    record(
+        "in the sandbox: a name of a file for its kind", "media_unsafe", refusal.value.sentence.key
+    )
 
 
 def timed(nursery: Nursery, task: str) -> tuple[float, str]:
@@ -263,7 +367,10 @@ def timed(nursery: Nursery, task: str) -> tuple[float, str]:
 def test_the_clock_ends_it_whatever_it_does(misbehaving, record):
     run(misbehaving, "tell")  # the nursery has started
     with ThreadPoolExecutor() as threads:
-        measure, *tasks = [(task, threads.submit(timed, misbehaving, task)) for task in ("sleep", "outlive", "trickle")]
+        measure, *tasks = [
+            (task, threads.submit(timed, misbehaving, task))
+            for task in ("sleep", "outlive", "trickle")
+        ]
         usual, _ = measure[1].result()
         for task, came in tasks:
             seconds, refusal = came.result()
@@ -294,13 +401,23 @@ def test_another_user_is_confined_alike(tmp_path, victim, prey, caplog, record):
     prey.chmod(0o600)
     try:
         for name in ("clone", "openat", "kill", "ptrace", "unlinkat"):
-            came = attempt(nursery, "system_call", name=name, number=str(victim.pid), text=str(prey))
+            came = attempt(
+                nursery, "system_call", name=name, number=str(victim.pid), text=str(prey)
+            )
             record(f"as another user: {name}", "refused", refused(came))
         came = attempt(nursery, "whereabouts")
-        record("as another user: who it is, and whether it sees files", (1, False), (came["process"], came["passwd"]))
+        record(
+            "as another user: who it is, and whether it sees files",
+            (1, False),
+            (came["process"], came["passwd"]),
+        )
         if os.getuid() == 0:
             for path in (prey, tmp_path / "gone"):
-                record("as another user: a file that it may not open", "file_missing", attempt(nursery, "tell", path))
+                record(
+                    "as another user: a file that it may not open",
+                    "file_missing",
+                    attempt(nursery, "tell", path),
+                )
     finally:
         nursery.stop()
     assert not [one for one in caplog.records if "without" in one.msg]

@@ -1,4 +1,6 @@
-"""Attacks by connections: more of them than the app may have files open, each in its own way silent, while others are in the middle of something."""
+"""Attacks by connections: more of them than the app may have files open, each in its own way
+silent, while others are in the middle of something.
+"""
 
 import contextlib
 import json
@@ -33,9 +35,14 @@ SILENT = [
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """The app with as few files as many a machine gives a process. In the end its log must hold no traceback."""
+    """The app with as few files as many a machine gives a process. In the end its log must hold no
+    traceback.
+    """
     ours = raise_file_limit()  # the other ends of its connections are here
-    assert ours > FILES + 200, f"this needs a hard limit of more than {FILES + 200} open files, and here it is {ours} (ulimit -Hn)"
+    assert ours > FILES + 200, (
+        f"this needs a hard limit of more than {FILES + 200} open files, and here it is {ours} "
+        "(ulimit -Hn)"
+    )
     with served(tmp_path_factory.mktemp("small"), pending=0.2, running=0.4, files=FILES) as running:
         yield running
         assert "Traceback" not in running.log(), running.log()
@@ -53,7 +60,9 @@ def connected(app: App, count: int, words: bytes) -> Iterator[None]:
 
 
 def _connection(port: int) -> socket.socket:
-    """Connects again where there is no room, sooner than the system does, which waits a second. Raises TimeoutError when there is none for long."""
+    """Connects again where there is no room, sooner than the system does, which waits a second.
+    Raises TimeoutError when there is none for long.
+    """
     for _ in range(200):
         with contextlib.suppress(TimeoutError):
             connection = socket.create_connection(("127.0.0.1", port), timeout=0.05)
@@ -64,7 +73,9 @@ def _connection(port: int) -> socket.socket:
 
 def opens_a_page(app: App) -> str:
     """How an honest visitor fares who comes anew."""
-    with plain_http.Client(base_url=app.url, timeout=8) as http:  # less than the app waits for who is silent
+    with plain_http.Client(
+        base_url=app.url, timeout=8
+    ) as http:  # less than the app waits for who is silent
         try:
             return str(http.get("/config").status_code)
         except httpx.TransportError as error:
@@ -73,11 +84,16 @@ def opens_a_page(app: App) -> str:
 
 def begun_upload(app: App) -> tuple[socket.socket, bytes]:
     """An upload of which one half has been sent, and its other half."""
-    head = b'--edge\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n'
+    head = (
+        b'--edge\r\nContent-Disposition: form-data; name="files"; '
+        b'filename="a.png"\r\nContent-Type: image/png\r\n\r\n'
+    )
     body = head + bytes(300_000) + b"\r\n--edge--\r\n"
     form = f"Content-Type: multipart/form-data; boundary=edge\r\nContent-Length: {len(body)}\r\n"
     upload = socket.create_connection(("127.0.0.1", app.port), timeout=10)
-    upload.sendall(f"POST {API}/upload HTTP/1.1\r\nHost: 127.0.0.1\r\n{form}\r\n".encode() + body[:150_000])
+    upload.sendall(
+        f"POST {API}/upload HTTP/1.1\r\nHost: 127.0.0.1\r\n{form}\r\n".encode() + body[:150_000]
+    )
     return upload, body[150_000:]
 
 
@@ -96,14 +112,20 @@ def test_silent_connections(name: str, words: bytes, small: App, record: Record)
     someone = Visitor(small.url)
     upload, rest = begun_upload(small)
     joined = someone.join(someone.event("greet"), [someone.token, "", ""]).json()["event_id"]
-    listening = plain_http.stream("GET", f"{small.url}{API}/queue/data", params={"session_hash": someone.session}, timeout=60)
+    listening = plain_http.stream(
+        "GET", f"{small.url}{API}/queue/data", params={"session_hash": someone.session}, timeout=60
+    )
     with upload, listening as stream, connected(small, MANY, words):
         page = opens_a_page(small)
         streamed = heard(stream.iter_lines(), joined)
         with contextlib.suppress(OSError):
             upload.sendall(rest)
         answer = _first_line(upload)
-    record(f"sockets: {MANY} of {name}: a page, a stream, an upload", "200, True, 200", f"{page}, {streamed}, {answer}")
+    record(
+        f"sockets: {MANY} of {name}: a page, a stream, an upload",
+        "200, True, 200",
+        f"{page}, {streamed}, {answer}",
+    )
     someone.close()
 
 

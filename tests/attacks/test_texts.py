@@ -1,4 +1,6 @@
-"""Attacks by words: what steers a terminal, hides in a page, or looks like something else; and what a reviewer takes home."""
+"""Attacks by words: what steers a terminal, hides in a page, or looks like something else; and what
+a reviewer takes home.
+"""
 
 import asyncio
 import json
@@ -37,14 +39,24 @@ HIDDEN = {
     "a joiner at a space": " \u200d ",
     "a heap of marks": "\u0301" * 400,
 }
-UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e00ff]|\u0301{11}|[\ufe00-\ufe0f]{2}")
+UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e00ff]|\u0301{11}|[\ufe00-\ufe0f]{2}"
+)
 
 
 def made(visitor: Victim, title: str, **given: object) -> tuple[str, str]:
     """A review of the victim's, by its title; what its tab shows, and the token of its link."""
     someone = visitor.visitor
     number = someone.event("create")
-    form = someone.form(number, token=someone.token, title=title, note="", chosen=visitor.job_id, expiry="never", **given)
+    form = someone.form(
+        number,
+        token=someone.token,
+        title=title,
+        note="",
+        chosen=visitor.job_id,
+        expiry="never",
+        **given,
+    )
     well, shown = someone.call(number, form)
     assert well, shown
     return shown[0], re.search(r'href="review/([\w-]{43})"', shown[0])[1]
@@ -55,19 +67,45 @@ def test_words_of_a_reviewer(app: App, victim: Victim, record: Record):
     record("text: hidden characters in a title", [], UNSEEN.findall(shown))
     record("text: a title is one line", True, "ABC D E" in shown)
     for number, (what, odd) in enumerate(HIDDEN.items()):
-        said = {"take": 1, "verdict": "yes", "reviewer": f"{'r' * 24}{number}", "comment": f"so{odd}me", "name": f"An{odd}n"}
+        said = {
+            "take": 1,
+            "verdict": "yes",
+            "reviewer": f"{'r' * 24}{number}",
+            "comment": f"so{odd}me",
+            "name": f"An{odd}n",
+        }
         answer = post(app.url, f"/review/{token}/verdict", said, Origin=app.url)
         refused = what.startswith("C1")
         record(f"text: {what}, in a comment and a name", 400 if refused else 200, answer.status)
-        record(f"text: {what}, in the answer", [], UNSEEN.findall(json.dumps(answer.json(), ensure_ascii=False)))
-    nobody = {"take": 1, "verdict": "no", "reviewer": "n" * 24, "comment": "\u3164\u200b", "name": "\u2800 \u200d"}
+        record(
+            f"text: {what}, in the answer",
+            [],
+            UNSEEN.findall(json.dumps(answer.json(), ensure_ascii=False)),
+        )
+    nobody = {
+        "take": 1,
+        "verdict": "no",
+        "reviewer": "n" * 24,
+        "comment": "\u3164\u200b",
+        "name": "\u2800 \u200d",
+    }
     parts = post(app.url, f"/review/{token}/verdict", nobody, Origin=app.url).json()["parts"]
     record("text: a comment that nobody sees", 0, parts["comments-1"].count("\u3164"))
-    good = {"take": 1, "verdict": "yes", "reviewer": "g" * 24, "comment": "می‌خواهم 👩‍🚀", "name": "آنا"}
+    good = {
+        "take": 1,
+        "verdict": "yes",
+        "reviewer": "g" * 24,
+        "comment": "می‌خواهم 👩‍🚀",
+        "name": "آنا",
+    }
     parts = post(app.url, f"/review/{token}/verdict", good, Origin=app.url).json()["parts"]
-    record("text: Persian and emoji as they were written", True, "می‌خواهم 👩‍🚀" in parts["comments-1"])
+    record(
+        "text: Persian and emoji as they were written", True, "می‌خواهم 👩‍🚀" in parts["comments-1"]
+    )
     for rest in ("", "/tally"):
-        page = ask(app.url, "GET", f"/review/{token}{rest}", headers={"Accept-Encoding": "identity"})
+        page = ask(
+            app.url, "GET", f"/review/{token}{rest}", headers={"Accept-Encoding": "identity"}
+        )
         record(f"text: what is hidden in a review{rest}", [], UNSEEN.findall(page.body.decode()))
 
 
@@ -79,16 +117,42 @@ def test_prompts_that_show_nothing(app: App, visitor: Visitor, record: Record):
         ("tags", HIDDEN["tags that spell something"]),
         ("C1", "a\x9b"),
     ):
-        shown = json.dumps(visitor.call(start, visitor.form(start, token=visitor.token, prompt=prompt, urls="https://example.com/a.png")))
-        record(f"text: a prompt of {what} alone", False, "data-live" in shown or "\\u009b" in shown or "\\u200b" in shown)
+        shown = json.dumps(
+            visitor.call(
+                start,
+                visitor.form(
+                    start, token=visitor.token, prompt=prompt, urls="https://example.com/a.png"
+                ),
+            )
+        )
+        record(
+            f"text: a prompt of {what} alone",
+            False,
+            "data-live" in shown or "\\u009b" in shown or "\\u200b" in shown,
+        )
 
 
 def test_a_look_names_no_other_review(app: App, victim: Victim, record: Record):
     tokens = [made(victim, title)[1] for title in ("One", "Two")]
-    looks = [ask(app.url, "GET", f"/review/{token}/tally", headers={"Accept-Encoding": "identity"}) for token in tokens]
+    looks = [
+        ask(app.url, "GET", f"/review/{token}/tally", headers={"Accept-Encoding": "identity"})
+        for token in tokens
+    ]
     ats = [json.loads(look.body)["at"] for look in looks]
-    for what, since in (("another review's", ats[1]), ("one that is none", "f" * 20), ("a path", "../../etc/passwd"), ("long", "x" * 4000)):
-        got = json.loads(ask(app.url, "GET", f"/review/{tokens[0]}/tally?since={since}", headers={"Accept-Encoding": "identity"}).body)
+    for what, since in (
+        ("another review's", ats[1]),
+        ("one that is none", "f" * 20),
+        ("a path", "../../etc/passwd"),
+        ("long", "x" * 4000),
+    ):
+        got = json.loads(
+            ask(
+                app.url,
+                "GET",
+                f"/review/{tokens[0]}/tally?since={since}",
+                headers={"Accept-Encoding": "identity"},
+            ).body
+        )
         fits = got["parts"].items() <= json.loads(looks[0].body)["parts"].items()
         record(f"review: a look since {what}", (True, ats[0]), (fits, got["at"]))
     packed = ask(app.url, "GET", f"/review/{tokens[0]}/tally", headers={"Accept-Encoding": "gzip"})
@@ -99,15 +163,41 @@ def test_what_a_reviewer_takes_home(app: App, victim: Victim, record: Record):
     _, token = made(victim, "Bare")
     telling = (victim.job_id.encode(), b"She smiles", b"Wan Studio", victim.media.encode())
     whole = ask(app.url, "GET", f"/review/{token}/1/video.mp4")
-    pieces = [ask(app.url, "GET", f"/review/{token}/1/video.mp4", headers={"Range": f"bytes={at}-{at + 99}"}) for at in (0, 1000)]
-    record("review: settings and ids in a reviewer's video", [], [mark for mark in telling if mark in whole.body])
-    record("review: in pieces of it", [(206, True)] * 2, [(one.status, one.body in whole.body) for one in pieces])
+    pieces = [
+        ask(
+            app.url,
+            "GET",
+            f"/review/{token}/1/video.mp4",
+            headers={"Range": f"bytes={at}-{at + 99}"},
+        )
+        for at in (0, 1000)
+    ]
+    record(
+        "review: settings and ids in a reviewer's video",
+        [],
+        [mark for mark in telling if mark in whole.body],
+    )
+    record(
+        "review: in pieces of it",
+        [(206, True)] * 2,
+        [(one.status, one.body in whole.body) for one in pieces],
+    )
     names = f"{whole.headers.get('content-disposition', '')}{whole.headers.get('etag', '')}"
     record("review: ids in its name", False, victim.job_id in names)
     poster = ask(app.url, "GET", f"/review/{token}/1/poster.webp")
-    record("review: settings and ids in its poster", [], [mark for mark in telling if mark in poster.body])
-    page = ask(app.url, "GET", f"/review/{token}", headers={"Accept-Encoding": "identity"}).body.partition(b"<body")[2]
-    record("review: settings and ids in its page", [], [mark for mark in (*telling[:2], telling[3], b"wan2.6") if mark in page])
+    record(
+        "review: settings and ids in its poster",
+        [],
+        [mark for mark in telling if mark in poster.body],
+    )
+    page = ask(
+        app.url, "GET", f"/review/{token}", headers={"Accept-Encoding": "identity"}
+    ).body.partition(b"<body")[2]
+    record(
+        "review: settings and ids in its page",
+        [],
+        [mark for mark in (*telling[:2], telling[3], b"wan2.6") if mark in page],
+    )
     _, shown = made(victim, "Open", settings=True)
     open_ = ask(app.url, "GET", f"/review/{shown}/1/video.mp4")
     record("review: the owner may show them", True, b"She smiles" in open_.body)
@@ -124,10 +214,19 @@ def test_a_terminal_is_not_steered(record: Record, capsys: pytest.CaptureFixture
     evil = "a\x9b2J\x1b[1A\u202eb\r\nstate           SUCCEEDED\u2028c"
     with closing(sqlite3.connect(settings.output_dir / "wan.sqlite3")) as database, database:
         database.execute("UPDATE jobs SET request = json_set(request, '$.prompt', ?)", (evil,))
-    for command in (["show", made_.id], ["show", made_.id, "--json"], ["jobs"], ["jobs", "--json"], ["show", "a\x9b\u202e"], ["fly\x9b\u202e"]):
+    for command in (
+        ["show", made_.id],
+        ["show", made_.id, "--json"],
+        ["jobs"],
+        ["jobs", "--json"],
+        ["show", "a\x9b\u202e"],
+        ["fly\x9b\u202e"],
+    ):
         main(command)
         came = "".join(capsys.readouterr())
-        record(f"terminal: {' '.join(command).replace(made_.id, 'JOB')!a}", [], UNSEEN.findall(came))
+        record(
+            f"terminal: {' '.join(command).replace(made_.id, 'JOB')!a}", [], UNSEEN.findall(came)
+        )
         record("terminal: a forged line", [], re.findall("^state +SUCCEEDED", came, re.MULTILINE))
 
 
@@ -135,7 +234,13 @@ def test_a_terminal_is_not_steered(record: Record, capsys: pytest.CaptureFixture
 async def test_one_network_does_not_fill_a_review(monkeypatch: pytest.MonkeyPatch, record: Record):
     monkeypatch.setattr("wan.database.store.VERDICTS_LIMIT", 64)
     async with Studio(load_settings()) as studio:
-        done = job(id=ids.new_job(), owner="owner", state=JobState.SUCCEEDED, video_key="videos/a.mp4", duration=2.0)
+        done = job(
+            id=ids.new_job(),
+            owner="owner",
+            state=JobState.SUCCEEDED,
+            video_key="videos/a.mp4",
+            duration=2.0,
+        )
         await studio._store.call(studio._store.add, done)
         _, token = await studio.create_review([done.id], owner="owner", title="t")
         opened = asyncio.Event()
@@ -147,17 +252,34 @@ async def test_one_network_does_not_fill_a_review(monkeypatch: pytest.MonkeyPatc
             came = []
             for number, address in enumerate(addresses):
                 transport = httpx.ASGITransport(routes, client=(address, 1))
-                async with plain_http.AsyncClient(transport=transport, base_url="http://app") as client:
-                    given = {"take": 1, "verdict": "yes", "reviewer": f"{ids.new_link()}"[:40], "comment": "x" if number % 2 else ""}
-                    came.append((await client.post(f"/review/{token}/verdict", json=given)).status_code)
+                async with plain_http.AsyncClient(
+                    transport=transport, base_url="http://app"
+                ) as client:
+                    given = {
+                        "take": 1,
+                        "verdict": "yes",
+                        "reviewer": f"{ids.new_link()}"[:40],
+                        "comment": "x" if number % 2 else "",
+                    }
+                    came.append(
+                        (await client.post(f"/review/{token}/verdict", json=given)).status_code
+                    )
             return came.count(200)
 
         record("review: 80 made-up people of one address", 32, await heard(["192.0.2.7"] * 80))
-        record("review: 80 of a /48", 16, await heard([f"2001:db8:7:{number:x}::1" for number in range(80)]))
+        record(
+            "review: 80 of a /48",
+            16,
+            await heard([f"2001:db8:7:{number:x}::1" for number in range(80)]),
+        )
         record("review: 80 of one more address", 8, await heard(["192.0.2.9"] * 80))
         record("review: somebody honest after all that", 1, await heard(["198.51.100.7"]))
         whole = await studio.review_by_link(token)
-        record("review: addresses in what is exported", False, "192.0.2" in json.dumps([str(one) for one in whole.takes]))
+        record(
+            "review: addresses in what is exported",
+            False,
+            "192.0.2" in json.dumps([str(one) for one in whole.takes]),
+        )
 
 
 def test_no_host_and_no_path_in_what_is_installed(record: Record):

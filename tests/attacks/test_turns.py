@@ -39,13 +39,17 @@ def given(url: str, data: bytes) -> dict:
 
 def person(teacher: Visitor, address: str, token: str = "") -> Visitor:
     """Somebody at an address, with a page of their own."""
-    return teacher.another(token=token or secrets.token_urlsafe(32), headers={"X-Forwarded-For": address})
+    return teacher.another(
+        token=token or secrets.token_urlsafe(32), headers={"X-Forwarded-For": address}
+    )
 
 
 def look(someone: Visitor, shown: dict, *, over: threading.Event | None = None) -> str:
     """Has a picture previewed. Gives what the stage shows."""
     event = someone.event("show")
-    well, came = someone.call(event, someone.form(event, token=someone.token, reference_image=shown))
+    well, came = someone.call(
+        event, someone.form(event, token=someone.token, reference_image=shown)
+    )
     someone.close()
     if over is not None:
         over.set()
@@ -54,9 +58,15 @@ def look(someone: Visitor, shown: dict, *, over: threading.Event | None = None) 
 
 CROWDS = {
     "made-up names at one address": lambda teacher: [person(teacher, BAD) for _ in range(MANY)],
-    "pages of one name at one address": lambda teacher: [person(teacher, BAD, "x" * 43) for _ in range(MANY)],
-    "one name on this machine": lambda teacher: [person(teacher, "127.0.0.1", "y" * 43) for _ in range(MANY)],
-    "names in one IPv6 network": lambda teacher: [person(teacher, f"2001:db8::{number:x}") for number in range(MANY)],
+    "pages of one name at one address": lambda teacher: [
+        person(teacher, BAD, "x" * 43) for _ in range(MANY)
+    ],
+    "one name on this machine": lambda teacher: [
+        person(teacher, "127.0.0.1", "y" * 43) for _ in range(MANY)
+    ],
+    "names in one IPv6 network": lambda teacher: [
+        person(teacher, f"2001:db8::{number:x}") for number in range(MANY)
+    ],
 }
 
 
@@ -71,9 +81,12 @@ def test_a_crowd_of_one_keeps_nobody_waiting(name, teacher, dear, cheap, record)
         record(
             f"{MANY} dear previews, {name}: a visitor sees theirs",
             "shown, most still wait",
-            f"{'shown' if 'data:image' in came else came[:60]}, {'most still wait' if waiting > MANY // 3 else f'{waiting} wait'}",
+            f"{'shown' if 'data:image' in came else came[:60]}, "
+            f"{'most still wait' if waiting > MANY // 3 else f'{waiting} wait'}",
         )
-        assert [said[:60] for said in (one.result(60) for one in shown) if "data:image" not in said] == []
+        assert [
+            said[:60] for said in (one.result(60) for one in shown) if "data:image" not in said
+        ] == []
 
 
 def test_a_page_that_asks_again_has_its_last_question_answered(teacher, dear, record):
@@ -85,4 +98,8 @@ def test_a_page_that_asks_again_has_its_last_question_answered(teacher, dear, re
         assert someone.join(event, form).status == 200
     well, came = someone.call(event, forms[-1])
     someone.close()
-    record("a page asks many times: its last is shown", (True, True), (well, "data:image" in str(came[0])))
+    record(
+        "a page asks many times: its last is shown",
+        (True, True),
+        (well, "data:image" in str(came[0])),
+    )

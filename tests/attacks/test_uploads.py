@@ -1,4 +1,6 @@
-"""Attacks by file values: paths of the server, names of others' files, forms that are no forms, and what is left afterwards."""
+"""Attacks by file values: paths of the server, names of others' files, forms that are no forms, and
+what is left afterwards.
+"""
 
 import contextlib
 import os
@@ -146,7 +148,9 @@ def shapes(path: str) -> list[Any]:
     ]
 
 
-def refusals(visitor: Visitor, event: int, data: list[Any], field: int, values: list[Any]) -> set[str]:
+def refusals(
+    visitor: Visitor, event: int, data: list[Any], field: int, values: list[Any]
+) -> set[str]:
     """What an event answers to values in a field."""
     came = visitor.calls(event, [[*data[:field], value, *data[field + 1 :]] for value in values])
     return {"showed something" if well else str(given) for well, given in came}
@@ -162,17 +166,23 @@ FIELDS = {
 
 
 @pytest.mark.parametrize(("event", "field"), FIELDS.items())
-def test_paths_as_file_values(event: str, field: str, visitor: Visitor, places: dict[str, str], record: Record):
+def test_paths_as_file_values(
+    event: str, field: str, visitor: Visitor, places: dict[str, str], record: Record
+):
     """Whether it exists, opens, or is a picture: one and the same answer."""
     number = visitor.event(event)
     data = visitor.form(number, token=visitor.token, prompt="", job="")
-    place = [(one["props"].get("elem_id") or "").rpartition("-")[2] for one in visitor.inputs(number)].index(field)
+    place = [
+        (one["props"].get("elem_id") or "").rpartition("-")[2] for one in visitor.inputs(number)
+    ].index(field)
     known = refusals(visitor, number, data, place, shapes(MISSING.format(**places)))
     assert len(known) == 1
     assert GONE in next(iter(known))
     for count, path in enumerate(PATHS):
         values = shapes(path.format(**places))
-        got = refusals(visitor, number, data, place, values if count < 3 else values[count % 2 : 9 : 7])
+        got = refusals(
+            visitor, number, data, place, values if count < 3 else values[count % 2 : 9 : 7]
+        )
         record(f"path: {event} with {path[:50]!r}", known, got)
 
 
@@ -191,17 +201,26 @@ ENDPOINTS = [("image_to_video", "reference_image"), ("reference_to_video", "refe
 
 
 @pytest.mark.parametrize(("endpoint", "field"), ENDPOINTS)
-def test_paths_by_the_api(endpoint: str, field: str, visitor: Visitor, places: dict[str, str], record: Record):
+def test_paths_by_the_api(
+    endpoint: str, field: str, visitor: Visitor, places: dict[str, str], record: Record
+):
     number = visitor.event(endpoint)
 
     def answers(values: list[Any]) -> set[str]:
-        return {str(one) for one in visitor.calls(number, [["A sea.", _in(field, one)] for one in values])}
+        return {
+            str(one)
+            for one in visitor.calls(number, [["A sea.", _in(field, one)] for one in values])
+        }
 
     known = answers([one for one in shapes(MISSING.format(**places)) if isinstance(one, dict)])
     assert len(known) == 1
     assert f"{field}: {GONE}" in next(iter(known))
     for path in PATHS:
-        record(f"path: /{endpoint} with {path[:50]!r}", known, answers(shapes(path.format(**places))[:2]))
+        record(
+            f"path: /{endpoint} with {path[:50]!r}",
+            known,
+            answers(shapes(path.format(**places))[:2]),
+        )
 
 
 def _in(field: str, value: Any) -> Any:
@@ -211,35 +230,73 @@ def _in(field: str, value: Any) -> Any:
 def test_files_where_text_belongs(visitor: Visitor, places: dict[str, str], record: Record):
     """An upload in a field of text would be written out with its path on the server."""
     mine = {"path": f"uploads/{places['own']}"} | META
-    for event in ("start", "start_1", "image_to_video", "reference_to_video", "job", "shelf", "greet", "create"):
+    for event in (
+        "start",
+        "start_1",
+        "image_to_video",
+        "reference_to_video",
+        "job",
+        "shelf",
+        "greet",
+        "create",
+    ):
         number, tried = visitor.event(event), {}
         for place, one in enumerate(visitor.inputs(number)):
-            if one["type"] in ("image", "file", "uploadbutton") or (place == 1 and event in ("image_to_video", "reference_to_video")):
+            if one["type"] in ("image", "file", "uploadbutton") or (
+                place == 1 and event in ("image_to_video", "reference_to_video")
+            ):
                 continue
             tried[place] = visitor.form(number, token=visitor.token, prompt="")
             tried[place][place] = mine
-        for place, (well, given) in zip(tried, visitor.calls(number, list(tried.values())), strict=True):
-            record(f"file: {event}, in field {place}", (False, False), (well, places["folder"] in str(given)))
+        for place, (well, given) in zip(
+            tried, visitor.calls(number, list(tried.values())), strict=True
+        ):
+            record(
+                f"file: {event}, in field {place}",
+                (False, False),
+                (well, places["folder"] in str(given)),
+            )
 
 
 def test_paths_by_address(app: App, places: dict[str, str], record: Record):
-    """Each as it is, percent-encoded, and encoded twice; what is decoded once, as every address is, may be the name itself."""
+    """Each as it is, percent-encoded, and encoded twice; what is decoded once, as every address is,
+    may be the name itself.
+    """
     for path in PATHS:
         target = path.format(**places)
         ways = (quote(target), quote(target, safe=""), quote(quote(target, safe="")))
         came = {ask(app.url, "GET", f"{API}/file={way}").status for way in ways}
         record(f"address: file={path[:50]!r}", {404}, came)
-    one, other = (ask(app.url, "GET", f"{API}/file={quote(places[where])}").body for where in ("picture", "fifo"))
+    one, other = (
+        ask(app.url, "GET", f"{API}/file={quote(places[where])}").body
+        for where in ("picture", "fifo")
+    )
     assert one == other == ask(app.url, "GET", f"{API}/file=uploads/{'x' * 43}/a.png").body
 
 
-def test_no_path_of_the_server_leaves_it(app: App, visitor: Visitor, victim: Victim, record: Record):
-    """Neither the page, nor its settings, nor what events and uploads answer says where anything lies."""
+def test_no_path_of_the_server_leaves_it(
+    app: App, visitor: Visitor, victim: Victim, record: Record
+):
+    """Neither the page, nor its settings, nor what events and uploads answer says where anything
+    lies.
+    """
     root, hers = str(SAMPLES.parents[1]), victim.visitor
     secret = re.compile("|".join(re.escape(one) for one in (root, str(app.folder))))
-    for target in ("/", "/config", f"{API}/info", "/theme.css", f"{API}/startup-events", f"{API}/file=/none", "/media/x/video.mp4"):
+    for target in (
+        "/",
+        "/config",
+        f"{API}/info",
+        "/theme.css",
+        f"{API}/startup-events",
+        f"{API}/file=/none",
+        "/media/x/video.mp4",
+    ):
         record(f"paths: in {target}", [], secret.findall(ask(app.url, "GET", target).body.decode()))
-    record("paths: in an upload's answer", [], secret.findall(upload(app.url, [("a.png", PICTURE)]).body.decode()))
+    record(
+        "paths: in an upload's answer",
+        [],
+        secret.findall(upload(app.url, [("a.png", PICTURE)]).body.decode()),
+    )
     for event in ("fill", "use", "frame", "bundle", "open", "shelf"):
         number = hers.event(event)
         well, given = hers.call(number, hers.form(number, token=hers.token, asked=victim.job_id))
@@ -251,7 +308,10 @@ def test_no_path_of_the_server_leaves_it(app: App, visitor: Visitor, victim: Vic
 
 def form(*parts: tuple[str, bytes]) -> bytes:
     """A form of parts, each with what its Content-Disposition says."""
-    pieces = b"".join(f"--edge\r\nContent-Disposition: form-data; {said}\r\n\r\n".encode() + content + b"\r\n" for said, content in parts)
+    pieces = b"".join(
+        f"--edge\r\nContent-Disposition: form-data; {said}\r\n\r\n".encode() + content + b"\r\n"
+        for said, content in parts
+    )
     return pieces + b"--edge--\r\n"
 
 
@@ -267,7 +327,11 @@ FORMS = [
     ("a file without a field's name", [('filename="a.png"', b"x")], 400),
     ("no file at all", [('name="a"', b"x")], 400),
     ("a header of 9 kB", [(f'name="files"; filename="{"a" * 9_000}"', b"x")], 400),
-    ("eight small fields beside a file", [*[('name="a"', b"x" * 16_000)] * 8, FILE], 200),  # no attack
+    (
+        "eight small fields beside a file",
+        [*[('name="a"', b"x" * 16_000)] * 8, FILE],
+        200,
+    ),  # no attack
 ]
 
 
@@ -275,7 +339,10 @@ FORMS = [
 def test_forms(name: str, parts: list[tuple[str, bytes]], status: int, app: App, record: Record):
     before = left(app)
     body = form(*parts)
-    headers = {"Content-Type": "multipart/form-data; boundary=edge", "Content-Length": str(len(body))}
+    headers = {
+        "Content-Type": "multipart/form-data; boundary=edge",
+        "Content-Length": str(len(body)),
+    }
     answer = ask(app.url, "POST", f"{API}/upload", headers=headers, body=body)
     record(f"form: {name}", status, answer.status)
     if status != 200:
@@ -294,44 +361,77 @@ def memory(app: App) -> int:
 
 
 def test_memory_by_a_field(app: App, record: Record):
-    """340 MB in a field that is no file, in chunks and by a length; it is refused before a hundredth of it is in memory."""
+    """340 MB in a field that is no file, in chunks and by a length; it is refused before a
+    hundredth of it is in memory.
+    """
     before = memory(app)
     begun = b'--edge\r\nContent-Disposition: form-data; name="a"\r\n\r\n'
     form_of = {"Content-Type": "multipart/form-data; boundary=edge"}
     for headers in ({"Content-Length": "340000052"}, {"Transfer-Encoding": "chunked"}):
         pieces = (begun if number == 0 else bytes(1_000_000) for number in range(341))
         chunked = "Transfer-Encoding" in headers
-        got = ask(app.url, "POST", f"{API}/upload", headers=form_of | headers, body=pieces, chunked=chunked).status
+        got = ask(
+            app.url,
+            "POST",
+            f"{API}/upload",
+            headers=form_of | headers,
+            body=pieces,
+            chunked=chunked,
+        ).status
         record(f"memory: a field of 340 MB, {headers}", 413, got)
-    record("memory: a field of 340 MB: more than 100 MB held for it", False, memory(app) - before > 100)
+    record(
+        "memory: a field of 340 MB: more than 100 MB held for it", False, memory(app) - before > 100
+    )
 
 
 def test_what_was_used_is_gone(app: App, record: Record):
-    """After a submit nobody reads the bytes that came, by any name; the name leads to the clean copy until the job goes."""
+    """After a submit nobody reads the bytes that came, by any name; the name leads to the clean
+    copy until the job goes.
+    """
     noted = PngInfo()
     noted.add_text("Comment", "where she lives")
     raw = picture((640, 480), color="purple", pnginfo=noted)
     mine = Visitor(app.url)
     name = upload(app.url, [("home.png", raw)]).json()[0]
     job = finished(mine, {"path": name} | META)
-    record("used: the bytes that came, by their name", (200, False), _served(app, name, b"where she lives"))
-    kept = [path.name for path in app.folder.rglob("*") if path.is_file() and b"where she lives" in path.read_bytes()]
+    record(
+        "used: the bytes that came, by their name",
+        (200, False),
+        _served(app, name, b"where she lives"),
+    )
+    kept = [
+        path.name
+        for path in app.folder.rglob("*")
+        if path.is_file() and b"where she lives" in path.read_bytes()
+    ]
     record("used: the bytes that came, anywhere on the disk", [], kept)
     assert finished(mine, {"path": name} | META) == job, "the same again is the same job"
     made = [name, *(_made(mine, event, job) for event in ("use", "frame", "bundle"))]
     assert [ask(app.url, "GET", f"{API}/file={quote(one)}").status for one in made] == [200] * 4
     number = mine.event("delete")
     assert "data-gone" in str(mine.call(number, mine.form(number, token=mine.token, asked=job))[1])
-    for what, one in zip(("its reference", "the copy for the form", "its last frame", "its zip"), made, strict=True):
+    for what, one in zip(
+        ("its reference", "the copy for the form", "its last frame", "its zip"), made, strict=True
+    ):
         record(f"deleted: {what}", 404, ask(app.url, "GET", f"{API}/file={quote(one)}").status)
-    record("deleted: files left of it on the disk", [], [path for path in app.folder.rglob("*") if job in path.name])
+    record(
+        "deleted: files left of it on the disk",
+        [],
+        [path for path in app.folder.rglob("*") if job in path.name],
+    )
     mine.close()
 
 
 def finished(visitor: Visitor, file: dict[str, Any]) -> str:
     """The id of a job that is made from a file, when it has succeeded."""
     start, watch = visitor.event("start"), visitor.event("watch")
-    given = {"reference_image": file, "prompt": "She smiles.", "url": "", "audio_url": "", "seed": "7"}
+    given = {
+        "reference_image": file,
+        "prompt": "She smiles.",
+        "url": "",
+        "audio_url": "",
+        "seed": "7",
+    }
     well, came = visitor.call(start, visitor.form(start, token=visitor.token, **given))
     assert well, came
     give_up = time.monotonic() + 120
@@ -356,26 +456,56 @@ def _made(visitor: Visitor, event: str, job: str) -> str:
 def test_files_where_people_sign_in(tmp_path: Path, record: Record):
     with served(tmp_path, WAN_LOGINS="ann:secret-of-ann") as app:
         with plain_http.Client(base_url=app.url, headers={"Origin": app.url}) as ann:
-            assert ann.post("/login", data={"username": "ann", "password": "secret-of-ann"}).status_code == 200
+            assert (
+                ann.post(
+                    "/login", data={"username": "ann", "password": "secret-of-ann"}
+                ).status_code
+                == 200
+            )
             answer = ann.post(f"{API}/upload", files={"files": ("a.png", PICTURE)})
             assert answer.status_code == 200, answer.text
             hers = answer.json()[0]
             assert ann.get(f"{API}/file={hers}").content == PICTURE
-        for name, target in (("an upload by its name", hers), ("a sample", "samples/coffee.png"), ("nothing", "none")):
+        for name, target in (
+            ("an upload by its name", hers),
+            ("a sample", "samples/coffee.png"),
+            ("nothing", "none"),
+        ):
             record(f"logins: {name}", 401, ask(app.url, "GET", f"{API}/file={target}").status)
             guessed = {"Cookie": "access-token-x=y; access-token-unsecure-x=y"}
-            record(f"logins: {name}, with a cookie", 401, ask(app.url, "GET", f"{API}/file={target}", headers=guessed).status)
-            record(f"logins: {name}, by HEAD", 401, ask(app.url, "HEAD", f"{API}/file={target}").status)
+            record(
+                f"logins: {name}, with a cookie",
+                401,
+                ask(app.url, "GET", f"{API}/file={target}", headers=guessed).status,
+            )
+            record(
+                f"logins: {name}, by HEAD", 401, ask(app.url, "HEAD", f"{API}/file={target}").status
+            )
         record("logins: an upload", 401, upload(app.url, [("a.png", PICTURE)]).status)
-        record("logins: how far an upload is", 404, ask(app.url, "GET", f"{API}/upload_progress?upload_id=x").status)
+        record(
+            "logins: how far an upload is",
+            404,
+            ask(app.url, "GET", f"{API}/upload_progress?upload_id=x").status,
+        )
 
 
 def test_promised_bytes(app: App, record: Record):
-    """Forty connections that promise 340 MB each, which is more than any disk here has room for, and send a few."""
-    head = f"POST {API}/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=edge\r\nContent-Length: 340000000\r\n\r\n"
+    """Forty connections that promise 340 MB each, which is more than any disk here has room for,
+    and send a few.
+    """
+    head = (
+        f"POST {API}/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: "
+        "multipart/form-data; boundary=edge\r\nContent-Length: 340000000\r\n\r\n"
+    )
     begun = b'--edge\r\nContent-Disposition: form-data; name="files"; filename="a.mp4"\r\n\r\n'
     with contextlib.ExitStack() as open_:
         for _ in range(40):
-            connection = open_.enter_context(socket.create_connection(("127.0.0.1", app.port), timeout=10))
+            connection = open_.enter_context(
+                socket.create_connection(("127.0.0.1", app.port), timeout=10)
+            )
             connection.sendall(head.encode() + begun)
-        record("promised: another's upload beside 40 of 340 MB", 200, upload(app.url, [("a.png", PICTURE)]).status)
+        record(
+            "promised: another's upload beside 40 of 340 MB",
+            200,
+            upload(app.url, [("a.png", PICTURE)]).status,
+        )

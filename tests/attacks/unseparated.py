@@ -1,4 +1,6 @@
-"""A nursery as `tests.attacks.misdeeds`, on a kernel that gives no namespaces, as in many containers."""
+"""A nursery as `tests.attacks.misdeeds`, on a kernel that gives no namespaces, as in many
+containers.
+"""
 
 from tests.attacks.misdeeds import TASKS
 from wan.media import confinement

@@ -35,13 +35,25 @@ class Answer:
         return json.loads(self.body)
 
 
-def ask(url: str, method: str, target: str, *, headers: dict[str, str] | None = None, body: Any = None, chunked: bool = False) -> Answer:
-    """One request with exactly this target: nothing in it is made better on the way. body: bytes, or their pieces."""
+def ask(
+    url: str,
+    method: str,
+    target: str,
+    *,
+    headers: dict[str, str] | None = None,
+    body: Any = None,
+    chunked: bool = False,
+) -> Answer:
+    """One request with exactly this target: nothing in it is made better on the way. body: bytes,
+    or their pieces.
+    """
     headers = HEADERS.get(url, {}) | (headers or {})
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
     try:
         try:
-            connection.putrequest(method, target, skip_host="Host" in headers, skip_accept_encoding=True)
+            connection.putrequest(
+                method, target, skip_host="Host" in headers, skip_accept_encoding=True
+            )
             for name, value in headers.items():
                 connection.putheader(name, value)
             connection.endheaders(body, encode_chunked=chunked)
@@ -65,25 +77,45 @@ def _read(response: http.client.HTTPResponse) -> Answer:
 def post(url: str, target: str, given: Any, **headers: str) -> Answer:
     """JSON by POST."""
     body = given if isinstance(given, bytes) else json.dumps(given).encode()
-    return ask(url, "POST", target, headers={"Content-Type": "application/json", "Content-Length": str(len(body))} | headers, body=body)
+    return ask(
+        url,
+        "POST",
+        target,
+        headers={"Content-Type": "application/json", "Content-Length": str(len(body))} | headers,
+        body=body,
+    )
 
 
 def spoken(url: str, request: bytes, *, listen: bool = True) -> bytes:
-    """The first bytes of the answer to a request that no client would write. listen: whether to wait for them, and not go away."""
+    """The first bytes of the answer to a request that no client would write. listen: whether to
+    wait for them, and not go away.
+    """
     parts = urlsplit(url)
     with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
         connection.sendall(request)
         return connection.recv(65536) if listen else b""
 
 
-def upload(url: str, files: list[tuple[str, bytes]], *, name: str = "files", kind: str = "application/octet-stream") -> Answer:
+def upload(
+    url: str,
+    files: list[tuple[str, bytes]],
+    *,
+    name: str = "files",
+    kind: str = "application/octet-stream",
+) -> Answer:
     """Files by POST, each with its name as it is. Gives their paths on the server."""
     pieces = b"".join(
-        f'--edge\r\nContent-Disposition: form-data; name="{name}"; filename="{file}"\r\nContent-Type: {kind}\r\n\r\n'.encode() + content + b"\r\n"
+        f'--edge\r\nContent-Disposition: form-data; name="{name}"; '
+        f'filename="{file}"\r\nContent-Type: {kind}\r\n\r\n'.encode()
+        + content
+        + b"\r\n"
         for file, content in files
     )
     body = pieces + b"--edge--\r\n"
-    headers = {"Content-Type": "multipart/form-data; boundary=edge", "Content-Length": str(len(body))}
+    headers = {
+        "Content-Type": "multipart/form-data; boundary=edge",
+        "Content-Length": str(len(body)),
+    }
     return ask(url, "POST", f"{API}/upload", headers=headers, body=body)
 
 
@@ -92,12 +124,18 @@ def picture_url() -> str:
     return f"data:image/png;base64,{base64.b64encode(picture((240, 240))).decode()}"
 
 
-def called(url: str, name: str, given: dict[str, Any], headers: dict[str, str] | None = None) -> tuple[str, Any]:
-    """Calls an endpoint as any program may: how it ended ("complete", "error", or a status), and what it gave."""
+def called(
+    url: str, name: str, given: dict[str, Any], headers: dict[str, str] | None = None
+) -> tuple[str, Any]:
+    """Calls an endpoint as any program may: how it ended ("complete", "error", or a status), and
+    what it gave.
+    """
     begun = post(url, f"{API}/call/v2/{name}", given, **headers or {})
     if begun.status != 200:
         return str(begun.status), begun.body.decode(errors="replace")
-    with plain_http.stream("GET", f"{url}{API}/call/{name}/{begun.json()['event_id']}", headers=headers, timeout=90) as stream:
+    with plain_http.stream(
+        "GET", f"{url}{API}/call/{name}/{begun.json()['event_id']}", headers=headers, timeout=90
+    ) as stream:
         event = ""
         for line in stream.iter_lines():
             event = line.removeprefix("event: ") if line.startswith("event: ") else event
@@ -132,7 +170,9 @@ class Visitor:
         return [self.components[number] for number in self.events[event]["inputs"]]
 
     def form(self, event: int, **given: Any) -> list[Any]:
-        """What the page would send: each component's first value, or what is given by the last part of its id ("prompt", "token", "job")."""
+        """What the page would send: each component's first value, or what is given by the last part
+        of its id ("prompt", "token", "job").
+        """
         given = {"code": CODES.get(self.url, "")} | given
         return [given.get(named(one), one["props"].get("value")) for one in self.inputs(event)]
 
@@ -143,15 +183,25 @@ class Visitor:
     def another(self, **changed: Any) -> "Visitor":
         """Somebody else on the same page, in a session of their own."""
         someone = copy.copy(self)
-        for name, value in {"session": secrets.token_hex(6), "token": secrets.token_urlsafe(32), **changed}.items():
+        for name, value in {
+            "session": secrets.token_hex(6),
+            "token": secrets.token_urlsafe(32),
+            **changed,
+        }.items():
             setattr(someone, name, value)
         someone._line, someone._awaited = _Line(self.url), set()
         return someone
 
     def join(self, event: Any, data: Any, **more: Any) -> Answer:
         """Asks for an event."""
-        body = json.dumps({"session_hash": self.session, "fn_index": event, "data": data} | more).encode()
-        headers = {"Content-Type": "application/json", "Content-Length": str(len(body))} | HEADERS.get(self.url, {}) | self.headers
+        body = json.dumps(
+            {"session_hash": self.session, "fn_index": event, "data": data} | more
+        ).encode()
+        headers = (
+            {"Content-Type": "application/json", "Content-Length": str(len(body))}
+            | HEADERS.get(self.url, {})
+            | self.headers
+        )
         answer = _read(self._line.ask("POST", f"{API}/queue/join", headers, body))
         if answer.status == 200:
             self._awaited.add(answer.json()["event_id"])
@@ -162,24 +212,38 @@ class Visitor:
         return self.calls(event, [data], **more)[0]
 
     def calls(self, event: int, several: Sequence[Any], **more: Any) -> list[tuple[bool, Any]]:
-        """As `call` with each of several forms. All are sent before the first answer is read: one stream tells of them all."""
+        """As `call` with each of several forms. All are sent before the first answer is read: one
+        stream tells of them all.
+        """
         joined = [self.join(event, data, **more) for data in several]
         ids = [one.json()["event_id"] if one.status == 200 else "" for one in joined]
         ended = self._ended({one for one in ids if one})
-        return [ended.get(key, (False, "the stream ended")) if key else (False, one.status) for key, one in zip(ids, joined, strict=True)]
+        return [
+            ended.get(key, (False, "the stream ended")) if key else (False, one.status)
+            for key, one in zip(ids, joined, strict=True)
+        ]
 
     def _ended(self, wanted: set[str]) -> dict[str, tuple[bool, Any]]:
         """How events ended, by their ids."""
         ended: dict[str, tuple[bool, Any]] = {}
         if not wanted:
             return ended
-        for line in self._line.ask("GET", f"{API}/queue/data?session_hash={self.session}", HEADERS.get(self.url, {}) | self.headers):
-            message = json.loads(line.removeprefix(b"data: ")) if b"process_completed" in line else {}
+        for line in self._line.ask(
+            "GET",
+            f"{API}/queue/data?session_hash={self.session}",
+            HEADERS.get(self.url, {}) | self.headers,
+        ):
+            message = (
+                json.loads(line.removeprefix(b"data: ")) if b"process_completed" in line else {}
+            )
             if message.get("msg") != "process_completed":
                 continue
             self._awaited.discard(message["event_id"])
             if message["event_id"] in wanted:
-                ended[message["event_id"]] = message["success"], message["output"].get("data", message["output"].get("error"))
+                ended[message["event_id"]] = (
+                    message["success"],
+                    message["output"].get("data", message["output"].get("error")),
+                )
             if ended.keys() == wanted and self._awaited:  # the stream goes on for the others
                 self._line.close()
                 break
@@ -195,7 +259,9 @@ class _Line:
     def __del__(self) -> None:
         self.close()
 
-    def ask(self, method: str, target: str, headers: dict[str, str], body: bytes | None = None) -> http.client.HTTPResponse:
+    def ask(
+        self, method: str, target: str, headers: dict[str, str], body: bytes | None = None
+    ) -> http.client.HTTPResponse:
         """One request. Gives its answer, of which the head has come."""
         kept = self._connection.sock
         if kept is not None and select.select([kept], [], [], 0)[0]:  # the other end has hung up
@@ -209,7 +275,9 @@ class _Line:
 
 
 def named(component: dict) -> str:
-    """What a component is called here: the last part of its id, or of the name under which the browser keeps it."""
+    """What a component is called here: the last part of its id, or of the name under which the
+    browser keeps it.
+    """
     props = component["props"]
     if component["type"] == "browserstate":
         return "token" if "owner" in props["storage_key"] else "job"

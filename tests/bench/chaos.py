@@ -1,7 +1,9 @@
-"""A storm: three processes share one database and one storage, one of them is killed again and again, and the service has one trouble after another.
+"""A storm: three processes share one database and one storage, one of them is killed again and
+again, and the service has one trouble after another.
 
-Then it is calm until every job is at its end. What must hold: no job is lost, none was created twice, every end is what the simulator knows, every
-video opens. A tenth of the jobs is cancelled at some moment.
+Then it is calm until every job is at its end. What must hold: no job is lost, none was created
+twice, every end is what the simulator knows, every video opens. A tenth of the jobs is cancelled at
+some moment.
 """
 
 import argparse
@@ -23,7 +25,16 @@ from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.simulator.faults import VERBS
 
 FAULTS = (
-    *("drop-before", "drop-after-accept", "stall", "drip-2", "html", "bad-json", "cut-body", "wrong-content"),
+    *(
+        "drop-before",
+        "drop-after-accept",
+        "stall",
+        "drip-2",
+        "html",
+        "bad-json",
+        "cut-body",
+        "wrong-content",
+    ),
     *("status-429", "status-500", "status-502", "status-503", "status-504"),
 )
 WORKERS = 3
@@ -44,7 +55,9 @@ class Report:
 
 
 def orders(count: int) -> list[Order]:
-    """Jobs of three accounts, four owners, two models; every fourth picture is one that others use too."""
+    """Jobs of three accounts, four owners, two models; every fourth picture is one that others use
+    too.
+    """
     made = []
     for number in range(count):
         shade = number if number % 4 else 0
@@ -61,7 +74,9 @@ def orders(count: int) -> list[Order]:
 async def storm(folder: Path, *, jobs: int, kills: int) -> Report:
     """Runs one. Raises TimeoutError when jobs do not come to their ends."""
     begun = time.monotonic()
-    with serving(folder / "simulator", "--pending", "0.3", "--running", "1", "--still") as simulator:
+    with serving(
+        folder / "simulator", "--pending", "0.3", "--running", "1", "--still"
+    ) as simulator:
         place = Place(folder / "output", simulator).made()
         with working(folder / "workers", WORKERS, KEYS, place.environment) as workers:
             submitted = await place.submit(orders(jobs))
@@ -85,7 +100,9 @@ async def storm(folder: Path, *, jobs: int, kills: int) -> Report:
 
 
 async def _kill(place: Place, workers: list[Worker], jobs: int, kills: int) -> None:
-    """Kills a process each time that some more jobs have ended, so that the kills are spread over all of the work."""
+    """Kills a process each time that some more jobs have ended, so that the kills are spread over
+    all of the work.
+    """
     for number in range(kills):
         await place.all_ended(number * jobs // (kills + 1))
         await asyncio.sleep(random.uniform(0, 1.5))
@@ -125,8 +142,15 @@ async def run(jobs: int, kills: int) -> int:
     print(f"{jobs} jobs, {report.kills} kills, {report.faults} faults, {report.seconds:.0f} s")
     print("ends:", dict(report.ends))
     uncertain = {"PENDING": "adopted", "FAILED": "proved absent", "EXPIRED": "expired"}
-    print(f"uncertain: {report.settled.total()}", {uncertain[became]: count for became, count in report.settled.items()})
+    print(
+        f"uncertain: {report.settled.total()}",
+        {uncertain[became]: count for became, count in report.settled.items()},
+    )
     for wrong in report.untrue:
         print("WRONG:", wrong)
-    print("nothing lost, nothing created twice, every end true, every video opens" if not report.untrue else "NOT WELL")
+    print(
+        "nothing lost, nothing created twice, every end true, every video opens"
+        if not report.untrue
+        else "NOT WELL"
+    )
     return bool(report.untrue)

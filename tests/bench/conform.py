@@ -1,7 +1,10 @@
-"""How long it takes to bring a video of 15 s at 1646x1258 to the 1632*1248 that was asked for, and what it loses: ours beside the naive way.
+"""How long it takes to bring a video of 15 s at 1646x1258 to the 1632*1248 that was asked for, and
+what it loses: ours beside the naive way.
 
-Image to video at 4:3 never has exactly the size that was asked for, so that every such run is conformed. Each way runs in a process of its own. The
-loss is that against the service's frames scaled by Lanczos, in the brightness of every tenth frame: PSNR in dB, of which more than 40 nobody sees.
+Image to video at 4:3 never has exactly the size that was asked for, so that every such run is
+conformed. Each way runs in a process of its own. The loss is that against the service's frames
+scaled by Lanczos, in the brightness of every tenth frame: PSNR in dB, of which more than 40 nobody
+sees.
 """
 
 import argparse
@@ -32,7 +35,9 @@ MEGABYTE = 1_000_000
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What can be asked for."""
-    parser.add_argument("--seconds", type=int, default=15, help="how long the video is (default 15)")
+    parser.add_argument(
+        "--seconds", type=int, default=15, help="how long the video is (default 15)"
+    )
 
 
 async def run(seconds: int = 15) -> None:
@@ -41,8 +46,14 @@ async def run(seconds: int = 15) -> None:
         source = Path(folder) / "made.mp4"
         await asyncio.to_thread(_made, source, seconds)
         made = await asyncio.to_thread(encode.measure, source)
-        print(f"{made.size} of {made.seconds:g} s, {source.stat().st_size / MEGABYTE:.1f} MB, to {SIZE}")
-        print(f"{'':26}{'seconds':>9}{'of a core':>11}{'times ours':>12}{'MB':>7}{'PSNR dB':>9}{'peak MB':>9}")
+        print(
+            f"{made.size} of {made.seconds:g} s, {source.stat().st_size / MEGABYTE:.1f} MB, to "
+            f"{SIZE}"
+        )
+        print(
+            f"{'':26}{'seconds':>9}{'of a core':>11}{'times ours':>12}"
+            f"{'MB':>7}{'PSNR dB':>9}{'peak MB':>9}"
+        )
         ours = 0.0
         for way in WAYS:
             took, cpu, peak = await _measured(way, source)
@@ -50,22 +61,51 @@ async def run(seconds: int = 15) -> None:
             result = source.with_name(f"{way}.mp4")
             loss = await asyncio.to_thread(_psnr, source, result)
             size = result.stat().st_size / MEGABYTE
-            print(f"{way:26}{took:9.1f}{cpu:11.1f}{took / ours:11.1f}x{size:7.1f}{loss:9.1f}{peak:9.0f}", flush=True)
+            print(
+                f"{way:26}{took:9.1f}{cpu:11.1f}{took / ours:11.1f}x"
+                f"{size:7.1f}{loss:9.1f}{peak:9.0f}",
+                flush=True,
+            )
 
 
 def _made(target: Path, seconds: int) -> None:
     """A film as the service makes it of a picture at 4:3."""
     picture = target.with_name("picture.jpg")
-    picture.write_bytes(inputs.take_picture("reference_image", SAMPLES / "rocket.jpg", size=SIZE, fit="crop").sent)
-    settings = {"negative_prompt": "", "size": "", "tier": "1080P", "audio": True, "watermark": False, "multi_shot": False, "seed": 7}
+    picture.write_bytes(
+        inputs.take_picture("reference_image", SAMPLES / "rocket.jpg", size=SIZE, fit="crop").sent
+    )
+    settings = {
+        "negative_prompt": "",
+        "size": "",
+        "tier": "1080P",
+        "audio": True,
+        "watermark": False,
+        "multi_shot": False,
+        "seed": 7,
+    }
     reference = Reference(url="oss://picture", object_name=picture.name)
-    order = Order(model="wan2.6-i2v-flash", prompt="it flies", references=(reference,), seconds=seconds, **settings)
+    order = Order(
+        model="wan2.6-i2v-flash",
+        prompt="it flies",
+        references=(reference,),
+        seconds=seconds,
+        **settings,
+    )
     film(target.parent.joinpath, Style("veryfast"), order, target, threading.Event())
 
 
 async def _measured(way: str, source: Path) -> tuple[float, float, float]:
-    """Seconds by the clock, seconds of a core, and the peak of memory in megabytes, of one way in a process of its own."""
-    child = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.bench.conform", way, str(source), stdout=asyncio.subprocess.PIPE)
+    """Seconds by the clock, seconds of a core, and the peak of memory in megabytes, of one way in a
+    process of its own.
+    """
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.bench.conform",
+        way,
+        str(source),
+        stdout=asyncio.subprocess.PIPE,
+    )
     out, _ = await child.communicate()
     if child.returncode:
         raise RuntimeError(f"{way} failed")
@@ -78,10 +118,15 @@ def _ours(source: Path, target: Path) -> None:
 
 
 def _naive(source: Path, target: Path) -> None:
-    """Each frame a picture of Pillow's, resized and encoded as the encoder would have it; sound as it is."""
+    """Each frame a picture of Pillow's, resized and encoded as the encoder would have it; sound as
+    it is.
+    """
     size = catalog.pixels(SIZE)
     with av.open(str(source)) as given, av.open(str(target), "w") as made:
-        picture, sound = made.add_stream("libx264", rate=catalog.SERVICE_FPS), made.add_stream_from_template(given.streams.audio[0])
+        picture, sound = (
+            made.add_stream("libx264", rate=catalog.SERVICE_FPS),
+            made.add_stream_from_template(given.streams.audio[0]),
+        )
         picture.width, picture.height, picture.pix_fmt = *size, "yuv420p"
         for number, frame in enumerate(given.decode(video=0)):
             resized = av.VideoFrame.from_image(frame.to_image().resize(size))
@@ -117,5 +162,9 @@ if __name__ == "__main__":
     _since, _cpu = time.monotonic(), time.process_time()
     WAYS[_way](_source, _source.with_name(f"{_way}.mp4"))
     _took, _used = time.monotonic() - _since, time.process_time() - _cpu
-    _peak = next(int(line.split()[1]) * 1024 for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    _peak = next(
+        int(line.split()[1]) * 1024
+        for line in Path("/proc/self/status").read_text().splitlines()
+        if line.startswith("VmHWM")
+    )
     print(_took, _used, _peak / MEGABYTE)

@@ -1,7 +1,8 @@
-"""A library with many jobs, looked at in Chromium: how long until the first cards and until a search result are there, and what comes over the wire.
+"""A library with many jobs, looked at in Chromium: how long until the first cards and until a
+search result are there, and what comes over the wire.
 
-The jobs are rows of a real database with stills that are real files; the page is the real app. Times are what somebody waits, from the click or the
-last key until the cards are in the page.
+The jobs are rows of a real database with stills that are real files; the page is the real app.
+Times are what somebody waits, from the click or the last key until the cards are in the page.
 """
 
 import argparse
@@ -20,7 +21,10 @@ from tests.browser.serving import App, chromium, served
 from wan.database.store import Store
 from wan.domain.jobs import Job, JobState
 
-_WORDS = "A red kite over the sea, a cat in the rain, slow push-in, morning light, 一只猫在雨中, wide shot of a busy market"
+_WORDS = (
+    "A red kite over the sea, a cat in the rain, slow push-in, morning light, 一只猫在雨中, "
+    "wide shot of a busy market"
+)
 TOKEN = "t" * 43
 _STILLS = 24  # that differ
 
@@ -42,7 +46,14 @@ def seeded(folder: Path, jobs: int, owner: str) -> None:
 def row(number: int, owner: str, now: float) -> Job:
     """One finished job."""
     at = now - 600 * (number + 1)
-    times = {"started_at": at + 1, "submitting_at": at + 2, "submitted_at": at + 3, "running_at": at + 5, "fetching_at": at + 60, "ended_at": at + 62}
+    times = {
+        "started_at": at + 1,
+        "submitting_at": at + 2,
+        "submitted_at": at + 3,
+        "running_at": at + 5,
+        "fetching_at": at + 60,
+        "ended_at": at + 62,
+    }
     key = f"videos/seeded{number}"
     return Job(
         id=f"seeded{number}",
@@ -103,17 +114,28 @@ _UNTIL = """async ([act, wanted]) => {
     while (!there()) await new Promise((next) => requestAnimationFrame(next));
     return performance.now() - begun;
 }"""
-_TAB = "[...document.querySelectorAll('[role=tab]')].find((tab) => /Library/.test(tab.textContent)).click()"
+_TAB = (
+    "[...document.querySelectorAll('[role=tab]')].find((tab) => "
+    "/Library/.test(tab.textContent)).click()"
+)
 _CARDS = "() => document.querySelectorAll('.wan-item').length === 24"
-_TYPED = "(() => {{ const box = document.querySelector('#wan-library-search input'); box.value = '{0}'; box.dispatchEvent(new Event('input')); }})()"
-_FOUND = "() => document.querySelectorAll('.wan-item').length === {1} && /{0}/.test(document.querySelector('.wan-item-words').textContent)"
+_TYPED = (
+    "(() => {{ const box = document.querySelector('#wan-library-search input'); box.value "
+    "= '{0}'; box.dispatchEvent(new Event('input')); }})()"
+)
+_FOUND = (
+    "() => document.querySelectorAll('.wan-item').length === {1} && "
+    "/{0}/.test(document.querySelector('.wan-item-words').textContent)"
+)
 _OLDER = "[...document.querySelectorAll('[data-turn]')].at(-1).click()"
 _FIRST = "document.querySelector('.wan-item').dataset.job"
 _NEXT = f"((first) => () => {_FIRST} !== first)({_FIRST})"
 
 
 def looked_at(app: App, rounds: int) -> dict[str, list[float]]:
-    """Opens the library as often as asked, each time in a new browser; ms and bytes of each look."""
+    """Opens the library as often as asked, each time in a new browser; ms
+    and bytes of each look.
+    """
     seen: dict[str, list[float]] = {}
 
     def note(what: str, value: float) -> None:
@@ -133,8 +155,16 @@ def looked_at(app: App, rounds: int) -> dict[str, list[float]]:
             page.wait_for_timeout(2000)
             note("24 cards and the stills in sight, kB", wire.taken() / 1000)
             number = 1000 + turn
-            note("one of all found by a word, ms", page.evaluate(_UNTIL, [_TYPED.format(f"{number}:"), _FOUND.format(f"Take {number}:", 1)]))
-            note("half of all found by a word, ms", page.evaluate(_UNTIL, [_TYPED.format("雨中"), _CARDS]))
+            note(
+                "one of all found by a word, ms",
+                page.evaluate(
+                    _UNTIL, [_TYPED.format(f"{number}:"), _FOUND.format(f"Take {number}:", 1)]
+                ),
+            )
+            note(
+                "half of all found by a word, ms",
+                page.evaluate(_UNTIL, [_TYPED.format("雨中"), _CARDS]),
+            )
             note("the next page, ms", page.evaluate(_UNTIL, [_OLDER, _NEXT]))
             page.wait_for_timeout(500)
             note("cards in the page", page.locator(".wan-item").count())

@@ -1,7 +1,9 @@
-"""Many jobs of many accounts, worked on by several processes: does any account ever ask for more than the service allows?
+"""Many jobs of many accounts, worked on by several processes: does any account ever ask for more
+than the service allows?
 
-The simulator counts what comes, what it refuses included: at most five tasks of an account and model wait or run at once, at most five submits of
-them and twenty queries of an account come in any second, and nothing is answered with 429.
+The simulator counts what comes, what it refuses included: at most five tasks of an account and
+model wait or run at once, at most five submits of them and twenty queries of an account come in any
+second, and nothing is answered with 429.
 """
 
 import argparse
@@ -31,7 +33,11 @@ class Report:
     @property
     def well(self) -> bool:
         """Whether every limit was kept, and every job has come to its end."""
-        return all(self.most[what] <= high for what, high in ALLOWED.items()) and not self.throttled and not self.untrue
+        return (
+            all(self.most[what] <= high for what, high in ALLOWED.items())
+            and not self.throttled
+            and not self.untrue
+        )
 
 
 def orders(jobs: int, accounts: int) -> list[Order]:
@@ -44,22 +50,32 @@ def orders(jobs: int, accounts: int) -> list[Order]:
         if turn % 3:
             request = ImageToVideoRequest(reference_image=images[account], size="720P", **given)
         else:
-            request = ReferenceToVideoRequest(reference_image=[images[account]], size="832*1088", **given)
+            request = ReferenceToVideoRequest(
+                reference_image=[images[account]], size="832*1088", **given
+            )
         made.append(Order(f"sk-limits-{account:02}", "somebody", request))
     return made
 
 
 async def crowd(folder: Path, *, jobs: int, accounts: int, processes: int) -> Report:
-    """Submits all jobs, then lets the processes begin at once. Raises TimeoutError when they do not come to an end."""
+    """Submits all jobs, then lets the processes begin at once. Raises TimeoutError when they do not
+    come to an end.
+    """
     begun = time.monotonic()
-    with serving(folder / "simulator", "--pending", "0.2", "--running", "2", "--still") as simulator:
+    with serving(
+        folder / "simulator", "--pending", "0.2", "--running", "2", "--still"
+    ) as simulator:
         place = Place(folder / "output", simulator).made()
         asked = orders(jobs, accounts)
         submitted = await place.submit(asked)
-        with working(folder / "workers", processes, sorted({order.key for order in asked}), place.environment):
+        with working(
+            folder / "workers", processes, sorted({order.key for order in asked}), place.environment
+        ):
             await place.all_ended(jobs)
         stats = simulator.stats()
-        return Report(stats["most"], stats["throttled"], place.untrue(submitted), time.monotonic() - begun)
+        return Report(
+            stats["most"], stats["throttled"], place.untrue(submitted), time.monotonic() - begun
+        )
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,9 +1,11 @@
-"""Every verb that a job needs of the service, met with every fault: where the job ends, whether that is the truth, and what people are told.
+"""Every verb that a job needs of the service, met with every fault: where the job ends, whether
+that is the truth, and what people are told.
 
-A cell is one job through a Studio of its own, over a proxy of its own to a simulator that they share. The fault hits once, and the job is followed to
-its end. In the row `cancel` the job is cancelled while the service still holds it PENDING; in the row `list` the answer to its create is dropped
-first, so that only the list can tell what became of it. Requests are given up after `LIMIT`, and UNCERTAIN is settled at once, so that nothing here
-waits for minutes.
+A cell is one job through a Studio of its own, over a proxy of its own to a simulator that they
+share. The fault hits once, and the job is followed to its end. In the row `cancel` the job is
+cancelled while the service still holds it PENDING; in the row `list` the answer to its create is
+dropped first, so that only the list can tell what became of it. Requests are given up after
+`LIMIT`, and UNCERTAIN is settled at once, so that nothing here waits for minutes.
 """
 
 import argparse
@@ -31,7 +33,18 @@ from wan.service.studio import Studio
 from wan.simulator.faults import VERBS, verb_of
 
 FAULTS = (
-    *("refused", "drop-before", "drop-after-accept", "stall", "drip-0.5", "drip-6", "html", "bad-json", "cut-body", "wrong-content"),
+    *(
+        "refused",
+        "drop-before",
+        "drop-after-accept",
+        "stall",
+        "drip-0.5",
+        "drip-6",
+        "html",
+        "bad-json",
+        "cut-body",
+        "wrong-content",
+    ),
     *(f"status-{status}" for status in (401, 403, 429, 500, 502, 503, 504)),
 )
 CELLS = tuple((verb, fault) for verb in VERBS for fault in FAULTS)
@@ -39,12 +52,15 @@ LIMIT = 4.0  # seconds that a request may take here; a drip of 6 outlasts it
 AT_ONCE = 14
 PATIENCE = 90  # seconds for one cell
 OWNER = "matrix"
-ADDRESS = "https://example.com/she.png"  # of a picture, which the service fetches: no file has to go up where that is not the row
+# of a picture, which the service fetches: no file has to go up where that is not the row
+ADDRESS = "https://example.com/she.png"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Where a cell ended: the job, the keys of what people were told on the way, and the tasks that the simulator has of it."""
+    """Where a cell ended: the job, the keys of what people were told on the way, and the tasks that
+    the simulator has of it.
+    """
 
     job: Job
     told: list[str]
@@ -55,14 +71,23 @@ class Outcome:
 def short_limits() -> Iterator[None]:
     """Requests are given up, and jobs looked at again, after seconds; videos have no posters."""
     with contextlib.ExitStack() as patched:
-        for module, name in ((gateway, "SUBMIT_LIMIT"), (runner, "SUBMIT_LIMIT"), (gateway, "ASK_LIMIT"), (gateway, "FILE_LIMIT")):
+        for module, name in (
+            (gateway, "SUBMIT_LIMIT"),
+            (runner, "SUBMIT_LIMIT"),
+            (gateway, "ASK_LIMIT"),
+            (gateway, "FILE_LIMIT"),
+        ):
             patched.enter_context(mock.patch.object(module, name, LIMIT))
         patched.enter_context(mock.patch.object(polling, "next_look", return_value=0.2))
-        patched.enter_context(mock.patch.object(encode, "poster", return_value=b""))  # costs more than all else, and is no matter of the service
+        patched.enter_context(
+            mock.patch.object(encode, "poster", return_value=b"")
+        )  # costs more than all else, and is no matter of the service
         yield
 
 
-async def outcomes(folder: Path, cells: Sequence[tuple[str, str]] = CELLS) -> dict[tuple[str, str], Outcome]:
+async def outcomes(
+    folder: Path, cells: Sequence[tuple[str, str]] = CELLS
+) -> dict[tuple[str, str], Outcome]:
     """Runs the cells, many at once."""
     gate = asyncio.Semaphore(AT_ONCE)
     with (
@@ -73,10 +98,13 @@ async def outcomes(folder: Path, cells: Sequence[tuple[str, str]] = CELLS) -> di
 
         async def limited(cell: tuple[str, str]) -> Outcome:
             async with gate, asyncio.timeout(PATIENCE):
-                return await _outcome(waiting if cell[0] == "cancel" else quick, *cell, folder / "-".join(cell))
+                return await _outcome(
+                    waiting if cell[0] == "cancel" else quick, *cell, folder / "-".join(cell)
+                )
 
         found = await asyncio.gather(*(limited(cell) for cell in cells))
-        # The answer to a create is dropped in every cell of `list`; who refuses is the proxy, not the simulator.
+        # The answer to a create is dropped in every cell of `list`; who refuses is the proxy, not
+        # the simulator.
         meant = sum((verb == "list") + (fault != "refused") for verb, fault in cells)
         hits = quick.stats()["faults"] + waiting.stats()["faults"]
     if hits != meant:
@@ -85,7 +113,10 @@ async def outcomes(folder: Path, cells: Sequence[tuple[str, str]] = CELLS) -> di
 
 
 async def _outcome(simulator: Simulator, verb: str, fault: str, folder: Path) -> Outcome:
-    async with Proxy("127.0.0.1", simulator.port) as proxy, Studio(_settings(proxy, folder)) as studio:
+    async with (
+        Proxy("127.0.0.1", simulator.port) as proxy,
+        Studio(_settings(proxy, folder)) as studio,
+    ):
         if verb == "list":
             await _set(simulator, proxy, "create", "drop-after-accept")
         refused: list[httpx.Request] = []
@@ -95,16 +126,24 @@ async def _outcome(simulator: Simulator, verb: str, fault: str, folder: Path) ->
             await _set(simulator, proxy, verb, fault)
         prompt = f"{verb} {fault}"
         image = picture((240, 240)) if verb in ("policy", "upload") else ADDRESS
-        request = ImageToVideoRequest(prompt=prompt, reference_image=image, duration=2, size="720P", audio=False)
+        request = ImageToVideoRequest(
+            prompt=prompt, reference_image=image, duration=2, size="720P", audio=False
+        )
         job = await studio.submit(request, owner=OWNER)
         told = []
         async for event in studio.follow(job.id, owner=OWNER):
             told.append(event.sentence.key)
-            if verb == "cancel" and event.job.state is JobState.PENDING and not event.job.cancel_wanted:
+            if (
+                verb == "cancel"
+                and event.job.state is JobState.PENDING
+                and not event.job.cancel_wanted
+            ):
                 await studio.cancel(job.id, owner=OWNER)
     if (fault == "refused") != bool(refused):
         raise AssertionError(f"{verb} was never refused")
-    return Outcome(event.job, told, [task for task in simulator.tasks() if task["order"]["prompt"] == prompt])
+    return Outcome(
+        event.job, told, [task for task in simulator.tasks() if task["order"]["prompt"] == prompt]
+    )
 
 
 def _settings(proxy: Proxy, folder: Path) -> Settings:
@@ -123,7 +162,9 @@ async def _set(simulator: Simulator, proxy: Proxy, verb: str, fault: str) -> Non
 
 
 def _refuse_once(studio: Studio, proxy: Proxy, verb: str, refused: list[httpx.Request]) -> None:
-    """Nobody listens when the verb is asked for first, which goes into `refused`; at the next request somebody does again."""
+    """Nobody listens when the verb is asked for first, which goes into `refused`; at the next
+    request somebody does again.
+    """
 
     async def gate(request: httpx.Request) -> None:
         if not refused and verb_of(request.method, request.url.path) == verb:
@@ -149,5 +190,8 @@ async def run() -> int:
     for (verb, fault), outcome in table.items():
         job, said = outcome.job, str(outcome.job.said or outcome.told[-1])
         unusual = [key for key in dict.fromkeys(outcome.told[:-1]) if key not in usual]
-        print(f"{verb:8}{fault:20}{job.state:11}{job.spent:7}{len(outcome.tasks):<7}{said[:108]:110}{', '.join(unusual)}")
+        print(
+            f"{verb:8}{fault:20}{job.state:11}{job.spent:7}{len(outcome.tasks):<7}"
+            f"{said[:108]:110}{', '.join(unusual)}"
+        )
     return 0

@@ -1,7 +1,9 @@
-"""How much memory a large file costs on its way up, home and into storage: ours beside the naive way and the SDK's own uploader.
+"""How much memory a large file costs on its way up, home and into storage: ours beside the naive
+way and the SDK's own uploader.
 
-Each way runs in a process of its own. Measured is the peak of its resident memory (VmHWM, which unlike ru_maxrss a new program does not inherit from
-the one that started it) over what it had when everything was loaded and before the file was touched.
+Each way runs in a process of its own. Measured is the peak of its resident memory (VmHWM, which
+unlike ru_maxrss a new program does not inherit from the one that started it) over what it had when
+everything was loaded and before the file was touched.
 """
 
 import asyncio
@@ -36,11 +38,20 @@ async def run() -> None:
         with file.open("wb") as out:
             out.truncate(SIZE)
         arguments = ("--dir", f"{folder}/simulator", "--port", "0")
-        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "wan.simulator", *arguments, stdout=asyncio.subprocess.PIPE)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "wan.simulator", *arguments, stdout=asyncio.subprocess.PIPE
+        )
         results = _serve(file)
         try:
             base_url = (await process.stdout.readline()).decode().split()[-1]
-            await _table({"base_url": base_url, "results": f"http://127.0.0.1:{results.server_port}", "file": str(file), "folder": name})
+            await _table(
+                {
+                    "base_url": base_url,
+                    "results": f"http://127.0.0.1:{results.server_port}",
+                    "file": str(file),
+                    "folder": name,
+                }
+            )
         finally:
             results.shutdown()
             process.terminate()
@@ -54,12 +65,24 @@ async def _table(where: dict[str, str]) -> None:
         for way in ways:
             grown, seconds = await _measured(act, way, where)
             ours = ours or grown
-            print(f"{act:12}{way:22}{grown:13.1f} MB{grown / ours:11.1f}x{seconds:9.1f}", flush=True)
+            print(
+                f"{act:12}{way:22}{grown:13.1f} MB{grown / ours:11.1f}x{seconds:9.1f}", flush=True
+            )
 
 
 async def _measured(act: str, way: str, where: dict[str, str]) -> tuple[float, float]:
     """Megabytes and seconds of one way, in a process of its own."""
-    command = [sys.executable, "-m", "tests.bench.memory", act, way, where["base_url"], where["results"], where["file"], where["folder"]]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.bench.memory",
+        act,
+        way,
+        where["base_url"],
+        where["results"],
+        where["file"],
+        where["folder"],
+    ]
     child = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     out, _ = await child.communicate()
     if child.returncode:
@@ -89,7 +112,9 @@ def _serve(file: Path) -> ThreadingHTTPServer:
 
 
 def _connection(base_url: str) -> Connection:
-    return Connection(backend="dashscope", base_url=base_url, region="", workspace="", key=SecretStr(KEY))
+    return Connection(
+        backend="dashscope", base_url=base_url, region="", workspace="", key=SecretStr(KEY)
+    )
 
 
 async def _upload_ours(base_url: str, results: str, file: Path, folder: Path) -> None:
@@ -103,7 +128,11 @@ async def _upload_ours(base_url: str, results: str, file: Path, folder: Path) ->
 async def _upload_naive(base_url: str, results: str, file: Path, folder: Path) -> None:
     async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
         query, headers = {"action": "getPolicy", "model": MODEL}, {"Authorization": f"Bearer {KEY}"}
-        policy = (await client.get(f"{base_url}/uploads", params=query, headers=headers)).raise_for_status().json()["data"]
+        policy = (
+            (await client.get(f"{base_url}/uploads", params=query, headers=headers))
+            .raise_for_status()
+            .json()["data"]
+        )
         fields = {
             "OSSAccessKeyId": policy["oss_access_key_id"],
             "policy": policy["policy"],
@@ -113,7 +142,11 @@ async def _upload_naive(base_url: str, results: str, file: Path, folder: Path) -
         }
         _start()
         data = file.read_bytes()  # noqa: ASYNC240 - that is the naive way
-        (await client.post(policy["upload_host"], data=fields, files={"file": ("large.mp4", data)})).raise_for_status()
+        (
+            await client.post(
+                policy["upload_host"], data=fields, files={"file": ("large.mp4", data)}
+            )
+        ).raise_for_status()
 
 
 async def _upload_sdk(base_url: str, results: str, file: Path, folder: Path) -> None:
@@ -128,7 +161,9 @@ async def _upload_sdk(base_url: str, results: str, file: Path, folder: Path) -> 
 async def _home_ours(base_url: str, results: str, file: Path, folder: Path) -> None:
     gateway = Gateway()
     _start()
-    await gateway.download(_connection(f"{results}/api/v1"), f"{results}/video.mp4", folder / "ours.mp4")
+    await gateway.download(
+        _connection(f"{results}/api/v1"), f"{results}/video.mp4", folder / "ours.mp4"
+    )
     await gateway.close()
 
 
@@ -151,7 +186,11 @@ async def _keep_naive(base_url: str, results: str, file: Path, folder: Path) -> 
 
 
 WAYS: dict[str, dict[str, Callable[[str, str, Path, Path], Awaitable[None]]]] = {
-    "send up": {"ours": _upload_ours, "read, then post": _upload_naive, "dashscope's uploader": _upload_sdk},
+    "send up": {
+        "ours": _upload_ours,
+        "read, then post": _upload_naive,
+        "dashscope's uploader": _upload_sdk,
+    },
     "bring home": {"ours": _home_ours, "get, then write": _home_naive},
     "keep": {"ours": _keep_ours, "read, then put": _keep_naive},
 }
@@ -167,7 +206,9 @@ def _start() -> None:
 def _memory(name: str) -> float:
     """A line of the process's own account, in megabytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 / MEGABYTE for line in lines if line.startswith(f"{name}:"))
+    return next(
+        int(line.split()[1]) * 1024 / MEGABYTE for line in lines if line.startswith(f"{name}:")
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Deliberate faults in the product, one at a time: do the usual tests catch each of them?
 
-Each fault of `tests/bench/faults.py` is put into a copy of the project, and the tests that are named beside it run there. Without any fault they must
-pass, or a catch proves nothing. Ends with 1 when a fault is missed, or broken: its text is not found once, its tests do not even start or do not end.
+Each fault of `tests/bench/faults.py` is put into a copy of the project, and the tests that are
+named beside it run there. Without any fault they must pass, or a catch proves nothing. Ends with 1
+when a fault is missed, or broken: its text is not found once, its tests do not even start or do not
+end.
 """
 
 import argparse
@@ -22,9 +24,14 @@ from pathlib import Path
 from tests.bench.faults import FAULTS, Fault
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 180.0  # seconds for the tests of one fault, which take a few; what would go on for ever is not caught
-_FIXTURES = 30.0  # seconds that tests which are stopped get to end the processes that they have started
-_LINE = re.compile(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", re.MULTILINE)  # of the summary at the end
+# seconds for the tests of one fault, which take a few; what would go on for ever is not caught
+PATIENCE = 180.0
+_FIXTURES = (
+    30.0  # seconds that tests which are stopped get to end the processes that they have started
+)
+_LINE = re.compile(
+    r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", re.MULTILINE
+)  # of the summary at the end
 _PASSED, _FAILED = 0, 1  # how pytest ends; anything else is that it did not get so far
 _ROW = "{:62}  {:26}  {:7}  {:>5}  {}"
 
@@ -41,15 +48,23 @@ class Outcome:
     seconds: float
 
     def __str__(self) -> str:
-        return _ROW.format(self.fault.name, self.fault.file, self.word, f"{self.seconds:.0f} s", self.by)
+        return _ROW.format(
+            self.fault.name, self.fault.file, self.word, f"{self.seconds:.0f} s", self.by
+        )
 
 
 def copied(target: Path) -> Path:
-    """Copies the project as it lies here, without what it makes: its tracked files, or all where there is no Git."""
+    """Copies the project as it lies here, without what it makes: its tracked files, or all where
+    there is no Git.
+    """
     try:
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+        listed = subprocess.run(
+            ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True
+        ).stdout
     except (OSError, subprocess.CalledProcessError):
-        return shutil.copytree(ROOT, target, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__", "output"))
+        return shutil.copytree(
+            ROOT, target, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__", "output")
+        )
     for name in filter(None, listed.decode().split("\0")):
         if (ROOT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
@@ -78,12 +93,23 @@ async def tried(fault: Fault) -> Outcome:
         return Outcome(fault, "MISSED", "", seconds)
     if code == _FAILED and first:
         return Outcome(fault, "caught", first[1], seconds)
-    return Outcome(fault, "broken", "no end" if code is None else f"pytest ended with {code}: {said.strip()[-300:]}", seconds)
+    return Outcome(
+        fault,
+        "broken",
+        "no end" if code is None else f"pytest ended with {code}: {said.strip()[-300:]}",
+        seconds,
+    )
 
 
-async def _pytest(project: Path, tests: Sequence[str], *options: str, within: float | None) -> tuple[int | None, str]:
-    """How pytest ends in a copy, None where it does not within so many seconds; and what it says."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # else the tests would import what lies there
+async def _pytest(
+    project: Path, tests: Sequence[str], *options: str, within: float | None
+) -> tuple[int | None, str]:
+    """How pytest ends in a copy, None where it does not within so many
+    seconds; and what it says.
+    """
+    environment = {
+        name: value for name, value in os.environ.items() if name != "PYTHONPATH"
+    }  # else the tests would import what lies there
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", *options, *tests),
         cwd=project,
@@ -119,23 +145,39 @@ async def passes(faults: Sequence[Fault]) -> bool:
     since = time.monotonic()
     tests = sorted({one for fault in faults for one in fault.tests})
     with tempfile.TemporaryDirectory(prefix="wan-mutants-") as folder:
-        code, said = await _pytest(await asyncio.to_thread(copied, Path(folder) / "project"), tests, within=None)
+        code, said = await _pytest(
+            await asyncio.to_thread(copied, Path(folder) / "project"), tests, within=None
+        )
     if code == _PASSED:
         print(f"without a fault the tests pass, {time.monotonic() - since:.0f} s", flush=True)
         return True
-    print("without a fault the tests do not pass, so that no catch would prove anything:", *(_LINE.findall(said) or [said[-2000:]]), sep="\n")
+    print(
+        "without a fault the tests do not pass, so that no catch would prove anything:",
+        *(_LINE.findall(said) or [said[-2000:]]),
+        sep="\n",
+    )
     return False
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What can be asked for."""
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="the faults of these names; all unless given")
-    parser.add_argument("--jobs", type=int, default=1, help="faults that are tried at the same time (default 1)")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="the faults of these names; all unless given",
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="faults that are tried at the same time (default 1)"
+    )
 
 
 async def run(only: Sequence[str] = (), jobs: int = 1) -> int:
     """Prints a line for each fault. Gives the exit code."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background a shell has it ignored, and the tests would inherit that
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # in the background a shell has it ignored, and the tests would inherit that
     faults = [fault for fault in FAULTS if not only or fault.name in only]
     if unknown := set(only) - {fault.name for fault in faults}:
         print("no fault has the name", ", ".join(sorted(unknown)))

@@ -1,7 +1,9 @@
-"""Thousands of damaged pictures, videos and sounds through the doors of the Studio: each is taken or refused in our words, soon, within its memory.
+"""Thousands of damaged pictures, videos and sounds through the doors of the Studio: each is taken
+or refused in our words, soon, within its memory.
 
-Damaged are the sample media and some that are made here, one of each kind: bytes are flipped, cut out, repeated, and the lengths of boxes and chunks
-changed. Ends with 1 when a file got an error without words, took over 10 seconds, or had the process that opened it take a gigabyte.
+Damaged are the sample media and some that are made here, one of each kind: bytes are flipped, cut
+out, repeated, and the lengths of boxes and chunks changed. Ends with 1 when a file got an error
+without words, took over 10 seconds, or had the process that opened it take a gigabyte.
 """
 
 import argparse
@@ -40,8 +42,14 @@ _TWO_AT_ONCE = 2  # as the app does
 
 
 def subjects(folder: Path, *, large: bool = True) -> dict[str, bytes]:
-    """Whole files of every kind that is taken, by name. large: whether one is among them that takes long."""
-    found = {path.name: path.read_bytes() for path in sorted(SAMPLES.iterdir()) if path.suffix in (".png", ".jpg", ".mp4")}
+    """Whole files of every kind that is taken, by name. large: whether one is among them that takes
+    long.
+    """
+    found = {
+        path.name: path.read_bytes()
+        for path in sorted(SAMPLES.iterdir())
+        if path.suffix in (".png", ".jpg", ".mp4")
+    }
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "Camera"
     rocket = Image.open(SAMPLES / "rocket.jpg").resize((320, 240))
@@ -62,20 +70,35 @@ def subjects(folder: Path, *, large: bool = True) -> dict[str, bytes]:
         shown = rocket.convert("L").convert("I;16") if mode == "I;16" else rocket.convert(mode)
         shown.save(out, kind, **options)
         found[name] = out.getvalue()
-    found |= {path.name.replace(".3gp", ".mp4"): path.read_bytes() for path in sorted(FIELD.iterdir())}
+    found |= {
+        path.name.replace(".3gp", ".mp4"): path.read_bytes() for path in sorted(FIELD.iterdir())
+    }
     if large:
         found["large.webp"] = picture((8000, 6000), kind="WEBP", method=0)
-    found["animated.webp"] = picture((320, 240), kind="WEBP", save_all=True, append_images=[Image.new("RGB", (320, 240))])
+    found["animated.webp"] = picture(
+        (320, 240), kind="WEBP", save_all=True, append_images=[Image.new("RGB", (320, 240))]
+    )
     for name in ("made.mp4", "made.mov"):
         found[name] = clip(folder / name, sound=True).read_bytes()
     for codec in ("mpeg4", "libx265", "libvpx-vp9"):
         found[f"{codec}.mp4"] = _coded(folder / f"{codec}.mp4", codec)
-    return found | {"plain.wav": wav(), "six.wav": wav(channels=6), "adpcm.wav": sound("wav", "adpcm_ms"), "tagged.mp3": sound()}
+    return found | {
+        "plain.wav": wav(),
+        "six.wav": wav(channels=6),
+        "adpcm.wav": sound("wav", "adpcm_ms"),
+        "tagged.mp3": sound(),
+    }
 
 
 def _coded(path: Path, codec: str) -> bytes:
     with av.open(str(path), "w") as made:
-        stream = made.add_stream(codec, rate=15, width=96, height=64, options={"x265-params": "log-level=none"} if codec == "libx265" else {})
+        stream = made.add_stream(
+            codec,
+            rate=15,
+            width=96,
+            height=64,
+            options={"x265-params": "log-level=none"} if codec == "libx265" else {},
+        )
         for _ in range(30):
             made.mux(stream.encode(av.VideoFrame(96, 64, "yuv420p")))
         made.mux(stream.encode(None))
@@ -105,7 +128,9 @@ def _flip(data: bytearray, dice: random.Random) -> None:
 
 def _overwrite(data: bytearray, dice: random.Random) -> None:
     at, width = _somewhere(data, dice), dice.choice((1, 2, 4))
-    data[at : at + width] = (dice.choice(_ODD) & (256**width - 1)).to_bytes(width, dice.choice(("big", "little")))
+    data[at : at + width] = (dice.choice(_ODD) & (256**width - 1)).to_bytes(
+        width, dice.choice(("big", "little"))
+    )
 
 
 def _truncate(data: bytearray, dice: random.Random) -> None:
@@ -128,7 +153,9 @@ def _resize_box(data: bytearray, dice: random.Random) -> None:
     if places:
         at = dice.choice(places)
         length = int.from_bytes(data[at : at + 4], "big")
-        data[at : at + 4] = (dice.choice((0, 1, 7, 8, length - 1, length + 1, length * 2, *_ODD)) & 0xFFFFFFFF).to_bytes(4, "big")
+        data[at : at + 4] = (
+            dice.choice((0, 1, 7, 8, length - 1, length + 1, length * 2, *_ODD)) & 0xFFFFFFFF
+        ).to_bytes(4, "big")
 
 
 def _fill_box(data: bytearray, dice: random.Random) -> None:
@@ -162,7 +189,19 @@ def _box_lengths(data: bytearray, at: int, end: int) -> list[int]:
 
 
 _DAMAGES: tuple[Callable[[bytearray, random.Random], None], ...] = (
-    *(_flip, _flip, _flip, _overwrite, _overwrite, _truncate, _cut, _repeat, _resize_box, _fill_box, _fill_box),
+    *(
+        _flip,
+        _flip,
+        _flip,
+        _overwrite,
+        _overwrite,
+        _truncate,
+        _cut,
+        _repeat,
+        _resize_box,
+        _fill_box,
+        _fill_box,
+    ),
 )
 
 
@@ -181,7 +220,9 @@ def _summed(data: bytes) -> bytes:
 
 
 def outcome(name: str, data: bytes, dice: random.Random) -> str:
-    """What comes of a file at one of the doors: "taken", or the key of the sentence that refuses it. What was taken opens."""
+    """What comes of a file at one of the doors: "taken", or the key of the sentence that refuses
+    it. What was taken opens.
+    """
     is_clip = name.endswith((".mp4", ".mov"))
     try:
         if name.endswith((".wav", ".mp3")):
@@ -212,7 +253,9 @@ def _sound_taken(data: bytes) -> None:
 
 def _picture_taken(data: bytes, dice: random.Random) -> None:
     size = dice.choice([*SIZES, "720P", "1080P"])
-    taken = inputs.take_picture("reference_image", data, size=size, fit=dice.choice(("crop", "pad")))
+    taken = inputs.take_picture(
+        "reference_image", data, size=size, fit=dice.choice(("crop", "pad"))
+    )
     for jpeg in (taken.kept, taken.sent):
         with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as made:
             made.load()
@@ -220,7 +263,9 @@ def _picture_taken(data: bytes, dice: random.Random) -> None:
 
 @dataclass
 class Memory:
-    """Watches how much memory the children of the sandbox take, many times a second; `peak` in megabytes."""
+    """Watches how much memory the children of the sandbox take, many times a second; `peak` in
+    megabytes.
+    """
 
     peak: float = 0.0
     _over: threading.Event = field(default_factory=threading.Event)
@@ -283,14 +328,23 @@ def _run(count: int, seed: int) -> int:
     print(f"{count} files from {len(whole)}, seed {seed}")
     with Memory() as memory, ThreadPoolExecutor(_TWO_AT_ONCE) as threads:
         results = list(threads.map(lambda number: _case(whole, f"{seed} {number}"), range(count)))
-    for kind, outcomes in sorted({kind: Counter(what for of, what, _ in results if of == kind) for kind, _, _ in results}.items()):
+    for kind, outcomes in sorted(
+        {
+            kind: Counter(what for of, what, _ in results if of == kind) for kind, _, _ in results
+        }.items()
+    ):
         print(f"{kind:7}{', '.join(f'{what} {times}' for what, times in outcomes.most_common())}")
     slowest = max(seconds for _, _, seconds in results)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"given up: {dict(given.reasons) or 'none'}")
-    print(f"slowest {slowest:.2f} s; peak memory of the process that opens a file {memory.peak:.0f} MB, of this one {own:.0f} MB")
+    print(
+        f"slowest {slowest:.2f} s; peak memory of the process that opens a file "
+        f"{memory.peak:.0f} MB, of this one {own:.0f} MB"
+    )
     errors = sum(what.startswith("ERROR") for _, what, _ in results)
-    return int(errors > 0 or slowest > 10 or memory.peak > MEMORY_MEGABYTES or own > MEMORY_MEGABYTES)
+    return int(
+        errors > 0 or slowest > 10 or memory.peak > MEMORY_MEGABYTES or own > MEMORY_MEGABYTES
+    )
 
 
 def _case(whole: dict[str, bytes], name: str) -> tuple[str, str, float]:

@@ -1,9 +1,11 @@
-"""Fifty visitors at work beside one bad neighbour at a time: how long each of their events takes, and how much memory the app holds.
+"""Fifty visitors at work beside one bad neighbour at a time: how long each of their events takes,
+and how much memory the app holds.
 
-Each visitor has an address of their own (the app trusts this machine as its proxy). A neighbour sends bodies that are dear to
-read, fills the memory by a form field, waits in a thousand calls, holds a thousand connections half open, wants dear pictures
-looked at, queues jobs under made-up names, promises uploads that never come, or begins bodies for agents and never ends them.
-An honest event that takes over 2 s is an error, and so are 600 MB.
+Each visitor has an address of their own (the app trusts this machine as its proxy). A neighbour
+sends bodies that are dear to read, fills the memory by a form field, waits in a thousand calls,
+holds a thousand connections half open, wants dear pictures looked at, queues jobs under made-up
+names, promises uploads that never come, or begins bodies for agents and never ends them. An honest
+event that takes over 2 s is an error, and so are 600 MB.
 """
 
 import argparse
@@ -28,7 +30,11 @@ from PIL import Image
 from tests.attacks.visitor import API, Visitor, upload
 from tests.browser.serving import SAMPLES, App, served
 
-VISITORS, SECONDS, PAUSE = 50, 20, 4.0  # people; how long beside each neighbour; between two events of one person, seconds
+VISITORS, SECONDS, PAUSE = (
+    50,
+    20,
+    4.0,
+)  # people; how long beside each neighbour; between two events of one person, seconds
 LIMIT, MEMORY = 2.0, 600  # seconds that an honest event may take; MB
 CONNECTIONS = 1010
 FILES = 1024  # what the app may open at most, as `ulimit -n` says it on most machines
@@ -48,14 +54,18 @@ class Street:
         number = self.page.event(name)
         return number, self.page.form(number, **given)
 
-    async def event(self, client: httpx.AsyncClient, session: str, number: int, data: list[object]) -> str:
+    async def event(
+        self, client: httpx.AsyncClient, session: str, number: int, data: list[object]
+    ) -> str:
         """Asks for an event and waits for its end. Gives what came."""
         body = {"session_hash": session, "fn_index": number, "data": data}
         joined = await client.post(f"{API}/queue/join", json=body)
         if joined.status_code != 200:
             return f"refused by {joined.status_code}"
         wanted = joined.json()["event_id"]
-        async with client.stream("GET", f"{API}/queue/data", params={"session_hash": session}) as stream:
+        async with client.stream(
+            "GET", f"{API}/queue/data", params={"session_hash": session}
+        ) as stream:
             async for line in stream.aiter_lines():
                 message = json.loads(line.removeprefix("data: ")) if line else {}
                 if message.get("event_id") == wanted and message["msg"] == "process_completed":
@@ -65,9 +75,13 @@ class Street:
     def client(self, address: str) -> httpx.AsyncClient:
         """Somebody who asks from an address."""
         headers = {"X-Forwarded-For": address}
-        return httpx.AsyncClient(base_url=self.app.url, headers=headers, trust_env=False, timeout=120)
+        return httpx.AsyncClient(
+            base_url=self.app.url, headers=headers, trust_env=False, timeout=120
+        )
 
-    async def raw(self, head: str, body: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def raw(
+        self, head: str, body: bytes = b""
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection on which so much has been sent."""
         reader, writer = await asyncio.open_connection(self.host, self.port)
         writer.write(f"{head}\r\nHost: {self.host}\r\n".encode() + body)
@@ -83,7 +97,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 async def run(only: str | None = None, seconds: int = SECONDS) -> None:
     """Prints a row for each neighbour."""
-    print(f"{'neighbour':12} {'events':>6} {'median s':>8} {'99 % s':>7} {'slowest s':>9} {'lost':>5} {'MB':>5}  what became of the neighbour")
+    print(
+        f"{'neighbour':12} {'events':>6} {'median s':>8} {'99 % s':>7} {'slowest s':>9} "
+        f"{'lost':>5} {'MB':>5}  what became of the neighbour"
+    )
     wrong = []
     for name in [only] if only else ["nobody", *NEIGHBOURS]:
         with tempfile.TemporaryDirectory(prefix="wan-neighbours-") as folder:
@@ -125,10 +142,17 @@ async def _measure(name: str, street: Street, seconds: int) -> list[str]:
     times = sorted(took for one in came for took, trouble in one if not trouble)
     troubles = [trouble for one in came for _, trouble in one if trouble]
     median, high = statistics.median(times or [0]), times[int(len(times) * 0.99)] if times else 0
-    row = f"{name:12} {len(times):6} {median:8.2f} {high:7.2f} {max(times, default=0):9.2f} {len(troubles):5} {max(memory):5}"
+    row = (
+        f"{name:12} {len(times):6} {median:8.2f} {high:7.2f} {max(times, default=0):9.2f} "
+        f"{len(troubles):5} {max(memory):5}"
+    )
     print(f"{row}  {became}{'; lost: ' + troubles[0] if troubles else ''}", flush=True)
     wrong = [f"{name}: {len(troubles)} honest events were lost ({troubles[0]})"] if troubles else []
-    wrong += [f"{name}: an event took {max(times, default=0):.1f} s"] if not times or max(times) > LIMIT else []
+    wrong += (
+        [f"{name}: an event took {max(times, default=0):.1f} s"]
+        if not times or max(times) > LIMIT
+        else []
+    )
     return wrong + ([f"{name}: {max(memory)} MB"] if max(memory) > MEMORY else [])
 
 
@@ -147,7 +171,9 @@ async def _ended(neighbour: asyncio.Task[str] | None) -> str:
 
 
 async def _visit(street: Street, number: int, until: float) -> list[tuple[float, str]]:
-    """One person: prices, the library, a picture looked at, now and then. How long each event took, and what was wrong."""
+    """One person: prices, the library, a picture looked at, now and then. How long each event took,
+    and what was wrong.
+    """
     came, session, token = [], secrets.token_hex(6), secrets.token_urlsafe(32)
     await asyncio.sleep(PAUSE * number / VISITORS)
     picture = {"path": street.picture} | META
@@ -181,7 +207,7 @@ async def _weigh(app: App, memory: list[int]) -> None:
         await asyncio.sleep(0.1)
 
 
-# the neighbours -----------------------------------------------------------------------------------------------------
+# the neighbours -----------------------------------------------------------------------------------
 
 
 async def bodies(street: Street) -> str:
@@ -193,7 +219,9 @@ async def bodies(street: Street) -> str:
         with contextlib.suppress(asyncio.CancelledError):
             while True:
                 for target in targets:
-                    sent = await client.post(target, content=body, headers={"Content-Type": "application/json"})
+                    sent = await client.post(
+                        target, content=body, headers={"Content-Type": "application/json"}
+                    )
                     answers.append(sent.status_code)
                 await asyncio.sleep(0.05)
     return _counts(answers)
@@ -217,13 +245,27 @@ async def field(street: Street) -> str:
 async def waiting(street: Street) -> str:
     """A thousand calls that wait ten minutes each."""
     async with street.client("198.51.100.5") as client:
-        given = {"data": ["A beginning.", f"data:image/png;base64,{_small()}", 5, "1280*720", *[None] * 11, False, 0]}
+        given = {
+            "data": [
+                "A beginning.",
+                f"data:image/png;base64,{_small()}",
+                5,
+                "1280*720",
+                *[None] * 11,
+                False,
+                0,
+            ]
+        }
         number, event = street.page.event("image_to_video"), street.page.event("job")
         body = {"session_hash": "waits", "fn_index": number, **given}
         await client.post(f"{API}/queue/join", json=body)
         answers = []
         for call in range(CONNECTIONS):
-            body = {"session_hash": "waits", "fn_index": event, "data": [secrets.token_urlsafe(16), 600]}
+            body = {
+                "session_hash": "waits",
+                "fn_index": event,
+                "data": [secrets.token_urlsafe(16), 600],
+            }
             answers.append((await client.post(f"{API}/queue/join", json=body)).status_code)
             if call % 50 == 0:
                 await asyncio.sleep(0)
@@ -264,7 +306,9 @@ async def pictures(street: Street) -> str:
 
 
 async def names(street: Street) -> str:
-    """Twenty made-up people with eight jobs each; then the place in line of somebody who comes after."""
+    """Twenty made-up people with eight jobs each; then the place in line of somebody who comes
+    after.
+    """
     async with street.client("198.51.100.9") as client:
         answers = []
         for person in range(20):
@@ -278,16 +322,27 @@ async def names(street: Street) -> str:
 
 async def promises(street: Street) -> str:
     """Ten uploads of 360 MB that are promised and never come."""
-    head = f"POST {API}/upload HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=edge\r\nContent-Length: 359000000"
+    head = (
+        f"POST {API}/upload HTTP/1.1\r\nContent-Type: multipart/form-data; "
+        "boundary=edge\r\nContent-Length: 359000000"
+    )
     head += "\r\nX-Forwarded-For: 198.51.100.11"
-    begun = b"Connection: keep-alive\r\n\r\n" + b'--edge\r\nContent-Disposition: form-data; name="files"; filename="a.mp4"\r\n\r\n'
+    begun = (
+        b"Connection: keep-alive\r\n\r\n"
+        + b'--edge\r\nContent-Disposition: form-data; name="files"; filename="a.mp4"\r\n\r\n'
+    )
     held = [await street.raw(head, begun) for _ in range(10)]
-    sent = await asyncio.to_thread(upload, street.app.url, [("a.png", (SAMPLES / "coffee.png").read_bytes())])
+    sent = await asyncio.to_thread(
+        upload, street.app.url, [("a.png", (SAMPLES / "coffee.png").read_bytes())]
+    )
     try:
         await asyncio.sleep(3600)
         return ""
     except asyncio.CancelledError:
-        return f"an honest upload beside them: {sent.status}; {sum(reader.at_eof() for reader, _ in held)} closed by the app"
+        return (
+            f"an honest upload beside them: {sent.status}; "
+            f"{sum(reader.at_eof() for reader, _ in held)} closed by the app"
+        )
     finally:
         for _, writer in held:
             writer.close()
@@ -295,7 +350,10 @@ async def promises(street: Street) -> str:
 
 async def agents(street: Street) -> str:
     """Twenty bodies of 27 MB for agents, of which the last byte never comes."""
-    head = f"POST {API}/mcp/ HTTP/1.1\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream"
+    head = (
+        f"POST {API}/mcp/ HTTP/1.1\r\nContent-Type: application/json\r\nAccept: "
+        "application/json, text/event-stream"
+    )
     head += "\r\nContent-Length: 27000000\r\nX-Forwarded-For: 198.51.100.12"
     held = []
 
@@ -332,13 +390,23 @@ NEIGHBOURS: dict[str, Neighbour] = {
 
 async def _order(street: Street, client: httpx.AsyncClient, token: str, prompt: str) -> str:
     """Presses Generate. Gives the place in line, or what the page says."""
-    given = {"token": token, "reference_image": {"path": street.picture} | META, "prompt": prompt, "url": "", "audio_url": ""}
+    given = {
+        "token": token,
+        "reference_image": {"path": street.picture} | META,
+        "prompt": prompt,
+        "url": "",
+        "audio_url": "",
+    }
     number, data = street.form("start", **given)
     session = secrets.token_hex(6)
-    joined = await client.post(f"{API}/queue/join", json={"session_hash": session, "fn_index": number, "data": data})
+    joined = await client.post(
+        f"{API}/queue/join", json={"session_hash": session, "fn_index": number, "data": data}
+    )
     if joined.status_code != 200:
         return f"refused by {joined.status_code}"
-    async with client.stream("GET", f"{API}/queue/data", params={"session_hash": session}) as stream:
+    async with client.stream(
+        "GET", f"{API}/queue/data", params={"session_hash": session}
+    ) as stream:
         shown = "".join([line async for line in stream.aiter_lines()])
     place = re.search(r"(\d+)(?:st|nd|rd|th) in line", shown)
     return f"place {place[1]}" if place else "a job" if "data-live" in shown else "refused in words"
@@ -346,13 +414,18 @@ async def _order(street: Street, client: httpx.AsyncClient, token: str, prompt: 
 
 def _counts(answers: list[object]) -> str:
     texts = [str(one) for one in answers]
-    return ", ".join(f"{texts.count(one)} x {one}" for one in sorted(set(texts), key=texts.count, reverse=True)[:4])
+    return ", ".join(
+        f"{texts.count(one)} x {one}"
+        for one in sorted(set(texts), key=texts.count, reverse=True)[:4]
+    )
 
 
 def _dear() -> bytes:
     """A picture of some 260 kB that takes a second and more to open."""
     out = io.BytesIO()
-    Image.effect_mandelbrot((8000, 8000), (-3, -2.5, 2, 2.5), 2).convert("RGB").save(out, "PNG", optimize=False)
+    Image.effect_mandelbrot((8000, 8000), (-3, -2.5, 2, 2.5), 2).convert("RGB").save(
+        out, "PNG", optimize=False
+    )
     return out.getvalue()
 
 

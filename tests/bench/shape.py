@@ -1,7 +1,9 @@
-"""The shape of the code, in figures: how much there is of it, how long its parts are, which parts know which.
+"""The shape of the code, in figures: how much there is of it, how long its parts are, which parts
+know which.
 
-Lines of Python are counted as ruff formats them at 100 columns, whatever the project's own width is, so that two states can be compared. Statements
-of JavaScript and CSS are counted in place of their lines, which may be packed. `--root DIR` measures another checkout.
+Lines of Python are counted as ruff formats them at 100 columns, whatever the project's own width
+is, so that two states can be compared. Statements of JavaScript and CSS are counted in place of
+their lines, which may be packed. `--root DIR` measures another checkout.
 """
 
 import argparse
@@ -29,7 +31,9 @@ from tests.conftest import ROOT
 from tests.imports import circles, graph, room
 
 WIDTH = 100
-_STRINGS = re.compile(r"/\*.*?\*/|//[^\n]*|`(?:\\.|[^`\\])*`|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL)
+_STRINGS = re.compile(
+    r"/\*.*?\*/|//[^\n]*|`(?:\\.|[^`\\])*`|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL
+)
 _COMMENTS = re.compile(r"/\*.*?\*/", re.DOTALL)
 _BLOCKS = re.compile(r"\b(?:if|for|while|do|switch|try|function|class)\b|=>\s*\{")
 _PUBLIC = 15  # methods of a class
@@ -45,7 +49,9 @@ class Function:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What can be said on the command line."""
-    parser.add_argument("--root", type=Path, default=ROOT, help="the checkout to measure (default: this one)")
+    parser.add_argument(
+        "--root", type=Path, default=ROOT, help="the checkout to measure (default: this one)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -64,7 +70,12 @@ def measure(root: Path) -> dict[str, object]:
     """Every figure, by its name."""
     root = root.resolve()
     with tempfile.TemporaryDirectory(prefix="wan-shape-") as folder:
-        return {**_python(_formatted(root, Path(folder))), **_arrows(root), **_assets(root), **_marks(root)}
+        return {
+            **_python(_formatted(root, Path(folder))),
+            **_arrows(root),
+            **_assets(root),
+            **_marks(root),
+        }
 
 
 def _formatted(root: Path, folder: Path) -> Path:
@@ -79,10 +90,16 @@ def _formatted(root: Path, folder: Path) -> Path:
 
 
 def _python(root: Path) -> dict[str, object]:
-    files = {str(path.relative_to(root)): path.read_text(encoding="utf-8") for path in sorted(root.rglob("*.py"))}
+    files = {
+        str(path.relative_to(root)): path.read_text(encoding="utf-8")
+        for path in sorted(root.rglob("*.py"))
+    }
     lines = {name: text.count("\n") for name, text in files.items()}
     trees = {name: ast.parse(text) for name, text in files.items()}
-    functions = sorted((one for name, tree in trees.items() for one in _functions(name, tree)), key=lambda one: one.lines)
+    functions = sorted(
+        (one for name, tree in trees.items() for one in _functions(name, tree)),
+        key=lambda one: one.lines,
+    )
     lengths = [one.lines for one in functions]
     largest = [name for name in sorted(lines, key=lines.__getitem__) if "simulator" not in name]
     docstrings = sum(_docstrings(tree) for tree in trees.values())
@@ -106,13 +123,23 @@ def _python(root: Path) -> dict[str, object]:
 
 def _functions(name: str, tree: ast.Module) -> list[Function]:
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return [Function(f"{name}:{node.name}", node.end_lineno - node.lineno + 1) for node in ast.walk(tree) if isinstance(node, kinds)]
+    return [
+        Function(f"{name}:{node.name}", node.end_lineno - node.lineno + 1)
+        for node in ast.walk(tree)
+        if isinstance(node, kinds)
+    ]
 
 
 def _docstrings(tree: ast.Module) -> int:
     """Lines of strings that stand by themselves: docstrings, and what is said below fields."""
-    alone = [node for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)]
-    return sum(node.end_lineno - node.lineno + 1 for node in alone if isinstance(node.value.value, str))
+    alone = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    ]
+    return sum(
+        node.end_lineno - node.lineno + 1 for node in alone if isinstance(node.value.value, str)
+    )
 
 
 def _tokens(text: str) -> tuple[int, int]:
@@ -133,17 +160,36 @@ def _classes(trees: dict[str, ast.Module]) -> str:
     for tree in trees.values():
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
-                methods = [one for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
+                methods = [
+                    one
+                    for one in node.body
+                    if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)
+                ]
                 found[node.name] = sum(not one.name.startswith("_") for one in methods)
     over = {name: count for name, count in found.items() if count > _PUBLIC}
-    return f"{len(over)} ({', '.join(f'{name} {count}' for name, count in over.items())})" if over else "0"
+    return (
+        f"{len(over)} ({', '.join(f'{name} {count}' for name, count in over.items())})"
+        if over
+        else "0"
+    )
 
 
 def _arrows(root: Path) -> dict[str, object]:
-    arrows = {name: {other for other in known if other.split(".")[0] in ("wan", "app")} for name, known in graph(root).items()}
-    between = {(room(one), room(other)) for one, known in arrows.items() for other in known} - {(room(one), room(one)) for one in arrows}
-    folders = [folder for folder in [root / "wan", *(root / "wan").rglob("*")] if folder.is_dir() and folder.name != "__pycache__"]
-    rooms = {str(folder.relative_to(root)): len(_rooms(folder)) for folder in folders if _rooms(folder)}
+    arrows = {
+        name: {other for other in known if other.split(".")[0] in ("wan", "app")}
+        for name, known in graph(root).items()
+    }
+    between = {(room(one), room(other)) for one, known in arrows.items() for other in known} - {
+        (room(one), room(one)) for one in arrows
+    }
+    folders = [
+        folder
+        for folder in [root / "wan", *(root / "wan").rglob("*")]
+        if folder.is_dir() and folder.name != "__pycache__"
+    ]
+    rooms = {
+        str(folder.relative_to(root)): len(_rooms(folder)) for folder in folders if _rooms(folder)
+    }
     most = max(rooms, key=rooms.__getitem__)
     return {
         "rooms on a level, most": f"{rooms[most]} ({most})",
@@ -153,7 +199,11 @@ def _arrows(root: Path) -> dict[str, object]:
 
 
 def _rooms(folder: Path) -> list[Path]:
-    parts = [one for one in folder.iterdir() if (one.is_dir() and one.name != "__pycache__") or one.suffix == ".py"]
+    parts = [
+        one
+        for one in folder.iterdir()
+        if (one.is_dir() and one.name != "__pycache__") or one.suffix == ".py"
+    ]
     return [one for one in parts if not one.name.startswith("__")]
 
 
@@ -169,13 +219,19 @@ def _assets(root: Path) -> dict[str, object]:
 
 
 def _texts(root: Path, kind: str) -> list[str]:
-    return [path.read_text(encoding="utf-8") for folder in ("assets", "wan") for path in sorted((root / folder).rglob(f"*{kind}"))]
+    return [
+        path.read_text(encoding="utf-8")
+        for folder in ("assets", "wan")
+        for path in sorted((root / folder).rglob(f"*{kind}"))
+    ]
 
 
 def _statements(text: str) -> int:
     """Statements that end with a semicolon, and those that hold others."""
     bare = _STRINGS.sub("''", text)
-    return len(re.findall(r";", re.sub(r"\bfor\s*\([^)]*\)", "for()", bare))) + len(_BLOCKS.findall(bare))
+    return len(re.findall(r";", re.sub(r"\bfor\s*\([^)]*\)", "for()", bare))) + len(
+        _BLOCKS.findall(bare)
+    )
 
 
 def _declarations(text: str) -> int:
@@ -184,9 +240,20 @@ def _declarations(text: str) -> int:
 
 
 def _marks(root: Path) -> dict[str, object]:
-    product = [path for path in [root / "app.py", *(root / "wan").rglob("*.py"), *(root / "assets").rglob("*.js")] if "simulator" not in path.parts]
+    product = [
+        path
+        for path in [
+            root / "app.py",
+            *(root / "wan").rglob("*.py"),
+            *(root / "assets").rglob("*.js"),
+        ]
+        if "simulator" not in path.parts
+    ]
     naming = [path for path in product if "shot_type" in path.read_text(encoding="utf-8")]
-    return {"hidden controls on the page": _hidden_controls(root), "files that name shot_type, simulator apart": len(naming)}
+    return {
+        "hidden controls on the page": _hidden_controls(root),
+        "files that name shot_type, simulator apart": len(naming),
+    }
 
 
 def _hidden_controls(root: Path) -> int:
@@ -195,8 +262,19 @@ def _hidden_controls(root: Path) -> int:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         taken.close()
-        environment = {"PATH": os.environ["PATH"], "HOME": folder, "OUTPUT_DIR": f"{folder}/output", "GRADIO_SERVER_PORT": str(port)}
-        app = subprocess.Popen([sys.executable, root / "app.py"], cwd=root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": folder,
+            "OUTPUT_DIR": f"{folder}/output",
+            "GRADIO_SERVER_PORT": str(port),
+        }
+        app = subprocess.Popen(
+            [sys.executable, root / "app.py"],
+            cwd=root,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         try:
             components = _config(f"http://127.0.0.1:{port}/config", app)["components"]
         finally:

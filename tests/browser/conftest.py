@@ -1,6 +1,7 @@
 """The app and the browser, once for all of these tests; each test has visitors of its own.
 
-Of the package, not of the session: Playwright keeps an event loop in this thread until it is stopped, and then no async test could run.
+Of the package, not of the session: Playwright keeps an event loop in this thread until it is
+stopped, and then no async test could run.
 """
 
 import re
@@ -11,7 +12,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from tests.browser.serving import App, NoBrowser, Visits, chromium, opened, served
 
-_LEAVING = re.compile("AbortError|Connection errored out")  # what Gradio says of its own stream when the page is left
+_LEAVING = re.compile(
+    "AbortError|Connection errored out"
+)  # what Gradio says of its own stream when the page is left
 
 
 @pytest.fixture(scope="package")
@@ -46,12 +49,22 @@ def visit(visits: Visits) -> Iterator[Visits]:
 
 @pytest.fixture
 def blank(visit: Visits, app: App) -> Iterator[Page]:
-    """A page that has yet to be opened: nothing leaves this machine, and nothing is complained of in its console."""
+    """A page that has yet to be opened: nothing leaves this machine, and nothing is complained of
+    in its console.
+    """
     shown = visit.blank(app.url)
     left, complaints = [], []
     watched = {
-        "request": lambda request: left.append(request.url) if not request.url.startswith((app.url, "data:", "blob:")) else None,
-        "console": lambda message: complaints.append(f"{message.text} ({message.location['url']})") if _is_complaint(message) else None,
+        "request": lambda request: (
+            left.append(request.url)
+            if not request.url.startswith((app.url, "data:", "blob:"))
+            else None
+        ),
+        "console": lambda message: (
+            complaints.append(f"{message.text} ({message.location['url']})")
+            if _is_complaint(message)
+            else None
+        ),
         "weberror": lambda error: complaints.append(str(error.error)),
     }
     for event, watch in watched.items():

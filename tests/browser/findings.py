@@ -6,19 +6,33 @@ from playwright.sync_api import Page
 THEMES = ("light", "dark")
 _GRAVE = ("serious", "critical")
 _OPTIONS = {"resultTypes": ["violations"]}
-_ONLY_COLORS = _OPTIONS | {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}  # those of a usual run
-_AT_REST = "!document.getAnimations().some(one => one.playState === 'running' && isFinite(one.effect.getComputedTiming().endTime))"
+_ONLY_COLORS = _OPTIONS | {
+    "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
+}  # those of a usual run
+_AT_REST = (
+    "!document.getAnimations().some(one => one.playState === 'running' && "
+    "isFinite(one.effect.getComputedTiming().endTime))"
+)
 
-_FOLLOWS = "dark => !document.querySelector('gradio-app') || document.body.classList.contains('dark') === dark"
+_FOLLOWS = (
+    "dark => !document.querySelector('gradio-app') || "
+    "document.body.classList.contains('dark') === dark"
+)
 
 
 def findings(page: Page, *themes: str) -> list[str]:
-    """The serious and critical findings of axe-core on a page that has come to rest, a line for each element; none is what we want.
+    """The serious and critical findings of axe-core on a page that has come to rest, a line for
+    each element; none is what we want.
 
-    themes: which it is looked at in, if not the one that it has; the same elements are there in each, so what is not their colour is looked for in
-    the first. A colour halfway between two themes is nobody's choice, so changes of style under way are waited for.
+    themes: which it is looked at in, if not the one that it has; the same elements are there in
+    each, so what is not their colour is looked for in the first. A colour halfway between two
+    themes is nobody's choice, so changes of style under way are waited for.
     """
-    return [one for number, theme in enumerate(themes or [""]) for one in _findings(page, theme, _ONLY_COLORS if number else _OPTIONS)]
+    return [
+        one
+        for number, theme in enumerate(themes or [""])
+        for one in _findings(page, theme, _ONLY_COLORS if number else _OPTIONS)
+    ]
 
 
 def _findings(page: Page, theme: str, options: dict[str, object]) -> list[str]:
@@ -40,6 +54,9 @@ def too_wide(page: Page) -> str:
     return page.evaluate("""() => {
         const wide = document.scrollingElement.scrollWidth;
         if (wide <= innerWidth) return '';
-        const out = [...document.querySelectorAll('body *')].filter(part => part.getBoundingClientRect().right > innerWidth + 0.5);
-        return `${wide} > ${innerWidth}: ` + out.slice(0, 5).map(part => part.outerHTML.slice(0, 120)).join(' | ');
+        const right = part => part.getBoundingClientRect().right;
+        const parts = [...document.querySelectorAll('body *')];
+        const out = parts.filter(part => right(part) > innerWidth + 0.5);
+        const told = out.slice(0, 5).map(part => part.outerHTML.slice(0, 120)).join(' | ');
+        return `${wide} > ${innerWidth}: ${told}`;
     }""")

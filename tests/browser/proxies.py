@@ -1,4 +1,6 @@
-"""Proxies as people put them in front of the app: nginx, in every way in which it is told to pass a path on, and Caddy, as the README has them."""
+"""Proxies as people put them in front of the app: nginx, in every way in which it is told to pass a
+path on, and Caddy, as the README has them.
+"""
 
 import contextlib
 import os
@@ -18,12 +20,15 @@ _HEADERS = """
     proxy_http_version 1.1; proxy_set_header Host $http_host; proxy_buffering off;
     proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;
 """
-_SERVER = "server {{ listen {listen}; absolute_redirect off; client_max_body_size 100m; {location} }}"
+_SERVER = (
+    "server {{ listen {listen}; absolute_redirect off; client_max_body_size 100m; {location} }}"
+)
 LOCATIONS = {
     "passed on, without a slash": "location /wan { proxy_pass http://APP; HEADERS }",
     "cut off": "location /wan/ { proxy_pass http://APP/; HEADERS }",
     "cut off too little": "location /wan { proxy_pass http://APP/; HEADERS }",
-    "cut off, with and without a slash": "location /wan { rewrite ^/wan/?(.*)$ /$1 break; proxy_pass http://APP; HEADERS }",
+    "cut off, with and without a slash": "location /wan { rewrite ^/wan/?(.*)$ /$1 break; "
+    "proxy_pass http://APP; HEADERS }",
 }
 """Ways in which nginx is told about a path, beside the README's."""
 
@@ -35,16 +40,33 @@ def readme(kind: str) -> str:
 
 @contextlib.contextmanager
 def nginx(port: int, folder: Path) -> Iterator[dict[str, str]]:
-    """nginx in front of a port. Gives the address of the app behind each way, "README" and those of `LOCATIONS`."""
+    """nginx in front of a port. Gives the address of the app behind each way, "README" and those of
+    `LOCATIONS`.
+    """
     listens = {name: f"127.0.0.1:{_free_port()}" for name in ("README", *LOCATIONS)}
     servers = [_put_in(readme("nginx"), port, "listen 80;", f"listen {listens['README']};")]
     for name, location in LOCATIONS.items():
-        servers.append(_SERVER.format(listen=listens[name], location=location.replace("APP", f"127.0.0.1:{port}").replace("HEADERS", _HEADERS)))
+        servers.append(
+            _SERVER.format(
+                listen=listens[name],
+                location=location.replace("APP", f"127.0.0.1:{port}").replace("HEADERS", _HEADERS),
+            )
+        )
     folder.mkdir()
-    temporary = "".join(f"{kind}_temp_path {folder}/{kind}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    settings = f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/log; events {{}} http {{ access_log off; {temporary}"
+    temporary = "".join(
+        f"{kind}_temp_path {folder}/{kind}; "
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    settings = (
+        f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/log; "
+        f"events {{}} http {{ access_log off; {temporary}"
+    )
     (folder / "nginx.conf").write_text("\n".join([settings, *servers, "}"]))
-    with _running([_program("nginx"), "-e", f"{folder}/log", "-c", f"{folder}/nginx.conf"], listens["README"], folder):
+    with _running(
+        [_program("nginx"), "-e", f"{folder}/log", "-c", f"{folder}/nginx.conf"],
+        listens["README"],
+        folder,
+    ):
         yield {name: f"http://{listen}/wan" for name, listen in listens.items()}
 
 
@@ -55,7 +77,11 @@ def caddy(port: int, folder: Path) -> Iterator[str]:
     folder.mkdir()
     settings = _put_in(readme("caddyfile"), port, "films.example {", f"http://{listen} {{")
     (folder / "Caddyfile").write_text("{\nadmin off\nauto_https off\n}\n" + settings)
-    with _running([_program("caddy"), "run", "--adapter", "caddyfile", "--config", f"{folder}/Caddyfile"], listen, folder):
+    with _running(
+        [_program("caddy"), "run", "--adapter", "caddyfile", "--config", f"{folder}/Caddyfile"],
+        listen,
+        folder,
+    ):
         yield f"http://{listen}/wan"
 
 
@@ -67,14 +93,23 @@ def _put_in(configuration: str, port: int, where: str, here: str) -> str:
 
 
 def _program(name: str) -> str:
-    folders = (os.environ["PATH"], "/usr/sbin", f"{ROOT}/.venv/proxies/usr/sbin", f"{ROOT}/.venv/proxies/usr/bin")
+    folders = (
+        os.environ["PATH"],
+        "/usr/sbin",
+        f"{ROOT}/.venv/proxies/usr/sbin",
+        f"{ROOT}/.venv/proxies/usr/bin",
+    )
     found = shutil.which(name, path=os.pathsep.join(folders))
     return found or pytest.fail(f"no {name}: run `bash tests/run.sh` on Debian, or install it")
 
 
 @contextlib.contextmanager
 def _running(command: list[str], listen: str, folder: Path) -> Iterator[None]:
-    environment = os.environ | {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
+    environment = os.environ | {
+        "HOME": str(folder),
+        "XDG_DATA_HOME": str(folder),
+        "XDG_CONFIG_HOME": str(folder),
+    }
     with (folder / "said").open("wb") as said:
         process = subprocess.Popen(command, stdout=said, stderr=said, env=environment)
     try:

@@ -1,4 +1,6 @@
-"""Pictures of the page in every state that matters: `python -m tests.browser.screenshots OUTDIR`. Look at each of them after a change of the look."""
+"""Pictures of the page in every state that matters: `python -m tests.browser.screenshots OUTDIR`.
+Look at each of them after a change of the look.
+"""
 
 import sys
 import tempfile
@@ -15,17 +17,43 @@ _PHONE = {"width": 390, "height": 844}
 def main(out: Path) -> None:
     """Takes them all."""
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, served(Path(folder), pending=1, running=4) as app, chromium() as browser:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served(Path(folder), pending=1, running=4) as app,
+        chromium() as browser,
+    ):
         for scheme in ("light", "dark"):
             _tour(browser, app.url, out / f"desktop-{scheme}", scheme=scheme, viewport=_DESKTOP)
         _tour(browser, app.url, out / "phone-light", scheme="light", viewport=_PHONE)
         _tour(browser, app.url, out / "phone-dark", scheme="dark", viewport=_PHONE)
-        _tour(browser, app.url, out / "desktop-chinese", scheme="light", viewport=_DESKTOP, locale="zh-CN")
+        _tour(
+            browser,
+            app.url,
+            out / "desktop-chinese",
+            scheme="light",
+            viewport=_DESKTOP,
+            locale="zh-CN",
+        )
 
 
-def _tour(browser: Browser, url: str, prefix: Path, *, scheme: str, viewport: dict[str, int], locale: str = "en-US") -> None:
+def _tour(
+    browser: Browser,
+    url: str,
+    prefix: Path,
+    *,
+    scheme: str,
+    viewport: dict[str, int],
+    locale: str = "en-US",
+) -> None:
     phone = viewport is _PHONE
-    context = browser.new_context(viewport=viewport, color_scheme=scheme, locale=locale, device_scale_factor=1, has_touch=phone, is_mobile=phone)
+    context = browser.new_context(
+        viewport=viewport,
+        color_scheme=scheme,
+        locale=locale,
+        device_scale_factor=1,
+        has_touch=phone,
+        is_mobile=phone,
+    )
     page = context.new_page()
     opened(page, url)
     _shoot(page, prefix, "image-1-idle")
@@ -37,7 +65,9 @@ def _tour(browser: Browser, url: str, prefix: Path, *, scheme: str, viewport: di
     page.locator("#wan-image-reference_image img").first.wait_for()
     _shoot(page, prefix, "image-3-ready")
     _film(page, prefix, "image")
-    page.locator("#wan-image-view").locator("xpath=ancestor::*[contains(@class,'wan-room')]").locator(".wan-more button").first.click()
+    page.locator("#wan-image-view").locator(
+        "xpath=ancestor::*[contains(@class,'wan-room')]"
+    ).locator(".wan-more button").first.click()
     _shoot(page, prefix, "image-6-more")
     page.get_by_role("tab").nth(1).click()
     _shoot(page, prefix, "reference-1-idle")
@@ -59,7 +89,9 @@ def _film(page: Page, prefix: Path, tab: str) -> None:
     _shoot(page, prefix, f"{tab}-4-running")
     reach(page, tab, "SUCCEEDED")
     page.mouse.move(2, 2)
-    page.locator(f"#wan-{tab}-view video").evaluate("video => { video.muted = true; return video.play(); }")
+    page.locator(f"#wan-{tab}-view video").evaluate(
+        "video => { video.muted = true; return video.play(); }"
+    )
     page.wait_for_timeout(3400)  # the browser's controls fade while it plays
     _shoot(page, prefix, f"{tab}-5-done")
 
@@ -74,10 +106,14 @@ def _takes(page: Page, prefix: Path) -> None:
     page.wait_for_timeout(1000)
     _shoot(page, prefix, "takes-1-running")
     page.locator("#wan-image-view [data-choose=compare]").wait_for()
-    page.wait_for_function("document.querySelectorAll('#wan-image-view .wan-take[data-state=SUCCEEDED]').length == 4")
+    page.wait_for_function(
+        "document.querySelectorAll('#wan-image-view .wan-take[data-state=SUCCEEDED]').length == 4"
+    )
     _shoot(page, prefix, "takes-2-done")
     page.locator("#wan-image-view [data-choose=compare]").click()
-    page.wait_for_function("document.querySelectorAll('#wan-library [data-compare] video').length == 4")
+    page.wait_for_function(
+        "document.querySelectorAll('#wan-library [data-compare] video').length == 4"
+    )
     page.wait_for_timeout(1500)
     _shoot(page, prefix, "compare")
     page.locator("#wan-library [data-back]").first.click()
@@ -100,16 +136,22 @@ def _reviewed(page: Page, prefix: Path) -> str:
     """A review is made. Gives its link."""
     page.locator("#wan-review-chosen img").nth(3).wait_for()
     page.locator("#wan-review-title :is(input, textarea)").fill("Which of these opens the film?")
-    page.locator("#wan-review-note textarea").fill("The first three seconds matter most. Please look at the hands too.")
+    page.locator("#wan-review-note textarea").fill(
+        "The first three seconds matter most. Please look at the hands too."
+    )
     _shoot(page, prefix, "review-1-new")
     page.locator("#wan-review-create").click()
     link = page.locator("input[data-review-link]")
-    page.wait_for_function("document.querySelector('input[data-review-link]')?.value.startsWith('http')")
+    page.wait_for_function(
+        "document.querySelector('input[data-review-link]')?.value.startsWith('http')"
+    )
     return link.input_value()
 
 
 def _review_page(page: Page, owner: Page, link: str, prefix: Path) -> None:
-    """What somebody with the link sees and says, what the owner sees of it, and a link that is none."""
+    """What somebody with the link sees and says, what the owner sees of it, and a link that is
+    none.
+    """
     page.goto(link)
     page.locator("#name").fill("Mei")
     for number, verdict in ((1, "yes"), (2, "maybe"), (3, "no")):

@@ -1,4 +1,6 @@
-"""The real app as a process, and a real browser to look at it: shared by the tests and by the screenshots."""
+"""The real app as a process, and a real browser to look at it: shared by the tests and by the
+screenshots.
+"""
 
 import contextlib
 import json
@@ -22,7 +24,13 @@ from wan.service.runner import HELD, LEASE
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "assets" / "samples"
 DESKTOP = {"width": 1440, "height": 900}
-_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_NAMES = (
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+)
 _ARGUMENTS = [
     "--headless=new",
     "--no-sandbox",
@@ -59,34 +67,46 @@ class App:
             if (self.folder / "output/simulator/server.json").exists():
                 break
             time.sleep(0.1)
-        return json.loads((self.folder / "output/simulator/server.json").read_bytes())["base_url"].removesuffix("/api/v1")
+        return json.loads((self.folder / "output/simulator/server.json").read_bytes())[
+            "base_url"
+        ].removesuffix("/api/v1")
 
     def created(self) -> int:
         """Tasks that the simulator ever created."""
         return len(list((self.folder / "output/simulator/tasks").glob("*.json")))
 
     def jobs(self) -> int:
-        """Jobs that were ever asked for and have not been deleted: each has its row before it is answered, and long before its task is created."""
+        """Jobs that were ever asked for and have not been deleted: each has its row before it is
+        answered, and long before its task is created.
+        """
         return self.rows("SELECT count(*) FROM jobs")[0][0]
 
     @contextlib.contextmanager
     def fault(self, verb: str, fault: str) -> Iterator[None]:
         """The simulator answers wrongly inside the block."""
-        plain_http.post(f"{self.simulator}/simulator/faults", json={"verb": verb, "fault": fault}).raise_for_status()
+        plain_http.post(
+            f"{self.simulator}/simulator/faults", json={"verb": verb, "fault": fault}
+        ).raise_for_status()
         try:
             yield
         finally:
-            with contextlib.suppress(httpx.TransportError, FileNotFoundError):  # it leaves with an app that was killed
+            with contextlib.suppress(
+                httpx.TransportError, FileNotFoundError
+            ):  # it leaves with an app that was killed
                 plain_http.delete(f"{self.simulator}/simulator/faults")
 
     @contextlib.contextmanager
     def holding(self, state: str) -> Iterator[None]:
         """No task leaves this state, PENDING or RUNNING, at the simulator inside the block."""
-        plain_http.post(f"{self.simulator}/simulator/hold", json={"state": state}).raise_for_status()
+        plain_http.post(
+            f"{self.simulator}/simulator/hold", json={"state": state}
+        ).raise_for_status()
         try:
             yield
         finally:
-            with contextlib.suppress(httpx.TransportError, FileNotFoundError):  # it leaves with an app that was killed
+            with contextlib.suppress(
+                httpx.TransportError, FileNotFoundError
+            ):  # it leaves with an app that was killed
                 plain_http.delete(f"{self.simulator}/simulator/hold")
 
     def kill(self) -> None:
@@ -100,10 +120,15 @@ class App:
             return database.execute(query).fetchall()
 
     def expire_leases(self) -> None:
-        """Makes it later by as long as a killed process may hold what it had claimed, which nobody else touches before."""
+        """Makes it later by as long as a killed process may hold what it had claimed, which nobody
+        else touches before.
+        """
         now = time.time()
         waiting = f"due_at > {now}"
-        held = [(state, due - now) for state, due in self.rows(f"SELECT state, due_at FROM jobs WHERE {waiting}")]  # noqa: S608
+        held = [
+            (state, due - now)
+            for state, due in self.rows(f"SELECT state, due_at FROM jobs WHERE {waiting}")  # noqa: S608
+        ]
         assert all(seconds <= max(HELD, LEASE) for _, seconds in held), held
         self.rows(f"UPDATE jobs SET due_at = {now} WHERE {waiting}")  # noqa: S608
 
@@ -135,11 +160,16 @@ def served(
 ) -> Iterator[App]:
     """`python app.py` in the demo, with a home and an output folder of its own.
 
-    pending, running: the simulator's times, seconds. host: at which it is reached. port: 0 takes a free one. files: how many it may have open, if not
-    as many as we may. program: what runs the app. more: further settings.
+    pending, running: the simulator's times, seconds. host: at which it is reached. port: 0 takes a
+    free one. files: how many it may have open, if not as many as we may. program: what runs the
+    app. more: further settings.
     """
     port = port or _free_port()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DASHSCOPE_", "WAN_", "SPACE_", "GRADIO_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("DASHSCOPE_", "WAN_", "SPACE_", "GRADIO_"))
+    }
     kept = {name: value for name, value in kept.items() if not name.lower().endswith("_proxy")}
     (folder / "home").mkdir(parents=True, exist_ok=True)
     ours = {
@@ -156,7 +186,14 @@ def served(
     }
     url = f"http://{host}:{port}"
     with (folder / "app.log").open("ab") as log:
-        process = warm.start([str(program)], environment=kept | ours, folder=folder, stdout=log, stderr=log, files=files)
+        process = warm.start(
+            [str(program)],
+            environment=kept | ours,
+            folder=folder,
+            stdout=log,
+            stderr=log,
+            files=files,
+        )
         try:
             _wait(url, process, folder / "app.log")
             yield App(url, process, folder)
@@ -182,7 +219,9 @@ def _wait(url: str, process: warm.Process | subprocess.Popen, log: Path) -> None
             break
         with contextlib.suppress(httpx.TransportError):
             if plain_http.get(f"{url}/healthz").status_code == 200:
-                plain_http.get(f"{url}/media/none/video.mp4", timeout=60)  # answered when the database is open, not before as the page is
+                plain_http.get(
+                    f"{url}/media/none/video.mp4", timeout=60
+                )  # answered when the database is open, not before as the page is
                 return
         time.sleep(0.1)
     raise RuntimeError(f"the app did not come up:\n{log.read_text()}")
@@ -204,16 +243,27 @@ def chromium() -> Iterator[Browser]:
 
 @dataclass
 class Visits:
-    """Pages for visitors that nobody has seen before, in browsers that are used again: the scripts of the page are compiled there already, which
-    is half of what opening it costs. Whoever changes the network, the clock or the page's own requests takes a browser of their own.
+    """Pages for visitors that nobody has seen before, in browsers that are used again: the scripts
+    of the page are compiled there already, which is half of what opening it costs. Whoever changes
+    the network, the clock or the page's own requests takes a browser of their own.
     """
 
     browser: Browser
     _free: dict[tuple[str, bool], list[Page]] = field(default_factory=dict)
     _taken: list[tuple[Page, str, list[Page]]] = field(default_factory=list)
 
-    def blank(self, url: str, *, size: dict[str, int] = DESKTOP, locale: str = "en-US", phone: bool = False, theme: str = "light") -> Page:
-        """A page that has yet to be opened, of a browser that keeps nothing of this app's. Each call gives another browser."""
+    def blank(
+        self,
+        url: str,
+        *,
+        size: dict[str, int] = DESKTOP,
+        locale: str = "en-US",
+        phone: bool = False,
+        theme: str = "light",
+    ) -> Page:
+        """A page that has yet to be opened, of a browser that keeps nothing of this app's. Each
+        call gives another browser.
+        """
         free = self._free.setdefault((locale, phone), [])
         page = free.pop() if free else self._new(locale, phone)
         self._taken.append((page, url, free))
@@ -254,7 +304,9 @@ class Visits:
         self._taken.clear()
 
     def _new(self, locale: str, phone: bool) -> Page:
-        context = self.browser.new_context(reduced_motion="reduce", locale=locale, is_mobile=phone, has_touch=phone)
+        context = self.browser.new_context(
+            reduced_motion="reduce", locale=locale, is_mobile=phone, has_touch=phone
+        )
         context.set_default_timeout(30_000)
         return context.new_page()
 

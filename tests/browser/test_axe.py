@@ -1,4 +1,6 @@
-"""The page for everyone: what axe-core finds, the keyboard alone, narrow windows, and nothing that jumps."""
+"""The page for everyone: what axe-core finds, the keyboard alone, narrow windows, and nothing that
+jumps.
+"""
 
 import io
 from collections.abc import Iterator
@@ -16,11 +18,15 @@ from wan.ui.compare import board
 PHONE, NARROW = {"width": 390, "height": 844}, {"width": 360, "height": 780}
 SHIFTS = """() => {
     const said = ({ node, previousRect: was, currentRect: is }) =>
-        `${was.x},${was.y} to ${is.x},${is.y}: ${(node?.outerHTML ?? node?.textContent ?? '').slice(0, 90)}`;
+        `${was.x},${was.y} to ${is.x},${is.y}: ` +
+        (node?.outerHTML ?? node?.textContent ?? '').slice(0, 90);
     window.shifts = [];
-    new PerformanceObserver(list => list.getEntries().forEach(({ value, hadRecentInput, sources }) => {
+    new PerformanceObserver(list => list.getEntries().forEach(entry => {
+        const { value, hadRecentInput, sources } = entry;
         const head = document.querySelector('#wan-image-view .wan-head');
-        if (!hadRecentInput) window.shifts.push([value, `${sources.map(said).join(' | ')} | ${head?.offsetHeight} high: ${head?.outerHTML}`]);
+        const header = `${head?.offsetHeight} high: ${head?.outerHTML}`;
+        const told = `${sources.map(said).join(' | ')} | ${header}`;
+        if (!hadRecentInput) window.shifts.push([value, told]);
     })).observe({ type: 'layout-shift' });
 }"""
 FOCUSED = """() => {
@@ -28,13 +34,19 @@ FOCUSED = """() => {
     if (!part || part === document.body) return null;
     if (!part.dataset.walked) part.dataset.walked = String(Math.random());
     const { x, y, width, height } = part.getBoundingClientRect();
-    return { walked: part.dataset.walked, html: part.outerHTML.slice(0, 160), box: [x, y, width, height] };
+    const html = part.outerHTML.slice(0, 160);
+    return { walked: part.dataset.walked, html, box: [x, y, width, height] };
 }"""
-MISSED = """() => [...document.querySelectorAll('button, input, textarea, select, a[href], summary, [role=tab], [role=slider]')].filter(part => {
-    if (part.dataset.walked || part.disabled || !part.checkVisibility({ visibilityProperty: true, opacityProperty: true })) return false;
+MISSED = """() => [...document.querySelectorAll(
+    'button, input, textarea, select, a[href], summary, [role=tab], [role=slider]'
+)].filter(part => {
+    const looks = { visibilityProperty: true, opacityProperty: true };
+    if (part.dataset.walked || part.disabled || !part.checkVisibility(looks)) return false;
     const { width, height } = part.getBoundingClientRect();
-    if (width < 2 || height < 2 || part.closest('[inert], [aria-hidden=true], .visually-hidden')) return false;
-    if (part.matches('[role=tab]')) return false; // one of them is reached, the arrows lead to the others
+    const hidden = part.closest('[inert], [aria-hidden=true], .visually-hidden');
+    if (width < 2 || height < 2 || hidden) return false;
+    // one of them is reached, the arrows lead to the others
+    if (part.matches('[role=tab]')) return false;
     const group = part.type === 'radio' && document.querySelectorAll(`input[name="${part.name}"]`);
     return !(group && [...group].some(one => one.dataset.walked)); // the arrows again
 }).map(part => part.outerHTML.slice(0, 200))"""
@@ -42,8 +54,12 @@ MISSED = """() => [...document.querySelectorAll('button, input, textarea, select
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """The demo, in which visitors may give a key of their own: so it has the panel of the connection too."""
-    with served(tmp_path_factory.mktemp("app"), pending=0.2, running=0.2, WAN_BACKEND="auto") as running:
+    """The demo, in which visitors may give a key of their own: so it has the panel of the
+    connection too.
+    """
+    with served(
+        tmp_path_factory.mktemp("app"), pending=0.2, running=0.2, WAN_BACKEND="auto"
+    ) as running:
         yield running
 
 
@@ -63,7 +79,9 @@ def shown(page: Page, tab: Locator) -> None:
 
 
 def found(page: Page, where: str) -> list[str]:
-    """What axe finds in windows of either size and in either theme, and where. The page is in a window for a desktop before and after."""
+    """What axe finds in windows of either size and in either theme, and where. The page is in a
+    window for a desktop before and after.
+    """
     grave = []
     for name, size in (("phone", PHONE), ("desktop", DESKTOP)):
         page.set_viewport_size(size)
@@ -78,7 +96,10 @@ def test_axe_finds_nothing_grave(visit: Visits, app: App):
         grave += found(page, f"{tab.inner_text()}, as it opens")
         shown(page, tab)
         grave += found(page, tab.inner_text())
-    for opener, what, panel in (("[data-connect]", "connection", "#wan-connection"), ("[data-share]", "private link", "#wan-share")):
+    for opener, what, panel in (
+        ("[data-connect]", "connection", "#wan-connection"),
+        ("[data-share]", "private link", "#wan-share"),
+    ):
         page.locator(opener).first.click()
         expect(page.locator(panel)).to_be_visible()
         grave += found(page, what)
@@ -109,7 +130,9 @@ def with_board(page: Page) -> None:
     """Puts two takes side by side under the stage."""
     video = str(page.locator("#wan-image-view video").get_attribute("src"))
     html = board([(take(n, seed=n), video, "") for n in (1, 2)])
-    page.locator("#wan-image-view .wan-view").evaluate("(view, html) => view.insertAdjacentHTML('afterend', html)", html)
+    page.locator("#wan-image-view .wan-view").evaluate(
+        "(view, html) => view.insertAdjacentHTML('afterend', html)", html
+    )
     page.locator(".wan-compare summary").click()
     expect(page.locator("[data-frames]")).not_to_have_text("1")
 
@@ -135,11 +158,16 @@ def test_no_tab_is_wider_than_a_narrow_phone(visit: Visits, app: App):
 @pytest.mark.parametrize("tab", [0, 1])
 def test_the_keyboard_reaches_every_control_and_shows_where_it_is(page: Page, tab: int):
     shown(page, tabs(page)[tab])
-    page.evaluate("const top = document.createElement('span'); top.tabIndex = -1; document.body.prepend(top); top.focus()")
+    page.evaluate(
+        "const top = document.createElement('span'); top.tabIndex = -1; "
+        "document.body.prepend(top); top.focus()"
+    )
     page.keyboard.press("Tab")
     way: list[dict] = []
     unseen = []
-    while (part := page.evaluate(FOCUSED)) and (not way or part["walked"] not in [one["walked"] for one in way]):
+    while (part := page.evaluate(FOCUSED)) and (
+        not way or part["walked"] not in [one["walked"] for one in way]
+    ):
         way.append(part)
         if not is_seen(page):
             unseen.append(part["html"])
@@ -149,7 +177,9 @@ def test_the_keyboard_reaches_every_control_and_shows_where_it_is(page: Page, ta
     missed = page.evaluate(MISSED)
     assert not missed, "\n".join(missed)
     names = " ".join(part["html"] for part in way)
-    order = [names.index(one) for one in ("data-share", 'data-lang="zh"', 'role="tab"', "<textarea")]
+    order = [
+        names.index(one) for one in ("data-share", 'data-lang="zh"', 'role="tab"', "<textarea")
+    ]
     assert order == sorted(order)
 
 
@@ -158,7 +188,8 @@ def test_a_list_that_has_the_focus_has_one_ring_around_all_of_it(page: Page):
     rings = page.evaluate("""() => {
         const parts = [];
         for (let part = document.activeElement; part; part = part.parentElement) parts.push(part);
-        return parts.filter(part => getComputedStyle(part).outlineStyle !== 'none').map(part => part.className);
+        const lit = parts.filter(part => getComputedStyle(part).outlineStyle !== 'none');
+        return lit.map(part => part.className);
     }""")
     assert len(rings) == 1
     assert rings[0].startswith("wrap ")
@@ -168,7 +199,12 @@ def is_seen(page: Page) -> bool:
     """Whether the part that has the focus looks different without it."""
     part = page.evaluate_handle("document.activeElement").as_element()
     x, y, width, height = page.evaluate(FOCUSED)["box"]
-    clip = {"x": max(0, x - 12), "y": max(0, y - 12), "width": min(width, 900) + 24, "height": min(height, 300) + 24}
+    clip = {
+        "x": max(0, x - 12),
+        "y": max(0, y - 12),
+        "width": min(width, 900) + 24,
+        "height": min(height, 300) + 24,
+    }
     focused = picture(page, clip)
     part.evaluate("part => { window.blurred = part; part.blur(); }")
     without = picture(page, clip)
@@ -178,7 +214,10 @@ def is_seen(page: Page) -> bool:
 
 def picture(page: Page, clip: dict[str, float]) -> np.ndarray:
     """A part of the window as it looks."""
-    return np.asarray(Image.open(io.BytesIO(page.screenshot(clip=clip, animations="disabled"))).convert("RGB"), np.int16)
+    return np.asarray(
+        Image.open(io.BytesIO(page.screenshot(clip=clip, animations="disabled"))).convert("RGB"),
+        np.int16,
+    )
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -189,14 +228,20 @@ def test_nothing_jumps_from_the_click_to_the_video(visit: Visits, app: App, size
     say(page, "image", f"Nothing jumps, {size['width']} wide.")
     page.wait_for_timeout(1000)
     page.evaluate(SHIFTS)
-    with app.holding("RUNNING"):  # between two states that share a sentence, which would be seen to move
+    with app.holding(
+        "RUNNING"
+    ):  # between two states that share a sentence, which would be seen to move
         generate(page, "image")
         reach(page, "image", "RUNNING")
     reach(page, "image", "SUCCEEDED")
-    page.locator("#wan-image-view video").evaluate("video => { video.muted = true; return video.play(); }")
+    page.locator("#wan-image-view video").evaluate(
+        "video => { video.muted = true; return video.play(); }"
+    )
     page.wait_for_timeout(500)
     shifts = page.evaluate("window.shifts")
-    assert sum(value for value, _ in shifts) < 0.02, "\n".join(f"{value:.4f} {parts}" for value, parts in shifts)
+    assert sum(value for value, _ in shifts) < 0.02, "\n".join(
+        f"{value:.4f} {parts}" for value, parts in shifts
+    )
 
 
 def test_a_board_in_the_page_is_not_dressed_by_gradio(page: Page):
@@ -211,4 +256,7 @@ def test_a_board_in_the_page_is_not_dressed_by_gradio(page: Page):
     for part in page.locator("[data-do], .wan-compare select").all():
         assert part.bounding_box()["height"] == 44
     page.get_by_role("button", name="Play all").click()
-    page.wait_for_function("[...document.querySelectorAll('.wan-compare video')].every(video => video.currentTime > 0.5)")
+    page.wait_for_function(
+        "[...document.querySelectorAll('.wan-compare video')].every(video => video.currentTime "
+        "> 0.5)"
+    )

@@ -1,4 +1,6 @@
-"""Takes side by side in a real browser: real MP4s of different lengths and rates, each frame with its number in it, over http and from disk."""
+"""Takes side by side in a real browser: real MP4s of different lengths and rates, each frame with
+its number in it, over http and from disk.
+"""
 
 import threading
 import time
@@ -30,10 +32,12 @@ PICTURES = """() => [...document.querySelectorAll('video')].map(video => {
     const brush = canvas.getContext('2d');
     brush.drawImage(video, 0, 0);
     const [field, middle] = [canvas.width / 8, canvas.height / 2];
-    return [...Array(8).keys()].reduce((n, bit) => n + (brush.getImageData(field * (bit + 0.5), middle, 1, 1).data[0] > 127 ? 2 ** bit : 0), 0);
+    const lit = bit => brush.getImageData(field * (bit + 0.5), middle, 1, 1).data[0] > 127;
+    return [...Array(8).keys()].reduce((n, bit) => n + (lit(bit) ? 2 ** bit : 0), 0);
 })"""
 TIMES = "[...document.querySelectorAll('video')].map(video => video.currentTime)"
-TRIES = 5  # a machine that is busy elsewhere holds a player up; what can keep together does so in one of them
+# a machine that is busy elsewhere holds a player up; what can keep together does so in one of them
+TRIES = 5
 APART = """async () => {
     const found = [];
     for (let number = 0; number < 10; number++) {
@@ -52,37 +56,70 @@ CAUGHT_UP = """async () => {
     }
     return false;
 }"""
-STILL = "[...document.querySelectorAll('video')].every(video => video.error || (!video.seeking && video.readyState >= 2))"
+STILL = (
+    "[...document.querySelectorAll('video')].every(video => video.error || (!video.seeking "
+    "&& video.readyState >= 2))"
+)
 
 
 def numbered(path: Path, seconds: float, fps: int | Fraction, *, sound: bool) -> Path:
     """A real MP4 whose frames have their numbers, from 0, in them."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "crf": "10"})
+        stream = container.add_stream(
+            "libx264", rate=fps, options={"preset": "ultrafast", "crf": "10"}
+        )
         stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
         track = container.add_stream("aac", rate=48000) if sound else None
         for number in range(round(seconds * fps)):
-            fields = np.array([255 if number >> bit & 1 else 0 for bit in range(BITS)], np.uint8).repeat(SIZE[0] // BITS)
+            fields = np.array(
+                [255 if number >> bit & 1 else 0 for bit in range(BITS)], np.uint8
+            ).repeat(SIZE[0] // BITS)
             picture = np.broadcast_to(fields[None, :, None], (SIZE[1], SIZE[0], 3))
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
+            container.mux(
+                stream.encode(
+                    av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+                )
+            )
         container.mux(stream.encode(None))
         if track is not None:
-            tone = np.sin(np.linspace(0, 440 * 2 * np.pi * seconds, round(seconds * 48000), dtype=np.float32)) * 0.1
-            frame = av.AudioFrame.from_ndarray(np.stack([tone, tone]), format="fltp", layout="stereo")
+            tone = (
+                np.sin(
+                    np.linspace(
+                        0, 440 * 2 * np.pi * seconds, round(seconds * 48000), dtype=np.float32
+                    )
+                )
+                * 0.1
+            )
+            frame = av.AudioFrame.from_ndarray(
+                np.stack([tone, tone]), format="fltp", layout="stereo"
+            )
             frame.sample_rate = 48000
             container.mux(track.encode(frame))
             container.mux(track.encode(None))
     return path
 
 
-def whole_page(folder: Path, jobs: list[Job], videos: list[str], *, language: str = "en", numbers: Sequence[int] = ()) -> Path:
+def whole_page(
+    folder: Path,
+    jobs: list[Job],
+    videos: list[str],
+    *,
+    language: str = "en",
+    numbers: Sequence[int] = (),
+) -> Path:
     """A page with nothing but a board, as an export has it."""
-    shown = board([(job, video, "") for job, video in zip(jobs, videos, strict=True)], numbers=numbers)
+    shown = board(
+        [(job, video, "") for job, video in zip(jobs, videos, strict=True)], numbers=numbers
+    )
     style, script = ((ROOT / "assets" / name).read_text() for name in ("compare.css", "compare.js"))
-    ground = "body { margin: 16px; font-family: sans-serif } @media (prefers-color-scheme: dark) { body { background: #101015 } }"
+    ground = (
+        "body { margin: 16px; font-family: sans-serif } @media (prefers-color-scheme: "
+        "dark) { body { background: #101015 } }"
+    )
     page = folder / f"board-{len(jobs)}-{language}{'-later' if numbers else ''}.html"
     page.write_text(
-        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Takes</title>'
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta '
+        'name="viewport" content="width=device-width"><title>Takes</title>'
         f"<style>{ground}{style}</style><script>{script}</script></head><body><main><h1>Takes</h1>{shown}</main></body></html>"
     )
     return page
@@ -92,9 +129,20 @@ def whole_page(folder: Path, jobs: list[Job], videos: list[str], *, language: st
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pages with two, three and four takes, and their videos."""
     place = tmp_path_factory.mktemp("boards")
-    made = [numbered(place / f"{n}.mp4", seconds, fps, sound=sound) for n, (seconds, fps, sound) in enumerate(TAKES)]
+    made = [
+        numbered(place / f"{n}.mp4", seconds, fps, sound=sound)
+        for n, (seconds, fps, sound) in enumerate(TAKES)
+    ]
     jobs = [
-        take(n, seed=n + 1, fps=float(fps), duration=seconds, has_audio=sound, width=SIZE[0], height=SIZE[1])
+        take(
+            n,
+            seed=n + 1,
+            fps=float(fps),
+            duration=seconds,
+            has_audio=sound,
+            width=SIZE[0],
+            height=SIZE[1],
+        )
         for n, (seconds, fps, sound) in enumerate(TAKES)
     ]
     names = [path.name for path in made]
@@ -124,7 +172,9 @@ def site(folder: Path) -> Iterator[str]:
 @pytest.fixture
 def visitor(browser: Browser) -> Iterator[BrowserContext]:
     """A browser whose console must stay quiet."""
-    context = browser.new_context(reduced_motion="reduce", viewport={"width": 1280, "height": 900}, locale="en-US")
+    context = browser.new_context(
+        reduced_motion="reduce", viewport={"width": 1280, "height": 900}, locale="en-US"
+    )
     context.set_default_timeout(15_000)
     broken: list[str] = []
     context.on("weberror", lambda error: broken.append(str(error.error)))
@@ -134,7 +184,9 @@ def visitor(browser: Browser) -> Iterator[BrowserContext]:
 
 
 def loaded(context: BrowserContext, address: str, frames: int) -> Page:
-    """A board, ready to be played. frames: how many the longest take has, in steps of the slowest."""
+    """A board, ready to be played. frames: how many the longest take has, in
+    steps of the slowest.
+    """
     page = context.new_page()
     page.goto(address)
     expect(page.locator("[data-frames]")).to_have_text(str(frames))
@@ -149,7 +201,9 @@ def pictures(page: Page) -> list[int]:
 
 
 def shows(page: Page, *frames: int | None) -> None:
-    """Waits until each take really shows the frame of this number; None for one that does not matter. A seek may follow another."""
+    """Waits until each take really shows the frame of this number; None for one that does not
+    matter. A seek may follow another.
+    """
     came: list[int] = []
     for _ in range(600):  # a seek takes a moment, and more on a busy machine
         came = pictures(page)
@@ -162,7 +216,9 @@ def shows(page: Page, *frames: int | None) -> None:
 def played(page: Page, until: float) -> None:
     """Plays until the first take's time."""
     page.get_by_role("button", name="Play all").click()
-    page.wait_for_function("until => document.querySelector('video').currentTime > until", arg=until)
+    page.wait_for_function(
+        "until => document.querySelector('video').currentTime > until", arg=until
+    )
 
 
 def test_all_play_as_one(visitor, site):
@@ -221,11 +277,14 @@ def test_the_shorter_holds_its_last_picture_and_the_longest_says_when_it_is_over
 def test_a_loop_begins_anew(visitor, site):
     page = loaded(visitor, f"{site}/board-3-en.html", 96)
     page.get_by_role("button", name="Play in a loop").click()
-    expect(page.get_by_role("button", name="Play in a loop")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="Play in a loop")).to_have_attribute(
+        "aria-pressed", "true"
+    )
     page.get_by_role("slider", name="Position").fill("90")
     page.get_by_role("button", name="Play all").click()
     page.wait_for_function(
-        "[...document.querySelectorAll('video')].every(video => video.currentTime > 0.1 && video.currentTime < 1 && !video.paused)"
+        "[...document.querySelectorAll('video')].every(video => video.currentTime > 0.1 && "
+        "video.currentTime < 1 && !video.paused)"
     )
 
 
@@ -238,14 +297,23 @@ def test_a_translator_is_not_fought_with(visitor, site, heeds):
     played(page, 1.0)
     page.get_by_role("button", name="Pause all").click()
     page.wait_for_function("document.querySelector('video').paused")
-    assert page.evaluate("changes") < 3 * 2 * 90, "time and frame change with each of the frames, and the translator changes them once"
+    assert page.evaluate("changes") < 3 * 2 * 90, (
+        "time and frame change with each of the frames, and the translator changes them once"
+    )
 
 
 def test_speed(visitor, site):
     page = loaded(visitor, f"{site}/board-3-en.html", 96)
     page.get_by_label("Speed").select_option("0.25")
     played(page, 0.1)
-    assert max(page.evaluate("[...document.querySelectorAll('video')].map(video => video.playbackRate)")) < 0.3
+    assert (
+        max(
+            page.evaluate(
+                "[...document.querySelectorAll('video')].map(video => video.playbackRate)"
+            )
+        )
+        < 0.3
+    )
 
 
 def test_one_sound_at_a_time(visitor, site):
@@ -269,7 +337,12 @@ def test_one_sound_at_a_time(visitor, site):
 def test_the_keys_of_a_later_board_mean_its_own_takes(visitor, site):
     page = loaded(visitor, f"{site}/board-3-en-later.html", 96)
     page.locator("[data-compare]").focus()
-    for key, heard in (("2", "Sound Take 6"), ("3", "Sound Take 6"), ("1", "Sound Take 5"), ("4", "Sound Take 5")):  # 7 has no sound, 4 is no place
+    for key, heard in (
+        ("2", "Sound Take 6"),
+        ("3", "Sound Take 6"),
+        ("1", "Sound Take 5"),
+        ("4", "Sound Take 5"),
+    ):  # 7 has no sound, 4 is no place
         page.keyboard.press(key)
         expect(page.get_by_role("radio", name=heard)).to_be_checked()
 
@@ -279,7 +352,12 @@ def test_the_keyboard_alone_is_enough(visitor, site):
     names = []
     for _ in range(8):
         page.keyboard.press("Tab")
-        names.append(page.evaluate("(({ dataset, type, tagName }) => dataset.do ?? type ?? tagName)(document.activeElement)"))
+        names.append(
+            page.evaluate(
+                "(({ dataset, type, tagName }) => dataset.do ?? type ?? "
+                "tagName)(document.activeElement)"
+            )
+        )
     assert names == ["range", "back", "play", "forward", "radio", "select-one", "loop", "SUMMARY"]
     page.get_by_role("slider", name="Position").focus()
     page.keyboard.press("Space")
@@ -298,7 +376,9 @@ def test_the_keyboard_alone_is_enough(visitor, site):
 
 def test_a_take_that_is_gone_leaves_the_others_playing(visitor, site):
     page = loaded(visitor, f"{site}/board-4-en.html", 96)
-    expect(page.locator(".wan-compare-lost:visible")).to_have_text("This video cannot be played any more.", use_inner_text=True)
+    expect(page.locator(".wan-compare-lost:visible")).to_have_text(
+        "This video cannot be played any more.", use_inner_text=True
+    )
     played(page, 0.5)
 
 
@@ -318,7 +398,9 @@ def test_one_that_stalls_holds_the_others(visitor, site):
     times = page.evaluate(TIMES)
     assert answered.is_set()
     assert max(times) - min(times) < 0.2
-    page.wait_for_function("[...document.querySelectorAll('video')].every(video => video.currentTime > 0.4)")
+    page.wait_for_function(
+        "[...document.querySelectorAll('video')].every(video => video.currentTime > 0.4)"
+    )
     times = page.evaluate(TIMES)
     assert max(times) - min(times) < 0.1
 
@@ -326,7 +408,10 @@ def test_one_that_stalls_holds_the_others(visitor, site):
 def test_a_board_may_come_late_be_changed_and_go_away(visitor, site):
     page = loaded(visitor, f"{site}/board-2-en.html", 72)
     played(page, 0.3)
-    page.evaluate("window.kept = document.querySelector('main').innerHTML; document.querySelector('main').innerHTML = ''")
+    page.evaluate(
+        "window.kept = document.querySelector('main').innerHTML; "
+        "document.querySelector('main').innerHTML = ''"
+    )
     page.wait_for_timeout(100)
     page.evaluate("document.querySelector('main').innerHTML = window.kept")
     expect(page.locator("[data-frames]")).to_have_text("72")
@@ -343,7 +428,13 @@ def test_it_works_from_disk(visitor, folder):
 @pytest.mark.parametrize("count", [2, 3, 4])
 @pytest.mark.parametrize("width", [390, 360])
 def test_a_phone_shows_all_at_once_with_big_buttons(browser, site, count, width):
-    phone = browser.new_context(reduced_motion="reduce", viewport={"width": width, "height": 844}, is_mobile=True, has_touch=True, locale="en-US")
+    phone = browser.new_context(
+        reduced_motion="reduce",
+        viewport={"width": width, "height": 844},
+        is_mobile=True,
+        has_touch=True,
+        locale="en-US",
+    )
     page = phone.new_page()
     page.goto(f"{site}/board-{count}-en.html")
     page.wait_for_function("document.querySelector('video').readyState >= 3")

@@ -1,4 +1,6 @@
-"""The panel behind *Connection*, in a real browser: the key is kept nowhere, money is spoken of truly, and nothing that people write is run."""
+"""The panel behind *Connection*, in a real browser: the key is kept nowhere, money is spoken of
+truly, and nothing that people write is run.
+"""
 
 from collections.abc import Iterator
 
@@ -17,8 +19,15 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """The app with an operator's key behind an access code; the service is a simulator."""
     folder = tmp_path_factory.mktemp("connection")
     with serving(folder / "service", "--pending", "0.5", "--running", "1") as simulator:
-        settings = {"WAN_BACKEND": "auto", "DASHSCOPE_API_KEY": "sk-operator-1234", "DASHSCOPE_BASE_URL": simulator.base_url, "WAN_POLL_SECONDS": "1"}
-        with served(folder / "app", **settings, DASHSCOPE_REGION="cn-beijing", WAN_ACCESS_CODE=CODE) as app:
+        settings = {
+            "WAN_BACKEND": "auto",
+            "DASHSCOPE_API_KEY": "sk-operator-1234",
+            "DASHSCOPE_BASE_URL": simulator.base_url,
+            "WAN_POLL_SECONDS": "1",
+        }
+        with served(
+            folder / "app", **settings, DASHSCOPE_REGION="cn-beijing", WAN_ACCESS_CODE=CODE
+        ) as app:
             yield app
 
 
@@ -53,20 +62,26 @@ def test_the_access_code_is_asked_for_where_it_is_needed(visitor: Page):
     reach(visitor, "image", "SUCCEEDED")
 
 
-def test_a_key_of_ones_own_is_kept_nowhere_in_the_browser_and_can_be_forgotten(visitor: Page, shop: App):
+def test_a_key_of_ones_own_is_kept_nowhere_in_the_browser_and_can_be_forgotten(
+    visitor: Page, shop: App
+):
     visitor.locator("#wan-header [data-connect]").click()
     visitor.locator("#wan-key input").fill(KEY)
     expect(visitor.locator(".wan-badge")).to_have_text("Your own key", use_inner_text=True)
     expect(visitor.locator("#wan-image-price")).to_contain_text("¥1.50")
     visitor.get_by_label("Region").click()
     visitor.get_by_role("option", name="Singapore").click()
-    expect(visitor.locator("#wan-image-price")).to_contain_text("¥1.50")  # the operator's address is a region's whose prices they have named
+    expect(visitor.locator("#wan-image-price")).to_contain_text(
+        "¥1.50"
+    )  # the operator's address is a region's whose prices they have named
     visitor.get_by_role("button", name="Check connection").click()
     expect(visitor.locator("#wan-connection-found")).to_contain_text("The key works")
     visitor.keyboard.press("Escape")
     brief(visitor, "my own money")
     reach(visitor, "image", "SUCCEEDED")
-    kept = visitor.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie, location.href])")
+    kept = visitor.evaluate(
+        "JSON.stringify([localStorage, sessionStorage, document.cookie, location.href])"
+    )
     assert "wan-owner" in kept
     assert KEY not in kept
     assert KEY not in visitor.content()
@@ -78,12 +93,23 @@ def test_a_key_of_ones_own_is_kept_nowhere_in_the_browser_and_can_be_forgotten(v
 
 
 def test_names_of_files_and_words_of_people_are_not_run(visitor: Page):
-    picture = {"name": EVIL, "mimeType": "image/png", "buffer": (SAMPLES / "coffee.png").read_bytes()}
+    picture = {
+        "name": EVIL,
+        "mimeType": "image/png",
+        "buffer": (SAMPLES / "coffee.png").read_bytes(),
+    }
     visitor.get_by_role("tab").nth(1).click()
     visitor.locator("#wan-reference-reference_video input[type=file]").set_input_files(picture)
     visitor.locator(".wan-tile").first.wait_for()
-    visitor.locator("#wan-reference-urls textarea").fill('https://example.com/"onload="document.body.dataset.owned=1".mp4\njavascript:alert(1)')
-    say(visitor, "reference", "<script>document.body.dataset.owned=1</script><svg onload='document.body.dataset.owned=1'>")
+    visitor.locator("#wan-reference-urls textarea").fill(
+        'https://example.com/"onload="document.body.dataset.owned=1".mp4\njavascript:alert(1)'
+    )
+    say(
+        visitor,
+        "reference",
+        "<script>document.body.dataset.owned=1</script><svg "
+        "onload='document.body.dataset.owned=1'>",
+    )
     visitor.locator("#wan-reference-generate").click()
     expect(visitor.locator("#wan-reference-view .wan-card.bad")).to_be_visible()
     visitor.wait_for_timeout(500)
@@ -102,4 +128,9 @@ def test_links_that_are_withdrawn_lead_nowhere(visitor: Page):
     visitor.locator("#wan-image-view [data-press=withdraw]").click()
     expect(visitor.locator("#wan-image-view video")).not_to_have_attribute("src", source)
     assert visitor.request.get(f"{visitor.url}{source}").status == 404
-    assert visitor.request.get(f"{visitor.url}{visitor.locator('#wan-image-view video').get_attribute('src')}").status == 200
+    assert (
+        visitor.request.get(
+            f"{visitor.url}{visitor.locator('#wan-image-view video').get_attribute('src')}"
+        ).status
+        == 200
+    )

@@ -1,13 +1,19 @@
-"""What the guard allows a page to do, as a real browser sees it. That all the page itself does is allowed, its console shows in test_page.py."""
+"""What the guard allows a page to do, as a real browser sees it. That all the page itself does is
+allowed, its console shows in test_page.py.
+"""
 
 from playwright.sync_api import Browser, expect
 
 from tests.attacks.visitor import upload
 from tests.browser.serving import SAMPLES, App, Visits, opened, served
 
-REPORTS = "() => { window.refused = []; document.addEventListener('securitypolicyviolation', (event) => refused.push(event.effectiveDirective)); }"
+REPORTS = (
+    "() => { window.refused = []; document.addEventListener('securitypolicyviolation', "
+    "(event) => refused.push(event.effectiveDirective)); }"
+)
 INJECTED = """([element, attributes]) => {
-    const made = Object.assign(document.createElement("div"), { innerHTML: `<${element} ${attributes}></${element}>` });
+    const innerHTML = `<${element} ${attributes}></${element}>`;
+    const made = Object.assign(document.createElement("div"), { innerHTML });
     document.body.append(made);
 }"""
 # element, attributes, the directive that refuses it
@@ -29,10 +35,16 @@ def test_injected_elements_can_do_nothing(visit: Visits, app: App):
         page.evaluate(INJECTED, [element, attributes])
         if directive:
             page.wait_for_function("directive => refused.includes(directive)", arg=directive)
-    assert page.evaluate("fetch('https://evil.example/').then(() => 'fetched', () => 'refused')") == "refused"
+    assert (
+        page.evaluate("fetch('https://evil.example/').then(() => 'fetched', () => 'refused')")
+        == "refused"
+    )
     assert "connect-src" in page.evaluate("refused")
     page.evaluate("document.querySelector('a.javascript').click()")
-    page.evaluate("document.body.append(Object.assign(document.createElement('script'), { textContent: 'document.title = 3' }))")
+    page.evaluate(
+        "document.body.append(Object.assign(document.createElement('script'), { textContent: "
+        "'document.title = 3' }))"
+    )
     page.wait_for_timeout(500)
     assert page.title() == "Wan Studio"
 
@@ -47,7 +59,11 @@ def test_the_footer_leads_to_the_api_and_to_nothing_of_gradios_own(visit: Visits
 def test_another_site_cannot_embed_the_page(visit: Visits, app: App):
     page = visit.blank(app.url)
     page.goto("data:text/html,<p>another site</p>")
-    page.evaluate("url => { document.body.append(Object.assign(document.createElement('iframe'), { src: url })); }", app.url)
+    page.evaluate(
+        "url => { document.body.append(Object.assign(document.createElement('iframe'), { src: "
+        "url })); }",
+        app.url,
+    )
     page.wait_for_timeout(1500)
     assert [frame.url for frame in page.frames[1:]] == ["chrome-error://chromewebdata/"]
 
@@ -61,7 +77,9 @@ def test_a_refused_upload_says_why_in_the_language_of_the_page(browser: Browser,
         opened(page, app.url)
         page.locator("[data-lang=zh]").click()
         page.wait_for_function("document.documentElement.lang.startsWith('zh')")
-        many = [(f"{number}.png", b"x") for number in range(20)]  # each counts for a megabyte, and 1 MB/s is allowed anew
+        many = [
+            (f"{number}.png", b"x") for number in range(20)
+        ]  # each counts for a megabyte, and 1 MB/s is allowed anew
         while upload(app.url, many).status == 200:
             pass
         page.locator("#wan-image-reference_image input[type=file]").set_input_files(large)

@@ -1,4 +1,6 @@
-"""The page in each language has no words of the other: texts, placeholders, and the names that screen readers say."""
+"""The page in each language has no words of the other: texts, placeholders, and the names that
+screen readers say.
+"""
 
 import re
 
@@ -10,7 +12,8 @@ from tests.browser.test_axe import app, shown, tabs, with_board  # noqa: F401 - 
 
 CHINESE = re.compile("[\u3400-\u9fff]")
 LATIN = re.compile(r"[A-Za-z]{2,}")
-_NAMES = re.compile(  # the same in every language: names of products, models, files, formats and units
+# the same in every language: names of products, models, files, formats and units
+_NAMES = re.compile(
     r"[\w-]{16,}|[\da-f]{8}(?=…)"  # ids, whose parts may have no figure
     r"|Wan Studio|original\.mp4|Wan(?: 2\.6)?|wan2\.6[\w-]*|Flash|EN\b|URL|https?://\S*|MP4|JPEG|PNG|WebP|JSON|fps|px"
     r"|API|Key|ID\b|Space|Gradio|\bcharacter\d+|\w*\d\w*"
@@ -18,12 +21,18 @@ _NAMES = re.compile(  # the same in every language: names of products, models, f
 )
 SAID = """() => {
     const looks = { visibilityProperty: true, opacityProperty: true };
-    const seen = part => part && part.checkVisibility(looks) && !part.closest('style, script, noscript');
+    const seen = part =>
+        part && part.checkVisibility(looks) && !part.closest('style, script, noscript');
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     const said = [];
-    while (walker.nextNode()) if (seen(walker.currentNode.parentElement)) said.push(walker.currentNode.textContent.trim());
-    for (const part of document.querySelectorAll('[placeholder], [aria-label], [title], [alt], [aria-roledescription]')) {
-        if (seen(part)) for (const name of ['placeholder', 'aria-label', 'title', 'alt']) said.push(part.getAttribute(name)?.trim());
+    while (walker.nextNode()) {
+        const { parentElement, textContent } = walker.currentNode;
+        if (seen(parentElement)) said.push(textContent.trim());
+    }
+    const named = '[placeholder], [aria-label], [title], [alt], [aria-roledescription]';
+    for (const part of document.querySelectorAll(named)) {
+        const names = ['placeholder', 'aria-label', 'title', 'alt'];
+        if (seen(part)) for (const name of names) said.push(part.getAttribute(name)?.trim());
     }
     return [...new Set(said)].filter(Boolean);
 }"""
@@ -35,11 +44,18 @@ def foreign(page: Page, language: str) -> list[str]:
     said = page.evaluate(SAID)
     if language == "en":
         return [text for text in said if CHINESE.search(text) and text != "中文"]
-    return [text for text in said if LATIN.search(_NAMES.sub(" ", text)) and not CHINESE.search(text)]
+    return [
+        text for text in said if LATIN.search(_NAMES.sub(" ", text)) and not CHINESE.search(text)
+    ]
 
 
 @pytest.mark.parametrize(("language", "locale"), [("zh", "en-US"), ("en", "zh-CN")])
-def test_a_switch_leaves_no_word_of_the_other_language(visit: Visits, app: App, language: str, locale: str):  # noqa: F811
+def test_a_switch_leaves_no_word_of_the_other_language(
+    visit: Visits,
+    app: App,  # noqa: F811
+    language: str,
+    locale: str,
+):
     page = visit(app.url, locale=locale)
     page.locator(f"[data-lang={language}]").click()
     slips = set(foreign(page, language))  # of tabs to which nobody has turned yet, too
@@ -49,8 +65,17 @@ def test_a_switch_leaves_no_word_of_the_other_language(visit: Visits, app: App, 
     assert not slips, "\n".join(sorted(slips))
 
 
-@pytest.mark.parametrize(("language", "locale", "prompt"), [("en", "en-US", "A quiet sea."), ("zh", "zh-CN", "静静的海。")])
-def test_the_page_speaks_one_language(visit: Visits, app: App, language: str, locale: str, prompt: str):  # noqa: F811
+@pytest.mark.parametrize(
+    ("language", "locale", "prompt"),
+    [("en", "en-US", "A quiet sea."), ("zh", "zh-CN", "静静的海。")],
+)
+def test_the_page_speaks_one_language(
+    visit: Visits,
+    app: App,  # noqa: F811
+    language: str,
+    locale: str,
+    prompt: str,
+):
     page = visit(app.url, locale=locale)
     slips: set[str] = set()
     for tab in tabs(page):

@@ -61,7 +61,9 @@ def three(visits: Visits, app: App) -> Three:
         for prompt in PROMPTS:
             made(page, prompt)
         page.locator("[data-share]").click()
-        return Three(page.evaluate("({ ...localStorage })"), page.locator("#wan-share input").input_value())
+        return Three(
+            page.evaluate("({ ...localStorage })"), page.locator("#wan-share input").input_value()
+        )
 
 
 @pytest.fixture
@@ -82,14 +84,24 @@ def test_an_empty_library_says_so(page: Page):
 def test_searching_and_filtering(owner: Page):
     assert words(owner) == PROMPTS[::-1]
     search = owner.locator("#wan-library-search textarea, #wan-library-search input")
-    for typed, found in (("KITE", PROMPTS[:1]), ("猫", PROMPTS[1:2]), ("100%", PROMPTS[2:]), ("sea red", PROMPTS[:1])):
+    for typed, found in (
+        ("KITE", PROMPTS[:1]),
+        ("猫", PROMPTS[1:2]),
+        ("100%", PROMPTS[2:]),
+        ("sea red", PROMPTS[:1]),
+    ):
         search.fill(typed)
         expect(owner.locator(".wan-item-words")).to_have_text(found)
     search.fill("no such thing")
     expect(owner.locator(".wan-empty")).to_contain_text("Nothing matches")
     search.fill("")
     expect(owner.locator(".wan-item")).to_have_count(3)
-    for field, choice, count in (("state", "Failed or lost", 0), ("state", "Done", 3), ("verdict", "Yes", 0), ("verdict", "None yet", 3)):
+    for field, choice, count in (
+        ("state", "Failed or lost", 0),
+        ("state", "Done", 3),
+        ("verdict", "Yes", 0),
+        ("verdict", "None yet", 3),
+    ):
         owner.locator(f"#wan-library-{field} input").click()
         owner.get_by_role("option", name=choice, exact=True).click()
         expect(owner.locator(".wan-item")).to_have_count(count)
@@ -106,7 +118,16 @@ def test_one_job_is_opened_and_left_by_keyboard(owner: Page):
     expect(job.locator("video")).to_be_visible()
     expect(job.locator(".wan-job-prompt")).to_have_text(PROMPTS[1])
     expect(owner.locator("[data-back]")).to_be_focused()
-    for said in ("Timeline", "Fetching", "Settings as asked", "1280×720", "References", "picture · 512×512", "Task id", "free in the demo"):
+    for said in (
+        "Timeline",
+        "Fetching",
+        "Settings as asked",
+        "1280×720",
+        "References",
+        "picture · 512×512",
+        "Task id",
+        "free in the demo",
+    ):
         expect(job).to_contain_text(said, use_inner_text=True)
     expect(owner.locator(".wan-filters")).to_be_hidden()
     owner.keyboard.press("Escape")
@@ -118,7 +139,9 @@ def test_the_browsers_way_back_and_a_reload_stay_in_the_library(owner: Page):
     cards = owner.locator("[data-open]")
     cards.nth(0).click()
     cards.nth(1).dispatch_event("click")  # before the first one has come
-    expect(owner.locator(".wan-job")).to_contain_text(owner.locator(".wan-item-words").nth(1).text_content())
+    expect(owner.locator(".wan-job")).to_contain_text(
+        owner.locator(".wan-item-words").nth(1).text_content()
+    )
     owner.locator('[data-act="ask"]').click()
     expect(owner.locator(".wan-ask")).to_be_visible()
     owner.keyboard.press("Escape")  # only the question goes
@@ -141,14 +164,20 @@ def test_its_settings_fill_the_form(owner: Page):
     expect(owner.locator("#wan-image-duration input[type=number]")).to_have_value("2")
     expect(owner.locator("#wan-image-reference_image img")).to_be_visible()
     owner.locator(".wan-more:visible button").first.click()
-    expect(owner.locator("#wan-image-seed input, #wan-image-seed textarea")).to_have_value(re.compile(r"\d+"))
-    expect(owner.get_by_role("tab", name="Image to video")).to_have_attribute("aria-selected", "true")
+    expect(owner.locator("#wan-image-seed input, #wan-image-seed textarea")).to_have_value(
+        re.compile(r"\d+")
+    )
+    expect(owner.get_by_role("tab", name="Image to video")).to_have_attribute(
+        "aria-selected", "true"
+    )
 
 
 def test_continuing_from_the_last_frame(owner: Page):
     owner.locator("[data-open]").first.click()
     owner.locator('[data-act="frame"]').click()
-    expect(owner.locator("#wan-image-reference_image img")).to_have_attribute("src", re.compile(r"last-frame\.png"))
+    expect(owner.locator("#wan-image-reference_image img")).to_have_attribute(
+        "src", re.compile(r"last-frame\.png")
+    )
     expect(owner.locator("#wan-image-view .preview img")).to_be_visible()
 
 
@@ -165,7 +194,10 @@ def test_what_can_be_downloaded(owner: Page, tmp_path: Path):
 
 
 def test_takes_are_chosen_compared_and_joined(owner: Page, tmp_path: Path):
-    boxes, chosen = owner.locator("[data-choose]"), owner.locator("#wan-library-chosen textarea, #wan-library-chosen input")
+    boxes, chosen = (
+        owner.locator("[data-choose]"),
+        owner.locator("#wan-library-chosen textarea, #wan-library-chosen input"),
+    )
     ids = [card.get_attribute("data-job") for card in owner.locator(".wan-item").all()]
     expect(owner.locator(".wan-chosen")).to_be_hidden()
     for number in (2, 0):
@@ -192,7 +224,9 @@ def test_joining_says_how_far_it_is_and_can_be_stopped(owner: Page, app: App):
     for number in range(3):
         owner.locator("[data-choose]").nth(number).check()
     owner.locator('.wan-chosen [data-act="join"]').click()
-    owner.wait_for_function("document.querySelector('.wan-work progress')?.value > 0", timeout=60_000)
+    owner.wait_for_function(
+        "document.querySelector('.wan-work progress')?.value > 0", timeout=60_000
+    )
     owner.locator('.wan-work [data-act="stop"]').click()
     expect(owner.locator(".wan-work progress")).to_have_count(0)
     expect(owner.locator('.wan-chosen [data-act="join"]')).to_be_enabled()
@@ -226,7 +260,9 @@ def test_deleting_asks_first_and_not_while_it_runs(page: Page, app: App):
         page.locator("[data-open]").click()
         expect(page.locator('[data-act="watch"]')).to_be_visible()
         expect(page.locator('[data-act="ask"]')).to_have_count(0)
-        page.evaluate("document.getElementById('wan-library-delete').click()")  # as a page would that is older than the job
+        page.evaluate(
+            "document.getElementById('wan-library-delete').click()"
+        )  # as a page would that is older than the job
         expect(page.locator(".wan-job .wan-note")).to_contain_text("Cancel it first")
     page.locator('.wan-job[data-state="SUCCEEDED"]').wait_for(timeout=60_000)
     source = page.locator(".wan-job video").get_attribute("src")
@@ -262,7 +298,9 @@ def test_axe_finds_nothing_grave_and_nothing_is_too_wide(owner: Page):
 
     def look(where: str) -> None:
         wide = too_wide(owner)
-        grave.extend(f"{where}: {one}" for one in [*findings(owner, *THEMES), *([wide] if wide else [])])
+        grave.extend(
+            f"{where}: {one}" for one in [*findings(owner, *THEMES), *([wide] if wide else [])]
+        )
 
     for number in (0, 1):
         owner.locator("[data-choose]").nth(number).check()
@@ -286,7 +324,9 @@ def dropped(page: Page, target: str, name: str, content: bytes, kind: str = "vid
             const files = new DataTransfer();
             files.items.add(new File([new Uint8Array(bytes)], name, { type }));
             for (const what of ["dragover", "drop"])
-                document.querySelector(target).dispatchEvent(new DragEvent(what, { dataTransfer: files, bubbles: true, cancelable: true }));
+                const about = { dataTransfer: files, bubbles: true, cancelable: true };
+                const event = new DragEvent(what, about);
+                document.querySelector(target).dispatchEvent(event);
         }""",
         [target, name, list(content), kind],
     )
@@ -311,16 +351,24 @@ def test_a_video_of_ours_that_is_dropped_fills_the_form(film: bytes, visit: Visi
 def test_a_video_of_my_own_brings_its_picture(film: bytes, owner: Page):
     owner.get_by_role("tab", name="Reference to video").click()
     dropped(owner, "#wan-reference-prompt", "a.mp4", film)
-    expect(owner.get_by_role("tab", name="Image to video")).to_have_attribute("aria-selected", "true")
-    expect(owner.locator("#wan-image-recalled")).to_contain_text("The form has the settings of this video.")
+    expect(owner.get_by_role("tab", name="Image to video")).to_have_attribute(
+        "aria-selected", "true"
+    )
+    expect(owner.locator("#wan-image-recalled")).to_contain_text(
+        "The form has the settings of this video."
+    )
     expect(owner.locator("#wan-image-prompt textarea")).to_have_value(PROMPTS[0])
     expect(owner.locator("#wan-image-reference_image img")).to_be_visible()
 
 
 def test_a_video_without_settings_says_so_and_changes_nothing(page: Page):
     say(page, "image", "Mine.")
-    page.locator(".wan-brief > input[type=file]").first.set_input_files(SAMPLES / "bigbuckbunny.mp4")
-    expect(page.locator("#wan-image-recalled")).to_contain_text("There are no settings of Wan Studio in this video")
+    page.locator(".wan-brief > input[type=file]").first.set_input_files(
+        SAMPLES / "bigbuckbunny.mp4"
+    )
+    expect(page.locator("#wan-image-recalled")).to_contain_text(
+        "There are no settings of Wan Studio in this video"
+    )
     assert page.locator("#wan-image-prompt textarea").input_value() == "Mine."
 
 

@@ -1,4 +1,6 @@
-"""Moments of a review: whoever clicks on one sees the picture again that was seen when it was taken, at every rate and anywhere within a picture."""
+"""Moments of a review: whoever clicks on one sees the picture again that was seen when it was
+taken, at every rate and anywhere within a picture.
+"""
 
 import threading
 import time
@@ -24,9 +26,11 @@ from wan.ui import review_cards
 RATES = (Fraction(30), Fraction(24), Fraction(60), Fraction(30_000, 1001), Fraction(12))
 SECONDS = 2
 PLACES = (0, 0.01, 0.3, 0.5, 0.9, 0.99)  # within a picture
-# A video says that it has sought before its picture is seen; where it is the same picture, it says nothing more. What is drawn meanwhile is counted:
-# a busy machine draws later too.
-SOUGHT = """const drawn = async times => { while (times--) await new Promise(requestAnimationFrame); };
+# A video says that it has sought before its picture is seen; where it is the same picture, it says
+# nothing more. What is drawn meanwhile is counted: a busy machine draws later too.
+SOUGHT = """const drawn = async times => {
+    while (times--) await new Promise(requestAnimationFrame);
+};
 const sought = video => {
     const there = new Promise(done => video.addEventListener('seeked', done, { once: true }));
     const seen = new Promise(done => video.requestVideoFrameCallback(done));
@@ -56,7 +60,8 @@ FOUND = f"""async ([number, at]) => {{
     await there;
 }}"""
 
-# The page hears which picture is seen a little after it can be drawn from the video: whoever clicks is slower.
+# The page hears which picture is seen a little after it can be drawn from the video: whoever clicks
+# is slower.
 STOPPED = f"""async ([number, until]) => {{
     {SOUGHT}
     const video = document.querySelector(`[data-take="${{number}}"] video`);
@@ -70,12 +75,22 @@ STOPPED = f"""async ([number, until]) => {{
 @pytest.fixture(scope="module")
 def review(tmp_path_factory: pytest.TempPathFactory) -> Review:
     """A review with a take of every rate."""
-    made = [replace(MADE, width=SIZE[0], height=SIZE[1], duration=float(SECONDS), fps=round(float(rate), 5)) for rate in RATES]
-    return replace(reviewed(), takes=tuple(Take(number, f"job{number}", one) for number, one in enumerate(made, 1)))
+    made = [
+        replace(
+            MADE, width=SIZE[0], height=SIZE[1], duration=float(SECONDS), fps=round(float(rate), 5)
+        )
+        for rate in RATES
+    ]
+    return replace(
+        reviewed(),
+        takes=tuple(Take(number, f"job{number}", one) for number, one in enumerate(made, 1)),
+    )
 
 
 @pytest.fixture(scope="module")
-def page(review: Review, browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def page(
+    review: Review, browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Page]:
     """The page of the review, with pictures that have their numbers in them."""
     folder: Path = tmp_path_factory.mktemp("review")
     (folder / "review.html").write_text(review_cards.page(review, token="t", language="en"))
@@ -83,7 +98,13 @@ def page(review: Review, browser: Browser, tmp_path_factory: pytest.TempPathFact
         (folder / f"t/{number}").mkdir(parents=True)
         numbered(folder / f"t/{number}/video.mp4", SECONDS, rate, sound=False)
     (folder / "t/tally").write_text('{"parts": {}}')
-    server = uvicorn.Server(uvicorn.Config(Starlette(routes=[Mount("/", StaticFiles(directory=folder))]), port=0, log_level="warning"))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            Starlette(routes=[Mount("/", StaticFiles(directory=folder))]),
+            port=0,
+            log_level="warning",
+        )
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
@@ -92,7 +113,10 @@ def page(review: Review, browser: Browser, tmp_path_factory: pytest.TempPathFact
     context.set_default_timeout(20_000)
     opened = context.new_page()
     opened.goto(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/review.html")
-    opened.evaluate("document.querySelectorAll('video').forEach(video => { video.muted = true; video.preload = 'auto'; video.load(); })")
+    opened.evaluate(
+        "document.querySelectorAll('video').forEach(video => { video.muted = true; "
+        "video.preload = 'auto'; video.load(); })"
+    )
     opened.wait_for_function(STILL)
     yield opened
     context.close()
@@ -102,7 +126,9 @@ def page(review: Review, browser: Browser, tmp_path_factory: pytest.TempPathFact
 
 def kept(review: Review, number: int, moment: float) -> float:
     """A moment as the server keeps it and gives it back."""
-    verdict = reviews.checked_verdict(review, GOOD | {"take": number, "comment": "a", "at_seconds": moment}, id_="id", now=NOW)
+    verdict = reviews.checked_verdict(
+        review, GOOD | {"take": number, "comment": "a", "at_seconds": moment}, id_="id", now=NOW
+    )
     assert verdict.at_seconds is not None
     return verdict.at_seconds
 

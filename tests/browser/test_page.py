@@ -18,11 +18,15 @@ def plays(page: Page, tab: str) -> None:
     """The video of a tab is there, and its time goes on."""
     video = page.locator(f"#wan-{tab}-view video")
     video.evaluate("video => { video.muted = true; return video.play(); }")
-    page.wait_for_function("tab => document.querySelector(`#wan-${tab}-view video`).currentTime > 0.3", arg=tab)
+    page.wait_for_function(
+        "tab => document.querySelector(`#wan-${tab}-view video`).currentTime > 0.3", arg=tab
+    )
 
 
 def test_a_picture_becomes_a_video(page: Page, app: App):
-    page.locator("#wan-image-reference_image input[type=file]").set_input_files(SAMPLES / "astronaut.png")
+    page.locator("#wan-image-reference_image input[type=file]").set_input_files(
+        SAMPLES / "astronaut.png"
+    )
     expect(page.locator("#wan-image-view .preview img")).to_be_visible()
     say(page, "image", EVIL)
     page.locator(".wan-more:visible button").first.click()
@@ -36,7 +40,9 @@ def test_a_picture_becomes_a_video(page: Page, app: App):
     plays(page, "image")
     facts = page.locator("#wan-image-view .wan-facts")
     expect(facts).to_contain_text("1280×720 · 24 fps · 5.0 s · seed", use_inner_text=True)
-    expect(page.locator("#wan-image-view .wan-adjusted")).to_contain_text("your 24 fps were made from it")
+    expect(page.locator("#wan-image-view .wan-adjusted")).to_contain_text(
+        "your 24 fps were made from it"
+    )
     expect(page.locator("#wan-image-generate")).to_be_enabled()
     assert page.title() == "✓ Done · Wan Studio"
     source = page.locator("#wan-image-view video").get_attribute("src")
@@ -44,13 +50,17 @@ def test_a_picture_becomes_a_video(page: Page, app: App):
     assert part.status_code == 206
     assert part.headers["cache-control"].startswith("private")
     generate(page, "image")
-    expect(page.locator("#wan-image-view .wan-card")).to_contain_text("You made exactly this before")
+    expect(page.locator("#wan-image-view .wan-card")).to_contain_text(
+        "You made exactly this before"
+    )
     assert page.locator("#wan-image-view video").get_attribute("src") == source
 
 
 def test_references_become_a_video(page: Page):
     page.get_by_role("tab", name="Reference to video").click()
-    page.locator("#wan-reference-reference_video input[type=file]").set_input_files([SAMPLES / "chelsea.png", SAMPLES / "bigbuckbunny.mp4"])
+    page.locator("#wan-reference-reference_video input[type=file]").set_input_files(
+        [SAMPLES / "chelsea.png", SAMPLES / "bigbuckbunny.mp4"]
+    )
     tiles = page.locator(".wan-tile")
     expect(tiles).to_have_text(["character1", "character2"])
     assert "chelsea" in tiles.first.get_attribute("title")
@@ -71,9 +81,16 @@ def test_references_are_looked_into_when_they_are_dropped(page: Page, tmp_path):
     cast = page.locator("#wan-reference-cast")
     expect(cast.locator("[data-insert]")).to_have_text(["character1", "character2"])
     expect(cast.locator(".wan-unusable")).to_contain_text("film.webm")
-    expect(cast.locator(".wan-hint").nth(0)).to_contain_text("walk.mov: The picture was HEIC; it was turned into JPEG", use_inner_text=True)
-    expect(cast.locator(".wan-bad")).to_contain_text("film.webm: got a video in WebM, which cannot be used; save it as MP4", use_inner_text=True)
-    assert cast.locator("img").evaluate_all("images => images.map(one => one.naturalWidth)") == [160, 160]
+    expect(cast.locator(".wan-hint").nth(0)).to_contain_text(
+        "walk.mov: The picture was HEIC; it was turned into JPEG", use_inner_text=True
+    )
+    expect(cast.locator(".wan-bad")).to_contain_text(
+        "film.webm: got a video in WebM, which cannot be used; save it as MP4", use_inner_text=True
+    )
+    assert cast.locator("img").evaluate_all("images => images.map(one => one.naturalWidth)") == [
+        160,
+        160,
+    ]
     rows = page.locator("#wan-reference-reference_video tr")
     rows.nth(1).drag_to(rows.nth(0))
     expect(cast.locator("[data-insert]").first).to_have_attribute("title", "walk.mov")
@@ -85,7 +102,9 @@ def test_a_picture_without_a_name_that_says_so_is_shown(page: Page, tmp_path):
     shown = page.locator("#wan-image-view .preview img")
     expect(shown).to_be_visible()
     assert shown.evaluate("one => one.decode().then(() => one.naturalWidth)") == 960
-    page.wait_for_function("() => document.querySelector('#wan-image-reference_image img')?.naturalWidth === 960")
+    page.wait_for_function(
+        "() => document.querySelector('#wan-image-reference_image img')?.naturalWidth === 960"
+    )
 
 
 def test_a_sample_fills_the_form_and_does_not_run(page: Page):
@@ -112,16 +131,23 @@ def test_a_file_that_is_no_picture_is_refused_in_words(page: Page, tmp_path):
     page.locator("#wan-image-reference_image input[type=file]").set_input_files(tmp_path / "a.png")
     say(page, "image", "A quiet sea.")
     generate(page, "image")
-    expect(page.locator("#wan-image-view .wan-card.bad")).to_contain_text("does not open as a picture")
+    expect(page.locator("#wan-image-view .wan-card.bad")).to_contain_text(
+        "does not open as a picture"
+    )
     assert "Traceback" not in page.content()
 
 
 def test_the_answer_about_a_video_comes_into_view(page: Page):
     page.set_viewport_size({"width": 1440, "height": 700})
-    page.locator("#wan-image-video").locator("xpath=preceding-sibling::input").set_input_files(SAMPLES / "bigbuckbunny.mp4")
-    expect(page.locator("#wan-image-recalled")).to_contain_text("There are no settings of Wan Studio in this video")
+    page.locator("#wan-image-video").locator("xpath=preceding-sibling::input").set_input_files(
+        SAMPLES / "bigbuckbunny.mp4"
+    )
+    expect(page.locator("#wan-image-recalled")).to_contain_text(
+        "There are no settings of Wan Studio in this video"
+    )
     page.wait_for_function("""() => {
-        const [answer, generate] = ['#wan-image-recalled .wan-found', '.wan-go'].map(one => document.querySelector(one).getBoundingClientRect());
+        const box = one => document.querySelector(one).getBoundingClientRect();
+        const [answer, generate] = ['#wan-image-recalled .wan-found', '.wan-go'].map(box);
         return answer.top >= 0 && answer.bottom <= generate.top;
     }""")
 
@@ -129,12 +155,18 @@ def test_the_answer_about_a_video_comes_into_view(page: Page):
 def test_the_clock_ticks_and_a_reload_takes_the_job_up_again(page: Page, app: App):
     page.locator(".wan-sample").first.click()
     expect(page.locator("#wan-image-view .preview")).to_be_visible()
-    page.locator("#wan-image-duration input[type=number]").fill("4")  # a brief of its own: the same one would be joined
+    page.locator("#wan-image-duration input[type=number]").fill(
+        "4"
+    )  # a brief of its own: the same one would be joined
     with app.holding("PENDING"):
         generate(page, "image")
         reach(page, "image", "PENDING")
         before = page.locator("#wan-image-view .wan-clock b").inner_text()
-        page.wait_for_function("before => document.querySelector('#wan-image-view .wan-clock b')?.textContent !== before", arg=before)
+        page.wait_for_function(
+            "before => document.querySelector('#wan-image-view .wan-clock b')?.textContent !== "
+            "before",
+            arg=before,
+        )
     page.reload()
     opened(page, app.url)
     reach(page, "image", "PENDING", "RUNNING", "FETCHING", "SUCCEEDED")
@@ -180,7 +212,9 @@ def test_the_language_follows_the_browser_and_the_switch(visit: Visits, page: Pa
 
 def test_a_phone_has_no_sideways_scroll_and_generate_at_hand(visit: Visits, app: App):
     page = visit(app.url, size={"width": 390, "height": 844}, phone=True)
-    for tab, there in enumerate(("#wan-image-reference_image img", "#wan-reference-reference_video a[download]")):
+    for tab, there in enumerate(
+        ("#wan-image-reference_image img", "#wan-reference-reference_video a[download]")
+    ):
         with case(f"tab {tab}"):
             page.get_by_role("tab").nth(tab).click()
             page.locator(".wan-sample:visible").first.click()
@@ -201,12 +235,19 @@ def test_it_stops_when_it_is_told_to(tmp_path):
 
 
 def test_an_upload_says_how_far_it_is_and_can_be_stopped(page: Page, app: App, tmp_path):
-    """Through a thin wire: nothing is kept of what was stopped, and the next file goes up as ever."""
+    """Through a thin wire: nothing is kept of what was stopped, and the next
+    file goes up as ever.
+    """
     large = tmp_path / "large.png"
     large.write_bytes((SAMPLES / "astronaut.png").read_bytes() + bytes(15_000_000))
     wire = page.context.new_cdp_session(page)
-    wire.send("Network.emulateNetworkConditions", {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 1_000_000})
-    for number, (field, kept) in enumerate([("image-reference_image", "img"), ("reference-reference_video", "a[download]")]):
+    wire.send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 1_000_000},
+    )
+    for number, (field, kept) in enumerate(
+        [("image-reference_image", "img"), ("reference-reference_video", "a[download]")]
+    ):
         with case(field):
             page.locator("#wan-tabs [role=tab]").nth(number).click()
             box = page.locator(f"#wan-{field}")
@@ -224,18 +265,27 @@ def test_an_upload_says_how_far_it_is_and_can_be_stopped(page: Page, app: App, t
     wire.detach()  # and with it the thin wire
 
 
-def test_a_sound_is_looked_into_when_it_is_dropped_and_comes_back_with_its_video(page: Page, app: App, tmp_path):
+def test_a_sound_is_looked_into_when_it_is_dropped_and_comes_back_with_its_video(
+    page: Page, app: App, tmp_path
+):
     (tmp_path / "note.m4a").write_bytes(sound("ipod", "aac"))
     (tmp_path / "song.wav").write_bytes(wav(7, rate=8_000))
     box, told = page.locator("#wan-image-reference_audio"), page.locator("#wan-image-heard")
-    page.locator("#wan-image-url textarea, #wan-image-url input").first.fill("https://example.com/her.png")
+    page.locator("#wan-image-url textarea, #wan-image-url input").first.fill(
+        "https://example.com/her.png"
+    )
     say(page, "image", "She sings.")
     page.locator(".wan-more:visible button").first.click()
     before = app.created()
     box.locator("input[type=file]").set_input_files(tmp_path / "note.m4a")
-    expect(told).to_contain_text("note.m4a: got a sound in M4A, which cannot be used; save it as WAV or MP3.", use_inner_text=True)
+    expect(told).to_contain_text(
+        "note.m4a: got a sound in M4A, which cannot be used; save it as WAV or MP3.",
+        use_inner_text=True,
+    )
     generate(page, "image")
-    expect(page.locator('#wan-image-view [data-field="reference_audio"]')).to_contain_text("Sound file: got a sound in M4A", use_inner_text=True)
+    expect(page.locator('#wan-image-view [data-field="reference_audio"]')).to_contain_text(
+        "Sound file: got a sound in M4A", use_inner_text=True
+    )
     expect(box).to_have_class(re.compile("wan-wrong"))
     assert app.created() == before
     box.get_by_role("button", name="Clear").click()
@@ -244,7 +294,9 @@ def test_a_sound_is_looked_into_when_it_is_dropped_and_comes_back_with_its_video
     expect(told).to_contain_text("7.0 s of sound", use_inner_text=True)
     generate(page, "image")
     reach(page, "image", "SUCCEEDED")
-    expect(page.locator("#wan-image-view .wan-adjusted")).to_contain_text("The sound is 7.0 s long and the video 5 s", use_inner_text=True)
+    expect(page.locator("#wan-image-view .wan-adjusted")).to_contain_text(
+        "The sound is 7.0 s long and the video 5 s", use_inner_text=True
+    )
     box.get_by_role("button", name="Clear").click()
     expect(told).to_be_empty()
     page.get_by_role("tab", name="Library").click()

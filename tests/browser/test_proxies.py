@@ -1,4 +1,6 @@
-"""The app under a path of a proxy, at a port that nobody guesses: the page, the API, MCP's and reviews' addresses lead through the proxy again."""
+"""The app under a path of a proxy, at a port that nobody guesses: the page, the API, MCP's and
+reviews' addresses lead through the proxy again.
+"""
 
 import base64
 import re
@@ -35,20 +37,37 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 def ways(behind: App, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Where the app is reached, by the proxy in front and how it passes the path on."""
     folder = tmp_path_factory.mktemp("proxies")
-    with nginx(behind.port, folder / "nginx") as known, caddy(behind.port, folder / "caddy") as other:
+    with (
+        nginx(behind.port, folder / "nginx") as known,
+        caddy(behind.port, folder / "caddy") as other,
+    ):
         yield known | {"Caddy": other}
 
 
 def watched(page: Page) -> list[str]:
     """What was asked for beside the path, or was not there, from now on."""
     lost = []
-    page.on("response", lambda answer: lost.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None)
-    page.on("request", lambda asked: lost.append(asked.url) if asked.url.startswith("http") and "/wan" not in asked.url else None)
+    page.on(
+        "response",
+        lambda answer: (
+            lost.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None
+        ),
+    )
+    page.on(
+        "request",
+        lambda asked: (
+            lost.append(asked.url)
+            if asked.url.startswith("http") and "/wan" not in asked.url
+            else None
+        ),
+    )
     return lost
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_page_opens_under_a_path_without_its_slash_too(way: str, ways: dict[str, str], visit: Visits):
+def test_the_page_opens_under_a_path_without_its_slash_too(
+    way: str, ways: dict[str, str], visit: Visits
+):
     whole = plain_http.get(f"{ways[way]}/?lang=en")
     assert f'"root":"{ways[way]}"' in whole.text.replace(": ", ":")
     page = visit.blank(ways[way])
@@ -65,14 +84,18 @@ def test_from_a_picture_to_a_verdict_under_a_path(ways: dict[str, str], visit: V
     page = visit.blank(base)
     lost = watched(page)
     opened(page, f"{base}/")
-    page.locator("#wan-image-reference_image input[type=file]").set_input_files(SAMPLES / "astronaut.png")
+    page.locator("#wan-image-reference_image input[type=file]").set_input_files(
+        SAMPLES / "astronaut.png"
+    )
     page.locator("#wan-image-view .preview img").wait_for()
     say(page, "image", "She turns to the camera.")
     generate(page, "image")
     reach(page, "image", "SUCCEEDED")
     page.wait_for_function("document.querySelector('#wan-image-view video').readyState >= 1")
     page.locator("[data-share]").click()
-    expect(page.locator("#wan-share input")).to_have_value(re.compile(rf"^{re.escape(base)}/#jobs=[\w-]+$"))
+    expect(page.locator("#wan-share input")).to_have_value(
+        re.compile(rf"^{re.escape(base)}/#jobs=[\w-]+$")
+    )
     page.locator("#wan-share [value=close]").click()
 
     page.get_by_role("tab", name="Library").click()
@@ -90,14 +113,18 @@ def test_from_a_picture_to_a_verdict_under_a_path(ways: dict[str, str], visit: V
     expect(reviewer).to_have_url(address)
     reviewer.locator(".rv-yes").first.click()
     expect(reviewer.locator(".rv-state")).to_contain_text("Saved")
-    reviewer.locator("video").first.evaluate("video => { video.muted = true; return video.play(); }")
+    reviewer.locator("video").first.evaluate(
+        "video => { video.muted = true; return video.play(); }"
+    )
     assert not lost + missed
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_addresses_that_programs_get_lead_through_the_proxy(way: str, ways: dict[str, str]):
     program = Client(ways[way], verbose=False, analytics_enabled=False)
-    answer = program.predict("a sea", handle_file(str(SAMPLES / "coffee.png")), 2, api_name="/image_to_video")
+    answer = program.predict(
+        "a sea", handle_file(str(SAMPLES / "coffee.png")), 2, api_name="/image_to_video"
+    )
     assert answer["state"] == "SUCCEEDED", answer
     assert answer["video_url"].startswith(f"{ways[way]}/media/")
     video = plain_http.get(answer["video_url"], headers={"Range": "bytes=0-9"})
@@ -106,8 +133,13 @@ def test_addresses_that_programs_get_lead_through_the_proxy(way: str, ways: dict
 
 @pytest.mark.parametrize("way", ["README", "cut off"])
 def test_addresses_that_agents_get_lead_through_the_proxy(way: str, ways: dict[str, str]):
-    picture = f"data:image/png;base64,{base64.b64encode((SAMPLES / 'coffee.png').read_bytes()).decode()}"
-    asked = {"name": "image_to_video", "arguments": {"prompt": "a sea", "reference_image": picture, "duration": 2}}
+    picture = (
+        f"data:image/png;base64,{base64.b64encode((SAMPLES / 'coffee.png').read_bytes()).decode()}"
+    )
+    asked = {
+        "name": "image_to_video",
+        "arguments": {"prompt": "a sea", "reference_image": picture, "duration": 2},
+    }
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked}
     accept = {"Accept": "application/json, text/event-stream"}
     answer = plain_http.post(f"{ways[way]}/gradio_api/mcp/", json=call, headers=accept, timeout=60)
@@ -117,7 +149,11 @@ def test_addresses_that_agents_get_lead_through_the_proxy(way: str, ways: dict[s
 
 
 def test_signing_in_and_out_under_a_path(tmp_path: Path, visit: Visits):
-    settings = {"GRADIO_ROOT_PATH": "/wan/", "WAN_TRUSTED_PROXIES": "127.0.0.1", "WAN_LOGINS": "ann:secret-of-ann"}
+    settings = {
+        "GRADIO_ROOT_PATH": "/wan/",
+        "WAN_TRUSTED_PROXIES": "127.0.0.1",
+        "WAN_LOGINS": "ann:secret-of-ann",
+    }
     with served(tmp_path / "app", **settings) as app, nginx(app.port, tmp_path / "nginx") as ways:
         page = visit.blank(ways["cut off"])
         lost = watched(page)

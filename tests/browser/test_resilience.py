@@ -1,4 +1,6 @@
-"""Whatever happens to the page, the network or the server: the job goes on, the page finds it again, and it is one job."""
+"""Whatever happens to the page, the network or the server: the job goes on, the page finds it
+again, and it is one job.
+"""
 
 import secrets
 import time
@@ -23,14 +25,22 @@ FAULTS = {
     "PENDING": ("query", "status-503"),
     "FETCHING": ("result", "status-503"),
 }
-# state -> the one that its task does not leave at the simulator, which keeps the job there, or from its end at least
-TASKS = {"UPLOADING": "PENDING", "SUBMITTING": "PENDING", "UNCERTAIN": "PENDING", "RUNNING": "RUNNING"}
+# state -> the one that its task does not leave at the simulator, which keeps the job there, or from
+# its end at least
+TASKS = {
+    "UPLOADING": "PENDING",
+    "SUBMITTING": "PENDING",
+    "UNCERTAIN": "PENDING",
+    "RUNNING": "RUNNING",
+}
 
 
 @pytest.fixture
 def visitor(browser: Browser) -> Iterator[BrowserContext]:
     """A visitor's browser of its own: connections are cut here."""
-    context = browser.new_context(reduced_motion="reduce", viewport={"width": 1280, "height": 900}, locale="en-US")
+    context = browser.new_context(
+        reduced_motion="reduce", viewport={"width": 1280, "height": 900}, locale="en-US"
+    )
     context.set_default_timeout(30_000)
     yield context
     context.close()
@@ -53,7 +63,9 @@ def begin(page: Page, prompt: str) -> None:
 
 def choose(page: Page) -> None:
     sent = picture((400, 300), color=secrets.randbelow(2**24))
-    page.locator("#wan-image-reference_image input[type=file]").set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": sent})
+    page.locator("#wan-image-reference_image input[type=file]").set_input_files(
+        {"name": "a.png", "mimeType": "image/png", "buffer": sent}
+    )
 
 
 @contextmanager
@@ -100,21 +112,30 @@ def test_a_reload_in_every_state_shows_the_job_again(visit: Visits, app: App):
             assert app.created() - before == 1
 
 
-@pytest.mark.parametrize(("prompt", "state"), [("simulate:InternalError", "FAILED"), ("a reload at the end", "SUCCEEDED")])
+@pytest.mark.parametrize(
+    ("prompt", "state"),
+    [("simulate:InternalError", "FAILED"), ("a reload at the end", "SUCCEEDED")],
+)
 def test_a_reload_at_the_end_shows_the_end(visit: Visits, app: App, prompt: str, state: str):
     page = visit(app.url)
     begin(page, prompt)
     reach(page, "image", state)
     page.reload()
     reach(page, "image", state)
-    expect(page).to_have_title({"FAILED": "✕ Failed · Wan Studio", "SUCCEEDED": "✓ Done · Wan Studio"}[state])
+    expect(page).to_have_title(
+        {"FAILED": "✕ Failed · Wan Studio", "SUCCEEDED": "✓ Done · Wan Studio"}[state]
+    )
 
 
 def test_what_expired_says_so_and_asks_before_another_try(visit: Visits, app: App):
     page = visit(app.url)
     with held(page, app, "PENDING"):
-        # As a job with a key looks after a day without an answer: in the demo nothing is ever billed.
-        app.rows("UPDATE jobs SET submitted_at = submitted_at - 90000 WHERE state IN ('PENDING', 'RUNNING')")
+        # As a job with a key looks after a day without an answer: in the demo nothing is ever
+        # billed.
+        app.rows(
+            "UPDATE jobs SET submitted_at = submitted_at - 90000 WHERE state IN ('PENDING', "
+            "'RUNNING')"
+        )
         reach(page, "image", "EXPIRED")
     app.rows("UPDATE jobs SET spent = 'maybe' WHERE state = 'EXPIRED'")
     page.reload()
@@ -148,7 +169,10 @@ def test_cancelling_in_every_state_in_which_it_is_free(visit: Visits, app: App, 
         cancelled(page, "ancel")
         reach(page, "image", "CANCELLED")
         expect(page.locator("#wan-image-view .wan-say")).to_contain_text("It cost nothing")
-    with case("SUBMITTING, where it is carried out with the answer"), waiting.fault("create", "delay-3"):
+    with (
+        case("SUBMITTING, where it is carried out with the answer"),
+        waiting.fault("create", "delay-3"),
+    ):
         opened(page, waiting.url)
         begin(page, "cancelled while SUBMITTING")
         reach(page, "image", "SUBMITTING")
@@ -176,9 +200,16 @@ def test_what_cannot_be_cancelled_says_so_and_can_be_left(visit: Visits, app: Ap
 
 
 def test_a_cancel_that_comes_too_late_ends_in_the_truth(visit: Visits, app: App):
-    page, pending = visit(app.url), lambda: plain_http.get(f"{app.simulator}/simulator/stats").json()["tasks"].get("PENDING", 0)
+    page, pending = (
+        visit(app.url),
+        lambda: (
+            plain_http.get(f"{app.simulator}/simulator/stats").json()["tasks"].get("PENDING", 0)
+        ),
+    )
     with held(page, app, "PENDING"):
-        wait_for(lambda: not pending())  # it starts at the simulator meanwhile, and nobody here can know
+        wait_for(
+            lambda: not pending()
+        )  # it starts at the simulator meanwhile, and nobody here can know
         cancelled(page, "Cancelling is noted")
     reach(page, "image", "SUCCEEDED")
 
@@ -263,8 +294,16 @@ def test_a_stream_that_ends_without_a_word_is_noticed(visitor: BrowserContext, a
         opened(page, app.url)
         begin(page, "a proxy ends the stream")
         page.locator("#wan-image-view [data-live]").wait_for()
-        page.route("**/queue/data*", lambda route: (cut.append(route), route.fulfill(status=200, content_type="text/event-stream", body="")))
-        page.evaluate("window.wanStudio.arrived()")  # takes the job up again, over a stream that ends at once
+        page.route(
+            "**/queue/data*",
+            lambda route: (
+                cut.append(route),
+                route.fulfill(status=200, content_type="text/event-stream", body=""),
+            ),
+        )
+        page.evaluate(
+            "window.wanStudio.arrived()"
+        )  # takes the job up again, over a stream that ends at once
         until = time.monotonic() + 60
         while not cut:
             assert time.monotonic() < until, "no stream was asked for"
@@ -283,7 +322,9 @@ def test_a_stream_that_ends_without_a_word_is_noticed(visitor: BrowserContext, a
 
 
 def test_twenty_seconds_offline_lose_nothing(visitor: BrowserContext, app: App):
-    """Twenty by the page's clock; for the server it is until it has nothing more to say of the job."""
+    """Twenty by the page's clock; for the server it is until it has nothing
+    more to say of the job.
+    """
     page, before = visitor.new_page(), app.created()
     page.clock.install()
     page.clock.resume()
@@ -306,7 +347,9 @@ def test_a_server_that_is_killed_and_comes_back_goes_on(visitor: BrowserContext,
         opened(page, app.url)
         for number, state in enumerate(("PENDING", "RUNNING", "FETCHING"), 1):
             with case(state):
-                with app.fault("result", "status-503") if state == "FETCHING" else app.holding(state):
+                with (
+                    app.fault("result", "status-503") if state == "FETCHING" else app.holding(state)
+                ):
                     begin(page, f"killed while {state}")
                     reach(page, "image", state)
                     app.kill()

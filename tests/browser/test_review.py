@@ -1,4 +1,6 @@
-"""A review from the owner's choice to the export, in three browsers: the owner's and those of two people who have the link and nothing else."""
+"""A review from the owner's choice to the export, in three browsers: the owner's and those of two
+people who have the link and nothing else.
+"""
 
 import re
 import zipfile
@@ -26,8 +28,18 @@ class Made:
 @pytest.fixture
 def others(browser: Browser) -> Iterator[list[BrowserContext]]:
     """Two people with browsers of their own: a phone, and a desk in the dark, in Chinese."""
-    phone = browser.new_context(reduced_motion="reduce", viewport={"width": 360, "height": 740}, locale="en-US", has_touch=True)
-    desk = browser.new_context(reduced_motion="reduce", viewport={"width": 1280, "height": 900}, locale="zh-CN", color_scheme="dark")
+    phone = browser.new_context(
+        reduced_motion="reduce",
+        viewport={"width": 360, "height": 740},
+        locale="en-US",
+        has_touch=True,
+    )
+    desk = browser.new_context(
+        reduced_motion="reduce",
+        viewport={"width": 1280, "height": 900},
+        locale="zh-CN",
+        color_scheme="dark",
+    )
     for one in (phone, desk):
         one.set_default_timeout(20_000)
     yield [phone, desk]
@@ -45,7 +57,10 @@ def takes(visits: Visits, app: App) -> tuple[dict[str, str], list[str]]:
         generate(page, "image")
         jobs = [taken(page)]
         page.locator("#wan-image-view [data-press=retry]").click()
-        page.wait_for_function("last => !document.querySelector('#wan-image-view')?.textContent.includes(last)", arg=jobs[0])
+        page.wait_for_function(
+            "last => !document.querySelector('#wan-image-view')?.textContent.includes(last)",
+            arg=jobs[0],
+        )
         jobs.append(taken(page))
         return page.evaluate("({ ...localStorage })"), jobs
 
@@ -63,7 +78,9 @@ def made(blank: Page, app: App, takes: tuple[dict[str, str], list[str]]) -> Made
     page.locator("#wan-review-note textarea").fill("Which one draws you in?")
     page.locator("#wan-review-create").click()
     link = page.locator("input[data-review-link]")
-    expect(link).to_have_value(re.compile(rf"^{re.escape(page.url.rstrip('/'))}/review/[\w-]{{43}}$"))
+    expect(link).to_have_value(
+        re.compile(rf"^{re.escape(page.url.rstrip('/'))}/review/[\w-]{{43}}$")
+    )
     return Made(page, link.input_value())
 
 
@@ -76,7 +93,11 @@ def taken(page: Page) -> str:
 def choose(page: Page, jobs: list[str]) -> None:
     """What choosing in the library does."""
     box = page.locator("#wan-library-chosen textarea, #wan-library-chosen input").first
-    box.evaluate("(box, ids) => { box.value = ids; box.dispatchEvent(new Event('input', { bubbles: true })); }", " ".join(jobs))
+    box.evaluate(
+        "(box, ids) => { box.value = ids; box.dispatchEvent(new Event('input', { bubbles: true "
+        "})); }",
+        " ".join(jobs),
+    )
 
 
 def answered(context: BrowserContext, link: str) -> Page:
@@ -91,7 +112,9 @@ def counts(page: Page, number: int) -> list[str]:
     return page.locator(f"[data-part=tally-{number}] .rv-counts b").all_text_contents()
 
 
-def test_people_with_the_link_answer_and_the_owner_watches(made: Made, others: list[BrowserContext]):
+def test_people_with_the_link_answer_and_the_owner_watches(
+    made: Made, others: list[BrowserContext]
+):
     phone, desk = (answered(one, made.link) for one in others)
     expect(phone.locator("h1")).to_have_text(TITLE)
     assert phone.evaluate("document.documentElement.scrollWidth") <= 360
@@ -119,7 +142,9 @@ def test_people_with_the_link_answer_and_the_owner_watches(made: Made, others: l
     second = desk.locator("[data-take='1']")
     expect(second.locator(".rv-text")).to_have_text("Here, <i>the smile</i>")
     second.locator("[name=verdict]").first.focus()
-    desk.keyboard.press("ArrowRight")  # to "maybe", and on to "no": only where somebody stops is sent
+    desk.keyboard.press(
+        "ArrowRight"
+    )  # to "maybe", and on to "no": only where somebody stops is sent
     desk.keyboard.press("ArrowRight")
     expect(second.locator(".rv-state")).to_contain_text("已保存")
     assert counts(desk, 1) == ["1", "0", "1"]
@@ -139,7 +164,9 @@ def test_takes_side_by_side(made: Made, others: list[BrowserContext]):
     desk = answered(others[1], made.link)
     desk.locator(".rv-open").click()
     expect(desk.locator(".rv-compare [data-compare] video")).to_have_count(2)
-    desk.wait_for_function("[...document.querySelectorAll('.rv-compare video')].every(video => video.readyState >= 2)")
+    desk.wait_for_function(
+        "[...document.querySelectorAll('.rv-compare video')].every(video => video.readyState >= 2)"
+    )
     assert "¥" not in desk.content()
     desk.locator(".rv-open").click()
     expect(desk.locator(".rv-compare video")).to_have_count(0)
@@ -153,14 +180,18 @@ def test_a_revoked_link_closes_the_page_and_the_videos(made: Made, others: list[
     made.owner.get_by_role("button", name="Revoke the link").click()
     expect(made.owner.locator(".opened .wr-state")).to_have_text("Revoked", use_inner_text=True)
     expect(made.owner.locator("input[data-review-link]")).to_have_count(0)
-    expect(phone.locator(".rv-message h1")).to_have_text("This review has been closed", use_inner_text=True)
+    expect(phone.locator(".rv-message h1")).to_have_text(
+        "This review has been closed", use_inner_text=True
+    )
     assert phone.locator("video").count() == 0
     assert phone.request.get(video).status == 404
     assert phone.goto(made.link).status == 404
     expect(phone.locator("h1")).to_have_text("There is nothing to review here", use_inner_text=True)
 
 
-def test_a_review_is_not_asked_for_its_tally_while_it_is_being_revoked(made: Made, others: list[BrowserContext], app: App):
+def test_a_review_is_not_asked_for_its_tally_while_it_is_being_revoked(
+    made: Made, others: list[BrowserContext], app: App
+):
     """In a browser with a clock of its own, to which the owner has gone over."""
     kept = made.owner.evaluate("({ ...localStorage })")
     page, asked, held = others[0].new_page(), list[str](), list[Route]()
@@ -171,7 +202,9 @@ def test_a_review_is_not_asked_for_its_tally_while_it_is_being_revoked(made: Mad
     page.get_by_role("tab", name="Review").click()
     page.locator(".wr-head").first.click()
     page.locator(".wr-ask summary").first.click()
-    page.on("request", lambda request: asked.append(request.url) if "/tally" in request.url else None)
+    page.on(
+        "request", lambda request: asked.append(request.url) if "/tally" in request.url else None
+    )
     page.clock.run_for(3_000)
     assert asked
     asked.clear()
@@ -184,7 +217,9 @@ def test_a_review_is_not_asked_for_its_tally_while_it_is_being_revoked(made: Mad
     expect(page.locator(".opened .wr-state")).to_have_text("Revoked", use_inner_text=True)
 
 
-def test_the_export_opens_from_disk_without_a_network(made: Made, others: list[BrowserContext], tmp_path: Path):
+def test_the_export_opens_from_disk_without_a_network(
+    made: Made, others: list[BrowserContext], tmp_path: Path
+):
     answered(others[0], made.link).locator("[data-take='2']").locator(".rv-yes").first.tap()
     expect(made.owner.locator("[data-part=tally-2] .rv-counts b")).to_have_text(["1", "0", "0"])
     with made.owner.expect_download() as download:
@@ -201,9 +236,14 @@ def test_the_export_opens_from_disk_without_a_network(made: Made, others: list[B
     assert page.locator("form, #name").count() == 0
     for video in page.locator("[data-take] video").all():
         video.evaluate("video => { video.muted = true; return video.play(); }")
-    page.wait_for_function("[...document.querySelectorAll('[data-take] video')].every(video => video.currentTime > 0.3)")
+    page.wait_for_function(
+        "[...document.querySelectorAll('[data-take] video')].every(video => video.currentTime "
+        "> 0.3)"
+    )
     page.locator(".rv-open").click()
-    page.wait_for_function("[...document.querySelectorAll('.rv-compare video')].every(video => video.readyState >= 2)")
+    page.wait_for_function(
+        "[...document.querySelectorAll('.rv-compare video')].every(video => video.readyState >= 2)"
+    )
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     for kind in ("CSV", "JSON"):
         with made.owner.expect_download() as download:
@@ -216,7 +256,9 @@ def test_the_export_opens_from_disk_without_a_network(made: Made, others: list[B
     expect(made.owner.locator(".wr-item")).to_have_count(count - 1)
 
 
-def test_axe_finds_nothing_grave_and_nothing_is_too_wide(made: Made, others: list[BrowserContext], tmp_path: Path):
+def test_axe_finds_nothing_grave_and_nothing_is_too_wide(
+    made: Made, others: list[BrowserContext], tmp_path: Path
+):
     grave = []
     with made.owner.expect_download() as download:
         made.owner.get_by_role("button", name="Page with videos").click()

@@ -1,4 +1,6 @@
-"""The page where browsers are not as at a developer's desk: without a secure context, translated, with digits of another script."""
+"""The page where browsers are not as at a developer's desk: without a secure context, translated,
+with digits of another script.
+"""
 
 import re
 from collections.abc import Iterator
@@ -13,10 +15,14 @@ from tests.browser.translating import translator
 @pytest.fixture
 def lan(browser: Browser, app: App) -> Iterator[Page]:
     """The page as it is at an http address of the network: without a clipboard."""
-    context = browser.new_context(reduced_motion="reduce", locale="en-US", viewport={"width": 1280, "height": 900})
+    context = browser.new_context(
+        reduced_motion="reduce", locale="en-US", viewport={"width": 1280, "height": 900}
+    )
     context.set_default_timeout(20_000)
     context.add_init_script("delete Navigator.prototype.clipboard; window.copied = [];")
-    context.add_init_script("addEventListener('copy', () => window.copied.push(getSelection().toString()))")
+    context.add_init_script(
+        "addEventListener('copy', () => window.copied.push(getSelection().toString()))"
+    )
     page = context.new_page()
     opened(page, app.url)
     assert page.evaluate("!('clipboard' in Navigator.prototype)")
@@ -60,7 +66,9 @@ def test_every_button_copies_without_a_secure_context(lan: Page):
     expect(lan.locator(".wr-link [data-copied]")).to_be_visible()
     assert lan.evaluate("copied") == wanted
     assert re.fullmatch(r"[0-9a-f-]{36}", wanted[0])
-    assert lan.evaluate("document.activeElement.matches('.wr-link [data-copy]')"), "the focus stays where it was"
+    assert lan.evaluate("document.activeElement.matches('.wr-link [data-copy]')"), (
+        "the focus stays where it was"
+    )
     lan.evaluate("navigator.clipboard.writeText('as the buttons of Gradio do')")
     assert lan.evaluate("copied").pop() == "as the buttons of Gradio do"
 
@@ -68,10 +76,17 @@ def test_every_button_copies_without_a_secure_context(lan: Page):
 def test_what_cannot_be_copied_is_selected_and_said(lan: Page):
     lan.evaluate("document.execCommand = () => false")
     made(lan)
-    selected = "() => document.activeElement.value?.slice(document.activeElement.selectionStart, document.activeElement.selectionEnd)"
+    selected = (
+        "({ activeElement: e } = document) => e.value?.slice(e.selectionStart, e.selectionEnd)"
+    )
     lan.locator("#wan-image-view .wan-task [data-copy]").click()
-    expect(lan.locator("#wan-image-view .wan-task [data-selected]")).to_contain_text("Selected: copy it by hand")
-    assert lan.evaluate("getSelection().toString()") == lan.locator("#wan-image-view .wan-task code").text_content()
+    expect(lan.locator("#wan-image-view .wan-task [data-selected]")).to_contain_text(
+        "Selected: copy it by hand"
+    )
+    assert (
+        lan.evaluate("getSelection().toString()")
+        == lan.locator("#wan-image-view .wan-task code").text_content()
+    )
     lan.locator("[data-share]").click()
     lan.locator("#wan-share [data-copy]").click()
     expect(lan.locator("#wan-share [data-selected]")).to_be_visible()
@@ -79,7 +94,10 @@ def test_what_cannot_be_copied_is_selected_and_said(lan: Page):
 
 
 def test_a_refused_clipboard_is_no_end(lan: Page):
-    lan.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new DOMException('no', 'NotAllowedError')); }")
+    lan.evaluate(
+        "() => { navigator.clipboard.writeText = () => Promise.reject(new DOMException('no', "
+        "'NotAllowedError')); }"
+    )
     lan.locator("[data-share]").click()
     lan.locator("#wan-share [data-copy]").click()
     expect(lan.locator("#wan-share [data-copied]")).to_be_visible()
@@ -88,8 +106,12 @@ def test_a_refused_clipboard_is_no_end(lan: Page):
 
 @pytest.fixture(params=[True, False], ids=["heeds", "heeds-nothing"])
 def translated(request: pytest.FixtureRequest, browser: Browser) -> Iterator[BrowserContext]:
-    """A browser that writes what it reads anew: one that heeds `translate="no"`, and one that does not."""
-    context = browser.new_context(reduced_motion="reduce", locale="en-US", viewport={"width": 1280, "height": 900})
+    """A browser that writes what it reads anew: one that heeds `translate="no"`, and one that does
+    not.
+    """
+    context = browser.new_context(
+        reduced_motion="reduce", locale="en-US", viewport={"width": 1280, "height": 900}
+    )
     context.set_default_timeout(20_000)
     context.add_init_script(translator(heeds=request.param))
     yield context
@@ -108,7 +130,10 @@ def test_a_translator_and_the_page_do_not_fight(translated: BrowserContext, app:
         reach(page, "image", "RUNNING")
         expect(clock).to_have_text(re.compile("[0-9۰-۹]:[0-9۰-۹]{2}"))
         before, shown = page.evaluate("changes"), clock.text_content()
-        page.wait_for_function("shown => document.querySelector('#wan-image-view .wan-clock b').textContent !== shown", arg=shown)
+        page.wait_for_function(
+            "shown => document.querySelector('#wan-image-view .wan-clock b').textContent !== shown",
+            arg=shown,
+        )
         assert page.evaluate("changes") - before < 200
     reach(page, "image", "SUCCEEDED")
     assert page.evaluate("changes") < 20_000

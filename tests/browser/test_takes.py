@@ -1,4 +1,6 @@
-"""Several takes of one brief, as a person makes them: a grid that fills, and buttons that mean one take."""
+"""Several takes of one brief, as a person makes them: a grid that fills, and buttons that mean one
+take.
+"""
 
 import secrets
 import sqlite3
@@ -26,7 +28,9 @@ def _patience() -> Iterator[None]:
 def begin(page: Page, prompt: str, takes: int, *, seed: str = "") -> None:
     """Asks for short takes of a picture that nobody has sent yet."""
     sent = picture((400, 300), color=secrets.randbelow(2**24))
-    page.locator("#wan-image-reference_image input[type=file]").set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": sent})
+    page.locator("#wan-image-reference_image input[type=file]").set_input_files(
+        {"name": "a.png", "mimeType": "image/png", "buffer": sent}
+    )
     expect(page.locator("#wan-image-view .preview")).to_be_visible()
     say(page, "image", prompt)
     page.locator("#wan-image-duration input[type=number]").fill("2")
@@ -53,9 +57,12 @@ def tile(page: Page, number: int) -> Locator:
 
 
 def standing(page: Page) -> list[list[float]]:
-    """Left, top, width and height of every take's picture on the whole page, wherever it is scrolled to."""
+    """Left, top, width and height of every take's picture on the whole page, wherever it is
+    scrolled to.
+    """
     return page.locator("#wan-image-view .wan-take .wan-stage").evaluate_all(
-        "stages => stages.map(stage => stage.getBoundingClientRect()).map(({ x, y, width, height }) => [x, y + scrollY, width, height])"
+        "stages => stages.map(stage => stage.getBoundingClientRect()).map(({ x, y, width, "
+        "height }) => [x, y + scrollY, width, height])"
     )
 
 
@@ -95,7 +102,9 @@ def test_four_takes_arrive_in_a_grid_and_are_found_again_and_served_again(visit:
     expect(page.locator("#wan-image-generate")).to_be_disabled()
     page.reload()
     expect(tiles(page)).to_have_count(4)
-    ids = page.locator(".wan-take [data-job]").evaluate_all("parts => [...new Set(parts.map(part => part.dataset.job))]")
+    ids = page.locator(".wan-take [data-job]").evaluate_all(
+        "parts => [...new Set(parts.map(part => part.dataset.job))]"
+    )
     assert len(ids) == 4
     told(page, "4 of 4 done")
     assert standing(page) == places, "nothing jumped"
@@ -104,7 +113,9 @@ def test_four_takes_arrive_in_a_grid_and_are_found_again_and_served_again(visit:
     assert len(seeds) == 4
     expect(page.locator("#wan-image-view .wan-card")).to_contain_text("Free in the demo")
     expect(page).to_have_title("✓ 4 of 4 done · Wan Studio")
-    assert page.locator("[data-choose]").evaluate_all("parts => parts.map(part => part.dataset.choose)") == ["compare", "review"]
+    assert page.locator("[data-choose]").evaluate_all(
+        "parts => parts.map(part => part.dataset.choose)"
+    ) == ["compare", "review"]
     assert page.locator("[data-choose=compare]").get_attribute("data-jobs").split() == ids
     second = page.context.new_page()
     opened(second, app.url)
@@ -130,7 +141,9 @@ def test_a_double_click_is_one_set_of_takes_and_asking_again_is_free(visit: Visi
     assert app.created() - before == 3
 
 
-def test_a_video_that_plays_and_details_that_are_read_stay_while_another_take_changes(visit: Visits, app: App):
+def test_a_video_that_plays_and_details_that_are_read_stay_while_another_take_changes(
+    visit: Visits, app: App
+):
     page = visit(app.url)
     with app.fault("result", "status-503"):
         begin(page, "plays on", 2)
@@ -139,7 +152,8 @@ def test_a_video_that_plays_and_details_that_are_read_stay_while_another_take_ch
     told(page, "2 of 2 done")
     tile(page, 1).locator("video").evaluate("""video => {
         video.breaks = [];
-        for (const name of ["emptied", "pause", "seeking"]) video.addEventListener(name, () => video.ended || video.breaks.push(name));
+        for (const name of ["emptied", "pause", "seeking"])
+            video.addEventListener(name, () => video.ended || video.breaks.push(name));
         video.muted = true;
         video.playbackRate = 0.0625;
         return video.play();
@@ -174,7 +188,11 @@ def test_the_buttons_of_a_take_mean_that_take(visit: Visits, app: App):
     expect(tile(page, 1)).not_to_have_attribute("data-state", "CANCELLED")
     told(page, "2 of 3 done")
     expect(page.locator("#wan-image-view .wan-card")).to_contain_text("Cancelled: 1.")
-    assert [tile(page, number).get_attribute("data-state") for number in (1, 2, 3)] == ["SUCCEEDED", "CANCELLED", "SUCCEEDED"]
+    assert [tile(page, number).get_attribute("data-state") for number in (1, 2, 3)] == [
+        "SUCCEEDED",
+        "CANCELLED",
+        "SUCCEEDED",
+    ]
 
 
 def test_all_are_cancelled_while_that_is_free(visit: Visits, app: App):
@@ -221,7 +239,10 @@ def test_a_take_that_may_be_paid_twice_asks_in_its_tile(visit: Visits, app: App)
     begin(page, "simulate:InternalError asks", 2)
     expect(tiles(page, "FAILED")).to_have_count(2, timeout=LONG)
     with closing(sqlite3.connect(app.folder / "output" / "wan.sqlite3")) as database, database:
-        database.execute("UPDATE jobs SET spent = 'maybe' WHERE id IN (SELECT id FROM jobs ORDER BY created_at DESC LIMIT 2)")
+        database.execute(
+            "UPDATE jobs SET spent = 'maybe' WHERE id IN (SELECT id FROM jobs ORDER BY "
+            "created_at DESC LIMIT 2)"
+        )
     tile(page, 1).locator("[data-press=retry]").click()
     expect(tile(page, 1)).to_have_attribute("data-state", "ASKS")
     expect(tile(page, 1)).to_contain_text("may be billed twice")
@@ -276,6 +297,8 @@ def stand_under_each_other(page: Page) -> None:
         with case(f"{width} px"):
             page.set_viewport_size({"width": width, "height": 780})
             page.wait_for_function("width => innerWidth === width", arg=width)
-            first, second = tiles(page).evaluate_all("parts => parts.map(part => part.getBoundingClientRect())")  # at once: it scrolls to them
+            first, second = tiles(page).evaluate_all(
+                "parts => parts.map(part => part.getBoundingClientRect())"
+            )  # at once: it scrolls to them
             assert first["bottom"] <= second["top"]
             assert page.evaluate("document.documentElement.scrollWidth") <= width

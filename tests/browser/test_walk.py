@@ -1,4 +1,5 @@
-"""The whole way in one walk: a brief, four takes, side by side, a review in other browsers, three verdicts, the owner's tally, the copy on disk.
+"""The whole way in one walk: a brief, four takes, side by side, a review in other browsers, three
+verdicts, the owner's tally, the copy on disk.
 
 A picture of every station is left in pytest's folder for this test (`--basetemp` names it).
 """
@@ -15,7 +16,12 @@ _LONG = 120_000  # ms for several videos on a small machine
 
 
 def test_from_a_brief_to_a_verdict(browser: Browser, app: App, tmp_path: Path):
-    people = [browser.new_context(reduced_motion="reduce", viewport={"width": 1280, "height": 900}, locale="en-US") for _ in range(4)]
+    people = [
+        browser.new_context(
+            reduced_motion="reduce", viewport={"width": 1280, "height": 900}, locale="en-US"
+        )
+        for _ in range(4)
+    ]
     try:
         owner, *reviewers = (one.new_page() for one in people)
         for one in people:
@@ -24,7 +30,9 @@ def test_from_a_brief_to_a_verdict(browser: Browser, app: App, tmp_path: Path):
         takes = four_takes(owner, tmp_path)
         compared(owner, tmp_path)
         link = review_of(owner, takes, tmp_path)
-        for page, (name, verdict) in zip(reviewers, (("Mei", "yes"), ("Ann", "yes"), ("Bo", "maybe")), strict=True):
+        for page, (name, verdict) in zip(
+            reviewers, (("Mei", "yes"), ("Ann", "yes"), ("Bo", "maybe")), strict=True
+        ):
             said(page, link, name, verdict)
         tally = owner.locator("[data-part=tally-1] .rv-counts b")
         expect(tally).to_have_text(["2", "1", "0"], timeout=30_000)
@@ -56,7 +64,10 @@ def compared(page: Page, folder: Path) -> None:
     board = page.locator("#wan-library [data-compare]")
     expect(board.locator("video")).to_have_count(4)
     board.locator("[data-do=play]").click()
-    page.wait_for_function("[...document.querySelectorAll('#wan-library [data-compare] video')].every(video => video.currentTime > 0.3)")
+    page.wait_for_function(
+        "[...document.querySelectorAll('#wan-library [data-compare] video')].every(video => "
+        "video.currentTime > 0.3)"
+    )
     shot(page, folder, "2-compare")
     page.locator("#wan-library [data-back]").first.click()
 
@@ -67,7 +78,9 @@ def review_of(page: Page, takes: int, folder: Path) -> str:
     expect(page.locator("#wan-review-chosen img")).to_have_count(takes)
     page.locator("#wan-review-title :is(input, textarea)").fill("Which one opens the film?")
     page.locator("#wan-review-create").click()
-    page.wait_for_function("document.querySelector('input[data-review-link]')?.value.startsWith('http')")
+    page.wait_for_function(
+        "document.querySelector('input[data-review-link]')?.value.startsWith('http')"
+    )
     shot(page, folder, "3-review")
     return page.locator("input[data-review-link]").input_value()
 
@@ -96,7 +109,10 @@ def copied(owner: Page, page: Page, folder: Path) -> None:
     expect(page.locator("[data-part=tally-1] .rv-counts b")).to_have_text(["2", "1", "0"])
     for video in page.locator("[data-take] video").all():
         video.evaluate("video => { video.muted = true; return video.play(); }")
-    page.wait_for_function("[...document.querySelectorAll('[data-take] video')].every(video => video.currentTime > 0.3)")
+    page.wait_for_function(
+        "[...document.querySelectorAll('[data-take] video')].every(video => video.currentTime "
+        "> 0.3)"
+    )
     shot(page, folder, "5-copy")
 
 

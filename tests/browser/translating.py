@@ -1,4 +1,6 @@
-"""A browser that writes anew what it reads, as its translation does, and as extensions do that put digits into another script."""
+"""A browser that writes anew what it reads, as its translation does, and as extensions do that put
+digits into another script.
+"""
 
 import json
 
@@ -11,7 +13,8 @@ function translate(root) {
   while (walker.nextNode()) texts.push(walker.currentNode);
   for (const text of texts) {
     const parent = text.parentElement;
-    if (!parent || parent.closest("script, style, textarea, svg") || !/[0-9]/.test(text.data)) continue;
+    if (!parent || parent.closest("script, style, textarea, svg")) continue;
+    if (!/[0-9]/.test(text.data)) continue;
     if (HEEDS && parent.closest('[translate="no"]')) continue;
     const font = document.createElement("font");
     font.textContent = digits(text.data);
@@ -22,7 +25,8 @@ function begin() {
   translate(document.body);
   new MutationObserver((changes) => {
     window.changes += changes.length;
-    if (window.changes > 200_000) throw new Error("there is no end to it"); // else the browser would hang
+    // else the browser would hang
+    if (window.changes > 200_000) throw new Error("there is no end to it");
     changes.forEach(({ target }) => translate(target));
   }).observe(document.body, { subtree: true, childList: true, characterData: true });
 }
@@ -31,5 +35,7 @@ addEventListener("DOMContentLoaded", begin);
 
 
 def translator(*, heeds: bool) -> str:
-    """A script for the browser, which counts in `window.changes` what changes on the page. heeds: whether it leaves `translate="no"` alone."""
+    """A script for the browser, which counts in `window.changes` what changes on the page. heeds:
+    whether it leaves `translate="no"` alone.
+    """
     return _SCRIPT.replace("HEEDS", json.dumps(heeds))

@@ -1,4 +1,6 @@
-"""The command line as a script sees it: one JSON object, exit codes, bad input refused before anything is sent."""
+"""The command line as a script sees it: one JSON object, exit codes, bad input refused before
+anything is sent.
+"""
 
 import contextlib
 import json
@@ -26,14 +28,32 @@ from wan.media import encode
 from wan.storage.evidence import FILES
 
 FIELD = ROOT / "tests" / "data" / "field"
-ADDRESS = "https://example.com/she.png"  # of a picture: the service fetches it, and no sandbox has to be started where the picture is not the subject
-FIELDS = {"video_url", "task_id", "request_id", "width", "height", "fps", "duration", "seed", "adjustments", "price", "simulated"}
+# of a picture: the service fetches it, and no sandbox has to be started where the picture is not
+# the subject
+ADDRESS = "https://example.com/she.png"
+FIELDS = {
+    "video_url",
+    "task_id",
+    "request_id",
+    "width",
+    "height",
+    "fps",
+    "duration",
+    "seed",
+    "adjustments",
+    "price",
+    "simulated",
+}
 
 
 @pytest.fixture
 def service(environment, simulator):
     """The environment of a command whose service is the simulator, with an account of its own."""
-    key = {"WAN_BACKEND": "dashscope", "DASHSCOPE_API_KEY": f"sk-test{secrets.token_hex(8)}", "DASHSCOPE_BASE_URL": simulator.base_url}
+    key = {
+        "WAN_BACKEND": "dashscope",
+        "DASHSCOPE_API_KEY": f"sk-test{secrets.token_hex(8)}",
+        "DASHSCOPE_BASE_URL": simulator.base_url,
+    }
     return environment | key | {"WAN_POLL_SECONDS": "1"}
 
 
@@ -43,48 +63,116 @@ def run(service, tmp_path):
 
     def run_(*arguments, agreed=True, **more):
         yes = ["--yes"] if str(arguments[0]).endswith("to-video") and agreed else []
-        return warm.run(["-m", "wan", *map(str, arguments), *yes], environment=service | more, folder=tmp_path)
+        return warm.run(
+            ["-m", "wan", *map(str, arguments), *yes], environment=service | more, folder=tmp_path
+        )
 
     return run_
 
 
-@pytest.mark.parametrize(("name", "size"), [("astronaut.png", "1280*720"), ("chelsea.png", "720*1280"), ("chelsea.png", "1920*1080")])
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("astronaut.png", "1280*720"), ("chelsea.png", "720*1280"), ("chelsea.png", "1920*1080")],
+)
 def test_image_to_video(run, samples, tmp_path, name, size):
     out = tmp_path / "out.mp4"
-    options = ("--prompt", "she smiles", "--size", size, "--fps", 24, "--duration", 2, "--json", "--out", out)
+    options = (
+        "--prompt",
+        "she smiles",
+        "--size",
+        size,
+        "--fps",
+        24,
+        "--duration",
+        2,
+        "--json",
+        "--out",
+        out,
+    )
     finished = run("image-to-video", samples / name, *options)
     assert finished.returncode == 0, finished.stderr
     result = json.loads(finished.stdout)
     assert result.keys() >= FIELDS
     width, height = map(int, size.split("*"))
-    assert (result["width"], result["height"], result["fps"], result["duration"]) == (width, height, 24, 2)
+    assert (result["width"], result["height"], result["fps"], result["duration"]) == (
+        width,
+        height,
+        24,
+        2,
+    )
     measured = encode.measure(out)
-    assert (measured.width, measured.height, measured.fps, measured.seconds, measured.codec) == (width, height, 24, 2, "h264")
+    assert (measured.width, measured.height, measured.fps, measured.seconds, measured.codec) == (
+        width,
+        height,
+        24,
+        2,
+        "h264",
+    )
     assert result["video_url"].startswith("file:///")
     assert any("your 24 fps were made" in said for said in result["adjustments"])
     assert "The video is made" in finished.stderr
 
 
 def test_reference_to_video(run, samples, simulator):
-    references = ("--reference-image", samples / "chelsea.png", "--reference", samples / "bigbuckbunny.mp4")
-    finished = run("reference-to-video", *references, "--prompt", "character1 meets character2", "--duration", 2, "--json")
+    references = (
+        "--reference-image",
+        samples / "chelsea.png",
+        "--reference",
+        samples / "bigbuckbunny.mp4",
+    )
+    finished = run(
+        "reference-to-video",
+        *references,
+        "--prompt",
+        "character1 meets character2",
+        "--duration",
+        2,
+        "--json",
+    )
     assert finished.returncode == 0, finished.stderr
     result = json.loads(finished.stdout)
-    assert (result["model"], result["width"], result["height"], result["billed_seconds"]) == ("wan2.6-r2v-flash", 1280, 720, 4.5)
-    assert [one["url"].rpartition(".")[2] for one in simulator.task(result["task_id"])["order"]["references"]] == ["jpg", "mp4"]
+    assert (result["model"], result["width"], result["height"], result["billed_seconds"]) == (
+        "wan2.6-r2v-flash",
+        1280,
+        720,
+        4.5,
+    )
+    assert [
+        one["url"].rpartition(".")[2]
+        for one in simulator.task(result["task_id"])["order"]["references"]
+    ] == ["jpg", "mp4"]
     assert result["request_id"]
 
 
 def test_a_reference_is_what_its_content_says(run, samples, tmp_path):
-    """A picture of a phone is billed as a picture, and a clip as a clip, whatever they are called."""
+    """A picture of a phone is billed as a picture, and a clip as a clip,
+    whatever they are called.
+    """
     shutil.copy(FIELD / "picture.heic", tmp_path / "walk.mp4")
     shutil.copy(samples / "bigbuckbunny.mp4", tmp_path / "cat.jpg")
-    references = ("--reference", "walk.mp4", "--reference", FIELD / "jpeg_named.jfif", "--reference", "cat.jpg")
-    finished = run("reference-to-video", *references, "--prompt", "character1 meets character2", "--duration", 2, "--json")
+    references = (
+        "--reference",
+        "walk.mp4",
+        "--reference",
+        FIELD / "jpeg_named.jfif",
+        "--reference",
+        "cat.jpg",
+    )
+    finished = run(
+        "reference-to-video",
+        *references,
+        "--prompt",
+        "character1 meets character2",
+        "--duration",
+        2,
+        "--json",
+    )
     assert finished.returncode == 0, finished.stderr
     result = json.loads(finished.stdout)
     assert result["billed_seconds"] == 2 + 1.65
-    assert result["adjustments"] == ["The picture was HEIC; it was turned into JPEG, because the service takes no HEIC."]
+    assert result["adjustments"] == [
+        "The picture was HEIC; it was turned into JPEG, because the service takes no HEIC."
+    ]
 
 
 def test_a_sound_is_a_file_or_an_address(run, tmp_path, simulator):
@@ -93,11 +181,17 @@ def test_a_sound_is_a_file_or_an_address(run, tmp_path, simulator):
     finished = run(*given, "--audio", tmp_path / "song.mp3")
     assert finished.returncode == 0, finished.stderr
     result = json.loads(finished.stdout)
-    assert "The sound is 4.0 s long and the video 2 s; the service cuts off the rest of the sound." in result["adjustments"]
+    assert (
+        "The sound is 4.0 s long and the video 2 s; the service cuts off the rest of the sound."
+        in result["adjustments"]
+    )
     sent = simulator.task(result["task_id"])["payload"]["input"]["audio_url"]
     assert (sent[:6], sent[-4:]) == ("oss://", ".mp3")
     address = json.loads(run(*given, "--audio", "https://example.com/a.wav").stdout)
-    assert simulator.task(address["task_id"])["payload"]["input"]["audio_url"] == "https://example.com/a.wav"
+    assert (
+        simulator.task(address["task_id"])["payload"]["input"]["audio_url"]
+        == "https://example.com/a.wav"
+    )
 
 
 def test_a_failed_run_is_exit_1_and_says_why(run):
@@ -150,11 +244,32 @@ def test_bad_references_are_exit_2(run, tmp_path, simulator):
         ("reference_image: ", "image-to-video", "ftp://example.com/a.png"),
         ("Field required: ", "reference-to-video"),
         ("reference_video: ", "reference-to-video", "--reference", short),
-        ("--reference: got a picture in GIF", "reference-to-video", "--reference", tmp_path / "still.gif"),
-        ("--reference: got something that opens neither", "reference-to-video", "--reference", tmp_path / "text.png"),
+        (
+            "--reference: got a picture in GIF",
+            "reference-to-video",
+            "--reference",
+            tmp_path / "still.gif",
+        ),
+        (
+            "--reference: got something that opens neither",
+            "reference-to-video",
+            "--reference",
+            tmp_path / "text.png",
+        ),
         ("--reference: ", "reference-to-video", "--reference", tmp_path / "gone.mp4"),
-        ("reference_video + reference_image: got 6", "reference-to-video", *("--reference", tmp_path / "small.png") * 6),
-        ("model: ", "reference-to-video", "--reference", tmp_path / "small.png", "--model", "wan2.6-r2v-2026-01-01"),
+        (
+            "reference_video + reference_image: got 6",
+            "reference-to-video",
+            *("--reference", tmp_path / "small.png") * 6,
+        ),
+        (
+            "model: ",
+            "reference-to-video",
+            "--reference",
+            tmp_path / "small.png",
+            "--model",
+            "wan2.6-r2v-2026-01-01",
+        ),
     ):
         finished = run(*command, "--prompt", "x")
         assert finished.returncode == 2, command
@@ -175,7 +290,11 @@ def test_settings_that_are_wrong_are_exit_2(run, samples):
         {"WAN_DATABASE_URL": "nosql://x"},
         {"WAN_DATABASE_URL": "sqlite:////proc/nowhere/wan.sqlite3"},
     ):
-        for command in (("image-to-video", samples / "astronaut.png", "--prompt", "x"), ("jobs",), ("check",)):
+        for command in (
+            ("image-to-video", samples / "astronaut.png", "--prompt", "x"),
+            ("jobs",),
+            ("check",),
+        ):
             if command[0] == "jobs" and not wrong.get("DASHSCOPE_API_KEY", "x"):
                 continue  # what is kept can be looked at without a key
             if command[0] == "check" and "WAN_DATABASE_URL" in wrong:
@@ -185,11 +304,30 @@ def test_settings_that_are_wrong_are_exit_2(run, samples):
             assert len(finished.stderr.strip().splitlines()) == 1, finished.stderr
 
 
-@pytest.mark.parametrize("more", [{"LC_ALL": "C", "PYTHONUTF8": "0"}, {"PYTHONIOENCODING": "ascii"}], ids=["locale", "output"])
+@pytest.mark.parametrize(
+    "more",
+    [{"LC_ALL": "C", "PYTHONUTF8": "0"}, {"PYTHONIOENCODING": "ascii"}],
+    ids=["locale", "output"],
+)
 def test_a_chinese_prompt_in_a_poor_locale(environment, tmp_path, samples, more):
     written = tmp_path / "猫🐱.json"
-    command = ["-m", "wan", "prepare", "--prompt", "character1 追猫🐱", "--reference-video", samples / "bigbuckbunny.mp4", "--output", written]
-    done = subprocess.run([sys.executable, *command], env=environment | more | {"OUTPUT_DIR": str(tmp_path / "视频")}, capture_output=True, text=True)
+    command = [
+        "-m",
+        "wan",
+        "prepare",
+        "--prompt",
+        "character1 追猫🐱",
+        "--reference-video",
+        samples / "bigbuckbunny.mp4",
+        "--output",
+        written,
+    ]
+    done = subprocess.run(
+        [sys.executable, *command],
+        env=environment | more | {"OUTPUT_DIR": str(tmp_path / "视频")},
+        capture_output=True,
+        text=True,
+    )
     assert json.loads(done.stdout) == {"ok": True, "request_path": str(written)}, done.stderr
     assert json.loads(written.read_text(encoding="utf-8"))["prompt"] == "character1 追猫🐱"
 
@@ -200,12 +338,26 @@ def test_importing_the_package_costs_nothing(environment):
 
 
 def test_help_loads_nothing_that_takes_long(environment):
-    slow = "{'gradio', 'dashscope', 'pydantic', 'sqlalchemy', 'av', 'PIL', 'httpx', 'asyncio', 'obstore'}"
-    code = f"import sys\nfrom wan.cli import main\nassert main(['--help']) == 0\nassert not {slow} & set(sys.modules)"
-    helped = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
+    slow = (
+        "{'gradio', 'dashscope', 'pydantic', 'sqlalchemy', 'av', 'PIL', 'httpx', 'asyncio', "
+        "'obstore'}"
+    )
+    code = (
+        "import sys\nfrom wan.cli import main\nassert main(['--help']) == 0\nassert not "
+        f"{slow} & set(sys.modules)"
+    )
+    helped = subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+    )
     for command in WHERE:
         assert f"\n    {command}" in helped.stdout
-        about = subprocess.run([sys.executable, "-m", "wan", command, "--help"], env=environment, check=True, capture_output=True, text=True).stdout
+        about = subprocess.run(
+            [sys.executable, "-m", "wan", command, "--help"],
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
         assert f"examples:\n  python -m wan {command}" in about
 
 
@@ -226,10 +378,18 @@ def test_what_no_command_line_is_takes_one_line(environment, tmp_path):
 
 def test_nothing_is_spent_unasked(run, samples, simulator):
     before = simulator.stats()
-    finished = run("image-to-video", samples / "astronaut.png", "--prompt", "x", agreed=False, DASHSCOPE_REGION="cn-beijing")
+    finished = run(
+        "image-to-video",
+        samples / "astronaut.png",
+        "--prompt",
+        "x",
+        agreed=False,
+        DASHSCOPE_REGION="cn-beijing",
+    )
     assert finished.returncode == 2
     assert finished.stderr == (
-        "Nothing was sent: wan2.6-i2v-flash, cn-beijing, 5 s at 1280*720, ¥1.50. This spends money, and there is no terminal to ask at. "
+        "Nothing was sent: wan2.6-i2v-flash, cn-beijing, 5 s at 1280*720, ¥1.50. This spends "
+        "money, and there is no terminal to ask at. "
         "Say --yes to run it.\n"
     )
     assert simulator.stats() == before
@@ -239,13 +399,29 @@ def test_nothing_is_spent_unasked(run, samples, simulator):
 def test_the_question_at_a_terminal(service, simulator, samples, tmp_path, answer, code):
     """A real terminal: model, region, price, and that it spends money."""
     mine, theirs = pty.openpty()
-    command = ["-m", "wan", "reference-to-video", "--reference", samples / "bigbuckbunny.mp4", "--prompt", "x", "--duration", "2"]
-    where, pipes = service | {"DASHSCOPE_REGION": "ap-southeast-1"}, {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    command = [
+        "-m",
+        "wan",
+        "reference-to-video",
+        "--reference",
+        samples / "bigbuckbunny.mp4",
+        "--prompt",
+        "x",
+        "--duration",
+        "2",
+    ]
+    where, pipes = (
+        service | {"DASHSCOPE_REGION": "ap-southeast-1"},
+        {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE},
+    )
     before = simulator.stats()
     with warm.start(command, environment=where, folder=tmp_path, stdin=theirs, **pipes) as asked:
         os.write(mine, f"{answer}\n".encode())
         said, out = asked.stderr.read(), asked.stdout.read()
-    assert "wan2.6-r2v-flash, ap-southeast-1, 2 s at 1280*720, $0.35. This spends money. Run it? [y/N] " in said
+    assert (
+        "wan2.6-r2v-flash, ap-southeast-1, 2 s at 1280*720, $0.35. This spends money. Run it? "
+        "[y/N] " in said
+    )
     assert asked.returncode == code, said
     assert ("verified: the file plays" in out) is (code == 0)
     assert (simulator.stats() == before) is (code == 2)
@@ -256,7 +432,9 @@ def test_progress_at_a_terminal_takes_one_line(service, tmp_path):
     mine, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 60))
     command = ["-m", "wan", "image-to-video", ADDRESS, "--prompt", "x", "--duration", "2", "--yes"]
-    with warm.start(command, environment=service, folder=tmp_path, stdout=subprocess.DEVNULL, stderr=theirs) as run:
+    with warm.start(
+        command, environment=service, folder=tmp_path, stdout=subprocess.DEVNULL, stderr=theirs
+    ) as run:
         os.close(theirs)
         said = b""
         with contextlib.suppress(OSError):  # the terminal is gone with the command
@@ -276,7 +454,9 @@ def test_ctrl_c_at_the_question_is_no(service, simulator):
     before = simulator.stats()
     child, terminal = pty.fork()
     if not child:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell has whatever runs behind it ignore the key
+        signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        )  # a shell has whatever runs behind it ignore the key
         os.execve(sys.executable, command, service)  # noqa: S606
     said = b""
     while b"[y/N] " not in said:
@@ -287,7 +467,10 @@ def test_ctrl_c_at_the_question_is_no(service, simulator):
             said += more
     os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2, said
-    assert said.decode().split("[y/N] ")[1].split("\r\n")[1:] == ["Not run. Nothing was sent or spent.", ""]
+    assert said.decode().split("[y/N] ")[1].split("\r\n")[1:] == [
+        "Not run. Nothing was sent or spent.",
+        "",
+    ]
     assert simulator.stats() == before
 
 
@@ -311,13 +494,27 @@ def test_check(run):
 def test_jobs_one_after_the_other(run, samples, tmp_path, simulator):
     nothing = run("jobs")
     assert (nothing.returncode, json.loads(run("jobs", "--json").stdout)["jobs"]) == (0, [])
-    made = json.loads(run("image-to-video", samples / "astronaut.png", "--prompt", "she smiles", "--duration", 2, "--json").stdout)
+    made = json.loads(
+        run(
+            "image-to-video",
+            samples / "astronaut.png",
+            "--prompt",
+            "she smiles",
+            "--duration",
+            2,
+            "--json",
+        ).stdout
+    )
     job = made["job_id"]
     assert (made["ok"], made["verified"], made["evidence_lacks"]) == (True, True, [])
     assert json.loads(run("jobs", "--json").stdout)["jobs"][0]["job_id"] == job
     assert job in run("jobs").stdout
     shown = json.loads(run("show", job, "--json").stdout)
-    assert (shown["state"], shown["prompt"], shown["task_id"]) == ("SUCCEEDED", "she smiles", made["task_id"])
+    assert (shown["state"], shown["prompt"], shown["task_id"]) == (
+        "SUCCEEDED",
+        "she smiles",
+        made["task_id"],
+    )
     assert shown["evidence"] == made["evidence"]
     away = Path(made["evidence"]).rename(tmp_path / "away")
     assert json.loads(run("show", job, "--json").stdout)["evidence"] is None  # it only looks
@@ -336,13 +533,18 @@ def test_jobs_one_after_the_other(run, samples, tmp_path, simulator):
     for command in ("show", "resume", "cancel", "evidence"):
         for name in ("../../etc/passwd", "\udcff"):
             unknown = run(command, name, "--json")
-            assert (unknown.returncode, json.loads(unknown.stdout)["error"]) == (2, "There is no such job.")
+            assert (unknown.returncode, json.loads(unknown.stdout)["error"]) == (
+                2,
+                "There is no such job.",
+            )
     assert run("evidence", job, "--zip", "/proc/nowhere/a.zip").returncode == 2
 
 
 def test_what_cannot_be_shown_after_it_was_paid_is_no_refusal(run, tmp_path):
     """Exit code 3 would say that nothing was sent."""
-    job = json.loads(run("image-to-video", ADDRESS, "--prompt", "x", "--duration", 2, "--json").stdout)["job_id"]
+    job = json.loads(
+        run("image-to-video", ADDRESS, "--prompt", "x", "--duration", 2, "--json").stdout
+    )["job_id"]
     folder = tmp_path / "output" / "storage" / "videos" / job
     folder.rename(tmp_path / "away")
     folder.symlink_to(folder)  # a loop: neither there nor missing
@@ -353,20 +555,43 @@ def test_what_cannot_be_shown_after_it_was_paid_is_no_refusal(run, tmp_path):
     assert "nothing was sent" not in stuck.stderr
     folder.unlink()
     gone = run("resume", job, "--json", "--out", tmp_path / "copy.mp4")
-    assert (gone.returncode, json.loads(gone.stdout)["error"]) == (1, "the file is not there any more")
+    assert (gone.returncode, json.loads(gone.stdout)["error"]) == (
+        1,
+        "the file is not there any more",
+    )
     (tmp_path / "away").rename(folder)
     assert run("resume", job).returncode == 0
 
 
-def test_a_place_that_cannot_be_written_is_refused_before_anything_is_sent(run, samples, tmp_path, simulator):
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_sent(
+    run, samples, tmp_path, simulator
+):
     before = simulator.stats()
-    for out in ("/proc/video.mp4", "/proc/version/video.mp4", tmp_path, tmp_path / "nowhere" / "a.mp4", tmp_path / ("a" * 300)):
+    for out in (
+        "/proc/video.mp4",
+        "/proc/version/video.mp4",
+        tmp_path,
+        tmp_path / "nowhere" / "a.mp4",
+        tmp_path / ("a" * 300),
+    ):
         finished = run("image-to-video", samples / "astronaut.png", "--prompt", "x", "--out", out)
         assert finished.returncode == 2, out
         assert len(finished.stderr.strip().splitlines()) == 1, finished.stderr
     assert simulator.stats() == before
     (tmp_path / "there.mp4").write_bytes(b"as it was")
-    assert run("image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", 99, "--out", tmp_path / "there.mp4").returncode == 2
+    assert (
+        run(
+            "image-to-video",
+            samples / "astronaut.png",
+            "--prompt",
+            "x",
+            "--duration",
+            99,
+            "--out",
+            tmp_path / "there.mp4",
+        ).returncode
+        == 2
+    )
     assert (tmp_path / "there.mp4").read_bytes() == b"as it was"
 
 
@@ -376,20 +601,45 @@ def test_a_file_that_the_video_is_made_from_is_not_written_over(run, samples, tm
     (tmp_path / "link.mp4").symlink_to(given)
     for command in (
         ("reference-to-video", "--reference", given, "--prompt", "x", "--out", given),
-        ("reference-to-video", "--reference", given, "--prompt", "x", "--out", tmp_path / "link.mp4"),
+        (
+            "reference-to-video",
+            "--reference",
+            given,
+            "--prompt",
+            "x",
+            "--out",
+            tmp_path / "link.mp4",
+        ),
         ("prepare", "--reference-video", given, "--prompt", "x", "--output", given),
     ):
         finished = run(*command)
-        assert (finished.returncode, "which the video is made from; allowed is another file." in finished.stderr) == (2, True), finished.stderr
+        assert (
+            finished.returncode,
+            "which the video is made from; allowed is another file." in finished.stderr,
+        ) == (2, True), finished.stderr
     assert given.read_bytes() == (samples / "bigbuckbunny.mp4").read_bytes()
     assert simulator.stats() == before
 
 
 def test_a_run_without_a_record_is_not_verified(run, tmp_path):
     (tmp_path / "ai-video-wan-video").write_text("in the way")
-    finished = run("image-to-video", ADDRESS, "--prompt", "x", "--duration", 2, "--json", OUTPUT_DIR=str(tmp_path))
+    finished = run(
+        "image-to-video",
+        ADDRESS,
+        "--prompt",
+        "x",
+        "--duration",
+        2,
+        "--json",
+        OUTPUT_DIR=str(tmp_path),
+    )
     result = json.loads(finished.stdout)
-    assert (finished.returncode, result["ok"], result["verified"], result["evidence"]) == (1, False, True, None)
+    assert (finished.returncode, result["ok"], result["verified"], result["evidence"]) == (
+        1,
+        False,
+        True,
+        None,
+    )
     assert "there is no record of this run" in result["error"]
     assert result["evidence_lacks"] == list(FILES)
 
@@ -414,10 +664,18 @@ def test_a_name_that_is_no_text_ends_no_run(run, tmp_path):
     assert (finished.returncode, out.is_file()) == (0, True), finished.stderr
 
 
-def test_ctrl_c_loses_nothing_and_the_job_can_be_gone_on_with_and_cancelled(run, service, simulator):
+def test_ctrl_c_loses_nothing_and_the_job_can_be_gone_on_with_and_cancelled(
+    run, service, simulator
+):
     command = ["-m", "wan", "image-to-video", ADDRESS, "--prompt", "x", "--duration", "2", "--yes"]
     with simulator.fault("query", "status-503"):
-        with warm.start(command, environment=service, folder=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as stopped:
+        with warm.start(
+            command,
+            environment=service,
+            folder=ROOT,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as stopped:
             while "With the service" not in stopped.stderr.readline():
                 pass
             stopped.send_signal(signal.SIGINT)
@@ -433,13 +691,32 @@ def test_ctrl_c_loses_nothing_and_the_job_can_be_gone_on_with_and_cancelled(run,
     assert elsewhere.returncode == 0  # what has ended needs no key
 
 
-def test_what_was_stopped_before_it_was_sent_is_sent_by_nobody_who_was_not_asked(run, service, simulator):
+def test_what_was_stopped_before_it_was_sent_is_sent_by_nobody_who_was_not_asked(
+    run, service, simulator
+):
     """Any other command would spend money on it unasked."""
-    command = ["-m", "wan", "image-to-video", ADDRESS, "--prompt", "one", "--duration", "2", "--yes", "--json"]
+    command = [
+        "-m",
+        "wan",
+        "image-to-video",
+        ADDRESS,
+        "--prompt",
+        "one",
+        "--duration",
+        "2",
+        "--yes",
+        "--json",
+    ]
     jobs = []
     for prompt in ("one", "two"):
         command[5] = prompt
-        started = warm.start(command, environment=service, folder=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+        started = warm.start(
+            command,
+            environment=service,
+            folder=ROOT,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
         with simulator.fault("create", "status-429"), started as stopped:
             while "In line" not in stopped.stderr.readline():
                 pass
@@ -449,7 +726,10 @@ def test_what_was_stopped_before_it_was_sent_is_sent_by_nobody_who_was_not_asked
         assert (stopped.returncode, answer["ok"]) == (1, False)
         assert "Stopped before anything was sent or spent." in said
         assert "what was sent goes on" not in said
-        assert f"python -m wan resume {answer['job_id']}; this drops it: python -m wan cancel {answer['job_id']}" in answer["error"]
+        assert (
+            f"python -m wan resume {answer['job_id']}; this drops it: python -m wan cancel "
+            f"{answer['job_id']}" in answer["error"]
+        )
         jobs.append(answer["job_id"])
     created = simulator.stats()["created"]
     other = run("image-to-video", ADDRESS, "--prompt", "three", "--duration", 2, "--json")
@@ -469,7 +749,9 @@ def test_what_was_stopped_before_it_was_sent_is_sent_by_nobody_who_was_not_asked
 def test_what_breaks_is_one_object_too(environment, tmp_path):
     """Which nothing should."""
     breaks = "import sys, wan.cli.looking as looking\nlooking.jobs = lambda options: 1 // 0\n"
-    (tmp_path / "breaks.py").write_text(f"{breaks}from wan.cli import main\nsys.exit(main(['jobs', '--json']))")
+    (tmp_path / "breaks.py").write_text(
+        f"{breaks}from wan.cli import main\nsys.exit(main(['jobs', '--json']))"
+    )
     broke = warm.run([tmp_path / "breaks.py"], environment=environment, folder=ROOT)
     assert (broke.returncode, json.loads(broke.stdout)["ok"]) == (1, False)
     assert "ZeroDivisionError" in broke.stderr
@@ -477,12 +759,27 @@ def test_what_breaks_is_one_object_too(environment, tmp_path):
 
 @pytest.mark.parametrize("both", [False, True])
 def test_an_output_that_is_closed_ends_no_run(service, both):
-    """`| true`, and `2>&1 | head -1`: nobody reads, and the run has the exit code that it deserves."""
+    """`| true`, and `2>&1 | head -1`: nobody reads, and the run has the exit
+    code that it deserves.
+    """
     reader, writer = os.pipe()
     os.close(reader)
-    command = ["-m", "wan", "image-to-video", ADDRESS, "--prompt", "x", "--duration", "2", "--json", "--yes"]
+    command = [
+        "-m",
+        "wan",
+        "image-to-video",
+        ADDRESS,
+        "--prompt",
+        "x",
+        "--duration",
+        "2",
+        "--json",
+        "--yes",
+    ]
     errors = writer if both else subprocess.PIPE
-    with warm.start(command, environment=service, folder=ROOT, stdout=writer, stderr=errors) as run_:
+    with warm.start(
+        command, environment=service, folder=ROOT, stdout=writer, stderr=errors
+    ) as run_:
         os.close(writer)
         said = run_.stderr.read() if run_.stderr else ""
     assert run_.returncode == 0
@@ -492,20 +789,44 @@ def test_an_output_that_is_closed_ends_no_run(service, both):
 
 
 def test_an_output_that_is_full_takes_one_line(service):
-    command = ["-m", "wan", "image-to-video", ADDRESS, "--prompt", "x", "--duration", "2", "--json", "--yes"]
+    command = [
+        "-m",
+        "wan",
+        "image-to-video",
+        ADDRESS,
+        "--prompt",
+        "x",
+        "--duration",
+        "2",
+        "--json",
+        "--yes",
+    ]
     with Path("/dev/full").open("w") as full:
-        finished = warm.start(command, environment=service, folder=ROOT, stdout=full, stderr=subprocess.PIPE)
+        finished = warm.start(
+            command, environment=service, folder=ROOT, stdout=full, stderr=subprocess.PIPE
+        )
     with finished:
         said = finished.stderr.read()
     assert finished.returncode == 1
     last = said.strip().splitlines()[-1]
-    assert re.fullmatch(r"The output could not be written: No space left on device. Nothing is lost: python -m wan show \S{22}", last), last
+    assert re.fullmatch(
+        r"The output could not be written: No space left on device. Nothing is lost: python -m "
+        r"wan show \S{22}",
+        last,
+    ), last
     assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [("jobs", "--json", "--bogus"), ("show", "--json"), ("--json",), ("jobs", "--json", "--limit", "x"), ("prepare", "--bogus"), ("fly", "--json")],
+    [
+        ("jobs", "--json", "--bogus"),
+        ("show", "--json"),
+        ("--json",),
+        ("jobs", "--json", "--limit", "x"),
+        ("prepare", "--bogus"),
+        ("fly", "--json"),
+    ],
 )
 def test_a_program_gets_one_object_for_what_no_command_line_is_too(run, wrong):
     finished = run(*wrong)
@@ -520,11 +841,21 @@ def test_a_simulator_that_cannot_start_takes_one_line(run, tmp_path, simulator):
     demo = {"WAN_BACKEND": "simulator", "OUTPUT_DIR": str(tmp_path / "output")}
     picture_ = tmp_path / "a.png"
     picture_.write_bytes(picture((400, 400)))
-    for command in (("check",), ("simulate", "--port", "0"), ("image-to-video", picture_, "--prompt", "x"), ("resume", "x")):
+    for command in (
+        ("check",),
+        ("simulate", "--port", "0"),
+        ("image-to-video", picture_, "--prompt", "x"),
+        ("resume", "x"),
+    ):
         finished = run(*command, **demo)
-        assert (finished.returncode, len(finished.stderr.strip().splitlines())) == (2, 1), finished.stderr
+        assert (finished.returncode, len(finished.stderr.strip().splitlines())) == (2, 1), (
+            finished.stderr
+        )
         assert "OUTPUT_DIR: got" in finished.stderr
-    assert run("simulate", "--port", "0", OUTPUT_DIR=str(tmp_path / "output" / "simulator")).returncode == 2
+    assert (
+        run("simulate", "--port", "0", OUTPUT_DIR=str(tmp_path / "output" / "simulator")).returncode
+        == 2
+    )
     (tmp_path / "log" / "simulator" / "server.log").mkdir(parents=True)
     down = run("resume", "x", WAN_BACKEND="simulator", OUTPUT_DIR=str(tmp_path / "log"))
     assert (down.returncode, len(down.stderr.strip().splitlines())) == (2, 1), down.stderr
@@ -537,25 +868,62 @@ def test_a_simulator_that_cannot_start_takes_one_line(run, tmp_path, simulator):
         (("--fault", "create:stall:x"), "create:stall:x"),
     ):
         finished = run("simulate", *wrong, OUTPUT_DIR=str(tmp_path / "new"))
-        assert (finished.returncode, len(finished.stderr.strip().splitlines())) == (2, 1), finished.stderr
+        assert (finished.returncode, len(finished.stderr.strip().splitlines())) == (2, 1), (
+            finished.stderr
+        )
         assert said in finished.stderr
 
 
 def test_prepare(run, samples, tmp_path, simulator):
     before = simulator.stats()
     clip_ = samples / "bigbuckbunny.mp4"
-    options = ("--prompt", "character1 waves", "--reference-video", clip_, "--duration", 4, "--size", "720*1280", "--seed", 7)
+    options = (
+        "--prompt",
+        "character1 waves",
+        "--reference-video",
+        clip_,
+        "--duration",
+        4,
+        "--size",
+        "720*1280",
+        "--seed",
+        7,
+    )
     prepared = run("prepare", *options, OUTPUT_DIR="output")
-    assert (prepared.returncode, json.loads(prepared.stdout)) == (0, {"ok": True, "request_path": "output/aliyun-wan-r2v/request.json"})
+    assert (prepared.returncode, json.loads(prepared.stdout)) == (
+        0,
+        {"ok": True, "request_path": "output/aliyun-wan-r2v/request.json"},
+    )
     given = json.loads((tmp_path / "output/aliyun-wan-r2v/request.json").read_text())
-    assert given == {"prompt": "character1 waves", "reference_video": str(clip_), "duration": 4, "size": "720*1280", "seed": 7}
-    elsewhere = run("prepare", *options, "--reference-video", "https://example.com/b.mp4", "--output", tmp_path / "new" / "r.json")
+    assert given == {
+        "prompt": "character1 waves",
+        "reference_video": str(clip_),
+        "duration": 4,
+        "size": "720*1280",
+        "seed": 7,
+    }
+    elsewhere = run(
+        "prepare",
+        *options,
+        "--reference-video",
+        "https://example.com/b.mp4",
+        "--output",
+        tmp_path / "new" / "r.json",
+    )
     assert json.loads(elsewhere.stdout)["request_path"] == str(tmp_path / "new" / "r.json")
-    assert json.loads((tmp_path / "new" / "r.json").read_text())["reference_video"] == [str(clip_), "https://example.com/b.mp4"]
+    assert json.loads((tmp_path / "new" / "r.json").read_text())["reference_video"] == [
+        str(clip_),
+        "https://example.com/b.mp4",
+    ]
     odd = tmp_path / os.fsdecode(b"\xff.mp4")
     odd.symlink_to(clip_)
-    assert run("prepare", "--prompt", "x", "--reference-video", odd, OUTPUT_DIR="output").returncode == 0
-    assert json.loads((tmp_path / "output/aliyun-wan-r2v/request.json").read_text())["reference_video"] == str(odd)
+    assert (
+        run("prepare", "--prompt", "x", "--reference-video", odd, OUTPUT_DIR="output").returncode
+        == 0
+    )
+    assert json.loads((tmp_path / "output/aliyun-wan-r2v/request.json").read_text())[
+        "reference_video"
+    ] == str(odd)
     assert simulator.stats() == before
 
 
@@ -564,12 +932,37 @@ def test_prepare(run, samples, tmp_path, simulator):
     [
         ((), "Field required: prompt."),
         (("--prompt", "x"), "reference_video"),
-        (("--prompt", "x", "--reference-video", "gone.mp4"), "reference_video: got gone.mp4, which is not there"),
-        (("--prompt", "x", "--reference-video", "example.com/a.mp4"), "begins with http:// or https://"),
-        (("--prompt", "x", "--reference-video", "ftp://example.com/a.mp4"), "allowed is a public address"),
-        (("--prompt", "x", "--reference-video", "https://example.com/a.mp4", "--duration", "11"), "duration: got 11"),
-        (("--prompt", "x", "--reference-video", "https://example.com/a.mp4", "--size", "720P"), "size: got 720P"),
-        (("--prompt", "x", "--reference-video", "https://example.com/a.mp4", "--output", "/proc/nowhere/a.json"), "--output: got /proc/nowhere"),
+        (
+            ("--prompt", "x", "--reference-video", "gone.mp4"),
+            "reference_video: got gone.mp4, which is not there",
+        ),
+        (
+            ("--prompt", "x", "--reference-video", "example.com/a.mp4"),
+            "begins with http:// or https://",
+        ),
+        (
+            ("--prompt", "x", "--reference-video", "ftp://example.com/a.mp4"),
+            "allowed is a public address",
+        ),
+        (
+            ("--prompt", "x", "--reference-video", "https://example.com/a.mp4", "--duration", "11"),
+            "duration: got 11",
+        ),
+        (
+            ("--prompt", "x", "--reference-video", "https://example.com/a.mp4", "--size", "720P"),
+            "size: got 720P",
+        ),
+        (
+            (
+                "--prompt",
+                "x",
+                "--reference-video",
+                "https://example.com/a.mp4",
+                "--output",
+                "/proc/nowhere/a.json",
+            ),
+            "--output: got /proc/nowhere",
+        ),
         (("--validate-response", "gone.json"), "--validate-response: got gone.json"),
     ],
 )
@@ -586,7 +979,15 @@ def test_prepare_refuses(run, simulator, options, said):
 def test_prepare_waits_for_no_pipe_and_names_what_it_has_written(run, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path, "/dev/zero"):
-        finished = run("prepare", "--validate-response", path, "--prompt", "x", "--reference-video", "https://example.com/a.mp4")
+        finished = run(
+            "prepare",
+            "--validate-response",
+            path,
+            "--prompt",
+            "x",
+            "--reference-video",
+            "https://example.com/a.mp4",
+        )
         answer = json.loads(finished.stdout)
         assert finished.returncode == 2
         assert re.search("it is no plain file|Is a directory", answer["error"]), answer
@@ -627,11 +1028,31 @@ def test_prepare_checks_a_response(run, tmp_path, response, code, said):
     assert said in answer.get("error", "")
 
 
-def test_a_full_disk_is_exit_3_and_that_of_the_system_is_none_of_ours(run, samples, tmp_path, simulator):
+def test_a_full_disk_is_exit_3_and_that_of_the_system_is_none_of_ours(
+    run, samples, tmp_path, simulator
+):
     before = simulator.stats()["created"]
     with small_disk(tmp_path / "disk") as disk, disk.full():
-        full = run("image-to-video", samples / "astronaut.png", "--prompt", "x", OUTPUT_DIR=str(disk.folder / "output"))
-        made = run("image-to-video", samples / "astronaut.png", "--prompt", "x", "--duration", "2", TMPDIR=str(disk.folder)) if disk.own else None
+        full = run(
+            "image-to-video",
+            samples / "astronaut.png",
+            "--prompt",
+            "x",
+            OUTPUT_DIR=str(disk.folder / "output"),
+        )
+        made = (
+            run(
+                "image-to-video",
+                samples / "astronaut.png",
+                "--prompt",
+                "x",
+                "--duration",
+                "2",
+                TMPDIR=str(disk.folder),
+            )
+            if disk.own
+            else None
+        )
     assert (full.returncode, simulator.stats()["created"] - before) == (3, disk.own), full.stderr
     assert "Traceback" not in full.stderr
     assert made is None or made.returncode == 0, made.stderr

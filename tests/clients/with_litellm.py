@@ -1,4 +1,6 @@
-"""litellm, which calls many services in one way. It knows no references for these models (1.110.2)."""
+"""litellm, which calls many services in one way. It knows no references
+for these models (1.110.2).
+"""
 
 import sys
 import time
@@ -23,5 +25,9 @@ def ended(video: litellm.types.videos.main.VideoObject) -> None:
 
 
 image = {"model": "dashscope/wan2.6-i2v-flash", "input_reference": LINK}
-ended(litellm.video_generation(prompt="it flies", seconds="2", parameters={"resolution": "720P"}, **image, **where))
+ended(
+    litellm.video_generation(
+        prompt="it flies", seconds="2", parameters={"resolution": "720P"}, **image, **where
+    )
+)
 print(f"litellm {version('litellm')}, image to video: a video came")

@@ -33,13 +33,20 @@ except WanError as error:
 
 @contextlib.contextmanager
 def bound(source: Path, place: Path, *options: str) -> Iterator[Path]:
-    """A folder as a program shows it. Whoever has no such program, or no right to mount, is told so."""
+    """A folder as a program shows it. Whoever has no such program, or no right to mount, is told
+    so.
+    """
     bindfs = shutil.which("bindfs")
     assert bindfs, "bindfs is missing: apt-get install bindfs"
-    assert Path("/dev/fuse").exists(), "/dev/fuse is missing: this machine mounts no file systems of programs (docker run --device /dev/fuse ...)"
+    assert Path("/dev/fuse").exists(), (
+        "/dev/fuse is missing: this machine mounts no file systems of programs (docker run "
+        "--device /dev/fuse ...)"
+    )
     for folder in (source, place):
         folder.mkdir(exist_ok=True)
-    mounted = subprocess.run([bindfs, "--no-allow-other", *options, source, place], capture_output=True, text=True)
+    mounted = subprocess.run(
+        [bindfs, "--no-allow-other", *options, source, place], capture_output=True, text=True
+    )
     assert mounted.returncode == 0, f"bindfs cannot mount here: {mounted.stderr}"
     try:
         yield place
@@ -83,7 +90,9 @@ def test_a_database_on_a_share_is_one_processes_alone(environment, share):
     path = share / "wan.sqlite3"
 
     def other() -> str:
-        return subprocess.run([sys.executable, "-c", OPEN, path], env=environment, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            [sys.executable, "-c", OPEN, path], env=environment, capture_output=True, text=True
+        ).stdout.strip()
 
     with contextlib.closing(Store(f"sqlite:///{path}")) as store:
         with store._reading() as connection:
@@ -96,8 +105,19 @@ def test_a_database_on_a_share_is_one_processes_alone(environment, share):
 
 
 def test_a_run_on_a_share(environment, share, samples):
-    command = ["image-to-video", samples / "astronaut.png", "--prompt", "she waves", "--duration", "2"]
-    done = warm.run(["-m", "wan", *command], environment=environment | {"OUTPUT_DIR": str(share)}, folder=share.parent)
+    command = [
+        "image-to-video",
+        samples / "astronaut.png",
+        "--prompt",
+        "she waves",
+        "--duration",
+        "2",
+    ]
+    done = warm.run(
+        ["-m", "wan", *command],
+        environment=environment | {"OUTPUT_DIR": str(share)},
+        folder=share.parent,
+    )
     assert done.returncode == 0, done.stderr
     assert "verified: the file plays to its end" in done.stdout
 
@@ -115,7 +135,11 @@ def test_a_folder_that_can_hold_no_database_is_named(tmp_path, monkeypatch):
             return what
 
         monkeypatch.setattr("wan.database.store.lacks", outcome)
-        with pytest.raises(SettingsError, match=f"^OUTPUT_DIR: no database can be kept in this folder: .*{said}.*Set WAN_DATABASE_URL to postgresql"):
+        with pytest.raises(
+            SettingsError,
+            match=f"^OUTPUT_DIR: no database can be kept in this folder: .*{said}.*Set "
+            "WAN_DATABASE_URL to postgresql",
+        ):
             Store(f"sqlite:///{tmp_path / 'wan.sqlite3'}", setting="OUTPUT_DIR")
 
 

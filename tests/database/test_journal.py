@@ -1,6 +1,8 @@
-"""What is in SQLite's log is kept: by locks that no close drops, and where the log is gone after all, by taking it in again.
+"""What is in SQLite's log is kept: by locks that no close drops, and where the log is gone after
+all, by taking it in again.
 
-An app that closes the database's files is a process of its own here, in which a line opens and closes any file: the hole.
+An app that closes the database's files is a process of its own here, in which a line opens and
+closes any file: the hole.
 """
 
 import contextlib
@@ -41,7 +43,9 @@ for line in sys.stdin:
             print(refused.sentence.key, end=" ", flush=True)
     print("done", flush=True)
 """
-COME_AND_GO = "import sys; from wan.database.store import Store; Store(f'sqlite:///{sys.argv[1]}').close()"
+COME_AND_GO = (
+    "import sys; from wan.database.store import Store; Store(f'sqlite:///{sys.argv[1]}').close()"
+)
 
 
 @dataclass
@@ -67,7 +71,9 @@ def database(tmp_path):
 def app(database, environment) -> Iterator[Running]:
     """An app with one row in its log."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", APP, str(database)], env=environment, text=True, **pipes) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", APP, str(database)], env=environment, text=True, **pipes
+    ) as process:
         assert process.stdout.readline() == "ready\n"
         running = Running(process)
         assert running.tell("add 1") == "done"
@@ -100,7 +106,9 @@ def test_an_app_that_closes_the_database_loses_no_row(app, database, environment
 
 @pytest.mark.process
 def test_an_app_without_such_locks_notices_and_loses_no_row(app, database, environment):
-    """As where the file system has none: the log is removed, and the next one that writes puts it right first."""
+    """As where the file system has none: the log is removed, and the next one that writes puts it
+    right first.
+    """
     app.tell("loose")
     app.tell(f"close {database}")
     come_and_go(database, environment)
@@ -170,17 +178,24 @@ store.close()
 def test_what_others_have_written_meanwhile_stays(database, environment):
     """A log that is gone makes two truths: what is paid for wins, else what came later.
 
-    An index allows one live job of a kind, and one that is being sent: of two that may both be paid for, neither is dropped.
+    An index allows one live job of a kind, and one that is being sent: of two that may both be paid
+    for, neither is dropped.
     """
     with opened(database) as store:
         paid, stale = store.add(job(1)), store.add(job(2))
         store.clear_log()  # as the last user would have left it
-        sent = store.advance(store.advance(paid, JobState.UPLOADING, 1.0), JobState.SUBMITTING, 1.0, due_at=9.0)
+        sent = store.advance(
+            store.advance(paid, JobState.UPLOADING, 1.0), JobState.SUBMITTING, 1.0, due_at=9.0
+        )
         assert store.adopt(sent, "task-of-1", "request", 2.0, 3.0)
         mine = store.add(replace(job(3), cache_key="same", model="another"))
-        assert store.advance(store.advance(mine, JobState.UPLOADING, 1.0), JobState.SUBMITTING, 1.0, due_at=9.0)
+        assert store.advance(
+            store.advance(mine, JobState.UPLOADING, 1.0), JobState.SUBMITTING, 1.0, due_at=9.0
+        )
         remove(database)
-        subprocess.run([sys.executable, "-c", MEANWHILE, str(database)], env=environment, check=True)
+        subprocess.run(
+            [sys.executable, "-c", MEANWHILE, str(database)], env=environment, check=True
+        )
         with pytest.raises(NotKept):
             store.all_ids()
         assert store.get("job1", paid.owner).task_id == "task-of-1"
@@ -250,7 +265,14 @@ def test_only_its_owner_reads_the_database(database):
 
 def test_what_is_deleted_is_in_no_file_any_more(database):
     with opened(database) as store:
-        made = store.add(replace(job(1), state=JobState.SUCCEEDED, due_at=None, request={"prompt": "a prompt nobody shall read"}))
+        made = store.add(
+            replace(
+                job(1),
+                state=JobState.SUCCEEDED,
+                due_at=None,
+                request={"prompt": "a prompt nobody shall read"},
+            )
+        )
         store.add(replace(job(2), request={"prompt": "another"}))
         assert store.delete(made, 1.0)
         store.clear_log()

@@ -1,4 +1,6 @@
-"""Owners are keyed: a database of a version before them still shows everybody what is theirs, and nobody is another."""
+"""Owners are keyed: a database of a version before them still shows everybody what is theirs, and
+nobody is another.
+"""
 
 import contextlib
 import json
@@ -26,12 +28,21 @@ def everything(store: Store) -> str:
     with store._reading() as connection:
         tables = sa.MetaData()
         tables.reflect(connection)
-        return json.dumps({one.name: [list(map(str, each)) for each in connection.execute(one.select())] for one in tables.sorted_tables})
+        return json.dumps(
+            {
+                one.name: [list(map(str, each)) for each in connection.execute(one.select())]
+                for one in tables.sorted_tables
+            }
+        )
 
 
 def owners_of(store: Store) -> dict[str, str]:
     owners = Owners(store.seal)
-    known = {"token": owners.of_token(KNOWN["token"]), "login": owners.of_login(KNOWN["login"]), "key": owners.of_key(KNOWN["key"])}
+    known = {
+        "token": owners.of_token(KNOWN["token"]),
+        "login": owners.of_login(KNOWN["login"]),
+        "key": owners.of_key(KNOWN["key"]),
+    }
     return known | {"operator": OPERATOR}
 
 
@@ -46,11 +57,17 @@ def test_each_owner_of_an_old_database_sees_their_jobs_and_links(migrated):
         for job_id, media_token in KNOWN["jobs"][who]:
             assert migrated.get(job_id, owner).id == job_id
             assert migrated.by_media_token(media_token).id == job_id
-        shown = migrated.shelf(owner, words=[], model="", state="", verdict="", until=None, offset=0, limit=9)
+        shown = migrated.shelf(
+            owner, words=[], model="", state="", verdict="", until=None, offset=0, limit=9
+        )
         assert {one.id for one in shown.jobs} == {job_id for job_id, _ in KNOWN["jobs"][who]}
     for who, (review_id, link) in KNOWN["reviews"].items():
         mine = migrated.review(review_id, owners_of(migrated)[who])
-        assert (mine.link_token, [len(take.verdicts) for take in mine.takes], mine.takes[0].job is None) == (link, [2], False)
+        assert (
+            mine.link_token,
+            [len(take.verdicts) for take in mine.takes],
+            mine.takes[0].job is None,
+        ) == (link, [2], False)
         assert migrated.review_by_link(link).id == review_id
         assert migrated.reviewed_job(link, 1, NOW).id == KNOWN["jobs"][who][0][0]
     review_id, link = KNOWN["revoked"]
@@ -59,7 +76,9 @@ def test_each_owner_of_an_old_database_sees_their_jobs_and_links(migrated):
 
 
 def test_what_was_hashed_without_the_key_is_in_no_row_any_more(migrated):
-    plain = {row["owner"] for row in old._WHOLE["rows"]["jobs"] + old._WHOLE["rows"]["reviews"]} - {OPERATOR}
+    plain = {row["owner"] for row in old._WHOLE["rows"]["jobs"] + old._WHOLE["rows"]["reviews"]} - {
+        OPERATOR
+    }
     plain |= {row["link_hash"] for row in old._WHOLE["rows"]["reviews"]}
     assert len(plain) == 6
     assert not [one for one in plain if one in everything(migrated)]
@@ -80,7 +99,9 @@ def test_several_processes_migrate_at_once_as_one(new_database, environment, tmp
         others.tell("now")
         assert others.ends() == [(0, "", "")] * 4
     with contextlib.closing(Store(database)) as store:
-        assert all(store.get(KNOWN["jobs"][who][0][0], owner) for who, owner in owners_of(store).items())
+        assert all(
+            store.get(KNOWN["jobs"][who][0][0], owner) for who, owner in owners_of(store).items()
+        )
 
 
 def test_several_stores_on_an_empty_database_have_one_key(new_database):
@@ -93,7 +114,10 @@ def test_several_stores_on_an_empty_database_have_one_key(new_database):
 
 
 def test_another_database_has_another_key(new_database):
-    with contextlib.closing(Store(new_database())) as first, contextlib.closing(Store(new_database())) as second:
+    with (
+        contextlib.closing(Store(new_database())) as first,
+        contextlib.closing(Store(new_database())) as second,
+    ):
         assert first.seal.hash("owner", "x") != second.seal.hash("owner", "x")
 
 
@@ -107,7 +131,20 @@ def test_an_older_version_beside_us_cannot_write_what_nobody_would_find(store):
 
 
 @pytest.mark.parametrize(
-    "given", ["", "x", "-" + "a" * 21, "a" * 23, "a" * 19, "a" * 21 + "\n", "ａ" * 22, None, 7, ["a" * 22], "a" * 10 + ".." + "a" * 10]
+    "given",
+    [
+        "",
+        "x",
+        "-" + "a" * 21,
+        "a" * 23,
+        "a" * 19,
+        "a" * 21 + "\n",
+        "ａ" * 22,
+        None,
+        7,
+        ["a" * 22],
+        "a" * 10 + ".." + "a" * 10,
+    ],
 )
 def test_what_is_no_id_is_told_by_its_shape(given):
     assert not ids.has_shape(ids.JOB, given)

@@ -1,4 +1,6 @@
-"""The rules that the database holds: fenced writes, the join, one SUBMITTING at a time, the task id that is never lost."""
+"""The rules that the database holds: fenced writes, the join, one SUBMITTING at a time, the task id
+that is never lost.
+"""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -44,7 +46,11 @@ def claimed(store, at=NOW) -> Job:
 
 def test_a_job_comes_back_as_it_was_written(store):
     written = job(
-        references=[Reference(kind="video", sha256="a", key="k", sent_key="k", width=1, height=2, seconds=2.5)],
+        references=[
+            Reference(
+                kind="video", sha256="a", key="k", sent_key="k", width=1, height=2, seconds=2.5
+            )
+        ],
         adjustments=[sentence("image_upright")],
         said=sentence("not_reached"),
         amount=Decimal("0.4125"),
@@ -86,9 +92,19 @@ def test_a_claim_holds_the_rows_of_the_accounts_that_have_something_due(store):
         store.add(job(number, account=account))
     store.add(job(4, account="c", due_at=NOW + 1))
     said = []
-    sa.event.listen(store._engine, "before_cursor_execute", lambda _c, _u, statement, values, *_: said.append((statement, values)))
-    assert {one.id for one in store.claim(NOW, lease=60, accounts=accounts)} == {"job1", "job2", "job3"}
-    (names,) = [values for statement, values in said if "accounts" in statement.partition("FROM")[2]]
+    sa.event.listen(
+        store._engine,
+        "before_cursor_execute",
+        lambda _c, _u, statement, values, *_: said.append((statement, values)),
+    )
+    assert {one.id for one in store.claim(NOW, lease=60, accounts=accounts)} == {
+        "job1",
+        "job2",
+        "job3",
+    }
+    (names,) = [
+        values for statement, values in said if "accounts" in statement.partition("FROM")[2]
+    ]
     assert sorted(names.values() if isinstance(names, dict) else names) == ["a", "b"]
     order = [statement.split()[0] for statement, _ in said if not statement.startswith("BEGIN")]
     assert order == ["SELECT", "INSERT", "SELECT", "UPDATE"]
@@ -108,7 +124,9 @@ def test_only_the_ways_of_the_table(store):
 
 def test_an_end_is_never_due(store):
     store.add(job())
-    ended = store.advance(claimed(store), JobState.FAILED, NOW + 5, said=sentence("cancelled"), spent=Spent.NO)
+    ended = store.advance(
+        claimed(store), JobState.FAILED, NOW + 5, said=sentence("cancelled"), spent=Spent.NO
+    )
     assert (ended.due_at, ended.ended_at, ended.live) == (None, NOW + 5, False)
     assert ended.said == sentence("cancelled")
     assert store.claim(NOW * 10, lease=1, accounts=ACCOUNTS) == []
@@ -117,7 +135,9 @@ def test_an_end_is_never_due(store):
 
 def submitting(store, number) -> Job | None:
     store.add(job(number, state=JobState.UPLOADING))
-    held = next(one for one in store.claim(NOW, lease=120, accounts=ACCOUNTS) if one.id == f"job{number}")
+    held = next(
+        one for one in store.claim(NOW, lease=120, accounts=ACCOUNTS) if one.id == f"job{number}"
+    )
     return store.advance(held, JobState.SUBMITTING, NOW)
 
 
@@ -136,7 +156,12 @@ def test_the_task_id_is_written_whoever_holds_the_lease(store):
     taken_over = claimed(store, NOW + 500)
     store.advance(taken_over, JobState.UNCERTAIN, NOW + 500, spent=Spent.MAYBE)
     adopted = store.adopt(sent, "task", "request", NOW + 501, NOW + 502)
-    assert (adopted.state, adopted.task_id, adopted.request_id, adopted.spent) == (JobState.PENDING, "task", "request", Spent.NO)
+    assert (adopted.state, adopted.task_id, adopted.request_id, adopted.spent) == (
+        JobState.PENDING,
+        "task",
+        "request",
+        Spent.NO,
+    )
     assert store.adopt(sent, "another", "request", NOW, NOW) is None
     assert store.get("job1", "somebody").task_id == "task"
 
@@ -172,19 +197,30 @@ def line(store, now=NOW):
 
 
 def test_one_address_does_not_queue_before_all(store):
-    """Ten names with five jobs each, and then somebody else: they are next but one, and after that every other."""
-    crowd = [replace(job(name * 5 + number), owner=f"name{name}", address="crowded") for name in range(10) for number in range(5)]
+    """Ten names with five jobs each, and then somebody else: they are next but one, and after that
+    every other.
+    """
+    crowd = [
+        replace(job(name * 5 + number), owner=f"name{name}", address="crowded")
+        for name in range(10)
+        for number in range(5)
+    ]
     for one in crowd:
         store.add(one)
     theirs = [replace(job(number), address="elsewhere", due_at=NOW) for number in (900, 901)]
     for one in theirs:
         store.add(one)
     assert [line(store).index(one.id) + 1 for one in theirs] == [2, 4]
-    begun, held = [], {one.id: one for one in store.claim(NOW, lease=120, accounts=ACCOUNTS, limit=500)}
+    begun, held = (
+        [],
+        {one.id: one for one in store.claim(NOW, lease=120, accounts=ACCOUNTS, limit=500)},
+    )
     while len(begun) < 6:
         now = NOW + len(begun)
         first = line(store, now)[0]
-        assert [one for one in held.values() if one.id != first and store.start(one, now, at_once=1)] == []
+        assert [
+            one for one in held.values() if one.id != first and store.start(one, now, at_once=1)
+        ] == []
         ended = store.advance(store.start(held.pop(first), now, at_once=1), JobState.CANCELLED, now)
         begun.append(ended.owner)
     assert begun == ["name0", "somebody", "name1", "somebody", "name2", "name3"]
@@ -192,10 +228,19 @@ def test_one_address_does_not_queue_before_all(store):
 
 def test_an_address_has_room_for_five_visitors_and_this_machine_for_all(store):
     for name in range(5):
-        store.add_all([replace(job(10 * name + number), owner=f"name{name}", address="crowded") for number in range(2)], at_once=2)
+        store.add_all(
+            [
+                replace(job(10 * name + number), owner=f"name{name}", address="crowded")
+                for number in range(2)
+            ],
+            at_once=2,
+        )
     with pytest.raises(AccessRefused) as refused:
         store.add(replace(job(90), owner="another", address="crowded"), at_once=2)
-    assert (refused.value.sentence.key, refused.value.sentence.values["high"]) == ("address_jobs_many", 10)
+    assert (refused.value.sentence.key, refused.value.sentence.values["high"]) == (
+        "address_jobs_many",
+        10,
+    )
     assert "job90" not in store.all_ids()
     for name, address in (("another", "elsewhere"), ("of this machine", None)):
         store.add(replace(job(91 if address else 92), owner=name, address=address), at_once=2)
@@ -212,7 +257,9 @@ def test_what_nobody_works_on_holds_nobody_up(store):
     assert store.start(jobs["job3"], NOW, at_once=1) is None  # there is one more before it
     assert store.start(jobs["job2"], NOW, at_once=1).state is JobState.UPLOADING
     assert store.start(jobs["job3"], NOW, at_once=1) is None
-    assert store.start(jobs["job3"], NOW + 200, at_once=1).state is JobState.UPLOADING  # the second one's process is dead
+    assert (
+        store.start(jobs["job3"], NOW + 200, at_once=1).state is JobState.UPLOADING
+    )  # the second one's process is dead
 
 
 def test_of_what_is_not_sent_only_what_was_asked_for_is_taken(store):
@@ -221,8 +268,12 @@ def test_of_what_is_not_sent_only_what_was_asked_for_is_taken(store):
         store.add(job(number))
     assert store.next_due(ACCOUNTS, []) == NOW + 120
     assert store.claim(NOW, lease=1, accounts=ACCOUNTS, unsent=[]) == []
-    assert [one.id for one in store.claim(NOW, lease=1, accounts=ACCOUNTS, unsent=["job2"])] == ["job2"]
-    assert {one.id for one in store.claim(NOW + 200, lease=1, accounts=ACCOUNTS, unsent=[])} == {"job3"}
+    assert [one.id for one in store.claim(NOW, lease=1, accounts=ACCOUNTS, unsent=["job2"])] == [
+        "job2"
+    ]
+    assert {one.id for one in store.claim(NOW + 200, lease=1, accounts=ACCOUNTS, unsent=[])} == {
+        "job3"
+    }
 
 
 def test_uploads_are_remembered_while_they_are_good_and_made_by_one_at_a_time(store):
@@ -250,20 +301,53 @@ def test_turns_are_apart(store):
 
 def test_the_newest_finished_job_of_a_kind(store):
     for number in (1, 2):
-        store.add(job(number, state=JobState.SUCCEEDED, cache_key="key", created_at=NOW + number, ended_at=NOW + number, due_at=None))
-    store.add(job(3, state=JobState.FAILED, cache_key="key", created_at=NOW + 3, ended_at=NOW + 3, due_at=None))
+        store.add(
+            job(
+                number,
+                state=JobState.SUCCEEDED,
+                cache_key="key",
+                created_at=NOW + number,
+                ended_at=NOW + number,
+                due_at=None,
+            )
+        )
+    store.add(
+        job(
+            3,
+            state=JobState.FAILED,
+            cache_key="key",
+            created_at=NOW + 3,
+            ended_at=NOW + 3,
+            due_at=None,
+        )
+    )
     assert store.of_kind("somebody", "account", "key").id == "job2"
     assert store.of_kind("somebody else", "account", "key") is None
     assert store.of_kind("somebody", "other", "key") is None
 
 
 def test_what_was_tried_again_with_its_own_seed_is_of_the_same_kind(store):
-    """Whatever its key says: that of an uncertain job's second try differs, and so did all of earlier versions."""
+    """Whatever its key says: that of an uncertain job's second try differs, and so did all of
+    earlier versions.
+    """
 
     def tried(number: int, of: int, state: JobState, *, seed: int = 1) -> None:
         over = state not in LIVE
-        times = {"created_at": NOW + number, "ended_at": NOW + number if over else None, "due_at": None if over else NOW}
-        store.add(job(number, state=state, cache_key=f"key {number}", retried_from=f"job{of}" if of else "", seed=seed, **times))
+        times = {
+            "created_at": NOW + number,
+            "ended_at": NOW + number if over else None,
+            "due_at": None if over else NOW,
+        }
+        store.add(
+            job(
+                number,
+                state=state,
+                cache_key=f"key {number}",
+                retried_from=f"job{of}" if of else "",
+                seed=seed,
+                **times,
+            )
+        )
 
     def kind() -> str | None:
         found = store.of_kind("somebody", "account", "key 1")
@@ -282,7 +366,18 @@ def test_what_was_tried_again_with_its_own_seed_is_of_the_same_kind(store):
 
 def test_what_programs_without_a_token_asked_for_is_found_by_words_address_and_time(store):
     def asked(number: int, **changes) -> Job:
-        return store.add(job(number, **{"cache_key": "key", "owner": f"caller.{number}", "address": "there", "created_at": NOW} | changes))
+        return store.add(
+            job(
+                number,
+                **{
+                    "cache_key": "key",
+                    "owner": f"caller.{number}",
+                    "address": "there",
+                    "created_at": NOW,
+                }
+                | changes,
+            )
+        )
 
     def found(since: float = NOW, **changes) -> str | None:
         one = store.called_for(job(9, **{"cache_key": "key", "address": "there"} | changes), since)
@@ -314,14 +409,26 @@ def test_the_job_to_look_at_first(store):
 
 def test_past_runs(store):
     for number, seconds in enumerate((4, 6, 8)):
-        spans = {"running_at": NOW, "fetching_at": NOW + seconds, "ended_at": NOW + seconds, "due_at": None}
+        spans = {
+            "running_at": NOW,
+            "fetching_at": NOW + seconds,
+            "ended_at": NOW + seconds,
+            "due_at": None,
+        }
         store.add(job(number, state=JobState.SUCCEEDED, **spans))
-    store.add(replace(job(9, state=JobState.SUCCEEDED, running_at=NOW, fetching_at=NOW + 99), request={"duration": 10}))
+    store.add(
+        replace(
+            job(9, state=JobState.SUCCEEDED, running_at=NOW, fetching_at=NOW + 99),
+            request={"duration": 10},
+        )
+    )
     assert sorted(store.past_seconds("simulator", "wan2.6-i2v-flash", 5)) == [4, 6, 8]
 
 
 def test_the_ways_between_states_are_those_of_the_design():
-    """They stand here once more, since one too many may pay twice: back before the request leads only what provably never left."""
+    """They stand here once more, since one too many may pay twice: back before the request leads
+    only what provably never left.
+    """
     ways = {
         "QUEUED": "UPLOADING CANCELLED FAILED",
         "UPLOADING": "SUBMITTING QUEUED CANCELLED FAILED",
@@ -332,17 +439,26 @@ def test_the_ways_between_states_are_those_of_the_design():
         "UNCERTAIN": "PENDING FAILED EXPIRED",
         **dict.fromkeys(("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED"), ""),
     }
-    assert {JobState(state): {JobState(way) for way in there.split()} for state, there in ways.items()} == TRANSITIONS
+    assert {
+        JobState(state): {JobState(way) for way in there.split()} for state, there in ways.items()
+    } == TRANSITIONS
 
 
 def test_live_states_are_those_with_a_way_out():
-    assert {state for state in JobState if state not in LIVE} == {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED}
+    assert {state for state in JobState if state not in LIVE} == {
+        JobState.SUCCEEDED,
+        JobState.FAILED,
+        JobState.CANCELLED,
+        JobState.EXPIRED,
+    }
 
 
 def test_what_nobody_has_looked_at_since_its_task_is_gone_is_found(store):
     hour = 3600.0
     store.add(job(1, state=JobState.PENDING, submitted_at=NOW, submitting_at=NOW, due_at=NOW))
-    store.add(job(2, state=JobState.PENDING, submitted_at=NOW, submitting_at=NOW, due_at=NOW + 30 * hour))
+    store.add(
+        job(2, state=JobState.PENDING, submitted_at=NOW, submitting_at=NOW, due_at=NOW + 30 * hour)
+    )
     store.add(job(3, due_at=NOW))
     assert [one.id for one in store.abandoned(NOW + 2 * hour, NOW + 29 * hour)] == ["job1"]
     assert store.abandoned(NOW - 1, NOW + 29 * hour) == []
@@ -352,12 +468,24 @@ def test_two_jobs_in_question_with_one_prompt_are_twins(store):
     prompts = {1: "a cat", 2: "a cat ", 3: "a dog"}
     for number, prompt in prompts.items():
         store.add(job(number, state=JobState.UNCERTAIN, payload={"input": {"prompt": prompt}}))
-    assert [store.has_twin(store.get(f"job{number}", "somebody")) for number in prompts] == [True, True, False]
+    assert [store.has_twin(store.get(f"job{number}", "somebody")) for number in prompts] == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_takes_of_one_brief_are_no_twins(store):
     for number, owner in ((1, "somebody"), (2, "somebody"), (3, "somebody else")):
-        store.add(job(number, owner=owner, brief_id="brief", state=JobState.UNCERTAIN, payload={"input": {"prompt": "a cat"}}))
+        store.add(
+            job(
+                number,
+                owner=owner,
+                brief_id="brief",
+                state=JobState.UNCERTAIN,
+                payload={"input": {"prompt": "a cat"}},
+            )
+        )
     first = store.get("job1", "somebody")
     assert store.has_twin(first), "of somebody else"
     store.adopt(store.get("job3", "somebody else"), "task", "request", NOW, NOW)
@@ -380,7 +508,12 @@ def prompted(store, number, prompt, **changes):
 
 
 def shelf(store, owner="somebody", *, offset=0, limit=24, **asked):
-    return store.shelf(owner, offset=offset, limit=limit, **{"words": [], "model": "", "state": "", "verdict": "", "until": None} | asked)
+    return store.shelf(
+        owner,
+        offset=offset,
+        limit=limit,
+        **{"words": [], "model": "", "state": "", "verdict": "", "until": None} | asked,
+    )
 
 
 def found(store, search):
@@ -388,11 +521,36 @@ def found(store, search):
 
 
 def test_the_library_searches_in_prompts(store):
-    prompts = ["A Cat in the RAIN", "100% cotton", "100 percent", "file_name", "fileXname", "一只猫在雨中", "Das Straßenfest ÜBER Köln", "a\\b"]
+    prompts = [
+        "A Cat in the RAIN",
+        "100% cotton",
+        "100 percent",
+        "file_name",
+        "fileXname",
+        "一只猫在雨中",
+        "Das Straßenfest ÜBER Köln",
+        "a\\b",
+    ]
     for number, prompt in enumerate(prompts):
         prompted(store, number, prompt)
-    asked = ["cat", "rain CAT", "100%", "file_name", "猫", "über", "STRASSENFEST", "\\", "dog", "cat dog", "'; DROP TABLE jobs; --", "%", "/"]
-    assert [found(store, one) for one in asked] == [["job0"]] * 2 + [[f"job{n}"] for n in (1, 3, 5, 6, 6, 7)] + [[], [], [], ["job1"], []]
+    asked = [
+        "cat",
+        "rain CAT",
+        "100%",
+        "file_name",
+        "猫",
+        "über",
+        "STRASSENFEST",
+        "\\",
+        "dog",
+        "cat dog",
+        "'; DROP TABLE jobs; --",
+        "%",
+        "/",
+    ]
+    assert [found(store, one) for one in asked] == [["job0"]] * 2 + [
+        [f"job{n}"] for n in (1, 3, 5, 6, 6, 7)
+    ] + [[], [], [], ["job1"], []]
 
 
 def test_the_library_finds_prompts_of_an_earlier_version(store):
@@ -403,14 +561,38 @@ def test_the_library_finds_prompts_of_an_earlier_version(store):
 
 
 def test_the_library_filters_and_counts(store):
-    states = [JobState.QUEUED, JobState.RUNNING, JobState.SUCCEEDED, JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED]
+    states = [
+        JobState.QUEUED,
+        JobState.RUNNING,
+        JobState.SUCCEEDED,
+        JobState.FAILED,
+        JobState.EXPIRED,
+        JobState.CANCELLED,
+    ]
     for number, state in enumerate(states):
-        store.add(job(number, state=state, account=f"account{number}", model="wan2.6-r2v" if number % 2 else "wan2.6-i2v-flash"))
+        store.add(
+            job(
+                number,
+                state=state,
+                account=f"account{number}",
+                model="wan2.6-r2v" if number % 2 else "wan2.6-i2v-flash",
+            )
+        )
     store.add(job(9, owner="somebody else"))
     by_state = {group: [one.id for one in shelf(store, state=group).jobs] for group in GROUPS}
-    assert by_state == {"live": ["job1", "job0"], "done": ["job2"], "failed": ["job4", "job3"], "cancelled": ["job5"]}
+    assert by_state == {
+        "live": ["job1", "job0"],
+        "done": ["job2"],
+        "failed": ["job4", "job3"],
+        "cancelled": ["job5"],
+    }
     one = shelf(store, model="wan2.6-r2v", limit=2)
-    assert ([job.id for job in one.jobs], one.total, one.of_owner, one.live) == (["job5", "job3"], 3, 6, 2)
+    assert ([job.id for job in one.jobs], one.total, one.of_owner, one.live) == (
+        ["job5", "job3"],
+        3,
+        6,
+        2,
+    )
     assert [one.id for one in shelf(store, "somebody else").jobs] == ["job9"]
     assert shelf(store, "nobody") == Shelf([], 0, 0, 0)
 
@@ -422,7 +604,9 @@ def test_pages_stay_where_they_are_while_new_jobs_come(store):
     until = first.jobs[0].created_at
     prompted(store, 10, "a cat", state=JobState.SUCCEEDED)
     pages = [shelf(store, limit=4, offset=offset, until=until) for offset in (0, 4, 8)]
-    assert [one.id for page in pages for one in page.jobs] == [f"job{number}" for number in range(9, -1, -1)]
+    assert [one.id for page in pages for one in page.jobs] == [
+        f"job{number}" for number in range(9, -1, -1)
+    ]
     assert [page.total for page in pages] == [10] * 3
     assert shelf(store, limit=4).jobs[0].id == "job10"
 
@@ -442,11 +626,28 @@ def test_the_library_filters_by_what_was_said_last(store):
         *(("ann", "job0", "no", 1), ("ann", "job0", "yes", 2), ("bob", "job0", "maybe", 1)),
         *(("ann", "job1", "no", 1), ("carl", "job2", "yes", 1)),
     ):
-        store.give(word(reviewer, NOW + at, id=f"{reviewer}{job_id}{at}", job_id=job_id, verdict=verdict, comment="kept for good"))
+        store.give(
+            word(
+                reviewer,
+                NOW + at,
+                id=f"{reviewer}{job_id}{at}",
+                job_id=job_id,
+                verdict=verdict,
+                comment="kept for good",
+            )
+        )
     kept(store, token="foreign", owner="somebody else")
     store.give(word("dora", NOW, review_id="review-foreign", job_id="job3", verdict="yes"))
-    by_verdict = {verdict: [one.id for one in shelf(store, verdict=verdict).jobs] for verdict in ("yes", "maybe", "no", "none")}
-    assert by_verdict == {"yes": ["job2", "job0"], "maybe": ["job0"], "no": ["job1"], "none": ["job3"]}
+    by_verdict = {
+        verdict: [one.id for one in shelf(store, verdict=verdict).jobs]
+        for verdict in ("yes", "maybe", "no", "none")
+    }
+    assert by_verdict == {
+        "yes": ["job2", "job0"],
+        "maybe": ["job0"],
+        "no": ["job1"],
+        "none": ["job3"],
+    }
 
 
 def test_the_task_of_a_deleted_job_is_nobody_elses(store):
@@ -471,7 +672,14 @@ def kept(store, token: str = "link", *, owner: str = "somebody", **changes) -> R
 
 
 def word(reviewer="a", at=NOW, **changes) -> Verdict:
-    values = {"id": f"{reviewer}{at}", "review_id": "review-link", "job_id": "job1", "verdict": "yes", "comment": "", "at_seconds": None}
+    values = {
+        "id": f"{reviewer}{at}",
+        "review_id": "review-link",
+        "job_id": "job1",
+        "verdict": "yes",
+        "comment": "",
+        "at_seconds": None,
+    }
     return Verdict(**values | {"name": "", "created_at": at, "reviewer": reviewer} | changes)
 
 
@@ -488,7 +696,10 @@ def test_a_review_comes_back_in_its_order_with_what_was_said(store):
     assert [(take.number, take.job.id) for take in found.takes] == [(1, "job2"), (2, "job1")]
     assert found.takes[1].verdicts == tuple(reversed(words))
     assert [one.id for one in store.reviews("somebody")] == ["review-other", "review-link"]
-    assert [(one.people, len(one.takes[1].verdicts)) for one in store.reviews("somebody")] == [(0, 0), (2, 0)]
+    assert [(one.people, len(one.takes[1].verdicts)) for one in store.reviews("somebody")] == [
+        (0, 0),
+        (2, 0),
+    ]
     assert store.reviews("somebody", whole="review-link")[1] == found
     assert store.review("review-link", "somebody else") is None
     assert store.reviewed_job("link", 2, NOW).id == "job1"
@@ -526,7 +737,9 @@ def test_a_review_is_of_another_version_whenever_it_shows_something_else(store):
     for one in (
         word("a", NOW + 5),
         word("b", NOW + 9, comment="图"),
-        word("a", NOW + 6, verdict="no"),  # in place of the first, and not the newest: written by a process whose clock is behind
+        word(
+            "a", NOW + 6, verdict="no"
+        ),  # in place of the first, and not the newest: written by a process whose clock is behind
         word("a", NOW + 7, comment="图"),
     ):
         store.give(one)
@@ -548,7 +761,9 @@ def test_a_database_of_an_earlier_version_gets_its_new_indexes(new_database):
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP INDEX verdicts_of_review")
     Store(url).close()
-    assert "verdicts_of_review" in {index["name"] for index in sa.inspect(engine).get_indexes("verdicts")}
+    assert "verdicts_of_review" in {
+        index["name"] for index in sa.inspect(engine).get_indexes("verdicts")
+    }
     engine.dispose()
 
 
@@ -562,17 +777,24 @@ def test_nobody_fills_a_review_alone(store, monkeypatch):
     store.give(word(at=NOW + 4, verdict="no"))
     with pytest.raises(AccessRefused, match="2 comments"):
         store.give(word(at=NOW + 5, comment="more words"))
-    assert [(one.verdict, one.comment) for one in store.review_by_link("link").takes[1].verdicts] == [("yes", "words"), ("no", "")]
+    assert [
+        (one.verdict, one.comment) for one in store.review_by_link("link").takes[1].verdicts
+    ] == [("yes", "words"), ("no", "")]
     store.give(word(at=NOW + 6, verdict="maybe"))
     store.give(word("another", comment="words"))
-    assert (store.review_by_link("link").takes[1].tally.maybe, store.review_by_link("link").people) == (1, 2)
+    assert (
+        store.review_by_link("link").takes[1].tally.maybe,
+        store.review_by_link("link").people,
+    ) == (1, 2)
 
 
 def fill(store, network: str, most: int = 100) -> int:
     """How many made-up people of one network are heard."""
     for number in range(most):
         try:
-            store.give(word(f"{network}{number}", comment="fills it" if number % 2 else ""), network)
+            store.give(
+                word(f"{network}{number}", comment="fills it" if number % 2 else ""), network
+            )
         except AccessRefused:
             return number
     return most
@@ -618,7 +840,10 @@ def test_a_closed_review_takes_no_words_and_its_token_is_forgotten(store):
     assert not store.revoke_review("review-link", "somebody else", NOW)
     assert store.revoke_review("review-link", "somebody", NOW)
     assert store.revoke_review("review-link", "somebody", NOW + 5)
-    assert (store.review_by_link("link").revoked_at, store.review_by_link("link").link_token) == (NOW, None)
+    assert (store.review_by_link("link").revoked_at, store.review_by_link("link").link_token) == (
+        NOW,
+        None,
+    )
     assert store.reviewed_job("link", 2, NOW) is None
     with pytest.raises(ReviewNotFound):
         store.give(word())
@@ -644,5 +869,7 @@ def test_the_token_of_a_link_that_has_ended_is_kept_no_longer(store):
     for token, expires_at in (("ended", NOW + 10), ("open", NOW + 99), ("endless", None)):
         kept(store, token=token, id=f"of {token}", expires_at=expires_at)
     store.forget_links(NOW + 10)
-    assert [store.review(f"of {token}", "somebody").link_token for token in ("ended", "open", "endless")] == [None, "open", "endless"]
+    assert [
+        store.review(f"of {token}", "somebody").link_token for token in ("ended", "open", "endless")
+    ] == [None, "open", "endless"]
     assert store.review_by_link("ended").id == "of ended"

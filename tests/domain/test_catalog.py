@@ -22,12 +22,28 @@ from wan.domain.catalog import MODELS
     ],
 )
 def test_price(model, region, size, audio, videos, references, amount, billed):
-    price = catalog.price(MODELS[model], region=region, size=size, duration=5, audio=audio, videos=videos, references=references)
+    price = catalog.price(
+        MODELS[model],
+        region=region,
+        size=size,
+        duration=5,
+        audio=audio,
+        videos=videos,
+        references=references,
+    )
     assert (price.amount, price.billed_seconds, price.exact) == (Decimal(amount), billed, True)
 
 
 def test_the_length_of_a_url_is_not_known():
-    price = catalog.price(MODELS["wan2.6-r2v-flash"], region="cn-beijing", size="1280*720", duration=5, audio=True, videos=(None,), references=1)
+    price = catalog.price(
+        MODELS["wan2.6-r2v-flash"],
+        region="cn-beijing",
+        size="1280*720",
+        duration=5,
+        audio=True,
+        videos=(None,),
+        references=1,
+    )
     assert (price.billed_seconds, price.exact) == (10, False)
 
 
@@ -46,17 +62,27 @@ def test_the_length_of_a_url_is_not_known():
     ],
 )
 def test_what_an_account_of_the_other_site_pays(model, region, size, audio, currency, amount):
-    known = catalog.bill(MODELS[model], region=region, size=size, audio=audio, seconds=Decimal(1), currency=currency)
+    known = catalog.bill(
+        MODELS[model], region=region, size=size, audio=audio, seconds=Decimal(1), currency=currency
+    )
     assert round(known.amount, 6) == Decimal(amount)
     assert known.currency == (currency or "USD")
 
 
 def test_a_region_without_prices():
-    assert catalog.price(MODELS["wan2.6-r2v"], region="", size="1280*720", duration=5, audio=True) is None
+    assert (
+        catalog.price(MODELS["wan2.6-r2v"], region="", size="1280*720", duration=5, audio=True)
+        is None
+    )
 
 
 def test_money_hides_nothing():
-    assert [catalog.money(Decimal(amount), "CNY") for amount in ("1.5", "0.75", "0.125", "3")] == ["¥1.50", "¥0.75", "¥0.125", "¥3.00"]
+    assert [catalog.money(Decimal(amount), "CNY") for amount in ("1.5", "0.75", "0.125", "3")] == [
+        "¥1.50",
+        "¥0.75",
+        "¥0.125",
+        "¥3.00",
+    ]
 
 
 def test_the_three_models_and_no_other():

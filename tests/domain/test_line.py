@@ -1,4 +1,6 @@
-"""Whose job is next, as it is worked out; see `tests/database/test_store.py` for what the database makes of it."""
+"""Whose job is next, as it is worked out; see `tests/database/test_store.py` for what the database
+makes of it.
+"""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,11 +12,18 @@ turns = st.lists(st.tuples(names, st.one_of(st.none(), names), st.integers(0, 50
 
 
 def made(known) -> list[Turn]:
-    return [Turn(f"job{number}", f"owner {owner}", address and f"address {address}", float(at)) for number, (owner, address, at) in enumerate(known)]
+    return [
+        Turn(f"job{number}", f"owner {owner}", address and f"address {address}", float(at))
+        for number, (owner, address, at) in enumerate(known)
+    ]
 
 
 def test_of_one_the_oldest_is_first():
-    assert in_turn(made([("a", "x", 3), ("a", "x", 1), ("a", "x", 2)]), []) == ["job1", "job2", "job0"]
+    assert in_turn(made([("a", "x", 3), ("a", "x", 1), ("a", "x", 2)]), []) == [
+        "job1",
+        "job2",
+        "job0",
+    ]
 
 
 def test_addresses_take_turns_and_then_their_owners():
@@ -23,18 +32,29 @@ def test_addresses_take_turns_and_then_their_owners():
 
 
 def test_networks_take_turns_and_then_their_addresses_and_their_owners():
-    crowd = [Turn(f"bad{number}", f"owner {number % 4}", f"site.address {number % 2}", float(number)) for number in range(8)]
+    crowd = [
+        Turn(f"bad{number}", f"owner {number % 4}", f"site.address {number % 2}", float(number))
+        for number in range(8)
+    ]
     order = in_turn([*crowd, Turn("next", "me", "elsewhere.address", 99.0)], [])
     assert order == ["bad0", "next", "bad1", "bad2", "bad3", "bad4", "bad5", "bad6", "bad7"]
-    greedy = [Turn(f"greedy{number}", f"owner {number}", "site.one", float(number)) for number in range(8)]
+    greedy = [
+        Turn(f"greedy{number}", f"owner {number}", "site.one", float(number)) for number in range(8)
+    ]
     assert in_turn([*greedy, Turn("near", "me", "site.two", 99.0)], [])[:2] == ["greedy0", "near"]
     begun = [Turn("begun", "another", "site.three", 50.0)]
-    assert in_turn([Turn("again", "me", "site.four", 1.0), Turn("first", "me", "elsewhere.one", 2.0)], begun) == ["first", "again"]
+    assert in_turn(
+        [Turn("again", "me", "site.four", 1.0), Turn("first", "me", "elsewhere.one", 2.0)], begun
+    ) == ["first", "again"]
 
 
 def test_whoever_has_waited_longest_is_next():
     waiting = made([("a", "x", 1), ("b", "y", 2), ("c", "z", 3)])
-    begun = [Turn("p", "owner a", "address x", 9.0), Turn("q", "owner b", "address y", 8.0), Turn("r", "owner b", "address y", 1.0)]
+    begun = [
+        Turn("p", "owner a", "address x", 9.0),
+        Turn("q", "owner b", "address y", 8.0),
+        Turn("r", "owner b", "address y", 1.0),
+    ]
     assert in_turn(waiting, begun) == ["job2", "job1", "job0"]
 
 
@@ -52,7 +72,9 @@ def test_everybody_is_in_line_once_and_no_address_waits_for_two_of_another(waiti
 
 @given(turns)
 def test_nobody_starves(waiting):
-    """Each is begun in turn: among so many addresses nobody waits longer than a round between two of theirs."""
+    """Each is begun in turn: among so many addresses nobody waits longer than a round between two
+    of theirs.
+    """
     queued, begun, order = made(waiting), [], []
     while queued:
         first = in_turn(queued, begun)[0]

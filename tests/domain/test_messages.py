@@ -1,4 +1,6 @@
-"""What people are told: complete in both languages, none left over, none missing, and the same in numbers and names."""
+"""What people are told: complete in both languages, none left over, none missing, and the same in
+numbers and names.
+"""
 
 import ast
 import re
@@ -20,9 +22,27 @@ BUILT = (  # beginnings of keys that are put together
     *("landscape", "portrait", "square", "minutes", "seconds", "prompt_", "image_placeholder"),
     *("compare_play", "compare_pause", "compare_image", "compare_video", "compare_audio"),
     *("rv_yes", "rv_maybe", "rv_no", "rv_saved", "rv_offline"),
-    *("review_never", "review_day", "review_week", "review_month", "review_revoke", "review_delete", "review_csv", "review_json", "review_zip"),
+    *(
+        "review_never",
+        "review_day",
+        "review_week",
+        "review_month",
+        "review_revoke",
+        "review_delete",
+        "review_csv",
+        "review_json",
+        "review_zip",
+    ),
 )
-NAMING = {"sentence": 0, "both": 0, "label": 0, "t": 1, "InvalidInput": 1, "AccessRefused": 0, "Refused": 1}
+NAMING = {
+    "sentence": 0,
+    "both": 0,
+    "label": 0,
+    "t": 1,
+    "InvalidInput": 1,
+    "AccessRefused": 0,
+    "Refused": 1,
+}
 """Where the key stands among the arguments of what takes one."""
 
 
@@ -57,15 +77,25 @@ def _named() -> set[str]:
         if path.parent.name == "database":  # whose `label` is SQL's
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            place = NAMING.get(getattr(node.func, "id", getattr(node.func, "attr", ""))) if isinstance(node, ast.Call) else None
-            if place is not None and len(node.args) > place and isinstance(node.args[place], ast.Constant):
+            place = (
+                NAMING.get(getattr(node.func, "id", getattr(node.func, "attr", "")))
+                if isinstance(node, ast.Call)
+                else None
+            )
+            if (
+                place is not None
+                and len(node.args) > place
+                and isinstance(node.args[place], ast.Constant)
+            ):
                 found.add(node.args[place].value)
     return {key for key in found if isinstance(key, str) and key}
 
 
 def test_every_key_that_is_named_is_there():
     assert len(_named()) > 300
-    assert {key for key in _named() if key not in ENGLISH and key.removesuffix("_waits") not in CAUSES} == set()
+    assert {
+        key for key in _named() if key not in ENGLISH and key.removesuffix("_waits") not in CAUSES
+    } == set()
 
 
 def test_every_state_has_a_title():
@@ -76,7 +106,10 @@ def test_every_state_has_a_title():
 def test_every_cause_is_found_and_told_in_its_own_words(key: str):
     assert key in {*gateway._CAUSES.values(), "access_denied", "blocked", "free_quota_over"}
     values = dict.fromkeys(_slots(ENGLISH[key]), "?")
-    ends, waits = messages.sentence(key, **values), messages.waiting(messages.sentence(key, **values))
+    ends, waits = (
+        messages.sentence(key, **values),
+        messages.waiting(messages.sentence(key, **values)),
+    )
     assert str(ends).endswith(" It cost nothing.")
     assert str(waits).endswith(" The job waits, and goes on by itself when that is put right.")
 
@@ -88,6 +121,8 @@ def test_a_slip_shows_where_it_is_made():
         messages.sentence("seed_range", given=1)
 
 
-@pytest.mark.parametrize(("language", "words"), [("en", "Cancel"), ("de", "Cancel"), ("zh", "取消"), ("zh-CN", "取消")])
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "Cancel"), ("de", "Cancel"), ("zh", "取消"), ("zh-CN", "取消")]
+)
 def test_language(language: str, words: str):
     assert t(language, "cancel") == words

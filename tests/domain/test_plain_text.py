@@ -1,4 +1,6 @@
-"""Texts: what nobody sees goes, what scripts and emoji need stays, and none takes longer than its length says."""
+"""Texts: what nobody sees goes, what scripts and emoji need stays, and none takes longer than its
+length says.
+"""
 
 import json
 import logging
@@ -75,7 +77,17 @@ def test_a_heap_of_marks_is_bounded():
 
 
 def test_what_only_seems_to_be_there_is_nothing():
-    for text in ("", " \n", "\u200b", "\u3164", "\u2800", "\u200d\u200c", "\u0301", "\U000e0041", "\u00a0\u3000"):
+    for text in (
+        "",
+        " \n",
+        "\u200b",
+        "\u3164",
+        "\u2800",
+        "\u200d\u200c",
+        "\u0301",
+        "\U000e0041",
+        "\u00a0\u3000",
+    ):
         assert is_blank(text), ascii(text)
         assert clean_line(text) == ""
     assert _request("\u200b\ufeff\u3164 \u2060").prompt == ""
@@ -85,7 +97,10 @@ def test_what_only_seems_to_be_there_is_nothing():
 def test_the_same_words_are_one_request():
     from wan.domain.fingerprint import fingerprint
 
-    keys = {fingerprint(_request(text), "simulator", ["x"]) for text in ("she smiles", "she\u200b smiles\u202c", "\ufeffshe smiles")}
+    keys = {
+        fingerprint(_request(text), "simulator", ["x"])
+        for text in ("she smiles", "she\u200b smiles\u202c", "\ufeffshe smiles")
+    }
     assert len(keys) == 1
 
 
@@ -102,7 +117,10 @@ def test_what_is_quoted_is_written_out():
     assert "\\u202e" in said
     assert "\\u0007" in said
     assert (
-        Sentence.model_validate_json(json.dumps({"key": "refused", "values": {"code": "a\x1b[2J", "message": "b"}})).values["code"] == "a\\u001b[2J"
+        Sentence.model_validate_json(
+            json.dumps({"key": "refused", "values": {"code": "a\x1b[2J", "message": "b"}})
+        ).values["code"]
+        == "a\\u001b[2J"
     )
     assert shortened("a\x9bb\nc") == "a\\u009bb c"
     with pytest.raises(InvalidInput) as refusal:
@@ -121,7 +139,9 @@ def test_no_entry_of_the_log_is_forged(caplog: pytest.LogCaptureFixture):
     guard_logs()
     try:
         with caplog.at_level(logging.ERROR):
-            logging.getLogger("wan.test").error("odd: %s", "a\x9b2J\u202eb\n2026-01-01 ERROR forged\r\x1b[1A")
+            logging.getLogger("wan.test").error(
+                "odd: %s", "a\x9b2J\u202eb\n2026-01-01 ERROR forged\r\x1b[1A"
+            )
             try:
                 raise ValueError("x\nERROR forged\u2028ERROR forged")
             except ValueError:
@@ -144,7 +164,12 @@ def test_what_is_clean_stays_clean(text: str):
     assert escaped(once) == once
 
 
-@given(st.text(alphabet="a \u200b\u200c\u200d\u0301\u094d\ufe0f\U0001f3f4\U000e0067\U000e007f\r\n\x9b👩می", max_size=40))
+@given(
+    st.text(
+        alphabet="a \u200b\u200c\u200d\u0301\u094d\ufe0f\U0001f3f4\U000e0067\U000e007f\r\n\x9b👩می",
+        max_size=40,
+    )
+)
 def test_what_is_clean_stays_clean_of_odd_things(text: str):
     once = clean(text)
     assert clean(once) == once
@@ -173,9 +198,15 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("door", [_clean, redacted, unsigned, clean, escaped, _cell, clean_line, is_blank], ids=lambda door: door.__name__)
+@pytest.mark.parametrize(
+    "door",
+    [_clean, redacted, unsigned, clean, escaped, _cell, clean_line, is_blank],
+    ids=lambda door: door.__name__,
+)
 def test_time_grows_with_length_alone(door: Callable[[str], object]):
-    """Four times the text takes about four times as long, where what grows with the square takes sixteen times."""
+    """Four times the text takes about four times as long, where what grows with the square takes
+    sixteen times.
+    """
     for name, unit in HOSTILE.items():
         once, more = (_seconds(door, unit * (16_000 * times // len(unit))) for times in (1, 4))
         assert more < 10 * once + 0.005, (name, once, more)
@@ -197,7 +228,16 @@ def _request(prompt: str, **more: object):
 
 
 def _unseen(text: str) -> list[str]:
-    """What may not come out: controls, halves, and format characters but for the joiners, the flags' tags, and the few with a shape."""
-    shaped = "\n\t\u200c\u200d\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
+    """What may not come out: controls, halves, and format characters but for the joiners, the
+    flags' tags, and the few with a shape.
+    """
+    shaped = (
+        "\n\t\u200c\u200d\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f"
+        "\u0890\u0891\u08e2\U000110bd\U000110cd"
+    )
     whole = text.replace("\U0001f3f4\U000e0067\U000e0062", "") if "\U000e007f" in text else text
-    return [ascii(sign) for sign in whole if category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp") and sign not in shaped]
+    return [
+        ascii(sign)
+        for sign in whole
+        if category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp") and sign not in shaped
+    ]

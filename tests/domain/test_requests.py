@@ -1,4 +1,6 @@
-"""Every refusal names the field, what came and what is allowed; nothing has been opened or sent by then."""
+"""Every refusal names the field, what came and what is allowed; nothing has been opened or sent by
+then.
+"""
 
 from pathlib import Path
 
@@ -43,7 +45,12 @@ REFUSED = [
     ({"fit": "stretch"}, "fit", "stretch", "crop, pad"),
     ({"shot_type": "many"}, "shot_type", "many", "single, multi"),
     ({"audio": "perhaps"}, "audio", "perhaps", "true or false"),
-    ({"model": "wan2.6-i2v-flash-2026-02-10"}, "model", "wan2.6-i2v-flash-2026-02-10", "exactly one of wan2.6-i2v-flash"),
+    (
+        {"model": "wan2.6-i2v-flash-2026-02-10"},
+        "model",
+        "wan2.6-i2v-flash-2026-02-10",
+        "exactly one of wan2.6-i2v-flash",
+    ),
     ({"model": "wan2.6-r2v"}, "model", "wan2.6-r2v", "exactly one of wan2.6-i2v-flash"),
     ({"modle": "wan2.6-i2v-flash"}, "modle", "modle", "known are model"),
 ]
@@ -94,9 +101,15 @@ def test_wrong_input_is_named(wrong, field, given_, allowed):
 
 
 @pytest.mark.parametrize("url", BAD_URLS)
-@pytest.mark.parametrize("field", ["reference_image", "reference_video", "audio_url", "reference_audio"])
+@pytest.mark.parametrize(
+    "field", ["reference_image", "reference_video", "audio_url", "reference_audio"]
+)
 def test_a_url_is_public_http_or_refused(field, url):
-    kind, rest = (ReferenceToVideoRequest, {"prompt": "x"}) if field == "reference_video" else (ImageToVideoRequest, IMAGE)
+    kind, rest = (
+        (ReferenceToVideoRequest, {"prompt": "x"})
+        if field == "reference_video"
+        else (ImageToVideoRequest, IMAGE)
+    )
     with pytest.raises(InvalidInput) as refusal:
         kind(**rest | {field: url})
     assert refusal.value.field == field
@@ -110,7 +123,10 @@ def test_a_url_is_public_http_or_refused(field, url):
         ({}, "Field required: input.reference_urls"),
         ({"reference_image": [b"x"] * 6}, "reference_image: got 6; allowed are at most 5"),
         ({"reference_video": [b"x"] * 4}, "reference_video: got 4; allowed are at most 3"),
-        ({"reference_video": [b"x"] * 3, "reference_image": [b"x"] * 3}, "got 6; allowed are at most 5"),
+        (
+            {"reference_video": [b"x"] * 3, "reference_image": [b"x"] * 3},
+            "got 6; allowed are at most 5",
+        ),
     ],
 )
 def test_number_of_references(references, said):
@@ -151,9 +167,20 @@ def test_references_are_numbered_as_they_are_given():
     request = ReferenceToVideoRequest(prompt="character2 walks", **ordered(several))
     assert request.in_order == several
     assert request.asked()["reference_order"] == ["image", "video", "image"]
-    usual = {"prompt": "character1 walks", "reference_video": b"walk", "reference_image": [b"cat", b"dog"]}
-    assert ReferenceToVideoRequest(**usual).in_order == [("video", b"walk"), ("image", b"cat"), ("image", b"dog")]
-    assert ReferenceToVideoRequest(**usual).asked() == ReferenceToVideoRequest(**usual, reference_order=["video", "image", "image"]).asked()
+    usual = {
+        "prompt": "character1 walks",
+        "reference_video": b"walk",
+        "reference_image": [b"cat", b"dog"],
+    }
+    assert ReferenceToVideoRequest(**usual).in_order == [
+        ("video", b"walk"),
+        ("image", b"cat"),
+        ("image", b"dog"),
+    ]
+    assert (
+        ReferenceToVideoRequest(**usual).asked()
+        == ReferenceToVideoRequest(**usual, reference_order=["video", "image", "image"]).asked()
+    )
     for odd in (["video"], ["image", "image", "image"], ["video", "image", "sound"], "video"):
         with pytest.raises(InvalidInput, match="reference_order: got"):
             ReferenceToVideoRequest(**usual, reference_order=odd)
@@ -162,13 +189,24 @@ def test_references_are_numbered_as_they_are_given():
 def test_an_address_of_a_sound_is_the_same_request_wherever_it_stands():
     url = "https://example.com/a.mp3"
     usual = ImageToVideoRequest(**IMAGE, audio_url=url)
-    for named in ({"reference_audio": url}, {"reference_audio": url, "audio_url": ""}, {"reference_audio": url, "audio_url": url}):
+    for named in (
+        {"reference_audio": url},
+        {"reference_audio": url, "audio_url": ""},
+        {"reference_audio": url, "audio_url": url},
+    ):
         request = ImageToVideoRequest(**IMAGE, **named)
         assert (request, request.audio_url, request.reference_audio) == (usual, url, None)
-    for twice, came in ((b"sound", "a file"), (Path("a.wav"), "a file"), ("https://example.com/b.mp3", "https://example.com/b.mp3")):
+    for twice, came in (
+        (b"sound", "a file"),
+        (Path("a.wav"), "a file"),
+        ("https://example.com/b.mp3", "https://example.com/b.mp3"),
+    ):
         with pytest.raises(InvalidInput) as refusal:
             ImageToVideoRequest(**IMAGE, reference_audio=twice, audio_url=url)
-        assert str(refusal.value) == f"reference_audio: got {came}, and another in audio_url; allowed is one of the two."
+        assert (
+            str(refusal.value)
+            == f"reference_audio: got {came}, and another in audio_url; allowed is one of the two."
+        )
     for odd in (7, [b"sound"], {"path": "a.wav"}):
         with pytest.raises(InvalidInput, match="reference_audio: got"):
             ImageToVideoRequest(**IMAGE, reference_audio=odd)
@@ -176,12 +214,22 @@ def test_an_address_of_a_sound_is_the_same_request_wherever_it_stands():
 
 def test_a_sound_is_another_request_and_none_is_the_same_as_ever():
     without = ImageToVideoRequest(**IMAGE)
-    assert without == ImageToVideoRequest(**IMAGE, reference_audio=None) == ImageToVideoRequest(**IMAGE, reference_audio="")
-    # As the versions before sounds wrote it: a change of the key would pay again for every video that is kept.
-    assert fingerprint(without, "simulator", ["a"]) == "a0a7806d0eef28a7a4c0ca1ebdd3fbcd7c4833674b6900e7a341b951ef612f43"
+    assert (
+        without
+        == ImageToVideoRequest(**IMAGE, reference_audio=None)
+        == ImageToVideoRequest(**IMAGE, reference_audio="")
+    )
+    # As the versions before sounds wrote it: a change of the key would pay again for every video
+    # that is kept.
+    assert (
+        fingerprint(without, "simulator", ["a"])
+        == "a0a7806d0eef28a7a4c0ca1ebdd3fbcd7c4833674b6900e7a341b951ef612f43"
+    )
     sounding = ImageToVideoRequest(**IMAGE, reference_audio=b"sound")
     assert sounding.asked() == without.asked()
-    assert fingerprint(sounding, "simulator", ["a", "b"]) != fingerprint(without, "simulator", ["a"])
+    assert fingerprint(sounding, "simulator", ["a", "b"]) != fingerprint(
+        without, "simulator", ["a"]
+    )
     assert b"sound" not in repr(sounding).encode()
 
 
@@ -190,14 +238,23 @@ def test_no_seed_as_callers_say_it(seed):
     assert ImageToVideoRequest(**IMAGE, seed=seed) == ImageToVideoRequest(**IMAGE)
 
 
-@pytest.mark.parametrize("size", ["720x1280", "720X1280", "720×1280", "720 * 1280", " 720＊1280\n", "720 x 1280"])
+@pytest.mark.parametrize(
+    "size", ["720x1280", "720X1280", "720×1280", "720 * 1280", " 720＊1280\n", "720 x 1280"]
+)
 def test_a_size_as_callers_write_it(size):
-    assert ImageToVideoRequest(**IMAGE, size=size).size == ReferenceToVideoRequest(**CLIP, size=size).size == "720*1280"
+    assert (
+        ImageToVideoRequest(**IMAGE, size=size).size
+        == ReferenceToVideoRequest(**CLIP, size=size).size
+        == "720*1280"
+    )
     assert ImageToVideoRequest(**IMAGE, size="1080p").size == "1080P"
 
 
 def test_motion_is_put_into_words_of_growing_strength():
-    words = [ImageToVideoRequest(**IMAGE, motion_strength=strength).motion_words for strength in (0, 0.3, 0.5, 0.7, 1)]
+    words = [
+        ImageToVideoRequest(**IMAGE, motion_strength=strength).motion_words
+        for strength in (0, 0.3, 0.5, 0.7, 1)
+    ]
     assert len(set(words)) == 5
     assert ImageToVideoRequest(**IMAGE, motion_strength=0.5).sent_prompt == f"she smiles {words[2]}"
     assert ImageToVideoRequest(**IMAGE).sent_prompt == "she smiles"
@@ -227,13 +284,22 @@ def test_fingerprint_tells_apart_what_matters():
     assert key() == key()
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy; speed is no subject here
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)  # the machine may be busy; speed is no subject here
 @given(
     st.fixed_dictionaries(
         {},
         optional={
-            name: st.none() | st.booleans() | st.integers() | st.floats() | st.text("aZ0*.- 图", max_size=12) | st.lists(st.integers(), max_size=2)
-            for name in sorted({*ImageToVideoRequest.model_fields, "extra"} - {"model", "reference_image"})
+            name: st.none()
+            | st.booleans()
+            | st.integers()
+            | st.floats()
+            | st.text("aZ0*.- 图", max_size=12)
+            | st.lists(st.integers(), max_size=2)
+            for name in sorted(
+                {*ImageToVideoRequest.model_fields, "extra"} - {"model", "reference_image"}
+            )
         },
     )
 )
@@ -251,7 +317,13 @@ def test_anything_at_all_is_accepted_or_refused_in_words(changes):
 
 
 @pytest.mark.parametrize(
-    "url", ["https://example.com/a.png", "http://8.8.8.8/a.png", "http://[2606:4700::1111]:8080/a.png", "https://b\u00fccher.example/a.png"]
+    "url",
+    [
+        "https://example.com/a.png",
+        "http://8.8.8.8/a.png",
+        "http://[2606:4700::1111]:8080/a.png",
+        "https://b\u00fccher.example/a.png",
+    ],
 )
 def test_a_public_url_is_taken_as_it_is(url):
     assert ImageToVideoRequest(**IMAGE | {"reference_image": url}).reference_image == url

@@ -1,4 +1,6 @@
-"""Users without a home, without an entry in the list of users, or with somebody else's home: as containers run with arbitrary ids."""
+"""Users without a home, without an entry in the list of users, or with somebody else's home: as
+containers run with arbitrary ids.
+"""
 
 import json
 import shutil
@@ -37,7 +39,9 @@ for more in json.load(sys.stdin):
 
 @pytest.fixture
 def nobody() -> list[str]:
-    """What runs a command as a user whom nobody knows, and who may do no more than others: root, too, reads no file then that is closed."""
+    """What runs a command as a user whom nobody knows, and who may do no more than others: root,
+    too, reads no file then that is closed.
+    """
     unshare = shutil.which("unshare")
     assert unshare, "unshare is missing: apt-get install util-linux"
     return [unshare, "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}"]
@@ -46,7 +50,11 @@ def nobody() -> list[str]:
 @pytest.fixture
 def homeless(environment) -> dict[str, str]:
     """An environment without a home."""
-    return {name: value for name, value in environment.items() if name not in ("HOME", "USER", "LOGNAME")}
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in ("HOME", "USER", "LOGNAME")
+    }
 
 
 @pytest.fixture
@@ -65,7 +73,13 @@ def test_the_app_needs_no_home(nobody, homeless, tmp_path):
         port = probe.getsockname()[1]
     more = {"GRADIO_SERVER_PORT": str(port)}
     with (tmp_path / "app.log").open("wb") as log:
-        app = subprocess.Popen([*nobody, sys.executable, ROOT / "app.py"], env=homeless | more, cwd=tmp_path, stdout=log, stderr=log)
+        app = subprocess.Popen(
+            [*nobody, sys.executable, ROOT / "app.py"],
+            env=homeless | more,
+            cwd=tmp_path,
+            stdout=log,
+            stderr=log,
+        )
     try:
         said = _answer(f"http://127.0.0.1:{port}/healthz", app)
     finally:
@@ -85,17 +99,31 @@ def _answer(url: str, app: subprocess.Popen) -> int:
 
 
 def test_the_service_is_asked_without_a_home(nobody, homeless, simulator, tmp_path):
-    service = {"WAN_BACKEND": "dashscope", "DASHSCOPE_API_KEY": "sk-homeless", "DASHSCOPE_BASE_URL": simulator.base_url}
+    service = {
+        "WAN_BACKEND": "dashscope",
+        "DASHSCOPE_API_KEY": "sk-homeless",
+        "DASHSCOPE_BASE_URL": simulator.base_url,
+    }
     command = [*nobody, sys.executable, "-m", "wan", "check"]
-    done = subprocess.run(command, env=homeless | service, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        command, env=homeless | service, cwd=tmp_path, capture_output=True, text=True
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("The key works")
 
 
-def _settings(command: list[str], environment: dict[str, str], *cases: dict[str, str]) -> list[tuple[str, str]]:
+def _settings(
+    command: list[str], environment: dict[str, str], *cases: dict[str, str]
+) -> list[tuple[str, str]]:
     """What becomes of the settings in each case, and what the log says."""
     given = {name: value for name, value in environment.items() if name != "WAN_BACKEND"}
-    done = subprocess.run([*command, sys.executable, "-c", SETTINGS], env=given, input=json.dumps(cases), capture_output=True, text=True)
+    done = subprocess.run(
+        [*command, sys.executable, "-c", SETTINGS],
+        env=given,
+        input=json.dumps(cases),
+        capture_output=True,
+        text=True,
+    )
     return list(zip(done.stdout.splitlines(), done.stderr.split("-\n")[1:], strict=True))
 
 
@@ -113,15 +141,26 @@ def test_a_credentials_file_that_may_not_be_read(nobody, environment, closed_hom
 def test_a_home_that_is_closed(nobody, environment, closed_home):
     closed_home.chmod(0)
     file = closed_home / ".alibabacloud" / "credentials"
-    alone, beside = _settings(nobody, environment | {"HOME": str(closed_home)}, {}, {"DASHSCOPE_API_KEY": "sk-ours12"})
-    assert alone == ("simulator None", f"{file} cannot be looked for: Permission denied. It is taken as not there.\n")
+    alone, beside = _settings(
+        nobody, environment | {"HOME": str(closed_home)}, {}, {"DASHSCOPE_API_KEY": "sk-ours12"}
+    )
+    assert alone == (
+        "simulator None",
+        f"{file} cannot be looked for: Permission denied. It is taken as not there.\n",
+    )
     assert beside == ("dashscope sk-ours12", "")
 
 
 def test_homes_that_are_none(nobody, environment, homeless, tmp_path):
-    assert _settings(nobody, homeless, {}, {"DASHSCOPE_API_KEY": "sk-ours12"}) == [("simulator None", ""), ("dashscope sk-ours12", "")]
+    assert _settings(nobody, homeless, {}, {"DASHSCOPE_API_KEY": "sk-ours12"}) == [
+        ("simulator None", ""),
+        ("dashscope sk-ours12", ""),
+    ]
     for home in ("/nowhere", "", "/dev/null", "/proc/1/root", str(tmp_path / "home")):
-        assert [said.partition(" ")[0] for said, _ in _settings(nobody, environment | {"HOME": home}, {})] == ["simulator"]
+        assert [
+            said.partition(" ")[0]
+            for said, _ in _settings(nobody, environment | {"HOME": home}, {})
+        ] == ["simulator"]
 
 
 def test_a_file_of_settings_that_may_not_be_read(nobody, environment, tmp_path):

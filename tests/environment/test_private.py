@@ -26,7 +26,11 @@ def test_one_of_an_earlier_version_becomes_ours_alone_with_what_is_in_it(tmp_pat
     (tmp_path / "output").chmod(0o755)
     Store(f"sqlite:///{tmp_path / 'output' / 'wan.sqlite3'}").close()
     make_folder(tmp_path / "output")
-    assert {mode(path) for path in (tmp_path / "output", *(tmp_path / "output").iterdir()) if path.is_dir()} == {0o700}
+    assert {
+        mode(path)
+        for path in (tmp_path / "output", *(tmp_path / "output").iterdir())
+        if path.is_dir()
+    } == {0o700}
     assert mode(tmp_path / "output" / "wan.sqlite3") == 0o600
 
 
@@ -46,7 +50,11 @@ def test_a_folder_that_hands_its_group_on_is_shared_on_purpose(tmp_path):
     tmp_path.chmod(0o2770)
     make_folder(tmp_path)
     keep_database(tmp_path / "wan.sqlite3")
-    assert [mode(path) for path in (tmp_path, tmp_path / "storage", tmp_path / "wan.sqlite3")] == [0o2770, 0o750, 0o660]
+    assert [mode(path) for path in (tmp_path, tmp_path / "storage", tmp_path / "wan.sqlite3")] == [
+        0o2770,
+        0o750,
+        0o660,
+    ]
 
 
 def test_a_link_is_not_followed(tmp_path):
@@ -60,7 +68,9 @@ def test_a_link_is_not_followed(tmp_path):
 
 def test_what_is_no_database_stays_as_it_is(tmp_path):
     (tmp_path / "folder").mkdir()
-    (tmp_path / "notes.txt").write_text("These are the notes of somebody else, who may be read by all.")
+    (tmp_path / "notes.txt").write_text(
+        "These are the notes of somebody else, who may be read by all."
+    )
     for name, before in (("folder", 0o777), ("notes.txt", 0o644)):
         (tmp_path / name).chmod(before)
         with pytest.raises(SettingsError, match="where SQLite says"):

@@ -36,18 +36,30 @@ pytestmark = pytest.mark.process
 def test_everything_is_done_but_nothing_taken_apart(environment, tmp_path, ours):
     command = [sys.executable, "-c", ENDING, "ours" if ours else "Python's"]
     ended = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "in a thread\nat the exit\n" + "taken apart\n" * (not ours), "")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (
+        3,
+        "in a thread\nat the exit\n" + "taken apart\n" * (not ours),
+        "",
+    )
 
 
 def test_an_output_that_has_gone_changes_no_exit_code(environment, tmp_path):
     with Path("/dev/full").open("w") as full:
-        assert subprocess.run([sys.executable, "-c", ENDING, "ours"], env=environment, cwd=tmp_path, stdout=full).returncode == 3
+        assert (
+            subprocess.run(
+                [sys.executable, "-c", ENDING, "ours"], env=environment, cwd=tmp_path, stdout=full
+            ).returncode
+            == 3
+        )
 
 
 @pytest.mark.parametrize(("arguments", "code"), [(["jobs"], 0), (["fly"], 2)])
 def test_every_command_ends_so(environment, tmp_path, arguments, code):
     program = tmp_path / "program.py"
-    program.write_text(f"{WATCHED}sys.argv = ['wan', *{arguments}]\nrunpy.run_module('wan', run_name='__main__', alter_sys=True)")
+    program.write_text(
+        f"{WATCHED}sys.argv = ['wan', *{arguments}]\nrunpy.run_module('wan', "
+        "run_name='__main__', alter_sys=True)"
+    )
     ended = warm.run([program], environment=environment, folder=tmp_path)
     assert ended.returncode == code, ended.stderr
     assert "taken apart" not in ended.stdout
@@ -59,6 +71,8 @@ def test_the_app_ends_so(environment, tmp_path):
     with served(tmp_path, program=program) as app:
         assert app.stop() == 0
     assert "taken apart" not in app.log()
-    refused = warm.run([program], environment=environment | {"WAN_KEEP_DAYS": "many"}, folder=tmp_path)
+    refused = warm.run(
+        [program], environment=environment | {"WAN_KEEP_DAYS": "many"}, folder=tmp_path
+    )
     assert refused.returncode == 2, refused.stderr
     assert "taken apart" not in refused.stdout

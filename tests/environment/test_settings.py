@@ -38,7 +38,14 @@ def test_the_environment_wins_over_the_credentials_file(monkeypatch):
     assert "sk-from-env" not in f"{settings!r} {settings.connection()!r} {settings.model_dump()}"
 
 
-@pytest.mark.parametrize("text", ["[default]\nother = 1\n", "[other]\ndashscope_api_key = sk-other\n", "[default]\ndashscope_api_key =\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[default]\nother = 1\n",
+        "[other]\ndashscope_api_key = sk-other\n",
+        "[default]\ndashscope_api_key =\n",
+    ],
+)
 def test_a_credentials_file_without_the_entry(text):
     _credentials(text)
     assert load_settings().key() is None
@@ -60,7 +67,11 @@ def test_what_is_no_key_is_named_by_where_it_stands(monkeypatch):
         ("DASHSCOPE_BASE_URL", "notaurl/api/v1", "an address that begins with https://"),
         ("DASHSCOPE_BASE_URL", "https:///api/v1", "an address that begins with https://"),
         ("DASHSCOPE_BASE_URL", "https://a:b/api/v1", "an address that begins with https://"),
-        ("DASHSCOPE_BASE_URL", "https://example.com/?x=/api/v1", "an address that begins with https://"),
+        (
+            "DASHSCOPE_BASE_URL",
+            "https://example.com/?x=/api/v1",
+            "an address that begins with https://",
+        ),
         ("DASHSCOPE_WORKSPACE", "a b", "allowed are letters"),
         ("DASHSCOPE_WORKSPACE", "sk-pasted-by-mistake", "allowed are letters"),
     ],
@@ -77,10 +88,15 @@ def test_a_broken_credentials_file_does_not_quote_itself():
     _credentials("dashscope_api_key = sk-secret-one\n")
     with pytest.raises(SettingsError, match="credentials") as error:
         load_settings()
-    assert "sk-secret-one" not in f"{error.value} {error.value.__cause__} {error.value.__context__ if not error.value.__suppress_context__ else ''}"
+    assert (
+        "sk-secret-one" not in f"{error.value} {error.value.__cause__} "
+        f"{error.value.__context__ if not error.value.__suppress_context__ else ''}"
+    )
 
 
-@pytest.mark.parametrize("key", ["hello", "sk-with space", "Bearer sk-abcdef", "sk-x", "sk-日本語日本語", "sk-a\nb: c"])
+@pytest.mark.parametrize(
+    "key", ["hello", "sk-with space", "Bearer sk-abcdef", "sk-x", "sk-日本語日本語", "sk-a\nb: c"]
+)
 def test_what_is_no_key(monkeypatch, key):
     monkeypatch.setenv("DASHSCOPE_API_KEY", key)
     with pytest.raises(SettingsError, match="DASHSCOPE_API_KEY") as error:
@@ -136,7 +152,9 @@ def test_regions(monkeypatch, region, base_url, priced):
     connection = load_settings().connection()
     assert (connection.base_url, connection.region) == (base_url, priced)
     monkeypatch.setenv("DASHSCOPE_BASE_URL", "https://gateway.example/api/v1/")
-    assert load_settings().connection().region == region  # DASHSCOPE_REGION says whose prices hold at that address
+    assert (
+        load_settings().connection().region == region
+    )  # DASHSCOPE_REGION says whose prices hold at that address
     monkeypatch.delenv("DASHSCOPE_REGION")
     assert load_settings().connection().region == ""
 
@@ -167,10 +185,15 @@ def test_an_address_of_the_service_tells_its_region(monkeypatch, base_url, regio
         with pytest.raises(SettingsError, match="WAN_DAILY_BUDGET"):
             load_settings()
     monkeypatch.setenv("DASHSCOPE_REGION", "cn-beijing")
-    assert load_settings().connection().region == (region or "cn-beijing"), "the address knows better"
+    assert load_settings().connection().region == (region or "cn-beijing"), (
+        "the address knows better"
+    )
 
 
-SHARED = {"cn-beijing": "https://dashscope.aliyuncs.com/api/v1", "ap-southeast-1": "https://dashscope-intl.aliyuncs.com/api/v1"}
+SHARED = {
+    "cn-beijing": "https://dashscope.aliyuncs.com/api/v1",
+    "ap-southeast-1": "https://dashscope-intl.aliyuncs.com/api/v1",
+}
 OWN = "https://llm-1.ap-southeast-1.maas.aliyuncs.com/api/v1"
 
 
@@ -181,8 +204,20 @@ OWN = "https://llm-1.ap-southeast-1.maas.aliyuncs.com/api/v1"
         ("", "ap-southeast-1", "llm-1", SHARED["ap-southeast-1"], "llm-1"),
         ("", "", OWN, OWN, ""),
         ("", "ap-southeast-1", " LLM-1.ap-southeast-1.maas.aliyuncs.com/ ", OWN, ""),
-        ("https://ws.ap-southeast-1.maas.aliyuncs.com/api/v1", "", "", SHARED["ap-southeast-1"], ""),
-        ("https://ws.ap-southeast-1.maas.aliyuncs.com/api/v1", "cn-beijing", "", SHARED["cn-beijing"], ""),
+        (
+            "https://ws.ap-southeast-1.maas.aliyuncs.com/api/v1",
+            "",
+            "",
+            SHARED["ap-southeast-1"],
+            "",
+        ),
+        (
+            "https://ws.ap-southeast-1.maas.aliyuncs.com/api/v1",
+            "cn-beijing",
+            "",
+            SHARED["cn-beijing"],
+            "",
+        ),
         ("https://ws.cn-beijing.maas.aliyuncs.com/api/v1", "", OWN, OWN, ""),
         ("https://gateway.example/api/v1", "", OWN, "https://gateway.example/api/v1", "llm-1"),
     ],
@@ -191,10 +226,20 @@ def test_where_a_visitors_key_goes(monkeypatch, operators, region, workspace, ba
     monkeypatch.setenv("DASHSCOPE_BASE_URL", operators)
     settings = load_settings()
     connection = settings.visitor_connection("sk-visitor1", region, workspace)
-    assert (connection.base_url, connection.workspace, connection.currency) == (base_url, header, "")
+    assert (connection.base_url, connection.workspace, connection.currency) == (
+        base_url,
+        header,
+        "",
+    )
     if region:
         assert settings.priced_region(region) == connection.region
-    assert connection.region == ("" if "gateway" in base_url else "ap-southeast-1" if "intl" in base_url or base_url == OWN else "cn-beijing")
+    assert connection.region == (
+        ""
+        if "gateway" in base_url
+        else "ap-southeast-1"
+        if "intl" in base_url or base_url == OWN
+        else "cn-beijing"
+    )
 
 
 @pytest.mark.parametrize(
@@ -232,7 +277,12 @@ def test_the_currency_of_the_account(monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("DASHSCOPE_REGION", "mars"), ("WAN_POLL_SECONDS", "often"), ("WAN_BACKEND", "cloud"), ("DASHSCOPE_BASE_URL", "https://example.com")],
+    [
+        ("DASHSCOPE_REGION", "mars"),
+        ("WAN_POLL_SECONDS", "often"),
+        ("WAN_BACKEND", "cloud"),
+        ("DASHSCOPE_BASE_URL", "https://example.com"),
+    ],
 )
 def test_a_wrong_setting_is_named(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
@@ -242,7 +292,10 @@ def test_a_wrong_setting_is_named(monkeypatch, name, value):
     assert value in str(error.value)
 
 
-@pytest.mark.parametrize(("given", "read"), [("", False), ("false", False), ("0", False), ("off", False), ("true", True), ("1", True)])
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [("", False), ("false", False), ("0", False), ("off", False), ("true", True), ("1", True)],
+)
 def test_a_switch_is_on_or_off(monkeypatch, given, read):
     monkeypatch.setenv("WAN_MCP", given)
     assert load_settings().mcp is read
@@ -255,7 +308,9 @@ def test_the_account_names_nobody_and_tells_everybody_apart(monkeypatch):
         monkeypatch.setenv("DASHSCOPE_WORKSPACE", workspace)
         seen.add(load_settings().connection().account)
     assert len(seen) == 3
-    assert all(re.fullmatch("[0-9a-f]{16}", account) and "abcdef" not in account for account in seen)
+    assert all(
+        re.fullmatch("[0-9a-f]{16}", account) and "abcdef" not in account for account in seen
+    )
 
 
 @pytest.mark.parametrize(
@@ -271,29 +326,49 @@ def test_a_password_may_have_any_character_in_it(monkeypatch, given, users):
     assert load_settings().users == users
 
 
-@pytest.mark.parametrize("given", ["ann:a,b", "ann", ":a", '{"ann": 7}', '{"ann"', "{}", '{"": "a"}', '["ann"]'])
+@pytest.mark.parametrize(
+    "given", ["ann:a,b", "ann", ":a", '{"ann": 7}', '{"ann"', "{}", '{"": "a"}', '["ann"]']
+)
 def test_logins_that_are_none_say_how_and_quote_nothing(monkeypatch, given):
     monkeypatch.setenv("WAN_LOGINS", given)
-    with pytest.raises(SettingsError, match=r'^WAN_LOGINS: got \*\*\*; allowed is name:password, .* needs JSON: \{"name": "password"'):
+    with pytest.raises(
+        SettingsError,
+        match=r'^WAN_LOGINS: got \*\*\*; allowed is name:password, .* needs JSON: \{"name": '
+        r'"password"',
+    ):
         load_settings()
 
 
 def test_who_is_believed_about_addresses(monkeypatch):
     assert load_settings().trusted_proxies == []
     monkeypatch.setenv("SPACE_ID", "someone/films")
-    assert any(network.version == 4 and str(network) == "10.0.0.0/8" for network in load_settings().trusted_proxies)
+    assert any(
+        network.version == 4 and str(network) == "10.0.0.0/8"
+        for network in load_settings().trusted_proxies
+    )
     monkeypatch.setenv("WAN_TRUSTED_PROXIES", "127.0.0.1, 2001:db8::/32")
-    assert [str(network) for network in load_settings().trusted_proxies] == ["127.0.0.1/32", "2001:db8::/32"]
+    assert [str(network) for network in load_settings().trusted_proxies] == [
+        "127.0.0.1/32",
+        "2001:db8::/32",
+    ]
     monkeypatch.setenv("WAN_TRUSTED_PROXIES", "my-proxy")
-    with pytest.raises(SettingsError, match=r"^WAN_TRUSTED_PROXIES: got my-proxy; allowed is addresses and networks with commas"):
+    with pytest.raises(
+        SettingsError,
+        match=r"^WAN_TRUSTED_PROXIES: got my-proxy; allowed is addresses and networks with commas",
+    ):
         load_settings()
     monkeypatch.setenv("WAN_TRUSTED_PROXIES", "10.1.2.3/8,[::1]")
-    assert [str(network) for network in load_settings().trusted_proxies] == ["10.0.0.0/8", "::1/128"]
+    assert [str(network) for network in load_settings().trusted_proxies] == [
+        "10.0.0.0/8",
+        "::1/128",
+    ]
 
 
 def test_names_of_the_app(monkeypatch):
     assert load_settings().host_names == []
-    monkeypatch.setenv("WAN_HOSTS", "Films.Example., *.studio.example,münchen.example , my_app,10.0.0.7,")
+    monkeypatch.setenv(
+        "WAN_HOSTS", "Films.Example., *.studio.example,münchen.example , my_app,10.0.0.7,"
+    )
     names = ["films.example", "*.studio.example", "xn--mnchen-3ya.example", "my_app", "10.0.0.7"]
     assert load_settings().host_names == names
     monkeypatch.setenv("WAN_HOSTS", "*")
@@ -315,7 +390,16 @@ def test_what_is_no_name_is_refused_at_the_start(monkeypatch, wrong):
 
 
 BARE = "sk-abcdef"
-WRAPPED = [f'"{BARE}"', f"'{BARE}'", f"“{BARE}”", f" ' {BARE} ' ", f"{BARE}\r\n", f"\ufeff{BARE}", f"\u200b{BARE}\u2060", f"\u00a0{BARE}\u3000"]
+WRAPPED = [
+    f'"{BARE}"',
+    f"'{BARE}'",
+    f"“{BARE}”",
+    f" ' {BARE} ' ",
+    f"{BARE}\r\n",
+    f"\ufeff{BARE}",
+    f"\u200b{BARE}\u2060",
+    f"\u00a0{BARE}\u3000",
+]
 WRAPPED += ["sk-abc\u200bdef", "sk-\u200dabc\u200cdef", f"\"\ufeff'{BARE}'\"\r"]
 
 
@@ -323,10 +407,16 @@ WRAPPED += ["sk-abc\u200bdef", "sk-\u200dabc\u200cdef", f"\"\ufeff'{BARE}'\"\r"]
 def test_every_value_is_cleaned_in_the_same_way(monkeypatch, given):
     assert cleaned(given) == BARE
     for name in ("DASHSCOPE_API_KEY", "DASHSCOPE_WORKSPACE", "WAN_ACCESS_CODE", "WAN_HOSTS"):
-        monkeypatch.setenv(name, given if name == "DASHSCOPE_API_KEY" else given.replace("sk-", "ws-"))
+        monkeypatch.setenv(
+            name, given if name == "DASHSCOPE_API_KEY" else given.replace("sk-", "ws-")
+        )
     settings = load_settings()
-    assert settings.key() == settings.visitor_connection(given, "", "").key.get_secret_value() == BARE
-    assert [settings.workspace, *settings.host_names, settings.access_code.get_secret_value()] == ["ws-abcdef"] * 3
+    assert (
+        settings.key() == settings.visitor_connection(given, "", "").key.get_secret_value() == BARE
+    )
+    assert [settings.workspace, *settings.host_names, settings.access_code.get_secret_value()] == [
+        "ws-abcdef"
+    ] * 3
 
 
 def test_what_shapes_a_script_or_stands_alone_stays():
@@ -344,14 +434,21 @@ def test_nothing_in_quotes_is_nothing(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "read"), [("DASHSCOPE_REGION", "AP-Southeast-1", "region"), ("WAN_BACKEND", "Simulator", "backend_wanted")]
+    ("name", "given", "read"),
+    [
+        ("DASHSCOPE_REGION", "AP-Southeast-1", "region"),
+        ("WAN_BACKEND", "Simulator", "backend_wanted"),
+    ],
 )
 def test_names_may_be_in_capitals(monkeypatch, name, given, read):
     monkeypatch.setenv(name, given)
     assert getattr(load_settings(), read) == given.lower()
 
 
-@pytest.mark.parametrize(("given", "read"), [("TRUE", True), ("Yes", True), (" 'On'\r", True), ("FALSE", False), ("NO", False)])
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [("TRUE", True), ("Yes", True), (" 'On'\r", True), ("FALSE", False), ("NO", False)],
+)
 def test_switches_may_be_in_capitals(monkeypatch, given, read):
     monkeypatch.setenv("WAN_MCP", given)
     assert load_settings().mcp is read
@@ -365,26 +462,54 @@ ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32",
 def test_files_in_every_usual_encoding(encoding, ends):
     text = ends.join(["# 设置", "export WAN_POLL_SECONDS = '20'", "WAN_ACCESS_CODE=视频", ""])
     Path(".env").write_bytes(text.encode(encoding))
-    _credentials(ends.join(["# 密钥", "[Default]", 'dashscope_api_key = "sk-from-file"', ""]).encode(encoding))
+    _credentials(
+        ends.join(["# 密钥", "[Default]", 'dashscope_api_key = "sk-from-file"', ""]).encode(
+            encoding
+        )
+    )
     settings = load_settings()
-    assert (settings.poll_seconds, settings.access_code.get_secret_value(), settings.key()) == (20, "视频", "sk-from-file")
+    assert (settings.poll_seconds, settings.access_code.get_secret_value(), settings.key()) == (
+        20,
+        "视频",
+        "sk-from-file",
+    )
 
 
-@pytest.mark.parametrize("content", [b"\xff\xff\x80", b"\x00\x01\x02", b"WAN_MCP=a\x00b\x00c", b"\xff\xfea", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff\xff\x80",
+        b"\x00\x01\x02",
+        b"WAN_MCP=a\x00b\x00c",
+        b"\xff\xfea",
+        b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR",
+    ],
+)
 def test_a_file_that_is_no_text_is_named(content):
     Path(".env").write_bytes(content)
-    with pytest.raises(SettingsError, match=r"^\.env: this file cannot be used: it is no text in UTF-8, UTF-16 or GBK\.$"):
+    with pytest.raises(
+        SettingsError,
+        match=r"^\.env: this file cannot be used: it is no text in UTF-8, UTF-16 or GBK\.$",
+    ):
         load_settings()
     Path(".env").unlink()
     _credentials(content)
-    with pytest.raises(SettingsError, match=r"credentials: this file cannot be used: it is no text in UTF-8, UTF-16 or GBK\.$"):
+    with pytest.raises(
+        SettingsError,
+        match=r"credentials: this file cannot be used: it is no text in UTF-8, UTF-16 or GBK\.$",
+    ):
         load_settings()
 
 
-@pytest.mark.parametrize(("text", "line"), [("dashscope_api_key = sk-one\n", 1), ("[default]\nsk-one\n", 2), ("[a]\n[default\nx", 2)])
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("dashscope_api_key = sk-one\n", 1), ("[default]\nsk-one\n", 2), ("[a]\n[default\nx", 2)],
+)
 def test_a_line_of_the_credentials_file_that_says_nothing_is_named(text, line):
     _credentials(text)
-    with pytest.raises(SettingsError, match=f"credentials: this file cannot be used: line {line} is no .section") as refused:
+    with pytest.raises(
+        SettingsError, match=f"credentials: this file cannot be used: line {line} is no .section"
+    ) as refused:
         load_settings()
     assert "sk-one" not in str(refused.value)
 
@@ -402,10 +527,15 @@ def _refusal() -> str:
     return ""
 
 
-@pytest.mark.parametrize("given", ["0", "-1", "nan", "inf", "1e400", "123456789012345678901234567890"])
+@pytest.mark.parametrize(
+    "given", ["0", "-1", "nan", "inf", "1e400", "123456789012345678901234567890"]
+)
 def test_a_budget_that_no_database_holds_is_refused(monkeypatch, given):
     monkeypatch.setenv("WAN_DAILY_BUDGET", given)
-    assert _refusal() == f"WAN_DAILY_BUDGET: got {given}; allowed is a number above 0, 1000000000 at most."
+    assert (
+        _refusal()
+        == f"WAN_DAILY_BUDGET: got {given}; allowed is a number above 0, 1000000000 at most."
+    )
 
 
 @pytest.mark.parametrize("name", [field.alias for field in Settings.model_fields.values()])
@@ -423,12 +553,27 @@ def test_whatever_is_wrong_is_said_in_our_own_words(monkeypatch, name):
     ("url", "said"),
     [
         ("nosql://ann:hush@host/x", r"got nosql://…, which names no kind of database"),
-        ("postgresql://ann:hush@host:port/x", r"got postgresql://…, in which a port or another figure is no number"),
-        ("postgresql://ann:hush@127.0.0.1:9/x", r"got postgresql://…, which cannot be reached or does not let us in"),
-        *[(f"sqlite://{rest}", r"got sqlite://…, which names no file") for rest in ("", "/", "/:memory:", "/?x=1", "/file::memory:?uri=true")],
+        (
+            "postgresql://ann:hush@host:port/x",
+            r"got postgresql://…, in which a port or another figure is no number",
+        ),
+        (
+            "postgresql://ann:hush@127.0.0.1:9/x",
+            r"got postgresql://…, which cannot be reached or does not let us in",
+        ),
+        *[
+            (f"sqlite://{rest}", r"got sqlite://…, which names no file")
+            for rest in ("", "/", "/:memory:", "/?x=1", "/file::memory:?uri=true")
+        ],
         ("sqlite:///file:x?mode=memory&uri=true", r"got sqlite://…, which names no file"),
-        ("mysql+pymysql://ann:hush@host/x", r"got mysql\+pymysql://…, whose driver is not installed"),
-        ("sqlite:////proc/nowhere/wan.sqlite3", r"got sqlite://…, where SQLite says: unable to open database file"),
+        (
+            "mysql+pymysql://ann:hush@host/x",
+            r"got mysql\+pymysql://…, whose driver is not installed",
+        ),
+        (
+            "sqlite:////proc/nowhere/wan.sqlite3",
+            r"got sqlite://…, where SQLite says: unable to open database file",
+        ),
         ("hush", r"got something that is no address"),
     ],
 )
@@ -439,8 +584,13 @@ def test_a_database_that_does_not_open_is_named_without_its_password(url, said):
 
 
 def test_a_storage_that_is_none_is_named_without_its_password(tmp_path):
-    for url, shown in (("nowhere://ann:hush@host", "nowhere://…"), ("hush", "something that is no address")):
-        with pytest.raises(SettingsError, match=f"^WAN_STORAGE_URL: got {shown}; allowed is a place") as refused:
+    for url, shown in (
+        ("nowhere://ann:hush@host", "nowhere://…"),
+        ("hush", "something that is no address"),
+    ):
+        with pytest.raises(
+            SettingsError, match=f"^WAN_STORAGE_URL: got {shown}; allowed is a place"
+        ) as refused:
             Storage(url, tmp_path)
         assert "hush" not in str(refused.value)
 

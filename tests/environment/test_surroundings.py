@@ -1,4 +1,6 @@
-"""Proxies and authorities of the surroundings: nothing of them keeps the app from starting, and the service is reached by its own way."""
+"""Proxies and authorities of the surroundings: nothing of them keeps the app from starting, and the
+service is reached by its own way.
+"""
 
 import asyncio
 import logging
@@ -22,7 +24,11 @@ pytestmark = pytest.mark.anyio
 
 SERVICE = "service.example"
 LISTED = reply(200, {"data": [], "total_page": 1})
-PAYLOAD = {"model": "wan2.6-i2v-flash", "input": {"prompt": "x", "img_url": "https://example.com/a.png"}, "parameters": {}}
+PAYLOAD = {
+    "model": "wan2.6-i2v-flash",
+    "input": {"prompt": "x", "img_url": "https://example.com/a.png"},
+    "parameters": {},
+}
 ODD = {
     "ALL_PROXY": "socks5://127.0.0.1:9",
     "all_proxy": "socks://127.0.0.1:9",
@@ -41,7 +47,8 @@ set_aside()
 assert "https_proxy" not in os.environ and unused_proxy() == "https_proxy"
 from obstore.store import from_url
 import obstore
-bucket = from_url("s3://bucket/a", access_key_id="a", secret_access_key="b", retry_config={{"max_retries": 0}})
+keys = {{"access_key_id": "a", "secret_access_key": "b"}}
+bucket = from_url("s3://bucket/a", **keys, retry_config={{"max_retries": 0}})
 try:
     obstore.head(bucket, "b")
 except Exception as error:
@@ -50,7 +57,9 @@ except Exception as error:
 
 
 def service(url: str = f"https://{SERVICE}/api/v1") -> Connection:
-    return Connection(backend="dashscope", base_url=url, region="", workspace="", key=SecretStr("sk-test1234"))
+    return Connection(
+        backend="dashscope", base_url=url, region="", workspace="", key=SecretStr("sk-test1234")
+    )
 
 
 async def said(gateway: Gateway, connection: Connection, language: str = "en") -> str:
@@ -74,7 +83,13 @@ def test_no_proxy_and_no_authority_keeps_the_app_from_starting(tmp_path):
 async def test_a_bucket_is_still_reached_through_its_proxy(environment, tmp_path):
     async with company(tmp_path, SERVICE, b"", refusal=b"HTTP/1.1 403 No\r\n\r\n") as network:
         script = BUCKET.format(port=network.port)
-        done = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-c", script],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
         assert not done.stderr
         assert network.asked[0].startswith("CONNECT s3.")
 
@@ -83,7 +98,10 @@ async def test_the_service_through_a_proxy_that_looks_into_everything(tmp_path, 
     async with company(tmp_path, SERVICE, LISTED) as network:
         proxy = SecretStr(f"http://ann:a%40b@127.0.0.1:{network.port}")
         refused = await said(Gateway(proxy), service())
-        assert refused.startswith(f"The certificate of https://{SERVICE} is not believed (unable to get local issuer certificate). ")
+        assert refused.startswith(
+            f"The certificate of https://{SERVICE} is not believed (unable to get local issuer "
+            "certificate). "
+        )
         assert "SSL_CERT_FILE" in refused
         monkeypatch.setenv("SSL_CERT_FILE", str(network.authority))
         assert (await said(Gateway(proxy), service())).startswith("The key works")
@@ -105,11 +123,19 @@ async def test_a_certificate_that_is_not_believed_proves_that_nothing_was_sent(t
 
 
 async def test_a_proxy_that_refuses_proves_that_nothing_was_sent(tmp_path):
-    async with company(tmp_path, SERVICE, LISTED, refusal=b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n") as network:
+    async with company(
+        tmp_path,
+        SERVICE,
+        LISTED,
+        refusal=b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
+    ) as network:
         gateway = Gateway(SecretStr(f"http://127.0.0.1:{network.port}"))
         with pytest.raises(NotSent) as refused:
             await gateway.submit(service(), PAYLOAD)
-        words = f"https://{SERVICE}, through the proxy (WAN_SERVICE_PROXY: 407 Proxy Authentication Required). It cost nothing and is tried again"
+        words = (
+            f"https://{SERVICE}, through the proxy (WAN_SERVICE_PROXY: 407 Proxy "
+            "Authentication Required). It cost nothing and is tried again"
+        )
         assert words in str(refused.value)
         assert "Check WAN_SERVICE_PROXY" in await said(gateway, service())
 
@@ -117,35 +143,61 @@ async def test_a_proxy_that_refuses_proves_that_nothing_was_sent(tmp_path):
 async def test_an_address_that_does_not_answer_is_named(monkeypatch):
     dead = "https://127.0.0.2:9"
     connection = service(f"{dead}/api/v1")
-    assert await said(Gateway(), connection) == f"The service cannot be reached: {dead}. Check the network of this server, and try again."
+    assert (
+        await said(Gateway(), connection)
+        == f"The service cannot be reached: {dead}. Check the network of this server, and try "
+        "again."
+    )
     monkeypatch.setenv("ALL_PROXY", "socks5://proxy.example:1080")
     assert "ALL_PROXY is set here, but not used" in await said(Gateway(), connection)
     monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
-    for language, words in (("en", "https_proxy is set here, but not used"), ("zh", "设置了 https_proxy，但连接服务时不使用它")):
+    for language, words in (
+        ("en", "https_proxy is set here, but not used"),
+        ("zh", "设置了 https_proxy，但连接服务时不使用它"),
+    ):
         assert words in await said(Gateway(), connection, language)
     through = await said(Gateway(SecretStr("http://127.0.0.2:9")), connection)
-    assert through.startswith(f"The service cannot be reached: {dead}, through the proxy (WAN_SERVICE_PROXY). ")
+    assert through.startswith(
+        f"The service cannot be reached: {dead}, through the proxy (WAN_SERVICE_PROXY). "
+    )
 
 
 async def test_a_download_that_does_not_arrive_names_no_signature(tmp_path):
     gateway = Gateway()
     with pytest.raises(Unreadable) as missed:
-        await gateway.download(service("https://127.0.0.2:9/api/v1"), "https://127.0.0.2:9/a.mp4?Signature=hush", tmp_path / "a")
+        await gateway.download(
+            service("https://127.0.0.2:9/api/v1"),
+            "https://127.0.0.2:9/a.mp4?Signature=hush",
+            tmp_path / "a",
+        )
     await gateway.close()
     assert "hush" not in str(missed.value)
     assert "https://127.0.0.2:9. It cost nothing" in str(missed.value)
 
 
 async def test_what_is_on_this_machine_is_asked_straight(simulator):
-    connection = Connection(backend="simulator", base_url=simulator.base_url, region="", workspace="", key=SecretStr("sk-straight"))
-    assert (await said(Gateway(SecretStr("http://127.0.0.2:9")), connection)).startswith("The key works")
+    connection = Connection(
+        backend="simulator",
+        base_url=simulator.base_url,
+        region="",
+        workspace="",
+        key=SecretStr("sk-straight"),
+    )
+    assert (await said(Gateway(SecretStr("http://127.0.0.2:9")), connection)).startswith(
+        "The key works"
+    )
 
 
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
-async def test_an_authority_that_is_not_there_does_not_count(tmp_path, monkeypatch, caplog, simulator, name):
+async def test_an_authority_that_is_not_there_does_not_count(
+    tmp_path, monkeypatch, caplog, simulator, name
+):
     empty = tmp_path / "empty.pem"
     empty.touch()
-    for place in ("/nowhere/authority.pem", *([str(empty), str(tmp_path)] if name == "SSL_CERT_FILE" else [])):
+    for place in (
+        "/nowhere/authority.pem",
+        *([str(empty), str(tmp_path)] if name == "SSL_CERT_FILE" else []),
+    ):
         monkeypatch.setenv(name, f'"{place}"')
         caplog.clear()
         with caplog.at_level(logging.WARNING):
@@ -172,7 +224,13 @@ def test_proxies_that_can_be_used(monkeypatch, given, read):
 @pytest.mark.parametrize(
     "given",
     [
-        *("socks5://ann:hush@proxy.example:1080", "socks://proxy.example", "socks5h://proxy.example", "ftp://proxy.example", "http://"),
+        *(
+            "socks5://ann:hush@proxy.example:1080",
+            "socks://proxy.example",
+            "socks5h://proxy.example",
+            "ftp://proxy.example",
+            "http://",
+        ),
         *(
             "http://ann:hush@proxy.example:port",
             "http://proxy.example:99999",

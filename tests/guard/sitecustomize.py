@@ -1,4 +1,5 @@
-"""Tests cannot spend: a connection outside loopback raises, in the test's own process and, by PYTHONPATH, in every Python that it starts.
+"""Tests cannot spend: a connection outside loopback raises, in the test's own process and, by
+PYTHONPATH, in every Python that it starts.
 
 Nor do they wait for what nobody reads.
 """
@@ -29,7 +30,9 @@ socket.socket.connect = _guarded
 
 
 class _WithoutStubs(importlib.abc.MetaPathFinder):
-    """Gradio 6.31.0 writes the type stubs of its components anew whenever it is imported: 1.2 of the 3 seconds of a core that this takes."""
+    """Gradio 6.31.0 writes the type stubs of its components anew whenever it is imported: 1.2 of
+    the 3 seconds of a core that this takes.
+    """
 
     def find_spec(self, name, path, target=None):
         if name != "gradio.component_meta":

@@ -46,7 +46,10 @@ async def studio():
 
 
 def image(**changes) -> ImageToVideoRequest:
-    return ImageToVideoRequest(**{"prompt": "她微笑 😀\nand waves", "reference_image": picture((640, 480)), "duration": 2} | changes)
+    return ImageToVideoRequest(
+        **{"prompt": "她微笑 😀\nand waves", "reference_image": picture((640, 480)), "duration": 2}
+        | changes
+    )
 
 
 async def finished(studio, request):
@@ -65,7 +68,10 @@ def packets(path) -> list:
     """Every packet of pictures and sound: what it holds, and when it is due."""
     with av.open(str(path)) as container:
         tracks = [*container.streams.video, *container.streams.audio]
-        return [[(bytes(one), one.pts, one.dts) for one in container.demux(track) if one.size] for track in tracks]
+        return [
+            [(bytes(one), one.pts, one.dts) for one in container.demux(track) if one.size]
+            for track in tracks
+        ]
 
 
 def tagged(path, text: str, name="comment"):
@@ -87,24 +93,40 @@ SHOT = {
 }
 
 
-# settings inside ---------------------------------------------------------------------------------------------------------------------
+# settings inside ----------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("fps", [None, 24])
-async def test_a_video_carries_its_settings_and_the_service_s_own_file_stays_as_it_is(studio, simulator, fps):
+async def test_a_video_carries_its_settings_and_the_service_s_own_file_stays_as_it_is(
+    studio, simulator, fps
+):
     job = await finished(studio, image(fps=fps, motion_strength=0.3))
     shown, original = await files(studio, job)
-    assert (job.video_key, job.original_key) == (f"videos/{job.id}/video.mp4", f"videos/{job.id}/original.mp4")
-    assert original.read_bytes() == next((simulator.folder / "results" / job.task_id).iterdir()).read_bytes()
+    assert (job.video_key, job.original_key) == (
+        f"videos/{job.id}/video.mp4",
+        f"videos/{job.id}/original.mp4",
+    )
+    assert (
+        original.read_bytes()
+        == next((simulator.folder / "results" / job.task_id).iterdir()).read_bytes()
+    )
     assert inputs.settings_in(original) is None
     found = inputs.settings_in(shown)
     assert found == embedded_settings.settings_of(job)
-    assert ImageToVideoRequest(**found["request"], reference_image=b"x").asked() == image(fps=fps, motion_strength=0.3).asked()
+    assert (
+        ImageToVideoRequest(**found["request"], reference_image=b"x").asked()
+        == image(fps=fps, motion_strength=0.3).asked()
+    )
     assert found["seed"] == job.seed
     assert (packets(shown) == packets(original)) is (fps is None)
     clip_ = encode.measure(shown)
-    assert (clip_.width, clip_.height, clip_.fps, clip_.seconds) == (job.width, job.height, job.fps, job.duration)
+    assert (clip_.width, clip_.height, clip_.fps, clip_.seconds) == (
+        job.width,
+        job.height,
+        job.fps,
+        job.duration,
+    )
     with av.open(str(shown)) as container:
         assert container.metadata["description"] == job.request["prompt"]
         assert str(job.seed) in container.metadata["title"]
@@ -114,20 +136,46 @@ async def test_a_video_carries_its_settings_and_the_service_s_own_file_stays_as_
 
 @pytest.mark.anyio
 async def test_no_secret_stands_in_a_video(studio):
-    job = await finished(studio, ReferenceToVideoRequest(prompt="character1 waves", reference_image=(SIGNED, picture()), duration=2))
+    job = await finished(
+        studio,
+        ReferenceToVideoRequest(
+            prompt="character1 waves", reference_image=(SIGNED, picture()), duration=2
+        ),
+    )
     shown, _ = await files(studio, job)
     found, told = inputs.settings_in(shown), json.dumps(studio.about(job))
-    assert [one["url"] for one in found["references"]] == ["https://bucket.oss-cn-beijing.aliyuncs.com/her.png", ""]
+    assert [one["url"] for one in found["references"]] == [
+        "https://bucket.oss-cn-beijing.aliyuncs.com/her.png",
+        "",
+    ]
     assert found["references"][1]["sha256"] == inputs.digest(picture())
-    for secret in (SECRET, "secret", OWNER, job.account, job.media_token, job.base_url, "references/"):
+    for secret in (
+        SECRET,
+        "secret",
+        OWNER,
+        job.account,
+        job.media_token,
+        job.base_url,
+        "references/",
+    ):
         assert secret not in told
         assert secret.encode() not in shown.read_bytes()
-    assert "LTAI" not in json.dumps(embedded_settings.settings_of(await finished(studio, image(audio_url=SIGNED.replace("png", "mp3")))))
+    assert "LTAI" not in json.dumps(
+        embedded_settings.settings_of(
+            await finished(studio, image(audio_url=SIGNED.replace("png", "mp3")))
+        )
+    )
 
 
 def test_settings_with_a_sound_are_read_back():
-    sources = [{"kind": kind, "sha256": digit * 64, "url": ""} for kind, digit in (("image", "0"), ("audio", "1"))]
-    assert embedded_settings.read(json.dumps(SHOT | {"references": sources}).encode())["references"] == sources
+    sources = [
+        {"kind": kind, "sha256": digit * 64, "url": ""}
+        for kind, digit in (("image", "0"), ("audio", "1"))
+    ]
+    assert (
+        embedded_settings.read(json.dumps(SHOT | {"references": sources}).encode())["references"]
+        == sources
+    )
 
 
 @pytest.mark.anyio
@@ -135,10 +183,21 @@ async def test_the_settings_of_a_job_say_what_was_measured(studio):
     told = studio.about(job := await finished(studio, image(fps=24)))
     assert told.items() >= embedded_settings.settings_of(job).items()
     assert (told["width"], told["height"], told["fps"], told["duration"]) == (1280, 720, 24, 2)
-    assert (told["state"], told["task_id"], told["price"]) == ("SUCCEEDED", job.task_id, None)  # no prices are known for an address of one's own
+    assert (told["state"], told["task_id"], told["price"]) == (
+        "SUCCEEDED",
+        job.task_id,
+        None,
+    )  # no prices are known for an address of one's own
     assert studio.about(replace(job, amount=Decimal("0.60"), currency="CNY"))["price"] == "¥0.60"
     assert told["adjustments"][-1] == "The service renders 30 fps; your 24 fps were made from it."
-    assert list(told["times"]) == ["created", "started", "submitted", "running", "fetching", "ended"]
+    assert list(told["times"]) == [
+        "created",
+        "started",
+        "submitted",
+        "running",
+        "fetching",
+        "ended",
+    ]
     assert json.loads(json.dumps(told)) == told
     assert studio.about(await studio.submit(image(seed=5), owner=OWNER))["width"] is None
 
@@ -172,7 +231,9 @@ async def test_a_label_waits_for_room_on_the_disk(studio, monkeypatch):
 
 
 def test_the_mark_of_the_service_stays(tmp_path):
-    """China's rules have services write into a file that a machine made it: under a name that only the newer kind of tags has room for."""
+    """China's rules have services write into a file that a machine made it: under a name that only
+    the newer kind of tags has room for.
+    """
     marked = tagged(tmp_path / "marked.mp4", '{"Label": "1"}', "AIGC")
     for make in (
         lambda target: encode.tag(marked, target, embedded_settings.tags([SHOT])),
@@ -187,7 +248,10 @@ def test_the_mark_of_the_service_stays(tmp_path):
 
 def test_colours_stay_what_they_are(tmp_path, samples):
     encode.conform(samples / "bigbuckbunny.mp4", tmp_path / "made.mp4", size="640*360", fps=10)
-    with av.open(str(samples / "bigbuckbunny.mp4")) as given, av.open(str(tmp_path / "made.mp4")) as made:
+    with (
+        av.open(str(samples / "bigbuckbunny.mp4")) as given,
+        av.open(str(tmp_path / "made.mp4")) as made,
+    ):
         before, after = (
             (one.color_primaries, one.color_trc, one.colorspace)
             for one in (given.streams.video[0].codec_context, made.streams.video[0].codec_context)
@@ -196,11 +260,26 @@ def test_colours_stay_what_they_are(tmp_path, samples):
 
 
 def test_the_longest_settings_come_back(tmp_path):
-    request = image(prompt="😀" * 1500, negative_prompt='"\\' * 250, audio_url=f"https://example.com/{'a' * 2000}").asked()
-    long = SHOT | {"request": request, "references": [{"kind": "image", "sha256": "", "url": f"https://example.com/{'b' * 2000}"}] * 5}
-    film = tagged(tmp_path / "film.mp4", embedded_settings.tags([long] * embedded_settings.SHOTS[-1])["comment"])
+    request = image(
+        prompt="😀" * 1500,
+        negative_prompt='"\\' * 250,
+        audio_url=f"https://example.com/{'a' * 2000}",
+    ).asked()
+    long = SHOT | {
+        "request": request,
+        "references": [{"kind": "image", "sha256": "", "url": f"https://example.com/{'b' * 2000}"}]
+        * 5,
+    }
+    film = tagged(
+        tmp_path / "film.mp4",
+        embedded_settings.tags([long] * embedded_settings.SHOTS[-1])["comment"],
+    )
     found = inputs.settings_in(film)
-    assert found == {"product": "Wan Studio", "format": 1, "shots": [long] * embedded_settings.SHOTS[-1]}
+    assert found == {
+        "product": "Wan Studio",
+        "format": 1,
+        "shots": [long] * embedded_settings.SHOTS[-1],
+    }
 
 
 ODD = {
@@ -213,7 +292,9 @@ ODD = {
     "deep request": json.dumps(SHOT).replace('"fps": null', '"fps": ' + "[" * 5000 + "]" * 5000),
     "long": json.dumps(SHOT | {"note": "x" * embedded_settings.LIMIT}),
     "a long prompt": json.dumps(SHOT | {"request": SHOT["request"] | {"prompt": "x" * 1501}}),
-    "a prompt of half a character": json.dumps(SHOT | {"request": SHOT["request"] | {"prompt": "\ud800"}}),
+    "a prompt of half a character": json.dumps(
+        SHOT | {"request": SHOT["request"] | {"prompt": "\ud800"}}
+    ),
     "a prompt that is none": json.dumps(SHOT | {"request": SHOT["request"] | {"prompt": {"x": 1}}}),
     "no request": json.dumps({key: value for key, value in SHOT.items() if key != "request"}),
     "another model": json.dumps(SHOT | {"model": "wan9"}),
@@ -221,14 +302,20 @@ ODD = {
     "a seed": json.dumps(SHOT | {"seed": 2**31}),
     "an endless seed": json.dumps(SHOT).replace('"seed": 7', '"seed": ' + "9" * 5000),
     "no number": json.dumps(SHOT | {"request": SHOT["request"] | {"duration": float("nan")}}),
-    "an address of ours": json.dumps(SHOT | {"references": [{"kind": "image", "url": "http://127.0.0.1/x"}]}),
-    "an address that runs": json.dumps(SHOT | {"references": [{"kind": "image", "url": "javascript:alert(1)"}]}),
+    "an address of ours": json.dumps(
+        SHOT | {"references": [{"kind": "image", "url": "http://127.0.0.1/x"}]}
+    ),
+    "an address that runs": json.dumps(
+        SHOT | {"references": [{"kind": "image", "url": "javascript:alert(1)"}]}
+    ),
     "many references": json.dumps(SHOT | {"references": SHOT["references"] * 6}),
     "a path": json.dumps(SHOT | {"job": "../../etc/passwd"}),
     "a digest": json.dumps(SHOT | {"references": [{"kind": "image", "sha256": "<b>"}]}),
     "no shots": json.dumps({"product": "Wan Studio", "format": 1, "shots": []}),
     "many shots": json.dumps({"product": "Wan Studio", "format": 1, "shots": [SHOT] * 21}),
-    "one bad shot": json.dumps({"product": "Wan Studio", "format": 1, "shots": [SHOT, SHOT | {"seed": -1}]}),
+    "one bad shot": json.dumps(
+        {"product": "Wan Studio", "format": 1, "shots": [SHOT, SHOT | {"seed": -1}]}
+    ),
 }
 
 
@@ -238,7 +325,11 @@ def test_settings_that_are_not_ours_are_none(tmp_path, name):
 
 
 def test_only_known_settings_come_back(tmp_path):
-    more = SHOT | {"later": 1, "request": SHOT["request"] | {"later": {"a": [1]}, "reference_image": "https://example.com/x.png"}}
+    more = SHOT | {
+        "later": 1,
+        "request": SHOT["request"]
+        | {"later": {"a": [1]}, "reference_image": "https://example.com/x.png"},
+    }
     assert inputs.settings_in(tagged(tmp_path / "odd.mp4", json.dumps(more))) == SHOT
 
 
@@ -246,7 +337,9 @@ def test_what_is_no_video_is_refused(tmp_path):
     sound = tmp_path / "sound.mp4"
     with av.open(str(sound), "w") as container:
         track = container.add_stream("aac", rate=48000, layout="stereo")
-        frame = av.AudioFrame.from_ndarray(np.zeros((2, 4800), np.float32), format="fltp", layout="stereo")
+        frame = av.AudioFrame.from_ndarray(
+            np.zeros((2, 4800), np.float32), format="fltp", layout="stereo"
+        )
         frame.sample_rate = 48000
         container.mux([*track.encode(frame), *track.encode(None)])
     (tmp_path / "list.mp4").write_bytes(b"#EXTM3U\nhttp://127.0.0.1/x.mp4\n")
@@ -262,7 +355,9 @@ def test_damaged_videos_do_no_harm(tmp_path):
     start = whole.index(b"udta")
     for number in range(60):
         damaged = bytearray(whole[: int(chance.integers(len(whole)))] if number % 6 == 0 else whole)
-        for at in chance.integers(start if number % 2 else 0, len(damaged) if number % 6 == 0 else start + 400, 3):
+        for at in chance.integers(
+            start if number % 2 else 0, len(damaged) if number % 6 == 0 else start + 400, 3
+        ):
             damaged[min(at, len(damaged) - 1)] = chance.integers(256)
         path = tmp_path / "damaged.mp4"
         path.write_bytes(damaged)
@@ -275,21 +370,40 @@ def test_damaged_videos_do_no_harm(tmp_path):
     assert len(outcomes) > 2
 
 
-# the last frame ----------------------------------------------------------------------------------------------------------------------
+# the last frame -----------------------------------------------------------------------------------
 
 
-def film_of(path, shades, *, fps=30, size=(64, 64), options=None, tone=None, rate=48000, layout="stereo"):
-    """A clip whose frames have these shades of grey, and, where a tone (Hz) is given, sound as long as they are shown."""
+def film_of(
+    path, shades, *, fps=30, size=(64, 64), options=None, tone=None, rate=48000, layout="stereo"
+):
+    """A clip whose frames have these shades of grey, and, where a tone (Hz) is given, sound as long
+    as they are shown.
+    """
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(fps), options=options or {"preset": "ultrafast"})
+        stream = container.add_stream(
+            "libx264", rate=Fraction(fps), options=options or {"preset": "ultrafast"}
+        )
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         track = container.add_stream("aac", rate=rate, layout=layout) if tone else None
         for shade in shades:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((size[1], size[0], 3), shade, np.uint8), format="rgb24")))
+            container.mux(
+                stream.encode(
+                    av.VideoFrame.from_ndarray(
+                        np.full((size[1], size[0], 3), shade, np.uint8), format="rgb24"
+                    )
+                )
+            )
         container.mux(stream.encode(None))
         if track is not None:
-            wave = 0.5 * np.sin(2 * np.pi * tone * np.arange(round(len(shades) / fps * rate)) / rate, dtype=np.float32)
-            frame = av.AudioFrame.from_ndarray(np.stack([wave] * (2 if layout == "stereo" else 1)).astype(np.float32), format="fltp", layout=layout)
+            wave = 0.5 * np.sin(
+                2 * np.pi * tone * np.arange(round(len(shades) / fps * rate)) / rate,
+                dtype=np.float32,
+            )
+            frame = av.AudioFrame.from_ndarray(
+                np.stack([wave] * (2 if layout == "stereo" else 1)).astype(np.float32),
+                format="fltp",
+                layout=layout,
+            )
             frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
             container.mux([*track.encode(frame), *track.encode(None)])
     return path
@@ -297,7 +411,11 @@ def film_of(path, shades, *, fps=30, size=(64, 64), options=None, tone=None, rat
 
 @pytest.mark.parametrize(
     "options",
-    [{"preset": "ultrafast"}, {"bf": "3", "x264-params": "b-adapt=0:scenecut=0"}, {"g": "12", "bf": "3", "x264-params": "b-adapt=0:open-gop=1"}],
+    [
+        {"preset": "ultrafast"},
+        {"bf": "3", "x264-params": "b-adapt=0:scenecut=0"},
+        {"g": "12", "bf": "3", "x264-params": "b-adapt=0:open-gop=1"},
+    ],
     ids=["plain", "B-frames", "several groups"],
 )
 @pytest.mark.parametrize("frames", [1, 7, 50])
@@ -318,10 +436,17 @@ def test_the_last_frame_has_the_colours_that_players_show(tmp_path, said):
         plane.update(bytes([level]) * plane.buffer_size)
     with av.open(str(tmp_path / "red.mp4"), "w") as container:
         stream = container.add_stream("libx264", rate=30, options={"crf": "0"})
-        stream.width, stream.height, stream.pix_fmt, stream.codec_context.colorspace = 64, 64, "yuv420p", said
+        stream.width, stream.height, stream.pix_fmt, stream.codec_context.colorspace = (
+            64,
+            64,
+            "yuv420p",
+            said,
+        )
         container.mux([*stream.encode(red), *stream.encode(None)])
     for still in (join.last_frame(tmp_path / "red.mp4"), encode.poster(tmp_path / "red.mp4")):
-        assert Image.open(io.BytesIO(still)).convert("RGB").getpixel((30, 30)) == pytest.approx((254, 0, 0), abs=3)
+        assert Image.open(io.BytesIO(still)).convert("RGB").getpixel((30, 30)) == pytest.approx(
+            (254, 0, 0), abs=3
+        )
 
 
 @pytest.mark.anyio
@@ -335,37 +460,65 @@ async def test_the_next_shot_begins_with_the_last_frame(studio):
         await studio.last_frame(job.id, owner="somebody else")
 
 
-# films -------------------------------------------------------------------------------------------------------------------------------
+# films --------------------------------------------------------------------------------------------
 
 
 def shown(path) -> list[tuple[float, int]]:
     """When each frame of a film is shown, and its shade in the middle."""
     with av.open(str(path)) as container:
-        return [(frame.time, int(frame.to_ndarray(format="gray")[frame.height // 2, frame.width // 2])) for frame in container.decode(video=0)]
+        return [
+            (frame.time, int(frame.to_ndarray(format="gray")[frame.height // 2, frame.width // 2]))
+            for frame in container.decode(video=0)
+        ]
 
 
 def heard(path) -> np.ndarray:
     """How loud a film is in each hundredth of a second."""
     with av.open(str(path)) as container:
-        assert (container.streams.audio[0].rate, container.streams.audio[0].layout.name) == (48000, "stereo")
+        assert (container.streams.audio[0].rate, container.streams.audio[0].layout.name) == (
+            48000,
+            "stereo",
+        )
         samples = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
     return np.sqrt(np.mean(samples[: len(samples) // 480 * 480].reshape(-1, 480) ** 2, axis=1))
 
 
 def joined(tmp_path, *paths, size="128*64", fps=30.0):
     told = []
-    join.join(paths, tmp_path / "film.mp4", size=size, fps=fps, progress=told.append, tags=embedded_settings.tags([SHOT] * len(paths)))
+    join.join(
+        paths,
+        tmp_path / "film.mp4",
+        size=size,
+        fps=fps,
+        progress=told.append,
+        tags=embedded_settings.tags([SHOT] * len(paths)),
+    )
     assert told == sorted(told)
     assert 0 < told[0] < told[-1] <= 1
     return tmp_path / "film.mp4"
 
 
 def test_pictures_and_sound_meet_at_every_seam(tmp_path):
-    """Clips of other sizes, rates and sounds, one of them without: each is seen and heard exactly while it is its turn."""
+    """Clips of other sizes, rates and sounds, one of them without: each is seen and heard exactly
+    while it is its turn.
+    """
     clips = [
         (film_of(tmp_path / "a.mp4", [60] * 60, tone=440), 2.0, True),
         (film_of(tmp_path / "b.mp4", [120] * 31, fps=24, size=(64, 128)), 31 / 24, False),
-        (film_of(tmp_path / "c.mp4", [180] * 25, fps=25, size=(128, 64), tone=300, rate=44100, layout="mono", options={"bf": "3"}), 1.0, True),
+        (
+            film_of(
+                tmp_path / "c.mp4",
+                [180] * 25,
+                fps=25,
+                size=(128, 64),
+                tone=300,
+                rate=44100,
+                layout="mono",
+                options={"bf": "3"},
+            ),
+            1.0,
+            True,
+        ),
         (film_of(tmp_path / "d.mp4", [240] * 7, fps=12), 7 / 12, False),
         (film_of(tmp_path / "e.mp4", [90] * 30, tone=440), 1.0, True),
     ]
@@ -383,7 +536,9 @@ def test_pictures_and_sound_meet_at_every_seam(tmp_path):
     assert (made.size, made.fps, made.codec, made.has_audio) == ("128*64", 30, "h264", True)
     assert made.seconds == pytest.approx(begins, abs=1 / 30)
     assert len(loudness) / 100 == pytest.approx(begins, abs=0.02)
-    assert [round(at * 30) for at, _ in frames] == list(range(len(frames)))  # no frame is missing, none twice
+    assert [round(at * 30) for at, _ in frames] == list(
+        range(len(frames))
+    )  # no frame is missing, none twice
     whole = film.read_bytes()
     assert whole.index(b"moov") < whole.index(b"mdat")
     assert inputs.settings_in(film)["shots"] == [SHOT] * 5
@@ -399,12 +554,22 @@ def test_what_rounding_takes_never_adds_up(tmp_path):
 
 def test_every_frame_comes_once_where_the_rate_stays(tmp_path):
     shades = list(range(10, 230, 4))
-    film = joined(tmp_path, *[film_of(tmp_path / f"{n}.mp4", shades, options={"crf": "1", "bf": "2"}) for n in range(3)], size="64*64")
+    film = joined(
+        tmp_path,
+        *[
+            film_of(tmp_path / f"{n}.mp4", shades, options={"crf": "1", "bf": "2"})
+            for n in range(3)
+        ],
+        size="64*64",
+    )
     assert [found for _, found in shown(film)] == pytest.approx(shades * 3, abs=3)
 
 
 def test_other_shapes_are_padded_and_never_stretched(tmp_path):
-    wide, high = film_of(tmp_path / "a.mp4", [200] * 10, size=(128, 64)), film_of(tmp_path / "b.mp4", [200] * 10, size=(64, 128))
+    wide, high = (
+        film_of(tmp_path / "a.mp4", [200] * 10, size=(128, 64)),
+        film_of(tmp_path / "b.mp4", [200] * 10, size=(64, 128)),
+    )
     with av.open(str(joined(tmp_path, wide, high))) as container:
         first, *_, last = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
     assert (first > 150).all()
@@ -418,11 +583,18 @@ def test_sound_that_begins_late_stays_late(tmp_path):
     with av.open(str(path)) as given, av.open(str(early), "w") as made:
         tracks = {one.index: made.add_stream_from_template(one) for one in given.streams}
         for packet in given.demux():
-            if packet.dts is not None and (packet.stream.type == "video" or packet.pts * packet.time_base >= 1):
+            if packet.dts is not None and (
+                packet.stream.type == "video" or packet.pts * packet.time_base >= 1
+            ):
                 packet.stream = tracks[packet.stream_index]
                 made.mux(packet)
     loudness = heard(joined(tmp_path, early, early))
-    assert [(loudness[at : at + 90] > 0.2).all() for at in (5, 105, 205, 305)] == [False, True, False, True]
+    assert [(loudness[at : at + 90] > 0.2).all() for at in (5, 105, 205, 305)] == [
+        False,
+        True,
+        False,
+        True,
+    ]
     assert (loudness[5:95] < 0.01).all()
 
 
@@ -448,17 +620,28 @@ def test_a_film_that_is_stopped_leaves_nothing(tmp_path, enough):
 
 @pytest.mark.anyio
 async def test_takes_become_a_film(studio, tmp_path):
-    takes = [await finished(studio, image(seed=1)), await finished(studio, image(seed=2, fps=24, size="720*1280", audio=False))]
+    takes = [
+        await finished(studio, image(seed=1)),
+        await finished(studio, image(seed=2, fps=24, size="720*1280", audio=False)),
+    ]
     film, told = tmp_path / "film.mp4", []
-    await studio.join([takes[1].id, takes[0].id, takes[1].id], owner=OWNER, target=film, progress=told.append)
+    await studio.join(
+        [takes[1].id, takes[0].id, takes[1].id], owner=OWNER, target=film, progress=told.append
+    )
     made = encode.measure(film)
     assert (made.size, made.fps) == ("720*1280", 24)
     assert made.seconds == pytest.approx(6, abs=1 / 24)
     assert [shot["seed"] for shot in inputs.settings_in(film)["shots"]] == [2, 1, 2]
     assert told[-1] == 1
     loudness = heard(film)
-    assert ((loudness[210:390] > 0.001).mean() > 0.9, loudness[5:195].max() < 0.001, loudness[405:595].max() < 0.001) == (True, True, True)
-    await studio.join([takes[0].id] * 2, owner=OWNER, target=film, size="960*960", fps=10, progress=told.append)
+    assert (
+        (loudness[210:390] > 0.001).mean() > 0.9,
+        loudness[5:195].max() < 0.001,
+        loudness[405:595].max() < 0.001,
+    ) == (True, True, True)
+    await studio.join(
+        [takes[0].id] * 2, owner=OWNER, target=film, size="960*960", fps=10, progress=told.append
+    )
     assert (encode.measure(film).size, encode.measure(film).fps) == ("960*960", 10)
 
 
@@ -485,7 +668,10 @@ async def test_films_that_cannot_be_made_are_refused_in_words(studio, simulator,
         with pytest.raises(JobNotFound):
             await call
     (await files(studio, job))[0].unlink()
-    for call in (studio.join([job.id] * 2, owner=OWNER, target=target, progress=print), studio.last_frame(job.id, owner=OWNER)):
+    for call in (
+        studio.join([job.id] * 2, owner=OWNER, target=target, progress=print),
+        studio.last_frame(job.id, owner=OWNER),
+    ):
         with pytest.raises(InvalidInput, match=f"seed {job.seed} has no video"):
             await call
     assert not target.exists()
@@ -493,13 +679,20 @@ async def test_films_that_cannot_be_made_are_refused_in_words(studio, simulator,
 
 @pytest.mark.anyio
 async def test_a_film_that_nobody_waits_for_is_given_up(studio, tmp_path):
-    job, target, begun, told = await finished(studio, image()), tmp_path / "film.mp4", threading.Event(), []
+    job, target, begun, told = (
+        await finished(studio, image()),
+        tmp_path / "film.mp4",
+        threading.Event(),
+        [],
+    )
 
     def progress(done):
         told.append(done)
         begun.set()
 
-    making = asyncio.create_task(studio.join([job.id] * 20, owner=OWNER, target=target, progress=progress))
+    making = asyncio.create_task(
+        studio.join([job.id] * 20, owner=OWNER, target=target, progress=progress)
+    )
     await asyncio.to_thread(begun.wait)
     making.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -507,7 +700,9 @@ async def test_a_film_that_nobody_waits_for_is_given_up(studio, tmp_path):
     assert told[-1] < 0.9
     assert not target.exists()
     assert not list(load_settings().output_dir.rglob(".work-*"))
-    await studio.join([job.id] * 2, owner=OWNER, target=target, progress=progress)  # the next one has its turn
+    await studio.join(
+        [job.id] * 2, owner=OWNER, target=target, progress=progress
+    )  # the next one has its turn
     assert target.exists()
 
 
@@ -517,7 +712,9 @@ async def test_a_film_on_a_full_disk_is_refused_and_leaves_nothing(studio, tmp_p
     monkeypatch.setattr(objects, "ROOM", -(1 << 50))
     with small_disk(tmp_path / "small") as disk, disk.full():
         for make in (
-            studio.join([job.id] * 2, owner=OWNER, target=disk.folder / "film", progress=lambda _: None),
+            studio.join(
+                [job.id] * 2, owner=OWNER, target=disk.folder / "film", progress=lambda _: None
+            ),
             studio.bundle(job.id, owner=OWNER, target=disk.folder / "film"),
         ):
             with pytest.raises(NotKept, match="disk is full"):

@@ -1,4 +1,6 @@
-"""What is done to pictures and clips that are taken, and the plain refusals; tests/attacks has what is sent in bad faith."""
+"""What is done to pictures and clips that are taken, and the plain refusals; tests/attacks has what
+is sent in bad faith.
+"""
 
 import io
 import os
@@ -40,10 +42,22 @@ def checked(source: bytes | Path) -> tuple[inputs.Footage, bytes]:
 
 
 REFUSED = {
-    "text named png": (b"this is no picture", "does not open as a picture", "JPEG, PNG, BMP, WebP, HEIC and AVIF"),
-    "truncated": (picture((800, 800), color="red", kind="PNG", compress_level=0)[:5000], "breaks off", "whole"),
+    "text named png": (
+        b"this is no picture",
+        "does not open as a picture",
+        "JPEG, PNG, BMP, WebP, HEIC and AVIF",
+    ),
+    "truncated": (
+        picture((800, 800), color="red", kind="PNG", compress_level=0)[:5000],
+        "breaks off",
+        "whole",
+    ),
     "truncated jpeg": (picture((800, 800), kind="JPEG")[:900], "breaks off", "whole"),
-    "gif": (picture((300, 300), kind="GIF", mode="P", color=0), "a picture in GIF", "save it as JPEG or PNG"),
+    "gif": (
+        picture((300, 300), kind="GIF", mode="P", color=0),
+        "a picture in GIF",
+        "save it as JPEG or PNG",
+    ),
     "5 px": (picture((5, 5)), "5*5 px", "240 to 8000 px"),
     "20,000 px": (picture((20_000, 300), mode="L", color=0), "20000*300 px", "240 to 8000 px"),
     "21 MB": (b"\x89PNG\r\n\x1a\n" + bytes(21_000_000), "21.0 MB", "at most 20 MB"),
@@ -80,7 +94,12 @@ def test_accepted_formats(kind):
 
 @pytest.mark.parametrize(("mode", "color"), [("RGBA", (0, 0, 0, 0)), ("LA", (0, 0)), ("PA", 0)])
 def test_transparency_is_put_on_white_and_said(mode, color):
-    data = picture((300, 300), mode=mode if mode != "PA" else "P", color=color, **({"transparency": 0} if mode == "PA" else {}))
+    data = picture(
+        (300, 300),
+        mode=mode if mode != "PA" else "P",
+        color=color,
+        **({"transparency": 0} if mode == "PA" else {}),
+    )
     made = taken(data)
     assert opened(made.kept).getpixel((150, 150)) == (255, 255, 255)
     assert [one.key for one in made.adjustments] == ["image_flattened"]
@@ -101,30 +120,47 @@ def test_a_photo_is_turned_upright():
 
 
 def test_broken_exif_in_a_whole_photo_is_passed_over():
-    made = taken(picture((300, 300), kind="JPEG", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff" + bytes(20)))
+    made = taken(
+        picture((300, 300), kind="JPEG", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff" + bytes(20))
+    )
     assert (made.width, made.adjustments) == (300, [])
 
 
 def test_a_photo_with_a_second_view_is_a_photo():
     out = io.BytesIO()
-    Image.new("RGB", (300, 300), "red").save(out, "MPO", save_all=True, append_images=[Image.new("RGB", (300, 300), "blue")])
+    Image.new("RGB", (300, 300), "red").save(
+        out, "MPO", save_all=True, append_images=[Image.new("RGB", (300, 300), "blue")]
+    )
     assert opened(taken(out.getvalue()).kept).getpixel((0, 0))[0] > 200
 
 
 def test_grey_of_sixteen_bits_keeps_its_shades():
     out = io.BytesIO()
     Image.new("I;16", (300, 300), 0x8000).save(out, "PNG")
-    assert opened(taken(out.getvalue()).kept).getpixel((0, 0)) == pytest.approx((128, 128, 128), abs=1)
+    assert opened(taken(out.getvalue()).kept).getpixel((0, 0)) == pytest.approx(
+        (128, 128, 128), abs=1
+    )
 
 
 def test_inks_become_colours():
-    assert opened(taken(picture((300, 300), mode="CMYK", color=(0, 255, 255, 0), kind="JPEG", quality=95)).kept).getpixel((0, 0))[0] > 200
+    assert (
+        opened(
+            taken(
+                picture((300, 300), mode="CMYK", color=(0, 255, 255, 0), kind="JPEG", quality=95)
+            ).kept
+        ).getpixel((0, 0))[0]
+        > 200
+    )
 
 
 def test_colours_are_those_that_the_profile_means():
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    swapped = srgb.replace(b"rXYZ", b"????", 1).replace(b"gXYZ", b"rXYZ", 1).replace(b"????", b"gXYZ", 1)  # its red is green
-    red, green, _ = opened(taken(picture((300, 300), icc_profile=swapped, color=(10, 200, 30))).kept).getpixel((0, 0))
+    swapped = (
+        srgb.replace(b"rXYZ", b"????", 1).replace(b"gXYZ", b"rXYZ", 1).replace(b"????", b"gXYZ", 1)
+    )  # its red is green
+    red, green, _ = opened(
+        taken(picture((300, 300), icc_profile=swapped, color=(10, 200, 30))).kept
+    ).getpixel((0, 0))
     assert red > 190
     assert green < 20
 
@@ -167,7 +203,10 @@ def test_padding_keeps_the_whole_picture():
     assert green < 80
 
 
-@pytest.mark.parametrize(("given", "sent"), [((451, 300), (451, 300)), ((6000, 3000), (4096, 2048)), ((8000, 240), (8000, 240))])
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [((451, 300), (451, 300)), ((6000, 3000), (4096, 2048)), ((8000, 240), (8000, 240))],
+)
 def test_own_shape_is_left_alone(given, sent):
     made = taken(picture(given), "1080P")
     assert opened(made.sent).size == sent
@@ -175,7 +214,15 @@ def test_own_shape_is_left_alone(given, sent):
     assert made.kept == made.sent == taken(picture(given), "1280*720").kept
 
 
-@pytest.mark.parametrize(("size", "sent"), [((8160, 6120), (4096, 3072)), ((6120, 8160), (3072, 4096)), ((8160, 240), None), ((8160, 8160), None)])
+@pytest.mark.parametrize(
+    ("size", "sent"),
+    [
+        ((8160, 6120), (4096, 3072)),
+        ((6120, 8160), (3072, 4096)),
+        ((8160, 240), None),
+        ((8160, 8160), None),
+    ],
+)
 def test_a_photo_of_a_phone_may_be_larger_than_what_goes_up(size, sent):
     if sent:
         assert opened(taken(picture(size, kind="JPEG")).sent).size == sent
@@ -206,11 +253,20 @@ def test_a_clip_is_measured_and_copied_as_it_is(tmp_path, kind):
     path = clip(tmp_path / f"clip.{kind}", seconds=2, fps=25, sound=True)
     footage, copy = checked(path)
     found = footage.clip
-    assert (found.size, found.fps, found.seconds, found.has_audio, found.codec) == ("320*240", 25, 2, True, "h264")
+    assert (found.size, found.fps, found.seconds, found.has_audio, found.codec) == (
+        "320*240",
+        25,
+        2,
+        True,
+        "h264",
+    )
     assert (footage.kind, footage.sha256) == (kind, inputs.digest(path))
     with av.open(str(path)) as given, av.open(io.BytesIO(copy)) as made:
         for track in ("video", "audio"):
-            before, after = ([bytes(packet) for packet in one.demux(**{track: 0}) if packet.size] for one in (given, made))
+            before, after = (
+                [bytes(packet) for packet in one.demux(**{track: 0}) if packet.size]
+                for one in (given, made)
+            )
             assert before == after
     assert checked(path)[1] == copy  # to the byte, so that it goes up once
 
@@ -219,7 +275,9 @@ def test_a_clip_is_measured_and_copied_as_it_is(tmp_path, kind):
 def test_a_slow_clip_is_taken_with_a_warning(tmp_path, fps, warned):
     path = clip(tmp_path / "clip.mp4", seconds=2, fps=fps, size=(64, 64))
     assert [one.key for one in checked(path)[0].adjustments] == ["video_slow"] * warned
-    assert [one.key for one in inputs.look("reference_video", path).adjustments] == ["video_slow"] * warned
+    assert [one.key for one in inputs.look("reference_video", path).adjustments] == [
+        "video_slow"
+    ] * warned
 
 
 def test_the_length_of_a_clip(tmp_path):
@@ -229,38 +287,71 @@ def test_the_length_of_a_clip(tmp_path):
 def test_a_clip_filmed_upright_stays_upright(tmp_path):
     data = clip(tmp_path / "clip.mp4").read_bytes()
     at = data.index(b"tkhd") + 4 + 40  # the matrix of the track
-    turned = b"".join(number.to_bytes(4, "big", signed=True) for number in (0, 1 << 16, 0, -(1 << 16), 0, 0, 240 << 16, 0, 1 << 30))
+    turned = b"".join(
+        number.to_bytes(4, "big", signed=True)
+        for number in (0, 1 << 16, 0, -(1 << 16), 0, 0, 240 << 16, 0, 1 << 30)
+    )
     _, copy = checked(data[:at] + turned + data[at + 36 :])
-    with av.open(io.BytesIO(data[:at] + turned + data[at + 36 :])) as given, av.open(io.BytesIO(copy)) as made:
+    with (
+        av.open(io.BytesIO(data[:at] + turned + data[at + 36 :])) as given,
+        av.open(io.BytesIO(copy)) as made,
+    ):
         rotations = [next(one.decode(video=0)).rotation for one in (given, made)]
     assert rotations[0] == rotations[1] != 0
 
 
-@pytest.mark.parametrize(("turn", "size", "corner"), [(90, "240*320", (-20, 20)), (180, "320*240", (-20, -20)), (270, "240*320", (20, -20))])
+@pytest.mark.parametrize(
+    ("turn", "size", "corner"),
+    [(90, "240*320", (-20, 20)), (180, "320*240", (-20, -20)), (270, "240*320", (20, -20))],
+)
 def test_a_clip_has_the_size_in_which_players_show_it(tmp_path, turn, size, corner):
     path = named(tmp_path, "turned.mp4", turned(recorded(tmp_path / "clip.mp4"), turn))
     assert checked(path)[0].clip.size == size
     assert encode.measure(path).size == size
     shown = opened(encode.poster(path))
     assert f"{shown.width}*{shown.height}" == size
-    red, green, _ = shown.getpixel(tuple(at % side for at, side in zip(corner, shown.size, strict=True)))
+    red, green, _ = shown.getpixel(
+        tuple(at % side for at, side in zip(corner, shown.size, strict=True))
+    )
     assert red > 180 > 90 > green, "what is at the upper left of the frames"
 
 
 def turned(data: bytes, degrees: int) -> bytes:
     """A clip of 320x240 whose camera was held otherwise: the matrix of its first track says so."""
     one = 1 << 16
-    moved = {90: (0, one, -one, 0, 240 << 16, 0), 180: (-one, 0, 0, -one, 320 << 16, 240 << 16), 270: (0, -one, one, 0, 0, 320 << 16)}[degrees]
+    moved = {
+        90: (0, one, -one, 0, 240 << 16, 0),
+        180: (-one, 0, 0, -one, 320 << 16, 240 << 16),
+        270: (0, -one, one, 0, 0, 320 << 16),
+    }[degrees]
     a, b, c, d, x, y = moved
     at = data.index(b"tkhd") + 4 + 40
-    return data[:at] + b"".join(number.to_bytes(4, "big", signed=True) for number in (a, b, 0, c, d, 0, x, y, 1 << 30)) + data[at + 36 :]
+    return (
+        data[:at]
+        + b"".join(
+            number.to_bytes(4, "big", signed=True) for number in (a, b, 0, c, d, 0, x, y, 1 << 30)
+        )
+        + data[at + 36 :]
+    )
 
 
-def recorded(path: Path, *, pictures: str = "libx264", sound: Sequence[tuple[str, int]] = (), **options: str) -> bytes:
-    """Two seconds as a camera records them, 320x240 at 15 frames per second, the upper left of them red; sound: codec and rate of each track."""
+def recorded(
+    path: Path, *, pictures: str = "libx264", sound: Sequence[tuple[str, int]] = (), **options: str
+) -> bytes:
+    """Two seconds as a camera records them, 320x240 at 15 frames per second, the upper left of them
+    red; sound: codec and rate of each track.
+    """
     with av.open(str(path), "w") as made:
-        picture_track = made.add_stream(pictures, rate=15, options={"preset": "ultrafast", "bf": "0"} | options if pictures == "libx264" else {})
-        picture_track.width, picture_track.height, picture_track.pix_fmt = 320, 240, "yuv422p10le" if pictures == "prores_ks" else "yuv420p"
+        picture_track = made.add_stream(
+            pictures,
+            rate=15,
+            options={"preset": "ultrafast", "bf": "0"} | options if pictures == "libx264" else {},
+        )
+        picture_track.width, picture_track.height, picture_track.pix_fmt = (
+            320,
+            240,
+            "yuv422p10le" if pictures == "prores_ks" else "yuv420p",
+        )
         tracks = [(made.add_stream(codec, rate=rate, layout="mono"), rate) for codec, rate in sound]
         shown = Image.new("RGB", (320, 240), "green")
         shown.paste("red", (0, 0, 80, 60))
@@ -268,7 +359,11 @@ def recorded(path: Path, *, pictures: str = "libx264", sound: Sequence[tuple[str
             made.mux(picture_track.encode(av.VideoFrame.from_image(shown)))
         made.mux(picture_track.encode(None))
         for track, rate in tracks:
-            tone = av.AudioFrame.from_ndarray((np.sin(np.arange(2 * rate) / 20) * 8000).astype(np.int16)[None], format="s16", layout="mono")
+            tone = av.AudioFrame.from_ndarray(
+                (np.sin(np.arange(2 * rate) / 20) * 8000).astype(np.int16)[None],
+                format="s16",
+                layout="mono",
+            )
             tone.sample_rate, tone.pts = rate, 0
             made.mux(track.encode(tone))
             made.mux(track.encode(None))
@@ -276,7 +371,9 @@ def recorded(path: Path, *, pictures: str = "libx264", sound: Sequence[tuple[str
 
 
 def done(footage: inputs.Footage) -> list[str]:
-    """What was done to a clip, by the keys of the sentences; that it is slow is nothing that was done."""
+    """What was done to a clip, by the keys of the sentences; that it is slow is nothing that was
+    done.
+    """
     return [one.key for one in footage.adjustments if one.key != "video_slow"]
 
 
@@ -307,14 +404,23 @@ FIELD_CLIPS = {  # what is done to each, its codec, and its sound afterwards
 def test_clips_of_real_devices(name):
     changes, kind, sound = FIELD_CLIPS[name]
     footage, copy = checked(FILES / name)
-    assert (done(footage), footage.kind, footage.clip.has_audio) == (changes, kind, sound is not None)
+    assert (done(footage), footage.kind, footage.clip.has_audio) == (
+        changes,
+        kind,
+        sound is not None,
+    )
     assert inputs.look(name, FILES / name).adjustments == footage.adjustments
     with av.open(io.BytesIO(copy)) as made:
-        assert [one.codec_context.name for one in made.streams] == ["h264", *([sound] if sound else [])]
+        assert [one.codec_context.name for one in made.streams] == [
+            "h264",
+            *([sound] if sound else []),
+        ]
         assert sum(1 for _ in made.decode(video=0)) > 20
         if sound:
             made.seek(0)
-            assert sum(frame.samples / frame.sample_rate for frame in made.decode(audio=0)) == pytest.approx(footage.clip.seconds, abs=0.2)
+            assert sum(
+                frame.samples / frame.sample_rate for frame in made.decode(audio=0)
+            ) == pytest.approx(footage.clip.seconds, abs=0.2)
 
 
 SOUNDS = {  # codec, rate, whether the file calls itself an MP4: what its copy has
@@ -333,14 +439,18 @@ def test_sound_is_copied_where_the_container_takes_it_and_becomes_aac_where_not(
     footage, copy = checked(as_mp4(data) if mp4 else data)
     with av.open(io.BytesIO(copy)) as made:
         assert made.streams.audio[0].codec_context.name == SOUNDS[given]
-        levels = np.concatenate([frame.to_ndarray().astype(float).ravel() for frame in made.decode(audio=0)])
+        levels = np.concatenate(
+            [frame.to_ndarray().astype(float).ravel() for frame in made.decode(audio=0)]
+        )
     assert np.abs(levels).max() > 0
     assert done(footage) == (["clip_sound_converted"] if SOUNDS[given] == "aac" != codec else [])
 
 
 def test_sound_that_nobody_can_decode_is_left_out(tmp_path):
     for codec in (b"apac", b"ac-4"):
-        footage, copy = checked(unknown(recorded(tmp_path / "clip.mp4", sound=[("aac", 48000), ("aac", 48000)]), codec))
+        footage, copy = checked(
+            unknown(recorded(tmp_path / "clip.mp4", sound=[("aac", 48000), ("aac", 48000)]), codec)
+        )
         assert (done(footage), footage.clip.has_audio) == (["clip_sound_dropped"], False)
         assert codec not in copy
 
@@ -348,9 +458,19 @@ def test_sound_that_nobody_can_decode_is_left_out(tmp_path):
 def test_pictures_and_sound_that_belong_in_the_other_kind_of_file(tmp_path):
     """Whatever it says that it is, the copy is one that can carry them."""
     footage, _ = checked(as_mp4(recorded(tmp_path / "clip.mov", pictures="prores_ks")))
-    assert (footage.kind, footage.clip.codec, footage.clip.seconds, done(footage)) == ("mov", "prores", 2, [])
+    assert (footage.kind, footage.clip.codec, footage.clip.seconds, done(footage)) == (
+        "mov",
+        "prores",
+        2,
+        [],
+    )
     footage, _ = checked(as_mov(recorded(tmp_path / "clip.mp4", pictures="libvpx-vp9")))
-    assert (footage.kind, footage.clip.codec, footage.clip.seconds, done(footage)) == ("mp4", "vp9", 2, [])
+    assert (footage.kind, footage.clip.codec, footage.clip.seconds, done(footage)) == (
+        "mp4",
+        "vp9",
+        2,
+        [],
+    )
     for codec in ("flac", "libopus"):
         footage, copy = checked(as_mov(recorded(tmp_path / "clip.mp4", sound=[(codec, 48000)])))
         assert (footage.kind, done(footage)) == ("mov", ["clip_sound_converted"])
@@ -360,10 +480,14 @@ def test_pictures_and_sound_that_belong_in_the_other_kind_of_file(tmp_path):
 
 def test_a_clip_without_pictures_or_in_an_unknown_codec_says_so(tmp_path):
     data = recorded(tmp_path / "clip.mp4", sound=[("aac", 48000)])
-    alone = edited(data, [b"moov", b"trak"], lambda body: box(b"trak", body) if b"soun" in body else b"")
+    alone = edited(
+        data, [b"moov", b"trak"], lambda body: box(b"trak", body) if b"soun" in body else b""
+    )
     with pytest.raises(InvalidInput, match="no moving pictures in it"):
         checked(alone)
-    with pytest.raises(InvalidInput, match=r"a codec that nobody here can decode; allowed are H\.264"):
+    with pytest.raises(
+        InvalidInput, match=r"a codec that nobody here can decode; allowed are H\.264"
+    ):
         checked(data.replace(b"avc1", b"zzzz"))
 
 
@@ -377,8 +501,15 @@ TIMES = {  # of 30 frames in 2 s: how many, and the ticks to the next
 @pytest.mark.parametrize("name", TIMES)
 def test_times_that_stand_still_are_put_in_order(tmp_path, name):
     lines = TIMES[name]
-    table = box(b"stts", struct.pack(">II", 0, len(lines)) + b"".join(struct.pack(">II", *line) for line in lines))
-    data = edited(recorded(tmp_path / "clip.mp4"), [b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stts"], lambda _: table)
+    table = box(
+        b"stts",
+        struct.pack(">II", 0, len(lines)) + b"".join(struct.pack(">II", *line) for line in lines),
+    )
+    data = edited(
+        recorded(tmp_path / "clip.mp4"),
+        [b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stts"],
+        lambda _: table,
+    )
     footage, copy = checked(data)
     assert done(footage) == ["clip_timed"]
     assert footage.clip.seconds == pytest.approx(2, abs=0.01)
@@ -391,7 +522,9 @@ def test_times_that_stand_still_are_put_in_order(tmp_path, name):
 def test_a_recorder_that_begins_anew_in_the_middle(tmp_path):
     """Each fragment says when it begins; from the sixteenth on the clock is back at nought."""
     path, fragment = tmp_path / "clip.mp4", count()
-    with av.open(str(path), "w", options={"movflags": "frag_every_frame+empty_moov+default_base_moof"}) as made:
+    with av.open(
+        str(path), "w", options={"movflags": "frag_every_frame+empty_moov+default_base_moof"}
+    ) as made:
         track = made.add_stream("libx264", rate=15, options={"bf": "0", "g": "5"})
         track.width, track.height, track.pix_fmt = 320, 240, "yuv420p"
         for _ in range(30):
@@ -400,7 +533,11 @@ def test_a_recorder_that_begins_anew_in_the_middle(tmp_path):
 
     def back(body: bytes) -> bytes:
         time = int.from_bytes(body[4:], "big")
-        return box(b"tfdt", body[:4] + (time - 15 * 1024 if next(fragment) >= 15 else time).to_bytes(len(body) - 4, "big"))
+        return box(
+            b"tfdt",
+            body[:4]
+            + (time - 15 * 1024 if next(fragment) >= 15 else time).to_bytes(len(body) - 4, "big"),
+        )
 
     footage, copy = checked(edited(path.read_bytes(), [b"moof", b"traf", b"tfdt"], back))
     assert done(footage) == ["clip_timed"]
@@ -440,15 +577,29 @@ def named(folder: Path, name: str, data: bytes) -> Path:
 
 @pytest.mark.parametrize("name", ["picture", "picture.mp4", "picture.tar.gz", "图.HEIC"])
 def test_a_picture_is_one_whatever_it_is_called(tmp_path, name):
-    for data, changes in ((HEIC.read_bytes(), ["heif_converted"]), (picture((320, 320), kind="AVIF"), ["avif_converted"]), (JFIF.read_bytes(), [])):
+    for data, changes in (
+        (HEIC.read_bytes(), ["heif_converted"]),
+        (picture((320, 320), kind="AVIF"), ["avif_converted"]),
+        (JFIF.read_bytes(), []),
+    ):
         path = named(tmp_path, name, data)
         assert inputs.sort_of("reference_video", path) == "image"
         look, made = inputs.look(name, path), taken(path)
-        assert (look.kind, look.seconds, [one.key for one in look.adjustments]) == ("image", None, changes)
+        assert (look.kind, look.seconds, [one.key for one in look.adjustments]) == (
+            "image",
+            None,
+            changes,
+        )
         assert (opened(look.thumbnail).format, opened(look.thumbnail).size) == ("WEBP", (160, 160))
-        assert (made.width, made.height, [one.key for one in made.adjustments]) == (320, 320, changes)
+        assert (made.width, made.height, [one.key for one in made.adjustments]) == (
+            320,
+            320,
+            changes,
+        )
         assert opened(made.kept).format == "JPEG"
-        with pytest.raises(InvalidInput, match=r"got a picture in (HEIC|AVIF|JPEG); a video belongs here"):
+        with pytest.raises(
+            InvalidInput, match=r"got a picture in (HEIC|AVIF|JPEG); a video belongs here"
+        ):
             checked(path)
 
 
@@ -491,7 +642,11 @@ NOT_TAKEN = {  # by what they are called: how each begins, and what it is
 @pytest.mark.parametrize("name", NOT_TAKEN)
 def test_what_is_known_and_not_taken_is_called_by_its_name(name):
     data, is_ = NOT_TAKEN[name]
-    for door, wanted in ((taken, "image"), (checked, "video"), (lambda given: inputs.look("x.heic", given), "reference")):
+    for door, wanted in (
+        (taken, "image"),
+        (checked, "video"),
+        (lambda given: inputs.look("x.heic", given), "reference"),
+    ):
         with pytest.raises(InvalidInput) as refusal:
             door(data)
         found = refusal.value.sentence
@@ -510,7 +665,9 @@ def test_a_heic_that_its_camera_held_upright_is_upright():
     made = taken(FILES / "rotated.heic")
     assert (made.width, made.height) == (240, 320)
     assert [one.key for one in made.adjustments] == ["heif_converted"]
-    assert opened(made.kept).getpixel((10, 310)) == pytest.approx((255, 255, 255), abs=12)  # where its upper left corner came to
+    assert opened(made.kept).getpixel((10, 310)) == pytest.approx(
+        (255, 255, 255), abs=12
+    )  # where its upper left corner came to
 
 
 def test_an_animation_is_refused_by_what_it_is():
@@ -520,7 +677,14 @@ def test_an_animation_is_refused_by_what_it_is():
 
 
 @pytest.mark.parametrize(
-    ("mode", "options"), [("RGB", {}), ("RGB", {"progressive": True}), ("RGB", {"restart_marker_rows": 1}), ("CMYK", {})], ids=str
+    ("mode", "options"),
+    [
+        ("RGB", {}),
+        ("RGB", {"progressive": True}),
+        ("RGB", {"restart_marker_rows": 1}),
+        ("CMYK", {}),
+    ],
+    ids=str,
 )
 def test_a_jpeg_may_lack_its_end_mark_and_nothing_else(mode, options):
     out = io.BytesIO()
@@ -535,7 +699,9 @@ def test_a_jpeg_may_lack_its_end_mark_and_nothing_else(mode, options):
 
 
 def breaks_off(folder: Path) -> bytes:
-    """Two thirds of a video whose index is at its beginning, so that it opens and says that it is whole."""
+    """Two thirds of a video whose index is at its beginning, so that it opens and says that it is
+    whole.
+    """
     encode.tag(clip(folder / "made.mp4", seconds=3), folder / "whole.mp4", {})
     whole = (folder / "whole.mp4").read_bytes()
     assert whole.index(b"moov") < whole.index(b"mdat")
@@ -550,7 +716,9 @@ def test_a_clip_that_breaks_off(tmp_path):
 def test_a_video_without_a_single_frame_is_no_video(tmp_path):
     path = clip(tmp_path / "clip.mp4")
     data = path.read_bytes()
-    path.write_bytes(data[: data.index(b"mdat") - 4] + data[data.index(b"moov") - 4 :])  # the index is there, the frames are not
+    path.write_bytes(
+        data[: data.index(b"mdat") - 4] + data[data.index(b"moov") - 4 :]
+    )  # the index is there, the frames are not
     with pytest.raises(InvalidInput, match="breaks off"):
         checked(path)
     with pytest.raises(NoVideo):
@@ -558,7 +726,13 @@ def test_a_video_without_a_single_frame_is_no_video(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("size", "fps", "fit", "seconds"), [("640*360", 24, "crop", 2), ("360*640", 30, "pad", 2), ("322*240", 12, "crop", 2), ("320*240", 60, "crop", 2)]
+    ("size", "fps", "fit", "seconds"),
+    [
+        ("640*360", 24, "crop", 2),
+        ("360*640", 30, "pad", 2),
+        ("322*240", 12, "crop", 2),
+        ("320*240", 60, "crop", 2),
+    ],
 )
 def test_conform_gives_exactly_what_was_asked(tmp_path, size, fps, fit, seconds):
     source = clip(tmp_path / "made.mp4", seconds=seconds, sound=True)
@@ -569,7 +743,10 @@ def test_conform_gives_exactly_what_was_asked(tmp_path, size, fps, fit, seconds)
 
 
 @pytest.mark.parametrize("fit", ["crop", "pad"])
-@pytest.mark.parametrize(("made", "size", "edges"), [((330, 240), "328*240", True), ((240, 322), "240*326", True), ((330, 240), "320*240", False)])
+@pytest.mark.parametrize(
+    ("made", "size", "edges"),
+    [((330, 240), "328*240", True), ((240, 322), "240*326", True), ((330, 240), "320*240", False)],
+)
 def test_what_has_all_but_the_shape_is_scaled_whole(tmp_path, made, size, edges, fit):
     """Whether a line of two pixels along each edge is still there, and nothing beside it."""
     framed = Image.new("RGB", made, "red")
@@ -619,15 +796,22 @@ WORK = {
 @pytest.mark.parametrize("spare", [0, 8192])
 @pytest.mark.parametrize("work", WORK)
 def test_a_full_disk_is_never_the_fault_of_a_file(tmp_path, work, spare):
-    """Its own disk, not the system's, is what counts; and when there is room again, the same goes well."""
+    """Its own disk, not the system's, is what counts; and when there is room again, the same goes
+    well.
+    """
     clip(tmp_path / "clip", seconds=2)
     encode.tag(tmp_path / "clip", tmp_path / "film", {"comment": "x" * 5000})
     (tmp_path / "picture").write_bytes(picture((640, 480)) + bytes(5000))
     with small_disk(tmp_path / "disk") as disk, inputs.working_in(disk.folder / "cache"):
-        given = {name: tmp_path / name if disk.own else (tmp_path / name).read_bytes() for name in ("picture", "clip", "film")}
+        given = {
+            name: tmp_path / name if disk.own else (tmp_path / name).read_bytes()
+            for name in ("picture", "clip", "film")
+        }
         with disk.full():
             if disk.own:
-                os.truncate(disk.folder / "ballast", (disk.folder / "ballast").stat().st_size - spare)
+                os.truncate(
+                    disk.folder / "ballast", (disk.folder / "ballast").stat().st_size - spare
+                )
             with pytest.raises(NotKept) as trouble:
                 WORK[work](given)
         assert trouble.value.sentence.key == "disk_full"
@@ -676,13 +860,20 @@ def test_a_preview_shows_what_is_sent(mode, kind, size, fit, monkeypatch):
     images.preview(given, preview, field=FIELD, size=size, fit=fit)
     answer = images.take(given, made, field=FIELD, size=size, fit=fit)
     shown = opened(preview.getvalue()).convert("RGB")
-    sent = opened(made.getvalue()[-answer["sent"] :]).convert("RGB").resize(shown.size, Image.Resampling.BOX)
+    sent = (
+        opened(made.getvalue()[-answer["sent"] :])
+        .convert("RGB")
+        .resize(shown.size, Image.Resampling.BOX)
+    )
     assert max(shown.size) == 160
     difference = ImageChops.difference(shown.reduce(8), sent.reduce(8))
     assert ImageStat.Stat(difference).mean == pytest.approx([0, 0, 0], abs=5)
 
 
-@pytest.mark.parametrize(("mode", "kind"), [("RGB", "JPEG"), ("RGB", "PNG"), ("RGBA", "PNG"), ("P", "PNG"), ("RGB", "WEBP")])
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [("RGB", "JPEG"), ("RGB", "PNG"), ("RGBA", "PNG"), ("P", "PNG"), ("RGB", "WEBP")],
+)
 def test_a_preview_is_worked_on_with_few_pixels(mode, kind):
     data = picture((2000, 2000), mode=mode, kind=kind, color=0)
     image, _ = images._read(FIELD, io.BytesIO(data), side=160)
@@ -717,6 +908,8 @@ def test_what_would_take_too_much_is_refused_before_it_is_decoded(name, monkeypa
         images._decoded(FIELD, io.BytesIO(data))
 
 
-@pytest.mark.parametrize("data", [scans((300, 300), 40), scans((2000, 2000), 20)], ids=["small", "large"])
+@pytest.mark.parametrize(
+    "data", [scans((300, 300), 40), scans((2000, 2000), 20)], ids=["small", "large"]
+)
 def test_some_scans_are_nobodys_fault(data):
     assert taken(data).adjustments == []

@@ -110,7 +110,9 @@ def test_this_process_opens_no_file_that_is_given(kind, tmp_path):
     assert not [one for one in opened if "given" in one]
 
 
-@pytest.mark.parametrize("look", [inputs.settings_in, inputs.clip_seconds], ids=["settings", "clip"])
+@pytest.mark.parametrize(
+    "look", [inputs.settings_in, inputs.clip_seconds], ids=["settings", "clip"]
+)
 def test_a_database_keeps_its_locks_whoever_gives_its_file(look, tmp_path):
     """Any descriptor of its file that its own process closes would drop them."""
     path = tmp_path / "wan.sqlite3"
@@ -123,7 +125,11 @@ def test_a_database_keeps_its_locks_whoever_gives_its_file(look, tmp_path):
     for given in (path, link):
         with pytest.raises(InvalidInput):
             look(given)
-    script = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('begin exclusive')"
-    other = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, timeout=60)
+    script = (
+        "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('begin exclusive')"
+    )
+    other = subprocess.run(
+        [sys.executable, "-c", script, path], capture_output=True, text=True, timeout=60
+    )
     database.close()
     assert "database is locked" in other.stderr

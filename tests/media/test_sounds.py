@@ -1,4 +1,6 @@
-"""What is done to sounds that are taken, and the plain refusals; tests/attacks has what is sent in bad faith."""
+"""What is done to sounds that are taken, and the plain refusals; tests/attacks has what is sent in
+bad faith.
+"""
 
 import io
 import tempfile
@@ -28,7 +30,11 @@ def taken(source: bytes | Path) -> tuple[inputs.Sound, bytes]:
 def heard(data: bytes) -> np.ndarray:
     with av.open(io.BytesIO(data)) as container:
         plain = av.AudioResampler("flt", "mono", 16_000)
-        pieces = [one.to_ndarray().ravel() for frame in container.decode(audio=0) for one in plain.resample(frame)]
+        pieces = [
+            one.to_ndarray().ravel()
+            for frame in container.decode(audio=0)
+            for one in plain.resample(frame)
+        ]
     return np.concatenate(pieces)
 
 
@@ -38,7 +44,12 @@ def test_a_plain_wav_is_the_same_without_what_stands_around_it():
     assert SECRET in tagged
     for data in (plain, tagged, plain + b"id3 \x14\0\0\0ID3\4\0\0\0\0\0\x0a" + bytes(10)):
         found, copy = taken(data)
-        assert (found.kind, found.seconds, found.bytes, found.adjustments) == ("wav", 4.0, len(data), [])
+        assert (found.kind, found.seconds, found.bytes, found.adjustments) == (
+            "wav",
+            4.0,
+            len(data),
+            [],
+        )
         assert found.sha256 == inputs.digest(data)
         assert copy[:4] + copy[8:16] + copy[36:40] == b"RIFFWAVEfmt data"  # and no other chunk
         assert np.abs(heard(copy) - tone(4, 16_000).ravel()).max() < 0.001
@@ -63,13 +74,21 @@ def test_a_wav_of_another_make_becomes_a_plain_one_and_that_is_said(data):
     assert [one.key for one in found.adjustments] == ["sound_converted"]
     with av.open(io.BytesIO(copy)) as container:
         track = container.streams.audio[0]
-        assert (track.codec_context.name, track.rate <= 48_000, track.channels <= 2) == ("pcm_s16le", True, True)
+        assert (track.codec_context.name, track.rate <= 48_000, track.channels <= 2) == (
+            "pcm_s16le",
+            True,
+            True,
+        )
     again, same = taken(copy)
     assert (again.adjustments, same) == ([], copy)
     assert 0.25 < np.abs(heard(copy)).max() < 0.5
 
 
-@pytest.mark.parametrize("data", [MP3, sound(write_xing="0", id3v2_version="0"), sound(rate=44_100, layout="stereo")], ids=["tags", "bare", "stereo"])
+@pytest.mark.parametrize(
+    "data",
+    [MP3, sound(write_xing="0", id3v2_version="0"), sound(rate=44_100, layout="stereo")],
+    ids=["tags", "bare", "stereo"],
+)
 def test_an_mp3_keeps_its_frames_and_loses_its_tags(data):
     found, copy = taken(data)
     assert (found.kind, found.adjustments, found.bytes) == ("mp3", [], len(data))
@@ -96,14 +115,18 @@ def test_a_wav_that_was_written_as_it_came_is_as_long_as_it_is():
         assert (found.seconds, copy) == (4.0, wav())
 
 
-@pytest.mark.parametrize(("seconds", "allowed"), [(2.9, False), (3, True), (30, True), (30.2, False), (200, False)])
+@pytest.mark.parametrize(
+    ("seconds", "allowed"), [(2.9, False), (3, True), (30, True), (30.2, False), (200, False)]
+)
 @pytest.mark.parametrize("kind", ["wav", "mp3"])
 def test_length(seconds, allowed, kind):
     data = wav(seconds, rate=8_000) if kind == "wav" else sound(seconds=seconds, rate=8_000)
     if allowed:
         assert taken(data)[0].seconds == pytest.approx(seconds, abs=0.1)
         return
-    with pytest.raises(InvalidInput, match=rf"^{FIELD}: got a sound of {seconds:.1f} s; allowed are 3 to 30 s\.$"):
+    with pytest.raises(
+        InvalidInput, match=rf"^{FIELD}: got a sound of {seconds:.1f} s; allowed are 3 to 30 s\.$"
+    ):
         taken(data)
 
 
@@ -113,8 +136,14 @@ def test_size():
 
 
 REFUSED = {
-    "AAC": (sound("adts", "aac"), "got a sound in AAC, which cannot be used; save it as WAV or MP3"),
-    "M4A": (sound("ipod", "aac"), "got a sound in M4A, which cannot be used; save it as WAV or MP3"),
+    "AAC": (
+        sound("adts", "aac"),
+        "got a sound in AAC, which cannot be used; save it as WAV or MP3",
+    ),
+    "M4A": (
+        sound("ipod", "aac"),
+        "got a sound in M4A, which cannot be used; save it as WAV or MP3",
+    ),
     "FLAC": (sound("flac", "flac"), "got a sound in FLAC"),
     "Ogg": (sound("ogg", "libopus", rate=48_000), "got a sound in Ogg"),
     "AIFF": (sound("aiff", "pcm_s16be"), "got a sound in AIFF"),
@@ -123,7 +152,10 @@ REFUSED = {
     "RF64": (b"RF64" + wav()[4:], "got a sound in WAV (RF64)"),
     "picture": (picture(), "got a picture in PNG; a sound belongs here"),
     "PDF": (b"%PDF-1.4\n", "got a file in PDF, which is no sound"),
-    "text": (b"She sings.\n" * 100, "got something that does not open as a sound; allowed are WAV and MP3"),
+    "text": (
+        b"She sings.\n" * 100,
+        "got something that does not open as a sound; allowed are WAV and MP3",
+    ),
     "UTF-16": ("她唱歌".encode("utf-16") * 100, "does not open as a sound"),
     "ones": (b"\xff" * 5000, "does not open as a sound"),
     "one frame": (b"\xff\xfb\x90\x00" + bytes(5000), "does not open as a sound"),
@@ -141,16 +173,32 @@ def test_what_is_no_wav_or_mp3_is_called_by_its_name(name):
 
 
 def test_a_video_is_no_sound(tmp_path):
-    with pytest.raises(InvalidInput, match=r"got a video in MP4; a sound belongs here\. Save its sound as WAV or MP3"):
+    with pytest.raises(
+        InvalidInput,
+        match=r"got a video in MP4; a sound belongs here\. Save its sound as WAV or MP3",
+    ):
         taken(clip(tmp_path / "clip.mp4", seconds=0.5, sound=True))
 
 
-@pytest.mark.parametrize(("data", "name"), [(wav(), "WAV"), (MP3, "MP3"), (sound(id3v2_version="0"), "MP3")], ids=["WAV", "MP3", "MP3 without tags"])
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [(wav(), "WAV"), (MP3, "MP3"), (sound(id3v2_version="0"), "MP3")],
+    ids=["WAV", "MP3", "MP3 without tags"],
+)
 def test_a_sound_is_no_picture_and_no_reference(data, name):
     for required, said in (
-        (lambda file: kinds.required("x", file, "image"), f"got a file in {name}, which is no picture"),
-        (lambda file: kinds.required("x", file, "video"), f"got a file in {name}, which is no video"),
-        (lambda file: kinds.required_reference("x", file), f"got a file in {name}, which is neither a picture nor a video"),
+        (
+            lambda file: kinds.required("x", file, "image"),
+            f"got a file in {name}, which is no picture",
+        ),
+        (
+            lambda file: kinds.required("x", file, "video"),
+            f"got a file in {name}, which is no video",
+        ),
+        (
+            lambda file: kinds.required_reference("x", file),
+            f"got a file in {name}, which is neither a picture nor a video",
+        ),
     ):
         with pytest.raises(InvalidInput, match=said):
             required(io.BytesIO(data))

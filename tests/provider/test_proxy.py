@@ -68,7 +68,10 @@ async def test_refused_until_accepted_again_on_the_same_port():
 
 
 async def test_a_connection_that_is_kept_does_not_slip_past(simulator):
-    async with Proxy("127.0.0.1", urlsplit(simulator.root).port) as proxy, plain_http.AsyncClient() as client:
+    async with (
+        Proxy("127.0.0.1", urlsplit(simulator.root).port) as proxy,
+        plain_http.AsyncClient() as client,
+    ):
         url = f"http://{proxy.host}/simulator/healthz"
         assert (await client.get(url)).is_success
         await proxy.refuse()
@@ -79,6 +82,11 @@ async def test_a_connection_that_is_kept_does_not_slip_past(simulator):
 async def test_addresses_that_the_service_gives_lead_through_it(simulator):
     headers = {"Authorization": "Bearer sk-test-proxy"}
     query = {"action": "getPolicy", "model": "wan2.6-i2v-flash"}
-    async with Proxy("127.0.0.1", urlsplit(simulator.root).port) as proxy, plain_http.AsyncClient(headers=headers) as client:
-        policy = (await client.get(f"http://{proxy.host}/api/v1/uploads", params=query)).json()["data"]
+    async with (
+        Proxy("127.0.0.1", urlsplit(simulator.root).port) as proxy,
+        plain_http.AsyncClient(headers=headers) as client,
+    ):
+        policy = (await client.get(f"http://{proxy.host}/api/v1/uploads", params=query)).json()[
+            "data"
+        ]
         assert urlsplit(policy["upload_host"]).netloc == proxy.host

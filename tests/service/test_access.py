@@ -33,13 +33,21 @@ from wan.ui import visitor
 from wan.ui.run import Run
 
 OWN = Connection(
-    backend="dashscope", base_url="https://dashscope.aliyuncs.com/api/v1", region="cn-beijing", workspace="", key=SecretStr("sk-operator")
+    backend="dashscope",
+    base_url="https://dashscope.aliyuncs.com/api/v1",
+    region="cn-beijing",
+    workspace="",
+    key=SecretStr("sk-operator"),
 )
 DAY = "2026-03-01"
 
 
 def door(monkeypatch, clock=lambda: 0.0, **settings) -> Door:
-    for name, value in {"WAN_BACKEND": "auto", "DASHSCOPE_API_KEY": "sk-operator", **settings}.items():
+    for name, value in {
+        "WAN_BACKEND": "auto",
+        "DASHSCOPE_API_KEY": "sk-operator",
+        **settings,
+    }.items():
         monkeypatch.setenv(name, value)
     return Door(load_settings(), OWN, clock)
 
@@ -65,9 +73,14 @@ def test_a_code_may_be_in_any_script(monkeypatch):
 
 
 def test_a_key_of_ones_own_needs_no_code_and_is_not_counted(monkeypatch):
-    leave = door(monkeypatch, WAN_ACCESS_CODE="x", WAN_DAILY_BUDGET="20").admit(key=" sk-ws-mine1234 ", region="ap-southeast-1", workspace="ws-1")
+    leave = door(monkeypatch, WAN_ACCESS_CODE="x", WAN_DAILY_BUDGET="20").admit(
+        key=" sk-ws-mine1234 ", region="ap-southeast-1", workspace="ws-1"
+    )
     assert leave.connection.key.get_secret_value() == "sk-ws-mine1234"
-    assert (leave.connection.base_url, leave.connection.workspace) == (catalog.BASE_URLS["ap-southeast-1"], "ws-1")
+    assert (leave.connection.base_url, leave.connection.workspace) == (
+        catalog.BASE_URLS["ap-southeast-1"],
+        "ws-1",
+    )
     assert leave.budget is None
     assert leave.connection.account != OWN.account
 
@@ -78,13 +91,27 @@ async def test_where_all_else_is_a_demo_a_key_of_ones_own_has_the_price_of_its_r
     about = {"model": "wan2.6-i2v-flash", "size": "1280*720", "duration": 5, "audio": True}
     async with Studio(load_settings(), works=False) as studio:
         assert studio.backend == "simulator"
-        quoted = {region: await studio.quote(**about, own_region=region) for region in ("cn-beijing", "ap-southeast-1")}
+        quoted = {
+            region: await studio.quote(**about, own_region=region)
+            for region in ("cn-beijing", "ap-southeast-1")
+        }
     assert not any(one.simulated for one in quoted.values())
     assert [str(one.price)[0] for one in quoted.values()] == ["¥", "$"]
     assert quoted["cn-beijing"].usual == catalog.MODELS["wan2.6-i2v-flash"].usual_seconds
 
 
-@pytest.mark.parametrize("wrong", ["hello", "sk-%", "sk-a b c d", "sk-abcd\r\nX-Evil: 1", "SK-ABCDEF", "sk-" + "a" * 5000, "sk-ключ"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "hello",
+        "sk-%",
+        "sk-a b c d",
+        "sk-abcd\r\nX-Evil: 1",
+        "SK-ABCDEF",
+        "sk-" + "a" * 5000,
+        "sk-ключ",
+    ],
+)
 def test_what_is_no_key_is_refused_and_never_quoted(monkeypatch, wrong):
     with pytest.raises(InvalidInput) as refused:
         door(monkeypatch).admit(key=wrong)
@@ -94,7 +121,13 @@ def test_what_is_no_key_is_refused_and_never_quoted(monkeypatch, wrong):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("region", "http://169.254.169.254"), ("region", "x" * 9999), ("workspace", "a\r\nb: c"), ("workspace", "sk-abcdef123"), ("workspace", "../x")],
+    [
+        ("region", "http://169.254.169.254"),
+        ("region", "x" * 9999),
+        ("workspace", "a\r\nb: c"),
+        ("workspace", "sk-abcdef123"),
+        ("workspace", "../x"),
+    ],
 )
 def test_a_visitors_key_goes_nowhere_else(monkeypatch, field, value):
     with pytest.raises(InvalidInput) as refused:
@@ -105,7 +138,9 @@ def test_a_visitors_key_goes_nowhere_else(monkeypatch, field, value):
 def test_guessing_waits_ever_longer_and_only_where_it_comes_from(monkeypatch):
     now = [0.0]
     opened = door(monkeypatch, lambda: now[0], WAN_ACCESS_CODE="right")
-    assert [refusal(opened, code=f"wrong{number}", address="a") for number in range(5)] == ["code_wrong"] * 3 + ["code_wait"] * 2
+    assert [refusal(opened, code=f"wrong{number}", address="a") for number in range(5)] == [
+        "code_wrong"
+    ] * 3 + ["code_wait"] * 2
     assert refusal(opened, code="right", address="a") == "code_wait"
     assert opened.admit(code="right", address="b")
     tried = 0
@@ -120,7 +155,9 @@ def test_guessing_waits_ever_longer_and_only_where_it_comes_from(monkeypatch):
 def test_keys_are_dropped_when_nothing_of_theirs_is_on_its_way_or_when_they_are_told_to():
     now = [0.0]
     keys = Keys(OWN, lambda: now[0])
-    mine, theirs = (OWN.model_copy(update={"key": SecretStr(f"sk-{name}")}) for name in ("mine", "theirs"))
+    mine, theirs = (
+        OWN.model_copy(update={"key": SecretStr(f"sk-{name}")}) for name in ("mine", "theirs")
+    )
     keys.hold("me", mine)
     keys.hold("me", OWN)
     keys.hold("them", theirs)
@@ -139,11 +176,21 @@ def test_keys_are_dropped_when_nothing_of_theirs_is_on_its_way_or_when_they_are_
 
 def spent(store) -> Decimal:
     with store._engine.connect() as connection:
-        return Decimal(connection.exec_driver_sql("SELECT budget_spent FROM accounts").scalar_one()) / 1_000_000
+        return (
+            Decimal(connection.exec_driver_sql("SELECT budget_spent FROM accounts").scalar_one())
+            / 1_000_000
+        )
 
 
 def priced(number: int, amount: str = "1.50", day: str = DAY):
-    return replace(job(number), currency="CNY", amount=Decimal(amount), reserved=Decimal(amount), budget_day=day, cache_key=f"kind{number}")
+    return replace(
+        job(number),
+        currency="CNY",
+        amount=Decimal(amount),
+        reserved=Decimal(amount),
+        budget_day=day,
+        cache_key=f"kind{number}",
+    )
 
 
 def test_fifty_at_once_do_not_overdraw(store):
@@ -167,7 +214,10 @@ def test_the_day_of_the_budget_begins_at_midnight_utc(zone):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TZ", zone)
         time.tzset()
-        days = [Studio(load_settings(), clock=lambda at=at: at)._new_job(OWNER, leave).budget_day for at in (midnight - 1, midnight)]
+        days = [
+            Studio(load_settings(), clock=lambda at=at: at)._new_job(OWNER, leave).budget_day
+            for at in (midnight - 1, midnight)
+        ]
     time.tzset()
     assert days == ["2026-03-01", "2026-03-02"]
 
@@ -182,7 +232,10 @@ def test_a_day_that_comes_late_does_not_begin_anew(store):
 
 def test_a_refused_job_is_not_written_and_a_joined_one_not_counted_twice(store):
     first = store.add(priced(1), budget=Decimal("2"))
-    assert store.add(replace(priced(1), id="other", media_token="other"), budget=Decimal("2")).id == first.id
+    assert (
+        store.add(replace(priced(1), id="other", media_token="other"), budget=Decimal("2")).id
+        == first.id
+    )
     with pytest.raises(AccessRefused, match=r"¥2.00 does not reach .* ¥1.50 are spent"):
         store.add(priced(2), budget=Decimal("2"))
     assert store.get("job2", "somebody") is None
@@ -193,10 +246,19 @@ def test_takes_are_paid_for_all_or_none_and_joined_ones_once(store):
     two, four = [priced(number) for number in (1, 2)], [priced(number) for number in (1, 2, 3, 4)]
     store.add_all(two, budget=Decimal("5"))
     assert spent(store) == 3
-    with pytest.raises(AccessRefused, match=r"¥5.00 does not reach .* ¥3.00 are spent or promised, and this costs up to ¥3.00"):
-        store.add_all([replace(one, id=f"other{one.id}", media_token=f"other{one.id}") for one in four], budget=Decimal("5"))
+    with pytest.raises(
+        AccessRefused,
+        match=r"¥5.00 does not reach .* ¥3.00 are spent or promised, and this costs up to ¥3.00",
+    ):
+        store.add_all(
+            [replace(one, id=f"other{one.id}", media_token=f"other{one.id}") for one in four],
+            budget=Decimal("5"),
+        )
     assert (spent(store), store.get("otherjob3", "somebody")) == (3, None)
-    again = store.add_all([replace(one, id=f"again{one.id}", media_token=f"again{one.id}") for one in four], budget=Decimal("6"))
+    again = store.add_all(
+        [replace(one, id=f"again{one.id}", media_token=f"again{one.id}") for one in four],
+        budget=Decimal("6"),
+    )
     assert [one.id for one in again] == ["job1", "job2", "againjob3", "againjob4"]
     assert spent(store) == 6
 
@@ -206,8 +268,13 @@ def test_takes_count_together_for_the_jobs_at_once(store):
     with pytest.raises(AccessRefused, match="4 jobs of yours on their way; the limit here is 3"):
         store.add_all([priced(3), priced(4)], at_once=3)
     assert store.get("job3", "somebody") is None
-    same = [replace(priced(number), id=f"same{number}", media_token=f"same{number}") for number in (1, 2)]
-    assert [one.id for one in store.add_all(same, at_once=1)] == ["job1", "job2"], "what is joined is not counted again"
+    same = [
+        replace(priced(number), id=f"same{number}", media_token=f"same{number}")
+        for number in (1, 2)
+    ]
+    assert [one.id for one in store.add_all(same, at_once=1)] == ["job1", "job2"], (
+        "what is joined is not counted again"
+    )
 
 
 @pytest.mark.parametrize(
@@ -222,7 +289,9 @@ def test_takes_count_together_for_the_jobs_at_once(store):
 def test_the_end_settles_what_was_reserved(store, state, known, amount, left):
     store.add(replace(priced(1), state=JobState.PENDING), budget=Decimal("2"))
     held = store.claim(NOW, lease=10, accounts=ACCOUNTS)[0]
-    store.advance(held, JobState(state), NOW, spent=known, **({"amount": Decimal(amount)} if amount else {}))
+    store.advance(
+        held, JobState(state), NOW, spent=known, **({"amount": Decimal(amount)} if amount else {})
+    )
     assert spent(store) == Decimal(left)
 
 
@@ -268,7 +337,9 @@ def test_the_log_never_says_a_key(caplog):
     assert "Signature=***&x=1" in caplog.text
 
 
-@pytest.mark.parametrize("key", ["sk-ws-H.EHXPLY.aBcD.MEUC", "sk-abc+/=defghijklmn", "sk-a.bcdefghijkl", "st-0123_4567"])
+@pytest.mark.parametrize(
+    "key", ["sk-ws-H.EHXPLY.aBcD.MEUC", "sk-abc+/=defghijklmn", "sk-a.bcdefghijkl", "st-0123_4567"]
+)
 def test_every_key_that_is_taken_is_known_to_the_net(key):
     assert redacted(f"it was {key}, they say") == f"it was {key[:3]}***, they say"
 
@@ -279,24 +350,50 @@ def test_what_is_no_key_is_left_alone(text):
 
 
 SIGNED = (  # how stores and CDNs sign an address; SECRET is what nobody may see
-    *("?OSSAccessKeyId=SECRET&Expires=SECRET&Signature=SECRET", "?Expires=1&security-token=SECRET%2BSECRET", "?Token=SECRET&x=1"),
-    *("?x-oss-credential=SECRET&x-oss-security-token=SECRET&x-oss-signature=SECRET", "?sv=2022-11-02&sig=SECRET%3D"),
-    *("?X-Amz-Algorithm=SECRET&X-Amz-Credential=SECRET&X-Amz-Date=SECRET&X-Amz-Signature=SECRET&X-Amz-Security-Token=SECRET", "#access_token=SECRET"),
+    *(
+        "?OSSAccessKeyId=SECRET&Expires=SECRET&Signature=SECRET",
+        "?Expires=1&security-token=SECRET%2BSECRET",
+        "?Token=SECRET&x=1",
+    ),
+    *(
+        "?x-oss-credential=SECRET&x-oss-security-token=SECRET&x-oss-signature=SECRET",
+        "?sv=2022-11-02&sig=SECRET%3D",
+    ),
+    *(
+        "?X-Amz-Algorithm=SECRET&X-Amz-Credential=SECRET&X-Amz-Date=SECRET&X-Amz-Signature=SECRET&X-Amz-Security-Token=SECRET",
+        "#access_token=SECRET",
+    ),
     *(
         "?AWSAccessKeyId=SECRET&Signature=SECRET",
         "?GoogleAccessId=SECRET&Signature=SECRET",
         "?X-Goog-Signature=SECRET",
         "?auth_key=SECRET-0-0-SECRET",
     ),
-    *("?q-sign-algorithm=sha1&q-ak=SECRET&q-signature=SECRET", "?Policy=SECRET&Key-Pair-Id=SECRET", "\\u0026Signature=SECRET\\u0026x=1"),
-    *("&amp;signature=SECRET&amp;x", "%3FSignature%3DSECRET%26Expires%3DSECRET", "%253Fsig%253DSECRET", "?'Signature=SECRET' x"),
-    *('{"Signature": "SECRET"}', "<OSSAccessKeyId>SECRET</OSSAccessKeyId><SignatureProvided>SECRET</SignatureProvided>"),
+    *(
+        "?q-sign-algorithm=sha1&q-ak=SECRET&q-signature=SECRET",
+        "?Policy=SECRET&Key-Pair-Id=SECRET",
+        "\\u0026Signature=SECRET\\u0026x=1",
+    ),
+    *(
+        "&amp;signature=SECRET&amp;x",
+        "%3FSignature%3DSECRET%26Expires%3DSECRET",
+        "%253Fsig%253DSECRET",
+        "?'Signature=SECRET' x",
+    ),
+    *(
+        '{"Signature": "SECRET"}',
+        "<OSSAccessKeyId>SECRET</OSSAccessKeyId><SignatureProvided>SECRET</SignatureProvided>",
+    ),
 )
 
 
 @pytest.mark.parametrize("signed", SIGNED)
 def test_no_signature_comes_through(signed):
-    for text in (f"https://a.b/c.png{signed} timed out", f"c.png{signed} timed out", f"下载{signed} timed out"):
+    for text in (
+        f"https://a.b/c.png{signed} timed out",
+        f"c.png{signed} timed out",
+        f"下载{signed} timed out",
+    ):
         for net in (redacted, unsigned):
             assert "SECRET" not in net(text)
             assert net(text).endswith(" timed out")
@@ -305,16 +402,30 @@ def test_no_signature_comes_through(signed):
 def test_of_an_address_that_is_quoted_scheme_host_and_path_stay():
     text = "Download https://ann:pw@a.b:8443/c%20d.png?whatever=SECRET#SECRET timed out"
     assert unsigned(text) == "Download https://a.b:8443/c%20d.png timed out"
-    assert unsigned("oss://bucket/a.png, then http://[::1]:8400/x?y") == "oss://bucket/a.png, then http://[::1]:8400/x"
+    assert (
+        unsigned("oss://bucket/a.png, then http://[::1]:8400/x?y")
+        == "oss://bucket/a.png, then http://[::1]:8400/x"
+    )
 
 
-@pytest.mark.parametrize("text", ["the design=good", "a token: 5", "it expires in 5 s", "assign = 3", "a signature > 5 bytes", "1 < 2 > 1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the design=good",
+        "a token: 5",
+        "it expires in 5 s",
+        "assign = 3",
+        "a signature > 5 bytes",
+        "1 < 2 > 1",
+    ],
+)
 def test_what_signs_nothing_is_left_alone(text):
     assert unsigned(text) == redacted(text) == text
 
 
 ALNUM = string.ascii_letters + string.digits
-KEYS = st.one_of(  # as the service gives them out: hex, workspace keys in parts, coding plan, temporary
+# as the service gives them out: hex, workspace keys in parts, coding plan, temporary
+KEYS = st.one_of(
     st.text("0123456789abcdef", min_size=32, max_size=32).map("sk-{}".format),
     st.lists(st.text(ALNUM + "_", min_size=1, max_size=60), min_size=2, max_size=5)
     .map(".".join)
@@ -323,7 +434,27 @@ KEYS = st.one_of(  # as the service gives them out: hex, workspace keys in parts
     st.text(ALNUM, min_size=20, max_size=64).map("sk-sp-{}".format),
     st.text(ALNUM, min_size=20, max_size=64).map("st-{}".format),
 )
-AROUND = st.sampled_from(["", " ", "\n", '"', "'", "(", ")", ",", "<", "=", ":", "，", "犬", "é", "Bearer ", "st-bernard ", " sk-learn"])
+AROUND = st.sampled_from(
+    [
+        "",
+        " ",
+        "\n",
+        '"',
+        "'",
+        "(",
+        ")",
+        ",",
+        "<",
+        "=",
+        ":",
+        "，",
+        "犬",
+        "é",
+        "Bearer ",
+        "st-bernard ",
+        " sk-learn",
+    ]
+)
 
 
 @given(KEYS, AROUND.filter(lambda it: not it[-1:].isalnum() or not it.isascii()), AROUND)
@@ -383,7 +514,9 @@ class TestTheWholeWay:
         monkeypatch.setenv("DASHSCOPE_REGION", "cn-beijing")
         monkeypatch.setattr(polling, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
 
-    async def test_a_visitors_key_makes_a_video_waits_after_a_restart_and_is_nowhere_on_the_disk(self, simulator, tmp_path):
+    async def test_a_visitors_key_makes_a_video_waits_after_a_restart_and_is_nowhere_on_the_disk(
+        self, simulator, tmp_path
+    ):
         key = f"sk-visitor{secrets.token_hex(8)}"
         async with Studio(load_settings()) as studio:
             leave = studio.door.admit(key=key)
@@ -411,8 +544,13 @@ class TestTheWholeWay:
             job = await studio.submit(image(), owner=OWNER)  # 0.60
             with pytest.raises(AccessRefused, match="budget"):
                 await studio.submit(image(prompt="another"), owner=OWNER)
-            failed = await studio.submit(image(prompt="simulate:InternalError", audio=False), owner=OWNER)  # 0.30, given back at its end
-            assert [(await finished(studio, one)).state for one in (job, failed)] == [JobState.SUCCEEDED, JobState.FAILED]
+            failed = await studio.submit(
+                image(prompt="simulate:InternalError", audio=False), owner=OWNER
+            )  # 0.30, given back at its end
+            assert [(await finished(studio, one)).state for one in (job, failed)] == [
+                JobState.SUCCEEDED,
+                JobState.FAILED,
+            ]
             assert await studio.submit(image(prompt="a third", audio=False), owner=OWNER)
             with pytest.raises(AccessRefused, match="budget"):
                 await studio.retry(job.id, owner=OWNER)
@@ -454,7 +592,9 @@ class TestTheWholeWay:
                     if event.job.state is JobState.PENDING:
                         break
                 studio.forget_keys(owner=OWNER)
-            while (seen := await studio.look(job.id, owner=OWNER)).sentence.key != "waits_for_key_until":
+            while (
+                seen := await studio.look(job.id, owner=OWNER)
+            ).sentence.key != "waits_for_key_until":
                 assert seen.job.live
                 await asyncio.sleep(0.02)
             assert seen.job.live
@@ -481,7 +621,9 @@ class TestTheWholeWay:
 
     async def test_links_can_be_withdrawn(self):
         async with Studio(load_settings()) as studio:
-            done = await finished(studio, await studio.submit(image(), owner=OWNER, leave=Leave(studio.connection)))
+            done = await finished(
+                studio, await studio.submit(image(), owner=OWNER, leave=Leave(studio.connection))
+            )
             assert await studio.media(done.media_token, "video.mp4")
             anew = await studio.withdraw_links(done.id, owner=OWNER)
             assert await studio.media(done.media_token, "video.mp4") is None

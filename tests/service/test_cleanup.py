@@ -1,4 +1,6 @@
-"""What goes and what stays. Time is moved, not waited for: files are as old as the time by which a sweep is told to go."""
+"""What goes and what stays. Time is moved, not waited for: files are as old as the time by which a
+sweep is told to go.
+"""
 
 import asyncio
 import threading
@@ -21,7 +23,10 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(params=["folder", "memory:///"])
 def storage(request, tmp_path):
-    return Storage((tmp_path / "storage").as_uri() if request.param == "folder" else request.param, tmp_path / "cache")
+    return Storage(
+        (tmp_path / "storage").as_uri() if request.param == "folder" else request.param,
+        tmp_path / "cache",
+    )
 
 
 @pytest.fixture
@@ -35,13 +40,25 @@ def evidence(tmp_path, storage):
 def swept(store, storage, evidence):
     async def swept_(*, days=2.0, uploads=None, keep_days=0):
         now = time.time() + days * DAY
-        await sweep(store=store, storage=storage, evidence=evidence, uploads=uploads, keep_days=keep_days, now=now)
+        await sweep(
+            store=store,
+            storage=storage,
+            evidence=evidence,
+            uploads=uploads,
+            keep_days=keep_days,
+            now=now,
+        )
 
     return swept_
 
 
 def reference(name) -> Reference:
-    return Reference(kind="image", sha256=name, key=f"references/{name}.jpg", sent_key=f"references/{name}-sent.jpg")
+    return Reference(
+        kind="image",
+        sha256=name,
+        key=f"references/{name}.jpg",
+        sent_key=f"references/{name}-sent.jpg",
+    )
 
 
 async def has(storage, *keys) -> list[bool]:
@@ -50,7 +67,9 @@ async def has(storage, *keys) -> list[bool]:
 
 async def test_references_go_when_no_job_has_them(store, storage, swept):
     keys = [await storage.put(f"references/{name}.jpg", b"x") for name in ("a", "a-sent", "b")]
-    store.add(job(references=[reference("a")], state=JobState.FAILED, due_at=None, ended_at=time.time()))
+    store.add(
+        job(references=[reference("a")], state=JobState.FAILED, due_at=None, ended_at=time.time())
+    )
     await swept(days=0.9)
     assert await has(storage, *keys) == [True, True, True]
     await swept()
@@ -58,16 +77,31 @@ async def test_references_go_when_no_job_has_them(store, storage, swept):
 
 
 async def test_nothing_finished_goes_unless_it_is_asked_for(store, storage, swept):
-    store.add(job(1, state=JobState.SUCCEEDED, due_at=None, ended_at=time.time(), video_key="videos/job1/video.mp4"))
-    keys = [await storage.put(f"videos/{name}/video.mp4", b"x") for name in ("job1", "of a row that is lost")]
+    store.add(
+        job(
+            1,
+            state=JobState.SUCCEEDED,
+            due_at=None,
+            ended_at=time.time(),
+            video_key="videos/job1/video.mp4",
+        )
+    )
+    keys = [
+        await storage.put(f"videos/{name}/video.mp4", b"x")
+        for name in ("job1", "of a row that is lost")
+    ]
     await swept(days=1000)
     assert await has(storage, *keys) == [True, True]
     assert store.get("job1", "somebody") is not None
 
 
-async def test_jobs_that_ended_go_with_their_files_after_as_many_days_as_are_set(store, storage, swept):
+async def test_jobs_that_ended_go_with_their_files_after_as_many_days_as_are_set(
+    store, storage, swept
+):
     now = time.time()
-    store.add(job(1, state=JobState.SUCCEEDED, due_at=None, ended_at=now, references=[reference("a")]))
+    store.add(
+        job(1, state=JobState.SUCCEEDED, due_at=None, ended_at=now, references=[reference("a")])
+    )
     store.add(job(2, state=JobState.SUCCEEDED, due_at=None, ended_at=now + 5 * DAY))
     store.add(job(3, state=JobState.FETCHING))
     files = [await storage.put(f"videos/job{number}/original.mp4", b"x") for number in (1, 2, 3)]
@@ -76,8 +110,14 @@ async def test_jobs_that_ended_go_with_their_files_after_as_many_days_as_are_set
     assert await has(storage, *files) == [True, True, True]
     await swept(days=7.1, keep_days=7)
     assert await has(storage, *files, picture) == [False, True, True, True]
-    assert [store.get(f"job{number}", "somebody") is not None for number in (1, 2, 3)] == [False, True, True]
-    await swept(days=7.2, keep_days=7)  # whoever made a new job from the old one in between has the picture
+    assert [store.get(f"job{number}", "somebody") is not None for number in (1, 2, 3)] == [
+        False,
+        True,
+        True,
+    ]
+    await swept(
+        days=7.2, keep_days=7
+    )  # whoever made a new job from the old one in between has the picture
     assert not await storage.has(picture)
 
 
@@ -112,16 +152,23 @@ async def test_submits_and_sweeps_at_the_same_time_lose_nothing(store, storage, 
         for _ in range(10):
             await swept(days=0.5, keep_days=1)
 
-    await asyncio.gather(sweep_on(), sweep_on(), *(submit(number, name) for number, name in enumerate(names)))
+    await asyncio.gather(
+        sweep_on(), sweep_on(), *(submit(number, name) for number, name in enumerate(names))
+    )
     assert all(await has(storage, *(f"references/{name}.jpg" for name in names)))
     await swept()
     assert all(await has(storage, *(f"references/{name}.jpg" for name in names)))
 
 
 async def test_what_dead_processes_left_goes(storage, swept, tmp_path):
-    left, scratch = tmp_path / "cache" / ".work-dead" / "original.mp4.part", tmp_path / "cache" / ".work-a-file"
+    left, scratch = (
+        tmp_path / "cache" / ".work-dead" / "original.mp4.part",
+        tmp_path / "cache" / ".work-a-file",
+    )
     part = tmp_path / "cache" / "videos" / "a" / "video.mp4.1234.part"
-    staged = tmp_path / "storage" / "videos" / "a" / "original.mp4#1"  # as obstore names what it has not put to the end
+    staged = (
+        tmp_path / "storage" / "videos" / "a" / "original.mp4#1"
+    )  # as obstore names what it has not put to the end
     for path in (left, scratch, part, staged):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
@@ -187,7 +234,10 @@ async def test_a_folder_that_the_operator_chose_is_theirs_to_tidy(monkeypatch, t
 
 
 async def test_the_record_of_a_forgotten_job_goes_too(store, evidence, swept, tmp_path):
-    old, live = (job(number, id=f"job-{number}-with-a-long-id", state=state) for number, state in enumerate((JobState.SUCCEEDED, JobState.RUNNING)))
+    old, live = (
+        job(number, id=f"job-{number}-with-a-long-id", state=state)
+        for number, state in enumerate((JobState.SUCCEEDED, JobState.RUNNING))
+    )
     for one in (replace(old, due_at=None, ended_at=time.time()), live):
         store.add(one)
         await evidence.completed(one)

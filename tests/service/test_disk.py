@@ -1,4 +1,6 @@
-"""What happens when the disk is full, or the database stuck, read-only or away: new work is refused in words, and every job ends well, paid once."""
+"""What happens when the disk is full, or the database stuck, read-only or away: new work is refused
+in words, and every job ends well, paid once.
+"""
 
 import asyncio
 import contextlib
@@ -42,7 +44,9 @@ ENDLESS = 1 << 62  # bytes; no disk has as many
 
 @pytest.fixture(autouse=True)
 def _service(simulator, monkeypatch):
-    """The code that talks to DashScope, pointed at the simulator; with short leases, so that nobody waits a minute for a job that was let lie."""
+    """The code that talks to DashScope, pointed at the simulator; with short leases, so that nobody
+    waits a minute for a job that was let lie.
+    """
     monkeypatch.setenv("WAN_BACKEND", "dashscope")
     monkeypatch.setenv("DASHSCOPE_API_KEY", f"sk-test{secrets.token_hex(8)}")
     monkeypatch.setenv("DASHSCOPE_BASE_URL", simulator.base_url)
@@ -87,7 +91,10 @@ async def served_by_postgres(postgres, monkeypatch):
 
 
 def request(**changes) -> ImageToVideoRequest:
-    return ImageToVideoRequest(**{"prompt": "she smiles", "reference_image": picture((640, 480)), "duration": 2, "fps": 24} | changes)
+    return ImageToVideoRequest(
+        **{"prompt": "she smiles", "reference_image": picture((640, 480)), "duration": 2, "fps": 24}
+        | changes
+    )
 
 
 class Viewer:
@@ -124,12 +131,19 @@ class Viewer:
 
 @contextlib.asynccontextmanager
 async def ends_well(studio, simulator, job):
-    """Whatever happens to a job in the block, it succeeds after it, as it was asked for, and was paid for once."""
+    """Whatever happens to a job in the block, it succeeds after it, as it was asked for, and was
+    paid for once.
+    """
     before = simulator.stats()["created"] - (job.task_id is not None)
     viewer = Viewer(studio, job)
     yield viewer
     done = await viewer.end()
-    assert (done.state, done.spent, done.fps, done.adjustments[-1].key) == (JobState.SUCCEEDED, Spent.YES, 24, "fps_conformed"), done.said
+    assert (done.state, done.spent, done.fps, done.adjustments[-1].key) == (
+        JobState.SUCCEEDED,
+        Spent.YES,
+        24,
+        "fps_conformed",
+    ), done.said
     assert simulator.stats()["created"] - before == 1
 
 
@@ -150,10 +164,14 @@ async def test_a_bucket_keeps_the_videos_and_this_machine_only_copies(disk, simu
         done = await studio.job(job.id, owner=OWNER)
         assert studio.result(done).video_url == f"memory:///videos/{job.id}/video.mp4"
         for name in ("video.mp4", "original.mp4", "poster.webp"):
-            assert (await studio.media(done.media_token, name)).is_relative_to(disk.folder / "cache")
+            assert (await studio.media(done.media_token, name)).is_relative_to(
+                disk.folder / "cache"
+            )
 
 
-async def test_an_export_keeps_its_videos_though_copies_of_a_bucket_are_tidied_up_meanwhile(disk, simulator, monkeypatch):
+async def test_an_export_keeps_its_videos_though_copies_of_a_bucket_are_tidied_up_meanwhile(
+    disk, simulator, monkeypatch
+):
     monkeypatch.setenv("WAN_STORAGE_URL", "memory:///")
     monkeypatch.setattr(objects, "CACHE_LIMIT", 0)
     async with Studio(load_settings()) as studio:
@@ -162,21 +180,29 @@ async def test_an_export_keeps_its_videos_though_copies_of_a_bucket_are_tidied_u
             jobs.append(await studio.submit(request(), owner=OWNER, new_take=True))
             async with ends_well(studio, simulator, jobs[-1]):
                 pass
-        review = (await studio.create_review([job.id for job in jobs], owner=OWNER, title="Round 1"))[0]
+        review = (
+            await studio.create_review([job.id for job in jobs], owner=OWNER, title="Round 1")
+        )[0]
         async with studio.review_files(review) as found:
             copies = [*(disk.folder / "cache/videos").rglob("video.mp4")]
             for copy in copies:
                 os.utime(copy, (0, 0))  # a slow disk, and many videos
-            await studio.media((await studio.job(jobs[0].id, owner=OWNER)).media_token, "original.mp4")
+            await studio.media(
+                (await studio.job(jobs[0].id, owner=OWNER)).media_token, "original.mp4"
+            )
             assert (len(copies), [copy for copy in copies if copy.exists()]) == (2, [])
             assert [video.read_bytes()[4:8] for video, _ in found.values()] == [b"ftyp"] * 2
             assert all(poster.stat().st_size for _, poster in found.values())
         assert not any(video.exists() for video, _ in found.values())
-        await review_export.pack(studio, review, disk.folder / "review.zip", now=time.time(), progress=lambda share: None)
+        await review_export.pack(
+            studio, review, disk.folder / "review.zip", now=time.time(), progress=lambda share: None
+        )
         assert (disk.folder / "review.zip").stat().st_size > 1000
 
 
-async def test_a_disk_that_runs_low_refuses_new_work_and_harms_none_in_flight(studio, simulator, monkeypatch):
+async def test_a_disk_that_runs_low_refuses_new_work_and_harms_none_in_flight(
+    studio, simulator, monkeypatch
+):
     job = await studio.submit(request(), owner=OWNER)
     async with ends_well(studio, simulator, job):
         monkeypatch.setattr(objects, "ROOM", ENDLESS)
@@ -191,13 +217,17 @@ async def test_a_disk_that_runs_low_refuses_new_work_and_harms_none_in_flight(st
 
 async def test_no_copy_takes_the_room_of_the_jobs(studio, monkeypatch):
     job = await Viewer(studio, await studio.submit(request(), owner=OWNER)).end()
-    made, _ = await studio.create_review([job.id], owner=OWNER, title="A", note="", expires_days=None)
+    made, _ = await studio.create_review(
+        [job.id], owner=OWNER, title="A", note="", expires_days=None
+    )
     whole = await studio.review(made.id, owner=OWNER)
     await asyncio.to_thread(studio.uploads.folder.mkdir)
     copies = [
         lambda: studio.bundle(job.id, owner=OWNER, target=studio.uploads.folder / "bundle.zip"),
         lambda: recall.copy_references(studio, job.id, owner=OWNER),
-        lambda: review_export.pack(studio, whole, studio.uploads.folder / "review.zip", now=0.0, progress=lambda _: None),
+        lambda: review_export.pack(
+            studio, whole, studio.uploads.folder / "review.zip", now=0.0, progress=lambda _: None
+        ),
     ]
     monkeypatch.setattr(objects, "ROOM", ENDLESS)
     for copy in copies:
@@ -207,7 +237,9 @@ async def test_no_copy_takes_the_room_of_the_jobs(studio, monkeypatch):
     monkeypatch.setattr(objects, "ROOM", 0)
     for copy in copies:
         await copy()
-    assert len([path for path in studio.uploads.folder.rglob("[!.]*.*") if path.is_file()]) == len(copies)
+    assert len([path for path in studio.uploads.folder.rglob("[!.]*.*") if path.is_file()]) == len(
+        copies
+    )
 
 
 async def test_one_export_of_an_owner_at_a_time(studio, monkeypatch, tmp_path):
@@ -217,7 +249,9 @@ async def test_one_export_of_an_owner_at_a_time(studio, monkeypatch, tmp_path):
     job = await studio.submit(request(), owner=owner)
     async for _ in studio.follow(job.id, owner=owner):
         pass
-    made, _ = await studio.create_review([job.id], owner=owner, title="A", note="", expires_days=None)
+    made, _ = await studio.create_review(
+        [job.id], owner=owner, title="A", note="", expires_days=None
+    )
     room = review._Room(studio)
     first = room.zip("", made.id, asks)
     assert "Packing" in await anext(first)
@@ -239,7 +273,9 @@ async def test_a_full_disk_loses_nothing(studio, simulator, disk, state):
 
 
 async def test_a_result_waits_for_room(disk, simulator, monkeypatch, tmp_path):
-    """The database has room, the disk of the videos has none: the job says so, and is never given up."""
+    """The database has room, the disk of the videos has none: the job says so, and is never given
+    up.
+    """
     monkeypatch.setenv("WAN_DATABASE_URL", f"sqlite:///{tmp_path / 'elsewhere.sqlite3'}")
     async with Studio(load_settings()) as studio:
         job = await studio.submit(request(), owner=OWNER)
@@ -254,7 +290,9 @@ async def test_a_result_waits_for_room(disk, simulator, monkeypatch, tmp_path):
 
 
 async def test_what_is_home_needs_the_service_no_more(studio, simulator, monkeypatch):
-    """The video is kept, conforming it has no room: even when the service has forgotten the task, nothing is lost."""
+    """The video is kept, conforming it has no room: even when the service has forgotten the task,
+    nothing is lost.
+    """
     full = [True]
     real = runner.media.conform
 
@@ -272,7 +310,9 @@ async def test_what_is_home_needs_the_service_no_more(studio, simulator, monkeyp
             assert (await viewer.end()).state is JobState.SUCCEEDED
 
 
-async def test_a_database_that_is_held_by_another_refuses_new_work_and_loses_nothing(studio, simulator, database):
+async def test_a_database_that_is_held_by_another_refuses_new_work_and_loses_nothing(
+    studio, simulator, database
+):
     job = await studio.submit(request(), owner=OWNER)
     async with ends_well(studio, simulator, job) as viewer:
         with locked(database):
@@ -299,7 +339,11 @@ async def test_a_database_that_cannot_be_read_ends_no_viewer(studio, simulator):
         with unreadable(studio._store):
             await viewer.paused()
             await refused(studio, "database_down")
-            assert (await studio.quote(model="wan2.6-i2v-flash", size="1280*720", duration=5, audio=True)).usual
+            assert (
+                await studio.quote(
+                    model="wan2.6-i2v-flash", size="1280*720", duration=5, audio=True
+                )
+            ).usual
             late = Viewer(studio, job)
             await asyncio.sleep(1.5)  # it reads, and must not give up
         assert (await late.end()).state is JobState.SUCCEEDED
@@ -310,7 +354,10 @@ async def test_the_page_says_it_in_words(studio):
     opened.set()
     page = httpx.ASGITransport(Starlette(routes=routes(studio, opened)))
     with gr.Blocks():
-        run, asks = Run(studio, "image", visitor.build(studio), [catalog.IMAGE_TO_VIDEO]), gr.Request(username="somebody")
+        run, asks = (
+            Run(studio, "image", visitor.build(studio), [catalog.IMAGE_TO_VIDEO]),
+            gr.Request(username="somebody"),
+        )
 
     async def read() -> ImageToVideoRequest:
         return request()
@@ -336,7 +383,9 @@ async def test_nothing_is_sent_before_the_row_says_so(studio, simulator, databas
         async with ends_well(studio, simulator, job) as viewer:
             await viewer.until(lambda event: event.job.state is JobState.UPLOADING)
             with locked(database):
-                await asyncio.sleep(2.5)  # far longer than the upload takes, after which it could be sent
+                await asyncio.sleep(
+                    2.5
+                )  # far longer than the upload takes, after which it could be sent
                 assert simulator.stats()["created"] == before
 
 
@@ -349,7 +398,9 @@ async def test_nothing_is_sent_before_the_row_says_so(studio, simulator, databas
         ("status-400", JobState.FAILED, 0),
     ],
 )
-async def test_the_answer_to_a_paid_request_is_written_down_in_the_end(studio, simulator, database, monkeypatch, fault, state, sent):
+async def test_the_answer_to_a_paid_request_is_written_down_in_the_end(
+    studio, simulator, database, monkeypatch, fault, state, sent
+):
     """It outlasts the lease: while this process has the answer, nobody takes the job for lost."""
     monkeypatch.setattr(runner, "SUBMITTING_LEASE", 0.5)
     answered, lock, real = asyncio.Event(), Lock(database), Gateway.submit
@@ -377,7 +428,9 @@ async def test_the_answer_to_a_paid_request_is_written_down_in_the_end(studio, s
     assert (JobState.UNCERTAIN in met) == (fault == "drop-after-accept")
 
 
-async def test_a_stop_beside_a_stuck_database_ends_and_the_next_process_finds_the_task(simulator, disk, database, monkeypatch):
+async def test_a_stop_beside_a_stuck_database_ends_and_the_next_process_finds_the_task(
+    simulator, disk, database, monkeypatch
+):
     monkeypatch.setattr(runner, "STOP_LIMIT", 0.5)
     monkeypatch.setattr(runner, "SUBMITTING_LEASE", 1.0)
     answered, lock, real = asyncio.Event(), Lock(database.parent / "wan.sqlite3"), Gateway.submit
@@ -401,21 +454,30 @@ async def test_a_stop_beside_a_stuck_database_ends_and_the_next_process_finds_th
     assert simulator.stats()["created"] - before == 1
 
 
-async def test_a_database_that_cannot_be_written_at_the_start_is_said_in_one_line(environment, samples, tmp_path):
+async def test_a_database_that_cannot_be_written_at_the_start_is_said_in_one_line(
+    environment, samples, tmp_path
+):
     """Exit code 3: our own trouble, nothing was sent, and the same command may be tried again."""
     path = tmp_path / "kept.sqlite3"
     store.Store(f"sqlite:///{path}").close()
     wrong = {"WAN_DATABASE_URL": f"sqlite:///file:{path}?mode=ro&uri=true"}
     command = ["-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--json"]
-    finished = await asyncio.to_thread(warm.run, command, environment=environment | wrong, folder=tmp_path)
+    finished = await asyncio.to_thread(
+        warm.run, command, environment=environment | wrong, folder=tmp_path
+    )
     assert finished.returncode == 3
     assert "Traceback" not in finished.stderr
     assert "cannot be written" in finished.stderr.strip().splitlines()[-1]
     assert "cannot be written" in json.loads(finished.stdout)["error"]
 
 
-async def test_a_postgresql_that_is_held_by_another_refuses_new_work_and_loses_nothing(served_by_postgres, simulator, postgres):
-    studio, schema = served_by_postgres, sa.make_url(load_settings().database).query["options"].rpartition("=")[2]
+async def test_a_postgresql_that_is_held_by_another_refuses_new_work_and_loses_nothing(
+    served_by_postgres, simulator, postgres
+):
+    studio, schema = (
+        served_by_postgres,
+        sa.make_url(load_settings().database).query["options"].rpartition("=")[2],
+    )
     job = await studio.submit(request(), owner=OWNER)
     async with ends_well(studio, simulator, job) as viewer:
         with postgres.connect() as another:
@@ -424,7 +486,9 @@ async def test_a_postgresql_that_is_held_by_another_refuses_new_work_and_loses_n
             await refused(studio, "database_busy")
 
 
-async def test_a_postgresql_that_breaks_down_refuses_new_work_and_loses_nothing(served_by_postgres, simulator, postgres):
+async def test_a_postgresql_that_breaks_down_refuses_new_work_and_loses_nothing(
+    served_by_postgres, simulator, postgres
+):
     studio = served_by_postgres
     job = await studio.submit(request(), owner=OWNER)
     async with ends_well(studio, simulator, job) as viewer:
@@ -438,12 +502,19 @@ async def test_a_postgresql_that_breaks_down_refuses_new_work_and_loses_nothing(
 
 
 @pytest.mark.parametrize("moment", ["upload", "create", "query", "result"])
-async def test_a_postgresql_that_starts_anew_at_any_moment_costs_nothing(served_by_postgres, simulator, postgres, moment):
+async def test_a_postgresql_that_starts_anew_at_any_moment_costs_nothing(
+    served_by_postgres, simulator, postgres, moment
+):
     with simulator.fault(moment, "delay-1.5", count=1):
         studio = served_by_postgres
         job = await studio.submit(request(), owner=OWNER)
         async with ends_well(studio, simulator, job) as viewer:
-            states = {"upload": JobState.UPLOADING, "create": JobState.SUBMITTING, "query": JobState.PENDING, "result": JobState.FETCHING}
+            states = {
+                "upload": JobState.UPLOADING,
+                "create": JobState.SUBMITTING,
+                "query": JobState.PENDING,
+                "result": JobState.FETCHING,
+            }
             await viewer.until(lambda event: event.job.state is states[moment])
             await asyncio.to_thread(postgres.stop)
             await asyncio.to_thread(postgres.start)

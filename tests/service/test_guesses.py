@@ -1,4 +1,6 @@
-"""The access code is guessed no faster than is said, and whoever knows it gets in. The clock is the test's."""
+"""The access code is guessed no faster than is said, and whoever knows it gets in. The clock is the
+test's.
+"""
 
 from ipaddress import IPv4Address, IPv6Address
 
@@ -24,12 +26,18 @@ def net(number: int) -> str:
 
 def spread(guesses: Guesses, addresses, seconds: int, *, start: int = 0) -> int:
     """How many wrong tries are looked at of four in each second, always from the next address."""
-    return sum(tried(guesses, addresses(4 * second + number), float(second)) for second in range(start, start + seconds) for number in range(4))
+    return sum(
+        tried(guesses, addresses(4 * second + number), float(second))
+        for second in range(start, start + seconds)
+        for number in range(4)
+    )
 
 
 def test_an_address_waits_ever_longer():
     guesses = Guesses()
-    looked_at = [second for second in range(4 * 3600) if tried(guesses, "198.51.100.7", float(second))]
+    looked_at = [
+        second for second in range(4 * 3600) if tried(guesses, "198.51.100.7", float(second))
+    ]
     assert looked_at[:6] == [0, 1, 2, 3, 5, 9]
     assert looked_at[-1] - looked_at[-2] == 900
 
@@ -41,9 +49,19 @@ def test_an_address_waits_ever_longer():
         ("a /56 by its /64s", lambda number: net(number % 256), 6 + 8),
         ("a /48 by one /64 of each /56", lambda number: net(number % 256 << 8), 12 + 15),
         ("a /24 by its addresses", lambda number: f"203.0.113.{number % 256}", 12 + 15),
-        ("the whole of IPv4", lambda number: str(IPv4Address(0x0B000000 + number * 256)), 120 + 450),
+        (
+            "the whole of IPv4",
+            lambda number: str(IPv4Address(0x0B000000 + number * 256)),
+            120 + 450,
+        ),
         ("the whole of IPv6", lambda number: f"{IPv6Address(SITE + (number << 80))}/64", 120 + 450),
-        ("both at once", lambda number: net(number << 16) if number % 2 else str(IPv4Address(0x0B000000 + number * 256)), 120 + 450),
+        (
+            "both at once",
+            lambda number: (
+                net(number << 16) if number % 2 else str(IPv4Address(0x0B000000 + number * 256))
+            ),
+            120 + 450,
+        ),
     ],
 )
 def test_what_is_guessed_in_a_quarter_of_an_hour(what: str, addresses, most: int):
@@ -76,7 +94,9 @@ def test_a_site_that_guesses_holds_up_no_other():
 
 
 def test_a_newcomer_gets_in_while_the_whole_world_guesses():
-    """A thousand networks that never stop: the try that waited its turn is looked at, whatever the others do meanwhile."""
+    """A thousand networks that never stop: the try that waited its turn is looked at, whatever the
+    others do meanwhile.
+    """
     guesses = Guesses()
     others = [str(IPv4Address(0x0B000000 + number * 256)) for number in range(300)]
     for second in range(120):

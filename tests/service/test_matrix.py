@@ -1,4 +1,6 @@
-"""Nothing lost, nothing paid twice: every verb met with every fault (the cells of tests/bench/matrix.py) ends in what is true at the service."""
+"""Nothing lost, nothing paid twice: every verb met with every fault (the cells of
+tests/bench/matrix.py) ends in what is true at the service.
+"""
 
 import asyncio
 
@@ -8,7 +10,14 @@ from tests.bench.matrix import CELLS, Outcome, outcomes
 from tests.conftest import clean_environment
 from wan.domain.jobs import JobState, Spent
 
-NEVER_ARRIVES = {"drop-before", "html", "status-500", "status-502", "status-503", "status-504"}  # answered before the service has seen it
+NEVER_ARRIVES = {
+    "drop-before",
+    "html",
+    "status-500",
+    "status-502",
+    "status-503",
+    "status-504",
+}  # answered before the service has seen it
 NO_KEY = {"status-401": "key_unknown", "status-403": "access_denied"}
 IN_THE_SERVICES_WORDS = {JobState.SUCCEEDED: "SUCCEEDED", JobState.CANCELLED: "CANCELED"}
 
@@ -47,7 +56,9 @@ def test_it_ends_in_what_is_true(table, verb, fault):
     assert (job.spent is Spent.YES) == any(state == "SUCCEEDED" for _, state in made)
 
 
-@pytest.mark.parametrize(("verb", "fault"), [cell for cell in CELLS if cell[0] in ("create", "list")])
+@pytest.mark.parametrize(
+    ("verb", "fault"), [cell for cell in CELLS if cell[0] in ("create", "list")]
+)
 def test_uncertain_is_said_where_it_is_and_only_there(table, verb, fault):
     clear = verb == "create" and fault in {"refused", "drip-0.5", "status-429", *NO_KEY}
     assert ("uncertain" in table[verb, fault].told) != clear

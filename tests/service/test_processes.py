@@ -1,4 +1,6 @@
-"""Several processes, one database: they share the work, take over from the dead, and never ask for the same thing twice."""
+"""Several processes, one database: they share the work, take over from the dead, and never ask for
+the same thing twice.
+"""
 
 import asyncio
 import contextlib
@@ -28,7 +30,8 @@ from wan.service.studio import Studio
 pytestmark = pytest.mark.anyio
 
 KEY, OWNER = "sk-processes", "somebody"
-APART = 0.9  # seconds at least between two looks at one task; a look is due after 1 s, give or take a twentieth
+# seconds at least between two looks at one task; a look is due after 1 s, give or take a twentieth
+APART = 0.9
 
 WAIT = """
 import fcntl, sys
@@ -78,7 +81,9 @@ class Others:
 
 
 @contextlib.contextmanager
-def ready(count: int, script: str, argument: str, *, environment: dict[str, str], folder: Path) -> Iterator[Others]:
+def ready(
+    count: int, script: str, argument: str, *, environment: dict[str, str], folder: Path
+) -> Iterator[Others]:
     """So many processes with a script that has said that it is ready."""
     path = folder / "others.py"
     path.write_text(script)
@@ -87,21 +92,43 @@ def ready(count: int, script: str, argument: str, *, environment: dict[str, str]
         fcntl.flock(word, fcntl.LOCK_EX)
         processes, pipes = [], {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         for _ in range(count):
-            processes.append(running.enter_context(warm.start([path, word.name, argument], environment=environment, folder=ROOT, **pipes)))
+            processes.append(
+                running.enter_context(
+                    warm.start(
+                        [path, word.name, argument], environment=environment, folder=ROOT, **pipes
+                    )
+                )
+            )
             running.callback(processes[-1].kill)
         assert [process.stdout.readline() for process in processes] == ["ready\n"] * count
         yield Others(processes, word)
 
 
 def order(number: int, **changes) -> Order:
-    given = {"prompt": f"take {number}", "reference_image": picture((240, 240)), "duration": 2, "size": "720P", "audio": False}
+    given = {
+        "prompt": f"take {number}",
+        "reference_image": picture((240, 240)),
+        "duration": 2,
+        "size": "720P",
+        "audio": False,
+    }
     return Order(KEY, OWNER, ImageToVideoRequest(**given | changes))
 
 
 @pytest.fixture
 def place(tmp_path, environment):
-    """A database, a storage and a simulator of their own; a task runs long enough to be looked at several times."""
-    with serving(tmp_path / "simulator", "--pending", "0.5", "--running", "4", "--still", environment=environment) as simulator:
+    """A database, a storage and a simulator of their own; a task runs long enough to be looked at
+    several times.
+    """
+    with serving(
+        tmp_path / "simulator",
+        "--pending",
+        "0.5",
+        "--running",
+        "4",
+        "--still",
+        environment=environment,
+    ) as simulator:
         yield Place(tmp_path / "shared", simulator).made()
 
 
@@ -126,14 +153,23 @@ async def test_two_processes_share_the_work_and_no_task_is_looked_at_by_both(pla
     assert (verbs.count("create"), verbs.count("upload"), verbs.count("result")) == (8, 1, 8)
     assert verbs.count("query") == place.simulator.stats()["queries"]
     for job in place.now(jobs):
-        *looks, _ = [request["at"] for request in requests if request["path"].endswith(f"/tasks/{job.task_id}")]  # the last asks for the URL
+        *looks, _ = [
+            request["at"]
+            for request in requests
+            if request["path"].endswith(f"/tasks/{job.task_id}")
+        ]  # the last asks for the URL
         assert len(looks) > 2
         assert min(after - before for before, after in itertools.pairwise(looks)) > APART
 
 
-async def test_what_a_process_held_when_it_was_killed_is_taken_over_and_not_paid_again(place, tmp_path):
+async def test_what_a_process_held_when_it_was_killed_is_taken_over_and_not_paid_again(
+    place, tmp_path
+):
     jobs = await place.submit([order(number) for number in range(3)])
-    with working(tmp_path / "first", 1, [KEY], place.environment), place.simulator.fault("create", "stall", count=1):
+    with (
+        working(tmp_path / "first", 1, [KEY], place.environment),
+        place.simulator.fault("create", "stall", count=1),
+    ):
         while not place.simulator.stats()["created"]:  # noqa: ASYNC110 - another process asks
             await asyncio.sleep(0.05)
     with working(tmp_path / "second", 1, [KEY], place.environment):
@@ -146,7 +182,9 @@ async def test_what_a_process_held_when_it_was_killed_is_taken_over_and_not_paid
 
 async def test_viewers_in_any_process_cost_no_poll_of_their_own(place, tmp_path):
     async def looks(number: int, viewers: int, others: Others | None = None) -> tuple[int, float]:
-        """How often the service was asked for a job that so many watch here, and others elsewhere; and how often it may be at most."""
+        """How often the service was asked for a job that so many watch here, and others elsewhere;
+        and how often it may be at most.
+        """
         before = place.simulator.stats()["queries"]
         async with Studio(place.settings(KEY)) as studio:
             job = await studio.submit(order(number).request, owner=OWNER)
@@ -159,11 +197,19 @@ async def test_viewers_in_any_process_cost_no_poll_of_their_own(place, tmp_path)
             seen += [out.split() for _, out, _ in ends]
         assert all(states[-1] == "SUCCEEDED" and "RUNNING" in states for states in seen)
         (done,) = place.now([job])
-        return place.simulator.stats()["queries"] - before, (done.fetching_at - done.submitted_at) / APART + 2
+        return place.simulator.stats()["queries"] - before, (
+            done.fetching_at - done.submitted_at
+        ) / APART + 2
 
     alone, allowed = await looks(1, 1)
     assert 3 < alone <= allowed
-    with ready(2, FOLLOW, OWNER, environment=place.environment | {"DASHSCOPE_API_KEY": KEY}, folder=tmp_path) as others:
+    with ready(
+        2,
+        FOLLOW,
+        OWNER,
+        environment=place.environment | {"DASHSCOPE_API_KEY": KEY},
+        folder=tmp_path,
+    ) as others:
         watched, allowed = await looks(2, 3, others)
         assert watched <= allowed
 
@@ -176,7 +222,11 @@ async def test_no_account_asks_for_more_than_the_service_allows(tmp_path):
     report = await limits.crowd(tmp_path, jobs=36, accounts=2, processes=2)
     assert report.untrue == []
     assert report.well, report
-    assert 3 <= report.most["live"] <= 5  # side by side, as many as are allowed; a busy machine is done with one before it sends the next
+    assert (
+        3 <= report.most["live"] <= 5
+        # side by side, as many as are allowed; a busy machine is done with one before it sends the
+        # next
+    )
 
 
 async def test_a_storm_loses_nothing_and_pays_nothing_twice(tmp_path):

@@ -1,4 +1,6 @@
-"""What a review accepts, how it counts, and what it gives away; then the same through the studio, with real videos."""
+"""What a review accepts, how it counts, and what it gives away; then the same through the studio,
+with real videos.
+"""
 
 import asyncio
 import csv
@@ -26,7 +28,14 @@ from wan.service.studio import Studio
 from wan.ui.review_export import pack
 
 NOW = 1_700_000_000.0
-MADE = job(state=JobState.SUCCEEDED, video_key="videos/job1/video.mp4", width=1280, height=720, duration=5.0, seed=7)
+MADE = job(
+    state=JobState.SUCCEEDED,
+    video_key="videos/job1/video.mp4",
+    width=1280,
+    height=720,
+    duration=5.0,
+    seed=7,
+)
 REVIEWER = "r" * 24
 GOOD = {"take": 1, "verdict": "yes", "reviewer": REVIEWER}
 
@@ -34,7 +43,15 @@ GOOD = {"take": 1, "verdict": "yes", "reviewer": REVIEWER}
 def said(verdict="yes", reviewer="a", at=NOW, **changes) -> Verdict:
     return Verdict(
         **{
-            **{"id": f"{reviewer}{at}", "review_id": "review", "job_id": "job1", "verdict": verdict, "comment": "", "at_seconds": None, "name": ""},
+            **{
+                "id": f"{reviewer}{at}",
+                "review_id": "review",
+                "job_id": "job1",
+                "verdict": verdict,
+                "comment": "",
+                "at_seconds": None,
+                "name": "",
+            },
             **{"created_at": at, "reviewer": reviewer},
             **changes,
         }
@@ -42,7 +59,10 @@ def said(verdict="yes", reviewer="a", at=NOW, **changes) -> Verdict:
 
 
 def review(*verdicts: Verdict, takes=2, **changes) -> Review:
-    shown = tuple(Take(number, f"job{number}", MADE, verdicts if number == 1 else ()) for number in range(1, takes + 1))
+    shown = tuple(
+        Take(number, f"job{number}", MADE, verdicts if number == 1 else ())
+        for number in range(1, takes + 1)
+    )
     whole = Review("review", "somebody", "Title", "Note", "token", NOW, None, None, shown)
     return replace(whole, **changes)
 
@@ -52,7 +72,12 @@ def checked(given) -> Verdict:
 
 
 def test_the_last_word_of_each_person_counts():
-    verdicts = (said("yes", "a", 1), said("no", "b", 2), said("no", "a", 3, comment="on second thoughts"), said("maybe", "c", 4))
+    verdicts = (
+        said("yes", "a", 1),
+        said("no", "b", 2),
+        said("no", "a", 3, comment="on second thoughts"),
+        said("maybe", "c", 4),
+    )
     assert review(*verdicts).takes[0].tally == Tally(yes=0, maybe=1, no=2)
     assert [one.comment for one in review(*verdicts).takes[0].comments] == ["on second thoughts"]
 
@@ -60,12 +85,34 @@ def test_the_last_word_of_each_person_counts():
 @pytest.mark.parametrize(
     ("given", "field"),
     [
-        *(({"verdict": verdict}, "verdict") for verdict in ("", "YES", None, True, ["yes"], {}, "yes ")),
+        *(
+            ({"verdict": verdict}, "verdict")
+            for verdict in ("", "YES", None, True, ["yes"], {}, "yes ")
+        ),
         *(({"take": take}, "take") for take in (0, 3, -1, 1.0, "1", True, None, [], 10**30)),
-        *(({"reviewer": token}, "reviewer") for token in ("", "short", None, 5, "a" * 65, "a b" * 10, "é" * 24)),
-        *(({"comment": comment}, "comment") for comment in ("x" * 2001, "x" * 100_000, " " * 2001, "\0", "\ud800", ["a"], {"a": 1}, 5, True)),
+        *(
+            ({"reviewer": token}, "reviewer")
+            for token in ("", "short", None, 5, "a" * 65, "a b" * 10, "é" * 24)
+        ),
+        *(
+            ({"comment": comment}, "comment")
+            for comment in (
+                "x" * 2001,
+                "x" * 100_000,
+                " " * 2001,
+                "\0",
+                "\ud800",
+                ["a"],
+                {"a": 1},
+                5,
+                True,
+            )
+        ),
         *(({"name": name}, "name") for name in ("x" * 81, "\0", 5)),
-        *(({"comment": "a", "at_seconds": at}, "at_seconds") for at in (-0.1, 5.6, math.nan, math.inf, 10**400, "1", True, [1])),
+        *(
+            ({"comment": "a", "at_seconds": at}, "at_seconds")
+            for at in (-0.1, 5.6, math.nan, math.inf, 10**400, "1", True, [1])
+        ),
     ],
 )
 def test_what_is_wrong_is_refused_by_its_name(given, field):
@@ -84,7 +131,10 @@ def test_what_people_write_is_kept_but_for_outer_spaces():
 
 
 def test_a_person_is_known_within_one_review_only():
-    one, other = checked({}), reviews.checked_verdict(replace(review(), id="other"), GOOD, id_="id", now=NOW)
+    one, other = (
+        checked({}),
+        reviews.checked_verdict(replace(review(), id="other"), GOOD, id_="id", now=NOW),
+    )
     assert one.reviewer != other.reviewer
     assert REVIEWER not in one.reviewer
 
@@ -92,10 +142,15 @@ def test_a_person_is_known_within_one_review_only():
 def test_a_deleted_take_takes_no_more_words():
     gone = review(takes=1)
     with pytest.raises(InvalidInput, match="deleted"):
-        reviews.checked_verdict(replace(gone, takes=(replace(gone.takes[0], job=None),)), GOOD, id_="id", now=NOW)
+        reviews.checked_verdict(
+            replace(gone, takes=(replace(gone.takes[0], job=None),)), GOOD, id_="id", now=NOW
+        )
 
 
-@pytest.mark.parametrize(("title", "note"), [("", ""), ("  ", "x"), ("x" * 121, ""), ("a", "x" * 2001), (None, ""), ("a", 5), ("a\0", "")])
+@pytest.mark.parametrize(
+    ("title", "note"),
+    [("", ""), ("  ", "x"), ("x" * 121, ""), ("a", "x" * 2001), (None, ""), ("a", 5), ("a\0", "")],
+)
 def test_titles_and_notes_that_are_refused(title, note):
     with pytest.raises(InvalidInput):
         reviews.checked_words(title, note)
@@ -127,47 +182,101 @@ def test_no_cell_of_the_table_is_a_formula(formula):
     assert table.startswith(b"\xef\xbb\xbf")
     (row,) = csv.DictReader(io.StringIO(table.decode("utf-8-sig")))
     assert (row["comment"], row["name"]) == (f"'{formula}", f"'{formula}")
-    assert (row["take"], row["seed"], row["verdict"], row["latest"], row["at_seconds"]) == ("1", "7", "yes", "yes", "1.25")
+    assert (row["take"], row["seed"], row["verdict"], row["latest"], row["at_seconds"]) == (
+        "1",
+        "7",
+        "yes",
+        "yes",
+        "1.25",
+    )
     assert row["given_at"] == "2023-11-14T22:13:20Z"
 
 
 def test_the_table_keeps_lines_and_quotes():
     comment = 'a "b"\n;c,\n一'
-    (row,) = csv.DictReader(io.StringIO(reviews.as_csv(review(said(comment=comment))).decode("utf-8-sig"), newline=""))
+    (row,) = csv.DictReader(
+        io.StringIO(reviews.as_csv(review(said(comment=comment))).decode("utf-8-sig"), newline="")
+    )
     assert row["comment"] == comment
 
 
 def test_the_json_has_it_all():
-    whole = json.loads(reviews.as_json(review(said("no", at=1), said("yes", at=2, comment="a", at_seconds=1.5))))
+    whole = json.loads(
+        reviews.as_json(review(said("no", at=1), said("yes", at=2, comment="a", at_seconds=1.5)))
+    )
     assert whole["takes"][0]["tally"] == {"yes": 1, "maybe": 0, "no": 0}
     assert [one["latest"] for one in whole["takes"][0]["verdicts"]] == [False, True]
     assert whole["takes"][1]["verdicts"] == []
     assert "amount" not in json.dumps(whole)
 
 
-FORMULAS = ("=1+1", "+1", "-1", "@SUM(1)", "＝1+1", "＋1", "－1", "＠x", "=cmd|' /C calc'!A0", "﹦1")
+FORMULAS = (
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(1)",
+    "＝1+1",
+    "＋1",
+    "－1",
+    "＠x",
+    "=cmd|' /C calc'!A0",
+    "﹦1",
+)
 
 
 @pytest.mark.parametrize(
-    "before", ["", "a;", "a;;", "a\t", "a\n", "a\r\n", "a,", "a|", " ", "\u3000", "x ", "a; ", 'a";', 'a";"', '"', "a;“", "a;'", "- "]
+    "before",
+    [
+        "",
+        "a;",
+        "a;;",
+        "a\t",
+        "a\n",
+        "a\r\n",
+        "a,",
+        "a|",
+        " ",
+        "\u3000",
+        "x ",
+        "a; ",
+        'a";',
+        'a";"',
+        '"',
+        "a;“",
+        "a;'",
+        "- ",
+    ],
 )
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|", "\n", " "])
 def test_no_cell_is_a_formula_however_the_file_is_split(before, separator):
-    """As LibreOffice 7.4 read it by hand, with these separators, with and without quotes, in English, German and Chinese."""
-    words = [said(reviewer=f"r{number}", comment=f"{before}{one}", name=f"{before}{one}") for number, one in enumerate(FORMULAS)]
-    table = reviews.as_csv(replace(review(), takes=(Take(1, "job1", MADE, tuple(words)),))).decode("utf-8-sig")
+    """As LibreOffice 7.4 read it by hand, with these separators, with and without quotes, in
+    English, German and Chinese.
+    """
+    words = [
+        said(reviewer=f"r{number}", comment=f"{before}{one}", name=f"{before}{one}")
+        for number, one in enumerate(FORMULAS)
+    ]
+    table = reviews.as_csv(replace(review(), takes=(Take(1, "job1", MADE, tuple(words)),))).decode(
+        "utf-8-sig"
+    )
     readings = [csv.reader(io.StringIO(table), delimiter=separator)] if separator != "\n" else []
     readings += [(line.split(separator) for line in table.splitlines())]
     for reading in readings:
         for cell in (cell for row in reading for cell in row):
             bare = cell.lstrip(" \t\n\r\u3000\"'“”")
             quoted = "'" in cell[: len(cell) - len(bare)]
-            assert not bare.startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠", "﹦")) or quoted or len(bare) < 2, (cell, separator)
+            assert (
+                not bare.startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠", "﹦"))
+                or quoted
+                or len(bare) < 2
+            ), (cell, separator)
 
 
 def test_every_field_of_the_table_is_quoted():
     table = reviews.as_csv(review(said(comment='a "word"'))).decode("utf-8-sig")
-    assert all(re.fullmatch(r'"(?:[^"]|"")*"(?:,"(?:[^"]|"")*")*', line) for line in table.splitlines())
+    assert all(
+        re.fullmatch(r'"(?:[^"]|"")*"(?:,"(?:[^"]|"")*")*', line) for line in table.splitlines()
+    )
 
 
 def test_a_dash_stays_a_dash():
@@ -199,7 +308,9 @@ async def made(studio, owner="owner", prompt="she smiles"):
 @pytest.mark.anyio
 async def test_a_review_from_its_link_to_its_end(studio):
     first, second = await made(studio), await made(studio)
-    whole, token = await studio.create_review([second.id, first.id], owner="owner", title=" Round 2 ", note="n", expires_days=1)
+    whole, token = await studio.create_review(
+        [second.id, first.id], owner="owner", title=" Round 2 ", note="n", expires_days=1
+    )
     assert [take.job_id for take in whole.takes] == [second.id, first.id]
     assert (await studio.review(whole.id, owner="owner")).link_token == token
     assert await studio.review_by_link(token) == await studio.review(whole.id, owner="owner")
@@ -210,7 +321,10 @@ async def test_a_review_from_its_link_to_its_end(studio):
     assert len(set(versions)) == 4
     now = await studio.review_by_link(token)
     assert now.takes[0].tally == Tally(maybe=1)
-    assert [one.verdict for one in now.takes[0].verdicts] == ["yes", "maybe"]  # a word without a comment is replaced
+    assert [one.verdict for one in now.takes[0].verdicts] == [
+        "yes",
+        "maybe",
+    ]  # a word without a comment is replaced
     assert (await studio.review_media(token, 1, "video.mp4")).stat().st_size > 1000
     assert await studio.review_media(token, 3, "video.mp4") is None
     assert await studio.review_media(token, 1, "original.mp4") is None
@@ -225,7 +339,12 @@ async def test_a_review_from_its_link_to_its_end(studio):
     closed = await studio.revoke_review(whole.id, owner="owner")
     assert (closed.link_token, closed.takes[0].tally) == (None, Tally(maybe=1))
     assert await studio.review_media(token, 1, "video.mp4") is None
-    for call in (studio.review_by_link(token), studio.review_version(token), studio.give_verdict(token, GOOD), studio.review_by_link("x" * 43)):
+    for call in (
+        studio.review_by_link(token),
+        studio.review_version(token),
+        studio.give_verdict(token, GOOD),
+        studio.review_by_link("x" * 43),
+    ):
         with pytest.raises(ReviewNotFound):
             await call
     await studio.delete_review(whole.id, owner="owner")
@@ -238,12 +357,17 @@ async def test_a_review_from_its_link_to_its_end(studio):
 async def test_what_a_reviewer_gets_says_nothing_of_how_it_was_made(studio, tmp_path):
     job = await made(studio, prompt="she smiles at 4711 secret stars")
     telling = (job.id.encode(), b"secret stars", b"Wan Studio", str(job.seed).encode())
-    bare, open_ = [(await studio.create_review([job.id], owner="owner", title="t", with_settings=shown))[1] for shown in (False, True)]
+    bare, open_ = [
+        (await studio.create_review([job.id], owner="owner", title="t", with_settings=shown))[1]
+        for shown in (False, True)
+    ]
     shown = await studio.review_media(bare, 1, "video.mp4")
     assert [mark for mark in telling if mark in shown.read_bytes()] == []
     assert encode.measure(shown) == encode.measure(await studio.media(job.media_token, "video.mp4"))
     before = shown.stat()
-    again = (await asyncio.gather(*(studio.review_media(bare, 1, "video.mp4") for _ in range(5))))[-1]
+    again = (await asyncio.gather(*(studio.review_media(bare, 1, "video.mp4") for _ in range(5))))[
+        -1
+    ]
     assert (again, again.stat().st_ino) == (shown, before.st_ino)
     poster = (await studio.review_media(bare, 1, "poster.webp")).read_bytes()
     assert [mark for mark in telling if mark in poster] == []
@@ -251,7 +375,12 @@ async def test_what_a_reviewer_gets_says_nothing_of_how_it_was_made(studio, tmp_
         whole = await studio.review_by_link(token)
         await pack(studio, whole, tmp_path / "review.zip", now=NOW, progress=lambda _: None)
         with zipfile.ZipFile(tmp_path / "review.zip") as packed:
-            held = b"".join(packed.read(name) for name in packed.namelist() if name.startswith("videos/")) + " ".join(packed.namelist()).encode()
+            held = (
+                b"".join(
+                    packed.read(name) for name in packed.namelist() if name.startswith("videos/")
+                )
+                + " ".join(packed.namelist()).encode()
+            )
             page = packed.read("index.html").partition(b"<body")[2]
         assert all(mark in held for mark in telling) is whole.with_settings is (token == open_)
         assert any(mark in held + page for mark in telling[:2]) is whole.with_settings
@@ -265,7 +394,9 @@ async def test_what_a_reviewer_gets_says_nothing_of_how_it_was_made(studio, tmp_
 @pytest.mark.anyio
 async def test_only_ones_own_videos_go_into_a_review(studio):
     mine, theirs = await made(studio), await made(studio, owner="somebody else")
-    asked = ImageToVideoRequest(prompt="not yet made", reference_image=picture((640, 480)), duration=2)
+    asked = ImageToVideoRequest(
+        prompt="not yet made", reference_image=picture((640, 480)), duration=2
+    )
     unmade = await studio.submit(asked, owner="owner")
     for ids in ([theirs.id], [mine.id, theirs.id], [unmade.id], ["nonsense"], [], [mine.id, "\0"]):
         with pytest.raises(InvalidInput):
@@ -276,7 +407,11 @@ async def test_only_ones_own_videos_go_into_a_review(studio):
 @pytest.mark.process
 @pytest.mark.anyio
 async def test_an_expired_link_is_as_good_as_none(studio):
-    token = (await studio.create_review([(await made(studio)).id], owner="owner", title="t", expires_days=1))[1]
+    token = (
+        await studio.create_review(
+            [(await made(studio)).id], owner="owner", title="t", expires_days=1
+        )
+    )[1]
     later = studio._clock() + 86401
     studio._clock = lambda: later
     with pytest.raises(ReviewNotFound):
@@ -297,6 +432,8 @@ async def test_a_review_holds_so_much_and_no_more(studio, monkeypatch):
         await studio.give_verdict(token, GOOD | {"reviewer": reviewer * 24})
     with pytest.raises(AccessRefused, match="all the words"):
         await studio.give_verdict(token, GOOD | {"reviewer": "c" * 24})
-    await studio.give_verdict(token, GOOD | {"reviewer": "b" * 24, "verdict": "no"})  # a change of mind takes no more room
+    await studio.give_verdict(
+        token, GOOD | {"reviewer": "b" * 24, "verdict": "no"}
+    )  # a change of mind takes no more room
     with pytest.raises(AccessRefused, match="1 reviews"):
         await studio.create_review([done.id], owner="owner", title="t")

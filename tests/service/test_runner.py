@@ -1,4 +1,6 @@
-"""One step of the runner at a time, over a real database and storage; the service is a stand-in that says what each test needs."""
+"""One step of the runner at a time, over a real database and storage; the service is a stand-in
+that says what each test needs.
+"""
 
 import asyncio
 import contextlib
@@ -24,12 +26,20 @@ from wan.storage.objects import Storage
 pytestmark = pytest.mark.anyio
 
 NOW = 1_000_000.0
-CONNECTION = Connection(backend="dashscope", base_url="https://example.com/api/v1", region="", workspace="", key=SecretStr("sk-test1234"))
+CONNECTION = Connection(
+    backend="dashscope",
+    base_url="https://example.com/api/v1",
+    region="",
+    workspace="",
+    key=SecretStr("sk-test1234"),
+)
 URL = "https://example.com/a.png"
 
 
 class Service:
-    """Takes what it is sent, knows no task, and counts both. outcome: raised in place of an answer to the paid request."""
+    """Takes what it is sent, knows no task, and counts both. outcome: raised in place of an answer
+    to the paid request.
+    """
 
     def __init__(self) -> None:
         self.sent, self.asked = 0, 0
@@ -70,8 +80,18 @@ class Stage:
 
     def add(self, number: int, state: JobState, **changes) -> Job:
         """A job in a state, due now."""
-        fresh = row(number, backend="dashscope", account=CONNECTION.account, due_at=self.now, state_at=self.now, created_at=self.now)
-        given = {"references": [Reference(kind="image", url=URL)], "payload": {"input": {"prompt": "x", "img_url": "reference:0"}}} | changes
+        fresh = row(
+            number,
+            backend="dashscope",
+            account=CONNECTION.account,
+            due_at=self.now,
+            state_at=self.now,
+            created_at=self.now,
+        )
+        given = {
+            "references": [Reference(kind="image", url=URL)],
+            "payload": {"input": {"prompt": "x", "img_url": "reference:0"}},
+        } | changes
         return self.store.add(replace(fresh, state=state, **given))
 
     async def runs(self, job: Job, later: float = 0.0) -> Job:
@@ -93,13 +113,17 @@ async def test_what_was_cancelled_while_its_references_went_up_is_not_sent(stage
     assert (job.state, job.spent, stage.service.sent) == (JobState.CANCELLED, Spent.NO, 0)
 
 
-async def test_nothing_is_sent_beside_another_request_of_the_account_that_is_not_answered_yet(stage):
+async def test_nothing_is_sent_beside_another_request_of_the_account_that_is_not_answered_yet(
+    stage,
+):
     stage.add(1, JobState.SUBMITTING, due_at=NOW + 100)
     job = await stage.runs(stage.add(2, JobState.UPLOADING))
     assert (job.state, stage.service.sent) == (JobState.UPLOADING, 0)
 
 
-async def test_a_request_whose_answer_is_lost_is_in_question_and_one_that_was_put_off_is_sent_again(stage):
+async def test_a_request_whose_answer_is_lost_is_in_question_and_one_that_was_put_off_is_sent_again(
+    stage,
+):
     stage.service.outcome = Unclear(sentence("uncertain"))
     lost = await stage.runs(stage.add(1, JobState.UPLOADING))
     assert (lost.state, lost.spent, stage.service.sent) == (JobState.UNCERTAIN, Spent.MAYBE, 1)
@@ -109,20 +133,32 @@ async def test_a_request_whose_answer_is_lost_is_in_question_and_one_that_was_pu
 
 
 async def test_a_quota_that_stays_used_up_is_waited_for_a_minute_and_no_longer(stage):
-    stage.service.outcome = Throttled(sentence("quota_used_up", code="Throttling.AllocationQuota"), code="Throttling.AllocationQuota")
+    stage.service.outcome = Throttled(
+        sentence("quota_used_up", code="Throttling.AllocationQuota"),
+        code="Throttling.AllocationQuota",
+    )
     job = await stage.runs(stage.add(1, JobState.UPLOADING))
     began = stage.now
     for _ in range(6):
         assert (job.state, job.said.key) == (JobState.QUEUED, "quota_used_up_waits")
         job = await stage.runs(job, job.due_at - stage.now)
-    assert (job.state, job.spent, job.said.key, job.code) == (JobState.FAILED, Spent.NO, "quota_used_up", "Throttling.AllocationQuota")
+    assert (job.state, job.spent, job.said.key, job.code) == (
+        JobState.FAILED,
+        Spent.NO,
+        "quota_used_up",
+        "Throttling.AllocationQuota",
+    )
     assert 50 < stage.now - began < 80
     assert stage.service.sent == 7
 
 
 async def test_a_job_on_its_way_waits_for_what_is_the_matter_with_the_account(stage):
     async def fetch(*_):
-        raise KeyRefused(sentence("workspace_denied", code="Workspace.AccessDenied"), code="Workspace.AccessDenied", status=403)
+        raise KeyRefused(
+            sentence("workspace_denied", code="Workspace.AccessDenied"),
+            code="Workspace.AccessDenied",
+            status=403,
+        )
 
     stage.service.fetch = fetch
     job = await stage.runs(stage.add(1, JobState.RUNNING, task_id="task", submitted_at=NOW))
@@ -148,8 +184,14 @@ async def test_only_downloads_in_a_row_that_do_not_open_end_a_video_that_is_paid
         part.write_bytes(b"<html>")
 
     stage.service.fetch, stage.service.download = fetch, download
-    job = await stage.runs(stage.add(1, JobState.FETCHING, task_id="task", submitted_at=NOW, fetching_at=NOW, attempts=9))
-    assert (job.state, job.attempts) == (JobState.FETCHING, 1), "trouble of another kind does not count"
+    job = await stage.runs(
+        stage.add(
+            1, JobState.FETCHING, task_id="task", submitted_at=NOW, fetching_at=NOW, attempts=9
+        )
+    )
+    assert (job.state, job.attempts) == (JobState.FETCHING, 1), (
+        "trouble of another kind does not count"
+    )
     for _ in range(3):
         assert (await stage.runs(job, polling.LONGEST_PAUSE * 2)).state is JobState.FETCHING
     job = await stage.runs(job, polling.LONGEST_PAUSE * 2)
@@ -159,7 +201,11 @@ async def test_only_downloads_in_a_row_that_do_not_open_end_a_video_that_is_paid
 async def test_an_odd_address_of_a_video_that_is_paid_for_is_asked_for_anew_for_a_day(stage):
     async def fetch(*_):
         stage.service.asked += 1
-        return TaskSnapshot(TaskStatus.SUCCEEDED, "request", video_url=f"https://elsewhere{stage.service.asked}.example/v.mp4?Signature=s")
+        return TaskSnapshot(
+            TaskStatus.SUCCEEDED,
+            "request",
+            video_url=f"https://elsewhere{stage.service.asked}.example/v.mp4?Signature=s",
+        )
 
     stage.service.fetch, stage.service.download = fetch, Gateway().download
     job = stage.add(1, JobState.FETCHING, task_id="task", submitted_at=NOW, fetching_at=NOW)
@@ -169,10 +215,16 @@ async def test_an_odd_address_of_a_video_that_is_paid_for_is_asked_for_anew_for_
         assert f"names https://elsewhere{number}.example as its place" in str(job.said)
         assert "Signature" not in str(job.said)
     ended = await stage.runs(job, catalog.TASK_LIFETIME)
-    assert (ended.state, ended.spent, ended.said.key) == (JobState.EXPIRED, Spent.YES, "result_expired")
+    assert (ended.state, ended.spent, ended.said.key) == (
+        JobState.EXPIRED,
+        Spent.YES,
+        "result_expired",
+    )
 
 
-async def test_a_stop_leaves_a_request_that_is_not_answered_yet_to_whoever_waits_for_the_answer(stage):
+async def test_a_stop_leaves_a_request_that_is_not_answered_yet_to_whoever_waits_for_the_answer(
+    stage,
+):
     sent, answered = asyncio.Event(), asyncio.Event()
 
     async def submit(*_):
@@ -212,7 +264,9 @@ async def test_what_is_claimed_while_the_app_stops_is_another_processes_at_once(
     stopped.set()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert [one.id for one in claim(stage.now, accounts=[CONNECTION.account], lease=runner.LEASE)] == [job.id]
+    assert [
+        one.id for one in claim(stage.now, accounts=[CONNECTION.account], lease=runner.LEASE)
+    ] == [job.id]
 
 
 async def test_a_step_that_takes_long_keeps_its_job(stage, monkeypatch):
@@ -232,6 +286,8 @@ async def test_a_step_that_takes_long_keeps_its_job(stage, monkeypatch):
 
     stage.service.upload = upload
     key = await stage.storage.put("references/a.jpg", b"x")
-    job = stage.add(1, JobState.UPLOADING, references=[Reference(kind="image", key=key, sent_key=key)])
+    job = stage.add(
+        1, JobState.UPLOADING, references=[Reference(kind="image", key=key, sent_key=key)]
+    )
     monkeypatch.setattr(asyncio, "sleep", passes)
     assert ((await stage.runs(job)).state, stage.service.sent, taken) == (JobState.PENDING, 1, [])

@@ -1,6 +1,8 @@
-"""No sequence of clicks, crashes and answers leads outside the table of states, buys anything twice, or loses what was bought.
+"""No sequence of clicks, crashes and answers leads outside the table of states, buys anything
+twice, or loses what was bought.
 
-The database, the storage and the runner are the real ones. The service is a model of one: no real one can be told what to answer at each step.
+The database, the storage and the runner are the real ones. The service is a model of one: no real
+one can be told what to answer at each step.
 """
 
 import asyncio
@@ -13,7 +15,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from pydantic import SecretStr
 
 from tests.pictures import clip
@@ -31,9 +39,26 @@ from wan.storage.objects import Storage
 
 HOUR = 3600.0
 BRIEF = "b"  # of every job here
-CONNECTION = Connection(backend="dashscope", base_url="https://example.com/api/v1", region="", workspace="", key=SecretStr("sk-test1234"))
+CONNECTION = Connection(
+    backend="dashscope",
+    base_url="https://example.com/api/v1",
+    region="",
+    workspace="",
+    key=SecretStr("sk-test1234"),
+)
 SAID = sentence("not_reached")
-ANSWERS = ["accepted", "accepted", "never left", "429", "refused", "401", "lost before", "lost after", "lost after", "crash"]
+ANSWERS = [
+    "accepted",
+    "accepted",
+    "never left",
+    "429",
+    "refused",
+    "401",
+    "lost before",
+    "lost after",
+    "lost after",
+    "crash",
+]
 TROUBLES = [None, None, None, Unreadable, Throttled, KeyRefused]
 
 
@@ -56,7 +81,13 @@ class Service:
         self._numbers = itertools.count()
 
     async def submit(self, connection, payload):
-        refusals = {"never left": NotSent, "429": Throttled, "refused": Refused, "401": KeyRefused, "lost before": Unclear}
+        refusals = {
+            "never left": NotSent,
+            "429": Throttled,
+            "refused": Refused,
+            "401": KeyRefused,
+            "lost before": Unclear,
+        }
         if self.answer in refusals:
             raise refusals[self.answer](SAID, code="Code")
         task_id = f"task{next(self._numbers)}"
@@ -77,7 +108,9 @@ class Service:
         if task is None or self.clock() - task.created > 24 * HOUR:
             return TaskSnapshot(TaskStatus.UNKNOWN, "r")
         prompt = task.prompt if task.status is TaskStatus.SUCCEEDED else ""
-        return TaskSnapshot(task.status, "r", "https://a.aliyuncs.com/v.mp4", prompt, billed_seconds=2)
+        return TaskSnapshot(
+            task.status, "r", "https://a.aliyuncs.com/v.mp4", prompt, billed_seconds=2
+        )
 
     async def cancel(self, connection, task_id):
         self._ask()
@@ -88,7 +121,11 @@ class Service:
 
     async def recent(self, connection, model):
         self._ask()
-        return {name: task.created for name, task in self.tasks.items() if self.clock() - task.created <= 24 * HOUR}
+        return {
+            name: task.created
+            for name, task in self.tasks.items()
+            if self.clock() - task.created <= 24 * HOUR
+        }
 
     async def download(self, connection, url, part):
         self._ask()
@@ -96,7 +133,9 @@ class Service:
 
 
 class Lives(RuleBasedStateMachine):
-    """Any life that jobs can have. store: of which every life has all, after the other. video: what the service makes."""
+    """Any life that jobs can have. store: of which every life has all, after the other. video: what
+    the service makes.
+    """
 
     def __init__(self, store: Store, video: Path) -> None:
         super().__init__()
@@ -108,7 +147,8 @@ class Lives(RuleBasedStateMachine):
         self.service = Service(lambda: self.now, video)
         self.seen: dict[str, JobState] = {}
         self.numbers = itertools.count()
-        # What may come next hangs on this and not on the jobs: they run side by side, and which of two is first differs from run to run.
+        # What may come next hangs on this and not on the jobs: they run side by side, and which of
+        # two is first differs from run to run.
         self.clicks = 0
 
     def teardown(self) -> None:
@@ -116,7 +156,9 @@ class Lives(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
     def jobs(self) -> list[Job]:
-        found = {job.id: job for job in self.store.of_brief("owner", BRIEF)}  # one look for all: reading them is what this test takes its time for
+        found = {
+            job.id: job for job in self.store.of_brief("owner", BRIEF)
+        }  # one look for all: reading them is what this test takes its time for
         return [found[name] for name in self.seen]
 
     @rule(same=st.booleans())
@@ -153,17 +195,30 @@ class Lives(RuleBasedStateMachine):
         if job.live and job.state not in (JobState.RUNNING, JobState.FETCHING):
             self.store.want_cancel(job, self.now)
 
-    @rule(number=st.integers(0, 9), status=st.sampled_from([TaskStatus.RUNNING, TaskStatus.SUCCEEDED, TaskStatus.FAILED]))
+    @rule(
+        number=st.integers(0, 9),
+        status=st.sampled_from([TaskStatus.RUNNING, TaskStatus.SUCCEEDED, TaskStatus.FAILED]),
+    )
     def a_task_goes_on(self, number, status):
-        going = [task for task in self.service.tasks.values() if task.status in (TaskStatus.PENDING, TaskStatus.RUNNING)]
+        going = [
+            task
+            for task in self.service.tasks.values()
+            if task.status in (TaskStatus.PENDING, TaskStatus.RUNNING)
+        ]
         if going:
             going[number % len(going)].status = status
 
     @rule()
     def somebody_else_uses_the_account(self):
-        self.service.tasks[f"foreign{next(self.numbers)}"] = Task("of somebody else", self.now, TaskStatus.SUCCEEDED)
+        self.service.tasks[f"foreign{next(self.numbers)}"] = Task(
+            "of somebody else", self.now, TaskStatus.SUCCEEDED
+        )
 
-    @rule(answer=st.sampled_from(ANSWERS), trouble=st.sampled_from(TROUBLES), later=st.sampled_from([1.0, 30.0, 200.0, 1000.0, 7 * HOUR]))
+    @rule(
+        answer=st.sampled_from(ANSWERS),
+        trouble=st.sampled_from(TROUBLES),
+        later=st.sampled_from([1.0, 30.0, 200.0, 1000.0, 7 * HOUR]),
+    )
     def the_runner_works(self, answer, trouble, later):
         self.now += later
         self.service.answer, self.service.trouble = answer, trouble
@@ -182,7 +237,9 @@ class Lives(RuleBasedStateMachine):
             clock=lambda: self.now,
         )
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(runner_module, "_GAPS", {"submit_at": 0.0, "query_at": 0.0})  # nobody waits in real time
+            patch.setattr(
+                runner_module, "_GAPS", {"submit_at": 0.0, "query_at": 0.0}
+            )  # nobody waits in real time
             await runner.run_once()
 
     @invariant()
@@ -201,18 +258,27 @@ class Lives(RuleBasedStateMachine):
             self.seen[job.id] = job.state
 
     def _nothing_is_bought_twice(self):
-        bought = [task.prompt for name, task in self.service.tasks.items() if not name.startswith("foreign")]
+        bought = [
+            task.prompt
+            for name, task in self.service.tasks.items()
+            if not name.startswith("foreign")
+        ]
         assert len(bought) == len(set(bought))
 
     def _nothing_that_was_bought_is_forgotten(self, jobs):
         prompts = {job.payload["input"]["prompt"]: job for job in jobs}
-        assert not [job for job in prompts.values() if job.task_id and job.task_id.startswith("foreign")]
+        assert not [
+            job for job in prompts.values() if job.task_id and job.task_id.startswith("foreign")
+        ]
         for task_id, task in self.service.tasks.items():
             job = prompts.get(task.prompt)
             if job is None:
                 continue
             if job.task_id is None:
-                assert job.state in (JobState.SUBMITTING, JobState.UNCERTAIN, JobState.EXPIRED) or task.status is not TaskStatus.SUCCEEDED
+                assert (
+                    job.state in (JobState.SUBMITTING, JobState.UNCERTAIN, JobState.EXPIRED)
+                    or task.status is not TaskStatus.SUCCEEDED
+                )
             else:
                 assert job.task_id == task_id
             if job.state is JobState.CANCELLED:
@@ -230,7 +296,9 @@ class Lives(RuleBasedStateMachine):
 
 
 def reachable(before: JobState, after: JobState) -> bool:
-    """Whether a table's way, or several, leads there: a drive may take several steps before anybody looks."""
+    """Whether a table's way, or several, leads there: a drive may take several steps before anybody
+    looks.
+    """
     ways, new = set(), {before}
     while new:
         new = {way for state in new for way in TRANSITIONS[state]} - ways
@@ -248,7 +316,12 @@ def empty(store: Store) -> None:
 
 def test_any_life(store, tmp_path):
     video = clip(tmp_path / "made.mp4", seconds=0.2, size=(64, 64))
-    many = settings(max_examples=100, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    many = settings(
+        max_examples=100,
+        stateful_step_count=30,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
     run_state_machine_as_test(lambda: Lives(store, video), settings=many)
 
 

@@ -1,4 +1,6 @@
-"""The service against the simulator over real HTTP, with a real database and real MP4s: from a request to a kept video."""
+"""The service against the simulator over real HTTP, with a real database and real MP4s: from a
+request to a kept video.
+"""
 
 import asyncio
 import io
@@ -23,7 +25,14 @@ from tests.pictures import clip, picture
 from tests.simulators import serving
 from tests.sounds import wav
 from wan.domain import catalog
-from wan.domain.errors import AccessRefused, InvalidInput, JobNotFound, MayPayTwice, NotKept, WanError
+from wan.domain.errors import (
+    AccessRefused,
+    InvalidInput,
+    JobNotFound,
+    MayPayTwice,
+    NotKept,
+    WanError,
+)
 from wan.domain.jobs import JobState, Spent
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.environment.settings import load_settings
@@ -38,7 +47,9 @@ OWNER = "somebody"
 
 @pytest.fixture(autouse=True)
 def _service(simulator, monkeypatch):
-    """The very code that talks to DashScope, pointed at the simulator; a key of its own gives each test an account of its own."""
+    """The very code that talks to DashScope, pointed at the simulator; a key of its own gives each
+    test an account of its own.
+    """
     monkeypatch.setenv("WAN_BACKEND", "dashscope")
     monkeypatch.setenv("DASHSCOPE_API_KEY", f"sk-test{secrets.token_hex(8)}")
     monkeypatch.setenv("DASHSCOPE_BASE_URL", simulator.base_url)
@@ -53,7 +64,9 @@ async def studio():
 
 
 def image(**changes) -> ImageToVideoRequest:
-    return ImageToVideoRequest(**{"prompt": "she smiles", "reference_image": picture((640, 480)), "duration": 2} | changes)
+    return ImageToVideoRequest(
+        **{"prompt": "she smiles", "reference_image": picture((640, 480)), "duration": 2} | changes
+    )
 
 
 async def finished(studio, job):
@@ -63,7 +76,9 @@ async def finished(studio, job):
 
 
 async def test_a_picture_becomes_a_video(studio, simulator):
-    job = await studio.submit(image(seed=7, fps=24, size="720*1280", motion_strength=0.5), owner=OWNER)
+    job = await studio.submit(
+        image(seed=7, fps=24, size="720*1280", motion_strength=0.5), owner=OWNER
+    )
     events = [event async for event in studio.follow(job.id, owner=OWNER)]
     done = events[-1].job
     assert done.state is JobState.SUCCEEDED
@@ -72,8 +87,15 @@ async def test_a_picture_becomes_a_video(studio, simulator):
     states = [event.job.state for event in events]
     assert states == sorted(states, key=list(JobState).index)
     assert {JobState.PENDING, JobState.RUNNING, JobState.SUCCEEDED} <= set(states)
-    assert [one.key for one in done.adjustments] == ["image_cropped", "size_as_tier", "motion_worded", "fps_conformed"]
-    video, original = [await studio.media(done.media_token, name) for name in ("video.mp4", "original.mp4")]
+    assert [one.key for one in done.adjustments] == [
+        "image_cropped",
+        "size_as_tier",
+        "motion_worded",
+        "fps_conformed",
+    ]
+    video, original = [
+        await studio.media(done.media_token, name) for name in ("video.mp4", "original.mp4")
+    ]
     assert (encode.measure(video).fps, encode.measure(original).fps) == (24, 30)
     with Image.open(await studio.media(done.media_token, "poster.webp")) as poster:
         assert poster.size == (720, 1280)
@@ -86,7 +108,9 @@ async def test_a_picture_becomes_a_video(studio, simulator):
 async def test_a_size_that_the_service_cannot_make_is_made_from_what_it_made(studio, size, made):
     done = await finished(studio, await studio.submit(image(size=size), owner=OWNER))
     assert (f"{done.width}*{done.height}", done.fps, done.duration) == (size, 30, 2)
-    assert f"The service made {made}; {size} was made from it." in [str(one) for one in done.adjustments]
+    assert f"The service made {made}; {size} was made from it." in [
+        str(one) for one in done.adjustments
+    ]
     original = encode.measure(await studio.media(done.media_token, "original.mp4"))
     assert (original.size, original.has_audio, done.has_audio) == (made, True, True)
 
@@ -103,22 +127,33 @@ async def test_an_account_of_the_other_site_pays_in_its_own_currency(monkeypatch
     monkeypatch.setenv("WAN_CURRENCY", "USD")
     monkeypatch.setenv("WAN_DAILY_BUDGET", "0.10")
     async with Studio(load_settings()) as studio:
-        quote = await studio.quote(model=catalog.IMAGE_TO_VIDEO, size="720P", duration=2, audio=True)
-        job = await studio.submit(image(prompt="in dollars"), owner=OWNER, leave=studio.door.operator)
+        quote = await studio.quote(
+            model=catalog.IMAGE_TO_VIDEO, size="720P", duration=2, audio=True
+        )
+        job = await studio.submit(
+            image(prompt="in dollars"), owner=OWNER, leave=studio.door.operator
+        )
         assert str(quote.price) == str(job.price) == "$0.086"
         with pytest.raises(AccessRefused, match=r"budget of \$0\.10.*\$0\.086"):
-            await studio.submit(image(prompt="over the budget"), owner=OWNER, leave=studio.door.operator)
+            await studio.submit(
+                image(prompt="over the budget"), owner=OWNER, leave=studio.door.operator
+            )
         done = await finished(studio, job)
     assert (done.currency, done.amount, done.billed_seconds) == ("USD", Decimal("0.086012"), 2)
 
 
-async def test_a_video_at_an_odd_address_is_fetched_when_the_service_names_the_right_one(studio, simulator):
+async def test_a_video_at_an_odd_address_is_fetched_when_the_service_names_the_right_one(
+    studio, simulator
+):
     with simulator.fault("query", "link-elsewhere"):
         job = await studio.submit(image(prompt="elsewhere"), owner=OWNER)
         async for event in studio.follow(job.id, owner=OWNER):
             if event.sentence.key == "result_elsewhere":
                 break
-        assert (event.job.state, "http://elsewhere.example" in str(event.sentence)) == (JobState.FETCHING, True)
+        assert (event.job.state, "http://elsewhere.example" in str(event.sentence)) == (
+            JobState.FETCHING,
+            True,
+        )
     done = await finished(studio, job)
     assert (done.state, done.spent, done.said) == (JobState.SUCCEEDED, Spent.YES, None)
 
@@ -132,13 +167,18 @@ async def test_a_video_whose_address_says_http_is_fetched_over_https(studio, sim
 
     studio._gateway._files.event_hooks = {"request": [lead_here]}
     with simulator.fault("query", "link-http"):
-        job = await studio.submit(image(prompt="over http", reference_image="https://example.com/a.png"), owner=OWNER)
+        job = await studio.submit(
+            image(prompt="over http", reference_image="https://example.com/a.png"), owner=OWNER
+        )
         assert (await finished(studio, job)).state is JobState.SUCCEEDED
     assert asked == [("https", "dashscope-result-sh.oss-cn-shanghai.aliyuncs.com")]
 
 
 async def test_a_picture_in_its_own_shape(studio):
-    done = await finished(studio, await studio.submit(image(size="720P", reference_image=picture((750, 1000))), owner=OWNER))
+    done = await finished(
+        studio,
+        await studio.submit(image(size="720P", reference_image=picture((750, 1000))), owner=OWNER),
+    )
     assert (done.width, done.height) == (830, 1108)
     assert done.adjustments == []
 
@@ -154,17 +194,32 @@ async def test_references_become_a_video(studio, simulator, tmp_path):
     )
     job = await studio.submit(request, owner=OWNER)
     done = await finished(studio, job)
-    assert (done.state, done.width, done.height, done.duration, done.has_audio) == (JobState.SUCCEEDED, 832, 1088, 2, False)
+    assert (done.state, done.width, done.height, done.duration, done.has_audio) == (
+        JobState.SUCCEEDED,
+        832,
+        1088,
+        2,
+        False,
+    )
     assert done.billed_seconds == 2 + 1.65
     urls = done.payload["input"]["reference_urls"]
     assert urls == ["reference:0", "reference:1", "https://example.com/cup.png"]
 
 
 async def test_a_slow_reference_video_is_sent_with_a_warning(studio, tmp_path):
-    given = clip(tmp_path / "slow.mp4", seconds=2, fps=15), clip(tmp_path / "sure.mp4", seconds=2, fps=16)
-    job = await studio.submit(ReferenceToVideoRequest(prompt="character1 waves", reference_video=given, duration=2, audio=False), owner=OWNER)
+    given = (
+        clip(tmp_path / "slow.mp4", seconds=2, fps=15),
+        clip(tmp_path / "sure.mp4", seconds=2, fps=16),
+    )
+    job = await studio.submit(
+        ReferenceToVideoRequest(
+            prompt="character1 waves", reference_video=given, duration=2, audio=False
+        ),
+        owner=OWNER,
+    )
     assert [str(one) for one in job.adjustments] == [
-        "A reference video has 15 frames per second. Below 16 the service may refuse it, which costs nothing."
+        "A reference video has 15 frames per second. Below 16 the service may refuse it, which "
+        "costs nothing."
     ]
     await studio.cancel(job.id, owner=OWNER)
 
@@ -174,10 +229,14 @@ async def test_the_same_bytes_go_up_once(studio, simulator):
     reference = picture((321, 300))
     first = await studio.submit(image(reference_image=reference), owner=OWNER)
     second = await studio.submit(image(reference_image=reference), owner=OWNER, new_take=True)
-    assert [(await finished(studio, job)).state for job in (first, second)] == [JobState.SUCCEEDED] * 2
+    assert [(await finished(studio, job)).state for job in (first, second)] == [
+        JobState.SUCCEEDED
+    ] * 2
     after = simulator.stats()
     assert after["uploads"] - before["uploads"] == 1
-    third = await finished(studio, await studio.submit(image(reference_image=reference), owner=OWNER, new_take=True))
+    third = await finished(
+        studio, await studio.submit(image(reference_image=reference), owner=OWNER, new_take=True)
+    )
     assert third.state is JobState.SUCCEEDED
     assert simulator.stats()["uploads"] == after["uploads"]
 
@@ -192,19 +251,36 @@ async def test_two_clicks_are_one_job(studio, simulator):
 
 async def test_takes_differ_by_their_seeds_and_share_brief_and_upload(studio, simulator):
     before, made_of = simulator.stats(), picture((640, 482))
-    clicks = await asyncio.gather(*(studio.submit_takes(image(reference_image=made_of), owner=OWNER, takes=4) for _ in range(3)))
+    clicks = await asyncio.gather(
+        *(
+            studio.submit_takes(image(reference_image=made_of), owner=OWNER, takes=4)
+            for _ in range(3)
+        )
+    )
     jobs = clicks[0]
-    assert all([job.id for job in click] == [job.id for job in jobs] for click in clicks), "a double click"
-    assert (len({job.id for job in jobs}), len({job.seed for job in jobs}), len({job.brief_id for job in jobs})) == (4, 4, 1)
+    assert all([job.id for job in click] == [job.id for job in jobs] for click in clicks), (
+        "a double click"
+    )
+    assert (
+        len({job.id for job in jobs}),
+        len({job.seed for job in jobs}),
+        len({job.brief_id for job in jobs}),
+    ) == (4, 4, 1)
     assert [job.payload["parameters"]["seed"] for job in jobs] == [job.seed for job in jobs]
     done = await asyncio.gather(*(finished(studio, job) for job in jobs))
     assert {job.state for job in done} == {JobState.SUCCEEDED}
     after = simulator.stats()
     assert (after["created"] - before["created"], after["uploads"] - before["uploads"]) == (4, 1)
-    assert await studio.submit_takes(image(reference_image=made_of), owner=OWNER, takes=4) == list(done)
-    assert (await studio.submit(image(reference_image=made_of), owner=OWNER)).id == jobs[0].id, "the first is the plain request"
+    assert await studio.submit_takes(image(reference_image=made_of), owner=OWNER, takes=4) == list(
+        done
+    )
+    assert (await studio.submit(image(reference_image=made_of), owner=OWNER)).id == jobs[0].id, (
+        "the first is the plain request"
+    )
     assert simulator.stats()["created"] == after["created"]
-    other = await studio.submit_takes(image(reference_image=made_of, duration=3), owner=OWNER, takes=2)
+    other = await studio.submit_takes(
+        image(reference_image=made_of, duration=3), owner=OWNER, takes=2
+    )
     await asyncio.gather(*(studio.cancel(job.id, owner=OWNER) for job in other))
 
 
@@ -214,12 +290,16 @@ async def test_takes_are_made_side_by_side(tmp_path, monkeypatch):
         async with Studio(load_settings()) as studio:
             for job in await studio.submit_takes(image(), owner=OWNER, takes=4):
                 async for event in studio.follow(job.id, owner=OWNER):
-                    if event.job.state is JobState.PENDING:  # with the service, where none of them ends
+                    if (
+                        event.job.state is JobState.PENDING
+                    ):  # with the service, where none of them ends
                         break
         assert waiting.stats()["most"]["live"] == 4
 
 
-async def test_what_is_made_while_it_is_asked_for_again_is_not_paid_twice(studio, simulator, monkeypatch):
+async def test_what_is_made_while_it_is_asked_for_again_is_not_paid_twice(
+    studio, simulator, monkeypatch
+):
     first = await studio.submit(image(prompt="she winks"), owner=OWNER)
     created = simulator.stats()["created"]
     asked = studio._same_job
@@ -299,11 +379,18 @@ async def test_how_many_takes_is_checked_before_anything_else(studio, simulator,
 async def test_several_jobs_are_followed_as_one(studio):
     jobs = await studio.submit_takes(image(prompt="she waves"), owner=OWNER, takes=2)
     events = [event async for event in studio.follow_all([job.id for job in jobs], owner=OWNER)]
-    assert all([event.job.id for event in several] == [job.id for job in jobs] for several in events)
+    assert all(
+        [event.job.id for event in several] == [job.id for job in jobs] for several in events
+    )
     assert {event.job.state for event in events[-1]} == {JobState.SUCCEEDED}
-    assert {event.job.state for several in events[:-1] for event in several} >= {JobState.PENDING, JobState.RUNNING}
+    assert {event.job.state for several in events[:-1] for event in several} >= {
+        JobState.PENDING,
+        JobState.RUNNING,
+    }
     again = await studio.retry(jobs[0].id, owner=OWNER)
-    assert [job.id for job in await studio.takes(again)] == [again.id, jobs[1].id], "a retry stands in the place of what it was made from"
+    assert [job.id for job in await studio.takes(again)] == [again.id, jobs[1].id], (
+        "a retry stands in the place of what it was made from"
+    )
     await studio.cancel(again.id, owner=OWNER)
 
 
@@ -325,7 +412,10 @@ async def test_what_was_made_is_not_paid_for_again_unawares(studio, simulator):
 async def test_jobs_of_another_key_wait_for_it_and_can_be_cancelled(simulator, monkeypatch):
     with simulator.fault("policy", "status-503"):
         async with Studio(load_settings()) as studio:
-            jobs = [await studio.submit(image(prompt=f"take {number}"), owner=OWNER) for number in range(2)]
+            jobs = [
+                await studio.submit(image(prompt=f"take {number}"), owner=OWNER)
+                for number in range(2)
+            ]
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-another-key")
     async with Studio(load_settings()) as studio:
         seen = await studio.look(jobs[0].id, owner=OWNER)
@@ -348,7 +438,9 @@ async def test_a_job_is_its_owners(studio):
     await studio.cancel(job.id, owner=OWNER)
 
 
-async def test_what_is_deleted_is_gone_with_its_files_and_made_anew_when_asked_for(studio, simulator):
+async def test_what_is_deleted_is_gone_with_its_files_and_made_anew_when_asked_for(
+    studio, simulator
+):
     done = await finished(studio, await studio.submit(image(), owner=OWNER))
     served = await studio.media(done.media_token, "video.mp4")
     with served.open("rb") as open_file:  # somebody is being sent it
@@ -415,7 +507,10 @@ def loudness(path: Path) -> list[float]:
     with av.open(str(path)) as container:
         whole = np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1)
         rate = container.streams.audio[0].rate
-    return [float(np.sqrt((whole[:, at : at + rate] ** 2).mean())) for at in range(0, whole.shape[1] - rate // 2, rate)]
+    return [
+        float(np.sqrt((whole[:, at : at + rate] ** 2).mean()))
+        for at in range(0, whole.shape[1] - rate // 2, rate)
+    ]
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(3, "sound_ends"), (8.5, "sound_cut")])
@@ -423,10 +518,19 @@ async def test_a_sound_is_heard_under_the_video(studio, simulator, seconds, said
     before = simulator.stats()["uploads"]
     request = image(duration=5, size="720P", reference_audio=wav(seconds))
     done = await finished(studio, await studio.submit(request, owner=OWNER))
-    assert (done.state, done.has_audio, simulator.stats()["uploads"] - before) == (JobState.SUCCEEDED, True, 2)
+    assert (done.state, done.has_audio, simulator.stats()["uploads"] - before) == (
+        JobState.SUCCEEDED,
+        True,
+        2,
+    )
     assert [one.key for one in done.adjustments if one.key.startswith("sound")] == [said]
     _, sound = done.references
-    assert (sound.kind, sound.sha256, sound.seconds, sound.key[-4:]) == ("audio", inputs.digest(wav(seconds)), seconds, ".wav")
+    assert (sound.kind, sound.sha256, sound.seconds, sound.key[-4:]) == (
+        "audio",
+        inputs.digest(wav(seconds)),
+        seconds,
+        ".wav",
+    )
     sent = simulator.task(done.task_id)["payload"]["input"]["audio_url"]
     assert (sent[:6], sent[-4:]) == ("oss://", ".wav")
     loud = loudness(await studio.media(done.media_token, "video.mp4"))
@@ -440,21 +544,33 @@ async def test_a_sound_goes_up_once_and_another_one_is_another_job(studio, simul
     before = simulator.stats()["uploads"]
     request = image(duration=3, size="720P", reference_audio=wav(3))
     done = await finished(studio, await studio.submit(request, owner=OWNER))
-    assert not [one for one in done.adjustments if one.key.startswith("sound")]  # they are equally long
+    assert not [
+        one for one in done.adjustments if one.key.startswith("sound")
+    ]  # they are equally long
     assert (await studio.submit(request, owner=OWNER)).id == done.id
-    other = await studio.submit(image(duration=3, size="720P", reference_audio=wav(3, rate=8_000)), owner=OWNER)
+    other = await studio.submit(
+        image(duration=3, size="720P", reference_audio=wav(3, rate=8_000)), owner=OWNER
+    )
     assert other.id != done.id
     again = await finished(studio, await studio.retry(done.id, owner=OWNER))
     assert (again.references, again.adjustments) == (done.references, done.adjustments)
     await finished(studio, other)
-    assert simulator.stats()["uploads"] - before == 3  # of the other sound; the picture and this one are there
+    assert (
+        simulator.stats()["uploads"] - before == 3
+    )  # of the other sound; the picture and this one are there
 
 
-async def test_a_sound_of_a_silent_video_stays_here_and_is_there_to_be_used_again(studio, simulator):
+async def test_a_sound_of_a_silent_video_stays_here_and_is_there_to_be_used_again(
+    studio, simulator
+):
     before = simulator.stats()["uploads"]
-    done = await finished(studio, await studio.submit(image(audio=False, reference_audio=wav(3)), owner=OWNER))
+    done = await finished(
+        studio, await studio.submit(image(audio=False, reference_audio=wav(3)), owner=OWNER)
+    )
     assert (done.has_audio, simulator.stats()["uploads"] - before) == (False, 1)
-    assert [one.key for one in done.adjustments if "sound" in one.key or "audio" in one.key] == ["audio_silent"]
+    assert [one.key for one in done.adjustments if "sound" in one.key or "audio" in one.key] == [
+        "audio_silent"
+    ]
     assert "audio_url" not in simulator.task(done.task_id)["payload"]["input"]
     assert [kind for kind, _ in await studio.references(done.id, owner=OWNER)] == ["image", "audio"]
 
@@ -468,7 +584,9 @@ async def test_a_sound_that_is_refused_sends_nothing(studio, simulator):
 
 
 async def test_a_sound_that_the_service_refuses_is_told_with_what_is_allowed(studio):
-    job = await finished(studio, await studio.submit(image(audio_url="https://example.com/song.m4a"), owner=OWNER))
+    job = await finished(
+        studio, await studio.submit(image(audio_url="https://example.com/song.m4a"), owner=OWNER)
+    )
     assert (job.state, job.spent, job.code) == (JobState.FAILED, Spent.NO, "InvalidURL")
     assert "Allowed are WAV and MP3 of 3 to 30 s and at most 15 MB" in str(job.said)
 
@@ -496,21 +614,37 @@ async def test_a_cancel_that_never_gets_through_ends_in_what_is_true(studio, sim
         async for event in studio.follow(job.id, owner=OWNER):
             if event.job.state is JobState.PENDING:
                 await studio.cancel(job.id, owner=OWNER)
-    assert (event.job.state, event.job.spent, event.job.cancel_wanted) == (JobState.SUCCEEDED, Spent.YES, True)
+    assert (event.job.state, event.job.spent, event.job.cancel_wanted) == (
+        JobState.SUCCEEDED,
+        Spent.YES,
+        True,
+    )
     assert simulator.task(event.job.task_id)["state"] == "SUCCEEDED"
 
 
-@pytest.mark.parametrize(("code", "key"), [("DataInspectionFailed", "content_refused"), ("InternalError", "task_failed_for_now")])
+@pytest.mark.parametrize(
+    ("code", "key"),
+    [("DataInspectionFailed", "content_refused"), ("InternalError", "task_failed_for_now")],
+)
 async def test_a_failed_task_says_what_happened_what_it_cost_and_what_to_do(studio, code, key):
-    failed = await finished(studio, await studio.submit(image(prompt=f"simulate:{code}"), owner=OWNER))
-    assert (failed.state, failed.spent, failed.code, failed.said.key) == (JobState.FAILED, Spent.NO, code, key)
+    failed = await finished(
+        studio, await studio.submit(image(prompt=f"simulate:{code}"), owner=OWNER)
+    )
+    assert (failed.state, failed.spent, failed.code, failed.said.key) == (
+        JobState.FAILED,
+        Spent.NO,
+        code,
+        key,
+    )
     assert failed.task_id
     assert failed.request_id
     assert "It cost nothing" in str(failed.said)
 
 
 async def test_retry_is_a_new_job_from_the_same_inputs(studio):
-    failed = await finished(studio, await studio.submit(image(prompt="simulate:InternalError", seed=7), owner=OWNER))
+    failed = await finished(
+        studio, await studio.submit(image(prompt="simulate:InternalError", seed=7), owner=OWNER)
+    )
     again = await studio.retry(failed.id, owner=OWNER)
     assert (again.retried_from, again.references, again.seed) == (failed.id, failed.references, 7)
     assert (await studio.retry(failed.id, owner=OWNER)).id == again.id
@@ -534,7 +668,10 @@ async def test_a_retry_that_may_be_paid_twice_is_asked_for_twice(studio, simulat
             await studio.retry(job.id, owner=OWNER)
         again = await studio.retry(job.id, owner=OWNER, may_pay_twice=True)
     assert again.retried_from == job.id
-    assert (await studio.submit(image(prompt="perhaps twice"), owner=OWNER)).id in (job.id, again.id)
+    assert (await studio.submit(image(prompt="perhaps twice"), owner=OWNER)).id in (
+        job.id,
+        again.id,
+    )
     assert [(await finished(studio, one)).state for one in (job, again)] == [JobState.SUCCEEDED] * 2
 
 
@@ -572,11 +709,17 @@ async def test_a_wrong_key_fails_the_job_and_costs_nothing(monkeypatch, simulato
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-invalid-key")
     async with Studio(load_settings()) as studio:
         failed = await finished(studio, await studio.submit(image(), owner=OWNER))
-        assert (failed.state, failed.spent, failed.said.key) == (JobState.FAILED, Spent.NO, "key_unknown")
+        assert (failed.state, failed.spent, failed.said.key) == (
+            JobState.FAILED,
+            Spent.NO,
+            "key_unknown",
+        )
         assert "sk-invalid-key" not in repr(failed)
 
 
-@pytest.mark.parametrize("fault", ["drop-after-accept", "status-500", "bad-json", "cut-body", "wrong-content"])
+@pytest.mark.parametrize(
+    "fault", ["drop-after-accept", "status-500", "bad-json", "cut-body", "wrong-content"]
+)
 async def test_an_unclear_answer_is_never_sent_again_and_is_settled(studio, simulator, fault):
     before = simulator.stats()["created"]
     with simulator.fault("create", fault):
@@ -585,7 +728,11 @@ async def test_an_unclear_answer_is_never_sent_again_and_is_settled(studio, simu
             if event.job.state is JobState.UNCERTAIN:
                 assert (event.job.spent, event.sentence.key) == (Spent.MAYBE, "uncertain")
                 break
-    if fault == "status-500":  # the fault is answered in place of the create: nothing arrived, which takes 15 minutes to prove
+    if (
+        fault == "status-500"
+        # the fault is answered in place of the create: nothing arrived, which takes 15 minutes to
+        # prove
+    ):
         assert simulator.stats()["created"] == before
         return
     done = await finished(studio, job)
@@ -596,7 +743,9 @@ async def test_an_unclear_answer_is_never_sent_again_and_is_settled(studio, simu
 async def test_what_never_arrived_is_proved_by_two_listings(monkeypatch, simulator):
     monkeypatch.setenv("WAN_UNCERTAIN_SECONDS", "0")
     moved = [0.0]
-    async with Studio(load_settings(), clock=lambda: datetime.now(UTC).timestamp() + moved[0]) as studio:
+    async with Studio(
+        load_settings(), clock=lambda: datetime.now(UTC).timestamp() + moved[0]
+    ) as studio:
         with simulator.fault("create", "status-500"):
             job = await studio.submit(image(), owner=OWNER)
             async for event in studio.follow(job.id, owner=OWNER):
@@ -604,11 +753,17 @@ async def test_what_never_arrived_is_proved_by_two_listings(monkeypatch, simulat
                     break
         moved[0] = 200.0
         failed = await finished(studio, job)
-    assert (failed.state, failed.spent, failed.said.key) == (JobState.FAILED, Spent.NO, "never_arrived")
+    assert (failed.state, failed.spent, failed.said.key) == (
+        JobState.FAILED,
+        Spent.NO,
+        "never_arrived",
+    )
     assert failed.absent_at is not None
 
 
-async def test_what_waits_for_a_key_that_never_comes_back_ends_when_its_task_is_gone(monkeypatch, simulator):
+async def test_what_waits_for_a_key_that_never_comes_back_ends_when_its_task_is_gone(
+    monkeypatch, simulator
+):
     async with Studio(load_settings()) as studio:
         with simulator.fault("query", "status-503"):
             job = await studio.submit(image(), owner=OWNER)
@@ -616,11 +771,17 @@ async def test_what_waits_for_a_key_that_never_comes_back_ends_when_its_task_is_
                 if event.job.state is JobState.PENDING:
                     break
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-another-key")
-    async with Studio(load_settings(), clock=lambda: datetime.now(UTC).timestamp() + 26 * 3600) as studio:
+    async with Studio(
+        load_settings(), clock=lambda: datetime.now(UTC).timestamp() + 26 * 3600
+    ) as studio:
         assert (await studio.job(job.id, owner=OWNER)).live
         await studio._runner.end_abandoned()
         ended = await studio.job(job.id, owner=OWNER)
-    assert (ended.state, ended.spent, ended.said.key) == (JobState.EXPIRED, Spent.MAYBE, "task_unknown")
+    assert (ended.state, ended.spent, ended.said.key) == (
+        JobState.EXPIRED,
+        Spent.MAYBE,
+        "task_unknown",
+    )
 
 
 async def test_a_search_may_have_any_number_of_words(new_database, monkeypatch):
@@ -633,10 +794,15 @@ async def test_a_search_may_have_any_number_of_words(new_database, monkeypatch):
             3: " ".join(map(chr, range(0x4E00, 0x4E00 + 900))),
         }
         for number, prompt in prompts.items():
-            studio._store.add(kept_job(number, owner=OWNER, request={"duration": 5, "prompt": prompt}))
+            studio._store.add(
+                kept_job(number, owner=OWNER, request={"duration": 5, "prompt": prompt})
+            )
 
         async def found(search):
-            return [job.request["prompt"] for job in (await studio.jobs(owner=OWNER, search=search)).jobs]
+            return [
+                job.request["prompt"]
+                for job in (await studio.jobs(owner=OWNER, search=search)).jobs
+            ]
 
         for prompt in prompts.values():
             assert await found(prompt) == [prompt]
@@ -656,15 +822,26 @@ async def left_while_fetching(simulator):
     return studio, job
 
 
-@pytest.mark.parametrize(("home", "ends"), [("whole", JobState.SUCCEEDED), ("broken", JobState.EXPIRED), ("nothing", JobState.EXPIRED)])
+@pytest.mark.parametrize(
+    ("home", "ends"),
+    [("whole", JobState.SUCCEEDED), ("broken", JobState.EXPIRED), ("nothing", JobState.EXPIRED)],
+)
 async def test_a_video_that_is_home_outlives_its_key(simulator, monkeypatch, tmp_path, home, ends):
-    """It was brought home, then the process died; the key does not come back. Two processes look after it at once, and one of them finishes it."""
+    """It was brought home, then the process died; the key does not come back. Two processes look
+    after it at once, and one of them finishes it.
+    """
     studio, job = await left_while_fetching(simulator)
     if home != "nothing":
         whole = clip(tmp_path / "made.mp4", size=(1280, 720)).read_bytes()
-        await studio._storage.put(f"videos/{job.id}/original.mp4", whole if home == "whole" else whole[:-9000])
+        await studio._storage.put(
+            f"videos/{job.id}/original.mp4", whole if home == "whole" else whole[:-9000]
+        )
     finishing, real = [], runner.media.conform
-    monkeypatch.setattr(runner.media, "conform", lambda *given, **named: (finishing.append(given), real(*given, **named)))
+    monkeypatch.setattr(
+        runner.media,
+        "conform",
+        lambda *given, **named: (finishing.append(given), real(*given, **named)),
+    )
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-another-key")
     settings, later = load_settings(), lambda: datetime.now(UTC).timestamp() + 26 * 3600
     async with Studio(settings, clock=later) as studio, Studio(settings, clock=later) as other:
@@ -678,15 +855,25 @@ async def test_a_video_that_is_home_outlives_its_key(simulator, monkeypatch, tmp
         assert (video, ended.said.key) == (None, "result_expired")
 
 
-async def test_a_video_that_is_home_waits_for_room_without_its_key(simulator, monkeypatch, tmp_path):
-    """A full disk keeps neither the others from their end, nor the sweep that makes room from its work."""
+async def test_a_video_that_is_home_waits_for_room_without_its_key(
+    simulator, monkeypatch, tmp_path
+):
+    """A full disk keeps neither the others from their end, nor the sweep that makes room from its
+    work.
+    """
     studio, job = await left_while_fetching(simulator)
-    await studio._storage.put(f"videos/{job.id}/original.mp4", clip(tmp_path / "made.mp4", size=(1280, 720)))
+    await studio._storage.put(
+        f"videos/{job.id}/original.mp4", clip(tmp_path / "made.mp4", size=(1280, 720))
+    )
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-another-key")
     hours = [26]
-    async with Studio(load_settings(), clock=lambda: datetime.now(UTC).timestamp() + hours[0] * 3600) as studio:
+    async with Studio(
+        load_settings(), clock=lambda: datetime.now(UTC).timestamp() + hours[0] * 3600
+    ) as studio:
         with monkeypatch.context() as patch:
-            patch.setattr(runner.media, "conform", lambda *_, **__: Path("/dev/full").write_bytes(b"x"))
+            patch.setattr(
+                runner.media, "conform", lambda *_, **__: Path("/dev/full").write_bytes(b"x")
+            )
             await studio._runner.end_abandoned()
         assert (await studio.job(job.id, owner=OWNER)).said.key == "paused"
         hours[0] += 2
@@ -777,7 +964,11 @@ async def test_transient_trouble_ends_nothing(studio, simulator, verb, fault):
 async def test_a_result_that_is_no_video_is_billed_and_said_so(studio, simulator):
     with simulator.fault("result", "wrong-content"):
         failed = await finished(studio, await studio.submit(image(), owner=OWNER))
-    assert (failed.state, failed.spent, failed.said.key) == (JobState.FAILED, Spent.YES, "result_refused")
+    assert (failed.state, failed.spent, failed.said.key) == (
+        JobState.FAILED,
+        Spent.YES,
+        "result_refused",
+    )
     assert failed.task_id
 
 
@@ -800,7 +991,9 @@ async def test_losing_the_viewer_changes_nothing(studio):
 
 async def test_five_at_once_and_the_rest_in_our_own_line(studio, simulator):
     with simulator.fault("query", "status-503"):  # none is seen to end before the last is in line
-        jobs = [await studio.submit(image(prompt=f"take {number}"), owner=OWNER) for number in range(7)]
+        jobs = [
+            await studio.submit(image(prompt=f"take {number}"), owner=OWNER) for number in range(7)
+        ]
         async with asyncio.timeout(60):
             async for event in studio.follow(jobs[-1].id, owner=OWNER):
                 if event.place == 2:
@@ -814,8 +1007,13 @@ async def test_five_at_once_and_the_rest_in_our_own_line(studio, simulator):
 async def test_somebody_new_is_told_their_place_at_once(studio, monkeypatch):
     """Although the line has just been read for others."""
     monkeypatch.setattr(catalog, "RUNNING_AT_ONCE", 0)
-    crowd, other = (replace(studio.door.operator, address=address) for address in ("192.0.2.1", "198.51.100.1"))
-    jobs = [await studio.submit(image(prompt=f"crowd {number}"), owner=OWNER, leave=crowd) for number in range(3)]
+    crowd, other = (
+        replace(studio.door.operator, address=address) for address in ("192.0.2.1", "198.51.100.1")
+    )
+    jobs = [
+        await studio.submit(image(prompt=f"crowd {number}"), owner=OWNER, leave=crowd)
+        for number in range(3)
+    ]
     assert (await studio.look(jobs[-1].id, owner=OWNER)).place == 3
     job = await studio.submit(image(), owner="somebody new", leave=other)
     assert (await studio.look(job.id, owner="somebody new")).place == 2
@@ -823,9 +1021,19 @@ async def test_somebody_new_is_told_their_place_at_once(studio, monkeypatch):
 
 async def test_a_row_tells_networks_apart_and_addresses_within_one(studio):
     """Neither is in it: both are keyed hashes, and fill the column."""
-    networks = ("2001:db8:0:1::/64", "2001:db8:0:2::/64", "2001:db8:1:1::/64", "192.0.2.1", "192.0.2.2", "::1")
+    networks = (
+        "2001:db8:0:1::/64",
+        "2001:db8:0:2::/64",
+        "2001:db8:1:1::/64",
+        "192.0.2.1",
+        "192.0.2.2",
+        "::1",
+    )
     asked = [replace(studio.door.operator, address=address) for address in networks]
-    jobs = [await studio.submit(image(prompt=f"from {leave.address}"), owner=OWNER, leave=leave) for leave in asked]
+    jobs = [
+        await studio.submit(image(prompt=f"from {leave.address}"), owner=OWNER, leave=leave)
+        for leave in asked
+    ]
     *known, here = [job.address for job in jobs]
     assert here is None
     assert {len(address) for address in known} == {64}
@@ -843,7 +1051,12 @@ async def test_the_demo_needs_no_key(monkeypatch):
         assert studio.backend == "simulator"
         assert other.connection.base_url == studio.connection.base_url
         done = await finished(studio, await studio.submit(image(), owner=OWNER))
-        assert (done.state, done.simulated, done.spent, str(done.price)) == (JobState.SUCCEEDED, True, Spent.NO, "¥0.60")
+        assert (done.state, done.simulated, done.spent, str(done.price)) == (
+            JobState.SUCCEEDED,
+            True,
+            Spent.NO,
+            "¥0.60",
+        )
         root = studio.connection.base_url.removesuffix("/api/v1")
     for _ in range(100):
         await asyncio.sleep(0.1)
@@ -866,7 +1079,12 @@ async def test_a_demo_whose_simulator_is_killed_goes_on(monkeypatch):
         async for event in studio.follow(job.id, owner=OWNER):
             if event.job.state is JobState.PENDING:
                 break
-        os.kill(json.loads((load_settings().output_dir / "simulator" / "server.json").read_bytes())["pid"], signal.SIGKILL)
+        os.kill(
+            json.loads((load_settings().output_dir / "simulator" / "server.json").read_bytes())[
+                "pid"
+            ],
+            signal.SIGKILL,
+        )
         assert (await finished(studio, job)).state is JobState.SUCCEEDED
 
 

@@ -54,7 +54,11 @@ class Client:
         return self.http.post(f"/api/v1/tasks/{task_id}/cancel")
 
     def policy(self, model: str) -> dict:
-        return self.http.get("/api/v1/uploads", params={"action": "getPolicy", "model": model}).raise_for_status().json()["data"]
+        return (
+            self.http.get("/api/v1/uploads", params={"action": "getPolicy", "model": model})
+            .raise_for_status()
+            .json()["data"]
+        )
 
     def put(self, policy: dict, path: Path, name: str = "") -> tuple[str, httpx.Response]:
         """Upload as the documentation shows it; the object's URL and the answer."""
@@ -88,13 +92,21 @@ def form(policy: dict, name: str) -> dict:
 def image_order(url: str = "https://media.example.com/cat.png", **parameters) -> dict:
     """A small request for image to video."""
     given = {"resolution": "720P", "duration": 2, "audio": False} | parameters
-    return {"model": "wan2.6-i2v-flash", "input": {"prompt": "a cat", "img_url": url}, "parameters": given}
+    return {
+        "model": "wan2.6-i2v-flash",
+        "input": {"prompt": "a cat", "img_url": url},
+        "parameters": given,
+    }
 
 
 def reference_order(*urls: str, model: str = "wan2.6-r2v-flash", **parameters) -> dict:
     """A small request for reference to video."""
     given = {"size": "832*1088", "duration": 2, "audio": False} | parameters
-    return {"model": model, "input": {"prompt": "character1 waves", "reference_urls": list(urls)}, "parameters": given}
+    return {
+        "model": model,
+        "input": {"prompt": "character1 waves", "reference_urls": list(urls)},
+        "parameters": given,
+    }
 
 
 @dataclass
@@ -136,8 +148,20 @@ Start = Callable[..., Served]
 
 def started(folder: Path, *options: str) -> Served:
     """Start a simulator on any free port and wait until it says that it is ready."""
-    command = ["-m", "wan.simulator", "--dir", str(folder), "--port", "0", "--preset", "ultrafast", *options]
-    process = warm.start(command, environment=dict(os.environ), folder=warm.ROOT, stdout=subprocess.PIPE)
+    command = [
+        "-m",
+        "wan.simulator",
+        "--dir",
+        str(folder),
+        "--port",
+        "0",
+        "--preset",
+        "ultrafast",
+        *options,
+    ]
+    process = warm.start(
+        command, environment=dict(os.environ), folder=warm.ROOT, stdout=subprocess.PIPE
+    )
     return Served(process, process.stdout.readline().split()[-1].removesuffix("/api/v1"))
 
 

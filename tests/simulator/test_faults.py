@@ -18,7 +18,13 @@ def created(idle: Served) -> int:
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(400, "InvalidParameter"), (408, "InternalError"), (429, "Throttling.RateQuota"), (503, "ModelServingError")]
+    ("status", "code"),
+    [
+        (400, "InvalidParameter"),
+        (408, "InternalError"),
+        (429, "Throttling.RateQuota"),
+        (503, "ModelServingError"),
+    ],
 )
 def test_status(idle: Served, waiting: Client, status: int, code: str):
     before = created(idle)
@@ -33,7 +39,11 @@ def test_status(idle: Served, waiting: Client, status: int, code: str):
 def test_every_code_can_be_had(idle: Served, waiting: Client, code: str):
     with idle.fault("create", f"code-{code}"):
         answer = waiting.create(image_order())
-    assert (answer.status_code, answer.json()["code"], answer.json()["message"]) == (CODES[code][0], code, CODES[code][1])
+    assert (answer.status_code, answer.json()["code"], answer.json()["message"]) == (
+        CODES[code][0],
+        code,
+        CODES[code][1],
+    )
 
 
 def test_a_firewall(idle: Served, waiting: Client):
@@ -99,20 +109,27 @@ def test_results(shared: Served, video_url: str, fault: str):
 
 @pytest.mark.parametrize(
     ("fault", "root"),
-    [("link-http", "http://dashscope-result-sh.oss-cn-shanghai.aliyuncs.com/"), ("link-elsewhere", "http://elsewhere.example/")],
+    [
+        ("link-http", "http://dashscope-result-sh.oss-cn-shanghai.aliyuncs.com/"),
+        ("link-elsewhere", "http://elsewhere.example/"),
+    ],
 )
 def test_addresses_on_other_hosts(shared: Served, client: Client, fault: str, root: str):
     task_id = client.created(image_order())
     right = client.ended(task_id)["output"]["video_url"]
     with shared.fault("query", fault), shared.fault("policy", fault):
-        assert client.query(task_id)["output"]["video_url"] == right.replace(f"{shared.root}/", root)
+        assert client.query(task_id)["output"]["video_url"] == right.replace(
+            f"{shared.root}/", root
+        )
         assert client.policy("wan2.6-r2v")["upload_host"] == f"{root}upload-store"
 
 
 def test_every_verb_can_fail_and_counts_run_out(idle: Served, waiting: Client, samples):
     policy = waiting.policy("wan2.6-r2v")
     calls = {
-        "policy": lambda: waiting.http.get("/api/v1/uploads", params={"action": "getPolicy", "model": "wan2.6-r2v"}),
+        "policy": lambda: waiting.http.get(
+            "/api/v1/uploads", params={"action": "getPolicy", "model": "wan2.6-r2v"}
+        ),
         "upload": lambda: waiting.put(policy, samples / "rocket.jpg")[1],
         "create": lambda: waiting.create(image_order()),
         "query": lambda: waiting.http.get("/api/v1/tasks/x"),
@@ -127,7 +144,10 @@ def test_every_verb_can_fail_and_counts_run_out(idle: Served, waiting: Client, s
 
 def test_a_fault_for_one_host_leaves_the_others_alone(idle: Served, waiting: Client):
     with idle.fault("query", "status-503", host="one.example:80"):
-        answers = [waiting.http.get("/api/v1/tasks/x", headers={"Host": host}).status_code for host in ("two.example:80", "one.example:80")]
+        answers = [
+            waiting.http.get("/api/v1/tasks/x", headers={"Host": host}).status_code
+            for host in ("two.example:80", "one.example:80")
+        ]
     assert answers == [200, 503]
 
 

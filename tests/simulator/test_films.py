@@ -18,7 +18,12 @@ from wan.simulator.orders import Order, Reference
 
 
 def order(*names: str, **given) -> Order:
-    references = tuple(Reference(url=name) if name.startswith("http") else Reference(url=f"oss://{name}", object_name=name) for name in names)
+    references = tuple(
+        Reference(url=name)
+        if name.startswith("http")
+        else Reference(url=f"oss://{name}", object_name=name)
+        for name in names
+    )
     small = {
         "model": "wan2.6-r2v",
         "size": "320*256",
@@ -29,7 +34,9 @@ def order(*names: str, **given) -> Order:
         "multi_shot": False,
         "seed": 7,
     }
-    return Order(**(small | {"prompt": "a caption", "negative_prompt": "", "references": references} | given))
+    return Order(
+        **(small | {"prompt": "a caption", "negative_prompt": "", "references": references} | given)
+    )
 
 
 @pytest.fixture
@@ -62,10 +69,18 @@ def loud(tmp_path_factory: pytest.TempPathFactory, samples: Path) -> Path:
 def test_image_to_video_is_what_was_ordered(loud):
     with av.open(str(loud)) as container:
         video, audio = container.streams.video[0], container.streams.audio[0]
-        assert (video.codec_context.name, video.pix_fmt, video.width, video.height) == ("h264", "yuv420p", 1174, 784)
+        assert (video.codec_context.name, video.pix_fmt, video.width, video.height) == (
+            "h264",
+            "yuv420p",
+            1174,
+            784,
+        )
         assert (video.frames, video.average_rate, video.duration * video.time_base) == (60, 30, 2)
         assert (audio.codec_context.name, audio.rate, audio.layout.name) == ("aac", 44100, "stereo")
-        assert [round(float(one), 3) for one in (audio.duration * audio.time_base, container.duration / av.time_base)] == [2.007, 2.007]
+        assert [
+            round(float(one), 3)
+            for one in (audio.duration * audio.time_base, container.duration / av.time_base)
+        ] == [2.007, 2.007]
         loudest = max(np.abs(frame.to_ndarray()).max() for frame in container.decode(audio=0))
     assert 0.05 < loudest < 1
     assert loud.read_bytes().index(b"moov") < loud.read_bytes().index(b"mdat")
@@ -73,11 +88,22 @@ def test_image_to_video_is_what_was_ordered(loud):
 
 def test_reference_to_video_is_what_was_ordered(make, samples: Path, tmp_path: Path):
     target = tmp_path / "montage.mp4"
-    trio = order("bigbuckbunny.mp4", "chelsea.png", "https://media.example.com/x.png", size="720*1280", watermark=True)
+    trio = order(
+        "bigbuckbunny.mp4",
+        "chelsea.png",
+        "https://media.example.com/x.png",
+        size="720*1280",
+        watermark=True,
+    )
     assert film(samples.joinpath, Style("ultrafast"), trio, target, threading.Event()) == 1.65
     with av.open(str(target)) as container:
         video = container.streams.video[0]
-        assert (video.width, video.height, video.frames, len(container.streams.audio)) == (720, 1280, 60, 0)
+        assert (video.width, video.height, video.frames, len(container.streams.audio)) == (
+            720,
+            1280,
+            60,
+            0,
+        )
 
 
 def test_the_picture_moves_smoothly(loud):
@@ -88,7 +114,13 @@ def test_the_picture_moves_smoothly(loud):
 
 
 def test_a_still_film_has_every_frame_and_none_moves(samples: Path, tmp_path: Path):
-    film(samples.joinpath, Style("ultrafast", still=True), image_film(), tmp_path / "still.mp4", threading.Event())
+    film(
+        samples.joinpath,
+        Style("ultrafast", still=True),
+        image_film(),
+        tmp_path / "still.mp4",
+        threading.Event(),
+    )
     pictures = [picture.astype(np.int16) for picture in frames(tmp_path / "still.mp4")]
     assert len(pictures) == 60
     assert np.abs(pictures[0] - pictures[-1]).mean() < 2
@@ -98,22 +130,36 @@ def test_a_clip_plays_and_begins_again(make, samples: Path, tmp_path: Path):
     short = tmp_path / "short.mp4"
     film(samples.joinpath, Style("ultrafast"), order("bigbuckbunny.mp4"), short, threading.Event())
     again = tmp_path / "again.mp4"
-    film(lambda name: tmp_path / name, Style("ultrafast"), order("short.mp4", seconds=5), again, threading.Event())
+    film(
+        lambda name: tmp_path / name,
+        Style("ultrafast"),
+        order("short.mp4", seconds=5),
+        again,
+        threading.Event(),
+    )
     assert len(frames(again)) == 150
 
 
 def test_the_seed_decides(make, loud):
     first = loud.read_bytes()
-    same, other = (make(image_film(seed=seed, audio=True)).read_bytes() for seed in (image_film().seed, 2))
+    same, other = (
+        make(image_film(seed=seed, audio=True)).read_bytes() for seed in (image_film().seed, 2)
+    )
     assert first == same != other
 
 
 def test_simulated_is_written_in_the_picture(make, loud, monkeypatch: pytest.MonkeyPatch):
     pill = lettering.simulated_mark((1174, 784))
-    monkeypatch.setattr("wan.simulator.films.simulated_mark", lambda size: lettering.Patch(Image.new("RGBA", (1, 1)), 0, 0))
+    monkeypatch.setattr(
+        "wan.simulator.films.simulated_mark",
+        lambda size: lettering.Patch(Image.new("RGBA", (1, 1)), 0, 0),
+    )
     unmarked = make(image_film(audio=True))
     first, without = frames(loud)[0].astype(int), frames(unmarked)[0].astype(int)
-    area = (slice(pill.top, pill.top + pill.ink.height), slice(pill.left, pill.left + pill.ink.width))
+    area = (
+        slice(pill.top, pill.top + pill.ink.height),
+        slice(pill.left, pill.left + pill.ink.width),
+    )
     assert np.abs(first[area] - without[area]).mean() > 25
     assert np.abs(first[300:] - without[300:]).mean() < 1
 
@@ -132,13 +178,24 @@ def test_captions_are_wrapped_cut_and_never_boxes():
     ("name", "content", "code"),
     [
         ("a.png", b"\x89PNG\r\n\x1a\n", "InvalidParameter.DataInspection"),
-        ("a.mp4", b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/x.ts\n", "InvalidParameter.DataInspection"),
+        (
+            "a.mp4",
+            b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/x.ts\n",
+            "InvalidParameter.DataInspection",
+        ),
         ("a.gif", b"GIF89a", "InvalidParameter.DataInspection"),
     ],
 )
 def test_what_is_no_medium_fails_the_task(tmp_path: Path, name: str, content: bytes, code: str):
     (tmp_path / name).write_bytes(content)
-    render = partial(film, tmp_path.joinpath, Style("ultrafast"), order(name), tmp_path / "out.mp4", threading.Event())
+    render = partial(
+        film,
+        tmp_path.joinpath,
+        Style("ultrafast"),
+        order(name),
+        tmp_path / "out.mp4",
+        threading.Event(),
+    )
     with pytest.raises(Refusal) as refused:
         render()
     assert refused.value.code == code
@@ -152,7 +209,13 @@ def test_a_picture_cut_short_fails_and_a_clip_is_no_image(tmp_path: Path, sample
         order("bigbuckbunny.mp4", model="wan2.6-i2v-flash"),
     ):
         with pytest.raises(Refusal) as refused:
-            film(samples.joinpath, Style("ultrafast"), order_, tmp_path / "out.mp4", threading.Event())
+            film(
+                samples.joinpath,
+                Style("ultrafast"),
+                order_,
+                tmp_path / "out.mp4",
+                threading.Event(),
+            )
         assert refused.value.code == "InvalidParameter.DataInspection"
 
 
@@ -164,14 +227,24 @@ def test_leaving_stops_the_work(tmp_path: Path, samples: Path):
     assert not list(tmp_path.glob("out.*"))
 
 
-@pytest.mark.parametrize("style", [Style("ultrafast", still=True), Style("ultrafast", plain=Path("plain"))], ids=["drawn", "plain"])
-def test_a_film_has_the_sound_that_was_sent_up(tmp_path: Path, samples: Path, style: Style, monkeypatch: pytest.MonkeyPatch):
-    """Cut off where the film ends, and silent where the sound does; two films with different sounds are not one."""
+@pytest.mark.parametrize(
+    "style",
+    [Style("ultrafast", still=True), Style("ultrafast", plain=Path("plain"))],
+    ids=["drawn", "plain"],
+)
+def test_a_film_has_the_sound_that_was_sent_up(
+    tmp_path: Path, samples: Path, style: Style, monkeypatch: pytest.MonkeyPatch
+):
+    """Cut off where the film ends, and silent where the sound does; two films with different sounds
+    are not one.
+    """
     monkeypatch.chdir(tmp_path)
     (tmp_path / "low.wav").write_bytes(wav(3.1))
     (tmp_path / "stereo.mp3").write_bytes(sound(seconds=6, rate=44_100, layout="stereo"))
     for name, seconds, ends in (("low.wav", 4, 3.1), ("stereo.mp3", 4, 4)):
-        laid = image_film(audio=True, seconds=seconds, sound=Reference(url=f"oss://{name}", object_name=name))
+        laid = image_film(
+            audio=True, seconds=seconds, sound=Reference(url=f"oss://{name}", object_name=name)
+        )
         path_of = lambda one, name=name: (tmp_path if one == name else samples) / one  # noqa: E731
         film(path_of, style, laid, tmp_path / "film.mp4", threading.Event())
         with av.open(str(tmp_path / "film.mp4")) as container:
@@ -181,7 +254,9 @@ def test_a_film_has_the_sound_that_was_sent_up(tmp_path: Path, samples: Path, st
         assert (loud[0], loud[-1]) == (pytest.approx(0, abs=0.1), pytest.approx(ends, abs=0.1))
 
 
-def test_plain_films_are_as_long_as_large_and_as_loud_as_ordered_and_made_once(tmp_path: Path, samples: Path):
+def test_plain_films_are_as_long_as_large_and_as_loud_as_ordered_and_made_once(
+    tmp_path: Path, samples: Path
+):
     style = Style(plain=tmp_path / "plain")
     for number, seconds in enumerate((2, 2, 3)):
         ordered = image_film(audio=True, seconds=seconds, seed=number)
@@ -189,6 +264,13 @@ def test_plain_films_are_as_long_as_large_and_as_loud_as_ordered_and_made_once(t
     with av.open(str(tmp_path / "2.mp4")) as container:
         video, audio = container.streams.video[0], container.streams.audio[0]
         assert (video.width, video.height, video.frames, video.average_rate) == (1174, 784, 90, 30)
-        assert (audio.rate, audio.layout.name, round(audio.duration * audio.time_base)) == (44100, "stereo", 3)
+        assert (audio.rate, audio.layout.name, round(audio.duration * audio.time_base)) == (
+            44100,
+            "stereo",
+            3,
+        )
     assert (tmp_path / "0.mp4").read_bytes() == (tmp_path / "1.mp4").read_bytes()
-    assert sorted(path.name for path in style.plain.iterdir()) == ["1174x784 2 s with sound.mp4", "1174x784 3 s with sound.mp4"]
+    assert sorted(path.name for path in style.plain.iterdir()) == [
+        "1174x784 2 s with sound.mp4",
+        "1174x784 3 s with sound.mp4",
+    ]

@@ -16,21 +16,37 @@ import json
 from dashscope import VideoSynthesis
 common = {"duration": 2, "seed": 1}
 made = [
-    VideoSynthesis.call(model="wan2.6-i2v-flash", prompt="it flies", img_url=IMAGE, resolution="720P", audio=False, **common),
-    VideoSynthesis.call(model="wan2.6-r2v", prompt="character1 waves", reference_urls=[CLIP, LINK], size="832*1088", **common),
+    VideoSynthesis.call(
+        model="wan2.6-i2v-flash", prompt="it flies", img_url=IMAGE,
+        resolution="720P", audio=False, **common,
+    ),
+    VideoSynthesis.call(
+        model="wan2.6-r2v", prompt="character1 waves", reference_urls=[CLIP, LINK],
+        size="832*1088", **common,
+    ),
 ]
-print(json.dumps([{"status": each.status_code, "output": dict(each.output), "usage": dict(each.usage)} for each in made]))
+answers = [(each.status_code, dict(each.output), dict(each.usage)) for each in made]
+print(json.dumps([dict(zip(("status", "output", "usage"), answer)) for answer in answers]))
 """
 
 
 def test_the_sdk_s_own_classes(shared: Served, samples: Path, tmp_path: Path):
-    names = f"IMAGE = {f'file://{samples}/rocket.jpg'!r}\nCLIP = {str(samples / 'bigbuckbunny.mp4')!r}\nLINK = 'https://media.example.com/a.png'\n"
+    names = (
+        f"IMAGE = {f'file://{samples}/rocket.jpg'!r}\nCLIP = "
+        f"{str(samples / 'bigbuckbunny.mp4')!r}\nLINK = 'https://media.example.com/a.png'\n"
+    )
     environment = os.environ | {
         "DASHSCOPE_HTTP_BASE_URL": f"{shared.root}/api/v1",
         "DASHSCOPE_API_KEY": "sk-test1234",
         "HOME": str(tmp_path),
     }
-    ran = subprocess.run([sys.executable, "-c", names + SCRIPT], env=environment, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(
+        [sys.executable, "-c", names + SCRIPT],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert ran.returncode == 0, ran.stderr
     for made, size, usage in zip(
         json.loads(ran.stdout),

@@ -37,7 +37,9 @@ class World:
         self.book = self.opened()
 
     def opened(self) -> TaskBook:
-        return TaskBook(self.folder, lambda: self.now, Pace(pending=2, running=6, expire=100), self.make)
+        return TaskBook(
+            self.folder, lambda: self.now, Pace(pending=2, running=6, expire=100), self.make
+        )
 
     def make(self, order: Order, target: Path, leaving: threading.Event) -> float:
         while not self.go.wait(0.01):
@@ -51,7 +53,9 @@ class World:
 
     def task(self, account: str = "me", **given) -> Task:
         self.now += 0.001
-        task = Task(request_id="r", account=account, order=order(**given), payload={}, submitted=self.now)
+        task = Task(
+            request_id="r", account=account, order=order(**given), payload={}, submitted=self.now
+        )
         self.book.add(task)
         return task
 
@@ -88,7 +92,10 @@ def test_a_state_that_is_held_is_left_when_it_is_let_go(world: World):
     world.book.held = State.RUNNING
     world.at(1003)
     world.at(1050)
-    assert [task.state for task in tasks] == [*[State.RUNNING] * 5, State.PENDING]  # they keep their places
+    assert [task.state for task in tasks] == [
+        *[State.RUNNING] * 5,
+        State.PENDING,
+    ]  # they keep their places
     world.book.held = State.PENDING
     world.at(1051)
     assert [task.state for task in tasks] == [*[State.SUCCEEDED] * 5, State.PENDING]
@@ -145,7 +152,9 @@ def test_old_tasks_are_unknown_and_swept(world: World):
     assert world.book.find(task.id, "me") is None
     assert world.book.of("me") == []
     world.book.sweep()
-    assert world.book.video_path(task.id, task.video).exists()  # its link lives for as long after the end
+    assert world.book.video_path(
+        task.id, task.video
+    ).exists()  # its link lives for as long after the end
     world.at(1110)
     world.book.sweep()
     assert not list(world.folder.rglob("*.mp4"))
@@ -161,7 +170,11 @@ def test_a_restart_forgets_nothing(world: World):
     world.book = world.opened()
     world.go.set()
     again = {task.id: task for task in world.book.of("me")}
-    assert [again[task.id].state for task in (ended, cut, waiting)] == [State.CANCELED, State.RUNNING, State.PENDING]
+    assert [again[task.id].state for task in (ended, cut, waiting)] == [
+        State.CANCELED,
+        State.RUNNING,
+        State.PENDING,
+    ]
     world.at(1005)
     world.at(1011)
     assert [again[task.id].state for task in (cut, waiting)] == [State.SUCCEEDED, State.SUCCEEDED]
@@ -179,7 +192,9 @@ def test_so_many_wait_and_no_more(world: World, monkeypatch):
     world.book.cancel(waiting[0].id, "me")
     world.task()
     world.at(world.now + 3)
-    assert [task.state for task in world.book.of("me") if task.queue == waiting[1].queue].count(State.RUNNING) == 2
+    assert [task.state for task in world.book.of("me") if task.queue == waiting[1].queue].count(
+        State.RUNNING
+    ) == 2
     world.task()
 
 

@@ -30,21 +30,41 @@ def refused(answer: httpx.Response) -> tuple[int, str]:
 def test_a_policy_is_as_documented(idle: Served, waiting: Client):
     policy = waiting.policy(MODEL)
     assert set(policy) == {
-        *("policy", "signature", "upload_dir", "upload_host", "expire_in_seconds", "max_file_size_mb", "capacity_limit_mb"),
+        *(
+            "policy",
+            "signature",
+            "upload_dir",
+            "upload_host",
+            "expire_in_seconds",
+            "max_file_size_mb",
+            "capacity_limit_mb",
+        ),
         *("oss_access_key_id", "x_oss_object_acl", "x_oss_forbid_overwrite"),
     }
     assert policy["upload_host"].startswith(idle.root)
     assert (policy["expire_in_seconds"], policy["max_file_size_mb"]) == (300, 100)
-    for query in ({"action": "other", "model": MODEL}, {"action": "getPolicy"}, {"action": "getPolicy", "model": "none"}):
+    for query in (
+        {"action": "other", "model": MODEL},
+        {"action": "getPolicy"},
+        {"action": "getPolicy", "model": "none"},
+    ):
         assert waiting.http.get("/api/v1/uploads", params=query).status_code in (400, 404)
 
 
 def test_an_object_belongs_to_its_model_and_account(idle: Served, waiting: Client, picture: Path):
     url = waiting.uploaded(MODEL, picture)
-    assert waiting.create(image_order(url)).json()["code"] == "InvalidParameter.DataInspection"  # the header is missing
-    assert idle.client().create(image_order(url), **RESOLVE).json()["code"] == "InvalidParameter.DataInspection"
+    assert (
+        waiting.create(image_order(url)).json()["code"] == "InvalidParameter.DataInspection"
+    )  # the header is missing
+    assert (
+        idle.client().create(image_order(url), **RESOLVE).json()["code"]
+        == "InvalidParameter.DataInspection"
+    )
     other = waiting.uploaded("wan2.6-r2v", picture)
-    assert waiting.create(image_order(other), **RESOLVE).json()["code"] == "InvalidParameter.DataInspection"
+    assert (
+        waiting.create(image_order(other), **RESOLVE).json()["code"]
+        == "InvalidParameter.DataInspection"
+    )
     assert waiting.create(image_order(url), **RESOLVE).status_code == 200
 
 
@@ -62,17 +82,32 @@ def test_the_file_comes_last(waiting: Client, picture: Path):
     late = plain_http.post(policy["upload_host"], files=[*fields[:-1], file, fields[-1]])
     assert refused(late) == (400, "MalformedPOSTRequest")
     assert plain_http.post(policy["upload_host"], files=[*fields, file]).status_code == 200
-    assert refused(plain_http.post(policy["upload_host"], content=b"x")) == (400, "MalformedPOSTRequest")
+    assert refused(plain_http.post(policy["upload_host"], content=b"x")) == (
+        400,
+        "MalformedPOSTRequest",
+    )
 
 
 def test_only_what_the_policy_allows(waiting: Client, picture: Path):
     policy = waiting.policy(MODEL)
-    assert refused(waiting.put(policy | {"upload_dir": "dashscope-instant/other"}, picture)[1]) == (403, "AccessDenied")
-    assert refused(waiting.put(policy | {"signature": "0" * 64}, picture)[1]) == (403, "SignatureDoesNotMatch")
-    assert refused(waiting.put(policy | {"oss_access_key_id": "nobody"}, picture)[1]) == (403, "InvalidAccessKeyId")
+    assert refused(waiting.put(policy | {"upload_dir": "dashscope-instant/other"}, picture)[1]) == (
+        403,
+        "AccessDenied",
+    )
+    assert refused(waiting.put(policy | {"signature": "0" * 64}, picture)[1]) == (
+        403,
+        "SignatureDoesNotMatch",
+    )
+    assert refused(waiting.put(policy | {"oss_access_key_id": "nobody"}, picture)[1]) == (
+        403,
+        "InvalidAccessKeyId",
+    )
     terms = json.loads(base64.b64decode(policy["policy"])) | {"expires": time.time() + 9999}
     longer = base64.b64encode(json.dumps(terms).encode()).decode()
-    assert refused(waiting.put(policy | {"policy": longer}, picture)[1]) == (403, "SignatureDoesNotMatch")
+    assert refused(waiting.put(policy | {"policy": longer}, picture)[1]) == (
+        403,
+        "SignatureDoesNotMatch",
+    )
 
 
 def test_policies_and_objects_expire(tmp_path: Path, picture: Path):
@@ -87,7 +122,10 @@ def test_policies_and_objects_expire(tmp_path: Path, picture: Path):
     with picture.open("rb") as file:
         store.put(fields, file)
     url = f"oss://{fields['key']}"
-    assert store.path(store.find(url, "me", MODEL, resolve=True).object_name).read_bytes() == picture.read_bytes()
+    assert (
+        store.path(store.find(url, "me", MODEL, resolve=True).object_name).read_bytes()
+        == picture.read_bytes()
+    )
     now += 49 * 3600
     with pytest.raises(Exception, match="Unable to download"):
         store.find(url, "me", MODEL, resolve=True)

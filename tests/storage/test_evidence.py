@@ -1,4 +1,6 @@
-"""The record of a run: it is there whole, whoever made it and whatever broke, and nothing is in it that must not be."""
+"""The record of a run: it is there whole, whoever made it and whatever broke, and nothing is in it
+that must not be.
+"""
 
 import json
 import os
@@ -64,7 +66,11 @@ def read(folder, name):
 
 
 def everything(folder) -> bytes:
-    return b"\n".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix == ".json")
+    return b"\n".join(
+        path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix == ".json"
+    )
 
 
 async def test_the_record_of_a_run(studio, tmp_path):
@@ -76,37 +82,68 @@ async def test_the_record_of_a_run(studio, tmp_path):
     assert missing(folder) == []
     assert read(folder, "request.json")["prompt"] == "she smiles"
     (reference,) = read(folder, "references.json")
-    assert (reference["sha256"], reference["bytes"]) == (inputs.digest(personal), personal.stat().st_size)
+    assert (reference["sha256"], reference["bytes"]) == (
+        inputs.digest(personal),
+        personal.stat().st_size,
+    )
     assert (reference["width"], reference["height"]) == (640, 480)
     payload = read(folder, "payload.json")
     assert payload["input"]["img_url"].startswith("oss://")
     assert payload["parameters"]["seed"] == 7
     (create,) = read(folder, "create.json")
-    assert (create["outcome"], create["task_id"], create["request_id"]) == ("accepted", job.task_id, job.request_id)
+    assert (create["outcome"], create["task_id"], create["request_id"]) == (
+        "accepted",
+        job.task_id,
+        job.request_id,
+    )
     polls = read(folder, "polls.json")
     assert polls[-1]["status"] == "SUCCEEDED"
     assert len({poll["status"] for poll in polls}) == len(polls)
     outcome = read(folder, "outcome.json")
-    assert (outcome["state"], outcome["billed_seconds"], outcome["spent"], outcome["seed"]) == ("SUCCEEDED", 2.0, "yes", 7)
-    assert all(outcome["times"][name] for name in ("created", "submitting", "submitted", "fetching", "ended"))
+    assert (outcome["state"], outcome["billed_seconds"], outcome["spent"], outcome["seed"]) == (
+        "SUCCEEDED",
+        2.0,
+        "yes",
+        7,
+    )
+    assert all(
+        outcome["times"][name]
+        for name in ("created", "submitting", "submitted", "fetching", "ended")
+    )
     assert outcome["versions"].keys() >= {"wan", "python", "dashscope"}
     video = tmp_path / "output" / "ai-video-wan-video" / outcome["video"]["file"]
-    assert (inputs.digest(video), encode.measure(video).seconds) == (outcome["video"]["sha256"], 2.0)
+    assert (inputs.digest(video), encode.measure(video).seconds) == (
+        outcome["video"]["sha256"],
+        2.0,
+    )
     assert b"anna" not in everything(folder)
 
 
 async def test_nothing_secret_is_in_it(studio, tmp_path):
     reference = clip(tmp_path / "holiday.mp4", seconds=2)
     prompt = f"as in {SIGNED} and {QUOTED} and https://example.com?a=b@hidden with sk-abcdef123456"
-    given = {"reference_video": [reference, SIGNED], "reference_image": QUOTED, "prompt": prompt, "duration": 2}
+    given = {
+        "reference_video": [reference, SIGNED],
+        "reference_image": QUOTED,
+        "prompt": prompt,
+        "duration": 2,
+    }
     job, folder = await run(studio, ReferenceToVideoRequest(**given))
     assert job.state is JobState.SUCCEEDED
     assert folder.parent.name == "aliyun-wan-r2v"
-    assert read(folder, "payload.json")["input"]["reference_urls"][1] == "https://example.com/holiday.mp4"
-    assert read(folder, "request.json")["prompt"] == (
-        "as in https://example.com/holiday.mp4 and https://example.com/image.png and https://example.com with sk-***"
+    assert (
+        read(folder, "payload.json")["input"]["reference_urls"][1]
+        == "https://example.com/holiday.mp4"
     )
-    assert [one["url"] for one in read(folder, "references.json")] == ["", "https://example.com/holiday.mp4", "https://example.com/image.png"]
+    assert read(folder, "request.json")["prompt"] == (
+        "as in https://example.com/holiday.mp4 and https://example.com/image.png and "
+        "https://example.com with sk-***"
+    )
+    assert [one["url"] for one in read(folder, "references.json")] == [
+        "",
+        "https://example.com/holiday.mp4",
+        "https://example.com/image.png",
+    ]
     written = everything(tmp_path / "output")
     for secret in (
         KEY,
@@ -128,7 +165,10 @@ def test_no_query_of_a_sound_is_in_it(tmp_path):
     record = Evidence(tmp_path, visitors=True, video_at=lambda _: None)
     record.record(new_job(request={"prompt": "x", "duration": 5, "audio_url": QUOTED}))
     record.close()
-    assert json.loads(next(tmp_path.rglob("request.json")).read_bytes())["audio_url"] == "https://example.com/image.png"
+    assert (
+        json.loads(next(tmp_path.rglob("request.json")).read_bytes())["audio_url"]
+        == "https://example.com/image.png"
+    )
 
 
 async def test_a_refusal_and_a_failed_task_are_on_record(studio, simulator):
@@ -147,7 +187,10 @@ async def test_a_lost_answer_and_how_the_task_was_found(studio, simulator):
     with simulator.fault("create", "drop-after-accept", count=1):
         job, folder = await run(studio, image(prompt="lost and found"))
     assert job.state is JobState.SUCCEEDED
-    assert [one["outcome"] for one in read(folder, "create.json")] == ["unclear", "found in the account's list"]
+    assert [one["outcome"] for one in read(folder, "create.json")] == [
+        "unclear",
+        "found in the account's list",
+    ]
     assert read(folder, "create.json")[-1]["task_id"] == job.task_id
 
 
@@ -155,7 +198,9 @@ async def test_what_is_known_is_written_before_the_end(studio):
     job, order = await studio.submit(image(duration=5), owner=OPERATOR), list(JobState)
     async for event in studio.follow(job.id, owner=OPERATOR):
         folder = await studio.evidence(event.job)
-        written = JobState(read(folder, "outcome.json")["state"])  # the job may have gone on meanwhile, and the record with it
+        written = JobState(
+            read(folder, "outcome.json")["state"]
+        )  # the job may have gone on meanwhile, and the record with it
         assert order.index(written) >= order.index(event.job.state)
         if event.job.state is JobState.PENDING:
             assert missing(folder) in (["polls.json"], [])
@@ -205,9 +250,16 @@ async def test_visitors_of_a_space_are_not_recorded(monkeypatch, tmp_path):
 
 
 async def test_it_goes_with_its_job(studio, tmp_path):
-    (gone, folder), (stays, other) = await run(studio, image(prompt="goes")), await run(studio, image(prompt="stays"))
+    (gone, folder), (stays, other) = (
+        await run(studio, image(prompt="goes")),
+        await run(studio, image(prompt="stays")),
+    )
     await studio._evidence.remove(gone)
-    assert (folder.exists(), (folder.parent / "videos" / f"{gone.id}.mp4").exists(), other.is_dir()) == (False, False, True)
+    assert (
+        folder.exists(),
+        (folder.parent / "videos" / f"{gone.id}.mp4").exists(),
+        other.is_dir(),
+    ) == (False, False, True)
     (other.parent / "validate.txt").write_text("ok")
     studio._evidence.clear({stays.id}, time.time() + DAY)
     assert other.is_dir()
@@ -218,10 +270,15 @@ async def test_it_goes_with_its_job(studio, tmp_path):
 
 
 async def test_a_record_that_came_back_goes_with_the_next_sweep(studio):
-    """Another process writes down what it read before the job was deleted. What is of another database stays."""
+    """Another process writes down what it read before the job was deleted. What is of another
+    database stays.
+    """
     elsewhere = new_job(id="elsewhere-with-a-long-id")
     await studio._evidence.completed(elsewhere)
-    (stays, kept), (gone, folder) = await run(studio, image(prompt="stays")), await run(studio, image(prompt="comes back"))
+    (stays, kept), (gone, folder) = (
+        await run(studio, image(prompt="stays")),
+        await run(studio, image(prompt="comes back")),
+    )
     await studio.delete(gone.id, owner=OPERATOR)
     assert not folder.exists()
     await studio.evidence(gone)
@@ -229,7 +286,14 @@ async def test_a_record_that_came_back_goes_with_the_next_sweep(studio):
 
     async def swept(days):
         now = time.time() + days * DAY
-        await cleanup.sweep(store=studio._store, storage=studio._storage, evidence=studio._evidence, uploads=None, keep_days=0, now=now)
+        await cleanup.sweep(
+            store=studio._store,
+            storage=studio._storage,
+            evidence=studio._evidence,
+            uploads=None,
+            keep_days=0,
+            now=now,
+        )
 
     await swept(0.9)
     assert folder.is_dir()
@@ -268,7 +332,9 @@ async def test_a_bundle_is_laid_out_as_on_disk(studio, tmp_path):
     job, folder = await run(studio, image(prompt="bundle"))
     made = bundle(folder, await studio.media(job.media_token, "video.mp4"), tmp_path / "run.zip")
     with zipfile.ZipFile(made) as opened:
-        assert sorted(opened.namelist()) == sorted([*(f"{job.id}/{name}" for name in FILES), f"videos/{job.id}.mp4"])
+        assert sorted(opened.namelist()) == sorted(
+            [*(f"{job.id}/{name}" for name in FILES), f"videos/{job.id}.mp4"]
+        )
         assert opened.testzip() is None
 
 

@@ -1,4 +1,6 @@
-"""Files in a folder and in an object store: what comes back, what copies are kept, and what is said when it fails."""
+"""Files in a folder and in an object store: what comes back, what copies are kept, and what is said
+when it fails.
+"""
 
 import asyncio
 import os
@@ -41,7 +43,10 @@ def used_last(path, seconds_ago) -> None:
 async def test_what_was_put_comes_back(cache, tmp_path, url):
     storage = Storage((tmp_path / "kept files").as_uri() if url == "folder" else url, cache)
     assert await storage.put("videos/a/video.mp4", b"video") == "videos/a/video.mp4"
-    assert (await storage.has("videos/a/video.mp4"), await storage.has("videos/b/video.mp4")) == (True, False)
+    assert (await storage.has("videos/a/video.mp4"), await storage.has("videos/b/video.mp4")) == (
+        True,
+        False,
+    )
     assert (await storage.local_copy("videos/a/video.mp4")).read_bytes() == b"video"
     with pytest.raises(FileNotFoundError):
         await storage.local_copy("videos/b/video.mp4")
@@ -67,10 +72,14 @@ async def test_what_was_put_comes_back(cache, tmp_path, url):
     ],
 )
 def test_a_link_is_a_url(cache, tmp_path, url, link):
-    assert Storage(url.replace("FOLDER", str(tmp_path)), cache).link("videos/a/video.mp4") == link.replace("FOLDER", str(tmp_path))
+    assert Storage(url.replace("FOLDER", str(tmp_path)), cache).link(
+        "videos/a/video.mp4"
+    ) == link.replace("FOLDER", str(tmp_path))
 
 
-@pytest.mark.parametrize("url", ["nosql", "oss://bucket/x", "s3://user:secret@", "file:///proc/nowhere"])
+@pytest.mark.parametrize(
+    "url", ["nosql", "oss://bucket/x", "s3://user:secret@", "file:///proc/nowhere"]
+)
 def test_a_url_that_cannot_be_opened_is_a_wrong_setting(cache, url):
     with pytest.raises(SettingsError, match="WAN_STORAGE_URL") as error:
         Storage(url, cache)
@@ -168,7 +177,8 @@ storage.CACHE_LIMIT, storage._IN_USE = 3000, 0.0  # every copy may go at once
 
 async def read():
     bucket = storage.Storage("memory:///", Path(sys.argv[2]))
-    bucket._store = LocalStore(Path(sys.argv[1]))  # a store that several processes reach without a network
+    # a store that several processes reach without a network
+    bucket._store = LocalStore(Path(sys.argv[1]))
     for _ in range(150):
         letter = random.choice("abcdefgh")
         while True:
@@ -190,8 +200,13 @@ def test_several_processes_share_one_cache(cache, tmp_path, environment):
     for letter in "abcdefgh":
         (tmp_path / f"bucket/videos/{letter}.mp4").write_bytes(letter.encode() * KILOBYTE)
     command = [sys.executable, "-c", READER, str(tmp_path / "bucket"), str(cache)]
-    readers = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(3)]
-    assert [(reader.communicate(timeout=60)[1], reader.returncode) for reader in readers] == [("", 0)] * 3
+    readers = [
+        subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    assert [(reader.communicate(timeout=60)[1], reader.returncode) for reader in readers] == [
+        ("", 0)
+    ] * 3
     assert sum(path.stat().st_size for path in cache.rglob("*.mp4")) <= 3 * KILOBYTE
 
 

@@ -1,4 +1,6 @@
-"""Files of the page: what a name leads to, what becomes of an upload that was used, and what goes with what."""
+"""Files of the page: what a name leads to, what becomes of an upload that was used, and what goes
+with what.
+"""
 
 import asyncio
 import hashlib
@@ -57,18 +59,28 @@ def test_names_of_files(given, kept, folder):
     path = folder.new(given)
     path.write_bytes(b"x")
     assert folder.find(folder.name(path)) == path
-    assert re.fullmatch(r"uploads/[\w-]{43}/[^/]+", folder.name(path), re.ASCII | re.DOTALL) or not kept.isascii()
+    assert (
+        re.fullmatch(r"uploads/[\w-]{43}/[^/]+", folder.name(path), re.ASCII | re.DOTALL)
+        or not kept.isascii()
+    )
 
 
 def test_a_name_is_for_files_of_ours_only(folder, tmp_path):
     assert folder.name(SAMPLES / "coffee.png") == "samples/coffee.png"
     assert type(folder.find("samples/coffee.png")) is not Upload, "a sample is never replaced"
-    for other in (tmp_path / "a.png", folder.folder.parent, tmp_path / "uploads-of-others" / "a.png"):
+    for other in (
+        tmp_path / "a.png",
+        folder.folder.parent,
+        tmp_path / "uploads-of-others" / "a.png",
+    ):
         with pytest.raises(ValueError, match="no file of the page"):
             folder.name(other)
 
 
-@pytest.mark.parametrize("name", [None, 7, b"uploads", ["uploads"], "", "uploads", "samples/none.png", "samples/../page.css"])
+@pytest.mark.parametrize(
+    "name",
+    [None, 7, b"uploads", ["uploads"], "", "uploads", "samples/none.png", "samples/../page.css"],
+)
 def test_what_is_no_name_leads_nowhere(name, folder):
     assert folder.find(name) is None
 
@@ -79,7 +91,14 @@ def test_no_name_leads_out_of_its_folder(folder):
     (one.parent / "more").mkdir()
     token = one.parent.name
     assert folder.find(f"uploads/{token}/one.png") == one
-    for way in ("../secret", f"../{other.parent.name}/other.png", f"more/../../{other.parent.name}/other.png", "./one.png", "/one.png", str(other)):
+    for way in (
+        "../secret",
+        f"../{other.parent.name}/other.png",
+        f"more/../../{other.parent.name}/other.png",
+        "./one.png",
+        "/one.png",
+        str(other),
+    ):
         assert folder.find(f"uploads/{token}/{way}") is None
 
 
@@ -97,12 +116,17 @@ def test_only_a_plain_file_with_one_name_is_found(folder, tmp_path):
 
 
 def test_a_used_upload_is_its_clean_copy_and_remembers_what_it_was(folder):
-    upload, first = uploaded(folder), Original("a" * 64, 3, "references/k.jpg", 640, 480, ("image_upright",))
+    upload, first = (
+        uploaded(folder),
+        Original("a" * 64, 3, "references/k.jpg", 640, 480, ("image_upright",)),
+    )
     assert folder.original(upload) is None
     assert folder.settle(upload, b"clean", first, "of") == first
     assert upload.read_bytes() == b"clean"
     later = Original("b" * 64, 5, "references/other.jpg")
-    assert folder.settle(upload, b"cleaner", later, "of") == first, "what was measured in the copy is not what was uploaded"
+    assert folder.settle(upload, b"cleaner", later, "of") == first, (
+        "what was measured in the copy is not what was uploaded"
+    )
     assert (upload.read_bytes(), folder.original(upload)) == (b"clean", first)
     assert sorted(path.name for path in upload.parent.iterdir()) == [".note", "her.png"]
 
@@ -117,7 +141,11 @@ def test_a_copy_that_cannot_be_written_leaves_what_came(folder, tmp_path):
 
 
 def test_what_was_made_from_a_job_goes_with_it(folder):
-    film, archive, own = folder.new("film.mp4", "a", "b"), folder.new("a.zip", "a"), uploaded(folder)
+    film, archive, own = (
+        folder.new("film.mp4", "a", "b"),
+        folder.new("a.zip", "a"),
+        uploaded(folder),
+    )
     for path in (film, archive):
         path.write_bytes(b"x")
     folder.settle(own, b"clean", Original("a" * 64, 3), "owner/key")
@@ -160,7 +188,9 @@ async def studio(simulator, monkeypatch):
 
 
 def image(reference, **changes) -> ImageToVideoRequest:
-    return ImageToVideoRequest(**{"prompt": "she smiles", "reference_image": reference, "duration": 2} | changes)
+    return ImageToVideoRequest(
+        **{"prompt": "she smiles", "reference_image": reference, "duration": 2} | changes
+    )
 
 
 async def ended(studio, job, owner=OWNER):
@@ -171,7 +201,11 @@ async def ended(studio, job, owner=OWNER):
 
 def bytes_kept(studio, content: bytes) -> list[str]:
     """The files that hold exactly these bytes, anywhere in what the studio keeps."""
-    return [path.name for path in studio.settings.output_dir.absolute().rglob("*") if path.is_file() and path.read_bytes() == content]
+    return [
+        path.name
+        for path in studio.settings.output_dir.absolute().rglob("*")
+        if path.is_file() and path.read_bytes() == content
+    ]
 
 
 @pytest.mark.anyio
@@ -185,9 +219,14 @@ async def test_the_bytes_of_an_upload_go_and_the_same_call_again_is_the_same_job
     again = await studio.submit(image(upload, seed=7), owner=OWNER)
     assert again.id == first.id, "nothing is paid twice"
     taken = await studio.submit(image(upload, seed=7), owner=OWNER, new_take=True)
-    assert (taken.references, taken.adjustments) == (first.references, first.adjustments), "a new take is made from the same"
+    assert (taken.references, taken.adjustments) == (first.references, first.adjustments), (
+        "a new take is made from the same"
+    )
     other = await studio.submit(image(upload, seed=7, size="720*1280"), owner=OWNER)
-    assert (other.references[0].key, other.references[0].sha256) == (first.references[0].key, first.references[0].sha256)
+    assert (other.references[0].key, other.references[0].sha256) == (
+        first.references[0].key,
+        first.references[0].sha256,
+    )
     assert (await ended(studio, taken)).video_key
     assert (await ended(studio, other)).video_key
 
@@ -195,7 +234,9 @@ async def test_the_bytes_of_an_upload_go_and_the_same_call_again_is_the_same_job
 @pytest.mark.anyio
 async def test_two_calls_with_one_upload_at_once_are_one_job(studio):
     upload = uploaded(studio.uploads, picture((640, 480), color="plum"))
-    jobs = await asyncio.gather(*(studio.submit(image(upload, seed=3), owner=OWNER) for _ in range(4)))
+    jobs = await asyncio.gather(
+        *(studio.submit(image(upload, seed=3), owner=OWNER) for _ in range(4))
+    )
     assert len({job.id for job in jobs}) == 1
     assert (await ended(studio, jobs[0])).video_key
 
@@ -204,7 +245,9 @@ async def test_two_calls_with_one_upload_at_once_are_one_job(studio):
 async def test_the_bytes_of_a_clip_go_too(studio, tmp_path):
     raw = clip(tmp_path / "walk.mp4", sound=True).read_bytes()
     upload = uploaded(studio.uploads, raw, "walk.mp4")
-    request = ReferenceToVideoRequest(prompt="character1 walks", reference_video=(upload,), duration=2, seed=1)
+    request = ReferenceToVideoRequest(
+        prompt="character1 walks", reference_video=(upload,), duration=2, seed=1
+    )
     first = await ended(studio, await studio.submit(request, owner=OWNER))
     assert bytes_kept(studio, raw) == []
     assert (await studio.submit(request, owner=OWNER)).id == first.id
@@ -217,9 +260,16 @@ async def test_the_bytes_of_a_sound_go_too_and_the_sound_with_its_job(studio):
     upload = uploaded(studio.uploads, raw, "home.wav")
     request = image(picture((640, 480), color="teal"), reference_audio=upload, seed=1)
     first = await ended(studio, await studio.submit(request, owner=OWNER))
-    assert (bytes_kept(studio, raw), upload.read_bytes()[:4], first.references[1].bytes) == ([], b"RIFF", len(raw))
+    assert (bytes_kept(studio, raw), upload.read_bytes()[:4], first.references[1].bytes) == (
+        [],
+        b"RIFF",
+        len(raw),
+    )
     again = await ended(studio, await studio.submit(request, owner=OWNER, new_take=True))
-    assert (again.adjustments, "sound_converted" in [one.key for one in again.adjustments]) == (first.adjustments, True)
+    assert (again.adjustments, "sound_converted" in [one.key for one in again.adjustments]) == (
+        first.adjustments,
+        True,
+    )
     kept = studio._storage.path(first.references[1].key)
     await studio.delete(first.id, owner=OWNER)
     assert (kept.exists(), upload.exists()) == (True, True), "the other take is made from it"
@@ -231,8 +281,17 @@ async def test_the_bytes_of_a_sound_go_too_and_the_sound_with_its_job(studio):
 async def test_what_was_done_to_an_upload_is_said_of_a_new_take_too(studio):
     """By then its clean copy is in its place, to which nothing has to be done."""
     field = Path(__file__).parents[1] / "data" / "field"
-    sound, photo = (uploaded(studio.uploads, (field / name).read_bytes(), name) for name in ("sound_amr.3gp", "picture.heic"))
-    request = ReferenceToVideoRequest(prompt="character1 walks", reference_video=(sound,), reference_image=(photo,), duration=2, seed=1)
+    sound, photo = (
+        uploaded(studio.uploads, (field / name).read_bytes(), name)
+        for name in ("sound_amr.3gp", "picture.heic")
+    )
+    request = ReferenceToVideoRequest(
+        prompt="character1 walks",
+        reference_video=(sound,),
+        reference_image=(photo,),
+        duration=2,
+        seed=1,
+    )
     first = await ended(studio, await studio.submit(request, owner=OWNER))
     assert {"clip_sound_converted", "heif_converted"} <= {one.key for one in first.adjustments}
     assert photo.read_bytes()[:3] == b"\xff\xd8\xff"
@@ -257,7 +316,9 @@ async def test_what_a_job_was_made_from_goes_with_it_at_once(studio):
     job = await ended(studio, await studio.submit(image(upload, size="720*1280"), owner=OWNER))
     archive, name = studio.uploads.new("wan.zip", job.id), studio.uploads.name(upload)
     archive.write_bytes(b"zip")
-    copies = [studio._storage.path(key) for key in (job.references[0].key, job.references[0].sent_key)]
+    copies = [
+        studio._storage.path(key) for key in (job.references[0].key, job.references[0].sent_key)
+    ]
     assert all(path.exists() for path in copies)
     await studio.delete(job.id, owner=OWNER)
     assert [path.exists() for path in (*copies, archive)] == [False] * 3
@@ -274,7 +335,9 @@ async def test_what_another_job_is_made_from_stays(studio):
     theirs = await ended(studio, await studio.submit(image(raw, seed=1), owner=OTHER), OTHER)
     kept = studio._storage.path(mine.references[0].key)
     await studio.delete(mine.id, owner=OWNER)
-    assert studio.uploads.find(studio.uploads.name(upload)) == upload, "the other take is made from it"
+    assert studio.uploads.find(studio.uploads.name(upload)) == upload, (
+        "the other take is made from it"
+    )
     await studio.delete(more.id, owner=OWNER)
     assert not upload.exists()
     assert kept.exists()
@@ -285,7 +348,9 @@ async def test_what_another_job_is_made_from_stays(studio):
 
 @pytest.mark.anyio
 async def test_what_is_being_submitted_is_not_dropped_with_an_old_job(studio, monkeypatch):
-    """The reference is in storage, its row is not written yet, and the only other job that has it is deleted."""
+    """The reference is in storage, its row is not written yet, and the only other job that has it
+    is deleted.
+    """
     raw = picture((640, 480), color="teal")
     old = await ended(studio, await studio.submit(image(raw, seed=1), owner=OWNER))
     add, kept, go_on = studio._add, asyncio.Event(), asyncio.Event()
@@ -304,8 +369,12 @@ async def test_what_is_being_submitted_is_not_dropped_with_an_old_job(studio, mo
 
 
 @pytest.mark.anyio
-async def test_what_somebody_submits_while_an_old_job_is_dropped_is_there_for_their_job(studio, monkeypatch):
-    """Another's upload is its clean copy already, so that nothing is put into storage anew; all of it happens while uploads are looked through."""
+async def test_what_somebody_submits_while_an_old_job_is_dropped_is_there_for_their_job(
+    studio, monkeypatch
+):
+    """Another's upload is its clean copy already, so that nothing is put into storage anew; all of
+    it happens while uploads are looked through.
+    """
     raw = picture((640, 480), color="sienna")
     theirs = uploaded(studio.uploads, raw)
     first = await ended(studio, await studio.submit(image(theirs, seed=1), owner=OTHER), OTHER)
@@ -315,7 +384,11 @@ async def test_what_somebody_submits_while_an_old_job_is_dropped_is_there_for_th
 
     def slowly(of):
         forget(of)
-        made.append(asyncio.run_coroutine_threadsafe(studio.submit(image(theirs, seed=3), owner=OTHER), loop).result(30))
+        made.append(
+            asyncio.run_coroutine_threadsafe(
+                studio.submit(image(theirs, seed=3), owner=OTHER), loop
+            ).result(30)
+        )
 
     made: list = []
     monkeypatch.setattr(studio.uploads, "forget", slowly)

@@ -1,4 +1,6 @@
-"""The endpoints for programs, as programs call them: gradio_client and an MCP client against the running app, and the command line beside it."""
+"""The endpoints for programs, as programs call them: gradio_client and an MCP client against the
+running app, and the command line beside it.
+"""
 
 import asyncio
 import base64
@@ -32,15 +34,44 @@ from wan.environment.settings import load_settings
 from wan.ui.agents import speak_mcp
 
 MINE = {"X-Wan-Token": "m" * 40}
-SAME = ("state", "model", "width", "height", "fps", "duration", "seed", "adjustments", "billed_seconds", "price", "simulated", "made_before", "error")
+SAME = (
+    "state",
+    "model",
+    "width",
+    "height",
+    "fps",
+    "duration",
+    "seed",
+    "adjustments",
+    "billed_seconds",
+    "price",
+    "simulated",
+    "made_before",
+    "error",
+)
 _CALLERS = count()
-UNASKED = ("1280*720", None, None, "", "crop", None, True, "", "single", True, False, False)  # from size to new_take
+UNASKED = (
+    "1280*720",
+    None,
+    None,
+    "",
+    "crop",
+    None,
+    True,
+    "",
+    "single",
+    True,
+    False,
+    False,
+)  # from size to new_take
 PICTURE = ROOT / "assets" / "samples" / "astronaut.png"
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """The app, with MCP, behind a proxy that tells addresses: one that calls as often as these tests do has to wait."""
+    """The app, with MCP, behind a proxy that tells addresses: one that calls as often as these
+    tests do has to wait.
+    """
     settings = {"WAN_MCP": "true", "WAN_TRUSTED_PROXIES": "127.0.0.1"}
     with served(tmp_path_factory.mktemp("api"), pending=0.2, running=0.4, **settings) as running:
         yield running
@@ -68,7 +99,9 @@ async def agent(app: App, headers: dict[str, str]) -> AsyncIterator[ClientSessio
         yield session
 
 
-async def tool(app: App, name: str, given: dict[str, Any], headers: dict[str, str] | None = None) -> tuple[bool, Any]:
+async def tool(
+    app: App, name: str, given: dict[str, Any], headers: dict[str, str] | None = None
+) -> tuple[bool, Any]:
     """Calls a tool as an agent does: whether it went well, and what it said."""
     async with agent(app, headers or MINE) as session:
         came = await session.call_tool(name, given)
@@ -85,20 +118,52 @@ def data_url(path: Path | None = None) -> str:
 @pytest.mark.process
 def test_every_door_gives_the_same(app: App, tmp_path: Path):
     asked = {"prompt": "She smiles.", "duration": 2, "size": "960*960", "fps": 24, "seed": 7}
-    by_client = client(app).predict(**asked, reference_image=handle_file(PICTURE), api_name="/image_to_video")
+    by_client = client(app).predict(
+        **asked, reference_image=handle_file(PICTURE), api_name="/image_to_video"
+    )
     other = {"X-Wan-Token": "o" * 40}
-    well, by_agent = asyncio.run(tool(app, "image_to_video", asked | {"reference_image": data_url(PICTURE)}, other))
+    well, by_agent = asyncio.run(
+        tool(app, "image_to_video", asked | {"reference_image": data_url(PICTURE)}, other)
+    )
     assert well, by_agent
-    command = ["-m", "wan", "image-to-video", str(PICTURE), "--prompt", "She smiles.", "--duration", "2", "--size", "960*960"]
+    command = [
+        "-m",
+        "wan",
+        "image-to-video",
+        str(PICTURE),
+        "--prompt",
+        "She smiles.",
+        "--duration",
+        "2",
+        "--size",
+        "960*960",
+    ]
     environment = clean_environment(tmp_path) | {"OUTPUT_DIR": str(app.folder / "output")}
-    ran = warm.run([*command, "--fps", "24", "--seed", "7", "--json"], environment=environment, folder=tmp_path)
+    ran = warm.run(
+        [*command, "--fps", "24", "--seed", "7", "--json"], environment=environment, folder=tmp_path
+    )
     assert ran.returncode == 0, ran.stderr
     by_command = json.loads(ran.stdout)
     results = [{name: one[name] for name in SAME} for one in (by_client, by_agent, by_command)]
     assert results[0] == results[1] == results[2]
     assert results[0] | {"adjustments": 0} == {
-        **{"state": "SUCCEEDED", "model": "wan2.6-i2v-flash", "width": 960, "height": 960, "fps": 24.0, "duration": 2.0, "seed": 7},
-        **{"adjustments": 0, "billed_seconds": 2.0, "price": "¥0.60", "simulated": True, "made_before": False, "error": None},
+        **{
+            "state": "SUCCEEDED",
+            "model": "wan2.6-i2v-flash",
+            "width": 960,
+            "height": 960,
+            "fps": 24.0,
+            "duration": 2.0,
+            "seed": 7,
+        },
+        **{
+            "adjustments": 0,
+            "billed_seconds": 2.0,
+            "price": "¥0.60",
+            "simulated": True,
+            "made_before": False,
+            "error": None,
+        },
     }
     assert len({one["task_id"] for one in (by_client, by_agent, by_command)}) == 3
     for one in (by_client, by_agent):
@@ -108,30 +173,51 @@ def test_every_door_gives_the_same(app: App, tmp_path: Path):
 
 
 def test_a_sound_is_uploaded_sent_along_or_fetched_by_the_service(app: App, tmp_path: Path):
-    given = {"prompt": "She sings.", "reference_image": "https://example.com/a.png", "duration": 2, "size": "720P", "seed": 7}
+    given = {
+        "prompt": "She sings.",
+        "reference_image": "https://example.com/a.png",
+        "duration": 2,
+        "size": "720P",
+        "seed": 7,
+    }
     (tmp_path / "song.wav").write_bytes(song := wav(3, rate=8_000))
-    uploaded = client(app).predict(**given, reference_audio=handle_file(tmp_path / "song.wav"), api_name="/image_to_video")
-    assert "The sound is 3.0 s long and the video 2 s; the service cuts off the rest of the sound." in uploaded["adjustments"]
+    uploaded = client(app).predict(
+        **given, reference_audio=handle_file(tmp_path / "song.wav"), api_name="/image_to_video"
+    )
+    assert (
+        "The sound is 3.0 s long and the video 2 s; the service cuts off the rest of the sound."
+        in uploaded["adjustments"]
+    )
     data = f"data:audio/wav;base64,{base64.b64encode(song).decode()}"
     well, sent = asyncio.run(tool(app, "image_to_video", given | {"reference_audio": data}))
     assert (well, sent["job_id"], sent["made_before"]) == (True, uploaded["job_id"], True)
-    address = client(app).predict(**given, reference_audio="https://example.com/a.wav", api_name="/image_to_video")
-    same = client(app).predict(**given, audio_url="https://example.com/a.wav", api_name="/image_to_video")
+    address = client(app).predict(
+        **given, reference_audio="https://example.com/a.wav", api_name="/image_to_video"
+    )
+    same = client(app).predict(
+        **given, audio_url="https://example.com/a.wav", api_name="/image_to_video"
+    )
     assert (same["job_id"], address["state"]) == (address["job_id"], "SUCCEEDED")
 
 
 @pytest.mark.process
 def test_an_agent_uploads_by_gradios_own_tool(app: App, tmp_path: Path):
-    """`gradio upload-mcp` sends no token; the address that it gives opens the upload, here and nowhere else."""
+    """`gradio upload-mcp` sends no token; the address that it gives opens the upload, here and
+    nowhere else.
+    """
     (tmp_path / "she.png").write_bytes(PICTURE.read_bytes())
     beside = clean_environment(tmp_path) | {"NO_PROXY": "127.0.0.1"}
     command = str(Path(sys.executable).with_name("gradio"))
-    started = StdioServerParameters(command=command, args=["upload-mcp", app.url, str(tmp_path)], env=beside)
+    started = StdioServerParameters(
+        command=command, args=["upload-mcp", app.url, str(tmp_path)], env=beside
+    )
 
     async def uploaded() -> str:
         async with stdio_client(started) as (read, write), ClientSession(read, write) as session:
             await session.initialize()
-            came = await session.call_tool("upload_file_to_gradio", {"file": str(tmp_path / "she.png")})
+            came = await session.call_tool(
+                "upload_file_to_gradio", {"file": str(tmp_path / "she.png")}
+            )
             return came.content[0].text
 
     address = asyncio.run(uploaded())
@@ -141,16 +227,29 @@ def test_an_agent_uploads_by_gradios_own_tool(app: App, tmp_path: Path):
     assert (well, made["state"]) == (True, "SUCCEEDED"), made
     well, again = asyncio.run(tool(app, "image_to_video", asked))
     assert (again["job_id"], again["made_before"]) == (made["job_id"], True)
-    for other in (address[:-5], address.replace("she.png", "he.png"), f"{app.url}{API}/file=/etc/passwd"):
+    for other in (
+        address[:-5],
+        address.replace("she.png", "he.png"),
+        f"{app.url}{API}/file=/etc/passwd",
+    ):
         well, said = asyncio.run(tool(app, "image_to_video", asked | {"reference_image": other}))
         assert not well, said
 
 
 def test_the_same_again_is_the_same_video(app: App):
-    asked = {"prompt": "She nods.", "reference_image": handle_file(PICTURE), "duration": 2, "api_name": "/image_to_video"}
+    asked = {
+        "prompt": "She nods.",
+        "reference_image": handle_file(PICTURE),
+        "duration": 2,
+        "api_name": "/image_to_video",
+    }
     caller = client(app)
     first, again = caller.predict(**asked), caller.predict(**asked)
-    assert (again["job_id"], again["made_before"], again["price"]) == (first["job_id"], True, "¥0.00")
+    assert (again["job_id"], again["made_before"], again["price"]) == (
+        first["job_id"],
+        True,
+        "¥0.00",
+    )
     assert tasks(app, asked["prompt"]) == 1
     assert caller.predict(**asked, new_take=True)["job_id"] != first["job_id"]
     assert tasks(app, asked["prompt"]) == 2
@@ -159,10 +258,15 @@ def test_the_same_again_is_the_same_video(app: App):
 def test_references_in_their_order(app: App):
     clip = handle_file(ROOT / "assets" / "samples" / "bigbuckbunny.mp4")
     made = client(app).predict(
-        prompt="character1 meets character2.", references=[handle_file(PICTURE), clip], duration=2, api_name="/reference_to_video"
+        prompt="character1 meets character2.",
+        references=[handle_file(PICTURE), clip],
+        duration=2,
+        api_name="/reference_to_video",
     )
     assert (made["state"], made["model"], made["width"]) == ("SUCCEEDED", "wan2.6-r2v-flash", 1280)
-    task = json.loads((app.folder / "output/simulator/tasks" / f"{made['task_id']}.json").read_bytes())
+    task = json.loads(
+        (app.folder / "output/simulator/tasks" / f"{made['task_id']}.json").read_bytes()
+    )
     kinds = [one["url"].rpartition(".")[2] for one in task["order"]["references"]]
     assert kinds == ["jpg", "mp4"]
 
@@ -170,26 +274,49 @@ def test_references_in_their_order(app: App):
 def test_a_job_is_watched_and_cancelled(app: App):
     caller = client(app)
     with app.fault("create", "status-429"):
-        made = caller.predict(prompt="She waits.", reference_image=handle_file(PICTURE), duration=2, wait=0, api_name="/image_to_video")
+        made = caller.predict(
+            prompt="She waits.",
+            reference_image=handle_file(PICTURE),
+            duration=2,
+            wait=0,
+            api_name="/image_to_video",
+        )
         assert made["state"] in ("QUEUED", "UPLOADING", "SUBMITTING")
         assert made["video_url"] is None
         assert made["status"]
-        gone = caller.predict(prompt="She goes.", reference_image=handle_file(PICTURE), duration=2, wait=0, api_name="/image_to_video")
+        gone = caller.predict(
+            prompt="She goes.",
+            reference_image=handle_file(PICTURE),
+            duration=2,
+            wait=0,
+            api_name="/image_to_video",
+        )
         caller.predict(job_id=gone["job_id"], api_name="/cancel")
     assert caller.predict(job_id=gone["job_id"], wait=60, api_name="/job")["state"] == "CANCELLED"
     ended = caller.predict(job_id=made["job_id"], wait=60, api_name="/job")
     assert ended["state"] == "SUCCEEDED"
     assert ended["video_url"]
-    assert caller.predict(job_id=made["job_id"], api_name="/cancel")["status"] == "It is over already; there is nothing to cancel."
+    assert (
+        caller.predict(job_id=made["job_id"], api_name="/cancel")["status"]
+        == "It is over already; there is nothing to cancel."
+    )
 
 
 def test_whoever_is_nobody_gets_an_id_that_opens_their_job(app: App):
     stranger = Client(app.url, verbose=False)
-    asked = {"prompt": "Nobody asks.", "reference_image": handle_file(PICTURE), "duration": 2, "api_name": "/image_to_video"}
+    asked = {
+        "prompt": "Nobody asks.",
+        "reference_image": handle_file(PICTURE),
+        "duration": 2,
+        "api_name": "/image_to_video",
+    }
     mine, theirs = stranger.predict(**asked), Client(app.url, verbose=False).predict(**asked)
     assert mine["video_url"] != theirs["video_url"]
     assert not theirs["made_before"], "the cache is within one owner"
-    assert Client(app.url, verbose=False).predict(job_id=mine["job_id"], api_name="/job")["video_url"] == mine["video_url"]
+    assert (
+        Client(app.url, verbose=False).predict(job_id=mine["job_id"], api_name="/job")["video_url"]
+        == mine["video_url"]
+    )
     token, _, bare = mine["job_id"].partition(".")
     swapped = f"{theirs['job_id'].partition('.')[0]}.{bare}"
     for guessed in (bare, swapped, f"{token}.", f".{bare}", "x" * 9000):
@@ -207,13 +334,17 @@ def curled(app: App, headers: dict[str, str], endpoint: str, *given: Any) -> Any
     """What an endpoint answers to plain HTTP: its answer, or what it says is wrong."""
     call = post(app.url, f"{API}/call/{endpoint}", {"data": given}, **headers)
     assert call.status == 200, (call.status, call.json(), given)
-    said = plain_http.get(f"{app.url}{API}/call/{endpoint}/{call.json()['event_id']}", headers=headers, timeout=60).text
+    said = plain_http.get(
+        f"{app.url}{API}/call/{endpoint}/{call.json()['event_id']}", headers=headers, timeout=60
+    ).text
     event, _, data = said.strip().rpartition("event: ")[2].partition("\ndata: ")
     return json.loads(data)[0] if event == "complete" else json.loads(data)
 
 
 def test_whoever_gives_up_and_asks_again_is_shown_the_same_job(app: App):
-    """By plain HTTP, by gradio_client and as an agent, from one address: one task, whose owner alone can cancel it."""
+    """By plain HTTP, by gradio_client and as an agent, from one address: one task, whose owner
+    alone can cancel it.
+    """
     there = elsewhere()
     asked = {"prompt": "She is asked for again.", "reference_image": data_url(), "duration": 2}
     others = {"wait": 0, "api_name": "/image_to_video"}
@@ -230,18 +361,44 @@ def test_whoever_gives_up_and_asks_again_is_shown_the_same_job(app: App):
     video = curled(app, there, "job", first["job_id"], 60)["video_url"]
     assert video
     assert curled(app, elsewhere(), "job", again["job_id"], 60)["video_url"] == video
-    assert Client(app.url, headers=there, verbose=False).predict(**asked, **others)["video_url"] == video
+    assert (
+        Client(app.url, headers=there, verbose=False).predict(**asked, **others)["video_url"]
+        == video
+    )
     assert tasks(app, asked["prompt"]) == 1
-    for another in (asked | {"prompt": "She is another."}, asked | {"new_take": True}, asked | {"seed": 3}):
-        assert Client(app.url, headers=there, verbose=False).predict(**another, **others)["job_id"].rpartition(".")[2] != bare
-    for stranger in (elsewhere(), {}, {"X-Forwarded-For": "127.0.0.1"}, there | {"X-Wan-Token": "t" * 40}):
-        assert Client(app.url, headers=stranger, verbose=False).predict(**asked, **others)["job_id"].rpartition(".")[2] != bare
+    for another in (
+        asked | {"prompt": "She is another."},
+        asked | {"new_take": True},
+        asked | {"seed": 3},
+    ):
+        assert (
+            Client(app.url, headers=there, verbose=False)
+            .predict(**another, **others)["job_id"]
+            .rpartition(".")[2]
+            != bare
+        )
+    for stranger in (
+        elsewhere(),
+        {},
+        {"X-Forwarded-For": "127.0.0.1"},
+        there | {"X-Wan-Token": "t" * 40},
+    ):
+        assert (
+            Client(app.url, headers=stranger, verbose=False)
+            .predict(**asked, **others)["job_id"]
+            .rpartition(".")[2]
+            != bare
+        )
 
 
 def test_an_agent_whose_client_gives_up_finds_its_job(app: App):
     """Within its session it is its own, and the next session is shown it."""
     there, told, running = elsewhere(), [], asyncio.Event()
-    asked = {"prompt": "She takes longer than the client.", "reference_image": data_url(), "duration": 2}
+    asked = {
+        "prompt": "She takes longer than the client.",
+        "reference_image": data_url(),
+        "duration": 2,
+    }
 
     async def progress(done: float, total: float | None, message: str | None) -> None:
         told.append((done, message))
@@ -250,11 +407,17 @@ def test_an_agent_whose_client_gives_up_finds_its_job(app: App):
 
     async def session() -> tuple[Any, Any]:
         async with agent(app, there) as session:
-            call = asyncio.create_task(session.call_tool("image_to_video", asked, progress_callback=progress))
+            call = asyncio.create_task(
+                session.call_tool("image_to_video", asked, progress_callback=progress)
+            )
             await asyncio.wait_for(running.wait(), 60)
             call.cancel()
-            again = json.loads((await session.call_tool("image_to_video", asked | {"wait": 0})).content[0].text)
-            return again, json.loads((await session.call_tool("cancel", {"job_id": again["job_id"]})).content[0].text)
+            again = json.loads(
+                (await session.call_tool("image_to_video", asked | {"wait": 0})).content[0].text
+            )
+            return again, json.loads(
+                (await session.call_tool("cancel", {"job_id": again["job_id"]})).content[0].text
+            )
 
     with app.holding("RUNNING"):
         mine, cancelled = asyncio.run(session())
@@ -276,7 +439,10 @@ def test_what_is_left_out_is_as_said_or_is_named(app: App):
     for given, said in (
         ([], "Field required: prompt."),
         (["She smiles."], "Field required: reference_image."),
-        (["She smiles.", "https://example.com/a.png", *[None] * 30], "data: got 32 values; allowed are at most 17."),
+        (
+            ["She smiles.", "https://example.com/a.png", *[None] * 30],
+            "data: got 32 values; allowed are at most 17.",
+        ),
     ):
         refused = curled(app, there, "image_to_video", *given)["error"]
         assert said in refused
@@ -288,17 +454,29 @@ def test_what_is_left_out_is_as_said_or_is_named(app: App):
         (b'{"prompt": "x"}', "data: got nothing; allowed is a list of values "),
         (b'{"data": {"prompt": "x"}}', "data: got dict; allowed is a list of values "),
     ):
-        odd = plain_http.post(f"{app.url}{API}/call/image_to_video", content=body, headers=there | {"Content-Type": "application/json"})
+        odd = plain_http.post(
+            f"{app.url}{API}/call/image_to_video",
+            content=body,
+            headers=there | {"Content-Type": "application/json"},
+        )
         assert odd.json()["detail"].startswith(said)
     for body, said in (
         ({}, "Field required: prompt."),
         ({"prompt": "x"}, "Field required: reference_image."),
-        ({"prompt": "x", "resolution": "720P"}, "resolution: there is no such field; known are prompt, "),
+        (
+            {"prompt": "x", "resolution": "720P"},
+            "resolution: there is no such field; known are prompt, ",
+        ),
     ):
         named = post(app.url, f"{API}/call/v2/image_to_video", body, **there)
         assert (named.status, named.json()["detail"][: len(said)]) == (422, said)
     assert called(app.url, "job", {"job_id": "x"}, there)[1]["error"] == str(JobNotFound())
-    half = post(app.url, f"{API}/call/image_to_video", {"data": ["She \ud83d", "https://example.com/a.png"]}, **there)
+    half = post(
+        app.url,
+        f"{API}/call/image_to_video",
+        {"data": ["She \ud83d", "https://example.com/a.png"]},
+        **there,
+    )
     assert (half.status, half.json()["detail"].partition(" is ")[0]) == (400, "data[0]: U+D83D")
     assert app.jobs() == before
     made = curled(app, there, "image_to_video", "She is left alone.", data_url(), 2)
@@ -306,36 +484,72 @@ def test_what_is_left_out_is_as_said_or_is_named(app: App):
 
 
 def test_an_agent_is_told_what_is_wrong_in_the_words_of_every_door(app: App):
-    before, good = app.jobs(), {"prompt": "She is asked for by an agent.", "reference_image": data_url(), "duration": 2}
+    before, good = (
+        app.jobs(),
+        {"prompt": "She is asked for by an agent.", "reference_image": data_url(), "duration": 2},
+    )
     for name, given, said in (
         ("image_to_video", {}, "Field required: prompt."),
         ("image_to_video", {"prompt": "x"}, "Field required: reference_image."),
-        ("image_to_video", good | {"resolution": "720P"}, "resolution: there is no such field; known are prompt, "),
+        (
+            "image_to_video",
+            good | {"resolution": "720P"},
+            "resolution: there is no such field; known are prompt, ",
+        ),
         ("image_to_video", good | {"prompt": 5}, "prompt: got 5; allowed is text."),
         ("image_to_video", good | {"prompt": None}, "prompt: it is empty; "),
-        ("image_to_video", good | {"reference_image": None}, "reference_image: got nothing; allowed is a URL, "),
-        ("image_to_video", good | {"duration": "2s"}, 'duration: got "2s"; wan2.6-i2v-flash allows '),
+        (
+            "image_to_video",
+            good | {"reference_image": None},
+            "reference_image: got nothing; allowed is a URL, ",
+        ),
+        (
+            "image_to_video",
+            good | {"duration": "2s"},
+            'duration: got "2s"; wan2.6-i2v-flash allows ',
+        ),
         ("image_to_video", good | {"seed": 7.5}, "seed: got 7.5; allowed are "),
         ("image_to_video", good | {"motion_strength": "strong"}, "motion_strength: got "),
         ("image_to_video", good | {"audio": "loud"}, "audio: got "),
         ("image_to_video", good | {"wait": "no"}, "wait: got no; allowed are "),
-        ("reference_to_video", {"prompt": "x", "references": good["reference_image"]}, "references: got str; allowed is a list."),
-        ("image_to_video", good | {"reference_image": "C:\\me.png"}, "reference_image: got C:\\me.png, a path or bare data"),
+        (
+            "reference_to_video",
+            {"prompt": "x", "references": good["reference_image"]},
+            "references: got str; allowed is a list.",
+        ),
+        (
+            "image_to_video",
+            good | {"reference_image": "C:\\me.png"},
+            "reference_image: got C:\\me.png, a path or bare data",
+        ),
         ("job", {"job_id": 5}, "job_id: got int; allowed is text."),
     ):
         well, refused = asyncio.run(tool(app, name, given, MINE))
         assert not well
         assert refused.startswith(said), (given, refused)
     assert app.jobs() == before
-    made = [asyncio.run(tool(app, "image_to_video", good | {"seed": seed}, MINE))[1]["job_id"] for seed in (-1, "-1", " random ")]
+    made = [
+        asyncio.run(tool(app, "image_to_video", good | {"seed": seed}, MINE))[1]["job_id"]
+        for seed in (-1, "-1", " random ")
+    ]
     assert len(set(made)) == 1
     assert tasks(app, good["prompt"]) == 1
 
 
 @pytest.mark.parametrize("endpoint", ["/job", "/cancel"])
 def test_nobody_gets_anothers_job(endpoint: str, app: App):
-    made = client(app).predict(prompt="Mine.", reference_image=handle_file(PICTURE), duration=2, wait=0, api_name="/image_to_video")
-    for other in ({"X-Wan-Token": "x" * 40}, {"X-Wan-Key": "sk-another"}, {"X-Forwarded-For": "127.0.0.1"}):
+    made = client(app).predict(
+        prompt="Mine.",
+        reference_image=handle_file(PICTURE),
+        duration=2,
+        wait=0,
+        api_name="/image_to_video",
+    )
+    for other in (
+        {"X-Wan-Token": "x" * 40},
+        {"X-Wan-Key": "sk-another"},
+        {"X-Forwarded-For": "127.0.0.1"},
+    ):
         with pytest.raises(AppError, match="no such job"):
             client(app, **other).predict(job_id=made["job_id"], api_name=endpoint)
         well, said = asyncio.run(tool(app, endpoint[1:], {"job_id": made["job_id"]}, other))
@@ -354,15 +568,38 @@ def test_an_odd_id_is_no_job(endpoint: str, odd: str, app: App):
     ("given", "said"),
     [
         ({"reference_image": "/etc/passwd"}, "reference_image: got /etc/passwd, a path"),
-        ({"reference_image": "file:///etc/passwd"}, "reference_image: got file:///etc/passwd, a path"),
+        (
+            {"reference_image": "file:///etc/passwd"},
+            "reference_image: got file:///etc/passwd, a path",
+        ),
         ({"reference_image": "C:\\me.png"}, "reference_image: got C:\\me.png, a path"),
         ({"reference_image": "../me.png"}, "reference_image: got ../me.png, a path"),
         ({"reference_image": "me.png"}, "reference_image: got me.png, a path"),
-        ({"reference_image": "iVBORw0KGgo="}, "reference_image: got iVBORw0KGgo=, a path or bare data, which nothing here opens"),
-        ({"reference_image": "ftp://example.com/me.png"}, "reference_image: got ftp://example.com/me.png; allowed is a public address"),
-        ({"reference_image": {"path": "/etc/passwd"}}, "reference_image: This is no file that was uploaded here"),
-        ({"reference_image": {"path": f"{'../' * 20}etc/passwd", "meta": {"_type": "gradio.FileData"}}}, ""),
-        ({"reference_image": {"path": "a" * 300}}, "reference_image: This is no file that was uploaded here"),
+        (
+            {"reference_image": "iVBORw0KGgo="},
+            "reference_image: got iVBORw0KGgo=, a path or bare data, which nothing here opens",
+        ),
+        (
+            {"reference_image": "ftp://example.com/me.png"},
+            "reference_image: got ftp://example.com/me.png; allowed is a public address",
+        ),
+        (
+            {"reference_image": {"path": "/etc/passwd"}},
+            "reference_image: This is no file that was uploaded here",
+        ),
+        (
+            {
+                "reference_image": {
+                    "path": f"{'../' * 20}etc/passwd",
+                    "meta": {"_type": "gradio.FileData"},
+                }
+            },
+            "",
+        ),
+        (
+            {"reference_image": {"path": "a" * 300}},
+            "reference_image: This is no file that was uploaded here",
+        ),
         ({"reference_image": "http://127.0.0.1:1/a.png"}, "allowed is a public address"),
         ({"reference_image": "data:image/png;base64,AAAA"}, "does not open as a picture"),
         ({"reference_image": "data:image/png;base64,!"}, "allowed is a public address"),
@@ -379,10 +616,22 @@ def test_an_odd_id_is_no_job(endpoint: str, odd: str, app: App):
         ({"audio": {}}, "audio: This is no file that was uploaded here"),
         ({"audio_url": "file:///etc/passwd"}, "audio_url: got"),
         ({"reference_audio": "/etc/passwd"}, "reference_audio: got /etc/passwd, a path"),
-        ({"reference_audio": {"path": "/etc/passwd"}}, "reference_audio: This is no file that was uploaded here"),
+        (
+            {"reference_audio": {"path": "/etc/passwd"}},
+            "reference_audio: This is no file that was uploaded here",
+        ),
         ({"reference_audio": 7}, "reference_audio: got int"),
-        ({"reference_audio": "data:audio/wav;base64,AAAA"}, "reference_audio: got something that does not open as a sound"),
-        ({"reference_audio": "data:audio/wav;base64,AAAA", "audio_url": "https://example.com/a.wav"}, "reference_audio: got a file, and another"),
+        (
+            {"reference_audio": "data:audio/wav;base64,AAAA"},
+            "reference_audio: got something that does not open as a sound",
+        ),
+        (
+            {
+                "reference_audio": "data:audio/wav;base64,AAAA",
+                "audio_url": "https://example.com/a.wav",
+            },
+            "reference_audio: got a file, and another",
+        ),
         ({"wait": 601}, "wait: got 601"),
         ({"new_take": "yes"}, "new_take: got yes"),
     ],
@@ -402,9 +651,16 @@ def test_too_many_references_are_refused_before_they_are_read(app: App):
     with pytest.raises(AppError, match="references: got 9"):
         client(app).predict(prompt="All.", references=many, api_name="/reference_to_video")
     with pytest.raises(AppError, match="references: got str"):
-        client(app).predict(prompt="All.", references="https://example.com/a.png", api_name="/reference_to_video")
+        client(app).predict(
+            prompt="All.", references="https://example.com/a.png", api_name="/reference_to_video"
+        )
     with pytest.raises(AppError, match="model: got list"):
-        client(app).predict(prompt="All.", references=["https://example.com/a.png"], model=[], api_name="/reference_to_video")
+        client(app).predict(
+            prompt="All.",
+            references=["https://example.com/a.png"],
+            model=[],
+            api_name="/reference_to_video",
+        )
 
 
 def test_what_is_for_callers_is_described_and_nothing_else(app: App):
@@ -417,51 +673,103 @@ def test_what_is_for_callers_is_described_and_nothing_else(app: App):
             return (await session.list_tools()).tools
 
     offered = asyncio.run(tools())
-    assert {one.name for one in offered} == {"image_to_video", "reference_to_video", "job", "cancel"}
+    assert {one.name for one in offered} == {
+        "image_to_video",
+        "reference_to_video",
+        "job",
+        "cancel",
+    }
     for one in offered:
         assert "cost" in one.description.lower() or "free" in one.description
-        assert all(part.get("description") for part in one.inputSchema["properties"].values()), one.name
+        assert all(part.get("description") for part in one.inputSchema["properties"].values()), (
+            one.name
+        )
 
 
 def test_only_calls_reach_the_agents_door(app: App):
-    for method, path in (("GET", "/mcp"), ("GET", "/mcp/sse"), ("POST", "/mcp/messages/"), ("GET", "/mcp/schema"), ("DELETE", "/mcp")):
+    for method, path in (
+        ("GET", "/mcp"),
+        ("GET", "/mcp/sse"),
+        ("POST", "/mcp/messages/"),
+        ("GET", "/mcp/schema"),
+        ("DELETE", "/mcp"),
+    ):
         assert plain_http.request(method, f"{app.url}{API}{path}").status_code in (404, 405), path
 
 
 @pytest.mark.process
-def test_without_the_settings_there_is_no_agents_door_and_nobody_is_shown_what_another_asked_for(tmp_path: Path):
-    with served(tmp_path, pending=0.2, running=0.4, GRADIO_MCP_SERVER="true", WAN_JOIN_ANONYMOUS="false") as plain:
-        assert post(plain.url, f"{API}/mcp/", {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).status == 404
+def test_without_the_settings_there_is_no_agents_door_and_nobody_is_shown_what_another_asked_for(
+    tmp_path: Path,
+):
+    with served(
+        tmp_path, pending=0.2, running=0.4, GRADIO_MCP_SERVER="true", WAN_JOIN_ANONYMOUS="false"
+    ) as plain:
+        assert (
+            post(
+                plain.url, f"{API}/mcp/", {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+            ).status
+            == 404
+        )
         picture = data_url()
-        asked = [curled(plain, {}, "image_to_video", "She is asked for twice.", picture, 2, *UNASKED, 0) for _ in range(2)]
+        asked = [
+            curled(plain, {}, "image_to_video", "She is asked for twice.", picture, 2, *UNASKED, 0)
+            for _ in range(2)
+        ]
         assert asked[0]["job_id"] != asked[1]["job_id"]
-        assert all(curled(plain, {}, "job", one["job_id"], 60)["state"] == "SUCCEEDED" for one in asked)
+        assert all(
+            curled(plain, {}, "job", one["job_id"], 60)["state"] == "SUCCEEDED" for one in asked
+        )
         assert tasks(plain, "She is asked for twice.") == 2
 
 
 @pytest.mark.process
-def test_the_operators_key_is_spent_by_code_and_a_callers_own_by_header(simulator: Simulator, tmp_path: Path):
-    paid = {"WAN_BACKEND": "dashscope", "DASHSCOPE_API_KEY": "sk-operator", "DASHSCOPE_BASE_URL": simulator.base_url, "WAN_ACCESS_CODE": "letmein99"}
-    with served(tmp_path, pending=0.2, running=0.4, WAN_MCP="true", WAN_POLL_SECONDS="1", **paid) as app:
+def test_the_operators_key_is_spent_by_code_and_a_callers_own_by_header(
+    simulator: Simulator, tmp_path: Path
+):
+    paid = {
+        "WAN_BACKEND": "dashscope",
+        "DASHSCOPE_API_KEY": "sk-operator",
+        "DASHSCOPE_BASE_URL": simulator.base_url,
+        "WAN_ACCESS_CODE": "letmein99",
+    }
+    with served(
+        tmp_path, pending=0.2, running=0.4, WAN_MCP="true", WAN_POLL_SECONDS="1", **paid
+    ) as app:
         asked = {"prompt": "She smiles.", "reference_image": data_url(PICTURE), "duration": 2}
         for headers in (MINE, MINE | {"X-Wan-Code": "guess"}, MINE | {"X-Wan-Key": "no key"}):
             well, said = asyncio.run(tool(app, "image_to_video", asked, headers))
             assert not well, said
-        well, made = asyncio.run(tool(app, "image_to_video", asked, MINE | {"X-Wan-Code": "letmein99"}))
+        well, made = asyncio.run(
+            tool(app, "image_to_video", asked, MINE | {"X-Wan-Code": "letmein99"})
+        )
         assert (well, made["state"]) == (True, "SUCCEEDED")
         well, own = asyncio.run(tool(app, "image_to_video", asked, {"X-Wan-Key": "sk-callers-own"}))
         assert (well, own["state"], own["made_before"]) == (True, "SUCCEEDED", False)
-        well, again = asyncio.run(tool(app, "job", {"job_id": own["job_id"]}, {"X-Wan-Key": "sk-callers-own"}))
+        well, again = asyncio.run(
+            tool(app, "job", {"job_id": own["job_id"]}, {"X-Wan-Key": "sk-callers-own"})
+        )
         assert well
         assert again["video_url"] == own["video_url"]
-        kept = b"".join(file.read_bytes() for file in app.folder.rglob("*") if file.is_file() and file.stat().st_size < 10_000_000)
+        kept = b"".join(
+            file.read_bytes()
+            for file in app.folder.rglob("*")
+            if file.is_file() and file.stat().st_size < 10_000_000
+        )
         assert b"sk-callers-own" not in kept
         assert b"sk-operator" not in kept
         assert b"letmein99" not in kept
 
 
-@pytest.mark.parametrize("beside", [{"WAN_LOGINS": "ada:secret"}, {"WAN_BACKEND": "dashscope", "DASHSCOPE_API_KEY": "sk-operator"}])
-def test_settings_under_which_agents_are_not_let_in(beside: dict[str, str], monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"WAN_LOGINS": "ada:secret"},
+        {"WAN_BACKEND": "dashscope", "DASHSCOPE_API_KEY": "sk-operator"},
+    ],
+)
+def test_settings_under_which_agents_are_not_let_in(
+    beside: dict[str, str], monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("WAN_MCP", "true")
     for name, value in beside.items():
         monkeypatch.setenv(name, value)
@@ -481,5 +789,12 @@ def test_the_readmes_example_runs_and_says_what_it_shows(app: App, tmp_path: Pat
     found = re.search(r"```python\n(from gradio_client .+?)```\n\n```\n(.+?)```", readme, re.DOTALL)
     assert found
     script = found[1].replace("http://127.0.0.1:7860", app.url)
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=clean_environment(tmp_path), cwd=ROOT, timeout=120)
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env=clean_environment(tmp_path),
+        cwd=ROOT,
+        timeout=120,
+    )
     assert (ran.stdout, ran.returncode) == (found[2], 0), ran.stderr

@@ -37,7 +37,9 @@ def event(state: JobState, **more) -> JobEvent:
         "cancel_wanted": False,
     }
     job = Job(**values | more)
-    return JobEvent(job=job, sentence=sentence("pending"), **{"elapsed": 42.0, "expected": 75.0} | expected)
+    return JobEvent(
+        job=job, sentence=sentence("pending"), **{"elapsed": 42.0, "expected": 75.0} | expected
+    )
 
 
 def read(html: str) -> str:
@@ -48,18 +50,36 @@ def read(html: str) -> str:
 @pytest.mark.parametrize("state", list(JobState))
 def test_every_state_escapes_what_people_and_the_service_wrote(state):
     said = sentence("task_failed", code=EVIL, message=EVIL, advice=EVIL)
-    shown = cards.view(event(state, request={"prompt": EVIL}, task_id=EVIL, request_id=EVIL, code=EVIL, said=said, adjustments=[said]))
+    shown = cards.view(
+        event(
+            state,
+            request={"prompt": EVIL},
+            task_id=EVIL,
+            request_id=EVIL,
+            code=EVIL,
+            said=said,
+            adjustments=[said],
+        )
+    )
     assert "<script" not in shown
     assert "x')</script>\"" not in shown
 
 
 def test_cast_and_refusal_escape_names():
     said = sentence("image_kind", field=EVIL, given=EVIL)
-    shown = cards.cast([cards.Tile("image", EVIL, b"webp", [said]), cards.Tile("video", EVIL), cards.Tile("refused", EVIL, notes=[said])])
+    shown = cards.cast(
+        [
+            cards.Tile("image", EVIL, b"webp", [said]),
+            cards.Tile("video", EVIL),
+            cards.Tile("refused", EVIL, notes=[said]),
+        ]
+    )
     assert "<script" not in shown
     assert "character2" in shown
     assert "character3" not in shown
-    assert "<script" not in cards.refused(sentence("field_type", field="prompt", given=EVIL, allowed="text"), EVIL)
+    assert "<script" not in cards.refused(
+        sentence("field_type", field="prompt", given=EVIL, allowed="text"), EVIL
+    )
 
 
 @pytest.mark.parametrize("state", list(JobState))
@@ -69,7 +89,10 @@ def test_every_state_has_a_title_in_both_languages(state):
         assert f">{words}</span>" in shown
 
 
-@pytest.mark.parametrize(("state", "button"), [(JobState.QUEUED, "cancel"), (JobState.UPLOADING, "cancel"), (JobState.PENDING, "cancel")])
+@pytest.mark.parametrize(
+    ("state", "button"),
+    [(JobState.QUEUED, "cancel"), (JobState.UPLOADING, "cancel"), (JobState.PENDING, "cancel")],
+)
 def test_what_is_free_to_cancel_offers_it(state, button):
     assert f'data-press="{button}"' in cards.view(event(state))
 
@@ -118,10 +141,27 @@ def test_a_doubtful_end_warns_before_another_try():
 
 def test_done_shows_video_facts_and_adjustments():
     adjusted = [sentence("fps_conformed", given=30, fps=24)]
-    measured = {"width": 1280, "height": 720, "fps": 24.0, "duration": 5.0, "poster_key": "p", "adjustments": adjusted}
+    measured = {
+        "width": 1280,
+        "height": 720,
+        "fps": 24.0,
+        "duration": 5.0,
+        "poster_key": "p",
+        "adjustments": adjusted,
+    }
     shown = cards.view(event(JobState.SUCCEEDED, **measured))
-    assert 'src="media/token/video.mp4" poster="media/token/poster.webp" controls playsinline preload="metadata"' in shown
-    for fact in ("1280×720", "24 fps", "5.0 s", "seed 4711", "¥1.50", "your 24 fps were made from it"):
+    assert (
+        'src="media/token/video.mp4" poster="media/token/poster.webp" controls playsinline '
+        'preload="metadata"' in shown
+    )
+    for fact in (
+        "1280×720",
+        "24 fps",
+        "5.0 s",
+        "seed 4711",
+        "¥1.50",
+        "your 24 fps were made from it",
+    ):
         assert fact in read(shown)
     assert 'download="wan-4711.mp4"' in shown
 
@@ -129,10 +169,21 @@ def test_done_shows_video_facts_and_adjustments():
 @pytest.mark.parametrize(
     ("html", "kept"),
     [
-        (cards.view(event(JobState.SUCCEEDED, task_id="task-1", width=1, height=2)), ["4711", "¥1.50", "1×2", "task-1", "job-1"]),
-        (cards.view(event(JobState.RUNNING, task_id="task-1")), ["0:42", "¥1.50", "A quiet sea.", "task-1"]),
+        (
+            cards.view(event(JobState.SUCCEEDED, task_id="task-1", width=1, height=2)),
+            ["4711", "¥1.50", "1×2", "task-1", "job-1"],
+        ),
+        (
+            cards.view(event(JobState.RUNNING, task_id="task-1")),
+            ["0:42", "¥1.50", "A quiet sea.", "task-1"],
+        ),
         (cards.view(event(JobState.FAILED)), ["¥1.50", "A quiet sea."]),
-        (cards.price_line(Price(Decimal("1.5"), "CNY", 5.0), (60, 120), simulated=False, takes=2), ["¥3.00", "¥1.50"]),
+        (
+            cards.price_line(
+                Price(Decimal("1.5"), "CNY", 5.0), (60, 120), simulated=False, takes=2
+            ),
+            ["¥3.00", "¥1.50"],
+        ),
         (cards.finding(sentence("cancel_late", price="¥7.00")), ["¥7.00"]),
     ],
 )
@@ -151,7 +202,10 @@ def test_not_watching_offers_to_watch_again():
 @pytest.mark.parametrize("mark", list(Mark))
 @pytest.mark.parametrize("state", list(JobState))
 def test_takes_escape_what_people_wrote_and_each_button_names_its_job(state, mark):
-    several = [(event(state, id=f"job-{number}", request={"prompt": EVIL}, task_id=EVIL, code=EVIL), mark) for number in (1, 2)]
+    several = [
+        (event(state, id=f"job-{number}", request={"prompt": EVIL}, task_id=EVIL, code=EVIL), mark)
+        for number in (1, 2)
+    ]
     shown = cards.takes(several, note=sentence("cancel_over").say())
     assert "<script" not in shown
     assert shown.count('<section class="wan-take ') == 2
@@ -162,8 +216,16 @@ def test_takes_escape_what_people_wrote_and_each_button_names_its_job(state, mar
 def test_the_card_of_several_takes_counts_them_and_what_they_cost():
     made = event(JobState.SUCCEEDED, spent=Spent.YES, adjustments=[sentence("image_upright")])
     failed, making = event(JobState.FAILED), event(JobState.RUNNING)
-    shown = cards.takes([(made, Mark.NONE), (failed, Mark.NONE), (making, Mark.NONE), (made, Mark.BEFORE)])
-    for words in ("2 of 4 done", "Failed: 1.", "On their way: 1.", "Up to ¥3.00 in all.", "made before, nothing spent now"):
+    shown = cards.takes(
+        [(made, Mark.NONE), (failed, Mark.NONE), (making, Mark.NONE), (made, Mark.BEFORE)]
+    )
+    for words in (
+        "2 of 4 done",
+        "Failed: 1.",
+        "On their way: 1.",
+        "Up to ¥3.00 in all.",
+        "made before, nothing spent now",
+    ):
         assert words in read(shown)
     assert 'data-choose="compare"' in shown
     assert shown.count("The photo was turned upright") == 1, "what was adjusted in all is said once"
@@ -178,7 +240,9 @@ def test_the_card_of_several_takes_counts_them_and_what_they_cost():
 
 
 def test_a_take_that_is_not_watched_does_not_hold_the_page():
-    quiet = cards.takes([(event(JobState.RUNNING), Mark.QUIET), (event(JobState.FAILED), Mark.NONE)])
+    quiet = cards.takes(
+        [(event(JobState.RUNNING), Mark.QUIET), (event(JobState.FAILED), Mark.NONE)]
+    )
     assert "data-live" not in quiet
     assert 'data-state="STOPPED"' in quiet
 
@@ -190,7 +254,15 @@ PRICE = Price(Decimal("1.5"), "CNY", 5.0)
     ("price", "simulated", "said"),
     [
         (PRICE, False, ["¥6.00 for 4 takes (¥1.50 each)", "4 条共 ¥6.00（每条 ¥1.50）"]),
-        (PRICE, True, ["Free in the demo", "¥6.00 for 4 takes (¥1.50 each) with a key", "使用 Key 时 4 条共 ¥6.00（每条 ¥1.50）"]),
+        (
+            PRICE,
+            True,
+            [
+                "Free in the demo",
+                "¥6.00 for 4 takes (¥1.50 each) with a key",
+                "使用 Key 时 4 条共 ¥6.00（每条 ¥1.50）",
+            ],
+        ),
         (dataclasses.replace(PRICE, exact=False), False, ["up to ¥6.00 for 4 takes (¥1.50 each)"]),
         (None, False, ["not known"]),
     ],
@@ -206,7 +278,12 @@ def test_price_line_of_several_takes(price, simulated, said):
     [
         (PRICE, (60, 120), False, ["¥1.50", "usually 1–2 min", "通常 1–2 分钟"]),
         (PRICE, (6, 12), True, ["Free in the demo", "¥1.50 with a key", "usually 6–12 s"]),
-        (dataclasses.replace(PRICE, exact=False), (60, 300), False, ["up to ¥1.50", "usually 1–5 min"]),
+        (
+            dataclasses.replace(PRICE, exact=False),
+            (60, 300),
+            False,
+            ["up to ¥1.50", "usually 1–5 min"],
+        ),
         (None, (60, 60), False, ["not known", "usually 1 min"]),
     ],
 )
@@ -216,7 +293,9 @@ def test_price_line(price, usual, simulated, said):
         assert words in shown
 
 
-@pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (42, "0:42"), (75.2, "1:15"), (3723, "1:02:03")])
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0, "0:00"), (42, "0:42"), (75.2, "1:15"), (3723, "1:02:03")]
+)
 def test_clock(seconds, shown):
     assert cards.clock(seconds) == shown
 
@@ -224,12 +303,30 @@ def test_clock(seconds, shown):
 @pytest.mark.parametrize(
     ("refusal", "said"),
     [
-        (InvalidInput("prompt", "prompt_missing", high=1500), ["Prompt: it is empty", "提示词：内容为空"]),
-        (InvalidInput("title", "text_long", given=324, high=200), ["Title: got 324 characters", "标题：收到 324 个字符"]),
-        (InvalidInput("reference_image", "image_missing"), ["Reference image: nothing was given", "参考图片：未提供"]),
-        (InvalidInput("reference_video", "references_missing", high=5), ["References: nothing was given; give 1 to 5", "参考素材：未提供"]),
-        (InvalidInput("reference_video + reference_image", "references_many", given=6, high=5), ["Reference videos and pictures: got 6"]),
-        (InvalidInput("motion_strength", "motion_range", given=2), ["Motion strength: got 2", "运动强度：收到 2"]),
+        (
+            InvalidInput("prompt", "prompt_missing", high=1500),
+            ["Prompt: it is empty", "提示词：内容为空"],
+        ),
+        (
+            InvalidInput("title", "text_long", given=324, high=200),
+            ["Title: got 324 characters", "标题：收到 324 个字符"],
+        ),
+        (
+            InvalidInput("reference_image", "image_missing"),
+            ["Reference image: nothing was given", "参考图片：未提供"],
+        ),
+        (
+            InvalidInput("reference_video", "references_missing", high=5),
+            ["References: nothing was given; give 1 to 5", "参考素材：未提供"],
+        ),
+        (
+            InvalidInput("reference_video + reference_image", "references_many", given=6, high=5),
+            ["Reference videos and pictures: got 6"],
+        ),
+        (
+            InvalidInput("motion_strength", "motion_range", given=2),
+            ["Motion strength: got 2", "运动强度：收到 2"],
+        ),
     ],
 )
 def test_the_page_calls_a_field_by_its_label(refusal, said):

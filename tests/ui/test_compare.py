@@ -1,4 +1,6 @@
-"""Takes side by side: what differs is marked, what is the same is folded, and everything is escaped."""
+"""Takes side by side: what differs is marked, what is the same is folded, and everything is
+escaped.
+"""
 
 import dataclasses
 import re
@@ -10,18 +12,36 @@ from tests.ui.test_cards import EVIL, event
 from wan.domain.jobs import Job, JobState, Reference
 from wan.ui.compare import board
 
-ASKED = {"prompt": "A quiet sea.", "negative_prompt": "", "duration": 5, "size": "1280*720", "fps": None, "audio": True, "shot_type": "single"}
+ASKED = {
+    "prompt": "A quiet sea.",
+    "negative_prompt": "",
+    "duration": 5,
+    "size": "1280*720",
+    "fps": None,
+    "audio": True,
+    "shot_type": "single",
+}
 
 
 def take(number: int = 1, *, asked: dict | None = None, **more) -> Job:
     """A take that has succeeded."""
-    measured = {"id": f"job-{number}", "width": 1280, "height": 720, "fps": 30.0, "duration": 5.0, "references": [], "has_audio": True}
+    measured = {
+        "id": f"job-{number}",
+        "width": 1280,
+        "height": 720,
+        "fps": 30.0,
+        "duration": 5.0,
+        "references": [],
+        "has_audio": True,
+    }
     return event(JobState.SUCCEEDED, request=ASKED | (asked or {}), **measured | more).job
 
 
 def shown(*jobs: Job) -> str:
     """The board of these jobs."""
-    return board([(job, f"media/{job.id}/video.mp4", f"media/{job.id}/poster.webp") for job in jobs])
+    return board(
+        [(job, f"media/{job.id}/video.mp4", f"media/{job.id}/poster.webp") for job in jobs]
+    )
 
 
 def parts(html: str) -> tuple[str, str]:
@@ -51,10 +71,20 @@ def test_what_differs_comes_first_and_the_rest_is_folded():
         ("fps", {"fps": 24}, {}, "Frames per second 24"),
         ("sound", {"audio": False}, {}, "Sound no"),
         ("shots", {"shot_type": "multi"}, {}, "Shots Several shots"),
-        ("what one has and the other cannot have", {"motion_strength": 0.5}, {}, "Motion strength 0.5"),
+        (
+            "what one has and the other cannot have",
+            {"motion_strength": 0.5},
+            {},
+            "Motion strength 0.5",
+        ),
         ("price", {}, {"amount": Decimal("3")}, "Price ¥3.00"),
         ("file", {}, {"duration": 4.0}, "1280×720 · 30 fps · 4.0 s"),
-        ("reference", {}, {"references": [Reference("image", sha256="abcdef99", key="k")]}, "References picture abcdef"),
+        (
+            "reference",
+            {},
+            {"references": [Reference("image", sha256="abcdef99", key="k")]},
+            "References picture abcdef",
+        ),
     ],
 )
 def test_each_setting_that_differs_is_found(name, asked, more, said):
@@ -77,8 +107,12 @@ def test_a_signature_in_an_address_is_not_shown():
 
 
 def test_everything_is_escaped():
-    values = dict.fromkeys(("prompt", "negative_prompt", "size", "audio_url", "shot_type", "fit", "duration"), EVIL)
-    evil = dataclasses.replace(take(2, asked=values), model=EVIL, references=[Reference("image", url=EVIL)])
+    values = dict.fromkeys(
+        ("prompt", "negative_prompt", "size", "audio_url", "shot_type", "fit", "duration"), EVIL
+    )
+    evil = dataclasses.replace(
+        take(2, asked=values), model=EVIL, references=[Reference("image", url=EVIL)]
+    )
     html = board([(take(1), EVIL, EVIL), (evil, EVIL, "")])
     assert "<script" not in html
     assert 'x")' not in html
@@ -86,7 +120,9 @@ def test_everything_is_escaped():
 
 
 def test_a_take_without_sound_cannot_be_heard_and_one_without_poster_has_none():
-    html = board([(take(1, has_audio=False), "a.mp4", ""), (take(2, has_audio=None), "b.mp4", "b.webp")])
+    html = board(
+        [(take(1, has_audio=False), "a.mp4", ""), (take(2, has_audio=None), "b.mp4", "b.webp")]
+    )
     assert html.count(" disabled") == 1
     assert html.count("poster=") == 1
 

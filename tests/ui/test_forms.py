@@ -45,7 +45,10 @@ def test_numbers_that_are_left_out_are_none_and_typed_ones_count():
 
 def test_an_upload_is_a_path_and_text_never_is():
     assert image.read(IMAGE).reference_image == Path("/uploads/a.png")
-    assert image.read(IMAGE | {"image": None, "url": " https://example.com/a.png "}).reference_image == "https://example.com/a.png"
+    assert (
+        image.read(IMAGE | {"image": None, "url": " https://example.com/a.png "}).reference_image
+        == "https://example.com/a.png"
+    )
     with pytest.raises(InvalidInput, match="reference_image"):
         image.read(IMAGE | {"image": None, "url": "/etc/passwd"})
 
@@ -68,7 +71,9 @@ def test_the_requests_do_the_checking(wrong, field):
 
 def test_references_are_listed_files_first():
     files = [Path("/u/cat.png"), Path("/u/walk.mp4")]
-    listed = reference.listed(files, " https://example.com/x.mov?y=1\n\nhttps://example.com/x.jpg\n")
+    listed = reference.listed(
+        files, " https://example.com/x.mov?y=1\n\nhttps://example.com/x.jpg\n"
+    )
     assert listed == [*files, "https://example.com/x.mov?y=1", "https://example.com/x.jpg"]
     assert reference.listed(None, None) == []
 
@@ -81,7 +86,10 @@ def test_every_size_can_be_chosen():
 STUDIO = SimpleNamespace(owners=Owners(Seal(bytes(32))))
 
 
-@pytest.mark.parametrize("token", ["", None, 7, "short", ["x" * 40], "x" * 31, "x" * 513, f"login\nada{'x' * 40}", "\ud800" * 40])
+@pytest.mark.parametrize(
+    "token",
+    ["", None, 7, "short", ["x" * 40], "x" * 31, "x" * 513, f"login\nada{'x' * 40}", "\ud800" * 40],
+)
 def test_what_is_no_token_is_no_owner(token):
     with pytest.raises(NotReady):
         owner_of(STUDIO, token, gr.Request())
@@ -99,7 +107,18 @@ def test_an_owner_does_not_tell_the_token():
 def test_nobody_is_another_by_what_they_say():
     said = "a-name-or-a-key-or-a-token-of-43-characters"
     owners = STUDIO.owners
-    assert len({owners.of_login(said), owners.of_key(said), owners.of_token(said), owners.of_login("ada"), owners.of_key("ada")}) == 5
+    assert (
+        len(
+            {
+                owners.of_login(said),
+                owners.of_key(said),
+                owners.of_token(said),
+                owners.of_login("ada"),
+                owners.of_key("ada"),
+            }
+        )
+        == 5
+    )
 
 
 @pytest.mark.anyio
@@ -115,7 +134,11 @@ async def test_what_breaks_in_a_call_says_no_path_of_the_server(caplog):
     assert "/srv/wan/output/cache/clip" in caplog.text, "the log has it"
 
 
-@pytest.mark.parametrize("given", [10**5000, [10**5000], "x" * 5000, float("nan"), True], ids=["huge", "list", "text", "nan", "true"])
+@pytest.mark.parametrize(
+    "given",
+    [10**5000, [10**5000], "x" * 5000, float("nan"), True],
+    ids=["huge", "list", "text", "nan", "true"],
+)
 def test_a_wait_that_is_none_is_refused_in_words(given):
     with pytest.raises(InvalidInput, match="wait") as refusal:
         api._seconds(given)

@@ -1,4 +1,6 @@
-"""No words on the page exist in one language only: what people read comes from `wan.domain.messages`, which has both."""
+"""No words on the page exist in one language only: what people read comes from
+`wan.domain.messages`, which has both.
+"""
 
 import ast
 import re
@@ -9,15 +11,41 @@ import pytest
 from tests.conftest import ROOT
 from wan.web.paths import ASSETS
 
-_OURS = [path for room in ("ui", "web") for path in (ROOT / "wan" / room).glob("*.py") if path.name != "theme.py"]
+_OURS = [
+    path
+    for room in ("ui", "web")
+    for path in (ROOT / "wan" / room).glob("*.py")
+    if path.name != "theme.py"
+]
 _SCRIPTS = list(ASSETS.glob("*.js"))
 _NAMES = re.compile(
     r"Wan Studio|URL|\bMB\b|original\.mp4|https?://|\bcharacter(?=\{|\b)"
 )  # the same in every language; character1 is what models call a reference
-_SAID = {"label", "placeholder", "info", "title", "alt", "aria_label", "text", "submit_btn", "stop_btn"}  # arguments that people read
-_FIRST = {"Button", "Tab", "Accordion", "HTML", "Markdown", "UploadButton", "DownloadButton", "Label"}  # whose first argument people read
+_SAID = {
+    "label",
+    "placeholder",
+    "info",
+    "title",
+    "alt",
+    "aria_label",
+    "text",
+    "submit_btn",
+    "stop_btn",
+}  # arguments that people read
+_FIRST = {
+    "Button",
+    "Tab",
+    "Accordion",
+    "HTML",
+    "Markdown",
+    "UploadButton",
+    "DownloadButton",
+    "Label",
+}  # whose first argument people read
 _BARE = re.compile(r"""(?:\s+[\w-]+(?:=["'][^"']*["'])?)+""")  # attributes that are put into a tag
-_ATTRIBUTE = re.compile(r"""\b(?:aria-label|aria-valuetext|aria-description|title|alt|placeholder)=["']([^"']*)["']""")
+_ATTRIBUTE = re.compile(
+    r"""\b(?:aria-label|aria-valuetext|aria-description|title|alt|placeholder)=["']([^"']*)["']"""
+)
 _IN_SCRIPT = re.compile(
     r"""(?:\.(?:textContent|innerText|innerHTML|title|alt|placeholder|ariaLabel)\s*=(?!=)|setAttribute\(\s*["'](?:aria-label|title|alt|placeholder)["'],"""
     r"""|\b(?:alert|confirm|prompt)\()([^;]*)"""
@@ -27,18 +55,28 @@ _LITERAL = re.compile(r"""(["'`])((?:\\.|(?!\1).)*)\1""")
 
 def words(text: str) -> bool:
     """Whether there are words of some language in a text, beside its slots and names."""
-    return bool(re.search(r"[^\W\d_]{2,}", re.sub(r"\$?\{[^{}]*\}|&\w+;", " ", _NAMES.sub(" ", text))))
+    return bool(
+        re.search(r"[^\W\d_]{2,}", re.sub(r"\$?\{[^{}]*\}|&\w+;", " ", _NAMES.sub(" ", text)))
+    )
 
 
 def in_html(html: str) -> list[str]:
     """Words in the text and the attributes of a piece of HTML."""
-    text = "" if _BARE.fullmatch(html) else re.sub(r"<(style|script)\b.*?</\1>|<[^>]*>?|^[^<>]*>", "\n", html, flags=re.DOTALL)
+    text = (
+        ""
+        if _BARE.fullmatch(html)
+        else re.sub(r"<(style|script)\b.*?</\1>|<[^>]*>?|^[^<>]*>", "\n", html, flags=re.DOTALL)
+    )
     return [found for found in (*text.split("\n"), *_ATTRIBUTE.findall(html)) if words(found)]
 
 
 def in_source(source: str) -> list[str]:
     """Words that a module of the page gives to people directly."""
-    return [f"line {node.lineno}: {text}" for node in ast.walk(ast.parse(source)) for text in _given(node)]
+    return [
+        f"line {node.lineno}: {text}"
+        for node in ast.walk(ast.parse(source))
+        for text in _given(node)
+    ]
 
 
 def _given(node: ast.AST) -> list[str]:
@@ -48,26 +86,39 @@ def _given(node: ast.AST) -> list[str]:
     if name == "Markup":
         return [text for piece in _literals(node.args[:1]) for text in in_html(piece)]
     given = {keyword.arg: keyword.value for keyword in node.keywords}
-    if not name.startswith("gr.") or (isinstance(seen := given.get("visible"), ast.Constant) and seen.value in (False, "hidden")):
+    if not name.startswith("gr.") or (
+        isinstance(seen := given.get("visible"), ast.Constant) and seen.value in (False, "hidden")
+    ):
         return []
-    read = [value for key, value in given.items() if key in _SAID] + (node.args[:1] if name[3:] in _FIRST else [])
+    read = [value for key, value in given.items() if key in _SAID] + (
+        node.args[:1] if name[3:] in _FIRST else []
+    )
     return [text for piece in _literals(read) for text in in_html(piece)]
 
 
 def _literals(nodes: list[ast.expr]) -> list[str]:
-    """The literals that end up in these arguments; those in calls of their own, such as label("key"), do not."""
+    """The literals that end up in these arguments; those in calls of their own, such as
+    label("key"), do not.
+    """
     found: list[str] = []
     for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             found.append(node.value)
         elif not isinstance(node, ast.Call):
-            found += _literals([child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)])
+            found += _literals(
+                [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
+            )
     return found
 
 
 def in_script(source: str) -> list[str]:
     """Words that a script puts before people."""
-    return [text for given in _IN_SCRIPT.findall(source) for _, text in _LITERAL.findall(given) if words(re.sub(r"^\[.*\]$|^[.#\[].*", "", text))]
+    return [
+        text
+        for given in _IN_SCRIPT.findall(source)
+        for _, text in _LITERAL.findall(given)
+        if words(re.sub(r"^\[.*\]$|^[.#\[].*", "", text))
+    ]
 
 
 @pytest.mark.parametrize("path", _OURS, ids=lambda path: path.name)
@@ -96,14 +147,25 @@ def test_words_of_one_language_are_found_in_modules(source: str):
 
 
 @pytest.mark.parametrize(
-    "source", ['part.textContent = "Loading";', "part.title = late ? `${n} left` : '';", 'part.setAttribute("aria-label", "Close");', 'alert("No");']
+    "source",
+    [
+        'part.textContent = "Loading";',
+        "part.title = late ? `${n} left` : '';",
+        'part.setAttribute("aria-label", "Close");',
+        'alert("No");',
+    ],
 )
 def test_words_of_one_language_are_found_in_scripts(source: str):
     assert in_script(source)
 
 
 @pytest.mark.parametrize(
-    "source", ['Markup("<p class=\\"wan-say\\">{said} · {n}</p>")', 'gr.Button(label("go"))', 'gr.Button("share", visible="hidden")']
+    "source",
+    [
+        'Markup("<p class=\\"wan-say\\">{said} · {n}</p>")',
+        'gr.Button(label("go"))',
+        'gr.Button("share", visible="hidden")',
+    ],
 )
 def test_what_is_no_word_is_left_alone(source: str):
     assert not in_source(source)

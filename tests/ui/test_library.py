@@ -1,4 +1,6 @@
-"""The HTML of the library, what goes back into the forms, and what its events make of what a page sends."""
+"""The HTML of the library, what goes back into the forms, and what its events make of what a page
+sends.
+"""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -30,7 +32,13 @@ def job(**changes) -> Job:
         "created_at": NOW,
         "state_at": NOW,
         "media_token": "token",
-        "request": {"prompt": "A quiet sea.", "duration": 5, "size": "1280*720", "seed": None, "fps": None},
+        "request": {
+            "prompt": "A quiet sea.",
+            "duration": 5,
+            "size": "1280*720",
+            "seed": None,
+            "fps": None,
+        },
         "amount": Decimal("1.5"),
         "currency": "CNY",
     }
@@ -61,9 +69,15 @@ DONE = job(
 @pytest.mark.parametrize("field", ["prompt", "negative_prompt"])
 def test_what_people_wrote_is_never_html(field):
     evil = replace(
-        DONE, request=DONE.request | {field: EVIL}, task_id=EVIL, code=EVIL, references=[Reference(kind="image", url=f"https://a.com/{EVIL}")]
+        DONE,
+        request=DONE.request | {field: EVIL},
+        task_id=EVIL,
+        code=EVIL,
+        references=[Reference(kind="image", url=f"https://a.com/{EVIL}")],
     )
-    shown = shelf.job(event(evil)) + shelf.page(Shelf([evil, replace(evil, poster_key="")], 2, 2, 0), 0, 24, None)
+    shown = shelf.job(event(evil)) + shelf.page(
+        Shelf([evil, replace(evil, poster_key="")], 2, 2, 0), 0, 24, None
+    )
     assert "<img src=x" not in shown
     assert "&lt;img src=x" in shown
 
@@ -83,11 +97,16 @@ def test_a_page_says_where_it_is_and_where_the_others_are():
 def test_an_empty_page_says_why():
     assert "Nothing here yet" in shelf.page(Shelf([], 0, 0, 0), 0, 24, None)
     assert "Nothing matches" in shelf.page(Shelf([], 0, 7, 0), 0, 24, None)
-    assert 'data-turn="0"' in shelf.page(Shelf([], 3, 7, 0), 24, 24, NOW)  # the last page has gone: the first is still there
+    assert 'data-turn="0"' in shelf.page(
+        Shelf([], 3, 7, 0), 24, 24, NOW
+    )  # the last page has gone: the first is still there
 
 
 def test_a_card_shows_its_still_or_its_prompt_and_only_a_video_can_be_chosen():
-    film, running = shelf.page(Shelf([DONE], 1, 1, 0), 0, 24, None), shelf.page(Shelf([job(state=JobState.RUNNING)], 1, 1, 1), 0, 24, None)
+    film, running = (
+        shelf.page(Shelf([DONE], 1, 1, 0), 0, 24, None),
+        shelf.page(Shelf([job(state=JobState.RUNNING)], 1, 1, 1), 0, 24, None),
+    )
     assert 'src="media/token/poster.webp"' in film
     assert "data-choose" in film
     assert "A quiet sea." in running
@@ -114,19 +133,39 @@ def test_what_it_cost_is_said(one, said):
 
 def test_a_prompt_that_may_have_to_be_scrolled_is_reached_by_the_keyboard():
     assert "tabindex" not in shelf.job(event(DONE))
-    assert '<p class="wan-job-prompt" translate="no" tabindex="0">' in shelf.job(event(replace(DONE, request=DONE.request | {"prompt": "a" * 400})))
+    assert '<p class="wan-job-prompt" translate="no" tabindex="0">' in shelf.job(
+        event(replace(DONE, request=DONE.request | {"prompt": "a" * 400}))
+    )
 
 
 def test_the_timeline_has_the_real_seconds():
-    keys = ["step_line", "step_uploading", "step_sending", "step_waiting", "step_making", "step_fetching"]
+    keys = [
+        "step_line",
+        "step_uploading",
+        "step_sending",
+        "step_waiting",
+        "step_making",
+        "step_fetching",
+    ]
     assert shelf.spans(event(DONE)) == list(zip(keys, [1, 2, 1, 6, 30, 2], strict=True))
-    going_on = job(state=JobState.PENDING, started_at=NOW + 1, submitted_at=NOW + 2, state_at=NOW + 2)
-    assert shelf.spans(event(going_on)) == [("step_line", 1), ("step_uploading", 1), ("step_waiting", 4)]
+    going_on = job(
+        state=JobState.PENDING, started_at=NOW + 1, submitted_at=NOW + 2, state_at=NOW + 2
+    )
+    assert shelf.spans(event(going_on)) == [
+        ("step_line", 1),
+        ("step_uploading", 1),
+        ("step_waiting", 4),
+    ]
 
 
 def test_what_can_be_done_depends_on_the_state():
-    done, running, failed = (shelf.job(event(one)) for one in (DONE, job(state=JobState.RUNNING), job(state=JobState.FAILED)))
-    assert all(f'data-act="{act}"' in done for act in ("use", "again", "frame", "bundle", "ask", "delete"))
+    done, running, failed = (
+        shelf.job(event(one))
+        for one in (DONE, job(state=JobState.RUNNING), job(state=JobState.FAILED))
+    )
+    assert all(
+        f'data-act="{act}"' in done for act in ("use", "again", "frame", "bundle", "ask", "delete")
+    )
     assert 'data-act="ask"' not in running
     assert 'data-act="watch"' in running
     assert 'data-act="frame"' not in failed
@@ -134,23 +173,47 @@ def test_what_can_be_done_depends_on_the_state():
 
 def test_settings_go_back_into_the_form_that_made_them(tmp_path):
     asked = DONE.request | {"fps": 24, "motion_strength": None, "fit": "pad"}
-    given = recall.values("image", asked, 7, [("image", tmp_path / "a.jpg"), ("audio", tmp_path / "b.wav")])
+    given = recall.values(
+        "image", asked, 7, [("image", tmp_path / "a.jpg"), ("audio", tmp_path / "b.wav")]
+    )
     assert (given["seed"], given["fps"], given["fit"], given["url"]) == ("7", "24", "pad", "")
-    assert (given["motion_on"], given["motion_strength"], given["image"]) == (False, 0.5, str(tmp_path / "a.jpg"))
+    assert (given["motion_on"], given["motion_strength"], given["image"]) == (
+        False,
+        0.5,
+        str(tmp_path / "a.jpg"),
+    )
     assert given["sound_file"] == str(tmp_path / "b.wav")
-    address = recall.values("image", asked | {"motion_strength": 0.2}, 7, [("image", "https://example.com/a.png"), ("audio", tmp_path / "b.wav")])
+    address = recall.values(
+        "image",
+        asked | {"motion_strength": 0.2},
+        7,
+        [("image", "https://example.com/a.png"), ("audio", tmp_path / "b.wav")],
+    )
     assert (address["motion_on"], address["motion_strength"]) == (True, 0.2)
-    assert (address["image"], address["url"], address["sound_file"]) == (None, "https://example.com/a.png", str(tmp_path / "b.wav"))
-    forged = recall.values("image", asked, 7, [("audio", "https://example.com/a.wav")])  # in a video of anybody's: no form fetches it
+    assert (address["image"], address["url"], address["sound_file"]) == (
+        None,
+        "https://example.com/a.png",
+        str(tmp_path / "b.wav"),
+    )
+    forged = recall.values(
+        "image", asked, 7, [("audio", "https://example.com/a.wav")]
+    )  # in a video of anybody's: no form fetches it
     assert (forged["image"], forged["url"], forged["sound_file"]) == (None, "", None)
-    mixed = [("video", Path("/u/a.mp4")), ("image", "https://example.com/a.png"), ("image", "https://example.com/b.png")]
+    mixed = [
+        ("video", Path("/u/a.mp4")),
+        ("image", "https://example.com/a.png"),
+        ("image", "https://example.com/b.png"),
+    ]
     several = recall.values("reference", DONE.request, 7, mixed)
     assert several["files"] == ["/u/a.mp4"]
     assert several["urls"] == "https://example.com/a.png\nhttps://example.com/b.png"
 
 
 def test_a_sound_is_among_what_a_job_was_made_from():
-    made_from = [Reference(kind="image", sha256="a" * 64, width=640, height=480), Reference(kind="audio", sha256="b" * 64, seconds=4.25)]
+    made_from = [
+        Reference(kind="image", sha256="a" * 64, width=640, height=480),
+        Reference(kind="audio", sha256="b" * 64, seconds=4.25),
+    ]
     shown = shelf.job(event(replace(DONE, references=made_from)))
     assert "640×480" in shown
     assert "sound" in shown
@@ -158,7 +221,14 @@ def test_a_sound_is_among_what_a_job_was_made_from():
     assert "0×0" not in shown
 
 
-PAGES = [(None, (0, None)), ("24 1.5", (24, 1.5)), ("x", (0, None)), ("-5 ", (0, None)), ("24 x", (0, None)), ("9" * 5000, (0, None))]
+PAGES = [
+    (None, (0, None)),
+    ("24 1.5", (24, 1.5)),
+    ("x", (0, None)),
+    ("-5 ", (0, None)),
+    ("24 x", (0, None)),
+    ("9" * 5000, (0, None)),
+]
 
 
 @pytest.mark.parametrize(("page", "place"), PAGES)

@@ -1,4 +1,6 @@
-"""The page of a review and its routes: what is in it, what is said of a link that leads nowhere, and what everybody may send."""
+"""The page of a review and its routes: what is in it, what is said of a link that leads nowhere,
+and what everybody may send.
+"""
 
 import asyncio
 import json
@@ -62,24 +64,41 @@ def test_a_page_shows_facts_and_no_prices_and_holds_no_secrets():
         seed=4711,
         request={"prompt": "as asked", "size": "1280*720"},
     )
-    whole = replace(review(said(reviewer="hash-of-somebody")), takes=(Take(1, "job-id", paid), Take(2, "job-id-2", paid)))
+    whole = replace(
+        review(said(reviewer="hash-of-somebody")),
+        takes=(Take(1, "job-id", paid), Take(2, "job-id-2", paid)),
+    )
     html = review_cards.page(replace(whole, with_settings=True), token="token", language="en")
     assert "seed 4711" in read(html)
     assert paid.model in html
-    for bare in (review_cards.page(whole, token="token", language="en"), review_cards.offline(whole, lambda _: ("v", "p"), now=0.0)):
+    for bare in (
+        review_cards.page(whole, token="token", language="en"),
+        review_cards.offline(whole, lambda _: ("v", "p"), now=0.0),
+    ):
         page = bare.partition("<body")[2]
         assert "4711" not in page
         assert "as asked" not in page
         assert paid.model not in page
     assert "1280×720" in html
-    for secret in ("media-token", "the-owner", "job-id", "hash-of-somebody", "¥", "compare_price", "Price"):
+    for secret in (
+        "media-token",
+        "the-owner",
+        "job-id",
+        "hash-of-somebody",
+        "¥",
+        "compare_price",
+        "Price",
+    ):
         assert secret not in html
     assert 'name="robots" content="noindex' in html
 
 
 def test_a_copy_from_disk_asks_for_nothing_from_afar_and_takes_no_words():
     html = review_cards.offline(review(said()), address, now=0.0)
-    assert re.findall(r'(?:src|href|poster|action)="(?!videos/|data:|#)([^"]*)"', html) in ([], ["", ""])
+    assert re.findall(r'(?:src|href|poster|action)="(?!videos/|data:|#)([^"]*)"', html) in (
+        [],
+        ["", ""],
+    )
     assert "<form" not in html
     assert "<main data-live" not in html
 
@@ -94,11 +113,17 @@ def test_of_many_comments_the_newest_are_shown_and_the_exports_have_all():
         assert re.findall(r"word (\d+)\.", html) == [str(n) for n in range(102, 2, -1)]
         assert "3 older comments are not shown here" in html
         assert "另有 3 条" in html
-    one_more = replace(whole, takes=(replace(whole.takes[0], verdicts=whole.takes[0].verdicts[2:]),))
+    one_more = replace(
+        whole, takes=(replace(whole.takes[0], verdicts=whole.takes[0].verdicts[2:]),)
+    )
     assert "1 older comment is" in review_cards.parts(one_more)["comments-1"]
     hundred = replace(whole, takes=(replace(whole.takes[0], verdicts=whole.takes[0].verdicts[3:]),))
     assert "not shown" not in review_cards.parts(hundred)["comments-1"]
-    for everything in (reviews.as_csv(whole).decode(), reviews.as_json(whole).decode(), review_cards.offline(whole, address, now=0.0)):
+    for everything in (
+        reviews.as_csv(whole).decode(),
+        reviews.as_json(whole).decode(),
+        review_cards.offline(whole, address, now=0.0),
+    ):
         assert len(re.findall(r"word \d+\.", everything)) == 103
         assert "not shown" not in everything
 
@@ -119,7 +144,15 @@ def test_many_takes_are_compared_by_four_at_most():
 
 
 @pytest.mark.parametrize(
-    ("header", "language"), [("zh-CN,zh;q=0.9,en;q=0.8", "zh"), (" ZH", "zh"), ("en, zh", "en"), ("fr-FR,fr;q=0.9", "en"), ("*", "en"), (None, "en")]
+    ("header", "language"),
+    [
+        ("zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        (" ZH", "zh"),
+        ("en, zh", "en"),
+        ("fr-FR,fr;q=0.9", "en"),
+        ("*", "en"),
+        (None, "en"),
+    ],
 )
 def test_whoever_asks_for_no_language_of_ours_gets_english(header, language):
     headers = [] if header is None else [(b"accept-language", header.encode())]
@@ -176,8 +209,13 @@ async def test_whatever_is_the_matter_with_a_link_is_not_told(asked):
         answer = await client.get(f"/review/{path}", follow_redirects=True)
         assert (answer.status_code, answer.text) == (404, unknown.text), path
         assert answer.headers["cache-control"] == "private, no-store"
-    assert "这里没有可评审的内容" in (await client.get("/review/x", headers={"Accept-Language": "zh-CN,zh;q=0.9"})).text
-    said_so = [(await client.post(f"/review/{one}/verdict", json=GOOD)).text for one in (token, "x" * 43)]
+    assert (
+        "这里没有可评审的内容"
+        in (await client.get("/review/x", headers={"Accept-Language": "zh-CN,zh;q=0.9"})).text
+    )
+    said_so = [
+        (await client.post(f"/review/{one}/verdict", json=GOOD)).text for one in (token, "x" * 43)
+    ]
     assert said_so[0] == said_so[1]
 
 
@@ -186,19 +224,33 @@ async def test_whatever_is_the_matter_with_a_link_is_not_told(asked):
 async def test_what_somebody_with_the_link_gets(asked):
     _, _, token, client = asked
     page = await client.get(f"/review/{token}", headers={"Accept-Language": "zh"})
-    assert (page.status_code, page.headers["referrer-policy"], page.headers["x-robots-tag"]) == (200, "no-referrer", "noindex, nofollow")
+    assert (page.status_code, page.headers["referrer-policy"], page.headers["x-robots-tag"]) == (
+        200,
+        "no-referrer",
+        "noindex, nofollow",
+    )
     assert '<html lang="zh-CN"' in page.text
     piece = await client.get(f"/review/{token}/1/video.mp4", headers={"Range": "bytes=4-7"})
-    assert (piece.status_code, piece.content, piece.headers["content-type"]) == (206, b"ftyp", "video/mp4")
-    assert (await client.get(f"/review/{token}/1/poster.webp")).headers["content-type"] == "image/webp"
+    assert (piece.status_code, piece.content, piece.headers["content-type"]) == (
+        206,
+        b"ftyp",
+        "video/mp4",
+    )
+    assert (await client.get(f"/review/{token}/1/poster.webp")).headers[
+        "content-type"
+    ] == "image/webp"
     assert (await client.get(f"/review/{token}/2/video.mp4")).status_code == 404
     tally = await client.get(f"/review/{token}/tally")
-    same = await client.get(f"/review/{token}/tally", headers={"If-None-Match": tally.headers["etag"]})
+    same = await client.get(
+        f"/review/{token}/tally", headers={"If-None-Match": tally.headers["etag"]}
+    )
     assert (same.status_code, same.content) == (304, b"")
     given = await client.post(f"/review/{token}/verdict", json=GOOD | {"comment": EVIL})
     assert given.status_code == 200
     assert "&lt;script&gt;" in given.json()["parts"]["comments-1"]
-    assert (await client.get(f"/review/{token}/tally", headers={"If-None-Match": tally.headers["etag"]})).json() == given.json()
+    assert (
+        await client.get(f"/review/{token}/tally", headers={"If-None-Match": tally.headers["etag"]})
+    ).json() == given.json()
 
 
 @pytest.mark.process
@@ -211,22 +263,43 @@ async def test_a_look_is_sent_packed_and_only_what_is_another_since(asked):
     await client.post(f"/review/{token}/verdict", json=GOOD)
     second = (await client.get(address, params={"since": first["at"]})).json()
     assert set(second["parts"]) == {"people", "tally-1"}
-    assert (await client.get(address, params={"since": second["at"]})).json() == {"parts": {}, "at": second["at"]}
-    third = (await client.post(f"/review/{token}/verdict", params={"since": second["at"]}, json=GOOD | {"comment": "words"})).json()
+    assert (await client.get(address, params={"since": second["at"]})).json() == {
+        "parts": {},
+        "at": second["at"],
+    }
+    third = (
+        await client.post(
+            f"/review/{token}/verdict",
+            params={"since": second["at"]},
+            json=GOOD | {"comment": "words"},
+        )
+    ).json()
     assert set(third["parts"]) == {"comments-1"}
     whole = (await client.get(address, params={"since": third["at"]})).json()["parts"]
     for unknown in ("", "x", third["at"][:-1], "\0", "x" * 5000):
         everything = await client.get(address, params={"since": unknown})
-        assert everything.json()["parts"] == first["parts"] | second["parts"] | third["parts"] | whole
+        assert (
+            everything.json()["parts"] == first["parts"] | second["parts"] | third["parts"] | whole
+        )
     plain = await client.get(address, headers={"Accept-Encoding": "identity"})
-    assert ("content-encoding" in plain.headers, everything.headers["content-encoding"]) == (False, "gzip")
+    assert ("content-encoding" in plain.headers, everything.headers["content-encoding"]) == (
+        False,
+        "gzip",
+    )
     assert (plain.json(), plain.headers["vary"]) == (everything.json(), "Accept-Encoding")
 
 
 def test_what_was_seen_is_forgotten_in_time():
     looks = review_page._Looks()
-    names = [json.loads(looks.write({"people": str(number)}, since="", packed=False))["at"] for number in range(1_001)]
-    assert (looks.known(names[0]), looks.known(names[1]), looks.known(names[-1])) == ("", names[1], names[-1])
+    names = [
+        json.loads(looks.write({"people": str(number)}, since="", packed=False))["at"]
+        for number in range(1_001)
+    ]
+    assert (looks.known(names[0]), looks.known(names[1]), looks.known(names[-1])) == (
+        "",
+        names[1],
+        names[-1],
+    )
 
 
 @pytest.mark.process
@@ -241,14 +314,23 @@ async def test_however_many_look_a_review_is_read_once(asked, monkeypatch):
 
     monkeypatch.setattr(studio, "review_by_link", counted)
     first = await asyncio.gather(*(client.get(f"/review/{token}/tally") for _ in range(20)))
-    assert ({one.status_code for one in first}, len({one.content for one in first}), len(read)) == ({200}, 1, 1)
+    assert ({one.status_code for one in first}, len({one.content for one in first}), len(read)) == (
+        {200},
+        1,
+        1,
+    )
     known = {"If-None-Match": first[0].headers["etag"]}
-    assert [(await client.get(f"/review/{token}/tally", headers=known)).status_code for _ in range(3)] == [304] * 3
+    assert [
+        (await client.get(f"/review/{token}/tally", headers=known)).status_code for _ in range(3)
+    ] == [304] * 3
     assert len(read) == 1
     for language, reads in (("en", 2), ("zh", 3), ("en", 3)):
         page = await client.get(f"/review/{token}", headers={"Accept-Language": language})
         assert (f'<html lang="{language}' in page.text, len(read)) == (True, reads)
-    await studio._store.call(studio._store.give, said(review_id=whole.id, job_id=whole.takes[0].job_id, comment="by another process"))
+    await studio._store.call(
+        studio._store.give,
+        said(review_id=whole.id, job_id=whole.takes[0].job_id, comment="by another process"),
+    )
     again = await client.get(f"/review/{token}/tally", headers=known)
     assert (again.status_code, "by another process" in again.text, len(read)) == (200, True, 4)
     assert "by another process" in (await client.get(f"/review/{token}")).text
@@ -259,7 +341,9 @@ async def test_however_many_look_a_review_is_read_once(asked, monkeypatch):
 
 @pytest.mark.process
 @pytest.mark.anyio
-async def test_who_goes_away_takes_it_from_nobody_and_what_failed_is_tried_again(asked, monkeypatch):
+async def test_who_goes_away_takes_it_from_nobody_and_what_failed_is_tried_again(
+    asked, monkeypatch
+):
     studio, _, token, client = asked
     begun, go_on, real = asyncio.Event(), asyncio.Event(), studio.review_by_link
 
@@ -292,7 +376,9 @@ async def test_what_is_refused_is_refused_in_words(asked):
         answer = await client.post(f"/review/{token}/verdict", json=GOOD | given)
         assert answer.status_code == 400
         assert words in answer.json()["detail"]
-    chinese = await client.post(f"/review/{token}/verdict", json=GOOD | {"take": 2}, headers={"Accept-Language": "zh-CN"})
+    chinese = await client.post(
+        f"/review/{token}/verdict", json=GOOD | {"take": 2}, headers={"Accept-Language": "zh-CN"}
+    )
     assert chinese.json()["detail"] == "此评审中没有这条视频。"
 
 
@@ -301,7 +387,9 @@ async def test_what_is_refused_is_refused_in_words(asked):
 async def test_an_export_is_whole_or_is_not(asked, tmp_path):
     studio, whole, _, _ = asked
     shares: list[float] = []
-    await review_export.pack(studio, whole, tmp_path / "review.zip", now=NOW, progress=shares.append)
+    await review_export.pack(
+        studio, whole, tmp_path / "review.zip", now=NOW, progress=shares.append
+    )
     with zipfile.ZipFile(tmp_path / "review.zip") as packed:
         assert packed.testzip() is None
         assert packed.namelist() == ["index.html", "videos/take-1.mp4", "videos/take-1.webp"]
@@ -327,9 +415,15 @@ def test_an_export_has_every_take_that_is_there(tmp_path):
             path.write_bytes(path.name.encode())
     review_export._write(tmp_path / "review.zip", review(takes=3), found, NOW, lambda share: None)
     with zipfile.ZipFile(tmp_path / "review.zip") as packed:
-        held = {name: packed.read(name).decode() for name in packed.namelist() if name != "index.html"}
+        held = {
+            name: packed.read(name).decode() for name in packed.namelist() if name != "index.html"
+        }
     kinds = {"video": "mp4", "poster": "webp"}
-    assert held == {f"videos/take-{number}.{ending}": f"{kind}{number}.{ending}" for number in found for kind, ending in kinds.items()}
+    assert held == {
+        f"videos/take-{number}.{ending}": f"{kind}{number}.{ending}"
+        for number in found
+        for kind, ending in kinds.items()
+    }
 
 
 @pytest.mark.process

@@ -47,22 +47,74 @@ from wan.web.uploads import routes as upload_routes
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 OPEN = {
-    *("/", "/config", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.json", "/pwa_icon", "/assets/x", "/static/x"),
+    *(
+        "/",
+        "/config",
+        "/theme.css",
+        "/favicon.ico",
+        "/robots.txt",
+        "/manifest.json",
+        "/pwa_icon",
+        "/assets/x",
+        "/static/x",
+    ),
     *("/healthz", "/media/x/x", "/still/x"),
-    *("/review", "/review/x", "/review/x/", "/review/x/tally", "/review/x/verdict", "/review/x/x/x"),
-    *(f"/gradio_api/{name}" for name in ("info", "startup-events", "app_id", "queue/join", "queue/data", "upload_progress")),
+    *(
+        "/review",
+        "/review/x",
+        "/review/x/",
+        "/review/x/tally",
+        "/review/x/verdict",
+        "/review/x/x/x",
+    ),
     *(
         f"/gradio_api/{name}"
-        for name in ("upload", "file=x", "cancel", "reset", "call/public", "call/v2/public", "call/public/x", "call/v2/public/x")
+        for name in (
+            "info",
+            "startup-events",
+            "app_id",
+            "queue/join",
+            "queue/data",
+            "upload_progress",
+        )
+    ),
+    *(
+        f"/gradio_api/{name}"
+        for name in (
+            "upload",
+            "file=x",
+            "cancel",
+            "reset",
+            "call/public",
+            "call/v2/public",
+            "call/public/x",
+            "call/v2/public/x",
+        )
     ),
 }
 
 
-def scope(path: str = "/", method: str = "GET", peer: str = "192.0.2.7", query: bytes = b"", **headers: str) -> dict[str, Any]:
+def scope(
+    path: str = "/",
+    method: str = "GET",
+    peer: str = "192.0.2.7",
+    query: bytes = b"",
+    **headers: str,
+) -> dict[str, Any]:
     """A request. headers: with _ for -."""
-    named = {"host": "app.example"} | {name.replace("_", "-"): value for name, value in headers.items()}
+    named = {"host": "app.example"} | {
+        name.replace("_", "-"): value for name, value in headers.items()
+    }
     raw = [(name.encode(), value.encode()) for name, value in named.items()]
-    return {"type": "http", "method": method, "path": path, "query_string": query, "headers": raw, "client": (peer, 1), "server": ("192.0.2.1", 80)}
+    return {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "query_string": query,
+        "headers": raw,
+        "client": (peer, 1),
+        "server": ("192.0.2.1", 80),
+    }
 
 
 ADDRESSES = [
@@ -109,7 +161,9 @@ def test_new_sessions_come_at_a_rate_and_known_ones_at_any():
     assert admitted(sessions, range(100), "192.0.2.1") == 60
     for _ in range(1000):
         sessions.admit("192.0.2.1-0", "192.0.2.1")
-    assert admitted(sessions, range(100), "192.0.2.2") == 3 + 17, "80 for those who have had their first three"
+    assert admitted(sessions, range(100), "192.0.2.2") == 3 + 17, (
+        "80 for those who have had their first three"
+    )
     clock.now += 5
     assert admitted(sessions, range(100, 200), "192.0.2.1") == 5
     clock.now += 3600
@@ -134,7 +188,9 @@ def test_addresses_that_had_theirs_leave_some_to_those_who_come_first():
         for address in attackers:
             admitted(sessions, range(second * 10, second * 10 + 10), address)
         if second % 30 == 29:
-            assert admitted(sessions, range(9), f"198.51.100.{second}") == 3, "a newcomer opens a page and two more"
+            assert admitted(sessions, range(9), f"198.51.100.{second}") == 3, (
+                "a newcomer opens a page and two more"
+            )
 
 
 def test_one_ipv6_customer_with_many_networks_is_no_newcomer_in_each():
@@ -158,7 +214,9 @@ def test_what_the_guard_keeps_is_bounded(monkeypatch):
     assert len(sessions._own._due) == 2
 
 
-async def answered(app: Guard, asked: dict[str, Any], body: bytes = b"", pause: float = 0) -> tuple[int, dict[str, str]]:
+async def answered(
+    app: Guard, asked: dict[str, Any], body: bytes = b"", pause: float = 0
+) -> tuple[int, dict[str, str]]:
     """What an app answers to a request. pause: seconds before the body comes."""
     sent: list[dict[str, Any]] = []
 
@@ -170,7 +228,9 @@ async def answered(app: Guard, asked: dict[str, Any], body: bytes = b"", pause: 
         sent.append(message)
 
     await app(asked, receive, send)
-    return sent[0]["status"], {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], {
+        name.decode().lower(): value.decode() for name, value in sent[0]["headers"]
+    }
 
 
 def guarded(app: Any, **more: Any) -> Guard:
@@ -205,19 +265,41 @@ async def ok(asked: Any, receive: Any, send: Any) -> None:
 async def test_of_all_routes_exactly_these_are_open():
     demo = build(Studio(load_settings()), asyncio.Event())
     studio = Studio(load_settings())
-    app = App.create_app(demo, app_kwargs={"routes": [*routes(studio, asyncio.Event()), *review_page.routes(studio, asyncio.Event())]})
+    app = App.create_app(
+        demo,
+        app_kwargs={
+            "routes": [
+                *routes(studio, asyncio.Event()),
+                *review_page.routes(studio, asyncio.Event()),
+            ]
+        },
+    )
     included = [route.original_router for route in app.routes if not hasattr(route, "path")]
-    paths = {route.path for routed in (app, *included) for route in routed.routes if hasattr(route, "path")}
+    paths = {
+        route.path
+        for routed in (app, *included)
+        for route in routed.routes
+        if hasattr(route, "path")
+    }
     paths |= {"/gradio_api/call/public", "/gradio_api/call/v2/public"}
     paths |= {"/gradio_api/call/public/{event}", "/gradio_api/call/v2/public/{event}"}
     assert len(paths) > 80
     found = set()
     for path in paths:
-        plain = "/".join("x" if part.startswith("{") else part.partition("{")[0] + "x" * ("{" in part) for part in path.split("/"))
+        plain = "/".join(
+            "x" if part.startswith("{") else part.partition("{")[0] + "x" * ("{" in part)
+            for part in path.split("/")
+        )
         for method in ("GET", "POST"):
             body = json.dumps({"session_hash": "a", "fn_index": 1, "data": []}).encode()
-            headers = {"origin": "https://app.example", "content_type": "application/json", "content_length": str(len(body))}
-            status, _ = await answered(guarded(ok), scope(plain, method, query=b"session_hash=a", **headers), body)
+            headers = {
+                "origin": "https://app.example",
+                "content_type": "application/json",
+                "content_length": str(len(body)),
+            }
+            status, _ = await answered(
+                guarded(ok), scope(plain, method, query=b"session_hash=a", **headers), body
+            )
             assert status in (200, 404), (plain, status)
             found |= {plain} if status == 200 else set()
     assert found == OPEN
@@ -230,7 +312,14 @@ ORIGINS = [
     ({"origin": "https://evil.example"}, 403),
     ({"origin": "https://x-y.hf.space"}, 200),
     ({"origin": "https://films.example", "x_forwarded_host": "films.example"}, 403),
-    ({"origin": "https://films.example", "x_forwarded_host": "films.example", "peer": "10.0.0.1"}, 200),
+    (
+        {
+            "origin": "https://films.example",
+            "x_forwarded_host": "films.example",
+            "peer": "10.0.0.1",
+        },
+        200,
+    ),
 ]
 
 
@@ -245,7 +334,11 @@ async def test_only_our_own_pages_may_change_things(asked, status):
 @pytest.mark.parametrize("server", ["127.0.0.1", "192.0.2.1", "::1", "2001:db8::1"])
 async def test_a_foreign_name_is_answered_on_no_address(server):
     app = guarded(ok, names=Names(["app.example"]))
-    for given, status in (({}, 200), ({"host": "evil.example"}, 421), ({"host": "evil.example", "peer": "10.0.0.1"}, 421)):
+    for given, status in (
+        ({}, 200),
+        ({"host": "evil.example"}, 421),
+        ({"host": "evil.example", "peer": "10.0.0.1"}, 421),
+    ):
         asked = scope("/config", **given) | {"server": (server, 7860)}
         assert (await answered(app, asked))[0] == status
     forged = {"x_forwarded_host": "app.example", "origin": "http://evil.example"}
@@ -253,7 +346,11 @@ async def test_a_foreign_name_is_answered_on_no_address(server):
     assert (await answered(app, rebound, b"{}"))[0] == 421
 
 
-LAX, HTTPS, ABROAD = "HttpOnly; SameSite=Lax", "HttpOnly; SameSite=Lax; Secure", "HttpOnly; SameSite=None; Secure"
+LAX, HTTPS, ABROAD = (
+    "HttpOnly; SameSite=Lax",
+    "HttpOnly; SameSite=Lax; Secure",
+    "HttpOnly; SameSite=None; Secure",
+)
 COOKIES = [
     ({}, False, HTTPS, LAX),
     ({"x_forwarded_proto": "https"}, False, HTTPS, LAX),
@@ -267,12 +364,20 @@ COOKIES = [
 @pytest.mark.anyio
 @pytest.mark.parametrize(("asked", "space", "first", "second"), COOKIES)
 async def test_cookies_and_frames(asked, space, first, second):
-    """The two cookies of Gradio's login: over http, behind a proxy that speaks https, on a Space."""
+    """The two cookies of Gradio's login: over http, behind a proxy that
+    speaks https, on a Space.
+    """
     sent: list[Any] = []
 
     async def logs_in(asked: Any, receive: Any, send: Any) -> None:
         cookies = [b"a=1; HttpOnly; SameSite=none; Secure", b"b=1; HttpOnly"]
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"set-cookie", one) for one in cookies]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"set-cookie", one) for one in cookies],
+            }
+        )
         await send({"type": "http.response.body", "body": b""})
 
     async def send(message: Any) -> None:
@@ -305,15 +410,23 @@ async def test_only_our_own_page_signs_anybody_out(method, asked, status):
         methods.append(asked["method"])
         await ok(asked, receive, send)
 
-    assert (await answered(guarded(app, logins=True), scope("/logout", method, **asked)))[0] == status
+    assert (await answered(guarded(app, logins=True), scope("/logout", method, **asked)))[
+        0
+    ] == status
     assert methods == (["GET"] if status == 200 else []), "Gradio signs out by GET"
-    assert (await answered(guarded(app), scope("/logout", method, **asked)))[0] in (403, 404, 405), "where nobody signs in"
+    assert (await answered(guarded(app), scope("/logout", method, **asked)))[0] in (
+        403,
+        404,
+        405,
+    ), "where nobody signs in"
 
 
 @pytest.mark.anyio
 async def test_a_slow_body_is_given_up(monkeypatch):
     monkeypatch.setattr(bodies, "_SECONDS", 0.05)
-    assert (await answered(guarded(ok), scope("/gradio_api/reset", "POST"), b"{}", pause=5))[0] == 408
+    assert (await answered(guarded(ok), scope("/gradio_api/reset", "POST"), b"{}", pause=5))[
+        0
+    ] == 408
 
 
 @pytest.mark.anyio
@@ -328,7 +441,9 @@ async def test_an_address_has_so_many_uploads_on_their_way():
     class_of_sixty = [asyncio.create_task(answered(app, asked)) for _ in range(60)]
     await asyncio.sleep(0)
     assert (await answered(app, asked))[0] == 429
-    neighbour = asyncio.create_task(answered(app, scope("/gradio_api/upload", "POST", peer="192.0.2.8")))
+    neighbour = asyncio.create_task(
+        answered(app, scope("/gradio_api/upload", "POST", peer="192.0.2.8"))
+    )
     go.set()
     assert {status for status, _ in await asyncio.gather(*class_of_sixty, neighbour)} == {200}
     assert (await answered(app, asked))[0] == 200
@@ -342,7 +457,9 @@ async def test_a_stream_goes_through_piece_by_piece():
         await send({"type": "http.response.start", "status": 200, "headers": []})
         for number in range(3):
             order.append(f"made {number}")
-            await send({"type": "http.response.body", "body": b"%d" % number, "more_body": number < 2})
+            await send(
+                {"type": "http.response.body", "body": b"%d" % number, "more_body": number < 2}
+            )
 
     async def send(message: Any) -> None:
         if message["type"] == "http.response.body":
@@ -361,18 +478,27 @@ async def test_those_who_watch_uploads_are_counted_as_all_who_listen():
         await ok(asked, receive, send)
 
     app, query = guarded(waits), b"upload_id=a"
-    asking = [asyncio.create_task(answered(app, scope("/gradio_api/upload_progress", query=query))) for _ in range(150)]
+    asking = [
+        asyncio.create_task(answered(app, scope("/gradio_api/upload_progress", query=query)))
+        for _ in range(150)
+    ]
     await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED, timeout=30)
-    other = asyncio.create_task(answered(app, scope("/gradio_api/upload_progress", query=query, peer="198.51.100.1")))
+    other = asyncio.create_task(
+        answered(app, scope("/gradio_api/upload_progress", query=query, peer="198.51.100.1"))
+    )
     over.set()
     came = [status for status, _ in await asyncio.gather(*asking)]
     assert (set(came), came.count(200) < 130) == ({200, 429}, True)
     assert (await other)[0] == 200
-    assert (await answered(app, scope("/gradio_api/upload_progress", query=query)))[0] == 200, "places are given back"
+    assert (await answered(app, scope("/gradio_api/upload_progress", query=query)))[0] == 200, (
+        "places are given back"
+    )
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("path", "told"), [("/healthz", True), ("/config", True), ("/gradio_api/info", False)])
+@pytest.mark.parametrize(
+    ("path", "told"), [("/healthz", True), ("/config", True), ("/gradio_api/info", False)]
+)
 async def test_what_breaks_is_answered_and_our_own_bugs_are_told_in_full(path, told, caplog):
     async def breaks(asked: Any, receive: Any, send: Any) -> None:
         raise KeyError("a bug")
@@ -405,9 +531,14 @@ async def test_a_log_does_not_say_what_opens_a_video(path, logged, caplog):
 @pytest.mark.anyio
 async def test_whoever_comes_before_the_studio_is_open_waits_for_it(environment):
     studio, opened = Studio(load_settings()), asyncio.Event()
-    transport = httpx.ASGITransport(Starlette(routes=[*routes(studio, opened), *review_page.routes(studio, opened)]))
+    transport = httpx.ASGITransport(
+        Starlette(routes=[*routes(studio, opened), *review_page.routes(studio, opened)])
+    )
     async with plain_http.AsyncClient(transport=transport, base_url="http://app") as client:
-        early = [asyncio.create_task(client.get(path)) for path in ("/media/token/video.mp4", "/review/token")]
+        early = [
+            asyncio.create_task(client.get(path))
+            for path in ("/media/token/video.mp4", "/review/token")
+        ]
         assert (await client.get("/healthz")).status_code == 200
         assert not any(asked.done() for asked in early)
         async with studio:
@@ -471,7 +602,9 @@ def test_what_a_component_can_have_given(kind, value, plausible):
     assert is_plausible(kind(), value) is plausible
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")  # Gradio leaves its loops open
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # Gradio leaves its loops open
 def test_gradio_client_still_works(environment, monkeypatch, samples, tmp_path):
     """A public handler is found and called by its name, with a file; a private one is not."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -489,10 +622,15 @@ def test_gradio_client_still_works(environment, monkeypatch, samples, tmp_path):
     progress = page.progress
 
     async def lifespan(app: Starlette):
-        app.middleware_stack = guarded(app.middleware_stack, public=["told"], events=range(2), progress=progress)
+        app.middleware_stack = guarded(
+            app.middleware_stack, public=["told"], events=range(2), progress=progress
+        )
         yield
 
-    more = {"lifespan": contextlib.asynccontextmanager(lifespan), "routes": upload_routes(kept, lambda _: True)}
+    more = {
+        "lifespan": contextlib.asynccontextmanager(lifespan),
+        "routes": upload_routes(kept, lambda _: True),
+    }
     _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, app_kwargs=more)
     try:
         client = Client(url, verbose=False)
@@ -500,7 +638,13 @@ def test_gradio_client_still_works(environment, monkeypatch, samples, tmp_path):
         assert said == f"seen {(samples / 'chelsea.png').stat().st_size} uploads/ chelsea.png"
         with pytest.raises(ValueError, match="untold"):
             client.predict(api_name="/untold")
-        called = ask(url, "POST", "/gradio_api/call/untold", headers={"Content-Length": "12"}, body=b'{"data": []}')
+        called = ask(
+            url,
+            "POST",
+            "/gradio_api/call/untold",
+            headers={"Content-Length": "12"},
+            body=b'{"data": []}',
+        )
         assert called.status == 404
         client.close()
     finally:
@@ -529,13 +673,23 @@ VERDICTS = [
 @pytest.mark.anyio
 @pytest.mark.parametrize(("changed", "status"), VERDICTS)
 async def test_what_may_be_sent_to_a_review(changed, status):
-    given = {"origin": "https://app.example", "content_type": "application/json", "content_length": "2"} | changed
-    asked = scope("/review/x/verdict", "POST", **{name: value for name, value in given.items() if value is not None})
+    given = {
+        "origin": "https://app.example",
+        "content_type": "application/json",
+        "content_length": "2",
+    } | changed
+    asked = scope(
+        "/review/x/verdict",
+        "POST",
+        **{name: value for name, value in given.items() if value is not None},
+    )
     assert (await answered(guarded(ok), asked, b"{}"))[0] == status
 
 
 @pytest.mark.anyio
-async def test_what_agents_bring_in_one_piece_leaves_the_disk_its_room(environment, monkeypatch, tmp_path):
+async def test_what_agents_bring_in_one_piece_leaves_the_disk_its_room(
+    environment, monkeypatch, tmp_path
+):
     """All that is on its way at once counts; what is over, or was refused, no more."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
     app, call = guarded(ok, mcp=True), scope("/gradio_api/mcp", "POST")
@@ -546,7 +700,9 @@ async def test_what_agents_bring_in_one_piece_leaves_the_disk_its_room(environme
     assert (await answered(app, scope("/gradio_api/reset", "POST"), b"{}"))[0] == 200
 
 
-TEMPLATE = """<title>{{ title }}</title><script>window.config = {{ config | json }};</script><script data-mode>
+TEMPLATE = """<title>{{ title }}</title>
+<script>window.config = {{ config | json }};</script>
+<script data-mode>
 static();</script><script src="a.js"></script>"""
 SLIPPED_IN = [
     "<script>alert(1)</script>",
@@ -568,13 +724,21 @@ async def test_a_script_that_was_slipped_into_a_page_may_not_run(evil, where):
     body = where.format(evil=evil, page=page).encode()
 
     async def shows(asked: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-type", b"text/html")],
+            }
+        )
         await send({"type": "http.response.body", "body": body})
 
     app = guarded(shows, scripts=Scripts(["ours();"], TEMPLATE))
     policy = (await answered(app, scope()))[1]["content-security-policy"]
     wanted = ["ours();", "\nstatic();", 'window.config = {"a": ["\\u003c"]};']
-    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in wanted]
+    hashes = [
+        base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in wanted
+    ]
     assert re.findall(r"'sha256-(.*?)'", policy) == hashes
 
 
@@ -582,5 +746,7 @@ def test_gradios_page_is_known_as_it_is():
     """Its scripts: three that it fills in, and two that are always the same."""
     template = serve._template()
     assert len(Scripts([], template).digests("")) == 2
-    page = templates.env.from_string(template).render(config={"root": "</script><script>alert(1)</script>"}, gradio_api_info={})
+    page = templates.env.from_string(template).render(
+        config={"root": "</script><script>alert(1)</script>"}, gradio_api_info={}
+    )
     assert len(Scripts([], template).digests(page)) == 5

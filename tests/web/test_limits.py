@@ -20,7 +20,9 @@ from wan.web.refusal import Refused
 
 
 def scanned(body: bytes, step: int) -> int:
-    """The status with which a body is refused, read so many bytes at a time; 200 for one that is not."""
+    """The status with which a body is refused, read so many bytes at a time; 200 for one that is
+    not.
+    """
     scan = Scan()
     try:
         for at in range(0, len(body), step):
@@ -45,13 +47,20 @@ SCANS = [
     (b" " * 64_001, 413),
     (json.dumps(["汉" * 10_000] * 6).encode(), 200),
     (rb'"' + rb"\n" * 70_000 + b'"', 413),
-    *((json.dumps(["\u0122", [[]] * 30, "\u0122"], ensure_ascii=False).encode(code), 400) for code in ("utf-16", "utf-16-be", "utf-32-le")),
+    *(
+        (json.dumps(["\u0122", [[]] * 30, "\u0122"], ensure_ascii=False).encode(code), 400)
+        for code in ("utf-16", "utf-16-be", "utf-32-le")
+    ),
 ]
 
 
 @pytest.mark.parametrize("step", [1, 3, 4096])
-@pytest.mark.parametrize(("body", "status"), SCANS, ids=[str(number) for number in range(len(SCANS))])
-def test_a_body_is_counted_the_same_in_whatever_pieces_it_comes(body: bytes, status: int, step: int):
+@pytest.mark.parametrize(
+    ("body", "status"), SCANS, ids=[str(number) for number in range(len(SCANS))]
+)
+def test_a_body_is_counted_the_same_in_whatever_pieces_it_comes(
+    body: bytes, status: int, step: int
+):
     assert scanned(body, step) == status
 
 
@@ -65,7 +74,16 @@ def test_a_body_is_utf8_and_nothing_else(encoding: str):
 
 def test_what_each_route_takes():
     api = "/gradio_api"
-    sizes = {path: limit_of(path).size for path in (f"{api}/mcp", f"{api}/call/v2/job", f"{api}/cancel", "/review/x/verdict", "/login")}
+    sizes = {
+        path: limit_of(path).size
+        for path in (
+            f"{api}/mcp",
+            f"{api}/call/v2/job",
+            f"{api}/cancel",
+            "/review/x/verdict",
+            "/login",
+        )
+    }
     assert list(sizes.values()) == [28_000_000, 1_000_000, 64_000, 32_000, 4_000]
 
 
@@ -80,7 +98,9 @@ class Sender:
         return {"type": "http.request", "body": piece or b"", "more_body": piece is not None}
 
 
-async def sent(all_bodies: Bodies, sender: Sender, address: str, held: asyncio.Event, most: int = 100) -> int:
+async def sent(
+    all_bodies: Bodies, sender: Sender, address: str, held: asyncio.Event, most: int = 100
+) -> int:
     """Receives a body and holds it until it may go. Gives the status of its refusal, or 200."""
     try:
         async with all_bodies.received(sender, Limit(most, json=False), address, 0):
@@ -95,7 +115,10 @@ async def test_whoever_holds_most_makes_place(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(bodies, "_ROOM", 100)
     all_bodies, held = Bodies(), asyncio.Event()
     senders = {address: Sender() for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3")}
-    tasks = {address: asyncio.create_task(sent(all_bodies, sender, address, held)) for address, sender in senders.items()}
+    tasks = {
+        address: asyncio.create_task(sent(all_bodies, sender, address, held))
+        for address, sender in senders.items()
+    }
     for address, size in (("192.0.2.1", 60), ("192.0.2.2", 30), ("192.0.2.3", 20)):
         senders[address].pieces.put_nowait(b"x" * size)
         for _ in range(5):
@@ -130,7 +153,9 @@ async def test_what_agents_send_leaves_the_page_its_room():
     """Pictures that are being looked at, and nobody can break off."""
     all_bodies, held = Bodies(), asyncio.Event()
     senders = [Sender() for _ in range(4)]
-    tasks = [asyncio.create_task(sent(all_bodies, one, "192.0.2.1", held, 28_000_000)) for one in senders]
+    tasks = [
+        asyncio.create_task(sent(all_bodies, one, "192.0.2.1", held, 28_000_000)) for one in senders
+    ]
     for one in senders[:3]:
         for piece in (b"x" * 28_000_000, None):
             one.pieces.put_nowait(piece)
@@ -146,7 +171,10 @@ async def test_what_agents_send_leaves_the_page_its_room():
 def test_whoever_comes_next_finds_a_place():
     places = Places(200, address=20)
     with contextlib.ExitStack() as held:
-        came = [sum(held.enter_context(places.place(address=str(number))) for _ in range(200)) for number in range(25)]
+        came = [
+            sum(held.enter_context(places.place(address=str(number))) for _ in range(200))
+            for number in range(25)
+        ]
         assert came[0] == 20, "its limit"
         assert came[:12] == sorted(came[:12], reverse=True)
         assert came[11] >= 5
@@ -157,7 +185,10 @@ def test_whoever_comes_next_finds_a_place():
 def test_an_ipv6_site_has_no_more_places_for_all_its_addresses_than_its_part():
     places = Places(200, address=20)
     with contextlib.ExitStack() as held:
-        came = [held.enter_context(places.place(address=f"2001:db8:1:{number:x}::/64")) for number in range(200)]
+        came = [
+            held.enter_context(places.place(address=f"2001:db8:1:{number:x}::/64"))
+            for number in range(200)
+        ]
         assert sum(came) == 200 // 9, "an eighth of what is left free"
         assert held.enter_context(places.place(address="2001:db8:2:1::/64"))
         assert held.enter_context(places.place(address="192.0.2.1"))
@@ -166,7 +197,11 @@ def test_an_ipv6_site_has_no_more_places_for_all_its_addresses_than_its_part():
 
 def test_what_is_large_is_taken_where_it_fits():
     places = Places(64, share=1, address=32)
-    with places.place(28, address="a") as first, places.place(28, address="b") as second, places.place(28, address="c") as third:
+    with (
+        places.place(28, address="a") as first,
+        places.place(28, address="b") as second,
+        places.place(28, address="c") as third,
+    ):
         assert (first, second, third) == (True, True, False)
     with places.place(33, address="a") as over:
         assert not over, "more than its limit"
@@ -174,7 +209,9 @@ def test_what_is_large_is_taken_where_it_fits():
 
 @pytest.fixture
 async def page() -> gr.Blocks:
-    """A page with an event of its own, and one that programs call. Gradio wants a loop to be running."""
+    """A page with an event of its own, and one that programs call. Gradio wants a loop to be
+    running.
+    """
     with gr.Blocks() as demo:
         gr.Button().click(lambda: None, api_visibility="private")
         gr.Button().click(lambda: None, api_name="called")
@@ -218,7 +255,10 @@ async def test_an_address_has_its_share_of_the_slots_and_each_kind_its_own(page:
 @pytest.mark.anyio
 async def test_an_ipv6_site_has_its_share_of_the_slots_too(page: gr.Blocks):
     progress = Events(page)
-    assert sum(let_in(progress, page, 0, f"2001:db8:1:{number:x}::/64") for number in range(200)) == 700 // 9
+    assert (
+        sum(let_in(progress, page, 0, f"2001:db8:1:{number:x}::/64") for number in range(200))
+        == 700 // 9
+    )
     assert let_in(progress, page, 0, "2001:db8:2:1::/64") > 30
 
 
@@ -264,10 +304,18 @@ async def test_of_what_nobody_fetches_so_much_is_kept_and_no_neighbour_is_refuse
             unread(page, session, count)
         page._queue.pending_event_ids_session["most"] = {"done"}
         join(progress, "192.0.2.1", "less")
-        assert {session: kept[session].qsize() for session in ("honest", "most", "less")} == {"honest": 290, "most": 200, "less": 90}
+        assert {session: kept[session].qsize() for session in ("honest", "most", "less")} == {
+            "honest": 290,
+            "most": 200,
+            "less": 90,
+        }
         unread(page, "less", 11)
         join(progress, "192.0.2.1", "less")
-        assert {session: kept[session].qsize() for session in ("honest", "most", "less")} == {"honest": 290, "most": 0, "less": 101}
+        assert {session: kept[session].qsize() for session in ("honest", "most", "less")} == {
+            "honest": 290,
+            "most": 0,
+            "less": 101,
+        }
         assert page._queue.pending_event_ids_session["most"] == set()
         for number in range(20):
             unread(page, f"s{number}", 200)
@@ -276,7 +324,9 @@ async def test_of_what_nobody_fetches_so_much_is_kept_and_no_neighbour_is_refuse
 
 
 @pytest.mark.anyio
-async def test_what_nobody_fetches_is_dropped_in_the_end(page: gr.Blocks, monkeypatch: pytest.MonkeyPatch):
+async def test_what_nobody_fetches_is_dropped_in_the_end(
+    page: gr.Blocks, monkeypatch: pytest.MonkeyPatch
+):
     progress, now, queue = Events(page), [0.0], page._queue
     monkeypatch.setattr(events, "monotonic", lambda: now[0])
     names = ("left", "heard", "late", "busy")
@@ -303,7 +353,9 @@ async def never() -> Any:
 
 
 @pytest.mark.anyio
-async def test_a_stream_that_has_nothing_to_tell_is_closed(page: gr.Blocks, monkeypatch: pytest.MonkeyPatch):
+async def test_a_stream_that_has_nothing_to_tell_is_closed(
+    page: gr.Blocks, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(events, "_IDLE", 0.02)
     progress, event = Events(page), come(page, 0, "192.0.2.1")
     with progress.listening(event.session_hash, never, scope("192.0.2.1")) as receive:
@@ -315,7 +367,9 @@ async def test_a_stream_that_has_nothing_to_tell_is_closed(page: gr.Blocks, monk
 
 
 @pytest.mark.anyio
-async def test_a_body_that_never_ends_keeps_no_stream_open(page: gr.Blocks, monkeypatch: pytest.MonkeyPatch):
+async def test_a_body_that_never_ends_keeps_no_stream_open(
+    page: gr.Blocks, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(events, "_IDLE", 0.02)
 
     async def drip() -> Any:
@@ -329,13 +383,21 @@ async def test_a_body_that_never_ends_keeps_no_stream_open(page: gr.Blocks, monk
 
 
 @pytest.mark.anyio
-async def test_an_event_that_joins_while_its_stream_is_closed_is_answered_after_that(page: gr.Blocks, monkeypatch: pytest.MonkeyPatch):
+async def test_an_event_that_joins_while_its_stream_is_closed_is_answered_after_that(
+    page: gr.Blocks, monkeypatch: pytest.MonkeyPatch
+):
     progress, waited = Events(page), []
-    monkeypatch.setattr(events.asyncio, "sleep", lambda seconds: waited.append(seconds) or asyncio.wait_for(_done(), 1))
+    monkeypatch.setattr(
+        events.asyncio,
+        "sleep",
+        lambda seconds: waited.append(seconds) or asyncio.wait_for(_done(), 1),
+    )
 
     async def answered(session: str) -> float:
         sent = []
-        await progress.wait_until_closed({"wan.session": session}, lambda message: _kept(sent, message))({"type": "http.response.start"})
+        await progress.wait_until_closed(
+            {"wan.session": session}, lambda message: _kept(sent, message)
+        )({"type": "http.response.start"})
         assert sent == [{"type": "http.response.start"}]
         return waited.pop() if waited else 0.0
 

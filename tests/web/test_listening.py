@@ -17,7 +17,9 @@ V4, V6, ALL = "127.0.0.1", "::1", "0.0.0.0"  # noqa: S104
 
 
 @contextlib.contextmanager
-def listening(monkeypatch, name: str | None = None, port: int | str | None = None) -> Iterator[Place]:
+def listening(
+    monkeypatch, name: str | None = None, port: int | str | None = None
+) -> Iterator[Place]:
     """Listens as the settings say."""
     for setting, value in (("GRADIO_SERVER_NAME", name), ("GRADIO_SERVER_PORT", port)):
         if value is not None:
@@ -63,7 +65,9 @@ def test_every_way_to_name_an_address(monkeypatch, name, at, itself, shown):
     with listening(monkeypatch, name, port) as place:
         assert reached(port) == at
         assert (place.url, place.name, place.port) == (f"http://{itself}:{port}/", shown, port)
-        assert {one.proto for one in place.sockets} == {socket.IPPROTO_TCP}  # else asyncio leaves each answer to wait for an acknowledgement
+        assert {one.proto for one in place.sockets} == {
+            socket.IPPROTO_TCP
+        }  # else asyncio leaves each answer to wait for an acknowledgement
 
 
 def test_a_name_of_this_machine(monkeypatch):
@@ -74,17 +78,35 @@ def test_a_name_of_this_machine(monkeypatch):
 
 @pytest.mark.parametrize(
     "name",
-    ["films.invalid", "203.0.113.1", "2001:db8::1", "0.0.0.0:7860", "[::1]:7860", "http://127.0.0.1", "a b", "*", "a..b", "x" * 70, "fe80::1", "[::"],
+    [
+        "films.invalid",
+        "203.0.113.1",
+        "2001:db8::1",
+        "0.0.0.0:7860",
+        "[::1]:7860",
+        "http://127.0.0.1",
+        "a b",
+        "*",
+        "a..b",
+        "x" * 70,
+        "fe80::1",
+        "[::",
+    ],
 )
 def test_what_is_no_name_of_this_machine_is_refused(monkeypatch, name):
     with (
-        pytest.raises(SettingsError, match=r"^GRADIO_SERVER_NAME: got .*; allowed is an address or a name of this machine"),
+        pytest.raises(
+            SettingsError,
+            match=r"^GRADIO_SERVER_NAME: got .*; allowed is an address or a name of this machine",
+        ),
         listening(monkeypatch, name),
     ):
         pass
 
 
-@pytest.mark.parametrize("port", ["abc", "0", "-1", "65536", "7860/tcp", "tcp://10.0.0.1:80", "78.5", "９９９９９"])
+@pytest.mark.parametrize(
+    "port", ["abc", "0", "-1", "65536", "7860/tcp", "tcp://10.0.0.1:80", "78.5", "９９９９９"]
+)
 def test_what_is_no_port_is_refused(monkeypatch, port):
     said = re.escape(f"GRADIO_SERVER_PORT: got {port}; allowed is a whole number from 1 to 65535.")
     with pytest.raises(SettingsError, match=f"^{said}$"), listening(monkeypatch, port=port):
@@ -96,7 +118,11 @@ def test_a_port_that_is_taken(monkeypatch, name):
     with listening(monkeypatch, name) as first, listening(monkeypatch, name) as second:
         assert first.port != second.port  # nobody asked for one
         with (
-            pytest.raises(SettingsError, match=f"^GRADIO_SERVER_PORT: port {first.port} is taken; stop what listens there, or set another port"),
+            pytest.raises(
+                SettingsError,
+                match=f"^GRADIO_SERVER_PORT: port {first.port} is taken; stop what listens "
+                "there, or set another port",
+            ),
             listening(monkeypatch, name, f' "{first.port}" '),
         ):
             pass
@@ -123,9 +149,18 @@ def test_the_app_ends_in_one_sentence_where_it_cannot_start(environment, tmp_pat
         for more, said in (
             ({"GRADIO_SERVER_PORT": port}, f"GRADIO_SERVER_PORT: port {port} is taken"),
             ({"GRADIO_SERVER_PORT": "abc", "GRADIO_NUM_PORTS": "x"}, "GRADIO_SERVER_PORT: got abc"),
-            ({"GRADIO_ROOT_PATH": "http://["}, r"GRADIO_ROOT_PATH: got http://\[; allowed is a path"),
-            ({"GRADIO_TEMP_DIR": "/dev/null/x"}, r"GRADIO_TEMP_DIR: got /dev/null/x \(Not a directory\); allowed is a folder"),
-            ({"OUTPUT_DIR": "/dev/null/x"}, r"OUTPUT_DIR: got /dev/null/x \(Not a directory\); allowed is a folder"),
+            (
+                {"GRADIO_ROOT_PATH": "http://["},
+                r"GRADIO_ROOT_PATH: got http://\[; allowed is a path",
+            ),
+            (
+                {"GRADIO_TEMP_DIR": "/dev/null/x"},
+                r"GRADIO_TEMP_DIR: got /dev/null/x \(Not a directory\); allowed is a folder",
+            ),
+            (
+                {"OUTPUT_DIR": "/dev/null/x"},
+                r"OUTPUT_DIR: got /dev/null/x \(Not a directory\); allowed is a folder",
+            ),
         ):
             ended = warm.run([ROOT / "app.py"], environment=environment | more, folder=tmp_path)
             assert ended.returncode == 2

@@ -61,7 +61,9 @@ def test_every_name_that_a_request_gives_must_be_ours():
     assert accepts(known, "films.example", forwarded="films.example, my_app")
     assert not accepts(known, "films.example", forwarded="evil.example")
     assert not accepts(known, "films.example", forwarded="evil.example, films.example")
-    assert not accepts(known, "evil.example", forwarded="films.example"), "a rebound page may say it"
+    assert not accepts(known, "evil.example", forwarded="films.example"), (
+        "a rebound page may say it"
+    )
 
 
 def test_a_star_turns_it_off():
@@ -87,7 +89,10 @@ def test_this_machines_own_names_are_found_without_a_name_server(monkeypatch, tm
         raise AssertionError("a name server was asked")
 
     hosts = tmp_path / "hosts"
-    hosts.write_text("127.0.0.1 localhost\n127.0.1.1\tbox.home.lan box # evil.example\n# 1.2.3.4 box c\n0.0.0.0 ads.example\n")
+    hosts.write_text(
+        "127.0.0.1 localhost\n127.0.1.1\tbox.home.lan box # evil.example\n# 1.2.3.4 box "
+        "c\n0.0.0.0 ads.example\n"
+    )
     monkeypatch.setattr(names, "_HOSTS_FILE", hosts)
     monkeypatch.setattr(socket, "gethostname", lambda: "box")
     for asking in ("getfqdn", "getaddrinfo", "gethostbyname", "gethostbyaddr", "gethostbyname_ex"):

@@ -1,4 +1,6 @@
-"""Where the app is reached, as the operator, a proxy and the request itself say it, and what is made of a path."""
+"""Where the app is reached, as the operator, a proxy and the request itself say it, and what is
+made of a path.
+"""
 
 import pytest
 from starlette.datastructures import URL, Headers
@@ -59,27 +61,61 @@ def seen(root: Root, *, proxied: bool, path: str = "/x", **headers: str) -> str:
     [
         (Root(), {}, "http://app.example:7860"),
         (Root(path="/wan"), {}, "http://app.example:7860/wan"),
-        (Root(), {"x_forwarded_proto": "https", "x_forwarded_host": "films.example"}, "https://films.example"),
+        (
+            Root(),
+            {"x_forwarded_proto": "https", "x_forwarded_host": "films.example"},
+            "https://films.example",
+        ),
         (Root(), {"x_forwarded_prefix": "/wan/"}, "http://app.example:7860/wan"),
         (Root(path="/own"), {"x_forwarded_prefix": "/wan"}, "http://app.example:7860/own"),
         (Root(), {"x_forwarded_prefix": "/wan, /inner"}, "http://app.example:7860/wan"),
         (Root(), {"x_forwarded_prefix": '/"><script>'}, "http://app.example:7860"),
         (Root(), {"x_forwarded_prefix": "//evil.example"}, "http://app.example:7860"),
         (Root(), {"x_forwarded_proto": "javascript"}, "http://app.example:7860"),
-        (Root(), {"host": "films.example", "x_forwarded_port": "8443"}, "http://films.example:8443"),
-        (Root(), {"x_forwarded_host": "films.example", "x_forwarded_port": "8443"}, "http://films.example:8443"),
-        (Root(), {"host": "films.example:81", "x_forwarded_port": "8443"}, "http://films.example:81"),
-        (Root(), {"host": "films.example", "x_forwarded_port": "443", "x_forwarded_proto": "https"}, "https://films.example"),
-        (Root(), {"host": "films.example", "x_forwarded_port": "80", "x_forwarded_proto": "https"}, "https://films.example"),
-        (Root(), {"host": "[2001:db8::1]", "x_forwarded_port": "8443"}, "http://[2001:db8::1]:8443"),
-        (Root("https", "films.example", "/wan"), {"x_forwarded_host": "evil.example"}, "https://films.example/wan"),
+        (
+            Root(),
+            {"host": "films.example", "x_forwarded_port": "8443"},
+            "http://films.example:8443",
+        ),
+        (
+            Root(),
+            {"x_forwarded_host": "films.example", "x_forwarded_port": "8443"},
+            "http://films.example:8443",
+        ),
+        (
+            Root(),
+            {"host": "films.example:81", "x_forwarded_port": "8443"},
+            "http://films.example:81",
+        ),
+        (
+            Root(),
+            {"host": "films.example", "x_forwarded_port": "443", "x_forwarded_proto": "https"},
+            "https://films.example",
+        ),
+        (
+            Root(),
+            {"host": "films.example", "x_forwarded_port": "80", "x_forwarded_proto": "https"},
+            "https://films.example",
+        ),
+        (
+            Root(),
+            {"host": "[2001:db8::1]", "x_forwarded_port": "8443"},
+            "http://[2001:db8::1]:8443",
+        ),
+        (
+            Root("https", "films.example", "/wan"),
+            {"x_forwarded_host": "evil.example"},
+            "https://films.example/wan",
+        ),
     ],
 )
 def test_the_address_of_a_request(root: Root, said: dict[str, str], address: str):
     assert seen(root, proxied=True, **said) == f"{address}/x"
     if not root.netloc and any(name.startswith("x_") for name in said):
         direct = seen(root, proxied=False, **said)
-        assert direct == f"http://{said.get('host', 'app.example:7860')}{root.path}/x", "only a trusted proxy is believed"
+        assert direct == f"http://{said.get('host', 'app.example:7860')}{root.path}/x", (
+            "only a trusted proxy is believed"
+        )
 
 
 OPEN = {"/", "/config", "/review", "/review/x", "/media/x/video.mp4"}
@@ -122,21 +158,31 @@ async def test_what_is_behind_the_guard_sees_the_whole_address():
         await send({"type": "http.response.body", "body": b""})
 
     for path in ("/wan/config", "/config"):
-        asked = scope(path, peer="10.0.0.1", x_forwarded_host="films.example", x_forwarded_proto="https")
+        asked = scope(
+            path, peer="10.0.0.1", x_forwarded_host="films.example", x_forwarded_proto="https"
+        )
         status, _ = await answered(guarded(app, root=Root(path="/wan")), asked)
         assert status == 200
         behind = came.pop()
-        assert (behind["path"], behind["root_path"], behind["scheme"]) == ("/wan/config", "/wan", "https")
+        assert (behind["path"], behind["root_path"], behind["scheme"]) == (
+            "/wan/config",
+            "/wan",
+            "https",
+        )
         assert Headers(scope=behind)["host"] == "films.example"
         assert not [name for name in Headers(scope=behind) if name.startswith("x-forwarded")]
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("query", "where"), [(b"", "/wan/"), (b"lang=zh&a=%3Cb%3E", "/wan/?lang=zh&a=%3Cb%3E")])
+@pytest.mark.parametrize(
+    ("query", "where"), [(b"", "/wan/"), (b"lang=zh&a=%3Cb%3E", "/wan/?lang=zh&a=%3Cb%3E")]
+)
 async def test_the_path_without_its_slash_leads_to_the_one_with_it(query: bytes, where: str):
     async def app(asked, receive, send):
         raise AssertionError("nobody is asked")
 
-    status, headers = await answered(guarded(app, root=Root(path="/wan")), scope("/wan", query=query))
+    status, headers = await answered(
+        guarded(app, root=Root(path="/wan")), scope("/wan", query=query)
+    )
     assert status == 307
     assert headers["location"] == where

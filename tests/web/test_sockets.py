@@ -30,7 +30,9 @@ WITHIN = 60  # seconds; nothing here takes so long unless it never happens
 
 @dataclass
 class Site:
-    """A server with an app that answers at once, waits, streams without end, or answers before it has read."""
+    """A server with an app that answers at once, waits, streams without end, or answers before it
+    has read.
+    """
 
     port: int
     lobby: Lobby
@@ -45,10 +47,20 @@ class Site:
         self.working.release()
         if scope["path"] == "/wait":
             await self.go.wait()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"x-path", scope["path"].encode())]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"x-path", scope["path"].encode())],
+            }
+        )
         body = bytes(LARGE) if scope["path"] == "/large" else b"done"
-        await send({"type": "http.response.body", "body": body, "more_body": scope["path"] == "/stream"})
-        while scope["path"] == "/stream":  # as Gradio does: it looks again and again whether its peer is there
+        await send(
+            {"type": "http.response.body", "body": body, "more_body": scope["path"] == "/stream"}
+        )
+        while (
+            scope["path"] == "/stream"
+        ):  # as Gradio does: it looks again and again whether its peer is there
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.01):
                     if (await receive())["type"] == "http.disconnect":
@@ -74,7 +86,11 @@ async def until(true: Callable[[], bool]) -> None:
 async def site(**limits: Any) -> AsyncIterator[Site]:
     here = Site(0, Lobby(replace(LIMITS, **limits)))
     http = partial(Connection, here.lobby)
-    quiet: dict[str, Any] = {"lifespan": "off", "log_level": "error", "timeout_graceful_shutdown": 1}
+    quiet: dict[str, Any] = {
+        "lifespan": "off",
+        "log_level": "error",
+        "timeout_graceful_shutdown": 1,
+    }
     config = uvicorn.Config(here.app, port=0, http=http, ws="none", interface="asgi3", **quiet)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
@@ -107,12 +123,20 @@ class Peer:
 
 
 @contextlib.asynccontextmanager
-async def peers(here: Site, count: int, words: bytes = b"", address: str = "127.0.0.2") -> AsyncIterator[list[Peer]]:
-    """So many connections from an address, in the order in which they were made, that have said this."""
+async def peers(
+    here: Site, count: int, words: bytes = b"", address: str = "127.0.0.2"
+) -> AsyncIterator[list[Peer]]:
+    """So many connections from an address, in the order in which they were made, that have said
+    this.
+    """
     held: list[Peer] = []
     try:
         for _ in range(count):
-            held.append(Peer(*await asyncio.open_connection("127.0.0.1", here.port, local_addr=(address, 0))))
+            held.append(
+                Peer(
+                    *await asyncio.open_connection("127.0.0.1", here.port, local_addr=(address, 0))
+                )
+            )
             held[-1].writer.write(words)
         yield held
     finally:
@@ -133,7 +157,11 @@ async def trickle(peer: Peer, byte: bytes) -> None:
 @pytest.mark.parametrize("before", [b"", GET % b""], ids=["first", "later"])
 async def test_headers_have_so_much_time_and_each_byte_gives_no_more(before):
     half = before + b"GET / HTTP/1.1\r\nX: "
-    async with site(header_seconds=1) as here, peers(here, 1, half) as [begun], peers(here, 2, before) as [slow, mute]:
+    async with (
+        site(header_seconds=1) as here,
+        peers(here, 1, half) as [begun],
+        peers(here, 2, before) as [slow, mute],
+    ):
         assert before or (await begun.rest()).startswith(b"HTTP/1.1 408 ")
         assert b"HTTP/1.1 4" not in await mute.rest(), "to nothing there is nothing to answer"
         await trickle(slow, b"G")
@@ -147,9 +175,15 @@ async def test_a_request_has_its_time():
         assert (await asking.answer()).startswith(b"HTTP/1.1 200 ")
 
 
-@pytest.mark.parametrize("words", [b"", GET % b"", (GET % b"") * 5], ids=["nothing", "kept", "pipelined"])
+@pytest.mark.parametrize(
+    "words", [b"", GET % b"", (GET % b"") * 5], ids=["nothing", "kept", "pipelined"]
+)
 async def test_an_address_has_its_share_and_its_oldest_silent_connection_goes_first(words):
-    async with site() as here, peers(here, 1, words, "127.0.0.3") as [neighbour], peers(here, 3, words) as first:
+    async with (
+        site() as here,
+        peers(here, 1, words, "127.0.0.3") as [neighbour],
+        peers(here, 3, words) as first,
+    ):
         await here.wait(words.count(b"GET") * 4)
         async with peers(here, 2, words) as later:
             await asyncio.gather(*(one.rest() for one in first[:2]))
@@ -159,7 +193,11 @@ async def test_an_address_has_its_share_and_its_oldest_silent_connection_goes_fi
 
 
 async def test_all_have_their_share_too_and_no_exemption_from_it():
-    async with site(total=4, exempt=LOOPBACK) as here, peers(here, 1, GET % b"wait") as [busy], peers(here, 1, GET % b"stream") as [stream]:
+    async with (
+        site(total=4, exempt=LOOPBACK) as here,
+        peers(here, 1, GET % b"wait") as [busy],
+        peers(here, 1, GET % b"stream") as [stream],
+    ):
         await here.wait(2)
         async with peers(here, 20, b"GET /") as silent:
             await asyncio.gather(*(one.rest() for one in silent[:18]))
@@ -176,7 +214,9 @@ async def test_all_have_their_share_too_and_no_exemption_from_it():
 async def test_headers_are_short_also_where_they_come_at_once(much):
     async with site() as here, peers(here, 1) as [peer]:
         connection = next(iter(here.lobby._open))
-        connection.data_received(GET[:-2] % b"" + much + b"\r\n\r\n")  # as the kernel hands it over where the loop was busy
+        connection.data_received(
+            GET[:-2] % b"" + much + b"\r\n\r\n"
+        )  # as the kernel hands it over where the loop was busy
         assert connection.cycle is None, "no request was made of it"
         assert (await peer.rest()).startswith(b"HTTP/1.1 400 ")
 
@@ -196,7 +236,12 @@ async def test_a_body_comes_in_chunks_that_are_worth_reading():
 
 
 async def test_what_is_no_http_after_an_answer_has_begun_ends_it(caplog):
-    async with site() as here, peers(here, 1, b"POST /stream HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n") as [odd]:
+    async with (
+        site() as here,
+        peers(
+            here, 1, b"POST /stream HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n"
+        ) as [odd],
+    ):
         await odd.reader.readuntil(b"done")
         odd.writer.write(b"no chunk\r\n")
         await odd.rest()
@@ -208,7 +253,10 @@ async def test_what_is_no_http_after_an_answer_has_begun_ends_it(caplog):
 async def test_where_all_have_requests_a_new_one_is_told_to_come_back():
     async with site(total=8, each=3) as here, peers(here, 3, GET % b"wait") as busy:
         await here.wait(3)
-        async with peers(here, 1) as [refused], peers(here, 1, GET % b"", "127.0.0.3") as [neighbour]:
+        async with (
+            peers(here, 1) as [refused],
+            peers(here, 1, GET % b"", "127.0.0.3") as [neighbour],
+        ):
             answer = await refused.rest()
             assert answer.startswith(b"HTTP/1.1 503 ")
             assert b"Retry-After: 5\r\n" in answer
@@ -219,7 +267,10 @@ async def test_where_all_have_requests_a_new_one_is_told_to_come_back():
 
 
 async def test_whoever_has_sent_further_requests_ahead_makes_room():
-    async with site(total=8, each=3) as here, peers(here, 3, GET % b"wait" + GET % b"more") as ahead:
+    async with (
+        site(total=8, each=3) as here,
+        peers(here, 3, GET % b"wait" + GET % b"more") as ahead,
+    ):
         await here.wait(3)
         async with peers(here, 1, GET % b"new") as [fresh]:
             await fresh.reader.readuntil(b"x-path: /new")
@@ -281,9 +332,19 @@ async def test_whoever_takes_nothing_of_an_answer_loses_it(ends):
             await until(lambda: len(here.lobby) == 0)
 
 
-@pytest.mark.parametrize(("files", "limits"), [(64, (16, 8, 4)), (1024, (256, 128, 64)), (4096, (1024, 256, 256)), (20_000, (4000, 256, 1000))])
+@pytest.mark.parametrize(
+    ("files", "limits"),
+    [
+        (64, (16, 8, 4)),
+        (1024, (256, 128, 64)),
+        (4096, (1024, 256, 256)),
+        (20_000, (4000, 256, 1000)),
+    ],
+)
 def test_what_is_left_for_files(files, limits):
-    """Connections, the files that are sent over them, and what waits to be looked at leave a quarter for the rest."""
+    """Connections, the files that are sent over them, and what waits to be looked at leave a
+    quarter for the rest.
+    """
     given = Limits.within_files(files, [])
     assert (given.total, given.each, given.backlog) == limits
     assert given.total * 2 + given.backlog * 4 <= files * 3 / 4
@@ -292,14 +353,25 @@ def test_what_is_left_for_files(files, limits):
 @pytest.mark.process
 @pytest.mark.parametrize(("soft", "hard", "wanted"), [(256, 1024, 1024), (256, 20_000, 16_384)])
 def test_the_limit_of_files_is_raised_as_far_as_it_may(soft, hard, wanted, environment):
-    code = "import resource; from wan.web.sockets import raise_file_limit as r; print(r(), *resource.getrlimit(resource.RLIMIT_NOFILE))"
+    code = (
+        "import resource; from wan.web.sockets import raise_file_limit as r; print(r(), "
+        "*resource.getrlimit(resource.RLIMIT_NOFILE))"
+    )
     shell = f'ulimit -Sn {soft} && ulimit -Hn {hard} && exec "$0" -c "$1"'
-    answer = subprocess.run(["sh", "-c", shell, sys.executable, code], capture_output=True, text=True, env=environment, cwd=ROOT)
+    answer = subprocess.run(
+        ["sh", "-c", shell, sys.executable, code],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=ROOT,
+    )
     assert answer.stdout.split() == [str(wanted), str(wanted), str(hard)], answer.stderr
 
 
 def test_gradio_serves_within_the_limits(monkeypatch):
-    """It makes uvicorn's configuration itself: if that changes, this says so. That they hold in the app, tests/attacks shows."""
+    """It makes uvicorn's configuration itself: if that changes, this says so. That they hold in the
+    app, tests/attacks shows.
+    """
     plain = http_server.start_server
     place = Place("127.0.0.1", "127.0.0.1", 7860, [])
     monkeypatch.setattr(gradio_patches._Server, "run_in_thread", lambda _: None)

@@ -1,4 +1,6 @@
-"""How files come here: piece by piece, each limit before what lies beyond it, and nothing left of what was refused."""
+"""How files come here: piece by piece, each limit before what lies beyond it, and nothing left of
+what was refused.
+"""
 
 import asyncio
 import json
@@ -46,11 +48,23 @@ async def until(true: Callable[[], Any]) -> None:
     raise AssertionError("it never came about")
 
 
-async def sent(app: Starlette, pieces: Callable[[], AsyncIterator[dict[str, Any]]], query: bytes = b"", **headers: str) -> tuple[int, Any]:
+async def sent(
+    app: Starlette,
+    pieces: Callable[[], AsyncIterator[dict[str, Any]]],
+    query: bytes = b"",
+    **headers: str,
+) -> tuple[int, Any]:
     """What an upload is answered, of which these messages come."""
     answer: list[Any] = []
     named = [(name.encode(), value.encode()) for name, value in (FORM | headers).items()]
-    scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "query_string": query, "headers": named, "client": ("192.0.2.7", 1)}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/gradio_api/upload",
+        "query_string": query,
+        "headers": named,
+        "client": ("192.0.2.7", 1),
+    }
     messages = pieces()
 
     async def receive() -> Any:
@@ -59,7 +73,11 @@ async def sent(app: Starlette, pieces: Callable[[], AsyncIterator[dict[str, Any]
     async def send(message: Any) -> None:
         answer.append(message)
 
-    await app(scope | {"http_version": "1.1", "root_path": "", "scheme": "http", "server": ("a", 80)}, receive, send)
+    await app(
+        scope | {"http_version": "1.1", "root_path": "", "scheme": "http", "server": ("a", 80)},
+        receive,
+        send,
+    )
     body = b"".join(one.get("body", b"") for one in answer[1:])
     return answer[0]["status"], json.loads(body) if body.startswith((b"{", b"[")) else body
 
@@ -77,8 +95,16 @@ def messages(*pieces: bytes, more: bool = False) -> Callable[[], AsyncIterator[d
 
 @pytest.mark.parametrize("size", [1, 7, 1000, 10_000])
 async def test_a_file_comes_whole_however_it_is_cut(size, folder):
-    two = BEGUN + b"one\r\n--edg\r\n" + b"\r\n" + BEGUN.replace(b"a.png", "b 照.png".encode()) + b"two\r\n--edge--\r\n"
-    status, names = await sent(app(folder), messages(*(two[at : at + size] for at in range(0, len(two), size))))
+    two = (
+        BEGUN
+        + b"one\r\n--edg\r\n"
+        + b"\r\n"
+        + BEGUN.replace(b"a.png", "b 照.png".encode())
+        + b"two\r\n--edge--\r\n"
+    )
+    status, names = await sent(
+        app(folder), messages(*(two[at : at + size] for at in range(0, len(two), size)))
+    )
     assert status == 200
     assert [folder.find(name).read_bytes() for name in names] == [b"one\r\n--edg\r\n", b"two"]
     assert [folder.find(name).name for name in names] == ["a.png", "b 照.png"]
@@ -93,7 +119,11 @@ async def test_an_upload_from_which_nothing_comes_is_closed(folder):
     async def slowly() -> AsyncIterator[dict[str, Any]]:
         for at in range(0, len(WHOLE), 200):
             await asyncio.sleep(0.02)
-            yield {"type": "http.request", "body": WHOLE[at : at + 200], "more_body": at + 200 < len(WHOLE)}
+            yield {
+                "type": "http.request",
+                "body": WHOLE[at : at + 200],
+                "more_body": at + 200 < len(WHOLE),
+            }
 
     assert (await sent(app(folder, idle=10), slowly))[0] == 200
 
@@ -129,7 +159,12 @@ async def test_room_is_asked_for_as_bytes_come_and_not_as_they_are_promised(fold
     """Twenty who promise 340 MB each and send a byte keep nobody out."""
     monkeypatch.setattr(objects, "ROOM", shutil.disk_usage(folder.folder.parent).free - 100_000_000)
     served = app(folder)
-    waiting = [asyncio.create_task(sent(served, messages(WHOLE[:500], more=True), **{"content-length": "340000000"})) for _ in range(20)]
+    waiting = [
+        asyncio.create_task(
+            sent(served, messages(WHOLE[:500], more=True), **{"content-length": "340000000"})
+        )
+        for _ in range(20)
+    ]
     await until(lambda: len(left(folder)) == 40)  # each has its folder and its file
     assert (await sent(served, messages(WHOLE)))[0] == 200
     for one in waiting:
@@ -182,7 +217,14 @@ async def test_a_file_is_100_mb_at_most_and_all_of_them_360(folder, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    "kind", ["", "text/plain", "multipart/form-data", f"multipart/form-data; boundary={'x' * 300}", "multipart/mixed; boundary=edge"]
+    "kind",
+    [
+        "",
+        "text/plain",
+        "multipart/form-data",
+        f"multipart/form-data; boundary={'x' * 300}",
+        "multipart/mixed; boundary=edge",
+    ],
 )
 async def test_what_is_no_form_of_files(kind, folder):
     assert (await sent(app(folder), messages(WHOLE), **{"content-type": kind}))[0] == 400
@@ -196,13 +238,23 @@ async def test_the_page_sees_how_far_an_upload_is(folder):
         await go_on.wait()
         yield {"type": "http.request", "body": WHOLE[500:], "more_body": False}
 
-    async with plain_http.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://app") as client:
-        asked = asyncio.create_task(client.get("/gradio_api/upload_progress", params={"upload_id": "abc"}))
+    async with plain_http.AsyncClient(
+        transport=httpx.ASGITransport(served), base_url="http://app"
+    ) as client:
+        asked = asyncio.create_task(
+            client.get("/gradio_api/upload_progress", params={"upload_id": "abc"})
+        )
         coming = asyncio.create_task(sent(served, come, query=b"upload_id=abc"))
-        await asyncio.sleep(0.2)  # a message for what has come by now; without it there is one less, which is right too
+        await asyncio.sleep(
+            0.2
+        )  # a message for what has come by now; without it there is one less, which is right too
         go_on.set()
         assert (await coming)[0] == 200
-        told = [json.loads(line.removeprefix("data: ")) for line in (await asked).text.split("\n\n") if line]
+        told = [
+            json.loads(line.removeprefix("data: "))
+            for line in (await asked).text.split("\n\n")
+            if line
+        ]
     assert told[-1] == {"msg": "done"}
     assert {one["orig_name"] for one in told[:-1]} <= {"a.png"}
     assert sum(one["chunk_size"] for one in told[:-1]) <= 1000
@@ -210,9 +262,13 @@ async def test_the_page_sees_how_far_an_upload_is(folder):
 
 async def test_progress_is_told_of_uploads_that_there_are(folder, monkeypatch):
     monkeypatch.setattr(uploads, "_TRACK_SECONDS", 0.1)
-    async with plain_http.AsyncClient(transport=httpx.ASGITransport(app(folder)), base_url="http://app") as client:
+    async with plain_http.AsyncClient(
+        transport=httpx.ASGITransport(app(folder)), base_url="http://app"
+    ) as client:
         for asked in ("none", "", "a/b", "x" * 65):
-            assert (await client.get("/gradio_api/upload_progress", params={"upload_id": asked})).status_code == 404
+            assert (
+                await client.get("/gradio_api/upload_progress", params={"upload_id": asked})
+            ).status_code == 404
 
 
 async def test_how_many_uploads_are_remembered_is_bounded(monkeypatch):
@@ -240,7 +296,16 @@ async def test_who_is_not_signed_in_gets_nothing(folder):
     path.write_bytes(b"picture")
     served = Starlette(routes=routes(SimpleNamespace(uploads=folder), asyncio.Event()))
     served.auth, served.cookie_id, served.tokens = "logins", "id", {"token": "ann"}
-    async with plain_http.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://app") as client:
-        for cookie, status, content in (("", 401, b"Not authenticated"), ("guessed", 401, b"Not authenticated"), ("token", 200, b"picture")):
-            answer = await client.get(f"/gradio_api/file={folder.name(path)}", headers={"cookie": f"access-token-id={cookie}"})
+    async with plain_http.AsyncClient(
+        transport=httpx.ASGITransport(served), base_url="http://app"
+    ) as client:
+        for cookie, status, content in (
+            ("", 401, b"Not authenticated"),
+            ("guessed", 401, b"Not authenticated"),
+            ("token", 200, b"picture"),
+        ):
+            answer = await client.get(
+                f"/gradio_api/file={folder.name(path)}",
+                headers={"cookie": f"access-token-id={cookie}"},
+            )
             assert (answer.status_code, answer.content) == (status, content)

@@ -1,4 +1,5 @@
-"""The commands that only look: at the connection, at jobs, at the record of a run. None of them sends anything that costs, or drives a job.
+"""The commands that only look: at the connection, at jobs, at the record of a run. None of them
+sends anything that costs, or drives a job.
 
 None writes anything either, but that `evidence` completes a record from the row of its job.
 """
@@ -33,10 +34,22 @@ def check(options: argparse.Namespace) -> int:
     if simulated:
         Demo(settings).folder()
     connection = None if simulated else settings.connection()
-    said = sentence("check_simulator") if connection is None else asyncio.run(_asked(connection, settings.outward_proxy))
+    said = (
+        sentence("check_simulator")
+        if connection is None
+        else asyncio.run(_asked(connection, settings.outward_proxy))
+    )
     good = said.key in GOOD
     if options.json:
-        about = {"region": connection.region, "host": urlsplit(connection.base_url).hostname, "workspace": connection.workspace} if connection else {}
+        about = (
+            {
+                "region": connection.region,
+                "host": urlsplit(connection.base_url).hostname,
+                "workspace": connection.workspace,
+            }
+            if connection
+            else {}
+        )
         show_json({"ok": good, "backend": settings.backend, **about, "message": str(said)})
     else:
         print(said)
@@ -48,13 +61,19 @@ def jobs(options: argparse.Namespace) -> int:
 
     async def listed() -> list[dict[str, Any]]:
         async with Studio(load_settings(), works=False) as studio:
-            return [_about(studio, job) for job in (await studio.jobs(owner=OPERATOR, limit=options.limit)).jobs]
+            return [
+                _about(studio, job)
+                for job in (await studio.jobs(owner=OPERATOR, limit=options.limit)).jobs
+            ]
 
     known = asyncio.run(listed())
     if options.json:
         show_json({"ok": True, "jobs": known})
     for one in known if not options.json else ():
-        print(f"{one['job_id']}  {one['created']}  {one['state']:<10}  {one['model']:<17}  {_short(one['prompt'])}")
+        print(
+            f"{one['job_id']}  {one['created']}  {one['state']:<10}  {one['model']:<17}  "
+            f"{_short(one['prompt'])}"
+        )
     if not known and not options.json:
         print("No jobs yet. Make one: python -m wan image-to-video --help")
     return DONE
@@ -67,7 +86,9 @@ def show(options: argparse.Namespace) -> int:
         settings = load_settings()
         async with Studio(settings, works=False) as studio:
             job = await studio.job(options.job, owner=OPERATOR)
-            return _about(studio, job, await asyncio.to_thread(found, settings.output_dir.absolute(), job.id))
+            return _about(
+                studio, job, await asyncio.to_thread(found, settings.output_dir.absolute(), job.id)
+            )
 
     known = asyncio.run(one())
     if options.json:
@@ -97,10 +118,22 @@ async def _evidence(options: argparse.Namespace) -> int:
             video = video_of(folder) if folder else None
         if folder is None:
             raise JobNotFound
-        packed = None if options.zip is None else await asyncio.to_thread(_packed, folder, video, options.zip)
+        packed = (
+            None
+            if options.zip is None
+            else await asyncio.to_thread(_packed, folder, video, options.zip)
+        )
     files = {name: about for name, about in FILES.items() if (folder / name).is_file()}
     if options.json:
-        show_json({"ok": True, "folder": str(folder), "files": files, "video": str(video) if video else None, "zip": str(packed) if packed else None})
+        show_json(
+            {
+                "ok": True,
+                "folder": str(folder),
+                "files": files,
+                "video": str(video) if video else None,
+                "zip": str(packed) if packed else None,
+            }
+        )
         return DONE
     if packed:
         print(packed)
@@ -118,7 +151,9 @@ def _packed(folder: Path, video: Path | None, wanted: Path) -> Path:
         return bundle(folder, video, target)
     except OSError as error:
         allowed = "a file in a folder that can be written"
-        raise InvalidInput("--zip", "field_type", given=f"{target} ({error.strerror})", allowed=allowed) from None
+        raise InvalidInput(
+            "--zip", "field_type", given=f"{target} ({error.strerror})", allowed=allowed
+        ) from None
 
 
 async def _asked(connection: Connection, proxy: SecretStr | None) -> Sentence:
@@ -133,11 +168,31 @@ def _about(studio: Studio, job: Job, folder: Path | None = None) -> dict[str, An
     result = studio.result(job, evidence=folder).model_dump()
     created = datetime.fromtimestamp(job.created_at).astimezone()
     asked_for = {name: job.request[name] for name in ("prompt", "size", "fps", "duration")}
-    known = {"job_id": job.id, "created": f"{created:%Y-%m-%d %H:%M}", "state": job.state.value, "prompt": job.request["prompt"]}
-    more = {"asked": ", ".join(f"{name} {value}" for name, value in asked_for.items() if name != "prompt" and value is not None)}
+    known = {
+        "job_id": job.id,
+        "created": f"{created:%Y-%m-%d %H:%M}",
+        "state": job.state.value,
+        "prompt": job.request["prompt"],
+    }
+    more = {
+        "asked": ", ".join(
+            f"{name} {value}"
+            for name, value in asked_for.items()
+            if name != "prompt" and value is not None
+        )
+    }
     go_on = {"go_on": f"python -m wan resume {job.id}"} if job.live else {}
     made = job.state is JobState.SUCCEEDED
-    return known | more | {name: value for name, value in result.items() if name not in known and (made or value is not None)} | go_on
+    return (
+        known
+        | more
+        | {
+            name: value
+            for name, value in result.items()
+            if name not in known and (made or value is not None)
+        }
+        | go_on
+    )
 
 
 def _short(prompt: str) -> str:

@@ -1,4 +1,6 @@
-"""The commands that make a video or go on with one: asked first where it spends money, checked first, watched, and verified at the end."""
+"""The commands that make a video or go on with one: asked first where it spends money, checked
+first, watched, and verified at the end.
+"""
 
 import argparse
 import asyncio
@@ -26,15 +28,34 @@ from wan.service.studio import GOOD, Studio
 from wan.storage.evidence import FILES, missing
 from wan.video import check_file, check_files, files_of, inspected, located, resumable
 
-_SHARED = ("prompt", "negative_prompt", "duration", "size", "fps", "seed", "model", "audio", "watermark", "shot_type")
+_SHARED = (
+    "prompt",
+    "negative_prompt",
+    "duration",
+    "size",
+    "fps",
+    "seed",
+    "model",
+    "audio",
+    "watermark",
+    "shot_type",
+)
 _CANCEL_WAIT = 60.0  # seconds that a cancel waits to be carried out
 
 
 def image_to_video(options: argparse.Namespace) -> int:
     """`image-to-video`."""
     shared = {name: getattr(options, name) for name in _SHARED}
-    files = {"reference_image": located(options.image), "reference_audio": located(options.reference_audio)}
-    return _make(ImageToVideoRequest(**files, fit=options.fit, motion_strength=options.motion_strength, **shared), options)
+    files = {
+        "reference_image": located(options.image),
+        "reference_audio": located(options.reference_audio),
+    }
+    return _make(
+        ImageToVideoRequest(
+            **files, fit=options.fit, motion_strength=options.motion_strength, **shared
+        ),
+        options,
+    )
 
 
 def reference_to_video(options: argparse.Namespace) -> int:
@@ -61,7 +82,9 @@ def cancel(options: argparse.Namespace) -> int:
 
 
 def stopped(job_id: str) -> str:
-    """What to say of a job that nobody watches any more: whether it is sent, and how to go on with it."""
+    """What to say of a job that nobody watches any more: whether it is sent, and how to go on with
+    it.
+    """
 
     async def found() -> Job:
         async with Studio(load_settings(), works=False) as studio:
@@ -70,9 +93,15 @@ def stopped(job_id: str) -> str:
     job, go_on = asyncio.run(found()), f"python -m wan resume {job_id}"
     if job.state in UNSENT:
         drop = f"this drops it: python -m wan cancel {job_id}"
-        return f"Stopped before anything was sent or spent. This sends it, as the app does where it runs: {go_on}; {drop}"
+        return (
+            "Stopped before anything was sent or spent. This sends it, as the app does "
+            f"where it runs: {go_on}; {drop}"
+        )
     if job.live:
-        return f"Stopped watching. Nothing is lost: what was sent goes on, and this goes on with it: {go_on}"
+        return (
+            "Stopped watching. Nothing is lost: what was sent goes on, and this goes on "
+            f"with it: {go_on}"
+        )
     return f"Stopped watching. It has ended: python -m wan show {job_id}"
 
 
@@ -126,7 +155,9 @@ async def _cancel(options: argparse.Namespace) -> int:
         cancelled = job.state is JobState.CANCELLED
         said = job.said if cancelled and job.said else await studio.cancel(job.id, owner=OPERATOR)
     if options.json:
-        show_json({"ok": cancelled, "job_id": job.id, "state": job.state.value, "message": str(said)})
+        show_json(
+            {"ok": cancelled, "job_id": job.id, "state": job.state.value, "message": str(said)}
+        )
     else:
         print(said)
     return DONE if cancelled else FAILED
@@ -138,25 +169,39 @@ def _check_out(out: Path | None) -> None:
         return
     try:
         if out.exists():
-            os.close(os.open(out, os.O_WRONLY | os.O_NONBLOCK))  # fails for a folder, and waits for nobody at a pipe
+            os.close(
+                os.open(out, os.O_WRONLY | os.O_NONBLOCK)
+            )  # fails for a folder, and waits for nobody at a pipe
         else:
             tempfile.TemporaryFile(dir=out.parent).close()
     except OSError as error:
         given = f"{out} ({error.strerror})"
-        raise InvalidInput("--out", "field_type", given=given, allowed="a file in a folder that can be written") from None
+        raise InvalidInput(
+            "--out", "field_type", given=given, allowed="a file in a folder that can be written"
+        ) from None
 
 
 def spare(option: str, target: Path | None, request: Request) -> None:
     """Refuses to write over a file that a video is made from. Raises InvalidInput."""
     for _, path in files_of(request):
         if target is not None and target.exists() and target.samefile(path):
-            raise InvalidInput(option, "field_type", given=f"{target}, which the video is made from", allowed="another file")
+            raise InvalidInput(
+                option,
+                "field_type",
+                given=f"{target}, which the video is made from",
+                allowed="another file",
+            )
 
 
 def _agreed(request: Request, connection: Connection, lengths: list[float | None]) -> bool:
-    """Asks whether the money may be spent; Ctrl-C is no. Raises SettingsError where nobody can be asked."""
+    """Asks whether the money may be spent; Ctrl-C is no. Raises SettingsError where nobody can be
+    asked.
+    """
     where = connection.region or urlsplit(connection.base_url).netloc
-    about = f"{request.model}, {where}, {request.duration} s at {request.size}, {_estimate(request, connection, lengths)}"
+    about = (
+        f"{request.model}, {where}, {request.duration} s at {request.size}, "
+        f"{_estimate(request, connection, lengths)}"
+    )
     if not sys.stdin.isatty():
         raise SettingsError(sentence("not_asked", about=about))
     try:  # who reads the question may have answered before it is waited for
@@ -168,7 +213,9 @@ def _agreed(request: Request, connection: Connection, lengths: list[float | None
 
 
 def _estimate(request: Request, connection: Connection, lengths: list[float | None]) -> str:
-    references = len(lengths) + (len(request.reference_image) if isinstance(request, ReferenceToVideoRequest) else 0)
+    references = len(lengths) + (
+        len(request.reference_image) if isinstance(request, ReferenceToVideoRequest) else 0
+    )
     cost = catalog.price(
         MODELS[request.model],
         region=connection.region,
@@ -182,20 +229,30 @@ def _estimate(request: Request, connection: Connection, lengths: list[float | No
     return "price unknown here" if cost is None else f"{'' if cost.exact else 'at most '}{cost}"
 
 
-async def _watch(studio: Studio, job: Job, options: argparse.Namespace, *, made_before: bool = False) -> int:
-    """From here on something may have been sent: whatever fails is no refusal, and says how to go on."""
+async def _watch(
+    studio: Studio, job: Job, options: argparse.Namespace, *, made_before: bool = False
+) -> int:
+    """From here on something may have been sent: whatever fails is no refusal, and says how to go
+    on.
+    """
     options.watched = job.id
     try:
         return await _watched(studio, job, options, made_before=made_before)
     except WanError as error:
         # What NotKept says of itself is that nothing was sent.
-        said = "Our own disk or database is full or stuck." if isinstance(error, NotKept) else str(error)
+        said = (
+            "Our own disk or database is full or stuck."
+            if isinstance(error, NotKept)
+            else str(error)
+        )
         go_on = f"What was sent is not lost; this goes on with it: python -m wan resume {job.id}"
         complain(f"{said} {go_on}", as_json=options.json, job_id=job.id)
         return FAILED
 
 
-async def _watched(studio: Studio, job: Job, options: argparse.Namespace, *, made_before: bool) -> int:
+async def _watched(
+    studio: Studio, job: Job, options: argparse.Namespace, *, made_before: bool
+) -> int:
     async with Progress() as progress:
         async for event in studio.follow(job.id, owner=OPERATOR):
             job = event.job
@@ -209,7 +266,9 @@ async def _watched(studio: Studio, job: Job, options: argparse.Namespace, *, mad
     lost = await asyncio.to_thread(_copied, video, options.out) if video and options.out else ""
     lacks = list(FILES) if evidence is None else await asyncio.to_thread(missing, evidence)
     where = options.out if video and not lost else None
-    _report(result, str(where or video or result.video_url), wrong, lost, lacks, as_json=options.json)
+    _report(
+        result, str(where or video or result.video_url), wrong, lost, lacks, as_json=options.json
+    )
     return FAILED if wrong or lost or evidence is None else DONE
 
 
@@ -226,7 +285,10 @@ def _no_video(result: VideoResult, options: argparse.Namespace) -> int:
     if options.json:
         show_json({"ok": False, **result.model_dump()})
     else:
-        tell(f"{result.error}\njob {result.job_id} · task {result.task_id or 'none'} · request {result.request_id or 'none'}")
+        tell(
+            f"{result.error}\njob {result.job_id} · task {result.task_id or 'none'} · request "
+            f"{result.request_id or 'none'}"
+        )
     return FAILED
 
 
@@ -242,24 +304,52 @@ def _wrong(job: Job, video: Path | None) -> str:
         return f"the file cannot be read: {error.strerror}"
     if found is None:
         return "the file is not there any more"
-    same = (found.width, found.height, found.fps, found.seconds) == (job.width, job.height, job.fps, job.duration)
-    return "" if same else f"the file is {found.width}x{found.height}, {found.fps:g} fps, {found.seconds:.1f} s, and the job says otherwise"
+    same = (found.width, found.height, found.fps, found.seconds) == (
+        job.width,
+        job.height,
+        job.fps,
+        job.duration,
+    )
+    return (
+        ""
+        if same
+        else f"the file is {found.width}x{found.height}, {found.fps:g} fps, "
+        f"{found.seconds:.1f} s, and the job says otherwise"
+    )
 
 
-def _report(result: VideoResult, where: str, wrong: str, lost: str, lacks: list[str], *, as_json: bool) -> None:
+def _report(
+    result: VideoResult, where: str, wrong: str, lost: str, lacks: list[str], *, as_json: bool
+) -> None:
     """wrong: with the file. lost: what kept it from being copied."""
     if lost:
         tell(lost)
     if as_json:
-        trouble = wrong or lost or ("" if result.evidence else "there is no record of this run: OUTPUT_DIR cannot be written")
+        trouble = (
+            wrong
+            or lost
+            or (
+                ""
+                if result.evidence
+                else "there is no record of this run: OUTPUT_DIR cannot be written"
+            )
+        )
         error = {"error": trouble} if trouble else {}
-        show_json({"ok": not error, **result.model_dump(), "verified": not wrong, "evidence_lacks": lacks} | error)
+        show_json(
+            {"ok": not error, **result.model_dump(), "verified": not wrong, "evidence_lacks": lacks}
+            | error
+        )
         return
     print(where)
-    print(f"{result.width}x{result.height} · {result.fps:g} fps · {result.duration:.1f} s · seed {result.seed} · {_cost(result)}")
+    print(
+        f"{result.width}x{result.height} · {result.fps:g} fps · {result.duration:.1f} s · seed "
+        f"{result.seed} · {_cost(result)}"
+    )
     print("".join(f"- {said}\n" for said in result.adjustments), end="")
     print(f"verified: {wrong or 'the file plays to its end and is as described'}")
-    print(f"evidence: {result.evidence or 'none'}" + (f" (lacks {', '.join(lacks)})" if lacks else ""))
+    print(
+        f"evidence: {result.evidence or 'none'}" + (f" (lacks {', '.join(lacks)})" if lacks else "")
+    )
     print(f"job {result.job_id} · task {result.task_id} · request {result.request_id}")
 
 

@@ -1,4 +1,6 @@
-"""`prepare`: writes the normalised request of `video.generate_reference` and checks it, or checks a response. Nothing is sent."""
+"""`prepare`: writes the normalised request of `video.generate_reference` and checks it, or checks a
+response. Nothing is sent.
+"""
 
 import argparse
 import asyncio
@@ -29,7 +31,11 @@ _FIELDS = ("prompt", "reference_video", "reference_image", "duration", "fps", "s
 
 def prepare(options: argparse.Namespace) -> int:
     """`prepare`."""
-    given = {name: _single(getattr(options, name)) for name in _FIELDS if getattr(options, name) is not None}
+    given = {
+        name: _single(getattr(options, name))
+        for name in _FIELDS
+        if getattr(options, name) is not None
+    }
     said: dict[str, Any] = {}
     if given or options.validate_response is None:
         said["request_path"] = str(_written(given, options.output))
@@ -59,30 +65,52 @@ def _written(given: dict[str, Any], output: Path | None) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(given, ensure_ascii=False, indent=2)
-        path.write_bytes(f"{text}\n".encode(errors="backslashreplace"))  # as JSON escapes them: names of files need be no text
+        path.write_bytes(
+            f"{text}\n".encode(errors="backslashreplace")
+        )  # as JSON escapes them: names of files need be no text
     except OSError as error:
         allowed = "a file in a folder that can be written"
-        raise InvalidInput("--output", "field_type", given=f"{path} ({error.strerror})", allowed=allowed) from None
+        raise InvalidInput(
+            "--output", "field_type", given=f"{path} ({error.strerror})", allowed=allowed
+        ) from None
     return path
 
 
 def _wrong_response(path: Path) -> str:
-    """What is wrong with a response by the result's own fields; "" where nothing is. Raises InvalidInput for a file that is no JSON object."""
+    """What is wrong with a response by the result's own fields; "" where nothing is. Raises
+    InvalidInput for a file that is no JSON object.
+    """
     try:
         response = json.loads(_read(path))
     except (OSError, ValueError, RecursionError) as error:
         given = f"{path} ({error.strerror if isinstance(error, OSError) else 'no JSON'})"
-        raise InvalidInput("--validate-response", "field_type", given=given, allowed="a file with the JSON of a response") from None
+        raise InvalidInput(
+            "--validate-response",
+            "field_type",
+            given=given,
+            allowed="a file with the JSON of a response",
+        ) from None
     if not isinstance(response, dict):
-        raise InvalidInput("--validate-response", "field_type", given=str(path), allowed="a file with one JSON object")
+        raise InvalidInput(
+            "--validate-response",
+            "field_type",
+            given=str(path),
+            allowed="a file with one JSON object",
+        )
     if response.get("ok") is False:
-        return f"the response says that it failed: {str(response.get('error') or 'no reason')[:200]}"
+        return (
+            f"the response says that it failed: {str(response.get('error') or 'no reason')[:200]}"
+        )
     for name, field in VideoResult.model_fields.items():
         try:
-            TypeAdapter[Any](field.annotation).validate_python(response.get(name), strict=True) if name in response else None
+            TypeAdapter[Any](field.annotation).validate_python(
+                response.get(name), strict=True
+            ) if name in response else None
         except ValidationError as error:
             return f"{name}: {error.errors()[0]['msg']}"
-    if wrong := next((name for name in _FIGURES if name in response and not _is_figure(response[name])), ""):
+    if wrong := next(
+        (name for name in _FIGURES if name in response and not _is_figure(response[name])), ""
+    ):
         return f"{wrong}: got {response[wrong]}; allowed are finite numbers, 0 or more"
     url, task_id = response.get("video_url") or "", response.get("task_id") or ""
     if url and not _is_address(url):
@@ -93,7 +121,9 @@ def _wrong_response(path: Path) -> str:
 
 
 def _read(path: Path) -> bytes:
-    """What a plain file holds. Raises OSError, also for what is none, at which one might wait for ever."""
+    """What a plain file holds. Raises OSError, also for what is none, at which one might wait for
+    ever.
+    """
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "it is no plain file")
@@ -113,7 +143,11 @@ def _is_address(given: str) -> bool:
         parts = urlsplit(given)
     except ValueError:
         return False
-    whole = bool(parts.hostname) if parts.scheme in ("http", "https") else parts.scheme == "file" and len(parts.path) > 1
+    whole = (
+        bool(parts.hostname)
+        if parts.scheme in ("http", "https")
+        else parts.scheme == "file" and len(parts.path) > 1
+    )
     return whole and not any(character.isspace() for character in given)
 
 

@@ -13,7 +13,9 @@ _BAR = 24  # characters
 
 
 class Progress:
-    """What the terminal shows of a job: a line that is written over, or one line for each change where the output goes to a file."""
+    """What the terminal shows of a job: a line that is written over, or one line for each change
+    where the output goes to a file.
+    """
 
     def __init__(self) -> None:
         self._event: JobEvent | None = None
@@ -35,7 +37,9 @@ class Progress:
         if self._clock is None:
             tell(str(event.sentence))
         elif not said and len(self._line(event)) > _room():
-            tell(str(event.sentence), anew=True)  # whole, once, above the line that has no room for it
+            tell(
+                str(event.sentence), anew=True
+            )  # whole, once, above the line that has no room for it
 
     async def _tick(self) -> None:
         while True:
@@ -47,7 +51,11 @@ class Progress:
 
     def _line(self, event: JobEvent) -> str:
         seconds = time.monotonic() - self._since
-        part = min(seconds / event.expected, 0.95) if event.job.state is JobState.RUNNING else float(event.job.state is JobState.FETCHING)
+        part = (
+            min(seconds / event.expected, 0.95)
+            if event.job.state is JobState.RUNNING
+            else float(event.job.state is JobState.FETCHING)
+        )
         bar = "#" * round(_BAR * part)
         return f"[{bar:<{_BAR}}] {int(seconds) // 60}:{int(seconds) % 60:02} {event.sentence}"
 

@@ -15,7 +15,12 @@ def simulate(options: argparse.Namespace) -> int:
     settings.made_output_dir()
     pending = settings.simulator_pending if options.pending is None else options.pending
     running = settings.simulator_running if options.running is None else options.running
-    given = [f"--dir={Demo(settings).folder()}", f"--port={options.port}", f"--pending={pending}", f"--running={running}"]
+    given = [
+        f"--dir={Demo(settings).folder()}",
+        f"--port={options.port}",
+        f"--pending={pending}",
+        f"--running={running}",
+    ]
     faults = [f"--fault={fault}" for fault in options.fault]
     os.execv(sys.executable, [sys.executable, "-m", "wan.simulator", *given, *faults])  # noqa: S606 - our own program, no shell
     return DONE

@@ -1,7 +1,8 @@
 """What a folder's file system can do for a database in it. Blocks.
 
-SQLite needs locks that processes see of each other, and writes that are there for all once they are on the disk; its write-ahead log needs memory,
-too, that processes share through a file. Network shares, mounted buckets and file systems of programs (FUSE) often lack some of that, and may say
+SQLite needs locks that processes see of each other, and writes that are there for all once they are
+on the disk; its write-ahead log needs memory, too, that processes share through a file. Network
+shares, mounted buckets and file systems of programs (FUSE) often lack some of that, and may say
 nothing about it.
 """
 
@@ -21,13 +22,32 @@ from typing import IO, Literal
 from wan.environment.settings import WORK
 
 Lacks = Literal["", "memory", "locks", "writes"]
-"""What a folder cannot do: nothing, share memory, show locks to other processes, show them what was written."""
+"""What a folder cannot do: nothing, share memory, show locks to other processes, show them what was
+written.
+"""
 
 _PATIENCE = 20.0  # seconds for everything that is tried
 _SIZE = 4096  # bytes of the file that is tried
 _MOUNTS = Path("/proc/self/mountinfo")
 # Of one machine alone, and made for everything: nothing has to be tried there.
-_LOCAL = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "jfs", "tmpfs", "ramfs", "overlay", "apfs", "hfs"})
+_LOCAL = frozenset(
+    {
+        "ext2",
+        "ext3",
+        "ext4",
+        "xfs",
+        "btrfs",
+        "zfs",
+        "f2fs",
+        "bcachefs",
+        "jfs",
+        "tmpfs",
+        "ramfs",
+        "overlay",
+        "apfs",
+        "hfs",
+    }
+)
 # The other process: for each letter that it reads it tries something, and says what came of it.
 _OTHER = """
 import fcntl, mmap, os, sys
@@ -44,26 +64,34 @@ def write():
     return "yes"
 def shared():
     try:
-        return "yes" if mmap.mmap(file, 4096)[1024:1024 + len(sys.argv[2])] == sys.argv[2].encode() else "no"
+        seen = mmap.mmap(file, 4096)[1024:1024 + len(sys.argv[2])]
+        return "yes" if seen == sys.argv[2].encode() else "no"
     except OSError:
         return "no"
-tries = {"l": lock, "w": write, "r": lambda: os.pread(file, len(sys.argv[2]), 0).decode(), "m": shared}
+read = lambda: os.pread(file, len(sys.argv[2]), 0).decode()
+tries = {"l": lock, "w": write, "r": read, "m": shared}
 for line in sys.stdin:
     print(tries[line.strip()](), flush=True)
 """
 
 
 def lacks(folder: Path) -> Lacks:
-    """What a folder lacks for a database with a log; tried with another process unless it is on a disk of this machine. Raises OSError."""
+    """What a folder lacks for a database with a log; tried with another process unless it is on a
+    disk of this machine. Raises OSError.
+    """
     return "" if _is_local(folder) else tried(folder)
 
 
 def tried(folder: Path, seen: Path | None = None) -> Lacks:
-    """What comes of it when two processes use one file of a folder. seen: the same folder as the other one sees it. Raises OSError."""
+    """What comes of it when two processes use one file of a folder. seen: the same folder as the
+    other one sees it. Raises OSError.
+    """
     path = folder / f"{WORK}{secrets.token_hex(8)}"
     ours, theirs = secrets.token_hex(8), secrets.token_hex(8)
     with contextlib.ExitStack() as open_:
-        open_.callback(path.unlink, missing_ok=True)  # at the end: what is removed while it is open stays on such shares under another name
+        open_.callback(
+            path.unlink, missing_ok=True
+        )  # at the end: what is removed while it is open stays on such shares under another name
         file = open_.enter_context(path.open("x+b", buffering=0))
         file.truncate(_SIZE)
         memory = open_.enter_context(_shared(file, ours))
@@ -71,7 +99,11 @@ def tried(folder: Path, seen: Path | None = None) -> Lacks:
         file.seek(0)
         file.write(ours.encode())
         os.fsync(file.fileno())
-        if ask("r") != ours or ask("w") != "yes" or os.pread(file.fileno(), len(theirs), 512) != theirs.encode():
+        if (
+            ask("r") != ours
+            or ask("w") != "yes"
+            or os.pread(file.fileno(), len(theirs), 512) != theirs.encode()
+        ):
             return "writes"
         if not _locked(file) or ask("l") != "no":
             return "locks"
@@ -124,15 +156,25 @@ def _locked(file: IO[bytes]) -> bool:
 
 
 def _is_local(folder: Path) -> bool:
-    """Whether a folder is on a usual disk of this machine, or the system does not say where it is."""
+    """Whether a folder is on a usual disk of this machine, or the system
+    does not say where it is.
+    """
     try:
-        lines = [line.split() for line in _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()]
+        lines = [
+            line.split()
+            for line in _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
+        ]
     except OSError:
         return True
     place, kind = folder.resolve(), ""
     mounts = ((Path(_plain(line[4])), line[line.index("-") + 1]) for line in lines)
     length = 0
-    for mount, its_kind in mounts:  # of those on the way to the folder the longest counts, and of several there the last
+    for (
+        mount,
+        its_kind,
+    ) in (
+        mounts
+    ):  # of those on the way to the folder the longest counts, and of several there the last
         if place.is_relative_to(mount) and len(mount.parts) >= length:
             length, kind = len(mount.parts), its_kind
     return kind in _LOCAL

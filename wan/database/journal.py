@@ -1,15 +1,19 @@
-"""SQLite's write-ahead log while this process has the database open: held, watched, and made good again.
+"""SQLite's write-ahead log while this process has the database open: held, watched, and made good
+again.
 
-POSIX drops every lock that a process has on a file when it closes any descriptor of that file. Were the database opened
-and closed here by anything but SQLite, the next process that comes and goes would take itself for the last user and
-remove the log, and what is written to it afterwards would be lost with this process. So nothing but SQLite opens these
-files, and besides:
+POSIX drops every lock that a process has on a file when it closes any descriptor of that file. Were
+the database opened and closed here by anything but SQLite, the next process that comes and goes
+would take itself for the last user and remove the log, and what is written to it afterwards would
+be lost with this process. So nothing but SQLite opens these files, and besides:
 
-- *held*: on the descriptors that SQLite itself has open lies a lock of the kind that belongs to the descriptor (Linux),
+- *held*: on the descriptors that SQLite itself has open lies a lock of the kind that belongs to the
+descriptor (Linux),
   at the place where the last user asks for the file alone. No close of another descriptor drops it.
-- *watched*: each use asks first whether the log in the folder is still the one that we write to. Where it is not,
+- *watched*: each use asks first whether the log in the folder is still the one that we write to.
+Where it is not,
   nothing is done: whoever asked is told so.
-- *made good*: what only the old log has is copied, every connection is opened anew, and the rows are taken in.
+- *made good*: what only the old log has is copied, every connection is opened anew, and the rows
+are taken in.
 """
 
 import contextlib
@@ -27,8 +31,14 @@ from wan.domain.errors import NotKept
 
 log = logging.getLogger("wan.database.journal")
 
-_SHARED = 0x4000_0002, 510  # first byte and number of those that a user of the database locks (SQLite's file format, os.h)
-_LIVING = 128, 1  # in the shared memory: locked as long as somebody has it (os_unix.c, UNIX_SHM_DMS)
+_SHARED = (
+    0x4000_0002,
+    510,
+)  # first byte and number of those that a user of the database locks (SQLite's file format, os.h)
+_LIVING = (
+    128,
+    1,
+)  # in the shared memory: locked as long as somebody has it (os_unix.c, UNIX_SHM_DMS)
 _PATIENCE = 30.0  # seconds for which work in hand may go on before the log is made good
 _PAUSE = 10.0  # seconds between two tries to make it good
 _RESCUE = "-rescue-"
@@ -43,8 +53,9 @@ _opening = threading.Lock()
 class Journal:
     """The log of a database in WAL mode. Everything here blocks.
 
-    path: the database. let_go: closes every other connection that this process has to it. take_in: writes what a copy
-    has more, over a connection to the database, and gives how many rows that were.
+    path: the database. let_go: closes every other connection that this process has to it. take_in:
+    writes what a copy has more, over a connection to the database, and gives how many rows that
+    were.
     """
 
     def __init__(self, path: Path, let_go: Callable[[], None], take_in: TakeIn) -> None:
@@ -62,7 +73,10 @@ class Journal:
     @property
     def adrift(self) -> bool:
         """Whether the log in the folder is another than the one that this process writes to."""
-        return self._known is not None and self._known != (_identity(self._path), _identity(self._log))
+        return self._known is not None and self._known != (
+            _identity(self._path),
+            _identity(self._log),
+        )
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
@@ -105,22 +119,36 @@ class Journal:
         """Opens the database and its log, and holds both."""
         with _opening:
             before = self._ours()
-            self._anchor = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            self._anchor = sqlite3.connect(
+                self._path, isolation_level=None, check_same_thread=False
+            )
             self._anchor.execute("PRAGMA synchronous=FULL")
-            self._anchor.execute("PRAGMA secure_delete=ON")  # rows are replaced when a copy is taken in
-            self._anchor.execute("SELECT count(*) FROM sqlite_master").fetchone()  # only now it opens the log
+            self._anchor.execute(
+                "PRAGMA secure_delete=ON"
+            )  # rows are replaced when a copy is taken in
+            self._anchor.execute(
+                "SELECT count(*) FROM sqlite_master"
+            ).fetchone()  # only now it opens the log
             (mode,) = self._anchor.execute("PRAGMA journal_mode").fetchone()
             self._known = (_identity(self._path), _identity(self._log)) if mode == "wal" else None
             self._shared = _identity(self._memory)
             if self._known is not None and hasattr(fcntl, "F_OFD_SETLK"):
-                shared = {one for one in before if one[2] == _LIVING}  # of which SQLite has one in a process, whoever was first
+                shared = {
+                    one for one in before if one[2] == _LIVING
+                }  # of which SQLite has one in a process, whoever was first
                 self._held = [held for held in (self._ours() - before) | shared if _hold(*held)]
 
     def _ours(self) -> set[Held]:
-        """The descriptors that this process has of the database and its shared memory, each with the place to lock there."""
+        """The descriptors that this process has of the database and its shared memory, each with
+        the place to lock there.
+        """
         places = {_identity(self._path): _SHARED, _identity(self._memory): _LIVING}
         known = [(number, _identity(_descriptor(number))) for number in _descriptors()]
-        return {(number, file, places[file]) for number, file in known if file is not None and file in places}
+        return {
+            (number, file, places[file])
+            for number, file in known
+            if file is not None and file in places
+        }
 
     def _mend(self) -> None:
         """Makes the log good, unless somebody is at it; tries again later where it fails."""
@@ -131,29 +159,45 @@ class Journal:
             self._mending = True
             self._next = time.monotonic() + _PAUSE
         try:
-            log.error("%s is not the log that this process writes to: no work is taken until every row is kept", self._log)
+            log.error(
+                "%s is not the log that this process writes to: no work is taken until every "
+                "row is kept",
+                self._log,
+            )
             with self._state:
                 if not self._state.wait_for(lambda: self._uses == 0, _PATIENCE):
                     return
             rows = self._recover()
-            log.warning("%s is right again: %d rows were only in the old one, and are kept", self._log, rows)
+            log.warning(
+                "%s is right again: %d rows were only in the old one, and are kept", self._log, rows
+            )
             with self._state:
                 self._stopped, self._next = False, 0.0
         except Exception:
-            log.exception("%s is not right yet; trying again. What only the old one had is in %s", self._log, self._copy)
+            log.exception(
+                "%s is not right yet; trying again. What only the old one had is in %s",
+                self._log,
+                self._copy,
+            )
         finally:
             with self._state:
                 self._mending = False
 
     def _recover(self) -> int:
-        """Copies what this process sees, closes every connection, opens them anew, and takes the copy in."""
+        """Copies what this process sees, closes every connection, opens them anew, and takes the
+        copy in.
+        """
         if self._copy is None:
             self._copy = self._saved()
         if self._anchor is not None and self.adrift:
             if self._known is not None and _identity(self._path) != self._known[0]:
-                raise RuntimeError(f"{self._path} was removed or replaced; put it or {self._copy} in place and restart")
+                raise RuntimeError(
+                    f"{self._path} was removed or replaced; put it or {self._copy} in place "
+                    "and restart"
+                )
             self._let_go()
-            self._anchor.close()  # its lock keeps SQLite from writing the old log over what others have written since
+            # its lock keeps SQLite from writing the old log over what others have written since
+            self._anchor.close()
             self._anchor = None
             if _identity(self._memory) == self._shared:  # it tells of the old log
                 self._memory.unlink(missing_ok=True)
@@ -183,7 +227,11 @@ class Journal:
     def _left(self) -> list[Path]:
         """Copies that processes left which died before they had taken them in."""
         copies = self._path.parent.glob(f"{self._path.name}{_RESCUE}*")
-        return [copy for copy in copies if copy.suffix != ".part" and not _is_other(copy.name.rpartition("-")[2])]
+        return [
+            copy
+            for copy in copies
+            if copy.suffix != ".part" and not _is_other(copy.name.rpartition("-")[2])
+        ]
 
 
 def _is_other(number: str) -> bool:
@@ -218,7 +266,9 @@ def _descriptor(number: int) -> Path:
 
 
 def _hold(number: int, _file: Identity, place: tuple[int, int]) -> bool:
-    """Whether the lock could be set; on a file system without such locks the log is watched only."""
+    """Whether the lock could be set; on a file system without such locks the
+    log is watched only.
+    """
     try:
         _lock(number, fcntl.F_RDLCK, place)
     except OSError:

@@ -1,4 +1,6 @@
-"""Takes the rows of a copy of the database into the database: those that it has not, and those that are newer there."""
+"""Takes the rows of a copy of the database into the database: those that it has not, and those that
+are newer there.
+"""
 
 import sqlite3
 from contextlib import closing
@@ -8,14 +10,18 @@ from wan.domain.jobs import LIVE
 
 _LIVE = ", ".join(f"'{state.value}'" for state in sorted(LIVE))
 _NOT_THERE = """
-SELECT sql FROM copy.sqlite_master WHERE sql IS NOT NULL AND name NOT IN (SELECT name FROM main.sqlite_master) ORDER BY rowid
+SELECT sql FROM copy.sqlite_master
+WHERE sql IS NOT NULL AND name NOT IN (SELECT name FROM main.sqlite_master) ORDER BY rowid
 """
 # A job that has its task goes before one that has not, whatever came after: it is paid for.
 _NEWER = """
-CREATE TEMP TABLE newer AS SELECT copy.id FROM copy.jobs copy LEFT JOIN main.jobs there ON there.id = copy.id
+CREATE TEMP TABLE newer AS SELECT copy.id FROM copy.jobs copy
+LEFT JOIN main.jobs there ON there.id = copy.id
 WHERE (there.id IS NULL OR (copy.task_id IS NOT NULL AND there.task_id IS NULL)
     OR (copy.version >= there.version AND (copy.task_id IS NOT NULL OR there.task_id IS NULL)))
-AND NOT EXISTS (SELECT 1 FROM main.deleted_tasks gone WHERE (gone.account, gone.task_id) = (copy.account, copy.task_id))
+AND NOT EXISTS (
+    SELECT 1 FROM main.deleted_tasks gone
+    WHERE (gone.account, gone.task_id) = (copy.account, copy.task_id))
 AND NOT EXISTS (SELECT 1 FROM main.jobs other
     WHERE other.id <> copy.id AND (other.account, other.task_id) = (copy.account, copy.task_id))
 """
@@ -25,8 +31,10 @@ UPDATE copy.jobs SET cache_key = 'rescued ' || id WHERE EXISTS (SELECT 1 FROM ma
     AND (other.owner, other.account, other.cache_key) = (jobs.owner, jobs.account, jobs.cache_key))
 """  # noqa: S608 - our own states
 _ONE_SUBMITTING = """
-UPDATE copy.jobs SET state = 'UNCERTAIN' WHERE state = 'SUBMITTING' AND EXISTS (SELECT 1 FROM main.jobs other
-    WHERE other.id <> jobs.id AND other.state = 'SUBMITTING' AND (other.account, other.model) = (jobs.account, jobs.model))
+UPDATE copy.jobs SET state = 'UNCERTAIN' WHERE state = 'SUBMITTING' AND EXISTS (
+    SELECT 1 FROM main.jobs other
+    WHERE other.id <> jobs.id AND other.state = 'SUBMITTING'
+    AND (other.account, other.model) = (jobs.account, jobs.model))
 """
 _REVOKED = """
 UPDATE main.reviews SET revoked_at = copy.revoked_at, link_token = NULL FROM copy.reviews copy
@@ -42,15 +50,21 @@ UPDATE main.accounts SET
         ELSE max(accounts.budget_spent, copy.budget_spent) END
 FROM copy.accounts copy WHERE copy.account = accounts.account
 """
-_GONE = "DELETE FROM main.jobs WHERE (account, task_id) IN (SELECT account, task_id FROM copy.deleted_tasks)"
+_GONE = (
+    "DELETE FROM main.jobs WHERE (account, task_id) IN (SELECT account, task_id FROM "
+    "copy.deleted_tasks)"
+)
 
 
 def take_in(connection: sqlite3.Connection, copy: Path) -> int:
-    """Takes a copy in, in one transaction; doing it again changes nothing. Gives how many rows were written.
+    """Takes a copy in, in one transaction; doing it again changes nothing. Gives how many rows were
+    written.
 
     connection: to the database, in autocommit. Raises sqlite3.Error, and then nothing is written.
     """
-    if connection.execute("PRAGMA main.quick_check(1)").fetchone() != ("ok",):  # the log went while it was being written in
+    if connection.execute("PRAGMA main.quick_check(1)").fetchone() != (
+        "ok",
+    ):  # the log went while it was being written in
         with closing(sqlite3.connect(copy)) as whole:
             whole.backup(connection)
     connection.execute("ATTACH ? AS copy", (str(copy),))
@@ -77,7 +91,15 @@ def _merged(connection: sqlite3.Connection) -> int:
     before = connection.total_changes
     _insert(connection, "jobs", "WHERE id IN (SELECT id FROM temp.newer)")
     connection.execute(_REVOKED)
-    for table in ("keys", "reviews", "review_takes", "verdicts", "uploads", "deleted_tasks", "accounts"):
+    for table in (
+        "keys",
+        "reviews",
+        "review_takes",
+        "verdicts",
+        "uploads",
+        "deleted_tasks",
+        "accounts",
+    ):
         _insert(connection, table)
     rows = connection.total_changes - before
     connection.execute(_BOOKED)
@@ -88,6 +110,10 @@ def _merged(connection: sqlite3.Connection) -> int:
 
 def _insert(connection: sqlite3.Connection, table: str, which: str = "") -> None:
     """Writes the rows of a table that are not there."""
-    with closing(connection.execute("SELECT name FROM pragma_table_info(?, 'copy')", (table,))) as names:
+    with closing(
+        connection.execute("SELECT name FROM pragma_table_info(?, 'copy')", (table,))
+    ) as names:
         columns = ", ".join(f'"{name}"' for (name,) in names)
-    connection.execute(f"INSERT OR IGNORE INTO main.{table} ({columns}) SELECT {columns} FROM copy.{table} {which}")  # noqa: S608 - our own names
+    connection.execute(
+        f"INSERT OR IGNORE INTO main.{table} ({columns}) SELECT {columns} FROM copy.{table} {which}"  # noqa: S608 - our own names
+    )

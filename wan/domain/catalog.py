@@ -25,20 +25,29 @@ REFERENCE_TO_VIDEO: ModelName = "wan2.6-r2v-flash"
 PROMPT_LIMIT = 1500  # characters (S1, S3); longer ones the service cuts without a word
 NEGATIVE_PROMPT_LIMIT = 500  # characters (S1, S3)
 SEED_LIMIT = 2**31 - 1  # S1, S3
-TAKES_LIMIT = 4  # of one brief at once; ours: with more, nobody compares any more, and one click would cost too much
+# of one brief at once; ours: with more, nobody compares any more, and one click would cost too much
+TAKES_LIMIT = 4
 SERVICE_FPS = 30  # frames per second, H.264 in MP4, for all three models (S5)
 FPS_RANGE = (1, 60)  # frames per second that a copy can be conformed to; ours
 
 IMAGE_SIDES = (240, 8000)  # px (S2, S4; the Feb 2026 pages said 360-2000)
-PHOTO_SIDE = 8192  # px; ours: cameras of phones go to 8160, and what goes up of such a picture is smaller
+PHOTO_SIDE = (
+    8192  # px; ours: cameras of phones go to 8160, and what goes up of such a picture is smaller
+)
 IMAGE_MEGABYTES = 20  # S2, S4 (10 in Feb 2026)
 VIDEO_SECONDS = (1.0, 30.0)  # S3, S4
 VIDEO_MEGABYTES = 100  # S3, S4
 SOUND_SECONDS = (3.0, 30.0)  # of a sound for image to video, WAV or MP3 (S1)
 SOUND_MEGABYTES = 15  # S1
-VIDEO_SIDES = (16, 4096)  # px; ours, so that a frame fits into the memory that opening a file is given
-VIDEO_FPS_SURE = 16  # frames per second; fal.ai refuses fewer for wan/v2.6, and the service's code InvalidFile.FPS means 15 to 60 for other models
-VIDEO_FPS = 240  # frames per second at most; ours: the slow motion of phones, whose mean may lie a little higher
+VIDEO_SIDES = (
+    16,
+    4096,
+)  # px; ours, so that a frame fits into the memory that opening a file is given
+# frames per second; fal.ai refuses fewer for wan/v2.6, and the service's code InvalidFile.FPS means
+# 15 to 60 for other models
+VIDEO_FPS_SURE = 16
+# frames per second at most; ours: the slow motion of phones, whose mean may lie a little higher
+VIDEO_FPS = 240
 
 SIZES: dict[str, Tier] = {  # S3; `W*H` in px
     "1280*720": "720P",
@@ -52,28 +61,46 @@ SIZES: dict[str, Tier] = {  # S3; `W*H` in px
     "1632*1248": "1080P",
     "1248*1632": "1080P",
 }
-TIER_PIXELS: dict[str, int] = {"720P": 1280 * 720, "1080P": 1920 * 1080}  # the pixel count that a tier stands for (S1)
+TIER_PIXELS: dict[str, int] = {
+    "720P": 1280 * 720,
+    "1080P": 1920 * 1080,
+}  # the pixel count that a tier stands for (S1)
 
-# Seconds of each reference video that are billed at most, by the number of references, pictures included (S10)
-INPUT_CAPS = {1: Decimal("5"), 2: Decimal("2.5"), 3: Decimal("1.65"), 4: Decimal("1.25"), 5: Decimal("1")}
+# At most so many seconds of each reference video are billed, by the number of references,
+# pictures too (S10).
+INPUT_CAPS = {
+    1: Decimal("5"),
+    2: Decimal("2.5"),
+    3: Decimal("1.65"),
+    4: Decimal("1.25"),
+    5: Decimal("1"),
+}
 
 SUBMITS_PER_SECOND = 5  # per account and model (S9)
 RUNNING_AT_ONCE = 5  # per account and model (S9)
 QUERIES_PER_SECOND = 20  # per account (S9)
 TASK_LIFETIME = 24 * 3600  # seconds that the service knows a task and keeps its video (S2, S4)
-UPLOAD_LIFETIME = 48 * 3600  # seconds that an uploaded reference can be used ("get temporary file URL", 2026-02-04)
+UPLOAD_LIFETIME = (
+    48 * 3600
+)  # seconds that an uploaded reference can be used ("get temporary file URL", 2026-02-04)
 
 BASE_URLS: dict[str, str] = {  # S9
     "cn-beijing": "https://dashscope.aliyuncs.com/api/v1",
     "ap-southeast-1": "https://dashscope-intl.aliyuncs.com/api/v1",
 }
 # Where a workspace has an address of its own, its id and its region (base URL, 2026-10-11)
-_WORKSPACE_HOST = re.compile(r"([a-z0-9][a-z0-9-]{0,62})\.([a-z0-9-]{1,40})\.maas\.aliyuncs\.com", re.IGNORECASE | re.ASCII)
+_WORKSPACE_HOST = re.compile(
+    r"([a-z0-9][a-z0-9-]{0,62})\.([a-z0-9-]{1,40})\.maas\.aliyuncs\.com", re.IGNORECASE | re.ASCII
+)
 CURRENCIES: dict[str, str] = {"cn-beijing": "CNY", "ap-southeast-1": "USD"}
 CURRENCY_SIGNS = {"CNY": "¥", "USD": "$"}
-# What one unit of a region's currency is in the other, for accounts of the other site: in Singapore on the Chinese one (S10: 0.366962 CNY for
-# 0.05 USD), in Beijing on the international one (litellm 1.110.2: 0.143353 USD for 1 CNY)
-_EXCHANGE = {("ap-southeast-1", "CNY"): Decimal("7.33924"), ("cn-beijing", "USD"): Decimal("0.143353")}
+# What one unit of a region's currency is in the other, for accounts of the other site: in Singapore
+# on the Chinese one (S10: 0.366962 CNY for 0.05 USD), in Beijing on the international one (litellm
+# 1.110.2: 0.143353 USD for 1 CNY)
+_EXCHANGE = {
+    ("ap-southeast-1", "CNY"): Decimal("7.33924"),
+    ("cn-beijing", "USD"): Decimal("0.143353"),
+}
 
 
 @dataclass(frozen=True)
@@ -105,7 +132,9 @@ class Model:
     bills_input: bool
     """Whether seconds of reference video are billed too."""
     usual_seconds: tuple[int, int]
-    """How long a run usually takes at the service, from and to, in seconds; single samples, see each entry."""
+    """How long a run usually takes at the service, from and to, in seconds; single samples, see
+    each entry.
+    """
     rates: dict[tuple[str, bool], Rates]
     """Price per second by region and sound."""
     default_duration: int = 5
@@ -125,7 +154,11 @@ def _rates(beijing: tuple[str, str], singapore: tuple[str, str]) -> dict[str, Ra
 _SOUND = _rates(("0.3", "0.5"), ("0.05", "0.075"))
 _SILENT = _rates(("0.15", "0.25"), ("0.025", "0.0375"))
 _FULL = _rates(("0.6", "1.0"), ("0.10", "0.15"))
-_FLASH: dict[tuple[str, bool], Rates] = {(region, sound): (_SOUND if sound else _SILENT)[region] for region in _SOUND for sound in (True, False)}
+_FLASH: dict[tuple[str, bool], Rates] = {
+    (region, sound): (_SOUND if sound else _SILENT)[region]
+    for region in _SOUND
+    for sound in (True, False)
+}
 
 MODELS: dict[str, Model] = {
     model.name: model
@@ -175,7 +208,9 @@ MODELS: dict[str, Model] = {
 
 @dataclass(frozen=True)
 class Price:
-    """What a run costs: `amount` in `currency` for `billed_seconds` of video. `exact` is False for an upper bound."""
+    """What a run costs: `amount` in `currency` for `billed_seconds` of video. `exact` is False for
+    an upper bound.
+    """
 
     amount: Decimal
     currency: str
@@ -193,7 +228,9 @@ def money(amount: Decimal, currency: str) -> str:
 
 
 def tier_of(size: str) -> Tier:
-    """The resolution tier of a size: of one of the ten `W*H`, or of "720P" and "1080P" themselves (the picture's own shape)."""
+    """The resolution tier of a size: of one of the ten `W*H`, or of "720P" and "1080P" themselves
+    (the picture's own shape).
+    """
     return SIZES.get(size, "1080P" if size == "1080P" else "720P")
 
 
@@ -204,20 +241,28 @@ def pixels(size: str) -> tuple[int, int]:
 
 
 def workspace_at(host: str) -> tuple[str, str] | None:
-    """The id and the region of the workspace whose own address this host is; None for any other host."""
+    """The id and the region of the workspace whose own address this host is; None for any other
+    host.
+    """
     found = _WORKSPACE_HOST.fullmatch(host)
     return (found[1].lower(), found[2].lower()) if found else None
 
 
 def region_at(base_url: str) -> str:
-    """The region whose prices hold at an address of the service's: the shared one of a region, or that of a workspace there. "" for any other."""
+    """The region whose prices hold at an address of the service's: the shared one of a region, or
+    that of a workspace there. "" for any other.
+    """
     host = (urlsplit(base_url).hostname or "").removesuffix(".")
-    shared = next((region for region, url in BASE_URLS.items() if urlsplit(url).hostname == host), "")
+    shared = next(
+        (region for region, url in BASE_URLS.items() if urlsplit(url).hostname == host), ""
+    )
     own = workspace_at(host)
     return shared or (own[1] if own and own[1] in BASE_URLS else "")
 
 
-def bill(model: Model, *, region: str, size: str, audio: bool, seconds: Decimal, currency: str = "") -> Price | None:
+def bill(
+    model: Model, *, region: str, size: str, audio: bool, seconds: Decimal, currency: str = ""
+) -> Price | None:
     """What so many billed seconds of a model cost, or None in a region whose prices are not known.
 
     currency: the account's; the region's unless given.
@@ -226,7 +271,11 @@ def bill(model: Model, *, region: str, size: str, audio: bool, seconds: Decimal,
     if rates is None:
         return None
     currency = currency or CURRENCIES[region]
-    return Price(rates[tier_of(size)] * seconds * _EXCHANGE.get((region, currency), 1), currency, float(seconds))
+    return Price(
+        rates[tier_of(size)] * seconds * _EXCHANGE.get((region, currency), 1),
+        currency,
+        float(seconds),
+    )
 
 
 def price(
@@ -242,12 +291,17 @@ def price(
 ) -> Price | None:
     """What a run will cost, or None in a region whose prices are not known.
 
-    duration: seconds of output. videos: the length of each reference video in seconds, None where it is not known (a URL): the cap is taken, and the
-    price is an upper bound. references: how many references there are in all, pictures included. currency: the account's; the region's unless given.
+    duration: seconds of output. videos: the length of each reference video in seconds, None where
+    it is not known (a URL): the cap is taken, and the price is an upper bound. references: how many
+    references there are in all, pictures included. currency: the account's; the region's unless
+    given.
     """
     seconds = Decimal(duration)
     if model.bills_input and videos:
         cap = INPUT_CAPS[references]
-        seconds += sum((cap if length is None else min(Decimal(str(length)), cap) for length in videos), Decimal(0))
+        seconds += sum(
+            (cap if length is None else min(Decimal(str(length)), cap) for length in videos),
+            Decimal(0),
+        )
     known = bill(model, region=region, size=size, audio=audio, seconds=seconds, currency=currency)
     return known if known is None else replace(known, exact=None not in videos)

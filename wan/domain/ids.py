@@ -1,7 +1,8 @@
-"""Ids and tokens that are given away and come back: how each is made, and the exact shape by which it is told.
+"""Ids and tokens that are given away and come back: how each is made, and the exact shape by which
+it is told.
 
-Text from outside is matched before anything is made of it. What rows are found by, and nobody needs to see again, they
-keep as a keyed hash only.
+Text from outside is matched before anything is made of it. What rows are found by, and nobody needs
+to see again, they keep as a keyed hash only.
 """
 
 import base64
@@ -12,7 +13,9 @@ import secrets
 from re import Pattern
 from typing import TypeGuard
 
-JOB = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{19,21}")  # a dash in front, and a command line takes it for an option
+JOB = re.compile(
+    r"[A-Za-z0-9_][A-Za-z0-9_-]{19,21}"
+)  # a dash in front, and a command line takes it for an option
 REVIEW = re.compile(r"[A-Za-z0-9_-]{22}")
 MEDIA = re.compile(r"[A-Za-z0-9_-]{32}")
 LINK = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -32,7 +35,9 @@ def has_shape(shape: Pattern[str], given: object) -> TypeGuard[str]:
 
 
 def is_token(given: object) -> TypeGuard[str]:
-    """Whether something from outside can be a visitor's token: printable, so that no two lines ever stand in it."""
+    """Whether something from outside can be a visitor's token: printable, so that no two lines ever
+    stand in it.
+    """
     return isinstance(given, str) and len(given) in TOKEN_LENGTH and given.isprintable()
 
 
@@ -58,7 +63,8 @@ def new_link() -> str:
 
 
 class Seal:
-    """Hashes with a key: whoever sees one, and does not know the key, cannot try what it was made of.
+    """Hashes with a key: whoever sees one, and does not know the key, cannot try what it was made
+    of.
 
     key: 32 bytes, the same for every process on a database.
     """
@@ -76,7 +82,9 @@ class Seal:
 
 
 class Owners:
-    """Who somebody is, as rows know it. Each way to say it is a domain of its own: none gives an owner of another."""
+    """Who somebody is, as rows know it. Each way to say it is a domain of its own: none gives an
+    owner of another.
+    """
 
     def __init__(self, seal: Seal) -> None:
         self._seal = seal
@@ -90,13 +98,17 @@ class Owners:
         return self._of(f"key\n{key}")
 
     def of_token(self, token: str) -> str:
-        """Whoever has a token, of a browser or a program. Raises ValueError for what is none: it has no line break in it."""
+        """Whoever has a token, of a browser or a program. Raises ValueError for what is none: it
+        has no line break in it.
+        """
         if not is_token(token):
             raise ValueError("no token")
         return self._of(token)
 
     def of_caller(self, token: str) -> str:
-        """A program without a token of its own, by the one that was made for it. Its rows are told from all others (`CALLERS`)."""
+        """A program without a token of its own, by the one that was made for it. Its rows are told
+        from all others (`CALLERS`).
+        """
         return CALLERS + self._of(f"caller\n{token}")
 
     def view_of(self, job_id: str) -> str:

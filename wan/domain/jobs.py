@@ -1,4 +1,6 @@
-"""A job: one paid run from the click to the kept video; its states, and the only ways between them."""
+"""A job: one paid run from the click to the kept video; its states, and
+the only ways between them.
+"""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -41,8 +43,15 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
 }
 LIVE = frozenset(state for state, ways in TRANSITIONS.items() if ways)
 UNSENT = frozenset({_S.QUEUED, _S.UPLOADING})
-"""The states in which nothing has been asked of the service that costs; going on with such a job spends money."""
-GROUPS = {"live": LIVE, "done": frozenset({_S.SUCCEEDED}), "failed": frozenset({_S.FAILED, _S.EXPIRED}), "cancelled": frozenset({_S.CANCELLED})}
+"""The states in which nothing has been asked of the service that costs; going on with such a job
+spends money.
+"""
+GROUPS = {
+    "live": LIVE,
+    "done": frozenset({_S.SUCCEEDED}),
+    "failed": frozenset({_S.FAILED, _S.EXPIRED}),
+    "cancelled": frozenset({_S.CANCELLED}),
+}
 """The states as a library is asked for them."""
 CANCEL_IS_FREE = UNSENT | {_S.PENDING}  # the service cancels what is PENDING (S6, 2026-03-15)
 
@@ -57,7 +66,9 @@ class Spent(StrEnum):
 
 @dataclass(frozen=True)
 class Reference:
-    """A picture, clip or sound that a job is made from, as its row keeps it: a key in our storage, or a URL that the service fetches itself."""
+    """A picture, clip or sound that a job is made from, as its row keeps it: a key in our storage,
+    or a URL that the service fetches itself.
+    """
 
     kind: str
     """"image", "video" or "audio"."""
@@ -68,7 +79,9 @@ class Reference:
     key: str = ""
     """Where the checked file is kept in our storage."""
     sent_key: str = ""
-    """Where the file that goes up is kept: the picture cropped or padded to the size; the same as `key` where nothing had to be done."""
+    """Where the file that goes up is kept: the picture cropped or padded to the size; the same as
+    `key` where nothing had to be done.
+    """
     bytes: int = 0
     """Size of the file as it was given."""
     width: int = 0
@@ -79,7 +92,9 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One row of the table of jobs. Times are seconds since 1970 by the clock of whoever wrote them; None means not yet."""
+    """One row of the table of jobs. Times are seconds since 1970 by the clock of whoever wrote
+    them; None means not yet.
+    """
 
     id: str
     owner: str
@@ -91,7 +106,9 @@ class Job:
     model: str = ""
     state: JobState = JobState.QUEUED
     due_at: float | None
-    """When somebody looks at it next. A claim moves it on, so that it is a lease and a fencing token too. None at an end."""
+    """When somebody looks at it next. A claim moves it on, so that it is a lease and a fencing
+    token too. None at an end.
+    """
     version: int = 0
     """Counts the changes that a viewer wants to see."""
 
@@ -124,7 +141,9 @@ class Job:
     adjustments: list[Sentence] = field(default_factory=list)
 
     address: str | None = None
-    """A keyed hash of where it was asked for; None for this machine, and for what an earlier version wrote."""
+    """A keyed hash of where it was asked for; None for this machine, and for what an earlier
+    version wrote.
+    """
     created_at: float
     started_at: float | None = None
     """Left our line: UPLOADING."""
@@ -153,10 +172,14 @@ class Job:
     seed: int = 0
     billed_seconds: float | None = None
     amount: Decimal | None = None
-    """What it costs: the estimate until it is made, then what the billed seconds come to. None where prices are not known."""
+    """What it costs: the estimate until it is made, then what the billed seconds come to. None
+    where prices are not known.
+    """
     currency: str = ""
     reserved: Decimal | None = None
-    """What the day's budget keeps for this job: its price, or the upper bound of it. None where no budget counts it."""
+    """What the day's budget keeps for this job: its price, or the upper bound of it. None where no
+    budget counts it.
+    """
     budget_day: str = ""
     """The UTC day whose budget holds the reservation; "" where none was made."""
 
@@ -167,14 +190,18 @@ class Job:
 
     @property
     def billed(self) -> tuple[float | None, Price | None]:
-        """The seconds that are billed and what they cost, as far as that is known: nothing for what has ended at no cost and without a video."""
+        """The seconds that are billed and what they cost, as far as that is known: nothing for what
+        has ended at no cost and without a video.
+        """
         if self.live or self.state is JobState.SUCCEEDED or self.spent is not Spent.NO:
             return self.billed_seconds, self.price
         return 0.0, self.price and Price(Decimal(0), self.currency, 0.0, exact=True)
 
     @property
     def sent_prompt(self) -> str:
-        """The prompt as it is sent, by which the service's tasks are told apart; "" where there is none."""
+        """The prompt as it is sent, by which the service's tasks are told apart; "" where there is
+        none.
+        """
         return str(self.payload["input"].get("prompt", "")).strip()
 
     @property

@@ -9,14 +9,20 @@ from wan.domain.errors import InvalidInput
 from wan.domain.quoting import shown
 
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)+")
-_PRIVATE_ENDINGS = frozenset({"local", "localhost", "internal", "invalid", "test", "lan", "arpa", "onion"})
+_PRIVATE_ENDINGS = frozenset(
+    {"local", "localhost", "internal", "invalid", "test", "lan", "arpa", "onion"}
+)
 _UNICAST = ipaddress.IPv6Network("2000::/3")
 
 
 def public_url(field: str, given: Any) -> str:
     """An http(s) URL with a public host, which we pass on and never fetch. Raises InvalidInput."""
     refusal = InvalidInput(field, "url_bad", given=shown(given))
-    if not isinstance(given, str) or len(given) > 2048 or any(character.isspace() or not character.isprintable() for character in given.strip()):
+    if (
+        not isinstance(given, str)
+        or len(given) > 2048
+        or any(character.isspace() or not character.isprintable() for character in given.strip())
+    ):
         raise refusal
     try:
         parts = urlsplit(given.strip())
@@ -30,13 +36,19 @@ def public_url(field: str, given: Any) -> str:
 
 
 def _is_public(host: str) -> bool:
-    """Whether a host's name looks like one that the service can reach: a dotted name, or a global address."""
+    """Whether a host's name looks like one that the service can reach: a dotted name, or a global
+    address.
+    """
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         last = host.rpartition(".")[2].lower()
         # No real ending begins with a digit; 0x1 does, and stands for an address.
-        return bool(_HOST.fullmatch(host)) and last not in _PRIVATE_ENDINGS and not last[:1].isdigit()
-    if isinstance(address, ipaddress.IPv6Address) and (address not in _UNICAST or address.sixtofour or address.teredo):
+        return (
+            bool(_HOST.fullmatch(host)) and last not in _PRIVATE_ENDINGS and not last[:1].isdigit()
+        )
+    if isinstance(address, ipaddress.IPv6Address) and (
+        address not in _UNICAST or address.sixtofour or address.teredo
+    ):
         return False  # among these are the ways to write an IPv4 address, any one, as another
     return address.is_global and not address.is_multicast

@@ -1,4 +1,5 @@
-"""The last net under the rule that no key and no signature is written down: whatever is logged goes through here, and whatever the service says.
+"""The last net under the rule that no key and no signature is written down: whatever is logged goes
+through here, and whatever the service says.
 
 Nothing of ours that holds a key should come so far.
 """
@@ -10,11 +11,13 @@ from wan.domain.plain_text import indented
 
 # A key's alphabet, but for what ends one in free text.
 _SIGN = r"[!#$%&(*+\-./0-9:=?@A-Z\[\\^_`a-z{|~]"
-# What st-bernard and st-Germain-en-Laye are: short words of small letters, to the end or to the dot behind them. Keys are chance: hex, or digits and
-# letters of both cases, of which no sixteen in a row look like that.
+# What st-bernard and st-Germain-en-Laye are: short words of small letters, to the end or to the dot
+# behind them. Keys are chance: hex, or digits and letters of both cases, of which no sixteen in a
+# row look like that.
 _WORDS = rf"s[kt]-[A-Z]?[a-z]{{1,15}}(?:-[A-Z]?[a-z]{{1,15}})*[.:?!/*]*(?!{_SIGN})"
-# What signs an address, in the query of OSS, S3, GCS, Azure, COS and CDNs: the last word of a name counts, so that security-token and access_token
-# are among them. Also encoded, as an address in the query of another is, and as a field of JSON or XML, in which stores answer.
+# What signs an address, in the query of OSS, S3, GCS, Azure, COS and CDNs: the last word of a name
+# counts, so that security-token and access_token are among them. Also encoded, as an address in the
+# query of another is, and as a field of JSON or XML, in which stores answer.
 _SIGNING = (
     r"signature(?:provided)?|sig|sign|(?:access)?token|credential|(?:oss|aws)?accesskeyid|(?:google)?accessid|expires|policy|auth_?key|api_?key"
     r"|x-(?:amz|goog|oss|cos|obs|tos|ms)-[a-z0-9-]{1,40}|q-[a-z-]{2,20}|key-pair-id"
@@ -22,8 +25,8 @@ _SIGNING = (
 _BEGINS = r"(?:(?<![a-z0-9])|(?<=%[0-9a-f]{2})|(?<=%25[0-9a-f]{2})|(?<=\\u00[0-9a-f]{2}))"
 _SIGNED = rf"""{_BEGINS}((?:{_SIGNING})(?:=|%(?:25){{0,4}}3d|":\s?"|>))[^&\s"'<>\\]+"""
 _SECRET = re.compile(rf"\b{_WORDS}|\b(s[kt]-){_SIGN}{{4,}}|(?i:{_SIGNED})", re.ASCII)
-# An address in free text; to the next space, because a query may have quotes and brackets in it. No word is tried
-# twice, so that time grows with length alone.
+# An address in free text; to the next space, because a query may have quotes and brackets in it. No
+# word is tried twice, so that time grows with length alone.
 _URL = re.compile(r"((?<!\w)\w++://)(?:[^\s/?#]*@)?([^\s?#]*)\S*")
 _known: set[str] = set()
 
@@ -34,19 +37,27 @@ def know(key: str) -> None:
 
 
 def redacted(text: str) -> str:
-    """The text without the keys that are known, what has the shape of one (sk-, sk-ws-, sk-sp-, st-), and signatures in URLs."""
+    """The text without the keys that are known, what has the shape of one (sk-, sk-ws-, sk-sp-,
+    st-), and signatures in URLs.
+    """
     for key in tuple(_known):
         text = text.replace(key, f"{key[:3]}***")
-    return _SECRET.sub(lambda found: f"{found[1] or found[2]}***" if found.lastindex else found[0], text)
+    return _SECRET.sub(
+        lambda found: f"{found[1] or found[2]}***" if found.lastindex else found[0], text
+    )
 
 
 def unsigned(text: str) -> str:
-    """The same, and the addresses in it without who signs in, query and fragment: whatever these are called, they may be what lets somebody in."""
+    """The same, and the addresses in it without who signs in, query and fragment: whatever these
+    are called, they may be what lets somebody in.
+    """
     return redacted(_URL.sub(r"\1\2", text))
 
 
 class _Record(logging.LogRecord):
-    """An entry of the log that never says a key, in its words or in a traceback, steers no terminal and forges no other entry."""
+    """An entry of the log that never says a key, in its words or in a traceback, steers no terminal
+    and forges no other entry.
+    """
 
     def getMessage(self) -> str:
         return indented(redacted(super().getMessage()))

@@ -1,7 +1,8 @@
-"""The normalised requests: what a person or a script asks for, before any of it is put into the service's words.
+"""The normalised requests: what a person or a script asks for, before any of it is put into the
+service's words.
 
-Whatever is wrong raises InvalidInput, which names the field, what was given and what is allowed; nothing has been opened or sent by then. Files are
-opened by `wan.media.inputs`.
+Whatever is wrong raises InvalidInput, which names the field, what was given and what is allowed;
+nothing has been opened or sent by then. Files are opened by `wan.media.inputs`.
 """
 
 import difflib
@@ -11,7 +12,15 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from wan.domain import catalog
 from wan.domain.catalog import MODELS, Model
@@ -21,15 +30,23 @@ from wan.domain.public_url import public_url
 from wan.domain.quoting import shown, typed
 
 Media = bytes | Path | str
-"""The bytes of a file, its path, or an http(s) URL that the service fetches itself. A `str` is only ever a URL: whoever has a path says Path."""
+"""The bytes of a file, its path, or an http(s) URL that the service fetches itself. A `str` is only
+ever a URL: whoever has a path says Path.
+"""
 
 ReferenceKind = Literal["video", "image"]
 
-OWN_SHAPE = tuple(catalog.TIER_PIXELS)  # sizes of image to video that keep the picture's own shape: "720P", "1080P"
+OWN_SHAPE = tuple(
+    catalog.TIER_PIXELS
+)  # sizes of image to video that keep the picture's own shape: "720P", "1080P"
 
-_PICTURE_ENDINGS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".heic", ".heif", ".hif", ".avif"})
+_PICTURE_ENDINGS = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".heic", ".heif", ".hif", ".avif"}
+)
 
-_TIMES = re.compile(r"\s*[*xX\u00d7\u2715\u2716\u2a09\u2217\u204e\uff0a\uff38\uff58]\s*")  # what people write between width and height
+_TIMES = re.compile(
+    r"\s*[*xX\u00d7\u2715\u2716\u2a09\u2217\u204e\uff0a\uff38\uff58]\s*"
+)  # what people write between width and height
 _NO_SEED = frozenset({"", "-1", "random"})
 
 _MOTION_WORDS = (  # up to this strength, these words
@@ -64,7 +81,9 @@ class _Request(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _explain(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Puts pydantic's own complaints (unknown field, wrong type, nothing given) into our words."""
+        """Puts pydantic's own complaints (unknown field, wrong type, nothing
+        given) into our words.
+        """
         if isinstance(given, Mapping):
             _refuse_unknown(given, list(cls.model_fields))
         try:
@@ -75,7 +94,12 @@ class _Request(BaseModel):
     @field_validator("model", mode="before")
     @classmethod
     def _known_model(cls, name: Any) -> str:
-        return _one_of("model", name, [model.name for model in MODELS.values() if model.makes == cls.makes()], key="model_unknown")
+        return _one_of(
+            "model",
+            name,
+            [model.name for model in MODELS.values() if model.makes == cls.makes()],
+            key="model_unknown",
+        )
 
     @field_validator("prompt", mode="before")
     @classmethod
@@ -88,13 +112,19 @@ class _Request(BaseModel):
     @field_validator("negative_prompt", mode="before")
     @classmethod
     def _short_negative_prompt(cls, prompt: Any) -> str:
-        return written("negative_prompt", "" if prompt is None else prompt, catalog.NEGATIVE_PROMPT_LIMIT)
+        return written(
+            "negative_prompt", "" if prompt is None else prompt, catalog.NEGATIVE_PROMPT_LIMIT
+        )
 
     @field_validator("size", mode="before")
     @classmethod
     def _known_size(cls, size: Any) -> str:
-        usual = _TIMES.sub("*", size.strip()).upper() if isinstance(size, str) else size  # 1280x720, 720p
-        return _one_of("size", usual if usual in cls.sizes() else size, cls.sizes(), key="size_unknown")
+        usual = (
+            _TIMES.sub("*", size.strip()).upper() if isinstance(size, str) else size
+        )  # 1280x720, 720p
+        return _one_of(
+            "size", usual if usual in cls.sizes() else size, cls.sizes(), key="size_unknown"
+        )
 
     @field_validator("seed", mode="before")
     @classmethod
@@ -140,7 +170,14 @@ class _Request(BaseModel):
         number = _whole(given["duration"])
         if model is not None and number not in model.durations:
             low, high = model.durations[0], model.durations[-1]
-            raise InvalidInput("duration", "duration_range", given=typed(given["duration"]), model=model.name, low=low, high=high)
+            raise InvalidInput(
+                "duration",
+                "duration_range",
+                given=typed(given["duration"]),
+                model=model.name,
+                low=low,
+                high=high,
+            )
         return given
 
     @classmethod
@@ -165,7 +202,9 @@ class _Request(BaseModel):
 
     def asked(self) -> dict[str, Any]:
         """The request as JSON, without the references: their bytes have no place in a row."""
-        return self.model_dump(mode="json", exclude={"reference_image", "reference_video", "reference_audio"})
+        return self.model_dump(
+            mode="json", exclude={"reference_image", "reference_video", "reference_audio"}
+        )
 
 
 class ImageToVideoRequest(_Request):
@@ -218,7 +257,11 @@ class ImageToVideoRequest(_Request):
     def _motion_in_range(cls, strength: Any) -> float | None:
         if strength is None:
             return None
-        if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength <= 1:
+        if (
+            isinstance(strength, bool)
+            or not isinstance(strength, int | float)
+            or not 0 <= strength <= 1
+        ):
             raise InvalidInput("motion_strength", "motion_range", given=typed(strength))
         return float(strength)
 
@@ -235,19 +278,31 @@ class ImageToVideoRequest(_Request):
     @model_validator(mode="before")
     @classmethod
     def _one_sound(cls, given: Any) -> Any:
-        """An address of a sound is one request, wherever it stands; a second sound beside it is none."""
+        """An address of a sound is one request, wherever it stands; a second sound beside it is
+        none.
+        """
         if not isinstance(given, Mapping) or given.get("reference_audio") in (None, "", b""):
             return given
         sound, url = _media("reference_audio", given["reference_audio"]), given.get("audio_url")
         if url not in (None, "", sound):
-            raise InvalidInput("reference_audio", "sound_twice", given=shown(sound) if isinstance(sound, str) else "a file")
+            raise InvalidInput(
+                "reference_audio",
+                "sound_twice",
+                given=shown(sound) if isinstance(sound, str) else "a file",
+            )
         rest = {name: value for name, value in given.items() if name != "reference_audio"}
-        return {**rest, "audio_url": sound} if isinstance(sound, str) else {**rest, "reference_audio": sound}
+        return (
+            {**rest, "audio_url": sound}
+            if isinstance(sound, str)
+            else {**rest, "reference_audio": sound}
+        )
 
     @model_validator(mode="after")
     def _room_for_motion(self) -> Self:
         if (length := len(self.sent_prompt)) > catalog.PROMPT_LIMIT:
-            raise InvalidInput("prompt", "prompt_long_with_motion", given=length, high=catalog.PROMPT_LIMIT)
+            raise InvalidInput(
+                "prompt", "prompt_long_with_motion", given=length, high=catalog.PROMPT_LIMIT
+            )
         return self
 
     @property
@@ -260,20 +315,27 @@ class ImageToVideoRequest(_Request):
     @property
     def sent_prompt(self) -> str:
         """The prompt with the words for the motion."""
-        return f"{self.prompt.rstrip()} {self.motion_words}".lstrip() if self.motion_words else self.prompt
+        return (
+            f"{self.prompt.rstrip()} {self.motion_words}".lstrip()
+            if self.motion_words
+            else self.prompt
+        )
 
 
 class ReferenceToVideoRequest(_Request):
     """The people and things of up to five references appear in a new clip.
 
-    character1 is the first in `reference_order`, or else of the videos, which come before the pictures.
+    character1 is the first in `reference_order`, or else of the videos, which come before the
+    pictures.
     """
 
     model: str = catalog.REFERENCE_TO_VIDEO
     reference_video: tuple[Media, ...] = Field(default=(), repr=False)
     reference_image: tuple[Media, ...] = Field(default=(), repr=False)
     reference_order: tuple[ReferenceKind, ...] = ()
-    """For each character in turn, whether it is the next of the videos or of the pictures; empty where the videos come first."""
+    """For each character in turn, whether it is the next of the videos or of the pictures; empty
+    where the videos come first.
+    """
 
     @classmethod
     def makes(cls) -> Literal["image", "reference"]:
@@ -289,7 +351,11 @@ class ReferenceToVideoRequest(_Request):
 
     @model_validator(mode="after")
     def _not_too_many(self) -> Self:
-        model, videos, images = self.catalog_model, len(self.reference_video), len(self.reference_image)
+        model, videos, images = (
+            self.catalog_model,
+            len(self.reference_video),
+            len(self.reference_image),
+        )
         if not videos + images:
             raise InvalidInput("reference_video", "references_missing", high=model.max_references)
         for field, given, high in (
@@ -304,20 +370,37 @@ class ReferenceToVideoRequest(_Request):
     @model_validator(mode="after")
     def _each_once(self) -> Self:
         if self.reference_order and sorted(self.reference_order) != sorted(self._videos_first):
-            allowed = f"each of {len(self.reference_video)} videos and {len(self.reference_image)} pictures once"
-            raise InvalidInput("reference_order", "field_type", given=shown(", ".join(self.reference_order)), allowed=allowed)
+            allowed = (
+                f"each of {len(self.reference_video)} videos and "
+                f"{len(self.reference_image)} pictures once"
+            )
+            raise InvalidInput(
+                "reference_order",
+                "field_type",
+                given=shown(", ".join(self.reference_order)),
+                allowed=allowed,
+            )
         return self
 
     @property
     def in_order(self) -> list[tuple[ReferenceKind, Media]]:
         """The references as the characters are numbered, each with what it is."""
         videos, images = iter(self.reference_video), iter(self.reference_image)
-        return [(kind, next(videos if kind == "video" else images)) for kind in self.reference_order or self._videos_first]
+        return [
+            (kind, next(videos if kind == "video" else images))
+            for kind in self.reference_order or self._videos_first
+        ]
 
     def asked(self) -> dict[str, Any]:
-        """As of any request; the order only where it is not the usual one, so that it is the same request whether or not that was named."""
+        """As of any request; the order only where it is not the usual one, so that it is the same
+        request whether or not that was named.
+        """
         usual = self.reference_order in ((), self._videos_first)
-        return {name: value for name, value in super().asked().items() if name != "reference_order" or not usual}
+        return {
+            name: value
+            for name, value in super().asked().items()
+            if name != "reference_order" or not usual
+        }
 
     @property
     def _videos_first(self) -> tuple[ReferenceKind, ...]:
@@ -331,12 +414,17 @@ Request = ImageToVideoRequest | ReferenceToVideoRequest
 
 def ordered(references: Sequence[tuple[ReferenceKind, Media]]) -> dict[str, tuple[Any, ...]]:
     """The fields of a request for references that are numbered in this order."""
-    apart = {f"reference_{kind}": tuple(one for of, one in references if of == kind) for kind in ("video", "image")}
+    apart = {
+        f"reference_{kind}": tuple(one for of, one in references if of == kind)
+        for kind in ("video", "image")
+    }
     return apart | {"reference_order": tuple(kind for kind, _ in references)}
 
 
 def kind_of(address: str) -> Literal["image", "video"]:
-    """What the file at an address is taken for by its name: a video unless it ends like a picture, so that the price is never quoted too low."""
+    """What the file at an address is taken for by its name: a video unless it ends like a picture,
+    so that the price is never quoted too low.
+    """
     try:
         name = urlsplit(address).path
     except ValueError:
@@ -348,7 +436,12 @@ def _media(field: str, given: Any) -> Media:
     if isinstance(given, bytes | bytearray):
         return bytes(given)
     if not isinstance(given, Path | str):
-        raise InvalidInput(field, "field_type", given=_kind(given), allowed="one file as its bytes or its path, or an address (https://…)")
+        raise InvalidInput(
+            field,
+            "field_type",
+            given=_kind(given),
+            allowed="one file as its bytes or its path, or an address (https://…)",
+        )
     return given if isinstance(given, Path) else public_url(field, given)
 
 
@@ -356,9 +449,11 @@ _UNSEEN = 10  # times its limit that a text may have in characters that are then
 
 
 def written(field: str, given: Any, high: int, *, line: bool = False) -> str:
-    """A text of at most `high` characters, without those that nobody sees. Every text that people give comes through here.
+    """A text of at most `high` characters, without those that nobody sees. Every text that people
+    give comes through here.
 
-    line: whether it is a single line, whose outer spaces go too. Raises InvalidInput, also for a control character: no words have one.
+    line: whether it is a single line, whose outer spaces go too. Raises InvalidInput, also for a
+    control character: no words have one.
     """
     if not isinstance(given, str):
         raise InvalidInput(field, "field_type", given=shown(given), allowed="text")
@@ -380,7 +475,12 @@ def _one_of(field: str, given: Any, allowed: Sequence[str], *, key: str = "choic
 
 def _whole(given: Any) -> int | None:
     """A whole number, 5.0 among them; None for anything else."""
-    if isinstance(given, bool) or not isinstance(given, int | float) or given != given or given in (float("inf"), float("-inf")):
+    if (
+        isinstance(given, bool)
+        or not isinstance(given, int | float)
+        or given != given
+        or given in (float("inf"), float("-inf"))
+    ):
         return None
     return int(given) if given == int(given) else None
 
@@ -403,5 +503,7 @@ def _in_our_words(error: ValidationError) -> InvalidInput:
     field = str(first["loc"][0]) if first["loc"] else "request"
     if first["type"] == "missing":
         return InvalidInput(field, "field_missing")
-    allowed = {"bool_parsing": "true or false", "bool_type": "true or false"}.get(first["type"], first["msg"])
+    allowed = {"bool_parsing": "true or false", "bool_type": "true or false"}.get(
+        first["type"], first["msg"]
+    )
     return InvalidInput(field, "field_type", given=typed(first["input"]), allowed=allowed)

@@ -28,11 +28,17 @@ class VideoResult(BaseModel):
     adjustments: list[str]
     """What had to be done differently from what was asked, a sentence each."""
     billed_seconds: float | None
-    """Seconds of video that this run is billed for, 0 where it cost nothing; None where prices are not known, and the service says nothing."""
+    """Seconds of video that this run is billed for, 0 where it cost nothing; None where prices are
+    not known, and the service says nothing.
+    """
     price: str | None
-    """What that costs at the service, and would cost if it is simulated; while it is made, what it will come to. None where prices are not known."""
+    """What that costs at the service, and would cost if it is simulated; while it is made, what it
+    will come to. None where prices are not known.
+    """
     made_before: bool
-    """True when the same request had succeeded before, and its video was given back without a new run."""
+    """True when the same request had succeeded before, and its video was given back without a new
+    run.
+    """
     simulated: bool
     """True when the simulator made it: then nothing was charged."""
     spent: str
@@ -44,7 +50,9 @@ class VideoResult(BaseModel):
 
 
 class RunFailed(WanError):
-    """A run of `wan.video` that ended without a video: refused, failed, cancelled, or lost at the service. `result` is the job as far as it went."""
+    """A run of `wan.video` that ended without a video: refused, failed, cancelled, or lost at the
+    service. `result` is the job as far as it went.
+    """
 
     def __init__(self, result: VideoResult) -> None:
         self.result = result

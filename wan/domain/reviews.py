@@ -1,7 +1,9 @@
-"""Reviews: some takes, shown to others by a link, and what they say about them. Pure; rows are in `wan.database.store`, pages in `wan.ui`.
+"""Reviews: some takes, shown to others by a link, and what they say about them. Pure; rows are in
+`wan.database.store`, pages in `wan.ui`.
 
-Whoever has the link may say yes, maybe or no to each take, as often as they change their mind: the tally counts the last word of each. People are
-told apart by a token that their browser keeps; here it is known as a hash that holds for one review only.
+Whoever has the link may say yes, maybe or no to each take, as often as they change their mind: the
+tally counts the last word of each. People are told apart by a token that their browser keeps; here
+it is known as a hash that holds for one review only.
 """
 
 import csv
@@ -32,10 +34,15 @@ REVIEWS_LIMIT = 200  # reviews of one owner
 DAYS_LIMIT = 365
 _DAY = 24 * 3600.0
 _REVIEWER = re.compile(r"[A-Za-z0-9_-]{20,64}")
-_OVERHANG = 0.5  # seconds by which a sound may be longer than the pictures, so that a player's clock goes on
-_SEPARATORS = frozenset(";,|\t\n\r")  # what a spreadsheet may split a row at: by its language, or because it knows no quotes
+# seconds by which a sound may be longer than the pictures, so that a player's clock goes on
+_OVERHANG = 0.5
+_SEPARATORS = frozenset(
+    ";,|\t\n\r"
+)  # what a spreadsheet may split a row at: by its language, or because it knows no quotes
 _BEFORE = r";,|\s\"'`´‘’“”„«»"  # what may stand between the beginning of a cell and its formula
-_FORMULA = re.compile(rf"(\A[{_BEFORE}]*+|(?<![{_BEFORE}])[{_BEFORE}]++)([=+\-@＝＋－＠﹢﹣﹦﹫])(?=(\S?))")
+_FORMULA = re.compile(
+    rf"(\A[{_BEFORE}]*+|(?<![{_BEFORE}])[{_BEFORE}]++)([=+\-@＝＋－＠﹢﹣﹦﹫])(?=(\S?))"
+)
 
 
 @dataclass(frozen=True)
@@ -122,7 +129,11 @@ class Review:
 
     def take(self, number: object) -> Take:
         """A take by its number. Raises InvalidInput."""
-        if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= len(self.takes):
+        if (
+            not isinstance(number, int)
+            or isinstance(number, bool)
+            or not 1 <= number <= len(self.takes)
+        ):
             raise InvalidInput("take", "review_take_unknown")
         return self.takes[number - 1]
 
@@ -141,7 +152,12 @@ def checked_ids(job_ids: Sequence[str]) -> list[str]:
     """The ids of chosen takes, each once and in their order. Raises InvalidInput."""
     chosen = list(dict.fromkeys(job_ids))
     if not 1 <= len(chosen) <= TAKES_LIMIT:
-        raise InvalidInput("takes", "review_takes_many" if chosen else "review_takes_none", given=len(chosen), high=TAKES_LIMIT)
+        raise InvalidInput(
+            "takes",
+            "review_takes_many" if chosen else "review_takes_none",
+            given=len(chosen),
+            high=TAKES_LIMIT,
+        )
     return chosen
 
 
@@ -154,23 +170,32 @@ def with_video(job: Job | None) -> Job:
 
 def checked_words(title: object, note: object) -> tuple[str, str]:
     """Title and note without outer spaces. Raises InvalidInput."""
-    plain = written("title", title, TITLE_LIMIT, line=True), _shown(written("note", note, NOTE_LIMIT))
+    plain = (
+        written("title", title, TITLE_LIMIT, line=True),
+        _shown(written("note", note, NOTE_LIMIT)),
+    )
     if not plain[0]:
         raise InvalidInput("title", "review_title_missing")
     return plain
 
 
 def expiry(days: int | None, now: float) -> float | None:
-    """When a link that is made now ends, in seconds since 1970. days: None for never. Raises InvalidInput."""
+    """When a link that is made now ends, in seconds since 1970. days: None for never. Raises
+    InvalidInput.
+    """
     if days is None:
         return None
     if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= DAYS_LIMIT:
-        raise InvalidInput("expires_days", "field_type", given=str(days)[:20], allowed=f"1-{DAYS_LIMIT}")
+        raise InvalidInput(
+            "expires_days", "field_type", given=str(days)[:20], allowed=f"1-{DAYS_LIMIT}"
+        )
     return now + days * _DAY
 
 
 def checked_verdict(review: Review, given: dict[str, Any], *, id_: str, now: float) -> Verdict:
-    """What somebody sends for a take: take, verdict, comment, at_seconds, name, reviewer. Raises InvalidInput, which names the field."""
+    """What somebody sends for a take: take, verdict, comment, at_seconds, name, reviewer. Raises
+    InvalidInput, which names the field.
+    """
     take = review.take(given.get("take"))
     if take.job is None:
         raise InvalidInput("take", "review_take_gone")
@@ -200,26 +225,47 @@ def _shown(text: str) -> str:
 def _moment(given: object, duration: float) -> float | None:
     if given is None:
         return None
-    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= duration + _OVERHANG:
+    if (
+        isinstance(given, bool)
+        or not isinstance(given, int | float)
+        or not 0 <= given <= duration + _OVERHANG
+    ):
         raise InvalidInput("at_seconds", "review_moment_beyond", high=f"{duration:.1f}")
     return min(float(given), duration)  # as it came: rounded, it may be of the picture before
 
 
 def as_json(review: Review) -> bytes:
     """A review with its tallies and everything that was said, as JSON (UTF-8)."""
-    plain = {"title": review.title, "note": review.note, "created_at": _iso(review.created_at), "takes": [_plain(take) for take in review.takes]}
+    plain = {
+        "title": review.title,
+        "note": review.note,
+        "created_at": _iso(review.created_at),
+        "takes": [_plain(take) for take in review.takes],
+    }
     return json.dumps(plain, ensure_ascii=False, indent=2).encode()
 
 
 def as_csv(review: Review) -> bytes:
-    """Everything that was said, a row each, as CSV (UTF-8 with the mark that spreadsheets need). No cell is taken for a formula."""
+    """Everything that was said, a row each, as CSV (UTF-8 with the mark that spreadsheets need). No
+    cell is taken for a formula.
+    """
     out = io.StringIO(newline="")
     rows = csv.writer(out, quoting=csv.QUOTE_ALL)
-    rows.writerow(["take", "seed", "person", "name", "verdict", "latest", "comment", "at_seconds", "given_at"])
+    rows.writerow(
+        ["take", "seed", "person", "name", "verdict", "latest", "comment", "at_seconds", "given_at"]
+    )
     for take in review.takes:
         for one in _said(take):
             seed = take.job.seed if take.job else ""
-            cells = [take.number, seed, one["person"], one["name"], one["verdict"], "yes" if one["latest"] else "no", one["comment"]]
+            cells = [
+                take.number,
+                seed,
+                one["person"],
+                one["name"],
+                one["verdict"],
+                "yes" if one["latest"] else "no",
+                one["comment"],
+            ]
             rows.writerow([_cell(cell) for cell in (*cells, one["at_seconds"], one["given_at"])])
     return out.getvalue().encode("utf-8-sig")
 
@@ -229,18 +275,39 @@ def _cell(value: object) -> str:
 
 
 def _as_text(found: re.Match[str]) -> str:
-    """A sign that may begin a formula, marked as text. One behind a mere space has something behind it: a dash stays a dash."""
+    """A sign that may begin a formula, marked as text. One behind a mere space has something behind
+    it: a dash stays a dash.
+    """
     before, sign, after = found.groups()
-    begins = found.start() == 0 or not _SEPARATORS.isdisjoint(before) or (after and before[-1:].isspace())
+    begins = (
+        found.start() == 0
+        or not _SEPARATORS.isdisjoint(before)
+        or (after and before[-1:].isspace())
+    )
     return f"{before}'{sign}" if begins else f"{before}{sign}"
 
 
 def _plain(take: Take) -> dict[str, Any]:
     job = take.job
-    facts = {} if job is None else {"prompt": job.request.get("prompt", ""), "model": job.model, "seed": job.seed}
-    measured = {} if job is None else {name: getattr(job, name) for name in ("width", "height", "duration")}
+    facts = (
+        {}
+        if job is None
+        else {"prompt": job.request.get("prompt", ""), "model": job.model, "seed": job.seed}
+    )
+    measured = (
+        {}
+        if job is None
+        else {name: getattr(job, name) for name in ("width", "height", "duration")}
+    )
     tally = {verdict: getattr(take.tally, verdict) for verdict in VERDICTS}
-    return {"number": take.number, "deleted": job is None, **facts, **measured, "tally": tally, "verdicts": _said(take)}
+    return {
+        "number": take.number,
+        "deleted": job is None,
+        **facts,
+        **measured,
+        "tally": tally,
+        "verdicts": _said(take),
+    }
 
 
 def _said(take: Take) -> list[dict[str, Any]]:

@@ -1,6 +1,8 @@
-"""Takes work in turn: address by address, and within an address owner by owner, so that nobody waits for all that another has asked for.
+"""Takes work in turn: address by address, and within an address owner by owner, so that nobody
+waits for all that another has asked for.
 
-An address holds all threads but one, so that one is left for whoever comes next. What it may have waiting is bounded.
+An address holds all threads but one, so that one is left for whoever comes next. What it may have
+waiting is bounded.
 """
 
 import threading
@@ -22,24 +24,31 @@ _SITE = 48  # bits
 class Asker:
     """For whom work is done.
 
-    address: from which they ask; "" where that tells nobody apart, as on this machine: then each owner counts as an address. page: of a page that
-    shows what comes of its last question only; an earlier one that still waits is given up.
+    address: from which they ask; "" where that tells nobody apart, as on this machine: then each
+    owner counts as an address. page: of a page that shows what comes of its last question only; an
+    earlier one that still waits is given up.
     """
 
     address: str = ""
     owner: str = ""
     page: str = ""
     came: float = field(default=0.0, compare=False)
-    """When they asked, in seconds of any clock: what is at work at once may come here in another order."""
+    """When they asked, in seconds of any clock: what is at work at once may come here in another
+    order.
+    """
 
     @property
     def place(self) -> str:
-        """What has a turn of its own: of IPv6 a whole /48, which one customer may have, with 65,536 networks."""
+        """What has a turn of its own: of IPv6 a whole /48, which one customer may have, with 65,536
+        networks.
+        """
         return f"owner {self.owner}" if is_here(self.address) else site(self.address)
 
 
 def site(address: str) -> str:
-    """The network that may be one customer's: of an IPv6 address its /48; of IPv4, and of what is no address, that itself."""
+    """The network that may be one customer's: of an IPv6 address its /48; of IPv4, and of what is
+    no address, that itself.
+    """
     try:
         network = ip_network(address, strict=False)
     except ValueError:
@@ -61,7 +70,8 @@ def is_here(address: str) -> bool:
 class Bounds:
     """How much may be waiting: of an owner, of an address, in all.
 
-    share: of what the others leave of all, an address gets this part, as a divisor: twelve leave a fifth.
+    share: of what the others leave of all, an address gets this part, as a divisor: twelve leave a
+    fifth.
     """
 
     owner: int = 40
@@ -101,7 +111,9 @@ class Line:
         self._busy: Counter[str] = Counter()
 
     def add(self, errand: _Errand[Any]) -> None:
-        """Puts work in line. Raises Crowded where too much waits there already, Overtaken where its page has asked anew by now."""
+        """Puts work in line. Raises Crowded where too much waits there already, Overtaken where its
+        page has asked anew by now.
+        """
         asker = errand.asker
         self._overtake(asker)
         if self._is_crowded(asker):
@@ -140,7 +152,11 @@ class Line:
         whole = sum(len(errands) for others in self._places.values() for errands in others.values())
         own = sum(map(len, owners.values()))
         most = min(bounds.address, max((bounds.everybody - whole + own) // bounds.share, 1))
-        return len(owners.get(asker.owner, ())) >= bounds.owner or own >= most or whole >= bounds.everybody
+        return (
+            len(owners.get(asker.owner, ())) >= bounds.owner
+            or own >= most
+            or whole >= bounds.everybody
+        )
 
     def _overtake(self, asker: Asker) -> None:
         """Gives up what the same page has waiting. Raises Overtaken where that was asked later."""
@@ -173,7 +189,8 @@ class Turns:
     def submit(self, asker: Asker, work: Callable[[], Result]) -> "Future[Result]":
         """Has work done when its turn comes.
 
-        Raises Crowded where too much waits already. Overtaken is raised, by this or by the future, where the same page has asked anew.
+        Raises Crowded where too much waits already. Overtaken is raised, by this or by the future,
+        where the same page has asked anew.
         """
         errand = _Errand(asker, work)
         with self._alone:
@@ -182,7 +199,9 @@ class Turns:
         return errand.future
 
     def _work(self) -> None:
-        """Goes on until nothing is left that may be done now: each that ends may let another of its address begin."""
+        """Goes on until nothing is left that may be done now: each that ends may let another of its
+        address begin.
+        """
         while True:
             with self._alone:
                 errand = self._line.next()

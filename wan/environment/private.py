@@ -5,15 +5,18 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-_FOLDERS = frozenset({"storage", "cache", "uploads", "simulator", "ai-video-wan-video", "aliyun-wan-r2v"})
+_FOLDERS = frozenset(
+    {"storage", "cache", "uploads", "simulator", "ai-video-wan-video", "aliyun-wan-r2v"}
+)
 _DATABASE = "wan.sqlite3"
 
 
 def make_folder(folder: Path) -> None:
     """Makes the folder of everything that we keep, for us alone. Raises OSError.
 
-    One that is there becomes ours alone too, with what we keep in it, but for one that holds other things besides, is a
-    mount, belongs to somebody else, or hands its group on (setgid): that is shared on purpose, and stays as it is.
+    One that is there becomes ours alone too, with what we keep in it, but for one that holds other
+    things besides, is a mount, belongs to somebody else, or hands its group on (setgid): that is
+    shared on purpose, and stays as it is.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):
@@ -26,21 +29,29 @@ def make_folder(folder: Path) -> None:
 
 
 def make_database(path: Path) -> None:
-    """Makes a database's file for us alone before SQLite opens it, and without opening it: a close would drop its locks."""
+    """Makes a database's file for us alone before SQLite opens it, and without opening it: a close
+    would drop its locks.
+    """
     with suppress(OSError, AttributeError):
         os.mknod(path, 0o600)
 
 
 def keep_database(path: Path) -> None:
-    """Makes the files of a database ours alone. Only to be called once SQLite has found that it is one: a setting may name anything."""
+    """Makes the files of a database ours alone. Only to be called once SQLite has found that it is
+    one: a setting may name anything.
+    """
     if not _hands_on(path.parent):
         for file in (path, *(path.with_name(f"{path.name}-{end}") for end in ("wal", "shm"))):
-            with suppress(OSError):  # not there, or somebody else's, whose it is to say who may read it
+            with suppress(
+                OSError
+            ):  # not there, or somebody else's, whose it is to say who may read it
                 file.chmod(0o600)
 
 
 def _hands_on(folder: Path) -> bool:
-    """Whether a folder gives what is made in it to its group; one that is not there gives nothing."""
+    """Whether a folder gives what is made in it to its group; one that is
+    not there gives nothing.
+    """
     with suppress(OSError):
         return bool(folder.stat().st_mode & stat.S_ISGID)
     return False
@@ -49,5 +60,9 @@ def _hands_on(folder: Path) -> bool:
 def _tighten(folder: Path) -> None:
     with suppress(OSError):
         known = folder.lstat()
-        if stat.S_ISDIR(known.st_mode) and known.st_uid == os.geteuid() and not (folder.is_mount() or known.st_mode & stat.S_ISGID):
+        if (
+            stat.S_ISDIR(known.st_mode)
+            and known.st_uid == os.geteuid()
+            and not (folder.is_mount() or known.st_mode & stat.S_ISGID)
+        ):
             folder.chmod(0o700)

@@ -1,4 +1,6 @@
-"""What the operator sets: the environment, then a `.env` file, then the credentials file for the key."""
+"""What the operator sets: the environment, then a `.env` file, then the credentials file for the
+key.
+"""
 
 import configparser
 import errno
@@ -16,7 +18,15 @@ from tempfile import TemporaryFile
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from wan.domain.catalog import BASE_URLS, Region, region_at, workspace_at
@@ -31,22 +41,34 @@ log = logging.getLogger("wan.environment.settings")
 
 Backend = Literal["dashscope", "simulator"]
 
-WORK = ".work-"  # what everything in the making is called at first, so that what a dead process left can be told
-SIMULATOR_KEY = "sk-simulator"  # what the bundled simulator is given; it is no secret and opens nothing else
+# what everything in the making is called at first, so that what a dead process left can be told
+WORK = ".work-"
+SIMULATOR_KEY = (
+    "sk-simulator"  # what the bundled simulator is given; it is no secret and opens nothing else
+)
 _SECRETS = ("DASHSCOPE_API_KEY", "WAN_ACCESS_CODE", "WAN_LOGINS", "WAN_SERVICE_PROXY")
 CREDENTIALS = Path(".alibabacloud/credentials")  # in the home folder
 _FILE = f"~/{CREDENTIALS}"
 _noted: set[str] = set()
 _PRIVATE = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fc00::/7,::1/128"
-_KEY_SHAPE = re.compile(r"(sk|st)-[!-~]{4,200}")  # printable ASCII without spaces; sk-, sk-ws-, sk-sp- and st- keys
+_KEY_SHAPE = re.compile(
+    r"(sk|st)-[!-~]{4,200}"
+)  # printable ASCII without spaces; sk-, sk-ws-, sk-sp- and st- keys
 _HOST_SHAPE = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _WORKSPACE_SHAPE = re.compile(r"[\w-]{0,64}", re.ASCII)  # it goes into a header
-_WORKSPACE_ADDRESS = re.compile(r"(?:https://)?([a-z0-9.-]+)(?:/(?:api/v1/?)?)?", re.ASCII | re.IGNORECASE)
-_PROXY_SHAPE = re.compile(r"https?://([^@/?#\s]+@)?([a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(:\d{1,5})?/?", re.I)
+_WORKSPACE_ADDRESS = re.compile(
+    r"(?:https://)?([a-z0-9.-]+)(?:/(?:api/v1/?)?)?", re.ASCII | re.IGNORECASE
+)
+_PROXY_SHAPE = re.compile(
+    r"https?://([^@/?#\s]+@)?([a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(:\d{1,5})?/?", re.I
+)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,30}", re.I)
 _SHOWN = 100  # characters of a wrong value that are quoted
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", Decimal: "a number"}
-_LOGINS = 'name:password, several separated by commas; a password with a comma in it needs JSON: {"name": "password", "other": "another"}'
+_LOGINS = (
+    "name:password, several separated by commas; a password with a comma in it needs "
+    'JSON: {"name": "password", "other": "another"}'
+)
 
 
 def _at_home(path: Path) -> Path:
@@ -61,7 +83,9 @@ _capitals = BeforeValidator(lambda given: given.upper() if isinstance(given, str
 
 
 class Connection(BaseModel):
-    """A service and the key to it: everything that a request needs to be sent, and whose money it spends."""
+    """A service and the key to it: everything that a request needs to be sent, and whose money it
+    spends.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -94,18 +118,26 @@ class Settings(BaseSettings):
     workspace: str = Field(default="", alias="DASHSCOPE_WORKSPACE")
     base_url: str = Field(default="", alias="DASHSCOPE_BASE_URL")
     service_proxy: SecretStr | None = Field(default=None, alias="WAN_SERVICE_PROXY")
-    output_dir: Annotated[Path, AfterValidator(_at_home)] = Field(default=Path("output"), alias="OUTPUT_DIR")
+    output_dir: Annotated[Path, AfterValidator(_at_home)] = Field(
+        default=Path("output"), alias="OUTPUT_DIR"
+    )
     database_url: str = Field(default="", alias="WAN_DATABASE_URL")
     storage_url: str = Field(default="", alias="WAN_STORAGE_URL")
     poll_seconds: float = Field(default=15, alias="WAN_POLL_SECONDS", ge=1, le=600)
     uncertain_seconds: float = Field(default=900, alias="WAN_UNCERTAIN_SECONDS", ge=0, le=24 * 3600)
     keep_days: int = Field(default=0, alias="WAN_KEEP_DAYS", ge=0, le=36500)
-    backend_wanted: Annotated[Literal["auto", "dashscope", "simulator"], _small] = Field(default="auto", alias="WAN_BACKEND")
+    backend_wanted: Annotated[Literal["auto", "dashscope", "simulator"], _small] = Field(
+        default="auto", alias="WAN_BACKEND"
+    )
     simulator_pending: float = Field(default=2, alias="WAN_SIMULATOR_PENDING", ge=0, le=3600)
     simulator_running: float = Field(default=6, alias="WAN_SIMULATOR_RUNNING", ge=0, le=3600)
     access_code: SecretStr | None = Field(default=None, alias="WAN_ACCESS_CODE")
-    currency: Annotated[Literal["", "CNY", "USD"], _capitals] = Field(default="", alias="WAN_CURRENCY")
-    daily_budget: Decimal | None = Field(default=None, alias="WAN_DAILY_BUDGET", gt=0, le=1_000_000_000)
+    currency: Annotated[Literal["", "CNY", "USD"], _capitals] = Field(
+        default="", alias="WAN_CURRENCY"
+    )
+    daily_budget: Decimal | None = Field(
+        default=None, alias="WAN_DAILY_BUDGET", gt=0, le=1_000_000_000
+    )
     jobs_per_visitor: int = Field(default=8, alias="WAN_JOBS_PER_VISITOR", ge=1)
     logins: SecretStr | None = Field(default=None, alias="WAN_LOGINS")
     proxies: str = Field(default="", alias="WAN_TRUSTED_PROXIES")
@@ -120,7 +152,11 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *_: Any,
+        **__: Any,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment goes before the file."""
         return init_settings, Environment(settings_cls), DotEnv(settings_cls, env_file=".env")
@@ -129,7 +165,9 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database's URL as SQLAlchemy takes it."""
         url = self.database_url or f"sqlite:///{self.output_dir.absolute() / 'wan.sqlite3'}"
-        return f"postgresql{url.removeprefix('postgres')}" if url.startswith("postgres://") else url  # as platforms write it
+        return (
+            f"postgresql{url.removeprefix('postgres')}" if url.startswith("postgres://") else url
+        )  # as platforms write it
 
     @property
     def database_setting(self) -> str:
@@ -143,30 +181,48 @@ class Settings(BaseSettings):
 
     @property
     def trusted_proxies(self) -> list[IPv4Network | IPv6Network]:
-        """Who is believed about whom a request comes from. On a Space its own proxies stand in front, in private networks. Raises SettingsError."""
+        """Who is believed about whom a request comes from. On a Space its own proxies stand in
+        front, in private networks. Raises SettingsError.
+        """
         given = self.proxies or (_PRIVATE if self.space_id else "")
         return [_network(one.strip()) for one in given.split(",") if one.strip()]
 
     @property
     def host_names(self) -> list[str]:
-        """The names under which the app is reached, as a browser writes them. Raises SettingsError."""
+        """The names under which the app is reached, as a browser writes them.
+        Raises SettingsError.
+        """
         try:
             return [_host_name(one) for one in self.hosts.split(",") if one.strip()]
         except ValueError as error:
             allowed = "names without scheme and port (films.example), *.films.example or *"
             given = str(error)
-            raise SettingsError(sentence("setting_bad", field="WAN_HOSTS", given=given, allowed=allowed)) from None
+            raise SettingsError(
+                sentence("setting_bad", field="WAN_HOSTS", given=given, allowed=allowed)
+            ) from None
 
     @property
     def outward_proxy(self) -> SecretStr | None:
-        """The URL of the proxy on the way to the service. Raises SettingsError, which does not quote the password in it."""
+        """The URL of the proxy on the way to the service. Raises SettingsError, which does not
+        quote the password in it.
+        """
         if self.service_proxy is None:
             return None
         given = self.service_proxy.get_secret_value()
         url = given if "://" in given else f"http://{given}"
         if not _is_proxy(url):
-            allowed = "http://host:port or https://host:port, with user:password@ before the host where it wants them; no socks proxy"
-            raise SettingsError(sentence("setting_bad", field="WAN_SERVICE_PROXY", given=masked_url(given), allowed=allowed))
+            allowed = (
+                "http://host:port or https://host:port, with user:password@ before the "
+                "host where it wants them; no socks proxy"
+            )
+            raise SettingsError(
+                sentence(
+                    "setting_bad",
+                    field="WAN_SERVICE_PROXY",
+                    given=masked_url(given),
+                    allowed=allowed,
+                )
+            )
         return SecretStr(url)
 
     @property
@@ -175,7 +231,9 @@ class Settings(BaseSettings):
         return self.output_dir.absolute() / "cache"
 
     def made_output_dir(self) -> Path:
-        """OUTPUT_DIR, made where it is not there yet, for us alone. Raises SettingsError where it cannot be written."""
+        """OUTPUT_DIR, made where it is not there yet, for us alone. Raises SettingsError where it
+        cannot be written.
+        """
         folder = self.output_dir.absolute()
         with _require_writable("OUTPUT_DIR", self.output_dir):
             make_folder(folder)
@@ -183,7 +241,9 @@ class Settings(BaseSettings):
         return folder
 
     def made_upload_dir(self) -> Path:
-        """Where the page's uploads lie: in OUTPUT_DIR, unless GRADIO_TEMP_DIR says where. Raises SettingsError where that cannot be written."""
+        """Where the page's uploads lie: in OUTPUT_DIR, unless GRADIO_TEMP_DIR says where. Raises
+        SettingsError where that cannot be written.
+        """
         folder = self.made_output_dir() / "uploads"
         if not (chosen := os.environ.get("GRADIO_TEMP_DIR")):
             return folder
@@ -193,11 +253,19 @@ class Settings(BaseSettings):
         return Path(chosen)
 
     def key(self) -> str | None:
-        """The operator's key, cleaned and checked: the environment's, else the credentials file's. Raises SettingsError for what is no key."""
-        return self._key_in_file() if self.api_key is None else _checked("DASHSCOPE_API_KEY", self.api_key.get_secret_value())
+        """The operator's key, cleaned and checked: the environment's, else the credentials file's.
+        Raises SettingsError for what is no key.
+        """
+        return (
+            self._key_in_file()
+            if self.api_key is None
+            else _checked("DASHSCOPE_API_KEY", self.api_key.get_secret_value())
+        )
 
     def _key_in_file(self) -> str | None:
-        """The key in the credentials file. Raises SettingsError where that cannot be used, and is needed."""
+        """The key in the credentials file. Raises SettingsError where that cannot be used, and is
+        needed.
+        """
         try:
             return _checked(_FILE, _credentials_key())
         except SettingsError as trouble:
@@ -208,7 +276,9 @@ class Settings(BaseSettings):
 
     @property
     def fleeting(self) -> bool:
-        """Whether a restart loses what is kept: on a Space, unless OUTPUT_DIR is on a mounted disk, or database and storage are elsewhere."""
+        """Whether a restart loses what is kept: on a Space, unless OUTPUT_DIR is on a mounted disk,
+        or database and storage are elsewhere.
+        """
         elsewhere = not self.database.startswith("sqlite") and not self.storage.startswith("file:")
         folder = self.output_dir.absolute()
         mounted = any(one.is_mount() for one in (folder, *folder.parents) if one != one.parent)
@@ -216,21 +286,34 @@ class Settings(BaseSettings):
 
     @property
     def key_withheld(self) -> bool:
-        """Whether a key is set that must not be used: on a public Space, without access rules, anybody could spend it."""
+        """Whether a key is set that must not be used: on a public Space, without access rules,
+        anybody could spend it.
+        """
         ruled = self.access_code or self.daily_budget or self.logins
-        return bool(self.space_id) and not ruled and self.backend_wanted != "simulator" and self.key() is not None
+        return (
+            bool(self.space_id)
+            and not ruled
+            and self.backend_wanted != "simulator"
+            and self.key() is not None
+        )
 
     @property
     def users(self) -> list[tuple[str, str]]:
-        """Who may sign in: names and passwords; empty where everybody is let in. Raises SettingsError."""
+        """Who may sign in: names and passwords; empty where everybody is let in. Raises
+        SettingsError.
+        """
         users = list(_logins(self.logins.get_secret_value())) if self.logins else []
         if not all(name and password for name, password in users):
-            raise SettingsError(sentence("setting_bad", field="WAN_LOGINS", given="***", allowed=_LOGINS))
+            raise SettingsError(
+                sentence("setting_bad", field="WAN_LOGINS", given="***", allowed=_LOGINS)
+            )
         return users
 
     @property
     def backend(self) -> Backend:
-        """Where videos are made. `auto` is DashScope when there is a key that may be used, else the simulator."""
+        """Where videos are made. `auto` is DashScope when there is a key that may be used, else the
+        simulator.
+        """
         if self.key_withheld:
             return "simulator"
         if self.backend_wanted == "auto":
@@ -242,12 +325,16 @@ class Settings(BaseSettings):
         key = self.key()
         if key is None:
             raise SettingsError(sentence("key_missing"))
-        return self._connection(key, self.base_url or BASE_URLS[self.region], self.workspace, self.currency)
+        return self._connection(
+            key, self.base_url or BASE_URLS[self.region], self.workspace, self.currency
+        )
 
     def visitor_connection(self, key: str, region: str, workspace: str) -> Connection:
-        """The connection of a visitor's own key. It goes to the service's own address, or to the operator's DASHSCOPE_BASE_URL: never where they say.
+        """The connection of a visitor's own key. It goes to the service's own address, or to the
+        operator's DASHSCOPE_BASE_URL: never where they say.
 
-        workspace: an id, or the address that a workspace has at the service. Raises InvalidInput, which never quotes the key.
+        workspace: an id, or the address that a workspace has at the service. Raises InvalidInput,
+        which never quotes the key.
         """
         key, workspace, own = cleaned(key), cleaned(workspace), None
         if not _KEY_SHAPE.fullmatch(key):
@@ -259,63 +346,132 @@ class Settings(BaseSettings):
             raise InvalidInput("workspace", "own_workspace_malformed")
         region = region or (own[1] if own else self.home_region)
         if region not in BASE_URLS:
-            raise InvalidInput("region", "region_unknown", given=region[:40], allowed=", ".join(BASE_URLS))
+            raise InvalidInput(
+                "region", "region_unknown", given=region[:40], allowed=", ".join(BASE_URLS)
+            )
         if own and own[1] != region:
             raise InvalidInput("region", "region_of_workspace", given=region, allowed=own[1])
         if own and not self._elsewhere:
-            return self._connection(key, f"https://{workspace}.{region}.maas.aliyuncs.com/api/v1", "")
+            return self._connection(
+                key, f"https://{workspace}.{region}.maas.aliyuncs.com/api/v1", ""
+            )
         return self._connection(key, self._visitors_url(region), workspace)
 
     def priced_region(self, region: str) -> str:
-        """The region whose prices hold where a visitor's key of this region goes: "" at an unknown address, unless DASHSCOPE_REGION is set too."""
+        """The region whose prices hold where a visitor's key of this region goes: "" at an unknown
+        address, unless DASHSCOPE_REGION is set too.
+        """
         return self._region_at(self._visitors_url(region))
 
     @property
     def home_region(self) -> str:
-        """The region that is meant where nobody says one: that of the address in use, where it is one of the service's own."""
+        """The region that is meant where nobody says one: that of the address in use, where it is
+        one of the service's own.
+        """
         return region_at(self.base_url) or self.region
 
     @property
     def _elsewhere(self) -> bool:
-        """Whether everything goes to another place than the service's own, such as a gateway of the operator's."""
+        """Whether everything goes to another place than the service's own, such as a gateway of the
+        operator's.
+        """
         return bool(self.base_url) and not region_at(self.base_url)
 
     def _visitors_url(self, region: str) -> str:
-        """Where visitors' keys go: to the operator's address, but not to the operator's own workspace, which knows none of theirs."""
-        return BASE_URLS[region] if not self.base_url or workspace_at(urlsplit(self.base_url).hostname or "") else self.base_url
+        """Where visitors' keys go: to the operator's address, but not to the operator's own
+        workspace, which knows none of theirs.
+        """
+        return (
+            BASE_URLS[region]
+            if not self.base_url or workspace_at(urlsplit(self.base_url).hostname or "")
+            else self.base_url
+        )
 
     def _region_at(self, base_url: str) -> str:
         return region_at(base_url) or (self.region if "region" in self.model_fields_set else "")
 
-    def _connection(self, key: str, base_url: str, workspace: str, currency: str = "") -> Connection:
+    def _connection(
+        self, key: str, base_url: str, workspace: str, currency: str = ""
+    ) -> Connection:
         base_url = base_url.rstrip("/")
         region, secret = self._region_at(base_url), SecretStr(key)
-        return Connection(backend="dashscope", base_url=base_url, region=region, workspace=workspace, key=secret, currency=currency)
+        return Connection(
+            backend="dashscope",
+            base_url=base_url,
+            region=region,
+            workspace=workspace,
+            key=secret,
+            currency=currency,
+        )
 
 
 def load_settings() -> Settings:
-    """The settings as they are now. Raises SettingsError, which names the setting, what was given and what is allowed."""
+    """The settings as they are now. Raises SettingsError, which names the setting, what was given
+    and what is allowed.
+    """
     try:
         settings = Settings()
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0])
         given = "***" if field in _SECRETS else str(first["input"])[:_SHOWN]
-        raise SettingsError(sentence("setting_bad", field=field, given=given, allowed=_allowed(field))) from None
+        raise SettingsError(
+            sentence("setting_bad", field=field, given=given, allowed=_allowed(field))
+        ) from None
     if settings.base_url and not _is_service(settings.base_url):
         allowed = "an address that begins with https:// or http:// and ends in /api/v1"
-        raise SettingsError(sentence("setting_bad", field="DASHSCOPE_BASE_URL", given=settings.base_url, allowed=allowed))
-    if not _WORKSPACE_SHAPE.fullmatch(settings.workspace) or _KEY_SHAPE.fullmatch(settings.workspace):
+        raise SettingsError(
+            sentence(
+                "setting_bad", field="DASHSCOPE_BASE_URL", given=settings.base_url, allowed=allowed
+            )
+        )
+    if not _WORKSPACE_SHAPE.fullmatch(settings.workspace) or _KEY_SHAPE.fullmatch(
+        settings.workspace
+    ):
         raise SettingsError(sentence("workspace_malformed", field="DASHSCOPE_WORKSPACE"))
-    settings.key(), settings._key_in_file(), settings.users, settings.trusted_proxies, settings.host_names, settings.outward_proxy
+    (
+        settings.key(),
+        settings._key_in_file(),
+        settings.users,
+        settings.trusted_proxies,
+        settings.host_names,
+        settings.outward_proxy,
+    )
     if settings.mcp and settings.users:
-        raise SettingsError(sentence("setting_bad", field="WAN_MCP", given="true", allowed="no WAN_LOGINS beside it: agents cannot sign in"))
-    if settings.mcp and settings.backend == "dashscope" and not (settings.access_code or settings.daily_budget):
-        allowed = "WAN_ACCESS_CODE or WAN_DAILY_BUDGET beside it: an agent spends without being asked"
+        raise SettingsError(
+            sentence(
+                "setting_bad",
+                field="WAN_MCP",
+                given="true",
+                allowed="no WAN_LOGINS beside it: agents cannot sign in",
+            )
+        )
+    if (
+        settings.mcp
+        and settings.backend == "dashscope"
+        and not (settings.access_code or settings.daily_budget)
+    ):
+        allowed = (
+            "WAN_ACCESS_CODE or WAN_DAILY_BUDGET beside it: an agent spends without being asked"
+        )
         raise SettingsError(sentence("setting_bad", field="WAN_MCP", given="true", allowed=allowed))
-    if settings.daily_budget is not None and settings.backend == "dashscope" and not settings.connection().region:
-        allowed = "a budget where prices are known: set DASHSCOPE_REGION to the region whose prices DASHSCOPE_BASE_URL has"
-        raise SettingsError(sentence("setting_bad", field="WAN_DAILY_BUDGET", given=str(settings.daily_budget), allowed=allowed))
+    if (
+        settings.daily_budget is not None
+        and settings.backend == "dashscope"
+        and not settings.connection().region
+    ):
+        allowed = (
+            "a budget where prices are known: set DASHSCOPE_REGION to the region whose "
+            "prices DASHSCOPE_BASE_URL has"
+        )
+        raise SettingsError(
+            sentence(
+                "setting_bad",
+                field="WAN_DAILY_BUDGET",
+                given=str(settings.daily_budget),
+                allowed=allowed,
+            )
+        )
     return settings
 
 
@@ -325,9 +481,15 @@ def _require_writable(field: str, folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = os.strerror(errno.ENOTDIR) if isinstance(error, FileExistsError) else error.strerror  # a file that is on the way
+        reason = (
+            os.strerror(errno.ENOTDIR) if isinstance(error, FileExistsError) else error.strerror
+        )  # a file that is on the way
         given = f"{folder} ({reason})"
-        raise SettingsError(sentence("setting_bad", field=field, given=given, allowed="a folder that can be written")) from None
+        raise SettingsError(
+            sentence(
+                "setting_bad", field=field, given=given, allowed="a folder that can be written"
+            )
+        ) from None
 
 
 def _is_proxy(url: str) -> bool:
@@ -341,7 +503,11 @@ def _is_proxy(url: str) -> bool:
 def masked_url(url: str) -> str:
     """An address without what may be a secret in it."""
     scheme = url.partition("://")[0]
-    return f"{scheme}://…" if _SCHEME.fullmatch(scheme) and scheme != url else "something that is no address"
+    return (
+        f"{scheme}://…"
+        if _SCHEME.fullmatch(scheme) and scheme != url
+        else "something that is no address"
+    )
 
 
 def _network(given: str) -> IPv4Network | IPv6Network:
@@ -349,7 +515,9 @@ def _network(given: str) -> IPv4Network | IPv6Network:
         return ip_network(given.strip("[]"), strict=False)
     except ValueError:
         allowed = "addresses and networks with commas, as 127.0.0.1,10.0.0.0/8,fd00::/8"
-        raise SettingsError(sentence("setting_bad", field="WAN_TRUSTED_PROXIES", given=given, allowed=allowed)) from None
+        raise SettingsError(
+            sentence("setting_bad", field="WAN_TRUSTED_PROXIES", given=given, allowed=allowed)
+        ) from None
 
 
 def _host_name(given: str) -> str:
@@ -366,7 +534,9 @@ def _host_name(given: str) -> str:
 
 
 def _own_address(given: str) -> tuple[str, str] | None:
-    """The id and the region of a workspace that is named by its address at the service, whole or the host alone; None for any other text."""
+    """The id and the region of a workspace that is named by its address at the service, whole or
+    the host alone; None for any other text.
+    """
     found = _WORKSPACE_ADDRESS.fullmatch(given)
     return workspace_at(found[1]) if found else None
 
@@ -378,8 +548,17 @@ def _is_service(url: str) -> bool:
         _ = parts.port
     except ValueError:
         return False
-    whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.path.rstrip("/").endswith("/api/v1")
-    return whole and not parts.query and not parts.fragment and not any(character.isspace() for character in url)
+    whole = (
+        parts.scheme in ("http", "https")
+        and bool(parts.hostname)
+        and parts.path.rstrip("/").endswith("/api/v1")
+    )
+    return (
+        whole
+        and not parts.query
+        and not parts.fragment
+        and not any(character.isspace() for character in url)
+    )
 
 
 def _allowed(alias: str) -> str:
@@ -388,22 +567,35 @@ def _allowed(alias: str) -> str:
     parts = get_args(field.annotation)
     if choices := [one for one in parts if isinstance(one, str) and one]:
         return f"{', '.join(choices[:-1])} or {choices[-1]}"
-    kind = next((words for one, words in _KINDS.items() if one in (field.annotation, *parts)), "text")
-    low, high, above = (next((getattr(bound, name) for bound in field.metadata if hasattr(bound, name)), None) for name in ("ge", "le", "gt"))
+    kind = next(
+        (words for one, words in _KINDS.items() if one in (field.annotation, *parts)), "text"
+    )
+    low, high, above = (
+        next((getattr(bound, name) for bound in field.metadata if hasattr(bound, name)), None)
+        for name in ("ge", "le", "gt")
+    )
     if low is None:
         return kind if above is None else f"{kind} above {above}, {high} at most"
     return f"{kind}, {low} or more" if high is None else f"{kind} from {low} to {high}"
 
 
 def _logins(given: str) -> Iterable[tuple[str, str]]:
-    """Names and passwords, as `_LOGINS` says; what is neither comes as a name or a password that is empty."""
+    """Names and passwords, as `_LOGINS` says; what is neither comes as a name or a password that is
+    empty.
+    """
     if not given.startswith("{"):
-        return ((name.strip(), password) for name, _, password in (pair.strip().partition(":") for pair in given.split(",")))
+        return (
+            (name.strip(), password)
+            for name, _, password in (pair.strip().partition(":") for pair in given.split(","))
+        )
     try:
         known = json.loads(given)
     except ValueError:
         return [("", "")]
-    return [(name.strip(), password if isinstance(password, str) else "") for name, password in known.items()] or [("", "")]
+    return [
+        (name.strip(), password if isinstance(password, str) else "")
+        for name, password in known.items()
+    ] or [("", "")]
 
 
 def _checked(field: str, raw: str) -> str | None:
@@ -417,7 +609,9 @@ def _checked(field: str, raw: str) -> str | None:
 
 
 def _credentials_key() -> str:
-    """`dashscope_api_key` under `[default]` in the credentials file, or "". Raises SettingsError for a file that cannot be read."""
+    """`dashscope_api_key` under `[default]` in the credentials file, or "". Raises SettingsError
+    for a file that cannot be read.
+    """
     if (folder := home()) is None:
         return ""
     path = folder / CREDENTIALS
@@ -432,8 +626,12 @@ def _credentials_key() -> str:
         parser.read_string(read_text(path))
     except configparser.Error as error:
         # The parser's own message quotes the lines of the file, and one of them is the key.
-        raise SettingsError(sentence("settings_file", file=_FILE, reason=_wrong_line(error))) from None
-    section = next((name for name in parser.sections() if name.strip().lower() == "default"), "default")
+        raise SettingsError(
+            sentence("settings_file", file=_FILE, reason=_wrong_line(error))
+        ) from None
+    section = next(
+        (name for name in parser.sections() if name.strip().lower() == "default"), "default"
+    )
     return parser.get(section, "dashscope_api_key", fallback="")
 
 
@@ -445,5 +643,7 @@ def _note(said: str) -> None:
 
 
 def _wrong_line(error: configparser.Error) -> str:
-    line = getattr(error, "lineno", None) or next((one[0] for one in getattr(error, "errors", [])), 1)
+    line = getattr(error, "lineno", None) or next(
+        (one[0] for one in getattr(error, "errors", [])), 1
+    )
     return f"line {line} is no [section], and no name = value below one"

@@ -1,4 +1,6 @@
-"""Python reads arguments, settings and names of files as ASCII where the locale is C and its own remedy for that is switched off."""
+"""Python reads arguments, settings and names of files as ASCII where the locale is C and its own
+remedy for that is switched off.
+"""
 
 import os
 import sys

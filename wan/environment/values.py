@@ -1,4 +1,6 @@
-"""Settings as deployments write them: the environment and a `.env` file, in any usual encoding, every value cleaned in the same way."""
+"""Settings as deployments write them: the environment and a `.env` file, in any usual encoding,
+every value cleaned in the same way.
+"""
 
 import codecs
 import os
@@ -18,8 +20,11 @@ _QUOTES = frozenset(
     {'""', "''", "``", "“”", "‘’", "„“", "「」", "＂＂", "＇＇"}
 )  # a shell takes them off; `docker run --env-file` and web forms do not
 _NO_BREAK = re.compile(r"[\u00a0\u2007\u202f]")
-_JOINER = re.compile(r"(?<=[!-~])[\u200c\u200d]+|[\u200c\u200d]+(?=[!-~])")  # `clean` keeps those that shape a script or an emoji
-_MARKS = {  # a file that begins with one of these says its encoding itself; the longer ones come first
+_JOINER = re.compile(
+    r"(?<=[!-~])[\u200c\u200d]+|[\u200c\u200d]+(?=[!-~])"
+)  # `clean` keeps those that shape a script or an emoji
+# a file that begins with one of these says its encoding itself; the longer ones come first
+_MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF8: "utf-8-sig",
@@ -43,7 +48,8 @@ class DotEnv(DotEnvSettingsSource):
 
 
 def cleaned(value: str) -> str:
-    """A value without what came along by accident: space and line ends around it, signs that nobody sees, and quotes.
+    """A value without what came along by accident: space and line ends around it, signs that nobody
+    sees, and quotes.
 
     A control character is no accident, and stays for whoever checks the value to refuse.
     """
@@ -56,7 +62,9 @@ def cleaned(value: str) -> str:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, which people wrote with whatever editor they have. Raises SettingsError, which names the file and what is wrong with it."""
+    """The text of a file, which people wrote with whatever editor they have. Raises SettingsError,
+    which names the file and what is wrong with it.
+    """
     try:
         return clean(decoded(path.read_bytes()))
     except OSError as error:
@@ -85,9 +93,18 @@ def _unmarked(content: bytes) -> str:
 
 
 def _ours(given: Mapping[str, str | None], source: EnvSettingsSource) -> dict[str, str | None]:
-    """What is a setting of ours and not empty, cleaned, by its name in small letters as pydantic looks for it. Raises SettingsError."""
-    names = {(field.alias or name).lower(): field.alias or name for name, field in source.settings_cls.model_fields.items()}
-    values = {name.lower(): _text(names[name.lower()], value) for name, value in given.items() if value and name.lower() in names}
+    """What is a setting of ours and not empty, cleaned, by its name in small letters as pydantic
+    looks for it. Raises SettingsError.
+    """
+    names = {
+        (field.alias or name).lower(): field.alias or name
+        for name, field in source.settings_cls.model_fields.items()
+    }
+    values = {
+        name.lower(): _text(names[name.lower()], value)
+        for name, value in given.items()
+        if value and name.lower() in names
+    }
     return {name: value for name, value in values.items() if value}
 
 

@@ -1,1 +1,3 @@
-"""Files: what comes in is opened in a sandbox, what goes out is measured, conformed, joined and tagged."""
+"""Files: what comes in is opened in a sandbox, what goes out is measured, conformed, joined and
+tagged.
+"""

@@ -1,9 +1,12 @@
-"""Clips as PyAV sees them: measured, and reference videos checked and copied clean, so that nothing but pictures and sound goes on.
+"""Clips as PyAV sees them: measured, and reference videos checked and copied clean, so that nothing
+but pictures and sound goes on.
 
-One part of a clip does not condemn the whole: of each kind the first track that can be decoded goes on, sound that the copy cannot carry becomes
-AAC, and times that stand still or go back are put in order.
+One part of a clip does not condemn the whole: of each kind the first track that can be decoded goes
+on, sound that the copy cannot carry becomes AAC, and times that stand still or go back are put in
+order.
 
-`take` runs in the sandbox alone: the files that come to it are anybody's. It reads an open file, writes to another, and answers in JSON.
+`take` runs in the sandbox alone: the files that come to it are anybody's. It reads an open file,
+writes to another, and answers in JSON.
 """
 
 import io
@@ -18,7 +21,9 @@ from typing import IO, Any, TypeVar
 import av
 import av.audio.resampler  # which an encoder would import when it gets its first frame
 import av.subtitles.codeccontext
-import av.subtitles.stream  # PyAV would import it when it meets such a track, and the sandbox opens no file then
+
+# PyAV would import it when it meets such a track, and the sandbox opens no file then
+import av.subtitles.stream
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
@@ -34,7 +39,8 @@ from wan.domain.errors import InvalidInput
 from wan.domain.messages import Sentence, sentence
 from wan.media import kinds
 
-# Demuxers that may look at a clip. Without the list FFmpeg opens a playlist and fetches the URLs in it.
+# Demuxers that may look at a clip. Without the list FFmpeg opens a playlist and fetches the URLs in
+# it.
 OPTIONS = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2"}
 _TRACKS = 32  # a phone writes about eight
 _GIVEN_OPTIONS = OPTIONS | {
@@ -43,21 +49,33 @@ _GIVEN_OPTIONS = OPTIONS | {
     "use_absolute_path": "0",
     "max_streams": str(_TRACKS),
 }
-_CODECS = {"h264": "H.264", "hevc": "H.265", "mpeg4": "MPEG-4", "vp9": "VP9", "av1": "AV1", "prores": "ProRes"}
+_CODECS = {
+    "h264": "H.264",
+    "hevc": "H.265",
+    "mpeg4": "MPEG-4",
+    "vp9": "VP9",
+    "av1": "AV1",
+    "prores": "ProRes",
+}
 _KINDS = ("mp4", "mov")  # of copies: no MP4 carries ProRes, no MOV VP9, AV1, Opus or FLAC
 _UNSAID = 2  # FFmpeg's number for colours of which a video says nothing
 _SLACK = 0.5  # seconds by which a file may end before it says
-_JUMP = 0.5  # seconds; times that go back by more begin anew, and what follows is moved behind what was there
+# seconds; times that go back by more begin anew, and what follows is moved behind what was there
+_JUMP = 0.5
 _TRIED = 100  # packets of a track in which one frame at least must be, if it can be decoded at all
 _SOUND_RATE = 48_000  # samples per second of sound that is encoded anew
-_RATE_SLACK = 1.05  # by which a mean may exceed the frame rate that a camera has: it drops none, and its clock is not ours
+# by which a mean may exceed the frame rate that a camera has: it drops none, and its clock is not
+# ours
+_RATE_SLACK = 1.05
 
 Track = TypeVar("Track", VideoStream, AudioStream)
 
 
 @dataclass(frozen=True)
 class Clip:
-    """What a video file is, measured: width and height in px as players show it, frames per second, seconds."""
+    """What a video file is, measured: width and height in px as players show it, frames per second,
+    seconds.
+    """
 
     width: int
     height: int
@@ -73,10 +91,11 @@ class Clip:
 
 
 def take(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
-    """Copies a reference video without anything that is no picture or sound: no place, no device, no further tracks. Pictures are not encoded anew.
+    """Copies a reference video without anything that is no picture or sound: no place, no device,
+    no further tracks. Pictures are not encoded anew.
 
-    Answers with its kind, "mp4" or "mov", the `Clip` that the copy is, and what was done to it. Raises InvalidInput for what is no whole MP4 or MOV,
-    or out of the limits.
+    Answers with its kind, "mp4" or "mov", the `Clip` that the copy is, and what was done to it.
+    Raises InvalidInput for what is no whole MP4 or MOV, or out of the limits.
     """
     kind = kinds.required(field, given, "video").decoder
     try:
@@ -89,14 +108,22 @@ def take(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
     except Exception:  # noqa: BLE001 - whatever PyAV raises over it is the file's fault
         raise InvalidInput(field, "video_unreadable") from None
     _check(field, clip)
-    return {"kind": kind, "clip": asdict(clip), "adjustments": [one.model_dump() for one in (*adjustments, *_warnings(clip))]}
+    return {
+        "kind": kind,
+        "clip": asdict(clip),
+        "adjustments": [one.model_dump() for one in (*adjustments, *_warnings(clip))],
+    }
 
 
 def tag(given: IO[bytes], made: IO[bytes], *, field: str, name: str) -> dict[str, Any]:
-    """Writes out the tag of this name that stands in a video, if any. Raises InvalidInput for what is no MP4 or MOV with pictures."""
+    """Writes out the tag of this name that stands in a video, if any. Raises InvalidInput for what
+    is no MP4 or MOV with pictures.
+    """
     kinds.required(field, given, "video")
     try:
-        with av.open(given, "r", format="mov", options=_GIVEN_OPTIONS, metadata_errors="replace") as whole:
+        with av.open(
+            given, "r", format="mov", options=_GIVEN_OPTIONS, metadata_errors="replace"
+        ) as whole:
             if not whole.streams.video:
                 raise ValueError("no video track")
             made.write(whole.metadata.get(name, "").encode())
@@ -108,10 +135,17 @@ def tag(given: IO[bytes], made: IO[bytes], *, field: str, name: str) -> dict[str
 
 
 def measured(file: IO[bytes]) -> Clip:
-    """Opens a video, decodes its first frame and walks to its end. Raises FFmpegError or ValueError for what cannot be played to the end."""
+    """Opens a video, decodes its first frame and walks to its end. Raises FFmpegError or ValueError
+    for what cannot be played to the end.
+    """
     with av.open(file, "r", options=OPTIONS) as container:
         stream = next(iter(container.streams.video), None)
-        if stream is None or stream.average_rate is None or stream.duration is None or stream.time_base is None:
+        if (
+            stream is None
+            or stream.average_rate is None
+            or stream.duration is None
+            or stream.time_base is None
+        ):
             raise ValueError("no video track")
         stream.thread_count = 1
         first = next(container.decode(stream), None)
@@ -120,7 +154,11 @@ def measured(file: IO[bytes]) -> Clip:
         seconds = float(stream.duration * stream.time_base)
         if _end(container, stream) < seconds - _SLACK:
             raise ValueError("the file breaks off")
-        sides = (first.width, first.height) if first.rotation % 180 == 0 else (first.height, first.width)
+        sides = (
+            (first.width, first.height)
+            if first.rotation % 180 == 0
+            else (first.height, first.width)
+        )
         return Clip(
             width=sides[0],
             height=sides[1],
@@ -142,14 +180,25 @@ def first(file: IO[bytes]) -> Image.Image:
 
 
 def still(frame: VideoFrame) -> Image.Image:
-    """A frame as a picture, in the colours in which players show it: where a video does not say what its colours mean, they are those of HD."""
+    """A frame as a picture, in the colours in which players show it: where a video does not say
+    what its colours mean, they are those of HD.
+    """
     meaning = Colorspace.ITU709 if frame.colorspace == _UNSAID else None
     shown = frame.reformat(format="rgb24", src_colorspace=meaning)
-    return Image.frombytes("RGB", (shown.width, shown.height), bytes(shown.planes[0]), "raw", "RGB", shown.planes[0].line_size)
+    return Image.frombytes(
+        "RGB",
+        (shown.width, shown.height),
+        bytes(shown.planes[0]),
+        "raw",
+        "RGB",
+        shown.planes[0].line_size,
+    )
 
 
 def _copy(field: str, given: IO[bytes], made: IO[bytes], kind: str) -> tuple[str, list[Sentence]]:
-    """Writes the clean copy. Gives its kind, and what was done. Raises InvalidInput, FFmpegError or ValueError."""
+    """Writes the clean copy. Gives its kind, and what was done. Raises InvalidInput, FFmpegError or
+    ValueError.
+    """
     with _opened(given) as whole:
         picture, adjustments = _picture(field, given, whole)
         sound, sound_adjustments = _sound(given, whole)
@@ -157,23 +206,38 @@ def _copy(field: str, given: IO[bytes], made: IO[bytes], kind: str) -> tuple[str
         kind = next((one for one in (kind, *_KINDS) if _takes(one, picture)), kind)
         convert = sound is not None and not _takes(kind, sound)
         with av.open(made, "w", format=kind, options={"fflags": "+bitexact"}) as clean:
-            end = copied(whole, [picture, sound] if sound else [picture], clean, clock, convert=convert)
-        if picture.duration is not None and end < (picture.duration * (picture.time_base or 0)) - _SLACK:
+            end = copied(
+                whole, [picture, sound] if sound else [picture], clean, clock, convert=convert
+            )
+        if (
+            picture.duration is not None
+            and end < (picture.duration * (picture.time_base or 0)) - _SLACK
+        ):
             raise InvalidInput(field, "video_truncated")
     done = [("clip_sound_converted", convert), ("clip_timed", clock.mended)]
-    return kind, [*adjustments, *sound_adjustments, *(sentence(key) for key, is_so in done if is_so)]
+    return kind, [
+        *adjustments,
+        *sound_adjustments,
+        *(sentence(key) for key, is_so in done if is_so),
+    ]
 
 
 @contextmanager
 def _opened(given: IO[bytes]) -> Iterator[InputContainer]:
-    """A clip of anybody's. Words in it that nobody can read are no reason to refuse it: they are left out anyway."""
+    """A clip of anybody's. Words in it that nobody can read are no reason to refuse it: they are
+    left out anyway.
+    """
     given.seek(0)
-    with av.open(given, "r", format="mov", options=_GIVEN_OPTIONS, metadata_errors="replace") as whole:
+    with av.open(
+        given, "r", format="mov", options=_GIVEN_OPTIONS, metadata_errors="replace"
+    ) as whole:
         yield whole
 
 
 def _takes(kind: str, track: Stream) -> bool:
-    """Whether a file of this kind can carry a track as it is: what the muxer lists is more than it writes, so it is asked to."""
+    """Whether a file of this kind can carry a track as it is: what the muxer lists is more than it
+    writes, so it is asked to.
+    """
     try:
         with av.open(io.BytesIO(), "w", format=kind) as trial:
             trial.add_stream_from_template(track, opaque=True)
@@ -183,22 +247,37 @@ def _takes(kind: str, track: Stream) -> bool:
     return True
 
 
-def _picture(field: str, given: IO[bytes], whole: InputContainer) -> tuple[VideoStream, list[Sentence]]:
+def _picture(
+    field: str, given: IO[bytes], whole: InputContainer
+) -> tuple[VideoStream, list[Sentence]]:
     """The track that moves, and what to say of the choice; a cover is a track of pictures too.
 
-    Raises InvalidInput where there is none, or none in a codec that is allowed; ValueError for one that cannot be decoded.
+    Raises InvalidInput where there is none, or none in a codec that is allowed; ValueError for one
+    that cannot be decoded.
     """
     tracks = [one for one in whole.streams.video if not one.disposition & Disposition.attached_pic]
     if not tracks:
         raise InvalidInput(field, "video_without_pictures")
-    allowed = [one for one in tracks if one.codec_context is not None and one.codec_context.codec.canonical_name in _CODECS]
+    allowed = [
+        one
+        for one in tracks
+        if one.codec_context is not None and one.codec_context.codec.canonical_name in _CODECS
+    ]
     if not allowed:
-        known = [one.codec_context.codec.canonical_name for one in tracks if one.codec_context is not None]
+        known = [
+            one.codec_context.codec.canonical_name
+            for one in tracks
+            if one.codec_context is not None
+        ]
         names = ", ".join(_CODECS.values())
         raise (
-            InvalidInput(field, "video_codec", given=known[0], allowed=names) if known else InvalidInput(field, "video_codec_unknown", allowed=names)
+            InvalidInput(field, "video_codec", given=known[0], allowed=names)
+            if known
+            else InvalidInput(field, "video_codec_unknown", allowed=names)
         )
-    track = allowed[0] if len(allowed) == 1 else _usable(given, allowed)  # whether it is decoded, the copy of the only one shows
+    track = (
+        allowed[0] if len(allowed) == 1 else _usable(given, allowed)
+    )  # whether it is decoded, the copy of the only one shows
     if track is None:
         raise ValueError("its pictures cannot be decoded")
     return track, [] if track is _preferred(tracks)[0] else [sentence("clip_picture_other")]
@@ -214,13 +293,22 @@ def _sound(given: IO[bytes], whole: InputContainer) -> tuple[AudioStream | None,
 
 
 def _preferred(tracks: Sequence[Track]) -> list[Track]:
-    """Tracks of a kind in their order, those first that are switched on: the others no player shows."""
+    """Tracks of a kind in their order, those first that are switched on: the others no player
+    shows.
+    """
     return sorted(tracks, key=lambda one: not one.disposition & Disposition.default)
 
 
 def _usable(given: IO[bytes], tracks: Sequence[Track]) -> Track | None:
     """The first track that can be decoded."""
-    return next((one for one in _preferred(tracks) if one.codec_context is not None and _decodes(given, one.index)), None)
+    return next(
+        (
+            one
+            for one in _preferred(tracks)
+            if one.codec_context is not None and _decodes(given, one.index)
+        ),
+        None,
+    )
 
 
 def _decodes(given: IO[bytes], number: int) -> bool:
@@ -241,7 +329,9 @@ def _frames(packet: "Packet[Any]") -> list[Any]:
 
 @dataclass
 class _Clocks:
-    """Puts the times of packets in order, track by track: some recorders repeat them, or begin anew in the middle."""
+    """Puts the times of packets in order, track by track: some recorders repeat them, or begin anew
+    in the middle.
+    """
 
     mended: bool = False
     _last: dict[int, int] = field(default_factory=dict)
@@ -249,10 +339,14 @@ class _Clocks:
     _shift: dict[int, int] = field(default_factory=dict)
 
     def set(self, packet: "Packet[Any]", track: Stream) -> None:
-        """Gives a packet a time after that of the one before it, in the time base of the track that it is written to."""
+        """Gives a packet a time after that of the one before it, in the time base of the track that
+        it is written to.
+        """
         number, base = track.index, track.time_base or Fraction(1)
         step, shift = packet.time_base / base, self._shift.get(number, 0)
-        pts, dts, length = (round((value or 0) * step) for value in (packet.pts, packet.dts, packet.duration))
+        pts, dts, length = (
+            round((value or 0) * step) for value in (packet.pts, packet.dts, packet.duration)
+        )
         late = self._last.get(number, dts + shift - 1) + 1 - (dts + shift)
         if late > 0:
             self.mended = True
@@ -265,10 +359,19 @@ class _Clocks:
         self._last[number] = packet.dts
 
 
-def copied(whole: InputContainer, tracks: list[Stream], clean: OutputContainer, clock: _Clocks | None = None, *, convert: bool = False) -> float:
-    """Copies tracks packet by packet. Gives where the first of them ends, in seconds. convert: whether the second, of sound, becomes AAC.
+def copied(
+    whole: InputContainer,
+    tracks: list[Stream],
+    clean: OutputContainer,
+    clock: _Clocks | None = None,
+    *,
+    convert: bool = False,
+) -> float:
+    """Copies tracks packet by packet. Gives where the first of them ends, in seconds. convert:
+    whether the second, of sound, becomes AAC.
 
-    What somebody cut away is still in the file, marked. At the end it is left out; further on it stays marked, because other frames are built on it.
+    What somebody cut away is still in the file, marked. At the end it is left out; further on it
+    stays marked, because other frames are built on it.
     """
     clock = clock or _Clocks()
     kept = tracks[:1] if convert else tracks
@@ -307,9 +410,13 @@ def _aac(clean: OutputContainer, like: Stream) -> AudioStream:
 
 
 def _refuse_grown(field: str, size: int) -> None:
-    """A few bytes of a file may stand for many frames, which the copy holds one by one. Raises InvalidInput."""
+    """A few bytes of a file may stand for many frames, which the copy holds one by one. Raises
+    InvalidInput.
+    """
     if size > catalog.VIDEO_MEGABYTES * 1_000_000:
-        raise InvalidInput(field, "file_large", given=round(size / 1_000_000, 1), high=catalog.VIDEO_MEGABYTES)
+        raise InvalidInput(
+            field, "file_large", given=round(size / 1_000_000, 1), high=catalog.VIDEO_MEGABYTES
+        )
 
 
 def _check(field: str, clip: Clip) -> None:
@@ -321,17 +428,28 @@ def _check(field: str, clip: Clip) -> None:
         raise InvalidInput(field, "video_rate", given=clip.fps, high=catalog.VIDEO_FPS)
     shortest, longest = catalog.VIDEO_SECONDS
     if not shortest <= round(clip.seconds, 1) <= longest:
-        raise InvalidInput(field, "video_length", given=round(clip.seconds, 1), low=shortest, high=longest)
+        raise InvalidInput(
+            field, "video_length", given=round(clip.seconds, 1), low=shortest, high=longest
+        )
 
 
 def _warnings(clip: Clip) -> list[Sentence]:
     """What is allowed here and may yet be refused by the service."""
     slow = clip.fps < catalog.VIDEO_FPS_SURE
-    return [sentence("video_slow", given=f"{clip.fps:g}", low=catalog.VIDEO_FPS_SURE)] if slow else []
+    return (
+        [sentence("video_slow", given=f"{clip.fps:g}", low=catalog.VIDEO_FPS_SURE)] if slow else []
+    )
 
 
 def _end(container: InputContainer, stream: VideoStream) -> float:
     """Where the last whole packet of a track ends, in seconds. Nothing is decoded."""
     container.seek(0)
-    last = max((packet.pts + (packet.duration or 0) for packet in container.demux(stream) if packet.pts is not None), default=0)
+    last = max(
+        (
+            packet.pts + (packet.duration or 0)
+            for packet in container.demux(stream)
+            if packet.pts is not None
+        ),
+        default=0,
+    )
     return float(last * (stream.time_base or 0))

@@ -1,7 +1,9 @@
-"""What a video says of how it was made: its settings, written into the metadata of its MP4 and read back from any MP4 that somebody has. Pure.
+"""What a video says of how it was made: its settings, written into the metadata of its MP4 and read
+back from any MP4 that somebody has. Pure.
 
-In them is what the same again needs: the request, the seed, which references by their SHA-256. Never a key, an owner, an account or a file's name; of
-an address nothing behind its path, because signatures stand there. What is read back is anybody's: it is checked as a request is.
+In them is what the same again needs: the request, the seed, which references by their SHA-256.
+Never a key, an owner, an account or a file's name; of an address nothing behind its path, because
+signatures stand there. What is read back is anybody's: it is checked as a request is.
 """
 
 import json
@@ -9,7 +11,16 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from wan.domain import catalog
 from wan.domain.catalog import MODELS
@@ -21,7 +32,8 @@ from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 PRODUCT: Literal["Wan Studio"] = "Wan Studio"
 FORMAT: Literal[1] = 1  # raised when an older reader would misread what is written
 SHOTS = range(2, 21)  # of a film that was joined
-LIMIT = 600_000  # bytes that are read of a file's tag; twenty shots with the longest prompts and addresses are less
+# bytes that are read of a file's tag; twenty shots with the longest prompts and addresses are less
+LIMIT = 600_000
 TAG = "comment"  # where the settings stand; every player shows it
 TAGS = ("title", "description", TAG)  # all that is written beside a video's own
 
@@ -35,7 +47,10 @@ def settings_of(job: Job) -> dict[str, Any]:
         "format": FORMAT,
         "job": job.id,
         "model": job.model,
-        "request": {name: bare(value) if name == "audio_url" else value for name, value in job.request.items()},
+        "request": {
+            name: bare(value) if name == "audio_url" else value
+            for name, value in job.request.items()
+        },
         "seed": job.seed,
         "references": [_named(reference) for reference in job.references],
         "simulated": job.simulated,
@@ -43,17 +58,28 @@ def settings_of(job: Job) -> dict[str, Any]:
 
 
 def tags(shots: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The tags of an MP4 that shows shots of these settings, in this order: one, or several that were joined."""
+    """The tags of an MP4 that shows shots of these settings, in this order: one, or several that
+    were joined.
+    """
     if len(shots) > 1:
-        return {"title": f"{PRODUCT}: {len(shots)} shots", TAG: _json({"product": PRODUCT, "format": FORMAT, "shots": list(shots)})}
+        return {
+            "title": f"{PRODUCT}: {len(shots)} shots",
+            TAG: _json({"product": PRODUCT, "format": FORMAT, "shots": list(shots)}),
+        }
     shot = shots[0]
-    return {"title": f"{PRODUCT}: {shot['model']}, seed {shot['seed']}", "description": shot["request"]["prompt"], TAG: _json(shot)}
+    return {
+        "title": f"{PRODUCT}: {shot['model']}, seed {shot['seed']}",
+        "description": shot["request"]["prompt"],
+        TAG: _json(shot),
+    }
 
 
 def read(tag: bytes) -> dict[str, Any] | None:
-    """The settings in a tag: as `settings_of` gives them, or for a film that was joined `{"product", "format", "shots": [settings, …]}`.
+    """The settings in a tag: as `settings_of` gives them, or for a film that was joined
+    `{"product", "format", "shots": [settings, …]}`.
 
-    None where they are not ours or not as we write them. All that is given back has passed the checks of a request.
+    None where they are not ours or not as we write them. All that is given back has passed the
+    checks of a request.
     """
     try:
         return _EITHER.validate_json(tag).model_dump(mode="json")
@@ -105,9 +131,19 @@ class _Shot(BaseModel):
 
     @model_validator(mode="after")
     def _as_asked(self) -> "_Shot":
-        """The request as one of ours, whose fields are all there and within their limits. Fields of a later version are left out."""
-        kind = ReferenceToVideoRequest if self.model in MODELS and MODELS[self.model].makes == "reference" else ImageToVideoRequest
-        known = {name: value for name, value in self.request.items() if name in kind.model_fields and not name.startswith("reference_")}
+        """The request as one of ours, whose fields are all there and within their limits. Fields of
+        a later version are left out.
+        """
+        kind = (
+            ReferenceToVideoRequest
+            if self.model in MODELS and MODELS[self.model].makes == "reference"
+            else ImageToVideoRequest
+        )
+        known = {
+            name: value
+            for name, value in self.request.items()
+            if name in kind.model_fields and not name.startswith("reference_")
+        }
         self.request = kind(**{**known, "model": self.model, "reference_image": b"."}).asked()
         return self
 

@@ -1,6 +1,8 @@
-"""Results: measured, brought to the size and rate that were asked for, tagged, and their posters. All of it blocks.
+"""Results: measured, brought to the size and rate that were asked for, tagged, and their posters.
+All of it blocks.
 
-They come from the service's own hosts and are opened in this process: a video that was paid for must not be lost to a limit on time or memory.
+They come from the service's own hosts and are opened in this process: a video that was paid for
+must not be lost to a limit on time or memory.
 """
 
 import io
@@ -21,25 +23,49 @@ from wan.domain.messages import sentence
 from wan.media import clips, embedded_settings
 from wan.media.clips import Clip
 
-# By how much two shapes may differ so that nobody sees that one is stretched to the other. 1096x838, which is made for 1088*832, differs by 0.0002.
+# By how much two shapes may differ so that nobody sees that one is stretched to the other.
+# 1096x838, which is made for 1088*832, differs by 0.0002.
 _ALIKE = 0.02
-_PLAIN_TAGS = frozenset({"title", "artist", "album_artist", "composer", "album", "date", "comment", "genre", "copyright", "grouping", "lyrics"}) | {
+_PLAIN_TAGS = frozenset(
+    {
+        "title",
+        "artist",
+        "album_artist",
+        "composer",
+        "album",
+        "date",
+        "comment",
+        "genre",
+        "copyright",
+        "grouping",
+        "lyrics",
+    }
+) | {
     *("description", "synopsis", "show", "episode_id", "network", "keywords", "encoder"),
     *("major_brand", "minor_version", "compatible_brands", "creation_time"),
 }
 
 
 def measure(path: Path) -> Clip:
-    """What a result is, measured in the file. Raises NoVideo for a file that does not play to its end."""
+    """What a result is, measured in the file. Raises NoVideo for a file that does not play to its
+    end.
+    """
     try:
         with path.open("rb") as file:
             return clips.measured(file)
     except (FFmpegError, ValueError) as error:
-        raise NoVideo(sentence("result_refused", message=f"the file is no video that opens ({type(error).__name__}).")) from None
+        raise NoVideo(
+            sentence(
+                "result_refused",
+                message=f"the file is no video that opens ({type(error).__name__}).",
+            )
+        ) from None
 
 
 def poster(path: Path) -> bytes:
-    """The first frame of a result, as WebP: what a player shows before it plays, so that nothing jumps when it does."""
+    """The first frame of a result, as WebP: what a player shows before it plays, so that nothing
+    jumps when it does.
+    """
     out = io.BytesIO()
     with path.open("rb") as file:
         clips.first(file).save(out, "WEBP", quality=82)
@@ -47,32 +73,51 @@ def poster(path: Path) -> bytes:
 
 
 def tag(source: Path, target: Path, tags: Mapping[str, str]) -> None:
-    """Writes a copy of a video with these tags beside its own. Pictures and sound stay as they are, bit by bit."""
-    with av.open(str(source), options=clips.OPTIONS) as given, made_film(target, {**given.metadata, **tags}) as made:
+    """Writes a copy of a video with these tags beside its own. Pictures and sound stay as they are,
+    bit by bit.
+    """
+    with (
+        av.open(str(source), options=clips.OPTIONS) as given,
+        made_film(target, {**given.metadata, **tags}) as made,
+    ):
         clips.copied(given, [*given.streams.video[:1], *given.streams.audio[:1]], made)
 
 
 def untag(source: Path, target: Path) -> None:
-    """Writes a copy of a video without what `tag` wrote beside its own tags. Pictures and sound stay as they are, bit by bit."""
+    """Writes a copy of a video without what `tag` wrote beside its own tags. Pictures and sound
+    stay as they are, bit by bit.
+    """
     with av.open(str(source), options=clips.OPTIONS) as given:
-        kept = {name: value for name, value in given.metadata.items() if name not in embedded_settings.TAGS}
+        kept = {
+            name: value
+            for name, value in given.metadata.items()
+            if name not in embedded_settings.TAGS
+        }
         with made_film(target, kept) as made:
             clips.copied(given, [*given.streams.video[:1], *given.streams.audio[:1]], made)
 
 
 def conform(source: Path, target: Path, *, size: str, fps: float, fit: str = "crop") -> None:
-    """Writes a copy of a video at exactly this size (`W*H` px) and frame rate; its sound and its tags are copied as they are.
+    """Writes a copy of a video at exactly this size (`W*H` px) and frame rate; its sound and its
+    tags are copied as they are.
 
-    A shape that is all but the new one is scaled to it. Nothing else is stretched: what sticks out of the new shape is cropped, or with `fit` "pad"
-    the rest of it is black.
+    A shape that is all but the new one is scaled to it. Nothing else is stretched: what sticks out
+    of the new shape is cropped, or with `fit` "pad" the rest of it is black.
     """
-    with av.open(str(source), options=clips.OPTIONS) as given, made_film(target, given.metadata) as made:
+    with (
+        av.open(str(source), options=clips.OPTIONS) as given,
+        made_film(target, given.metadata) as made,
+    ):
         width, height = catalog.pixels(size)
         before = given.streams.video[0]
         alike = abs(before.width * height / (before.height * width) - 1) <= _ALIKE
-        steps = [("scale", f"{width}:{height}:flags=lanczos")] if alike else shaped(width, height, fit)
+        steps = (
+            [("scale", f"{width}:{height}:flags=lanczos")] if alike else shaped(width, height, fit)
+        )
         picture = add_pictures(made, before, width, height, fps)
-        sound = made.add_stream_from_template(given.streams.audio[0]) if given.streams.audio else None
+        sound = (
+            made.add_stream_from_template(given.streams.audio[0]) if given.streams.audio else None
+        )
         for frame in refitted(given, *steps, ("fps", str(fps))):
             made.mux(picture.encode(frame))
         made.mux(picture.encode(None))
@@ -87,8 +132,8 @@ def conform(source: Path, target: Path, *, size: str, fps: float, fit: str = "cr
 def made_film(target: Path, tags: Mapping[str, str]) -> OutputContainer:
     """An MP4 to be written, which plays while it loads.
 
-    The plain tags of MP4 are what every player reads. Only where there are others too, such as the service's mark that a machine made it, all of them
-    go where any name is allowed.
+    The plain tags of MP4 are what every player reads. Only where there are others too, such as the
+    service's mark that a machine made it, all of them go where any name is allowed.
     """
     flags = "+faststart" if _PLAIN_TAGS.issuperset(tags) else "+faststart+use_metadata_tags"
     made = av.open(str(target), "w", format="mp4", options={"movflags": flags})
@@ -96,9 +141,15 @@ def made_film(target: Path, tags: Mapping[str, str]) -> OutputContainer:
     return made
 
 
-def add_pictures(made: OutputContainer, like: VideoStream, width: int, height: int, fps: float) -> VideoStream:
+def add_pictures(
+    made: OutputContainer, like: VideoStream, width: int, height: int, fps: float
+) -> VideoStream:
     """The track of pictures of an MP4 to be encoded: H.264, with the colours of another track."""
-    picture = made.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options={"crf": "17", "preset": "veryfast"})
+    picture = made.add_stream(
+        "libx264",
+        rate=Fraction(fps).limit_denominator(1001),
+        options={"crf": "17", "preset": "veryfast"},
+    )
     picture.width, picture.height, picture.pix_fmt = width, height, "yuv420p"
     for name in ("color_range", "color_primaries", "color_trc", "colorspace"):
         setattr(picture.codec_context, name, getattr(like.codec_context, name))
@@ -108,15 +159,23 @@ def add_pictures(made: OutputContainer, like: VideoStream, width: int, height: i
 def shaped(width: int, height: int, fit: str) -> list[tuple[str, str]]:
     """FFmpeg's filters, name and arguments, that bring a frame to a size without stretching it."""
     if fit == "pad":
-        return [("scale", f"{width}:{height}:flags=lanczos:force_original_aspect_ratio=decrease"), ("pad", f"{width}:{height}:-1:-1")]
-    return [("scale", f"{width}:{height}:flags=lanczos:force_original_aspect_ratio=increase"), ("crop", f"{width}:{height}")]
+        return [
+            ("scale", f"{width}:{height}:flags=lanczos:force_original_aspect_ratio=decrease"),
+            ("pad", f"{width}:{height}:-1:-1"),
+        ]
+    return [
+        ("scale", f"{width}:{height}:flags=lanczos:force_original_aspect_ratio=increase"),
+        ("crop", f"{width}:{height}"),
+    ]
 
 
 def refitted(given: InputContainer, *steps: tuple[str, str]) -> Iterator[VideoFrame]:
     """The frames of a video through FFmpeg's filters, each a name and its arguments."""
     graph = av.filter.Graph()
     source = graph.add_buffer(template=given.streams.video[0])
-    graph.link_nodes(source, *(graph.add(*step) for step in steps), graph.add("buffersink")).configure()
+    graph.link_nodes(
+        source, *(graph.add(*step) for step in steps), graph.add("buffersink")
+    ).configure()
     for frame in given.decode(video=0):
         graph.push(frame)
         yield from _pulled(graph)

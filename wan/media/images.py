@@ -1,6 +1,8 @@
-"""Pictures as Pillow sees them: decoded, made upright, opaque, sRGB and RGB, fitted, and written anew, so that nothing but pixels goes on.
+"""Pictures as Pillow sees them: decoded, made upright, opaque, sRGB and RGB, fitted, and written
+anew, so that nothing but pixels goes on.
 
-Runs in the sandbox alone: the files that come here are anybody's. `take` and `preview` read an open file, write to another, and answer in JSON.
+Runs in the sandbox alone: the files that come here are anybody's. `take` and `preview` read an open
+file, write to another, and answer in JSON.
 """
 
 import hashlib
@@ -16,19 +18,38 @@ from wan.domain.messages import Sentence, sentence
 from wan.domain.requests import OWN_SHAPE
 from wan.media import kinds
 
-_CONVERTED = {"HEIF": "heif_converted", "AVIF": "avif_converted"}  # what the service does not take; the others it does
-_ALBUMS = ("MPO", "HEIF")  # several pictures in one of these are no animation: a second view, a map of light, a burst, of which the main one counts
-_SENT_SIDE = 4096  # px: the longer side of a picture that goes up in its own shape; keeps every JPEG under the service's limit
+_CONVERTED = {
+    "HEIF": "heif_converted",
+    "AVIF": "avif_converted",
+}  # what the service does not take; the others it does
+_ALBUMS = (
+    "MPO",
+    "HEIF",
+    # several pictures in one of these are no animation: a second view, a map of light, a burst, of
+    # which the main one counts
+)
+# px: the longer side of a picture that goes up in its own shape; keeps every JPEG under the
+# service's limit
+_SENT_SIDE = 4096
 _JPEG_QUALITY = 95
 _CENTERING = (0.5, 0.25)  # of a crop: in a tall picture faces are in the upper part
 _PREVIEW_SIDE = 960  # px
 _THUMBNAIL_SIDE = 160  # px
-_FINE = 2  # pixels that are decoded for one of a preview, each way: what is scaled from more looks no better
+# pixels that are decoded for one of a preview, each way: what is scaled from more looks no better
+_FINE = 2
 _SCANS = 100  # of a JPEG; a progressive one has about ten
-_SCANNED = 2000  # megapixels that all scans of a JPEG may go over: 64 with thirty scans take two seconds
-_BYTES_PER_PIXEL = {"WEBP": 16, "HEIF": 12, "AVIF": 12}  # at the peak of opening one: what the decoder holds, what is read of it, and the picture
+_SCANNED = (
+    2000  # megapixels that all scans of a JPEG may go over: 64 with thirty scans take two seconds
+)
+_BYTES_PER_PIXEL = {
+    "WEBP": 16,
+    "HEIF": 12,
+    "AVIF": 12,
+}  # at the peak of opening one: what the decoder holds, what is read of it, and the picture
 _END = b"\xff\xd9"  # of a JPEG
-_MORE = b"".join(bytes(range(1, 255)) + bytes((0xFF, mark)) for mark in range(0xD0, 0xD8)) * 2  # pixels, for a JPEG that still waits for some
+_MORE = (
+    b"".join(bytes(range(1, 255)) + bytes((0xFF, mark)) for mark in range(0xD0, 0xD8)) * 2
+)  # pixels, for a JPEG that still waits for some
 _ROOM = 800_000_000  # bytes of a task's memory that a picture may take
 _ORIENTATION = 0x0112  # the number of the EXIF tag
 _UPRIGHT = {  # what brings a picture of each orientation upright
@@ -49,13 +70,17 @@ class Costly(MemoryError):
 
 Image.MAX_IMAGE_PIXELS = None  # sides are checked below, before anything is decoded
 Image.init()  # every decoder is loaded by now: the sandbox opens no file later
-pi_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
+pi_heif.register_heif_opener(
+    decode_threads=1, thumbnails=False, depth_images=False, aux_images=False
+)
 
 
 def take(given: IO[bytes], made: IO[bytes], *, field: str, size: str, fit: str) -> dict[str, Any]:
-    """Writes two JPEGs, one after the other: the picture in its own shape, and as it goes up at this size and fit. Raises InvalidInput.
+    """Writes two JPEGs, one after the other: the picture in its own shape, and as it goes up at
+    this size and fit. Raises InvalidInput.
 
-    Answers with the bytes of each (0 for the second where it is the same), the width and height that were given in px, and what was done.
+    Answers with the bytes of each (0 for the second where it is the same), the width and height
+    that were given in px, and what was done.
     """
     picture, adjustments = _read(field, given)
     kept, scaled = _fitted(picture, OWN_SHAPE[0], fit)
@@ -73,8 +98,12 @@ def take(given: IO[bytes], made: IO[bytes], *, field: str, size: str, fit: str) 
     }
 
 
-def preview(given: IO[bytes], made: IO[bytes], *, field: str, size: str, fit: str) -> dict[str, Any]:
-    """Writes a small WebP of what will be sent of a picture at this size and fit. Raises InvalidInput."""
+def preview(
+    given: IO[bytes], made: IO[bytes], *, field: str, size: str, fit: str
+) -> dict[str, Any]:
+    """Writes a small WebP of what will be sent of a picture at this size and fit. Raises
+    InvalidInput.
+    """
     image, _ = _read(field, given, side=_PREVIEW_SIDE)
     width, height = _own_shape(image) if size in OWN_SHAPE else catalog.pixels(size)
     scale = min(1.0, _PREVIEW_SIDE / max(width, height))
@@ -84,7 +113,9 @@ def preview(given: IO[bytes], made: IO[bytes], *, field: str, size: str, fit: st
 
 
 def thumbnail(field: str, file: IO[bytes]) -> tuple[bytes, list[dict[str, Any]]]:
-    """A small WebP of the picture in a file, and what is done to the picture whatever is asked of it. Raises InvalidInput."""
+    """A small WebP of the picture in a file, and what is done to the picture whatever is asked of
+    it. Raises InvalidInput.
+    """
     image, adjustments = _read(field, file, side=_THUMBNAIL_SIDE)
     return small(image), [one.model_dump() for one in adjustments]
 
@@ -98,9 +129,11 @@ def small(image: Image.Image) -> bytes:
 
 
 def _read(field: str, file: IO[bytes], side: int = 0) -> tuple[Image.Image, list[Sentence]]:
-    """The picture in a file, upright, opaque, RGB and without metadata, and what was done to get there. Raises InvalidInput and Costly.
+    """The picture in a file, upright, opaque, RGB and without metadata, and what was done to get
+    there. Raises InvalidInput and Costly.
 
-    side: px of what it is shown at, if that is all that it is for; it is then as small as that allows.
+    side: px of what it is shown at, if that is all that it is for; it is then as small as that
+    allows.
     """
     image = _decoded(field, file, side)
     turn, clear = _UPRIGHT.get(_orientation(image)), image.has_transparency_data
@@ -116,7 +149,9 @@ def _read(field: str, file: IO[bytes], side: int = 0) -> tuple[Image.Image, list
 
 
 def _decoded(field: str, file: IO[bytes], side: int = 0) -> Image.Image:
-    """The picture in a file, every pixel of it read. Whatever Pillow raises over it is the file's fault."""
+    """The picture in a file, every pixel of it read. Whatever Pillow raises over it is the file's
+    fault.
+    """
     image = _opened(field, file, kinds.required(field, file, "image").decoder)
     _check_sides(field, image)
     _refuse_costly(image, file)
@@ -130,7 +165,9 @@ def _decoded(field: str, file: IO[bytes], side: int = 0) -> Image.Image:
 
 
 def _opened(field: str, file: IO[bytes], decoder: str) -> Image.Image:
-    """The picture in a file, of which the header is read. Raises InvalidInput for what is none, and for an animation."""
+    """The picture in a file, of which the header is read. Raises InvalidInput for what is none, and
+    for an animation.
+    """
     try:
         image: Image.Image = Image.open(file, formats=(decoder,))
         frames = 1 if image.format in _ALBUMS else getattr(image, "n_frames", 1)
@@ -144,11 +181,19 @@ def _opened(field: str, file: IO[bytes], decoder: str) -> Image.Image:
 
 
 def _check_sides(field: str, image: Image.Image) -> None:
-    """Raises InvalidInput for a picture out of the limits: of what goes up, and of the pixels that there is memory for."""
+    """Raises InvalidInput for a picture out of the limits: of what goes up, and of the pixels that
+    there is memory for.
+    """
     low, high = catalog.IMAGE_SIDES
-    fits = min(image.size) >= low and max(image.size) <= catalog.PHOTO_SIDE and image.width * image.height <= high * high
+    fits = (
+        min(image.size) >= low
+        and max(image.size) <= catalog.PHOTO_SIDE
+        and image.width * image.height <= high * high
+    )
     if not fits or max(_own_shape(image)) > high:
-        raise InvalidInput(field, "image_sides", given=f"{image.width}*{image.height}", low=low, high=high)
+        raise InvalidInput(
+            field, "image_sides", given=f"{image.width}*{image.height}", low=low, high=high
+        )
 
 
 def _loaded(image: Image.Image, side: int) -> Image.Image:
@@ -160,10 +205,12 @@ def _loaded(image: Image.Image, side: int) -> Image.Image:
 
 
 def _completed(field: str, file: IO[bytes], side: int) -> Image.Image:
-    """The picture in a JPEG that lacks its end mark and nothing else. Raises InvalidInput for any other that cannot be read to its end.
+    """The picture in a JPEG that lacks its end mark and nothing else. Raises InvalidInput for any
+    other that cannot be read to its end.
 
-    Its decoder would fill what is missing with grey, and says nothing of it. So it is read twice, the second time with more pixels
-    behind those that are there: they change what breaks off, and nothing else.
+    Its decoder would fill what is missing with grey, and says nothing of it. So it is read twice,
+    the second time with more pixels behind those that are there: they change what breaks off, and
+    nothing else.
     """
     file.seek(0)
     data, looks = file.read().removesuffix(_END[:1]), set()
@@ -181,7 +228,9 @@ def _completed(field: str, file: IO[bytes], side: int) -> Image.Image:
 
 
 def _refuse_costly(image: Image.Image, file: IO[bytes]) -> None:
-    """Raises Costly before anything is decoded, where decoding would end at the limits of a task. What stands in no header, they bound."""
+    """Raises Costly before anything is decoded, where decoding would end at the limits of a task.
+    What stands in no header, they bound.
+    """
     pixels = image.width * image.height
     if pixels * _BYTES_PER_PIXEL.get(image.format or "", 0) > _ROOM:
         raise Costly
@@ -195,11 +244,15 @@ def _refuse_costly(image: Image.Image, file: IO[bytes]) -> None:
 
 
 def _reduced(image: Image.Image, side: int) -> Image.Image:
-    """A picture with no more pixels than one of `side` px is well made of: whatever is done to it then is cheap."""
+    """A picture with no more pixels than one of `side` px is well made of: whatever is done to it
+    then is cheap.
+    """
     factor = min(image.size) // (_FINE * side)
     if factor < 2:
         return image
-    if image.mode in ("1", "P") and not image.has_transparency_data:  # else the dots become a pattern
+    if (
+        image.mode in ("1", "P") and not image.has_transparency_data
+    ):  # else the dots become a pattern
         image = image.convert("L" if image.mode == "1" else "RGB")
     if image.mode in ("L", "RGB", "CMYK"):
         return image.reduce(factor)
@@ -236,20 +289,28 @@ def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
             given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             shown = ImageCms.profileToProfile(image, given, _SRGB, outputMode="RGB")
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            shown = None  # the profile is broken, or of another kind of picture: it is passed over, as browsers do
+            # the profile is broken, or of another kind of picture: it is passed over, as browsers
+            # do
+            shown = None
         if shown is not None:
             return shown
     return image.convert("RGB")
 
 
 def _fitted(image: Image.Image, size: str, fit: str) -> tuple[Image.Image, list[Sentence]]:
-    """A picture in exactly the shape of a size `W*H`, cropped or padded; for a tier ("720P") in its own. With what was done to it."""
+    """A picture in exactly the shape of a size `W*H`, cropped or padded; for a tier ("720P") in its
+    own. With what was done to it.
+    """
     target = _own_shape(image) if size in OWN_SHAPE else catalog.pixels(size)
     return _shaped(image, target, fit, keep=size in OWN_SHAPE)
 
 
-def _shaped(image: Image.Image, target: tuple[int, int], fit: str, *, keep: bool) -> tuple[Image.Image, list[Sentence]]:
-    """A picture at exactly this size, with what was done to it. keep: the size is of its own shape but for rounding."""
+def _shaped(
+    image: Image.Image, target: tuple[int, int], fit: str, *, keep: bool
+) -> tuple[Image.Image, list[Sentence]]:
+    """A picture at exactly this size, with what was done to it. keep: the size is of its own shape
+    but for rounding.
+    """
     if image.size == target:
         return image, []
     if keep or image.width * target[1] == image.height * target[0]:
@@ -257,13 +318,20 @@ def _shaped(image: Image.Image, target: tuple[int, int], fit: str, *, keep: bool
     elif fit == "pad":
         done, result = "image_padded", _padded(image, target)
     else:
-        done, result = "image_cropped", ImageOps.fit(image, target, Image.Resampling.LANCZOS, centering=_CENTERING)
-    return result, [sentence(done, given=f"{image.width}*{image.height}", size=f"{target[0]}*{target[1]}")]
+        done, result = (
+            "image_cropped",
+            ImageOps.fit(image, target, Image.Resampling.LANCZOS, centering=_CENTERING),
+        )
+    return result, [
+        sentence(done, given=f"{image.width}*{image.height}", size=f"{target[0]}*{target[1]}")
+    ]
 
 
 def _padded(image: Image.Image, target: tuple[int, int]) -> Image.Image:
     """The whole picture on a blurred copy of itself, which moves better than black bars."""
-    ground = ImageOps.fit(image, target, Image.Resampling.BILINEAR).filter(ImageFilter.GaussianBlur(max(target) / 40))
+    ground = ImageOps.fit(image, target, Image.Resampling.BILINEAR).filter(
+        ImageFilter.GaussianBlur(max(target) / 40)
+    )
     whole = ImageOps.contain(image, target, Image.Resampling.LANCZOS)
     ground.paste(whole, ((target[0] - whole.width) // 2, (target[1] - whole.height) // 2))
     return ground

@@ -1,4 +1,5 @@
-"""Pictures, clips and sounds that somebody gives: checked and cleaned in the sandbox. All but `apart` blocks.
+"""Pictures, clips and sounds that somebody gives: checked and cleaned in the sandbox. All but
+`apart` blocks.
 
 Nobody's word is taken for what a file is: neither its name's, nor the page's that received it.
 """
@@ -30,7 +31,9 @@ Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 _AT_ONCE = 2  # files that are opened at the same time: each may take a gigabyte
-_FILM_MEGABYTES = 1000  # of a film whose settings are looked for; more than twenty shots of 15 s at 1080P
+_FILM_MEGABYTES = (
+    1000  # of a film whose settings are looked for; more than twenty shots of 15 s at 1080P
+)
 _THUMBNAIL_BYTES = 200_000  # at most, of a picture of 160 px
 _WORK_FOLDERS: list[Path] = []  # of every studio that is open, the newest last
 _TURNS = Turns(_AT_ONCE, name="media")
@@ -38,7 +41,9 @@ _TURNS = Turns(_AT_ONCE, name="media")
 
 @dataclass(frozen=True)
 class Picture:
-    """A checked picture, as the JPEGs that were made of it: upright, opaque, sRGB, without metadata."""
+    """A checked picture, as the JPEGs that were made of it: upright, opaque, sRGB, without
+    metadata.
+    """
 
     kept: bytes
     """In its own shape."""
@@ -111,7 +116,9 @@ class _Adjusted(BaseModel):
 
 
 class _Fitted(_Adjusted):
-    """What the sandbox says of the two JPEGs that it made: their bytes, and the picture that was given in px."""
+    """What the sandbox says of the two JPEGs that it made: their bytes, and the picture that was
+    given in px.
+    """
 
     kept: PositiveInt
     sent: NonNegativeInt
@@ -148,7 +155,9 @@ class _Look(_Sorted, _Adjusted):
 
 @contextmanager
 def working_in(folder: Path) -> Iterator[None]:
-    """Inside the block, files in the making lie in this folder, and else where the system has its own: /tmp is memory on some, and soon full."""
+    """Inside the block, files in the making lie in this folder, and else where the system has its
+    own: /tmp is memory on some, and soon full.
+    """
     _WORK_FOLDERS.append(folder)
     try:
         yield
@@ -156,7 +165,9 @@ def working_in(folder: Path) -> Iterator[None]:
         _WORK_FOLDERS.remove(folder)
 
 
-async def apart(asker: Asker, work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
+async def apart(
+    asker: Asker, work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs
+) -> Result:
     """Runs a function that opens files on threads of their own, when it is its asker's turn.
 
     Raises Crowded where too much waits already; Overtaken where a page has asked anew.
@@ -173,31 +184,46 @@ def digest(source: bytes | Path) -> str:
 
 
 def take_picture(field: str, source: bytes | Path, *, size: str, fit: str) -> Picture:
-    """Opens a picture and makes it what the service takes: in exactly the shape of a size `W*H`, cropped or padded; for a tier ("720P") in its own.
+    """Opens a picture and makes it what the service takes: in exactly the shape of a size `W*H`,
+    cropped or padded; for a tier ("720P") in its own.
 
-    Raises InvalidInput, which says what came and what is allowed; and NotKept, as everything here that opens given files, where the disk is full.
+    Raises InvalidInput, which says what came and what is allowed; and NotKept, as everything here
+    that opens given files, where the disk is full.
     """
     with _given(source) as file, _scratch() as made:
         high = catalog.IMAGE_MEGABYTES
-        outcome = NURSERY.run("picture", file, made, _Fitted, field=field, high=high, digest=True, size=size, fit=fit)
+        outcome = NURSERY.run(
+            "picture", file, made, _Fitted, field=field, high=high, digest=True, size=size, fit=fit
+        )
         answer = outcome.done
         made.seek(0)
         kept = made.read(answer.kept)
         sent = made.read(answer.sent) or kept
-        return Picture(kept, sent, outcome.sha256, outcome.bytes, answer.width, answer.height, answer.adjustments)
+        return Picture(
+            kept,
+            sent,
+            outcome.sha256,
+            outcome.bytes,
+            answer.width,
+            answer.height,
+            answer.adjustments,
+        )
 
 
 def preview(source: bytes | Path, *, size: str, fit: str) -> bytes:
     """A small WebP of what will be sent of a picture at this size and fit. Raises InvalidInput."""
     with _given(source) as file, _scratch() as made:
         limit = catalog.IMAGE_MEGABYTES
-        NURSERY.run("preview", file, made, _Nothing, field="reference_image", high=limit, size=size, fit=fit)
+        NURSERY.run(
+            "preview", file, made, _Nothing, field="reference_image", high=limit, size=size, fit=fit
+        )
         made.seek(0)
         return made.read()
 
 
 def take_clip(field: str, source: bytes | Path, target: IO[bytes]) -> Footage:
-    """Opens a reference video and writes to `target` a copy of its pictures and sound, without where it was taken, by what, and anything else in it.
+    """Opens a reference video and writes to `target` a copy of its pictures and sound, without
+    where it was taken, by what, and anything else in it.
 
     Raises InvalidInput for what is no whole MP4 or MOV, or out of the limits.
     """
@@ -220,7 +246,9 @@ def take_sound(field: str, source: bytes | Path, target: IO[bytes]) -> Sound:
     Raises InvalidInput for what is no WAV or MP3, or out of the limits.
     """
     with _given(source) as file:
-        outcome = NURSERY.run("sound", file, target, _Heard, field=field, high=catalog.SOUND_MEGABYTES, digest=True)
+        outcome = NURSERY.run(
+            "sound", file, target, _Heard, field=field, high=catalog.SOUND_MEGABYTES, digest=True
+        )
         done = outcome.done
         return Sound(done.kind, done.seconds, outcome.sha256, outcome.bytes, done.adjustments)
 
@@ -232,44 +260,69 @@ def hear(field: str, source: bytes | Path) -> Sound:
 
 
 def sort_of(field: str, source: bytes | Path) -> Literal["image", "video"]:
-    """Whether a file is a picture or a video, whatever it is called. Raises InvalidInput, which calls anything else by its name."""
+    """Whether a file is a picture or a video, whatever it is called. Raises InvalidInput, which
+    calls anything else by its name.
+    """
     with _given(source) as file, _scratch() as made:
-        return NURSERY.run("sort", file, made, _Sorted, field=field, high=catalog.VIDEO_MEGABYTES).done.kind
+        return NURSERY.run(
+            "sort", file, made, _Sorted, field=field, high=catalog.VIDEO_MEGABYTES
+        ).done.kind
 
 
 def look(field: str, source: bytes | Path) -> Look:
     """What a file is that may be a reference, checked as a run does. Raises InvalidInput."""
     with _given(source) as file, _scratch() as made:
-        done = NURSERY.run("look", file, made, _Look, field=field, high=catalog.VIDEO_MEGABYTES).done
+        done = NURSERY.run(
+            "look", file, made, _Look, field=field, high=catalog.VIDEO_MEGABYTES
+        ).done
         made.seek(max(0, made.seek(0, io.SEEK_END) - done.shown))
         return Look(done.kind, made.read(), done.seconds, done.adjustments)
 
 
-async def by_content(asker: Asker, field: str, references: Sequence[Media]) -> list[tuple[ReferenceKind, Media]]:
+async def by_content(
+    asker: Asker, field: str, references: Sequence[Media]
+) -> list[tuple[ReferenceKind, Media]]:
     """References with what each is: a file is what its content says, an address what its name says.
 
-    Raises InvalidInput for a file that is neither, and for more than any model takes, before one is opened; and as `apart` does.
+    Raises InvalidInput for a file that is neither, and for more than any model takes, before one is
+    opened; and as `apart` does.
     """
     most = max(model.max_references for model in catalog.MODELS.values())
     if len(references) > most:
-        raise InvalidInput("reference_video + reference_image", "references_many", given=len(references), high=most)
-    return [(kind_of(one) if isinstance(one, str) else await apart(asker, sort_of, field, one), one) for one in references]
+        raise InvalidInput(
+            "reference_video + reference_image", "references_many", given=len(references), high=most
+        )
+    return [
+        (kind_of(one) if isinstance(one, str) else await apart(asker, sort_of, field, one), one)
+        for one in references
+    ]
 
 
 def settings_in(source: bytes | Path) -> dict[str, Any] | None:
-    """The settings that stand in an MP4 of anybody's, as `labels.read` gives them; None where there are none of ours.
+    """The settings that stand in an MP4 of anybody's, as `labels.read` gives them; None where there
+    are none of ours.
 
     Raises InvalidInput for what is no MP4 or MOV.
     """
     with _given(source) as file, _scratch() as found:
-        NURSERY.run("tag", file, found, _Nothing, field="video", high=_FILM_MEGABYTES, name=embedded_settings.TAG)
+        NURSERY.run(
+            "tag",
+            file,
+            found,
+            _Nothing,
+            field="video",
+            high=_FILM_MEGABYTES,
+            name=embedded_settings.TAG,
+        )
         found.seek(0)
         return embedded_settings.read(found.read(embedded_settings.LIMIT))
 
 
 @contextmanager
 def _given(source: bytes | Path) -> Iterator[IO[bytes] | Path]:
-    """A given file as the sandbox takes it: bytes in a file of ours, which goes with the block; a path as it is, since nobody opens it here."""
+    """A given file as the sandbox takes it: bytes in a file of ours, which goes with the block; a
+    path as it is, since nobody opens it here.
+    """
     if isinstance(source, Path):
         yield source
         return
@@ -281,7 +334,9 @@ def _given(source: bytes | Path) -> Iterator[IO[bytes] | Path]:
 
 @contextmanager
 def _scratch() -> Iterator[IO[bytes]]:
-    """An open file in the making, which goes with the block. Raises NotKept where its disk is full."""
+    """An open file in the making, which goes with the block. Raises NotKept
+    where its disk is full.
+    """
     folder = _WORK_FOLDERS[-1] if _WORK_FOLDERS else None
     try:
         if folder is not None:

@@ -1,4 +1,6 @@
-"""What is made of finished videos: their last frame, several of them joined to one film, a bundle of a video with its settings. All of it blocks."""
+"""What is made of finished videos: their last frame, several of them joined to one film, a bundle
+of a video with its settings. All of it blocks.
+"""
 
 import io
 import json
@@ -36,8 +38,12 @@ def last_frame(path: Path) -> bytes:
     """The very last frame that a video shows, as PNG."""
     with av.open(str(path), options=clips.OPTIONS) as container:
         stream = container.streams.video[0]
-        container.seek(stream.duration or 0, stream=stream)  # to the last frame that stands for itself
-        frames = deque(container.decode(stream), maxlen=1)  # they come in the order in which they are shown
+        container.seek(
+            stream.duration or 0, stream=stream
+        )  # to the last frame that stands for itself
+        frames = deque(
+            container.decode(stream), maxlen=1
+        )  # they come in the order in which they are shown
         if not frames:
             raise ValueError("no frames")
         out = io.BytesIO()
@@ -45,11 +51,21 @@ def last_frame(path: Path) -> bytes:
         return out.getvalue()
 
 
-def join(paths: Sequence[Path], target: Path, *, size: str, fps: float, progress: Progress, tags: Mapping[str, str] | None = None) -> None:
-    """Writes one MP4 of several, in their order, at a size (`W*H` px) and a frame rate; other shapes are padded, never stretched.
+def join(
+    paths: Sequence[Path],
+    target: Path,
+    *,
+    size: str,
+    fps: float,
+    progress: Progress,
+    tags: Mapping[str, str] | None = None,
+) -> None:
+    """Writes one MP4 of several, in their order, at a size (`W*H` px) and a frame rate; other
+    shapes are padded, never stretched.
 
-    Where any of them has sound the film has, and silence stands for what is missing. progress: is told how much is done, 0 to 1, and may raise to
-    stop it. Stopped or failed, nothing is left at `target`.
+    Where any of them has sound the film has, and silence stands for what is missing. progress: is
+    told how much is done, 0 to 1, and may raise to stop it. Stopped or failed, nothing is left at
+    `target`.
     """
     try:
         with encode.made_film(target, tags or {}) as made:
@@ -60,18 +76,28 @@ def join(paths: Sequence[Path], target: Path, *, size: str, fps: float, progress
 
 
 def bundle(video: Path, settings: Mapping[str, Any], target: Path, *, name: str) -> None:
-    """Writes a ZIP of a video and its settings, `name`.mp4 and `name`.json. Where it fails, nothing is left at `target`."""
+    """Writes a ZIP of a video and its settings, `name`.mp4 and `name`.json. Where it fails, nothing
+    is left at `target`.
+    """
     try:
         with zipfile.ZipFile(target, "w") as made:
             made.write(video, f"{name}.mp4")
-            made.writestr(f"{name}.json", json.dumps(settings, ensure_ascii=False, indent=2), zipfile.ZIP_DEFLATED)
+            made.writestr(
+                f"{name}.json",
+                json.dumps(settings, ensure_ascii=False, indent=2),
+                zipfile.ZIP_DEFLATED,
+            )
     except BaseException:
         target.unlink(missing_ok=True)
         raise
 
 
-def _write(made: OutputContainer, paths: Sequence[Path], size: str, fps: float, progress: Progress) -> None:
-    """Clip after clip. Each begins where the one before it truly ends, so that what rounding to frames takes or gives never adds up."""
+def _write(
+    made: OutputContainer, paths: Sequence[Path], size: str, fps: float, progress: Progress
+) -> None:
+    """Clip after clip. Each begins where the one before it truly ends, so that what rounding to
+    frames takes or gives never adds up.
+    """
     seams = list(accumulate((_seconds(path) for path in paths), initial=Fraction(0)))
     with av.open(str(paths[0]), options=clips.OPTIONS) as first:
         picture = encode.add_pictures(made, first.streams.video[0], *catalog.pixels(size), fps)
@@ -104,8 +130,12 @@ def _has_sound(path: Path) -> bool:
         return bool(given.streams.audio)
 
 
-def _seen(path: Path, begins: Fraction, ends: Fraction, size: str, rate: Fraction) -> Iterator[tuple[int, VideoFrame]]:
-    """The pictures of a clip that is shown from `begins` to `ends` seconds of the film, each with its number there."""
+def _seen(
+    path: Path, begins: Fraction, ends: Fraction, size: str, rate: Fraction
+) -> Iterator[tuple[int, VideoFrame]]:
+    """The pictures of a clip that is shown from `begins` to `ends` seconds of the film, each with
+    its number there.
+    """
 
     def number(at: Fraction) -> int:
         return floor(at * rate + Fraction(1, 2))
@@ -130,12 +160,16 @@ class _Sound:
         self._track: AudioStream = made.add_stream("aac", rate=_RATE, layout="stereo")
 
     def write(self, blocks: Iterator[Block], until: int | None = None) -> None:
-        """Writes block after block, all of them or until the film has so many samples: it goes along with the pictures, so that neither is held."""
+        """Writes block after block, all of them or until the film has so many samples: it goes
+        along with the pictures, so that neither is held.
+        """
         while until is None or self._samples < until:
             block = next(blocks, None)
             if block is None:
                 return
-            frame = AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout="stereo")
+            frame = AudioFrame.from_ndarray(
+                np.ascontiguousarray(block), format="fltp", layout="stereo"
+            )
             frame.sample_rate, frame.pts, frame.time_base = _RATE, self._samples, Fraction(1, _RATE)
             self._samples += block.shape[1]
             self._made.mux(self._track.encode(frame))
@@ -146,7 +180,9 @@ class _Sound:
 
 
 def _heard(path: Path, samples: int) -> Iterator[Block]:
-    """The sound of a clip, exactly so many samples: cut where it is longer, and silence wherever there is none."""
+    """The sound of a clip, exactly so many samples: cut where it is longer, and silence wherever
+    there is none.
+    """
     written = 0
     with av.open(str(path), options=clips.OPTIONS) as given:
         for begins, block in _resampled(given):
@@ -161,13 +197,18 @@ def _heard(path: Path, samples: int) -> Iterator[Block]:
 
 
 def _resampled(given: InputContainer) -> Iterator[tuple[int, Block]]:
-    """The sound of a video at the film's rate, in blocks, each with the sample at which it begins, counted from the first picture."""
+    """The sound of a video at the film's rate, in blocks, each with the sample at which it begins,
+    counted from the first picture.
+    """
     if not given.streams.audio:
         return
     resampler, start = AudioResampler("fltp", "stereo", _RATE), _start(given)
     for frame in chain(given.decode(audio=0), [None]):
         for block in resampler.resample(frame):
-            yield floor((_at(block) - start) * _RATE), block.to_ndarray().astype(np.float32, copy=False)
+            yield (
+                floor((_at(block) - start) * _RATE),
+                block.to_ndarray().astype(np.float32, copy=False),
+            )
 
 
 def _silence(samples: int) -> Iterator[Block]:

@@ -1,4 +1,6 @@
-"""What a file is, by its first bytes: neither its name nor what anybody calls it counts. Nothing is decoded here."""
+"""What a file is, by its first bytes: neither its name nor what anybody calls it counts. Nothing is
+decoded here.
+"""
 
 import struct
 from collections.abc import Iterator
@@ -10,8 +12,15 @@ from wan.domain.errors import InvalidInput
 Sort = Literal["image", "video", "audio", "other"]
 
 _HEAD = 4096  # bytes; what is written in a picture's or a film's first box is shorter
-_TS_PACKETS = ((0, 188), (4, 192))  # of MPEG-TS: where the first begins and bytes to the next; cameras put a time before each
-_MP3_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # samples per second, by the version of MPEG
+_TS_PACKETS = (
+    (0, 188),
+    (4, 192),
+)  # of MPEG-TS: where the first begins and bytes to the next; cameras put a time before each
+_MP3_RATES = {
+    3: (44100, 48000, 32000),
+    2: (22050, 24000, 16000),
+    0: (11025, 12000, 8000),
+}  # samples per second, by the version of MPEG
 _MP3_KILOBITS = {  # per second, of MPEG 1 and of the others; 0 where there is none, or any number
     True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0),
     False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0),
@@ -22,7 +31,14 @@ _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", 
 _HEIF_BRANDS = frozenset({b"mif1", b"msf1"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _M4A_BRANDS = frozenset({b"M4A ", b"M4B ", b"M4P "})
-_OLD_QUICKTIME = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")  # what a file without a brand begins with
+_OLD_QUICKTIME = (
+    b"moov",
+    b"mdat",
+    b"wide",
+    b"free",
+    b"skip",
+    b"pnot",
+)  # what a file without a brand begins with
 
 
 @dataclass(frozen=True)
@@ -33,7 +49,9 @@ class Kind:
     """As people call it; "" where nobody knows what it is."""
     sort: Sort
     decoder: str = ""
-    """Pillow's name of a picture's format; of a video or a sound the muxer that writes its kind. "" where it is not taken."""
+    """Pillow's name of a picture's format; of a video or a sound the muxer that writes its kind. ""
+    where it is not taken.
+    """
     sound: str = ""
     """As people call it where it may be a video that holds nothing but sound."""
 
@@ -52,7 +70,11 @@ _REFUSALS = {  # of what is known: by what must be there and what is
     ("audio", "audio"): "sound_kind",
     ("audio", "other"): "sound_is_other",
 }
-_UNREADABLE = {"image": "image_unreadable", "video": "video_unreadable", "audio": "sound_unreadable"}
+_UNREADABLE = {
+    "image": "image_unreadable",
+    "video": "video_unreadable",
+    "audio": "sound_unreadable",
+}
 _UNKNOWN = Kind("", "other")
 _BEGINNINGS: tuple[tuple[bytes, Kind], ...] = (
     (b"\xff\xd8\xff", Kind("JPEG", "image", "JPEG")),
@@ -75,11 +97,22 @@ _BEGINNINGS: tuple[tuple[bytes, Kind], ...] = (
     (b"ID3", Kind("MP3", "audio", "mp3")),
     (b"fLaC", Kind("FLAC", "audio")),
     (b"#!AMR", Kind("AMR", "audio")),
-    *((mark, Kind("AAC", "audio")) for mark in (b"\xff\xf0", b"\xff\xf1", b"\xff\xf8", b"\xff\xf9")),
+    *(
+        (mark, Kind("AAC", "audio"))
+        for mark in (b"\xff\xf0", b"\xff\xf1", b"\xff\xf8", b"\xff\xf9")
+    ),
     *((mark, Kind("WAV (RF64)", "audio")) for mark in (b"RF64", b"BW64")),
 )
-_RIFF = {b"WEBP": Kind("WebP", "image", "WEBP"), b"AVI ": Kind("AVI", "video"), b"WAVE": Kind("WAV", "audio", "wav")}
-_TEXTS = ((b"<svg", Kind("SVG", "image")), (b"<html", Kind("HTML", "other")), (b"<!doctype html", Kind("HTML", "other")))
+_RIFF = {
+    b"WEBP": Kind("WebP", "image", "WEBP"),
+    b"AVI ": Kind("AVI", "video"),
+    b"WAVE": Kind("WAV", "audio", "wav"),
+}
+_TEXTS = (
+    (b"<svg", Kind("SVG", "image")),
+    (b"<html", Kind("HTML", "other")),
+    (b"<!doctype html", Kind("HTML", "other")),
+)
 
 
 def kind_of(file: IO[bytes]) -> Kind:
@@ -91,7 +124,9 @@ def kind_of(file: IO[bytes]) -> Kind:
 
 
 def required(field: str, file: IO[bytes], sort: Literal["image", "video", "audio"]) -> Kind:
-    """What an open file is, where it must be a picture, a video or a sound that is taken. Raises InvalidInput, which calls it by its name."""
+    """What an open file is, where it must be a picture, a video or a sound that is taken. Raises
+    InvalidInput, which calls it by its name.
+    """
     kind = kind_of(file)
     if sort == "audio" and kind.sound:
         kind = Kind(kind.sound, "audio")
@@ -103,7 +138,9 @@ def required(field: str, file: IO[bytes], sort: Literal["image", "video", "audio
 
 
 def required_reference(field: str, file: IO[bytes]) -> Kind:
-    """What an open file is, where it may be either. Raises InvalidInput, which calls what is not taken by its name."""
+    """What an open file is, where it may be either. Raises InvalidInput, which calls what is not
+    taken by its name.
+    """
     kind = kind_of(file)
     if not kind.name:
         raise InvalidInput(field, "reference_unreadable")
@@ -128,7 +165,11 @@ def _guesses(head: bytes) -> Iterator[Kind]:
     if any(head[at : at + 2 * step + 1 : step] == b"GGG" for at, step in _TS_PACKETS):
         yield Kind("MPEG-TS", "video")
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    yield from (kind for mark, kind in _TEXTS if text.startswith(mark) or (text.startswith(b"<?xml") and mark in text))
+    yield from (
+        kind
+        for mark, kind in _TEXTS
+        if text.startswith(mark) or (text.startswith(b"<?xml") and mark in text)
+    )
     if head.startswith(b"FORM") and head[8:12] in (b"AIFF", b"AIFC"):
         yield Kind("AIFF", "audio")
     if (step := _mp3_frame(head)) and _mp3_frame(head[step:]):
@@ -136,8 +177,12 @@ def _guesses(head: bytes) -> Iterator[Kind]:
 
 
 def _mp3_frame(head: bytes) -> int:
-    """Bytes to the next frame of an MP3 without tags; 0 where no frame begins. One alone may be chance: two that follow each other are not."""
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:  # eleven bits that are set, and layer III
+    """Bytes to the next frame of an MP3 without tags; 0 where no frame begins. One alone may be
+    chance: two that follow each other are not.
+    """
+    if (
+        len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2
+    ):  # eleven bits that are set, and layer III
         return 0
     version, rates = head[1] >> 3 & 3, _MP3_RATES.get(head[1] >> 3 & 3)
     kilobits, rate = _MP3_KILOBITS[version == 3][head[2] >> 4], head[2] >> 2 & 3
@@ -147,7 +192,9 @@ def _mp3_frame(head: bytes) -> int:
 
 
 def _by_brands(head: bytes) -> Kind:
-    """What a file is that begins with the brands that it says it follows: pictures and films alike do."""
+    """What a file is that begins with the brands that it says it follows: pictures and films alike
+    do.
+    """
     first, box = head[8:12], head[: int.from_bytes(head[:4], "big")]
     brands = {first, *(box[at : at + 4] for at in range(16, len(box), 4))}
     if first in _AVIF_BRANDS or (first in _HEIF_BRANDS and brands & _AVIF_BRANDS):

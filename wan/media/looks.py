@@ -1,4 +1,5 @@
-"""What a file is that somebody gives as a reference: told by its content, checked like what goes up, with a small picture of it to show.
+"""What a file is that somebody gives as a reference: told by its content, checked like what goes
+up, with a small picture of it to show.
 
 Runs in the sandbox alone, as `wan.media.images` and `wan.media.clips` do.
 """
@@ -12,15 +13,19 @@ from wan.media import clips, images, kinds
 
 
 def sort(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
-    """Answers whether a file is a picture or a video. Raises InvalidInput, which calls anything else by its name."""
+    """Answers whether a file is a picture or a video. Raises InvalidInput, which calls anything
+    else by its name.
+    """
     _ = made
     return {"kind": kinds.required_reference(field, given).sort}
 
 
 def look(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
-    """Checks a reference as a run does, and writes a small WebP of it at the end of what a run would keep of it. Raises InvalidInput.
+    """Checks a reference as a run does, and writes a small WebP of it at the end of what a run
+    would keep of it. Raises InvalidInput.
 
-    Answers with what it is, the bytes of the WebP, the seconds of a video, and what a run does to it.
+    Answers with what it is, the bytes of the WebP, the seconds of a video, and what a run does to
+    it.
     """
     seconds, kind = None, kinds.required_reference(field, given).sort
     if kind == "image":
@@ -28,13 +33,26 @@ def look(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
         shown, adjustments = images.thumbnail(field, given)
     else:
         answer = clips.take(given, made, field=field)
-        shown, seconds, adjustments = images.small(clips.first(made)), answer["clip"]["seconds"], answer["adjustments"]
+        shown, seconds, adjustments = (
+            images.small(clips.first(made)),
+            answer["clip"]["seconds"],
+            answer["adjustments"],
+        )
     made.seek(0, io.SEEK_END)
-    return {"kind": kind, "shown": made.write(shown), "seconds": seconds, "adjustments": adjustments}
+    return {
+        "kind": kind,
+        "shown": made.write(shown),
+        "seconds": seconds,
+        "adjustments": adjustments,
+    }
 
 
 def _refuse_large(field: str, given: IO[bytes]) -> None:
-    """A picture may have less than a video, and the guard did not know which it is. Raises InvalidInput."""
+    """A picture may have less than a video, and the guard did not know which it is. Raises
+    InvalidInput.
+    """
     size = given.seek(0, io.SEEK_END)
     if size > catalog.IMAGE_MEGABYTES * 1_000_000:
-        raise InvalidInput(field, "file_large", given=round(size / 1_000_000, 1), high=catalog.IMAGE_MEGABYTES)
+        raise InvalidInput(
+            field, "file_large", given=round(size / 1_000_000, 1), high=catalog.IMAGE_MEGABYTES
+        )

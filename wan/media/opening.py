@@ -1,4 +1,5 @@
-"""Opens a file by its path where nothing on the way is a link, and nothing but a plain file is taken.
+"""Opens a file by its path where nothing on the way is a link, and nothing but a plain file is
+taken.
 
 Runs in the sandbox alone. Whoever closes any descriptor of a database's file drops the locks that
 its own process holds on it (POSIX), so the process that works with the database opens no file that
@@ -15,9 +16,11 @@ _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
 
 
 def open_plain(path: Path) -> IO[bytes]:
-    """Opens a plain file by its whole path, folder by folder, so that nobody can swap one for a link.
+    """Opens a plain file by its whole path, folder by folder, so that nobody can swap one for a
+    link.
 
-    Raises OSError for what is not there, is a link, a folder, a pipe or a device, or lies behind one.
+    Raises OSError for what is not there, is a link, a folder, a pipe or a device, or lies behind
+    one.
     """
     if not path.is_absolute() or not path.name or ".." in path.parts:
         raise OSError("it is no whole path of a file")
@@ -34,7 +37,9 @@ def open_plain(path: Path) -> IO[bytes]:
 
 
 def _opened_in(folder: int, name: str) -> IO[bytes]:
-    """Opens a plain file of a folder. What is none is not touched: opening a device may do things."""
+    """Opens a plain file of a folder. What is none is not touched: opening a
+    device may do things.
+    """
     _require_plain(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
     descriptor = os.open(name, _FILE, dir_fd=folder)
     try:

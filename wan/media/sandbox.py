@@ -1,10 +1,13 @@
-"""Opens files that nobody vouches for, each in a process of its own that can do nothing else and does not live long.
+"""Opens files that nobody vouches for, each in a process of its own that can do nothing else and
+does not live long.
 
-A nursery, `python -m wan.media.sandbox`, imports Pillow and PyAV once and forks a guard for each task, which takes a few
-milliseconds. The guard gets a file to write to and a line to talk on as descriptors, and the file to be read either as a
-descriptor or by its path, which it opens itself: the process that asks never does (see `wan.media.opening`). It measures that
-file, has it decoded by a child of its own, and ends that child when it takes too long. The child may open nothing more,
-neither file nor connection. At worst a file is refused. The nursery knows no key, and goes when its starter does.
+A nursery, `python -m wan.media.sandbox`, imports Pillow and PyAV once and forks a guard for each
+task, which takes a few milliseconds. The guard gets a file to write to and a line to talk on as
+descriptors, and the file to be read either as a descriptor or by its path, which it opens itself:
+the process that asks never does (see `wan.media.opening`). It measures that file, has it decoded by
+a child of its own, and ends that child when it takes too long. The child may open nothing more,
+neither file nor connection. At worst a file is refused. The nursery knows no key, and goes when its
+starter does.
 """
 
 import atexit
@@ -37,10 +40,18 @@ MEMORY_MEGABYTES = 1000  # of a child, everything counted
 _LIMITS = {"seconds": SECONDS, "high": MEMORY_MEGABYTES}
 _WRITTEN = 200_000_000  # bytes that a child may write
 _MEGABYTE = 1_000_000
-_PATIENCE = 30.0  # seconds after which an answer is given up; longer than a task may take, for a nursery that has to start
+# seconds after which an answer is given up; longer than a task may take, for a nursery that has to
+# start
+_PATIENCE = 30.0
 _PAUSE = 0.2  # seconds before an order is given again
 _ANSWER = 1 << 16  # bytes; more is no answer of ours
-_ENVIRONMENT = ("PATH", "PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG")  # what a nursery may know
+_ENVIRONMENT = (
+    "PATH",
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "LD_LIBRARY_PATH",
+    "LANG",
+)  # what a nursery may know
 
 Task = Callable[..., dict[str, Any]]
 Order = dict[str, Any]
@@ -49,7 +60,9 @@ Shape = TypeVar("Shape", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Outcome(Generic[Shape]):
-    """What came of a task: its own answer, and what the guard measured in the file before anything looked into it."""
+    """What came of a task: its own answer, and what the guard measured in the file before anything
+    looked into it.
+    """
 
     done: Shape
     sha256: str
@@ -58,7 +71,9 @@ class Outcome(Generic[Shape]):
 
 
 class Nursery:
-    """The process that tasks are born in: started with the first of them, and again should it have died. module: what it runs."""
+    """The process that tasks are born in: started with the first of them, and again should it have
+    died. module: what it runs.
+    """
 
     def __init__(self, module: str = "wan.media.sandbox") -> None:
         self._module = module
@@ -85,13 +100,16 @@ class Nursery:
         digest: bool = False,
         **wanted: str,
     ) -> Outcome[Shape]:
-        """Runs a task of `_tasks` on a file and gives its answer; what it makes is in `made`. Blocks for up to `SECONDS`.
+        """Runs a task of `_tasks` on a file and gives its answer; what it makes is in `made`.
+        Blocks for up to `SECONDS`.
 
-        given: an open file of ours, or the path of somebody's, which is opened in the sandbox. shape: what the answer must be; who gives it may be in
-        the hands of the file. high: megabytes that the file may have. digest: whether its SHA-256 is wanted.
+        given: an open file of ours, or the path of somebody's, which is opened in the sandbox.
+        shape: what the answer must be; who gives it may be in the hands of the file. high:
+        megabytes that the file may have. digest: whether its SHA-256 is wanted.
 
-        Raises InvalidInput with the task's own refusal, or one that says that opening takes too much, for what is no plain file ("file_missing",
-        whatever stands in the way), and for one that is too large; NotKept where there was no room for what it made.
+        Raises InvalidInput with the task's own refusal, or one that says that opening takes too
+        much, for what is no plain file ("file_missing", whatever stands in the way), and for one
+        that is too large; NotKept where there was no room for what it made.
         """
         done: Outcome[Shape] | None = None
         refusal, reason = InvalidInput(field, "media_unsafe", **_LIMITS), None
@@ -100,13 +118,23 @@ class Nursery:
             answer = self._answer(given, made, order | _whereabouts(field, given))
             self._note(answer.get("without", ()))
             if "refused" in answer:
-                refusal, reason = InvalidInput(field, answer["refused"], **answer["values"]), answer.get("odd")
+                refusal, reason = (
+                    InvalidInput(field, answer["refused"], **answer["values"]),
+                    answer.get("odd"),
+                )
             else:
                 checked = shape.model_validate_json(json.dumps(answer["done"]), strict=True)
                 done = Outcome(checked, answer["sha256"], answer["bytes"])
-        except (OSError, ValueError, TypeError, KeyError) as error:  # the child was ended, or gave what is no answer of ours
+        except (
+            OSError,
+            ValueError,
+            TypeError,
+            KeyError,
+        ) as error:  # the child was ended, or gave what is no answer of ours
             reason = type(error).__name__
-        if _is_full(made):  # what it made may break off then, and a file that it refused is not to blame
+        if _is_full(
+            made
+        ):  # what it made may break off then, and a file that it refused is not to blame
             raise NotKept("disk_full")
         if done is not None:
             return done
@@ -119,7 +147,9 @@ class Nursery:
         known = {*confinement.BEFORE, *confinement.WITHIN}
         if new := [one for one in without if one in known and one not in self._without]:
             self._without.update(new)
-            log.warning("files are opened without %s, which this system does not allow", ", ".join(new))
+            log.warning(
+                "files are opened without %s, which this system does not allow", ", ".join(new)
+            )
 
     def stop(self) -> None:
         """Ends the process and all that it has in hand."""
@@ -127,7 +157,9 @@ class Nursery:
             self._end()
 
     def _answer(self, given: IO[bytes] | Path, made: IO[bytes], order: Order) -> dict[str, Any]:
-        """Asked once more where nobody took the order: then the nursery has died this moment, or had no process to spare."""
+        """Asked once more where nobody took the order: then the nursery has died this moment, or
+        had no process to spare.
+        """
         files = [made] if isinstance(given, Path) else [made, given]
         with contextlib.suppress(ConnectionError):
             return self._asked(files, order)
@@ -166,15 +198,29 @@ class Nursery:
 
 
 def _spawned(module: str, line: socket.socket) -> subprocess.Popen[bytes]:
-    """A nursery at the other end of a line, in a session of its own, so that Ctrl-C here does not end it in the middle of a task."""
+    """A nursery at the other end of a line, in a session of its own, so that Ctrl-C here does not
+    end it in the middle of a task.
+    """
     known = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    known["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), known.get("PYTHONPATH")]))
-    command = [sys.executable, "-P", "-W", "ignore", "-m", module]  # Pillow would warn of each oddity in a file
-    return subprocess.Popen(command, env=known, stdin=line.fileno(), stdout=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - our own program
+    known["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [str(Path(__file__).parents[2]), known.get("PYTHONPATH")])
+    )
+    command = [
+        sys.executable,
+        "-P",
+        "-W",
+        "ignore",
+        "-m",
+        module,
+    ]  # Pillow would warn of each oddity in a file
+    return subprocess.Popen(  # noqa: S603 - our own program
+        command, env=known, stdin=line.fileno(), stdout=subprocess.DEVNULL, start_new_session=True
+    )
 
 
 def _whereabouts(field: str, given: IO[bytes] | Path) -> Order:
-    """Where a file lies, for the guard: links are followed here, by whoever may name them, and nowhere else.
+    """Where a file lies, for the guard: links are followed here, by whoever may name them, and
+    nowhere else.
 
     Raises InvalidInput for a name that no file can have.
     """
@@ -188,7 +234,9 @@ def _whereabouts(field: str, given: IO[bytes] | Path) -> Order:
 
 
 def _is_full(file: IO[bytes]) -> bool:
-    """Whether not a megabyte more goes into an open file. No codec can be relied on to say that it could not write, or not everything."""
+    """Whether not a megabyte more goes into an open file. No codec can be relied on to say that it
+    could not write, or not everything.
+    """
     size = os.fstat(file.fileno()).st_size
     try:
         return os.pwrite(file.fileno(), bytes(_MEGABYTE), size) < _MEGABYTE
@@ -199,7 +247,8 @@ def _is_full(file: IO[bytes]) -> bool:
 
 
 def _conversation(line: socket.socket, order: Order) -> dict[str, Any]:
-    """Sends an order and reads the answers to their end: the guard's, and after it the child's, which cannot take back what the guard has said.
+    """Sends an order and reads the answers to their end: the guard's, and after it the child's,
+    which cannot take back what the guard has said.
 
     Raises OSError or ValueError where there is none.
     """
@@ -217,11 +266,13 @@ def _conversation(line: socket.socket, order: Order) -> dict[str, Any]:
 NURSERY = Nursery()
 
 
-# in the other process ------------------------------------------------------------------------------------------------------------------
+# in the other process -----------------------------------------------------------------------------
 
 
 def serve(tasks: dict[str, Task]) -> None:
-    """Becomes the nursery of these tasks: a guard for each delivery on stdin, until nobody is at the other end."""
+    """Becomes the nursery of these tasks: a guard for each delivery on stdin, until nobody is at
+    the other end.
+    """
     line = socket.socket(fileno=0)
     confinement.missing({"": confinement.hide})
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guards that have ended leave nothing behind
@@ -237,7 +288,9 @@ def serve(tasks: dict[str, Task]) -> None:
 
 
 def _forked() -> int:
-    """As os.fork; where the machine has no process to spare, nobody answers the task, and it is refused."""
+    """As os.fork; where the machine has no process to spare, nobody answers the task, and it is
+    refused.
+    """
     try:
         return os.fork()
     except OSError:
@@ -245,7 +298,9 @@ def _forked() -> int:
 
 
 def _guard(tasks: dict[str, Task], line: int, made: int, given: int | None = None) -> NoReturn:
-    """A guard's life: the order, what the file is, and the child that is to open it. The clock ends it, and with it the child."""
+    """A guard's life: the order, what the file is, and the child that is to open it. The clock ends
+    it, and with it the child.
+    """
     try:
         signal.setitimer(signal.ITIMER_REAL, SECONDS)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -272,7 +327,9 @@ def _tell(talk: socket.socket, said: dict[str, Any]) -> None:
 
 
 def _source(order: Order, given: int | None) -> IO[bytes]:
-    """The file that is to be read. Raises InvalidInput: one and the same for what is not there and what may not be opened."""
+    """The file that is to be read. Raises InvalidInput: one and the same for what is not there and
+    what may not be opened.
+    """
     if given is not None:
         return os.fdopen(given, "rb")
     try:
@@ -282,20 +339,28 @@ def _source(order: Order, given: int | None) -> IO[bytes]:
 
 
 def _measured(order: Order, source: IO[bytes]) -> dict[str, Any]:
-    """Bytes and SHA-256 of a file, which is at its beginning afterwards. Raises InvalidInput for one that is too large, before a byte is read."""
+    """Bytes and SHA-256 of a file, which is at its beginning afterwards. Raises InvalidInput for
+    one that is too large, before a byte is read.
+    """
     size, high = os.fstat(source.fileno()).st_size, order["high"]
     if size > high * _MEGABYTE:
-        raise InvalidInput(order["field"], "file_large", given=round(size / _MEGABYTE, 1), high=high)
+        raise InvalidInput(
+            order["field"], "file_large", given=round(size / _MEGABYTE, 1), high=high
+        )
     source.seek(0)
     sha256 = hashlib.file_digest(source, "sha256").hexdigest() if order["digest"] else ""  # type: ignore[arg-type]
     source.seek(0)
     return {"bytes": size, "sha256": sha256}
 
 
-def _have_done(tasks: dict[str, Task], order: Order, talk: socket.socket, source: IO[bytes], target: IO[bytes]) -> None:
+def _have_done(
+    tasks: dict[str, Task], order: Order, talk: socket.socket, source: IO[bytes], target: IO[bytes]
+) -> None:
     """Has a child do a task, and waits for its end."""
     order["without"] = confinement.missing(confinement.BEFORE)
-    alive, held = os.pipe()  # it ends with this process, also before the kernel has been told to end the child then
+    alive, held = (
+        os.pipe()
+    )  # it ends with this process, also before the kernel has been told to end the child then
     child = _forked()
     if child == 0:
         os.close(held)
@@ -305,8 +370,17 @@ def _have_done(tasks: dict[str, Task], order: Order, talk: socket.socket, source
         os.waitpid(child, 0)
 
 
-def _work(tasks: dict[str, Task], order: Order, talk: socket.socket, source: IO[bytes], target: IO[bytes], alive: int) -> NoReturn:
-    """A child's life: what it may do first, then the task, the answer. alive: a pipe of which its guard has the other end."""
+def _work(
+    tasks: dict[str, Task],
+    order: Order,
+    talk: socket.socket,
+    source: IO[bytes],
+    target: IO[bytes],
+    alive: int,
+) -> NoReturn:
+    """A child's life: what it may do first, then the task, the answer. alive: a pipe of which its
+    guard has the other end.
+    """
     try:
         os.set_blocking(alive, False)
         confinement.limit(megabytes=MEMORY_MEGABYTES, seconds=SECONDS, written=_WRITTEN)
@@ -321,7 +395,9 @@ def _work(tasks: dict[str, Task], order: Order, talk: socket.socket, source: IO[
         os._exit(0)
 
 
-def _done(tasks: dict[str, Task], order: Order, given: IO[bytes], made: IO[bytes]) -> dict[str, Any]:
+def _done(
+    tasks: dict[str, Task], order: Order, given: IO[bytes], made: IO[bytes]
+) -> dict[str, Any]:
     """The answer to an order."""
     try:
         return {"done": tasks[order["task"]](given, made, field=order["field"], **order["wanted"])}
@@ -335,7 +411,10 @@ def _done(tasks: dict[str, Task], order: Order, given: IO[bytes], made: IO[bytes
 
 def _refused(refusal: InvalidInput) -> dict[str, Any]:
     said = refusal.sentence
-    return {"refused": said.key, "values": {name: value for name, value in said.values.items() if name != "field"}}
+    return {
+        "refused": said.key,
+        "values": {name: value for name, value in said.values.items() if name != "field"},
+    }
 
 
 def _tasks() -> dict[str, Task]:

@@ -1,7 +1,9 @@
-"""The system calls that a process which decodes a file is left with: a filter in the kernel, by default-deny.
+"""The system calls that a process which decodes a file is left with: a filter in the kernel, by
+default-deny.
 
-What is not in the lists below fails with EPERM. The list was found by `strace` under every kind of file that is taken; it
-holds memory, threads, time, and reading and writing what is open already. Linux on x86_64 and aarch64.
+What is not in the lists below fails with EPERM. The list was found by `strace` under every kind of
+file that is taken; it holds memory, threads, time, and reading and writing what is open already.
+Linux on x86_64 and aarch64.
 """
 
 import ctypes
@@ -11,7 +13,10 @@ import struct
 import sys
 from collections.abc import Iterator
 
-_ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}  # AUDIT_ARCH_*, and the column below
+_ARCHITECTURES = {
+    "x86_64": (0xC000003E, 0),
+    "aarch64": (0xC00000B7, 1),
+}  # AUDIT_ARCH_*, and the column below
 
 _FREE = {
     "read": (0, 63),
@@ -61,13 +66,24 @@ _AT_EMPTY_PATH = 0x1000
 
 # Where it depends on the arguments: the number of one, a mask, and what it must be under that mask.
 _BOUND = {
-    "clone": ((56, 220), [(0, _ALL & ~_THREADS | _CLONE_THREAD, _CLONE_THREAD)]),  # threads, never a process
+    "clone": (
+        (56, 220),
+        [(0, _ALL & ~_THREADS | _CLONE_THREAD, _CLONE_THREAD)],
+    ),  # threads, never a process
     "mmap": ((9, 222), [(2, _PROT_EXEC, 0)]),  # no memory that could be run
     "mprotect": ((10, 226), [(2, _PROT_EXEC, 0)]),
-    "newfstatat": ((262, 79), [(3, _AT_EMPTY_PATH, _AT_EMPTY_PATH)]),  # as C libraries ask for an open file
-    "prlimit64": ((302, 261), [(0, _ALL, 0), (2, _ALL, 0), (2 + _HIGH, _ALL, 0)]),  # its own limits, read only
+    "newfstatat": (
+        (262, 79),
+        [(3, _AT_EMPTY_PATH, _AT_EMPTY_PATH)],
+    ),  # as C libraries ask for an open file
+    "prlimit64": (
+        (302, 261),
+        [(0, _ALL, 0), (2, _ALL, 0), (2 + _HIGH, _ALL, 0)],
+    ),  # its own limits, read only
 }
-_CLONE3 = 435  # everywhere; its flags lie in memory, where no filter sees them. C libraries use clone where it is missing
+# everywhere; its flags lie in memory, where no filter sees them. C libraries use clone where it is
+# missing
+_CLONE3 = 435
 
 _LOAD, _AND, _JUMP_EQUAL, _RETURN = 0x20, 0x54, 0x15, 0x06  # BPF: ld [k], and k, jeq k, ret k
 _ALLOW, _KILL, _ERROR = 0x7FFF0000, 0x80000000, 0x00050000  # SECCOMP_RET_*
@@ -78,12 +94,19 @@ Instruction = tuple[int, int, int, int]
 
 
 def program(machine: str) -> list[Instruction]:
-    """The filter for a machine, as `os.uname` calls it. Raises OSError for one that is not known."""
+    """The filter for a machine, as `os.uname` calls it. Raises OSError for
+    one that is not known.
+    """
     if machine not in _ARCHITECTURES:
         raise OSError(errno.ENOSYS, f"no filter is known for {machine}")
     architecture, column = _ARCHITECTURES[machine]
     return [
-        *((_LOAD, 0, 0, 4), (_JUMP_EQUAL, 1, 0, architecture), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, 0)),
+        *(
+            (_LOAD, 0, 0, 4),
+            (_JUMP_EQUAL, 1, 0, architecture),
+            (_RETURN, 0, 0, _KILL),
+            (_LOAD, 0, 0, 0),
+        ),
         *_rule(_CLONE3, [], _ERROR | errno.ENOSYS),
         *(step for numbers in _FREE.values() for step in _rule(numbers[column], [])),
         *(step for numbers, checks in _BOUND.values() for step in _rule(numbers[column], checks)),
@@ -92,7 +115,9 @@ def program(machine: str) -> list[Instruction]:
 
 
 def install() -> None:
-    """Puts the filter on this process for the rest of its life. It must have no thread yet, and `no_new_privs`. Raises OSError."""
+    """Puts the filter on this process for the rest of its life. It must have no thread yet, and
+    `no_new_privs`. Raises OSError.
+    """
     steps = b"".join(struct.pack("HBBI", *step) for step in program(os.uname().machine))
     held = ctypes.create_string_buffer(steps, len(steps))
     whole = ctypes.create_string_buffer(struct.pack("HP", len(steps) // 8, ctypes.addressof(held)))
@@ -119,8 +144,12 @@ def raise_last(call: str) -> None:
     raise OSError(number, f"{call}: {os.strerror(number)}")
 
 
-def _rule(number: int, checks: list[tuple[int, int, int]], action: int = _ALLOW) -> Iterator[Instruction]:
-    """What becomes of one call; the number of the call is loaded, and still is where it is another."""
+def _rule(
+    number: int, checks: list[tuple[int, int, int]], action: int = _ALLOW
+) -> Iterator[Instruction]:
+    """What becomes of one call; the number of the call is loaded, and still
+    is where it is another.
+    """
     length = 3 * len(checks)
     yield _JUMP_EQUAL, 0, length + 1 + bool(checks), number
     for place, (argument, mask, value) in enumerate(checks, 1):

@@ -1,9 +1,10 @@
 """Sounds for image to video: checked, and copied clean, so that nothing but what is heard goes on.
 
-A WAV is decoded and written anew as 16-bit PCM, which loses nothing of one that is that already; of an MP3 the frames that can be decoded are copied
-as they are.
+A WAV is decoded and written anew as 16-bit PCM, which loses nothing of one that is that already; of
+an MP3 the frames that can be decoded are copied as they are.
 
-`take` runs in the sandbox alone: the files that come to it are anybody's. It reads an open file, writes to another, and answers in JSON.
+`take` runs in the sandbox alone: the files that come to it are anybody's. It reads an open file,
+writes to another, and answers in JSON.
 """
 
 from collections.abc import Callable
@@ -22,12 +23,18 @@ from wan.domain.errors import InvalidInput
 from wan.domain.messages import Sentence, sentence
 from wan.media import kinds
 
-# No file is opened, and no address asked, that is named in what is given; a sound has one track, and one more for each picture in its tag.
+# No file is opened, and no address asked, that is named in what is given; a sound has one track,
+# and one more for each picture in its tag.
 _OPTIONS = {"protocol_whitelist": "none", "max_streams": "32"}
-_BARE = {"wav": {"fflags": "+bitexact"}, "mp3": {"fflags": "+bitexact", "id3v2_version": "0", "write_id3v1": "0"}}  # without tags
+_BARE = {
+    "wav": {"fflags": "+bitexact"},
+    "mp3": {"fflags": "+bitexact", "id3v2_version": "0", "write_id3v1": "0"},
+}  # without tags
 _PLAIN = "pcm_s16le"
 _RATES = (8_000, 48_000)  # samples per second of a WAV that goes up
-_BEYOND = 1.0  # seconds above the longest that is allowed, from where on nothing is decoded any more
+_BEYOND = (
+    1.0  # seconds above the longest that is allowed, from where on nothing is decoded any more
+)
 
 _Write = Callable[["Packet[Any]", list[AudioFrame]], None]
 
@@ -35,24 +42,39 @@ _Write = Callable[["Packet[Any]", list[AudioFrame]], None]
 def take(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
     """Copies a sound without tags, pictures and whatever else is in its file.
 
-    Answers with its kind, "wav" or "mp3", its seconds, and what was done to it. Raises InvalidInput for what is no WAV or MP3, or out of the
-    limits. A file that is cut short is as long as what is left of it.
+    Answers with its kind, "wav" or "mp3", its seconds, and what was done to it. Raises InvalidInput
+    for what is no WAV or MP3, or out of the limits. A file that is cut short is as long as what is
+    left of it.
     """
     kind = kinds.required(field, given, "audio").decoder
     try:
-        with av.open(given, "r", format=kind, options=_OPTIONS | {"format_whitelist": kind}, metadata_errors="replace") as whole:
+        with av.open(
+            given,
+            "r",
+            format=kind,
+            options=_OPTIONS | {"format_whitelist": kind},
+            metadata_errors="replace",
+        ) as whole:
             track = whole.streams.audio[0]
             with av.open(made, "w", format=kind, options=_BARE[kind]) as clean:
-                seconds, adjustments = (_copy_mp3 if kind == "mp3" else _write_wav)(whole, track, clean)
+                seconds, adjustments = (_copy_mp3 if kind == "mp3" else _write_wav)(
+                    whole, track, clean
+                )
     except (InvalidInput, MemoryError):
         raise
     except Exception:  # noqa: BLE001 - whatever PyAV raises over it is the file's fault
         raise InvalidInput(field, "sound_unreadable") from None
     _check(field, seconds)
-    return {"kind": kind, "seconds": round(seconds, 3), "adjustments": [one.model_dump() for one in adjustments]}
+    return {
+        "kind": kind,
+        "seconds": round(seconds, 3),
+        "adjustments": [one.model_dump() for one in adjustments],
+    }
 
 
-def _copy_mp3(whole: InputContainer, track: AudioStream, clean: OutputContainer) -> tuple[float, list[Sentence]]:
+def _copy_mp3(
+    whole: InputContainer, track: AudioStream, clean: OutputContainer
+) -> tuple[float, list[Sentence]]:
     """Copies the frames of an MP3. Gives its seconds, and that nothing is done to it."""
     copy = clean.add_stream_from_template(track)
 
@@ -63,7 +85,9 @@ def _copy_mp3(whole: InputContainer, track: AudioStream, clean: OutputContainer)
     return _decode(whole, track, write), []
 
 
-def _write_wav(whole: InputContainer, track: AudioStream, clean: OutputContainer) -> tuple[float, list[Sentence]]:
+def _write_wav(
+    whole: InputContainer, track: AudioStream, clean: OutputContainer
+) -> tuple[float, list[Sentence]]:
     """Writes a WAV anew. Gives its seconds, and what was done to it."""
     layout = "mono" if track.channels == 1 else "stereo"
     rate = min(max(track.rate, _RATES[0]), _RATES[1])
@@ -83,7 +107,8 @@ def _write_wav(whole: InputContainer, track: AudioStream, clean: OutputContainer
 
 
 def _decode(whole: InputContainer, track: AudioStream, write: _Write) -> float:
-    """Decodes a sound, and hands on each packet that can be decoded. Gives its seconds; of one that is too long anyway, the rest is only counted.
+    """Decodes a sound, and hands on each packet that can be decoded. Gives its seconds; of one that
+    is too long anyway, the rest is only counted.
 
     Raises ValueError where nothing can be heard.
     """
@@ -108,4 +133,6 @@ def _check(field: str, seconds: float) -> None:
     """Raises InvalidInput for a sound out of the limits."""
     shortest, longest = catalog.SOUND_SECONDS
     if not shortest <= round(seconds, 1) <= longest:
-        raise InvalidInput(field, "sound_length", given=round(seconds, 1), low=f"{shortest:g}", high=f"{longest:g}")
+        raise InvalidInput(
+            field, "sound_length", given=round(seconds, 1), low=f"{shortest:g}", high=f"{longest:g}"
+        )

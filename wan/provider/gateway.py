@@ -1,8 +1,10 @@
-"""The way to the service, and the only file that imports dashscope: its transport carries our requests, our own models read the answers.
+"""The way to the service, and the only file that imports dashscope: its transport carries our
+requests, our own models read the answers.
 
-The SDK's higher calls are not used: they send the paid request again when an answer is lost, upload any text that happens to be the path of a
-file, and list nothing (dashscope 2.0.2). No key and no workspace is on the client; both go with every call, because the SDK would fill a gap from
-the operator's environment. Files travel over a second client that never holds a key.
+The SDK's higher calls are not used: they send the paid request again when an answer is lost, upload
+any text that happens to be the path of a file, and list nothing (dashscope 2.0.2). No key and no
+workspace is on the client; both go with every call, because the SDK would fill a gap from the
+operator's environment. Files travel over a second client that never holds a key.
 """
 
 import asyncio
@@ -21,10 +23,27 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from urllib.parse import quote
 
 import httpx
-from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from wan.domain.catalog import BASE_URLS, SOUND_MEGABYTES, SOUND_SECONDS
-from wan.domain.errors import KeyRefused, NotSent, OddAddress, Refused, ResultRefused, ServiceError, Throttled, Unclear, Unreadable
+from wan.domain.errors import (
+    KeyRefused,
+    NotSent,
+    OddAddress,
+    Refused,
+    ResultRefused,
+    ServiceError,
+    Throttled,
+    Unclear,
+    Unreadable,
+)
 from wan.domain.messages import Sentence, sentence
 from wan.domain.plain_text import clean
 from wan.domain.redact import unsigned
@@ -35,23 +54,36 @@ if TYPE_CHECKING:
     import dashscope
 
 log = logging.getLogger("wan.provider.gateway")
-logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it writes down every URL, and a result's is a signed one
+logging.getLogger("httpx").setLevel(
+    logging.WARNING
+)  # at INFO it writes down every URL, and a result's is a signed one
 
 CREATE_PATH = "services/aigc/video-generation/video-synthesis"
-SUBMIT_LIMIT = 30.0  # seconds for the whole paid request; httpx's own limit is per read, and a slow drip outlasts it
+# seconds for the whole paid request; httpx's own limit is per read, and a slow drip outlasts it
+SUBMIT_LIMIT = 30.0
 ASK_LIMIT = 20.0  # seconds for a whole question
 FILE_LIMIT = 60.0  # seconds between two pieces of a file
 RESULT_LIMIT = 512 * 1_000_000  # bytes of a result; 15 s at 1080P are about 30 MB
-_RESULT_HOSTS = ".aliyuncs.com"  # signed result URLs and the object store of uploads lie under many names below it
+# signed result URLs and the object store of uploads lie under many names below it
+_RESULT_HOSTS = ".aliyuncs.com"
 _CHUNK = 1 << 18  # bytes
 _NAMED = 100  # characters of an address that a sentence has room for
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")  # where no proxy leads
 
-# What proves that a request never left: the connection was not made, nothing was written to it, or a proxy made none to the service.
-_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.ProxyError)
-# What codes mean that are about the account and not about the request, by their letters: the service writes some of them in two ways (help centre,
-# error codes, May 2026). The values are keys of `wan.domain.messages.CAUSES`.
+# What proves that a request never left: the connection was not made, nothing was written to it, or
+# a proxy made none to the service.
+_NEVER_LEFT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.LocalProtocolError,
+    httpx.UnsupportedProtocol,
+    httpx.ProxyError,
+)
+# What codes mean that are about the account and not about the request, by their letters: the
+# service writes some of them in two ways (help centre, error codes, May 2026). The values are keys
+# of `wan.domain.messages.CAUSES`.
 _CAUSES = {
     "invalidapikey": "key_unknown",
     "invalidaccesstokenortokenexpired": "key_unknown",
@@ -70,15 +102,30 @@ _CAUSES = {
     "prepaidbilloverdue": "arrears",
     "postpaidbilloverdue": "arrears",
 }
-_PASSING_429 = frozenset({"", "quota_used_up"})  # causes of a 429 after which the same request may be sent again
+_PASSING_429 = frozenset(
+    {"", "quota_used_up"}
+)  # causes of a 429 after which the same request may be sent again
 # Failures of a task after which the same request may well succeed (help centre, error codes)
-_PASSES = ("InternalError", "SystemError", "ModelServ", "ModelUnavailable", "RewriteFailed", "RequestTimeOut", "Throttling", "InvalidURL.Timeout")
-# The service could not fetch an address that it was given; of the same family are codes about what it found there, which the message tells apart
+_PASSES = (
+    "InternalError",
+    "SystemError",
+    "ModelServ",
+    "ModelUnavailable",
+    "RewriteFailed",
+    "RequestTimeOut",
+    "Throttling",
+    "InvalidURL.Timeout",
+)
+# The service could not fetch an address that it was given; of the same family are codes about what
+# it found there, which the message tells apart
 _UNFETCHED = ("InvalidURL", "BadRequest.InputDownloadFailed", "InvalidFile.DownloadFailed")
 _FETCHING = re.compile(r"\bdownload|media resource", re.IGNORECASE)
 _OF_FILE = re.compile(r"(?:larger|longer|shorter) than|type is not supported", re.IGNORECASE)
-# What it says of a sound that it does not take, under codes that it has for everything (help centre, error codes, May 2026)
-_OF_SOUND = re.compile(r"input audio|allowed types are: *\.wav|size is larger than 15 *MB", re.IGNORECASE)
+# What it says of a sound that it does not take, under codes that it has for everything (help
+# centre, error codes, May 2026)
+_OF_SOUND = re.compile(
+    r"input audio|allowed types are: *\.wav|size is larger than 15 *MB", re.IGNORECASE
+)
 _CONTENT = ("DataInspectionFailed", "IPInfringementSuspect", "CustomRoleBlocked")
 
 
@@ -90,11 +137,17 @@ class _Wire(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _drop_nulls(cls, given: Any) -> Any:
-        return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
+        return (
+            {name: value for name, value in given.items() if value is not None}
+            if isinstance(given, dict)
+            else given
+        )
 
 
 def _quotable(words: str) -> str:
-    """The service's own words for people: what could steer a terminal or hide in a page stays outside, and so do signatures of addresses in them."""
+    """The service's own words for people: what could steer a terminal or hide in a page stays
+    outside, and so do signatures of addresses in them.
+    """
     return unsigned(clean(words))
 
 
@@ -202,7 +255,9 @@ class Gateway:
         self._files = self._new_http(timeout=httpx.Timeout(FILE_LIMIT, connect=10))
 
     def prepare(self, connection: Connection) -> None:
-        """Loads the SDK and makes the clients for a connection. Blocks for up to seconds; later calls find them there."""
+        """Loads the SDK and makes the clients for a connection. Blocks for up to seconds; later
+        calls find them there.
+        """
         for pooled in (True, False):
             self._client(connection, pooled=pooled)
 
@@ -212,12 +267,15 @@ class Gateway:
             await client.aclose()
 
     async def submit(self, connection: Connection, payload: dict[str, Any]) -> Accepted:
-        """Sends the paid request, once. Raises NotSent, Throttled, Refused, or Unclear: see `judge_create`.
+        """Sends the paid request, once. Raises NotSent, Throttled, Refused, or Unclear: see
+        `judge_create`.
 
-        Cancelling this call leaves the request unclear as well; whoever cancels must write that down.
+        Cancelling this call leaves the request unclear as well; whoever cancels must write that
+        down.
         """
         uses_uploads = "oss://" in json.dumps(payload["input"])
-        # A connection of its own: one from the pool that the server is just closing would make a needless Unclear.
+        # A connection of its own: one from the pool that the server is just closing would make a
+        # needless Unclear.
         headers = {"X-DashScope-Async": "enable", "Connection": "close"}
         if uses_uploads:
             headers["X-DashScope-OssResourceResolve"] = "enable"
@@ -226,7 +284,12 @@ class Gateway:
             async with asyncio.timeout(SUBMIT_LIMIT):
                 key = connection.key.get_secret_value()
                 response = await client.transport.request(
-                    "POST", CREATE_PATH, json=payload, headers=headers, api_key=key, workspace=connection.workspace
+                    "POST",
+                    CREATE_PATH,
+                    json=payload,
+                    headers=headers,
+                    api_key=key,
+                    workspace=connection.workspace,
                 )
         except Exception as error:  # noqa: BLE001 - whatever it is, the request may be at the service; nothing is swallowed
             return judge_create(error, connection, self._unreached(connection.base_url, error))
@@ -249,10 +312,11 @@ class Gateway:
         )
 
     async def recent(self, connection: Connection, model: str) -> dict[str, float]:
-        """Every task of the account with this model in the last 24 h: its id, and when it was created in seconds since 1970.
+        """Every task of the account with this model in the last 24 h: its id, and when it was
+        created in seconds since 1970.
 
-        All pages or nothing: raises KeyRefused, Throttled or Unreadable. A task that is created meanwhile shifts others to a later page, so that
-        one may be read twice, but none is missed.
+        All pages or nothing: raises KeyRefused, Throttled or Unreadable. A task that is created
+        meanwhile shifts others to a later page, so that one may be read twice, but none is missed.
         """
         found: dict[str, float] = {}
         page, pages = 1, 1
@@ -264,11 +328,18 @@ class Gateway:
         return found
 
     async def ping(self, connection: Connection) -> None:
-        """One question that costs nothing: the first line of the account's list of tasks. Raises KeyRefused, Refused, Throttled or Unreadable."""
-        _read(_ListAnswer, await self._ask(connection, "GET", "tasks/", params={"page_no": "1", "page_size": "1"}))
+        """One question that costs nothing: the first line of the account's list of tasks. Raises
+        KeyRefused, Refused, Throttled or Unreadable.
+        """
+        _read(
+            _ListAnswer,
+            await self._ask(connection, "GET", "tasks/", params={"page_no": "1", "page_size": "1"}),
+        )
 
     async def cancel(self, connection: Connection, task_id: str) -> bool:
-        """Cancels a task that is PENDING. False when the service says that it is past that. Raises KeyRefused, Throttled or Unreadable."""
+        """Cancels a task that is PENDING. False when the service says that it is past that. Raises
+        KeyRefused, Throttled or Unreadable.
+        """
         try:
             await self._ask(connection, "POST", f"tasks/{quote(task_id, safe='')}/cancel")
         except Refused as refusal:
@@ -278,12 +349,15 @@ class Gateway:
         return True
 
     async def upload(self, connection: Connection, model: str, path: Path, name: str) -> str:
-        """Puts a file into the service's temporary store, streamed. name: of our own making. Gives its `oss://` URL, good for this model for 48 h.
+        """Puts a file into the service's temporary store, streamed. name: of our own making. Gives
+        its `oss://` URL, good for this model for 48 h.
 
         Raises KeyRefused, Throttled, Refused or Unreadable.
         """
         query = {"action": "getPolicy", "model": model}
-        policy = _read(_PolicyAnswer, await self._ask(connection, "GET", "uploads", params=query)).data
+        policy = _read(
+            _PolicyAnswer, await self._ask(connection, "GET", "uploads", params=query)
+        ).data
         host = _of_service(policy.upload_host, connection)
         if host is None:
             raise OddAddress(sentence("upload_elsewhere", given=_place(policy.upload_host)))
@@ -298,12 +372,15 @@ class Gateway:
             "success_action_status": "200",
         }
         with await asyncio.to_thread(path.open, "rb") as file:
-            form = self._files.build_request("POST", host, data=fields, files={"file": (name, file)})  # httpx puts files last
+            form = self._files.build_request(
+                "POST", host, data=fields, files={"file": (name, file)}
+            )  # httpx puts files last
             await self._post_form(form)
         return f"oss://{key}"
 
     async def download(self, connection: Connection, url: str, part: Path) -> None:
-        """Streams a result into `part`. Raises ResultRefused for too many bytes, and Unreadable for what may work the next time.
+        """Streams a result into `part`. Raises ResultRefused for too many bytes, and Unreadable for
+        what may work the next time.
 
         OddAddress, without a request, for an address that is not the service's.
         """
@@ -313,20 +390,38 @@ class Gateway:
         try:
             async with self._files.stream("GET", source) as response:
                 if response.status_code != httpx.codes.OK:
-                    raise Unreadable(_unusable(response, httpx.URL(source).host), status=response.status_code)
+                    raise Unreadable(
+                        _unusable(response, httpx.URL(source).host), status=response.status_code
+                    )
                 await _write(response.aiter_bytes(_CHUNK), part)
         except httpx.HTTPError as error:
             raise Unreadable(self._unreached(url, error), message=type(error).__name__) from error
 
-    async def _ask(self, connection: Connection, method: str, path: str, *, params: dict[str, str] | None = None) -> httpx.Response:
-        """A question that costs nothing. Gives a 200; raises what `_refusal` makes of anything else."""
+    async def _ask(
+        self,
+        connection: Connection,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        """A question that costs nothing. Gives a 200; raises what `_refusal` makes of anything
+        else.
+        """
         client = self._client(connection, pooled=True)
         try:
             async with asyncio.timeout(ASK_LIMIT):
                 key = connection.key.get_secret_value()
-                response = await client.transport.request(method, path, params=params, api_key=key, workspace=connection.workspace)
-        except Exception as error:  # the SDK's own errors, httpx's, a timeout: no answer is no answer
-            raise Unreadable(self._unreached(connection.base_url, error), message=type(error.__cause__ or error).__name__) from error
+                response = await client.transport.request(
+                    method, path, params=params, api_key=key, workspace=connection.workspace
+                )
+        except (
+            Exception
+        ) as error:  # the SDK's own errors, httpx's, a timeout: no answer is no answer
+            raise Unreadable(
+                self._unreached(connection.base_url, error),
+                message=type(error.__cause__ or error).__name__,
+            ) from error
         if response.status_code != httpx.codes.OK:
             raise _refusal(response, connection)
         return response
@@ -337,15 +432,23 @@ class Gateway:
             raise TypeError("a form of files and fields can be read piece by piece")
         headers = {name: form.headers[name] for name in ("Content-Type", "Content-Length")}
         try:
-            response = await self._files.post(form.url, content=_pieces(iter(stream)), headers=headers)
+            response = await self._files.post(
+                form.url, content=_pieces(iter(stream)), headers=headers
+            )
         except httpx.HTTPError as error:
-            raise Unreadable(self._unreached(str(form.url), error), message=type(error).__name__) from error
-        # The store answers with an empty body. A page is somebody else's, a proxy's that wants a login: then nothing was stored.
+            raise Unreadable(
+                self._unreached(str(form.url), error), message=type(error).__name__
+            ) from error
+        # The store answers with an empty body. A page is somebody else's, a proxy's that wants a
+        # login: then nothing was stored.
         if response.status_code == httpx.codes.OK and not _is_page(response):
             return
         if response.status_code in (400, 403, 409, 413):
             said = sentence("upload_failed", message=f"the store answered {response.status_code}.")
-            raise Refused(_blocked(response.status_code, form.url.host) if _is_page(response) else said, status=response.status_code)
+            raise Refused(
+                _blocked(response.status_code, form.url.host) if _is_page(response) else said,
+                status=response.status_code,
+            )
         raise Unreadable(_unusable(response, form.url.host), status=response.status_code)
 
     def _client(self, connection: Connection, *, pooled: bool) -> "dashscope.AsyncClient":
@@ -359,8 +462,11 @@ class Gateway:
             import dashscope  # 0.4 s and 28 MB: only who talks to a service pays for it
 
         limits = httpx.Limits(max_keepalive_connections=20 if pooled else 0)
-        http = self._new_http(base_url=base_url, limits=limits, timeout=httpx.Timeout(SUBMIT_LIMIT, connect=3))
-        # Every argument is given, so that nothing of the environment or ~/.dashscope comes in; the key here is no key.
+        http = self._new_http(
+            base_url=base_url, limits=limits, timeout=httpx.Timeout(SUBMIT_LIMIT, connect=3)
+        )
+        # Every argument is given, so that nothing of the environment or ~/.dashscope comes in; the
+        # key here is no key.
         return dashscope.AsyncClient(
             api_key="goes with every call",
             base_url=base_url,
@@ -377,20 +483,32 @@ class Gateway:
             url = httpx.URL(self._proxy.get_secret_value())
             context = self._trust if url.scheme == "https" else None  # httpx wants none for http
             options |= {"proxy": httpx.Proxy(url, ssl_context=context)}
-            options |= {"mounts": {f"all://{f'[{host}]' if ':' in host else host}": None for host in _LOOPBACK}}
-        client = httpx.AsyncClient(trust_env=False, follow_redirects=False, verify=self._trust, **options)
+            options |= {
+                "mounts": {
+                    f"all://{f'[{host}]' if ':' in host else host}": None for host in _LOOPBACK
+                }
+            }
+        client = httpx.AsyncClient(
+            trust_env=False, follow_redirects=False, verify=self._trust, **options
+        )
         self._http.append(client)
         return client
 
     def _unreached(self, url: str, error: BaseException) -> Sentence:
-        """What to say where no answer came, as far as it is known why. Names the host alone: what follows it may hold a signature."""
+        """What to say where no answer came, as far as it is known why. Names the host alone: what
+        follows it may hold a signature.
+        """
         asked = httpx.URL(url)
         where = f"{asked.scheme}://{asked.netloc.decode()}"
         for cause in _chain(error):
             if isinstance(cause, ssl.SSLCertVerificationError):
-                return sentence("not_reached_certificate", where=where, reason=cause.verify_message or "?")
+                return sentence(
+                    "not_reached_certificate", where=where, reason=cause.verify_message or "?"
+                )
             if isinstance(cause, httpx.ProxyError):
-                return sentence("not_reached_through", where=where, proxy=f"WAN_SERVICE_PROXY: {cause}")
+                return sentence(
+                    "not_reached_through", where=where, proxy=f"WAN_SERVICE_PROXY: {cause}"
+                )
         if self._proxy is not None and asked.host not in _LOOPBACK:
             return sentence("not_reached_through", where=where, proxy="WAN_SERVICE_PROXY")
         if asked.scheme == "https" and (name := unused_proxy()):
@@ -399,14 +517,18 @@ class Gateway:
 
 
 def _trust() -> ssl.SSLContext:
-    """Whose certificates are believed: a company's own authority counts besides those that everybody believes."""
+    """Whose certificates are believed: a company's own authority counts besides those that
+    everybody believes.
+    """
     own = ((name, *next(iter(place.items()))) for name, place in authorities().items())
     return _ssl_context(tuple((name, kind, place, _changed_at(place)) for name, kind, place in own))
 
 
 @lru_cache(maxsize=1)  # reading them takes 25 ms of a core, and each of the clients would do it
 def _ssl_context(own: tuple[tuple[str, str, str, float | None], ...]) -> ssl.SSLContext:
-    """A context that believes the usual authorities and these: each the variable that names it, file or folder, where it is, when it was changed."""
+    """A context that believes the usual authorities and these: each the variable that names it,
+    file or folder, where it is, when it was changed.
+    """
     context = httpx.create_ssl_context(trust_env=False)
     for name, kind, place, _ in own:
         try:
@@ -430,18 +552,26 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def judge_create(outcome: httpx.Response | BaseException, connection: Connection, unreached: Sentence | None = None) -> Accepted:
+def judge_create(
+    outcome: httpx.Response | BaseException,
+    connection: Connection,
+    unreached: Sentence | None = None,
+) -> Accepted:
     """What the outcome of the paid request proves.
 
-    Accepted: 200 (or another 2xx) with a task id. Raises NotSent when the connection was never made; Throttled for a 429 that passes; Refused
-    (KeyRefused for 401 and 403) for the other 4xx but 408 and 409, and for a 200 with a `code` and no task id. Everything else raises Unclear:
-    timeouts, resets, cut or garbled answers, 5xx, HTML. Judged by wire status and `__cause__`, never by the SDK's classes, which map by body code.
-    unreached: what to say where the connection was not made.
+    Accepted: 200 (or another 2xx) with a task id. Raises NotSent when the connection was never
+    made; Throttled for a 429 that passes; Refused (KeyRefused for 401 and 403) for the other 4xx
+    but 408 and 409, and for a 200 with a `code` and no task id. Everything else raises Unclear:
+    timeouts, resets, cut or garbled answers, 5xx, HTML. Judged by wire status and `__cause__`,
+    never by the SDK's classes, which map by body code. unreached: what to say where the connection
+    was not made.
     """
     if isinstance(outcome, BaseException):
         if isinstance(outcome, _NEVER_LEFT) or isinstance(outcome.__cause__, _NEVER_LEFT):
             raise NotSent(unreached or sentence("not_reached"), message=str(outcome)) from outcome
-        raise Unclear(sentence("uncertain"), message=type(outcome.__cause__ or outcome).__name__) from outcome
+        raise Unclear(
+            sentence("uncertain"), message=type(outcome.__cause__ or outcome).__name__
+        ) from outcome
     status = outcome.status_code
     if 400 <= status < 500 and status not in (408, 409):
         raise _refusal(outcome, connection)
@@ -450,7 +580,9 @@ def judge_create(outcome: httpx.Response | BaseException, connection: Connection
         return Accepted(answer.output.task_id, answer.request_id)
     if answer is not None and answer.code:
         raise _refusal(outcome, connection)
-    raise Unclear(sentence("uncertain"), status=status, request_id=answer.request_id if answer else "")
+    raise Unclear(
+        sentence("uncertain"), status=status, request_id=answer.request_id if answer else ""
+    )
 
 
 def task_failure(snapshot: TaskSnapshot, connection: Connection) -> ServiceError:
@@ -461,10 +593,17 @@ def task_failure(snapshot: TaskSnapshot, connection: Connection) -> ServiceError
 
 
 def _refusal(response: httpx.Response, connection: Connection) -> ServiceError:
-    """An answer that is a no, by its status and the service's code. One without a code is not the service's."""
+    """An answer that is a no, by its status and the service's code. One without a code is not the
+    service's.
+    """
     answer = _parsed(_TaskAnswer, response) or _TaskAnswer()
     code, status = answer.code or answer.output.code, response.status_code
-    about: dict[str, Any] = {"code": code, "message": answer.message, "request_id": answer.request_id, "status": status}
+    about: dict[str, Any] = {
+        "code": code,
+        "message": answer.message,
+        "request_id": answer.request_id,
+        "status": status,
+    }
     cause = _cause(code, answer.message)
     if status == httpx.codes.TOO_MANY_REQUESTS and cause in _PASSING_429:
         said = _said(code, answer.message, "busy", connection)
@@ -472,22 +611,36 @@ def _refusal(response: httpx.Response, connection: Connection) -> ServiceError:
     if status >= 500 or status == httpx.codes.REQUEST_TIMEOUT:
         return Unreadable(_unusable(response, _host(connection)), **about)
     if not code:
-        return (KeyRefused if status in (401, 403) else Refused)(_blocked(status, _host(connection)), **about)
+        return (KeyRefused if status in (401, 403) else Refused)(
+            _blocked(status, _host(connection)), **about
+        )
     if status in (401, 403):
         return KeyRefused(_said(code, answer.message, "access_denied", connection), **about)
     return Refused(_said(code, answer.message, "refused", connection), **about)
 
 
 def _said(code: str, message: str, otherwise: str, connection: Connection) -> Sentence:
-    """What to tell people of a code: what it means, where that is known; `otherwise` with the service's own words."""
-    where, others = connection.region or _host(connection), ", ".join(region for region in BASE_URLS if region != connection.region)
+    """What to tell people of a code: what it means, where that is known; `otherwise` with the
+    service's own words.
+    """
+    where, others = (
+        connection.region or _host(connection),
+        ", ".join(region for region in BASE_URLS if region != connection.region),
+    )
     if cause := _cause(code, message):
         return sentence(cause, code=code, where=where, others=others)
     if code.startswith(_CONTENT):
         return sentence("content_refused", code=code)
     if _OF_SOUND.search(message):
         low, high = SOUND_SECONDS
-        return sentence("sound_refused", code=code, message=_as_sentence(message), low=f"{low:g}", high=f"{high:g}", most=SOUND_MEGABYTES)
+        return sentence(
+            "sound_refused",
+            code=code,
+            message=_as_sentence(message),
+            low=f"{low:g}",
+            high=f"{high:g}",
+            most=SOUND_MEGABYTES,
+        )
     if _is_unfetched(code, message):
         otherwise = "address_unfetched"
     return sentence(otherwise, code=code, message=_as_sentence(message), where=where)
@@ -503,8 +656,14 @@ def _blocked(status: int, where: str) -> Sentence:
 
 
 def _unusable(response: httpx.Response, where: str) -> Sentence:
-    """What to tell people of an answer that nothing can be made of, and that is asked for again. where: the host that was asked."""
-    return sentence("blocked_waits" if _is_page(response) else "unusable", code=f"HTTP {response.status_code}", where=where)
+    """What to tell people of an answer that nothing can be made of, and that is asked for again.
+    where: the host that was asked.
+    """
+    return sentence(
+        "blocked_waits" if _is_page(response) else "unusable",
+        code=f"HTTP {response.status_code}",
+        where=where,
+    )
 
 
 def _is_page(response: httpx.Response) -> bool:
@@ -516,7 +675,9 @@ def _host(connection: Connection) -> str:
 
 
 def _cause(code: str, message: str) -> str:
-    """The key of the sentence about what is the matter with the account; "" where it is about something else."""
+    """The key of the sentence about what is the matter with the account; "" where it is about
+    something else.
+    """
     if "Free allocated quota" in message:
         return "free_quota_over"
     if "Model not exist" in message:
@@ -525,15 +686,21 @@ def _cause(code: str, message: str) -> str:
 
 
 def _is_unfetched(code: str, message: str) -> bool:
-    told = code.startswith(_UNFETCHED) or (code.startswith("InvalidParameter") and _FETCHING.search(message))
+    told = code.startswith(_UNFETCHED) or (
+        code.startswith("InvalidParameter") and _FETCHING.search(message)
+    )
     return bool(told) and not _OF_FILE.search(message)
 
 
 def _read(kind: type[_Answer], response: httpx.Response) -> _Answer:
-    """A 200 in our own model. Raises Unreadable for HTML, broken JSON, or JSON about something else."""
+    """A 200 in our own model. Raises Unreadable for HTML, broken JSON, or JSON about something
+    else.
+    """
     answer = _parsed(kind, response)
     if answer is None:
-        raise Unreadable(_unusable(response, response.request.url.host), status=response.status_code)
+        raise Unreadable(
+            _unusable(response, response.request.url.host), status=response.status_code
+        )
     return answer
 
 
@@ -545,16 +712,22 @@ def _parsed(kind: type[_Answer], response: httpx.Response) -> _Answer | None:
 
 
 def _of_service(url: str, connection: Connection) -> httpx.URL | None:
-    """Under which address a URL that the service names is asked for; None where it is not the service's.
+    """Under which address a URL that the service names is asked for; None where it is not the
+    service's.
 
-    The service's are those on the host that we ask anyway, and those under Alibaba's own domain for stored objects, over https. Its answers now and
-    then say http:// of an object (text-to-video page, 2026): the same is there over https, and no signature covers the scheme.
+    The service's are those on the host that we ask anyway, and those under Alibaba's own domain for
+    stored objects, over https. Its answers now and then say http:// of an object (text-to-video
+    page, 2026): the same is there over https, and no signature covers the scheme.
     """
     try:
         target, service = httpx.URL(url), httpx.URL(connection.base_url)
     except httpx.InvalidURL:
         return None
-    secure = target.copy_with(scheme="https", port=None) if target.scheme == "http" and target.port in (None, 80) else target
+    secure = (
+        target.copy_with(scheme="https", port=None)
+        if target.scheme == "http" and target.port in (None, 80)
+        else target
+    )
     return next((one for one in (target, secure) if _is_trusted(one, service)), None)
 
 
@@ -590,11 +763,18 @@ async def _pieces(stream: Iterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def _write(chunks: AsyncIterator[bytes], part: Path) -> None:
-    """Writes a stream to a file off the event loop. Raises ResultRefused when it grows over the limit."""
+    """Writes a stream to a file off the event loop. Raises ResultRefused when it grows over the
+    limit.
+    """
     written = 0
     with await asyncio.to_thread(part.open, "wb") as file:
         async for chunk in chunks:
             written += len(chunk)
             if written > RESULT_LIMIT:
-                raise ResultRefused(sentence("result_refused", message=f"it is larger than {RESULT_LIMIT // 1_000_000} MB."))
+                raise ResultRefused(
+                    sentence(
+                        "result_refused",
+                        message=f"it is larger than {RESULT_LIMIT // 1_000_000} MB.",
+                    )
+                )
             await asyncio.to_thread(file.write, chunk)

@@ -1,7 +1,9 @@
-"""The bundled simulator as a process of its own: found where one serves this folder already, started where none does.
+"""The bundled simulator as a process of its own: found where one serves this folder already,
+started where none does.
 
-Whoever uses it holds a shared lock on `users.lock`, which falls with the process however it ends; the simulator leaves when nobody holds one.
-So the app and the command line share one simulator, and it goes with the last of them.
+Whoever uses it holds a shared lock on `users.lock`, which falls with the process however it ends;
+the simulator leaves when nobody holds one. So the app and the command line share one simulator, and
+it goes with the last of them.
 """
 
 import fcntl
@@ -35,14 +37,23 @@ class Demo:
         self._base_url = ""
 
     def start(self) -> Connection:
-        """Finds or starts the simulator and keeps it alive until `stop`. Raises SettingsError when it does not come up."""
+        """Finds or starts the simulator and keeps it alive until `stop`. Raises SettingsError when
+        it does not come up.
+        """
         self.folder()
         self._hold = (self._folder / "users.lock").open("ab")
         try:
             fcntl.flock(self._hold, fcntl.LOCK_SH)  # waits for one that is just leaving
         except OSError as error:
             given = f"{self._folder} ({error.strerror})"
-            raise SettingsError(sentence("setting_bad", field="OUTPUT_DIR", given=given, allowed="a folder where files can be locked")) from None
+            raise SettingsError(
+                sentence(
+                    "setting_bad",
+                    field="OUTPUT_DIR",
+                    given=given,
+                    allowed="a folder where files can be locked",
+                )
+            ) from None
         with _alone(self._folder / "start.lock"):
             self._base_url = self._serving() or self._launch()
         return Connection(
@@ -55,18 +66,29 @@ class Demo:
         )
 
     def folder(self) -> Path:
-        """Where it keeps its tasks and videos, made where it is not there yet. Raises SettingsError where it cannot be written."""
+        """Where it keeps its tasks and videos, made where it is not there yet. Raises SettingsError
+        where it cannot be written.
+        """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             for name in ("users.lock", "start.lock", "server.lock"):
                 (self._folder / name).open("ab").close()
         except OSError as error:
             given = f"{error.filename or self._folder} ({error.strerror})"
-            raise SettingsError(sentence("setting_bad", field="OUTPUT_DIR", given=given, allowed="a folder that can be written")) from None
+            raise SettingsError(
+                sentence(
+                    "setting_bad",
+                    field="OUTPUT_DIR",
+                    given=given,
+                    allowed="a folder that can be written",
+                )
+            ) from None
         return self._folder
 
     def mend(self) -> None:
-        """Starts the simulator again, at its old address, where it has gone although it is in use. Raises SettingsError when it does not come up."""
+        """Starts the simulator again, at its old address, where it has gone although it is in use.
+        Raises SettingsError when it does not come up.
+        """
         with _alone(self._folder / "start.lock"):
             if self._serving() != self._base_url:
                 self._launch(port=self._base_url.rpartition(":")[2].partition("/")[0])
@@ -81,10 +103,17 @@ class Demo:
         """The base URL of the simulator that serves this folder now, if one does."""
         try:
             base_url = str(json.loads((self._folder / "server.json").read_bytes())["base_url"])
-            straight = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy knows nothing of this machine's loopback
+            straight = urllib.request.build_opener(
+                urllib.request.ProxyHandler({})
+            )  # a proxy knows nothing of this machine's loopback
             with straight.open(f"{base_url.removesuffix('/api/v1')}/simulator/healthz", timeout=5):
                 return base_url
-        except (OSError, ValueError, KeyError, HTTPException):  # OSError: no file, no server, no answer in time
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            HTTPException,
+        ):  # OSError: no file, no server, no answer in time
             return None
 
     def _launch(self, port: str = "0") -> str:
@@ -100,20 +129,44 @@ class Demo:
                 break
             time.sleep(0.05)
         with suppress(OSError):
-            message = (self._folder / "server.log").read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
+            message = (
+                (self._folder / "server.log")
+                .read_text(encoding="utf-8", errors="replace")
+                .strip()
+                .rpartition("\n")[2]
+            )
             raise SettingsError(sentence("simulator_down", message=message or "it said nothing."))
         raise SettingsError(sentence("simulator_down", message="it said nothing."))
 
     def _spawn(self, port: str) -> int:
-        """Starts it in a session of its own, so that Ctrl-C here does not take it from another process that uses it."""
-        given = ("--pending", str(self._settings.simulator_pending), "--running", str(self._settings.simulator_running))
-        command = [sys.executable, "-m", "wan.simulator", "--dir", str(self._folder), "--port", port, "--leave-when-unused", *given]
+        """Starts it in a session of its own, so that Ctrl-C here does not take it from another
+        process that uses it.
+        """
+        given = (
+            "--pending",
+            str(self._settings.simulator_pending),
+            "--running",
+            str(self._settings.simulator_running),
+        )
+        command = [
+            sys.executable,
+            "-m",
+            "wan.simulator",
+            "--dir",
+            str(self._folder),
+            "--port",
+            port,
+            "--leave-when-unused",
+            *given,
+        ]
         paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
         log = os.open(self._folder / "server.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             actions = [(os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
-            return os.posix_spawn(sys.executable, command, environment, file_actions=actions, setsid=True)
+            return os.posix_spawn(
+                sys.executable, command, environment, file_actions=actions, setsid=True
+            )
         finally:
             os.close(log)
 

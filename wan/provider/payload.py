@@ -1,7 +1,9 @@
-"""A normalised request in the service's own words: the wire JSON, and a sentence for each thing that had to be adjusted. Pure.
+"""A normalised request in the service's own words: the wire JSON, and a sentence for each thing
+that had to be adjusted. Pure.
 
-Sources: Model Studio help centre, image-to-video API reference (2026-02-10) and reference-to-video API reference (2026-02-11). Every flag that a
-model has is sent explicitly: the service's own defaults are the dear ones (1080P, sound).
+Sources: Model Studio help centre, image-to-video API reference (2026-02-10) and reference-to-video
+API reference (2026-02-11). Every flag that a model has is sent explicitly: the service's own
+defaults are the dear ones (1080P, sound).
 """
 
 from collections.abc import Sequence
@@ -18,14 +20,18 @@ _SINGLE = ("img_url", "audio_url")  # fields that hold one reference each
 
 @dataclass(frozen=True)
 class Payload:
-    """The body of the create request with slots for references that have no URL yet, and what was adjusted to get there."""
+    """The body of the create request with slots for references that have no URL yet, and what was
+    adjusted to get there.
+    """
 
     body: dict[str, Any]
     adjustments: list[Sentence]
 
 
 def build(request: Request, *, seed: int, urls: Sequence[str]) -> Payload:
-    """The payload of a request. seed: asked for or drawn. urls: one for each reference in order, "" for one that has to be uploaded first."""
+    """The payload of a request. seed: asked for or drawn. urls: one for each reference in order, ""
+    for one that has to be uploaded first.
+    """
     slots = [url or _SLOT.format(number) for number, url in enumerate(urls)]
     if isinstance(request, ImageToVideoRequest):
         return _image_to_video(request, seed, *slots)
@@ -45,9 +51,14 @@ def with_urls(body: dict[str, Any], urls: Sequence[str]) -> dict[str, Any]:
 
 
 def has_slot(body: dict[str, Any], number: int) -> bool:
-    """Whether the n-th reference, from 0, is sent at all: a sound is not where there shall be none."""
+    """Whether the n-th reference, from 0, is sent at all: a sound is not
+    where there shall be none.
+    """
     given = body["input"]
-    return _SLOT.format(number) in (*(given.get(name) for name in _SINGLE), *given.get("reference_urls", ()))
+    return _SLOT.format(number) in (
+        *(given.get(name) for name in _SINGLE),
+        *given.get("reference_urls", ()),
+    )
 
 
 def _image_to_video(request: ImageToVideoRequest, seed: int, url: str, sound: str = "") -> Payload:
@@ -58,7 +69,9 @@ def _image_to_video(request: ImageToVideoRequest, seed: int, url: str, sound: st
     if request.size != tier:
         adjustments.append(sentence("size_as_tier", size=request.size, tier=tier))
     if request.motion_strength is not None:
-        adjustments.append(sentence("motion_worded", given=request.motion_strength, words=request.motion_words))
+        adjustments.append(
+            sentence("motion_worded", given=request.motion_strength, words=request.motion_words)
+        )
     if several and not request.prompt_extend:
         adjustments.append(sentence("shot_needs_extend"))
     sound = sound or request.audio_url
@@ -67,13 +80,22 @@ def _image_to_video(request: ImageToVideoRequest, seed: int, url: str, sound: st
     given = _texts(request) | {"img_url": url}
     if sound and request.audio:
         given["audio_url"] = sound
-    parameters = {"resolution": tier, "prompt_extend": request.prompt_extend or several} | _flags(request, seed)
+    parameters = {"resolution": tier, "prompt_extend": request.prompt_extend or several} | _flags(
+        request, seed
+    )
     return Payload({"model": request.model, "input": given, "parameters": parameters}, adjustments)
 
 
 def _reference_to_video(request: ReferenceToVideoRequest, seed: int, urls: list[str]) -> Payload:
     parameters = {"size": request.size} | _flags(request, seed)
-    return Payload({"model": request.model, "input": _texts(request) | {"reference_urls": urls}, "parameters": parameters}, [])
+    return Payload(
+        {
+            "model": request.model,
+            "input": _texts(request) | {"reference_urls": urls},
+            "parameters": parameters,
+        },
+        [],
+    )
 
 
 def _texts(request: Request) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Who asks, whose key pays, and what may be spent.
 
-A visitor's own key is held in memory only, for as long as a job of theirs is on its way or until they have it forgotten. After a restart their jobs
-wait for it.
+A visitor's own key is held in memory only, for as long as a job of theirs is on its way or until
+they have it forgotten. After a restart their jobs wait for it.
 """
 
 import hashlib
@@ -16,7 +16,8 @@ from wan.domain.messages import sentence
 from wan.environment.settings import Connection, Settings
 from wan.service.guesses import Guesses
 
-_GRACE = 60.0  # seconds that a key is kept at least: between its being given and the row of its first job
+# seconds that a key is kept at least: between its being given and the row of its first job
+_GRACE = 60.0
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,9 @@ class Leave:
 
     connection: Connection
     budget: Decimal | None = None
-    """What may be spent over this connection in one UTC day, in its currency; None for no limit of ours."""
+    """What may be spent over this connection in one UTC day, in its currency; None for no limit of
+    ours.
+    """
     jobs_at_once: int | None = None
     """How many jobs of one owner may be on their way; None for no limit of ours."""
     address: str = ""
@@ -33,12 +36,16 @@ class Leave:
 
 
 class Keys(Mapping[str, Connection]):
-    """The connections that jobs can be driven with, by account: the one of the settings, and those of visitors' own keys."""
+    """The connections that jobs can be driven with, by account: the one of the settings, and those
+    of visitors' own keys.
+    """
 
     def __init__(self, own: Connection, clock: Callable[[], float] = time.monotonic) -> None:
         self.own = own
         self._clock = clock
-        self._held: dict[tuple[str, str], tuple[Connection, float]] = {}  # by owner and account, with the time of the last use
+        self._held: dict[
+            tuple[str, str], tuple[Connection, float]
+        ] = {}  # by owner and account, with the time of the last use
 
     def hold(self, owner: str, connection: Connection) -> None:
         """Keeps a visitor's key for their jobs."""
@@ -53,9 +60,15 @@ class Keys(Mapping[str, Connection]):
         return len(theirs)
 
     def prune(self, live: Collection[tuple[str, str]]) -> None:
-        """Drops the keys of those who have no job on its way. live: owner and account of every such job."""
+        """Drops the keys of those who have no job on its way. live: owner and account of every such
+        job.
+        """
         since = self._clock() - _GRACE
-        self._held = {held: (connection, used) for held, (connection, used) in self._held.items() if held in live or used > since}
+        self._held = {
+            held: (connection, used)
+            for held, (connection, used) in self._held.items()
+            if held in live or used > since
+        }
 
     @property
     def visitors(self) -> int:
@@ -78,16 +91,22 @@ class Keys(Mapping[str, Connection]):
 
 
 class Door:
-    """Lets in: a visitor with a key of their own, or with the access code where one is set. clock: seconds, monotonic."""
+    """Lets in: a visitor with a key of their own, or with the access code where one is set. clock:
+    seconds, monotonic.
+    """
 
-    def __init__(self, settings: Settings, own: Connection, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, settings: Settings, own: Connection, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._settings, self._own, self._clock = settings, own, clock
         self._guesses = Guesses()
 
     @property
     def operator(self) -> Leave:
         """For whoever runs commands here: the connection of the settings, within the budget."""
-        return Leave(self._own, None if self._own.backend == "simulator" else self._settings.daily_budget)
+        return Leave(
+            self._own, None if self._own.backend == "simulator" else self._settings.daily_budget
+        )
 
     @property
     def wants_code(self) -> bool:
@@ -96,11 +115,22 @@ class Door:
 
     @property
     def takes_keys(self) -> bool:
-        """Whether visitors may bring a key of their own: not where the simulator was asked for by name."""
+        """Whether visitors may bring a key of their own: not where the simulator was asked for by
+        name.
+        """
         return self._settings.backend_wanted != "simulator"
 
-    def admit(self, *, key: str = "", region: str = "", workspace: str = "", code: str = "", address: str = "") -> Leave:
-        """What a visitor may do. key, region, workspace: their own, if they brought one. code: the access code. address: where they ask from.
+    def admit(
+        self,
+        *,
+        key: str = "",
+        region: str = "",
+        workspace: str = "",
+        code: str = "",
+        address: str = "",
+    ) -> Leave:
+        """What a visitor may do. key, region, workspace: their own, if they brought one. code: the
+        access code. address: where they ask from.
 
         Raises InvalidInput for what is no key, AccessRefused for a missing or wrong access code.
         """
@@ -113,14 +143,18 @@ class Door:
         return Leave(self._own, self.operator.budget, limit, address)
 
     def _check(self, code: str, address: str) -> None:
-        """Compares in constant time. Whether a try is looked at is decided before, so that a wait says nothing of the code."""
+        """Compares in constant time. Whether a try is looked at is decided before, so that a wait
+        says nothing of the code.
+        """
         if not code:
             raise AccessRefused(sentence("code_missing"))
         now = self._clock()
         if wait := self._guesses.wait(address, now):
             raise AccessRefused(sentence("code_wait", seconds=round(wait) + 1))
         wanted = self._settings.access_code
-        if wanted is not None and hmac.compare_digest(_digest(code), _digest(wanted.get_secret_value().strip())):
+        if wanted is not None and hmac.compare_digest(
+            _digest(code), _digest(wanted.get_secret_value().strip())
+        ):
             self._guesses.right(address)
             return
         self._guesses.wrong(address, now)

@@ -1,6 +1,8 @@
-"""What nobody needs any more goes, so that the disk does not grow for ever. Safe beside jobs, submits and other processes that sweep.
+"""What nobody needs any more goes, so that the disk does not grow for ever. Safe beside jobs,
+submits and other processes that sweep.
 
-Nothing younger than a day is touched: a reference is put into storage before the row that names it is written, and no step takes that long.
+Nothing younger than a day is touched: a reference is put into storage before the row that names it
+is written, and no step takes that long.
 """
 
 import asyncio
@@ -17,13 +19,22 @@ EVERY = 3600.0  # seconds from one sweep to the next
 DAY = 24 * 3600.0
 
 
-async def sweep(*, store: Store, storage: Storage, evidence: Evidence, uploads: Path | None, keep_days: int, now: float) -> None:
+async def sweep(
+    *,
+    store: Store,
+    storage: Storage,
+    evidence: Evidence,
+    uploads: Path | None,
+    keep_days: int,
+    now: float,
+) -> None:
     """Sweeps once. Raises NotKept where database or storage fail; the next sweep goes on.
 
-    What goes: what processes left that died in the middle; visitors' uploads (`uploads` is Gradio's folder for them, None where there is no page)
-    after a day; notes of what was uploaded to the service, when it is gone there; references that no job has; records of jobs that were deleted while
-    another process wrote them. With `keep_days`, jobs that ended longer ago than that, their files and their records. Never a live job, nor anything
-    of one. now: seconds since 1970.
+    What goes: what processes left that died in the middle; visitors' uploads (`uploads` is Gradio's
+    folder for them, None where there is no page) after a day; notes of what was uploaded to the
+    service, when it is gone there; references that no job has; records of jobs that were deleted
+    while another process wrote them. With `keep_days`, jobs that ended longer ago than that, their
+    files and their records. Never a live job, nor anything of one. now: seconds since 1970.
     """
     before = now - DAY
     await asyncio.to_thread(storage.clear_leftovers, before)
@@ -31,7 +42,8 @@ async def sweep(*, store: Store, storage: Storage, evidence: Evidence, uploads: 
         await asyncio.to_thread(_clear, uploads, before)
     await store.call(store.forget_uploads, now - catalog.UPLOAD_LIFETIME)
     await store.call(store.forget_deleted, now - 2 * catalog.TASK_LIFETIME)
-    # Before jobs are forgotten: who is about to make a new one from an old one has until the next sweep.
+    # Before jobs are forgotten: who is about to make a new one from an old one has until the next
+    # sweep.
     await _clear_references(store, storage, before)
     if keep_days:
         await _clear_jobs(store, storage, evidence, now - keep_days * DAY)
@@ -42,14 +54,18 @@ async def sweep(*, store: Store, storage: Storage, evidence: Evidence, uploads: 
 
 async def _clear_references(store: Store, storage: Storage, before: float) -> None:
     old = await storage.older("references/", before)
-    used = await store.call(store.references_in_use) if old else set()  # asked for after the list, so that it knows whatever the list may hold
+    used = (
+        await store.call(store.references_in_use) if old else set()
+    )  # asked for after the list, so that it knows whatever the list may hold
     for key in old:
         if key not in used:
             await storage.remove(key, before)
 
 
 async def _clear_jobs(store: Store, storage: Storage, evidence: Evidence, before: float) -> None:
-    """First the rows, so that nobody is shown what is about to go; then the files that no row has, whenever their rows went."""
+    """First the rows, so that nobody is shown what is about to go; then the files that no row has,
+    whenever their rows went.
+    """
     await store.call(store.forget_jobs, before)
     old = await storage.older("videos/", before)
     jobs = await store.call(store.all_ids)
@@ -64,4 +80,6 @@ def _clear(folder: Path, before: float) -> None:
     with contextlib.suppress(FileNotFoundError):
         for entry in folder.iterdir():
             if changed_at(entry) < before:
-                shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
+                shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(
+                    missing_ok=True
+                )

@@ -2,14 +2,16 @@
 
 Wrong tries count three times: by address, by its networks, and in all.
 
-- An address (IPv6: a /64) has 3 tries at once. Then it waits 1 s, 2 s, 4 s … and at most 15 min between two.
-- A /56 has 6 at once and one more every 2 min; a /48, and of IPv4 a /24, 12 at once and one more a minute.
+- An address (IPv6: a /64) has 3 tries at once. Then it waits 1 s, 2 s, 4 s … and at most 15 min
+between two.
+- A /56 has 6 at once and one more every 2 min; a /48, and of IPv4 a /24, 12 at once and one more a
+minute.
 - All together have 120 at once and one more every 2 s.
 
-Whoever has given the right code from an address is never held up by its networks or by all together, so
-that nobody who guesses shuts out those who know. Newcomers may be, in the last resort: they are given a
-moment at which their try is looked at, in the order in which they came, and one for each network, so that
-one with many addresses does not push the others back.
+Whoever has given the right code from an address is never held up by its networks or by all
+together, so that nobody who guesses shuts out those who know. Newcomers may be, in the last resort:
+they are given a moment at which their try is looked at, in the order in which they came, and one
+for each network, so that one with many addresses does not push the others back.
 """
 
 import math
@@ -21,7 +23,9 @@ from typing import TypeVar
 _Value = TypeVar("_Value")
 
 _FREE_TRIES = 3  # wrong ones from an address before the next has to wait
-_LONGEST_WAIT = 900.0  # seconds; also how long a moment that was given is kept for whoever does not come
+_LONGEST_WAIT = (
+    900.0  # seconds; also how long a moment that was given is kept for whoever does not come
+)
 _REMEMBERED = 10_000  # addresses, or networks, of each kind; the oldest go first
 
 
@@ -69,13 +73,17 @@ class Guesses:
     """The wrong tries so far, and who has given the right code."""
 
     def __init__(self) -> None:
-        self._wrong: OrderedDict[str, tuple[int, float]] = OrderedDict()  # address: wrong ones in a row, and when the next may be made
+        self._wrong: OrderedDict[str, tuple[int, float]] = (
+            OrderedDict()
+        )  # address: wrong ones in a row, and when the next may be made
         self._right: OrderedDict[str, None] = OrderedDict()
         self._networks: OrderedDict[str, _Turns] = OrderedDict()
         self._all = _Turns(_ALL)
 
     def wait(self, address: str, now: float) -> float:
-        """Seconds until a try from an address is looked at; 0 where this one is, and that is counted. address: an IPv6 one may be its /64."""
+        """Seconds until a try from an address is looked at; 0 where this one is, and that is
+        counted. address: an IPv6 one may be its /64.
+        """
         own = self._wrong.get(address, (0, 0.0))[1] - now
         if own > 0 or address in self._right:
             return max(own, 0.0)
@@ -94,7 +102,9 @@ class Guesses:
     def wrong(self, address: str, now: float) -> None:
         """A wrong one came from it."""
         tries = self._wrong.get(address, (0, 0.0))[0] + 1
-        wait = min(2.0 ** min(tries - _FREE_TRIES, 10), _LONGEST_WAIT) if tries >= _FREE_TRIES else 0.0
+        wait = (
+            min(2.0 ** min(tries - _FREE_TRIES, 10), _LONGEST_WAIT) if tries >= _FREE_TRIES else 0.0
+        )
         _remember(self._wrong, address, (tries, now + wait))
 
     def _turns(self, address: str) -> list[tuple[_Turns, str]]:
@@ -115,7 +125,11 @@ def _networks(address: str) -> list[tuple[int, str]]:
     except ValueError:
         return []
     prefixes = (56, 48) if isinstance(own, IPv6Network) else (24,)
-    return [(prefix, str(own.supernet(new_prefix=prefix))) for prefix in prefixes if own.prefixlen > prefix]
+    return [
+        (prefix, str(own.supernet(new_prefix=prefix)))
+        for prefix in prefixes
+        if own.prefixlen > prefix
+    ]
 
 
 def _remember(known: OrderedDict[str, _Value], name: str, value: _Value) -> None:

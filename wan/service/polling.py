@@ -14,15 +14,21 @@ LONGEST_PAUSE = 300.0  # seconds between two looks when there is trouble
 def next_look(every: float, attempts: int = 0, retry_after: float | None = None) -> float:
     """Seconds to wait before the next look.
 
-    every: the usual pause. attempts: consecutive transient troubles; each doubles the pause, up to five minutes. retry_after: what the service asked
-    for, up to five minutes too: a job must not sleep past the day for which its video is kept. A tenth of jitter keeps many jobs from asking in step.
+    every: the usual pause. attempts: consecutive transient troubles; each doubles the pause, up to
+    five minutes. retry_after: what the service asked for, up to five minutes too: a job must not
+    sleep past the day for which its video is kept. A tenth of jitter keeps many jobs from asking in
+    step.
     """
-    pause = max(min(every * 2 ** min(attempts, 10), LONGEST_PAUSE), min(retry_after or 0.0, LONGEST_PAUSE))
+    pause = max(
+        min(every * 2 ** min(attempts, 10), LONGEST_PAUSE), min(retry_after or 0.0, LONGEST_PAUSE)
+    )
     return float(pause * random.uniform(0.95, 1.05))  # noqa: S311 - jitter is no secret
 
 
 def usual_seconds(model: Model, *, simulated: bool, past: Sequence[float] = ()) -> tuple[int, int]:
-    """How long a run usually takes, from and to, in seconds: by our own last runs where there are enough, else by the catalog."""
+    """How long a run usually takes, from and to, in seconds: by our own last runs where there are
+    enough, else by the catalog.
+    """
     if len(past) >= 3:
         ordered = sorted(past)
         return round(ordered[len(ordered) // 5]), round(ordered[-1 - len(ordered) // 5])
@@ -30,7 +36,9 @@ def usual_seconds(model: Model, *, simulated: bool, past: Sequence[float] = ()) 
 
 
 def expected_seconds(model: Model, *, simulated: bool, past: Sequence[float] = ()) -> float:
-    """How long RUNNING takes, in seconds: the median of our own last runs, else the middle of what is usual."""
+    """How long RUNNING takes, in seconds: the median of our own last runs, else the middle of what
+    is usual.
+    """
     if len(past) >= 3:
         return median(past)
     low, high = usual_seconds(model, simulated=simulated)

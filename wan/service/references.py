@@ -1,4 +1,6 @@
-"""What jobs are made from: kept in storage under names that the content gives, and dropped with the last job that has it."""
+"""What jobs are made from: kept in storage under names that the content gives, and dropped with the
+last job that has it.
+"""
 
 import asyncio
 import contextlib
@@ -27,7 +29,9 @@ class References:
     uploads: UploadFolder
     _held: dict[object, set[str]]
     _going: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Taken while it is decided what goes, and until it is gone: what is held meanwhile is found gone, and is kept anew."""
+    """Taken while it is decided what goes, and until it is gone: what is held meanwhile is found
+    gone, and is kept anew.
+    """
 
     @classmethod
     def over(cls, store: Store, storage: Storage, uploads: UploadFolder) -> "References":
@@ -36,7 +40,9 @@ class References:
 
     @contextlib.contextmanager
     def holding(self, keys: Iterable[str] = ()) -> Iterator[None]:
-        """Inside the block, these and what its task keeps are not dropped: no row names them yet."""
+        """Inside the block, these and what its task keeps are not dropped: no
+        row names them yet.
+        """
         task = asyncio.current_task()
         self._held[task] = set(keys)
         try:
@@ -50,12 +56,15 @@ class References:
         await self._hold(key)
         return await self.storage.put(key, source)
 
-    async def keep_clean(self, source: Media, copy: bytes | Path, ending: str, measured: Original, owner: str) -> tuple[str, Original]:
-        """Puts the clean copy of a file into storage; gives its key and what the file was that was uploaded first.
+    async def keep_clean(
+        self, source: Media, copy: bytes | Path, ending: str, measured: Original, owner: str
+    ) -> tuple[str, Original]:
+        """Puts the clean copy of a file into storage; gives its key and what the file was that was
+        uploaded first.
 
-        The bytes of an upload go by this, and the copy takes their place. measured: what was just opened; it may be
-        such a copy, and then what was known of the upload counts, so that the same upload stays the same request.
-        Raises NotKept.
+        The bytes of an upload go by this, and the copy takes their place. measured: what was just
+        opened; it may be such a copy, and then what was known of the upload counts, so that the
+        same upload stays the same request. Raises NotKept.
         """
         if not isinstance(source, Upload):
             return await self.keep(copy, ending), measured
@@ -68,26 +77,45 @@ class References:
         return key, original or await self._settled(source, copy, replace(measured, key=key), owner)
 
     async def drop(self, job: Job) -> None:
-        """Drops what a job that is deleted was made from, unless another has it too, and all that was made of it for the page.
+        """Drops what a job that is deleted was made from, unless another has it too, and all that
+        was made of it for the page.
 
         Raises NotKept; what is left then goes with the sweep.
         """
-        began, keys = time.time(), {key for one in job.references for key in (one.key, one.sent_key) if key}
-        mine, held = await self.store.call(self.store.references_in_use, job.owner), self._all_held()
-        await asyncio.to_thread(self.uploads.forget, {job.id, *(_tag(job.owner, key) for key in keys - mine - held)})
+        began, keys = (
+            time.time(),
+            {key for one in job.references for key in (one.key, one.sent_key) if key},
+        )
+        mine, held = (
+            await self.store.call(self.store.references_in_use, job.owner),
+            self._all_held(),
+        )
+        await asyncio.to_thread(
+            self.uploads.forget, {job.id, *(_tag(job.owner, key) for key in keys - mine - held)}
+        )
         async with self._going:
-            held = self._all_held()  # before the rows are asked for: who lets go in between has a row by then
+            held = (
+                self._all_held()
+            )  # before the rows are asked for: who lets go in between has a row by then
             theirs = await self.store.call(self.store.references_in_use)
             for key in keys - theirs - held:
-                await self.storage.remove(key, began)  # what another process has put anew since then has a job of its own soon
+                await self.storage.remove(
+                    key, began
+                )  # what another process has put anew since then has a job of its own soon
 
-    async def _settled(self, upload: Upload, copy: bytes | Path, original: Original, owner: str) -> Original:
+    async def _settled(
+        self, upload: Upload, copy: bytes | Path, original: Original, owner: str
+    ) -> Original:
         try:
-            return await asyncio.to_thread(self.uploads.settle, upload, copy, original, _tag(owner, original.key))
+            return await asyncio.to_thread(
+                self.uploads.settle, upload, copy, original, _tag(owner, original.key)
+            )
         except FileNotFoundError:  # it has gone meanwhile
             return original
         except OSError as error:  # the run does not depend on it
-            log.warning("an upload could not be replaced by its clean copy yet (%s)", type(error).__name__)
+            log.warning(
+                "an upload could not be replaced by its clean copy yet (%s)", type(error).__name__
+            )
             return original
 
     async def _hold(self, key: str) -> None:

@@ -1,6 +1,7 @@
 """The one facade that the page, the command line and scripts share: submit, follow, cancel, retry.
 
-Submitting writes a row and returns; following is a view of that row, which may be lost and taken up again at any time.
+Submitting writes a row and returns; following is a view of that row, which may be lost and taken up
+again at any time.
 """
 
 import asyncio
@@ -39,7 +40,17 @@ from wan.domain.errors import (
 )
 from wan.domain.fingerprint import fingerprint
 from wan.domain.ids import Owners
-from wan.domain.jobs import CANCEL_IS_FREE, GROUPS, UNSENT, Job, JobEvent, JobState, Reference, Shelf, Spent
+from wan.domain.jobs import (
+    CANCEL_IS_FREE,
+    GROUPS,
+    UNSENT,
+    Job,
+    JobEvent,
+    JobState,
+    Reference,
+    Shelf,
+    Spent,
+)
 from wan.domain.messages import Sentence, sentence, waiting
 from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request, written
 from wan.domain.results import VideoResult
@@ -63,7 +74,9 @@ Result = TypeVar("Result")
 Taken = TypeVar("Taken", inputs.Footage, inputs.Sound)
 
 _DEMO_LOOKED_AT = 3.0  # seconds between two looks whether the simulator is there
-_ASKED_AGAIN = 3600.0  # seconds in which a program without a token that asks for the same is taken for one that has not waited for the answer
+# seconds in which a program without a token that asks for the same is taken for one that has not
+# waited for the answer
+_ASKED_AGAIN = 3600.0
 _KEYS_LOOKED_AT = 30.0  # seconds between two looks for keys that nobody needs any more
 _FIRST_SWEEP = 60.0  # seconds after the start
 _DRAWS = secrets.SystemRandom()
@@ -74,7 +87,9 @@ _GLANCE = 1.0  # seconds between two looks at a followed row that another proces
 
 _SEARCH_LIMIT = 2000  # characters that are looked for; longer than any prompt
 _BARE = "bare"  # the folder of copies of videos without their settings
-_SEARCH_WORDS = 30  # that are looked for, each by a condition of its own; SQLite takes a thousand, and nobody tells prompts apart by more
+# that are looked for, each by a condition of its own; SQLite takes a thousand, and nobody tells
+# prompts apart by more
+_SEARCH_WORDS = 30
 _SHELF_LIMIT = 10_000  # jobs that are given at once
 VERDICTS = (*reviews.VERDICTS, "none")
 """By which a library is filtered; "none": nobody has said anything."""
@@ -98,15 +113,27 @@ _UNREACHED = {  # what a check says where a job would say this
 _HEARD = 0.1  # seconds by which a sound may differ from a video before anybody is told
 _FILE_SENTENCES = (  # adjustments of a file, whatever is asked of it
     *("heif_converted", "avif_converted", "image_upright", "image_flattened"),
-    *("clip_picture_other", "clip_sound_other", "clip_sound_dropped", "clip_sound_converted", "clip_timed"),
+    *(
+        "clip_picture_other",
+        "clip_sound_other",
+        "clip_sound_dropped",
+        "clip_sound_converted",
+        "clip_timed",
+    ),
     "sound_converted",
 )
-_RESULT_SENTENCES = ("size_scaled", "fps_conformed", "not_conformed")  # adjustments of a result; the others belong to the request
+_RESULT_SENTENCES = (
+    "size_scaled",
+    "fps_conformed",
+    "not_conformed",
+)  # adjustments of a result; the others belong to the request
 
 
 @dataclass(frozen=True)
 class Quote:
-    """What a run will cost and how long it usually takes. price: None where it is not known. usual: from and to, seconds."""
+    """What a run will cost and how long it usually takes. price: None where it is not known. usual:
+    from and to, seconds.
+    """
 
     price: Price | None
     usual: tuple[int, int]
@@ -126,13 +153,23 @@ class _Prepared:
 
 
 class Studio:
-    """Makes videos, keeps them, and remembers every job. Used as `async with Studio(settings) as studio`, which also runs the background loop.
+    """Makes videos, keeps them, and remembers every job. Used as `async with Studio(settings) as
+    studio`, which also runs the background loop.
 
-    clock: seconds since 1970; passed in by tests. works: False only looks at what is kept: there is no service, and no job goes on. own: sends no
-    jobs but those that are submitted or taken up here, so that nobody pays for what somebody has stopped elsewhere; looks after all that are sent.
+    clock: seconds since 1970; passed in by tests. works: False only looks at what is kept: there is
+    no service, and no job goes on. own: sends no jobs but those that are submitted or taken up
+    here, so that nobody pays for what somebody has stopped elsewhere; looks after all that are
+    sent.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time, *, works: bool = True, own: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], float] = time.time,
+        *,
+        works: bool = True,
+        own: bool = False,
+    ) -> None:
         self.settings, self._works = settings, works
         self.backend = settings.backend
         self.uploads = UploadFolder(default_folder(settings.output_dir))
@@ -173,15 +210,21 @@ class Studio:
         return self
 
     async def _open(self, opened: contextlib.AsyncExitStack) -> None:
-        """Opens one part after the other; what is open is closed again in the opposite order, also when a later part does not open."""
+        """Opens one part after the other; what is open is closed again in the opposite order, also
+        when a later part does not open.
+        """
         folder = await asyncio.to_thread(self.settings.made_output_dir)
-        self._store = await asyncio.to_thread(Store, self.settings.database, setting=self.settings.database_setting)
+        self._store = await asyncio.to_thread(
+            Store, self.settings.database, setting=self.settings.database_setting
+        )
         opened.callback(self._store.close)
         self._owners = Owners(self._store.seal)
         self._storage = Storage(self.settings.storage, self.settings.work_dir)
         self._references = References.over(self._store, self._storage, self.uploads)
         opened.enter_context(inputs.working_in(self.settings.work_dir))
-        self._evidence = Evidence(folder, visitors=not self.settings.space_id, video_at=self._storage.path)
+        self._evidence = Evidence(
+            folder, visitors=not self.settings.space_id, video_at=self._storage.path
+        )
         opened.push_async_callback(asyncio.to_thread, self._evidence.close)
         if self._works:
             await self._begin(opened)
@@ -191,7 +234,9 @@ class Studio:
         simulated = self.backend == "simulator"
         demo = Demo(self.settings)
         opened.push_async_callback(asyncio.to_thread, demo.stop)
-        self._connection = await asyncio.to_thread(demo.start) if simulated else self.settings.connection()
+        self._connection = (
+            await asyncio.to_thread(demo.start) if simulated else self.settings.connection()
+        )
         if self.settings.key_withheld:
             log.warning("%s", sentence("key_on_space"))
         self._door, self._keys = Door(self.settings, self._connection), Keys(self._connection)
@@ -211,7 +256,9 @@ class Studio:
             unsent=self._own,
         )
         opened.push_async_callback(self._leave)
-        work = {"runner": self._runner.run(), "keys": self._drop_keys(), "sweep": self._tidy()} | ({"demo": _mended(demo)} if simulated else {})
+        work = {"runner": self._runner.run(), "keys": self._drop_keys(), "sweep": self._tidy()} | (
+            {"demo": _mended(demo)} if simulated else {}
+        )
         for name, task in work.items():
             opened.push_async_callback(_stopped, asyncio.create_task(task, name=name))
 
@@ -223,7 +270,9 @@ class Studio:
 
     async def _tidy(self) -> None:
         """Sweeps soon after the start, though never in the way of it, and then every hour."""
-        uploads = os.environ.get("GRADIO_TEMP_DIR")  # set by `app.py`, where there is a page; one that the operator chose is theirs to tidy
+        uploads = os.environ.get(
+            "GRADIO_TEMP_DIR"
+        )  # set by `app.py`, where there is a page; one that the operator chose is theirs to tidy
         if uploads and not Path(uploads).is_relative_to(self.settings.output_dir.absolute()):
             uploads = None
         pause = _FIRST_SWEEP
@@ -244,46 +293,88 @@ class Studio:
             except Exception:
                 log.exception("not everything could be swept; trying again in an hour")
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         await self._opened.aclose()
 
-    async def submit(self, request: Request, *, owner: str, leave: Leave | None = None, new_take: bool = False) -> Job:
-        """Checks and keeps the references, then writes the job down; the background loop does the rest.
+    async def submit(
+        self, request: Request, *, owner: str, leave: Leave | None = None, new_take: bool = False
+    ) -> Job:
+        """Checks and keeps the references, then writes the job down; the background loop does the
+        rest.
 
-        The same request of the same owner is never paid for twice unawares: one that is still on its way is joined, one that has succeeded is given
-        back as it is. leave: what the door lets a visitor do; the operator's own unless given. new_take: forces a run of its own.
+        The same request of the same owner is never paid for twice unawares: one that is still on
+        its way is joined, one that has succeeded is given back as it is. leave: what the door lets
+        a visitor do; the operator's own unless given. new_take: forces a run of its own.
 
-        Raises InvalidInput, AccessRefused, and NotKept where our disk or database is full or stuck; nothing has been sent or spent then.
+        Raises InvalidInput, AccessRefused, and NotKept where our disk or database is full or stuck;
+        nothing has been sent or spent then.
         """
-        return (await self._submit(request, [secrets.token_hex(8) if new_take else ""], owner, leave))[0]
+        return (
+            await self._submit(request, [secrets.token_hex(8) if new_take else ""], owner, leave)
+        )[0]
 
     async def submit_or_join(self, request: Request, *, owner: str, leave: Leave) -> Job:
-        """As `submit`, for a program without a token: where another has asked for the same from the same address within an hour, that job is given.
+        """As `submit`, for a program without a token: where another has asked for the same from the
+        same address within an hour, that job is given.
 
-        It may be the same program, which has not waited for the answer. The job stays its owner's, whom only `owner_of` names.
+        It may be the same program, which has not waited for the answer. The job stays its owner's,
+        whom only `owner_of` names.
         """
         return (await self._submit(request, [""], owner, leave, joins=True))[0]
 
     async def owner_of(self, job_id: str) -> str:
         """Whose job it is. Raises JobNotFound."""
-        owner = await self._store.call(self._store.owner_of, job_id) if ids.has_shape(ids.JOB, job_id) else None
+        owner = (
+            await self._store.call(self._store.owner_of, job_id)
+            if ids.has_shape(ids.JOB, job_id)
+            else None
+        )
         if owner is None:
             raise JobNotFound
         return owner
 
-    async def submit_takes(self, request: Request, *, owner: str, leave: Leave | None = None, takes: int = 1) -> list[Job]:
-        """Several jobs from one brief that differ by their seeds alone, in their order; they run side by side.
+    async def submit_takes(
+        self, request: Request, *, owner: str, leave: Leave | None = None, takes: int = 1
+    ) -> list[Job]:
+        """Several jobs from one brief that differ by their seeds alone, in their order; they run
+        side by side.
 
-        takes: 1 to 4. The first asks for the seed that was given, the next for the one after it, and so on; without one each draws its own. Each take
-        is joined or given back as `submit` does it: asking again for the same takes pays for none of them twice, and one that was made before belongs
-        to the brief that it was made for. The others are written all or none. Raises what `submit` does.
+        takes: 1 to 4. The first asks for the seed that was given, the next for the one after it,
+        and so on; without one each draws its own. Each take is joined or given back as `submit`
+        does it: asking again for the same takes pays for none of them twice, and one that was made
+        before belongs to the brief that it was made for. The others are written all or none. Raises
+        what `submit` does.
         """
-        if isinstance(takes, bool) or not isinstance(takes, int) or takes not in range(1, catalog.TAKES_LIMIT + 1):
-            raise InvalidInput("takes", "takes_range", given=str(takes)[:80], high=catalog.TAKES_LIMIT)
+        if (
+            isinstance(takes, bool)
+            or not isinstance(takes, int)
+            or takes not in range(1, catalog.TAKES_LIMIT + 1)
+        ):
+            raise InvalidInput(
+                "takes", "takes_range", given=str(takes)[:80], high=catalog.TAKES_LIMIT
+            )
         numbered = request.seed is None
-        return await self._submit(request, ["", *(f"take-{number}" if numbered else "" for number in range(2, takes + 1))], owner, leave)
+        return await self._submit(
+            request,
+            ["", *(f"take-{number}" if numbered else "" for number in range(2, takes + 1))],
+            owner,
+            leave,
+        )
 
-    async def _submit(self, request: Request, nonces: Sequence[str], owner: str, leave: Leave | None, *, joins: bool = False) -> list[Job]:
+    async def _submit(
+        self,
+        request: Request,
+        nonces: Sequence[str],
+        owner: str,
+        leave: Leave | None,
+        *,
+        joins: bool = False,
+    ) -> list[Job]:
         """One job for each nonce, and for each next seed where the request names one."""
         leave = leave or self.door.operator
         await asyncio.to_thread(self._storage.require_room)
@@ -292,18 +383,33 @@ class Studio:
             if not joins:
                 return await self._insert(jobs, leave)
             async with self._calling:  # else two who ask at once would not see each other
-                return [theirs] if (theirs := await self._called_for(jobs[0])) else await self._insert(jobs, leave)
+                return (
+                    [theirs]
+                    if (theirs := await self._called_for(jobs[0]))
+                    else await self._insert(jobs, leave)
+                )
 
-    async def _rows(self, request: Request, nonces: Sequence[str], owner: str, leave: Leave) -> list[Job]:
+    async def _rows(
+        self, request: Request, nonces: Sequence[str], owner: str, leave: Leave
+    ) -> list[Job]:
         """The rows of what is asked for, which nobody has written yet."""
         prepared = await self._prepare(request, Asker(leave.address, owner))
         first, jobs = self._new_job(owner, leave), []
-        for number, (nonce, drawn) in enumerate(zip(nonces, _DRAWS.sample(range(catalog.SEED_LIMIT + 1), len(nonces)), strict=True)):
-            asked = None if request.seed is None else (request.seed + number) % (catalog.SEED_LIMIT + 1)
+        for number, (nonce, drawn) in enumerate(
+            zip(nonces, _DRAWS.sample(range(catalog.SEED_LIMIT + 1), len(nonces)), strict=True)
+        ):
+            asked = (
+                None if request.seed is None else (request.seed + number) % (catalog.SEED_LIMIT + 1)
+            )
             take = request.model_copy(update={"seed": asked})
             # Each a moment later than the one before, which is the order in our line.
             created_at = first.created_at + number / 1000
-            row = replace(self._new_job(owner, leave), brief_id=first.brief_id, nonce=nonce, created_at=created_at)
+            row = replace(
+                self._new_job(owner, leave),
+                brief_id=first.brief_id,
+                nonce=nonce,
+                created_at=created_at,
+            )
             jobs.append(_filled(row, take, drawn if asked is None else asked, prepared, leave))
         return jobs
 
@@ -311,26 +417,57 @@ class Studio:
         """Writes rows down, but for what is known: that is joined or given back."""
         known = [await self._same_job(job) for job in jobs]
         # Under the key of what is on its way, the insert joins it.
-        rows = [replace(job, cache_key=there.cache_key) if there else job for job, there in zip(jobs, known, strict=True)]
-        new = iter(await self._add([row for row, there in zip(rows, known, strict=True) if there is None or there.live], leave))
+        rows = [
+            replace(job, cache_key=there.cache_key) if there else job
+            for job, there in zip(jobs, known, strict=True)
+        ]
+        new = iter(
+            await self._add(
+                [
+                    row
+                    for row, there in zip(rows, known, strict=True)
+                    if there is None or there.live
+                ],
+                leave,
+            )
+        )
         return [there if there is not None and not there.live else next(new) for there in known]
 
     async def _called_for(self, job: Job) -> Job | None:
         """The job that another program without a token asked for, if its video is kept."""
         theirs = await self._store.call(self._store.called_for, job, job.created_at - _ASKED_AGAIN)
-        return theirs if theirs is not None and (theirs.live or await self._storage.has(theirs.video_key)) else None
+        return (
+            theirs
+            if theirs is not None and (theirs.live or await self._storage.has(theirs.video_key))
+            else None
+        )
 
     async def _same_job(self, job: Job) -> Job | None:
         """The job of the same kind that has succeeded, if its video is kept, or is on its way."""
         known = await self._store.call(self._store.of_kind, job.owner, job.account, job.cache_key)
-        return known if known is not None and (known.live or await self._storage.has(known.video_key)) else None
+        return (
+            known
+            if known is not None and (known.live or await self._storage.has(known.video_key))
+            else None
+        )
 
-    async def retry(self, job_id: str, *, owner: str, leave: Leave | None = None, new_seed: bool | None = None, may_pay_twice: bool = False) -> Job:
-        """A new job from the same inputs. While this job or one made from it is on its way, that is joined instead.
+    async def retry(
+        self,
+        job_id: str,
+        *,
+        owner: str,
+        leave: Leave | None = None,
+        new_seed: bool | None = None,
+        may_pay_twice: bool = False,
+    ) -> Job:
+        """A new job from the same inputs. While this job or one made from it is on its way, that is
+        joined instead.
 
-        new_seed: whether another seed is drawn; unless said, only for a new take of what has succeeded. Raises JobNotFound; AccessRefused and NotKept
-        as `submit` does; MayPayTwice where nobody knows whether the old job is billed, unless that is accepted by `may_pay_twice`; and WanError where
-        the old job ran on another connection: what it cost there says nothing about here.
+        new_seed: whether another seed is drawn; unless said, only for a new take of what has
+        succeeded. Raises JobNotFound; AccessRefused and NotKept as `submit` does; MayPayTwice where
+        nobody knows whether the old job is billed, unless that is accepted by `may_pay_twice`; and
+        WanError where the old job ran on another connection: what it cost there says nothing about
+        here.
         """
         leave = leave or self.door.operator
         await asyncio.to_thread(self._storage.require_room)
@@ -350,8 +487,11 @@ class Studio:
             request=old.request | {"seed": None if new_seed else old.seed},
             references=old.references,
             payload=old.payload | {"parameters": parameters},
-            # The same request asked for anew is the same kind as this; an UNCERTAIN job, which is on its way, would be joined instead.
-            cache_key=_another_key(old, new_seed=new_seed) if new_seed or old.live else old.cache_key,
+            # The same request asked for anew is the same kind as this; an UNCERTAIN job, which is
+            # on its way, would be joined instead.
+            cache_key=_another_key(old, new_seed=new_seed)
+            if new_seed or old.live
+            else old.cache_key,
             nonce=secrets.token_hex(8),
             brief_id=old.brief_id,
             retried_from=old.id,
@@ -359,29 +499,42 @@ class Studio:
             seed=seed,
             **_costs(old.model, old.request, old.references, leave),
         )
-        with self._references.holding(key for one in old.references for key in (one.key, one.sent_key)):
+        with self._references.holding(
+            key for one in old.references for key in (one.key, one.sent_key)
+        ):
             return (await self._add([again], leave))[0]
 
     async def job(self, job_id: str, *, owner: str) -> Job:
-        """A job of this owner. Raises JobNotFound and, as everything here that asks the database, NotKept."""
+        """A job of this owner. Raises JobNotFound and, as everything here that asks the database,
+        NotKept.
+        """
         job = await self._found(ids.JOB, self._store.get, job_id, owner)
         if job is None:
             raise JobNotFound
         return job
 
     def take_up(self, job: Job) -> None:
-        """Goes on with a job, also where this studio works on its own jobs only: one that is not sent yet is sent, and paid."""
+        """Goes on with a job, also where this studio works on its own jobs only: one that is not
+        sent yet is sent, and paid.
+        """
         if self._own is not None:
             self._own.add(job.id)
         self._runner.wake()
 
     async def newest(self, *, owner: str, models: Sequence[str]) -> Job | None:
-        """The job of this owner with one of these models that is looked at first: the newest on its way, else the newest of all."""
+        """The job of this owner with one of these models that is looked at first: the newest on its
+        way, else the newest of all.
+        """
         return await self._store.call(self._store.newest, owner, list(models))
 
     async def takes(self, job: Job) -> list[Job]:
-        """The takes of a job's brief, oldest first; one that was made again stands where the first of its kind did, in its place."""
-        there = {one.id: one for one in await self._store.call(self._store.of_brief, job.owner, job.brief_id)}
+        """The takes of a job's brief, oldest first; one that was made again stands where the first
+        of its kind did, in its place.
+        """
+        there = {
+            one.id: one
+            for one in await self._store.call(self._store.of_brief, job.owner, job.brief_id)
+        }
         places: dict[str, str] = {}  # of each take: the first job that it goes back to
         for one in there.values():
             places[one.id] = places.get(one.retried_from, one.id)
@@ -402,39 +555,65 @@ class Studio:
     ) -> Shelf:
         """One page of this owner's jobs, newest first.
 
-        search: words that the prompt has in it, in any order, of which thirty are looked for; capitals do not count. model: its exact name. state:
-        one of `wan.domain.jobs.GROUPS`. verdict: "yes", "maybe" or "no", as somebody's latest verdict in a review, or "none". until: seconds since
-        1970; jobs written later are left out, so that pages stay where they are while new jobs come. Raises InvalidInput for a state or a verdict
-        that there is not.
+        search: words that the prompt has in it, in any order, of which thirty are looked for;
+        capitals do not count. model: its exact name. state: one of `wan.domain.jobs.GROUPS`.
+        verdict: "yes", "maybe" or "no", as somebody's latest verdict in a review, or "none". until:
+        seconds since 1970; jobs written later are left out, so that pages stay where they are while
+        new jobs come. Raises InvalidInput for a state or a verdict that there is not.
         """
         for field, given, known in (("state", state, GROUPS), ("verdict", verdict, VERDICTS)):
             if given and given not in known:
-                raise InvalidInput(field, "choice_unknown", given=given[:80], allowed=", ".join(known))
-        words = list(dict.fromkeys(written("search", search, _SEARCH_LIMIT, line=True).casefold().split()))[:_SEARCH_WORDS]
+                raise InvalidInput(
+                    field, "choice_unknown", given=given[:80], allowed=", ".join(known)
+                )
+        words = list(
+            dict.fromkeys(written("search", search, _SEARCH_LIMIT, line=True).casefold().split())
+        )[:_SEARCH_WORDS]
         asked = {"words": words, "model": model, "state": state, "verdict": verdict, "until": until}
-        return await self._store.call(self._store.shelf, owner, **asked, offset=max(offset, 0), limit=min(max(limit, 0), _SHELF_LIMIT))
+        return await self._store.call(
+            self._store.shelf,
+            owner,
+            **asked,
+            offset=max(offset, 0),
+            limit=min(max(limit, 0), _SHELF_LIMIT),
+        )
 
     async def delete(self, job_id: str, *, owner: str) -> None:
-        """Deletes a job that has ended, and its files. Raises JobNotFound; WanError while it is on its way; NotKept, and then it may be asked again.
+        """Deletes a job that has ended, and its files. Raises JobNotFound; WanError while it is on
+        its way; NotKept, and then it may be asked again.
 
-        Its files go first: were it the row, nobody could ask again for what failed. Whoever is being sent one of them gets it to its end.
+        Its files go first: were it the row, nobody could ask again for what failed. Whoever is
+        being sent one of them gets it to its end.
         """
         job = await self.job(job_id, owner=owner)
         if job.live:
             cancellable = job.state in CANCEL_IS_FREE | {JobState.SUBMITTING, JobState.UNCERTAIN}
-            raise WanError(sentence("delete_cancel_first" if cancellable else "delete_made_free" if job.simulated else "delete_made"))
+            raise WanError(
+                sentence(
+                    "delete_cancel_first"
+                    if cancellable
+                    else "delete_made_free"
+                    if job.simulated
+                    else "delete_made"
+                )
+            )
         await self._evidence.remove(job)
-        for key in await self._storage.older(f"videos/{job.id}/", math.inf):  # also what a run left that did not come to its end
+        for key in await self._storage.older(
+            f"videos/{job.id}/", math.inf
+        ):  # also what a run left that did not come to its end
             await self._storage.remove(key)
         await self._store.call(self._store.delete, job, self._clock())
         self._tell()
         try:
             await self._references.drop(job)
         except NotKept:
-            log.warning("what job %s was made from is not gone yet; it goes with the next sweep", job.id)
+            log.warning(
+                "what job %s was made from is not gone yet; it goes with the next sweep", job.id
+            )
 
     async def references(self, job_id: str, *, owner: str) -> list[tuple[str, Path | str]]:
-        """What a job was made from, in the order in which the model numbers it, each with its kind: local copies of what is kept, and URLs.
+        """What a job was made from, in the order in which the model numbers it, each with its kind:
+        local copies of what is kept, and URLs.
 
         A file that is kept no longer is left out. Raises JobNotFound and NotKept.
         """
@@ -444,17 +623,24 @@ class Studio:
                 found.append((one.kind, one.url or await self._storage.local_copy(one.key)))
         return found
 
-    async def follow(self, job_id: str, *, owner: str, again: float = math.inf) -> AsyncIterator[JobEvent]:
-        """What happens to a job: once at the start, then on every change, until it has ended. Raises JobNotFound.
+    async def follow(
+        self, job_id: str, *, owner: str, again: float = math.inf
+    ) -> AsyncIterator[JobEvent]:
+        """What happens to a job: once at the start, then on every change, until it has ended.
+        Raises JobNotFound.
 
-        Losing the viewer changes nothing. While the database cannot be read, the last event is given again and says so; it goes on by itself.
-        again: seconds after which the last event is given once more, for whoever must see from time to time whether anybody still listens.
+        Losing the viewer changes nothing. While the database cannot be read, the last event is
+        given again and says so; it goes on by itself. again: seconds after which the last event is
+        given once more, for whoever must see from time to time whether anybody still listens.
         """
         async for events in self.follow_all([job_id], owner=owner, again=again):
             yield events[0]
 
-    async def follow_all(self, job_ids: Sequence[str], *, owner: str, again: float = math.inf) -> AsyncIterator[list[JobEvent]]:
-        """What happens to several jobs, as `follow` says it of one: how each stands, whenever something has changed, until all have ended.
+    async def follow_all(
+        self, job_ids: Sequence[str], *, owner: str, again: float = math.inf
+    ) -> AsyncIterator[list[JobEvent]]:
+        """What happens to several jobs, as `follow` says it of one: how each stands, whenever
+        something has changed, until all have ended.
 
         One that is deleted meanwhile is left out. Raises JobNotFound where none is there.
         """
@@ -463,7 +649,10 @@ class Studio:
         while True:
             changes = self._changes
             events = await self._glance(job_ids, owner, seen)
-            if events and (len(seen) != len(events) or any(_differs(*pair) for pair in zip(seen, events, strict=True))):
+            if events and (
+                len(seen) != len(events)
+                or any(_differs(*pair) for pair in zip(seen, events, strict=True))
+            ):
                 seen, given = events, time.monotonic()
                 yield events
             elif seen and time.monotonic() - given >= again:
@@ -474,7 +663,9 @@ class Studio:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changes.wait(), _GLANCE)
 
-    async def _glance(self, job_ids: Sequence[str], owner: str, seen: list[JobEvent]) -> list[JobEvent]:
+    async def _glance(
+        self, job_ids: Sequence[str], owner: str, seen: list[JobEvent]
+    ) -> list[JobEvent]:
         """How the jobs stand; [] while nobody can tell. What has ended is not asked for again."""
         known = {event.job.id: event for event in seen if not event.job.live}
         found = []
@@ -489,31 +680,45 @@ class Studio:
             return [event if event.job.id in known else self._paused(event) for event in seen]
 
     def _paused(self, event: JobEvent) -> JobEvent:
-        return replace(event, sentence=sentence("paused"), elapsed=max(self._clock() - event.job.state_at, 0.0))
+        return replace(
+            event, sentence=sentence("paused"), elapsed=max(self._clock() - event.job.state_at, 0.0)
+        )
 
     async def look(self, job_id: str, *, owner: str) -> JobEvent:
         """A job as it is at this moment, in words. Raises JobNotFound."""
         job = await self.job(job_id, owner=owner)
         place = await self._place(job) if job.state is JobState.QUEUED else None
-        past = await self._store.call(self._store.past_seconds, job.backend, job.model, job.request["duration"])
+        past = await self._store.call(
+            self._store.past_seconds, job.backend, job.model, job.request["duration"]
+        )
         if job.live and job.account not in self._keys:
             job = replace(job, said=_waits(job))
         elif job.live and self._runner.stuck:
             job = replace(job, said=sentence("paused"))
-        said = job.said or (sentence("queued", place=place, ordinal=_ordinal(place)) if place else sentence(_SAID.get(job.state, "submitting")))
+        said = job.said or (
+            sentence("queued", place=place, ordinal=_ordinal(place))
+            if place
+            else sentence(_SAID.get(job.state, "submitting"))
+        )
         return JobEvent(
             job=job,
             sentence=said,
             elapsed=max(self._clock() - job.state_at, 0.0),
-            expected=polling.expected_seconds(MODELS[job.model], simulated=job.simulated, past=past),
+            expected=polling.expected_seconds(
+                MODELS[job.model], simulated=job.simulated, past=past
+            ),
             place=place,
         )
 
     async def _place(self, job: Job) -> int:
-        """Place in our own line from 1. The whole line is asked for once for all who look at about the same time."""
+        """Place in our own line from 1. The whole line is asked for once for all who look at about
+        the same time.
+        """
         which, now = (job.account, job.model), self._clock()
         read_at, places = self._lines.get(which, (-math.inf, {}))
-        if not job.state_at < read_at <= now < read_at + _LINE_KEPT:  # what has come since then is not in it
+        if (
+            not job.state_at < read_at <= now < read_at + _LINE_KEPT
+        ):  # what has come since then is not in it
             ordered = await self._store.call(self._store.line, *which, now)
             places = {job_id: place for place, job_id in enumerate(ordered, 1)}
             self._lines[which] = now, places
@@ -522,7 +727,9 @@ class Studio:
         return places.get(job.id, len(places) + 1)
 
     async def cancel(self, job_id: str, *, owner: str) -> Sentence:
-        """Cancels a job where that can still be done, and says what came of it. Raises JobNotFound."""
+        """Cancels a job where that can still be done, and says what came of it.
+        Raises JobNotFound.
+        """
         job = await self.job(job_id, owner=owner)
         while job.live:
             if job.state in (JobState.RUNNING, JobState.FETCHING):
@@ -535,7 +742,13 @@ class Studio:
             noted = await self._store.call(self._store.want_cancel, job, self._clock())
             if noted is not None:
                 if noted.account not in self._keys and noted.state in UNSENT:
-                    ended = await self._store.call(self._store.advance, noted, JobState.CANCELLED, self._clock(), said=sentence("cancelled"))
+                    ended = await self._store.call(
+                        self._store.advance,
+                        noted,
+                        JobState.CANCELLED,
+                        self._clock(),
+                        said=sentence("cancelled"),
+                    )
                     self._evidence.record(ended or noted)
                 self.take_up(noted)
                 self._tell()
@@ -556,21 +769,33 @@ class Studio:
     ) -> Quote:
         """What a run will cost and how long it usually takes.
 
-        duration: seconds of output. videos: the length of each reference video in seconds, None for a URL. references: how many there are in all.
-        own_region: that of a visitor's own key, where one is used.
+        duration: seconds of output. videos: the length of each reference video in seconds, None for
+        a URL. references: how many there are in all. own_region: that of a visitor's own key, where
+        one is used.
         """
         known, own = MODELS[model], own_region is not None
         region = self.settings.priced_region(own_region) if own_region else self.connection.region
         simulated = self.backend == "simulator" and not own
         past: list[float] = []
         with contextlib.suppress(NotKept):  # a price does not wait for the database
-            past = await self._store.call(self._store.past_seconds, "simulator" if simulated else "dashscope", model, duration)
+            past = await self._store.call(
+                self._store.past_seconds, "simulator" if simulated else "dashscope", model, duration
+            )
         where = {"region": region, "currency": "" if own else self.connection.currency}
-        cost = catalog.price(known, **where, size=size, duration=duration, audio=audio, videos=videos, references=references)
+        cost = catalog.price(
+            known,
+            **where,
+            size=size,
+            duration=duration,
+            audio=audio,
+            videos=videos,
+            references=references,
+        )
         return Quote(cost, polling.usual_seconds(known, simulated=simulated, past=past), simulated)
 
     async def check(self, leave: Leave, *, owner: str) -> Sentence:
-        """Asks the service one question that costs nothing, and says in plain words what came of it.
+        """Asks the service one question that costs nothing, and says in plain words what came of
+        it.
 
         A visitor's own key that works is taken up at once by the jobs that wait for it.
         """
@@ -585,29 +810,43 @@ class Studio:
         return said
 
     def forget_keys(self, *, owner: str) -> int:
-        """Drops a visitor's own keys from memory; their jobs wait until it is given again. Gives how many there were."""
+        """Drops a visitor's own keys from memory; their jobs wait until it is given again. Gives
+        how many there were.
+        """
         dropped = self._keys.forget(owner)
         self._tell()
         return dropped
 
     async def withdraw_links(self, job_id: str, *, owner: str) -> Job:
-        """Makes every link to a job's files that was given away lead nowhere; the job gets new ones. Raises JobNotFound."""
+        """Makes every link to a job's files that was given away lead nowhere; the job gets new
+        ones. Raises JobNotFound.
+        """
         job = await self.job(job_id, owner=owner)
         await self._store.call(self._store.withdraw_links, job.id, owner, ids.new_media())
         self._tell()
         return await self.job(job.id, owner=owner)
 
     async def media(self, token: str, name: str) -> Path | None:
-        """A file of a job by its unguessable token: "video.mp4", "original.mp4" or "poster.webp"; None when there is none. Raises NotKept."""
+        """A file of a job by its unguessable token: "video.mp4", "original.mp4" or "poster.webp";
+        None when there is none. Raises NotKept.
+        """
         job = await self._found(ids.MEDIA, self._store.by_media_token, token)
         if job is not None and name == "original.mp4":
             return await self._local(job.original_key)
         return None if job is None else await self._shown_file(job, name)
 
     async def create_review(
-        self, job_ids: Sequence[str], *, owner: str, title: str, note: str = "", expires_days: int | None = None, with_settings: bool = False
+        self,
+        job_ids: Sequence[str],
+        *,
+        owner: str,
+        title: str,
+        note: str = "",
+        expires_days: int | None = None,
+        with_settings: bool = False,
     ) -> tuple[Review, str]:
-        """Makes a review of takes in this order, and the token that its link ends with. Raises InvalidInput, AccessRefused and NotKept.
+        """Makes a review of takes in this order, and the token that its link ends with. Raises
+        InvalidInput, AccessRefused and NotKept.
 
         with_settings: whether reviewers see, and find in the videos, what they were made with.
         """
@@ -618,41 +857,65 @@ class Studio:
         for number, job_id in enumerate(reviews.checked_ids(job_ids), 1):
             job = await self._found(ids.JOB, self._store.get, job_id, owner)
             takes.append(Take(number=number, job_id=job_id, job=reviews.with_video(job)))
-        review = Review(ids.new_review(), owner, title, note, token, now, expires_at, None, tuple(takes), with_settings)
+        review = Review(
+            ids.new_review(),
+            owner,
+            title,
+            note,
+            token,
+            now,
+            expires_at,
+            None,
+            tuple(takes),
+            with_settings,
+        )
         await self._store.call(self._store.add_review, review, token)
         self._tell()
         return review, token
 
     async def reviews(self, *, owner: str, whole: str = "") -> list[Review]:
-        """Every review of this owner, newest first; what was said comes with the one whose id is `whole` only."""
-        return await self._store.call(self._store.reviews, owner, whole if ids.has_shape(ids.REVIEW, whole) else "")
+        """Every review of this owner, newest first; what was said comes with the one whose id is
+        `whole` only.
+        """
+        return await self._store.call(
+            self._store.reviews, owner, whole if ids.has_shape(ids.REVIEW, whole) else ""
+        )
 
     async def review(self, review_id: str, *, owner: str) -> Review:
         """A review of this owner, open or not. Raises ReviewNotFound."""
         return _there(await self._found(ids.REVIEW, self._store.review, review_id, owner))
 
     async def review_by_link(self, token: str, *, whole: bool = True) -> Review:
-        """The review that a link opens. Raises ReviewNotFound for one that is unknown, revoked or expired, without saying which.
+        """The review that a link opens. Raises ReviewNotFound for one that is unknown, revoked or
+        expired, without saying which.
 
         whole: with what was said in it.
         """
-        review = _there(await self._found(ids.LINK, partial(self._store.review_by_link, whole=whole), token))
+        review = _there(
+            await self._found(ids.LINK, partial(self._store.review_by_link, whole=whole), token)
+        )
         if not review.is_open(self._clock()):
             raise ReviewNotFound
         return review
 
     async def review_version(self, token: str) -> str:
-        """What is another whenever anything that an open link shows is; costs little to ask. Raises as `review_by_link` does."""
+        """What is another whenever anything that an open link shows is; costs little to ask. Raises
+        as `review_by_link` does.
+        """
         return _there(await self._found(ids.LINK, self._store.review_version, token, self._clock()))
 
     async def revoke_review(self, review_id: str, *, owner: str) -> Review:
-        """Closes a review's link, and the videos behind it, for good; what was said stays. Raises ReviewNotFound."""
+        """Closes a review's link, and the videos behind it, for good; what was said stays. Raises
+        ReviewNotFound.
+        """
         await self._found(ids.REVIEW, self._store.revoke_review, review_id, owner, self._clock())
         self._tell()
         return await self.review(review_id, owner=owner)
 
     async def delete_review(self, review_id: str, *, owner: str) -> None:
-        """Deletes a review and everything that was said in it; its takes stay in the library. Raises ReviewNotFound."""
+        """Deletes a review and everything that was said in it; its takes stay in the library.
+        Raises ReviewNotFound.
+        """
         if not await self._found(ids.REVIEW, self._store.delete_review, review_id, owner):
             raise ReviewNotFound
         await asyncio.to_thread(self.uploads.forget, {review_id})
@@ -661,9 +924,10 @@ class Studio:
     async def give_verdict(self, token: str, given: dict[str, Any], *, network: str = "") -> None:
         """Writes down what somebody with the link says.
 
-        given: take (its number), verdict ("yes", "maybe", "no"), reviewer (their browser's token), and if they like comment, at_seconds, name.
-        network: where they are, so that one does not fill the review.
-        Raises ReviewNotFound, InvalidInput, AccessRefused where the review takes no more, and NotKept.
+        given: take (its number), verdict ("yes", "maybe", "no"), reviewer (their browser's token),
+        and if they like comment, at_seconds, name. network: where they are, so that one does not
+        fill the review. Raises ReviewNotFound, InvalidInput, AccessRefused where the review takes
+        no more, and NotKept.
         """
         review = await self.review_by_link(token, whole=False)
         verdict = reviews.checked_verdict(review, given, id_=ids.new_review(), now=self._clock())
@@ -671,16 +935,27 @@ class Studio:
         self._tell()
 
     async def review_media(self, token: str, number: int, name: str) -> Path | None:
-        """A file of a take ("video.mp4", "poster.webp") by a link that is open; None when there is none. Raises NotKept."""
+        """A file of a take ("video.mp4", "poster.webp") by a link that is open; None when there is
+        none. Raises NotKept.
+        """
         known = 1 <= number <= reviews.TAKES_LIMIT
-        job = await self._found(ids.LINK, self._store.reviewed_job, token, number, self._clock()) if known else None
+        job = (
+            await self._found(ids.LINK, self._store.reviewed_job, token, number, self._clock())
+            if known
+            else None
+        )
         if job is None:
             return None
-        return await self._reviewers_file(job, name, with_settings=await self._store.call(self._store.shows_settings, token))
+        return await self._reviewers_file(
+            job, name, with_settings=await self._store.call(self._store.shows_settings, token)
+        )
 
     @contextlib.asynccontextmanager
-    async def review_files(self, review: Review) -> AsyncIterator[dict[int, tuple[Path, Path | None]]]:
-        """Video and poster of each take that is there, by its number, for a copy of them; they stay until the block ends.
+    async def review_files(
+        self, review: Review
+    ) -> AsyncIterator[dict[int, tuple[Path, Path | None]]]:
+        """Video and poster of each take that is there, by its number, for a copy of them; they stay
+        until the block ends.
 
         Raises NotKept, also where there is no room for a copy, or for what the block writes.
         """
@@ -689,21 +964,38 @@ class Studio:
             async with self._storage.workroom() as folder:
                 found = {}
                 for take in review.takes:
-                    video = take.job and await self._reviewers_file(take.job, "video.mp4", folder, with_settings=review.with_settings)
+                    video = take.job and await self._reviewers_file(
+                        take.job, "video.mp4", folder, with_settings=review.with_settings
+                    )
                     if take.job and video:
-                        found[take.number] = video, await self._shown_file(take.job, "poster.webp", folder)
+                        found[take.number] = (
+                            video,
+                            await self._shown_file(take.job, "poster.webp", folder),
+                        )
                 yield found
 
-    async def _found(self, shape: re.Pattern[str], look: Callable[..., Result], key: str, *more: Any) -> Result | None:
-        """What a statement gives for an id or token from outside; None for what has not its shape, whatever it is."""
+    async def _found(
+        self, shape: re.Pattern[str], look: Callable[..., Result], key: str, *more: Any
+    ) -> Result | None:
+        """What a statement gives for an id or token from outside; None for what has not its shape,
+        whatever it is.
+        """
         return await self._store.call(look, key, *more) if ids.has_shape(shape, key) else None
 
     async def _shown_file(self, job: Job, name: str, folder: Path | None = None) -> Path | None:
-        """A file of a job that others may be shown too. folder: a workroom, for as long as which the file stays."""
-        return await self._local({"video.mp4": job.video_key, "poster.webp": job.poster_key}.get(name, ""), folder)
+        """A file of a job that others may be shown too. folder: a workroom, for as long as which
+        the file stays.
+        """
+        return await self._local(
+            {"video.mp4": job.video_key, "poster.webp": job.poster_key}.get(name, ""), folder
+        )
 
-    async def _reviewers_file(self, job: Job, name: str, folder: Path | None = None, *, with_settings: bool) -> Path | None:
-        """The same for reviewers: its video without what it was made with and its job, unless the owner shows that."""
+    async def _reviewers_file(
+        self, job: Job, name: str, folder: Path | None = None, *, with_settings: bool
+    ) -> Path | None:
+        """The same for reviewers: its video without what it was made with and its job, unless the
+        owner shows that.
+        """
         if with_settings or name != "video.mp4" or not job.video_key:
             return await self._shown_file(job, name, folder)
         with contextlib.suppress(FileNotFoundError):
@@ -715,15 +1007,23 @@ class Studio:
         """A copy of what is kept under a key here; None for "", and for what is kept no longer."""
         with contextlib.suppress(FileNotFoundError):
             if key:
-                return await (self._storage.held(key, folder) if folder else self._storage.local_copy(key))
+                return await (
+                    self._storage.held(key, folder) if folder else self._storage.local_copy(key)
+                )
         return None
 
     async def evidence(self, job: Job) -> Path | None:
-        """The folder of a job's record with all that is known now; None where none is kept: of visitors on a Space."""
+        """The folder of a job's record with all that is known now; None where none is kept: of
+        visitors on a Space.
+        """
         return await self._evidence.completed(job)
 
-    def result(self, job: Job, *, made_before: bool = False, evidence: Path | None = None) -> VideoResult:
-        """A job as the normalised calls give it. made_before: it was given back by `submit` as it was, which costs nothing. evidence: see there."""
+    def result(
+        self, job: Job, *, made_before: bool = False, evidence: Path | None = None
+    ) -> VideoResult:
+        """A job as the normalised calls give it. made_before: it was given back by `submit` as it
+        was, which costs nothing. evidence: see there.
+        """
         seconds, cost = job.billed
         if made_before:
             seconds, cost = 0.0, cost and replace(cost, amount=Decimal(0))
@@ -739,61 +1039,114 @@ class Studio:
             evidence=str(evidence) if evidence else None,
             error=job.said.say() if job.said and not job.live else None,
             billed_seconds=seconds,
-            **{name: getattr(job, name) for name in ("task_id", "request_id", "model", "width", "height", "fps", "duration", "seed")},
+            **{
+                name: getattr(job, name)
+                for name in (
+                    "task_id",
+                    "request_id",
+                    "model",
+                    "width",
+                    "height",
+                    "fps",
+                    "duration",
+                    "seed",
+                )
+            },
         )
 
     def about(self, job: Job) -> dict[str, Any]:
-        """What stands in a job's video of how it was made, and what was measured and is known of it besides. JSON; times are ISO 8601 in UTC.
+        """What stands in a job's video of how it was made, and what was measured and is known of it
+        besides. JSON; times are ISO 8601 in UTC.
 
         For its owner: nobody else gets a price or a task id.
         """
-        times = ("created_at", "started_at", "submitted_at", "running_at", "fetching_at", "ended_at")
+        times = (
+            "created_at",
+            "started_at",
+            "submitted_at",
+            "running_at",
+            "fetching_at",
+            "ended_at",
+        )
         seconds, cost = job.billed
         return {
             **embedded_settings.settings_of(job),
-            **{name: getattr(job, name) for name in ("width", "height", "fps", "duration", "has_audio", "task_id")},
+            **{
+                name: getattr(job, name)
+                for name in ("width", "height", "fps", "duration", "has_audio", "task_id")
+            },
             "billed_seconds": seconds,
             "state": job.state.value,
             "price": str(cost) if cost else None,
             "adjustments": [one.say() for one in job.adjustments],
-            "times": {name.removesuffix("_at"): _iso(at) for name in times if (at := getattr(job, name)) is not None},
+            "times": {
+                name.removesuffix("_at"): _iso(at)
+                for name in times
+                if (at := getattr(job, name)) is not None
+            },
         }
 
     async def last_frame(self, job_id: str, *, owner: str) -> bytes:
-        """The very last frame of a job's video, as PNG: the image of a shot that goes on from there. Raises JobNotFound, InvalidInput, NotKept."""
+        """The very last frame of a job's video, as PNG: the image of a shot that goes on from
+        there. Raises JobNotFound, InvalidInput, NotKept.
+        """
         async with self._storage.workroom() as folder:
             _, video = await self._video(job_id, owner, folder)
             return await inputs.apart(Asker(owner=owner), join.last_frame, video)
 
     async def bundle(self, job_id: str, *, owner: str, target: Path) -> None:
-        """Writes a ZIP of a job's video and its settings to `target`. Raises JobNotFound, InvalidInput for a job without a video, NotKept."""
+        """Writes a ZIP of a job's video and its settings to `target`. Raises JobNotFound,
+        InvalidInput for a job without a video, NotKept.
+        """
         async with self._storage.workroom() as folder:
             job, video = await self._video(job_id, owner, folder)
             await asyncio.to_thread(require_room, target.parent, more=video.stat().st_size)
             with in_words():
                 name = f"{job.model}-{job.seed}"
-                await inputs.apart(Asker(owner=owner), join.bundle, video, self.about(job), target, name=name)
+                await inputs.apart(
+                    Asker(owner=owner), join.bundle, video, self.about(job), target, name=name
+                )
 
     async def join(
-        self, job_ids: Sequence[str], *, owner: str, target: Path, size: str = "", fps: float = 0.0, progress: Callable[[float], None]
+        self,
+        job_ids: Sequence[str],
+        *,
+        owner: str,
+        target: Path,
+        size: str = "",
+        fps: float = 0.0,
+        progress: Callable[[float], None],
     ) -> None:
         """Writes the videos of 2 to 20 jobs, in their order, as one MP4 to `target`.
 
-        size, fps: `W*H` px and frames per second; the first one's unless given. progress: is told how much is done, 0 to 1, from another thread; what
-        it raises stops the work and comes out here. Where the awaiting task is cancelled, the work has stopped when this ends. Stopped or failed,
-        nothing is left at `target`. Raises JobNotFound; InvalidInput for too few or too many, and for a job without a video; NotKept.
+        size, fps: `W*H` px and frames per second; the first one's unless given. progress: is told
+        how much is done, 0 to 1, from another thread; what it raises stops the work and comes out
+        here. Where the awaiting task is cancelled, the work has stopped when this ends. Stopped or
+        failed, nothing is left at `target`. Raises JobNotFound; InvalidInput for too few or too
+        many, and for a job without a video; NotKept.
         """
         if len(job_ids) not in embedded_settings.SHOTS:
-            raise InvalidInput("takes", "takes_count", given=len(job_ids), low=embedded_settings.SHOTS[0], high=embedded_settings.SHOTS[-1])
+            raise InvalidInput(
+                "takes",
+                "takes_count",
+                given=len(job_ids),
+                low=embedded_settings.SHOTS[0],
+                high=embedded_settings.SHOTS[-1],
+            )
         async with self._storage.workroom() as folder:
             shots = [await self._video(job_id, owner, folder) for job_id in job_ids]
             jobs, paths = [job for job, _ in shots], [path for _, path in shots]
-            size, fps = size or f"{jobs[0].width}*{jobs[0].height}", fps or jobs[0].fps or catalog.SERVICE_FPS
+            size, fps = (
+                size or f"{jobs[0].width}*{jobs[0].height}",
+                fps or jobs[0].fps or catalog.SERVICE_FPS,
+            )
             tags = embedded_settings.tags([embedded_settings.settings_of(job) for job in jobs])
             async with self._joining:
                 await asyncio.to_thread(self._storage.require_room)
                 with in_words():
-                    await _stoppable(partial(join.join, paths, target, size=size, fps=fps, tags=tags), progress)
+                    await _stoppable(
+                        partial(join.join, paths, target, size=size, fps=fps, tags=tags), progress
+                    )
 
     async def _video(self, job_id: str, owner: str, folder: Path) -> tuple[Job, Path]:
         """A job and its video, which stays for as long as the folder does."""
@@ -804,28 +1157,53 @@ class Studio:
         raise InvalidInput("takes", "take_without_video", given=job.seed)
 
     async def _prepare(self, request: Request, asker: Asker) -> _Prepared:
-        """Checks and keeps every reference of a request, in the order in which the model numbers them."""
+        """Checks and keeps every reference of a request, in the order in which the model numbers
+        them.
+        """
         if isinstance(request, ImageToVideoRequest):
-            prepared = [await self._picture(asker, request.reference_image, request.size, request.fit)]
+            prepared = [
+                await self._picture(asker, request.reference_image, request.size, request.fit)
+            ]
             if request.reference_audio is not None:
                 prepared.append(await self._sound(asker, request.reference_audio, request))
         else:
             prepared = [await self._reference(asker, kind, one) for kind, one in request.in_order]
-        return _Prepared([reference for reference, _ in prepared], [said for _, several in prepared for said in several])
+        return _Prepared(
+            [reference for reference, _ in prepared],
+            [said for _, several in prepared for said in several],
+        )
 
-    async def _reference(self, asker: Asker, kind: str, source: Media) -> tuple[Reference, list[Sentence]]:
-        return await (self._clip(asker, source) if kind == "video" else self._picture(asker, source, OWN_SHAPE[0], "crop"))
+    async def _reference(
+        self, asker: Asker, kind: str, source: Media
+    ) -> tuple[Reference, list[Sentence]]:
+        return await (
+            self._clip(asker, source)
+            if kind == "video"
+            else self._picture(asker, source, OWN_SHAPE[0], "crop")
+        )
 
-    async def _picture(self, asker: Asker, source: Media, size: str, fit: str) -> tuple[Reference, list[Sentence]]:
+    async def _picture(
+        self, asker: Asker, source: Media, size: str, fit: str
+    ) -> tuple[Reference, list[Sentence]]:
         if isinstance(source, str):
             return Reference(kind="image", url=source), []
-        picture = await inputs.apart(asker, inputs.take_picture, "reference_image", source, size=size, fit=fit)
+        picture = await inputs.apart(
+            asker, inputs.take_picture, "reference_image", source, size=size, fit=fit
+        )
         about = {name: getattr(picture, name) for name in ("sha256", "bytes", "width", "height")}
         changes = tuple(one.key for one in picture.adjustments if one.key in _FILE_SENTENCES)
-        key, original = await self._references.keep_clean(source, picture.kept, ".jpg", Original(**about, changes=changes), asker.owner)
-        sent_key = key if picture.sent == picture.kept else await self._references.keep(picture.sent, ".jpg")
+        key, original = await self._references.keep_clean(
+            source, picture.kept, ".jpg", Original(**about, changes=changes), asker.owner
+        )
+        sent_key = (
+            key
+            if picture.sent == picture.kept
+            else await self._references.keep(picture.sent, ".jpg")
+        )
         about = {name: getattr(original, name) for name in about}
-        return Reference(kind="image", key=key, sent_key=sent_key, **about), _earlier(original, changes) + picture.adjustments
+        return Reference(kind="image", key=key, sent_key=sent_key, **about), _earlier(
+            original, changes
+        ) + picture.adjustments
 
     async def _clip(self, asker: Asker, source: Media) -> tuple[Reference, list[Sentence]]:
         if isinstance(source, str):
@@ -834,23 +1212,33 @@ class Studio:
         clip = {name: getattr(taken.clip, name) for name in ("width", "height", "seconds")}
         return Reference(kind="video", **about, **clip), said
 
-    async def _sound(self, asker: Asker, source: bytes | Path, request: ImageToVideoRequest) -> tuple[Reference, list[Sentence]]:
+    async def _sound(
+        self, asker: Asker, source: bytes | Path, request: ImageToVideoRequest
+    ) -> tuple[Reference, list[Sentence]]:
         """The sound of a request, which is a file: an address has a field of its own."""
         taken, about, said = await self._copy(asker, inputs.take_sound, "reference_audio", source)
         said = [*said, *_against(taken.seconds, request)] if request.audio else []
         return Reference(kind="audio", seconds=taken.seconds, **about), said
 
     async def _copy(
-        self, asker: Asker, take: Callable[[str, bytes | Path, IO[bytes]], Taken], field: str, source: bytes | Path
+        self,
+        asker: Asker,
+        take: Callable[[str, bytes | Path, IO[bytes]], Taken],
+        field: str,
+        source: bytes | Path,
     ) -> tuple[Taken, dict[str, Any], list[Sentence]]:
-        """Keeps the clean copy that `take` makes of a file. Gives what the file is, what its reference says of it, and what was done to it."""
+        """Keeps the clean copy that `take` makes of a file. Gives what the file is, what its
+        reference says of it, and what was done to it.
+        """
         async with self._storage.workroom() as folder:
             copy = folder / "copy"
             with await asyncio.to_thread(copy.open, "w+b") as made:
                 taken = await inputs.apart(asker, take, field, source, made)
             changes = tuple(one.key for one in taken.adjustments if one.key in _FILE_SENTENCES)
             measured = Original(taken.sha256, taken.bytes, changes=changes)
-            key, original = await self._references.keep_clean(source, copy, f".{taken.kind}", measured, asker.owner)
+            key, original = await self._references.keep_clean(
+                source, copy, f".{taken.kind}", measured, asker.owner
+            )
         about = {"key": key, "sent_key": key, "sha256": original.sha256, "bytes": original.bytes}
         return taken, about, _earlier(original, changes) + taken.adjustments
 
@@ -868,14 +1256,18 @@ class Studio:
             brief_id=secrets.token_urlsafe(16),
             media_token=ids.new_media(),
             address=None if is_here(leave.address) else self._place_of(leave.address),
-            budget_day="" if leave.budget is None else datetime.fromtimestamp(now, UTC).date().isoformat(),
+            budget_day=""
+            if leave.budget is None
+            else datetime.fromtimestamp(now, UTC).date().isoformat(),
             due_at=now,
             created_at=now,
             state_at=now,
         )
 
     def _place_of(self, address: str) -> str:
-        """An address as rows have it, 64 characters: the beginning of its network's hash, and its own."""
+        """An address as rows have it, 64 characters: the beginning of its network's hash, and its
+        own.
+        """
         network, own = (self._store.seal.hash("address", one) for one in (site(address), address))
         return f"{network[:_NETWORK_LENGTH]}{line.IN}{own}"
 
@@ -885,7 +1277,9 @@ class Studio:
         if leave.connection.account not in self._keys:
             await asyncio.to_thread(self._gateway.prepare, leave.connection)
         self._keys.hold(jobs[0].owner, leave.connection)
-        added = await self._store.call(self._store.add_all, jobs, budget=leave.budget, at_once=leave.jobs_at_once)
+        added = await self._store.call(
+            self._store.add_all, jobs, budget=leave.budget, at_once=leave.jobs_at_once
+        )
         for job in added:
             self._evidence.record(job)
             self.take_up(job)
@@ -903,32 +1297,48 @@ class Studio:
                     log.exception("it could not be asked which keys are still needed; trying again")
 
     def _tell(self) -> None:
-        """Wakes every viewer: each waits on the event that it saw, so that nobody misses a change."""
+        """Wakes every viewer: each waits on the event that it saw, so that
+        nobody misses a change.
+        """
         self._changes.set()
         self._changes = asyncio.Event()
 
 
 def _earlier(original: Original, changes: Collection[str]) -> list[Sentence]:
-    """What was done to an upload when its clean copy took its place, beside these changes of now."""
+    """What was done to an upload when its clean copy took its place, beside
+    these changes of now.
+    """
     return [sentence(change) for change in original.changes if change not in changes]
 
 
 def _against(seconds: float, request: ImageToVideoRequest) -> list[Sentence]:
-    """What the service does where a sound is longer or shorter than the video (image-to-video API reference, 2026-02-10)."""
+    """What the service does where a sound is longer or shorter than the video (image-to-video API
+    reference, 2026-02-10).
+    """
     if abs(seconds - request.duration) < _HEARD:
         return []
-    return [sentence("sound_cut" if seconds > request.duration else "sound_ends", given=f"{seconds:.1f}", seconds=request.duration)]
+    return [
+        sentence(
+            "sound_cut" if seconds > request.duration else "sound_ends",
+            given=f"{seconds:.1f}",
+            seconds=request.duration,
+        )
+    ]
 
 
 def _another_key(old: Job, *, new_seed: bool) -> str:
-    """The cache key of what is made from a job and is another kind; the same each time, so that a second click joins the first."""
+    """The cache key of what is made from a job and is another kind; the same each time, so that a
+    second click joins the first.
+    """
     return hashlib.sha256(f"{old.cache_key} again {old.id} {new_seed}".encode()).hexdigest()
 
 
 def _filled(job: Job, request: Request, seed: int, prepared: _Prepared, leave: Leave) -> Job:
     """A new row with all that a request says. seed: the one that is sent."""
     backend = job.base_url if job.backend == "dashscope" else job.backend
-    ready = payload.build(request, seed=seed, urls=[reference.url for reference in prepared.references])
+    ready = payload.build(
+        request, seed=seed, urls=[reference.url for reference in prepared.references]
+    )
     return replace(
         job,
         model=request.model,
@@ -942,20 +1352,37 @@ def _filled(job: Job, request: Request, seed: int, prepared: _Prepared, leave: L
     )
 
 
-def _costs(model: str, asked: Mapping[str, Any], references: Sequence[Reference], leave: Leave) -> dict[str, Any]:
-    """What a new row says about money: the price by the lengths of the clips as far as they are known; reserved is what it may come to at most."""
+def _costs(
+    model: str, asked: Mapping[str, Any], references: Sequence[Reference], leave: Leave
+) -> dict[str, Any]:
+    """What a new row says about money: the price by the lengths of the clips as far as they are
+    known; reserved is what it may come to at most.
+    """
     lengths = [reference.seconds for reference in references if reference.kind == "video"]
 
     def price(videos: Sequence[float | None]) -> Price | None:
         size, duration, audio = asked["size"], asked["duration"], asked["audio"]
         where = {"region": leave.connection.region, "currency": leave.connection.currency}
-        return catalog.price(MODELS[model], **where, size=size, duration=duration, audio=audio, videos=videos, references=len(references))
+        return catalog.price(
+            MODELS[model],
+            **where,
+            size=size,
+            duration=duration,
+            audio=audio,
+            videos=videos,
+            references=len(references),
+        )
 
     cost, most = price(lengths), price([None] * len(lengths))
     if cost is None or most is None:
         return {"amount": None, "currency": "", "billed_seconds": None, "reserved": None}
     reserved = None if leave.budget is None else most.amount
-    return {"amount": cost.amount, "currency": cost.currency, "billed_seconds": cost.billed_seconds, "reserved": reserved}
+    return {
+        "amount": cost.amount,
+        "currency": cost.currency,
+        "billed_seconds": cost.billed_seconds,
+        "reserved": reserved,
+    }
 
 
 def _there(review: Result | None) -> Result:
@@ -965,16 +1392,22 @@ def _there(review: Result | None) -> Result:
 
 
 def _waits(job: Job) -> Sentence:
-    """What to say of a job whose key is not here; where a video may be waiting at the service, until when."""
+    """What to say of a job whose key is not here; where a video may be waiting at the service,
+    until when.
+    """
     if job.submitted_at is None:
         return sentence("waits_for_key")
-    lost_at = datetime.fromtimestamp((job.submitting_at or job.submitted_at) + catalog.TASK_LIFETIME, UTC)
+    lost_at = datetime.fromtimestamp(
+        (job.submitting_at or job.submitted_at) + catalog.TASK_LIFETIME, UTC
+    )
     return sentence("waits_for_key_until", time=f"{lost_at:%Y-%m-%d %H:%M}")
 
 
 async def asked(gateway: Gateway, connection: Connection) -> Sentence:
     """Asks the service one question that costs nothing, and says what came of it."""
-    where = f"{connection.region or urlsplit(connection.base_url).hostname}" + (f", {connection.workspace}" if connection.workspace else "")
+    where = f"{connection.region or urlsplit(connection.base_url).hostname}" + (
+        f", {connection.workspace}" if connection.workspace else ""
+    )
     try:
         await asyncio.to_thread(gateway.prepare, connection)
         await gateway.ping(connection)
@@ -992,7 +1425,11 @@ def _found(trouble: ServiceError, where: str) -> Sentence:
         return sentence("check_busy")
     if trouble.status is None:
         said = trouble.sentence
-        return sentence(_UNREACHED[said.key], **said.values) if said.key in _UNREACHED else sentence("check_unreached", where=where)
+        return (
+            sentence(_UNREACHED[said.key], **said.values)
+            if said.key in _UNREACHED
+            else sentence("check_unreached", where=where)
+        )
     return sentence("check_odd", code=code, where=where)
 
 
@@ -1001,7 +1438,9 @@ class _Stopped(Exception):
 
 
 async def _stoppable(work: Callable[..., None], progress: Callable[[float], None]) -> None:
-    """Does work that reports its progress on a thread of its own; when this is cancelled, the work ends with its next report, and this after it."""
+    """Does work that reports its progress on a thread of its own; when this is cancelled, the work
+    ends with its next report, and this after it.
+    """
     unwanted = threading.Event()
 
     def report(done: float) -> None:
@@ -1028,11 +1467,17 @@ async def _stopped(task: asyncio.Task[None]) -> None:
 
 def _differs(seen: JobEvent, event: JobEvent) -> bool:
     """Whether a viewer has something new to see."""
-    return (seen.job.version, seen.place, seen.sentence) != (event.job.version, event.place, event.sentence)
+    return (seen.job.version, seen.place, seen.sentence) != (
+        event.job.version,
+        event.place,
+        event.sentence,
+    )
 
 
 async def _mended(demo: Demo) -> None:
-    """Keeps the demo's simulator there: its tasks are on disk, so that whatever ended it loses nothing."""
+    """Keeps the demo's simulator there: its tasks are on disk, so that whatever ended it loses
+    nothing.
+    """
     while True:
         await asyncio.sleep(_DEMO_LOOKED_AT)
         try:

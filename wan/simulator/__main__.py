@@ -1,8 +1,9 @@
 """Serve a simulator: `python -m wan.simulator --dir DIR`.
 
-One process per folder: it holds DIR/server.lock, says in DIR/server.json where it listens, and leaves with code 3 when another one is there.
-With `--leave-when-unused` it ends when nobody holds a shared lock on DIR/users.lock any more; it keeps that lock to itself until it is gone,
-so that whoever comes next waits for it and then starts a fresh one.
+One process per folder: it holds DIR/server.lock, says in DIR/server.json where it listens, and
+leaves with code 3 when another one is there. With `--leave-when-unused` it ends when nobody holds a
+shared lock on DIR/users.lock any more; it keeps that lock to itself until it is gone, so that
+whoever comes next waits for it and then starts a fresh one.
 """
 
 import argparse
@@ -49,7 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"A simulator already serves this folder: {_where(options.dir)}\n")
         return ALREADY_RUNNING
     for leave in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(leave, _leave)  # uvicorn has its own in between, and passes the signal on to this one when it has shut down
+        signal.signal(
+            leave,
+            _leave,
+            # uvicorn has its own in between, and passes the signal on to this one when it has shut
+            # down
+        )
     try:
         listening = socket.create_server((options.host, options.port))
     except OSError as taken:
@@ -60,12 +66,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace, board: FaultBoard, listening: socket.socket) -> None:
-    # asyncio sets this only on sockets that were made with their protocol named; without it each answer waits 40 ms for an acknowledgement.
+    # asyncio sets this only on sockets that were made with their protocol named; without it each
+    # answer waits 40 ms for an acknowledgement.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     pace = Pace(options.pending, options.running, options.expire)
-    app = create_app(Setup(options.dir, pace, Style(options.preset, still=options.still, plain=options.plain)), board)
+    app = create_app(
+        Setup(options.dir, pace, Style(options.preset, still=options.still, plain=options.plain)),
+        board,
+    )
     users = (options.dir / "users.lock").open("a") if options.leave_when_unused else None
-    config = uvicorn.Config(app, http="h11", ws="none", lifespan="on", log_level="warning", access_log=False, timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=1,
+    )
     base_url = f"http://{options.host}:{listening.getsockname()[1]}/api/v1"
     with _announced(options.dir / "server.json", base_url, listening.getsockname()[1]):
         Server(config, users).run(sockets=[listening])
@@ -79,7 +97,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 class Server(uvicorn.Server):
-    """uvicorn, leaving by itself when unused, and in any case without waiting for clients that do not let go."""
+    """uvicorn, leaving by itself when unused, and in any case without waiting for clients that do
+    not let go.
+    """
 
     def __init__(self, config: uvicorn.Config, users: IO[str] | None) -> None:
         super().__init__(config)
@@ -87,7 +107,9 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Called by uvicorn ten times a second; true ends the server."""
-        return await super().on_tick(counter) or (counter % TICKS_PER_SECOND == 0 and self._unused())
+        return await super().on_tick(counter) or (
+            counter % TICKS_PER_SECOND == 0 and self._unused()
+        )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Give answers that are under way a moment, then cut what is left."""
@@ -105,7 +127,9 @@ class Server(uvicorn.Server):
 
 
 def _locked(file: IO[str]) -> bool:
-    """Take an exclusive lock that lasts as long as the process; false if somebody else is in the way."""
+    """Take an exclusive lock that lasts as long as the process; false if somebody else is in the
+    way.
+    """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -114,7 +138,9 @@ def _locked(file: IO[str]) -> bool:
 
 
 def _where(folder: Path, patience: float = 2) -> str:
-    """The address of the simulator that serves a folder; it may be starting, so wait up to `patience` seconds for it to say."""
+    """The address of the simulator that serves a folder; it may be starting, so wait up to
+    `patience` seconds for it to say.
+    """
     until = time.monotonic() + patience
     while time.monotonic() < until:
         with contextlib.suppress(FileNotFoundError):
@@ -166,21 +192,71 @@ def _seconds(text: str) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m wan.simulator", description="A local stand-in for the video service of Alibaba Model Studio.")
-    parser.add_argument("--dir", type=Path, required=True, help="folder for tasks, uploads and videos")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=_port, default=8400, help="port to listen on; 0 takes any free one (default: %(default)s)")
-    parser.add_argument("--pending", type=_seconds, default=2, metavar="SECONDS", help="time that a task waits (default: %(default)s)")
-    parser.add_argument("--running", type=_seconds, default=6, metavar="SECONDS", help="time that a task runs at least (default: %(default)s)")
-    parser.add_argument("--expire", type=_seconds, default=86400, metavar="SECONDS", help="age at which tasks are forgotten (default: %(default)s)")
-    parser.add_argument("--leave-when-unused", action="store_true", help="end when nobody holds a lock on DIR/users.lock")
-    parser.add_argument("--preset", default="veryfast", help="x264's preset (default: %(default)s)")
-    parser.add_argument("--still", action="store_true", help="films in which nothing moves; they are made five times as fast")
-    plain = os.environ.get("WAN_SIMULATOR_PLAIN") or None  # so that the app's own simulator can be told
-    parser.add_argument(
-        "--plain", type=Path, default=plain, metavar="FOLDER", help="films of one colour, each kind made once and kept there, for tests"
+    parser = _Parser(
+        prog="python -m wan.simulator",
+        description="A local stand-in for the video service of Alibaba Model Studio.",
     )
-    parser.add_argument("--fault", action="append", default=[], metavar="VERB:FAULT[:COUNT]", help="make a verb fail; may be repeated")
+    parser.add_argument(
+        "--dir", type=Path, required=True, help="folder for tasks, uploads and videos"
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--port",
+        type=_port,
+        default=8400,
+        help="port to listen on; 0 takes any free one (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--pending",
+        type=_seconds,
+        default=2,
+        metavar="SECONDS",
+        help="time that a task waits (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--running",
+        type=_seconds,
+        default=6,
+        metavar="SECONDS",
+        help="time that a task runs at least (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--expire",
+        type=_seconds,
+        default=86400,
+        metavar="SECONDS",
+        help="age at which tasks are forgotten (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--leave-when-unused",
+        action="store_true",
+        help="end when nobody holds a lock on DIR/users.lock",
+    )
+    parser.add_argument("--preset", default="veryfast", help="x264's preset (default: %(default)s)")
+    parser.add_argument(
+        "--still",
+        action="store_true",
+        help="films in which nothing moves; they are made five times as fast",
+    )
+    plain = (
+        os.environ.get("WAN_SIMULATOR_PLAIN") or None
+    )  # so that the app's own simulator can be told
+    parser.add_argument(
+        "--plain",
+        type=Path,
+        default=plain,
+        metavar="FOLDER",
+        help="films of one colour, each kind made once and kept there, for tests",
+    )
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="VERB:FAULT[:COUNT]",
+        help="make a verb fail; may be repeated",
+    )
     return parser
 
 

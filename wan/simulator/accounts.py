@@ -24,9 +24,11 @@ _KEY = re.compile(r"(sk|st)-[A-Za-z0-9_-]{4,}")
 
 
 def account_of(authorization: str | None) -> str:
-    """The account behind an Authorization header: 16 hexadecimal digits, never the key. Each key is an account of its own here.
+    """The account behind an Authorization header: 16 hexadecimal digits, never the key. Each key is
+    an account of its own here.
 
-    Accepted is every key of the service's shape, except those that begin with `sk-invalid`. Raises Refusal InvalidApiKey.
+    Accepted is every key of the service's shape, except those that begin with `sk-invalid`. Raises
+    Refusal InvalidApiKey.
     """
     scheme, _, key = (authorization or "").partition(" ")
     if scheme != "Bearer" or not key:
@@ -37,9 +39,11 @@ def account_of(authorization: str | None) -> str:
 
 
 class RateLimit:
-    """At most so many calls per second for each key. A call that is refused does not count, so that waiting helps.
+    """At most so many calls per second for each key. A call that is refused does not count, so that
+    waiting helps.
 
-    `most` is how many came for one key in any second, those that were refused among them; `refused` is how many those were in all.
+    `most` is how many came for one key in any second, those that were refused among them; `refused`
+    is how many those were in all.
     """
 
     def __init__(self, per_second: int, clock: Clock) -> None:
@@ -63,7 +67,9 @@ class RateLimit:
 
 
 class Signer:
-    """Signs links and policies with a secret that is kept in `folder`, so that they outlive a restart."""
+    """Signs links and policies with a secret that is kept in `folder`, so that they outlive a
+    restart.
+    """
 
     def __init__(self, folder: Path) -> None:
         path = folder / "secret"

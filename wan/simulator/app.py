@@ -1,11 +1,12 @@
 """The routes: what the service answers, byte for byte where the documentation says so.
 
-Sources: Model Studio help centre, image-to-video API reference 2026-02-10, reference-to-video API reference 2026-02-11, "manage asynchronous
-tasks" 2026-03-15, "get temporary file URL" 2026-02-04, rate limits 2026. Quirks kept on purpose: a FAILED task is an HTTP 200, so is the
-UNKNOWN of a task that is foreign or old; lists say `data` and carry no prompt.
+Sources: Model Studio help centre, image-to-video API reference 2026-02-10, reference-to-video API
+reference 2026-02-11, "manage asynchronous tasks" 2026-03-15, "get temporary file URL" 2026-02-04,
+rate limits 2026. Quirks kept on purpose: a FAILED task is an HTTP 200, so is the UNKNOWN of a task
+that is foreign or old; lists say `data` and carry no prompt.
 
-Beside the service's own paths there are `/simulator/healthz`, `/simulator/stats`, `/simulator/faults`, `/simulator/hold` and
-`/simulator/tasks/{id}` for tests.
+Beside the service's own paths there are `/simulator/healthz`, `/simulator/stats`,
+`/simulator/faults`, `/simulator/hold` and `/simulator/tasks/{id}` for tests.
 """
 
 import asyncio
@@ -31,7 +32,15 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from .accounts import POLICIES_PER_SECOND, QUERIES_PER_SECOND, SUBMITS_PER_SECOND, Clock, RateLimit, Signer, account_of
+from .accounts import (
+    POLICIES_PER_SECOND,
+    QUERIES_PER_SECOND,
+    SUBMITS_PER_SECOND,
+    Clock,
+    RateLimit,
+    Signer,
+    account_of,
+)
 from .errors import Refusal, refusal_of_status
 from .faults import FaultBoard, FaultLayer
 from .films import Style, film
@@ -56,7 +65,9 @@ class Setup:
 
 
 class FaultRequest(BaseModel):
-    """The body of POST /simulator/faults; no `count` means until cleared, no `host` every request."""
+    """The body of POST /simulator/faults; no `count` means until cleared, no
+    `host` every request.
+    """
 
     verb: str
     fault: str
@@ -65,7 +76,9 @@ class FaultRequest(BaseModel):
 
 
 class HoldRequest(BaseModel):
-    """The body of POST /simulator/hold: the state that no task leaves by itself until that is cleared."""
+    """The body of POST /simulator/hold: the state that no task leaves by itself until that is
+    cleared.
+    """
 
     state: Literal[State.PENDING, State.RUNNING]
 
@@ -78,7 +91,9 @@ class Service:
         setup.folder.mkdir(parents=True, exist_ok=True)
         self.signer = Signer(setup.folder)
         self.objects = ObjectStore(setup.folder / "objects", setup.clock, self.signer)
-        self.book = TaskBook(setup.folder, setup.clock, setup.pace, partial(film, self.objects.path, setup.style))
+        self.book = TaskBook(
+            setup.folder, setup.clock, setup.pace, partial(film, self.objects.path, setup.style)
+        )
         self.counts: Counter[str] = Counter()
         self.submits = RateLimit(SUBMITS_PER_SECOND, setup.clock)
         self.policies = RateLimit(POLICIES_PER_SECOND, setup.clock)
@@ -106,14 +121,26 @@ class Service:
         resolve = request.headers.get("x-dashscope-ossresourceresolve") == "enable"
         find = partial(self.objects.find, account=account, model=body["model"], resolve=resolve)
         order = await asyncio.to_thread(read_order, body, find)
-        return Task(request_id=_request_id(), account=account, order=order, payload=abridged(body), submitted=self.setup.clock())
+        return Task(
+            request_id=_request_id(),
+            account=account,
+            order=order,
+            payload=abridged(body),
+            submitted=self.setup.clock(),
+        )
 
     async def query(self, request: Request) -> Response:
-        """GET /tasks/{id}: always 200 for an account; UNKNOWN for what is not its own, or is too old."""
+        """GET /tasks/{id}: always 200 for an account; UNKNOWN for what is not its own, or is too
+        old.
+        """
         account, task_id = self._asking(request, "queries"), request.path_params["task_id"]
         self.book.advance()
         task = self.book.find(task_id, account)
-        output = self._output(task, request) if task else {"task_id": task_id, "task_status": State.UNKNOWN}
+        output = (
+            self._output(task, request)
+            if task
+            else {"task_id": task_id, "task_status": State.UNKNOWN}
+        )
         usage = {"usage": _usage(task)} if task and task.state is State.SUCCEEDED else {}
         return JSONResponse({"request_id": _request_id(), "output": output, **usage})
 
@@ -151,24 +178,41 @@ class Service:
         return JSONResponse({"request_id": _request_id(), "data": issued})
 
     async def upload(self, request: Request) -> Response:
-        """POST /upload-store: the object store's form. The file comes last and goes to disk as it arrives."""
+        """POST /upload-store: the object store's form. The file comes last and goes to disk as it
+        arrives.
+        """
         if int(request.headers.get("content-length", "0")) > (OBJECT_MEGABYTES + 1) * 2**20:
-            raise StoreRefusal(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
+            raise StoreRefusal(
+                400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size"
+            )
         async with request.form() as form:
             *fields, (name, last) = form.multi_items() or [("", "")]
             if name != "file" or not isinstance(last, UploadFile):
-                raise StoreRefusal(400, "MalformedPOSTRequest", "The body of your POST request is not well-formed: file must be its last field.")
+                raise StoreRefusal(
+                    400,
+                    "MalformedPOSTRequest",
+                    "The body of your POST request is not well-formed: file must be its last "
+                    "field.",
+                )
             texts = {key: value for key, value in fields if isinstance(value, str)}
             await asyncio.to_thread(self.objects.put, texts, last.file)
         self.counts["uploads"] += 1
         return Response(status_code=200 if texts.get("success_action_status") == "200" else 204)
 
     async def result(self, request: Request) -> Response:
-        """GET /results/{task}/{video}.mp4: the video, or a part of it, for whoever holds the link. No key is asked for."""
+        """GET /results/{task}/{video}.mp4: the video, or a part of it, for whoever holds the link.
+        No key is asked for.
+        """
         task_id, video = request.path_params["task_id"], request.path_params["video"]
         expires = request.query_params.get("Expires", "")
-        if not self.signer.signed(f"{task_id}/{video}?{expires}", request.query_params.get("Signature", "")):
-            raise StoreRefusal(403, "SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided.")
+        if not self.signer.signed(
+            f"{task_id}/{video}?{expires}", request.query_params.get("Signature", "")
+        ):
+            raise StoreRefusal(
+                403,
+                "SignatureDoesNotMatch",
+                "The request signature we calculated does not match the signature you provided.",
+            )
         if self.setup.clock() > int(expires):
             raise StoreRefusal(403, "AccessDenied", "Request has expired.")
         path = self.book.video_path(task_id, video)
@@ -182,14 +226,34 @@ class Service:
         return JSONResponse({"ok": True, "dir": str(self.setup.folder.resolve())})
 
     async def stats(self, _: Request) -> Response:
-        """GET /simulator/stats, since the start: requests handled by kind, the most of one account (and model) at once, 429s, faults; tasks by state.
+        """GET /simulator/stats, since the start: requests handled by kind, the most of one account
+        (and model) at once, 429s, faults; tasks by state.
 
-        `most`: `live` tasks that waited or ran; `submits`, and `queries` (or lists, or cancels), in any second.
+        `most`: `live` tasks that waited or ran; `submits`, and `queries` (or lists, or cancels), in
+        any second.
         """
-        kinds = ("created", "refused", "queries", "lists", "cancels", "policies", "uploads", "downloads")
-        most = {"live": self.book.most_live, "submits": self.submits.most, "queries": self.asked.most}
+        kinds = (
+            "created",
+            "refused",
+            "queries",
+            "lists",
+            "cancels",
+            "policies",
+            "uploads",
+            "downloads",
+        )
+        most = {
+            "live": self.book.most_live,
+            "submits": self.submits.most,
+            "queries": self.asked.most,
+        }
         throttled = self.submits.refused + self.policies.refused + self.asked.refused
-        seen = {"most": most, "throttled": throttled, "faults": self.board.hits, "tasks": self.book.states()}
+        seen = {
+            "most": most,
+            "throttled": throttled,
+            "faults": self.board.hits,
+            "tasks": self.book.states(),
+        }
         return JSONResponse({kind: self.counts[kind] for kind in kinds} | seen)
 
     async def set_fault(self, request: Request) -> Response:
@@ -242,7 +306,11 @@ class Service:
         return account
 
     def _output(self, task: Task, request: Request) -> dict[str, Any]:
-        times = {"submit_time": task.submitted, "scheduled_time": task.started, "end_time": task.ended}
+        times = {
+            "submit_time": task.submitted,
+            "scheduled_time": task.started,
+            "end_time": task.ended,
+        }
         shown = {name: _wall_time(moment) for name, moment in times.items() if moment is not None}
         output: dict[str, Any] = {"task_id": task.id, "task_status": task.state, **shown}
         if task.state is State.SUCCEEDED:
@@ -254,7 +322,10 @@ class Service:
     def _link(self, task: Task, request: Request) -> str:
         expires = int(self.book.link_expires(task))
         signature = self.signer.sign(f"{task.id}/{task.video}?{expires}")
-        return f"{request.base_url}results/{task.id}/{task.video}.mp4?Expires={expires}&Signature={signature}"
+        return (
+            f"{request.base_url}results/{task.id}/{task.video}.mp4"
+            f"?Expires={expires}&Signature={signature}"
+        )
 
 
 class TaskFilter(BaseModel):
@@ -270,21 +341,38 @@ class TaskFilter(BaseModel):
 
     @classmethod
     def read(cls, query: dict[str, str], now: float) -> "TaskFilter":
-        """Read the query string. Raises Refusal InvalidParameter for times or page numbers that are none, or a span of more than 24 h."""
+        """Read the query string. Raises Refusal InvalidParameter for times or page numbers that are
+        none, or a span of more than 24 h.
+        """
         until = _moment(query, "end_time")
         since = _moment(query, "start_time")
         if since is None:
             since = (until or now) - LIST_SPAN.total_seconds()
         until = until or min(now + 1, since + LIST_SPAN.total_seconds())
         if not 0 <= until - since <= LIST_SPAN.total_seconds() + 1:
-            raise Refusal("InvalidParameter", "The time span between start_time and end_time must be within 24 hours")
+            raise Refusal(
+                "InvalidParameter",
+                "The time span between start_time and end_time must be within 24 hours",
+            )
         named = {name: query.get(name) or None for name in ("task_id", "model_name", "status")}
-        return cls(**named, since=since, until=until, page_no=_count(query, "page_no", 1), page_size=_count(query, "page_size", 10))
+        return cls(
+            **named,
+            since=since,
+            until=until,
+            page_no=_count(query, "page_no", 1),
+            page_size=_count(query, "page_size", 10),
+        )
 
     def matches(self, task: Task) -> bool:
         """Whether a task belongs in the list."""
-        pairs = ((self.task_id, task.id), (self.model_name, task.order.model), (self.status, task.state))
-        return self.since <= task.submitted <= self.until and all(wanted in (None, found) for wanted, found in pairs)
+        pairs = (
+            (self.task_id, task.id),
+            (self.model_name, task.order.model),
+            (self.status, task.state),
+        )
+        return self.since <= task.submitted <= self.until and all(
+            wanted in (None, found) for wanted, found in pairs
+        )
 
 
 def create_app(setup: Setup, board: FaultBoard | None = None) -> ASGIApp:
@@ -299,8 +387,15 @@ def create_app(setup: Setup, board: FaultBoard | None = None) -> ASGIApp:
         running.cancel()
         service.book.close()
 
-    says_no = {Refusal: _refused, StoreRefusal: _store_refused, HTTPException: _no_such_route, ClientDisconnect: _nobody_there}
-    return FaultLayer(Starlette(routes=_routes(service), exception_handlers=says_no, lifespan=lifespan), board)
+    says_no = {
+        Refusal: _refused,
+        StoreRefusal: _store_refused,
+        HTTPException: _no_such_route,
+        ClientDisconnect: _nobody_there,
+    }
+    return FaultLayer(
+        Starlette(routes=_routes(service), exception_handlers=says_no, lifespan=lifespan), board
+    )
 
 
 def _routes(service: Service) -> list[Route]:
@@ -323,7 +418,9 @@ def _routes(service: Service) -> list[Route]:
     )
     routes = [Route(path, handler, methods=[method]) for method, path, handler in handlers]
     for route in routes:
-        cast(set[str], route.methods).discard("HEAD")  # a link that is signed for GET is good for nothing else
+        cast(set[str], route.methods).discard(
+            "HEAD"
+        )  # a link that is signed for GET is good for nothing else
     return routes
 
 
@@ -348,7 +445,9 @@ async def _no_such_route(request: Request, error: Exception) -> Response:
 
 
 async def _nobody_there(_: Request, error: Exception) -> Response:
-    """The client went away in the middle of its request: nothing was done, and nobody reads this."""
+    """The client went away in the middle of its request: nothing was done,
+    and nobody reads this.
+    """
     return Response(status_code=400)
 
 
@@ -399,7 +498,9 @@ def _listed(task: Task) -> dict[str, Any]:
         "request_id": task.request_id,
         "status": task.state,
         "task_id": task.id,
-        "user_api_unique_key": f"apikey:v1:aigc:video-generation:video-synthesis:{task.order.model}",
+        "user_api_unique_key": (
+            f"apikey:v1:aigc:video-generation:video-synthesis:{task.order.model}"
+        ),
     }
 
 
@@ -412,7 +513,11 @@ def _usage(task: Task) -> dict[str, Any]:
         "SR": int(order.tier.removesuffix("P")),
     }
     if not order.from_image:
-        return {"duration": round(order.seconds + task.input_seconds, 2), "size": order.size, **billed}
+        return {
+            "duration": round(order.seconds + task.input_seconds, 2),
+            "size": order.size,
+            **billed,
+        }
     return {"duration": order.seconds, **billed, "audio": order.audio}
 
 

@@ -2,22 +2,37 @@
 
 Verbs: policy, upload, create, query, cancel, list, result. Faults, by name:
 
-* status-NNN         that HTTP status with the service's JSON error body, `Retry-After: 1` with 429           not handled
-* code-CODE          that code of the service's (errors.py), with its status and message                     not handled
-* html-NNN           that HTTP status with an HTML page, as a firewall gives it                              not handled
-* drop-before        the connection is reset                                                                not handled
-* html               200 with an HTML page, as a proxy gives it                                              not handled
-* drop-after-accept  the connection is reset without an answer                                               handled
-* delay-SECONDS      the answer comes late                                                                   handled
-* stall              no answer ever, until the client goes away                                              handled
-* drip-SECONDS       the answer's body comes a byte at a time, over that long (large ones in 1000 pieces)     handled
-* bad-json           200 with JSON that breaks off                                                           handled
-* cut-body           half of the body that Content-Length promised, then the end of the connection           handled
-* wrong-content      200 with JSON that means nothing; for `result` text where an MP4 should be              handled
-* link-http          the address in the answer says http:// under aliyuncs.com (text-to-video page, 2026)     handled
-* link-elsewhere     the address in the answer is on a host that is not the service's                       handled
+* status-NNN         that HTTP status with the service's JSON error body, `Retry-After: 1` with 429
+not handled
+* code-CODE          that code of the service's (errors.py), with its status and message
+not handled
+* html-NNN           that HTTP status with an HTML page, as a firewall gives it
+not handled
+* drop-before        the connection is reset
+not handled
+* html               200 with an HTML page, as a proxy gives it
+not handled
+* drop-after-accept  the connection is reset without an answer
+handled
+* delay-SECONDS      the answer comes late
+handled
+* stall              no answer ever, until the client goes away
+handled
+* drip-SECONDS       the answer's body comes a byte at a time, over that long (large ones in 1000
+pieces)     handled
+* bad-json           200 with JSON that breaks off
+handled
+* cut-body           half of the body that Content-Length promised, then the end of the connection
+handled
+* wrong-content      200 with JSON that means nothing; for `result` text where an MP4 should be
+handled
+* link-http          the address in the answer says http:// under aliyuncs.com (text-to-video page,
+2026)     handled
+* link-elsewhere     the address in the answer is on a host that is not the service's
+handled
 
-Handled means that the service did what it was asked to do, so a task exists and would be billed although the client cannot know it.
+Handled means that the service did what it was asked to do, so a task exists and would be billed
+although the client cannot know it.
 """
 
 import asyncio
@@ -53,12 +68,17 @@ _ROUTES: tuple[tuple[str, re.Pattern[str], Verb], ...] = (
 
 def verb_of(method: str, path: str) -> Verb | None:
     """Which verb a request is; None for what is not the service's."""
-    return next((verb for wanted, pattern, verb in _ROUTES if method == wanted and pattern.fullmatch(path)), None)
+    return next(
+        (verb for wanted, pattern, verb in _ROUTES if method == wanted and pattern.fullmatch(path)),
+        None,
+    )
 
 
 @dataclass
 class Fault:
-    """A fault that waits: its name, the figure (HTTP status or seconds) or the code, and how many requests it still hits (None: all)."""
+    """A fault that waits: its name, the figure (HTTP status or seconds) or the code, and how many
+    requests it still hits (None: all).
+    """
 
     name: str
     figure: float = 0
@@ -86,10 +106,11 @@ class FaultBoard:
         self.hits = 0
 
     def set(self, verb: str, fault: str, count: int | None = None, host: str = "") -> None:
-        """Set a fault for the next `count` requests of a verb, or until cleared. Raises ValueError for a verb or fault that is none.
+        """Set a fault for the next `count` requests of a verb, or until cleared. Raises ValueError
+        for a verb or fault that is none.
 
-        host: only for requests whose Host header says this (`name:port`), so that many who come by different ways are told apart, with a key
-        or without one.
+        host: only for requests whose Host header says this (`name:port`), so that many who come by
+        different ways are told apart, with a key or without one.
         """
         known = next((each for each in VERBS if each == verb), None)
         if known is None:
@@ -123,7 +144,9 @@ class Answer:
     body: bytes = b""
 
     @classmethod
-    def of(cls, status: int, content_type: str, body: bytes, *headers: tuple[bytes, bytes]) -> "Answer":
+    def of(
+        cls, status: int, content_type: str, body: bytes, *headers: tuple[bytes, bytes]
+    ) -> "Answer":
         """An answer of our own."""
         length = (b"content-length", str(len(body)).encode())
         return cls(status, [(b"content-type", content_type.encode()), length, *headers], body)
@@ -162,7 +185,9 @@ class Exchange:
 
     async def start(self, answer: Answer) -> None:
         """Send an answer's head."""
-        await self.send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        await self.send(
+            {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
+        )
 
     async def give(self, answer: Answer) -> None:
         """Send an answer."""
@@ -182,7 +207,9 @@ class Exchange:
     async def reset(self) -> None:
         """Reset the connection: the client sees RST, not an orderly end."""
         linger = struct.pack("ii", 1, 0)  # on, for no time at all: close() then sends RST
-        self._transport().get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self._transport().get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, linger
+        )
         self._transport().abort()
         await self.gone()
 
@@ -192,7 +219,8 @@ class Exchange:
         await self.gone()
 
     def _transport(self) -> asyncio.Transport:
-        # ASGI has no way to cut a connection; uvicorn's `receive` is a method of the cycle that holds the transport.
+        # ASGI has no way to cut a connection; uvicorn's `receive` is a method of the cycle that
+        # holds the transport.
         transport: asyncio.Transport = self.receive.__self__.transport  # type: ignore[attr-defined]
         return transport
 
@@ -219,7 +247,13 @@ async def _drop_before(exchange: Exchange, _: float) -> None:
 
 async def _html(exchange: Exchange, status: float) -> None:
     await exchange.read()
-    await exchange.give(Answer.of(int(status) or 200, "text/html", b"<!doctype html><title>Welcome</title><p>Please sign in to this network."))
+    await exchange.give(
+        Answer.of(
+            int(status) or 200,
+            "text/html",
+            b"<!doctype html><title>Welcome</title><p>Please sign in to this network.",
+        )
+    )
 
 
 async def _drop_after_accept(exchange: Exchange, _: float) -> None:
@@ -244,7 +278,13 @@ async def _drip(exchange: Exchange, seconds: float) -> None:
     step = max(1, -(-len(answer.body) // DRIP_PIECES))
     starts = range(0, len(answer.body), step)
     for start in starts:
-        await exchange.send({"type": "http.response.body", "body": answer.body[start : start + step], "more_body": True})
+        await exchange.send(
+            {
+                "type": "http.response.body",
+                "body": answer.body[start : start + step],
+                "more_body": True,
+            }
+        )
         await exchange.pause(seconds / len(starts))
     await exchange.send({"type": "http.response.body", "body": b""})
 
@@ -257,7 +297,13 @@ async def _bad_json(exchange: Exchange, _: float) -> None:
 async def _cut_body(exchange: Exchange, _: float) -> None:
     answer = await exchange.handle()
     await exchange.start(answer)
-    await exchange.send({"type": "http.response.body", "body": answer.body[: len(answer.body) // 2], "more_body": True})
+    await exchange.send(
+        {
+            "type": "http.response.body",
+            "body": answer.body[: len(answer.body) // 2],
+            "more_body": True,
+        }
+    )
     await exchange.hang_up()
 
 
@@ -270,7 +316,11 @@ async def _wrong_content(exchange: Exchange, _: float) -> None:
 
 
 async def _link_http(exchange: Exchange, _: float) -> None:
-    await exchange.give(_linked_to(b"http://dashscope-result-sh.oss-cn-shanghai.aliyuncs.com", await exchange.handle()))
+    await exchange.give(
+        _linked_to(
+            b"http://dashscope-result-sh.oss-cn-shanghai.aliyuncs.com", await exchange.handle()
+        )
+    )
 
 
 async def _link_elsewhere(exchange: Exchange, _: float) -> None:
@@ -308,8 +358,14 @@ class FaultLayer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         verb = verb_of(scope["method"], scope["path"]) if scope["type"] == "http" else None
-        fault = self._board.take(verb, dict(scope["headers"]).get(b"host", b"").decode("latin-1")) if verb else None
+        fault = (
+            self._board.take(verb, dict(scope["headers"]).get(b"host", b"").decode("latin-1"))
+            if verb
+            else None
+        )
         if verb is None or fault is None:
             await self._app(scope, receive, send)
         else:
-            await _PLAYS[fault.name](Exchange(self._app, scope, receive, send, verb, fault.code), fault.figure)
+            await _PLAYS[fault.name](
+                Exchange(self._app, scope, receive, send, verb, fault.code), fault.figure
+            )

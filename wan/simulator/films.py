@@ -1,4 +1,5 @@
-"""An Order becomes an MP4: H.264 at 30 frames per second and AAC in stereo, as the service delivers (Model Studio user guides, 2026-02-27; sound.py).
+"""An Order becomes an MP4: H.264 at 30 frames per second and AAC in stereo, as the service delivers
+(Model Studio user guides, 2026-02-27; sound.py).
 
 What it costs on two cores: about three seconds for five seconds of 1280x720.
 """
@@ -29,7 +30,13 @@ from .sources import Media, Size, inspect
 FPS = 30
 QUALITY = 21  # x264's constant rate factor
 CLIP_LIMIT = 3  # reference videos
-BILLED_SECONDS = {1: 5.0, 2: 2.5, 3: 1.65, 4: 1.25, 5: 1.0}  # of each reference video, by the number of references (model pricing, Apr-Jun 2026)
+BILLED_SECONDS = {
+    1: 5.0,
+    2: 2.5,
+    3: 1.65,
+    4: 1.25,
+    5: 1.0,
+}  # of each reference video, by the number of references (model pricing, Apr-Jun 2026)
 PLAIN_COLOUR = (46, 58, 70)  # RGB
 BT709 = 1  # colour primaries, transfer and matrix of HD video, in FFmpeg's numbers
 
@@ -49,42 +56,73 @@ class Style:
     still: bool = False
     """Nothing moves, which is made five times as fast."""
     plain: Path | None = None
-    """A folder of films of one colour, which are as large, as long and as loud as ordered: each kind is made once, and kept there."""
+    """A folder of films of one colour, which are as large, as long and as loud as ordered: each
+    kind is made once, and kept there.
+    """
 
 
-def film(path_of: Callable[[str], Path], style: Style, order: Order, target: Path, leaving: threading.Event) -> float:
+def film(
+    path_of: Callable[[str], Path],
+    style: Style,
+    order: Order,
+    target: Path,
+    leaving: threading.Event,
+) -> float:
     """Render an order to `target`, which appears when it is whole.
 
-    `path_of` gives the file of an object's name, `leaving` ends the work. Returns the seconds of reference video that are billed. Raises Refusal
-    when the task fails: by a `simulate:CODE` in the prompt, an unlisted size, or media that cannot be used; Interrupted when told to leave.
+    `path_of` gives the file of an object's name, `leaving` ends the work. Returns the seconds of
+    reference video that are billed. Raises Refusal when the task fails: by a `simulate:CODE` in the
+    prompt, an unlisted size, or media that cannot be used; Interrupted when told to leave.
     """
     if told := _SIMULATE.search(order.prompt):
         raise Refusal(told[1])
     if not order.tier:
         raise Refusal("InvalidParameter", f"The size is not match {', '.join(SIZES)}")
-    references = [inspect(each.url, path_of(each.object_name) if each.object_name else None) for each in order.references]
+    references = [
+        inspect(each.url, path_of(each.object_name) if each.object_name else None)
+        for each in order.references
+    ]
     billed = _billed_seconds(references)
     size = frame_size(order, references[0].width, references[0].height)
     if order.from_image and references[0].is_clip:
-        raise Refusal("InvalidParameter.DataInspection", "The image format is not supported or incorrect for the data inspection.")
+        raise Refusal(
+            "InvalidParameter.DataInspection",
+            "The image format is not supported or incorrect for the data inspection.",
+        )
     sound = _sound(path_of, order)
     if style.plain is not None:
         _copy_plain(style.plain, size, order, sound, target, leaving)
     else:
         if order.audio and sound is None:
             sound = pad(order.seconds, order.seed)
-        _write(target, size, Picture.of(order, references, size, still=style.still), sound, style.preset, leaving)
+        _write(
+            target,
+            size,
+            Picture.of(order, references, size, still=style.still),
+            sound,
+            style.preset,
+            leaving,
+        )
     return billed
 
 
 def _sound(path_of: Callable[[str], Path], order: Order) -> NDArray[np.float32] | None:
-    """The sound that was sent up for an order; None without one, and for one at a web address, which is never fetched."""
+    """The sound that was sent up for an order; None without one, and for one at a web address,
+    which is never fetched.
+    """
     if order.sound is None or not order.sound.object_name:
         return None
     return load_sound(path_of(order.sound.object_name), order.seconds)
 
 
-def _copy_plain(folder: Path, size: Size, order: Order, sound: NDArray[np.float32] | None, target: Path, leaving: threading.Event) -> None:
+def _copy_plain(
+    folder: Path,
+    size: Size,
+    order: Order,
+    sound: NDArray[np.float32] | None,
+    target: Path,
+    leaving: threading.Event,
+) -> None:
     """sound: what was sent up; a film with it is kept by what is heard."""
     heard = "" if sound is None else f" {hashlib.sha256(sound.tobytes()).hexdigest()[:16]}"
     kept = folder / f"{size[0]}x{size[1]} {order.seconds} s{' with sound' * order.audio}{heard}.mp4"
@@ -92,13 +130,29 @@ def _copy_plain(folder: Path, size: Size, order: Order, sound: NDArray[np.float3
         folder.mkdir(parents=True, exist_ok=True)
         if order.audio and sound is None:
             sound = pad(order.seconds, 0)
-        _write(kept, size, repeat(Image.new("RGB", size, PLAIN_COLOUR), order.seconds * FPS), sound, "ultrafast", leaving)
+        _write(
+            kept,
+            size,
+            repeat(Image.new("RGB", size, PLAIN_COLOUR), order.seconds * FPS),
+            sound,
+            "ultrafast",
+            leaving,
+        )
     shutil.copyfile(kept, target)
 
 
-def _write(target: Path, size: Size, frames: Iterable[Image.Image], sound: NDArray[np.float32] | None, preset: str, leaving: threading.Event) -> None:
+def _write(
+    target: Path,
+    size: Size,
+    frames: Iterable[Image.Image],
+    sound: NDArray[np.float32] | None,
+    preset: str,
+    leaving: threading.Event,
+) -> None:
     """Encode frames to `target`, which appears when it is whole."""
-    unfinished = target.with_suffix(f".{uuid.uuid4().hex}.part")  # several may make the same plain film
+    unfinished = target.with_suffix(
+        f".{uuid.uuid4().hex}.part"
+    )  # several may make the same plain film
     try:
         _encode(unfinished, size, frames, sound, preset, leaving)
         unfinished.replace(target)
@@ -109,7 +163,9 @@ def _write(target: Path, size: Size, frames: Iterable[Image.Image], sound: NDArr
 def _billed_seconds(references: list[Media]) -> float:
     clips = [media.seconds for media in references if media.is_clip]
     if len(clips) > CLIP_LIMIT:
-        raise Refusal("InvalidParameter", f"The number of reference videos must not exceed {CLIP_LIMIT}")
+        raise Refusal(
+            "InvalidParameter", f"The number of reference videos must not exceed {CLIP_LIMIT}"
+        )
     return round(sum(min(seconds, BILLED_SECONDS[len(references)]) for seconds in clips), 2)
 
 
@@ -128,11 +184,24 @@ class Picture:
     def of(cls, order: Order, references: list[Media], size: Size, *, still: bool) -> "Picture":
         """Prepare the frames of an order."""
         if order.from_image:
-            board = single_image(references[0], size, order.seconds, order.seed, multi_shot=order.multi_shot)
+            board = single_image(
+                references[0], size, order.seconds, order.seed, multi_shot=order.multi_shot
+            )
         else:
             board = montage(references, size, order.seconds, order.seed)
-        words = (caption(order.prompt, size), watermark(size) if order.watermark else None, simulated_mark(size))
-        return cls(size, order.seconds * FPS, board, _vignette(size), tuple(patch for patch in words if patch), still)
+        words = (
+            caption(order.prompt, size),
+            watermark(size) if order.watermark else None,
+            simulated_mark(size),
+        )
+        return cls(
+            size,
+            order.seconds * FPS,
+            board,
+            _vignette(size),
+            tuple(patch for patch in words if patch),
+            still,
+        )
 
     def __iter__(self) -> Iterator[Image.Image]:
         moments = [0.0] if self.still else [number / FPS for number in range(self.frames)]
@@ -146,17 +215,28 @@ class Picture:
 def _vignette(size: Size) -> Image.Image:
     across, down = np.meshgrid(np.linspace(-1, 1, size[0]), np.linspace(-1, 1, size[1]))
     distance = np.sqrt(across**2 * 0.9 + down**2 * 0.9)
-    dither = np.random.default_rng(0).uniform(-0.5, 0.5, distance.shape)  # keeps the shade from banding
-    light = (255 - 70 * np.clip(distance - 0.55, 0, 1) ** 1.7 + dither).clip(0, 255).astype(np.uint8)
+    dither = np.random.default_rng(0).uniform(
+        -0.5, 0.5, distance.shape
+    )  # keeps the shade from banding
+    light = (
+        (255 - 70 * np.clip(distance - 0.55, 0, 1) ** 1.7 + dither).clip(0, 255).astype(np.uint8)
+    )
     return Image.fromarray(light).convert("RGB")
 
 
 def _encode(
-    target: Path, size: Size, frames: Iterable[Image.Image], sound: NDArray[np.float32] | None, preset: str, leaving: threading.Event
+    target: Path,
+    size: Size,
+    frames: Iterable[Image.Image],
+    sound: NDArray[np.float32] | None,
+    preset: str,
+    leaving: threading.Event,
 ) -> None:
     with av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         video = _video_stream(container, size, preset)
-        audio = container.add_stream("aac", rate=RATE, layout="stereo") if sound is not None else None
+        audio = (
+            container.add_stream("aac", rate=RATE, layout="stereo") if sound is not None else None
+        )
         drawn = None
         for number, frame in enumerate(frames):
             if leaving.is_set():
@@ -173,12 +253,18 @@ def _encode(
             container.mux(audio.encode())
 
 
-def _video_stream(container: av.container.OutputContainer, size: Size, preset: str) -> av.VideoStream:
-    stream = container.add_stream("libx264", rate=FPS, options={"preset": preset, "crf": str(QUALITY)})
+def _video_stream(
+    container: av.container.OutputContainer, size: Size, preset: str
+) -> av.VideoStream:
+    stream = container.add_stream(
+        "libx264", rate=FPS, options={"preset": preset, "crf": str(QUALITY)}
+    )
     stream.width, stream.height = size
     stream.pix_fmt = "yuv420p"
     stream.codec_context.thread_type = "AUTO"
-    stream.codec_context.colorspace = stream.codec_context.color_primaries = stream.codec_context.color_trc = BT709
+    stream.codec_context.colorspace = stream.codec_context.color_primaries = (
+        stream.codec_context.color_trc
+    ) = BT709
     return stream
 
 

@@ -1,7 +1,9 @@
-"""The words in the picture: the SIMULATED mark, the prompt as a caption, names of the references, the watermark.
+"""The words in the picture: the SIMULATED mark, the prompt as a caption, names of the references,
+the watermark.
 
-They are drawn once and laid over each frame. Latin letters come from the font that Pillow brings along; for others an installed one is looked
-for, and words that no font can write are left out rather than drawn as boxes.
+They are drawn once and laid over each frame. Latin letters come from the font that Pillow brings
+along; for others an installed one is looked for, and words that no font can write are left out
+rather than drawn as boxes.
 """
 
 import functools
@@ -14,13 +16,28 @@ from typing import cast
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "/System/Library/Fonts", "/Library/Fonts", "C:/Windows/Fonts")
-FONT_NAMES = ("wqy-microhei.ttc", "NotoSansCJK-Regular.ttc", "PingFang.ttc", "msyh.ttc", "NotoSans-Regular.ttf", "DejaVuSans.ttf")
+FONT_FOLDERS = (
+    "/usr/share/fonts",
+    "/usr/local/share/fonts",
+    "/System/Library/Fonts",
+    "/Library/Fonts",
+    "C:/Windows/Fonts",
+)
+FONT_NAMES = (
+    "wqy-microhei.ttc",
+    "NotoSansCJK-Regular.ttc",
+    "PingFang.ttc",
+    "msyh.ttc",
+    "NotoSans-Regular.ttf",
+    "DejaVuSans.ttf",
+)
 CAPTION_LINES = 2
 ACCENT = (150, 138, 255)  # RGB
 
 _NO_GLYPH = "\U0010fffe"  # a character that no font has
-_TOKENS = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\u3000-\u30ff]|\S+\s*|\s+")  # Chinese and Japanese break anywhere
+_TOKENS = re.compile(
+    r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\u3000-\u30ff]|\S+\s*|\s+"
+)  # Chinese and Japanese break anywhere
 
 
 @dataclass(frozen=True)
@@ -49,11 +66,15 @@ def font_for(text: str, pixels: float) -> ImageFont.FreeTypeFont | None:
 def simulated_mark(size: tuple[int, int]) -> Patch:
     """The pill in the upper left corner that says what this picture is."""
     unit = min(size)
-    return _pill("SIMULATED", unit * 0.025, round(unit * 0.04), round(unit * 0.04), spacing=0.16, dot=True)
+    return _pill(
+        "SIMULATED", unit * 0.025, round(unit * 0.04), round(unit * 0.04), spacing=0.16, dot=True
+    )
 
 
 def name_tag(name: str, size: tuple[int, int], unit: int) -> Patch:
-    """A small pill with a reference's name for the upper right corner of a picture of that size; `unit` is the shorter side of the whole frame."""
+    """A small pill with a reference's name for the upper right corner of a picture of that size;
+    `unit` is the shorter side of the whole frame.
+    """
     pill = _pill(name, unit * 0.021, 0, 0, spacing=0.04)
     margin = round(min(size) * 0.04)
     return Patch(pill.ink, size[0] - pill.ink.width - margin, margin)
@@ -67,13 +88,23 @@ def watermark(size: tuple[int, int]) -> Patch:
     font = font or _fonts(round(unit * 0.032))[0]
     ink = Image.new("RGBA", (round(font.getlength(text)) + 8, round(unit * 0.05)))
     draw = ImageDraw.Draw(ink)
-    draw.text((4, ink.height / 2), text, (255, 255, 255, 165), font, anchor="lm", stroke_width=1, stroke_fill=(0, 0, 0, 60))
+    draw.text(
+        (4, ink.height / 2),
+        text,
+        (255, 255, 255, 165),
+        font,
+        anchor="lm",
+        stroke_width=1,
+        stroke_fill=(0, 0, 0, 60),
+    )
     margin = round(unit * 0.035)
     return Patch(ink, size[0] - ink.width - margin, size[1] - ink.height - margin)
 
 
 def caption(prompt: str, size: tuple[int, int]) -> Patch | None:
-    """The prompt in at most two lines on a shade that rises from the lower edge; None without words, or without a font for them."""
+    """The prompt in at most two lines on a shade that rises from the lower edge; None without
+    words, or without a font for them.
+    """
     words = " ".join(prompt.split())
     width, height = size
     font = font_for(words + "…", min(min(size) * 0.042, width * 0.045)) if words else None
@@ -86,22 +117,35 @@ def caption(prompt: str, size: tuple[int, int]) -> Patch | None:
     draw = ImageDraw.Draw(ink)
     first = ink.height - margin - step * len(lines)
     bar = max(2, round(font.size * 0.12))
-    draw.rectangle((margin, first + step * 0.12, margin + bar - 1, first + step * (len(lines) - 0.12)), (*ACCENT, 235))
+    draw.rectangle(
+        (margin, first + step * 0.12, margin + bar - 1, first + step * (len(lines) - 0.12)),
+        (*ACCENT, 235),
+    )
     for number, line in enumerate(lines):
-        draw.text((margin + round(font.size * 0.7), first + step * (number + 0.5)), line, (255, 255, 255, 242), font, anchor="lm")
+        draw.text(
+            (margin + round(font.size * 0.7), first + step * (number + 0.5)),
+            line,
+            (255, 255, 255, 242),
+            font,
+            anchor="lm",
+        )
     return Patch(ink, 0, height - ink.height)
 
 
 def _shade(width: int, height: int) -> Image.Image:
     darkness = np.linspace(0, 1, height) ** 1.2 * 200
-    dither = np.random.default_rng(0).uniform(-0.5, 0.5, (height, width))  # keeps the shade from banding
+    dither = np.random.default_rng(0).uniform(
+        -0.5, 0.5, (height, width)
+    )  # keeps the shade from banding
     ink = np.zeros((height, width, 4), np.uint8)
     ink[..., :3] = (8, 8, 14)
     ink[..., 3] = (darkness[:, None] + dither).clip(0, 255)
     return Image.fromarray(ink, "RGBA")
 
 
-def _pill(text: str, pixels: float, left: int, top: int, *, spacing: float, dot: bool = False) -> Patch:
+def _pill(
+    text: str, pixels: float, left: int, top: int, *, spacing: float, dot: bool = False
+) -> Patch:
     fine = 4  # drawn larger and shrunk, as Pillow's round corners are jagged
     font = font_for(text, pixels * fine) or _fonts(round(pixels * fine))[0]
     gap = font.size * spacing
@@ -113,12 +157,16 @@ def _pill(text: str, pixels: float, left: int, top: int, *, spacing: float, dot:
     draw.rounded_rectangle((0, 0, ink.width - 1, ink.height - 1), height / 2, (10, 10, 16, 150))
     if dot:
         radius, x = font.size * 0.24, font.size * 0.95
-        draw.ellipse((x - radius, height / 2 - radius, x + radius, height / 2 + radius), (*ACCENT, 255))
+        draw.ellipse(
+            (x - radius, height / 2 - radius, x + radius, height / 2 + radius), (*ACCENT, 255)
+        )
     x = lead
     for letter in text:
         draw.text((x, height / 2), letter, (255, 255, 255, 235), font, anchor="lm")
         x += font.getlength(letter) + gap
-    return Patch(ink.resize((ink.width // fine, ink.height // fine), Image.Resampling.LANCZOS), left, top)
+    return Patch(
+        ink.resize((ink.width // fine, ink.height // fine), Image.Resampling.LANCZOS), left, top
+    )
 
 
 def _wrapped(words: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
@@ -165,5 +213,7 @@ def _fonts(pixels: int) -> tuple[ImageFont.FreeTypeFont, ...]:
 
 @functools.cache
 def _installed() -> tuple[str, ...]:
-    found = {path.name: str(path) for folder in FONT_FOLDERS for path in Path(folder).rglob("*.tt[cf]")}
+    found = {
+        path.name: str(path) for folder in FONT_FOLDERS for path in Path(folder).rglob("*.tt[cf]")
+    }
     return tuple(found[name] for name in FONT_NAMES if name in found)

@@ -1,7 +1,8 @@
 """What each model takes, and how a request body becomes an Order.
 
-Figures: Model Studio help centre, image-to-video API reference 2026-02-10 and reference-to-video API reference 2026-02-11. As with the
-service, part of the checking happens here, at submit, and part in the task: an unlisted `size` and unreadable media are accepted and fail later.
+Figures: Model Studio help centre, image-to-video API reference 2026-02-10 and reference-to-video
+API reference 2026-02-11. As with the service, part of the checking happens here, at submit, and
+part in the task: an unlisted `size` and unreadable media are accepted and fail later.
 """
 
 import hashlib
@@ -22,8 +23,9 @@ SOUND_ENDINGS = (".wav", ".mp3")
 SOUND_TYPES = "File type is not supported. Allowed types are: .wav, .mp3."
 REFERENCE_LIMIT = 5  # images and videos together
 TIER_PIXELS = {"720P": 1280 * 720, "1080P": 1920 * 1080}
-# px; image to video rounds its sides down to multiples of this. The help centre says 16 (750x1000 at 720P becomes 816x1104), but three clips of
-# June 2026 say 2: 1024x768 at 720P became 1108x830 (github.com/wangsheng1991/content-engine, research/wan-i2v, measured 2026-09-22).
+# px; image to video rounds its sides down to multiples of this. The help centre says 16 (750x1000
+# at 720P becomes 816x1104), but three clips of June 2026 say 2: 1024x768 at 720P became 1108x830
+# (github.com/wangsheng1991/content-engine, research/wan-i2v, measured 2026-09-22).
 SIDE_STEP = 2
 SIZES = {  # `W*H` in px, and the tier that is billed
     **dict.fromkeys(("1280*720", "720*1280", "960*960", "1088*832", "832*1088"), "720P"),
@@ -51,7 +53,9 @@ MODELS = {
 
 
 class Reference(BaseModel):
-    """A picture or clip to work from: `url` as given (inline data is named by its hash), `object_name` the stored file, empty for a web address."""
+    """A picture or clip to work from: `url` as given (inline data is named by its hash),
+    `object_name` the stored file, empty for a web address.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -69,7 +73,9 @@ class Order(BaseModel):
     negative_prompt: str
     references: tuple[Reference, ...]
     size: str
-    """`W*H` in pixels for reference to video, not yet checked; empty for image to video, whose frame follows the image."""
+    """`W*H` in pixels for reference to video, not yet checked; empty for image to video, whose
+    frame follows the image.
+    """
     tier: str
     """`720P` or `1080P`; empty when `size` is none of the listed ones."""
     seconds: int
@@ -90,7 +96,9 @@ Find = Callable[[str], Reference]
 
 
 def model_named(name: object) -> Model:
-    """The row of a model name. Raises Refusal: BadRequest.EmptyModel without one, ModelNotFound for a name that is not served here."""
+    """The row of a model name. Raises Refusal: BadRequest.EmptyModel without one, ModelNotFound for
+    a name that is not served here.
+    """
     if not name or not isinstance(name, str):
         raise Refusal("BadRequest.EmptyModel")
     if name not in MODELS:
@@ -101,8 +109,9 @@ def model_named(name: object) -> Model:
 def read_order(body: dict[str, Any], find: Find) -> Order:
     """Check a create request and fill in its defaults.
 
-    `find` turns one URL into a Reference and raises Refusal for what it does not accept. Fields that are not documented are ignored: the 1.x
-    SDK sends `input.extend_prompt` and `input.function` with every request. Raises Refusal.
+    `find` turns one URL into a Reference and raises Refusal for what it does not accept. Fields
+    that are not documented are ignored: the 1.x SDK sends `input.extend_prompt` and
+    `input.function` with every request. Raises Refusal.
     """
     model = model_named(body.get("model"))
     given, parameters = _block(body, "input"), _block(body, "parameters")
@@ -118,7 +127,9 @@ def read_order(body: dict[str, Any], find: Find) -> Order:
         prompt=prompt[:PROMPT_LIMIT],
         negative_prompt=_text(given, "negative_prompt")[:NEGATIVE_PROMPT_LIMIT],
         size=size,
-        tier=_choice(parameters, "resolution", "1080P", tuple(TIER_PIXELS)) if model.from_image else SIZES.get(size, ""),
+        tier=_choice(parameters, "resolution", "1080P", tuple(TIER_PIXELS))
+        if model.from_image
+        else SIZES.get(size, ""),
         seconds=_whole(parameters, "duration", 5, model.seconds),
         audio=audio,
         watermark=_flag(parameters, "watermark", default=False),
@@ -139,12 +150,15 @@ def _abridged(value: Any) -> Any:
         return abridged(value)
     if isinstance(value, str) and value.startswith("data:"):
         head = value.partition(",")[0]
-        return f"{head},({len(value)} characters, sha256 {hashlib.sha256(value.encode()).hexdigest()})"
+        return (
+            f"{head},({len(value)} characters, sha256 {hashlib.sha256(value.encode()).hexdigest()})"
+        )
     return value
 
 
 def frame_size(order: Order, width: int, height: int) -> tuple[int, int]:
-    """The frame in pixels for an image of that shape: the tier's pixel count in the image's own aspect, floored to even numbers.
+    """The frame in pixels for an image of that shape: the tier's pixel count in the image's own
+    aspect, floored to even numbers.
 
     Reference to video has its exact size instead.
     """
@@ -152,7 +166,9 @@ def frame_size(order: Order, width: int, height: int) -> tuple[int, int]:
         across, down = order.size.split("*")
         return int(across), int(down)
     pixels = TIER_PIXELS[order.tier]
-    return _floored(math.isqrt(pixels * width // height)), _floored(math.isqrt(pixels * height // width))
+    return _floored(math.isqrt(pixels * width // height)), _floored(
+        math.isqrt(pixels * height // width)
+    )
 
 
 def _floored(side: int) -> int:
@@ -171,20 +187,29 @@ def _image_url(given: dict[str, Any]) -> list[str]:
 
 
 def _reference_urls(given: dict[str, Any]) -> list[str]:
-    urls = given.get("reference_urls") or given.get("reference_video_urls")  # the second is the deprecated name
+    urls = given.get("reference_urls") or given.get(
+        "reference_video_urls"
+    )  # the second is the deprecated name
     if not urls:
         raise Refusal("InvalidParameter", "Field required: input.reference_urls")
     if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
-        raise Refusal("InvalidParameter", "Input should be a valid list of strings: input.reference_urls")
+        raise Refusal(
+            "InvalidParameter", "Input should be a valid list of strings: input.reference_urls"
+        )
     if len(urls) > REFERENCE_LIMIT:
-        raise Refusal("InvalidParameter", f"The number of input.reference_urls must not exceed {REFERENCE_LIMIT}")
+        raise Refusal(
+            "InvalidParameter",
+            f"The number of input.reference_urls must not exceed {REFERENCE_LIMIT}",
+        )
     if any(url.startswith("data:") for url in urls):
         raise Refusal("InvalidURL")
     return urls
 
 
 def _of_sound(url: str) -> str:
-    """The address of a sound, if it is one by its ending: what is at a web address is not looked at here."""
+    """The address of a sound, if it is one by its ending: what is at a web address is not looked at
+    here.
+    """
     path = url.partition("?")[0].partition("#")[0].lower()
     if not path.startswith(("http://", "https://", "oss://")) or not path.endswith(SOUND_ENDINGS):
         raise Refusal("InvalidURL", SOUND_TYPES)
@@ -205,7 +230,9 @@ def _whole(parameters: dict[str, Any], name: str, default: int, allowed: range) 
     if value is None:
         return default
     if isinstance(value, bool) or not isinstance(value, int) or value not in allowed:
-        raise Refusal("InvalidParameter", f"{name} must be an integer in [{allowed[0]}, {allowed[-1]}]")
+        raise Refusal(
+            "InvalidParameter", f"{name} must be an integer in [{allowed[0]}, {allowed[-1]}]"
+        )
     return value
 
 

@@ -1,4 +1,6 @@
-"""The storyboard: which reference is seen when, how the camera moves, and how one shot passes into the next."""
+"""The storyboard: which reference is seen when, how the camera moves, and how one shot passes into
+the next.
+"""
 
 import random
 from collections.abc import Callable, Sequence
@@ -11,7 +13,9 @@ from .lettering import Patch, name_tag
 from .sources import CLOSEST, Media, Size, Source, View, open_source
 
 FADE_SECONDS = 0.5  # between shots, at most
-TOGETHER_WEIGHT = 1.6  # length of the closing shot with everybody in it, against that of an opening shot
+TOGETHER_WEIGHT = (
+    1.6  # length of the closing shot with everybody in it, against that of an opening shot
+)
 GUTTER_SHARE = 0.008  # between panels, of the shorter side
 BACKGROUND = (12, 12, 17)  # RGB
 
@@ -77,7 +81,9 @@ Open = Callable[[], Scene]
 
 @dataclass
 class Storyboard:
-    """Scenes in a row, each with its weight in time. A scene is opened when it comes on and let go when it is over."""
+    """Scenes in a row, each with its weight in time. A scene is opened when it comes on and let go
+    when it is over.
+    """
 
     seconds: float
     scenes: list[tuple[Open, float]]
@@ -93,7 +99,9 @@ class Storyboard:
         if number == 0 or into >= 1:
             self._open.pop(number - 1, None)
             return picture
-        return Image.blend(self._scene_frame(number - 1, moment, starts), picture, into * into * (3 - 2 * into))
+        return Image.blend(
+            self._scene_frame(number - 1, moment, starts), picture, into * into * (3 - 2 * into)
+        )
 
     def _scene_frame(self, number: int, moment: float, starts: Sequence[float]) -> Image.Image:
         if number not in self._open:
@@ -110,11 +118,15 @@ class Storyboard:
         return starts
 
     def _fade(self) -> float:
-        lightest = min(weight for _, weight in self.scenes) / sum(weight for _, weight in self.scenes)
+        lightest = min(weight for _, weight in self.scenes) / sum(
+            weight for _, weight in self.scenes
+        )
         return min(FADE_SECONDS, self.seconds * lightest * 0.6)
 
 
-def single_image(media: Media, size: Size, seconds: int, seed: int, *, multi_shot: bool) -> Storyboard:
+def single_image(
+    media: Media, size: Size, seconds: int, seed: int, *, multi_shot: bool
+) -> Storyboard:
     """One picture in one slow move, or in two moves with a fade between them."""
     chance = random.Random(seed)  # noqa: S311 - it chooses camera moves
     cameras = [_camera(chance), _camera(chance)] if multi_shot else [_camera(chance)]
@@ -125,9 +137,14 @@ def montage(references: Sequence[Media], size: Size, seconds: int, seed: int) ->
     """Every reference in turn, then all of them together; one alone gets two shots."""
     chance = random.Random(seed)  # noqa: S311 - it chooses camera moves
     tags = [f"character{number}" for number in range(1, len(references) + 1)]
-    scenes = [(_opener(media, _camera(chance), size, tag), 1.0) for media, tag in zip(references, tags, strict=True)]
+    scenes = [
+        (_opener(media, _camera(chance), size, tag), 1.0)
+        for media, tag in zip(references, tags, strict=True)
+    ]
     if len(references) == 1:
-        return Storyboard(seconds, [*scenes, (_opener(references[0], _camera(chance), size, tags[0]), 1.0)])
+        return Storyboard(
+            seconds, [*scenes, (_opener(references[0], _camera(chance), size, tags[0]), 1.0)]
+        )
     cameras = [_camera(chance) for _ in references]
 
     def together() -> Scene:
@@ -137,19 +154,32 @@ def montage(references: Sequence[Media], size: Size, seconds: int, seed: int) ->
 
 
 def _opener(media: Media, camera: Camera, size: Size, tag: str = "") -> Open:
-    return lambda: Shot(open_source(media, size), camera, size, name_tag(tag, size, min(size)) if tag else None)
+    return lambda: Shot(
+        open_source(media, size), camera, size, name_tag(tag, size, min(size)) if tag else None
+    )
 
 
-def _panels(references: Sequence[Media], tags: Sequence[str], cameras: Sequence[Camera], size: Size) -> Panels:
+def _panels(
+    references: Sequence[Media], tags: Sequence[str], cameras: Sequence[Camera], size: Size
+) -> Panels:
     shots = []
-    for media, tag, camera, (left, top, width, height) in zip(references, tags, cameras, _places(len(references), size), strict=True):
+    for media, tag, camera, (left, top, width, height) in zip(
+        references, tags, cameras, _places(len(references), size), strict=True
+    ):
         panel = (width, height)
-        shots.append((Shot(open_source(media, panel), camera, panel, name_tag(tag, panel, min(size))), (left, top)))
+        shots.append(
+            (
+                Shot(open_source(media, panel), camera, panel, name_tag(tag, panel, min(size))),
+                (left, top),
+            )
+        )
     return Panels(size, shots)
 
 
 def _places(count: int, size: Size) -> list[tuple[int, int, int, int]]:
-    """Left, top, width and height of each panel: up to three in a row (or a column, in an upright frame), more in two."""
+    """Left, top, width and height of each panel: up to three in a row (or a column, in an upright
+    frame), more in two.
+    """
     upright = size[1] > size[0]
     rows = [count] if count <= 3 else [count // 2, count - count // 2]
     along, over = (size[1], size[0]) if upright else size

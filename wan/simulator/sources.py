@@ -1,7 +1,8 @@
-"""References as pictures to film: stills, clips and cards, each drawn at any moment through a camera.
+"""References as pictures to film: stills, clips and cards, each drawn at any moment through a
+camera.
 
-Limits: Model Studio help centre, image-to-video and reference-to-video pages, mid 2026: image sides of 240-8000 px and 20 MB, clips of
-1-30 s and 100 MB (the upload's own limit).
+Limits: Model Studio help centre, image-to-video and reference-to-video pages, mid 2026: image sides
+of 240-8000 px and 20 MB, clips of 1-30 s and 100 MB (the upload's own limit).
 """
 
 import colorsys
@@ -23,7 +24,8 @@ from .lettering import font_for
 IMAGE_SIDES = range(240, 8001)  # px
 IMAGE_MEGABYTES = 20
 CLIP_SECONDS = (1.0, 30.5)  # the half second is for a last frame and sound that runs on
-CLIP_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2"  # FFmpeg's names; a playlist among the uploads would otherwise make FFmpeg fetch URLs
+# FFmpeg's names; a playlist among the uploads would otherwise make FFmpeg fetch URLs
+CLIP_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2"
 CLIP_SUFFIXES = (".mp4", ".mov")
 CLOSEST = 1.14  # the closest that a camera goes: the enlargement against the whole picture
 
@@ -33,14 +35,20 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class View:
-    """What a camera sees of a picture: the enlargement (1 is all of it), and where in the rest, 0 to 1 across and down."""
+    """What a camera sees of a picture: the enlargement (1 is all of it), and where in the rest, 0
+    to 1 across and down.
+    """
 
     zoom: float
     across: float
     down: float
 
-    def box(self, left: float, top: float, width: float, height: float) -> tuple[float, float, float, float]:
-        """The view's rectangle within a rectangle, in fractions of pixels so that a slow move does not jitter."""
+    def box(
+        self, left: float, top: float, width: float, height: float
+    ) -> tuple[float, float, float, float]:
+        """The view's rectangle within a rectangle, in fractions of pixels so that a slow move does
+        not jitter.
+        """
         seen_width, seen_height = width / self.zoom, height / self.zoom
         x, y = left + (width - seen_width) * self.across, top + (height - seen_height) * self.down
         return x, y, x + seen_width, y + seen_height
@@ -55,7 +63,9 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Media:
-    """What is known of a reference before it is filmed. `path` is None for a web address, which is never fetched."""
+    """What is known of a reference before it is filmed. `path` is None for a web address, which is
+    never fetched.
+    """
 
     url: str
     path: Path | None
@@ -71,7 +81,9 @@ class Media:
 
 
 def inspect(url: str, path: Path | None) -> Media:
-    """Measure a reference. Raises Refusal for what is no image and no clip, or out of the limits."""
+    """Measure a reference. Raises Refusal for what is no image and no clip,
+    or out of the limits.
+    """
     if path is None:
         is_clip = urlsplit(url).path.lower().endswith(CLIP_SUFFIXES)
         return Media(url, None, 1280, 720, seconds=CLIP_SECONDS[1] if is_clip else 0)
@@ -98,7 +110,10 @@ def _inspect_image(url: str, path: Path) -> Media:
     if path.stat().st_size > IMAGE_MEGABYTES * 2**20:
         raise Refusal("InvalidFile.Size")
     if width not in IMAGE_SIDES or height not in IMAGE_SIDES:
-        raise Refusal("InvalidFile.Resolution", f"The sides of the image must be in [{IMAGE_SIDES[0]}, {IMAGE_SIDES[-1]}] pixels.")
+        raise Refusal(
+            "InvalidFile.Resolution",
+            f"The sides of the image must be in [{IMAGE_SIDES[0]}, {IMAGE_SIDES[-1]}] pixels.",
+        )
     return Media(url, path, width, height)
 
 
@@ -108,11 +123,22 @@ def _inspect_clip(url: str, path: Path) -> Media:
             frame = next(container.decode(video=0))
             seconds = (container.duration or 0) / av.time_base
     except (av.error.FFmpegError, IndexError, StopIteration) as unreadable:
-        raise Refusal("InvalidParameter.DataInspection", "The media format is not supported or incorrect for the data inspection.") from unreadable
+        raise Refusal(
+            "InvalidParameter.DataInspection",
+            "The media format is not supported or incorrect for the data inspection.",
+        ) from unreadable
     if not CLIP_SECONDS[0] <= seconds <= CLIP_SECONDS[1]:
-        raise Refusal("InvalidFile.Duration", "The duration of the reference video must be in [1, 30] seconds.")
+        raise Refusal(
+            "InvalidFile.Duration",
+            "The duration of the reference video must be in [1, 30] seconds.",
+        )
     upright = frame.rotation % 180 == 0
-    return Media(url, path, *((frame.width, frame.height) if upright else (frame.height, frame.width)), seconds)
+    return Media(
+        url,
+        path,
+        *((frame.width, frame.height) if upright else (frame.height, frame.width)),
+        seconds,
+    )
 
 
 def _load(path: Path) -> Image.Image:
@@ -124,7 +150,9 @@ def _load(path: Path) -> Image.Image:
 
 
 class Still:
-    """A picture, enlarged once to a little more than the frame, so that every frame is a cheap and clean resize."""
+    """A picture, enlarged once to a little more than the frame, so that every frame is a cheap and
+    clean resize.
+    """
 
     def __init__(self, image: Image.Image, size: Size) -> None:
         enlarged = (math.ceil(size[0] * CLOSEST), math.ceil(size[1] * CLOSEST))
@@ -132,11 +160,15 @@ class Still:
 
     def frame(self, seconds: float, view: View, size: Size) -> Image.Image:
         """The picture through a view; it is the same at all times."""
-        return self._image.resize(size, Image.Resampling.BILINEAR, view.box(0, 0, *self._image.size))
+        return self._image.resize(
+            size, Image.Resampling.BILINEAR, view.box(0, 0, *self._image.size)
+        )
 
 
 class Clip:
-    """A video that plays, and begins again when it is over. Frames are asked for in the order of time and decoded one by one."""
+    """A video that plays, and begins again when it is over. Frames are asked for in the order of
+    time and decoded one by one.
+    """
 
     def __init__(self, media: Media, size: Size) -> None:
         self._media = media
@@ -156,15 +188,23 @@ class Clip:
         return picture.resize(size, Image.Resampling.BILINEAR, box)
 
     def _picture(self, frame: av.VideoFrame) -> Image.Image:
-        scale = min(1.0, self._cover * CLOSEST)  # FFmpeg shrinks faster than Pillow; it need not enlarge
-        pixels = frame.to_ndarray(format="rgb24", width=math.ceil(frame.width * scale), height=math.ceil(frame.height * scale))
+        scale = min(
+            1.0, self._cover * CLOSEST
+        )  # FFmpeg shrinks faster than Pillow; it need not enlarge
+        pixels = frame.to_ndarray(
+            format="rgb24",
+            width=math.ceil(frame.width * scale),
+            height=math.ceil(frame.height * scale),
+        )
         picture = Image.fromarray(pixels)
         return picture.rotate(frame.rotation, expand=True) if frame.rotation else picture
 
     def _decoded(self) -> Iterator[tuple[float, av.VideoFrame]]:
         """Frames with the second at which each comes on, without end."""
         begin = 0.0
-        with av.open(str(self._media.path), options={"format_whitelist": CLIP_FORMATS}) as container:
+        with av.open(
+            str(self._media.path), options={"format_whitelist": CLIP_FORMATS}
+        ) as container:
             container.streams.video[0].thread_type = "AUTO"
             while True:
                 first: float | None = None
@@ -176,9 +216,13 @@ class Clip:
 
 
 def card(url: str, size: Size) -> Image.Image:
-    """A card for a web address: a quiet gradient whose hue follows the address, with the host's name."""
+    """A card for a web address: a quiet gradient whose hue follows the address, with the host's
+    name.
+    """
     host = urlsplit(url).hostname or ""
-    hue = 0.48 + 0.36 * int(hashlib.sha256(url.encode()).hexdigest()[:4], 16) / 0xFFFF  # teal to plum
+    hue = (
+        0.48 + 0.36 * int(hashlib.sha256(url.encode()).hexdigest()[:4], 16) / 0xFFFF
+    )  # teal to plum
     image = _gradient(hue, size)
     draw = ImageDraw.Draw(image, "RGBA")
     width, height = size
@@ -187,13 +231,26 @@ def card(url: str, size: Size) -> Image.Image:
     if font:
         draw.text(middle, host, (255, 255, 255, 235), font, anchor="mm")
         rule = draw.textlength(host, font) * 0.5
-        draw.rectangle((middle[0] - rule / 2, height * 0.53, middle[0] + rule / 2, height * 0.53 + max(1, height // 360)), (255, 255, 255, 90))
+        draw.rectangle(
+            (
+                middle[0] - rule / 2,
+                height * 0.53,
+                middle[0] + rule / 2,
+                height * 0.53 + max(1, height // 360),
+            ),
+            (255, 255, 255, 90),
+        )
     return image
 
 
 def _gradient(hue: float, size: Size) -> Image.Image:
-    light, dark = (np.array(colorsys.hls_to_rgb(hue + shift, lightness, 0.42)) * 255 for shift, lightness in ((0.0, 0.46), (0.09, 0.17)))
+    light, dark = (
+        np.array(colorsys.hls_to_rgb(hue + shift, lightness, 0.42)) * 255
+        for shift, lightness in ((0.0, 0.46), (0.09, 0.17))
+    )
     across, down = np.meshgrid(np.linspace(0, 1, size[0]), np.linspace(0, 1, size[1]))
     mix = ((across * 0.45 + down * 0.75) / 1.2)[..., None]
-    grain = np.random.default_rng(0).uniform(-0.7, 0.7, (size[1], size[0], 1))  # keeps the gradient from banding
+    grain = np.random.default_rng(0).uniform(
+        -0.7, 0.7, (size[1], size[0], 1)
+    )  # keeps the gradient from banding
     return Image.fromarray((light * (1 - mix) + dark * mix + grain).clip(0, 255).astype(np.uint8))

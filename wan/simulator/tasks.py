@@ -1,11 +1,13 @@
 """Tasks: one JSON file each, a state that follows from the clock, and five running at a time.
 
-A task is PENDING for `pending` seconds and until one of the five places of its account and model is free, in the order of submission; then
-RUNNING for `running` seconds or as long as its video takes, whichever is longer; then SUCCEEDED or FAILED. Everything is on disk before it is
-said, so a restart on the same folder goes on where the last process stopped; a video that was cut is made again.
+A task is PENDING for `pending` seconds and until one of the five places of its account and model is
+free, in the order of submission; then RUNNING for `running` seconds or as long as its video takes,
+whichever is longer; then SUCCEEDED or FAILED. Everything is on disk before it is said, so a restart
+on the same folder goes on where the last process stopped; a video that was cut is made again.
 
-Figures: Model Studio help centre, rate limits, 2026 (five running per account and model); "manage asynchronous tasks", 2026-03-15 (24 h); the
-console's catalogue of models, 2026-05-28 (`async_user_queue_limit` 500; with which code the next one is refused is not documented).
+Figures: Model Studio help centre, rate limits, 2026 (five running per account and model); "manage
+asynchronous tasks", 2026-03-15 (24 h); the console's catalogue of models, 2026-05-28
+(`async_user_queue_limit` 500; with which code the next one is refused is not documented).
 """
 
 import logging
@@ -34,7 +36,9 @@ RENDERS_AT_ONCE = 2
 
 
 class State(StrEnum):
-    """The service's words; CANCELED has one L. UNKNOWN is never stored: it is the answer for a task that is not there."""
+    """The service's words; CANCELED has one L. UNKNOWN is never stored: it is the answer for a task
+    that is not there.
+    """
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -87,11 +91,15 @@ class Pace:
 
 
 Make = Callable[[Order, Path, threading.Event], float]
-"""Renders an order to a path, gives up when the event is set, returns the seconds of reference video to bill. Raises Refusal for a FAILED task."""
+"""Renders an order to a path, gives up when the event is set, returns the seconds of reference
+video to bill. Raises Refusal for a FAILED task.
+"""
 
 
 class TaskBook:
-    """All tasks of one folder. Not thread-safe: one event loop owns it, and only the rendering leaves that."""
+    """All tasks of one folder. Not thread-safe: one event loop owns it, and only the rendering
+    leaves that.
+    """
 
     def __init__(self, folder: Path, clock: Clock, pace: Pace, make: Make) -> None:
         self._tasks_folder, self._results_folder = folder / "tasks", folder / "results"
@@ -104,15 +112,28 @@ class TaskBook:
         self.held: State | None = None
         """Tasks that are in this state stay in it, whatever the clock says: for tests."""
         self.most_live = 0
-        """The most tasks of one account and model that waited or ran at once. More than five, and the line is here."""
+        """The most tasks of one account and model that waited or ran at once. More than five, and
+        the line is here.
+        """
 
     def add(self, task: Task) -> None:
-        """Take a new task. Raises Refusal Throttling where as many of its account and model wait already as may."""
-        if sum(each.state is State.PENDING and each.queue == task.queue for each in self._tasks.values()) >= WAITING_AT_ONCE:
+        """Take a new task. Raises Refusal Throttling where as many of its account and model wait
+        already as may.
+        """
+        if (
+            sum(
+                each.state is State.PENDING and each.queue == task.queue
+                for each in self._tasks.values()
+            )
+            >= WAITING_AT_ONCE
+        ):
             raise Refusal("Throttling")
         self._save(task)
         self._tasks[task.id] = task
-        self.most_live = max(self.most_live, sum(each.live and each.queue == task.queue for each in self._tasks.values()))
+        self.most_live = max(
+            self.most_live,
+            sum(each.live and each.queue == task.queue for each in self._tasks.values()),
+        )
 
     def find(self, task_id: str, account: str) -> Task | None:
         """The task, if this account may see it and it is not too old."""
@@ -125,7 +146,11 @@ class TaskBook:
 
     def of(self, account: str) -> list[Task]:
         """The tasks of an account, newest first."""
-        mine = [task for task in self._tasks.values() if task.account == account and not self._expired(task)]
+        mine = [
+            task
+            for task in self._tasks.values()
+            if task.account == account and not self._expired(task)
+        ]
         return sorted(mine, key=lambda task: task.submitted, reverse=True)
 
     def states(self) -> Counter[str]:
@@ -142,19 +167,30 @@ class TaskBook:
 
     def advance(self) -> None:
         """Move every task to where the clock says that it is."""
-        live = sorted((task for task in self._tasks.values() if task.live and task.state != self.held), key=lambda task: task.submitted)
+        live = sorted(
+            (task for task in self._tasks.values() if task.live and task.state != self.held),
+            key=lambda task: task.submitted,
+        )
         for task in live:
             if task.state is State.RUNNING:
                 self._settle(task)
         taken = Counter(task.queue for task in self._tasks.values() if task.state is State.RUNNING)
         for task in live:
-            if task.state is State.PENDING and self._clock() >= task.submitted + self._pace.pending and taken[task.queue] < RUNNING_AT_ONCE:
+            if (
+                task.state is State.PENDING
+                and self._clock() >= task.submitted + self._pace.pending
+                and taken[task.queue] < RUNNING_AT_ONCE
+            ):
                 taken[task.queue] += 1
                 self._start(task)
 
     def sweep(self) -> None:
         """Delete tasks and videos that nobody can ask for any more."""
-        gone = [task for task in self._tasks.values() if not task.live and self._clock() > self.link_expires(task)]
+        gone = [
+            task
+            for task in self._tasks.values()
+            if not task.live and self._clock() > self.link_expires(task)
+        ]
         for task in gone:
             shutil.rmtree(self.video_path(task.id, task.video).parent, ignore_errors=True)
             (self._tasks_folder / f"{task.id}.json").unlink(missing_ok=True)
@@ -213,12 +249,17 @@ class TaskBook:
         writing.replace(path)
 
     def _stored(self) -> list[Task]:
-        tasks = [Task.model_validate_json(path.read_bytes()) for path in self._tasks_folder.glob("*.json")]
+        tasks = [
+            Task.model_validate_json(path.read_bytes())
+            for path in self._tasks_folder.glob("*.json")
+        ]
         return sorted(tasks, key=lambda task: task.submitted)
 
 
 def _refusal_for(trouble: BaseException) -> Refusal:
-    """What the account is told: the refusal itself, or an internal error for what should not have happened, which goes to the log."""
+    """What the account is told: the refusal itself, or an internal error for what should not have
+    happened, which goes to the log.
+    """
     if isinstance(trouble, Refusal):
         return trouble
     _log.error("a render broke", exc_info=trouble)

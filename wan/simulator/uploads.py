@@ -1,7 +1,8 @@
 """Upload policies, and the objects that were uploaded with them.
 
-Shapes and figures: Model Studio help centre, "get temporary file URL", 2026-02-04. The object store answers as OSS does, in XML. An object
-belongs to the model that its policy was issued for and to the account that asked; it can be named in a request and never be downloaded.
+Shapes and figures: Model Studio help centre, "get temporary file URL", 2026-02-04. The object store
+answers as OSS does, in XML. An object belongs to the model that its policy was issued for and to
+the account that asked; it can be named in a request and never be downloaded.
 """
 
 import base64
@@ -39,7 +40,9 @@ class StoreRefusal(Exception):
 
 
 class StoredObject(BaseModel):
-    """What is known of an object: its key, whose it is, for which model, and when it came, in seconds since the epoch."""
+    """What is known of an object: its key, whose it is, for which model, and when it came, in
+    seconds since the epoch.
+    """
 
     key: str
     account: str
@@ -48,17 +51,26 @@ class StoredObject(BaseModel):
 
 
 class ObjectStore:
-    """The objects in `folder`: a file each, under the hash of its key, with its StoredObject beside it."""
+    """The objects in `folder`: a file each, under the hash of its key, with its StoredObject beside
+    it.
+    """
 
     def __init__(self, folder: Path, clock: Clock, signer: Signer) -> None:
         self._folder, self._clock, self._signer = folder, clock, signer
         folder.mkdir(parents=True, exist_ok=True)
 
     def policy(self, account: str, model: str, upload_host: str) -> dict[str, Any]:
-        """Leave for this account to upload for this model: the `data` of the answer, good for 300 s."""
+        """Leave for this account to upload for this model: the `data` of the answer, good for 300
+        s.
+        """
         day = datetime.fromtimestamp(self._clock(), UTC).date()
         folder = f"dashscope-instant/{account}/{day}/{uuid.uuid4()}"
-        terms = {"expires": self._clock() + POLICY_SECONDS, "folder": folder, "account": account, "model": model}
+        terms = {
+            "expires": self._clock() + POLICY_SECONDS,
+            "folder": folder,
+            "account": account,
+            "model": model,
+        }
         policy = base64.b64encode(json.dumps(terms).encode()).decode()
         return {
             "policy": policy,
@@ -78,19 +90,28 @@ class ObjectStore:
         terms = self._terms(fields)
         key = fields.get("key", "")
         if not key.startswith(terms["folder"] + "/"):
-            raise StoreRefusal(403, "AccessDenied", 'Invalid according to Policy: Policy Condition failed: ["starts-with", "$key"]')
+            raise StoreRefusal(
+                403,
+                "AccessDenied",
+                'Invalid according to Policy: Policy Condition failed: ["starts-with", "$key"]',
+            )
         if content.seek(0, os.SEEK_END) > OBJECT_MEGABYTES * 2**20:
-            raise StoreRefusal(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
+            raise StoreRefusal(
+                400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size"
+            )
         content.seek(0)
         name = hashlib.sha256(key.encode()).hexdigest()
         self._keep(name, content)
-        record = StoredObject(key=key, account=terms["account"], model=terms["model"], created=self._clock())
+        record = StoredObject(
+            key=key, account=terms["account"], model=terms["model"], created=self._clock()
+        )
         (self._folder / f"{name}.json").write_text(record.model_dump_json())
 
     def find(self, url: str, account: str, model: str, *, resolve: bool) -> Reference:
         """Accept one media URL: http(s), an object of this account and model, or inline base64.
 
-        `resolve` says whether the request carried `X-DashScope-OssResourceResolve: enable`. Raises Refusal.
+        `resolve` says whether the request carried `X-DashScope-OssResourceResolve: enable`. Raises
+        Refusal.
         """
         if url.startswith("data:"):
             return self._keep_inline(url)
@@ -101,7 +122,10 @@ class ObjectStore:
             raise Refusal("InvalidURL")
         name = hashlib.sha256(url.removeprefix("oss://").encode()).hexdigest()
         if not resolve:
-            raise Refusal("InvalidParameter.DataInspection", "The media format is not supported or incorrect for the data inspection.")
+            raise Refusal(
+                "InvalidParameter.DataInspection",
+                "The media format is not supported or incorrect for the data inspection.",
+            )
         if not self._belongs(name, account, model):
             raise Refusal("InvalidParameter.DataInspection")
         return Reference(url=url, object_name=name)
@@ -113,16 +137,26 @@ class ObjectStore:
     def sweep(self) -> None:
         """Delete what is older than 48 h."""
         for path in self._folder.iterdir():
-            with contextlib.suppress(FileNotFoundError):  # an upload that ends just now takes its temporary file with it
+            with contextlib.suppress(
+                FileNotFoundError
+            ):  # an upload that ends just now takes its temporary file with it
                 if self._clock() - path.stat().st_mtime > OBJECT_SECONDS:
                     path.unlink()
 
     def _terms(self, fields: dict[str, str]) -> dict[str, Any]:
         policy = fields.get("policy", "")
         if fields.get("OSSAccessKeyId") != ACCESS_KEY_ID:
-            raise StoreRefusal(403, "InvalidAccessKeyId", "The OSS Access Key Id you provided does not exist in our records.")
+            raise StoreRefusal(
+                403,
+                "InvalidAccessKeyId",
+                "The OSS Access Key Id you provided does not exist in our records.",
+            )
         if not self._signer.signed(policy, fields.get("Signature", "")):
-            raise StoreRefusal(403, "SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided.")
+            raise StoreRefusal(
+                403,
+                "SignatureDoesNotMatch",
+                "The request signature we calculated does not match the signature you provided.",
+            )
         terms: dict[str, Any] = json.loads(base64.b64decode(policy))
         if self._clock() > terms["expires"]:
             raise StoreRefusal(403, "AccessDenied", "Invalid according to Policy: Policy expired.")
@@ -133,9 +167,15 @@ class ObjectStore:
             shutil.copyfileobj(content, arriving)
             arriving.flush()
             try:
-                (self._folder / name).hardlink_to(arriving.name)  # unlike a rename, this never overwrites
+                (self._folder / name).hardlink_to(
+                    arriving.name
+                )  # unlike a rename, this never overwrites
             except FileExistsError as taken:
-                raise StoreRefusal(409, "FileAlreadyExists", "The object you specified already exists and can not be overwritten.") from taken
+                raise StoreRefusal(
+                    409,
+                    "FileAlreadyExists",
+                    "The object you specified already exists and can not be overwritten.",
+                ) from taken
 
     def _keep_inline(self, url: str) -> Reference:
         head, _, encoded = url.partition(",")

@@ -1,8 +1,11 @@
-"""The record of every run, kept as files: what was asked, what was sent, what the service answered, how it ended.
+"""The record of every run, kept as files: what was asked, what was sent, what the service answered,
+how it ended.
 
-It lies under OUTPUT_DIR, in a folder for each of the two calls: `<call>/<job>/*.json`, and the video as `<call>/videos/<job>.mp4`. It is written as
-things happen, on a thread of its own: no run ever waits for its record, and a record that cannot be written is logged and ends nothing. What the row
-of a job knows is written again at every change, so that whoever goes on with a job after a crash completes its record too.
+It lies under OUTPUT_DIR, in a folder for each of the two calls: `<call>/<job>/*.json`, and the
+video as `<call>/videos/<job>.mp4`. It is written as things happen, on a thread of its own: no run
+ever waits for its record, and a record that cannot be written is logged and ends nothing. What the
+row of a job knows is written again at every change, so that whoever goes on with a job after a
+crash completes its record too.
 
 Never in it: keys, queries of URLs (a signature is one), names of given files, the owner's token.
 """
@@ -39,28 +42,42 @@ from wan.storage.objects import changed_at
 
 log = logging.getLogger("wan.storage.evidence")
 
-CALLS = {"image": "ai-video-wan-video", "reference": "aliyun-wan-r2v"}  # what a model makes a video from: the folder of that call
+CALLS = {
+    "image": "ai-video-wan-video",
+    "reference": "aliyun-wan-r2v",
+}  # what a model makes a video from: the folder of that call
 FILES = {
     "request.json": "the request as it was asked",
     "references.json": "each picture, clip and sound: our name for it, SHA-256, bytes, dimensions",
     "payload.json": "what was sent to the service",
     "create.json": "what the service answered to that: task id and request id, or its refusal",
     "polls.json": "what it said about the task, at every change",
-    "outcome.json": "how it ended: state, times, billed seconds, price, what was measured in the video, versions",
+    "outcome.json": "how it ended: state, times, billed seconds, price, what was measured in "
+    "the video, versions",
 }
 _VIDEOS = "videos"
-_TIMES = ("created_at", "started_at", "submitting_at", "submitted_at", "running_at", "fetching_at", "ended_at")
+_TIMES = (
+    "created_at",
+    "started_at",
+    "submitting_at",
+    "submitted_at",
+    "running_at",
+    "fetching_at",
+    "ended_at",
+)
 _PACKAGES = ("dashscope", "pydantic", "sqlalchemy", "av", "pillow")
 
 
 class Evidence:
     """The records of an OUTPUT_DIR.
 
-    visitors: whether visitors' runs are recorded too, and not the operator's only. video_at: where the video of a storage key lies in a local
-    folder, None where it lies elsewhere.
+    visitors: whether visitors' runs are recorded too, and not the operator's only. video_at: where
+    the video of a storage key lies in a local folder, None where it lies elsewhere.
     """
 
-    def __init__(self, output: Path, *, visitors: bool, video_at: Callable[[str], Path | None]) -> None:
+    def __init__(
+        self, output: Path, *, visitors: bool, video_at: Callable[[str], Path | None]
+    ) -> None:
         self._output, self._visitors, self._video_at = output, visitors, video_at
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="evidence")
 
@@ -79,21 +96,35 @@ class Evidence:
     def answered(self, job: Job, outcome: str, **about: Any) -> None:
         """Writes down what became of the create request, in a word, and what the service said."""
         entry = {"at": _now(), "outcome": outcome, **about}
-        self._later(job, lambda folder, _: _add(folder / "create.json", entry, same=("task_id",) if about.get("task_id") else None))
+        self._later(
+            job,
+            lambda folder, _: _add(
+                folder / "create.json", entry, same=("task_id",) if about.get("task_id") else None
+            ),
+        )
 
     def polled(self, job: Job, **snapshot: Any) -> None:
         """Writes down what the service says about a task, where that has changed."""
         entry = {"at": _now(), "task_id": job.task_id, **snapshot}
-        self._later(job, lambda folder, _: _add(folder / "polls.json", entry, same=("task_id", "status", "code"), keep=True))
+        self._later(
+            job,
+            lambda folder, _: _add(
+                folder / "polls.json", entry, same=("task_id", "status", "code"), keep=True
+            ),
+        )
 
     async def completed(self, job: Job) -> Path | None:
-        """The folder of a job's record, when all that is known has been written; None where none is kept, or the disk refuses it."""
+        """The folder of a job's record, when all that is known has been written; None where none is
+        kept, or the disk refuses it.
+        """
         self.record(job)
         there = await wrap_future(self._thread.submit(os.path.isdir, self.folder(job)))
         return self.folder(job) if self._wanted(job) and there else None
 
     async def remove(self, job: Job) -> None:
-        """Removes the record of a job and its video. What cannot be removed is logged: it has no row any more, so that a sweep takes it."""
+        """Removes the record of a job and its video. What cannot be removed is logged: it has no
+        row any more, so that a sweep takes it.
+        """
         await wrap_future(self._thread.submit(partial(_remove, self.folder(job), self.video(job))))
 
     def folder(self, job: Job) -> Path:
@@ -105,19 +136,37 @@ class Evidence:
         return self.folder(job).parent / _VIDEOS / f"{job.id}.mp4"
 
     def clear(self, kept: Collection[str], before: float, *, others: bool = True) -> None:
-        """Removes the records of jobs that are none of those `kept`, unless something was written there since `before`. Blocks.
+        """Removes the records of jobs that are none of those `kept`, unless something was written
+        there since `before`. Blocks.
 
-        others: also those to which nothing was written since the first record of the kept began, which may be of jobs in another database.
+        others: also those to which nothing was written since the first record of the kept began,
+        which may be of jobs in another database.
         """
         since = -math.inf if others else self._first(kept)
         for call in CALLS.values():
-            for path in [*(self._output / call).glob("*/"), *(self._output / call / _VIDEOS).glob("*.mp4")]:
-                if ids.JOB.fullmatch(path.stem) and path.stem not in kept and since < changed_at(path) < before:
-                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+            for path in [
+                *(self._output / call).glob("*/"),
+                *(self._output / call / _VIDEOS).glob("*.mp4"),
+            ]:
+                if (
+                    ids.JOB.fullmatch(path.stem)
+                    and path.stem not in kept
+                    and since < changed_at(path) < before
+                ):
+                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(
+                        missing_ok=True
+                    )
 
     def _first(self, kept: Collection[str]) -> float:
-        """When the first record of these jobs began, in seconds since 1970; infinite where there is none."""
-        begun = [path for call in CALLS.values() for path in (self._output / call).glob("*/request.json") if path.parent.name in kept]
+        """When the first record of these jobs began, in seconds since 1970; infinite where there is
+        none.
+        """
+        begun = [
+            path
+            for call in CALLS.values()
+            for path in (self._output / call).glob("*/request.json")
+            if path.parent.name in kept
+        ]
         return min(map(changed_at, begun), default=math.inf)
 
     def _wanted(self, job: Job) -> bool:
@@ -125,7 +174,9 @@ class Evidence:
 
     def _later(self, job: Job, work: Callable[[Path, Job], None]) -> None:
         if self._wanted(job):
-            with suppress(RuntimeError):  # the studio is closed: whoever goes on with the job writes it
+            with suppress(
+                RuntimeError
+            ):  # the studio is closed: whoever goes on with the job writes it
                 self._thread.submit(self._safely, job, work)
 
     def _safely(self, job: Job, work: Callable[[Path, Job], None]) -> None:
@@ -139,11 +190,20 @@ class Evidence:
             log.exception("job %s: its record is not complete", job.id)
 
     def _write_row(self, folder: Path, job: Job) -> None:
-        for name, known in (("request.json", _asked(job)), ("references.json", _references(job)), ("payload.json", job.payload)):
+        for name, known in (
+            ("request.json", _asked(job)),
+            ("references.json", _references(job)),
+            ("payload.json", job.payload),
+        ):
             if not (folder / name).exists():
                 _write(folder / name, known)
         if job.task_id and not (folder / "create.json").exists():
-            answer = {"at": _at(job.submitted_at), "outcome": "accepted", "task_id": job.task_id, "request_id": job.request_id}
+            answer = {
+                "at": _at(job.submitted_at),
+                "outcome": "accepted",
+                "task_id": job.task_id,
+                "request_id": job.request_id,
+            }
             _add(folder / "create.json", answer)
         video = self._video_at(job.video_key) if job.video_key else None
         if video is not None:
@@ -166,12 +226,15 @@ def video_of(folder: Path) -> Path | None:
 
 
 def missing(folder: Path) -> list[str]:
-    """The files that the record of a run at the service ought to have and has not, or that are no JSON."""
+    """The files that the record of a run at the service ought to have and has not, or that are no
+    JSON.
+    """
     return [name for name in FILES if _read(folder / name) is None]
 
 
 def bundle(folder: Path, video: Path | None, target: Path) -> Path:
-    """Writes a zip of a record with its video, laid out as on disk, whole or not at all. Gives the target.
+    """Writes a zip of a record with its video, laid out as on disk, whole or not at all. Gives the
+    target.
 
     Raises NotKept for a full disk, and OSError.
     """
@@ -195,9 +258,15 @@ def bundle(folder: Path, video: Path | None, target: Path) -> Path:
 
 
 def _asked(job: Job) -> dict[str, Any]:
-    """The request, and the addresses among its references; what was a file is in references.json."""
+    """The request, and the addresses among its references; what was a file
+    is in references.json.
+    """
     references = [bare(one.url) or f"file {one.sha256}" for one in job.references]
-    return {"call": CALLS[MODELS[job.model].makes], **settings_of(job)["request"], "references": references}
+    return {
+        "call": CALLS[MODELS[job.model].makes],
+        **settings_of(job)["request"],
+        "references": references,
+    }
 
 
 def _references(job: Job) -> list[dict[str, Any]]:
@@ -205,19 +274,44 @@ def _references(job: Job) -> list[dict[str, Any]]:
     for number, one in enumerate(job.references, 1):
         about = asdict(one) | {"url": bare(one.url)}
         del about["sent_key"], about["key"]
-        known.append({"number": number, "name": Path(one.key).name, "sent_as": Path(one.sent_key).name, **about})
+        known.append(
+            {
+                "number": number,
+                "name": Path(one.key).name,
+                "sent_as": Path(one.sent_key).name,
+                **about,
+            }
+        )
     return known
 
 
 def _is_later(outcome: Any, job: Job) -> bool:
-    """Whether an outcome on record is later than what somebody read of the job before it changed."""
-    return isinstance(outcome, dict) and isinstance(outcome.get("version"), int) and outcome["version"] > job.version
+    """Whether an outcome on record is later than what somebody read of the
+    job before it changed.
+    """
+    return (
+        isinstance(outcome, dict)
+        and isinstance(outcome.get("version"), int)
+        and outcome["version"] > job.version
+    )
 
 
 def _outcome(job: Job, video: Path | None) -> dict[str, Any]:
-    service = {"backend": job.backend, "host": urlsplit(job.base_url).hostname, "region": job.region, "workspace": job.workspace}
-    measured = {name: getattr(job, name) for name in ("width", "height", "fps", "duration", "has_audio")}
-    kept = {"file": f"{_VIDEOS}/{job.id}.mp4" if video else None, "stored_as": job.video_key, "sha256": _digest(video), **measured}
+    service = {
+        "backend": job.backend,
+        "host": urlsplit(job.base_url).hostname,
+        "region": job.region,
+        "workspace": job.workspace,
+    }
+    measured = {
+        name: getattr(job, name) for name in ("width", "height", "fps", "duration", "has_audio")
+    }
+    kept = {
+        "file": f"{_VIDEOS}/{job.id}.mp4" if video else None,
+        "stored_as": job.video_key,
+        "sha256": _digest(video),
+        **measured,
+    }
     seconds, cost = job.billed
     return {
         "job": job.id,
@@ -247,8 +341,12 @@ def _outcome(job: Job, video: Path | None) -> dict[str, Any]:
 def _versions() -> dict[str, str]:
     """What made the run: packages by their versions, this one by the SHA-256 of its sources."""
     ours = Path(__file__).parents[1]
-    sources = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(ours.rglob("*.py")))).hexdigest()
-    return {"wan": f"sha256:{sources}", "python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+    sources = hashlib.sha256(
+        b"".join(path.read_bytes() for path in sorted(ours.rglob("*.py")))
+    ).hexdigest()
+    return {"wan": f"sha256:{sources}", "python": platform.python_version()} | {
+        name: version(name) for name in _PACKAGES
+    }
 
 
 def _clean(known: Any) -> Any:
@@ -264,17 +362,27 @@ def _write(path: Path, known: Any) -> None:
     """Writes a file whole or not at all."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        part.write_text(json.dumps(_clean(known), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        part.write_text(
+            json.dumps(_clean(known), ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
+        )
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _add(path: Path, entry: dict[str, Any], *, same: Collection[str] | None = None, keep: bool = False) -> None:
-    """Adds to a list in a file. Where the last entry is the `same` by these fields, it is kept, or else replaced."""
+def _add(
+    path: Path, entry: dict[str, Any], *, same: Collection[str] | None = None, keep: bool = False
+) -> None:
+    """Adds to a list in a file. Where the last entry is the `same` by these fields, it is kept, or
+    else replaced.
+    """
     entries = _read(path) or []
     entry = _clean(entry)
-    if same is not None and entries and all(entries[-1].get(name) == entry.get(name) for name in same):
+    if (
+        same is not None
+        and entries
+        and all(entries[-1].get(name) == entry.get(name) for name in same)
+    ):
         if keep:
             return
         entries.pop()
@@ -290,7 +398,9 @@ def _read(path: Path) -> Any:
 
 
 def _link(video: Path, target: Path) -> None:
-    """Puts a video beside its record without taking room: under a second name; copied only where the file system has none."""
+    """Puts a video beside its record without taking room: under a second name; copied only where
+    the file system has none.
+    """
     if target.exists() and target.samefile(video):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -309,7 +419,9 @@ def _remove(folder: Path, video: Path) -> None:
     try:
         video.unlink(missing_ok=True)
     except OSError as trouble:
-        log.warning("job %s: its video is still beside its record: %s", folder.name, trouble.strerror)
+        log.warning(
+            "job %s: its video is still beside its record: %s", folder.name, trouble.strerror
+        )
     shutil.rmtree(folder, ignore_errors=True)
     if os.path.lexists(folder):
         log.warning("job %s: its record is not all gone", folder.name)
@@ -323,7 +435,11 @@ def _digest(video: Path | None) -> str | None:
 
 
 def _at(seconds: float | None) -> str | None:
-    return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
+    return (
+        None
+        if seconds is None
+        else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
+    )
 
 
 def _now() -> str | None:

@@ -1,6 +1,8 @@
-"""Where references and videos are kept: a folder by default, any object store that obstore knows by its URL.
+"""Where references and videos are kept: a folder by default, any object store that obstore knows by
+its URL.
 
-Whatever fails here for a reason that passes (a full disk, a store that does not answer) is raised as NotKept.
+Whatever fails here for a reason that passes (a full disk, a store that does not answer) is raised
+as NotKept.
 """
 
 import asyncio
@@ -24,20 +26,25 @@ from wan.domain.messages import sentence
 from wan.environment.settings import WORK, masked_url
 
 _CHUNK = 1 << 20  # bytes
-_PARTS_AT_ONCE = 1  # of 5 MB, while a large file goes into the store; obstore's own 12 are 60 MB of memory for each job
+# of 5 MB, while a large file goes into the store; obstore's own 12 are 60 MB of memory for each job
+_PARTS_AT_ONCE = 1
 _MEGABYTE = 1_000_000
-CACHE_LIMIT = 2_000_000_000  # bytes of copies of what lies in a bucket; some hundred videos, and small beside the disk of any server
-# Bytes that stay free for the jobs on their way: the five that a model runs at once bring home up to 30 MB each (15 s at 1080P), kept twice:
-# as it was made, and as it is shown.
+# bytes of copies of what lies in a bucket; some hundred videos, and small beside the disk of any
+# server
+CACHE_LIMIT = 2_000_000_000
+# Bytes that stay free for the jobs on their way: the five that a model runs at once bring home up
+# to 30 MB each (15 s at 1080P), kept twice: as it was made, and as it is shown.
 ROOM = 300_000_000
-_IN_USE = 60.0  # seconds for which a copy that was handed out stays, so that whoever asked for it can open it
+# seconds for which a copy that was handed out stays, so that whoever asked for it can open it
+_IN_USE = 60.0
 
 
 class Storage:
     """Files by key. A key is made by us and has no user's words in it.
 
-    url: `file:///folder`, or a bucket's URL as obstore takes it. cache: the folder for local copies of what lies in a bucket, and for files in the
-    making. Raises SettingsError for a URL that obstore cannot open.
+    url: `file:///folder`, or a bucket's URL as obstore takes it. cache: the folder for local copies
+    of what lies in a bucket, and for files in the making. Raises SettingsError for a URL that
+    obstore cannot open.
     """
 
     def __init__(self, url: str, cache: Path) -> None:
@@ -45,14 +52,24 @@ class Storage:
         self._deriving = asyncio.Semaphore(1)
         self._folder = Path(unquote(urlsplit(url).path)) if url.startswith("file:") else None
         try:
-            self._store = LocalStore(self._folder, automatic_cleanup=True, mkdir=True) if self._folder else from_url(url)
+            self._store = (
+                LocalStore(self._folder, automatic_cleanup=True, mkdir=True)
+                if self._folder
+                else from_url(url)
+            )
         except (BaseError, OSError, ValueError):
             # The URL may hold a secret, and the message may quote it.
             allowed = "a place that obstore can open: file:///folder, s3://bucket/folder, …"
-            raise SettingsError(sentence("setting_bad", field="WAN_STORAGE_URL", given=masked_url(url), allowed=allowed)) from None
+            raise SettingsError(
+                sentence(
+                    "setting_bad", field="WAN_STORAGE_URL", given=masked_url(url), allowed=allowed
+                )
+            ) from None
 
     async def put(self, key: str, source: bytes | Path) -> str:
-        """Keeps a file under a key, which is given back. A put that dies on the way leaves nothing that can be seen. Raises NotKept."""
+        """Keeps a file under a key, which is given back. A put that dies on the way leaves nothing
+        that can be seen. Raises NotKept.
+        """
         with in_words():
             await obstore.put_async(self._store, key, source, max_concurrency=_PARTS_AT_ONCE)
             if self._folder is not None:
@@ -69,7 +86,8 @@ class Storage:
         return True
 
     async def local_copy(self, key: str) -> Path:
-        """A path from which the file can be read: the file itself, or a copy of it, which stays for a minute at least.
+        """A path from which the file can be read: the file itself, or a copy of it, which stays for
+        a minute at least.
 
         Raises FileNotFoundError and NotKept.
         """
@@ -79,7 +97,9 @@ class Storage:
             return self._folder / key
         path = self._cache / key
         try:
-            await asyncio.to_thread(os.utime, path)  # it says when the copy was used last, and fails where there is none
+            await asyncio.to_thread(
+                os.utime, path
+            )  # it says when the copy was used last, and fails where there is none
         except FileNotFoundError:
             await self._download(key, path)
             await self._require_kept(key)
@@ -87,7 +107,9 @@ class Storage:
         return path
 
     async def held(self, key: str, folder: Path) -> Path:
-        """As `local_copy`, but what is tidied up meanwhile does not take the file away while the folder, a workroom, is there."""
+        """As `local_copy`, but what is tidied up meanwhile does not take the file away while the
+        folder, a workroom, is there.
+        """
         return await self.linked(await self.local_copy(key), folder)
 
     async def linked(self, path: Path, folder: Path) -> Path:
@@ -101,7 +123,8 @@ class Storage:
         return link
 
     async def derived(self, key: str, name: str, make: Callable[[Path, Path], None]) -> Path:
-        """What `make` writes of a kept file, given its path and a target; made once and kept as the copies are. name: of what is made.
+        """What `make` writes of a kept file, given its path and a target; made once and kept as the
+        copies are. name: of what is made.
 
         Raises FileNotFoundError and NotKept, and what `make` raises.
         """
@@ -118,32 +141,52 @@ class Storage:
         return path
 
     async def _require_kept(self, key: str) -> None:
-        """Raises FileNotFoundError where a file was removed while a copy of it was made, and leaves no copy then."""
+        """Raises FileNotFoundError where a file was removed while a copy of it was made, and leaves
+        no copy then.
+        """
         if not await self.has(key):
             await asyncio.to_thread(_unlink_copies, self._cache, key)
             raise FileNotFoundError(key)
 
     async def older(self, folder: str, before: float) -> list[str]:
-        """The keys in a folder ("videos/") whose files were put there before a time, in seconds since 1970. Raises NotKept."""
+        """The keys in a folder ("videos/") whose files were put there before a time, in seconds
+        since 1970. Raises NotKept.
+        """
         with in_words():
             pages = [page async for page in obstore.list(self._store, folder)]
-        return [found["path"] for page in pages for found in page if found["last_modified"].timestamp() < before]
+        return [
+            found["path"]
+            for page in pages
+            for found in page
+            if found["last_modified"].timestamp() < before
+        ]
 
     async def remove(self, key: str, before: float = math.inf) -> None:
-        """Removes a file and the copy of it here, unless it was put anew since `before`. Raises NotKept."""
+        """Removes a file and the copy of it here, unless it was put anew since `before`. Raises
+        NotKept.
+        """
         with in_words():
             with contextlib.suppress(FileNotFoundError):  # gone already; the copy here may not be
-                if (await obstore.head_async(self._store, key))["last_modified"].timestamp() >= before:
+                if (await obstore.head_async(self._store, key))[
+                    "last_modified"
+                ].timestamp() >= before:
                     return
                 await obstore.delete_async(self._store, key)
             await asyncio.to_thread(_unlink_copies, self._cache, key)
 
     def clear_leftovers(self, before: float) -> None:
-        """Removes what processes left that died in the middle: work and parts that nothing was written to since `before`. Blocks."""
+        """Removes what processes left that died in the middle: work and parts that nothing was
+        written to since `before`. Blocks.
+        """
         for left in self._cache.glob(f"{WORK}*"):
             if changed_at(left) < before:
-                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
-        parts = [*self._cache.glob("[!.]*/**/*.part"), *(self._folder.rglob("*#*") if self._folder else ())]  # obstore's own parts end in #1
+                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(
+                    missing_ok=True
+                )
+        parts = [
+            *self._cache.glob("[!.]*/**/*.part"),
+            *(self._folder.rglob("*#*") if self._folder else ()),
+        ]  # obstore's own parts end in #1
         for part in parts:
             if changed_at(part) < before:
                 part.unlink(missing_ok=True)
@@ -153,14 +196,18 @@ class Storage:
         return self._folder / key if self._folder is not None else None
 
     def link(self, key: str) -> str:
-        """A URL of the file for whoever has access to the storage: `file://` or the bucket's own scheme."""
+        """A URL of the file for whoever has access to the storage: `file://` or the bucket's own
+        scheme.
+        """
         return (self._folder / key).as_uri() if self._folder is not None else f"{self._url}{key}"
 
     @contextlib.asynccontextmanager
     async def workroom(self) -> AsyncIterator[Path]:
-        """A folder for files in the making, which goes with the block that it is made for. Raises NotKept where it cannot be made.
+        """A folder for files in the making, which goes with the block that it is made for. Raises
+        NotKept where it cannot be made.
 
-        It lies beside the database: /tmp is memory on some systems and is shared with strangers, and one disk is easier to watch than two.
+        It lies beside the database: /tmp is memory on some systems and is shared with strangers,
+        and one disk is easier to watch than two.
         """
         room = await asyncio.to_thread(self._new_room)
         try:
@@ -169,7 +216,9 @@ class Storage:
             await asyncio.to_thread(shutil.rmtree, room, ignore_errors=True)
 
     def require_room(self) -> None:
-        """Blocks. Raises NotKept when the disk of the work or that of the files has too little left for new work."""
+        """Blocks. Raises NotKept when the disk of the work or that of the files has too little left
+        for new work.
+        """
         require_room(*(folder for folder in (self._cache, self._folder) if folder is not None))
 
     def _new_room(self) -> Path:
@@ -192,7 +241,8 @@ class Storage:
 
 
 def require_room(*folders: Path, more: int = 0) -> None:
-    """Raises NotKept when the disk of a folder has too little left for the jobs on their way and `more` bytes besides. Blocks.
+    """Raises NotKept when the disk of a folder has too little left for the jobs on their way and
+    `more` bytes besides. Blocks.
 
     Folders that are missing are made.
     """
@@ -205,7 +255,9 @@ def require_room(*folders: Path, more: int = 0) -> None:
 
 
 def changed_at(path: Path) -> float:
-    """When a file, or anything in a folder, was last written or put there, in seconds since 1970; now where it goes at this moment."""
+    """When a file, or anything in a folder, was last written or put there, in seconds since 1970;
+    now where it goes at this moment.
+    """
     try:
         every = [found.lstat() for found in (path, *path.rglob("*"))]
     except FileNotFoundError:
@@ -221,16 +273,23 @@ def in_words() -> Iterator[None]:
     except (NotFoundError, FileNotFoundError) as error:
         raise FileNotFoundError(str(error).partition("\n")[0]) from None
     except (BaseError, OSError) as error:
-        raise (NotKept("disk_full") if is_full(error) else NotKept("storage_down", code=type(error).__name__)) from error
+        raise (
+            NotKept("disk_full")
+            if is_full(error)
+            else NotKept("storage_down", code=type(error).__name__)
+        ) from error
 
 
 def _trim(folder: Path) -> None:
-    """Removes the copies that were used longest ago until the rest keeps the limit, and leaves the disk its room.
+    """Removes the copies that were used longest ago until the rest keeps the limit, and leaves the
+    disk its room.
 
     Whoever has one open reads it to its end.
     """
     copies = sorted(_copies(folder))
-    over = max(sum(size for _, size, _ in copies) - CACHE_LIMIT, ROOM - shutil.disk_usage(folder).free)
+    over = max(
+        sum(size for _, size, _ in copies) - CACHE_LIMIT, ROOM - shutil.disk_usage(folder).free
+    )
     for used_at, size, path in copies:
         if over <= 0 or time.time() - used_at < _IN_USE:
             return
@@ -274,7 +333,9 @@ def _copies(folder: Path) -> Iterator[tuple[float, int, Path]]:
 
 
 def _onto_disk(path: Path) -> None:
-    """Waits until a file and its name are on the disk: a row that says where a paid video is must not outlive it when the power fails."""
+    """Waits until a file and its name are on the disk: a row that says where a paid video is must
+    not outlive it when the power fails.
+    """
     for one in (path, path.parent):
         handle = os.open(one, os.O_RDONLY)
         try:

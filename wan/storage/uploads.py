@@ -1,8 +1,9 @@
-"""Files that people upload, and files that are made for them to take away: names, places, and when they go.
+"""Files that people upload, and files that are made for them to take away: names, places, and when
+they go.
 
-Each lies in a folder of its own, `FOLDER/TOKEN/NAME`, whose token nobody can guess. Outside it is called
-`uploads/TOKEN/NAME`, and a sample of the app `samples/NAME`: no path of the server leaves it, and none is taken.
-`UploadFolder.find` is the only way from such a name to a file.
+Each lies in a folder of its own, `FOLDER/TOKEN/NAME`, whose token nobody can guess. Outside it is
+called `uploads/TOKEN/NAME`, and a sample of the app `samples/NAME`: no path of the server leaves
+it, and none is taken. `UploadFolder.find` is the only way from such a name to a file.
 """
 
 import contextlib
@@ -28,12 +29,16 @@ _SAMPLE = re.compile(rf"{_SAMPLES}/([A-Za-z0-9][\w.-]{{0,80}})", re.ASCII)
 _TOKEN = re.compile(r"[\w-]{43}", re.ASCII)
 _TOKEN_BYTES = 32
 _NOTE = ".note"  # what is known of a file; no name of a file begins with a dot
-_FORBIDDEN = frozenset('/\\:*?"<>|#%&')  # in names of files, on this system or the one where the file is saved
+_FORBIDDEN = frozenset(
+    '/\\:*?"<>|#%&'
+)  # in names of files, on this system or the one where the file is saved
 _STEM_BYTES, _ENDING_LENGTH = 160, 10
 
 
 class Upload(PosixPath):
-    """A file that somebody uploaded. The app may put its clean copy in its place, which it never does with any other path."""
+    """A file that somebody uploaded. The app may put its clean copy in its place, which it never
+    does with any other path.
+    """
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,8 @@ class UploadFolder:
         self._settling = threading.Lock()
 
     def find(self, name: object) -> Path | None:
-        """The file that a name from outside leads to: a plain one of ours and nothing else; None for whatever else is named, be it there or not.
+        """The file that a name from outside leads to: a plain one of ours and nothing else; None
+        for whatever else is named, be it there or not.
 
         An upload comes as Upload, a sample as a plain Path.
         """
@@ -80,10 +86,14 @@ class UploadFolder:
         raise ValueError("no file of the page")
 
     def new(self, name: str, *of: str) -> Path:
-        """Where a file may be written. name: as people know it. of: what it was made from, by ids of jobs and reviews: it goes with any of them."""
+        """Where a file may be written. name: as people know it. of: what it was made from, by ids
+        of jobs and reviews: it goes with any of them.
+        """
         folder = self.folder / secrets.token_urlsafe(_TOKEN_BYTES)
         with in_words():
-            self.folder.mkdir(0o700, parents=True, exist_ok=True)  # whoever can list it knows every name
+            self.folder.mkdir(
+                0o700, parents=True, exist_ok=True
+            )  # whoever can list it knows every name
             folder.mkdir(0o700)
             if of:
                 _write(folder, {"of": list(of)})
@@ -99,10 +109,12 @@ class UploadFolder:
         return None if known is None else Original(**known | {"changes": tuple(known["changes"])})
 
     def settle(self, upload: Upload, copy: bytes | Path, original: Original, of: str) -> Original:
-        """Puts the clean copy of an upload in its place: the bytes that came are gone then. Gives what it was at first.
+        """Puts the clean copy of an upload in its place: the bytes that came are gone then. Gives
+        what it was at first.
 
-        copy: the clean file's bytes, or its path, from where it is moved. original: what was measured just now; where
-        the copy has taken its place meanwhile, what was known by then counts. of: with what the upload goes.
+        copy: the clean file's bytes, or its path, from where it is moved. original: what was
+        measured just now; where the copy has taken its place meanwhile, what was known by then
+        counts. of: with what the upload goes.
         """
         with self._settling:
             if (known := self.original(upload)) is not None:
@@ -119,7 +131,9 @@ class UploadFolder:
             return original
 
     def forget(self, of: Collection[str]) -> None:
-        """Removes every file that was made from any of these: jobs and reviews by their ids, references by their keys."""
+        """Removes every file that was made from any of these: jobs and reviews by their ids,
+        references by their keys.
+        """
         for folder in self._folders():
             with contextlib.suppress(OSError):
                 if not set(of).isdisjoint(_read(folder).get("of", ())):
@@ -146,14 +160,18 @@ def default_folder(beside: Path) -> Path:
 
 def clean_name(name: str) -> str:
     """A file name that any system takes, without the folders that may stand before it."""
-    kept = "".join(one for one in re.split(r"[/\\]", name)[-1] if one.isprintable() and one not in _FORBIDDEN)
+    kept = "".join(
+        one for one in re.split(r"[/\\]", name)[-1] if one.isprintable() and one not in _FORBIDDEN
+    )
     whole = Path(kept.strip(" .") or "file")
     stem = whole.stem.encode(errors="ignore")[:_STEM_BYTES].decode(errors="ignore").strip(" .")
     return f"{stem or 'file'}{whole.suffix[:_ENDING_LENGTH] if whole.suffix.isascii() else ''}"
 
 
 def _is_plain(path: Path, *, links: int = 0) -> bool:
-    """Whether a path is a plain file itself, and no link to one. links: how many names it may have; any number unless given."""
+    """Whether a path is a plain file itself, and no link to one. links: how many names it may have;
+    any number unless given.
+    """
     try:
         found = path.lstat()
     except (OSError, ValueError):  # ValueError: a name that no file can have

@@ -3,8 +3,10 @@
 import os
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # no telemetry
-# Gradio groups its last 10,000 events with pandas after each one, even with analytics off: 2 to 10 ms of the event loop's time.
+# Gradio groups its last 10,000 events with pandas after each one, even with analytics off: 2 to 10
+# ms of the event loop's time.
 os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000")
 os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
-# uvicorn would believe X-Forwarded-For from loopback; whom to believe is ours to say, see `wan.web.addresses`.
+# uvicorn would believe X-Forwarded-For from loopback; whom to believe is ours to say, see
+# `wan.web.addresses`.
 os.environ["FORWARDED_ALLOW_IPS"] = ""

@@ -1,13 +1,15 @@
 # ruff: noqa: FBT001, FBT002 - callers name every value
 """The four endpoints for programs: what `gradio_client`, plain HTTP and MCP call by name.
 
-Who asks is told by headers: whoever is signed in, else `X-Wan-Token` (that of a private link: the same jobs as on that page), else the hash of the
-key in `X-Wan-Key`. Whoever sends none of these gets a job id that opens their job and nothing else; an agent keeps one identity for as long as its
-session lasts. What may be spent is decided by the same door as on the page: a key of the caller's own, or the operator's within access code and
-budget.
+Who asks is told by headers: whoever is signed in, else `X-Wan-Token` (that of a private link: the
+same jobs as on that page), else the hash of the key in `X-Wan-Key`. Whoever sends none of these
+gets a job id that opens their job and nothing else; an agent keeps one identity for as long as its
+session lasts. What may be spent is decided by the same door as on the page: a key of the caller's
+own, or the operator's within access code and budget.
 
-Clients give up, and ask again for what they have not seen come. So whoever sends none of these headers, and asks for the same from the same address
-within an hour, gets a view of the job that is there: it is read by it, and nothing else can be done with it.
+Clients give up, and ask again for what they have not seen come. So whoever sends none of these
+headers, and asks for the same from the same address within an hour, gets a view of the job that is
+there: it is read by it, and nothing else can be done with it.
 """
 
 import asyncio
@@ -35,7 +37,13 @@ from wan.domain.jobs import Job, JobEvent
 from wan.domain.messages import sentence, t
 from wan.domain.plain_text import is_blank
 from wan.domain.quoting import shortened
-from wan.domain.requests import ImageToVideoRequest, Media, ReferenceToVideoRequest, Request, ordered
+from wan.domain.requests import (
+    ImageToVideoRequest,
+    Media,
+    ReferenceToVideoRequest,
+    Request,
+    ordered,
+)
 from wan.domain.turns import Asker
 from wan.media import inputs
 from wan.service.access import Leave
@@ -52,24 +60,37 @@ _log = logging.getLogger(__name__)
 _LONGEST_WAIT = 600.0  # seconds that one call may stay open
 _WAIT = 240.0  # seconds; longer than most runs, shorter than what most clients put up with
 _AGENT_WAIT = 40.0  # seconds; agents' clients give up after 60, and do not see the answer
-_CALLS = (200, 30, 16)  # calls that wait at once, in all, from an address and for an owner; one beyond says at once where its job stands
+_CALLS = (
+    200,
+    30,
+    16,
+    # calls that wait at once, in all, from an address and for an owner; one beyond says at once
+    # where its job stands
+)
 _CALLS_BYTES = 32_000_000  # of what they have sent
-_BETWEEN = "."  # stands in a job id between the token that was made for a caller without one, and the job; neither contains it
+# stands in a job id between the token that was made for a caller without one, and the job; neither
+# contains it
+_BETWEEN = "."
 
 _FILES = ("reference_image", "references", "reference_audio")  # parameters that hold files
 _FILE_ROUTE = "/gradio_api/file="
-_PATH = re.compile(r"\s*(?:file:|[a-z]:[\\/]|(?![a-z][a-z0-9+.-]*:)\S)", re.IGNORECASE)  # a path of this machine or the caller's: no scheme but file:
+_PATH = re.compile(
+    r"\s*(?:file:|[a-z]:[\\/]|(?![a-z][a-z0-9+.-]*:)\S)", re.IGNORECASE
+)  # a path of this machine or the caller's: no scheme but file:
 
 File = str | dict[str, Any]
-"""A file as programs give it: an http(s) URL that the service fetches, a `data:` URL (over HTTP up to 700 kB, as a call may have 1 MB), or an upload:
-what `gradio_client.handle_file` makes of a local file, of which `wan.ui.inputs` gives its path, or the address that `gradio upload-mcp` says."""
+"""A file as programs give it: an http(s) URL that the service fetches, a `data:` URL (over HTTP up
+to 700 kB, as a call may have 1 MB), or an upload: what `gradio_client.handle_file` makes of a local
+file, of which `wan.ui.inputs` gives its path, or the address that `gradio upload-mcp` says."""
 
 Answer = dict[str, Any]
 Given = ParamSpec("Given")
 
 
 class _Waiting:
-    """The calls that wait for a job's end: how many there are, and how large what they have sent, which stays in memory."""
+    """The calls that wait for a job's end: how many there are, and how large what they have sent,
+    which stays in memory.
+    """
 
     def __init__(self) -> None:
         self._calls = Places(_CALLS[0], address=_CALLS[1], owner=_CALLS[2])
@@ -77,7 +98,9 @@ class _Waiting:
 
     @contextlib.contextmanager
     def place(self, address: str, owner: str, size: int) -> Iterator[bool]:
-        """Hold a place inside the block; False where there is none, and the call is answered at once."""
+        """Hold a place inside the block; False where there is none, and the call is answered at
+        once.
+        """
         with (
             self._calls.place(address=address, owner=owner) as call,
             self._bytes.place(size, address=address) as room,
@@ -95,7 +118,11 @@ class Api:
         """Adds the endpoints to the page's API."""
         for endpoint in (self.image_to_video, self.reference_to_video, self.job, self.cancel):
             gr.events.api(_told(endpoint), api_name=endpoint.__name__, concurrency_limit=None)
-            parameters = [one for name, one in inspect.signature(endpoint).parameters.items() if name != "request"]
+            parameters = [
+                one
+                for name, one in inspect.signature(endpoint).parameters.items()
+                if name != "request"
+            ]
             for parameter, part in zip(parameters, max(demo.fns.items())[1].inputs, strict=True):
                 part.wan_secret = True  # type: ignore[union-attr]  # prompts and whole pictures have no place in a session
                 describe(part, parameter, files=parameter.name in _FILES)
@@ -119,32 +146,33 @@ class Api:
         watermark: bool = False,
         new_take: bool = False,
         wait: float | None = None,
-        reference_audio: File | None = None,  # the last, since callers by plain HTTP count the values
+        reference_audio: File
+        | None = None,  # the last, since callers by plain HTTP count the values
     ) -> Answer:
-        """Make a video from one picture and a prompt. Takes minutes and, but for the demo, costs money once it
-        has started. Asking for the same again while it is on its way, or after it has succeeded, gives the same video and costs nothing more. If the
-        answer's state is not an end (SUCCEEDED, FAILED, CANCELLED, EXPIRED), call job with its job_id.
+        """Make a video from one picture and a prompt. Takes minutes and, but for the demo, costs
+        money once it has started. Asking for the same again while it is on its way, or after it has
+        succeeded, gives the same video and costs nothing more. If the answer's state is not an end
+        (SUCCEEDED, FAILED, CANCELLED, EXPIRED), call job with its job_id.
 
         Parameters:
-            prompt: What shall happen, 1 to 1,500 characters.
-            reference_image: The first frame, JPEG, PNG, BMP, WebP, HEIC, AVIF to 20 MB: http(s) URL, upload, or data: URL (by MCP; else to 700 kB).
-            duration: Whole seconds, 2 to 15.
-            size: Width*height in pixels, for example 1280*720, 720*1280, 960*960 or 1920*1080; or 720P or 1080P for the picture's own shape.
-            fps: Frames per second, 1 to 60. The service's own, 30, unless given.
-            seed: 0 to 2147483647; the same seed gives similar results. Drawn unless given.
-            negative_prompt: What shall not be seen, up to 500 characters.
-            fit: How the picture gets the shape of the size.
-            motion_strength: 0 (almost still) to 1 (very strong).
-            audio: Whether there is sound.
-            audio_url: http(s) URL of the sound to use.
-            shot_type: One shot, or several.
-            prompt_extend: Whether the service may rewrite the prompt.
-            watermark: Whether the service puts its mark on the video.
-            new_take: Run again, and pay again, even if the same was made before.
-            wait: Seconds to wait for the video at most, 0 to 600; then the answer says where the job stands. 240 unless given, and 40 over MCP.
-            reference_audio: The sound to use, WAV or MP3 of 3 to 30 s to 15 MB, in place of audio_url: upload, data: URL or http(s) URL.
+            prompt: What shall happen, 1 to 1,500 characters. reference_image: The first frame,
+            JPEG, PNG, BMP, WebP, HEIC, AVIF to 20 MB: http(s) URL, upload, or data: URL (by MCP;
+            else to 700 kB). duration: Whole seconds, 2 to 15. size: Width*height in pixels, for
+            example 1280*720, 720*1280, 960*960 or 1920*1080; or 720P or 1080P for the picture's own
+            shape. fps: Frames per second, 1 to 60. The service's own, 30, unless given. seed: 0 to
+            2147483647; the same seed gives similar results. Drawn unless given. negative_prompt:
+            What shall not be seen, up to 500 characters. fit: How the picture gets the shape of the
+            size. motion_strength: 0 (almost still) to 1 (very strong). audio: Whether there is
+            sound. audio_url: http(s) URL of the sound to use. shot_type: One shot, or several.
+            prompt_extend: Whether the service may rewrite the prompt. watermark: Whether the
+            service puts its mark on the video. new_take: Run again, and pay again, even if the same
+            was made before. wait: Seconds to wait for the video at most, 0 to 600; then the answer
+            says where the job stands. 240 unless given, and 40 over MCP. reference_audio: The sound
+            to use, WAV or MP3 of 3 to 30 s to 15 MB, in place of audio_url: upload, data: URL or
+            http(s) URL.
         Returns:
-            The job: job_id, state, status in words, video_url, what was measured in the file, seed, price, adjustments.
+            The job: job_id, state, status in words, video_url, what was measured in the file, seed,
+            price, adjustments.
         """
         # The service would go by the picture alone, and a program that forgot it would pay.
         if prompt is None or (isinstance(prompt, str) and is_blank(prompt)):
@@ -165,7 +193,9 @@ class Api:
             shot_type=shot_type,
             prompt_extend=prompt_extend,
             watermark=watermark,
-            reference_audio=None if reference_audio in (None, "") else await self._media("reference_audio", reference_audio),
+            reference_audio=None
+            if reference_audio in (None, "")
+            else await self._media("reference_audio", reference_audio),
         )
         return await self._run(request, asked, new_take=new_take, wait=wait)
 
@@ -186,32 +216,40 @@ class Api:
         new_take: bool = False,
         wait: float | None = None,
     ) -> Answer:
-        """Make a video in which the people and things of reference videos and pictures appear. Takes minutes and, but for the demo, costs money once
-        it has started. Asking for the same again while it is on its way, or after it has succeeded, gives the same video and costs nothing more. If
-        the answer's state is not an end (SUCCEEDED, FAILED, CANCELLED, EXPIRED), call job with its job_id.
+        """Make a video in which the people and things of reference videos and pictures appear.
+        Takes minutes and, but for the demo, costs money once it has started. Asking for the same
+        again while it is on its way, or after it has succeeded, gives the same video and costs
+        nothing more. If the answer's state is not an end (SUCCEEDED, FAILED, CANCELLED, EXPIRED),
+        call job with its job_id.
 
         Parameters:
-            prompt: What shall happen, 1 to 1,500 characters. The references are called character1, character2 and so on, in their order.
-            references: One to five, at most three videos (MP4 or MOV, 1 to 30 s): http(s) URLs, uploads, data: URLs (by MCP; else to 700 kB).
-            duration: Whole seconds, 2 to 10.
-            size: Width*height in pixels, for example 1280*720, 720*1280, 960*960 or 1920*1080.
-            model: wan2.6-r2v-flash is quicker and cheaper, and can leave out sound.
-            fps: Frames per second, 1 to 60. The service's own, 30, unless given.
+            prompt: What shall happen, 1 to 1,500 characters. The references are called character1,
+            character2 and so on, in their order. references: One to five, at most three videos (MP4
+            or MOV, 1 to 30 s): http(s) URLs, uploads, data: URLs (by MCP; else to 700 kB).
+            duration: Whole seconds, 2 to 10. size: Width*height in pixels, for example 1280*720,
+            720*1280, 960*960 or 1920*1080. model: wan2.6-r2v-flash is quicker and cheaper, and can
+            leave out sound. fps: Frames per second, 1 to 60. The service's own, 30, unless given.
             seed: 0 to 2147483647; the same seed gives similar results. Drawn unless given.
-            negative_prompt: What shall not be seen, up to 500 characters.
-            audio: Whether there is sound, for wan2.6-r2v-flash.
-            shot_type: One shot, or several.
-            watermark: Whether the service puts its mark on the video.
-            new_take: Run again, and pay again, even if the same was made before.
-            wait: Seconds to wait for the video at most, 0 to 600; then the answer says where the job stands. 240 unless given, and 40 over MCP.
+            negative_prompt: What shall not be seen, up to 500 characters. audio: Whether there is
+            sound, for wan2.6-r2v-flash. shot_type: One shot, or several. watermark: Whether the
+            service puts its mark on the video. new_take: Run again, and pay again, even if the same
+            was made before. wait: Seconds to wait for the video at most, 0 to 600; then the answer
+            says where the job stands. 240 unless given, and 40 over MCP.
         Returns:
-            The job: job_id, state, status in words, video_url, what was measured in the file, seed, price, adjustments.
+            The job: job_id, state, status in words, video_url, what was measured in the file, seed,
+            price, adjustments.
         """
         if not isinstance(references, list):
-            raise InvalidInput("references", "field_type", given=type(references).__name__, allowed="a list")
+            raise InvalidInput(
+                "references", "field_type", given=type(references).__name__, allowed="a list"
+            )
         if not isinstance(model, str):
             raise InvalidInput("model", "field_type", given=type(model).__name__, allowed="text")
-        most = max(catalog.MODELS[name].max_references for name in (model, REFERENCE_TO_VIDEO) if name in catalog.MODELS)
+        most = max(
+            catalog.MODELS[name].max_references
+            for name in (model, REFERENCE_TO_VIDEO)
+            if name in catalog.MODELS
+        )
         if len(references) > most:  # before any of them is read
             raise InvalidInput("references", "references_many", given=len(references), high=most)
         given = [await self._media("references", one) for one in references]
@@ -245,8 +283,9 @@ class Api:
         return await self._watched(request, owner, token, known, seconds=seconds)
 
     async def cancel(self, request: gr.Request, job_id: str) -> Answer:
-        """Cancel a job where that can still be done: until the service has begun to make it, which is free. What is being made goes on and is
-        billed if it succeeds; the answer's status says so.
+        """Cancel a job where that can still be done: until the service has begun to make it, which
+        is free. What is being made goes on and is billed if it succeeds; the answer's status says
+        so.
 
         Parameters:
             job_id: As image_to_video or reference_to_video gave it.
@@ -260,17 +299,34 @@ class Api:
         event = await self._studio.look(known, owner=owner)
         return self._answer(request, event, token) | {"status": came.say()}
 
-    async def _run(self, request: gr.Request, asked: Request, *, new_take: bool, wait: float | None) -> Answer:
+    async def _run(
+        self, request: gr.Request, asked: Request, *, new_take: bool, wait: float | None
+    ) -> Answer:
         """Submits, and watches for as long as the caller wants to wait."""
-        seconds, again = _seconds(_usual_wait(request) if wait is None else wait), _flag("new_take", new_take)
+        seconds, again = (
+            _seconds(_usual_wait(request) if wait is None else wait),
+            _flag("new_take", new_take),
+        )
         leave = admitted(self._studio, request, "", "", "", "")
         if owner := self._known(request):
-            token, job = "", await self._studio.submit(asked, owner=owner, leave=leave, new_take=again)
+            token, job = (
+                "",
+                await self._studio.submit(asked, owner=owner, leave=leave, new_take=again),
+            )
         else:
             token, job = await self._for_nobody(request, asked, leave, new_take=again)
-        return await self._watched(request, job.owner, token, job.id, seconds=seconds, made_before=not job.live and not again)
+        return await self._watched(
+            request,
+            job.owner,
+            token,
+            job.id,
+            seconds=seconds,
+            made_before=not job.live and not again,
+        )
 
-    async def _for_nobody(self, request: gr.Request, asked: Request, leave: Leave, *, new_take: bool) -> tuple[str, Job]:
+    async def _for_nobody(
+        self, request: gr.Request, asked: Request, leave: Leave, *, new_take: bool
+    ) -> tuple[str, Job]:
         """A job for a caller who is nobody yet, and the token that opens it."""
         studio, token = self._studio, _session(request) or ids.new_link()
         owner = studio.owners.of_caller(token)
@@ -279,7 +335,16 @@ class Api:
         job = await studio.submit_or_join(asked, owner=owner, leave=leave)
         return token if job.owner == owner else studio.owners.view_of(job.id), job
 
-    async def _watched(self, request: gr.Request, owner: str, token: str, job_id: str, *, seconds: float, made_before: bool = False) -> Answer:
+    async def _watched(
+        self,
+        request: gr.Request,
+        owner: str,
+        token: str,
+        job_id: str,
+        *,
+        seconds: float,
+        made_before: bool = False,
+    ) -> Answer:
         """A job at its end, or as it is when the time is over."""
         event = await self._studio.look(job_id, owner=owner)
         with self._waiting.place(address_of(request), owner, _size(request)) as there:
@@ -288,8 +353,12 @@ class Api:
                 event = await self._awaited(request, owner, event, seconds)
         return self._answer(request, event, token, made_before=made_before)
 
-    async def _awaited(self, request: gr.Request, owner: str, event: JobEvent, seconds: float) -> JobEvent:
-        """A job at its end; as it is when the time is over, or when nobody waits for it any more."""
+    async def _awaited(
+        self, request: gr.Request, owner: str, event: JobEvent, seconds: float
+    ) -> JobEvent:
+        """A job at its end; as it is when the time is over, or when nobody waits
+        for it any more.
+        """
         is_heard, since = whether_heard(), time.monotonic()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -299,21 +368,32 @@ class Api:
                         break
         return event
 
-    def _answer(self, request: gr.Request, event: JobEvent, token: str, *, made_before: bool = False) -> Answer:
-        """What callers are given: the result as every other door gives it, with addresses and a job id that lead through this one."""
+    def _answer(
+        self, request: gr.Request, event: JobEvent, token: str, *, made_before: bool = False
+    ) -> Answer:
+        """What callers are given: the result as every other door gives it, with addresses and a job
+        id that lead through this one.
+        """
         job = event.job
         result: Answer = self._studio.result(job, made_before=made_before).model_dump(mode="json")
         if job.video_key:
             result["video_url"] = f"{_root(request)}/media/{job.media_token}/video.mp4"
-        return result | {"job_id": f"{token}{_BETWEEN}{job.id}" if token else job.id, "status": event.sentence.say()}
+        return result | {
+            "job_id": f"{token}{_BETWEEN}{job.id}" if token else job.id,
+            "status": event.sentence.say(),
+        }
 
     async def _media(self, field: str, given: File | Path) -> Media:
-        """A file that a program gave: bytes, the path of an upload, or a URL for the service. Raises InvalidInput; no other path is ever opened."""
+        """A file that a program gave: bytes, the path of an upload, or a URL for the service.
+        Raises InvalidInput; no other path is ever opened.
+        """
         if isinstance(given, Path):
             return given
         if not isinstance(given, str):
             kind = "nothing" if given is None else type(given).__name__
-            raise InvalidInput(field, "field_type", given=kind, allowed="a URL, a data: URL or an uploaded file")
+            raise InvalidInput(
+                field, "field_type", given=kind, allowed="a URL, a data: URL or an uploaded file"
+            )
         return await asyncio.to_thread(self._read, field, given)
 
     def _read(self, field: str, given: str) -> Media:
@@ -327,14 +407,17 @@ class Api:
         return given
 
     def _upload_at(self, url: str) -> Path | None:
-        """The upload that an address of this app leads to: its name says that it is ours, whatever the app is called there. Blocks."""
+        """The upload that an address of this app leads to: its name says that it is ours, whatever
+        the app is called there. Blocks.
+        """
         with contextlib.suppress(ValueError):
             _, route, name = urlsplit(url).path.partition(_FILE_ROUTE)
             return self._studio.uploads.find(unquote(name)) if route else None
         return None
 
     async def _of(self, request: gr.Request, job_id: str) -> tuple[str, str, str]:
-        """The owner by whom a job is asked for, the token in its id where there is one, and the job's own id.
+        """The owner by whom a job is asked for, the token in its id where there is one, and the
+        job's own id.
 
         Raises InvalidInput; JobNotFound for what is no id, before anything is made of it.
         """
@@ -351,13 +434,20 @@ class Api:
     async def _opened_by(self, token: str, job_id: str) -> str:
         """The owner of a job that a token opens; "" where it does not. Raises JobNotFound."""
         owners, owner = self._studio.owners, await self._studio.owner_of(job_id)
-        theirs = owner in (owners.of_caller(token), owners.of_token(token))  # the latter is how earlier versions made them
+        theirs = owner in (
+            owners.of_caller(token),
+            owners.of_token(token),
+        )  # the latter is how earlier versions made them
         return owner if theirs or hmac.compare_digest(token, owners.view_of(job_id)) else ""
 
     def _known(self, request: gr.Request) -> str:
-        """The owner that a caller is by login or headers; "" for one who is nobody yet. Raises InvalidInput."""
+        """The owner that a caller is by login or headers; "" for one who is nobody yet. Raises
+        InvalidInput.
+        """
         owners = self._studio.owners
-        if name := getattr(request, "username", None):  # MCP gives Starlette's own request, which has none
+        if name := getattr(
+            request, "username", None
+        ):  # MCP gives Starlette's own request, which has none
             return owners.of_login(name)
         if token := request.headers.get("x-wan-token"):
             if not ids.is_token(token):
@@ -368,7 +458,9 @@ class Api:
         return owners.of_key(key) if key else ""
 
 
-def _told(endpoint: Callable[Given, Coroutine[Any, Any, Answer]]) -> Callable[Given, Awaitable[Answer]]:
+def _told(
+    endpoint: Callable[Given, Coroutine[Any, Any, Answer]],
+) -> Callable[Given, Awaitable[Answer]]:
     """An endpoint whose refusals reach the caller as one sentence, and never as a traceback."""
 
     @wraps(endpoint)
@@ -391,7 +483,11 @@ def _decoded(field: str, url: str) -> bytes:
     try:
         if not comma:
             raise ValueError
-        return base64.b64decode(unquote_to_bytes(body), validate=True) if head.endswith(";base64") else unquote_to_bytes(body)
+        return (
+            base64.b64decode(unquote_to_bytes(body), validate=True)
+            if head.endswith(";base64")
+            else unquote_to_bytes(body)
+        )
     except (ValueError, binascii.Error):
         raise InvalidInput(field, "url_bad", given=url[:60]) from None
 
@@ -406,7 +502,11 @@ def _session(request: gr.Request) -> str:
 
 
 def _seconds(wait: object) -> float:
-    if isinstance(wait, bool) or not isinstance(wait, int | float) or not 0 <= wait <= _LONGEST_WAIT:
+    if (
+        isinstance(wait, bool)
+        or not isinstance(wait, int | float)
+        or not 0 <= wait <= _LONGEST_WAIT
+    ):
         raise InvalidInput("wait", "wait_range", given=_short(wait), high=round(_LONGEST_WAIT))
     return float(wait)
 
@@ -442,7 +542,9 @@ def _let_go(request: gr.Request) -> None:
 
 
 async def _is_gone(request: gr.Request) -> bool:
-    """Whether an agent has hung up. Of a call by HTTP the queue knows; its request has been answered long ago."""
+    """Whether an agent has hung up. Of a call by HTTP the queue knows; its request has been
+    answered long ago.
+    """
     return isinstance(request, HttpRequest) and await request.is_disconnected()
 
 

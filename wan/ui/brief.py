@@ -19,8 +19,12 @@ _SHAPES = {True: "landscape", False: "portrait"}
 
 
 def size_choices(*, own_shape: bool) -> list[tuple[str, str]]:
-    """Every size with a name that people know. own_shape: whether the picture's own shape may be kept."""
-    choices = [(f"{size.replace('*', '×')} · {label(_shape(size))}", size) for size in catalog.SIZES]
+    """Every size with a name that people know. own_shape: whether the picture's own shape may be
+    kept.
+    """
+    choices = [
+        (f"{size.replace('*', '×')} · {label(_shape(size))}", size) for size in catalog.SIZES
+    ]
     return choices + [(f"{label('own_shape')} · {tier}", tier) for tier in OWN_SHAPE if own_shape]
 
 
@@ -38,13 +42,28 @@ def prompt(tab: str) -> gr.Textbox:
     """The prompt."""
     placeholder = label(f"prompt_{tab}_placeholder")
     counted = f"wan-of-{catalog.PROMPT_LIMIT}"
-    return gr.Textbox(label=label("prompt"), placeholder=placeholder, lines=3, max_lines=10, elem_id=identity(tab, "prompt"), elem_classes=counted)
+    return gr.Textbox(
+        label=label("prompt"),
+        placeholder=placeholder,
+        lines=3,
+        max_lines=10,
+        elem_id=identity(tab, "prompt"),
+        elem_classes=counted,
+    )
 
 
 def addresses(tab: str, field: str, key: str, *, lines: int) -> gr.Textbox:
     """A place for URLs, up to so many lines."""
     shown = label(key)
-    return gr.Textbox(label=shown, placeholder=shown, show_label=False, container=False, lines=1, max_lines=lines, elem_id=identity(tab, field))
+    return gr.Textbox(
+        label=shown,
+        placeholder=shown,
+        show_label=False,
+        container=False,
+        lines=1,
+        max_lines=lines,
+        elem_id=identity(tab, field),
+    )
 
 
 def duration(tab: str, model: Model) -> gr.Slider:
@@ -66,19 +85,42 @@ def duration(tab: str, model: Model) -> gr.Slider:
 def size(tab: str, model: Model, *, own_shape: bool = False) -> gr.Dropdown:
     """How large the video is."""
     choices = size_choices(own_shape=own_shape)
-    return gr.Dropdown(choices, value=model.default_size, label=label("size"), elem_id=identity(tab, "size"), filterable=False, min_width=180)
+    return gr.Dropdown(
+        choices,
+        value=model.default_size,
+        label=label("size"),
+        elem_id=identity(tab, "size"),
+        filterable=False,
+        min_width=180,
+    )
 
 
 def seed_and_fps(tab: str) -> dict[str, Component]:
-    """Two numbers that may be left out. They are text fields: Gradio's number field turns "none given" into 0 as soon as it is shown."""
+    """Two numbers that may be left out. They are text fields: Gradio's number field turns "none
+    given" into 0 as soon as it is shown.
+    """
     with gr.Row(elem_classes="wan-pair"):
-        seed = gr.Textbox(label=label("seed"), placeholder=label("seed_placeholder"), elem_id=identity(tab, "seed"), max_lines=1, min_width=120)
-        fps = gr.Textbox(label=label("fps"), placeholder=str(catalog.SERVICE_FPS), elem_id=identity(tab, "fps"), max_lines=1, min_width=120)
+        seed = gr.Textbox(
+            label=label("seed"),
+            placeholder=label("seed_placeholder"),
+            elem_id=identity(tab, "seed"),
+            max_lines=1,
+            min_width=120,
+        )
+        fps = gr.Textbox(
+            label=label("fps"),
+            placeholder=str(catalog.SERVICE_FPS),
+            elem_id=identity(tab, "fps"),
+            max_lines=1,
+            min_width=120,
+        )
     return {"seed": seed, "fps": fps}
 
 
 def number(text: str | None) -> int | str | None:
-    """A whole number that was typed; None where nothing was, and what is no number as it is, for the request to refuse."""
+    """A whole number that was typed; None where nothing was, and what is no number as it is, for
+    the request to refuse.
+    """
     typed = (text or "").strip()
     try:
         return int(typed) if typed else None
@@ -97,28 +139,51 @@ def words_and_shots(tab: str) -> dict[str, Component]:
             elem_id=identity(tab, "negative_prompt"),
             elem_classes=f"wan-of-{catalog.NEGATIVE_PROMPT_LIMIT}",
         ),
-        "shot_type": gr.Radio(shots, value="single", label=label("shot_type"), elem_id=identity(tab, "shot_type")),
+        "shot_type": gr.Radio(
+            shots, value="single", label=label("shot_type"), elem_id=identity(tab, "shot_type")
+        ),
     }
 
 
 def flag(tab: str, field: str, key: str, *, value: bool, visible: bool = True) -> gr.Checkbox:
     """A thing to switch on or off."""
-    return gr.Checkbox(value=value, label=label(key), elem_id=identity(tab, field), visible=visible, min_width=120)
+    return gr.Checkbox(
+        value=value, label=label(key), elem_id=identity(tab, field), visible=visible, min_width=120
+    )
 
 
 def generate(tab: str) -> tuple[gr.Radio, gr.HTML, gr.Button]:
     """How many takes, the price of them and, directly under it, the button that spends it."""
     with gr.Column(elem_classes="wan-go"):
         counts = [str(number) for number in range(1, catalog.TAKES_LIMIT + 1)]
-        takes = gr.Radio(counts, value="1", label=label("takes"), elem_id=identity(tab, "takes"), elem_classes="wan-count")
+        takes = gr.Radio(
+            counts,
+            value="1",
+            label=label("takes"),
+            elem_id=identity(tab, "takes"),
+            elem_classes="wan-count",
+        )
         price = gr.HTML('<p class="wan-price">&nbsp;</p>', elem_id=identity(tab, "price"), **bare)
-        return takes, price, gr.Button(label("generate"), variant="primary", size="lg", elem_id=identity(tab, "generate"))
+        return (
+            takes,
+            price,
+            gr.Button(
+                label("generate"), variant="primary", size="lg", elem_id=identity(tab, "generate")
+            ),
+        )
 
 
 def from_video(tab: str) -> tuple[gr.UploadButton, gr.HTML]:
     """A way to fill the form with the settings that stand in a video, and what came of it."""
     words, kinds = str(label("recall")), [".mp4", ".mov"]
-    button = gr.UploadButton(words, file_types=kinds, size="sm", elem_id=identity(tab, "video"), elem_classes="wan-recall", min_width=0)
+    button = gr.UploadButton(
+        words,
+        file_types=kinds,
+        size="sm",
+        elem_id=identity(tab, "video"),
+        elem_classes="wan-recall",
+        min_width=0,
+    )
     return button, gr.HTML("", elem_id=identity(tab, "recalled"), **bare)
 
 
@@ -128,8 +193,12 @@ def sample(key: str, uploads: UploadFolder, picture: Path) -> gr.Button:
     return gr.Button(label(key), icon=icon, size="sm", elem_classes="wan-sample", min_width=0)
 
 
-def fill_on_click(button: gr.Button, words: str, language: gr.Textbox, *, picture: Any, outputs: list[Component]) -> None:
-    """Lets a sample fill the form, with the prompt in the page's language; it never runs by itself. outputs: files, addresses, prompt."""
+def fill_on_click(
+    button: gr.Button, words: str, language: gr.Textbox, *, picture: Any, outputs: list[Component]
+) -> None:
+    """Lets a sample fill the form, with the prompt in the page's language; it never runs by itself.
+    outputs: files, addresses, prompt.
+    """
 
     def fill(shown: str | None) -> tuple[Any, str, str]:
         return picture, "", t(shown or "", words)

@@ -1,7 +1,9 @@
-"""The HTML of the page: stage, status card, cast and price line, as pure functions of what they show.
+"""The HTML of the page: stage, status card, cast and price line, as pure functions of what they
+show.
 
-This is the one place where text from people and from the service becomes HTML: `Markup.format` escapes every value that is not Markup itself.
-What is said is put in twice, `<span lang="en">` and `<span lang="zh">`, and the page's CSS shows the one of `<html lang>`.
+This is the one place where text from people and from the service becomes HTML: `Markup.format`
+escapes every value that is not Markup itself. What is said is put in twice, `<span lang="en">` and
+`<span lang="zh">`, and the page's CSS shows the one of `<html lang>`.
 """
 
 import base64
@@ -31,9 +33,25 @@ _STEP_OF = {
     JobState.FETCHING: 4,
     JobState.SUCCEEDED: 5,
 }
-_UNTRANSLATED = ("gradio_upload", "gradio_drop", "gradio_file", "gradio_tabs", "gradio_footer", "gradio_remove")
-"""What Gradio says to screen readers in English only, or in the language in which the page was opened; the script puts it right."""
-_UNSWITCHED = ("tab_image", "tab_reference", "tab_library", "review", "gradio_api", "gradio_api_mcp")
+_UNTRANSLATED = (
+    "gradio_upload",
+    "gradio_drop",
+    "gradio_file",
+    "gradio_tabs",
+    "gradio_footer",
+    "gradio_remove",
+)
+"""What Gradio says to screen readers in English only, or in the language in which the page was
+opened; the script puts it right.
+"""
+_UNSWITCHED = (
+    "tab_image",
+    "tab_reference",
+    "tab_library",
+    "review",
+    "gradio_api",
+    "gradio_api_mcp",
+)
 """What Gradio leaves as it is at a switch of the language."""
 _LABELS = {  # fields by the keys of their labels
     "reference_image": "image",
@@ -44,34 +62,67 @@ _LABELS = {  # fields by the keys of their labels
     "title": "review_title",
     "note": "review_note",
     "search": "library_search",
-    **{name: name for name in ("prompt", "negative_prompt", "duration", "size", "fit", "model", "seed", "fps", "audio_url", "shot_type", "takes")},
+    **{
+        name: name
+        for name in (
+            "prompt",
+            "negative_prompt",
+            "duration",
+            "size",
+            "fit",
+            "model",
+            "seed",
+            "fps",
+            "audio_url",
+            "shot_type",
+            "takes",
+        )
+    },
     **{name: name for name in ("key", "region", "workspace", "reference_audio")},
 }
 _PLAINER = ("image_missing", "references_missing")
 """Sentences in which the service's own words stand too; the page has plainer ones."""
 _SPAN = Markup('<span lang="en">{}</span><span lang="zh">{}</span>')
 _AS_IT_IS = frozenset({"price", "each", "budget", "spent", "seed", "task_id"})
-"""Values that a browser's translation must leave alone, as it would write their digits and signs in its own way."""
-_VIEW = Markup('<div class="wan-view" data-state="{state}"{of}{live}><figure class="wan-stage {look}">{stage}</figure>{card}</div>')
+"""Values that a browser's translation must leave alone, as it would write their digits and signs in
+its own way.
+"""
+_VIEW = Markup(
+    '<div class="wan-view" data-state="{state}"{of}{live}><figure class="wan-stage '
+    '{look}">{stage}</figure>{card}</div>'
+)
 _CARD = Markup(
     '<section class="wan-card {tone}"{field}>{steps}'
     '<div class="wan-head"><strong class="wan-title">{title}</strong>{clock}{task}</div>'
     '<p class="wan-say">{said}</p><div class="wan-acts">{acts}</div>{more}</section>'
 )
 _CONNECT = Markup('<button type="button" class="{}" data-connect>{}</button>')
-_SIGN_OUT = Markup('<form method="post" action="logout"><button class="wan-plain wan-leave">{}</button></form>')
-_BUTTON = Markup('<button type="button" class="wan-button {look}" data-press="{press}"{at}>{words}</button>')
+_SIGN_OUT = Markup(
+    '<form method="post" action="logout"><button class="wan-plain wan-leave">{}</button></form>'
+)
+_BUTTON = Markup(
+    '<button type="button" class="wan-button {look}" data-press="{press}"{at}>{words}</button>'
+)
 _TAKE = Markup(
-    '<section class="wan-take {tone}" data-state="{state}"{live}><figure class="wan-stage {look}">{stage}</figure>{steps}'
-    '<div class="wan-head"><strong>{title}</strong>{clock}<span class="wan-task">{seed}</span></div>'
+    '<section class="wan-take {tone}" data-state="{state}"{live}><figure class="wan-stage '
+    '{look}">{stage}</figure>{steps}'
+    '<div class="wan-head"><strong>{title}</strong>{clock}<span class="wan-task">{seed}</span>'
+    "</div>"
     '<p class="wan-take-say">{said}</p><div class="wan-acts">{acts}</div>{more}</section>'
 )
-_TAKES = Markup('<div class="wan-view" data-state="{state}" data-told="{told}"{live}><div class="wan-takes">{tiles}</div>{card}</div>')
-_COPY = Markup(
-    '<span class="wan-copy"><button type="button" class="{look}" data-copy>{words}</button><span class="wan-copy-said" role="status">'
-    "<span data-copied hidden>{copied}</span><span data-selected hidden>{selected}</span></span></span>"
+_TAKES = Markup(
+    '<div class="wan-view" data-state="{state}" data-told="{told}"{live}><div '
+    'class="wan-takes">{tiles}</div>{card}</div>'
 )
-_CHOOSE = Markup('<button type="button" class="wan-button {}" data-choose="{}" data-jobs="{}">{}</button>')
+_COPY = Markup(
+    '<span class="wan-copy"><button type="button" class="{look}" data-copy>{words}</button>'
+    '<span class="wan-copy-said" role="status">'
+    "<span data-copied hidden>{copied}</span><span data-selected hidden>{selected}</span>"
+    "</span></span>"
+)
+_CHOOSE = Markup(
+    '<button type="button" class="wan-button {}" data-choose="{}" data-jobs="{}">{}</button>'
+)
 
 
 def both(key: str, **values: str | int) -> Markup:
@@ -85,7 +136,10 @@ def _worded(key: str, language: str, values: Mapping[str, object]) -> Markup:
 
 def _filled(template: str, values: Mapping[str, object]) -> Markup:
     """A template of ours with its values, of which those that no translator may touch say so."""
-    marked = {name: as_it_is(value) if name in _AS_IT_IS and not isinstance(value, Markup) else value for name, value in values.items()}
+    marked = {
+        name: as_it_is(value) if name in _AS_IT_IS and not isinstance(value, Markup) else value
+        for name, value in values.items()
+    }
     return escape(template).format(**marked)
 
 
@@ -95,7 +149,9 @@ def as_it_is(value: object) -> Markup:
 
 
 def said(sentence: Sentence) -> Markup:
-    """A sentence of the service in both languages. A field that it names is called as its label on the page."""
+    """A sentence of the service in both languages. A field that it names is called as its label on
+    the page.
+    """
     return _SPAN.format(*(_said(sentence, language) for language in ("en", "zh")))
 
 
@@ -114,13 +170,24 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def price_line(price: Price | None, usual: tuple[int, int], *, simulated: bool, takes: int = 1) -> str:
-    """What stands above Generate: what it costs and how long it usually takes. price: of each of the takes, which are made side by side."""
+def price_line(
+    price: Price | None, usual: tuple[int, int], *, simulated: bool, takes: int = 1
+) -> str:
+    """What stands above Generate: what it costs and how long it usually takes. price: of each of
+    the takes, which are made side by side.
+    """
     low, high = usual
-    unit, low, high = ("minutes", round(low / 60), round(high / 60)) if low >= 60 else ("seconds", low, high)
+    unit, low, high = (
+        ("minutes", round(low / 60), round(high / 60)) if low >= 60 else ("seconds", low, high)
+    )
     key = unit if low < high else f"about_{unit}"
-    parts = [*_costs(price, takes, simulated=simulated), _SPAN.format(*(_usually(key, language, low, high) for language in ("en", "zh")))]
-    return Markup('<p class="wan-price">{}</p>').format(Markup("").join(Markup("<span>{}</span>").format(part) for part in parts))
+    parts = [
+        *_costs(price, takes, simulated=simulated),
+        _SPAN.format(*(_usually(key, language, low, high) for language in ("en", "zh"))),
+    ]
+    return Markup('<p class="wan-price">{}</p>').format(
+        Markup("").join(Markup("<span>{}</span>").format(part) for part in parts)
+    )
 
 
 def _usually(key: str, language: str, low: int, high: int) -> str:
@@ -143,41 +210,75 @@ def _amount(key: str, price: Price, takes: int) -> Markup:
         return both(key, price=str(price))
     total = money(price.amount * takes, price.currency)
     all_takes = {"price": total, "takes": takes, "each": str(price)}
-    return _SPAN.format(*(_worded(key, one, {"price": _worded("quote_takes", one, all_takes)}) for one in ("en", "zh")))
+    return _SPAN.format(
+        *(
+            _worded(key, one, {"price": _worded("quote_takes", one, all_takes)})
+            for one in ("en", "zh")
+        )
+    )
 
 
 def idle(still: str, card: Markup, *, back: bool = False) -> str:
-    """The stage before a run: a sample still, by the name of its file, and a card. back: whether there is a job to go back to."""
-    caption = Markup("<span></span>{}").format(_press("watch", "back_to_job", look="glass")) if back else both("still")
-    picture = Markup('<img src="still/{}" alt=""><figcaption>{}</figcaption>').format(still, caption)
+    """The stage before a run: a sample still, by the name of its file, and a card. back: whether
+    there is a job to go back to.
+    """
+    caption = (
+        Markup("<span></span>{}").format(_press("watch", "back_to_job", look="glass"))
+        if back
+        else both("still")
+    )
+    picture = Markup('<img src="still/{}" alt=""><figcaption>{}</figcaption>').format(
+        still, caption
+    )
     return _view("IDLE", "still", picture, card)
 
 
 def previewed(webp: bytes, size: str, card: Markup, *, back: bool) -> str:
-    """The stage with the picture as it will be sent. back: whether there is a video to go back to."""
-    caption = both("will_send", size=size.replace("*", "×")) if "*" in size else both("will_send_own")
+    """The stage with the picture as it will be sent. back: whether there is
+    a video to go back to.
+    """
+    caption = (
+        both("will_send", size=size.replace("*", "×")) if "*" in size else both("will_send_own")
+    )
     button = _press("watch", "back_to_video", look="glass") if back else ""
     source = base64.b64encode(webp).decode()
-    picture = Markup('<img src="data:image/webp;base64,{}" alt=""><figcaption>{}{}</figcaption>').format(source, caption, button)
+    picture = Markup(
+        '<img src="data:image/webp;base64,{}" alt=""><figcaption>{}{}</figcaption>'
+    ).format(source, caption, button)
     return _view("IDLE", "preview", picture, card)
 
 
 def ready(*, simulated: bool) -> Markup:
     """The card before a run: what to do, and in the demo that it is one."""
     return _card(
-        title=both("ready"), say_=both("ready_note"), more=Markup('<div class="wan-theirs">{}</div>').format(hint("demo_note")) if simulated else ""
+        title=both("ready"),
+        say_=both("ready_note"),
+        more=Markup('<div class="wan-theirs">{}</div>').format(hint("demo_note"))
+        if simulated
+        else "",
     )
 
 
 def refused(why: Sentence, field: str = "", *, connect: bool = False) -> Markup:
-    """The card for a brief that was not sent, naming what is wrong. field: marked in the form. connect: with the way to the connection."""
+    """The card for a brief that was not sent, naming what is wrong. field: marked in the form.
+    connect: with the way to the connection.
+    """
     acts = [_CONNECT.format("wan-button main", both("connection"))] if connect else []
-    return _card(tone="bad", title=both("title_refused"), say_=said(why), acts=acts, more=hint("refused_note"), field=field)
+    return _card(
+        tone="bad",
+        title=both("title_refused"),
+        say_=said(why),
+        acts=acts,
+        more=hint("refused_note"),
+        field=field,
+    )
 
 
 def panel_head(title: str, note: str) -> str:
     """What stands at the top of a panel."""
-    return Markup('<h2 class="wan-panel-title">{}</h2><p class="wan-hint">{}</p>').format(both(title), both(note))
+    return Markup('<h2 class="wan-panel-title">{}</h2><p class="wan-hint">{}</p>').format(
+        both(title), both(note)
+    )
 
 
 def finding(what: Sentence) -> str:
@@ -195,8 +296,12 @@ def not_started(key: str, title: str = "title_refused") -> Markup:
     return _card(tone="bad", title=both(title), say_=both(key))
 
 
-def view(event: JobEvent, *, watching: bool = True, note: Markup | str = "", asks: Sentence | None = None) -> str:
-    """Stage and card of a job as it is now. note: stands before what the card says. asks: what to know before a retry is really wanted."""
+def view(
+    event: JobEvent, *, watching: bool = True, note: Markup | str = "", asks: Sentence | None = None
+) -> str:
+    """Stage and card of a job as it is now. note: stands before what the card says. asks: what to
+    know before a retry is really wanted.
+    """
     job = event.job
     shown = partial(_view, of=job.id)
     if asks is not None:
@@ -212,14 +317,20 @@ def view(event: JobEvent, *, watching: bool = True, note: Markup | str = "", ask
 
 
 def takes(shown: Sequence[tuple[JobEvent, Mark]], *, note: Markup | str = "") -> str:
-    """Several takes as they are now, in a grid that keeps its shape, and one card for all of them. note: stands in that card."""
+    """Several takes as they are now, in a grid that keeps its shape, and one card for all of them.
+    note: stands in that card.
+    """
     tiles = [_take(number, event, mark) for number, (event, mark) in enumerate(shown, start=1)]
     live = any(event.job.live and mark is not Mark.QUIET for event, mark in shown)
     states = [event.job.state for event, _ in shown]
     done, over = states.count(JobState.SUCCEEDED), sum(not event.job.live for event, _ in shown)
     state = "TAKES" if over < len(shown) else JobState.SUCCEEDED if done else states[0]
     return _TAKES.format(
-        state=state, live=Markup(" data-live") if live else "", told=f"{done}/{over}", tiles=Markup("").join(tiles), card=_summary(shown, note)
+        state=state,
+        live=Markup(" data-live") if live else "",
+        told=f"{done}/{over}",
+        tiles=Markup("").join(tiles),
+        card=_summary(shown, note),
     )
 
 
@@ -236,16 +347,24 @@ class Tile:
 
 
 def cast(tiles: Sequence[Tile]) -> str:
-    """The references in the order of their names, and after them what cannot be used; below, what is done to them."""
+    """The references in the order of their names, and after them what cannot be used; below, what
+    is done to them.
+    """
     named = [tile for tile in tiles if tile.kind != "refused"]
-    drawn = [_tile(number, tile) for number, tile in enumerate(named, 1)] + [_refused_tile(tile) for tile in tiles if tile.kind == "refused"]
+    drawn = [_tile(number, tile) for number, tile in enumerate(named, 1)] + [
+        _refused_tile(tile) for tile in tiles if tile.kind == "refused"
+    ]
     notes = [_note(tile, one) for tile in tiles for one in tile.notes]
-    return Markup('<div class="wan-cast">{}</div>{}{}').format(Markup("").join(drawn), Markup("").join(notes), hint("cast_hint") if named else "")
+    return Markup('<div class="wan-cast">{}</div>{}{}').format(
+        Markup("").join(drawn), Markup("").join(notes), hint("cast_hint") if named else ""
+    )
 
 
 def sound_hint(seconds: float, notes: Sequence[Sentence]) -> str:
     """A sound that can be used: how long it is, and what is done to it."""
-    done = Markup("").join(Markup('<p class="wan-hint" role="status">{}</p>').format(said(one)) for one in notes)
+    done = Markup("").join(
+        Markup('<p class="wan-hint" role="status">{}</p>').format(said(one)) for one in notes
+    )
     return hint("sound_hint", seconds=f"{seconds:.1f}") + done
 
 
@@ -261,29 +380,46 @@ def file_address(name: str) -> str:
 
 def _tile(number: int, tile: Tile) -> Markup:
     source = base64.b64encode(tile.thumbnail).decode()
-    picture = Markup('<img src="data:image/webp;base64,{}" alt="">').format(source) if source else Markup('<span class="wan-link">URL</span>')
+    picture = (
+        Markup('<img src="data:image/webp;base64,{}" alt="">').format(source)
+        if source
+        else Markup('<span class="wan-link">URL</span>')
+    )
     return Markup(
-        '<button type="button" class="wan-tile" data-insert="character{n}" title="{name}" translate="no">{picture}<span>character{n}</span></button>'
+        '<button type="button" class="wan-tile" data-insert="character{n}" title="{name}" '
+        'translate="no">{picture}<span>character{n}</span></button>'
     ).format(n=number, name=clean_line(tile.name), picture=picture)
 
 
 def _refused_tile(tile: Tile) -> Markup:
-    return Markup('<span class="wan-tile wan-unusable" title="{0}"><span class="wan-link" aria-hidden="true">✕</span><span>{0}</span></span>').format(
-        clean_line(tile.name)
-    )
+    return Markup(
+        '<span class="wan-tile wan-unusable" title="{0}"><span class="wan-link" '
+        'aria-hidden="true">✕</span><span>{0}</span></span>'
+    ).format(clean_line(tile.name))
 
 
 def _note(tile: Tile, note: Sentence) -> Markup:
     """A refusal calls the file by its name; what is done to one does not."""
     if tile.kind == "refused":
         return Markup('<p class="wan-hint wan-bad" role="status">{}</p>').format(said(note))
-    return Markup('<p class="wan-hint" role="status">{}: {}</p>').format(clean_line(tile.name), said(note))
+    return Markup('<p class="wan-hint" role="status">{}: {}</p>').format(
+        clean_line(tile.name), said(note)
+    )
 
 
-def _view(state: str, look: str, stage: Markup, card: Markup, *, of: str = "", live: bool = False) -> str:
+def _view(
+    state: str, look: str, stage: Markup, card: Markup, *, of: str = "", live: bool = False
+) -> str:
     """of: the id of the one job that is shown."""
     of = Markup(' data-of="{}"').format(of) if of else ""
-    return _VIEW.format(state=state, of=of, live=Markup(" data-live") if live else "", look=look, stage=stage, card=card)
+    return _VIEW.format(
+        state=state,
+        of=of,
+        live=Markup(" data-live") if live else "",
+        look=look,
+        stage=stage,
+        card=card,
+    )
 
 
 def _card(
@@ -303,7 +439,10 @@ def _card(
         field=Markup(' data-field="{}"').format(field) if field else "",
         steps="" if step is None else _steps(step, tone),
         title=title,
-        clock=ticking or Markup('<span class="wan-clock"></span>'),  # always there, so that Gradio does not make the one of the other
+        clock=ticking
+        or Markup(
+            '<span class="wan-clock"></span>'
+        ),  # always there, so that Gradio does not make the one of the other
         task=task or Markup('<span class="wan-task"></span>'),
         said=say_,
         acts=Markup("").join(acts),
@@ -314,13 +453,18 @@ def _card(
 def _steps(step: int, tone: str) -> Markup:
     """The line of five; those before `step` are done, and `step` is where it stands."""
     looks = ["done" if at < step else "now" if at == step else "" for at in range(len(STEPS))]
-    items = [Markup('<li class="{}"><span>{}</span></li>').format(look, both(key)) for look, key in zip(looks, STEPS, strict=True)]
+    items = [
+        Markup('<li class="{}"><span>{}</span></li>').format(look, both(key))
+        for look, key in zip(looks, STEPS, strict=True)
+    ]
     return Markup('<ol class="wan-steps {}">{}</ol>').format(tone, Markup("").join(items))
 
 
 def _prompt(job: Job) -> Markup:
     """The stage of a job that has no video to show."""
-    return Markup('<blockquote translate="no">{}</blockquote><span class="wan-glow"></span>').format(str(job.request.get("prompt", "")))
+    return Markup(
+        '<blockquote translate="no">{}</blockquote><span class="wan-glow"></span>'
+    ).format(str(job.request.get("prompt", "")))
 
 
 def _ticking(event: JobEvent) -> Markup:
@@ -329,8 +473,10 @@ def _ticking(event: JobEvent) -> Markup:
     making = job.state is JobState.RUNNING
     about = both("of_about", time=clock(event.expected)) if making else ""
     return Markup(
-        '<span class="wan-clock" data-clock="{key}" data-elapsed="{elapsed:.1f}" data-expected="{expected:.1f}">'
-        '<b translate="no">{now}</b> <span class="wan-about">{about}</span><span class="wan-late">{late}</span></span>'
+        '<span class="wan-clock" data-clock="{key}" data-elapsed="{elapsed:.1f}" '
+        'data-expected="{expected:.1f}">'
+        '<b translate="no">{now}</b> <span class="wan-about">{about}</span><span '
+        'class="wan-late">{late}</span></span>'
     ).format(
         key=f"{job.id}:{job.state_at}",
         elapsed=event.elapsed,
@@ -351,7 +497,9 @@ def _live(event: JobEvent, note: Markup | str) -> Markup:
         step=_STEP_OF[job.state],
         ticking=_ticking(event),
         task=_task(job),
-        say_=Markup("{}{}{}").format(note, _explained(event, both("goes_on")), late),  # last, so that nothing moves when it appears
+        say_=Markup("{}{}{}").format(
+            note, _explained(event, both("goes_on")), late
+        ),  # last, so that nothing moves when it appears
         acts=_live_acts(job),
         more=_details(job),
     )
@@ -424,13 +572,18 @@ def _done(job: Job, note: Markup | str) -> Markup:
         task=_task(job),
         say_=_facts(job),
         acts=_done_acts(job),
-        more=Markup("{}{}{}").format(Markup('<p class="wan-hint">{}</p>').format(note) if note else "", listed, _details(job)),
+        more=Markup("{}{}{}").format(
+            Markup('<p class="wan-hint">{}</p>').format(note) if note else "", listed, _details(job)
+        ),
     )
 
 
 def _done_acts(job: Job, at: str = "") -> list[Markup]:
     download = Markup('<a class="wan-button main" href="media/{}/video.mp4" download="{}">{}</a>')
-    return [download.format(job.media_token, f"wan-{job.seed}.mp4", both("download")), _press("retry", "new_take", job=job, at=at)]
+    return [
+        download.format(job.media_token, f"wan-{job.seed}.mp4", both("download")),
+        _press("retry", "new_take", job=job, at=at),
+    ]
 
 
 def _adjusted(adjustments: Sequence[Sentence]) -> Markup | str:
@@ -442,17 +595,44 @@ def _adjusted(adjustments: Sequence[Sentence]) -> Markup | str:
 def _take(number: int, event: JobEvent, mark: Mark) -> Markup:
     """A tile of the grid; what pressing its buttons does, it does to this take alone."""
     job, at = event.job, event.job.id
-    stage, look, tone, acts = _prompt(job), "none", "calm", [_press("retry", "retry", job=job, at=at)]
-    title, words, state, step = both(f"title_{job.state}"), said(job.said or event.sentence), str(job.state), _furthest(job)
+    stage, look, tone, acts = (
+        _prompt(job),
+        "none",
+        "calm",
+        [_press("retry", "retry", job=job, at=at)],
+    )
+    title, words, state, step = (
+        both(f"title_{job.state}"),
+        said(job.said or event.sentence),
+        str(job.state),
+        _furthest(job),
+    )
     live = job.live and mark not in (Mark.ASKS, Mark.QUIET)
     if mark is Mark.ASKS:
-        state, tone, title, words = "ASKS", "warn", both("title_ask"), said(sentence("may_pay_twice"))
-        acts = [_press("sure", "sure", job=job, at=at), _press("resume", "leave", look="main", at=at)]
+        state, tone, title, words = (
+            "ASKS",
+            "warn",
+            both("title_ask"),
+            said(sentence("may_pay_twice")),
+        )
+        acts = [
+            _press("sure", "sure", job=job, at=at),
+            _press("resume", "leave", look="main", at=at),
+        ]
     elif live:
-        look, tone, step = "making", "warn" if job.state is JobState.UNCERTAIN else "calm", _STEP_OF[job.state]
+        look, tone, step = (
+            "making",
+            "warn" if job.state is JobState.UNCERTAIN else "calm",
+            _STEP_OF[job.state],
+        )
         words, acts = _explained(event), _live_acts(job, at)
     elif job.live:
-        state, title, words, acts = "STOPPED", both("not_watching"), both("stopped_note"), [_press("resume", "watch", look="main", at=at)]
+        state, title, words, acts = (
+            "STOPPED",
+            both("not_watching"),
+            both("stopped_note"),
+            [_press("resume", "watch", look="main", at=at)],
+        )
     elif job.state is JobState.SUCCEEDED:
         before = Markup("{} · ").format(both("take_before")) if mark is Mark.BEFORE else ""
         stage, look, tone, step = video(job), "video", "good", _STEP_OF[job.state]
@@ -476,9 +656,14 @@ def _take(number: int, event: JobEvent, mark: Mark) -> Markup:
 
 
 def _summary(shown: Sequence[tuple[JobEvent, Mark]], note: Markup | str) -> Markup:
-    """The card under several takes: how many are done, what they cost together, and what can be done with all of them."""
+    """The card under several takes: how many are done, what they cost together, and what can be
+    done with all of them.
+    """
     jobs = [event.job for event, _ in shown]
-    done, going = [job for job in jobs if job.state is JobState.SUCCEEDED], [job for job in jobs if job.live]
+    done, going = (
+        [job for job in jobs if job.state is JobState.SUCCEEDED],
+        [job for job in jobs if job.live],
+    )
     lost = [job for job in jobs if job.state in (JobState.FAILED, JobState.EXPIRED)]
     cancelled = len(jobs) - len(done) - len(going) - len(lost)
     counted = {"takes_lost": len(lost), "takes_cancelled": cancelled, "takes_going": len(going)}
@@ -486,7 +671,9 @@ def _summary(shown: Sequence[tuple[JobEvent, Mark]], note: Markup | str) -> Mark
     cost = _total([event.job for event, mark in shown if mark is not Mark.BEFORE])
     chosen = " ".join(job.id for job in done)
     ways = (("compare", "takes_compare", "main"), ("review", "review", ""))
-    acts = [_CHOOSE.format(look, verb, chosen, both(key)) for verb, key, look in ways if len(done) > 1]
+    acts = [
+        _CHOOSE.format(look, verb, chosen, both(key)) for verb, key, look in ways if len(done) > 1
+    ]
     if sum(map(_cancels, jobs)) > 1:
         acts.append(_press("cancel", "cancel_all"))
     adjusted = list({str(one): one for job in done for one in job.adjustments}.values())
@@ -496,7 +683,9 @@ def _summary(shown: Sequence[tuple[JobEvent, Mark]], note: Markup | str) -> Mark
         step=None,
         say_=Markup(" ").join([*words, *cost]),
         acts=acts,
-        more=Markup("{}{}").format(Markup('<p class="wan-hint">{}</p>').format(note) if note else "", _adjusted(adjusted)),
+        more=Markup("{}{}").format(
+            Markup('<p class="wan-hint">{}</p>').format(note) if note else "", _adjusted(adjusted)
+        ),
     )
 
 
@@ -508,7 +697,9 @@ def _total(jobs: Sequence[Job]) -> list[Markup]:
     if not jobs or any(job.amount is None for job in charged):
         return []
     total = money(sum((job.amount or Decimal(0) for job in charged), Decimal(0)), jobs[0].currency)
-    return [both("takes_price_most" if any(job.live for job in jobs) else "takes_price", price=total)]
+    return [
+        both("takes_price_most" if any(job.live for job in jobs) else "takes_price", price=total)
+    ]
 
 
 def measured(job: Job) -> list[Markup]:
@@ -541,10 +732,12 @@ def _furthest(job: Job) -> int:
 
 def video(job: Job, *, preload: str = "metadata") -> Markup:
     """The player of a finished job."""
-    poster = Markup(' poster="media/{}/poster.webp"').format(job.media_token) if job.poster_key else ""
-    return Markup('<video src="media/{}/video.mp4"{} controls playsinline preload="{}" data-fps="{}"></video>').format(
-        job.media_token, poster, preload, rate(job)
+    poster = (
+        Markup(' poster="media/{}/poster.webp"').format(job.media_token) if job.poster_key else ""
     )
+    return Markup(
+        '<video src="media/{}/video.mp4"{} controls playsinline preload="{}" data-fps="{}"></video>'
+    ).format(job.media_token, poster, preload, rate(job))
 
 
 def rate(job: Job) -> str:
@@ -553,11 +746,15 @@ def rate(job: Job) -> str:
 
 
 def _press(press: str, key: str, *, look: str = "", job: Job | None = None, at: str = "") -> Markup:
-    """A button; `assets/page.js` hands the click to Gradio. job: what pressing it costs is shown. at: the id of the one job that is meant."""
+    """A button; `assets/page.js` hands the click to Gradio. job: what pressing it costs is shown.
+    at: the id of the one job that is meant.
+    """
     words = both(key)
     if job is not None and job.price and not job.simulated:
         words = Markup("{} · {}").format(words, as_it_is(str(job.price)))
-    return _BUTTON.format(press=press, words=words, look=look, at=Markup(' data-job="{}"').format(at) if at else "")
+    return _BUTTON.format(
+        press=press, words=words, look=look, at=Markup(' data-job="{}"').format(at) if at else ""
+    )
 
 
 def _task(job: Job) -> Markup | str:
@@ -570,21 +767,38 @@ def _task(job: Job) -> Markup | str:
 
 def _details(job: Job, at: str = "") -> Markup | str:
     """Ids to quote, folded away."""
-    rows = (("task_id", job.task_id), ("request_id", job.request_id), ("code", job.code), ("model", job.model), ("job_id", job.id))
-    shown = Markup("").join(Markup('<dt>{}</dt><dd translate="no">{}</dd>').format(both(key), value) for key, value in rows if value)
+    rows = (
+        ("task_id", job.task_id),
+        ("request_id", job.request_id),
+        ("code", job.code),
+        ("model", job.model),
+        ("job_id", job.id),
+    )
+    shown = Markup("").join(
+        Markup('<dt>{}</dt><dd translate="no">{}</dd>').format(both(key), value)
+        for key, value in rows
+        if value
+    )
     if job.original_key and job.original_key != job.video_key:
-        link = Markup('<dt>{}</dt><dd><a href="media/{}/original.mp4" download>original.mp4</a></dd>')
+        link = Markup(
+            '<dt>{}</dt><dd><a href="media/{}/original.mp4" download>original.mp4</a></dd>'
+        )
         shown += link.format(both("original"), job.media_token)
     withdraw = _press("withdraw", "withdraw", at=at) if job.video_key else ""
-    return Markup('<details class="wan-details" data-details="{}"><summary>{}</summary><dl>{}</dl>{}</details>').format(
-        job.id, both("details"), shown, withdraw
-    )
+    return Markup(
+        '<details class="wan-details" data-details="{}"><summary>{}</summary>'
+        "<dl>{}</dl>{}</details>"
+    ).format(job.id, both("details"), shown, withdraw)
 
 
 def copy_button(key: str, *, look: str = "", hidden: bool = False) -> Markup:
-    """A button that copies what stands in the field, or in the `<code>`, beside it, and says what came of that. hidden: whether an icon names it."""
+    """A button that copies what stands in the field, or in the `<code>`, beside it, and says what
+    came of that. hidden: whether an icon names it.
+    """
     words = Markup('<span class="wan-sr">{}</span>').format(both(key)) if hidden else both(key)
-    return _COPY.format(look=look, words=words, copied=both("copied"), selected=both("copy_selected"))
+    return _COPY.format(
+        look=look, words=words, copied=both("copied"), selected=both("copy_selected")
+    )
 
 
 def hint(key: str, **values: str | int) -> Markup:
@@ -594,39 +808,58 @@ def hint(key: str, **values: str | int) -> Markup:
 
 def quiet(key: str, value: str) -> Markup:
     """Something that is so and cannot be chosen."""
-    return Markup('<p class="wan-quiet"><span>{}</span><code>{}</code></p>').format(both(key), value)
+    return Markup('<p class="wan-quiet"><span>{}</span><code>{}</code></p>').format(
+        both(key), value
+    )
 
 
 _UPLOAD = Markup(  # what the script puts beside a file on its way
-    '<div id="wan-upload" hidden><div class="wan-upload"><label><span class="wan-sr">{}</span><progress max="1" value="0"></progress></label>'
+    '<div id="wan-upload" hidden><div class="wan-upload"><label><span class="wan-sr">{}</span>'
+    '<progress max="1" value="0"></progress></label>'
     '<span translate="no"></span><button type="button" class="wan-button">{}</button></div></div>'
 )
 
 
-def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup] = (), connect: bool = False, share: bool = True) -> str:
+def header(
+    badge: Markup,
+    *,
+    short: Markup | None = None,
+    notes: Sequence[Markup] = (),
+    connect: bool = False,
+    share: bool = True,
+) -> str:
     """The head of the page: its name, where videos are made, and the switch of languages.
 
-    short: the badge where there is little room. connect: whether there is a panel for keys and codes. share: whether jobs belong to a
-    browser, so that a link opens them in another; where they do not, whoever is signed in can sign out.
+    short: the badge where there is little room. connect: whether there is a panel for keys and
+    codes. share: whether jobs belong to a browser, so that a link opens them in another; where they
+    do not, whoever is signed in can sign out.
     """
-    switch = Markup('<button type="button" data-lang="zh">{}</button><i>/</i><button type="button" data-lang="en">{}</button>')
+    switch = Markup(
+        '<button type="button" data-lang="zh">{}</button><i>/</i><button type="button" '
+        'data-lang="en">{}</button>'
+    )
     shown = Markup("").join(Markup('<p class="wan-banner">{}</p>').format(note) for note in notes)
     return Markup(
-        '<header class="wan-header"><div class="wan-name"><span class="wan-mark" aria-hidden="true"></span><h1>Wan Studio</h1>'
+        '<header class="wan-header"><div class="wan-name"><span class="wan-mark" '
+        'aria-hidden="true"></span><h1>Wan Studio</h1>'
         '<p>{tagline}</p></div><div class="wan-where">'
-        '<span class="wan-badge"><span class="wan-wide">{badge}</span><span class="wan-narrow">{short}</span>'
+        '<span class="wan-badge"><span class="wan-wide">{badge}</span><span '
+        'class="wan-narrow">{short}</span>'
         '<span class="wan-mine">{own}</span></span>'
         "{connect}"
         "{link}"
         '<nav class="wan-lang">{switch}</nav></div></header>'
-        '{notes}{dialogs}{upload}<div id="wan-names" hidden>{names}</div><p id="wan-announcer" class="wan-sr" aria-live="polite"></p>'
+        '{notes}{dialogs}{upload}<div id="wan-names" hidden>{names}</div><p id="wan-announcer" '
+        'class="wan-sr" aria-live="polite"></p>'
     ).format(
         tagline=both("tagline"),
         badge=badge,
         short=short or badge,
         switch=switch.format(t("zh", "to_chinese"), t("en", "to_english")),
         notes=shown,
-        link=Markup('<button type="button" class="wan-plain" data-share>{}</button>').format(both("link"))
+        link=Markup('<button type="button" class="wan-plain" data-share>{}</button>').format(
+            both("link")
+        )
         if share
         else _SIGN_OUT.format(both("sign_out")),
         own=both("badge_own"),
@@ -639,7 +872,10 @@ def header(badge: Markup, *, short: Markup | None = None, notes: Sequence[Markup
 
 def _names() -> Markup:
     """What the script says in Gradio's place, in both languages."""
-    names = [Markup('<span data-names="{}">{}</span>').format(t("en", key), both(key)) for key in _UNTRANSLATED]
+    names = [
+        Markup('<span data-names="{}">{}</span>').format(t("en", key), both(key))
+        for key in _UNTRANSLATED
+    ]
     says = [Markup("<span data-says>{}</span>").format(both(key)) for key in _UNSWITCHED]
     of_drops = (("references", "references_placeholder"), ("sound", "sound_placeholder"))
     drops = [Markup('<span data-drop="{}">{}</span>').format(of, both(key)) for of, key in of_drops]
@@ -647,13 +883,33 @@ def _names() -> Markup:
 
 
 def _dialogs() -> Markup:
-    """What the script opens: the private link to copy, and the question before somebody's link is taken for one's own."""
-    form = Markup('<form method="dialog"><h2>{}</h2><p>{}</p>{}<div class="wan-acts">{}</div></form>')
+    """What the script opens: the private link to copy, and the question before somebody's link is
+    taken for one's own.
+    """
+    form = Markup(
+        '<form method="dialog"><h2>{}</h2><p>{}</p>{}<div class="wan-acts">{}</div></form>'
+    )
     shape = Markup('<dialog id="wan-{}" class="wan-dialog">') + form + Markup("</dialog>")
     button = Markup('<button class="wan-button {}" value="{}"{}>{}</button>')
-    field = Markup('<label><span class="wan-sr">{}</span><input type="text" readonly></label>').format(both("link"))
+    field = Markup(
+        '<label><span class="wan-sr">{}</span><input type="text" readonly></label>'
+    ).format(both("link"))
     copy = copy_button("link_copy", look="wan-button main")
-    mine = Markup('<div class="wan-own-link"><p>{}</p>{}{}</div>').format(both("claim_mine"), field, copy)
-    share = shape.format("share", both("link"), both("link_note"), field, copy + button.format("", "close", "", both("close")))
+    mine = Markup('<div class="wan-own-link"><p>{}</p>{}{}</div>').format(
+        both("claim_mine"), field, copy
+    )
+    share = shape.format(
+        "share",
+        both("link"),
+        both("link_note"),
+        field,
+        copy + button.format("", "close", "", both("close")),
+    )
     stay = button.format("main", "stay", Markup(" autofocus"), both("claim_stay"))
-    return share + shape.format("claim", both("claim"), both("claim_note"), mine, button.format("", "use", "", both("claim_use")) + stay)
+    return share + shape.format(
+        "claim",
+        both("claim"),
+        both("claim_note"),
+        mine,
+        button.format("", "use", "", both("claim_use")) + stay,
+    )

@@ -1,7 +1,9 @@
-"""Two to four takes side by side: their videos, one set of controls, and what differs between their settings.
+"""Two to four takes side by side: their videos, one set of controls, and what differs between their
+settings.
 
-`assets/compare.js` plays every `[data-compare]` of a document and `assets/compare.css` dresses it. Neither needs anything else of the page, so that
-the same board stands in the app, on a review's public page and in an export that is opened from disk.
+`assets/compare.js` plays every `[data-compare]` of a document and `assets/compare.css` dresses it.
+Neither needs anything else of the page, so that the same board stands in the app, on a review's
+public page and in an export that is opened from disk.
 """
 
 import hashlib
@@ -17,35 +19,47 @@ TAKES = range(2, 5)
 """How many takes a board may have."""
 
 _BOARD = Markup(
-    '<section class="wan-compare" data-compare="{name}" data-takes="{count}"{tall} tabindex="-1" aria-labelledby="{name}">'
-    '<h2 class="wan-sr" id="{name}">{title}</h2><div class="wan-compare-grid">{screens}</div>{bar}{settings}</section>'
+    '<section class="wan-compare" data-compare="{name}" data-takes="{count}"{tall} '
+    'tabindex="-1" aria-labelledby="{name}">'
+    '<h2 class="wan-sr" id="{name}">{title}</h2><div '
+    'class="wan-compare-grid">{screens}</div>{bar}{settings}</section>'
 )
 _SCREEN = Markup(
     '<figure><div class="wan-compare-screen" style="aspect-ratio: {width} / {height}">'
-    '<video src="{video}"{poster} data-fps="{fps}" data-seconds="{seconds}" preload="auto" muted playsinline></video>'
+    '<video src="{video}"{poster} data-fps="{fps}" data-seconds="{seconds}" preload="auto" '
+    "muted playsinline></video>"
     '<p class="wan-compare-lost">{lost}</p></div>'
     "<figcaption><strong>{take}</strong>{sound}</figcaption></figure>"
 )
-_SOUND = Markup('<label><input type="radio" name="{name}-sound" data-sound="{number}"{state}><span>{words}</span></label>')
+_SOUND = Markup(
+    '<label><input type="radio" name="{name}-sound" data-sound="{number}"{state}>'
+    "<span>{words}</span></label>"
+)
 _BAR = Markup(
-    '<div class="wan-compare-bar"><label class="wan-compare-seek"><span class="wan-sr">{position}</span>'
+    '<div class="wan-compare-bar"><label class="wan-compare-seek"><span '
+    'class="wan-sr">{position}</span>'
     '<input type="range" min="0" max="0" step="1" value="0" aria-valuetext="0:00.00"></label>'
     '<div class="wan-compare-row">{back}{play}{forward}'
     '<span class="wan-compare-time"><b data-time translate="no">0:00.00</b> '
-    '<span>{frame} <b data-frame translate="no">1</b> / <b data-frames translate="no">1</b></span></span>'
+    '<span>{frame} <b data-frame translate="no">1</b> / <b data-frames translate="no">1</b>'
+    "</span></span>"
     '<span class="wan-compare-wait" role="status">{waiting}</span>{mute}'
     '<label class="wan-compare-pick"><span>{speed}</span><select data-speed>'
-    '<option value="0.25">0.25×</option><option value="0.5">0.5×</option><option value="1" selected>1×</option></select></label>{loop}</div>'
+    '<option value="0.25">0.25×</option><option value="0.5">0.5×</option><option value="1" '
+    "selected>1×</option></select></label>{loop}</div>"
     '<p class="wan-compare-help">{help}</p></div>'
 )
 _BUTTON = Markup('<button type="button" data-do="{verb}"{more}>{icon}{words}</button>')
-_ICON = Markup('<svg viewBox="0 0 20 20" width="20" height="20" aria-hidden="true"><path d="{path}"/></svg>')
+_ICON = Markup(
+    '<svg viewBox="0 0 20 20" width="20" height="20" aria-hidden="true"><path d="{path}"/></svg>'
+)
 _PATHS = {
     "play": "M5 3l12 7-12 7z",
     "pause": "M5 3h4v14H5zM11 3h4v14h-4z",
     "back": "M4 4h2.500v12H4zM16 4v12l-8-6z",
     "forward": "M13.500 4H16v12h-2.500zM4 4v12l8-6z",
-    "loop": "M5 4h8a4 4 0 0 1 4 4h-2a2 2 0 0 0-2-2H5v3L1 5l4-4zM15 16H7a4 4 0 0 1-4-4h2a2 2 0 0 0 2 2h8v-3l4 4-4 4z",
+    "loop": "M5 4h8a4 4 0 0 1 4 4h-2a2 2 0 0 0-2-2H5v3L1 5l4-4zM15 16H7a4 4 0 0 1-4-4h2a2 2 0 "
+    "0 0 2 2h8v-3l4 4-4 4z",
 }
 _ASKED = (  # what a request may hold, and how the page calls it
     ("prompt", "prompt"),
@@ -66,15 +80,26 @@ Settings = dict[str, Markup]
 """What a take was made with, in words, by the key of its label."""
 
 
-def board(takes: Sequence[tuple[Job, str, str]], *, numbers: Sequence[int] = (), priced: bool = True, settings: bool = True) -> Markup:
+def board(
+    takes: Sequence[tuple[Job, str, str]],
+    *,
+    numbers: Sequence[int] = (),
+    priced: bool = True,
+    settings: bool = True,
+) -> Markup:
     """Two to four takes side by side.
 
-    takes: (job, address of its video, address of its poster or ""). numbers: what the takes are called, 1, 2, … unless given. priced: whether what
-    they cost is shown. settings: whether what they were made with is.
+    takes: (job, address of its video, address of its poster or ""). numbers: what the takes are
+    called, 1, 2, … unless given. priced: whether what they cost is shown. settings: whether what
+    they were made with is.
     """
     jobs, numbers = [job for job, _, _ in takes], numbers or range(1, len(takes) + 1)
-    name = f"wan-compare-{hashlib.sha256(' '.join(job.id for job in jobs).encode()).hexdigest()[:12]}"
-    screens = Markup("").join(_screen(name, number, *take) for number, take in zip(numbers, takes, strict=True))
+    name = (
+        f"wan-compare-{hashlib.sha256(' '.join(job.id for job in jobs).encode()).hexdigest()[:12]}"
+    )
+    screens = Markup("").join(
+        _screen(name, number, *take) for number, take in zip(numbers, takes, strict=True)
+    )
     tall = all((job.height or 0) > (job.width or 0) for job in jobs)
     return _BOARD.format(
         name=name,
@@ -83,12 +108,16 @@ def board(takes: Sequence[tuple[Job, str, str]], *, numbers: Sequence[int] = (),
         title=both("compare"),
         screens=screens,
         bar=_bar(name),
-        settings=_settings([worded(job, priced=priced) for job in jobs], numbers) if settings else "",
+        settings=_settings([worded(job, priced=priced) for job in jobs], numbers)
+        if settings
+        else "",
     )
 
 
 def differences(takes: Sequence[Settings]) -> tuple[list[str], list[str]]:
-    """The keys of the settings that differ, and of those that are the same in all, each in the order of the first take."""
+    """The keys of the settings that differ, and of those that are the same in all, each in the
+    order of the first take.
+    """
     keys = list(dict.fromkeys(key for take in takes for key in take))
     differing = [key for key in keys if len({take.get(key) for take in takes}) > 1]
     return differing, [key for key in keys if key not in differing]
@@ -96,7 +125,11 @@ def differences(takes: Sequence[Settings]) -> tuple[list[str], list[str]]:
 
 def _screen(name: str, number: int, job: Job, video: str, poster: str) -> Markup:
     silent = job.has_audio is False
-    words = both("compare_silent") if silent else Markup("{}{}").format(both("sound"), _hidden(both("take", number=number)))
+    words = (
+        both("compare_silent")
+        if silent
+        else Markup("{}{}").format(both("sound"), _hidden(both("take", number=number)))
+    )
     return _SCREEN.format(
         width=job.width or 16,
         height=job.height or 9,
@@ -106,13 +139,18 @@ def _screen(name: str, number: int, job: Job, video: str, poster: str) -> Markup
         seconds=f"{job.duration or 0:.3f}",
         lost=both("compare_lost"),
         take=both("take", number=number),
-        sound=_SOUND.format(name=name, number=number, state=Markup(" disabled") if silent else "", words=words),
+        sound=_SOUND.format(
+            name=name, number=number, state=Markup(" disabled") if silent else "", words=words
+        ),
     )
 
 
 def _bar(name: str) -> Markup:
     when = Markup('<span class="wan-compare-{}">{}</span>')
-    play = [when.format(state, Markup("{}{}").format(_icon(key), _hidden(both(f"compare_{key}")))) for state, key in _STATES]
+    play = [
+        when.format(state, Markup("{}{}").format(_icon(key), _hidden(both(f"compare_{key}"))))
+        for state, key in _STATES
+    ]
     return _BAR.format(
         position=both("compare_position"),
         back=_button("back", _icon("back"), _hidden(both("compare_back"))),
@@ -120,9 +158,13 @@ def _bar(name: str) -> Markup:
         forward=_button("forward", _icon("forward"), _hidden(both("compare_forward"))),
         frame=both("compare_frame"),
         waiting=both("compare_waiting"),
-        mute=_SOUND.format(name=name, number="", state=Markup(" checked"), words=both("compare_mute")),
+        mute=_SOUND.format(
+            name=name, number="", state=Markup(" checked"), words=both("compare_mute")
+        ),
         speed=both("compare_speed"),
-        loop=_button("loop", _icon("loop"), _hidden(both("compare_loop")), Markup(' aria-pressed="false"')),
+        loop=_button(
+            "loop", _icon("loop"), _hidden(both("compare_loop")), Markup(' aria-pressed="false"')
+        ),
         help=both("compare_help"),
     )
 
@@ -147,24 +189,44 @@ def _settings(takes: Sequence[Settings], numbers: Sequence[int]) -> Markup:
     """What differs, a column for each take, and below it what is the same in all."""
     differing, same = differences(takes)
     columns = Markup("").join(
-        Markup("<div><h4>{}</h4>{}</div>").format(both("take", number=number), _rows(take, differing))
+        Markup("<div><h4>{}</h4>{}</div>").format(
+            both("take", number=number), _rows(take, differing)
+        )
         for number, take in zip(numbers, takes, strict=True)
     )
-    differ = Markup('<h3>{}</h3><div class="wan-compare-grid wan-compare-differ">{}</div>').format(both("compare_differences"), columns)
-    return Markup('<div class="wan-compare-settings">{}<details><summary>{}</summary>{}</details></div>').format(
-        differ if differing else Markup("<h3>{}</h3>").format(both("compare_equal")), both("compare_same"), _rows(takes[0], same)
+    differ = Markup('<h3>{}</h3><div class="wan-compare-grid wan-compare-differ">{}</div>').format(
+        both("compare_differences"), columns
+    )
+    return Markup(
+        '<div class="wan-compare-settings">{}<details><summary>{}</summary>{}</details></div>'
+    ).format(
+        differ if differing else Markup("<h3>{}</h3>").format(both("compare_equal")),
+        both("compare_same"),
+        _rows(takes[0], same),
     )
 
 
 def _rows(take: Settings, keys: Sequence[str]) -> Markup:
     row = Markup("<div><dt>{}</dt><dd>{}</dd></div>")
-    return Markup("<dl>{}</dl>").format(Markup("").join(row.format(both(key), take.get(key) or "–") for key in keys))
+    return Markup("<dl>{}</dl>").format(
+        Markup("").join(row.format(both(key), take.get(key) or "–") for key in keys)
+    )
 
 
 def worded(job: Job, *, priced: bool = True) -> Settings:
-    """What a take was made with, and what came of it, in words: by the keys of the strings that name them."""
-    price = both("fact_free") if job.simulated else as_it_is(str(job.price)) if job.price else Markup("")
-    asked = {key: _value(field, job.request[field]) for field, key in _ASKED if field in job.request}
+    """What a take was made with, and what came of it, in words: by the keys of the strings that
+    name them.
+    """
+    price = (
+        both("fact_free")
+        if job.simulated
+        else as_it_is(str(job.price))
+        if job.price
+        else Markup("")
+    )
+    asked = {
+        key: _value(field, job.request[field]) for field, key in _ASKED if field in job.request
+    }
     made_from = Markup(" · ").join(_reference(one) for one in job.references)
     facts = Markup(" · ").join(measured(job))
     return (

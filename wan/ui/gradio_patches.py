@@ -28,7 +28,9 @@ class _Server(http_server.Server):
         super().run(self._place.sockets)
 
     def run_in_thread(self) -> None:
-        """Begin, and come back when it has begun: Gradio gives it five seconds, which a busy machine may not have."""
+        """Begin, and come back when it has begun: Gradio gives it five seconds, which a busy
+        machine may not have.
+        """
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
         while not self.started:
@@ -63,5 +65,7 @@ class _NoDownloads(httpx.AsyncBaseTransport):
 
 
 def deny_downloads() -> None:
-    """Keeps Gradio from fetching the http(s) addresses that a forged form gives for files: whole into memory, without a limit."""
+    """Keeps Gradio from fetching the http(s) addresses that a forged form gives for files: whole
+    into memory, without a limit.
+    """
     processing_utils.async_transport = _NoDownloads()  # type: ignore[assignment]

@@ -30,7 +30,9 @@ _SAMPLES = (
 )
 
 
-def build(studio: Studio, visitor: Visitor, language: gr.Textbox) -> tuple[Run, gr.HTML, Callable[[], Awaitable[str]]]:
+def build(
+    studio: Studio, visitor: Visitor, language: gr.Textbox
+) -> tuple[Run, gr.HTML, Callable[[], Awaitable[str]]]:
     """Builds the tab. Gives its stage, its price line, and what that says at the start."""
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
@@ -44,16 +46,53 @@ def build(studio: Studio, visitor: Visitor, language: gr.Textbox) -> tuple[Run, 
     _wire_preview(studio, run, visitor, fields)
     _wire_sound(studio, fields, heard)
     for button, (_, words, picture) in zip(samples, _SAMPLES, strict=True):
-        brief.fill_on_click(button, words, language, picture=str(picture), outputs=[fields["image"], fields["url"], fields["prompt"]])
+        brief.fill_on_click(
+            button,
+            words,
+            language,
+            picture=str(picture),
+            outputs=[fields["image"], fields["url"], fields["prompt"]],
+        )
 
-    async def quote(takes: str, size: str, duration: float, sound: bool, own: bool, region: str) -> str:  # noqa: FBT001 - Gradio gives values by place
+    async def quote(
+        takes: str,
+        size: str,
+        duration: float,
+        sound: bool,  # noqa: FBT001 - Gradio gives values by place
+        own: bool,  # noqa: FBT001 - Gradio gives values by place
+        region: str,
+    ) -> str:
         own_region = region if own else None
-        quoted = await studio.quote(model=_MODEL.name, size=size, duration=int(duration), audio=sound, own_region=own_region)
-        return cards.price_line(quoted.price, quoted.usual, simulated=quoted.simulated, takes=int(takes))
+        quoted = await studio.quote(
+            model=_MODEL.name, size=size, duration=int(duration), audio=sound, own_region=own_region
+        )
+        return cards.price_line(
+            quoted.price, quoted.usual, simulated=quoted.simulated, takes=int(takes)
+        )
 
-    priced = [takes, fields["size"], fields["duration"], fields["audio"], visitor.own, visitor.region]
-    gr.on([part.change for part in priced], quote, priced, price, trigger_mode="always_last", **hidden)  # type: ignore[attr-defined]
-    return run, price, lambda: quote("1", _MODEL.default_size, _MODEL.default_duration, sound=True, own=False, region="")
+    priced = [
+        takes,
+        fields["size"],
+        fields["duration"],
+        fields["audio"],
+        visitor.own,
+        visitor.region,
+    ]
+    gr.on(
+        [part.change for part in priced],  # type: ignore[attr-defined]
+        quote,
+        priced,
+        price,
+        trigger_mode="always_last",
+        **hidden,
+    )
+    return (
+        run,
+        price,
+        lambda: quote(
+            "1", _MODEL.default_size, _MODEL.default_duration, sound=True, own=False, region=""
+        ),
+    )
 
 
 def read(values: Values) -> ImageToVideoRequest:
@@ -73,10 +112,14 @@ async def requested(values: Values, _asker: Asker) -> ImageToVideoRequest:
 
 
 async def idle(values: Values, card: Markup, asker: Asker, *, back: bool) -> str:
-    """The stage before a run: the picture as it will be sent, or a still where there is none that can be shown. Raises Overtaken."""
+    """The stage before a run: the picture as it will be sent, or a still where there is none that
+    can be shown. Raises Overtaken.
+    """
     if values["image"]:
         try:
-            webp = await inputs.apart(asker, inputs.preview, values["image"], size=values["size"], fit=values["fit"])
+            webp = await inputs.apart(
+                asker, inputs.preview, values["image"], size=values["size"], fit=values["fit"]
+            )
             return cards.previewed(webp, values["size"], card, back=back)
         except InvalidInput as error:
             card = cards.refused(error.sentence, error.field)
@@ -106,7 +149,13 @@ def _form(uploads: UploadFolder) -> tuple[list[gr.Button], dict[str, Component],
         fields["size"] = brief.size(TAB, _MODEL, own_shape=True)
     with gr.Row(elem_classes="wan-pair wan-fit"):
         choices = [(label("fit_crop"), "crop"), (label("fit_pad"), "pad")]
-        fields["fit"] = gr.Radio(choices, value="crop", label=label("fit"), elem_id=brief.identity(TAB, "fit"), min_width=160)
+        fields["fit"] = gr.Radio(
+            choices,
+            value="crop",
+            label=label("fit"),
+            elem_id=brief.identity(TAB, "fit"),
+            min_width=160,
+        )
         gr.HTML(cards.quiet("model", _MODEL.name), elem_classes="wan-model", **bare)
     with gr.Accordion(label("more"), open=False, elem_classes="wan-more"):
         more, heard = _more()
@@ -132,15 +181,28 @@ def _more() -> tuple[dict[str, Any], gr.HTML]:
     with gr.Group(elem_classes="wan-motion"):
         fields["motion_on"] = brief.flag(TAB, "motion_on", "motion_on", value=False)
         fields["motion_strength"] = gr.Slider(
-            0, 1, value=0.5, step=0.05, label=label("motion"), elem_id=brief.identity(TAB, "motion_strength"), elem_classes="wan-slider", buttons=[]
+            0,
+            1,
+            value=0.5,
+            step=0.05,
+            label=label("motion"),
+            elem_id=brief.identity(TAB, "motion_strength"),
+            elem_classes="wan-slider",
+            buttons=[],
         )
     fields["audio"] = brief.flag(TAB, "audio", "sound", value=True)
     fields["sound_file"] = gr.File(
-        label=label("reference_audio"), height=96, elem_id=brief.identity(TAB, "reference_audio"), elem_classes="wan-drop wan-sound"
+        label=label("reference_audio"),
+        height=96,
+        elem_id=brief.identity(TAB, "reference_audio"),
+        elem_classes="wan-drop wan-sound",
     )
     heard = gr.HTML("", elem_id=brief.identity(TAB, "heard"), **bare)
     fields["audio_url"] = gr.Textbox(
-        label=label("audio_url"), placeholder=label("url_placeholder"), max_lines=1, elem_id=brief.identity(TAB, "audio_url")
+        label=label("audio_url"),
+        placeholder=label("url_placeholder"),
+        max_lines=1,
+        elem_id=brief.identity(TAB, "audio_url"),
     )
     fields |= brief.words_and_shots(TAB)
     fields["prompt_extend"] = brief.flag(TAB, "prompt_extend", "prompt_extend", value=True)
@@ -149,10 +211,17 @@ def _more() -> tuple[dict[str, Any], gr.HTML]:
 
 
 def _wire_preview(studio: Studio, run: Run, visitor: Visitor, fields: dict[str, Any]) -> None:
-    async def show(token: str, job_id: str, image: Path | None, size: str, fit: str, request: gr.Request) -> Any:
+    async def show(
+        token: str, job_id: str, image: Path | None, size: str, fit: str, request: gr.Request
+    ) -> Any:
         if not image or await run.live(token, job_id, request):
-            return gr.skip()  # nothing to show, or the stage belongs to the video that is being made
-        asker, given = asker_of(studio, token, request, "stage"), {"image": image, "size": size, "fit": fit}
+            return (
+                gr.skip()
+            )  # nothing to show, or the stage belongs to the video that is being made
+        asker, given = (
+            asker_of(studio, token, request, "stage"),
+            {"image": image, "size": size, "fit": fit},
+        )
         try:
             return await idle(given, run.ready, asker, back=bool(job_id))
         except Overtaken:
@@ -160,7 +229,14 @@ def _wire_preview(studio: Studio, run: Run, visitor: Visitor, fields: dict[str, 
 
     shaping = [fields["image"], fields["size"], fields["fit"]]
     triggers = [fields["image"].change, fields["size"].input, fields["fit"].input]
-    gr.on(triggers, show, [visitor.owner, run.job, *shaping], run.view, trigger_mode="always_last", **hidden)
+    gr.on(
+        triggers,
+        show,
+        [visitor.owner, run.job, *shaping],
+        run.view,
+        trigger_mode="always_last",
+        **hidden,
+    )
 
 
 def _wire_sound(studio: Studio, fields: dict[str, Any], heard: gr.HTML) -> None:
@@ -168,7 +244,9 @@ def _wire_sound(studio: Studio, fields: dict[str, Any], heard: gr.HTML) -> None:
         if not sound:
             return ""
         try:
-            found = await inputs.apart(asker_of(studio, "", request, "sound"), inputs.hear, clean_line(sound.name), sound)
+            found = await inputs.apart(
+                asker_of(studio, "", request, "sound"), inputs.hear, clean_line(sound.name), sound
+            )
             return cards.sound_hint(found.seconds, found.adjustments)
         except InvalidInput as refusal:
             return cards.sound_refusal(refusal.sentence)
@@ -177,4 +255,6 @@ def _wire_sound(studio: Studio, fields: dict[str, Any], heard: gr.HTML) -> None:
         except Overtaken:
             return gr.skip()  # another has been chosen meanwhile
 
-    fields["sound_file"].change(_hear, fields["sound_file"], heard, trigger_mode="always_last", **hidden)
+    fields["sound_file"].change(
+        _hear, fields["sound_file"], heard, trigger_mode="always_last", **hidden
+    )

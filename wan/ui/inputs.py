@@ -1,9 +1,11 @@
-"""What handlers are given: exactly the types which their components give on the page, whatever a forged form holds.
+"""What handlers are given: exactly the types which their components give on the page, whatever a
+forged form holds.
 
-Gradio's own checks let much through (a dict for a checkbox, a list for a dropdown, NaN for a slider, text of any
-length, any path of the server for a picture), and what they do find ends as a traceback in the log for each request.
-So no file value ever reaches Gradio on its way in: each is looked for here, among what was uploaded and the samples,
-and only what is there goes on to the handler. On its way out it gets the name that it has outside.
+Gradio's own checks let much through (a dict for a checkbox, a list for a dropdown, NaN for a
+slider, text of any length, any path of the server for a picture), and what they do find ends as a
+traceback in the log for each request. So no file value ever reaches Gradio on its way in: each is
+looked for here, among what was uploaded and the samples, and only what is there goes on to the
+handler. On its way out it gets the name that it has outside.
 """
 
 import asyncio
@@ -44,21 +46,31 @@ _NESTING = 3  # a list of files is 1 deep
 
 
 class _NotHere(Exception):
-    """A file value that leads to no file of ours, or stands where none belongs. Says for which parameter, where it has a name."""
+    """A file value that leads to no file of ours, or stands where none belongs. Says for which
+    parameter, where it has a name.
+    """
 
 
 class Page(gr.Blocks):
-    """Blocks whose handlers can rely on the types of what they get, and on an open studio; other input is refused in one sentence.
+    """Blocks whose handlers can rely on the types of what they get, and on an open studio; other
+    input is refused in one sentence.
 
-    opened: set when the studio can be asked; whoever comes earlier waits for it. uploads: where the files are that a form may name.
+    opened: set when the studio can be asked; whoever comes earlier waits for it. uploads: where the
+    files are that a form may name.
     """
 
-    def __init__(self, *given: Any, opened: asyncio.Event, uploads: UploadFolder, **more: Any) -> None:
+    def __init__(
+        self, *given: Any, opened: asyncio.Event, uploads: UploadFolder, **more: Any
+    ) -> None:
         super().__init__(*given, **more)
         self._opened, self._uploads, self.progress = opened, uploads, Events(self)
 
-    async def preprocess_data(self, block_fn: Any, inputs: Any, state: Any, *more: Any) -> list[Any]:
-        """As Gradio does it, but for files: those it never sees. Raises gr.Error, which goes to the page and not to the log."""
+    async def preprocess_data(
+        self, block_fn: Any, inputs: Any, state: Any, *more: Any
+    ) -> list[Any]:
+        """As Gradio does it, but for files: those it never sees. Raises gr.Error, which goes to the
+        page and not to the log.
+        """
         await self._opened.wait()
         try:
             whole = [*inputs, *_unless_given(block_fn.inputs, len(inputs))]
@@ -75,7 +87,9 @@ class Page(gr.Blocks):
             raise _refusal("form_bad") from None
         for place, value in files.items():
             values[place] = value
-        if not all(is_plausible(block, value) for block, value in zip(block_fn.inputs, values, strict=True)):
+        if not all(
+            is_plausible(block, value) for block, value in zip(block_fn.inputs, values, strict=True)
+        ):
             raise _refusal("form_bad")
         return values
 
@@ -83,8 +97,12 @@ class Page(gr.Blocks):
         """As Gradio does it; a file goes out under the name that it has outside."""
         return [self._named(value) for value in await super().postprocess_data(*given, **named)]
 
-    def _apart(self, blocks: Sequence[Block], inputs: Sequence[Any]) -> tuple[list[Any], dict[int, Any]]:
-        """The inputs without their files, and what is in place of those, by their places. Blocks; raises _NotHere."""
+    def _apart(
+        self, blocks: Sequence[Block], inputs: Sequence[Any]
+    ) -> tuple[list[Any], dict[int, Any]]:
+        """The inputs without their files, and what is in place of those, by their places. Blocks;
+        raises _NotHere.
+        """
         plain, files = list(inputs), {}
         for place, (block, value) in enumerate(zip(blocks, inputs, strict=False)):
             if not may_hold_files(block):
@@ -94,10 +112,14 @@ class Page(gr.Blocks):
         return plain, files
 
     def _opened_in(self, block: Block, value: Any, depth: int = 0) -> Any:
-        """A value with the paths of its files in place of what stands for them; beside files, only endpoints for programs take text."""
+        """A value with the paths of its files in place of what stands for them; beside files, only
+        endpoints for programs take text.
+        """
         if isinstance(value, dict):
             return self._opened_file(block, value)
-        if isinstance(value, list) and depth < (_NESTING if isinstance(block, Api) else isinstance(block, gr.File)):
+        if isinstance(value, list) and depth < (
+            _NESTING if isinstance(block, Api) else isinstance(block, gr.File)
+        ):
             return [self._opened_in(block, one, depth + 1) for one in value]
         if isinstance(value, list) or not (isinstance(block, Api) or (value is None and not depth)):
             raise _NotHere(name_of(block))
@@ -121,11 +143,18 @@ class Page(gr.Blocks):
 def file_value(uploads: UploadFolder, path: Path) -> dict[str, Any]:
     """A file of ours as a component gives it to the browser."""
     name = uploads.name(path)
-    return {"path": name, "url": f"/gradio_api/file={quote(name)}", "orig_name": path.name, "meta": _META}
+    return {
+        "path": name,
+        "url": f"/gradio_api/file={quote(name)}",
+        "orig_name": path.name,
+        "meta": _META,
+    }
 
 
 def describe(block: Block, parameter: Parameter, *, files: bool) -> None:
-    """Says what a parameter of an endpoint for programs is called, what it is unless it is given, and whether it may hold files."""
+    """Says what a parameter of an endpoint for programs is called, what it is unless it is given,
+    and whether it may hold files.
+    """
     block.wan_name, block.wan_default, block.wan_files = parameter.name, parameter.default, files  # type: ignore[attr-defined]
 
 
@@ -140,7 +169,9 @@ def may_hold_files(block: Block) -> bool:
 
 
 def _unless_given(blocks: Sequence[Block], given: int) -> list[Any]:
-    """The values of an endpoint's parameters behind the first so many. Raises InvalidInput for one that has none, or where too many are given."""
+    """The values of an endpoint's parameters behind the first so many. Raises InvalidInput for one
+    that has none, or where too many are given.
+    """
     if not blocks or not name_of(blocks[0]):
         return []
     if given > len(blocks):
@@ -154,13 +185,17 @@ def _unless_given(blocks: Sequence[Block], given: int) -> list[Any]:
 
 def _require_no_file(block: Block, value: object) -> None:
     """Raises _NotHere for a value that could stand for a file where none belongs."""
-    if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(one, dict | list) for one in value)):
+    if isinstance(value, dict) or (
+        isinstance(value, list) and any(isinstance(one, dict | list) for one in value)
+    ):
         raise _NotHere(name_of(block))
 
 
 def is_plausible(block: Block, value: object) -> bool:
     """Whether a component of this kind can have given this value."""
-    if isinstance(block, Api):  # of endpoints for programs: the requests check what they are given, field by field
+    if isinstance(
+        block, Api
+    ):  # of endpoints for programs: the requests check what they are given, field by field
         return True
     types = next((types for kind, types in _TYPES.items() if isinstance(block, kind)), ())
     if isinstance(block, gr.File) and block.file_count == "single":
@@ -169,7 +204,9 @@ def is_plausible(block: Block, value: object) -> bool:
         return False
     if isinstance(value, float):
         return math.isfinite(value)
-    return not isinstance(value, str | list) or len(value) <= (_LONGEST if isinstance(value, str) else _MOST)
+    return not isinstance(value, str | list) or len(value) <= (
+        _LONGEST if isinstance(value, str) else _MOST
+    )
 
 
 def _refusal(key: str, name: str = "") -> Told:

@@ -1,4 +1,6 @@
-"""The tab with all jobs of a visitor: to search, look at, use again, put together and delete. `assets/library.js` shows what the events give."""
+"""The tab with all jobs of a visitor: to search, look at, use again, put together and delete.
+`assets/library.js` shows what the events give.
+"""
 
 import asyncio
 import contextlib
@@ -20,15 +22,37 @@ from wan.ui.visitor import NotReady, Visitor, bare, hidden, owner_of
 TAB = "library"
 PAGE = 24  # cards
 _GLANCE = 0.3  # seconds between two looks at how far a film is
-_VERBS = ("refresh", "open", "use", "again", "watch", "frame", "bundle", "delete", "compare", "join", "stop", "review")
+_VERBS = (
+    "refresh",
+    "open",
+    "use",
+    "again",
+    "watch",
+    "frame",
+    "bundle",
+    "delete",
+    "compare",
+    "join",
+    "stop",
+    "review",
+)
 _WITH_ONE = "(token) => [token, window.wanLibrary.asked()]"
 _WITH_CHOSEN = "(token) => [token, window.wanLibrary.chosen()]"
 
 _log = logging.getLogger(__name__)
 
 
-def build(studio: Studio, visitor: Visitor, tabs: gr.Tabs, tab: gr.Tab, chosen: gr.Textbox, runs: recall.Runs) -> None:
-    """Builds the tab. chosen: ids of takes in the order of choosing, also for other tabs. runs: the tabs on which jobs are made, by their ids."""
+def build(
+    studio: Studio,
+    visitor: Visitor,
+    tabs: gr.Tabs,
+    tab: gr.Tab,
+    chosen: gr.Textbox,
+    runs: recall.Runs,
+) -> None:
+    """Builds the tab. chosen: ids of takes in the order of choosing, also for other tabs. runs: the
+    tabs on which jobs are made, by their ids.
+    """
     with gr.Column(elem_id="wan-library-room"):
         with gr.Row(elem_classes="wan-filters"):
             filters = _filters()
@@ -37,7 +61,9 @@ def build(studio: Studio, visitor: Visitor, tabs: gr.Tabs, tab: gr.Tab, chosen: 
             gr.HTML(shelf.bar(), **bare)
     page, asked = (_hidden(name) for name in ("page", "asked"))
     told, one, work = (_hidden(name) for name in ("told", "one", "work"))
-    press = {verb: gr.Button(verb, elem_id=f"wan-library-{verb}", visible="hidden") for verb in _VERBS}
+    press = {
+        verb: gr.Button(verb, elem_id=f"wan-library-{verb}", visible="hidden") for verb in _VERBS
+    }
     shown = Library(studio, runs)
 
     found = [part.change for part in filters]  # `input` misses what is pasted first (gradio 6.31.0)
@@ -52,13 +78,23 @@ def build(studio: Studio, visitor: Visitor, tabs: gr.Tabs, tab: gr.Tab, chosen: 
     )
     look.then(None, told, None, js="(html) => window.wanLibrary.shelf(html)")
 
-    def wire(verb: str, act: Callable[..., Any], given: gr.Textbox, js: str, outputs: list[Any], after: str, **more: Any) -> Any:
+    def wire(
+        verb: str,
+        act: Callable[..., Any],
+        given: gr.Textbox,
+        js: str,
+        outputs: list[Any],
+        after: str,
+        **more: Any,
+    ) -> Any:
         done = press[verb].click(act, [visitor.owner, given], outputs, js=js, **more, **hidden)
         done.then(None, outputs[0], None, js=f"(html) => window.wanLibrary.{after}(html)")
         return done
 
     taken = [one, tabs, *(part for run in runs.values() for part in (run.view, run.job))]
-    wire("open", shown.open, asked, _WITH_ONE, [one], "one", trigger_mode="always_last")  # of two cards the one that was clicked last opens
+    wire(
+        "open", shown.open, asked, _WITH_ONE, [one], "one", trigger_mode="always_last"
+    )  # of two cards the one that was clicked last opens
     wire("use", shown.use, asked, _WITH_ONE, [one, tabs, *recall.outputs(runs)], "went")
     wire("frame", shown.frame, asked, _WITH_ONE, [one, tabs, *recall.outputs(runs)], "went")
     wire("again", shown.take_up, asked, _WITH_ONE, taken, "again")
@@ -66,7 +102,9 @@ def build(studio: Studio, visitor: Visitor, tabs: gr.Tabs, tab: gr.Tab, chosen: 
     wire("delete", shown.delete, asked, _WITH_ONE, [one], "deleted")
     wire("bundle", shown.bundle, asked, _WITH_ONE, [work], "saved")
     wire("compare", shown.compare, chosen, _WITH_CHOSEN, [one], "board")
-    joining = press["join"].click(shown.join, [visitor.owner, chosen], work, js=_WITH_CHOSEN, **hidden)
+    joining = press["join"].click(
+        shown.join, [visitor.owner, chosen], work, js=_WITH_CHOSEN, **hidden
+    )
     work.change(None, work, None, js="(html) => window.wanLibrary.working(html)")
     press["stop"].click(None, cancels=[joining])
     press["review"].click(None, js="() => window.wanStudio.turn('review')")
@@ -74,19 +112,34 @@ def build(studio: Studio, visitor: Visitor, tabs: gr.Tabs, tab: gr.Tab, chosen: 
 
 
 class Library:
-    """What the tab's events do. Every id that comes from a page is looked up together with its owner."""
+    """What the tab's events do. Every id that comes from a page is looked up together with its
+    owner.
+    """
 
     def __init__(self, studio: Studio, runs: recall.Runs) -> None:
         self._studio, self._runs = studio, runs
         self._joining: set[str] = set()
 
-    async def shelf(self, token: str, search: str | None, model: str, state: str, verdict: str, page: str | None, request: gr.Request) -> str:
-        """A page of cards. page: from which job on, and up to which moment, as the page before it said."""
+    async def shelf(
+        self,
+        token: str,
+        search: str | None,
+        model: str,
+        state: str,
+        verdict: str,
+        page: str | None,
+        request: gr.Request,
+    ) -> str:
+        """A page of cards. page: from which job on, and up to which moment, as the page before it
+        said.
+        """
 
         async def act(owner: str) -> str:
             offset, until = place(page)
             asked = {"search": search or "", "model": model, "state": state, "verdict": verdict}
-            found = await self._studio.jobs(owner=owner, **asked, until=until if offset else None, offset=offset, limit=PAGE)
+            found = await self._studio.jobs(
+                owner=owner, **asked, until=until if offset else None, offset=offset, limit=PAGE
+            )
             return shelf.page(found, offset, PAGE, until if offset else None)
 
         return await self._told(token, request, act)
@@ -116,18 +169,31 @@ class Library:
         async def act(owner: str) -> list[Any]:
             job = await self._studio.job(job_id or "", owner=owner)
             async with recall.placed(self._studio, "last-frame.png", [job.id], owner=owner) as path:
-                await asyncio.to_thread(path.write_bytes, await self._studio.last_frame(job.id, owner=owner))
-            return self._filled(image.TAB, {"image": str(path), "url": "", "size": job.request["size"], "fit": "crop"})
+                await asyncio.to_thread(
+                    path.write_bytes, await self._studio.last_frame(job.id, owner=owner)
+                )
+            return self._filled(
+                image.TAB,
+                {"image": str(path), "url": "", "size": job.request["size"], "fit": "crop"},
+            )
 
         return await self._filling(token, request, act)
 
     async def take_up(self, token: str, job_id: str | None, request: gr.Request) -> list[Any]:
-        """Shows a job on the tab on which it was made: there it is followed, cancelled, and made again."""
+        """Shows a job on the tab on which it was made: there it is followed, cancelled, and made
+        again.
+        """
 
         async def act(owner: str) -> list[Any]:
             event = await self._studio.look(job_id or "", owner=owner)
             tab = MODELS[event.job.model].makes
-            views = [part for of in self._runs for part in ((cards.view(event), event.job.id) if of == tab else (gr.skip(), gr.skip()))]
+            views = [
+                part
+                for of in self._runs
+                for part in (
+                    (cards.view(event), event.job.id) if of == tab else (gr.skip(), gr.skip())
+                )
+            ]
             return [shelf.went(tab, event.job.id), gr.Tabs(selected=tab), *views]
 
         return await self._done(token, request, act, 1 + 2 * len(self._runs))
@@ -149,7 +215,9 @@ class Library:
             name = f"wan-{job.seed}.zip"
             async with recall.placed(self._studio, name, [job.id], owner=owner) as path:
                 await self._studio.bundle(job.id, owner=owner, target=path)
-            return shelf.download(cards.file_address(self._studio.uploads.name(path)), name, "library_bundle")
+            return shelf.download(
+                cards.file_address(self._studio.uploads.name(path)), name, "library_bundle"
+            )
 
         return await self._told(token, request, act)
 
@@ -160,13 +228,22 @@ class Library:
             jobs, gone = await self._chosen(chosen, owner)
             if len(jobs) not in shelf.NEEDED["compare"]:
                 return shelf.note("library_compare_some", gone)
-            media = [(job, f"media/{job.media_token}/video.mp4", f"media/{job.media_token}/poster.webp" if job.poster_key else "") for job in jobs]
+            media = [
+                (
+                    job,
+                    f"media/{job.media_token}/video.mp4",
+                    f"media/{job.media_token}/poster.webp" if job.poster_key else "",
+                )
+                for job in jobs
+            ]
             return shelf.compared(compare.board(media), gone)
 
         return await self._told(token, request, act)
 
     async def join(self, token: str, chosen: str | None, request: gr.Request) -> AsyncIterator[str]:
-        """The chosen takes as one film: how far it is, and then the way to it. One at a time of an owner."""
+        """The chosen takes as one film: how far it is, and then the way to it. One at a time of an
+        owner.
+        """
         try:
             owner = owner_of(self._studio, token, request)
             jobs, gone = await self._chosen(chosen, owner)
@@ -185,26 +262,41 @@ class Library:
         self._joining.add(owner)
         done = [0.0]
         try:
-            task = asyncio.create_task(self._film([job.id for job in jobs], owner, lambda share: done.__setitem__(0, share)))
+            task = asyncio.create_task(
+                self._film(
+                    [job.id for job in jobs], owner, lambda share: done.__setitem__(0, share)
+                )
+            )
             try:
                 while not task.done():
-                    yield shelf.progress(done[0], gone)  # also unchanged: a page that was left is noticed by it, and then the work stops
+                    yield shelf.progress(
+                        done[0],
+                        gone,
+                        # also unchanged: a page that was left is noticed by it, and then the work
+                        # stops
+                    )
                     await asyncio.wait([task], timeout=_GLANCE)
                 path = await task
             finally:
                 task.cancel()
                 await asyncio.wait([task])
-            yield shelf.download(cards.file_address(self._studio.uploads.name(path)), "wan-film.mp4", "library_film")
+            yield shelf.download(
+                cards.file_address(self._studio.uploads.name(path)), "wan-film.mp4", "library_film"
+            )
         finally:
             self._joining.discard(owner)
 
-    async def _film(self, job_ids: list[str], owner: str, progress: Callable[[float], None]) -> Path:
+    async def _film(
+        self, job_ids: list[str], owner: str, progress: Callable[[float], None]
+    ) -> Path:
         async with recall.placed(self._studio, "wan-film.mp4", job_ids, owner=owner) as path:
             await self._studio.join(job_ids, owner=owner, target=path, progress=progress)
         return path
 
     async def _chosen(self, chosen: str | None, owner: str) -> tuple[list[Job], list[str]]:
-        """The chosen takes, in the order of choosing, as many as can ever be used; and the ids of those that are gone."""
+        """The chosen takes, in the order of choosing, as many as can ever be used; and the ids of
+        those that are gone.
+        """
         jobs, gone = [], []
         for one in _ids(chosen):
             try:
@@ -216,17 +308,27 @@ class Library:
     def _filled(self, tab: str, given: dict[str, Any]) -> list[Any]:
         return [shelf.went(tab), gr.Tabs(selected=tab), *recall.filled(self._runs, tab, given)]
 
-    async def _filling(self, token: str, request: gr.Request, act: Callable[[str], Awaitable[list[Any]]]) -> list[Any]:
+    async def _filling(
+        self, token: str, request: gr.Request, act: Callable[[str], Awaitable[list[Any]]]
+    ) -> list[Any]:
         return await self._done(token, request, act, 1 + len(recall.outputs(self._runs)))
 
-    async def _done(self, token: str, request: gr.Request, act: Callable[[str], Awaitable[list[Any]]], others: int) -> list[Any]:
+    async def _done(
+        self,
+        token: str,
+        request: gr.Request,
+        act: Callable[[str], Awaitable[list[Any]]],
+        others: int,
+    ) -> list[Any]:
         """What an act gives; where it fails, why, and nothing else changes."""
         try:
             return await act(owner_of(self._studio, token, request))
         except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
             return [self._refusal(error), *[gr.skip()] * others]
 
-    async def _told(self, token: str, request: gr.Request, act: Callable[[str], Awaitable[str]]) -> str:
+    async def _told(
+        self, token: str, request: gr.Request, act: Callable[[str], Awaitable[str]]
+    ) -> str:
         try:
             return await act(owner_of(self._studio, token, request))
         except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
@@ -246,7 +348,9 @@ def _ids(chosen: str | None) -> list[str]:
 
 
 def place(page: str | None) -> tuple[int, float | None]:
-    """From which job on a page is wanted, and up to which moment; the first page for what no page ever said."""
+    """From which job on a page is wanted, and up to which moment; the first page for what no page
+    ever said.
+    """
     offset, _, until = (page or "").partition(" ")
     try:
         return min(max(int(offset), 0), 10**9), float(until) if until else None
@@ -263,7 +367,10 @@ def _filters() -> list[Any]:
     everything = [(label("library_any"), "")]
     models = everything + [(name, name) for name in MODELS]
     states = everything + [(label(f"library_state_{name}"), name) for name in GROUPS]
-    verdicts = everything + [(label("library_verdict_none" if name == "none" else f"rv_{name}"), name) for name in VERDICTS]
+    verdicts = everything + [
+        (label("library_verdict_none" if name == "none" else f"rv_{name}"), name)
+        for name in VERDICTS
+    ]
     search = gr.Textbox(
         label=label("library_search"),
         placeholder=label("library_search_placeholder"),
@@ -275,10 +382,25 @@ def _filters() -> list[Any]:
     )
     return [
         search,
-        *(_filter(name, choices) for name, choices in (("model", models), ("library_state", states), ("library_verdict", verdicts))),
+        *(
+            _filter(name, choices)
+            for name, choices in (
+                ("model", models),
+                ("library_state", states),
+                ("library_verdict", verdicts),
+            )
+        ),
     ]
 
 
 def _filter(key: str, choices: list[tuple[Any, str]]) -> gr.Dropdown:
     identity = f"wan-library-{key.removeprefix('library_')}"
-    return gr.Dropdown(choices, value="", label=label(key), elem_id=identity, filterable=False, scale=1, min_width=130)
+    return gr.Dropdown(
+        choices,
+        value="",
+        label=label(key),
+        elem_id=identity,
+        filterable=False,
+        scale=1,
+        min_width=130,
+    )

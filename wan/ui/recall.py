@@ -1,4 +1,6 @@
-"""Settings put back into the forms: those of a job in the library, or those that stand in a video that somebody has."""
+"""Settings put back into the forms: those of a job in the library, or those that stand in a video
+that somebody has.
+"""
 
 import asyncio
 import logging
@@ -32,14 +34,30 @@ References = list[tuple[str, Path | str]]
 def values(tab: str, asked: Mapping[str, Any], seed: int, references: References) -> dict[str, Any]:
     """What a tab's form holds for a request as it was asked. seed: the one that was used."""
     seen = [one for kind, one in references if kind != "audio"]
-    sound = next((str(one) for kind, one in references if kind == "audio" and isinstance(one, Path)), None)
-    files, urls = [str(one) for one in seen if isinstance(one, Path)], [one for one in seen if isinstance(one, str)]
-    given = dict(asked) | {"seed": str(seed), "fps": "" if asked.get("fps") is None else str(asked["fps"])}
+    sound = next(
+        (str(one) for kind, one in references if kind == "audio" and isinstance(one, Path)), None
+    )
+    files, urls = (
+        [str(one) for one in seen if isinstance(one, Path)],
+        [one for one in seen if isinstance(one, str)],
+    )
+    given = dict(asked) | {
+        "seed": str(seed),
+        "fps": "" if asked.get("fps") is None else str(asked["fps"]),
+    }
     if tab != image.TAB:
         return given | {"files": files or None, "urls": "\n".join(urls)}
     motion = asked.get("motion_strength")
-    shown = {"image": files[0] if files else None, "url": "" if files else "".join(urls[:1]), "sound_file": sound}
-    return given | shown | {"motion_on": motion is not None, "motion_strength": 0.5 if motion is None else motion}
+    shown = {
+        "image": files[0] if files else None,
+        "url": "" if files else "".join(urls[:1]),
+        "sound_file": sound,
+    }
+    return (
+        given
+        | shown
+        | {"motion_on": motion is not None, "motion_strength": 0.5 if motion is None else motion}
+    )
 
 
 def outputs(runs: Runs) -> list[Any]:
@@ -48,15 +66,25 @@ def outputs(runs: Runs) -> list[Any]:
 
 
 def filled(runs: Runs, tab: str, given: Mapping[str, Any]) -> list[Any]:
-    """Values for `outputs`: one form is filled as far as there is something for it, the other stays as it is."""
-    return [given[name] if of == tab and name in given else gr.skip() for of, run in runs.items() for name in run.fields]
+    """Values for `outputs`: one form is filled as far as there is something for it, the other stays
+    as it is.
+    """
+    return [
+        given[name] if of == tab and name in given else gr.skip()
+        for of, run in runs.items()
+        for name in run.fields
+    ]
 
 
 async def copy_references(studio: Studio, job_id: str, *, owner: str) -> References:
-    """The references of a job as a form takes them: copies of our files among the uploads; URLs as they are. Raises JobNotFound and NotKept."""
+    """The references of a job as a form takes them: copies of our files among the uploads; URLs as
+    they are. Raises JobNotFound and NotKept.
+    """
     sources = await studio.references(job_id, owner=owner)
     if files := [one for _, one in sources if isinstance(one, Path)]:
-        await asyncio.to_thread(require_room, studio.uploads.folder, more=sum(file.stat().st_size for file in files))
+        await asyncio.to_thread(
+            require_room, studio.uploads.folder, more=sum(file.stat().st_size for file in files)
+        )
     shown: References = []
     for number, (kind, one) in enumerate(sources, 1):
         if isinstance(one, str):
@@ -69,13 +97,18 @@ async def copy_references(studio: Studio, job_id: str, *, owner: str) -> Referen
 
 
 @asynccontextmanager
-async def placed(studio: Studio, name: str, job_ids: Sequence[str], *, owner: str, review: str = "") -> AsyncIterator[Path]:
-    """Where a file for the page may be written that is made from jobs, or a review of them: it goes with any of them, and after a day.
+async def placed(
+    studio: Studio, name: str, job_ids: Sequence[str], *, owner: str, review: str = ""
+) -> AsyncIterator[Path]:
+    """Where a file for the page may be written that is made from jobs, or a review of them: it goes
+    with any of them, and after a day.
 
-    Nothing is left of it where the block fails, or where one of the jobs or the review was deleted meanwhile: that raises JobNotFound
-    or ReviewNotFound.
+    Nothing is left of it where the block fails, or where one of the jobs or the review was deleted
+    meanwhile: that raises JobNotFound or ReviewNotFound.
     """
-    path = await asyncio.to_thread(studio.uploads.new, name, *job_ids, *([review] if review else []))
+    path = await asyncio.to_thread(
+        studio.uploads.new, name, *job_ids, *([review] if review else [])
+    )
     try:
         yield path
         for job_id in job_ids:
@@ -100,7 +133,9 @@ def wire(studio: Studio, visitor: Visitor, tabs: gr.Tabs, runs: Runs) -> None:
             if not path:
                 return told(tab, "", gr.skip(), unchanged)
             try:
-                found = await inputs.apart(asker_of(studio, token, request), inputs.settings_in, path)
+                found = await inputs.apart(
+                    asker_of(studio, token, request), inputs.settings_in, path
+                )
                 if found is None:
                     return told(tab, cards.told("recall_none"), gr.skip(), unchanged)
                 shot = found["shots"][0] if "shots" in found else found
@@ -111,7 +146,13 @@ def wire(studio: Studio, visitor: Visitor, tabs: gr.Tabs, runs: Runs) -> None:
                 _log.exception("a video could not be asked for its settings")
                 return told(tab, cards.told("act_broke_note"), gr.skip(), unchanged)
             of = MODELS[shot["model"]].makes
-            key = "recall_without" if not whole else "recall_film" if "shots" in found else "recall_done"
+            key = (
+                "recall_without"
+                if not whole
+                else "recall_film"
+                if "shots" in found
+                else "recall_done"
+            )
             given = values(of, shot["request"], shot["seed"], references)
             return told(of, cards.told(key), gr.Tabs(selected=of), filled(runs, of, given))
 
@@ -122,8 +163,12 @@ def wire(studio: Studio, visitor: Visitor, tabs: gr.Tabs, runs: Runs) -> None:
         answered.then(None, js="() => window.wanStudio.answered()")
 
 
-async def _references(studio: Studio, token: str, shot: Mapping[str, Any], request: gr.Request) -> tuple[References, bool]:
-    """What a shot was made from, as far as it is known, and whether that is all: our own files where the job is this visitor's, else its URLs."""
+async def _references(
+    studio: Studio, token: str, shot: Mapping[str, Any], request: gr.Request
+) -> tuple[References, bool]:
+    """What a shot was made from, as far as it is known, and whether that is all: our own files
+    where the job is this visitor's, else its URLs.
+    """
     with suppress(JobNotFound, NotReady):
         found = await copy_references(studio, shot["job"], owner=owner_of(studio, token, request))
         return found, len(found) == len(shot["references"])

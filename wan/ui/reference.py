@@ -31,12 +31,24 @@ _MODEL = MODELS[REFERENCE_TO_VIDEO]
 _SHOWN = 20  # tiles; with so many the brief is refused anyway
 _KNOWN = 500  # files of which is remembered what they are; five kilobytes each
 _SAMPLES = (
-    ("sample_meadow", "prompt_meadow", (SAMPLES / "bigbuckbunny.mp4", SAMPLES / "chelsea.png"), SAMPLES / "bigbuckbunny.webp"),
-    ("sample_cafe", "prompt_cafe", (SAMPLES / "chelsea.png", SAMPLES / "coffee.png"), SAMPLES / "coffee.png"),
+    (
+        "sample_meadow",
+        "prompt_meadow",
+        (SAMPLES / "bigbuckbunny.mp4", SAMPLES / "chelsea.png"),
+        SAMPLES / "bigbuckbunny.webp",
+    ),
+    (
+        "sample_cafe",
+        "prompt_cafe",
+        (SAMPLES / "chelsea.png", SAMPLES / "coffee.png"),
+        SAMPLES / "coffee.png",
+    ),
 )
 
 
-def build(studio: Studio, visitor: Visitor, language: gr.Textbox) -> tuple[Run, gr.HTML, Callable[[], Awaitable[str]]]:
+def build(
+    studio: Studio, visitor: Visitor, language: gr.Textbox
+) -> tuple[Run, gr.HTML, Callable[[], Awaitable[str]]]:
     """Builds the tab. Gives its stage, its price line, and what that says at the start."""
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
@@ -44,14 +56,26 @@ def build(studio: Studio, visitor: Visitor, language: gr.Textbox) -> tuple[Run, 
             video, recalled = brief.from_video(TAB)
             takes, price, generate = brief.generate(TAB)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
-            run = Run(studio, TAB, visitor, [model.name for model in MODELS.values() if model.makes == TAB])
+            run = Run(
+                studio,
+                TAB,
+                visitor,
+                [model.name for model in MODELS.values() if model.makes == TAB],
+            )
     run.wire(generate, takes, fields, read, idle)
     run.video, run.recalled = video, recalled
     for button, (_, words, files, _) in zip(samples, _SAMPLES, strict=True):
         outputs = [fields["files"], fields["urls"], fields["prompt"]]
-        brief.fill_on_click(button, words, language, picture=[str(file) for file in files], outputs=outputs)
+        brief.fill_on_click(
+            button, words, language, picture=[str(file) for file in files], outputs=outputs
+        )
     looks = Looks()
-    priced = [takes, *(fields[name] for name in ("model", "size", "duration", "audio", "files", "urls")), visitor.own, visitor.region]
+    priced = [
+        takes,
+        *(fields[name] for name in ("model", "size", "duration", "audio", "files", "urls")),
+        visitor.own,
+        visitor.region,
+    ]
 
     async def quote(
         takes: str,
@@ -63,7 +87,13 @@ def build(studio: Studio, visitor: Visitor, language: gr.Textbox) -> tuple[Run, 
         *rest: Any,
     ) -> Any:
         files, urls, own, region = rest
-        asked = {"model": model, "size": size, "duration": int(duration), "audio": sound, "own_region": region if own else None}
+        asked = {
+            "model": model,
+            "size": size,
+            "duration": int(duration),
+            "audio": sound,
+            "own_region": region if own else None,
+        }
         asker = asker_of(studio, "", request, "price")
         try:
             return await _quote(studio, looks, listed(files, urls), asked, int(takes), asker)
@@ -71,11 +101,24 @@ def build(studio: Studio, visitor: Visitor, language: gr.Textbox) -> tuple[Run, 
             return gr.skip()  # the form has changed meanwhile
 
     async def first_quote() -> str:
-        asked = {"model": _MODEL.name, "size": _MODEL.default_size, "duration": _MODEL.default_duration}
-        return await _quote(studio, looks, [], asked | {"audio": bool(_MODEL.audio_flag)}, 1, Asker())
+        asked = {
+            "model": _MODEL.name,
+            "size": _MODEL.default_size,
+            "duration": _MODEL.default_duration,
+        }
+        return await _quote(
+            studio, looks, [], asked | {"audio": bool(_MODEL.audio_flag)}, 1, Asker()
+        )
 
     gathered = [fields["files"], fields["urls"]]
-    gr.on([part.change for part in priced if part not in gathered], quote, priced, price, trigger_mode="always_last", **hidden)  # type: ignore[attr-defined]
+    gr.on(
+        [part.change for part in priced if part not in gathered],  # type: ignore[attr-defined]
+        quote,
+        priced,
+        price,
+        trigger_mode="always_last",
+        **hidden,
+    )
 
     async def _cast(files: list[Path] | None, urls: str, request: gr.Request) -> Any:
         asker = asker_of(studio, "", request, "cast")
@@ -84,9 +127,18 @@ def build(studio: Studio, visitor: Visitor, language: gr.Textbox) -> tuple[Run, 
         except Overtaken:
             return gr.skip()  # the references have changed meanwhile
 
-    cast_drawn = gr.on([part.change for part in gathered], _cast, gathered, cast, trigger_mode="always_last", **hidden)  # type: ignore[attr-defined]
+    cast_drawn = gr.on(
+        [part.change for part in gathered],  # type: ignore[attr-defined]
+        _cast,
+        gathered,
+        cast,
+        trigger_mode="always_last",
+        **hidden,
+    )
     cast_drawn.then(quote, priced, price, **hidden)  # by now it is known how long each is
-    fields["model"].change(_limits, fields["model"], [fields["duration"], fields["audio"]], **hidden)  # type: ignore[attr-defined]
+    fields["model"].change(  # type: ignore[attr-defined]
+        _limits, fields["model"], [fields["duration"], fields["audio"]], **hidden
+    )
     return run, price, first_quote
 
 
@@ -95,7 +147,11 @@ async def read(values: Values, asker: Asker) -> ReferenceToVideoRequest:
     given = dict(values)
     given |= {name: brief.number(given[name]) for name in ("seed", "fps")}
     references = listed(given.pop("files"), given.pop("urls"))
-    made = partial(ReferenceToVideoRequest, **given, **ordered(await inputs.by_content(asker, "reference_video", references)))
+    made = partial(
+        ReferenceToVideoRequest,
+        **given,
+        **ordered(await inputs.by_content(asker, "reference_video", references)),
+    )
     return await asyncio.to_thread(made)
 
 
@@ -117,7 +173,9 @@ class Looks:
         self._known: OrderedDict[Path, inputs.Look] = OrderedDict()
 
     async def at(self, path: Path, asker: Asker) -> inputs.Look:
-        """What a file is. Raises InvalidInput, which calls it by its name; NotKept, Crowded and Overtaken."""
+        """What a file is. Raises InvalidInput, which calls it by its name; NotKept, Crowded and
+        Overtaken.
+        """
         if path not in self._known:
             self._known[path] = await inputs.apart(asker, inputs.look, clean_line(path.name), path)
             if len(self._known) > _KNOWN:
@@ -125,7 +183,9 @@ class Looks:
         return self._known[path]
 
     async def lengths(self, references: Sequence[Media], asker: Asker) -> list[float | None]:
-        """How long each video among the references is, in seconds; None where that is not known, and the price an upper bound. Raises Overtaken."""
+        """How long each video among the references is, in seconds; None where that is not known,
+        and the price an upper bound. Raises Overtaken.
+        """
         sizes = [await self._size(one, asker) for one in references[: max(INPUT_CAPS)]]
         return [seconds for kind, seconds in sizes if kind == "video"]
 
@@ -140,7 +200,9 @@ class Looks:
 
 
 async def _drawn(looks: Looks, references: Sequence[Media], asker: Asker) -> str:
-    """The references as the page shows them, each by its name, and last what cannot be used. Raises Overtaken."""
+    """The references as the page shows them, each by its name, and last what cannot be used. Raises
+    Overtaken.
+    """
     if not references:
         return _no_cast()
     tiles = [await _tile(looks, one, asker) for one in references[:_SHOWN]]
@@ -162,19 +224,37 @@ async def _tile(looks: Looks, reference: Media, asker: Asker) -> cards.Tile:
 
 
 def _no_cast() -> str:
-    return cards.hint("cast_empty", videos=_MODEL.max_videos, images=_MODEL.max_images, total=_MODEL.max_references)
+    return cards.hint(
+        "cast_empty",
+        videos=_MODEL.max_videos,
+        images=_MODEL.max_images,
+        total=_MODEL.max_references,
+    )
 
 
-async def _quote(studio: Studio, looks: Looks, references: Sequence[Media], asked: dict[str, Any], takes: int, asker: Asker) -> str:
+async def _quote(
+    studio: Studio,
+    looks: Looks,
+    references: Sequence[Media],
+    asked: dict[str, Any],
+    takes: int,
+    asker: Asker,
+) -> str:
     """The price line. Raises Overtaken."""
-    count = min(len(references), max(INPUT_CAPS))  # with more it is refused later; until then the price of the most that are allowed
-    quoted = await studio.quote(**asked, videos=await looks.lengths(references, asker), references=count)
+    count = min(
+        len(references), max(INPUT_CAPS)
+    )  # with more it is refused later; until then the price of the most that are allowed
+    quoted = await studio.quote(
+        **asked, videos=await looks.lengths(references, asker), references=count
+    )
     return cards.price_line(quoted.price, quoted.usual, simulated=quoted.simulated, takes=takes)
 
 
 def _limits(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     model = MODELS[name]
-    return gr.update(minimum=model.durations[0], maximum=model.durations[-1]), gr.update(visible=model.audio_flag)
+    return gr.update(minimum=model.durations[0], maximum=model.durations[-1]), gr.update(
+        visible=model.audio_flag
+    )
 
 
 def _form(uploads: UploadFolder) -> tuple[list[gr.Button], dict[str, Component], gr.HTML]:
@@ -192,7 +272,9 @@ def _form(uploads: UploadFolder) -> tuple[list[gr.Button], dict[str, Component],
     urls = brief.addresses(TAB, "urls", "references_url", lines=_MODEL.max_references)
     cast = gr.HTML(_no_cast(), elem_id=brief.identity(TAB, "cast"), **bare)
     fields: dict[str, Component] = {"files": files, "urls": urls, "prompt": brief.prompt(TAB)}
-    fields["model"] = gr.Radio(_models(), value=_MODEL.name, label=label("model"), elem_id=brief.identity(TAB, "model"))
+    fields["model"] = gr.Radio(
+        _models(), value=_MODEL.name, label=label("model"), elem_id=brief.identity(TAB, "model")
+    )
     with gr.Row(elem_classes="wan-pair"):
         fields["duration"] = brief.duration(TAB, _MODEL)
         fields["size"] = brief.size(TAB, _MODEL)

@@ -1,4 +1,6 @@
-"""The owner's tab: a review is made from the chosen takes, its link given away, what comes back is watched and exported."""
+"""The owner's tab: a review is made from the chosen takes, its link given away, what comes back is
+watched and exported.
+"""
 
 import asyncio
 import contextlib
@@ -36,18 +38,39 @@ class _Stopped(Exception):
 
 
 def build(studio: Studio, visitor: Visitor, chosen: gr.Textbox, tab: gr.Tab) -> None:
-    """Builds the tab. chosen: ids of the takes for a new review, separated by spaces. tab: shows the reviews whenever it is opened."""
+    """Builds the tab. chosen: ids of the takes for a new review, separated by spaces. tab: shows
+    the reviews whenever it is opened.
+    """
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
             gr.HTML(cards.panel_head("review_new", "review_new_note"), **bare)
             posters = gr.HTML(html.chosen([]), elem_id="wan-review-chosen", **bare)
-            title = gr.Textbox(label=label("review_title"), placeholder=label("review_title_placeholder"), max_lines=1, elem_id="wan-review-title")
-            note = gr.Textbox(label=label("review_note"), placeholder=label("review_note_placeholder"), lines=3, elem_id="wan-review-note")
+            title = gr.Textbox(
+                label=label("review_title"),
+                placeholder=label("review_title_placeholder"),
+                max_lines=1,
+                elem_id="wan-review-title",
+            )
+            note = gr.Textbox(
+                label=label("review_note"),
+                placeholder=label("review_note_placeholder"),
+                lines=3,
+                elem_id="wan-review-note",
+            )
             choices = [(label(f"review_{name}"), name) for name in _EXPIRY]
-            expiry = gr.Radio(choices, value="week", label=label("review_expiry"), elem_id="wan-review-expiry")
-            settings = gr.Checkbox(value=False, label=label("review_settings"), info=label("review_settings_note"), elem_id="wan-review-settings")
+            expiry = gr.Radio(
+                choices, value="week", label=label("review_expiry"), elem_id="wan-review-expiry"
+            )
+            settings = gr.Checkbox(
+                value=False,
+                label=label("review_settings"),
+                info=label("review_settings_note"),
+                elem_id="wan-review-settings",
+            )
             refusal = gr.HTML("", elem_id="wan-review-refusal", **bare)
-            create = gr.Button(label("review_create"), variant="primary", elem_id="wan-review-create")
+            create = gr.Button(
+                label("review_create"), variant="primary", elem_id="wan-review-create"
+            )
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show-reviews"):
             view = gr.HTML(html.listed([], "", 0.0), elem_id="wan-review-view", **bare)
             export = gr.HTML("", elem_id="wan-review-export", **bare)
@@ -55,7 +78,12 @@ def build(studio: Studio, visitor: Visitor, chosen: gr.Textbox, tab: gr.Tab) -> 
     room = _Room(studio)
     mine = [visitor.owner, picked]
 
-    made = create.click(room.create, [visitor.owner, title, note, expiry, chosen, settings], [view, refusal, title, note, picked], **hidden)
+    made = create.click(
+        room.create,
+        [visitor.owner, title, note, expiry, chosen, settings],
+        [view, refusal, title, note, picked],
+        **hidden,
+    )
     made.then(None, picked, js="(review) => void window.wanReview.made(review)")
     shown = chosen.change(room.posters, [visitor.owner, chosen], posters, **hidden)
     shown.then(None, posters, None, js="(html) => window.wanLibrary.forget(html)")
@@ -63,7 +91,9 @@ def build(studio: Studio, visitor: Visitor, chosen: gr.Textbox, tab: gr.Tab) -> 
     for verb, act in (("show", room.show), ("revoke", room.revoke), ("delete", room.delete)):
         _button(verb).click(act, mine, view, js=_PICKED, **hidden)
     for verb, write in (("csv", room.csv), ("json", room.json)):
-        _button(verb).click(write, mine, export, js=_PICKED, **hidden).then(None, js="() => window.wanReview.download()")
+        _button(verb).click(write, mine, export, js=_PICKED, **hidden).then(
+            None, js="() => window.wanReview.download()"
+        )
     packing = _button("zip").click(room.zip, mine, export, js=_PICKED, **hidden)
     packing.then(None, js="() => window.wanReview.download()")
     _button("stop").click(room.stopped, None, export, cancels=[packing], **hidden)
@@ -71,7 +101,9 @@ def build(studio: Studio, visitor: Visitor, chosen: gr.Textbox, tab: gr.Tab) -> 
 
 
 class _Room:
-    """What the tab's events do. Each asks who it is for, and looks up every id together with that owner."""
+    """What the tab's events do. Each asks who it is for, and looks up every id together with that
+    owner.
+    """
 
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
@@ -104,9 +136,16 @@ class _Room:
         try:
             owner = owner_of(self._studio, token, request)
             ids = [job.id for job in (await self._there(chosen, owner))[0]]
-            about: dict[str, Any] = {"title": title or "", "note": note or "", "expires_days": _EXPIRY.get(expiry), "with_settings": settings}
+            about: dict[str, Any] = {
+                "title": title or "",
+                "note": note or "",
+                "expires_days": _EXPIRY.get(expiry),
+                "with_settings": settings,
+            }
             review, _ = await self._studio.create_review(ids, owner=owner, **about)
-            listed = html.listed(await self._studio.reviews(owner=owner, whole=review.id), review.id, time.time())
+            listed = html.listed(
+                await self._studio.reviews(owner=owner, whole=review.id), review.id, time.time()
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, the form stays as it is and the person is told
             return gr.skip(), self._told(error), gr.skip(), gr.skip(), ""
         return listed, "", "", "", review.id
@@ -130,7 +169,9 @@ class _Room:
     async def zip(self, token: str, picked: str | None, request: gr.Request) -> AsyncIterator[str]:
         """The page with its videos, and how far it is. One at a time of an owner."""
         try:
-            review = await self._studio.review(picked or "", owner=owner_of(self._studio, token, request))
+            review = await self._studio.review(
+                picked or "", owner=owner_of(self._studio, token, request)
+            )
             if review.owner in self._packing:
                 yield html.toast(cards.both("review_zip_busy"))
                 return
@@ -152,7 +193,9 @@ class _Room:
         self._packing.add(review.owner)
         try:
             task = asyncio.create_task(self._zipped(review, progress))
-            task.add_done_callback(lambda over: over.cancelled() or over.exception())  # who stops it waits for no answer
+            task.add_done_callback(
+                lambda over: over.cancelled() or over.exception()
+            )  # who stops it waits for no answer
             while not task.done():
                 yield html.packing(done)
                 await asyncio.wait({task}, timeout=_LOOK)
@@ -164,7 +207,9 @@ class _Room:
 
     async def _zipped(self, review: Review, progress: Callable[[float], None]) -> Path:
         async with _placed(self._studio, review, "zip") as target:
-            await review_export.pack(self._studio, review, target, now=time.time(), progress=progress)
+            await review_export.pack(
+                self._studio, review, target, now=time.time(), progress=progress
+            )
         return target
 
     def stopped(self) -> str:
@@ -175,7 +220,14 @@ class _Room:
         """The export is put away."""
         return ""
 
-    async def _written(self, token: str, picked: str | None, request: gr.Request, kind: str, write: Callable[[Review], bytes]) -> str:
+    async def _written(
+        self,
+        token: str,
+        picked: str | None,
+        request: gr.Request,
+        kind: str,
+        write: Callable[[Review], bytes],
+    ) -> str:
         async def act(owner: str) -> str:
             review = await self._studio.review(picked or "", owner=owner)
             async with _placed(self._studio, review, kind) as target:
@@ -194,8 +246,16 @@ class _Room:
                 gone.append(job_id)
         return there, gone
 
-    async def _listed(self, token: str, picked: str | None, request: gr.Request, act: Callable[..., Awaitable[object]] | None = None) -> str:
-        """The owner's reviews after something was done with the picked one; where that failed, why, above them as they are."""
+    async def _listed(
+        self,
+        token: str,
+        picked: str | None,
+        request: gr.Request,
+        act: Callable[..., Awaitable[object]] | None = None,
+    ) -> str:
+        """The owner's reviews after something was done with the picked one; where that failed, why,
+        above them as they are.
+        """
 
         async def shown(owner: str) -> str:
             refusal = ""
@@ -209,7 +269,9 @@ class _Room:
 
         return await self._acted(token, request, shown)
 
-    async def _acted(self, token: str, request: gr.Request, act: Callable[[str], Awaitable[str]]) -> str:
+    async def _acted(
+        self, token: str, request: gr.Request, act: Callable[[str], Awaitable[str]]
+    ) -> str:
         try:
             return await act(owner_of(self._studio, token, request))
         except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
@@ -226,7 +288,13 @@ class _Room:
 def _placed(studio: Studio, review: Review, kind: str) -> AbstractAsyncContextManager[Path]:
     """Where an export may be written: it goes with the review, and with any job that is in it."""
     name = f"review-{datetime.now(UTC):%Y-%m-%d}.{kind}"
-    return recall.placed(studio, name, [take.job_id for take in review.takes if take.job], owner=review.owner, review=review.id)
+    return recall.placed(
+        studio,
+        name,
+        [take.job_id for take in review.takes if take.job],
+        owner=review.owner,
+        review=review.id,
+    )
 
 
 def _button(verb: str) -> gr.Button:

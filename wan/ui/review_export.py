@@ -1,4 +1,6 @@
-"""A review to take away: one page that opens from disk without a network, with its videos beside it, in a zip."""
+"""A review to take away: one page that opens from disk without a network, with its videos beside
+it, in a zip.
+"""
 
 import asyncio
 import zipfile
@@ -14,22 +16,39 @@ from wan.ui import review_cards
 _CHUNK = 1 << 18  # bytes; between two of them an export can be stopped
 
 
-async def pack(studio: Studio, review: Review, target: Path, *, now: float, progress: Callable[[float], None]) -> None:
+async def pack(
+    studio: Studio, review: Review, target: Path, *, now: float, progress: Callable[[float], None]
+) -> None:
     """Writes the zip. target: its path, where nothing is left if it fails. now: seconds since 1970.
 
-    progress: told the share that is done, 0 to 1, from another thread; whatever it raises stops the work and is raised here.
-    Raises NotKept, also where there is no room.
+    progress: told the share that is done, 0 to 1, from another thread; whatever it raises stops the
+    work and is raised here. Raises NotKept, also where there is no room.
     """
     async with studio.review_files(review) as found:
         await asyncio.to_thread(_write, target, review, found, now, progress)
 
 
-def _write(target: Path, review: Review, found: Mapping[int, tuple[Path, Path | None]], now: float, progress: Callable[[float], None]) -> None:
-    takes = tuple(take if take.number in found else replace(take, job=None) for take in review.takes)
-    names = {path: f"videos/take-{number}{path.suffix}" for number, paths in found.items() for path in paths if path}
+def _write(
+    target: Path,
+    review: Review,
+    found: Mapping[int, tuple[Path, Path | None]],
+    now: float,
+    progress: Callable[[float], None],
+) -> None:
+    takes = tuple(
+        take if take.number in found else replace(take, job=None) for take in review.takes
+    )
+    names = {
+        path: f"videos/take-{number}{path.suffix}"
+        for number, paths in found.items()
+        for path in paths
+        if path
+    }
 
     def address(number: int) -> tuple[str, str]:
-        video, poster = (names.get(path, "") if path else "" for path in found.get(number, (None, None)))
+        video, poster = (
+            names.get(path, "") if path else "" for path in found.get(number, (None, None))
+        )
         return video, poster
 
     html = review_cards.offline(replace(review, takes=takes), address, now=now)
@@ -37,10 +56,15 @@ def _write(target: Path, review: Review, found: Mapping[int, tuple[Path, Path | 
     total, done = sum(path.stat().st_size for path in names) or 1, 0
     require_room(target.parent, more=total)
     try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as packed:  # a video does not become smaller
+        with zipfile.ZipFile(
+            part, "w", zipfile.ZIP_STORED
+        ) as packed:  # a video does not become smaller
             packed.writestr("index.html", html, zipfile.ZIP_DEFLATED)
             for path, name in names.items():
-                with path.open("rb") as source, packed.open(zipfile.ZipInfo.from_file(path, name), "w") as file:
+                with (
+                    path.open("rb") as source,
+                    packed.open(zipfile.ZipInfo.from_file(path, name), "w") as file,
+                ):
                     while piece := source.read(_CHUNK):
                         progress(done / total)
                         file.write(piece)

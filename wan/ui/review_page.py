@@ -1,7 +1,8 @@
-"""What whoever has a review's link asks for: the page, its tally, its videos; and the verdicts that they send.
+"""What whoever has a review's link asks for: the page, its tally, its videos; and the verdicts that
+they send.
 
-No account and no key. Every link that leads nowhere, for whatever reason, gets the same answer. What is sent is checked in `wan.domain.reviews`; its
-origin, kind, size and rate are the guard's.
+No account and no key. Every link that leads nowhere, for whatever reason, gets the same answer.
+What is sent is checked in `wan.domain.reviews`; its origin, kind, size and rate are the guard's.
 """
 
 import asyncio
@@ -30,8 +31,17 @@ from wan.web.paths import MEDIA
 _KEPT = 12  # pages and tallies; one may have some megabytes
 _LOOKS = 1_000  # what somebody has seen last, as hashes; as many may look at something else at once
 # no-store for the videos too: a link that is revoked is closed in every browser that had it open.
-_HEADERS = {"Cache-Control": "private, no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex, nofollow"}
-_STATUS: dict[type[WanError], int] = {ReviewNotFound: 404, InvalidInput: 400, AccessRefused: 409, NotKept: 503}
+_HEADERS = {
+    "Cache-Control": "private, no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+_STATUS: dict[type[WanError], int] = {
+    ReviewNotFound: 404,
+    InvalidInput: 400,
+    AccessRefused: 409,
+    NotKept: 503,
+}
 _TROUBLES = tuple(_STATUS)
 
 Made = TypeVar("Made")
@@ -39,7 +49,9 @@ Answering = Callable[[Request], Awaitable[Response]]
 
 
 def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
-    """Every route of a review. opened: set when the studio can be asked; whoever comes earlier waits for it."""
+    """Every route of a review. opened: set when the studio can be asked; whoever comes earlier
+    waits for it.
+    """
     built, looks = _Built(), _Looks()
 
     async def read(token: str, write: Callable[[Review], Made]) -> Made:
@@ -49,7 +61,10 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
         token, language = request.path_params["token"], language_of(request)
         try:
             version = await studio.review_version(token)
-            html = await built(f"{version} {language}", partial(read, token, partial(_page, token=token, language=language)))
+            html = await built(
+                f"{version} {language}",
+                partial(read, token, partial(_page, token=token, language=language)),
+            )
         except ReviewNotFound:
             return await gone(request)
         return HTMLResponse(html, headers=_HEADERS)
@@ -68,16 +83,24 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
             return await asyncio.to_thread(looks.write, parts, since=since, packed=packed)
 
         headers |= {"Content-Encoding": "gzip"} if packed else {}
-        return Response(await built(f"{version} {since} {packed}", told), headers=headers, media_type="application/json")
+        return Response(
+            await built(f"{version} {since} {packed}", told),
+            headers=headers,
+            media_type="application/json",
+        )
 
     async def verdict(request: Request) -> Response:
         where = network(request.client.host if request.client else "")
-        await studio.give_verdict(request.path_params["token"], json.loads(await request.body()), network=where)
+        await studio.give_verdict(
+            request.path_params["token"], json.loads(await request.body()), network=where
+        )
         return await tally(request)
 
     async def media(request: Request) -> Response:
         token, number, name = (request.path_params[part] for part in ("token", "number", "name"))
-        known = name in MEDIA and re.fullmatch("[0-9]{1,2}", number)  # Starlette's own {number:int} breaks at 4,300 digits
+        known = name in MEDIA and re.fullmatch(
+            "[0-9]{1,2}", number
+        )  # Starlette's own {number:int} breaks at 4,300 digits
         path = await studio.review_media(token, int(number), name) if known else None
         if path is None:
             return await gone(request)
@@ -101,20 +124,28 @@ def _ready(opened: asyncio.Event, answering: Answering) -> Answering:
         try:
             return await answering(request)
         except _TROUBLES as trouble:
-            return JSONResponse({"detail": trouble.sentence.say(language_of(request))}, _STATUS[type(trouble)], headers=_HEADERS)
+            return JSONResponse(
+                {"detail": trouble.sentence.say(language_of(request))},
+                _STATUS[type(trouble)],
+                headers=_HEADERS,
+            )
 
     return answer
 
 
 class _Built:
-    """What reviews look like: put together off the event loop, once for all who look, and kept until others have been looked at."""
+    """What reviews look like: put together off the event loop, once for all who look, and kept
+    until others have been looked at.
+    """
 
     def __init__(self) -> None:
         self._kept: dict[str, asyncio.Task[Any]] = {}
         """By what it is and of which version; what was looked at last is last."""
 
     async def __call__(self, name: str, make: Callable[[], Coroutine[Any, Any, Made]]) -> Made:
-        """What is made. name: of that, in the version that was asked for. Raises what making it does."""
+        """What is made. name: of that, in the version that was asked for. Raises what making it
+        does.
+        """
         task = self._kept.pop(name, None)
         if task is None or (task.done() and task.exception()):  # no task is ever cancelled
             task = asyncio.create_task(make())
@@ -126,7 +157,9 @@ class _Built:
 
 
 class _Looks:
-    """What those who look have before them already, so that they are sent only what is another since."""
+    """What those who look have before them already, so that they are sent only what is another
+    since.
+    """
 
     def __init__(self) -> None:
         self._seen: OrderedDict[str, dict[str, bytes]] = OrderedDict()
@@ -134,11 +167,15 @@ class _Looks:
         self._lock = threading.Lock()
 
     def known(self, name: str) -> str:
-        """The name of a look; "" where it is not known, or not any more: then everything is sent."""
+        """The name of a look; "" where it is not known, or not any more: then
+        everything is sent.
+        """
         return name if name in self._seen else ""
 
     def write(self, parts: Mapping[str, str], *, since: str, packed: bool) -> bytes:
-        """The parts that are not as in a look, as JSON, with the name of this one. packed: as gzip."""
+        """The parts that are not as in a look, as JSON, with the name of this
+        one. packed: as gzip.
+        """
         hashes = {name: hashlib.sha256(html.encode()).digest()[:16] for name, html in parts.items()}
         name = hashlib.sha256(repr(sorted(hashes.items())).encode()).hexdigest()[:20]
         with self._lock:
@@ -153,7 +190,9 @@ class _Looks:
 
 
 async def _without_slash(request: Request) -> Response:
-    """A link with a slash behind it, from which every address of its page would lead elsewhere; whether or not there is such a link."""
+    """A link with a slash behind it, from which every address of its page would lead elsewhere;
+    whether or not there is such a link.
+    """
     return RedirectResponse(f"../{request.path_params['token']}", headers=_HEADERS)
 
 
@@ -164,7 +203,11 @@ async def gone(request: Request) -> Response:
 
 def language_of(request: Request) -> Language:
     """The language that a browser asks for first."""
-    return "zh" if request.headers.get("accept-language", "").strip().lower().startswith("zh") else "en"
+    return (
+        "zh"
+        if request.headers.get("accept-language", "").strip().lower().startswith("zh")
+        else "en"
+    )
 
 
 def _page(review: Review, *, token: str, language: Language) -> bytes:

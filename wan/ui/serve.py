@@ -1,4 +1,6 @@
-"""Serves the page until the process is told to stop: the studio opens and closes on the server's own event loop."""
+"""Serves the page until the process is told to stop: the studio opens and closes on the server's
+own event loop.
+"""
 
 import asyncio
 import contextlib
@@ -43,7 +45,9 @@ _STOP_SECONDS = 2  # open streams get this long; without a limit the lifespan wo
 
 
 class Server:
-    """The page, being served. Raises SettingsError where the settings do not say under which names and which path, before anything listens."""
+    """The page, being served. Raises SettingsError where the settings do not say under which names
+    and which path, before anything listens.
+    """
 
     def __init__(self, demo: Page, studio: Studio, opened: asyncio.Event) -> None:
         self._demo, self._studio, self._opened = demo, studio, opened
@@ -52,25 +56,38 @@ class Server:
         self._trouble: Exception | None = None
 
     def run(self) -> None:
-        """Serves until SIGTERM or SIGINT. Raises what kept the studio from opening, SettingsError above all."""
+        """Serves until SIGTERM or SIGINT. Raises what kept the studio from opening, SettingsError
+        above all.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._over.set())
         self._demo.queue(default_concurrency_limit=None, max_size=500, api_open=False)
-        self._demo._queue.pending_messages_per_session.max_size = KNOWN  # else a stream goes silent when 2,000 younger sessions have come
-        # Gradio 6.31.0 looks every millisecond whether an event has come, which costs an idle app some 7 % of a core; with these, under 2 %.
-        self._demo._queue.sleep_when_free = self._demo._queue.progress_update_sleep_when_free = _EVENT_SECONDS
-        self._demo._queue.ANALYTICS_MAX_EVENTS = 0  # nobody sees them, and after each refusal Gradio makes a table of all
+        self._demo._queue.pending_messages_per_session.max_size = (
+            KNOWN  # else a stream goes silent when 2,000 younger sessions have come
+        )
+        # Gradio 6.31.0 looks every millisecond whether an event has come, which costs an idle app
+        # some 7 % of a core; with these, under 2 %.
+        self._demo._queue.sleep_when_free = self._demo._queue.progress_update_sleep_when_free = (
+            _EVENT_SECONDS
+        )
+        self._demo._queue.ANALYTICS_MAX_EVENTS = (
+            0  # nobody sees them, and after each refusal Gradio makes a table of all
+        )
         if self._studio.settings.mcp:
             speak_mcp()
         exempt = [*LOOPBACK, *self._studio.settings.trusted_proxies]
-        with bounded(Limits.within_files(raise_file_limit(), exempt), listen(self._studio.settings)):
+        with bounded(
+            Limits.within_files(raise_file_limit(), exempt), listen(self._studio.settings)
+        ):
             self._demo.launch(**self._options())
         try:
             self._over.wait()
         finally:
             self._demo.server.config.timeout_graceful_shutdown = _STOP_SECONDS
             self._demo.close()
-            self._demo.server.thread.join(STOP_LIMIT + _STOP_SECONDS)  # the studio waits for the answer to a paid request
+            self._demo.server.thread.join(
+                STOP_LIMIT + _STOP_SECONDS
+            )  # the studio waits for the answer to a paid request
         if self._trouble is not None:
             raise self._trouble
 
@@ -94,20 +111,33 @@ class Server:
             "i18n": translations(),
             "theme": WanTheme(),
             "css": _read("page.css") + _read("said.css"),
-            # What stands here is not prefixed as `css` is, so that the same file dresses pages that are not Gradio's.
-            "head": f"<style>{_read('compare.css')}</style>" + "".join(f"<script>{script}</script>" for script in _scripts()),
+            # What stands here is not prefixed as `css` is, so that the same file dresses pages that
+            # are not Gradio's.
+            "head": f"<style>{_read('compare.css')}</style>"
+            + "".join(f"<script>{script}</script>" for script in _scripts()),
             "favicon_path": ASSETS / "favicon.svg",
-            "app_kwargs": {"lifespan": self._lifespan, "routes": self._routes(), "docs_url": None, "redoc_url": None, "openapi_url": None},
+            "app_kwargs": {
+                "lifespan": self._lifespan,
+                "routes": self._routes(),
+                "docs_url": None,
+                "redoc_url": None,
+                "openapi_url": None,
+            },
         }
 
     def _routes(self) -> list[Route]:
-        return [*routes(self._studio, self._opened), *review_page.routes(self._studio, self._opened)]
+        return [
+            *routes(self._studio, self._opened),
+            *review_page.routes(self._studio, self._opened),
+        ]
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        # Given as `middleware` the guard would stand behind Gradio's own, which answers whatever crosses origins.
+        # Given as `middleware` the guard would stand behind Gradio's own, which answers whatever
+        # crosses origins.
         app.middleware_stack = self._guarded(app.middleware_stack or app.build_middleware_stack())
-        # Gradio gives the server five seconds to start, and a cold simulator may need more: so the studio opens beside it.
+        # Gradio gives the server five seconds to start, and a cold simulator may need more: so the
+        # studio opens beside it.
         leave = asyncio.Event()
         task = asyncio.create_task(self._hold(leave), name="studio")
         yield
@@ -116,7 +146,11 @@ class Server:
 
     def _guarded(self, app: ASGIApp) -> ASGIApp:
         settings, demo = self._studio.settings, self._demo
-        public = [str(handler.api_name) for handler in demo.fns.values() if handler.api_visibility == "public"]
+        public = [
+            str(handler.api_name)
+            for handler in demo.fns.values()
+            if handler.api_visibility == "public"
+        ]
         return Guard(
             app,
             sessions=Sessions(self._forget),
@@ -136,9 +170,16 @@ class Server:
         )
 
     def _forget(self, session: str) -> None:
-        """Lets Gradio forget a session: by itself it keeps those for ever that joined and never listened."""
+        """Lets Gradio forget a session: by itself it keeps those for ever that joined and never
+        listened.
+        """
         queue, states = self._demo._queue, self._demo.state_holder
-        for kept in (queue.pending_messages_per_session, queue.pending_event_ids_session, states.session_data, states.time_last_used):
+        for kept in (
+            queue.pending_messages_per_session,
+            queue.pending_event_ids_session,
+            states.session_data,
+            states.time_last_used,
+        ):
             kept.pop(session, None)
 
     async def _hold(self, leave: asyncio.Event) -> None:
@@ -152,12 +193,28 @@ class Server:
 
 
 def closed(settings: Settings) -> list[str]:
-    """Paths that Gradio must never serve or copy: what we keep, the sources, and the home folder as far as nothing that is served lies in it."""
+    """Paths that Gradio must never serve or copy: what we keep, the sources, and the home folder as
+    far as nothing that is served lies in it.
+    """
     served = [Path(get_upload_folder()).resolve(), SAMPLES.resolve()]
-    local = [url.partition("://")[2] for url in (settings.database, settings.storage) if url.startswith(("sqlite:", "file:"))]
+    local = [
+        url.partition("://")[2]
+        for url in (settings.database, settings.storage)
+        if url.startswith(("sqlite:", "file:"))
+    ]
     private = [] if (ours := home()) is None else [ours / CREDENTIALS.parent, ours]
-    paths = [settings.output_dir, *map(Path, local), *ASSETS.parent.iterdir(), *ASSETS.iterdir(), *private]
-    return [str(path.absolute()) for path in paths if not any(folder.is_relative_to(path.resolve()) for folder in served)]
+    paths = [
+        settings.output_dir,
+        *map(Path, local),
+        *ASSETS.parent.iterdir(),
+        *ASSETS.iterdir(),
+        *private,
+    ]
+    return [
+        str(path.absolute())
+        for path in paths
+        if not any(folder.is_relative_to(path.resolve()) for folder in served)
+    ]
 
 
 def _scripts() -> list[str]:
@@ -167,7 +224,9 @@ def _scripts() -> list[str]:
 
 def _template() -> str:
     """Gradio's page before it is filled in."""
-    return (Path(gr.__file__).parent / "templates" / "frontend" / "index.html").read_text(encoding="utf-8")
+    return (Path(gr.__file__).parent / "templates" / "frontend" / "index.html").read_text(
+        encoding="utf-8"
+    )
 
 
 def _read(name: str) -> str:

@@ -1,4 +1,6 @@
-"""The HTML of the library: a page of cards, one job in all its details, and the frame into which the script puts them. Escaped as in `cards`."""
+"""The HTML of the library: a page of cards, one job in all its details, and the frame into which
+the script puts them. Escaped as in `cards`.
+"""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +15,13 @@ from wan.media import embedded_settings
 from wan.ui.cards import as_it_is, both, clock, measured, said, video
 from wan.ui.compare import TAKES, worded
 
-_TONES = {JobState.SUCCEEDED: "good", JobState.FAILED: "bad", JobState.EXPIRED: "bad", JobState.UNCERTAIN: "warn", JobState.CANCELLED: ""}
+_TONES = {
+    JobState.SUCCEEDED: "good",
+    JobState.FAILED: "bad",
+    JobState.EXPIRED: "bad",
+    JobState.UNCERTAIN: "warn",
+    JobState.CANCELLED: "",
+}
 _STEPS = (  # what took how long: from one time of the row to the next that is known
     ("step_line", "created_at"),
     ("step_uploading", "started_at"),
@@ -29,23 +37,32 @@ _FRAME = Markup(
     '<div class="wan-library-one"></div></div>'
 )
 _BAR = Markup(
-    '<section class="wan-chosen" data-needed="{needed}" hidden><p role="status"><b>0</b> {chosen}</p><div class="wan-acts">{acts}</div></section>'
+    '<section class="wan-chosen" data-needed="{needed}" hidden><p role="status"><b>0</b> '
+    '{chosen}</p><div class="wan-acts">{acts}</div></section>'
     '<div class="wan-work"></div>'
 )
 _CARD = Markup(
-    '<li class="wan-item" data-job="{id}" data-state="{state}"><button type="button" class="wan-item-open" data-open>'
-    '<span class="wan-item-picture">{picture}{length}</span><span class="wan-item-words" translate="no">{words}</span>'
-    '<span class="wan-item-line"><span class="wan-item-state {tone}">{title}</span><span>{cost}</span>{when}'
+    '<li class="wan-item" data-job="{id}" data-state="{state}"><button type="button" '
+    'class="wan-item-open" data-open>'
+    '<span class="wan-item-picture">{picture}{length}</span><span class="wan-item-words" '
+    'translate="no">{words}</span>'
+    '<span class="wan-item-line"><span class="wan-item-state {tone}">{title}</span>'
+    "<span>{cost}</span>{when}"
     '<code translate="no">{model}</code></span></button>{choose}</li>'
 )
-_CHOOSE = Markup('<label class="wan-item-choose"><input type="checkbox" data-choose><b aria-hidden="true"></b><span class="wan-sr">{}</span></label>')
+_CHOOSE = Markup(
+    '<label class="wan-item-choose"><input type="checkbox" data-choose><b aria-hidden="true">'
+    '</b><span class="wan-sr">{}</span></label>'
+)
 _JOB = Markup(
     '<article class="wan-job" data-job="{id}" data-state="{state}"{live}>'
-    '<div class="wan-job-head"><button type="button" class="wan-button" data-back>{back}</button>{when}</div>'
+    '<div class="wan-job-head"><button type="button" class="wan-button" '
+    "data-back>{back}</button>{when}</div>"
     '<div class="wan-job-room"><div><figure class="wan-stage {look}">{stage}</figure></div>'
     '<div class="wan-job-side"><h2 class="wan-title {tone}">{title}</h2>{said}'
     '<p class="wan-job-prompt" translate="no"{reach}>{prompt}</p><p class="wan-facts">{facts}</p>'
-    '<p class="wan-job-cost"><span>{cost_title}</span> <strong>{cost}</strong></p><div class="wan-acts">{acts}</div>{ask}'
+    '<p class="wan-job-cost"><span>{cost_title}</span> <strong>{cost}</strong></p><div '
+    'class="wan-acts">{acts}</div>{ask}'
     '<div class="wan-note" role="status"></div></div>'
     "{parts}</div></article>"
 )
@@ -61,8 +78,15 @@ def frame() -> str:
 
 def bar() -> str:
     """What can be done with the chosen takes."""
-    verbs = (("compare", "takes_compare"), ("join", "library_join"), ("review", "review"), ("clear", "library_clear"))
-    acts = [_ACT.format("main" if verb == "compare" else "", verb, both(key)) for verb, key in verbs]
+    verbs = (
+        ("compare", "takes_compare"),
+        ("join", "library_join"),
+        ("review", "review"),
+        ("clear", "library_clear"),
+    )
+    acts = [
+        _ACT.format("main" if verb == "compare" else "", verb, both(key)) for verb, key in verbs
+    ]
     needed = json.dumps({verb: (counts[0], counts[-1]) for verb, counts in NEEDED.items()})
     return _BAR.format(needed=needed, chosen=both("library_chosen"), acts=Markup("").join(acts))
 
@@ -71,13 +95,22 @@ def page(shelf: Shelf, offset: int, limit: int, until: float | None) -> str:
     """A page of cards, and the way to the others."""
     newest = shelf.jobs[0].created_at if shelf.jobs and until is None else until
     cards = Markup("").join(_card(job) for job in shelf.jobs)
-    return Markup('<div data-shelf data-going="{}" data-until="{}" data-offset="{}"><ul>{}</ul><nav>{}</nav></div>').format(
-        shelf.live, "" if newest is None else repr(newest), offset, cards, _pages(shelf, offset, limit) if shelf.jobs else _empty(shelf, offset)
+    return Markup(
+        '<div data-shelf data-going="{}" data-until="{}" data-offset="{}"><ul>{}</ul>'
+        "<nav>{}</nav></div>"
+    ).format(
+        shelf.live,
+        "" if newest is None else repr(newest),
+        offset,
+        cards,
+        _pages(shelf, offset, limit) if shelf.jobs else _empty(shelf, offset),
     )
 
 
 def note(what: Sentence | str, gone: Sequence[str] = ()) -> str:
-    """A sentence in place of what was asked for: of the service, or a string of the page by its key. gone: see `gone_mark`."""
+    """A sentence in place of what was asked for: of the service, or a string of the page by its
+    key. gone: see `gone_mark`.
+    """
     words = said(what) if isinstance(what, Sentence) else both(what)
     return Markup('<p class="wan-hint wan-bad" data-note{}>{}</p>').format(gone_mark(gone), words)
 
@@ -93,7 +126,9 @@ def forgotten(gone: Sequence[str]) -> str:
 
 
 def gone_mark(gone: Sequence[str]) -> Markup | str:
-    """On whatever is shown: which of the chosen jobs are not there any more, for the script to forget. gone: their ids."""
+    """On whatever is shown: which of the chosen jobs are not there any more, for the script to
+    forget. gone: their ids.
+    """
     return Markup(' data-gone="{}"').format(" ".join(gone)) if gone else ""
 
 
@@ -107,14 +142,24 @@ def download(address: str, name: str, key: str) -> str:
 def progress(done: float, gone: Sequence[str] = ()) -> str:
     """How far a film is. done: 0 to 1. gone: see `gone_mark`."""
     percent = int(done * 100)
-    return Markup('<div{} role="group"><label><span>{}</span> <progress max="100" value="{}">{} %</progress> <b>{} %</b></label>{}</div>').format(
-        gone_mark(gone), both("library_joining"), percent, percent, percent, _ACT.format("", "stop", both("upload_stop"))
+    return Markup(
+        '<div{} role="group"><label><span>{}</span> <progress max="100" value="{}">{} '
+        "%</progress> <b>{} %</b></label>{}</div>"
+    ).format(
+        gone_mark(gone),
+        both("library_joining"),
+        percent,
+        percent,
+        percent,
+        _ACT.format("", "stop", both("upload_stop")),
     )
 
 
 def compared(board: Markup, gone: Sequence[str] = ()) -> str:
     """The board of takes side by side, with the way back. gone: see `gone_mark`."""
-    back = Markup('<button type="button" class="wan-button" data-back>{}</button>').format(both("library_back"))
+    back = Markup('<button type="button" class="wan-button" data-back>{}</button>').format(
+        both("library_back")
+    )
     return Markup("<div data-board{}>{}{}</div>").format(gone_mark(gone), back, board)
 
 
@@ -130,7 +175,9 @@ def job(event: JobEvent) -> str:
         back=both("library_back"),
         when=_when(one.created_at),
         look="video" if film else "none",
-        stage=video(one) if film else Markup('<blockquote translate="no">{}</blockquote>').format(_prompt(one)),
+        stage=video(one)
+        if film
+        else Markup('<blockquote translate="no">{}</blockquote>').format(_prompt(one)),
         tone=_TONES.get(one.state, ""),
         title=both(f"title_{one.state}"),
         said=Markup('<p class="wan-say">{}</p>').format(words) if words else "",
@@ -146,14 +193,23 @@ def job(event: JobEvent) -> str:
 
 
 def _card(one: Job) -> Markup:
-    film, poster = one.state is JobState.SUCCEEDED, Markup('<img src="media/{}/poster.webp" alt="" loading="lazy" decoding="async">')
-    quoted = Markup('<span class="wan-item-none" aria-hidden="true" translate="no">{}</span>').format(_prompt(one))
+    film, poster = (
+        one.state is JobState.SUCCEEDED,
+        Markup('<img src="media/{}/poster.webp" alt="" loading="lazy" decoding="async">'),
+    )
+    quoted = Markup(
+        '<span class="wan-item-none" aria-hidden="true" translate="no">{}</span>'
+    ).format(_prompt(one))
     seconds = one.duration or one.request.get("duration")
     return _CARD.format(
         id=one.id,
         state=one.state,
         picture=poster.format(one.media_token) if one.poster_key else quoted,
-        length=Markup('<span class="wan-item-length" translate="no">{}</span>').format(clock(float(seconds))) if film and seconds else "",
+        length=Markup('<span class="wan-item-length" translate="no">{}</span>').format(
+            clock(float(seconds))
+        )
+        if film and seconds
+        else "",
         words=_prompt(one),
         tone=_TONES.get(one.state, "live"),
         title=both(f"title_{one.state}"),
@@ -167,7 +223,9 @@ def _card(one: Job) -> Markup:
 def _when(at: float) -> Markup:
     """A moment, which the script puts into the words of the place where it is read."""
     moment = datetime.fromtimestamp(at, UTC)
-    return Markup('<time datetime="{}" translate="no">{}</time>').format(moment.isoformat(timespec="seconds"), f"{moment:%Y-%m-%d %H:%M} UTC")
+    return Markup('<time datetime="{}" translate="no">{}</time>').format(
+        moment.isoformat(timespec="seconds"), f"{moment:%Y-%m-%d %H:%M} UTC"
+    )
 
 
 def _cost(one: Job, *, long: bool) -> Markup:
@@ -189,7 +247,9 @@ def _pages(shelf: Shelf, offset: int, limit: int) -> Markup:
     first, last = offset + 1, offset + len(shelf.jobs)
     where = both("library_pages", first=f"{first:,}", last=f"{last:,}", total=f"{shelf.total:,}")
     newer = _turn("library_newer", max(offset - limit, 0), there=offset > 0)
-    return Markup("{}<span>{}</span>{}").format(newer, where, _turn("library_older", offset + limit, there=last < shelf.total))
+    return Markup("{}<span>{}</span>{}").format(
+        newer, where, _turn("library_older", offset + limit, there=last < shelf.total)
+    )
 
 
 def _turn(key: str, offset: int, *, there: bool) -> Markup:
@@ -206,45 +266,91 @@ def _empty(shelf: Shelf, offset: int) -> Markup:
 
 def _acts(one: Job) -> list[Markup]:
     """What can be done with a job."""
-    costs = Markup(" · {}").format(as_it_is(str(one.price))) if one.price and not one.simulated else ""
+    costs = (
+        Markup(" · {}").format(as_it_is(str(one.price))) if one.price and not one.simulated else ""
+    )
     acts = [_ACT.format("main", "use", both("library_use"))]
     if one.live:
         return [*acts, _ACT.format("", "watch", both("library_watch"))]
     again = "new_take" if one.state is JobState.SUCCEEDED else "retry"
     acts.append(_ACT.format("", "again", Markup("{}{}").format(both(again), costs)))
     if one.video_key:
-        save = Markup('<a class="wan-button" href="media/{}/video.mp4" download="wan-{}.mp4">{}</a>')
-        acts += [_ACT.format("", "frame", both("library_frame")), save.format(one.media_token, one.seed, both("download"))]
+        save = Markup(
+            '<a class="wan-button" href="media/{}/video.mp4" download="wan-{}.mp4">{}</a>'
+        )
+        acts += [
+            _ACT.format("", "frame", both("library_frame")),
+            save.format(one.media_token, one.seed, both("download")),
+        ]
         acts.append(_ACT.format("", "bundle", both("library_bundle")))
     return [*acts, _ACT.format("bad", "ask", both("library_delete"))]
 
 
 def _ask() -> Markup:
     """The question before a job is deleted."""
-    acts = _ACT.format("bad", "delete", both("library_delete_sure")) + _ACT.format("", "keep", both("keep"))
-    return Markup('<div class="wan-ask" hidden><p>{}</p><div class="wan-acts">{}</div></div>').format(both("library_delete_ask"), acts)
+    acts = _ACT.format("bad", "delete", both("library_delete_sure")) + _ACT.format(
+        "", "keep", both("keep")
+    )
+    return Markup(
+        '<div class="wan-ask" hidden><p>{}</p><div class="wan-acts">{}</div></div>'
+    ).format(both("library_delete_ask"), acts)
 
 
 def _parts(event: JobEvent) -> list[Markup]:
     one = event.job
-    made_with = {key: value for key, value in worded(one).items() if not key.startswith("compare_") and key != "prompt"}
-    ids = {"task_id": one.task_id, "request_id": one.request_id, "code": one.code, "job_id": one.id, "library_retried": one.retried_from}
-    parts = [("library_timeline", _timeline(event)), ("library_settings", _rows(made_with)), ("compare_made_from", _references(one.references))]
+    made_with = {
+        key: value
+        for key, value in worded(one).items()
+        if not key.startswith("compare_") and key != "prompt"
+    }
+    ids = {
+        "task_id": one.task_id,
+        "request_id": one.request_id,
+        "code": one.code,
+        "job_id": one.id,
+        "library_retried": one.retried_from,
+    }
+    parts = [
+        ("library_timeline", _timeline(event)),
+        ("library_settings", _rows(made_with)),
+        ("compare_made_from", _references(one.references)),
+    ]
     if one.adjustments:
-        adjusted = Markup("").join(Markup("<li>{}</li>").format(said(one_)) for one_ in one.adjustments)
-        parts.append(("library_adjusted", Markup('<ul class="wan-adjusted">{}</ul>').format(adjusted)))
-    parts.append(("details", _rows({key: Markup('<code translate="no">{}</code>').format(value) for key, value in ids.items() if value})))
+        adjusted = Markup("").join(
+            Markup("<li>{}</li>").format(said(one_)) for one_ in one.adjustments
+        )
+        parts.append(
+            ("library_adjusted", Markup('<ul class="wan-adjusted">{}</ul>').format(adjusted))
+        )
+    parts.append(
+        (
+            "details",
+            _rows(
+                {
+                    key: Markup('<code translate="no">{}</code>').format(value)
+                    for key, value in ids.items()
+                    if value
+                }
+            ),
+        )
+    )
     return [_PART.format(both(key), part) for key, part in parts]
 
 
 def _rows(rows: dict[str, Markup]) -> Markup:
     return Markup("<dl>{}</dl>").format(
-        Markup("").join(Markup("<dt>{}</dt><dd>{}</dd>").format(both(key), value) for key, value in rows.items() if value)
+        Markup("").join(
+            Markup("<dt>{}</dt><dd>{}</dd>").format(both(key), value)
+            for key, value in rows.items()
+            if value
+        )
     )
 
 
 def spans(event: JobEvent) -> list[tuple[str, float]]:
-    """What took how long: the key of a step, and seconds. The one that is going on is as long as it has been."""
+    """What took how long: the key of a step, and seconds. The one that is going on is as long as it
+    has been.
+    """
     one = event.job
     ended = one.ended_at if not one.live else one.state_at + event.elapsed
     known = [(key, at) for key, name in _STEPS if (at := getattr(one, name)) is not None]
@@ -255,14 +361,26 @@ def spans(event: JobEvent) -> list[tuple[str, float]]:
 def _timeline(event: JobEvent) -> Markup:
     steps = spans(event)
     whole = sum(seconds for _, seconds in steps) or 1.0
-    row = Markup('<li><span>{}</span><meter min="0" max="{:.2f}" value="{:.2f}" aria-hidden="true"></meter><b>{}</b></li>')
-    shown = Markup("").join(row.format(both(key), whole, seconds, both("fact_seconds", seconds=f"{seconds:.1f}")) for key, seconds in steps)
-    total = Markup('<p class="wan-hint">{}</p>').format(both("library_took", seconds=f"{whole:.1f}"))
-    return Markup('<ol class="wan-timeline">{}</ol>{}').format(shown, "" if event.job.live else total)
+    row = Markup(
+        '<li><span>{}</span><meter min="0" max="{:.2f}" value="{:.2f}" aria-hidden="true">'
+        "</meter><b>{}</b></li>"
+    )
+    shown = Markup("").join(
+        row.format(both(key), whole, seconds, both("fact_seconds", seconds=f"{seconds:.1f}"))
+        for key, seconds in steps
+    )
+    total = Markup('<p class="wan-hint">{}</p>').format(
+        both("library_took", seconds=f"{whole:.1f}")
+    )
+    return Markup('<ol class="wan-timeline">{}</ol>{}').format(
+        shown, "" if event.job.live else total
+    )
 
 
 def _references(references: Sequence[Reference]) -> Markup:
-    return Markup('<ul class="wan-adjusted">{}</ul>').format(Markup("").join(_reference(number, one) for number, one in enumerate(references, 1)))
+    return Markup('<ul class="wan-adjusted">{}</ul>').format(
+        Markup("").join(_reference(number, one) for number, one in enumerate(references, 1))
+    )
 
 
 def _reference(number: int, one: Reference) -> Markup:

@@ -1,4 +1,6 @@
-"""The takes that a tab shows: the ids of their jobs and what is marked on them, as the browser keeps it."""
+"""The takes that a tab shows: the ids of their jobs and what is marked on them, as the browser
+keeps it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +11,9 @@ from wan.domain.errors import JobNotFound
 
 
 class Mark(StrEnum):
-    """What this page alone knows of one of several takes. Written before its id; no id begins like that."""
+    """What this page alone knows of one of several takes. Written before its id; no id begins like
+    that.
+    """
 
     NONE = ""
     QUIET = "~"
@@ -32,12 +36,16 @@ class Take:
 
 
 def read(kept: str) -> list[Take]:
-    """The takes that a browser keeps: ids separated by spaces. Whose they are, and whether they are there, is for others to ask."""
+    """The takes that a browser keeps: ids separated by spaces. Whose they are, and whether they are
+    there, is for others to ask.
+    """
     return [_read(word) for word in kept.split()[:TAKES_LIMIT]]
 
 
 def _read(word: str) -> Take:
-    mark = next((mark for mark in (Mark.QUIET, Mark.ASKS, Mark.BEFORE) if word.startswith(mark)), Mark.NONE)
+    mark = next(
+        (mark for mark in (Mark.QUIET, Mark.ASKS, Mark.BEFORE) if word.startswith(mark)), Mark.NONE
+    )
     return Take(word.removeprefix(mark), mark)
 
 
@@ -47,7 +55,9 @@ def written(shown: Sequence[Take]) -> str:
 
 
 def aimed(shown: Sequence[Take], target: str) -> list[Take]:
-    """The takes that a button means: the one with this id, all where it names none. Raises JobNotFound for one that is not shown."""
+    """The takes that a button means: the one with this id, all where it names none. Raises
+    JobNotFound for one that is not shown.
+    """
     meant = [take for take in shown if not target or target == take.job_id]
     if not meant:
         raise JobNotFound
@@ -55,5 +65,9 @@ def aimed(shown: Sequence[Take], target: str) -> list[Take]:
 
 
 def changed(shown: Sequence[Take], meant: Sequence[Take], *, mark: Mark) -> list[Take]:
-    """The takes with another mark on those that are meant. One alone has none: its stage says it all."""
-    return [replace(take, mark=mark) if take in meant and len(shown) > 1 else take for take in shown]
+    """The takes with another mark on those that are meant. One alone has none: its stage says it
+    all.
+    """
+    return [
+        replace(take, mark=mark) if take in meant and len(shown) > 1 else take for take in shown
+    ]

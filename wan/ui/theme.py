@@ -1,4 +1,6 @@
-"""The look: one accent, cool neutrals, system fonts. Shapes that Gradio has no token for stand in `assets/page.css`."""
+"""The look: one accent, cool neutrals, system fonts. Shapes that Gradio has no token for stand in
+`assets/page.css`.
+"""
 
 from gradio.themes.base import Base
 from gradio.themes.utils.colors import Color
@@ -33,7 +35,15 @@ _COOL = Color(
     c950="#101015",
 )
 _RADIUS = Size(name="wan", xxs="2px", xs="4px", sm="6px", md="8px", lg="8px", xl="10px", xxl="10px")
-_FONTS = ("Inter", "Helvetica Neue", "PingFang SC", "Noto Sans SC", "Microsoft YaHei", "WenQuanYi Micro Hei", "sans-serif")
+_FONTS = (
+    "Inter",
+    "Helvetica Neue",
+    "PingFang SC",
+    "Noto Sans SC",
+    "Microsoft YaHei",
+    "WenQuanYi Micro Hei",
+    "sans-serif",
+)
 _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
 
@@ -41,7 +51,14 @@ class WanTheme(Base):
     """Gradio's theme of this app; light and dark are two designs over the same scale."""
 
     def __init__(self) -> None:
-        super().__init__(primary_hue=_ACCENT, secondary_hue=_ACCENT, neutral_hue=_COOL, radius_size=_RADIUS, font=_FONTS, font_mono=_MONO)
+        super().__init__(
+            primary_hue=_ACCENT,
+            secondary_hue=_ACCENT,
+            neutral_hue=_COOL,
+            radius_size=_RADIUS,
+            font=_FONTS,
+            font_mono=_MONO,
+        )
         self.name = "wan"
         self.set(**_GROUNDS, **_BLOCKS, **_FIELDS, **_BUTTONS)
 

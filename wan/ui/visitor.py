@@ -1,4 +1,6 @@
-"""Who is in front of the page: their browser's token or their login, a key of their own, the access code. *Connection* asks for these."""
+"""Who is in front of the page: their browser's token or their login, a key of their own, the access
+code. *Connection* asks for these.
+"""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +25,11 @@ from wan.web.addresses import group
 
 SECRET = "wan-studio"  # noqa: S105 - it is sent to every browser; without a fixed one the stored values die with each restart
 
-hidden: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+hidden: dict[str, Any] = {
+    "show_progress": "hidden",
+    "concurrency_limit": None,
+    "api_visibility": "private",
+}
 """How every event of this page is declared."""
 
 bare: dict[str, Any] = {"apply_default_css": False, "js_on_load": None}
@@ -35,7 +41,9 @@ class NotReady(Exception):
 
 
 def owner_of(studio: Studio, token: object, request: gr.Request) -> str:
-    """The owner that somebody is: whoever is signed in, else whoever has the browser's token. Raises NotReady for no token."""
+    """The owner that somebody is: whoever is signed in, else whoever has the browser's token.
+    Raises NotReady for no token.
+    """
     if request.username:
         return studio.owners.of_login(request.username)
     if not ids.is_token(token):
@@ -45,7 +53,9 @@ def owner_of(studio: Studio, token: object, request: gr.Request) -> str:
 
 @dataclass(frozen=True)
 class Visitor:
-    """The components that say who asks and with what. `paying` is what an event takes that may spend money, in this order."""
+    """The components that say who asks and with what. `paying` is what an event takes that may
+    spend money, in this order.
+    """
 
     owner: gr.BrowserState
     """The unguessable token of this browser."""
@@ -54,7 +64,8 @@ class Visitor:
     workspace: Component
     code: Component
     own: Component
-    """Whether a key has been typed: all that an event needs to know of it that only shows a price."""
+    """Whether a key has been typed: all that an event needs to know of it that only shows a price.
+    """
 
     @property
     def paying(self) -> list[Component]:
@@ -64,7 +75,10 @@ class Visitor:
 
 def asked_for(settings: Settings) -> tuple[bool, bool]:
     """Whether visitors may give a key of their own, and whether they need the access code."""
-    return settings.backend_wanted != "simulator", settings.access_code is not None and settings.backend == "dashscope"
+    return (
+        settings.backend_wanted != "simulator",
+        settings.access_code is not None and settings.backend == "dashscope",
+    )
 
 
 def build(studio: Studio) -> Visitor:
@@ -79,12 +93,23 @@ def build(studio: Studio) -> Visitor:
         key = _secret("key", visible=keys)
         with gr.Row(visible=keys, elem_classes="wan-pair"):
             region = gr.Dropdown(
-                [(label(f"region_{name}"), name) for name in BASE_URLS], value=settings.home_region, label=label("region"), min_width=120
+                [(label(f"region_{name}"), name) for name in BASE_URLS],
+                value=settings.home_region,
+                label=label("region"),
+                min_width=120,
             )
-            workspace = gr.Textbox(label=label("workspace"), placeholder=label("workspace_placeholder"), max_lines=1, min_width=120)
+            workspace = gr.Textbox(
+                label=label("workspace"),
+                placeholder=label("workspace_placeholder"),
+                max_lines=1,
+                min_width=120,
+            )
             workspace.wan_secret = True  # type: ignore[attr-defined]  # a key may be pasted here by mistake
         with gr.Row(elem_classes="wan-pair"):
-            check, forget = gr.Button(label("check"), size="sm", variant="primary"), gr.Button(label("forget"), size="sm")
+            check, forget = (
+                gr.Button(label("check"), size="sm", variant="primary"),
+                gr.Button(label("forget"), size="sm"),
+            )
         found = gr.HTML("", elem_id="wan-connection-found", **bare)
         own = gr.Checkbox(value=False, visible="hidden", elem_id="wan-own")
     visitor = Visitor(owner, key, region, workspace, code, own)
@@ -92,8 +117,12 @@ def build(studio: Studio) -> Visitor:
     return visitor
 
 
-def _wire(visitor: Visitor, studio: Studio, check: gr.Button, forget: gr.Button, found: gr.HTML) -> None:
-    async def ask(token: str, key: str, region: str, workspace: str, code: str, request: gr.Request) -> str:
+def _wire(
+    visitor: Visitor, studio: Studio, check: gr.Button, forget: gr.Button, found: gr.HTML
+) -> None:
+    async def ask(
+        token: str, key: str, region: str, workspace: str, code: str, request: gr.Request
+    ) -> str:
         try:
             leave = admitted(studio, request, key, region, workspace, code)
             return cards.finding(await studio.check(leave, owner=owner_of(studio, token, request)))
@@ -110,14 +139,23 @@ def _wire(visitor: Visitor, studio: Studio, check: gr.Button, forget: gr.Button,
 
     check.click(ask, visitor.paying, found, **hidden)
     forget.click(drop, visitor.owner, [visitor.key, visitor.code, found], **hidden)
-    visitor.key.change(None, visitor.key, visitor.own, js="(key) => window.wanStudio.own(Boolean(key?.trim()))")  # type: ignore[attr-defined]
+    visitor.key.change(  # type: ignore[attr-defined]
+        None, visitor.key, visitor.own, js="(key) => window.wanStudio.own(Boolean(key?.trim()))"
+    )
 
 
-def admitted(studio: Studio, request: gr.Request, key: str, region: str, workspace: str, code: str) -> Leave:
-    """What this visitor may do. A program sends in headers what a person types: X-Wan-Key and the like. Raises InvalidInput and AccessRefused."""
+def admitted(
+    studio: Studio, request: gr.Request, key: str, region: str, workspace: str, code: str
+) -> Leave:
+    """What this visitor may do. A program sends in headers what a person types: X-Wan-Key and the
+    like. Raises InvalidInput and AccessRefused.
+    """
     typed = {"key": key, "region": region, "workspace": workspace, "code": code}
     sent = {name: request.headers.get(f"x-wan-{name}") for name in typed}
-    words = {name: sent[name] or (value if isinstance(value, str) else "") for name, value in typed.items()}
+    words = {
+        name: sent[name] or (value if isinstance(value, str) else "")
+        for name, value in typed.items()
+    }
     if sent["key"]:  # what the form has beside it belongs to another key
         words |= {"region": sent["region"] or "", "workspace": sent["workspace"] or ""}
     return studio.door.admit(**words, address=address_of(request))
@@ -130,22 +168,34 @@ def address_of(request: gr.Request) -> str:
 
 
 def asker_of(studio: Studio, token: object, request: gr.Request, shows: str = "") -> Asker:
-    """For whom work on a file is done. shows: what on the page shows what comes of it, if only the newest counts there."""
+    """For whom work on a file is done. shows: what on the page shows what comes of it, if only the
+    newest counts there.
+    """
     owner, session = "", request.session_hash or ""
     with suppress(NotReady):
         owner = owner_of(studio, token, request)
     address = address_of(request)
-    return Asker(address, owner or f"session {session}", f"{session} {shows}" if shows else "", came_at())
+    return Asker(
+        address, owner or f"session {session}", f"{session} {shows}" if shows else "", came_at()
+    )
 
 
 def _secret(name: str, *, visible: bool) -> gr.Textbox:
-    box = gr.Textbox(label=label("access_code" if name == "code" else name), type="password", visible=visible, max_lines=1, elem_id=f"wan-{name}")
+    box = gr.Textbox(
+        label=label("access_code" if name == "code" else name),
+        type="password",
+        visible=visible,
+        max_lines=1,
+        elem_id=f"wan-{name}",
+    )
     box.wan_secret = True  # type: ignore[attr-defined]
     return box
 
 
 def _keep_no_secrets() -> None:
-    """Gradio keeps the last value of every input in its session, for as long as that lives (gradio 6.31.0): what is marked secret is left out."""
+    """Gradio keeps the last value of every input in its session, for as long as that lives (gradio
+    6.31.0): what is marked secret is left out.
+    """
     kept = SessionState._update_value_in_config
     if getattr(kept, "wan", False):
         return

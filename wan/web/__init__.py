@@ -1,1 +1,3 @@
-"""What stands around Gradio: the guard and its limits, addresses, headers, uploads. Knows no tab."""
+"""What stands around Gradio: the guard and its limits, addresses,
+headers, uploads. Knows no tab.
+"""

@@ -10,11 +10,20 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 Networks = Sequence[IPv4Network | IPv6Network]
-_OF_PROXIES = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")  # headers
+_OF_PROXIES = (
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "via",
+)  # headers
 
 
 def client_address(scope: Scope, trusted: Networks) -> str:
-    """Whom a request comes from: the socket's peer; behind a trusted proxy the right-most entry of X-Forwarded-For that no trusted proxy wrote."""
+    """Whom a request comes from: the socket's peer; behind a trusted proxy the right-most entry of
+    X-Forwarded-For that no trusted proxy wrote.
+    """
     address = str((scope.get("client") or ("",))[0])
     forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
     hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
@@ -24,12 +33,16 @@ def client_address(scope: Scope, trusted: Networks) -> str:
 
 
 def is_crowd(scope: Scope, trusted: Networks) -> bool:
-    """Whether the address of a request may be that of many: of a proxy that is not named, or that does not say for whom it asks."""
+    """Whether the address of a request may be that of many: of a proxy that is not named, or that
+    does not say for whom it asks.
+    """
     peer, headers = str((scope.get("client") or ("",))[0]), Headers(scope=scope)
     if within(peer, trusted):
         return within(client_address(scope, trusted), trusted)
     asked = host(headers.get("host", ""))[0]
-    return any(name in headers for name in _OF_PROXIES) or (_is_loopback(peer) and not _is_loopback(asked))
+    return any(name in headers for name in _OF_PROXIES) or (
+        _is_loopback(peer) and not _is_loopback(asked)
+    )
 
 
 def _is_loopback(name: str) -> bool:
@@ -55,18 +68,28 @@ def within(address: str, networks: Networks) -> bool:
 def group(address: str) -> str:
     """What counts as one address, without its port: an IPv6 customer has a whole /64."""
     known = ip(address)
-    return str(IPv6Network((known, 64), strict=False)) if isinstance(known, IPv6Address) else str(known or address)
+    return (
+        str(IPv6Network((known, 64), strict=False))
+        if isinstance(known, IPv6Address)
+        else str(known or address)
+    )
 
 
 def network(address: str) -> str:
     """What counts as one customer where much is kept of one: an IPv6 site has a whole /48."""
     known = ip(address)
-    return str(IPv6Network((known, 48), strict=False)) if isinstance(known, IPv6Address) else str(known or address)
+    return (
+        str(IPv6Network((known, 48), strict=False))
+        if isinstance(known, IPv6Address)
+        else str(known or address)
+    )
 
 
 @lru_cache(10_000)
 def site(group: str) -> str:
-    """The IPv6 site (/48) that what counts as one address is part of; "" for whatever is in none. An IPv6 customer has 65,536 of these."""
+    """The IPv6 site (/48) that what counts as one address is part of; "" for whatever is in none.
+    An IPv6 customer has 65,536 of these.
+    """
     try:
         return str(IPv6Network(group).supernet(new_prefix=48))
     except ValueError:

@@ -1,9 +1,10 @@
 """Bodies of JSON: every one is looked through as it arrives, within the limits of its route.
 
-Python's parser holds the interpreter's lock for as long as it works, and a megabyte of nested lists takes it
-and what checks its result (pydantic) seconds. So the size, the number of values and the depth are counted
-here, piece by piece and by means that are linear, before anything parses them. What all bodies take together
-is bounded too: where there is no more room, whoever holds most makes place.
+Python's parser holds the interpreter's lock for as long as it works, and a megabyte of nested lists
+takes it and what checks its result (pydantic) seconds. So the size, the number of values and the
+depth are counted here, piece by piece and by means that are linear, before anything parses them.
+What all bodies take together is bounded too: where there is no more room, whoever holds most makes
+place.
 """
 
 import asyncio
@@ -23,18 +24,27 @@ from wan.web.places import Places
 from wan.web.rate_limit import Pace
 from wan.web.refusal import Refused
 
-EVENT_LIMIT = 64_000  # bytes of an event of the page; the largest form that it sends has 5 kB, of 1,500 Chinese characters
+# bytes of an event of the page; the largest form that it sends has 5 kB, of 1,500 Chinese
+# characters
+EVENT_LIMIT = 64_000
 _VALUES = 1_000  # values of one body; the largest form has 34
 _DEPTH = 16  # levels of lists and objects; the deepest form has 5
 _PLAIN = 64  # bytes outside of strings for each value: a number, a comma, and spaces
-_ESCAPES = 64_000  # each is read by itself; a prompt of 20,000 characters has two for each outside ASCII
+_ESCAPES = (
+    64_000  # each is read by itself; a prompt of 20,000 characters has two for each outside ASCII
+)
 
-_ROOM = 64_000_000  # bytes of all bodies that have not been answered; each takes four times as much while it is read
-_KEPT = 8_000_000  # of these for bodies no larger than an event of the page, whatever agents and programs send
+# bytes of all bodies that have not been answered; each takes four times as much while it is read
+_ROOM = 64_000_000
+# of these for bodies no larger than an event of the page, whatever agents and programs send
+_KEPT = 8_000_000
 _UNFINISHED = (400, 40)  # bodies on their way, in all and from one address
 _SECONDS = 20  # for any body, and for a longer one
 _PER_SECOND = 500_000  # more for each so many bytes
-_FAULT_RATE = (0.5, 120)  # seconds for one more bad body from an address, and how many may come at once
+_FAULT_RATE = (
+    0.5,
+    120,
+)  # seconds for one more bad body from an address, and how many may come at once
 
 _OPENING, _CLOSING = b"[{", b"]}"
 _BRACKET = re.compile(rb"[][{}]")
@@ -51,21 +61,31 @@ class Limit:
 
 _LIMITS = (
     (re.compile(r"/gradio_api/mcp/?"), Limit(28_000_000)),  # a picture of 20 MB as a data: URL
-    (re.compile(r"/gradio_api/(?:queue/join|call/.+)"), Limit(1_000_000)),  # a picture of 700 kB as a data: URL
-    (re.compile(r"/review/.+"), Limit(32_000)),  # 2,000 characters are 24,000 bytes where each is written as two halves
+    (
+        re.compile(r"/gradio_api/(?:queue/join|call/.+)"),
+        Limit(1_000_000),
+    ),  # a picture of 700 kB as a data: URL
+    (
+        re.compile(r"/review/.+"),
+        Limit(32_000),
+    ),  # 2,000 characters are 24,000 bytes where each is written as two halves
     (re.compile(r"/log(?:in|out)/?"), Limit(4_000, json=False)),
 )
 
 
 def limit_of(path: str) -> Limit:
     """What a body may have that is sent to a path."""
-    return next((limit for pattern, limit in _LIMITS if pattern.fullmatch(path)), Limit(EVENT_LIMIT))
+    return next(
+        (limit for pattern, limit in _LIMITS if pattern.fullmatch(path)), Limit(EVENT_LIMIT)
+    )
 
 
 class Scan:
-    """Counts the values of a body of JSON and its levels, piece by piece. Linear: a string is passed over as a whole.
+    """Counts the values of a body of JSON and its levels, piece by piece. Linear: a string is
+    passed over as a whole.
 
-    What is counted is UTF-8. JSON in any other encoding has a zero byte, and in UTF-8 it may have none.
+    What is counted is UTF-8. JSON in any other encoding has a zero byte, and in UTF-8 it may have
+    none.
     """
 
     def __init__(self) -> None:
@@ -73,14 +93,18 @@ class Scan:
         self._values = self._depth = self._plain = self._quotes = self._escapes = 0
 
     def feed(self, piece: bytes) -> None:
-        """Look through the next piece. Raises Refused for more than any body needs, and for other encodings."""
+        """Look through the next piece. Raises Refused for more than any body needs, and for other
+        encodings.
+        """
         if b"\0" in piece:
             raise Refused(400)
         text = self._tail + piece
         self._escapes += text.count(b"\\")
         if self._escapes > _ESCAPES:
             raise Refused(413)
-        text = text.replace(rb"\\", b"")  # from the left, as they are read: what is left before a quote escapes it
+        text = text.replace(
+            rb"\\", b""
+        )  # from the left, as they are read: what is left before a quote escapes it
         self._tail = b"\\" if text.endswith(b"\\") else b""
         self._escapes -= len(self._tail)
         text = text.removesuffix(b"\\").replace(rb"\"", b"")
@@ -125,7 +149,11 @@ class Body:
         async def receive_again() -> Message:
             if not self.pieces:
                 return await receive()
-            return {"type": "http.request", "body": self.pieces.popleft(), "more_body": bool(self.pieces)}
+            return {
+                "type": "http.request",
+                "body": self.pieces.popleft(),
+                "more_body": bool(self.pieces),
+            }
 
         return receive_again
 
@@ -140,7 +168,9 @@ class Bodies:
         self._faults = Pace(*_FAULT_RATE, clock)
 
     @contextlib.asynccontextmanager
-    async def received(self, receive: Receive, limit: Limit, address: str, size: int) -> AsyncIterator[Body]:
+    async def received(
+        self, receive: Receive, limit: Limit, address: str, size: int
+    ) -> AsyncIterator[Body]:
         """A whole body, which keeps its room inside the block or until it is let go.
 
         size: bytes that it says it has. Raises Refused; a bad body counts against its address.
@@ -192,7 +222,8 @@ class Bodies:
                 return
 
     def _reserve(self, body: Body, more: int) -> None:
-        """Keep room for so many bytes more; where there is none, what comes from whoever holds most is broken off.
+        """Keep room for so many bytes more; where there is none, what comes from whoever holds most
+        is broken off.
 
         Raises Refused where nobody holds more.
         """
@@ -227,7 +258,8 @@ class Bodies:
 def asked_in(body: bytes) -> dict[str, Any]:
     """What a body of JSON asks for. Raises Refused for what asks for nothing.
 
-    It is read as UTF-8 and nothing else, as it was counted: `json.loads` would take bytes for UTF-16 too.
+    It is read as UTF-8 and nothing else, as it was counted: `json.loads` would take bytes for
+    UTF-16 too.
     """
     try:
         given = json.loads(body.decode())
@@ -242,7 +274,9 @@ def asked_in(body: bytes) -> dict[str, Any]:
 
 
 def _halves(value: Any, where: str = "") -> Iterator[str]:
-    """Where in a body half a character stands that has lost its other half, and which: `data[0]: U+D83D`."""
+    """Where in a body half a character stands that has lost its other half, and which: `data[0]:
+    U+D83D`.
+    """
     if isinstance(value, str) and (found := _HALF.search(value)):
         yield f"{where}: U+{ord(found[0]):04X}"
     elif isinstance(value, list):

@@ -1,4 +1,6 @@
-"""What Gradio has to do at the moment: events that run or wait for a slot, and the streams that tell of them."""
+"""What Gradio has to do at the moment: events that run or wait for a slot, and the streams that
+tell of them.
+"""
 
 import asyncio
 import contextlib
@@ -23,12 +25,17 @@ LOOK = 5.0  # seconds between two looks at whether somebody still listens
 GROUP = "wan.group"  # in a request's scope: what counts as the address that it comes from
 SESSION = "wan.session"  # in a request's scope: the session in which an event is asked for
 SIZE = "wan.size"  # in a request's scope: bytes of its body
-CROWD = "wan.crowd"  # in a request's scope: whether its address may be that of many, since a proxy that is not named stands in front
+# in a request's scope: whether its address may be that of many, since a proxy that is not named
+# stands in front
+CROWD = "wan.crowd"
 LET_GO = "wan.let_go"  # in a request's scope: what is called when its body is no longer needed
 _STREAMS = (1000, 110)  # open at once, in all and for one address
 _IDLE = 30  # seconds; a stream is closed that has had nothing to tell at two looks
 _UNHEARD = 60  # seconds that an event is waited for while nobody listens
-_UNREAD = (3000, 300)  # messages that nobody has fetched yet, in all and for one address; an event has three or four
+_UNREAD = (
+    3000,
+    300,
+)  # messages that nobody has fetched yet, in all and for one address; an event has three or four
 _FORGOTTEN = 600  # seconds after which what nobody fetches is dropped; Gradio keeps it for ever
 _CLOSING = 0.15  # seconds until a browser has surely seen that its stream was closed
 _LATER = 5  # seconds until whoever finds no slot may try again
@@ -45,7 +52,9 @@ class _Share:
 
 
 _PUBLIC = _Share(300, 30, 64_000_000, 24_000_000)  # what programs call
-_PAGE = _Share(SLOTS - _PUBLIC.slots, 75, 64_000_000, 10_000_000)  # a class behind one address: two tabs each, and a click
+_PAGE = _Share(
+    SLOTS - _PUBLIC.slots, 75, 64_000_000, 10_000_000
+)  # a class behind one address: two tabs each, and a click
 
 
 class Events:
@@ -63,9 +72,11 @@ class Events:
 
     @contextlib.contextmanager
     def joining(self, scope: Scope, *, public: bool, session: str | None = None) -> Iterator[None]:
-        """Let an event in while it is on its way to the queue. Raises Refused while there are too many.
+        """Let an event in while it is on its way to the queue. Raises Refused while there are too
+        many.
 
-        public: whether it is one that programs call. session: in which it is asked for; None for one of its own.
+        public: whether it is one that programs call. session: in which it is asked for; None for
+        one of its own.
         """
         who = (scope[GROUP], public)
         self._require_slot(*who, scope[SIZE])
@@ -85,22 +96,44 @@ class Events:
     def _require_slot(self, address: str, public: bool, size: int) -> None:  # noqa: FBT001
         """Raise Refused where an address has its share of the slots, or of the bytes."""
         kind = _PUBLIC if public else _PAGE
-        scopes = [event.request.scope for event in self._events.values() if _is_public(event.fn) is public]
-        coming = [its for (its, kinds), number in self._joining.items() if kinds is public for _ in range(number)]
-        free, free_bytes = kind.slots - len(scopes) - len(coming), kind.room - sum(scope.get(SIZE, 0) for scope in scopes)
+        scopes = [
+            event.request.scope for event in self._events.values() if _is_public(event.fn) is public
+        ]
+        coming = [
+            its
+            for (its, kinds), number in self._joining.items()
+            if kinds is public
+            for _ in range(number)
+        ]
+        free, free_bytes = (
+            kind.slots - len(scopes) - len(coming),
+            kind.room - sum(scope.get(SIZE, 0) for scope in scopes),
+        )
         # All addresses of an IPv6 site together have twice as much as one.
         for of, times in ((str, 1), (site, 2)):
             if not (who := of(address)):
                 continue
             sizes = [scope.get(SIZE, 0) for scope in scopes if of(scope.get(GROUP, "")) == who]
             held = len(sizes) + [of(its) for its in coming].count(who)
-            if not is_fair(held, 1, free, times * kind.own_slots) or not is_fair(sum(sizes), size, free_bytes, times * kind.own_room, 1):
+            if not is_fair(held, 1, free, times * kind.own_slots) or not is_fair(
+                sum(sizes), size, free_bytes, times * kind.own_room, 1
+            ):
                 raise Refused(429, "too_much", _LATER)
 
     def _drop_unread(self, address: str) -> None:
-        """Drop what nobody listens for where there is too much of it, of whoever has most: refused would be their neighbours too."""
-        unread = Counter({one: told.qsize() for one, told in self._messages.items() if one not in self._listening and told.qsize()})
-        own = Counter({one: count for one, count in unread.items() if self._homes.get(one) == address})
+        """Drop what nobody listens for where there is too much of it, of whoever has most: refused
+        would be their neighbours too.
+        """
+        unread = Counter(
+            {
+                one: told.qsize()
+                for one, told in self._messages.items()
+                if one not in self._listening and told.qsize()
+            }
+        )
+        own = Counter(
+            {one: count for one, count in unread.items() if self._homes.get(one) == address}
+        )
         for kept, most in ((own, _UNREAD[1]), (unread, _UNREAD[0])):
             while kept.total() > most:
                 session = kept.most_common(1)[0][0]
@@ -120,9 +153,15 @@ class Events:
         if now < self._next_look:
             return
         self._next_look = now + _UNHEARD
-        silent = [session for session in {**self._messages, **ids, **self._homes} if session not in self._listening and not self._is_busy(session)]
+        silent = [
+            session
+            for session in {**self._messages, **ids, **self._homes}
+            if session not in self._listening and not self._is_busy(session)
+        ]
         self._silent = {session: self._silent.get(session, now) for session in silent}
-        for session in [session for session, since in self._silent.items() if now - since >= _FORGOTTEN]:
+        for session in [
+            session for session, since in self._silent.items() if now - since >= _FORGOTTEN
+        ]:
             for kept in (self._messages, ids, self._homes, self._silent):
                 kept.pop(session, None)
 
@@ -156,7 +195,9 @@ class Events:
 
     @contextlib.contextmanager
     def watching(self, scope: Scope) -> Iterator[None]:
-        """Hold a place for a stream of any kind inside the block. Raises Refused where there are too many."""
+        """Hold a place for a stream of any kind inside the block. Raises Refused where there are
+        too many.
+        """
         with self._streams.place(address=scope[GROUP]) as there:
             if not there:
                 raise Refused(429, "too_much", _LATER)
@@ -164,7 +205,8 @@ class Events:
 
     @contextlib.contextmanager
     def listening(self, key: str, receive: Receive, scope: Scope) -> Iterator[Receive]:
-        """Hold a place for a stream inside the block. Gives how it receives: it is told to end when it has long had nothing to tell.
+        """Hold a place for a stream inside the block. Gives how it receives: it is told to end when
+        it has long had nothing to tell.
 
         key: the session or the event that it tells of. Raises Refused where there are too many.
         """
@@ -177,18 +219,24 @@ class Events:
                 if not self._listening[key]:
                     del self._listening[key]
                     now = monotonic()
-                    self._closed = {one: at for one, at in self._closed.items() if now - at < _CLOSING} | {key: now}
+                    self._closed = {
+                        one: at for one, at in self._closed.items() if now - at < _CLOSING
+                    } | {key: now}
 
     def wait_until_closed(self, scope: Scope, send: Send) -> Send:
-        """How an event that has joined the queue is answered: after the browser has seen that its stream was closed in that moment.
+        """How an event that has joined the queue is answered: after the browser has seen that its
+        stream was closed in that moment.
 
-        Else it takes the stream for open, opens no other, and hears nothing of the event, which may have been paid for (gradio 6.31.0).
+        Else it takes the stream for open, opens no other, and hears nothing of the event, which may
+        have been paid for (gradio 6.31.0).
         """
 
         async def send_late(message: Message) -> None:
             session = str(scope.get(SESSION, ""))
             if message["type"] == "http.response.start" and session not in self._listening:
-                await asyncio.sleep(max(0.0, self._closed.get(session, -_CLOSING) + _CLOSING - monotonic()))
+                await asyncio.sleep(
+                    max(0.0, self._closed.get(session, -_CLOSING) + _CLOSING - monotonic())
+                )
             await send(message)
 
         return send_late
@@ -217,7 +265,9 @@ class Events:
         return key in self._events or any(one in self._events for one in of_session)
 
     def is_heard(self, event: Any) -> bool:
-        """Whether somebody waits for an event of the queue: it has just come, or somebody listens."""
+        """Whether somebody waits for an event of the queue: it has just come, or
+        somebody listens.
+        """
         if not event.alive:
             return False
         listening = event.session_hash in self._listening or event._id in self._listening
@@ -237,7 +287,11 @@ def _is_public(handler: Any) -> bool:
 
 
 def stream_key(path: str, query: bytes) -> str | None:
-    """What a stream tells of: a session, or an event by its id. None for a path that is no such stream."""
+    """What a stream tells of: a session, or an event by its id. None for a path that is no such
+    stream.
+    """
     if path.endswith("/queue/data"):
-        return parse_qs(query.decode("latin-1"), keep_blank_values=True).get("session_hash", [""])[-1]
+        return parse_qs(query.decode("latin-1"), keep_blank_values=True).get("session_hash", [""])[
+            -1
+        ]
     return path.rpartition("/")[2] if "/call/" in path else None

@@ -1,12 +1,16 @@
-"""What stands around Gradio: whatever it leaves open is closed here, and every answer gets its headers.
+"""What stands around Gradio: whatever it leaves open is closed here, and every answer gets its
+headers.
 
-Gradio 6.31 answers on some eighty routes. The page and `gradio_client` need about twenty, and only those are let through (`_READ`, `_WRITTEN`).
-Gone with the rest: fetching URLs for anybody (`proxy=`), `process_recording` (FFmpeg for anybody), `deep_link` (writes a visitor's form to disk),
-`monitoring`, `runs` and `run-history`, `component_server`, `vibe-*`, `stream`, `run/` and `api/` (they pass the queue by), and `call/` with a name
-that is not public. Files are answered by `wan.web.routes`, from two folders only; Gradio's own way relays URLs and echoes request headers.
+Gradio 6.31 answers on some eighty routes. The page and `gradio_client` need about twenty, and only
+those are let through (`_READ`, `_WRITTEN`). Gone with the rest: fetching URLs for anybody
+(`proxy=`), `process_recording` (FFmpeg for anybody), `deep_link` (writes a visitor's form to disk),
+`monitoring`, `runs` and `run-history`, `component_server`, `vibe-*`, `stream`, `run/` and `api/`
+(they pass the queue by), and `call/` with a name that is not public. Files are answered by
+`wan.web.routes`, from two folders only; Gradio's own way relays URLs and echoes request headers.
 
-What stays: an event of the page itself can be called by its number through `queue/join`, because that is how the page calls it. `wan.ui.inputs`
-sees to it that a handler gets the types which its components give, and the handlers check who asks. A file that somebody uploaded can be read by
+What stays: an event of the page itself can be called by its number through `queue/join`, because
+that is how the page calls it. `wan.ui.inputs` sees to it that a handler gets the types which its
+components give, and the handlers check who asks. A file that somebody uploaded can be read by
 whoever knows its name, which nobody can guess, and is signed in where people sign in.
 """
 
@@ -46,23 +50,32 @@ _LOGIN = r"/login/?|/gradio_api/login_check"  # where logins are set
 _LOGOUT = "/logout"  # by POST only, which no link and no picture can make a browser send
 _ODD = re.compile(r"[\x00-\x1f\\]|(?:^|/)\.\.(?:/|$)")  # no address of ours has these
 
-_SECRET = re.compile(r"(?<=^/media/)[^/]+|(?<=^/review/)[^/]+")  # whoever knows it sees what it leads to
+_SECRET = re.compile(
+    r"(?<=^/media/)[^/]+|(?<=^/review/)[^/]+"
+)  # whoever knows it sees what it leads to
 
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _UNDERWAY = (600, 60)  # uploads on their way, in all and from one address: a class at once
 _LATER = 5  # seconds until whoever finds no place may try again
 _OWN_SITES = ("same-origin", "none")  # whose pages may open streams; a program says nothing of that
 _VERDICT_RATE = (1.0, 60)  # what one address may send to reviews
-_LOOK_RATE = (0.02, 600)  # what one address may ask of reviews: thirty people look at a tally every 3 s, and each video comes in pieces
+_LOOK_RATE = (
+    0.02,
+    600,
+    # what one address may ask of reviews: thirty people look at a tally every 3 s, and each video
+    # comes in pieces
+)
 
 
 class Guard:
     """The whole app, guarded.
 
-    progress: the events in progress. uploads: what comes in bodies with files. events: numbers of those that have a handler. public: names of the
-    handlers that may be called by name. trusted: networks of the proxies that are believed. names, root: under which the app is reached, as the
-    operator says. hosts: those whose pages are its own beside the one that a request names. scripts: the inline ones that may run. first: the one of
-    them with which the page begins. logins: whether people sign in. mcp: whether agents may call. space: whether this is a Space.
+    progress: the events in progress. uploads: what comes in bodies with files. events: numbers of
+    those that have a handler. public: names of the handlers that may be called by name. trusted:
+    networks of the proxies that are believed. names, root: under which the app is reached, as the
+    operator says. hosts: those whose pages are its own beside the one that a request names.
+    scripts: the inline ones that may run. first: the one of them with which the page begins.
+    logins: whether people sign in. mcp: whether agents may call. space: whether this is a Space.
     """
 
     def __init__(
@@ -84,7 +97,13 @@ class Guard:
         mcp: bool = False,
         space: bool = False,
     ) -> None:
-        self._app, self._sessions, self._events, self._trusted, self._hosts = app, sessions, events, trusted, hosts
+        self._app, self._sessions, self._events, self._trusted, self._hosts = (
+            app,
+            sessions,
+            events,
+            trusted,
+            hosts,
+        )
         self._progress, self._bodies, self._uploads = progress, Bodies(), uploads
         self._verdicts, self._looks = Pace(*_VERDICT_RATE), Pace(*_LOOK_RATE)
         self._sending = Places(_UNDERWAY[0], address=_UNDERWAY[1])
@@ -94,7 +113,10 @@ class Guard:
         self._called = rf"{_API}/call/(?:v2/)?(?:{handlers})"
         login, logout = (_LOGIN, _LOGOUT) if logins else (r"(?!)", r"(?!)")
         agents = f"{_MCP}/?" if mcp else r"(?!)"
-        read, written = rf"{_READ}|{login}|{self._called}/\w+", rf"{_WRITTEN}|{login}|{logout}|{agents}|{self._called}"
+        read, written = (
+            rf"{_READ}|{login}|{self._called}/\w+",
+            rf"{_WRITTEN}|{login}|{logout}|{agents}|{self._called}",
+        )
         self._open = {"GET": re.compile(read), "POST": re.compile(written)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -106,7 +128,9 @@ class Guard:
         packed = "gzip" in asked.get("accept-encoding", "")
         proxied = within(str((scope.get("client") or ("",))[0]), self._trusted)
         root = self._root.of(scope, proxied=proxied)
-        answer = Answer(send, self._scripts, packed=packed, https=root.scheme == "https", space=self._space)
+        answer = Answer(
+            send, self._scripts, packed=packed, https=root.scheme == "https", space=self._space
+        )
         try:
             scope = self._own(scope, root, proxied=proxied)
             answer.head = self._head_below(root.path) if scope["path"] == "/" else ""
@@ -116,25 +140,41 @@ class Guard:
                     await held.enter_async_context(self._uploads.admitted(size, scope["client"][0]))
                 # Gradio signs out by GET, which any page could make a browser send.
                 method = "GET" if scope["path"] == _LOGOUT else scope["method"]
-                await self._app(root.handed_on({**scope, "method": method}), body, self._progress.wait_until_closed(scope, answer))
+                await self._app(
+                    root.handed_on({**scope, "method": method}),
+                    body,
+                    self._progress.wait_until_closed(scope, answer),
+                )
         except Refused as refused:
             await refused.response(asked.get("accept-language", ""))(scope, receive, answer)
         except Exception as error:  # noqa: BLE001 - Starlette has answered it by now; here its traceback is kept out of the log where it is Gradio's
             if not answer.begun:
                 await Refused(500).response("")(scope, receive, answer)
             ours = error if not scope["path"].startswith(_API) else None
-            _log.error("%s %r: %r", scope["method"], _SECRET.sub("***", scope["path"]), error, exc_info=ours)
+            _log.error(
+                "%s %r: %r",
+                scope["method"],
+                _SECRET.sub("***", scope["path"]),
+                error,
+                exc_info=ours,
+            )
 
     def _own(self, scope: Scope, root: Root, *, proxied: bool) -> Scope:
-        """The request as Gradio may see it: on an open route, from our own page, and without what a client could forge. Raises Refused."""
+        """The request as Gradio may see it: on an open route, from our own page, and without what a
+        client could forge. Raises Refused.
+        """
         headers = Headers(scope=scope)
-        if "transfer-encoding" in headers and "content-length" in headers:  # a proxy in front may believe the other one
+        if (
+            "transfer-encoding" in headers and "content-length" in headers
+        ):  # a proxy in front may believe the other one
             raise Refused(400)
         self._names.check(headers, proxied=proxied)
         reading = scope["method"] in ("GET", "HEAD")
         table = self._open.get("GET" if reading else scope["method"])
         path = root.route(scope["path"], table.fullmatch if table else bool)
-        nameless = "origin" not in headers and path.startswith((_REVIEW, _LOGOUT))  # a browser always says where it is from
+        nameless = "origin" not in headers and path.startswith(
+            (_REVIEW, _LOGOUT)
+        )  # a browser always says where it is from
         if not reading and (nameless or not self._is_ours(headers, root)):
             raise Refused(403)
         if table is None:
@@ -149,8 +189,12 @@ class Guard:
         return {**scope, "path": path, "headers": kept, "client": (address, 0), **told}
 
     def _head_below(self, path: str) -> str:
-        """What the page's head begins with. path: under which the app is reached, as far as anybody here knows."""
-        base = f'<base href="{path}/">' if path else ""  # the first one counts, also for what browsers fetch before they run a script
+        """What the page's head begins with. path: under which the app is reached, as far as anybody
+        here knows.
+        """
+        base = (
+            f'<base href="{path}/">' if path else ""
+        )  # the first one counts, also for what browsers fetch before they run a script
         return f"{base}<script>{self._first}</script>"
 
     def _is_ours(self, headers: Headers, root: Root) -> bool:
@@ -160,8 +204,11 @@ class Guard:
         named = [headers.get("host", ""), root.netloc, *self._hosts]
         return host(origin.partition("://")[2]) in [host(name) for name in named if name]
 
-    async def _received(self, scope: Scope, receive: Receive, held: contextlib.AsyncExitStack) -> Receive:
-        """How the body is received from here on, within its limits; new sessions are counted. Raises Refused.
+    async def _received(
+        self, scope: Scope, receive: Receive, held: contextlib.AsyncExitStack
+    ) -> Receive:
+        """How the body is received from here on, within its limits; new sessions are counted.
+        Raises Refused.
 
         held: what is kept until the request has been answered.
         """
@@ -169,7 +216,10 @@ class Guard:
         headers = Headers(scope=scope)
         limit = limit_of(path)
         most = UPLOAD_LIMIT if path == f"{_API}/upload" else limit.size
-        if not re.fullmatch(r"\d{1,12}", length := headers.get("content-length", "0")) or int(length) > most:
+        if (
+            not re.fullmatch(r"\d{1,12}", length := headers.get("content-length", "0"))
+            or int(length) > most
+        ):
             raise Refused(413, "rv_too_long" if path.startswith(_REVIEW) else "")
         if path.startswith(_REVIEW):
             self._admit_reviewer(scope["method"], headers, address)
@@ -181,8 +231,12 @@ class Guard:
             return receive  # `wan.web.uploads` counts what comes
         alone = path.startswith(_MCP) or not limit.json
         if alone:
-            self._sessions.admit(None, address)  # passwords are guessed no faster than pages are opened, and agents call no faster
-        body = await held.enter_async_context(self._bodies.received(receive, limit, address, int(length)))
+            self._sessions.admit(
+                None, address
+            )  # passwords are guessed no faster than pages are opened, and agents call no faster
+        body = await held.enter_async_context(
+            self._bodies.received(receive, limit, address, int(length))
+        )
         scope[SIZE], scope[LET_GO] = body.size, partial(self._bodies.let_go, body)
         if not alone:
             self._admit_asking(scope, body, held)
@@ -203,7 +257,9 @@ class Guard:
         elif path.startswith(_NAMED):
             self._progress.require_parameters(path.removeprefix(_NAMED), asked)
         elif not isinstance(values := asked.get("data"), list):
-            raise Refused(422, "values_odd", given="nothing" if values is None else type(values).__name__)
+            raise Refused(
+                422, "values_odd", given="nothing" if values is None else type(values).__name__
+            )
         session = asked.get("session_hash")
         nameless = session is None and path != f"{_API}/queue/join"
         known = None if nameless else _session(session)
@@ -211,7 +267,9 @@ class Guard:
         held.enter_context(self._progress.joining(scope, public=public, session=known))
 
     def _admit_reviewer(self, method: str, headers: Headers, address: str) -> None:
-        """Counts what is asked of reviews and sent to them; it comes from their own page and is small. Raises Refused."""
+        """Counts what is asked of reviews and sent to them; it comes from their own page and is
+        small. Raises Refused.
+        """
         pace = self._verdicts if method == "POST" else self._looks
         if wait := pace.wait(group(address)):
             raise Refused(429, "too_much", wait)
@@ -220,12 +278,17 @@ class Guard:
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise Refused(415)
 
-    def _admit_reader(self, scope: Scope, receive: Receive, held: contextlib.AsyncExitStack) -> Receive:
+    def _admit_reader(
+        self, scope: Scope, receive: Receive, held: contextlib.AsyncExitStack
+    ) -> Receive:
         """Count a stream, and the session that it is for. Gives how it receives. Raises Refused."""
         key = stream_key(scope["path"], scope["query_string"])
         watching = scope["path"] == f"{_API}/upload_progress"
-        # A page elsewhere cannot read an answer, but it could use up what its visitor's address may ask for.
-        if (key or watching) and Headers(scope=scope).get("sec-fetch-site", "none") not in _OWN_SITES:
+        # A page elsewhere cannot read an answer, but it could use up what its visitor's address may
+        # ask for.
+        if (key or watching) and Headers(scope=scope).get(
+            "sec-fetch-site", "none"
+        ) not in _OWN_SITES:
             raise Refused(403)
         if watching:  # it ends with the upload
             held.enter_context(self._progress.watching(scope))
@@ -237,8 +300,14 @@ class Guard:
 
 
 def _of_files(scope: Scope) -> int:
-    """Bytes of files that a request brings in one piece: as many as it may where it does not say; 0 where it brings none. Checked by `_received`."""
-    most = limit_of(_MCP).size if scope["method"] == "POST" and scope["path"].rstrip("/") == _MCP else 0
+    """Bytes of files that a request brings in one piece: as many as it may where it does not say; 0
+    where it brings none. Checked by `_received`.
+    """
+    most = (
+        limit_of(_MCP).size
+        if scope["method"] == "POST" and scope["path"].rstrip("/") == _MCP
+        else 0
+    )
     return most and int(Headers(scope=scope).get("content-length", most))
 
 
@@ -250,8 +319,9 @@ def _session(given: object) -> str:
 
 
 def _is_hidden(name: bytes, path: str) -> bool:
-    """Whether Gradio must not see a header: it gives every Origin leave to use the visitor's cookies, and takes its own address from others, which
-    anybody may send. Where the app is reached stands in the request by then (`wan.web.roots`).
+    """Whether Gradio must not see a header: it gives every Origin leave to use the visitor's
+    cookies, and takes its own address from others, which anybody may send. Where the app is reached
+    stands in the request by then (`wan.web.roots`).
     """
     if name == b"accept-encoding":
         return path == "/"  # the page is looked through before it is packed

@@ -1,4 +1,6 @@
-"""What every answer tells the browser: which scripts may run, who may embed the page, what it has no use for."""
+"""What every answer tells the browser: which scripts may run, who may embed the page, what it has
+no use for.
+"""
 
 import asyncio
 import base64
@@ -17,8 +19,9 @@ _INLINE = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
 _HOLE = re.compile(r"\{\{.*?\}\}")  # where Jinja fills in a template
 _POLICY = {
     "default-src": "'none'",
-    # Gradio compiles the page's `js=` with the Function constructor. Inline it runs its configuration and its `head`: each by the hash of its text
-    # (`Scripts`), so that no script, no frame with one and no handler in an attribute can be slipped in.
+    # Gradio compiles the page's `js=` with the Function constructor. Inline it runs its
+    # configuration and its `head`: each by the hash of its text (`Scripts`), so that no script, no
+    # frame with one and no handler in an attribute can be slipped in.
     "script-src": "'self' 'unsafe-eval'",
     "style-src": "'self' 'unsafe-inline'",  # Svelte sets style attributes
     "img-src": "'self' data: blob:",
@@ -29,10 +32,13 @@ _POLICY = {
     "form-action": "'self'",
     "frame-ancestors": "'self'",
 }
-_ON_SPACE = {"frame-ancestors": "'self' https://huggingface.co https://*.hf.space"}  # it is shown inside huggingface.co
+_ON_SPACE = {
+    "frame-ancestors": "'self' https://huggingface.co https://*.hf.space"
+}  # it is shown inside huggingface.co
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), display-capture=(), payment=(), usb=()",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), display-capture=(), "
+    "payment=(), usb=()",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
@@ -45,13 +51,25 @@ class Scripts:
 
     def __init__(self, ours: Iterable[str] = (), template: str = "") -> None:
         theirs = [_HOLE.split(script) for script in _INLINE.findall(template)]
-        self._known = [_digest(script) for script in [*ours, *(parts[0] for parts in theirs if len(parts) == 1)]]
-        self._filled = [re.compile("(.*)".join(map(re.escape, parts)), re.DOTALL) for parts in theirs if len(parts) > 1]
+        self._known = [
+            _digest(script)
+            for script in [*ours, *(parts[0] for parts in theirs if len(parts) == 1)]
+        ]
+        self._filled = [
+            re.compile("(.*)".join(map(re.escape, parts)), re.DOTALL)
+            for parts in theirs
+            if len(parts) > 1
+        ]
 
     def digests(self, page: str) -> list[str]:
-        """What the policy for a page names: all that is known, and of each script that Gradio fills in the first that is filled with data alone."""
+        """What the policy for a page names: all that is known, and of each script that Gradio fills
+        in the first that is filled with data alone.
+        """
         found = _INLINE.findall(page)
-        first = [next((script for script in found if _is_filled(shape, script)), None) for shape in self._filled]
+        first = [
+            next((script for script in found if _is_filled(shape, script)), None)
+            for shape in self._filled
+        ]
         return self._known + [_digest(script) for script in first if script is not None]
 
 
@@ -72,20 +90,35 @@ def _digest(script: str) -> str:
 
 
 def policy(digests: Iterable[str] = (), *, space: bool = False) -> str:
-    """The Content-Security-Policy. digests: the inline scripts that may run. space: whether this is a Space."""
+    """The Content-Security-Policy. digests: the inline scripts that may run. space: whether this is
+    a Space.
+    """
     values = _POLICY | (_ON_SPACE if space else {})
-    return "; ".join(" ".join([name, value, *(digests if name == "script-src" else ())]) for name, value in values.items())
+    return "; ".join(
+        " ".join([name, value, *(digests if name == "script-src" else ())])
+        for name, value in values.items()
+    )
 
 
 class Answer:
-    """Sends with the headers. The page itself is held until it is whole, because its policy names the scripts that it was filled with.
+    """Sends with the headers. The page itself is held until it is whole, because its policy names
+    the scripts that it was filled with.
 
-    scripts: the inline ones that may run. packed: whether the page may be sent as gzip; it must not be packed before. https: whether the
-    browser speaks https. space: whether this is a Space. `head`, once it is set, is what the page's head begins with.
+    scripts: the inline ones that may run. packed: whether the page may be sent as gzip; it must not
+    be packed before. https: whether the browser speaks https. space: whether this is a Space.
+    `head`, once it is set, is what the page's head begins with.
     """
 
-    def __init__(self, send: Send, scripts: Scripts, *, packed: bool, https: bool, space: bool) -> None:
-        self._send, self._scripts, self._packed, self._https, self._space = send, scripts, packed, https, space
+    def __init__(
+        self, send: Send, scripts: Scripts, *, packed: bool, https: bool, space: bool
+    ) -> None:
+        self._send, self._scripts, self._packed, self._https, self._space = (
+            send,
+            scripts,
+            packed,
+            https,
+            space,
+        )
         self.head = ""
         self._page: Message | None = None
         self._body = bytearray()
@@ -119,9 +152,13 @@ class Answer:
     async def _whole(self, start: Message, body: bytes) -> None:
         body = body.replace(b"<head>", f"<head>{self.head}".encode(), 1)
         headers = MutableHeaders(scope=start)
-        headers["Content-Security-Policy"] = policy(self._scripts.digests(body.decode(errors="replace")), space=self._space)
+        headers["Content-Security-Policy"] = policy(
+            self._scripts.digests(body.decode(errors="replace")), space=self._space
+        )
         if self._packed:
-            body = await asyncio.to_thread(gzip.compress, body, 5)  # a review may have some megabytes
+            body = await asyncio.to_thread(
+                gzip.compress, body, 5
+            )  # a review may have some megabytes
             headers["Content-Encoding"] = "gzip"
             headers.add_vary_header("Accept-Encoding")
         headers["Content-Length"] = str(len(body))

@@ -1,6 +1,7 @@
 """Where the app listens: an address or a name of this machine, and a port that is free.
 
-Gradio looks for a port on IPv4 alone, goes on to the next where the one that was asked for is taken, and cannot ask itself at an IPv6 address.
+Gradio looks for a port on IPv4 alone, goes on to the next where the one that was asked for is
+taken, and cannot ask itself at an IPv6 address.
 """
 
 import contextlib
@@ -15,15 +16,22 @@ from wan.domain.errors import SettingsError
 from wan.domain.messages import sentence
 from wan.environment.settings import Settings
 
-_FIRST, _TRIED = 7860, 100  # the port that is taken where none is asked for, and how many are tried from there
-_NAME = re.compile(r"\[([^\s*\[\]]+)\]|[^\s*\[\]]+")  # in brackets as in a URL, or without; not the * that some resolvers take for all
+_FIRST, _TRIED = (
+    7860,
+    100,
+)  # the port that is taken where none is asked for, and how many are tried from there
+_NAME = re.compile(
+    r"\[([^\s*\[\]]+)\]|[^\s*\[\]]+"
+)  # in brackets as in a URL, or without; not the * that some resolvers take for all
 _ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - and how this machine reaches itself there
 
 
 @dataclass(frozen=True)
 class Place:
-    """Sockets that listen already, all on one port. host: an address at which the app reaches itself; name: the one that people are told."""
+    """Sockets that listen already, all on one port. host: an address at which the app reaches
+    itself; name: the one that people are told.
+    """
 
     host: str
     name: str
@@ -37,7 +45,9 @@ class Place:
 
 
 def listen(settings: Settings) -> Place:
-    """Takes the port that is asked for, or the first that is free. Raises SettingsError, which names the setting."""
+    """Takes the port that is asked for, or the first that is free. Raises SettingsError, which
+    names the setting.
+    """
     known = _NAME.fullmatch(settings.server_name)
     if known is None:
         raise _no_name(settings.server_name)
@@ -66,7 +76,9 @@ def _place(name: str, port: int) -> Place:
     opened: list[socket.socket] = []
     with contextlib.ExitStack() as closing:
         for family, _, _, _, address in known:
-            with contextlib.suppress(_Absent):  # as ::1 where a machine has no IPv6, but calls itself so
+            with contextlib.suppress(
+                _Absent
+            ):  # as ::1 where a machine has no IPv6, but calls itself so
                 opened.append(closing.enter_context(_listening(family, address, port)))
         if not opened:
             raise _no_name(name)
@@ -81,11 +93,14 @@ class _Absent(Exception):
 
 def _listening(family: int, address: Any, port: int) -> socket.socket:
     try:
-        # With its protocol named: only on such sockets asyncio sends at once, and else each answer waits 40 ms for an acknowledgement.
+        # With its protocol named: only on such sockets asyncio sends at once, and else each answer
+        # waits 40 ms for an acknowledgement.
         made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError:
         raise _Absent from None
-    if family == socket.AF_INET6 and ip_address(address[0].partition("%")[0]).is_link_local:  # which no URL without a zone reaches
+    if (
+        family == socket.AF_INET6 and ip_address(address[0].partition("%")[0]).is_link_local
+    ):  # which no URL without a zone reaches
         made.close()
         raise _Absent
     try:
@@ -101,7 +116,14 @@ def _listening(family: int, address: Any, port: int) -> socket.socket:
         if error.errno in _ABSENT:
             raise _Absent from None
         given = f"{port} ({error.strerror})"
-        raise SettingsError(sentence("setting_bad", field="GRADIO_SERVER_PORT", given=given, allowed="a port that this user may take")) from None
+        raise SettingsError(
+            sentence(
+                "setting_bad",
+                field="GRADIO_SERVER_PORT",
+                given=given,
+                allowed="a port that this user may take",
+            )
+        ) from None
     return made
 
 
@@ -111,8 +133,13 @@ def _is_both(address: str) -> bool:
 
 
 def _no_name(name: str) -> SettingsError:
-    allowed = "an address or a name of this machine, without a port; 0.0.0.0 is all of IPv4, :: all of both"
-    return SettingsError(sentence("setting_bad", field="GRADIO_SERVER_NAME", given=name, allowed=allowed))
+    allowed = (
+        "an address or a name of this machine, without a port; 0.0.0.0 is all of IPv4, "
+        ":: all of both"
+    )
+    return SettingsError(
+        sentence("setting_bad", field="GRADIO_SERVER_NAME", given=name, allowed=allowed)
+    )
 
 
 def _bracketed(host: str) -> str:

@@ -38,7 +38,8 @@ class Names:
         """Check every name that a request gives the app. Raise Refused, which says what to set.
 
         proxied: whether a trusted proxy sends it. The name that it was asked for is one more to
-        check and no substitute: a page in a browser on the proxy's machine can send that header too.
+        check and no substitute: a page in a browser on the proxy's machine can send that header
+        too.
         """
         for host in headers.getlist("host") or [""]:
             self._check(host)
@@ -73,17 +74,22 @@ def name_in(host: str) -> str | None:
 
 
 def names_of(settings: Settings) -> Names:
-    """The names under which this app is reached: its Space's, this machine's, the operator's. Raises SettingsError.
+    """The names under which this app is reached: its Space's, this machine's, the operator's.
+    Raises SettingsError.
 
     Only Hugging Face gives out names under hf.space, and not for other machines.
     """
     space = [settings.space_host, "*.hf.space"] if settings.space_id else []
     root = name_in(root_of(settings.root_path).netloc)
-    return Names([*space, *_own_names(settings.server_name), *settings.host_names, *([root] if root else [])])
+    return Names(
+        [*space, *_own_names(settings.server_name), *settings.host_names, *([root] if root else [])]
+    )
 
 
 def _own_names(asked_for: str) -> set[str]:
-    """What this machine is called, as far as no name server has to be asked, which may hang; and the name at which it was told to listen."""
+    """What this machine is called, as far as no name server has to be asked, which may hang; and
+    the name at which it was told to listen.
+    """
     host = socket.gethostname()
     lines: list[list[str]] = []
     with contextlib.suppress(OSError, UnicodeDecodeError):

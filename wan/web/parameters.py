@@ -1,4 +1,6 @@
-"""The parameters of the endpoints for programs, where a call names them: over MCP, and under `/call/v2/` of HTTP."""
+"""The parameters of the endpoints for programs, where a call names them: over MCP, and under
+`/call/v2/` of HTTP.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,7 +12,8 @@ from wan.domain.quoting import shortened
 def require_parameters(endpoints: Mapping[str, Any], endpoint: str, given: Iterable[str]) -> None:
     """Whether a call names parameters of its endpoint, and all that it must.
 
-    endpoints: as Gradio's `get_api_info` describes them. Raises InvalidInput; of an endpoint that there is not, nothing is known.
+    endpoints: as Gradio's `get_api_info` describes them. Raises InvalidInput; of an endpoint that
+    there is not, nothing is known.
     """
     known = endpoints.get(f"/{endpoint}", {}).get("parameters", [])
     names = [one["parameter_name"] for one in known]

@@ -10,10 +10,12 @@ SHARE = 8  # of what is free, how much one may hold: twelve who take all they ca
 
 
 class Places:
-    """Places of which nobody may hold more than a part of those that are left free, so that whoever comes next finds one.
+    """Places of which nobody may hold more than a part of those that are left free, so that whoever
+    comes next finds one.
 
-    total: all there are. share: the part, as a divisor. limits: how many one owner, one address or the like may
-    hold at most, by its kind. All addresses of an IPv6 site together hold twice as many as one.
+    total: all there are. share: the part, as a divisor. limits: how many one owner, one address or
+    the like may hold at most, by its kind. All addresses of an IPv6 site together hold twice as
+    many as one.
     """
 
     def __init__(self, total: int, *, share: int = SHARE, **limits: int) -> None:
@@ -24,7 +26,8 @@ class Places:
 
     @contextlib.contextmanager
     def place(self, amount: int = 1, **who: str) -> Iterator[bool]:
-        """Hold so many places inside the block; gives False, and holds none, where they are not there.
+        """Hold so many places inside the block; gives False, and holds none, where they are not
+        there.
 
         who: a name for each kind that has a limit.
         """
@@ -42,7 +45,10 @@ class Places:
 
     def _has_room(self, amount: int, names: list[tuple[str, str]]) -> bool:
         free = self._total - self._taken
-        return amount <= free and all(is_fair(self._held[one], amount, free, self._limits[one[0]], self._share) for one in names)
+        return amount <= free and all(
+            is_fair(self._held[one], amount, free, self._limits[one[0]], self._share)
+            for one in names
+        )
 
     def _change(self, amount: int, names: list[tuple[str, str]]) -> None:
         self._taken += amount
@@ -53,5 +59,7 @@ class Places:
 
 
 def is_fair(held: int, amount: int, free: int, limit: int, share: int = SHARE) -> bool:
-    """Whether one who holds so much may have more: the first at once, then up to a part of what is free."""
+    """Whether one who holds so much may have more: the first at once, then up to a part of what is
+    free.
+    """
     return amount <= free and held + amount <= (min(limit, free // share) if held else limit)

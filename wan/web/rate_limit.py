@@ -10,15 +10,21 @@ _ADDRESSES = 10_000
 class Pace:
     """Lets each address do something so often, or send so much.
 
-    every: seconds in which one more is allowed. burst: how many may come at once. clock: seconds; passed in by tests.
+    every: seconds in which one more is allowed. burst: how many may come at once. clock: seconds;
+    passed in by tests.
     """
 
-    def __init__(self, every: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, every: float, burst: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._every, self._burst, self._clock = every, burst, clock
-        self._due: OrderedDict[str, float] = OrderedDict()  # address -> when its allowance is whole again
+        self._due: OrderedDict[str, float] = (
+            OrderedDict()
+        )  # address -> when its allowance is whole again
 
     def wait(self, address: str, amount: int = 1, *, keep: int = 0) -> float:
-        """Seconds until this address may, so many at once; 0 where it may now, and that is then counted.
+        """Seconds until this address may, so many at once; 0 where it may now, and that is then
+        counted.
 
         keep: how many more must be left for others.
         """

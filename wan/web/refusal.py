@@ -11,20 +11,38 @@ from wan.domain.messages import Sentence, t
 class Refused(Exception):
     """A request that goes no further.
 
-    key: what people are told, where they can do something about it. wait: seconds, where waiting helps. given: what was wrong. said: what people are
-    told in place of all that.
+    key: what people are told, where they can do something about it. wait: seconds, where waiting
+    helps. given: what was wrong. said: what people are told in place of all that.
     """
 
-    def __init__(self, status: int, key: str = "", wait: float = 0, given: str = "", said: Sentence | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        key: str = "",
+        wait: float = 0,
+        given: str = "",
+        said: Sentence | None = None,
+    ) -> None:
         super().__init__(HTTPStatus(status).phrase)
-        self.status, self._key, self._wait, self._given, self._said = status, key, math.ceil(wait), given, said
+        self.status, self._key, self._wait, self._given, self._said = (
+            status,
+            key,
+            math.ceil(wait),
+            given,
+            said,
+        )
 
     def response(self, language: str) -> Response:
         """The answer. language: the request's Accept-Language."""
-        detail = t(language, self._key, seconds=self._wait, given=self._given) if self._key else str(self)
+        detail = (
+            t(language, self._key, seconds=self._wait, given=self._given)
+            if self._key
+            else str(self)
+        )
         if self._said is not None:
             detail = self._said.say("zh" if language.startswith("zh") else "en")
-        # What comes next over this connection may be the rest of a body that nobody wants, or was put there by somebody else.
+        # What comes next over this connection may be the rest of a body that nobody wants, or was
+        # put there by somebody else.
         headers = {"Connection": "close"} if self.status in (400, 408, 413) else {}
         headers |= {"Retry-After": str(self._wait)} if self._wait else {}
         return JSONResponse({"detail": detail}, self.status, headers=headers)

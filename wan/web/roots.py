@@ -1,8 +1,11 @@
-"""Where the app is reached: the scheme, the name and the path that stand in front of every address that it gives out.
+"""Where the app is reached: the scheme, the name and the path that stand in front of every address
+that it gives out.
 
-A proxy may put it under a path, and hand that path on or take it away. What the operator says (`GRADIO_ROOT_PATH`) counts first, then what a
-trusted proxy says (`X-Forwarded-Proto`, `-Host`, `-Port` and `-Prefix`), then the request itself. It is handed on with all that in the places where
-ASGI has it, so that nothing behind has to know of proxies: `scheme`, the Host header, and `root_path` in front of `path`.
+A proxy may put it under a path, and hand that path on or take it away. What the operator says
+(`GRADIO_ROOT_PATH`) counts first, then what a trusted proxy says (`X-Forwarded-Proto`, `-Host`,
+`-Port` and `-Prefix`), then the request itself. It is handed on with all that in the places where
+ASGI has it, so that nothing behind has to know of proxies: `scheme`, the Host header, and
+`root_path` in front of `path`.
 """
 
 import re
@@ -43,7 +46,8 @@ class Root:
         )
 
     def route(self, path: str, is_open: Callable[[str], object]) -> str:
-        """The route that a path leads to, whether or not the proxy has taken ours away; "" for our path without its last slash.
+        """The route that a path leads to, whether or not the proxy has taken ours away; "" for our
+        path without its last slash.
 
         is_open: whether there is such a route, since one of ours may be called as our path is.
         """
@@ -58,11 +62,20 @@ class Root:
         headers = [(name, value) for name, value in scope["headers"] if name != b"host"]
         named = [(b"host", self.netloc.encode("latin-1"))] if self.netloc else []
         path = self.path + scope["path"]
-        return {**scope, "scheme": self.scheme, "headers": named + headers, "root_path": self.path, "path": path, "raw_path": quote(path).encode()}
+        return {
+            **scope,
+            "scheme": self.scheme,
+            "headers": named + headers,
+            "root_path": self.path,
+            "path": path,
+            "raw_path": quote(path).encode(),
+        }
 
 
 def _by_proxy(asked: Headers) -> Root:
-    """What a proxy says of the address that it was asked for. Of several, the first: it stands nearest to the browser."""
+    """What a proxy says of the address that it was asked for. Of several, the first: it stands
+    nearest to the browser.
+    """
 
     def said(name: str) -> str:
         return asked.get(f"x-forwarded-{name}", "").partition(",")[0].strip()
@@ -70,9 +83,16 @@ def _by_proxy(asked: Headers) -> Root:
     scheme, path = said("proto").lower(), said("prefix").rstrip("/")
     netloc = said("host") or asked.get("host", "")
     known = host(netloc)
-    if _PORT.fullmatch(port := said("port")) and port not in ("80", "443") and known == (known[0], "") and not netloc.endswith((":80", ":443")):
+    if (
+        _PORT.fullmatch(port := said("port"))
+        and port not in ("80", "443")
+        and known == (known[0], "")
+        and not netloc.endswith((":80", ":443"))
+    ):
         netloc = f"{netloc}:{port}"
-    return Root(scheme if scheme in ("http", "https") else "", netloc, path if _PATH.fullmatch(path) else "")
+    return Root(
+        scheme if scheme in ("http", "https") else "", netloc, path if _PATH.fullmatch(path) else ""
+    )
 
 
 def root_of(given: str) -> Root:
@@ -86,7 +106,9 @@ def root_of(given: str) -> Root:
     if root is not None:
         return root
     allowed = "a path (/wan) or the whole address under which the app is reached (https://films.example/wan)"
-    raise SettingsError(sentence("setting_bad", field="GRADIO_ROOT_PATH", given=given, allowed=allowed))
+    raise SettingsError(
+        sentence("setting_bad", field="GRADIO_ROOT_PATH", given=given, allowed=allowed)
+    )
 
 
 def _in_address(given: str) -> Root | None:
@@ -95,6 +117,10 @@ def _in_address(given: str) -> Root | None:
         parts = urlsplit(given)
     except ValueError:  # half of the brackets of an IPv6 address
         return None
-    whole = parts.scheme in ("http", "https") and _NETLOC.fullmatch(parts.netloc) and _PATH.fullmatch(parts.path)
+    whole = (
+        parts.scheme in ("http", "https")
+        and _NETLOC.fullmatch(parts.netloc)
+        and _PATH.fullmatch(parts.path)
+    )
     known = whole and host(parts.netloc)[0] and not (parts.query or parts.fragment)
     return Root(parts.scheme, parts.netloc, parts.path) if known else None

@@ -1,4 +1,6 @@
-"""What the server answers beside Gradio: files of the page, results by their tokens, stills of the empty stage, and whether it is well."""
+"""What the server answers beside Gradio: files of the page, results by their tokens, stills of the
+empty stage, and whether it is well.
+"""
 
 import asyncio
 import mimetypes
@@ -17,7 +19,9 @@ _STILLS = frozenset({"image.webp", "reference.webp"})
 
 
 def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
-    """Every route of our own. opened: set when the studio can be asked; whoever wants a result earlier waits for it."""
+    """Every route of our own. opened: set when the studio can be asked; whoever wants a result
+    earlier waits for it.
+    """
 
     async def media(request: Request) -> Response:
         token, name = request.path_params["token"], request.path_params["name"]
@@ -28,20 +32,28 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
             return PlainTextResponse(str(trouble), status_code=503)
         if path is None:
             return _nothing()
-        return FileResponse(path, media_type=MEDIA[name], headers={"Cache-Control": "private, max-age=3600"})
+        return FileResponse(
+            path, media_type=MEDIA[name], headers={"Cache-Control": "private, max-age=3600"}
+        )
 
     async def file(request: Request) -> Response:
-        """In place of Gradio's own route, which fetches URLs too and echoes the headers of the request."""
+        """In place of Gradio's own route, which fetches URLs too and echoes the headers of the
+        request.
+        """
         if not signed_in(request):
             return PlainTextResponse("Not authenticated", 401)
         path = await asyncio.to_thread(studio.uploads.find, request.path_params["path"])
         if path is None:
             return _nothing()
         kind = mimetypes.guess_type(path.name)[0] or ""
-        headers = {"Cache-Control": "private, no-cache"}  # what is deleted is gone from the page too
+        headers = {
+            "Cache-Control": "private, no-cache"
+        }  # what is deleted is gone from the page too
         if kind.startswith(("image/", "video/")) and kind != "image/svg+xml":
             return FileResponse(path, media_type=kind, headers=headers)
-        return FileResponse(path, media_type="application/octet-stream", filename=path.name, headers=headers)
+        return FileResponse(
+            path, media_type="application/octet-stream", filename=path.name, headers=headers
+        )
 
     return [
         Route("/gradio_api/file={path:path}", file),
@@ -67,7 +79,11 @@ def signed_in(request: Request) -> bool:
 
 async def _still(request: Request) -> Response:
     name = request.path_params["name"]
-    return FileResponse(STILLS / name, headers={"Cache-Control": "public, max-age=86400"}) if name in _STILLS else _nothing()
+    return (
+        FileResponse(STILLS / name, headers={"Cache-Control": "public, max-age=86400"})
+        if name in _STILLS
+        else _nothing()
+    )
 
 
 def _nothing() -> Response:

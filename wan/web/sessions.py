@@ -9,30 +9,41 @@ from wan.web.rate_limit import Pace
 from wan.web.refusal import Refused
 
 KNOWN = 10_000  # sessions that are remembered; Gradio's own memory of them is bounded by it too
-_ADDRESS_RATE = (1.0, 60)  # seconds for one new session from an address, and how many may come at once: a class behind one address
+_ADDRESS_RATE = (
+    1.0,
+    60,
+    # seconds for one new session from an address, and how many may come at once: a class behind one
+    # address
+)
 _TOTAL_RATE = (0.1, 130)  # the same for all addresses together: each costs Gradio about 13 ms
 _FIRST_RATE = (200.0, 3)  # the first ones of an address may come whatever others do
 _RESERVE = 50  # of those that may come in all, this many are kept for first ones
 
 
 class Sessions:
-    """The sessions that are known, and at which rate new ones may come: each costs Gradio time and memory.
+    """The sessions that are known, and at which rate new ones may come: each costs Gradio time and
+    memory.
 
     forget: told of each session that is no longer known. clock: seconds; passed in by tests.
     """
 
-    def __init__(self, forget: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, forget: Callable[[str], object], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._forget = forget
         self._known: OrderedDict[str, None] = OrderedDict()
         self._own, self._all = Pace(*_ADDRESS_RATE, clock), Pace(*_TOTAL_RATE, clock)
         self._first = Pace(*_FIRST_RATE, clock)
 
     def admit(self, session: str | None, address: str) -> None:
-        """Lets a session in. session: None for one that nobody can come back to. Raises Refused while too many come."""
+        """Lets a session in. session: None for one that nobody can come back to. Raises Refused
+        while too many come.
+        """
         if session is not None and session in self._known:
             self._known.move_to_end(session)
             return
-        # In this order, so that nobody uses up what is there for all; and who has had theirs, not what is there for those who come first.
+        # In this order, so that nobody uses up what is there for all; and who has had theirs, not
+        # what is there for those who come first.
         wait = self._own.wait(group(address)) or self._all.wait("", keep=self._kept_from(address))
         if wait:
             raise Refused(429, "too_many_pages", wait)

@@ -5,7 +5,8 @@ than others need too; where all are taken, the one that has waited longest makes
 whose request is being answered, a stream of events above all, never makes room for another,
 unless it has sent further requests ahead: that is how one peer could keep all of them busy.
 
-uvicorn knows no such limits. HTTP is always read by h11, the parser that is there with or without extras.
+uvicorn knows no such limits. HTTP is always read by h11, the parser that is there with or without
+extras.
 """
 
 import asyncio
@@ -29,7 +30,10 @@ _EACH = 256  # a class behind one address: sixty pages, each with two streams an
 _HEAD = 16_384  # bytes of headers
 _AHEAD = _HEAD  # bytes sent after a request before it is answered; browsers send none
 _STEP = 4_096  # bytes that are read at once while headers come
-_CHUNKS, _PER_CHUNK = 1_000, 64  # so many chunks of a body may be small; beyond, each has so many bytes on average
+_CHUNKS, _PER_CHUNK = (
+    1_000,
+    64,
+)  # so many chunks of a body may be small; beyond, each has so many bytes on average
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,9 @@ class Lobby:
 
 
 class _Reader(h11.Connection):
-    """Reads requests. Each chunk of a body costs as much as hundreds of its bytes, so nobody sends many of a byte each."""
+    """Reads requests. Each chunk of a body costs as much as hundreds of its bytes, so nobody sends
+    many of a byte each.
+    """
 
     def __init__(self) -> None:
         super().__init__(h11.SERVER, _HEAD)
@@ -183,8 +189,13 @@ class Connection(H11Protocol):
         """Read on, in time."""
         if not self._waiting and self.conn.their_state is h11.MUST_CLOSE:
             return  # they said that nothing would follow; uvicorn would break its answer off
-        # How long headers are h11 asks only while they are incomplete; a whole quarter of a megabyte would pass.
-        while self.conn.their_state is h11.IDLE and len(data) > _STEP and not self.transport.is_closing():
+        # How long headers are h11 asks only while they are incomplete; a whole quarter of a
+        # megabyte would pass.
+        while (
+            self.conn.their_state is h11.IDLE
+            and len(data) > _STEP
+            and not self.transport.is_closing()
+        ):
             super().data_received(data[:_STEP])
             data = data[_STEP:]
         if not self.transport.is_closing():

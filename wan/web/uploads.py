@@ -1,6 +1,8 @@
-"""Files on their way here: received piece by piece, so that nobody can promise or send more than there is room for.
+"""Files on their way here: received piece by piece, so that nobody can promise or send more than
+there is room for.
 
-Gradio's own route keeps a plain field of a form in memory, whatever its size, and gives everybody the path on the server under which a file lies.
+Gradio's own route keeps a plain field of a form in memory, whatever its size, and gives everybody
+the path on the server under which a file lies.
 """
 
 import asyncio
@@ -27,7 +29,9 @@ from wan.web.addresses import group
 from wan.web.rate_limit import Pace
 from wan.web.refusal import Refused
 
-UPLOAD_LIMIT = 360_000_000  # bytes: three clips of 100 MB and two pictures of 20 MB come in one request, and the form around them
+# bytes: three clips of 100 MB and two pictures of 20 MB come in one request, and the form around
+# them
+UPLOAD_LIMIT = 360_000_000
 IDLE_SECONDS = 20.0  # without a byte, after which an upload is given up
 _MEGABYTE = 1_000_000
 _FILE_LIMIT = 100 * _MEGABYTE  # the service's own limit for a reference video
@@ -36,11 +40,18 @@ _FIELDS_LIMIT = 8
 _FIELD_LIMIT = 16_000  # bytes of a field that is no file
 _BOUNDARY_LIMIT = 200  # characters
 _WHOLE_SECONDS = 900  # a 100 MB clip over 1 Mbit/s
-_RATE = (1.0, 3_000)  # seconds for one more MB from an address, and how many may come at once: a class, each with a clip of 100 MB
+_RATE = (
+    1.0,
+    3_000,
+    # seconds for one more MB from an address, and how many may come at once: a class, each with a
+    # clip of 100 MB
+)
 _TRACKED = 1_000  # uploads whose progress is told
 _TRACK_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 _TRACK_SECONDS = 3.0  # how long the page's question for it waits for the upload to begin
-_GLANCE = 0.2  # seconds between two looks at it, each of which takes the loop a moment for every stream
+_GLANCE = (
+    0.2  # seconds between two looks at it, each of which takes the loop a moment for every stream
+)
 
 
 class Arrivals:
@@ -50,7 +61,9 @@ class Arrivals:
         self._pace, self._alone = Pace(*_RATE), threading.Lock()
 
     def require(self, folder: Path, address: str) -> None:
-        """Counts one more megabyte. Raises Refused where there is no room for it, and while an address sends too much. Blocks."""
+        """Counts one more megabyte. Raises Refused where there is no room for it, and while an
+        address sends too much. Blocks.
+        """
         with self._alone:
             wait = self._pace.wait(group(address))
         if wait:
@@ -66,14 +79,18 @@ def _require_room(folder: Path, more: int) -> None:
 
 
 class Uploads:
-    """Bodies that may hold files and are read as a whole, and how much each address has sent in them lately. folder: where they are written."""
+    """Bodies that may hold files and are read as a whole, and how much each address has sent in
+    them lately. folder: where they are written.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._pace, self._coming = folder, Pace(*_RATE), 0
 
     @contextlib.asynccontextmanager
     async def admitted(self, size: int, address: str) -> AsyncIterator[None]:
-        """Keeps room for so many bytes while they come. Raises Refused where there is none, and while an address sends too much."""
+        """Keeps room for so many bytes while they come. Raises Refused where there is none, and
+        while an address sends too much.
+        """
         if wait := self._pace.wait(group(address), math.ceil(size / _MEGABYTE)):
             raise Refused(429, "too_much", wait)
         self._coming += size
@@ -89,7 +106,9 @@ class Progress:
 
     def __init__(self) -> None:
         self._come: OrderedDict[str, tuple[str, int] | None] = OrderedDict()
-        """By the page's name for an upload: the file on its way and the bytes of it; None at its end."""
+        """By the page's name for an upload: the file on its way and the bytes of it; None at its
+        end.
+        """
 
     def add(self, upload: str, name: str, size: int) -> None:
         """Notes that more of a file has come."""
@@ -124,12 +143,20 @@ class Progress:
 
 
 class _Form:
-    """A form of files, parsed piece by piece: each file is written as it comes, and everything else is counted and dropped.
+    """A form of files, parsed piece by piece: each file is written as it comes, and everything else
+    is counted and dropped.
 
-    require: asked before each megabyte, raises what speaks against it. told: gets a file's name and how many bytes of it have come just now.
+    require: asked before each megabyte, raises what speaks against it. told: gets a file's name and
+    how many bytes of it have come just now.
     """
 
-    def __init__(self, kind: str, folder: UploadFolder, require: Callable[[], None], told: Callable[[str, int], None]) -> None:
+    def __init__(
+        self,
+        kind: str,
+        folder: UploadFolder,
+        require: Callable[[], None],
+        told: Callable[[str, int], None],
+    ) -> None:
         media, options = parse_options_header(kind)
         boundary = options.get(b"boundary", b"")
         if media != b"multipart/form-data" or not 0 < len(boundary) <= _BOUNDARY_LIMIT:
@@ -138,7 +165,11 @@ class _Form:
         self.files: list[Path] = []
         self._file: Any = None  # the one that is being written
         self._header, self._disposition = b"", b""
-        self._fields, self._part, self._whole = 0, 0, 0  # how many fields; bytes of this part, and of all
+        self._fields, self._part, self._whole = (
+            0,
+            0,
+            0,
+        )  # how many fields; bytes of this part, and of all
         self._room = 0  # bytes that may come before room for more is asked for
         self._over, self._alone = False, threading.Lock()
         self._parser = MultipartParser(
@@ -204,7 +235,8 @@ class _Form:
             raise Refused(400)
         if len(self.files) == _FILES_LIMIT:
             raise Refused(413)
-        self._require()  # each file counts for a megabyte at least, so that many small ones count too
+        # each file counts for a megabyte at least, so that many small ones count too
+        self._require()
         self._room = _MEGABYTE
         self.files.append(self._folder.new(options[b"filename"].decode(errors="replace")))
         self._file = self.files[-1].open("xb")
@@ -231,8 +263,12 @@ class _Form:
         self._over = True
 
 
-def routes(folder: UploadFolder, signed_in: Callable[[Request], bool], *, idle: float = IDLE_SECONDS) -> list[Route]:
-    """The routes by which files come here. signed_in: whether somebody may send any. idle: seconds without a byte that end an upload."""
+def routes(
+    folder: UploadFolder, signed_in: Callable[[Request], bool], *, idle: float = IDLE_SECONDS
+) -> list[Route]:
+    """The routes by which files come here. signed_in: whether somebody may send any. idle: seconds
+    without a byte that end an upload.
+    """
     arrivals, progress = Arrivals(), Progress()
 
     async def upload(request: Request) -> Response:
@@ -246,19 +282,37 @@ def routes(folder: UploadFolder, signed_in: Callable[[Request], bool], *, idle: 
 
     async def watch(request: Request) -> Response:
         asked = request.query_params.get("upload_id", "")
-        if not signed_in(request) or not _TRACK_ID.fullmatch(asked) or not await progress.begins(asked):
+        if (
+            not signed_in(request)
+            or not _TRACK_ID.fullmatch(asked)
+            or not await progress.begins(asked)
+        ):
             return PlainTextResponse("Upload not found", 404)
         return StreamingResponse(progress.follow(asked), media_type="text/event-stream")
 
-    return [Route("/gradio_api/upload", upload, methods=["POST"]), Route("/gradio_api/upload_progress", watch)]
+    return [
+        Route("/gradio_api/upload", upload, methods=["POST"]),
+        Route("/gradio_api/upload_progress", watch),
+    ]
 
 
-async def _received(request: Request, folder: UploadFolder, arrivals: Arrivals, progress: Progress, idle: float) -> list[Path]:
+async def _received(
+    request: Request, folder: UploadFolder, arrivals: Arrivals, progress: Progress, idle: float
+) -> list[Path]:
     """The files of a request, each in its place. Raises Refused, and then nothing of it is left."""
     address = request.client.host if request.client else ""
     tracked = request.query_params.get("upload_id", "")
-    told = (lambda name, size: progress.add(tracked, name, size)) if _TRACK_ID.fullmatch(tracked) else (lambda *_: None)
-    form = _Form(request.headers.get("content-type", ""), folder, lambda: arrivals.require(folder.folder, address), told)
+    told = (
+        (lambda name, size: progress.add(tracked, name, size))
+        if _TRACK_ID.fullmatch(tracked)
+        else (lambda *_: None)
+    )
+    form = _Form(
+        request.headers.get("content-type", ""),
+        folder,
+        lambda: arrivals.require(folder.folder, address),
+        told,
+    )
     try:
         async with asyncio.timeout(_WHOLE_SECONDS):
             await _fed(request, form, idle)
@@ -276,7 +330,9 @@ async def _received(request: Request, folder: UploadFolder, arrivals: Arrivals, 
 
 
 async def _fed(request: Request, form: _Form, idle: float) -> None:
-    """Gives a form all that comes. Raises TimeoutError where nothing comes for `idle` seconds, Refused where it breaks off."""
+    """Gives a form all that comes. Raises TimeoutError where nothing comes for `idle` seconds,
+    Refused where it breaks off.
+    """
     while True:
         async with asyncio.timeout(idle):
             message = await request.receive()
