@@ -5,6 +5,7 @@ numbers and names.
 import ast
 import re
 import string
+from functools import cache
 
 import pytest
 
@@ -70,6 +71,7 @@ def test_every_key_is_used(key: str):
     assert re.search(rf"[\"']{re.escape(key)}[\"']", TEXT) or key.startswith(BUILT)
 
 
+@cache
 def _named() -> set[str]:
     """Every key that stands in the source as it is."""
     found = set()
