@@ -21,7 +21,7 @@ pytestmark = pytest.mark.process
 OPEN = """
 import sys
 from wan.domain.errors import WanError
-from wan import store
+from wan.database import store
 store._BUSY = 0.2
 try:
     store.Store(f"sqlite:///{sys.argv[1]}").close()

@@ -27,6 +27,7 @@ from wan.domain.jobs import JobState, Spent
 from wan.domain.requests import ImageToVideoRequest
 from wan.domain.turns import Asker
 from wan.environment.settings import load_settings
+from wan.media import encode
 from wan.provider.gateway import Gateway
 from wan.service import polling, runner
 from wan.service.studio import Studio
@@ -294,14 +295,14 @@ async def test_what_is_home_needs_the_service_no_more(studio, simulator, monkeyp
     nothing is lost.
     """
     full = [True]
-    real = runner.media.conform
+    real = encode.conform
 
     def conform(source, target, **given):
         if full:
             raise OSError(28, "No space left on device")
         return real(source, target, **given)
 
-    monkeypatch.setattr(runner.media, "conform", conform)
+    monkeypatch.setattr(encode, "conform", conform)
     job = await studio.submit(request(), owner=OWNER)
     async with ends_well(studio, simulator, job) as viewer:
         await viewer.paused()

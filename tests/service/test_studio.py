@@ -37,7 +37,7 @@ from wan.domain.jobs import JobState, Spent
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.environment.settings import load_settings
 from wan.media import encode, inputs
-from wan.service import polling, runner
+from wan.service import polling
 from wan.service.studio import Studio
 
 pytestmark = pytest.mark.anyio
@@ -836,9 +836,9 @@ async def test_a_video_that_is_home_outlives_its_key(simulator, monkeypatch, tmp
         await studio._storage.put(
             f"videos/{job.id}/original.mp4", whole if home == "whole" else whole[:-9000]
         )
-    finishing, real = [], runner.media.conform
+    finishing, real = [], encode.conform
     monkeypatch.setattr(
-        runner.media,
+        encode,
         "conform",
         lambda *given, **named: (finishing.append(given), real(*given, **named)),
     )
@@ -871,9 +871,7 @@ async def test_a_video_that_is_home_waits_for_room_without_its_key(
         load_settings(), clock=lambda: datetime.now(UTC).timestamp() + hours[0] * 3600
     ) as studio:
         with monkeypatch.context() as patch:
-            patch.setattr(
-                runner.media, "conform", lambda *_, **__: Path("/dev/full").write_bytes(b"x")
-            )
+            patch.setattr(encode, "conform", lambda *_, **__: Path("/dev/full").write_bytes(b"x"))
             await studio._runner.end_abandoned()
         assert (await studio.job(job.id, owner=OWNER)).said.key == "paused"
         hours[0] += 2

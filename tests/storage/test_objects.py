@@ -171,12 +171,12 @@ from wan.environment.process_exit import exit_with
 import asyncio, random, sys
 from pathlib import Path
 from obstore.store import LocalStore
-from wan import storage
+from wan.storage import objects
 
-storage.CACHE_LIMIT, storage._IN_USE = 3000, 0.0  # every copy may go at once
+objects.CACHE_LIMIT, objects._IN_USE = 3000, 0.0  # every copy may go at once
 
 async def read():
-    bucket = storage.Storage("memory:///", Path(sys.argv[2]))
+    bucket = objects.Storage("memory:///", Path(sys.argv[2]))
     # a store that several processes reach without a network
     bucket._store = LocalStore(Path(sys.argv[1]))
     for _ in range(150):
