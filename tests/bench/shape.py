@@ -2,8 +2,9 @@
 know which.
 
 Lines of Python are counted as ruff formats them at 100 columns, whatever the project's own width
-is, so that two states can be compared. Statements of JavaScript and CSS are counted in place of
-their lines, which may be packed. `--root DIR` measures another checkout.
+is, and a longer one as what it fills, so that two states can be compared. Statements of JavaScript
+and CSS are counted in place of their lines, which may be packed. `--root DIR` measures another
+checkout.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import ast
 import asyncio
 import io
 import json
+import math
 import os
 import re
 import socket
@@ -94,7 +96,7 @@ def _python(root: Path) -> dict[str, object]:
         str(path.relative_to(root)): path.read_text(encoding="utf-8")
         for path in sorted(root.rglob("*.py"))
     }
-    lines = {name: text.count("\n") for name, text in files.items()}
+    lines = {name: sum(map(_rows, text.splitlines())) for name, text in files.items()}
     trees = {name: ast.parse(text) for name, text in files.items()}
     functions = sorted(
         (one for name, tree in trees.items() for one in _functions(name, tree)),
@@ -102,7 +104,7 @@ def _python(root: Path) -> dict[str, object]:
     )
     lengths = [one.lines for one in functions]
     largest = [name for name in sorted(lines, key=lines.__getitem__) if "simulator" not in name]
-    docstrings = sum(_docstrings(tree) for tree in trees.values())
+    docstrings = sum(_docstrings(tree, files[name].splitlines()) for name, tree in trees.items())
     comments, code = map(sum, zip(*(_tokens(text) for text in files.values()), strict=True))
     return {
         "Python files": len(files),
@@ -130,16 +132,22 @@ def _functions(name: str, tree: ast.Module) -> list[Function]:
     ]
 
 
-def _docstrings(tree: ast.Module) -> int:
+def _rows(line: str) -> int:
+    """How many lines one fills at this width: no formatter breaks what is written in words."""
+    return max(1, math.ceil(len(line) / WIDTH))
+
+
+def _docstrings(tree: ast.Module, lines: list[str]) -> int:
     """Lines of strings that stand by themselves: docstrings, and what is said below fields."""
-    alone = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    ]
-    return sum(
-        node.end_lineno - node.lineno + 1 for node in alone if isinstance(node.value.value, str)
-    )
+    found = 0
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
+            found += sum(map(_rows, lines[node.lineno - 1 : node.end_lineno]))
+    return found
 
 
 def _tokens(text: str) -> tuple[int, int]:
@@ -152,7 +160,8 @@ def _tokens(text: str) -> tuple[int, int]:
             comments.update(rows)
         elif token.string.strip():
             held.update(rows)
-    return len(comments - held), len(held)
+    lines = ["", *text.splitlines()]
+    return tuple(sum(_rows(lines[row]) for row in rows) for rows in (comments - held, held))
 
 
 def _classes(trees: dict[str, ast.Module]) -> str:
