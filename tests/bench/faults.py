@@ -262,9 +262,9 @@ _REQUESTS = (
     ),
     _fault(
         "a model's name accepted by its beginning",
-        "domain/requests.py",
-        "if given not in allowed:",
-        "if not any(str(given).startswith(one) for one in allowed):",
+        "domain/fields.py",
+        "core_schema.literal_schema(list(self.allowed))",
+        'core_schema.str_schema(pattern="^(" + "|".join(self.allowed) + ")")',
         "domain/test_requests.py",
     ),
     _fault(

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wan.domain.errors import InvalidInput
+from wan.domain.fields import written
 from wan.domain.messages import Sentence, sentence
 from wan.domain.plain_text import clean, clean_line, control_in, escaped, is_blank
 from wan.domain.quoting import shortened
 from wan.domain.redact import guard_logs, redacted, unsigned
-from wan.domain.requests import written
 from wan.domain.reviews import _cell
 from wan.storage.evidence import _clean
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput
+from wan.domain.fields import allowed_in
 from wan.domain.fingerprint import fingerprint
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest, ordered
 
@@ -327,3 +328,23 @@ def test_anything_at_all_is_accepted_or_refused_in_words(changes):
 )
 def test_a_public_url_is_taken_as_it_is(url):
     assert ImageToVideoRequest(**IMAGE | {"reference_image": url}).reference_image == url
+
+
+@pytest.mark.parametrize(
+    ("kind", "longest", "sizes"), [(ImageToVideoRequest, 15, 12), (ReferenceToVideoRequest, 10, 10)]
+)
+def test_the_json_schema_has_the_limits(kind, longest, sizes):
+    fields = kind.model_json_schema()["properties"]
+    assert (fields["duration"]["minimum"], fields["duration"]["maximum"]) == (2, longest)
+    assert len(fields["size"]["enum"]) == sizes
+    assert (fields["prompt"]["maxLength"], fields["negative_prompt"]["maxLength"]) == (1500, 500)
+    assert [fields[name]["anyOf"][0]["maximum"] for name in ("fps", "seed")] == [60, 2**31 - 1]
+    assert fields["shot_type"]["enum"] == ["single", "multi"]
+    assert fields["model"].get("enum", [fields["model"].get("const")]) == list(
+        allowed_in(kind.model_fields["model"])
+    )
+
+
+def test_of_two_wrong_fields_the_model_is_told_first():
+    with pytest.raises(InvalidInput, match=r"^model: got x; allowed is exactly one of"):
+        ImageToVideoRequest(**IMAGE | {"model": "x", "duration": 99})

@@ -5,11 +5,10 @@ Whatever is wrong raises InvalidInput, which names the field, what was given and
 nothing has been opened or sent by then. Files are opened by `wan.media.inputs`.
 """
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -17,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
+    Strict,
     ValidationError,
     field_validator,
     model_validator,
@@ -25,9 +25,10 @@ from pydantic import (
 from wan.domain import catalog
 from wan.domain.catalog import MODELS, Model
 from wan.domain.errors import InvalidInput
-from wan.domain.plain_text import clean, clean_line, control_in, is_blank
+from wan.domain.fields import WHOLE, OneOf, WholeNumber, allowed_in, refusal, require_known, written
+from wan.domain.plain_text import is_blank
 from wan.domain.public_url import public_url
-from wan.domain.quoting import shown, typed
+from wan.domain.quoting import shown
 
 Media = bytes | Path | str
 """The bytes of a file, its path, or an http(s) URL that the service fetches itself. A `str` is only
@@ -47,7 +48,8 @@ _PICTURE_ENDINGS = frozenset(
 _TIMES = re.compile(
     r"\s*[*xX\u00d7\u2715\u2716\u2a09\u2217\u204e\uff0a\uff38\uff58]\s*"
 )  # what people write between width and height
-_NO_SEED = frozenset({"", "-1", "random"})
+_NO_SEED = ("", "-1", "random", -1)
+_LOWEST_FPS, _HIGHEST_FPS = catalog.FPS_RANGE
 
 _MOTION_WORDS = (  # up to this strength, these words
     (0.2, "The camera and the subject are almost still, with the faintest movement."),
@@ -58,21 +60,33 @@ _MOTION_WORDS = (  # up to this strength, these words
 )
 
 
+def _names(makes: str) -> tuple[str, ...]:
+    """The models that make a video of such references."""
+    return tuple(model.name for model in MODELS.values() if model.makes == makes)
+
+
+def _seconds(makes: str) -> dict[str, Any]:
+    """The shortest and the longest video that these models make, which is the same for all."""
+    [durations] = {model.durations for model in MODELS.values() if model.makes == makes}
+    return {"ge": durations[0], "le": durations[-1]}
+
+
 class _Request(BaseModel):
     """What both kinds of request share."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     model: str
-    prompt: str
-    negative_prompt: str = ""
-    duration: int = 5
+    prompt: str = Field(max_length=catalog.PROMPT_LIMIT)
+    negative_prompt: str = Field(default="", max_length=catalog.NEGATIVE_PROMPT_LIMIT)
+    duration: WholeNumber = 5
     """Seconds of video."""
-    size: str = "1280*720"
+    size: Annotated[str, OneOf(tuple(catalog.SIZES))] = "1280*720"
     """`W*H` in px."""
-    fps: int | None = None
+    fps: Annotated[int, Strict(), Field(ge=_LOWEST_FPS, le=_HIGHEST_FPS), WHOLE] | None = None
     """Frames per second; None keeps the service's own."""
-    seed: int | None = None
+    seed: Annotated[int, Strict(), Field(ge=0, le=catalog.SEED_LIMIT), WHOLE] | None = None
+    """None lets one be drawn."""
     audio: bool = True
     """Whether there is sound, for a model that can leave it out."""
     watermark: bool = False
@@ -81,29 +95,19 @@ class _Request(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _explain(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Puts pydantic's own complaints (unknown field, wrong type, nothing
-        given) into our words.
-        """
+        """Tell in our words what pydantic complains of."""
         if isinstance(given, Mapping):
-            _refuse_unknown(given, list(cls.model_fields))
+            require_known(given, cls.model_fields)
         try:
             return handler(given)
         except ValidationError as error:
-            raise _in_our_words(error) from None
-
-    @field_validator("model", mode="before")
-    @classmethod
-    def _known_model(cls, name: Any) -> str:
-        return _one_of(
-            "model",
-            name,
-            [model.name for model in MODELS.values() if model.makes == cls.makes()],
-            key="model_unknown",
-        )
+            asked = str(given.get("model")) if isinstance(given, Mapping) else ""
+            model = asked if asked in MODELS else cls.model_fields["model"].default
+            raise refusal(error, cls, model) from None
 
     @field_validator("prompt", mode="before")
     @classmethod
-    def _short_prompt(cls, prompt: Any) -> str:
+    def _clean_prompt(cls, prompt: Any) -> str:
         text = written("prompt", prompt, catalog.PROMPT_LIMIT)
         if is_blank(text):
             raise InvalidInput("prompt", "prompt_missing", high=catalog.PROMPT_LIMIT)
@@ -111,84 +115,29 @@ class _Request(BaseModel):
 
     @field_validator("negative_prompt", mode="before")
     @classmethod
-    def _short_negative_prompt(cls, prompt: Any) -> str:
+    def _clean_negative_prompt(cls, prompt: Any) -> str:
         return written(
             "negative_prompt", "" if prompt is None else prompt, catalog.NEGATIVE_PROMPT_LIMIT
         )
 
     @field_validator("size", mode="before")
     @classmethod
-    def _known_size(cls, size: Any) -> str:
-        usual = (
-            _TIMES.sub("*", size.strip()).upper() if isinstance(size, str) else size
-        )  # 1280x720, 720p
-        return _one_of(
-            "size", usual if usual in cls.sizes() else size, cls.sizes(), key="size_unknown"
-        )
+    def _usual_size(cls, size: Any) -> Any:
+        """1280x720 and 720p as we write them."""
+        usual = _TIMES.sub("*", size.strip()).upper() if isinstance(size, str) else size
+        return usual if usual in allowed_in(cls.model_fields["size"]) else size
 
     @field_validator("seed", mode="before")
     @classmethod
-    def _seed_in_range(cls, seed: Any) -> int | None:
-        if seed is None or (isinstance(seed, str) and seed.strip().lower() in _NO_SEED):
-            return None
-        number = _whole(seed)
-        if number == -1:  # as most tools of this kind say it
-            return None
-        if number is None or not 0 <= number <= catalog.SEED_LIMIT:
-            raise InvalidInput("seed", "seed_range", given=typed(seed), high=catalog.SEED_LIMIT)
-        return number
-
-    @field_validator("fps", mode="before")
-    @classmethod
-    def _fps_in_range(cls, fps: Any) -> int | None:
-        if fps is None:
-            return None
-        low, high = catalog.FPS_RANGE
-        number = _whole(fps)
-        if number is None or not low <= number <= high:
-            raise InvalidInput("fps", "fps_range", given=typed(fps), low=low, high=high)
-        return number
-
-    @field_validator("shot_type", mode="before")
-    @classmethod
-    def _known_shot(cls, shot: Any) -> str:
-        return _one_of("shot_type", shot, ["single", "multi"])
-
-    @field_validator("duration", mode="before")
-    @classmethod
-    def _whole_seconds(cls, duration: Any) -> Any:
-        number = _whole(duration)
-        return duration if number is None else number
-
-    @model_validator(mode="before")
-    @classmethod
-    def _duration_in_range(cls, given: Any) -> Any:
-        """Checks duration beside the model, whose range it is."""
-        if not isinstance(given, Mapping) or "duration" not in given:
-            return given
-        model = MODELS.get(str(given.get("model", cls.model_fields["model"].default)))
-        number = _whole(given["duration"])
-        if model is not None and number not in model.durations:
-            low, high = model.durations[0], model.durations[-1]
-            raise InvalidInput(
-                "duration",
-                "duration_range",
-                given=typed(given["duration"]),
-                model=model.name,
-                low=low,
-                high=high,
-            )
-        return given
+    def _no_seed(cls, seed: Any) -> Any:
+        """-1 and "random" are no seed, as most tools of this kind have it."""
+        given = seed.strip().lower() if isinstance(seed, str) else seed
+        return None if given in _NO_SEED and not isinstance(given, bool) else seed
 
     @classmethod
     def makes(cls) -> Literal["image", "reference"]:
         """What this request makes a video from; says which models it may name."""
         raise TypeError("ask one of the two kinds")
-
-    @classmethod
-    def sizes(cls) -> list[str]:
-        """The sizes that may be asked for."""
-        return list(catalog.SIZES)
 
     @property
     def catalog_model(self) -> Model:
@@ -210,13 +159,16 @@ class _Request(BaseModel):
 class ImageToVideoRequest(_Request):
     """One picture and a prompt become a clip."""
 
-    model: str = catalog.IMAGE_TO_VIDEO
-    prompt: str = ""
+    model: Annotated[str, OneOf(_names("image"))] = catalog.IMAGE_TO_VIDEO
+    prompt: str = Field(default="", max_length=catalog.PROMPT_LIMIT)
     """What happens; without it the service goes by the picture alone."""
+    duration: WholeNumber = Field(5, **_seconds("image"))
+    size: Annotated[str, OneOf((*catalog.SIZES, *OWN_SHAPE))] = "1280*720"
+    """`W*H` in px, or a tier, which keeps the picture's own shape."""
     reference_image: Media = Field(default=b"", repr=False, validate_default=True)
     fit: Literal["crop", "pad"] = "crop"
     """How the picture gets the shape of `size`."""
-    motion_strength: float | None = None
+    motion_strength: Annotated[float, Strict(), Field(ge=0, le=1)] | None = None
     """0 to 1, put into words in the prompt that is sent."""
     prompt_extend: bool = True
     audio_url: str = ""
@@ -229,14 +181,9 @@ class ImageToVideoRequest(_Request):
         """A picture."""
         return "image"
 
-    @classmethod
-    def sizes(cls) -> list[str]:
-        """The ten sizes, and the two tiers that keep the picture's own shape."""
-        return [*catalog.SIZES, *OWN_SHAPE]
-
     @field_validator("prompt", mode="before")
     @classmethod
-    def _short_prompt(cls, prompt: Any) -> str:
+    def _clean_prompt(cls, prompt: Any) -> str:
         text = written("prompt", "" if prompt is None else prompt, catalog.PROMPT_LIMIT)
         return "" if is_blank(text) else text
 
@@ -246,24 +193,6 @@ class ImageToVideoRequest(_Request):
         if media is None or (isinstance(media, bytes | str) and not media):
             raise InvalidInput("reference_image", "image_missing")
         return _media("reference_image", media)
-
-    @field_validator("fit", mode="before")
-    @classmethod
-    def _known_fit(cls, fit: Any) -> str:
-        return _one_of("fit", fit, ["crop", "pad"])
-
-    @field_validator("motion_strength", mode="before")
-    @classmethod
-    def _motion_in_range(cls, strength: Any) -> float | None:
-        if strength is None:
-            return None
-        if (
-            isinstance(strength, bool)
-            or not isinstance(strength, int | float)
-            or not 0 <= strength <= 1
-        ):
-            raise InvalidInput("motion_strength", "motion_range", given=typed(strength))
-        return float(strength)
 
     @field_validator("reference_audio", mode="before")
     @classmethod
@@ -329,7 +258,8 @@ class ReferenceToVideoRequest(_Request):
     pictures.
     """
 
-    model: str = catalog.REFERENCE_TO_VIDEO
+    model: Annotated[str, OneOf(_names("reference"))] = catalog.REFERENCE_TO_VIDEO
+    duration: WholeNumber = Field(5, **_seconds("reference"))
     reference_video: tuple[Media, ...] = Field(default=(), repr=False)
     reference_image: tuple[Media, ...] = Field(default=(), repr=False)
     reference_order: tuple[ReferenceKind, ...] = ()
@@ -445,65 +375,6 @@ def _media(field: str, given: Any) -> Media:
     return given if isinstance(given, Path) else public_url(field, given)
 
 
-_UNSEEN = 10  # times its limit that a text may have in characters that are then removed
-
-
-def written(field: str, given: Any, high: int, *, line: bool = False) -> str:
-    """A text of at most `high` characters, without those that nobody sees. Every text that people
-    give comes through here.
-
-    line: whether it is a single line, whose outer spaces go too. Raises InvalidInput, also for a
-    control character: no words have one.
-    """
-    if not isinstance(given, str):
-        raise InvalidInput(field, "field_type", given=shown(given), allowed="text")
-    if len(given) > high * _UNSEEN:
-        raise InvalidInput(field, "text_long", given=len(given), high=high)
-    if odd := control_in(given):
-        raise InvalidInput(field, "text_odd", given=odd[0], place=odd[1])
-    text = clean_line(given) if line else clean(given)
-    if len(text) > high:
-        raise InvalidInput(field, "text_long", given=len(text), high=high)
-    return text
-
-
-def _one_of(field: str, given: Any, allowed: Sequence[str], *, key: str = "choice_unknown") -> str:
-    if given not in allowed:
-        raise InvalidInput(field, key, given=shown(given), allowed=", ".join(allowed))
-    return str(given)
-
-
-def _whole(given: Any) -> int | None:
-    """A whole number, 5.0 among them; None for anything else."""
-    if (
-        isinstance(given, bool)
-        or not isinstance(given, int | float)
-        or given != given
-        or given in (float("inf"), float("-inf"))
-    ):
-        return None
-    return int(given) if given == int(given) else None
-
-
 def _kind(given: Any) -> str:
     """What sort of thing was given, where the thing itself is too long to show."""
     return f"a list of {len(given)}" if isinstance(given, list | tuple) else type(given).__name__
-
-
-def _refuse_unknown(given: Mapping[Any, Any], fields: list[str]) -> None:
-    """Names the first field that there is none of, with the nearest known one."""
-    for field in given:
-        if field not in fields:
-            near = difflib.get_close_matches(str(field), fields, n=1)
-            raise InvalidInput(shown(field), "field_unknown", known=", ".join(near or fields))
-
-
-def _in_our_words(error: ValidationError) -> InvalidInput:
-    first = error.errors()[0]
-    field = str(first["loc"][0]) if first["loc"] else "request"
-    if first["type"] == "missing":
-        return InvalidInput(field, "field_missing")
-    allowed = {"bool_parsing": "true or false", "bool_type": "true or false"}.get(
-        first["type"], first["msg"]
-    )
-    return InvalidInput(field, "field_type", given=typed(first["input"]), allowed=allowed)

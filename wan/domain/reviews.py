@@ -18,9 +18,9 @@ from functools import cached_property
 from typing import Any
 
 from wan.domain.errors import InvalidInput
+from wan.domain.fields import written
 from wan.domain.jobs import Job, JobState
 from wan.domain.plain_text import is_blank
-from wan.domain.requests import written
 
 VERDICTS = ("yes", "maybe", "no")
 TITLE_LIMIT = 120  # characters, as the three below

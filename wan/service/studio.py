@@ -38,6 +38,7 @@ from wan.domain.errors import (
     Throttled,
     WanError,
 )
+from wan.domain.fields import written
 from wan.domain.fingerprint import fingerprint
 from wan.domain.ids import Owners
 from wan.domain.jobs import (
@@ -52,7 +53,7 @@ from wan.domain.jobs import (
     Spent,
 )
 from wan.domain.messages import Sentence, sentence, waiting
-from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request, written
+from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request
 from wan.domain.results import VideoResult
 from wan.domain.reviews import Review, Take
 from wan.domain.turns import Asker, is_here, site

@@ -1,0 +1,118 @@
+"""What the fields of a request are made of, and how one that is wrong is told.
+
+Limits stand in the fields themselves, so that they are in their JSON schemas too.
+"""
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, GetCoreSchemaHandler, Strict, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, core_schema
+
+from wan.domain.errors import InvalidInput
+from wan.domain.plain_text import clean, clean_line, control_in
+from wan.domain.quoting import shown, typed
+
+_UNSEEN = 10  # times its limit that a text may have in characters that are then removed
+
+_REFUSALS = {  # by field, where it has words of its own
+    "model": "model_unknown",
+    "size": "size_unknown",
+    "duration": "duration_range",
+    "seed": "seed_range",
+    "fps": "fps_range",
+    "motion_strength": "motion_range",
+}
+_YES_OR_NO = "true or false"
+_ALLOWED = {"bool_parsing": _YES_OR_NO, "bool_type": _YES_OR_NO}  # by pydantic's type of error
+
+
+def _whole(given: Any) -> Any:
+    """5.0 is 5; anything else stays what it is."""
+    if isinstance(given, float) and math.isfinite(given) and given == int(given):
+        return int(given)
+    return given
+
+
+WHOLE = BeforeValidator(_whole)
+"""Stands last in a field, behind its limits: before it, they would not be in the JSON schema."""
+WholeNumber = Annotated[int, Strict(), WHOLE]
+"""A whole number, 5.0 among them; no text, and no switch."""
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Allows exactly these texts in a field."""
+
+    allowed: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
+        """The same as of a Literal, whose texts have to stand in the source."""
+        return core_schema.literal_schema(list(self.allowed))
+
+
+def written(field: str, given: Any, high: int, *, line: bool = False) -> str:
+    """Check and clean a text that somebody has given: no invisible characters, at most `high`.
+
+    line: whether it is a single line, whose outer spaces go too. Raises InvalidInput, also for a
+    control character: no words have one.
+    """
+    if not isinstance(given, str):
+        raise InvalidInput(field, "field_type", given=shown(given), allowed="text")
+    if len(given) > high * _UNSEEN:
+        raise InvalidInput(field, "text_long", given=len(given), high=high)
+    if odd := control_in(given):
+        raise InvalidInput(field, "text_odd", given=odd[0], place=odd[1])
+    text = clean_line(given) if line else clean(given)
+    if len(text) > high:
+        raise InvalidInput(field, "text_long", given=len(text), high=high)
+    return text
+
+
+def require_known(given: Mapping[Any, Any], fields: Mapping[str, FieldInfo]) -> None:
+    """Raise InvalidInput for the first unknown field, with the known one that is nearest to it."""
+    for field in given:
+        if field not in fields:
+            near = difflib.get_close_matches(str(field), fields, n=1)
+            raise InvalidInput(shown(field), "field_unknown", known=", ".join(near or fields))
+
+
+def refusal(error: ValidationError, of: type[BaseModel], model: str) -> InvalidInput:
+    """The first thing that is wrong, in our words. model: the one that is asked for."""
+    first = error.errors()[0]
+    field = str(first["loc"][0]) if first["loc"] else "request"
+    if first["type"] == "missing":
+        return InvalidInput(field, "field_missing")
+    known, given = of.model_fields.get(field), first["input"]
+    if known and (texts := allowed_in(known)):
+        key, allowed = _REFUSALS.get(field, "choice_unknown"), ", ".join(texts)
+        return InvalidInput(field, key, given=shown(given), allowed=allowed)
+    if known and field in _REFUSALS:
+        return InvalidInput(
+            field, _REFUSALS[field], given=typed(given), model=model, **_range(known)
+        )
+    allowed = _ALLOWED.get(first["type"], first["msg"])
+    return InvalidInput(field, "field_type", given=typed(given), allowed=allowed)
+
+
+def allowed_in(field: FieldInfo) -> tuple[str, ...]:
+    """The texts that a field may be; empty where it is not one of several."""
+    if get_origin(field.annotation) is Literal:
+        return get_args(field.annotation)
+    return next((part.allowed for part in field.metadata if isinstance(part, OneOf)), ())
+
+
+def _range(field: FieldInfo) -> dict[str, float]:
+    """`low` and `high` of a number, as far as it has them; also of one that may be left out."""
+    parts = [FieldInfo.from_annotation(one) for one in get_args(field.annotation)]
+    return {
+        name: getattr(limit, bound)
+        for part in (field, *parts)
+        for limit in part.metadata
+        for bound, name in (("ge", "low"), ("le", "high"))
+        if hasattr(limit, bound)
+    }
