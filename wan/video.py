@@ -134,7 +134,7 @@ def normalised(kind: type[Kind], given: Mapping[str, Any] | Kind) -> Kind:
             "request",
             "field_type",
             given=type(given).__name__,
-            allowed=f"a dict or a {kind.__name__}",
+            allowed=f"a dict or {kind.__name__}",
         )
     request = _whole(kind.model_validate(fields), _REQUIRED[kind])
     check_files(request)

@@ -85,7 +85,7 @@ def test_references_are_looked_into_when_they_are_dropped(page: Page, tmp_path):
         "walk.mov: The picture was HEIC; it was turned into JPEG", use_inner_text=True
     )
     expect(cast.locator(".wan-bad")).to_contain_text(
-        "film.webm: got a video in WebM, which cannot be used; save it as MP4", use_inner_text=True
+        "film.webm: WebM videos aren't supported. Save it as MP4", use_inner_text=True
     )
     assert cast.locator("img").evaluate_all("images => images.map(one => one.naturalWidth)") == [
         160,
@@ -132,7 +132,7 @@ def test_a_file_that_is_no_picture_is_refused_in_words(page: Page, tmp_path):
     say(page, "image", "A quiet sea.")
     generate(page, "image")
     expect(page.locator("#wan-image-view .wan-card.bad")).to_contain_text(
-        "does not open as a picture"
+        "can't be opened as an image"
     )
     assert "Traceback" not in page.content()
 
@@ -279,12 +279,12 @@ def test_a_sound_is_looked_into_when_it_is_dropped_and_comes_back_with_its_video
     before = app.created()
     box.locator("input[type=file]").set_input_files(tmp_path / "note.m4a")
     expect(told).to_contain_text(
-        "note.m4a: got a sound in M4A, which cannot be used; save it as WAV or MP3.",
+        "note.m4a: M4A audio isn't supported. Save it as WAV or MP3.",
         use_inner_text=True,
     )
     generate(page, "image")
     expect(page.locator('#wan-image-view [data-field="reference_audio"]')).to_contain_text(
-        "Sound file: got a sound in M4A", use_inner_text=True
+        "Sound file: M4A audio isn't supported", use_inner_text=True
     )
     expect(box).to_have_class(re.compile("wan-wrong"))
     assert app.created() == before

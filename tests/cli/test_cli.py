@@ -214,8 +214,8 @@ def test_a_failed_run_is_exit_1_and_says_why(run):
         (("--fps", "0"), "fps: got 0"),
         (("--motion-strength", "7"), "motion_strength: got 7"),
         (("--fit", "stretch"), "fit: got stretch"),
-        (("--audio", "gone.wav"), "reference_audio: got gone.wav, which is not there"),
-        (("--audio", __file__), "reference_audio: got something that does not open as a sound"),
+        (("--audio", "gone.wav"), "reference_audio: gone.wav wasn't found"),
+        (("--audio", __file__), "reference_audio: this file can't be opened as audio"),
         (("--model", "wan2.6-i2v-flash-2026-02-10"), "model: got wan2.6-i2v-flash-2026-02-10"),
         (("--prompt", "x" * 1501), "prompt: got 1501 characters"),
     ],
@@ -245,7 +245,7 @@ def test_bad_references_are_exit_2(run, tmp_path, simulator):
         ("Field required: ", "reference-to-video"),
         ("reference_video: ", "reference-to-video", "--reference", short),
         (
-            "--reference: got a picture in GIF",
+            "--reference: GIF images aren't supported",
             "reference-to-video",
             "--reference",
             tmp_path / "still.gif",
@@ -615,7 +615,7 @@ def test_a_file_that_the_video_is_made_from_is_not_written_over(run, samples, tm
         finished = run(*command)
         assert (
             finished.returncode,
-            "which the video is made from; allowed is another file." in finished.stderr,
+            "which the video is made from. Use another file." in finished.stderr,
         ) == (2, True), finished.stderr
     assert given.read_bytes() == (samples / "bigbuckbunny.mp4").read_bytes()
     assert simulator.stats() == before
@@ -934,15 +934,15 @@ def test_prepare(run, samples, tmp_path, simulator):
         (("--prompt", "x"), "reference_video"),
         (
             ("--prompt", "x", "--reference-video", "gone.mp4"),
-            "reference_video: got gone.mp4, which is not there",
+            "reference_video: gone.mp4 wasn't found",
         ),
         (
             ("--prompt", "x", "--reference-video", "example.com/a.mp4"),
-            "begins with http:// or https://",
+            "starts with http:// or https://",
         ),
         (
             ("--prompt", "x", "--reference-video", "ftp://example.com/a.mp4"),
-            "allowed is a public address",
+            "isn't a public link",
         ),
         (
             ("--prompt", "x", "--reference-video", "https://example.com/a.mp4", "--duration", "11"),

@@ -61,7 +61,7 @@ def test_what_nobody_sees_goes(name: str):
 
 @pytest.mark.parametrize("sign", CONTROLS)
 def test_a_control_character_is_refused_by_its_place(sign: str):
-    with pytest.raises(InvalidInput, match=rf"prompt: character 3 is U\+{ord(sign):04X}"):
+    with pytest.raises(InvalidInput, match=rf"prompt contains U\+{ord(sign):04X} at character 3"):
         written("prompt", f"ab{sign}c", 100)
 
 

@@ -20,16 +20,16 @@ CLIP = {"prompt": "character1 waves", "reference_video": b"clip"}
 REFUSED = [
     ({"reference_image": None}, "reference_image", "", "Field required: input.img_url"),
     ({"reference_image": b""}, "reference_image", "", "Field required: input.img_url"),
-    ({"prompt": "x" * 1501}, "prompt", "1501", "at most 1500"),
-    ({"prompt": "x" * 1490, "motion_strength": 0.5}, "prompt", "1518", "at most 1500"),
+    ({"prompt": "x" * 1501}, "prompt", "1501", "limit is 1500"),
+    ({"prompt": "x" * 1490, "motion_strength": 0.5}, "prompt", "1518", "limit is 1500"),
     ({"prompt": 7}, "prompt", "7", "text"),
-    ({"negative_prompt": "x" * 501}, "negative_prompt", "501", "at most 500"),
-    ({"duration": 1}, "duration", "1", "whole seconds from 2 to 15"),
-    ({"duration": 16}, "duration", "16", "whole seconds from 2 to 15"),
-    ({"duration": 2.5}, "duration", "2.5", "whole seconds from 2 to 15"),
-    ({"duration": "abc"}, "duration", "abc", "whole seconds from 2 to 15"),
-    ({"duration": float("nan")}, "duration", "nan", "whole seconds from 2 to 15"),
-    ({"duration": None}, "duration", "None", "whole seconds from 2 to 15"),
+    ({"negative_prompt": "x" * 501}, "negative_prompt", "501", "limit is 500"),
+    ({"duration": 1}, "duration", "1", "2 to 15 whole seconds"),
+    ({"duration": 16}, "duration", "16", "2 to 15 whole seconds"),
+    ({"duration": 2.5}, "duration", "2.5", "2 to 15 whole seconds"),
+    ({"duration": "abc"}, "duration", "abc", "2 to 15 whole seconds"),
+    ({"duration": float("nan")}, "duration", "nan", "2 to 15 whole seconds"),
+    ({"duration": None}, "duration", "None", "2 to 15 whole seconds"),
     ({"size": "1280x721"}, "size", "1280x721", "1280*720"),
     ({"size": "1280**720"}, "size", "1280**720", "1280*720"),
     ({"size": "640*360"}, "size", "640*360", "1280*720"),
@@ -53,7 +53,7 @@ REFUSED = [
         "exactly one of wan2.6-i2v-flash",
     ),
     ({"model": "wan2.6-r2v"}, "model", "wan2.6-r2v", "exactly one of wan2.6-i2v-flash"),
-    ({"modle": "wan2.6-i2v-flash"}, "modle", "modle", "known are model"),
+    ({"modle": "wan2.6-i2v-flash"}, "modle", "modle", "Try model"),
 ]
 BAD_URLS = [
     "file:///etc/passwd",
@@ -122,11 +122,11 @@ def test_a_url_is_public_http_or_refused(field, url):
     ("references", "said"),
     [
         ({}, "Field required: input.reference_urls"),
-        ({"reference_image": [b"x"] * 6}, "reference_image: got 6; allowed are at most 5"),
-        ({"reference_video": [b"x"] * 4}, "reference_video: got 4; allowed are at most 3"),
+        ({"reference_image": [b"x"] * 6}, "reference_image: 6 is too many. The limit is 5"),
+        ({"reference_video": [b"x"] * 4}, "reference_video: 4 is too many. The limit is 3"),
         (
             {"reference_video": [b"x"] * 3, "reference_image": [b"x"] * 3},
-            "got 6; allowed are at most 5",
+            "6 is too many. The limit is 5",
         ),
     ],
 )
@@ -137,7 +137,7 @@ def test_number_of_references(references, said):
 
 
 def test_reference_to_video_has_its_own_limits():
-    with pytest.raises(InvalidInput, match="whole seconds from 2 to 10"):
+    with pytest.raises(InvalidInput, match="2 to 10 whole seconds"):
         ReferenceToVideoRequest(**CLIP, duration=11)
     with pytest.raises(InvalidInput, match="size: got 720P"):
         ReferenceToVideoRequest(**CLIP, size="720P")
@@ -206,7 +206,7 @@ def test_an_address_of_a_sound_is_the_same_request_wherever_it_stands():
             ImageToVideoRequest(**IMAGE, reference_audio=twice, audio_url=url)
         assert (
             str(refusal.value)
-            == f"reference_audio: got {came}, and another in audio_url; allowed is one of the two."
+            == f"reference_audio: got both {came} and audio_url. Use only one of them."
         )
     for odd in (7, [b"sound"], {"path": "a.wav"}):
         with pytest.raises(InvalidInput, match="reference_audio: got"):

@@ -64,13 +64,13 @@ def test_what_is_no_key_is_named_by_where_it_stands(monkeypatch):
     ("field", "given", "said"),
     [
         ("WAN_BACKEND", "foo", "auto, dashscope or simulator"),
-        ("DASHSCOPE_BASE_URL", "notaurl/api/v1", "an address that begins with https://"),
-        ("DASHSCOPE_BASE_URL", "https:///api/v1", "an address that begins with https://"),
-        ("DASHSCOPE_BASE_URL", "https://a:b/api/v1", "an address that begins with https://"),
+        ("DASHSCOPE_BASE_URL", "notaurl/api/v1", "a URL that starts with https://"),
+        ("DASHSCOPE_BASE_URL", "https:///api/v1", "a URL that starts with https://"),
+        ("DASHSCOPE_BASE_URL", "https://a:b/api/v1", "a URL that starts with https://"),
         (
             "DASHSCOPE_BASE_URL",
             "https://example.com/?x=/api/v1",
-            "an address that begins with https://",
+            "a URL that starts with https://",
         ),
         ("DASHSCOPE_WORKSPACE", "a b", "allowed are letters"),
         ("DASHSCOPE_WORKSPACE", "sk-pasted-by-mistake", "allowed are letters"),
@@ -271,7 +271,7 @@ def test_the_currency_of_the_account(monkeypatch):
     after = load_settings().connection()
     assert (before.currency, after.currency, before.account) == ("", "USD", after.account)
     monkeypatch.setenv("WAN_CURRENCY", "EUR")
-    with pytest.raises(SettingsError, match=r"^WAN_CURRENCY: got EUR; allowed is CNY or USD\.$"):
+    with pytest.raises(SettingsError, match=r"^WAN_CURRENCY: got EUR. Use CNY or USD\.$"):
         load_settings()
 
 
@@ -333,7 +333,7 @@ def test_logins_that_are_none_say_how_and_quote_nothing(monkeypatch, given):
     monkeypatch.setenv("WAN_LOGINS", given)
     with pytest.raises(
         SettingsError,
-        match=r'^WAN_LOGINS: got \*\*\*; allowed is name:password, .* needs JSON: \{"name": '
+        match=r'^WAN_LOGINS: got \*\*\*. Use name:password, .* needs JSON: \{"name": '
         r'"password"',
     ):
         load_settings()
@@ -354,7 +354,7 @@ def test_who_is_believed_about_addresses(monkeypatch):
     monkeypatch.setenv("WAN_TRUSTED_PROXIES", "my-proxy")
     with pytest.raises(
         SettingsError,
-        match=r"^WAN_TRUSTED_PROXIES: got my-proxy; allowed is addresses and networks with commas",
+        match=r"^WAN_TRUSTED_PROXIES: got my-proxy. Use addresses and networks separated by commas",
     ):
         load_settings()
     monkeypatch.setenv("WAN_TRUSTED_PROXIES", "10.1.2.3/8,[::1]")
@@ -386,7 +386,7 @@ def test_what_is_no_name_is_refused_at_the_start(monkeypatch, wrong):
     monkeypatch.setenv("WAN_HOSTS", f"films.example,{wrong}")
     with pytest.raises(SettingsError) as refused:
         load_settings()
-    assert f"WAN_HOSTS: got {wrong}; allowed is names without scheme and port" in str(refused.value)
+    assert f"WAN_HOSTS: got {wrong}. Use names without scheme or port" in str(refused.value)
 
 
 BARE = "sk-abcdef"
@@ -532,10 +532,7 @@ def _refusal() -> str:
 )
 def test_a_budget_that_no_database_holds_is_refused(monkeypatch, given):
     monkeypatch.setenv("WAN_DAILY_BUDGET", given)
-    assert (
-        _refusal()
-        == f"WAN_DAILY_BUDGET: got {given}; allowed is a number above 0, 1000000000 at most."
-    )
+    assert _refusal() == f"WAN_DAILY_BUDGET: got {given}. Use a number above 0, 1000000000 at most."
 
 
 @pytest.mark.parametrize("name", [field.alias for field in Settings.model_fields.values()])
@@ -589,7 +586,7 @@ def test_a_storage_that_is_none_is_named_without_its_password(tmp_path):
         ("hush", "something that is no address"),
     ):
         with pytest.raises(
-            SettingsError, match=f"^WAN_STORAGE_URL: got {shown}; allowed is a place"
+            SettingsError, match=f"^WAN_STORAGE_URL: got {shown}. Use a location"
         ) as refused:
             Storage(url, tmp_path)
         assert "hush" not in str(refused.value)

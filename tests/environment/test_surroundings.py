@@ -248,6 +248,6 @@ def test_proxies_that_cannot_are_refused_in_words(monkeypatch, given):
         load_settings()
     shown = f"{given.partition('://')[0]}://…" if "://" in given else "something that is no address"
     assert str(refused.value) == (
-        f"WAN_SERVICE_PROXY: got {shown}; allowed is http://host:port or https://host:port, "
-        "with user:password@ before the host where it wants them; no socks proxy."
+        f"WAN_SERVICE_PROXY: got {shown}. Use http://host:port or https://host:port, "
+        "with user:password@ before the host if it needs them; SOCKS proxies aren't supported."
     )

@@ -44,24 +44,24 @@ def checked(source: bytes | Path) -> tuple[inputs.Footage, bytes]:
 REFUSED = {
     "text named png": (
         b"this is no picture",
-        "does not open as a picture",
-        "JPEG, PNG, BMP, WebP, HEIC and AVIF",
+        "can't be opened as an image",
+        "JPEG, PNG, BMP, WebP, HEIC or AVIF",
     ),
     "truncated": (
         picture((800, 800), color="red", kind="PNG", compress_level=0)[:5000],
-        "breaks off",
-        "whole",
+        "incomplete",
+        "complete",
     ),
-    "truncated jpeg": (picture((800, 800), kind="JPEG")[:900], "breaks off", "whole"),
+    "truncated jpeg": (picture((800, 800), kind="JPEG")[:900], "incomplete", "complete"),
     "gif": (
         picture((300, 300), kind="GIF", mode="P", color=0),
-        "a picture in GIF",
-        "save it as JPEG or PNG",
+        "GIF images",
+        "Save it as JPEG or PNG",
     ),
     "5 px": (picture((5, 5)), "5*5 px", "240 to 8000 px"),
     "20,000 px": (picture((20_000, 300), mode="L", color=0), "20000*300 px", "240 to 8000 px"),
-    "21 MB": (b"\x89PNG\r\n\x1a\n" + bytes(21_000_000), "21.0 MB", "at most 20 MB"),
-    "nothing": (b"", "does not open", "JPEG"),
+    "21 MB": (b"\x89PNG\r\n\x1a\n" + bytes(21_000_000), "21.0 MB", "limit is 20 MB"),
+    "nothing": (b"", "can't be opened", "JPEG"),
 }
 
 
@@ -77,10 +77,10 @@ def test_refused_pictures(name):
 
 
 def test_a_file_that_is_not_there_is_named_without_its_folder(tmp_path):
-    with pytest.raises(InvalidInput, match=r"got gone\.png, which is not there") as refusal:
+    with pytest.raises(InvalidInput, match=r"gone\.png wasn't found") as refusal:
         taken(tmp_path / "gone.png")
     assert str(tmp_path) not in str(refusal.value)
-    with pytest.raises(InvalidInput, match="not there"):
+    with pytest.raises(InvalidInput, match="wasn't found"):
         taken(tmp_path)
 
 
@@ -483,11 +483,9 @@ def test_a_clip_without_pictures_or_in_an_unknown_codec_says_so(tmp_path):
     alone = edited(
         data, [b"moov", b"trak"], lambda body: box(b"trak", body) if b"soun" in body else b""
     )
-    with pytest.raises(InvalidInput, match="no moving pictures in it"):
+    with pytest.raises(InvalidInput, match="no video track"):
         checked(alone)
-    with pytest.raises(
-        InvalidInput, match=r"a codec that nobody here can decode; allowed are H\.264"
-    ):
+    with pytest.raises(InvalidInput, match=r"codec can't be decoded here\. Use H\.264"):
         checked(data.replace(b"avc1", b"zzzz"))
 
 
@@ -552,16 +550,16 @@ def test_slow_motion_is_a_little_faster_than_it_says(tmp_path, fps, taken_):
     if taken_:
         assert checked(path)[0].clip.fps == pytest.approx(fps, abs=0.5)
     else:
-        with pytest.raises(InvalidInput, match="at most 240"):
+        with pytest.raises(InvalidInput, match="limit is 240"):
             checked(path)
 
 
 def test_what_is_no_clip(tmp_path):
     whole = clip(tmp_path / "whole.mp4").read_bytes()
     for data in (b"no video", whole[: len(whole) // 2], b""):
-        with pytest.raises(InvalidInput, match="does not open as a video; allowed are MP4 and MOV"):
+        with pytest.raises(InvalidInput, match="can't be opened as a video"):
             checked(data)
-    with pytest.raises(InvalidInput, match=r"got 101\.0 MB; allowed are at most 100 MB"):
+    with pytest.raises(InvalidInput, match=r"101\.0 MB is too large. The limit is 100 MB"):
         checked(bytes(101_000_000))
 
 
@@ -598,7 +596,7 @@ def test_a_picture_is_one_whatever_it_is_called(tmp_path, name):
         )
         assert opened(made.kept).format == "JPEG"
         with pytest.raises(
-            InvalidInput, match=r"got a picture in (HEIC|AVIF|JPEG); a video belongs here"
+            InvalidInput, match=r"this is an image \((HEIC|AVIF|JPEG)\)\. Add a video instead"
         ):
             checked(path)
 
@@ -609,7 +607,7 @@ def test_a_clip_is_one_whatever_it_is_called(tmp_path, name):
     look = inputs.look(name, path)
     assert (look.kind, look.seconds, look.adjustments) == ("video", 2, [])
     assert opened(look.thumbnail).size == (160, 120)
-    with pytest.raises(InvalidInput, match="got a video in MP4; a picture belongs here"):
+    with pytest.raises(InvalidInput, match=r"this is a video \(MP4\)\. Add an image instead"):
         taken(path)
 
 
@@ -657,7 +655,7 @@ def test_what_is_known_and_not_taken_is_called_by_its_name(name):
 
 
 def test_a_large_picture_is_too_large_as_a_reference_too():
-    with pytest.raises(InvalidInput, match=r"got 21\.0 MB; allowed are at most 20 MB"):
+    with pytest.raises(InvalidInput, match=r"21\.0 MB is too large. The limit is 20 MB"):
         inputs.look("large.png", b"\x89PNG\r\n\x1a\n" + bytes(21_000_000))
 
 
@@ -694,7 +692,7 @@ def test_a_jpeg_may_lack_its_end_mark_and_nothing_else(mode, options):
         assert taken(ended).kept == taken(whole).kept
     at_a_mark = whole.rindex(b"\xff\xd5") if "restart_marker_rows" in options else -40
     for cut in (whole[:-40], whole[: len(whole) // 2], whole[:at_a_mark]):
-        with pytest.raises(InvalidInput, match="breaks off"):
+        with pytest.raises(InvalidInput, match="incomplete"):
             taken(cut)
 
 
@@ -709,7 +707,7 @@ def breaks_off(folder: Path) -> bytes:
 
 
 def test_a_clip_that_breaks_off(tmp_path):
-    with pytest.raises(InvalidInput, match="got a video that breaks off in the middle"):
+    with pytest.raises(InvalidInput, match="this video file is incomplete"):
         checked(breaks_off(tmp_path))
 
 
@@ -719,7 +717,7 @@ def test_a_video_without_a_single_frame_is_no_video(tmp_path):
     path.write_bytes(
         data[: data.index(b"mdat") - 4] + data[data.index(b"moov") - 4 :]
     )  # the index is there, the frames are not
-    with pytest.raises(InvalidInput, match="breaks off"):
+    with pytest.raises(InvalidInput, match="incomplete"):
         checked(path)
     with pytest.raises(NoVideo):
         encode.measure(path)

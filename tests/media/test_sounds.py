@@ -125,41 +125,42 @@ def test_length(seconds, allowed, kind):
         assert taken(data)[0].seconds == pytest.approx(seconds, abs=0.1)
         return
     with pytest.raises(
-        InvalidInput, match=rf"^{FIELD}: got a sound of {seconds:.1f} s; allowed are 3 to 30 s\.$"
+        InvalidInput,
+        match=rf"^{FIELD}: {seconds:.1f} s is outside the limits\. Use audio of 3 to 30 s\.$",
     ):
         taken(data)
 
 
 def test_size():
-    with pytest.raises(InvalidInput, match=rf"^{FIELD}: got 15\.1 MB; allowed are at most 15 MB"):
+    with pytest.raises(InvalidInput, match=rf"^{FIELD}: 15\.1 MB is too large. The limit is 15 MB"):
         taken(wav() + bytes(15_000_000))
 
 
 REFUSED = {
     "AAC": (
         sound("adts", "aac"),
-        "got a sound in AAC, which cannot be used; save it as WAV or MP3",
+        "AAC audio isn't supported. Save it as WAV or MP3",
     ),
     "M4A": (
         sound("ipod", "aac"),
-        "got a sound in M4A, which cannot be used; save it as WAV or MP3",
+        "M4A audio isn't supported. Save it as WAV or MP3",
     ),
-    "FLAC": (sound("flac", "flac"), "got a sound in FLAC"),
-    "Ogg": (sound("ogg", "libopus", rate=48_000), "got a sound in Ogg"),
-    "AIFF": (sound("aiff", "pcm_s16be"), "got a sound in AIFF"),
-    "WMA": (sound("asf", "wmav2", rate=44_100), "got a sound in WMA"),
-    "AMR": (b"#!AMR\n" + bytes(1000), "got a sound in AMR"),
-    "RF64": (b"RF64" + wav()[4:], "got a sound in WAV (RF64)"),
-    "picture": (picture(), "got a picture in PNG; a sound belongs here"),
-    "PDF": (b"%PDF-1.4\n", "got a file in PDF, which is no sound"),
+    "FLAC": (sound("flac", "flac"), "FLAC audio isn't supported"),
+    "Ogg": (sound("ogg", "libopus", rate=48_000), "Ogg audio isn't supported"),
+    "AIFF": (sound("aiff", "pcm_s16be"), "AIFF audio isn't supported"),
+    "WMA": (sound("asf", "wmav2", rate=44_100), "WMA audio isn't supported"),
+    "AMR": (b"#!AMR\n" + bytes(1000), "AMR audio isn't supported"),
+    "RF64": (b"RF64" + wav()[4:], "WAV (RF64) audio isn't supported"),
+    "picture": (picture(), "this is an image (PNG). Add audio instead"),
+    "PDF": (b"%PDF-1.4\n", "this file isn't audio (PDF)"),
     "text": (
         b"She sings.\n" * 100,
-        "got something that does not open as a sound; allowed are WAV and MP3",
+        "this file can't be opened as audio. Use WAV or MP3",
     ),
-    "UTF-16": ("她唱歌".encode("utf-16") * 100, "does not open as a sound"),
-    "ones": (b"\xff" * 5000, "does not open as a sound"),
-    "one frame": (b"\xff\xfb\x90\x00" + bytes(5000), "does not open as a sound"),
-    "nothing": (b"", "does not open as a sound"),
+    "UTF-16": ("她唱歌".encode("utf-16") * 100, "can't be opened as audio"),
+    "ones": (b"\xff" * 5000, "can't be opened as audio"),
+    "one frame": (b"\xff\xfb\x90\x00" + bytes(5000), "can't be opened as audio"),
+    "nothing": (b"", "can't be opened as audio"),
 }
 
 
@@ -175,7 +176,7 @@ def test_what_is_no_wav_or_mp3_is_called_by_its_name(name):
 def test_a_video_is_no_sound(tmp_path):
     with pytest.raises(
         InvalidInput,
-        match=r"got a video in MP4; a sound belongs here\. Save its sound as WAV or MP3",
+        match=r"this is a video \(MP4\)\. Save its audio as WAV or MP3",
     ):
         taken(clip(tmp_path / "clip.mp4", seconds=0.5, sound=True))
 
@@ -189,15 +190,15 @@ def test_a_sound_is_no_picture_and_no_reference(data, name):
     for required, said in (
         (
             lambda file: kinds.required("x", file, "image"),
-            f"got a file in {name}, which is no picture",
+            rf"this file isn't an image \({name}\)",
         ),
         (
             lambda file: kinds.required("x", file, "video"),
-            f"got a file in {name}, which is no video",
+            rf"this file isn't a video \({name}\)",
         ),
         (
             lambda file: kinds.required_reference("x", file),
-            f"got a file in {name}, which is neither a picture nor a video",
+            rf"this file is neither an image nor a video \({name}\)",
         ),
     ):
         with pytest.raises(InvalidInput, match=said):

@@ -356,7 +356,7 @@ def test_whoever_gives_up_and_asks_again_is_shown_the_same_job(app: App):
         bare = first["job_id"].rpartition(".")[2]
         assert all(one["job_id"].rpartition(".")[2] == bare for one in (again, by_agent))
         assert again["job_id"] == by_agent["job_id"] != first["job_id"]
-        assert "only shows" in curled(app, there, "cancel", again["job_id"])["error"]
+        assert "only view" in curled(app, there, "cancel", again["job_id"])["error"]
         assert curled(app, there, "job", again["job_id"], 0)["state"] != "CANCELLED"
     video = curled(app, there, "job", first["job_id"], 60)["video_url"]
     assert video
@@ -441,18 +441,24 @@ def test_what_is_left_out_is_as_said_or_is_named(app: App):
         (["She smiles."], "Field required: reference_image."),
         (
             ["She smiles.", "https://example.com/a.png", *[None] * 30],
-            "data: got 32 values; allowed are at most 17.",
+            "data: 32 values are too many. The limit is 17.",
         ),
     ):
         refused = curled(app, there, "image_to_video", *given)["error"]
         assert said in refused
         assert "Reload" not in refused
     for body, said in (
-        (b"prompt=x", "The body is no JSON object in UTF-8. "),
-        (b'{"data": ["\xff"]}', "The body is no JSON object in UTF-8. "),
-        (b"[]", "The body is no JSON object in UTF-8. "),
-        (b'{"prompt": "x"}', "data: got nothing; allowed is a list of values "),
-        (b'{"data": {"prompt": "x"}}', "data: got dict; allowed is a list of values "),
+        (b"prompt=x", "The request body isn't a JSON object in UTF-8. "),
+        (b'{"data": ["\xff"]}', "The request body isn't a JSON object in UTF-8. "),
+        (b"[]", "The request body isn't a JSON object in UTF-8. "),
+        (
+            b'{"prompt": "x"}',
+            "data must be a list of values in the order of the parameters (got nothing)",
+        ),
+        (
+            b'{"data": {"prompt": "x"}}',
+            "data must be a list of values in the order of the parameters (got dict)",
+        ),
     ):
         odd = plain_http.post(
             f"{app.url}{API}/call/image_to_video",
@@ -465,7 +471,7 @@ def test_what_is_left_out_is_as_said_or_is_named(app: App):
         ({"prompt": "x"}, "Field required: reference_image."),
         (
             {"prompt": "x", "resolution": "720P"},
-            "resolution: there is no such field; known are prompt, ",
+            "Unknown field: resolution. Try prompt, ",
         ),
     ):
         named = post(app.url, f"{API}/call/v2/image_to_video", body, **there)
@@ -494,35 +500,43 @@ def test_an_agent_is_told_what_is_wrong_in_the_words_of_every_door(app: App):
         (
             "image_to_video",
             good | {"resolution": "720P"},
-            "resolution: there is no such field; known are prompt, ",
+            "Unknown field: resolution. Try prompt, ",
         ),
-        ("image_to_video", good | {"prompt": 5}, "prompt: got 5; allowed is text."),
-        ("image_to_video", good | {"prompt": None}, "prompt: it is empty; "),
+        ("image_to_video", good | {"prompt": 5}, "prompt: got 5. Use text."),
+        ("image_to_video", good | {"prompt": None}, "prompt is empty. "),
         (
             "image_to_video",
             good | {"reference_image": None},
-            "reference_image: got nothing; allowed is a URL, ",
+            "reference_image: got nothing. Use a URL, ",
         ),
         (
             "image_to_video",
             good | {"duration": "2s"},
-            'duration: got "2s"; wan2.6-i2v-flash allows ',
+            'duration must be 2 to 15 whole seconds for wan2.6-i2v-flash (got "2s")',
         ),
-        ("image_to_video", good | {"seed": 7.5}, "seed: got 7.5; allowed are "),
-        ("image_to_video", good | {"motion_strength": "strong"}, "motion_strength: got "),
+        (
+            "image_to_video",
+            good | {"seed": 7.5},
+            "seed must be a whole number from 0 to 2147483647 (got 7.5)",
+        ),
+        (
+            "image_to_video",
+            good | {"motion_strength": "strong"},
+            "motion_strength must be a number from 0 to 1 (got ",
+        ),
         ("image_to_video", good | {"audio": "loud"}, "audio: got "),
-        ("image_to_video", good | {"wait": "no"}, "wait: got no; allowed are "),
+        ("image_to_video", good | {"wait": "no"}, "wait must be 0 to 600 seconds (got no)"),
         (
             "reference_to_video",
             {"prompt": "x", "references": good["reference_image"]},
-            "references: got str; allowed is a list.",
+            "references: got str. Use a list.",
         ),
         (
             "image_to_video",
             good | {"reference_image": "C:\\me.png"},
-            "reference_image: got C:\\me.png, a path or bare data",
+            "reference_image: C:\\me.png is a path or raw data",
         ),
-        ("job", {"job_id": 5}, "job_id: got int; allowed is text."),
+        ("job", {"job_id": 5}, "job_id: got int. Use text."),
     ):
         well, refused = asyncio.run(tool(app, name, given, MINE))
         assert not well
@@ -567,21 +581,21 @@ def test_an_odd_id_is_no_job(endpoint: str, odd: str, app: App):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"reference_image": "/etc/passwd"}, "reference_image: got /etc/passwd, a path"),
+        ({"reference_image": "/etc/passwd"}, "reference_image: /etc/passwd is a path"),
         (
             {"reference_image": "file:///etc/passwd"},
-            "reference_image: got file:///etc/passwd, a path",
+            "reference_image: file:///etc/passwd is a path",
         ),
-        ({"reference_image": "C:\\me.png"}, "reference_image: got C:\\me.png, a path"),
-        ({"reference_image": "../me.png"}, "reference_image: got ../me.png, a path"),
-        ({"reference_image": "me.png"}, "reference_image: got me.png, a path"),
+        ({"reference_image": "C:\\me.png"}, "reference_image: C:\\me.png is a path"),
+        ({"reference_image": "../me.png"}, "reference_image: ../me.png is a path"),
+        ({"reference_image": "me.png"}, "reference_image: me.png is a path"),
         (
             {"reference_image": "iVBORw0KGgo="},
-            "reference_image: got iVBORw0KGgo=, a path or bare data, which nothing here opens",
+            "reference_image: iVBORw0KGgo= is a path or raw data, which isn't opened here",
         ),
         (
             {"reference_image": "ftp://example.com/me.png"},
-            "reference_image: got ftp://example.com/me.png; allowed is a public address",
+            "reference_image: ftp://example.com/me.png isn't a public link",
         ),
         (
             {"reference_image": {"path": "/etc/passwd"}},
@@ -600,22 +614,25 @@ def test_an_odd_id_is_no_job(endpoint: str, odd: str, app: App):
             {"reference_image": {"path": "a" * 300}},
             "reference_image: This is no file that was uploaded here",
         ),
-        ({"reference_image": "http://127.0.0.1:1/a.png"}, "allowed is a public address"),
-        ({"reference_image": "data:image/png;base64,AAAA"}, "does not open as a picture"),
-        ({"reference_image": "data:image/png;base64,!"}, "allowed is a public address"),
+        ({"reference_image": "http://127.0.0.1:1/a.png"}, "isn't a public link"),
+        ({"reference_image": "data:image/png;base64,AAAA"}, "can't be opened as an image"),
+        ({"reference_image": "data:image/png;base64,!"}, "isn't a public link"),
         ({"reference_image": 7}, "reference_image: got int"),
-        ({"prompt": " "}, "prompt: it is empty"),
-        ({"prompt": None}, "prompt: it is empty"),
+        ({"prompt": " "}, "prompt is empty"),
+        ({"prompt": None}, "prompt is empty"),
         ({"prompt": ["a"]}, "prompt: got"),
-        ({"duration": "long"}, 'duration: got "long"'),
-        ({"size": "1*1"}, "size: got 1*1"),
-        ({"seed": -2}, "seed: got -2"),
-        ({"fps": 24.5}, "fps: got 24.5"),
-        ({"fit": "stretch"}, "fit: got stretch"),
-        ({"motion_strength": 2}, "motion_strength: got 2"),
+        (
+            {"duration": "long"},
+            'duration must be 2 to 15 whole seconds for wan2.6-i2v-flash (got "long")',
+        ),
+        ({"size": "1*1"}, "size: 1*1 isn't supported"),
+        ({"seed": -2}, "seed must be a whole number from 0 to 2147483647 (got -2)"),
+        ({"fps": 24.5}, "fps must be a whole number from 1 to 60 (got 24.5)"),
+        ({"fit": "stretch"}, "fit: stretch isn't an option"),
+        ({"motion_strength": 2}, "motion_strength must be a number from 0 to 1 (got 2)"),
         ({"audio": {}}, "audio: This is no file that was uploaded here"),
-        ({"audio_url": "file:///etc/passwd"}, "audio_url: got"),
-        ({"reference_audio": "/etc/passwd"}, "reference_audio: got /etc/passwd, a path"),
+        ({"audio_url": "file:///etc/passwd"}, "audio_url: file:///etc/passwd isn't a public link"),
+        ({"reference_audio": "/etc/passwd"}, "reference_audio: /etc/passwd is a path"),
         (
             {"reference_audio": {"path": "/etc/passwd"}},
             "reference_audio: This is no file that was uploaded here",
@@ -623,16 +640,16 @@ def test_an_odd_id_is_no_job(endpoint: str, odd: str, app: App):
         ({"reference_audio": 7}, "reference_audio: got int"),
         (
             {"reference_audio": "data:audio/wav;base64,AAAA"},
-            "reference_audio: got something that does not open as a sound",
+            "reference_audio: this file can't be opened as audio",
         ),
         (
             {
                 "reference_audio": "data:audio/wav;base64,AAAA",
                 "audio_url": "https://example.com/a.wav",
             },
-            "reference_audio: got a file, and another",
+            "reference_audio: got both a file and audio_url",
         ),
-        ({"wait": 601}, "wait: got 601"),
+        ({"wait": 601}, "wait must be 0 to 600 seconds (got 601)"),
         ({"new_take": "yes"}, "new_take: got yes"),
     ],
 )
@@ -648,7 +665,7 @@ def test_wrong_input_is_one_sentence_and_spends_nothing(given: dict[str, Any], s
 
 def test_too_many_references_are_refused_before_they_are_read(app: App):
     many = ["https://example.com/a.png"] * 9
-    with pytest.raises(AppError, match="references: got 9"):
+    with pytest.raises(AppError, match="references: 9 is too many"):
         client(app).predict(prompt="All.", references=many, api_name="/reference_to_video")
     with pytest.raises(AppError, match="references: got str"):
         client(app).predict(

@@ -305,27 +305,30 @@ def test_clock(seconds, shown):
     [
         (
             InvalidInput("prompt", "prompt_missing", high=1500),
-            ["Prompt: it is empty", "提示词：内容为空"],
+            ["Prompt is empty", "提示词：内容为空"],
         ),
         (
             InvalidInput("title", "text_long", given=324, high=200),
-            ["Title: got 324 characters", "标题：收到 324 个字符"],
+            ["Title has 324 characters", "标题：共 324 个字符"],
         ),
         (
             InvalidInput("reference_image", "image_missing"),
-            ["Reference image: nothing was given", "参考图片：未提供"],
+            ["Reference image: add one JPEG", "参考图片：请添加"],
         ),
         (
             InvalidInput("reference_video", "references_missing", high=5),
-            ["References: nothing was given; give 1 to 5", "参考素材：未提供"],
+            ["References: add 1 to 5", "参考素材：请添加"],
         ),
         (
             InvalidInput("reference_video + reference_image", "references_many", given=6, high=5),
-            ["Reference videos and pictures: got 6"],
+            ["Reference videos and pictures: 6 is too many"],
         ),
         (
             InvalidInput("motion_strength", "motion_range", given=2),
-            ["Motion strength: got 2", "运动强度：收到 2"],
+            [
+                "Motion strength must be a number from 0 to 1 (got 2)",
+                "运动强度：须为 0 到 1 之间的数（收到 2）",
+            ],
         ),
     ],
 )

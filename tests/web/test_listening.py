@@ -97,7 +97,7 @@ def test_what_is_no_name_of_this_machine_is_refused(monkeypatch, name):
     with (
         pytest.raises(
             SettingsError,
-            match=r"^GRADIO_SERVER_NAME: got .*; allowed is an address or a name of this machine",
+            match=r"^GRADIO_SERVER_NAME: got .*. Use an address or name of this machine",
         ),
         listening(monkeypatch, name),
     ):
@@ -108,7 +108,7 @@ def test_what_is_no_name_of_this_machine_is_refused(monkeypatch, name):
     "port", ["abc", "0", "-1", "65536", "7860/tcp", "tcp://10.0.0.1:80", "78.5", "９９９９９"]
 )
 def test_what_is_no_port_is_refused(monkeypatch, port):
-    said = re.escape(f"GRADIO_SERVER_PORT: got {port}; allowed is a whole number from 1 to 65535.")
+    said = re.escape(f"GRADIO_SERVER_PORT: got {port}. Use a whole number from 1 to 65535.")
     with pytest.raises(SettingsError, match=f"^{said}$"), listening(monkeypatch, port=port):
         pass
 
@@ -151,15 +151,15 @@ def test_the_app_ends_in_one_sentence_where_it_cannot_start(environment, tmp_pat
             ({"GRADIO_SERVER_PORT": "abc", "GRADIO_NUM_PORTS": "x"}, "GRADIO_SERVER_PORT: got abc"),
             (
                 {"GRADIO_ROOT_PATH": "http://["},
-                r"GRADIO_ROOT_PATH: got http://\[; allowed is a path",
+                r"GRADIO_ROOT_PATH: got http://\[. Use a path",
             ),
             (
                 {"GRADIO_TEMP_DIR": "/dev/null/x"},
-                r"GRADIO_TEMP_DIR: got /dev/null/x \(Not a directory\); allowed is a folder",
+                r"GRADIO_TEMP_DIR: got /dev/null/x \(Not a directory\). Use a writable folder",
             ),
             (
                 {"OUTPUT_DIR": "/dev/null/x"},
-                r"OUTPUT_DIR: got /dev/null/x \(Not a directory\); allowed is a folder",
+                r"OUTPUT_DIR: got /dev/null/x \(Not a directory\). Use a writable folder",
             ),
         ):
             ended = warm.run([ROOT / "app.py"], environment=environment | more, folder=tmp_path)

@@ -46,7 +46,7 @@ ODD = (
 
 @pytest.mark.parametrize("given", ODD)
 def test_what_leads_nowhere_is_named(given: str):
-    with pytest.raises(SettingsError, match=r"GRADIO_ROOT_PATH: got .*allowed is a path"):
+    with pytest.raises(SettingsError, match=r"GRADIO_ROOT_PATH: got .*Use a path"):
         root_of(given)
 
 

@@ -302,7 +302,7 @@ class ReferenceToVideoRequest(_Request):
         if self.reference_order and sorted(self.reference_order) != sorted(self._videos_first):
             allowed = (
                 f"each of {len(self.reference_video)} videos and "
-                f"{len(self.reference_image)} pictures once"
+                f"{len(self.reference_image)} images once"
             )
             raise InvalidInput(
                 "reference_order",
@@ -370,7 +370,7 @@ def _media(field: str, given: Any) -> Media:
             field,
             "field_type",
             given=_kind(given),
-            allowed="one file as its bytes or its path, or an address (https://…)",
+            allowed="one file as its bytes or its path, or a link (https://…)",
         )
     return given if isinstance(given, Path) else public_url(field, given)
 

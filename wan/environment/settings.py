@@ -195,7 +195,7 @@ class Settings(BaseSettings):
         try:
             return [_host_name(one) for one in self.hosts.split(",") if one.strip()]
         except ValueError as error:
-            allowed = "names without scheme and port (films.example), *.films.example or *"
+            allowed = "names without scheme or port (films.example), *.films.example or *"
             given = str(error)
             raise SettingsError(
                 sentence("setting_bad", field="WAN_HOSTS", given=given, allowed=allowed)
@@ -213,7 +213,7 @@ class Settings(BaseSettings):
         if not _is_proxy(url):
             allowed = (
                 "http://host:port or https://host:port, with user:password@ before the "
-                "host where it wants them; no socks proxy"
+                "host if it needs them; SOCKS proxies aren't supported"
             )
             raise SettingsError(
                 sentence(
@@ -419,7 +419,7 @@ def load_settings() -> Settings:
             sentence("setting_bad", field=field, given=given, allowed=_allowed(field))
         ) from None
     if settings.base_url and not _is_service(settings.base_url):
-        allowed = "an address that begins with https:// or http:// and ends in /api/v1"
+        allowed = "a URL that starts with https:// or http:// and ends in /api/v1"
         raise SettingsError(
             sentence(
                 "setting_bad", field="DASHSCOPE_BASE_URL", given=settings.base_url, allowed=allowed
@@ -443,7 +443,7 @@ def load_settings() -> Settings:
                 "setting_bad",
                 field="WAN_MCP",
                 given="true",
-                allowed="no WAN_LOGINS beside it: agents cannot sign in",
+                allowed="it without WAN_LOGINS: agents can't sign in",
             )
         )
     if (
@@ -451,9 +451,7 @@ def load_settings() -> Settings:
         and settings.backend == "dashscope"
         and not (settings.access_code or settings.daily_budget)
     ):
-        allowed = (
-            "WAN_ACCESS_CODE or WAN_DAILY_BUDGET beside it: an agent spends without being asked"
-        )
+        allowed = "it with WAN_ACCESS_CODE or WAN_DAILY_BUDGET: an agent spends without asking"
         raise SettingsError(sentence("setting_bad", field="WAN_MCP", given="true", allowed=allowed))
     if (
         settings.daily_budget is not None
@@ -461,7 +459,7 @@ def load_settings() -> Settings:
         and not settings.connection().region
     ):
         allowed = (
-            "a budget where prices are known: set DASHSCOPE_REGION to the region whose "
+            "it only where prices are known: set DASHSCOPE_REGION to the region whose "
             "prices DASHSCOPE_BASE_URL has"
         )
         raise SettingsError(
@@ -486,9 +484,7 @@ def _require_writable(field: str, folder: Path) -> Iterator[None]:
         )  # a file that is on the way
         given = f"{folder} ({reason})"
         raise SettingsError(
-            sentence(
-                "setting_bad", field=field, given=given, allowed="a folder that can be written"
-            )
+            sentence("setting_bad", field=field, given=given, allowed="a writable folder")
         ) from None
 
 
@@ -514,7 +510,9 @@ def _network(given: str) -> IPv4Network | IPv6Network:
     try:
         return ip_network(given.strip("[]"), strict=False)
     except ValueError:
-        allowed = "addresses and networks with commas, as 127.0.0.1,10.0.0.0/8,fd00::/8"
+        allowed = (
+            "addresses and networks separated by commas, such as 127.0.0.1,10.0.0.0/8,fd00::/8"
+        )
         raise SettingsError(
             sentence("setting_bad", field="WAN_TRUSTED_PROXIES", given=given, allowed=allowed)
         ) from None

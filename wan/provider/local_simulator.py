@@ -80,7 +80,7 @@ class Demo:
                     "setting_bad",
                     field="OUTPUT_DIR",
                     given=given,
-                    allowed="a folder that can be written",
+                    allowed="a writable folder",
                 )
             ) from None
         return self._folder

@@ -59,7 +59,7 @@ class Storage:
             )
         except (BaseError, OSError, ValueError):
             # The URL may hold a secret, and the message may quote it.
-            allowed = "a place that obstore can open: file:///folder, s3://bucket/folder, …"
+            allowed = "a location that obstore can open: file:///folder, s3://bucket/folder, …"
             raise SettingsError(
                 sentence(
                     "setting_bad", field="WAN_STORAGE_URL", given=masked_url(url), allowed=allowed

@@ -149,30 +149,32 @@ class Api:
         reference_audio: File
         | None = None,  # the last, since callers by plain HTTP count the values
     ) -> Answer:
-        """Make a video from one picture and a prompt. Takes minutes and, but for the demo, costs
-        money once it has started. Asking for the same again while it is on its way, or after it has
-        succeeded, gives the same video and costs nothing more. If the answer's state is not an end
-        (SUCCEEDED, FAILED, CANCELLED, EXPIRED), call job with its job_id.
+        """Make a video from one image and a prompt. Takes minutes and, except in demo mode, costs
+        money once generation starts. The same request again, while it runs or after it has
+        succeeded, gives the same video at no extra cost. Unless the state is final (SUCCEEDED,
+        FAILED, CANCELLED, EXPIRED), call job with the job_id. Files are http(s) URLs, uploads or
+        data: URLs (up to 700 kB, over MCP up to 20 MB).
 
         Parameters:
-            prompt: What shall happen, 1 to 1,500 characters. reference_image: The first frame,
-            JPEG, PNG, BMP, WebP, HEIC, AVIF to 20 MB: http(s) URL, upload, or data: URL (by MCP;
-            else to 700 kB). duration: Whole seconds, 2 to 15. size: Width*height in pixels, for
-            example 1280*720, 720*1280, 960*960 or 1920*1080; or 720P or 1080P for the picture's own
-            shape. fps: Frames per second, 1 to 60. The service's own, 30, unless given. seed: 0 to
-            2147483647; the same seed gives similar results. Drawn unless given. negative_prompt:
-            What shall not be seen, up to 500 characters. fit: How the picture gets the shape of the
-            size. motion_strength: 0 (almost still) to 1 (very strong). audio: Whether there is
-            sound. audio_url: http(s) URL of the sound to use. shot_type: One shot, or several.
-            prompt_extend: Whether the service may rewrite the prompt. watermark: Whether the
-            service puts its mark on the video. new_take: Run again, and pay again, even if the same
-            was made before. wait: Seconds to wait for the video at most, 0 to 600; then the answer
-            says where the job stands. 240 unless given, and 40 over MCP. reference_audio: The sound
-            to use, WAV or MP3 of 3 to 30 s to 15 MB, in place of audio_url: upload, data: URL or
-            http(s) URL.
+            prompt: What happens in the video, 1 to 1,500 characters.
+            reference_image: First frame: JPEG, PNG, BMP, WebP, HEIC or AVIF up to 20 MB.
+            duration: Length in whole seconds, 2 to 15.
+            size: Width*height, such as 1280*720, or 720P or 1080P to keep the image's shape.
+            fps: Frames per second, 1 to 60. Left out: 30, as the service renders.
+            seed: 0 to 2147483647. The same seed gives similar results. Random if left out.
+            negative_prompt: What to leave out of the video, up to 500 characters.
+            fit: How the image is fitted to the size: crop to fill it, or pad with bars.
+            motion_strength: 0 (almost still) to 1 (very strong).
+            audio: Whether the video has audio.
+            audio_url: http(s) URL of an audio file to use.
+            shot_type: single shot, or multi for several.
+            prompt_extend: Whether the service may enhance the prompt.
+            watermark: Whether the service adds its watermark.
+            new_take: Run and pay again, even if the same video was made before.
+            wait: Seconds to wait for the video, 0 to 600. Left out: 240, over MCP 40.
+            reference_audio: Use instead of audio_url: WAV or MP3 of 3 to 30 s, up to 15 MB.
         Returns:
-            The job: job_id, state, status in words, video_url, what was measured in the file, seed,
-            price, adjustments.
+            job_id, state, status in words, video_url, measurements, seed, price, adjustments.
         """
         # The service would go by the picture alone, and a program that forgot it would pay.
         if prompt is None or (isinstance(prompt, str) and is_blank(prompt)):
@@ -216,28 +218,28 @@ class Api:
         new_take: bool = False,
         wait: float | None = None,
     ) -> Answer:
-        """Make a video in which the people and things of reference videos and pictures appear.
-        Takes minutes and, but for the demo, costs money once it has started. Asking for the same
-        again while it is on its way, or after it has succeeded, gives the same video and costs
-        nothing more. If the answer's state is not an end (SUCCEEDED, FAILED, CANCELLED, EXPIRED),
-        call job with its job_id.
+        """Make a video featuring the people and things in reference videos and images. Takes
+        minutes and, except in demo mode, costs money once generation starts. The same request
+        again, while it runs or after it has succeeded, gives the same video at no extra cost.
+        Unless the state is final (SUCCEEDED, FAILED, CANCELLED, EXPIRED), call job with the job_id.
+        Files are http(s) URLs, uploads or data: URLs (up to 700 kB, over MCP up to 20 MB).
 
         Parameters:
-            prompt: What shall happen, 1 to 1,500 characters. The references are called character1,
-            character2 and so on, in their order. references: One to five, at most three videos (MP4
-            or MOV, 1 to 30 s): http(s) URLs, uploads, data: URLs (by MCP; else to 700 kB).
-            duration: Whole seconds, 2 to 10. size: Width*height in pixels, for example 1280*720,
-            720*1280, 960*960 or 1920*1080. model: wan2.6-r2v-flash is quicker and cheaper, and can
-            leave out sound. fps: Frames per second, 1 to 60. The service's own, 30, unless given.
-            seed: 0 to 2147483647; the same seed gives similar results. Drawn unless given.
-            negative_prompt: What shall not be seen, up to 500 characters. audio: Whether there is
-            sound, for wan2.6-r2v-flash. shot_type: One shot, or several. watermark: Whether the
-            service puts its mark on the video. new_take: Run again, and pay again, even if the same
-            was made before. wait: Seconds to wait for the video at most, 0 to 600; then the answer
-            says where the job stands. 240 unless given, and 40 over MCP.
+            prompt: What happens, 1 to 1,500 characters. The references are character1, character2 …
+            references: 1 to 5 files, at most 3 of them videos (MP4 or MOV, 1 to 30 s).
+            duration: Length in whole seconds, 2 to 10.
+            size: Width*height in pixels, such as 1280*720, 720*1280, 960*960 or 1920*1080.
+            model: wan2.6-r2v-flash is faster and cheaper, and can leave out audio.
+            fps: Frames per second, 1 to 60. Left out: 30, as the service renders.
+            seed: 0 to 2147483647. The same seed gives similar results. Random if left out.
+            negative_prompt: What to leave out of the video, up to 500 characters.
+            audio: Whether the video has audio (wan2.6-r2v-flash only).
+            shot_type: single shot, or multi for several.
+            watermark: Whether the service adds its watermark.
+            new_take: Run and pay again, even if the same video was made before.
+            wait: Seconds to wait for the video, 0 to 600. Left out: 240, over MCP 40.
         Returns:
-            The job: job_id, state, status in words, video_url, what was measured in the file, seed,
-            price, adjustments.
+            job_id, state, status in words, video_url, measurements, seed, price, adjustments.
         """
         if not isinstance(references, list):
             raise InvalidInput(
@@ -270,27 +272,26 @@ class Api:
         return await self._run(request, asked, new_take=new_take, wait=wait)
 
     async def job(self, request: gr.Request, job_id: str, wait: float = 0) -> Answer:
-        """Say where a job stands, and give its video when it is there. Costs nothing.
+        """Get a job's status, and its video once it's ready. Costs nothing.
 
         Parameters:
-            job_id: As image_to_video or reference_to_video gave it.
-            wait: Seconds to wait for the job's end at most, 0 to 600.
+            job_id: The ID that image_to_video or reference_to_video returned.
+            wait: Seconds to wait for the job to end, 0 to 600.
         Returns:
-            The job, as the call that made it gives it.
+            The job, in the same form as from the call that started it.
         """
         seconds = _seconds(wait)
         owner, token, known = await self._of(request, job_id)
         return await self._watched(request, owner, token, known, seconds=seconds)
 
     async def cancel(self, request: gr.Request, job_id: str) -> Answer:
-        """Cancel a job where that can still be done: until the service has begun to make it, which
-        is free. What is being made goes on and is billed if it succeeds; the answer's status says
-        so.
+        """Cancel a job, which is free until the service starts generating. After that the job
+        can't be cancelled and is billed if it succeeds. The status in the answer says which.
 
         Parameters:
-            job_id: As image_to_video or reference_to_video gave it.
+            job_id: The ID that image_to_video or reference_to_video returned.
         Returns:
-            The job, with what came of it in status.
+            The job, with the outcome in status.
         """
         owner, token, known = await self._of(request, job_id)
         if token and hmac.compare_digest(token, self._studio.owners.view_of(known)):

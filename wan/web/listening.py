@@ -121,7 +121,7 @@ def _listening(family: int, address: Any, port: int) -> socket.socket:
                 "setting_bad",
                 field="GRADIO_SERVER_PORT",
                 given=given,
-                allowed="a port that this user may take",
+                allowed="a port that this user may open",
             )
         ) from None
     return made
@@ -134,8 +134,8 @@ def _is_both(address: str) -> bool:
 
 def _no_name(name: str) -> SettingsError:
     allowed = (
-        "an address or a name of this machine, without a port; 0.0.0.0 is all of IPv4, "
-        ":: all of both"
+        "an address or name of this machine, without a port; 0.0.0.0 for all of IPv4, "
+        ":: for all of both"
     )
     return SettingsError(
         sentence("setting_bad", field="GRADIO_SERVER_NAME", given=name, allowed=allowed)

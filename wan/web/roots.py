@@ -105,7 +105,7 @@ def root_of(given: str) -> Root:
         root = Root(path=plain) if _PATH.fullmatch(plain) else None
     if root is not None:
         return root
-    allowed = "a path (/wan) or the whole address under which the app is reached (https://films.example/wan)"
+    allowed = "a path (/wan) or the full URL of the app (https://films.example/wan)"
     raise SettingsError(
         sentence("setting_bad", field="GRADIO_ROOT_PATH", given=given, allowed=allowed)
     )
