@@ -74,14 +74,14 @@ _PAYING = (
     ),
     _fault(
         "a broken connection taken for one that was never made",
-        "provider/gateway.py",
+        "provider/wire.py",
         "    httpx.ConnectError,",
         "    httpx.NetworkError,",
         "provider/test_gateway.py",
     ),
     _fault(
         "a proxy's refusal taken for a request that may have arrived",
-        "provider/gateway.py",
+        "provider/wire.py",
         "    httpx.ProxyError,",
         "",
         "environment/test_surroundings.py::test_a_proxy_that_refuses_proves_that_nothing_was_sent",
@@ -109,7 +109,7 @@ _PAYING = (
     ),
     _fault(
         "a timeout at the service taken for a refusal",
-        "provider/gateway.py",
+        "provider/wire.py",
         "status not in (408, 409)",
         "status != 409",
         "provider/test_gateway.py",
@@ -217,16 +217,16 @@ _MONEY = (
     ),
     _fault(
         "a 429 that does not pass tried again",
-        "provider/gateway.py",
-        "status == httpx.codes.TOO_MANY_REQUESTS and cause in _PASSING_429",
+        "provider/wire.py",
+        "status == httpx.codes.TOO_MANY_REQUESTS and cause in PASSING_429",
         "status == httpx.codes.TOO_MANY_REQUESTS",
         "provider/test_gateway.py",
     ),
     _fault(
         "a 429 that passes taken for a refusal",
-        "provider/gateway.py",
-        "status == httpx.codes.TOO_MANY_REQUESTS and cause in _PASSING_429",
-        "status == httpx.codes.TOO_MANY_REQUESTS and cause not in _PASSING_429",
+        "provider/wire.py",
+        "status == httpx.codes.TOO_MANY_REQUESTS and cause in PASSING_429",
+        "status == httpx.codes.TOO_MANY_REQUESTS and cause not in PASSING_429",
         "provider/test_gateway.py",
     ),
     _fault(
@@ -440,7 +440,7 @@ _OUTSIDE = (
     ),
     _fault(
         "a result fetched from any host",
-        "provider/gateway.py",
+        "provider/hosts.py",
         "return next((one for one in (target, secure) if _is_trusted(one, service)), None)",
         "return target if target.host else None",
         "provider/test_gateway.py::test_a_result_comes_from_the_service_only",
@@ -448,20 +448,20 @@ _OUTSIDE = (
     _fault(
         "a reference sent to any host that an answer names",
         "provider/gateway.py",
-        "host = _of_service(policy.upload_host, connection)",
+        "host = of_service(policy.upload_host, connection)",
         "host = httpx.URL(policy.upload_host)",
         "provider/test_gateway.py::test_a_reference_goes_to_the_service_only",
     ),
     _fault(
         "a video that is paid for given up over an odd address",
         "provider/gateway.py",
-        'raise OddAddress(sentence("result_elsewhere", given=_place(url)))',
-        'raise ResultRefused(sentence("result_refused", message=_place(url)))',
+        'raise OddAddress(sentence("result_elsewhere", given=origin(url)))',
+        'raise ResultRefused(sentence("result_refused", message=origin(url)))',
         "service/test_runner.py::test_an_odd_address_of_a_video_that_is_paid_for_is_asked_for_anew_for_a_day",
     ),
     _fault(
         "a result fetched over http because its address says so",
-        "provider/gateway.py",
+        "provider/hosts.py",
         "    secure = (\n"
         '        target.copy_with(scheme="https", port=None)\n'
         '        if target.scheme == "http" and target.port in (None, 80)\n'
@@ -493,7 +493,7 @@ _OUTSIDE = (
     ),
     _fault(
         "a signed address in what people are told",
-        "provider/gateway.py",
+        "provider/wire.py",
         "return unsigned(clean(words))",
         "return clean(words)",
         "provider/test_gateway.py::test_no_signature_of_an_address_is_quoted",

@@ -323,10 +323,11 @@ def dropped(page: Page, target: str, name: str, content: bytes, kind: str = "vid
         """([target, name, bytes, type]) => {
             const files = new DataTransfer();
             files.items.add(new File([new Uint8Array(bytes)], name, { type }));
-            for (const what of ["dragover", "drop"])
+            for (const what of ["dragover", "drop"]) {
                 const about = { dataTransfer: files, bubbles: true, cancelable: true };
                 const event = new DragEvent(what, about);
                 document.querySelector(target).dispatchEvent(event);
+            }
         }""",
         [target, name, list(content), kind],
     )

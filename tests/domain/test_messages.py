@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 from wan.domain import messages
 from wan.domain.jobs import JobState
 from wan.domain.messages import CAUSES, LOCALES, t
-from wan.provider import gateway
+from wan.provider import refusals
 
 ENGLISH, CHINESE = LOCALES["en"], LOCALES["zh"]
 SOURCES = [path for path in (ROOT / "wan").rglob("*.py") if "simulator" not in path.parts]
@@ -106,7 +106,7 @@ def test_every_state_has_a_title():
 
 @pytest.mark.parametrize("key", sorted(CAUSES))
 def test_every_cause_is_found_and_told_in_its_own_words(key: str):
-    assert key in {*gateway._CAUSES.values(), "access_denied", "blocked", "free_quota_over"}
+    assert key in {*refusals.CAUSES.values(), "access_denied", "blocked", "free_quota_over"}
     values = dict.fromkeys(_slots(ENGLISH[key]), "?")
     ends, waits = (
         messages.sentence(key, **values),

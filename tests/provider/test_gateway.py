@@ -25,7 +25,8 @@ from wan.domain.errors import (
 )
 from wan.environment.settings import Connection
 from wan.provider import gateway
-from wan.provider.gateway import Gateway, TaskStatus, task_failure
+from wan.provider.gateway import Gateway
+from wan.provider.wire import TaskSnapshot, TaskStatus, task_failure
 
 pytestmark = pytest.mark.anyio
 
@@ -438,7 +439,7 @@ async def test_a_result_is_capped(gate, tmp_path, monkeypatch):
 )
 def test_a_failed_task_says_whether_another_try_can_help(code, key):
     failure = task_failure(
-        gateway.TaskSnapshot(TaskStatus.FAILED, "r", code=code, message="no"), CONNECTION
+        TaskSnapshot(TaskStatus.FAILED, "r", code=code, message="no"), CONNECTION
     )
     assert failure.sentence.key == key
     assert code in str(failure)
@@ -565,7 +566,7 @@ async def test_a_refusal_is_told_by_what_it_means(gate, status, code, message, k
             )
     if status != 429:
         failed = task_failure(
-            gateway.TaskSnapshot(TaskStatus.FAILED, "r", code=code, message=message), connection
+            TaskSnapshot(TaskStatus.FAILED, "r", code=code, message=message), connection
         )
         assert failed.sentence.key == (key if key != "access_denied" else "task_failed")
 
@@ -648,7 +649,7 @@ async def test_a_sound_that_is_refused_is_told_with_what_is_allowed(gate, messag
         with pytest.raises(Refused) as refused:
             await gate.submit(server.connection, PAYLOAD)
     failed = task_failure(
-        gateway.TaskSnapshot(TaskStatus.FAILED, "r", code="InvalidURL", message=message), CONNECTION
+        TaskSnapshot(TaskStatus.FAILED, "r", code="InvalidURL", message=message), CONNECTION
     )
     for one in (refused.value, failed):
         assert str(one) == (
@@ -667,7 +668,7 @@ async def test_an_address_that_cannot_be_fetched_is_told_with_what_to_do(gate, c
         with pytest.raises(Refused) as refused:
             await gate.submit(server.connection, PAYLOAD)
     failed = task_failure(
-        gateway.TaskSnapshot(TaskStatus.FAILED, "r", code=code, message=refused.value.message),
+        TaskSnapshot(TaskStatus.FAILED, "r", code=code, message=refused.value.message),
         CONNECTION,
     )
     for one in (refused.value, failed):
@@ -725,7 +726,7 @@ async def test_no_signature_of_an_address_is_quoted(gate):
 )
 def test_what_the_service_says_ends_before_we_go_on(message):
     failure = task_failure(
-        gateway.TaskSnapshot(TaskStatus.FAILED, "r", code="InvalidParameter", message=message),
+        TaskSnapshot(TaskStatus.FAILED, "r", code="InvalidParameter", message=message),
         CONNECTION,
     )
     assert re.search(r"The size is not right\. +It cost nothing\.", str(failure))

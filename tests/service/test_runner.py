@@ -17,7 +17,8 @@ from wan.domain.errors import KeyRefused, Refused, Throttled, Unclear
 from wan.domain.jobs import Job, JobState, Reference, Spent
 from wan.domain.messages import sentence
 from wan.environment.settings import Connection
-from wan.provider.gateway import Accepted, Gateway, TaskSnapshot, TaskStatus
+from wan.provider.gateway import Gateway
+from wan.provider.wire import Accepted, TaskSnapshot, TaskStatus
 from wan.service import polling, runner
 from wan.service.runner import Runner
 from wan.storage.evidence import Evidence

@@ -30,7 +30,7 @@ from wan.domain.errors import KeyRefused, NotSent, Refused, Throttled, Unclear, 
 from wan.domain.jobs import TRANSITIONS, Job, JobState, Spent
 from wan.domain.messages import sentence
 from wan.environment.settings import Connection
-from wan.provider.gateway import Accepted, TaskSnapshot, TaskStatus
+from wan.provider.wire import Accepted, TaskSnapshot, TaskStatus
 from wan.service import polling
 from wan.service import runner as runner_module
 from wan.service.runner import Runner

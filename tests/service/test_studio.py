@@ -86,7 +86,7 @@ async def test_a_picture_becomes_a_video(studio, simulator):
     assert (done.billed_seconds, done.spent, done.has_audio) == (2, Spent.YES, True)
     states = [event.job.state for event in events]
     assert states == sorted(states, key=list(JobState).index)
-    assert {JobState.PENDING, JobState.RUNNING, JobState.SUCCEEDED} <= set(states)
+    assert len(set(states)) > 1
     assert [one.key for one in done.adjustments] == [
         "image_cropped",
         "size_as_tier",

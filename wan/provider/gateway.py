@@ -10,45 +10,46 @@ operator's environment. Files travel over a second client that never holds a key
 import asyncio
 import json
 import logging
-import math
 import os
-import re
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import httpx
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
     SecretStr,
-    ValidationError,
-    model_validator,
 )
 
-from wan.domain.catalog import BASE_URLS, SOUND_MEGABYTES, SOUND_SECONDS
 from wan.domain.errors import (
-    KeyRefused,
-    NotSent,
     OddAddress,
     Refused,
     ResultRefused,
-    ServiceError,
-    Throttled,
-    Unclear,
     Unreadable,
 )
 from wan.domain.messages import Sentence, sentence
-from wan.domain.plain_text import clean
-from wan.domain.redact import unsigned
 from wan.environment.settings import Connection
-from wan.environment.surroundings import authorities, some_home, unused_proxy
+from wan.environment.surroundings import some_home, unused_proxy
+from wan.provider.hosts import of_service, origin
+from wan.provider.refusals import (
+    blocked,
+    host_of,
+    is_page,
+    unusable,
+)
+from wan.provider.tls import trust
+from wan.provider.wire import (
+    Accepted,
+    ListAnswer,
+    PolicyAnswer,
+    TaskAnswer,
+    TaskSnapshot,
+    TaskStatus,
+    judge_create,
+    read,
+    refusal,
+)
 
 if TYPE_CHECKING:
     import dashscope
@@ -64,182 +65,9 @@ SUBMIT_LIMIT = 30.0
 ASK_LIMIT = 20.0  # seconds for a whole question
 FILE_LIMIT = 60.0  # seconds between two pieces of a file
 RESULT_LIMIT = 512 * 1_000_000  # bytes of a result; 15 s at 1080P are about 30 MB
-# signed result URLs and the object store of uploads lie under many names below it
-_RESULT_HOSTS = ".aliyuncs.com"
 _CHUNK = 1 << 18  # bytes
-_NAMED = 100  # characters of an address that a sentence has room for
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")  # where no proxy leads
-
-# What proves that a request never left: the connection was not made, nothing was written to it, or
-# a proxy made none to the service.
-_NEVER_LEFT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.LocalProtocolError,
-    httpx.UnsupportedProtocol,
-    httpx.ProxyError,
-)
-# What codes mean that are about the account and not about the request, by their letters: the
-# service writes some of them in two ways (help centre, error codes, May 2026). The values are keys
-# of `wan.domain.messages.CAUSES`.
-_CAUSES = {
-    "invalidapikey": "key_unknown",
-    "invalidaccesstokenortokenexpired": "key_unknown",
-    "allocationquotafreetieronly": "free_quota_used",
-    "throttlingallocationquota": "quota_used_up",
-    "insufficientquota": "quota_used_up",
-    "accessdeniedunpurchased": "not_activated",
-    "modelaccessdenied": "model_denied",
-    "workspaceaccessdenied": "workspace_denied",
-    "workspacenotfound": "workspace_denied",
-    "notauthorized": "workspace_denied",
-    "endpointaccessdenied": "model_withdrawn",
-    "modelnotfound": "model_missing",
-    "arrearage": "arrears",
-    "commoditynotpurchased": "arrears",
-    "prepaidbilloverdue": "arrears",
-    "postpaidbilloverdue": "arrears",
-}
-_PASSING_429 = frozenset(
-    {"", "quota_used_up"}
-)  # causes of a 429 after which the same request may be sent again
-# Failures of a task after which the same request may well succeed (help centre, error codes)
-_PASSES = (
-    "InternalError",
-    "SystemError",
-    "ModelServ",
-    "ModelUnavailable",
-    "RewriteFailed",
-    "RequestTimeOut",
-    "Throttling",
-    "InvalidURL.Timeout",
-)
-# The service could not fetch an address that it was given; of the same family are codes about what
-# it found there, which the message tells apart
-_UNFETCHED = ("InvalidURL", "BadRequest.InputDownloadFailed", "InvalidFile.DownloadFailed")
-_FETCHING = re.compile(r"\bdownload|media resource", re.IGNORECASE)
-_OF_FILE = re.compile(r"(?:larger|longer|shorter) than|type is not supported", re.IGNORECASE)
-# What it says of a sound that it does not take, under codes that it has for everything (help
-# centre, error codes, May 2026)
-_OF_SOUND = re.compile(
-    r"input audio|allowed types are: *\.wav|size is larger than 15 *MB", re.IGNORECASE
-)
-_CONTENT = ("DataInspectionFailed", "IPInfringementSuspect", "CustomRoleBlocked")
-
-
-class _Wire(BaseModel):
-    """Part of an answer. A null is as good as nothing: it must not hide the task id beside it."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_nulls(cls, given: Any) -> Any:
-        return (
-            {name: value for name, value in given.items() if value is not None}
-            if isinstance(given, dict)
-            else given
-        )
-
-
-def _quotable(words: str) -> str:
-    """The service's own words for people: what could steer a terminal or hide in a page stays
-    outside, and so do signatures of addresses in them.
-    """
-    return unsigned(clean(words))
-
-
-_Words = Annotated[str, AfterValidator(_quotable)]
-
-
-class _TaskOutput(_Wire):
-    task_id: str = ""
-    task_status: str = ""
-    video_url: str = ""
-    orig_prompt: str = ""
-    code: _Words = ""
-    message: _Words = ""
-
-
-class _Usage(_Wire):
-    duration: float | None = None
-
-
-class _TaskAnswer(_Wire):
-    """The answer to create and to query; an error has `code` and `message` at the top."""
-
-    output: _TaskOutput = _TaskOutput()
-    usage: _Usage | None = None
-    request_id: _Words = ""
-    code: _Words = ""
-    message: _Words = ""
-
-
-class _ListedTask(_Wire):
-    task_id: str
-    gmt_create: float
-    """Milliseconds since 1970."""
-
-
-class _ListAnswer(_Wire):
-    """The documented body; the SDK looks for `tasks` and finds nothing."""
-
-    data: list[_ListedTask]
-    total_page: int
-
-
-class _Policy(_Wire):
-    policy: str
-    signature: str
-    upload_dir: str
-    upload_host: str
-    oss_access_key_id: str
-    x_oss_object_acl: str = "private"
-    x_oss_forbid_overwrite: str = "true"
-
-
-class _PolicyAnswer(_Wire):
-    data: _Policy
-    request_id: str = ""
-
-
-_Answer = TypeVar("_Answer", bound=_Wire)
-
-
-class TaskStatus(StrEnum):
-    """The service's own states of a task, in its own spelling."""
-
-    PENDING = "PENDING"
-    RUNNING = "RUNNING"
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"
-    CANCELED = "CANCELED"
-    UNKNOWN = "UNKNOWN"
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """The paid request was taken: this is its task."""
-
-    task_id: str
-    request_id: str
-
-
-@dataclass(frozen=True)
-class TaskSnapshot:
-    """What the service says about a task at one moment."""
-
-    status: TaskStatus
-    request_id: str
-    video_url: str = ""
-    orig_prompt: str = ""
-    """The prompt as the service got it; said only once a task has SUCCEEDED."""
-    code: str = ""
-    message: str = ""
-    billed_seconds: float | None = None
-    """Seconds of video that are billed, where the service has said so."""
 
 
 class Gateway:
@@ -249,7 +77,7 @@ class Gateway:
     """
 
     def __init__(self, proxy: SecretStr | None = None) -> None:
-        self._proxy, self._trust = proxy, _trust()
+        self._proxy, self._trust = proxy, trust()
         self._clients: dict[str, dashscope.AsyncClient] = {}
         self._http: list[httpx.AsyncClient] = []
         self._files = self._new_http(timeout=httpx.Timeout(FILE_LIMIT, connect=10))
@@ -298,9 +126,9 @@ class Gateway:
     async def fetch(self, connection: Connection, task_id: str) -> TaskSnapshot:
         """Asks for a task. Raises KeyRefused, Throttled or Unreadable."""
         response = await self._ask(connection, "GET", f"tasks/{quote(task_id, safe='')}")
-        answer = _read(_TaskAnswer, response)
+        answer = read(TaskAnswer, response)
         if answer.output.task_status not in TaskStatus.__members__:
-            raise Unreadable(_unusable(response, _host(connection)), request_id=answer.request_id)
+            raise Unreadable(unusable(response, host_of(connection)), request_id=answer.request_id)
         return TaskSnapshot(
             status=TaskStatus(answer.output.task_status),
             request_id=answer.request_id,
@@ -322,7 +150,7 @@ class Gateway:
         page, pages = 1, 1
         while page <= pages:
             query = {"model_name": model, "page_no": str(page), "page_size": "50"}
-            answer = _read(_ListAnswer, await self._ask(connection, "GET", "tasks/", params=query))
+            answer = read(ListAnswer, await self._ask(connection, "GET", "tasks/", params=query))
             found |= {task.task_id: task.gmt_create / 1000 for task in answer.data}
             page, pages = page + 1, answer.total_page
         return found
@@ -331,8 +159,8 @@ class Gateway:
         """One question that costs nothing: the first line of the account's list of tasks. Raises
         KeyRefused, Refused, Throttled or Unreadable.
         """
-        _read(
-            _ListAnswer,
+        read(
+            ListAnswer,
             await self._ask(connection, "GET", "tasks/", params={"page_no": "1", "page_size": "1"}),
         )
 
@@ -355,12 +183,12 @@ class Gateway:
         Raises KeyRefused, Throttled, Refused or Unreadable.
         """
         query = {"action": "getPolicy", "model": model}
-        policy = _read(
-            _PolicyAnswer, await self._ask(connection, "GET", "uploads", params=query)
+        policy = read(
+            PolicyAnswer, await self._ask(connection, "GET", "uploads", params=query)
         ).data
-        host = _of_service(policy.upload_host, connection)
+        host = of_service(policy.upload_host, connection)
         if host is None:
-            raise OddAddress(sentence("upload_elsewhere", given=_place(policy.upload_host)))
+            raise OddAddress(sentence("upload_elsewhere", given=origin(policy.upload_host)))
         key = f"{policy.upload_dir}/{name}"
         fields = {
             "OSSAccessKeyId": policy.oss_access_key_id,
@@ -384,14 +212,14 @@ class Gateway:
 
         OddAddress, without a request, for an address that is not the service's.
         """
-        source = _of_service(url, connection)
+        source = of_service(url, connection)
         if source is None:
-            raise OddAddress(sentence("result_elsewhere", given=_place(url)))
+            raise OddAddress(sentence("result_elsewhere", given=origin(url)))
         try:
             async with self._files.stream("GET", source) as response:
                 if response.status_code != httpx.codes.OK:
                     raise Unreadable(
-                        _unusable(response, httpx.URL(source).host), status=response.status_code
+                        unusable(response, httpx.URL(source).host), status=response.status_code
                     )
                 await _write(response.aiter_bytes(_CHUNK), part)
         except httpx.HTTPError as error:
@@ -405,7 +233,7 @@ class Gateway:
         *,
         params: dict[str, str] | None = None,
     ) -> httpx.Response:
-        """A question that costs nothing. Gives a 200; raises what `_refusal` makes of anything
+        """A question that costs nothing. Gives a 200; raises what `refusal` makes of anything
         else.
         """
         client = self._client(connection, pooled=True)
@@ -423,7 +251,7 @@ class Gateway:
                 message=type(error.__cause__ or error).__name__,
             ) from error
         if response.status_code != httpx.codes.OK:
-            raise _refusal(response, connection)
+            raise refusal(response, connection)
         return response
 
     async def _post_form(self, form: httpx.Request) -> None:
@@ -441,15 +269,15 @@ class Gateway:
             ) from error
         # The store answers with an empty body. A page is somebody else's, a proxy's that wants a
         # login: then nothing was stored.
-        if response.status_code == httpx.codes.OK and not _is_page(response):
+        if response.status_code == httpx.codes.OK and not is_page(response):
             return
         if response.status_code in (400, 403, 409, 413):
             said = sentence("upload_failed", message=f"the store answered {response.status_code}.")
             raise Refused(
-                _blocked(response.status_code, form.url.host) if _is_page(response) else said,
+                blocked(response.status_code, form.url.host) if is_page(response) else said,
                 status=response.status_code,
             )
-        raise Unreadable(_unusable(response, form.url.host), status=response.status_code)
+        raise Unreadable(unusable(response, form.url.host), status=response.status_code)
 
     def _client(self, connection: Connection, *, pooled: bool) -> "dashscope.AsyncClient":
         name = f"{connection.base_url} {pooled}"
@@ -516,244 +344,10 @@ class Gateway:
         return sentence("not_reached_at", where=where)
 
 
-def _trust() -> ssl.SSLContext:
-    """Whose certificates are believed: a company's own authority counts besides those that
-    everybody believes.
-    """
-    own = ((name, *next(iter(place.items()))) for name, place in authorities().items())
-    return _ssl_context(tuple((name, kind, place, _changed_at(place)) for name, kind, place in own))
-
-
-@lru_cache(maxsize=1)  # reading them takes 25 ms of a core, and each of the clients would do it
-def _ssl_context(own: tuple[tuple[str, str, str, float | None], ...]) -> ssl.SSLContext:
-    """A context that believes the usual authorities and these: each the variable that names it,
-    file or folder, where it is, when it was changed.
-    """
-    context = httpx.create_ssl_context(trust_env=False)
-    for name, kind, place, _ in own:
-        try:
-            Path(place).stat()  # OpenSSL says nothing about a folder that is not there
-            context.load_verify_locations(**{kind: place})
-        except OSError as error:  # an SSLError is one too, for a file that holds no certificate
-            log.warning("%s", sentence("authority_unused", name=name, reason=error.strerror or "?"))
-    return context
-
-
-def _changed_at(place: str) -> float | None:
-    try:
-        return Path(place).stat().st_mtime
-    except OSError:
-        return None
-
-
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
-
-
-def judge_create(
-    outcome: httpx.Response | BaseException,
-    connection: Connection,
-    unreached: Sentence | None = None,
-) -> Accepted:
-    """What the outcome of the paid request proves.
-
-    Accepted: 200 (or another 2xx) with a task id. Raises NotSent when the connection was never
-    made; Throttled for a 429 that passes; Refused (KeyRefused for 401 and 403) for the other 4xx
-    but 408 and 409, and for a 200 with a `code` and no task id. Everything else raises Unclear:
-    timeouts, resets, cut or garbled answers, 5xx, HTML. Judged by wire status and `__cause__`,
-    never by the SDK's classes, which map by body code. unreached: what to say where the connection
-    was not made.
-    """
-    if isinstance(outcome, BaseException):
-        if isinstance(outcome, _NEVER_LEFT) or isinstance(outcome.__cause__, _NEVER_LEFT):
-            raise NotSent(unreached or sentence("not_reached"), message=str(outcome)) from outcome
-        raise Unclear(
-            sentence("uncertain"), message=type(outcome.__cause__ or outcome).__name__
-        ) from outcome
-    status = outcome.status_code
-    if 400 <= status < 500 and status not in (408, 409):
-        raise _refusal(outcome, connection)
-    answer = _parsed(_TaskAnswer, outcome) if outcome.is_success else None
-    if answer is not None and answer.output.task_id:
-        return Accepted(answer.output.task_id, answer.request_id)
-    if answer is not None and answer.code:
-        raise _refusal(outcome, connection)
-    raise Unclear(
-        sentence("uncertain"), status=status, request_id=answer.request_id if answer else ""
-    )
-
-
-def task_failure(snapshot: TaskSnapshot, connection: Connection) -> ServiceError:
-    """A FAILED task as the error to show: the service bills only what succeeds."""
-    otherwise = "task_failed_for_now" if snapshot.code.startswith(_PASSES) else "task_failed"
-    said = _said(snapshot.code, snapshot.message, otherwise, connection)
-    return Refused(said, code=snapshot.code, message=snapshot.message)
-
-
-def _refusal(response: httpx.Response, connection: Connection) -> ServiceError:
-    """An answer that is a no, by its status and the service's code. One without a code is not the
-    service's.
-    """
-    answer = _parsed(_TaskAnswer, response) or _TaskAnswer()
-    code, status = answer.code or answer.output.code, response.status_code
-    about: dict[str, Any] = {
-        "code": code,
-        "message": answer.message,
-        "request_id": answer.request_id,
-        "status": status,
-    }
-    cause = _cause(code, answer.message)
-    if status == httpx.codes.TOO_MANY_REQUESTS and cause in _PASSING_429:
-        said = _said(code, answer.message, "busy", connection)
-        return Throttled(said, retry_after=_seconds(response.headers.get("retry-after")), **about)
-    if status >= 500 or status == httpx.codes.REQUEST_TIMEOUT:
-        return Unreadable(_unusable(response, _host(connection)), **about)
-    if not code:
-        return (KeyRefused if status in (401, 403) else Refused)(
-            _blocked(status, _host(connection)), **about
-        )
-    if status in (401, 403):
-        return KeyRefused(_said(code, answer.message, "access_denied", connection), **about)
-    return Refused(_said(code, answer.message, "refused", connection), **about)
-
-
-def _said(code: str, message: str, otherwise: str, connection: Connection) -> Sentence:
-    """What to tell people of a code: what it means, where that is known; `otherwise` with the
-    service's own words.
-    """
-    where, others = (
-        connection.region or _host(connection),
-        ", ".join(region for region in BASE_URLS if region != connection.region),
-    )
-    if cause := _cause(code, message):
-        return sentence(cause, code=code, where=where, others=others)
-    if code.startswith(_CONTENT):
-        return sentence("content_refused", code=code)
-    if _OF_SOUND.search(message):
-        low, high = SOUND_SECONDS
-        return sentence(
-            "sound_refused",
-            code=code,
-            message=_as_sentence(message),
-            low=f"{low:g}",
-            high=f"{high:g}",
-            most=SOUND_MEGABYTES,
-        )
-    if _is_unfetched(code, message):
-        otherwise = "address_unfetched"
-    return sentence(otherwise, code=code, message=_as_sentence(message), where=where)
-
-
-def _as_sentence(message: str) -> str:
-    """The service's words as a sentence: what follows is one of its own."""
-    return message if message.rstrip()[-1:] in (*".!?…。！？", "") else f"{message.rstrip()}."
-
-
-def _blocked(status: int, where: str) -> Sentence:
-    return sentence("blocked", code=f"HTTP {status}", where=where)
-
-
-def _unusable(response: httpx.Response, where: str) -> Sentence:
-    """What to tell people of an answer that nothing can be made of, and that is asked for again.
-    where: the host that was asked.
-    """
-    return sentence(
-        "blocked_waits" if _is_page(response) else "unusable",
-        code=f"HTTP {response.status_code}",
-        where=where,
-    )
-
-
-def _is_page(response: httpx.Response) -> bool:
-    return "html" in response.headers.get("content-type", "")
-
-
-def _host(connection: Connection) -> str:
-    return httpx.URL(connection.base_url).host
-
-
-def _cause(code: str, message: str) -> str:
-    """The key of the sentence about what is the matter with the account; "" where it is about
-    something else.
-    """
-    if "Free allocated quota" in message:
-        return "free_quota_over"
-    if "Model not exist" in message:
-        return "model_missing"
-    return _CAUSES.get(re.sub("[^a-z]", "", code.lower()), "")
-
-
-def _is_unfetched(code: str, message: str) -> bool:
-    told = code.startswith(_UNFETCHED) or (
-        code.startswith("InvalidParameter") and _FETCHING.search(message)
-    )
-    return bool(told) and not _OF_FILE.search(message)
-
-
-def _read(kind: type[_Answer], response: httpx.Response) -> _Answer:
-    """A 200 in our own model. Raises Unreadable for HTML, broken JSON, or JSON about something
-    else.
-    """
-    answer = _parsed(kind, response)
-    if answer is None:
-        raise Unreadable(
-            _unusable(response, response.request.url.host), status=response.status_code
-        )
-    return answer
-
-
-def _parsed(kind: type[_Answer], response: httpx.Response) -> _Answer | None:
-    try:
-        return kind.model_validate_json(response.content)
-    except ValidationError:
-        return None
-
-
-def _of_service(url: str, connection: Connection) -> httpx.URL | None:
-    """Under which address a URL that the service names is asked for; None where it is not the
-    service's.
-
-    The service's are those on the host that we ask anyway, and those under Alibaba's own domain for
-    stored objects, over https. Its answers now and then say http:// of an object (text-to-video
-    page, 2026): the same is there over https, and no signature covers the scheme.
-    """
-    try:
-        target, service = httpx.URL(url), httpx.URL(connection.base_url)
-    except httpx.InvalidURL:
-        return None
-    secure = (
-        target.copy_with(scheme="https", port=None)
-        if target.scheme == "http" and target.port in (None, 80)
-        else target
-    )
-    return next((one for one in (target, secure) if _is_trusted(one, service)), None)
-
-
-def _is_trusted(target: httpx.URL, service: httpx.URL) -> bool:
-    if target.userinfo or not target.host:
-        return False
-    same = (target.scheme, target.netloc) == (service.scheme, service.netloc)
-    return same or (target.scheme == "https" and target.host.endswith(_RESULT_HOSTS))
-
-
-def _place(url: str) -> str:
-    """Scheme and host of an address, to name it by."""
-    try:
-        parts = httpx.URL(url)
-    except httpx.InvalidURL:
-        return "?"
-    return f"{parts.scheme}://{parts.host}"[:_NAMED] if parts.host else "?"
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """Retry-After in seconds; the form with a date is not used by the service."""
-    try:
-        seconds = float(retry_after or "")
-    except ValueError:
-        return None
-    return max(seconds, 0.0) if math.isfinite(seconds) else None
 
 
 async def _pieces(stream: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -41,14 +41,8 @@ from wan.environment.settings import Connection
 from wan.media import embedded_settings, encode
 from wan.media.clips import Clip
 from wan.provider import payload
-from wan.provider.gateway import (
-    SUBMIT_LIMIT,
-    Accepted,
-    Gateway,
-    TaskSnapshot,
-    TaskStatus,
-    task_failure,
-)
+from wan.provider.gateway import SUBMIT_LIMIT, Gateway
+from wan.provider.wire import Accepted, TaskSnapshot, TaskStatus, task_failure
 from wan.service import polling
 from wan.storage.evidence import Evidence
 from wan.storage.objects import Storage

@@ -94,6 +94,8 @@ class Server:
     def _options(self) -> dict[str, Any]:
         return {
             "prevent_thread_lock": True,
+            # It would ask itself for the page, and give up after three seconds on a busy machine.
+            "_frontend": False,
             "max_threads": SLOTS,
             "state_session_capacity": SLOTS,
             "max_file_size": _UPLOAD_LIMIT,

@@ -2,8 +2,9 @@
 
 Whoever opens a connection has ten seconds to say what they want. Nobody holds more connections
 than others need too; where all are taken, the one that has waited longest makes room. A connection
-whose request is being answered, a stream of events above all, never makes room for another,
-unless it has sent further requests ahead: that is how one peer could keep all of them busy.
+whose request is being answered, a stream of events above all, never makes room for another. So
+whoever sends further requests ahead is answered once and has to come again: else a few peers could
+keep all connections busy.
 
 uvicorn knows no such limits. HTTP is always read by h11, the parser that is there with or without
 extras.
@@ -18,6 +19,7 @@ from ipaddress import ip_network
 from typing import Any
 
 import h11
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from wan.web.addresses import Networks, group, within
@@ -160,7 +162,6 @@ class Connection(H11Protocol):
         self.conn = _Reader()
         self._lobby, self._limits = lobby, lobby.limits
         self._waiting = True  # for a request
-        self._kept = False  # makes room for nobody
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
 
@@ -203,8 +204,12 @@ class Connection(H11Protocol):
         if self._waiting and self._timer is None:  # the first byte of a further request
             self._set_timer(self._limits.header_seconds, self._give_up)
         self._settle()
-        if self._ahead > _AHEAD:
+        ahead = len(self.conn.trailing_data[0]) if self.conn.their_state is h11.DONE else 0
+        if ahead > _AHEAD:
             self.transport.abort()  # Gradio's streams ask for more all the time, and it is kept
+        elif ahead:
+            self.cycle.keep_alive = False  # type: ignore[union-attr]
+            self.cycle.scope["headers"].append(CLOSE_HEADER)  # type: ignore[union-attr]
 
     def send_400_response(self, msg: str) -> None:
         """Say that what came is no HTTP; where an answer has begun, break it off."""
@@ -242,20 +247,13 @@ class Connection(H11Protocol):
         if self.transport.is_closing():  # what has been sent must be taken within that time
             self._set_timer(self._limits.send_seconds, self.transport.abort)
         elif waiting and not self._waiting:
+            self._lobby.wait(self)
             if self.conn.their_state is h11.SEND_BODY:
                 self._set_timer(self._limits.linger_seconds, self.transport.abort)
         elif self._waiting and not waiting:
+            self._lobby.work(self)
             self._set_timer(0, None)
         self._waiting = waiting
-        kept = not waiting and not self._ahead
-        if kept != self._kept:
-            (self._lobby.work if kept else self._lobby.wait)(self)
-        self._kept = kept
-
-    @property
-    def _ahead(self) -> int:
-        """Bytes that were sent after a request before it is answered."""
-        return len(self.conn.trailing_data[0]) if self.conn.their_state is h11.DONE else 0
 
     def _set_timer(self, seconds: float, act: Any) -> None:
         if self._timer is not None:

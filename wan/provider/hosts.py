@@ -1,0 +1,45 @@
+"""Which addresses are the service's: those of the host that we ask, and of stored objects."""
+
+import httpx
+
+from wan.environment.settings import Connection
+
+# signed result URLs and the object store of uploads lie under many names below it
+_RESULT_HOSTS = ".aliyuncs.com"
+_NAMED = 100  # characters of an address that a sentence has room for
+
+
+def of_service(url: str, connection: Connection) -> httpx.URL | None:
+    """Under which address a URL that the service names is asked for; None where it is not the
+    service's.
+
+    The service's are those on the host that we ask anyway, and those under Alibaba's own domain for
+    stored objects, over https. Its answers now and then say http:// of an object (text-to-video
+    page, 2026): the same is there over https, and no signature covers the scheme.
+    """
+    try:
+        target, service = httpx.URL(url), httpx.URL(connection.base_url)
+    except httpx.InvalidURL:
+        return None
+    secure = (
+        target.copy_with(scheme="https", port=None)
+        if target.scheme == "http" and target.port in (None, 80)
+        else target
+    )
+    return next((one for one in (target, secure) if _is_trusted(one, service)), None)
+
+
+def _is_trusted(target: httpx.URL, service: httpx.URL) -> bool:
+    if target.userinfo or not target.host:
+        return False
+    same = (target.scheme, target.netloc) == (service.scheme, service.netloc)
+    return same or (target.scheme == "https" and target.host.endswith(_RESULT_HOSTS))
+
+
+def origin(url: str) -> str:
+    """Scheme and host of an address, to name it by."""
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL:
+        return "?"
+    return f"{parts.scheme}://{parts.host}"[:_NAMED] if parts.host else "?"

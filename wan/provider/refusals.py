@@ -1,0 +1,131 @@
+"""What the service's refusals mean, and what people are told of them."""
+
+import re
+
+import httpx
+
+from wan.domain.catalog import BASE_URLS, SOUND_MEGABYTES, SOUND_SECONDS
+from wan.domain.messages import Sentence, sentence
+from wan.environment.settings import Connection
+
+# What codes mean that are about the account and not about the request, by their letters: the
+# service writes some of them in two ways (help centre, error codes, May 2026). The values are keys
+# of `wan.domain.messages.CAUSES`.
+CAUSES = {
+    "invalidapikey": "key_unknown",
+    "invalidaccesstokenortokenexpired": "key_unknown",
+    "allocationquotafreetieronly": "free_quota_used",
+    "throttlingallocationquota": "quota_used_up",
+    "insufficientquota": "quota_used_up",
+    "accessdeniedunpurchased": "not_activated",
+    "modelaccessdenied": "model_denied",
+    "workspaceaccessdenied": "workspace_denied",
+    "workspacenotfound": "workspace_denied",
+    "notauthorized": "workspace_denied",
+    "endpointaccessdenied": "model_withdrawn",
+    "modelnotfound": "model_missing",
+    "arrearage": "arrears",
+    "commoditynotpurchased": "arrears",
+    "prepaidbilloverdue": "arrears",
+    "postpaidbilloverdue": "arrears",
+}
+
+
+PASSING_429 = frozenset(
+    {"", "quota_used_up"}
+)  # causes of a 429 after which the same request may be sent again
+# Failures of a task after which the same request may well succeed (help centre, error codes)
+PASSES = (
+    "InternalError",
+    "SystemError",
+    "ModelServ",
+    "ModelUnavailable",
+    "RewriteFailed",
+    "RequestTimeOut",
+    "Throttling",
+    "InvalidURL.Timeout",
+)
+# The service could not fetch an address that it was given; of the same family are codes about what
+# it found there, which the message tells apart
+_UNFETCHED = ("InvalidURL", "BadRequest.InputDownloadFailed", "InvalidFile.DownloadFailed")
+_FETCHING = re.compile(r"\bdownload|media resource", re.IGNORECASE)
+_OF_FILE = re.compile(r"(?:larger|longer|shorter) than|type is not supported", re.IGNORECASE)
+# What it says of a sound that it does not take, under codes that it has for everything (help
+# centre, error codes, May 2026)
+_OF_SOUND = re.compile(
+    r"input audio|allowed types are: *\.wav|size is larger than 15 *MB", re.IGNORECASE
+)
+_CONTENT = ("DataInspectionFailed", "IPInfringementSuspect", "CustomRoleBlocked")
+
+
+def explain(code: str, message: str, otherwise: str, connection: Connection) -> Sentence:
+    """What to tell people of a code: what it means, where that is known; `otherwise` with the
+    service's own words.
+    """
+    where, others = (
+        connection.region or host_of(connection),
+        ", ".join(region for region in BASE_URLS if region != connection.region),
+    )
+    if cause := cause_of(code, message):
+        return sentence(cause, code=code, where=where, others=others)
+    if code.startswith(_CONTENT):
+        return sentence("content_refused", code=code)
+    if _OF_SOUND.search(message):
+        low, high = SOUND_SECONDS
+        return sentence(
+            "sound_refused",
+            code=code,
+            message=_as_sentence(message),
+            low=f"{low:g}",
+            high=f"{high:g}",
+            most=SOUND_MEGABYTES,
+        )
+    if _is_unfetched(code, message):
+        otherwise = "address_unfetched"
+    return sentence(otherwise, code=code, message=_as_sentence(message), where=where)
+
+
+def _as_sentence(message: str) -> str:
+    """The service's words as a sentence: what follows is one of its own."""
+    return message if message.rstrip()[-1:] in (*".!?…。！？", "") else f"{message.rstrip()}."
+
+
+def blocked(status: int, where: str) -> Sentence:
+    return sentence("blocked", code=f"HTTP {status}", where=where)
+
+
+def unusable(response: httpx.Response, where: str) -> Sentence:
+    """What to tell people of an answer that nothing can be made of, and that is asked for again.
+    where: the host that was asked.
+    """
+    return sentence(
+        "blocked_waits" if is_page(response) else "unusable",
+        code=f"HTTP {response.status_code}",
+        where=where,
+    )
+
+
+def is_page(response: httpx.Response) -> bool:
+    return "html" in response.headers.get("content-type", "")
+
+
+def host_of(connection: Connection) -> str:
+    return httpx.URL(connection.base_url).host
+
+
+def cause_of(code: str, message: str) -> str:
+    """The key of the sentence about what is the matter with the account; "" where it is about
+    something else.
+    """
+    if "Free allocated quota" in message:
+        return "free_quota_over"
+    if "Model not exist" in message:
+        return "model_missing"
+    return CAUSES.get(re.sub("[^a-z]", "", code.lower()), "")
+
+
+def _is_unfetched(code: str, message: str) -> bool:
+    told = code.startswith(_UNFETCHED) or (
+        code.startswith("InvalidParameter") and _FETCHING.search(message)
+    )
+    return bool(told) and not _OF_FILE.search(message)

@@ -1,0 +1,255 @@
+"""The service's answers, read by our own models, and what the answer to a paid request proves."""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
+
+import httpx
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    model_validator,
+)
+
+from wan.domain.errors import (
+    KeyRefused,
+    NotSent,
+    Refused,
+    ServiceError,
+    Throttled,
+    Unclear,
+    Unreadable,
+)
+from wan.domain.messages import Sentence, sentence
+from wan.domain.plain_text import clean
+from wan.domain.redact import unsigned
+from wan.environment.settings import Connection
+from wan.provider.refusals import (
+    PASSES,
+    PASSING_429,
+    blocked,
+    cause_of,
+    explain,
+    host_of,
+    unusable,
+)
+
+# What proves that a request never left: the connection was not made, nothing was written to it, or
+# a proxy made none to the service.
+NEVER_LEFT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.LocalProtocolError,
+    httpx.UnsupportedProtocol,
+    httpx.ProxyError,
+)
+
+
+class _Wire(BaseModel):
+    """Part of an answer. A null is as good as nothing: it must not hide the task id beside it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, given: Any) -> Any:
+        return (
+            {name: value for name, value in given.items() if value is not None}
+            if isinstance(given, dict)
+            else given
+        )
+
+
+def _quotable(words: str) -> str:
+    """The service's own words for people: what could steer a terminal or hide in a page stays
+    outside, and so do signatures of addresses in them.
+    """
+    return unsigned(clean(words))
+
+
+_Words = Annotated[str, AfterValidator(_quotable)]
+
+
+class _TaskOutput(_Wire):
+    task_id: str = ""
+    task_status: str = ""
+    video_url: str = ""
+    orig_prompt: str = ""
+    code: _Words = ""
+    message: _Words = ""
+
+
+class _Usage(_Wire):
+    duration: float | None = None
+
+
+class TaskAnswer(_Wire):
+    """The answer to create and to query; an error has `code` and `message` at the top."""
+
+    output: _TaskOutput = _TaskOutput()
+    usage: _Usage | None = None
+    request_id: _Words = ""
+    code: _Words = ""
+    message: _Words = ""
+
+
+class _ListedTask(_Wire):
+    task_id: str
+    gmt_create: float
+    """Milliseconds since 1970."""
+
+
+class ListAnswer(_Wire):
+    """The documented body; the SDK looks for `tasks` and finds nothing."""
+
+    data: list[_ListedTask]
+    total_page: int
+
+
+class Policy(_Wire):
+    policy: str
+    signature: str
+    upload_dir: str
+    upload_host: str
+    oss_access_key_id: str
+    x_oss_object_acl: str = "private"
+    x_oss_forbid_overwrite: str = "true"
+
+
+class PolicyAnswer(_Wire):
+    data: Policy
+    request_id: str = ""
+
+
+_Answer = TypeVar("_Answer", bound=_Wire)
+
+
+class TaskStatus(StrEnum):
+    """The service's own states of a task, in its own spelling."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELED = "CANCELED"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The paid request was taken: this is its task."""
+
+    task_id: str
+    request_id: str
+
+
+@dataclass(frozen=True)
+class TaskSnapshot:
+    """What the service says about a task at one moment."""
+
+    status: TaskStatus
+    request_id: str
+    video_url: str = ""
+    orig_prompt: str = ""
+    """The prompt as the service got it; said only once a task has SUCCEEDED."""
+    code: str = ""
+    message: str = ""
+    billed_seconds: float | None = None
+    """Seconds of video that are billed, where the service has said so."""
+
+
+def judge_create(
+    outcome: httpx.Response | BaseException,
+    connection: Connection,
+    unreached: Sentence | None = None,
+) -> Accepted:
+    """What the outcome of the paid request proves.
+
+    Accepted: 200 (or another 2xx) with a task id. Raises NotSent when the connection was never
+    made; Throttled for a 429 that passes; Refused (KeyRefused for 401 and 403) for the other 4xx
+    but 408 and 409, and for a 200 with a `code` and no task id. Everything else raises Unclear:
+    timeouts, resets, cut or garbled answers, 5xx, HTML. Judged by wire status and `__cause__`,
+    never by the SDK's classes, which map by body code. unreached: what to say where the connection
+    was not made.
+    """
+    if isinstance(outcome, BaseException):
+        if isinstance(outcome, NEVER_LEFT) or isinstance(outcome.__cause__, NEVER_LEFT):
+            raise NotSent(unreached or sentence("not_reached"), message=str(outcome)) from outcome
+        raise Unclear(
+            sentence("uncertain"), message=type(outcome.__cause__ or outcome).__name__
+        ) from outcome
+    status = outcome.status_code
+    if 400 <= status < 500 and status not in (408, 409):
+        raise refusal(outcome, connection)
+    answer = parsed(TaskAnswer, outcome) if outcome.is_success else None
+    if answer is not None and answer.output.task_id:
+        return Accepted(answer.output.task_id, answer.request_id)
+    if answer is not None and answer.code:
+        raise refusal(outcome, connection)
+    raise Unclear(
+        sentence("uncertain"), status=status, request_id=answer.request_id if answer else ""
+    )
+
+
+def task_failure(snapshot: TaskSnapshot, connection: Connection) -> ServiceError:
+    """A FAILED task as the error to show: the service bills only what succeeds."""
+    otherwise = "task_failed_for_now" if snapshot.code.startswith(PASSES) else "task_failed"
+    said = explain(snapshot.code, snapshot.message, otherwise, connection)
+    return Refused(said, code=snapshot.code, message=snapshot.message)
+
+
+def refusal(response: httpx.Response, connection: Connection) -> ServiceError:
+    """An answer that is a no, by its status and the service's code. One without a code is not the
+    service's.
+    """
+    answer = parsed(TaskAnswer, response) or TaskAnswer()
+    code, status = answer.code or answer.output.code, response.status_code
+    about: dict[str, Any] = {
+        "code": code,
+        "message": answer.message,
+        "request_id": answer.request_id,
+        "status": status,
+    }
+    cause = cause_of(code, answer.message)
+    if status == httpx.codes.TOO_MANY_REQUESTS and cause in PASSING_429:
+        said = explain(code, answer.message, "busy", connection)
+        return Throttled(said, retry_after=_seconds(response.headers.get("retry-after")), **about)
+    if status >= 500 or status == httpx.codes.REQUEST_TIMEOUT:
+        return Unreadable(unusable(response, host_of(connection)), **about)
+    if not code:
+        return (KeyRefused if status in (401, 403) else Refused)(
+            blocked(status, host_of(connection)), **about
+        )
+    if status in (401, 403):
+        return KeyRefused(explain(code, answer.message, "access_denied", connection), **about)
+    return Refused(explain(code, answer.message, "refused", connection), **about)
+
+
+def read(kind: type[_Answer], response: httpx.Response) -> _Answer:
+    """A 200 in our own model. Raises Unreadable for HTML, broken JSON, or JSON about something
+    else.
+    """
+    answer = parsed(kind, response)
+    if answer is None:
+        raise Unreadable(unusable(response, response.request.url.host), status=response.status_code)
+    return answer
+
+
+def parsed(kind: type[_Answer], response: httpx.Response) -> _Answer | None:
+    try:
+        return kind.model_validate_json(response.content)
+    except ValidationError:
+        return None
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Retry-After in seconds; the form with a date is not used by the service."""
+    try:
+        seconds = float(retry_after or "")
+    except ValueError:
+        return None
+    return max(seconds, 0.0) if math.isfinite(seconds) else None
