@@ -207,9 +207,10 @@ class Connection(H11Protocol):
         ahead = len(self.conn.trailing_data[0]) if self.conn.their_state is h11.DONE else 0
         if ahead > _AHEAD:
             self.transport.abort()  # Gradio's streams ask for more all the time, and it is kept
-        elif ahead:
-            self.cycle.keep_alive = False  # type: ignore[union-attr]
-            self.cycle.scope["headers"].append(CLOSE_HEADER)  # type: ignore[union-attr]
+        elif ahead and self.cycle is not None:
+            self.cycle.keep_alive = False
+            headers: Any = self.cycle.scope["headers"]
+            headers.append(CLOSE_HEADER)  # by which the answer says so
 
     def send_400_response(self, msg: str) -> None:
         """Say that what came is no HTTP; where an answer has begun, break it off."""
