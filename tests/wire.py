@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pydantic import SecretStr
 
 from tests.stream_server import stream_server
-from wan.environment.settings import Connection
+from wan.environment.connection import Connection
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

@@ -479,7 +479,7 @@ _OUTSIDE = (
     ),
     _fault(
         "an account named by the end of its key",
-        "environment/settings.py",
+        "environment/connection.py",
         "return hashlib.sha256(secret.encode()).hexdigest()[:16]",
         "return secret[-16:]",
         "environment/test_settings.py",
@@ -708,7 +708,7 @@ _FRESH = (
     ),
     _fault(
         "a password with a colon split at its last one",
-        "environment/settings.py",
+        "environment/checks.py",
         'pair.strip().partition(":")',
         'pair.strip().rpartition(":")',
         "environment/test_settings.py",

@@ -20,7 +20,7 @@ import obstore
 from obstore.store import LocalStore
 from pydantic import SecretStr
 
-from wan.environment.settings import Connection
+from wan.environment.connection import Connection
 from wan.provider.gateway import Gateway
 from wan.storage.objects import Storage
 

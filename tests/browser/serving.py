@@ -143,7 +143,7 @@ class App:
     def stop(self) -> int:
         """Asks it to end, as a service manager does; gives its exit code."""
         self.process.terminate()
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,8 @@ from tests.browser.serving import served
 from tests.company import company
 from tests.wire import reply
 from wan.domain.errors import NotSent, SettingsError, Unreadable
-from wan.environment.settings import Connection, load_settings
+from wan.environment.connection import Connection
+from wan.environment.settings import load_settings
 from wan.provider.gateway import Gateway
 from wan.service.studio import asked
 

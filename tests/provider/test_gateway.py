@@ -23,7 +23,7 @@ from wan.domain.errors import (
     Unclear,
     Unreadable,
 )
-from wan.environment.settings import Connection
+from wan.environment.connection import Connection
 from wan.provider import gateway
 from wan.provider.gateway import Gateway
 from wan.provider.wire import TaskSnapshot, TaskStatus, task_failure

@@ -25,7 +25,8 @@ from wan.domain import catalog
 from wan.domain.errors import AccessRefused, InvalidInput, SettingsError, WanError
 from wan.domain.jobs import JobState, Spent
 from wan.domain.redact import guard_logs, redacted, unsigned
-from wan.environment.settings import Connection, load_settings
+from wan.environment.connection import Connection
+from wan.environment.settings import load_settings
 from wan.service import polling
 from wan.service.access import Door, Keys, Leave
 from wan.service.studio import Studio

@@ -16,7 +16,7 @@ from wan.domain import catalog
 from wan.domain.errors import KeyRefused, Refused, Throttled, Unclear
 from wan.domain.jobs import Job, JobState, Reference, Spent
 from wan.domain.messages import sentence
-from wan.environment.settings import Connection
+from wan.environment.connection import Connection
 from wan.provider.gateway import Gateway
 from wan.provider.wire import Accepted, TaskSnapshot, TaskStatus
 from wan.service import polling, runner

@@ -29,7 +29,7 @@ from wan.database.store import Store, _metadata
 from wan.domain.errors import KeyRefused, NotSent, Refused, Throttled, Unclear, Unreadable
 from wan.domain.jobs import TRANSITIONS, Job, JobState, Spent
 from wan.domain.messages import sentence
-from wan.environment.settings import Connection
+from wan.environment.connection import Connection
 from wan.provider.wire import Accepted, TaskSnapshot, TaskStatus
 from wan.service import polling
 from wan.service import runner as runner_module

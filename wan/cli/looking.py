@@ -19,7 +19,8 @@ from wan.domain.ids import OPERATOR
 from wan.domain.jobs import Job, JobState
 from wan.domain.messages import Sentence, sentence
 from wan.domain.plain_text import indented
-from wan.environment.settings import Connection, load_settings
+from wan.environment.connection import Connection
+from wan.environment.settings import load_settings
 from wan.provider.gateway import Gateway
 from wan.provider.local_simulator import Demo
 from wan.service.studio import GOOD, Studio, asked

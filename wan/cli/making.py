@@ -22,7 +22,8 @@ from wan.domain.messages import sentence
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request, ordered
 from wan.domain.results import VideoResult
 from wan.domain.turns import Asker
-from wan.environment.settings import Connection, Settings, load_settings
+from wan.environment.connection import Connection
+from wan.environment.settings import Settings, load_settings
 from wan.media import encode, inputs
 from wan.service.studio import GOOD, Studio
 from wan.storage.evidence import FILES, missing

@@ -72,8 +72,8 @@ from wan.domain.reviews import (
     Verdict,
     link_hash,
 )
+from wan.environment.checks import masked_url
 from wan.environment.private import keep_database, make_database
-from wan.environment.settings import masked_url
 
 _BOOKKEEPING = frozenset(
     {"due_at", "attempts", "foreign_tasks", "absent_at"}

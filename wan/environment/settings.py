@@ -2,17 +2,10 @@
 key.
 """
 
-import configparser
-import errno
-import hashlib
-import json
-import logging
 import os
-import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from decimal import Decimal
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Annotated, Any, Literal, get_args
@@ -20,9 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -32,43 +23,30 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from wan.domain.catalog import BASE_URLS, Region, region_at, workspace_at
 from wan.domain.errors import InvalidInput, SettingsError
 from wan.domain.messages import sentence
-from wan.domain.redact import know
+from wan.environment.checks import (
+    KEY_SHAPE,
+    LOGINS,
+    WORKSPACE_SHAPE,
+    host_name,
+    is_proxy,
+    is_service,
+    masked_url,
+    network,
+    own_address,
+    parse_logins,
+    require_writable,
+)
+from wan.environment.connection import Backend, Connection
+from wan.environment.credentials import FILE, checked_key, key_in_file, note_once
 from wan.environment.private import make_folder
-from wan.environment.surroundings import home
-from wan.environment.values import DotEnv, Environment, cleaned, read_text
-
-log = logging.getLogger("wan.environment.settings")
-
-Backend = Literal["dashscope", "simulator"]
+from wan.environment.values import DotEnv, Environment, cleaned
 
 # what everything in the making is called at first, so that what a dead process left can be told
 WORK = ".work-"
-SIMULATOR_KEY = (
-    "sk-simulator"  # what the bundled simulator is given; it is no secret and opens nothing else
-)
 _SECRETS = ("DASHSCOPE_API_KEY", "WAN_ACCESS_CODE", "WAN_LOGINS", "WAN_SERVICE_PROXY")
-CREDENTIALS = Path(".alibabacloud/credentials")  # in the home folder
-_FILE = f"~/{CREDENTIALS}"
-_noted: set[str] = set()
 _PRIVATE = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fc00::/7,::1/128"
-_KEY_SHAPE = re.compile(
-    r"(sk|st)-[!-~]{4,200}"
-)  # printable ASCII without spaces; sk-, sk-ws-, sk-sp- and st- keys
-_HOST_SHAPE = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
-_WORKSPACE_SHAPE = re.compile(r"[\w-]{0,64}", re.ASCII)  # it goes into a header
-_WORKSPACE_ADDRESS = re.compile(
-    r"(?:https://)?([a-z0-9.-]+)(?:/(?:api/v1/?)?)?", re.ASCII | re.IGNORECASE
-)
-_PROXY_SHAPE = re.compile(
-    r"https?://([^@/?#\s]+@)?([a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(:\d{1,5})?/?", re.I
-)
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,30}", re.I)
 _SHOWN = 100  # characters of a wrong value that are quoted
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", Decimal: "a number"}
-_LOGINS = (
-    "name:password, several separated by commas; a password with a comma in it needs "
-    'JSON: {"name": "password", "other": "another"}'
-)
 
 
 def _at_home(path: Path) -> Path:
@@ -80,32 +58,6 @@ def _at_home(path: Path) -> Path:
 
 _small = BeforeValidator(lambda given: given.lower() if isinstance(given, str) else given)
 _capitals = BeforeValidator(lambda given: given.upper() if isinstance(given, str) else given)
-
-
-class Connection(BaseModel):
-    """A service and the key to it: everything that a request needs to be sent, and whose money it
-    spends.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    backend: Backend
-    base_url: str
-    """Ends in /api/v1."""
-    region: str
-    """A region of the catalog's price table, or "" where prices are not known."""
-    workspace: str
-    key: SecretStr
-    currency: str = ""
-    """In which the account pays; "" for that of the region."""
-
-    @property
-    def account(self) -> str:
-        """Names whose tasks and money these are without naming the key: 16 hexadecimal digits."""
-        # The simulator's port differs from start to start; its tasks do not.
-        where = self.base_url if self.backend == "dashscope" else self.backend
-        secret = "\n".join((where, self.workspace, self.key.get_secret_value()))
-        return hashlib.sha256(secret.encode()).hexdigest()[:16]
 
 
 class Settings(BaseSettings):
@@ -185,7 +137,7 @@ class Settings(BaseSettings):
         front, in private networks. Raises SettingsError.
         """
         given = self.proxies or (_PRIVATE if self.space_id else "")
-        return [_network(one.strip()) for one in given.split(",") if one.strip()]
+        return [network(one.strip()) for one in given.split(",") if one.strip()]
 
     @property
     def host_names(self) -> list[str]:
@@ -193,7 +145,7 @@ class Settings(BaseSettings):
         Raises SettingsError.
         """
         try:
-            return [_host_name(one) for one in self.hosts.split(",") if one.strip()]
+            return [host_name(one) for one in self.hosts.split(",") if one.strip()]
         except ValueError as error:
             allowed = "names without scheme or port (films.example), *.films.example or *"
             given = str(error)
@@ -210,7 +162,7 @@ class Settings(BaseSettings):
             return None
         given = self.service_proxy.get_secret_value()
         url = given if "://" in given else f"http://{given}"
-        if not _is_proxy(url):
+        if not is_proxy(url):
             allowed = (
                 "http://host:port or https://host:port, with user:password@ before the "
                 "host if it needs them; SOCKS proxies aren't supported"
@@ -235,7 +187,7 @@ class Settings(BaseSettings):
         cannot be written.
         """
         folder = self.output_dir.absolute()
-        with _require_writable("OUTPUT_DIR", self.output_dir):
+        with require_writable("OUTPUT_DIR", self.output_dir):
             make_folder(folder)
             TemporaryFile(dir=folder).close()
         return folder
@@ -247,7 +199,7 @@ class Settings(BaseSettings):
         folder = self.made_output_dir() / "uploads"
         if not (chosen := os.environ.get("GRADIO_TEMP_DIR")):
             return folder
-        with _require_writable("GRADIO_TEMP_DIR", Path(chosen)):
+        with require_writable("GRADIO_TEMP_DIR", Path(chosen)):
             Path(chosen).mkdir(parents=True, exist_ok=True)
             TemporaryFile(dir=chosen).close()
         return Path(chosen)
@@ -259,7 +211,7 @@ class Settings(BaseSettings):
         return (
             self._key_in_file()
             if self.api_key is None
-            else _checked("DASHSCOPE_API_KEY", self.api_key.get_secret_value())
+            else checked_key("DASHSCOPE_API_KEY", self.api_key.get_secret_value())
         )
 
     def _key_in_file(self) -> str | None:
@@ -267,11 +219,11 @@ class Settings(BaseSettings):
         needed.
         """
         try:
-            return _checked(_FILE, _credentials_key())
+            return checked_key(FILE, key_in_file())
         except SettingsError as trouble:
             if self.api_key is None and self.backend_wanted != "simulator":
                 raise
-            _note(f"{trouble} It is not needed, and ignored.")
+            note_once(f"{trouble} It is not needed, and ignored.")
             return None
 
     @property
@@ -302,10 +254,10 @@ class Settings(BaseSettings):
         """Who may sign in: names and passwords; empty where everybody is let in. Raises
         SettingsError.
         """
-        users = list(_logins(self.logins.get_secret_value())) if self.logins else []
+        users = list(parse_logins(self.logins.get_secret_value())) if self.logins else []
         if not all(name and password for name, password in users):
             raise SettingsError(
-                sentence("setting_bad", field="WAN_LOGINS", given="***", allowed=_LOGINS)
+                sentence("setting_bad", field="WAN_LOGINS", given="***", allowed=LOGINS)
             )
         return users
 
@@ -337,12 +289,12 @@ class Settings(BaseSettings):
         which never quotes the key.
         """
         key, workspace, own = cleaned(key), cleaned(workspace), None
-        if not _KEY_SHAPE.fullmatch(key):
+        if not KEY_SHAPE.fullmatch(key):
             raise InvalidInput("key", "own_key_malformed")
         if "." in workspace:
-            own = _own_address(workspace)
+            own = own_address(workspace)
             workspace = own[0] if own else workspace
-        if not _WORKSPACE_SHAPE.fullmatch(workspace) or _KEY_SHAPE.fullmatch(workspace):
+        if not WORKSPACE_SHAPE.fullmatch(workspace) or KEY_SHAPE.fullmatch(workspace):
             raise InvalidInput("workspace", "own_workspace_malformed")
         region = region or (own[1] if own else self.home_region)
         if region not in BASE_URLS:
@@ -418,16 +370,14 @@ def load_settings() -> Settings:
         raise SettingsError(
             sentence("setting_bad", field=field, given=given, allowed=_allowed(field))
         ) from None
-    if settings.base_url and not _is_service(settings.base_url):
+    if settings.base_url and not is_service(settings.base_url):
         allowed = "a URL that starts with https:// or http:// and ends in /api/v1"
         raise SettingsError(
             sentence(
                 "setting_bad", field="DASHSCOPE_BASE_URL", given=settings.base_url, allowed=allowed
             )
         )
-    if not _WORKSPACE_SHAPE.fullmatch(settings.workspace) or _KEY_SHAPE.fullmatch(
-        settings.workspace
-    ):
+    if not WORKSPACE_SHAPE.fullmatch(settings.workspace) or KEY_SHAPE.fullmatch(settings.workspace):
         raise SettingsError(sentence("workspace_malformed", field="DASHSCOPE_WORKSPACE"))
     (
         settings.key(),
@@ -473,92 +423,6 @@ def load_settings() -> Settings:
     return settings
 
 
-@contextmanager
-def _require_writable(field: str, folder: Path) -> Iterator[None]:
-    """A folder is made and tried inside the block. Raises SettingsError where that fails."""
-    try:
-        yield
-    except OSError as error:
-        reason = (
-            os.strerror(errno.ENOTDIR) if isinstance(error, FileExistsError) else error.strerror
-        )  # a file that is on the way
-        given = f"{folder} ({reason})"
-        raise SettingsError(
-            sentence("setting_bad", field=field, given=given, allowed="a writable folder")
-        ) from None
-
-
-def _is_proxy(url: str) -> bool:
-    try:
-        _ = urlsplit(url).port
-    except ValueError:
-        return False
-    return _PROXY_SHAPE.fullmatch(url) is not None
-
-
-def masked_url(url: str) -> str:
-    """An address without what may be a secret in it."""
-    scheme = url.partition("://")[0]
-    return (
-        f"{scheme}://…"
-        if _SCHEME.fullmatch(scheme) and scheme != url
-        else "something that is no address"
-    )
-
-
-def _network(given: str) -> IPv4Network | IPv6Network:
-    try:
-        return ip_network(given.strip("[]"), strict=False)
-    except ValueError:
-        allowed = (
-            "addresses and networks separated by commas, such as 127.0.0.1,10.0.0.0/8,fd00::/8"
-        )
-        raise SettingsError(
-            sentence("setting_bad", field="WAN_TRUSTED_PROXIES", given=given, allowed=allowed)
-        ) from None
-
-
-def _host_name(given: str) -> str:
-    """A name of a host, or a pattern of some, in ASCII. Raises ValueError, which says what came."""
-    name = given.strip()
-    below = "*." if name.startswith("*.") else ""
-    try:
-        plain = name.removeprefix(below).removesuffix(".").encode("idna").decode().lower()
-    except UnicodeError:
-        raise ValueError(name) from None
-    if name != "*" and not _HOST_SHAPE.fullmatch(plain):
-        raise ValueError(name)
-    return below + plain
-
-
-def _own_address(given: str) -> tuple[str, str] | None:
-    """The id and the region of a workspace that is named by its address at the service, whole or
-    the host alone; None for any other text.
-    """
-    found = _WORKSPACE_ADDRESS.fullmatch(given)
-    return workspace_at(found[1]) if found else None
-
-
-def _is_service(url: str) -> bool:
-    """Whether an address may be that of the service."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return False
-    whole = (
-        parts.scheme in ("http", "https")
-        and bool(parts.hostname)
-        and parts.path.rstrip("/").endswith("/api/v1")
-    )
-    return (
-        whole
-        and not parts.query
-        and not parts.fragment
-        and not any(character.isspace() for character in url)
-    )
-
-
 def _allowed(alias: str) -> str:
     """What a setting may be, in words."""
     field = next(one for one in Settings.model_fields.values() if one.alias == alias)
@@ -575,73 +439,3 @@ def _allowed(alias: str) -> str:
     if low is None:
         return kind if above is None else f"{kind} above {above}, {high} at most"
     return f"{kind}, {low} or more" if high is None else f"{kind} from {low} to {high}"
-
-
-def _logins(given: str) -> Iterable[tuple[str, str]]:
-    """Names and passwords, as `_LOGINS` says; what is neither comes as a name or a password that is
-    empty.
-    """
-    if not given.startswith("{"):
-        return (
-            (name.strip(), password)
-            for name, _, password in (pair.strip().partition(":") for pair in given.split(","))
-        )
-    try:
-        known = json.loads(given)
-    except ValueError:
-        return [("", "")]
-    return [
-        (name.strip(), password if isinstance(password, str) else "")
-        for name, password in known.items()
-    ] or [("", "")]
-
-
-def _checked(field: str, raw: str) -> str | None:
-    """A key, or None where none is set. Raises SettingsError for what is none."""
-    if not (key := cleaned(raw)):
-        return None
-    if not _KEY_SHAPE.fullmatch(key):
-        raise SettingsError(sentence("key_malformed", field=field))
-    know(key)
-    return key
-
-
-def _credentials_key() -> str:
-    """`dashscope_api_key` under `[default]` in the credentials file, or "". Raises SettingsError
-    for a file that cannot be read.
-    """
-    if (folder := home()) is None:
-        return ""
-    path = folder / CREDENTIALS
-    try:
-        if not path.exists():
-            return ""
-    except OSError as error:  # a home that is somebody else's
-        _note(f"{path} cannot be looked for: {error.strerror}. It is taken as not there.")
-        return ""
-    parser = configparser.ConfigParser(interpolation=None, strict=False, default_section="")
-    try:
-        parser.read_string(read_text(path))
-    except configparser.Error as error:
-        # The parser's own message quotes the lines of the file, and one of them is the key.
-        raise SettingsError(
-            sentence("settings_file", file=_FILE, reason=_wrong_line(error))
-        ) from None
-    section = next(
-        (name for name in parser.sections() if name.strip().lower() == "default"), "default"
-    )
-    return parser.get(section, "dashscope_api_key", fallback="")
-
-
-def _note(said: str) -> None:
-    """Says something in the log, once: the settings are read again and again."""
-    if said not in _noted:
-        _noted.add(said)
-        log.warning("%s", said)
-
-
-def _wrong_line(error: configparser.Error) -> str:
-    line = getattr(error, "lineno", None) or next(
-        (one[0] for one in getattr(error, "errors", [])), 1
-    )
-    return f"line {line} is no [section], and no name = value below one"

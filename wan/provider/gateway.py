@@ -29,7 +29,7 @@ from wan.domain.errors import (
     Unreadable,
 )
 from wan.domain.messages import Sentence, sentence
-from wan.environment.settings import Connection
+from wan.environment.connection import Connection
 from wan.environment.surroundings import some_home, unused_proxy
 from wan.provider.hosts import of_service, origin
 from wan.provider.refusals import (

@@ -2,7 +2,7 @@
 
 import httpx
 
-from wan.environment.settings import Connection
+from wan.environment.connection import Connection
 
 # signed result URLs and the object store of uploads lie under many names below it
 _RESULT_HOSTS = ".aliyuncs.com"

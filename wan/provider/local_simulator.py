@@ -22,7 +22,8 @@ from pydantic import SecretStr
 
 from wan.domain.errors import SettingsError
 from wan.domain.messages import sentence
-from wan.environment.settings import SIMULATOR_KEY, Connection, Settings
+from wan.environment.connection import SIMULATOR_KEY, Connection
+from wan.environment.settings import Settings
 
 _START_LIMIT = 30.0  # seconds; a cold start on a busy machine takes about 3
 

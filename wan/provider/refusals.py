@@ -6,7 +6,7 @@ import httpx
 
 from wan.domain.catalog import BASE_URLS, SOUND_MEGABYTES, SOUND_SECONDS
 from wan.domain.messages import Sentence, sentence
-from wan.environment.settings import Connection
+from wan.environment.connection import Connection
 
 # What codes mean that are about the account and not about the request, by their letters: the
 # service writes some of them in two ways (help centre, error codes, May 2026). The values are keys

@@ -26,7 +26,7 @@ from wan.domain.errors import (
 from wan.domain.messages import Sentence, sentence
 from wan.domain.plain_text import clean
 from wan.domain.redact import unsigned
-from wan.environment.settings import Connection
+from wan.environment.connection import Connection
 from wan.provider.refusals import (
     PASSES,
     PASSING_429,

@@ -13,7 +13,8 @@ from decimal import Decimal
 
 from wan.domain.errors import AccessRefused
 from wan.domain.messages import sentence
-from wan.environment.settings import Connection, Settings
+from wan.environment.connection import Connection
+from wan.environment.settings import Settings
 from wan.service.guesses import Guesses
 
 # seconds that a key is kept at least: between its being given and the row of its first job

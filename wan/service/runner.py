@@ -37,7 +37,7 @@ from wan.domain.errors import (
 )
 from wan.domain.jobs import UNSENT, Job, JobState, Reference, Spent
 from wan.domain.messages import Sentence, sentence, waiting
-from wan.environment.settings import Connection
+from wan.environment.connection import Connection
 from wan.media import embedded_settings, encode
 from wan.media.clips import Clip
 from wan.provider import payload

@@ -57,7 +57,8 @@ from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request
 from wan.domain.results import VideoResult
 from wan.domain.reviews import Review, Take
 from wan.domain.turns import Asker, is_here, site
-from wan.environment.settings import Connection, Settings
+from wan.environment.connection import Connection
+from wan.environment.settings import Settings
 from wan.media import embedded_settings, encode, inputs, join
 from wan.provider import payload
 from wan.provider.gateway import Gateway

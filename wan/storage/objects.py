@@ -23,7 +23,8 @@ from obstore.store import LocalStore, from_url
 
 from wan.domain.errors import NotKept, SettingsError, is_full
 from wan.domain.messages import sentence
-from wan.environment.settings import WORK, masked_url
+from wan.environment.checks import masked_url
+from wan.environment.settings import WORK
 
 _CHUNK = 1 << 20  # bytes
 # of 5 MB, while a large file goes into the store; obstore's own 12 are 60 MB of memory for each job

@@ -16,7 +16,8 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from wan.environment.settings import CREDENTIALS, Settings
+from wan.environment.credentials import CREDENTIALS
+from wan.environment.settings import Settings
 from wan.environment.surroundings import home
 from wan.service.runner import STOP_LIMIT
 from wan.service.studio import Studio

@@ -1,0 +1,137 @@
+"""What single settings must look like: addresses, names of hosts, logins, folders."""
+
+import errno
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from wan.domain.catalog import workspace_at
+from wan.domain.errors import SettingsError
+from wan.domain.messages import sentence
+
+KEY_SHAPE = re.compile(
+    r"(sk|st)-[!-~]{4,200}"
+)  # printable ASCII without spaces; sk-, sk-ws-, sk-sp- and st- keys
+_HOST_SHAPE = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+WORKSPACE_SHAPE = re.compile(r"[\w-]{0,64}", re.ASCII)  # it goes into a header
+_WORKSPACE_ADDRESS = re.compile(
+    r"(?:https://)?([a-z0-9.-]+)(?:/(?:api/v1/?)?)?", re.ASCII | re.IGNORECASE
+)
+_PROXY_SHAPE = re.compile(
+    r"https?://([^@/?#\s]+@)?([a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(:\d{1,5})?/?", re.I
+)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,30}", re.I)
+LOGINS = (
+    "name:password, several separated by commas; a password with a comma in it needs "
+    'JSON: {"name": "password", "other": "another"}'
+)
+
+
+@contextmanager
+def require_writable(field: str, folder: Path) -> Iterator[None]:
+    """A folder is made and tried inside the block. Raises SettingsError where that fails."""
+    try:
+        yield
+    except OSError as error:
+        reason = (
+            os.strerror(errno.ENOTDIR) if isinstance(error, FileExistsError) else error.strerror
+        )  # a file that is on the way
+        given = f"{folder} ({reason})"
+        raise SettingsError(
+            sentence("setting_bad", field=field, given=given, allowed="a writable folder")
+        ) from None
+
+
+def is_proxy(url: str) -> bool:
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        return False
+    return _PROXY_SHAPE.fullmatch(url) is not None
+
+
+def masked_url(url: str) -> str:
+    """An address without what may be a secret in it."""
+    scheme = url.partition("://")[0]
+    return (
+        f"{scheme}://…"
+        if _SCHEME.fullmatch(scheme) and scheme != url
+        else "something that is no address"
+    )
+
+
+def network(given: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(given.strip("[]"), strict=False)
+    except ValueError:
+        allowed = (
+            "addresses and networks separated by commas, such as 127.0.0.1,10.0.0.0/8,fd00::/8"
+        )
+        raise SettingsError(
+            sentence("setting_bad", field="WAN_TRUSTED_PROXIES", given=given, allowed=allowed)
+        ) from None
+
+
+def host_name(given: str) -> str:
+    """A name of a host, or a pattern of some, in ASCII. Raises ValueError, which says what came."""
+    name = given.strip()
+    below = "*." if name.startswith("*.") else ""
+    try:
+        plain = name.removeprefix(below).removesuffix(".").encode("idna").decode().lower()
+    except UnicodeError:
+        raise ValueError(name) from None
+    if name != "*" and not _HOST_SHAPE.fullmatch(plain):
+        raise ValueError(name)
+    return below + plain
+
+
+def own_address(given: str) -> tuple[str, str] | None:
+    """The id and the region of a workspace that is named by its address at the service, whole or
+    the host alone; None for any other text.
+    """
+    found = _WORKSPACE_ADDRESS.fullmatch(given)
+    return workspace_at(found[1]) if found else None
+
+
+def is_service(url: str) -> bool:
+    """Whether an address may be that of the service."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    whole = (
+        parts.scheme in ("http", "https")
+        and bool(parts.hostname)
+        and parts.path.rstrip("/").endswith("/api/v1")
+    )
+    return (
+        whole
+        and not parts.query
+        and not parts.fragment
+        and not any(character.isspace() for character in url)
+    )
+
+
+def parse_logins(given: str) -> Iterable[tuple[str, str]]:
+    """Names and passwords, as `LOGINS` says; what is neither comes as a name or a password that is
+    empty.
+    """
+    if not given.startswith("{"):
+        return (
+            (name.strip(), password)
+            for name, _, password in (pair.strip().partition(":") for pair in given.split(","))
+        )
+    try:
+        known = json.loads(given)
+    except ValueError:
+        return [("", "")]
+    return [
+        (name.strip(), password if isinstance(password, str) else "")
+        for name, password in known.items()
+    ] or [("", "")]

@@ -1,0 +1,41 @@
+"""A service, and the key to it."""
+
+import hashlib
+from typing import Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SecretStr,
+)
+
+Backend = Literal["dashscope", "simulator"]
+SIMULATOR_KEY = (
+    "sk-simulator"  # what the bundled simulator is given; it is no secret and opens nothing else
+)
+
+
+class Connection(BaseModel):
+    """A service and the key to it: everything that a request needs to be sent, and whose money it
+    spends.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    backend: Backend
+    base_url: str
+    """Ends in /api/v1."""
+    region: str
+    """A region of the catalog's price table, or "" where prices are not known."""
+    workspace: str
+    key: SecretStr
+    currency: str = ""
+    """In which the account pays; "" for that of the region."""
+
+    @property
+    def account(self) -> str:
+        """Names whose tasks and money these are without naming the key: 16 hexadecimal digits."""
+        # The simulator's port differs from start to start; its tasks do not.
+        where = self.base_url if self.backend == "dashscope" else self.backend
+        secret = "\n".join((where, self.workspace, self.key.get_secret_value()))
+        return hashlib.sha256(secret.encode()).hexdigest()[:16]

@@ -1,0 +1,70 @@
+"""The operator's key in the credentials file of their home."""
+
+import configparser
+import logging
+from pathlib import Path
+
+from wan.domain.errors import SettingsError
+from wan.domain.messages import sentence
+from wan.domain.redact import know
+from wan.environment.checks import (
+    KEY_SHAPE,
+)
+from wan.environment.surroundings import home
+from wan.environment.values import cleaned, read_text
+
+log = logging.getLogger("wan.environment.settings")
+CREDENTIALS = Path(".alibabacloud/credentials")  # in the home folder
+FILE = f"~/{CREDENTIALS}"
+_noted: set[str] = set()
+
+
+def checked_key(field: str, raw: str) -> str | None:
+    """A key, or None where none is set. Raises SettingsError for what is none."""
+    if not (key := cleaned(raw)):
+        return None
+    if not KEY_SHAPE.fullmatch(key):
+        raise SettingsError(sentence("key_malformed", field=field))
+    know(key)
+    return key
+
+
+def key_in_file() -> str:
+    """`dashscope_api_key` under `[default]` in the credentials file, or "". Raises SettingsError
+    for a file that cannot be read.
+    """
+    if (folder := home()) is None:
+        return ""
+    path = folder / CREDENTIALS
+    try:
+        if not path.exists():
+            return ""
+    except OSError as error:  # a home that is somebody else's
+        note_once(f"{path} cannot be looked for: {error.strerror}. It is taken as not there.")
+        return ""
+    parser = configparser.ConfigParser(interpolation=None, strict=False, default_section="")
+    try:
+        parser.read_string(read_text(path))
+    except configparser.Error as error:
+        # The parser's own message quotes the lines of the file, and one of them is the key.
+        raise SettingsError(
+            sentence("settings_file", file=FILE, reason=_wrong_line(error))
+        ) from None
+    section = next(
+        (name for name in parser.sections() if name.strip().lower() == "default"), "default"
+    )
+    return parser.get(section, "dashscope_api_key", fallback="")
+
+
+def note_once(said: str) -> None:
+    """Says something in the log, once: the settings are read again and again."""
+    if said not in _noted:
+        _noted.add(said)
+        log.warning("%s", said)
+
+
+def _wrong_line(error: configparser.Error) -> str:
+    line = getattr(error, "lineno", None) or next(
+        (one[0] for one in getattr(error, "errors", [])), 1
+    )
+    return f"line {line} is no [section], and no name = value below one"
