@@ -18,6 +18,8 @@ HOMES = {
     "sqlalchemy": {"wan.database"},
     "obstore": {"wan.storage.objects"},
     "gradio": {"wan.ui"},
+    "typer": {"wan.cli"},
+    "rich": {"wan.cli"},
     "av": {"wan.media", "wan.simulator"},
     "PIL": {"wan.media", "wan.simulator"},
 }

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.console import Console, examples, settled
-from wan.cli.parser import WHERE
+from wan.cli.main import app
 from wan.environment.settings import Settings
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -42,7 +42,7 @@ def test_the_space_gets_the_same_gradio():
 
 
 def test_options_that_are_shown_exist():
-    help_text = (ROOT / "wan/cli/parser.py").read_text(encoding="utf-8")
+    help_text = (ROOT / "wan/cli/main.py").read_text(encoding="utf-8")
     for option in set(re.findall(r"(?<=\s)--[a-z][a-z-]+", README)) - {
         "--help",
         "--require-hashes",
@@ -68,5 +68,5 @@ def test_every_example_prints_what_is_shown(environment, tmp_path):
 
 
 def test_every_command_is_shown():
-    for command in WHERE:
-        assert f"python -m wan {command}" in README
+    for command in app.registered_commands:
+        assert f"python -m wan {command.name}" in README

@@ -39,7 +39,7 @@ _NOT_SO = (
 _IMPORTED = (
     "tests.certificates",
     "dashscope",
-    "wan.cli",
+    "wan.cli.main",
     "wan.simulator.app",
     "wan.ui.page",
     "wan.ui.serve",

@@ -1,4 +1,4 @@
-"""`python -m wan`: see `wan.cli`."""
+"""`python -m wan`: see `wan.cli.main`."""
 
 from wan.environment.process_exit import exit_with  # isort: split
 
@@ -6,7 +6,7 @@ try:
     from wan.environment.utf8 import require_utf8
 
     require_utf8()
-    from wan.cli import main
+    from wan.cli.main import main
 
     code = main()
 except KeyboardInterrupt:  # before the command line could take it

@@ -18,7 +18,7 @@ from tests.attacks.conftest import Record, Victim
 from tests.attacks.visitor import Visitor, ask, post
 from tests.browser.serving import App
 from tests.database.test_store import job
-from wan.cli import main
+from wan.cli.main import main
 from wan.database.store import Store
 from wan.domain import ids
 from wan.domain.ids import OPERATOR

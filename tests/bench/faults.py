@@ -722,7 +722,7 @@ _FRESH = (
     ),
     _fault(
         "Enter alone taken for yes where money is spent",
-        "cli/making.py",
+        "cli/run.py",
         'sys.stdin.readline().strip().lower() in ("y", "yes")',
         'sys.stdin.readline().strip().lower() not in ("n", "no")',
         "cli/test_cli.py::test_the_question_at_a_terminal",

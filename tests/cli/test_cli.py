@@ -23,10 +23,11 @@ from tests.conftest import ROOT
 from tests.disks import small_disk
 from tests.pictures import clip, picture
 from tests.sounds import sound
-from wan.cli.parser import WHERE
+from wan.cli.main import app
 from wan.media import encode
 from wan.storage.evidence import FILES
 
+COMMANDS = [command.name for command in app.registered_commands]
 FIELD = ROOT / "tests" / "data" / "field"
 # of a picture: the service fetches it, and no sandbox has to be started where the picture is not
 # the subject
@@ -340,17 +341,17 @@ def test_importing_the_package_costs_nothing(environment):
 def test_help_loads_nothing_that_takes_long(environment):
     slow = (
         "{'gradio', 'dashscope', 'pydantic', 'sqlalchemy', 'av', 'PIL', 'httpx', 'asyncio', "
-        "'obstore'}"
+        "'obstore', 'rich'}"
     )
     code = (
-        "import sys\nfrom wan.cli import main\nassert main(['--help']) == 0\nassert not "
+        "import sys\nfrom wan.cli.main import main\nassert main(['--help']) == 0\nassert not "
         f"{slow} & set(sys.modules)"
     )
     helped = subprocess.run(
         [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
     )
-    for command in WHERE:
-        assert f"\n    {command}" in helped.stdout
+    for command in COMMANDS:
+        assert f"\n  {command}" in helped.stdout
         about = subprocess.run(
             [sys.executable, "-m", "wan", command, "--help"],
             env=environment,
@@ -358,7 +359,7 @@ def test_help_loads_nothing_that_takes_long(environment):
             capture_output=True,
             text=True,
         ).stdout
-        assert f"examples:\n  python -m wan {command}" in about
+        assert f"  Examples:\n    python -m wan {command}" in about
 
 
 def test_what_no_command_line_is_takes_one_line(environment, tmp_path):
@@ -393,6 +394,29 @@ def test_nothing_is_spent_unasked(run, samples, simulator):
         "Say --yes to run it.\n"
     )
     assert simulator.stats() == before
+
+
+def test_references_keep_the_order_in_which_they_were_typed(run, samples, simulator):
+    """Across three options, each of which may be repeated."""
+    typed = (
+        ("--reference-image", samples / "chelsea.png"),
+        ("--reference", samples / "bigbuckbunny.mp4"),
+        ("--reference-image", samples / "astronaut.png"),
+        ("--reference-video", "https://example.com/walk.mp4"),
+        ("--reference", "https://example.com/she.png"),
+    )
+    options = ("--prompt", "character1 meets character5", "--duration", 2, "--json")
+    references = [part for pair in typed for part in pair]
+    finished = run("reference-to-video", *references[:4], *options, *references[4:])
+    assert finished.returncode == 0, finished.stderr
+    task = simulator.task(json.loads(finished.stdout)["task_id"])
+    assert [one["url"].rpartition(".")[2] for one in task["order"]["references"]] == [
+        "jpg",
+        "mp4",
+        "jpg",
+        "mp4",
+        "png",
+    ]
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("", 2), ("n", 2)])
@@ -432,8 +456,9 @@ def test_progress_at_a_terminal_takes_one_line(service, tmp_path):
     mine, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 60))
     command = ["-m", "wan", "image-to-video", ADDRESS, "--prompt", "x", "--duration", "2", "--yes"]
+    sized = {name: value for name, value in service.items() if name not in ("COLUMNS", "LINES")}
     with warm.start(
-        command, environment=service, folder=tmp_path, stdout=subprocess.DEVNULL, stderr=theirs
+        command, environment=sized, folder=tmp_path, stdout=subprocess.DEVNULL, stderr=theirs
     ) as run:
         os.close(theirs)
         said = b""
@@ -442,9 +467,11 @@ def test_progress_at_a_terminal_takes_one_line(service, tmp_path):
                 said += more
     os.close(mine)
     assert run.returncode == 0, said
-    written = [one for one in said.decode().split("\r\x1b[2K") if one.startswith("[")]
-    assert any(one.endswith("…") for one in written)
-    assert max(len(one.rstrip()) for one in written) < 60
+    shown = re.sub(r"\x1b\[(?!2K)[?\d;]*[a-zA-Z]", "", said.decode())  # without colours
+    lines = [one for one in re.split("\r\x1b\\[2K|\r\n", shown) if "━" in one]
+    assert any(one.endswith("…") for one in lines)
+    assert max(map(len, lines)) <= 60
+    assert "\x1b[1A" not in shown  # it never took a second line
     assert said.count(b"With the service, not started yet. Cancelling is free.\r\n") == 1
 
 
@@ -727,7 +754,7 @@ def test_what_was_stopped_before_it_was_sent_is_sent_by_nobody_who_was_not_asked
         assert "Stopped before anything was sent or spent." in said
         assert "what was sent goes on" not in said
         assert (
-            f"python -m wan resume {answer['job_id']}; this drops it: python -m wan cancel "
+            f"python -m wan resume {answer['job_id']}; to drop it: python -m wan cancel "
             f"{answer['job_id']}" in answer["error"]
         )
         jobs.append(answer["job_id"])
@@ -748,9 +775,9 @@ def test_what_was_stopped_before_it_was_sent_is_sent_by_nobody_who_was_not_asked
 
 def test_what_breaks_is_one_object_too(environment, tmp_path):
     """Which nothing should."""
-    breaks = "import sys, wan.cli.looking as looking\nlooking.jobs = lambda options: 1 // 0\n"
+    breaks = "import sys, wan.cli.inspect as inspect\ninspect.jobs = lambda limit: 1 // 0\n"
     (tmp_path / "breaks.py").write_text(
-        f"{breaks}from wan.cli import main\nsys.exit(main(['jobs', '--json']))"
+        f"{breaks}from wan.cli.main import main\nsys.exit(main(['jobs', '--json']))"
     )
     broke = warm.run([tmp_path / "breaks.py"], environment=environment, folder=ROOT)
     assert (broke.returncode, json.loads(broke.stdout)["ok"]) == (1, False)

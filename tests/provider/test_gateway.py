@@ -735,7 +735,7 @@ def test_what_the_service_says_ends_before_we_go_on(message):
 @pytest.mark.process
 async def test_the_sdk_is_loaded_only_for_who_asks_a_service():
     code = (
-        "import wan, wan.service.studio, wan.cli, sys; assert not {'gradio', 'dashscope'} & "
+        "import wan, wan.service.studio, wan.cli.main, sys; assert not {'gradio', 'dashscope'} & "
         "set(sys.modules)"
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)

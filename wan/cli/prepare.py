@@ -1,22 +1,20 @@
-"""`prepare`: writes the normalised request of `video.generate_reference` and checks it, or checks a
+"""`prepare`: write the normalised request of `video.generate_reference` and check it, or check a
 response. Nothing is sent.
 """
 
-import argparse
 import asyncio
 import errno
 import json
 import math
-import os
-import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
-from wan.cli import BAD_INPUT, DONE, FAILED, complain
-from wan.cli.making import spare
+from wan.cli.answers import FAILED, Answer, refusal
+from wan.cli.run import spare
 from wan.domain.errors import InvalidInput
 from wan.domain.requests import ReferenceToVideoRequest
 from wan.domain.results import VideoResult
@@ -29,32 +27,28 @@ _FIGURES = ("width", "height", "fps", "duration", "seed", "billed_seconds")
 _FIELDS = ("prompt", "reference_video", "reference_image", "duration", "fps", "size", "seed")
 
 
-def prepare(options: argparse.Namespace) -> int:
-    """`prepare`."""
-    given = {
-        name: _single(getattr(options, name))
-        for name in _FIELDS
-        if getattr(options, name) is not None
-    }
-    said: dict[str, Any] = {}
-    if given or options.validate_response is None:
-        said["request_path"] = str(_written(given, options.output))
-    if options.validate_response is not None:
-        said["response_path"] = str(options.validate_response)
-        try:
-            wrong = _wrong_response(options.validate_response)
-        except InvalidInput as refusal:
-            complain(str(refusal), as_json=True, field=refusal.field, **said)
-            return BAD_INPUT
-        if wrong:
-            print(json.dumps({"ok": False, "error": wrong} | said, ensure_ascii=False))
-            return FAILED
-    print(json.dumps({"ok": True} | said, ensure_ascii=False))
-    return DONE
+def prepare(options: Mapping[str, Any]) -> Answer:
+    """Write the request that was typed, check the response that was named, or both."""
+    typed = {name: options[name] for name in _FIELDS if options[name] not in (None, ())}
+    given = {name: _single(value) for name, value in typed.items()}
+    known: dict[str, Any] = {}
+    response = options["validate_response"]
+    if given or response is None:
+        known["request_path"] = str(_write(given, options["output"]))
+    if response is None:
+        return Answer({"ok": True, **known}, indent=None)
+    known["response_path"] = str(response)
+    try:
+        wrong = _wrong_response(_object_in(response))
+    except InvalidInput as invalid:
+        return refusal(str(invalid), **known | {"field": invalid.field})
+    if wrong:
+        return Answer({"ok": False, "error": wrong, **known}, code=FAILED, indent=None)
+    return Answer({"ok": True, **known}, indent=None)
 
 
-def _written(given: dict[str, Any], output: Path | None) -> Path:
-    """Checks a request and writes it as it was given. Raises InvalidInput and SettingsError."""
+def _write(given: dict[str, Any], output: Path | None) -> Path:
+    """Check a request and write it as it was given. Raises InvalidInput and SettingsError."""
     request = normalised(ReferenceToVideoRequest, given)
     asyncio.run(inspected(request))
     settings = load_settings()
@@ -62,75 +56,67 @@ def _written(given: dict[str, Any], output: Path | None) -> Path:
     spare("--output", path, request)
     if output is None:
         settings.made_output_dir()
+    text = json.dumps(given, ensure_ascii=False, indent=2)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(given, ensure_ascii=False, indent=2)
-        path.write_bytes(
-            f"{text}\n".encode(errors="backslashreplace")
-        )  # as JSON escapes them: names of files need be no text
+        # As JSON escapes them: names of files need be no text.
+        path.write_bytes(f"{text}\n".encode(errors="backslashreplace"))
     except OSError as error:
-        allowed = "a file in a folder that can be written"
-        raise InvalidInput(
-            "--output", "field_type", given=f"{path} ({error.strerror})", allowed=allowed
-        ) from None
+        raise _no_file("--output", path, error, "a file in a folder that can be written") from None
     return path
 
 
-def _wrong_response(path: Path) -> str:
-    """What is wrong with a response by the result's own fields; "" where nothing is. Raises
-    InvalidInput for a file that is no JSON object.
+def _object_in(path: Path) -> dict[str, Any]:
+    """The JSON object in a plain file; any other might keep one waiting for ever. Raises
+    InvalidInput.
     """
     try:
         response = json.loads(_read(path))
     except (OSError, ValueError, RecursionError) as error:
-        given = f"{path} ({error.strerror if isinstance(error, OSError) else 'no JSON'})"
-        raise InvalidInput(
-            "--validate-response",
-            "field_type",
-            given=given,
-            allowed="a file with the JSON of a response",
-        ) from None
+        allowed = "a file with the JSON of a response"
+        raise _no_file("--validate-response", path, error, allowed) from None
     if not isinstance(response, dict):
-        raise InvalidInput(
-            "--validate-response",
-            "field_type",
-            given=str(path),
-            allowed="a file with one JSON object",
-        )
+        raise _no_file("--validate-response", path, None, "a file with one JSON object")
+    return response
+
+
+def _read(path: Path) -> bytes:
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "it is no plain file")
+    with path.open("rb") as file:
+        content = file.read(_LIMIT + 1)
+    if len(content) > _LIMIT:
+        raise OSError(errno.EFBIG, f"it has more than {_LIMIT} bytes")
+    return content
+
+
+def _no_file(option: str, path: Path, error: Exception | None, allowed: str) -> InvalidInput:
+    given = str(path)
+    if error is not None:
+        given += f" ({error.strerror if isinstance(error, OSError) else 'no JSON'})"
+    return InvalidInput(option, "field_type", given=given, allowed=allowed)
+
+
+def _wrong_response(response: Mapping[str, Any]) -> str:
+    """What is wrong with a response by the result's own fields; "" where nothing is."""
     if response.get("ok") is False:
-        return (
-            f"the response says that it failed: {str(response.get('error') or 'no reason')[:200]}"
-        )
+        reason = str(response.get("error") or "no reason")[:200]
+        return f"the response says that it failed: {reason}"
     for name, field in VideoResult.model_fields.items():
-        try:
-            TypeAdapter[Any](field.annotation).validate_python(
-                response.get(name), strict=True
-            ) if name in response else None
-        except ValidationError as error:
-            return f"{name}: {error.errors()[0]['msg']}"
-    if wrong := next(
-        (name for name in _FIGURES if name in response and not _is_figure(response[name])), ""
-    ):
-        return f"{wrong}: got {response[wrong]}; allowed are finite numbers, 0 or more"
+        if name in response:
+            try:
+                TypeAdapter[Any](field.annotation).validate_python(response[name], strict=True)
+            except ValidationError as error:
+                return f"{name}: {error.errors()[0]['msg']}"
+    for name in _FIGURES:
+        if name in response and not _is_figure(response[name]):
+            return f"{name}: got {response[name]}; allowed are finite numbers, 0 or more"
     url, task_id = response.get("video_url") or "", response.get("task_id") or ""
     if url and not _is_address(url):
         return "video_url: it is no address that begins with https://, http:// or file:///"
     if task_id and not task_id.strip():
         return "task_id: it is blank"
     return "" if url or task_id else "the response has neither video_url nor task_id"
-
-
-def _read(path: Path) -> bytes:
-    """What a plain file holds. Raises OSError, also for what is none, at which one might wait for
-    ever.
-    """
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "it is no plain file")
-        content = file.read(_LIMIT + 1)
-    if len(content) > _LIMIT:
-        raise OSError(errno.EFBIG, f"it has more than {_LIMIT} bytes")
-    return content
 
 
 def _is_figure(given: float | None) -> bool:

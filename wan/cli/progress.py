@@ -1,68 +1,91 @@
 """What the terminal shows of a job on its way."""
 
 import asyncio
-import os
 import sys
 import time
-from typing import Self
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
 
-from wan.cli import tell
+from wan.cli.answers import tell
 from wan.domain.jobs import JobEvent, JobState
+from wan.domain.plain_text import escaped
+
+if TYPE_CHECKING:  # rich takes 0.2 s to load: only where there is a terminal and a job
+    from rich.progress import Progress as Bar
 
 _BAR = 24  # characters
+_CLOCK = 6  # characters: 123:45
+_PAUSE = 0.25  # seconds from one drawing to the next
 
 
 class Progress:
-    """What the terminal shows of a job: a line that is written over, or one line for each change
-    where the output goes to a file.
-    """
+    """Shows a job: at a terminal one line with a bar, elsewhere a line for each change."""
 
     def __init__(self) -> None:
+        self._bar: Bar | None = _bar() if sys.stderr.isatty() else None
         self._event: JobEvent | None = None
         self._since = 0.0
 
     async def __aenter__(self) -> Self:
-        self._clock = asyncio.create_task(self._tick()) if sys.stderr.isatty() else None
+        if self._bar is not None:
+            with suppress(OSError):  # the terminal may be gone; the run goes on
+                self._bar.start()
+            self._drawing = asyncio.create_task(self._draw_on(self._bar))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._clock is not None:
-            self._clock.cancel()
-            tell("")
+        if self._bar is not None:
+            self._drawing.cancel()
+            with suppress(OSError):
+                self._bar.stop()
 
     def show(self, event: JobEvent) -> None:
-        """Something has changed."""
-        said = self._event is not None and self._event.sentence == event.sentence
+        """Take note of a change. What the line has no room for is printed above it, whole, once."""
+        is_new = self._event is None or self._event.sentence != event.sentence
         self._event, self._since = event, time.monotonic() - event.elapsed
-        if self._clock is None:
-            tell(str(event.sentence))
-        elif not said and len(self._line(event)) > _room():
-            tell(
-                str(event.sentence), anew=True
-            )  # whole, once, above the line that has no room for it
+        message = escaped(str(event.sentence))
+        if self._bar is None:
+            tell(message)
+        elif is_new and len(message) > self._bar.console.width - _BAR - _CLOCK - 2:
+            with suppress(OSError):
+                self._bar.console.print(message, soft_wrap=True)
 
-    async def _tick(self) -> None:
+    async def _draw_on(self, bar: "Bar") -> None:
+        task = bar.add_task("", total=1.0, clock="")
         while True:
             if self._event is not None:
-                line = self._line(self._event)
-                shown = line if len(line) <= _room() else f"{line[: _room() - 1]}…"
-                tell(shown, end="", anew=True)
-            await asyncio.sleep(0.5)
-
-    def _line(self, event: JobEvent) -> str:
-        seconds = time.monotonic() - self._since
-        part = (
-            min(seconds / event.expected, 0.95)
-            if event.job.state is JobState.RUNNING
-            else float(event.job.state is JobState.FETCHING)
-        )
-        bar = "#" * round(_BAR * part)
-        return f"[{bar:<{_BAR}}] {int(seconds) // 60}:{int(seconds) % 60:02} {event.sentence}"
+                seconds = time.monotonic() - self._since
+                clock = f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+                message = escaped(str(self._event.sentence))
+                part = _part(self._event, seconds)
+                bar.update(task, completed=part, description=message, clock=clock)
+                with suppress(OSError):
+                    bar.refresh()
+            await asyncio.sleep(_PAUSE)
 
 
-def _room() -> int:
-    """Characters that a line may have before the terminal breaks it."""
-    try:
-        return (os.get_terminal_size(sys.stderr.fileno()).columns or 80) - 1
-    except OSError:  # the terminal is gone
-        return 79
+def _part(event: JobEvent, seconds: float) -> float:
+    """How much of a job is done, 0 to 1, after so many seconds in its state."""
+    if event.job.state is JobState.RUNNING:
+        return min(seconds / event.expected, 0.95)
+    return float(event.job.state is JobState.FETCHING)
+
+
+def _bar() -> "Bar":
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
+
+    return Progress(
+        BarColumn(_BAR),
+        TextColumn("{task.fields[clock]}", markup=False),
+        TextColumn(
+            "{task.description}",
+            markup=False,
+            table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+        ),
+        console=Console(stderr=True, markup=False, highlight=False, emoji=False),
+        auto_refresh=False,
+        redirect_stdout=False,
+        expand=True,
+    )

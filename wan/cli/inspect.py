@@ -1,0 +1,163 @@
+"""The commands that only look: at the connection, at jobs, at the record of a run. None of them
+sends anything that costs, or drives a job.
+
+None writes anything either, but that `evidence` completes a record from the row of its job.
+"""
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from wan.cli.answers import DONE, FAILED, Answer
+from wan.domain.errors import InvalidInput, JobNotFound
+from wan.domain.ids import OPERATOR
+from wan.domain.jobs import Job, JobState
+from wan.domain.messages import Sentence, sentence, t
+from wan.domain.plain_text import indented
+from wan.environment.connection import Connection
+from wan.environment.settings import load_settings
+from wan.provider.gateway import Gateway
+from wan.provider.local_simulator import Demo
+from wan.service.studio import GOOD, Studio, asked
+from wan.storage.evidence import FILES, bundle, found, video_of
+
+
+def check() -> Answer:
+    """Answer whether the service, or the simulator, can be used."""
+    settings = load_settings()
+    settings.made_output_dir()
+    known: dict[str, Any] = {"ok": True, "backend": settings.backend}
+    if settings.backend == "simulator":
+        Demo(settings).folder()
+        message = sentence("check_simulator")
+    else:
+        connection = settings.connection()
+        known["region"] = connection.region
+        known["host"] = urlsplit(connection.base_url).hostname
+        known["workspace"] = connection.workspace
+        message = asyncio.run(_ask(connection, settings.outward_proxy))
+    known |= {"ok": message.key in GOOD, "message": str(message)}
+    return Answer(known, text=str(message), code=DONE if known["ok"] else FAILED)
+
+
+def jobs(limit: int) -> Answer:
+    """List the operator's jobs, newest first."""
+
+    async def listed() -> list[dict[str, Any]]:
+        async with Studio(load_settings(), works=False) as studio:
+            page = await studio.jobs(owner=OPERATOR, limit=limit)
+            return [_about(studio, job) for job in page.jobs]
+
+    known = asyncio.run(listed())
+    lines = [
+        f"{one['job_id']}  {one['created']}  {one['state']:<10}  {one['model']:<17}  "
+        f"{_short(one['prompt'])}"
+        for one in known
+    ]
+    return Answer({"ok": True, "jobs": known}, text="\n".join(lines) or t("en", "cli_no_jobs"))
+
+
+def show(job_id: str) -> Answer:
+    """Tell all about a job."""
+
+    async def one() -> dict[str, Any]:
+        settings = load_settings()
+        async with Studio(settings, works=False) as studio:
+            job = await studio.job(job_id, owner=OPERATOR)
+            record = await asyncio.to_thread(found, settings.output_dir.absolute(), job.id)
+            return _about(studio, job, record)
+
+    known = asyncio.run(one())
+    lines = []
+    for name, value in known.items():
+        if value not in (None, "", []):
+            shown = "; ".join(value) if isinstance(value, list) else str(value)
+            lines.append(f"{name:<15} {indented(shown, by=16)}")
+    return Answer({"ok": True, **known}, text="\n".join(lines))
+
+
+def evidence(job_id: str, target: Path | None) -> Answer:
+    """List the files of a run's record. target: pack them there, and the video; without a name in
+    it beside the record.
+    """
+    folder, video, packed = asyncio.run(_record(job_id, target))
+    files = {name: about for name, about in FILES.items() if (folder / name).is_file()}
+    known = {
+        "ok": True,
+        "folder": str(folder),
+        "files": files,
+        "video": str(video) if video else None,
+        "zip": str(packed) if packed else None,
+    }
+    if packed:
+        return Answer(known, text=str(packed))
+    lines = [str(folder), *(f"  {name:<16} {about}" for name, about in files.items())]
+    if video:
+        lines.append(f"  {'video':<16} {video_of(folder) or video}")
+    return Answer(known, text="\n".join(lines))
+
+
+async def _record(job_id: str, target: Path | None) -> tuple[Path, Path | None, Path | None]:
+    """The folder of a record, its video, and the archive where one is asked for."""
+    settings = load_settings()
+    async with Studio(settings, works=False) as studio:
+        try:
+            job = await studio.job(job_id, owner=OPERATOR)
+            folder = await studio.evidence(job)
+            video = await studio.media(job.media_token, "video.mp4")
+        except JobNotFound:  # a visitor's, of which this machine keeps the record too
+            folder = found(settings.output_dir.absolute(), job_id)
+            video = video_of(folder) if folder else None
+        if folder is None:
+            raise JobNotFound
+        if target is None:
+            return folder, video, None
+        return folder, video, await asyncio.to_thread(_pack, folder, video, target)
+
+
+def _pack(folder: Path, video: Path | None, target: Path) -> Path:
+    named = target if target.name else folder.with_name(f"{folder.name}.zip")
+    try:
+        return bundle(folder, video, named)
+    except OSError as error:
+        given = f"{named} ({error.strerror})"
+        allowed = "a file in a folder that can be written"
+        raise InvalidInput("--zip", "field_type", given=given, allowed=allowed) from None
+
+
+async def _ask(connection: Connection, proxy: SecretStr | None) -> Sentence:
+    gateway = Gateway(proxy)
+    try:
+        return await asked(gateway, connection)
+    finally:
+        await gateway.close()
+
+
+def _about(studio: Studio, job: Job, record: Path | None = None) -> dict[str, Any]:
+    """The fields that `jobs` and `show` give of a job; of its result only what there is, unless it
+    has succeeded.
+    """
+    known = {
+        "job_id": job.id,
+        "created": f"{datetime.fromtimestamp(job.created_at).astimezone():%Y-%m-%d %H:%M}",
+        "state": job.state.value,
+        "prompt": job.request["prompt"],
+        "asked": ", ".join(
+            f"{name} {job.request[name]}"
+            for name in ("size", "fps", "duration")
+            if job.request[name] is not None
+        ),
+    }
+    for name, value in studio.result(job, evidence=record).model_dump().items():
+        if name not in known and (job.state is JobState.SUCCEEDED or value is not None):
+            known[name] = value
+    return known | ({"go_on": f"python -m wan resume {job.id}"} if job.live else {})
+
+
+def _short(prompt: str) -> str:
+    line = " ".join(prompt.split())
+    return line if len(line) <= 60 else f"{line[:59]}…"

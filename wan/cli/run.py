@@ -1,0 +1,314 @@
+"""The commands that make a video or go on with one: asked first where it spends money, checked
+first, watched, and verified at the end.
+"""
+
+import asyncio
+import shutil
+import sys
+import tempfile
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from wan.cli.answers import DONE, FAILED, Answer, refusal, tell
+from wan.cli.progress import Progress
+from wan.domain import catalog
+from wan.domain.errors import InvalidInput, NotKept, NoVideo, SettingsError, WanError
+from wan.domain.ids import OPERATOR
+from wan.domain.jobs import UNSENT, Job, JobState
+from wan.domain.messages import sentence, t
+from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request, ordered
+from wan.domain.results import VideoResult
+from wan.domain.turns import Asker
+from wan.environment.connection import Connection
+from wan.environment.settings import Settings, load_settings
+from wan.media import encode, inputs
+from wan.service.studio import GOOD, Studio
+from wan.storage.evidence import FILES, missing
+from wan.video import check_file, check_files, files_of, inspected, located, resumable
+
+_CANCEL_WAIT = 60.0  # seconds that a cancel waits to be carried out
+_KINDS = {"reference": "", "reference_video": "video", "reference_image": "image"}
+
+
+def image_to_video(options: Mapping[str, Any]) -> Answer:
+    """Make a video of one image. options: what was typed, by the names of the request's fields."""
+    given = _fields(options, ImageToVideoRequest)
+    files = {name: located(given[name]) for name in ("reference_image", "reference_audio")}
+    return _Run(options["out"]).make(ImageToVideoRequest(**given | files), options)
+
+
+def reference_to_video(options: Mapping[str, Any], references: Sequence[tuple[str, str]]) -> Answer:
+    """Make a video with references. references: each with the name of its option, in their order;
+    what a `reference` is, its content says.
+    """
+    given: list[Any] = [(_KINDS[name], located(text)) for name, text in references]
+    either = [one for kind, one in given if not kind]
+    for one in either:
+        if isinstance(one, Path):
+            check_file("--reference", one)
+    known = iter(asyncio.run(inputs.by_content(Asker(), "--reference", either)))
+    fields = _fields(options, ReferenceToVideoRequest)
+    fields |= ordered([(kind, one) if kind else next(known) for kind, one in given])
+    return _Run(options["out"]).make(ReferenceToVideoRequest(**fields), options)
+
+
+def resume(job_id: str, out: Path | None) -> Answer:
+    """Go on with a job to its video."""
+    return _Run(out).resume(job_id)
+
+
+def cancel(job_id: str) -> Answer:
+    """Cancel a job, and wait until that is settled."""
+    return asyncio.run(_cancel(job_id))
+
+
+def spare(option: str, target: Path | None, request: Request) -> None:
+    """Refuse to write over a file that a video is made from. Raises InvalidInput."""
+    for _, path in files_of(request):
+        if target is not None and target.exists() and target.samefile(path):
+            given = f"{target}, which the video is made from"
+            raise InvalidInput(option, "field_type", given=given, allowed="another file")
+
+
+def _fields(options: Mapping[str, Any], kind: type[Request]) -> dict[str, Any]:
+    """What was typed of a request's fields."""
+    known = {name: value for name, value in options.items() if name in kind.model_fields}
+    return known | {"audio": not options["no_audio"]}
+
+
+class _Run:
+    """One run, from the question to the verified file."""
+
+    def __init__(self, out: Path | None) -> None:
+        """out: where the video is copied to."""
+        self._out = out
+        self._job_id = ""  # as soon as there is a job
+        _check_writable(out)
+
+    def make(self, request: Request, options: Mapping[str, Any]) -> Answer:
+        """Ask, submit, watch. The question comes before the event loop, which would swallow the
+        first Ctrl-C.
+        """
+        check_files(request)
+        spare("--out", self._out, request)
+        settings = load_settings()
+        if settings.backend == "dashscope":
+            connection = settings.connection()
+            settings.made_output_dir()
+            with inputs.working_in(settings.work_dir):
+                lengths = asyncio.run(inspected(request))
+            if not options["yes"] and not _confirmed(request, connection, lengths):
+                return refusal(str(sentence("not_agreed")))
+        return self._finish(self._make(request, settings, new_take=options["new_take"]))
+
+    def resume(self, job_id: str) -> Answer:
+        """Watch a job that is there."""
+        return self._finish(self._resume(job_id))
+
+    def _finish(self, work: Coroutine[Any, Any, Answer]) -> Answer:
+        """Once there is a job, something may have been sent: whatever fails is no refusal, and says
+        how to go on.
+        """
+        try:
+            return asyncio.run(work)
+        except KeyboardInterrupt:
+            if not self._job_id:
+                raise
+            tell("")
+            return refusal(_stopped(self._job_id), code=FAILED, job_id=self._job_id)
+        except WanError as error:
+            if not self._job_id:
+                raise
+            # What NotKept says of itself is that nothing was sent.
+            stuck = isinstance(error, NotKept)
+            message = t("en", "cli_disk_stuck") if stuck else str(error)
+            message = t("en", "cli_go_on", message=message, job=self._job_id)
+            return refusal(message, code=FAILED, job_id=self._job_id)
+
+    async def _make(self, request: Request, settings: Settings, *, new_take: bool) -> Answer:
+        async with Studio(settings, own=True) as studio:
+            checked = await studio.check(studio.door.operator, owner=OPERATOR)
+            if checked.key not in GOOD:
+                return refusal(str(checked), code=FAILED)
+            job = await studio.submit(request, owner=OPERATOR, new_take=new_take)
+            return await self._watch(studio, job, made_before=not job.live)
+
+    async def _resume(self, job_id: str) -> Answer:
+        async with Studio(load_settings(), own=True) as studio:
+            job = await resumable(studio, job_id)
+            studio.take_up(job)
+            return await self._watch(studio, job)
+
+    async def _watch(self, studio: Studio, job: Job, *, made_before: bool = False) -> Answer:
+        self._job_id = job.id
+        async with Progress() as progress:
+            async for event in studio.follow(job.id, owner=OPERATOR):
+                job = event.job
+                progress.show(event)
+        evidence = await studio.evidence(job)
+        result = studio.result(job, made_before=made_before, evidence=evidence)
+        if job.state is not JobState.SUCCEEDED:
+            return _no_video(result)
+        video = await studio.media(job.media_token, "video.mp4")
+        wrong = await asyncio.to_thread(_wrong, job, video)
+        lost = await asyncio.to_thread(_copy, video, self._out) if video and self._out else ""
+        lacks = list(FILES) if evidence is None else await asyncio.to_thread(missing, evidence)
+        where = self._out if video and not lost else None
+        return _report(result, str(where or video or result.video_url), wrong, lost, lacks)
+
+
+async def _cancel(job_id: str) -> Answer:
+    async with Studio(load_settings(), own=True) as studio:
+        job = await resumable(studio, job_id)
+        message = await studio.cancel(job.id, owner=OPERATOR)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CANCEL_WAIT):
+                async for event in studio.follow(job.id, owner=OPERATOR):
+                    job = event.job
+                    if job.state in (JobState.RUNNING, JobState.FETCHING):
+                        break
+        cancelled = job.state is JobState.CANCELLED
+        ended = job.said if cancelled else None
+        message = ended or await studio.cancel(job.id, owner=OPERATOR)
+    known = {"ok": cancelled, "job_id": job.id, "state": job.state.value, "message": str(message)}
+    return Answer(known, text=str(message), code=DONE if cancelled else FAILED)
+
+
+def _stopped(job_id: str) -> str:
+    """What to say of a job that nobody watches any more; a second Ctrl-C, or a database that cannot
+    be read, shortens it.
+    """
+
+    async def read() -> Job:
+        async with Studio(load_settings(), works=False) as studio:
+            return await studio.job(job_id, owner=OPERATOR)
+
+    key = "cli_stopped_unknown"
+    with suppress(KeyboardInterrupt, Exception):
+        job = asyncio.run(read())
+        key = "cli_stopped_sent" if job.live else "cli_stopped_ended"
+        if job.state in UNSENT:
+            key = "cli_stopped_unsent"
+    return t("en", key, job=job_id)
+
+
+def _check_writable(out: Path | None) -> None:
+    """Refuse a place for the video that is none, before anything is paid. Raises InvalidInput."""
+    if out is None:
+        return
+    try:
+        if out.exists():
+            out.open("ab").close()
+        else:
+            tempfile.TemporaryFile(dir=out.parent).close()
+    except OSError as error:
+        given = f"{out} ({error.strerror})"
+        allowed = "a file in a folder that can be written"
+        raise InvalidInput("--out", "field_type", given=given, allowed=allowed) from None
+
+
+def _confirmed(request: Request, connection: Connection, lengths: list[float | None]) -> bool:
+    """Ask whether the money may be spent; Ctrl-C is no. Raises SettingsError where nobody can be
+    asked.
+    """
+    where = connection.region or urlsplit(connection.base_url).netloc
+    price = _estimate(request, connection, lengths)
+    about = f"{request.model}, {where}, {request.duration} s at {request.size}, {price}"
+    if not sys.stdin.isatty():
+        raise SettingsError(sentence("not_asked", about=about))
+    try:  # who reads the question may have answered before it is waited for
+        tell(t("en", "cli_confirm", about=about), end=" ")
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+    except KeyboardInterrupt:
+        tell("")
+        return False
+
+
+def _estimate(request: Request, connection: Connection, lengths: list[float | None]) -> str:
+    images = request.reference_image if isinstance(request, ReferenceToVideoRequest) else ()
+    cost = catalog.price(
+        catalog.MODELS[request.model],
+        region=connection.region,
+        currency=connection.currency,
+        size=request.size,
+        duration=request.duration,
+        audio=request.audio,
+        videos=lengths,
+        references=len(lengths) + len(images),
+    )
+    if cost is None:
+        return t("en", "cli_price_unknown")
+    return str(cost) if cost.exact else t("en", "cli_price_at_most", price=cost)
+
+
+def _copy(video: Path, out: Path) -> str:
+    """Copy a video. Returns what went wrong, or ""."""
+    try:
+        shutil.copyfile(video, out)
+    except OSError as error:
+        return t("en", "cli_not_copied", out=out, reason=error.strerror or error, video=video)
+    return ""
+
+
+def _wrong(job: Job, video: Path | None) -> str:
+    """What is wrong with the file of a result; "" where it plays and is what its job says."""
+    try:
+        found = encode.measure(video) if video else None
+    except NoVideo as refusal:
+        return str(refusal)
+    except FileNotFoundError:
+        found = None
+    except OSError as error:
+        return t("en", "cli_video_unreadable", reason=error.strerror)
+    if found is None:
+        return t("en", "cli_video_gone")
+    measured = (found.width, found.height, found.fps, found.seconds)
+    if measured == (job.width, job.height, job.fps, job.duration):
+        return ""
+    size, fps, seconds = f"{found.width}x{found.height}", f"{found.fps:g}", f"{found.seconds:.1f}"
+    return t("en", "cli_video_differs", size=size, fps=fps, seconds=seconds)
+
+
+def _no_video(result: VideoResult) -> Answer:
+    ids = f"job {result.job_id} · task {result.task_id or 'none'}"
+    complaint = f"{result.error}\n{ids} · request {result.request_id or 'none'}"
+    return Answer({"ok": False, **result.model_dump()}, complaint=complaint, code=FAILED)
+
+
+def _report(result: VideoResult, where: str, wrong: str, lost: str, lacks: Sequence[str]) -> Answer:
+    """The answer for a video that was made. wrong: with its file. lost: what kept it from being
+    copied. lacks: files that its record should have.
+    """
+    trouble = wrong or lost or ("" if result.evidence else t("en", "cli_no_record"))
+    known = {**result.model_dump(), "verified": not wrong, "evidence_lacks": lacks}
+    facts = (
+        f"{result.width}x{result.height}",
+        f"{result.fps:g} fps",
+        f"{result.duration:.1f} s",
+        f"seed {result.seed}",
+        _cost(result),
+    )
+    lines = (
+        where,
+        " · ".join(facts),
+        *(f"- {adjustment}" for adjustment in result.adjustments),
+        f"verified: {wrong or t('en', 'cli_video_good')}",
+        f"evidence: {result.evidence or 'none'}"
+        + (f" (lacks {', '.join(lacks)})" if lacks else ""),
+        f"job {result.job_id} · task {result.task_id} · request {result.request_id}",
+    )
+    return Answer(
+        {"ok": not trouble, **known, **({"error": trouble} if trouble else {})},
+        text="\n".join(lines),
+        complaint=lost,
+        code=FAILED if trouble else DONE,
+    )
+
+
+def _cost(result: VideoResult) -> str:
+    if result.made_before:
+        return t("en", "cli_made_before")
+    return t("en", "cli_simulated") if result.simulated else result.price or t("en", "cli_unpriced")
