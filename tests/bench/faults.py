@@ -563,8 +563,8 @@ _MEDIA = (
     ),
     _fault(
         "a half-written file taken for a video",
-        "media/clips.py",
-        "if _end(container, stream) < seconds - _SLACK:",
+        "media/probe.py",
+        "if _end(container, stream) < seconds - SLACK:",
         "if _end(container, stream) < 0:",
         "media/test_media.py::test_a_result_that_breaks_off_is_no_video",
     ),

@@ -29,19 +29,14 @@ from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Disposition, Stream
-from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
-from PIL import Image
 
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput
 from wan.domain.messages import Sentence, sentence
 from wan.media import kinds
+from wan.media.probe import OPTIONS, SLACK, Clip, frames, probe
 
-# Demuxers that may look at a clip. Without the list FFmpeg opens a playlist and fetches the URLs in
-# it.
-OPTIONS = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2"}
 _TRACKS = 32  # a phone writes about eight
 _GIVEN_OPTIONS = OPTIONS | {
     "protocol_whitelist": "none",  # nothing that is named in the file is opened,
@@ -58,8 +53,6 @@ _CODECS = {
     "prores": "ProRes",
 }
 _KINDS = ("mp4", "mov")  # of copies: no MP4 carries ProRes, no MOV VP9, AV1, Opus or FLAC
-_UNSAID = 2  # FFmpeg's number for colours of which a video says nothing
-_SLACK = 0.5  # seconds by which a file may end before it says
 # seconds; times that go back by more begin anew, and what follows is moved behind what was there
 _JUMP = 0.5
 _TRIED = 100  # packets of a track in which one frame at least must be, if it can be decoded at all
@@ -69,25 +62,6 @@ _SOUND_RATE = 48_000  # samples per second of sound that is encoded anew
 _RATE_SLACK = 1.05
 
 Track = TypeVar("Track", VideoStream, AudioStream)
-
-
-@dataclass(frozen=True)
-class Clip:
-    """What a video file is, measured: width and height in px as players show it, frames per second,
-    seconds.
-    """
-
-    width: int
-    height: int
-    fps: float
-    seconds: float
-    has_audio: bool
-    codec: str
-
-    @property
-    def size(self) -> str:
-        """`W*H` in px."""
-        return f"{self.width}*{self.height}"
 
 
 def take(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
@@ -102,7 +76,7 @@ def take(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
         kind, adjustments = _copy(field, given, made, kind)
         _refuse_grown(field, made.seek(0, os.SEEK_END))
         made.seek(0)
-        clip = measured(made)
+        clip = probe(made)
     except (InvalidInput, MemoryError):
         raise
     except Exception:  # noqa: BLE001 - whatever PyAV raises over it is the file's fault
@@ -134,67 +108,6 @@ def tag(given: IO[bytes], made: IO[bytes], *, field: str, name: str) -> dict[str
     return {}
 
 
-def measured(file: IO[bytes]) -> Clip:
-    """Opens a video, decodes its first frame and walks to its end. Raises FFmpegError or ValueError
-    for what cannot be played to the end.
-    """
-    with av.open(file, "r", options=OPTIONS) as container:
-        stream = next(iter(container.streams.video), None)
-        if (
-            stream is None
-            or stream.average_rate is None
-            or stream.duration is None
-            or stream.time_base is None
-        ):
-            raise ValueError("no video track")
-        stream.thread_count = 1
-        first = next(container.decode(stream), None)
-        if first is None:
-            raise ValueError("no frames")
-        seconds = float(stream.duration * stream.time_base)
-        if _end(container, stream) < seconds - _SLACK:
-            raise ValueError("the file breaks off")
-        sides = (
-            (first.width, first.height)
-            if first.rotation % 180 == 0
-            else (first.height, first.width)
-        )
-        return Clip(
-            width=sides[0],
-            height=sides[1],
-            fps=round(float(stream.average_rate), 3),
-            seconds=round(seconds, 3),
-            has_audio=bool(container.streams.audio),
-            codec=stream.codec_context.name,
-        )
-
-
-def first(file: IO[bytes]) -> Image.Image:
-    """The first frame of a video as players show it: upright. Raises FFmpegError or ValueError."""
-    file.seek(0)
-    with av.open(file, "r", options=OPTIONS) as container:
-        frame = next(container.decode(video=0), None)
-        if frame is None:
-            raise ValueError("no frames")
-        return still(frame).rotate(frame.rotation, expand=True)
-
-
-def still(frame: VideoFrame) -> Image.Image:
-    """A frame as a picture, in the colours in which players show it: where a video does not say
-    what its colours mean, they are those of HD.
-    """
-    meaning = Colorspace.ITU709 if frame.colorspace == _UNSAID else None
-    shown = frame.reformat(format="rgb24", src_colorspace=meaning)
-    return Image.frombytes(
-        "RGB",
-        (shown.width, shown.height),
-        bytes(shown.planes[0]),
-        "raw",
-        "RGB",
-        shown.planes[0].line_size,
-    )
-
-
 def _copy(field: str, given: IO[bytes], made: IO[bytes], kind: str) -> tuple[str, list[Sentence]]:
     """Writes the clean copy. Gives its kind, and what was done. Raises InvalidInput, FFmpegError or
     ValueError.
@@ -211,7 +124,7 @@ def _copy(field: str, given: IO[bytes], made: IO[bytes], kind: str) -> tuple[str
             )
         if (
             picture.duration is not None
-            and end < (picture.duration * (picture.time_base or 0)) - _SLACK
+            and end < (picture.duration * (picture.time_base or 0)) - SLACK
         ):
             raise InvalidInput(field, "video_truncated")
     done = [("clip_sound_converted", convert), ("clip_timed", clock.mended)]
@@ -316,15 +229,7 @@ def _decodes(given: IO[bytes], number: int) -> bool:
     with _opened(given) as whole:
         track = whole.streams[number]
         track.codec_context.thread_count = 1
-        return any(_frames(packet) for packet in islice(whole.demux(track), _TRIED))
-
-
-def _frames(packet: "Packet[Any]") -> list[Any]:
-    """The frames in a packet; none where it is broken."""
-    try:
-        return list(packet.decode())
-    except FFmpegError:
-        return []
+        return any(frames(packet) for packet in islice(whole.demux(track), _TRIED))
 
 
 @dataclass
@@ -383,7 +288,7 @@ def copied(
     for packet in whole.demux(tracks):
         number = packet.stream_index
         if encoder is not None and number not in made:
-            for frame in _frames(packet):
+            for frame in frames(packet):
                 clean.mux(encoder.encode(frame))
             continue
         if packet.dts is None or packet.pts is None:
@@ -439,17 +344,3 @@ def _warnings(clip: Clip) -> list[Sentence]:
     return (
         [sentence("video_slow", given=f"{clip.fps:g}", low=catalog.VIDEO_FPS_SURE)] if slow else []
     )
-
-
-def _end(container: InputContainer, stream: VideoStream) -> float:
-    """Where the last whole packet of a track ends, in seconds. Nothing is decoded."""
-    container.seek(0)
-    last = max(
-        (
-            packet.pts + (packet.duration or 0)
-            for packet in container.demux(stream)
-            if packet.pts is not None
-        ),
-        default=0,
-    )
-    return float(last * (stream.time_base or 0))

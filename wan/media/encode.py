@@ -20,8 +20,8 @@ from av.video.stream import VideoStream
 from wan.domain import catalog
 from wan.domain.errors import NoVideo
 from wan.domain.messages import sentence
-from wan.media import clips, embedded_settings
-from wan.media.clips import Clip
+from wan.media import clips, embedded_settings, probe
+from wan.media.probe import Clip
 
 # By how much two shapes may differ so that nobody sees that one is stretched to the other.
 # 1096x838, which is made for 1088*832, differs by 0.0002.
@@ -52,7 +52,7 @@ def measure(path: Path) -> Clip:
     """
     try:
         with path.open("rb") as file:
-            return clips.measured(file)
+            return probe.probe(file)
     except (FFmpegError, ValueError) as error:
         raise NoVideo(
             sentence(
@@ -68,7 +68,7 @@ def poster(path: Path) -> bytes:
     """
     out = io.BytesIO()
     with path.open("rb") as file:
-        clips.first(file).save(out, "WEBP", quality=82)
+        probe.first_frame(file).save(out, "WEBP", quality=82)
     return out.getvalue()
 
 
@@ -77,7 +77,7 @@ def tag(source: Path, target: Path, tags: Mapping[str, str]) -> None:
     bit by bit.
     """
     with (
-        av.open(str(source), options=clips.OPTIONS) as given,
+        av.open(str(source), options=probe.OPTIONS) as given,
         made_film(target, {**given.metadata, **tags}) as made,
     ):
         clips.copied(given, [*given.streams.video[:1], *given.streams.audio[:1]], made)
@@ -87,7 +87,7 @@ def untag(source: Path, target: Path) -> None:
     """Writes a copy of a video without what `tag` wrote beside its own tags. Pictures and sound
     stay as they are, bit by bit.
     """
-    with av.open(str(source), options=clips.OPTIONS) as given:
+    with av.open(str(source), options=probe.OPTIONS) as given:
         kept = {
             name: value
             for name, value in given.metadata.items()
@@ -105,7 +105,7 @@ def conform(source: Path, target: Path, *, size: str, fps: float, fit: str = "cr
     of the new shape is cropped, or with `fit` "pad" the rest of it is black.
     """
     with (
-        av.open(str(source), options=clips.OPTIONS) as given,
+        av.open(str(source), options=probe.OPTIONS) as given,
         made_film(target, given.metadata) as made,
     ):
         width, height = catalog.pixels(size)

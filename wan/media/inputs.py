@@ -24,7 +24,7 @@ from wan.domain.requests import Media, ReferenceKind, kind_of
 from wan.domain.turns import Asker, Turns
 from wan.environment.settings import WORK
 from wan.media import embedded_settings
-from wan.media.clips import Clip
+from wan.media.probe import Clip
 from wan.media.sandbox import NURSERY
 
 Given = ParamSpec("Given")

@@ -24,7 +24,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from wan.domain import catalog
-from wan.media import clips, encode
+from wan.media import encode, probe
 
 Progress = Callable[[float], None]
 Block = NDArray[np.float32]  # of sound: two rows, a column for each sample
@@ -36,7 +36,7 @@ _GAP = 480  # samples; what lies nearer together has no gap between
 
 def last_frame(path: Path) -> bytes:
     """The very last frame that a video shows, as PNG."""
-    with av.open(str(path), options=clips.OPTIONS) as container:
+    with av.open(str(path), options=probe.OPTIONS) as container:
         stream = container.streams.video[0]
         container.seek(
             stream.duration or 0, stream=stream
@@ -47,7 +47,7 @@ def last_frame(path: Path) -> bytes:
         if not frames:
             raise ValueError("no frames")
         out = io.BytesIO()
-        clips.still(frames[0]).save(out, "PNG")
+        probe.still(frames[0]).save(out, "PNG")
         return out.getvalue()
 
 
@@ -99,7 +99,7 @@ def _write(
     frames takes or gives never adds up.
     """
     seams = list(accumulate((_seconds(path) for path in paths), initial=Fraction(0)))
-    with av.open(str(paths[0]), options=clips.OPTIONS) as first:
+    with av.open(str(paths[0]), options=probe.OPTIONS) as first:
         picture = encode.add_pictures(made, first.streams.video[0], *catalog.pixels(size), fps)
     rate = Fraction(picture.codec_context.framerate)
     sound = _Sound(made) if any(_has_sound(path) for path in paths) else None
@@ -120,13 +120,13 @@ def _write(
 
 def _seconds(path: Path) -> Fraction:
     """How long a video is, exactly."""
-    with av.open(str(path), options=clips.OPTIONS) as given:
+    with av.open(str(path), options=probe.OPTIONS) as given:
         stream = given.streams.video[0]
         return (stream.duration or 0) * (stream.time_base or Fraction(0))
 
 
 def _has_sound(path: Path) -> bool:
-    with av.open(str(path), options=clips.OPTIONS) as given:
+    with av.open(str(path), options=probe.OPTIONS) as given:
         return bool(given.streams.audio)
 
 
@@ -140,7 +140,7 @@ def _seen(
     def number(at: Fraction) -> int:
         return floor(at * rate + Fraction(1, 2))
 
-    with av.open(str(path), options=clips.OPTIONS) as given:
+    with av.open(str(path), options=probe.OPTIONS) as given:
         upcoming, shown, start = number(begins), None, _start(given)
         for frame in encode.refitted(given, *encode.shaped(*catalog.pixels(size), "pad")):
             while shown is not None and upcoming < number(begins + _at(frame) - start):
@@ -184,7 +184,7 @@ def _heard(path: Path, samples: int) -> Iterator[Block]:
     there is none.
     """
     written = 0
-    with av.open(str(path), options=clips.OPTIONS) as given:
+    with av.open(str(path), options=probe.OPTIONS) as given:
         for begins, block in _resampled(given):
             if begins - written > _GAP:
                 yield from _silence(min(begins, samples) - written)

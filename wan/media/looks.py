@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput
-from wan.media import clips, images, kinds
+from wan.media import clips, images, kinds, probe
 
 
 def sort(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def look(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
     else:
         answer = clips.take(given, made, field=field)
         shown, seconds, adjustments = (
-            images.small(clips.first(made)),
+            images.small(probe.first_frame(made)),
             answer["clip"]["seconds"],
             answer["adjustments"],
         )

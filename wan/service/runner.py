@@ -39,7 +39,7 @@ from wan.domain.jobs import UNSENT, Job, JobState, Reference, Spent
 from wan.domain.messages import Sentence, sentence, waiting
 from wan.environment.connection import Connection
 from wan.media import embedded_settings, encode
-from wan.media.clips import Clip
+from wan.media.probe import Clip
 from wan.provider import payload
 from wan.provider.gateway import SUBMIT_LIMIT, Gateway
 from wan.provider.wire import Accepted, TaskSnapshot, TaskStatus, task_failure
