@@ -207,18 +207,24 @@ def test_a_failed_run_is_exit_1_and_says_why(run):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--duration", "16"), "duration: got 16"),
-        (("--duration", "2.5"), "duration: got 2.5"),
-        (("--duration", "abc"), 'duration: got "abc"'),
-        (("--size", "1x1"), "size: got 1x1"),
-        (("--seed", "-2"), "seed: got -2"),
-        (("--fps", "0"), "fps: got 0"),
-        (("--motion-strength", "7"), "motion_strength: got 7"),
-        (("--fit", "stretch"), "fit: got stretch"),
+        (
+            ("--duration", "16"),
+            "duration must be 2 to 15 whole seconds for wan2.6-i2v-flash (got 16)",
+        ),
+        (("--duration", "2.5"), "(got 2.5)"),
+        (("--duration", "abc"), '(got "abc")'),
+        (("--size", "1x1"), "size: 1x1 isn't supported"),
+        (("--seed", "-2"), "seed must be a whole number from 0 to 2147483647 (got -2)"),
+        (("--fps", "0"), "fps must be a whole number from 1 to 60 (got 0)"),
+        (("--motion-strength", "7"), "motion_strength must be a number from 0 to 1 (got 7)"),
+        (("--fit", "stretch"), "fit: stretch isn't an option"),
         (("--audio", "gone.wav"), "reference_audio: gone.wav wasn't found"),
         (("--audio", __file__), "reference_audio: this file can't be opened as audio"),
-        (("--model", "wan2.6-i2v-flash-2026-02-10"), "model: got wan2.6-i2v-flash-2026-02-10"),
-        (("--prompt", "x" * 1501), "prompt: got 1501 characters"),
+        (
+            ("--model", "wan2.6-i2v-flash-2026-02-10"),
+            "model: wan2.6-i2v-flash-2026-02-10 isn't available",
+        ),
+        (("--prompt", "x" * 1501), "prompt has 1501 characters"),
     ],
 )
 def test_bad_input_is_exit_2_and_sends_nothing(run, samples, simulator, options, said):
@@ -252,14 +258,14 @@ def test_bad_references_are_exit_2(run, tmp_path, simulator):
             tmp_path / "still.gif",
         ),
         (
-            "--reference: got something that opens neither",
+            "--reference: this file can't be opened",
             "reference-to-video",
             "--reference",
             tmp_path / "text.png",
         ),
         ("--reference: ", "reference-to-video", "--reference", tmp_path / "gone.mp4"),
         (
-            "reference_video + reference_image: got 6",
+            "reference_video + reference_image: 6 is too many",
             "reference-to-video",
             *("--reference", tmp_path / "small.png") * 6,
         ),
@@ -973,11 +979,11 @@ def test_prepare(run, samples, tmp_path, simulator):
         ),
         (
             ("--prompt", "x", "--reference-video", "https://example.com/a.mp4", "--duration", "11"),
-            "duration: got 11",
+            "duration must be 2 to 10 whole seconds",
         ),
         (
             ("--prompt", "x", "--reference-video", "https://example.com/a.mp4", "--size", "720P"),
-            "size: got 720P",
+            "size: 720P isn't supported",
         ),
         (
             (
