@@ -15,7 +15,7 @@ from pathlib import Path
 import av
 
 import wan.media.clips  # noqa: F401 - loads what PyAV would load later
-from wan.media.sandbox import serve
+from wan.media.sandbox_process import serve
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 COLUMN = int(os.uname().machine != "x86_64")

@@ -2,7 +2,7 @@
 
 from tests.attacks.misdeeds import TASKS
 from wan.media import confinement
-from wan.media.sandbox import serve
+from wan.media.sandbox_process import serve
 
 WITHOUT = "a filter of system calls"
 

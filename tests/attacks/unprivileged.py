@@ -3,7 +3,7 @@
 import os
 
 from tests.attacks.misdeeds import TASKS
-from wan.media.sandbox import serve
+from wan.media.sandbox_process import serve
 
 NOBODY = 65534
 

@@ -4,7 +4,7 @@ containers.
 
 from tests.attacks.misdeeds import TASKS
 from wan.media import confinement
-from wan.media.sandbox import serve
+from wan.media.sandbox_process import serve
 
 WITHOUT = ["namespaces of its own", "an empty root"]
 

@@ -32,7 +32,8 @@ from tests.sounds import sound, wav
 from wan.domain.catalog import SIZES
 from wan.domain.errors import InvalidInput
 from wan.media import encode, inputs
-from wan.media.sandbox import MEMORY_MEGABYTES, NURSERY, SECONDS
+from wan.media.sandbox import NURSERY
+from wan.media.sandbox_process import MEMORY_MEGABYTES, SECONDS
 
 SAMPLES = Path(__file__).parents[2] / "assets" / "samples"
 FIELD = Path(__file__).parents[1] / "data" / "field"

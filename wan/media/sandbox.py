@@ -1,18 +1,17 @@
 """Opens files that nobody vouches for, each in a process of its own that can do nothing else and
 does not live long.
 
-A nursery, `python -m wan.media.sandbox`, imports Pillow and PyAV once and forks a guard for each
-task, which takes a few milliseconds. The guard gets a file to write to and a line to talk on as
-descriptors, and the file to be read either as a descriptor or by its path, which it opens itself:
-the process that asks never does (see `wan.media.opening`). It measures that file, has it decoded by
-a child of its own, and ends that child when it takes too long. The child may open nothing more,
-neither file nor connection. At worst a file is refused. The nursery knows no key, and goes when its
-starter does.
+A nursery, `python -m wan.media.sandbox_process`, imports Pillow and PyAV once and forks a guard for
+each task, which takes a few milliseconds. The guard gets a file to write to and a line to talk on
+as descriptors, and the file to be read either as a descriptor or by its path, which it opens
+itself: the process that asks never does (see `wan.media.opening`). It measures that file, has it
+decoded by a child of its own, and ends that child when it takes too long. The child may open
+nothing more, neither file nor connection. At worst a file is refused. The nursery knows no key, and
+goes when its starter does.
 """
 
 import atexit
 import contextlib
-import hashlib
 import json
 import logging
 import os
@@ -22,24 +21,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Generic, NoReturn, TypeVar
+from typing import IO, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
 from wan.domain.errors import InvalidInput, NotKept
 from wan.media import confinement
-from wan.media.opening import open_plain
+from wan.media.sandbox_process import LIMITS, MEGABYTE, Order
 
 log = logging.getLogger("wan.media.sandbox")
 
-SECONDS = 9  # of a task, by the clock; so that no file is waited for longer than 10
-MEMORY_MEGABYTES = 1000  # of a child, everything counted
-_LIMITS = {"seconds": SECONDS, "high": MEMORY_MEGABYTES}
-_WRITTEN = 200_000_000  # bytes that a child may write
-_MEGABYTE = 1_000_000
 # seconds after which an answer is given up; longer than a task may take, for a nursery that has to
 # start
 _PATIENCE = 30.0
@@ -53,8 +47,6 @@ _ENVIRONMENT = (
     "LANG",
 )  # what a nursery may know
 
-Task = Callable[..., dict[str, Any]]
-Order = dict[str, Any]
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
@@ -75,7 +67,7 @@ class Nursery:
     died. module: what it runs.
     """
 
-    def __init__(self, module: str = "wan.media.sandbox") -> None:
+    def __init__(self, module: str = "wan.media.sandbox_process") -> None:
         self._module = module
         self._alone = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -112,7 +104,7 @@ class Nursery:
         that is too large; NotKept where there was no room for what it made.
         """
         done: Outcome[Shape] | None = None
-        refusal, reason = InvalidInput(field, "media_unsafe", **_LIMITS), None
+        refusal, reason = InvalidInput(field, "media_unsafe", **LIMITS), None
         order = {"task": task, "field": field, "wanted": wanted, "high": high, "digest": digest}
         try:
             answer = self._answer(given, made, order | _whereabouts(field, given))
@@ -239,7 +231,7 @@ def _is_full(file: IO[bytes]) -> bool:
     """
     size = os.fstat(file.fileno()).st_size
     try:
-        return os.pwrite(file.fileno(), bytes(_MEGABYTE), size) < _MEGABYTE
+        return os.pwrite(file.fileno(), bytes(MEGABYTE), size) < MEGABYTE
     except OSError:
         return True
     finally:
@@ -264,173 +256,3 @@ def _conversation(line: socket.socket, order: Order) -> dict[str, Any]:
 
 
 NURSERY = Nursery()
-
-
-# in the other process -----------------------------------------------------------------------------
-
-
-def serve(tasks: dict[str, Task]) -> None:
-    """Becomes the nursery of these tasks: a guard for each delivery on stdin, until nobody is at
-    the other end.
-    """
-    line = socket.socket(fileno=0)
-    confinement.missing({"": confinement.hide})
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guards that have ended leave nothing behind
-    while True:
-        word, descriptors, _, _ = socket.recv_fds(line, 1, 3)
-        if not word:
-            os.killpg(0, signal.SIGKILL)
-        if _forked() == 0:
-            confinement.keep_open(*descriptors)
-            _guard(tasks, *descriptors)
-        for descriptor in descriptors:
-            os.close(descriptor)
-
-
-def _forked() -> int:
-    """As os.fork; where the machine has no process to spare, nobody answers the task, and it is
-    refused.
-    """
-    try:
-        return os.fork()
-    except OSError:
-        return -1
-
-
-def _guard(tasks: dict[str, Task], line: int, made: int, given: int | None = None) -> NoReturn:
-    """A guard's life: the order, what the file is, and the child that is to open it. The clock ends
-    it, and with it the child.
-    """
-    try:
-        signal.setitimer(signal.ITIMER_REAL, SECONDS)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        with socket.socket(fileno=line) as talk:
-            order = json.loads(_whole(talk))
-            try:
-                with _source(order, given) as source, open(made, "r+b", 0) as target:
-                    _tell(talk, _measured(order, source))
-                    _have_done(tasks, order, talk, source, target)
-            except InvalidInput as refusal:
-                _tell(talk, _refused(refusal))
-    finally:
-        os._exit(0)
-
-
-def _whole(talk: socket.socket) -> bytes:
-    """All that is sent on a line."""
-    with talk.makefile("rb") as order:
-        return order.read()
-
-
-def _tell(talk: socket.socket, said: dict[str, Any]) -> None:
-    talk.sendall(json.dumps(said).encode() + b"\n")
-
-
-def _source(order: Order, given: int | None) -> IO[bytes]:
-    """The file that is to be read. Raises InvalidInput: one and the same for what is not there and
-    what may not be opened.
-    """
-    if given is not None:
-        return os.fdopen(given, "rb")
-    try:
-        return open_plain(Path(os.fsdecode(order["path"].encode("latin-1"))))
-    except (OSError, ValueError):
-        raise InvalidInput(order["field"], "file_missing", given=order["name"]) from None
-
-
-def _measured(order: Order, source: IO[bytes]) -> dict[str, Any]:
-    """Bytes and SHA-256 of a file, which is at its beginning afterwards. Raises InvalidInput for
-    one that is too large, before a byte is read.
-    """
-    size, high = os.fstat(source.fileno()).st_size, order["high"]
-    if size > high * _MEGABYTE:
-        raise InvalidInput(
-            order["field"], "file_large", given=round(size / _MEGABYTE, 1), high=high
-        )
-    source.seek(0)
-    sha256 = hashlib.file_digest(source, "sha256").hexdigest() if order["digest"] else ""  # type: ignore[arg-type]
-    source.seek(0)
-    return {"bytes": size, "sha256": sha256}
-
-
-def _have_done(
-    tasks: dict[str, Task], order: Order, talk: socket.socket, source: IO[bytes], target: IO[bytes]
-) -> None:
-    """Has a child do a task, and waits for its end."""
-    order["without"] = confinement.missing(confinement.BEFORE)
-    alive, held = (
-        os.pipe()
-    )  # it ends with this process, also before the kernel has been told to end the child then
-    child = _forked()
-    if child == 0:
-        os.close(held)
-        _work(tasks, order, talk, source, target, alive)
-    if child > 0:
-        signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
-        os.waitpid(child, 0)
-
-
-def _work(
-    tasks: dict[str, Task],
-    order: Order,
-    talk: socket.socket,
-    source: IO[bytes],
-    target: IO[bytes],
-    alive: int,
-) -> NoReturn:
-    """A child's life: what it may do first, then the task, the answer. alive: a pipe of which its
-    guard has the other end.
-    """
-    try:
-        os.set_blocking(alive, False)
-        confinement.limit(megabytes=MEMORY_MEGABYTES, seconds=SECONDS, written=_WRITTEN)
-        without = confinement.missing(confinement.WITHIN)
-        with contextlib.suppress(BlockingIOError):  # the guard is there
-            os.read(alive, 1)
-            os._exit(0)
-        os.close(alive)
-        answer = _done(tasks, order, source, target) | {"without": [*order["without"], *without]}
-        os.write(talk.fileno(), json.dumps(answer).encode())
-    finally:
-        os._exit(0)
-
-
-def _done(
-    tasks: dict[str, Task], order: Order, given: IO[bytes], made: IO[bytes]
-) -> dict[str, Any]:
-    """The answer to an order."""
-    try:
-        return {"done": tasks[order["task"]](given, made, field=order["field"], **order["wanted"])}
-    except InvalidInput as refusal:
-        return _refused(refusal)
-    except MemoryError:
-        return {"refused": "media_unsafe", "values": _LIMITS}
-    except Exception as odd:  # noqa: BLE001 - not foreseen, but the file brought it about
-        return {"refused": "media_unsafe", "values": _LIMITS, "odd": type(odd).__name__}
-
-
-def _refused(refusal: InvalidInput) -> dict[str, Any]:
-    said = refusal.sentence
-    return {
-        "refused": said.key,
-        "values": {name: value for name, value in said.values.items() if name != "field"},
-    }
-
-
-def _tasks() -> dict[str, Task]:
-    """What can be ordered, by name. Imported here, because only the nursery opens anything."""
-    from wan.media import clips, images, looks, sounds
-
-    return {
-        "picture": images.take,
-        "preview": images.preview,
-        "clip": clips.take,
-        "tag": clips.tag,
-        "sort": looks.sort,
-        "look": looks.look,
-        "sound": sounds.take,
-    }
-
-
-if __name__ == "__main__":
-    serve(_tasks())
