@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from wan.media.sandbox import Nursery
+from wan.media.sandbox import Sandbox
 
 _FOLDERS = ("attacks", "browser")
 _FILES = frozenset(
@@ -58,11 +58,11 @@ def denied() -> Iterator[None]:
     may be there already.
     """
     global _deny
-    run, Nursery.run, _deny = Nursery.run, _refuse, True  # type: ignore[method-assign]
+    run, Sandbox.run, _deny = Sandbox.run, _refuse, True  # type: ignore[method-assign]
     try:
         yield
     finally:
-        Nursery.run, _deny = run, False  # type: ignore[method-assign]
+        Sandbox.run, _deny = run, False  # type: ignore[method-assign]
 
 
 def _refuse(*_: Any, **__: Any) -> Any:

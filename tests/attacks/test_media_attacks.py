@@ -34,7 +34,7 @@ from wan.domain.messages import LOCALES
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.environment.settings import load_settings
 from wan.media import inputs
-from wan.media.sandbox import NURSERY, Nursery
+from wan.media.sandbox import SANDBOX, Sandbox
 from wan.service.studio import Studio
 
 
@@ -762,12 +762,12 @@ async def test_nothing_that_is_kept_or_sent_tells_of_somebody(plain, tmp_path, m
 
 @pytest.fixture(scope="module")
 def misbehaving():
-    nursery = Nursery("tests.attacks.misdeeds")
+    nursery = Sandbox("tests.attacks.misdeeds")
     yield nursery
     nursery.stop()
 
 
-def attempt(nursery: Nursery, task: str) -> dict | str:
+def attempt(nursery: Sandbox, task: str) -> dict | str:
     """What comes of a task: its answer, or the sentence that refuses it."""
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as made:
         try:
@@ -787,7 +787,7 @@ def test_code_in_the_sandbox_can_do_nothing(misbehaving, task):
 
 def test_the_sandbox_knows_no_secret(monkeypatch):
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-secret")
-    nursery = Nursery("tests.attacks.misdeeds")
+    nursery = Sandbox("tests.attacks.misdeeds")
     try:
         assert set(attempt(nursery, "tell")["environment"]) <= {
             "PATH",
@@ -830,7 +830,7 @@ def test_what_hangs_is_ended_in_time_while_others_go_on(misbehaving):
 def test_a_nursery_that_died_is_started_again():
     refusal_of_picture(JPEG)
     for _ in range(3):
-        os.kill(NURSERY.pid, 9)
+        os.kill(SANDBOX.pid, 9)
         assert refusal_of_picture(JPEG) == ""
 
 
@@ -838,10 +838,10 @@ def test_a_nursery_that_died_is_started_again():
 def test_the_sandbox_goes_with_the_process_that_started_it(signal, tmp_path, environment):
     """However that ends, and whatever is in hand."""
     script = (
-        "import signal, sys, tempfile, threading\nfrom wan.media.sandbox import Nursery\n"
+        "import signal, sys, tempfile, threading\nfrom wan.media.sandbox import Sandbox\n"
         # whoever starts the tests may have it ignored
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "nursery = Nursery('tests.attacks.misdeeds')\nfile = tempfile.TemporaryFile()\n"
+        "nursery = Sandbox('tests.attacks.misdeeds')\nfile = tempfile.TemporaryFile()\n"
         "from pydantic import RootModel\n"
         "threading.Thread(target=nursery.run, args=('sleep', file, file, RootModel[dict]), "
         "kwargs={'field': 'x'}, daemon=True).start()\n"

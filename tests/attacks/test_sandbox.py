@@ -1,5 +1,5 @@
 """What a file could do that has taken over the code which decodes it: every attempt is made, in the
-real nursery, and none comes through.
+real sandbox, and none comes through.
 """
 
 import errno
@@ -21,16 +21,16 @@ from tests.attacks.misdeeds import PROMISES, SYSTEM_CALLS
 from tests.pictures import clip, picture
 from wan.domain.errors import InvalidInput
 from wan.media import inputs, seccomp
-from wan.media.sandbox import Nursery, Outcome
+from wan.media.sandbox import Outcome, Sandbox
 
 Anything = RootModel[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
 def misbehaving():
-    nursery = Nursery("tests.attacks.misdeeds")
-    yield nursery
-    nursery.stop()
+    sandbox = Sandbox("tests.attacks.misdeeds")
+    yield sandbox
+    sandbox.stop()
 
 
 @pytest.fixture(scope="module")
@@ -52,15 +52,15 @@ def prey(tmp_path):
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith("prey")] == ["prey"]
 
 
-def run(nursery: Nursery, task: str, given: Path | None = None, **wanted: str) -> Outcome:
+def run(sandbox: Sandbox, task: str, given: Path | None = None, **wanted: str) -> Outcome:
     with tempfile.TemporaryFile() as empty, tempfile.TemporaryFile() as made:
-        return nursery.run(task, given or empty, made, Anything, field="reference_image", **wanted)
+        return sandbox.run(task, given or empty, made, Anything, field="reference_image", **wanted)
 
 
-def attempt(nursery: Nursery, task: str, given: Path | None = None, **wanted: str) -> dict | str:
+def attempt(sandbox: Sandbox, task: str, given: Path | None = None, **wanted: str) -> dict | str:
     """What comes of a task: its answer, or the sentence that refuses it."""
     try:
-        return run(nursery, task, given, **wanted).done.root
+        return run(sandbox, task, given, **wanted).done.root
     except InvalidInput as refusal:
         return refusal.sentence.key
 
@@ -99,7 +99,7 @@ def test_no_system_call_but_those_of_decoding(name, misbehaving, victim, prey, r
 )
 def test_nothing_reaches_the_nursery_or_the_app(name, misbehaving, record):
     run(misbehaving, "tell")
-    for whose, process in (("its nursery", misbehaving.pid), ("the app", os.getppid())):
+    for whose, process in (("its sandbox", misbehaving.pid), ("the app", os.getppid())):
         came = attempt(misbehaving, "system_call", name=name, number=str(process))
         record(f"in the sandbox: {name} of {whose}", "refused", refused(came))
 
@@ -136,9 +136,9 @@ def _sample() -> Path:
     return Path(__file__).parents[2] / "assets" / "samples" / "bigbuckbunny.mp4"
 
 
-def _workers(nursery: Nursery) -> list[str]:
+def _workers(sandbox: Sandbox) -> list[str]:
     """The processes that decode, as this one sees them."""
-    return [child for guard in _children(nursery.pid) for child in _children(guard)]
+    return [child for guard in _children(sandbox.pid) for child in _children(guard)]
 
 
 def _children(process: int | str | None) -> list[str]:
@@ -226,7 +226,7 @@ def test_the_filter_denies_by_default(machine, column):
 
 
 def test_without_the_filter_there_is_nobody_and_nothing_to_reach(victim, prey, caplog, record):
-    nursery = Nursery("tests.attacks.unfiltered")
+    sandbox = Sandbox("tests.attacks.unfiltered")
     try:
         for name in (
             "kill",
@@ -239,7 +239,7 @@ def test_without_the_filter_there_is_nobody_and_nothing_to_reach(victim, prey, c
             "pidfd_open",
             "prlimit64",
         ):
-            came = attempt(nursery, "system_call", name=name, number=str(victim.pid))
+            came = attempt(sandbox, "system_call", name=name, number=str(victim.pid))
             record(
                 f"without the filter: {name} of another process",
                 (-1, True),
@@ -259,23 +259,23 @@ def test_without_the_filter_there_is_nobody_and_nothing_to_reach(victim, prey, c
             "socket",
             "bpf",
         ):
-            came = attempt(nursery, "system_call", name=name, text=str(prey))
+            came = attempt(sandbox, "system_call", name=name, text=str(prey))
             record(f"without the filter: {name}", -1, came["came"])
-        assert attempt(nursery, "dumpable") == {"dumpable": 0}
-        assert attempt(nursery, "whereabouts") == {
+        assert attempt(sandbox, "dumpable") == {"dumpable": 0}
+        assert attempt(sandbox, "whereabouts") == {
             "process": 1,
             "standard": [False] * 3,
             "descriptors": 3,
             "passwd": False,
         }
-        assert attempt(nursery, "threads", _sample())["frames"] > 100
+        assert attempt(sandbox, "threads", _sample())["frames"] > 100
     finally:
-        nursery.stop()
+        sandbox.stop()
     assert [one.args[0] for one in caplog.records if "without" in one.msg] == [unfiltered.WITHOUT]
 
 
 def test_without_namespaces_the_filter_holds(victim, prey, caplog, record):
-    nursery = Nursery("tests.attacks.unseparated")
+    sandbox = Sandbox("tests.attacks.unseparated")
     try:
         for name in (
             "kill",
@@ -288,12 +288,12 @@ def test_without_namespaces_the_filter_holds(victim, prey, caplog, record):
             "prlimit64",
         ):
             came = attempt(
-                nursery, "system_call", name=name, number=str(victim.pid), text=str(prey)
+                sandbox, "system_call", name=name, number=str(victim.pid), text=str(prey)
             )
             record(f"without namespaces: {name}", "refused", refused(came))
-        assert attempt(nursery, "threads", _sample())["frames"] > 100
+        assert attempt(sandbox, "threads", _sample())["frames"] > 100
     finally:
-        nursery.stop()
+        sandbox.stop()
     assert [one.args[0] for one in caplog.records if "without" in one.msg] == [
         ", ".join(unseparated.WITHOUT)
     ]
@@ -342,14 +342,14 @@ def test_what_the_guard_has_measured_stays(misbehaving, prey, record):
 
 @pytest.mark.parametrize("size", PROMISES)
 def test_an_answer_that_is_none_is_refused_in_words(size, misbehaving, monkeypatch, record):
-    monkeypatch.setattr(inputs, "NURSERY", misbehaving)
+    monkeypatch.setattr(inputs, "SANDBOX", misbehaving)
     with pytest.raises(InvalidInput) as refusal:
         inputs.take_picture("reference_image", picture((300, 300)), size=size, fit="crop")
     record(f"in the sandbox: an answer of {size}", "media_unsafe", refusal.value.sentence.key)
 
 
 def test_a_clip_of_a_kind_that_there_is_not(misbehaving, monkeypatch, tmp_path, record):
-    monkeypatch.setattr(inputs, "NURSERY", misbehaving)
+    monkeypatch.setattr(inputs, "SANDBOX", misbehaving)
     with pytest.raises(InvalidInput) as refusal:
         inputs.clip_seconds(clip(tmp_path / "clip.mp4"))
     record(
@@ -357,15 +357,15 @@ def test_a_clip_of_a_kind_that_there_is_not(misbehaving, monkeypatch, tmp_path, 
     )
 
 
-def timed(nursery: Nursery, task: str) -> tuple[float, str]:
+def timed(sandbox: Sandbox, task: str) -> tuple[float, str]:
     """How long a task took, in seconds, and what became of it."""
     since = time.monotonic()
-    refusal = attempt(nursery, task)
+    refusal = attempt(sandbox, task)
     return time.monotonic() - since, refusal
 
 
 def test_the_clock_ends_it_whatever_it_does(misbehaving, record):
-    run(misbehaving, "tell")  # the nursery has started
+    run(misbehaving, "tell")  # the sandbox has started
     with ThreadPoolExecutor() as threads:
         measure, *tasks = [
             (task, threads.submit(timed, misbehaving, task))
@@ -397,15 +397,15 @@ def test_a_guard_that_dies_takes_its_child_along(misbehaving):
 
 def test_another_user_is_confined_alike(tmp_path, victim, prey, caplog, record):
     """Not root, as in most containers. What that user may not open is not there."""
-    nursery = Nursery("tests.attacks.unprivileged")
+    sandbox = Sandbox("tests.attacks.unprivileged")
     prey.chmod(0o600)
     try:
         for name in ("clone", "openat", "kill", "ptrace", "unlinkat"):
             came = attempt(
-                nursery, "system_call", name=name, number=str(victim.pid), text=str(prey)
+                sandbox, "system_call", name=name, number=str(victim.pid), text=str(prey)
             )
             record(f"as another user: {name}", "refused", refused(came))
-        came = attempt(nursery, "whereabouts")
+        came = attempt(sandbox, "whereabouts")
         record(
             "as another user: who it is, and whether it sees files",
             (1, False),
@@ -416,8 +416,8 @@ def test_another_user_is_confined_alike(tmp_path, victim, prey, caplog, record):
                 record(
                     "as another user: a file that it may not open",
                     "file_missing",
-                    attempt(nursery, "tell", path),
+                    attempt(sandbox, "tell", path),
                 )
     finally:
-        nursery.stop()
+        sandbox.stop()
     assert not [one for one in caplog.records if "without" in one.msg]

@@ -32,7 +32,7 @@ from tests.sounds import sound, wav
 from wan.domain.catalog import SIZES
 from wan.domain.errors import InvalidInput
 from wan.media import encode, inputs
-from wan.media.sandbox import NURSERY
+from wan.media.sandbox import SANDBOX
 from wan.media.sandbox_process import MEMORY_MEGABYTES, SECONDS
 
 SAMPLES = Path(__file__).parents[2] / "assets" / "samples"
@@ -282,7 +282,7 @@ class Memory:
 
     def _watch(self) -> None:
         while not self._over.wait(0.003):
-            for guard in _children(NURSERY.pid):
+            for guard in _children(SANDBOX.pid):
                 for child in _children(guard):
                     said = _read(f"/proc/{child}/status").partition("VmHWM:")[2].split()
                     self.peak = max(self.peak, int(said[0]) / 1024 if said else 0)

@@ -206,7 +206,7 @@ def test_what_nobody_waits_for_is_not_done_and_errors_come_out():
 
 def test_work_comes_back_to_whichever_loop_asked():
     def asked() -> int:
-        return asyncio.run(inputs.apart(Asker(owner="me"), sum, [1, 2]))
+        return asyncio.run(inputs.run_in_sandbox(Asker(owner="me"), sum, [1, 2]))
 
     came = []
     threads = [threading.Thread(target=lambda: came.append(asked())) for _ in range(4)]

@@ -22,7 +22,7 @@ _NEW_REST = (
 )  # messages and shared memory, the machine's name, mounts
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _CAPABILITIES = 0x20080522  # the version of the kernel's form for them
-_MOST_OPEN = 4096  # descriptors; a nursery has a dozen
+_MOST_OPEN = 4096  # descriptors; a fork server has a dozen
 # a folder in which nobody can make a file, and which is empty with its process
 _EMPTY = "/proc/self/fdinfo"
 

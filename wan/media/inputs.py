@@ -1,5 +1,5 @@
 """Pictures, clips and sounds that somebody gives: checked and cleaned in the sandbox. All but
-`apart` blocks.
+`run_in_sandbox` blocks.
 
 Nobody's word is taken for what a file is: neither its name's, nor the page's that received it.
 """
@@ -25,7 +25,7 @@ from wan.domain.turns import Asker, Turns
 from wan.environment.settings import WORK
 from wan.media import embedded_settings
 from wan.media.probe import Clip
-from wan.media.sandbox import NURSERY
+from wan.media.sandbox import SANDBOX
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -165,7 +165,7 @@ def working_in(folder: Path) -> Iterator[None]:
         _WORK_FOLDERS.remove(folder)
 
 
-async def apart(
+async def run_in_sandbox(
     asker: Asker, work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs
 ) -> Result:
     """Runs a function that opens files on threads of their own, when it is its asker's turn.
@@ -192,7 +192,7 @@ def take_picture(field: str, source: bytes | Path, *, size: str, fit: str) -> Pi
     """
     with _given(source) as file, _scratch() as made:
         high = catalog.IMAGE_MEGABYTES
-        outcome = NURSERY.run(
+        outcome = SANDBOX.run(
             "picture", file, made, _Fitted, field=field, high=high, digest=True, size=size, fit=fit
         )
         answer = outcome.done
@@ -214,7 +214,7 @@ def preview(source: bytes | Path, *, size: str, fit: str) -> bytes:
     """A small WebP of what will be sent of a picture at this size and fit. Raises InvalidInput."""
     with _given(source) as file, _scratch() as made:
         limit = catalog.IMAGE_MEGABYTES
-        NURSERY.run(
+        SANDBOX.run(
             "preview", file, made, _Nothing, field="reference_image", high=limit, size=size, fit=fit
         )
         made.seek(0)
@@ -229,7 +229,7 @@ def take_clip(field: str, source: bytes | Path, target: IO[bytes]) -> Footage:
     """
     with _given(source) as file:
         high = catalog.VIDEO_MEGABYTES
-        outcome = NURSERY.run("clip", file, target, _Copy, field=field, high=high, digest=True)
+        outcome = SANDBOX.run("clip", file, target, _Copy, field=field, high=high, digest=True)
         done = outcome.done
         return Footage(done.clip, done.kind, outcome.sha256, outcome.bytes, done.adjustments)
 
@@ -246,7 +246,7 @@ def take_sound(field: str, source: bytes | Path, target: IO[bytes]) -> Sound:
     Raises InvalidInput for what is no WAV or MP3, or out of the limits.
     """
     with _given(source) as file:
-        outcome = NURSERY.run(
+        outcome = SANDBOX.run(
             "sound", file, target, _Heard, field=field, high=catalog.SOUND_MEGABYTES, digest=True
         )
         done = outcome.done
@@ -264,7 +264,7 @@ def sort_of(field: str, source: bytes | Path) -> Literal["image", "video"]:
     calls anything else by its name.
     """
     with _given(source) as file, _scratch() as made:
-        return NURSERY.run(
+        return SANDBOX.run(
             "sort", file, made, _Sorted, field=field, high=catalog.VIDEO_MEGABYTES
         ).done.kind
 
@@ -272,7 +272,7 @@ def sort_of(field: str, source: bytes | Path) -> Literal["image", "video"]:
 def look(field: str, source: bytes | Path) -> Look:
     """What a file is that may be a reference, checked as a run does. Raises InvalidInput."""
     with _given(source) as file, _scratch() as made:
-        done = NURSERY.run(
+        done = SANDBOX.run(
             "look", file, made, _Look, field=field, high=catalog.VIDEO_MEGABYTES
         ).done
         made.seek(max(0, made.seek(0, io.SEEK_END) - done.shown))
@@ -285,7 +285,7 @@ async def by_content(
     """References with what each is: a file is what its content says, an address what its name says.
 
     Raises InvalidInput for a file that is neither, and for more than any model takes, before one is
-    opened; and as `apart` does.
+    opened; and as `run_in_sandbox` does.
     """
     most = max(model.max_references for model in catalog.MODELS.values())
     if len(references) > most:
@@ -293,7 +293,12 @@ async def by_content(
             "reference_video + reference_image", "references_many", given=len(references), high=most
         )
     return [
-        (kind_of(one) if isinstance(one, str) else await apart(asker, sort_of, field, one), one)
+        (
+            kind_of(one)
+            if isinstance(one, str)
+            else await run_in_sandbox(asker, sort_of, field, one),
+            one,
+        )
         for one in references
     ]
 
@@ -305,7 +310,7 @@ def settings_in(source: bytes | Path) -> dict[str, Any] | None:
     Raises InvalidInput for what is no MP4 or MOV.
     """
     with _given(source) as file, _scratch() as found:
-        NURSERY.run(
+        SANDBOX.run(
             "tag",
             file,
             found,

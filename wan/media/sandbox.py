@@ -1,13 +1,13 @@
 """Opens files that nobody vouches for, each in a process of its own that can do nothing else and
 does not live long.
 
-A nursery, `python -m wan.media.sandbox_process`, imports Pillow and PyAV once and forks a guard for
-each task, which takes a few milliseconds. The guard gets a file to write to and a line to talk on
-as descriptors, and the file to be read either as a descriptor or by its path, which it opens
+A fork server, `python -m wan.media.sandbox_process`, imports Pillow and PyAV once and forks a guard
+for each task, which takes a few milliseconds. The guard gets a file to write to and a line to talk
+on as descriptors, and the file to be read either as a descriptor or by its path, which it opens
 itself: the process that asks never does (see `wan.media.opening`). It measures that file, has it
 decoded by a child of its own, and ends that child when it takes too long. The child may open
-nothing more, neither file nor connection. At worst a file is refused. The nursery knows no key, and
-goes when its starter does.
+nothing more, neither file nor connection. At worst a file is refused. The fork server knows no key,
+and goes when its starter does.
 """
 
 import atexit
@@ -34,8 +34,8 @@ from wan.media.sandbox_process import LIMITS, MEGABYTE, Order
 
 log = logging.getLogger("wan.media.sandbox")
 
-# seconds after which an answer is given up; longer than a task may take, for a nursery that has to
-# start
+# seconds after which an answer is given up; longer than a task may take, for a fork server that has
+# to start
 _PATIENCE = 30.0
 _PAUSE = 0.2  # seconds before an order is given again
 _ANSWER = 1 << 16  # bytes; more is no answer of ours
@@ -45,7 +45,7 @@ _ENVIRONMENT = (
     "PYTHONPATH",
     "LD_LIBRARY_PATH",
     "LANG",
-)  # what a nursery may know
+)  # what a fork server may know
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -62,7 +62,7 @@ class Outcome(Generic[Shape]):
     bytes: int
 
 
-class Nursery:
+class Sandbox:
     """The process that tasks are born in: started with the first of them, and again should it have
     died. module: what it runs.
     """
@@ -149,8 +149,8 @@ class Nursery:
             self._end()
 
     def _answer(self, given: IO[bytes] | Path, made: IO[bytes], order: Order) -> dict[str, Any]:
-        """Asked once more where nobody took the order: then the nursery has died this moment, or
-        had no process to spare.
+        """Asked once more where nobody took the order: then the fork server has died this moment,
+        or had no process to spare.
         """
         files = [made] if isinstance(given, Path) else [made, given]
         with contextlib.suppress(ConnectionError):
@@ -190,8 +190,8 @@ class Nursery:
 
 
 def _spawned(module: str, line: socket.socket) -> subprocess.Popen[bytes]:
-    """A nursery at the other end of a line, in a session of its own, so that Ctrl-C here does not
-    end it in the middle of a task.
+    """A fork server at the other end of a line, in a session of its own, so that Ctrl-C here does
+    not end it in the middle of a task.
     """
     known = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     known["PYTHONPATH"] = os.pathsep.join(
@@ -255,4 +255,4 @@ def _conversation(line: socket.socket, order: Order) -> dict[str, Any]:
     return said if "refused" in said else dict(json.loads(came)) | said
 
 
-NURSERY = Nursery()
+SANDBOX = Sandbox()

@@ -1,4 +1,4 @@
-"""The nursery itself, `python -m wan.media.sandbox_process`.
+"""The fork server, `python -m wan.media.sandbox_process`.
 
 It forks a guard for each task, and the guard the child that opens the file.
 """
@@ -27,7 +27,7 @@ Order = dict[str, Any]
 
 
 def serve(tasks: dict[str, Task]) -> None:
-    """Becomes the nursery of these tasks: a guard for each delivery on stdin, until nobody is at
+    """Become the fork server of these tasks: a guard for each delivery on stdin, until nobody is at
     the other end.
     """
     line = socket.socket(fileno=0)
@@ -173,7 +173,7 @@ def _refused(refusal: InvalidInput) -> dict[str, Any]:
 
 
 def _tasks() -> dict[str, Task]:
-    """What can be ordered, by name. Imported here, because only the nursery opens anything."""
+    """What can be ordered, by name. Imported here, because only the fork server opens anything."""
     from wan.media import clips, images, looks, sounds
 
     return {

@@ -1094,7 +1094,7 @@ class Studio:
         """
         async with self._storage.workroom() as folder:
             _, video = await self._video(job_id, owner, folder)
-            return await inputs.apart(Asker(owner=owner), join.last_frame, video)
+            return await inputs.run_in_sandbox(Asker(owner=owner), join.last_frame, video)
 
     async def bundle(self, job_id: str, *, owner: str, target: Path) -> None:
         """Writes a ZIP of a job's video and its settings to `target`. Raises JobNotFound,
@@ -1105,7 +1105,7 @@ class Studio:
             await asyncio.to_thread(require_room, target.parent, more=video.stat().st_size)
             with in_words():
                 name = f"{job.model}-{job.seed}"
-                await inputs.apart(
+                await inputs.run_in_sandbox(
                     Asker(owner=owner), join.bundle, video, self.about(job), target, name=name
                 )
 
@@ -1189,7 +1189,7 @@ class Studio:
     ) -> tuple[Reference, list[Sentence]]:
         if isinstance(source, str):
             return Reference(kind="image", url=source), []
-        picture = await inputs.apart(
+        picture = await inputs.run_in_sandbox(
             asker, inputs.take_picture, "reference_image", source, size=size, fit=fit
         )
         about = {name: getattr(picture, name) for name in ("sha256", "bytes", "width", "height")}
@@ -1235,7 +1235,7 @@ class Studio:
         async with self._storage.workroom() as folder:
             copy = folder / "copy"
             with await asyncio.to_thread(copy.open, "w+b") as made:
-                taken = await inputs.apart(asker, take, field, source, made)
+                taken = await inputs.run_in_sandbox(asker, take, field, source, made)
             changes = tuple(one.key for one in taken.adjustments if one.key in _FILE_SENTENCES)
             measured = Original(taken.sha256, taken.bytes, changes=changes)
             key, original = await self._references.keep_clean(

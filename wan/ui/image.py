@@ -117,7 +117,7 @@ async def idle(values: Values, card: Markup, asker: Asker, *, back: bool) -> str
     """
     if values["image"]:
         try:
-            webp = await inputs.apart(
+            webp = await inputs.run_in_sandbox(
                 asker, inputs.preview, values["image"], size=values["size"], fit=values["fit"]
             )
             return cards.previewed(webp, values["size"], card, back=back)
@@ -244,7 +244,7 @@ def _wire_sound(studio: Studio, fields: dict[str, Any], heard: gr.HTML) -> None:
         if not sound:
             return ""
         try:
-            found = await inputs.apart(
+            found = await inputs.run_in_sandbox(
                 asker_of(studio, "", request, "sound"), inputs.hear, clean_line(sound.name), sound
             )
             return cards.sound_hint(found.seconds, found.adjustments)

@@ -133,7 +133,7 @@ def wire(studio: Studio, visitor: Visitor, tabs: gr.Tabs, runs: Runs) -> None:
             if not path:
                 return told(tab, "", gr.skip(), unchanged)
             try:
-                found = await inputs.apart(
+                found = await inputs.run_in_sandbox(
                     asker_of(studio, token, request), inputs.settings_in, path
                 )
                 if found is None:

@@ -177,7 +177,9 @@ class Looks:
         Overtaken.
         """
         if path not in self._known:
-            self._known[path] = await inputs.apart(asker, inputs.look, clean_line(path.name), path)
+            self._known[path] = await inputs.run_in_sandbox(
+                asker, inputs.look, clean_line(path.name), path
+            )
             if len(self._known) > _KNOWN:
                 self._known.popitem(last=False)
         return self._known[path]
