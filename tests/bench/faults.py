@@ -529,8 +529,8 @@ _MEDIA = (
     _fault(
         "a picture of a phone billed as a clip of one second",
         "media/inputs.py",
-        "kind_of(one) if isinstance(one, str) else await apart(asker, sort_of, field, one)",
-        "kind_of(str(one))",
+        "else await run_in_sandbox(asker, sort_of, field, one),",
+        "else kind_of(str(one)),",
         "cli/test_cli.py::test_a_reference_is_what_its_content_says",
     ),
     _fault(
