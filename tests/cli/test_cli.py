@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import secrets
+import shlex
 import shutil
 import signal
 import subprocess
@@ -366,6 +367,36 @@ def test_help_loads_nothing_that_takes_long(environment):
             text=True,
         ).stdout
         assert f"  Examples:\n    python -m wan {command}" in about
+
+
+def test_the_shell_completes_commands_options_and_values(environment):
+    """By the script that is printed, in a real bash."""
+    typed = (
+        ("wan", "im"),
+        ("wan", "image-to-video", "--mo"),
+        ("wan", "image-to-video", "--size", "720"),
+        ("wan", "reference-to-video", "--model", ""),
+    )
+    script = subprocess.run(
+        [sys.executable, "-m", "wan", "--show-completion", "bash"],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    for words in typed:
+        quoted = " ".join(shlex.quote(word) for word in words)
+        script += f"COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; COMPREPLY=()\n"
+        script += '_wan_completion; echo "${COMPREPLY[*]}"\n'
+    done = subprocess.run(
+        ["bash", "-c", script], env=environment, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines() == [
+        "image-to-video",
+        "--motion-strength --model",
+        "720*1280 720P",
+        "wan2.6-i2v-flash wan2.6-r2v-flash wan2.6-r2v",
+    ]
 
 
 def test_what_no_command_line_is_takes_one_line(environment, tmp_path):
@@ -779,6 +810,27 @@ def test_what_was_stopped_before_it_was_sent_is_sent_by_nobody_who_was_not_asked
     assert simulator.stats()["created"] == created + 2
 
 
+def test_ctrl_c_before_there_is_a_job_is_one_object_too(service, simulator):
+    before = simulator.stats()["faults"]
+    with (
+        simulator.fault("list", "stall"),
+        warm.start(
+            ["-m", "wan", "check", "--json"],
+            environment=service,
+            folder=ROOT,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as stopped,
+    ):
+        while simulator.stats()["faults"] == before:
+            pass
+        stopped.send_signal(signal.SIGINT)
+        out, said = stopped.stdout.read(), stopped.stderr.read()
+    answer = json.loads(out)
+    assert (stopped.returncode, answer["ok"]) == (1, False)
+    assert said.strip() == answer["error"] == "Stopped. To see your jobs: python -m wan jobs"
+
+
 def test_what_breaks_is_one_object_too(environment, tmp_path):
     """Which nothing should."""
     breaks = "import sys, wan.cli.inspect as inspect\ninspect.jobs = lambda limit: 1 // 0\n"
@@ -848,6 +900,24 @@ def test_an_output_that_is_full_takes_one_line(service):
         last,
     ), last
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("command", ["--help", "jobs"])
+def test_what_is_printed_without_a_run_may_meet_a_full_output_too(environment, command):
+    with Path("/dev/full").open("w") as full:
+        finished = warm.start(
+            ["-m", "wan", command],
+            environment=environment,
+            folder=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+        )
+    with finished:
+        said = finished.stderr.read()
+    assert (finished.returncode, said) == (
+        1,
+        "The output could not be written: No space left on device.\n",
+    )
 
 
 @pytest.mark.parametrize(

@@ -78,19 +78,21 @@ def deliver(answer: Answer, *, as_json: bool) -> int:
     except BrokenPipeError:
         return answer.code
     except OSError as trouble:
-        tell(_lost(trouble, answer.known.get("job_id")))
-        return answer.code or FAILED
+        failed = not_written(trouble, answer.known.get("job_id"))
+        return answer.code or failed
     return answer.code
+
+
+def not_written(trouble: OSError, job_id: str | None = None) -> int:
+    """Say that stdout takes nothing, and how to get at the job. Returns the exit code."""
+    from wan.domain.messages import t
+
+    key = "cli_output_lost_job" if job_id else "cli_output_lost"
+    tell(t("en", key, reason=trouble.strerror, job=job_id))
+    return FAILED
 
 
 def _as_json(answer: Answer, encoding: str) -> str:
     """The object; where the output is not UTF-8, in ASCII, so that it stays JSON."""
     ascii_only = encoding.lower() not in ("utf-8", "utf8")
     return json.dumps(answer.known, ensure_ascii=ascii_only, indent=answer.indent)
-
-
-def _lost(trouble: OSError, job_id: str | None) -> str:
-    from wan.domain.messages import t
-
-    key = "cli_output_lost_job" if job_id else "cli_output_lost"
-    return t("en", key, reason=trouble.strerror, job=job_id)

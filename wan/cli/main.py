@@ -6,6 +6,7 @@ module is loaded when it is run, so that `--help` is there at once.
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from typer._completion_classes import completion_init
 from typer.core import TyperCommand
 from typer.main import get_command
 
-from wan.cli.answers import FAILED, Answer, deliver, refusal, refused, tell
+from wan.cli.answers import FAILED, Answer, deliver, not_written, refusal, refused, tell
 from wan.cli.completion import COMPLETE, show_script
 from wan.cli.parsing import InTypedOrder, OptionalZipName, job_id, number, typed_order
 from wan.domain import catalog
@@ -56,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         tell("")
         answer = refusal(t("en", "cli_stopped"), code=FAILED)
+    except OSError as trouble:  # typer had something to print
+        return not_written(trouble)
     if isinstance(answer, int):  # after --help
         return answer
     return deliver(answer, as_json="--json" in given or given[:1] == ["prepare"])
@@ -71,8 +74,6 @@ def _answer(given: list[str]) -> Answer | int:
         path = ctx.command_path if (ctx := getattr(wrong, "ctx", None)) else PROGRAM
         message = " ".join(wrong.format_message().split()).rstrip(".")
         return refusal(f"{path}: {message}; see {path} --help")
-    except Exception as error:  # noqa: BLE001 - whatever it is, there is one answer
-        return refused(error, " ".join(given[:1]))
     if answer == _INTERRUPTED:
         raise KeyboardInterrupt
     return answer
@@ -142,9 +143,20 @@ Yes = Annotated[
 def _command(
     name: str, *examples: str, cls: type[TyperCommand] = TyperCommand
 ) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
-    """Register a command, with examples of what to type behind its name."""
+    """Register a command, with examples of what to type behind its name. It always answers."""
     lines = "\n".join(f"  {PROGRAM} {name} {example}".rstrip() for example in examples)
-    return app.command(name, cls=cls, epilog=f"\b\nExamples:\n{lines}")
+
+    def register(work: Callable[..., Answer]) -> Callable[..., Answer]:
+        @wraps(work)
+        def answered(*given: Any, **options: Any) -> Answer:
+            try:
+                return work(*given, **options)
+            except Exception as error:  # noqa: BLE001 - whatever it is, there is one answer
+                return refused(error, name)
+
+        return app.command(name, cls=cls, epilog=f"\b\nExamples:\n{lines}")(answered)
+
+    return register
 
 
 @app.callback()
