@@ -26,7 +26,7 @@ from tests.pictures import clip, picture
 from tests.sounds import sound
 from wan.cli.main import app
 from wan.media import encode
-from wan.storage.evidence import FILES
+from wan.storage.record import FILES
 
 COMMANDS = [command.name for command in app.registered_commands]
 FIELD = ROOT / "tests" / "data" / "field"

@@ -25,7 +25,8 @@ from wan.media import encode, inputs
 from wan.service import cleanup, polling
 from wan.service.studio import Studio
 from wan.storage import evidence as evidence_module
-from wan.storage.evidence import FILES, Evidence, bundle, missing
+from wan.storage.evidence import Evidence
+from wan.storage.record import FILES, missing_files, pack_record
 
 pytestmark = pytest.mark.anyio
 
@@ -79,7 +80,7 @@ async def test_the_record_of_a_run(studio, tmp_path):
     job, folder = await run(studio, image(reference_image=personal, seed=7))
     assert folder == tmp_path / "output" / "ai-video-wan-video" / job.id
     assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
-    assert missing(folder) == []
+    assert missing_files(folder) == []
     assert read(folder, "request.json")["prompt"] == "she smiles"
     (reference,) = read(folder, "references.json")
     assert (reference["sha256"], reference["bytes"]) == (
@@ -177,7 +178,10 @@ async def test_a_refusal_and_a_failed_task_are_on_record(studio, simulator):
     assert refused.state is JobState.FAILED
     assert [one["outcome"] for one in read(folder, "create.json")] == ["refused"]
     assert read(folder, "create.json")[0]["status"] == 400
-    assert (read(folder, "outcome.json")["state"], missing(folder)) == ("FAILED", ["polls.json"])
+    assert (read(folder, "outcome.json")["state"], missing_files(folder)) == (
+        "FAILED",
+        ["polls.json"],
+    )
     failed, folder = await run(studio, image(prompt="simulate:DataInspectionFailed"))
     assert failed.state is JobState.FAILED
     assert read(folder, "polls.json")[-1]["code"] == "DataInspectionFailed"
@@ -203,15 +207,15 @@ async def test_what_is_known_is_written_before_the_end(studio):
         )  # the job may have gone on meanwhile, and the record with it
         assert order.index(written) >= order.index(event.job.state)
         if event.job.state is JobState.PENDING:
-            assert missing(folder) in (["polls.json"], [])
-    assert missing(folder) == []
+            assert missing_files(folder) in (["polls.json"], [])
+    assert missing_files(folder) == []
 
 
 async def test_a_lost_record_is_written_again_from_the_row(studio):
     job, folder = await run(studio, image(prompt="lost record"))
     shutil.rmtree(folder)
     assert await studio.evidence(job) == folder
-    assert missing(folder) == ["polls.json"]
+    assert missing_files(folder) == ["polls.json"]
 
 
 async def test_a_record_that_cannot_be_written_ends_no_run(studio, tmp_path, caplog):
@@ -300,7 +304,7 @@ async def test_a_record_that_came_back_goes_with_the_next_sweep(studio):
     await swept(1.1)
     assert not folder.exists()
     assert not (folder.parent / "videos" / f"{gone.id}.mp4").exists()
-    assert missing(kept) == []
+    assert missing_files(kept) == []
     assert studio._evidence.folder(elsewhere).is_dir()
     await studio.delete(stays.id, owner=OPERATOR)
     await swept(1.1)
@@ -330,7 +334,9 @@ async def test_what_was_read_earlier_overwrites_nothing(studio):
 
 async def test_a_bundle_is_laid_out_as_on_disk(studio, tmp_path):
     job, folder = await run(studio, image(prompt="bundle"))
-    made = bundle(folder, await studio.media(job.media_token, "video.mp4"), tmp_path / "run.zip")
+    made = pack_record(
+        folder, await studio.media(job.media_token, "video.mp4"), tmp_path / "run.zip"
+    )
     with zipfile.ZipFile(made) as opened:
         assert sorted(opened.namelist()) == sorted(
             [*(f"{job.id}/{name}" for name in FILES), f"videos/{job.id}.mp4"]
@@ -345,9 +351,9 @@ async def test_a_bundle_that_fails_leaves_nothing(studio, tmp_path):
     (tmp_path / "taken").mkdir()
     before = sorted(tmp_path.iterdir())
     with pytest.raises(IsADirectoryError):
-        bundle(folder, video, tmp_path / "taken")
+        pack_record(folder, video, tmp_path / "taken")
     with _no_growth(), pytest.raises(NotKept, match="disk is full"):
-        bundle(folder, video, tmp_path / "run.zip")
+        pack_record(folder, video, tmp_path / "run.zip")
     assert sorted(tmp_path.iterdir()) == before
 
 

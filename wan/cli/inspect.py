@@ -23,7 +23,7 @@ from wan.environment.settings import load_settings
 from wan.provider.gateway import Gateway
 from wan.provider.local_simulator import Demo
 from wan.service.studio import GOOD, Studio, asked
-from wan.storage.evidence import FILES, bundle, found, video_of
+from wan.storage.record import FILES, find_record, pack_record, video_of
 
 
 def check() -> Answer:
@@ -68,7 +68,7 @@ def show(job_id: str) -> Answer:
         settings = load_settings()
         async with Studio(settings, works=False) as studio:
             job = await studio.job(job_id, owner=OPERATOR)
-            record = await asyncio.to_thread(found, settings.output_dir.absolute(), job.id)
+            record = await asyncio.to_thread(find_record, settings.output_dir.absolute(), job.id)
             return _about(studio, job, record)
 
     known = asyncio.run(one())
@@ -110,7 +110,7 @@ async def _record(job_id: str, target: Path | None) -> tuple[Path, Path | None, 
             folder = await studio.evidence(job)
             video = await studio.media(job.media_token, "video.mp4")
         except JobNotFound:  # a visitor's, of which this machine keeps the record too
-            folder = found(settings.output_dir.absolute(), job_id)
+            folder = find_record(settings.output_dir.absolute(), job_id)
             video = video_of(folder) if folder else None
         if folder is None:
             raise JobNotFound
@@ -122,7 +122,7 @@ async def _record(job_id: str, target: Path | None) -> tuple[Path, Path | None, 
 def _pack(folder: Path, video: Path | None, target: Path) -> Path:
     named = target if target.name else folder.with_name(f"{folder.name}.zip")
     try:
-        return bundle(folder, video, named)
+        return pack_record(folder, video, named)
     except OSError as error:
         given = f"{named} ({error.strerror})"
         allowed = "a file in a folder that can be written"

@@ -19,7 +19,7 @@ from wan.domain.errors import InvalidInput
 from wan.domain.requests import ReferenceToVideoRequest
 from wan.domain.results import VideoResult
 from wan.environment.settings import load_settings
-from wan.storage.evidence import CALLS
+from wan.storage.record import CALLS
 from wan.video import inspected, normalised
 
 _LIMIT = 1_000_000  # bytes; a response has a few hundred

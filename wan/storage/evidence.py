@@ -18,7 +18,6 @@ import os
 import platform
 import secrets
 import shutil
-import zipfile
 from asyncio import wrap_future
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -33,29 +32,15 @@ from urllib.parse import urlsplit
 
 from wan.domain import ids
 from wan.domain.catalog import MODELS
-from wan.domain.errors import NotKept, is_full
 from wan.domain.ids import OPERATOR
 from wan.domain.jobs import Job
 from wan.domain.redact import unsigned
 from wan.media.embedded_settings import bare, settings_of
 from wan.storage.objects import changed_at
+from wan.storage.record import CALLS, VIDEOS, read_json
 
 log = logging.getLogger("wan.storage.evidence")
 
-CALLS = {
-    "image": "ai-video-wan-video",
-    "reference": "aliyun-wan-r2v",
-}  # what a model makes a video from: the folder of that call
-FILES = {
-    "request.json": "the request as it was asked",
-    "references.json": "each picture, clip and sound: our name for it, SHA-256, bytes, dimensions",
-    "payload.json": "what was sent to the service",
-    "create.json": "what the service answered to that: task id and request id, or its refusal",
-    "polls.json": "what it said about the task, at every change",
-    "outcome.json": "how it ended: state, times, billed seconds, price, what was measured in "
-    "the video, versions",
-}
-_VIDEOS = "videos"
 _TIMES = (
     "created_at",
     "started_at",
@@ -133,7 +118,7 @@ class Evidence:
 
     def video(self, job: Job) -> Path:
         """Where the video of a job lies beside its record, if it does."""
-        return self.folder(job).parent / _VIDEOS / f"{job.id}.mp4"
+        return self.folder(job).parent / VIDEOS / f"{job.id}.mp4"
 
     def clear(self, kept: Collection[str], before: float, *, others: bool = True) -> None:
         """Removes the records of jobs that are none of those `kept`, unless something was written
@@ -146,7 +131,7 @@ class Evidence:
         for call in CALLS.values():
             for path in [
                 *(self._output / call).glob("*/"),
-                *(self._output / call / _VIDEOS).glob("*.mp4"),
+                *(self._output / call / VIDEOS).glob("*.mp4"),
             ]:
                 if (
                     ids.JOB.fullmatch(path.stem)
@@ -209,52 +194,8 @@ class Evidence:
         if video is not None:
             _link(video, self.video(job))
         outcome = _outcome(job, video)
-        if not _is_later(_read(folder / "outcome.json"), job):
+        if not _is_later(read_json(folder / "outcome.json"), job):
             _write(folder / "outcome.json", outcome)
-
-
-def found(output: Path, job_id: str) -> Path | None:
-    """The record of a job in an OUTPUT_DIR, whoever made it."""
-    folders = [output / call / job_id for call in CALLS.values() if ids.has_shape(ids.JOB, job_id)]
-    return next((folder for folder in folders if folder.is_dir()), None)
-
-
-def video_of(folder: Path) -> Path | None:
-    """The video beside a record; None where it is kept elsewhere, or there is none."""
-    video = folder.parent / _VIDEOS / f"{folder.name}.mp4"
-    return video if video.is_file() else None
-
-
-def missing(folder: Path) -> list[str]:
-    """The files that the record of a run at the service ought to have and has not, or that are no
-    JSON.
-    """
-    return [name for name in FILES if _read(folder / name) is None]
-
-
-def bundle(folder: Path, video: Path | None, target: Path) -> Path:
-    """Writes a zip of a record with its video, laid out as on disk, whole or not at all. Gives the
-    target.
-
-    Raises NotKept for a full disk, and OSError.
-    """
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as made:
-            for name in FILES:
-                if (folder / name).is_file():
-                    made.write(folder / name, f"{folder.name}/{name}")
-            if video is not None:
-                made.write(video, f"{_VIDEOS}/{folder.name}.mp4", zipfile.ZIP_STORED)
-        part.replace(target)
-    except OSError as error:
-        if is_full(error):
-            raise NotKept("disk_full") from error
-        raise
-    finally:
-        with suppress(OSError):  # a place where it could not even begin
-            part.unlink(missing_ok=True)
-    return target
 
 
 def _asked(job: Job) -> dict[str, Any]:
@@ -307,7 +248,7 @@ def _outcome(job: Job, video: Path | None) -> dict[str, Any]:
         name: getattr(job, name) for name in ("width", "height", "fps", "duration", "has_audio")
     }
     kept = {
-        "file": f"{_VIDEOS}/{job.id}.mp4" if video else None,
+        "file": f"{VIDEOS}/{job.id}.mp4" if video else None,
         "stored_as": job.video_key,
         "sha256": _digest(video),
         **measured,
@@ -376,7 +317,7 @@ def _add(
     """Adds to a list in a file. Where the last entry is the `same` by these fields, it is kept, or
     else replaced.
     """
-    entries = _read(path) or []
+    entries = read_json(path) or []
     entry = _clean(entry)
     if (
         same is not None
@@ -387,14 +328,6 @@ def _add(
             return
         entries.pop()
     _write(path, [*entries, entry])
-
-
-def _read(path: Path) -> Any:
-    """What a file of a record says; None where it is not there or is not whole."""
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
 
 
 def _link(video: Path, target: Path) -> None:

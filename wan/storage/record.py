@@ -1,0 +1,78 @@
+"""The record of a run as it lies on disk: found, checked for gaps, and packed."""
+
+import json
+import secrets
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from wan.domain import ids
+from wan.domain.errors import NotKept, is_full
+
+CALLS = {
+    "image": "ai-video-wan-video",
+    "reference": "aliyun-wan-r2v",
+}  # what a model makes a video from: the folder of that call
+FILES = {
+    "request.json": "the request as it was asked",
+    "references.json": "each picture, clip and sound: our name for it, SHA-256, bytes, dimensions",
+    "payload.json": "what was sent to the service",
+    "create.json": "what the service answered to that: task id and request id, or its refusal",
+    "polls.json": "what it said about the task, at every change",
+    "outcome.json": "how it ended: state, times, billed seconds, price, what was measured in "
+    "the video, versions",
+}
+VIDEOS = "videos"
+
+
+def find_record(output: Path, job_id: str) -> Path | None:
+    """The record of a job in an OUTPUT_DIR, whoever made it."""
+    folders = [output / call / job_id for call in CALLS.values() if ids.has_shape(ids.JOB, job_id)]
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
+def video_of(folder: Path) -> Path | None:
+    """The video beside a record; None where it is kept elsewhere, or there is none."""
+    video = folder.parent / VIDEOS / f"{folder.name}.mp4"
+    return video if video.is_file() else None
+
+
+def missing_files(folder: Path) -> list[str]:
+    """The files that the record of a run at the service ought to have and has not, or that are no
+    JSON.
+    """
+    return [name for name in FILES if read_json(folder / name) is None]
+
+
+def pack_record(folder: Path, video: Path | None, target: Path) -> Path:
+    """Writes a zip of a record with its video, laid out as on disk, whole or not at all. Gives the
+    target.
+
+    Raises NotKept for a full disk, and OSError.
+    """
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as made:
+            for name in FILES:
+                if (folder / name).is_file():
+                    made.write(folder / name, f"{folder.name}/{name}")
+            if video is not None:
+                made.write(video, f"{VIDEOS}/{folder.name}.mp4", zipfile.ZIP_STORED)
+        part.replace(target)
+    except OSError as error:
+        if is_full(error):
+            raise NotKept("disk_full") from error
+        raise
+    finally:
+        with suppress(OSError):  # a place where it could not even begin
+            part.unlink(missing_ok=True)
+    return target
+
+
+def read_json(path: Path) -> Any:
+    """What a file of a record says; None where it is not there or is not whole."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
