@@ -721,6 +721,13 @@ _FRESH = (
         "service/test_reviews.py::test_no_cell_of_the_table_is_a_formula",
     ),
     _fault(
+        "references numbered option by option, not as they were typed",
+        "cli/parsing.py",
+        "for name in ctx.meta[_ORDER] if name in values",
+        "for name in sorted(ctx.meta[_ORDER]) if name in values",
+        "cli/test_cli.py::test_references_keep_the_order_in_which_they_were_typed",
+    ),
+    _fault(
         "Enter alone taken for yes where money is spent",
         "cli/run.py",
         'sys.stdin.readline().strip().lower() in ("y", "yes")',

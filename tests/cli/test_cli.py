@@ -378,7 +378,7 @@ def test_the_shell_completes_commands_options_and_values(environment):
         ("wan", "reference-to-video", "--model", ""),
     )
     script = subprocess.run(
-        [sys.executable, "-m", "wan", "--show-completion", "bash"],
+        [sys.executable, "-m", "wan", "--show-completion"],
         env=environment,
         check=True,
         capture_output=True,

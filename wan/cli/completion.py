@@ -8,31 +8,25 @@ import typer
 COMPLETE = "_WAN_COMPLETE"
 """The variable by which the shell asks typer what could follow."""
 
-_BASH = """\
+_SCRIPT = """\
 wan() {{ {python} -m wan "$@"; }}
 _wan_completion() {{
-    local IFS=$'\\n' typed="${{COMP_WORDS[*]}}"
-    COMPREPLY=($(COMP_WORDS=$typed COMP_CWORD=$COMP_CWORD {variable}=complete_bash wan))
+    if [ -n "$ZSH_VERSION" ]; then
+        eval $(_TYPER_COMPLETE_ARGS="${{words[1,$CURRENT]}}" {variable}=complete_zsh wan)
+    else
+        local IFS=$'\\n' typed="${{COMP_WORDS[*]}}"
+        COMPREPLY=($(COMP_WORDS=$typed COMP_CWORD=$COMP_CWORD {variable}=complete_bash wan))
+    fi
 }}
-complete -o default -F _wan_completion wan
-"""
-_ZSH = """\
-wan() {{ {python} -m wan "$@" }}
-_wan_completion() {{
-    eval $(_TYPER_COMPLETE_ARGS="${{words[1,$CURRENT]}}" {variable}=complete_zsh wan)
-}}
-compdef _wan_completion wan
-"""
-_SCRIPTS = {"bash": _BASH, "zsh": _ZSH}
+if [ -n "$ZSH_VERSION" ]; then
+    compdef _wan_completion wan
+else
+    complete -o default -F _wan_completion wan
+fi"""
 
 
-def show_script(shell: str | None) -> None:
-    """Print the script of a shell and end the program. Raises typer.BadParameter for a shell that
-    there is none for.
-    """
-    if shell is None:
-        return
-    if shell not in _SCRIPTS:
-        raise typer.BadParameter(f"allowed are {' and '.join(_SCRIPTS)}")
-    typer.echo(_SCRIPTS[shell].format(python=shlex.quote(sys.executable), variable=COMPLETE))
-    raise typer.Exit
+def show_script(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
+    """Print the script for bash and zsh, and end the program."""
+    if wanted:
+        typer.echo(_SCRIPT.format(python=shlex.quote(sys.executable), variable=COMPLETE))
+        raise typer.Exit

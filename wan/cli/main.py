@@ -149,6 +149,9 @@ def _command(
     def register(work: Callable[..., Answer]) -> Callable[..., Answer]:
         @wraps(work)
         def answered(*given: Any, **options: Any) -> Answer:
+            from wan.domain.redact import guard_logs
+
+            guard_logs()
             try:
                 return work(*given, **options)
             except Exception as error:  # noqa: BLE001 - whatever it is, there is one answer
@@ -161,20 +164,19 @@ def _command(
 
 @app.callback()
 def _start(
+    *,
     show_completion: Annotated[
-        str | None,
+        bool,
         Option(
-            metavar="bash|zsh",
+            "--show-completion",
             callback=show_script,
             is_eager=True,
             expose_value=False,
-            help="Print a script that makes `wan` short for this program, with completion.",
+            help="Print a script for bash or zsh: `wan` is this program, with completion.",
         ),
-    ] = None,
+    ] = False,
 ) -> None:
-    from wan.domain.redact import guard_logs
-
-    guard_logs()
+    """The options of the program itself."""
 
 
 @_command("check", "", "--json")
