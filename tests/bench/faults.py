@@ -373,10 +373,10 @@ _WEB = (
     ),
     _fault(
         "anybody believed about where the app is reached",
-        "web/roots.py",
+        "web/root_path.py",
         "_by_proxy(asked) if proxied else Root()",
         "_by_proxy(asked)",
-        "web/test_roots.py::test_the_address_of_a_request",
+        "web/test_root_path.py::test_the_address_of_a_request",
     ),
     _fault(
         "a cookie that scripts can read",

@@ -13,7 +13,7 @@ import pytest
 from tests.pictures import clip, picture
 from tests.sounds import SECRET, sound, tone, wav
 from wan.domain.errors import InvalidInput
-from wan.media import inputs, kinds
+from wan.media import file_type, inputs
 
 FIELD = "reference_audio"
 MP3 = sound()
@@ -189,15 +189,15 @@ def test_a_video_is_no_sound(tmp_path):
 def test_a_sound_is_no_picture_and_no_reference(data, name):
     for required, said in (
         (
-            lambda file: kinds.required("x", file, "image"),
+            lambda file: file_type.required("x", file, "image"),
             rf"this file isn't an image \({name}\)",
         ),
         (
-            lambda file: kinds.required("x", file, "video"),
+            lambda file: file_type.required("x", file, "video"),
             rf"this file isn't a video \({name}\)",
         ),
         (
-            lambda file: kinds.required_reference("x", file),
+            lambda file: file_type.required_reference("x", file),
             rf"this file is neither an image nor a video \({name}\)",
         ),
     ):

@@ -38,7 +38,7 @@ from wan.web.addresses import client_address
 from wan.web.events import Events
 from wan.web.guard import Guard
 from wan.web.headers import Scripts
-from wan.web.names import Names
+from wan.web.host_names import Names
 from wan.web.refusal import Refused
 from wan.web.routes import routes
 from wan.web.sessions import Sessions

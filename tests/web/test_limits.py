@@ -14,8 +14,8 @@ from starlette.requests import Request
 
 from wan.web import bodies, events
 from wan.web.bodies import Bodies, Limit, Scan, asked_in, limit_of
+from wan.web.capacity import Places
 from wan.web.events import GROUP, SIZE, Events, stream_key
-from wan.web.places import Places
 from wan.web.refusal import Refused
 
 

@@ -34,7 +34,7 @@ from av.video.stream import VideoStream
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput
 from wan.domain.messages import Sentence, sentence
-from wan.media import kinds
+from wan.media import file_type
 from wan.media.probe import OPTIONS, SLACK, Clip, frames, probe
 
 _TRACKS = 32  # a phone writes about eight
@@ -71,7 +71,7 @@ def take(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
     Answers with its kind, "mp4" or "mov", the `Clip` that the copy is, and what was done to it.
     Raises InvalidInput for what is no whole MP4 or MOV, or out of the limits.
     """
-    kind = kinds.required(field, given, "video").decoder
+    kind = file_type.required(field, given, "video").decoder
     try:
         kind, adjustments = _copy(field, given, made, kind)
         _refuse_grown(field, made.seek(0, os.SEEK_END))
@@ -93,7 +93,7 @@ def tag(given: IO[bytes], made: IO[bytes], *, field: str, name: str) -> dict[str
     """Writes out the tag of this name that stands in a video, if any. Raises InvalidInput for what
     is no MP4 or MOV with pictures.
     """
-    kinds.required(field, given, "video")
+    file_type.required(field, given, "video")
     try:
         with av.open(
             given, "r", format="mov", options=_GIVEN_OPTIONS, metadata_errors="replace"

@@ -16,7 +16,7 @@ from wan.domain import catalog
 from wan.domain.errors import InvalidInput
 from wan.domain.messages import Sentence, sentence
 from wan.domain.requests import OWN_SHAPE
-from wan.media import kinds
+from wan.media import file_type
 
 _CONVERTED = {
     "HEIF": "heif_converted",
@@ -152,7 +152,7 @@ def _decoded(field: str, file: IO[bytes], side: int = 0) -> Image.Image:
     """The picture in a file, every pixel of it read. Whatever Pillow raises over it is the file's
     fault.
     """
-    image = _opened(field, file, kinds.required(field, file, "image").decoder)
+    image = _opened(field, file, file_type.required(field, file, "image").decoder)
     _check_sides(field, image)
     _refuse_costly(image, file)
     try:

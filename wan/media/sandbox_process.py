@@ -174,15 +174,15 @@ def _refused(refusal: InvalidInput) -> dict[str, Any]:
 
 def _tasks() -> dict[str, Task]:
     """What can be ordered, by name. Imported here, because only the fork server opens anything."""
-    from wan.media import clips, images, looks, sounds
+    from wan.media import clips, images, reference_preview, sounds
 
     return {
         "picture": images.take,
         "preview": images.preview,
         "clip": clips.take,
         "tag": clips.tag,
-        "sort": looks.sort,
-        "look": looks.look,
+        "sort": reference_preview.sort,
+        "look": reference_preview.look,
         "sound": sounds.take,
     }
 

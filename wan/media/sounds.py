@@ -21,7 +21,7 @@ from av.packet import Packet
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput
 from wan.domain.messages import Sentence, sentence
-from wan.media import kinds
+from wan.media import file_type
 
 # No file is opened, and no address asked, that is named in what is given; a sound has one track,
 # and one more for each picture in its tag.
@@ -46,7 +46,7 @@ def take(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
     for what is no WAV or MP3, or out of the limits. A file that is cut short is as long as what is
     left of it.
     """
-    kind = kinds.required(field, given, "audio").decoder
+    kind = file_type.required(field, given, "audio").decoder
     try:
         with av.open(
             given,

@@ -52,8 +52,8 @@ from wan.ui.agents import report, session_of
 from wan.ui.handling import Told, whether_heard
 from wan.ui.inputs import describe
 from wan.ui.visitor import NotReady, address_of, admitted
+from wan.web.capacity import Places
 from wan.web.events import CROWD, LET_GO, LOOK, SIZE
-from wan.web.places import Places
 
 _log = logging.getLogger(__name__)
 

@@ -41,8 +41,8 @@ from wan.ui.visitor import (
     hidden,
     owner_of,
 )
+from wan.web.capacity import Places
 from wan.web.events import LOOK
-from wan.web.places import Places
 
 _VIEWERS = (
     300,

@@ -31,10 +31,10 @@ from wan.ui.theme import WanTheme
 from wan.web.events import SLOTS
 from wan.web.guard import Guard
 from wan.web.headers import Scripts
+from wan.web.host_names import names_of
 from wan.web.listening import listen
-from wan.web.names import names_of
 from wan.web.paths import ASSETS
-from wan.web.roots import root_of
+from wan.web.root_path import root_of
 from wan.web.routes import routes
 from wan.web.sessions import KNOWN, Sessions
 from wan.web.sockets import LOOPBACK, Limits, raise_file_limit

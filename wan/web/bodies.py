@@ -20,7 +20,7 @@ from typing import Any
 from starlette.types import Message, Receive
 
 from wan.web.addresses import group
-from wan.web.places import Places
+from wan.web.capacity import Places
 from wan.web.rate_limit import Pace
 from wan.web.refusal import Refused
 

@@ -16,8 +16,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from wan.domain.errors import InvalidInput
 from wan.web.addresses import site
+from wan.web.capacity import Places, is_fair
 from wan.web.parameters import require_parameters
-from wan.web.places import Places, is_fair
 from wan.web.refusal import Refused
 
 SLOTS = 1000  # events that run at once

@@ -25,13 +25,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wan.web.addresses import Networks, client_address, group, host, is_crowd, within
 from wan.web.bodies import EVENT_LIMIT, Bodies, Body, asked_in, limit_of
+from wan.web.capacity import Places
 from wan.web.events import CROWD, GROUP, LET_GO, SESSION, SIZE, Events, stream_key
 from wan.web.headers import Answer, Scripts
-from wan.web.names import Names
-from wan.web.places import Places
+from wan.web.host_names import Names
 from wan.web.rate_limit import Pace
 from wan.web.refusal import Moved, Refused
-from wan.web.roots import Root
+from wan.web.root_path import Root
 from wan.web.sessions import Sessions
 from wan.web.uploads import UPLOAD_LIMIT, Uploads
 
@@ -321,7 +321,7 @@ def _session(given: object) -> str:
 def _is_hidden(name: bytes, path: str) -> bool:
     """Whether Gradio must not see a header: it gives every Origin leave to use the visitor's
     cookies, and takes its own address from others, which anybody may send. Where the app is reached
-    stands in the request by then (`wan.web.roots`).
+    stands in the request by then (`wan.web.root_path`).
     """
     if name == b"accept-encoding":
         return path == "/"  # the page is looked through before it is packed

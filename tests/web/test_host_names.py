@@ -6,8 +6,8 @@ import pytest
 from starlette.datastructures import Headers
 
 from wan.environment.settings import load_settings
-from wan.web import names
-from wan.web.names import Names, name_in, names_of
+from wan.web import host_names
+from wan.web.host_names import Names, name_in, names_of
 from wan.web.refusal import Refused
 
 OURS = ["films.example", "*.studio.example", "NAS.local", "my_app"]
@@ -93,7 +93,7 @@ def test_this_machines_own_names_are_found_without_a_name_server(monkeypatch, tm
         "127.0.0.1 localhost\n127.0.1.1\tbox.home.lan box # evil.example\n# 1.2.3.4 box "
         "c\n0.0.0.0 ads.example\n"
     )
-    monkeypatch.setattr(names, "_HOSTS_FILE", hosts)
+    monkeypatch.setattr(host_names, "_HOSTS_FILE", hosts)
     monkeypatch.setattr(socket, "gethostname", lambda: "box")
     for asking in ("getfqdn", "getaddrinfo", "gethostbyname", "gethostbyaddr", "gethostbyname_ex"):
         monkeypatch.setattr(socket, asking, resolve)

@@ -7,7 +7,7 @@ from starlette.datastructures import URL, Headers
 
 from tests.web.test_guard import answered, guarded, scope
 from wan.domain.errors import SettingsError
-from wan.web.roots import Root, root_of
+from wan.web.root_path import Root, root_of
 
 
 @pytest.mark.parametrize(

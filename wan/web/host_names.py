@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 
 from wan.environment.settings import Settings
 from wan.web.refusal import Refused
-from wan.web.roots import root_of
+from wan.web.root_path import root_of
 
 _HOST = re.compile(r"(?:\[([0-9a-f:.]{2,45})\]|([a-z0-9._-]{1,253}))(?::(\d{1,5}))?", re.I | re.A)
 _PORTS = 65_535

@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput
-from wan.media import clips, images, kinds, probe
+from wan.media import clips, file_type, images, probe
 
 
 def sort(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def sort(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
     else by its name.
     """
     _ = made
-    return {"kind": kinds.required_reference(field, given).sort}
+    return {"kind": file_type.required_reference(field, given).sort}
 
 
 def look(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def look(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
     Answers with what it is, the bytes of the WebP, the seconds of a video, and what a run does to
     it.
     """
-    seconds, kind = None, kinds.required_reference(field, given).sort
+    seconds, kind = None, file_type.required_reference(field, given).sort
     if kind == "image":
         _refuse_large(field, given)
         shown, adjustments = images.thumbnail(field, given)
