@@ -14,9 +14,9 @@ import pytest
 import tests.certificates
 import tests.guard.sitecustomize  # noqa: F401 - guards this process
 from tests import processes, shared, warm
+from tests.blocking import Store
 from tests.postgres import Postgres
 from tests.simulators import Simulator, serving
-from wan.database.store import Store
 
 ROOT = Path(__file__).parent.parent
 _LONG = (

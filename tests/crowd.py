@@ -14,8 +14,8 @@ from unittest import mock
 
 from pydantic import SecretStr
 
+from tests.blocking import Store
 from tests.simulators import Simulator
-from wan.database.store import Store
 from wan.domain.errors import NoVideo
 from wan.domain.jobs import Job, JobState, Spent
 from wan.domain.requests import Request
@@ -134,7 +134,9 @@ class Place:
         """The jobs as they stand now."""
         store = Store(f"sqlite:///{self.database}")
         try:
-            return [found for job in jobs if (found := store.get(job.id, job.owner)) is not None]
+            return [
+                found for job in jobs if (found := store.jobs.get(job.id, job.owner)) is not None
+            ]
         finally:
             store.close()
 

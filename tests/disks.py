@@ -10,7 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from wan.database.store import Store
+from wan.database.engine import Database
 
 _SMALL = 4096  # bytes that a file may have while files may not grow
 
@@ -99,32 +99,38 @@ class Lock:
 
 
 @contextlib.contextmanager
-def every_connection(store: Store, on: str, off: str) -> Iterator[None]:
-    """Every connection of a store is set by a PRAGMA inside the block, and back after it."""
-    with _on_checkout(store, lambda connection: connection.execute(f"PRAGMA {on}")):
+def every_connection(database: Database, on: str, off: str) -> Iterator[None]:
+    """Every connection of a database is set by a PRAGMA inside the block, and back after it."""
+    with _on_checkout(
+        database,
+        lambda connection: connection.execute(f"PRAGMA {on}"),
+        lambda connection: connection.execute(f"PRAGMA {off}"),
+    ):
         yield
-    sa.event.listen(
-        store._engine, "checkout", lambda connection, *_: connection.execute(f"PRAGMA {off}")
-    )
 
 
 @contextlib.contextmanager
-def unreadable(store: Store) -> Iterator[None]:
+def unreadable(database: Database) -> Iterator[None]:
     """SQLite gives every statement up inside the block."""
-    with _on_checkout(store, lambda connection: connection.set_progress_handler(lambda: 1, 1)):
+    with _on_checkout(
+        database,
+        lambda connection: connection.set_progress_handler(lambda: 1, 1),
+        lambda connection: connection.set_progress_handler(None, 1),
+    ):
         yield
-    sa.event.listen(
-        store._engine, "checkout", lambda connection, *_: connection.set_progress_handler(None, 1)
-    )
 
 
 @contextlib.contextmanager
-def _on_checkout(store: Store, then) -> Iterator[None]:
-    def checked_out(connection, *_) -> None:
-        then(connection.dbapi_connection if hasattr(connection, "dbapi_connection") else connection)
+def _on_checkout(database: Database, inside, afterwards) -> Iterator[None]:
+    with database.reading() as connection:
+        engine = connection.engine
 
-    sa.event.listen(store._engine, "checkout", checked_out)
+    def checked_out(connection, *_) -> None:
+        inside(connection)
+
+    sa.event.listen(engine, "checkout", checked_out)
     try:
         yield
     finally:
-        sa.event.remove(store._engine, "checkout", checked_out)
+        sa.event.remove(engine, "checkout", checked_out)
+    sa.event.listen(engine, "checkout", lambda connection, *_: afterwards(connection))

@@ -20,7 +20,7 @@ import httpx
 from pydantic import SecretStr
 
 from tests import warm
-from wan.database.store import Store
+from wan.database.engine import Database
 from wan.environment.settings import load_settings
 from wan.provider import gateway
 from wan.provider.gateway import Gateway
@@ -59,7 +59,7 @@ async def work(log: Path, keys: Sequence[str]) -> None:
     folder = settings.made_output_dir()
     storage = Storage(settings.storage, folder / "cache")
     worker = Runner(
-        store=Store(settings.database),
+        database=Database(settings.database),
         storage=storage,
         evidence=Evidence(folder, visitors=True, video_at=storage.path),
         gateway=sends,

@@ -16,10 +16,11 @@ from starlette.applications import Starlette
 from tests import plain_http
 from tests.attacks.conftest import Record, Victim
 from tests.attacks.visitor import Visitor, ask, post
+from tests.blocking import Store
 from tests.browser.serving import App
 from tests.database.test_store import job
 from wan.cli.main import main
-from wan.database.store import Store
+from wan.database.queue import Queue
 from wan.domain import ids
 from wan.domain.ids import OPERATOR
 from wan.domain.jobs import JobState
@@ -232,7 +233,7 @@ def test_a_terminal_is_not_steered(record: Record, capsys: pytest.CaptureFixture
 
 @pytest.mark.anyio
 async def test_one_network_does_not_fill_a_review(monkeypatch: pytest.MonkeyPatch, record: Record):
-    monkeypatch.setattr("wan.database.store.VERDICTS_LIMIT", 64)
+    monkeypatch.setattr("wan.database.reviews.VERDICTS_LIMIT", 64)
     async with Studio(load_settings()) as studio:
         done = job(
             id=ids.new_job(),
@@ -241,7 +242,7 @@ async def test_one_network_does_not_fill_a_review(monkeypatch: pytest.MonkeyPatc
             video_key="videos/a.mp4",
             duration=2.0,
         )
-        await studio._store.call(studio._store.add, done)
+        await Queue(studio.database).add([done])
         _, token = await studio.create_review([done.id], owner="owner", title="t")
         opened = asyncio.Event()
         opened.set()

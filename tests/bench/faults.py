@@ -29,12 +29,9 @@ def _fault(name: str, file: str, old: str, new: str, *tests: str) -> Fault:
 _PAYING = (
     _fault(
         "a write past the end of its lease",
-        "database/store.py",
-        "            .where(\n"
-        "                _jobs.c.id == job.id, _jobs.c.state == job.state.value, "
-        "_jobs.c.due_at == job.due_at\n"
-        "            )",
-        "            .where(_jobs.c.id == job.id, _jobs.c.state == job.state.value)",
+        "database/rows.py",
+        "JOBS.c.state == job.state.value, JOBS.c.due_at == job.due_at)",
+        "JOBS.c.state == job.state.value)",
         "database/test_store.py::test_a_claim_is_nobody_elses_until_its_lease_ends",
     ),
     _fault(
@@ -53,9 +50,9 @@ _PAYING = (
     ),
     _fault(
         "the task id written by the holder of the lease only",
-        "database/store.py",
-        ".where(_jobs.c.id == job.id, unknown)",
-        ".where(_jobs.c.id == job.id, unknown, _jobs.c.due_at == job.due_at)",
+        "database/queue.py",
+        ".where(JOBS.c.id == job.id, unknown)",
+        ".where(JOBS.c.id == job.id, unknown, JOBS.c.due_at == job.due_at)",
         "database/test_store.py::test_the_task_id_is_written_whoever_holds_the_lease",
     ),
     _fault(
@@ -88,14 +85,14 @@ _PAYING = (
     ),
     _fault(
         "a database on a share used by several processes",
-        "database/store.py",
+        "database/opening.py",
         "fcntl.lockf(hold, fcntl.LOCK_EX | fcntl.LOCK_NB)",
         "hold.seek(0)",
         "database/test_filesystem.py::test_a_database_on_a_share_is_one_processes_alone",
     ),
     _fault(
         "a database kept where nobody sees its locks",
-        "database/store.py",
+        "database/opening.py",
         'if what != "memory":',
         'if what not in ("memory", "locks"):',
         "database/test_filesystem.py::test_a_folder_that_can_hold_no_database_is_named",
@@ -139,16 +136,16 @@ _PAYING = (
     ),
     _fault(
         "a job that has ended still due",
-        "database/store.py",
+        "database/rows.py",
         'values |= {"due_at": None, "ended_at": now}',
         'values |= {"ended_at": now}',
         "database/test_store.py::test_an_end_is_never_due",
     ),
     _fault(
         "what has just been made paid for again",
-        "database/store.py",
-        "            & (_jobs.c.ended_at >= job.created_at)",
-        "            & (_jobs.c.ended_at < job.created_at)",
+        "database/rows.py",
+        "& (JOBS.c.ended_at >= job.created_at)",
+        "& (JOBS.c.ended_at < job.created_at)",
         "service/test_studio.py::test_what_is_made_while_it_is_asked_for_again_is_not_paid_twice",
     ),
     _fault(
@@ -175,21 +172,21 @@ _PAYING = (
 _MONEY = (
     _fault(
         "the budget compared with what is spent before the job",
-        "database/store.py",
-        "where(ours, after <= sa.literal(budget, _Money()))",
-        "where(ours, sa.type_coerce(spent, _Money()) <= sa.literal(budget, _Money()))",
+        "database/accounts.py",
+        "where(ours, after <= sa.literal(budget, Money()))",
+        "where(ours, sa.type_coerce(spent, Money()) <= sa.literal(budget, Money()))",
         "service/test_access.py::test_fifty_at_once_do_not_overdraw",
     ),
     _fault(
         "the budget without what is reserved",
-        "database/store.py",
+        "database/accounts.py",
         ".values(budget_day=day, budget_spent=after)",
-        ".values(budget_day=day, budget_spent=sa.type_coerce(spent, _Money()))",
+        ".values(budget_day=day, budget_spent=sa.type_coerce(spent, Money()))",
         "service/test_access.py::test_fifty_at_once_do_not_overdraw",
     ),
     _fault(
         "what may have been billed given back to the budget",
-        "database/store.py",
+        "database/accounts.py",
         "if ended.reserved is None or ended.spent is Spent.MAYBE:",
         "if ended.reserved is None:",
         "service/test_access.py::test_the_end_settles_what_was_reserved",
@@ -304,29 +301,29 @@ _REQUESTS = (
 _OWNERS = (
     _fault(
         "the owner left out of a look-up",
-        "database/store.py",
-        "return self._one((_jobs.c.id == job_id) & (_jobs.c.owner == owner))",
-        "return self._one(_jobs.c.id == job_id)",
+        "database/jobs.py",
+        "return self._one((JOBS.c.id == job_id) & (JOBS.c.owner == owner))",
+        "return self._one(JOBS.c.id == job_id)",
         "database/test_store.py::test_a_job_comes_back_as_it_was_written",
     ),
     _fault(
         "a video from the cache of another owner",
-        "database/store.py",
-        "mine = (_jobs.c.owner == owner) & (_jobs.c.account == account)\n        kind",
-        "mine = _jobs.c.account == account\n        kind",
+        "database/jobs.py",
+        "mine = (JOBS.c.owner == owner) & (JOBS.c.account == account)\n        kind",
+        "mine = JOBS.c.account == account\n        kind",
         "database/test_store.py::test_the_newest_finished_job_of_a_kind",
     ),
     _fault(
         "videos of a review after its link was revoked",
-        "database/store.py",
-        "return _reviews.c.revoked_at.is_(None) & (",
+        "database/reviews.py",
+        "return REVIEWS.c.revoked_at.is_(None) & (",
         "return sa.true() & (",
         "service/test_reviews.py::test_a_review_from_its_link_to_its_end",
     ),
     _fault(
         "a review found by its link as it is, without a hash",
-        "database/store.py",
-        'return self.seal.hash("link", link_hash(token))',
+        "database/reviews.py",
+        'return self._database.seal.hash("link", link_hash(token))',
         "return token",
         "database/test_owners.py",
     ),
@@ -665,10 +662,9 @@ _SIMULATOR = (
 _FRESH = (
     _fault(
         "what a job of yesterday did not cost given back to today",
-        "database/store.py",
-        "day = (_accounts.c.account == ended.account) & (_accounts.c.budget_day == "
-        "ended.budget_day)",
-        "day = _accounts.c.account == ended.account",
+        "database/accounts.py",
+        "day = (ACCOUNTS.c.account == ended.account) & (ACCOUNTS.c.budget_day == ended.budget_day)",
+        "day = ACCOUNTS.c.account == ended.account",
         "service/test_access.py::test_what_a_job_did_not_cost_goes_back_to_its_own_day",
     ),
     _fault(
@@ -743,9 +739,9 @@ _FRESH = (
     ),
     _fault(
         "a program that asks again shown the job of another address",
-        "database/store.py",
-        "            address\n            & (_jobs.c.account == job.account)",
-        "            (_jobs.c.account == job.account)",
+        "database/jobs.py",
+        "            address\n            & (JOBS.c.account == job.account)",
+        "            (JOBS.c.account == job.account)",
         "database/test_store.py::test_what_programs_without_a_token_asked_for_is_found_by_words_address_and_time",
     ),
     _fault(
@@ -757,8 +753,8 @@ _FRESH = (
     ),
     _fault(
         "what was tried again paid for once more",
-        "database/store.py",
-        "        kind = kind.union(sa.select(_jobs.c.id, _jobs.c.seed).where(mine, again))\n",
+        "database/jobs.py",
+        "        kind = kind.union(sa.select(JOBS.c.id, JOBS.c.seed).where(mine, again))\n",
         "",
         "database/test_store.py::test_what_was_tried_again_with_its_own_seed_is_of_the_same_kind",
     ),

@@ -17,8 +17,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page
 
+from tests.blocking import Store
 from tests.browser.serving import App, chromium, served
-from wan.database.store import Store
 from wan.domain.jobs import Job, JobState
 
 _WORDS = (

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests import warm
+from tests.blocking import Store
 from wan.database import filesystem
 from wan.database.filesystem import lacks, tried
-from wan.database.store import Store
 from wan.domain.errors import NotKept, SettingsError
 
 pytestmark = pytest.mark.process
@@ -21,10 +21,11 @@ pytestmark = pytest.mark.process
 OPEN = """
 import sys
 from wan.domain.errors import WanError
-from wan.database import store
-store._BUSY = 0.2
+from wan.database import opening
+from wan.database.engine import Database
+opening._BUSY = 0.2
 try:
-    store.Store(f"sqlite:///{sys.argv[1]}").close()
+    Database(f"sqlite:///{sys.argv[1]}").close()
     print("open")
 except WanError as error:
     print(error.sentence.key)
@@ -95,7 +96,7 @@ def test_a_database_on_a_share_is_one_processes_alone(environment, share):
         ).stdout.strip()
 
     with contextlib.closing(Store(f"sqlite:///{path}")) as store:
-        with store._reading() as connection:
+        with store.database.reading() as connection:
             assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "delete"
             assert connection.exec_driver_sql("SELECT word FROM kept").scalar() == "word"
         store.clear_log()
@@ -134,7 +135,7 @@ def test_a_folder_that_can_hold_no_database_is_named(tmp_path, monkeypatch):
                 raise what
             return what
 
-        monkeypatch.setattr("wan.database.store.lacks", outcome)
+        monkeypatch.setattr("wan.database.opening.lacks", outcome)
         with pytest.raises(
             SettingsError,
             match=f"^OUTPUT_DIR: no database can be kept in this folder: .*{said}.*Set "

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from tests.blocking import Store
 from tests.database.test_store import job
-from wan.database.store import Store
 from wan.domain.errors import NotKept
 from wan.domain.jobs import JobState
 
@@ -25,7 +25,7 @@ APP = """
 import os, sys
 from tests.database.test_store import job
 from wan.domain.errors import NotKept
-from wan.database.store import Store
+from tests.blocking import Store
 
 store = Store(f"sqlite:///{sys.argv[1]}")
 print("ready", flush=True)
@@ -34,7 +34,7 @@ for line in sys.stdin:
     if verb == "close":
         os.close(os.open(given[0], os.O_RDONLY))
     elif verb == "loose":
-        store._journal.let_loose()
+        store.database._journal.let_loose()
     while verb == "add":
         try:
             store.add(job(int(given[0])))
@@ -43,9 +43,7 @@ for line in sys.stdin:
             print(refused.sentence.key, end=" ", flush=True)
     print("done", flush=True)
 """
-COME_AND_GO = (
-    "import sys; from wan.database.store import Store; Store(f'sqlite:///{sys.argv[1]}').close()"
-)
+COME_AND_GO = "import sys; from wan.database.engine import Database; Database(f'sqlite:///{sys.argv[1]}').close()"
 
 
 @dataclass
@@ -141,7 +139,7 @@ def test_a_log_that_somebody_removes_is_made_good(database):
         with pytest.raises(NotKept) as refused:
             store.add(job(30))
         assert refused.value.sentence.key == "database_adrift"
-        assert len(store.all_ids()) == 29
+        assert len(store.jobs.all_ids()) == 29
         store.add(job(30))
     assert len(rows(database)) == 30
 
@@ -161,15 +159,16 @@ import sys
 from dataclasses import replace
 from tests.database.test_store import job
 from wan.domain.jobs import JobState
-from wan.database.store import Store
+from tests.blocking import Store
 
 store = Store(f"sqlite:///{sys.argv[1]}")
-assert store.get("job1", job().owner).task_id is None  # it knows nothing of the task
+assert store.jobs.get("job1", job().owner).task_id is None  # it knows nothing of the task
 for number in range(5):
-    store.withdraw_links("job1", job().owner, f"token-{number}")
-store.withdraw_links("job2", job().owner, "new-token")
+    store.jobs.withdraw_links("job1", job().owner, f"token-{number}")
+store.jobs.withdraw_links("job2", job().owner, "new-token")
 theirs = store.add(replace(job(4), cache_key="same", model="another"))
-store.advance(store.advance(theirs, JobState.UPLOADING, 1.0), JobState.SUBMITTING, 1.0, due_at=9.0)
+theirs = store.queue.advance(theirs, JobState.UPLOADING, 1.0)
+store.queue.advance(theirs, JobState.SUBMITTING, 1.0, due_at=9.0)
 store.close()
 """
 
@@ -184,24 +183,24 @@ def test_what_others_have_written_meanwhile_stays(database, environment):
     with opened(database) as store:
         paid, stale = store.add(job(1)), store.add(job(2))
         store.clear_log()  # as the last user would have left it
-        sent = store.advance(
-            store.advance(paid, JobState.UPLOADING, 1.0), JobState.SUBMITTING, 1.0, due_at=9.0
+        sent = store.queue.advance(
+            store.queue.advance(paid, JobState.UPLOADING, 1.0), JobState.SUBMITTING, 1.0, due_at=9.0
         )
-        assert store.adopt(sent, "task-of-1", "request", 2.0, 3.0)
+        assert store.queue.adopt(sent, "task-of-1", "request", 2.0, 3.0)
         mine = store.add(replace(job(3), cache_key="same", model="another"))
-        assert store.advance(
-            store.advance(mine, JobState.UPLOADING, 1.0), JobState.SUBMITTING, 1.0, due_at=9.0
+        assert store.queue.advance(
+            store.queue.advance(mine, JobState.UPLOADING, 1.0), JobState.SUBMITTING, 1.0, due_at=9.0
         )
         remove(database)
         subprocess.run(
             [sys.executable, "-c", MEANWHILE, str(database)], env=environment, check=True
         )
         with pytest.raises(NotKept):
-            store.all_ids()
-        assert store.get("job1", paid.owner).task_id == "task-of-1"
-        assert store.get("job2", stale.owner).media_token == "new-token"
-        assert store.get("job3", mine.owner).state is JobState.UNCERTAIN
-        assert store.get("job4", mine.owner).state is JobState.SUBMITTING
+            store.jobs.all_ids()
+        assert store.jobs.get("job1", paid.owner).task_id == "task-of-1"
+        assert store.jobs.get("job2", stale.owner).media_token == "new-token"
+        assert store.jobs.get("job3", mine.owner).state is JobState.UNCERTAIN
+        assert store.jobs.get("job4", mine.owner).state is JobState.SUBMITTING
         store.add(job(5))
     assert rows(database) == ["job1", "job2", "job3", "job4", "job5"]
 
@@ -213,7 +212,7 @@ def test_a_copy_that_a_dead_process_left_is_taken_in(database):
     left.write_bytes(database.read_bytes())
     database.unlink()
     with opened(database) as store:
-        assert store.all_ids() == {"job1"}
+        assert store.jobs.all_ids() == {"job1"}
     assert not left.exists()
 
 
@@ -274,7 +273,7 @@ def test_what_is_deleted_is_in_no_file_any_more(database):
             )
         )
         store.add(replace(job(2), request={"prompt": "another"}))
-        assert store.delete(made, 1.0)
+        assert store.jobs.delete(made, 1.0)
         store.clear_log()
         kept = b"".join(path.read_bytes() for path in database.parent.glob("wan.sqlite3*"))
     assert b"nobody shall read" not in kept

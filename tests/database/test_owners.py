@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from tests import old
+from tests.blocking import Store
 from tests.database.test_store import job as row
 from tests.old import KNOWN
 from tests.service.test_processes import MAKE_SCHEMA, ready
-from wan.database.store import Store
 from wan.domain import ids
 from wan.domain.ids import OPERATOR, Owners, Seal
 from wan.domain.reviews import Review
@@ -25,7 +25,7 @@ OLD_OWNER = "5" * 64
 
 def everything(store: Store) -> str:
     """Every row of every table."""
-    with store._reading() as connection:
+    with store.database.reading() as connection:
         tables = sa.MetaData()
         tables.reflect(connection)
         return json.dumps(
@@ -37,7 +37,7 @@ def everything(store: Store) -> str:
 
 
 def owners_of(store: Store) -> dict[str, str]:
-    owners = Owners(store.seal)
+    owners = Owners(store.database.seal)
     known = {
         "token": owners.of_token(KNOWN["token"]),
         "login": owners.of_login(KNOWN["login"]),
@@ -55,24 +55,24 @@ def migrated(new_database):
 def test_each_owner_of_an_old_database_sees_their_jobs_and_links(migrated):
     for who, owner in owners_of(migrated).items():
         for job_id, media_token in KNOWN["jobs"][who]:
-            assert migrated.get(job_id, owner).id == job_id
-            assert migrated.by_media_token(media_token).id == job_id
-        shown = migrated.shelf(
+            assert migrated.jobs.get(job_id, owner).id == job_id
+            assert migrated.jobs.by_media_token(media_token).id == job_id
+        shown = migrated.jobs.shelf(
             owner, words=[], model="", state="", verdict="", until=None, offset=0, limit=9
         )
         assert {one.id for one in shown.jobs} == {job_id for job_id, _ in KNOWN["jobs"][who]}
     for who, (review_id, link) in KNOWN["reviews"].items():
-        mine = migrated.review(review_id, owners_of(migrated)[who])
+        mine = migrated.reviews.get(review_id, owners_of(migrated)[who])
         assert (
             mine.link_token,
             [len(take.verdicts) for take in mine.takes],
             mine.takes[0].job is None,
         ) == (link, [2], False)
-        assert migrated.review_by_link(link).id == review_id
-        assert migrated.reviewed_job(link, 1, NOW).id == KNOWN["jobs"][who][0][0]
+        assert migrated.reviews.by_link(link).id == review_id
+        assert migrated.reviews.job(link, 1, NOW).id == KNOWN["jobs"][who][0][0]
     review_id, link = KNOWN["revoked"]
-    assert migrated.review_by_link(link).revoked_at
-    assert migrated.reviewed_job(link, 1, NOW) is None
+    assert migrated.reviews.by_link(link).revoked_at
+    assert migrated.reviews.job(link, 1, NOW) is None
 
 
 def test_what_was_hashed_without_the_key_is_in_no_row_any_more(migrated):
@@ -100,7 +100,8 @@ def test_several_processes_migrate_at_once_as_one(new_database, environment, tmp
         assert others.ends() == [(0, "", "")] * 4
     with contextlib.closing(Store(database)) as store:
         assert all(
-            store.get(KNOWN["jobs"][who][0][0], owner) for who, owner in owners_of(store).items()
+            store.jobs.get(KNOWN["jobs"][who][0][0], owner)
+            for who, owner in owners_of(store).items()
         )
 
 
@@ -108,7 +109,7 @@ def test_several_stores_on_an_empty_database_have_one_key(new_database):
     database = new_database()
     with ThreadPoolExecutor(4) as threads:
         stores = list(threads.map(lambda _: Store(database), range(4)))
-    assert len({store.seal.hash("owner", "x") for store in stores}) == 1
+    assert len({store.database.seal.hash("owner", "x") for store in stores}) == 1
     for store in stores:
         store.close()
 
@@ -118,7 +119,7 @@ def test_another_database_has_another_key(new_database):
         contextlib.closing(Store(new_database())) as first,
         contextlib.closing(Store(new_database())) as second,
     ):
-        assert first.seal.hash("owner", "x") != second.seal.hash("owner", "x")
+        assert first.database.seal.hash("owner", "x") != second.database.seal.hash("owner", "x")
 
 
 def test_an_older_version_beside_us_cannot_write_what_nobody_would_find(store):
@@ -126,8 +127,8 @@ def test_an_older_version_beside_us_cannot_write_what_nobody_would_find(store):
     with pytest.raises(sa.exc.IntegrityError):
         store.add(replace(row(), owner=OLD_OWNER))
     with pytest.raises(sa.exc.IntegrityError):
-        store.add_review(Review("r", OLD_OWNER, "", "", None, NOW, None, None), "token")
-    assert store.all_ids() == set()
+        store.reviews.add(Review("r", OLD_OWNER, "", "", None, NOW, None, None), "token")
+    assert store.jobs.all_ids() == set()
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
-from wan.database.store import Store
-from wan.domain.errors import AccessRefused, ReviewNotFound
+from tests.blocking import Store
+from wan.database.refusals import NetworkFull, ReviewFull, TooManyComments, TooManyJobsOfAddress
+from wan.domain.errors import ReviewNotFound
 from wan.domain.jobs import GROUPS, LIVE, TRANSITIONS, Job, JobState, Reference, Shelf, Spent
 from wan.domain.messages import sentence
 from wan.domain.reviews import Review, Take, Verdict
@@ -40,7 +41,7 @@ def job(number=1, **changes) -> Job:
 
 
 def claimed(store, at=NOW) -> Job:
-    (only,) = store.claim(at, lease=120, accounts=ACCOUNTS)
+    (only,) = store.queue.claim(at, lease=120, accounts=ACCOUNTS)
     return only
 
 
@@ -59,9 +60,9 @@ def test_a_job_comes_back_as_it_was_written(store):
         payload={"input": {"prompt": "图"}},
     )
     store.add(written)
-    assert store.get("job1", "somebody") == written
-    assert store.get("job1", "somebody else") is None
-    assert store.by_media_token("token1") == written
+    assert store.jobs.get("job1", "somebody") == written
+    assert store.jobs.get("job1", "somebody else") is None
+    assert store.jobs.by_media_token("token1") == written
 
 
 def test_the_same_live_request_is_joined(store):
@@ -69,21 +70,21 @@ def test_the_same_live_request_is_joined(store):
     assert store.add(job(2, cache_key="key1")) == first
     assert store.add(job(3, cache_key="key1", owner="somebody else")).id == "job3"
     assert store.add(job(4, cache_key="key1", account="other")).id == "job4"
-    held = store.claim(NOW, lease=1, accounts=ACCOUNTS)[0]
-    store.advance(held, JobState.CANCELLED, NOW)
+    held = store.queue.claim(NOW, lease=1, accounts=ACCOUNTS)[0]
+    store.queue.advance(held, JobState.CANCELLED, NOW)
     assert store.add(job(5, cache_key="key1")).id == "job5"
 
 
 def test_a_claim_is_nobody_elses_until_its_lease_ends(store):
     store.add(job())
-    assert store.claim(NOW - 1, lease=120, accounts=ACCOUNTS) == []
-    assert store.claim(NOW, lease=120, accounts=["other"]) == []
+    assert store.queue.claim(NOW - 1, lease=120, accounts=ACCOUNTS) == []
+    assert store.queue.claim(NOW, lease=120, accounts=["other"]) == []
     first = claimed(store)
-    assert store.claim(NOW + 119, lease=120, accounts=ACCOUNTS) == []
+    assert store.queue.claim(NOW + 119, lease=120, accounts=ACCOUNTS) == []
     second = claimed(store, NOW + 120)
-    assert store.keep(first, NOW, due_at=NOW + 500) is None
-    assert store.advance(first, JobState.UPLOADING, NOW) is None
-    assert store.advance(second, JobState.UPLOADING, NOW).state is JobState.UPLOADING
+    assert store.queue.keep(first, NOW, due_at=NOW + 500) is None
+    assert store.queue.advance(first, JobState.UPLOADING, NOW) is None
+    assert store.queue.advance(second, JobState.UPLOADING, NOW).state is JobState.UPLOADING
 
 
 def test_a_claim_holds_the_rows_of_the_accounts_that_have_something_due(store):
@@ -93,11 +94,11 @@ def test_a_claim_holds_the_rows_of_the_accounts_that_have_something_due(store):
     store.add(job(4, account="c", due_at=NOW + 1))
     said = []
     sa.event.listen(
-        store._engine,
+        store.engine,
         "before_cursor_execute",
         lambda _c, _u, statement, values, *_: said.append((statement, values)),
     )
-    assert {one.id for one in store.claim(NOW, lease=60, accounts=accounts)} == {
+    assert {one.id for one in store.queue.claim(NOW, lease=60, accounts=accounts)} == {
         "job1",
         "job2",
         "job3",
@@ -109,7 +110,7 @@ def test_a_claim_holds_the_rows_of_the_accounts_that_have_something_due(store):
     order = [statement.split()[0] for statement, _ in said if not statement.startswith("BEGIN")]
     assert order == ["SELECT", "INSERT", "SELECT", "UPDATE"]
     said.clear()
-    assert store.claim(NOW, lease=60, accounts=accounts) == []
+    assert store.queue.claim(NOW, lease=60, accounts=accounts) == []
     assert len([one for one in said if not one[0].startswith("BEGIN")]) == 1
 
 
@@ -119,81 +120,83 @@ def test_only_the_ways_of_the_table(store):
             if other in ways:
                 continue
             with pytest.raises(ValueError, match="no way from"):
-                store.advance(job(state=state), other, NOW)
+                store.queue.advance(job(state=state), other, NOW)
 
 
 def test_an_end_is_never_due(store):
     store.add(job())
-    ended = store.advance(
+    ended = store.queue.advance(
         claimed(store), JobState.FAILED, NOW + 5, said=sentence("cancelled"), spent=Spent.NO
     )
     assert (ended.due_at, ended.ended_at, ended.live) == (None, NOW + 5, False)
     assert ended.said == sentence("cancelled")
-    assert store.claim(NOW * 10, lease=1, accounts=ACCOUNTS) == []
-    assert store.next_due(ACCOUNTS) is None
+    assert store.queue.claim(NOW * 10, lease=1, accounts=ACCOUNTS) == []
+    assert store.queue.next_due(ACCOUNTS) is None
 
 
 def submitting(store, number) -> Job | None:
     store.add(job(number, state=JobState.UPLOADING))
     held = next(
-        one for one in store.claim(NOW, lease=120, accounts=ACCOUNTS) if one.id == f"job{number}"
+        one
+        for one in store.queue.claim(NOW, lease=120, accounts=ACCOUNTS)
+        if one.id == f"job{number}"
     )
-    return store.advance(held, JobState.SUBMITTING, NOW)
+    return store.queue.advance(held, JobState.SUBMITTING, NOW)
 
 
 def test_one_submitting_per_account_and_model(store):
     first = submitting(store, 1)
     assert submitting(store, 2) is None
-    assert store.get("job2", "somebody").state is JobState.UPLOADING
-    store.adopt(first, "t", "r", NOW, NOW)
-    held = store.claim(NOW + 121, lease=120, accounts=ACCOUNTS)
+    assert store.jobs.get("job2", "somebody").state is JobState.UPLOADING
+    store.queue.adopt(first, "t", "r", NOW, NOW)
+    held = store.queue.claim(NOW + 121, lease=120, accounts=ACCOUNTS)
     second = next(one for one in held if one.id == "job2")
-    assert store.advance(second, JobState.SUBMITTING, NOW).state is JobState.SUBMITTING
+    assert store.queue.advance(second, JobState.SUBMITTING, NOW).state is JobState.SUBMITTING
 
 
 def test_the_task_id_is_written_whoever_holds_the_lease(store):
     sent = submitting(store, 1)
     taken_over = claimed(store, NOW + 500)
-    store.advance(taken_over, JobState.UNCERTAIN, NOW + 500, spent=Spent.MAYBE)
-    adopted = store.adopt(sent, "task", "request", NOW + 501, NOW + 502)
+    store.queue.advance(taken_over, JobState.UNCERTAIN, NOW + 500, spent=Spent.MAYBE)
+    adopted = store.queue.adopt(sent, "task", "request", NOW + 501, NOW + 502)
     assert (adopted.state, adopted.task_id, adopted.request_id, adopted.spent) == (
         JobState.PENDING,
         "task",
         "request",
         Spent.NO,
     )
-    assert store.adopt(sent, "another", "request", NOW, NOW) is None
-    assert store.get("job1", "somebody").task_id == "task"
+    assert store.queue.adopt(sent, "another", "request", NOW, NOW) is None
+    assert store.jobs.get("job1", "somebody").task_id == "task"
 
 
 def test_a_cancel_is_noted_and_takes_the_lease_but_not_from_who_waits_for_the_answer(store):
     store.add(job(1))
     held = claimed(store)
-    noted = store.want_cancel(held, NOW)
+    noted = store.queue.want_cancel(held, NOW)
     assert (noted.cancel_wanted, noted.due_at) == (True, NOW)
     again = claimed(store, NOW + 1)
-    assert store.want_cancel(again, NOW + 1) == again == store.get("job1", "somebody")
-    assert store.start(held, NOW, at_once=5) is None
-    assert store.start(again, NOW, at_once=5).state is JobState.UPLOADING
+    assert store.queue.want_cancel(again, NOW + 1) == again == store.jobs.get("job1", "somebody")
+    assert store.queue.start(held, NOW, at_once=5) is None
+    assert store.queue.start(again, NOW, at_once=5).state is JobState.UPLOADING
     sent = submitting(store, 2)
-    assert store.want_cancel(sent, NOW).due_at == sent.due_at
-    assert store.adopt(sent, "t", "r", NOW, NOW).cancel_wanted
+    assert store.queue.want_cancel(sent, NOW).due_at == sent.due_at
+    assert store.queue.adopt(sent, "t", "r", NOW, NOW).cancel_wanted
 
 
 def test_the_line_is_first_come_first_served(store):
     for number in (3, 1, 2):
         store.add(job(number))
-    jobs = {one.id: one for one in store.claim(NOW, lease=120, accounts=ACCOUNTS)}
+    jobs = {one.id: one for one in store.queue.claim(NOW, lease=120, accounts=ACCOUNTS)}
     assert line(store) == ["job1", "job2", "job3"]
-    assert store.start(jobs["job2"], NOW, at_once=2) is None
-    assert store.start(jobs["job1"], NOW, at_once=2).state is JobState.UPLOADING
-    assert store.start(jobs["job2"], NOW, at_once=2).state is JobState.UPLOADING
-    assert store.start(jobs["job3"], NOW, at_once=2) is None
+    assert store.queue.start(jobs["job2"], NOW, at_once=2) is None
+    assert store.queue.start(jobs["job1"], NOW, at_once=2).state is JobState.UPLOADING
+    assert store.queue.start(jobs["job2"], NOW, at_once=2).state is JobState.UPLOADING
+    assert store.queue.start(jobs["job3"], NOW, at_once=2) is None
     assert line(store) == ["job3"]
 
 
 def line(store, now=NOW):
-    return store.line("account", job().model, now)
+    return store.queue.line("account", job().model, now)
 
 
 def test_one_address_does_not_queue_before_all(store):
@@ -213,52 +216,53 @@ def test_one_address_does_not_queue_before_all(store):
     assert [line(store).index(one.id) + 1 for one in theirs] == [2, 4]
     begun, held = (
         [],
-        {one.id: one for one in store.claim(NOW, lease=120, accounts=ACCOUNTS, limit=500)},
+        {one.id: one for one in store.queue.claim(NOW, lease=120, accounts=ACCOUNTS, limit=500)},
     )
     while len(begun) < 6:
         now = NOW + len(begun)
         first = line(store, now)[0]
         assert [
-            one for one in held.values() if one.id != first and store.start(one, now, at_once=1)
+            one
+            for one in held.values()
+            if one.id != first and store.queue.start(one, now, at_once=1)
         ] == []
-        ended = store.advance(store.start(held.pop(first), now, at_once=1), JobState.CANCELLED, now)
+        ended = store.queue.advance(
+            store.queue.start(held.pop(first), now, at_once=1), JobState.CANCELLED, now
+        )
         begun.append(ended.owner)
     assert begun == ["name0", "somebody", "name1", "somebody", "name2", "name3"]
 
 
 def test_an_address_has_room_for_five_visitors_and_this_machine_for_all(store):
     for name in range(5):
-        store.add_all(
+        store.queue.add(
             [
                 replace(job(10 * name + number), owner=f"name{name}", address="crowded")
                 for number in range(2)
             ],
             at_once=2,
         )
-    with pytest.raises(AccessRefused) as refused:
+    with pytest.raises(TooManyJobsOfAddress) as refused:
         store.add(replace(job(90), owner="another", address="crowded"), at_once=2)
-    assert (refused.value.sentence.key, refused.value.sentence.values["high"]) == (
-        "address_jobs_many",
-        10,
-    )
-    assert "job90" not in store.all_ids()
+    assert refused.value.limit == 10
+    assert "job90" not in store.jobs.all_ids()
     for name, address in (("another", "elsewhere"), ("of this machine", None)):
         store.add(replace(job(91 if address else 92), owner=name, address=address), at_once=2)
-    assert len(store.all_ids()) == 12
+    assert len(store.jobs.all_ids()) == 12
 
 
 def test_what_nobody_works_on_holds_nobody_up(store):
     """Stopped before it was sent, it waits until somebody asks for it."""
     for number in (1, 2, 3):
         store.add(job(number))
-    jobs = {one.id: one for one in store.claim(NOW, lease=120, accounts=ACCOUNTS)}
-    assert store.start(jobs["job3"], NOW, at_once=1) is None
-    store.leave(["job1"])
-    assert store.start(jobs["job3"], NOW, at_once=1) is None  # there is one more before it
-    assert store.start(jobs["job2"], NOW, at_once=1).state is JobState.UPLOADING
-    assert store.start(jobs["job3"], NOW, at_once=1) is None
+    jobs = {one.id: one for one in store.queue.claim(NOW, lease=120, accounts=ACCOUNTS)}
+    assert store.queue.start(jobs["job3"], NOW, at_once=1) is None
+    store.queue.leave(["job1"])
+    assert store.queue.start(jobs["job3"], NOW, at_once=1) is None  # there is one more before it
+    assert store.queue.start(jobs["job2"], NOW, at_once=1).state is JobState.UPLOADING
+    assert store.queue.start(jobs["job3"], NOW, at_once=1) is None
     assert (
-        store.start(jobs["job3"], NOW + 200, at_once=1).state is JobState.UPLOADING
+        store.queue.start(jobs["job3"], NOW + 200, at_once=1).state is JobState.UPLOADING
     )  # the second one's process is dead
 
 
@@ -266,37 +270,37 @@ def test_of_what_is_not_sent_only_what_was_asked_for_is_taken(store):
     submitting(store, 3)
     for number in (1, 2):
         store.add(job(number))
-    assert store.next_due(ACCOUNTS, []) == NOW + 120
-    assert store.claim(NOW, lease=1, accounts=ACCOUNTS, unsent=[]) == []
-    assert [one.id for one in store.claim(NOW, lease=1, accounts=ACCOUNTS, unsent=["job2"])] == [
-        "job2"
-    ]
-    assert {one.id for one in store.claim(NOW + 200, lease=1, accounts=ACCOUNTS, unsent=[])} == {
-        "job3"
-    }
+    assert store.queue.next_due(ACCOUNTS, []) == NOW + 120
+    assert store.queue.claim(NOW, lease=1, accounts=ACCOUNTS, unsent=[]) == []
+    assert [
+        one.id for one in store.queue.claim(NOW, lease=1, accounts=ACCOUNTS, unsent=["job2"])
+    ] == ["job2"]
+    assert {
+        one.id for one in store.queue.claim(NOW + 200, lease=1, accounts=ACCOUNTS, unsent=[])
+    } == {"job3"}
 
 
 def test_uploads_are_remembered_while_they_are_good_and_made_by_one_at_a_time(store):
     which = ("account", "model", "key")
     limits = {"lifetime": 100, "lease": 10}
-    assert store.claim_upload(*which, NOW, **limits) is None
-    assert store.claim_upload(*which, NOW + 9, **limits) == ""
-    assert store.claim_upload(*which, NOW + 10, **limits) is None
-    store.note_upload(*which, "")
-    assert store.claim_upload(*which, NOW + 11, **limits) is None
-    store.note_upload(*which, "oss://1")
-    assert store.claim_upload(*which, NOW + 110, **limits) == "oss://1"
-    assert store.claim_upload("other", "model", "key", NOW, **limits) is None
-    assert store.claim_upload("account", "other model", "key", NOW, **limits) is None
-    assert store.claim_upload(*which, NOW + 111, **limits) is None
+    assert store.accounts.claim_upload(*which, NOW, **limits) is None
+    assert store.accounts.claim_upload(*which, NOW + 9, **limits) == ""
+    assert store.accounts.claim_upload(*which, NOW + 10, **limits) is None
+    store.accounts.note_upload(*which, "")
+    assert store.accounts.claim_upload(*which, NOW + 11, **limits) is None
+    store.accounts.note_upload(*which, "oss://1")
+    assert store.accounts.claim_upload(*which, NOW + 110, **limits) == "oss://1"
+    assert store.accounts.claim_upload("other", "model", "key", NOW, **limits) is None
+    assert store.accounts.claim_upload("account", "other model", "key", NOW, **limits) is None
+    assert store.accounts.claim_upload(*which, NOW + 111, **limits) is None
 
 
 def test_turns_are_apart(store):
-    waits = [store.take_turn("account", "query_at", NOW, 0.5) for _ in range(3)]
+    waits = [store.accounts.take_turn("account", "query_at", NOW, 0.5) for _ in range(3)]
     assert waits == [0, 0.5, 1]
-    assert store.take_turn("account", "submit_at", NOW, 0.5) == 0
-    assert store.take_turn("other", "query_at", NOW, 0.5) == 0
-    assert store.take_turn("account", "query_at", NOW + 10, 0.5) == 0
+    assert store.accounts.take_turn("account", "submit_at", NOW, 0.5) == 0
+    assert store.accounts.take_turn("other", "query_at", NOW, 0.5) == 0
+    assert store.accounts.take_turn("account", "query_at", NOW + 10, 0.5) == 0
 
 
 def test_the_newest_finished_job_of_a_kind(store):
@@ -321,9 +325,9 @@ def test_the_newest_finished_job_of_a_kind(store):
             due_at=None,
         )
     )
-    assert store.of_kind("somebody", "account", "key").id == "job2"
-    assert store.of_kind("somebody else", "account", "key") is None
-    assert store.of_kind("somebody", "other", "key") is None
+    assert store.jobs.of_kind("somebody", "account", "key").id == "job2"
+    assert store.jobs.of_kind("somebody else", "account", "key") is None
+    assert store.jobs.of_kind("somebody", "other", "key") is None
 
 
 def test_what_was_tried_again_with_its_own_seed_is_of_the_same_kind(store):
@@ -350,7 +354,7 @@ def test_what_was_tried_again_with_its_own_seed_is_of_the_same_kind(store):
         )
 
     def kind() -> str | None:
-        found = store.of_kind("somebody", "account", "key 1")
+        found = store.jobs.of_kind("somebody", "account", "key 1")
         return found and found.id
 
     tried(1, 0, JobState.EXPIRED)
@@ -380,7 +384,9 @@ def test_what_programs_without_a_token_asked_for_is_found_by_words_address_and_t
         )
 
     def found(since: float = NOW, **changes) -> str | None:
-        one = store.called_for(job(9, **{"cache_key": "key", "address": "there"} | changes), since)
+        one = store.jobs.called_for(
+            job(9, **{"cache_key": "key", "address": "there"} | changes), since
+        )
         return one and one.id
 
     asked(1, owner="somebody")
@@ -399,12 +405,12 @@ def test_what_programs_without_a_token_asked_for_is_found_by_words_address_and_t
 
 
 def test_the_job_to_look_at_first(store):
-    assert store.newest("somebody", ["wan2.6-i2v-flash"]) is None
+    assert store.jobs.newest("somebody", ["wan2.6-i2v-flash"]) is None
     for number, state in ((1, JobState.PENDING), (2, JobState.RUNNING), (3, JobState.FAILED)):
         store.add(job(number, state=state))
-    assert store.newest("somebody", ["wan2.6-i2v-flash"]).id == "job2"
-    assert store.newest("somebody", ["wan2.6-r2v"]) is None
-    assert store.newest("somebody else", ["wan2.6-i2v-flash"]) is None
+    assert store.jobs.newest("somebody", ["wan2.6-i2v-flash"]).id == "job2"
+    assert store.jobs.newest("somebody", ["wan2.6-r2v"]) is None
+    assert store.jobs.newest("somebody else", ["wan2.6-i2v-flash"]) is None
 
 
 def test_past_runs(store):
@@ -422,7 +428,7 @@ def test_past_runs(store):
             request={"duration": 10},
         )
     )
-    assert sorted(store.past_seconds("simulator", "wan2.6-i2v-flash", 5)) == [4, 6, 8]
+    assert sorted(store.jobs.past_seconds("simulator", "wan2.6-i2v-flash", 5)) == [4, 6, 8]
 
 
 def test_the_ways_between_states_are_those_of_the_design():
@@ -460,15 +466,17 @@ def test_what_nobody_has_looked_at_since_its_task_is_gone_is_found(store):
         job(2, state=JobState.PENDING, submitted_at=NOW, submitting_at=NOW, due_at=NOW + 30 * hour)
     )
     store.add(job(3, due_at=NOW))
-    assert [one.id for one in store.abandoned(NOW + 2 * hour, NOW + 29 * hour)] == ["job1"]
-    assert store.abandoned(NOW - 1, NOW + 29 * hour) == []
+    assert [one.id for one in store.queue.abandoned(NOW + 2 * hour, NOW + 29 * hour)] == ["job1"]
+    assert store.queue.abandoned(NOW - 1, NOW + 29 * hour) == []
 
 
 def test_two_jobs_in_question_with_one_prompt_are_twins(store):
     prompts = {1: "a cat", 2: "a cat ", 3: "a dog"}
     for number, prompt in prompts.items():
         store.add(job(number, state=JobState.UNCERTAIN, payload={"input": {"prompt": prompt}}))
-    assert [store.has_twin(store.get(f"job{number}", "somebody")) for number in prompts] == [
+    assert [
+        store.queue.has_lookalike(store.jobs.get(f"job{number}", "somebody")) for number in prompts
+    ] == [
         True,
         True,
         False,
@@ -486,21 +494,21 @@ def test_takes_of_one_brief_are_no_twins(store):
                 payload={"input": {"prompt": "a cat"}},
             )
         )
-    first = store.get("job1", "somebody")
-    assert store.has_twin(first), "of somebody else"
-    store.adopt(store.get("job3", "somebody else"), "task", "request", NOW, NOW)
-    assert not store.has_twin(first)
+    first = store.jobs.get("job1", "somebody")
+    assert store.queue.has_lookalike(first), "of somebody else"
+    store.queue.adopt(store.jobs.get("job3", "somebody else"), "task", "request", NOW, NOW)
+    assert not store.queue.has_lookalike(first)
 
 
 def test_takes_are_written_together_or_not_at_all(store):
     kept = store.add(job(1))
-    added = store.add_all([job(2), job(3, cache_key="key1"), job(4)])
+    added = store.queue.add([job(2), job(3, cache_key="key1"), job(4)])
     assert [one.id for one in added] == ["job2", "job1", "job4"]
     assert added[1] == kept
     with pytest.raises(sa.exc.IntegrityError):
-        store.add_all([job(5), job(6, media_token="token1")])
-    assert store.get("job5", "somebody") is None
-    assert [one.id for one in store.of_brief("somebody", "brief2")] == ["job2"]
+        store.queue.add([job(5), job(6, media_token="token1")])
+    assert store.jobs.get("job5", "somebody") is None
+    assert [one.id for one in store.jobs.of_brief("somebody", "brief2")] == ["job2"]
 
 
 def prompted(store, number, prompt, **changes):
@@ -508,7 +516,7 @@ def prompted(store, number, prompt, **changes):
 
 
 def shelf(store, owner="somebody", *, offset=0, limit=24, **asked):
-    return store.shelf(
+    return store.jobs.shelf(
         owner,
         offset=offset,
         limit=limit,
@@ -555,7 +563,7 @@ def test_the_library_searches_in_prompts(store):
 
 def test_the_library_finds_prompts_of_an_earlier_version(store):
     prompted(store, 1, "A Cat, eine Straße, 猫")
-    with store._writing() as connection:
+    with store.database.writing() as connection:
         connection.execute(sa.text("UPDATE jobs SET prompt_folded = NULL"))
     assert [found(store, one) for one in ("cat", "猫", "dog")] == [["job1"], ["job1"], []]
 
@@ -626,7 +634,7 @@ def test_the_library_filters_by_what_was_said_last(store):
         *(("ann", "job0", "no", 1), ("ann", "job0", "yes", 2), ("bob", "job0", "maybe", 1)),
         *(("ann", "job1", "no", 1), ("carl", "job2", "yes", 1)),
     ):
-        store.give(
+        store.reviews.give(
             word(
                 reviewer,
                 NOW + at,
@@ -637,7 +645,7 @@ def test_the_library_filters_by_what_was_said_last(store):
             )
         )
     kept(store, token="foreign", owner="somebody else")
-    store.give(word("dora", NOW, review_id="review-foreign", job_id="job3", verdict="yes"))
+    store.reviews.give(word("dora", NOW, review_id="review-foreign", job_id="job3", verdict="yes"))
     by_verdict = {
         verdict: [one.id for one in shelf(store, verdict=verdict).jobs]
         for verdict in ("yes", "maybe", "no", "none")
@@ -653,21 +661,21 @@ def test_the_library_filters_by_what_was_said_last(store):
 def test_the_task_of_a_deleted_job_is_nobody_elses(store):
     store.add(job(1, state=JobState.SUCCEEDED, task_id="task1"))
     store.add(job(2))
-    assert not store.delete(store.get("job2", "somebody"), NOW)
-    assert not store.delete(replace(job(1), owner="somebody else"), NOW)
-    assert store.unknown_tasks("account", ["task1", "task2"]) == {"task2"}
-    assert store.delete(store.get("job1", "somebody"), NOW)
-    assert not store.delete(job(1), NOW)
-    assert store.get("job1", "somebody") is None
-    assert store.unknown_tasks("account", ["task1", "task2"]) == {"task2"}
-    store.forget_deleted(NOW + 1)
-    assert store.unknown_tasks("account", ["task1", "task2"]) == {"task1", "task2"}
+    assert not store.jobs.delete(store.jobs.get("job2", "somebody"), NOW)
+    assert not store.jobs.delete(replace(job(1), owner="somebody else"), NOW)
+    assert store.queue.unknown_tasks("account", ["task1", "task2"]) == {"task2"}
+    assert store.jobs.delete(store.jobs.get("job1", "somebody"), NOW)
+    assert not store.jobs.delete(job(1), NOW)
+    assert store.jobs.get("job1", "somebody") is None
+    assert store.queue.unknown_tasks("account", ["task1", "task2"]) == {"task2"}
+    store.jobs.forget_deleted(NOW + 1)
+    assert store.queue.unknown_tasks("account", ["task1", "task2"]) == {"task1", "task2"}
 
 
 def kept(store, token: str = "link", *, owner: str = "somebody", **changes) -> Review:
     takes = (Take(1, "job2", None), Take(2, "job1", None))
     review = Review(f"review-{token}", owner, "Title", "", token, NOW, None, None, takes)
-    store.add_review(replace(review, **changes), token)
+    store.reviews.add(replace(review, **changes), token)
     return review
 
 
@@ -691,35 +699,37 @@ def test_a_review_comes_back_in_its_order_with_what_was_said(store):
     kept(store, token="other", created_at=NOW + 1)
     words = [word("b", NOW + 2, comment="图", at_seconds=1.5, name="Mei"), word("a", NOW + 1)]
     for one in words:
-        store.give(one)
-    found = store.review_by_link("link")
+        store.reviews.give(one)
+    found = store.reviews.by_link("link")
     assert [(take.number, take.job.id) for take in found.takes] == [(1, "job2"), (2, "job1")]
     assert found.takes[1].verdicts == tuple(reversed(words))
-    assert [one.id for one in store.reviews("somebody")] == ["review-other", "review-link"]
-    assert [(one.people, len(one.takes[1].verdicts)) for one in store.reviews("somebody")] == [
+    assert [one.id for one in store.reviews.of_owner("somebody")] == ["review-other", "review-link"]
+    assert [
+        (one.people, len(one.takes[1].verdicts)) for one in store.reviews.of_owner("somebody")
+    ] == [
         (0, 0),
         (2, 0),
     ]
-    assert store.reviews("somebody", whole="review-link")[1] == found
-    assert store.review("review-link", "somebody else") is None
-    assert store.reviewed_job("link", 2, NOW).id == "job1"
-    assert store.reviewed_job("link", 3, NOW) is None
+    assert store.reviews.of_owner("somebody", whole="review-link")[1] == found
+    assert store.reviews.get("review-link", "somebody else") is None
+    assert store.reviews.job("link", 2, NOW).id == "job1"
+    assert store.reviews.job("link", 3, NOW) is None
 
 
 def test_a_take_that_is_gone_leaves_its_place_and_its_verdicts(store):
     store.add(job(1, video_key="a"))
     kept(store)
-    store.give(word(job_id="job2"))
-    (gone, there) = store.review_by_link("link").takes
+    store.reviews.give(word(job_id="job2"))
+    (gone, there) = store.reviews.by_link("link").takes
     assert (gone.job, len(gone.verdicts), there.job.id) == (None, 1, "job1")
-    assert store.reviewed_job("link", 1, NOW) is None
+    assert store.reviews.job("link", 1, NOW) is None
 
 
 def test_a_take_of_somebody_else_is_shown_by_no_review(store):
     store.add(job(1, video_key="a", owner="somebody else"))
     kept(store)
-    assert store.review_by_link("link").takes[1].job is None
-    assert store.reviewed_job("link", 2, NOW) is None
+    assert store.reviews.by_link("link").takes[1].job is None
+    assert store.reviews.job("link", 2, NOW) is None
 
 
 def test_a_review_is_of_another_version_whenever_it_shows_something_else(store):
@@ -730,8 +740,8 @@ def test_a_review_is_of_another_version_whenever_it_shows_something_else(store):
     versions = []
 
     def is_another() -> bool:
-        versions.append(store.review_version("link", NOW + 50))
-        return versions.count(store.review_version("link", NOW + 99)) == 1
+        versions.append(store.reviews.version("link", NOW + 50))
+        return versions.count(store.reviews.version("link", NOW + 99)) == 1
 
     assert is_another()
     for one in (
@@ -742,16 +752,16 @@ def test_a_review_is_of_another_version_whenever_it_shows_something_else(store):
         ),  # in place of the first, and not the newest: written by a process whose clock is behind
         word("a", NOW + 7, comment="图"),
     ):
-        store.give(one)
+        store.reviews.give(one)
         assert is_another(), one
-    store.give(word("c", review_id="review-other"))
+    store.reviews.give(word("c", review_id="review-other"))
     assert not is_another()
-    store.delete(store.get("job2", "somebody"), NOW)
+    store.jobs.delete(store.jobs.get("job2", "somebody"), NOW)
     assert is_another()
-    assert store.review_version("link", NOW + 100) is None
-    assert store.review_version("nothing", NOW) is None
-    store.revoke_review("review-link", "somebody", NOW)
-    assert store.review_version("link", NOW) is None
+    assert store.reviews.version("link", NOW + 100) is None
+    assert store.reviews.version("nothing", NOW) is None
+    store.reviews.revoke("review-link", "somebody", NOW)
+    assert store.reviews.version("link", NOW) is None
 
 
 def test_a_database_of_an_earlier_version_gets_its_new_indexes(new_database):
@@ -768,23 +778,24 @@ def test_a_database_of_an_earlier_version_gets_its_new_indexes(new_database):
 
 
 def test_nobody_fills_a_review_alone(store, monkeypatch):
-    monkeypatch.setattr("wan.database.store.COMMENTS_LIMIT", 2)
+    monkeypatch.setattr("wan.database.reviews.COMMENTS_LIMIT", 2)
     kept(store)
     for at, job_id in enumerate(("job1", "job2")):
-        store.give(word(at=NOW + at, job_id=job_id, comment="words"))
-    with pytest.raises(AccessRefused, match="2 comments"):
-        store.give(word(at=NOW + 3, comment="more words"))
-    store.give(word(at=NOW + 4, verdict="no"))
-    with pytest.raises(AccessRefused, match="2 comments"):
-        store.give(word(at=NOW + 5, comment="more words"))
+        store.reviews.give(word(at=NOW + at, job_id=job_id, comment="words"))
+    with pytest.raises(TooManyComments) as refused:
+        store.reviews.give(word(at=NOW + 3, comment="more words"))
+    assert refused.value.limit == 2
+    store.reviews.give(word(at=NOW + 4, verdict="no"))
+    with pytest.raises(TooManyComments):
+        store.reviews.give(word(at=NOW + 5, comment="more words"))
     assert [
-        (one.verdict, one.comment) for one in store.review_by_link("link").takes[1].verdicts
+        (one.verdict, one.comment) for one in store.reviews.by_link("link").takes[1].verdicts
     ] == [("yes", "words"), ("no", "")]
-    store.give(word(at=NOW + 6, verdict="maybe"))
-    store.give(word("another", comment="words"))
+    store.reviews.give(word(at=NOW + 6, verdict="maybe"))
+    store.reviews.give(word("another", comment="words"))
     assert (
-        store.review_by_link("link").takes[1].tally.maybe,
-        store.review_by_link("link").people,
+        store.reviews.by_link("link").takes[1].tally.maybe,
+        store.reviews.by_link("link").people,
     ) == (1, 2)
 
 
@@ -792,33 +803,33 @@ def fill(store, network: str, most: int = 100) -> int:
     """How many made-up people of one network are heard."""
     for number in range(most):
         try:
-            store.give(
+            store.reviews.give(
                 word(f"{network}{number}", comment="fills it" if number % 2 else ""), network
             )
-        except AccessRefused:
+        except (NetworkFull, ReviewFull):
             return number
     return most
 
 
 def test_one_network_leaves_room_for_the_next(store, monkeypatch):
-    monkeypatch.setattr("wan.database.store.VERDICTS_LIMIT", 64)
+    monkeypatch.setattr("wan.database.reviews.VERDICTS_LIMIT", 64)
     kept(store)
     assert [fill(store, f"192.0.2.{number}") for number in range(4)] == [32, 16, 8, 4]
-    with pytest.raises(AccessRefused, match="from your network"):
-        store.give(word("fresh"), "192.0.2.0")
-    store.give(word("192.0.2.00", NOW + 5, verdict="no"), "192.0.2.0")
-    store.give(word("honest", comment="still heard"), "198.51.100.7")
+    with pytest.raises(NetworkFull):
+        store.reviews.give(word("fresh"), "192.0.2.0")
+    store.reviews.give(word("192.0.2.00", NOW + 5, verdict="no"), "192.0.2.0")
+    store.reviews.give(word("honest", comment="still heard"), "198.51.100.7")
     assert fill(store, "203.0.113.9") > 0
 
 
 def test_what_is_kept_of_a_network_does_not_name_it(store):
     kept(store)
     kept(store, token="other")
-    store.give(word(), "192.0.2.7")
-    store.give(word("b"), "192.0.2.7")
-    store.give(word("c", review_id="review-other"), "192.0.2.7")
-    store.give(word("d"))
-    with store._reading() as connection:
+    store.reviews.give(word(), "192.0.2.7")
+    store.reviews.give(word("b"), "192.0.2.7")
+    store.reviews.give(word("c", review_id="review-other"), "192.0.2.7")
+    store.reviews.give(word("d"))
+    with store.database.reading() as connection:
         places = dict(connection.execute(sa.text("SELECT reviewer, place FROM verdicts")).all())
     assert places["a"] == places["b"] != places["c"]
     assert places["d"] is None
@@ -829,47 +840,50 @@ def test_a_class_behind_one_address_is_heard(store):
     kept(store)
     for person in range(30):
         for number in range(12):
-            store.give(word(f"p{person}", NOW + number, job_id=f"job{number}"), "192.0.2.7")
-        store.give(word(f"p{person}", NOW + 20, id=f"c{person}", comment="and a word"), "192.0.2.7")
-    assert store.review_by_link("link").people == 30
+            store.reviews.give(word(f"p{person}", NOW + number, job_id=f"job{number}"), "192.0.2.7")
+        store.reviews.give(
+            word(f"p{person}", NOW + 20, id=f"c{person}", comment="and a word"), "192.0.2.7"
+        )
+    assert store.reviews.by_link("link").people == 30
 
 
 def test_a_closed_review_takes_no_words_and_its_token_is_forgotten(store):
     store.add(job(1, video_key="a"))
     kept(store)
-    assert not store.revoke_review("review-link", "somebody else", NOW)
-    assert store.revoke_review("review-link", "somebody", NOW)
-    assert store.revoke_review("review-link", "somebody", NOW + 5)
-    assert (store.review_by_link("link").revoked_at, store.review_by_link("link").link_token) == (
+    assert not store.reviews.revoke("review-link", "somebody else", NOW)
+    assert store.reviews.revoke("review-link", "somebody", NOW)
+    assert store.reviews.revoke("review-link", "somebody", NOW + 5)
+    assert (store.reviews.by_link("link").revoked_at, store.reviews.by_link("link").link_token) == (
         NOW,
         None,
     )
-    assert store.reviewed_job("link", 2, NOW) is None
+    assert store.reviews.job("link", 2, NOW) is None
     with pytest.raises(ReviewNotFound):
-        store.give(word())
+        store.reviews.give(word())
     kept(store, token="short", expires_at=NOW + 10)
-    store.give(word(review_id="review-short", at=NOW + 9))
+    store.reviews.give(word(review_id="review-short", at=NOW + 9))
     with pytest.raises(ReviewNotFound):
-        store.give(word(review_id="review-short", at=NOW + 10))
+        store.reviews.give(word(review_id="review-short", at=NOW + 10))
 
 
 def test_a_review_is_deleted_with_its_words_by_its_owner_only(store):
     store.add(job(1, video_key="a"))
     kept(store)
-    store.give(word())
-    assert not store.delete_review("review-link", "somebody else")
-    assert store.delete_review("review-link", "somebody")
-    assert store.review_by_link("link") is None
-    assert not store.delete_review("review-link", "somebody")
-    assert store.get("job1", "somebody") is not None
+    store.reviews.give(word())
+    assert not store.reviews.delete("review-link", "somebody else")
+    assert store.reviews.delete("review-link", "somebody")
+    assert store.reviews.by_link("link") is None
+    assert not store.reviews.delete("review-link", "somebody")
+    assert store.jobs.get("job1", "somebody") is not None
 
 
 def test_the_token_of_a_link_that_has_ended_is_kept_no_longer(store):
     """It need not be shown again, and the link is told by its hash."""
     for token, expires_at in (("ended", NOW + 10), ("open", NOW + 99), ("endless", None)):
         kept(store, token=token, id=f"of {token}", expires_at=expires_at)
-    store.forget_links(NOW + 10)
+    store.reviews.forget_links(NOW + 10)
     assert [
-        store.review(f"of {token}", "somebody").link_token for token in ("ended", "open", "endless")
+        store.reviews.get(f"of {token}", "somebody").link_token
+        for token in ("ended", "open", "endless")
     ] == [None, "open", "endless"]
-    assert store.review_by_link("ended").id == "of ended"
+    assert store.reviews.by_link("ended").id == "of ended"

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from wan.database.store import Store
+from tests.blocking import Store
 from wan.domain.errors import SettingsError
 from wan.environment.private import keep_database, make_database, make_folder
 from wan.environment.settings import Settings

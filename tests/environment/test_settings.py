@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wan.database.store import Store
+from tests.blocking import Store
 from wan.domain.errors import InvalidInput, SettingsError
 from wan.environment.settings import Settings, load_settings
 from wan.environment.values import cleaned

@@ -18,9 +18,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from tests.blocking import Store
 from tests.database.test_store import ACCOUNTS, NOW, job
 from tests.service.test_studio import OWNER, finished, image
-from wan.database.store import Store
+from wan.database.refusals import OverBudget
 from wan.domain import catalog
 from wan.domain.errors import AccessRefused, InvalidInput, SettingsError, WanError
 from wan.domain.jobs import JobState, Spent
@@ -29,6 +30,7 @@ from wan.environment.connection import Connection
 from wan.environment.settings import load_settings
 from wan.service import polling
 from wan.service.access import Door, Keys, Leave
+from wan.service.refusals import refusals_in_words
 from wan.service.studio import Studio
 from wan.ui import visitor
 from wan.ui.run import Run
@@ -176,7 +178,7 @@ def test_keys_are_dropped_when_nothing_of_theirs_is_on_its_way_or_when_they_are_
 
 
 def spent(store) -> Decimal:
-    with store._engine.connect() as connection:
+    with store.engine.connect() as connection:
         return (
             Decimal(connection.exec_driver_sql("SELECT budget_spent FROM accounts").scalar_one())
             / 1_000_000
@@ -198,12 +200,12 @@ def test_fifty_at_once_do_not_overdraw(store):
     def add(number):
         try:
             return store.add(priced(number), budget=Decimal("20"))
-        except AccessRefused as refused:
-            return refused.sentence.key
+        except OverBudget as refused:
+            return refused
 
     with ThreadPoolExecutor(50) as threads:
         came = list(threads.map(add, range(50)))
-    assert came.count("budget_spent") == 50 - 13
+    assert len([one for one in came if isinstance(one, OverBudget)]) == 50 - 13
     assert spent(store) == Decimal("19.5")
     assert store.add(priced(60, day="2026-03-02"), budget=Decimal("20"))
     assert spent(store) == Decimal("1.5")
@@ -226,7 +228,7 @@ def test_the_day_of_the_budget_begins_at_midnight_utc(zone):
 def test_a_day_that_comes_late_does_not_begin_anew(store):
     store.add(priced(1, "9", day="2026-03-02"), budget=Decimal("10"))
     store.add(priced(2, "1", day=DAY), budget=Decimal("10"))
-    with pytest.raises(AccessRefused):
+    with pytest.raises(OverBudget):
         store.add(priced(3, "1", day="2026-03-02"), budget=Decimal("10"))
     assert spent(store) == 10
 
@@ -237,26 +239,27 @@ def test_a_refused_job_is_not_written_and_a_joined_one_not_counted_twice(store):
         store.add(replace(priced(1), id="other", media_token="other"), budget=Decimal("2")).id
         == first.id
     )
-    with pytest.raises(AccessRefused, match=r"¥2.00 does not reach .* ¥1.50 are spent"):
+    with (
+        pytest.raises(AccessRefused, match=r"¥2.00 does not reach .* ¥1.50 are spent"),
+        refusals_in_words(),
+    ):
         store.add(priced(2), budget=Decimal("2"))
-    assert store.get("job2", "somebody") is None
+    assert store.jobs.get("job2", "somebody") is None
     assert spent(store) == Decimal("1.5")
 
 
 def test_takes_are_paid_for_all_or_none_and_joined_ones_once(store):
     two, four = [priced(number) for number in (1, 2)], [priced(number) for number in (1, 2, 3, 4)]
-    store.add_all(two, budget=Decimal("5"))
+    store.queue.add(two, budget=Decimal("5"))
     assert spent(store) == 3
-    with pytest.raises(
-        AccessRefused,
-        match=r"¥5.00 does not reach .* ¥3.00 are spent or promised, and this costs up to ¥3.00",
-    ):
-        store.add_all(
+    refusal = r"¥5.00 does not reach .* ¥3.00 are spent or promised, and this costs up to ¥3.00"
+    with pytest.raises(AccessRefused, match=refusal), refusals_in_words():
+        store.queue.add(
             [replace(one, id=f"other{one.id}", media_token=f"other{one.id}") for one in four],
             budget=Decimal("5"),
         )
-    assert (spent(store), store.get("otherjob3", "somebody")) == (3, None)
-    again = store.add_all(
+    assert (spent(store), store.jobs.get("otherjob3", "somebody")) == (3, None)
+    again = store.queue.add(
         [replace(one, id=f"again{one.id}", media_token=f"again{one.id}") for one in four],
         budget=Decimal("6"),
     )
@@ -265,15 +268,16 @@ def test_takes_are_paid_for_all_or_none_and_joined_ones_once(store):
 
 
 def test_takes_count_together_for_the_jobs_at_once(store):
-    store.add_all([priced(1), priced(2)], at_once=3)
-    with pytest.raises(AccessRefused, match="4 jobs of yours on their way; the limit here is 3"):
-        store.add_all([priced(3), priced(4)], at_once=3)
-    assert store.get("job3", "somebody") is None
+    store.queue.add([priced(1), priced(2)], at_once=3)
+    refusal = "4 jobs of yours on their way; the limit here is 3"
+    with pytest.raises(AccessRefused, match=refusal), refusals_in_words():
+        store.queue.add([priced(3), priced(4)], at_once=3)
+    assert store.jobs.get("job3", "somebody") is None
     same = [
         replace(priced(number), id=f"same{number}", media_token=f"same{number}")
         for number in (1, 2)
     ]
-    assert [one.id for one in store.add_all(same, at_once=1)] == ["job1", "job2"], (
+    assert [one.id for one in store.queue.add(same, at_once=1)] == ["job1", "job2"], (
         "what is joined is not counted again"
     )
 
@@ -289,8 +293,8 @@ def test_takes_count_together_for_the_jobs_at_once(store):
 )
 def test_the_end_settles_what_was_reserved(store, state, known, amount, left):
     store.add(replace(priced(1), state=JobState.PENDING), budget=Decimal("2"))
-    held = store.claim(NOW, lease=10, accounts=ACCOUNTS)[0]
-    store.advance(
+    held = store.queue.claim(NOW, lease=10, accounts=ACCOUNTS)[0]
+    store.queue.advance(
         held, JobState(state), NOW, spent=known, **({"amount": Decimal(amount)} if amount else {})
     )
     assert spent(store) == Decimal(left)
@@ -298,16 +302,16 @@ def test_the_end_settles_what_was_reserved(store, state, known, amount, left):
 
 def test_what_a_job_did_not_cost_goes_back_to_its_own_day(store):
     store.add(replace(priced(1), state=JobState.PENDING), budget=Decimal("2"))
-    held = store.claim(NOW, lease=10, accounts=ACCOUNTS)[0]
+    held = store.queue.claim(NOW, lease=10, accounts=ACCOUNTS)[0]
     store.add(priced(2, day="2026-03-02"), budget=Decimal("2"))
-    store.advance(held, JobState.FAILED, NOW, spent=Spent.NO)
+    store.queue.advance(held, JobState.FAILED, NOW, spent=Spent.NO)
     assert spent(store) == Decimal("1.5"), "what the next day has reserved stays reserved"
 
 
 def test_nobody_fills_the_line_alone(store):
     for number in range(3):
         store.add(priced(number), at_once=3)
-    with pytest.raises(AccessRefused, match="limit"):
+    with pytest.raises(AccessRefused, match="limit"), refusals_in_words():
         store.add(priced(4), at_once=3)
     assert store.add(replace(priced(5), owner="somebody else"), at_once=3)
 
@@ -318,7 +322,7 @@ def test_a_database_of_an_earlier_version_gets_its_new_columns(tmp_path):
         old.execute("ALTER TABLE jobs DROP COLUMN reserved")
     store = Store(f"sqlite:///{tmp_path / 'old.sqlite3'}")
     assert store.add(priced(1)).reserved == Decimal("1.50")
-    assert store.get("job1", "somebody").reserved == Decimal("1.50")
+    assert store.jobs.get("job1", "somebody").reserved == Decimal("1.50")
     store.close()
 
 

@@ -3,13 +3,14 @@ sweep is told to go.
 """
 
 import asyncio
-import threading
 import time
 from dataclasses import replace
 
 import pytest
 
 from tests.database.test_store import job
+from wan.database.jobs import Jobs
+from wan.database.queue import Queue
 from wan.domain.jobs import JobState, Reference
 from wan.environment.settings import load_settings
 from wan.service import cleanup as sweep_module
@@ -41,7 +42,7 @@ def swept(store, storage, evidence):
     async def swept_(*, days=2.0, uploads=None, keep_days=0):
         now = time.time() + days * DAY
         await sweep(
-            store=store,
+            database=store.database,
             storage=storage,
             evidence=evidence,
             uploads=uploads,
@@ -92,7 +93,7 @@ async def test_nothing_finished_goes_unless_it_is_asked_for(store, storage, swep
     ]
     await swept(days=1000)
     assert await has(storage, *keys) == [True, True]
-    assert store.get("job1", "somebody") is not None
+    assert store.jobs.get("job1", "somebody") is not None
 
 
 async def test_jobs_that_ended_go_with_their_files_after_as_many_days_as_are_set(
@@ -110,7 +111,7 @@ async def test_jobs_that_ended_go_with_their_files_after_as_many_days_as_are_set
     assert await has(storage, *files) == [True, True, True]
     await swept(days=7.1, keep_days=7)
     assert await has(storage, *files, picture) == [False, True, True, True]
-    assert [store.get(f"job{number}", "somebody") is not None for number in (1, 2, 3)] == [
+    assert [store.jobs.get(f"job{number}", "somebody") is not None for number in (1, 2, 3)] == [
         False,
         True,
         True,
@@ -193,11 +194,14 @@ async def test_uploads_of_visitors_go_after_a_day(swept, tmp_path):
 
 async def test_notes_of_uploads_go_when_the_service_has_forgotten_them(store, swept):
     now = time.time()
-    store.claim_upload("account", "model", "key", now, lifetime=DAY, lease=60)
-    store.note_upload("account", "model", "key", "oss://x")
+    store.accounts.claim_upload("account", "model", "key", now, lifetime=DAY, lease=60)
+    store.accounts.note_upload("account", "model", "key", "oss://x")
     for days, known in ((1.9, "oss://x"), (2.1, None)):
         await swept(days=days)
-        assert store.claim_upload("account", "model", "key", now, lifetime=DAY, lease=60) == known
+        assert (
+            store.accounts.claim_upload("account", "model", "key", now, lifetime=DAY, lease=60)
+            == known
+        )
 
 
 @pytest.mark.process
@@ -209,11 +213,13 @@ async def test_the_studio_sweeps_by_itself(monkeypatch):
     monkeypatch.setenv("WAN_KEEP_DAYS", "1")
     uploads.mkdir(parents=True)
     async with Studio(load_settings(), clock=lambda: time.time() + 3 * DAY) as studio:
-        studio._store.add(replace(job(state=JobState.CANCELLED, due_at=None), ended_at=time.time()))
+        done = replace(job(state=JobState.CANCELLED, due_at=None), ended_at=time.time())
+        await Queue(studio.database).add([done])
+        jobs = Jobs(studio.database)
         for name in ("first", "second"):
             (uploads / name).write_bytes(b"x")
             async with asyncio.timeout(20):
-                while (uploads / name).exists() or studio._store.get("job1", "somebody"):  # noqa: ASYNC110
+                while (uploads / name).exists() or await jobs.get("job1", "somebody"):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
 
 
@@ -226,10 +232,10 @@ async def test_a_folder_that_the_operator_chose_is_theirs_to_tidy(monkeypatch, t
     (tmp_path / "theirs" / "letter").write_bytes(b"x")
     async with Studio(load_settings(), clock=lambda: time.time() + 3 * DAY) as studio:
         (load_settings().output_dir / "uploads").mkdir()
-        swept = threading.Event()  # it is asked in a thread
-        monkeypatch.setattr(studio._store, "references_in_use", lambda: swept.set() or set())
         await studio._storage.put("references/unused.jpg", b"x")
-        assert await asyncio.to_thread(swept.wait, 20)
+        async with asyncio.timeout(20):
+            while await studio._storage.has("references/unused.jpg"):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
     assert (tmp_path / "theirs" / "letter").exists()
 
 

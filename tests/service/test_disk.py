@@ -20,7 +20,8 @@ from tests import plain_http, warm
 from tests import postgres as postgres_module
 from tests.disks import Lock, every_connection, locked, small_disk, unreadable
 from tests.pictures import picture
-from wan.database import store
+from wan.database import opening
+from wan.database.engine import Database
 from wan.domain import catalog, ids
 from wan.domain.errors import NotKept
 from wan.domain.jobs import JobState, Spent
@@ -56,7 +57,7 @@ def _service(simulator, monkeypatch):
     monkeypatch.setattr(runner, "LEASE", 2.0)
     monkeypatch.setattr(runner, "HELD", 1.5)  # shorter than a lease, as in the app
     monkeypatch.setattr(runner, "_UPLOAD_LEASE", 2.0)
-    monkeypatch.setattr(store, "_BUSY", 0.2)
+    monkeypatch.setattr(opening, "_BUSY", 0.2)
     monkeypatch.setattr(objects, "ROOM", 0)
 
 
@@ -328,7 +329,7 @@ async def test_a_read_only_database_refuses_new_work_and_loses_nothing(studio, s
     job = await studio.submit(request(), owner=OWNER)
     async with ends_well(studio, simulator, job) as viewer:
         await viewer.until(lambda event: event.job.state is JobState.PENDING)
-        with every_connection(studio._store, "query_only=ON", "query_only=OFF"):
+        with every_connection(studio.database, "query_only=ON", "query_only=OFF"):
             await viewer.paused()
             await refused(studio, "database_readonly")
 
@@ -337,7 +338,7 @@ async def test_a_database_that_cannot_be_read_ends_no_viewer(studio, simulator):
     job = await studio.submit(request(), owner=OWNER)
     async with ends_well(studio, simulator, job) as viewer:
         await viewer.until(lambda event: event.job.state is JobState.PENDING)
-        with unreadable(studio._store):
+        with unreadable(studio.database):
             await viewer.paused()
             await refused(studio, "database_down")
             assert (
@@ -366,7 +367,7 @@ async def test_the_page_says_it_in_words(studio):
     async def refused(card: Markup) -> str:
         return await reference.idle({}, card, Asker(), back=False)
 
-    with unreadable(studio._store):
+    with unreadable(studio.database):
         async with plain_http.AsyncClient(transport=page, base_url="http://page") as client:
             answer = await client.get(f"/media/{ids.new_media()}/video.mp4")
         assert (answer.status_code, "database does not work" in answer.text) == (503, True)
@@ -460,7 +461,7 @@ async def test_a_database_that_cannot_be_written_at_the_start_is_said_in_one_lin
 ):
     """Exit code 3: our own trouble, nothing was sent, and the same command may be tried again."""
     path = tmp_path / "kept.sqlite3"
-    store.Store(f"sqlite:///{path}").close()
+    Database(f"sqlite:///{path}").close()
     wrong = {"WAN_DATABASE_URL": f"sqlite:///file:{path}?mode=ro&uri=true"}
     command = ["-m", "wan", "image-to-video", samples / "astronaut.png", "--prompt", "x", "--json"]
     finished = await asyncio.to_thread(

@@ -16,13 +16,13 @@ import pytest
 
 from tests import warm
 from tests.bench import chaos, limits
+from tests.blocking import Store
 from tests.conftest import ROOT
 from tests.crowd import Order, Place
 from tests.database.test_store import job as row
 from tests.pictures import picture
 from tests.simulators import serving
 from tests.worker import working
-from wan.database.store import Store
 from wan.domain.jobs import JobState
 from wan.domain.requests import ImageToVideoRequest
 from wan.service.studio import Studio
@@ -43,7 +43,7 @@ def wait():
         return word.read()
 """
 MAKE_SCHEMA = f"""
-from wan.database.store import Store
+from tests.blocking import Store
 {WAIT}
 wait()
 Store(sys.argv[2]).close()
@@ -138,7 +138,7 @@ async def test_ten_processes_make_the_same_schema_at_once(new_database, environm
         others.tell("now")
         assert others.ends() == [(0, "", "")] * 10
     with contextlib.closing(Store(database)) as store:
-        assert store.add(row()) == store.get("job1", "somebody")
+        assert store.add(row()) == store.jobs.get("job1", "somebody")
 
 
 async def test_two_processes_share_the_work_and_no_task_is_looked_at_by_both(place, tmp_path):

@@ -424,8 +424,8 @@ async def test_an_expired_link_is_as_good_as_none(studio):
 @pytest.mark.process
 @pytest.mark.anyio
 async def test_a_review_holds_so_much_and_no_more(studio, monkeypatch):
-    monkeypatch.setattr("wan.database.store.VERDICTS_LIMIT", 2)
-    monkeypatch.setattr("wan.database.store.REVIEWS_LIMIT", 1)
+    monkeypatch.setattr("wan.database.reviews.VERDICTS_LIMIT", 2)
+    monkeypatch.setattr("wan.database.reviews.REVIEWS_LIMIT", 1)
     done = await made(studio)
     token = (await studio.create_review([done.id], owner="owner", title="t"))[1]
     for reviewer in ("a", "b"):

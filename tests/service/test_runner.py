@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
+from tests.blocking import Store
 from tests.database.test_store import job as row
-from wan.database.store import Store
 from wan.domain import catalog
 from wan.domain.errors import KeyRefused, Refused, Throttled, Unclear
 from wan.domain.jobs import Job, JobState, Reference, Spent
@@ -68,7 +68,7 @@ class Stage:
         self.storage = Storage((folder / "storage").as_uri(), folder / "cache")
         self.evidence = Evidence(folder, visitors=True, video_at=lambda _: None)
         self.runner = Runner(
-            store=store,
+            database=store.database,
             storage=self.storage,
             gateway=self.service,
             connections={CONNECTION.account: CONNECTION},
@@ -99,7 +99,7 @@ class Stage:
         """The job after everything that is due by then has been done."""
         self.now += later
         await self.runner.run_once()
-        return self.store.get(job.id, job.owner)
+        return self.store.jobs.get(job.id, job.owner)
 
 
 @pytest.fixture
@@ -239,26 +239,31 @@ async def test_a_stop_leaves_a_request_that_is_not_answered_yet_to_whoever_waits
     await sent.wait()
     running.cancel()
     await asyncio.wait(set(stage.runner._steps))
-    taken = stage.store.claim(stage.now + 1, lease=1, accounts=[CONNECTION.account])
+    taken = stage.store.queue.claim(stage.now + 1, lease=1, accounts=[CONNECTION.account])
     answered.set()
     with contextlib.suppress(asyncio.CancelledError):
         await running
-    job = stage.store.get(job.id, job.owner)
+    job = stage.store.jobs.get(job.id, job.owner)
     assert (taken, job.state, job.spent) == ([], JobState.FAILED, Spent.NO)
 
 
 async def test_what_is_claimed_while_the_app_stops_is_another_processes_at_once(stage, monkeypatch):
-    job, claim = stage.add(1, JobState.PENDING, task_id="task"), stage.store.claim
+    job, claim = stage.add(1, JobState.PENDING, task_id="task"), stage.store.queue.claim
     loop, claimed, stopped = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
 
-    def held(*given, **named):
-        try:
-            return claim(*given, **named)
-        finally:
-            loop.call_soon_threadsafe(claimed.set)
-            stopped.wait(30)
+    call = stage.store.database.call
 
-    monkeypatch.setattr(stage.store, "claim", held)
+    def call_held(statement, *given, **named):
+        def held(*given, **named):
+            try:
+                return statement(*given, **named)
+            finally:
+                loop.call_soon_threadsafe(claimed.set)
+                stopped.wait(30)
+
+        return call(held if statement.__name__ == "claim" else statement, *given, **named)
+
+    monkeypatch.setattr(stage.store.database, "call", call_held)
     running = asyncio.create_task(stage.runner.run())
     await claimed.wait()
     running.cancel()
@@ -276,7 +281,7 @@ async def test_a_step_that_takes_long_keeps_its_job(stage, monkeypatch):
 
     async def passes(seconds):
         stage.now += seconds
-        taken.extend(stage.store.claim(stage.now, lease=1, accounts=[CONNECTION.account]))
+        taken.extend(stage.store.queue.claim(stage.now, lease=1, accounts=[CONNECTION.account]))
         if taken or stage.now > NOW + 10 * runner.HELD:
             long_enough.set()
         await sleep(0)

@@ -24,8 +24,9 @@ from hypothesis.stateful import (
 )
 from pydantic import SecretStr
 
+from tests.blocking import Store
 from tests.pictures import clip
-from wan.database.store import Store, _metadata
+from wan.database.schema import METADATA
 from wan.domain.errors import KeyRefused, NotSent, Refused, Throttled, Unclear, Unreadable
 from wan.domain.jobs import TRANSITIONS, Job, JobState, Spent
 from wan.domain.messages import sentence
@@ -157,7 +158,7 @@ class Lives(RuleBasedStateMachine):
 
     def jobs(self) -> list[Job]:
         found = {
-            job.id: job for job in self.store.of_brief("owner", BRIEF)
+            job.id: job for job in self.store.jobs.of_brief("owner", BRIEF)
         }  # one look for all: reading them is what this test takes its time for
         return [found[name] for name in self.seen]
 
@@ -193,7 +194,7 @@ class Lives(RuleBasedStateMachine):
     def click_cancel(self, number):
         job = self.jobs()[number % len(self.seen)]
         if job.live and job.state not in (JobState.RUNNING, JobState.FETCHING):
-            self.store.want_cancel(job, self.now)
+            self.store.queue.want_cancel(job, self.now)
 
     @rule(
         number=st.integers(0, 9),
@@ -226,7 +227,7 @@ class Lives(RuleBasedStateMachine):
 
     async def _work(self):
         runner = Runner(
-            store=self.store,
+            database=self.store.database,
             storage=Storage((self.folder / "storage").as_uri(), self.folder / "cache"),
             gateway=self.service,
             connections={CONNECTION.account: CONNECTION},
@@ -308,8 +309,8 @@ def reachable(before: JobState, after: JobState) -> bool:
 
 def empty(store: Store) -> None:
     """Takes every row out of a database: sooner done than making a new one."""
-    with store._writing() as connection:
-        for table in reversed(_metadata.sorted_tables):
+    with store.database.writing() as connection:
+        for table in reversed(METADATA.sorted_tables):
             if table.name != "keys":
                 connection.execute(table.delete())
 

@@ -24,6 +24,7 @@ from tests.database.test_store import job as kept_job
 from tests.pictures import clip, picture
 from tests.simulators import serving
 from tests.sounds import wav
+from wan.database.queue import Queue
 from wan.domain import catalog
 from wan.domain.errors import (
     AccessRefused,
@@ -794,8 +795,8 @@ async def test_a_search_may_have_any_number_of_words(new_database, monkeypatch):
             3: " ".join(map(chr, range(0x4E00, 0x4E00 + 900))),
         }
         for number, prompt in prompts.items():
-            studio._store.add(
-                kept_job(number, owner=OWNER, request={"duration": 5, "prompt": prompt})
+            await Queue(studio.database).add(
+                [kept_job(number, owner=OWNER, request={"duration": 5, "prompt": prompt})]
             )
 
         async def found(search):
@@ -914,14 +915,14 @@ async def test_a_paid_video_outlives_whatever_breaks_in_our_polish(studio, monke
 
 async def test_a_database_that_is_stuck_for_a_while_loses_nothing(studio, monkeypatch):
     job = await studio.submit(image(), owner=OWNER)
-    real, broken = studio._store.claim, [True] * 5
+    real, broken = studio.database.call, [True] * 5
 
-    def claim(*given, **named):
-        if broken and broken.pop():
+    def call(statement, *given, **named):
+        if statement.__name__ == "claim" and broken and broken.pop():
             raise OSError("disk I/O error")
-        return real(*given, **named)
+        return real(statement, *given, **named)
 
-    monkeypatch.setattr(studio._store, "claim", claim)
+    monkeypatch.setattr(studio.database, "call", call)
     assert (await finished(studio, job)).state is JobState.SUCCEEDED
     assert not broken
 

@@ -291,7 +291,7 @@ async def test_a_record_that_came_back_goes_with_the_next_sweep(studio):
     async def swept(days):
         now = time.time() + days * DAY
         await cleanup.sweep(
-            store=studio._store,
+            database=studio.database,
             storage=studio._storage,
             evidence=studio._evidence,
             uploads=None,

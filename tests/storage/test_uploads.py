@@ -13,6 +13,7 @@ import pytest
 
 from tests.pictures import clip, picture
 from tests.sounds import sound
+from wan.database.jobs import Jobs
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.environment.settings import load_settings
 from wan.service import cleanup, polling
@@ -379,7 +380,7 @@ async def test_what_somebody_submits_while_an_old_job_is_dropped_is_there_for_th
     theirs = uploaded(studio.uploads, raw)
     first = await ended(studio, await studio.submit(image(theirs, seed=1), owner=OTHER), OTHER)
     old = await ended(studio, await studio.submit(image(raw, seed=2), owner=OWNER))
-    await studio._store.call(studio._store.delete, first, 0.0)  # as where a sweep has forgotten it
+    await Jobs(studio.database).delete(first, 0.0)  # as where a sweep has forgotten it
     loop, forget = asyncio.get_running_loop(), studio.uploads.forget
 
     def slowly(of):

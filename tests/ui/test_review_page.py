@@ -17,6 +17,7 @@ from tests import plain_http
 from tests.pictures import picture
 from tests.service.test_reviews import GOOD, MADE, NOW, review, said
 from tests.ui.test_cards import read
+from wan.database.reviews import Reviews
 from wan.domain import reviews
 from wan.domain.errors import NotKept, ReviewNotFound
 from wan.domain.requests import ImageToVideoRequest
@@ -327,8 +328,7 @@ async def test_however_many_look_a_review_is_read_once(asked, monkeypatch):
     for language, reads in (("en", 2), ("zh", 3), ("en", 3)):
         page = await client.get(f"/review/{token}", headers={"Accept-Language": language})
         assert (f'<html lang="{language}' in page.text, len(read)) == (True, reads)
-    await studio._store.call(
-        studio._store.give,
+    await Reviews(studio.database).give(
         said(review_id=whole.id, job_id=whole.takes[0].job_id, comment="by another process"),
     )
     again = await client.get(f"/review/{token}/tally", headers=known)

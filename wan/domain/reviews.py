@@ -1,5 +1,5 @@
 """Reviews: some takes, shown to others by a link, and what they say about them. Pure; rows are in
-`wan.database.store`, pages in `wan.ui`.
+`wan.database.reviews`, pages in `wan.ui`.
 
 Whoever has the link may say yes, maybe or no to each take, as often as they change their mind: the
 tally counts the last word of each. People are told apart by a token that their browser keeps; here

@@ -10,7 +10,10 @@ import contextlib
 import shutil
 from pathlib import Path
 
-from wan.database.store import Store
+from wan.database.accounts import Accounts
+from wan.database.engine import Database
+from wan.database.jobs import Jobs
+from wan.database.reviews import Reviews
 from wan.domain import catalog
 from wan.storage.evidence import Evidence
 from wan.storage.objects import Storage, changed_at
@@ -21,7 +24,7 @@ DAY = 24 * 3600.0
 
 async def sweep(
     *,
-    store: Store,
+    database: Database,
     storage: Storage,
     evidence: Evidence,
     uploads: Path | None,
@@ -36,42 +39,42 @@ async def sweep(
     while another process wrote them. With `keep_days`, jobs that ended longer ago than that, their
     files and their records. Never a live job, nor anything of one. now: seconds since 1970.
     """
-    before = now - DAY
+    jobs, before = Jobs(database), now - DAY
     await asyncio.to_thread(storage.clear_leftovers, before)
     if uploads is not None:
         await asyncio.to_thread(_clear, uploads, before)
-    await store.call(store.forget_uploads, now - catalog.UPLOAD_LIFETIME)
-    await store.call(store.forget_deleted, now - 2 * catalog.TASK_LIFETIME)
+    await Accounts(database).forget_uploads(now - catalog.UPLOAD_LIFETIME)
+    await jobs.forget_deleted(now - 2 * catalog.TASK_LIFETIME)
     # Before jobs are forgotten: who is about to make a new one from an old one has until the next
     # sweep.
-    await _clear_references(store, storage, before)
+    await _clear_references(jobs, storage, before)
     if keep_days:
-        await _clear_jobs(store, storage, evidence, now - keep_days * DAY)
-    await asyncio.to_thread(evidence.clear, await store.call(store.all_ids), before, others=False)
-    await store.call(store.forget_links, now)
-    await store.call(store.clear_log)
+        await _clear_jobs(jobs, storage, evidence, now - keep_days * DAY)
+    await asyncio.to_thread(evidence.clear, await jobs.all_ids(), before, others=False)
+    await Reviews(database).forget_links(now)
+    await database.clear_log()
 
 
-async def _clear_references(store: Store, storage: Storage, before: float) -> None:
+async def _clear_references(jobs: Jobs, storage: Storage, before: float) -> None:
     old = await storage.older("references/", before)
     used = (
-        await store.call(store.references_in_use) if old else set()
+        await jobs.references_in_use() if old else set()
     )  # asked for after the list, so that it knows whatever the list may hold
     for key in old:
         if key not in used:
             await storage.remove(key, before)
 
 
-async def _clear_jobs(store: Store, storage: Storage, evidence: Evidence, before: float) -> None:
+async def _clear_jobs(jobs: Jobs, storage: Storage, evidence: Evidence, before: float) -> None:
     """First the rows, so that nobody is shown what is about to go; then the files that no row has,
     whenever their rows went.
     """
-    await store.call(store.forget_jobs, before)
+    await jobs.forget(before)
     old = await storage.older("videos/", before)
-    jobs = await store.call(store.all_ids)
-    await asyncio.to_thread(evidence.clear, jobs, before)
+    kept = await jobs.all_ids()
+    await asyncio.to_thread(evidence.clear, kept, before)
     for key in old:
-        if key.split("/")[1] not in jobs:
+        if key.split("/")[1] not in kept:
             await storage.remove(key, before)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from wan.database.store import Store
+from wan.database.jobs import Jobs
 from wan.domain.jobs import Job
 from wan.domain.requests import Media
 from wan.media import inputs
@@ -24,7 +24,7 @@ log = logging.getLogger("wan.service.references")
 class References:
     """References in storage, and the uploads that they came from."""
 
-    store: Store
+    jobs: Jobs
     storage: Storage
     uploads: UploadFolder
     _held: dict[object, set[str]]
@@ -34,9 +34,9 @@ class References:
     """
 
     @classmethod
-    def over(cls, store: Store, storage: Storage, uploads: UploadFolder) -> "References":
+    def over(cls, jobs: Jobs, storage: Storage, uploads: UploadFolder) -> "References":
         """None of which is being kept yet."""
-        return cls(store, storage, uploads, {})
+        return cls(jobs, storage, uploads, {})
 
     @contextlib.contextmanager
     def holding(self, keys: Iterable[str] = ()) -> Iterator[None]:
@@ -87,7 +87,7 @@ class References:
             {key for one in job.references for key in (one.key, one.sent_key) if key},
         )
         mine, held = (
-            await self.store.call(self.store.references_in_use, job.owner),
+            await self.jobs.references_in_use(job.owner),
             self._all_held(),
         )
         await asyncio.to_thread(
@@ -97,7 +97,7 @@ class References:
             held = (
                 self._all_held()
             )  # before the rows are asked for: who lets go in between has a row by then
-            theirs = await self.store.call(self.store.references_in_use)
+            theirs = await self.jobs.references_in_use()
             for key in keys - theirs - held:
                 await self.storage.remove(
                     key, began

@@ -16,10 +16,12 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from wan.database.store import Store
+from wan.database.accounts import Accounts
+from wan.database.engine import Database
+from wan.database.queue import Queue
 from wan.domain import catalog
 from wan.domain.catalog import MODELS
 from wan.domain.errors import (
@@ -87,7 +89,6 @@ _QUOTED = 128  # characters of a code or an id that a row has room for
 _ODD = "NoVideo"  # marks, in place of the service's code, that the last download did not open
 _IDLE = 1.0  # seconds between two looks for work that another process may have queued
 
-Result = TypeVar("Result")
 Step = Callable[[Job, Connection], Awaitable[Job | None]]
 
 
@@ -102,7 +103,7 @@ class Runner:
     def __init__(
         self,
         *,
-        store: Store,
+        database: Database,
         storage: Storage,
         gateway: Gateway,
         connections: Mapping[str, Connection],
@@ -113,8 +114,8 @@ class Runner:
         clock: Callable[[], float] = time.time,
         unsent: Collection[str] | None = None,
     ) -> None:
-        self._store, self._storage, self._gateway, self._connections = (
-            store,
+        self._queue, self._accounts = Queue(database), Accounts(database)
+        self._storage, self._gateway, self._connections = (
             storage,
             gateway,
             connections,
@@ -194,13 +195,14 @@ class Runner:
     async def _claim(self) -> list[Job]:
         # What became of a paid request that is in hand here, this process alone can tell, however
         # long the database takes to hear it.
-        which = {
-            "accounts": list(self._connections),
-            "but": list(self._paying),
-            "unsent": self._wanted(),
-        }
         claiming = asyncio.create_task(
-            self._sql(self._store.claim, self._clock(), lease=LEASE, **which)
+            self._queue.claim(
+                self._clock(),
+                lease=LEASE,
+                accounts=list(self._connections),
+                but=list(self._paying),
+                unsent=self._wanted(),
+            )
         )
         try:
             return await asyncio.shield(claiming)
@@ -216,7 +218,7 @@ class Runner:
 
     async def _pause(self) -> float:
         try:
-            due = await self._sql(self._store.next_due, list(self._connections), self._wanted())
+            due = await self._queue.next_due(list(self._connections), self._wanted())
         except Exception:
             log.exception("the next work could not be asked for; trying again")
             due = None
@@ -294,9 +296,7 @@ class Runner:
         """QUEUED: goes on when fewer than the account's limit are on their way."""
         if job.cancel_wanted:
             return await self._end(job, JobState.CANCELLED, sentence("cancelled"))
-        started = await self._sql(
-            self._store.start, job, self._clock(), at_once=catalog.RUNNING_AT_ONCE
-        )
+        started = await self._queue.start(job, self._clock(), at_once=catalog.RUNNING_AT_ONCE)
         if started is None:
             return await self._keep_waiting(job, _IDLE, said=None)
         self._evidence.record(started)
@@ -465,10 +465,8 @@ class Runner:
             for task, at in listed.items()
             if sent_at - _DRIFT <= at <= sent_at + SUBMIT_LIMIT + _DRIFT
         ]
-        candidates = await self._sql(self._store.unknown_tasks, job.account, near) - set(
-            job.foreign_tasks
-        )
-        lone = not await self._sql(self._store.has_twin, job)
+        candidates = await self._queue.unknown_tasks(job.account, near) - set(job.foreign_tasks)
+        lone = not await self._queue.has_lookalike(job)
         foreign = []
         for task_id in sorted(candidates):
             await self._turn(job.account, "query_at")
@@ -525,8 +523,7 @@ class Runner:
             return reference.url
         which = (job.account, job.model, reference.sent_key)
         while (  # noqa: ASYNC110
-            known := await self._sql(
-                self._store.claim_upload,
+            known := await self._accounts.claim_upload(
                 *which,
                 self._clock(),
                 lifetime=_UPLOAD_GOOD,
@@ -545,7 +542,7 @@ class Runner:
                 connection, job.model, path, secrets.token_hex(12) + path.suffix
             )
         finally:
-            await self._sql(self._store.note_upload, *which, url)
+            await self._accounts.note_upload(*which, url)
         return url
 
     async def _fetch(self, job: Job, connection: Connection) -> TaskSnapshot:
@@ -558,7 +555,7 @@ class Runner:
         """Waits for this account's next request, so that its limits hold over all jobs and
         processes.
         """
-        wait = await self._sql(self._store.take_turn, account, what, self._clock(), _GAPS[what])
+        wait = await self._accounts.take_turn(account, what, self._clock(), _GAPS[what])
         if wait > 0:
             await asyncio.sleep(wait)
 
@@ -629,8 +626,7 @@ class Runner:
 
         async def write(row: Job) -> Job | None:
             now = self._clock()
-            return await self._sql(
-                self._store.adopt,
+            return await self._queue.adopt(
                 row,
                 accepted.task_id,
                 accepted.request_id[:_QUOTED],
@@ -691,8 +687,8 @@ class Runner:
         decided what became of them.
         """
         now = self._clock()
-        for job in await self._sql(
-            self._store.abandoned, now - catalog.TASK_LIFETIME - _ABANDONED, now - _ABANDONED
+        for job in await self._queue.abandoned(
+            now - catalog.TASK_LIFETIME - _ABANDONED, now - _ABANDONED
         ):
             if job.state is JobState.SUBMITTING:
                 uncertain = await self._advance(job, JobState.UNCERTAIN, due_at=job.due_at)
@@ -796,7 +792,7 @@ class Runner:
         )
 
     async def _advance(self, job: Job, state: JobState, **changes: Any) -> Job | None:
-        advanced = await self._sql(self._store.advance, job, state, self._clock(), **changes)
+        advanced = await self._queue.advance(job, state, self._clock(), **changes)
         if advanced is not None:
             self._evidence.record(advanced)
         return advanced
@@ -804,17 +800,14 @@ class Runner:
     async def _keep_waiting(self, job: Job, pause: float, **changes: Any) -> Job | None:
         """The job stays in its state and is due again after `pause` seconds."""
         now = self._clock()
-        await self._sql(self._store.keep, job, now, due_at=now + pause, **changes)
+        await self._queue.keep(job, now, due_at=now + pause, **changes)
         return None
 
     async def _renewed(self, job: Job) -> Job | None:
-        renewed = await self._sql(self._store.keep, job, self._clock(), due_at=self._clock() + HELD)
+        renewed = await self._queue.keep(job, self._clock(), due_at=self._clock() + HELD)
         if renewed is not None:
             self._renewed_rows[job.id] = renewed
         return renewed
-
-    async def _sql(self, statement: Callable[..., Result], *given: Any, **named: Any) -> Result:
-        return await self._store.call(statement, *given, **named)
 
 
 class _Lease:

@@ -14,7 +14,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -24,7 +24,10 @@ from types import TracebackType
 from typing import IO, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
-from wan.database.store import Store
+from wan.database.engine import Database
+from wan.database.jobs import Jobs
+from wan.database.queue import Queue
+from wan.database.reviews import Reviews
 from wan.domain import catalog, ids, line, reviews
 from wan.domain.catalog import MODELS, Price
 from wan.domain.errors import (
@@ -66,6 +69,7 @@ from wan.provider.local_simulator import Demo
 from wan.service import cleanup, polling
 from wan.service.access import Door, Keys, Leave
 from wan.service.references import References
+from wan.service.refusals import refusals_in_words
 from wan.service.runner import Runner
 from wan.storage.evidence import Evidence
 from wan.storage.objects import Storage, in_words, require_room
@@ -216,13 +220,15 @@ class Studio:
         when a later part does not open.
         """
         folder = await asyncio.to_thread(self.settings.made_output_dir)
-        self._store = await asyncio.to_thread(
-            Store, self.settings.database, setting=self.settings.database_setting
+        self.database = await asyncio.to_thread(
+            Database, self.settings.database, setting=self.settings.database_setting
         )
-        opened.callback(self._store.close)
-        self._owners = Owners(self._store.seal)
+        opened.callback(self.database.close)
+        self._queue, self._jobs = Queue(self.database), Jobs(self.database)
+        self._reviews = Reviews(self.database)
+        self._owners = Owners(self.database.seal)
         self._storage = Storage(self.settings.storage, self.settings.work_dir)
-        self._references = References.over(self._store, self._storage, self.uploads)
+        self._references = References.over(self._jobs, self._storage, self.uploads)
         opened.enter_context(inputs.working_in(self.settings.work_dir))
         self._evidence = Evidence(
             folder, visitors=not self.settings.space_id, video_at=self._storage.path
@@ -246,7 +252,7 @@ class Studio:
         opened.push_async_callback(self._gateway.close)
         await asyncio.to_thread(self._gateway.prepare, self._connection)
         self._runner = Runner(
-            store=self._store,
+            database=self.database,
             storage=self._storage,
             gateway=self._gateway,
             connections=self._keys,
@@ -268,7 +274,7 @@ class Studio:
         """What was begun here and is not sent waits for whoever asks for it."""
         if self._own:
             with contextlib.suppress(NotKept):  # it is overdue soon, which does the same
-                await self._store.call(self._store.leave, self._own)
+                await self._queue.leave(self._own)
 
     async def _tidy(self) -> None:
         """Sweeps soon after the start, though never in the way of it, and then every hour."""
@@ -285,7 +291,7 @@ class Studio:
                 await asyncio.to_thread(self.uploads.clear, self._clock() - cleanup.DAY)
                 await self._runner.end_abandoned()
                 await cleanup.sweep(
-                    store=self._store,
+                    database=self.database,
                     storage=self._storage,
                     evidence=self._evidence,
                     uploads=Path(uploads) if uploads else None,
@@ -331,11 +337,7 @@ class Studio:
 
     async def owner_of(self, job_id: str) -> str:
         """Whose job it is. Raises JobNotFound."""
-        owner = (
-            await self._store.call(self._store.owner_of, job_id)
-            if ids.has_shape(ids.JOB, job_id)
-            else None
-        )
+        owner = await self._jobs.owner_of(job_id) if ids.has_shape(ids.JOB, job_id) else None
         if owner is None:
             raise JobNotFound
         return owner
@@ -437,7 +439,7 @@ class Studio:
 
     async def _called_for(self, job: Job) -> Job | None:
         """The job that another program without a token asked for, if its video is kept."""
-        theirs = await self._store.call(self._store.called_for, job, job.created_at - _ASKED_AGAIN)
+        theirs = await self._jobs.called_for(job, job.created_at - _ASKED_AGAIN)
         return (
             theirs
             if theirs is not None and (theirs.live or await self._storage.has(theirs.video_key))
@@ -446,7 +448,7 @@ class Studio:
 
     async def _same_job(self, job: Job) -> Job | None:
         """The job of the same kind that has succeeded, if its video is kept, or is on its way."""
-        known = await self._store.call(self._store.of_kind, job.owner, job.account, job.cache_key)
+        known = await self._jobs.of_kind(job.owner, job.account, job.cache_key)
         return (
             known
             if known is not None and (known.live or await self._storage.has(known.video_key))
@@ -510,7 +512,7 @@ class Studio:
         """A job of this owner. Raises JobNotFound and, as everything here that asks the database,
         NotKept.
         """
-        job = await self._found(ids.JOB, self._store.get, job_id, owner)
+        job = await self._found(ids.JOB, self._jobs.get, job_id, owner)
         if job is None:
             raise JobNotFound
         return job
@@ -527,16 +529,13 @@ class Studio:
         """The job of this owner with one of these models that is looked at first: the newest on its
         way, else the newest of all.
         """
-        return await self._store.call(self._store.newest, owner, list(models))
+        return await self._jobs.newest(owner, list(models))
 
     async def takes(self, job: Job) -> list[Job]:
         """The takes of a job's brief, oldest first; one that was made again stands where the first
         of its kind did, in its place.
         """
-        there = {
-            one.id: one
-            for one in await self._store.call(self._store.of_brief, job.owner, job.brief_id)
-        }
+        there = {one.id: one for one in await self._jobs.of_brief(job.owner, job.brief_id)}
         places: dict[str, str] = {}  # of each take: the first job that it goes back to
         for one in there.values():
             places[one.id] = places.get(one.retried_from, one.id)
@@ -571,11 +570,13 @@ class Studio:
         words = list(
             dict.fromkeys(written("search", search, _SEARCH_LIMIT, line=True).casefold().split())
         )[:_SEARCH_WORDS]
-        asked = {"words": words, "model": model, "state": state, "verdict": verdict, "until": until}
-        return await self._store.call(
-            self._store.shelf,
+        return await self._jobs.shelf(
             owner,
-            **asked,
+            words=words,
+            model=model,
+            state=state,
+            verdict=verdict,
+            until=until,
             offset=max(offset, 0),
             limit=min(max(limit, 0), _SHELF_LIMIT),
         )
@@ -604,7 +605,7 @@ class Studio:
             f"videos/{job.id}/", math.inf
         ):  # also what a run left that did not come to its end
             await self._storage.remove(key)
-        await self._store.call(self._store.delete, job, self._clock())
+        await self._jobs.delete(job, self._clock())
         self._tell()
         try:
             await self._references.drop(job)
@@ -690,9 +691,7 @@ class Studio:
         """A job as it is at this moment, in words. Raises JobNotFound."""
         job = await self.job(job_id, owner=owner)
         place = await self._place(job) if job.state is JobState.QUEUED else None
-        past = await self._store.call(
-            self._store.past_seconds, job.backend, job.model, job.request["duration"]
-        )
+        past = await self._jobs.past_seconds(job.backend, job.model, job.request["duration"])
         if job.live and job.account not in self._keys:
             job = replace(job, said=_waits(job))
         elif job.live and self._runner.stuck:
@@ -721,7 +720,7 @@ class Studio:
         if (
             not job.state_at < read_at <= now < read_at + _LINE_KEPT
         ):  # what has come since then is not in it
-            ordered = await self._store.call(self._store.line, *which, now)
+            ordered = await self._queue.line(*which, now)
             places = {job_id: place for place, job_id in enumerate(ordered, 1)}
             self._lines[which] = now, places
             if len(self._lines) > _LINES_KEPT:
@@ -741,11 +740,10 @@ class Studio:
                     if priced
                     else sentence("cancel_late_free" if job.simulated else "cancel_late_unpriced")
                 )
-            noted = await self._store.call(self._store.want_cancel, job, self._clock())
+            noted = await self._queue.want_cancel(job, self._clock())
             if noted is not None:
                 if noted.account not in self._keys and noted.state in UNSENT:
-                    ended = await self._store.call(
-                        self._store.advance,
+                    ended = await self._queue.advance(
                         noted,
                         JobState.CANCELLED,
                         self._clock(),
@@ -780,8 +778,8 @@ class Studio:
         simulated = self.backend == "simulator" and not own
         past: list[float] = []
         with contextlib.suppress(NotKept):  # a price does not wait for the database
-            past = await self._store.call(
-                self._store.past_seconds, "simulator" if simulated else "dashscope", model, duration
+            past = await self._jobs.past_seconds(
+                "simulator" if simulated else "dashscope", model, duration
             )
         where = {"region": region, "currency": "" if own else self.connection.currency}
         cost = catalog.price(
@@ -824,7 +822,7 @@ class Studio:
         ones. Raises JobNotFound.
         """
         job = await self.job(job_id, owner=owner)
-        await self._store.call(self._store.withdraw_links, job.id, owner, ids.new_media())
+        await self._jobs.withdraw_links(job.id, owner, ids.new_media())
         self._tell()
         return await self.job(job.id, owner=owner)
 
@@ -832,7 +830,7 @@ class Studio:
         """A file of a job by its unguessable token: "video.mp4", "original.mp4" or "poster.webp";
         None when there is none. Raises NotKept.
         """
-        job = await self._found(ids.MEDIA, self._store.by_media_token, token)
+        job = await self._found(ids.MEDIA, self._jobs.by_media_token, token)
         if job is not None and name == "original.mp4":
             return await self._local(job.original_key)
         return None if job is None else await self._shown_file(job, name)
@@ -857,7 +855,7 @@ class Studio:
         expires_at = reviews.expiry(expires_days, now)
         takes = []
         for number, job_id in enumerate(reviews.checked_ids(job_ids), 1):
-            job = await self._found(ids.JOB, self._store.get, job_id, owner)
+            job = await self._found(ids.JOB, self._jobs.get, job_id, owner)
             takes.append(Take(number=number, job_id=job_id, job=reviews.with_video(job)))
         review = Review(
             ids.new_review(),
@@ -871,7 +869,8 @@ class Studio:
             tuple(takes),
             with_settings,
         )
-        await self._store.call(self._store.add_review, review, token)
+        with refusals_in_words():
+            await self._reviews.add(review, token)
         self._tell()
         return review, token
 
@@ -879,13 +878,13 @@ class Studio:
         """Every review of this owner, newest first; what was said comes with the one whose id is
         `whole` only.
         """
-        return await self._store.call(
-            self._store.reviews, owner, whole if ids.has_shape(ids.REVIEW, whole) else ""
+        return await self._reviews.of_owner(
+            owner, whole if ids.has_shape(ids.REVIEW, whole) else ""
         )
 
     async def review(self, review_id: str, *, owner: str) -> Review:
         """A review of this owner, open or not. Raises ReviewNotFound."""
-        return _there(await self._found(ids.REVIEW, self._store.review, review_id, owner))
+        return _there(await self._found(ids.REVIEW, self._reviews.get, review_id, owner))
 
     async def review_by_link(self, token: str, *, whole: bool = True) -> Review:
         """The review that a link opens. Raises ReviewNotFound for one that is unknown, revoked or
@@ -894,7 +893,7 @@ class Studio:
         whole: with what was said in it.
         """
         review = _there(
-            await self._found(ids.LINK, partial(self._store.review_by_link, whole=whole), token)
+            await self._found(ids.LINK, partial(self._reviews.by_link, whole=whole), token)
         )
         if not review.is_open(self._clock()):
             raise ReviewNotFound
@@ -904,13 +903,13 @@ class Studio:
         """What is another whenever anything that an open link shows is; costs little to ask. Raises
         as `review_by_link` does.
         """
-        return _there(await self._found(ids.LINK, self._store.review_version, token, self._clock()))
+        return _there(await self._found(ids.LINK, self._reviews.version, token, self._clock()))
 
     async def revoke_review(self, review_id: str, *, owner: str) -> Review:
         """Closes a review's link, and the videos behind it, for good; what was said stays. Raises
         ReviewNotFound.
         """
-        await self._found(ids.REVIEW, self._store.revoke_review, review_id, owner, self._clock())
+        await self._found(ids.REVIEW, self._reviews.revoke, review_id, owner, self._clock())
         self._tell()
         return await self.review(review_id, owner=owner)
 
@@ -918,7 +917,7 @@ class Studio:
         """Deletes a review and everything that was said in it; its takes stay in the library.
         Raises ReviewNotFound.
         """
-        if not await self._found(ids.REVIEW, self._store.delete_review, review_id, owner):
+        if not await self._found(ids.REVIEW, self._reviews.delete, review_id, owner):
             raise ReviewNotFound
         await asyncio.to_thread(self.uploads.forget, {review_id})
         self._tell()
@@ -933,7 +932,8 @@ class Studio:
         """
         review = await self.review_by_link(token, whole=False)
         verdict = reviews.checked_verdict(review, given, id_=ids.new_review(), now=self._clock())
-        await self._store.call(self._store.give, verdict, network)
+        with refusals_in_words():
+            await self._reviews.give(verdict, network)
         self._tell()
 
     async def review_media(self, token: str, number: int, name: str) -> Path | None:
@@ -942,14 +942,14 @@ class Studio:
         """
         known = 1 <= number <= reviews.TAKES_LIMIT
         job = (
-            await self._found(ids.LINK, self._store.reviewed_job, token, number, self._clock())
+            await self._found(ids.LINK, self._reviews.job, token, number, self._clock())
             if known
             else None
         )
         if job is None:
             return None
         return await self._reviewers_file(
-            job, name, with_settings=await self._store.call(self._store.shows_settings, token)
+            job, name, with_settings=await self._reviews.shows_settings(token)
         )
 
     @contextlib.asynccontextmanager
@@ -977,12 +977,12 @@ class Studio:
                 yield found
 
     async def _found(
-        self, shape: re.Pattern[str], look: Callable[..., Result], key: str, *more: Any
+        self, shape: re.Pattern[str], look: Callable[..., Awaitable[Result]], key: str, *more: Any
     ) -> Result | None:
         """What a statement gives for an id or token from outside; None for what has not its shape,
         whatever it is.
         """
-        return await self._store.call(look, key, *more) if ids.has_shape(shape, key) else None
+        return await look(key, *more) if ids.has_shape(shape, key) else None
 
     async def _shown_file(self, job: Job, name: str, folder: Path | None = None) -> Path | None:
         """A file of a job that others may be shown too. folder: a workroom, for as long as which
@@ -1270,7 +1270,7 @@ class Studio:
         """An address as rows have it, 64 characters: the beginning of its network's hash, and its
         own.
         """
-        network, own = (self._store.seal.hash("address", one) for one in (site(address), address))
+        network, own = (self.database.seal.hash("address", one) for one in (site(address), address))
         return f"{network[:_NETWORK_LENGTH]}{line.IN}{own}"
 
     async def _add(self, jobs: Sequence[Job], leave: Leave) -> list[Job]:
@@ -1279,9 +1279,8 @@ class Studio:
         if leave.connection.account not in self._keys:
             await asyncio.to_thread(self._gateway.prepare, leave.connection)
         self._keys.hold(jobs[0].owner, leave.connection)
-        added = await self._store.call(
-            self._store.add_all, jobs, budget=leave.budget, at_once=leave.jobs_at_once
-        )
+        with refusals_in_words():
+            added = await self._queue.add(jobs, budget=leave.budget, at_once=leave.jobs_at_once)
         for job in added:
             self._evidence.record(job)
             self.take_up(job)
@@ -1294,7 +1293,7 @@ class Studio:
             await asyncio.sleep(_KEYS_LOOKED_AT)
             if self._keys.visitors:
                 try:
-                    self._keys.prune(await self._store.call(self._store.live_accounts))
+                    self._keys.prune(await self._queue.live_accounts())
                 except Exception:
                     log.exception("it could not be asked which keys are still needed; trying again")
 

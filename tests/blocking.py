@@ -1,0 +1,49 @@
+"""A database for tests that run no event loop: every statement of its parts is made at once."""
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from wan.database.accounts import Accounts
+from wan.database.engine import Database, Part
+from wan.database.jobs import Jobs
+from wan.database.queue import Queue
+from wan.database.reviews import Reviews
+from wan.domain.jobs import Job
+
+
+class Blocking:
+    """A part whose statements block."""
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._part, name).blocking
+
+
+class Store:
+    """A database and its parts. Opens what is given as an address."""
+
+    def __init__(self, database: str | Database, **named: str) -> None:
+        self.database = Database(database, **named) if isinstance(database, str) else database
+        self.queue, self.jobs = Blocking(Queue(self.database)), Blocking(Jobs(self.database))
+        self.accounts = Blocking(Accounts(self.database))
+        self.reviews = Blocking(Reviews(self.database))
+
+    @property
+    def engine(self) -> sa.Engine:
+        with self.database.reading() as connection:
+            return connection.engine
+
+    def add(self, job: Job, *, budget: Decimal | None = None, at_once: int | None = None) -> Job:
+        """Adds one job."""
+        return self.queue.add([job], budget=budget, at_once=at_once)[0]
+
+    def clear_log(self) -> None:
+        asyncio.run(self.database.clear_log())
+
+    def close(self) -> None:
+        self.database.close()

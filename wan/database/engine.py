@@ -1,0 +1,209 @@
+"""The database: its engine, its transactions, and what goes wrong with it.
+
+The statements are in the parts by noun: queue, jobs, accounts, reviews. Every one blocks, and is
+awaited on a thread of the database's own.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import IO, Any, Concatenate, Generic, ParamSpec, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnection
+
+from wan.database import schema
+from wan.database.journal import Journal
+from wan.database.opening import configure, engine_at, file_of, hold_alone, reason
+from wan.database.rescue import take_in
+from wan.domain.errors import NotKept, SettingsError
+from wan.domain.messages import sentence
+from wan.environment.checks import masked_url
+from wan.environment.private import keep_database, make_database
+
+# more than writes can be stuck at once, so that a page is still read beside them; SQLAlchemy's pool
+# has 15 connections
+_THREADS = 12
+# What SQLite (by the beginning of its error's name) and PostgreSQL (by its code) say when it is not
+# our statement that is wrong.
+_TROUBLES = {
+    "database_busy": ("SQLITE_BUSY", "SQLITE_LOCKED", "55P03", "40P01"),
+    "disk_full": ("SQLITE_FULL", "53100"),
+    "database_readonly": ("SQLITE_READONLY", "25006"),
+}
+_SLIPS = (
+    sa.exc.IntegrityError,
+    sa.exc.ProgrammingError,
+    sa.exc.DataError,
+    sa.exc.NotSupportedError,
+)  # these are ours, and this code of SQLite:
+_SLIP = "SQLITE_ERROR"
+Result = TypeVar("Result")
+Given = ParamSpec("Given")
+Of = TypeVar("Of", bound="Part")
+
+
+class Database:
+    """The database. url: SQLAlchemy's; SQLite by default, PostgreSQL by `postgresql://`. setting:
+    by which it is chosen.
+
+    Raises SettingsError when it cannot be opened, NotKept when it could be but is busy, full or
+    read-only.
+    """
+
+    def __init__(self, url: str, *, setting: str = "WAN_DATABASE_URL") -> None:
+        # Of its own, so that renewing a lease never waits behind the work that it is for.
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sql")
+        self._journal: Journal | None = None
+        self._hold: IO[bytes] | None = None
+        try:
+            self._engine = engine_at(url)
+            if (path := file_of(self._engine)) is not None and path.parent.is_dir():
+                self._hold = hold_alone(path, setting)
+            self._create_schema()
+            if (path := file_of(self._engine)) is not None:
+                self._journal = Journal(path, self._engine.dispose, take_in)
+        except (SQLAlchemyError, sqlite3.Error, ImportError) as error:
+            self._let_go()
+            trouble = _trouble(error)
+            if isinstance(trouble, NotKept) and trouble.sentence.key != "database_down":
+                raise trouble from error
+            raise _wrong_setting(error, url, setting) from None
+
+    def _create_schema(self) -> None:
+        if (path := file_of(self._engine)) is not None:
+            make_database(path)
+        configure(self._engine, "WAL" if self._hold is None else "DELETE")
+        with self.writing() as connection:
+            self.seal = schema.create(connection)
+        if path is not None:
+            keep_database(path)
+
+    def close(self) -> None:
+        """Gives the connections back."""
+        self._threads.shutdown()
+        self._engine.dispose()
+        if self._journal is not None:
+            self._journal.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Lets other processes have a database that one alone can have at a time."""
+        if self._hold is not None:
+            self._hold.close()
+            self._hold = None
+
+    def in_use(self) -> AbstractContextManager[None]:
+        """A transaction. Raises NotKept, before it begins, while the log of SQLite's that we write
+        to is not the one that is there.
+        """
+        return nullcontext() if self._journal is None else self._journal.in_use()
+
+    async def clear_log(self) -> None:
+        """Writes SQLite's log into the database, so that nothing that was deleted stays in it; what
+        is in use waits for the next time.
+        """
+        if self._engine.dialect.name == "sqlite":
+            await self.call(self._truncate_log)
+
+    def _truncate_log(self) -> None:
+        with self.in_use(), self._engine.connect() as connection:
+            connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
+
+    async def call(self, statement: Callable[..., Result], *given: Any, **named: Any) -> Result:
+        """Runs a statement off the event loop. Raises NotKept where the database
+        fails; nothing is written then.
+        """
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._threads, partial(statement, *given, **named)
+            )
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            raise _trouble(error) from error
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """A transaction that writes."""
+        with self.in_use(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A transaction that only reads."""
+        with (
+            self.in_use(),
+            self._engine.connect().execution_options(wan_reads=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+
+class Part:
+    """The statements about one noun, over a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+
+class Statement(Generic[Given, Result]):
+    """A method of a part that asks the database. Awaited, it runs off the event loop, and raises
+    NotKept where the database fails; nothing is written then.
+    """
+
+    def __init__(self, database: Database, statement: Callable[Given, Result]) -> None:
+        self._database = database
+        self.blocking = statement
+        """The same for whoever is on a thread already; raises what SQLAlchemy raises."""
+
+    async def __call__(self, *given: Given.args, **named: Given.kwargs) -> Result:
+        return await self._database.call(self.blocking, *given, **named)
+
+
+class in_thread(Generic[Of, Given, Result]):
+    """Makes a method of a part one that is awaited: a `Statement`."""
+
+    def __init__(self, method: Callable[Concatenate[Of, Given], Result]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
+
+    def __get__(self, part: Of, _: type[Of]) -> Statement[Given, Result]:
+        return Statement(part._database, self._method.__get__(part))
+
+
+def _wrong_setting(error: Exception, url: str, setting: str) -> SettingsError:
+    """Why a database cannot be opened, by the setting that names it. The URL may hold a password,
+    and the driver's message may quote it.
+    """
+    if setting != "WAN_DATABASE_URL":
+        return SettingsError(sentence("folder_no_database", field=setting, reason=reason(error)))
+    allowed = "a database that SQLAlchemy can open: sqlite:///file or postgresql://…"
+    given = f"{masked_url(url)}, {reason(error)}"
+    return SettingsError(sentence("setting_bad", field=setting, given=given, allowed=allowed))
+
+
+def _trouble(error: Exception) -> Exception:
+    """What is the matter with the database, in words; an error that is our own slip as it is."""
+    if isinstance(error, _SLIPS) or not isinstance(
+        error, DBAPIError | NoConnection | sqlite3.Error
+    ):
+        return error
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    code = str(
+        getattr(cause, "sqlite_errorname", None)
+        or getattr(cause, "sqlstate", None)
+        or type(cause).__name__
+    )
+    for key, codes in _TROUBLES.items():
+        if code.startswith(codes):
+            return NotKept(key)
+    return error if code == _SLIP else NotKept("database_down", code=code)
+
+
+def dialect_of(connection: sa.Connection) -> Any:
+    """The database's own ways to say things, the insert that gives way above all."""
+    return postgresql if connection.dialect.name == "postgresql" else sqlite

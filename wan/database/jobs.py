@@ -1,0 +1,239 @@
+"""The rows of jobs: found, listed, deleted."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from wan.database.engine import Part, in_thread
+from wan.database.reviews import judged
+from wan.database.rows import job_of
+from wan.database.schema import DELETED_TASKS, IS_LIVE, JOBS, PROMPT_FOLDED
+from wan.domain import ids
+from wan.domain.jobs import GROUPS, Job, JobState, Shelf
+
+
+class Jobs(Part):
+    """Every job, on its way or at its end."""
+
+    @in_thread
+    def get(self, job_id: str, owner: str) -> Job | None:
+        """A job by its id, if it is this owner's."""
+        return self._one((JOBS.c.id == job_id) & (JOBS.c.owner == owner))
+
+    @in_thread
+    def by_media_token(self, token: str) -> Job | None:
+        """The job whose files a media link opens."""
+        return self._one(JOBS.c.media_token == token)
+
+    @in_thread
+    def owner_of(self, job_id: str) -> str | None:
+        """Whose job it is."""
+        with self._database.reading() as connection:
+            return connection.execute(
+                sa.select(JOBS.c.owner).where(JOBS.c.id == job_id)
+            ).scalar_one_or_none()
+
+    @in_thread
+    def of_brief(self, owner: str, brief_id: str) -> list[Job]:
+        """The jobs of an owner that share a brief, oldest first."""
+        mine = (
+            JOBS.select()
+            .where(JOBS.c.owner == owner, JOBS.c.brief_id == brief_id)
+            .order_by(JOBS.c.created_at)
+        )
+        with self._database.reading() as connection:
+            return [job_of(row) for row in connection.execute(mine)]
+
+    @in_thread
+    def newest(self, owner: str, models: list[str]) -> Job | None:
+        """The job of an owner with these models to look at first: the newest one on its way, else
+        the newest of all.
+        """
+        mine = JOBS.select().where(JOBS.c.owner == owner, JOBS.c.model.in_(models))
+        first = mine.order_by(sa.case((IS_LIVE, 0), else_=1), JOBS.c.created_at.desc()).limit(1)
+        with self._database.reading() as connection:
+            found = connection.execute(first).first()
+        return None if found is None else job_of(found)
+
+    @in_thread
+    def of_kind(self, owner: str, account: str, cache_key: str) -> Job | None:
+        """The newest finished job of a kind, whose video can be served again; else the newest that
+        is on its way.
+
+        A job that was tried again with its own seed is of the kind of the first try, whatever its
+        key says.
+        """
+        mine = (JOBS.c.owner == owner) & (JOBS.c.account == account)
+        kind = (
+            sa.select(JOBS.c.id, JOBS.c.seed)
+            .where(mine, JOBS.c.cache_key == cache_key)
+            .cte(recursive=True)
+        )
+        again = (JOBS.c.retried_from == kind.c.id) & (JOBS.c.seed == kind.c.seed)
+        kind = kind.union(sa.select(JOBS.c.id, JOBS.c.seed).where(mine, again))
+        done = JOBS.c.state == JobState.SUCCEEDED.value
+        newest = sa.case((done, 0), else_=1), JOBS.c.ended_at.desc(), JOBS.c.created_at.desc()
+        with self._database.reading() as connection:
+            found = connection.execute(
+                JOBS.select()
+                .where(JOBS.c.id.in_(sa.select(kind.c.id)), done | IS_LIVE)
+                .order_by(*newest)
+                .limit(1)
+            ).first()
+        return None if found is None else job_of(found)
+
+    @in_thread
+    def called_for(self, job: Job, since: float) -> Job | None:
+        """The newest job since a time that a program without a token asked for in the same words,
+        from the same address and on the same account.
+        """
+        address = JOBS.c.address.is_not_distinct_from(job.address)
+        same = (
+            address
+            & (JOBS.c.account == job.account)
+            & (JOBS.c.cache_key == job.cache_key)
+            & JOBS.c.owner.startswith(ids.CALLERS)
+        )
+        good = IS_LIVE | (JOBS.c.state == JobState.SUCCEEDED.value)
+        newest = (
+            JOBS.select()
+            .where(same, good, JOBS.c.created_at >= since)
+            .order_by(JOBS.c.created_at.desc())
+            .limit(1)
+        )
+        with self._database.reading() as connection:
+            found = connection.execute(newest).first()
+        return None if found is None else job_of(found)
+
+    @in_thread
+    def shelf(
+        self,
+        owner: str,
+        *,
+        words: Sequence[str],
+        model: str,
+        state: str,
+        verdict: str,
+        until: float | None,
+        offset: int,
+        limit: int,
+    ) -> Shelf:
+        """One page of an owner's jobs, as `Studio.jobs` gives it. words: what the prompt has in it,
+        each of them, casefolded.
+        """
+        mine = JOBS.c.owner == owner
+        wanted = [mine, *(PROMPT_FOLDED.contains(word, autoescape=True) for word in words)]
+        if model:
+            wanted.append(JOBS.c.model == model)
+        if state:
+            wanted.append(JOBS.c.state.in_([one.value for one in sorted(GROUPS[state])]))
+        if verdict:
+            wanted.append(
+                JOBS.c.id.not_in(judged(owner))
+                if verdict == "none"
+                else JOBS.c.id.in_(judged(owner, verdict))
+            )
+        if until is not None:
+            wanted.append(JOBS.c.created_at <= until)
+        page = (
+            JOBS.select()
+            .where(*wanted)
+            .order_by(JOBS.c.created_at.desc(), JOBS.c.id)
+            .offset(offset)
+            .limit(limit)
+        )
+        matching = sa.select(sa.func.count()).select_from(JOBS).where(*wanted)
+        of_owner = (
+            sa.select(sa.func.count(), sa.func.count().filter(IS_LIVE))
+            .select_from(JOBS)
+            .where(mine)
+        )
+        with self._database.reading() as connection:
+            everything, live = connection.execute(of_owner).one()
+            total = connection.execute(matching).scalar_one()
+            return Shelf([job_of(row) for row in connection.execute(page)], total, everything, live)
+
+    @in_thread
+    def past_seconds(self, backend: str, model: str, duration: int, last: int = 20) -> list[float]:
+        """How long the last runs of this kind were RUNNING, in seconds."""
+        spans = (
+            sa.select(JOBS.c.fetching_at - JOBS.c.running_at)
+            .where(
+                JOBS.c.backend == backend,
+                JOBS.c.model == model,
+                JOBS.c.state == JobState.SUCCEEDED.value,
+                JOBS.c.running_at.is_not(None),
+                JOBS.c.request["duration"].as_integer() == duration,
+            )
+            .order_by(JOBS.c.ended_at.desc())
+            .limit(last)
+        )
+        with self._database.reading() as connection:
+            return [float(seconds) for seconds in connection.execute(spans).scalars()]
+
+    @in_thread
+    def all_ids(self) -> set[str]:
+        """The id of every job."""
+        with self._database.reading() as connection:
+            return set(connection.execute(sa.select(JOBS.c.id)).scalars())
+
+    @in_thread
+    def references_in_use(self, owner: str = "") -> set[str]:
+        """The storage keys of every reference of every job, or of those of an owner."""
+        rows = sa.select(JOBS.c.references).where(*[JOBS.c.owner == owner] if owner else [])
+        with self._database.reading() as connection:
+            return {
+                key
+                for row in connection.execute(rows).scalars()
+                for one in row
+                for key in (one.key, one.sent_key)
+            }
+
+    @in_thread
+    def withdraw_links(self, job_id: str, owner: str, media_token: str) -> bool:
+        """Gives a job's files a new token, so that every link to them that was
+        given away is dead.
+        """
+        mine = (JOBS.c.id == job_id) & (JOBS.c.owner == owner)
+        with self._database.writing() as connection:
+            changed = connection.execute(
+                JOBS.update()
+                .where(mine)
+                .values(media_token=media_token, version=JOBS.c.version + 1)
+            )
+            return bool(changed.rowcount)
+
+    @in_thread
+    def delete(self, job: Job, now: float) -> bool:
+        """Deletes a job that has ended. Gives whether there was one."""
+        with self._database.writing() as connection:
+            mine = (JOBS.c.id == job.id) & (JOBS.c.owner == job.owner) & ~IS_LIVE
+            gone = connection.execute(
+                JOBS.delete().where(mine).returning(JOBS.c.account, JOBS.c.task_id)
+            ).first()
+            if gone is not None and gone.task_id:
+                connection.execute(
+                    DELETED_TASKS.insert().values(
+                        account=gone.account, task_id=gone.task_id, deleted_at=now
+                    )
+                )
+        return gone is not None
+
+    @in_thread
+    def forget(self, before: float) -> None:
+        """Forgets the jobs that ended before a time."""
+        with self._database.writing() as connection:
+            connection.execute(JOBS.delete().where(~IS_LIVE, JOBS.c.ended_at < before))
+
+    @in_thread
+    def forget_deleted(self, before: float) -> None:
+        """Forgets the tasks of jobs that were deleted before a time; the service has forgotten them
+        too.
+        """
+        with self._database.writing() as connection:
+            connection.execute(DELETED_TASKS.delete().where(DELETED_TASKS.c.deleted_at < before))
+
+    def _one(self, where: sa.ColumnElement[bool]) -> Job | None:
+        with self._database.reading() as connection:
+            found = connection.execute(JOBS.select().where(where)).first()
+        return None if found is None else job_of(found)

@@ -1,0 +1,342 @@
+"""Reviews, their takes, and what was said of them."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import sqlalchemy as sa
+
+from wan.database.engine import Part, in_thread
+from wan.database.refusals import NetworkFull, ReviewFull, TooManyComments, TooManyReviews
+from wan.database.rows import job_of
+from wan.database.schema import JOBS, REVIEW_TAKES, REVIEWS, VERDICTS
+from wan.domain.errors import ReviewNotFound
+from wan.domain.jobs import Job
+from wan.domain.plain_text import clean, clean_line
+from wan.domain.reviews import (
+    COMMENTS_LIMIT,
+    REVIEWS_LIMIT,
+    VERDICTS_LIMIT,
+    Review,
+    Take,
+    Verdict,
+    link_hash,
+)
+
+
+class Reviews(Part):
+    """The reviews of every owner."""
+
+    @in_thread
+    def add(self, review: Review, token: str) -> None:
+        """Writes a new review with its takes. token: the end of its link. Raises TooManyReviews
+        where its owner has as many as allowed.
+        """
+        row = {
+            "id": review.id,
+            "owner": review.owner,
+            "title": review.title,
+            "note": review.note,
+            "created_at": review.created_at,
+        }
+        row["with_settings"] = review.with_settings
+        takes = [
+            {"review_id": review.id, "job_id": take.job_id, "position": take.number}
+            for take in review.takes
+        ]
+        with self._database.writing() as connection:
+            there = sa.select(sa.func.count()).where(REVIEWS.c.owner == review.owner)
+            if connection.execute(there).scalar_one() >= REVIEWS_LIMIT:
+                raise TooManyReviews(limit=REVIEWS_LIMIT)
+            link = {
+                "link_hash": self._link(token),
+                "link_token": token,
+                "expires_at": review.expires_at,
+            }
+            connection.execute(REVIEWS.insert().values(**row, **link))
+            connection.execute(REVIEW_TAKES.insert().values(takes))
+
+    @in_thread
+    def get(self, review_id: str, owner: str) -> Review | None:
+        """A review by its id, if it is this owner's, with everything that was said."""
+        return next(iter(self._all((REVIEWS.c.id == review_id) & (REVIEWS.c.owner == owner))), None)
+
+    @in_thread
+    def by_link(self, token: str, *, whole: bool = True) -> Review | None:
+        """The review that a link was made for, whether or not it is still open. whole: with
+        everything that was said.
+        """
+        return next(
+            iter(self._all(REVIEWS.c.link_hash == self._link(token), heard=None if whole else [])),
+            None,
+        )
+
+    @in_thread
+    def version(self, token: str, now: float) -> str | None:
+        """What is another whenever anything that a review shows is; None for a link that is not
+        open.
+
+        Every viewer asks every few seconds, so no words are read. Rows only come, or take the place
+        of another; and as another process's clock may be behind, the newest one does not tell of
+        every such exchange, but the sum does. Takes only go.
+        """
+        opened = sa.select(REVIEWS.c.id, REVIEWS.c.owner, REVIEWS.c.created_at).where(
+            REVIEWS.c.link_hash == self._link(token), _is_open(now)
+        )
+        with self._database.reading() as connection:
+            review = connection.execute(opened).first()
+            if review is None:
+                return None
+            at, takes = (
+                VERDICTS.c.created_at,
+                REVIEW_TAKES.join(JOBS, JOBS.c.id == REVIEW_TAKES.c.job_id),
+            )
+            said = sa.select(
+                sa.func.count(), sa.func.max(at), sa.func.sum(at - review.created_at)
+            ).where(VERDICTS.c.review_id == review.id)
+            there = (
+                (REVIEW_TAKES.c.review_id == review.id)
+                & (JOBS.c.owner == review.owner)
+                & (JOBS.c.video_key != "")
+            )
+            shown = sa.select(sa.func.count()).select_from(takes).where(there)
+            parts = (
+                review.id,
+                *connection.execute(said).one(),
+                connection.execute(shown).scalar_one(),
+            )
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
+
+    @in_thread
+    def of_owner(self, owner: str, whole: str = "") -> list[Review]:
+        """Every review of an owner, newest first, with what was said in the one whose id is
+        `whole`: of 200, all would be too much to carry.
+        """
+        return self._all(REVIEWS.c.owner == owner, heard=[whole])
+
+    @in_thread
+    def job(self, token: str, number: int, now: float) -> Job | None:
+        """The job of a take, by a link that is open."""
+        theirs = JOBS.join(REVIEW_TAKES, REVIEW_TAKES.c.job_id == JOBS.c.id).join(
+            REVIEWS, REVIEWS.c.id == REVIEW_TAKES.c.review_id
+        )
+        same = (
+            (REVIEWS.c.link_hash == self._link(token))
+            & (REVIEW_TAKES.c.position == number)
+            & (JOBS.c.owner == REVIEWS.c.owner)
+        )
+        with self._database.reading() as connection:
+            found = connection.execute(
+                sa.select(JOBS).select_from(theirs).where(same, _is_open(now))
+            ).first()
+        return None if found is None else job_of(found)
+
+    @in_thread
+    def shows_settings(self, token: str) -> bool:
+        """Whether the owner of a review lets those who have its link know what the takes were made
+        with.
+        """
+        wanted = sa.select(REVIEWS.c.with_settings).where(REVIEWS.c.link_hash == self._link(token))
+        with self._database.reading() as connection:
+            return bool(connection.execute(wanted).scalar())
+
+    @in_thread
+    def give(self, verdict: Verdict, network: str = "") -> None:
+        """Writes down what somebody said, in place of what they said of this take before without a
+        comment.
+
+        network: where they are, which is kept as a keyed hash; "" for nowhere in particular. Raises
+        ReviewNotFound where the review has been closed since, ReviewFull where it takes no more,
+        TooManyComments and NetworkFull where it has enough of this person or this network.
+        """
+        place = (
+            self._database.seal.hash("place", f"{verdict.review_id}\n{network}")[:32]
+            if network
+            else None
+        )
+        ours = VERDICTS.c.review_id == verdict.review_id
+        same = (
+            ours & (VERDICTS.c.job_id == verdict.job_id) & (VERDICTS.c.reviewer == verdict.reviewer)
+        )
+        held = (
+            sa.select(REVIEWS.c.id)
+            .where(REVIEWS.c.id == verdict.review_id, _is_open(verdict.created_at))
+            .with_for_update()
+        )
+        with self._database.writing() as connection:
+            if connection.execute(held).first() is None:
+                raise ReviewNotFound
+            if not connection.execute(
+                VERDICTS.delete().where(same, VERDICTS.c.comment == "")
+            ).rowcount:
+                _require_place(connection, verdict.review_id, place)
+            commented = sa.select(sa.func.count()).where(
+                ours, VERDICTS.c.reviewer == verdict.reviewer, VERDICTS.c.comment != ""
+            )
+            if verdict.comment and connection.execute(commented).scalar_one() >= COMMENTS_LIMIT:
+                raise TooManyComments(limit=COMMENTS_LIMIT)
+            connection.execute(VERDICTS.insert().values(**asdict(verdict), place=place))
+
+    @in_thread
+    def revoke(self, review_id: str, owner: str, now: float) -> bool:
+        """Closes a review's link for good. Whether there is such a review."""
+        mine = (REVIEWS.c.id == review_id) & (REVIEWS.c.owner == owner)
+        values = {"revoked_at": sa.func.coalesce(REVIEWS.c.revoked_at, now), "link_token": None}
+        with self._database.writing() as connection:
+            return bool(connection.execute(REVIEWS.update().where(mine).values(values)).rowcount)
+
+    @in_thread
+    def forget_links(self, now: float) -> None:
+        """Forgets the tokens of links that have ended: they need not be shown again, and are told
+        by their hash.
+        """
+        with self._database.writing() as connection:
+            connection.execute(
+                REVIEWS.update().where(REVIEWS.c.expires_at <= now).values(link_token=None)
+            )
+
+    @in_thread
+    def delete(self, review_id: str, owner: str) -> bool:
+        """Deletes a review and everything that was said; the jobs stay. Whether there was such a
+        review.
+        """
+        mine = (REVIEWS.c.id == review_id) & (REVIEWS.c.owner == owner)
+        with self._database.writing() as connection:
+            if (
+                connection.execute(sa.select(REVIEWS.c.id).where(mine).with_for_update()).first()
+                is None
+            ):
+                return False
+            for table in (VERDICTS, REVIEW_TAKES):
+                connection.execute(table.delete().where(table.c.review_id == review_id))
+            connection.execute(REVIEWS.delete().where(mine))
+        return True
+
+    def _all(
+        self, where: sa.ColumnElement[bool], heard: Sequence[str] | None = None
+    ) -> list[Review]:
+        """heard: ids of those that come with what was said in them; without it all do."""
+        newest = REVIEWS.select().where(where).order_by(REVIEWS.c.created_at.desc(), REVIEWS.c.id)
+        with self._database.reading() as connection:
+            rows = connection.execute(newest).all()
+            ids = [row.id for row in rows]
+            places = (
+                REVIEW_TAKES.select()
+                .where(REVIEW_TAKES.c.review_id.in_(ids))
+                .order_by(REVIEW_TAKES.c.position)
+            )
+            takes = connection.execute(places).all()
+            shown = JOBS.select().where(
+                JOBS.c.id.in_({take.job_id for take in takes}), JOBS.c.video_key != ""
+            )
+            jobs = {row.id: job_of(row) for row in connection.execute(shown)}
+            people, said = (
+                _people(connection, ids),
+                _said(connection, ids if heard is None else heard),
+            )
+        shown_in: dict[str, list[Take]] = defaultdict(list)
+        owners = {row.id: row.owner for row in rows}
+        for take in takes:
+            job, verdicts = (
+                _of(owners[take.review_id], jobs.get(take.job_id)),
+                tuple(said[take.review_id, take.job_id]),
+            )
+            shown_in[take.review_id].append(
+                Take(number=take.position, job_id=take.job_id, job=job, verdicts=verdicts)
+            )
+        known = [_review_of(row) for row in rows]
+        return [
+            Review(**one, takes=tuple(shown_in[one["id"]]), people=people.get(one["id"], 0))
+            for one in known
+        ]
+
+    def _link(self, token: str) -> str:
+        """By what a review is found whose link ends with this."""
+        return self._database.seal.hash("link", link_hash(token))
+
+
+def judged(owner: str, verdict: str = "") -> sa.Select[tuple[str]]:
+    """The ids of an owner's jobs that somebody's latest verdict in a review says this of; of all
+    that have a verdict, where none is named.
+    """
+    theirs = VERDICTS.c.review_id.in_(sa.select(REVIEWS.c.id).where(REVIEWS.c.owner == owner))
+    each = [VERDICTS.c.review_id, VERDICTS.c.job_id, VERDICTS.c.reviewer]
+    place = (
+        sa.func.row_number()
+        .over(partition_by=each, order_by=[VERDICTS.c.created_at.desc(), VERDICTS.c.id])
+        .label("place")
+    )
+    said = sa.select(VERDICTS.c.job_id, VERDICTS.c.verdict, place).where(theirs).subquery()
+    return sa.select(said.c.job_id).where(
+        said.c.place == 1, *([said.c.verdict == verdict] if verdict else [])
+    )
+
+
+def _is_open(now: float) -> sa.ColumnElement[bool]:
+    return REVIEWS.c.revoked_at.is_(None) & (
+        REVIEWS.c.expires_at.is_(None) | (REVIEWS.c.expires_at > now)
+    )
+
+
+def _people(connection: sa.Connection, review_ids: Sequence[str]) -> dict[str, int]:
+    """How many different people have said something in each review."""
+    people = sa.func.count(VERDICTS.c.reviewer.distinct()).label("people")
+    counted = (
+        sa.select(VERDICTS.c.review_id, people)
+        .where(VERDICTS.c.review_id.in_(review_ids))
+        .group_by(VERDICTS.c.review_id)
+    )
+    return {row.review_id: row.people for row in connection.execute(counted)}
+
+
+def _said(
+    connection: sa.Connection, review_ids: Sequence[str]
+) -> dict[tuple[str, str], list[Verdict]]:
+    """What was said in reviews, by review and job, oldest first."""
+    oldest = (
+        VERDICTS.select()
+        .where(VERDICTS.c.review_id.in_(review_ids))
+        .order_by(VERDICTS.c.created_at, VERDICTS.c.id)
+    )
+    said: dict[tuple[str, str], list[Verdict]] = defaultdict(list)
+    for row in connection.execute(oldest):
+        words = {
+            "comment": clean(row.comment),
+            "name": clean_line(row.name),
+        }  # old rows are as they were given
+        known = {name: value for name, value in row._mapping.items() if name != "place"}
+        said[row.review_id, row.job_id].append(Verdict(**known | words))
+    return said
+
+
+def _require_place(connection: sa.Connection, review_id: str, place: str | None) -> None:
+    """Raises ReviewFull where a review takes no more, NetworkFull where it takes no more of one
+    network.
+
+    A network gets half of what the others have left, so that something is always kept for the next
+    one: tokens cost nothing.
+    """
+    theirs = sa.func.count().filter(VERDICTS.c.place == place)
+    total, own = connection.execute(
+        sa.select(sa.func.count(), theirs).where(VERDICTS.c.review_id == review_id)
+    ).one()
+    if total >= VERDICTS_LIMIT:
+        raise ReviewFull(limit=VERDICTS_LIMIT)
+    if place is not None and own >= (VERDICTS_LIMIT - (total - own)) / 2:
+        raise NetworkFull()
+
+
+def _review_of(row: Any) -> dict[str, Any]:
+    """What a row says of a review itself."""
+    values = {name: value for name, value in row._mapping.items() if name != "link_hash"}
+    return values | {
+        "title": clean_line(row.title),
+        "note": clean(row.note),
+        "with_settings": bool(row.with_settings),
+    }
+
+
+def _of(owner: str, job: Job | None) -> Job | None:
+    return job if job is not None and job.owner == owner else None

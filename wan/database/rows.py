@@ -1,0 +1,118 @@
+"""A job's row: how it is written, and read."""
+
+from dataclasses import asdict
+from typing import Any
+
+import sqlalchemy as sa
+
+from wan.database.accounts import settle
+from wan.database.engine import dialect_of
+from wan.database.schema import IS_LIVE, JOBS, LIVE_SQL
+from wan.domain.jobs import LIVE, Job, JobState, Spent
+from wan.domain.messages import Sentence
+from wan.domain.plain_text import clean
+
+_BOOKKEEPING = frozenset(
+    {"due_at", "attempts", "foreign_tasks", "absent_at"}
+)  # of no interest to a viewer
+
+
+def write(
+    connection: sa.Connection,
+    job: Job,
+    now: float,
+    state: JobState,
+    changes: dict[str, Any],
+) -> Job | None:
+    """The one fenced UPDATE: by id, by the state that was read, by the lease
+    that was claimed.
+    """
+    values = _values(changes)
+    if state != job.state:
+        values = {"said": [], "state_at": now} | values
+        if state not in (
+            JobState.UPLOADING,
+            JobState.SUBMITTING,
+        ):  # trouble on the way there counts on, so that pauses grow
+            values = {"attempts": 0} | values
+    if state != job.state or any(
+        getattr(job, name) != value for name, value in changes.items() if name not in _BOOKKEEPING
+    ):
+        values["version"] = JOBS.c.version + 1
+    if state not in LIVE:
+        values |= {"due_at": None, "ended_at": now}
+    written = connection.execute(
+        JOBS.update()
+        .where(JOBS.c.id == job.id, JOBS.c.state == job.state.value, JOBS.c.due_at == job.due_at)
+        .values(state=state.value, **values)
+        .returning(JOBS)
+    ).first()
+    if written is None:
+        return None
+    if state not in LIVE:
+        settle(connection, job_of(written))
+    return job_of(written)
+
+
+def insert(connection: sa.Connection, job: Job) -> Job:
+    """Writes a row and gives the job; or gives the job of the same kind that is on its way, or
+    was made while this one was prepared.
+    """
+    given = asdict(job) | {"references": job.references, "adjustments": job.adjustments}
+    values = _values(given) | {"prompt_folded": str(job.request.get("prompt", "")).casefold()}
+    kind = [JOBS.c.owner, JOBS.c.account, JOBS.c.cache_key]
+    new = (
+        dialect_of(connection)
+        .insert(JOBS)
+        .values(values)
+        .on_conflict_do_nothing(index_elements=kind, index_where=LIVE_SQL)
+    )
+    same = [column == getattr(job, column.name) for column in kind]
+    while (
+        connection.execute(new.returning(JOBS.c.id)).first() is None
+    ):  # psycopg counts no rows here (SQLAlchemy gives -1)
+        found = connection.execute(JOBS.select().where(*same, IS_LIVE)).first()
+        if found is not None:  # else it has ended since, and leaves room
+            return job_of(found)
+    just_made = (
+        (JOBS.c.id != job.id)
+        & (JOBS.c.state == JobState.SUCCEEDED.value)
+        & (JOBS.c.ended_at >= job.created_at)
+    )
+    made = connection.execute(JOBS.select().where(*same, just_made)).first()
+    if made is None:
+        return job
+    connection.execute(
+        JOBS.delete().where(JOBS.c.id == job.id)
+    )  # what was asked for has just been made, and paid for
+    return job_of(made)
+
+
+def _values(changes: dict[str, Any]) -> dict[str, Any]:
+    """Our values as the columns take them."""
+    plain = dict(changes)
+    if "said" in plain:
+        said = plain["said"]
+        plain["said"] = [] if said is None else [Sentence.model_validate(said)]
+    for name in ("state", "spent"):
+        if name in plain:
+            plain[name] = str(plain[name])
+    return plain
+
+
+def job_of(row: Any) -> Job:
+    values = dict(row._mapping)
+    said = values.pop("said")
+    values.pop("prompt_folded")
+    values["request"] = {
+        name: clean(value) if isinstance(value, str) else value
+        for name, value in values["request"].items()
+    }
+    return Job(
+        **values
+        | {
+            "state": JobState(values["state"]),
+            "spent": Spent(values["spent"]),
+            "said": said[0] if said else None,
+        }
+    )
