@@ -214,7 +214,8 @@ def test_a_terminal_is_not_steered(record: Record, capsys: pytest.CaptureFixture
     store.close()
     evil = "a\x9b2J\x1b[1A\u202eb\r\nstate           SUCCEEDED\u2028c"
     with closing(sqlite3.connect(settings.output_dir / "wan.sqlite3")) as database, database:
-        database.execute("UPDATE jobs SET request = json_set(request, '$.prompt', ?)", (evil,))
+        given = {"prompt": evil, "size": "1280*720", "fps": None, "duration": 5}
+        database.execute("UPDATE jobs SET request = ?", (json.dumps(given),))
     for command in (
         ["show", made_.id],
         ["show", made_.id, "--json"],
@@ -224,7 +225,9 @@ def test_a_terminal_is_not_steered(record: Record, capsys: pytest.CaptureFixture
         ["fly\x9b\u202e"],
     ):
         main(command)
-        came = "".join(capsys.readouterr())
+        out, error = capsys.readouterr()
+        came = out + error
+        assert "--json" not in command or json.loads(out)["ok"]
         record(
             f"terminal: {' '.join(command).replace(made_.id, 'JOB')!a}", [], UNSEEN.findall(came)
         )

@@ -93,6 +93,10 @@ def not_written(trouble: OSError, job_id: str | None = None) -> int:
 
 
 def _as_json(answer: Answer, encoding: str) -> str:
-    """The object; where the output is not UTF-8, in ASCII, so that it stays JSON."""
-    ascii_only = encoding.lower() not in ("utf-8", "utf8")
-    return json.dumps(answer.known, ensure_ascii=ascii_only, indent=answer.indent)
+    """The object; in ASCII where something in it would steer a terminal or the output is not UTF-8,
+    so that it stays JSON.
+    """
+    text = json.dumps(answer.known, ensure_ascii=False, indent=answer.indent)
+    if encoding.lower() in ("utf-8", "utf8") and escaped(text) == text:
+        return text
+    return json.dumps(answer.known, indent=answer.indent)

@@ -165,7 +165,7 @@ class _Run:
 async def _cancel(job_id: str) -> Answer:
     async with Studio(load_settings(), own=True) as studio:
         job = await resumable(studio, job_id)
-        message = await studio.cancel(job.id, owner=OPERATOR)
+        await studio.cancel(job.id, owner=OPERATOR)
         with suppress(TimeoutError):
             async with asyncio.timeout(_CANCEL_WAIT):
                 async for event in studio.follow(job.id, owner=OPERATOR):
