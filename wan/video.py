@@ -207,16 +207,16 @@ async def inspected(request: ImageToVideoRequest | ReferenceToVideoRequest) -> l
     for picture in pictures:
         if not isinstance(picture, str):
             await inputs.run_in_sandbox(
-                Asker(), inputs.take_picture, "reference_image", picture, size=size, fit=fit
+                Asker(), inputs.prepare_image, "reference_image", picture, size=size, fit=fit
             )
     if isinstance(request, ImageToVideoRequest) and request.reference_audio is not None:
         await inputs.run_in_sandbox(
-            Asker(), inputs.hear, "reference_audio", request.reference_audio
+            Asker(), inputs.check_sound, "reference_audio", request.reference_audio
         )
     return [
         None
         if isinstance(one, str)
-        else await inputs.run_in_sandbox(Asker(), inputs.clip_seconds, one)
+        else await inputs.run_in_sandbox(Asker(), inputs.video_seconds, one)
         for one in clips
     ]
 

@@ -41,7 +41,7 @@ from wan.service.studio import Studio
 def refusal_of_picture(source: bytes | Path) -> str:
     """By which sentence a picture is refused; "" where it is taken."""
     try:
-        inputs.take_picture("reference_image", source, size="1280*720", fit="crop")
+        inputs.prepare_image("reference_image", source, size="1280*720", fit="crop")
     except InvalidInput as refusal:
         return refusal.sentence.key
     return ""
@@ -59,7 +59,7 @@ def refusal_of_clip(source: bytes | Path) -> str:
 def cleaned(source: bytes | Path) -> bytes:
     """The copy of a reference video that goes up."""
     with tempfile.TemporaryFile() as target:
-        inputs.take_clip("reference_video", source, target)
+        inputs.prepare_video("reference_video", source, target)
         target.seek(0)
         return target.read()
 
@@ -214,8 +214,8 @@ def test_nothing_but_pixels_of_a_picture_goes_on(name, tmp_path):
     path = tmp_path / "given"
     path.write_bytes(POLYGLOTS[name])
     assert b"evil.exe" in path.read_bytes()
-    made = inputs.take_picture("reference_image", path, size="1280*720", fit="pad")
-    for data in (made.kept, made.sent, inputs.preview(path, size="1280*720", fit="pad")):
+    made = inputs.prepare_image("reference_image", path, size="1280*720", fit="pad")
+    for data in (made.kept, made.sent, inputs.preview_image(path, size="1280*720", fit="pad")):
         assert b"evil.exe" not in data
 
 
@@ -239,7 +239,7 @@ def test_no_metadata_of_a_photo_goes_on():
         picture((600, 300), kind="WEBP", exif=exif, xmp=b"<x:xmpmeta>Somebody</x:xmpmeta>"),
     ):
         assert b"Somebody" in data
-        made = inputs.take_picture("reference_image", data, size="720P", fit="crop")
+        made = inputs.prepare_image("reference_image", data, size="720P", fit="crop")
         with Image.open(io.BytesIO(made.kept)) as kept:
             assert not {"exif", "comment", "xmp", "icc_profile", "dpi"} & set(kept.info)
             assert not kept.getexif()
@@ -584,7 +584,7 @@ def test_other_kinds_by_the_name_of_a_clip(kind, refusal, plain, tmp_path):
 def refusal_of_sound(source: bytes | Path) -> str:
     """By which sentence a sound is refused; "" where it is taken."""
     try:
-        inputs.hear("reference_audio", source)
+        inputs.check_sound("reference_audio", source)
     except InvalidInput as refusal:
         return refusal.sentence.key
     return ""
@@ -670,7 +670,7 @@ def test_what_else_a_sound_is_stays_behind(whole, kind):
         b"LIST\x0e\0\0\0INFOsecret\0\0\0\0",
     ):
         with tempfile.TemporaryFile() as target:
-            assert inputs.take_sound("reference_audio", whole + more, target).kind == kind
+            assert inputs.prepare_sound("reference_audio", whole + more, target).kind == kind
             target.seek(0)
             assert b"secret" not in target.read()
 

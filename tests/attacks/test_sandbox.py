@@ -344,14 +344,14 @@ def test_what_the_guard_has_measured_stays(misbehaving, prey, record):
 def test_an_answer_that_is_none_is_refused_in_words(size, misbehaving, monkeypatch, record):
     monkeypatch.setattr(inputs, "SANDBOX", misbehaving)
     with pytest.raises(InvalidInput) as refusal:
-        inputs.take_picture("reference_image", picture((300, 300)), size=size, fit="crop")
+        inputs.prepare_image("reference_image", picture((300, 300)), size=size, fit="crop")
     record(f"in the sandbox: an answer of {size}", "media_unsafe", refusal.value.sentence.key)
 
 
 def test_a_clip_of_a_kind_that_there_is_not(misbehaving, monkeypatch, tmp_path, record):
     monkeypatch.setattr(inputs, "SANDBOX", misbehaving)
     with pytest.raises(InvalidInput) as refusal:
-        inputs.clip_seconds(clip(tmp_path / "clip.mp4"))
+        inputs.video_seconds(clip(tmp_path / "clip.mp4"))
     record(
         "in the sandbox: a name of a file for its kind", "media_unsafe", refusal.value.sentence.key
     )

@@ -72,7 +72,7 @@ def _made(target: Path, seconds: int) -> None:
     """A film as the service makes it of a picture at 4:3."""
     picture = target.with_name("picture.jpg")
     picture.write_bytes(
-        inputs.take_picture("reference_image", SAMPLES / "rocket.jpg", size=SIZE, fit="crop").sent
+        inputs.prepare_image("reference_image", SAMPLES / "rocket.jpg", size=SIZE, fit="crop").sent
     )
     settings = {
         "negative_prompt": "",
@@ -147,7 +147,7 @@ def _psnr(source: Path, result: Path) -> float:
     """Of all the pixels that are looked at together."""
     width, height = catalog.pixels(SIZE)
     with av.open(str(source)) as given, av.open(str(result)) as made:
-        scaled = encode.refitted(given, ("scale", f"{width}:{height}:flags=lanczos"))
+        scaled = encode.filter_frames(given, ("scale", f"{width}:{height}:flags=lanczos"))
         pairs = islice(zip(scaled, made.decode(video=0), strict=True), 0, None, EVERY)
         errors = [np.square(_brightness(one) - _brightness(other)).mean() for one, other in pairs]
     return 10 * math.log10(255**2 / max(float(np.mean(errors)), 1e-9))

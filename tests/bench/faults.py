@@ -526,15 +526,15 @@ _MEDIA = (
     _fault(
         "a picture of a phone billed as a clip of one second",
         "media/inputs.py",
-        "else await run_in_sandbox(asker, sort_of, field, one),",
+        "else await run_in_sandbox(asker, detect_kind, field, one),",
         "else kind_of(str(one)),",
         "cli/test_cli.py::test_a_reference_is_what_its_content_says",
     ),
     _fault(
         "a JPEG that breaks off taken for one without its end mark",
         "media/images.py",
-        "    if len(looks) != 1:",
-        "    if not looks:",
+        "    if len(digests) != 1:",
+        "    if not digests:",
         "media/test_media.py::test_a_jpeg_may_lack_its_end_mark_and_nothing_else",
     ),
     _fault(
@@ -543,12 +543,12 @@ _MEDIA = (
         "    return next(\n"
         "        (\n"
         "            one\n"
-        "            for one in _preferred(tracks)\n"
-        "            if one.codec_context is not None and _decodes(given, one.index)\n"
+        "            for one in _order_by_preference(tracks)\n"
+        "            if one.codec_context is not None and _can_decode(given, one.index)\n"
         "        ),\n"
         "        None,\n"
         "    )",
-        "    return next((one for one in _preferred(tracks)), None)",
+        "    return next((one for one in _order_by_preference(tracks)), None)",
         "media/test_media.py::test_clips_of_real_devices",
     ),
     _fault(
@@ -561,8 +561,8 @@ _MEDIA = (
     _fault(
         "a half-written file taken for a video",
         "media/probe.py",
-        "if _end(container, stream) < seconds - SLACK:",
-        "if _end(container, stream) < 0:",
+        "if _end_of(container, stream) < seconds - SLACK:",
+        "if _end_of(container, stream) < 0:",
         "media/test_media.py::test_a_result_that_breaks_off_is_no_video",
     ),
     _fault(

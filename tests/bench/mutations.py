@@ -239,22 +239,22 @@ def outcome(name: str, data: bytes, dice: random.Random) -> str:
 
 def _clip_taken(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "copy").open("w+b") as target:
-        taken = inputs.take_clip("reference_video", data, target)
+        taken = inputs.prepare_video("reference_video", data, target)
         assert encode.measure(Path(target.name)) == taken.clip
 
 
 def _sound_taken(data: bytes) -> None:
     with tempfile.TemporaryFile() as target:
-        seconds = inputs.take_sound("reference_audio", data, target).seconds
+        seconds = inputs.prepare_sound("reference_audio", data, target).seconds
         target.seek(0)
-        again = inputs.hear("reference_audio", target.read())
+        again = inputs.check_sound("reference_audio", target.read())
     assert abs(again.seconds - seconds) < 0.2
     assert again.adjustments == []
 
 
 def _picture_taken(data: bytes, dice: random.Random) -> None:
     size = dice.choice([*SIZES, "720P", "1080P"])
-    taken = inputs.take_picture(
+    taken = inputs.prepare_image(
         "reference_image", data, size=size, fit=dice.choice(("crop", "pad"))
     )
     for jpeg in (taken.kept, taken.sent):

@@ -111,8 +111,8 @@ async def test_a_video_carries_its_settings_and_the_service_s_own_file_stays_as_
         original.read_bytes()
         == next((simulator.folder / "results" / job.task_id).iterdir()).read_bytes()
     )
-    assert inputs.settings_in(original) is None
-    found = inputs.settings_in(shown)
+    assert inputs.read_settings(original) is None
+    found = inputs.read_settings(shown)
     assert found == embedded_settings.settings_of(job)
     assert (
         ImageToVideoRequest(**found["request"], reference_image=b"x").asked()
@@ -143,7 +143,7 @@ async def test_no_secret_stands_in_a_video(studio):
         ),
     )
     shown, _ = await files(studio, job)
-    found, told = inputs.settings_in(shown), json.dumps(studio.about(job))
+    found, told = inputs.read_settings(shown), json.dumps(studio.about(job))
     assert [one["url"] for one in found["references"]] == [
         "https://bucket.oss-cn-beijing.aliyuncs.com/her.png",
         "",
@@ -226,7 +226,7 @@ async def test_a_label_waits_for_room_on_the_disk(studio, monkeypatch):
 
     monkeypatch.setattr(encode, "tag", tag)
     job = await finished(studio, image())
-    assert inputs.settings_in((await files(studio, job))[0]) == embedded_settings.settings_of(job)
+    assert inputs.read_settings((await files(studio, job))[0]) == embedded_settings.settings_of(job)
     assert not full
 
 
@@ -243,7 +243,7 @@ def test_the_mark_of_the_service_stays(tmp_path):
         with av.open(str(tmp_path / "made.mp4")) as container:
             assert container.metadata["AIGC"] == '{"Label": "1"}'
     encode.tag(marked, tmp_path / "made.mp4", embedded_settings.tags([SHOT]))
-    assert inputs.settings_in(tmp_path / "made.mp4") == SHOT
+    assert inputs.read_settings(tmp_path / "made.mp4") == SHOT
 
 
 def test_colours_stay_what_they_are(tmp_path, samples):
@@ -274,7 +274,7 @@ def test_the_longest_settings_come_back(tmp_path):
         tmp_path / "film.mp4",
         embedded_settings.tags([long] * embedded_settings.SHOTS[-1])["comment"],
     )
-    found = inputs.settings_in(film)
+    found = inputs.read_settings(film)
     assert found == {
         "product": "Wan Studio",
         "format": 1,
@@ -321,7 +321,7 @@ ODD = {
 
 @pytest.mark.parametrize("name", ODD)
 def test_settings_that_are_not_ours_are_none(tmp_path, name):
-    assert inputs.settings_in(tagged(tmp_path / "odd.mp4", ODD[name])) is None
+    assert inputs.read_settings(tagged(tmp_path / "odd.mp4", ODD[name])) is None
 
 
 def test_only_known_settings_come_back(tmp_path):
@@ -330,7 +330,7 @@ def test_only_known_settings_come_back(tmp_path):
         "request": SHOT["request"]
         | {"later": {"a": [1]}, "reference_image": "https://example.com/x.png"},
     }
-    assert inputs.settings_in(tagged(tmp_path / "odd.mp4", json.dumps(more))) == SHOT
+    assert inputs.read_settings(tagged(tmp_path / "odd.mp4", json.dumps(more))) == SHOT
 
 
 def test_what_is_no_video_is_refused(tmp_path):
@@ -346,7 +346,7 @@ def test_what_is_no_video_is_refused(tmp_path):
     (tmp_path / "still.mp4").write_bytes(picture())
     for name in ("sound", "list", "still", "gone"):
         with pytest.raises(InvalidInput):
-            inputs.settings_in(tmp_path / f"{name}.mp4")
+            inputs.read_settings(tmp_path / f"{name}.mp4")
 
 
 def test_damaged_videos_do_no_harm(tmp_path):
@@ -362,7 +362,7 @@ def test_damaged_videos_do_no_harm(tmp_path):
         path = tmp_path / "damaged.mp4"
         path.write_bytes(damaged)
         try:
-            found = inputs.settings_in(path)
+            found = inputs.read_settings(path)
         except InvalidInput as refusal:
             found = refusal.sentence.key
         outcomes.add(found if isinstance(found, str) else type(found).__name__)
@@ -541,7 +541,7 @@ def test_pictures_and_sound_meet_at_every_seam(tmp_path):
     )  # no frame is missing, none twice
     whole = film.read_bytes()
     assert whole.index(b"moov") < whole.index(b"mdat")
-    assert inputs.settings_in(film)["shots"] == [SHOT] * 5
+    assert inputs.read_settings(film)["shots"] == [SHOT] * 5
 
 
 def test_what_rounding_takes_never_adds_up(tmp_path):
@@ -631,7 +631,7 @@ async def test_takes_become_a_film(studio, tmp_path):
     made = encode.measure(film)
     assert (made.size, made.fps) == ("720*1280", 24)
     assert made.seconds == pytest.approx(6, abs=1 / 24)
-    assert [shot["seed"] for shot in inputs.settings_in(film)["shots"]] == [2, 1, 2]
+    assert [shot["seed"] for shot in inputs.read_settings(film)["shots"]] == [2, 1, 2]
     assert told[-1] == 1
     loudness = heard(film)
     assert (

@@ -25,18 +25,18 @@ from wan.media import encode, images, inputs
 FIELD = "reference_image"
 
 
-def taken(data: bytes | Path, size: str = "720P", fit: str = "crop") -> inputs.Picture:
-    return inputs.take_picture(FIELD, data, size=size, fit=fit)
+def taken(data: bytes | Path, size: str = "720P", fit: str = "crop") -> inputs.ImageInput:
+    return inputs.prepare_image(FIELD, data, size=size, fit=fit)
 
 
 def opened(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data))
 
 
-def checked(source: bytes | Path) -> tuple[inputs.Footage, bytes]:
+def checked(source: bytes | Path) -> tuple[inputs.VideoInput, bytes]:
     """What a reference video is, and the copy that goes up."""
     with tempfile.TemporaryFile() as target:
-        footage = inputs.take_clip("reference_video", source, target)
+        footage = inputs.prepare_video("reference_video", source, target)
         target.seek(0)
         return footage, target.read()
 
@@ -234,7 +234,7 @@ def test_a_photo_of_a_phone_may_be_larger_than_what_goes_up(size, sent):
 def test_preview_shows_the_crop(tmp_path):
     path = tmp_path / "picture"
     path.write_bytes(picture((451, 300)))
-    with opened(inputs.preview(path, size="720*1280", fit="crop")) as shown:
+    with opened(inputs.preview_image(path, size="720*1280", fit="crop")) as shown:
         assert shown.format == "WEBP"
         assert shown.width * 16 == shown.height * 9
 
@@ -275,13 +275,13 @@ def test_a_clip_is_measured_and_copied_as_it_is(tmp_path, kind):
 def test_a_slow_clip_is_taken_with_a_warning(tmp_path, fps, warned):
     path = clip(tmp_path / "clip.mp4", seconds=2, fps=fps, size=(64, 64))
     assert [one.key for one in checked(path)[0].adjustments] == ["video_slow"] * warned
-    assert [one.key for one in inputs.look("reference_video", path).adjustments] == [
+    assert [one.key for one in inputs.preview_reference("reference_video", path).adjustments] == [
         "video_slow"
     ] * warned
 
 
 def test_the_length_of_a_clip(tmp_path):
-    assert inputs.clip_seconds(clip(tmp_path / "clip.mp4", seconds=2)) == 2
+    assert inputs.video_seconds(clip(tmp_path / "clip.mp4", seconds=2)) == 2
 
 
 def test_a_clip_filmed_upright_stays_upright(tmp_path):
@@ -370,7 +370,7 @@ def recorded(
     return path.read_bytes()
 
 
-def done(footage: inputs.Footage) -> list[str]:
+def done(footage: inputs.VideoInput) -> list[str]:
     """What was done to a clip, by the keys of the sentences; that it is slow is nothing that was
     done.
     """
@@ -409,7 +409,7 @@ def test_clips_of_real_devices(name):
         kind,
         sound is not None,
     )
-    assert inputs.look(name, FILES / name).adjustments == footage.adjustments
+    assert inputs.preview_reference(name, FILES / name).adjustments == footage.adjustments
     with av.open(io.BytesIO(copy)) as made:
         assert [one.codec_context.name for one in made.streams] == [
             "h264",
@@ -581,8 +581,8 @@ def test_a_picture_is_one_whatever_it_is_called(tmp_path, name):
         (JFIF.read_bytes(), []),
     ):
         path = named(tmp_path, name, data)
-        assert inputs.sort_of("reference_video", path) == "image"
-        look, made = inputs.look(name, path), taken(path)
+        assert inputs.detect_kind("reference_video", path) == "image"
+        look, made = inputs.preview_reference(name, path), taken(path)
         assert (look.kind, look.seconds, [one.key for one in look.adjustments]) == (
             "image",
             None,
@@ -604,7 +604,7 @@ def test_a_picture_is_one_whatever_it_is_called(tmp_path, name):
 @pytest.mark.parametrize("name", ["clip", "clip.jpg", "clip.heic"])
 def test_a_clip_is_one_whatever_it_is_called(tmp_path, name):
     path = named(tmp_path, name, clip(tmp_path / "made.mp4", seconds=2).read_bytes())
-    look = inputs.look(name, path)
+    look = inputs.preview_reference(name, path)
     assert (look.kind, look.seconds, look.adjustments) == ("video", 2, [])
     assert opened(look.thumbnail).size == (160, 120)
     with pytest.raises(InvalidInput, match=r"this is a video \(MP4\)\. Add an image instead"):
@@ -643,7 +643,7 @@ def test_what_is_known_and_not_taken_is_called_by_its_name(name):
     for door, wanted in (
         (taken, "image"),
         (checked, "video"),
-        (lambda given: inputs.look("x.heic", given), "reference"),
+        (lambda given: inputs.preview_reference("x.heic", given), "reference"),
     ):
         with pytest.raises(InvalidInput) as refusal:
             door(data)
@@ -656,7 +656,7 @@ def test_what_is_known_and_not_taken_is_called_by_its_name(name):
 
 def test_a_large_picture_is_too_large_as_a_reference_too():
     with pytest.raises(InvalidInput, match=r"21\.0 MB is too large. The limit is 20 MB"):
-        inputs.look("large.png", b"\x89PNG\r\n\x1a\n" + bytes(21_000_000))
+        inputs.preview_reference("large.png", b"\x89PNG\r\n\x1a\n" + bytes(21_000_000))
 
 
 def test_a_heic_that_its_camera_held_upright_is_upright():
@@ -785,9 +785,9 @@ def test_a_result_that_breaks_off_is_no_video(tmp_path):
 
 WORK = {
     "picture": lambda given: taken(given["picture"], "1280*720"),
-    "preview": lambda given: inputs.preview(given["picture"], size="1280*720", fit="crop"),
-    "clip": lambda given: inputs.clip_seconds(given["clip"]),
-    "settings": lambda given: inputs.settings_in(given["film"]),
+    "preview": lambda given: inputs.preview_image(given["picture"], size="1280*720", fit="crop"),
+    "clip": lambda given: inputs.video_seconds(given["clip"]),
+    "settings": lambda given: inputs.read_settings(given["film"]),
 }
 
 
@@ -800,7 +800,7 @@ def test_a_full_disk_is_never_the_fault_of_a_file(tmp_path, work, spare):
     clip(tmp_path / "clip", seconds=2)
     encode.tag(tmp_path / "clip", tmp_path / "film", {"comment": "x" * 5000})
     (tmp_path / "picture").write_bytes(picture((640, 480)) + bytes(5000))
-    with small_disk(tmp_path / "disk") as disk, inputs.working_in(disk.folder / "cache"):
+    with small_disk(tmp_path / "disk") as disk, inputs.use_work_folder(disk.folder / "cache"):
         given = {
             name: tmp_path / name if disk.own else (tmp_path / name).read_bytes()
             for name in ("picture", "clip", "film")
@@ -820,8 +820,8 @@ def test_a_full_disk_is_never_the_fault_of_a_file(tmp_path, work, spare):
 
 
 def test_work_is_done_where_the_newest_open_studio_has_its_folder(tmp_path):
-    with inputs.working_in(tmp_path / "first"):
-        with inputs.working_in(tmp_path / "second"):
+    with inputs.use_work_folder(tmp_path / "first"):
+        with inputs.use_work_folder(tmp_path / "second"):
             taken(picture())
         assert not (tmp_path / "first").exists()
         taken(picture())
@@ -856,7 +856,7 @@ def test_a_preview_shows_what_is_sent(mode, kind, size, fit, monkeypatch):
     given, preview, made = io.BytesIO(), io.BytesIO(), io.BytesIO()
     scene((1000, 980), mode).save(given, kind, **({"exif": exif} if kind == "JPEG" else {}))
     images.preview(given, preview, field=FIELD, size=size, fit=fit)
-    answer = images.take(given, made, field=FIELD, size=size, fit=fit)
+    answer = images.prepare_image(given, made, field=FIELD, size=size, fit=fit)
     shown = opened(preview.getvalue()).convert("RGB")
     sent = (
         opened(made.getvalue()[-answer["sent"] :])
@@ -902,8 +902,8 @@ def test_what_would_take_too_much_is_refused_before_it_is_decoded(name, monkeypa
         taken(data)
     assert refusal.value.sentence.key == "media_unsafe"
     monkeypatch.setattr(Image.Image, "load", None)  # nobody comes so far
-    with pytest.raises(images.Costly):
-        images._decoded(FIELD, io.BytesIO(data))
+    with pytest.raises(images.TooCostly):
+        images._decode(FIELD, io.BytesIO(data))
 
 
 @pytest.mark.parametrize(

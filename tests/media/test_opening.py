@@ -79,7 +79,7 @@ def test_what_is_not_there_and_what_may_not_be_opened_get_one_answer(tmp_path):
         Path("x" * 5000),
     ):
         with pytest.raises(InvalidInput) as refusal:
-            inputs.preview(path, size="1280*720", fit="crop")
+            inputs.preview_image(path, size="1280*720", fit="crop")
         said.add(refusal.value.sentence.key)
     assert said == {"file_missing"}
 
@@ -99,11 +99,11 @@ def test_this_process_opens_no_file_that_is_given(kind, tmp_path):
     listening.set()
     try:
         if kind == "picture":
-            inputs.take_picture("reference_image", path, size="1280*720", fit="crop")
-            inputs.preview(path, size="1280*720", fit="crop")
+            inputs.prepare_image("reference_image", path, size="1280*720", fit="crop")
+            inputs.preview_image(path, size="1280*720", fit="crop")
         else:
-            inputs.clip_seconds(path)
-            inputs.settings_in(path)
+            inputs.video_seconds(path)
+            inputs.read_settings(path)
     finally:
         listening.clear()
     assert opened
@@ -111,7 +111,7 @@ def test_this_process_opens_no_file_that_is_given(kind, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "look", [inputs.settings_in, inputs.clip_seconds], ids=["settings", "clip"]
+    "look", [inputs.read_settings, inputs.video_seconds], ids=["settings", "clip"]
 )
 def test_a_database_keeps_its_locks_whoever_gives_its_file(look, tmp_path):
     """Any descriptor of its file that its own process closes would drop them."""

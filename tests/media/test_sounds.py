@@ -19,10 +19,10 @@ FIELD = "reference_audio"
 MP3 = sound()
 
 
-def taken(source: bytes | Path) -> tuple[inputs.Sound, bytes]:
+def taken(source: bytes | Path) -> tuple[inputs.SoundInput, bytes]:
     """What a sound is, and the copy that goes up."""
     with tempfile.TemporaryFile() as target:
-        found = inputs.take_sound(FIELD, source, target)
+        found = inputs.prepare_sound(FIELD, source, target)
         target.seek(0)
         return found, target.read()
 
@@ -189,15 +189,15 @@ def test_a_video_is_no_sound(tmp_path):
 def test_a_sound_is_no_picture_and_no_reference(data, name):
     for required, said in (
         (
-            lambda file: file_type.required("x", file, "image"),
+            lambda file: file_type.require("x", file, "image"),
             rf"this file isn't an image \({name}\)",
         ),
         (
-            lambda file: file_type.required("x", file, "video"),
+            lambda file: file_type.require("x", file, "video"),
             rf"this file isn't a video \({name}\)",
         ),
         (
-            lambda file: file_type.required_reference("x", file),
+            lambda file: file_type.require_reference("x", file),
             rf"this file is neither an image nor a video \({name}\)",
         ),
     ):

@@ -49,7 +49,7 @@ def reference_to_video(options: Mapping[str, Any], references: Sequence[tuple[st
     for one in either:
         if isinstance(one, Path):
             check_file("--reference", one)
-    known = iter(asyncio.run(inputs.by_content(Asker(), "--reference", either)))
+    known = iter(asyncio.run(inputs.detect_kinds(Asker(), "--reference", either)))
     fields = _fields(options, ReferenceToVideoRequest)
     fields |= ordered([(kind, one) if kind else next(known) for kind, one in given])
     return _Run(options["out"]).make(ReferenceToVideoRequest(**fields), options)
@@ -98,7 +98,7 @@ class _Run:
         if settings.backend == "dashscope":
             connection = settings.connection()
             settings.made_output_dir()
-            with inputs.working_in(settings.work_dir):
+            with inputs.use_work_folder(settings.work_dir):
                 lengths = asyncio.run(inspected(request))
             if not options["yes"] and not _confirmed(request, connection, lengths):
                 return refusal(str(sentence("not_agreed")))

@@ -5,8 +5,8 @@ One part of a clip does not condemn the whole: of each kind the first track that
 on, sound that the copy cannot carry becomes AAC, and times that stand still or go back are put in
 order.
 
-`take` runs in the sandbox alone: the files that come to it are anybody's. It reads an open file,
-writes to another, and answers in JSON.
+`prepare_video` runs in the sandbox only, since its input is untrusted: it reads an open file,
+writes to another and answers in JSON.
 """
 
 import io
@@ -35,10 +35,10 @@ from wan.domain import catalog
 from wan.domain.errors import InvalidInput
 from wan.domain.messages import Sentence, sentence
 from wan.media import file_type
-from wan.media.probe import OPTIONS, SLACK, Clip, frames, probe
+from wan.media.probe import OPTIONS, SLACK, Clip, decode_packet, probe
 
 _TRACKS = 32  # a phone writes about eight
-_GIVEN_OPTIONS = OPTIONS | {
+_UNTRUSTED_OPTIONS = OPTIONS | {
     "protocol_whitelist": "none",  # nothing that is named in the file is opened,
     "enable_drefs": "0",  # neither a file that is said to hold its frames
     "use_absolute_path": "0",
@@ -52,10 +52,12 @@ _CODECS = {
     "av1": "AV1",
     "prores": "ProRes",
 }
-_KINDS = ("mp4", "mov")  # of copies: no MP4 carries ProRes, no MOV VP9, AV1, Opus or FLAC
+_FORMATS = ("mp4", "mov")  # of copies: no MP4 carries ProRes, no MOV VP9, AV1, Opus or FLAC
 # seconds; times that go back by more begin anew, and what follows is moved behind what was there
 _JUMP = 0.5
-_TRIED = 100  # packets of a track in which one frame at least must be, if it can be decoded at all
+_TRIAL_PACKETS = (
+    100  # packets of a track in which one frame at least must be, if it can be decoded at all
+)
 _SOUND_RATE = 48_000  # samples per second of sound that is encoded anew
 # by which a mean may exceed the frame rate that a camera has: it drops none, and its clock is not
 # ours
@@ -64,17 +66,17 @@ _RATE_SLACK = 1.05
 Track = TypeVar("Track", VideoStream, AudioStream)
 
 
-def take(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
+def prepare_video(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
     """Copies a reference video without anything that is no picture or sound: no place, no device,
     no further tracks. Pictures are not encoded anew.
 
     Answers with its kind, "mp4" or "mov", the `Clip` that the copy is, and what was done to it.
     Raises InvalidInput for what is no whole MP4 or MOV, or out of the limits.
     """
-    kind = file_type.required(field, given, "video").decoder
+    kind = file_type.require(field, given, "video").decoder
     try:
         kind, adjustments = _copy(field, given, made, kind)
-        _refuse_grown(field, made.seek(0, os.SEEK_END))
+        _require_size(field, made.seek(0, os.SEEK_END))
         made.seek(0)
         clip = probe(made)
     except (InvalidInput, MemoryError):
@@ -89,14 +91,14 @@ def take(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
     }
 
 
-def tag(given: IO[bytes], made: IO[bytes], *, field: str, name: str) -> dict[str, Any]:
+def read_tag(given: IO[bytes], made: IO[bytes], *, field: str, name: str) -> dict[str, Any]:
     """Writes out the tag of this name that stands in a video, if any. Raises InvalidInput for what
     is no MP4 or MOV with pictures.
     """
-    file_type.required(field, given, "video")
+    file_type.require(field, given, "video")
     try:
         with av.open(
-            given, "r", format="mov", options=_GIVEN_OPTIONS, metadata_errors="replace"
+            given, "r", format="mov", options=_UNTRUSTED_OPTIONS, metadata_errors="replace"
         ) as whole:
             if not whole.streams.video:
                 raise ValueError("no video track")
@@ -112,14 +114,14 @@ def _copy(field: str, given: IO[bytes], made: IO[bytes], kind: str) -> tuple[str
     """Writes the clean copy. Gives its kind, and what was done. Raises InvalidInput, FFmpegError or
     ValueError.
     """
-    with _opened(given) as whole:
-        picture, adjustments = _picture(field, given, whole)
-        sound, sound_adjustments = _sound(given, whole)
-        clock = _Clocks()
-        kind = next((one for one in (kind, *_KINDS) if _takes(one, picture)), kind)
-        convert = sound is not None and not _takes(kind, sound)
+    with _open(given) as whole:
+        picture, adjustments = _choose_picture(field, given, whole)
+        sound, sound_adjustments = _choose_sound(given, whole)
+        clock = _Timestamps()
+        kind = next((one for one in (kind, *_FORMATS) if _can_carry(one, picture)), kind)
+        convert = sound is not None and not _can_carry(kind, sound)
         with av.open(made, "w", format=kind, options={"fflags": "+bitexact"}) as clean:
-            end = copied(
+            end = copy_tracks(
                 whole, [picture, sound] if sound else [picture], clean, clock, convert=convert
             )
         if (
@@ -127,7 +129,7 @@ def _copy(field: str, given: IO[bytes], made: IO[bytes], kind: str) -> tuple[str
             and end < (picture.duration * (picture.time_base or 0)) - SLACK
         ):
             raise InvalidInput(field, "video_truncated")
-    done = [("clip_sound_converted", convert), ("clip_timed", clock.mended)]
+    done = [("clip_sound_converted", convert), ("clip_timed", clock.changed)]
     return kind, [
         *adjustments,
         *sound_adjustments,
@@ -136,18 +138,18 @@ def _copy(field: str, given: IO[bytes], made: IO[bytes], kind: str) -> tuple[str
 
 
 @contextmanager
-def _opened(given: IO[bytes]) -> Iterator[InputContainer]:
+def _open(given: IO[bytes]) -> Iterator[InputContainer]:
     """A clip of anybody's. Words in it that nobody can read are no reason to refuse it: they are
     left out anyway.
     """
     given.seek(0)
     with av.open(
-        given, "r", format="mov", options=_GIVEN_OPTIONS, metadata_errors="replace"
+        given, "r", format="mov", options=_UNTRUSTED_OPTIONS, metadata_errors="replace"
     ) as whole:
         yield whole
 
 
-def _takes(kind: str, track: Stream) -> bool:
+def _can_carry(kind: str, track: Stream) -> bool:
     """Whether a file of this kind can carry a track as it is: what the muxer lists is more than it
     writes, so it is asked to.
     """
@@ -160,7 +162,7 @@ def _takes(kind: str, track: Stream) -> bool:
     return True
 
 
-def _picture(
+def _choose_picture(
     field: str, given: IO[bytes], whole: InputContainer
 ) -> tuple[VideoStream, list[Sentence]]:
     """The track that moves, and what to say of the choice; a cover is a track of pictures too.
@@ -189,56 +191,60 @@ def _picture(
             else InvalidInput(field, "video_codec_unknown", allowed=names)
         )
     track = (
-        allowed[0] if len(allowed) == 1 else _usable(given, allowed)
+        allowed[0] if len(allowed) == 1 else _first_decodable(given, allowed)
     )  # whether it is decoded, the copy of the only one shows
     if track is None:
         raise ValueError("its pictures cannot be decoded")
-    return track, [] if track is _preferred(tracks)[0] else [sentence("clip_picture_other")]
+    return track, [] if track is _order_by_preference(tracks)[0] else [
+        sentence("clip_picture_other")
+    ]
 
 
-def _sound(given: IO[bytes], whole: InputContainer) -> tuple[AudioStream | None, list[Sentence]]:
+def _choose_sound(
+    given: IO[bytes], whole: InputContainer
+) -> tuple[AudioStream | None, list[Sentence]]:
     """The track that is heard, None where there is none, and what to say of the choice."""
     tracks = list(whole.streams.audio)
-    track = _usable(given, tracks)
-    if not tracks or track is _preferred(tracks)[0]:
+    track = _first_decodable(given, tracks)
+    if not tracks or track is _order_by_preference(tracks)[0]:
         return track, []
     return track, [sentence("clip_sound_dropped" if track is None else "clip_sound_other")]
 
 
-def _preferred(tracks: Sequence[Track]) -> list[Track]:
+def _order_by_preference(tracks: Sequence[Track]) -> list[Track]:
     """Tracks of a kind in their order, those first that are switched on: the others no player
     shows.
     """
     return sorted(tracks, key=lambda one: not one.disposition & Disposition.default)
 
 
-def _usable(given: IO[bytes], tracks: Sequence[Track]) -> Track | None:
+def _first_decodable(given: IO[bytes], tracks: Sequence[Track]) -> Track | None:
     """The first track that can be decoded."""
     return next(
         (
             one
-            for one in _preferred(tracks)
-            if one.codec_context is not None and _decodes(given, one.index)
+            for one in _order_by_preference(tracks)
+            if one.codec_context is not None and _can_decode(given, one.index)
         ),
         None,
     )
 
 
-def _decodes(given: IO[bytes], number: int) -> bool:
+def _can_decode(given: IO[bytes], number: int) -> bool:
     """Whether anything of a track can be decoded."""
-    with _opened(given) as whole:
+    with _open(given) as whole:
         track = whole.streams[number]
         track.codec_context.thread_count = 1
-        return any(frames(packet) for packet in islice(whole.demux(track), _TRIED))
+        return any(decode_packet(packet) for packet in islice(whole.demux(track), _TRIAL_PACKETS))
 
 
 @dataclass
-class _Clocks:
+class _Timestamps:
     """Puts the times of packets in order, track by track: some recorders repeat them, or begin anew
     in the middle.
     """
 
-    mended: bool = False
+    changed: bool = False
     _last: dict[int, int] = field(default_factory=dict)
     """When the last packet of each track is decoded."""
     _shift: dict[int, int] = field(default_factory=dict)
@@ -254,7 +260,7 @@ class _Clocks:
         )
         late = self._last.get(number, dts + shift - 1) + 1 - (dts + shift)
         if late > 0:
-            self.mended = True
+            self.changed = True
             if late * base > _JUMP:
                 self._shift[number] = shift = shift + late + length
                 late = 0
@@ -264,11 +270,11 @@ class _Clocks:
         self._last[number] = packet.dts
 
 
-def copied(
+def copy_tracks(
     whole: InputContainer,
     tracks: list[Stream],
     clean: OutputContainer,
-    clock: _Clocks | None = None,
+    clock: _Timestamps | None = None,
     *,
     convert: bool = False,
 ) -> float:
@@ -278,17 +284,17 @@ def copied(
     What somebody cut away is still in the file, marked. At the end it is left out; further on it
     stays marked, because other frames are built on it.
     """
-    clock = clock or _Clocks()
+    clock = clock or _Timestamps()
     kept = tracks[:1] if convert else tracks
     made = {track.index: clean.add_stream_from_template(track, opaque=True) for track in kept}
-    encoder = _aac(clean, tracks[1]) if convert else None
+    encoder = _add_aac_track(clean, tracks[1]) if convert else None
     clean.start_encoding()
     held: dict[int, list[Packet[Stream]]] = {track.index: [] for track in tracks}
     end = Fraction(0)
     for packet in whole.demux(tracks):
         number = packet.stream_index
         if encoder is not None and number not in made:
-            for frame in frames(packet):
+            for frame in decode_packet(packet):
                 clean.mux(encoder.encode(frame))
             continue
         if packet.dts is None or packet.pts is None:
@@ -308,13 +314,13 @@ def copied(
     return float(end)
 
 
-def _aac(clean: OutputContainer, like: Stream) -> AudioStream:
+def _add_aac_track(clean: OutputContainer, like: Stream) -> AudioStream:
     """A track of sound to be encoded."""
     mono = isinstance(like, AudioStream) and like.codec_context.layout.nb_channels == 1
     return clean.add_stream("aac", rate=_SOUND_RATE, layout="mono" if mono else "stereo")
 
 
-def _refuse_grown(field: str, size: int) -> None:
+def _require_size(field: str, size: int) -> None:
     """A few bytes of a file may stand for many frames, which the copy holds one by one. Raises
     InvalidInput.
     """

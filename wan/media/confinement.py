@@ -51,7 +51,7 @@ def _die_with_parent() -> None:
     os.setsid()  # so that what it sends to its group reaches nobody
 
 
-def _leave_files() -> None:
+def _enter_empty_root() -> None:
     os.chroot(_EMPTY)
     os.chdir("/")
 
@@ -65,7 +65,7 @@ def _drop_capabilities() -> None:
         seccomp.raise_last("capset")
 
 
-def _renounce() -> None:
+def _forbid_privileges() -> None:
     call_prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
@@ -74,10 +74,10 @@ BEFORE: dict[str, Callable[[], None]] = {"namespaces of its own": separate}
 
 WITHIN: dict[str, Callable[[], None]] = {
     "an end with its guard": _die_with_parent,
-    "an empty root": _leave_files,
+    "an empty root": _enter_empty_root,
     "the loss of capabilities": _drop_capabilities,
     "memory that is hidden": hide,
-    "no new privileges": _renounce,
+    "no new privileges": _forbid_privileges,
     "a filter of system calls": seccomp.install,
 }
 """Measures that a child takes on itself, in this order: each of the last ones would keep it from
@@ -85,12 +85,12 @@ those before.
 """
 
 
-def missing(measures: Mapping[str, Callable[[], None]]) -> list[str]:
+def apply(measures: Mapping[str, Callable[[], None]]) -> list[str]:
     """Takes measures. Gives the names of those that this system refuses."""
     refused = []
-    for name, take in measures.items():
+    for name, measure in measures.items():
         try:
-            take()
+            measure()
         except (
             OSError,
             AttributeError,
@@ -114,7 +114,7 @@ def limit(*, megabytes: int, seconds: int, written: int) -> None:
         resource.setrlimit(which, (most, most))
 
 
-def keep_open(*kept: int) -> None:
+def close_all_but(*kept: int) -> None:
     """Closes every descriptor but these. What is written to the standard ones goes nowhere, so that
     no text of a file reaches a log.
     """

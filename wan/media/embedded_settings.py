@@ -48,11 +48,11 @@ def settings_of(job: Job) -> dict[str, Any]:
         "job": job.id,
         "model": job.model,
         "request": {
-            name: bare(value) if name == "audio_url" else value
+            name: strip_query(value) if name == "audio_url" else value
             for name, value in job.request.items()
         },
         "seed": job.seed,
-        "references": [_named(reference) for reference in job.references],
+        "references": [_describe(reference) for reference in job.references],
         "simulated": job.simulated,
     }
 
@@ -87,13 +87,13 @@ def read(tag: bytes) -> dict[str, Any] | None:
         return None
 
 
-def bare(url: str) -> str:
+def strip_query(url: str) -> str:
     """An address without what may be a signature."""
     return urlsplit(url)._replace(query="", fragment="").geturl()
 
 
-def _named(reference: Reference) -> dict[str, str]:
-    return {"kind": reference.kind, "sha256": reference.sha256, "url": bare(reference.url)}
+def _describe(reference: Reference) -> dict[str, str]:
+    return {"kind": reference.kind, "sha256": reference.sha256, "url": strip_query(reference.url)}
 
 
 def _json(value: object) -> str:
@@ -111,7 +111,7 @@ class _Source(BaseModel):
 
     @field_validator("url")
     @classmethod
-    def _public(cls, url: str) -> str:
+    def _check_url(cls, url: str) -> str:
         return public_url("url", url) if url else ""
 
 
@@ -130,7 +130,7 @@ class _Shot(BaseModel):
     simulated: bool = False
 
     @model_validator(mode="after")
-    def _as_asked(self) -> "_Shot":
+    def _check_request(self) -> "_Shot":
         """The request as one of ours, whose fields are all there and within their limits. Fields of
         a later version are left out.
         """

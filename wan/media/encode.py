@@ -78,9 +78,9 @@ def tag(source: Path, target: Path, tags: Mapping[str, str]) -> None:
     """
     with (
         av.open(str(source), options=probe.OPTIONS) as given,
-        made_film(target, {**given.metadata, **tags}) as made,
+        open_mp4(target, {**given.metadata, **tags}) as made,
     ):
-        clips.copied(given, [*given.streams.video[:1], *given.streams.audio[:1]], made)
+        clips.copy_tracks(given, [*given.streams.video[:1], *given.streams.audio[:1]], made)
 
 
 def untag(source: Path, target: Path) -> None:
@@ -93,8 +93,8 @@ def untag(source: Path, target: Path) -> None:
             for name, value in given.metadata.items()
             if name not in embedded_settings.TAGS
         }
-        with made_film(target, kept) as made:
-            clips.copied(given, [*given.streams.video[:1], *given.streams.audio[:1]], made)
+        with open_mp4(target, kept) as made:
+            clips.copy_tracks(given, [*given.streams.video[:1], *given.streams.audio[:1]], made)
 
 
 def conform(source: Path, target: Path, *, size: str, fps: float, fit: str = "crop") -> None:
@@ -106,19 +106,21 @@ def conform(source: Path, target: Path, *, size: str, fps: float, fit: str = "cr
     """
     with (
         av.open(str(source), options=probe.OPTIONS) as given,
-        made_film(target, given.metadata) as made,
+        open_mp4(target, given.metadata) as made,
     ):
         width, height = catalog.pixels(size)
         before = given.streams.video[0]
         alike = abs(before.width * height / (before.height * width) - 1) <= _ALIKE
         steps = (
-            [("scale", f"{width}:{height}:flags=lanczos")] if alike else shaped(width, height, fit)
+            [("scale", f"{width}:{height}:flags=lanczos")]
+            if alike
+            else fit_filters(width, height, fit)
         )
-        picture = add_pictures(made, before, width, height, fps)
+        picture = add_video_track(made, before, width, height, fps)
         sound = (
             made.add_stream_from_template(given.streams.audio[0]) if given.streams.audio else None
         )
-        for frame in refitted(given, *steps, ("fps", str(fps))):
+        for frame in filter_frames(given, *steps, ("fps", str(fps))):
             made.mux(picture.encode(frame))
         made.mux(picture.encode(None))
         if sound is not None:
@@ -129,7 +131,7 @@ def conform(source: Path, target: Path, *, size: str, fps: float, fit: str = "cr
                     made.mux(packet)
 
 
-def made_film(target: Path, tags: Mapping[str, str]) -> OutputContainer:
+def open_mp4(target: Path, tags: Mapping[str, str]) -> OutputContainer:
     """An MP4 to be written, which plays while it loads.
 
     The plain tags of MP4 are what every player reads. Only where there are others too, such as the
@@ -141,7 +143,7 @@ def made_film(target: Path, tags: Mapping[str, str]) -> OutputContainer:
     return made
 
 
-def add_pictures(
+def add_video_track(
     made: OutputContainer, like: VideoStream, width: int, height: int, fps: float
 ) -> VideoStream:
     """The track of pictures of an MP4 to be encoded: H.264, with the colours of another track."""
@@ -156,7 +158,7 @@ def add_pictures(
     return picture
 
 
-def shaped(width: int, height: int, fit: str) -> list[tuple[str, str]]:
+def fit_filters(width: int, height: int, fit: str) -> list[tuple[str, str]]:
     """FFmpeg's filters, name and arguments, that bring a frame to a size without stretching it."""
     if fit == "pad":
         return [
@@ -169,7 +171,7 @@ def shaped(width: int, height: int, fit: str) -> list[tuple[str, str]]:
     ]
 
 
-def refitted(given: InputContainer, *steps: tuple[str, str]) -> Iterator[VideoFrame]:
+def filter_frames(given: InputContainer, *steps: tuple[str, str]) -> Iterator[VideoFrame]:
     """The frames of a video through FFmpeg's filters, each a name and its arguments."""
     graph = av.filter.Graph()
     source = graph.add_buffer(template=given.streams.video[0])
@@ -178,12 +180,12 @@ def refitted(given: InputContainer, *steps: tuple[str, str]) -> Iterator[VideoFr
     ).configure()
     for frame in given.decode(video=0):
         graph.push(frame)
-        yield from _pulled(graph)
+        yield from _pull_frames(graph)
     graph.push(None)
-    yield from _pulled(graph)
+    yield from _pull_frames(graph)
 
 
-def _pulled(graph: av.filter.Graph) -> Iterator[VideoFrame]:
+def _pull_frames(graph: av.filter.Graph) -> Iterator[VideoFrame]:
     while True:
         try:
             frame = graph.pull()

@@ -9,7 +9,7 @@ from typing import IO, Literal
 
 from wan.domain.errors import InvalidInput
 
-Sort = Literal["image", "video", "audio", "other"]
+Medium = Literal["image", "video", "audio", "other"]
 
 _HEAD = 4096  # bytes; what is written in a picture's or a film's first box is shorter
 _TS_PACKETS = (
@@ -42,12 +42,12 @@ _OLD_QUICKTIME = (
 
 
 @dataclass(frozen=True)
-class Kind:
+class FileType:
     """A kind of file."""
 
     name: str
     """As people call it; "" where nobody knows what it is."""
-    sort: Sort
+    medium: Medium
     decoder: str = ""
     """Pillow's name of a picture's format; of a video or a sound the muxer that writes its kind. ""
     where it is not taken.
@@ -75,95 +75,95 @@ _UNREADABLE = {
     "video": "video_unreadable",
     "audio": "sound_unreadable",
 }
-_UNKNOWN = Kind("", "other")
-_BEGINNINGS: tuple[tuple[bytes, Kind], ...] = (
-    (b"\xff\xd8\xff", Kind("JPEG", "image", "JPEG")),
-    (b"\x89PNG\r\n\x1a\n", Kind("PNG", "image", "PNG")),
-    (b"GIF8", Kind("GIF", "image")),
-    *((mark, Kind("TIFF", "image")) for mark in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
-    *((mark, Kind("JPEG 2000", "image")) for mark in (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")),
-    *((mark, Kind("JPEG XL", "image")) for mark in (b"\0\0\0\x0cJXL ", b"\xff\x0a")),
-    (b"II\xbc", Kind("JPEG XR", "image")),
-    (b"8BPS", Kind("Photoshop (PSD)", "image")),
-    (b"\0\0\1\0", Kind("ICO", "image")),
-    (b"%!PS", Kind("PostScript", "image")),
-    (b"FLV\1", Kind("FLV", "video")),
-    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", Kind("WMV", "video", sound="WMA")),
-    (b"\0\0\1\xba", Kind("MPEG", "video")),
-    (b"\0\0\1\xb3", Kind("MPEG", "video")),
-    (b"OggS", Kind("Ogg", "video", sound="Ogg")),
-    (b"%PDF", Kind("PDF", "other")),
-    (b"PK\3\4", Kind("ZIP", "other")),
-    (b"ID3", Kind("MP3", "audio", "mp3")),
-    (b"fLaC", Kind("FLAC", "audio")),
-    (b"#!AMR", Kind("AMR", "audio")),
+_UNKNOWN = FileType("", "other")
+_SIGNATURES: tuple[tuple[bytes, FileType], ...] = (
+    (b"\xff\xd8\xff", FileType("JPEG", "image", "JPEG")),
+    (b"\x89PNG\r\n\x1a\n", FileType("PNG", "image", "PNG")),
+    (b"GIF8", FileType("GIF", "image")),
+    *((mark, FileType("TIFF", "image")) for mark in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    *((mark, FileType("JPEG 2000", "image")) for mark in (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")),
+    *((mark, FileType("JPEG XL", "image")) for mark in (b"\0\0\0\x0cJXL ", b"\xff\x0a")),
+    (b"II\xbc", FileType("JPEG XR", "image")),
+    (b"8BPS", FileType("Photoshop (PSD)", "image")),
+    (b"\0\0\1\0", FileType("ICO", "image")),
+    (b"%!PS", FileType("PostScript", "image")),
+    (b"FLV\1", FileType("FLV", "video")),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", FileType("WMV", "video", sound="WMA")),
+    (b"\0\0\1\xba", FileType("MPEG", "video")),
+    (b"\0\0\1\xb3", FileType("MPEG", "video")),
+    (b"OggS", FileType("Ogg", "video", sound="Ogg")),
+    (b"%PDF", FileType("PDF", "other")),
+    (b"PK\3\4", FileType("ZIP", "other")),
+    (b"ID3", FileType("MP3", "audio", "mp3")),
+    (b"fLaC", FileType("FLAC", "audio")),
+    (b"#!AMR", FileType("AMR", "audio")),
     *(
-        (mark, Kind("AAC", "audio"))
+        (mark, FileType("AAC", "audio"))
         for mark in (b"\xff\xf0", b"\xff\xf1", b"\xff\xf8", b"\xff\xf9")
     ),
-    *((mark, Kind("WAV (RF64)", "audio")) for mark in (b"RF64", b"BW64")),
+    *((mark, FileType("WAV (RF64)", "audio")) for mark in (b"RF64", b"BW64")),
 )
 _RIFF = {
-    b"WEBP": Kind("WebP", "image", "WEBP"),
-    b"AVI ": Kind("AVI", "video"),
-    b"WAVE": Kind("WAV", "audio", "wav"),
+    b"WEBP": FileType("WebP", "image", "WEBP"),
+    b"AVI ": FileType("AVI", "video"),
+    b"WAVE": FileType("WAV", "audio", "wav"),
 }
 _TEXTS = (
-    (b"<svg", Kind("SVG", "image")),
-    (b"<html", Kind("HTML", "other")),
-    (b"<!doctype html", Kind("HTML", "other")),
+    (b"<svg", FileType("SVG", "image")),
+    (b"<html", FileType("HTML", "other")),
+    (b"<!doctype html", FileType("HTML", "other")),
 )
 
 
-def kind_of(file: IO[bytes]) -> Kind:
+def detect(file: IO[bytes]) -> FileType:
     """What an open file is; it is at its beginning afterwards."""
     file.seek(0)
     head = file.read(_HEAD)
     file.seek(0)
-    return next(_guesses(head), _UNKNOWN)
+    return next(_guess(head), _UNKNOWN)
 
 
-def required(field: str, file: IO[bytes], sort: Literal["image", "video", "audio"]) -> Kind:
+def require(field: str, file: IO[bytes], medium: Literal["image", "video", "audio"]) -> FileType:
     """What an open file is, where it must be a picture, a video or a sound that is taken. Raises
     InvalidInput, which calls it by its name.
     """
-    kind = kind_of(file)
-    if sort == "audio" and kind.sound:
-        kind = Kind(kind.sound, "audio")
+    kind = detect(file)
+    if medium == "audio" and kind.sound:
+        kind = FileType(kind.sound, "audio")
     if not kind.name:
-        raise InvalidInput(field, _UNREADABLE[sort])
-    if kind.sort != sort or not kind.decoder:
-        raise InvalidInput(field, _REFUSALS[sort, kind.sort], given=kind.name)
+        raise InvalidInput(field, _UNREADABLE[medium])
+    if kind.medium != medium or not kind.decoder:
+        raise InvalidInput(field, _REFUSALS[medium, kind.medium], given=kind.name)
     return kind
 
 
-def required_reference(field: str, file: IO[bytes]) -> Kind:
+def require_reference(field: str, file: IO[bytes]) -> FileType:
     """What an open file is, where it may be either. Raises InvalidInput, which calls what is not
     taken by its name.
     """
-    kind = kind_of(file)
+    kind = detect(file)
     if not kind.name:
         raise InvalidInput(field, "reference_unreadable")
-    if kind.sort not in ("image", "video"):
+    if kind.medium not in ("image", "video"):
         raise InvalidInput(field, "reference_is_other", given=kind.name)
-    return required(field, file, kind.sort)
+    return require(field, file, kind.medium)
 
 
-def _guesses(head: bytes) -> Iterator[Kind]:
+def _guess(head: bytes) -> Iterator[FileType]:
     """What a file may be by its head, the best guess first."""
     if head[4:8] == b"ftyp":
-        yield _by_brands(head)
-    yield from (kind for mark, kind in _BEGINNINGS if head.startswith(mark))
+        yield _detect_by_brands(head)
+    yield from (kind for mark, kind in _SIGNATURES if head.startswith(mark))
     if head[4:8] in _OLD_QUICKTIME:
-        yield Kind("MOV", "video", "mov")
+        yield FileType("MOV", "video", "mov")
     if head.startswith(b"RIFF") and head[8:12] in _RIFF:
         yield _RIFF[head[8:12]]
     if head.startswith(b"\x1a\x45\xdf\xa3"):
-        yield Kind("WebM" if b"webm" in head[:64] else "Matroska (MKV)", "video")
+        yield FileType("WebM" if b"webm" in head[:64] else "Matroska (MKV)", "video")
     if head.startswith(b"BM") and head[14:18] in {struct.pack("<I", size) for size in _BMP_HEADERS}:
-        yield Kind("BMP", "image", "BMP")
+        yield FileType("BMP", "image", "BMP")
     if any(head[at : at + 2 * step + 1 : step] == b"GGG" for at, step in _TS_PACKETS):
-        yield Kind("MPEG-TS", "video")
+        yield FileType("MPEG-TS", "video")
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     yield from (
         kind
@@ -171,12 +171,12 @@ def _guesses(head: bytes) -> Iterator[Kind]:
         if text.startswith(mark) or (text.startswith(b"<?xml") and mark in text)
     )
     if head.startswith(b"FORM") and head[8:12] in (b"AIFF", b"AIFC"):
-        yield Kind("AIFF", "audio")
-    if (step := _mp3_frame(head)) and _mp3_frame(head[step:]):
-        yield Kind("MP3", "audio", "mp3")
+        yield FileType("AIFF", "audio")
+    if (step := _mp3_frame_length(head)) and _mp3_frame_length(head[step:]):
+        yield FileType("MP3", "audio", "mp3")
 
 
-def _mp3_frame(head: bytes) -> int:
+def _mp3_frame_length(head: bytes) -> int:
     """Bytes to the next frame of an MP3 without tags; 0 where no frame begins. One alone may be
     chance: two that follow each other are not.
     """
@@ -191,20 +191,20 @@ def _mp3_frame(head: bytes) -> int:
     return (144 if version == 3 else 72) * kilobits * 1000 // rates[rate] + (head[2] >> 1 & 1)
 
 
-def _by_brands(head: bytes) -> Kind:
+def _detect_by_brands(head: bytes) -> FileType:
     """What a file is that begins with the brands that it says it follows: pictures and films alike
     do.
     """
     first, box = head[8:12], head[: int.from_bytes(head[:4], "big")]
     brands = {first, *(box[at : at + 4] for at in range(16, len(box), 4))}
     if first in _AVIF_BRANDS or (first in _HEIF_BRANDS and brands & _AVIF_BRANDS):
-        return Kind("AVIF", "image", "AVIF")
+        return FileType("AVIF", "image", "AVIF")
     if first in _HEIC_BRANDS | _HEIF_BRANDS:
-        return Kind("HEIC" if brands & _HEIC_BRANDS else "HEIF", "image", "HEIF")
+        return FileType("HEIC" if brands & _HEIC_BRANDS else "HEIF", "image", "HEIF")
     if first == b"crx ":
-        return Kind("CR3", "image")
+        return FileType("CR3", "image")
     if first == b"qt  ":
-        return Kind("MOV", "video", "mov")
+        return FileType("MOV", "video", "mov")
     if first[:2] == b"3g":
-        return Kind("3GP", "video", "mp4", sound="3GP")
-    return Kind("MP4", "video", "mp4", sound="M4A" if first in _M4A_BRANDS else "")
+        return FileType("3GP", "video", "mp4", sound="3GP")
+    return FileType("MP4", "video", "mp4", sound="M4A" if first in _M4A_BRANDS else "")

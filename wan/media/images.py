@@ -1,8 +1,8 @@
 """Pictures as Pillow sees them: decoded, made upright, opaque, sRGB and RGB, fitted, and written
 anew, so that nothing but pixels goes on.
 
-Runs in the sandbox alone: the files that come here are anybody's. `take` and `preview` read an open
-file, write to another, and answer in JSON.
+Runs in the sandbox only, since its input is untrusted. `prepare_image` and `preview` read an open
+file, write to another and answer in JSON.
 """
 
 import hashlib
@@ -18,11 +18,11 @@ from wan.domain.messages import Sentence, sentence
 from wan.domain.requests import OWN_SHAPE
 from wan.media import file_type
 
-_CONVERTED = {
+_CONVERSIONS = {
     "HEIF": "heif_converted",
     "AVIF": "avif_converted",
 }  # what the service does not take; the others it does
-_ALBUMS = (
+_ALBUM_FORMATS = (
     "MPO",
     "HEIF",
     # several pictures in one of these are no animation: a second view, a map of light, a burst, of
@@ -38,7 +38,7 @@ _THUMBNAIL_SIDE = 160  # px
 # pixels that are decoded for one of a preview, each way: what is scaled from more looks no better
 _FINE = 2
 _SCANS = 100  # of a JPEG; a progressive one has about ten
-_SCANNED = (
+_SCAN_MEGAPIXELS = (
     2000  # megapixels that all scans of a JPEG may go over: 64 with thirty scans take two seconds
 )
 _BYTES_PER_PIXEL = {
@@ -46,11 +46,11 @@ _BYTES_PER_PIXEL = {
     "HEIF": 12,
     "AVIF": 12,
 }  # at the peak of opening one: what the decoder holds, what is read of it, and the picture
-_END = b"\xff\xd9"  # of a JPEG
-_MORE = (
+_END_MARK = b"\xff\xd9"  # of a JPEG
+_FILLER = (
     b"".join(bytes(range(1, 255)) + bytes((0xFF, mark)) for mark in range(0xD0, 0xD8)) * 2
 )  # pixels, for a JPEG that still waits for some
-_ROOM = 800_000_000  # bytes of a task's memory that a picture may take
+_MEMORY_LIMIT = 800_000_000  # bytes of a task's memory that a picture may take
 _ORIENTATION = 0x0112  # the number of the EXIF tag
 _UPRIGHT = {  # what brings a picture of each orientation upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -64,7 +64,7 @@ _UPRIGHT = {  # what brings a picture of each orientation upright
 _SRGB = ImageCms.createProfile("sRGB")
 
 
-class Costly(MemoryError):
+class TooCostly(MemoryError):
     """Opening a picture would take more than a task may, by what its first bytes say."""
 
 
@@ -75,7 +75,9 @@ pi_heif.register_heif_opener(
 )
 
 
-def take(given: IO[bytes], made: IO[bytes], *, field: str, size: str, fit: str) -> dict[str, Any]:
+def prepare_image(
+    given: IO[bytes], made: IO[bytes], *, field: str, size: str, fit: str
+) -> dict[str, Any]:
     """Writes two JPEGs, one after the other: the picture in its own shape, and as it goes up at
     this size and fit. Raises InvalidInput.
 
@@ -83,8 +85,8 @@ def take(given: IO[bytes], made: IO[bytes], *, field: str, size: str, fit: str) 
     that were given in px, and what was done.
     """
     picture, adjustments = _read(field, given)
-    kept, scaled = _fitted(picture, OWN_SHAPE[0], fit)
-    sent, fitted = (kept, scaled) if size in OWN_SHAPE else _fitted(picture, size, fit)
+    kept, scaled = _fit(picture, OWN_SHAPE[0], fit)
+    sent, fitted = (kept, scaled) if size in OWN_SHAPE else _fit(picture, size, fit)
     kept.save(made, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
     kept_bytes = made.seek(0, io.SEEK_END)
     if sent is not kept:
@@ -108,7 +110,7 @@ def preview(
     width, height = _own_shape(image) if size in OWN_SHAPE else catalog.pixels(size)
     scale = min(1.0, _PREVIEW_SIDE / max(width, height))
     shape = max(1, round(width * scale)), max(1, round(height * scale))
-    _shaped(image, shape, fit, keep=size in OWN_SHAPE)[0].save(made, "WEBP", quality=82)
+    _resize(image, shape, fit, keep=size in OWN_SHAPE)[0].save(made, "WEBP", quality=82)
     return {}
 
 
@@ -117,10 +119,10 @@ def thumbnail(field: str, file: IO[bytes]) -> tuple[bytes, list[dict[str, Any]]]
     it. Raises InvalidInput.
     """
     image, adjustments = _read(field, file, side=_THUMBNAIL_SIDE)
-    return small(image), [one.model_dump() for one in adjustments]
+    return encode_thumbnail(image), [one.model_dump() for one in adjustments]
 
 
-def small(image: Image.Image) -> bytes:
+def encode_thumbnail(image: Image.Image) -> bytes:
     """A picture as a WebP that a page shows among others."""
     image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
     out = io.BytesIO()
@@ -135,42 +137,42 @@ def _read(field: str, file: IO[bytes], side: int = 0) -> tuple[Image.Image, list
     side: px of what it is shown at, if that is all that it is for; it is then as small as that
     allows.
     """
-    image = _decoded(field, file, side)
+    image = _decode(field, file, side)
     turn, clear = _UPRIGHT.get(_orientation(image)), image.has_transparency_data
-    adjustments = [sentence(_CONVERTED[image.format])] if image.format in _CONVERTED else []
+    adjustments = [sentence(_CONVERSIONS[image.format])] if image.format in _CONVERSIONS else []
     adjustments += [sentence("image_upright")] if turn is not None else []
     adjustments += [sentence("image_flattened")] if clear else []
     profile = image.info.get("icc_profile")
-    image = _reduced(image, side) if side else image
-    image = _srgb(_opaque(image) if clear else _eight_bit(image), profile)
+    image = _reduce(image, side) if side else image
+    image = _to_srgb(_flatten(image) if clear else _to_eight_bit(image), profile)
     image = image if turn is None else image.transpose(turn)
     image.info = {}  # Pillow would write the comment in it into every file that it saves
     return image, adjustments
 
 
-def _decoded(field: str, file: IO[bytes], side: int = 0) -> Image.Image:
+def _decode(field: str, file: IO[bytes], side: int = 0) -> Image.Image:
     """The picture in a file, every pixel of it read. Whatever Pillow raises over it is the file's
     fault.
     """
-    image = _opened(field, file, file_type.required(field, file, "image").decoder)
+    image = _open(field, file, file_type.require(field, file, "image").decoder)
     _check_sides(field, image)
-    _refuse_costly(image, file)
+    _require_cheap(image, file)
     try:
-        image = _loaded(image, side)
+        image = _load(image, side)
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001
-        image = _completed(field, file, side)
+        image = _load_without_end(field, file, side)
     return image
 
 
-def _opened(field: str, file: IO[bytes], decoder: str) -> Image.Image:
+def _open(field: str, file: IO[bytes], decoder: str) -> Image.Image:
     """The picture in a file, of which the header is read. Raises InvalidInput for what is none, and
     for an animation.
     """
     try:
         image: Image.Image = Image.open(file, formats=(decoder,))
-        frames = 1 if image.format in _ALBUMS else getattr(image, "n_frames", 1)
+        frames = 1 if image.format in _ALBUM_FORMATS else getattr(image, "n_frames", 1)
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001
@@ -196,7 +198,7 @@ def _check_sides(field: str, image: Image.Image) -> None:
         )
 
 
-def _loaded(image: Image.Image, side: int) -> Image.Image:
+def _load(image: Image.Image, side: int) -> Image.Image:
     """A picture with its pixels; side: as for `_read`."""
     if side:
         image.draft(None, (_FINE * side, _FINE * side))
@@ -204,7 +206,7 @@ def _loaded(image: Image.Image, side: int) -> Image.Image:
     return image
 
 
-def _completed(field: str, file: IO[bytes], side: int) -> Image.Image:
+def _load_without_end(field: str, file: IO[bytes], side: int) -> Image.Image:
     """The picture in a JPEG that lacks its end mark and nothing else. Raises InvalidInput for any
     other that cannot be read to its end.
 
@@ -213,37 +215,37 @@ def _completed(field: str, file: IO[bytes], side: int) -> Image.Image:
     nothing else.
     """
     file.seek(0)
-    data, looks = file.read().removesuffix(_END[:1]), set()
+    data, digests = file.read().removesuffix(_END_MARK[:1]), set()
     try:
-        for more in (b"", _MORE):
-            image = _loaded(Image.open(io.BytesIO(data + more + _END), formats=("JPEG",)), side)
-            looks.add(hashlib.sha256(image.tobytes()).digest())
+        for more in (b"", _FILLER):
+            image = _load(Image.open(io.BytesIO(data + more + _END_MARK), formats=("JPEG",)), side)
+            digests.add(hashlib.sha256(image.tobytes()).digest())
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001 - it is no JPEG, or a broken one
-        looks.clear()
-    if len(looks) != 1:
+        digests.clear()
+    if len(digests) != 1:
         raise InvalidInput(field, "image_truncated")
     return image
 
 
-def _refuse_costly(image: Image.Image, file: IO[bytes]) -> None:
+def _require_cheap(image: Image.Image, file: IO[bytes]) -> None:
     """Raises Costly before anything is decoded, where decoding would end at the limits of a task.
     What stands in no header, they bound.
     """
     pixels = image.width * image.height
-    if pixels * _BYTES_PER_PIXEL.get(image.format or "", 0) > _ROOM:
-        raise Costly
+    if pixels * _BYTES_PER_PIXEL.get(image.format or "", 0) > _MEMORY_LIMIT:
+        raise TooCostly
     if image.format in ("JPEG", "MPO"):
         place = file.tell()
         file.seek(0)
         scans = file.read().count(b"\xff\xda")
         file.seek(place)
-        if scans > _SCANS or scans * pixels > _SCANNED * 1_000_000:
-            raise Costly
+        if scans > _SCANS or scans * pixels > _SCAN_MEGAPIXELS * 1_000_000:
+            raise TooCostly
 
 
-def _reduced(image: Image.Image, side: int) -> Image.Image:
+def _reduce(image: Image.Image, side: int) -> Image.Image:
     """A picture with no more pixels than one of `side` px is well made of: whatever is done to it
     then is cheap.
     """
@@ -267,7 +269,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _opaque(image: Image.Image) -> Image.Image:
+def _flatten(image: Image.Image) -> Image.Image:
     """A picture on white."""
     clear = image if image.mode == "RGBA" else image.convert("RGBA")
     ground = Image.new("RGB", clear.size, "white")
@@ -275,14 +277,14 @@ def _opaque(image: Image.Image) -> Image.Image:
     return ground
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
+def _to_eight_bit(image: Image.Image) -> Image.Image:
     """Sixteen bits of grey to eight, which Pillow would cut off at white; palettes to colours."""
     if image.mode.startswith("I"):
         return image.convert("I").point(lambda value: value / 256).convert("L")
     return image if image.mode in ("RGB", "L", "CMYK") else image.convert("RGB")
 
 
-def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """A picture in the colours that everybody expects of one without a profile."""
     if profile:
         try:
@@ -297,15 +299,15 @@ def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return image.convert("RGB")
 
 
-def _fitted(image: Image.Image, size: str, fit: str) -> tuple[Image.Image, list[Sentence]]:
+def _fit(image: Image.Image, size: str, fit: str) -> tuple[Image.Image, list[Sentence]]:
     """A picture in exactly the shape of a size `W*H`, cropped or padded; for a tier ("720P") in its
     own. With what was done to it.
     """
     target = _own_shape(image) if size in OWN_SHAPE else catalog.pixels(size)
-    return _shaped(image, target, fit, keep=size in OWN_SHAPE)
+    return _resize(image, target, fit, keep=size in OWN_SHAPE)
 
 
-def _shaped(
+def _resize(
     image: Image.Image, target: tuple[int, int], fit: str, *, keep: bool
 ) -> tuple[Image.Image, list[Sentence]]:
     """A picture at exactly this size, with what was done to it. keep: the size is of its own shape
@@ -316,7 +318,7 @@ def _shaped(
     if keep or image.width * target[1] == image.height * target[0]:
         done, result = "image_scaled", image.resize(target, Image.Resampling.LANCZOS)
     elif fit == "pad":
-        done, result = "image_padded", _padded(image, target)
+        done, result = "image_padded", _pad(image, target)
     else:
         done, result = (
             "image_cropped",
@@ -327,7 +329,7 @@ def _shaped(
     ]
 
 
-def _padded(image: Image.Image, target: tuple[int, int]) -> Image.Image:
+def _pad(image: Image.Image, target: tuple[int, int]) -> Image.Image:
     """The whole picture on a blurred copy of itself, which moves better than black bars."""
     ground = ImageOps.fit(image, target, Image.Resampling.BILINEAR).filter(
         ImageFilter.GaussianBlur(max(target) / 40)

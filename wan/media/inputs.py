@@ -40,7 +40,7 @@ _TURNS = Turns(_AT_ONCE, name="media")
 
 
 @dataclass(frozen=True)
-class Picture:
+class ImageInput:
     """A checked picture, as the JPEGs that were made of it: upright, opaque, sRGB, without
     metadata.
     """
@@ -59,7 +59,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Footage:
+class VideoInput:
     """A checked reference video, of which a copy without metadata was made."""
 
     clip: Clip
@@ -73,7 +73,7 @@ class Footage:
 
 
 @dataclass(frozen=True)
-class Sound:
+class SoundInput:
     """A checked sound, of which a copy without metadata was made."""
 
     kind: str
@@ -86,7 +86,7 @@ class Sound:
 
 
 @dataclass(frozen=True)
-class Look:
+class ReferencePreview:
     """What a file is that may be a reference, as far as a page shows it."""
 
     kind: Literal["image", "video"]
@@ -98,11 +98,11 @@ class Look:
     """What is done to it whatever is asked for."""
 
 
-class _Nothing(BaseModel):
+class _EmptyAnswer(BaseModel):
     """An answer that says only that it is done."""
 
 
-class _Adjusted(BaseModel):
+class _Answer(BaseModel):
     """What the sandbox says that it did."""
 
     model_config = ConfigDict(allow_inf_nan=False)
@@ -111,11 +111,11 @@ class _Adjusted(BaseModel):
 
     @field_validator("adjustments")
     @classmethod
-    def _in_words(cls, said: list[Sentence]) -> list[Sentence]:
+    def _check_messages(cls, said: list[Sentence]) -> list[Sentence]:
         return [sentence(one.key, **one.values) for one in said]
 
 
-class _Fitted(_Adjusted):
+class _ImageAnswer(_Answer):
     """What the sandbox says of the two JPEGs that it made: their bytes, and the picture that was
     given in px.
     """
@@ -126,27 +126,27 @@ class _Fitted(_Adjusted):
     height: PositiveInt
 
 
-class _Copy(_Adjusted):
+class _VideoAnswer(_Answer):
     """What the sandbox says of the copy that it made of a clip."""
 
     kind: Literal["mp4", "mov"]
     clip: Clip
 
 
-class _Heard(_Adjusted):
+class _SoundAnswer(_Answer):
     """What the sandbox says of the copy that it made of a sound."""
 
     kind: Literal["wav", "mp3"]
     seconds: Annotated[float, Field(gt=0)]
 
 
-class _Sorted(BaseModel):
+class _KindAnswer(BaseModel):
     """What the sandbox says that a file is."""
 
     kind: Literal["image", "video"]
 
 
-class _Look(_Sorted, _Adjusted):
+class _PreviewAnswer(_KindAnswer, _Answer):
     """The same with what can be shown of it, the WebP of so many bytes last."""
 
     shown: Annotated[int, Field(gt=0, le=_THUMBNAIL_BYTES)]
@@ -154,7 +154,7 @@ class _Look(_Sorted, _Adjusted):
 
 
 @contextmanager
-def working_in(folder: Path) -> Iterator[None]:
+def use_work_folder(folder: Path) -> Iterator[None]:
     """Inside the block, files in the making lie in this folder, and else where the system has its
     own: /tmp is memory on some, and soon full.
     """
@@ -183,23 +183,31 @@ def digest(source: bytes | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def take_picture(field: str, source: bytes | Path, *, size: str, fit: str) -> Picture:
+def prepare_image(field: str, source: bytes | Path, *, size: str, fit: str) -> ImageInput:
     """Opens a picture and makes it what the service takes: in exactly the shape of a size `W*H`,
     cropped or padded; for a tier ("720P") in its own.
 
     Raises InvalidInput, which says what came and what is allowed; and NotKept, as everything here
     that opens given files, where the disk is full.
     """
-    with _given(source) as file, _scratch() as made:
+    with _open_source(source) as file, _temporary_file() as made:
         high = catalog.IMAGE_MEGABYTES
         outcome = SANDBOX.run(
-            "picture", file, made, _Fitted, field=field, high=high, digest=True, size=size, fit=fit
+            "picture",
+            file,
+            made,
+            _ImageAnswer,
+            field=field,
+            high=high,
+            digest=True,
+            size=size,
+            fit=fit,
         )
         answer = outcome.done
         made.seek(0)
         kept = made.read(answer.kept)
         sent = made.read(answer.sent) or kept
-        return Picture(
+        return ImageInput(
             kept,
             sent,
             outcome.sha256,
@@ -210,76 +218,91 @@ def take_picture(field: str, source: bytes | Path, *, size: str, fit: str) -> Pi
         )
 
 
-def preview(source: bytes | Path, *, size: str, fit: str) -> bytes:
+def preview_image(source: bytes | Path, *, size: str, fit: str) -> bytes:
     """A small WebP of what will be sent of a picture at this size and fit. Raises InvalidInput."""
-    with _given(source) as file, _scratch() as made:
+    with _open_source(source) as file, _temporary_file() as made:
         limit = catalog.IMAGE_MEGABYTES
         SANDBOX.run(
-            "preview", file, made, _Nothing, field="reference_image", high=limit, size=size, fit=fit
+            "preview",
+            file,
+            made,
+            _EmptyAnswer,
+            field="reference_image",
+            high=limit,
+            size=size,
+            fit=fit,
         )
         made.seek(0)
         return made.read()
 
 
-def take_clip(field: str, source: bytes | Path, target: IO[bytes]) -> Footage:
+def prepare_video(field: str, source: bytes | Path, target: IO[bytes]) -> VideoInput:
     """Opens a reference video and writes to `target` a copy of its pictures and sound, without
     where it was taken, by what, and anything else in it.
 
     Raises InvalidInput for what is no whole MP4 or MOV, or out of the limits.
     """
-    with _given(source) as file:
+    with _open_source(source) as file:
         high = catalog.VIDEO_MEGABYTES
-        outcome = SANDBOX.run("clip", file, target, _Copy, field=field, high=high, digest=True)
+        outcome = SANDBOX.run(
+            "clip", file, target, _VideoAnswer, field=field, high=high, digest=True
+        )
         done = outcome.done
-        return Footage(done.clip, done.kind, outcome.sha256, outcome.bytes, done.adjustments)
+        return VideoInput(done.clip, done.kind, outcome.sha256, outcome.bytes, done.adjustments)
 
 
-def clip_seconds(source: bytes | Path) -> float:
-    """How long a reference video is, in seconds. Raises InvalidInput as `take_clip` does."""
-    with _scratch() as target:
-        return take_clip("reference_video", source, target).clip.seconds
+def video_seconds(source: bytes | Path) -> float:
+    """How long a reference video is, in seconds. Raises InvalidInput as `prepare_video` does."""
+    with _temporary_file() as target:
+        return prepare_video("reference_video", source, target).clip.seconds
 
 
-def take_sound(field: str, source: bytes | Path, target: IO[bytes]) -> Sound:
+def prepare_sound(field: str, source: bytes | Path, target: IO[bytes]) -> SoundInput:
     """Opens a sound and writes to `target` a copy of what is heard, without tags and pictures.
 
     Raises InvalidInput for what is no WAV or MP3, or out of the limits.
     """
-    with _given(source) as file:
+    with _open_source(source) as file:
         outcome = SANDBOX.run(
-            "sound", file, target, _Heard, field=field, high=catalog.SOUND_MEGABYTES, digest=True
+            "sound",
+            file,
+            target,
+            _SoundAnswer,
+            field=field,
+            high=catalog.SOUND_MEGABYTES,
+            digest=True,
         )
         done = outcome.done
-        return Sound(done.kind, done.seconds, outcome.sha256, outcome.bytes, done.adjustments)
+        return SoundInput(done.kind, done.seconds, outcome.sha256, outcome.bytes, done.adjustments)
 
 
-def hear(field: str, source: bytes | Path) -> Sound:
-    """What a sound is, checked as a run does. Raises InvalidInput as `take_sound` does."""
-    with _scratch() as target:
-        return take_sound(field, source, target)
+def check_sound(field: str, source: bytes | Path) -> SoundInput:
+    """What a sound is, checked as a run does. Raises InvalidInput as `prepare_sound` does."""
+    with _temporary_file() as target:
+        return prepare_sound(field, source, target)
 
 
-def sort_of(field: str, source: bytes | Path) -> Literal["image", "video"]:
+def detect_kind(field: str, source: bytes | Path) -> Literal["image", "video"]:
     """Whether a file is a picture or a video, whatever it is called. Raises InvalidInput, which
     calls anything else by its name.
     """
-    with _given(source) as file, _scratch() as made:
+    with _open_source(source) as file, _temporary_file() as made:
         return SANDBOX.run(
-            "sort", file, made, _Sorted, field=field, high=catalog.VIDEO_MEGABYTES
+            "sort", file, made, _KindAnswer, field=field, high=catalog.VIDEO_MEGABYTES
         ).done.kind
 
 
-def look(field: str, source: bytes | Path) -> Look:
+def preview_reference(field: str, source: bytes | Path) -> ReferencePreview:
     """What a file is that may be a reference, checked as a run does. Raises InvalidInput."""
-    with _given(source) as file, _scratch() as made:
+    with _open_source(source) as file, _temporary_file() as made:
         done = SANDBOX.run(
-            "look", file, made, _Look, field=field, high=catalog.VIDEO_MEGABYTES
+            "look", file, made, _PreviewAnswer, field=field, high=catalog.VIDEO_MEGABYTES
         ).done
         made.seek(max(0, made.seek(0, io.SEEK_END) - done.shown))
-        return Look(done.kind, made.read(), done.seconds, done.adjustments)
+        return ReferencePreview(done.kind, made.read(), done.seconds, done.adjustments)
 
 
-async def by_content(
+async def detect_kinds(
     asker: Asker, field: str, references: Sequence[Media]
 ) -> list[tuple[ReferenceKind, Media]]:
     """References with what each is: a file is what its content says, an address what its name says.
@@ -296,25 +319,25 @@ async def by_content(
         (
             kind_of(one)
             if isinstance(one, str)
-            else await run_in_sandbox(asker, sort_of, field, one),
+            else await run_in_sandbox(asker, detect_kind, field, one),
             one,
         )
         for one in references
     ]
 
 
-def settings_in(source: bytes | Path) -> dict[str, Any] | None:
+def read_settings(source: bytes | Path) -> dict[str, Any] | None:
     """The settings that stand in an MP4 of anybody's, as `labels.read` gives them; None where there
     are none of ours.
 
     Raises InvalidInput for what is no MP4 or MOV.
     """
-    with _given(source) as file, _scratch() as found:
+    with _open_source(source) as file, _temporary_file() as found:
         SANDBOX.run(
             "tag",
             file,
             found,
-            _Nothing,
+            _EmptyAnswer,
             field="video",
             high=_FILM_MEGABYTES,
             name=embedded_settings.TAG,
@@ -324,21 +347,21 @@ def settings_in(source: bytes | Path) -> dict[str, Any] | None:
 
 
 @contextmanager
-def _given(source: bytes | Path) -> Iterator[IO[bytes] | Path]:
+def _open_source(source: bytes | Path) -> Iterator[IO[bytes] | Path]:
     """A given file as the sandbox takes it: bytes in a file of ours, which goes with the block; a
     path as it is, since nobody opens it here.
     """
     if isinstance(source, Path):
         yield source
         return
-    with _scratch() as file:
+    with _temporary_file() as file:
         file.write(source)
         file.flush()
         yield file
 
 
 @contextmanager
-def _scratch() -> Iterator[IO[bytes]]:
+def _temporary_file() -> Iterator[IO[bytes]]:
     """An open file in the making, which goes with the block. Raises NotKept
     where its disk is full.
     """

@@ -68,8 +68,8 @@ def join(
     `target`.
     """
     try:
-        with encode.made_film(target, tags or {}) as made:
-            _write(made, paths, size, fps, progress)
+        with encode.open_mp4(target, tags or {}) as made:
+            _write_clips(made, paths, size, fps, progress)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
@@ -92,7 +92,7 @@ def bundle(video: Path, settings: Mapping[str, Any], target: Path, *, name: str)
         raise
 
 
-def _write(
+def _write_clips(
     made: OutputContainer, paths: Sequence[Path], size: str, fps: float, progress: Progress
 ) -> None:
     """Clip after clip. Each begins where the one before it truly ends, so that what rounding to
@@ -100,12 +100,14 @@ def _write(
     """
     seams = list(accumulate((_seconds(path) for path in paths), initial=Fraction(0)))
     with av.open(str(paths[0]), options=probe.OPTIONS) as first:
-        picture = encode.add_pictures(made, first.streams.video[0], *catalog.pixels(size), fps)
+        picture = encode.add_video_track(made, first.streams.video[0], *catalog.pixels(size), fps)
     rate = Fraction(picture.codec_context.framerate)
-    sound = _Sound(made) if any(_has_sound(path) for path in paths) else None
+    sound = _SoundTrack(made) if any(_has_sound(path) for path in paths) else None
     for path, (begins, ends) in zip(paths, pairwise(seams), strict=True):
-        heard = _heard(path, floor(ends * _RATE) - floor(begins * _RATE)) if sound else iter(())
-        for number, frame in _seen(path, begins, ends, size, rate):
+        heard = (
+            _read_sound(path, floor(ends * _RATE) - floor(begins * _RATE)) if sound else iter(())
+        )
+        for number, frame in _read_pictures(path, begins, ends, size, rate):
             frame.pts, frame.time_base, frame.pict_type = number, 1 / rate, 0
             made.mux(picture.encode(frame))
             if sound is not None:
@@ -130,7 +132,7 @@ def _has_sound(path: Path) -> bool:
         return bool(given.streams.audio)
 
 
-def _seen(
+def _read_pictures(
     path: Path, begins: Fraction, ends: Fraction, size: str, rate: Fraction
 ) -> Iterator[tuple[int, VideoFrame]]:
     """The pictures of a clip that is shown from `begins` to `ends` seconds of the film, each with
@@ -141,9 +143,9 @@ def _seen(
         return floor(at * rate + Fraction(1, 2))
 
     with av.open(str(path), options=probe.OPTIONS) as given:
-        upcoming, shown, start = number(begins), None, _start(given)
-        for frame in encode.refitted(given, *encode.shaped(*catalog.pixels(size), "pad")):
-            while shown is not None and upcoming < number(begins + _at(frame) - start):
+        upcoming, shown, start = number(begins), None, _start_of(given)
+        for frame in encode.filter_frames(given, *encode.fit_filters(*catalog.pixels(size), "pad")):
+            while shown is not None and upcoming < number(begins + _time_of(frame) - start):
                 yield upcoming, shown
                 upcoming += 1
             shown = frame
@@ -152,7 +154,7 @@ def _seen(
             upcoming += 1
 
 
-class _Sound:
+class _SoundTrack:
     """The sound of a film in the making."""
 
     def __init__(self, made: OutputContainer) -> None:
@@ -179,13 +181,13 @@ class _Sound:
         self._made.mux(self._track.encode(None))
 
 
-def _heard(path: Path, samples: int) -> Iterator[Block]:
+def _read_sound(path: Path, samples: int) -> Iterator[Block]:
     """The sound of a clip, exactly so many samples: cut where it is longer, and silence wherever
     there is none.
     """
     written = 0
     with av.open(str(path), options=probe.OPTIONS) as given:
-        for begins, block in _resampled(given):
+        for begins, block in _resample(given):
             if begins - written > _GAP:
                 yield from _silence(min(begins, samples) - written)
                 written = min(begins, samples)
@@ -196,17 +198,17 @@ def _heard(path: Path, samples: int) -> Iterator[Block]:
     yield from _silence(samples - written)
 
 
-def _resampled(given: InputContainer) -> Iterator[tuple[int, Block]]:
+def _resample(given: InputContainer) -> Iterator[tuple[int, Block]]:
     """The sound of a video at the film's rate, in blocks, each with the sample at which it begins,
     counted from the first picture.
     """
     if not given.streams.audio:
         return
-    resampler, start = AudioResampler("fltp", "stereo", _RATE), _start(given)
+    resampler, start = AudioResampler("fltp", "stereo", _RATE), _start_of(given)
     for frame in chain(given.decode(audio=0), [None]):
         for block in resampler.resample(frame):
             yield (
-                floor((_at(block) - start) * _RATE),
+                floor((_time_of(block) - start) * _RATE),
                 block.to_ndarray().astype(np.float32, copy=False),
             )
 
@@ -216,12 +218,12 @@ def _silence(samples: int) -> Iterator[Block]:
         yield np.zeros((2, min(_BLOCK, samples - begins)), np.float32)
 
 
-def _at(frame: Frame) -> Fraction:
+def _time_of(frame: Frame) -> Fraction:
     """When a frame is due, in seconds by the video's own clock."""
     return (frame.pts or 0) * (frame.time_base or Fraction(0))
 
 
-def _start(given: InputContainer) -> Fraction:
+def _start_of(given: InputContainer) -> Fraction:
     """When the first picture of a video is shown by its own clock, in seconds."""
     stream = given.streams.video[0]
     return (stream.start_time or 0) * (stream.time_base or Fraction(0))

@@ -31,12 +31,12 @@ def open_plain(path: Path) -> IO[bytes]:
             inner = os.open(part, _FOLDER, dir_fd=folder)
             os.close(folder)
             folder = inner
-        return _opened_in(folder, name)
+        return _open_in(folder, name)
     finally:
         os.close(folder)
 
 
-def _opened_in(folder: int, name: str) -> IO[bytes]:
+def _open_in(folder: int, name: str) -> IO[bytes]:
     """Opens a plain file of a folder. What is none is not touched: opening a
     device may do things.
     """

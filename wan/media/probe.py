@@ -18,7 +18,7 @@ from PIL import Image
 # Demuxers that may look at a clip. Without the list FFmpeg opens a playlist and fetches the URLs in
 # it.
 OPTIONS = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2"}
-UNSAID = 2  # FFmpeg's number for colours of which a video says nothing
+UNSPECIFIED = 2  # FFmpeg's number for colours of which a video says nothing
 SLACK = 0.5  # seconds by which a file may end before it says
 
 
@@ -59,7 +59,7 @@ def probe(file: IO[bytes]) -> Clip:
         if first_frame is None:
             raise ValueError("no frames")
         seconds = float(stream.duration * stream.time_base)
-        if _end(container, stream) < seconds - SLACK:
+        if _end_of(container, stream) < seconds - SLACK:
             raise ValueError("the file breaks off")
         sides = (
             (first_frame.width, first_frame.height)
@@ -90,7 +90,7 @@ def still(frame: VideoFrame) -> Image.Image:
     """A frame as a picture, in the colours in which players show it: where a video does not say
     what its colours mean, they are those of HD.
     """
-    meaning = Colorspace.ITU709 if frame.colorspace == UNSAID else None
+    meaning = Colorspace.ITU709 if frame.colorspace == UNSPECIFIED else None
     shown = frame.reformat(format="rgb24", src_colorspace=meaning)
     return Image.frombytes(
         "RGB",
@@ -102,7 +102,7 @@ def still(frame: VideoFrame) -> Image.Image:
     )
 
 
-def frames(packet: "Packet[Any]") -> list[Any]:
+def decode_packet(packet: "Packet[Any]") -> list[Any]:
     """The frames in a packet; none where it is broken."""
     try:
         return list(packet.decode())
@@ -110,7 +110,7 @@ def frames(packet: "Packet[Any]") -> list[Any]:
         return []
 
 
-def _end(container: InputContainer, stream: VideoStream) -> float:
+def _end_of(container: InputContainer, stream: VideoStream) -> float:
     """Where the last whole packet of a track ends, in seconds. Nothing is decoded."""
     container.seek(0)
     last = max(

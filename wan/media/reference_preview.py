@@ -12,29 +12,29 @@ from wan.domain.errors import InvalidInput
 from wan.media import clips, file_type, images, probe
 
 
-def sort(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
+def detect_kind(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
     """Answers whether a file is a picture or a video. Raises InvalidInput, which calls anything
     else by its name.
     """
     _ = made
-    return {"kind": file_type.required_reference(field, given).sort}
+    return {"kind": file_type.require_reference(field, given).medium}
 
 
-def look(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
+def preview(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
     """Checks a reference as a run does, and writes a small WebP of it at the end of what a run
     would keep of it. Raises InvalidInput.
 
     Answers with what it is, the bytes of the WebP, the seconds of a video, and what a run does to
     it.
     """
-    seconds, kind = None, file_type.required_reference(field, given).sort
+    seconds, kind = None, file_type.require_reference(field, given).medium
     if kind == "image":
         _refuse_large(field, given)
         shown, adjustments = images.thumbnail(field, given)
     else:
-        answer = clips.take(given, made, field=field)
+        answer = clips.prepare_video(given, made, field=field)
         shown, seconds, adjustments = (
-            images.small(probe.first_frame(made)),
+            images.encode_thumbnail(probe.first_frame(made)),
             answer["clip"]["seconds"],
             answer["adjustments"],
         )

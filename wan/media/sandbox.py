@@ -47,16 +47,16 @@ _ENVIRONMENT = (
     "LANG",
 )  # what a fork server may know
 
-Shape = TypeVar("Shape", bound=BaseModel)
+Answer = TypeVar("Answer", bound=BaseModel)
 
 
 @dataclass(frozen=True)
-class Outcome(Generic[Shape]):
+class Outcome(Generic[Answer]):
     """What came of a task: its own answer, and what the guard measured in the file before anything
     looked into it.
     """
 
-    done: Shape
+    done: Answer
     sha256: str
     """Hexadecimal; "" unless it was asked for."""
     bytes: int
@@ -69,10 +69,10 @@ class Sandbox:
 
     def __init__(self, module: str = "wan.media.sandbox_process") -> None:
         self._module = module
-        self._alone = threading.Lock()
+        self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
-        self._without: set[str] = set()
+        self._missing: set[str] = set()
         atexit.register(self.stop)
 
     @property
@@ -85,13 +85,13 @@ class Sandbox:
         task: str,
         given: IO[bytes] | Path,
         made: IO[bytes],
-        shape: type[Shape],
+        shape: type[Answer],
         *,
         field: str,
         high: int = 1000,
         digest: bool = False,
         **wanted: str,
-    ) -> Outcome[Shape]:
+    ) -> Outcome[Answer]:
         """Runs a task of `_tasks` on a file and gives its answer; what it makes is in `made`.
         Blocks for up to `SECONDS`.
 
@@ -103,12 +103,12 @@ class Sandbox:
         much, for what is no plain file ("file_missing", whatever stands in the way), and for one
         that is too large; NotKept where there was no room for what it made.
         """
-        done: Outcome[Shape] | None = None
+        done: Outcome[Answer] | None = None
         refusal, reason = InvalidInput(field, "media_unsafe", **LIMITS), None
         order = {"task": task, "field": field, "wanted": wanted, "high": high, "digest": digest}
         try:
-            answer = self._answer(given, made, order | _whereabouts(field, given))
-            self._note(answer.get("without", ()))
+            answer = self._answer(given, made, order | _locate(field, given))
+            self._log_missing(answer.get("without", ()))
             if "refused" in answer:
                 refusal, reason = (
                     InvalidInput(field, answer["refused"], **answer["values"]),
@@ -134,18 +134,18 @@ class Sandbox:
             log.warning("%s: the %s was given up (%s)", field, task, reason)
         raise refusal
 
-    def _note(self, without: Iterable[str]) -> None:
+    def _log_missing(self, without: Iterable[str]) -> None:
         """Logs once of each measure that this system does not allow."""
         known = {*confinement.BEFORE, *confinement.WITHIN}
-        if new := [one for one in without if one in known and one not in self._without]:
-            self._without.update(new)
+        if new := [one for one in without if one in known and one not in self._missing]:
+            self._missing.update(new)
             log.warning(
                 "files are opened without %s, which this system does not allow", ", ".join(new)
             )
 
     def stop(self) -> None:
         """Ends the process and all that it has in hand."""
-        with self._alone:
+        with self._lock:
             self._end()
 
     def _answer(self, given: IO[bytes] | Path, made: IO[bytes], order: Order) -> dict[str, Any]:
@@ -154,29 +154,29 @@ class Sandbox:
         """
         files = [made] if isinstance(given, Path) else [made, given]
         with contextlib.suppress(ConnectionError):
-            return self._asked(files, order)
+            return self._ask(files, order)
         time.sleep(_PAUSE)
-        return self._asked(files, order)
+        return self._ask(files, order)
 
-    def _asked(self, files: list[IO[bytes]], order: Order) -> dict[str, Any]:
+    def _ask(self, files: list[IO[bytes]], order: Order) -> dict[str, Any]:
         mine, theirs = socket.socketpair()
         with mine:
             with theirs:
                 self._deliver(theirs, *files)
-            return _conversation(mine, order)
+            return _converse(mine, order)
 
     def _deliver(self, *descriptors: IO[bytes] | socket.socket) -> None:
         """Hands over what a task needs."""
-        with self._alone:
-            socket.send_fds(self._started(), [b"1"], [one.fileno() for one in descriptors])
+        with self._lock:
+            socket.send_fds(self._connect(), [b"1"], [one.fileno() for one in descriptors])
 
-    def _started(self) -> socket.socket:
+    def _connect(self) -> socket.socket:
         if self._line is not None and self._process is not None and self._process.poll() is None:
             return self._line
         self._end()
         self._line, theirs = socket.socketpair()
         with theirs:
-            self._process = _spawned(self._module, theirs)
+            self._process = _spawn(self._module, theirs)
         return self._line
 
     def _end(self) -> None:
@@ -189,7 +189,7 @@ class Sandbox:
         self._line = self._process = None
 
 
-def _spawned(module: str, line: socket.socket) -> subprocess.Popen[bytes]:
+def _spawn(module: str, line: socket.socket) -> subprocess.Popen[bytes]:
     """A fork server at the other end of a line, in a session of its own, so that Ctrl-C here does
     not end it in the middle of a task.
     """
@@ -210,7 +210,7 @@ def _spawned(module: str, line: socket.socket) -> subprocess.Popen[bytes]:
     )
 
 
-def _whereabouts(field: str, given: IO[bytes] | Path) -> Order:
+def _locate(field: str, given: IO[bytes] | Path) -> Order:
     """Where a file lies, for the guard: links are followed here, by whoever may name them, and
     nowhere else.
 
@@ -238,7 +238,7 @@ def _is_full(file: IO[bytes]) -> bool:
         os.ftruncate(file.fileno(), size)
 
 
-def _conversation(line: socket.socket, order: Order) -> dict[str, Any]:
+def _converse(line: socket.socket, order: Order) -> dict[str, Any]:
     """Sends an order and reads the answers to their end: the guard's, and after it the child's,
     which cannot take back what the guard has said.
 

@@ -20,7 +20,7 @@ from wan.media.opening import open_plain
 SECONDS = 9  # of a task, by the clock; so that no file is waited for longer than 10
 MEMORY_MEGABYTES = 1000  # of a child, everything counted
 LIMITS = {"seconds": SECONDS, "high": MEMORY_MEGABYTES}
-_WRITTEN = 200_000_000  # bytes that a child may write
+_WRITE_LIMIT = 200_000_000  # bytes that a child may write
 MEGABYTE = 1_000_000
 Task = Callable[..., dict[str, Any]]
 Order = dict[str, Any]
@@ -31,20 +31,20 @@ def serve(tasks: dict[str, Task]) -> None:
     the other end.
     """
     line = socket.socket(fileno=0)
-    confinement.missing({"": confinement.hide})
+    confinement.apply({"": confinement.hide})
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guards that have ended leave nothing behind
     while True:
         word, descriptors, _, _ = socket.recv_fds(line, 1, 3)
         if not word:
             os.killpg(0, signal.SIGKILL)
-        if _forked() == 0:
-            confinement.keep_open(*descriptors)
+        if _fork() == 0:
+            confinement.close_all_but(*descriptors)
             _guard(tasks, *descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
 
 
-def _forked() -> int:
+def _fork() -> int:
     """As os.fork; where the machine has no process to spare, nobody answers the task, and it is
     refused.
     """
@@ -62,28 +62,28 @@ def _guard(tasks: dict[str, Task], line: int, made: int, given: int | None = Non
         signal.setitimer(signal.ITIMER_REAL, SECONDS)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         with socket.socket(fileno=line) as talk:
-            order = json.loads(_whole(talk))
+            order = json.loads(_read_all(talk))
             try:
-                with _source(order, given) as source, open(made, "r+b", 0) as target:
-                    _tell(talk, _measured(order, source))
-                    _have_done(tasks, order, talk, source, target)
+                with _open_source(order, given) as source, open(made, "r+b", 0) as target:
+                    _send(talk, _measure(order, source))
+                    _run_child(tasks, order, talk, source, target)
             except InvalidInput as refusal:
-                _tell(talk, _refused(refusal))
+                _send(talk, _describe_refusal(refusal))
     finally:
         os._exit(0)
 
 
-def _whole(talk: socket.socket) -> bytes:
+def _read_all(talk: socket.socket) -> bytes:
     """All that is sent on a line."""
     with talk.makefile("rb") as order:
         return order.read()
 
 
-def _tell(talk: socket.socket, said: dict[str, Any]) -> None:
+def _send(talk: socket.socket, said: dict[str, Any]) -> None:
     talk.sendall(json.dumps(said).encode() + b"\n")
 
 
-def _source(order: Order, given: int | None) -> IO[bytes]:
+def _open_source(order: Order, given: int | None) -> IO[bytes]:
     """The file that is to be read. Raises InvalidInput: one and the same for what is not there and
     what may not be opened.
     """
@@ -95,7 +95,7 @@ def _source(order: Order, given: int | None) -> IO[bytes]:
         raise InvalidInput(order["field"], "file_missing", given=order["name"]) from None
 
 
-def _measured(order: Order, source: IO[bytes]) -> dict[str, Any]:
+def _measure(order: Order, source: IO[bytes]) -> dict[str, Any]:
     """Bytes and SHA-256 of a file, which is at its beginning afterwards. Raises InvalidInput for
     one that is too large, before a byte is read.
     """
@@ -108,24 +108,24 @@ def _measured(order: Order, source: IO[bytes]) -> dict[str, Any]:
     return {"bytes": size, "sha256": sha256}
 
 
-def _have_done(
+def _run_child(
     tasks: dict[str, Task], order: Order, talk: socket.socket, source: IO[bytes], target: IO[bytes]
 ) -> None:
     """Has a child do a task, and waits for its end."""
-    order["without"] = confinement.missing(confinement.BEFORE)
+    order["without"] = confinement.apply(confinement.BEFORE)
     alive, held = (
         os.pipe()
     )  # it ends with this process, also before the kernel has been told to end the child then
-    child = _forked()
+    child = _fork()
     if child == 0:
         os.close(held)
-        _work(tasks, order, talk, source, target, alive)
+        _run_task(tasks, order, talk, source, target, alive)
     if child > 0:
         signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
         os.waitpid(child, 0)
 
 
-def _work(
+def _run_task(
     tasks: dict[str, Task],
     order: Order,
     talk: socket.socket,
@@ -138,33 +138,33 @@ def _work(
     """
     try:
         os.set_blocking(alive, False)
-        confinement.limit(megabytes=MEMORY_MEGABYTES, seconds=SECONDS, written=_WRITTEN)
-        without = confinement.missing(confinement.WITHIN)
+        confinement.limit(megabytes=MEMORY_MEGABYTES, seconds=SECONDS, written=_WRITE_LIMIT)
+        without = confinement.apply(confinement.WITHIN)
         with contextlib.suppress(BlockingIOError):  # the guard is there
             os.read(alive, 1)
             os._exit(0)
         os.close(alive)
-        answer = _done(tasks, order, source, target) | {"without": [*order["without"], *without]}
+        answer = _perform(tasks, order, source, target) | {"without": [*order["without"], *without]}
         os.write(talk.fileno(), json.dumps(answer).encode())
     finally:
         os._exit(0)
 
 
-def _done(
+def _perform(
     tasks: dict[str, Task], order: Order, given: IO[bytes], made: IO[bytes]
 ) -> dict[str, Any]:
     """The answer to an order."""
     try:
         return {"done": tasks[order["task"]](given, made, field=order["field"], **order["wanted"])}
     except InvalidInput as refusal:
-        return _refused(refusal)
+        return _describe_refusal(refusal)
     except MemoryError:
         return {"refused": "media_unsafe", "values": LIMITS}
     except Exception as odd:  # noqa: BLE001 - not foreseen, but the file brought it about
         return {"refused": "media_unsafe", "values": LIMITS, "odd": type(odd).__name__}
 
 
-def _refused(refusal: InvalidInput) -> dict[str, Any]:
+def _describe_refusal(refusal: InvalidInput) -> dict[str, Any]:
     said = refusal.sentence
     return {
         "refused": said.key,
@@ -177,13 +177,13 @@ def _tasks() -> dict[str, Task]:
     from wan.media import clips, images, reference_preview, sounds
 
     return {
-        "picture": images.take,
+        "picture": images.prepare_image,
         "preview": images.preview,
-        "clip": clips.take,
-        "tag": clips.tag,
-        "sort": reference_preview.sort,
-        "look": reference_preview.look,
-        "sound": sounds.take,
+        "clip": clips.prepare_video,
+        "tag": clips.read_tag,
+        "sort": reference_preview.detect_kind,
+        "look": reference_preview.preview,
+        "sound": sounds.prepare_sound,
     }
 
 

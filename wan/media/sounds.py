@@ -3,8 +3,8 @@
 A WAV is decoded and written anew as 16-bit PCM, which loses nothing of one that is that already; of
 an MP3 the frames that can be decoded are copied as they are.
 
-`take` runs in the sandbox alone: the files that come to it are anybody's. It reads an open file,
-writes to another, and answers in JSON.
+`prepare_sound` runs in the sandbox only, since its input is untrusted: it reads an open file,
+writes to another and answers in JSON.
 """
 
 from collections.abc import Callable
@@ -26,27 +26,27 @@ from wan.media import file_type
 # No file is opened, and no address asked, that is named in what is given; a sound has one track,
 # and one more for each picture in its tag.
 _OPTIONS = {"protocol_whitelist": "none", "max_streams": "32"}
-_BARE = {
+_WITHOUT_TAGS = {
     "wav": {"fflags": "+bitexact"},
     "mp3": {"fflags": "+bitexact", "id3v2_version": "0", "write_id3v1": "0"},
 }  # without tags
 _PLAIN = "pcm_s16le"
 _RATES = (8_000, 48_000)  # samples per second of a WAV that goes up
-_BEYOND = (
+_COUNT_ONLY_SECONDS = (
     1.0  # seconds above the longest that is allowed, from where on nothing is decoded any more
 )
 
 _Write = Callable[["Packet[Any]", list[AudioFrame]], None]
 
 
-def take(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
+def prepare_sound(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
     """Copies a sound without tags, pictures and whatever else is in its file.
 
     Answers with its kind, "wav" or "mp3", its seconds, and what was done to it. Raises InvalidInput
     for what is no WAV or MP3, or out of the limits. A file that is cut short is as long as what is
     left of it.
     """
-    kind = file_type.required(field, given, "audio").decoder
+    kind = file_type.require(field, given, "audio").decoder
     try:
         with av.open(
             given,
@@ -56,7 +56,7 @@ def take(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
             metadata_errors="replace",
         ) as whole:
             track = whole.streams.audio[0]
-            with av.open(made, "w", format=kind, options=_BARE[kind]) as clean:
+            with av.open(made, "w", format=kind, options=_WITHOUT_TAGS[kind]) as clean:
                 seconds, adjustments = (_copy_mp3 if kind == "mp3" else _write_wav)(
                     whole, track, clean
                 )
@@ -114,7 +114,7 @@ def _decode(whole: InputContainer, track: AudioStream, write: _Write) -> float:
     """
     seconds = 0.0
     for packet in whole.demux(track):
-        if seconds > catalog.SOUND_SECONDS[1] + _BEYOND:
+        if seconds > catalog.SOUND_SECONDS[1] + _COUNT_ONLY_SECONDS:
             seconds += float((packet.duration or 0) * packet.time_base)
             continue
         try:

@@ -77,7 +77,7 @@ from wan.storage.uploads import Original, UploadFolder, default_folder
 
 log = logging.getLogger("wan.service.studio")
 Result = TypeVar("Result")
-Taken = TypeVar("Taken", inputs.Footage, inputs.Sound)
+Taken = TypeVar("Taken", inputs.VideoInput, inputs.SoundInput)
 
 _DEMO_LOOKED_AT = 3.0  # seconds between two looks whether the simulator is there
 # seconds in which a program without a token that asks for the same is taken for one that has not
@@ -229,7 +229,7 @@ class Studio:
         self._owners = Owners(self.database.seal)
         self._storage = Storage(self.settings.storage, self.settings.work_dir)
         self._references = References.over(self._jobs, self._storage, self.uploads)
-        opened.enter_context(inputs.working_in(self.settings.work_dir))
+        opened.enter_context(inputs.use_work_folder(self.settings.work_dir))
         self._evidence = Evidence(
             folder, visitors=not self.settings.space_id, video_at=self._storage.path
         )
@@ -1190,7 +1190,7 @@ class Studio:
         if isinstance(source, str):
             return Reference(kind="image", url=source), []
         picture = await inputs.run_in_sandbox(
-            asker, inputs.take_picture, "reference_image", source, size=size, fit=fit
+            asker, inputs.prepare_image, "reference_image", source, size=size, fit=fit
         )
         about = {name: getattr(picture, name) for name in ("sha256", "bytes", "width", "height")}
         changes = tuple(one.key for one in picture.adjustments if one.key in _FILE_SENTENCES)
@@ -1210,7 +1210,9 @@ class Studio:
     async def _clip(self, asker: Asker, source: Media) -> tuple[Reference, list[Sentence]]:
         if isinstance(source, str):
             return Reference(kind="video", url=source), []
-        taken, about, said = await self._copy(asker, inputs.take_clip, "reference_video", source)
+        taken, about, said = await self._copy(
+            asker, inputs.prepare_video, "reference_video", source
+        )
         clip = {name: getattr(taken.clip, name) for name in ("width", "height", "seconds")}
         return Reference(kind="video", **about, **clip), said
 
@@ -1218,7 +1220,9 @@ class Studio:
         self, asker: Asker, source: bytes | Path, request: ImageToVideoRequest
     ) -> tuple[Reference, list[Sentence]]:
         """The sound of a request, which is a file: an address has a field of its own."""
-        taken, about, said = await self._copy(asker, inputs.take_sound, "reference_audio", source)
+        taken, about, said = await self._copy(
+            asker, inputs.prepare_sound, "reference_audio", source
+        )
         said = [*said, *_against(taken.seconds, request)] if request.audio else []
         return Reference(kind="audio", seconds=taken.seconds, **about), said
 

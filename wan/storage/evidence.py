@@ -35,7 +35,7 @@ from wan.domain.catalog import MODELS
 from wan.domain.ids import OPERATOR
 from wan.domain.jobs import Job
 from wan.domain.redact import unsigned
-from wan.media.embedded_settings import bare, settings_of
+from wan.media.embedded_settings import settings_of, strip_query
 from wan.storage.objects import changed_at
 from wan.storage.record import CALLS, VIDEOS, read_json
 
@@ -202,7 +202,7 @@ def _asked(job: Job) -> dict[str, Any]:
     """The request, and the addresses among its references; what was a file
     is in references.json.
     """
-    references = [bare(one.url) or f"file {one.sha256}" for one in job.references]
+    references = [strip_query(one.url) or f"file {one.sha256}" for one in job.references]
     return {
         "call": CALLS[MODELS[job.model].makes],
         **settings_of(job)["request"],
@@ -213,7 +213,7 @@ def _asked(job: Job) -> dict[str, Any]:
 def _references(job: Job) -> list[dict[str, Any]]:
     known = []
     for number, one in enumerate(job.references, 1):
-        about = asdict(one) | {"url": bare(one.url)}
+        about = asdict(one) | {"url": strip_query(one.url)}
         del about["sent_key"], about["key"]
         known.append(
             {

@@ -255,7 +255,7 @@ class Api:
         if len(references) > most:  # before any of them is read
             raise InvalidInput("references", "references_many", given=len(references), high=most)
         given = [await self._media("references", one) for one in references]
-        kinds = await inputs.by_content(Asker(address_of(request)), "references", given)
+        kinds = await inputs.detect_kinds(Asker(address_of(request)), "references", given)
         asked = ReferenceToVideoRequest(
             model=model,
             prompt=prompt,

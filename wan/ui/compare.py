@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from wan.domain.jobs import Job, Reference
-from wan.media.embedded_settings import bare
+from wan.media.embedded_settings import strip_query
 from wan.ui.cards import as_it_is, both, measured, rate
 
 TAKES = range(2, 5)
@@ -248,7 +248,7 @@ def _value(field: str, given: object) -> Markup:
     elif isinstance(given, str) and field in ("fit", "shot_type") and given in _CHOICES:
         return both(_CHOICES[given])
     elif isinstance(given, str) and field == "audio_url":
-        given = bare(given)  # the board is shown to others
+        given = strip_query(given)  # the board is shown to others
     return as_it_is(given) if given is not None and given != "" else Markup("")
 
 

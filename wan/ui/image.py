@@ -118,7 +118,7 @@ async def idle(values: Values, card: Markup, asker: Asker, *, back: bool) -> str
     if values["image"]:
         try:
             webp = await inputs.run_in_sandbox(
-                asker, inputs.preview, values["image"], size=values["size"], fit=values["fit"]
+                asker, inputs.preview_image, values["image"], size=values["size"], fit=values["fit"]
             )
             return cards.previewed(webp, values["size"], card, back=back)
         except InvalidInput as error:
@@ -245,7 +245,10 @@ def _wire_sound(studio: Studio, fields: dict[str, Any], heard: gr.HTML) -> None:
             return ""
         try:
             found = await inputs.run_in_sandbox(
-                asker_of(studio, "", request, "sound"), inputs.hear, clean_line(sound.name), sound
+                asker_of(studio, "", request, "sound"),
+                inputs.check_sound,
+                clean_line(sound.name),
+                sound,
             )
             return cards.sound_hint(found.seconds, found.adjustments)
         except InvalidInput as refusal:

@@ -134,7 +134,7 @@ def wire(studio: Studio, visitor: Visitor, tabs: gr.Tabs, runs: Runs) -> None:
                 return told(tab, "", gr.skip(), unchanged)
             try:
                 found = await inputs.run_in_sandbox(
-                    asker_of(studio, token, request), inputs.settings_in, path
+                    asker_of(studio, token, request), inputs.read_settings, path
                 )
                 if found is None:
                     return told(tab, cards.told("recall_none"), gr.skip(), unchanged)

@@ -150,7 +150,7 @@ async def read(values: Values, asker: Asker) -> ReferenceToVideoRequest:
     made = partial(
         ReferenceToVideoRequest,
         **given,
-        **ordered(await inputs.by_content(asker, "reference_video", references)),
+        **ordered(await inputs.detect_kinds(asker, "reference_video", references)),
     )
     return await asyncio.to_thread(made)
 
@@ -170,15 +170,15 @@ class Looks:
     """What the files of the page are. Each is looked into once, however often the form changes."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[Path, inputs.Look] = OrderedDict()
+        self._known: OrderedDict[Path, inputs.ReferencePreview] = OrderedDict()
 
-    async def at(self, path: Path, asker: Asker) -> inputs.Look:
+    async def at(self, path: Path, asker: Asker) -> inputs.ReferencePreview:
         """What a file is. Raises InvalidInput, which calls it by its name; NotKept, Crowded and
         Overtaken.
         """
         if path not in self._known:
             self._known[path] = await inputs.run_in_sandbox(
-                asker, inputs.look, clean_line(path.name), path
+                asker, inputs.preview_reference, clean_line(path.name), path
             )
             if len(self._known) > _KNOWN:
                 self._known.popitem(last=False)
