@@ -1,3 +1,1 @@
-"""What the product is about, without input and output: models and prices, requests, jobs, reviews,
-errors and what is said to people.
-"""
+"""What the product is about, without I/O: models, requests, jobs, reviews, errors, messages."""

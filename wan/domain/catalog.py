@@ -116,7 +116,7 @@ class Rates:
 
 @dataclass(frozen=True)
 class Model:
-    """One model by its exact name: what it takes, and what a second of it costs."""
+    """One model: its exact name, its limits, and the price of a second of it."""
 
     name: ModelName
     makes: Literal["image", "reference"]
@@ -132,8 +132,7 @@ class Model:
     bills_input: bool
     """Whether seconds of reference video are billed too."""
     usual_seconds: tuple[int, int]
-    """How long a run usually takes at the service, from and to, in seconds; single samples, see
-    each entry.
+    """Usual time of a run at the service, from and to, in seconds; single samples, see each entry.
     """
     rates: dict[tuple[str, bool], Rates]
     """Price per second by region and sound."""
@@ -208,9 +207,7 @@ MODELS: dict[str, Model] = {
 
 @dataclass(frozen=True)
 class Price:
-    """What a run costs: `amount` in `currency` for `billed_seconds` of video. `exact` is False for
-    an upper bound.
-    """
+    """What a run costs: `amount` in `currency`. `exact` is False for an upper bound."""
 
     amount: Decimal
     currency: str
@@ -222,35 +219,32 @@ class Price:
 
 
 def money(amount: Decimal, currency: str) -> str:
-    """An amount as people read it: two digits, or three where two would hide something."""
+    """Format an amount for people: two decimals, or three where two would hide something."""
     digits = 2 if amount == amount.quantize(Decimal("0.01")) else 3
     return f"{CURRENCY_SIGNS[currency]}{amount:.{digits}f}"
 
 
 def tier_of(size: str) -> Tier:
-    """The resolution tier of a size: of one of the ten `W*H`, or of "720P" and "1080P" themselves
-    (the picture's own shape).
-    """
+    """Return the resolution tier of a size: one of the ten `W*H`, "720P" or "1080P"."""
     return SIZES.get(size, "1080P" if size == "1080P" else "720P")
 
 
 def pixels(size: str) -> tuple[int, int]:
-    """Width and height in px of a size `W*H`."""
+    """Return width and height in px of a size `W*H`."""
     width, height = size.split("*")
     return int(width), int(height)
 
 
 def workspace_at(host: str) -> tuple[str, str] | None:
-    """The id and the region of the workspace whose own address this host is; None for any other
-    host.
-    """
+    """Return id and region of the workspace whose own host this is; None for any other host."""
     found = _WORKSPACE_HOST.fullmatch(host)
     return (found[1].lower(), found[2].lower()) if found else None
 
 
 def region_at(base_url: str) -> str:
-    """The region whose prices hold at an address of the service's: the shared one of a region, or
-    that of a workspace there. "" for any other.
+    """Return the region whose prices hold at an address of the service, "" for any other address.
+
+    The address is the shared one of a region or that of a workspace in it.
     """
     host = (urlsplit(base_url).hostname or "").removesuffix(".")
     shared = next(
@@ -263,7 +257,7 @@ def region_at(base_url: str) -> str:
 def bill(
     model: Model, *, region: str, size: str, audio: bool, seconds: Decimal, currency: str = ""
 ) -> Price | None:
-    """What so many billed seconds of a model cost, or None in a region whose prices are not known.
+    """Return the price of this many billed seconds; None in a region without known prices.
 
     currency: the account's; the region's unless given.
     """
@@ -289,12 +283,11 @@ def price(
     references: int = 0,
     currency: str = "",
 ) -> Price | None:
-    """What a run will cost, or None in a region whose prices are not known.
+    """Return the price of a run, or None in a region without known prices.
 
     duration: seconds of output. videos: the length of each reference video in seconds, None where
-    it is not known (a URL): the cap is taken, and the price is an upper bound. references: how many
-    references there are in all, pictures included. currency: the account's; the region's unless
-    given.
+    it is unknown (a URL): the cap is counted, and the price is an upper bound. references: the
+    number of references, pictures included. currency: the account's; the region's unless given.
     """
     seconds = Decimal(duration)
     if model.bills_input and videos:

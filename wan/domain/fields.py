@@ -1,4 +1,4 @@
-"""What the fields of a request are made of, and how one that is wrong is told.
+"""Types of a request's fields, and messages for a wrong value.
 
 Limits stand in the fields themselves, so that they are in their JSON schemas too.
 """
@@ -32,7 +32,7 @@ _ALLOWED = {"bool_parsing": _YES_OR_NO, "bool_type": _YES_OR_NO}  # by pydantic'
 
 
 def _whole(given: Any) -> Any:
-    """5.0 is 5; anything else stays what it is."""
+    """Turn 5.0 into 5; leave anything else as it is."""
     if isinstance(given, float) and math.isfinite(given) and given == int(given):
         return int(given)
     return given
@@ -51,15 +51,15 @@ class OneOf:
     allowed: tuple[str, ...]
 
     def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
-        """The same as of a Literal, whose texts have to stand in the source."""
+        """Return the schema of a Literal, whose texts have to stand in the source."""
         return core_schema.literal_schema(list(self.allowed))
 
 
 def written(field: str, given: Any, high: int, *, line: bool = False) -> str:
-    """Check and clean a text that somebody has given: no invisible characters, at most `high`.
+    """Check and clean a text from outside: no invisible characters, at most `high`.
 
-    line: whether it is a single line, whose outer spaces go too. Raises InvalidInput, also for a
-    control character: no words have one.
+    line: for a single line, whose outer spaces are removed too. Raises InvalidInput, also for a
+    control character.
     """
     if not isinstance(given, str):
         raise InvalidInput(field, "field_type", given=shown(given), allowed="text")
@@ -74,7 +74,7 @@ def written(field: str, given: Any, high: int, *, line: bool = False) -> str:
 
 
 def require_known(given: Mapping[Any, Any], fields: Mapping[str, FieldInfo]) -> None:
-    """Raise InvalidInput for the first unknown field, with the known one that is nearest to it."""
+    """Raise InvalidInput for the first unknown field, and name the closest known one."""
     for field in given:
         if field not in fields:
             near = difflib.get_close_matches(str(field), fields, n=1)
@@ -82,7 +82,7 @@ def require_known(given: Mapping[Any, Any], fields: Mapping[str, FieldInfo]) -> 
 
 
 def refusal(error: ValidationError, of: type[BaseModel], model: str) -> InvalidInput:
-    """The first thing that is wrong, in our words. model: the one that is asked for."""
+    """Turn pydantic's first complaint into an InvalidInput. model: the requested one."""
     first = error.errors()[0]
     field = str(first["loc"][0]) if first["loc"] else "request"
     if first["type"] == "missing":
@@ -100,14 +100,14 @@ def refusal(error: ValidationError, of: type[BaseModel], model: str) -> InvalidI
 
 
 def allowed_in(field: FieldInfo) -> tuple[str, ...]:
-    """The texts that a field may be; empty where it is not one of several."""
+    """Return the texts that a field allows; empty where it is not a choice."""
     if get_origin(field.annotation) is Literal:
         return get_args(field.annotation)
     return next((part.allowed for part in field.metadata if isinstance(part, OneOf)), ())
 
 
 def _range(field: FieldInfo) -> dict[str, float]:
-    """`low` and `high` of a number, as far as it has them; also of one that may be left out."""
+    """Return the `low` and `high` of a number that it has, also of an optional one."""
     parts = [FieldInfo.from_annotation(one) for one in get_args(field.annotation)]
     return {
         name: getattr(limit, bound)

@@ -1,4 +1,4 @@
-"""What makes two requests the same."""
+"""The test for two requests being the same."""
 
 import hashlib
 import json
@@ -8,11 +8,11 @@ from wan.domain.requests import Request
 
 
 def fingerprint(request: Request, backend: str, digests: Sequence[str], nonce: str = "") -> str:
-    """The cache key of a request: SHA-256 over all that was asked, hexadecimal.
+    """Return the cache key of a request: SHA-256 over all that was asked, hexadecimal.
 
     backend: "simulator", or the service's base URL. digests: SHA-256 of each reference's bytes in
-    their order, for a URL the URL itself. A seed that was not asked for is a value of its own, so
-    that asking again without one is the same request. nonce: makes a forced new take differ.
+    their order, for a URL the URL itself. nonce: makes a forced new take differ. An omitted seed is
+    a value of its own, so that repeating a request without one is the same request.
     """
     whole = {"backend": backend, "references": list(digests), "nonce": nonce, **request.asked()}
     return hashlib.sha256(

@@ -1,6 +1,4 @@
-"""A job: one paid run from the click to the kept video; its states, and
-the only ways between them.
-"""
+"""A job, one paid run from the click to the stored video: its states and their transitions."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -43,16 +41,14 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
 }
 LIVE = frozenset(state for state, ways in TRANSITIONS.items() if ways)
 UNSENT = frozenset({_S.QUEUED, _S.UPLOADING})
-"""The states in which nothing has been asked of the service that costs; going on with such a job
-spends money.
-"""
+"""States in which nothing that costs has been asked of the service; going on spends money."""
 GROUPS = {
     "live": LIVE,
     "done": frozenset({_S.SUCCEEDED}),
     "failed": frozenset({_S.FAILED, _S.EXPIRED}),
     "cancelled": frozenset({_S.CANCELLED}),
 }
-"""The states as a library is asked for them."""
+"""States by the names that the library's filter has for them."""
 CANCEL_IS_FREE = UNSENT | {_S.PENDING}  # the service cancels what is PENDING (S6, 2026-03-15)
 
 
@@ -66,9 +62,7 @@ class Spent(StrEnum):
 
 @dataclass(frozen=True)
 class Reference:
-    """A picture, clip or sound that a job is made from, as its row keeps it: a key in our storage,
-    or a URL that the service fetches itself.
-    """
+    """A picture, clip or sound that a job is made from: a key in our storage, or a public URL."""
 
     kind: str
     """"image", "video" or "audio"."""
@@ -79,8 +73,7 @@ class Reference:
     key: str = ""
     """Where the checked file is kept in our storage."""
     sent_key: str = ""
-    """Where the file that goes up is kept: the picture cropped or padded to the size; the same as
-    `key` where nothing had to be done.
+    """Storage key of the file that goes up, cropped or padded; `key` where nothing had to be done.
     """
     bytes: int = 0
     """Size of the file as it was given."""
@@ -92,9 +85,7 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One row of the table of jobs. Times are seconds since 1970 by the clock of whoever wrote
-    them; None means not yet.
-    """
+    """One row of the table of jobs. Times are seconds since 1970; None means not yet."""
 
     id: str
     owner: str
@@ -106,11 +97,9 @@ class Job:
     model: str = ""
     state: JobState = JobState.QUEUED
     due_at: float | None
-    """When somebody looks at it next. A claim moves it on, so that it is a lease and a fencing
-    token too. None at an end.
-    """
+    """When it is handled next. A claim moves it on: a lease and fencing token. None at an end."""
     version: int = 0
-    """Counts the changes that a viewer wants to see."""
+    """Counts the changes that a viewer sees."""
 
     request: dict[str, Any] = field(default_factory=dict)
     """The request as it was asked, without the references."""
@@ -119,13 +108,13 @@ class Job:
     """The wire JSON, with a slot where the URL of an uploaded reference goes."""
     cache_key: str = ""
     nonce: str = ""
-    """Set for a take that was forced."""
+    """Set for a forced new take."""
     brief_id: str
     """Shared by the takes of one brief."""
     retried_from: str = ""
     cancel_wanted: bool = False
     attempts: int = 0
-    """Consecutive transient troubles."""
+    """Consecutive transient failures."""
 
     task_id: str | None = None
     foreign_tasks: list[str] = field(default_factory=list)
@@ -136,30 +125,29 @@ class Job:
     code: str = ""
     """The service's error code, where it gave one."""
     said: Sentence | None = None
-    """How it ended when it did not end well, or what is the matter at the moment."""
+    """How it ended, unless it succeeded, or what is the matter at the moment."""
     spent: Spent = Spent.NO
     adjustments: list[Sentence] = field(default_factory=list)
 
     address: str | None = None
-    """A keyed hash of where it was asked for; None for this machine, and for what an earlier
-    version wrote.
+    """Keyed hash of the client's address; None for this machine and for rows of earlier versions.
     """
     created_at: float
     started_at: float | None = None
-    """Left our line: UPLOADING."""
+    """When it left our line: UPLOADING."""
     submitting_at: float | None = None
     submitted_at: float | None = None
-    """The task id became known: PENDING."""
+    """When the task id became known: PENDING."""
     running_at: float | None = None
     fetching_at: float | None = None
     ended_at: float | None = None
     state_at: float
-    """The present state began."""
+    """When the present state began."""
 
     media_token: str
     """Unguessable; opens this job's files and no others."""
     video_key: str = ""
-    """The video to show: conformed where that was needed."""
+    """The video to show: conformed where needed."""
     original_key: str = ""
     """The video as the service made it."""
     poster_key: str = ""
@@ -172,13 +160,12 @@ class Job:
     seed: int = 0
     billed_seconds: float | None = None
     amount: Decimal | None = None
-    """What it costs: the estimate until it is made, then what the billed seconds come to. None
-    where prices are not known.
+    """The cost: an estimate until it ends, then that of the billed seconds. None if prices are
+    unknown.
     """
     currency: str = ""
     reserved: Decimal | None = None
-    """What the day's budget keeps for this job: its price, or the upper bound of it. None where no
-    budget counts it.
+    """Part of the day's budget kept for this job, an upper bound. None where no budget counts it.
     """
     budget_day: str = ""
     """The UTC day whose budget holds the reservation; "" where none was made."""
@@ -190,28 +177,24 @@ class Job:
 
     @property
     def billed(self) -> tuple[float | None, Price | None]:
-        """The seconds that are billed and what they cost, as far as that is known: nothing for what
-        has ended at no cost and without a video.
-        """
+        """Billed seconds and their price, as far as known; zero for a free end without a video."""
         if self.live or self.state is JobState.SUCCEEDED or self.spent is not Spent.NO:
             return self.billed_seconds, self.price
         return 0.0, self.price and Price(Decimal(0), self.currency, 0.0, exact=True)
 
     @property
     def sent_prompt(self) -> str:
-        """The prompt as it is sent, by which the service's tasks are told apart; "" where there is
-        none.
-        """
+        """The prompt as sent, by which the service's tasks are told apart; "" for none."""
         return str(self.payload["input"].get("prompt", "")).strip()
 
     @property
     def simulated(self) -> bool:
-        """Whether the simulator makes it, so that nothing is charged."""
+        """Whether the simulator makes it, free of charge."""
         return self.backend == "simulator"
 
     @property
     def price(self) -> Price | None:
-        """What it costs at the service, or would cost there if it is simulated."""
+        """Its price at the service, or what it would be there if it is simulated."""
         if self.amount is None:
             return None
         return Price(self.amount, self.currency, self.billed_seconds or 0.0, exact=not self.live)
@@ -224,23 +207,23 @@ class Shelf:
     jobs: list[Job]
     """Newest first."""
     total: int
-    """How many jobs match what was asked for, on all pages."""
+    """Number of jobs that match the filter, on all pages."""
     of_owner: int
-    """How many jobs the owner has."""
+    """Number of jobs of the owner."""
     live: int
-    """How many of those have not ended."""
+    """Number of those that have not ended."""
 
 
 @dataclass(frozen=True)
 class JobEvent:
-    """What a viewer of a job is told when something has changed."""
+    """A change of a job, as its viewers get it."""
 
     job: Job
     sentence: Sentence
-    """What is happening, or how it ended, to be read by people."""
+    """What is happening, or how it ended, for people to read."""
     elapsed: float
     """Seconds since the present state began."""
     expected: float
-    """Seconds that RUNNING usually takes with this model and duration on this backend."""
+    """Usual seconds in RUNNING for this model and duration on this backend."""
     place: int | None = None
     """Place in our own line from 1, while QUEUED."""

@@ -1,5 +1,4 @@
-"""Whose job is next: networks in turn, the addresses of a network in turn, the owners of an address
-in turn, and of one owner the oldest first. Pure.
+"""The order of waiting jobs: by turns of networks, then addresses, then owners, then by age. Pure.
 
 So nobody waits longer because somebody else has queued more, under however many names.
 """
@@ -16,22 +15,18 @@ MEMORY = 600.0  # seconds for which it counts that somebody has had their turn
 
 @dataclass(frozen=True)
 class Turn:
-    """A job that waits, or has been begun lately."""
+    """A job that waits, or began lately."""
 
     job_id: str
     owner: str
     address: str | None
-    """A hash of where it was asked for, behind one of the network; None for this machine, and for
-    what an earlier version wrote.
-    """
+    """Hash of the client's address, behind that of its network; None as in `Job.address`."""
     at: float
-    """When it was queued, or begun; seconds since 1970."""
+    """When it was queued, or began; seconds since 1970."""
 
     @property
     def place(self) -> str:
-        """What has a turn of its own: the network that an address is in. Without an address, each
-        owner is one.
-        """
+        """The network, which takes turns with others; without an address, the owner."""
         return self.path[0]
 
     @property
@@ -42,8 +37,9 @@ class Turn:
 
 
 def in_turn(waiting: Iterable[Turn], begun: Iterable[Turn]) -> list[str]:
-    """The ids of what waits, next first. begun: what has been lately; whoever has had no turn for
-    longest is next.
+    """Return the ids of waiting jobs, next first.
+
+    begun: recent starts; the one whose last turn is longest ago is next.
     """
     last_at: dict[tuple[str, ...], float] = {}
     for turn in sorted(begun, key=attrgetter("at")):
@@ -55,9 +51,7 @@ def in_turn(waiting: Iterable[Turn], begun: Iterable[Turn]) -> list[str]:
 def _shared(
     turns: Sequence[Turn], last_at: Mapping[tuple[str, ...], float], depth: int
 ) -> Sequence[Turn]:
-    """Turns of one network or address, oldest first, as those within it share them. depth: of the
-    paths by which those are told.
-    """
+    """Order the jobs of one network or address, given oldest first. depth: length of the paths."""
     if depth > _DEPTH:
         return turns
     lines = defaultdict(list)
@@ -70,8 +64,9 @@ def _shared(
 
 
 def _alternating(lines: Sequence[tuple[float, Sequence[Turn]]]) -> Iterator[Turn]:
-    """One of each line, then the second of each, and so on; those first that have waited longest,
-    since when is given.
+    """Yield the first job of each line, then the second, and so on; longest waiting first.
+
+    lines: each with the time of its last turn.
     """
     placed = [(number, last, turn) for last, line in lines for number, turn in enumerate(line)]
     for _, _, turn in sorted(placed, key=lambda one: (one[0], one[1], one[2].at, one[2].job_id)):

@@ -1,8 +1,7 @@
-"""What people are told, in English and Chinese: templates by key in `locales/`, the same keys and
-values in both.
+"""Texts for people, in English and Chinese: templates by key in `locales/`.
 
-A `Sentence` is a key and its values: it is stored on a job as it is and put into words when
-somebody reads it, in their language.
+A `Sentence` is a key with its values: it is stored on a job as it is and put into words for a
+reader, in their language.
 """
 
 import json
@@ -31,11 +30,10 @@ CAUSES = frozenset(
         "blocked",
     }
 )
-"""Why the service, or something on the way to it, serves an account nothing: what is the matter and
-what to do (help centre, error codes, May 2026).
+"""Reasons why the service, or something on the way to it, refuses an account, and what to do.
 
-Each is said of a job that has ended by it, and with `_waits` behind its key of one that goes on
-when it is put right.
+Source: help centre, error codes, May 2026. A job that has ended shows the key itself, one that goes
+on once the cause is gone shows the key with `_waits`.
 """
 
 _FOLDER = Path(__file__).parent / "locales"
@@ -49,7 +47,7 @@ LOCALES: dict[Language, dict[str, str]] = {
 
 
 class Sentence(BaseModel):
-    """Something to be read by people: the key of a template and the values that go into it."""
+    """A text for people to read: the key of a template and its values."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -59,16 +57,14 @@ class Sentence(BaseModel):
     @field_validator("values")
     @classmethod
     def _plain(cls, values: dict[str, str | int | float]) -> dict[str, str | int | float]:
-        """Whatever is quoted, be it the service's or a file's name, steers no terminal and hides
-        nothing.
-        """
+        """Escape quoted texts (of the service, names of files), so that none steers a terminal."""
         return {
             name: escaped(value) if isinstance(value, str) else value
             for name, value in values.items()
         }
 
     def say(self, language: Language = "en") -> str:
-        """The sentence in words."""
+        """Return its text."""
         return t(language, self.key, **self.values)
 
     def __str__(self) -> str:
@@ -76,28 +72,24 @@ class Sentence(BaseModel):
 
 
 def sentence(key: str, **values: str | int | float) -> Sentence:
-    """A sentence by its key; raises KeyError for a key or a value that the template lacks, so that
-    a slip shows where it is made.
-    """
+    """Make a message by its key. Raises KeyError for a key or value that the template lacks."""
     made = Sentence(key=key, values=values)
     made.say()
     return made
 
 
 def waiting(said: Sentence) -> Sentence | None:
-    """The same cause said of a job that is not over by it; None for a sentence that is none of the
-    `CAUSES`.
-    """
+    """Return a cause as said of a job that goes on; None for a message that is not a cause."""
     return Sentence(key=f"{said.key}_waits", values=said.values) if said.key in CAUSES else None
 
 
 def t(language: str, key: str, /, **values: object) -> str:
-    """A template in words. language: "zh…" is Chinese, anything else English."""
+    """Return a template's text with its values. language: "zh…" is Chinese, all else English."""
     return template(language, key).format(**values)
 
 
 def template(language: str, key: str) -> str:
-    """A template in one language, with the names of its values in braces."""
+    """Return a template in one language, with the names of its values in braces."""
     known = LOCALES["zh" if language.startswith("zh") else "en"]
     cause = key.removesuffix("_waits")
     if cause not in CAUSES:

@@ -1,11 +1,10 @@
-"""Which characters a text may have, decided once for every text that comes in and every one that
-goes out. Pure.
+"""The characters that a text may have, decided once for everything that comes in or goes out. Pure.
 
-Control characters steer a terminal; format characters (zero-width spaces, the overrides of writing
-direction, tags) show nothing and make a text look like another. Neither has a place in words. What
-some scripts and emoji need stays: U+200C and U+200D between two signs (Persian, the Indic scripts,
-👩‍🚀), one variation selector behind a sign, combining marks, the flags of England, Scotland and
-Wales. Every function takes time in proportion to the length of its text.
+Control characters steer a terminal; format characters (zero-width spaces, direction overrides,
+tags) show nothing and make a text look like another. Both are removed. What some scripts and emoji
+need stays: U+200C and U+200D between two characters (Persian, the Indic scripts, 👩‍🚀), one
+variation selector behind a character, combining marks, the flags of England, Scotland and Wales.
+Every function takes time in proportion to the length of its text.
 """
 
 import re
@@ -54,61 +53,52 @@ _FILLERS = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"  # letters and signs tha
 
 
 def control_in(text: str) -> tuple[str, int] | None:
-    """The first character of a text that no words have: as U+…, and its place from 1. None where
-    there is none.
-    """
+    """Find the first control character: as U+…, and its place from 1. None if there is none."""
     found = _REFUSED.search(_LINE_END.sub("\n", text))
     return None if found is None else (f"U+{ord(found[0]):04X}", found.start() + 1)
 
 
 def clean(text: str) -> str:
-    """A text without what nobody sees in it. Its line ends are line feeds."""
+    """Remove what nobody sees from a text. Its line ends become line feeds."""
     return _bounded(_JOINED.sub(_kept, _REMOVED.sub(_kept, _LINE_END.sub("\n", text))))
 
 
 def clean_line(text: str) -> str:
-    """The same for what is one line: whatever space is in it is a single one, and none is around
-    it. "" where nothing of it would be seen.
-    """
+    """Clean a single line: runs of space become one, outer space goes. "" if nothing is visible."""
     line = _SPACES.sub(" ", clean(text)).strip()
     return "" if is_blank(line) else line
 
 
 def is_blank(text: str) -> bool:
-    """Whether nothing of a text would be seen."""
+    """Tell whether nothing of a text is visible."""
     return all(category(sign) in _UNSEEN or sign in _FILLERS for sign in text)
 
 
 def escaped(text: str) -> str:
-    r"""A text for terminals and logs: what `clean` removes is written out, as JSON does (\u009b).
-
-    So it does nothing, and can be found.
-    """
+    r"""Write out, as JSON does (\u009b), what `clean` removes, for terminals and logs."""
     return _UNSEEMLY.sub(
         lambda found: _kept(found) or written_out(found[0]), _LINE_END.sub("\n", text)
     )
 
 
 def indented(text: str, by: int = 4) -> str:
-    """The same for a log: lines that are not the first stand further in, so that none of them is
-    taken for an entry of its own.
-    """
+    """Escape a text for a log and indent all but its first line: none looks like an entry."""
     return escaped(text).replace("\n", "\n" + " " * by)
 
 
 def _kept(found: re.Match[str]) -> str:
-    """What stays of a match: one flag, joiner or selector; of anything else nothing."""
+    """Keep the flag, joiner or selector of a match; drop anything else."""
     return found[found.lastindex] if found.lastindex else ""
 
 
 def written_out(signs: str) -> str:
-    r"""Signs as JSON writes them where they cannot stand as they are: \u009b; an emoji is two."""
+    r"""Write characters as JSON escapes (\u009b); an emoji takes two."""
     units = signs.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def _bounded(text: str) -> str:
-    """A text without heaps of combining marks, which cover what stands above and below."""
+    """Drop heaps of combining marks, which cover the lines above and below."""
     return text if text.isascii() else "".join(_few_marks(text))
 
 

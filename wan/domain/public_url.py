@@ -1,4 +1,4 @@
-"""Addresses that the service fetches: which ones it can reach."""
+"""Check for addresses that the service fetches: only those that it can reach."""
 
 import ipaddress
 import re
@@ -16,7 +16,7 @@ _UNICAST = ipaddress.IPv6Network("2000::/3")
 
 
 def public_url(field: str, given: Any) -> str:
-    """An http(s) URL with a public host, which we pass on and never fetch. Raises InvalidInput."""
+    """Return an http(s) URL with a public host, which we never fetch. Raises InvalidInput."""
     refusal = InvalidInput(field, "url_bad", given=shown(given))
     if (
         not isinstance(given, str)
@@ -36,9 +36,7 @@ def public_url(field: str, given: Any) -> str:
 
 
 def _is_public(host: str) -> bool:
-    """Whether a host's name looks like one that the service can reach: a dotted name, or a global
-    address.
-    """
+    """Tell whether a host looks reachable: a dotted name, or a global address."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -1,4 +1,4 @@
-"""How what was given is quoted in a sentence: short, and so that nothing in it is unseen."""
+"""Quotes of given values in messages: short, and with nothing invisible in them."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ _UNSEEN = 10  # times its limit that a text is looked through
 
 
 def shortened(text: str, high: int = 80) -> str:
-    """A text that is short enough for a sentence."""
+    """Shorten a text for a message."""
     text = " ".join(escaped(text[: high * _UNSEEN]).split())
     text = "nothing" if is_blank(text) else text
     return text if len(text) <= high else f"{text[: high - 1]}…"
 
 
 def shown(given: Any) -> str:
-    """What was given, short enough for a sentence."""
+    """Quote a value in a message, shortened."""
     if isinstance(given, str):
         return shortened(given)
     try:
@@ -25,5 +25,5 @@ def shown(given: Any) -> str:
 
 
 def typed(given: Any) -> str:
-    """The same where text is the wrong type, so that "5" is told from 5."""
+    """Quote a value where text is the wrong type, so that "5" differs from 5."""
     return f'"{shown(given)}"' if isinstance(given, str) and given.strip() else shown(given)

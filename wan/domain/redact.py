@@ -1,7 +1,7 @@
-"""The last net under the rule that no key and no signature is written down: whatever is logged goes
-through here, and whatever the service says.
+"""The last net under the rule that no key and no signature is written down.
 
-Nothing of ours that holds a key should come so far.
+Everything that is logged, and everything that the service says, passes through here. Nothing of
+ours that holds a key should come this far.
 """
 
 import logging
@@ -32,14 +32,12 @@ _known: set[str] = set()
 
 
 def know(key: str) -> None:
-    """From now on this key never comes through, whatever its shape."""
+    """Hide this key from now on, whatever its shape."""
     _known.add(key)
 
 
 def redacted(text: str) -> str:
-    """The text without the keys that are known, what has the shape of one (sk-, sk-ws-, sk-sp-,
-    st-), and signatures in URLs.
-    """
+    """Mask known keys, what looks like one (sk-, sk-ws-, sk-sp-, st-), and signatures in URLs."""
     for key in tuple(_known):
         text = text.replace(key, f"{key[:3]}***")
     return _SECRET.sub(
@@ -48,16 +46,12 @@ def redacted(text: str) -> str:
 
 
 def unsigned(text: str) -> str:
-    """The same, and the addresses in it without who signs in, query and fragment: whatever these
-    are called, they may be what lets somebody in.
-    """
+    """Redact a text and cut user, query and fragment from its URLs: each may grant access."""
     return redacted(_URL.sub(r"\1\2", text))
 
 
 class _Record(logging.LogRecord):
-    """An entry of the log that never says a key, in its words or in a traceback, steers no terminal
-    and forges no other entry.
-    """
+    """A log entry without keys, which steers no terminal and forges no other entry."""
 
     def getMessage(self) -> str:
         return indented(redacted(super().getMessage()))
@@ -73,5 +67,5 @@ class _Record(logging.LogRecord):
 
 
 def guard_logs() -> None:
-    """From now on every logger of this process writes through the net."""
+    """Make every logger of this process write through the net."""
     logging.setLogRecordFactory(_Record)

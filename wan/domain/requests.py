@@ -1,8 +1,8 @@
-"""The normalised requests: what a person or a script asks for, before any of it is put into the
-service's words.
+"""The normalised requests: what a person or a script asks for, before it is translated for the
+service.
 
-Whatever is wrong raises InvalidInput, which names the field, what was given and what is allowed;
-nothing has been opened or sent by then. Files are opened by `wan.media.inputs`.
+Wrong input raises InvalidInput, which names the field, what was given and what is allowed; nothing
+has been opened or sent by then. Files are opened by `wan.media.inputs`.
 """
 
 import re
@@ -31,8 +31,8 @@ from wan.domain.public_url import public_url
 from wan.domain.quoting import shown
 
 Media = bytes | Path | str
-"""The bytes of a file, its path, or an http(s) URL that the service fetches itself. A `str` is only
-ever a URL: whoever has a path says Path.
+"""The bytes of a file, its path, or a URL that the service fetches. A `str` is always a URL, never
+a path.
 """
 
 ReferenceKind = Literal["video", "image"]
@@ -61,18 +61,18 @@ _MOTION_WORDS = (  # up to this strength, these words
 
 
 def _names(makes: str) -> tuple[str, ...]:
-    """The models that make a video of such references."""
+    """Return the models that make a video from this kind of input."""
     return tuple(model.name for model in MODELS.values() if model.makes == makes)
 
 
 def _seconds(makes: str) -> dict[str, Any]:
-    """The shortest and the longest video that these models make, which is the same for all."""
+    """Return the limits of the duration, which are the same for all these models."""
     [durations] = {model.durations for model in MODELS.values() if model.makes == makes}
     return {"ge": durations[0], "le": durations[-1]}
 
 
 class _Request(BaseModel):
-    """What both kinds of request share."""
+    """The fields of both kinds of request."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
@@ -88,14 +88,14 @@ class _Request(BaseModel):
     seed: Annotated[int, Strict(), Field(ge=0, le=catalog.SEED_LIMIT), WHOLE] | None = None
     """None lets one be drawn."""
     audio: bool = True
-    """Whether there is sound, for a model that can leave it out."""
+    """Whether there is sound, for a model where it can be switched off."""
     watermark: bool = False
     shot_type: Literal["single", "multi"] = "single"
 
     @model_validator(mode="wrap")
     @classmethod
     def _explain(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Tell in our words what pydantic complains of."""
+        """Turn pydantic's complaints into InvalidInput."""
         if isinstance(given, Mapping):
             require_known(given, cls.model_fields)
         try:
@@ -123,41 +123,41 @@ class _Request(BaseModel):
     @field_validator("size", mode="before")
     @classmethod
     def _usual_size(cls, size: Any) -> Any:
-        """1280x720 and 720p as we write them."""
+        """Write 1280x720 and 720p as 1280*720 and 720P."""
         usual = _TIMES.sub("*", size.strip()).upper() if isinstance(size, str) else size
         return usual if usual in allowed_in(cls.model_fields["size"]) else size
 
     @field_validator("seed", mode="before")
     @classmethod
     def _no_seed(cls, seed: Any) -> Any:
-        """-1 and "random" are no seed, as most tools of this kind have it."""
+        """Take -1 and "random" for no seed, as most tools of this kind do."""
         given = seed.strip().lower() if isinstance(seed, str) else seed
         return None if given in _NO_SEED and not isinstance(given, bool) else seed
 
     @classmethod
     def makes(cls) -> Literal["image", "reference"]:
-        """What this request makes a video from; says which models it may name."""
+        """Return what this request makes a video from, which decides the models it may name."""
         raise TypeError("ask one of the two kinds")
 
     @property
     def catalog_model(self) -> Model:
-        """The model's line of the catalog."""
+        """The model's entry in the catalog."""
         return MODELS[self.model]
 
     @property
     def sent_prompt(self) -> str:
-        """The prompt as it is sent."""
+        """The prompt as sent."""
         return self.prompt
 
     def asked(self) -> dict[str, Any]:
-        """The request as JSON, without the references: their bytes have no place in a row."""
+        """Return the request as JSON, without its references, which are kept elsewhere."""
         return self.model_dump(
             mode="json", exclude={"reference_image", "reference_video", "reference_audio"}
         )
 
 
 class ImageToVideoRequest(_Request):
-    """One picture and a prompt become a clip."""
+    """A request to turn one picture and a prompt into a video."""
 
     model: Annotated[str, OneOf(_names("image"))] = catalog.IMAGE_TO_VIDEO
     prompt: str = Field(default="", max_length=catalog.PROMPT_LIMIT)
@@ -167,18 +167,18 @@ class ImageToVideoRequest(_Request):
     """`W*H` in px, or a tier, which keeps the picture's own shape."""
     reference_image: Media = Field(default=b"", repr=False, validate_default=True)
     fit: Literal["crop", "pad"] = "crop"
-    """How the picture gets the shape of `size`."""
+    """How the picture is brought to the shape of `size`."""
     motion_strength: Annotated[float, Strict(), Field(ge=0, le=1)] | None = None
-    """0 to 1, put into words in the prompt that is sent."""
+    """0 to 1, sent as words in the prompt."""
     prompt_extend: bool = True
     audio_url: str = ""
-    """Of the sound that is laid under the video; public, and fetched by the service."""
+    """Public URL of the sound for the video, fetched by the service."""
     reference_audio: bytes | Path | None = Field(default=None, repr=False)
-    """The same as a file, WAV or MP3; an address that is given here is an `audio_url`."""
+    """The sound as a file, WAV or MP3; a URL given here becomes `audio_url`."""
 
     @classmethod
     def makes(cls) -> Literal["image", "reference"]:
-        """A picture."""
+        """Return "image"."""
         return "image"
 
     @field_validator("prompt", mode="before")
@@ -207,9 +207,7 @@ class ImageToVideoRequest(_Request):
     @model_validator(mode="before")
     @classmethod
     def _one_sound(cls, given: Any) -> Any:
-        """An address of a sound is one request, wherever it stands; a second sound beside it is
-        none.
-        """
+        """Move a URL in `reference_audio` to `audio_url`; refuse two different sounds."""
         if not isinstance(given, Mapping) or given.get("reference_audio") in (None, "", b""):
             return given
         sound, url = _media("reference_audio", given["reference_audio"]), given.get("audio_url")
@@ -236,7 +234,7 @@ class ImageToVideoRequest(_Request):
 
     @property
     def motion_words(self) -> str:
-        """motion_strength in words; "" where none was asked for."""
+        """`motion_strength` in words; "" where it was not set."""
         if self.motion_strength is None:
             return ""
         return next(words for limit, words in _MOTION_WORDS if self.motion_strength <= limit)
@@ -252,7 +250,7 @@ class ImageToVideoRequest(_Request):
 
 
 class ReferenceToVideoRequest(_Request):
-    """The people and things of up to five references appear in a new clip.
+    """A request for a video with the people and things of up to five references.
 
     character1 is the first in `reference_order`, or else of the videos, which come before the
     pictures.
@@ -263,13 +261,11 @@ class ReferenceToVideoRequest(_Request):
     reference_video: tuple[Media, ...] = Field(default=(), repr=False)
     reference_image: tuple[Media, ...] = Field(default=(), repr=False)
     reference_order: tuple[ReferenceKind, ...] = ()
-    """For each character in turn, whether it is the next of the videos or of the pictures; empty
-    where the videos come first.
-    """
+    """Whether each character in turn is the next video or picture; empty for videos first."""
 
     @classmethod
     def makes(cls) -> Literal["image", "reference"]:
-        """References."""
+        """Return "reference"."""
         return "reference"
 
     @field_validator("reference_video", "reference_image", mode="before")
@@ -314,7 +310,7 @@ class ReferenceToVideoRequest(_Request):
 
     @property
     def in_order(self) -> list[tuple[ReferenceKind, Media]]:
-        """The references as the characters are numbered, each with what it is."""
+        """The references with their kinds, in the order of the characters."""
         videos, images = iter(self.reference_video), iter(self.reference_image)
         return [
             (kind, next(videos if kind == "video" else images))
@@ -322,8 +318,9 @@ class ReferenceToVideoRequest(_Request):
         ]
 
     def asked(self) -> dict[str, Any]:
-        """As of any request; the order only where it is not the usual one, so that it is the same
-        request whether or not that was named.
+        """Return the request as JSON; the order only where it is not the usual one.
+
+        So a request with the usual order is the same whether or not that was named.
         """
         usual = self.reference_order in ((), self._videos_first)
         return {
@@ -343,7 +340,7 @@ Request = ImageToVideoRequest | ReferenceToVideoRequest
 
 
 def ordered(references: Sequence[tuple[ReferenceKind, Media]]) -> dict[str, tuple[Any, ...]]:
-    """The fields of a request for references that are numbered in this order."""
+    """Return the fields of a request for references in this order."""
     apart = {
         f"reference_{kind}": tuple(one for of, one in references if of == kind)
         for kind in ("video", "image")
@@ -352,8 +349,9 @@ def ordered(references: Sequence[tuple[ReferenceKind, Media]]) -> dict[str, tupl
 
 
 def kind_of(address: str) -> Literal["image", "video"]:
-    """What the file at an address is taken for by its name: a video unless it ends like a picture,
-    so that the price is never quoted too low.
+    """Guess by its name what the file at a URL is.
+
+    It is a video unless it ends like a picture, so that the price is never quoted too low.
     """
     try:
         name = urlsplit(address).path
@@ -376,5 +374,5 @@ def _media(field: str, given: Any) -> Media:
 
 
 def _kind(given: Any) -> str:
-    """What sort of thing was given, where the thing itself is too long to show."""
+    """Describe the type of a value that is too long to show."""
     return f"a list of {len(given)}" if isinstance(given, list | tuple) else type(given).__name__

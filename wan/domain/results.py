@@ -1,4 +1,4 @@
-"""What came of a request, as the normalised calls give it."""
+"""The outcome of a request, as the normalised calls return it."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -7,12 +7,12 @@ from wan.domain.messages import sentence
 
 
 class VideoResult(BaseModel):
-    """What came of a request: measured in the file, never echoed from what was asked."""
+    """The outcome of a request: measured in the file, never echoed from the request."""
 
     model_config = ConfigDict(frozen=True)
 
     video_url: str | None
-    """Of the video in our storage; None when there is none."""
+    """URL of the video in our storage; None when there is none."""
     task_id: str | None
     request_id: str
     job_id: str
@@ -26,32 +26,27 @@ class VideoResult(BaseModel):
     """Seconds."""
     seed: int
     adjustments: list[str]
-    """What had to be done differently from what was asked, a sentence each."""
+    """What had to be done differently from the request, a sentence each."""
     billed_seconds: float | None
-    """Seconds of video that this run is billed for, 0 where it cost nothing; None where prices are
-    not known, and the service says nothing.
-    """
+    """Billed seconds of video, 0 for a free run; None where neither we nor the service know."""
     price: str | None
-    """What that costs at the service, and would cost if it is simulated; while it is made, what it
-    will come to. None where prices are not known.
-    """
+    """What that costs, or would cost if simulated; an estimate until it ends. None if unknown."""
     made_before: bool
-    """True when the same request had succeeded before, and its video was given back without a new
-    run.
-    """
+    """True when the same request had succeeded before and its video was returned."""
     simulated: bool
-    """True when the simulator made it: then nothing was charged."""
+    """True when the simulator made it, free of charge."""
     spent: str
     """Whether it cost money: "no", "yes", or "maybe" where nobody can know."""
     error: str | None
-    """How it ended when it did not end well."""
+    """How it ended, unless it succeeded."""
     evidence: str | None = None
     """The folder of its record on this machine."""
 
 
 class RunFailed(WanError):
-    """A run of `wan.video` that ended without a video: refused, failed, cancelled, or lost at the
-    service. `result` is the job as far as it went.
+    """A run that ended without a video: refused, failed, cancelled, or lost at the service.
+
+    `result` is the job as far as it went.
     """
 
     def __init__(self, result: VideoResult) -> None:

@@ -1,9 +1,8 @@
-"""Reviews: some takes, shown to others by a link, and what they say about them. Pure; rows are in
-`wan.database.reviews`, pages in `wan.ui`.
+"""Reviews: takes that are shown to others by a link, and their verdicts. Pure.
 
-Whoever has the link may say yes, maybe or no to each take, as often as they change their mind: the
-tally counts the last word of each. People are told apart by a token that their browser keeps; here
-it is known as a hash that holds for one review only.
+Rows are in `wan.database.reviews`, pages in `wan.ui`. Everybody who has the link may say yes, maybe
+or no to each take, as often as they change their mind: the tally counts the last verdict of each. A
+token in their browser tells people apart; here it is a hash that holds for one review only.
 """
 
 import csv
@@ -57,7 +56,7 @@ class Verdict:
     comment: str
     """"" for none."""
     at_seconds: float | None
-    """The moment of the video that the comment is about; the page gives the middle of a picture."""
+    """The moment of the video that the comment is about; the page gives the middle of a frame."""
     name: str
     """"" for somebody who gave none."""
     created_at: float
@@ -68,7 +67,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Tally:
-    """How many people's last word is yes, maybe, no."""
+    """The number of people whose last verdict is yes, maybe, no."""
 
     yes: int = 0
     maybe: int = 0
@@ -76,7 +75,7 @@ class Tally:
 
     @property
     def people(self) -> int:
-        """How many have said something."""
+        """Number of people with a verdict."""
         return self.yes + self.maybe + self.no
 
 
@@ -88,19 +87,19 @@ class Take:
     """Its place in the review, from 1."""
     job_id: str
     job: Job | None
-    """None where it has been deleted since."""
+    """None where it was deleted."""
     verdicts: tuple[Verdict, ...] = ()
     """Oldest first."""
 
     @cached_property
     def tally(self) -> Tally:
-        """Counted by people."""
+        """Last verdicts, counted by people."""
         last = [one.verdict for one in latest(self.verdicts)]
         return Tally(*(last.count(verdict) for verdict in VERDICTS))
 
     @property
     def comments(self) -> list[Verdict]:
-        """What people wrote, newest first."""
+        """Verdicts with a comment, newest first."""
         return [one for one in reversed(self.verdicts) if one.comment]
 
 
@@ -113,22 +112,22 @@ class Review:
     title: str
     note: str
     link_token: str | None
-    """What the link ends with; None once it is revoked."""
+    """The end of the link; None once it is revoked."""
     created_at: float
     expires_at: float | None
     revoked_at: float | None
     takes: tuple[Take, ...] = ()
     with_settings: bool = False
-    """Whether those who have the link see, and find in its files, what the takes were made with."""
+    """Whether the link shows, also in the files, what the takes were made with."""
     people: int = 0
-    """How many different people have said something."""
+    """Number of people with a verdict."""
 
     def is_open(self, now: float) -> bool:
-        """Whether the link leads anywhere. now: seconds since 1970."""
+        """Tell whether the link still opens it. now: seconds since 1970."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
     def take(self, number: object) -> Take:
-        """A take by its number. Raises InvalidInput."""
+        """Return a take by its number. Raises InvalidInput."""
         if (
             not isinstance(number, int)
             or isinstance(number, bool)
@@ -139,17 +138,17 @@ class Review:
 
 
 def latest(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """The last word of each person. verdicts: of one take, oldest first."""
+    """Return the last verdict of each person. verdicts: of one take, oldest first."""
     return list({one.reviewer: one for one in verdicts}.values())
 
 
 def link_hash(token: str) -> str:
-    """By what the database finds a link."""
+    """Return the hash by which the database finds a link."""
     return hashlib.sha256(f"review\n{token}".encode()).hexdigest()
 
 
 def checked_ids(job_ids: Sequence[str]) -> list[str]:
-    """The ids of chosen takes, each once and in their order. Raises InvalidInput."""
+    """Return the ids of chosen takes, each once, in their order. Raises InvalidInput."""
     chosen = list(dict.fromkeys(job_ids))
     if not 1 <= len(chosen) <= TAKES_LIMIT:
         raise InvalidInput(
@@ -162,14 +161,14 @@ def checked_ids(job_ids: Sequence[str]) -> list[str]:
 
 
 def with_video(job: Job | None) -> Job:
-    """The same job. Raises InvalidInput for one that is not there or has no video to show."""
+    """Return the job. Raises InvalidInput where it is missing or has no video."""
     if job is None or job.state is not JobState.SUCCEEDED or not job.video_key:
         raise InvalidInput("takes", "review_take_unmade")
     return job
 
 
 def checked_words(title: object, note: object) -> tuple[str, str]:
-    """Title and note without outer spaces. Raises InvalidInput."""
+    """Clean title and note. Raises InvalidInput."""
     plain = (
         written("title", title, TITLE_LIMIT, line=True),
         _shown(written("note", note, NOTE_LIMIT)),
@@ -180,9 +179,7 @@ def checked_words(title: object, note: object) -> tuple[str, str]:
 
 
 def expiry(days: int | None, now: float) -> float | None:
-    """When a link that is made now ends, in seconds since 1970. days: None for never. Raises
-    InvalidInput.
-    """
+    """Return the end of a new link in seconds since 1970, None for never. Raises InvalidInput."""
     if days is None:
         return None
     if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= DAYS_LIMIT:
@@ -193,8 +190,9 @@ def expiry(days: int | None, now: float) -> float | None:
 
 
 def checked_verdict(review: Review, given: dict[str, Any], *, id_: str, now: float) -> Verdict:
-    """What somebody sends for a take: take, verdict, comment, at_seconds, name, reviewer. Raises
-    InvalidInput, which names the field.
+    """Check what somebody sends for a take. Raises InvalidInput.
+
+    given: take, verdict, comment, at_seconds, name, reviewer.
     """
     take = review.take(given.get("take"))
     if take.job is None:
@@ -218,7 +216,7 @@ def checked_verdict(review: Review, given: dict[str, Any], *, id_: str, now: flo
 
 
 def _shown(text: str) -> str:
-    """A text without outer spaces; "" where nothing of it would be seen."""
+    """Strip a text; "" where nothing of it is visible."""
     return "" if is_blank(text) else text.strip()
 
 
@@ -235,7 +233,7 @@ def _moment(given: object, duration: float) -> float | None:
 
 
 def as_json(review: Review) -> bytes:
-    """A review with its tallies and everything that was said, as JSON (UTF-8)."""
+    """Export a review with its tallies and all verdicts as JSON (UTF-8)."""
     plain = {
         "title": review.title,
         "note": review.note,
@@ -246,8 +244,9 @@ def as_json(review: Review) -> bytes:
 
 
 def as_csv(review: Review) -> bytes:
-    """Everything that was said, a row each, as CSV (UTF-8 with the mark that spreadsheets need). No
-    cell is taken for a formula.
+    """Export all verdicts, one per row, as CSV (UTF-8 with the BOM that spreadsheets need).
+
+    No cell can be read as a formula.
     """
     out = io.StringIO(newline="")
     rows = csv.writer(out, quoting=csv.QUOTE_ALL)
@@ -275,8 +274,9 @@ def _cell(value: object) -> str:
 
 
 def _as_text(found: re.Match[str]) -> str:
-    """A sign that may begin a formula, marked as text. One behind a mere space has something behind
-    it: a dash stays a dash.
+    """Mark a character that may begin a formula as text.
+
+    After a mere space it begins none unless more follows: a dash stays a dash.
     """
     before, sign, after = found.groups()
     begins = (
@@ -311,7 +311,7 @@ def _plain(take: Take) -> dict[str, Any]:
 
 
 def _said(take: Take) -> list[dict[str, Any]]:
-    """Everything said about a take; of whoever said it only as much as tells people apart."""
+    """Return the verdicts on a take; of each person only as much as tells people apart."""
     last = {one.id for one in latest(take.verdicts)}
     return [
         {

@@ -1,8 +1,7 @@
-"""Takes work in turn: address by address, and within an address owner by owner, so that nobody
-waits for all that another has asked for.
+"""A thread pool that takes turns: between addresses, and within an address between owners.
 
-An address holds all threads but one, so that one is left for whoever comes next. What it may have
-waiting is bounded.
+So nobody waits for all that another has asked for. An address gets all threads but one, so that one
+is left for the next to come. What it may have waiting is bounded.
 """
 
 import threading
@@ -22,32 +21,31 @@ _SITE = 48  # bits
 
 @dataclass(frozen=True)
 class Asker:
-    """For whom work is done.
+    """The caller that work is done for.
 
-    address: from which they ask; "" where that tells nobody apart, as on this machine: then each
-    owner counts as an address. page: of a page that shows what comes of its last question only; an
-    earlier one that still waits is given up.
+    address: "" where it tells nobody apart, as on this machine: then each owner counts as an
+    address. page: a page that shows the result of its last question only; an earlier one that still
+    waits is given up.
     """
 
     address: str = ""
     owner: str = ""
     page: str = ""
     came: float = field(default=0.0, compare=False)
-    """When they asked, in seconds of any clock: what is at work at once may come here in another
-    order.
+    """When they asked, in seconds of any clock, since concurrent calls may arrive in another order.
     """
 
     @property
     def place(self) -> str:
-        """What has a turn of its own: of IPv6 a whole /48, which one customer may have, with 65,536
-        networks.
-        """
+        """What takes turns: an owner on this machine, else the address, or its /48 in IPv6."""
         return f"owner {self.owner}" if is_here(self.address) else site(self.address)
 
 
 def site(address: str) -> str:
-    """The network that may be one customer's: of an IPv6 address its /48; of IPv4, and of what is
-    no address, that itself.
+    """Return the network that may be one customer's: the /48 of an IPv6 address, else the address.
+
+    One customer may have a whole /48, with 65,536 networks. What is not an address is returned as
+    it is.
     """
     try:
         network = ip_network(address, strict=False)
@@ -58,7 +56,7 @@ def site(address: str) -> str:
 
 
 def is_here(address: str) -> bool:
-    """Whether an address, or the network that stands for it, is none or this machine's own."""
+    """Tell whether an address, or the network for it, is empty or this machine's own."""
     try:
         network = ip_network(address or "::1")
     except ValueError:
@@ -68,10 +66,9 @@ def is_here(address: str) -> bool:
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much may be waiting: of an owner, of an address, in all.
+    """Limits of what may wait: of an owner, of an address, in all.
 
-    share: of what the others leave of all, an address gets this part, as a divisor: twelve leave a
-    fifth.
+    share: an address gets one part in so many of what the others leave.
     """
 
     owner: int = 40
@@ -81,7 +78,7 @@ class Bounds:
 
 
 class Overtaken(Exception):
-    """The page that asked has asked anew meanwhile."""
+    """The page that asked has asked again since."""
 
 
 @dataclass
@@ -93,7 +90,7 @@ class _Errand(Generic[Result]):
     future: "Future[Result]" = field(default_factory=Future)
 
     def run(self) -> None:
-        """Does it, unless nobody waits for it any more."""
+        """Do the work, unless nobody waits for it any more."""
         if not self.future.set_running_or_notify_cancel():
             return
         try:
@@ -103,7 +100,7 @@ class _Errand(Generic[Result]):
 
 
 class Line:
-    """Who is next. Knows nothing of threads."""
+    """The order of waiting work. Knows nothing of threads."""
 
     def __init__(self, at_once: int, bounds: Bounds) -> None:
         self._most, self._bounds = max(at_once - 1, 1), bounds
@@ -111,9 +108,7 @@ class Line:
         self._busy: Counter[str] = Counter()
 
     def add(self, errand: _Errand[Any]) -> None:
-        """Puts work in line. Raises Crowded where too much waits there already, Overtaken where its
-        page has asked anew by now.
-        """
+        """Put work in line. Raises Crowded, or Overtaken where its page has asked again by now."""
         asker = errand.asker
         self._overtake(asker)
         if self._is_crowded(asker):
@@ -122,7 +117,7 @@ class Line:
         owners.setdefault(asker.owner, deque()).append(errand)
 
     def next(self) -> _Errand[Any] | None:
-        """The work that is to be done now, if any; it counts as busy until `done`."""
+        """Return the work to do now, if any; it counts as busy until `done`."""
         for place in list(self._places):
             if self._busy[place] < self._most:
                 self._busy[place] += 1
@@ -130,14 +125,14 @@ class Line:
         return None
 
     def done(self, errand: _Errand[Any]) -> None:
-        """Its place may have another in work."""
+        """Free its place for other work."""
         place = errand.asker.place
         self._busy[place] -= 1
         if not self._busy[place]:
             del self._busy[place]
 
     def _pop(self, place: str) -> _Errand[Any]:
-        """The first of the owner whose turn it is; owner and place go to the end of their lines."""
+        """Take the first work of the next owner; owner and place go to the end of their lines."""
         owners = self._places.pop(place)
         owner, errands = owners.popitem(last=False)
         errand = errands.popleft()
@@ -159,7 +154,7 @@ class Line:
         )
 
     def _overtake(self, asker: Asker) -> None:
-        """Gives up what the same page has waiting. Raises Overtaken where that was asked later."""
+        """Give up what the same page has waiting. Raises Overtaken where that was asked later."""
         owners = self._places.get(asker.place, OrderedDict())
         waiting = owners.get(asker.owner, ()) if asker.page else ()
         same = [one for one in waiting if one.asker == asker]
@@ -180,17 +175,17 @@ class Line:
 
 
 class Turns:
-    """Threads that work in turn. at_once: how many there are."""
+    """A pool of threads that work in turn. at_once: their number."""
 
     def __init__(self, at_once: int, *, name: str, bounds: Bounds | None = None) -> None:
         self._line, self._alone = Line(at_once, bounds or Bounds()), threading.Lock()
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix=name)
 
     def submit(self, asker: Asker, work: Callable[[], Result]) -> "Future[Result]":
-        """Has work done when its turn comes.
+        """Have work done when its turn comes.
 
-        Raises Crowded where too much waits already. Overtaken is raised, by this or by the future,
-        where the same page has asked anew.
+        Raises Crowded where too much waits already. This call or the future raises Overtaken where
+        the same page has asked again.
         """
         errand = _Errand(asker, work)
         with self._alone:
@@ -199,9 +194,7 @@ class Turns:
         return errand.future
 
     def _work(self) -> None:
-        """Goes on until nothing is left that may be done now: each that ends may let another of its
-        address begin.
-        """
+        """Work until nothing is left that may be done now: each end may let another begin."""
         while True:
             with self._alone:
                 errand = self._line.next()

@@ -1,1 +1,1 @@
-"""What surrounds the program: settings, and what a process finds and leaves on its machine."""
+"""The surroundings of the program: its settings, and what a process finds on its machine."""

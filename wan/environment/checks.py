@@ -1,4 +1,4 @@
-"""What single settings must look like: addresses, names of hosts, logins, folders."""
+"""Checks of single settings: addresses, host names, logins, folders."""
 
 import errno
 import json
@@ -34,7 +34,7 @@ LOGINS = (
 
 @contextmanager
 def require_writable(field: str, folder: Path) -> Iterator[None]:
-    """A folder is made and tried inside the block. Raises SettingsError where that fails."""
+    """Turn the failure of a block that makes and tries a folder into SettingsError."""
     try:
         yield
     except OSError as error:
@@ -48,6 +48,7 @@ def require_writable(field: str, folder: Path) -> Iterator[None]:
 
 
 def is_proxy(url: str) -> bool:
+    """Tell whether a text is the URL of an HTTP proxy."""
     try:
         _ = urlsplit(url).port
     except ValueError:
@@ -56,7 +57,7 @@ def is_proxy(url: str) -> bool:
 
 
 def masked_url(url: str) -> str:
-    """An address without what may be a secret in it."""
+    """Return an address without the parts that may be secret."""
     scheme = url.partition("://")[0]
     return (
         f"{scheme}://…"
@@ -66,6 +67,7 @@ def masked_url(url: str) -> str:
 
 
 def network(given: str) -> IPv4Network | IPv6Network:
+    """Parse an address or network. Raises SettingsError."""
     try:
         return ip_network(given.strip("[]"), strict=False)
     except ValueError:
@@ -78,7 +80,7 @@ def network(given: str) -> IPv4Network | IPv6Network:
 
 
 def host_name(given: str) -> str:
-    """A name of a host, or a pattern of some, in ASCII. Raises ValueError, which says what came."""
+    """Return a host name or pattern in ASCII. Raises ValueError, which quotes the given one."""
     name = given.strip()
     below = "*." if name.startswith("*.") else ""
     try:
@@ -91,15 +93,13 @@ def host_name(given: str) -> str:
 
 
 def own_address(given: str) -> tuple[str, str] | None:
-    """The id and the region of a workspace that is named by its address at the service, whole or
-    the host alone; None for any other text.
-    """
+    """Return id and region of a workspace given by its URL or host; None for any other text."""
     found = _WORKSPACE_ADDRESS.fullmatch(given)
     return workspace_at(found[1]) if found else None
 
 
 def is_service(url: str) -> bool:
-    """Whether an address may be that of the service."""
+    """Tell whether a URL may be that of the service."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -119,9 +119,7 @@ def is_service(url: str) -> bool:
 
 
 def parse_logins(given: str) -> Iterable[tuple[str, str]]:
-    """Names and passwords, as `LOGINS` says; what is neither comes as a name or a password that is
-    empty.
-    """
+    """Parse names and passwords as in `LOGINS`; a malformed one comes with an empty part."""
     if not given.startswith("{"):
         return (
             (name.strip(), password)

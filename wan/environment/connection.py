@@ -16,9 +16,7 @@ SIMULATOR_KEY = (
 
 
 class Connection(BaseModel):
-    """A service and the key to it: everything that a request needs to be sent, and whose money it
-    spends.
-    """
+    """A service and the key to it: all that sending takes, and whose money is spent."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -30,11 +28,11 @@ class Connection(BaseModel):
     workspace: str
     key: SecretStr
     currency: str = ""
-    """In which the account pays; "" for that of the region."""
+    """The account's currency; "" for that of the region."""
 
     @property
     def account(self) -> str:
-        """Names whose tasks and money these are without naming the key: 16 hexadecimal digits."""
+        """A hash of the account, 16 hexadecimal digits: it does not reveal the key."""
         # The simulator's port differs from start to start; its tasks do not.
         where = self.base_url if self.backend == "dashscope" else self.backend
         secret = "\n".join((where, self.workspace, self.key.get_secret_value()))

@@ -1,4 +1,4 @@
-"""The operator's key in the credentials file of their home."""
+"""The operator's key in the credentials file of the home folder."""
 
 import configparser
 import logging
@@ -20,7 +20,7 @@ _noted: set[str] = set()
 
 
 def checked_key(field: str, raw: str) -> str | None:
-    """A key, or None where none is set. Raises SettingsError for what is none."""
+    """Return a clean key, None for an empty one. Raises SettingsError for a malformed one."""
     if not (key := cleaned(raw)):
         return None
     if not KEY_SHAPE.fullmatch(key):
@@ -30,8 +30,9 @@ def checked_key(field: str, raw: str) -> str | None:
 
 
 def key_in_file() -> str:
-    """`dashscope_api_key` under `[default]` in the credentials file, or "". Raises SettingsError
-    for a file that cannot be read.
+    """Read the key from the credentials file, "" for none.
+
+    It is `dashscope_api_key` under `[default]`. Raises SettingsError for an unreadable file.
     """
     if (folder := home()) is None:
         return ""
@@ -57,7 +58,7 @@ def key_in_file() -> str:
 
 
 def note_once(said: str) -> None:
-    """Says something in the log, once: the settings are read again and again."""
+    """Log a warning once, since the settings are read again and again."""
     if said not in _noted:
         _noted.add(said)
         log.warning("%s", said)

@@ -1,4 +1,4 @@
-"""Lets nobody else on this machine read what we keep. Blocks."""
+"""Permissions that keep our files from other users of this machine. Everything here blocks."""
 
 import os
 import stat
@@ -12,11 +12,10 @@ _DATABASE = "wan.sqlite3"
 
 
 def make_folder(folder: Path) -> None:
-    """Makes the folder of everything that we keep, for us alone. Raises OSError.
+    """Make the folder of everything that we keep, for us alone. Raises OSError.
 
-    One that is there becomes ours alone too, with what we keep in it, but for one that holds other
-    things besides, is a mount, belongs to somebody else, or hands its group on (setgid): that is
-    shared on purpose, and stays as it is.
+    An existing one becomes private too, with what we keep in it, unless it holds other things, is a
+    mount, belongs to another user or passes its group on (setgid): that is shared on purpose.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):
@@ -29,16 +28,15 @@ def make_folder(folder: Path) -> None:
 
 
 def make_database(path: Path) -> None:
-    """Makes a database's file for us alone before SQLite opens it, and without opening it: a close
-    would drop its locks.
-    """
+    """Make a private database file without opening it, since a close would drop SQLite's locks."""
     with suppress(OSError, AttributeError):
         os.mknod(path, 0o600)
 
 
 def keep_database(path: Path) -> None:
-    """Makes the files of a database ours alone. Only to be called once SQLite has found that it is
-    one: a setting may name anything.
+    """Make the files of a database private, once SQLite has found that it is one.
+
+    Before that the setting may name any file.
     """
     if not _hands_on(path.parent):
         for file in (path, *(path.with_name(f"{path.name}-{end}") for end in ("wal", "shm"))):
@@ -49,9 +47,7 @@ def keep_database(path: Path) -> None:
 
 
 def _hands_on(folder: Path) -> bool:
-    """Whether a folder gives what is made in it to its group; one that is
-    not there gives nothing.
-    """
+    """Tell whether a folder passes its group on to what is made in it; a missing one does not."""
     with suppress(OSError):
         return bool(folder.stat().st_mode & stat.S_ISGID)
     return False

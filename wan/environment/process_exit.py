@@ -1,9 +1,8 @@
-"""How the app and the command line end: after all that is to be done at the end of a Python
-program, but before the interpreter is taken apart.
+"""The end of a process: after everything registered, before the interpreter is torn down.
 
 Threads of obstore 0.12.1 (its tokio runtime, which nothing can stop) may be about to hand over a
-result in that moment, and then they break the process: SIGABRT or SIGSEGV instead of its exit code,
-in 9 of 330 processes that ended right after a read.
+result at that moment and then break the process: SIGABRT or SIGSEGV instead of its exit code, in 9
+of 330 processes that ended right after a read.
 https://github.com/PyO3/pyo3-async-runtimes/issues/40
 """
 
@@ -17,9 +16,7 @@ _codes: list[int] = []
 
 
 def exit_with(code: int) -> NoReturn:
-    """Ends this process with `code`, from its main thread: it waits for threads and runs what is
-    registered with `atexit`, as ever.
-    """
+    """End this process from its main thread; waits for threads and `atexit` as usual."""
     _codes.append(code)
     sys.exit(code)
 

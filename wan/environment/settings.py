@@ -1,6 +1,4 @@
-"""What the operator sets: the environment, then a `.env` file, then the credentials file for the
-key.
-"""
+"""The operator's settings: environment, then `.env`, then for the key the credentials file."""
 
 import os
 from contextlib import suppress
@@ -50,7 +48,7 @@ _KINDS = {bool: "true or false", int: "a whole number", float: "a number", Decim
 
 
 def _at_home(path: Path) -> Path:
-    """~ as a shell takes it; a file of settings does not."""
+    """Expand ~ as a shell does, which nobody does for a file of settings."""
     with suppress(RuntimeError):  # nobody knows where that is
         return path.expanduser()
     return path
@@ -110,12 +108,12 @@ class Settings(BaseSettings):
         *_: Any,
         **__: Any,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment goes before the file."""
+        """Read the environment before the file."""
         return init_settings, Environment(settings_cls), DotEnv(settings_cls, env_file=".env")
 
     @property
     def database(self) -> str:
-        """The database's URL as SQLAlchemy takes it."""
+        """The database's URL for SQLAlchemy."""
         url = self.database_url or f"sqlite:///{self.output_dir.absolute() / 'wan.sqlite3'}"
         return (
             f"postgresql{url.removeprefix('postgres')}" if url.startswith("postgres://") else url
@@ -123,27 +121,26 @@ class Settings(BaseSettings):
 
     @property
     def database_setting(self) -> str:
-        """The setting that says where the database is."""
+        """The name of the setting that says where the database is."""
         return "WAN_DATABASE_URL" if self.database_url else "OUTPUT_DIR"
 
     @property
     def storage(self) -> str:
-        """The storage's URL as obstore takes it."""
+        """The storage's URL for obstore."""
         return self.storage_url or (self.output_dir.absolute() / "storage").as_uri()
 
     @property
     def trusted_proxies(self) -> list[IPv4Network | IPv6Network]:
-        """Who is believed about whom a request comes from. On a Space its own proxies stand in
-        front, in private networks. Raises SettingsError.
+        """Proxies whose word on the client's address counts. Raises SettingsError.
+
+        On a Space its own proxies stand in front, in private networks.
         """
         given = self.proxies or (_PRIVATE if self.space_id else "")
         return [network(one.strip()) for one in given.split(",") if one.strip()]
 
     @property
     def host_names(self) -> list[str]:
-        """The names under which the app is reached, as a browser writes them.
-        Raises SettingsError.
-        """
+        """The names of the app's hosts, as a browser writes them. Raises SettingsError."""
         try:
             return [host_name(one) for one in self.hosts.split(",") if one.strip()]
         except ValueError as error:
@@ -155,9 +152,7 @@ class Settings(BaseSettings):
 
     @property
     def outward_proxy(self) -> SecretStr | None:
-        """The URL of the proxy on the way to the service. Raises SettingsError, which does not
-        quote the password in it.
-        """
+        """The proxy to the service. Raises SettingsError, which does not quote its password."""
         if self.service_proxy is None:
             return None
         given = self.service_proxy.get_secret_value()
@@ -179,13 +174,11 @@ class Settings(BaseSettings):
 
     @property
     def work_dir(self) -> Path:
-        """The folder for files in the making, and for copies of what is kept elsewhere."""
+        """The folder for unfinished files and for copies of what is kept elsewhere."""
         return self.output_dir.absolute() / "cache"
 
     def made_output_dir(self) -> Path:
-        """OUTPUT_DIR, made where it is not there yet, for us alone. Raises SettingsError where it
-        cannot be written.
-        """
+        """Make OUTPUT_DIR for us alone if missing. Raises SettingsError if it is not writable."""
         folder = self.output_dir.absolute()
         with require_writable("OUTPUT_DIR", self.output_dir):
             make_folder(folder)
@@ -193,8 +186,9 @@ class Settings(BaseSettings):
         return folder
 
     def made_upload_dir(self) -> Path:
-        """Where the page's uploads lie: in OUTPUT_DIR, unless GRADIO_TEMP_DIR says where. Raises
-        SettingsError where that cannot be written.
+        """Make the folder of the page's uploads: GRADIO_TEMP_DIR, or in OUTPUT_DIR.
+
+        Raises SettingsError where it cannot be written.
         """
         folder = self.made_output_dir() / "uploads"
         if not (chosen := os.environ.get("GRADIO_TEMP_DIR")):
@@ -205,9 +199,7 @@ class Settings(BaseSettings):
         return Path(chosen)
 
     def key(self) -> str | None:
-        """The operator's key, cleaned and checked: the environment's, else the credentials file's.
-        Raises SettingsError for what is no key.
-        """
+        """Return the operator's key: the environment's, else the file's. Raises SettingsError."""
         return (
             self._key_in_file()
             if self.api_key is None
@@ -215,9 +207,7 @@ class Settings(BaseSettings):
         )
 
     def _key_in_file(self) -> str | None:
-        """The key in the credentials file. Raises SettingsError where that cannot be used, and is
-        needed.
-        """
+        """Return the key in the file. Raises SettingsError if it is needed and unusable."""
         try:
             return checked_key(FILE, key_in_file())
         except SettingsError as trouble:
@@ -228,9 +218,7 @@ class Settings(BaseSettings):
 
     @property
     def fleeting(self) -> bool:
-        """Whether a restart loses what is kept: on a Space, unless OUTPUT_DIR is on a mounted disk,
-        or database and storage are elsewhere.
-        """
+        """Whether a restart loses our data: on a Space without mounted disk or other stores."""
         elsewhere = not self.database.startswith("sqlite") and not self.storage.startswith("file:")
         folder = self.output_dir.absolute()
         mounted = any(one.is_mount() for one in (folder, *folder.parents) if one != one.parent)
@@ -238,9 +226,7 @@ class Settings(BaseSettings):
 
     @property
     def key_withheld(self) -> bool:
-        """Whether a key is set that must not be used: on a public Space, without access rules,
-        anybody could spend it.
-        """
+        """Whether a key must not be used: on a public Space without access rules."""
         ruled = self.access_code or self.daily_budget or self.logins
         return (
             bool(self.space_id)
@@ -251,9 +237,7 @@ class Settings(BaseSettings):
 
     @property
     def users(self) -> list[tuple[str, str]]:
-        """Who may sign in: names and passwords; empty where everybody is let in. Raises
-        SettingsError.
-        """
+        """Names and passwords for signing in; empty without logins. Raises SettingsError."""
         users = list(parse_logins(self.logins.get_secret_value())) if self.logins else []
         if not all(name and password for name, password in users):
             raise SettingsError(
@@ -263,9 +247,7 @@ class Settings(BaseSettings):
 
     @property
     def backend(self) -> Backend:
-        """Where videos are made. `auto` is DashScope when there is a key that may be used, else the
-        simulator.
-        """
+        """Where videos are made. `auto` is DashScope with a usable key, else the simulator."""
         if self.key_withheld:
             return "simulator"
         if self.backend_wanted == "auto":
@@ -273,7 +255,7 @@ class Settings(BaseSettings):
         return self.backend_wanted
 
     def connection(self) -> Connection:
-        """The connection to DashScope. Raises SettingsError where there is no key."""
+        """Return the connection to DashScope. Raises SettingsError without a key."""
         key = self.key()
         if key is None:
             raise SettingsError(sentence("key_missing"))
@@ -282,11 +264,11 @@ class Settings(BaseSettings):
         )
 
     def visitor_connection(self, key: str, region: str, workspace: str) -> Connection:
-        """The connection of a visitor's own key. It goes to the service's own address, or to the
-        operator's DASHSCOPE_BASE_URL: never where they say.
+        """Return the connection of a visitor's own key.
 
-        workspace: an id, or the address that a workspace has at the service. Raises InvalidInput,
-        which never quotes the key.
+        It leads to the service's own address or the operator's DASHSCOPE_BASE_URL, never to one of
+        the visitor's. workspace: an id, or its address at the service. Raises InvalidInput, which
+        never quotes the key.
         """
         key, workspace, own = cleaned(key), cleaned(workspace), None
         if not KEY_SHAPE.fullmatch(key):
@@ -310,28 +292,26 @@ class Settings(BaseSettings):
         return self._connection(key, self._visitors_url(region), workspace)
 
     def priced_region(self, region: str) -> str:
-        """The region whose prices hold where a visitor's key of this region goes: "" at an unknown
-        address, unless DASHSCOPE_REGION is set too.
+        """Return the region whose prices hold for a visitor's key of this region.
+
+        It is "" at an unknown address, unless DASHSCOPE_REGION is set too.
         """
         return self._region_at(self._visitors_url(region))
 
     @property
     def home_region(self) -> str:
-        """The region that is meant where nobody says one: that of the address in use, where it is
-        one of the service's own.
-        """
+        """The default region: that of the service's address in use, else DASHSCOPE_REGION."""
         return region_at(self.base_url) or self.region
 
     @property
     def _elsewhere(self) -> bool:
-        """Whether everything goes to another place than the service's own, such as a gateway of the
-        operator's.
-        """
+        """Whether requests go to another host than the service's, such as a gateway."""
         return bool(self.base_url) and not region_at(self.base_url)
 
     def _visitors_url(self, region: str) -> str:
-        """Where visitors' keys go: to the operator's address, but not to the operator's own
-        workspace, which knows none of theirs.
+        """Return the URL for visitors' keys: the operator's, unless it is a workspace's own.
+
+        Such a workspace knows no key of a visitor.
         """
         return (
             BASE_URLS[region]
@@ -358,9 +338,7 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """The settings as they are now. Raises SettingsError, which names the setting, what was given
-    and what is allowed.
-    """
+    """Read the settings. Raises SettingsError: the setting, what was given, what is allowed."""
     try:
         settings = Settings()
     except ValidationError as error:
@@ -424,7 +402,7 @@ def load_settings() -> Settings:
 
 
 def _allowed(alias: str) -> str:
-    """What a setting may be, in words."""
+    """Describe the allowed values of a setting."""
     field = next(one for one in Settings.model_fields.values() if one.alias == alias)
     parts = get_args(field.annotation)
     if choices := [one for one in parts if isinstance(one, str) and one]:

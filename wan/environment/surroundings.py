@@ -1,7 +1,6 @@
-"""What the surroundings of a process add or lack: proxies and certificate authorities that are
-meant for other programs, a home folder.
+"""What a process finds around it: proxies and certificates meant for other programs, a home.
 
-The app asks itself on loopback, where no proxy has a place; the service has a setting of its own,
+The app calls itself on loopback, where no proxy belongs; the service has a setting of its own,
 WAN_SERVICE_PROXY.
 """
 
@@ -26,11 +25,10 @@ _aside: dict[str, str] = {}
 
 
 def set_aside() -> None:
-    """Takes out of Python's environment what keeps Gradio from starting, whatever its spelling. To
-    be called before it is imported, by the app alone.
+    """Remove what keeps Gradio from starting from Python's environment, before its import.
 
-    httpx refuses proxies and exceptions that it cannot read, and certificates that are not there,
-    as soon as a client is made.
+    Only the app does this. httpx refuses proxies and exceptions that it cannot read, and
+    certificates that are missing, as soon as a client is made.
     """
     for name in [
         name for name in os.environ if _PROXY.fullmatch(name) or name in (*_AUTHORITIES, *_PLACES)
@@ -42,9 +40,7 @@ def set_aside() -> None:
 
 
 def unused_proxy() -> str:
-    """The name of a variable that sets a proxy for the way to the service, and is not used; ""
-    where there is none.
-    """
+    """Return the variable that sets an unused proxy for the service; "" for none."""
     names = sorted(
         (name for name, value in _given().items() if name.upper() in _HTTPS_PROXIES and value),
         key=str.upper,
@@ -54,17 +50,16 @@ def unused_proxy() -> str:
 
 
 def authorities() -> dict[str, dict[str, str]]:
-    """Whom to believe besides the authorities that everybody does: by the variable that says so, as
-    `SSLContext.load_verify_locations` takes it.
+    """Return additional certificate authorities by the variable that names them.
+
+    Each value is an argument of `SSLContext.load_verify_locations`.
     """
     given = {name: cleaned(value) for name, value in _given().items() if name in _AUTHORITIES}
     return {name: {_AUTHORITIES[name]: place} for name, place in given.items() if place}
 
 
 def home() -> Path | None:
-    """The home folder; None for a user who has none, as the arbitrary ones of containers, whom no
-    list of users knows.
-    """
+    """Return the home folder; None for a user without one, as in some containers."""
     with suppress(RuntimeError):
         return Path.home()
     return None
@@ -72,9 +67,7 @@ def home() -> Path | None:
 
 @contextmanager
 def some_home() -> Iterator[None]:
-    """Inside the block there is a home folder, even if nothing is in it: some libraries want one
-    when they are imported.
-    """
+    """Provide a home folder, if need be a missing one: some libraries want one at import."""
     if home() is not None:
         yield
         return

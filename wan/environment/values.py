@@ -1,6 +1,4 @@
-"""Settings as deployments write them: the environment and a `.env` file, in any usual encoding,
-every value cleaned in the same way.
-"""
+"""Settings as people write them: any usual encoding, every value cleaned in the same way."""
 
 import codecs
 import os
@@ -48,10 +46,9 @@ class DotEnv(DotEnvSettingsSource):
 
 
 def cleaned(value: str) -> str:
-    """A value without what came along by accident: space and line ends around it, signs that nobody
-    sees, and quotes.
+    """Remove accidents from a value: outer space, invisible characters, quotes.
 
-    A control character is no accident, and stays for whoever checks the value to refuse.
+    A control character is no accident: it stays, and a check refuses it.
     """
     if control_in(value):
         return value
@@ -62,9 +59,7 @@ def cleaned(value: str) -> str:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, which people wrote with whatever editor they have. Raises SettingsError,
-    which names the file and what is wrong with it.
-    """
+    """Read a text file in any usual encoding. Raises SettingsError with file and reason."""
     try:
         return clean(decoded(path.read_bytes()))
     except OSError as error:
@@ -75,7 +70,7 @@ def read_text(path: Path) -> str:
 
 
 def decoded(content: bytes) -> str:
-    """Text in UTF-8, UTF-16, UTF-32 or GBK. Raises ValueError for what is none."""
+    """Decode UTF-8, UTF-16, UTF-32 or GBK. Raises ValueError for anything else."""
     marked = next((encoding for mark, encoding in _MARKS.items() if content.startswith(mark)), None)
     text = _unmarked(content) if marked is None else content.decode(marked)
     if "\0" in text:
@@ -93,9 +88,7 @@ def _unmarked(content: bytes) -> str:
 
 
 def _ours(given: Mapping[str, str | None], source: EnvSettingsSource) -> dict[str, str | None]:
-    """What is a setting of ours and not empty, cleaned, by its name in small letters as pydantic
-    looks for it. Raises SettingsError.
-    """
+    """Pick our settings that are not empty, cleaned, by lower-case name. Raises SettingsError."""
     names = {
         (field.alias or name).lower(): field.alias or name
         for name, field in source.settings_cls.model_fields.items()

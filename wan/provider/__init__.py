@@ -1,3 +1,1 @@
-"""The way to the service: requests in its words, its answers, and the simulator that stands in for
-it.
-"""
+"""The way to the service: requests and answers in its format, and the simulator's process."""

@@ -1,10 +1,10 @@
-"""The way to the service, and the only file that imports dashscope: its transport carries our
-requests, our own models read the answers.
+"""The way to the service, and the only file that imports dashscope.
 
-The SDK's higher calls are not used: they send the paid request again when an answer is lost, upload
-any text that happens to be the path of a file, and list nothing (dashscope 2.0.2). No key and no
-workspace is on the client; both go with every call, because the SDK would fill a gap from the
-operator's environment. Files travel over a second client that never holds a key.
+The SDK's transport carries our requests, our own models read the answers. Its higher calls are not
+used: they send the paid request again when an answer is lost, upload any text that happens to be
+the path of a file, and list nothing (dashscope 2.0.2). No key and no workspace is on the client;
+both go with every call, because the SDK would fill a gap from the operator's environment. Files
+travel over a second client that never holds a key.
 """
 
 import asyncio
@@ -71,9 +71,9 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")  # where no proxy leads
 
 
 class Gateway:
-    """All that is ever asked of the service. One for a process; it holds connections, no keys.
+    """Every call to the service. One per process; it holds connections, no keys.
 
-    proxy: the URL of the proxy on the way, which may hold a password.
+    proxy: the URL of the proxy to the service, which may hold a password.
     """
 
     def __init__(self, proxy: SecretStr | None = None) -> None:
@@ -83,23 +83,19 @@ class Gateway:
         self._files = self._new_http(timeout=httpx.Timeout(FILE_LIMIT, connect=10))
 
     def prepare(self, connection: Connection) -> None:
-        """Loads the SDK and makes the clients for a connection. Blocks for up to seconds; later
-        calls find them there.
-        """
+        """Load the SDK and make a connection's clients. Blocks, up to seconds the first time."""
         for pooled in (True, False):
             self._client(connection, pooled=pooled)
 
     async def close(self) -> None:
-        """Closes every connection."""
+        """Close every connection."""
         for client in self._http:
             await client.aclose()
 
     async def submit(self, connection: Connection, payload: dict[str, Any]) -> Accepted:
-        """Sends the paid request, once. Raises NotSent, Throttled, Refused, or Unclear: see
-        `judge_create`.
+        """Send the paid request, once. Raises what `judge_create` raises.
 
-        Cancelling this call leaves the request unclear as well; whoever cancels must write that
-        down.
+        Cancelling this call leaves the outcome unknown too; the caller must write that down.
         """
         uses_uploads = "oss://" in json.dumps(payload["input"])
         # A connection of its own: one from the pool that the server is just closing would make a
@@ -124,7 +120,7 @@ class Gateway:
         return judge_create(response, connection)
 
     async def fetch(self, connection: Connection, task_id: str) -> TaskSnapshot:
-        """Asks for a task. Raises KeyRefused, Throttled or Unreadable."""
+        """Ask for a task. Raises KeyRefused, Throttled or Unreadable."""
         response = await self._ask(connection, "GET", f"tasks/{quote(task_id, safe='')}")
         answer = read(TaskAnswer, response)
         if answer.output.task_status not in TaskStatus.__members__:
@@ -140,11 +136,11 @@ class Gateway:
         )
 
     async def recent(self, connection: Connection, model: str) -> dict[str, float]:
-        """Every task of the account with this model in the last 24 h: its id, and when it was
-        created in seconds since 1970.
+        """List the account's tasks with this model in the last 24 h, with their creation times.
 
-        All pages or nothing: raises KeyRefused, Throttled or Unreadable. A task that is created
-        meanwhile shifts others to a later page, so that one may be read twice, but none is missed.
+        Times are seconds since 1970. All pages or nothing: raises KeyRefused, Throttled or
+        Unreadable. A task that is created meanwhile shifts others to a later page, so that one may
+        be read twice, but none is missed.
         """
         found: dict[str, float] = {}
         page, pages = 1, 1
@@ -156,8 +152,9 @@ class Gateway:
         return found
 
     async def ping(self, connection: Connection) -> None:
-        """One question that costs nothing: the first line of the account's list of tasks. Raises
-        KeyRefused, Refused, Throttled or Unreadable.
+        """Ask for the first line of the account's list of tasks, which is free.
+
+        Raises KeyRefused, Refused, Throttled or Unreadable.
         """
         read(
             ListAnswer,
@@ -165,8 +162,9 @@ class Gateway:
         )
 
     async def cancel(self, connection: Connection, task_id: str) -> bool:
-        """Cancels a task that is PENDING. False when the service says that it is past that. Raises
-        KeyRefused, Throttled or Unreadable.
+        """Cancel a PENDING task; False when the service says that it is past that.
+
+        Raises KeyRefused, Throttled or Unreadable.
         """
         try:
             await self._ask(connection, "POST", f"tasks/{quote(task_id, safe='')}/cancel")
@@ -177,10 +175,10 @@ class Gateway:
         return True
 
     async def upload(self, connection: Connection, model: str, path: Path, name: str) -> str:
-        """Puts a file into the service's temporary store, streamed. name: of our own making. Gives
-        its `oss://` URL, good for this model for 48 h.
+        """Stream a file into the service's temporary store and return its `oss://` URL.
 
-        Raises KeyRefused, Throttled, Refused or Unreadable.
+        The URL is good for this model for 48 h. name: of our own making. Raises KeyRefused,
+        Throttled, Refused or Unreadable.
         """
         query = {"action": "getPolicy", "model": model}
         policy = read(
@@ -207,10 +205,10 @@ class Gateway:
         return f"oss://{key}"
 
     async def download(self, connection: Connection, url: str, part: Path) -> None:
-        """Streams a result into `part`. Raises ResultRefused for too many bytes, and Unreadable for
-        what may work the next time.
+        """Stream a result into `part`.
 
-        OddAddress, without a request, for an address that is not the service's.
+        Raises ResultRefused for too many bytes, Unreadable for what may work the next time, and
+        OddAddress, without a request, for a URL that is not the service's.
         """
         source = of_service(url, connection)
         if source is None:
@@ -233,9 +231,7 @@ class Gateway:
         *,
         params: dict[str, str] | None = None,
     ) -> httpx.Response:
-        """A question that costs nothing. Gives a 200; raises what `refusal` makes of anything
-        else.
-        """
+        """Ask a free question and return a 200; raise the `refusal` of any other answer."""
         client = self._client(connection, pooled=True)
         try:
             async with asyncio.timeout(ASK_LIMIT):
@@ -323,9 +319,7 @@ class Gateway:
         return client
 
     def _unreached(self, url: str, error: BaseException) -> Sentence:
-        """What to say where no answer came, as far as it is known why. Names the host alone: what
-        follows it may hold a signature.
-        """
+        """Explain why no answer came, by host alone: the rest of a URL may hold a signature."""
         asked = httpx.URL(url)
         where = f"{asked.scheme}://{asked.netloc.decode()}"
         for cause in _chain(error):
@@ -351,15 +345,13 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 async def _pieces(stream: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """A form, read piece by piece off the event loop."""
+    """Yield a form piece by piece, read off the event loop."""
     while piece := await asyncio.to_thread(next, stream, b""):
         yield piece
 
 
 async def _write(chunks: AsyncIterator[bytes], part: Path) -> None:
-    """Writes a stream to a file off the event loop. Raises ResultRefused when it grows over the
-    limit.
-    """
+    """Write a stream to a file off the event loop. Raises ResultRefused above the limit."""
     written = 0
     with await asyncio.to_thread(part.open, "wb") as file:
         async for chunk in chunks:

@@ -1,4 +1,4 @@
-"""Which addresses are the service's: those of the host that we ask, and of stored objects."""
+"""The hosts that are the service's: the one that we ask, and those of its stored objects."""
 
 import httpx
 
@@ -10,12 +10,11 @@ _NAMED = 100  # characters of an address that a sentence has room for
 
 
 def of_service(url: str, connection: Connection) -> httpx.URL | None:
-    """Under which address a URL that the service names is asked for; None where it is not the
-    service's.
+    """Return the URL to ask for one that the service named; None if that is not its own.
 
-    The service's are those on the host that we ask anyway, and those under Alibaba's own domain for
-    stored objects, over https. Its answers now and then say http:// of an object (text-to-video
-    page, 2026): the same is there over https, and no signature covers the scheme.
+    Its own are those on the host that we ask anyway, and those under Alibaba's domain for stored
+    objects, over https. Its answers now and then say http:// of an object (text-to-video page,
+    2026): the same is there over https, and no signature covers the scheme.
     """
     try:
         target, service = httpx.URL(url), httpx.URL(connection.base_url)
@@ -37,7 +36,7 @@ def _is_trusted(target: httpx.URL, service: httpx.URL) -> bool:
 
 
 def origin(url: str) -> str:
-    """Scheme and host of an address, to name it by."""
+    """Return scheme and host of a URL, to name it by."""
     try:
         parts = httpx.URL(url)
     except httpx.InvalidURL:

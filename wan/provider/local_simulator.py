@@ -1,9 +1,8 @@
-"""The bundled simulator as a process of its own: found where one serves this folder already,
-started where none does.
+"""The bundled simulator in a process of its own: found if one serves this folder, else started.
 
-Whoever uses it holds a shared lock on `users.lock`, which falls with the process however it ends;
-the simulator leaves when nobody holds one. So the app and the command line share one simulator, and
-it goes with the last of them.
+Each user holds a shared lock on `users.lock`, which falls with the process however it ends; the
+simulator leaves when nobody holds one. So the app and the command line share one simulator, and it
+ends with the last of them.
 """
 
 import fcntl
@@ -38,9 +37,7 @@ class Demo:
         self._base_url = ""
 
     def start(self) -> Connection:
-        """Finds or starts the simulator and keeps it alive until `stop`. Raises SettingsError when
-        it does not come up.
-        """
+        """Find or start the simulator and keep it alive until `stop`. Raises SettingsError."""
         self.folder()
         self._hold = (self._folder / "users.lock").open("ab")
         try:
@@ -67,9 +64,7 @@ class Demo:
         )
 
     def folder(self) -> Path:
-        """Where it keeps its tasks and videos, made where it is not there yet. Raises SettingsError
-        where it cannot be written.
-        """
+        """Make the folder of its tasks and videos. Raises SettingsError if it is not writable."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             for name in ("users.lock", "start.lock", "server.lock"):
@@ -87,21 +82,19 @@ class Demo:
         return self._folder
 
     def mend(self) -> None:
-        """Starts the simulator again, at its old address, where it has gone although it is in use.
-        Raises SettingsError when it does not come up.
-        """
+        """Start the simulator again, at its old address, if it is gone. Raises SettingsError."""
         with _alone(self._folder / "start.lock"):
             if self._serving() != self._base_url:
                 self._launch(port=self._base_url.rpartition(":")[2].partition("/")[0])
 
     def stop(self) -> None:
-        """Lets go of it; it leaves when nobody else uses it."""
+        """Let go of it; it leaves when nobody else uses it."""
         if self._hold is not None:
             self._hold.close()
             self._hold = None
 
     def _serving(self) -> str | None:
-        """The base URL of the simulator that serves this folder now, if one does."""
+        """Return the base URL of the simulator that serves this folder, if one does."""
         try:
             base_url = str(json.loads((self._folder / "server.json").read_bytes())["base_url"])
             straight = urllib.request.build_opener(
@@ -140,9 +133,7 @@ class Demo:
         raise SettingsError(sentence("simulator_down", message="it said nothing."))
 
     def _spawn(self, port: str) -> int:
-        """Starts it in a session of its own, so that Ctrl-C here does not take it from another
-        process that uses it.
-        """
+        """Start it in a session of its own, so that Ctrl-C here does not end it for others."""
         given = (
             "--pending",
             str(self._settings.simulator_pending),
@@ -174,7 +165,7 @@ class Demo:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Holds an exclusive lock, so that two processes that start at once do not both launch one."""
+    """Hold an exclusive lock, so that two processes that start at once launch one."""
     with path.open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -1,9 +1,8 @@
-"""A normalised request in the service's own words: the wire JSON, and a sentence for each thing
-that had to be adjusted. Pure.
+"""A normalised request in the service's format, and a message for each adjustment. Pure.
 
 Sources: Model Studio help centre, image-to-video API reference (2026-02-10) and reference-to-video
-API reference (2026-02-11). Every flag that a model has is sent explicitly: the service's own
-defaults are the dear ones (1080P, sound).
+API reference (2026-02-11). Every flag of a model is sent explicitly: the service's own defaults are
+the dear ones (1080P, sound).
 """
 
 from collections.abc import Sequence
@@ -20,17 +19,17 @@ _SINGLE = ("img_url", "audio_url")  # fields that hold one reference each
 
 @dataclass(frozen=True)
 class Payload:
-    """The body of the create request with slots for references that have no URL yet, and what was
-    adjusted to get there.
-    """
+    """The body of the create request, with slots for missing URLs, and the adjustments."""
 
     body: dict[str, Any]
     adjustments: list[Sentence]
 
 
 def build(request: Request, *, seed: int, urls: Sequence[str]) -> Payload:
-    """The payload of a request. seed: asked for or drawn. urls: one for each reference in order, ""
-    for one that has to be uploaded first.
+    """Build the payload of a request.
+
+    seed: asked for or drawn. urls: one for each reference in order, "" for one that is uploaded
+    first.
     """
     slots = [url or _SLOT.format(number) for number, url in enumerate(urls)]
     if isinstance(request, ImageToVideoRequest):
@@ -39,7 +38,7 @@ def build(request: Request, *, seed: int, urls: Sequence[str]) -> Payload:
 
 
 def with_urls(body: dict[str, Any], urls: Sequence[str]) -> dict[str, Any]:
-    """The body with the references' URLs in their slots."""
+    """Return the body with the references' URLs in their slots."""
     slots = {_SLOT.format(number): url for number, url in enumerate(urls)}
     given = dict(body["input"])
     for name in _SINGLE:
@@ -51,9 +50,7 @@ def with_urls(body: dict[str, Any], urls: Sequence[str]) -> dict[str, Any]:
 
 
 def has_slot(body: dict[str, Any], number: int) -> bool:
-    """Whether the n-th reference, from 0, is sent at all: a sound is not
-    where there shall be none.
-    """
+    """Tell whether the n-th reference, from 0, is sent; a sound is not if the video is silent."""
     given = body["input"]
     return _SLOT.format(number) in (
         *(given.get(name) for name in _SINGLE),
@@ -62,7 +59,7 @@ def has_slot(body: dict[str, Any], number: int) -> bool:
 
 
 def _image_to_video(request: ImageToVideoRequest, seed: int, url: str, sound: str = "") -> Payload:
-    """sound: the slot of a sound that is given as a file."""
+    """Build an image-to-video payload. sound: the slot of a sound that is given as a file."""
     tier = catalog.tier_of(request.size)
     several = request.shot_type == "multi"
     adjustments: list[Sentence] = []

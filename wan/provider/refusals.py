@@ -1,4 +1,4 @@
-"""What the service's refusals mean, and what people are told of them."""
+"""The meaning of the service's refusals, and the messages about them."""
 
 import re
 
@@ -59,9 +59,7 @@ _CONTENT = ("DataInspectionFailed", "IPInfringementSuspect", "CustomRoleBlocked"
 
 
 def explain(code: str, message: str, otherwise: str, connection: Connection) -> Sentence:
-    """What to tell people of a code: what it means, where that is known; `otherwise` with the
-    service's own words.
-    """
+    """Return the message for a code: its known meaning, or `otherwise` with the service's words."""
     where, others = (
         connection.region or host_of(connection),
         ", ".join(region for region in BASE_URLS if region != connection.region),
@@ -86,18 +84,17 @@ def explain(code: str, message: str, otherwise: str, connection: Connection) -> 
 
 
 def _as_sentence(message: str) -> str:
-    """The service's words as a sentence: what follows is one of its own."""
+    """End the service's words with a full stop, since a sentence of ours follows."""
     return message if message.rstrip()[-1:] in (*".!?…。！？", "") else f"{message.rstrip()}."
 
 
 def blocked(status: int, where: str) -> Sentence:
+    """Return the message for a refusal that is not the service's own. where: the host asked."""
     return sentence("blocked", code=f"HTTP {status}", where=where)
 
 
 def unusable(response: httpx.Response, where: str) -> Sentence:
-    """What to tell people of an answer that nothing can be made of, and that is asked for again.
-    where: the host that was asked.
-    """
+    """Return the message for an unusable answer; we ask again. where: the host asked."""
     return sentence(
         "blocked_waits" if is_page(response) else "unusable",
         code=f"HTTP {response.status_code}",
@@ -106,17 +103,17 @@ def unusable(response: httpx.Response, where: str) -> Sentence:
 
 
 def is_page(response: httpx.Response) -> bool:
+    """Tell whether an answer is a web page."""
     return "html" in response.headers.get("content-type", "")
 
 
 def host_of(connection: Connection) -> str:
+    """Return the host of a connection."""
     return httpx.URL(connection.base_url).host
 
 
 def cause_of(code: str, message: str) -> str:
-    """The key of the sentence about what is the matter with the account; "" where it is about
-    something else.
-    """
+    """Return the key of the message about the account's trouble; "" for any other trouble."""
     if "Free allocated quota" in message:
         return "free_quota_over"
     if "Model not exist" in message:

@@ -1,4 +1,4 @@
-"""Which authorities are believed when the service shows its certificate."""
+"""The certificate authorities that are trusted when the service shows its certificate."""
 
 import logging
 import ssl
@@ -14,18 +14,14 @@ log = logging.getLogger("wan.provider.tls")
 
 
 def trust() -> ssl.SSLContext:
-    """Whose certificates are believed: a company's own authority counts besides those that
-    everybody believes.
-    """
+    """Return the TLS context: the usual authorities, and a company's own."""
     own = ((name, *next(iter(place.items()))) for name, place in authorities().items())
     return _ssl_context(tuple((name, kind, place, _changed_at(place)) for name, kind, place in own))
 
 
 @lru_cache(maxsize=1)  # reading them takes 25 ms of a core, and each of the clients would do it
 def _ssl_context(own: tuple[tuple[str, str, str, float | None], ...]) -> ssl.SSLContext:
-    """A context that believes the usual authorities and these: each the variable that names it,
-    file or folder, where it is, when it was changed.
-    """
+    """Make a context. own: variable, kind of place, place and change time of each authority."""
     context = httpx.create_ssl_context(trust_env=False)
     for name, kind, place, _ in own:
         try:

@@ -50,7 +50,7 @@ NEVER_LEFT = (
 
 
 class _Wire(BaseModel):
-    """Part of an answer. A null is as good as nothing: it must not hide the task id beside it."""
+    """Part of an answer. A null counts as missing: it must not hide the task id beside it."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -65,9 +65,7 @@ class _Wire(BaseModel):
 
 
 def _quotable(words: str) -> str:
-    """The service's own words for people: what could steer a terminal or hide in a page stays
-    outside, and so do signatures of addresses in them.
-    """
+    """Clean the service's own words for people, and cut signatures out of URLs in them."""
     return unsigned(clean(words))
 
 
@@ -111,6 +109,8 @@ class ListAnswer(_Wire):
 
 
 class Policy(_Wire):
+    """Permission to upload one file."""
+
     policy: str
     signature: str
     upload_dir: str
@@ -121,6 +121,8 @@ class Policy(_Wire):
 
 
 class PolicyAnswer(_Wire):
+    """The answer to a question for an upload policy."""
+
     data: Policy
     request_id: str = ""
 
@@ -141,7 +143,7 @@ class TaskStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Accepted:
-    """The paid request was taken: this is its task."""
+    """The task of a paid request that was accepted."""
 
     task_id: str
     request_id: str
@@ -155,11 +157,11 @@ class TaskSnapshot:
     request_id: str
     video_url: str = ""
     orig_prompt: str = ""
-    """The prompt as the service got it; said only once a task has SUCCEEDED."""
+    """The prompt as the service got it; given only once a task has SUCCEEDED."""
     code: str = ""
     message: str = ""
     billed_seconds: float | None = None
-    """Seconds of video that are billed, where the service has said so."""
+    """Billed seconds of video, where the service has given them."""
 
 
 def judge_create(
@@ -167,13 +169,13 @@ def judge_create(
     connection: Connection,
     unreached: Sentence | None = None,
 ) -> Accepted:
-    """What the outcome of the paid request proves.
+    """Judge what the outcome of the paid request proves.
 
     Accepted: 200 (or another 2xx) with a task id. Raises NotSent when the connection was never
     made; Throttled for a 429 that passes; Refused (KeyRefused for 401 and 403) for the other 4xx
     but 408 and 409, and for a 200 with a `code` and no task id. Everything else raises Unclear:
     timeouts, resets, cut or garbled answers, 5xx, HTML. Judged by wire status and `__cause__`,
-    never by the SDK's classes, which map by body code. unreached: what to say where the connection
+    never by the SDK's classes, which map by body code. unreached: the message for a connection that
     was not made.
     """
     if isinstance(outcome, BaseException):
@@ -196,16 +198,14 @@ def judge_create(
 
 
 def task_failure(snapshot: TaskSnapshot, connection: Connection) -> ServiceError:
-    """A FAILED task as the error to show: the service bills only what succeeds."""
+    """Return the error of a FAILED task, which is not billed."""
     otherwise = "task_failed_for_now" if snapshot.code.startswith(PASSES) else "task_failed"
     said = explain(snapshot.code, snapshot.message, otherwise, connection)
     return Refused(said, code=snapshot.code, message=snapshot.message)
 
 
 def refusal(response: httpx.Response, connection: Connection) -> ServiceError:
-    """An answer that is a no, by its status and the service's code. One without a code is not the
-    service's.
-    """
+    """Turn a refusal into an error by status and code; without a code it is not the service's."""
     answer = parsed(TaskAnswer, response) or TaskAnswer()
     code, status = answer.code or answer.output.code, response.status_code
     about: dict[str, Any] = {
@@ -230,9 +230,7 @@ def refusal(response: httpx.Response, connection: Connection) -> ServiceError:
 
 
 def read(kind: type[_Answer], response: httpx.Response) -> _Answer:
-    """A 200 in our own model. Raises Unreadable for HTML, broken JSON, or JSON about something
-    else.
-    """
+    """Read a 200 into our own model. Raises Unreadable for HTML, bad JSON or other content."""
     answer = parsed(kind, response)
     if answer is None:
         raise Unreadable(unusable(response, response.request.url.host), status=response.status_code)
@@ -240,6 +238,7 @@ def read(kind: type[_Answer], response: httpx.Response) -> _Answer:
 
 
 def parsed(kind: type[_Answer], response: httpx.Response) -> _Answer | None:
+    """Parse an answer; None for what does not fit the model."""
     try:
         return kind.model_validate_json(response.content)
     except ValidationError:
@@ -247,7 +246,7 @@ def parsed(kind: type[_Answer], response: httpx.Response) -> _Answer | None:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Retry-After in seconds; the form with a date is not used by the service."""
+    """Parse Retry-After in seconds; the service does not use the form with a date."""
     try:
         seconds = float(retry_after or "")
     except ValueError:

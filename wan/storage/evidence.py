@@ -1,11 +1,10 @@
-"""The record of every run, kept as files: what was asked, what was sent, what the service answered,
-how it ended.
+"""The record of every run, in files: the request, what was sent, each answer, the outcome.
 
 It lies under OUTPUT_DIR, in a folder for each of the two calls: `<call>/<job>/*.json`, and the
 video as `<call>/videos/<job>.mp4`. It is written as things happen, on a thread of its own: no run
-ever waits for its record, and a record that cannot be written is logged and ends nothing. What the
-row of a job knows is written again at every change, so that whoever goes on with a job after a
-crash completes its record too.
+waits for its record, and a record that cannot be written is logged and ends nothing. What the row
+of a job knows is written again at every change, so that a process that resumes a job after a crash
+completes its record too.
 
 Never in it: keys, queries of URLs (a signature is one), names of given files, the owner's token.
 """
@@ -56,8 +55,8 @@ _PACKAGES = ("dashscope", "pydantic", "sqlalchemy", "av", "pillow")
 class Evidence:
     """The records of an OUTPUT_DIR.
 
-    visitors: whether visitors' runs are recorded too, and not the operator's only. video_at: where
-    the video of a storage key lies in a local folder, None where it lies elsewhere.
+    visitors: whether visitors' runs are recorded too, not only the operator's. video_at: returns
+    the path of a storage key in a local folder, None where it lies elsewhere.
     """
 
     def __init__(
@@ -67,19 +66,19 @@ class Evidence:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="evidence")
 
     def close(self) -> None:
-        """Waits until everything is written. Blocks."""
+        """Wait until everything is written. Blocks."""
         self._thread.shutdown()
 
     def record(self, job: Job) -> None:
-        """Writes down what the row of a job knows. May be repeated."""
+        """Write down what the row of a job knows. May be repeated."""
         self._later(job, self._write_row)
 
     def sent(self, job: Job, body: Mapping[str, Any]) -> None:
-        """Writes down what is about to be sent."""
+        """Write down what is about to be sent."""
         self._later(job, lambda folder, _: _write(folder / "payload.json", body))
 
     def answered(self, job: Job, outcome: str, **about: Any) -> None:
-        """Writes down what became of the create request, in a word, and what the service said."""
+        """Write down the outcome of the create request, in a word, and the service's answer."""
         entry = {"at": _now(), "outcome": outcome, **about}
         self._later(
             job,
@@ -89,7 +88,7 @@ class Evidence:
         )
 
     def polled(self, job: Job, **snapshot: Any) -> None:
-        """Writes down what the service says about a task, where that has changed."""
+        """Write down what the service says about a task, where that has changed."""
         entry = {"at": _now(), "task_id": job.task_id, **snapshot}
         self._later(
             job,
@@ -99,33 +98,28 @@ class Evidence:
         )
 
     async def completed(self, job: Job) -> Path | None:
-        """The folder of a job's record, when all that is known has been written; None where none is
-        kept, or the disk refuses it.
-        """
+        """Finish a job's record and return its folder; None where there is none."""
         self.record(job)
         there = await wrap_future(self._thread.submit(os.path.isdir, self.folder(job)))
         return self.folder(job) if self._wanted(job) and there else None
 
     async def remove(self, job: Job) -> None:
-        """Removes the record of a job and its video. What cannot be removed is logged: it has no
-        row any more, so that a sweep takes it.
-        """
+        """Remove the record of a job and its video; what resists is logged and cleaned up later."""
         await wrap_future(self._thread.submit(partial(_remove, self.folder(job), self.video(job))))
 
     def folder(self, job: Job) -> Path:
-        """Where the record of a job is, if there is one."""
+        """Return the folder for a job's record."""
         return self._output / CALLS[MODELS[job.model].makes] / job.id
 
     def video(self, job: Job) -> Path:
-        """Where the video of a job lies beside its record, if it does."""
+        """Return the path for the video of a job, beside its record."""
         return self.folder(job).parent / VIDEOS / f"{job.id}.mp4"
 
     def clear(self, kept: Collection[str], before: float, *, others: bool = True) -> None:
-        """Removes the records of jobs that are none of those `kept`, unless something was written
-        there since `before`. Blocks.
+        """Remove records of jobs that are not `kept`, unless written to since `before`. Blocks.
 
-        others: also those to which nothing was written since the first record of the kept began,
-        which may be of jobs in another database.
+        others: also those that are older than every record of the kept, which may be of jobs in
+        another database.
         """
         since = -math.inf if others else self._first(kept)
         for call in CALLS.values():
@@ -143,9 +137,7 @@ class Evidence:
                     )
 
     def _first(self, kept: Collection[str]) -> float:
-        """When the first record of these jobs began, in seconds since 1970; infinite where there is
-        none.
-        """
+        """Return the start of the oldest of these jobs' records, infinite for none."""
         begun = [
             path
             for call in CALLS.values()
@@ -199,9 +191,7 @@ class Evidence:
 
 
 def _asked(job: Job) -> dict[str, Any]:
-    """The request, and the addresses among its references; what was a file
-    is in references.json.
-    """
+    """Return the request with the URLs of its references; files are in references.json."""
     references = [strip_query(one.url) or f"file {one.sha256}" for one in job.references]
     return {
         "call": CALLS[MODELS[job.model].makes],
@@ -227,9 +217,7 @@ def _references(job: Job) -> list[dict[str, Any]]:
 
 
 def _is_later(outcome: Any, job: Job) -> bool:
-    """Whether an outcome on record is later than what somebody read of the
-    job before it changed.
-    """
+    """Tell whether an outcome on record is newer than this reading of the job."""
     return (
         isinstance(outcome, dict)
         and isinstance(outcome.get("version"), int)
@@ -280,7 +268,7 @@ def _outcome(job: Job, video: Path | None) -> dict[str, Any]:
 
 @cache
 def _versions() -> dict[str, str]:
-    """What made the run: packages by their versions, this one by the SHA-256 of its sources."""
+    """Return what made the run: package versions, and the SHA-256 of our sources."""
     ours = Path(__file__).parents[1]
     sources = hashlib.sha256(
         b"".join(path.read_bytes() for path in sorted(ours.rglob("*.py")))
@@ -291,7 +279,7 @@ def _versions() -> dict[str, str]:
 
 
 def _clean(known: Any) -> Any:
-    """JSON without keys and without the queries of URLs, which may be signatures."""
+    """Return JSON without keys and without the queries of URLs, which may be signatures."""
     if isinstance(known, str):
         return unsigned(known)
     if isinstance(known, Mapping):
@@ -300,7 +288,7 @@ def _clean(known: Any) -> Any:
 
 
 def _write(path: Path, known: Any) -> None:
-    """Writes a file whole or not at all."""
+    """Write a JSON file whole or not at all."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         part.write_text(
@@ -314,8 +302,10 @@ def _write(path: Path, known: Any) -> None:
 def _add(
     path: Path, entry: dict[str, Any], *, same: Collection[str] | None = None, keep: bool = False
 ) -> None:
-    """Adds to a list in a file. Where the last entry is the `same` by these fields, it is kept, or
-    else replaced.
+    """Add to a list in a file.
+
+    same: fields by which the last entry is the same one; then the new one replaces it, or with
+    `keep` is dropped.
     """
     entries = read_json(path) or []
     entry = _clean(entry)
@@ -331,9 +321,7 @@ def _add(
 
 
 def _link(video: Path, target: Path) -> None:
-    """Puts a video beside its record without taking room: under a second name; copied only where
-    the file system has none.
-    """
+    """Put a video beside its record as a hard link, or as a copy where there are no links."""
     if target.exists() and target.samefile(video):
         return
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,6 @@
-"""Where references and videos are kept: a folder by default, any object store that obstore knows by
-its URL.
+"""The store of references and videos: a folder by default, or any object store of obstore.
 
-Whatever fails here for a reason that passes (a full disk, a store that does not answer) is raised
-as NotKept.
+A failure that passes (a full disk, a store that does not answer) is raised as NotKept.
 """
 
 import asyncio
@@ -44,8 +42,8 @@ class Storage:
     """Files by key. A key is made by us and has no user's words in it.
 
     url: `file:///folder`, or a bucket's URL as obstore takes it. cache: the folder for local copies
-    of what lies in a bucket, and for files in the making. Raises SettingsError for a URL that
-    obstore cannot open.
+    of what lies in a bucket, and for unfinished files. Raises SettingsError for a URL that obstore
+    cannot open.
     """
 
     def __init__(self, url: str, cache: Path) -> None:
@@ -68,9 +66,7 @@ class Storage:
             ) from None
 
     async def put(self, key: str, source: bytes | Path) -> str:
-        """Keeps a file under a key, which is given back. A put that dies on the way leaves nothing
-        that can be seen. Raises NotKept.
-        """
+        """Keep a file, whole or not at all, and return its key. Raises NotKept."""
         with in_words():
             await obstore.put_async(self._store, key, source, max_concurrency=_PARTS_AT_ONCE)
             if self._folder is not None:
@@ -78,7 +74,7 @@ class Storage:
         return key
 
     async def has(self, key: str) -> bool:
-        """Whether there is a file under a key. Raises NotKept."""
+        """Tell whether there is a file under a key. Raises NotKept."""
         try:
             with in_words():
                 await obstore.head_async(self._store, key)
@@ -87,8 +83,7 @@ class Storage:
         return True
 
     async def local_copy(self, key: str) -> Path:
-        """A path from which the file can be read: the file itself, or a copy of it, which stays for
-        a minute at least.
+        """Return a readable path: the file itself, or a copy that stays for at least a minute.
 
         Raises FileNotFoundError and NotKept.
         """
@@ -108,13 +103,11 @@ class Storage:
         return path
 
     async def held(self, key: str, folder: Path) -> Path:
-        """As `local_copy`, but what is tidied up meanwhile does not take the file away while the
-        folder, a workroom, is there.
-        """
+        """Return a `local_copy` that no cleanup removes while `folder`, a work folder, exists."""
         return await self.linked(await self.local_copy(key), folder)
 
     async def linked(self, path: Path, folder: Path) -> Path:
-        """The same for a file that has a path. Raises NotKept."""
+        """Link or copy a file into a work folder, so that no cleanup removes it. Raises NotKept."""
         link = folder / f"{secrets.token_hex(4)}{path.suffix}"
         try:
             await asyncio.to_thread(os.link, path, link)
@@ -124,10 +117,10 @@ class Storage:
         return link
 
     async def derived(self, key: str, name: str, make: Callable[[Path, Path], None]) -> Path:
-        """What `make` writes of a kept file, given its path and a target; made once and kept as the
-        copies are. name: of what is made.
+        """Return what `make` writes from a kept file, made once and then kept like a copy.
 
-        Raises FileNotFoundError and NotKept, and what `make` raises.
+        make: gets the file's path and a target. name: of what is made. Raises FileNotFoundError,
+        NotKept, and what `make` raises.
         """
         path = self._cache / name / key
         async with self._deriving:
@@ -142,16 +135,15 @@ class Storage:
         return path
 
     async def _require_kept(self, key: str) -> None:
-        """Raises FileNotFoundError where a file was removed while a copy of it was made, and leaves
-        no copy then.
-        """
+        """Raise FileNotFoundError, and leave no copy, if the file is gone by now."""
         if not await self.has(key):
             await asyncio.to_thread(_unlink_copies, self._cache, key)
             raise FileNotFoundError(key)
 
     async def older(self, folder: str, before: float) -> list[str]:
-        """The keys in a folder ("videos/") whose files were put there before a time, in seconds
-        since 1970. Raises NotKept.
+        """List the keys in a folder ("videos/") from before a time. Raises NotKept.
+
+        before: seconds since 1970.
         """
         with in_words():
             pages = [page async for page in obstore.list(self._store, folder)]
@@ -163,9 +155,7 @@ class Storage:
         ]
 
     async def remove(self, key: str, before: float = math.inf) -> None:
-        """Removes a file and the copy of it here, unless it was put anew since `before`. Raises
-        NotKept.
-        """
+        """Remove a file and its copy here, unless put again since `before`. Raises NotKept."""
         with in_words():
             with contextlib.suppress(FileNotFoundError):  # gone already; the copy here may not be
                 if (await obstore.head_async(self._store, key))[
@@ -176,9 +166,7 @@ class Storage:
             await asyncio.to_thread(_unlink_copies, self._cache, key)
 
     def clear_leftovers(self, before: float) -> None:
-        """Removes what processes left that died in the middle: work and parts that nothing was
-        written to since `before`. Blocks.
-        """
+        """Remove unfinished files of dead processes, untouched since `before`. Blocks."""
         for left in self._cache.glob(f"{WORK}*"):
             if changed_at(left) < before:
                 shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(
@@ -193,19 +181,16 @@ class Storage:
                 part.unlink(missing_ok=True)
 
     def path(self, key: str) -> Path | None:
-        """Where a file lies in a local folder; None where the storage is none."""
+        """Return where a file lies in a local folder; None where the storage is not one."""
         return self._folder / key if self._folder is not None else None
 
     def link(self, key: str) -> str:
-        """A URL of the file for whoever has access to the storage: `file://` or the bucket's own
-        scheme.
-        """
+        """Return the URL of a file in the storage: `file://` or the bucket's own scheme."""
         return (self._folder / key).as_uri() if self._folder is not None else f"{self._url}{key}"
 
     @contextlib.asynccontextmanager
     async def workroom(self) -> AsyncIterator[Path]:
-        """A folder for files in the making, which goes with the block that it is made for. Raises
-        NotKept where it cannot be made.
+        """Make a folder for unfinished files, removed with the block. Raises NotKept.
 
         It lies beside the database: /tmp is memory on some systems and is shared with strangers,
         and one disk is easier to watch than two.
@@ -217,9 +202,7 @@ class Storage:
             await asyncio.to_thread(shutil.rmtree, room, ignore_errors=True)
 
     def require_room(self) -> None:
-        """Blocks. Raises NotKept when the disk of the work or that of the files has too little left
-        for new work.
-        """
+        """Raise NotKept when a disk has too little space left for new work. Blocks."""
         require_room(*(folder for folder in (self._cache, self._folder) if folder is not None))
 
     def _new_room(self) -> Path:
@@ -242,8 +225,7 @@ class Storage:
 
 
 def require_room(*folders: Path, more: int = 0) -> None:
-    """Raises NotKept when the disk of a folder has too little left for the jobs on their way and
-    `more` bytes besides. Blocks.
+    """Raise NotKept when a disk has no space for the running jobs and `more` bytes. Blocks.
 
     Folders that are missing are made.
     """
@@ -256,9 +238,7 @@ def require_room(*folders: Path, more: int = 0) -> None:
 
 
 def changed_at(path: Path) -> float:
-    """When a file, or anything in a folder, was last written or put there, in seconds since 1970;
-    now where it goes at this moment.
-    """
+    """Return the last change in a file or folder, in seconds since 1970; now if it vanishes."""
     try:
         every = [found.lstat() for found in (path, *path.rglob("*"))]
     except FileNotFoundError:
@@ -268,7 +248,7 @@ def changed_at(path: Path) -> float:
 
 @contextlib.contextmanager
 def in_words() -> Iterator[None]:
-    """What a store or a disk says, as FileNotFoundError or NotKept."""
+    """Translate errors of a store or a disk into FileNotFoundError and NotKept."""
     try:
         yield
     except (NotFoundError, FileNotFoundError) as error:
@@ -282,10 +262,9 @@ def in_words() -> Iterator[None]:
 
 
 def _trim(folder: Path) -> None:
-    """Removes the copies that were used longest ago until the rest keeps the limit, and leaves the
-    disk its room.
+    """Remove the copies used longest ago until cache limit and free space are kept.
 
-    Whoever has one open reads it to its end.
+    Readers that have one open read it to its end.
     """
     copies = sorted(_copies(folder))
     over = max(
@@ -301,7 +280,7 @@ def _trim(folder: Path) -> None:
 
 
 def _derive(source: Path, path: Path, make: Callable[[Path, Path], None]) -> None:
-    """Writes what is made of a file whole or not at all."""
+    """Write what is made of a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
@@ -312,20 +291,20 @@ def _derive(source: Path, path: Path, make: Callable[[Path, Path], None]) -> Non
 
 
 def _unlink_copies(cache: Path, key: str) -> None:
-    """Removes the copy of a file and all that was derived from it."""
+    """Remove the copy of a file and everything derived from it."""
     for copy in (cache / key, *cache.glob(f"[!.]*/{key}")):
         _unlink(copy)
 
 
 def _unlink(copy: Path) -> None:
-    """Removes a copy, and its folder with the last one."""
+    """Remove a copy, and its folder with the last one."""
     copy.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         copy.parent.rmdir()
 
 
 def _copies(folder: Path) -> Iterator[tuple[float, int, Path]]:
-    """Every whole copy: when it was used last, its bytes, its path."""
+    """Yield each whole copy: time of last use, bytes, path."""
     for path in folder.glob("[!.]*/**/*"):
         with contextlib.suppress(FileNotFoundError):
             if path.suffix != ".part" and path.is_file():
@@ -334,9 +313,7 @@ def _copies(folder: Path) -> Iterator[tuple[float, int, Path]]:
 
 
 def _onto_disk(path: Path) -> None:
-    """Waits until a file and its name are on the disk: a row that says where a paid video is must
-    not outlive it when the power fails.
-    """
+    """Force a file and its name to disk: no row may outlive its paid video in a power failure."""
     for one in (path, path.parent):
         handle = os.open(one, os.O_RDONLY)
         try:

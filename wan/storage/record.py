@@ -1,4 +1,4 @@
-"""The record of a run as it lies on disk: found, checked for gaps, and packed."""
+"""The record of a run on disk: find it, check it for gaps, pack it."""
 
 import json
 import secrets
@@ -27,29 +27,26 @@ VIDEOS = "videos"
 
 
 def find_record(output: Path, job_id: str) -> Path | None:
-    """The record of a job in an OUTPUT_DIR, whoever made it."""
+    """Return the record of a job in an OUTPUT_DIR, whoever the owner is."""
     folders = [output / call / job_id for call in CALLS.values() if ids.has_shape(ids.JOB, job_id)]
     return next((folder for folder in folders if folder.is_dir()), None)
 
 
 def video_of(folder: Path) -> Path | None:
-    """The video beside a record; None where it is kept elsewhere, or there is none."""
+    """Return the video beside a record; None where it is kept elsewhere, or there is none."""
     video = folder.parent / VIDEOS / f"{folder.name}.mp4"
     return video if video.is_file() else None
 
 
 def missing_files(folder: Path) -> list[str]:
-    """The files that the record of a run at the service ought to have and has not, or that are no
-    JSON.
-    """
+    """List the files of a complete record that are missing or not JSON."""
     return [name for name in FILES if read_json(folder / name) is None]
 
 
 def pack_record(folder: Path, video: Path | None, target: Path) -> Path:
-    """Writes a zip of a record with its video, laid out as on disk, whole or not at all. Gives the
-    target.
+    """Write a zip of a record with its video, whole or not at all, and return the target.
 
-    Raises NotKept for a full disk, and OSError.
+    The layout is that on disk. Raises NotKept for a full disk, and OSError.
     """
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
@@ -71,7 +68,7 @@ def pack_record(folder: Path, video: Path | None, target: Path) -> Path:
 
 
 def read_json(path: Path) -> Any:
-    """What a file of a record says; None where it is not there or is not whole."""
+    """Read a file of a record; None where it is missing or incomplete."""
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError):

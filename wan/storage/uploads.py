@@ -1,9 +1,8 @@
-"""Files that people upload, and files that are made for them to take away: names, places, and when
-they go.
+"""Uploaded files, and files made for download: their names, places and removal.
 
 Each lies in a folder of its own, `FOLDER/TOKEN/NAME`, whose token nobody can guess. Outside it is
 called `uploads/TOKEN/NAME`, and a sample of the app `samples/NAME`: no path of the server leaves
-it, and none is taken. `UploadFolder.find` is the only way from such a name to a file.
+it, and none is accepted. `UploadFolder.find` is the only way from such a name to a file.
 """
 
 import contextlib
@@ -36,24 +35,22 @@ _STEM_BYTES, _ENDING_LENGTH = 160, 10
 
 
 class Upload(PosixPath):
-    """A file that somebody uploaded. The app may put its clean copy in its place, which it never
-    does with any other path.
-    """
+    """An uploaded file, the only kind of path that the app may replace by its clean copy."""
 
 
 @dataclass(frozen=True)
 class Original:
-    """What an upload was before its clean copy took its place."""
+    """What an upload was before its clean copy replaced it."""
 
     sha256: str
     bytes: int
     key: str = ""
-    """Under which the copy lies in storage."""
+    """Storage key of the copy."""
     width: int = 0
     height: int = 0
     """px, upright, of a picture."""
     changes: tuple[str, ...] = ()
-    """What was done to make the copy of it, by the keys of the sentences that say so."""
+    """Changes made for the copy, by the keys of the messages about them."""
 
 
 class UploadFolder:
@@ -64,8 +61,7 @@ class UploadFolder:
         self._settling = threading.Lock()
 
     def find(self, name: object) -> Path | None:
-        """The file that a name from outside leads to: a plain one of ours and nothing else; None
-        for whatever else is named, be it there or not.
+        """Return the plain file of ours that an outside name leads to; None for anything else.
 
         An upload comes as Upload, a sample as a plain Path.
         """
@@ -79,15 +75,17 @@ class UploadFolder:
         return None
 
     def name(self, path: Path) -> str:
-        """What a file of ours is called outside. Raises ValueError for any other file."""
+        """Return the outside name of a file of ours. Raises ValueError for any other file."""
         for folder, prefix in ((self.folder, _UPLOADS), (SAMPLES, _SAMPLES)):
             if path.is_relative_to(folder):
                 return f"{prefix}/{path.relative_to(folder).as_posix()}"
         raise ValueError("no file of the page")
 
     def new(self, name: str, *of: str) -> Path:
-        """Where a file may be written. name: as people know it. of: what it was made from, by ids
-        of jobs and reviews: it goes with any of them.
+        """Make a place for a new file and return its path.
+
+        name: as people know it. of: ids of the jobs and reviews that it is made from: it is removed
+        with any of them.
         """
         folder = self.folder / secrets.token_urlsafe(_TOKEN_BYTES)
         with in_words():
@@ -100,21 +98,20 @@ class UploadFolder:
         return folder / clean_name(name)
 
     def remove(self, path: Path) -> None:
-        """Removes a file that `new` gave a place, and all that is known of it."""
+        """Remove a file that `new` gave a place, and all that is known of it."""
         shutil.rmtree(path.parent, ignore_errors=True)
 
     def original(self, upload: Upload) -> Original | None:
-        """What an upload was before its clean copy took its place; None while it is as it came."""
+        """Return what an upload was before its clean copy replaced it, if one did."""
         known = _read(upload.parent).get("original")
         return None if known is None else Original(**known | {"changes": tuple(known["changes"])})
 
     def settle(self, upload: Upload, copy: bytes | Path, original: Original, of: str) -> Original:
-        """Puts the clean copy of an upload in its place: the bytes that came are gone then. Gives
-        what it was at first.
+        """Replace an upload by its clean copy for good, and return what it was at first.
 
         copy: the clean file's bytes, or its path, from where it is moved. original: what was
-        measured just now; where the copy has taken its place meanwhile, what was known by then
-        counts. of: with what the upload goes.
+        measured just now; where a copy has replaced it meanwhile, what was known by then counts.
+        of: what the upload is removed with.
         """
         with self._settling:
             if (known := self.original(upload)) is not None:
@@ -131,16 +128,14 @@ class UploadFolder:
             return original
 
     def forget(self, of: Collection[str]) -> None:
-        """Removes every file that was made from any of these: jobs and reviews by their ids,
-        references by their keys.
-        """
+        """Remove every file made from any of these: ids of jobs and reviews, keys of references."""
         for folder in self._folders():
             with contextlib.suppress(OSError):
                 if not set(of).isdisjoint(_read(folder).get("of", ())):
                     shutil.rmtree(folder, ignore_errors=True)
 
     def clear(self, before: float) -> None:
-        """Removes the files that were put here before a time, in seconds since 1970."""
+        """Remove the files that were put here before a time, in seconds since 1970."""
         for folder in self._folders():
             if changed_at(folder) < before:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -153,13 +148,13 @@ class UploadFolder:
 
 
 def default_folder(beside: Path) -> Path:
-    """Where the files lie: where GRADIO_TEMP_DIR says, else among what the app makes."""
+    """Return the folder of uploads: GRADIO_TEMP_DIR, else beside what the app makes."""
     chosen = os.environ.get("GRADIO_TEMP_DIR")
     return Path(os.path.abspath(chosen or beside / "uploads"))  # noqa: PTH100 - as Gradio has it: links stay
 
 
 def clean_name(name: str) -> str:
-    """A file name that any system takes, without the folders that may stand before it."""
+    """Return a file name that any system accepts, without folders in front."""
     kept = "".join(
         one for one in re.split(r"[/\\]", name)[-1] if one.isprintable() and one not in _FORBIDDEN
     )
@@ -169,8 +164,9 @@ def clean_name(name: str) -> str:
 
 
 def _is_plain(path: Path, *, links: int = 0) -> bool:
-    """Whether a path is a plain file itself, and no link to one. links: how many names it may have;
-    any number unless given.
+    """Tell whether a path is a plain file and no link.
+
+    links: how many names it may have; any number unless given.
     """
     try:
         found = path.lstat()
@@ -187,7 +183,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    """What is known of the file in a folder."""
+    """Read what is known of the file in a folder."""
     try:
         note: dict[str, Any] = json.loads((folder / _NOTE).read_bytes())
     except FileNotFoundError:
@@ -196,7 +192,7 @@ def _read(folder: Path) -> dict[str, Any]:
 
 
 def _write(folder: Path, note: dict[str, Any]) -> None:
-    """Writes it down as a whole or not at all."""
+    """Write a note whole or not at all."""
     descriptor, part = tempfile.mkstemp(prefix=".", dir=folder)
     with os.fdopen(descriptor, "w") as file:
         json.dump(note, file)
