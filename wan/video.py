@@ -22,7 +22,7 @@ from wan.domain.errors import InvalidInput, WanError
 from wan.domain.ids import OPERATOR
 from wan.domain.jobs import Job, JobState
 from wan.domain.messages import sentence
-from wan.domain.quoting import shortened
+from wan.domain.quoting import shorten
 from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, ReferenceToVideoRequest
 from wan.domain.results import RunFailed, VideoResult
 from wan.domain.turns import Asker
@@ -180,7 +180,7 @@ def check_files(request: ImageToVideoRequest | ReferenceToVideoRequest) -> None:
 
 def check_file(field: str, path: Path) -> None:
     """Whether a file is there. Raises InvalidInput as `check_files` does."""
-    given = shortened(str(path), 40 if str(path).startswith("data:") else 200)
+    given = shorten(str(path), 40 if str(path).startswith("data:") else 200)
     try:
         kind = path.stat().st_mode
     except (OSError, ValueError):  # ValueError: a name that no file can have

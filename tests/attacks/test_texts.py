@@ -206,7 +206,10 @@ def test_what_a_reviewer_takes_home(app: App, victim: Victim, record: Record):
 
 def test_a_terminal_is_not_steered(record: Record, capsys: pytest.CaptureFixture):
     """By a row of a version that took every character."""
-    settings, made_ = load_settings(), job(id=ids.new_job(), owner=OPERATOR, state=JobState.FAILED)
+    settings, made_ = (
+        load_settings(),
+        job(id=ids.new_job_id(), owner=OPERATOR, state=JobState.FAILED),
+    )
     settings.made_output_dir()
     Store(settings.database).close()
     store = Store(settings.database)
@@ -239,7 +242,7 @@ async def test_one_network_does_not_fill_a_review(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("wan.database.reviews.VERDICTS_LIMIT", 64)
     async with Studio(load_settings()) as studio:
         done = job(
-            id=ids.new_job(),
+            id=ids.new_job_id(),
             owner="owner",
             state=JobState.SUCCEEDED,
             video_key="videos/a.mp4",
@@ -262,7 +265,7 @@ async def test_one_network_does_not_fill_a_review(monkeypatch: pytest.MonkeyPatc
                     given = {
                         "take": 1,
                         "verdict": "yes",
-                        "reviewer": f"{ids.new_link()}"[:40],
+                        "reviewer": f"{ids.new_link_token()}"[:40],
                         "comment": "x" if number % 2 else "",
                     }
                     came.append(

@@ -121,7 +121,7 @@ def _naive(source: Path, target: Path) -> None:
     """Each frame a picture of Pillow's, resized and encoded as the encoder would have it; sound as
     it is.
     """
-    size = catalog.pixels(SIZE)
+    size = catalog.parse_size(SIZE)
     with av.open(str(source)) as given, av.open(str(target), "w") as made:
         picture, sound = (
             made.add_stream("libx264", rate=catalog.SERVICE_FPS),
@@ -145,7 +145,7 @@ WAYS: dict[str, Callable[[Path, Path], None]] = {"ours": _ours, "frame by frame,
 
 def _psnr(source: Path, result: Path) -> float:
     """Of all the pixels that are looked at together."""
-    width, height = catalog.pixels(SIZE)
+    width, height = catalog.parse_size(SIZE)
     with av.open(str(source)) as given, av.open(str(result)) as made:
         scaled = encode.filter_frames(given, ("scale", f"{width}:{height}:flags=lanczos"))
         pairs = islice(zip(scaled, made.decode(video=0), strict=True), 0, None, EVERY)

@@ -323,7 +323,7 @@ _OWNERS = (
     _fault(
         "a review found by its link as it is, without a hash",
         "database/reviews.py",
-        'return self._database.seal.hash("link", link_hash(token))',
+        'return self._database.seal.hash("link", hash_link(token))',
         "return token",
         "database/test_owners.py",
     ),
@@ -484,14 +484,14 @@ _OUTSIDE = (
     _fault(
         "a signed address in the evidence",
         "storage/evidence.py",
-        "return unsigned(known)",
+        "return strip_signatures(known)",
         "return known",
         "storage/test_evidence.py::test_nothing_secret_is_in_it",
     ),
     _fault(
         "a signed address in what people are told",
         "provider/wire.py",
-        "return unsigned(clean(words))",
+        "return strip_signatures(clean(words))",
         "return clean(words)",
         "provider/test_gateway.py::test_no_signature_of_an_address_is_quoted",
     ),

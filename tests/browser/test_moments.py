@@ -126,7 +126,7 @@ def page(
 
 def kept(review: Review, number: int, moment: float) -> float:
     """A moment as the server keeps it and gives it back."""
-    verdict = reviews.checked_verdict(
+    verdict = reviews.check_verdict(
         review, GOOD | {"take": number, "comment": "a", "at_seconds": moment}, id_="id", now=NOW
     )
     assert verdict.at_seconds is not None

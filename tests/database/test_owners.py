@@ -152,9 +152,9 @@ def test_what_is_no_id_is_told_by_its_shape(given):
 
 
 def test_what_is_made_has_its_shape():
-    assert all(ids.has_shape(ids.JOB, ids.new_job()) for _ in range(500))
-    assert ids.has_shape(ids.REVIEW, ids.new_review())
-    assert ids.has_shape(ids.MEDIA, ids.new_media())
-    assert ids.has_shape(ids.LINK, ids.new_link())
-    assert ids.is_token(ids.new_link())
+    assert all(ids.has_shape(ids.JOB, ids.new_job_id()) for _ in range(500))
+    assert ids.has_shape(ids.REVIEW, ids.new_review_id())
+    assert ids.has_shape(ids.MEDIA, ids.new_media_token())
+    assert ids.has_shape(ids.LINK, ids.new_link_token())
+    assert ids.is_token(ids.new_link_token())
     assert len(Seal(b"k").hash("owner", "x")) == Seal.LENGTH

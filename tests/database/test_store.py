@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from tests.blocking import Store
 from wan.database.refusals import NetworkFull, ReviewFull, TooManyComments, TooManyJobsOfAddress
 from wan.domain.errors import ReviewNotFound
-from wan.domain.jobs import GROUPS, LIVE, TRANSITIONS, Job, JobState, Reference, Shelf, Spent
+from wan.domain.jobs import GROUPS, LIVE, TRANSITIONS, Job, JobPage, JobState, Reference, Spent
 from wan.domain.messages import sentence
 from wan.domain.reviews import Review, Take, Verdict
 
@@ -602,7 +602,7 @@ def test_the_library_filters_and_counts(store):
         2,
     )
     assert [one.id for one in shelf(store, "somebody else").jobs] == ["job9"]
-    assert shelf(store, "nobody") == Shelf([], 0, 0, 0)
+    assert shelf(store, "nobody") == JobPage([], 0, 0, 0)
 
 
 def test_pages_stay_where_they_are_while_new_jobs_come(store):

@@ -77,7 +77,9 @@ def test_a_region_without_prices():
 
 
 def test_money_hides_nothing():
-    assert [catalog.money(Decimal(amount), "CNY") for amount in ("1.5", "0.75", "0.125", "3")] == [
+    assert [
+        catalog.format_money(Decimal(amount), "CNY") for amount in ("1.5", "0.75", "0.125", "3")
+    ] == [
         "¥1.50",
         "¥0.75",
         "¥0.125",

@@ -5,7 +5,7 @@ makes of it.
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wan.domain.line import Turn, in_turn
+from wan.domain.line import Turn, order_by_turn
 
 names = st.sampled_from("abcd")
 turns = st.lists(st.tuples(names, st.one_of(st.none(), names), st.integers(0, 50)), max_size=40)
@@ -19,7 +19,7 @@ def made(known) -> list[Turn]:
 
 
 def test_of_one_the_oldest_is_first():
-    assert in_turn(made([("a", "x", 3), ("a", "x", 1), ("a", "x", 2)]), []) == [
+    assert order_by_turn(made([("a", "x", 3), ("a", "x", 1), ("a", "x", 2)]), []) == [
         "job1",
         "job2",
         "job0",
@@ -28,7 +28,7 @@ def test_of_one_the_oldest_is_first():
 
 def test_addresses_take_turns_and_then_their_owners():
     crowd = [("a", "x", 1), ("a", "x", 2), ("b", "x", 3), ("c", "y", 4), ("d", None, 5)]
-    assert in_turn(made(crowd), []) == ["job0", "job3", "job4", "job2", "job1"]
+    assert order_by_turn(made(crowd), []) == ["job0", "job3", "job4", "job2", "job1"]
 
 
 def test_networks_take_turns_and_then_their_addresses_and_their_owners():
@@ -36,14 +36,17 @@ def test_networks_take_turns_and_then_their_addresses_and_their_owners():
         Turn(f"bad{number}", f"owner {number % 4}", f"site.address {number % 2}", float(number))
         for number in range(8)
     ]
-    order = in_turn([*crowd, Turn("next", "me", "elsewhere.address", 99.0)], [])
+    order = order_by_turn([*crowd, Turn("next", "me", "elsewhere.address", 99.0)], [])
     assert order == ["bad0", "next", "bad1", "bad2", "bad3", "bad4", "bad5", "bad6", "bad7"]
     greedy = [
         Turn(f"greedy{number}", f"owner {number}", "site.one", float(number)) for number in range(8)
     ]
-    assert in_turn([*greedy, Turn("near", "me", "site.two", 99.0)], [])[:2] == ["greedy0", "near"]
+    assert order_by_turn([*greedy, Turn("near", "me", "site.two", 99.0)], [])[:2] == [
+        "greedy0",
+        "near",
+    ]
     begun = [Turn("begun", "another", "site.three", 50.0)]
-    assert in_turn(
+    assert order_by_turn(
         [Turn("again", "me", "site.four", 1.0), Turn("first", "me", "elsewhere.one", 2.0)], begun
     ) == ["first", "again"]
 
@@ -55,13 +58,13 @@ def test_whoever_has_waited_longest_is_next():
         Turn("q", "owner b", "address y", 8.0),
         Turn("r", "owner b", "address y", 1.0),
     ]
-    assert in_turn(waiting, begun) == ["job2", "job1", "job0"]
+    assert order_by_turn(waiting, begun) == ["job2", "job1", "job0"]
 
 
 @given(turns, turns)
 def test_everybody_is_in_line_once_and_no_address_waits_for_two_of_another(waiting, begun):
     queued = made(waiting)
-    order = in_turn(queued, made(begun))
+    order = order_by_turn(queued, made(begun))
     assert sorted(order) == sorted(turn.job_id for turn in queued)
     places = {turn.job_id: turn.place for turn in queued}
     for place in set(places.values()):
@@ -77,7 +80,7 @@ def test_nobody_starves(waiting):
     """
     queued, begun, order = made(waiting), [], []
     while queued:
-        first = in_turn(queued, begun)[0]
+        first = order_by_turn(queued, begun)[0]
         turn = next(one for one in queued if one.job_id == first)
         queued.remove(turn)
         begun.append(Turn(turn.job_id, turn.owner, turn.address, 100.0 + len(begun)))

@@ -110,7 +110,7 @@ def test_every_cause_is_found_and_told_in_its_own_words(key: str):
     values = dict.fromkeys(_slots(ENGLISH[key]), "?")
     ends, waits = (
         messages.sentence(key, **values),
-        messages.waiting(messages.sentence(key, **values)),
+        messages.reword_as_waiting(messages.sentence(key, **values)),
     )
     assert str(ends).endswith(" It cost nothing.")
     assert str(waits).endswith(" The job waits, and goes on by itself when that is put right.")

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wan.domain.errors import InvalidInput
-from wan.domain.fields import written
+from wan.domain.fields import clean_text
 from wan.domain.messages import Sentence, sentence
-from wan.domain.plain_text import clean, clean_line, control_in, escaped, is_blank
-from wan.domain.quoting import shortened
-from wan.domain.redact import guard_logs, redacted, unsigned
-from wan.domain.reviews import _cell
+from wan.domain.plain_text import clean, clean_line, escape, find_control, is_blank
+from wan.domain.quoting import shorten
+from wan.domain.redact import guard_logs, redact, strip_signatures
+from wan.domain.reviews import _escape_cell
 from wan.storage.evidence import _clean
 
 STAYS = (
@@ -50,24 +50,24 @@ CONTROLS = ("\x00", "\x07", "\x0b", "\x1b", "\x7f", "\x80", "\x9b", "\ud800", "\
 
 @pytest.mark.parametrize("text", STAYS)
 def test_what_scripts_and_emoji_need_stays(text: str):
-    assert clean(text) == escaped(text) == written("prompt", text, 1000) == text
+    assert clean(text) == escape(text) == clean_text("prompt", text, 1000) == text
 
 
 @pytest.mark.parametrize("name", GOES)
 def test_what_nobody_sees_goes(name: str):
     assert clean(GOES[name]) == "ab"
-    assert written("prompt", GOES[name], 2) == "ab"
+    assert clean_text("prompt", GOES[name], 2) == "ab"
 
 
 @pytest.mark.parametrize("sign", CONTROLS)
 def test_a_control_character_is_refused_by_its_place(sign: str):
     with pytest.raises(InvalidInput, match=rf"prompt contains U\+{ord(sign):04X} at character 3"):
-        written("prompt", f"ab{sign}c", 100)
+        clean_text("prompt", f"ab{sign}c", 100)
 
 
 def test_line_ends_are_of_one_kind():
-    assert written("note", "a\r\nb\rc\x85d\u2028e\u2029f\n", 100) == "a\nb\nc\nd\ne\nf\n"
-    assert written("title", " a\r\nb\tc \u2028", 100, line=True) == "a b c"
+    assert clean_text("note", "a\r\nb\rc\x85d\u2028e\u2029f\n", 100) == "a\nb\nc\nd\ne\nf\n"
+    assert clean_text("title", " a\r\nb\tc \u2028", 100, line=True) == "a b c"
 
 
 def test_a_heap_of_marks_is_bounded():
@@ -105,10 +105,10 @@ def test_the_same_words_are_one_request():
 
 
 def test_a_limit_counts_what_stays():
-    assert written("name", "ab" + "\u200b" * 15, 2) == "ab"
+    assert clean_text("name", "ab" + "\u200b" * 15, 2) == "ab"
     for text in ("abc", "ab" + "\u200b" * 1_000_000):
         with pytest.raises(InvalidInput, match="at most 2"):
-            written("name", text, 2)
+            clean_text("name", text, 2)
 
 
 def test_what_is_quoted_is_written_out():
@@ -122,7 +122,7 @@ def test_what_is_quoted_is_written_out():
         ).values["code"]
         == "a\\u001b[2J"
     )
-    assert shortened("a\x9bb\nc") == "a\\u009bb c"
+    assert shorten("a\x9bb\nc") == "a\\u009bb c"
     with pytest.raises(InvalidInput) as refusal:
         _request("x", **{"bad\u202e\x9bfield": 1})
     assert not _unseen(str(refusal.value) + refusal.value.field)
@@ -130,8 +130,8 @@ def test_what_is_quoted_is_written_out():
 
 def test_escapes_are_as_json_writes_them():
     text = "a\x9b\u202e\U000e0041"
-    assert json.loads(f'"{escaped(text)}"') == text
-    assert escaped("\ud800") == "\\ud800"
+    assert json.loads(f'"{escape(text)}"') == text
+    assert escape("\ud800") == "\\ud800"
 
 
 def test_no_entry_of_the_log_is_forged(caplog: pytest.LogCaptureFixture):
@@ -159,9 +159,9 @@ def test_what_is_clean_stays_clean(text: str):
     once = clean(text)
     assert clean(once) == once
     assert not _unseen(once)
-    assert not _unseen(escaped(text))
-    assert control_in(once) is None
-    assert escaped(once) == once
+    assert not _unseen(escape(text))
+    assert find_control(once) is None
+    assert escape(once) == once
 
 
 @given(
@@ -200,7 +200,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize(
     "door",
-    [_clean, redacted, unsigned, clean, escaped, _cell, clean_line, is_blank],
+    [_clean, redact, strip_signatures, clean, escape, _escape_cell, clean_line, is_blank],
     ids=lambda door: door.__name__,
 )
 def test_time_grows_with_length_alone(door: Callable[[str], object]):

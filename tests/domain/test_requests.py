@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput
-from wan.domain.fields import allowed_in
+from wan.domain.fields import allowed_texts
 from wan.domain.fingerprint import fingerprint
-from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest, ordered
+from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest, arrange_references
 
 IMAGE = {"prompt": "she smiles", "reference_image": b"picture"}
 CLIP = {"prompt": "character1 waves", "reference_video": b"clip"}
@@ -165,7 +165,7 @@ def test_a_picture_needs_no_prompt_and_references_do(blank):
 
 def test_references_are_numbered_as_they_are_given():
     several = [("image", b"cat"), ("video", b"walk"), ("image", b"dog")]
-    request = ReferenceToVideoRequest(prompt="character2 walks", **ordered(several))
+    request = ReferenceToVideoRequest(prompt="character2 walks", **arrange_references(several))
     assert request.in_order == several
     assert request.asked()["reference_order"] == ["image", "video", "image"]
     usual = {
@@ -341,7 +341,7 @@ def test_the_json_schema_has_the_limits(kind, longest, sizes):
     assert [fields[name]["anyOf"][0]["maximum"] for name in ("fps", "seed")] == [60, 2**31 - 1]
     assert fields["shot_type"]["enum"] == ["single", "multi"]
     assert fields["model"].get("enum", [fields["model"].get("const")]) == list(
-        allowed_in(kind.model_fields["model"])
+        allowed_texts(kind.model_fields["model"])
     )
 
 

@@ -176,7 +176,7 @@ def test_a_profile_that_is_of_no_use_is_passed_over():
 @pytest.mark.parametrize("fit", ["crop", "pad"])
 def test_a_picture_gets_exactly_the_size(size, fit):
     made = taken(picture((451, 300)), size, fit)
-    assert opened(made.sent).size == catalog.pixels(size)
+    assert opened(made.sent).size == catalog.parse_size(size)
     assert opened(made.kept).size == (made.width, made.height) == (451, 300)
     assert "451*300" in str(made.adjustments[0])
     assert size in str(made.adjustments[0])
@@ -758,7 +758,7 @@ def test_what_has_all_but_the_shape_is_scaled_whole(tmp_path, made, size, edges,
     encode.conform(tmp_path / "made.mp4", tmp_path / "conformed.mp4", size=size, fps=30, fit=fit)
     with av.open(str(tmp_path / "conformed.mp4")) as container:
         shown = next(container.decode(video=0)).to_image()
-    width, height = catalog.pixels(size)
+    width, height = catalog.parse_size(size)
     places = ((0, height // 2), (width - 1, height // 2), (width // 2, 0), (width // 2, height - 1))
     assert all(shown.getpixel(place)[0] > 100 for place in places) is edges
 

@@ -25,7 +25,7 @@ from wan.database.refusals import OverBudget
 from wan.domain import catalog
 from wan.domain.errors import AccessRefused, InvalidInput, SettingsError, WanError
 from wan.domain.jobs import JobState, Spent
-from wan.domain.redact import guard_logs, redacted, unsigned
+from wan.domain.redact import guard_logs, redact, strip_signatures
 from wan.environment.connection import Connection
 from wan.environment.settings import load_settings
 from wan.service import polling
@@ -346,12 +346,12 @@ def test_the_log_never_says_a_key(caplog):
     "key", ["sk-ws-H.EHXPLY.aBcD.MEUC", "sk-abc+/=defghijklmn", "sk-a.bcdefghijkl", "st-0123_4567"]
 )
 def test_every_key_that_is_taken_is_known_to_the_net(key):
-    assert redacted(f"it was {key}, they say") == f"it was {key[:3]}***, they say"
+    assert redact(f"it was {key}, they say") == f"it was {key[:3]}***, they say"
 
 
 @pytest.mark.parametrize("text", ["a task-1234567", "the desk-lamps", "risk-free12", "sk-a"])
 def test_what_is_no_key_is_left_alone(text):
-    assert redacted(text) == text
+    assert redact(text) == text
 
 
 SIGNED = (  # how stores and CDNs sign an address; SECRET is what nobody may see
@@ -399,16 +399,16 @@ def test_no_signature_comes_through(signed):
         f"c.png{signed} timed out",
         f"下载{signed} timed out",
     ):
-        for net in (redacted, unsigned):
+        for net in (redact, strip_signatures):
             assert "SECRET" not in net(text)
             assert net(text).endswith(" timed out")
 
 
 def test_of_an_address_that_is_quoted_scheme_host_and_path_stay():
     text = "Download https://ann:pw@a.b:8443/c%20d.png?whatever=SECRET#SECRET timed out"
-    assert unsigned(text) == "Download https://a.b:8443/c%20d.png timed out"
+    assert strip_signatures(text) == "Download https://a.b:8443/c%20d.png timed out"
     assert (
-        unsigned("oss://bucket/a.png, then http://[::1]:8400/x?y")
+        strip_signatures("oss://bucket/a.png, then http://[::1]:8400/x?y")
         == "oss://bucket/a.png, then http://[::1]:8400/x"
     )
 
@@ -425,7 +425,7 @@ def test_of_an_address_that_is_quoted_scheme_host_and_path_stay():
     ],
 )
 def test_what_signs_nothing_is_left_alone(text):
-    assert unsigned(text) == redacted(text) == text
+    assert strip_signatures(text) == redact(text) == text
 
 
 ALNUM = string.ascii_letters + string.digits
@@ -464,7 +464,7 @@ AROUND = st.sampled_from(
 
 @given(KEYS, AROUND.filter(lambda it: not it[-1:].isalnum() or not it.isascii()), AROUND)
 def test_no_key_comes_through(key, before, after):
-    said = redacted(f"{before}{key}{after}")
+    said = redact(f"{before}{key}{after}")
     assert key[6:] not in said
     assert said.startswith(f"{before}{key[:3]}***")
 
@@ -480,13 +480,13 @@ WORD = st.from_regex(r"[A-Z]?[a-z]{1,15}", fullmatch=True)
 @example("st-", "bernard", " dog in st-petersburg")
 def test_words_are_no_keys(begins, words, after):
     text = f"a {begins}{words}{after}"
-    assert redacted(text) == text
+    assert redact(text) == text
 
 
 def test_the_key_that_is_set_is_known_whatever_its_shape(monkeypatch):
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-plain-words,and-more")
     load_settings().connection()
-    assert redacted("it is sk-plain-words,and-more") == "it is sk-***"
+    assert redact("it is sk-plain-words,and-more") == "it is sk-***"
 
 
 def test_a_budget_needs_prices(monkeypatch):

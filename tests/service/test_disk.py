@@ -369,11 +369,13 @@ async def test_the_page_says_it_in_words(studio):
 
     with unreadable(studio.database):
         async with plain_http.AsyncClient(transport=page, base_url="http://page") as client:
-            answer = await client.get(f"/media/{ids.new_media()}/video.mp4")
+            answer = await client.get(f"/media/{ids.new_media_token()}/video.mp4")
         assert (answer.status_code, "database does not work" in answer.text) == (503, True)
-        assert await run.live("", ids.new_job(), asks)  # nobody knows, so the stage stays as it is
+        assert await run.live(
+            "", ids.new_job_id(), asks
+        )  # nobody knows, so the stage stays as it is
         stage, job = await run._start(lambda: (OWNER, studio.door.operator), "", "1", read, refused)
-        card, _ = await run._cancel("", ids.new_job(), "", asks)
+        card, _ = await run._cancel("", ids.new_job_id(), "", asks)
     assert job == ""
     assert all("database does not work at the moment" in html for html in (stage, card))
 

@@ -68,7 +68,7 @@ def review(*verdicts: Verdict, takes=2, **changes) -> Review:
 
 
 def checked(given) -> Verdict:
-    return reviews.checked_verdict(review(), GOOD | given, id_="id", now=NOW)
+    return reviews.check_verdict(review(), GOOD | given, id_="id", now=NOW)
 
 
 def test_the_last_word_of_each_person_counts():
@@ -133,7 +133,7 @@ def test_what_people_write_is_kept_but_for_outer_spaces():
 def test_a_person_is_known_within_one_review_only():
     one, other = (
         checked({}),
-        reviews.checked_verdict(replace(review(), id="other"), GOOD, id_="id", now=NOW),
+        reviews.check_verdict(replace(review(), id="other"), GOOD, id_="id", now=NOW),
     )
     assert one.reviewer != other.reviewer
     assert REVIEWER not in one.reviewer
@@ -142,7 +142,7 @@ def test_a_person_is_known_within_one_review_only():
 def test_a_deleted_take_takes_no_more_words():
     gone = review(takes=1)
     with pytest.raises(InvalidInput, match="deleted"):
-        reviews.checked_verdict(
+        reviews.check_verdict(
             replace(gone, takes=(replace(gone.takes[0], job=None),)), GOOD, id_="id", now=NOW
         )
 
@@ -153,32 +153,32 @@ def test_a_deleted_take_takes_no_more_words():
 )
 def test_titles_and_notes_that_are_refused(title, note):
     with pytest.raises(InvalidInput):
-        reviews.checked_words(title, note)
+        reviews.clean_title_and_note(title, note)
 
 
 @pytest.mark.parametrize("days", [0, -1, 366, 1.5, True, "7", math.nan])
 def test_links_that_would_end_at_an_odd_time(days):
     with pytest.raises(InvalidInput):
-        reviews.expiry(days, NOW)
+        reviews.compute_expiry(days, NOW)
 
 
 def test_when_a_link_is_open():
-    assert reviews.expiry(None, NOW) is None
-    week = review(expires_at=reviews.expiry(7, NOW))
+    assert reviews.compute_expiry(None, NOW) is None
+    week = review(expires_at=reviews.compute_expiry(7, NOW))
     assert [week.is_open(NOW + days * 86400) for days in (0, 6.99, 7)] == [True, True, False]
     assert not review(revoked_at=NOW).is_open(NOW)
 
 
 def test_takes_are_each_once_in_their_order():
-    assert reviews.checked_ids(["b", "a", "b"]) == ["b", "a"]
+    assert reviews.check_take_ids(["b", "a", "b"]) == ["b", "a"]
     for several in ([], [str(number) for number in range(13)]):
         with pytest.raises(InvalidInput):
-            reviews.checked_ids(several)
+            reviews.check_take_ids(several)
 
 
 @pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@a", "＝1", '=HYPERLINK("http://x")'])
 def test_no_cell_of_the_table_is_a_formula(formula):
-    table = reviews.as_csv(review(said(comment=formula, name=formula, at_seconds=1.25)))
+    table = reviews.export_csv(review(said(comment=formula, name=formula, at_seconds=1.25)))
     assert table.startswith(b"\xef\xbb\xbf")
     (row,) = csv.DictReader(io.StringIO(table.decode("utf-8-sig")))
     assert (row["comment"], row["name"]) == (f"'{formula}", f"'{formula}")
@@ -195,14 +195,18 @@ def test_no_cell_of_the_table_is_a_formula(formula):
 def test_the_table_keeps_lines_and_quotes():
     comment = 'a "b"\n;c,\n一'
     (row,) = csv.DictReader(
-        io.StringIO(reviews.as_csv(review(said(comment=comment))).decode("utf-8-sig"), newline="")
+        io.StringIO(
+            reviews.export_csv(review(said(comment=comment))).decode("utf-8-sig"), newline=""
+        )
     )
     assert row["comment"] == comment
 
 
 def test_the_json_has_it_all():
     whole = json.loads(
-        reviews.as_json(review(said("no", at=1), said("yes", at=2, comment="a", at_seconds=1.5)))
+        reviews.export_json(
+            review(said("no", at=1), said("yes", at=2, comment="a", at_seconds=1.5))
+        )
     )
     assert whole["takes"][0]["tally"] == {"yes": 1, "maybe": 0, "no": 0}
     assert [one["latest"] for one in whole["takes"][0]["verdicts"]] == [False, True]
@@ -256,9 +260,9 @@ def test_no_cell_is_a_formula_however_the_file_is_split(before, separator):
         said(reviewer=f"r{number}", comment=f"{before}{one}", name=f"{before}{one}")
         for number, one in enumerate(FORMULAS)
     ]
-    table = reviews.as_csv(replace(review(), takes=(Take(1, "job1", MADE, tuple(words)),))).decode(
-        "utf-8-sig"
-    )
+    table = reviews.export_csv(
+        replace(review(), takes=(Take(1, "job1", MADE, tuple(words)),))
+    ).decode("utf-8-sig")
     readings = [csv.reader(io.StringIO(table), delimiter=separator)] if separator != "\n" else []
     readings += [(line.split(separator) for line in table.splitlines())]
     for reading in readings:
@@ -273,7 +277,7 @@ def test_no_cell_is_a_formula_however_the_file_is_split(before, separator):
 
 
 def test_every_field_of_the_table_is_quoted():
-    table = reviews.as_csv(review(said(comment='a "word"'))).decode("utf-8-sig")
+    table = reviews.export_csv(review(said(comment='a "word"'))).decode("utf-8-sig")
     assert all(
         re.fullmatch(r'"(?:[^"]|"")*"(?:,"(?:[^"]|"")*")*', line) for line in table.splitlines()
     )
@@ -281,7 +285,7 @@ def test_every_field_of_the_table_is_quoted():
 
 def test_a_dash_stays_a_dash():
     words = "well-known: a - b, it's = to e-mail@example.com (-)"
-    assert words in reviews.as_csv(review(said(comment=words))).decode("utf-8-sig")
+    assert words in reviews.export_csv(review(said(comment=words))).decode("utf-8-sig")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.ui.test_cards import read
-from wan.domain.jobs import Job, JobEvent, JobState, Reference, Shelf, Spent
+from wan.domain.jobs import Job, JobEvent, JobPage, JobState, Reference, Spent
 from wan.domain.messages import sentence
 from wan.ui import library, recall, shelf
 
@@ -76,36 +76,36 @@ def test_what_people_wrote_is_never_html(field):
         references=[Reference(kind="image", url=f"https://a.com/{EVIL}")],
     )
     shown = shelf.job(event(evil)) + shelf.page(
-        Shelf([evil, replace(evil, poster_key="")], 2, 2, 0), 0, 24, None
+        JobPage([evil, replace(evil, poster_key="")], 2, 2, 0), 0, 24, None
     )
     assert "<img src=x" not in shown
     assert "&lt;img src=x" in shown
 
 
 def test_a_page_says_where_it_is_and_where_the_others_are():
-    first = shelf.page(Shelf([DONE] * 24, 2000, 2001, 1), 0, 24, None)
+    first = shelf.page(JobPage([DONE] * 24, 2000, 2001, 1), 0, 24, None)
     assert 'data-going="1"' in first
     assert f'data-until="{NOW!r}"' in first
     assert "1–24 of 2,000" in first
     assert 'data-turn="0" disabled' in first
     assert 'data-turn="24"><' in first
-    last = shelf.page(Shelf([DONE] * 8, 2000, 2001, 0), 1992, 24, NOW)
+    last = shelf.page(JobPage([DONE] * 8, 2000, 2001, 0), 1992, 24, NOW)
     assert "1,993–2,000 of 2,000" in last
     assert 'data-turn="2016" disabled' in last
 
 
 def test_an_empty_page_says_why():
-    assert "Nothing here yet" in shelf.page(Shelf([], 0, 0, 0), 0, 24, None)
-    assert "Nothing matches" in shelf.page(Shelf([], 0, 7, 0), 0, 24, None)
+    assert "Nothing here yet" in shelf.page(JobPage([], 0, 0, 0), 0, 24, None)
+    assert "Nothing matches" in shelf.page(JobPage([], 0, 7, 0), 0, 24, None)
     assert 'data-turn="0"' in shelf.page(
-        Shelf([], 3, 7, 0), 24, 24, NOW
+        JobPage([], 3, 7, 0), 24, 24, NOW
     )  # the last page has gone: the first is still there
 
 
 def test_a_card_shows_its_still_or_its_prompt_and_only_a_video_can_be_chosen():
     film, running = (
-        shelf.page(Shelf([DONE], 1, 1, 0), 0, 24, None),
-        shelf.page(Shelf([job(state=JobState.RUNNING)], 1, 1, 1), 0, 24, None),
+        shelf.page(JobPage([DONE], 1, 1, 0), 0, 24, None),
+        shelf.page(JobPage([job(state=JobState.RUNNING)], 1, 1, 1), 0, 24, None),
     )
     assert 'src="media/token/poster.webp"' in film
     assert "data-choose" in film

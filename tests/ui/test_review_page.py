@@ -121,8 +121,8 @@ def test_of_many_comments_the_newest_are_shown_and_the_exports_have_all():
     hundred = replace(whole, takes=(replace(whole.takes[0], verdicts=whole.takes[0].verdicts[3:]),))
     assert "not shown" not in review_cards.parts(hundred)["comments-1"]
     for everything in (
-        reviews.as_csv(whole).decode(),
-        reviews.as_json(whole).decode(),
+        reviews.export_csv(whole).decode(),
+        reviews.export_json(whole).decode(),
         review_cards.offline(whole, address, now=0.0),
     ):
         assert len(re.findall(r"word \d+\.", everything)) == 103

@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from wan.domain.plain_text import escaped
+from wan.domain.plain_text import escape
 
 DONE, FAILED, BAD_INPUT, NOT_KEPT = 0, 1, 2, 3
 """Exit codes."""
@@ -59,7 +59,7 @@ def refused(error: Exception, command: str) -> Answer:
 def tell(message: str, *, end: str = "\n") -> None:
     """Write to stderr. Nothing ends because nobody listens."""
     with suppress(OSError):
-        typer.echo(f"{escaped(message)}{end}", err=True, nl=False)
+        typer.echo(f"{escape(message)}{end}", err=True, nl=False)
 
 
 def deliver(answer: Answer, *, as_json: bool) -> int:
@@ -71,7 +71,7 @@ def deliver(answer: Answer, *, as_json: bool) -> int:
     if answer.complaint:
         tell(answer.complaint)
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    text = escaped(_as_json(answer, encoding) if as_json else answer.text)
+    text = escape(_as_json(answer, encoding) if as_json else answer.text)
     try:
         if text:  # a terminal that knows no Chinese must not end a run that is paid
             typer.echo(text.encode(encoding, "backslashreplace").decode(encoding))
@@ -97,6 +97,6 @@ def _as_json(answer: Answer, encoding: str) -> str:
     so that it stays JSON.
     """
     text = json.dumps(answer.known, ensure_ascii=False, indent=answer.indent)
-    if encoding.lower() in ("utf-8", "utf8") and escaped(text) == text:
+    if encoding.lower() in ("utf-8", "utf8") and escape(text) == text:
         return text
     return json.dumps(answer.known, indent=answer.indent)

@@ -17,7 +17,7 @@ from wan.domain.errors import InvalidInput, JobNotFound
 from wan.domain.ids import OPERATOR
 from wan.domain.jobs import Job, JobState
 from wan.domain.messages import Sentence, sentence, t
-from wan.domain.plain_text import indented
+from wan.domain.plain_text import indent
 from wan.environment.connection import Connection
 from wan.environment.settings import load_settings
 from wan.provider.gateway import Gateway
@@ -76,7 +76,7 @@ def show(job_id: str) -> Answer:
     for name, value in known.items():
         if value not in (None, "", []):
             shown = "; ".join(value) if isinstance(value, list) else str(value)
-            lines.append(f"{name:<15} {indented(shown, by=16)}")
+            lines.append(f"{name:<15} {indent(shown, by=16)}")
     return Answer({"ok": True, **known}, text="\n".join(lines))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from wan.cli.answers import tell
 from wan.domain.jobs import JobEvent, JobState
-from wan.domain.plain_text import escaped
+from wan.domain.plain_text import escape
 
 if TYPE_CHECKING:  # rich takes 0.2 s to load: only where there is a terminal and a job
     from rich.progress import Progress as Bar
@@ -43,7 +43,7 @@ class Progress:
         """Take note of a change. What the line has no room for is printed above it, whole, once."""
         is_new = self._event is None or self._event.sentence != event.sentence
         self._event, self._since = event, time.monotonic() - event.elapsed
-        message = escaped(str(event.sentence))
+        message = escape(str(event.sentence))
         if self._bar is None:
             tell(message)
         elif is_new and len(message) > self._bar.console.width - _BAR - _CLOCK - 2:
@@ -56,7 +56,7 @@ class Progress:
             if self._event is not None:
                 seconds = time.monotonic() - self._since
                 clock = f"{int(seconds) // 60}:{int(seconds) % 60:02}"
-                message = escaped(str(self._event.sentence))
+                message = escape(str(self._event.sentence))
                 part = _part(self._event, seconds)
                 bar.update(task, completed=part, description=message, clock=clock)
                 with suppress(OSError):

@@ -19,7 +19,12 @@ from wan.domain.errors import InvalidInput, NotKept, NoVideo, SettingsError, Wan
 from wan.domain.ids import OPERATOR
 from wan.domain.jobs import UNSENT, Job, JobState
 from wan.domain.messages import sentence, t
-from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request, ordered
+from wan.domain.requests import (
+    ImageToVideoRequest,
+    ReferenceToVideoRequest,
+    Request,
+    arrange_references,
+)
 from wan.domain.results import VideoResult
 from wan.domain.turns import Asker
 from wan.environment.connection import Connection
@@ -51,7 +56,7 @@ def reference_to_video(options: Mapping[str, Any], references: Sequence[tuple[st
             check_file("--reference", one)
     known = iter(asyncio.run(inputs.detect_kinds(Asker(), "--reference", either)))
     fields = _fields(options, ReferenceToVideoRequest)
-    fields |= ordered([(kind, one) if kind else next(known) for kind, one in given])
+    fields |= arrange_references([(kind, one) if kind else next(known) for kind, one in given])
     return _Run(options["out"]).make(ReferenceToVideoRequest(**fields), options)
 
 

@@ -9,7 +9,7 @@ from wan.database.reviews import judged
 from wan.database.rows import job_of
 from wan.database.schema import DELETED_TASKS, IS_LIVE, JOBS, PROMPT_FOLDED
 from wan.domain import ids
-from wan.domain.jobs import GROUPS, Job, JobState, Shelf
+from wan.domain.jobs import GROUPS, Job, JobPage, JobState
 
 
 class Jobs(Part):
@@ -117,7 +117,7 @@ class Jobs(Part):
         until: float | None,
         offset: int,
         limit: int,
-    ) -> Shelf:
+    ) -> JobPage:
         """One page of an owner's jobs, as `Studio.jobs` gives it. words: what the prompt has in it,
         each of them, casefolded.
         """
@@ -151,7 +151,9 @@ class Jobs(Part):
         with self._database.reading() as connection:
             everything, live = connection.execute(of_owner).one()
             total = connection.execute(matching).scalar_one()
-            return Shelf([job_of(row) for row in connection.execute(page)], total, everything, live)
+            return JobPage(
+                [job_of(row) for row in connection.execute(page)], total, everything, live
+            )
 
     @in_thread
     def past_seconds(self, backend: str, model: str, duration: int, last: int = 20) -> list[float]:

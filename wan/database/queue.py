@@ -13,7 +13,7 @@ from wan.database.refusals import TooManyJobs, TooManyJobsOfAddress
 from wan.database.rows import insert, job_of, write
 from wan.database.schema import DELETED_TASKS, IS_LIVE, JOBS, UNSENT_STATES
 from wan.domain.jobs import LIVE, TRANSITIONS, Job, JobState, Spent
-from wan.domain.line import MEMORY, Turn, in_turn
+from wan.domain.line import MEMORY, Turn, order_by_turn
 
 _OWNERS_OF_AN_ADDRESS = (
     5  # times what one owner may have on their way, an address may have: people share addresses
@@ -312,7 +312,7 @@ def _line(connection: sa.Connection, account: str, model: str, now: float) -> li
         [Turn(row[0], row[1], row[2], row[3]) for row in connection.execute(asked)]
         for asked in (queued, begun)
     )
-    return in_turn(waiting, lately)
+    return order_by_turn(waiting, lately)
 
 
 def _may_go_on(unsent: Collection[str] | None) -> sa.ColumnElement[bool]:

@@ -22,7 +22,7 @@ from wan.domain.reviews import (
     Review,
     Take,
     Verdict,
-    link_hash,
+    hash_link,
 )
 
 
@@ -254,7 +254,7 @@ class Reviews(Part):
 
     def _link(self, token: str) -> str:
         """By what a review is found whose link ends with this."""
-        return self._database.seal.hash("link", link_hash(token))
+        return self._database.seal.hash("link", hash_link(token))
 
 
 def judged(owner: str, verdict: str = "") -> sa.Select[tuple[str]]:

@@ -215,10 +215,10 @@ class Price:
     exact: bool = True
 
     def __str__(self) -> str:
-        return money(self.amount, self.currency)
+        return format_money(self.amount, self.currency)
 
 
-def money(amount: Decimal, currency: str) -> str:
+def format_money(amount: Decimal, currency: str) -> str:
     """Format an amount for people: two decimals, or three where two would hide something."""
     digits = 2 if amount == amount.quantize(Decimal("0.01")) else 3
     return f"{CURRENCY_SIGNS[currency]}{amount:.{digits}f}"
@@ -229,7 +229,7 @@ def tier_of(size: str) -> Tier:
     return SIZES.get(size, "1080P" if size == "1080P" else "720P")
 
 
-def pixels(size: str) -> tuple[int, int]:
+def parse_size(size: str) -> tuple[int, int]:
     """Return width and height in px of a size `W*H`."""
     width, height = size.split("*")
     return int(width), int(height)

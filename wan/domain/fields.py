@@ -14,8 +14,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from wan.domain.errors import InvalidInput
-from wan.domain.plain_text import clean, clean_line, control_in
-from wan.domain.quoting import shown, typed
+from wan.domain.plain_text import clean, clean_line, find_control
+from wan.domain.quoting import quote_typed_value, quote_value
 
 _UNSEEN = 10  # times its limit that a text may have in characters that are then removed
 
@@ -31,14 +31,14 @@ _YES_OR_NO = "true or false"
 _ALLOWED = {"bool_parsing": _YES_OR_NO, "bool_type": _YES_OR_NO}  # by pydantic's type of error
 
 
-def _whole(given: Any) -> Any:
+def _make_whole(given: Any) -> Any:
     """Turn 5.0 into 5; leave anything else as it is."""
     if isinstance(given, float) and math.isfinite(given) and given == int(given):
         return int(given)
     return given
 
 
-WHOLE = BeforeValidator(_whole)
+WHOLE = BeforeValidator(_make_whole)
 """Stands last in a field, behind its limits: before it, they would not be in the JSON schema."""
 WholeNumber = Annotated[int, Strict(), WHOLE]
 """A whole number, 5.0 among them; no text, and no switch."""
@@ -55,17 +55,17 @@ class OneOf:
         return core_schema.literal_schema(list(self.allowed))
 
 
-def written(field: str, given: Any, high: int, *, line: bool = False) -> str:
+def clean_text(field: str, given: Any, high: int, *, line: bool = False) -> str:
     """Check and clean a text from outside: no invisible characters, at most `high`.
 
     line: for a single line, whose outer spaces are removed too. Raises InvalidInput, also for a
     control character.
     """
     if not isinstance(given, str):
-        raise InvalidInput(field, "field_type", given=shown(given), allowed="text")
+        raise InvalidInput(field, "field_type", given=quote_value(given), allowed="text")
     if len(given) > high * _UNSEEN:
         raise InvalidInput(field, "text_long", given=len(given), high=high)
-    if odd := control_in(given):
+    if odd := find_control(given):
         raise InvalidInput(field, "text_odd", given=odd[0], place=odd[1])
     text = clean_line(given) if line else clean(given)
     if len(text) > high:
@@ -78,35 +78,35 @@ def require_known(given: Mapping[Any, Any], fields: Mapping[str, FieldInfo]) -> 
     for field in given:
         if field not in fields:
             near = difflib.get_close_matches(str(field), fields, n=1)
-            raise InvalidInput(shown(field), "field_unknown", known=", ".join(near or fields))
+            raise InvalidInput(quote_value(field), "field_unknown", known=", ".join(near or fields))
 
 
-def refusal(error: ValidationError, of: type[BaseModel], model: str) -> InvalidInput:
+def explain_error(error: ValidationError, of: type[BaseModel], model: str) -> InvalidInput:
     """Turn pydantic's first complaint into an InvalidInput. model: the requested one."""
     first = error.errors()[0]
     field = str(first["loc"][0]) if first["loc"] else "request"
     if first["type"] == "missing":
         return InvalidInput(field, "field_missing")
     known, given = of.model_fields.get(field), first["input"]
-    if known and (texts := allowed_in(known)):
+    if known and (texts := allowed_texts(known)):
         key, allowed = _REFUSALS.get(field, "choice_unknown"), ", ".join(texts)
-        return InvalidInput(field, key, given=shown(given), allowed=allowed)
+        return InvalidInput(field, key, given=quote_value(given), allowed=allowed)
     if known and field in _REFUSALS:
         return InvalidInput(
-            field, _REFUSALS[field], given=typed(given), model=model, **_range(known)
+            field, _REFUSALS[field], given=quote_typed_value(given), model=model, **_limits(known)
         )
     allowed = _ALLOWED.get(first["type"], first["msg"])
-    return InvalidInput(field, "field_type", given=typed(given), allowed=allowed)
+    return InvalidInput(field, "field_type", given=quote_typed_value(given), allowed=allowed)
 
 
-def allowed_in(field: FieldInfo) -> tuple[str, ...]:
+def allowed_texts(field: FieldInfo) -> tuple[str, ...]:
     """Return the texts that a field allows; empty where it is not a choice."""
     if get_origin(field.annotation) is Literal:
         return get_args(field.annotation)
     return next((part.allowed for part in field.metadata if isinstance(part, OneOf)), ())
 
 
-def _range(field: FieldInfo) -> dict[str, float]:
+def _limits(field: FieldInfo) -> dict[str, float]:
     """Return the `low` and `high` of a number that it has, also of an optional one."""
     parts = [FieldInfo.from_annotation(one) for one in get_args(field.annotation)]
     return {

@@ -38,23 +38,23 @@ def is_token(given: object) -> TypeGuard[str]:
     return isinstance(given, str) and len(given) in TOKEN_LENGTH and given.isprintable()
 
 
-def new_job() -> str:
+def new_job_id() -> str:
     """Make the id of a new job; no command line reads it as an option."""
     made = secrets.token_urlsafe(16)
     return f"_{made[1:]}" if made.startswith("-") else made
 
 
-def new_review() -> str:
+def new_review_id() -> str:
     """Make the id of a new review, or of a verdict."""
     return secrets.token_urlsafe(16)
 
 
-def new_media() -> str:
+def new_media_token() -> str:
     """Make the token that opens a new job's files."""
     return secrets.token_urlsafe(24)
 
 
-def new_link() -> str:
+def new_link_token() -> str:
     """Make the token of a review's link, or of a program without one of its own."""
     return secrets.token_urlsafe(32)
 

@@ -201,7 +201,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class JobPage:
     """One page of an owner's library."""
 
     jobs: list[Job]

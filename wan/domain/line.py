@@ -36,7 +36,7 @@ class Turn:
         return address.partition(IN)[0], address, self.owner
 
 
-def in_turn(waiting: Iterable[Turn], begun: Iterable[Turn]) -> list[str]:
+def order_by_turn(waiting: Iterable[Turn], begun: Iterable[Turn]) -> list[str]:
     """Return the ids of waiting jobs, next first.
 
     begun: recent starts; the one whose last turn is longest ago is next.
@@ -45,10 +45,10 @@ def in_turn(waiting: Iterable[Turn], begun: Iterable[Turn]) -> list[str]:
     for turn in sorted(begun, key=attrgetter("at")):
         last_at |= {turn.path[:depth]: turn.at for depth in range(1, _DEPTH + 1)}
     oldest = sorted(waiting, key=attrgetter("at", "job_id"))
-    return [turn.job_id for turn in _shared(oldest, last_at, 1)]
+    return [turn.job_id for turn in _share_turns(oldest, last_at, 1)]
 
 
-def _shared(
+def _share_turns(
     turns: Sequence[Turn], last_at: Mapping[tuple[str, ...], float], depth: int
 ) -> Sequence[Turn]:
     """Order the jobs of one network or address, given oldest first. depth: length of the paths."""
@@ -58,12 +58,13 @@ def _shared(
     for turn in turns:
         lines[turn.path[:depth]].append(turn)
     shares = [
-        (last_at.get(path, 0.0), _shared(line, last_at, depth + 1)) for path, line in lines.items()
+        (last_at.get(path, 0.0), _share_turns(line, last_at, depth + 1))
+        for path, line in lines.items()
     ]
-    return list(_alternating(shares))
+    return list(_alternate(shares))
 
 
-def _alternating(lines: Sequence[tuple[float, Sequence[Turn]]]) -> Iterator[Turn]:
+def _alternate(lines: Sequence[tuple[float, Sequence[Turn]]]) -> Iterator[Turn]:
     """Yield the first job of each line, then the second, and so on; longest waiting first.
 
     lines: each with the time of its last turn.

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from wan.domain.plain_text import escaped
+from wan.domain.plain_text import escape
 
 Language = Literal["en", "zh"]
 
@@ -59,7 +59,7 @@ class Sentence(BaseModel):
     def _plain(cls, values: dict[str, str | int | float]) -> dict[str, str | int | float]:
         """Escape quoted texts (of the service, names of files), so that none steers a terminal."""
         return {
-            name: escaped(value) if isinstance(value, str) else value
+            name: escape(value) if isinstance(value, str) else value
             for name, value in values.items()
         }
 
@@ -78,7 +78,7 @@ def sentence(key: str, **values: str | int | float) -> Sentence:
     return made
 
 
-def waiting(said: Sentence) -> Sentence | None:
+def reword_as_waiting(said: Sentence) -> Sentence | None:
     """Return a cause as said of a job that goes on; None for a message that is not a cause."""
     return Sentence(key=f"{said.key}_waits", values=said.values) if said.key in CAUSES else None
 

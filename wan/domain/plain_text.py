@@ -52,7 +52,7 @@ _UNSEEN = frozenset(
 _FILLERS = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"  # letters and signs that show nothing
 
 
-def control_in(text: str) -> tuple[str, int] | None:
+def find_control(text: str) -> tuple[str, int] | None:
     """Find the first control character: as U+…, and its place from 1. None if there is none."""
     found = _REFUSED.search(_LINE_END.sub("\n", text))
     return None if found is None else (f"U+{ord(found[0]):04X}", found.start() + 1)
@@ -60,7 +60,9 @@ def control_in(text: str) -> tuple[str, int] | None:
 
 def clean(text: str) -> str:
     """Remove what nobody sees from a text. Its line ends become line feeds."""
-    return _bounded(_JOINED.sub(_kept, _REMOVED.sub(_kept, _LINE_END.sub("\n", text))))
+    return _limit_marks(
+        _JOINED.sub(_keep_group, _REMOVED.sub(_keep_group, _LINE_END.sub("\n", text)))
+    )
 
 
 def clean_line(text: str) -> str:
@@ -74,35 +76,35 @@ def is_blank(text: str) -> bool:
     return all(category(sign) in _UNSEEN or sign in _FILLERS for sign in text)
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     r"""Write out, as JSON does (\u009b), what `clean` removes, for terminals and logs."""
     return _UNSEEMLY.sub(
-        lambda found: _kept(found) or written_out(found[0]), _LINE_END.sub("\n", text)
+        lambda found: _keep_group(found) or write_as_escapes(found[0]), _LINE_END.sub("\n", text)
     )
 
 
-def indented(text: str, by: int = 4) -> str:
+def indent(text: str, by: int = 4) -> str:
     """Escape a text for a log and indent all but its first line: none looks like an entry."""
-    return escaped(text).replace("\n", "\n" + " " * by)
+    return escape(text).replace("\n", "\n" + " " * by)
 
 
-def _kept(found: re.Match[str]) -> str:
+def _keep_group(found: re.Match[str]) -> str:
     """Keep the flag, joiner or selector of a match; drop anything else."""
     return found[found.lastindex] if found.lastindex else ""
 
 
-def written_out(signs: str) -> str:
+def write_as_escapes(signs: str) -> str:
     r"""Write characters as JSON escapes (\u009b); an emoji takes two."""
     units = signs.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
-def _bounded(text: str) -> str:
+def _limit_marks(text: str) -> str:
     """Drop heaps of combining marks, which cover the lines above and below."""
-    return text if text.isascii() else "".join(_few_marks(text))
+    return text if text.isascii() else "".join(_skip_excess_marks(text))
 
 
-def _few_marks(text: str) -> Iterator[str]:
+def _skip_excess_marks(text: str) -> Iterator[str]:
     marks = 0
     for sign in text:
         if sign > "\u02ff" and category(sign)[0] == "M":

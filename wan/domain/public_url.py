@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from wan.domain.errors import InvalidInput
-from wan.domain.quoting import shown
+from wan.domain.quoting import quote_value
 
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)+")
 _PRIVATE_ENDINGS = frozenset(
@@ -15,9 +15,9 @@ _PRIVATE_ENDINGS = frozenset(
 _UNICAST = ipaddress.IPv6Network("2000::/3")
 
 
-def public_url(field: str, given: Any) -> str:
+def check_public_url(field: str, given: Any) -> str:
     """Return an http(s) URL with a public host, which we never fetch. Raises InvalidInput."""
-    refusal = InvalidInput(field, "url_bad", given=shown(given))
+    refusal = InvalidInput(field, "url_bad", given=quote_value(given))
     if (
         not isinstance(given, str)
         or len(given) > 2048

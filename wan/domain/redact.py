@@ -7,7 +7,7 @@ ours that holds a key should come this far.
 import logging
 import re
 
-from wan.domain.plain_text import indented
+from wan.domain.plain_text import indent
 
 # A key's alphabet, but for what ends one in free text.
 _SIGN = r"[!#$%&(*+\-./0-9:=?@A-Z\[\\^_`a-z{|~]"
@@ -31,12 +31,12 @@ _URL = re.compile(r"((?<!\w)\w++://)(?:[^\s/?#]*@)?([^\s?#]*)\S*")
 _known: set[str] = set()
 
 
-def know(key: str) -> None:
+def register_key(key: str) -> None:
     """Hide this key from now on, whatever its shape."""
     _known.add(key)
 
 
-def redacted(text: str) -> str:
+def redact(text: str) -> str:
     """Mask known keys, what looks like one (sk-, sk-ws-, sk-sp-, st-), and signatures in URLs."""
     for key in tuple(_known):
         text = text.replace(key, f"{key[:3]}***")
@@ -45,16 +45,16 @@ def redacted(text: str) -> str:
     )
 
 
-def unsigned(text: str) -> str:
+def strip_signatures(text: str) -> str:
     """Redact a text and cut user, query and fragment from its URLs: each may grant access."""
-    return redacted(_URL.sub(r"\1\2", text))
+    return redact(_URL.sub(r"\1\2", text))
 
 
 class _Record(logging.LogRecord):
     """A log entry without keys, which steers no terminal and forges no other entry."""
 
     def getMessage(self) -> str:
-        return indented(redacted(super().getMessage()))
+        return indent(redact(super().getMessage()))
 
     @property
     def exc_text(self) -> str | None:
@@ -63,7 +63,7 @@ class _Record(logging.LogRecord):
 
     @exc_text.setter
     def exc_text(self, text: str | None) -> None:
-        self._exc_text = None if text is None else indented(redacted(text))
+        self._exc_text = None if text is None else indent(redact(text))
 
 
 def guard_logs() -> None:

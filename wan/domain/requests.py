@@ -25,10 +25,18 @@ from pydantic import (
 from wan.domain import catalog
 from wan.domain.catalog import MODELS, Model
 from wan.domain.errors import InvalidInput
-from wan.domain.fields import WHOLE, OneOf, WholeNumber, allowed_in, refusal, require_known, written
+from wan.domain.fields import (
+    WHOLE,
+    OneOf,
+    WholeNumber,
+    allowed_texts,
+    clean_text,
+    explain_error,
+    require_known,
+)
 from wan.domain.plain_text import is_blank
-from wan.domain.public_url import public_url
-from wan.domain.quoting import shown
+from wan.domain.public_url import check_public_url
+from wan.domain.quoting import quote_value
 
 Media = bytes | Path | str
 """The bytes of a file, its path, or a URL that the service fetches. A `str` is always a URL, never
@@ -60,12 +68,12 @@ _MOTION_WORDS = (  # up to this strength, these words
 )
 
 
-def _names(makes: str) -> tuple[str, ...]:
+def _model_names(makes: str) -> tuple[str, ...]:
     """Return the models that make a video from this kind of input."""
     return tuple(model.name for model in MODELS.values() if model.makes == makes)
 
 
-def _seconds(makes: str) -> dict[str, Any]:
+def _duration_limits(makes: str) -> dict[str, Any]:
     """Return the limits of the duration, which are the same for all these models."""
     [durations] = {model.durations for model in MODELS.values() if model.makes == makes}
     return {"ge": durations[0], "le": durations[-1]}
@@ -103,12 +111,12 @@ class _Request(BaseModel):
         except ValidationError as error:
             asked = str(given.get("model")) if isinstance(given, Mapping) else ""
             model = asked if asked in MODELS else cls.model_fields["model"].default
-            raise refusal(error, cls, model) from None
+            raise explain_error(error, cls, model) from None
 
     @field_validator("prompt", mode="before")
     @classmethod
     def _clean_prompt(cls, prompt: Any) -> str:
-        text = written("prompt", prompt, catalog.PROMPT_LIMIT)
+        text = clean_text("prompt", prompt, catalog.PROMPT_LIMIT)
         if is_blank(text):
             raise InvalidInput("prompt", "prompt_missing", high=catalog.PROMPT_LIMIT)
         return text
@@ -116,7 +124,7 @@ class _Request(BaseModel):
     @field_validator("negative_prompt", mode="before")
     @classmethod
     def _clean_negative_prompt(cls, prompt: Any) -> str:
-        return written(
+        return clean_text(
             "negative_prompt", "" if prompt is None else prompt, catalog.NEGATIVE_PROMPT_LIMIT
         )
 
@@ -125,7 +133,7 @@ class _Request(BaseModel):
     def _usual_size(cls, size: Any) -> Any:
         """Write 1280x720 and 720p as 1280*720 and 720P."""
         usual = _TIMES.sub("*", size.strip()).upper() if isinstance(size, str) else size
-        return usual if usual in allowed_in(cls.model_fields["size"]) else size
+        return usual if usual in allowed_texts(cls.model_fields["size"]) else size
 
     @field_validator("seed", mode="before")
     @classmethod
@@ -159,10 +167,10 @@ class _Request(BaseModel):
 class ImageToVideoRequest(_Request):
     """A request to turn one picture and a prompt into a video."""
 
-    model: Annotated[str, OneOf(_names("image"))] = catalog.IMAGE_TO_VIDEO
+    model: Annotated[str, OneOf(_model_names("image"))] = catalog.IMAGE_TO_VIDEO
     prompt: str = Field(default="", max_length=catalog.PROMPT_LIMIT)
     """What happens; without it the service goes by the picture alone."""
-    duration: WholeNumber = Field(5, **_seconds("image"))
+    duration: WholeNumber = Field(5, **_duration_limits("image"))
     size: Annotated[str, OneOf((*catalog.SIZES, *OWN_SHAPE))] = "1280*720"
     """`W*H` in px, or a tier, which keeps the picture's own shape."""
     reference_image: Media = Field(default=b"", repr=False, validate_default=True)
@@ -184,7 +192,7 @@ class ImageToVideoRequest(_Request):
     @field_validator("prompt", mode="before")
     @classmethod
     def _clean_prompt(cls, prompt: Any) -> str:
-        text = written("prompt", "" if prompt is None else prompt, catalog.PROMPT_LIMIT)
+        text = clean_text("prompt", "" if prompt is None else prompt, catalog.PROMPT_LIMIT)
         return "" if is_blank(text) else text
 
     @field_validator("reference_image", mode="before")
@@ -192,17 +200,17 @@ class ImageToVideoRequest(_Request):
     def _one_image(cls, media: Any) -> Media:
         if media is None or (isinstance(media, bytes | str) and not media):
             raise InvalidInput("reference_image", "image_missing")
-        return _media("reference_image", media)
+        return _check_media("reference_image", media)
 
     @field_validator("reference_audio", mode="before")
     @classmethod
     def _no_sound(cls, media: Any) -> Media | None:
-        return None if media in (None, "", b"") else _media("reference_audio", media)
+        return None if media in (None, "", b"") else _check_media("reference_audio", media)
 
     @field_validator("audio_url", mode="before")
     @classmethod
     def _public_audio(cls, url: Any) -> str:
-        return "" if url in (None, "") else public_url("audio_url", url)
+        return "" if url in (None, "") else check_public_url("audio_url", url)
 
     @model_validator(mode="before")
     @classmethod
@@ -210,12 +218,15 @@ class ImageToVideoRequest(_Request):
         """Move a URL in `reference_audio` to `audio_url`; refuse two different sounds."""
         if not isinstance(given, Mapping) or given.get("reference_audio") in (None, "", b""):
             return given
-        sound, url = _media("reference_audio", given["reference_audio"]), given.get("audio_url")
+        sound, url = (
+            _check_media("reference_audio", given["reference_audio"]),
+            given.get("audio_url"),
+        )
         if url not in (None, "", sound):
             raise InvalidInput(
                 "reference_audio",
                 "sound_twice",
-                given=shown(sound) if isinstance(sound, str) else "a file",
+                given=quote_value(sound) if isinstance(sound, str) else "a file",
             )
         rest = {name: value for name, value in given.items() if name != "reference_audio"}
         return (
@@ -256,8 +267,8 @@ class ReferenceToVideoRequest(_Request):
     pictures.
     """
 
-    model: Annotated[str, OneOf(_names("reference"))] = catalog.REFERENCE_TO_VIDEO
-    duration: WholeNumber = Field(5, **_seconds("reference"))
+    model: Annotated[str, OneOf(_model_names("reference"))] = catalog.REFERENCE_TO_VIDEO
+    duration: WholeNumber = Field(5, **_duration_limits("reference"))
     reference_video: tuple[Media, ...] = Field(default=(), repr=False)
     reference_image: tuple[Media, ...] = Field(default=(), repr=False)
     reference_order: tuple[ReferenceKind, ...] = ()
@@ -273,7 +284,7 @@ class ReferenceToVideoRequest(_Request):
     def _a_list(cls, media: Any, info: Any) -> tuple[Media, ...]:
         field = str(info.field_name)
         several = media if isinstance(media, list | tuple) else [] if media is None else [media]
-        return tuple(_media(field, one) for one in several)
+        return tuple(_check_media(field, one) for one in several)
 
     @model_validator(mode="after")
     def _not_too_many(self) -> Self:
@@ -303,7 +314,7 @@ class ReferenceToVideoRequest(_Request):
             raise InvalidInput(
                 "reference_order",
                 "field_type",
-                given=shown(", ".join(self.reference_order)),
+                given=quote_value(", ".join(self.reference_order)),
                 allowed=allowed,
             )
         return self
@@ -339,7 +350,9 @@ class ReferenceToVideoRequest(_Request):
 Request = ImageToVideoRequest | ReferenceToVideoRequest
 
 
-def ordered(references: Sequence[tuple[ReferenceKind, Media]]) -> dict[str, tuple[Any, ...]]:
+def arrange_references(
+    references: Sequence[tuple[ReferenceKind, Media]],
+) -> dict[str, tuple[Any, ...]]:
     """Return the fields of a request for references in this order."""
     apart = {
         f"reference_{kind}": tuple(one for of, one in references if of == kind)
@@ -348,7 +361,7 @@ def ordered(references: Sequence[tuple[ReferenceKind, Media]]) -> dict[str, tupl
     return apart | {"reference_order": tuple(kind for kind, _ in references)}
 
 
-def kind_of(address: str) -> Literal["image", "video"]:
+def guess_kind(address: str) -> Literal["image", "video"]:
     """Guess by its name what the file at a URL is.
 
     It is a video unless it ends like a picture, so that the price is never quoted too low.
@@ -360,19 +373,19 @@ def kind_of(address: str) -> Literal["image", "video"]:
     return "image" if Path(name).suffix.lower() in _PICTURE_ENDINGS else "video"
 
 
-def _media(field: str, given: Any) -> Media:
+def _check_media(field: str, given: Any) -> Media:
     if isinstance(given, bytes | bytearray):
         return bytes(given)
     if not isinstance(given, Path | str):
         raise InvalidInput(
             field,
             "field_type",
-            given=_kind(given),
+            given=_describe_type(given),
             allowed="one file as its bytes or its path, or a link (https://…)",
         )
-    return given if isinstance(given, Path) else public_url(field, given)
+    return given if isinstance(given, Path) else check_public_url(field, given)
 
 
-def _kind(given: Any) -> str:
+def _describe_type(given: Any) -> str:
     """Describe the type of a value that is too long to show."""
     return f"a list of {len(given)}" if isinstance(given, list | tuple) else type(given).__name__

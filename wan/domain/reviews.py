@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import Any
 
 from wan.domain.errors import InvalidInput
-from wan.domain.fields import written
+from wan.domain.fields import clean_text
 from wan.domain.jobs import Job, JobState
 from wan.domain.plain_text import is_blank
 
@@ -94,7 +94,7 @@ class Take:
     @cached_property
     def tally(self) -> Tally:
         """Last verdicts, counted by people."""
-        last = [one.verdict for one in latest(self.verdicts)]
+        last = [one.verdict for one in latest_verdicts(self.verdicts)]
         return Tally(*(last.count(verdict) for verdict in VERDICTS))
 
     @property
@@ -137,17 +137,17 @@ class Review:
         return self.takes[number - 1]
 
 
-def latest(verdicts: Sequence[Verdict]) -> list[Verdict]:
+def latest_verdicts(verdicts: Sequence[Verdict]) -> list[Verdict]:
     """Return the last verdict of each person. verdicts: of one take, oldest first."""
     return list({one.reviewer: one for one in verdicts}.values())
 
 
-def link_hash(token: str) -> str:
+def hash_link(token: str) -> str:
     """Return the hash by which the database finds a link."""
     return hashlib.sha256(f"review\n{token}".encode()).hexdigest()
 
 
-def checked_ids(job_ids: Sequence[str]) -> list[str]:
+def check_take_ids(job_ids: Sequence[str]) -> list[str]:
     """Return the ids of chosen takes, each once, in their order. Raises InvalidInput."""
     chosen = list(dict.fromkeys(job_ids))
     if not 1 <= len(chosen) <= TAKES_LIMIT:
@@ -160,25 +160,25 @@ def checked_ids(job_ids: Sequence[str]) -> list[str]:
     return chosen
 
 
-def with_video(job: Job | None) -> Job:
+def require_video(job: Job | None) -> Job:
     """Return the job. Raises InvalidInput where it is missing or has no video."""
     if job is None or job.state is not JobState.SUCCEEDED or not job.video_key:
         raise InvalidInput("takes", "review_take_unmade")
     return job
 
 
-def checked_words(title: object, note: object) -> tuple[str, str]:
+def clean_title_and_note(title: object, note: object) -> tuple[str, str]:
     """Clean title and note. Raises InvalidInput."""
     plain = (
-        written("title", title, TITLE_LIMIT, line=True),
-        _shown(written("note", note, NOTE_LIMIT)),
+        clean_text("title", title, TITLE_LIMIT, line=True),
+        _strip_text(clean_text("note", note, NOTE_LIMIT)),
     )
     if not plain[0]:
         raise InvalidInput("title", "review_title_missing")
     return plain
 
 
-def expiry(days: int | None, now: float) -> float | None:
+def compute_expiry(days: int | None, now: float) -> float | None:
     """Return the end of a new link in seconds since 1970, None for never. Raises InvalidInput."""
     if days is None:
         return None
@@ -189,7 +189,7 @@ def expiry(days: int | None, now: float) -> float | None:
     return now + days * _DAY
 
 
-def checked_verdict(review: Review, given: dict[str, Any], *, id_: str, now: float) -> Verdict:
+def check_verdict(review: Review, given: dict[str, Any], *, id_: str, now: float) -> Verdict:
     """Check what somebody sends for a take. Raises InvalidInput.
 
     given: take, verdict, comment, at_seconds, name, reviewer.
@@ -201,26 +201,28 @@ def checked_verdict(review: Review, given: dict[str, Any], *, id_: str, now: flo
         raise InvalidInput("verdict", "review_verdict_unknown")
     if not isinstance(token := given.get("reviewer"), str) or not _REVIEWER.fullmatch(token):
         raise InvalidInput("reviewer", "review_reviewer_odd")
-    comment = _shown(written("comment", given.get("comment") or "", COMMENT_LIMIT))
+    comment = _strip_text(clean_text("comment", given.get("comment") or "", COMMENT_LIMIT))
     return Verdict(
         id=id_,
         review_id=review.id,
         job_id=take.job_id,
         verdict=given["verdict"],
         comment=comment,
-        at_seconds=_moment(given.get("at_seconds"), take.job.duration or 0.0) if comment else None,
-        name=written("name", given.get("name") or "", NAME_LIMIT, line=True),
+        at_seconds=_check_moment(given.get("at_seconds"), take.job.duration or 0.0)
+        if comment
+        else None,
+        name=clean_text("name", given.get("name") or "", NAME_LIMIT, line=True),
         created_at=now,
         reviewer=hashlib.sha256(f"{review.id}\n{token}".encode()).hexdigest()[:32],
     )
 
 
-def _shown(text: str) -> str:
+def _strip_text(text: str) -> str:
     """Strip a text; "" where nothing of it is visible."""
     return "" if is_blank(text) else text.strip()
 
 
-def _moment(given: object, duration: float) -> float | None:
+def _check_moment(given: object, duration: float) -> float | None:
     if given is None:
         return None
     if (
@@ -232,18 +234,18 @@ def _moment(given: object, duration: float) -> float | None:
     return min(float(given), duration)  # as it came: rounded, it may be of the picture before
 
 
-def as_json(review: Review) -> bytes:
+def export_json(review: Review) -> bytes:
     """Export a review with its tallies and all verdicts as JSON (UTF-8)."""
     plain = {
         "title": review.title,
         "note": review.note,
-        "created_at": _iso(review.created_at),
-        "takes": [_plain(take) for take in review.takes],
+        "created_at": _format_time(review.created_at),
+        "takes": [_export_take(take) for take in review.takes],
     }
     return json.dumps(plain, ensure_ascii=False, indent=2).encode()
 
 
-def as_csv(review: Review) -> bytes:
+def export_csv(review: Review) -> bytes:
     """Export all verdicts, one per row, as CSV (UTF-8 with the BOM that spreadsheets need).
 
     No cell can be read as a formula.
@@ -254,7 +256,7 @@ def as_csv(review: Review) -> bytes:
         ["take", "seed", "person", "name", "verdict", "latest", "comment", "at_seconds", "given_at"]
     )
     for take in review.takes:
-        for one in _said(take):
+        for one in _export_verdicts(take):
             seed = take.job.seed if take.job else ""
             cells = [
                 take.number,
@@ -265,15 +267,17 @@ def as_csv(review: Review) -> bytes:
                 "yes" if one["latest"] else "no",
                 one["comment"],
             ]
-            rows.writerow([_cell(cell) for cell in (*cells, one["at_seconds"], one["given_at"])])
+            rows.writerow(
+                [_escape_cell(cell) for cell in (*cells, one["at_seconds"], one["given_at"])]
+            )
     return out.getvalue().encode("utf-8-sig")
 
 
-def _cell(value: object) -> str:
-    return "" if value is None else _FORMULA.sub(_as_text, str(value))
+def _escape_cell(value: object) -> str:
+    return "" if value is None else _FORMULA.sub(_mark_as_text, str(value))
 
 
-def _as_text(found: re.Match[str]) -> str:
+def _mark_as_text(found: re.Match[str]) -> str:
     """Mark a character that may begin a formula as text.
 
     After a mere space it begins none unless more follows: a dash stays a dash.
@@ -287,7 +291,7 @@ def _as_text(found: re.Match[str]) -> str:
     return f"{before}'{sign}" if begins else f"{before}{sign}"
 
 
-def _plain(take: Take) -> dict[str, Any]:
+def _export_take(take: Take) -> dict[str, Any]:
     job = take.job
     facts = (
         {}
@@ -306,13 +310,13 @@ def _plain(take: Take) -> dict[str, Any]:
         **facts,
         **measured,
         "tally": tally,
-        "verdicts": _said(take),
+        "verdicts": _export_verdicts(take),
     }
 
 
-def _said(take: Take) -> list[dict[str, Any]]:
+def _export_verdicts(take: Take) -> list[dict[str, Any]]:
     """Return the verdicts on a take; of each person only as much as tells people apart."""
-    last = {one.id for one in latest(take.verdicts)}
+    last = {one.id for one in latest_verdicts(take.verdicts)}
     return [
         {
             "person": one.reviewer[:6],
@@ -321,11 +325,11 @@ def _said(take: Take) -> list[dict[str, Any]]:
             "latest": one.id in last,
             "comment": one.comment,
             "at_seconds": one.at_seconds,
-            "given_at": _iso(one.created_at),
+            "given_at": _format_time(one.created_at),
         }
         for one in take.verdicts
     ]
 
 
-def _iso(seconds: float) -> str:
+def _format_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

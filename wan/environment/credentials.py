@@ -6,7 +6,7 @@ from pathlib import Path
 
 from wan.domain.errors import SettingsError
 from wan.domain.messages import sentence
-from wan.domain.redact import know
+from wan.domain.redact import register_key
 from wan.environment.checks import (
     KEY_SHAPE,
 )
@@ -25,7 +25,7 @@ def checked_key(field: str, raw: str) -> str | None:
         return None
     if not KEY_SHAPE.fullmatch(key):
         raise SettingsError(sentence("key_malformed", field=field))
-    know(key)
+    register_key(key)
     return key
 
 

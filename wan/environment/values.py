@@ -12,7 +12,7 @@ from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
 from wan.domain.errors import SettingsError
 from wan.domain.messages import sentence
-from wan.domain.plain_text import clean, control_in
+from wan.domain.plain_text import clean, find_control
 
 _QUOTES = frozenset(
     {'""', "''", "``", "“”", "‘’", "„“", "「」", "＂＂", "＇＇"}
@@ -50,7 +50,7 @@ def cleaned(value: str) -> str:
 
     A control character is no accident: it stays, and a check refuses it.
     """
-    if control_in(value):
+    if find_control(value):
         return value
     value = _NO_BREAK.sub(" ", _JOINER.sub("", clean(value))).strip()
     while len(value) > 1 and value[0] + value[-1] in _QUOTES:

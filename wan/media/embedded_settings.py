@@ -26,7 +26,7 @@ from wan.domain import catalog
 from wan.domain.catalog import MODELS
 from wan.domain.errors import InvalidInput
 from wan.domain.jobs import Job, Reference
-from wan.domain.public_url import public_url
+from wan.domain.public_url import check_public_url
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 
 PRODUCT: Literal["Wan Studio"] = "Wan Studio"
@@ -112,7 +112,7 @@ class _Source(BaseModel):
     @field_validator("url")
     @classmethod
     def _check_url(cls, url: str) -> str:
-        return public_url("url", url) if url else ""
+        return check_public_url("url", url) if url else ""
 
 
 class _Shot(BaseModel):

@@ -108,7 +108,7 @@ def conform(source: Path, target: Path, *, size: str, fps: float, fit: str = "cr
         av.open(str(source), options=probe.OPTIONS) as given,
         open_mp4(target, given.metadata) as made,
     ):
-        width, height = catalog.pixels(size)
+        width, height = catalog.parse_size(size)
         before = given.streams.video[0]
         alike = abs(before.width * height / (before.height * width) - 1) <= _ALIKE
         steps = (

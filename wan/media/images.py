@@ -107,7 +107,7 @@ def preview(
     InvalidInput.
     """
     image, _ = _read(field, given, side=_PREVIEW_SIDE)
-    width, height = _own_shape(image) if size in OWN_SHAPE else catalog.pixels(size)
+    width, height = _own_shape(image) if size in OWN_SHAPE else catalog.parse_size(size)
     scale = min(1.0, _PREVIEW_SIDE / max(width, height))
     shape = max(1, round(width * scale)), max(1, round(height * scale))
     _resize(image, shape, fit, keep=size in OWN_SHAPE)[0].save(made, "WEBP", quality=82)
@@ -303,7 +303,7 @@ def _fit(image: Image.Image, size: str, fit: str) -> tuple[Image.Image, list[Sen
     """A picture in exactly the shape of a size `W*H`, cropped or padded; for a tier ("720P") in its
     own. With what was done to it.
     """
-    target = _own_shape(image) if size in OWN_SHAPE else catalog.pixels(size)
+    target = _own_shape(image) if size in OWN_SHAPE else catalog.parse_size(size)
     return _resize(image, target, fit, keep=size in OWN_SHAPE)
 
 

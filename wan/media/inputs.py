@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, 
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput, NotKept, is_full
 from wan.domain.messages import Sentence, sentence
-from wan.domain.requests import Media, ReferenceKind, kind_of
+from wan.domain.requests import Media, ReferenceKind, guess_kind
 from wan.domain.turns import Asker, Turns
 from wan.environment.settings import WORK
 from wan.media import embedded_settings
@@ -317,7 +317,7 @@ async def detect_kinds(
         )
     return [
         (
-            kind_of(one)
+            guess_kind(one)
             if isinstance(one, str)
             else await run_in_sandbox(asker, detect_kind, field, one),
             one,

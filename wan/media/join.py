@@ -100,7 +100,9 @@ def _write_clips(
     """
     seams = list(accumulate((_seconds(path) for path in paths), initial=Fraction(0)))
     with av.open(str(paths[0]), options=probe.OPTIONS) as first:
-        picture = encode.add_video_track(made, first.streams.video[0], *catalog.pixels(size), fps)
+        picture = encode.add_video_track(
+            made, first.streams.video[0], *catalog.parse_size(size), fps
+        )
     rate = Fraction(picture.codec_context.framerate)
     sound = _SoundTrack(made) if any(_has_sound(path) for path in paths) else None
     for path, (begins, ends) in zip(paths, pairwise(seams), strict=True):
@@ -144,7 +146,9 @@ def _read_pictures(
 
     with av.open(str(path), options=probe.OPTIONS) as given:
         upcoming, shown, start = number(begins), None, _start_of(given)
-        for frame in encode.filter_frames(given, *encode.fit_filters(*catalog.pixels(size), "pad")):
+        for frame in encode.filter_frames(
+            given, *encode.fit_filters(*catalog.parse_size(size), "pad")
+        ):
             while shown is not None and upcoming < number(begins + _time_of(frame) - start):
                 yield upcoming, shown
                 upcoming += 1

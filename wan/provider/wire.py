@@ -25,7 +25,7 @@ from wan.domain.errors import (
 )
 from wan.domain.messages import Sentence, sentence
 from wan.domain.plain_text import clean
-from wan.domain.redact import unsigned
+from wan.domain.redact import strip_signatures
 from wan.environment.connection import Connection
 from wan.provider.refusals import (
     PASSES,
@@ -66,7 +66,7 @@ class _Wire(BaseModel):
 
 def _quotable(words: str) -> str:
     """Clean the service's own words for people, and cut signatures out of URLs in them."""
-    return unsigned(clean(words))
+    return strip_signatures(clean(words))
 
 
 _Words = Annotated[str, AfterValidator(_quotable)]

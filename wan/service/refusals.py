@@ -13,7 +13,7 @@ from wan.database.refusals import (
     TooManyJobsOfAddress,
     TooManyReviews,
 )
-from wan.domain.catalog import money
+from wan.domain.catalog import format_money
 from wan.domain.errors import AccessRefused
 from wan.domain.messages import Sentence, sentence
 
@@ -32,9 +32,9 @@ def _sentence(refusal: Refusal) -> Sentence:
         case OverBudget(budget, spent, price, currency):
             return sentence(
                 "budget_spent",
-                budget=money(budget, currency),
-                spent=money(spent, currency),
-                price=money(price, currency),
+                budget=format_money(budget, currency),
+                spent=format_money(spent, currency),
+                price=format_money(price, currency),
             )
         case TooManyJobs(limit, live, new) if new > 1:
             return sentence("takes_many", high=limit, given=live)

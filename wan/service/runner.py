@@ -38,7 +38,7 @@ from wan.domain.errors import (
     is_full,
 )
 from wan.domain.jobs import UNSENT, Job, JobState, Reference, Spent
-from wan.domain.messages import Sentence, sentence, waiting
+from wan.domain.messages import Sentence, reword_as_waiting, sentence
 from wan.environment.connection import Connection
 from wan.media import embedded_settings, encode
 from wan.media.probe import Clip
@@ -925,7 +925,7 @@ def _waiting(trouble: ServiceError) -> Sentence | None:
     """What to say of a job that waits until some trouble is over; nothing of what passes unseen."""
     if isinstance(trouble, OddAddress):
         return trouble.sentence
-    return waiting(trouble.sentence)
+    return reword_as_waiting(trouble.sentence)
 
 
 def _is_ours(job: Job, snapshot: TaskSnapshot) -> bool:

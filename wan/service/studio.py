@@ -41,7 +41,7 @@ from wan.domain.errors import (
     Throttled,
     WanError,
 )
-from wan.domain.fields import written
+from wan.domain.fields import clean_text
 from wan.domain.fingerprint import fingerprint
 from wan.domain.ids import Owners
 from wan.domain.jobs import (
@@ -50,12 +50,12 @@ from wan.domain.jobs import (
     UNSENT,
     Job,
     JobEvent,
+    JobPage,
     JobState,
     Reference,
-    Shelf,
     Spent,
 )
-from wan.domain.messages import Sentence, sentence, waiting
+from wan.domain.messages import Sentence, reword_as_waiting, sentence
 from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request
 from wan.domain.results import VideoResult
 from wan.domain.reviews import Review, Take
@@ -553,7 +553,7 @@ class Studio:
         until: float | None = None,
         offset: int = 0,
         limit: int = 24,
-    ) -> Shelf:
+    ) -> JobPage:
         """One page of this owner's jobs, newest first.
 
         search: words that the prompt has in it, in any order, of which thirty are looked for;
@@ -568,7 +568,7 @@ class Studio:
                     field, "choice_unknown", given=given[:80], allowed=", ".join(known)
                 )
         words = list(
-            dict.fromkeys(written("search", search, _SEARCH_LIMIT, line=True).casefold().split())
+            dict.fromkeys(clean_text("search", search, _SEARCH_LIMIT, line=True).casefold().split())
         )[:_SEARCH_WORDS]
         return await self._jobs.shelf(
             owner,
@@ -822,7 +822,7 @@ class Studio:
         ones. Raises JobNotFound.
         """
         job = await self.job(job_id, owner=owner)
-        await self._jobs.withdraw_links(job.id, owner, ids.new_media())
+        await self._jobs.withdraw_links(job.id, owner, ids.new_media_token())
         self._tell()
         return await self.job(job.id, owner=owner)
 
@@ -850,15 +850,15 @@ class Studio:
 
         with_settings: whether reviewers see, and find in the videos, what they were made with.
         """
-        title, note = reviews.checked_words(title, note)
-        now, token = self._clock(), ids.new_link()
-        expires_at = reviews.expiry(expires_days, now)
+        title, note = reviews.clean_title_and_note(title, note)
+        now, token = self._clock(), ids.new_link_token()
+        expires_at = reviews.compute_expiry(expires_days, now)
         takes = []
-        for number, job_id in enumerate(reviews.checked_ids(job_ids), 1):
+        for number, job_id in enumerate(reviews.check_take_ids(job_ids), 1):
             job = await self._found(ids.JOB, self._jobs.get, job_id, owner)
-            takes.append(Take(number=number, job_id=job_id, job=reviews.with_video(job)))
+            takes.append(Take(number=number, job_id=job_id, job=reviews.require_video(job)))
         review = Review(
-            ids.new_review(),
+            ids.new_review_id(),
             owner,
             title,
             note,
@@ -931,7 +931,7 @@ class Studio:
         no more, and NotKept.
         """
         review = await self.review_by_link(token, whole=False)
-        verdict = reviews.checked_verdict(review, given, id_=ids.new_review(), now=self._clock())
+        verdict = reviews.check_verdict(review, given, id_=ids.new_review_id(), now=self._clock())
         with refusals_in_words():
             await self._reviews.give(verdict, network)
         self._tell()
@@ -1252,7 +1252,7 @@ class Studio:
         """A QUEUED row with nothing in it yet."""
         now, connection = self._clock(), leave.connection
         return Job(
-            id=ids.new_job(),
+            id=ids.new_job_id(),
             owner=owner,
             account=connection.account,
             backend=connection.backend,
@@ -1260,7 +1260,7 @@ class Studio:
             region=connection.region,
             workspace=connection.workspace,
             brief_id=secrets.token_urlsafe(16),
-            media_token=ids.new_media(),
+            media_token=ids.new_media_token(),
             address=None if is_here(leave.address) else self._place_of(leave.address),
             budget_day=""
             if leave.budget is None
@@ -1424,7 +1424,9 @@ async def asked(gateway: Gateway, connection: Connection) -> Sentence:
 def _found(trouble: ServiceError, where: str) -> Sentence:
     """What a failed check of the connection means."""
     code = trouble.code or str(trouble.status or "")
-    if waiting(trouble.sentence) is not None:  # about the account, or about the way to the service
+    if (
+        reword_as_waiting(trouble.sentence) is not None
+    ):  # about the account, or about the way to the service
         return trouble.sentence
     if isinstance(trouble, Throttled):
         return sentence("check_busy")

@@ -33,7 +33,7 @@ from wan.domain import ids
 from wan.domain.catalog import MODELS
 from wan.domain.ids import OPERATOR
 from wan.domain.jobs import Job
-from wan.domain.redact import unsigned
+from wan.domain.redact import strip_signatures
 from wan.media.embedded_settings import settings_of, strip_query
 from wan.storage.objects import changed_at
 from wan.storage.record import CALLS, VIDEOS, read_json
@@ -281,7 +281,7 @@ def _versions() -> dict[str, str]:
 def _clean(known: Any) -> Any:
     """Return JSON without keys and without the queries of URLs, which may be signatures."""
     if isinstance(known, str):
-        return unsigned(known)
+        return strip_signatures(known)
     if isinstance(known, Mapping):
         return {name: _clean(value) for name, value in known.items()}
     return [_clean(one) for one in known] if isinstance(known, list | tuple) else known

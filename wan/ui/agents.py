@@ -105,7 +105,7 @@ def _with_sessions(app: _App) -> _App:
     """
 
     async def named(scope: Scope, receive: Receive, send: Send) -> None:
-        session = session_of(Headers(scope=scope)) or ids.new_link()
+        session = session_of(Headers(scope=scope)) or ids.new_link_token()
 
         async def tell(message: Message) -> None:
             if message["type"] == "http.response.start":

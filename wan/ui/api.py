@@ -36,13 +36,13 @@ from wan.domain.errors import InvalidInput, JobNotFound, WanError
 from wan.domain.jobs import Job, JobEvent
 from wan.domain.messages import sentence, t
 from wan.domain.plain_text import is_blank
-from wan.domain.quoting import shortened
+from wan.domain.quoting import shorten
 from wan.domain.requests import (
     ImageToVideoRequest,
     Media,
     ReferenceToVideoRequest,
     Request,
-    ordered,
+    arrange_references,
 )
 from wan.domain.turns import Asker
 from wan.media import inputs
@@ -259,7 +259,7 @@ class Api:
         asked = ReferenceToVideoRequest(
             model=model,
             prompt=prompt,
-            **ordered(kinds),
+            **arrange_references(kinds),
             duration=duration,
             size=size,
             fps=fps,
@@ -329,7 +329,7 @@ class Api:
         self, request: gr.Request, asked: Request, leave: Leave, *, new_take: bool
     ) -> tuple[str, Job]:
         """A job for a caller who is nobody yet, and the token that opens it."""
-        studio, token = self._studio, _session(request) or ids.new_link()
+        studio, token = self._studio, _session(request) or ids.new_link_token()
         owner = studio.owners.of_caller(token)
         if new_take or not studio.settings.join_anonymous or _scope(request).get(CROWD, True):
             return token, await studio.submit(asked, owner=owner, leave=leave, new_take=new_take)
@@ -404,7 +404,7 @@ class Api:
         if upload := self._upload_at(given):
             return upload
         if _PATH.match(given):
-            raise InvalidInput(field, "path_given", given=shortened(given))
+            raise InvalidInput(field, "path_given", given=shorten(given))
         return given
 
     def _upload_at(self, url: str) -> Path | None:

@@ -29,7 +29,7 @@ def size_choices(*, own_shape: bool) -> list[tuple[str, str]]:
 
 
 def _shape(size: str) -> str:
-    width, height = catalog.pixels(size)
+    width, height = catalog.parse_size(size)
     return "square" if width == height else _SHAPES[width > height]
 
 

@@ -16,7 +16,7 @@ from urllib.parse import quote as url_quote
 
 from markupsafe import Markup, escape
 
-from wan.domain.catalog import Price, money
+from wan.domain.catalog import Price, format_money
 from wan.domain.jobs import CANCEL_IS_FREE, Job, JobEvent, JobState, Spent
 from wan.domain.messages import Language, Sentence, sentence, t, template
 from wan.domain.plain_text import clean_line
@@ -208,7 +208,7 @@ def _amount(key: str, price: Price, takes: int) -> Markup:
     """What one take costs, or what several do, and each of them."""
     if takes == 1:
         return both(key, price=str(price))
-    total = money(price.amount * takes, price.currency)
+    total = format_money(price.amount * takes, price.currency)
     all_takes = {"price": total, "takes": takes, "each": str(price)}
     return _SPAN.format(
         *(
@@ -696,7 +696,9 @@ def _total(jobs: Sequence[Job]) -> list[Markup]:
     charged = [job for job in jobs if job.live or job.spent is not Spent.NO]
     if not jobs or any(job.amount is None for job in charged):
         return []
-    total = money(sum((job.amount or Decimal(0) for job in charged), Decimal(0)), jobs[0].currency)
+    total = format_money(
+        sum((job.amount or Decimal(0) for job in charged), Decimal(0)), jobs[0].currency
+    )
     return [
         both("takes_price_most" if any(job.live for job in jobs) else "takes_price", price=total)
     ]

@@ -65,7 +65,7 @@ def build(studio: Studio, opened: asyncio.Event) -> Page:
         runs = [first[0], second[0]]
 
         async def greet(token: object, request: gr.Request, *jobs: str) -> tuple[Any, ...]:
-            token = token if ids.is_token(token) else ids.new_link()
+            token = token if ids.is_token(token) else ids.new_link_token()
             found = [
                 part
                 for run, job in zip(runs, jobs, strict=True)

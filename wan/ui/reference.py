@@ -14,7 +14,7 @@ from markupsafe import Markup
 from wan.domain.catalog import INPUT_CAPS, MODELS, REFERENCE_TO_VIDEO, Model
 from wan.domain.errors import Crowded, InvalidInput, NotKept
 from wan.domain.plain_text import clean_line
-from wan.domain.requests import ReferenceToVideoRequest, kind_of, ordered
+from wan.domain.requests import ReferenceToVideoRequest, arrange_references, guess_kind
 from wan.domain.turns import Asker, Overtaken
 from wan.media import inputs
 from wan.service.studio import Studio
@@ -150,7 +150,7 @@ async def read(values: Values, asker: Asker) -> ReferenceToVideoRequest:
     made = partial(
         ReferenceToVideoRequest,
         **given,
-        **ordered(await inputs.detect_kinds(asker, "reference_video", references)),
+        **arrange_references(await inputs.detect_kinds(asker, "reference_video", references)),
     )
     return await asyncio.to_thread(made)
 
@@ -193,7 +193,7 @@ class Looks:
 
     async def _size(self, reference: Media, asker: Asker) -> tuple[str, float | None]:
         if isinstance(reference, str):
-            return kind_of(reference), None
+            return guess_kind(reference), None
         try:
             look = await self.at(reference, asker)
         except (InvalidInput, NotKept, Crowded):
@@ -214,7 +214,7 @@ async def _drawn(looks: Looks, references: Sequence[Media], asker: Asker) -> str
 async def _tile(looks: Looks, reference: Media, asker: Asker) -> cards.Tile:
     """A reference as it is shown. What has an address of its own is not loaded from there."""
     if isinstance(reference, str):
-        return cards.Tile(kind_of(reference), reference)
+        return cards.Tile(guess_kind(reference), reference)
     name = clean_line(reference.name)
     try:
         look = await looks.at(reference, asker)

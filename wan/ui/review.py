@@ -160,11 +160,11 @@ class _Room:
 
     async def csv(self, token: str, picked: str | None, request: gr.Request) -> str:
         """What was said, as a table."""
-        return await self._written(token, picked, request, "csv", reviews.as_csv)
+        return await self._written(token, picked, request, "csv", reviews.export_csv)
 
     async def json(self, token: str, picked: str | None, request: gr.Request) -> str:
         """What was said, for programs."""
-        return await self._written(token, picked, request, "json", reviews.as_json)
+        return await self._written(token, picked, request, "json", reviews.export_json)
 
     async def zip(self, token: str, picked: str | None, request: gr.Request) -> AsyncIterator[str]:
         """The page with its videos, and how far it is. One at a time of an owner."""

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from wan.domain.jobs import Job, JobEvent, JobState, Reference, Shelf, Spent
+from wan.domain.jobs import Job, JobEvent, JobPage, JobState, Reference, Spent
 from wan.domain.messages import Sentence
 from wan.media import embedded_settings
 from wan.ui.cards import as_it_is, both, clock, measured, said, video
@@ -91,7 +91,7 @@ def bar() -> str:
     return _BAR.format(needed=needed, chosen=both("library_chosen"), acts=Markup("").join(acts))
 
 
-def page(shelf: Shelf, offset: int, limit: int, until: float | None) -> str:
+def page(shelf: JobPage, offset: int, limit: int, until: float | None) -> str:
     """A page of cards, and the way to the others."""
     newest = shelf.jobs[0].created_at if shelf.jobs and until is None else until
     cards = Markup("").join(_card(job) for job in shelf.jobs)
@@ -243,7 +243,7 @@ def _prompt(one: Job) -> str:
     return str(one.request.get("prompt", ""))
 
 
-def _pages(shelf: Shelf, offset: int, limit: int) -> Markup:
+def _pages(shelf: JobPage, offset: int, limit: int) -> Markup:
     first, last = offset + 1, offset + len(shelf.jobs)
     where = both("library_pages", first=f"{first:,}", last=f"{last:,}", total=f"{shelf.total:,}")
     newer = _turn("library_newer", max(offset - limit, 0), there=offset > 0)
@@ -258,7 +258,7 @@ def _turn(key: str, offset: int, *, there: bool) -> Markup:
     )
 
 
-def _empty(shelf: Shelf, offset: int) -> Markup:
+def _empty(shelf: JobPage, offset: int) -> Markup:
     key = "library_nothing" if not shelf.of_owner else "library_no_match"
     way = _turn("library_newer", 0, there=True) if offset and shelf.total else ""
     return Markup('<div class="wan-empty"><p>{}</p>{}</div>').format(both(key), way)
