@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from tests.blocking import Store
 from tests.simulators import Simulator
-from wan.domain.errors import NoVideo
+from wan.domain.errors import NotAVideo
 from wan.domain.jobs import Job, JobState, Spent
 from wan.domain.requests import Request
 from wan.environment.settings import Settings
@@ -171,7 +171,7 @@ class Place:
     def _unplayable(self, job: Job) -> str:
         try:
             clip = encode.measure(self.folder / "storage" / job.video_key)
-        except (NoVideo, FileNotFoundError) as error:
+        except (NotAVideo, FileNotFoundError) as error:
             return f"its video does not open: {error}"
         return "" if clip.width == job.width else "its video is another's"
 

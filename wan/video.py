@@ -56,9 +56,9 @@ def generate(
     what else ImageToVideoRequest has. wait: False only submits, and gives back `task_id` and
     `job_id` for `resume`. new_take: runs, and pays, again even if the same was made before.
 
-    Raises InvalidInput, SettingsError, AccessRefused, NotKept (nothing was sent), and RunFailed,
-    which carries the result as far as there is one. An interrupt loses nothing: `python -m wan
-    jobs` names the job, `resume` goes on with it.
+    Raises InvalidInput, SettingsError, AccessRefused, StorageUnavailable (nothing was sent), and
+    RunFailed, which carries the result as far as there is one. An interrupt loses nothing: `python
+    -m wan jobs` names the job, `resume` goes on with it.
     """
     return _blocking(agenerate(request, wait=wait, new_take=new_take))
 
@@ -193,7 +193,7 @@ async def inspected(request: ImageToVideoRequest | ReferenceToVideoRequest) -> l
     """Opens every file of a request as a run would, and keeps nothing. Gives the length of each
     reference video in seconds, None for an address.
 
-    Raises InvalidInput and NotKept.
+    Raises InvalidInput and StorageUnavailable.
     """
     if isinstance(request, ImageToVideoRequest):
         pictures, clips, size, fit = [request.reference_image], [], request.size, request.fit

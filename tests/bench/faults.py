@@ -452,7 +452,7 @@ _OUTSIDE = (
     _fault(
         "a video that is paid for given up over an odd address",
         "provider/gateway.py",
-        'raise OddAddress(sentence("result_elsewhere", given=origin(url)))',
+        'raise UntrustedAddress(sentence("result_elsewhere", given=origin(url)))',
         'raise ResultRefused(sentence("result_refused", message=origin(url)))',
         "service/test_runner.py::test_an_odd_address_of_a_video_that_is_paid_for_is_asked_for_anew_for_a_day",
     ),

@@ -14,7 +14,7 @@ from tests import warm
 from tests.blocking import Store
 from wan.database import filesystem
 from wan.database.filesystem import lacks, tried
-from wan.domain.errors import NotKept, SettingsError
+from wan.domain.errors import SettingsError, StorageUnavailable
 
 pytestmark = pytest.mark.process
 
@@ -146,7 +146,7 @@ def test_a_folder_that_can_hold_no_database_is_named(tmp_path, monkeypatch):
 
 def test_nobody_is_blamed_for_a_setting_that_is_not_set(tmp_path):
     (tmp_path / "wan.sqlite3").mkdir()
-    with pytest.raises((SettingsError, NotKept)) as refused:
+    with pytest.raises((SettingsError, StorageUnavailable)) as refused:
         Store(f"sqlite:///{tmp_path / 'wan.sqlite3'}", setting="OUTPUT_DIR")
     assert "WAN_DATABASE_URL: got" not in str(refused.value)
     assert str(refused.value).startswith("OUTPUT_DIR: ")

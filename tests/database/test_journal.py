@@ -18,13 +18,13 @@ import pytest
 
 from tests.blocking import Store
 from tests.database.test_store import job
-from wan.domain.errors import NotKept
+from wan.domain.errors import StorageUnavailable
 from wan.domain.jobs import JobState
 
 APP = """
 import os, sys
 from tests.database.test_store import job
-from wan.domain.errors import NotKept
+from wan.domain.errors import StorageUnavailable
 from tests.blocking import Store
 
 store = Store(f"sqlite:///{sys.argv[1]}")
@@ -39,7 +39,7 @@ for line in sys.stdin:
         try:
             store.add(job(int(given[0])))
             break
-        except NotKept as refused:
+        except StorageUnavailable as refused:
             print(refused.sentence.key, end=" ", flush=True)
     print("done", flush=True)
 """
@@ -136,7 +136,7 @@ def test_a_log_that_somebody_removes_is_made_good(database):
         for number in range(1, 30):
             store.add(job(number))
         remove(database)
-        with pytest.raises(NotKept) as refused:
+        with pytest.raises(StorageUnavailable) as refused:
             store.add(job(30))
         assert refused.value.sentence.key == "database_adrift"
         assert len(store.jobs.all_ids()) == 29
@@ -148,7 +148,7 @@ def test_a_log_of_which_only_the_memory_is_left_is_made_good(database):
     with opened(database) as store:
         store.add(job(1))
         database.with_name("wan.sqlite3-wal").unlink()
-        with pytest.raises(NotKept):
+        with pytest.raises(StorageUnavailable):
             store.add(job(2))
         store.add(job(2))
     assert rows(database) == ["job1", "job2"]
@@ -195,7 +195,7 @@ def test_what_others_have_written_meanwhile_stays(database, environment):
         subprocess.run(
             [sys.executable, "-c", MEANWHILE, str(database)], env=environment, check=True
         )
-        with pytest.raises(NotKept):
+        with pytest.raises(StorageUnavailable):
             store.jobs.all_ids()
         assert store.jobs.get("job1", paid.owner).task_id == "task-of-1"
         assert store.jobs.get("job2", stale.owner).media_token == "new-token"
@@ -221,7 +221,7 @@ def test_a_database_that_is_replaced_is_told_and_nothing_is_written_to_it(databa
         store.add(job(1))
         database.rename(database.with_name("elsewhere"))
         for _ in range(2):
-            with pytest.raises(NotKept):
+            with pytest.raises(StorageUnavailable):
                 store.add(job(2))
         assert "put it or" in caplog.text
         assert not database.exists()
@@ -236,7 +236,7 @@ def test_many_threads_notice_at_once_and_one_makes_it_good(database):
 
         def write(number: int) -> None:
             while True:
-                with contextlib.suppress(NotKept):
+                with contextlib.suppress(StorageUnavailable):
                     store.add(job(number))
                     return
 

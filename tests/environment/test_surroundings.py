@@ -15,7 +15,7 @@ from tests import plain_http
 from tests.browser.serving import served
 from tests.company import company
 from tests.wire import reply
-from wan.domain.errors import NotSent, SettingsError, Unreadable
+from wan.domain.errors import BadResponse, NotSent, SettingsError
 from wan.environment.connection import Connection
 from wan.environment.settings import load_settings
 from wan.provider.gateway import Gateway
@@ -165,7 +165,7 @@ async def test_an_address_that_does_not_answer_is_named(monkeypatch):
 
 async def test_a_download_that_does_not_arrive_names_no_signature(tmp_path):
     gateway = Gateway()
-    with pytest.raises(Unreadable) as missed:
+    with pytest.raises(BadResponse) as missed:
         await gateway.download(
             service("https://127.0.0.2:9/api/v1"),
             "https://127.0.0.2:9/a.mp4?Signature=hush",

@@ -17,7 +17,7 @@ from PIL import Image
 
 from tests.disks import small_disk
 from tests.pictures import clip, picture
-from wan.domain.errors import InvalidInput, JobNotFound, NotKept
+from wan.domain.errors import InvalidInput, JobNotFound, StorageUnavailable
 from wan.domain.jobs import JobState
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.environment.settings import load_settings
@@ -717,7 +717,7 @@ async def test_a_film_on_a_full_disk_is_refused_and_leaves_nothing(studio, tmp_p
             ),
             studio.bundle(job.id, owner=OWNER, target=disk.folder / "film"),
         ):
-            with pytest.raises(NotKept, match="disk is full"):
+            with pytest.raises(StorageUnavailable, match="disk is full"):
                 await make
             assert not (disk.folder / "film").exists()
 

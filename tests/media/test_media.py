@@ -19,7 +19,7 @@ from tests.boxes import box, edited
 from tests.disks import small_disk
 from tests.pictures import clip, picture
 from wan.domain import catalog
-from wan.domain.errors import InvalidInput, NotKept, NoVideo, ResultRefused
+from wan.domain.errors import InvalidInput, NotAVideo, ResultRefused, StorageUnavailable
 from wan.media import encode, images, inputs
 
 FIELD = "reference_image"
@@ -719,7 +719,7 @@ def test_a_video_without_a_single_frame_is_no_video(tmp_path):
     )  # the index is there, the frames are not
     with pytest.raises(InvalidInput, match="incomplete"):
         checked(path)
-    with pytest.raises(NoVideo):
+    with pytest.raises(NotAVideo):
         encode.measure(path)
 
 
@@ -778,7 +778,7 @@ def test_a_result_that_is_no_video(tmp_path):
 def test_a_result_that_breaks_off_is_no_video(tmp_path):
     path = tmp_path / "result.mp4"
     path.write_bytes(breaks_off(tmp_path))
-    with pytest.raises(NoVideo):
+    with pytest.raises(NotAVideo):
         encode.measure(path)
     assert encode.measure(tmp_path / "whole.mp4").seconds == 3
 
@@ -810,7 +810,7 @@ def test_a_full_disk_is_never_the_fault_of_a_file(tmp_path, work, spare):
                 os.truncate(
                     disk.folder / "ballast", (disk.folder / "ballast").stat().st_size - spare
                 )
-            with pytest.raises(NotKept) as trouble:
+            with pytest.raises(StorageUnavailable) as trouble:
                 WORK[work](given)
         assert trouble.value.sentence.key == "disk_full"
         WORK[work](given)

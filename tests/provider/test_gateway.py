@@ -14,14 +14,14 @@ from pydantic import SecretStr
 
 from tests.wire import reply, wire
 from wan.domain.errors import (
+    BadResponse,
     KeyRefused,
     NotSent,
-    OddAddress,
     Refused,
     ResultRefused,
+    SubmissionUnknown,
     Throttled,
-    Unclear,
-    Unreadable,
+    UntrustedAddress,
 )
 from wan.environment.connection import Connection
 from wan.provider import gateway
@@ -90,23 +90,27 @@ PROOFS = {
         None,
         Refused,
     ),
-    "408": (reply(408, _no("RequestTimeOut")), None, Unclear),
-    "409": (reply(409, _no("Conflict")), None, Unclear),
-    "500": (reply(500, _no("InternalError")), None, Unclear),
-    "502": (reply(502, b"<html>bad gateway</html>", kind="text/html"), None, Unclear),
-    "503 that says InvalidParameter": (reply(503, _no("InvalidParameter")), None, Unclear),
-    "504": (reply(504, b""), None, Unclear),
-    "200 HTML": (reply(200, b"<html>hello</html>", kind="text/html"), None, Unclear),
-    "200 broken JSON": (reply(200, b'{"output": {"task_id": "t'), None, Unclear),
-    "200 about nothing": (reply(200, {"hello": "world"}), None, Unclear),
-    "200 a list": (reply(200, [1]), None, Unclear),
-    "302": (reply(302, b"", headers="Location: http://127.0.0.1:1/\r\n"), None, Unclear),
-    "cut body": (reply(200, TAKEN, length=9999), None, Unclear),
-    "closed without a word": (None, None, Unclear),
-    "reset": (None, _reset, Unclear),
-    "not HTTP": (b"SSH-2.0-OpenSSH_9.2\r\n", None, Unclear),
-    "slow drip": (reply(200, b"", length=len(json.dumps(TAKEN))), _drip, Unclear),
-    "no answer": (None, _stall, Unclear),
+    "408": (reply(408, _no("RequestTimeOut")), None, SubmissionUnknown),
+    "409": (reply(409, _no("Conflict")), None, SubmissionUnknown),
+    "500": (reply(500, _no("InternalError")), None, SubmissionUnknown),
+    "502": (reply(502, b"<html>bad gateway</html>", kind="text/html"), None, SubmissionUnknown),
+    "503 that says InvalidParameter": (
+        reply(503, _no("InvalidParameter")),
+        None,
+        SubmissionUnknown,
+    ),
+    "504": (reply(504, b""), None, SubmissionUnknown),
+    "200 HTML": (reply(200, b"<html>hello</html>", kind="text/html"), None, SubmissionUnknown),
+    "200 broken JSON": (reply(200, b'{"output": {"task_id": "t'), None, SubmissionUnknown),
+    "200 about nothing": (reply(200, {"hello": "world"}), None, SubmissionUnknown),
+    "200 a list": (reply(200, [1]), None, SubmissionUnknown),
+    "302": (reply(302, b"", headers="Location: http://127.0.0.1:1/\r\n"), None, SubmissionUnknown),
+    "cut body": (reply(200, TAKEN, length=9999), None, SubmissionUnknown),
+    "closed without a word": (None, None, SubmissionUnknown),
+    "reset": (None, _reset, SubmissionUnknown),
+    "not HTTP": (b"SSH-2.0-OpenSSH_9.2\r\n", None, SubmissionUnknown),
+    "slow drip": (reply(200, b"", length=len(json.dumps(TAKEN))), _drip, SubmissionUnknown),
+    "no answer": (None, _stall, SubmissionUnknown),
 }
 
 
@@ -122,7 +126,7 @@ async def test_what_an_answer_to_the_paid_request_proves(name, gate, monkeypatch
     answer, then, proved = PROOFS[name]
     monkeypatch.setattr(gateway, "SUBMIT_LIMIT", 1.0)
     async with wire(answer, then=then) as server:
-        with pytest.raises((Refused, Throttled, Unclear, NotSent)) as outcome:
+        with pytest.raises((Refused, Throttled, SubmissionUnknown, NotSent)) as outcome:
             await gate.submit(server.connection, PAYLOAD)
     assert type(outcome.value) is proved
     assert len(server.requests) == 1
@@ -189,9 +193,9 @@ async def test_nothing_of_the_environment_goes_along(gate, monkeypatch, tmp_path
         'api_key = "sk-in-a-file"\nmax_retries = 5\n'
     )
     async with wire(reply(500, b"")) as server:
-        with pytest.raises(Unclear):
+        with pytest.raises(SubmissionUnknown):
             await gate.submit(server.connection, PAYLOAD)
-        with pytest.raises(Unreadable):
+        with pytest.raises(BadResponse):
             await gate.fetch(server.connection, "t-1")
     assert len(server.requests) == 2
     assert "operators-own" not in str(server.requests)
@@ -275,13 +279,13 @@ async def test_every_state_of_a_task(gate, answer, status, said):
         (reply(401, _no("InvalidApiKey")), KeyRefused),
         (reply(403, _no("AccessDenied")), KeyRefused),
         (reply(429, _no("Throttling")), Throttled),
-        (reply(500, _no("InternalError")), Unreadable),
-        (reply(200, b"<html>", kind="text/html"), Unreadable),
-        (reply(200, b"{"), Unreadable),
-        (reply(200, {"hello": "world"}), Unreadable),
-        (reply(200, {"output": {"task_id": "t", "task_status": "DREAMING"}}), Unreadable),
-        (reply(200, TAKEN, length=9999), Unreadable),
-        (None, Unreadable),
+        (reply(500, _no("InternalError")), BadResponse),
+        (reply(200, b"<html>", kind="text/html"), BadResponse),
+        (reply(200, b"{"), BadResponse),
+        (reply(200, {"hello": "world"}), BadResponse),
+        (reply(200, {"output": {"task_id": "t", "task_status": "DREAMING"}}), BadResponse),
+        (reply(200, TAKEN, length=9999), BadResponse),
+        (None, BadResponse),
     ],
 )
 async def test_a_question_without_a_usable_answer(gate, answer, raised):
@@ -340,7 +344,7 @@ async def test_a_reference_goes_to_the_service_only(gate, tmp_path):
         named = policy | {"upload_host": f"http://127.0.0.1:{another.port}/upload-store"}
         async with wire(reply(200, {"data": named, "request_id": "r"})) as server:
             with pytest.raises(
-                OddAddress, match=r"http://127\.0\.0\.1 .* not its own.*asked again"
+                UntrustedAddress, match=r"http://127\.0\.0\.1 .* not its own.*asked again"
             ):
                 await gate.upload(server.connection, PAYLOAD["model"], tmp_path / "a.jpg", "1.jpg")
     assert another.requests == []
@@ -366,7 +370,7 @@ async def test_a_result_comes_from_the_service_only(gate, tmp_path):
             "file:///etc/passwd",
             "",
         ):
-            with pytest.raises(OddAddress, match="not its own"):
+            with pytest.raises(UntrustedAddress, match="not its own"):
                 await gate.download(server.connection, url, tmp_path / "b.part")
     assert (tmp_path / "a.part").read_bytes() == b"video"
     assert len(server.requests) == 1
@@ -405,9 +409,9 @@ async def test_a_result_comes_over_https_though_its_address_says_http(gate, tmp_
 @pytest.mark.parametrize(
     ("answer", "raised"),
     [
-        (reply(302, b"", headers="Location: http://127.0.0.1:1/\r\n"), Unreadable),
-        (reply(404, b""), Unreadable),
-        (reply(200, b"vid", length=99), Unreadable),
+        (reply(302, b"", headers="Location: http://127.0.0.1:1/\r\n"), BadResponse),
+        (reply(404, b""), BadResponse),
+        (reply(200, b"vid", length=99), BadResponse),
     ],
 )
 async def test_a_result_that_does_not_come(gate, tmp_path, answer, raised):
@@ -587,7 +591,7 @@ async def test_a_refusal_is_told_by_what_it_means(gate, status, code, message, k
 )
 async def test_an_answer_that_says_nothing_is_not_told_as_none(gate, answer, told):
     async with wire(answer) as server:
-        with pytest.raises(Unreadable, match=told):
+        with pytest.raises(BadResponse, match=told):
             await gate.fetch(server.connection, "task")
 
 

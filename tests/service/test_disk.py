@@ -23,7 +23,7 @@ from tests.pictures import picture
 from wan.database import opening
 from wan.database.engine import Database
 from wan.domain import catalog, ids
-from wan.domain.errors import NotKept
+from wan.domain.errors import StorageUnavailable
 from wan.domain.jobs import JobState, Spent
 from wan.domain.requests import ImageToVideoRequest
 from wan.domain.turns import Asker
@@ -149,8 +149,8 @@ async def ends_well(studio, simulator, job):
     assert simulator.stats()["created"] - before == 1
 
 
-async def refused(studio, key=None, **changes) -> NotKept:
-    with pytest.raises(NotKept) as refusal:
+async def refused(studio, key=None, **changes) -> StorageUnavailable:
+    with pytest.raises(StorageUnavailable) as refusal:
         await studio.submit(request(prompt="something new", **changes), owner=OWNER)
     assert key is None or refusal.value.sentence.key == key
     return refusal.value
@@ -210,7 +210,7 @@ async def test_a_disk_that_runs_low_refuses_new_work_and_harms_none_in_flight(
         monkeypatch.setattr(objects, "ROOM", ENDLESS)
         said = await refused(studio, "disk_low")
         assert "Nothing was sent or spent" in str(said)
-        with pytest.raises(NotKept, match="Free some, then try again"):
+        with pytest.raises(StorageUnavailable, match="Free some, then try again"):
             await studio.retry(job.id, owner=OWNER)
     monkeypatch.setattr(objects, "ROOM", 0)
     again = await studio.submit(request(prompt="something new"), owner=OWNER)
@@ -233,7 +233,7 @@ async def test_no_copy_takes_the_room_of_the_jobs(studio, monkeypatch):
     ]
     monkeypatch.setattr(objects, "ROOM", ENDLESS)
     for copy in copies:
-        with pytest.raises(NotKept, match="The disk has"):
+        with pytest.raises(StorageUnavailable, match="The disk has"):
             await copy()
     assert not [path for path in studio.uploads.folder.rglob("[!.]*.*") if path.is_file()]
     monkeypatch.setattr(objects, "ROOM", 0)
@@ -321,7 +321,7 @@ async def test_a_database_that_is_held_by_another_refuses_new_work_and_loses_not
             await viewer.paused()
             said = await refused(studio, "database_busy")
             assert "nothing was sent or spent" in str(said)
-            with pytest.raises(NotKept):
+            with pytest.raises(StorageUnavailable):
                 await studio.cancel(job.id, owner=OWNER)
 
 

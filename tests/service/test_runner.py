@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from tests.blocking import Store
 from tests.database.test_store import job as row
 from wan.domain import catalog
-from wan.domain.errors import KeyRefused, Refused, Throttled, Unclear
+from wan.domain.errors import KeyRefused, Refused, SubmissionUnknown, Throttled
 from wan.domain.jobs import Job, JobState, Reference, Spent
 from wan.domain.messages import sentence
 from wan.environment.connection import Connection
@@ -125,7 +125,7 @@ async def test_nothing_is_sent_beside_another_request_of_the_account_that_is_not
 async def test_a_request_whose_answer_is_lost_is_in_question_and_one_that_was_put_off_is_sent_again(
     stage,
 ):
-    stage.service.outcome = Unclear(sentence("uncertain"))
+    stage.service.outcome = SubmissionUnknown(sentence("uncertain"))
     lost = await stage.runs(stage.add(1, JobState.UPLOADING))
     assert (lost.state, lost.spent, stage.service.sent) == (JobState.UNCERTAIN, Spent.MAYBE, 1)
     stage.service.outcome = Throttled(sentence("not_reached"))

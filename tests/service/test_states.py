@@ -27,7 +27,14 @@ from pydantic import SecretStr
 from tests.blocking import Store
 from tests.pictures import clip
 from wan.database.schema import METADATA
-from wan.domain.errors import KeyRefused, NotSent, Refused, Throttled, Unclear, Unreadable
+from wan.domain.errors import (
+    BadResponse,
+    KeyRefused,
+    NotSent,
+    Refused,
+    SubmissionUnknown,
+    Throttled,
+)
 from wan.domain.jobs import TRANSITIONS, Job, JobState, Spent
 from wan.domain.messages import sentence
 from wan.environment.connection import Connection
@@ -60,7 +67,7 @@ ANSWERS = [
     "lost after",
     "crash",
 ]
-TROUBLES = [None, None, None, Unreadable, Throttled, KeyRefused]
+TROUBLES = [None, None, None, BadResponse, Throttled, KeyRefused]
 
 
 @dataclass
@@ -87,14 +94,14 @@ class Service:
             "429": Throttled,
             "refused": Refused,
             "401": KeyRefused,
-            "lost before": Unclear,
+            "lost before": SubmissionUnknown,
         }
         if self.answer in refusals:
             raise refusals[self.answer](SAID, code="Code")
         task_id = f"task{next(self._numbers)}"
         self.tasks[task_id] = Task(payload["input"]["prompt"], self.clock())
         if self.answer == "lost after":
-            raise Unclear(SAID)
+            raise SubmissionUnknown(SAID)
         if self.answer == "crash":
             raise asyncio.CancelledError
         return Accepted(task_id, "request")

@@ -31,7 +31,7 @@ from wan.domain.errors import (
     InvalidInput,
     JobNotFound,
     MayPayTwice,
-    NotKept,
+    StorageUnavailable,
     WanError,
 )
 from wan.domain.jobs import JobState, Spent
@@ -461,11 +461,11 @@ async def test_a_deletion_that_fails_may_be_asked_for_again(studio, monkeypatch)
     done = await finished(studio, await studio.submit(image(), owner=OWNER))
 
     async def fails(key):
-        raise NotKept("disk_full")
+        raise StorageUnavailable("disk_full")
 
     with monkeypatch.context() as patched:
         patched.setattr(studio._storage, "remove", fails)
-        with pytest.raises(NotKept):
+        with pytest.raises(StorageUnavailable):
             await studio.delete(done.id, owner=OWNER)
     await studio.delete(done.id, owner=OWNER)
     assert (await studio.jobs(owner=OWNER)).of_owner == 0

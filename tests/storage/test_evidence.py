@@ -16,7 +16,7 @@ from tests.disks import _no_growth
 from tests.pictures import clip, picture
 from tests.service.test_cleanup import DAY
 from tests.service.test_studio import image
-from wan.domain.errors import NotKept
+from wan.domain.errors import StorageUnavailable
 from wan.domain.ids import OPERATOR
 from wan.domain.jobs import JobState
 from wan.domain.requests import ReferenceToVideoRequest
@@ -352,7 +352,7 @@ async def test_a_bundle_that_fails_leaves_nothing(studio, tmp_path):
     before = sorted(tmp_path.iterdir())
     with pytest.raises(IsADirectoryError):
         pack_record(folder, video, tmp_path / "taken")
-    with _no_growth(), pytest.raises(NotKept, match="disk is full"):
+    with _no_growth(), pytest.raises(StorageUnavailable, match="disk is full"):
         pack_record(folder, video, tmp_path / "run.zip")
     assert sorted(tmp_path.iterdir()) == before
 

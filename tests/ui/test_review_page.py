@@ -19,7 +19,7 @@ from tests.service.test_reviews import GOOD, MADE, NOW, review, said
 from tests.ui.test_cards import read
 from wan.database.reviews import Reviews
 from wan.domain import reviews
-from wan.domain.errors import NotKept, ReviewNotFound
+from wan.domain.errors import ReviewNotFound, StorageUnavailable
 from wan.domain.requests import ImageToVideoRequest
 from wan.domain.reviews import Take
 from wan.environment.settings import load_settings
@@ -350,7 +350,7 @@ async def test_who_goes_away_takes_it_from_nobody_and_what_failed_is_tried_again
     async def slow(token):
         begun.set()
         await go_on.wait()
-        raise NotKept("database_busy")
+        raise StorageUnavailable("database_busy")
 
     monkeypatch.setattr(studio, "review_by_link", slow)
     leaves, stays = (asyncio.create_task(client.get(f"/review/{token}/tally")) for _ in range(2))

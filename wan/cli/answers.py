@@ -44,13 +44,13 @@ def refused(error: Exception, command: str) -> Answer:
     """The answer where a command ended with an error; one that is not ours is logged."""
     import logging
 
-    from wan.domain.errors import NotKept, ServiceError, WanError
+    from wan.domain.errors import ServiceError, StorageUnavailable, WanError
     from wan.domain.messages import t
 
     if isinstance(error, WanError):
         code = BAD_INPUT
-        if isinstance(error, NotKept | ServiceError):
-            code = NOT_KEPT if isinstance(error, NotKept) else FAILED
+        if isinstance(error, StorageUnavailable | ServiceError):
+            code = NOT_KEPT if isinstance(error, StorageUnavailable) else FAILED
         return refusal(str(error), code=code, field=getattr(error, "field", None))
     logging.getLogger("wan.cli").error("%s broke", command, exc_info=error)
     return refusal(t("en", "cli_broke", kind=type(error).__name__), code=FAILED)

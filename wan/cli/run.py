@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from wan.cli.answers import DONE, FAILED, Answer, refusal, tell
 from wan.cli.progress import Progress
 from wan.domain import catalog
-from wan.domain.errors import InvalidInput, NotKept, NoVideo, SettingsError, WanError
+from wan.domain.errors import InvalidInput, NotAVideo, SettingsError, StorageUnavailable, WanError
 from wan.domain.ids import OPERATOR
 from wan.domain.jobs import UNSENT, Job, JobState
 from wan.domain.messages import sentence, t
@@ -127,8 +127,8 @@ class _Run:
         except WanError as error:
             if not self._job_id:
                 raise
-            # What NotKept says of itself is that nothing was sent.
-            stuck = isinstance(error, NotKept)
+            # What StorageUnavailable says of itself is that nothing was sent.
+            stuck = isinstance(error, StorageUnavailable)
             message = t("en", "cli_disk_stuck") if stuck else str(error)
             message = t("en", "cli_go_on", message=message, job=self._job_id)
             return refusal(message, code=FAILED, job_id=self._job_id)
@@ -264,7 +264,7 @@ def _wrong(job: Job, video: Path | None) -> str:
     """What is wrong with the file of a result; "" where it plays and is what its job says."""
     try:
         found = encode.measure(video) if video else None
-    except NoVideo as refusal:
+    except NotAVideo as refusal:
         return str(refusal)
     except FileNotFoundError:
         found = None

@@ -21,7 +21,7 @@ from wan.database import schema
 from wan.database.journal import Journal
 from wan.database.opening import configure, engine_at, file_of, hold_alone, reason
 from wan.database.rescue import take_in
-from wan.domain.errors import NotKept, SettingsError
+from wan.domain.errors import SettingsError, StorageUnavailable
 from wan.domain.messages import sentence
 from wan.environment.checks import masked_url
 from wan.environment.private import keep_database, make_database
@@ -52,8 +52,8 @@ class Database:
     """The database. url: SQLAlchemy's; SQLite by default, PostgreSQL by `postgresql://`. setting:
     by which it is chosen.
 
-    Raises SettingsError when it cannot be opened, NotKept when it could be but is busy, full or
-    read-only.
+    Raises SettingsError when it cannot be opened, StorageUnavailable when it could be but is busy,
+    full or read-only.
     """
 
     def __init__(self, url: str, *, setting: str = "WAN_DATABASE_URL") -> None:
@@ -71,7 +71,7 @@ class Database:
         except (SQLAlchemyError, sqlite3.Error, ImportError) as error:
             self._let_go()
             trouble = _trouble(error)
-            if isinstance(trouble, NotKept) and trouble.sentence.key != "database_down":
+            if isinstance(trouble, StorageUnavailable) and trouble.sentence.key != "database_down":
                 raise trouble from error
             raise _wrong_setting(error, url, setting) from None
 
@@ -99,8 +99,8 @@ class Database:
             self._hold = None
 
     def in_use(self) -> AbstractContextManager[None]:
-        """A transaction. Raises NotKept, before it begins, while the log of SQLite's that we write
-        to is not the one that is there.
+        """A transaction. Raises StorageUnavailable, before it begins, while the log of SQLite's
+        that we write to is not the one that is there.
         """
         return nullcontext() if self._journal is None else self._journal.in_use()
 
@@ -116,7 +116,7 @@ class Database:
             connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
 
     async def call(self, statement: Callable[..., Result], *given: Any, **named: Any) -> Result:
-        """Runs a statement off the event loop. Raises NotKept where the database
+        """Runs a statement off the event loop. Raises StorageUnavailable where the database
         fails; nothing is written then.
         """
         try:
@@ -152,7 +152,7 @@ class Part:
 
 class Statement(Generic[Given, Result]):
     """A method of a part that asks the database. Awaited, it runs off the event loop, and raises
-    NotKept where the database fails; nothing is written then.
+    StorageUnavailable where the database fails; nothing is written then.
     """
 
     def __init__(self, database: Database, statement: Callable[Given, Result]) -> None:
@@ -200,8 +200,8 @@ def _trouble(error: Exception) -> Exception:
     )
     for key, codes in _TROUBLES.items():
         if code.startswith(codes):
-            return NotKept(key)
-    return error if code == _SLIP else NotKept("database_down", code=code)
+            return StorageUnavailable(key)
+    return error if code == _SLIP else StorageUnavailable("database_down", code=code)
 
 
 def dialect_of(connection: sa.Connection) -> Any:

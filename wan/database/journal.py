@@ -27,7 +27,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from wan.domain.errors import NotKept
+from wan.domain.errors import StorageUnavailable
 
 log = logging.getLogger("wan.database.journal")
 
@@ -80,7 +80,9 @@ class Journal:
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
-        """A transaction. Raises NotKept, before it begins, while the log is not the right one."""
+        """A transaction. Raises StorageUnavailable, before it begins, while the log is not the
+        right one.
+        """
         self._enter()
         try:
             yield
@@ -113,7 +115,7 @@ class Journal:
                 return
             self._stopped = True
         self._mend()
-        raise NotKept("database_adrift")
+        raise StorageUnavailable("database_adrift")
 
     def _open(self) -> None:
         """Opens the database and its log, and holds both."""

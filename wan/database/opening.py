@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from wan.database.filesystem import lacks
-from wan.domain.errors import NotKept, SettingsError
+from wan.domain.errors import SettingsError, StorageUnavailable
 from wan.domain.messages import sentence
 
 _LACKS = {
@@ -87,8 +87,8 @@ def hold_alone(path: Path, setting: str) -> IO[bytes] | None:
     """Keeps other processes away from a database that cannot have a log in its folder; None where
     it can.
 
-    Raises SettingsError for a folder that can hold no database, NotKept while another process has
-    it.
+    Raises SettingsError for a folder that can hold no database, StorageUnavailable while another
+    process has it.
     """
     try:
         what = lacks(path.parent)
@@ -109,7 +109,7 @@ def hold_alone(path: Path, setting: str) -> IO[bytes] | None:
         except OSError:
             if time.monotonic() > until:
                 hold.close()
-                raise NotKept("database_busy") from None
+                raise StorageUnavailable("database_busy") from None
         time.sleep(0.1)
     try:
         _take_off_log(path)

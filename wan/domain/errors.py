@@ -1,25 +1,25 @@
 """The errors of this package, and whether money was spent when one is raised.
 
-* WanError                 carries the Sentence to show
-  - InvalidInput           a field is wrong; nothing was sent                      nothing spent
-  - SettingsError          a setting or the key is missing or wrong                nothing spent
-  - JobNotFound            no such job of this owner                               nothing spent
-  - ReviewNotFound         no such review of this owner, or none behind this link  nothing spent
-  - AccessRefused          access code missing or wrong, or a limit reached        nothing spent
-  - MayPayTwice            a retry while the first run may be billed               nothing spent
-  - NotKept                our own disk or database fails (exit code 3, HTTP 503)  nothing spent
-  - Crowded                too much of the same people is waiting already          nothing spent
-  - RunFailed              a job ended without a video (`wan.domain.results`)      `result.spent`
-  + ServiceError           the service, or the way to it
-    - NotSent              the request provably never left, or never arrived       nothing spent
-    - Throttled            429: the same request may go again later                nothing spent
-    - Refused              the service answered no; sending it again is pointless  nothing spent
-      - KeyRefused         401 or 403: the account is not let in, or nobody is     nothing spent
-    - Unclear              it may have been accepted; it must never be sent again  perhaps spent
-    - Unreadable           a question (query, list, upload) got no usable answer   as before
-      - OddAddress         it named an address that is not the service's           as before
-  - ResultRefused          made and billed, but the file cannot be kept            spent
-    - NoVideo              the result is not a video that plays                    spent
+* WanError                carries the Sentence to show
+  - InvalidInput          a field is wrong; nothing was sent                       nothing spent
+  - SettingsError         a setting or the key is missing or wrong                 nothing spent
+  - JobNotFound           no such job of this owner                                nothing spent
+  - ReviewNotFound        no such review of this owner, or none behind this link   nothing spent
+  - AccessRefused         access code missing or wrong, or a limit reached         nothing spent
+  - MayPayTwice           a retry while the first run may be billed                nothing spent
+  - StorageUnavailable    our own disk or database fails (exit code 3, HTTP 503)   nothing spent
+  - Crowded               too much of the same people is waiting already           nothing spent
+  - RunFailed             a job ended without a video (`wan.domain.results`)       `result.spent`
+  + ServiceError          the service, or the way to it
+    - NotSent             the request provably never left, or never arrived        nothing spent
+    - Throttled           429: the same request may go again later                 nothing spent
+    - Refused             the service answered no; sending it again is pointless   nothing spent
+      - KeyRefused        401 or 403: the account is not let in, or nobody is      nothing spent
+    - SubmissionUnknown   it may have been accepted; it must never be sent again   perhaps spent
+    - BadResponse         a question (query, list, upload) got no usable answer    as before
+      - UntrustedAddress  it named an address that is not the service's            as before
+  - ResultRefused         made and billed, but the file cannot be kept             spent
+    - NotAVideo           the result is not a video that plays                     spent
 """
 
 import errno
@@ -75,7 +75,7 @@ class MayPayTwice(WanError):
         super().__init__(sentence("may_pay_twice"))
 
 
-class NotKept(WanError):
+class StorageUnavailable(WanError):
     """Our own disk, storage or database fails for now; jobs go on, and the call may be repeated."""
 
     def __init__(self, key: str, **values: str | int) -> None:
@@ -133,15 +133,15 @@ class KeyRefused(Refused):
     """401 or 403: key, region, workspace, quota or a firewall; the message says which."""
 
 
-class Unclear(ServiceError):
+class SubmissionUnknown(ServiceError):
     """The paid request left, and nothing proves that it was refused."""
 
 
-class Unreadable(ServiceError):
+class BadResponse(ServiceError):
     """A free question got no usable answer (timeout, reset, 5xx, HTML, bad JSON); ask again."""
 
 
-class OddAddress(Unreadable):
+class UntrustedAddress(BadResponse):
     """The service named an address that is not its own: it is not used; ask again."""
 
 
@@ -149,7 +149,7 @@ class ResultRefused(WanError):
     """The service made a video that cannot be kept: too large, or not a video."""
 
 
-class NoVideo(ResultRefused):
+class NotAVideo(ResultRefused):
     """The result is not a video that plays to its end."""
 
 

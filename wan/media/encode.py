@@ -18,7 +18,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from wan.domain import catalog
-from wan.domain.errors import NoVideo
+from wan.domain.errors import NotAVideo
 from wan.domain.messages import sentence
 from wan.media import clips, embedded_settings, probe
 from wan.media.probe import Clip
@@ -47,14 +47,14 @@ _PLAIN_TAGS = frozenset(
 
 
 def measure(path: Path) -> Clip:
-    """What a result is, measured in the file. Raises NoVideo for a file that does not play to its
+    """What a result is, measured in the file. Raises NotAVideo for a file that does not play to its
     end.
     """
     try:
         with path.open("rb") as file:
             return probe.probe(file)
     except (FFmpegError, ValueError) as error:
-        raise NoVideo(
+        raise NotAVideo(
             sentence(
                 "result_refused",
                 message=f"the file is no video that opens ({type(error).__name__}).",

@@ -18,7 +18,7 @@ from typing import IO, Annotated, Any, Literal, ParamSpec, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator
 
 from wan.domain import catalog
-from wan.domain.errors import InvalidInput, NotKept, is_full
+from wan.domain.errors import InvalidInput, StorageUnavailable, is_full
 from wan.domain.messages import Sentence, sentence
 from wan.domain.requests import Media, ReferenceKind, guess_kind
 from wan.domain.turns import Asker, Turns
@@ -187,8 +187,8 @@ def prepare_image(field: str, source: bytes | Path, *, size: str, fit: str) -> I
     """Opens a picture and makes it what the service takes: in exactly the shape of a size `W*H`,
     cropped or padded; for a tier ("720P") in its own.
 
-    Raises InvalidInput, which says what came and what is allowed; and NotKept, as everything here
-    that opens given files, where the disk is full.
+    Raises InvalidInput, which says what came and what is allowed; and StorageUnavailable, as
+    everything here that opens given files, where the disk is full.
     """
     with _open_source(source) as file, _temporary_file() as made:
         high = catalog.IMAGE_MEGABYTES
@@ -362,7 +362,7 @@ def _open_source(source: bytes | Path) -> Iterator[IO[bytes] | Path]:
 
 @contextmanager
 def _temporary_file() -> Iterator[IO[bytes]]:
-    """An open file in the making, which goes with the block. Raises NotKept
+    """An open file in the making, which goes with the block. Raises StorageUnavailable
     where its disk is full.
     """
     folder = _WORK_FOLDERS[-1] if _WORK_FOLDERS else None
@@ -374,4 +374,4 @@ def _temporary_file() -> Iterator[IO[bytes]]:
     except OSError as error:
         if not is_full(error):
             raise
-        raise NotKept("disk_full") from error
+        raise StorageUnavailable("disk_full") from error

@@ -28,7 +28,7 @@ from typing import IO, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from wan.domain.errors import InvalidInput, NotKept
+from wan.domain.errors import InvalidInput, StorageUnavailable
 from wan.media import confinement
 from wan.media.sandbox_process import LIMITS, MEGABYTE, Order
 
@@ -101,7 +101,7 @@ class Sandbox:
 
         Raises InvalidInput with the task's own refusal, or one that says that opening takes too
         much, for what is no plain file ("file_missing", whatever stands in the way), and for one
-        that is too large; NotKept where there was no room for what it made.
+        that is too large; StorageUnavailable where there was no room for what it made.
         """
         done: Outcome[Answer] | None = None
         refusal, reason = InvalidInput(field, "media_unsafe", **LIMITS), None
@@ -127,7 +127,7 @@ class Sandbox:
         if _is_full(
             made
         ):  # what it made may break off then, and a file that it refused is not to blame
-            raise NotKept("disk_full")
+            raise StorageUnavailable("disk_full")
         if done is not None:
             return done
         if reason is not None:

@@ -23,10 +23,10 @@ from pydantic import (
 )
 
 from wan.domain.errors import (
-    OddAddress,
+    BadResponse,
     Refused,
     ResultRefused,
-    Unreadable,
+    UntrustedAddress,
 )
 from wan.domain.messages import Sentence, sentence
 from wan.environment.connection import Connection
@@ -98,8 +98,7 @@ class Gateway:
         Cancelling this call leaves the outcome unknown too; the caller must write that down.
         """
         uses_uploads = "oss://" in json.dumps(payload["input"])
-        # A connection of its own: one from the pool that the server is just closing would make a
-        # needless Unclear.
+        # A fresh connection: a pooled one that the server closes would leave the outcome unknown.
         headers = {"X-DashScope-Async": "enable", "Connection": "close"}
         if uses_uploads:
             headers["X-DashScope-OssResourceResolve"] = "enable"
@@ -120,11 +119,11 @@ class Gateway:
         return judge_create(response, connection)
 
     async def fetch(self, connection: Connection, task_id: str) -> TaskSnapshot:
-        """Ask for a task. Raises KeyRefused, Throttled or Unreadable."""
+        """Ask for a task. Raises KeyRefused, Throttled or BadResponse."""
         response = await self._ask(connection, "GET", f"tasks/{quote(task_id, safe='')}")
         answer = read(TaskAnswer, response)
         if answer.output.task_status not in TaskStatus.__members__:
-            raise Unreadable(unusable(response, host_of(connection)), request_id=answer.request_id)
+            raise BadResponse(unusable(response, host_of(connection)), request_id=answer.request_id)
         return TaskSnapshot(
             status=TaskStatus(answer.output.task_status),
             request_id=answer.request_id,
@@ -139,7 +138,7 @@ class Gateway:
         """List the account's tasks with this model in the last 24 h, with their creation times.
 
         Times are seconds since 1970. All pages or nothing: raises KeyRefused, Throttled or
-        Unreadable. A task that is created meanwhile shifts others to a later page, so that one may
+        BadResponse. A task that is created meanwhile shifts others to a later page, so that one may
         be read twice, but none is missed.
         """
         found: dict[str, float] = {}
@@ -154,7 +153,7 @@ class Gateway:
     async def ping(self, connection: Connection) -> None:
         """Ask for the first line of the account's list of tasks, which is free.
 
-        Raises KeyRefused, Refused, Throttled or Unreadable.
+        Raises KeyRefused, Refused, Throttled or BadResponse.
         """
         read(
             ListAnswer,
@@ -164,7 +163,7 @@ class Gateway:
     async def cancel(self, connection: Connection, task_id: str) -> bool:
         """Cancel a PENDING task; False when the service says that it is past that.
 
-        Raises KeyRefused, Throttled or Unreadable.
+        Raises KeyRefused, Throttled or BadResponse.
         """
         try:
             await self._ask(connection, "POST", f"tasks/{quote(task_id, safe='')}/cancel")
@@ -178,7 +177,7 @@ class Gateway:
         """Stream a file into the service's temporary store and return its `oss://` URL.
 
         The URL is good for this model for 48 h. name: of our own making. Raises KeyRefused,
-        Throttled, Refused or Unreadable.
+        Throttled, Refused or BadResponse.
         """
         query = {"action": "getPolicy", "model": model}
         policy = read(
@@ -186,7 +185,7 @@ class Gateway:
         ).data
         host = of_service(policy.upload_host, connection)
         if host is None:
-            raise OddAddress(sentence("upload_elsewhere", given=origin(policy.upload_host)))
+            raise UntrustedAddress(sentence("upload_elsewhere", given=origin(policy.upload_host)))
         key = f"{policy.upload_dir}/{name}"
         fields = {
             "OSSAccessKeyId": policy.oss_access_key_id,
@@ -207,21 +206,21 @@ class Gateway:
     async def download(self, connection: Connection, url: str, part: Path) -> None:
         """Stream a result into `part`.
 
-        Raises ResultRefused for too many bytes, Unreadable for what may work the next time, and
-        OddAddress, without a request, for a URL that is not the service's.
+        Raises ResultRefused for too many bytes, BadResponse for what may work the next time, and
+        UntrustedAddress, without a request, for a URL that is not the service's.
         """
         source = of_service(url, connection)
         if source is None:
-            raise OddAddress(sentence("result_elsewhere", given=origin(url)))
+            raise UntrustedAddress(sentence("result_elsewhere", given=origin(url)))
         try:
             async with self._files.stream("GET", source) as response:
                 if response.status_code != httpx.codes.OK:
-                    raise Unreadable(
+                    raise BadResponse(
                         unusable(response, httpx.URL(source).host), status=response.status_code
                     )
                 await _write(response.aiter_bytes(_CHUNK), part)
         except httpx.HTTPError as error:
-            raise Unreadable(self._unreached(url, error), message=type(error).__name__) from error
+            raise BadResponse(self._unreached(url, error), message=type(error).__name__) from error
 
     async def _ask(
         self,
@@ -242,7 +241,7 @@ class Gateway:
         except (
             Exception
         ) as error:  # the SDK's own errors, httpx's, a timeout: no answer is no answer
-            raise Unreadable(
+            raise BadResponse(
                 self._unreached(connection.base_url, error),
                 message=type(error.__cause__ or error).__name__,
             ) from error
@@ -260,7 +259,7 @@ class Gateway:
                 form.url, content=_pieces(iter(stream)), headers=headers
             )
         except httpx.HTTPError as error:
-            raise Unreadable(
+            raise BadResponse(
                 self._unreached(str(form.url), error), message=type(error).__name__
             ) from error
         # The store answers with an empty body. A page is somebody else's, a proxy's that wants a
@@ -273,7 +272,7 @@ class Gateway:
                 blocked(response.status_code, form.url.host) if is_page(response) else said,
                 status=response.status_code,
             )
-        raise Unreadable(unusable(response, form.url.host), status=response.status_code)
+        raise BadResponse(unusable(response, form.url.host), status=response.status_code)
 
     def _client(self, connection: Connection, *, pooled: bool) -> "dashscope.AsyncClient":
         name = f"{connection.base_url} {pooled}"

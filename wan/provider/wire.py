@@ -15,13 +15,13 @@ from pydantic import (
 )
 
 from wan.domain.errors import (
+    BadResponse,
     KeyRefused,
     NotSent,
     Refused,
     ServiceError,
+    SubmissionUnknown,
     Throttled,
-    Unclear,
-    Unreadable,
 )
 from wan.domain.messages import Sentence, sentence
 from wan.domain.plain_text import clean
@@ -173,15 +173,15 @@ def judge_create(
 
     Accepted: 200 (or another 2xx) with a task id. Raises NotSent when the connection was never
     made; Throttled for a 429 that passes; Refused (KeyRefused for 401 and 403) for the other 4xx
-    but 408 and 409, and for a 200 with a `code` and no task id. Everything else raises Unclear:
-    timeouts, resets, cut or garbled answers, 5xx, HTML. Judged by wire status and `__cause__`,
-    never by the SDK's classes, which map by body code. unreached: the message for a connection that
-    was not made.
+    but 408 and 409, and for a 200 with a `code` and no task id. Everything else raises
+    SubmissionUnknown: timeouts, resets, cut or garbled answers, 5xx, HTML. Judged by wire status
+    and `__cause__`, never by the SDK's classes, which map by body code. unreached: the message for
+    a connection that was not made.
     """
     if isinstance(outcome, BaseException):
         if isinstance(outcome, NEVER_LEFT) or isinstance(outcome.__cause__, NEVER_LEFT):
             raise NotSent(unreached or sentence("not_reached"), message=str(outcome)) from outcome
-        raise Unclear(
+        raise SubmissionUnknown(
             sentence("uncertain"), message=type(outcome.__cause__ or outcome).__name__
         ) from outcome
     status = outcome.status_code
@@ -192,7 +192,7 @@ def judge_create(
         return Accepted(answer.output.task_id, answer.request_id)
     if answer is not None and answer.code:
         raise refusal(outcome, connection)
-    raise Unclear(
+    raise SubmissionUnknown(
         sentence("uncertain"), status=status, request_id=answer.request_id if answer else ""
     )
 
@@ -219,7 +219,7 @@ def refusal(response: httpx.Response, connection: Connection) -> ServiceError:
         said = explain(code, answer.message, "busy", connection)
         return Throttled(said, retry_after=_seconds(response.headers.get("retry-after")), **about)
     if status >= 500 or status == httpx.codes.REQUEST_TIMEOUT:
-        return Unreadable(unusable(response, host_of(connection)), **about)
+        return BadResponse(unusable(response, host_of(connection)), **about)
     if not code:
         return (KeyRefused if status in (401, 403) else Refused)(
             blocked(status, host_of(connection)), **about
@@ -230,10 +230,12 @@ def refusal(response: httpx.Response, connection: Connection) -> ServiceError:
 
 
 def read(kind: type[_Answer], response: httpx.Response) -> _Answer:
-    """Read a 200 into our own model. Raises Unreadable for HTML, bad JSON or other content."""
+    """Read a 200 into our own model. Raises BadResponse for HTML, bad JSON or other content."""
     answer = parsed(kind, response)
     if answer is None:
-        raise Unreadable(unusable(response, response.request.url.host), status=response.status_code)
+        raise BadResponse(
+            unusable(response, response.request.url.host), status=response.status_code
+        )
     return answer
 
 

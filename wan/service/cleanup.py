@@ -31,7 +31,8 @@ async def sweep(
     keep_days: int,
     now: float,
 ) -> None:
-    """Sweeps once. Raises NotKept where database or storage fail; the next sweep goes on.
+    """Sweeps once. Raises StorageUnavailable where database or storage fail; the next sweep goes
+    on.
 
     What goes: what processes left that died in the middle; visitors' uploads (`uploads` is Gradio's
     folder for them, None where there is no page) after a day; notes of what was uploaded to the

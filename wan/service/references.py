@@ -51,7 +51,7 @@ class References:
             del self._held[task]
 
     async def keep(self, source: bytes | Path, ending: str) -> str:
-        """Puts a checked file into storage; gives its key. Raises NotKept."""
+        """Puts a checked file into storage; gives its key. Raises StorageUnavailable."""
         key = f"references/{await asyncio.to_thread(inputs.digest, source)}{ending}"
         await self._hold(key)
         return await self.storage.put(key, source)
@@ -64,7 +64,7 @@ class References:
 
         The bytes of an upload go by this, and the copy takes their place. measured: what was just
         opened; it may be such a copy, and then what was known of the upload counts, so that the
-        same upload stays the same request. Raises NotKept.
+        same upload stays the same request. Raises StorageUnavailable.
         """
         if not isinstance(source, Upload):
             return await self.keep(copy, ending), measured
@@ -80,7 +80,7 @@ class References:
         """Drops what a job that is deleted was made from, unless another has it too, and all that
         was made of it for the page.
 
-        Raises NotKept; what is left then goes with the sweep.
+        Raises StorageUnavailable; what is left then goes with the sweep.
         """
         began, keys = (
             time.time(),

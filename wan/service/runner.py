@@ -25,16 +25,16 @@ from wan.database.queue import Queue
 from wan.domain import catalog
 from wan.domain.catalog import MODELS
 from wan.domain.errors import (
-    NotKept,
+    BadResponse,
+    NotAVideo,
     NotSent,
-    NoVideo,
-    OddAddress,
     Refused,
     ResultRefused,
     ServiceError,
+    StorageUnavailable,
+    SubmissionUnknown,
     Throttled,
-    Unclear,
-    Unreadable,
+    UntrustedAddress,
     is_full,
 )
 from wan.domain.jobs import UNSENT, Job, JobState, Reference, Spent
@@ -179,7 +179,7 @@ class Runner:
             for job in await self._claim():
                 self._begin(job)
             self.stuck = False
-        except NotKept as trouble:
+        except StorageUnavailable as trouble:
             if not self.stuck:  # said once: a log must not fill the disk further
                 log.warning("no work can be claimed; trying until it can: %s", trouble)
             self.stuck = True
@@ -260,7 +260,7 @@ class Runner:
                 job.id,
                 job.state,
                 error,
-                exc_info=not isinstance(error, NotKept),
+                exc_info=not isinstance(error, StorageUnavailable),
             )
             return await self._safely(self._broken, self._newest(job), error)
         finally:
@@ -357,7 +357,7 @@ class Runner:
                 job, "throttled" if isinstance(trouble, Throttled) else "never left", trouble
             )
             return await self._until_written(job, partial(self._back_in_line, trouble=trouble))
-        except Unclear as trouble:
+        except SubmissionUnknown as trouble:
             self._note_answer(job, "unclear", trouble)
             return await self._until_written(job, partial(self._uncertain, trouble=trouble))
         except Refused as refusal:
@@ -424,7 +424,7 @@ class Runner:
             async with lease, self._storage.workroom() as folder:
                 original = await self._original(job, connection, folder)
                 kept = await self._kept(job, original, folder) if original is not None else None
-        except NoVideo as refusal:
+        except NotAVideo as refusal:
             return await self._odd_result(lease.job, refusal)
         except ResultRefused as refusal:
             return await self._end(lease.job, JobState.FAILED, refusal.sentence, spent=Spent.YES)
@@ -438,7 +438,7 @@ class Runner:
             lease.job, JobState.SUCCEEDED, None, spent=Spent.YES, code="", **kept
         )
 
-    async def _odd_result(self, job: Job, refusal: NoVideo) -> Job | None:
+    async def _odd_result(self, job: Job, refusal: NotAVideo) -> Job | None:
         """A result that does not open may be an error page of the way between; only several in a
         row are the service's own doing.
         """
@@ -567,7 +567,7 @@ class Runner:
         conforming may have to wait longer for a full disk.
         """
         with contextlib.suppress(
-            FileNotFoundError, NoVideo
+            FileNotFoundError, NotAVideo
         ):  # what a power cut has left of it is fetched again
             kept = await self._storage.local_copy(_original_key(job))
             await asyncio.to_thread(encode.measure, kept)
@@ -580,7 +580,7 @@ class Runner:
             return None
         if not snapshot.video_url:  # half an answer; the next one may be whole
             where = urlsplit(job.base_url).hostname or job.backend
-            raise Unreadable(
+            raise BadResponse(
                 sentence("unusable", where=where, code="SUCCEEDED"), request_id=snapshot.request_id
             )
         part = folder / "original.mp4.part"
@@ -649,7 +649,7 @@ class Runner:
         while True:
             try:
                 return await write(self._newest(job))
-            except (NotKept, OSError) as trouble:
+            except (StorageUnavailable, OSError) as trouble:
                 log.error("job %s: %s could not be written down yet: %s", job.id, what, trouble)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
@@ -732,7 +732,9 @@ class Runner:
         """
         if job.state is JobState.SUBMITTING:
             return None
-        if isinstance(error, NotKept | OSError) and not isinstance(error, FileNotFoundError):
+        if isinstance(error, StorageUnavailable | OSError) and not isinstance(
+            error, FileNotFoundError
+        ):
             pause = polling.next_look(1.0, job.attempts)
             return await self._keep_waiting(
                 job, pause, attempts=job.attempts + 1, said=sentence("paused"), **self._not_odd(job)
@@ -829,7 +831,7 @@ class _Lease:
     async def _renew(self) -> None:
         while True:
             async with self._writing:
-                with contextlib.suppress(NotKept):  # the next time is soon enough
+                with contextlib.suppress(StorageUnavailable):  # the next time is soon enough
                     renewed = await self._renewed(self.job)
                     if renewed is None:
                         return  # somebody else has it; the step's own write will find that out
@@ -923,7 +925,7 @@ def _differences(job: Job, made: Clip) -> list[Sentence]:
 
 def _waiting(trouble: ServiceError) -> Sentence | None:
     """What to say of a job that waits until some trouble is over; nothing of what passes unseen."""
-    if isinstance(trouble, OddAddress):
+    if isinstance(trouble, UntrustedAddress):
         return trouble.sentence
     return reword_as_waiting(trouble.sentence)
 

@@ -34,10 +34,10 @@ from wan.domain.errors import (
     InvalidInput,
     JobNotFound,
     MayPayTwice,
-    NotKept,
     ReviewNotFound,
     ServiceError,
     SettingsError,
+    StorageUnavailable,
     Throttled,
     WanError,
 )
@@ -273,7 +273,7 @@ class Studio:
     async def _leave(self) -> None:
         """What was begun here and is not sent waits for whoever asks for it."""
         if self._own:
-            with contextlib.suppress(NotKept):  # it is overdue soon, which does the same
+            with contextlib.suppress(StorageUnavailable):  # it is overdue soon, which does the same
                 await self._queue.leave(self._own)
 
     async def _tidy(self) -> None:
@@ -319,8 +319,8 @@ class Studio:
         its way is joined, one that has succeeded is given back as it is. leave: what the door lets
         a visitor do; the operator's own unless given. new_take: forces a run of its own.
 
-        Raises InvalidInput, AccessRefused, and NotKept where our disk or database is full or stuck;
-        nothing has been sent or spent then.
+        Raises InvalidInput, AccessRefused, and StorageUnavailable where our disk or database is
+        full or stuck; nothing has been sent or spent then.
         """
         return (
             await self._submit(request, [secrets.token_hex(8) if new_take else ""], owner, leave)
@@ -468,10 +468,10 @@ class Studio:
         joined instead.
 
         new_seed: whether another seed is drawn; unless said, only for a new take of what has
-        succeeded. Raises JobNotFound; AccessRefused and NotKept as `submit` does; MayPayTwice where
-        nobody knows whether the old job is billed, unless that is accepted by `may_pay_twice`; and
-        WanError where the old job ran on another connection: what it cost there says nothing about
-        here.
+        succeeded. Raises JobNotFound; AccessRefused and StorageUnavailable as `submit` does;
+        MayPayTwice where nobody knows whether the old job is billed, unless that is accepted by
+        `may_pay_twice`; and WanError where the old job ran on another connection: what it cost
+        there says nothing about here.
         """
         leave = leave or self.door.operator
         await asyncio.to_thread(self._storage.require_room)
@@ -510,7 +510,7 @@ class Studio:
 
     async def job(self, job_id: str, *, owner: str) -> Job:
         """A job of this owner. Raises JobNotFound and, as everything here that asks the database,
-        NotKept.
+        StorageUnavailable.
         """
         job = await self._found(ids.JOB, self._jobs.get, job_id, owner)
         if job is None:
@@ -583,7 +583,7 @@ class Studio:
 
     async def delete(self, job_id: str, *, owner: str) -> None:
         """Deletes a job that has ended, and its files. Raises JobNotFound; WanError while it is on
-        its way; NotKept, and then it may be asked again.
+        its way; StorageUnavailable, and then it may be asked again.
 
         Its files go first: were it the row, nobody could ask again for what failed. Whoever is
         being sent one of them gets it to its end.
@@ -609,7 +609,7 @@ class Studio:
         self._tell()
         try:
             await self._references.drop(job)
-        except NotKept:
+        except StorageUnavailable:
             log.warning(
                 "what job %s was made from is not gone yet; it goes with the next sweep", job.id
             )
@@ -618,7 +618,7 @@ class Studio:
         """What a job was made from, in the order in which the model numbers it, each with its kind:
         local copies of what is kept, and URLs.
 
-        A file that is kept no longer is left out. Raises JobNotFound and NotKept.
+        A file that is kept no longer is left out. Raises JobNotFound and StorageUnavailable.
         """
         found: list[tuple[str, Path | str]] = []
         for one in (await self.job(job_id, owner=owner)).references:
@@ -679,7 +679,7 @@ class Studio:
             if not found:
                 raise JobNotFound
             return found
-        except NotKept:
+        except StorageUnavailable:
             return [event if event.job.id in known else self._paused(event) for event in seen]
 
     def _paused(self, event: JobEvent) -> JobEvent:
@@ -777,7 +777,7 @@ class Studio:
         region = self.settings.priced_region(own_region) if own_region else self.connection.region
         simulated = self.backend == "simulator" and not own
         past: list[float] = []
-        with contextlib.suppress(NotKept):  # a price does not wait for the database
+        with contextlib.suppress(StorageUnavailable):  # a price does not wait for the database
             past = await self._jobs.past_seconds(
                 "simulator" if simulated else "dashscope", model, duration
             )
@@ -828,7 +828,7 @@ class Studio:
 
     async def media(self, token: str, name: str) -> Path | None:
         """A file of a job by its unguessable token: "video.mp4", "original.mp4" or "poster.webp";
-        None when there is none. Raises NotKept.
+        None when there is none. Raises StorageUnavailable.
         """
         job = await self._found(ids.MEDIA, self._jobs.by_media_token, token)
         if job is not None and name == "original.mp4":
@@ -846,7 +846,7 @@ class Studio:
         with_settings: bool = False,
     ) -> tuple[Review, str]:
         """Makes a review of takes in this order, and the token that its link ends with. Raises
-        InvalidInput, AccessRefused and NotKept.
+        InvalidInput, AccessRefused and StorageUnavailable.
 
         with_settings: whether reviewers see, and find in the videos, what they were made with.
         """
@@ -928,7 +928,7 @@ class Studio:
         given: take (its number), verdict ("yes", "maybe", "no"), reviewer (their browser's token),
         and if they like comment, at_seconds, name. network: where they are, so that one does not
         fill the review. Raises ReviewNotFound, InvalidInput, AccessRefused where the review takes
-        no more, and NotKept.
+        no more, and StorageUnavailable.
         """
         review = await self.review_by_link(token, whole=False)
         verdict = reviews.check_verdict(review, given, id_=ids.new_review_id(), now=self._clock())
@@ -938,7 +938,7 @@ class Studio:
 
     async def review_media(self, token: str, number: int, name: str) -> Path | None:
         """A file of a take ("video.mp4", "poster.webp") by a link that is open; None when there is
-        none. Raises NotKept.
+        none. Raises StorageUnavailable.
         """
         known = 1 <= number <= reviews.TAKES_LIMIT
         job = (
@@ -959,7 +959,8 @@ class Studio:
         """Video and poster of each take that is there, by its number, for a copy of them; they stay
         until the block ends.
 
-        Raises NotKept, also where there is no room for a copy, or for what the block writes.
+        Raises StorageUnavailable, also where there is no room for a copy, or for what the block
+        writes.
         """
         with in_words():
             await asyncio.to_thread(self._storage.require_room)
@@ -1090,7 +1091,7 @@ class Studio:
 
     async def last_frame(self, job_id: str, *, owner: str) -> bytes:
         """The very last frame of a job's video, as PNG: the image of a shot that goes on from
-        there. Raises JobNotFound, InvalidInput, NotKept.
+        there. Raises JobNotFound, InvalidInput, StorageUnavailable.
         """
         async with self._storage.workroom() as folder:
             _, video = await self._video(job_id, owner, folder)
@@ -1098,7 +1099,7 @@ class Studio:
 
     async def bundle(self, job_id: str, *, owner: str, target: Path) -> None:
         """Writes a ZIP of a job's video and its settings to `target`. Raises JobNotFound,
-        InvalidInput for a job without a video, NotKept.
+        InvalidInput for a job without a video, StorageUnavailable.
         """
         async with self._storage.workroom() as folder:
             job, video = await self._video(job_id, owner, folder)
@@ -1125,7 +1126,7 @@ class Studio:
         how much is done, 0 to 1, from another thread; what it raises stops the work and comes out
         here. Where the awaiting task is cancelled, the work has stopped when this ends. Stopped or
         failed, nothing is left at `target`. Raises JobNotFound; InvalidInput for too few or too
-        many, and for a job without a video; NotKept.
+        many, and for a job without a video; StorageUnavailable.
         """
         if len(job_ids) not in embedded_settings.SHOTS:
             raise InvalidInput(

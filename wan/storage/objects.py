@@ -1,6 +1,6 @@
 """The store of references and videos: a folder by default, or any object store of obstore.
 
-A failure that passes (a full disk, a store that does not answer) is raised as NotKept.
+A failure that passes (a full disk, a store that does not answer) is raised as StorageUnavailable.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, from_url
 
-from wan.domain.errors import NotKept, SettingsError, is_full
+from wan.domain.errors import SettingsError, StorageUnavailable, is_full
 from wan.domain.messages import sentence
 from wan.environment.checks import masked_url
 from wan.environment.settings import WORK
@@ -66,7 +66,7 @@ class Storage:
             ) from None
 
     async def put(self, key: str, source: bytes | Path) -> str:
-        """Keep a file, whole or not at all, and return its key. Raises NotKept."""
+        """Keep a file, whole or not at all, and return its key. Raises StorageUnavailable."""
         with in_words():
             await obstore.put_async(self._store, key, source, max_concurrency=_PARTS_AT_ONCE)
             if self._folder is not None:
@@ -74,7 +74,7 @@ class Storage:
         return key
 
     async def has(self, key: str) -> bool:
-        """Tell whether there is a file under a key. Raises NotKept."""
+        """Tell whether there is a file under a key. Raises StorageUnavailable."""
         try:
             with in_words():
                 await obstore.head_async(self._store, key)
@@ -85,7 +85,7 @@ class Storage:
     async def local_copy(self, key: str) -> Path:
         """Return a readable path: the file itself, or a copy that stays for at least a minute.
 
-        Raises FileNotFoundError and NotKept.
+        Raises FileNotFoundError and StorageUnavailable.
         """
         if self._folder is not None:
             if not await self.has(key):
@@ -107,7 +107,10 @@ class Storage:
         return await self.linked(await self.local_copy(key), folder)
 
     async def linked(self, path: Path, folder: Path) -> Path:
-        """Link or copy a file into a work folder, so that no cleanup removes it. Raises NotKept."""
+        """Link or copy a file into a work folder, out of cleanup's reach.
+
+        Raises StorageUnavailable.
+        """
         link = folder / f"{secrets.token_hex(4)}{path.suffix}"
         try:
             await asyncio.to_thread(os.link, path, link)
@@ -120,7 +123,7 @@ class Storage:
         """Return what `make` writes from a kept file, made once and then kept like a copy.
 
         make: gets the file's path and a target. name: of what is made. Raises FileNotFoundError,
-        NotKept, and what `make` raises.
+        StorageUnavailable, and what `make` raises.
         """
         path = self._cache / name / key
         async with self._deriving:
@@ -141,7 +144,7 @@ class Storage:
             raise FileNotFoundError(key)
 
     async def older(self, folder: str, before: float) -> list[str]:
-        """List the keys in a folder ("videos/") from before a time. Raises NotKept.
+        """List the keys in a folder ("videos/") from before a time. Raises StorageUnavailable.
 
         before: seconds since 1970.
         """
@@ -155,7 +158,10 @@ class Storage:
         ]
 
     async def remove(self, key: str, before: float = math.inf) -> None:
-        """Remove a file and its copy here, unless put again since `before`. Raises NotKept."""
+        """Remove a file and its copy here, unless put again since `before`.
+
+        Raises StorageUnavailable.
+        """
         with in_words():
             with contextlib.suppress(FileNotFoundError):  # gone already; the copy here may not be
                 if (await obstore.head_async(self._store, key))[
@@ -190,7 +196,7 @@ class Storage:
 
     @contextlib.asynccontextmanager
     async def workroom(self) -> AsyncIterator[Path]:
-        """Make a folder for unfinished files, removed with the block. Raises NotKept.
+        """Make a folder for unfinished files, removed with the block. Raises StorageUnavailable.
 
         It lies beside the database: /tmp is memory on some systems and is shared with strangers,
         and one disk is easier to watch than two.
@@ -202,7 +208,7 @@ class Storage:
             await asyncio.to_thread(shutil.rmtree, room, ignore_errors=True)
 
     def require_room(self) -> None:
-        """Raise NotKept when a disk has too little space left for new work. Blocks."""
+        """Raise StorageUnavailable when a disk has too little space left for new work. Blocks."""
         require_room(*(folder for folder in (self._cache, self._folder) if folder is not None))
 
     def _new_room(self) -> Path:
@@ -225,7 +231,7 @@ class Storage:
 
 
 def require_room(*folders: Path, more: int = 0) -> None:
-    """Raise NotKept when a disk has no space for the running jobs and `more` bytes. Blocks.
+    """Raise StorageUnavailable where `more` bytes and the running jobs have no space. Blocks.
 
     Folders that are missing are made.
     """
@@ -234,7 +240,9 @@ def require_room(*folders: Path, more: int = 0) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         free = min(shutil.disk_usage(folder).free for folder in folders)
     if free < ROOM + more:
-        raise NotKept("disk_low", given=free // _MEGABYTE, low=math.ceil((ROOM + more) / _MEGABYTE))
+        raise StorageUnavailable(
+            "disk_low", given=free // _MEGABYTE, low=math.ceil((ROOM + more) / _MEGABYTE)
+        )
 
 
 def changed_at(path: Path) -> float:
@@ -248,16 +256,16 @@ def changed_at(path: Path) -> float:
 
 @contextlib.contextmanager
 def in_words() -> Iterator[None]:
-    """Translate errors of a store or a disk into FileNotFoundError and NotKept."""
+    """Translate errors of a store or a disk into FileNotFoundError and StorageUnavailable."""
     try:
         yield
     except (NotFoundError, FileNotFoundError) as error:
         raise FileNotFoundError(str(error).partition("\n")[0]) from None
     except (BaseError, OSError) as error:
         raise (
-            NotKept("disk_full")
+            StorageUnavailable("disk_full")
             if is_full(error)
-            else NotKept("storage_down", code=type(error).__name__)
+            else StorageUnavailable("storage_down", code=type(error).__name__)
         ) from error
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wan.domain import ids
-from wan.domain.errors import NotKept, is_full
+from wan.domain.errors import StorageUnavailable, is_full
 
 CALLS = {
     "image": "ai-video-wan-video",
@@ -46,7 +46,7 @@ def missing_files(folder: Path) -> list[str]:
 def pack_record(folder: Path, video: Path | None, target: Path) -> Path:
     """Write a zip of a record with its video, whole or not at all, and return the target.
 
-    The layout is that on disk. Raises NotKept for a full disk, and OSError.
+    The layout is that on disk. Raises StorageUnavailable for a full disk, and OSError.
     """
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
@@ -59,7 +59,7 @@ def pack_record(folder: Path, video: Path | None, target: Path) -> Path:
         part.replace(target)
     except OSError as error:
         if is_full(error):
-            raise NotKept("disk_full") from error
+            raise StorageUnavailable("disk_full") from error
         raise
     finally:
         with suppress(OSError):  # a place where it could not even begin

@@ -10,7 +10,7 @@ from gradio.components import Component
 from markupsafe import Markup
 
 from wan.domain.catalog import IMAGE_TO_VIDEO, MODELS
-from wan.domain.errors import Crowded, InvalidInput, NotKept
+from wan.domain.errors import Crowded, InvalidInput, StorageUnavailable
 from wan.domain.plain_text import clean_line
 from wan.domain.requests import ImageToVideoRequest
 from wan.domain.turns import Asker, Overtaken
@@ -123,7 +123,7 @@ async def idle(values: Values, card: Markup, asker: Asker, *, back: bool) -> str
             return cards.previewed(webp, values["size"], card, back=back)
         except InvalidInput as error:
             card = cards.refused(error.sentence, error.field)
-        except (NotKept, Crowded) as error:
+        except (StorageUnavailable, Crowded) as error:
             card = card or cards.refused(error.sentence)
     return cards.idle(f"{TAB}.webp", card)
 
@@ -253,7 +253,7 @@ def _wire_sound(studio: Studio, fields: dict[str, Any], heard: gr.HTML) -> None:
             return cards.sound_hint(found.seconds, found.adjustments)
         except InvalidInput as refusal:
             return cards.sound_refusal(refusal.sentence)
-        except (NotKept, Crowded) as trouble:
+        except (StorageUnavailable, Crowded) as trouble:
             return cards.sound_refusal(trouble.sentence)
         except Overtaken:
             return gr.skip()  # another has been chosen meanwhile

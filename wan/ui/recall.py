@@ -78,7 +78,7 @@ def filled(runs: Runs, tab: str, given: Mapping[str, Any]) -> list[Any]:
 
 async def copy_references(studio: Studio, job_id: str, *, owner: str) -> References:
     """The references of a job as a form takes them: copies of our files among the uploads; URLs as
-    they are. Raises JobNotFound and NotKept.
+    they are. Raises JobNotFound and StorageUnavailable.
     """
     sources = await studio.references(job_id, owner=owner)
     if files := [one for _, one in sources if isinstance(one, Path)]:

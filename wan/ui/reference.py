@@ -12,7 +12,7 @@ from gradio.components import Component
 from markupsafe import Markup
 
 from wan.domain.catalog import INPUT_CAPS, MODELS, REFERENCE_TO_VIDEO, Model
-from wan.domain.errors import Crowded, InvalidInput, NotKept
+from wan.domain.errors import Crowded, InvalidInput, StorageUnavailable
 from wan.domain.plain_text import clean_line
 from wan.domain.requests import ReferenceToVideoRequest, arrange_references, guess_kind
 from wan.domain.turns import Asker, Overtaken
@@ -173,8 +173,8 @@ class Looks:
         self._known: OrderedDict[Path, inputs.ReferencePreview] = OrderedDict()
 
     async def at(self, path: Path, asker: Asker) -> inputs.ReferencePreview:
-        """What a file is. Raises InvalidInput, which calls it by its name; NotKept, Crowded and
-        Overtaken.
+        """What a file is. Raises InvalidInput, which calls it by its name; StorageUnavailable,
+        Crowded and Overtaken.
         """
         if path not in self._known:
             self._known[path] = await inputs.run_in_sandbox(
@@ -196,7 +196,7 @@ class Looks:
             return guess_kind(reference), None
         try:
             look = await self.at(reference, asker)
-        except (InvalidInput, NotKept, Crowded):
+        except (InvalidInput, StorageUnavailable, Crowded):
             return "video", None
         return look.kind, look.seconds
 
@@ -220,7 +220,7 @@ async def _tile(looks: Looks, reference: Media, asker: Asker) -> cards.Tile:
         look = await looks.at(reference, asker)
     except InvalidInput as refusal:
         return cards.Tile("refused", name, notes=[refusal.sentence])
-    except (NotKept, Crowded) as trouble:
+    except (StorageUnavailable, Crowded) as trouble:
         return cards.Tile("refused", name, notes=[trouble.sentence])
     return cards.Tile(look.kind, name, look.thumbnail, look.adjustments)
 

@@ -22,7 +22,7 @@ async def pack(
     """Writes the zip. target: its path, where nothing is left if it fails. now: seconds since 1970.
 
     progress: told the share that is done, 0 to 1, from another thread; whatever it raises stops the
-    work and is raised here. Raises NotKept, also where there is no room.
+    work and is raised here. Raises StorageUnavailable, also where there is no room.
     """
     async with studio.review_files(review) as found:
         await asyncio.to_thread(_write, target, review, found, now, progress)

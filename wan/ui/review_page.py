@@ -20,7 +20,13 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from wan.domain.errors import AccessRefused, InvalidInput, NotKept, ReviewNotFound, WanError
+from wan.domain.errors import (
+    AccessRefused,
+    InvalidInput,
+    ReviewNotFound,
+    StorageUnavailable,
+    WanError,
+)
 from wan.domain.messages import Language
 from wan.domain.reviews import Review
 from wan.service.studio import Studio
@@ -40,7 +46,7 @@ _STATUS: dict[type[WanError], int] = {
     ReviewNotFound: 404,
     InvalidInput: 400,
     AccessRefused: 409,
-    NotKept: 503,
+    StorageUnavailable: 503,
 }
 _TROUBLES = tuple(_STATUS)
 

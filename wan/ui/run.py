@@ -18,7 +18,7 @@ from wan.domain.errors import (
     InvalidInput,
     JobNotFound,
     MayPayTwice,
-    NotKept,
+    StorageUnavailable,
     WanError,
 )
 from wan.domain.jobs import JobEvent
@@ -261,7 +261,7 @@ class Run:
             )
         except (JobNotFound, NotReady):
             return False
-        except NotKept:  # as far as anybody knows
+        except StorageUnavailable:  # as far as anybody knows
             return True
 
     async def _start(
@@ -443,7 +443,7 @@ class Run:
         there = []
         for take in shown:
             with contextlib.suppress(JobNotFound):
-                with contextlib.suppress(NotKept):  # as far as anybody knows
+                with contextlib.suppress(StorageUnavailable):  # as far as anybody knows
                     await self._studio.job(take.job_id, owner=owner)
                 there.append(take)
         if not there:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from wan.domain.errors import NotKept
+from wan.domain.errors import StorageUnavailable
 from wan.service.studio import Studio
 from wan.web import uploads
 from wan.web.paths import MEDIA, STILLS
@@ -28,7 +28,7 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
         await opened.wait()
         try:
             path = await studio.media(token, name) if name in MEDIA else None
-        except NotKept as trouble:
+        except StorageUnavailable as trouble:
             return PlainTextResponse(str(trouble), status_code=503)
         if path is None:
             return _nothing()

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from wan.domain.errors import NotKept
+from wan.domain.errors import StorageUnavailable
 from wan.storage.objects import require_room
 from wan.storage.uploads import UploadFolder
 from wan.web.addresses import group
@@ -74,7 +74,7 @@ class Arrivals:
 def _require_room(folder: Path, more: int) -> None:
     try:
         require_room(folder, more=more)
-    except NotKept:
+    except StorageUnavailable:
         raise Refused(507, "upload_no_room") from None
 
 
@@ -321,7 +321,7 @@ async def _received(
         await asyncio.shield(asyncio.to_thread(form.drop))
         if isinstance(error, TimeoutError):
             raise Refused(408) from None
-        if isinstance(error, NotKept | OSError):
+        if isinstance(error, StorageUnavailable | OSError):
             raise Refused(507, "upload_no_room") from None
         raise
     finally:
