@@ -718,7 +718,7 @@ _FRESH = (
     ),
     _fault(
         "references numbered option by option, not as they were typed",
-        "cli/parsing.py",
+        "cli/options.py",
         "for name in ctx.meta[_ORDER] if name in values",
         "for name in sorted(ctx.meta[_ORDER]) if name in values",
         "cli/test_cli.py::test_references_keep_the_order_in_which_they_were_typed",

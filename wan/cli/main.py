@@ -7,18 +7,18 @@ module is loaded when it is run, so that `--help` is there at once.
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
-from typer import Argument, Context, Option
+from typer import Context
 from typer._completion_classes import completion_init
 from typer.core import TyperCommand
 from typer.main import get_command
 
+from wan.cli import options as opt
 from wan.cli.answers import FAILED, Answer, deliver, not_written, refusal, refused, tell
-from wan.cli.completion import COMPLETE, show_script
-from wan.cli.parsing import InTypedOrder, OptionalZipName, job_id, number, typed_order
+from wan.cli.completion import COMPLETE
+from wan.cli.options import InTypedOrder, OptionalArchiveName, typed_order
 from wan.domain import catalog
 
 PROGRAM = "python -m wan"
@@ -79,67 +79,6 @@ def _answer(given: list[str]) -> Answer | int:
     return answer
 
 
-# options that several commands have ---------------------------------------------------------------
-
-
-def _choice(about: str, *values: str) -> Any:
-    """An option of which the shell knows the values."""
-
-    def completed(incomplete: str) -> list[str]:
-        return [one for one in values if one.startswith(incomplete)]
-
-    return Option(metavar="NAME", help=about, autocompletion=completed)
-
-
-def _text(about: str) -> Any:
-    """An option for text, whatever its characters."""
-    return Option(parser=str, metavar="TEXT", help=about, show_default=False)
-
-
-def _number(about: str) -> Any:
-    return Option(parser=number, metavar="NUMBER", help=about)
-
-
-def _file(about: str, *names: str) -> Any:
-    return Option(*names, parser=Path, metavar="FILE", help=about)
-
-
-def _media(about: str, *names: str) -> Any:
-    return Option(*names, parser=str, metavar="FILE_OR_URL", help=about)
-
-
-Json = Annotated[bool, Option("--json", help="Print one JSON object.", expose_value=False)]
-Job = Annotated[str, Argument(metavar="JOB", parser=job_id, help="The id of a job.")]
-Out = Annotated[Path | None, _file("Copy the video to this file.")]
-Prompt = Annotated[str, _text("What happens in the video.")]
-NegativePrompt = Annotated[str, _text("What to avoid.")]
-Duration = Annotated[Any, _number("Length in whole seconds.")]
-Size = Annotated[str, _choice("One of the ten W*H.", *catalog.SIZES)]
-ImageSize = Annotated[
-    str,
-    _choice(
-        "One of the ten W*H, or 720P or 1080P for the image's own shape.",
-        *catalog.SIZES,
-        *("720P", "1080P"),
-    ),
-]
-Fps = Annotated[Any, _number("Frames per second; the service's own (30) unless given.")]
-Seed = Annotated[Any, _number("Reuse a seed for similar results; drawn at random unless given.")]
-Model = Annotated[str, _choice("The model that makes it.", *catalog.MODELS)]
-NoAudio = Annotated[bool, Option("--no-audio", help="Without sound, where the model can.")]
-Watermark = Annotated[bool, Option("--watermark", help="Add the service's watermark.")]
-ShotType = Annotated[str, _choice("single or multi.", "single", "multi")]
-NewTake = Annotated[
-    bool, Option("--new-take", help="Run again, and pay again, even if the same was made before.")
-]
-Yes = Annotated[
-    bool, Option("--yes", help="Skip the cost confirmation; required where there is no terminal.")
-]
-
-
-# commands -----------------------------------------------------------------------------------------
-
-
 def _command(
     name: str, *examples: str, cls: type[TyperCommand] = TyperCommand
 ) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
@@ -163,24 +102,12 @@ def _command(
 
 
 @app.callback()
-def _start(
-    *,
-    show_completion: Annotated[
-        bool,
-        Option(
-            "--show-completion",
-            callback=show_script,
-            is_eager=True,
-            expose_value=False,
-            help="Print a script for bash or zsh: `wan` is this program, with completion.",
-        ),
-    ] = False,
-) -> None:
+def _start(*, show_completion: opt.ShowCompletion = False) -> None:
     """The options of the program itself."""
 
 
 @_command("check", "", "--json")
-def check(*, json: Json = False) -> Answer:
+def check(*, json: opt.Json = False) -> Answer:
     """Check the connection to the service, free of charge.
 
     One question that costs nothing tells whether connection, key, region and permissions work.
@@ -198,24 +125,16 @@ def check(*, json: Json = False) -> Answer:
 def prepare(
     ctx: Context,
     *,
-    prompt: Annotated[
-        str | None, _text("What happens in the video; character1 is the first reference video.")
-    ] = None,
-    reference_video: Annotated[list[str] | None, _media("A clip; up to three.")] = None,
-    reference_image: Annotated[
-        list[str] | None, _media("An image; up to five references in all.")
-    ] = None,
-    duration: Annotated[Any, _number("Whole seconds, 2 to 10.")] = None,
-    fps: Annotated[Any, _number("Frames per second, 1 to 60.")] = None,
-    size: Annotated[str | None, _text("One of the ten W*H.")] = None,
-    seed: Annotated[Any, _number("0 to 2147483647.")] = None,
-    output: Annotated[
-        Path | None, _file("Where to write it; OUTPUT_DIR/aliyun-wan-r2v/request.json by default.")
-    ] = None,
-    validate_response: Annotated[
-        Path | None, _file("Check the JSON of a response instead, or as well.")
-    ] = None,
-    json: Json = False,
+    prompt: opt.Prompt = None,
+    reference_video: opt.Clips = None,
+    reference_image: opt.Images = None,
+    duration: opt.Duration = None,
+    fps: opt.Fps = None,
+    size: opt.Size = None,
+    seed: opt.Seed = None,
+    output: opt.Output = None,
+    validate_response: opt.Response = None,
+    json: opt.Json = False,
 ) -> Answer:
     """Write and check a request; nothing is sent.
 
@@ -233,39 +152,25 @@ def prepare(
 )
 def image_to_video(
     ctx: Context,
-    reference_image: Annotated[
-        str,
-        Argument(
-            metavar="IMAGE",
-            parser=str,
-            help="A JPEG, PNG, BMP, WebP, HEIC or AVIF file, or an http(s) URL.",
-        ),
-    ],
+    reference_image: opt.Image,
     *,
-    prompt: Prompt = "",
-    negative_prompt: NegativePrompt = "",
-    duration: Duration = 5,
-    size: ImageSize = "1280*720",
-    fit: Annotated[
-        str, _choice("How to fit the image to the size: crop or pad.", "crop", "pad")
-    ] = "crop",
-    fps: Fps = None,
-    seed: Seed = None,
-    motion_strength: Annotated[
-        Any, _number("0 to 1; put into words in the prompt that is sent.")
-    ] = None,
-    reference_audio: Annotated[
-        str | None,
-        _media("A WAV or MP3 of 3 to 30 s that is heard under the video.", "--audio"),
-    ] = None,
-    no_audio: NoAudio = False,
-    watermark: Watermark = False,
-    shot_type: ShotType = "single",
-    model: Model = catalog.IMAGE_TO_VIDEO,
-    out: Out = None,
-    new_take: NewTake = False,
-    yes: Yes = False,
-    json: Json = False,
+    prompt: opt.Prompt = "",
+    negative_prompt: opt.NegativePrompt = "",
+    duration: opt.Duration = 5,
+    size: opt.ImageSize = "1280*720",
+    fit: opt.Fit = "crop",
+    fps: opt.Fps = None,
+    seed: opt.Seed = None,
+    motion_strength: opt.MotionStrength = None,
+    reference_audio: opt.Sound = None,
+    no_audio: opt.NoAudio = False,
+    watermark: opt.Watermark = False,
+    shot_type: opt.ShotType = "single",
+    model: opt.Model = catalog.IMAGE_TO_VIDEO,
+    out: opt.Out = None,
+    new_take: opt.NewTake = False,
+    yes: opt.Yes = False,
+    json: opt.Json = False,
 ) -> Answer:
     """Turn one image and a prompt into a video."""
     from wan.cli import run
@@ -282,30 +187,23 @@ def image_to_video(
 def reference_to_video(
     ctx: Context,
     *,
-    reference: Annotated[
-        list[str] | None,
-        _media("A clip or an image; repeat for up to five. character1 is the first of all."),
-    ] = None,
-    reference_video: Annotated[
-        list[str] | None, _media("A clip, whatever its name ends in.")
-    ] = None,
-    reference_image: Annotated[
-        list[str] | None, _media("An image, whatever its name ends in.")
-    ] = None,
-    prompt: Prompt = "",
-    negative_prompt: NegativePrompt = "",
-    duration: Duration = 5,
-    size: Size = "1280*720",
-    fps: Fps = None,
-    seed: Seed = None,
-    no_audio: NoAudio = False,
-    watermark: Watermark = False,
-    shot_type: ShotType = "single",
-    model: Model = catalog.REFERENCE_TO_VIDEO,
-    out: Out = None,
-    new_take: NewTake = False,
-    yes: Yes = False,
-    json: Json = False,
+    reference: opt.References = None,
+    reference_video: opt.Clips = None,
+    reference_image: opt.Images = None,
+    prompt: opt.Prompt = "",
+    negative_prompt: opt.NegativePrompt = "",
+    duration: opt.Duration = 5,
+    size: opt.Size = "1280*720",
+    fps: opt.Fps = None,
+    seed: opt.Seed = None,
+    no_audio: opt.NoAudio = False,
+    watermark: opt.Watermark = False,
+    shot_type: opt.ShotType = "single",
+    model: opt.Model = catalog.REFERENCE_TO_VIDEO,
+    out: opt.Out = None,
+    new_take: opt.NewTake = False,
+    yes: opt.Yes = False,
+    json: opt.Json = False,
 ) -> Answer:
     """Put people and things of references in a new video."""
     from wan.cli import run
@@ -315,11 +213,7 @@ def reference_to_video(
 
 
 @_command("jobs", "", "--limit 50 --json")
-def jobs(
-    limit: Annotated[int, Option(min=0, max=999_999, help="How many at most.")] = 20,
-    *,
-    json: Json = False,
-) -> Answer:
+def jobs(*, limit: opt.Limit = 20, json: opt.Json = False) -> Answer:
     """List the jobs of scripts and commands, newest first."""
     from wan.cli import inspect
 
@@ -327,7 +221,7 @@ def jobs(
 
 
 @_command("show", "JOB")
-def show(job: Job, *, json: Json = False) -> Answer:
+def show(job: opt.Job, *, json: opt.Json = False) -> Answer:
     """Show a job's details."""
     from wan.cli import inspect
 
@@ -335,7 +229,7 @@ def show(job: Job, *, json: Json = False) -> Answer:
 
 
 @_command("resume", "JOB", "JOB --out video.mp4")
-def resume(job: Job, *, out: Out = None, json: Json = False) -> Answer:
+def resume(job: opt.Job, *, out: opt.Out = None, json: opt.Json = False) -> Answer:
     """Resume a job; nothing is sent or paid twice."""
     from wan.cli import run
 
@@ -343,37 +237,28 @@ def resume(job: Job, *, out: Out = None, json: Json = False) -> Answer:
 
 
 @_command("cancel", "JOB")
-def cancel(job: Job, *, json: Json = False) -> Answer:
+def cancel(job: opt.Job, *, json: opt.Json = False) -> Answer:
     """Cancel a job; free until the service has started it."""
     from wan.cli import run
 
     return run.cancel(job)
 
 
-@_command("evidence", "JOB", "JOB --zip run.zip", cls=OptionalZipName)
-def evidence(
-    job: Job,
-    *,
-    zip_file: Annotated[
-        Path | None, _file("Pack them with the video; beside the record by default.", "--zip")
-    ] = None,
-    json: Json = False,
-) -> Answer:
+@_command("evidence", "JOB", "JOB --zip run.zip", cls=OptionalArchiveName)
+def evidence(job: opt.Job, *, archive: opt.Archive = None, json: opt.Json = False) -> Answer:
     """List or pack the record of a run."""
     from wan.cli import inspect
 
-    return inspect.evidence(job, zip_file)
+    return inspect.evidence(job, archive)
 
 
 @_command("simulate", "--port 8400")
 def simulate(
-    port: Annotated[str, Option(metavar="PORT")] = "8400",
-    pending: Annotated[str | None, Option(metavar="SECONDS", help="How long a task waits.")] = None,
-    running: Annotated[str | None, Option(metavar="SECONDS", help="How long a task runs.")] = None,
-    fault: Annotated[
-        list[str] | None,
-        Option(metavar="VERB:FAULT[:COUNT]", help="Answer wrongly, for tests; may be repeated."),
-    ] = None,
+    *,
+    port: opt.Port = "8400",
+    pending: opt.Pending = None,
+    running: opt.Running = None,
+    fault: opt.Faults = None,
 ) -> Answer:
     """Serve the simulator for any DashScope client."""
     from wan.cli.simulate import simulate
