@@ -364,15 +364,15 @@ _WEB = (
     _fault(
         "a page elsewhere lets its visitors post",
         "web/guard.py",
-        "(nameless or not self._is_ours(headers, root)):",
+        "(nameless or not self._is_own_origin(headers, root)):",
         "nameless:",
         "web/test_guard.py::test_only_our_own_pages_may_change_things",
     ),
     _fault(
         "anybody believed about where the app is reached",
         "web/root_path.py",
-        "_by_proxy(asked) if proxied else Root()",
-        "_by_proxy(asked)",
+        "_from_proxy(asked) if proxied else Root()",
+        "_from_proxy(asked)",
         "web/test_root_path.py::test_the_address_of_a_request",
     ),
     _fault(
@@ -406,7 +406,7 @@ _WEB = (
     _fault(
         "files for whoever is not signed in",
         "web/routes.py",
-        'if not signed_in(request):\n            return PlainTextResponse("Not authenticated", '
+        'if not is_signed_in(request):\n            return PlainTextResponse("Not authenticated", '
         "401)\n        path",
         "path",
         "web/test_uploads.py::test_who_is_not_signed_in_gets_nothing",
@@ -733,8 +733,8 @@ _FRESH = (
     _fault(
         "room kept for what has come long since",
         "web/uploads.py",
-        "        finally:\n            self._coming -= size\n",
-        "        finally:\n            self._coming -= 0\n",
+        "        finally:\n            self._reserved -= size\n",
+        "        finally:\n            self._reserved -= 0\n",
         "web/test_uploads.py::test_room_for_a_whole_body_is_kept_for_as_long_as_it_comes",
     ),
     _fault(

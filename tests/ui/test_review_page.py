@@ -25,7 +25,7 @@ from wan.domain.reviews import Take
 from wan.environment.settings import load_settings
 from wan.service.studio import Studio
 from wan.ui import recall, review_cards, review_export, review_page, review_tab
-from wan.web.rate_limit import Pace
+from wan.web.rate_limit import RateLimit
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
@@ -162,7 +162,7 @@ def test_whoever_asks_for_no_language_of_ours_gets_english(header, language):
 
 def test_an_address_may_do_so_much():
     now = 0.0
-    pace = Pace(1.0, 3, clock=lambda: now)
+    pace = RateLimit(1.0, 3, clock=lambda: now)
     assert [pace.wait("a") for _ in range(3)] == [0, 0, 0]
     assert pace.wait("a") == pytest.approx(1)
     assert pace.wait("b") == 0

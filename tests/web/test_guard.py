@@ -38,11 +38,11 @@ from wan.web.addresses import client_address
 from wan.web.events import Events
 from wan.web.guard import Guard
 from wan.web.headers import Scripts
-from wan.web.host_names import Names
-from wan.web.refusal import Refused
+from wan.web.host_names import HostNames
+from wan.web.refusal import RequestRefused
 from wan.web.routes import routes
 from wan.web.sessions import Sessions
-from wan.web.uploads import Uploads
+from wan.web.uploads import BodyUploads
 from wan.web.uploads import routes as upload_routes
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
@@ -150,7 +150,7 @@ def admitted(sessions: Sessions, names: range, address: str) -> int:
     for count, number in enumerate(names):
         try:
             sessions.admit(f"{address}-{number}", address)
-        except Refused:
+        except RequestRefused:
             return count
     return len(names)
 
@@ -174,7 +174,7 @@ def test_one_ipv6_network_counts_as_one_address():
     sessions = Sessions(lambda _: None, Clock())
     for number in range(60):
         sessions.admit(f"s{number}", f"2001:db8::{number:x}")
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         sessions.admit("one more", "2001:db8::ffff")
     sessions.admit("a neighbour", "2001:db8:0:1::1")
 
@@ -238,11 +238,11 @@ def guarded(app: Any, **more: Any) -> Guard:
     given = {
         "sessions": Sessions(lambda _: None),
         "progress": Events(demo()),
-        "uploads": Uploads(Path(tempfile.gettempdir())),
+        "uploads": BodyUploads(Path(tempfile.gettempdir())),
         "events": {1},
         "public": ["public"],
     }
-    given |= {"trusted": PROXIES, "names": Names(["*"]), "hosts": [], "scripts": Scripts()}
+    given |= {"trusted": PROXIES, "names": HostNames(["*"]), "hosts": [], "scripts": Scripts()}
     return Guard(app, **given | more)
 
 
@@ -333,7 +333,7 @@ async def test_only_our_own_pages_may_change_things(asked, status):
 @pytest.mark.anyio
 @pytest.mark.parametrize("server", ["127.0.0.1", "192.0.2.1", "::1", "2001:db8::1"])
 async def test_a_foreign_name_is_answered_on_no_address(server):
-    app = guarded(ok, names=Names(["app.example"]))
+    app = guarded(ok, names=HostNames(["app.example"]))
     for given, status in (
         ({}, 200),
         ({"host": "evil.example"}, 421),

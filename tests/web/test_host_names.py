@@ -7,19 +7,19 @@ from starlette.datastructures import Headers
 
 from wan.environment.settings import load_settings
 from wan.web import host_names
-from wan.web.host_names import Names, name_in, names_of
-from wan.web.refusal import Refused
+from wan.web.host_names import HostNames, host_names_of, parse_host
+from wan.web.refusal import RequestRefused
 
 OURS = ["films.example", "*.studio.example", "NAS.local", "my_app"]
 
 
-def accepts(known: Names, *hosts: str, forwarded: str | None = None) -> bool:
+def accepts(known: HostNames, *hosts: str, forwarded: str | None = None) -> bool:
     """Whether a request with these names is let in. forwarded: what a trusted proxy says."""
     raw = [(b"host", host.encode()) for host in hosts]
     raw += [(b"x-forwarded-host", forwarded.encode())] if forwarded is not None else []
     try:
         known.check(Headers(raw=raw), proxied=forwarded is not None)
-    except Refused:
+    except RequestRefused:
         return False
     return True
 
@@ -43,16 +43,16 @@ UNKNOWN = [
 
 @pytest.mark.parametrize("host", KNOWN)
 def test_names_that_are_ours(host):
-    assert accepts(Names(OURS), host)
+    assert accepts(HostNames(OURS), host)
 
 
 @pytest.mark.parametrize("host", UNKNOWN, ids=repr)
 def test_names_that_anybody_can_point_here(host):
-    assert not accepts(Names(OURS), host)
+    assert not accepts(HostNames(OURS), host)
 
 
 def test_every_name_that_a_request_gives_must_be_ours():
-    known = Names(OURS)
+    known = HostNames(OURS)
     assert not accepts(known)
     assert not accepts(known, "films.example", "evil.example")
     assert not accepts(known, "evil.example", "films.example")
@@ -67,7 +67,7 @@ def test_every_name_that_a_request_gives_must_be_ours():
 
 
 def test_a_star_turns_it_off():
-    known = Names(["*"])
+    known = HostNames(["*"])
     assert accepts(known, "evil.example")
     assert accepts(known, "")
     assert accepts(known)
@@ -77,8 +77,8 @@ def test_a_star_turns_it_off():
 @pytest.mark.anyio
 @pytest.mark.parametrize("language", ["en", "zh"])
 async def test_the_answer_says_what_to_set(language):
-    with pytest.raises(Refused) as refused:
-        Names().check(Headers(raw=[(b"host", b"Nas.local:7860")]), proxied=False)
+    with pytest.raises(RequestRefused) as refused:
+        HostNames().check(Headers(raw=[(b"host", b"Nas.local:7860")]), proxied=False)
     answer = refused.value.response(language)
     assert answer.status_code == 421
     assert b"WAN_HOSTS=nas.local" in answer.body
@@ -97,22 +97,22 @@ def test_this_machines_own_names_are_found_without_a_name_server(monkeypatch, tm
     monkeypatch.setattr(socket, "gethostname", lambda: "box")
     for asking in ("getfqdn", "getaddrinfo", "gethostbyname", "gethostbyaddr", "gethostbyname_ex"):
         monkeypatch.setattr(socket, asking, resolve)
-    known = names_of(load_settings())
+    known = host_names_of(load_settings())
     assert accepts(known, "box:7860")
     assert accepts(known, "box.home.lan")
     assert not accepts(known, "ads.example")
     assert not accepts(known, "evil.example")
     assert not accepts(known, "c")
     hosts.unlink()
-    assert accepts(names_of(load_settings()), "box")
+    assert accepts(host_names_of(load_settings()), "box")
 
 
 def test_a_spaces_names_are_known_on_a_space_only(monkeypatch):
     monkeypatch.setenv("SPACE_HOST", "ann-films.hf.space")
-    assert not accepts(names_of(load_settings()), "ann-films.hf.space")
+    assert not accepts(host_names_of(load_settings()), "ann-films.hf.space")
     monkeypatch.setenv("SPACE_ID", "ann/films")
     monkeypatch.setenv("WAN_HOSTS", "films.example")
-    known = names_of(load_settings())
+    known = host_names_of(load_settings())
     assert accepts(known, "ann-films.hf.space")
     assert accepts(known, "10.20.0.7:7860", forwarded="ann-films.hf.space")
     assert accepts(known, "films.example")
@@ -121,6 +121,6 @@ def test_a_spaces_names_are_known_on_a_space_only(monkeypatch):
 
 
 def test_a_name_is_compared_without_its_case_port_and_last_dot():
-    assert name_in("Films.Example.:80") == "films.example"
-    assert name_in("[::1]:80") == "::1"
-    assert name_in("films.example..") == "films.example.", "which is none of ours"
+    assert parse_host("Films.Example.:80") == "films.example"
+    assert parse_host("[::1]:80") == "::1"
+    assert parse_host("films.example..") == "films.example.", "which is none of ours"

@@ -13,10 +13,10 @@ from gradio.server_messages import HeartbeatMessage
 from starlette.requests import Request
 
 from wan.web import bodies, events
-from wan.web.bodies import Bodies, Limit, Scan, asked_in, limit_of
-from wan.web.capacity import Places
+from wan.web.bodies import Bodies, Limit, Scan, limit_of, parse_body
+from wan.web.capacity import Capacity
 from wan.web.events import GROUP, SIZE, Events, stream_key
-from wan.web.refusal import Refused
+from wan.web.refusal import RequestRefused
 
 
 def scanned(body: bytes, step: int) -> int:
@@ -27,7 +27,7 @@ def scanned(body: bytes, step: int) -> int:
     try:
         for at in range(0, len(body), step):
             scan.feed(body[at : at + step])
-    except Refused as refused:
+    except RequestRefused as refused:
         return refused.status
     return 200
 
@@ -68,8 +68,8 @@ def test_a_body_is_counted_the_same_in_whatever_pieces_it_comes(
 def test_a_body_is_utf8_and_nothing_else(encoding: str):
     body = json.dumps({"a": 1}).encode(encoding)
     assert json.loads(body) == {"a": 1}, "Python itself would read it"
-    with pytest.raises(Refused):
-        asked_in(body)
+    with pytest.raises(RequestRefused):
+        parse_body(body)
 
 
 def test_what_each_route_takes():
@@ -103,9 +103,9 @@ async def sent(
 ) -> int:
     """Receives a body and holds it until it may go. Gives the status of its refusal, or 200."""
     try:
-        async with all_bodies.received(sender, Limit(most, json=False), address, 0):
+        async with all_bodies.receive(sender, Limit(most, json=False), address, 0):
             await held.wait()
-    except Refused as refused:
+    except RequestRefused as refused:
         return refused.status
     return 200
 
@@ -169,41 +169,41 @@ async def test_what_agents_send_leaves_the_page_its_room():
 
 
 def test_whoever_comes_next_finds_a_place():
-    places = Places(200, address=20)
+    places = Capacity(200, address=20)
     with contextlib.ExitStack() as held:
         came = [
-            sum(held.enter_context(places.place(address=str(number))) for _ in range(200))
+            sum(held.enter_context(places.reserve(address=str(number))) for _ in range(200))
             for number in range(25)
         ]
         assert came[0] == 20, "its limit"
         assert came[:12] == sorted(came[:12], reverse=True)
         assert came[11] >= 5
         assert all(came), "each found one"
-    assert (places._taken, places._held) == (0, {})
+    assert (places._used, places._held) == (0, {})
 
 
 def test_an_ipv6_site_has_no_more_places_for_all_its_addresses_than_its_part():
-    places = Places(200, address=20)
+    places = Capacity(200, address=20)
     with contextlib.ExitStack() as held:
         came = [
-            held.enter_context(places.place(address=f"2001:db8:1:{number:x}::/64"))
+            held.enter_context(places.reserve(address=f"2001:db8:1:{number:x}::/64"))
             for number in range(200)
         ]
         assert sum(came) == 200 // 9, "an eighth of what is left free"
-        assert held.enter_context(places.place(address="2001:db8:2:1::/64"))
-        assert held.enter_context(places.place(address="192.0.2.1"))
-    assert (places._taken, places._held) == (0, {})
+        assert held.enter_context(places.reserve(address="2001:db8:2:1::/64"))
+        assert held.enter_context(places.reserve(address="192.0.2.1"))
+    assert (places._used, places._held) == (0, {})
 
 
 def test_what_is_large_is_taken_where_it_fits():
-    places = Places(64, share=1, address=32)
+    places = Capacity(64, share=1, address=32)
     with (
-        places.place(28, address="a") as first,
-        places.place(28, address="b") as second,
-        places.place(28, address="c") as third,
+        places.reserve(28, address="a") as first,
+        places.reserve(28, address="b") as second,
+        places.reserve(28, address="c") as third,
     ):
         assert (first, second, third) == (True, True, False)
-    with places.place(33, address="a") as over:
+    with places.reserve(33, address="a") as over:
         assert not over, "more than its limit"
 
 
@@ -235,9 +235,9 @@ def let_in(progress: Events, page: gr.Blocks, number: int, address: str, size: i
     """How many events are let in before the first refusal."""
     for count in range(2000):
         try:
-            with progress.joining(scope(address, size), public=progress.is_public(number)):
+            with progress.join(scope(address, size), public=progress.is_public(number)):
                 come(page, number, address, size)
-        except Refused:
+        except RequestRefused:
             return count
     return 2000
 
@@ -267,10 +267,10 @@ async def test_events_on_their_way_to_the_queue_count(page: gr.Blocks):
     progress = Events(page)
     with contextlib.ExitStack() as held:
         for _ in range(30):
-            held.enter_context(progress.joining(scope("192.0.2.1"), public=True))
-        with pytest.raises(Refused):
-            held.enter_context(progress.joining(scope("192.0.2.1"), public=True))
-    with progress.joining(scope("192.0.2.1"), public=True):
+            held.enter_context(progress.join(scope("192.0.2.1"), public=True))
+        with pytest.raises(RequestRefused):
+            held.enter_context(progress.join(scope("192.0.2.1"), public=True))
+    with progress.join(scope("192.0.2.1"), public=True):
         pass
 
 
@@ -290,7 +290,7 @@ def unread(page: gr.Blocks, session: str, count: int) -> None:
 
 def join(progress: Events, address: str, session: str) -> None:
     """Asks for an event in a session."""
-    with progress.joining(scope(address), public=False, session=session):
+    with progress.join(scope(address), public=False, session=session):
         pass
 
 
@@ -298,7 +298,7 @@ def join(progress: Events, address: str, session: str) -> None:
 async def test_of_what_nobody_fetches_so_much_is_kept_and_no_neighbour_is_refused(page: gr.Blocks):
     progress, kept = Events(page), page._queue.pending_messages_per_session
     join(progress, "192.0.2.1", "honest")
-    with progress.listening("honest", never, scope("192.0.2.1")):
+    with progress.listen("honest", never, scope("192.0.2.1")):
         for session, count in (("honest", 290), ("most", 200), ("less", 90)):
             join(progress, "192.0.2.1", session)
             unread(page, session, count)
@@ -331,20 +331,20 @@ async def test_what_nobody_fetches_is_dropped_in_the_end(
     monkeypatch.setattr(events, "monotonic", lambda: now[0])
     names = ("left", "heard", "late", "busy")
     for session in names:
-        with progress.joining(scope("192.0.2.1"), public=False, session=session):
+        with progress.join(scope("192.0.2.1"), public=False, session=session):
             unread(page, session, 1)
             queue.pending_event_ids_session[session] = {f"of {session}"}
     come(page, 0, "192.0.2.1").session_hash = "busy"
     queue.pending_event_ids_session["busy"] |= queue.event_ids_to_events.keys()
     unread(page, "nameless", 1)
-    with progress.listening("heard", never, scope("192.0.2.1")):
+    with progress.listen("heard", never, scope("192.0.2.1")):
         for now[0] in range(60, 701, 40):
             late = "late" if now[0] > 300 else None
-            with progress.joining(scope("192.0.2.1"), public=False, session=late):
+            with progress.join(scope("192.0.2.1"), public=False, session=late):
                 pass
     kept = {"heard", "late", "busy"}
     assert set(queue.pending_messages_per_session) == kept
-    assert set(progress._homes) == kept
+    assert set(progress._addresses) == kept
     assert kept >= {session for session in names if session in queue.pending_event_ids_session}
 
 
@@ -358,7 +358,7 @@ async def test_a_stream_that_has_nothing_to_tell_is_closed(
 ):
     monkeypatch.setattr(events, "_IDLE", 0.02)
     progress, event = Events(page), come(page, 0, "192.0.2.1")
-    with progress.listening(event.session_hash, never, scope("192.0.2.1")) as receive:
+    with progress.listen(event.session_hash, never, scope("192.0.2.1")) as receive:
         waiting = asyncio.create_task(receive())
         done, _ = await asyncio.wait([waiting], timeout=0.3)
         assert not done, "an event is in progress"
@@ -376,7 +376,7 @@ async def test_a_body_that_never_ends_keeps_no_stream_open(
         await asyncio.sleep(0)
         return {"type": "http.request", "body": b"x", "more_body": True}
 
-    with Events(page).listening("s", drip, scope("192.0.2.1")) as receive:
+    with Events(page).listen("s", drip, scope("192.0.2.1")) as receive:
         async with asyncio.timeout(60):
             while (await receive())["type"] != "http.disconnect":
                 pass
@@ -402,7 +402,7 @@ async def test_an_event_that_joins_while_its_stream_is_closed_is_answered_after_
         return waited.pop() if waited else 0.0
 
     assert await answered("s") == 0
-    with progress.listening("s", never, scope("192.0.2.1")):
+    with progress.listen("s", never, scope("192.0.2.1")):
         assert await answered("s") == 0, "its stream is open"
     assert 0 < await answered("s") <= events._CLOSING
     assert await answered("t") == 0
@@ -421,10 +421,10 @@ async def test_streams_are_counted(page: gr.Blocks):
     progress = Events(page)
     with contextlib.ExitStack() as held:
         for _ in range(110):
-            held.enter_context(progress.listening("s", never, scope("192.0.2.1")))
-        with pytest.raises(Refused):
-            held.enter_context(progress.listening("s", never, scope("192.0.2.1")))
-        held.enter_context(progress.listening("s", never, scope("192.0.2.2")))
+            held.enter_context(progress.listen("s", never, scope("192.0.2.1")))
+        with pytest.raises(RequestRefused):
+            held.enter_context(progress.listen("s", never, scope("192.0.2.1")))
+        held.enter_context(progress.listen("s", never, scope("192.0.2.2")))
 
 
 @pytest.mark.anyio
@@ -432,12 +432,12 @@ async def test_who_listens_is_waited_for(page: gr.Blocks, monkeypatch: pytest.Mo
     progress, event, now = Events(page), come(page, 0, "192.0.2.1"), [0.0]
     event.enqueue_time = 0.0
     monkeypatch.setattr(events, "monotonic", lambda: now[0])
-    is_heard: Callable[[], bool] = progress.whether_heard(event._id)
+    is_heard: Callable[[], bool] = progress.listener_check(event._id)
     assert is_heard(), "it has just come"
     now[0] = 61.0
     assert not is_heard(), "nobody ever listened"
     for key in (event.session_hash, event._id):
-        with progress.listening(key, never, scope("192.0.2.1")):
+        with progress.listen(key, never, scope("192.0.2.1")):
             assert is_heard()
     assert not is_heard()
     now[0], event.alive = 0.0, False

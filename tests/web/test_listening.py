@@ -11,7 +11,7 @@ from tests import plain_http, warm
 from tests.browser.serving import ROOT, served
 from wan.domain.errors import SettingsError
 from wan.environment.settings import load_settings
-from wan.web.listening import Place, listen
+from wan.web.listening import Listener, listen
 
 V4, V6, ALL = "127.0.0.1", "::1", "0.0.0.0"  # noqa: S104
 
@@ -19,7 +19,7 @@ V4, V6, ALL = "127.0.0.1", "::1", "0.0.0.0"  # noqa: S104
 @contextlib.contextmanager
 def listening(
     monkeypatch, name: str | None = None, port: int | str | None = None
-) -> Iterator[Place]:
+) -> Iterator[Listener]:
     """Listens as the settings say."""
     for setting, value in (("GRADIO_SERVER_NAME", name), ("GRADIO_SERVER_PORT", port)):
         if value is not None:

@@ -7,7 +7,7 @@ from starlette.datastructures import URL, Headers
 
 from tests.web.test_guard import answered, guarded, scope
 from wan.domain.errors import SettingsError
-from wan.web.root_path import Root, root_of
+from wan.web.root_path import Root, parse_root
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from wan.web.root_path import Root, root_of
     ],
 )
 def test_what_the_operator_may_say(given: str, root: Root):
-    assert root_of(given) == root
+    assert parse_root(given) == root
 
 
 ODD = (
@@ -47,13 +47,13 @@ ODD = (
 @pytest.mark.parametrize("given", ODD)
 def test_what_leads_nowhere_is_named(given: str):
     with pytest.raises(SettingsError, match=r"GRADIO_ROOT_PATH: got .*Use a path"):
-        root_of(given)
+        parse_root(given)
 
 
 def seen(root: Root, *, proxied: bool, path: str = "/x", **headers: str) -> str:
     """The address of a request as whoever is behind the guard sees it."""
     asked = scope(path, **{"host": "app.example:7860"} | headers)
-    return str(URL(scope=root.of(asked, proxied=proxied).handed_on(asked)))
+    return str(URL(scope=root.of(asked, proxied=proxied).apply(asked)))
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from gradio import http_server
 from tests.conftest import ROOT
 from wan.ui import gradio_patches
 from wan.ui.gradio_patches import bounded
-from wan.web.listening import Place
-from wan.web.sockets import LOOPBACK, Connection, Limits, Lobby
+from wan.web.listening import Listener
+from wan.web.sockets import LOOPBACK, Connection, ConnectionRegistry, Limits
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +35,7 @@ class Site:
     """
 
     port: int
-    lobby: Lobby
+    registry: ConnectionRegistry
     working: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
     """Released once for each request that is being answered."""
     go: asyncio.Event = field(default_factory=asyncio.Event)
@@ -84,8 +84,8 @@ async def until(true: Callable[[], bool]) -> None:
 
 @contextlib.asynccontextmanager
 async def site(**limits: Any) -> AsyncIterator[Site]:
-    here = Site(0, Lobby(replace(LIMITS, **limits)))
-    http = partial(Connection, here.lobby)
+    here = Site(0, ConnectionRegistry(replace(LIMITS, **limits)))
+    http = partial(Connection, here.registry)
     quiet: dict[str, Any] = {
         "lifespan": "off",
         "log_level": "error",
@@ -199,7 +199,7 @@ async def test_all_have_their_share_too_and_no_exemption_from_it():
         await here.wait(2)
         async with peers(here, 20, b"GET /") as silent:
             await asyncio.gather(*(one.rest() for one in silent[:18]))
-            assert len(here.lobby) == 4
+            assert len(here.registry) == 4
             for one in silent[18:]:
                 one.writer.write(b"late HTTP/1.1\r\nHost: here\r\n\r\n")
                 await one.reader.readuntil(b"x-path: /late")
@@ -211,7 +211,7 @@ async def test_all_have_their_share_too_and_no_exemption_from_it():
 @pytest.mark.parametrize("much", [b"a:\r\n" * 60_000, b"x" * 240_000], ids=["many", "long"])
 async def test_headers_are_short_also_where_they_come_at_once(much):
     async with site() as here, peers(here, 1) as [peer]:
-        connection = next(iter(here.lobby._open))
+        connection = next(iter(here.registry._open))
         connection.data_received(
             GET[:-2] % b"" + much + b"\r\n\r\n"
         )  # as the kernel hands it over where the loop was busy
@@ -243,7 +243,7 @@ async def test_what_is_no_http_after_an_answer_has_begun_ends_it(caplog):
         await odd.reader.readuntil(b"done")
         odd.writer.write(b"no chunk\r\n")
         await odd.rest()
-        await until(lambda: len(here.lobby) == 0)
+        await until(lambda: len(here.registry) == 0)
     assert "Traceback" not in caplog.text
     assert not [one for one in caplog.records if one.exc_info]
 
@@ -280,9 +280,9 @@ async def test_what_is_closed_is_counted_no_more():
             for _ in range(4):
                 async with peers(here, 3, words):
                     pass
-            await until(lambda: len(here.lobby) == 0)
-        assert not here.lobby._idle
-        assert not here.lobby._counts
+            await until(lambda: len(here.registry) == 0)
+        assert not here.registry._idle
+        assert not here.registry._counts
 
 
 async def test_what_is_sent_ahead_of_an_answer_is_not_kept():
@@ -322,7 +322,7 @@ async def test_whoever_takes_nothing_of_an_answer_loses_it(ends):
         with socket.create_connection(("127.0.0.1", here.port)) as asking:
             asking.sendall(ask)
             await here.wait()
-            await until(lambda: len(here.lobby) == 0)
+            await until(lambda: len(here.registry) == 0)
 
 
 @pytest.mark.parametrize(
@@ -366,10 +366,12 @@ def test_gradio_serves_within_the_limits(monkeypatch):
     app, tests/attacks shows.
     """
     plain = http_server.start_server
-    place = Place("127.0.0.1", "127.0.0.1", 7860, [])
+    place = Listener("127.0.0.1", "127.0.0.1", 7860, [])
     monkeypatch.setattr(gradio_patches._Server, "run_in_thread", lambda _: None)
     with bounded(replace(LIMITS, backlog=7), place):
-        *told, server = http_server.start_server(Site(0, Lobby(LIMITS)).app, server_port=0)
+        *told, server = http_server.start_server(
+            Site(0, ConnectionRegistry(LIMITS)).app, server_port=0
+        )
     assert http_server.start_server is plain
     assert told == ["127.0.0.1", 7860, "http://127.0.0.1:7860/"]
     server.config.load()

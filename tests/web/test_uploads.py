@@ -17,7 +17,7 @@ from tests import plain_http
 from wan.storage import objects
 from wan.storage.uploads import UploadFolder
 from wan.web import uploads
-from wan.web.routes import routes, signed_in
+from wan.web.routes import is_signed_in, routes
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +32,7 @@ def folder(tmp_path) -> UploadFolder:
 
 
 def app(folder: UploadFolder, **more: Any) -> Starlette:
-    return Starlette(routes=uploads.routes(folder, **{"signed_in": lambda _: True} | more))
+    return Starlette(routes=uploads.routes(folder, **{"is_signed_in": lambda _: True} | more))
 
 
 def left(folder: UploadFolder) -> list[str]:
@@ -178,13 +178,13 @@ async def test_room_is_asked_for_as_bytes_come_and_not_as_they_are_promised(fold
 async def test_room_for_a_whole_body_is_kept_for_as_long_as_it_comes(monkeypatch, tmp_path):
     wanted: list[int] = []
     monkeypatch.setattr(uploads, "require_room", lambda folder, more: wanted.append(more))
-    bodies = uploads.Uploads(tmp_path)
-    async with bodies.admitted(1000, "192.0.2.1"), bodies.admitted(200, "192.0.2.2"):
+    bodies = uploads.BodyUploads(tmp_path)
+    async with bodies.admit(1000, "192.0.2.1"), bodies.admit(200, "192.0.2.2"):
         pass
     with pytest.raises(ConnectionError):
-        async with bodies.admitted(30, "192.0.2.1"):
+        async with bodies.admit(30, "192.0.2.1"):
             raise ConnectionError
-    async with bodies.admitted(4, "192.0.2.1"):
+    async with bodies.admit(4, "192.0.2.1"):
         pass
     assert wanted == [1000, 1200, 30, 4]
 
@@ -273,16 +273,16 @@ async def test_progress_is_told_of_uploads_that_there_are(folder, monkeypatch):
 
 async def test_how_many_uploads_are_remembered_is_bounded(monkeypatch):
     monkeypatch.setattr(uploads, "_TRACKED", 3)
-    progress = uploads.Progress()
+    progress = uploads.UploadProgress()
     for number in range(10):
         progress.add(str(number), "a.png", 1)
         progress.end(str(number))
         progress.end(f"refused {number}")
-    assert len(progress._come) == 3
+    assert len(progress._arrived) == 3
 
 
 async def test_who_is_not_signed_in_sends_nothing(folder):
-    served = app(folder, signed_in=signed_in)
+    served = app(folder, is_signed_in=is_signed_in)
     served.auth, served.cookie_id, served.tokens = "logins", "id", {"token": "ann"}
     assert (await sent(served, messages(WHOLE)))[0] == 401
     assert (await sent(served, messages(WHOLE), cookie="access-token-id=guessed"))[0] == 401

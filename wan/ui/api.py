@@ -52,8 +52,8 @@ from wan.ui.agents import report, session_of
 from wan.ui.handling import Told, whether_heard
 from wan.ui.inputs import describe
 from wan.ui.visitor import NotReady, address_of, admitted
-from wan.web.capacity import Places
-from wan.web.events import CROWD, LET_GO, LOOK, SIZE
+from wan.web.capacity import Capacity
+from wan.web.events import RECHECK, RELEASE, SHARED, SIZE
 
 _log = logging.getLogger(__name__)
 
@@ -93,8 +93,8 @@ class _Waiting:
     """
 
     def __init__(self) -> None:
-        self._calls = Places(_CALLS[0], address=_CALLS[1], owner=_CALLS[2])
-        self._bytes = Places(_CALLS_BYTES, share=1, address=_CALLS_BYTES)
+        self._calls = Capacity(_CALLS[0], address=_CALLS[1], owner=_CALLS[2])
+        self._bytes = Capacity(_CALLS_BYTES, share=1, address=_CALLS_BYTES)
 
     @contextlib.contextmanager
     def place(self, address: str, owner: str, size: int) -> Iterator[bool]:
@@ -102,8 +102,8 @@ class _Waiting:
         once.
         """
         with (
-            self._calls.place(address=address, owner=owner) as call,
-            self._bytes.place(size, address=address) as room,
+            self._calls.reserve(address=address, owner=owner) as call,
+            self._bytes.reserve(size, address=address) as room,
         ):
             yield call and room
 
@@ -331,7 +331,7 @@ class Api:
         """A job for a caller who is nobody yet, and the token that opens it."""
         studio, token = self._studio, _session(request) or ids.new_link_token()
         owner = studio.owners.of_caller(token)
-        if new_take or not studio.settings.join_anonymous or _scope(request).get(CROWD, True):
+        if new_take or not studio.settings.join_anonymous or _scope(request).get(SHARED, True):
             return token, await studio.submit(asked, owner=owner, leave=leave, new_take=new_take)
         job = await studio.submit_or_join(asked, owner=owner, leave=leave)
         return token if job.owner == owner else studio.owners.view_of(job.id), job
@@ -363,7 +363,7 @@ class Api:
         is_heard, since = whether_heard(), time.monotonic()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                async for event in self._studio.follow(event.job.id, owner=owner, again=LOOK):  # noqa: B020 - the last one is the answer
+                async for event in self._studio.follow(event.job.id, owner=owner, again=RECHECK):  # noqa: B020 - the last one is the answer
                     await report(event.sentence.say(), time.monotonic() - since)
                     if not is_heard() or await _is_gone(request):
                         break
@@ -539,7 +539,7 @@ def _size(request: gr.Request) -> int:
 
 def _let_go(request: gr.Request) -> None:
     """Give back the room of what a call has sent; while it waits, it counts among those that do."""
-    _scope(request).get(LET_GO, lambda: None)()
+    _scope(request).get(RELEASE, lambda: None)()
 
 
 async def _is_gone(request: gr.Request) -> bool:

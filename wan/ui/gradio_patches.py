@@ -12,14 +12,14 @@ import httpx
 from gradio import http_server, processing_utils
 from uvicorn.config import Config
 
-from wan.web.listening import Place
-from wan.web.sockets import Connection, Limits, Lobby
+from wan.web.listening import Listener
+from wan.web.sockets import Connection, ConnectionRegistry, Limits
 
 
 class _Server(http_server.Server):
     """Serves on sockets that listen already."""
 
-    def __init__(self, config: Config, place: Place) -> None:
+    def __init__(self, config: Config, place: Listener) -> None:
         super().__init__(config)
         self._place = place
 
@@ -40,14 +40,14 @@ class _Server(http_server.Server):
 
 
 @contextlib.contextmanager
-def bounded(limits: Limits, place: Place) -> Iterator[None]:
+def bounded(limits: Limits, place: Listener) -> Iterator[None]:
     """Let Gradio serve at this place and with these limits inside the block."""
-    lobby, plain = Lobby(limits), http_server.start_server
+    registry, plain = ConnectionRegistry(limits), http_server.start_server
 
     def start(app: Any, *_: Any, **__: Any) -> tuple[str, int, str, http_server.Server]:
         # A web socket would leave the lobby without a word, and is refused anyway.
         config = Config(app, log_level="warning", ws="none", backlog=limits.backlog)
-        config.http = partial(Connection, lobby)  # type: ignore[assignment]
+        config.http = partial(Connection, registry)  # type: ignore[assignment]
         server = _Server(config, place)
         server.run_in_thread()
         return place.name, place.port, place.url, server

@@ -32,7 +32,7 @@ def whether_heard() -> Callable[[], bool]:
     """
     page, key = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
     events: Events | None = getattr(page, "progress", None)
-    return events.whether_heard(key) if events and key else lambda: True
+    return events.listener_check(key) if events and key else lambda: True
 
 
 def came_at() -> float:
@@ -41,4 +41,4 @@ def came_at() -> float:
     """
     page, key = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
     events: Events | None = getattr(page, "progress", None)
-    return events.came_at(key) if events and key else monotonic()
+    return events.arrival_time(key) if events and key else monotonic()

@@ -41,8 +41,8 @@ from wan.ui.visitor import (
     hidden,
     owner_of,
 )
-from wan.web.capacity import Places
-from wan.web.events import LOOK
+from wan.web.capacity import Capacity
+from wan.web.events import RECHECK
 
 _VIEWERS = (
     300,
@@ -97,7 +97,7 @@ class Run:
         self._target = gr.Textbox(
             visible=False, elem_id=f"wan-{tab}-target"
         )  # the script puts in whose button was pressed
-        self._viewers = Places(_VIEWERS[0], address=_VIEWERS[1], owner=_VIEWERS[2])
+        self._viewers = Capacity(_VIEWERS[0], address=_VIEWERS[1], owner=_VIEWERS[2])
         self.ready = cards.ready(simulated=studio.backend == "simulator")
         self.view = gr.HTML(
             cards.idle(f"{tab}.webp", self.ready),
@@ -198,7 +198,7 @@ class Run:
         try:
             owner = owner_of(self._studio, token, request)
             shown = await self._there(owner, jobs)
-            with self._viewers.place(address=address_of(request), owner=owner) as there:
+            with self._viewers.reserve(address=address_of(request), owner=owner) as there:
                 if not there:
                     yield await self._now(shown, owner)
                     return
@@ -214,7 +214,7 @@ class Run:
         """
         is_heard = whether_heard()
         async for events in self._studio.follow_all(
-            [take.job_id for take in shown], owner=owner, again=LOOK
+            [take.job_id for take in shown], owner=owner, again=RECHECK
         ):
             yield _drawn(shown, events)
             if not is_heard():

@@ -31,14 +31,14 @@ from wan.ui.theme import WanTheme
 from wan.web.events import SLOTS
 from wan.web.guard import Guard
 from wan.web.headers import Scripts
-from wan.web.host_names import names_of
+from wan.web.host_names import host_names_of
 from wan.web.listening import listen
 from wan.web.paths import ASSETS
-from wan.web.root_path import root_of
+from wan.web.root_path import parse_root
 from wan.web.routes import routes
 from wan.web.sessions import KNOWN, Sessions
 from wan.web.sockets import LOOPBACK, Limits, raise_file_limit
-from wan.web.uploads import Uploads
+from wan.web.uploads import BodyUploads
 
 _UPLOAD_LIMIT = "100mb"  # the service's own limit for a reference video
 _EVENT_SECONDS = 0.01  # an event waits no longer than this until it is begun
@@ -52,7 +52,8 @@ class Server:
 
     def __init__(self, demo: Page, studio: Studio, opened: asyncio.Event) -> None:
         self._demo, self._studio, self._opened = demo, studio, opened
-        self._names, self._root = names_of(studio.settings), root_of(studio.settings.root_path)
+        self._names = host_names_of(studio.settings)
+        self._root = parse_root(studio.settings.root_path)
         self._over = threading.Event()
         self._trouble: Exception | None = None
 
@@ -157,7 +158,7 @@ class Server:
         return Guard(
             app,
             sessions=Sessions(self._forget),
-            uploads=Uploads(self._studio.uploads.folder),
+            uploads=BodyUploads(self._studio.uploads.folder),
             progress=demo.progress,
             events={number for number, handler in demo.fns.items() if handler.fn is not None},
             public=public,

@@ -27,18 +27,18 @@ def client_address(scope: Scope, trusted: Networks) -> str:
     address = str((scope.get("client") or ("",))[0])
     forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
     hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
-    while hops and within(address, trusted):
+    while hops and is_within(address, trusted):
         address = hops.pop()
     return address
 
 
-def is_crowd(scope: Scope, trusted: Networks) -> bool:
+def may_be_shared(scope: Scope, trusted: Networks) -> bool:
     """Whether the address of a request may be that of many: of a proxy that is not named, or that
     does not say for whom it asks.
     """
     peer, headers = str((scope.get("client") or ("",))[0]), Headers(scope=scope)
-    if within(peer, trusted):
-        return within(client_address(scope, trusted), trusted)
+    if is_within(peer, trusted):
+        return is_within(client_address(scope, trusted), trusted)
     asked = host(headers.get("host", ""))[0]
     return any(name in headers for name in _OF_PROXIES) or (
         _is_loopback(peer) and not _is_loopback(asked)
@@ -59,7 +59,7 @@ def ip(address: str) -> IPv4Address | IPv6Address | None:
     return None
 
 
-def within(address: str, networks: Networks) -> bool:
+def is_within(address: str, networks: Networks) -> bool:
     """Whether an address is in one of the networks."""
     known = ip(address)
     return known is not None and any(known in network for network in networks)

@@ -20,9 +20,9 @@ from typing import Any
 from starlette.types import Message, Receive
 
 from wan.web.addresses import group
-from wan.web.capacity import Places
-from wan.web.rate_limit import Pace
-from wan.web.refusal import Refused
+from wan.web.capacity import Capacity
+from wan.web.rate_limit import RateLimit
+from wan.web.refusal import RequestRefused
 
 # bytes of an event of the page; the largest form that it sends has 5 kB, of 1,500 Chinese
 # characters
@@ -37,7 +37,7 @@ _ESCAPES = (
 # bytes of all bodies that have not been answered; each takes four times as much while it is read
 _ROOM = 64_000_000
 # of these for bodies no larger than an event of the page, whatever agents and programs send
-_KEPT = 8_000_000
+_EVENT_RESERVE = 8_000_000
 _UNFINISHED = (400, 40)  # bodies on their way, in all and from one address
 _SECONDS = 20  # for any body, and for a longer one
 _PER_SECOND = 500_000  # more for each so many bytes
@@ -48,7 +48,7 @@ _FAULT_RATE = (
 
 _OPENING, _CLOSING = b"[{", b"]}"
 _BRACKET = re.compile(rb"[][{}]")
-_HALF = re.compile("[\ud800-\udfff]")
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,11 @@ class Scan:
         encodings.
         """
         if b"\0" in piece:
-            raise Refused(400)
+            raise RequestRefused(400)
         text = self._tail + piece
         self._escapes += text.count(b"\\")
         if self._escapes > _ESCAPES:
-            raise Refused(413)
+            raise RequestRefused(413)
         text = text.replace(
             rb"\\", b""
         )  # from the left, as they are read: what is left before a quote escapes it
@@ -110,7 +110,7 @@ class Scan:
         text = text.removesuffix(b"\\").replace(rb"\"", b"")
         self._quotes += text.count(b'"')
         if self._quotes > 4 * _VALUES:  # a name and a text, each between two
-            raise Refused(413)
+            raise RequestRefused(413)
         parts = text.split(b'"')
         plain = b"".join(parts[self._inside :: 2])
         self._inside ^= len(parts) % 2 == 0
@@ -120,11 +120,11 @@ class Scan:
         self._plain += len(plain)
         self._values += plain.count(b",") + sum(plain.count(one) for one in (b"[", b"{"))
         if self._values > _VALUES or self._plain > _PLAIN * _VALUES:
-            raise Refused(413)
+            raise RequestRefused(413)
         for bracket in _BRACKET.findall(plain):  # as many as values at most, and as they are closed
             self._depth += 1 if bracket in _OPENING else -1
             if not -1 < self._depth <= _DEPTH:
-                raise Refused(400)
+                raise RequestRefused(400)
 
 
 @dataclass(eq=False)
@@ -143,7 +143,7 @@ class Body:
         self.pieces = deque([whole])
         return whole
 
-    def replayed(self, receive: Receive) -> Receive:
+    def replay(self, receive: Receive) -> Receive:
         """Receives what has been received once more, and then what comes."""
 
         async def receive_again() -> Message:
@@ -164,11 +164,11 @@ class Bodies:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._here: set[Body] = set()
         self._held: Counter[str] = Counter()
-        self._coming = Places(_UNFINISHED[0], address=_UNFINISHED[1])
-        self._faults = Pace(*_FAULT_RATE, clock)
+        self._arriving = Capacity(_UNFINISHED[0], address=_UNFINISHED[1])
+        self._faults = RateLimit(*_FAULT_RATE, clock)
 
     @contextlib.asynccontextmanager
-    async def received(
+    async def receive(
         self, receive: Receive, limit: Limit, address: str, size: int
     ) -> AsyncIterator[Body]:
         """A whole body, which keeps its room inside the block or until it is let go.
@@ -177,29 +177,29 @@ class Bodies:
         """
         body = Body(group(address))
         if wait := self._faults.wait(body.address, 0, keep=1):
-            raise Refused(429, "too_much", wait)
+            raise RequestRefused(429, "too_much", wait)
         self._here.add(body)
         try:
             await self._read(body, receive, limit, size)
             yield body
-        except Refused as refused:
+        except RequestRefused as refused:
             if refused.status in (400, 408, 413, 415, 422):
                 self._faults.wait(body.address)
             raise
         finally:
-            self.let_go(body)
+            self.release(body)
 
     async def _read(self, body: Body, receive: Receive, limit: Limit, size: int) -> None:
         if size > limit.size:
-            raise Refused(413)
-        with self._coming.place(address=body.address) as there:
+            raise RequestRefused(413)
+        with self._arriving.reserve(address=body.address) as there:
             if not there:
-                raise Refused(429, "too_much", 5)
+                raise RequestRefused(429, "too_much", 5)
             try:
                 async with asyncio.timeout(_SECONDS + size / _PER_SECOND) as body.coming:
                     await self._fill(body, receive, limit)
             except TimeoutError:
-                raise Refused(408) from None
+                raise RequestRefused(408) from None
             finally:
                 body.coming = None
 
@@ -211,9 +211,9 @@ class Bodies:
                 raise TimeoutError
             piece = message.get("body", b"")
             if message["type"] == "http.disconnect":
-                raise Refused(400)
+                raise RequestRefused(400)
             if body.size + len(piece) > limit.size:
-                raise Refused(413)
+                raise RequestRefused(413)
             if limit.json:
                 scan.feed(piece)
             self._reserve(body, len(piece))
@@ -227,12 +227,12 @@ class Bodies:
 
         Raises Refused where nobody holds more.
         """
-        room = _ROOM if body.size + more <= EVENT_LIMIT else _ROOM - _KEPT
+        room = _ROOM if body.size + more <= EVENT_LIMIT else _ROOM - _EVENT_RESERVE
         while self._held.total() + more > room:
             least = self._held[body.address] + more
             rivals = [one for one in self._here if one.coming and self._held[one.address] > least]
             if not rivals:
-                raise Refused(429, "too_much", 5)
+                raise RequestRefused(429, "too_much", 5)
             self._break_off(max(rivals, key=lambda one: (self._held[one.address], one.size)))
         self._grow(body, more)
 
@@ -240,9 +240,9 @@ class Bodies:
         if body.coming is not None:
             body.coming.reschedule(0)
             body.coming = None
-        self.let_go(body)
+        self.release(body)
 
-    def let_go(self, body: Body) -> None:
+    def release(self, body: Body) -> None:
         """Keep no more room for a body."""
         self._here.discard(body)
         self._grow(body, -body.size)
@@ -255,7 +255,7 @@ class Bodies:
             del self._held[body.address]
 
 
-def asked_in(body: bytes) -> dict[str, Any]:
+def parse_body(body: bytes) -> dict[str, Any]:
     """What a body of JSON asks for. Raises Refused for what asks for nothing.
 
     It is read as UTF-8 and nothing else, as it was counted: `json.loads` would take bytes for
@@ -263,26 +263,26 @@ def asked_in(body: bytes) -> dict[str, Any]:
     """
     try:
         given = json.loads(body.decode())
-        halves = next(_halves(given), "") if b"\\u" in body else ""
+        halves = next(_find_half_characters(given), "") if b"\\u" in body else ""
     except (ValueError, RecursionError):
-        raise Refused(400, "body_odd") from None
+        raise RequestRefused(400, "body_odd") from None
     if halves:  # it would break whatever writes it down later, the stream of events too
-        raise Refused(400, "half_character", given=halves)
+        raise RequestRefused(400, "half_character", given=halves)
     if not isinstance(given, dict):
-        raise Refused(400, "body_odd")
+        raise RequestRefused(400, "body_odd")
     return given
 
 
-def _halves(value: Any, where: str = "") -> Iterator[str]:
+def _find_half_characters(value: Any, where: str = "") -> Iterator[str]:
     """Where in a body half a character stands that has lost its other half, and which: `data[0]:
     U+D83D`.
     """
-    if isinstance(value, str) and (found := _HALF.search(value)):
+    if isinstance(value, str) and (found := _HALF_CHARACTER.search(value)):
         yield f"{where}: U+{ord(found[0]):04X}"
     elif isinstance(value, list):
         for place, one in enumerate(value):
-            yield from _halves(one, f"{where}[{place}]")
+            yield from _find_half_characters(one, f"{where}[{place}]")
     elif isinstance(value, dict):
         for name, one in value.items():
-            yield from _halves(name, where or "body")
-            yield from _halves(one, f"{where}.{name}" if where else name)
+            yield from _find_half_characters(name, where or "body")
+            yield from _find_half_characters(one, f"{where}.{name}" if where else name)

@@ -9,7 +9,7 @@ from wan.web.addresses import site
 SHARE = 8  # of what is free, how much one may hold: twelve who take all they can leave a quarter
 
 
-class Places:
+class Capacity:
     """Places of which nobody may hold more than a part of those that are left free, so that whoever
     comes next finds one.
 
@@ -22,10 +22,10 @@ class Places:
         self._total, self._share = total, share
         self._limits = limits | {"site": 2 * limits["address"]} if "address" in limits else limits
         self._held: Counter[tuple[str, str]] = Counter()
-        self._taken = 0
+        self._used = 0
 
     @contextlib.contextmanager
-    def place(self, amount: int = 1, **who: str) -> Iterator[bool]:
+    def reserve(self, amount: int = 1, **who: str) -> Iterator[bool]:
         """Hold so many places inside the block; gives False, and holds none, where they are not
         there.
 
@@ -44,14 +44,14 @@ class Places:
             self._change(-amount, names)
 
     def _has_room(self, amount: int, names: list[tuple[str, str]]) -> bool:
-        free = self._total - self._taken
+        free = self._total - self._used
         return amount <= free and all(
             is_fair(self._held[one], amount, free, self._limits[one[0]], self._share)
             for one in names
         )
 
     def _change(self, amount: int, names: list[tuple[str, str]]) -> None:
-        self._taken += amount
+        self._used += amount
         for one in names:
             self._held[one] += amount
             if not self._held[one]:

@@ -16,27 +16,27 @@ from starlette.types import Message, Receive, Scope, Send
 
 from wan.domain.errors import InvalidInput
 from wan.web.addresses import site
-from wan.web.capacity import Places, is_fair
+from wan.web.capacity import Capacity, is_fair
 from wan.web.parameters import require_parameters
-from wan.web.refusal import Refused
+from wan.web.refusal import RequestRefused
 
 SLOTS = 1000  # events that run at once
-LOOK = 5.0  # seconds between two looks at whether somebody still listens
+RECHECK = 5.0  # seconds between two looks at whether somebody still listens
 GROUP = "wan.group"  # in a request's scope: what counts as the address that it comes from
 SESSION = "wan.session"  # in a request's scope: the session in which an event is asked for
 SIZE = "wan.size"  # in a request's scope: bytes of its body
 # in a request's scope: whether its address may be that of many, since a proxy that is not named
 # stands in front
-CROWD = "wan.crowd"
-LET_GO = "wan.let_go"  # in a request's scope: what is called when its body is no longer needed
+SHARED = "wan.crowd"
+RELEASE = "wan.let_go"  # in a request's scope: what is called when its body is no longer needed
 _STREAMS = (1000, 110)  # open at once, in all and for one address
 _IDLE = 30  # seconds; a stream is closed that has had nothing to tell at two looks
-_UNHEARD = 60  # seconds that an event is waited for while nobody listens
-_UNREAD = (
+_LISTENER_SECONDS = 60  # seconds that an event is waited for while nobody listens
+_UNREAD_LIMITS = (
     3000,
     300,
 )  # messages that nobody has fetched yet, in all and for one address; an event has three or four
-_FORGOTTEN = 600  # seconds after which what nobody fetches is dropped; Gradio keeps it for ever
+_KEEP_SECONDS = 600  # seconds after which what nobody fetches is dropped; Gradio keeps it for ever
 _CLOSING = 0.15  # seconds until a browser has surely seen that its stream was closed
 _LATER = 5  # seconds until whoever finds no slot may try again
 
@@ -65,13 +65,15 @@ class Events:
         self._joining: Counter[tuple[str, bool]] = Counter()
         self._listening: Counter[str] = Counter()
         self._closed: dict[str, float] = {}  # session whose stream has just been closed: when
-        self._streams = Places(_STREAMS[0], address=_STREAMS[1])
-        self._homes: dict[str, str] = {}  # session: the address that last asked for something in it
+        self._streams = Capacity(_STREAMS[0], address=_STREAMS[1])
+        self._addresses: dict[
+            str, str
+        ] = {}  # session: the address that last asked for something in it
         self._silent: dict[str, float] = {}  # session that nobody listens to: since when
         self._next_look = 0.0
 
     @contextlib.contextmanager
-    def joining(self, scope: Scope, *, public: bool, session: str | None = None) -> Iterator[None]:
+    def join(self, scope: Scope, *, public: bool, session: str | None = None) -> Iterator[None]:
         """Let an event in while it is on its way to the queue. Raises Refused while there are too
         many.
 
@@ -83,7 +85,7 @@ class Events:
         self._drop_forgotten()
         self._drop_unread(scope[GROUP])
         if session is not None:
-            self._homes[session] = scope[GROUP]
+            self._addresses[session] = scope[GROUP]
             self._silent.pop(session, None)
         self._joining[who] += 1
         try:
@@ -118,7 +120,7 @@ class Events:
             if not is_fair(held, 1, free, times * kind.own_slots) or not is_fair(
                 sum(sizes), size, free_bytes, times * kind.own_room, 1
             ):
-                raise Refused(429, "too_much", _LATER)
+                raise RequestRefused(429, "too_much", _LATER)
 
     def _drop_unread(self, address: str) -> None:
         """Drop what nobody listens for where there is too much of it, of whoever has most: refused
@@ -132,15 +134,15 @@ class Events:
             }
         )
         own = Counter(
-            {one: count for one, count in unread.items() if self._homes.get(one) == address}
+            {one: count for one, count in unread.items() if self._addresses.get(one) == address}
         )
-        for kept, most in ((own, _UNREAD[1]), (unread, _UNREAD[0])):
+        for kept, most in ((own, _UNREAD_LIMITS[1]), (unread, _UNREAD_LIMITS[0])):
             while kept.total() > most:
                 session = kept.most_common(1)[0][0]
                 del own[session], unread[session]
-                self._empty(session)
+                self._drop_messages(session)
 
-    def _empty(self, session: str) -> None:
+    def _drop_messages(self, session: str) -> None:
         """Drop what is to be told in a session; more may come of what is in progress."""
         queue, messages = self._page._queue, self._messages[session]
         while not messages.empty():
@@ -152,17 +154,17 @@ class Events:
         now, ids = monotonic(), self._page._queue.pending_event_ids_session
         if now < self._next_look:
             return
-        self._next_look = now + _UNHEARD
+        self._next_look = now + _LISTENER_SECONDS
         silent = [
             session
-            for session in {**self._messages, **ids, **self._homes}
+            for session in {**self._messages, **ids, **self._addresses}
             if session not in self._listening and not self._is_busy(session)
         ]
         self._silent = {session: self._silent.get(session, now) for session in silent}
         for session in [
-            session for session, since in self._silent.items() if now - since >= _FORGOTTEN
+            session for session, since in self._silent.items() if now - since >= _KEEP_SECONDS
         ]:
-            for kept in (self._messages, ids, self._homes, self._silent):
+            for kept in (self._messages, ids, self._addresses, self._silent):
                 kept.pop(session, None)
 
     def is_public(self, number: int) -> bool:
@@ -174,7 +176,7 @@ class Events:
         try:
             require_parameters(self._endpoints, endpoint, given)
         except InvalidInput as refusal:
-            raise Refused(422, said=refusal.sentence) from None
+            raise RequestRefused(422, said=refusal.sentence) from None
 
     @cached_property
     def _endpoints(self) -> dict[str, Any]:
@@ -194,26 +196,26 @@ class Events:
         return messages
 
     @contextlib.contextmanager
-    def watching(self, scope: Scope) -> Iterator[None]:
+    def hold_stream(self, scope: Scope) -> Iterator[None]:
         """Hold a place for a stream of any kind inside the block. Raises Refused where there are
         too many.
         """
-        with self._streams.place(address=scope[GROUP]) as there:
+        with self._streams.reserve(address=scope[GROUP]) as there:
             if not there:
-                raise Refused(429, "too_much", _LATER)
+                raise RequestRefused(429, "too_much", _LATER)
             yield
 
     @contextlib.contextmanager
-    def listening(self, key: str, receive: Receive, scope: Scope) -> Iterator[Receive]:
+    def listen(self, key: str, receive: Receive, scope: Scope) -> Iterator[Receive]:
         """Hold a place for a stream inside the block. Gives how it receives: it is told to end when
         it has long had nothing to tell.
 
         key: the session or the event that it tells of. Raises Refused where there are too many.
         """
-        with self.watching(scope):
+        with self.hold_stream(scope):
             self._listening[key] += 1
             try:
-                yield self._received_while_busy(key, receive)
+                yield self._receive_while_busy(key, receive)
             finally:
                 self._listening[key] -= 1
                 if not self._listening[key]:
@@ -241,11 +243,11 @@ class Events:
 
         return send_late
 
-    def _received_while_busy(self, key: str, receive: Receive) -> Receive:
+    def _receive_while_busy(self, key: str, receive: Receive) -> Receive:
         clock, idle = asyncio.get_running_loop().time, False
         look = clock() + _IDLE  # whatever else comes: a body that never ends keeps no stream open
 
-        async def received() -> Message:
+        async def receive_or_end() -> Message:
             nonlocal idle, look
             while True:
                 with contextlib.suppress(TimeoutError):
@@ -257,29 +259,31 @@ class Events:
                     return {"type": "http.disconnect"}
                 idle, look = not self._is_busy(key), clock() + _IDLE
 
-        return received
+        return receive_or_end
 
     def _is_busy(self, key: str) -> bool:
         """Whether an event is in progress that a stream tells of."""
         of_session = self._page._queue.pending_event_ids_session.get(key, ())
         return key in self._events or any(one in self._events for one in of_session)
 
-    def is_heard(self, event: Any) -> bool:
+    def has_listener(self, event: Any) -> bool:
         """Whether somebody waits for an event of the queue: it has just come, or
         somebody listens.
         """
         if not event.alive:
             return False
         listening = event.session_hash in self._listening or event._id in self._listening
-        return listening or monotonic() - event.enqueue_time < _UNHEARD
+        return listening or monotonic() - event.enqueue_time < _LISTENER_SECONDS
 
-    def came_at(self, key: str) -> float:
+    def arrival_time(self, key: str) -> float:
         """When an event came. key: its id."""
         return float(self._events[key].enqueue_time) if key in self._events else monotonic()
 
-    def whether_heard(self, key: str) -> Callable[[], bool]:
+    def listener_check(self, key: str) -> Callable[[], bool]:
         """What tells whether somebody still waits for an event. key: its id."""
-        return partial(self.is_heard, self._events[key]) if key in self._events else lambda: True
+        return (
+            partial(self.has_listener, self._events[key]) if key in self._events else lambda: True
+        )
 
 
 def _is_public(handler: Any) -> bool:

@@ -2,7 +2,7 @@
 headers.
 
 Gradio 6.31 answers on some eighty routes. The page and `gradio_client` need about twenty, and only
-those are let through (`_READ`, `_WRITTEN`). Gone with the rest: fetching URLs for anybody
+those are let through (`_READ`, `_WRITE`). Gone with the rest: fetching URLs for anybody
 (`proxy=`), `process_recording` (FFmpeg for anybody), `deep_link` (writes a visitor's form to disk),
 `monitoring`, `runs` and `run-history`, `component_server`, `vibe-*`, `stream`, `run/` and `api/`
 (they pass the queue by), and `call/` with a name that is not public. Files are answered by
@@ -23,17 +23,17 @@ from functools import partial
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from wan.web.addresses import Networks, client_address, group, host, is_crowd, within
-from wan.web.bodies import EVENT_LIMIT, Bodies, Body, asked_in, limit_of
-from wan.web.capacity import Places
-from wan.web.events import CROWD, GROUP, LET_GO, SESSION, SIZE, Events, stream_key
-from wan.web.headers import Answer, Scripts
-from wan.web.host_names import Names
-from wan.web.rate_limit import Pace
-from wan.web.refusal import Moved, Refused
+from wan.web.addresses import Networks, client_address, group, host, is_within, may_be_shared
+from wan.web.bodies import EVENT_LIMIT, Bodies, Body, limit_of, parse_body
+from wan.web.capacity import Capacity
+from wan.web.events import GROUP, RELEASE, SESSION, SHARED, SIZE, Events, stream_key
+from wan.web.headers import ResponseHeaders, Scripts
+from wan.web.host_names import HostNames
+from wan.web.rate_limit import RateLimit
+from wan.web.refusal import Redirect, RequestRefused
 from wan.web.root_path import Root
 from wan.web.sessions import Sessions
-from wan.web.uploads import UPLOAD_LIMIT, Uploads
+from wan.web.uploads import UPLOAD_LIMIT, BodyUploads
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ _READ = (
 _MCP = f"{_API}/mcp"  # where it is asked for: each call is a POST of its own
 _NAMED = f"{_API}/call/v2/"  # calls that name their parameters
 _REVIEW = "/review/"
-_WRITTEN = rf"{_API}/(?:queue/join|cancel|reset|upload)|{_REVIEW}[\w-]{{1,100}}/verdict"
+_WRITE = rf"{_API}/(?:queue/join|cancel|reset|upload)|{_REVIEW}[\w-]{{1,100}}/verdict"
 _LOGIN = r"/login/?|/gradio_api/login_check"  # where logins are set
 _LOGOUT = "/logout"  # by POST only, which no link and no picture can make a browser send
 _ODD = re.compile(r"[\x00-\x1f\\]|(?:^|/)\.\.(?:/|$)")  # no address of ours has these
@@ -55,11 +55,11 @@ _SECRET = re.compile(
 )  # whoever knows it sees what it leads to
 
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_UNDERWAY = (600, 60)  # uploads on their way, in all and from one address: a class at once
+_UPLOAD_LIMITS = (600, 60)  # uploads on their way, in all and from one address: a class at once
 _LATER = 5  # seconds until whoever finds no place may try again
 _OWN_SITES = ("same-origin", "none")  # whose pages may open streams; a program says nothing of that
-_VERDICT_RATE = (1.0, 60)  # what one address may send to reviews
-_LOOK_RATE = (
+_REVIEW_WRITE_RATE = (1.0, 60)  # what one address may send to reviews
+_REVIEW_READ_RATE = (
     0.02,
     600,
     # what one address may ask of reviews: thirty people look at a tally every 3 s, and each video
@@ -84,11 +84,11 @@ class Guard:
         *,
         sessions: Sessions,
         progress: Events,
-        uploads: Uploads,
+        uploads: BodyUploads,
         events: Container[object],
         public: Iterable[str],
         trusted: Networks,
-        names: Names,
+        names: HostNames,
         hosts: Sequence[str],
         scripts: Scripts,
         first: str = "",
@@ -105,17 +105,20 @@ class Guard:
             hosts,
         )
         self._progress, self._bodies, self._uploads = progress, Bodies(), uploads
-        self._verdicts, self._looks = Pace(*_VERDICT_RATE), Pace(*_LOOK_RATE)
-        self._sending = Places(_UNDERWAY[0], address=_UNDERWAY[1])
+        self._review_writes, self._review_reads = (
+            RateLimit(*_REVIEW_WRITE_RATE),
+            RateLimit(*_REVIEW_READ_RATE),
+        )
+        self._uploading = Capacity(_UPLOAD_LIMITS[0], address=_UPLOAD_LIMITS[1])
         self._scripts, self._first = scripts, first
         self._names, self._root, self._space = names, root, space
         handlers = "|".join(re.escape(name) for name in public) or r"(?!)"
-        self._called = rf"{_API}/call/(?:v2/)?(?:{handlers})"
+        self._calls = rf"{_API}/call/(?:v2/)?(?:{handlers})"
         login, logout = (_LOGIN, _LOGOUT) if logins else (r"(?!)", r"(?!)")
         agents = f"{_MCP}/?" if mcp else r"(?!)"
         read, written = (
-            rf"{_READ}|{login}|{self._called}/\w+",
-            rf"{_WRITTEN}|{login}|{logout}|{agents}|{self._called}",
+            rf"{_READ}|{login}|{self._calls}/\w+",
+            rf"{_WRITE}|{login}|{logout}|{agents}|{self._calls}",
         )
         self._open = {"GET": re.compile(read), "POST": re.compile(written)}
 
@@ -126,30 +129,30 @@ class Guard:
             return
         asked = Headers(scope=scope)
         packed = "gzip" in asked.get("accept-encoding", "")
-        proxied = within(str((scope.get("client") or ("",))[0]), self._trusted)
+        proxied = is_within(str((scope.get("client") or ("",))[0]), self._trusted)
         root = self._root.of(scope, proxied=proxied)
-        answer = Answer(
+        answer = ResponseHeaders(
             send, self._scripts, packed=packed, https=root.scheme == "https", space=self._space
         )
         try:
-            scope = self._own(scope, root, proxied=proxied)
-            answer.head = self._head_below(root.path) if scope["path"] == "/" else ""
+            scope = self._sanitize(scope, root, proxied=proxied)
+            answer.head = self._head_start(root.path) if scope["path"] == "/" else ""
             async with contextlib.AsyncExitStack() as held:
-                body = await self._received(scope, receive, held)
-                if size := _of_files(scope):
-                    await held.enter_async_context(self._uploads.admitted(size, scope["client"][0]))
+                body = await self._admit(scope, receive, held)
+                if size := _file_bytes(scope):
+                    await held.enter_async_context(self._uploads.admit(size, scope["client"][0]))
                 # Gradio signs out by GET, which any page could make a browser send.
                 method = "GET" if scope["path"] == _LOGOUT else scope["method"]
                 await self._app(
-                    root.handed_on({**scope, "method": method}),
+                    root.apply({**scope, "method": method}),
                     body,
                     self._progress.wait_until_closed(scope, answer),
                 )
-        except Refused as refused:
+        except RequestRefused as refused:
             await refused.response(asked.get("accept-language", ""))(scope, receive, answer)
         except Exception as error:  # noqa: BLE001 - Starlette has answered it by now; here its traceback is kept out of the log where it is Gradio's
             if not answer.begun:
-                await Refused(500).response("")(scope, receive, answer)
+                await RequestRefused(500).response("")(scope, receive, answer)
             ours = error if not scope["path"].startswith(_API) else None
             _log.error(
                 "%s %r: %r",
@@ -159,7 +162,7 @@ class Guard:
                 exc_info=ours,
             )
 
-    def _own(self, scope: Scope, root: Root, *, proxied: bool) -> Scope:
+    def _sanitize(self, scope: Scope, root: Root, *, proxied: bool) -> Scope:
         """The request as Gradio may see it: on an open route, from our own page, and without what a
         client could forge. Raises Refused.
         """
@@ -167,7 +170,7 @@ class Guard:
         if (
             "transfer-encoding" in headers and "content-length" in headers
         ):  # a proxy in front may believe the other one
-            raise Refused(400)
+            raise RequestRefused(400)
         self._names.check(headers, proxied=proxied)
         reading = scope["method"] in ("GET", "HEAD")
         table = self._open.get("GET" if reading else scope["method"])
@@ -175,20 +178,24 @@ class Guard:
         nameless = "origin" not in headers and path.startswith(
             (_REVIEW, _LOGOUT)
         )  # a browser always says where it is from
-        if not reading and (nameless or not self._is_ours(headers, root)):
-            raise Refused(403)
+        if not reading and (nameless or not self._is_own_origin(headers, root)):
+            raise RequestRefused(403)
         if table is None:
-            raise Refused(405)
+            raise RequestRefused(405)
         if reading and not path:  # from here every address of the page would lead beside it
-            raise Moved(f"{root.path}/", scope["query_string"])
+            raise Redirect(f"{root.path}/", scope["query_string"])
         if _ODD.search(path) or not table.fullmatch(path):
-            raise Refused(404)
+            raise RequestRefused(404)
         kept = [(name, value) for name, value in scope["headers"] if not _is_hidden(name, path)]
         address = client_address(scope, self._trusted)
-        told = {GROUP: group(address), CROWD: is_crowd(scope, self._trusted), SIZE: 0}
-        return {**scope, "path": path, "headers": kept, "client": (address, 0), **told}
+        known = {
+            GROUP: group(address),
+            SHARED: may_be_shared(scope, self._trusted),
+            SIZE: 0,
+        }
+        return {**scope, "path": path, "headers": kept, "client": (address, 0), **known}
 
-    def _head_below(self, path: str) -> str:
+    def _head_start(self, path: str) -> str:
         """What the page's head begins with. path: under which the app is reached, as far as anybody
         here knows.
         """
@@ -197,14 +204,14 @@ class Guard:
         )  # the first one counts, also for what browsers fetch before they run a script
         return f"{base}<script>{self._first}</script>"
 
-    def _is_ours(self, headers: Headers, root: Root) -> bool:
+    def _is_own_origin(self, headers: Headers, root: Root) -> bool:
         """Whether the app's own page asks, or no page at all."""
         if (origin := headers.get("origin")) is None:
             return True
         named = [headers.get("host", ""), root.netloc, *self._hosts]
         return host(origin.partition("://")[2]) in [host(name) for name in named if name]
 
-    async def _received(
+    async def _admit(
         self, scope: Scope, receive: Receive, held: contextlib.AsyncExitStack
     ) -> Receive:
         """How the body is received from here on, within its limits; new sessions are counted.
@@ -220,14 +227,14 @@ class Guard:
             not re.fullmatch(r"\d{1,12}", length := headers.get("content-length", "0"))
             or int(length) > most
         ):
-            raise Refused(413, "rv_too_long" if path.startswith(_REVIEW) else "")
+            raise RequestRefused(413, "rv_too_long" if path.startswith(_REVIEW) else "")
         if path.startswith(_REVIEW):
             self._admit_reviewer(scope["method"], headers, address)
         if scope["method"] != "POST":
             return self._admit_reader(scope, receive, held)
         if path == f"{_API}/upload":
-            if not held.enter_context(self._sending.place(address=scope[GROUP])):
-                raise Refused(429, "too_much", _LATER)
+            if not held.enter_context(self._uploading.reserve(address=scope[GROUP])):
+                raise RequestRefused(429, "too_much", _LATER)
             return receive  # `wan.web.uploads` counts what comes
         alone = path.startswith(_MCP) or not limit.json
         if alone:
@@ -235,48 +242,48 @@ class Guard:
                 None, address
             )  # passwords are guessed no faster than pages are opened, and agents call no faster
         body = await held.enter_async_context(
-            self._bodies.received(receive, limit, address, int(length))
+            self._bodies.receive(receive, limit, address, int(length))
         )
-        scope[SIZE], scope[LET_GO] = body.size, partial(self._bodies.let_go, body)
+        scope[SIZE], scope[RELEASE] = body.size, partial(self._bodies.release, body)
         if not alone:
-            self._admit_asking(scope, body, held)
-        return body.replayed(receive)
+            self._admit_event(scope, body, held)
+        return body.replay(receive)
 
-    def _admit_asking(self, scope: Scope, body: Body, held: contextlib.AsyncExitStack) -> None:
+    def _admit_event(self, scope: Scope, body: Body, held: contextlib.AsyncExitStack) -> None:
         """Count the session and the event that a body of JSON asks for. Raises Refused."""
-        path, asked = scope["path"], asked_in(body.content())
+        path, asked = scope["path"], parse_body(body.content())
         public = path.startswith(f"{_API}/call/")
         if path == f"{_API}/queue/join":
             if type(event := asked.get("fn_index")) is not int or event not in self._events:
-                raise Refused(404)
+                raise RequestRefused(404)
             public, scope[SESSION] = self._progress.is_public(event), asked.get("session_hash")
             if not public and body.size > EVENT_LIMIT:
-                raise Refused(413)
+                raise RequestRefused(413)
         elif not public:
             return
         elif path.startswith(_NAMED):
             self._progress.require_parameters(path.removeprefix(_NAMED), asked)
         elif not isinstance(values := asked.get("data"), list):
-            raise Refused(
+            raise RequestRefused(
                 422, "values_odd", given="nothing" if values is None else type(values).__name__
             )
         session = asked.get("session_hash")
         nameless = session is None and path != f"{_API}/queue/join"
-        known = None if nameless else _session(session)
+        known = None if nameless else _require_session(session)
         self._sessions.admit(known, scope["client"][0])
-        held.enter_context(self._progress.joining(scope, public=public, session=known))
+        held.enter_context(self._progress.join(scope, public=public, session=known))
 
     def _admit_reviewer(self, method: str, headers: Headers, address: str) -> None:
         """Counts what is asked of reviews and sent to them; it comes from their own page and is
         small. Raises Refused.
         """
-        pace = self._verdicts if method == "POST" else self._looks
+        pace = self._review_writes if method == "POST" else self._review_reads
         if wait := pace.wait(group(address)):
-            raise Refused(429, "too_much", wait)
+            raise RequestRefused(429, "too_much", wait)
         if method != "POST":
             return
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            raise Refused(415)
+            raise RequestRefused(415)
 
     def _admit_reader(
         self, scope: Scope, receive: Receive, held: contextlib.AsyncExitStack
@@ -289,19 +296,19 @@ class Guard:
         if (key or watching) and Headers(scope=scope).get(
             "sec-fetch-site", "none"
         ) not in _OWN_SITES:
-            raise Refused(403)
+            raise RequestRefused(403)
         if watching:  # it ends with the upload
-            held.enter_context(self._progress.watching(scope))
+            held.enter_context(self._progress.hold_stream(scope))
         if key is None:
             return receive
         if scope["path"].startswith(f"{_API}/queue/"):
-            self._sessions.admit(_session(key), scope["client"][0])
-        return held.enter_context(self._progress.listening(key, receive, scope))
+            self._sessions.admit(_require_session(key), scope["client"][0])
+        return held.enter_context(self._progress.listen(key, receive, scope))
 
 
-def _of_files(scope: Scope) -> int:
+def _file_bytes(scope: Scope) -> int:
     """Bytes of files that a request brings in one piece: as many as it may where it does not say; 0
-    where it brings none. Checked by `_received`.
+    where it brings none. Checked by `_admit`.
     """
     most = (
         limit_of(_MCP).size
@@ -311,10 +318,10 @@ def _of_files(scope: Scope) -> int:
     return most and int(Headers(scope=scope).get("content-length", most))
 
 
-def _session(given: object) -> str:
+def _require_session(given: object) -> str:
     """A session's name. Raises Refused for what is none."""
     if not isinstance(given, str) or not _SESSION.fullmatch(given):
-        raise Refused(400)
+        raise RequestRefused(400)
     return given
 
 

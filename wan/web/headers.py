@@ -67,13 +67,13 @@ class Scripts:
         """
         found = _INLINE.findall(page)
         first = [
-            next((script for script in found if _is_filled(shape, script)), None)
+            next((script for script in found if _is_filled_with_data(shape, script)), None)
             for shape in self._filled
         ]
         return self._known + [_digest(script) for script in first if script is not None]
 
 
-def _is_filled(shape: re.Pattern[str], script: str) -> bool:
+def _is_filled_with_data(shape: re.Pattern[str], script: str) -> bool:
     if (filling := shape.fullmatch(script)) is None:
         return False
     try:
@@ -100,7 +100,7 @@ def policy(digests: Iterable[str] = (), *, space: bool = False) -> str:
     )
 
 
-class Answer:
+class ResponseHeaders:
     """Sends with the headers. The page itself is held until it is whole, because its policy names
     the scripts that it was filled with.
 
@@ -139,7 +139,7 @@ class Answer:
         elif self._page is not None:
             self._body += message.get("body", b"")
             if not message.get("more_body", False):
-                await self._whole(self._page, bytes(self._body))
+                await self._send_page(self._page, bytes(self._body))
             return
         await self._send(message)
 
@@ -149,7 +149,7 @@ class Answer:
         for cookie in cookies:
             headers.append("set-cookie", harden(cookie, https=self._https, framed=self._space))
 
-    async def _whole(self, start: Message, body: bytes) -> None:
+    async def _send_page(self, start: Message, body: bytes) -> None:
         body = body.replace(b"<head>", f"<head>{self.head}".encode(), 1)
         headers = MutableHeaders(scope=start)
         headers["Content-Security-Policy"] = policy(

@@ -14,15 +14,15 @@ from pathlib import Path
 from starlette.datastructures import Headers
 
 from wan.environment.settings import Settings
-from wan.web.refusal import Refused
-from wan.web.root_path import root_of
+from wan.web.refusal import RequestRefused
+from wan.web.root_path import parse_root
 
 _HOST = re.compile(r"(?:\[([0-9a-f:.]{2,45})\]|([a-z0-9._-]{1,253}))(?::(\d{1,5}))?", re.I | re.A)
 _PORTS = 65_535
 _HOSTS_FILE = Path("/etc/hosts")
 
 
-class Names:
+class HostNames:
     """The names of the app; IP addresses and localhost are always among them.
 
     names: each as it is, `*.name` for all below one, or `*` for any.
@@ -49,10 +49,10 @@ class Names:
     def _check(self, host: str) -> None:
         if not host and self._any:
             return
-        if (name := name_in(host)) is None:
-            raise Refused(421, "host_bad")
+        if (name := parse_host(host)) is None:
+            raise RequestRefused(421, "host_bad")
         if not (self._any or self._knows(name)):
-            raise Refused(421, "host_unknown", given=name)
+            raise RequestRefused(421, "host_unknown", given=name)
 
     def _knows(self, name: str) -> bool:
         return _is_address(name) or name in self._exact or name.endswith(self._below)
@@ -63,7 +63,7 @@ def forwarded_host(headers: Headers) -> str:
     return headers.get("x-forwarded-host", "").partition(",")[0].strip()
 
 
-def name_in(host: str) -> str | None:
+def parse_host(host: str) -> str | None:
     """The name or address in a Host header, in lower case and without a dot at its end."""
     parts = _HOST.fullmatch(host)
     if parts is None or int(parts[3] or 0) > _PORTS:
@@ -73,15 +73,15 @@ def name_in(host: str) -> str | None:
     return parts[2].lower().removesuffix(".") or None
 
 
-def names_of(settings: Settings) -> Names:
+def host_names_of(settings: Settings) -> HostNames:
     """The names under which this app is reached: its Space's, this machine's, the operator's.
     Raises SettingsError.
 
     Only Hugging Face gives out names under hf.space, and not for other machines.
     """
     space = [settings.space_host, "*.hf.space"] if settings.space_id else []
-    root = name_in(root_of(settings.root_path).netloc)
-    return Names(
+    root = parse_host(parse_root(settings.root_path).netloc)
+    return HostNames(
         [*space, *_own_names(settings.server_name), *settings.host_names, *([root] if root else [])]
     )
 
@@ -96,7 +96,7 @@ def _own_names(asked_for: str) -> set[str]:
         text = _HOSTS_FILE.read_text(encoding="utf-8")
         lines = [line.partition("#")[0].split()[1:] for line in text.splitlines()]
     aliases = [name for names in lines if host in names for name in names]
-    return {name for name in (host, asked_for, *aliases) if name_in(name)}
+    return {name for name in (host, asked_for, *aliases) if parse_host(name)}
 
 
 def _is_address(name: str) -> bool:

@@ -23,12 +23,12 @@ _FIRST, _TRIED = (
 _NAME = re.compile(
     r"\[([^\s*\[\]]+)\]|[^\s*\[\]]+"
 )  # in brackets as in a URL, or without; not the * that some resolvers take for all
-_ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+_MISSING_ERRORS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - and how this machine reaches itself there
 
 
 @dataclass(frozen=True)
-class Place:
+class Listener:
     """Sockets that listen already, all on one port. host: an address at which the app reaches
     itself; name: the one that people are told.
     """
@@ -41,80 +41,82 @@ class Place:
     @property
     def url(self) -> str:
         """Where the app reaches itself; ends in a slash."""
-        return f"http://{_bracketed(self.host)}:{self.port}/"
+        return f"http://{_bracket(self.host)}:{self.port}/"
 
 
-def listen(settings: Settings) -> Place:
+def listen(settings: Settings) -> Listener:
     """Takes the port that is asked for, or the first that is free. Raises SettingsError, which
     names the setting.
     """
     known = _NAME.fullmatch(settings.server_name)
     if known is None:
-        raise _no_name(settings.server_name)
+        raise _bad_name(settings.server_name)
     name = known[1] or known[0]
     if settings.server_port is not None:
-        return _place(name, settings.server_port)
+        return _listen_at(name, settings.server_port)
     for port in range(_FIRST, _FIRST + _TRIED):
-        with contextlib.suppress(_Taken):
-            return _place(name, port)
-    raise _Taken(_FIRST + _TRIED - 1)
+        with contextlib.suppress(_PortTaken):
+            return _listen_at(name, port)
+    raise _PortTaken(_FIRST + _TRIED - 1)
 
 
-class _Taken(SettingsError):
+class _PortTaken(SettingsError):
     """Something else listens there."""
 
     def __init__(self, port: int) -> None:
         super().__init__(sentence("port_taken", field="GRADIO_SERVER_PORT", port=port))
 
 
-def _place(name: str, port: int) -> Place:
+def _listen_at(name: str, port: int) -> Listener:
     """Listens at every address of a name. Raises SettingsError."""
     try:
         known = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
-        raise _no_name(name) from None
-    opened: list[socket.socket] = []
+        raise _bad_name(name) from None
+    sockets: list[socket.socket] = []
     with contextlib.ExitStack() as closing:
         for family, _, _, _, address in known:
             with contextlib.suppress(
-                _Absent
+                _AddressMissing
             ):  # as ::1 where a machine has no IPv6, but calls itself so
-                opened.append(closing.enter_context(_listening(family, address, port)))
-        if not opened:
-            raise _no_name(name)
+                sockets.append(closing.enter_context(_open_socket(family, address, port)))
+        if not sockets:
+            raise _bad_name(name)
         closing.pop_all()
-    host = str(opened[0].getsockname()[0])
-    return Place(_EVERYWHERE.get(host, host), _bracketed(name), port, opened)
+    host = str(sockets[0].getsockname()[0])
+    return Listener(_EVERYWHERE.get(host, host), _bracket(name), port, sockets)
 
 
-class _Absent(Exception):
+class _AddressMissing(Exception):
     """This machine has no such address, or none at which it could reach itself."""
 
 
-def _listening(family: int, address: Any, port: int) -> socket.socket:
+def _open_socket(family: int, address: Any, port: int) -> socket.socket:
     try:
         # With its protocol named: only on such sockets asyncio sends at once, and else each answer
         # waits 40 ms for an acknowledgement.
-        made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError:
-        raise _Absent from None
+        raise _AddressMissing from None
     if (
         family == socket.AF_INET6 and ip_address(address[0].partition("%")[0]).is_link_local
     ):  # which no URL without a zone reaches
-        made.close()
-        raise _Absent
+        listener.close()
+        raise _AddressMissing
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not _is_both(address[0])))
-        made.bind(address)
-        made.listen()  # now, so that whoever comes next finds the port taken
+            listener.setsockopt(
+                socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not _is_both(address[0]))
+            )
+        listener.bind(address)
+        listener.listen()  # now, so that whoever comes next finds the port taken
     except OSError as error:
-        made.close()
+        listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise _Taken(port) from None
-        if error.errno in _ABSENT:
-            raise _Absent from None
+            raise _PortTaken(port) from None
+        if error.errno in _MISSING_ERRORS:
+            raise _AddressMissing from None
         given = f"{port} ({error.strerror})"
         raise SettingsError(
             sentence(
@@ -124,7 +126,7 @@ def _listening(family: int, address: Any, port: int) -> socket.socket:
                 allowed="a port that this user may open",
             )
         ) from None
-    return made
+    return listener
 
 
 def _is_both(address: str) -> bool:
@@ -132,7 +134,7 @@ def _is_both(address: str) -> bool:
     return address == "::" or address.startswith("::ffff:")
 
 
-def _no_name(name: str) -> SettingsError:
+def _bad_name(name: str) -> SettingsError:
     allowed = (
         "an address or name of this machine, without a port; 0.0.0.0 for all of IPv4, "
         ":: for all of both"
@@ -142,7 +144,7 @@ def _no_name(name: str) -> SettingsError:
     )
 
 
-def _bracketed(host: str) -> str:
+def _bracket(host: str) -> str:
     """A host as a URL has it."""
     with contextlib.suppress(ValueError):
         return f"[{host}]" if ip_address(host).version == 6 else host

@@ -7,7 +7,7 @@ from collections.abc import Callable
 _ADDRESSES = 10_000
 
 
-class Pace:
+class RateLimit:
     """Lets each address do something so often, or send so much.
 
     every: seconds in which one more is allowed. burst: how many may come at once. clock: seconds;

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from wan.domain.messages import Sentence, t
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A request that goes no further.
 
     key: what people are told, where they can do something about it. wait: seconds, where waiting
@@ -48,7 +48,7 @@ class Refused(Exception):
         return JSONResponse({"detail": detail}, self.status, headers=headers)
 
 
-class Moved(Refused):
+class Redirect(RequestRefused):
     """A request for what stands at another path of this server. query: the one of the request."""
 
     def __init__(self, path: str, query: bytes) -> None:

@@ -38,7 +38,7 @@ class Root:
     def of(self, scope: Scope, *, proxied: bool) -> "Root":
         """The root of one request. proxied: whether a trusted proxy sends it."""
         asked = Headers(scope=scope)
-        said = _by_proxy(asked) if proxied else Root()
+        said = _from_proxy(asked) if proxied else Root()
         return Root(
             self.scheme or said.scheme or scope.get("scheme", "http"),
             self.netloc or said.netloc or asked.get("host", ""),
@@ -57,7 +57,7 @@ class Root:
         below = plain.removeprefix(self.path)
         return plain if below and not is_open(below) and is_open(plain) else below
 
-    def handed_on(self, scope: Scope) -> Scope:
+    def apply(self, scope: Scope) -> Scope:
         """A request to a route, with its root in the places that ASGI has for it."""
         headers = [(name, value) for name, value in scope["headers"] if name != b"host"]
         named = [(b"host", self.netloc.encode("latin-1"))] if self.netloc else []
@@ -72,7 +72,7 @@ class Root:
         }
 
 
-def _by_proxy(asked: Headers) -> Root:
+def _from_proxy(asked: Headers) -> Root:
     """What a proxy says of the address that it was asked for. Of several, the first: it stands
     nearest to the browser.
     """
@@ -95,11 +95,11 @@ def _by_proxy(asked: Headers) -> Root:
     )
 
 
-def root_of(given: str) -> Root:
+def parse_root(given: str) -> Root:
     """What `GRADIO_ROOT_PATH` says: a path, or a whole address. Raises SettingsError."""
     plain = given.strip().rstrip("/")
     if "://" in plain:
-        root = _in_address(plain)
+        root = _parse_url(plain)
     else:
         plain = plain and f"/{plain.lstrip('/')}"
         root = Root(path=plain) if _PATH.fullmatch(plain) else None
@@ -111,7 +111,7 @@ def root_of(given: str) -> Root:
     )
 
 
-def _in_address(given: str) -> Root | None:
+def _parse_url(given: str) -> Root | None:
     """The root that a whole address names; None for what is none."""
     try:
         parts = urlsplit(given)

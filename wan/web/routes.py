@@ -31,7 +31,7 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
         except StorageUnavailable as trouble:
             return PlainTextResponse(str(trouble), status_code=503)
         if path is None:
-            return _nothing()
+            return _not_found()
         return FileResponse(
             path, media_type=MEDIA[name], headers={"Cache-Control": "private, max-age=3600"}
         )
@@ -40,11 +40,11 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
         """In place of Gradio's own route, which fetches URLs too and echoes the headers of the
         request.
         """
-        if not signed_in(request):
+        if not is_signed_in(request):
             return PlainTextResponse("Not authenticated", 401)
         path = await asyncio.to_thread(studio.uploads.find, request.path_params["path"])
         if path is None:
-            return _nothing()
+            return _not_found()
         kind = mimetypes.guess_type(path.name)[0] or ""
         headers = {
             "Cache-Control": "private, no-cache"
@@ -57,7 +57,7 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
 
     return [
         Route("/gradio_api/file={path:path}", file),
-        *uploads.routes(studio.uploads, signed_in),
+        *uploads.routes(studio.uploads, is_signed_in),
         Route("/healthz", _health),
         Route("/media/{token}/{name}", media),
         Route("/still/{name}", _still),
@@ -68,7 +68,7 @@ async def _health(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-def signed_in(request: Request) -> bool:
+def is_signed_in(request: Request) -> bool:
     """Whether somebody is signed in, where people sign in; Gradio keeps who is."""
     app: Any = request.app
     if getattr(app, "auth", None) is None:
@@ -82,9 +82,9 @@ async def _still(request: Request) -> Response:
     return (
         FileResponse(STILLS / name, headers={"Cache-Control": "public, max-age=86400"})
         if name in _STILLS
-        else _nothing()
+        else _not_found()
     )
 
 
-def _nothing() -> Response:
+def _not_found() -> Response:
     return PlainTextResponse("Not found", status_code=404)

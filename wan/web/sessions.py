@@ -5,8 +5,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from wan.web.addresses import group, network
-from wan.web.rate_limit import Pace
-from wan.web.refusal import Refused
+from wan.web.rate_limit import RateLimit
+from wan.web.refusal import RequestRefused
 
 KNOWN = 10_000  # sessions that are remembered; Gradio's own memory of them is bounded by it too
 _ADDRESS_RATE = (
@@ -32,8 +32,8 @@ class Sessions:
     ) -> None:
         self._forget = forget
         self._known: OrderedDict[str, None] = OrderedDict()
-        self._own, self._all = Pace(*_ADDRESS_RATE, clock), Pace(*_TOTAL_RATE, clock)
-        self._first = Pace(*_FIRST_RATE, clock)
+        self._own, self._all = RateLimit(*_ADDRESS_RATE, clock), RateLimit(*_TOTAL_RATE, clock)
+        self._first = RateLimit(*_FIRST_RATE, clock)
 
     def admit(self, session: str | None, address: str) -> None:
         """Lets a session in. session: None for one that nobody can come back to. Raises Refused
@@ -44,13 +44,15 @@ class Sessions:
             return
         # In this order, so that nobody uses up what is there for all; and who has had theirs, not
         # what is there for those who come first.
-        wait = self._own.wait(group(address)) or self._all.wait("", keep=self._kept_from(address))
+        wait = self._own.wait(group(address)) or self._all.wait(
+            "", keep=self._reserve_for_others(address)
+        )
         if wait:
-            raise Refused(429, "too_many_pages", wait)
+            raise RequestRefused(429, "too_many_pages", wait)
         if session is not None:
             self._remember(session)
 
-    def _kept_from(self, address: str) -> int:
+    def _reserve_for_others(self, address: str) -> int:
         """How many sessions an address must leave for others: none while it has its first ones."""
         return _RESERVE if self._first.wait(network(address)) else 0
 

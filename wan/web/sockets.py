@@ -22,13 +22,15 @@ import h11
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from wan.web.addresses import Networks, group, within
+from wan.web.addresses import Networks, group, is_within
 
 LOOPBACK: Networks = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
 
 _FILES_WANTED = 16_384
 _TOTAL = 4_000  # each costs about 20 kB, and 16 kB more while its headers are on their way
-_EACH = 256  # a class behind one address: sixty pages, each with two streams and some requests
+_PER_ADDRESS = (
+    256  # a class behind one address: sixty pages, each with two streams and some requests
+)
 _HEAD = 16_384  # bytes of headers
 _AHEAD = _HEAD  # bytes sent after a request before it is answered; browsers send none
 _STEP = 4_096  # bytes that are read at once while headers come
@@ -64,7 +66,7 @@ class Limits:
         """
         total = max(1, min(_TOTAL, files // 4))
         # What is accepted in one turn of the loop is looked at in the third after it.
-        return cls(total, max(1, min(_EACH, total // 2)), max(1, total // 4), exempt)
+        return cls(total, max(1, min(_PER_ADDRESS, total // 2)), max(1, total // 4), exempt)
 
 
 def raise_file_limit() -> int:
@@ -79,7 +81,7 @@ def raise_file_limit() -> int:
     return _FILES_WANTED if soft == endless else soft
 
 
-class Lobby:
+class ConnectionRegistry:
     """The connections that are open, and which of them wait for a request."""
 
     def __init__(self, limits: Limits) -> None:
@@ -95,7 +97,11 @@ class Lobby:
         """Count a connection in. False where all are taken and no one makes room."""
         limits, address = self.limits, group(connection.address)
         crowded = self._counts[address] >= limits.each
-        if crowded and not within(connection.address, limits.exempt) and not self._evict(address):
+        if (
+            crowded
+            and not is_within(connection.address, limits.exempt)
+            and not self._evict(address)
+        ):
             return False
         if len(self._open) >= limits.total and not self._evict():
             return False
@@ -157,10 +163,10 @@ class _Reader(h11.Connection):
 class Connection(H11Protocol):
     """A connection, within the limits of a lobby."""
 
-    def __init__(self, lobby: Lobby, **given: Any) -> None:
+    def __init__(self, registry: ConnectionRegistry, **given: Any) -> None:
         super().__init__(**given)
         self.conn = _Reader()
-        self._lobby, self._limits = lobby, lobby.limits
+        self._registry, self._limits = registry, registry.limits
         self._waiting = True  # for a request
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
@@ -173,7 +179,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for headers."""
         super().connection_made(transport)
-        if self._lobby.enter(self):
+        if self._registry.enter(self):
             self._set_timer(self._limits.header_seconds, self._give_up)
         else:
             self._turn_away(b"503 Service Unavailable\r\nRetry-After: 5")
@@ -181,7 +187,7 @@ class Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         super().connection_lost(exc)
-        self._lobby.leave(self)
+        self._registry.leave(self)
         for timer in (self._timer, self._stalled, self.timeout_keep_alive_task):
             if timer is not None:
                 timer.cancel()
@@ -248,11 +254,11 @@ class Connection(H11Protocol):
         if self.transport.is_closing():  # what has been sent must be taken within that time
             self._set_timer(self._limits.send_seconds, self.transport.abort)
         elif waiting and not self._waiting:
-            self._lobby.wait(self)
+            self._registry.wait(self)
             if self.conn.their_state is h11.SEND_BODY:
                 self._set_timer(self._limits.linger_seconds, self.transport.abort)
         elif self._waiting and not waiting:
-            self._lobby.work(self)
+            self._registry.work(self)
             self._set_timer(0, None)
         self._waiting = waiting
 

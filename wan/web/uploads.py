@@ -26,8 +26,8 @@ from wan.domain.errors import StorageUnavailable
 from wan.storage.objects import require_room
 from wan.storage.uploads import UploadFolder
 from wan.web.addresses import group
-from wan.web.rate_limit import Pace
-from wan.web.refusal import Refused
+from wan.web.rate_limit import RateLimit
+from wan.web.refusal import RequestRefused
 
 # bytes: three clips of 100 MB and two pictures of 20 MB come in one request, and the form around
 # them
@@ -49,25 +49,25 @@ _RATE = (
 _TRACKED = 1_000  # uploads whose progress is told
 _TRACK_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 _TRACK_SECONDS = 3.0  # how long the page's question for it waits for the upload to begin
-_GLANCE = (
+_POLL_SECONDS = (
     0.2  # seconds between two looks at it, each of which takes the loop a moment for every stream
 )
 
 
-class Arrivals:
+class UploadRate:
     """How much each address has sent lately, and whether there is room for more."""
 
     def __init__(self) -> None:
-        self._pace, self._alone = Pace(*_RATE), threading.Lock()
+        self._pace, self._lock = RateLimit(*_RATE), threading.Lock()
 
     def require(self, folder: Path, address: str) -> None:
         """Counts one more megabyte. Raises Refused where there is no room for it, and while an
         address sends too much. Blocks.
         """
-        with self._alone:
+        with self._lock:
             wait = self._pace.wait(group(address))
         if wait:
-            raise Refused(429, "too_much", wait)
+            raise RequestRefused(429, "too_much", wait)
         _require_room(folder, more=_MEGABYTE)
 
 
@@ -75,70 +75,70 @@ def _require_room(folder: Path, more: int) -> None:
     try:
         require_room(folder, more=more)
     except StorageUnavailable:
-        raise Refused(507, "upload_no_room") from None
+        raise RequestRefused(507, "upload_no_room") from None
 
 
-class Uploads:
+class BodyUploads:
     """Bodies that may hold files and are read as a whole, and how much each address has sent in
     them lately. folder: where they are written.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._pace, self._coming = folder, Pace(*_RATE), 0
+        self._folder, self._pace, self._reserved = folder, RateLimit(*_RATE), 0
 
     @contextlib.asynccontextmanager
-    async def admitted(self, size: int, address: str) -> AsyncIterator[None]:
+    async def admit(self, size: int, address: str) -> AsyncIterator[None]:
         """Keeps room for so many bytes while they come. Raises Refused where there is none, and
         while an address sends too much.
         """
         if wait := self._pace.wait(group(address), math.ceil(size / _MEGABYTE)):
-            raise Refused(429, "too_much", wait)
-        self._coming += size
+            raise RequestRefused(429, "too_much", wait)
+        self._reserved += size
         try:
-            await asyncio.to_thread(_require_room, self._folder, self._coming)
+            await asyncio.to_thread(_require_room, self._folder, self._reserved)
             yield
         finally:
-            self._coming -= size
+            self._reserved -= size
 
 
-class Progress:
+class UploadProgress:
     """How many bytes of each upload have come since somebody last asked."""
 
     def __init__(self) -> None:
-        self._come: OrderedDict[str, tuple[str, int] | None] = OrderedDict()
+        self._arrived: OrderedDict[str, tuple[str, int] | None] = OrderedDict()
         """By the page's name for an upload: the file on its way and the bytes of it; None at its
         end.
         """
 
     def add(self, upload: str, name: str, size: int) -> None:
         """Notes that more of a file has come."""
-        last = self._come.get(upload)
-        self._come[upload] = (name, size + (last[1] if last and last[0] == name else 0))
-        if len(self._come) > _TRACKED:
-            self._come.popitem(last=False)
+        last = self._arrived.get(upload)
+        self._arrived[upload] = (name, size + (last[1] if last and last[0] == name else 0))
+        if len(self._arrived) > _TRACKED:
+            self._arrived.popitem(last=False)
 
     def end(self, upload: str) -> None:
         """Notes that an upload is over, however it ended."""
-        if upload in self._come:
-            self._come[upload] = None
+        if upload in self._arrived:
+            self._arrived[upload] = None
 
     async def follow(self, upload: str) -> AsyncIterator[str]:
         """An upload as a stream of events, as the page's script wants it; ends with the upload."""
-        while upload in self._come:
-            if (come := self._come[upload]) is None:
-                del self._come[upload]
+        while upload in self._arrived:
+            if (arrival := self._arrived[upload]) is None:
+                del self._arrived[upload]
                 yield _event(msg="done")
-            elif come[1]:
-                self._come[upload] = (come[0], 0)
-                yield _event(msg="update", orig_name=come[0], chunk_size=come[1])
-            await asyncio.sleep(_GLANCE)
+            elif arrival[1]:
+                self._arrived[upload] = (arrival[0], 0)
+                yield _event(msg="update", orig_name=arrival[0], chunk_size=arrival[1])
+            await asyncio.sleep(_POLL_SECONDS)
 
-    async def begins(self, upload: str) -> bool:
+    async def wait_for_start(self, upload: str) -> bool:
         """Whether an upload is known; waits a moment for it to begin."""
-        for _ in range(round(_TRACK_SECONDS / _GLANCE)):
-            if upload in self._come:
+        for _ in range(round(_TRACK_SECONDS / _POLL_SECONDS)):
+            if upload in self._arrived:
                 return True
-            await asyncio.sleep(_GLANCE)
+            await asyncio.sleep(_POLL_SECONDS)
         return False
 
 
@@ -155,13 +155,13 @@ class _Form:
         kind: str,
         folder: UploadFolder,
         require: Callable[[], None],
-        told: Callable[[str, int], None],
+        report: Callable[[str, int], None],
     ) -> None:
         media, options = parse_options_header(kind)
         boundary = options.get(b"boundary", b"")
         if media != b"multipart/form-data" or not 0 < len(boundary) <= _BOUNDARY_LIMIT:
-            raise Refused(400)
-        self._folder, self._require, self._told = folder, require, told
+            raise RequestRefused(400)
+        self._folder, self._require, self._report = folder, require, report
         self.files: list[Path] = []
         self._file: Any = None  # the one that is being written
         self._header, self._disposition = b"", b""
@@ -171,7 +171,7 @@ class _Form:
             0,
         )  # how many fields; bytes of this part, and of all
         self._room = 0  # bytes that may come before room for more is asked for
-        self._over, self._alone = False, threading.Lock()
+        self._over, self._lock = False, threading.Lock()
         self._parser = MultipartParser(
             boundary,
             {
@@ -190,22 +190,22 @@ class _Form:
         """Takes the next piece. Blocks; raises Refused."""
         self._whole += len(piece)
         if self._whole > UPLOAD_LIMIT:
-            raise Refused(413)
-        with self._alone:
+            raise RequestRefused(413)
+        with self._lock:
             try:
                 self._parser.write(piece)
             except FormParserError:
-                raise Refused(400) from None
+                raise RequestRefused(400) from None
 
     def finish(self) -> list[Path]:
         """The files, when all has come. Raises Refused where it has not."""
         if not self._over or not self.files:
-            raise Refused(400)
+            raise RequestRefused(400)
         return self.files
 
     def drop(self) -> None:
         """Removes what has come. Blocks."""
-        with self._alone:  # the last piece may still be written
+        with self._lock:  # the last piece may still be written
             self._close()
             for file in self.files:
                 self._folder.remove(file)
@@ -229,12 +229,12 @@ class _Form:
         if b"filename" not in options:
             self._fields += 1
             if self._fields > _FIELDS_LIMIT:
-                raise Refused(413)
+                raise RequestRefused(413)
             return
         if options.get(b"name") != b"files":
-            raise Refused(400)
+            raise RequestRefused(400)
         if len(self.files) == _FILES_LIMIT:
-            raise Refused(413)
+            raise RequestRefused(413)
         # each file counts for a megabyte at least, so that many small ones count too
         self._require()
         self._room = _MEGABYTE
@@ -244,7 +244,7 @@ class _Form:
     def _add(self, data: bytes) -> None:
         self._part += len(data)
         if self._part > (_FIELD_LIMIT if self._file is None else _FILE_LIMIT):
-            raise Refused(413)
+            raise RequestRefused(413)
         if self._file is None:
             return
         self._room -= len(data)
@@ -252,7 +252,7 @@ class _Form:
             self._require()
             self._room += _MEGABYTE
         self._file.write(data)
-        self._told(self.files[-1].name, len(data))
+        self._report(self.files[-1].name, len(data))
 
     def _close(self) -> None:
         if self._file is not None:
@@ -264,28 +264,28 @@ class _Form:
 
 
 def routes(
-    folder: UploadFolder, signed_in: Callable[[Request], bool], *, idle: float = IDLE_SECONDS
+    folder: UploadFolder, is_signed_in: Callable[[Request], bool], *, idle: float = IDLE_SECONDS
 ) -> list[Route]:
     """The routes by which files come here. signed_in: whether somebody may send any. idle: seconds
     without a byte that end an upload.
     """
-    arrivals, progress = Arrivals(), Progress()
+    arrivals, progress = UploadRate(), UploadProgress()
 
     async def upload(request: Request) -> Response:
-        if not signed_in(request):
+        if not is_signed_in(request):
             return PlainTextResponse("Not authenticated", 401)
         try:
-            files = await _received(request, folder, arrivals, progress, idle)
-        except Refused as refused:
+            files = await _receive_files(request, folder, arrivals, progress, idle)
+        except RequestRefused as refused:
             return refused.response(request.headers.get("accept-language", ""))
         return JSONResponse([folder.name(file) for file in files])
 
     async def watch(request: Request) -> Response:
         asked = request.query_params.get("upload_id", "")
         if (
-            not signed_in(request)
+            not is_signed_in(request)
             or not _TRACK_ID.fullmatch(asked)
-            or not await progress.begins(asked)
+            or not await progress.wait_for_start(asked)
         ):
             return PlainTextResponse("Upload not found", 404)
         return StreamingResponse(progress.follow(asked), media_type="text/event-stream")
@@ -296,13 +296,17 @@ def routes(
     ]
 
 
-async def _received(
-    request: Request, folder: UploadFolder, arrivals: Arrivals, progress: Progress, idle: float
+async def _receive_files(
+    request: Request,
+    folder: UploadFolder,
+    arrivals: UploadRate,
+    progress: UploadProgress,
+    idle: float,
 ) -> list[Path]:
     """The files of a request, each in its place. Raises Refused, and then nothing of it is left."""
     address = request.client.host if request.client else ""
     tracked = request.query_params.get("upload_id", "")
-    told = (
+    report = (
         (lambda name, size: progress.add(tracked, name, size))
         if _TRACK_ID.fullmatch(tracked)
         else (lambda *_: None)
@@ -311,25 +315,25 @@ async def _received(
         request.headers.get("content-type", ""),
         folder,
         lambda: arrivals.require(folder.folder, address),
-        told,
+        report,
     )
     try:
         async with asyncio.timeout(_WHOLE_SECONDS):
-            await _fed(request, form, idle)
+            await _feed(request, form, idle)
         return form.finish()
     except BaseException as error:
         await asyncio.shield(asyncio.to_thread(form.drop))
         if isinstance(error, TimeoutError):
-            raise Refused(408) from None
+            raise RequestRefused(408) from None
         if isinstance(error, StorageUnavailable | OSError):
-            raise Refused(507, "upload_no_room") from None
+            raise RequestRefused(507, "upload_no_room") from None
         raise
     finally:
         if _TRACK_ID.fullmatch(tracked):
             progress.end(tracked)
 
 
-async def _fed(request: Request, form: _Form, idle: float) -> None:
+async def _feed(request: Request, form: _Form, idle: float) -> None:
     """Gives a form all that comes. Raises TimeoutError where nothing comes for `idle` seconds,
     Refused where it breaks off.
     """
@@ -337,12 +341,12 @@ async def _fed(request: Request, form: _Form, idle: float) -> None:
         async with asyncio.timeout(idle):
             message = await request.receive()
         if message["type"] == "http.disconnect":
-            raise Refused(400)
+            raise RequestRefused(400)
         if piece := message.get("body", b""):
             await asyncio.to_thread(form.feed, piece)
         if not message.get("more_body", False):
             return
 
 
-def _event(**said: Any) -> str:
-    return f"data: {json.dumps(said)}\n\n"
+def _event(**values: Any) -> str:
+    return f"data: {json.dumps(values)}\n\n"
