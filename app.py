@@ -21,7 +21,7 @@ try:
     settings = load_settings()
     # Of our own and on one disk with the rest, so that it can be swept: /tmp/gradio is shared with
     # every other Gradio app of this machine.
-    os.environ["GRADIO_TEMP_DIR"] = str(settings.made_upload_dir())
+    os.environ["GRADIO_TEMP_DIR"] = str(settings.make_upload_dir())
     set_aside()  # before Gradio is imported, which reads it
     from wan.service.studio import Studio
     from wan.ui.page import build

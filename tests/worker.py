@@ -56,7 +56,7 @@ async def work(log: Path, keys: Sequence[str]) -> None:
     for connection in connections:
         sends.prepare(connection)
     _write_down_requests(sends, log)
-    folder = settings.made_output_dir()
+    folder = settings.make_output_dir()
     storage = Storage(settings.storage, folder / "cache")
     worker = Runner(
         database=Database(settings.database),

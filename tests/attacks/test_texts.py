@@ -210,7 +210,7 @@ def test_a_terminal_is_not_steered(record: Record, capsys: pytest.CaptureFixture
         load_settings(),
         job(id=ids.new_job_id(), owner=OPERATOR, state=JobState.FAILED),
     )
-    settings.made_output_dir()
+    settings.make_output_dir()
     Store(settings.database).close()
     store = Store(settings.database)
     store.add(made_)

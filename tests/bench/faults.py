@@ -445,7 +445,7 @@ _OUTSIDE = (
     _fault(
         "a reference sent to any host that an answer names",
         "provider/gateway.py",
-        "host = of_service(policy.upload_host, connection)",
+        "host = resolve_service_url(policy.upload_host, connection)",
         "host = httpx.URL(policy.upload_host)",
         "provider/test_gateway.py::test_a_reference_goes_to_the_service_only",
     ),

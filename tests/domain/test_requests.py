@@ -167,7 +167,7 @@ def test_references_are_numbered_as_they_are_given():
     several = [("image", b"cat"), ("video", b"walk"), ("image", b"dog")]
     request = ReferenceToVideoRequest(prompt="character2 walks", **arrange_references(several))
     assert request.in_order == several
-    assert request.asked()["reference_order"] == ["image", "video", "image"]
+    assert request.to_json()["reference_order"] == ["image", "video", "image"]
     usual = {
         "prompt": "character1 walks",
         "reference_video": b"walk",
@@ -179,8 +179,8 @@ def test_references_are_numbered_as_they_are_given():
         ("image", b"dog"),
     ]
     assert (
-        ReferenceToVideoRequest(**usual).asked()
-        == ReferenceToVideoRequest(**usual, reference_order=["video", "image", "image"]).asked()
+        ReferenceToVideoRequest(**usual).to_json()
+        == ReferenceToVideoRequest(**usual, reference_order=["video", "image", "image"]).to_json()
     )
     for odd in (["video"], ["image", "image", "image"], ["video", "image", "sound"], "video"):
         with pytest.raises(InvalidInput, match="reference_order: got"):
@@ -227,7 +227,7 @@ def test_a_sound_is_another_request_and_none_is_the_same_as_ever():
         == "a0a7806d0eef28a7a4c0ca1ebdd3fbcd7c4833674b6900e7a341b951ef612f43"
     )
     sounding = ImageToVideoRequest(**IMAGE, reference_audio=b"sound")
-    assert sounding.asked() == without.asked()
+    assert sounding.to_json() == without.to_json()
     assert fingerprint(sounding, "simulator", ["a", "b"]) != fingerprint(
         without, "simulator", ["a"]
     )

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 import pytest
 
 from wan.domain.errors import Crowded
-from wan.domain.turns import Asker, Bounds, Line, Overtaken, Turns, _Errand
+from wan.domain.turns import Asker, Bounds, Line, Overtaken, Turns, _WorkItem
 from wan.media import inputs
 
 BAD, GOOD, OTHER = "192.0.2.1", "192.0.2.2", "192.0.2.3"
@@ -18,8 +18,8 @@ def line(at_once: int = 2, **bounds: int) -> Line:
     return Line(at_once, Bounds(**bounds))
 
 
-def add(to: Line, address: str, owner: str = "", page: str = "") -> _Errand:
-    errand = _Errand(Asker(address, owner, page), lambda: None)
+def add(to: Line, address: str, owner: str = "", page: str = "") -> _WorkItem:
+    errand = _WorkItem(Asker(address, owner, page), lambda: None)
     to.add(errand)
     return errand
 
@@ -139,10 +139,10 @@ def test_a_page_has_its_newest_question_waiting_alone():
 
 def test_an_older_question_of_a_page_does_not_overtake_its_newest():
     """Handlers are at work side by side: what was asked first may be in line last."""
-    waiting, newest = line(), _Errand(Asker(GOOD, "me", "stage", came=2.0), lambda: None)
+    waiting, newest = line(), _WorkItem(Asker(GOOD, "me", "stage", came=2.0), lambda: None)
     waiting.add(newest)
     with pytest.raises(Overtaken):
-        waiting.add(_Errand(Asker(GOOD, "me", "stage", came=1.0), lambda: None))
+        waiting.add(_WorkItem(Asker(GOOD, "me", "stage", came=1.0), lambda: None))
     assert not newest.future.done()
     assert len(served(waiting)) == 1
 

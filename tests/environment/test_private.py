@@ -7,7 +7,7 @@ import pytest
 
 from tests.blocking import Store
 from wan.domain.errors import SettingsError
-from wan.environment.private import keep_database, make_database, make_folder
+from wan.environment.private import make_database, make_folder, protect_database
 from wan.environment.settings import Settings
 
 
@@ -16,7 +16,7 @@ def mode(path) -> int:
 
 
 def test_a_new_folder_is_ours_alone(tmp_path):
-    made = Settings(output_dir=tmp_path / "deep" / "output").made_output_dir()
+    made = Settings(output_dir=tmp_path / "deep" / "output").make_output_dir()
     assert mode(made) == 0o700
 
 
@@ -49,7 +49,7 @@ def test_a_folder_that_hands_its_group_on_is_shared_on_purpose(tmp_path):
     (tmp_path / "storage").chmod(0o750)
     tmp_path.chmod(0o2770)
     make_folder(tmp_path)
-    keep_database(tmp_path / "wan.sqlite3")
+    protect_database(tmp_path / "wan.sqlite3")
     assert [mode(path) for path in (tmp_path, tmp_path / "storage", tmp_path / "wan.sqlite3")] == [
         0o2770,
         0o750,

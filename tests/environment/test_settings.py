@@ -9,7 +9,7 @@ import pytest
 from tests.blocking import Store
 from wan.domain.errors import InvalidInput, SettingsError
 from wan.environment.settings import Settings, load_settings
-from wan.environment.values import cleaned
+from wan.environment.values import clean_value
 from wan.storage.objects import Storage
 
 
@@ -126,17 +126,17 @@ def test_on_a_space_a_key_without_access_rules_is_not_used(monkeypatch):
 
 
 def test_a_space_without_a_mounted_disk_forgets(monkeypatch, tmp_path):
-    assert not load_settings().fleeting
+    assert not load_settings().is_ephemeral
     monkeypatch.setenv("SPACE_ID", "somebody/space")
     monkeypatch.setenv("OUTPUT_DIR", str(tmp_path))
-    assert load_settings().fleeting
+    assert load_settings().is_ephemeral
     monkeypatch.setenv("WAN_DATABASE_URL", "postgresql://database/wan")
-    assert load_settings().fleeting
+    assert load_settings().is_ephemeral
     monkeypatch.setenv("WAN_STORAGE_URL", "s3://bucket/wan")
-    assert not load_settings().fleeting
+    assert not load_settings().is_ephemeral
     monkeypatch.delenv("WAN_STORAGE_URL")
     monkeypatch.setenv("OUTPUT_DIR", "/dev/shm/wan")  # noqa: S108 - only asked about
-    assert not load_settings().fleeting
+    assert not load_settings().is_ephemeral
 
 
 @pytest.mark.parametrize(
@@ -405,7 +405,7 @@ WRAPPED += ["sk-abc\u200bdef", "sk-\u200dabc\u200cdef", f"\"\ufeff'{BARE}'\"\r"]
 
 @pytest.mark.parametrize("given", WRAPPED)
 def test_every_value_is_cleaned_in_the_same_way(monkeypatch, given):
-    assert cleaned(given) == BARE
+    assert clean_value(given) == BARE
     for name in ("DASHSCOPE_API_KEY", "DASHSCOPE_WORKSPACE", "WAN_ACCESS_CODE", "WAN_HOSTS"):
         monkeypatch.setenv(
             name, given if name == "DASHSCOPE_API_KEY" else given.replace("sk-", "ws-")
@@ -421,8 +421,8 @@ def test_every_value_is_cleaned_in_the_same_way(monkeypatch, given):
 
 def test_what_shapes_a_script_or_stands_alone_stays():
     for kept in ("می\u200cخواهم", "👩\u200d🚀", '"', "it's", '"a" and "b', "a b", "a\nb"):
-        assert cleaned(kept) == kept
-    assert cleaned("a\u00a0b") == "a b"
+        assert clean_value(kept) == kept
+    assert clean_value("a\u00a0b") == "a b"
 
 
 def test_nothing_in_quotes_is_nothing(monkeypatch):

@@ -86,7 +86,7 @@ SHOT = {
     "format": 1,
     "job": "abc",
     "model": "wan2.6-i2v-flash",
-    "request": image().asked(),
+    "request": image().to_json(),
     "seed": 7,
     "references": [{"kind": "image", "sha256": "0" * 64, "url": ""}],
     "simulated": False,
@@ -115,8 +115,8 @@ async def test_a_video_carries_its_settings_and_the_service_s_own_file_stays_as_
     found = inputs.read_settings(shown)
     assert found == embedded_settings.settings_of(job)
     assert (
-        ImageToVideoRequest(**found["request"], reference_image=b"x").asked()
-        == image(fps=fps, motion_strength=0.3).asked()
+        ImageToVideoRequest(**found["request"], reference_image=b"x").to_json()
+        == image(fps=fps, motion_strength=0.3).to_json()
     )
     assert found["seed"] == job.seed
     assert (packets(shown) == packets(original)) is (fps is None)
@@ -264,7 +264,7 @@ def test_the_longest_settings_come_back(tmp_path):
         prompt="😀" * 1500,
         negative_prompt='"\\' * 250,
         audio_url=f"https://example.com/{'a' * 2000}",
-    ).asked()
+    ).to_json()
     long = SHOT | {
         "request": request,
         "references": [{"kind": "image", "sha256": "", "url": f"https://example.com/{'b' * 2000}"}]

@@ -318,7 +318,7 @@ async def test_every_page_of_the_accounts_tasks_is_read(gate):
         await writer.drain()
 
     async with wire(b"", then=page) as server:
-        assert await gate.recent(server.connection, "wan2.6-i2v-flash") == {
+        assert await gate.list_recent(server.connection, "wan2.6-i2v-flash") == {
             "t-1": 1,
             "t-2": 2,
             "t-3": 3,

@@ -25,7 +25,9 @@ def test_image_to_video():
             "seed": 7,
         },
     }
-    assert payload.with_urls(built.body, ["oss://up/1.jpg"])["input"]["img_url"] == "oss://up/1.jpg"
+    assert (
+        payload.fill_slots(built.body, ["oss://up/1.jpg"])["input"]["img_url"] == "oss://up/1.jpg"
+    )
     assert built.body["input"]["img_url"] == "reference:0"
     assert [one.key for one in built.adjustments] == ["size_as_tier"]
 
@@ -99,7 +101,7 @@ def test_reference_to_video(model, audio):
         }
         | audio,
     }
-    assert payload.with_urls(built.body, ["oss://up/1.mp4", URL])["input"]["reference_urls"] == [
+    assert payload.fill_slots(built.body, ["oss://up/1.mp4", URL])["input"]["reference_urls"] == [
         "oss://up/1.mp4",
         URL,
     ]
@@ -110,7 +112,7 @@ def test_a_prompt_that_looks_like_a_slot_stays_a_prompt():
     built = payload.build(
         ImageToVideoRequest(prompt="reference:0", reference_image=b"x"), seed=7, urls=[""]
     )
-    assert payload.with_urls(built.body, ["oss://up/1.jpg"])["input"]["prompt"] == "reference:0"
+    assert payload.fill_slots(built.body, ["oss://up/1.jpg"])["input"]["prompt"] == "reference:0"
 
 
 def test_a_sound_that_is_a_file_has_a_slot_beside_the_picture():
@@ -124,7 +126,7 @@ def test_a_sound_that_is_a_file_has_a_slot_beside_the_picture():
         "audio_url": "reference:1",
     }
     assert [payload.has_slot(built.body, number) for number in range(3)] == [True, True, False]
-    sent = payload.with_urls(built.body, ["oss://up/1.jpg", "oss://up/2.wav"])["input"]
+    sent = payload.fill_slots(built.body, ["oss://up/1.jpg", "oss://up/2.wav"])["input"]
     assert (sent["img_url"], sent["audio_url"]) == ("oss://up/1.jpg", "oss://up/2.wav")
 
 

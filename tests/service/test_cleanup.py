@@ -131,7 +131,7 @@ async def test_files_go_even_where_their_row_went_before(storage, swept):
 async def test_what_was_put_anew_stays(store, storage):
     """A submit puts a reference that is old and unused, while a sweep is about to remove it."""
     key = await storage.put("references/a.jpg", b"x")
-    listed = await storage.older("references/", time.time() + 1)
+    listed = await storage.list_older("references/", time.time() + 1)
     await asyncio.sleep(0.05)
     before = time.time()
     await asyncio.sleep(0.05)
@@ -246,7 +246,7 @@ async def test_the_record_of_a_forgotten_job_goes_too(store, evidence, swept, tm
     )
     for one in (replace(old, due_at=None, ended_at=time.time()), live):
         store.add(one)
-        await evidence.completed(one)
+        await evidence.complete(one)
     folders = [evidence.folder(one) for one in (old, live)]
     await swept(days=5)
     assert [folder.is_dir() for folder in folders] == [True, True]

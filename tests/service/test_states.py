@@ -127,7 +127,7 @@ class Service:
         task.status = TaskStatus.CANCELED
         return True
 
-    async def recent(self, connection, model):
+    async def list_recent(self, connection, model):
         self._ask()
         return {
             name: task.created

@@ -238,7 +238,7 @@ async def test_it_is_copied_where_there_are_no_hard_links(tmp_path, monkeypatch)
     monkeypatch.setattr(os, "link", no_links)
     (tmp_path / "a.mp4").write_bytes(b"video")
     for _ in range(2):
-        evidence_module._link(tmp_path / "a.mp4", tmp_path / "videos" / "b.mp4")
+        evidence_module._link_video(tmp_path / "a.mp4", tmp_path / "videos" / "b.mp4")
     assert [path.read_bytes() for path in (tmp_path / "videos").iterdir()] == [b"video"]
 
 
@@ -278,7 +278,7 @@ async def test_a_record_that_came_back_goes_with_the_next_sweep(studio):
     database stays.
     """
     elsewhere = new_job(id="elsewhere-with-a-long-id")
-    await studio._evidence.completed(elsewhere)
+    await studio._evidence.complete(elsewhere)
     (stays, kept), (gone, folder) = (
         await run(studio, image(prompt="stays")),
         await run(studio, image(prompt="comes back")),

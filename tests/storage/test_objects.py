@@ -51,9 +51,9 @@ async def test_what_was_put_comes_back(cache, tmp_path, url):
     with pytest.raises(FileNotFoundError):
         await storage.local_copy("videos/b/video.mp4")
     assert not [name for name in kept(cache) if name.endswith(".part")]
-    assert await storage.older("videos/", time.time() + 60) == ["videos/a/video.mp4"]
-    assert await storage.older("videos/", LONG_AGO) == []
-    assert await storage.older("references/", time.time() + 60) == []
+    assert await storage.list_older("videos/", time.time() + 60) == ["videos/a/video.mp4"]
+    assert await storage.list_older("videos/", LONG_AGO) == []
+    assert await storage.list_older("references/", time.time() + 60) == []
     await storage.remove("videos/a/video.mp4", LONG_AGO)
     assert await storage.has("videos/a/video.mp4")
     await storage.remove("videos/a/video.mp4", time.time() + 60)
@@ -148,7 +148,7 @@ async def test_what_is_removed_while_something_is_made_of_it_leaves_nothing(cach
         asyncio.run_coroutine_threadsafe(storage.remove("videos/a/video.mp4"), loop).result(30)
 
     with pytest.raises(FileNotFoundError):
-        await storage.derived("videos/a/video.mp4", "bare", make)
+        await storage.derive("videos/a/video.mp4", "bare", make)
     assert kept(cache) == set()
 
 

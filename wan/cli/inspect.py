@@ -21,7 +21,7 @@ from wan.domain.plain_text import indent
 from wan.environment.connection import Connection
 from wan.environment.settings import load_settings
 from wan.provider.gateway import Gateway
-from wan.provider.local_simulator import Demo
+from wan.provider.local_simulator import LocalSimulator
 from wan.service.studio import GOOD, Studio, asked
 from wan.storage.record import FILES, find_record, pack_record, video_of
 
@@ -29,10 +29,10 @@ from wan.storage.record import FILES, find_record, pack_record, video_of
 def check() -> Answer:
     """Answer whether the service, or the simulator, can be used."""
     settings = load_settings()
-    settings.made_output_dir()
+    settings.make_output_dir()
     known: dict[str, Any] = {"ok": True, "backend": settings.backend}
     if settings.backend == "simulator":
-        Demo(settings).folder()
+        LocalSimulator(settings).folder()
         message = sentence("check_simulator")
     else:
         connection = settings.connection()

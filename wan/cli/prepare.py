@@ -55,7 +55,7 @@ def _write(given: dict[str, Any], output: Path | None) -> Path:
     path = settings.output_dir / CALLS["reference"] / "request.json" if output is None else output
     spare("--output", path, request)
     if output is None:
-        settings.made_output_dir()
+        settings.make_output_dir()
     text = json.dumps(given, ensure_ascii=False, indent=2)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

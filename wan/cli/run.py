@@ -102,7 +102,7 @@ class _Run:
         settings = load_settings()
         if settings.backend == "dashscope":
             connection = settings.connection()
-            settings.made_output_dir()
+            settings.make_output_dir()
             with inputs.use_work_folder(settings.work_dir):
                 lengths = asyncio.run(inspected(request))
             if not options["yes"] and not _confirmed(request, connection, lengths):

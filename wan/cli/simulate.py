@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from wan.environment.settings import load_settings
-from wan.provider.local_simulator import Demo
+from wan.provider.local_simulator import LocalSimulator
 
 
 def simulate(
@@ -14,9 +14,9 @@ def simulate(
 ) -> NoReturn:
     """Become the simulator, whose command line checks what is given."""
     settings = load_settings()
-    settings.made_output_dir()
+    settings.make_output_dir()
     given = [
-        f"--dir={Demo(settings).folder()}",
+        f"--dir={LocalSimulator(settings).folder()}",
         f"--port={port}",
         f"--pending={settings.simulator_pending if pending is None else pending}",
         f"--running={settings.simulator_running if running is None else running}",

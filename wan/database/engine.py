@@ -23,8 +23,8 @@ from wan.database.opening import configure, engine_at, file_of, hold_alone, reas
 from wan.database.rescue import take_in
 from wan.domain.errors import SettingsError, StorageUnavailable
 from wan.domain.messages import sentence
-from wan.environment.checks import masked_url
-from wan.environment.private import keep_database, make_database
+from wan.environment.checks import mask_url
+from wan.environment.private import make_database, protect_database
 
 # more than writes can be stuck at once, so that a page is still read beside them; SQLAlchemy's pool
 # has 15 connections
@@ -82,7 +82,7 @@ class Database:
         with self.writing() as connection:
             self.seal = schema.create(connection)
         if path is not None:
-            keep_database(path)
+            protect_database(path)
 
     def close(self) -> None:
         """Gives the connections back."""
@@ -182,7 +182,7 @@ def _wrong_setting(error: Exception, url: str, setting: str) -> SettingsError:
     if setting != "WAN_DATABASE_URL":
         return SettingsError(sentence("folder_no_database", field=setting, reason=reason(error)))
     allowed = "a database that SQLAlchemy can open: sqlite:///file or postgresql://…"
-    given = f"{masked_url(url)}, {reason(error)}"
+    given = f"{mask_url(url)}, {reason(error)}"
     return SettingsError(sentence("setting_bad", field=setting, given=given, allowed=allowed))
 
 

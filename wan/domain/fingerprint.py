@@ -14,7 +14,7 @@ def fingerprint(request: Request, backend: str, digests: Sequence[str], nonce: s
     their order, for a URL the URL itself. nonce: makes a forced new take differ. An omitted seed is
     a value of its own, so that repeating a request without one is the same request.
     """
-    whole = {"backend": backend, "references": list(digests), "nonce": nonce, **request.asked()}
+    whole = {"backend": backend, "references": list(digests), "nonce": nonce, **request.to_json()}
     return hashlib.sha256(
         json.dumps(whole, sort_keys=True, ensure_ascii=False).encode()
     ).hexdigest()

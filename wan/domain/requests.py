@@ -157,7 +157,7 @@ class _Request(BaseModel):
         """The prompt as sent."""
         return self.prompt
 
-    def asked(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the request as JSON, without its references, which are kept elsewhere."""
         return self.model_dump(
             mode="json", exclude={"reference_image", "reference_video", "reference_audio"}
@@ -328,7 +328,7 @@ class ReferenceToVideoRequest(_Request):
             for kind in self.reference_order or self._videos_first
         ]
 
-    def asked(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the request as JSON; the order only where it is not the usual one.
 
         So a request with the usual order is the same whether or not that was named.
@@ -336,7 +336,7 @@ class ReferenceToVideoRequest(_Request):
         usual = self.reference_order in ((), self._videos_first)
         return {
             name: value
-            for name, value in super().asked().items()
+            for name, value in super().to_json().items()
             if name != "reference_order" or not usual
         }
 

@@ -82,7 +82,7 @@ class Overtaken(Exception):
 
 
 @dataclass
-class _Errand(Generic[Result]):
+class _WorkItem(Generic[Result]):
     """Work that waits for its turn."""
 
     asker: Asker
@@ -104,10 +104,10 @@ class Line:
 
     def __init__(self, at_once: int, bounds: Bounds) -> None:
         self._most, self._bounds = max(at_once - 1, 1), bounds
-        self._places: OrderedDict[str, OrderedDict[str, deque[_Errand[Any]]]] = OrderedDict()
+        self._places: OrderedDict[str, OrderedDict[str, deque[_WorkItem[Any]]]] = OrderedDict()
         self._busy: Counter[str] = Counter()
 
-    def add(self, errand: _Errand[Any]) -> None:
+    def add(self, errand: _WorkItem[Any]) -> None:
         """Put work in line. Raises Crowded, or Overtaken where its page has asked again by now."""
         asker = errand.asker
         self._overtake(asker)
@@ -116,7 +116,7 @@ class Line:
         owners = self._places.setdefault(asker.place, OrderedDict())
         owners.setdefault(asker.owner, deque()).append(errand)
 
-    def next(self) -> _Errand[Any] | None:
+    def next(self) -> _WorkItem[Any] | None:
         """Return the work to do now, if any; it counts as busy until `done`."""
         for place in list(self._places):
             if self._busy[place] < self._most:
@@ -124,14 +124,14 @@ class Line:
                 return self._pop(place)
         return None
 
-    def done(self, errand: _Errand[Any]) -> None:
+    def done(self, errand: _WorkItem[Any]) -> None:
         """Free its place for other work."""
         place = errand.asker.place
         self._busy[place] -= 1
         if not self._busy[place]:
             del self._busy[place]
 
-    def _pop(self, place: str) -> _Errand[Any]:
+    def _pop(self, place: str) -> _WorkItem[Any]:
         """Take the first work of the next owner; owner and place go to the end of their lines."""
         owners = self._places.pop(place)
         owner, errands = owners.popitem(last=False)
@@ -165,7 +165,7 @@ class Line:
             if errand.future.set_running_or_notify_cancel():
                 errand.future.set_exception(Overtaken())
 
-    def _remove(self, errand: _Errand[Any]) -> None:
+    def _remove(self, errand: _WorkItem[Any]) -> None:
         owners = self._places[errand.asker.place]
         owners[errand.asker.owner].remove(errand)
         if not owners[errand.asker.owner]:
@@ -187,7 +187,7 @@ class Turns:
         Raises Crowded where too much waits already. This call or the future raises Overtaken where
         the same page has asked again.
         """
-        errand = _Errand(asker, work)
+        errand = _WorkItem(asker, work)
         with self._alone:
             self._line.add(errand)
         self._threads.submit(self._work)

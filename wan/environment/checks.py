@@ -47,7 +47,7 @@ def require_writable(field: str, folder: Path) -> Iterator[None]:
         ) from None
 
 
-def is_proxy(url: str) -> bool:
+def is_proxy_url(url: str) -> bool:
     """Tell whether a text is the URL of an HTTP proxy."""
     try:
         _ = urlsplit(url).port
@@ -56,7 +56,7 @@ def is_proxy(url: str) -> bool:
     return _PROXY_SHAPE.fullmatch(url) is not None
 
 
-def masked_url(url: str) -> str:
+def mask_url(url: str) -> str:
     """Return an address without the parts that may be secret."""
     scheme = url.partition("://")[0]
     return (
@@ -66,7 +66,7 @@ def masked_url(url: str) -> str:
     )
 
 
-def network(given: str) -> IPv4Network | IPv6Network:
+def parse_network(given: str) -> IPv4Network | IPv6Network:
     """Parse an address or network. Raises SettingsError."""
     try:
         return ip_network(given.strip("[]"), strict=False)
@@ -79,7 +79,7 @@ def network(given: str) -> IPv4Network | IPv6Network:
         ) from None
 
 
-def host_name(given: str) -> str:
+def parse_host_name(given: str) -> str:
     """Return a host name or pattern in ASCII. Raises ValueError, which quotes the given one."""
     name = given.strip()
     below = "*." if name.startswith("*.") else ""
@@ -92,13 +92,13 @@ def host_name(given: str) -> str:
     return below + plain
 
 
-def own_address(given: str) -> tuple[str, str] | None:
+def parse_workspace_address(given: str) -> tuple[str, str] | None:
     """Return id and region of a workspace given by its URL or host; None for any other text."""
     found = _WORKSPACE_ADDRESS.fullmatch(given)
     return workspace_at(found[1]) if found else None
 
 
-def is_service(url: str) -> bool:
+def is_service_url(url: str) -> bool:
     """Tell whether a URL may be that of the service."""
     try:
         parts = urlsplit(url)

@@ -11,7 +11,7 @@ from wan.environment.checks import (
     KEY_SHAPE,
 )
 from wan.environment.surroundings import home
-from wan.environment.values import cleaned, read_text
+from wan.environment.values import clean_value, read_text
 
 log = logging.getLogger("wan.environment.settings")
 CREDENTIALS = Path(".alibabacloud/credentials")  # in the home folder
@@ -19,9 +19,9 @@ FILE = f"~/{CREDENTIALS}"
 _noted: set[str] = set()
 
 
-def checked_key(field: str, raw: str) -> str | None:
+def check_key(field: str, raw: str) -> str | None:
     """Return a clean key, None for an empty one. Raises SettingsError for a malformed one."""
-    if not (key := cleaned(raw)):
+    if not (key := clean_value(raw)):
         return None
     if not KEY_SHAPE.fullmatch(key):
         raise SettingsError(sentence("key_malformed", field=field))
@@ -29,7 +29,7 @@ def checked_key(field: str, raw: str) -> str | None:
     return key
 
 
-def key_in_file() -> str:
+def read_key_file() -> str:
     """Read the key from the credentials file, "" for none.
 
     It is `dashscope_api_key` under `[default]`. Raises SettingsError for an unreadable file.
@@ -49,7 +49,7 @@ def key_in_file() -> str:
     except configparser.Error as error:
         # The parser's own message quotes the lines of the file, and one of them is the key.
         raise SettingsError(
-            sentence("settings_file", file=FILE, reason=_wrong_line(error))
+            sentence("settings_file", file=FILE, reason=_describe_wrong_line(error))
         ) from None
     section = next(
         (name for name in parser.sections() if name.strip().lower() == "default"), "default"
@@ -64,7 +64,7 @@ def note_once(said: str) -> None:
         log.warning("%s", said)
 
 
-def _wrong_line(error: configparser.Error) -> str:
+def _describe_wrong_line(error: configparser.Error) -> str:
     line = getattr(error, "lineno", None) or next(
         (one[0] for one in getattr(error, "errors", [])), 1
     )

@@ -23,7 +23,7 @@ def make_folder(folder: Path) -> None:
     entries = list(folder.iterdir())
     ours = [entry for entry in entries if entry.name in _FOLDERS]
     whole = all(entry.name in _FOLDERS or entry.name.startswith(_DATABASE) for entry in entries)
-    for one in [*([folder] if whole else []), *([] if _hands_on(folder) else ours)]:
+    for one in [*([folder] if whole else []), *([] if _passes_group_on(folder) else ours)]:
         _tighten(one)
 
 
@@ -33,12 +33,12 @@ def make_database(path: Path) -> None:
         os.mknod(path, 0o600)
 
 
-def keep_database(path: Path) -> None:
+def protect_database(path: Path) -> None:
     """Make the files of a database private, once SQLite has found that it is one.
 
     Before that the setting may name any file.
     """
-    if not _hands_on(path.parent):
+    if not _passes_group_on(path.parent):
         for file in (path, *(path.with_name(f"{path.name}-{end}") for end in ("wal", "shm"))):
             with suppress(
                 OSError
@@ -46,7 +46,7 @@ def keep_database(path: Path) -> None:
                 file.chmod(0o600)
 
 
-def _hands_on(folder: Path) -> bool:
+def _passes_group_on(folder: Path) -> bool:
     """Tell whether a folder passes its group on to what is made in it; a missing one does not."""
     with suppress(OSError):
         return bool(folder.stat().st_mode & stat.S_ISGID)

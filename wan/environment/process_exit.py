@@ -21,15 +21,15 @@ def exit_with(code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _leave() -> None:
+def _exit_at_once() -> None:
     if not _codes:
         return
     for stream in (sys.stdout, sys.stderr):
-        with suppress(
-            OSError, ValueError, AttributeError
-        ):  # full, closed, or never there: whoever wrote has dealt with it
+        # Full, closed or missing: the writer has dealt with it.
+        with suppress(OSError, ValueError, AttributeError):
             stream.flush()
     os._exit(_codes[-1])
 
 
-atexit.register(_leave)  # what is registered first runs last: import this module before any other
+# What is registered first runs last: import this module before any other.
+atexit.register(_exit_at_once)

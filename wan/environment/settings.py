@@ -25,19 +25,19 @@ from wan.environment.checks import (
     KEY_SHAPE,
     LOGINS,
     WORKSPACE_SHAPE,
-    host_name,
-    is_proxy,
-    is_service,
-    masked_url,
-    network,
-    own_address,
+    is_proxy_url,
+    is_service_url,
+    mask_url,
+    parse_host_name,
     parse_logins,
+    parse_network,
+    parse_workspace_address,
     require_writable,
 )
 from wan.environment.connection import Backend, Connection
-from wan.environment.credentials import FILE, checked_key, key_in_file, note_once
+from wan.environment.credentials import FILE, check_key, note_once, read_key_file
 from wan.environment.private import make_folder
-from wan.environment.values import DotEnv, Environment, cleaned
+from wan.environment.values import DotEnv, Environment, clean_value
 
 # what everything in the making is called at first, so that what a dead process left can be told
 WORK = ".work-"
@@ -47,15 +47,15 @@ _SHOWN = 100  # characters of a wrong value that are quoted
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", Decimal: "a number"}
 
 
-def _at_home(path: Path) -> Path:
+def _expand_home(path: Path) -> Path:
     """Expand ~ as a shell does, which nobody does for a file of settings."""
     with suppress(RuntimeError):  # nobody knows where that is
         return path.expanduser()
     return path
 
 
-_small = BeforeValidator(lambda given: given.lower() if isinstance(given, str) else given)
-_capitals = BeforeValidator(lambda given: given.upper() if isinstance(given, str) else given)
+_lower = BeforeValidator(lambda given: given.lower() if isinstance(given, str) else given)
+_upper = BeforeValidator(lambda given: given.upper() if isinstance(given, str) else given)
 
 
 class Settings(BaseSettings):
@@ -64,11 +64,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
     api_key: SecretStr | None = Field(default=None, alias="DASHSCOPE_API_KEY")
-    region: Annotated[Region, _small] = Field(default="cn-beijing", alias="DASHSCOPE_REGION")
+    region: Annotated[Region, _lower] = Field(default="cn-beijing", alias="DASHSCOPE_REGION")
     workspace: str = Field(default="", alias="DASHSCOPE_WORKSPACE")
     base_url: str = Field(default="", alias="DASHSCOPE_BASE_URL")
     service_proxy: SecretStr | None = Field(default=None, alias="WAN_SERVICE_PROXY")
-    output_dir: Annotated[Path, AfterValidator(_at_home)] = Field(
+    output_dir: Annotated[Path, AfterValidator(_expand_home)] = Field(
         default=Path("output"), alias="OUTPUT_DIR"
     )
     database_url: str = Field(default="", alias="WAN_DATABASE_URL")
@@ -76,15 +76,13 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(default=15, alias="WAN_POLL_SECONDS", ge=1, le=600)
     uncertain_seconds: float = Field(default=900, alias="WAN_UNCERTAIN_SECONDS", ge=0, le=24 * 3600)
     keep_days: int = Field(default=0, alias="WAN_KEEP_DAYS", ge=0, le=36500)
-    backend_wanted: Annotated[Literal["auto", "dashscope", "simulator"], _small] = Field(
+    backend_wanted: Annotated[Literal["auto", "dashscope", "simulator"], _lower] = Field(
         default="auto", alias="WAN_BACKEND"
     )
     simulator_pending: float = Field(default=2, alias="WAN_SIMULATOR_PENDING", ge=0, le=3600)
     simulator_running: float = Field(default=6, alias="WAN_SIMULATOR_RUNNING", ge=0, le=3600)
     access_code: SecretStr | None = Field(default=None, alias="WAN_ACCESS_CODE")
-    currency: Annotated[Literal["", "CNY", "USD"], _capitals] = Field(
-        default="", alias="WAN_CURRENCY"
-    )
+    currency: Annotated[Literal["", "CNY", "USD"], _upper] = Field(default="", alias="WAN_CURRENCY")
     daily_budget: Decimal | None = Field(
         default=None, alias="WAN_DAILY_BUDGET", gt=0, le=1_000_000_000
     )
@@ -136,13 +134,13 @@ class Settings(BaseSettings):
         On a Space its own proxies stand in front, in private networks.
         """
         given = self.proxies or (_PRIVATE if self.space_id else "")
-        return [network(one.strip()) for one in given.split(",") if one.strip()]
+        return [parse_network(one.strip()) for one in given.split(",") if one.strip()]
 
     @property
     def host_names(self) -> list[str]:
         """The names of the app's hosts, as a browser writes them. Raises SettingsError."""
         try:
-            return [host_name(one) for one in self.hosts.split(",") if one.strip()]
+            return [parse_host_name(one) for one in self.hosts.split(",") if one.strip()]
         except ValueError as error:
             allowed = "names without scheme or port (films.example), *.films.example or *"
             given = str(error)
@@ -157,7 +155,7 @@ class Settings(BaseSettings):
             return None
         given = self.service_proxy.get_secret_value()
         url = given if "://" in given else f"http://{given}"
-        if not is_proxy(url):
+        if not is_proxy_url(url):
             allowed = (
                 "http://host:port or https://host:port, with user:password@ before the "
                 "host if it needs them; SOCKS proxies aren't supported"
@@ -166,7 +164,7 @@ class Settings(BaseSettings):
                 sentence(
                     "setting_bad",
                     field="WAN_SERVICE_PROXY",
-                    given=masked_url(given),
+                    given=mask_url(given),
                     allowed=allowed,
                 )
             )
@@ -177,7 +175,7 @@ class Settings(BaseSettings):
         """The folder for unfinished files and for copies of what is kept elsewhere."""
         return self.output_dir.absolute() / "cache"
 
-    def made_output_dir(self) -> Path:
+    def make_output_dir(self) -> Path:
         """Make OUTPUT_DIR for us alone if missing. Raises SettingsError if it is not writable."""
         folder = self.output_dir.absolute()
         with require_writable("OUTPUT_DIR", self.output_dir):
@@ -185,12 +183,12 @@ class Settings(BaseSettings):
             TemporaryFile(dir=folder).close()
         return folder
 
-    def made_upload_dir(self) -> Path:
+    def make_upload_dir(self) -> Path:
         """Make the folder of the page's uploads: GRADIO_TEMP_DIR, or in OUTPUT_DIR.
 
         Raises SettingsError where it cannot be written.
         """
-        folder = self.made_output_dir() / "uploads"
+        folder = self.make_output_dir() / "uploads"
         if not (chosen := os.environ.get("GRADIO_TEMP_DIR")):
             return folder
         with require_writable("GRADIO_TEMP_DIR", Path(chosen)):
@@ -203,13 +201,13 @@ class Settings(BaseSettings):
         return (
             self._key_in_file()
             if self.api_key is None
-            else checked_key("DASHSCOPE_API_KEY", self.api_key.get_secret_value())
+            else check_key("DASHSCOPE_API_KEY", self.api_key.get_secret_value())
         )
 
     def _key_in_file(self) -> str | None:
         """Return the key in the file. Raises SettingsError if it is needed and unusable."""
         try:
-            return checked_key(FILE, key_in_file())
+            return check_key(FILE, read_key_file())
         except SettingsError as trouble:
             if self.api_key is None and self.backend_wanted != "simulator":
                 raise
@@ -217,7 +215,7 @@ class Settings(BaseSettings):
             return None
 
     @property
-    def fleeting(self) -> bool:
+    def is_ephemeral(self) -> bool:
         """Whether a restart loses our data: on a Space without mounted disk or other stores."""
         elsewhere = not self.database.startswith("sqlite") and not self.storage.startswith("file:")
         folder = self.output_dir.absolute()
@@ -270,11 +268,11 @@ class Settings(BaseSettings):
         the visitor's. workspace: an id, or its address at the service. Raises InvalidInput, which
         never quotes the key.
         """
-        key, workspace, own = cleaned(key), cleaned(workspace), None
+        key, workspace, own = clean_value(key), clean_value(workspace), None
         if not KEY_SHAPE.fullmatch(key):
             raise InvalidInput("key", "own_key_malformed")
         if "." in workspace:
-            own = own_address(workspace)
+            own = parse_workspace_address(workspace)
             workspace = own[0] if own else workspace
         if not WORKSPACE_SHAPE.fullmatch(workspace) or KEY_SHAPE.fullmatch(workspace):
             raise InvalidInput("workspace", "own_workspace_malformed")
@@ -346,9 +344,9 @@ def load_settings() -> Settings:
         field = str(first["loc"][0])
         given = "***" if field in _SECRETS else str(first["input"])[:_SHOWN]
         raise SettingsError(
-            sentence("setting_bad", field=field, given=given, allowed=_allowed(field))
+            sentence("setting_bad", field=field, given=given, allowed=_describe_allowed(field))
         ) from None
-    if settings.base_url and not is_service(settings.base_url):
+    if settings.base_url and not is_service_url(settings.base_url):
         allowed = "a URL that starts with https:// or http:// and ends in /api/v1"
         raise SettingsError(
             sentence(
@@ -401,7 +399,7 @@ def load_settings() -> Settings:
     return settings
 
 
-def _allowed(alias: str) -> str:
+def _describe_allowed(alias: str) -> str:
     """Describe the allowed values of a setting."""
     field = next(one for one in Settings.model_fields.values() if one.alias == alias)
     parts = get_args(field.annotation)

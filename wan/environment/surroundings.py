@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from wan.environment.values import cleaned
+from wan.environment.values import clean_value
 
 _PROXY = re.compile(r"\w+_proxy", re.I)
 _HTTPS_PROXIES = ("HTTPS_PROXY", "ALL_PROXY")
@@ -39,22 +39,24 @@ def set_aside() -> None:
         )  # where obstore, which is not Python, finds its way to a bucket
 
 
-def unused_proxy() -> str:
+def find_unused_proxy() -> str:
     """Return the variable that sets an unused proxy for the service; "" for none."""
     names = sorted(
-        (name for name, value in _given().items() if name.upper() in _HTTPS_PROXIES and value),
+        (name for name, value in _variables().items() if name.upper() in _HTTPS_PROXIES and value),
         key=str.upper,
         reverse=True,
     )
     return names[0] if names else ""  # HTTPS_PROXY before ALL_PROXY, as everywhere
 
 
-def authorities() -> dict[str, dict[str, str]]:
+def extra_authorities() -> dict[str, dict[str, str]]:
     """Return additional certificate authorities by the variable that names them.
 
     Each value is an argument of `SSLContext.load_verify_locations`.
     """
-    given = {name: cleaned(value) for name, value in _given().items() if name in _AUTHORITIES}
+    given = {
+        name: clean_value(value) for name, value in _variables().items() if name in _AUTHORITIES
+    }
     return {name: {_AUTHORITIES[name]: place} for name, place in given.items() if place}
 
 
@@ -66,7 +68,7 @@ def home() -> Path | None:
 
 
 @contextmanager
-def some_home() -> Iterator[None]:
+def ensure_home() -> Iterator[None]:
     """Provide a home folder, if need be a missing one: some libraries want one at import."""
     if home() is not None:
         yield
@@ -78,5 +80,5 @@ def some_home() -> Iterator[None]:
         del os.environ["HOME"]
 
 
-def _given() -> dict[str, str]:
+def _variables() -> dict[str, str]:
     return {**os.environ, **_aside}

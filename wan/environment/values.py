@@ -35,17 +35,17 @@ class Environment(EnvSettingsSource):
     """The settings in the environment."""
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
-        return _ours(os.environ, self)
+        return _pick_settings(os.environ, self)
 
 
 class DotEnv(DotEnvSettingsSource):
     """The settings in a file of NAME=value lines."""
 
     def _read_env_file(self, file_path: Path) -> Mapping[str, str | None]:
-        return _ours(dotenv_values(stream=StringIO(read_text(file_path))), self)
+        return _pick_settings(dotenv_values(stream=StringIO(read_text(file_path))), self)
 
 
-def cleaned(value: str) -> str:
+def clean_value(value: str) -> str:
     """Remove accidents from a value: outer space, invisible characters, quotes.
 
     A control character is no accident: it stays, and a check refuses it.
@@ -61,7 +61,7 @@ def cleaned(value: str) -> str:
 def read_text(path: Path) -> str:
     """Read a text file in any usual encoding. Raises SettingsError with file and reason."""
     try:
-        return clean(decoded(path.read_bytes()))
+        return clean(decode_text(path.read_bytes()))
     except OSError as error:
         reason = error.strerror or "it cannot be read"
     except ValueError:
@@ -69,16 +69,16 @@ def read_text(path: Path) -> str:
     raise SettingsError(sentence("settings_file", file=str(path), reason=reason))
 
 
-def decoded(content: bytes) -> str:
+def decode_text(content: bytes) -> str:
     """Decode UTF-8, UTF-16, UTF-32 or GBK. Raises ValueError for anything else."""
     marked = next((encoding for mark, encoding in _MARKS.items() if content.startswith(mark)), None)
-    text = _unmarked(content) if marked is None else content.decode(marked)
+    text = _decode_unmarked(content) if marked is None else content.decode(marked)
     if "\0" in text:
         raise ValueError("no text has zero bytes in it")
     return text
 
 
-def _unmarked(content: bytes) -> str:
+def _decode_unmarked(content: bytes) -> str:
     if b"\0" in content:  # every second byte of plain English in UTF-16
         return content.decode("utf-16-le" if content[1:2] == b"\0" else "utf-16-be")
     try:
@@ -87,23 +87,25 @@ def _unmarked(content: bytes) -> str:
         return content.decode("gb18030")
 
 
-def _ours(given: Mapping[str, str | None], source: EnvSettingsSource) -> dict[str, str | None]:
+def _pick_settings(
+    given: Mapping[str, str | None], source: EnvSettingsSource
+) -> dict[str, str | None]:
     """Pick our settings that are not empty, cleaned, by lower-case name. Raises SettingsError."""
     names = {
         (field.alias or name).lower(): field.alias or name
         for name, field in source.settings_cls.model_fields.items()
     }
     values = {
-        name.lower(): _text(names[name.lower()], value)
+        name.lower(): _clean_setting(names[name.lower()], value)
         for name, value in given.items()
         if value and name.lower() in names
     }
     return {name: value for name, value in values.items() if value}
 
 
-def _text(name: str, value: str) -> str:
+def _clean_setting(name: str, value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:  # the environment may hold any bytes
         raise SettingsError(sentence("setting_no_text", field=name)) from None
-    return cleaned(value)
+    return clean_value(value)

@@ -144,7 +144,7 @@ class _Shot(BaseModel):
             for name, value in self.request.items()
             if name in kind.model_fields and not name.startswith("reference_")
         }
-        self.request = kind(**{**known, "model": self.model, "reference_image": b"."}).asked()
+        self.request = kind(**{**known, "model": self.model, "reference_image": b"."}).to_json()
         return self
 
 

@@ -30,15 +30,15 @@ from wan.domain.errors import (
 )
 from wan.domain.messages import Sentence, sentence
 from wan.environment.connection import Connection
-from wan.environment.surroundings import some_home, unused_proxy
-from wan.provider.hosts import of_service, origin
+from wan.environment.surroundings import ensure_home, find_unused_proxy
+from wan.provider.hosts import origin, resolve_service_url
 from wan.provider.refusals import (
-    blocked,
+    describe_block,
+    describe_unusable,
     host_of,
-    is_page,
-    unusable,
+    is_html,
 )
-from wan.provider.tls import trust
+from wan.provider.tls import load_tls_context
 from wan.provider.wire import (
     Accepted,
     ListAnswer,
@@ -47,8 +47,8 @@ from wan.provider.wire import (
     TaskSnapshot,
     TaskStatus,
     judge_create,
-    read,
-    refusal,
+    make_refusal,
+    read_answer,
 )
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Gateway:
     """
 
     def __init__(self, proxy: SecretStr | None = None) -> None:
-        self._proxy, self._trust = proxy, trust()
+        self._proxy, self._trust = proxy, load_tls_context()
         self._clients: dict[str, dashscope.AsyncClient] = {}
         self._http: list[httpx.AsyncClient] = []
         self._files = self._new_http(timeout=httpx.Timeout(FILE_LIMIT, connect=10))
@@ -115,15 +115,19 @@ class Gateway:
                     workspace=connection.workspace,
                 )
         except Exception as error:  # noqa: BLE001 - whatever it is, the request may be at the service; nothing is swallowed
-            return judge_create(error, connection, self._unreached(connection.base_url, error))
+            return judge_create(
+                error, connection, self._explain_failure(connection.base_url, error)
+            )
         return judge_create(response, connection)
 
     async def fetch(self, connection: Connection, task_id: str) -> TaskSnapshot:
         """Ask for a task. Raises KeyRefused, Throttled or BadResponse."""
         response = await self._ask(connection, "GET", f"tasks/{quote(task_id, safe='')}")
-        answer = read(TaskAnswer, response)
+        answer = read_answer(TaskAnswer, response)
         if answer.output.task_status not in TaskStatus.__members__:
-            raise BadResponse(unusable(response, host_of(connection)), request_id=answer.request_id)
+            raise BadResponse(
+                describe_unusable(response, host_of(connection)), request_id=answer.request_id
+            )
         return TaskSnapshot(
             status=TaskStatus(answer.output.task_status),
             request_id=answer.request_id,
@@ -134,7 +138,7 @@ class Gateway:
             billed_seconds=answer.usage.duration if answer.usage else None,
         )
 
-    async def recent(self, connection: Connection, model: str) -> dict[str, float]:
+    async def list_recent(self, connection: Connection, model: str) -> dict[str, float]:
         """List the account's tasks with this model in the last 24 h, with their creation times.
 
         Times are seconds since 1970. All pages or nothing: raises KeyRefused, Throttled or
@@ -145,7 +149,9 @@ class Gateway:
         page, pages = 1, 1
         while page <= pages:
             query = {"model_name": model, "page_no": str(page), "page_size": "50"}
-            answer = read(ListAnswer, await self._ask(connection, "GET", "tasks/", params=query))
+            answer = read_answer(
+                ListAnswer, await self._ask(connection, "GET", "tasks/", params=query)
+            )
             found |= {task.task_id: task.gmt_create / 1000 for task in answer.data}
             page, pages = page + 1, answer.total_page
         return found
@@ -155,7 +161,7 @@ class Gateway:
 
         Raises KeyRefused, Refused, Throttled or BadResponse.
         """
-        read(
+        read_answer(
             ListAnswer,
             await self._ask(connection, "GET", "tasks/", params={"page_no": "1", "page_size": "1"}),
         )
@@ -180,10 +186,10 @@ class Gateway:
         Throttled, Refused or BadResponse.
         """
         query = {"action": "getPolicy", "model": model}
-        policy = read(
+        policy = read_answer(
             PolicyAnswer, await self._ask(connection, "GET", "uploads", params=query)
         ).data
-        host = of_service(policy.upload_host, connection)
+        host = resolve_service_url(policy.upload_host, connection)
         if host is None:
             raise UntrustedAddress(sentence("upload_elsewhere", given=origin(policy.upload_host)))
         key = f"{policy.upload_dir}/{name}"
@@ -209,18 +215,21 @@ class Gateway:
         Raises ResultRefused for too many bytes, BadResponse for what may work the next time, and
         UntrustedAddress, without a request, for a URL that is not the service's.
         """
-        source = of_service(url, connection)
+        source = resolve_service_url(url, connection)
         if source is None:
             raise UntrustedAddress(sentence("result_elsewhere", given=origin(url)))
         try:
             async with self._files.stream("GET", source) as response:
                 if response.status_code != httpx.codes.OK:
                     raise BadResponse(
-                        unusable(response, httpx.URL(source).host), status=response.status_code
+                        describe_unusable(response, httpx.URL(source).host),
+                        status=response.status_code,
                     )
                 await _write(response.aiter_bytes(_CHUNK), part)
         except httpx.HTTPError as error:
-            raise BadResponse(self._unreached(url, error), message=type(error).__name__) from error
+            raise BadResponse(
+                self._explain_failure(url, error), message=type(error).__name__
+            ) from error
 
     async def _ask(
         self,
@@ -230,7 +239,7 @@ class Gateway:
         *,
         params: dict[str, str] | None = None,
     ) -> httpx.Response:
-        """Ask a free question and return a 200; raise the `refusal` of any other answer."""
+        """Ask a free question and return a 200; raise what `make_refusal` makes of any other."""
         client = self._client(connection, pooled=True)
         try:
             async with asyncio.timeout(ASK_LIMIT):
@@ -242,11 +251,11 @@ class Gateway:
             Exception
         ) as error:  # the SDK's own errors, httpx's, a timeout: no answer is no answer
             raise BadResponse(
-                self._unreached(connection.base_url, error),
+                self._explain_failure(connection.base_url, error),
                 message=type(error.__cause__ or error).__name__,
             ) from error
         if response.status_code != httpx.codes.OK:
-            raise refusal(response, connection)
+            raise make_refusal(response, connection)
         return response
 
     async def _post_form(self, form: httpx.Request) -> None:
@@ -256,23 +265,23 @@ class Gateway:
         headers = {name: form.headers[name] for name in ("Content-Type", "Content-Length")}
         try:
             response = await self._files.post(
-                form.url, content=_pieces(iter(stream)), headers=headers
+                form.url, content=_read_pieces(iter(stream)), headers=headers
             )
         except httpx.HTTPError as error:
             raise BadResponse(
-                self._unreached(str(form.url), error), message=type(error).__name__
+                self._explain_failure(str(form.url), error), message=type(error).__name__
             ) from error
         # The store answers with an empty body. A page is somebody else's, a proxy's that wants a
         # login: then nothing was stored.
-        if response.status_code == httpx.codes.OK and not is_page(response):
+        if response.status_code == httpx.codes.OK and not is_html(response):
             return
         if response.status_code in (400, 403, 409, 413):
             said = sentence("upload_failed", message=f"the store answered {response.status_code}.")
             raise Refused(
-                blocked(response.status_code, form.url.host) if is_page(response) else said,
+                describe_block(response.status_code, form.url.host) if is_html(response) else said,
                 status=response.status_code,
             )
-        raise BadResponse(unusable(response, form.url.host), status=response.status_code)
+        raise BadResponse(describe_unusable(response, form.url.host), status=response.status_code)
 
     def _client(self, connection: Connection, *, pooled: bool) -> "dashscope.AsyncClient":
         name = f"{connection.base_url} {pooled}"
@@ -281,7 +290,7 @@ class Gateway:
         return self._clients[name]
 
     def _new_client(self, base_url: str, *, pooled: bool) -> "dashscope.AsyncClient":
-        with some_home():
+        with ensure_home():
             import dashscope  # 0.4 s and 28 MB: only who talks to a service pays for it
 
         limits = httpx.Limits(max_keepalive_connections=20 if pooled else 0)
@@ -317,11 +326,11 @@ class Gateway:
         self._http.append(client)
         return client
 
-    def _unreached(self, url: str, error: BaseException) -> Sentence:
+    def _explain_failure(self, url: str, error: BaseException) -> Sentence:
         """Explain why no answer came, by host alone: the rest of a URL may hold a signature."""
         asked = httpx.URL(url)
         where = f"{asked.scheme}://{asked.netloc.decode()}"
-        for cause in _chain(error):
+        for cause in _iterate_causes(error):
             if isinstance(cause, ssl.SSLCertVerificationError):
                 return sentence(
                     "not_reached_certificate", where=where, reason=cause.verify_message or "?"
@@ -332,18 +341,18 @@ class Gateway:
                 )
         if self._proxy is not None and asked.host not in _LOOPBACK:
             return sentence("not_reached_through", where=where, proxy="WAN_SERVICE_PROXY")
-        if asked.scheme == "https" and (name := unused_proxy()):
+        if asked.scheme == "https" and (name := find_unused_proxy()):
             return sentence("not_reached_unproxied", where=where, name=name)
         return sentence("not_reached_at", where=where)
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def _iterate_causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
-async def _pieces(stream: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _read_pieces(stream: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Yield a form piece by piece, read off the event loop."""
     while piece := await asyncio.to_thread(next, stream, b""):
         yield piece

@@ -9,7 +9,7 @@ _RESULT_HOSTS = ".aliyuncs.com"
 _NAMED = 100  # characters of an address that a sentence has room for
 
 
-def of_service(url: str, connection: Connection) -> httpx.URL | None:
+def resolve_service_url(url: str, connection: Connection) -> httpx.URL | None:
     """Return the URL to ask for one that the service named; None if that is not its own.
 
     Its own are those on the host that we ask anyway, and those under Alibaba's domain for stored

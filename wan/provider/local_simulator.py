@@ -27,7 +27,7 @@ from wan.environment.settings import Settings
 _START_LIMIT = 30.0  # seconds; a cold start on a busy machine takes about 3
 
 
-class Demo:
+class LocalSimulator:
     """A hold on the simulator of an OUTPUT_DIR. Everything here blocks."""
 
     def __init__(self, settings: Settings) -> None:
@@ -52,7 +52,7 @@ class Demo:
                     allowed="a folder where files can be locked",
                 )
             ) from None
-        with _alone(self._folder / "start.lock"):
+        with _hold_lock(self._folder / "start.lock"):
             self._base_url = self._serving() or self._launch()
         return Connection(
             backend="simulator",
@@ -81,9 +81,9 @@ class Demo:
             ) from None
         return self._folder
 
-    def mend(self) -> None:
+    def restart_if_gone(self) -> None:
         """Start the simulator again, at its old address, if it is gone. Raises SettingsError."""
-        with _alone(self._folder / "start.lock"):
+        with _hold_lock(self._folder / "start.lock"):
             if self._serving() != self._base_url:
                 self._launch(port=self._base_url.rpartition(":")[2].partition("/")[0])
 
@@ -164,7 +164,7 @@ class Demo:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _hold_lock(path: Path) -> Iterator[None]:
     """Hold an exclusive lock, so that two processes that start at once launch one."""
     with path.open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

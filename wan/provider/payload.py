@@ -37,7 +37,7 @@ def build(request: Request, *, seed: int, urls: Sequence[str]) -> Payload:
     return _reference_to_video(request, seed, slots)
 
 
-def with_urls(body: dict[str, Any], urls: Sequence[str]) -> dict[str, Any]:
+def fill_slots(body: dict[str, Any], urls: Sequence[str]) -> dict[str, Any]:
     """Return the body with the references' URLs in their slots."""
     slots = {_SLOT.format(number): url for number, url in enumerate(urls)}
     given = dict(body["input"])

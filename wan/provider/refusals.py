@@ -64,7 +64,7 @@ def explain(code: str, message: str, otherwise: str, connection: Connection) -> 
         connection.region or host_of(connection),
         ", ".join(region for region in BASE_URLS if region != connection.region),
     )
-    if cause := cause_of(code, message):
+    if cause := find_cause(code, message):
         return sentence(cause, code=code, where=where, others=others)
     if code.startswith(_CONTENT):
         return sentence("content_refused", code=code)
@@ -73,36 +73,36 @@ def explain(code: str, message: str, otherwise: str, connection: Connection) -> 
         return sentence(
             "sound_refused",
             code=code,
-            message=_as_sentence(message),
+            message=_end_sentence(message),
             low=f"{low:g}",
             high=f"{high:g}",
             most=SOUND_MEGABYTES,
         )
     if _is_unfetched(code, message):
         otherwise = "address_unfetched"
-    return sentence(otherwise, code=code, message=_as_sentence(message), where=where)
+    return sentence(otherwise, code=code, message=_end_sentence(message), where=where)
 
 
-def _as_sentence(message: str) -> str:
+def _end_sentence(message: str) -> str:
     """End the service's words with a full stop, since a sentence of ours follows."""
     return message if message.rstrip()[-1:] in (*".!?…。！？", "") else f"{message.rstrip()}."
 
 
-def blocked(status: int, where: str) -> Sentence:
+def describe_block(status: int, where: str) -> Sentence:
     """Return the message for a refusal that is not the service's own. where: the host asked."""
     return sentence("blocked", code=f"HTTP {status}", where=where)
 
 
-def unusable(response: httpx.Response, where: str) -> Sentence:
+def describe_unusable(response: httpx.Response, where: str) -> Sentence:
     """Return the message for an unusable answer; we ask again. where: the host asked."""
     return sentence(
-        "blocked_waits" if is_page(response) else "unusable",
+        "blocked_waits" if is_html(response) else "unusable",
         code=f"HTTP {response.status_code}",
         where=where,
     )
 
 
-def is_page(response: httpx.Response) -> bool:
+def is_html(response: httpx.Response) -> bool:
     """Tell whether an answer is a web page."""
     return "html" in response.headers.get("content-type", "")
 
@@ -112,7 +112,7 @@ def host_of(connection: Connection) -> str:
     return httpx.URL(connection.base_url).host
 
 
-def cause_of(code: str, message: str) -> str:
+def find_cause(code: str, message: str) -> str:
     """Return the key of the message about the account's trouble; "" for any other trouble."""
     if "Free allocated quota" in message:
         return "free_quota_over"

@@ -8,15 +8,17 @@ from pathlib import Path
 import httpx
 
 from wan.domain.messages import sentence
-from wan.environment.surroundings import authorities
+from wan.environment.surroundings import extra_authorities
 
 log = logging.getLogger("wan.provider.tls")
 
 
-def trust() -> ssl.SSLContext:
+def load_tls_context() -> ssl.SSLContext:
     """Return the TLS context: the usual authorities, and a company's own."""
-    own = ((name, *next(iter(place.items()))) for name, place in authorities().items())
-    return _ssl_context(tuple((name, kind, place, _changed_at(place)) for name, kind, place in own))
+    own = ((name, *next(iter(place.items()))) for name, place in extra_authorities().items())
+    return _ssl_context(
+        tuple((name, kind, place, _change_time(place)) for name, kind, place in own)
+    )
 
 
 @lru_cache(maxsize=1)  # reading them takes 25 ms of a core, and each of the clients would do it
@@ -32,7 +34,7 @@ def _ssl_context(own: tuple[tuple[str, str, str, float | None], ...]) -> ssl.SSL
     return context
 
 
-def _changed_at(place: str) -> float | None:
+def _change_time(place: str) -> float | None:
     try:
         return Path(place).stat().st_mtime
     except OSError:

@@ -30,11 +30,11 @@ from wan.environment.connection import Connection
 from wan.provider.refusals import (
     PASSES,
     PASSING_429,
-    blocked,
-    cause_of,
+    describe_block,
+    describe_unusable,
     explain,
+    find_cause,
     host_of,
-    unusable,
 )
 
 # What proves that a request never left: the connection was not made, nothing was written to it, or
@@ -64,12 +64,12 @@ class _Wire(BaseModel):
         )
 
 
-def _quotable(words: str) -> str:
+def _clean_words(words: str) -> str:
     """Clean the service's own words for people, and cut signatures out of URLs in them."""
     return strip_signatures(clean(words))
 
 
-_Words = Annotated[str, AfterValidator(_quotable)]
+_Words = Annotated[str, AfterValidator(_clean_words)]
 
 
 class _TaskOutput(_Wire):
@@ -186,12 +186,12 @@ def judge_create(
         ) from outcome
     status = outcome.status_code
     if 400 <= status < 500 and status not in (408, 409):
-        raise refusal(outcome, connection)
-    answer = parsed(TaskAnswer, outcome) if outcome.is_success else None
+        raise make_refusal(outcome, connection)
+    answer = parse_answer(TaskAnswer, outcome) if outcome.is_success else None
     if answer is not None and answer.output.task_id:
         return Accepted(answer.output.task_id, answer.request_id)
     if answer is not None and answer.code:
-        raise refusal(outcome, connection)
+        raise make_refusal(outcome, connection)
     raise SubmissionUnknown(
         sentence("uncertain"), status=status, request_id=answer.request_id if answer else ""
     )
@@ -204,9 +204,9 @@ def task_failure(snapshot: TaskSnapshot, connection: Connection) -> ServiceError
     return Refused(said, code=snapshot.code, message=snapshot.message)
 
 
-def refusal(response: httpx.Response, connection: Connection) -> ServiceError:
+def make_refusal(response: httpx.Response, connection: Connection) -> ServiceError:
     """Turn a refusal into an error by status and code; without a code it is not the service's."""
-    answer = parsed(TaskAnswer, response) or TaskAnswer()
+    answer = parse_answer(TaskAnswer, response) or TaskAnswer()
     code, status = answer.code or answer.output.code, response.status_code
     about: dict[str, Any] = {
         "code": code,
@@ -214,32 +214,34 @@ def refusal(response: httpx.Response, connection: Connection) -> ServiceError:
         "request_id": answer.request_id,
         "status": status,
     }
-    cause = cause_of(code, answer.message)
+    cause = find_cause(code, answer.message)
     if status == httpx.codes.TOO_MANY_REQUESTS and cause in PASSING_429:
         said = explain(code, answer.message, "busy", connection)
-        return Throttled(said, retry_after=_seconds(response.headers.get("retry-after")), **about)
+        return Throttled(
+            said, retry_after=_parse_seconds(response.headers.get("retry-after")), **about
+        )
     if status >= 500 or status == httpx.codes.REQUEST_TIMEOUT:
-        return BadResponse(unusable(response, host_of(connection)), **about)
+        return BadResponse(describe_unusable(response, host_of(connection)), **about)
     if not code:
         return (KeyRefused if status in (401, 403) else Refused)(
-            blocked(status, host_of(connection)), **about
+            describe_block(status, host_of(connection)), **about
         )
     if status in (401, 403):
         return KeyRefused(explain(code, answer.message, "access_denied", connection), **about)
     return Refused(explain(code, answer.message, "refused", connection), **about)
 
 
-def read(kind: type[_Answer], response: httpx.Response) -> _Answer:
+def read_answer(kind: type[_Answer], response: httpx.Response) -> _Answer:
     """Read a 200 into our own model. Raises BadResponse for HTML, bad JSON or other content."""
-    answer = parsed(kind, response)
+    answer = parse_answer(kind, response)
     if answer is None:
         raise BadResponse(
-            unusable(response, response.request.url.host), status=response.status_code
+            describe_unusable(response, response.request.url.host), status=response.status_code
         )
     return answer
 
 
-def parsed(kind: type[_Answer], response: httpx.Response) -> _Answer | None:
+def parse_answer(kind: type[_Answer], response: httpx.Response) -> _Answer | None:
     """Parse an answer; None for what does not fit the model."""
     try:
         return kind.model_validate_json(response.content)
@@ -247,7 +249,7 @@ def parsed(kind: type[_Answer], response: httpx.Response) -> _Answer | None:
         return None
 
 
-def _seconds(retry_after: str | None) -> float | None:
+def _parse_seconds(retry_after: str | None) -> float | None:
     """Parse Retry-After in seconds; the service does not use the form with a date."""
     try:
         seconds = float(retry_after or "")

@@ -16,7 +16,7 @@ from wan.database.jobs import Jobs
 from wan.database.reviews import Reviews
 from wan.domain import catalog
 from wan.storage.evidence import Evidence
-from wan.storage.objects import Storage, changed_at
+from wan.storage.objects import Storage, last_change
 
 EVERY = 3600.0  # seconds from one sweep to the next
 DAY = 24 * 3600.0
@@ -57,7 +57,7 @@ async def sweep(
 
 
 async def _clear_references(jobs: Jobs, storage: Storage, before: float) -> None:
-    old = await storage.older("references/", before)
+    old = await storage.list_older("references/", before)
     used = (
         await jobs.references_in_use() if old else set()
     )  # asked for after the list, so that it knows whatever the list may hold
@@ -71,7 +71,7 @@ async def _clear_jobs(jobs: Jobs, storage: Storage, evidence: Evidence, before: 
     whenever their rows went.
     """
     await jobs.forget(before)
-    old = await storage.older("videos/", before)
+    old = await storage.list_older("videos/", before)
     kept = await jobs.all_ids()
     await asyncio.to_thread(evidence.clear, kept, before)
     for key in old:
@@ -83,7 +83,7 @@ def _clear(folder: Path, before: float) -> None:
     """Removes what was put into a folder before a time."""
     with contextlib.suppress(FileNotFoundError):
         for entry in folder.iterdir():
-            if changed_at(entry) < before:
+            if last_change(entry) < before:
                 shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(
                     missing_ok=True
                 )

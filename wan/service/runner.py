@@ -320,8 +320,8 @@ class Runner:
             return await self._end(lease.job, JobState.FAILED, refusal.sentence, **_quoted(refusal))
         except ServiceError as trouble:
             return await self._back_in_line(lease.job, trouble)
-        body = payload.with_urls(job.payload, urls)
-        self._evidence.sent(job, body)
+        body = payload.fill_slots(job.payload, urls)
+        self._evidence.record_payload(job, body)
         # Not even our own end stops this: an answer that nobody waits for would leave a paid task
         # without its id.
         paying = asyncio.create_task(self._pay(lease.job, connection, body))
@@ -368,14 +368,14 @@ class Runner:
                     self._end, state=JobState.FAILED, said=refusal.sentence, **_quoted(refusal)
                 ),
             )
-        self._evidence.answered(job, "accepted", **asdict(accepted))
+        self._evidence.record_answer(job, "accepted", **asdict(accepted))
         return await self._adopt(job, accepted)
 
     def _note_answer(self, job: Job, outcome: str, trouble: ServiceError) -> None:
         about = {
             name: getattr(trouble, name) for name in ("status", "code", "message", "request_id")
         }
-        self._evidence.answered(job, outcome, **about)
+        self._evidence.record_answer(job, outcome, **about)
 
     async def _lost_answer(self, job: Job, connection: Connection) -> Job | None:
         """SUBMITTING whose lease ended: whoever sent the request died before it could write down
@@ -459,7 +459,7 @@ class Runner:
                 job, JobState.EXPIRED, sentence("never_confirmed"), spent=Spent.MAYBE
             )
         await self._turn(job.account, "query_at")
-        listed = await self._gateway.recent(connection, job.model)
+        listed = await self._gateway.list_recent(connection, job.model)
         near = [
             task
             for task, at in listed.items()
@@ -478,7 +478,7 @@ class Runner:
                     <= listed[task_id]
                     <= sent_at + SUBMIT_LIMIT + TIME_TO_LEAVE + _CLOCK_SKEW
                 ):
-                    self._evidence.answered(
+                    self._evidence.record_answer(
                         job,
                         "found in the account's list",
                         task_id=task_id,
@@ -548,7 +548,7 @@ class Runner:
     async def _fetch(self, job: Job, connection: Connection) -> TaskSnapshot:
         """What the service says about the job's task."""
         snapshot = await self._gateway.fetch(connection, job.task_id or "")
-        self._evidence.polled(job, **asdict(snapshot))
+        self._evidence.record_poll(job, **asdict(snapshot))
         return snapshot
 
     async def _turn(self, account: str, what: Literal["submit_at", "query_at"]) -> None:

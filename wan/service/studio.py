@@ -65,14 +65,14 @@ from wan.environment.settings import Settings
 from wan.media import embedded_settings, encode, inputs, join
 from wan.provider import payload
 from wan.provider.gateway import Gateway
-from wan.provider.local_simulator import Demo
+from wan.provider.local_simulator import LocalSimulator
 from wan.service import cleanup, polling
 from wan.service.access import Door, Keys, Leave
 from wan.service.references import References
 from wan.service.refusals import refusals_in_words
 from wan.service.runner import Runner
 from wan.storage.evidence import Evidence
-from wan.storage.objects import Storage, in_words, require_room
+from wan.storage.objects import Storage, require_room, translate_errors
 from wan.storage.uploads import Original, UploadFolder, default_folder
 
 log = logging.getLogger("wan.service.studio")
@@ -219,7 +219,7 @@ class Studio:
         """Opens one part after the other; what is open is closed again in the opposite order, also
         when a later part does not open.
         """
-        folder = await asyncio.to_thread(self.settings.made_output_dir)
+        folder = await asyncio.to_thread(self.settings.make_output_dir)
         self.database = await asyncio.to_thread(
             Database, self.settings.database, setting=self.settings.database_setting
         )
@@ -240,7 +240,7 @@ class Studio:
     async def _begin(self, opened: contextlib.AsyncExitStack) -> None:
         """The service, and the loops."""
         simulated = self.backend == "simulator"
-        demo = Demo(self.settings)
+        demo = LocalSimulator(self.settings)
         opened.push_async_callback(asyncio.to_thread, demo.stop)
         self._connection = (
             await asyncio.to_thread(demo.start) if simulated else self.settings.connection()
@@ -601,7 +601,7 @@ class Studio:
                 )
             )
         await self._evidence.remove(job)
-        for key in await self._storage.older(
+        for key in await self._storage.list_older(
             f"videos/{job.id}/", math.inf
         ):  # also what a run left that did not come to its end
             await self._storage.remove(key)
@@ -962,7 +962,7 @@ class Studio:
         Raises StorageUnavailable, also where there is no room for a copy, or for what the block
         writes.
         """
-        with in_words():
+        with translate_errors():
             await asyncio.to_thread(self._storage.require_room)
             async with self._storage.workroom() as folder:
                 found = {}
@@ -1002,8 +1002,8 @@ class Studio:
         if with_settings or name != "video.mp4" or not job.video_key:
             return await self._shown_file(job, name, folder)
         with contextlib.suppress(FileNotFoundError):
-            bare = await self._storage.derived(job.video_key, _BARE, encode.untag)
-            return bare if folder is None else await self._storage.linked(bare, folder)
+            bare = await self._storage.derive(job.video_key, _BARE, encode.untag)
+            return bare if folder is None else await self._storage.link_into(bare, folder)
         return None
 
     async def _local(self, key: str, folder: Path | None = None) -> Path | None:
@@ -1011,7 +1011,7 @@ class Studio:
         with contextlib.suppress(FileNotFoundError):
             if key:
                 return await (
-                    self._storage.held(key, folder) if folder else self._storage.local_copy(key)
+                    self._storage.hold(key, folder) if folder else self._storage.local_copy(key)
                 )
         return None
 
@@ -1019,7 +1019,7 @@ class Studio:
         """The folder of a job's record with all that is known now; None where none is kept: of
         visitors on a Space.
         """
-        return await self._evidence.completed(job)
+        return await self._evidence.complete(job)
 
     def result(
         self, job: Job, *, made_before: bool = False, evidence: Path | None = None
@@ -1104,7 +1104,7 @@ class Studio:
         async with self._storage.workroom() as folder:
             job, video = await self._video(job_id, owner, folder)
             await asyncio.to_thread(require_room, target.parent, more=video.stat().st_size)
-            with in_words():
+            with translate_errors():
                 name = f"{job.model}-{job.seed}"
                 await inputs.run_in_sandbox(
                     Asker(owner=owner), join.bundle, video, self.about(job), target, name=name
@@ -1146,7 +1146,7 @@ class Studio:
             tags = embedded_settings.tags([embedded_settings.settings_of(job) for job in jobs])
             async with self._joining:
                 await asyncio.to_thread(self._storage.require_room)
-                with in_words():
+                with translate_errors():
                     await _stoppable(
                         partial(join.join, paths, target, size=size, fps=fps, tags=tags), progress
                     )
@@ -1156,7 +1156,7 @@ class Studio:
         job = await self.job(job_id, owner=owner)
         with contextlib.suppress(FileNotFoundError):
             if job.video_key:
-                return job, await self._storage.held(job.video_key, folder)
+                return job, await self._storage.hold(job.video_key, folder)
         raise InvalidInput("takes", "take_without_video", given=job.seed)
 
     async def _prepare(self, request: Request, asker: Asker) -> _Prepared:
@@ -1348,13 +1348,13 @@ def _filled(job: Job, request: Request, seed: int, prepared: _Prepared, leave: L
     return replace(
         job,
         model=request.model,
-        request=request.asked(),
+        request=request.to_json(),
         references=prepared.references,
         payload=ready.body,
         cache_key=fingerprint(request, backend, prepared.digests, job.nonce),
         adjustments=[*prepared.adjustments, *ready.adjustments],
         seed=seed,
-        **_costs(request.model, request.asked(), prepared.references, leave),
+        **_costs(request.model, request.to_json(), prepared.references, leave),
     )
 
 
@@ -1482,14 +1482,14 @@ def _differs(seen: JobEvent, event: JobEvent) -> bool:
     )
 
 
-async def _mended(demo: Demo) -> None:
+async def _mended(demo: LocalSimulator) -> None:
     """Keeps the demo's simulator there: its tasks are on disk, so that whatever ended it loses
     nothing.
     """
     while True:
         await asyncio.sleep(_DEMO_LOOKED_AT)
         try:
-            await asyncio.to_thread(demo.mend)
+            await asyncio.to_thread(demo.restart_if_gone)
         except (OSError, SettingsError):
             log.exception("the simulator is gone and does not start again yet")
 

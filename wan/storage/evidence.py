@@ -35,7 +35,7 @@ from wan.domain.ids import OPERATOR
 from wan.domain.jobs import Job
 from wan.domain.redact import strip_signatures
 from wan.media.embedded_settings import settings_of, strip_query
-from wan.storage.objects import changed_at
+from wan.storage.objects import last_change
 from wan.storage.record import CALLS, VIDEOS, read_json
 
 log = logging.getLogger("wan.storage.evidence")
@@ -71,41 +71,43 @@ class Evidence:
 
     def record(self, job: Job) -> None:
         """Write down what the row of a job knows. May be repeated."""
-        self._later(job, self._write_row)
+        self._schedule(job, self._write_row)
 
-    def sent(self, job: Job, body: Mapping[str, Any]) -> None:
+    def record_payload(self, job: Job, body: Mapping[str, Any]) -> None:
         """Write down what is about to be sent."""
-        self._later(job, lambda folder, _: _write(folder / "payload.json", body))
+        self._schedule(job, lambda folder, _: _write(folder / "payload.json", body))
 
-    def answered(self, job: Job, outcome: str, **about: Any) -> None:
+    def record_answer(self, job: Job, outcome: str, **about: Any) -> None:
         """Write down the outcome of the create request, in a word, and the service's answer."""
         entry = {"at": _now(), "outcome": outcome, **about}
-        self._later(
+        self._schedule(
             job,
-            lambda folder, _: _add(
+            lambda folder, _: _append(
                 folder / "create.json", entry, same=("task_id",) if about.get("task_id") else None
             ),
         )
 
-    def polled(self, job: Job, **snapshot: Any) -> None:
+    def record_poll(self, job: Job, **snapshot: Any) -> None:
         """Write down what the service says about a task, where that has changed."""
         entry = {"at": _now(), "task_id": job.task_id, **snapshot}
-        self._later(
+        self._schedule(
             job,
-            lambda folder, _: _add(
+            lambda folder, _: _append(
                 folder / "polls.json", entry, same=("task_id", "status", "code"), keep=True
             ),
         )
 
-    async def completed(self, job: Job) -> Path | None:
+    async def complete(self, job: Job) -> Path | None:
         """Finish a job's record and return its folder; None where there is none."""
         self.record(job)
         there = await wrap_future(self._thread.submit(os.path.isdir, self.folder(job)))
-        return self.folder(job) if self._wanted(job) and there else None
+        return self.folder(job) if self._is_recorded(job) and there else None
 
     async def remove(self, job: Job) -> None:
         """Remove the record of a job and its video; what resists is logged and cleaned up later."""
-        await wrap_future(self._thread.submit(partial(_remove, self.folder(job), self.video(job))))
+        await wrap_future(
+            self._thread.submit(partial(_remove_record, self.folder(job), self.video(job)))
+        )
 
     def folder(self, job: Job) -> Path:
         """Return the folder for a job's record."""
@@ -130,7 +132,7 @@ class Evidence:
                 if (
                     ids.JOB.fullmatch(path.stem)
                     and path.stem not in kept
-                    and since < changed_at(path) < before
+                    and since < last_change(path) < before
                 ):
                     shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(
                         missing_ok=True
@@ -144,19 +146,19 @@ class Evidence:
             for path in (self._output / call).glob("*/request.json")
             if path.parent.name in kept
         ]
-        return min(map(changed_at, begun), default=math.inf)
+        return min(map(last_change, begun), default=math.inf)
 
-    def _wanted(self, job: Job) -> bool:
+    def _is_recorded(self, job: Job) -> bool:
         return self._visitors or job.owner == OPERATOR
 
-    def _later(self, job: Job, work: Callable[[Path, Job], None]) -> None:
-        if self._wanted(job):
+    def _schedule(self, job: Job, work: Callable[[Path, Job], None]) -> None:
+        if self._is_recorded(job):
             with suppress(
                 RuntimeError
             ):  # the studio is closed: whoever goes on with the job writes it
-                self._thread.submit(self._safely, job, work)
+                self._thread.submit(self._run_safely, job, work)
 
-    def _safely(self, job: Job, work: Callable[[Path, Job], None]) -> None:
+    def _run_safely(self, job: Job, work: Callable[[Path, Job], None]) -> None:
         folder = self.folder(job)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -168,29 +170,29 @@ class Evidence:
 
     def _write_row(self, folder: Path, job: Job) -> None:
         for name, known in (
-            ("request.json", _asked(job)),
-            ("references.json", _references(job)),
+            ("request.json", _request_entry(job)),
+            ("references.json", _reference_entries(job)),
             ("payload.json", job.payload),
         ):
             if not (folder / name).exists():
                 _write(folder / name, known)
         if job.task_id and not (folder / "create.json").exists():
             answer = {
-                "at": _at(job.submitted_at),
+                "at": _format_time(job.submitted_at),
                 "outcome": "accepted",
                 "task_id": job.task_id,
                 "request_id": job.request_id,
             }
-            _add(folder / "create.json", answer)
+            _append(folder / "create.json", answer)
         video = self._video_at(job.video_key) if job.video_key else None
         if video is not None:
-            _link(video, self.video(job))
-        outcome = _outcome(job, video)
+            _link_video(video, self.video(job))
+        outcome = _outcome_entry(job, video)
         if not _is_later(read_json(folder / "outcome.json"), job):
             _write(folder / "outcome.json", outcome)
 
 
-def _asked(job: Job) -> dict[str, Any]:
+def _request_entry(job: Job) -> dict[str, Any]:
     """Return the request with the URLs of its references; files are in references.json."""
     references = [strip_query(one.url) or f"file {one.sha256}" for one in job.references]
     return {
@@ -200,7 +202,7 @@ def _asked(job: Job) -> dict[str, Any]:
     }
 
 
-def _references(job: Job) -> list[dict[str, Any]]:
+def _reference_entries(job: Job) -> list[dict[str, Any]]:
     known = []
     for number, one in enumerate(job.references, 1):
         about = asdict(one) | {"url": strip_query(one.url)}
@@ -225,7 +227,7 @@ def _is_later(outcome: Any, job: Job) -> bool:
     )
 
 
-def _outcome(job: Job, video: Path | None) -> dict[str, Any]:
+def _outcome_entry(job: Job, video: Path | None) -> dict[str, Any]:
     service = {
         "backend": job.backend,
         "host": urlsplit(job.base_url).hostname,
@@ -238,7 +240,7 @@ def _outcome(job: Job, video: Path | None) -> dict[str, Any]:
     kept = {
         "file": f"{VIDEOS}/{job.id}.mp4" if video else None,
         "stored_as": job.video_key,
-        "sha256": _digest(video),
+        "sha256": _hash_file(video),
         **measured,
     }
     seconds, cost = job.billed
@@ -259,7 +261,7 @@ def _outcome(job: Job, video: Path | None) -> dict[str, Any]:
         "simulated": job.simulated,
         "adjustments": [one.say() for one in job.adjustments],
         "retried_from": job.retried_from,
-        "times": {name.removesuffix("_at"): _at(getattr(job, name)) for name in _TIMES},
+        "times": {name.removesuffix("_at"): _format_time(getattr(job, name)) for name in _TIMES},
         "video": kept if job.video_key else None,
         "service": service,
         "versions": _versions(),
@@ -299,7 +301,7 @@ def _write(path: Path, known: Any) -> None:
         part.unlink(missing_ok=True)
 
 
-def _add(
+def _append(
     path: Path, entry: dict[str, Any], *, same: Collection[str] | None = None, keep: bool = False
 ) -> None:
     """Add to a list in a file.
@@ -320,7 +322,7 @@ def _add(
     _write(path, [*entries, entry])
 
 
-def _link(video: Path, target: Path) -> None:
+def _link_video(video: Path, target: Path) -> None:
     """Put a video beside its record as a hard link, or as a copy where there are no links."""
     if target.exists() and target.samefile(video):
         return
@@ -336,7 +338,7 @@ def _link(video: Path, target: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _remove(folder: Path, video: Path) -> None:
+def _remove_record(folder: Path, video: Path) -> None:
     try:
         video.unlink(missing_ok=True)
     except OSError as trouble:
@@ -348,14 +350,14 @@ def _remove(folder: Path, video: Path) -> None:
         log.warning("job %s: its record is not all gone", folder.name)
 
 
-def _digest(video: Path | None) -> str | None:
+def _hash_file(video: Path | None) -> str | None:
     if video is None or not video.is_file():
         return None
     with video.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _at(seconds: float | None) -> str | None:
+def _format_time(seconds: float | None) -> str | None:
     return (
         None
         if seconds is None
@@ -364,4 +366,4 @@ def _at(seconds: float | None) -> str | None:
 
 
 def _now() -> str | None:
-    return _at(datetime.now(UTC).timestamp())
+    return _format_time(datetime.now(UTC).timestamp())

@@ -21,7 +21,7 @@ from obstore.store import LocalStore, from_url
 
 from wan.domain.errors import SettingsError, StorageUnavailable, is_full
 from wan.domain.messages import sentence
-from wan.environment.checks import masked_url
+from wan.environment.checks import mask_url
 from wan.environment.settings import WORK
 
 _CHUNK = 1 << 20  # bytes
@@ -61,22 +61,22 @@ class Storage:
             allowed = "a location that obstore can open: file:///folder, s3://bucket/folder, …"
             raise SettingsError(
                 sentence(
-                    "setting_bad", field="WAN_STORAGE_URL", given=masked_url(url), allowed=allowed
+                    "setting_bad", field="WAN_STORAGE_URL", given=mask_url(url), allowed=allowed
                 )
             ) from None
 
     async def put(self, key: str, source: bytes | Path) -> str:
         """Keep a file, whole or not at all, and return its key. Raises StorageUnavailable."""
-        with in_words():
+        with translate_errors():
             await obstore.put_async(self._store, key, source, max_concurrency=_PARTS_AT_ONCE)
             if self._folder is not None:
-                await asyncio.to_thread(_onto_disk, self._folder / key)
+                await asyncio.to_thread(_sync_to_disk, self._folder / key)
         return key
 
     async def has(self, key: str) -> bool:
         """Tell whether there is a file under a key. Raises StorageUnavailable."""
         try:
-            with in_words():
+            with translate_errors():
                 await obstore.head_async(self._store, key)
         except FileNotFoundError:
             return False
@@ -102,11 +102,11 @@ class Storage:
             await asyncio.to_thread(_trim, self._cache)
         return path
 
-    async def held(self, key: str, folder: Path) -> Path:
+    async def hold(self, key: str, folder: Path) -> Path:
         """Return a `local_copy` that no cleanup removes while `folder`, a work folder, exists."""
-        return await self.linked(await self.local_copy(key), folder)
+        return await self.link_into(await self.local_copy(key), folder)
 
-    async def linked(self, path: Path, folder: Path) -> Path:
+    async def link_into(self, path: Path, folder: Path) -> Path:
         """Link or copy a file into a work folder, out of cleanup's reach.
 
         Raises StorageUnavailable.
@@ -115,11 +115,11 @@ class Storage:
         try:
             await asyncio.to_thread(os.link, path, link)
         except OSError:  # another disk, or one that has no links
-            with in_words():
+            with translate_errors():
                 await asyncio.to_thread(shutil.copyfile, path, link)
         return link
 
-    async def derived(self, key: str, name: str, make: Callable[[Path, Path], None]) -> Path:
+    async def derive(self, key: str, name: str, make: Callable[[Path, Path], None]) -> Path:
         """Return what `make` writes from a kept file, made once and then kept like a copy.
 
         make: gets the file's path and a target. name: of what is made. Raises FileNotFoundError,
@@ -131,7 +131,7 @@ class Storage:
             try:
                 await asyncio.to_thread(os.utime, path)
             except FileNotFoundError:
-                with in_words():
+                with translate_errors():
                     await asyncio.to_thread(_derive, source, path, make)
                 await self._require_kept(key)
                 await asyncio.to_thread(_trim, self._cache)
@@ -143,12 +143,12 @@ class Storage:
             await asyncio.to_thread(_unlink_copies, self._cache, key)
             raise FileNotFoundError(key)
 
-    async def older(self, folder: str, before: float) -> list[str]:
+    async def list_older(self, folder: str, before: float) -> list[str]:
         """List the keys in a folder ("videos/") from before a time. Raises StorageUnavailable.
 
         before: seconds since 1970.
         """
-        with in_words():
+        with translate_errors():
             pages = [page async for page in obstore.list(self._store, folder)]
         return [
             found["path"]
@@ -162,7 +162,7 @@ class Storage:
 
         Raises StorageUnavailable.
         """
-        with in_words():
+        with translate_errors():
             with contextlib.suppress(FileNotFoundError):  # gone already; the copy here may not be
                 if (await obstore.head_async(self._store, key))[
                     "last_modified"
@@ -174,7 +174,7 @@ class Storage:
     def clear_leftovers(self, before: float) -> None:
         """Remove unfinished files of dead processes, untouched since `before`. Blocks."""
         for left in self._cache.glob(f"{WORK}*"):
-            if changed_at(left) < before:
+            if last_change(left) < before:
                 shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(
                     missing_ok=True
                 )
@@ -183,7 +183,7 @@ class Storage:
             *(self._folder.rglob("*#*") if self._folder else ()),
         ]  # obstore's own parts end in #1
         for part in parts:
-            if changed_at(part) < before:
+            if last_change(part) < before:
                 part.unlink(missing_ok=True)
 
     def path(self, key: str) -> Path | None:
@@ -212,14 +212,14 @@ class Storage:
         require_room(*(folder for folder in (self._cache, self._folder) if folder is not None))
 
     def _new_room(self) -> Path:
-        with in_words():
+        with translate_errors():
             self._cache.mkdir(parents=True, exist_ok=True)
             return Path(tempfile.mkdtemp(prefix=WORK, dir=self._cache))
 
     async def _download(self, key: str, path: Path) -> None:
         part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
         try:
-            with in_words():
+            with translate_errors():
                 await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
                 found = await obstore.get_async(self._store, key)
                 with await asyncio.to_thread(part.open, "wb") as file:
@@ -235,7 +235,7 @@ def require_room(*folders: Path, more: int = 0) -> None:
 
     Folders that are missing are made.
     """
-    with in_words():
+    with translate_errors():
         for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)
         free = min(shutil.disk_usage(folder).free for folder in folders)
@@ -245,7 +245,7 @@ def require_room(*folders: Path, more: int = 0) -> None:
         )
 
 
-def changed_at(path: Path) -> float:
+def last_change(path: Path) -> float:
     """Return the last change in a file or folder, in seconds since 1970; now if it vanishes."""
     try:
         every = [found.lstat() for found in (path, *path.rglob("*"))]
@@ -255,7 +255,7 @@ def changed_at(path: Path) -> float:
 
 
 @contextlib.contextmanager
-def in_words() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Translate errors of a store or a disk into FileNotFoundError and StorageUnavailable."""
     try:
         yield
@@ -320,7 +320,7 @@ def _copies(folder: Path) -> Iterator[tuple[float, int, Path]]:
                 yield found.st_mtime, found.st_size, path
 
 
-def _onto_disk(path: Path) -> None:
+def _sync_to_disk(path: Path) -> None:
     """Force a file and its name to disk: no row may outlive its paid video in a power failure."""
     for one in (path, path.parent):
         handle = os.open(one, os.O_RDONLY)

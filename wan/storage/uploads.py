@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PosixPath
 from typing import Any
 
-from wan.storage.objects import changed_at, in_words
+from wan.storage.objects import last_change, translate_errors
 
 SAMPLES = Path(__file__).parents[2] / "assets" / "samples"
 _UPLOADS, _SAMPLES = "uploads", "samples"
@@ -88,7 +88,7 @@ class UploadFolder:
         with any of them.
         """
         folder = self.folder / secrets.token_urlsafe(_TOKEN_BYTES)
-        with in_words():
+        with translate_errors():
             self.folder.mkdir(
                 0o700, parents=True, exist_ok=True
             )  # whoever can list it knows every name
@@ -137,7 +137,7 @@ class UploadFolder:
     def clear(self, before: float) -> None:
         """Remove the files that were put here before a time, in seconds since 1970."""
         for folder in self._folders():
-            if changed_at(folder) < before:
+            if last_change(folder) < before:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _folders(self) -> Iterator[Path]:

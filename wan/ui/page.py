@@ -100,7 +100,7 @@ def _share(owner: gr.BrowserState) -> None:
 
 def _header(settings: Settings) -> str:
     connect, share = any(visitors.asked_for(settings)), not settings.users
-    notes = [cards.both("fleeting")] if settings.fleeting else []
+    notes = [cards.both("fleeting")] if settings.is_ephemeral else []
     if settings.backend == "simulator":
         withheld = [cards.said(sentence("key_on_space"))] if settings.key_withheld else []
         return cards.header(
