@@ -36,6 +36,7 @@ class Progress:
     async def __aexit__(self, *_: object) -> None:
         if self._bar is not None:
             self._drawing.cancel()
+            self._draw(self._bar)
             with suppress(OSError):
                 self._bar.stop()
 
@@ -51,41 +52,49 @@ class Progress:
                 self._bar.console.print(message, soft_wrap=True)
 
     async def _draw_on(self, bar: "Bar") -> None:
-        task = bar.add_task("", total=1.0, clock="")
         while True:
-            if self._event is not None:
-                seconds = time.monotonic() - self._since
-                clock = f"{int(seconds) // 60}:{int(seconds) % 60:02}"
-                message = escape(str(self._event.sentence))
-                part = _part(self._event, seconds)
-                bar.update(task, completed=part, description=message, clock=clock)
-                with suppress(OSError):
-                    bar.refresh()
+            self._draw(bar)
             await asyncio.sleep(_PAUSE)
+
+    def _draw(self, bar: "Bar") -> None:
+        if self._event is None:
+            return
+        seconds = time.monotonic() - self._since
+        bar.update(
+            bar.task_ids[0],
+            completed=_part(self._event, seconds),
+            description=escape(str(self._event.sentence)),
+            clock=f"{int(seconds) // 60}:{int(seconds) % 60:02}",
+        )
+        with suppress(OSError):
+            bar.refresh()
 
 
 def _part(event: JobEvent, seconds: float) -> float:
     """How much of a job is done, 0 to 1, after so many seconds in its state."""
     if event.job.state is JobState.RUNNING:
         return min(seconds / event.expected, 0.95)
-    return float(event.job.state is JobState.FETCHING)
+    return float(event.job.state in (JobState.FETCHING, JobState.SUCCEEDED))
 
 
-def _bar() -> "Bar":
+def _bar() -> "Bar | None":
+    """The line of a job; None for a terminal on which nothing can be drawn anew."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
     from rich.table import Column
 
-    return Progress(
-        BarColumn(_BAR),
+    console = Console(stderr=True, markup=False, highlight=False, emoji=False)
+    if not console.is_interactive:
+        return None
+    line = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+    bar = Progress(
+        BarColumn(_BAR, complete_style="cyan", finished_style="green"),
         TextColumn("{task.fields[clock]}", markup=False),
-        TextColumn(
-            "{task.description}",
-            markup=False,
-            table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
-        ),
-        console=Console(stderr=True, markup=False, highlight=False, emoji=False),
+        TextColumn("{task.description}", markup=False, table_column=line),
+        console=console,
         auto_refresh=False,
         redirect_stdout=False,
         expand=True,
     )
+    bar.add_task("", total=1.0, clock="0:00")
+    return bar
