@@ -22,32 +22,25 @@ Tier = Literal["720P", "1080P"]
 IMAGE_TO_VIDEO: ModelName = "wan2.6-i2v-flash"
 REFERENCE_TO_VIDEO: ModelName = "wan2.6-r2v-flash"
 
-PROMPT_LIMIT = 1500  # characters (S1, S3); longer ones the service cuts without a word
+PROMPT_LIMIT = 1500  # characters (S1, S3); the service cuts longer ones silently
 NEGATIVE_PROMPT_LIMIT = 500  # characters (S1, S3)
 SEED_LIMIT = 2**31 - 1  # S1, S3
-# of one brief at once; ours: with more, nobody compares any more, and one click would cost too much
-TAKES_LIMIT = 4
+TAKES_LIMIT = 4  # of one brief at once; ours: more are hard to compare and cost too much a click
 SERVICE_FPS = 30  # frames per second, H.264 in MP4, for all three models (S5)
 FPS_RANGE = (1, 60)  # frames per second that a copy can be conformed to; ours
 
 IMAGE_SIDES = (240, 8000)  # px (S2, S4; the Feb 2026 pages said 360-2000)
-PHOTO_SIDE = (
-    8192  # px; ours: cameras of phones go to 8160, and what goes up of such a picture is smaller
-)
+PHOTO_SIDE = 8192  # px; ours: phone cameras go to 8160, and such a picture is sent smaller
 IMAGE_MEGABYTES = 20  # S2, S4 (10 in Feb 2026)
 VIDEO_SECONDS = (1.0, 30.0)  # S3, S4
 VIDEO_MEGABYTES = 100  # S3, S4
 SOUND_SECONDS = (3.0, 30.0)  # of a sound for image to video, WAV or MP3 (S1)
 SOUND_MEGABYTES = 15  # S1
-VIDEO_SIDES = (
-    16,
-    4096,
-)  # px; ours, so that a frame fits into the memory that opening a file is given
-# frames per second; fal.ai refuses fewer for wan/v2.6, and the service's code InvalidFile.FPS means
-# 15 to 60 for other models
+VIDEO_SIDES = (16, 4096)  # px; ours: a frame has to fit into the sandbox's memory
+# Frames per second; fal.ai refuses fewer for wan/v2.6, and the service's InvalidFile.FPS means
+# 15 to 60 for other models.
 VIDEO_FPS_SURE = 16
-# frames per second at most; ours: the slow motion of phones, whose mean may lie a little higher
-VIDEO_FPS = 240
+VIDEO_FPS = 240  # frames per second; ours: slow motion of phones, whose mean may be a bit higher
 
 SIZES: dict[str, Tier] = {  # S3; `W*H` in px
     "1280*720": "720P",
@@ -61,13 +54,9 @@ SIZES: dict[str, Tier] = {  # S3; `W*H` in px
     "1632*1248": "1080P",
     "1248*1632": "1080P",
 }
-TIER_PIXELS: dict[str, int] = {
-    "720P": 1280 * 720,
-    "1080P": 1920 * 1080,
-}  # the pixel count that a tier stands for (S1)
+TIER_PIXELS = {"720P": 1280 * 720, "1080P": 1920 * 1080}  # pixels in a frame of a tier (S1)
 
-# At most so many seconds of each reference video are billed, by the number of references,
-# pictures too (S10).
+# Billed seconds of each reference video at most, by the number of references with pictures (S10).
 INPUT_CAPS = {
     1: Decimal("5"),
     2: Decimal("2.5"),
@@ -79,24 +68,22 @@ INPUT_CAPS = {
 SUBMITS_PER_SECOND = 5  # per account and model (S9)
 RUNNING_AT_ONCE = 5  # per account and model (S9)
 QUERIES_PER_SECOND = 20  # per account (S9)
-TASK_LIFETIME = 24 * 3600  # seconds that the service knows a task and keeps its video (S2, S4)
-UPLOAD_LIFETIME = (
-    48 * 3600
-)  # seconds that an uploaded reference can be used ("get temporary file URL", 2026-02-04)
+TASK_LIFETIME = 24 * 3600  # seconds for which the service keeps a task and its video (S2, S4)
+UPLOAD_LIFETIME = 48 * 3600  # seconds of an upload ("get temporary file URL", 2026-02-04)
 
 BASE_URLS: dict[str, str] = {  # S9
     "cn-beijing": "https://dashscope.aliyuncs.com/api/v1",
     "ap-southeast-1": "https://dashscope-intl.aliyuncs.com/api/v1",
 }
-# Where a workspace has an address of its own, its id and its region (base URL, 2026-10-11)
+# The host of a workspace with an address of its own: its id and region (base URL, 2026-10-11).
 _WORKSPACE_HOST = re.compile(
     r"([a-z0-9][a-z0-9-]{0,62})\.([a-z0-9-]{1,40})\.maas\.aliyuncs\.com", re.IGNORECASE | re.ASCII
 )
 CURRENCIES: dict[str, str] = {"cn-beijing": "CNY", "ap-southeast-1": "USD"}
 CURRENCY_SIGNS = {"CNY": "¥", "USD": "$"}
-# What one unit of a region's currency is in the other, for accounts of the other site: in Singapore
-# on the Chinese one (S10: 0.366962 CNY for 0.05 USD), in Beijing on the international one (litellm
-# 1.110.2: 0.143353 USD for 1 CNY)
+# One unit of a region's currency in the other, for accounts of the other site: Singapore on the
+# Chinese one (S10: 0.366962 CNY for 0.05 USD), Beijing on the international one (litellm 1.110.2:
+# 0.143353 USD for 1 CNY).
 _EXCHANGE = {
     ("ap-southeast-1", "CNY"): Decimal("7.33924"),
     ("cn-beijing", "USD"): Decimal("0.143353"),

@@ -157,5 +157,5 @@ def is_full(error: BaseException) -> bool:
     """Tell whether an error says that a disk is full."""
     if isinstance(error, OSError):
         return error.errno in _FULL
-    number = re.search(r"\(os error (\d+)\)", str(error))  # obstore has no other way to say it
+    number = re.search(r"\(os error (\d+)\)", str(error))  # obstore says it in words only
     return number is not None and int(number[1]) in _FULL

@@ -17,7 +17,7 @@ from wan.domain.errors import InvalidInput
 from wan.domain.plain_text import clean, clean_line, find_control
 from wan.domain.quoting import quote_typed_value, quote_value
 
-_UNSEEN = 10  # times its limit that a text may have in characters that are then removed
+_UNSEEN = 10  # times its limit that a text may be long before invisible characters are removed
 
 _REFUSALS = {  # by field, where it has words of its own
     "model": "model_unknown",

@@ -12,9 +12,8 @@ import secrets
 from re import Pattern
 from typing import TypeGuard
 
-JOB = re.compile(
-    r"[A-Za-z0-9_][A-Za-z0-9_-]{19,21}"
-)  # a dash in front, and a command line takes it for an option
+# A dash in front would make it an option on a command line.
+JOB = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{19,21}")
 REVIEW = re.compile(r"[A-Za-z0-9_-]{22}")
 MEDIA = re.compile(r"[A-Za-z0-9_-]{32}")
 LINK = re.compile(r"[A-Za-z0-9_-]{43}")

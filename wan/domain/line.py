@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 _DEPTH = 3  # network, address, owner
-IN = "."  # stands in the hash of an address behind that of its network
-MEMORY = 600.0  # seconds for which it counts that somebody has had their turn
+IN = "."  # between the hash of a network and that of an address in it
+MEMORY = 600.0  # seconds for which a past turn counts
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,7 @@ on once the cause is gone shows the key with `_waits`.
 """
 
 _FOLDER = Path(__file__).parent / "locales"
-# Read at once: the process that opens given files says what it did to them, and may open no other
-# file by then.
+# Read at import: the sandbox reports what it did to a file, and may open no other file by then.
 LOCALES: dict[Language, dict[str, str]] = {
     language: json.loads((_FOLDER / f"{language}.json").read_text(encoding="utf-8"))
     for language in get_args(Language)

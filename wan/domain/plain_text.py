@@ -11,22 +11,20 @@ import re
 from collections.abc import Iterator
 from unicodedata import category
 
-_MARKS = 10  # combining marks on one sign; no script needs as many
+_MARKS = 10  # combining marks on one character; no script needs as many
 
-# C0 but for tab and line feed, DEL, C1, halves of characters, what never is one. Line ends of other
-# systems are made ours before.
+# C0 but for tab and line feed, DEL, C1, surrogates, non-characters. Line ends are normalised first.
 _CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"
-# Unicode's category Cf without the few that have a shape (U+0600, U+06DD), and what is reserved for
-# more of its kind.
+# Unicode's category Cf without the few visible ones (U+0600, U+06DD), and its reserved ranges.
 _FORMAT = (
     r"\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff0-\ufffb"
     r"\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     r"\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"
 )
 _JOINERS = r"\u200c\u200d"
-# What is no part of a word or an emoji: spaces, punctuation, controls, format characters.
+# Not part of a word or an emoji: spaces, punctuation, controls, format characters.
 _OUTSIDE = rf"\s!-/:-@\[-`{{-\xbf\u2000-\u206f\u3000-\u303f{_CONTROL}{_FORMAT}"
-# a joiner behind one shapes it, also at a word's end
+# A joiner behind one of these shapes it, also at a word's end.
 _VIRAMAS = r"\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca"
 _SELECTORS = r"\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
 _FLAG = "\U0001f3f4(?:{})\U000e007f".format(
@@ -46,10 +44,9 @@ _JOINED = re.compile(
 )
 _UNSEEMLY = re.compile(f"{_REMOVED.pattern}|{_JOINED.pattern}")
 _SPACES = re.compile(r"\s+")
-_UNSEEN = frozenset(
-    {"Cc", "Cf", "Cs", "Mc", "Me", "Mn", "Zl", "Zp", "Zs"}
-)  # not Cn: emoji that are younger than this Python
-_FILLERS = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"  # letters and signs that show nothing
+# Without Cn, which has the emoji that are newer than this Python.
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Mc", "Me", "Mn", "Zl", "Zp", "Zs"})
+_FILLERS = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"  # letters and symbols that show nothing
 
 
 def find_control(text: str) -> tuple[str, int] | None:

@@ -41,12 +41,12 @@ def _is_public(host: str) -> bool:
         address = ipaddress.ip_address(host)
     except ValueError:
         last = host.rpartition(".")[2].lower()
-        # No real ending begins with a digit; 0x1 does, and stands for an address.
+        # No top-level domain begins with a digit; 0x1 does, and stands for an address.
         return (
             bool(_HOST.fullmatch(host)) and last not in _PRIVATE_ENDINGS and not last[:1].isdigit()
         )
     if isinstance(address, ipaddress.IPv6Address) and (
         address not in _UNICAST or address.sixtofour or address.teredo
     ):
-        return False  # among these are the ways to write an IPv4 address, any one, as another
+        return False  # these include every way to wrap an IPv4 address
     return address.is_global and not address.is_multicast

@@ -4,7 +4,7 @@ from typing import Any
 
 from wan.domain.plain_text import escape, is_blank
 
-_UNSEEN = 10  # times its limit that a text is looked through
+_UNSEEN = 10  # times its limit that a text is searched for visible characters
 
 
 def shorten(text: str, high: int = 80) -> str:
@@ -20,7 +20,7 @@ def quote_value(given: Any) -> str:
         return shorten(given)
     try:
         return shorten(repr(given))
-    except ValueError:  # a number of thousands of digits
+    except ValueError:  # a number with thousands of digits
         return f"{type(given).__name__} that is too large to show"
 
 

@@ -9,15 +9,14 @@ import re
 
 from wan.domain.plain_text import indent
 
-# A key's alphabet, but for what ends one in free text.
+# A key's alphabet, without what ends a key in free text.
 _SIGN = r"[!#$%&(*+\-./0-9:=?@A-Z\[\\^_`a-z{|~]"
-# What st-bernard and st-Germain-en-Laye are: short words of small letters, to the end or to the dot
-# behind them. Keys are chance: hex, or digits and letters of both cases, of which no sixteen in a
-# row look like that.
+# st-bernard and st-Germain-en-Laye: short words in lower case, to the end or a full stop. Keys are
+# random: hex, or digits and letters of both cases, of which no sixteen in a row look like that.
 _WORDS = rf"s[kt]-[A-Z]?[a-z]{{1,15}}(?:-[A-Z]?[a-z]{{1,15}})*[.:?!/*]*(?!{_SIGN})"
-# What signs an address, in the query of OSS, S3, GCS, Azure, COS and CDNs: the last word of a name
-# counts, so that security-token and access_token are among them. Also encoded, as an address in the
-# query of another is, and as a field of JSON or XML, in which stores answer.
+# Signatures in the query of a URL of OSS, S3, GCS, Azure, COS and CDNs: the last word of a name
+# counts, so that security-token and access_token are among them. Also percent-encoded, as a URL in
+# the query of another is, and as a field of a store's answer in JSON or XML.
 _SIGNING = (
     r"signature(?:provided)?|sig|sign|(?:access)?token|credential|(?:oss|aws)?accesskeyid|(?:google)?accessid|expires|policy|auth_?key|api_?key"
     r"|x-(?:amz|goog|oss|cos|obs|tos|ms)-[a-z0-9-]{1,40}|q-[a-z-]{2,20}|key-pair-id"
@@ -25,7 +24,7 @@ _SIGNING = (
 _BEGINS = r"(?:(?<![a-z0-9])|(?<=%[0-9a-f]{2})|(?<=%25[0-9a-f]{2})|(?<=\\u00[0-9a-f]{2}))"
 _SIGNED = rf"""{_BEGINS}((?:{_SIGNING})(?:=|%(?:25){{0,4}}3d|":\s?"|>))[^&\s"'<>\\]+"""
 _SECRET = re.compile(rf"\b{_WORDS}|\b(s[kt]-){_SIGN}{{4,}}|(?i:{_SIGNED})", re.ASCII)
-# An address in free text; to the next space, because a query may have quotes and brackets in it. No
+# A URL in free text, up to the next space, since a query may have quotes and brackets in it. No
 # word is tried twice, so that time grows with length alone.
 _URL = re.compile(r"((?<!\w)\w++://)(?:[^\s/?#]*@)?([^\s?#]*)\S*")
 _known: set[str] = set()

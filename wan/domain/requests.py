@@ -45,21 +45,18 @@ a path.
 
 ReferenceKind = Literal["video", "image"]
 
-OWN_SHAPE = tuple(
-    catalog.TIER_PIXELS
-)  # sizes of image to video that keep the picture's own shape: "720P", "1080P"
+OWN_SHAPE = tuple(catalog.TIER_PIXELS)  # "sizes" that keep the picture's own shape
 
 _PICTURE_ENDINGS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".heic", ".heif", ".hif", ".avif"}
 )
 
-_TIMES = re.compile(
-    r"\s*[*xX\u00d7\u2715\u2716\u2a09\u2217\u204e\uff0a\uff38\uff58]\s*"
-)  # what people write between width and height
+# What people write between width and height.
+_TIMES = re.compile(r"\s*[*xX\u00d7\u2715\u2716\u2a09\u2217\u204e\uff0a\uff38\uff58]\s*")
 _NO_SEED = ("", "-1", "random", -1)
 _LOWEST_FPS, _HIGHEST_FPS = catalog.FPS_RANGE
 
-_MOTION_WORDS = (  # up to this strength, these words
+_MOTION_WORDS = (  # words up to this strength
     (0.2, "The camera and the subject are almost still, with the faintest movement."),
     (0.4, "Slow, gentle movement."),
     (0.6, "Natural, moderate movement."),

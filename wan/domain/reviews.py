@@ -22,7 +22,7 @@ from wan.domain.jobs import Job, JobState
 from wan.domain.plain_text import is_blank
 
 VERDICTS = ("yes", "maybe", "no")
-TITLE_LIMIT = 120  # characters, as the three below
+TITLE_LIMIT = 120  # characters, like the three below
 NOTE_LIMIT = 2_000
 COMMENT_LIMIT = 2_000
 NAME_LIMIT = 80
@@ -33,12 +33,10 @@ REVIEWS_LIMIT = 200  # reviews of one owner
 DAYS_LIMIT = 365
 _DAY = 24 * 3600.0
 _REVIEWER = re.compile(r"[A-Za-z0-9_-]{20,64}")
-# seconds by which a sound may be longer than the pictures, so that a player's clock goes on
-_OVERHANG = 0.5
-_SEPARATORS = frozenset(
-    ";,|\t\n\r"
-)  # what a spreadsheet may split a row at: by its language, or because it knows no quotes
-_BEFORE = r";,|\s\"'`´‘’“”„«»"  # what may stand between the beginning of a cell and its formula
+_OVERHANG = 0.5  # seconds by which a sound, and so a player's clock, may outlast the frames
+# What a spreadsheet may split a row at: by its locale, or because it ignores quotes.
+_SEPARATORS = frozenset(";,|\t\n\r")
+_BEFORE = r";,|\s\"'`´‘’“”„«»"  # may stand between the start of a cell and a formula
 _FORMULA = re.compile(
     rf"(\A[{_BEFORE}]*+|(?<![{_BEFORE}])[{_BEFORE}]++)([=+\-@＝＋－＠﹢﹣﹦﹫])(?=(\S?))"
 )
@@ -231,7 +229,7 @@ def _check_moment(given: object, duration: float) -> float | None:
         or not 0 <= given <= duration + _OVERHANG
     ):
         raise InvalidInput("at_seconds", "review_moment_beyond", high=f"{duration:.1f}")
-    return min(float(given), duration)  # as it came: rounded, it may be of the picture before
+    return min(float(given), duration)  # not rounded, or it might be the frame before
 
 
 def export_json(review: Review) -> bytes:

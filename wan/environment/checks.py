@@ -14,9 +14,7 @@ from wan.domain.catalog import workspace_at
 from wan.domain.errors import SettingsError
 from wan.domain.messages import sentence
 
-KEY_SHAPE = re.compile(
-    r"(sk|st)-[!-~]{4,200}"
-)  # printable ASCII without spaces; sk-, sk-ws-, sk-sp- and st- keys
+KEY_SHAPE = re.compile(r"(sk|st)-[!-~]{4,200}")  # sk-, sk-ws-, sk-sp- and st- keys
 _HOST_SHAPE = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 WORKSPACE_SHAPE = re.compile(r"[\w-]{0,64}", re.ASCII)  # it goes into a header
 _WORKSPACE_ADDRESS = re.compile(
@@ -38,9 +36,8 @@ def require_writable(field: str, folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = (
-            os.strerror(errno.ENOTDIR) if isinstance(error, FileExistsError) else error.strerror
-        )  # a file that is on the way
+        in_the_way = isinstance(error, FileExistsError)
+        reason = os.strerror(errno.ENOTDIR) if in_the_way else error.strerror
         given = f"{folder} ({reason})"
         raise SettingsError(
             sentence("setting_bad", field=field, given=given, allowed="a writable folder")

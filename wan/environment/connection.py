@@ -3,16 +3,10 @@
 import hashlib
 from typing import Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    SecretStr,
-)
+from pydantic import BaseModel, ConfigDict, SecretStr
 
 Backend = Literal["dashscope", "simulator"]
-SIMULATOR_KEY = (
-    "sk-simulator"  # what the bundled simulator is given; it is no secret and opens nothing else
-)
+SIMULATOR_KEY = "sk-simulator"  # for the bundled simulator; not a secret, opens nothing else
 
 
 class Connection(BaseModel):
@@ -33,7 +27,7 @@ class Connection(BaseModel):
     @property
     def account(self) -> str:
         """A hash of the account, 16 hexadecimal digits: it does not reveal the key."""
-        # The simulator's port differs from start to start; its tasks do not.
+        # The simulator's port changes with every start; its tasks do not.
         where = self.base_url if self.backend == "dashscope" else self.backend
         secret = "\n".join((where, self.workspace, self.key.get_secret_value()))
         return hashlib.sha256(secret.encode()).hexdigest()[:16]

@@ -7,9 +7,7 @@ from pathlib import Path
 from wan.domain.errors import SettingsError
 from wan.domain.messages import sentence
 from wan.domain.redact import register_key
-from wan.environment.checks import (
-    KEY_SHAPE,
-)
+from wan.environment.checks import KEY_SHAPE
 from wan.environment.surroundings import home
 from wan.environment.values import clean_value, read_text
 
@@ -40,7 +38,7 @@ def read_key_file() -> str:
     try:
         if not path.exists():
             return ""
-    except OSError as error:  # a home that is somebody else's
+    except OSError as error:  # somebody else's home
         note_once(f"{path} cannot be looked for: {error.strerror}. It is taken as not there.")
         return ""
     parser = configparser.ConfigParser(interpolation=None, strict=False, default_section="")

@@ -40,9 +40,7 @@ def protect_database(path: Path) -> None:
     """
     if not _passes_group_on(path.parent):
         for file in (path, *(path.with_name(f"{path.name}-{end}") for end in ("wal", "shm"))):
-            with suppress(
-                OSError
-            ):  # not there, or somebody else's, whose it is to say who may read it
+            with suppress(OSError):  # missing, or another user's, who decides about it
                 file.chmod(0o600)
 
 

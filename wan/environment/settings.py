@@ -9,13 +9,7 @@ from tempfile import TemporaryFile
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    SecretStr,
-    ValidationError,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from wan.domain.catalog import BASE_URLS, Region, region_at, workspace_at
@@ -39,8 +33,7 @@ from wan.environment.credentials import FILE, check_key, note_once, read_key_fil
 from wan.environment.private import make_folder
 from wan.environment.values import DotEnv, Environment, clean_value
 
-# what everything in the making is called at first, so that what a dead process left can be told
-WORK = ".work-"
+WORK = ".work-"  # prefix of unfinished files, by which a dead process's are found
 _SECRETS = ("DASHSCOPE_API_KEY", "WAN_ACCESS_CODE", "WAN_LOGINS", "WAN_SERVICE_PROXY")
 _PRIVATE = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fc00::/7,::1/128"
 _SHOWN = 100  # characters of a wrong value that are quoted
@@ -49,7 +42,7 @@ _KINDS = {bool: "true or false", int: "a whole number", float: "a number", Decim
 
 def _expand_home(path: Path) -> Path:
     """Expand ~ as a shell does, which nobody does for a file of settings."""
-    with suppress(RuntimeError):  # nobody knows where that is
+    with suppress(RuntimeError):  # no home folder is known
         return path.expanduser()
     return path
 
@@ -113,9 +106,8 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database's URL for SQLAlchemy."""
         url = self.database_url or f"sqlite:///{self.output_dir.absolute() / 'wan.sqlite3'}"
-        return (
-            f"postgresql{url.removeprefix('postgres')}" if url.startswith("postgres://") else url
-        )  # as platforms write it
+        # Platforms write postgres://.
+        return f"postgresql{url[8:]}" if url.startswith("postgres://") else url
 
     @property
     def database_setting(self) -> str:

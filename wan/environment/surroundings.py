@@ -15,12 +15,9 @@ from wan.environment.values import clean_value
 _PROXY = re.compile(r"\w+_proxy", re.I)
 _HTTPS_PROXIES = ("HTTPS_PROXY", "ALL_PROXY")
 _AUTHORITIES = {"SSL_CERT_FILE": "cafile", "SSL_CERT_DIR": "capath"}
-_PLACES = (
-    "GRADIO_SERVER_NAME",
-    "GRADIO_SERVER_PORT",
-    "GRADIO_NUM_PORTS",
-)  # settings of ours, which Gradio would read too
-_NO_HOME = "/nonexistent"  # Debian's word for it
+# Settings of ours, which Gradio would read too.
+_PLACES = ("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "GRADIO_NUM_PORTS")
+_NO_HOME = "/nonexistent"  # as Debian calls it
 _aside: dict[str, str] = {}
 
 
@@ -34,9 +31,8 @@ def set_aside() -> None:
         name for name in os.environ if _PROXY.fullmatch(name) or name in (*_AUTHORITIES, *_PLACES)
     ]:
         _aside[name] = os.environ.pop(name)
-        os.putenv(
-            name, _aside[name]
-        )  # where obstore, which is not Python, finds its way to a bucket
+        # obstore, which is not Python, still needs them on its way to a bucket.
+        os.putenv(name, _aside[name])
 
 
 def find_unused_proxy() -> str:

@@ -14,14 +14,12 @@ from wan.domain.errors import SettingsError
 from wan.domain.messages import sentence
 from wan.domain.plain_text import clean, find_control
 
-_QUOTES = frozenset(
-    {'""', "''", "``", "“”", "‘’", "„“", "「」", "＂＂", "＇＇"}
-)  # a shell takes them off; `docker run --env-file` and web forms do not
+# A shell removes them; `docker run --env-file` and web forms do not.
+_QUOTES = frozenset({'""', "''", "``", "“”", "‘’", "„“", "「」", "＂＂", "＇＇"})
 _NO_BREAK = re.compile(r"[\u00a0\u2007\u202f]")
-_JOINER = re.compile(
-    r"(?<=[!-~])[\u200c\u200d]+|[\u200c\u200d]+(?=[!-~])"
-)  # `clean` keeps those that shape a script or an emoji
-# a file that begins with one of these says its encoding itself; the longer ones come first
+# `clean` keeps joiners that shape a script or an emoji.
+_JOINER = re.compile(r"(?<=[!-~])[\u200c\u200d]+|[\u200c\u200d]+(?=[!-~])")
+# Byte order marks and their encodings, the longer ones first.
 _MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -79,7 +77,7 @@ def decode_text(content: bytes) -> str:
 
 
 def _decode_unmarked(content: bytes) -> str:
-    if b"\0" in content:  # every second byte of plain English in UTF-16
+    if b"\0" in content:  # UTF-16, where every second byte of plain English is zero
         return content.decode("utf-16-le" if content[1:2] == b"\0" else "utf-16-be")
     try:
         return content.decode()
@@ -106,6 +104,6 @@ def _pick_settings(
 def _clean_setting(name: str, value: str) -> str:
     try:
         value.encode()
-    except UnicodeEncodeError:  # the environment may hold any bytes
+    except UnicodeEncodeError:  # the environment may hold any bytes, also broken ones
         raise SettingsError(sentence("setting_no_text", field=name)) from None
     return clean_value(value)

@@ -18,16 +18,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import httpx
-from pydantic import (
-    SecretStr,
-)
+from pydantic import SecretStr
 
-from wan.domain.errors import (
-    BadResponse,
-    Refused,
-    ResultRefused,
-    UntrustedAddress,
-)
+from wan.domain.errors import BadResponse, Refused, ResultRefused, UntrustedAddress
 from wan.domain.messages import Sentence, sentence
 from wan.environment.connection import Connection
 from wan.environment.surroundings import ensure_home, find_unused_proxy
@@ -55,12 +48,11 @@ if TYPE_CHECKING:
     import dashscope
 
 log = logging.getLogger("wan.provider.gateway")
-logging.getLogger("httpx").setLevel(
-    logging.WARNING
-)  # at INFO it writes down every URL, and a result's is a signed one
+# At INFO it logs every URL, and that of a result is signed.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 CREATE_PATH = "services/aigc/video-generation/video-synthesis"
-# seconds for the whole paid request; httpx's own limit is per read, and a slow drip outlasts it
+# Seconds for the whole paid request; httpx's own limit is per read, and a slow drip outlasts it.
 SUBMIT_LIMIT = 30.0
 ASK_LIMIT = 20.0  # seconds for a whole question
 FILE_LIMIT = 60.0  # seconds between two pieces of a file
@@ -203,10 +195,8 @@ class Gateway:
             "success_action_status": "200",
         }
         with await asyncio.to_thread(path.open, "rb") as file:
-            form = self._files.build_request(
-                "POST", host, data=fields, files={"file": (name, file)}
-            )  # httpx puts files last
-            await self._post_form(form)
+            files = {"file": (name, file)}  # the last part of the form, as the store wants it
+            await self._post_form(self._files.build_request("POST", host, data=fields, files=files))
         return f"oss://{key}"
 
     async def download(self, connection: Connection, url: str, part: Path) -> None:
@@ -247,9 +237,7 @@ class Gateway:
                 response = await client.transport.request(
                     method, path, params=params, api_key=key, workspace=connection.workspace
                 )
-        except (
-            Exception
-        ) as error:  # the SDK's own errors, httpx's, a timeout: no answer is no answer
+        except Exception as error:  # of the SDK, of httpx, or a timeout: all are no answer
             raise BadResponse(
                 self._explain_failure(connection.base_url, error),
                 message=type(error.__cause__ or error).__name__,
@@ -271,8 +259,8 @@ class Gateway:
             raise BadResponse(
                 self._explain_failure(str(form.url), error), message=type(error).__name__
             ) from error
-        # The store answers with an empty body. A page is somebody else's, a proxy's that wants a
-        # login: then nothing was stored.
+        # The store answers with an empty body. A page comes from elsewhere, such as a proxy that
+        # wants a login: then nothing was stored.
         if response.status_code == httpx.codes.OK and not is_html(response):
             return
         if response.status_code in (400, 403, 409, 413):
@@ -291,14 +279,14 @@ class Gateway:
 
     def _new_client(self, base_url: str, *, pooled: bool) -> "dashscope.AsyncClient":
         with ensure_home():
-            import dashscope  # 0.4 s and 28 MB: only who talks to a service pays for it
+            import dashscope  # 0.4 s and 28 MB, only when needed
 
         limits = httpx.Limits(max_keepalive_connections=20 if pooled else 0)
         http = self._new_http(
             base_url=base_url, limits=limits, timeout=httpx.Timeout(SUBMIT_LIMIT, connect=3)
         )
-        # Every argument is given, so that nothing of the environment or ~/.dashscope comes in; the
-        # key here is no key.
+        # Every argument is given, so that nothing comes from the environment or ~/.dashscope; the
+        # key is a placeholder.
         return dashscope.AsyncClient(
             api_key="goes with every call",
             base_url=base_url,

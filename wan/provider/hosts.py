@@ -4,9 +4,8 @@ import httpx
 
 from wan.environment.connection import Connection
 
-# signed result URLs and the object store of uploads lie under many names below it
-_RESULT_HOSTS = ".aliyuncs.com"
-_NAMED = 100  # characters of an address that a sentence has room for
+_RESULT_HOSTS = ".aliyuncs.com"  # signed results and uploads have many hosts below it
+_NAMED = 100  # characters of an address that a message has room for
 
 
 def resolve_service_url(url: str, connection: Connection) -> httpx.URL | None:

@@ -41,7 +41,7 @@ class LocalSimulator:
         self.folder()
         self._hold = (self._folder / "users.lock").open("ab")
         try:
-            fcntl.flock(self._hold, fcntl.LOCK_SH)  # waits for one that is just leaving
+            fcntl.flock(self._hold, fcntl.LOCK_SH)  # waits for a simulator that is just leaving
         except OSError as error:
             given = f"{self._folder} ({error.strerror})"
             raise SettingsError(
@@ -97,17 +97,12 @@ class LocalSimulator:
         """Return the base URL of the simulator that serves this folder, if one does."""
         try:
             base_url = str(json.loads((self._folder / "server.json").read_bytes())["base_url"])
-            straight = urllib.request.build_opener(
-                urllib.request.ProxyHandler({})
-            )  # a proxy knows nothing of this machine's loopback
+            # Without a proxy, which does not reach this machine's loopback.
+            straight = urllib.request.build_opener(urllib.request.ProxyHandler({}))
             with straight.open(f"{base_url.removesuffix('/api/v1')}/simulator/healthz", timeout=5):
                 return base_url
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            HTTPException,
-        ):  # OSError: no file, no server, no answer in time
+        # OSError: no file, no server, no answer in time.
+        except (OSError, ValueError, KeyError, HTTPException):
             return None
 
     def _launch(self, port: str = "0") -> str:

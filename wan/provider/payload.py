@@ -13,7 +13,7 @@ from wan.domain import catalog
 from wan.domain.messages import Sentence, sentence
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request
 
-_SLOT = "reference:{}"  # stands for the URL of the n-th reference until that is known
+_SLOT = "reference:{}"  # in place of the n-th reference's URL until that is known
 _SINGLE = ("img_url", "audio_url")  # fields that hold one reference each
 
 

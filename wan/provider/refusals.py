@@ -8,9 +8,8 @@ from wan.domain.catalog import BASE_URLS, SOUND_MEGABYTES, SOUND_SECONDS
 from wan.domain.messages import Sentence, sentence
 from wan.environment.connection import Connection
 
-# What codes mean that are about the account and not about the request, by their letters: the
-# service writes some of them in two ways (help centre, error codes, May 2026). The values are keys
-# of `wan.domain.messages.CAUSES`.
+# Codes about the account rather than the request, by their letters, since the service writes some
+# of them in two ways (help centre, error codes, May 2026). Values: `wan.domain.messages.CAUSES`.
 CAUSES = {
     "invalidapikey": "key_unknown",
     "invalidaccesstokenortokenexpired": "key_unknown",
@@ -30,11 +29,9 @@ CAUSES = {
     "postpaidbilloverdue": "arrears",
 }
 
-
-PASSING_429 = frozenset(
-    {"", "quota_used_up"}
-)  # causes of a 429 after which the same request may be sent again
-# Failures of a task after which the same request may well succeed (help centre, error codes)
+# Causes of a 429 after which the same request may be sent again.
+PASSING_429 = frozenset({"", "quota_used_up"})
+# Failures of a task after which the same request may well succeed (help centre, error codes).
 PASSES = (
     "InternalError",
     "SystemError",
@@ -45,13 +42,12 @@ PASSES = (
     "Throttling",
     "InvalidURL.Timeout",
 )
-# The service could not fetch an address that it was given; of the same family are codes about what
-# it found there, which the message tells apart
+# The service could not fetch a URL; the same family has codes about what it found there, which the
+# message tells apart.
 _UNFETCHED = ("InvalidURL", "BadRequest.InputDownloadFailed", "InvalidFile.DownloadFailed")
 _FETCHING = re.compile(r"\bdownload|media resource", re.IGNORECASE)
 _OF_FILE = re.compile(r"(?:larger|longer|shorter) than|type is not supported", re.IGNORECASE)
-# What it says of a sound that it does not take, under codes that it has for everything (help
-# centre, error codes, May 2026)
+# Messages about a sound, under codes for everything (help centre, error codes, May 2026).
 _OF_SOUND = re.compile(
     r"input audio|allowed types are: *\.wav|size is larger than 15 *MB", re.IGNORECASE
 )

@@ -21,15 +21,15 @@ def load_tls_context() -> ssl.SSLContext:
     )
 
 
-@lru_cache(maxsize=1)  # reading them takes 25 ms of a core, and each of the clients would do it
+@lru_cache(maxsize=1)  # reading them takes 25 ms of CPU, for each client
 def _ssl_context(own: tuple[tuple[str, str, str, float | None], ...]) -> ssl.SSLContext:
     """Make a context. own: variable, kind of place, place and change time of each authority."""
     context = httpx.create_ssl_context(trust_env=False)
     for name, kind, place, _ in own:
         try:
-            Path(place).stat()  # OpenSSL says nothing about a folder that is not there
+            Path(place).stat()  # OpenSSL does not report a missing folder
             context.load_verify_locations(**{kind: place})
-        except OSError as error:  # an SSLError is one too, for a file that holds no certificate
+        except OSError as error:  # also SSLError, for a file without certificates
             log.warning("%s", sentence("authority_unused", name=name, reason=error.strerror or "?"))
     return context
 

@@ -37,8 +37,7 @@ from wan.provider.refusals import (
     host_of,
 )
 
-# What proves that a request never left: the connection was not made, nothing was written to it, or
-# a proxy made none to the service.
+# Proof that a request never left: no connection, nothing written to it, or none by the proxy.
 NEVER_LEFT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,

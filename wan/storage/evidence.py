@@ -153,9 +153,7 @@ class Evidence:
 
     def _schedule(self, job: Job, work: Callable[[Path, Job], None]) -> None:
         if self._is_recorded(job):
-            with suppress(
-                RuntimeError
-            ):  # the studio is closed: whoever goes on with the job writes it
+            with suppress(RuntimeError):  # closed: the process that resumes the job writes it
                 self._thread.submit(self._run_safely, job, work)
 
     def _run_safely(self, job: Job, work: Callable[[Path, Job], None]) -> None:

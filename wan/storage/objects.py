@@ -25,17 +25,13 @@ from wan.environment.checks import mask_url
 from wan.environment.settings import WORK
 
 _CHUNK = 1 << 20  # bytes
-# of 5 MB, while a large file goes into the store; obstore's own 12 are 60 MB of memory for each job
-_PARTS_AT_ONCE = 1
+_PARTS_AT_ONCE = 1  # of 5 MB; obstore's default of 12 takes 60 MB of memory for each job
 _MEGABYTE = 1_000_000
-# bytes of copies of what lies in a bucket; some hundred videos, and small beside the disk of any
-# server
-CACHE_LIMIT = 2_000_000_000
-# Bytes that stay free for the jobs on their way: the five that a model runs at once bring home up
-# to 30 MB each (15 s at 1080P), kept twice: as it was made, and as it is shown.
+CACHE_LIMIT = 2_000_000_000  # bytes of copies of a bucket's files: some hundred videos
+# Bytes that stay free for running jobs: the five of a model bring up to 30 MB each (15 s at 1080P),
+# kept twice: as made, and as shown.
 ROOM = 300_000_000
-# seconds for which a copy that was handed out stays, so that whoever asked for it can open it
-_IN_USE = 60.0
+_IN_USE = 60.0  # seconds for which a copy stays after it was handed out, to be opened
 
 
 class Storage:
@@ -93,9 +89,8 @@ class Storage:
             return self._folder / key
         path = self._cache / key
         try:
-            await asyncio.to_thread(
-                os.utime, path
-            )  # it says when the copy was used last, and fails where there is none
+            # Marks the time of the last use, and fails where there is no copy.
+            await asyncio.to_thread(os.utime, path)
         except FileNotFoundError:
             await self._download(key, path)
             await self._require_kept(key)
@@ -114,7 +109,7 @@ class Storage:
         link = folder / f"{secrets.token_hex(4)}{path.suffix}"
         try:
             await asyncio.to_thread(os.link, path, link)
-        except OSError:  # another disk, or one that has no links
+        except OSError:  # another disk, or one without links
             with translate_errors():
                 await asyncio.to_thread(shutil.copyfile, path, link)
         return link
@@ -163,7 +158,7 @@ class Storage:
         Raises StorageUnavailable.
         """
         with translate_errors():
-            with contextlib.suppress(FileNotFoundError):  # gone already; the copy here may not be
+            with contextlib.suppress(FileNotFoundError):  # gone, but the copy may be there
                 if (await obstore.head_async(self._store, key))[
                     "last_modified"
                 ].timestamp() >= before:
@@ -178,11 +173,9 @@ class Storage:
                 shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(
                     missing_ok=True
                 )
-        parts = [
-            *self._cache.glob("[!.]*/**/*.part"),
-            *(self._folder.rglob("*#*") if self._folder else ()),
-        ]  # obstore's own parts end in #1
-        for part in parts:
+        # obstore's own parts end in #1.
+        stored = self._folder.rglob("*#*") if self._folder else ()
+        for part in (*self._cache.glob("[!.]*/**/*.part"), *stored):
             if last_change(part) < before:
                 part.unlink(missing_ok=True)
 
@@ -281,8 +274,8 @@ def _trim(folder: Path) -> None:
     for used_at, size, path in copies:
         if over <= 0 or time.time() - used_at < _IN_USE:
             return
-        with contextlib.suppress(FileNotFoundError):  # another process may tidy up too
-            if path.stat().st_mtime == used_at:  # nobody has taken it up meanwhile
+        with contextlib.suppress(FileNotFoundError):  # another process may clean up too
+            if path.stat().st_mtime == used_at:  # not used meanwhile
                 _unlink(path)
                 over -= size
 

@@ -10,10 +10,8 @@ from typing import Any
 from wan.domain import ids
 from wan.domain.errors import StorageUnavailable, is_full
 
-CALLS = {
-    "image": "ai-video-wan-video",
-    "reference": "aliyun-wan-r2v",
-}  # what a model makes a video from: the folder of that call
+# The folder of each call, by what a model makes a video from.
+CALLS = {"image": "ai-video-wan-video", "reference": "aliyun-wan-r2v"}
 FILES = {
     "request.json": "the request as it was asked",
     "references.json": "each picture, clip and sound: our name for it, SHA-256, bytes, dimensions",
@@ -62,7 +60,7 @@ def pack_record(folder: Path, video: Path | None, target: Path) -> Path:
             raise StorageUnavailable("disk_full") from error
         raise
     finally:
-        with suppress(OSError):  # a place where it could not even begin
+        with suppress(OSError):  # where not even the part could be made
             part.unlink(missing_ok=True)
     return target
 

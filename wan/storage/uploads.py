@@ -27,10 +27,9 @@ _NAME = re.compile(rf"{_UPLOADS}/([\w-]{{43}})/([^/.\0][^/\0]{{0,254}})", re.ASC
 _SAMPLE = re.compile(rf"{_SAMPLES}/([A-Za-z0-9][\w.-]{{0,80}})", re.ASCII)
 _TOKEN = re.compile(r"[\w-]{43}", re.ASCII)
 _TOKEN_BYTES = 32
-_NOTE = ".note"  # what is known of a file; no name of a file begins with a dot
-_FORBIDDEN = frozenset(
-    '/\\:*?"<>|#%&'
-)  # in names of files, on this system or the one where the file is saved
+_NOTE = ".note"  # what is known of a file, whose own name never begins with a dot
+# In file names, on this system or the one where the file is saved.
+_FORBIDDEN = frozenset('/\\:*?"<>|#%&')
 _STEM_BYTES, _ENDING_LENGTH = 160, 10
 
 
@@ -89,9 +88,8 @@ class UploadFolder:
         """
         folder = self.folder / secrets.token_urlsafe(_TOKEN_BYTES)
         with translate_errors():
-            self.folder.mkdir(
-                0o700, parents=True, exist_ok=True
-            )  # whoever can list it knows every name
+            # Private: listing it would reveal every token.
+            self.folder.mkdir(0o700, parents=True, exist_ok=True)
             folder.mkdir(0o700)
             if of:
                 _write(folder, {"of": list(of)})
@@ -116,7 +114,7 @@ class UploadFolder:
         with self._settling:
             if (known := self.original(upload)) is not None:
                 return known
-            # First the note: whoever reads the copy must never take it for what was uploaded.
+            # The note comes first: no reader may take the copy for what was uploaded.
             note = _read(upload.parent)
             _write(upload.parent, {"of": [*note.get("of", ()), of], "original": asdict(original)})
             part = upload.parent / f".{secrets.token_hex(8)}"
