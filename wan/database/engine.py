@@ -183,7 +183,7 @@ def _wrong_setting(error: Exception, url: str, setting: str) -> SettingsError:
         return SettingsError(sentence("folder_no_database", field=setting, reason=reason(error)))
     allowed = "a database that SQLAlchemy can open: sqlite:///file or postgresql://…"
     given = f"{mask_url(url)}, {reason(error)}"
-    return SettingsError(sentence("setting_bad", field=setting, given=given, allowed=allowed))
+    return SettingsError.about(setting, given, allowed)
 
 
 def _trouble(error: Exception) -> Exception:

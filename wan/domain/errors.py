@@ -24,6 +24,7 @@
 
 import errno
 import re
+from typing import Self
 
 from wan.domain.messages import Sentence, sentence
 
@@ -48,6 +49,11 @@ class InvalidInput(WanError):
 
 class SettingsError(WanError):
     """A setting, or the key, is missing or wrong."""
+
+    @classmethod
+    def about(cls, field: str, given: str, allowed: str) -> Self:
+        """Make the error of a wrong value. field: the setting's name. allowed: in words."""
+        return cls(sentence("setting_bad", field=field, given=given, allowed=allowed))
 
 
 class JobNotFound(WanError):

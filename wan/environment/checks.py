@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from wan.domain.catalog import workspace_at
 from wan.domain.errors import SettingsError
-from wan.domain.messages import sentence
 
 KEY_SHAPE = re.compile(r"(sk|st)-[!-~]{4,200}")  # sk-, sk-ws-, sk-sp- and st- keys
 _HOST_SHAPE = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
@@ -39,9 +38,7 @@ def require_writable(field: str, folder: Path) -> Iterator[None]:
         in_the_way = isinstance(error, FileExistsError)
         reason = os.strerror(errno.ENOTDIR) if in_the_way else error.strerror
         given = f"{folder} ({reason})"
-        raise SettingsError(
-            sentence("setting_bad", field=field, given=given, allowed="a writable folder")
-        ) from None
+        raise SettingsError.about(field, given, "a writable folder") from None
 
 
 def is_proxy_url(url: str) -> bool:
@@ -71,9 +68,7 @@ def parse_network(given: str) -> IPv4Network | IPv6Network:
         allowed = (
             "addresses and networks separated by commas, such as 127.0.0.1,10.0.0.0/8,fd00::/8"
         )
-        raise SettingsError(
-            sentence("setting_bad", field="WAN_TRUSTED_PROXIES", given=given, allowed=allowed)
-        ) from None
+        raise SettingsError.about("WAN_TRUSTED_PROXIES", given, allowed) from None
 
 
 def parse_host_name(given: str) -> str:

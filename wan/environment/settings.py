@@ -1,15 +1,11 @@
 """The operator's settings: environment, then `.env`, then for the key the credentials file."""
 
-import os
-from contextlib import suppress
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network
-from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from wan.domain.catalog import BASE_URLS, Region, region_at, workspace_at
@@ -26,11 +22,10 @@ from wan.environment.checks import (
     parse_logins,
     parse_network,
     parse_workspace_address,
-    require_writable,
 )
 from wan.environment.connection import Backend, Connection
 from wan.environment.credentials import FILE, check_key, note_once, read_key_file
-from wan.environment.private import make_folder
+from wan.environment.locations import Locations
 from wan.environment.values import DotEnv, Environment, clean_value
 
 WORK = ".work-"  # prefix of unfinished files, by which a dead process's are found
@@ -39,19 +34,11 @@ _PRIVATE = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fc00::/7,::1/128
 _SHOWN = 100  # characters of a wrong value that are quoted
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", Decimal: "a number"}
 
-
-def _expand_home(path: Path) -> Path:
-    """Expand ~ as a shell does, which nobody does for a file of settings."""
-    with suppress(RuntimeError):  # no home folder is known
-        return path.expanduser()
-    return path
-
-
 _lower = BeforeValidator(lambda given: given.lower() if isinstance(given, str) else given)
 _upper = BeforeValidator(lambda given: given.upper() if isinstance(given, str) else given)
 
 
-class Settings(BaseSettings):
+class Settings(Locations):
     """The settings of the README's table, by the same names."""
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
@@ -61,11 +48,6 @@ class Settings(BaseSettings):
     workspace: str = Field(default="", alias="DASHSCOPE_WORKSPACE")
     base_url: str = Field(default="", alias="DASHSCOPE_BASE_URL")
     service_proxy: SecretStr | None = Field(default=None, alias="WAN_SERVICE_PROXY")
-    output_dir: Annotated[Path, AfterValidator(_expand_home)] = Field(
-        default=Path("output"), alias="OUTPUT_DIR"
-    )
-    database_url: str = Field(default="", alias="WAN_DATABASE_URL")
-    storage_url: str = Field(default="", alias="WAN_STORAGE_URL")
     poll_seconds: float = Field(default=15, alias="WAN_POLL_SECONDS", ge=1, le=600)
     uncertain_seconds: float = Field(default=900, alias="WAN_UNCERTAIN_SECONDS", ge=0, le=24 * 3600)
     keep_days: int = Field(default=0, alias="WAN_KEEP_DAYS", ge=0, le=36500)
@@ -88,7 +70,6 @@ class Settings(BaseSettings):
     join_anonymous: bool = Field(default=True, alias="WAN_JOIN_ANONYMOUS")
     server_name: str = Field(default="127.0.0.1", alias="GRADIO_SERVER_NAME")
     server_port: int | None = Field(default=None, alias="GRADIO_SERVER_PORT", ge=1, le=65535)
-    space_id: str = Field(default="", alias="SPACE_ID")
     space_host: str = Field(default="", alias="SPACE_HOST")
 
     @classmethod
@@ -101,23 +82,6 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read the environment before the file."""
         return init_settings, Environment(settings_cls), DotEnv(settings_cls, env_file=".env")
-
-    @property
-    def database(self) -> str:
-        """The database's URL for SQLAlchemy."""
-        url = self.database_url or f"sqlite:///{self.output_dir.absolute() / 'wan.sqlite3'}"
-        # Platforms write postgres://.
-        return f"postgresql{url[8:]}" if url.startswith("postgres://") else url
-
-    @property
-    def database_setting(self) -> str:
-        """The name of the setting that says where the database is."""
-        return "WAN_DATABASE_URL" if self.database_url else "OUTPUT_DIR"
-
-    @property
-    def storage(self) -> str:
-        """The storage's URL for obstore."""
-        return self.storage_url or (self.output_dir.absolute() / "storage").as_uri()
 
     @property
     def trusted_proxies(self) -> list[IPv4Network | IPv6Network]:
@@ -136,9 +100,7 @@ class Settings(BaseSettings):
         except ValueError as error:
             allowed = "names without scheme or port (films.example), *.films.example or *"
             given = str(error)
-            raise SettingsError(
-                sentence("setting_bad", field="WAN_HOSTS", given=given, allowed=allowed)
-            ) from None
+            raise SettingsError.about("WAN_HOSTS", given, allowed) from None
 
     @property
     def outward_proxy(self) -> SecretStr | None:
@@ -152,41 +114,8 @@ class Settings(BaseSettings):
                 "http://host:port or https://host:port, with user:password@ before the "
                 "host if it needs them; SOCKS proxies aren't supported"
             )
-            raise SettingsError(
-                sentence(
-                    "setting_bad",
-                    field="WAN_SERVICE_PROXY",
-                    given=mask_url(given),
-                    allowed=allowed,
-                )
-            )
+            raise SettingsError.about("WAN_SERVICE_PROXY", mask_url(given), allowed)
         return SecretStr(url)
-
-    @property
-    def work_dir(self) -> Path:
-        """The folder for unfinished files and for copies of what is kept elsewhere."""
-        return self.output_dir.absolute() / "cache"
-
-    def make_output_dir(self) -> Path:
-        """Make OUTPUT_DIR for us alone if missing. Raises SettingsError if it is not writable."""
-        folder = self.output_dir.absolute()
-        with require_writable("OUTPUT_DIR", self.output_dir):
-            make_folder(folder)
-            TemporaryFile(dir=folder).close()
-        return folder
-
-    def make_upload_dir(self) -> Path:
-        """Make the folder of the page's uploads: GRADIO_TEMP_DIR, or in OUTPUT_DIR.
-
-        Raises SettingsError where it cannot be written.
-        """
-        folder = self.make_output_dir() / "uploads"
-        if not (chosen := os.environ.get("GRADIO_TEMP_DIR")):
-            return folder
-        with require_writable("GRADIO_TEMP_DIR", Path(chosen)):
-            Path(chosen).mkdir(parents=True, exist_ok=True)
-            TemporaryFile(dir=chosen).close()
-        return Path(chosen)
 
     def key(self) -> str | None:
         """Return the operator's key: the environment's, else the file's. Raises SettingsError."""
@@ -207,14 +136,6 @@ class Settings(BaseSettings):
             return None
 
     @property
-    def is_ephemeral(self) -> bool:
-        """Whether a restart loses our data: on a Space without mounted disk or other stores."""
-        elsewhere = not self.database.startswith("sqlite") and not self.storage.startswith("file:")
-        folder = self.output_dir.absolute()
-        mounted = any(one.is_mount() for one in (folder, *folder.parents) if one != one.parent)
-        return bool(self.space_id) and not elsewhere and not mounted
-
-    @property
     def key_withheld(self) -> bool:
         """Whether a key must not be used: on a public Space without access rules."""
         ruled = self.access_code or self.daily_budget or self.logins
@@ -230,9 +151,7 @@ class Settings(BaseSettings):
         """Names and passwords for signing in; empty without logins. Raises SettingsError."""
         users = list(parse_logins(self.logins.get_secret_value())) if self.logins else []
         if not all(name and password for name, password in users):
-            raise SettingsError(
-                sentence("setting_bad", field="WAN_LOGINS", given="***", allowed=LOGINS)
-            )
+            raise SettingsError.about("WAN_LOGINS", "***", LOGINS)
         return users
 
     @property
@@ -335,18 +254,20 @@ def load_settings() -> Settings:
         first = error.errors()[0]
         field = str(first["loc"][0])
         given = "***" if field in _SECRETS else str(first["input"])[:_SHOWN]
-        raise SettingsError(
-            sentence("setting_bad", field=field, given=given, allowed=_describe_allowed(field))
-        ) from None
+        raise SettingsError.about(field, given, _describe_allowed(field)) from None
+    _check_service(settings)
+    _check_spending(settings)
+    return settings
+
+
+def _check_service(settings: Settings) -> None:
+    """Raise SettingsError where a setting of service, key or network is malformed."""
     if settings.base_url and not is_service_url(settings.base_url):
         allowed = "a URL that starts with https:// or http:// and ends in /api/v1"
-        raise SettingsError(
-            sentence(
-                "setting_bad", field="DASHSCOPE_BASE_URL", given=settings.base_url, allowed=allowed
-            )
-        )
+        raise SettingsError.about("DASHSCOPE_BASE_URL", settings.base_url, allowed)
     if not WORKSPACE_SHAPE.fullmatch(settings.workspace) or KEY_SHAPE.fullmatch(settings.workspace):
         raise SettingsError(sentence("workspace_malformed", field="DASHSCOPE_WORKSPACE"))
+    # Each of these raises SettingsError for a malformed value.
     (
         settings.key(),
         settings._key_in_file(),
@@ -355,22 +276,19 @@ def load_settings() -> Settings:
         settings.host_names,
         settings.outward_proxy,
     )
+
+
+def _check_spending(settings: Settings) -> None:
+    """Raise SettingsError where others could spend without a limit that holds."""
     if settings.mcp and settings.users:
-        raise SettingsError(
-            sentence(
-                "setting_bad",
-                field="WAN_MCP",
-                given="true",
-                allowed="it without WAN_LOGINS: agents can't sign in",
-            )
-        )
+        raise SettingsError.about("WAN_MCP", "true", "it without WAN_LOGINS: agents can't sign in")
     if (
         settings.mcp
         and settings.backend == "dashscope"
         and not (settings.access_code or settings.daily_budget)
     ):
         allowed = "it with WAN_ACCESS_CODE or WAN_DAILY_BUDGET: an agent spends without asking"
-        raise SettingsError(sentence("setting_bad", field="WAN_MCP", given="true", allowed=allowed))
+        raise SettingsError.about("WAN_MCP", "true", allowed)
     if (
         settings.daily_budget is not None
         and settings.backend == "dashscope"
@@ -380,15 +298,7 @@ def load_settings() -> Settings:
             "it only where prices are known: set DASHSCOPE_REGION to the region whose "
             "prices DASHSCOPE_BASE_URL has"
         )
-        raise SettingsError(
-            sentence(
-                "setting_bad",
-                field="WAN_DAILY_BUDGET",
-                given=str(settings.daily_budget),
-                allowed=allowed,
-            )
-        )
-    return settings
+        raise SettingsError.about("WAN_DAILY_BUDGET", str(settings.daily_budget), allowed)
 
 
 def _describe_allowed(alias: str) -> str:

@@ -44,13 +44,8 @@ class LocalSimulator:
             fcntl.flock(self._hold, fcntl.LOCK_SH)  # waits for a simulator that is just leaving
         except OSError as error:
             given = f"{self._folder} ({error.strerror})"
-            raise SettingsError(
-                sentence(
-                    "setting_bad",
-                    field="OUTPUT_DIR",
-                    given=given,
-                    allowed="a folder where files can be locked",
-                )
+            raise SettingsError.about(
+                "OUTPUT_DIR", given, "a folder where files can be locked"
             ) from None
         with _hold_lock(self._folder / "start.lock"):
             self._base_url = self._serving() or self._launch()
@@ -71,14 +66,7 @@ class LocalSimulator:
                 (self._folder / name).open("ab").close()
         except OSError as error:
             given = f"{error.filename or self._folder} ({error.strerror})"
-            raise SettingsError(
-                sentence(
-                    "setting_bad",
-                    field="OUTPUT_DIR",
-                    given=given,
-                    allowed="a writable folder",
-                )
-            ) from None
+            raise SettingsError.about("OUTPUT_DIR", given, "a writable folder") from None
         return self._folder
 
     def restart_if_gone(self) -> None:

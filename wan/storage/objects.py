@@ -20,7 +20,6 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, from_url
 
 from wan.domain.errors import SettingsError, StorageUnavailable, is_full
-from wan.domain.messages import sentence
 from wan.environment.checks import mask_url
 from wan.environment.settings import WORK
 
@@ -55,11 +54,7 @@ class Storage:
         except (BaseError, OSError, ValueError):
             # The URL may hold a secret, and the message may quote it.
             allowed = "a location that obstore can open: file:///folder, s3://bucket/folder, …"
-            raise SettingsError(
-                sentence(
-                    "setting_bad", field="WAN_STORAGE_URL", given=mask_url(url), allowed=allowed
-                )
-            ) from None
+            raise SettingsError.about("WAN_STORAGE_URL", mask_url(url), allowed) from None
 
     async def put(self, key: str, source: bytes | Path) -> str:
         """Keep a file, whole or not at all, and return its key. Raises StorageUnavailable."""

@@ -118,13 +118,8 @@ def _open_socket(family: int, address: Any, port: int) -> socket.socket:
         if error.errno in _MISSING_ERRORS:
             raise _AddressMissing from None
         given = f"{port} ({error.strerror})"
-        raise SettingsError(
-            sentence(
-                "setting_bad",
-                field="GRADIO_SERVER_PORT",
-                given=given,
-                allowed="a port that this user may open",
-            )
+        raise SettingsError.about(
+            "GRADIO_SERVER_PORT", given, "a port that this user may open"
         ) from None
     return listener
 
@@ -139,9 +134,7 @@ def _bad_name(name: str) -> SettingsError:
         "an address or name of this machine, without a port; 0.0.0.0 for all of IPv4, "
         ":: for all of both"
     )
-    return SettingsError(
-        sentence("setting_bad", field="GRADIO_SERVER_NAME", given=name, allowed=allowed)
-    )
+    return SettingsError.about("GRADIO_SERVER_NAME", name, allowed)
 
 
 def _bracket(host: str) -> str:

@@ -17,7 +17,6 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from wan.domain.errors import SettingsError
-from wan.domain.messages import sentence
 from wan.web.addresses import host
 
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[\w.~-]+)*", re.ASCII)  # "" or "/wan"
@@ -106,9 +105,7 @@ def parse_root(given: str) -> Root:
     if root is not None:
         return root
     allowed = "a path (/wan) or the full URL of the app (https://films.example/wan)"
-    raise SettingsError(
-        sentence("setting_bad", field="GRADIO_ROOT_PATH", given=given, allowed=allowed)
-    )
+    raise SettingsError.about("GRADIO_ROOT_PATH", given, allowed)
 
 
 def _parse_url(given: str) -> Root | None:
