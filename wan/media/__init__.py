@@ -1,3 +1,1 @@
-"""Files: what comes in is opened in a sandbox, what goes out is measured, conformed, joined and
-tagged.
-"""
+"""Media files: open inputs in a sandbox; measure, conform, join and tag results."""

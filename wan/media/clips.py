@@ -1,12 +1,10 @@
-"""Clips as PyAV sees them: measured, and reference videos checked and copied clean, so that nothing
-but pictures and sound goes on.
+"""Reference videos as PyAV sees them: checked, and copied without anything but pictures and sound.
 
-One part of a clip does not condemn the whole: of each kind the first track that can be decoded goes
-on, sound that the copy cannot carry becomes AAC, and times that stand still or go back are put in
-order.
+A bad part does not condemn the whole file: the first decodable track of each kind is copied, sound
+that the copy cannot carry is converted to AAC, and timestamps that repeat or go back are corrected.
 
-`prepare_video` runs in the sandbox only, since its input is untrusted: it reads an open file,
-writes to another and answers in JSON.
+`prepare_video` and `read_tag` run in the sandbox only, since their input is untrusted: they read an
+open file, write to another and answer in JSON.
 """
 
 import io
@@ -19,11 +17,9 @@ from itertools import islice
 from typing import IO, Any, TypeVar
 
 import av
-import av.audio.resampler  # which an encoder would import when it gets its first frame
+import av.audio.resampler  # else imported by an encoder at its first frame
 import av.subtitles.codeccontext
-
-# PyAV would import it when it meets such a track, and the sandbox opens no file then
-import av.subtitles.stream
+import av.subtitles.stream  # else imported at such a track, when the sandbox opens no file
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
@@ -39,8 +35,8 @@ from wan.media.probe import OPTIONS, SLACK, Clip, decode_packet, probe
 
 _TRACKS = 32  # a phone writes about eight
 _UNTRUSTED_OPTIONS = OPTIONS | {
-    "protocol_whitelist": "none",  # nothing that is named in the file is opened,
-    "enable_drefs": "0",  # neither a file that is said to hold its frames
+    "protocol_whitelist": "none",  # nothing that the file names is opened,
+    "enable_drefs": "0",  # nor a file that is said to hold its frames
     "use_absolute_path": "0",
     "max_streams": str(_TRACKS),
 }
@@ -52,26 +48,24 @@ _CODECS = {
     "av1": "AV1",
     "prores": "ProRes",
 }
-_FORMATS = ("mp4", "mov")  # of copies: no MP4 carries ProRes, no MOV VP9, AV1, Opus or FLAC
-# seconds; times that go back by more begin anew, and what follows is moved behind what was there
-_JUMP = 0.5
+_FORMATS = ("mp4", "mov")  # of copies: MP4 carries no ProRes; MOV no VP9, AV1, Opus or FLAC
+_JUMP = 0.5  # seconds; where timestamps go back by more, what follows is shifted to the end
 _TRIAL_PACKETS = (
     100  # packets of a track in which one frame at least must be, if it can be decoded at all
 )
-_SOUND_RATE = 48_000  # samples per second of sound that is encoded anew
-# by which a mean may exceed the frame rate that a camera has: it drops none, and its clock is not
-# ours
-_RATE_SLACK = 1.05
+_SOUND_RATE = 48_000  # samples per second of re-encoded sound
+_RATE_SLACK = 1.05  # by which a mean rate may exceed a camera's nominal one; clocks differ
 
 Track = TypeVar("Track", VideoStream, AudioStream)
 
 
 def prepare_video(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
-    """Copies a reference video without anything that is no picture or sound: no place, no device,
-    no further tracks. Pictures are not encoded anew.
+    """Copy the pictures and sound of a reference video and drop all else: place, device, other
+    tracks.
 
-    Answers with its kind, "mp4" or "mov", the `Clip` that the copy is, and what was done to it.
-    Raises InvalidInput for what is no whole MP4 or MOV, or out of the limits.
+    Pictures are not re-encoded. Returns the format, "mp4" or "mov", the `Clip` that was measured in
+    the copy, and the adjustments. Raises InvalidInput for what is no complete MP4 or MOV, or is
+    outside the limits.
     """
     kind = file_type.require(field, given, "video").decoder
     try:
@@ -81,7 +75,7 @@ def prepare_video(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str,
         clip = probe(made)
     except (InvalidInput, MemoryError):
         raise
-    except Exception:  # noqa: BLE001 - whatever PyAV raises over it is the file's fault
+    except Exception:  # noqa: BLE001 - whatever PyAV raises is the file's fault
         raise InvalidInput(field, "video_unreadable") from None
     _check(field, clip)
     return {
@@ -92,9 +86,7 @@ def prepare_video(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str,
 
 
 def read_tag(given: IO[bytes], made: IO[bytes], *, field: str, name: str) -> dict[str, Any]:
-    """Writes out the tag of this name that stands in a video, if any. Raises InvalidInput for what
-    is no MP4 or MOV with pictures.
-    """
+    """Write out a tag of a video, if it has it. Raises InvalidInput for what is no video."""
     file_type.require(field, given, "video")
     try:
         with av.open(
@@ -105,14 +97,15 @@ def read_tag(given: IO[bytes], made: IO[bytes], *, field: str, name: str) -> dic
             made.write(whole.metadata.get(name, "").encode())
     except MemoryError:
         raise
-    except Exception:  # noqa: BLE001 - whatever PyAV raises over it is the file's fault
+    except Exception:  # noqa: BLE001 - whatever PyAV raises is the file's fault
         raise InvalidInput(field, "video_unreadable") from None
     return {}
 
 
 def _copy(field: str, given: IO[bytes], made: IO[bytes], kind: str) -> tuple[str, list[Sentence]]:
-    """Writes the clean copy. Gives its kind, and what was done. Raises InvalidInput, FFmpegError or
-    ValueError.
+    """Write the clean copy. Return its format and the adjustments.
+
+    Raises InvalidInput, FFmpegError or ValueError.
     """
     with _open(given) as whole:
         picture, adjustments = _choose_picture(field, given, whole)
@@ -139,8 +132,8 @@ def _copy(field: str, given: IO[bytes], made: IO[bytes], kind: str) -> tuple[str
 
 @contextmanager
 def _open(given: IO[bytes]) -> Iterator[InputContainer]:
-    """A clip of anybody's. Words in it that nobody can read are no reason to refuse it: they are
-    left out anyway.
+    """Open an untrusted clip. Text in it that cannot be decoded is ignored, as it is dropped
+    anyway.
     """
     given.seek(0)
     with av.open(
@@ -150,8 +143,9 @@ def _open(given: IO[bytes]) -> Iterator[InputContainer]:
 
 
 def _can_carry(kind: str, track: Stream) -> bool:
-    """Whether a file of this kind can carry a track as it is: what the muxer lists is more than it
-    writes, so it is asked to.
+    """Return whether a file of this format can carry a track as it is.
+
+    The muxer lists more codecs than it can write, so it is asked to write this one.
     """
     try:
         with av.open(io.BytesIO(), "w", format=kind) as trial:
@@ -165,10 +159,10 @@ def _can_carry(kind: str, track: Stream) -> bool:
 def _choose_picture(
     field: str, given: IO[bytes], whole: InputContainer
 ) -> tuple[VideoStream, list[Sentence]]:
-    """The track that moves, and what to say of the choice; a cover is a track of pictures too.
+    """Return the track that moves, not a cover, and what to say about the choice.
 
-    Raises InvalidInput where there is none, or none in a codec that is allowed; ValueError for one
-    that cannot be decoded.
+    Raises InvalidInput where there is none, or none in an allowed codec; ValueError where none can
+    be decoded.
     """
     tracks = [one for one in whole.streams.video if not one.disposition & Disposition.attached_pic]
     if not tracks:
@@ -190,9 +184,8 @@ def _choose_picture(
             if known
             else InvalidInput(field, "video_codec_unknown", allowed=names)
         )
-    track = (
-        allowed[0] if len(allowed) == 1 else _first_decodable(given, allowed)
-    )  # whether it is decoded, the copy of the only one shows
+    # Whether a single track can be decoded, its copy will show.
+    track = allowed[0] if len(allowed) == 1 else _first_decodable(given, allowed)
     if track is None:
         raise ValueError("its pictures cannot be decoded")
     return track, [] if track is _order_by_preference(tracks)[0] else [
@@ -203,7 +196,7 @@ def _choose_picture(
 def _choose_sound(
     given: IO[bytes], whole: InputContainer
 ) -> tuple[AudioStream | None, list[Sentence]]:
-    """The track that is heard, None where there is none, and what to say of the choice."""
+    """Return the track that is heard, or None, and what to say about the choice."""
     tracks = list(whole.streams.audio)
     track = _first_decodable(given, tracks)
     if not tracks or track is _order_by_preference(tracks)[0]:
@@ -212,14 +205,12 @@ def _choose_sound(
 
 
 def _order_by_preference(tracks: Sequence[Track]) -> list[Track]:
-    """Tracks of a kind in their order, those first that are switched on: the others no player
-    shows.
-    """
+    """Return tracks in their order, enabled ones first: players show no others."""
     return sorted(tracks, key=lambda one: not one.disposition & Disposition.default)
 
 
 def _first_decodable(given: IO[bytes], tracks: Sequence[Track]) -> Track | None:
-    """The first track that can be decoded."""
+    """Return the first track that can be decoded, None where there is none."""
     return next(
         (
             one
@@ -231,7 +222,7 @@ def _first_decodable(given: IO[bytes], tracks: Sequence[Track]) -> Track | None:
 
 
 def _can_decode(given: IO[bytes], number: int) -> bool:
-    """Whether anything of a track can be decoded."""
+    """Return whether any frame of a track can be decoded."""
     with _open(given) as whole:
         track = whole.streams[number]
         track.codec_context.thread_count = 1
@@ -240,8 +231,8 @@ def _can_decode(given: IO[bytes], number: int) -> bool:
 
 @dataclass
 class _Timestamps:
-    """Puts the times of packets in order, track by track: some recorders repeat them, or begin anew
-    in the middle.
+    """Puts the timestamps of packets in order, track by track: some recorders repeat or restart
+    them.
     """
 
     changed: bool = False
@@ -250,9 +241,7 @@ class _Timestamps:
     _shift: dict[int, int] = field(default_factory=dict)
 
     def set(self, packet: "Packet[Any]", track: Stream) -> None:
-        """Gives a packet a time after that of the one before it, in the time base of the track that
-        it is written to.
-        """
+        """Move a packet behind the one before it, in the time base of its new track."""
         number, base = track.index, track.time_base or Fraction(1)
         step, shift = packet.time_base / base, self._shift.get(number, 0)
         pts, dts, length = (
@@ -278,11 +267,11 @@ def copy_tracks(
     *,
     convert: bool = False,
 ) -> float:
-    """Copies tracks packet by packet. Gives where the first of them ends, in seconds. convert:
-    whether the second, of sound, becomes AAC.
+    """Copy tracks packet by packet. Return where the first of them ends, in seconds.
 
-    What somebody cut away is still in the file, marked. At the end it is left out; further on it
-    stays marked, because other frames are built on it.
+    convert: whether the second, of sound, becomes AAC. Frames that an edit cut away are still in
+    the file, marked: at the end they are left out; elsewhere they stay, marked, because other
+    frames build on them.
     """
     clock = clock or _Timestamps()
     kept = tracks[:1] if convert else tracks
@@ -315,15 +304,13 @@ def copy_tracks(
 
 
 def _add_aac_track(clean: OutputContainer, like: Stream) -> AudioStream:
-    """A track of sound to be encoded."""
+    """Add a track of sound to encode."""
     mono = isinstance(like, AudioStream) and like.codec_context.layout.nb_channels == 1
     return clean.add_stream("aac", rate=_SOUND_RATE, layout="mono" if mono else "stereo")
 
 
 def _require_size(field: str, size: int) -> None:
-    """A few bytes of a file may stand for many frames, which the copy holds one by one. Raises
-    InvalidInput.
-    """
+    """Raise InvalidInput for a copy that is too large: a few bytes may stand for many frames."""
     if size > catalog.VIDEO_MEGABYTES * 1_000_000:
         raise InvalidInput(
             field, "file_large", given=round(size / 1_000_000, 1), high=catalog.VIDEO_MEGABYTES
@@ -331,7 +318,7 @@ def _require_size(field: str, size: int) -> None:
 
 
 def _check(field: str, clip: Clip) -> None:
-    """Raises InvalidInput for a clip out of the limits."""
+    """Raise InvalidInput for a clip outside the limits."""
     low, high = catalog.VIDEO_SIDES
     if not all(low <= side <= high for side in (clip.width, clip.height)):
         raise InvalidInput(field, "image_sides", given=clip.size, low=low, high=high)
@@ -345,7 +332,7 @@ def _check(field: str, clip: Clip) -> None:
 
 
 def _warnings(clip: Clip) -> list[Sentence]:
-    """What is allowed here and may yet be refused by the service."""
+    """Return what is allowed here but may be refused by the service."""
     slow = clip.fps < catalog.VIDEO_FPS_SURE
     return (
         [sentence("video_slow", given=f"{clip.fps:g}", low=catalog.VIDEO_FPS_SURE)] if slow else []

@@ -1,8 +1,8 @@
-"""What is taken from a process before it opens a file that nobody vouches for, measure by measure.
+"""What a process gives up before it opens an untrusted file, measure by measure.
 
-Two walls stand behind each other: the process is in namespaces of its own, in which there is nobody
-and nothing to reach, and the kernel refuses it every call that decoding does not need. Where a
-system cannot do one of the measures, it is named, and the others hold.
+There are two lines of defence: the process is in namespaces of its own, in which there is nobody
+and nothing to reach, and the kernel refuses every system call that decoding does not need. A
+measure that the system does not support is named, and the others hold.
 """
 
 import ctypes
@@ -17,22 +17,20 @@ from wan.media import seccomp
 from wan.media.seccomp import call_prctl
 
 _NEW_USER, _NEW_PROCESSES, _NEW_NETWORK = 0x10000000, 0x20000000, 0x40000000
-_NEW_REST = (
-    0x08000000 | 0x04000000 | 0x00020000
-)  # messages and shared memory, the machine's name, mounts
+_NEW_REST = 0x08000000 | 0x04000000 | 0x00020000  # IPC, host name, mounts
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
-_CAPABILITIES = 0x20080522  # the version of the kernel's form for them
+_CAPABILITIES = 0x20080522  # version of the kernel's structure for them
 _MOST_OPEN = 4096  # descriptors; a fork server has a dozen
-# a folder in which nobody can make a file, and which is empty with its process
+# a folder where no file can be created, and which is empty once its process has ended
 _EMPTY = "/proc/self/fdinfo"
 
 
 def separate() -> None:
-    """Namespaces for the children of this process: of users, processes, network, mounts, shared
-    memory. Raises OSError.
+    """Create namespaces for the children of this process: users, processes, network, mounts,
+    memory.
 
-    They are made before the fork: in a namespace of processes that a process makes for itself it
-    could start no thread.
+    It happens before the fork: after unsharing its own process namespace, a process could start no
+    thread. Raises OSError.
     """
     rest = _NEW_PROCESSES | _NEW_NETWORK | _NEW_REST
     if seccomp.libc().unshare(_NEW_USER | rest) != 0 and seccomp.libc().unshare(rest) != 0:
@@ -40,15 +38,15 @@ def separate() -> None:
 
 
 def hide() -> None:
-    """Nobody else of the same user may look into this process, trace it, or have its memory written
-    to disk. Raises OSError.
+    """Keep other processes of the user from inspecting this one, and avoid core dumps. Raises
+    OSError.
     """
     call_prctl(_PR_SET_DUMPABLE, 0)
 
 
 def _die_with_parent() -> None:
     call_prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    os.setsid()  # so that what it sends to its group reaches nobody
+    os.setsid()  # so that signals to its group reach nobody else
 
 
 def _enter_empty_root() -> None:
@@ -57,10 +55,8 @@ def _enter_empty_root() -> None:
 
 
 def _drop_capabilities() -> None:
-    header, none = (
-        ctypes.create_string_buffer(struct.pack("Ii", _CAPABILITIES, 0)),
-        ctypes.create_string_buffer(24),
-    )
+    header = ctypes.create_string_buffer(struct.pack("Ii", _CAPABILITIES, 0))
+    none = ctypes.create_string_buffer(24)
     if seccomp.libc().capset(header, none) != 0:
         seccomp.raise_last("capset")
 
@@ -70,7 +66,7 @@ def _forbid_privileges() -> None:
 
 
 BEFORE: dict[str, Callable[[], None]] = {"namespaces of its own": separate}
-"""Measures that are taken before a child is forked, for it."""
+"""Measures taken before a child is forked, for it."""
 
 WITHIN: dict[str, Callable[[], None]] = {
     "an end with its guard": _die_with_parent,
@@ -80,34 +76,28 @@ WITHIN: dict[str, Callable[[], None]] = {
     "no new privileges": _forbid_privileges,
     "a filter of system calls": seccomp.install,
 }
-"""Measures that a child takes on itself, in this order: each of the last ones would keep it from
-those before.
+"""Measures that a child applies to itself, in this order: the last ones would prevent the others.
 """
 
 
 def apply(measures: Mapping[str, Callable[[], None]]) -> list[str]:
-    """Takes measures. Gives the names of those that this system refuses."""
+    """Apply measures and return the names of those that this system refuses."""
     refused = []
     for name, measure in measures.items():
         try:
             measure()
-        except (
-            OSError,
-            AttributeError,
-        ):  # AttributeError: a C library or a Python without the call
+        except (OSError, AttributeError):  # the latter: a C library or Python without the call
             refused.append(name)
     return refused
 
 
 def limit(*, megabytes: int, seconds: int, written: int) -> None:
-    """What this process may take: memory, processor time, bytes of a file. It gets no descriptor
-    any more.
-    """
+    """Limit this process: memory in MB, CPU seconds, bytes of a file; no new descriptors."""
     limits = {
         resource.RLIMIT_AS: megabytes * 1_000_000,
         resource.RLIMIT_CPU: seconds,
         resource.RLIMIT_FSIZE: written,
-        resource.RLIMIT_NOFILE: 0,  # no new ones: it can neither open a file nor connect
+        resource.RLIMIT_NOFILE: 0,  # it can neither open a file nor connect
         resource.RLIMIT_CORE: 0,
     }
     for which, most in limits.items():
@@ -115,8 +105,8 @@ def limit(*, megabytes: int, seconds: int, written: int) -> None:
 
 
 def close_all_but(*kept: int) -> None:
-    """Closes every descriptor but these. What is written to the standard ones goes nowhere, so that
-    no text of a file reaches a log.
+    """Close every descriptor but these, and silence the standard ones so that no file's text is
+    logged.
     """
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):

@@ -1,9 +1,8 @@
-"""What a video says of how it was made: its settings, written into the metadata of its MP4 and read
-back from any MP4 that somebody has. Pure.
+"""The settings of a video in the metadata of its MP4: written, and read from any MP4. No I/O.
 
-In them is what the same again needs: the request, the seed, which references by their SHA-256.
-Never a key, an owner, an account or a file's name; of an address nothing behind its path, because
-signatures stand there. What is read back is anybody's: it is checked as a request is.
+They hold what is needed to make the video again: the request, the seed and the SHA-256 of each
+reference. Never a key, an owner, an account or a file name; no query of a URL, since it may hold a
+signature. What is read is untrusted and checked like a request.
 """
 
 import json
@@ -30,18 +29,17 @@ from wan.domain.public_url import check_public_url
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 
 PRODUCT: Literal["Wan Studio"] = "Wan Studio"
-FORMAT: Literal[1] = 1  # raised when an older reader would misread what is written
-SHOTS = range(2, 21)  # of a film that was joined
-# bytes that are read of a file's tag; twenty shots with the longest prompts and addresses are less
-LIMIT = 600_000
-TAG = "comment"  # where the settings stand; every player shows it
-TAGS = ("title", "description", TAG)  # all that is written beside a video's own
+FORMAT: Literal[1] = 1  # raised when older readers would misread the new format
+SHOTS = range(2, 21)  # of a joined film
+LIMIT = 600_000  # bytes read of a tag; twenty shots with the longest prompts and URLs are less
+TAG = "comment"  # which holds the settings; every player shows it
+TAGS = ("title", "description", TAG)  # all that are added to a video's own
 
 _REFERENCES = max(model.max_references for model in MODELS.values())
 
 
 def settings_of(job: Job) -> dict[str, Any]:
-    """The settings of a job, as they stand in its video."""
+    """Return the settings of a job as embedded in its video."""
     return {
         "product": PRODUCT,
         "format": FORMAT,
@@ -58,9 +56,7 @@ def settings_of(job: Job) -> dict[str, Any]:
 
 
 def tags(shots: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The tags of an MP4 that shows shots of these settings, in this order: one, or several that
-    were joined.
-    """
+    """Return the tags of an MP4 that shows shots with these settings in this order."""
     if len(shots) > 1:
         return {
             "title": f"{PRODUCT}: {len(shots)} shots",
@@ -75,11 +71,10 @@ def tags(shots: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def read(tag: bytes) -> dict[str, Any] | None:
-    """The settings in a tag: as `settings_of` gives them, or for a film that was joined
-    `{"product", "format", "shots": [settings, …]}`.
+    """Return the settings in a tag, None where they are not ours or not in our format.
 
-    None where they are not ours or not as we write them. All that is given back has passed the
-    checks of a request.
+    They are as `settings_of` gives them, or `{"product", "format", "shots": [settings, …]}` for a
+    joined film, and have passed the checks of a request.
     """
     try:
         return _EITHER.validate_json(tag).model_dump(mode="json")
@@ -88,7 +83,7 @@ def read(tag: bytes) -> dict[str, Any] | None:
 
 
 def strip_query(url: str) -> str:
-    """An address without what may be a signature."""
+    """Return a URL without its query and fragment, which may hold a signature."""
     return urlsplit(url)._replace(query="", fragment="").geturl()
 
 
@@ -101,7 +96,7 @@ def _json(value: object) -> str:
 
 
 class _Source(BaseModel):
-    """A reference of a shot that somebody has."""
+    """A reference of a shot, as read."""
 
     model_config = ConfigDict(strict=True)
 
@@ -116,7 +111,7 @@ class _Source(BaseModel):
 
 
 class _Shot(BaseModel):
-    """A shot that somebody has."""
+    """A shot, as read."""
 
     model_config = ConfigDict(strict=True)
 
@@ -131,9 +126,7 @@ class _Shot(BaseModel):
 
     @model_validator(mode="after")
     def _check_request(self) -> "_Shot":
-        """The request as one of ours, whose fields are all there and within their limits. Fields of
-        a later version are left out.
-        """
+        """Check and complete the request; fields of a later version are dropped."""
         kind = (
             ReferenceToVideoRequest
             if self.model in MODELS and MODELS[self.model].makes == "reference"
@@ -149,7 +142,7 @@ class _Shot(BaseModel):
 
 
 class _Film(BaseModel):
-    """A film of several shots that somebody has."""
+    """A film of several shots, as read."""
 
     model_config = ConfigDict(strict=True)
 

@@ -1,5 +1,4 @@
-"""Results: measured, brought to the size and rate that were asked for, tagged, and their posters.
-All of it blocks.
+"""Results: measured, brought to the requested size and rate, tagged, and their posters. All block.
 
 They come from the service's own hosts and are opened in this process: a video that was paid for
 must not be lost to a limit on time or memory.
@@ -23,8 +22,8 @@ from wan.domain.messages import sentence
 from wan.media import clips, embedded_settings, probe
 from wan.media.probe import Clip
 
-# By how much two shapes may differ so that nobody sees that one is stretched to the other.
-# 1096x838, which is made for 1088*832, differs by 0.0002.
+# How much two shapes may differ before stretching one to the other shows. 1096x838, which is made
+# for 1088*832, differs by 0.0002.
 _ALIKE = 0.02
 _PLAIN_TAGS = frozenset(
     {
@@ -47,9 +46,7 @@ _PLAIN_TAGS = frozenset(
 
 
 def measure(path: Path) -> Clip:
-    """What a result is, measured in the file. Raises NotAVideo for a file that does not play to its
-    end.
-    """
+    """Measure a result. Raises NotAVideo for a file that does not play to its end."""
     try:
         with path.open("rb") as file:
             return probe.probe(file)
@@ -63,9 +60,7 @@ def measure(path: Path) -> Clip:
 
 
 def poster(path: Path) -> bytes:
-    """The first frame of a result, as WebP: what a player shows before it plays, so that nothing
-    jumps when it does.
-    """
+    """Return the first frame of a result as WebP: shown before it plays, so that nothing jumps."""
     out = io.BytesIO()
     with path.open("rb") as file:
         probe.first_frame(file).save(out, "WEBP", quality=82)
@@ -73,9 +68,7 @@ def poster(path: Path) -> bytes:
 
 
 def tag(source: Path, target: Path, tags: Mapping[str, str]) -> None:
-    """Writes a copy of a video with these tags beside its own. Pictures and sound stay as they are,
-    bit by bit.
-    """
+    """Copy a video with these tags added to its own. Pictures and sound stay bit-identical."""
     with (
         av.open(str(source), options=probe.OPTIONS) as given,
         open_mp4(target, {**given.metadata, **tags}) as made,
@@ -84,9 +77,7 @@ def tag(source: Path, target: Path, tags: Mapping[str, str]) -> None:
 
 
 def untag(source: Path, target: Path) -> None:
-    """Writes a copy of a video without what `tag` wrote beside its own tags. Pictures and sound
-    stay as they are, bit by bit.
-    """
+    """Copy a video without the tags that `tag` wrote. Pictures and sound stay bit-identical."""
     with av.open(str(source), options=probe.OPTIONS) as given:
         kept = {
             name: value
@@ -98,11 +89,11 @@ def untag(source: Path, target: Path) -> None:
 
 
 def conform(source: Path, target: Path, *, size: str, fps: float, fit: str = "crop") -> None:
-    """Writes a copy of a video at exactly this size (`W*H` px) and frame rate; its sound and its
-    tags are copied as they are.
+    """Copy a video at exactly this size (`W*H` px) and frame rate; sound and tags are copied as
+    they are.
 
-    A shape that is all but the new one is scaled to it. Nothing else is stretched: what sticks out
-    of the new shape is cropped, or with `fit` "pad" the rest of it is black.
+    A shape that is nearly the new one is scaled to it. Otherwise nothing is stretched: the picture
+    is cropped to the new shape, or with `fit` "pad" padded with black.
     """
     with (
         av.open(str(source), options=probe.OPTIONS) as given,
@@ -132,10 +123,10 @@ def conform(source: Path, target: Path, *, size: str, fps: float, fit: str = "cr
 
 
 def open_mp4(target: Path, tags: Mapping[str, str]) -> OutputContainer:
-    """An MP4 to be written, which plays while it loads.
+    """Open an MP4 for writing, one that plays while it loads.
 
-    The plain tags of MP4 are what every player reads. Only where there are others too, such as the
-    service's mark that a machine made it, all of them go where any name is allowed.
+    Plain MP4 tags are what every player reads. Only where there are others, such as the service's
+    AI label, all of them go into metadata that allows any name.
     """
     flags = "+faststart" if _PLAIN_TAGS.issuperset(tags) else "+faststart+use_metadata_tags"
     made = av.open(str(target), "w", format="mp4", options={"movflags": flags})
@@ -146,7 +137,7 @@ def open_mp4(target: Path, tags: Mapping[str, str]) -> OutputContainer:
 def add_video_track(
     made: OutputContainer, like: VideoStream, width: int, height: int, fps: float
 ) -> VideoStream:
-    """The track of pictures of an MP4 to be encoded: H.264, with the colours of another track."""
+    """Add an H.264 track to encode, with the colours of another track."""
     picture = made.add_stream(
         "libx264",
         rate=Fraction(fps).limit_denominator(1001),
@@ -159,7 +150,7 @@ def add_video_track(
 
 
 def fit_filters(width: int, height: int, fit: str) -> list[tuple[str, str]]:
-    """FFmpeg's filters, name and arguments, that bring a frame to a size without stretching it."""
+    """Return FFmpeg's filters, name and arguments, that fit a frame to a size unstretched."""
     if fit == "pad":
         return [
             ("scale", f"{width}:{height}:flags=lanczos:force_original_aspect_ratio=decrease"),
@@ -172,7 +163,7 @@ def fit_filters(width: int, height: int, fit: str) -> list[tuple[str, str]]:
 
 
 def filter_frames(given: InputContainer, *steps: tuple[str, str]) -> Iterator[VideoFrame]:
-    """The frames of a video through FFmpeg's filters, each a name and its arguments."""
+    """Yield the frames of a video after FFmpeg's filters, each a name and its arguments."""
     graph = av.filter.Graph()
     source = graph.add_buffer(template=given.streams.video[0])
     graph.link_nodes(

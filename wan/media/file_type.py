@@ -1,6 +1,4 @@
-"""What a file is, by its first bytes: neither its name nor what anybody calls it counts. Nothing is
-decoded here.
-"""
+"""File types by their first bytes, whatever a file is called. Nothing is decoded here."""
 
 import struct
 from collections.abc import Iterator
@@ -11,52 +9,39 @@ from wan.domain.errors import InvalidInput
 
 Medium = Literal["image", "video", "audio", "other"]
 
-_HEAD = 4096  # bytes; what is written in a picture's or a film's first box is shorter
-_TS_PACKETS = (
-    (0, 188),
-    (4, 192),
-)  # of MPEG-TS: where the first begins and bytes to the next; cameras put a time before each
-_MP3_RATES = {
-    3: (44100, 48000, 32000),
-    2: (22050, 24000, 16000),
-    0: (11025, 12000, 8000),
-}  # samples per second, by the version of MPEG
-_MP3_KILOBITS = {  # per second, of MPEG 1 and of the others; 0 where there is none, or any number
+_HEAD = 4096  # bytes; the first box of an image or a video is shorter
+# of MPEG-TS: start of the first, and bytes to the next; cameras put a timestamp before each
+_TS_PACKETS = ((0, 188), (4, 192))
+# samples per second, by the version of MPEG
+_MP3_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+_MP3_KILOBITS = {  # per second, of MPEG 1 and of the others; 0 for none or an unspecified one
     True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0),
     False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0),
 }
-_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes that the second header of a BMP may have
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # possible bytes of a BMP's second header
 
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 _HEIF_BRANDS = frozenset({b"mif1", b"msf1"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _M4A_BRANDS = frozenset({b"M4A ", b"M4B ", b"M4P "})
-_OLD_QUICKTIME = (
-    b"moov",
-    b"mdat",
-    b"wide",
-    b"free",
-    b"skip",
-    b"pnot",
-)  # what a file without a brand begins with
+_OLD_QUICKTIME = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")  # first box, no brand
 
 
 @dataclass(frozen=True)
 class FileType:
-    """A kind of file."""
+    """A type of file."""
 
     name: str
-    """As people call it; "" where nobody knows what it is."""
+    """As people call it; "" for an unknown type."""
     medium: Medium
     decoder: str = ""
-    """Pillow's name of a picture's format; of a video or a sound the muxer that writes its kind. ""
-    where it is not taken.
+    """Pillow's name of an image format, or FFmpeg's muxer for a video or sound; "" if not accepted.
     """
     sound: str = ""
-    """As people call it where it may be a video that holds nothing but sound."""
+    """What people call it when a container of this type may hold nothing but sound."""
 
 
-_REFUSALS = {  # of what is known: by what must be there and what is
+_REFUSALS = {  # of known types: by the required medium and the actual one
     ("image", "image"): "image_kind",
     ("image", "video"): "image_is_video",
     ("image", "audio"): "image_is_other",
@@ -116,7 +101,7 @@ _TEXTS = (
 
 
 def detect(file: IO[bytes]) -> FileType:
-    """What an open file is; it is at its beginning afterwards."""
+    """Return the type of an open file and rewind it."""
     file.seek(0)
     head = file.read(_HEAD)
     file.seek(0)
@@ -124,8 +109,9 @@ def detect(file: IO[bytes]) -> FileType:
 
 
 def require(field: str, file: IO[bytes], medium: Literal["image", "video", "audio"]) -> FileType:
-    """What an open file is, where it must be a picture, a video or a sound that is taken. Raises
-    InvalidInput, which calls it by its name.
+    """Return the type of a file that must be an accepted image, video or sound.
+
+    Raises InvalidInput, which names what it is.
     """
     kind = detect(file)
     if medium == "audio" and kind.sound:
@@ -138,9 +124,7 @@ def require(field: str, file: IO[bytes], medium: Literal["image", "video", "audi
 
 
 def require_reference(field: str, file: IO[bytes]) -> FileType:
-    """What an open file is, where it may be either. Raises InvalidInput, which calls what is not
-    taken by its name.
-    """
+    """Return the type of a file that must be an accepted image or video. Raises InvalidInput."""
     kind = detect(file)
     if not kind.name:
         raise InvalidInput(field, "reference_unreadable")
@@ -150,7 +134,7 @@ def require_reference(field: str, file: IO[bytes]) -> FileType:
 
 
 def _guess(head: bytes) -> Iterator[FileType]:
-    """What a file may be by its head, the best guess first."""
+    """Yield the types that a file may have by its head, best guess first."""
     if head[4:8] == b"ftyp":
         yield _detect_by_brands(head)
     yield from (kind for mark, kind in _SIGNATURES if head.startswith(mark))
@@ -177,12 +161,11 @@ def _guess(head: bytes) -> Iterator[FileType]:
 
 
 def _mp3_frame_length(head: bytes) -> int:
-    """Bytes to the next frame of an MP3 without tags; 0 where no frame begins. One alone may be
-    chance: two that follow each other are not.
+    """Return the bytes to the next frame of an untagged MP3; 0 where no frame begins.
+
+    One header may be chance; two in a row are not.
     """
-    if (
-        len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2
-    ):  # eleven bits that are set, and layer III
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:  # eleven set bits, layer III
         return 0
     version, rates = head[1] >> 3 & 3, _MP3_RATES.get(head[1] >> 3 & 3)
     kilobits, rate = _MP3_KILOBITS[version == 3][head[2] >> 4], head[2] >> 2 & 3
@@ -192,9 +175,7 @@ def _mp3_frame_length(head: bytes) -> int:
 
 
 def _detect_by_brands(head: bytes) -> FileType:
-    """What a file is that begins with the brands that it says it follows: pictures and films alike
-    do.
-    """
+    """Return the type of an ISO media file by its brands: images and videos alike have them."""
     first, box = head[8:12], head[: int.from_bytes(head[:4], "big")]
     brands = {first, *(box[at : at + 4] for at in range(16, len(box), 4))}
     if first in _AVIF_BRANDS or (first in _HEIF_BRANDS and brands & _AVIF_BRANDS):

@@ -1,5 +1,4 @@
-"""Pictures as Pillow sees them: decoded, made upright, opaque, sRGB and RGB, fitted, and written
-anew, so that nothing but pixels goes on.
+"""Images as Pillow sees them: decoded, upright, opaque, sRGB, fitted and re-encoded as bare pixels.
 
 Runs in the sandbox only, since its input is untrusted. `prepare_image` and `preview` read an open
 file, write to another and answer in JSON.
@@ -18,41 +17,26 @@ from wan.domain.messages import Sentence, sentence
 from wan.domain.requests import OWN_SHAPE
 from wan.media import file_type
 
-_CONVERSIONS = {
-    "HEIF": "heif_converted",
-    "AVIF": "avif_converted",
-}  # what the service does not take; the others it does
-_ALBUM_FORMATS = (
-    "MPO",
-    "HEIF",
-    # several pictures in one of these are no animation: a second view, a map of light, a burst, of
-    # which the main one counts
-)
-# px: the longer side of a picture that goes up in its own shape; keeps every JPEG under the
-# service's limit
-_SENT_SIDE = 4096
+_CONVERSIONS = {"HEIF": "heif_converted", "AVIF": "avif_converted"}  # not accepted by the service
+# Further images in these are no animation but a second view, a gain map or a burst: the main one
+# counts.
+_ALBUM_FORMATS = ("MPO", "HEIF")
+_SENT_SIDE = 4096  # px, the longer side of an own shape; keeps a JPEG under the service's limit
 _JPEG_QUALITY = 95
-_CENTERING = (0.5, 0.25)  # of a crop: in a tall picture faces are in the upper part
+_CENTERING = (0.5, 0.25)  # of a crop: faces are in the upper part of a tall image
 _PREVIEW_SIDE = 960  # px
 _THUMBNAIL_SIDE = 160  # px
-# pixels that are decoded for one of a preview, each way: what is scaled from more looks no better
-_FINE = 2
+_FINE = 2  # pixels decoded for one of a preview, each way; more would look no better
 _SCANS = 100  # of a JPEG; a progressive one has about ten
-_SCAN_MEGAPIXELS = (
-    2000  # megapixels that all scans of a JPEG may go over: 64 with thirty scans take two seconds
-)
-_BYTES_PER_PIXEL = {
-    "WEBP": 16,
-    "HEIF": 12,
-    "AVIF": 12,
-}  # at the peak of opening one: what the decoder holds, what is read of it, and the picture
+_SCAN_MEGAPIXELS = 2000  # over all scans of a JPEG; 64 megapixels with thirty take two seconds
+# at the peak of decoding: the decoder's memory, the data read, and the image
+_BYTES_PER_PIXEL = {"WEBP": 16, "HEIF": 12, "AVIF": 12}
 _END_MARK = b"\xff\xd9"  # of a JPEG
-_FILLER = (
-    b"".join(bytes(range(1, 255)) + bytes((0xFF, mark)) for mark in range(0xD0, 0xD8)) * 2
-)  # pixels, for a JPEG that still waits for some
-_MEMORY_LIMIT = 800_000_000  # bytes of a task's memory that a picture may take
+# image data, for a JPEG that still expects some
+_FILLER = b"".join(bytes(range(1, 255)) + bytes((0xFF, mark)) for mark in range(0xD0, 0xD8)) * 2
+_MEMORY_LIMIT = 800_000_000  # bytes of a task's memory that an image may take
 _ORIENTATION = 0x0112  # the number of the EXIF tag
-_UPRIGHT = {  # what brings a picture of each orientation upright
+_UPRIGHT = {  # by orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -65,11 +49,11 @@ _SRGB = ImageCms.createProfile("sRGB")
 
 
 class TooCostly(MemoryError):
-    """Opening a picture would take more than a task may, by what its first bytes say."""
+    """Decoding an image would exceed a task's limits, judging by its header."""
 
 
-Image.MAX_IMAGE_PIXELS = None  # sides are checked below, before anything is decoded
-Image.init()  # every decoder is loaded by now: the sandbox opens no file later
+Image.MAX_IMAGE_PIXELS = None  # we check sides ourselves, before anything is decoded
+Image.init()  # loads every decoder now: the sandbox opens no file later
 pi_heif.register_heif_opener(
     decode_threads=1, thumbnails=False, depth_images=False, aux_images=False
 )
@@ -78,11 +62,10 @@ pi_heif.register_heif_opener(
 def prepare_image(
     given: IO[bytes], made: IO[bytes], *, field: str, size: str, fit: str
 ) -> dict[str, Any]:
-    """Writes two JPEGs, one after the other: the picture in its own shape, and as it goes up at
-    this size and fit. Raises InvalidInput.
+    """Write two JPEGs, one after the other: the image in its own shape, and fitted as it is sent.
 
-    Answers with the bytes of each (0 for the second where it is the same), the width and height
-    that were given in px, and what was done.
+    Returns the bytes of each (0 for the second where it is the same), the width and height as given
+    in px, and the adjustments. Raises InvalidInput.
     """
     picture, adjustments = _read(field, given)
     kept, scaled = _fit(picture, OWN_SHAPE[0], fit)
@@ -103,9 +86,7 @@ def prepare_image(
 def preview(
     given: IO[bytes], made: IO[bytes], *, field: str, size: str, fit: str
 ) -> dict[str, Any]:
-    """Writes a small WebP of what will be sent of a picture at this size and fit. Raises
-    InvalidInput.
-    """
+    """Write a small WebP of what is sent for an image at this size and fit. Raises InvalidInput."""
     image, _ = _read(field, given, side=_PREVIEW_SIDE)
     width, height = _own_shape(image) if size in OWN_SHAPE else catalog.parse_size(size)
     scale = min(1.0, _PREVIEW_SIDE / max(width, height))
@@ -115,15 +96,13 @@ def preview(
 
 
 def thumbnail(field: str, file: IO[bytes]) -> tuple[bytes, list[dict[str, Any]]]:
-    """A small WebP of the picture in a file, and what is done to the picture whatever is asked of
-    it. Raises InvalidInput.
-    """
+    """Return a small WebP of an image and the adjustments of any run. Raises InvalidInput."""
     image, adjustments = _read(field, file, side=_THUMBNAIL_SIDE)
     return encode_thumbnail(image), [one.model_dump() for one in adjustments]
 
 
 def encode_thumbnail(image: Image.Image) -> bytes:
-    """A picture as a WebP that a page shows among others."""
+    """Return an image as a WebP thumbnail."""
     image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
     out = io.BytesIO()
     image.save(out, "WEBP", quality=70)
@@ -131,11 +110,10 @@ def encode_thumbnail(image: Image.Image) -> bytes:
 
 
 def _read(field: str, file: IO[bytes], side: int = 0) -> tuple[Image.Image, list[Sentence]]:
-    """The picture in a file, upright, opaque, RGB and without metadata, and what was done to get
-    there. Raises InvalidInput and Costly.
+    """Return the image in a file, upright, opaque, RGB and without metadata, and the adjustments.
 
-    side: px of what it is shown at, if that is all that it is for; it is then as small as that
-    allows.
+    side: px at which it is shown, where that is all it is for; then it is decoded no larger than
+    that needs. Raises InvalidInput and TooCostly.
     """
     image = _decode(field, file, side)
     turn, clear = _UPRIGHT.get(_orientation(image)), image.has_transparency_data
@@ -146,14 +124,12 @@ def _read(field: str, file: IO[bytes], side: int = 0) -> tuple[Image.Image, list
     image = _reduce(image, side) if side else image
     image = _to_srgb(_flatten(image) if clear else _to_eight_bit(image), profile)
     image = image if turn is None else image.transpose(turn)
-    image.info = {}  # Pillow would write the comment in it into every file that it saves
+    image.info = {}  # else Pillow would write its comment into every file that it saves
     return image, adjustments
 
 
 def _decode(field: str, file: IO[bytes], side: int = 0) -> Image.Image:
-    """The picture in a file, every pixel of it read. Whatever Pillow raises over it is the file's
-    fault.
-    """
+    """Return the image in a file, fully decoded. Whatever Pillow raises is the file's fault."""
     image = _open(field, file, file_type.require(field, file, "image").decoder)
     _check_sides(field, image)
     _require_cheap(image, file)
@@ -167,9 +143,7 @@ def _decode(field: str, file: IO[bytes], side: int = 0) -> Image.Image:
 
 
 def _open(field: str, file: IO[bytes], decoder: str) -> Image.Image:
-    """The picture in a file, of which the header is read. Raises InvalidInput for what is none, and
-    for an animation.
-    """
+    """Read the header of an image. Raises InvalidInput for no image or an animation."""
     try:
         image: Image.Image = Image.open(file, formats=(decoder,))
         frames = 1 if image.format in _ALBUM_FORMATS else getattr(image, "n_frames", 1)
@@ -183,9 +157,7 @@ def _open(field: str, file: IO[bytes], decoder: str) -> Image.Image:
 
 
 def _check_sides(field: str, image: Image.Image) -> None:
-    """Raises InvalidInput for a picture out of the limits: of what goes up, and of the pixels that
-    there is memory for.
-    """
+    """Raise InvalidInput for an image outside the limits of the service or of memory."""
     low, high = catalog.IMAGE_SIDES
     fits = (
         min(image.size) >= low
@@ -199,7 +171,7 @@ def _check_sides(field: str, image: Image.Image) -> None:
 
 
 def _load(image: Image.Image, side: int) -> Image.Image:
-    """A picture with its pixels; side: as for `_read`."""
+    """Decode the pixels of an image; side: as for `_read`."""
     if side:
         image.draft(None, (_FINE * side, _FINE * side))
     image.load()
@@ -207,12 +179,11 @@ def _load(image: Image.Image, side: int) -> Image.Image:
 
 
 def _load_without_end(field: str, file: IO[bytes], side: int) -> Image.Image:
-    """The picture in a JPEG that lacks its end mark and nothing else. Raises InvalidInput for any
-    other that cannot be read to its end.
+    """Return the image in a JPEG that lacks nothing but its end mark. Raises InvalidInput for
+    others.
 
-    Its decoder would fill what is missing with grey, and says nothing of it. So it is read twice,
-    the second time with more pixels behind those that are there: they change what breaks off, and
-    nothing else.
+    The decoder silently fills what is missing with grey. So the file is decoded twice, the second
+    time with filler data appended: that changes a truncated image, and no other.
     """
     file.seek(0)
     data, digests = file.read().removesuffix(_END_MARK[:1]), set()
@@ -230,9 +201,7 @@ def _load_without_end(field: str, file: IO[bytes], side: int) -> Image.Image:
 
 
 def _require_cheap(image: Image.Image, file: IO[bytes]) -> None:
-    """Raises Costly before anything is decoded, where decoding would end at the limits of a task.
-    What stands in no header, they bound.
-    """
+    """Raise TooCostly before decoding would hit a task's limits, as far as the header shows."""
     pixels = image.width * image.height
     if pixels * _BYTES_PER_PIXEL.get(image.format or "", 0) > _MEMORY_LIMIT:
         raise TooCostly
@@ -246,15 +215,13 @@ def _require_cheap(image: Image.Image, file: IO[bytes]) -> None:
 
 
 def _reduce(image: Image.Image, side: int) -> Image.Image:
-    """A picture with no more pixels than one of `side` px is well made of: whatever is done to it
-    then is cheap.
+    """Return an image with only the pixels that a good one of `side` px needs, for cheap
+    processing.
     """
     factor = min(image.size) // (_FINE * side)
     if factor < 2:
         return image
-    if (
-        image.mode in ("1", "P") and not image.has_transparency_data
-    ):  # else the dots become a pattern
+    if image.mode in ("1", "P") and not image.has_transparency_data:  # else dots become a pattern
         image = image.convert("L" if image.mode == "1" else "RGB")
     if image.mode in ("L", "RGB", "CMYK"):
         return image.reduce(factor)
@@ -262,15 +229,15 @@ def _reduce(image: Image.Image, side: int) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
-    """How the camera was held, 1 to 8; 1 where the EXIF data does not say or cannot be read."""
+    """Return how the camera was held, 1 to 8; 1 where the EXIF data is missing or broken."""
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # noqa: BLE001 - broken EXIF data in a picture that is whole
+    except Exception:  # noqa: BLE001 - broken EXIF data in an intact image
         return 1
 
 
 def _flatten(image: Image.Image) -> Image.Image:
-    """A picture on white."""
+    """Return an image on white."""
     clear = image if image.mode == "RGBA" else image.convert("RGBA")
     ground = Image.new("RGB", clear.size, "white")
     ground.paste(clear, mask=clear.getchannel("A"))
@@ -278,30 +245,29 @@ def _flatten(image: Image.Image) -> Image.Image:
 
 
 def _to_eight_bit(image: Image.Image) -> Image.Image:
-    """Sixteen bits of grey to eight, which Pillow would cut off at white; palettes to colours."""
+    """Convert 16-bit grey to 8 bits, which Pillow would clip to white, and palettes to colours."""
     if image.mode.startswith("I"):
         return image.convert("I").point(lambda value: value / 256).convert("L")
     return image if image.mode in ("RGB", "L", "CMYK") else image.convert("RGB")
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """A picture in the colours that everybody expects of one without a profile."""
+    """Convert an image to sRGB, the colours that viewers assume without a profile."""
     if profile:
         try:
             given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             shown = ImageCms.profileToProfile(image, given, _SRGB, outputMode="RGB")
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            # the profile is broken, or of another kind of picture: it is passed over, as browsers
-            # do
-            shown = None
+            shown = None  # a broken profile or one for another mode is ignored, as by browsers
         if shown is not None:
             return shown
     return image.convert("RGB")
 
 
 def _fit(image: Image.Image, size: str, fit: str) -> tuple[Image.Image, list[Sentence]]:
-    """A picture in exactly the shape of a size `W*H`, cropped or padded; for a tier ("720P") in its
-    own. With what was done to it.
+    """Return an image in exactly the shape of a size `W*H`, cropped or padded, and the adjustments.
+
+    For a tier ("720P") it keeps its own shape.
     """
     target = _own_shape(image) if size in OWN_SHAPE else catalog.parse_size(size)
     return _resize(image, target, fit, keep=size in OWN_SHAPE)
@@ -310,9 +276,7 @@ def _fit(image: Image.Image, size: str, fit: str) -> tuple[Image.Image, list[Sen
 def _resize(
     image: Image.Image, target: tuple[int, int], fit: str, *, keep: bool
 ) -> tuple[Image.Image, list[Sentence]]:
-    """A picture at exactly this size, with what was done to it. keep: the size is of its own shape
-    but for rounding.
-    """
+    """Resize an image and return the adjustments. keep: the shape differs by rounding only."""
     if image.size == target:
         return image, []
     if keep or image.width * target[1] == image.height * target[0]:
@@ -330,7 +294,7 @@ def _resize(
 
 
 def _pad(image: Image.Image, target: tuple[int, int]) -> Image.Image:
-    """The whole picture on a blurred copy of itself, which moves better than black bars."""
+    """Return the whole image on a blurred copy of itself, which animates better than black bars."""
     ground = ImageOps.fit(image, target, Image.Resampling.BILINEAR).filter(
         ImageFilter.GaussianBlur(max(target) / 40)
     )
@@ -340,6 +304,6 @@ def _pad(image: Image.Image, target: tuple[int, int]) -> Image.Image:
 
 
 def _own_shape(image: Image.Image) -> tuple[int, int]:
-    """The picture's size, brought under `_SENT_SIDE` where neither side becomes too short by it."""
+    """Return an image's size, within `_SENT_SIDE` unless that makes a side too short."""
     scale = min(1.0, max(_SENT_SIDE / max(image.size), catalog.IMAGE_SIDES[0] / min(image.size)))
     return round(image.width * scale), round(image.height * scale)

@@ -1,7 +1,7 @@
-"""Pictures, clips and sounds that somebody gives: checked and cleaned in the sandbox. All but
-`run_in_sandbox` blocks.
+"""Images, videos and sounds from users: checked and cleaned in the sandbox.
 
-Nobody's word is taken for what a file is: neither its name's, nor the page's that received it.
+Everything but `run_in_sandbox` and `detect_kinds` blocks. Only its content says what a file is,
+neither its name nor the page that received it.
 """
 
 import asyncio
@@ -30,80 +30,76 @@ from wan.media.sandbox import SANDBOX
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
-_AT_ONCE = 2  # files that are opened at the same time: each may take a gigabyte
-_FILM_MEGABYTES = (
-    1000  # of a film whose settings are looked for; more than twenty shots of 15 s at 1080P
-)
-_THUMBNAIL_BYTES = 200_000  # at most, of a picture of 160 px
-_WORK_FOLDERS: list[Path] = []  # of every studio that is open, the newest last
+_AT_ONCE = 2  # files opened at the same time: each may take a gigabyte of memory
+_FILM_MEGABYTES = 1000  # of a film with settings; more than twenty shots of 15 s at 1080P
+_THUMBNAIL_BYTES = 200_000  # at most, of an image of 160 px
+_WORK_FOLDERS: list[Path] = []  # of every open studio, the newest last
 _TURNS = Turns(_AT_ONCE, name="media")
 
 
 @dataclass(frozen=True)
 class ImageInput:
-    """A checked picture, as the JPEGs that were made of it: upright, opaque, sRGB, without
-    metadata.
-    """
+    """A checked image, re-encoded as JPEGs: upright, opaque, sRGB, without metadata."""
 
     kept: bytes
     """In its own shape."""
     sent: bytes
-    """As it goes up: fitted."""
+    """As it is sent: fitted."""
     sha256: str
     bytes: int
-    """Of the file that was given, as is its SHA-256."""
+    """Of the given file, as is its SHA-256."""
     width: int
     height: int
-    """px, as it was given and upright."""
+    """px, as given and upright."""
     adjustments: list[Sentence]
 
 
 @dataclass(frozen=True)
 class VideoInput:
-    """A checked reference video, of which a copy without metadata was made."""
+    """A checked reference video, copied without metadata."""
 
     clip: Clip
-    """What the copy is."""
+    """Measured in the copy."""
     kind: str
-    """What the copy is called: "mp4" or "mov"."""
+    """Format of the copy: "mp4" or "mov"."""
     sha256: str
     bytes: int
-    """Of the file that was given, as is its SHA-256."""
+    """Of the given file, as is its SHA-256."""
     adjustments: list[Sentence]
 
 
 @dataclass(frozen=True)
 class SoundInput:
-    """A checked sound, of which a copy without metadata was made."""
+    """A checked sound, copied without metadata."""
 
     kind: str
-    """What the copy is called: "wav" or "mp3"."""
+    """Format of the copy: "wav" or "mp3"."""
     seconds: float
     sha256: str
     bytes: int
-    """Of the file that was given, as is its SHA-256."""
+    """Of the given file, as is its SHA-256."""
     adjustments: list[Sentence]
 
 
 @dataclass(frozen=True)
 class ReferencePreview:
-    """What a file is that may be a reference, as far as a page shows it."""
+    """What a page shows of a file that may be a reference."""
 
     kind: Literal["image", "video"]
     thumbnail: bytes
     """A WebP."""
     seconds: float | None
-    """How long a video is; None for a picture."""
+    """Length of a video; None for an image."""
     adjustments: list[Sentence]
-    """What is done to it whatever is asked for."""
+    """Made whatever is requested."""
 
 
 class _EmptyAnswer(BaseModel):
-    """An answer that says only that it is done."""
+    """An answer that says only that the task is done."""
 
 
 class _Answer(BaseModel):
-    """What the sandbox says that it did."""
+    """The sandbox's adjustments."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
@@ -116,9 +112,7 @@ class _Answer(BaseModel):
 
 
 class _ImageAnswer(_Answer):
-    """What the sandbox says of the two JPEGs that it made: their bytes, and the picture that was
-    given in px.
-    """
+    """The sandbox's answer about two JPEGs: their bytes, and the px of the given image."""
 
     kept: PositiveInt
     sent: NonNegativeInt
@@ -127,27 +121,27 @@ class _ImageAnswer(_Answer):
 
 
 class _VideoAnswer(_Answer):
-    """What the sandbox says of the copy that it made of a clip."""
+    """The sandbox's answer about the copy of a video."""
 
     kind: Literal["mp4", "mov"]
     clip: Clip
 
 
 class _SoundAnswer(_Answer):
-    """What the sandbox says of the copy that it made of a sound."""
+    """The sandbox's answer about the copy of a sound."""
 
     kind: Literal["wav", "mp3"]
     seconds: Annotated[float, Field(gt=0)]
 
 
 class _KindAnswer(BaseModel):
-    """What the sandbox says that a file is."""
+    """The sandbox's answer about what a file is."""
 
     kind: Literal["image", "video"]
 
 
 class _PreviewAnswer(_KindAnswer, _Answer):
-    """The same with what can be shown of it, the WebP of so many bytes last."""
+    """The same with a preview: a WebP in the last `shown` bytes of the output."""
 
     shown: Annotated[int, Field(gt=0, le=_THUMBNAIL_BYTES)]
     seconds: float | None
@@ -155,8 +149,8 @@ class _PreviewAnswer(_KindAnswer, _Answer):
 
 @contextmanager
 def use_work_folder(folder: Path) -> Iterator[None]:
-    """Inside the block, files in the making lie in this folder, and else where the system has its
-    own: /tmp is memory on some, and soon full.
+    """Keep temporary files in this folder inside the block; the system's /tmp may be memory and
+    small.
     """
     _WORK_FOLDERS.append(folder)
     try:
@@ -168,15 +162,15 @@ def use_work_folder(folder: Path) -> Iterator[None]:
 async def run_in_sandbox(
     asker: Asker, work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs
 ) -> Result:
-    """Runs a function that opens files on threads of their own, when it is its asker's turn.
+    """Run a blocking function that opens files in a thread, when it is the asker's turn.
 
-    Raises Crowded where too much waits already; Overtaken where a page has asked anew.
+    Raises Crowded where too much is waiting; Overtaken where a page has asked again.
     """
     return await asyncio.wrap_future(_TURNS.submit(asker, partial(work, *given, **named)))
 
 
 def digest(source: bytes | Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
     if isinstance(source, bytes):
         return hashlib.sha256(source).hexdigest()
     with source.open("rb") as file:
@@ -184,8 +178,8 @@ def digest(source: bytes | Path) -> str:
 
 
 def prepare_image(field: str, source: bytes | Path, *, size: str, fit: str) -> ImageInput:
-    """Opens a picture and makes it what the service takes: in exactly the shape of a size `W*H`,
-    cropped or padded; for a tier ("720P") in its own.
+    """Check an image and fit it to a size `W*H`, cropped or padded; a tier ("720P") keeps its
+    shape.
 
     Raises InvalidInput, which says what came and what is allowed; and StorageUnavailable, as
     everything here that opens given files, where the disk is full.
@@ -219,7 +213,7 @@ def prepare_image(field: str, source: bytes | Path, *, size: str, fit: str) -> I
 
 
 def preview_image(source: bytes | Path, *, size: str, fit: str) -> bytes:
-    """A small WebP of what will be sent of a picture at this size and fit. Raises InvalidInput."""
+    """Return a small WebP of what is sent at this size and fit. Raises InvalidInput."""
     with _open_source(source) as file, _temporary_file() as made:
         limit = catalog.IMAGE_MEGABYTES
         SANDBOX.run(
@@ -237,10 +231,10 @@ def preview_image(source: bytes | Path, *, size: str, fit: str) -> bytes:
 
 
 def prepare_video(field: str, source: bytes | Path, target: IO[bytes]) -> VideoInput:
-    """Opens a reference video and writes to `target` a copy of its pictures and sound, without
-    where it was taken, by what, and anything else in it.
+    """Check a reference video and write a copy to `target`, without place, device or other
+    metadata.
 
-    Raises InvalidInput for what is no whole MP4 or MOV, or out of the limits.
+    Raises InvalidInput for what is no complete MP4 or MOV, or is outside the limits.
     """
     with _open_source(source) as file:
         high = catalog.VIDEO_MEGABYTES
@@ -252,15 +246,17 @@ def prepare_video(field: str, source: bytes | Path, target: IO[bytes]) -> VideoI
 
 
 def video_seconds(source: bytes | Path) -> float:
-    """How long a reference video is, in seconds. Raises InvalidInput as `prepare_video` does."""
+    """Return the length of a reference video in seconds. Raises InvalidInput as `prepare_video`
+    does.
+    """
     with _temporary_file() as target:
         return prepare_video("reference_video", source, target).clip.seconds
 
 
 def prepare_sound(field: str, source: bytes | Path, target: IO[bytes]) -> SoundInput:
-    """Opens a sound and writes to `target` a copy of what is heard, without tags and pictures.
+    """Check a sound and write a copy to `target`, without tags and cover art.
 
-    Raises InvalidInput for what is no WAV or MP3, or out of the limits.
+    Raises InvalidInput for what is no WAV or MP3, or is outside the limits.
     """
     with _open_source(source) as file:
         outcome = SANDBOX.run(
@@ -277,15 +273,13 @@ def prepare_sound(field: str, source: bytes | Path, target: IO[bytes]) -> SoundI
 
 
 def check_sound(field: str, source: bytes | Path) -> SoundInput:
-    """What a sound is, checked as a run does. Raises InvalidInput as `prepare_sound` does."""
+    """Check a sound as a run does. Raises InvalidInput as `prepare_sound` does."""
     with _temporary_file() as target:
         return prepare_sound(field, source, target)
 
 
 def detect_kind(field: str, source: bytes | Path) -> Literal["image", "video"]:
-    """Whether a file is a picture or a video, whatever it is called. Raises InvalidInput, which
-    calls anything else by its name.
-    """
+    """Return whether a file is image or video. Raises InvalidInput, which names anything else."""
     with _open_source(source) as file, _temporary_file() as made:
         return SANDBOX.run(
             "sort", file, made, _KindAnswer, field=field, high=catalog.VIDEO_MEGABYTES
@@ -293,7 +287,7 @@ def detect_kind(field: str, source: bytes | Path) -> Literal["image", "video"]:
 
 
 def preview_reference(field: str, source: bytes | Path) -> ReferencePreview:
-    """What a file is that may be a reference, checked as a run does. Raises InvalidInput."""
+    """Check a possible reference as a run does and return its preview. Raises InvalidInput."""
     with _open_source(source) as file, _temporary_file() as made:
         done = SANDBOX.run(
             "look", file, made, _PreviewAnswer, field=field, high=catalog.VIDEO_MEGABYTES
@@ -305,10 +299,10 @@ def preview_reference(field: str, source: bytes | Path) -> ReferencePreview:
 async def detect_kinds(
     asker: Asker, field: str, references: Sequence[Media]
 ) -> list[tuple[ReferenceKind, Media]]:
-    """References with what each is: a file is what its content says, an address what its name says.
+    """Return references with the kind of each: by content for a file, by name for a URL.
 
-    Raises InvalidInput for a file that is neither, and for more than any model takes, before one is
-    opened; and as `run_in_sandbox` does.
+    Raises InvalidInput for a file that is neither, and for more than any model accepts, before one
+    is opened; and as `run_in_sandbox` does.
     """
     most = max(model.max_references for model in catalog.MODELS.values())
     if len(references) > most:
@@ -327,8 +321,8 @@ async def detect_kinds(
 
 
 def read_settings(source: bytes | Path) -> dict[str, Any] | None:
-    """The settings that stand in an MP4 of anybody's, as `labels.read` gives them; None where there
-    are none of ours.
+    """Return the settings embedded in an untrusted MP4, as `embedded_settings.read` does, None for
+    none.
 
     Raises InvalidInput for what is no MP4 or MOV.
     """
@@ -348,9 +342,7 @@ def read_settings(source: bytes | Path) -> dict[str, Any] | None:
 
 @contextmanager
 def _open_source(source: bytes | Path) -> Iterator[IO[bytes] | Path]:
-    """A given file as the sandbox takes it: bytes in a file of ours, which goes with the block; a
-    path as it is, since nobody opens it here.
-    """
+    """Yield a given file as the sandbox wants it: bytes as a temporary file, a path unopened."""
     if isinstance(source, Path):
         yield source
         return
@@ -362,9 +354,7 @@ def _open_source(source: bytes | Path) -> Iterator[IO[bytes] | Path]:
 
 @contextmanager
 def _temporary_file() -> Iterator[IO[bytes]]:
-    """An open file in the making, which goes with the block. Raises StorageUnavailable
-    where its disk is full.
-    """
+    """Yield an open temporary file. Raises StorageUnavailable where its disk is full."""
     folder = _WORK_FOLDERS[-1] if _WORK_FOLDERS else None
     try:
         if folder is not None:

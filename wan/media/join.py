@@ -1,6 +1,4 @@
-"""What is made of finished videos: their last frame, several of them joined to one film, a bundle
-of a video with its settings. All of it blocks.
-"""
+"""The last frame of a finished video, a joined film, a ZIP with settings. All block."""
 
 import io
 import json
@@ -29,21 +27,17 @@ from wan.media import encode, probe
 Progress = Callable[[float], None]
 Block = NDArray[np.float32]  # of sound: two rows, a column for each sample
 
-_RATE = 48_000  # samples of sound per second in a film
-_BLOCK = 4_800  # samples of silence that are written at once
-_GAP = 480  # samples; what lies nearer together has no gap between
+_RATE = 48_000  # samples of sound per second
+_BLOCK = 4_800  # samples of silence written at once
+_GAP = 480  # samples; anything shorter is no gap
 
 
 def last_frame(path: Path) -> bytes:
-    """The very last frame that a video shows, as PNG."""
+    """Return the very last frame that a video shows, as PNG."""
     with av.open(str(path), options=probe.OPTIONS) as container:
         stream = container.streams.video[0]
-        container.seek(
-            stream.duration or 0, stream=stream
-        )  # to the last frame that stands for itself
-        frames = deque(
-            container.decode(stream), maxlen=1
-        )  # they come in the order in which they are shown
+        container.seek(stream.duration or 0, stream=stream)  # to the last key frame
+        frames = deque(container.decode(stream), maxlen=1)  # decoded in the order they are shown
         if not frames:
             raise ValueError("no frames")
         out = io.BytesIO()
@@ -60,11 +54,10 @@ def join(
     progress: Progress,
     tags: Mapping[str, str] | None = None,
 ) -> None:
-    """Writes one MP4 of several, in their order, at a size (`W*H` px) and a frame rate; other
-    shapes are padded, never stretched.
+    """Join videos into one MP4 of a size (`W*H` px) and frame rate; other shapes are padded.
 
-    Where any of them has sound the film has, and silence stands for what is missing. progress: is
-    told how much is done, 0 to 1, and may raise to stop it. Stopped or failed, nothing is left at
+    The film has sound where any video has, with silence for what is missing. progress: called with
+    the fraction done, 0 to 1, and may raise to stop. Stopped or failed, nothing is left at
     `target`.
     """
     try:
@@ -76,9 +69,7 @@ def join(
 
 
 def bundle(video: Path, settings: Mapping[str, Any], target: Path, *, name: str) -> None:
-    """Writes a ZIP of a video and its settings, `name`.mp4 and `name`.json. Where it fails, nothing
-    is left at `target`.
-    """
+    """Write a ZIP of a video and its settings, `name`.mp4 and `name`.json; nothing if it fails."""
     try:
         with zipfile.ZipFile(target, "w") as made:
             made.write(video, f"{name}.mp4")
@@ -95,8 +86,8 @@ def bundle(video: Path, settings: Mapping[str, Any], target: Path, *, name: str)
 def _write_clips(
     made: OutputContainer, paths: Sequence[Path], size: str, fps: float, progress: Progress
 ) -> None:
-    """Clip after clip. Each begins where the one before it truly ends, so that what rounding to
-    frames takes or gives never adds up.
+    """Write clip after clip, each starting at the exact end of the last, so that rounding never
+    adds up.
     """
     seams = list(accumulate((_seconds(path) for path in paths), initial=Fraction(0)))
     with av.open(str(paths[0]), options=probe.OPTIONS) as first:
@@ -123,7 +114,7 @@ def _write_clips(
 
 
 def _seconds(path: Path) -> Fraction:
-    """How long a video is, exactly."""
+    """Return the exact length of a video."""
     with av.open(str(path), options=probe.OPTIONS) as given:
         stream = given.streams.video[0]
         return (stream.duration or 0) * (stream.time_base or Fraction(0))
@@ -137,8 +128,8 @@ def _has_sound(path: Path) -> bool:
 def _read_pictures(
     path: Path, begins: Fraction, ends: Fraction, size: str, rate: Fraction
 ) -> Iterator[tuple[int, VideoFrame]]:
-    """The pictures of a clip that is shown from `begins` to `ends` seconds of the film, each with
-    its number there.
+    """Yield the pictures of a clip shown from `begins` to `ends` s of the film, each with its
+    number.
     """
 
     def number(at: Fraction) -> int:
@@ -159,15 +150,15 @@ def _read_pictures(
 
 
 class _SoundTrack:
-    """The sound of a film in the making."""
+    """The sound of a film being written."""
 
     def __init__(self, made: OutputContainer) -> None:
         self._made, self._samples = made, 0
         self._track: AudioStream = made.add_stream("aac", rate=_RATE, layout="stereo")
 
     def write(self, blocks: Iterator[Block], until: int | None = None) -> None:
-        """Writes block after block, all of them or until the film has so many samples: it goes
-        along with the pictures, so that neither is held.
+        """Write blocks, all or until the film has so many samples, in step with the pictures to
+        save memory.
         """
         while until is None or self._samples < until:
             block = next(blocks, None)
@@ -181,14 +172,12 @@ class _SoundTrack:
             self._made.mux(self._track.encode(frame))
 
     def end(self) -> None:
-        """Writes what the encoder holds."""
+        """Write what the encoder holds."""
         self._made.mux(self._track.encode(None))
 
 
 def _read_sound(path: Path, samples: int) -> Iterator[Block]:
-    """The sound of a clip, exactly so many samples: cut where it is longer, and silence wherever
-    there is none.
-    """
+    """Yield the sound of a clip, exactly so many samples: cut, or filled up with silence."""
     written = 0
     with av.open(str(path), options=probe.OPTIONS) as given:
         for begins, block in _resample(given):
@@ -203,8 +192,8 @@ def _read_sound(path: Path, samples: int) -> Iterator[Block]:
 
 
 def _resample(given: InputContainer) -> Iterator[tuple[int, Block]]:
-    """The sound of a video at the film's rate, in blocks, each with the sample at which it begins,
-    counted from the first picture.
+    """Yield blocks of sound at the film's rate, each with its first sample, from the first picture
+    on.
     """
     if not given.streams.audio:
         return
@@ -223,11 +212,11 @@ def _silence(samples: int) -> Iterator[Block]:
 
 
 def _time_of(frame: Frame) -> Fraction:
-    """When a frame is due, in seconds by the video's own clock."""
+    """Return when a frame is due, in seconds by the video's own clock."""
     return (frame.pts or 0) * (frame.time_base or Fraction(0))
 
 
 def _start_of(given: InputContainer) -> Fraction:
-    """When the first picture of a video is shown by its own clock, in seconds."""
+    """Return when the first picture of a video is shown by its own clock, in seconds."""
     stream = given.streams.video[0]
     return (stream.start_time or 0) * (stream.time_base or Fraction(0))

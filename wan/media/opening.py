@@ -1,9 +1,8 @@
-"""Opens a file by its path where nothing on the way is a link, and nothing but a plain file is
-taken.
+"""Opening plain files by path, with no symbolic link on the way.
 
-Runs in the sandbox alone. Whoever closes any descriptor of a database's file drops the locks that
-its own process holds on it (POSIX), so the process that works with the database opens no file that
-somebody names.
+Runs in the sandbox only. Closing any descriptor of a database's file drops the locks that its
+process holds on it (POSIX), so the process that works with the database opens no file that a user
+names.
 """
 
 import os
@@ -16,11 +15,11 @@ _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
 
 
 def open_plain(path: Path) -> IO[bytes]:
-    """Opens a plain file by its whole path, folder by folder, so that nobody can swap one for a
+    """Open a plain file by its absolute path, folder by folder, so that none can be swapped for a
     link.
 
-    Raises OSError for what is not there, is a link, a folder, a pipe or a device, or lies behind
-    one.
+    Raises OSError for what is missing, is or lies behind a link, or is a folder, a pipe or a
+    device.
     """
     if not path.is_absolute() or not path.name or ".." in path.parts:
         raise OSError("it is no whole path of a file")
@@ -37,8 +36,8 @@ def open_plain(path: Path) -> IO[bytes]:
 
 
 def _open_in(folder: int, name: str) -> IO[bytes]:
-    """Opens a plain file of a folder. What is none is not touched: opening a
-    device may do things.
+    """Open a plain file in a folder. Anything else is not touched: opening a device may have
+    effects.
     """
     _require_plain(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
     descriptor = os.open(name, _FILE, dir_fd=folder)

@@ -1,10 +1,10 @@
-"""What a video file is, found out by decoding it to its end."""
+"""Measuring a video file by reading it to its end."""
 
 from dataclasses import dataclass
 from typing import IO, Any
 
 import av
-import av.audio.resampler  # which an encoder would import when it gets its first frame
+import av.audio.resampler  # else imported by an encoder at its first frame
 import av.subtitles.codeccontext
 import av.subtitles.stream
 from av.container import InputContainer
@@ -15,18 +15,15 @@ from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
 from PIL import Image
 
-# Demuxers that may look at a clip. Without the list FFmpeg opens a playlist and fetches the URLs in
-# it.
+# Demuxers that may read a clip. Without this list FFmpeg opens playlists and fetches their URLs.
 OPTIONS = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2"}
-UNSPECIFIED = 2  # FFmpeg's number for colours of which a video says nothing
-SLACK = 0.5  # seconds by which a file may end before it says
+UNSPECIFIED = 2  # FFmpeg's number for a video that does not name its colour space
+SLACK = 0.5  # seconds by which a file may fall short of its stated length
 
 
 @dataclass(frozen=True)
 class Clip:
-    """What a video file is, measured: width and height in px as players show it, frames per second,
-    seconds.
-    """
+    """What was measured in a video: width and height in px as shown, frames per second, seconds."""
 
     width: int
     height: int
@@ -42,8 +39,9 @@ class Clip:
 
 
 def probe(file: IO[bytes]) -> Clip:
-    """Opens a video, decodes its first frame and walks to its end. Raises FFmpegError or ValueError
-    for what cannot be played to the end.
+    """Measure a video: decode its first frame and read to its end.
+
+    Raises FFmpegError or ValueError for what cannot be played to the end.
     """
     with av.open(file, "r", options=OPTIONS) as container:
         stream = next(iter(container.streams.video), None)
@@ -77,7 +75,9 @@ def probe(file: IO[bytes]) -> Clip:
 
 
 def first_frame(file: IO[bytes]) -> Image.Image:
-    """The first frame of a video as players show it: upright. Raises FFmpegError or ValueError."""
+    """Return the first frame of a video, upright as players show it. Raises FFmpegError or
+    ValueError.
+    """
     file.seek(0)
     with av.open(file, "r", options=OPTIONS) as container:
         frame = next(container.decode(video=0), None)
@@ -87,9 +87,7 @@ def first_frame(file: IO[bytes]) -> Image.Image:
 
 
 def still(frame: VideoFrame) -> Image.Image:
-    """A frame as a picture, in the colours in which players show it: where a video does not say
-    what its colours mean, they are those of HD.
-    """
+    """Return a frame as an image in the colours players show: HD ones where unspecified."""
     meaning = Colorspace.ITU709 if frame.colorspace == UNSPECIFIED else None
     shown = frame.reformat(format="rgb24", src_colorspace=meaning)
     return Image.frombytes(
@@ -103,7 +101,7 @@ def still(frame: VideoFrame) -> Image.Image:
 
 
 def decode_packet(packet: "Packet[Any]") -> list[Any]:
-    """The frames in a packet; none where it is broken."""
+    """Return the frames in a packet; none where it is broken."""
     try:
         return list(packet.decode())
     except FFmpegError:
@@ -111,7 +109,7 @@ def decode_packet(packet: "Packet[Any]") -> list[Any]:
 
 
 def _end_of(container: InputContainer, stream: VideoStream) -> float:
-    """Where the last whole packet of a track ends, in seconds. Nothing is decoded."""
+    """Return where the last complete packet of a track ends, in seconds, without decoding."""
     container.seek(0)
     last = max(
         (

@@ -1,7 +1,6 @@
-"""What a file is that somebody gives as a reference: told by its content, checked like what goes
-up, with a small picture of it to show.
+"""A preview of a possible reference: its kind by content, checked like what is sent, a thumbnail.
 
-Runs in the sandbox alone, as `wan.media.images` and `wan.media.clips` do.
+Runs in the sandbox only, as `wan.media.images` and `wan.media.clips` do.
 """
 
 import io
@@ -13,19 +12,16 @@ from wan.media import clips, file_type, images, probe
 
 
 def detect_kind(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
-    """Answers whether a file is a picture or a video. Raises InvalidInput, which calls anything
-    else by its name.
-    """
+    """Return whether a file is image or video. Raises InvalidInput, which names anything else."""
     _ = made
     return {"kind": file_type.require_reference(field, given).medium}
 
 
 def preview(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
-    """Checks a reference as a run does, and writes a small WebP of it at the end of what a run
-    would keep of it. Raises InvalidInput.
+    """Check a reference as a run does, and append a small WebP of it to what a run would keep.
 
-    Answers with what it is, the bytes of the WebP, the seconds of a video, and what a run does to
-    it.
+    Returns its kind, the bytes of the WebP, the seconds of a video, and the adjustments. Raises
+    InvalidInput.
     """
     seconds, kind = None, file_type.require_reference(field, given).medium
     if kind == "image":
@@ -48,9 +44,7 @@ def preview(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
 
 
 def _refuse_large(field: str, given: IO[bytes]) -> None:
-    """A picture may have less than a video, and the guard did not know which it is. Raises
-    InvalidInput.
-    """
+    """Raise InvalidInput for an image over its limit; the guard applied that of a video."""
     size = given.seek(0, io.SEEK_END)
     if size > catalog.IMAGE_MEGABYTES * 1_000_000:
         raise InvalidInput(

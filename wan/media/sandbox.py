@@ -1,13 +1,11 @@
-"""Opens files that nobody vouches for, each in a process of its own that can do nothing else and
-does not live long.
+"""Opens untrusted files, each in a short-lived process of its own that can do nothing else.
 
 A fork server, `python -m wan.media.sandbox_process`, imports Pillow and PyAV once and forks a guard
-for each task, which takes a few milliseconds. The guard gets a file to write to and a line to talk
-on as descriptors, and the file to be read either as a descriptor or by its path, which it opens
-itself: the process that asks never does (see `wan.media.opening`). It measures that file, has it
-decoded by a child of its own, and ends that child when it takes too long. The child may open
-nothing more, neither file nor connection. At worst a file is refused. The fork server knows no key,
-and goes when its starter does.
+for each task, which takes a few milliseconds. The guard gets the output file and a socket as
+descriptors, and the input either as a descriptor or as a path, which it opens itself: the process
+that asks never does (see `wan.media.opening`). It measures the file, has a child decode it, and
+kills that child when it takes too long. The child may open nothing more, neither file nor
+connection. At worst a file is refused. The fork server knows no key, and ends when its parent does.
 """
 
 import atexit
@@ -34,37 +32,27 @@ from wan.media.sandbox_process import LIMITS, MEGABYTE, Order
 
 log = logging.getLogger("wan.media.sandbox")
 
-# seconds after which an answer is given up; longer than a task may take, for a fork server that has
-# to start
-_PATIENCE = 30.0
-_PAUSE = 0.2  # seconds before an order is given again
-_ANSWER = 1 << 16  # bytes; more is no answer of ours
-_ENVIRONMENT = (
-    "PATH",
-    "PYTHONHOME",
-    "PYTHONPATH",
-    "LD_LIBRARY_PATH",
-    "LANG",
-)  # what a fork server may know
+_PATIENCE = 30.0  # seconds to wait for an answer: a task's, and the start of a fork server
+_PAUSE = 0.2  # seconds before an order is repeated
+_ANSWER = 1 << 16  # bytes; a longer answer is not ours
+_ENVIRONMENT = ("PATH", "PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG")  # all it may know
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
 @dataclass(frozen=True)
 class Outcome(Generic[Answer]):
-    """What came of a task: its own answer, and what the guard measured in the file before anything
-    looked into it.
-    """
+    """A task's own answer, and what the guard measured in the file beforehand."""
 
     done: Answer
     sha256: str
-    """Hexadecimal; "" unless it was asked for."""
+    """Hexadecimal; "" unless requested."""
     bytes: int
 
 
 class Sandbox:
-    """The process that tasks are born in: started with the first of them, and again should it have
-    died. module: what it runs.
+    """The fork server, started with the first task and again should it have died. module: what it
+    runs.
     """
 
     def __init__(self, module: str = "wan.media.sandbox_process") -> None:
@@ -77,7 +65,7 @@ class Sandbox:
 
     @property
     def pid(self) -> int | None:
-        """The process's number, where it runs."""
+        """The process id while it runs."""
         return None if self._process is None else self._process.pid
 
     def run(
@@ -92,16 +80,15 @@ class Sandbox:
         digest: bool = False,
         **wanted: str,
     ) -> Outcome[Answer]:
-        """Runs a task of `_tasks` on a file and gives its answer; what it makes is in `made`.
-        Blocks for up to `SECONDS`.
+        """Run a task of `_tasks` on a file and return its answer; its output is in `made`.
 
-        given: an open file of ours, or the path of somebody's, which is opened in the sandbox.
-        shape: what the answer must be; who gives it may be in the hands of the file. high:
-        megabytes that the file may have. digest: whether its SHA-256 is wanted.
+        Blocks for up to `SECONDS`. given: an open file of ours, or a user's path, which the sandbox
+        opens. shape: the model of the answer, which may come from a process that the file controls.
+        high: megabytes that the file may have. digest: whether its SHA-256 is wanted.
 
         Raises InvalidInput with the task's own refusal, or one that says that opening takes too
-        much, for what is no plain file ("file_missing", whatever stands in the way), and for one
-        that is too large; StorageUnavailable where there was no room for what it made.
+        much, for what is no plain file ("file_missing", whatever the obstacle), and for one that is
+        too large; StorageUnavailable where there was no room for the output.
         """
         done: Outcome[Answer] | None = None
         refusal, reason = InvalidInput(field, "media_unsafe", **LIMITS), None
@@ -117,16 +104,9 @@ class Sandbox:
             else:
                 checked = shape.model_validate_json(json.dumps(answer["done"]), strict=True)
                 done = Outcome(checked, answer["sha256"], answer["bytes"])
-        except (
-            OSError,
-            ValueError,
-            TypeError,
-            KeyError,
-        ) as error:  # the child was ended, or gave what is no answer of ours
-            reason = type(error).__name__
-        if _is_full(
-            made
-        ):  # what it made may break off then, and a file that it refused is not to blame
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            reason = type(error).__name__  # the child was killed, or its answer is not ours
+        if _is_full(made):  # then the output may be truncated, and a refused file is not to blame
             raise StorageUnavailable("disk_full")
         if done is not None:
             return done
@@ -135,7 +115,7 @@ class Sandbox:
         raise refusal
 
     def _log_missing(self, without: Iterable[str]) -> None:
-        """Logs once of each measure that this system does not allow."""
+        """Log once each measure that this system does not support."""
         known = {*confinement.BEFORE, *confinement.WITHIN}
         if new := [one for one in without if one in known and one not in self._missing]:
             self._missing.update(new)
@@ -144,13 +124,13 @@ class Sandbox:
             )
 
     def stop(self) -> None:
-        """Ends the process and all that it has in hand."""
+        """End the process and all its tasks."""
         with self._lock:
             self._end()
 
     def _answer(self, given: IO[bytes] | Path, made: IO[bytes], order: Order) -> dict[str, Any]:
-        """Asked once more where nobody took the order: then the fork server has died this moment,
-        or had no process to spare.
+        """Ask, and once more where nobody took the order: the fork server just died or could not
+        fork.
         """
         files = [made] if isinstance(given, Path) else [made, given]
         with contextlib.suppress(ConnectionError):
@@ -166,7 +146,7 @@ class Sandbox:
             return _converse(mine, order)
 
     def _deliver(self, *descriptors: IO[bytes] | socket.socket) -> None:
-        """Hands over what a task needs."""
+        """Hand a task's descriptors to the fork server."""
         with self._lock:
             socket.send_fds(self._connect(), [b"1"], [one.fileno() for one in descriptors])
 
@@ -190,29 +170,22 @@ class Sandbox:
 
 
 def _spawn(module: str, line: socket.socket) -> subprocess.Popen[bytes]:
-    """A fork server at the other end of a line, in a session of its own, so that Ctrl-C here does
-    not end it in the middle of a task.
+    """Start a fork server on a socket, in a session of its own, so that Ctrl-C does not kill a
+    task.
     """
     known = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     known["PYTHONPATH"] = os.pathsep.join(
         filter(None, [str(Path(__file__).parents[2]), known.get("PYTHONPATH")])
     )
-    command = [
-        sys.executable,
-        "-P",
-        "-W",
-        "ignore",
-        "-m",
-        module,
-    ]  # Pillow would warn of each oddity in a file
+    # Without warnings: Pillow would print one for each oddity in a file.
+    command = [sys.executable, "-P", "-W", "ignore", "-m", module]
     return subprocess.Popen(  # noqa: S603 - our own program
         command, env=known, stdin=line.fileno(), stdout=subprocess.DEVNULL, start_new_session=True
     )
 
 
 def _locate(field: str, given: IO[bytes] | Path) -> Order:
-    """Where a file lies, for the guard: links are followed here, by whoever may name them, and
-    nowhere else.
+    """Return a file's location for the guard: symbolic links are resolved here and nowhere else.
 
     Raises InvalidInput for a name that no file can have.
     """
@@ -226,9 +199,7 @@ def _locate(field: str, given: IO[bytes] | Path) -> Order:
 
 
 def _is_full(file: IO[bytes]) -> bool:
-    """Whether not a megabyte more goes into an open file. No codec can be relied on to say that it
-    could not write, or not everything.
-    """
+    """Return whether a file cannot grow by a megabyte. Codecs may hide failed writes."""
     size = os.fstat(file.fileno()).st_size
     try:
         return os.pwrite(file.fileno(), bytes(MEGABYTE), size) < MEGABYTE
@@ -239,8 +210,7 @@ def _is_full(file: IO[bytes]) -> bool:
 
 
 def _converse(line: socket.socket, order: Order) -> dict[str, Any]:
-    """Sends an order and reads the answers to their end: the guard's, and after it the child's,
-    which cannot take back what the guard has said.
+    """Send an order and read the answers: the guard's, then the child's, which cannot override it.
 
     Raises OSError or ValueError where there is none.
     """

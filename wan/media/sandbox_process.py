@@ -1,6 +1,6 @@
 """The fork server, `python -m wan.media.sandbox_process`.
 
-It forks a guard for each task, and the guard the child that opens the file.
+It forks a guard for each task, and the guard forks the child that opens the file.
 """
 
 import contextlib
@@ -17,22 +17,20 @@ from wan.domain.errors import InvalidInput
 from wan.media import confinement
 from wan.media.opening import open_plain
 
-SECONDS = 9  # of a task, by the clock; so that no file is waited for longer than 10
-MEMORY_MEGABYTES = 1000  # of a child, everything counted
+SECONDS = 9  # wall-clock time of a task, so that nobody waits longer than 10 for a file
+MEMORY_MEGABYTES = 1000  # address space of a child
 LIMITS = {"seconds": SECONDS, "high": MEMORY_MEGABYTES}
-_WRITE_LIMIT = 200_000_000  # bytes that a child may write
+_WRITE_LIMIT = 200_000_000  # bytes
 MEGABYTE = 1_000_000
 Task = Callable[..., dict[str, Any]]
 Order = dict[str, Any]
 
 
 def serve(tasks: dict[str, Task]) -> None:
-    """Become the fork server of these tasks: a guard for each delivery on stdin, until nobody is at
-    the other end.
-    """
+    """Fork a guard for each delivery on stdin, until nobody is at the other end."""
     line = socket.socket(fileno=0)
     confinement.apply({"": confinement.hide})
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guards that have ended leave nothing behind
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guards that have ended leave no zombie
     while True:
         word, descriptors, _, _ = socket.recv_fds(line, 1, 3)
         if not word:
@@ -45,9 +43,7 @@ def serve(tasks: dict[str, Task]) -> None:
 
 
 def _fork() -> int:
-    """As os.fork; where the machine has no process to spare, nobody answers the task, and it is
-    refused.
-    """
+    """Fork; return -1 where the machine cannot, so that the task goes unanswered and is refused."""
     try:
         return os.fork()
     except OSError:
@@ -55,8 +51,8 @@ def _fork() -> int:
 
 
 def _guard(tasks: dict[str, Task], line: int, made: int, given: int | None = None) -> NoReturn:
-    """A guard's life: the order, what the file is, and the child that is to open it. The clock ends
-    it, and with it the child.
+    """Run a guard: read the order, measure the file, start the child. A timer ends it and the
+    child.
     """
     try:
         signal.setitimer(signal.ITIMER_REAL, SECONDS)
@@ -74,7 +70,7 @@ def _guard(tasks: dict[str, Task], line: int, made: int, given: int | None = Non
 
 
 def _read_all(talk: socket.socket) -> bytes:
-    """All that is sent on a line."""
+    """Return everything sent on a socket."""
     with talk.makefile("rb") as order:
         return order.read()
 
@@ -84,8 +80,8 @@ def _send(talk: socket.socket, said: dict[str, Any]) -> None:
 
 
 def _open_source(order: Order, given: int | None) -> IO[bytes]:
-    """The file that is to be read. Raises InvalidInput: one and the same for what is not there and
-    what may not be opened.
+    """Open the input. Raises the same InvalidInput for a file that is missing and one that is
+    forbidden.
     """
     if given is not None:
         return os.fdopen(given, "rb")
@@ -96,8 +92,9 @@ def _open_source(order: Order, given: int | None) -> IO[bytes]:
 
 
 def _measure(order: Order, source: IO[bytes]) -> dict[str, Any]:
-    """Bytes and SHA-256 of a file, which is at its beginning afterwards. Raises InvalidInput for
-    one that is too large, before a byte is read.
+    """Return the bytes and SHA-256 of a file and rewind it.
+
+    Raises InvalidInput for one that is too large, before a byte is read.
     """
     size, high = os.fstat(source.fileno()).st_size, order["high"]
     if size > high * MEGABYTE:
@@ -111,11 +108,10 @@ def _measure(order: Order, source: IO[bytes]) -> dict[str, Any]:
 def _run_child(
     tasks: dict[str, Task], order: Order, talk: socket.socket, source: IO[bytes], target: IO[bytes]
 ) -> None:
-    """Has a child do a task, and waits for its end."""
+    """Fork a child for a task, and wait for its end."""
     order["without"] = confinement.apply(confinement.BEFORE)
-    alive, held = (
-        os.pipe()
-    )  # it ends with this process, also before the kernel has been told to end the child then
+    # The pipe breaks with this process, even before the kernel knows to kill the child with it.
+    alive, held = os.pipe()
     child = _fork()
     if child == 0:
         os.close(held)
@@ -133,9 +129,7 @@ def _run_task(
     target: IO[bytes],
     alive: int,
 ) -> NoReturn:
-    """A child's life: what it may do first, then the task, the answer. alive: a pipe of which its
-    guard has the other end.
-    """
+    """Run a child: confine itself, perform the task, answer. alive: a pipe to its guard."""
     try:
         os.set_blocking(alive, False)
         confinement.limit(megabytes=MEMORY_MEGABYTES, seconds=SECONDS, written=_WRITE_LIMIT)
@@ -153,14 +147,14 @@ def _run_task(
 def _perform(
     tasks: dict[str, Task], order: Order, given: IO[bytes], made: IO[bytes]
 ) -> dict[str, Any]:
-    """The answer to an order."""
+    """Return the answer to an order."""
     try:
         return {"done": tasks[order["task"]](given, made, field=order["field"], **order["wanted"])}
     except InvalidInput as refusal:
         return _describe_refusal(refusal)
     except MemoryError:
         return {"refused": "media_unsafe", "values": LIMITS}
-    except Exception as odd:  # noqa: BLE001 - not foreseen, but the file brought it about
+    except Exception as odd:  # noqa: BLE001 - unforeseen, but caused by the file
         return {"refused": "media_unsafe", "values": LIMITS, "odd": type(odd).__name__}
 
 
@@ -173,7 +167,7 @@ def _describe_refusal(refusal: InvalidInput) -> dict[str, Any]:
 
 
 def _tasks() -> dict[str, Task]:
-    """What can be ordered, by name. Imported here, because only the fork server opens anything."""
+    """Return the tasks by name. Imported here, because only the fork server opens anything."""
     from wan.media import clips, images, reference_preview, sounds
 
     return {

@@ -1,9 +1,8 @@
-"""The system calls that a process which decodes a file is left with: a filter in the kernel, by
-default-deny.
+"""The system calls left to a process that decodes a file: a kernel filter, denied by default.
 
-What is not in the lists below fails with EPERM. The list was found by `strace` under every kind of
-file that is taken; it holds memory, threads, time, and reading and writing what is open already.
-Linux on x86_64 and aarch64.
+Everything not listed below fails with EPERM. The list was found with `strace` under every accepted
+type of file: memory, threads, time, and reading and writing what is already open. Linux on x86_64
+and aarch64.
 """
 
 import ctypes
@@ -13,10 +12,8 @@ import struct
 import sys
 from collections.abc import Iterator
 
-_ARCHITECTURES = {
-    "x86_64": (0xC000003E, 0),
-    "aarch64": (0xC00000B7, 1),
-}  # AUDIT_ARCH_*, and the column below
+# AUDIT_ARCH_*, and the column below
+_ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 
 _FREE = {
     "read": (0, 63),
@@ -58,31 +55,24 @@ _FREE = {
 }
 
 _ALL = 0xFFFFFFFF
-_HIGH = 8  # added to an argument's number: the upper half of it
+_HIGH = 8  # added to an argument's number for its upper half
 _CLONE_THREAD = 0x10000
-_THREADS = 0x7D0F00  # the flags with which C libraries start a thread, all of them
+_THREADS = 0x7D0F00  # all flags with which C libraries start a thread
 _PROT_EXEC = 4
 _AT_EMPTY_PATH = 0x1000
 
-# Where it depends on the arguments: the number of one, a mask, and what it must be under that mask.
+# Allowed depending on arguments: the number of one, a mask, and its value under that mask.
 _BOUND = {
-    "clone": (
-        (56, 220),
-        [(0, _ALL & ~_THREADS | _CLONE_THREAD, _CLONE_THREAD)],
-    ),  # threads, never a process
-    "mmap": ((9, 222), [(2, _PROT_EXEC, 0)]),  # no memory that could be run
+    # threads, never a process
+    "clone": ((56, 220), [(0, _ALL & ~_THREADS | _CLONE_THREAD, _CLONE_THREAD)]),
+    "mmap": ((9, 222), [(2, _PROT_EXEC, 0)]),  # no executable memory
     "mprotect": ((10, 226), [(2, _PROT_EXEC, 0)]),
-    "newfstatat": (
-        (262, 79),
-        [(3, _AT_EMPTY_PATH, _AT_EMPTY_PATH)],
-    ),  # as C libraries ask for an open file
-    "prlimit64": (
-        (302, 261),
-        [(0, _ALL, 0), (2, _ALL, 0), (2 + _HIGH, _ALL, 0)],
-    ),  # its own limits, read only
+    "newfstatat": ((262, 79), [(3, _AT_EMPTY_PATH, _AT_EMPTY_PATH)]),  # fstat in C libraries
+    # its own limits, read only
+    "prlimit64": ((302, 261), [(0, _ALL, 0), (2, _ALL, 0), (2 + _HIGH, _ALL, 0)]),
 }
-# everywhere; its flags lie in memory, where no filter sees them. C libraries use clone where it is
-# missing
+# On every architecture. Its flags are in memory, where no filter sees them; C libraries fall back
+# to clone where it is missing.
 _CLONE3 = 435
 
 _LOAD, _AND, _JUMP_EQUAL, _RETURN = 0x20, 0x54, 0x15, 0x06  # BPF: ld [k], and k, jeq k, ret k
@@ -90,13 +80,11 @@ _ALLOW, _KILL, _ERROR = 0x7FFF0000, 0x80000000, 0x00050000  # SECCOMP_RET_*
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
 
 Instruction = tuple[int, int, int, int]
-"""Code, instructions to pass over where a comparison holds and where not, constant."""
+"""Code, instructions to skip where a comparison holds and where it does not, constant."""
 
 
 def program(machine: str) -> list[Instruction]:
-    """The filter for a machine, as `os.uname` calls it. Raises OSError for
-    one that is not known.
-    """
+    """Return the filter for a machine, named as in `os.uname`. Raises OSError if unknown."""
     if machine not in _ARCHITECTURES:
         raise OSError(errno.ENOSYS, f"no filter is known for {machine}")
     architecture, column = _ARCHITECTURES[machine]
@@ -115,8 +103,9 @@ def program(machine: str) -> list[Instruction]:
 
 
 def install() -> None:
-    """Puts the filter on this process for the rest of its life. It must have no thread yet, and
-    `no_new_privs`. Raises OSError.
+    """Install the filter on this process for good. Raises OSError.
+
+    The process must have a single thread, and `no_new_privs` set.
     """
     steps = b"".join(struct.pack("HBBI", *step) for step in program(os.uname().machine))
     held = ctypes.create_string_buffer(steps, len(steps))
@@ -125,21 +114,21 @@ def install() -> None:
 
 
 def call_prctl(option: int, *given: int) -> None:
-    """As prctl(2). Raises OSError."""
+    """Call prctl(2). Raises OSError."""
     arguments = [ctypes.c_ulong(one) for one in (*given, 0, 0, 0, 0)[:4]]
     if libc().prctl(option, *arguments) != 0:
         raise_last("prctl")
 
 
 def libc() -> ctypes.CDLL:
-    """The C library of this process. Raises OSError where this is not Linux."""
+    """Return the C library of this process. Raises OSError where this is not Linux."""
     if sys.platform != "linux":
         raise OSError(errno.ENOSYS, "this is not Linux")
     return _LIBC
 
 
 def raise_last(call: str) -> None:
-    """Raises OSError for the call that has just failed."""
+    """Raise OSError for the call that has just failed."""
     number = ctypes.get_errno()
     raise OSError(number, f"{call}: {os.strerror(number)}")
 
@@ -147,9 +136,7 @@ def raise_last(call: str) -> None:
 def _rule(
     number: int, checks: list[tuple[int, int, int]], action: int = _ALLOW
 ) -> Iterator[Instruction]:
-    """What becomes of one call; the number of the call is loaded, and still
-    is where it is another.
-    """
+    """Yield the filter of one call: its number is loaded, and stays loaded where it is another."""
     length = 3 * len(checks)
     yield _JUMP_EQUAL, 0, length + 1 + bool(checks), number
     for place, (argument, mask, value) in enumerate(checks, 1):

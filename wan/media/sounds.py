@@ -1,7 +1,7 @@
-"""Sounds for image to video: checked, and copied clean, so that nothing but what is heard goes on.
+"""Sounds for image to video: checked, and copied without anything but what is heard.
 
-A WAV is decoded and written anew as 16-bit PCM, which loses nothing of one that is that already; of
-an MP3 the frames that can be decoded are copied as they are.
+A WAV is decoded and rewritten as 16-bit PCM, which is lossless for one that is 16-bit PCM; of an
+MP3 the decodable frames are copied as they are.
 
 `prepare_sound` runs in the sandbox only, since its input is untrusted: it reads an open file,
 writes to another and answers in JSON.
@@ -23,28 +23,26 @@ from wan.domain.errors import InvalidInput
 from wan.domain.messages import Sentence, sentence
 from wan.media import file_type
 
-# No file is opened, and no address asked, that is named in what is given; a sound has one track,
-# and one more for each picture in its tag.
+# Nothing that the file names is opened or fetched. A sound has one track, and one more for each
+# picture in its tag.
 _OPTIONS = {"protocol_whitelist": "none", "max_streams": "32"}
-_WITHOUT_TAGS = {
+_WITHOUT_TAGS = {  # muxer options
     "wav": {"fflags": "+bitexact"},
     "mp3": {"fflags": "+bitexact", "id3v2_version": "0", "write_id3v1": "0"},
-}  # without tags
+}
 _PLAIN = "pcm_s16le"
-_RATES = (8_000, 48_000)  # samples per second of a WAV that goes up
-_COUNT_ONLY_SECONDS = (
-    1.0  # seconds above the longest that is allowed, from where on nothing is decoded any more
-)
+_RATES = (8_000, 48_000)  # samples per second of a WAV that is sent
+_COUNT_ONLY_SECONDS = 1.0  # above the limit; what follows is not decoded
 
 _Write = Callable[["Packet[Any]", list[AudioFrame]], None]
 
 
 def prepare_sound(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str, Any]:
-    """Copies a sound without tags, pictures and whatever else is in its file.
+    """Copy a sound without tags, cover art and whatever else is in its file.
 
-    Answers with its kind, "wav" or "mp3", its seconds, and what was done to it. Raises InvalidInput
-    for what is no WAV or MP3, or out of the limits. A file that is cut short is as long as what is
-    left of it.
+    Returns its format, "wav" or "mp3", its seconds, and the adjustments. Raises InvalidInput for
+    what is no WAV or MP3, or is outside the limits. A truncated file counts as long as what is left
+    of it.
     """
     kind = file_type.require(field, given, "audio").decoder
     try:
@@ -62,7 +60,7 @@ def prepare_sound(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str,
                 )
     except (InvalidInput, MemoryError):
         raise
-    except Exception:  # noqa: BLE001 - whatever PyAV raises over it is the file's fault
+    except Exception:  # noqa: BLE001 - whatever PyAV raises is the file's fault
         raise InvalidInput(field, "sound_unreadable") from None
     _check(field, seconds)
     return {
@@ -75,7 +73,7 @@ def prepare_sound(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str,
 def _copy_mp3(
     whole: InputContainer, track: AudioStream, clean: OutputContainer
 ) -> tuple[float, list[Sentence]]:
-    """Copies the frames of an MP3. Gives its seconds, and that nothing is done to it."""
+    """Copy the frames of an MP3. Return its seconds and no adjustments."""
     copy = clean.add_stream_from_template(track)
 
     def write(packet: "Packet[Any]", _frames: list[AudioFrame]) -> None:
@@ -88,7 +86,7 @@ def _copy_mp3(
 def _write_wav(
     whole: InputContainer, track: AudioStream, clean: OutputContainer
 ) -> tuple[float, list[Sentence]]:
-    """Writes a WAV anew. Gives its seconds, and what was done to it."""
+    """Rewrite a WAV. Return its seconds and the adjustments."""
     layout = "mono" if track.channels == 1 else "stereo"
     rate = min(max(track.rate, _RATES[0]), _RATES[1])
     plain = AudioResampler("s16", layout, rate)
@@ -107,10 +105,9 @@ def _write_wav(
 
 
 def _decode(whole: InputContainer, track: AudioStream, write: _Write) -> float:
-    """Decodes a sound, and hands on each packet that can be decoded. Gives its seconds; of one that
-    is too long anyway, the rest is only counted.
+    """Decode a sound, pass on each decodable packet and return its seconds.
 
-    Raises ValueError where nothing can be heard.
+    What exceeds the limit is only counted. Raises ValueError where nothing can be heard.
     """
     seconds = 0.0
     for packet in whole.demux(track):
@@ -119,7 +116,7 @@ def _decode(whole: InputContainer, track: AudioStream, write: _Write) -> float:
             continue
         try:
             frames = packet.decode()
-        except FFmpegError:  # a broken one is not heard
+        except FFmpegError:  # broken, not heard
             continue
         seconds += sum(frame.samples / frame.sample_rate for frame in frames)
         if packet.dts is not None:
@@ -130,7 +127,7 @@ def _decode(whole: InputContainer, track: AudioStream, write: _Write) -> float:
 
 
 def _check(field: str, seconds: float) -> None:
-    """Raises InvalidInput for a sound out of the limits."""
+    """Raise InvalidInput for a sound outside the limits."""
     shortest, longest = catalog.SOUND_SECONDS
     if not shortest <= round(seconds, 1) <= longest:
         raise InvalidInput(
