@@ -329,7 +329,6 @@ window.wanLibrary = (() => {
     if (view() === "job" && part("[data-going].wan-job")) press("open");
     else if (view() === "grid" && Number(root().dataset.going)) press("refresh");
   }, 500);
-  new MutationObserver(() => root() && dated(root())).observe(document.documentElement, { attributeFilter: ["lang"] });
 
   return {
     page,

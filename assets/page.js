@@ -1,10 +1,10 @@
-// What the server does not say: it sends a card when something changes; here the clock ticks, buttons in cards reach Gradio, the language is switched,
-// and a view whose stream has gone silent is taken up again.
+// What the server does not say: it sends a card when something changes; here the clock ticks, buttons in cards reach Gradio, the forms are taken along to
+// the page in the other language, and a view whose stream has gone silent is taken up again.
 window.wanStudio = (() => {
   const TABS = ["image", "reference"];
   const QUIET = 30_000; // ms without a sign of life, after which a live view is taken up again: its stream may have ended without a word
   const DEAD = 10_000; // ms after that, when only opening the page anew helps: Gradio takes a stream that a proxy has ended for an open one
-  const STORED = "wan-language";
+  const CARRIED = "wan-carried";
   const PLACE = "wan-tab";
   const LINK = /^#jobs=([\w-]{32,})$/;
   const ENDS = { SUCCEEDED: "✓ ", FAILED: "✕ ", CANCELLED: "✕ ", EXPIRED: "✕ " };
@@ -63,17 +63,8 @@ window.wanStudio = (() => {
     again.observe(holder, { subtree: true, childList: true, attributes: true, attributeFilter: ["style", "class", "open"] });
   }
 
-  const spoken = () => (document.documentElement.lang.startsWith("zh") ? "zh" : "en");
-
-  // What a part says in the page's language, whether or not it can be seen at the moment.
-  function words(part) {
-    const copy = part.cloneNode(true);
-    copy.querySelectorAll(`[lang]:not([lang=${spoken()}])`).forEach((other) => other.remove());
-    return copy.textContent.trim();
-  }
-
   function announce(shown) {
-    const said = [...shown.querySelectorAll(".wan-title, .wan-say")].map(words).join(". ");
+    const said = [...shown.querySelectorAll(".wan-title, .wan-say")].map((part) => part.textContent.trim()).join(". ");
     const announcer = document.getElementById("wan-announcer");
     if (announcer && said && announcer.textContent !== said) announcer.textContent = said;
   }
@@ -84,55 +75,9 @@ window.wanStudio = (() => {
     const views = TABS.map(view).filter((one) => one && one.dataset.state !== "IDLE");
     const newest = TABS.filter((tab) => views.includes(view(tab))).sort((a, b) => (seen.get(b)?.at ?? 0) - (seen.get(a)?.at ?? 0))[0];
     const shown = views.find((one) => "live" in one.dataset) ?? (newest && view(newest));
-    const words = shown?.querySelector(`.wan-title [lang=${spoken()}]`)?.textContent;
+    const words = shown?.querySelector(".wan-title")?.textContent;
     const now = words ? `${ENDS[shown.dataset.state] ?? ""}${words} · Wan Studio` : "Wan Studio";
     if (now !== title) document.title = title = now; // once: it may be translated
-  }
-
-  function written(part) {
-    const [walker, found] = [document.createTreeWalker(part, NodeFilter.SHOW_TEXT), []];
-    while (walker.nextNode()) found.push(walker.currentNode);
-    return found.filter(({ data }) => data.trim());
-  }
-
-  // Gradio holds on to its text nodes, so these are filled, never replaced.
-  const fill = (text, words) => text.data.trim() === words || (text.data = words);
-
-  // What Gradio says when the page is opened and leaves like that: tabs are put into another language only when somebody turns to them.
-  function reword() {
-    if (!document.getElementById("wan-names")) return;
-    const known = new Map();
-    for (const { children } of document.querySelectorAll("#wan-names [data-says]")) {
-      const now = [...children].find(({ lang }) => lang === spoken()).textContent;
-      for (const { textContent } of children) known.set(textContent, now);
-    }
-    for (const text of [...document.querySelectorAll("#wan-tabs > .tab-wrapper, footer .show-api")].flatMap(written)) {
-      if (known.has(text.data.trim())) fill(text, known.get(text.data.trim()));
-    }
-    for (const box of document.querySelectorAll(".wan-drop [data-testid=upload-text]:not(.compact)")) {
-      const drop = document.querySelector(`#wan-names [data-drop=${box.closest(".wan-sound") ? "sound" : "references"}] [lang=${spoken()}]`);
-      box.translate = false; // it is in the page's language whatever Gradio writes there, and must not be taken for Gradio's
-      written(box).forEach((text, number) => fill(text, number ? " " : drop.textContent));
-      box.dataset.said = "";
-    }
-  }
-
-  // Some names that Gradio gives to screen readers are in English whatever the page speaks; ours stand in the header, in both languages.
-  function name() {
-    for (const said of document.querySelectorAll("#wan-names [data-names]")) {
-      const original = said.dataset.names;
-      const words = said.querySelector(`[lang=${spoken()}]`).textContent;
-      const names = [...said.children].flatMap(({ textContent }) => [`[aria-label="${textContent}"]`, `[title="${textContent}"]`]);
-      for (const part of document.querySelectorAll([...names, `[data-named="${original}"]`].join())) {
-        part.dataset.named = original;
-        for (const kind of ["aria-label", "title"]) if (part.hasAttribute(kind) && part.getAttribute(kind) !== words) part.setAttribute(kind, words);
-      }
-    }
-    for (const part of document.querySelectorAll(".wan-slider [aria-label]")) {
-      const label = part.closest(".wan-slider").querySelector("[data-testid=block-info]").textContent.trim();
-      if (part.ariaLabel !== label) part.ariaLabel = label; // what kind of field it is, a screen reader says itself
-    }
-    for (const picture of document.querySelectorAll(":is(.wan-sample, footer) img:not([alt=''])")) picture.alt = ""; // the words stand beside it
   }
 
   function mark(tab, shown) {
@@ -175,10 +120,12 @@ window.wanStudio = (() => {
   }
 
   // The page was opened, and shows every job as it was at that moment: what is on its way is followed from there.
-  function arrived() {
+  function arrived(forms) {
+    const filled = carried();
     restore();
-    stay();
+    back(Boolean(filled));
     setTimeout(() => TABS.filter((tab) => "live" in (view(tab)?.dataset ?? {})).forEach(attach), 60);
+    return filled?.length === forms.length ? filled : forms.map(() => ({ __type__: "update" }));
   }
 
   // Does something as soon as it can be done: a tab is put on the page when somebody first turns to it, which may take long on a slow line.
@@ -260,16 +207,21 @@ window.wanStudio = (() => {
     });
   }
 
-  // A reload leads back to the tab that was looked at.
-  function stay(tab = "") {
+  // A reload, or the other language, leads back to the tab that was looked at.
+  function stay(tab) {
     try {
-      if (tab) return sessionStorage.setItem(PLACE, tab);
-      const kept = sessionStorage.getItem(PLACE);
-      if (kept && performance.getEntriesByType("navigation")[0]?.type === "reload") turn(kept);
+      sessionStorage.setItem(PLACE, tab);
     } catch {} // a browser that keeps nothing begins at the first
   }
 
-  const linkOf = (token) => `${location.origin}${location.pathname}#jobs=${token}`;
+  function back(switched) {
+    try {
+      const kept = sessionStorage.getItem(PLACE);
+      if (kept && (switched || performance.getEntriesByType("navigation")[0]?.type === "reload")) turn(kept);
+    } catch {}
+  }
+
+  const linkOf = (token) => `${new URL("./", document.baseURI)}#jobs=${token}`; // whoever opens it reads their own language
   const keyTyped = () => [...document.querySelectorAll("#wan-key input, #wan-code input")].some((part) => part.value);
 
   // Shows the link under which another browser finds the same jobs. Its token stands behind the #, which is never sent to a server.
@@ -329,26 +281,32 @@ window.wanStudio = (() => {
 
   const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-  // Gradio keeps its locale in a module of its own; it sets <html lang>, which the cards follow.
-  async function speak(language) {
-    const core = performance.getEntriesByType("resource").find(({ name }) => /\/assets\/core-[^/]+\.js$/.test(name));
-    const { changeLocale } = await import(core.name);
-    changeLocale(language);
-    reword();
+  // To the page in the other language, where the forms are filled as they are here. A key and a code are kept nowhere: where one was typed, the link asks first.
+  let way = "";
+  function leave(link) {
+    way = link.href + location.hash;
+    const [dialog, press] = [document.getElementById("wan-switch"), () => document.getElementById("wan-carry-press").click()];
+    if (!dialog || !keyTyped()) return press();
+    dialog.returnValue = "";
+    dialog.showModal();
+    dialog.addEventListener("close", () => dialog.returnValue === "go" && press(), { once: true });
   }
 
-  function remember(language) {
+  function carry(forms) {
     try {
-      localStorage.setItem(STORED, language);
-    } catch {} // a browser that keeps nothing asks again next time
+      sessionStorage.setItem(CARRIED, JSON.stringify(forms));
+    } catch {} // a browser that keeps nothing begins anew
+    location.assign(way);
   }
 
-  function wanted() {
-    const asked = new URLSearchParams(location.search).get("lang");
+  // What was taken along, once; null for whoever came another way.
+  function carried() {
     try {
-      return asked ?? localStorage.getItem(STORED);
+      const forms = JSON.parse(sessionStorage.getItem(CARRIED));
+      sessionStorage.removeItem(CARRIED);
+      return forms;
     } catch {
-      return asked;
+      return null;
     }
   }
 
@@ -446,9 +404,9 @@ window.wanStudio = (() => {
     if (target.isConnected && !target.closest?.("#wan-connection, [data-connect], [role=listbox]")) connect(false);
     if (target.closest?.("#wan-tabs [role=tab]")) stay(target.closest("[role=tab]").dataset.tabId);
     if (target.closest?.("[data-details] > summary")) fold(target.closest("[data-details]"));
-    const button = target.closest?.("[data-press], [data-choose], [data-copy], [data-lang], [data-insert], [data-share], [data-connect]");
+    const button = target.closest?.("[data-press], [data-choose], [data-copy], [data-insert], [data-share], [data-connect]");
     if (!button) return;
-    const { press: verb, job = "", choose: how, jobs, lang, insert: name } = button.dataset;
+    const { press: verb, job = "", choose: how, jobs, insert: name } = button.dataset;
     if (verb) {
       const tab = TABS.find((one) => button.closest(`#wan-${one}-view`));
       button.disabled = true;
@@ -457,14 +415,17 @@ window.wanStudio = (() => {
     } else if (how) {
       choose(jobs, how);
     } else if ("copy" in button.dataset) copy(button);
-    else if (lang) {
-      remember(lang);
-      speak(lang);
-    } else if ("share" in button.dataset) document.getElementById("wan-share-press").click();
+    else if ("share" in button.dataset) document.getElementById("wan-share-press").click();
     else if ("connect" in button.dataset) connect();
     else if (name) insert(button);
   });
 
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.(".wan-lang a");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || !document.getElementById("wan-carry-press")) return;
+    event.preventDefault();
+    if (!link.ariaCurrent) leave(link);
+  });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !document.body.classList.contains("wan-connecting")) return;
     event.preventDefault(); // this Escape has done its work
@@ -475,8 +436,6 @@ window.wanStudio = (() => {
   setInterval(() => {
     TABS.forEach(look);
     entitle();
-    name();
-    reword();
     standIn();
     document.querySelectorAll("[class*=wan-of-] textarea").forEach(measure);
   }, 250);
@@ -522,12 +481,5 @@ window.wanStudio = (() => {
     true,
   );
 
-  const boot = setInterval(() => {
-    if (!document.querySelector("#wan-header .wan-header")) return;
-    clearInterval(boot);
-    const language = wanted();
-    if (language && !document.documentElement.lang.startsWith(language)) speak(language);
-  }, 30);
-
-  return { arrived, started, answered, takeAgain, aimed, changed, cancelled, retried, turn, choose, share, claimed, own };
+  return { arrived, started, answered, takeAgain, aimed, changed, cancelled, retried, turn, choose, share, claimed, own, carry };
 })();

@@ -3,7 +3,6 @@
 (() => {
   const EVERY = 3000; // ms between two looks at a tally
   const RESTS = 15_000; // ms in which a review that its owner has just ended is not asked for its tally: the page is about to show it as ended
-  const LANGUAGE = "wan-language";
   const NAME = "wan-reviewer-name";
   const TOKEN = "wan-reviewer";
   const etags = new WeakMap(); // element with a tally -> the version that it shows
@@ -28,7 +27,6 @@
     return kept(TOKEN) ?? kept(TOKEN, fresh());
   }
 
-  const language = () => (document.documentElement.lang.startsWith("zh") ? "zh" : "en");
   const page = () => document.querySelector("main[data-send]");
   const verdictsKey = () => `wan-review:${location.pathname}`;
   const own = () => JSON.parse(kept(verdictsKey()) ?? "{}");
@@ -65,7 +63,7 @@
     delete root.dataset.send;
   }
 
-  const since = (root, address) => (seen.has(root) ? `${address}?since=${seen.get(root)}` : address);
+  const since = (root, address) => (seen.has(root) ? `${address}&since=${seen.get(root)}` : address);
 
   function update(root, { parts, at }) {
     fill(root, parts);
@@ -107,7 +105,7 @@
     const said = { take: Number(take.dataset.take), verdict, comment, at_seconds: at, name, reviewer: reviewer() };
     let answer;
     try {
-      const headers = { "Content-Type": "application/json", "Accept-Language": language() };
+      const headers = { "Content-Type": "application/json" };
       answer = await fetch(since(page(), page().dataset.send), { method: "POST", headers, body: JSON.stringify(said), keepalive: true });
     } catch {
       show(form, words("offline"), true);
@@ -198,11 +196,6 @@
     video.scrollIntoView({ block: "nearest" });
   }
 
-  function speak(wanted) {
-    document.documentElement.lang = wanted === "zh" ? "zh-CN" : "en";
-    dated();
-  }
-
   // Times as the reader's own clock has them.
   function dated() {
     const { lang } = document.documentElement;
@@ -263,12 +256,11 @@
     true,
   );
   document.addEventListener("click", ({ target }) => {
-    const button = target.closest?.("[data-seek], [data-moment], .rv-open, .rv-lang [data-lang]");
+    const button = target.closest?.("[data-seek], [data-moment], .rv-open");
     if (!button) return;
     if ("seek" in button.dataset) seek(button);
     else if ("open" in button.dataset) compare(button);
-    else if ("moment" in button.dataset) press(button, button.getAttribute("aria-pressed") !== "true");
-    else speak(kept(LANGUAGE, button.dataset.lang));
+    else press(button, button.getAttribute("aria-pressed") !== "true");
   });
   // One at a time: an answer that takes long holds up the next question and no other.
   setInterval(() => {
@@ -324,9 +316,6 @@
   };
 
   if ("review" in document.documentElement.dataset) {
-    // A page of its own; in the app the language is another script's.
-    if (kept(LANGUAGE)) speak(kept(LANGUAGE));
-    else if (location.protocol === "file:") speak(navigator.language.slice(0, 2));
     document.addEventListener("DOMContentLoaded", opened);
     document.addEventListener("DOMContentLoaded", dated);
   } else setInterval(complete, 250);

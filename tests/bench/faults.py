@@ -287,13 +287,9 @@ _REQUESTS = (
     ),
     _fault(
         "words of the second language for everybody but the first",
-        "ui/review_page.py",
-        '        "zh"\n'
-        '        if request.headers.get("accept-language", "").strip().lower().startswith("zh")\n'
-        '        else "en"',
-        '        "en"\n'
-        '        if request.headers.get("accept-language", "").strip().lower().startswith("en")\n'
-        '        else "zh"',
+        "web/languages.py",
+        'return _known(headers.get("accept-language", "")) or "en"',
+        'return _known(headers.get("accept-language", "")) or "zh"',
         "ui/test_review_page.py::test_whoever_asks_for_no_language_of_ours_gets_english",
     ),
 )

@@ -285,11 +285,16 @@ def _hidden_controls(root: Path) -> int:
             stderr=subprocess.DEVNULL,
         )
         try:
-            components = _config(f"http://127.0.0.1:{port}/config", app)["components"]
+            config = _config(f"http://127.0.0.1:{port}/config", app)
         finally:
             app.terminate()
             app.wait()
-    return sum(one["props"].get("visible", True) in (False, "hidden") for one in components)
+    shown = config["page"][""]["components"]  # the same in each language
+    return sum(
+        one["props"].get("visible", True) in (False, "hidden")
+        for one in config["components"]
+        if one["id"] in shown
+    )
 
 
 def _config(url: str, app: subprocess.Popen[bytes]) -> dict[str, Any]:

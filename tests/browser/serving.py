@@ -327,6 +327,16 @@ def opened(page: Page, url: str) -> None:
     page.locator("#wan-image-price strong").wait_for()
 
 
+def switch(page: Page, language: str) -> None:
+    """Goes to the page in the other language, and waits until it can be used."""
+    page.locator(f".wan-lang [data-lang={language}]").click()
+    page.wait_for_function(
+        "language => document.documentElement.lang.startsWith(language)"
+        " && document.querySelector('#wan-image-price strong')",
+        arg=language,
+    )
+
+
 def say(page: Page, tab: str, prompt: str) -> None:
     """Types the prompt of a tab."""
     page.locator(f"#wan-{tab}-prompt textarea").fill(prompt)

@@ -11,8 +11,9 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.findings import THEMES, findings, too_wide
-from tests.browser.serving import DESKTOP, App, Visits, generate, reach, say, served
+from tests.browser.serving import DESKTOP, App, Visits, generate, reach, say, served, switch
 from tests.ui.test_compare import take
+from wan.domain.messages import Language
 from wan.ui.compare import board
 
 PHONE, NARROW = {"width": 390, "height": 844}, {"width": 360, "height": 780}
@@ -126,10 +127,10 @@ def test_axe_finds_nothing_grave(visit: Visits, app: App):
     assert not grave, "\n".join(grave)
 
 
-def with_board(page: Page) -> None:
+def with_board(page: Page, language: Language = "en") -> None:
     """Puts two takes side by side under the stage."""
     video = str(page.locator("#wan-image-view video").get_attribute("src"))
-    html = board([(take(n, seed=n), video, "") for n in (1, 2)])
+    html = board(language, [(take(n, seed=n), video, "") for n in (1, 2)])
     page.locator("#wan-image-view .wan-view").evaluate(
         "(view, html) => view.insertAdjacentHTML('afterend', html)", html
     )
@@ -140,7 +141,7 @@ def with_board(page: Page) -> None:
 def test_no_tab_is_wider_than_a_narrow_phone(visit: Visits, app: App):
     page = visit(app.url, size=NARROW)
     for language in ("en", "zh"):
-        page.locator(f"[data-lang={language}]").click()
+        switch(page, language)
         for tab in tabs(page):
             shown(page, tab)
             assert not too_wide(page)

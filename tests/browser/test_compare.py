@@ -21,6 +21,7 @@ from tests.browser.serving import ROOT
 from tests.browser.translating import translator
 from tests.ui.test_compare import take
 from wan.domain.jobs import Job
+from wan.domain.messages import Language
 from wan.ui.compare import board
 
 SIZE = (320, 192)
@@ -104,12 +105,14 @@ def whole_page(
     jobs: list[Job],
     videos: list[str],
     *,
-    language: str = "en",
+    language: Language = "en",
     numbers: Sequence[int] = (),
 ) -> Path:
     """A page with nothing but a board, as an export has it."""
     shown = board(
-        [(job, video, "") for job, video in zip(jobs, videos, strict=True)], numbers=numbers
+        language,
+        [(job, video, "") for job, video in zip(jobs, videos, strict=True)],
+        numbers=numbers,
     )
     style, script = ((ROOT / "assets" / name).read_text() for name in ("compare.css", "compare.js"))
     ground = (

@@ -5,7 +5,7 @@ allowed, its console shows in test_page.py.
 from playwright.sync_api import Browser, expect
 
 from tests.attacks.visitor import upload
-from tests.browser.serving import SAMPLES, App, Visits, opened, served
+from tests.browser.serving import SAMPLES, App, Visits, opened, served, switch
 
 REPORTS = (
     "() => { window.refused = []; document.addEventListener('securitypolicyviolation', "
@@ -75,8 +75,7 @@ def test_a_refused_upload_says_why_in_the_language_of_the_page(browser: Browser,
         visitor = browser.new_context(reduced_motion="reduce", locale="en-US")
         page = visitor.new_page()
         opened(page, app.url)
-        page.locator("[data-lang=zh]").click()
-        page.wait_for_function("document.documentElement.lang.startsWith('zh')")
+        switch(page, "zh")
         many = [
             (f"{number}.png", b"x") for number in range(20)
         ]  # each counts for a megabyte, and 1 MB/s is allowed anew

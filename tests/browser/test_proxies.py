@@ -13,7 +13,17 @@ from playwright.sync_api import Page, expect
 
 from tests import plain_http
 from tests.browser.proxies import LOCATIONS, caddy, nginx
-from tests.browser.serving import SAMPLES, App, Visits, generate, opened, reach, say, served
+from tests.browser.serving import (
+    SAMPLES,
+    App,
+    Visits,
+    generate,
+    opened,
+    reach,
+    say,
+    served,
+    switch,
+)
 
 WAYS = ("README", "Caddy", *LOCATIONS)
 
@@ -76,6 +86,22 @@ def test_the_page_opens_under_a_path_without_its_slash_too(
     expect(page).to_have_url(f"{ways[way]}/?lang=en")
     page.locator(".wan-sample").first.click()
     page.locator("#wan-image-view .preview img").wait_for()
+    assert not lost
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_each_language_has_its_page_under_a_path(way: str, ways: dict[str, str], visit: Visits):
+    page = visit.blank(ways[way], locale="zh-CN")
+    lost = watched(page)
+    opened(page, f"{ways[way]}?a=b")
+    expect(page).to_have_url(f"{ways[way]}/zh?a=b")
+    page.locator(".wan-sample").first.click()
+    page.locator("#wan-image-view .preview img").wait_for()
+    switch(page, "en")
+    expect(page).to_have_url(f"{ways[way]}/?lang=en")
+    switch(page, "zh")
+    page.goto(f"{ways[way]}/zh/?a=b")
+    expect(page).to_have_url(f"{ways[way]}/zh?a=b")
     assert not lost
 
 

@@ -37,9 +37,10 @@ BUILT = (  # beginnings of keys that are put together
 )
 NAMING = {
     "sentence": 0,
-    "both": 0,
-    "label": 0,
     "t": 1,
+    "text": 1,
+    "hint": 1,
+    "told": 1,
     "InvalidInput": 1,
     "AccessRefused": 0,
     "Refused": 1,

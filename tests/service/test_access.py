@@ -34,6 +34,7 @@ from wan.service.refusals import refusals_in_words
 from wan.service.studio import Studio
 from wan.ui import visitor
 from wan.ui.run import Run
+from wan.ui.run import viewers as run_viewers
 
 OWN = Connection(
     backend="dashscope",
@@ -611,7 +612,14 @@ class TestTheWholeWay:
     async def test_one_owner_does_not_take_the_streams_of_all(self, simulator):
         async with Studio(load_settings()) as studio:
             with gr.Blocks():
-                run = Run(studio, "image", visitor.build(studio), [catalog.IMAGE_TO_VIDEO])
+                run = Run(
+                    "en",
+                    studio,
+                    "image",
+                    visitor.build("en", studio),
+                    [catalog.IMAGE_TO_VIDEO],
+                    run_viewers(),
+                )
             asks = gr.Request(username="somebody")
             with simulator.fault("policy", "status-503"):
                 job = await studio.submit(image(), owner=visitor.owner_of(studio, "", asks))

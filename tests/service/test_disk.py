@@ -34,7 +34,7 @@ from wan.service import polling, runner
 from wan.service.studio import Studio
 from wan.storage import objects
 from wan.ui import recall, reference, review, review_export, visitor
-from wan.ui.run import Run
+from wan.ui.run import Run, viewers
 from wan.web.routes import routes
 
 pytestmark = pytest.mark.anyio
@@ -197,7 +197,12 @@ async def test_an_export_keeps_its_videos_though_copies_of_a_bucket_are_tidied_u
             assert all(poster.stat().st_size for _, poster in found.values())
         assert not any(video.exists() for video, _ in found.values())
         await review_export.pack(
-            studio, review, disk.folder / "review.zip", now=time.time(), progress=lambda share: None
+            "en",
+            studio,
+            review,
+            disk.folder / "review.zip",
+            now=time.time(),
+            progress=lambda share: None,
         )
         assert (disk.folder / "review.zip").stat().st_size > 1000
 
@@ -228,7 +233,12 @@ async def test_no_copy_takes_the_room_of_the_jobs(studio, monkeypatch):
         lambda: studio.bundle(job.id, owner=OWNER, target=studio.uploads.folder / "bundle.zip"),
         lambda: recall.copy_references(studio, job.id, owner=OWNER),
         lambda: review_export.pack(
-            studio, whole, studio.uploads.folder / "review.zip", now=0.0, progress=lambda _: None
+            "en",
+            studio,
+            whole,
+            studio.uploads.folder / "review.zip",
+            now=0.0,
+            progress=lambda _: None,
         ),
     ]
     monkeypatch.setattr(objects, "ROOM", ENDLESS)
@@ -254,7 +264,7 @@ async def test_one_export_of_an_owner_at_a_time(studio, monkeypatch, tmp_path):
     made, _ = await studio.create_review(
         [job.id], owner=owner, title="A", note="", expires_days=None
     )
-    room = review._Room(studio)
+    room = review._Room("en", studio, set())
     first = room.zip("", made.id, asks)
     assert "Packing" in await anext(first)
     assert ["Another export" in said async for said in room.zip("", made.id, asks)] == [True]
@@ -357,7 +367,14 @@ async def test_the_page_says_it_in_words(studio):
     page = httpx.ASGITransport(Starlette(routes=routes(studio, opened)))
     with gr.Blocks():
         run, asks = (
-            Run(studio, "image", visitor.build(studio), [catalog.IMAGE_TO_VIDEO]),
+            Run(
+                "en",
+                studio,
+                "image",
+                visitor.build("en", studio),
+                [catalog.IMAGE_TO_VIDEO],
+                viewers(),
+            ),
             gr.Request(username="somebody"),
         )
 
@@ -365,7 +382,7 @@ async def test_the_page_says_it_in_words(studio):
         return request()
 
     async def refused(card: Markup) -> str:
-        return await reference.idle({}, card, Asker(), back=False)
+        return await reference.idle("en", {}, card, Asker(), back=False)
 
     with unreadable(studio.database):
         async with plain_http.AsyncClient(transport=page, base_url="http://page") as client:

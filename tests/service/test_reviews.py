@@ -377,7 +377,7 @@ async def test_what_a_reviewer_gets_says_nothing_of_how_it_was_made(studio, tmp_
     assert [mark for mark in telling if mark in poster] == []
     for token in (bare, open_):
         whole = await studio.review_by_link(token)
-        await pack(studio, whole, tmp_path / "review.zip", now=NOW, progress=lambda _: None)
+        await pack("en", studio, whole, tmp_path / "review.zip", now=NOW, progress=lambda _: None)
         with zipfile.ZipFile(tmp_path / "review.zip") as packed:
             held = (
                 b"".join(

@@ -9,7 +9,7 @@ import pytest
 from wan.domain.catalog import Price
 from wan.domain.errors import InvalidInput
 from wan.domain.jobs import LIVE, Job, JobEvent, JobState, Spent
-from wan.domain.messages import sentence, t
+from wan.domain.messages import LOCALES, sentence, t
 from wan.ui import cards
 from wan.ui.takes import Mark
 
@@ -51,6 +51,7 @@ def read(html: str) -> str:
 def test_every_state_escapes_what_people_and_the_service_wrote(state):
     said = sentence("task_failed", code=EVIL, message=EVIL, advice=EVIL)
     shown = cards.view(
+        "en",
         event(
             state,
             request={"prompt": EVIL},
@@ -59,7 +60,7 @@ def test_every_state_escapes_what_people_and_the_service_wrote(state):
             code=EVIL,
             said=said,
             adjustments=[said],
-        )
+        ),
     )
     assert "<script" not in shown
     assert "x')</script>\"" not in shown
@@ -68,25 +69,27 @@ def test_every_state_escapes_what_people_and_the_service_wrote(state):
 def test_cast_and_refusal_escape_names():
     said = sentence("image_kind", field=EVIL, given=EVIL)
     shown = cards.cast(
+        "en",
         [
             cards.Tile("image", EVIL, b"webp", [said]),
             cards.Tile("video", EVIL),
             cards.Tile("refused", EVIL, notes=[said]),
-        ]
+        ],
     )
     assert "<script" not in shown
     assert "character2" in shown
     assert "character3" not in shown
     assert "<script" not in cards.refused(
-        sentence("field_type", field="prompt", given=EVIL, allowed="text"), EVIL
+        "en", sentence("field_type", field="prompt", given=EVIL, allowed="text"), EVIL
     )
 
 
 @pytest.mark.parametrize("state", list(JobState))
 def test_every_state_has_a_title_in_both_languages(state):
-    shown = cards.view(event(state))
-    for words in (t("en", f"title_{state}"), t("zh", f"title_{state}")):
-        assert f">{words}</span>" in shown
+    for language, other in (("en", "zh"), ("zh", "en")):
+        shown = cards.view(language, event(state))
+        assert f">{t(language, f'title_{state}')}</strong>" in shown
+        assert f">{t(other, f'title_{state}')}<" not in shown
 
 
 @pytest.mark.parametrize(
@@ -94,18 +97,18 @@ def test_every_state_has_a_title_in_both_languages(state):
     [(JobState.QUEUED, "cancel"), (JobState.UPLOADING, "cancel"), (JobState.PENDING, "cancel")],
 )
 def test_what_is_free_to_cancel_offers_it(state, button):
-    assert f'data-press="{button}"' in cards.view(event(state))
+    assert f'data-press="{button}"' in cards.view("en", event(state))
 
 
 @pytest.mark.parametrize("state", [JobState.RUNNING, JobState.FETCHING, JobState.UNCERTAIN])
 def test_what_cannot_be_cancelled_offers_to_stop_watching(state):
-    shown = cards.view(event(state))
+    shown = cards.view("en", event(state))
     assert 'data-press="stop"' in shown
     assert 'data-press="cancel"' not in shown
 
 
 def test_running_says_what_it_costs_and_what_is_expected():
-    shown = cards.view(event(JobState.RUNNING))
+    shown = cards.view("en", event(JobState.RUNNING))
     assert "it costs ¥1.50 if it succeeds" in read(shown)
     assert 'data-elapsed="42.0" data-expected="75.0"' in shown
     assert "of about 1:15" in shown
@@ -113,17 +116,17 @@ def test_running_says_what_it_costs_and_what_is_expected():
 
 def test_a_simulated_run_never_speaks_of_a_charge():
     for state in JobState:
-        assert "¥" not in cards.view(event(state, backend="simulator"))
+        assert "¥" not in cards.view("en", event(state, backend="simulator"))
 
 
 @pytest.mark.parametrize("state", list(JobState))
 def test_only_a_live_job_is_marked_live(state):
-    assert (" data-live" in cards.view(event(state))) == (state in LIVE)
+    assert (" data-live" in cards.view("en", event(state))) == (state in LIVE)
 
 
 @pytest.mark.parametrize("state", ENDED_BADLY)
 def test_a_bad_end_says_why_and_offers_another_try_with_its_price(state):
-    shown = cards.view(event(state, said=sentence("never_arrived"), request_id="r-1"))
+    shown = cards.view("en", event(state, said=sentence("never_arrived"), request_id="r-1"))
     assert "It cost nothing. Generate again." in shown
     assert "<details" in shown
     assert "r-1" in shown
@@ -132,8 +135,8 @@ def test_a_bad_end_says_why_and_offers_another_try_with_its_price(state):
 
 def test_a_doubtful_end_warns_before_another_try():
     doubtful = event(JobState.EXPIRED, said=sentence("never_confirmed"), spent=Spent.MAYBE)
-    assert 'data-press="retry"' in cards.view(doubtful)
-    asked = cards.view(doubtful, asks=sentence("may_pay_twice"))
+    assert 'data-press="retry"' in cards.view("en", doubtful)
+    asked = cards.view("en", doubtful, asks=sentence("may_pay_twice"))
     assert "may be billed twice" in asked
     assert 'data-press="sure"' in asked
     assert 'data-press="retry"' not in asked
@@ -149,7 +152,7 @@ def test_done_shows_video_facts_and_adjustments():
         "poster_key": "p",
         "adjustments": adjusted,
     }
-    shown = cards.view(event(JobState.SUCCEEDED, **measured))
+    shown = cards.view("en", event(JobState.SUCCEEDED, **measured))
     assert (
         'src="media/token/video.mp4" poster="media/token/poster.webp" controls playsinline '
         'preload="metadata"' in shown
@@ -170,21 +173,21 @@ def test_done_shows_video_facts_and_adjustments():
     ("html", "kept"),
     [
         (
-            cards.view(event(JobState.SUCCEEDED, task_id="task-1", width=1, height=2)),
+            cards.view("en", event(JobState.SUCCEEDED, task_id="task-1", width=1, height=2)),
             ["4711", "¥1.50", "1×2", "task-1", "job-1"],
         ),
         (
-            cards.view(event(JobState.RUNNING, task_id="task-1")),
+            cards.view("en", event(JobState.RUNNING, task_id="task-1")),
             ["0:42", "¥1.50", "A quiet sea.", "task-1"],
         ),
-        (cards.view(event(JobState.FAILED)), ["¥1.50", "A quiet sea."]),
+        (cards.view("en", event(JobState.FAILED)), ["¥1.50", "A quiet sea."]),
         (
             cards.price_line(
-                Price(Decimal("1.5"), "CNY", 5.0), (60, 120), simulated=False, takes=2
+                "en", Price(Decimal("1.5"), "CNY", 5.0), (60, 120), simulated=False, takes=2
             ),
             ["¥3.00", "¥1.50"],
         ),
-        (cards.finding(sentence("cancel_late", price="¥7.00")), ["¥7.00"]),
+        (cards.finding("en", sentence("cancel_late", price="¥7.00")), ["¥7.00"]),
     ],
 )
 def test_a_translator_leaves_ids_prompts_and_prices_alone(html, kept):
@@ -194,7 +197,7 @@ def test_a_translator_leaves_ids_prompts_and_prices_alone(html, kept):
 
 
 def test_not_watching_offers_to_watch_again():
-    shown = cards.view(event(JobState.RUNNING), watching=False)
+    shown = cards.view("en", event(JobState.RUNNING), watching=False)
     assert 'data-press="watch"' in shown
     assert " data-live" not in shown
 
@@ -206,7 +209,7 @@ def test_takes_escape_what_people_wrote_and_each_button_names_its_job(state, mar
         (event(state, id=f"job-{number}", request={"prompt": EVIL}, task_id=EVIL, code=EVIL), mark)
         for number in (1, 2)
     ]
-    shown = cards.takes(several, note=sentence("cancel_over").say())
+    shown = cards.takes("en", several, note=sentence("cancel_over").say())
     assert "<script" not in shown
     assert shown.count('<section class="wan-take ') == 2
     tile = shown.partition("wan-take ")[2].partition("</section>")[0]
@@ -217,7 +220,7 @@ def test_the_card_of_several_takes_counts_them_and_what_they_cost():
     made = event(JobState.SUCCEEDED, spent=Spent.YES, adjustments=[sentence("image_upright")])
     failed, making = event(JobState.FAILED), event(JobState.RUNNING)
     shown = cards.takes(
-        [(made, Mark.NONE), (failed, Mark.NONE), (making, Mark.NONE), (made, Mark.BEFORE)]
+        "en", [(made, Mark.NONE), (failed, Mark.NONE), (making, Mark.NONE), (made, Mark.BEFORE)]
     )
     for words in (
         "2 of 4 done",
@@ -230,18 +233,20 @@ def test_the_card_of_several_takes_counts_them_and_what_they_cost():
     assert 'data-choose="compare"' in shown
     assert shown.count("The photo was turned upright") == 1, "what was adjusted in all is said once"
     assert ' data-live data-told="2/3"' in shown or ' data-told="2/3" data-live' in shown
-    over = cards.takes([(made, Mark.NONE), (failed, Mark.NONE)])
+    over = cards.takes("en", [(made, Mark.NONE), (failed, Mark.NONE)])
     assert "¥1.50 in all." in read(over)
     assert "data-live" not in over
     assert "data-choose" not in over
-    waiting = cards.takes([(event(JobState.PENDING), Mark.NONE)] * 2)
+    waiting = cards.takes("en", [(event(JobState.PENDING), Mark.NONE)] * 2)
     assert "Cancel all" in waiting
-    assert "in all" not in cards.takes([(event(JobState.PENDING, amount=None), Mark.NONE)] * 2)
+    assert "in all" not in cards.takes(
+        "en", [(event(JobState.PENDING, amount=None), Mark.NONE)] * 2
+    )
 
 
 def test_a_take_that_is_not_watched_does_not_hold_the_page():
     quiet = cards.takes(
-        [(event(JobState.RUNNING), Mark.QUIET), (event(JobState.FAILED), Mark.NONE)]
+        "en", [(event(JobState.RUNNING), Mark.QUIET), (event(JobState.FAILED), Mark.NONE)]
     )
     assert "data-live" not in quiet
     assert 'data-state="STOPPED"' in quiet
@@ -268,7 +273,11 @@ PRICE = Price(Decimal("1.5"), "CNY", 5.0)
     ],
 )
 def test_price_line_of_several_takes(price, simulated, said):
-    shown = read(cards.price_line(price, (60, 120), simulated=simulated, takes=4))
+    lines = (
+        cards.price_line(language, price, (60, 120), simulated=simulated, takes=4)
+        for language in LOCALES
+    )
+    shown = read(" ".join(lines))
     for words in said:
         assert words in shown
 
@@ -288,7 +297,8 @@ def test_price_line_of_several_takes(price, simulated, said):
     ],
 )
 def test_price_line(price, usual, simulated, said):
-    shown = read(cards.price_line(price, usual, simulated=simulated))
+    lines = (cards.price_line(language, price, usual, simulated=simulated) for language in LOCALES)
+    shown = read(" ".join(lines))
     for words in said:
         assert words in shown
 
@@ -333,7 +343,9 @@ def test_clock(seconds, shown):
     ],
 )
 def test_the_page_calls_a_field_by_its_label(refusal, said):
-    shown = cards.refused(refusal.sentence, refusal.field)
+    shown = "".join(
+        cards.refused(language, refusal.sentence, refusal.field) for language in LOCALES
+    )
     for words in said:
         assert words in shown
     assert "input." not in shown

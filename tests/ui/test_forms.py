@@ -79,8 +79,8 @@ def test_references_are_listed_files_first():
 
 
 def test_every_size_can_be_chosen():
-    assert [size for _, size in brief.size_choices(own_shape=False)] == list(catalog.SIZES)
-    assert [size for _, size in brief.size_choices(own_shape=True)][-2:] == ["720P", "1080P"]
+    assert [size for _, size in brief.size_choices("en", own_shape=False)] == list(catalog.SIZES)
+    assert [size for _, size in brief.size_choices("en", own_shape=True)][-2:] == ["720P", "1080P"]
 
 
 STUDIO = SimpleNamespace(owners=Owners(Seal(bytes(32))))

@@ -98,7 +98,7 @@ def _given(node: ast.AST) -> list[str]:
 
 def _literals(nodes: list[ast.expr]) -> list[str]:
     """The literals that end up in these arguments; those in calls of their own, such as
-    label("key"), do not.
+    t(language, "key"), do not.
     """
     found: list[str] = []
     for node in nodes:
@@ -139,7 +139,7 @@ def test_scripts_say_nothing_by_themselves(path: Path):
         "Markup('<img alt=\"A sea\">')",
         'Markup("<p>" + "你好")',
         'gr.Textbox(label="Your name")',
-        'gr.Button("Go" if ready else label("wait"))',
+        'gr.Button("Go" if ready else t(language, "wait"))',
     ],
 )
 def test_words_of_one_language_are_found_in_modules(source: str):
@@ -163,7 +163,7 @@ def test_words_of_one_language_are_found_in_scripts(source: str):
     "source",
     [
         'Markup("<p class=\\"wan-say\\">{said} · {n}</p>")',
-        'gr.Button(label("go"))',
+        'gr.Button(t(language, "go"))',
         'gr.Button("share", visible="hidden")',
     ],
 )

@@ -75,37 +75,37 @@ def test_what_people_wrote_is_never_html(field):
         code=EVIL,
         references=[Reference(kind="image", url=f"https://a.com/{EVIL}")],
     )
-    shown = shelf.job(event(evil)) + shelf.page(
-        JobPage([evil, replace(evil, poster_key="")], 2, 2, 0), 0, 24, None
+    shown = shelf.job("en", event(evil)) + shelf.page(
+        "en", JobPage([evil, replace(evil, poster_key="")], 2, 2, 0), 0, 24, None
     )
     assert "<img src=x" not in shown
     assert "&lt;img src=x" in shown
 
 
 def test_a_page_says_where_it_is_and_where_the_others_are():
-    first = shelf.page(JobPage([DONE] * 24, 2000, 2001, 1), 0, 24, None)
+    first = shelf.page("en", JobPage([DONE] * 24, 2000, 2001, 1), 0, 24, None)
     assert 'data-going="1"' in first
     assert f'data-until="{NOW!r}"' in first
     assert "1–24 of 2,000" in first
     assert 'data-turn="0" disabled' in first
-    assert 'data-turn="24"><' in first
-    last = shelf.page(JobPage([DONE] * 8, 2000, 2001, 0), 1992, 24, NOW)
+    assert 'data-turn="24">O' in first
+    last = shelf.page("en", JobPage([DONE] * 8, 2000, 2001, 0), 1992, 24, NOW)
     assert "1,993–2,000 of 2,000" in last
     assert 'data-turn="2016" disabled' in last
 
 
 def test_an_empty_page_says_why():
-    assert "Nothing here yet" in shelf.page(JobPage([], 0, 0, 0), 0, 24, None)
-    assert "Nothing matches" in shelf.page(JobPage([], 0, 7, 0), 0, 24, None)
+    assert "Nothing here yet" in shelf.page("en", JobPage([], 0, 0, 0), 0, 24, None)
+    assert "Nothing matches" in shelf.page("en", JobPage([], 0, 7, 0), 0, 24, None)
     assert 'data-turn="0"' in shelf.page(
-        JobPage([], 3, 7, 0), 24, 24, NOW
+        "en", JobPage([], 3, 7, 0), 24, 24, NOW
     )  # the last page has gone: the first is still there
 
 
 def test_a_card_shows_its_still_or_its_prompt_and_only_a_video_can_be_chosen():
     film, running = (
-        shelf.page(JobPage([DONE], 1, 1, 0), 0, 24, None),
-        shelf.page(JobPage([job(state=JobState.RUNNING)], 1, 1, 1), 0, 24, None),
+        shelf.page("en", JobPage([DONE], 1, 1, 0), 0, 24, None),
+        shelf.page("en", JobPage([job(state=JobState.RUNNING)], 1, 1, 1), 0, 24, None),
     )
     assert 'src="media/token/poster.webp"' in film
     assert "data-choose" in film
@@ -128,13 +128,13 @@ COSTS = [
 
 @pytest.mark.parametrize(("one", "said"), COSTS)
 def test_what_it_cost_is_said(one, said):
-    assert said in read(shelf.job(event(one)).split('"wan-job-cost">')[1].split("</p>")[0])
+    assert said in read(shelf.job("en", event(one)).split('"wan-job-cost">')[1].split("</p>")[0])
 
 
 def test_a_prompt_that_may_have_to_be_scrolled_is_reached_by_the_keyboard():
-    assert "tabindex" not in shelf.job(event(DONE))
+    assert "tabindex" not in shelf.job("en", event(DONE))
     assert '<p class="wan-job-prompt" translate="no" tabindex="0">' in shelf.job(
-        event(replace(DONE, request=DONE.request | {"prompt": "a" * 400}))
+        "en", event(replace(DONE, request=DONE.request | {"prompt": "a" * 400}))
     )
 
 
@@ -160,7 +160,7 @@ def test_the_timeline_has_the_real_seconds():
 
 def test_what_can_be_done_depends_on_the_state():
     done, running, failed = (
-        shelf.job(event(one))
+        shelf.job("en", event(one))
         for one in (DONE, job(state=JobState.RUNNING), job(state=JobState.FAILED))
     )
     assert all(
@@ -214,7 +214,7 @@ def test_a_sound_is_among_what_a_job_was_made_from():
         Reference(kind="image", sha256="a" * 64, width=640, height=480),
         Reference(kind="audio", sha256="b" * 64, seconds=4.25),
     ]
-    shown = shelf.job(event(replace(DONE, references=made_from)))
+    shown = shelf.job("en", event(replace(DONE, references=made_from)))
     assert "640×480" in shown
     assert "sound" in shown
     assert "4.2 s" in shown
@@ -237,4 +237,4 @@ def test_a_page_that_no_page_asked_for_is_the_first(page, place):
 
 
 def test_how_far_a_film_is_never_says_it_is_done_before_it_is():
-    assert "99 %" in shelf.progress(0.999)
+    assert "99 %" in shelf.progress("en", 0.999)

@@ -49,6 +49,7 @@ PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 OPEN = {
     *(
         "/",
+        "/zh",
         "/config",
         "/theme.css",
         "/favicon.ico",
@@ -300,6 +301,9 @@ async def test_of_all_routes_exactly_these_are_open():
             status, _ = await answered(
                 guarded(ok), scope(plain, method, query=b"session_hash=a", **headers), body
             )
+            if (plain, method) == ("/zh/", "GET"):  # leads to the page
+                assert status == 307
+                continue
             assert status in (200, 404), (plain, status)
             found |= {plain} if status == 200 else set()
     assert found == OPEN

@@ -124,7 +124,6 @@ class Api:
                 if name != "request"
             ]
             for parameter, part in zip(parameters, max(demo.fns.items())[1].inputs, strict=True):
-                part.wan_secret = True  # type: ignore[union-attr]  # prompts and whole pictures have no place in a session
                 describe(part, parameter, files=parameter.name in _FILES)
 
     async def image_to_video(

@@ -8,24 +8,25 @@ from gradio.components import Component
 
 from wan.domain import catalog
 from wan.domain.catalog import Model
-from wan.domain.messages import t
+from wan.domain.messages import Language, t
 from wan.domain.requests import OWN_SHAPE
 from wan.storage.uploads import UploadFolder
 from wan.ui.inputs import file_value
-from wan.ui.text import label
 from wan.ui.visitor import bare, hidden
 
 _SHAPES = {True: "landscape", False: "portrait"}
 
 
-def size_choices(*, own_shape: bool) -> list[tuple[str, str]]:
+def size_choices(language: Language, *, own_shape: bool) -> list[tuple[str, str]]:
     """Every size with a name that people know. own_shape: whether the picture's own shape may be
     kept.
     """
     choices = [
-        (f"{size.replace('*', '×')} · {label(_shape(size))}", size) for size in catalog.SIZES
+        (f"{size.replace('*', '×')} · {t(language, _shape(size))}", size) for size in catalog.SIZES
     ]
-    return choices + [(f"{label('own_shape')} · {tier}", tier) for tier in OWN_SHAPE if own_shape]
+    return choices + [
+        (f"{t(language, 'own_shape')} · {tier}", tier) for tier in OWN_SHAPE if own_shape
+    ]
 
 
 def _shape(size: str) -> str:
@@ -38,12 +39,12 @@ def identity(tab: str, field: str) -> str:
     return f"wan-{tab}-{field}"
 
 
-def prompt(tab: str) -> gr.Textbox:
+def prompt(language: Language, tab: str) -> gr.Textbox:
     """The prompt."""
-    placeholder = label(f"prompt_{tab}_placeholder")
+    placeholder = t(language, f"prompt_{tab}_placeholder")
     counted = f"wan-of-{catalog.PROMPT_LIMIT}"
     return gr.Textbox(
-        label=label("prompt"),
+        label=t(language, "prompt"),
         placeholder=placeholder,
         lines=3,
         max_lines=10,
@@ -52,9 +53,9 @@ def prompt(tab: str) -> gr.Textbox:
     )
 
 
-def addresses(tab: str, field: str, key: str, *, lines: int) -> gr.Textbox:
+def addresses(language: Language, tab: str, field: str, key: str, *, lines: int) -> gr.Textbox:
     """A place for URLs, up to so many lines."""
-    shown = label(key)
+    shown = t(language, key)
     return gr.Textbox(
         label=shown,
         placeholder=shown,
@@ -66,7 +67,7 @@ def addresses(tab: str, field: str, key: str, *, lines: int) -> gr.Textbox:
     )
 
 
-def duration(tab: str, model: Model) -> gr.Slider:
+def duration(language: Language, tab: str, model: Model) -> gr.Slider:
     """How long the video is, within the model's limits."""
     low, high = model.durations[0], model.durations[-1]
     return gr.Slider(
@@ -74,7 +75,7 @@ def duration(tab: str, model: Model) -> gr.Slider:
         high,
         value=model.default_duration,
         step=1,
-        label=label("duration"),
+        label=t(language, "duration"),
         buttons=[],
         min_width=120,
         elem_id=identity(tab, "duration"),
@@ -82,33 +83,33 @@ def duration(tab: str, model: Model) -> gr.Slider:
     )
 
 
-def size(tab: str, model: Model, *, own_shape: bool = False) -> gr.Dropdown:
+def size(language: Language, tab: str, model: Model, *, own_shape: bool = False) -> gr.Dropdown:
     """How large the video is."""
-    choices = size_choices(own_shape=own_shape)
+    choices = size_choices(language, own_shape=own_shape)
     return gr.Dropdown(
         choices,
         value=model.default_size,
-        label=label("size"),
+        label=t(language, "size"),
         elem_id=identity(tab, "size"),
         filterable=False,
         min_width=180,
     )
 
 
-def seed_and_fps(tab: str) -> dict[str, Component]:
+def seed_and_fps(language: Language, tab: str) -> dict[str, Component]:
     """Two numbers that may be left out. They are text fields: Gradio's number field turns "none
     given" into 0 as soon as it is shown.
     """
     with gr.Row(elem_classes="wan-pair"):
         seed = gr.Textbox(
-            label=label("seed"),
-            placeholder=label("seed_placeholder"),
+            label=t(language, "seed"),
+            placeholder=t(language, "seed_placeholder"),
             elem_id=identity(tab, "seed"),
             max_lines=1,
             min_width=120,
         )
         fps = gr.Textbox(
-            label=label("fps"),
+            label=t(language, "fps"),
             placeholder=str(catalog.SERVICE_FPS),
             elem_id=identity(tab, "fps"),
             max_lines=1,
@@ -128,38 +129,47 @@ def number(text: str | None) -> int | str | None:
         return typed
 
 
-def words_and_shots(tab: str) -> dict[str, Component]:
+def words_and_shots(language: Language, tab: str) -> dict[str, Component]:
     """What to leave out, and how many shots."""
-    shots = [(label("shot_single"), "single"), (label("shot_multi"), "multi")]
+    shots = [(t(language, "shot_single"), "single"), (t(language, "shot_multi"), "multi")]
     return {
         "negative_prompt": gr.Textbox(
-            label=label("negative_prompt"),
-            placeholder=label("negative_placeholder"),
+            label=t(language, "negative_prompt"),
+            placeholder=t(language, "negative_placeholder"),
             lines=2,
             elem_id=identity(tab, "negative_prompt"),
             elem_classes=f"wan-of-{catalog.NEGATIVE_PROMPT_LIMIT}",
         ),
         "shot_type": gr.Radio(
-            shots, value="single", label=label("shot_type"), elem_id=identity(tab, "shot_type")
+            shots,
+            value="single",
+            label=t(language, "shot_type"),
+            elem_id=identity(tab, "shot_type"),
         ),
     }
 
 
-def flag(tab: str, field: str, key: str, *, value: bool, visible: bool = True) -> gr.Checkbox:
+def flag(
+    language: Language, tab: str, field: str, key: str, *, value: bool, visible: bool = True
+) -> gr.Checkbox:
     """A thing to switch on or off."""
     return gr.Checkbox(
-        value=value, label=label(key), elem_id=identity(tab, field), visible=visible, min_width=120
+        value=value,
+        label=t(language, key),
+        elem_id=identity(tab, field),
+        visible=visible,
+        min_width=120,
     )
 
 
-def generate(tab: str) -> tuple[gr.Radio, gr.HTML, gr.Button]:
+def generate(language: Language, tab: str) -> tuple[gr.Radio, gr.HTML, gr.Button]:
     """How many takes, the price of them and, directly under it, the button that spends it."""
     with gr.Column(elem_classes="wan-go"):
         counts = [str(number) for number in range(1, catalog.TAKES_LIMIT + 1)]
         takes = gr.Radio(
             counts,
             value="1",
-            label=label("takes"),
+            label=t(language, "takes"),
             elem_id=identity(tab, "takes"),
             elem_classes="wan-count",
         )
@@ -168,14 +178,17 @@ def generate(tab: str) -> tuple[gr.Radio, gr.HTML, gr.Button]:
             takes,
             price,
             gr.Button(
-                label("generate"), variant="primary", size="lg", elem_id=identity(tab, "generate")
+                t(language, "generate"),
+                variant="primary",
+                size="lg",
+                elem_id=identity(tab, "generate"),
             ),
         )
 
 
-def from_video(tab: str) -> tuple[gr.UploadButton, gr.HTML]:
+def from_video(language: Language, tab: str) -> tuple[gr.UploadButton, gr.HTML]:
     """A way to fill the form with the settings that stand in a video, and what came of it."""
-    words, kinds = str(label("recall")), [".mp4", ".mov"]
+    words, kinds = t(language, "recall"), [".mp4", ".mov"]
     button = gr.UploadButton(
         words,
         file_types=kinds,
@@ -187,20 +200,18 @@ def from_video(tab: str) -> tuple[gr.UploadButton, gr.HTML]:
     return button, gr.HTML("", elem_id=identity(tab, "recalled"), **bare)
 
 
-def sample(key: str, uploads: UploadFolder, picture: Path) -> gr.Button:
+def sample(language: Language, key: str, uploads: UploadFolder, picture: Path) -> gr.Button:
     """A sample that fills the form."""
     icon: Any = file_value(uploads, picture)
-    return gr.Button(label(key), icon=icon, size="sm", elem_classes="wan-sample", min_width=0)
+    return gr.Button(t(language, key), icon=icon, size="sm", elem_classes="wan-sample", min_width=0)
 
 
 def fill_on_click(
-    button: gr.Button, words: str, language: gr.Textbox, *, picture: Any, outputs: list[Component]
+    button: gr.Button, prompt: str, *, picture: Any, outputs: list[Component]
 ) -> None:
-    """Lets a sample fill the form, with the prompt in the page's language; it never runs by itself.
-    outputs: files, addresses, prompt.
-    """
+    """Lets a sample fill the form; it never runs by itself. outputs: files, addresses, prompt."""
 
-    def fill(shown: str | None) -> tuple[Any, str, str]:
-        return picture, "", t(shown or "", words)
+    def fill() -> tuple[Any, str, str]:
+        return picture, "", prompt
 
-    button.click(fill, language, outputs, js="() => document.documentElement.lang", **hidden)
+    button.click(fill, None, outputs, **hidden)

@@ -1,26 +1,25 @@
 """The HTML of the page: stage, status card, cast and price line, as pure functions of what they
 show.
 
-This is the one place where text from people and from the service becomes HTML: `Markup.format`
-escapes every value that is not Markup itself. What is said is put in twice, `<span lang="en">` and
-`<span lang="zh">`, and the page's CSS shows the one of `<html lang>`.
+Everything that is said is said in one language, which each function is given first.
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import Literal
 from urllib.parse import quote as url_quote
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from wan.domain.catalog import Price, format_money
 from wan.domain.jobs import CANCEL_IS_FREE, Job, JobEvent, JobState, Spent
-from wan.domain.messages import Language, Sentence, sentence, t, template
+from wan.domain.messages import Language, Sentence, sentence, t
 from wan.domain.plain_text import clean_line
 from wan.ui.takes import Mark
+from wan.ui.text import as_it_is, language_switch, message, text
 
 STEPS = ("step_line", "step_sending", "step_waiting", "step_making", "step_fetching")
 _STEP_OF = {
@@ -33,60 +32,6 @@ _STEP_OF = {
     JobState.FETCHING: 4,
     JobState.SUCCEEDED: 5,
 }
-_UNTRANSLATED = (
-    "gradio_upload",
-    "gradio_drop",
-    "gradio_file",
-    "gradio_tabs",
-    "gradio_footer",
-    "gradio_remove",
-)
-"""What Gradio says to screen readers in English only, or in the language in which the page was
-opened; the script puts it right.
-"""
-_UNSWITCHED = (
-    "tab_image",
-    "tab_reference",
-    "tab_library",
-    "review",
-    "gradio_api",
-    "gradio_api_mcp",
-)
-"""What Gradio leaves as it is at a switch of the language."""
-_LABELS = {  # fields by the keys of their labels
-    "reference_image": "image",
-    "reference_video": "reference_videos",
-    "reference_video + reference_image": "references",
-    "motion_strength": "motion",
-    "video": "recall",
-    "title": "review_title",
-    "note": "review_note",
-    "search": "library_search",
-    **{
-        name: name
-        for name in (
-            "prompt",
-            "negative_prompt",
-            "duration",
-            "size",
-            "fit",
-            "model",
-            "seed",
-            "fps",
-            "audio_url",
-            "shot_type",
-            "takes",
-        )
-    },
-    **{name: name for name in ("key", "region", "workspace", "reference_audio")},
-}
-_PLAINER = ("image_missing", "references_missing")
-"""Sentences in which the service's own words stand too; the page has plainer ones."""
-_SPAN = Markup('<span lang="en">{}</span><span lang="zh">{}</span>')
-_AS_IT_IS = frozenset({"price", "each", "budget", "spent", "seed", "task_id"})
-"""Values that a browser's translation must leave alone, as it would write their digits and signs in
-its own way.
-"""
 _VIEW = Markup(
     '<div class="wan-view" data-state="{state}"{of}{live}><figure class="wan-stage '
     '{look}">{stage}</figure>{card}</div>'
@@ -96,6 +41,8 @@ _CARD = Markup(
     '<div class="wan-head"><strong class="wan-title">{title}</strong>{clock}{task}</div>'
     '<p class="wan-say">{said}</p><div class="wan-acts">{acts}</div>{more}</section>'
 )
+_PAGES: dict[Language, str] = {"zh": "zh?lang=zh", "en": "./?lang=en"}
+"""Where the page of each language is, with what says that it was chosen."""
 _CONNECT = Markup('<button type="button" class="{}" data-connect>{}</button>')
 _SIGN_OUT = Markup(
     '<form method="post" action="logout"><button class="wan-plain wan-leave">{}</button></form>'
@@ -125,44 +72,6 @@ _CHOOSE = Markup(
 )
 
 
-def both(key: str, **values: str | int) -> Markup:
-    """A string of the page in both languages."""
-    return _SPAN.format(*(_worded(key, language, values) for language in ("en", "zh")))
-
-
-def _worded(key: str, language: str, values: Mapping[str, object]) -> Markup:
-    return _filled(template(language, key), values)
-
-
-def _filled(template: str, values: Mapping[str, object]) -> Markup:
-    """A template of ours with its values, of which those that no translator may touch say so."""
-    marked = {
-        name: as_it_is(value) if name in _AS_IT_IS and not isinstance(value, Markup) else value
-        for name, value in values.items()
-    }
-    return escape(template).format(**marked)
-
-
-def as_it_is(value: object) -> Markup:
-    """What somebody wrote, or an id, a price, a number: a browser's translation leaves it alone."""
-    return Markup('<span translate="no">{}</span>').format(value)
-
-
-def said(sentence: Sentence) -> Markup:
-    """A sentence of the service in both languages. A field that it names is called as its label on
-    the page.
-    """
-    return _SPAN.format(*(_said(sentence, language) for language in ("en", "zh")))
-
-
-def _said(sentence: Sentence, language: Language) -> Markup:
-    label = _LABELS.get(str(sentence.values.get("field")))
-    values = sentence.values | ({"field": t(language, label)} if label else {})
-    if sentence.key in _PLAINER:
-        return _worded(f"page_{sentence.key}", language, values)
-    return _filled(template(language, sentence.key), values)
-
-
 def clock(seconds: float) -> str:
     """Seconds as people read a clock: 0:42, 1:15, 1:02:03."""
     minutes, rest = divmod(round(seconds), 60)
@@ -171,7 +80,12 @@ def clock(seconds: float) -> str:
 
 
 def price_line(
-    price: Price | None, usual: tuple[int, int], *, simulated: bool, takes: int = 1
+    language: Language,
+    price: Price | None,
+    usual: tuple[int, int],
+    *,
+    simulated: bool,
+    takes: int = 1,
 ) -> str:
     """What stands above Generate: what it costs and how long it usually takes. price: of each of
     the takes, which are made side by side.
@@ -182,50 +96,46 @@ def price_line(
     )
     key = unit if low < high else f"about_{unit}"
     parts = [
-        *_costs(price, takes, simulated=simulated),
-        _SPAN.format(*(_usually(key, language, low, high) for language in ("en", "zh"))),
+        *_costs(language, price, takes, simulated=simulated),
+        text(language, "quote_time", time=t(language, key, low=low, high=high)),
     ]
     return Markup('<p class="wan-price">{}</p>').format(
         Markup("").join(Markup("<span>{}</span>").format(part) for part in parts)
     )
 
 
-def _usually(key: str, language: str, low: int, high: int) -> str:
-    return t(language, "quote_time", time=t(language, key, low=low, high=high))
-
-
-def _costs(price: Price | None, takes: int, *, simulated: bool) -> list[Markup]:
+def _costs(language: Language, price: Price | None, takes: int, *, simulated: bool) -> list[Markup]:
     strong = Markup("<strong>{}</strong>")
     if simulated:
         key = "" if price is None else "quote_key" if price.exact else "quote_key_most"
-        return [strong.format(both("quote_free")), *([_amount(key, price, takes)] if price else [])]
+        return [
+            strong.format(text(language, "quote_free")),
+            *([_amount(language, key, price, takes)] if price else []),
+        ]
     if price is None:
-        return [strong.format(both("quote_unpriced"))]
-    return [strong.format(_amount("quote" if price.exact else "quote_most", price, takes))]
+        return [strong.format(text(language, "quote_unpriced"))]
+    return [
+        strong.format(_amount(language, "quote" if price.exact else "quote_most", price, takes))
+    ]
 
 
-def _amount(key: str, price: Price, takes: int) -> Markup:
+def _amount(language: Language, key: str, price: Price, takes: int) -> Markup:
     """What one take costs, or what several do, and each of them."""
     if takes == 1:
-        return both(key, price=str(price))
+        return text(language, key, price=str(price))
     total = format_money(price.amount * takes, price.currency)
-    all_takes = {"price": total, "takes": takes, "each": str(price)}
-    return _SPAN.format(
-        *(
-            _worded(key, one, {"price": _worded("quote_takes", one, all_takes)})
-            for one in ("en", "zh")
-        )
-    )
+    all_takes = text(language, "quote_takes", price=total, takes=takes, each=str(price))
+    return text(language, key, price=all_takes)
 
 
-def idle(still: str, card: Markup, *, back: bool = False) -> str:
+def idle(language: Language, still: str, card: Markup, *, back: bool = False) -> str:
     """The stage before a run: a sample still, by the name of its file, and a card. back: whether
     there is a job to go back to.
     """
     caption = (
-        Markup("<span></span>{}").format(_press("watch", "back_to_job", look="glass"))
+        Markup("<span></span>{}").format(_press(language, "watch", "back_to_job", look="glass"))
         if back
-        else both("still")
+        else text(language, "still")
     )
     picture = Markup('<img src="still/{}" alt=""><figcaption>{}</figcaption>').format(
         still, caption
@@ -233,14 +143,16 @@ def idle(still: str, card: Markup, *, back: bool = False) -> str:
     return _view("IDLE", "still", picture, card)
 
 
-def previewed(webp: bytes, size: str, card: Markup, *, back: bool) -> str:
+def previewed(language: Language, webp: bytes, size: str, card: Markup, *, back: bool) -> str:
     """The stage with the picture as it will be sent. back: whether there is
     a video to go back to.
     """
     caption = (
-        both("will_send", size=size.replace("*", "×")) if "*" in size else both("will_send_own")
+        text(language, "will_send", size=size.replace("*", "×"))
+        if "*" in size
+        else text(language, "will_send_own")
     )
-    button = _press("watch", "back_to_video", look="glass") if back else ""
+    button = _press(language, "watch", "back_to_video", look="glass") if back else ""
     source = base64.b64encode(webp).decode()
     picture = Markup(
         '<img src="data:image/webp;base64,{}" alt=""><figcaption>{}{}</figcaption>'
@@ -248,56 +160,63 @@ def previewed(webp: bytes, size: str, card: Markup, *, back: bool) -> str:
     return _view("IDLE", "preview", picture, card)
 
 
-def ready(*, simulated: bool) -> Markup:
+def ready(language: Language, *, simulated: bool) -> Markup:
     """The card before a run: what to do, and in the demo that it is one."""
     return _card(
-        title=both("ready"),
-        say_=both("ready_note"),
-        more=Markup('<div class="wan-theirs">{}</div>').format(hint("demo_note"))
+        language,
+        title=text(language, "ready"),
+        say_=text(language, "ready_note"),
+        more=Markup('<div class="wan-theirs">{}</div>').format(hint(language, "demo_note"))
         if simulated
         else "",
     )
 
 
-def refused(why: Sentence, field: str = "", *, connect: bool = False) -> Markup:
+def refused(language: Language, why: Sentence, field: str = "", *, connect: bool = False) -> Markup:
     """The card for a brief that was not sent, naming what is wrong. field: marked in the form.
     connect: with the way to the connection.
     """
-    acts = [_CONNECT.format("wan-button main", both("connection"))] if connect else []
+    acts = [_CONNECT.format("wan-button main", text(language, "connection"))] if connect else []
     return _card(
+        language,
         tone="bad",
-        title=both("title_refused"),
-        say_=said(why),
+        title=text(language, "title_refused"),
+        say_=message(language, why),
         acts=acts,
-        more=hint("refused_note"),
+        more=hint(language, "refused_note"),
         field=field,
     )
 
 
-def panel_head(title: str, note: str) -> str:
+def panel_head(language: Language, title: str, note: str) -> str:
     """What stands at the top of a panel."""
     return Markup('<h2 class="wan-panel-title">{}</h2><p class="wan-hint">{}</p>').format(
-        both(title), both(note)
+        text(language, title), text(language, note)
     )
 
 
-def finding(what: Sentence) -> str:
+def finding(language: Language, what: Sentence) -> str:
     """What came of a question about the connection."""
-    return Markup('<p class="wan-found" role="status">{}</p>').format(said(what))
+    return Markup('<p class="wan-found" role="status">{}</p>').format(message(language, what))
 
 
-def told(key: str, **values: str | int) -> str:
+def told(language: Language, key: str, **values: str | int) -> str:
     """A sentence of the page, said aloud too."""
-    return Markup('<p class="wan-found" role="status">{}</p>').format(both(key, **values))
+    return Markup('<p class="wan-found" role="status">{}</p>').format(text(language, key, **values))
 
 
-def not_started(key: str, title: str = "title_refused") -> Markup:
+def not_started(language: Language, key: str, title: str = "title_refused") -> Markup:
     """The card for something that could not be done for a reason of ours."""
-    return _card(tone="bad", title=both(title), say_=both(key))
+    return _card(language, tone="bad", title=text(language, title), say_=text(language, key))
 
 
 def view(
-    event: JobEvent, *, watching: bool = True, note: Markup | str = "", asks: Sentence | None = None
+    language: Language,
+    event: JobEvent,
+    *,
+    watching: bool = True,
+    note: Markup | str = "",
+    asks: Sentence | None = None,
 ) -> str:
     """Stage and card of a job as it is now. note: stands before what the card says. asks: what to
     know before a retry is really wanted.
@@ -305,22 +224,26 @@ def view(
     job = event.job
     shown = partial(_view, of=job.id)
     if asks is not None:
-        return shown("ASKS", "none", _prompt(job), _asked(job, asks))
+        return shown("ASKS", "none", _prompt(job), _asked(language, job, asks))
     if job.state is JobState.SUCCEEDED:
-        return shown(job.state, "video", video(job), _done(job, note))
+        return shown(job.state, "video", video(job), _done(language, job, note))
     stage = _prompt(job)
     if not job.live:
-        return shown(job.state, "none", stage, _ended(job, event))
+        return shown(job.state, "none", stage, _ended(language, job, event))
     if not watching:
-        return shown("STOPPED", "none", stage, _stopped(job))
-    return shown(job.state, "making", stage, _live(event, note), live=True)
+        return shown("STOPPED", "none", stage, _stopped(language, job))
+    return shown(job.state, "making", stage, _live(language, event, note), live=True)
 
 
-def takes(shown: Sequence[tuple[JobEvent, Mark]], *, note: Markup | str = "") -> str:
+def takes(
+    language: Language, shown: Sequence[tuple[JobEvent, Mark]], *, note: Markup | str = ""
+) -> str:
     """Several takes as they are now, in a grid that keeps its shape, and one card for all of them.
     note: stands in that card.
     """
-    tiles = [_take(number, event, mark) for number, (event, mark) in enumerate(shown, start=1)]
+    tiles = [
+        _take(language, number, event, mark) for number, (event, mark) in enumerate(shown, start=1)
+    ]
     live = any(event.job.live and mark is not Mark.QUIET for event, mark in shown)
     states = [event.job.state for event, _ in shown]
     done, over = states.count(JobState.SUCCEEDED), sum(not event.job.live for event, _ in shown)
@@ -330,7 +253,7 @@ def takes(shown: Sequence[tuple[JobEvent, Mark]], *, note: Markup | str = "") ->
         live=Markup(" data-live") if live else "",
         told=f"{done}/{over}",
         tiles=Markup("").join(tiles),
-        card=_summary(shown, note),
+        card=_summary(language, shown, note),
     )
 
 
@@ -346,7 +269,7 @@ class Tile:
     """What is done to it, or why it cannot be used."""
 
 
-def cast(tiles: Sequence[Tile]) -> str:
+def cast(language: Language, tiles: Sequence[Tile]) -> str:
     """The references in the order of their names, and after them what cannot be used; below, what
     is done to them.
     """
@@ -354,23 +277,24 @@ def cast(tiles: Sequence[Tile]) -> str:
     drawn = [_tile(number, tile) for number, tile in enumerate(named, 1)] + [
         _refused_tile(tile) for tile in tiles if tile.kind == "refused"
     ]
-    notes = [_note(tile, one) for tile in tiles for one in tile.notes]
+    notes = [_note(language, tile, one) for tile in tiles for one in tile.notes]
     return Markup('<div class="wan-cast">{}</div>{}{}').format(
-        Markup("").join(drawn), Markup("").join(notes), hint("cast_hint") if named else ""
+        Markup("").join(drawn), Markup("").join(notes), hint(language, "cast_hint") if named else ""
     )
 
 
-def sound_hint(seconds: float, notes: Sequence[Sentence]) -> str:
+def sound_hint(language: Language, seconds: float, notes: Sequence[Sentence]) -> str:
     """A sound that can be used: how long it is, and what is done to it."""
     done = Markup("").join(
-        Markup('<p class="wan-hint" role="status">{}</p>').format(said(one)) for one in notes
+        Markup('<p class="wan-hint" role="status">{}</p>').format(message(language, one))
+        for one in notes
     )
-    return hint("sound_hint", seconds=f"{seconds:.1f}") + done
+    return hint(language, "sound_hint", seconds=f"{seconds:.1f}") + done
 
 
-def sound_refusal(why: Sentence) -> str:
+def sound_refusal(language: Language, why: Sentence) -> str:
     """A sound that cannot be used."""
-    return Markup('<p class="wan-hint wan-bad" role="status">{}</p>').format(said(why))
+    return Markup('<p class="wan-hint wan-bad" role="status">{}</p>').format(message(language, why))
 
 
 def file_address(name: str) -> str:
@@ -398,12 +322,14 @@ def _refused_tile(tile: Tile) -> Markup:
     ).format(clean_line(tile.name))
 
 
-def _note(tile: Tile, note: Sentence) -> Markup:
+def _note(language: Language, tile: Tile, note: Sentence) -> Markup:
     """A refusal calls the file by its name; what is done to one does not."""
     if tile.kind == "refused":
-        return Markup('<p class="wan-hint wan-bad" role="status">{}</p>').format(said(note))
+        return Markup('<p class="wan-hint wan-bad" role="status">{}</p>').format(
+            message(language, note)
+        )
     return Markup('<p class="wan-hint" role="status">{}: {}</p>').format(
-        clean_line(tile.name), said(note)
+        clean_line(tile.name), message(language, note)
     )
 
 
@@ -423,6 +349,7 @@ def _view(
 
 
 def _card(
+    language: Language,
     *,
     title: Markup,
     say_: Markup,
@@ -437,7 +364,7 @@ def _card(
     return _CARD.format(
         tone=tone,
         field=Markup(' data-field="{}"').format(field) if field else "",
-        steps="" if step is None else _steps(step, tone),
+        steps="" if step is None else _steps(language, step, tone),
         title=title,
         clock=ticking
         or Markup(
@@ -450,11 +377,11 @@ def _card(
     )
 
 
-def _steps(step: int, tone: str) -> Markup:
+def _steps(language: Language, step: int, tone: str) -> Markup:
     """The line of five; those before `step` are done, and `step` is where it stands."""
     looks = ["done" if at < step else "now" if at == step else "" for at in range(len(STEPS))]
     items = [
-        Markup('<li class="{}"><span>{}</span></li>').format(look, both(key))
+        Markup('<li class="{}"><span>{}</span></li>').format(look, text(language, key))
         for look, key in zip(looks, STEPS, strict=True)
     ]
     return Markup('<ol class="wan-steps {}">{}</ol>').format(tone, Markup("").join(items))
@@ -467,11 +394,11 @@ def _prompt(job: Job) -> Markup:
     ).format(str(job.request.get("prompt", "")))
 
 
-def _ticking(event: JobEvent) -> Markup:
+def _ticking(language: Language, event: JobEvent) -> Markup:
     """The clock of a state."""
     job = event.job
     making = job.state is JobState.RUNNING
-    about = both("of_about", time=clock(event.expected)) if making else ""
+    about = text(language, "of_about", time=clock(event.expected)) if making else ""
     return Markup(
         '<span class="wan-clock" data-clock="{key}" data-elapsed="{elapsed:.1f}" '
         'data-expected="{expected:.1f}">'
@@ -483,33 +410,42 @@ def _ticking(event: JobEvent) -> Markup:
         expected=event.expected if making else 0,
         now=clock(event.elapsed),
         about=about,
-        late=both("late") if making else "",
+        late=text(language, "late") if making else "",
     )
 
 
-def _live(event: JobEvent, note: Markup | str) -> Markup:
+def _live(language: Language, event: JobEvent, note: Markup | str) -> Markup:
     job = event.job
     making = job.state is JobState.RUNNING
-    late = Markup('<span class="wan-late"> {}</span>').format(both("late_note")) if making else ""
+    late = (
+        Markup('<span class="wan-late"> {}</span>').format(text(language, "late_note"))
+        if making
+        else ""
+    )
     return _card(
+        language,
         tone="warn" if job.state is JobState.UNCERTAIN else "calm",
-        title=both(f"title_{job.state}"),
+        title=text(language, f"title_{job.state}"),
         step=_STEP_OF[job.state],
-        ticking=_ticking(event),
-        task=_task(job),
+        ticking=_ticking(language, event),
+        task=_task(language, job),
         say_=Markup("{}{}{}").format(
-            note, _explained(event, both("goes_on")), late
+            note, _explained(language, event, text(language, "goes_on")), late
         ),  # last, so that nothing moves when it appears
-        acts=_live_acts(job),
-        more=_details(job),
+        acts=_live_acts(language, job),
+        more=_details(language, job),
     )
 
 
-def _live_acts(job: Job, at: str = "") -> list[Markup]:
+def _live_acts(language: Language, job: Job, at: str = "") -> list[Markup]:
     if _cancels(job):
-        return [_press("cancel", "cancel", at=at)]
-    again = [_press("retry", "retry", job=job, at=at)] if job.state is JobState.UNCERTAIN else []
-    return [_press("stop", "stop", at=at), *again]
+        return [_press(language, "cancel", "cancel", at=at)]
+    again = (
+        [_press(language, "retry", "retry", job=job, at=at)]
+        if job.state is JobState.UNCERTAIN
+        else []
+    )
+    return [_press(language, "stop", "stop", at=at), *again]
 
 
 def _cancels(job: Job) -> bool:
@@ -517,93 +453,108 @@ def _cancels(job: Job) -> bool:
     return job.state in CANCEL_IS_FREE | {JobState.SUBMITTING} and not job.cancel_wanted
 
 
-def _explained(event: JobEvent, goes_on: Markup | str = "") -> Markup:
+def _explained(language: Language, event: JobEvent, goes_on: Markup | str = "") -> Markup:
     """What is happening, what it costs, and what can be done about it."""
     job = event.job
-    noted = Markup("{} ").format(both("page_cancel_noted")) if job.cancel_wanted else ""
+    noted = Markup("{} ").format(text(language, "page_cancel_noted")) if job.cancel_wanted else ""
     if job.state is not JobState.RUNNING or job.said is not None:
-        return Markup("{}{} {}").format(noted, said(event.sentence), goes_on)
+        return Markup("{}{} {}").format(noted, message(language, event.sentence), goes_on)
     if job.simulated:
-        return both("cannot_stop_demo")
-    return both("cannot_stop", price=str(job.price)) if job.price else both("cannot_stop_unpriced")
-
-
-def _stopped(job: Job) -> Markup:
-    return _card(
-        title=both("not_watching"),
-        step=_STEP_OF[job.state],
-        task=_task(job),
-        say_=both("stopped_note"),
-        acts=[_press("watch", "watch", look="main")],
-        more=_details(job),
+        return text(language, "cannot_stop_demo")
+    return (
+        text(language, "cannot_stop", price=str(job.price))
+        if job.price
+        else text(language, "cannot_stop_unpriced")
     )
 
 
-def _asked(job: Job, asks: Sentence) -> Markup:
+def _stopped(language: Language, job: Job) -> Markup:
     return _card(
+        language,
+        title=text(language, "not_watching"),
+        step=_STEP_OF[job.state],
+        task=_task(language, job),
+        say_=text(language, "stopped_note"),
+        acts=[_press(language, "watch", "watch", look="main")],
+        more=_details(language, job),
+    )
+
+
+def _asked(language: Language, job: Job, asks: Sentence) -> Markup:
+    return _card(
+        language,
         tone="warn",
-        title=both("title_ask"),
+        title=text(language, "title_ask"),
         step=_furthest(job),
-        task=_task(job),
-        say_=said(asks),
-        acts=[_press("sure", "sure", job=job), _press("watch", "leave", look="main")],
-        more=_details(job),
+        task=_task(language, job),
+        say_=message(language, asks),
+        acts=[
+            _press(language, "sure", "sure", job=job),
+            _press(language, "watch", "leave", look="main"),
+        ],
+        more=_details(language, job),
     )
 
 
-def _ended(job: Job, event: JobEvent) -> Markup:
+def _ended(language: Language, job: Job, event: JobEvent) -> Markup:
     return _card(
+        language,
         tone="calm" if job.state is JobState.CANCELLED else "bad",
-        title=both(f"title_{job.state}"),
+        title=text(language, f"title_{job.state}"),
         step=_furthest(job),
-        task=_task(job),
-        say_=said(job.said or event.sentence),
-        acts=[_press("retry", "retry", job=job)],
-        more=_details(job),
+        task=_task(language, job),
+        say_=message(language, job.said or event.sentence),
+        acts=[_press(language, "retry", "retry", job=job)],
+        more=_details(language, job),
     )
 
 
-def _done(job: Job, note: Markup | str) -> Markup:
-    listed = _adjusted(job.adjustments)
+def _done(language: Language, job: Job, note: Markup | str) -> Markup:
+    listed = _adjusted(language, job.adjustments)
     return _card(
+        language,
         tone="good",
-        title=both("title_SUCCEEDED"),
+        title=text(language, "title_SUCCEEDED"),
         step=_STEP_OF[job.state],
-        task=_task(job),
-        say_=_facts(job),
-        acts=_done_acts(job),
+        task=_task(language, job),
+        say_=_facts(language, job),
+        acts=_done_acts(language, job),
         more=Markup("{}{}{}").format(
-            Markup('<p class="wan-hint">{}</p>').format(note) if note else "", listed, _details(job)
+            Markup('<p class="wan-hint">{}</p>').format(note) if note else "",
+            listed,
+            _details(language, job),
         ),
     )
 
 
-def _done_acts(job: Job, at: str = "") -> list[Markup]:
+def _done_acts(language: Language, job: Job, at: str = "") -> list[Markup]:
     download = Markup('<a class="wan-button main" href="media/{}/video.mp4" download="{}">{}</a>')
     return [
-        download.format(job.media_token, f"wan-{job.seed}.mp4", both("download")),
-        _press("retry", "new_take", job=job, at=at),
+        download.format(job.media_token, f"wan-{job.seed}.mp4", text(language, "download")),
+        _press(language, "retry", "new_take", job=job, at=at),
     ]
 
 
-def _adjusted(adjustments: Sequence[Sentence]) -> Markup | str:
+def _adjusted(language: Language, adjustments: Sequence[Sentence]) -> Markup | str:
     """What was adjusted, in plain words."""
-    listed = Markup("").join(Markup("<li>{}</li>").format(said(one)) for one in adjustments)
+    listed = Markup("").join(
+        Markup("<li>{}</li>").format(message(language, one)) for one in adjustments
+    )
     return Markup('<ul class="wan-adjusted">{}</ul>').format(listed) if listed else ""
 
 
-def _take(number: int, event: JobEvent, mark: Mark) -> Markup:
+def _take(language: Language, number: int, event: JobEvent, mark: Mark) -> Markup:
     """A tile of the grid; what pressing its buttons does, it does to this take alone."""
     job, at = event.job, event.job.id
     stage, look, tone, acts = (
         _prompt(job),
         "none",
         "calm",
-        [_press("retry", "retry", job=job, at=at)],
+        [_press(language, "retry", "retry", job=job, at=at)],
     )
     title, words, state, step = (
-        both(f"title_{job.state}"),
-        said(job.said or event.sentence),
+        text(language, f"title_{job.state}"),
+        message(language, job.said or event.sentence),
         str(job.state),
         _furthest(job),
     )
@@ -612,12 +563,12 @@ def _take(number: int, event: JobEvent, mark: Mark) -> Markup:
         state, tone, title, words = (
             "ASKS",
             "warn",
-            both("title_ask"),
-            said(sentence("may_pay_twice")),
+            text(language, "title_ask"),
+            message(language, sentence("may_pay_twice")),
         )
         acts = [
-            _press("sure", "sure", job=job, at=at),
-            _press("resume", "leave", look="main", at=at),
+            _press(language, "sure", "sure", job=job, at=at),
+            _press(language, "resume", "leave", look="main", at=at),
         ]
     elif live:
         look, tone, step = (
@@ -625,18 +576,23 @@ def _take(number: int, event: JobEvent, mark: Mark) -> Markup:
             "warn" if job.state is JobState.UNCERTAIN else "calm",
             _STEP_OF[job.state],
         )
-        words, acts = _explained(event), _live_acts(job, at)
+        words, acts = _explained(language, event), _live_acts(language, job, at)
     elif job.live:
         state, title, words, acts = (
             "STOPPED",
-            both("not_watching"),
-            both("stopped_note"),
-            [_press("resume", "watch", look="main", at=at)],
+            text(language, "not_watching"),
+            text(language, "stopped_note"),
+            [_press(language, "resume", "watch", look="main", at=at)],
         )
     elif job.state is JobState.SUCCEEDED:
-        before = Markup("{} · ").format(both("take_before")) if mark is Mark.BEFORE else ""
+        before = (
+            Markup("{} · ").format(text(language, "take_before")) if mark is Mark.BEFORE else ""
+        )
         stage, look, tone, step = video(job), "video", "good", _STEP_OF[job.state]
-        words, acts = Markup("{}{}").format(before, _facts(job)), _done_acts(job, at)
+        words, acts = (
+            Markup("{}{}").format(before, _facts(language, job)),
+            _done_acts(language, job, at),
+        )
     elif job.state is not JobState.CANCELLED:
         tone = "bad"
     return _TAKE.format(
@@ -645,17 +601,19 @@ def _take(number: int, event: JobEvent, mark: Mark) -> Markup:
         live=Markup(" data-live") if live else "",
         look=look,
         stage=stage,
-        steps=_steps(step, tone),
-        title=Markup("{} · {}").format(both("take", number=number), title),
-        clock=_ticking(event) if live else "",
-        seed="" if job.state is JobState.SUCCEEDED else both("fact_seed", seed=job.seed),
+        steps=_steps(language, step, tone),
+        title=Markup("{} · {}").format(text(language, "take", number=number), title),
+        clock=_ticking(language, event) if live else "",
+        seed="" if job.state is JobState.SUCCEEDED else text(language, "fact_seed", seed=job.seed),
         said=words,
         acts=Markup("").join(acts),
-        more=_details(job, at),
+        more=_details(language, job, at),
     )
 
 
-def _summary(shown: Sequence[tuple[JobEvent, Mark]], note: Markup | str) -> Markup:
+def _summary(
+    language: Language, shown: Sequence[tuple[JobEvent, Mark]], note: Markup | str
+) -> Markup:
     """The card under several takes: how many are done, what they cost together, and what can be
     done with all of them.
     """
@@ -667,32 +625,36 @@ def _summary(shown: Sequence[tuple[JobEvent, Mark]], note: Markup | str) -> Mark
     lost = [job for job in jobs if job.state in (JobState.FAILED, JobState.EXPIRED)]
     cancelled = len(jobs) - len(done) - len(going) - len(lost)
     counted = {"takes_lost": len(lost), "takes_cancelled": cancelled, "takes_going": len(going)}
-    words = [both(key, number=number) for key, number in counted.items() if number]
-    cost = _total([event.job for event, mark in shown if mark is not Mark.BEFORE])
+    words = [text(language, key, number=number) for key, number in counted.items() if number]
+    cost = _total(language, [event.job for event, mark in shown if mark is not Mark.BEFORE])
     chosen = " ".join(job.id for job in done)
     ways = (("compare", "takes_compare", "main"), ("review", "review", ""))
     acts = [
-        _CHOOSE.format(look, verb, chosen, both(key)) for verb, key, look in ways if len(done) > 1
+        _CHOOSE.format(look, verb, chosen, text(language, key))
+        for verb, key, look in ways
+        if len(done) > 1
     ]
     if sum(map(_cancels, jobs)) > 1:
-        acts.append(_press("cancel", "cancel_all"))
+        acts.append(_press(language, "cancel", "cancel_all"))
     adjusted = list({str(one): one for job in done for one in job.adjustments}.values())
     return _card(
-        title=both("takes_done", done=len(done), takes=len(jobs)),
+        language,
+        title=text(language, "takes_done", done=len(done), takes=len(jobs)),
         tone="calm" if going else "good" if done else "bad" if lost else "calm",
         step=None,
         say_=Markup(" ").join([*words, *cost]),
         acts=acts,
         more=Markup("{}{}").format(
-            Markup('<p class="wan-hint">{}</p>').format(note) if note else "", _adjusted(adjusted)
+            Markup('<p class="wan-hint">{}</p>').format(note) if note else "",
+            _adjusted(language, adjusted),
         ),
     )
 
 
-def _total(jobs: Sequence[Job]) -> list[Markup]:
+def _total(language: Language, jobs: Sequence[Job]) -> list[Markup]:
     """What jobs cost together, as far as prices are known: while some are on their way, at most."""
     if any(job.simulated for job in jobs):
-        return [both("takes_free")]
+        return [text(language, "takes_free")]
     charged = [job for job in jobs if job.live or job.spent is not Spent.NO]
     if not jobs or any(job.amount is None for job in charged):
         return []
@@ -700,27 +662,33 @@ def _total(jobs: Sequence[Job]) -> list[Markup]:
         sum((job.amount or Decimal(0) for job in charged), Decimal(0)), jobs[0].currency
     )
     return [
-        both("takes_price_most" if any(job.live for job in jobs) else "takes_price", price=total)
+        text(
+            language,
+            "takes_price_most" if any(job.live for job in jobs) else "takes_price",
+            price=total,
+        )
     ]
 
 
-def measured(job: Job) -> list[Markup]:
+def measured(language: Language, job: Job) -> list[Markup]:
     """What was measured in the file of a job's video: 1280×720, 24 fps, 5.0 s."""
     facts: list[Markup] = []
     if job.width and job.height:
         facts.append(as_it_is(f"{job.width}×{job.height}"))
     if job.fps:
-        facts.append(both("fact_fps", fps=f"{Decimal(str(round(job.fps, 2))).normalize():f}"))
+        facts.append(
+            text(language, "fact_fps", fps=f"{Decimal(str(round(job.fps, 2))).normalize():f}")
+        )
     if job.duration:
-        facts.append(both("fact_seconds", seconds=f"{job.duration:.1f}"))
+        facts.append(text(language, "fact_seconds", seconds=f"{job.duration:.1f}"))
     return facts
 
 
-def _facts(job: Job) -> Markup:
+def _facts(language: Language, job: Job) -> Markup:
     """1280×720 · 24 fps · 5.0 s · seed 4711 · ¥1.50"""
-    facts = [*measured(job), both("fact_seed", seed=job.seed)]
+    facts = [*measured(language, job), text(language, "fact_seed", seed=job.seed)]
     if job.simulated:
-        facts.append(both("fact_free"))
+        facts.append(text(language, "fact_free"))
     elif job.price:
         facts.append(as_it_is(str(job.price)))
     return Markup('<span class="wan-facts">{}</span>').format(Markup(" · ").join(facts))
@@ -747,11 +715,19 @@ def rate(job: Job) -> str:
     return f"{job.fps or 30:.9g}"
 
 
-def _press(press: str, key: str, *, look: str = "", job: Job | None = None, at: str = "") -> Markup:
+def _press(
+    language: Language,
+    press: str,
+    key: str,
+    *,
+    look: str = "",
+    job: Job | None = None,
+    at: str = "",
+) -> Markup:
     """A button; `assets/page.js` hands the click to Gradio. job: what pressing it costs is shown.
     at: the id of the one job that is meant.
     """
-    words = both(key)
+    words = text(language, key)
     if job is not None and job.price and not job.simulated:
         words = Markup("{} · {}").format(words, as_it_is(str(job.price)))
     return _BUTTON.format(
@@ -759,15 +735,15 @@ def _press(press: str, key: str, *, look: str = "", job: Job | None = None, at: 
     )
 
 
-def _task(job: Job) -> Markup | str:
+def _task(language: Language, job: Job) -> Markup | str:
     if not job.task_id:
         return ""
     return Markup('<span class="wan-task">{} <code translate="no">{}</code>{}</span>').format(
-        both("task"), job.task_id, copy_button("copy", hidden=True)
+        text(language, "task"), job.task_id, copy_button(language, "copy", hidden=True)
     )
 
 
-def _details(job: Job, at: str = "") -> Markup | str:
+def _details(language: Language, job: Job, at: str = "") -> Markup | str:
     """Ids to quote, folded away."""
     rows = (
         ("task_id", job.task_id),
@@ -777,7 +753,7 @@ def _details(job: Job, at: str = "") -> Markup | str:
         ("job_id", job.id),
     )
     shown = Markup("").join(
-        Markup('<dt>{}</dt><dd translate="no">{}</dd>').format(both(key), value)
+        Markup('<dt>{}</dt><dd translate="no">{}</dd>').format(text(language, key), value)
         for key, value in rows
         if value
     )
@@ -785,33 +761,40 @@ def _details(job: Job, at: str = "") -> Markup | str:
         link = Markup(
             '<dt>{}</dt><dd><a href="media/{}/original.mp4" download>original.mp4</a></dd>'
         )
-        shown += link.format(both("original"), job.media_token)
-    withdraw = _press("withdraw", "withdraw", at=at) if job.video_key else ""
+        shown += link.format(text(language, "original"), job.media_token)
+    withdraw = _press(language, "withdraw", "withdraw", at=at) if job.video_key else ""
     return Markup(
         '<details class="wan-details" data-details="{}"><summary>{}</summary>'
         "<dl>{}</dl>{}</details>"
-    ).format(job.id, both("details"), shown, withdraw)
+    ).format(job.id, text(language, "details"), shown, withdraw)
 
 
-def copy_button(key: str, *, look: str = "", hidden: bool = False) -> Markup:
+def copy_button(language: Language, key: str, *, look: str = "", hidden: bool = False) -> Markup:
     """A button that copies what stands in the field, or in the `<code>`, beside it, and says what
     came of that. hidden: whether an icon names it.
     """
-    words = Markup('<span class="wan-sr">{}</span>').format(both(key)) if hidden else both(key)
+    words = (
+        Markup('<span class="wan-sr">{}</span>').format(text(language, key))
+        if hidden
+        else text(language, key)
+    )
     return _COPY.format(
-        look=look, words=words, copied=both("copied"), selected=both("copy_selected")
+        look=look,
+        words=words,
+        copied=text(language, "copied"),
+        selected=text(language, "copy_selected"),
     )
 
 
-def hint(key: str, **values: str | int) -> Markup:
+def hint(language: Language, key: str, **values: str | int) -> Markup:
     """A quiet line of the form."""
-    return Markup('<p class="wan-hint">{}</p>').format(both(key, **values))
+    return Markup('<p class="wan-hint">{}</p>').format(text(language, key, **values))
 
 
-def quiet(key: str, value: str) -> Markup:
+def quiet(language: Language, key: str, value: str) -> Markup:
     """Something that is so and cannot be chosen."""
     return Markup('<p class="wan-quiet"><span>{}</span><code>{}</code></p>').format(
-        both(key), value
+        text(language, key), value
     )
 
 
@@ -823,6 +806,7 @@ _UPLOAD = Markup(  # what the script puts beside a file on its way
 
 
 def header(
+    language: Language,
     badge: Markup,
     *,
     short: Markup | None = None,
@@ -836,10 +820,6 @@ def header(
     codes. share: whether jobs belong to a browser, so that a link opens them in another; where they
     do not, whoever is signed in can sign out.
     """
-    switch = Markup(
-        '<button type="button" data-lang="zh">{}</button><i>/</i><button type="button" '
-        'data-lang="en">{}</button>'
-    )
     shown = Markup("").join(Markup('<p class="wan-banner">{}</p>').format(note) for note in notes)
     return Markup(
         '<header class="wan-header"><div class="wan-name"><span class="wan-mark" '
@@ -851,67 +831,65 @@ def header(
         "{connect}"
         "{link}"
         '<nav class="wan-lang">{switch}</nav></div></header>'
-        '{notes}{dialogs}{upload}<div id="wan-names" hidden>{names}</div><p id="wan-announcer" '
+        '{notes}{dialogs}{upload}<p id="wan-announcer" '
         'class="wan-sr" aria-live="polite"></p>'
     ).format(
-        tagline=both("tagline"),
+        tagline=text(language, "tagline"),
         badge=badge,
         short=short or badge,
-        switch=switch.format(t("zh", "to_chinese"), t("en", "to_english")),
+        switch=language_switch(language, _PAGES),
         notes=shown,
         link=Markup('<button type="button" class="wan-plain" data-share>{}</button>').format(
-            both("link")
+            text(language, "link")
         )
         if share
-        else _SIGN_OUT.format(both("sign_out")),
-        own=both("badge_own"),
-        connect=_CONNECT.format("wan-plain wan-key", both("connection")) if connect else "",
-        dialogs=_dialogs() if share else "",
-        upload=_UPLOAD.format(both("upload_going"), both("upload_stop")),
-        names=_names(),
+        else _SIGN_OUT.format(text(language, "sign_out")),
+        own=text(language, "badge_own"),
+        connect=_CONNECT.format("wan-plain wan-key", text(language, "connection"))
+        if connect
+        else "",
+        dialogs=Markup("{}{}").format(
+            _dialogs(language) if share else "", _leaving(language) if connect else ""
+        ),
+        upload=_UPLOAD.format(text(language, "upload_going"), text(language, "upload_stop")),
     )
 
 
-def _names() -> Markup:
-    """What the script says in Gradio's place, in both languages."""
-    names = [
-        Markup('<span data-names="{}">{}</span>').format(t("en", key), both(key))
-        for key in _UNTRANSLATED
-    ]
-    says = [Markup("<span data-says>{}</span>").format(both(key)) for key in _UNSWITCHED]
-    of_drops = (("references", "references_placeholder"), ("sound", "sound_placeholder"))
-    drops = [Markup('<span data-drop="{}">{}</span>').format(of, both(key)) for of, key in of_drops]
-    return Markup("").join([*names, *says, *drops])
+_DIALOG = Markup(
+    '<dialog id="wan-{}" class="wan-dialog"><form method="dialog"><h2>{}</h2><p>{}</p>{}'
+    '<div class="wan-acts">{}</div></form></dialog>'
+)
+_ANSWER = Markup('<button class="wan-button {}" value="{}"{}>{}</button>')
+_AT_ONCE = Markup(" autofocus")
 
 
-def _dialogs() -> Markup:
+def _dialogs(language: Language) -> Markup:
     """What the script opens: the private link to copy, and the question before somebody's link is
     taken for one's own.
     """
-    form = Markup(
-        '<form method="dialog"><h2>{}</h2><p>{}</p>{}<div class="wan-acts">{}</div></form>'
-    )
-    shape = Markup('<dialog id="wan-{}" class="wan-dialog">') + form + Markup("</dialog>")
-    button = Markup('<button class="wan-button {}" value="{}"{}>{}</button>')
     field = Markup(
         '<label><span class="wan-sr">{}</span><input type="text" readonly></label>'
-    ).format(both("link"))
-    copy = copy_button("link_copy", look="wan-button main")
+    ).format(text(language, "link"))
+    copy = copy_button(language, "link_copy", look="wan-button main")
     mine = Markup('<div class="wan-own-link"><p>{}</p>{}{}</div>').format(
-        both("claim_mine"), field, copy
+        text(language, "claim_mine"), field, copy
     )
-    share = shape.format(
-        "share",
-        both("link"),
-        both("link_note"),
-        field,
-        copy + button.format("", "close", "", both("close")),
+    close = _ANSWER.format("", "close", "", text(language, "close"))
+    use = _ANSWER.format("", "use", "", text(language, "claim_use"))
+    stay = _ANSWER.format("main", "stay", _AT_ONCE, text(language, "claim_stay"))
+    return _dialog(language, "share", "link", "link_note", field, copy + close) + _dialog(
+        language, "claim", "claim", "claim_note", mine, use + stay
     )
-    stay = button.format("main", "stay", Markup(" autofocus"), both("claim_stay"))
-    return share + shape.format(
-        "claim",
-        both("claim"),
-        both("claim_note"),
-        mine,
-        button.format("", "use", "", both("claim_use")) + stay,
-    )
+
+
+def _leaving(language: Language) -> Markup:
+    """The question before the page in the other language, where a key has to be typed anew."""
+    go = _ANSWER.format("", "go", "", text(language, "switch_go"))
+    stay = _ANSWER.format("main", "stay", _AT_ONCE, text(language, "switch_stay"))
+    return _dialog(language, "switch", "switch", "switch_note", "", go + stay)
+
+
+def _dialog(
+    language: Language, name: str, title: str, note: str, more: Markup | str, acts: Markup
+) -> Markup:
+    return _DIALOG.format(name, text(language, title), text(language, note), more, acts)

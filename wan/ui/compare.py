@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from wan.domain.jobs import Job, Reference
+from wan.domain.messages import Language
 from wan.media.embedded_settings import strip_query
-from wan.ui.cards import as_it_is, both, measured, rate
+from wan.ui.cards import measured, rate
+from wan.ui.text import as_it_is, text
 
 TAKES = range(2, 5)
 """How many takes a board may have."""
@@ -81,6 +83,7 @@ Settings = dict[str, Markup]
 
 
 def board(
+    language: Language,
     takes: Sequence[tuple[Job, str, str]],
     *,
     numbers: Sequence[int] = (),
@@ -98,17 +101,19 @@ def board(
         f"wan-compare-{hashlib.sha256(' '.join(job.id for job in jobs).encode()).hexdigest()[:12]}"
     )
     screens = Markup("").join(
-        _screen(name, number, *take) for number, take in zip(numbers, takes, strict=True)
+        _screen(language, name, number, *take) for number, take in zip(numbers, takes, strict=True)
     )
     tall = all((job.height or 0) > (job.width or 0) for job in jobs)
     return _BOARD.format(
         name=name,
         count=len(takes),
         tall=Markup(" data-tall") if tall else "",
-        title=both("compare"),
+        title=text(language, "compare"),
         screens=screens,
-        bar=_bar(name),
-        settings=_settings([worded(job, priced=priced) for job in jobs], numbers)
+        bar=_bar(language, name),
+        settings=_settings(
+            language, [worded(language, job, priced=priced) for job in jobs], numbers
+        )
         if settings
         else "",
     )
@@ -123,12 +128,16 @@ def differences(takes: Sequence[Settings]) -> tuple[list[str], list[str]]:
     return differing, [key for key in keys if key not in differing]
 
 
-def _screen(name: str, number: int, job: Job, video: str, poster: str) -> Markup:
+def _screen(
+    language: Language, name: str, number: int, job: Job, video: str, poster: str
+) -> Markup:
     silent = job.has_audio is False
     words = (
-        both("compare_silent")
+        text(language, "compare_silent")
         if silent
-        else Markup("{}{}").format(both("sound"), _hidden(both("take", number=number)))
+        else Markup("{}{}").format(
+            text(language, "sound"), _hidden(text(language, "take", number=number))
+        )
     )
     return _SCREEN.format(
         width=job.width or 16,
@@ -137,35 +146,40 @@ def _screen(name: str, number: int, job: Job, video: str, poster: str) -> Markup
         poster=Markup(' poster="{}"').format(poster) if poster else "",
         fps=rate(job),
         seconds=f"{job.duration or 0:.3f}",
-        lost=both("compare_lost"),
-        take=both("take", number=number),
+        lost=text(language, "compare_lost"),
+        take=text(language, "take", number=number),
         sound=_SOUND.format(
             name=name, number=number, state=Markup(" disabled") if silent else "", words=words
         ),
     )
 
 
-def _bar(name: str) -> Markup:
+def _bar(language: Language, name: str) -> Markup:
     when = Markup('<span class="wan-compare-{}">{}</span>')
     play = [
-        when.format(state, Markup("{}{}").format(_icon(key), _hidden(both(f"compare_{key}"))))
+        when.format(
+            state, Markup("{}{}").format(_icon(key), _hidden(text(language, f"compare_{key}")))
+        )
         for state, key in _STATES
     ]
     return _BAR.format(
-        position=both("compare_position"),
-        back=_button("back", _icon("back"), _hidden(both("compare_back"))),
+        position=text(language, "compare_position"),
+        back=_button("back", _icon("back"), _hidden(text(language, "compare_back"))),
         play=_button("play", "", Markup("").join(play)),
-        forward=_button("forward", _icon("forward"), _hidden(both("compare_forward"))),
-        frame=both("compare_frame"),
-        waiting=both("compare_waiting"),
+        forward=_button("forward", _icon("forward"), _hidden(text(language, "compare_forward"))),
+        frame=text(language, "compare_frame"),
+        waiting=text(language, "compare_waiting"),
         mute=_SOUND.format(
-            name=name, number="", state=Markup(" checked"), words=both("compare_mute")
+            name=name, number="", state=Markup(" checked"), words=text(language, "compare_mute")
         ),
-        speed=both("compare_speed"),
+        speed=text(language, "compare_speed"),
         loop=_button(
-            "loop", _icon("loop"), _hidden(both("compare_loop")), Markup(' aria-pressed="false"')
+            "loop",
+            _icon("loop"),
+            _hidden(text(language, "compare_loop")),
+            Markup(' aria-pressed="false"'),
         ),
-        help=both("compare_help"),
+        help=text(language, "compare_help"),
     )
 
 
@@ -185,50 +199,52 @@ def _hidden(words: Markup) -> Markup:
     return Markup('<span class="wan-sr"> {}</span>').format(words)
 
 
-def _settings(takes: Sequence[Settings], numbers: Sequence[int]) -> Markup:
+def _settings(language: Language, takes: Sequence[Settings], numbers: Sequence[int]) -> Markup:
     """What differs, a column for each take, and below it what is the same in all."""
     differing, same = differences(takes)
     columns = Markup("").join(
         Markup("<div><h4>{}</h4>{}</div>").format(
-            both("take", number=number), _rows(take, differing)
+            text(language, "take", number=number), _rows(language, take, differing)
         )
         for number, take in zip(numbers, takes, strict=True)
     )
     differ = Markup('<h3>{}</h3><div class="wan-compare-grid wan-compare-differ">{}</div>').format(
-        both("compare_differences"), columns
+        text(language, "compare_differences"), columns
     )
     return Markup(
         '<div class="wan-compare-settings">{}<details><summary>{}</summary>{}</details></div>'
     ).format(
-        differ if differing else Markup("<h3>{}</h3>").format(both("compare_equal")),
-        both("compare_same"),
-        _rows(takes[0], same),
+        differ if differing else Markup("<h3>{}</h3>").format(text(language, "compare_equal")),
+        text(language, "compare_same"),
+        _rows(language, takes[0], same),
     )
 
 
-def _rows(take: Settings, keys: Sequence[str]) -> Markup:
+def _rows(language: Language, take: Settings, keys: Sequence[str]) -> Markup:
     row = Markup("<div><dt>{}</dt><dd>{}</dd></div>")
     return Markup("<dl>{}</dl>").format(
-        Markup("").join(row.format(both(key), take.get(key) or "–") for key in keys)
+        Markup("").join(row.format(text(language, key), take.get(key) or "–") for key in keys)
     )
 
 
-def worded(job: Job, *, priced: bool = True) -> Settings:
+def worded(language: Language, job: Job, *, priced: bool = True) -> Settings:
     """What a take was made with, and what came of it, in words: by the keys of the strings that
     name them.
     """
     price = (
-        both("fact_free")
+        text(language, "fact_free")
         if job.simulated
         else as_it_is(str(job.price))
         if job.price
         else Markup("")
     )
     asked = {
-        key: _value(field, job.request[field]) for field, key in _ASKED if field in job.request
+        key: _value(language, field, job.request[field])
+        for field, key in _ASKED
+        if field in job.request
     }
-    made_from = Markup(" · ").join(_reference(one) for one in job.references)
-    facts = Markup(" · ").join(measured(job))
+    made_from = Markup(" · ").join(_reference(language, one) for one in job.references)
+    facts = Markup(" · ").join(measured(language, job))
     return (
         {"model": as_it_is(job.model), "seed": as_it_is(job.seed)}
         | asked
@@ -240,19 +256,19 @@ def worded(job: Job, *, priced: bool = True) -> Settings:
     )
 
 
-def _value(field: str, given: object) -> Markup:
+def _value(language: Language, field: str, given: object) -> Markup:
     if isinstance(given, bool):
-        return both("yes" if given else "no")
+        return text(language, "yes" if given else "no")
     if isinstance(given, str) and field == "size":
         given = given.replace("*", "×")
     elif isinstance(given, str) and field in ("fit", "shot_type") and given in _CHOICES:
-        return both(_CHOICES[given])
+        return text(language, _CHOICES[given])
     elif isinstance(given, str) and field == "audio_url":
         given = strip_query(given)  # the board is shown to others
     return as_it_is(given) if given is not None and given != "" else Markup("")
 
 
-def _reference(one: Reference) -> Markup:
+def _reference(language: Language, one: Reference) -> Markup:
     """A reference by a short mark of its content, so that another one is seen to be another."""
     mark = one.sha256 or hashlib.sha256(one.url.encode()).hexdigest()
-    return Markup("{} {}").format(both(f"compare_{one.kind}"), mark[:6])
+    return Markup("{} {}").format(text(language, f"compare_{one.kind}"), mark[:6])

@@ -1,4 +1,6 @@
-"""What is put in the place of Gradio's own: the server that it starts, and its downloads."""
+"""What is put in the place of Gradio's own: the server that it starts, its downloads, and what it
+keeps of a session.
+"""
 
 import contextlib
 import socket
@@ -6,10 +8,12 @@ import threading
 import time
 from collections.abc import Iterator
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
-from gradio import http_server, processing_utils
+from gradio import Blocks, http_server, processing_utils
+from gradio.state_holder import SessionState
 from uvicorn.config import Config
 
 from wan.web.listening import Listener
@@ -69,3 +73,21 @@ def deny_downloads() -> None:
     into memory, without a limit.
     """
     processing_utils.async_transport = _NoDownloads()  # type: ignore[assignment]
+
+
+def keep_no_values() -> None:
+    """Keep Gradio from describing every component of every page in each session, and from putting
+    the last value of each input there (gradio 6.31.0): keys, prompts and whole pictures have no
+    place in it, and only deep links would read it, which are closed.
+    """
+    plain = SessionState.__init__
+    if getattr(plain, "wan", False):
+        return
+
+    def begin(self: SessionState, blocks: Blocks) -> None:
+        nothing: Any = SimpleNamespace(default_config=blocks.default_config, blocks={})
+        plain(self, nothing)
+
+    begin.wan = True  # type: ignore[attr-defined]
+    SessionState.__init__ = begin  # type: ignore[method-assign]
+    SessionState._update_value_in_config = lambda *_: None  # type: ignore[method-assign]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from markupsafe import Markup
 
 from wan.domain.catalog import IMAGE_TO_VIDEO, MODELS
 from wan.domain.errors import Crowded, InvalidInput, StorageUnavailable
+from wan.domain.messages import Language, t
 from wan.domain.plain_text import clean_line
 from wan.domain.requests import ImageToVideoRequest
 from wan.domain.turns import Asker, Overtaken
@@ -19,8 +21,8 @@ from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES, UploadFolder
 from wan.ui import brief, cards
 from wan.ui.run import Run, Values
-from wan.ui.text import label
 from wan.ui.visitor import Visitor, asker_of, bare, hidden
+from wan.web.capacity import Capacity
 
 TAB = "image"
 _MODEL = MODELS[IMAGE_TO_VIDEO]
@@ -31,25 +33,24 @@ _SAMPLES = (
 
 
 def build(
-    studio: Studio, visitor: Visitor, language: gr.Textbox
+    language: Language, studio: Studio, visitor: Visitor, viewers: Capacity
 ) -> tuple[Run, gr.HTML, Callable[[], Awaitable[str]]]:
     """Builds the tab. Gives its stage, its price line, and what that says at the start."""
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
-            samples, fields, heard = _form(studio.uploads)
-            video, recalled = brief.from_video(TAB)
-            takes, price, generate = brief.generate(TAB)
+            samples, fields, heard = _form(language, studio.uploads)
+            video, recalled = brief.from_video(language, TAB)
+            takes, price, generate = brief.generate(language, TAB)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
-            run = Run(studio, TAB, visitor, [_MODEL.name])
-    run.wire(generate, takes, fields, requested, idle)
+            run = Run(language, studio, TAB, visitor, [_MODEL.name], viewers)
+    run.wire(generate, takes, fields, requested, partial(idle, language))
     run.video, run.recalled = video, recalled
-    _wire_preview(studio, run, visitor, fields)
-    _wire_sound(studio, fields, heard)
+    _wire_preview(language, studio, run, visitor, fields)
+    _wire_sound(language, studio, fields, heard)
     for button, (_, words, picture) in zip(samples, _SAMPLES, strict=True):
         brief.fill_on_click(
             button,
-            words,
-            language,
+            t(language, words),
             picture=str(picture),
             outputs=[fields["image"], fields["url"], fields["prompt"]],
         )
@@ -67,7 +68,7 @@ def build(
             model=_MODEL.name, size=size, duration=int(duration), audio=sound, own_region=own_region
         )
         return cards.price_line(
-            quoted.price, quoted.usual, simulated=quoted.simulated, takes=int(takes)
+            language, quoted.price, quoted.usual, simulated=quoted.simulated, takes=int(takes)
         )
 
     priced = [
@@ -111,7 +112,9 @@ async def requested(values: Values, _asker: Asker) -> ImageToVideoRequest:
     return await asyncio.to_thread(read, values)
 
 
-async def idle(values: Values, card: Markup, asker: Asker, *, back: bool) -> str:
+async def idle(
+    language: Language, values: Values, card: Markup, asker: Asker, *, back: bool
+) -> str:
     """The stage before a run: the picture as it will be sent, or a still where there is none that
     can be shown. Raises Overtaken.
     """
@@ -120,97 +123,105 @@ async def idle(values: Values, card: Markup, asker: Asker, *, back: bool) -> str
             webp = await inputs.run_in_sandbox(
                 asker, inputs.preview_image, values["image"], size=values["size"], fit=values["fit"]
             )
-            return cards.previewed(webp, values["size"], card, back=back)
+            return cards.previewed(language, webp, values["size"], card, back=back)
         except InvalidInput as error:
-            card = cards.refused(error.sentence, error.field)
+            card = cards.refused(language, error.sentence, error.field)
         except (StorageUnavailable, Crowded) as error:
-            card = card or cards.refused(error.sentence)
-    return cards.idle(f"{TAB}.webp", card)
+            card = card or cards.refused(language, error.sentence)
+    return cards.idle(language, f"{TAB}.webp", card)
 
 
-def _form(uploads: UploadFolder) -> tuple[list[gr.Button], dict[str, Component], gr.HTML]:
+def _form(
+    language: Language, uploads: UploadFolder
+) -> tuple[list[gr.Button], dict[str, Component], gr.HTML]:
     with gr.Row(elem_classes="wan-samples"):
-        gr.HTML(cards.hint("samples"), **bare)
-        samples = [brief.sample(key, uploads, picture) for key, _, picture in _SAMPLES]
+        gr.HTML(cards.hint(language, "samples"), **bare)
+        samples = [brief.sample(language, key, uploads, picture) for key, _, picture in _SAMPLES]
     fields: dict[str, Component] = {
-        "image": _picture(),
+        "image": _picture(language),
         "url": gr.Textbox(
-            label=label("image_url"),
+            label=t(language, "image_url"),
             show_label=False,
-            placeholder=label("image_url"),
+            placeholder=t(language, "image_url"),
             container=False,
             elem_id=brief.identity(TAB, "url"),
             max_lines=1,
         ),
-        "prompt": brief.prompt(TAB),
+        "prompt": brief.prompt(language, TAB),
     }
     with gr.Row(elem_classes="wan-pair"):
-        fields["duration"] = brief.duration(TAB, _MODEL)
-        fields["size"] = brief.size(TAB, _MODEL, own_shape=True)
+        fields["duration"] = brief.duration(language, TAB, _MODEL)
+        fields["size"] = brief.size(language, TAB, _MODEL, own_shape=True)
     with gr.Row(elem_classes="wan-pair wan-fit"):
-        choices = [(label("fit_crop"), "crop"), (label("fit_pad"), "pad")]
+        choices = [(t(language, "fit_crop"), "crop"), (t(language, "fit_pad"), "pad")]
         fields["fit"] = gr.Radio(
             choices,
             value="crop",
-            label=label("fit"),
+            label=t(language, "fit"),
             elem_id=brief.identity(TAB, "fit"),
             min_width=160,
         )
-        gr.HTML(cards.quiet("model", _MODEL.name), elem_classes="wan-model", **bare)
-    with gr.Accordion(label("more"), open=False, elem_classes="wan-more"):
-        more, heard = _more()
+        gr.HTML(cards.quiet(language, "model", _MODEL.name), elem_classes="wan-model", **bare)
+    with gr.Accordion(t(language, "more"), open=False, elem_classes="wan-more"):
+        more, heard = _more(language)
     return samples, fields | more, heard
 
 
-def _picture() -> gr.Image:
+def _picture(language: Language) -> gr.Image:
     return gr.Image(
-        label=label("image"),
+        label=t(language, "image"),
         type="filepath",
         sources=["upload"],
         height=148,
-        placeholder=str(label("image_placeholder")),
+        placeholder=t(language, "image_placeholder"),
         buttons=[],
         elem_id=brief.identity(TAB, "reference_image"),
         elem_classes="wan-drop",
     )
 
 
-def _more() -> tuple[dict[str, Any], gr.HTML]:
+def _more(language: Language) -> tuple[dict[str, Any], gr.HTML]:
     """What is folded away, and the place where a sound is told of."""
-    fields: dict[str, Any] = brief.seed_and_fps(TAB)
+    fields: dict[str, Any] = brief.seed_and_fps(language, TAB)
     with gr.Group(elem_classes="wan-motion"):
-        fields["motion_on"] = brief.flag(TAB, "motion_on", "motion_on", value=False)
+        fields["motion_on"] = brief.flag(language, TAB, "motion_on", "motion_on", value=False)
         fields["motion_strength"] = gr.Slider(
             0,
             1,
             value=0.5,
             step=0.05,
-            label=label("motion"),
+            label=t(language, "motion"),
             elem_id=brief.identity(TAB, "motion_strength"),
             elem_classes="wan-slider",
             buttons=[],
         )
-    fields["audio"] = brief.flag(TAB, "audio", "sound", value=True)
+    fields["audio"] = brief.flag(language, TAB, "audio", "sound", value=True)
     fields["sound_file"] = gr.File(
-        label=label("reference_audio"),
+        label=t(language, "reference_audio"),
         height=96,
         elem_id=brief.identity(TAB, "reference_audio"),
         elem_classes="wan-drop wan-sound",
     )
-    heard = gr.HTML("", elem_id=brief.identity(TAB, "heard"), **bare)
+    heard = gr.HTML(
+        cards.hint(language, "sound_kinds"), elem_id=brief.identity(TAB, "heard"), **bare
+    )
     fields["audio_url"] = gr.Textbox(
-        label=label("audio_url"),
-        placeholder=label("url_placeholder"),
+        label=t(language, "audio_url"),
+        placeholder=t(language, "url_placeholder"),
         max_lines=1,
         elem_id=brief.identity(TAB, "audio_url"),
     )
-    fields |= brief.words_and_shots(TAB)
-    fields["prompt_extend"] = brief.flag(TAB, "prompt_extend", "prompt_extend", value=True)
-    fields["watermark"] = brief.flag(TAB, "watermark", "watermark", value=False)
+    fields |= brief.words_and_shots(language, TAB)
+    fields["prompt_extend"] = brief.flag(
+        language, TAB, "prompt_extend", "prompt_extend", value=True
+    )
+    fields["watermark"] = brief.flag(language, TAB, "watermark", "watermark", value=False)
     return fields, heard
 
 
-def _wire_preview(studio: Studio, run: Run, visitor: Visitor, fields: dict[str, Any]) -> None:
+def _wire_preview(
+    language: Language, studio: Studio, run: Run, visitor: Visitor, fields: dict[str, Any]
+) -> None:
     async def show(
         token: str, job_id: str, image: Path | None, size: str, fit: str, request: gr.Request
     ) -> Any:
@@ -223,7 +234,7 @@ def _wire_preview(studio: Studio, run: Run, visitor: Visitor, fields: dict[str, 
             {"image": image, "size": size, "fit": fit},
         )
         try:
-            return await idle(given, run.ready, asker, back=bool(job_id))
+            return await idle(language, given, run.ready, asker, back=bool(job_id))
         except Overtaken:
             return gr.skip()  # the page has asked for another meanwhile
 
@@ -239,10 +250,10 @@ def _wire_preview(studio: Studio, run: Run, visitor: Visitor, fields: dict[str, 
     )
 
 
-def _wire_sound(studio: Studio, fields: dict[str, Any], heard: gr.HTML) -> None:
+def _wire_sound(language: Language, studio: Studio, fields: dict[str, Any], heard: gr.HTML) -> None:
     async def _hear(sound: Path | None, request: gr.Request) -> Any:
         if not sound:
-            return ""
+            return cards.hint(language, "sound_kinds")
         try:
             found = await inputs.run_in_sandbox(
                 asker_of(studio, "", request, "sound"),
@@ -250,11 +261,11 @@ def _wire_sound(studio: Studio, fields: dict[str, Any], heard: gr.HTML) -> None:
                 clean_line(sound.name),
                 sound,
             )
-            return cards.sound_hint(found.seconds, found.adjustments)
+            return cards.sound_hint(language, found.seconds, found.adjustments)
         except InvalidInput as refusal:
-            return cards.sound_refusal(refusal.sentence)
+            return cards.sound_refusal(language, refusal.sentence)
         except (StorageUnavailable, Crowded) as trouble:
-            return cards.sound_refusal(trouble.sentence)
+            return cards.sound_refusal(language, trouble.sentence)
         except Overtaken:
             return gr.skip()  # another has been chosen meanwhile
 

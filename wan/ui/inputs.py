@@ -17,14 +17,17 @@ from typing import Any
 from urllib.parse import quote
 
 import gradio as gr
+from gradio.block_function import BlockFunction
 from gradio.blocks import Block
 from gradio.components.api_component import Api
+from gradio.data_classes import APIInfo, BlocksConfigDict
 
 from wan.domain.errors import InvalidInput
 from wan.domain.messages import t
 from wan.storage.uploads import UploadFolder
 from wan.ui.handling import Told
 from wan.web.events import Events
+from wan.web.languages import PATHS
 
 _LONGEST = 20_000  # characters; five addresses of 2,048 and more than any prompt
 _MOST = 20  # files
@@ -65,6 +68,30 @@ class Page(gr.Blocks):
         super().__init__(*given, **more)
         self._opened, self._uploads, self.progress = opened, uploads, Events(self)
 
+    def get_config_file(self) -> BlocksConfigDict:
+        """As Gradio makes it, but each page has the endpoints for programs, whose description it
+        shows, and none has a bar that leads to the others.
+        """
+        config = super().get_config_file()
+        config["pages"] = config["pages"][:1]
+        public = [one for one in config["dependencies"] if one["api_visibility"] == "public"]
+        parts = {part for one in public for part in one["inputs"] + one["outputs"]}
+        pages: list[Any] = list(config["page"].values())
+        shown = [one for one in pages[0]["layout"]["children"] if one["id"] in parts]
+        for page in pages[1:]:
+            page["components"] += sorted(parts)
+            page["dependencies"] += [one["id"] for one in public]
+            page["layout"]["children"] += shown
+        return config
+
+    def get_api_info(
+        self,
+        all_endpoints: bool = False,  # noqa: FBT001, FBT002 - Gradio gives it by place
+        page: str | None = None,
+    ) -> APIInfo:
+        """The endpoints for programs, whichever page asks."""
+        return super().get_api_info(all_endpoints)
+
     async def preprocess_data(
         self, block_fn: Any, inputs: Any, state: Any, *more: Any
     ) -> list[Any]:
@@ -79,18 +106,18 @@ class Page(gr.Blocks):
         except InvalidInput as missing:
             raise Told(missing.sentence.say()) from None
         except _NotHere as not_here:
-            raise _refusal("file_gone", str(not_here)) from None
+            raise _refusal(block_fn, "file_gone", str(not_here)) from None
         except gr.Error as error:
             error.print_exception = False
             raise
         except Exception:  # noqa: BLE001 - pydantic's, PIL's, the file system's: all of them mean a form that no page sent
-            raise _refusal("form_bad") from None
+            raise _refusal(block_fn, "form_bad") from None
         for place, value in files.items():
             values[place] = value
         if not all(
             is_plausible(block, value) for block, value in zip(block_fn.inputs, values, strict=True)
         ):
-            raise _refusal("form_bad")
+            raise _refusal(block_fn, "form_bad")
         return values
 
     async def postprocess_data(self, *given: Any, **named: Any) -> list[Any]:
@@ -209,6 +236,10 @@ def is_plausible(block: Block, value: object) -> bool:
     )
 
 
-def _refusal(key: str, name: str = "") -> Told:
-    """name: of the parameter that is to blame, where it has one."""
-    return Told(f"{name + ': ' if name else ''}{t('en', key)} {t('zh', key)}")
+def _refusal(function: BlockFunction, key: str, name: str = "") -> Told:
+    """In the language of the page; in all of them for a program. name: of the parameter that is to
+    blame, where it has one.
+    """
+    program = function.api_visibility == "public"
+    spoken = [one for one, path in PATHS.items() if program or path.strip("/") == function.page]
+    return Told(f"{name + ': ' if name else ''}{' '.join(t(one, key) for one in spoken)}")

@@ -14,9 +14,9 @@ import gradio as gr
 from wan.domain.catalog import MODELS
 from wan.domain.errors import JobNotFound, WanError
 from wan.domain.jobs import GROUPS, Job
+from wan.domain.messages import Language, t
 from wan.service.studio import VERDICTS, Studio
 from wan.ui import cards, compare, image, recall, shelf
-from wan.ui.text import label
 from wan.ui.visitor import NotReady, Visitor, bare, hidden, owner_of
 
 TAB = "library"
@@ -43,28 +43,30 @@ _log = logging.getLogger(__name__)
 
 
 def build(
+    language: Language,
     studio: Studio,
     visitor: Visitor,
     tabs: gr.Tabs,
     tab: gr.Tab,
     chosen: gr.Textbox,
     runs: recall.Runs,
+    joining: set[str],
 ) -> None:
     """Builds the tab. chosen: ids of takes in the order of choosing, also for other tabs. runs: the
-    tabs on which jobs are made, by their ids.
+    tabs on which jobs are made, by their ids. joining: owners for whom a film is being joined.
     """
     with gr.Column(elem_id="wan-library-room"):
         with gr.Row(elem_classes="wan-filters"):
-            filters = _filters()
+            filters = _filters(language)
         gr.HTML(shelf.frame(), **bare)
         with gr.Column(elem_id="wan-library-foot"):
-            gr.HTML(shelf.bar(), **bare)
+            gr.HTML(shelf.bar(language), **bare)
     page, asked = (_hidden(name) for name in ("page", "asked"))
     told, one, work = (_hidden(name) for name in ("told", "one", "work"))
     press = {
         verb: gr.Button(verb, elem_id=f"wan-library-{verb}", visible="hidden") for verb in _VERBS
     }
-    shown = Library(studio, runs)
+    shown = Library(language, studio, runs, joining)
 
     found = [part.change for part in filters]  # `input` misses what is pasted first (gradio 6.31.0)
     look = gr.on(
@@ -102,13 +104,13 @@ def build(
     wire("delete", shown.delete, asked, _WITH_ONE, [one], "deleted")
     wire("bundle", shown.bundle, asked, _WITH_ONE, [work], "saved")
     wire("compare", shown.compare, chosen, _WITH_CHOSEN, [one], "board")
-    joining = press["join"].click(
+    films = press["join"].click(
         shown.join, [visitor.owner, chosen], work, js=_WITH_CHOSEN, **hidden
     )
     work.change(None, work, None, js="(html) => window.wanLibrary.working(html)")
-    press["stop"].click(None, cancels=[joining])
+    press["stop"].click(None, cancels=[films])
     press["review"].click(None, js="() => window.wanStudio.turn('review')")
-    recall.wire(studio, visitor, tabs, runs)
+    recall.wire(language, studio, visitor, tabs, runs)
 
 
 class Library:
@@ -116,9 +118,10 @@ class Library:
     owner.
     """
 
-    def __init__(self, studio: Studio, runs: recall.Runs) -> None:
-        self._studio, self._runs = studio, runs
-        self._joining: set[str] = set()
+    def __init__(
+        self, language: Language, studio: Studio, runs: recall.Runs, joining: set[str]
+    ) -> None:
+        self._language, self._studio, self._runs, self._joining = language, studio, runs, joining
 
     async def shelf(
         self,
@@ -140,7 +143,7 @@ class Library:
             found = await self._studio.jobs(
                 owner=owner, **asked, until=until if offset else None, offset=offset, limit=PAGE
             )
-            return shelf.page(found, offset, PAGE, until if offset else None)
+            return shelf.page(self._language, found, offset, PAGE, until if offset else None)
 
         return await self._told(token, request, act)
 
@@ -148,7 +151,7 @@ class Library:
         """One job."""
 
         async def act(owner: str) -> str:
-            return shelf.job(await self._studio.look(job_id or "", owner=owner))
+            return shelf.job(self._language, await self._studio.look(job_id or "", owner=owner))
 
         return await self._told(token, request, act)
 
@@ -191,7 +194,9 @@ class Library:
                 part
                 for of in self._runs
                 for part in (
-                    (cards.view(event), event.job.id) if of == tab else (gr.skip(), gr.skip())
+                    (cards.view(self._language, event), event.job.id)
+                    if of == tab
+                    else (gr.skip(), gr.skip())
                 )
             ]
             return [shelf.went(tab, event.job.id), gr.Tabs(selected=tab), *views]
@@ -216,7 +221,10 @@ class Library:
             async with recall.placed(self._studio, name, [job.id], owner=owner) as path:
                 await self._studio.bundle(job.id, owner=owner, target=path)
             return shelf.download(
-                cards.file_address(self._studio.uploads.name(path)), name, "library_bundle"
+                self._language,
+                cards.file_address(self._studio.uploads.name(path)),
+                name,
+                "library_bundle",
             )
 
         return await self._told(token, request, act)
@@ -227,7 +235,7 @@ class Library:
         async def act(owner: str) -> str:
             jobs, gone = await self._chosen(chosen, owner)
             if len(jobs) not in shelf.NEEDED["compare"]:
-                return shelf.note("library_compare_some", gone)
+                return shelf.note(self._language, "library_compare_some", gone)
             media = [
                 (
                     job,
@@ -236,7 +244,7 @@ class Library:
                 )
                 for job in jobs
             ]
-            return shelf.compared(compare.board(media), gone)
+            return shelf.compared(self._language, compare.board(self._language, media), gone)
 
         return await self._told(token, request, act)
 
@@ -248,9 +256,9 @@ class Library:
             owner = owner_of(self._studio, token, request)
             jobs, gone = await self._chosen(chosen, owner)
             if len(jobs) not in shelf.NEEDED["join"]:
-                yield shelf.note("library_join_some", gone)
+                yield shelf.note(self._language, "library_join_some", gone)
             elif owner in self._joining:
-                yield shelf.note("library_join_busy")
+                yield shelf.note(self._language, "library_join_busy")
             else:
                 async with contextlib.aclosing(self._joined(jobs, gone, owner)) as steps:
                     async for step in steps:
@@ -270,6 +278,7 @@ class Library:
             try:
                 while not task.done():
                     yield shelf.progress(
+                        self._language,
                         done[0],
                         gone,
                         # also unchanged: a page that was left is noticed by it, and then the work
@@ -281,7 +290,10 @@ class Library:
                 task.cancel()
                 await asyncio.wait([task])
             yield shelf.download(
-                cards.file_address(self._studio.uploads.name(path)), "wan-film.mp4", "library_film"
+                self._language,
+                cards.file_address(self._studio.uploads.name(path)),
+                "wan-film.mp4",
+                "library_film",
             )
         finally:
             self._joining.discard(owner)
@@ -336,11 +348,11 @@ class Library:
 
     def _refusal(self, error: Exception) -> str:
         if isinstance(error, WanError):
-            return shelf.note(error.sentence)
+            return shelf.note(self._language, error.sentence)
         if isinstance(error, NotReady):
-            return shelf.note("library_not_ready")
+            return shelf.note(self._language, "library_not_ready")
         _log.error("the library could not do what was asked", exc_info=error)
-        return shelf.note("act_broke_note")
+        return shelf.note(self._language, "act_broke_note")
 
 
 def _ids(chosen: str | None) -> list[str]:
@@ -363,17 +375,17 @@ def _hidden(name: str) -> gr.Textbox:
     return gr.Textbox(elem_id=f"wan-library-{name}", visible="hidden", show_label=False)
 
 
-def _filters() -> list[Any]:
-    everything = [(label("library_any"), "")]
+def _filters(language: Language) -> list[Any]:
+    everything = [(t(language, "library_any"), "")]
     models = everything + [(name, name) for name in MODELS]
-    states = everything + [(label(f"library_state_{name}"), name) for name in GROUPS]
+    states = everything + [(t(language, f"library_state_{name}"), name) for name in GROUPS]
     verdicts = everything + [
-        (label("library_verdict_none" if name == "none" else f"rv_{name}"), name)
+        (t(language, "library_verdict_none" if name == "none" else f"rv_{name}"), name)
         for name in VERDICTS
     ]
     search = gr.Textbox(
-        label=label("library_search"),
-        placeholder=label("library_search_placeholder"),
+        label=t(language, "library_search"),
+        placeholder=t(language, "library_search_placeholder"),
         max_lines=1,
         max_length=200,
         elem_id="wan-library-search",
@@ -383,7 +395,7 @@ def _filters() -> list[Any]:
     return [
         search,
         *(
-            _filter(name, choices)
+            _filter(language, name, choices)
             for name, choices in (
                 ("model", models),
                 ("library_state", states),
@@ -393,12 +405,12 @@ def _filters() -> list[Any]:
     ]
 
 
-def _filter(key: str, choices: list[tuple[Any, str]]) -> gr.Dropdown:
+def _filter(language: Language, key: str, choices: list[tuple[Any, str]]) -> gr.Dropdown:
     identity = f"wan-library-{key.removeprefix('library_')}"
     return gr.Dropdown(
         choices,
         value="",
-        label=label(key),
+        label=t(language, key),
         elem_id=identity,
         filterable=False,
         scale=1,

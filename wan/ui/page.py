@@ -1,33 +1,52 @@
-"""The whole page: header, tabs, and what happens when somebody opens it."""
+"""The page in each language: header, tabs, and what happens when somebody opens it."""
 
 import asyncio
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 import gradio as gr
+from gradio.components import Component
 from markupsafe import Markup
 
 from wan.domain import ids
-from wan.domain.messages import sentence
+from wan.domain.messages import Language, sentence, t
 from wan.environment.settings import Settings
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES
-from wan.ui import cards, image, library, reference, review
+from wan.ui import cards, image, library, reference, review, run
 from wan.ui import visitor as visitors
 from wan.ui.api import Api
-from wan.ui.gradio_patches import deny_downloads
+from wan.ui.gradio_patches import deny_downloads, keep_no_values
 from wan.ui.inputs import Page
-from wan.ui.text import label
+from wan.ui.text import message, text
 from wan.ui.visitor import bare, hidden
+from wan.web.capacity import Capacity
+from wan.web.languages import PATHS
 
 _KEEP_UPLOADS = 24 * 3600  # seconds
 
 
+@dataclass(frozen=True)
+class _Shared:
+    """What counts in the pages of all languages together."""
+
+    viewers: dict[str, Capacity] = field(
+        default_factory=lambda: {tab: run.viewers() for tab in (image.TAB, reference.TAB)}
+    )
+    """Who watches jobs, by the tab."""
+    joining: set[str] = field(default_factory=set)
+    """Owners for whom a film is being joined."""
+    packing: set[str] = field(default_factory=set)
+    """Owners for whom a review is being packed."""
+
+
 def build(studio: Studio, opened: asyncio.Event) -> Page:
-    """The page over a studio. opened: set when the studio can be asked; whoever comes earlier waits
-    for it.
+    """The pages over a studio, one for each language. opened: set when the studio can be asked;
+    whoever comes earlier waits for it.
     """
     deny_downloads()
+    keep_no_values()
     gr.set_static_paths(
         [SAMPLES]
     )  # else Gradio copies them among the uploads, which go after a day
@@ -38,55 +57,56 @@ def build(studio: Studio, opened: asyncio.Event) -> Page:
         analytics_enabled=False,
         delete_cache=(3600, _KEEP_UPLOADS),
     )
+    shared = _Shared()
     with demo:
-        language = gr.Textbox(visible=False)
-        gr.HTML(_header(studio.settings), elem_id="wan-header", **bare)
-        visitor = visitors.build(studio)
-        chosen = gr.Textbox(visible="hidden", elem_id="wan-library-chosen")
-        with gr.Tabs(elem_id="wan-tabs") as tabs:
-            with gr.Tab(label("tab_image"), id=image.TAB):
-                first = image.build(studio, visitor, language)
-            with gr.Tab(label("tab_reference"), id=reference.TAB):
-                second = reference.build(studio, visitor, language)
-            with gr.Tab(label("tab_library"), id=library.TAB) as shelves:
-                library.build(
-                    studio,
-                    visitor,
-                    tabs,
-                    shelves,
-                    chosen,
-                    {image.TAB: first[0], reference.TAB: second[0]},
-                )
-            with gr.Tab(label("review"), id=review.TAB) as reviewing:
-                review.build(studio, visitor, chosen, reviewing)
-
+        _build("en", studio, shared, demo)
         Api(studio).publish(demo)
-        _share(visitor.owner)
-        runs = [first[0], second[0]]
-
-        async def greet(token: object, request: gr.Request, *jobs: str) -> tuple[Any, ...]:
-            token = token if ids.is_token(token) else ids.new_link_token()
-            found = [
-                part
-                for run, job in zip(runs, jobs, strict=True)
-                for part in await run.found(token, job, request)
-            ]
-            return token, await first[2](), await second[2](), *found
-
-        known = [visitor.owner, *(run.job for run in runs)]
-        shown = [
-            visitor.owner,
-            first[1],
-            second[1],
-            *(part for run in runs for part in (run.job, run.view)),
-        ]
-        # Whoever opens a private link is asked first; the token stays behind the # and never goes
-        # over the wire but as this event's input.
-        greeted = demo.load(
-            greet, known, shown, js="(...known) => window.wanStudio.claimed(known)", **hidden
-        )
-        greeted.then(None, js="() => window.wanStudio.arrived()")
+    with demo.route(t("zh", "to_chinese"), PATHS["zh"]):
+        _build("zh", studio, shared, demo)
     return demo
+
+
+def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> None:
+    """The page of one language."""
+    gr.HTML(_header(language, studio.settings), elem_id="wan-header", **bare)
+    visitor = visitors.build(language, studio)
+    chosen = gr.Textbox(visible="hidden", elem_id="wan-library-chosen")
+    with gr.Tabs(elem_id="wan-tabs") as tabs:
+        with gr.Tab(t(language, "tab_image"), id=image.TAB):
+            first = image.build(language, studio, visitor, shared.viewers[image.TAB])
+        with gr.Tab(t(language, "tab_reference"), id=reference.TAB):
+            second = reference.build(language, studio, visitor, shared.viewers[reference.TAB])
+        runs = {image.TAB: first[0], reference.TAB: second[0]}
+        with gr.Tab(t(language, "tab_library"), id=library.TAB) as shelves:
+            library.build(language, studio, visitor, tabs, shelves, chosen, runs, shared.joining)
+        with gr.Tab(t(language, "review"), id=review.TAB) as reviewing:
+            review.build(language, studio, visitor, chosen, reviewing, shared.packing)
+    _share(visitor.owner)
+    forms = [part for one in runs.values() for part in (*one.fields.values(), one.takes)]
+    _carry(forms)
+
+    async def greet(token: object, request: gr.Request, *jobs: str) -> tuple[Any, ...]:
+        token = token if ids.is_token(token) else ids.new_link_token()
+        found = [
+            part
+            for one, job in zip(runs.values(), jobs, strict=True)
+            for part in await one.found(token, job, request)
+        ]
+        return token, await first[2](), await second[2](), *found
+
+    known = [visitor.owner, *(one.job for one in runs.values())]
+    shown = [
+        visitor.owner,
+        first[1],
+        second[1],
+        *(part for one in runs.values() for part in (one.job, one.view)),
+    ]
+    # Whoever opens a private link is asked first; the token stays behind the # and never goes
+    # over the wire but as this event's input.
+    greeted = demo.load(
+        greet, known, shown, js="(...known) => window.wanStudio.claimed(known)", **hidden
+    )
+    greeted.then(None, forms, forms, js="(...forms) => window.wanStudio.arrived(forms)")
 
 
 def _share(owner: gr.BrowserState) -> None:
@@ -98,22 +118,32 @@ def _share(owner: gr.BrowserState) -> None:
     )
 
 
-def _header(settings: Settings) -> str:
+def _carry(forms: list[Component]) -> None:
+    """What takes the forms along to the page in the other language: the script presses it, because
+    only Gradio knows all that is in them.
+    """
+    gr.Button("carry", elem_id="wan-carry-press", visible="hidden").click(
+        None, forms, None, js="(...forms) => window.wanStudio.carry(forms)"
+    )
+
+
+def _header(language: Language, settings: Settings) -> str:
     connect, share = any(visitors.asked_for(settings)), not settings.users
-    notes = [cards.both("fleeting")] if settings.is_ephemeral else []
+    notes = [text(language, "fleeting")] if settings.is_ephemeral else []
     if settings.backend == "simulator":
-        withheld = [cards.said(sentence("key_on_space"))] if settings.key_withheld else []
+        withheld = [message(language, sentence("key_on_space"))] if settings.key_withheld else []
         return cards.header(
-            cards.both("badge_demo"),
-            short=cards.both("badge_demo_short"),
+            language,
+            text(language, "badge_demo"),
+            short=text(language, "badge_demo_short"),
             notes=[*withheld, *notes],
             connect=connect,
             share=share,
         )
     connection = settings.connection()
     where = (
-        cards.both(f"region_{connection.region}")
+        text(language, f"region_{connection.region}")
         if connection.region
         else Markup("{}").format(urlsplit(connection.base_url).hostname)
     )
-    return cards.header(where, notes=notes, connect=connect, share=share)
+    return cards.header(language, where, notes=notes, connect=connect, share=share)

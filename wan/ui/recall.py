@@ -14,6 +14,7 @@ import gradio as gr
 
 from wan.domain.catalog import MODELS
 from wan.domain.errors import JobNotFound, WanError
+from wan.domain.messages import Language
 from wan.media import inputs
 from wan.service.studio import Studio
 from wan.storage.objects import require_room
@@ -120,7 +121,7 @@ async def placed(
         raise
 
 
-def wire(studio: Studio, visitor: Visitor, tabs: gr.Tabs, runs: Runs) -> None:
+def wire(language: Language, studio: Studio, visitor: Visitor, tabs: gr.Tabs, runs: Runs) -> None:
     """Connects the buttons that take settings from a video."""
     shown = [tabs, *(run.recalled for run in runs.values()), *outputs(runs)]
 
@@ -137,14 +138,14 @@ def wire(studio: Studio, visitor: Visitor, tabs: gr.Tabs, runs: Runs) -> None:
                     asker_of(studio, token, request), inputs.read_settings, path
                 )
                 if found is None:
-                    return told(tab, cards.told("recall_none"), gr.skip(), unchanged)
+                    return told(tab, cards.told(language, "recall_none"), gr.skip(), unchanged)
                 shot = found["shots"][0] if "shots" in found else found
                 references, whole = await _references(studio, token, shot, request)
             except WanError as error:
-                return told(tab, cards.finding(error.sentence), gr.skip(), unchanged)
+                return told(tab, cards.finding(language, error.sentence), gr.skip(), unchanged)
             except Exception:  # noqa: BLE001 - a button never ends in a traceback
                 _log.exception("a video could not be asked for its settings")
-                return told(tab, cards.told("act_broke_note"), gr.skip(), unchanged)
+                return told(tab, cards.told(language, "act_broke_note"), gr.skip(), unchanged)
             of = MODELS[shot["model"]].makes
             key = (
                 "recall_without"
@@ -154,7 +155,9 @@ def wire(studio: Studio, visitor: Visitor, tabs: gr.Tabs, runs: Runs) -> None:
                 else "recall_done"
             )
             given = values(of, shot["request"], shot["seed"], references)
-            return told(of, cards.told(key), gr.Tabs(selected=of), filled(runs, of, given))
+            return told(
+                of, cards.told(language, key), gr.Tabs(selected=of), filled(runs, of, given)
+            )
 
         return recall
 

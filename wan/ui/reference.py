@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from wan.domain.catalog import INPUT_CAPS, MODELS, REFERENCE_TO_VIDEO, Model
 from wan.domain.errors import Crowded, InvalidInput, StorageUnavailable
+from wan.domain.messages import Language, t
 from wan.domain.plain_text import clean_line
 from wan.domain.requests import ReferenceToVideoRequest, arrange_references, guess_kind
 from wan.domain.turns import Asker, Overtaken
@@ -21,8 +22,8 @@ from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES, UploadFolder
 from wan.ui import brief, cards
 from wan.ui.run import Run, Values
-from wan.ui.text import label
 from wan.ui.visitor import Visitor, asker_of, bare, hidden
+from wan.web.capacity import Capacity
 
 TAB = "reference"
 Media = Path | str
@@ -47,27 +48,29 @@ _SAMPLES = (
 
 
 def build(
-    studio: Studio, visitor: Visitor, language: gr.Textbox
+    language: Language, studio: Studio, visitor: Visitor, viewers: Capacity
 ) -> tuple[Run, gr.HTML, Callable[[], Awaitable[str]]]:
     """Builds the tab. Gives its stage, its price line, and what that says at the start."""
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
-            samples, fields, cast = _form(studio.uploads)
-            video, recalled = brief.from_video(TAB)
-            takes, price, generate = brief.generate(TAB)
+            samples, fields, cast = _form(language, studio.uploads)
+            video, recalled = brief.from_video(language, TAB)
+            takes, price, generate = brief.generate(language, TAB)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
             run = Run(
+                language,
                 studio,
                 TAB,
                 visitor,
                 [model.name for model in MODELS.values() if model.makes == TAB],
+                viewers,
             )
-    run.wire(generate, takes, fields, read, idle)
+    run.wire(generate, takes, fields, read, partial(idle, language))
     run.video, run.recalled = video, recalled
     for button, (_, words, files, _) in zip(samples, _SAMPLES, strict=True):
         outputs = [fields["files"], fields["urls"], fields["prompt"]]
         brief.fill_on_click(
-            button, words, language, picture=[str(file) for file in files], outputs=outputs
+            button, t(language, words), picture=[str(file) for file in files], outputs=outputs
         )
     looks = Looks()
     priced = [
@@ -96,7 +99,9 @@ def build(
         }
         asker = asker_of(studio, "", request, "price")
         try:
-            return await _quote(studio, looks, listed(files, urls), asked, int(takes), asker)
+            return await _quote(
+                language, studio, looks, listed(files, urls), asked, int(takes), asker
+            )
         except Overtaken:
             return gr.skip()  # the form has changed meanwhile
 
@@ -107,7 +112,7 @@ def build(
             "duration": _MODEL.default_duration,
         }
         return await _quote(
-            studio, looks, [], asked | {"audio": bool(_MODEL.audio_flag)}, 1, Asker()
+            language, studio, looks, [], asked | {"audio": bool(_MODEL.audio_flag)}, 1, Asker()
         )
 
     gathered = [fields["files"], fields["urls"]]
@@ -123,7 +128,7 @@ def build(
     async def _cast(files: list[Path] | None, urls: str, request: gr.Request) -> Any:
         asker = asker_of(studio, "", request, "cast")
         try:
-            return await _drawn(looks, listed(files, urls), asker)
+            return await _drawn(language, looks, listed(files, urls), asker)
         except Overtaken:
             return gr.skip()  # the references have changed meanwhile
 
@@ -155,10 +160,12 @@ async def read(values: Values, asker: Asker) -> ReferenceToVideoRequest:
     return await asyncio.to_thread(made)
 
 
-async def idle(_values: Values, card: Markup, _asker: Asker, *, back: bool) -> str:
+async def idle(
+    language: Language, _values: Values, card: Markup, _asker: Asker, *, back: bool
+) -> str:
     """The stage before a run."""
     _ = back  # there is no preview to come back from
-    return cards.idle(f"{TAB}.webp", card)
+    return cards.idle(language, f"{TAB}.webp", card)
 
 
 def listed(files: Sequence[Path] | None, urls: str | None) -> list[Media]:
@@ -201,14 +208,16 @@ class Looks:
         return look.kind, look.seconds
 
 
-async def _drawn(looks: Looks, references: Sequence[Media], asker: Asker) -> str:
+async def _drawn(
+    language: Language, looks: Looks, references: Sequence[Media], asker: Asker
+) -> str:
     """The references as the page shows them, each by its name, and last what cannot be used. Raises
     Overtaken.
     """
     if not references:
-        return _no_cast()
+        return _no_cast(language)
     tiles = [await _tile(looks, one, asker) for one in references[:_SHOWN]]
-    return cards.cast(tiles)
+    return cards.cast(language, tiles)
 
 
 async def _tile(looks: Looks, reference: Media, asker: Asker) -> cards.Tile:
@@ -225,8 +234,9 @@ async def _tile(looks: Looks, reference: Media, asker: Asker) -> cards.Tile:
     return cards.Tile(look.kind, name, look.thumbnail, look.adjustments)
 
 
-def _no_cast() -> str:
+def _no_cast(language: Language) -> str:
     return cards.hint(
+        language,
         "cast_empty",
         videos=_MODEL.max_videos,
         images=_MODEL.max_images,
@@ -235,6 +245,7 @@ def _no_cast() -> str:
 
 
 async def _quote(
+    language: Language,
     studio: Studio,
     looks: Looks,
     references: Sequence[Media],
@@ -249,7 +260,9 @@ async def _quote(
     quoted = await studio.quote(
         **asked, videos=await looks.lengths(references, asker), references=count
     )
-    return cards.price_line(quoted.price, quoted.usual, simulated=quoted.simulated, takes=takes)
+    return cards.price_line(
+        language, quoted.price, quoted.usual, simulated=quoted.simulated, takes=takes
+    )
 
 
 def _limits(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -259,39 +272,50 @@ def _limits(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     )
 
 
-def _form(uploads: UploadFolder) -> tuple[list[gr.Button], dict[str, Component], gr.HTML]:
+def _form(
+    language: Language, uploads: UploadFolder
+) -> tuple[list[gr.Button], dict[str, Component], gr.HTML]:
     with gr.Row(elem_classes="wan-samples"):
-        gr.HTML(cards.hint("samples"), **bare)
-        samples = [brief.sample(key, uploads, picture) for key, _, _, picture in _SAMPLES]
+        gr.HTML(cards.hint(language, "samples"), **bare)
+        samples = [brief.sample(language, key, uploads, picture) for key, _, _, picture in _SAMPLES]
     files = gr.File(
-        label=label("references"),
+        label=t(language, "references"),
         file_count="multiple",
         allow_reordering=True,
         height=148,
         elem_id=brief.identity(TAB, "reference_video"),
         elem_classes="wan-drop",
     )
-    urls = brief.addresses(TAB, "urls", "references_url", lines=_MODEL.max_references)
-    cast = gr.HTML(_no_cast(), elem_id=brief.identity(TAB, "cast"), **bare)
-    fields: dict[str, Component] = {"files": files, "urls": urls, "prompt": brief.prompt(TAB)}
+    urls = brief.addresses(language, TAB, "urls", "references_url", lines=_MODEL.max_references)
+    cast = gr.HTML(_no_cast(language), elem_id=brief.identity(TAB, "cast"), **bare)
+    fields: dict[str, Component] = {
+        "files": files,
+        "urls": urls,
+        "prompt": brief.prompt(language, TAB),
+    }
     fields["model"] = gr.Radio(
-        _models(), value=_MODEL.name, label=label("model"), elem_id=brief.identity(TAB, "model")
+        _models(language),
+        value=_MODEL.name,
+        label=t(language, "model"),
+        elem_id=brief.identity(TAB, "model"),
     )
     with gr.Row(elem_classes="wan-pair"):
-        fields["duration"] = brief.duration(TAB, _MODEL)
-        fields["size"] = brief.size(TAB, _MODEL)
-    with gr.Accordion(label("more"), open=False, elem_classes="wan-more"):
-        fields |= brief.seed_and_fps(TAB)
-        fields["audio"] = brief.flag(TAB, "audio", "sound", value=True, visible=_MODEL.audio_flag)
-        fields |= brief.words_and_shots(TAB)
-        fields["watermark"] = brief.flag(TAB, "watermark", "watermark", value=False)
+        fields["duration"] = brief.duration(language, TAB, _MODEL)
+        fields["size"] = brief.size(language, TAB, _MODEL)
+    with gr.Accordion(t(language, "more"), open=False, elem_classes="wan-more"):
+        fields |= brief.seed_and_fps(language, TAB)
+        fields["audio"] = brief.flag(
+            language, TAB, "audio", "sound", value=True, visible=_MODEL.audio_flag
+        )
+        fields |= brief.words_and_shots(language, TAB)
+        fields["watermark"] = brief.flag(language, TAB, "watermark", "watermark", value=False)
     return samples, fields, cast
 
 
-def _models() -> list[tuple[str, str]]:
+def _models(language: Language) -> list[tuple[str, str]]:
     """The models with a word on the difference."""
 
     def named(model: Model) -> str:
-        return str(label("model_flash" if model.audio_flag else "model_full"))
+        return t(language, "model_flash" if model.audio_flag else "model_full")
 
     return [(named(model), model.name) for model in MODELS.values() if model.makes == TAB]

@@ -18,11 +18,12 @@ import gradio as gr
 from wan.domain import reviews
 from wan.domain.errors import JobNotFound, WanError
 from wan.domain.jobs import Job
+from wan.domain.messages import Language, t
 from wan.domain.reviews import Review
 from wan.service.studio import Studio
 from wan.ui import cards, recall, review_export
 from wan.ui import review_tab as html
-from wan.ui.text import label
+from wan.ui.text import text
 from wan.ui.visitor import NotReady, Visitor, bare, hidden, owner_of
 
 TAB = "review"
@@ -37,45 +38,55 @@ class _Stopped(Exception):
     """Nobody wants the export any more."""
 
 
-def build(studio: Studio, visitor: Visitor, chosen: gr.Textbox, tab: gr.Tab) -> None:
+def build(
+    language: Language,
+    studio: Studio,
+    visitor: Visitor,
+    chosen: gr.Textbox,
+    tab: gr.Tab,
+    packing: set[str],
+) -> None:
     """Builds the tab. chosen: ids of the takes for a new review, separated by spaces. tab: shows
-    the reviews whenever it is opened.
+    the reviews whenever it is opened. packing: owners for whom a review is being packed.
     """
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
-            gr.HTML(cards.panel_head("review_new", "review_new_note"), **bare)
-            posters = gr.HTML(html.chosen([]), elem_id="wan-review-chosen", **bare)
+            gr.HTML(cards.panel_head(language, "review_new", "review_new_note"), **bare)
+            posters = gr.HTML(html.chosen(language, []), elem_id="wan-review-chosen", **bare)
             title = gr.Textbox(
-                label=label("review_title"),
-                placeholder=label("review_title_placeholder"),
+                label=t(language, "review_title"),
+                placeholder=t(language, "review_title_placeholder"),
                 max_lines=1,
                 elem_id="wan-review-title",
             )
             note = gr.Textbox(
-                label=label("review_note"),
-                placeholder=label("review_note_placeholder"),
+                label=t(language, "review_note"),
+                placeholder=t(language, "review_note_placeholder"),
                 lines=3,
                 elem_id="wan-review-note",
             )
-            choices = [(label(f"review_{name}"), name) for name in _EXPIRY]
+            choices = [(t(language, f"review_{name}"), name) for name in _EXPIRY]
             expiry = gr.Radio(
-                choices, value="week", label=label("review_expiry"), elem_id="wan-review-expiry"
+                choices,
+                value="week",
+                label=t(language, "review_expiry"),
+                elem_id="wan-review-expiry",
             )
             settings = gr.Checkbox(
                 value=False,
-                label=label("review_settings"),
-                info=label("review_settings_note"),
+                label=t(language, "review_settings"),
+                info=t(language, "review_settings_note"),
                 elem_id="wan-review-settings",
             )
             refusal = gr.HTML("", elem_id="wan-review-refusal", **bare)
             create = gr.Button(
-                label("review_create"), variant="primary", elem_id="wan-review-create"
+                t(language, "review_create"), variant="primary", elem_id="wan-review-create"
             )
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show-reviews"):
-            view = gr.HTML(html.listed([], "", 0.0), elem_id="wan-review-view", **bare)
+            view = gr.HTML(html.listed(language, [], "", 0.0), elem_id="wan-review-view", **bare)
             export = gr.HTML("", elem_id="wan-review-export", **bare)
     picked = gr.Textbox(visible="hidden", elem_id="wan-review-picked")
-    room = _Room(studio)
+    room = _Room(language, studio, packing)
     mine = [visitor.owner, picked]
 
     made = create.click(
@@ -94,9 +105,9 @@ def build(studio: Studio, visitor: Visitor, chosen: gr.Textbox, tab: gr.Tab) -> 
         _button(verb).click(write, mine, export, js=_PICKED, **hidden).then(
             None, js="() => window.wanReview.download()"
         )
-    packing = _button("zip").click(room.zip, mine, export, js=_PICKED, **hidden)
-    packing.then(None, js="() => window.wanReview.download()")
-    _button("stop").click(room.stopped, None, export, cancels=[packing], **hidden)
+    zipping = _button("zip").click(room.zip, mine, export, js=_PICKED, **hidden)
+    zipping.then(None, js="() => window.wanReview.download()")
+    _button("stop").click(room.stopped, None, export, cancels=[zipping], **hidden)
     _button("done").click(room.nothing, None, export, **hidden)
 
 
@@ -105,9 +116,8 @@ class _Room:
     owner.
     """
 
-    def __init__(self, studio: Studio) -> None:
-        self._studio = studio
-        self._packing: set[str] = set()
+    def __init__(self, language: Language, studio: Studio, packing: set[str]) -> None:
+        self._language, self._studio, self._packing = language, studio, packing
 
     async def show(self, token: str, picked: str | None, request: gr.Request) -> str:
         """The owner's reviews, with one of them opened."""
@@ -118,7 +128,9 @@ class _Room:
 
         async def act(owner: str) -> str:
             there, gone = await self._there(chosen, owner)
-            return html.chosen([job for job in there if job.video_key][: reviews.TAKES_LIMIT], gone)
+            return html.chosen(
+                self._language, [job for job in there if job.video_key][: reviews.TAKES_LIMIT], gone
+            )
 
         return await self._acted(token, request, act)
 
@@ -144,7 +156,10 @@ class _Room:
             }
             review, _ = await self._studio.create_review(ids, owner=owner, **about)
             listed = html.listed(
-                await self._studio.reviews(owner=owner, whole=review.id), review.id, time.time()
+                self._language,
+                await self._studio.reviews(owner=owner, whole=review.id),
+                review.id,
+                time.time(),
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, the form stays as it is and the person is told
             return gr.skip(), self._told(error), gr.skip(), gr.skip(), ""
@@ -173,7 +188,7 @@ class _Room:
                 picked or "", owner=owner_of(self._studio, token, request)
             )
             if review.owner in self._packing:
-                yield html.toast(cards.both("review_zip_busy"))
+                yield html.toast(text(self._language, "review_zip_busy"))
                 return
             async with contextlib.aclosing(self._packed(review)) as steps:
                 async for step in steps:
@@ -197,10 +212,10 @@ class _Room:
                 lambda over: over.cancelled() or over.exception()
             )  # who stops it waits for no answer
             while not task.done():
-                yield html.packing(done)
+                yield html.packing(self._language, done)
                 await asyncio.wait({task}, timeout=_LOOK)
             target = await task
-            yield html.exported(target.name, self._studio.uploads.name(target))
+            yield html.exported(self._language, target.name, self._studio.uploads.name(target))
         finally:
             stopped.set()
             self._packing.discard(review.owner)
@@ -208,13 +223,13 @@ class _Room:
     async def _zipped(self, review: Review, progress: Callable[[float], None]) -> Path:
         async with _placed(self._studio, review, "zip") as target:
             await review_export.pack(
-                self._studio, review, target, now=time.time(), progress=progress
+                self._language, self._studio, review, target, now=time.time(), progress=progress
             )
         return target
 
     def stopped(self) -> str:
         """After Stop."""
-        return html.toast(cards.both("review_stopped"))
+        return html.toast(text(self._language, "review_stopped"))
 
     def nothing(self) -> str:
         """The export is put away."""
@@ -232,7 +247,7 @@ class _Room:
             review = await self._studio.review(picked or "", owner=owner)
             async with _placed(self._studio, review, kind) as target:
                 await asyncio.to_thread(target.write_bytes, await asyncio.to_thread(write, review))
-            return html.exported(target.name, self._studio.uploads.name(target))
+            return html.exported(self._language, target.name, self._studio.uploads.name(target))
 
         return await self._acted(token, request, act)
 
@@ -265,7 +280,9 @@ class _Room:
             except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
                 refusal = self._told(error)
             listed = await self._studio.reviews(owner=owner, whole=picked or "")
-            return refusal + await asyncio.to_thread(html.listed, listed, picked or "", time.time())
+            return refusal + await asyncio.to_thread(
+                html.listed, self._language, listed, picked or "", time.time()
+            )
 
         return await self._acted(token, request, shown)
 
@@ -279,10 +296,10 @@ class _Room:
 
     def _told(self, error: Exception) -> str:
         if isinstance(error, WanError):
-            return cards.finding(error.sentence)
+            return cards.finding(self._language, error.sentence)
         if not isinstance(error, NotReady):
             _log.error("the tab of reviews could not do what was asked", exc_info=error)
-        return html.broke()
+        return html.broke(self._language)
 
 
 def _placed(studio: Studio, review: Review, kind: str) -> AbstractAsyncContextManager[Path]:

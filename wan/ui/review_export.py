@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from wan.domain.messages import LOCALES, Language
 from wan.domain.reviews import Review
 from wan.service.studio import Studio
 from wan.storage.objects import require_room
@@ -17,18 +18,26 @@ _CHUNK = 1 << 18  # bytes; between two of them an export can be stopped
 
 
 async def pack(
-    studio: Studio, review: Review, target: Path, *, now: float, progress: Callable[[float], None]
+    language: Language,
+    studio: Studio,
+    review: Review,
+    target: Path,
+    *,
+    now: float,
+    progress: Callable[[float], None],
 ) -> None:
-    """Writes the zip. target: its path, where nothing is left if it fails. now: seconds since 1970.
+    """Write the zip. target: its path, where nothing is left if it fails. now: seconds since 1970.
 
-    progress: told the share that is done, 0 to 1, from another thread; whatever it raises stops the
-    work and is raised here. Raises StorageUnavailable, also where there is no room.
+    language: of the page that opens; the same in the other one lies beside it. progress: told the
+    share that is done, 0 to 1, from another thread; whatever it raises stops the work and is raised
+    here. Raises StorageUnavailable, also where there is no room.
     """
     async with studio.review_files(review) as found:
-        await asyncio.to_thread(_write, target, review, found, now, progress)
+        await asyncio.to_thread(_write, language, target, review, found, now, progress)
 
 
 def _write(
+    language: Language,
     target: Path,
     review: Review,
     found: Mapping[int, tuple[Path, Path | None]],
@@ -51,7 +60,8 @@ def _write(
         )
         return video, poster
 
-    html = review_cards.offline(replace(review, takes=takes), address, now=now)
+    whole = replace(review, takes=takes)
+    pages = {one: "index.html" if one == language else f"{one}.html" for one in LOCALES}
     part = target.with_name(f"{target.name}.part")
     total, done = sum(path.stat().st_size for path in names) or 1, 0
     require_room(target.parent, more=total)
@@ -59,7 +69,9 @@ def _write(
         with zipfile.ZipFile(
             part, "w", zipfile.ZIP_STORED
         ) as packed:  # a video does not become smaller
-            packed.writestr("index.html", html, zipfile.ZIP_DEFLATED)
+            for one, page in pages.items():
+                html = review_cards.offline(one, whole, address, pages=pages, now=now)
+                packed.writestr(page, html, zipfile.ZIP_DEFLATED)
             for path, name in names.items():
                 with (
                     path.open("rb") as source,

@@ -31,6 +31,7 @@ from wan.domain.messages import Language
 from wan.domain.reviews import Review
 from wan.service.studio import Studio
 from wan.ui import review_cards
+from wan.web import languages
 from wan.web.addresses import network
 from wan.web.paths import MEDIA
 
@@ -76,16 +77,19 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
         return HTMLResponse(html, headers=_HEADERS)
 
     async def tally(request: Request) -> Response:
-        token = request.path_params["token"]
-        version = await studio.review_version(token)
-        headers = _HEADERS | {"ETag": f'"{version}"', "Vary": "Accept-Encoding"}
+        token, language = request.path_params["token"], language_of(request)
+        version = f"{await studio.review_version(token)} {language}"
+        vary = f"Accept-Encoding, {languages.VARY}"
+        headers = _HEADERS | {"ETag": f'"{version}"', "Vary": vary}
         if request.headers.get("if-none-match") == headers["ETag"]:
             return Response(status_code=304, headers=headers)
         packed = "gzip" in request.headers.get("accept-encoding", "")
         since = looks.known(request.query_params.get("since", ""))
 
         async def told() -> bytes:
-            parts = await built(version, partial(read, token, review_cards.parts))
+            parts = await built(
+                f"parts {version}", partial(read, token, partial(review_cards.parts, language))
+            )
             return await asyncio.to_thread(looks.write, parts, since=since, packed=packed)
 
         headers |= {"Content-Encoding": "gzip"} if packed else {}
@@ -208,12 +212,8 @@ async def gone(request: Request) -> Response:
 
 
 def language_of(request: Request) -> Language:
-    """The language that a browser asks for first."""
-    return (
-        "zh"
-        if request.headers.get("accept-language", "").strip().lower().startswith("zh")
-        else "en"
-    )
+    """The language that somebody is answered in."""
+    return languages.language_of(request.url.query, request.headers)
 
 
 def _page(review: Review, *, token: str, language: Language) -> bytes:

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from wan.domain.jobs import Job
+from wan.domain.messages import Language
 from wan.domain.reviews import Review, Take
-from wan.ui.cards import both, copy_button, file_address, video
+from wan.ui.cards import copy_button, file_address, video
 from wan.ui.review_cards import comments, facts, how_many, people, tally, time_at, until
 from wan.ui.shelf import gone_mark
+from wan.ui.text import text
 
 _ITEM = Markup(
     '<article class="wr-item{look}"><button type="button" class="wr-head" '
@@ -34,57 +36,59 @@ _LINK = Markup(
 )
 
 
-def chosen(jobs: Sequence[Job], gone: Sequence[str] = ()) -> str:
+def chosen(language: Language, jobs: Sequence[Job], gone: Sequence[str] = ()) -> str:
     """The takes that a new review will have, in their order. gone: ids of chosen ones that are not
     there any more.
     """
     if not jobs:
-        body = Markup('<p class="wan-hint">{}</p>').format(both("review_chosen_none"))
+        body = Markup('<p class="wan-hint">{}</p>').format(text(language, "review_chosen_none"))
     else:
         body = Markup("<ol>{}</ol>").format(
             Markup("").join(_tile(number, job) for number, job in enumerate(jobs, 1))
         )
     return Markup('<div class="wr-chosen"{}><h3>{}</h3>{}</div>').format(
-        gone_mark(gone), both("review_chosen"), body
+        gone_mark(gone), text(language, "review_chosen"), body
     )
 
 
-def listed(reviews: Sequence[Review], opened: str, now: float) -> str:
+def listed(language: Language, reviews: Sequence[Review], opened: str, now: float) -> str:
     """An owner's reviews. opened: the id of the one that is shown whole.
     now: seconds since 1970.
     """
     if not reviews:
-        items = Markup('<p class="wr-empty">{}</p>').format(both("review_list_none"))
+        items = Markup('<p class="wr-empty">{}</p>').format(text(language, "review_list_none"))
     else:
         items = Markup("").join(
-            _item(review, now, opened=review.id == opened) for review in reviews
+            _item(language, review, now, opened=review.id == opened) for review in reviews
         )
     return Markup('<h2 class="wan-panel-title">{}</h2><div class="wr-list">{}</div>').format(
-        both("review_list"), items
+        text(language, "review_list"), items
     )
 
 
-def packing(share: float) -> str:
+def packing(language: Language, share: float) -> str:
     """How far an export is, 0 to 1."""
     percent = int(share * 100)
     bar = Markup('<progress max="100" value="{}">{}%</progress>').format(percent, percent)
     return toast(
         Markup("<span>{}</span>{}{}").format(
-            both("review_packing", percent=percent), bar, _press("stop", "upload_stop")
+            text(language, "review_packing", percent=percent),
+            bar,
+            _press(language, "stop", "upload_stop"),
         )
     )
 
 
-def exported(name: str, file: str) -> str:
+def exported(language: Language, name: str, file: str) -> str:
     """The way to an export; the script takes it at once. name: as it is saved. file: as it is
     called outside (`wan.storage.uploads`).
     """
     link = Markup('<a class="wan-button main" href="{}" download="{}">{}</a>').format(
-        file_address(file), name, both("download")
+        file_address(file), name, text(language, "download")
     )
     return toast(
         Markup("<span>{}</span>{}{}").format(
-            both("review_exported", name=name), link, _press("done", "close")
+            text(language, "review_exported", name=name), link, _press(language, "done", "close")
         )
     )
 
@@ -94,9 +98,11 @@ def toast(body: Markup | str) -> str:
     return Markup('<div class="wr-toast" role="status">{}</div>').format(body)
 
 
-def broke() -> str:
+def broke(language: Language) -> str:
     """For what is our fault."""
-    return Markup('<p class="wan-found" role="status">{}</p>').format(both("review_broke"))
+    return Markup('<p class="wan-found" role="status">{}</p>').format(
+        text(language, "review_broke")
+    )
 
 
 def _tile(number: int, job: Job) -> Markup:
@@ -108,19 +114,21 @@ def _tile(number: int, job: Job) -> Markup:
     return Markup("<li>{}<span>{}</span></li>").format(poster, number)
 
 
-def _item(review: Review, now: float, *, opened: bool) -> Markup:
+def _item(language: Language, review: Review, now: float, *, opened: bool) -> Markup:
     state = (
         "open" if review.is_open(now) else "revoked" if review.revoked_at is not None else "expired"
     )
-    ends = until(review) if state == "open" else None
+    ends = until(language, review) if state == "open" else None
     meta = [
-        how_many(review),
-        Markup('<span data-part="people">{}</span>').format(people(review)),
+        how_many(language, review),
+        Markup('<span data-part="people">{}</span>').format(people(language, review)),
         *([ends] if ends else []),
         time_at(review.created_at),
     ]
     live = (
-        Markup(' data-tally data-live="review/{}/tally"').format(review.link_token)
+        Markup(' data-tally data-live="review/{}/tally?lang={}"').format(
+            review.link_token, language
+        )
         if opened and state == "open"
         else ""
     )
@@ -130,28 +138,28 @@ def _item(review: Review, now: float, *, opened: bool) -> Markup:
         expanded="true" if opened else "false",
         title=review.title,
         state=state,
-        is_=both(f"review_is_{state}"),
+        is_=text(language, f"review_is_{state}"),
         meta=Markup('<i aria-hidden="true"> · </i>').join(meta),
-        detail=_detail(review, is_open=state == "open") if opened else "",
+        detail=_detail(language, review, is_open=state == "open") if opened else "",
     )
     return Markup("<div{}>{}</div>").format(live, item)
 
 
-def _detail(review: Review, *, is_open: bool) -> Markup:
+def _detail(language: Language, review: Review, *, is_open: bool) -> Markup:
     link = (
         _LINK.format(
             token=review.link_token,
-            name=both("review_link"),
-            copy=copy_button("link_copy", look="wan-button main"),
-            open_=both("review_open"),
+            name=text(language, "review_link"),
+            copy=copy_button(language, "link_copy", look="wan-button main"),
+            open_=text(language, "review_open"),
         )
         if is_open
         else ""
     )
     exports = Markup("").join(
-        _press(kind, f"review_{kind}", review) for kind in ("csv", "json", "zip")
+        _press(language, kind, f"review_{kind}", review) for kind in ("csv", "json", "zip")
     )
-    revoke = _ask("revoke", review) if is_open else ""
+    revoke = _ask(language, "revoke", review) if is_open else ""
     return Markup(
         '<div class="wr-body">{link}{note}<div class="wr-takes">{takes}</div>'
         '<div class="wr-acts"><span class="wr-label">{export}</span>{exports}<span '
@@ -159,18 +167,18 @@ def _detail(review: Review, *, is_open: bool) -> Markup:
     ).format(
         link=link,
         note=Markup('<p class="wr-note">{}</p>').format(review.note) if review.note else "",
-        takes=Markup("").join(map(_take, review.takes)),
-        export=both("review_export"),
+        takes=Markup("").join(_take(language, take) for take in review.takes),
+        export=text(language, "review_export"),
         exports=exports,
         revoke=revoke,
-        delete=_ask("delete", review),
+        delete=_ask(language, "delete", review),
     )
 
 
-def _take(take: Take) -> Markup:
+def _take(language: Language, take: Take) -> Markup:
     job = take.job
     shown = (
-        Markup('<p class="wr-gone">{}</p>').format(both("rv_deleted"))
+        Markup('<p class="wr-gone">{}</p>').format(text(language, "rv_deleted"))
         if job is None
         else video(job, preload="none")
     )
@@ -183,23 +191,28 @@ def _take(take: Take) -> Markup:
     ).format(
         number=take.number,
         video=shown,
-        title=both("take", number=take.number),
-        facts=facts(job) if job is not None else "",
-        tally=tally(take),
-        comments=comments(take),
+        title=text(language, "take", number=take.number),
+        facts=facts(language, job) if job is not None else "",
+        tally=tally(language, take),
+        comments=comments(language, take),
     )
 
 
-def _ask(verb: str, review: Review) -> Markup:
-    sure = _press(verb, f"review_{verb}_sure", review, look="bad")
+def _ask(language: Language, verb: str, review: Review) -> Markup:
+    sure = _press(language, verb, f"review_{verb}_sure", review, look="bad")
     return _ASK.format(
-        what=both(f"review_{verb}"), why=both(f"review_{verb}_ask"), sure=sure, keep=both("keep")
+        what=text(language, f"review_{verb}"),
+        why=text(language, f"review_{verb}_ask"),
+        sure=sure,
+        keep=text(language, "keep"),
     )
 
 
-def _press(verb: str, key: str, review: Review | None = None, *, look: str = "") -> Markup:
+def _press(
+    language: Language, verb: str, key: str, review: Review | None = None, *, look: str = ""
+) -> Markup:
     if review is None:
         return Markup(
             '<button type="button" class="wan-button" data-review-press="{}">{}</button>'
-        ).format(verb, both(key))
-    return _PRESS.format(look=look, verb=verb, id=review.id, words=both(key))
+        ).format(verb, text(language, key))
+    return _PRESS.format(look=look, verb=verb, id=review.id, words=text(language, key))

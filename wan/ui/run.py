@@ -22,7 +22,7 @@ from wan.domain.errors import (
     WanError,
 )
 from wan.domain.jobs import JobEvent
-from wan.domain.messages import Sentence
+from wan.domain.messages import Language, Sentence
 from wan.domain.requests import Request
 from wan.domain.turns import Asker
 from wan.service.access import Leave
@@ -30,6 +30,7 @@ from wan.service.studio import Studio
 from wan.ui import cards
 from wan.ui.handling import whether_heard
 from wan.ui.takes import Mark, Take, aimed, changed, read, written
+from wan.ui.text import message, text
 from wan.ui.visitor import (
     SECRET,
     NotReady,
@@ -85,22 +86,32 @@ class Run:
 
     fields: dict[str, Component]
     """The form, by the names of the request's fields."""
+    takes: Component
+    """How many are made of it at once."""
     video: gr.UploadButton
     """Takes a video whose settings fill the form."""
     recalled: gr.HTML
     """What came of that."""
 
-    def __init__(self, studio: Studio, tab: str, visitor: Visitor, models: Sequence[str]) -> None:
-        self._studio, self._tab, self._visitor, self._models = studio, tab, visitor, models
+    def __init__(
+        self,
+        language: Language,
+        studio: Studio,
+        tab: str,
+        visitor: Visitor,
+        models: Sequence[str],
+        viewers: Capacity,
+    ) -> None:
+        self._language, self._studio, self._tab = language, studio, tab
+        self._visitor, self._models, self._viewers = visitor, models, viewers
         self.job = gr.BrowserState("", storage_key=f"wan-{tab}-job-v1", secret=SECRET)
         """The takes on the stage, as `wan.ui.takes` writes them."""
         self._target = gr.Textbox(
             visible=False, elem_id=f"wan-{tab}-target"
         )  # the script puts in whose button was pressed
-        self._viewers = Capacity(_VIEWERS[0], address=_VIEWERS[1], owner=_VIEWERS[2])
-        self.ready = cards.ready(simulated=studio.backend == "simulator")
+        self.ready = cards.ready(self._language, simulated=studio.backend == "simulator")
         self.view = gr.HTML(
-            cards.idle(f"{tab}.webp", self.ready),
+            cards.idle(self._language, f"{tab}.webp", self.ready),
             elem_id=f"wan-{tab}-view",
             elem_classes="wan-run",
             **bare,
@@ -119,7 +130,7 @@ class Run:
         """Connects the form. takes: how many; fields: the others by the names of the request's
         fields; read_form: the request they make.
         """
-        self.fields, names = fields, list(fields)
+        self.fields, self.takes, names = fields, takes, list(fields)
         known, shown = [self._visitor.owner, self.job], [self.view, self.job]
         paying = [*self._visitor.paying, self.job]
         watching = self._buttons["watch"].click(
@@ -206,7 +217,7 @@ class Run:
                     async for view in views:
                         yield view
         except (JobNotFound, NotReady):
-            yield cards.idle(f"{self._tab}.webp", self.ready)
+            yield cards.idle(self._language, f"{self._tab}.webp", self.ready)
 
     async def _followed(self, owner: str, shown: Sequence[Take]) -> AsyncGenerator[str]:
         """The views of the takes until all have ended or nobody listens. One that is given again
@@ -216,7 +227,7 @@ class Run:
         async for events in self._studio.follow_all(
             [take.job_id for take in shown], owner=owner, again=RECHECK
         ):
-            yield _drawn(shown, events)
+            yield _drawn(self._language, shown, events)
             if not is_heard():
                 return
 
@@ -285,7 +296,7 @@ class Run:
             Take(job.id, Mark.BEFORE if several and not job.live else Mark.NONE) for job in made
         ]
         note = (
-            Markup("{} ").format(cards.both("made_before"))
+            Markup("{} ").format(text(self._language, "made_before"))
             if not several and not made[0].live
             else ""
         )
@@ -294,15 +305,15 @@ class Run:
     def _refusal(self, error: Exception) -> Markup:
         """The card that says why nothing was done."""
         if isinstance(error, InvalidInput):
-            return cards.refused(error.sentence, error.field)
+            return cards.refused(self._language, error.sentence, error.field)
         if isinstance(error, AccessRefused):
-            return cards.refused(error.sentence, connect=True)
+            return cards.refused(self._language, error.sentence, connect=True)
         if isinstance(error, WanError):
-            return cards.refused(error.sentence)
+            return cards.refused(self._language, error.sentence)
         if isinstance(error, NotReady):
-            return cards.not_started("not_ready_note")
+            return cards.not_started(self._language, "not_ready_note")
         _log.error("tab %s could not do what was asked", self._tab, exc_info=error)
-        return cards.not_started("broke_note")
+        return cards.not_started(self._language, "broke_note")
 
     async def _cancel(
         self, token: str, jobs: str, target: str, request: gr.Request
@@ -312,7 +323,7 @@ class Run:
                 await self._studio.cancel(take.job_id, owner=owner) for take in aimed(shown, target)
             ]
             late = [
-                Markup("{} ").format(cards.said(one))
+                Markup("{} ").format(message(self._language, one))
                 for one in came
                 if one.key == "cancel_late" and len(came) == 1
             ]
@@ -344,7 +355,9 @@ class Run:
         async def act(owner: str, shown: list[Take]) -> tuple[Any, list[Take]]:
             for take in aimed(shown, target):
                 await self._studio.withdraw_links(take.job_id, owner=owner)
-            return await self._now(shown, owner, note=cards.both("links_withdrawn")), shown
+            return await self._now(
+                shown, owner, note=text(self._language, "links_withdrawn")
+            ), shown
 
         return await self._acted(token, request, jobs, act)
 
@@ -416,12 +429,12 @@ class Run:
         except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
             known = isinstance(error, WanError | NotReady)
             card = self._refusal(error) if known else self._act_broke(error)
-            return cards.idle(f"{self._tab}.webp", card, back=bool(jobs)), jobs
+            return cards.idle(self._language, f"{self._tab}.webp", card, back=bool(jobs)), jobs
 
     def _act_broke(self, error: Exception) -> Markup:
         """The card for a button that broke: what it may have done already, nobody can say here."""
         _log.error("tab %s: a button of the card broke", self._tab, exc_info=error)
-        return cards.not_started("act_broke_note", title="title_broke")
+        return cards.not_started(self._language, "act_broke_note", title="title_broke")
 
     async def _shown(self, shown: Sequence[Take], owner: str, note: Markup | str = "") -> Any:
         """The view of new jobs; whatever happens here, they are there, and the page must learn
@@ -461,7 +474,7 @@ class Run:
     ) -> str:
         """The takes as they are at this moment."""
         events = [await self._studio.look(take.job_id, owner=owner) for take in shown]
-        return _drawn(shown, events, note=note, watching=watching, asks=asks)
+        return _drawn(self._language, shown, events, note=note, watching=watching, asks=asks)
 
     def _button(self, verb: str) -> gr.Button:
         """A button that only the script presses, for a button in a card."""
@@ -471,7 +484,13 @@ class Run:
         return f"() => window.wanStudio.{then}('{self._tab}', '{verb}')"
 
 
+def viewers() -> Capacity:
+    """Capacity for those who watch the jobs of one tab."""
+    return Capacity(_VIEWERS[0], address=_VIEWERS[1], owner=_VIEWERS[2])
+
+
 def _drawn(
+    language: Language,
     shown: Sequence[Take],
     events: Sequence[JobEvent],
     *,
@@ -483,6 +502,6 @@ def _drawn(
     their marks say it.
     """
     if len(events) == 1:
-        return cards.view(events[0], watching=watching, note=note, asks=asks)
+        return cards.view(language, events[0], watching=watching, note=note, asks=asks)
     marks = {take.job_id: take.mark for take in shown}
-    return cards.takes([(event, marks[event.job.id]) for event in events], note=note)
+    return cards.takes(language, [(event, marks[event.job.id]) for event in events], note=note)

@@ -26,12 +26,12 @@ from wan.ui import review_cards, review_page
 from wan.ui.agents import speak_mcp
 from wan.ui.gradio_patches import bounded
 from wan.ui.inputs import Page
-from wan.ui.text import translations
 from wan.ui.theme import WanTheme
 from wan.web.events import SLOTS
 from wan.web.guard import Guard
 from wan.web.headers import Scripts
 from wan.web.host_names import host_names_of
+from wan.web.languages import PATHS, first_script
 from wan.web.listening import listen
 from wan.web.paths import ASSETS
 from wan.web.root_path import parse_root
@@ -112,7 +112,6 @@ class Server:
             "auth": self._studio.settings.users or None,
             "footer_links": ["api"],
             "root_path": "",  # the guard says in each request where the app is reached
-            "i18n": translations(),
             "theme": WanTheme(),
             "css": _read("page.css") + _read("said.css"),
             # What stands here is not prefixed as `css` is, so that the same file dresses pages that
@@ -155,6 +154,7 @@ class Server:
             for handler in demo.fns.values()
             if handler.api_visibility == "public"
         ]
+        first = {path: first_script(language) for language, path in PATHS.items()}
         return Guard(
             app,
             sessions=Sessions(self._forget),
@@ -166,8 +166,8 @@ class Server:
             names=self._names,
             root=self._root,
             hosts=[settings.space_host],
-            scripts=Scripts([*_scripts(), review_cards.script(), _read("slash.js")], _template()),
-            first=_read("slash.js"),
+            scripts=Scripts([*_scripts(), review_cards.script(), *first.values()], _template()),
+            first=first,
             logins=bool(settings.users),
             mcp=settings.mcp,
             space=bool(settings.space_id),

@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 from markupsafe import Markup
 
 from wan.domain.jobs import Job, JobEvent, JobPage, JobState, Reference, Spent
-from wan.domain.messages import Sentence
+from wan.domain.messages import Language, Sentence
 from wan.media import embedded_settings
-from wan.ui.cards import as_it_is, both, clock, measured, said, video
+from wan.ui.cards import clock, measured, video
 from wan.ui.compare import TAKES, worded
+from wan.ui.text import as_it_is, message, text
 
 _TONES = {
     JobState.SUCCEEDED: "good",
@@ -76,7 +77,7 @@ def frame() -> str:
     return _FRAME
 
 
-def bar() -> str:
+def bar(language: Language) -> str:
     """What can be done with the chosen takes."""
     verbs = (
         ("compare", "takes_compare"),
@@ -85,16 +86,19 @@ def bar() -> str:
         ("clear", "library_clear"),
     )
     acts = [
-        _ACT.format("main" if verb == "compare" else "", verb, both(key)) for verb, key in verbs
+        _ACT.format("main" if verb == "compare" else "", verb, text(language, key))
+        for verb, key in verbs
     ]
     needed = json.dumps({verb: (counts[0], counts[-1]) for verb, counts in NEEDED.items()})
-    return _BAR.format(needed=needed, chosen=both("library_chosen"), acts=Markup("").join(acts))
+    return _BAR.format(
+        needed=needed, chosen=text(language, "library_chosen"), acts=Markup("").join(acts)
+    )
 
 
-def page(shelf: JobPage, offset: int, limit: int, until: float | None) -> str:
+def page(language: Language, shelf: JobPage, offset: int, limit: int, until: float | None) -> str:
     """A page of cards, and the way to the others."""
     newest = shelf.jobs[0].created_at if shelf.jobs and until is None else until
-    cards = Markup("").join(_card(job) for job in shelf.jobs)
+    cards = Markup("").join(_card(language, job) for job in shelf.jobs)
     return Markup(
         '<div data-shelf data-going="{}" data-until="{}" data-offset="{}"><ul>{}</ul>'
         "<nav>{}</nav></div>"
@@ -103,15 +107,15 @@ def page(shelf: JobPage, offset: int, limit: int, until: float | None) -> str:
         "" if newest is None else repr(newest),
         offset,
         cards,
-        _pages(shelf, offset, limit) if shelf.jobs else _empty(shelf, offset),
+        _pages(language, shelf, offset, limit) if shelf.jobs else _empty(language, shelf, offset),
     )
 
 
-def note(what: Sentence | str, gone: Sequence[str] = ()) -> str:
+def note(language: Language, what: Sentence | str, gone: Sequence[str] = ()) -> str:
     """A sentence in place of what was asked for: of the service, or a string of the page by its
     key. gone: see `gone_mark`.
     """
-    words = said(what) if isinstance(what, Sentence) else both(what)
+    words = message(language, what) if isinstance(what, Sentence) else text(language, what)
     return Markup('<p class="wan-hint wan-bad" data-note{}>{}</p>').format(gone_mark(gone), words)
 
 
@@ -132,14 +136,14 @@ def gone_mark(gone: Sequence[str]) -> Markup | str:
     return Markup(' data-gone="{}"').format(" ".join(gone)) if gone else ""
 
 
-def download(address: str, name: str, key: str) -> str:
+def download(language: Language, address: str, name: str, key: str) -> str:
     """What was made, to be taken along. address: where the page finds it."""
     return Markup('<div><a class="wan-button main" href="{}" download="{}">{}</a>{}</div>').format(
-        address, name, both(key), _ACT.format("", "dismiss", both("close"))
+        address, name, text(language, key), _ACT.format("", "dismiss", text(language, "close"))
     )
 
 
-def progress(done: float, gone: Sequence[str] = ()) -> str:
+def progress(language: Language, done: float, gone: Sequence[str] = ()) -> str:
     """How far a film is. done: 0 to 1. gone: see `gone_mark`."""
     percent = int(done * 100)
     return Markup(
@@ -147,52 +151,54 @@ def progress(done: float, gone: Sequence[str] = ()) -> str:
         "%</progress> <b>{} %</b></label>{}</div>"
     ).format(
         gone_mark(gone),
-        both("library_joining"),
+        text(language, "library_joining"),
         percent,
         percent,
         percent,
-        _ACT.format("", "stop", both("upload_stop")),
+        _ACT.format("", "stop", text(language, "upload_stop")),
     )
 
 
-def compared(board: Markup, gone: Sequence[str] = ()) -> str:
+def compared(language: Language, board: Markup, gone: Sequence[str] = ()) -> str:
     """The board of takes side by side, with the way back. gone: see `gone_mark`."""
     back = Markup('<button type="button" class="wan-button" data-back>{}</button>').format(
-        both("library_back")
+        text(language, "library_back")
     )
     return Markup("<div data-board{}>{}{}</div>").format(gone_mark(gone), back, board)
 
 
-def job(event: JobEvent) -> str:
+def job(language: Language, event: JobEvent) -> str:
     """One job with all that is known of it."""
     one = event.job
     film = one.state is JobState.SUCCEEDED
-    words = said(one.said or event.sentence) if not film else ""
+    words = message(language, one.said or event.sentence) if not film else ""
     return _JOB.format(
         id=one.id,
         state=one.state,
         live=Markup(" data-going") if one.live else "",
-        back=both("library_back"),
+        back=text(language, "library_back"),
         when=_when(one.created_at),
         look="video" if film else "none",
         stage=video(one)
         if film
         else Markup('<blockquote translate="no">{}</blockquote>').format(_prompt(one)),
         tone=_TONES.get(one.state, ""),
-        title=both(f"title_{one.state}"),
+        title=text(language, f"title_{one.state}"),
         said=Markup('<p class="wan-say">{}</p>').format(words) if words else "",
-        facts=Markup(" · ").join([*measured(one), both("fact_seed", seed=one.seed)]),
-        cost_title=both("library_cost"),
-        cost=_cost(one, long=True),
-        acts=Markup("").join(_acts(one)),
-        ask=_ask(),
+        facts=Markup(" · ").join(
+            [*measured(language, one), text(language, "fact_seed", seed=one.seed)]
+        ),
+        cost_title=text(language, "library_cost"),
+        cost=_cost(language, one, long=True),
+        acts=Markup("").join(_acts(language, one)),
+        ask=_ask(language),
         reach=Markup(' tabindex="0"') if len(_prompt(one)) > _SCROLLED else "",
         prompt=_prompt(one),
-        parts=Markup("").join(_parts(event)),
+        parts=Markup("").join(_parts(language, event)),
     )
 
 
-def _card(one: Job) -> Markup:
+def _card(language: Language, one: Job) -> Markup:
     film, poster = (
         one.state is JobState.SUCCEEDED,
         Markup('<img src="media/{}/poster.webp" alt="" loading="lazy" decoding="async">'),
@@ -212,11 +218,11 @@ def _card(one: Job) -> Markup:
         else "",
         words=_prompt(one),
         tone=_TONES.get(one.state, "live"),
-        title=both(f"title_{one.state}"),
-        cost=_cost(one, long=False),
+        title=text(language, f"title_{one.state}"),
+        cost=_cost(language, one, long=False),
         when=_when(one.created_at),
         model=one.model,
-        choose=_CHOOSE.format(both("library_choose")) if film else "",
+        choose=_CHOOSE.format(text(language, "library_choose")) if film else "",
     )
 
 
@@ -228,79 +234,81 @@ def _when(at: float) -> Markup:
     )
 
 
-def _cost(one: Job, *, long: bool) -> Markup:
+def _cost(language: Language, one: Job, *, long: bool) -> Markup:
     if one.simulated:
-        return both("fact_free" if long else "cost_free")
+        return text(language, "fact_free" if long else "cost_free")
     if not one.live and one.spent is Spent.NO:
-        return both("cost_none")
+        return text(language, "cost_none")
     if one.price is None:
-        return both("quote_unpriced" if long else "cost_unknown")
+        return text(language, "quote_unpriced" if long else "cost_unknown")
     key = "cost_if" if one.live and long else "cost_maybe" if one.spent is Spent.MAYBE else "quote"
-    return both(key, price=str(one.price))
+    return text(language, key, price=str(one.price))
 
 
 def _prompt(one: Job) -> str:
     return str(one.request.get("prompt", ""))
 
 
-def _pages(shelf: JobPage, offset: int, limit: int) -> Markup:
+def _pages(language: Language, shelf: JobPage, offset: int, limit: int) -> Markup:
     first, last = offset + 1, offset + len(shelf.jobs)
-    where = both("library_pages", first=f"{first:,}", last=f"{last:,}", total=f"{shelf.total:,}")
-    newer = _turn("library_newer", max(offset - limit, 0), there=offset > 0)
+    where = text(
+        language, "library_pages", first=f"{first:,}", last=f"{last:,}", total=f"{shelf.total:,}"
+    )
+    newer = _turn(language, "library_newer", max(offset - limit, 0), there=offset > 0)
     return Markup("{}<span>{}</span>{}").format(
-        newer, where, _turn("library_older", offset + limit, there=last < shelf.total)
+        newer, where, _turn(language, "library_older", offset + limit, there=last < shelf.total)
     )
 
 
-def _turn(key: str, offset: int, *, there: bool) -> Markup:
+def _turn(language: Language, key: str, offset: int, *, there: bool) -> Markup:
     return Markup('<button type="button" class="wan-button" data-turn="{}"{}>{}</button>').format(
-        offset, "" if there else Markup(" disabled"), both(key)
+        offset, "" if there else Markup(" disabled"), text(language, key)
     )
 
 
-def _empty(shelf: JobPage, offset: int) -> Markup:
+def _empty(language: Language, shelf: JobPage, offset: int) -> Markup:
     key = "library_nothing" if not shelf.of_owner else "library_no_match"
-    way = _turn("library_newer", 0, there=True) if offset and shelf.total else ""
-    return Markup('<div class="wan-empty"><p>{}</p>{}</div>').format(both(key), way)
+    way = _turn(language, "library_newer", 0, there=True) if offset and shelf.total else ""
+    return Markup('<div class="wan-empty"><p>{}</p>{}</div>').format(text(language, key), way)
 
 
-def _acts(one: Job) -> list[Markup]:
+def _acts(language: Language, one: Job) -> list[Markup]:
     """What can be done with a job."""
     costs = (
         Markup(" · {}").format(as_it_is(str(one.price))) if one.price and not one.simulated else ""
     )
-    acts = [_ACT.format("main", "use", both("library_use"))]
+    acts = [_ACT.format("main", "use", text(language, "library_use"))]
     if one.live:
-        return [*acts, _ACT.format("", "watch", both("library_watch"))]
+        return [*acts, _ACT.format("", "watch", text(language, "library_watch"))]
     again = "new_take" if one.state is JobState.SUCCEEDED else "retry"
-    acts.append(_ACT.format("", "again", Markup("{}{}").format(both(again), costs)))
+    acts.append(_ACT.format("", "again", Markup("{}{}").format(text(language, again), costs)))
     if one.video_key:
         save = Markup(
             '<a class="wan-button" href="media/{}/video.mp4" download="wan-{}.mp4">{}</a>'
         )
         acts += [
-            _ACT.format("", "frame", both("library_frame")),
-            save.format(one.media_token, one.seed, both("download")),
+            _ACT.format("", "frame", text(language, "library_frame")),
+            save.format(one.media_token, one.seed, text(language, "download")),
         ]
-        acts.append(_ACT.format("", "bundle", both("library_bundle")))
-    return [*acts, _ACT.format("bad", "ask", both("library_delete"))]
+        acts.append(_ACT.format("", "bundle", text(language, "library_bundle")))
+    return [*acts, _ACT.format("bad", "ask", text(language, "library_delete"))]
 
 
-def _ask() -> Markup:
+def _ask(language: Language) -> Markup:
     """The question before a job is deleted."""
-    acts = _ACT.format("bad", "delete", both("library_delete_sure")) + _ACT.format(
-        "", "keep", both("keep")
+    acts = _ACT.format("bad", "delete", text(language, "library_delete_sure")) + _ACT.format(
+        "", "keep", text(language, "keep")
     )
     return Markup(
         '<div class="wan-ask" hidden><p>{}</p><div class="wan-acts">{}</div></div>'
-    ).format(both("library_delete_ask"), acts)
+    ).format(text(language, "library_delete_ask"), acts)
 
 
-def _parts(event: JobEvent) -> list[Markup]:
+def _parts(language: Language, event: JobEvent) -> list[Markup]:
     one = event.job
     made_with = {
         key: value
-        for key, value in worded(one).items()
+        for key, value in worded(language, one).items()
         if not key.startswith("compare_") and key != "prompt"
     }
     ids = {
@@ -311,13 +319,13 @@ def _parts(event: JobEvent) -> list[Markup]:
         "library_retried": one.retried_from,
     }
     parts = [
-        ("library_timeline", _timeline(event)),
-        ("library_settings", _rows(made_with)),
-        ("compare_made_from", _references(one.references)),
+        ("library_timeline", _timeline(language, event)),
+        ("library_settings", _rows(language, made_with)),
+        ("compare_made_from", _references(language, one.references)),
     ]
     if one.adjustments:
         adjusted = Markup("").join(
-            Markup("<li>{}</li>").format(said(one_)) for one_ in one.adjustments
+            Markup("<li>{}</li>").format(message(language, one_)) for one_ in one.adjustments
         )
         parts.append(
             ("library_adjusted", Markup('<ul class="wan-adjusted">{}</ul>').format(adjusted))
@@ -326,21 +334,22 @@ def _parts(event: JobEvent) -> list[Markup]:
         (
             "details",
             _rows(
+                language,
                 {
                     key: Markup('<code translate="no">{}</code>').format(value)
                     for key, value in ids.items()
                     if value
-                }
+                },
             ),
         )
     )
-    return [_PART.format(both(key), part) for key, part in parts]
+    return [_PART.format(text(language, key), part) for key, part in parts]
 
 
-def _rows(rows: dict[str, Markup]) -> Markup:
+def _rows(language: Language, rows: dict[str, Markup]) -> Markup:
     return Markup("<dl>{}</dl>").format(
         Markup("").join(
-            Markup("<dt>{}</dt><dd>{}</dd>").format(both(key), value)
+            Markup("<dt>{}</dt><dd>{}</dd>").format(text(language, key), value)
             for key, value in rows.items()
             if value
         )
@@ -358,7 +367,7 @@ def spans(event: JobEvent) -> list[tuple[str, float]]:
     return [(key, max(until - at, 0.0)) for (key, at), until in zip(known, ends, strict=True)]
 
 
-def _timeline(event: JobEvent) -> Markup:
+def _timeline(language: Language, event: JobEvent) -> Markup:
     steps = spans(event)
     whole = sum(seconds for _, seconds in steps) or 1.0
     row = Markup(
@@ -366,29 +375,36 @@ def _timeline(event: JobEvent) -> Markup:
         "</meter><b>{}</b></li>"
     )
     shown = Markup("").join(
-        row.format(both(key), whole, seconds, both("fact_seconds", seconds=f"{seconds:.1f}"))
+        row.format(
+            text(language, key),
+            whole,
+            seconds,
+            text(language, "fact_seconds", seconds=f"{seconds:.1f}"),
+        )
         for key, seconds in steps
     )
     total = Markup('<p class="wan-hint">{}</p>').format(
-        both("library_took", seconds=f"{whole:.1f}")
+        text(language, "library_took", seconds=f"{whole:.1f}")
     )
     return Markup('<ol class="wan-timeline">{}</ol>{}').format(
         shown, "" if event.job.live else total
     )
 
 
-def _references(references: Sequence[Reference]) -> Markup:
+def _references(language: Language, references: Sequence[Reference]) -> Markup:
     return Markup('<ul class="wan-adjusted">{}</ul>').format(
-        Markup("").join(_reference(number, one) for number, one in enumerate(references, 1))
+        Markup("").join(
+            _reference(language, number, one) for number, one in enumerate(references, 1)
+        )
     )
 
 
-def _reference(number: int, one: Reference) -> Markup:
-    facts: list[Markup] = [both(f"compare_{one.kind}")]
+def _reference(language: Language, number: int, one: Reference) -> Markup:
+    facts: list[Markup] = [text(language, f"compare_{one.kind}")]
     if one.url:
         facts.append(Markup("{}").format(urlsplit(one.url).hostname or ""))
     elif one.width:
         facts.append(Markup("{}×{}").format(one.width, one.height))
     if one.seconds is not None:
-        facts.append(both("fact_seconds", seconds=f"{one.seconds:.1f}"))
+        facts.append(text(language, "fact_seconds", seconds=f"{one.seconds:.1f}"))
     return Markup("<li>{}. {}</li>").format(number, Markup(" · ").join(facts))

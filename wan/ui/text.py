@@ -1,30 +1,85 @@
-"""The page's strings for Gradio's own translation of labels, which follows the language of the
-page, at once and in the middle of a run.
+"""Strings of the page as HTML: in one language, with whatever no translator may touch marked.
 
-Cards carry both languages and the page shows the one of `<html lang>`, see `cards.py`.
+Text from people and from the service becomes HTML here and in `cards` only: `Markup.format` escapes
+every value that is not Markup itself.
 """
 
-from gradio.i18n import I18n, I18nData
+from collections.abc import Mapping
 
-from wan.domain.messages import t
+from markupsafe import Markup, escape
 
-_PREFIX = "wan_"  # Gradio has messages of its own under names such as "image"; they would win
-_labels: set[str] = set()  # keys that the page has been built with
+from wan.domain.messages import Language, Sentence, t, template
+from wan.web.languages import TAGS
+
+_LABELS = {  # fields by the keys of their labels
+    "reference_image": "image",
+    "reference_video": "reference_videos",
+    "reference_video + reference_image": "references",
+    "motion_strength": "motion",
+    "video": "recall",
+    "title": "review_title",
+    "note": "review_note",
+    "search": "library_search",
+    **{
+        name: name
+        for name in (
+            "prompt",
+            "negative_prompt",
+            "duration",
+            "size",
+            "fit",
+            "model",
+            "seed",
+            "fps",
+            "audio_url",
+            "shot_type",
+            "takes",
+        )
+    },
+    **{name: name for name in ("key", "region", "workspace", "reference_audio")},
+}
+_SWITCH = Markup('<a href="{}" data-lang="{}" lang="{}"{}>{}</a>')
+_SWITCHES: tuple[tuple[Language, str], ...] = (("zh", "to_chinese"), ("en", "to_english"))
+_PLAINER = ("image_missing", "references_missing")
+"""Sentences in which the service's own words stand too; the page has plainer ones."""
+_AS_IT_IS = frozenset({"price", "each", "budget", "spent", "seed", "task_id"})
+"""Values that a browser's translation must leave alone, as it would write their digits and signs in
+its own way.
+"""
 
 
-def translations() -> I18n:
-    """Every label of the page, to be given to `launch`."""
-    return I18n(
-        **{
-            language: {_PREFIX + key: t(language, key) for key in sorted(_labels)}
-            for language in ("en", "zh")
-        }
-    )
+def text(language: Language, key: str, /, **values: object) -> Markup:
+    """A string of the page."""
+    return _filled(template(language, key), values)
 
 
-def label(key: str) -> I18nData:
-    """A string that Gradio's frontend puts into the page's language: for labels, placeholders,
-    buttons and choices.
-    """
-    _labels.add(key)
-    return I18nData(_PREFIX + key)
+def message(language: Language, sentence: Sentence) -> Markup:
+    """A sentence of the service. A field that it names is called as its label on the page."""
+    label = _LABELS.get(str(sentence.values.get("field")))
+    values = sentence.values | ({"field": t(language, label)} if label else {})
+    key = f"page_{sentence.key}" if sentence.key in _PLAINER else sentence.key
+    return _filled(template(language, key), values)
+
+
+def as_it_is(value: object) -> Markup:
+    """What somebody wrote, or an id, a price, a number: a browser's translation leaves it alone."""
+    return Markup('<span translate="no">{}</span>').format(value)
+
+
+def _filled(template: str, values: Mapping[str, object]) -> Markup:
+    """A template of ours with its values, of which those that no translator may touch say so."""
+    marked = {
+        name: as_it_is(value) if name in _AS_IT_IS and not isinstance(value, Markup) else value
+        for name, value in values.items()
+    }
+    return escape(template).format(**marked)
+
+
+def language_switch(language: Language, addresses: Mapping[Language, str]) -> Markup:
+    """The way to the same page in the other language. addresses: of the page in each."""
+    here = Markup(' aria-current="page"')
+    links = [
+        _SWITCH.format(addresses[one], one, TAGS[one], here if one == language else "", t(one, key))
+        for one, key in _SWITCHES
+    ]
+    return Markup('<i aria-hidden="true">/</i>').join(links)

@@ -8,19 +8,17 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
-from gradio.state_holder import SessionState
 
 from wan.domain import ids
 from wan.domain.catalog import BASE_URLS
 from wan.domain.errors import WanError
-from wan.domain.messages import sentence
+from wan.domain.messages import Language, sentence, t
 from wan.domain.turns import Asker
 from wan.environment.settings import Settings
 from wan.service.access import Leave
 from wan.service.studio import Studio
 from wan.ui import cards
 from wan.ui.handling import came_at
-from wan.ui.text import label
 from wan.web.addresses import group
 
 SECRET = "wan-studio"  # noqa: S105 - it is sent to every browser; without a fixed one the stored values die with each restart
@@ -81,53 +79,58 @@ def asked_for(settings: Settings) -> tuple[bool, bool]:
     )
 
 
-def build(studio: Studio) -> Visitor:
+def build(language: Language, studio: Studio) -> Visitor:
     """The panel, which the header's button opens. Whatever does not apply here is not shown."""
-    _keep_no_secrets()
     settings = studio.settings
     keys, codes = asked_for(settings)
     owner = gr.BrowserState("", storage_key="wan-owner-v1", secret=SECRET)
     with gr.Column(elem_id="wan-connection", visible=keys or codes):
-        gr.HTML(cards.panel_head("connection", "connection_note"), **bare)
-        code = _secret("code", visible=codes)
-        key = _secret("key", visible=keys)
+        gr.HTML(cards.panel_head(language, "connection", "connection_note"), **bare)
+        code = _secret(language, "code", visible=codes)
+        key = _secret(language, "key", visible=keys)
         with gr.Row(visible=keys, elem_classes="wan-pair"):
             region = gr.Dropdown(
-                [(label(f"region_{name}"), name) for name in BASE_URLS],
+                [(t(language, f"region_{name}"), name) for name in BASE_URLS],
                 value=settings.home_region,
-                label=label("region"),
+                label=t(language, "region"),
                 min_width=120,
             )
             workspace = gr.Textbox(
-                label=label("workspace"),
-                placeholder=label("workspace_placeholder"),
+                label=t(language, "workspace"),
+                placeholder=t(language, "workspace_placeholder"),
                 max_lines=1,
                 min_width=120,
             )
-            workspace.wan_secret = True  # type: ignore[attr-defined]  # a key may be pasted here by mistake
         with gr.Row(elem_classes="wan-pair"):
             check, forget = (
-                gr.Button(label("check"), size="sm", variant="primary"),
-                gr.Button(label("forget"), size="sm"),
+                gr.Button(t(language, "check"), size="sm", variant="primary"),
+                gr.Button(t(language, "forget"), size="sm"),
             )
         found = gr.HTML("", elem_id="wan-connection-found", **bare)
         own = gr.Checkbox(value=False, visible="hidden", elem_id="wan-own")
     visitor = Visitor(owner, key, region, workspace, code, own)
-    _wire(visitor, studio, check, forget, found)
+    _wire(language, visitor, studio, check, forget, found)
     return visitor
 
 
 def _wire(
-    visitor: Visitor, studio: Studio, check: gr.Button, forget: gr.Button, found: gr.HTML
+    language: Language,
+    visitor: Visitor,
+    studio: Studio,
+    check: gr.Button,
+    forget: gr.Button,
+    found: gr.HTML,
 ) -> None:
     async def ask(
         token: str, key: str, region: str, workspace: str, code: str, request: gr.Request
     ) -> str:
         try:
             leave = admitted(studio, request, key, region, workspace, code)
-            return cards.finding(await studio.check(leave, owner=owner_of(studio, token, request)))
+            return cards.finding(
+                language, await studio.check(leave, owner=owner_of(studio, token, request))
+            )
         except WanError as error:
-            return cards.finding(error.sentence)
+            return cards.finding(language, error.sentence)
         except NotReady:
             return ""
 
@@ -135,7 +138,11 @@ def _wire(
         dropped = 0
         with suppress(NotReady):
             dropped = studio.forget_keys(owner=owner_of(studio, token, request))
-        return "", "", cards.finding(sentence("forgotten_jobs" if dropped else "forgotten"))
+        return (
+            "",
+            "",
+            cards.finding(language, sentence("forgotten_jobs" if dropped else "forgotten")),
+        )
 
     check.click(ask, visitor.paying, found, **hidden)
     forget.click(drop, visitor.owner, [visitor.key, visitor.code, found], **hidden)
@@ -180,29 +187,11 @@ def asker_of(studio: Studio, token: object, request: gr.Request, shows: str = ""
     )
 
 
-def _secret(name: str, *, visible: bool) -> gr.Textbox:
-    box = gr.Textbox(
-        label=label("access_code" if name == "code" else name),
+def _secret(language: Language, name: str, *, visible: bool) -> gr.Textbox:
+    return gr.Textbox(
+        label=t(language, "access_code" if name == "code" else name),
         type="password",
         visible=visible,
         max_lines=1,
         elem_id=f"wan-{name}",
     )
-    box.wan_secret = True  # type: ignore[attr-defined]
-    return box
-
-
-def _keep_no_secrets() -> None:
-    """Gradio keeps the last value of every input in its session, for as long as that lives (gradio
-    6.31.0): what is marked secret is left out.
-    """
-    kept = SessionState._update_value_in_config
-    if getattr(kept, "wan", False):
-        return
-
-    def update(self: SessionState, key: int, value: Any) -> None:
-        if not getattr(self.blocks_config.blocks.get(key), "wan_secret", False):
-            kept(self, key, value)
-
-    update.wan = True  # type: ignore[attr-defined]
-    SessionState._update_value_in_config = update  # type: ignore[method-assign]

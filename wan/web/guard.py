@@ -17,12 +17,13 @@ whoever knows its name, which nobody can guess, and is signed in where people si
 import contextlib
 import logging
 import re
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import partial
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from wan.web import languages
 from wan.web.addresses import Networks, client_address, group, host, is_within, may_be_shared
 from wan.web.bodies import EVENT_LIMIT, Bodies, Body, limit_of, parse_body
 from wan.web.capacity import Capacity
@@ -30,7 +31,7 @@ from wan.web.events import GROUP, RELEASE, SESSION, SHARED, SIZE, Events, stream
 from wan.web.headers import ResponseHeaders, Scripts
 from wan.web.host_names import HostNames
 from wan.web.rate_limit import RateLimit
-from wan.web.refusal import Redirect, RequestRefused
+from wan.web.refusal import LanguageRedirect, Redirect, RequestRefused
 from wan.web.root_path import Root
 from wan.web.sessions import Sessions
 from wan.web.uploads import UPLOAD_LIMIT, BodyUploads
@@ -39,9 +40,10 @@ _log = logging.getLogger(__name__)
 
 _API = "/gradio_api"
 _READ = (
-    r"/|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/pwa_icon|/(?:assets|static)/.+|/healthz|/media/.+|/still/.+|/review(?:/.*)?"
+    r"/|/zh|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/pwa_icon|/(?:assets|static)/.+|/healthz|/media/.+|/still/.+|/review(?:/.*)?"
     rf"|{_API}/(?:info|startup-events|app_id|queue/data|upload_progress|file=.+)"
 )
+_PAGES = frozenset(path for path in languages.PATHS.values() if path != "/")
 _MCP = f"{_API}/mcp"  # where it is asked for: each call is a POST of its own
 _NAMED = f"{_API}/call/v2/"  # calls that name their parameters
 _REVIEW = "/review/"
@@ -74,7 +76,8 @@ class Guard:
     those that have a handler. public: names of the handlers that may be called by name. trusted:
     networks of the proxies that are believed. names, root: under which the app is reached, as the
     operator says. hosts: those whose pages are its own beside the one that a request names.
-    scripts: the inline ones that may run. first: the one of them with which the page begins.
+    scripts: the inline ones that may run. first: the one of them with which a page begins, by the
+    page's path.
     logins: whether people sign in. mcp: whether agents may call. space: whether this is a Space.
     """
 
@@ -91,7 +94,7 @@ class Guard:
         names: HostNames,
         hosts: Sequence[str],
         scripts: Scripts,
-        first: str = "",
+        first: Mapping[str, str] = {},
         root: Root = Root(),  # noqa: B008 - it is frozen
         logins: bool = False,
         mcp: bool = False,
@@ -136,20 +139,27 @@ class Guard:
         )
         try:
             scope = self._sanitize(scope, root, proxied=proxied)
-            answer.head = self._head_start(root.path) if scope["path"] == "/" else ""
+            if chosen := languages.named_in(scope["query_string"]):
+                answer.cookie = languages.cookie(chosen, root.path, framed=self._space)
+            if scope["path"] in self._first:
+                answer.head = self._head_start(root.path, self._first[scope["path"]])
             async with contextlib.AsyncExitStack() as held:
                 body = await self._admit(scope, receive, held)
                 if size := _file_bytes(scope):
                     await held.enter_async_context(self._uploads.admit(size, scope["client"][0]))
-                # Gradio signs out by GET, which any page could make a browser send.
-                method = "GET" if scope["path"] == _LOGOUT else scope["method"]
+                # Gradio signs out by GET, which any page could make a browser send; and of the
+                # pages but one it knows no HEAD.
+                by_get = scope["path"] == _LOGOUT or scope["path"] in self._first
+                method = "GET" if by_get else scope["method"]
                 await self._app(
                     root.apply({**scope, "method": method}),
                     body,
                     self._progress.wait_until_closed(scope, answer),
                 )
         except RequestRefused as refused:
-            await refused.response(asked.get("accept-language", ""))(scope, receive, answer)
+            named = languages.named_in(scope["query_string"])
+            language = named or asked.get("accept-language", "")
+            await refused.response(language)(scope, receive, answer)
         except Exception as error:  # noqa: BLE001 - Starlette has answered it by now; here its traceback is kept out of the log where it is Gradio's
             if not answer.begun:
                 await RequestRefused(500).response("")(scope, receive, answer)
@@ -184,6 +194,10 @@ class Guard:
             raise RequestRefused(405)
         if reading and not path:  # from here every address of the page would lead beside it
             raise Redirect(f"{root.path}/", scope["query_string"])
+        if reading and path.endswith("/") and path.rstrip("/") in _PAGES:
+            raise Redirect(f"{root.path}{path.rstrip('/')}", scope["query_string"])
+        if path == "/" and scope["method"] == "GET" and languages.is_document(headers):
+            self._require_language(scope["query_string"], headers, root)
         if _ODD.search(path) or not table.fullmatch(path):
             raise RequestRefused(404)
         kept = [(name, value) for name, value in scope["headers"] if not _is_hidden(name, path)]
@@ -195,14 +209,20 @@ class Guard:
         }
         return {**scope, "path": path, "headers": kept, "client": (address, 0), **known}
 
-    def _head_start(self, path: str) -> str:
-        """What the page's head begins with. path: under which the app is reached, as far as anybody
-        here knows.
+    def _require_language(self, query: bytes, headers: Headers, root: Root) -> None:
+        """Raise LanguageRedirect for a browser that wants another page than the one at "/"."""
+        language = languages.language_of(query, headers)
+        if (page := languages.PATHS[language]) != "/":
+            raise LanguageRedirect(f"{root.path}{page}", query)
+
+    def _head_start(self, path: str, first: str) -> str:
+        """What a page's head begins with. path: under which the app is reached, as far as anybody
+        here knows. first: its first script.
         """
         base = (
             f'<base href="{path}/">' if path else ""
         )  # the first one counts, also for what browsers fetch before they run a script
-        return f"{base}<script>{self._first}</script>"
+        return f"{base}<script>{first}</script>"
 
     def _is_own_origin(self, headers: Headers, root: Root) -> bool:
         """Whether the app's own page asks, or no page at all."""
@@ -331,5 +351,5 @@ def _is_hidden(name: bytes, path: str) -> bool:
     stands in the request by then (`wan.web.root_path`).
     """
     if name == b"accept-encoding":
-        return path == "/"  # the page is looked through before it is packed
+        return path == "/" or path in _PAGES  # a page is looked through before it is packed
     return name in (b"origin", b"x-gradio-server") or name.startswith(b"x-forwarded-")

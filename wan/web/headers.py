@@ -14,6 +14,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Send
 
 from wan.web.cookies import harden
+from wan.web.languages import VARY
 
 _INLINE = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
 _HOLE = re.compile(r"\{\{.*?\}\}")  # where Jinja fills in a template
@@ -106,7 +107,8 @@ class ResponseHeaders:
 
     scripts: the inline ones that may run. packed: whether the page may be sent as gzip; it must not
     be packed before. https: whether the browser speaks https. space: whether this is a Space.
-    `head`, once it is set, is what the page's head begins with.
+    `head`, once it is set, is what the page's head begins with; `cookie` goes with a page, and
+    keeps the language that was chosen for it.
     """
 
     def __init__(
@@ -120,6 +122,7 @@ class ResponseHeaders:
             space,
         )
         self.head = ""
+        self.cookie = ""
         self._page: Message | None = None
         self._body = bytearray()
         self.begun = False
@@ -131,9 +134,12 @@ class ResponseHeaders:
             message.setdefault("headers", [])
             headers = MutableHeaders(scope=message)
             headers.update(_ALWAYS | {"Content-Security-Policy": policy(space=self._space)})
+            is_page = headers.get("content-type", "").startswith("text/html")
+            if is_page and self.cookie:
+                headers.append("set-cookie", self.cookie)
             self._harden_cookies(headers)
             headers.setdefault("Referrer-Policy", "same-origin")  # a review's page says less
-            if headers.get("content-type", "").startswith("text/html"):
+            if is_page:
                 self._page = message
                 return
         elif self._page is not None:
@@ -152,6 +158,7 @@ class ResponseHeaders:
     async def _send_page(self, start: Message, body: bytes) -> None:
         body = body.replace(b"<head>", f"<head>{self.head}".encode(), 1)
         headers = MutableHeaders(scope=start)
+        headers.add_vary_header(VARY)
         headers["Content-Security-Policy"] = policy(
             self._scripts.digests(body.decode(errors="replace")), space=self._space
         )

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from wan.domain.messages import Sentence, t
+from wan.web.languages import VARY
 
 
 class RequestRefused(Exception):
@@ -58,3 +59,12 @@ class Redirect(RequestRefused):
     def response(self, language: str) -> Response:
         """The answer. The browser knows name and port better than anybody here."""
         return RedirectResponse(self._path)
+
+
+class LanguageRedirect(Redirect):
+    """A request for the page in the language of whoever asks."""
+
+    def response(self, language: str) -> Response:
+        """The answer, which is another one for the next who asks."""
+        headers = {"Vary": VARY, "Cache-Control": "no-store"}
+        return RedirectResponse(self._path, HTTPStatus.FOUND, headers)

@@ -1,0 +1,77 @@
+"""The page of each language: where it stands, who is sent to it, and how its head begins.
+
+A page says everything in its own language, Gradio's own words too: those follow the browser's
+language, so the first script of a page gives the browser the page's.
+"""
+
+from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs
+
+from starlette.datastructures import Headers
+
+from wan.domain.messages import Language
+from wan.web.paths import ASSETS
+
+PATHS: Mapping[Language, str] = {"en": "/", "zh": "/zh"}
+"""Where the page of each language is."""
+TAGS: Mapping[Language, str] = {"en": "en", "zh": "zh-CN"}
+"""How a document names its language."""
+VARY = "Accept-Language, Cookie"
+"""What the choice depends on beside the address."""
+_COOKIE = "wan-language"
+_KEPT = 365 * 24 * 3600  # seconds
+_DOCUMENTS = ("document", "iframe", "frame")  # a Space is shown in a frame
+
+
+def language_of(query: bytes | str, headers: Headers) -> Language:
+    """The language that somebody is answered in: the one that the address names (`?lang=`), else
+    the one that was chosen before, else the one that the browser asks for first.
+    """
+    asked = named_in(query) or _chosen(headers)
+    if asked is not None:
+        return asked
+    return _known(headers.get("accept-language", "")) or "en"
+
+
+def named_in(query: bytes | str) -> Language | None:
+    """The language that an address names."""
+    plain = query.decode("latin-1") if isinstance(query, bytes) else query
+    try:
+        return _known(parse_qs(plain, max_num_fields=100).get("lang", [""])[-1])
+    except ValueError:  # more fields than that
+        return None
+
+
+def cookie(language: Language, root: str, *, framed: bool) -> str:
+    """The Set-Cookie header that keeps a choice. root: the path under which the app is reached.
+    framed: whether the page is shown inside another site's.
+    """
+    abroad = "; SameSite=None; Secure" if framed else ""
+    return f"{_COOKIE}={language}; Path={root}/; Max-Age={_KEPT}{abroad}"
+
+
+def is_document(headers: Headers) -> bool:
+    """Whether a browser asks for a page to show: it says so, or at least that it takes HTML."""
+    wanted = headers.get("sec-fetch-dest")
+    return wanted in _DOCUMENTS if wanted else "text/html" in headers.get("accept", "")
+
+
+def first_script(language: Language) -> str:
+    """The script with which the page begins."""
+    script = (ASSETS / "language.js").read_text(encoding="utf-8")
+    slash = (ASSETS / "slash.js").read_text(encoding="utf-8") if PATHS[language] == "/" else ""
+    return slash + script.replace("{language}", TAGS[language])
+
+
+def _chosen(headers: Headers) -> Language | None:
+    try:
+        kept = SimpleCookie(headers.get("cookie", "")).get(_COOKIE)
+    except CookieError:
+        return None
+    return _known(kept.value) if kept else None
+
+
+def _known(named: str) -> Language | None:
+    plain = named.strip().lower()
+    return "zh" if plain.startswith("zh") else "en" if plain.startswith("en") else None
