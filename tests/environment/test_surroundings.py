@@ -42,10 +42,10 @@ ODD = {
 }
 BUCKET = """
 import os
-from wan.environment.surroundings import set_aside, unused_proxy
+from wan.environment.surroundings import find_unused_proxy, set_aside
 os.environ["https_proxy"] = "http://127.0.0.1:{port}"
 set_aside()
-assert "https_proxy" not in os.environ and unused_proxy() == "https_proxy"
+assert "https_proxy" not in os.environ and find_unused_proxy() == "https_proxy"
 from obstore.store import from_url
 import obstore
 keys = {{"access_key_id": "a", "secret_access_key": "b"}}
