@@ -24,7 +24,7 @@ from wan.database.engine import Database
 from wan.environment.settings import load_settings
 from wan.provider import gateway
 from wan.provider.gateway import Gateway
-from wan.service import runner
+from wan.service import job_writer, reconcile, runner, submitting
 from wan.service.runner import Runner
 from wan.simulator.faults import verb_of
 from wan.storage.evidence import Evidence
@@ -32,13 +32,10 @@ from wan.storage.objects import Storage
 
 LIMITS = {  # seconds
     gateway: {"SUBMIT_LIMIT": 3.0, "ASK_LIMIT": 3.0, "FILE_LIMIT": 3.0},
-    runner: {
-        "SUBMIT_LIMIT": 3.0,
-        "LEASE": 8.0,
-        "HELD": 4.0,
-        "SUBMITTING_LEASE": 10.0,
-        "_UPLOAD_LEASE": 8.0,
-    },
+    runner: {"SUBMIT_LIMIT": 3.0, "LEASE": 8.0},
+    reconcile: {"SUBMIT_LIMIT": 3.0},
+    job_writer: {"HELD": 4.0},
+    submitting: {"SUBMITTING_LEASE": 10.0, "_UPLOAD_LEASE": 8.0},
 }
 READY = "ready"
 

@@ -36,7 +36,7 @@ _PAYING = (
     ),
     _fault(
         "the lease renewed too late",
-        "service/runner.py",
+        "service/job_writer.py",
         "await asyncio.sleep(HELD / 4)",
         "await asyncio.sleep(HELD * 4)",
         "service/test_runner.py",
@@ -57,16 +57,16 @@ _PAYING = (
     ),
     _fault(
         "the task id given up where the database is stuck",
-        "service/runner.py",
+        "service/job_writer.py",
         "                await asyncio.sleep(pause)\n",
         "                return None\n",
         "service/test_disk.py::test_the_answer_to_a_paid_request_is_written_down_in_the_end",
     ),
     _fault(
         "a request whose answer was lost sent again",
-        "service/runner.py",
-        "partial(self._uncertain, trouble=trouble)",
-        "partial(self._back_in_line, trouble=trouble)",
+        "service/submitting.py",
+        "partial(self._writer.uncertain, trouble=trouble)",
+        "partial(self._writer.requeue, trouble=trouble)",
         "service/test_runner.py",
     ),
     _fault(
@@ -113,17 +113,17 @@ _PAYING = (
     ),
     _fault(
         "the paid request sent before its row says so",
-        "service/runner.py",
+        "service/submitting.py",
         "            submitting is None",
         "            submitting is None and job.cancel_wanted",
         "service/test_runner.py",
     ),
     _fault(
         "a cancelled job sent all the same",
-        "service/runner.py",
-        "if job.cancel_wanted:\n            return await self._end(job, JobState.CANCELLED, "
+        "service/submitting.py",
+        "if job.cancel_wanted:\n            return await self._writer.end(job, JobState.CANCELLED, "
         'sentence("cancelled"))\n        lease',
-        "if job.cancel_wanted and job.task_id:\n            return await self._end(job, "
+        "if job.cancel_wanted and job.task_id:\n            return await self._writer.end(job, "
         'JobState.CANCELLED, sentence("cancelled"))\n        lease',
         "service/test_runner.py",
     ),
@@ -150,7 +150,7 @@ _PAYING = (
     ),
     _fault(
         "an expired task looked at for ever",
-        "service/runner.py",
+        "service/job_writer.py",
         "if now - (job.submitted_at or job.state_at) > catalog.TASK_LIFETIME:",
         "if now - job.state_at > 7 * catalog.TASK_LIFETIME:",
         "service/test_runner.py",
@@ -228,7 +228,7 @@ _MONEY = (
     ),
     _fault(
         "a quota that stays used up waited for for ever",
-        "service/runner.py",
+        "service/job_writer.py",
         'if trouble.sentence.key == "quota_used_up" and job.attempts >= _QUOTA_TRIES:',
         'if trouble.sentence.key == "quota_used_up" and job.attempts < 0:',
         "service/test_runner.py::test_a_quota_that_stays_used_up_is_waited_for_a_minute_and_no_longer",
@@ -604,7 +604,7 @@ _SOUNDS = (
     ),
     _fault(
         "a sound sent although there shall be none",
-        "service/runner.py",
+        "service/submitting.py",
         "                    await self._uploaded(job, reference, connection)\n"
         "                    if payload.has_slot(job.payload, number)\n"
         '                    else ""',
@@ -665,16 +665,16 @@ _FRESH = (
     ),
     _fault(
         "a paid video given up after trouble that passes",
-        "service/runner.py",
-        "tries = job.attempts + 1 if job.code == _ODD else 1",
+        "service/delivery.py",
+        "tries = job.attempts + 1 if job.code == ODD else 1",
         "tries = job.attempts + 1",
         "service/test_runner.py",
     ),
     _fault(
         "a request whose answer is awaited let go when the app stops",
-        "service/runner.py",
-        "if job.state is not JobState.SUBMITTING:\n            await self._keep_waiting(job, 0.0)",
-        "if job.live:\n            await self._keep_waiting(job, 0.0)",
+        "service/job_writer.py",
+        "if job.state is not JobState.SUBMITTING:\n            await self.keep_waiting(job, 0.0)",
+        "if job.live:\n            await self.keep_waiting(job, 0.0)",
         "service/test_runner.py",
     ),
     _fault(

@@ -19,7 +19,8 @@ import httpx
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from tests import plain_http, shared, warm
-from wan.service.runner import HELD, LEASE
+from wan.service.job_writer import HELD
+from wan.service.runner import LEASE
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "assets" / "samples"

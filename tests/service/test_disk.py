@@ -30,7 +30,7 @@ from wan.domain.turns import Asker
 from wan.environment.settings import load_settings
 from wan.media import encode
 from wan.provider.gateway import Gateway
-from wan.service import polling, runner
+from wan.service import job_writer, polling, runner, submitting
 from wan.service.studio import Studio
 from wan.storage import objects
 from wan.ui import recall, reference, review, review_export, visitor
@@ -55,8 +55,8 @@ def _service(simulator, monkeypatch):
     monkeypatch.setattr(polling, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
     monkeypatch.setenv("WAN_POLL_SECONDS", "1")  # what is UNCERTAIN is looked for after as long
     monkeypatch.setattr(runner, "LEASE", 2.0)
-    monkeypatch.setattr(runner, "HELD", 1.5)  # shorter than a lease, as in the app
-    monkeypatch.setattr(runner, "_UPLOAD_LEASE", 2.0)
+    monkeypatch.setattr(job_writer, "HELD", 1.5)  # shorter than a lease, as in the app
+    monkeypatch.setattr(submitting, "_UPLOAD_LEASE", 2.0)
     monkeypatch.setattr(opening, "_BUSY", 0.2)
     monkeypatch.setattr(objects, "ROOM", 0)
 
@@ -423,7 +423,7 @@ async def test_the_answer_to_a_paid_request_is_written_down_in_the_end(
     studio, simulator, database, monkeypatch, fault, state, sent
 ):
     """It outlasts the lease: while this process has the answer, nobody takes the job for lost."""
-    monkeypatch.setattr(runner, "SUBMITTING_LEASE", 0.5)
+    monkeypatch.setattr(submitting, "SUBMITTING_LEASE", 0.5)
     answered, lock, real = asyncio.Event(), Lock(database), Gateway.submit
 
     async def submit(self, *given):
@@ -453,7 +453,7 @@ async def test_a_stop_beside_a_stuck_database_ends_and_the_next_process_finds_th
     simulator, disk, database, monkeypatch
 ):
     monkeypatch.setattr(runner, "STOP_LIMIT", 0.5)
-    monkeypatch.setattr(runner, "SUBMITTING_LEASE", 1.0)
+    monkeypatch.setattr(submitting, "SUBMITTING_LEASE", 1.0)
     answered, lock, real = asyncio.Event(), Lock(database.parent / "wan.sqlite3"), Gateway.submit
 
     async def submit(self, *given):

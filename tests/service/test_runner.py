@@ -19,7 +19,7 @@ from wan.domain.messages import sentence
 from wan.environment.connection import Connection
 from wan.provider.gateway import Gateway
 from wan.provider.wire import Accepted, TaskSnapshot, TaskStatus
-from wan.service import polling, runner
+from wan.service import job_writer, polling, runner
 from wan.service.runner import Runner
 from wan.storage.evidence import Evidence
 from wan.storage.objects import Storage
@@ -282,7 +282,7 @@ async def test_a_step_that_takes_long_keeps_its_job(stage, monkeypatch):
     async def passes(seconds):
         stage.now += seconds
         taken.extend(stage.store.queue.claim(stage.now, lease=1, accounts=[CONNECTION.account]))
-        if taken or stage.now > NOW + 10 * runner.HELD:
+        if taken or stage.now > NOW + 10 * job_writer.HELD:
             long_enough.set()
         await sleep(0)
 

@@ -39,8 +39,7 @@ from wan.domain.jobs import TRANSITIONS, Job, JobState, Spent
 from wan.domain.messages import sentence
 from wan.environment.connection import Connection
 from wan.provider.wire import Accepted, TaskSnapshot, TaskStatus
-from wan.service import polling
-from wan.service import runner as runner_module
+from wan.service import polling, tasks
 from wan.service.runner import Runner
 from wan.storage.evidence import Evidence
 from wan.storage.objects import Storage
@@ -246,7 +245,7 @@ class Lives(RuleBasedStateMachine):
         )
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(
-                runner_module, "_GAPS", {"submit_at": 0.0, "query_at": 0.0}
+                tasks, "_GAPS", {"submit_at": 0.0, "query_at": 0.0}
             )  # nobody waits in real time
             await runner.run_once()
 

@@ -2,13 +2,32 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import median
 
 from wan.domain.catalog import Model
+from wan.domain.jobs import Job
 
 SIMULATOR_POLL_SECONDS = 0.5
 SIMULATOR_USUAL_SECONDS = (6, 12)
 LONGEST_PAUSE = 300.0  # seconds between two looks when there is trouble
+IDLE = 1.0  # seconds between two looks for work that another process may have queued
+
+
+@dataclass(frozen=True)
+class PollInterval:
+    """How often a running task is looked at."""
+
+    seconds: float
+    """For a task of the service; the simulator's are looked at more often."""
+
+    def of(self, job: Job) -> float:
+        """Seconds between two looks at a job's task."""
+        return SIMULATOR_POLL_SECONDS if job.simulated else self.seconds
+
+    def first(self, job: Job) -> float:
+        """Seconds until a new task is looked at: soon enough to show that it has started."""
+        return min(self.of(job), 5.0)
 
 
 def next_look(every: float, attempts: int = 0, retry_after: float | None = None) -> float:

@@ -1,0 +1,216 @@
+"""Every write of a step: fenced by the lease, which is renewed while a step takes long."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from wan.database.queue import Queue
+from wan.domain import catalog
+from wan.domain.errors import ServiceError, StorageUnavailable, Throttled, UntrustedAddress
+from wan.domain.jobs import Job, JobState, Spent
+from wan.domain.messages import Sentence, reword_as_waiting, sentence
+from wan.provider.wire import Accepted
+from wan.service import polling
+from wan.service.polling import PollInterval
+from wan.storage.evidence import Evidence
+
+log = logging.getLogger("wan.service.job_writer")
+
+# seconds that a claim holds where a step takes long and renews it, so that its job is taken over
+# soon when the process dies
+HELD = 20.0
+_QUOTA_TRIES = (
+    6  # pauses of 1 to 32 s: "usually returns within a minute" (rate-limiting best practices, 2026)
+)
+_QUOTED = 128  # characters of a code or an id that a row has room for
+
+
+class JobWriter:
+    """Writes down what became of a job, and into its evidence. A write gives the job as it is then;
+    None where somebody else has it by now.
+    """
+
+    def __init__(
+        self, queue: Queue, evidence: Evidence, clock: Callable[[], float], every: PollInterval
+    ) -> None:
+        self._queue, self._evidence, self._clock, self._every = queue, evidence, clock, every
+        # what a step in hand writes with, where that is no longer the row that it began with
+        self._renewed_rows: dict[str, Job] = {}
+
+    def newest(self, job: Job) -> Job:
+        """The row with the lease as it was renewed last: the one to write with."""
+        return self._renewed_rows.get(job.id, job)
+
+    def note(self, job: Job) -> None:
+        """This is the row to write with from now on."""
+        self._renewed_rows[job.id] = job
+
+    def forget(self, job: Job) -> None:
+        """The step is over."""
+        self._renewed_rows.pop(job.id, None)
+
+    def lease(self, job: Job) -> "Lease":
+        """Keeps the claim of a job alive inside the block."""
+        return Lease(job, self.renew)
+
+    async def renew(self, job: Job) -> Job | None:
+        """Holds a job for HELD seconds more."""
+        renewed = await self._queue.keep(job, self._clock(), due_at=self._clock() + HELD)
+        if renewed is not None:
+            self._renewed_rows[job.id] = renewed
+        return renewed
+
+    async def advance(self, job: Job, state: JobState, **changes: Any) -> Job | None:
+        advanced = await self._queue.advance(job, state, self._clock(), **changes)
+        if advanced is not None:
+            self._evidence.record(advanced)
+        return advanced
+
+    async def keep_waiting(self, job: Job, pause: float, **changes: Any) -> Job | None:
+        """The job stays in its state and is due again after `pause` seconds."""
+        now = self._clock()
+        await self._queue.keep(job, now, due_at=now + pause, **changes)
+        return None
+
+    async def end(
+        self,
+        job: Job,
+        state: JobState,
+        said: Sentence | None,
+        *,
+        spent: Spent = Spent.NO,
+        **changes: Any,
+    ) -> Job | None:
+        return await self.advance(
+            job, state, said=said, spent=Spent.NO if job.simulated else spent, **changes
+        )
+
+    async def let_go(self, job: Job) -> None:
+        """This process stops: another may go on at once. A request that may be on its way keeps its
+        lease, and nobody touches it.
+        """
+        if job.state is not JobState.SUBMITTING:
+            await self.keep_waiting(job, 0.0)
+
+    async def uncertain(self, job: Job, trouble: ServiceError | None) -> Job | None:
+        about = quoted(trouble) if trouble else {}
+        spent = Spent.NO if job.simulated else Spent.MAYBE
+        await self.advance(
+            job,
+            JobState.UNCERTAIN,
+            due_at=self._clock() + self._every.first(job),
+            spent=spent,
+            **about,
+        )
+        return None
+
+    async def requeue(self, job: Job, trouble: ServiceError) -> Job | None:
+        """Transient trouble before anything was taken: back to QUEUED, later. A quota that stays
+        used up is not waited for beyond a minute.
+        """
+        if trouble.sentence.key == "quota_used_up" and job.attempts >= _QUOTA_TRIES:
+            return await self.end(job, JobState.FAILED, trouble.sentence, **quoted(trouble))
+        due_at = self._clock() + polling.next_look(1.0, job.attempts, trouble.retry_after)
+        said = waiting_for(trouble) or (
+            None if isinstance(trouble, Throttled) else trouble.sentence
+        )
+        await self.advance(
+            job, JobState.QUEUED, due_at=due_at, attempts=job.attempts + 1, said=said
+        )
+        return None
+
+    async def unseen(self, job: Job, now: float) -> Job | None:
+        """The service does not know the task: with another key it might, until
+        the 24 h are over.
+        """
+        if now - (job.submitted_at or job.state_at) > catalog.TASK_LIFETIME:
+            return await self.expire(job)
+        return await self.keep_waiting(
+            job,
+            polling.next_look(self._every.of(job), job.attempts),
+            attempts=job.attempts + 1,
+            said=None,
+        )
+
+    async def expire(self, job: Job) -> Job | None:
+        billed = job.state is JobState.FETCHING
+        said = sentence("result_expired" if billed else "task_unknown")
+        return await self.end(
+            job, JobState.EXPIRED, said, spent=Spent.YES if billed else Spent.MAYBE
+        )
+
+    async def adopt(self, job: Job, accepted: Accepted) -> Job | None:
+        """Writes down the paid task: the one thing that must not be lost."""
+
+        async def write(row: Job) -> Job | None:
+            now = self._clock()
+            return await self._queue.adopt(
+                row,
+                accepted.task_id,
+                accepted.request_id[:_QUOTED],
+                now,
+                now + polling.next_look(self._every.first(job)),
+            )
+
+        adopted = await self.until_written(job, write, f"task {accepted.task_id}")
+        if adopted is not None:
+            self._evidence.record(adopted)
+        return adopted if adopted is not None and adopted.cancel_wanted else None
+
+    async def until_written(
+        self, job: Job, write: Callable[[Job], Awaitable[Job | None]], what: str = "the answer"
+    ) -> Job | None:
+        """Writes down what became of the paid request, until it is written: nobody can ask for that
+        again.
+        """
+        pause = 0.1
+        while True:
+            try:
+                return await write(self.newest(job))
+            except (StorageUnavailable, OSError) as trouble:
+                log.error("job %s: %s could not be written down yet: %s", job.id, what, trouble)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 5.0)
+
+
+class Lease:
+    """Keeps a claim alive while a long step runs. After the block, `job` is the row as it was
+    renewed last: the one to write with.
+    """
+
+    def __init__(self, job: Job, renewed: Callable[[Job], Awaitable[Job | None]]) -> None:
+        self.job = job
+        self._renewed, self._writing = renewed, asyncio.Lock()
+
+    async def __aenter__(self) -> None:
+        self._renewal = asyncio.create_task(self._renew())
+
+    async def __aexit__(self, *_: object) -> None:
+        async with self._writing:  # never in the middle of a write: its outcome would be unknown
+            self._renewal.cancel()
+
+    async def _renew(self) -> None:
+        while True:
+            async with self._writing:
+                with contextlib.suppress(StorageUnavailable):  # the next time is soon enough
+                    renewed = await self._renewed(self.job)
+                    if renewed is None:
+                        return  # somebody else has it; the step's own write will find that out
+                    self.job = renewed
+            await asyncio.sleep(HELD / 4)
+
+
+def waiting_for(trouble: ServiceError) -> Sentence | None:
+    """What to say of a job that waits until some trouble is over; nothing of what passes unseen."""
+    if isinstance(trouble, UntrustedAddress):
+        return trouble.sentence
+    return reword_as_waiting(trouble.sentence)
+
+
+def quoted(error: ServiceError) -> dict[str, Any]:
+    """What of an error is worth quoting to the service."""
+    return {"code": error.code[:_QUOTED]} | (
+        {"request_id": error.request_id[:_QUOTED]} if error.request_id else {}
+    )
