@@ -177,7 +177,7 @@ async def test_what_dead_processes_left_goes(storage, swept, tmp_path):
     assert all(path.exists() for path in (left, scratch, part, staged))
     await swept()
     assert not any(path.exists() for path in (left.parent, scratch, part))
-    assert staged.exists() == ("memory" in storage.link(""))
+    assert staged.exists() == ("memory" in storage.url_of(""))
 
 
 async def test_uploads_of_visitors_go_after_a_day(swept, tmp_path):

@@ -26,7 +26,7 @@ from wan.service import cleanup, polling
 from wan.service.studio import Studio
 from wan.storage import evidence as evidence_module
 from wan.storage.evidence import Evidence
-from wan.storage.record import FILES, missing_files, pack_record
+from wan.storage.record import FILES, list_missing_files, pack_record
 
 pytestmark = pytest.mark.anyio
 
@@ -80,7 +80,7 @@ async def test_the_record_of_a_run(studio, tmp_path):
     job, folder = await run(studio, image(reference_image=personal, seed=7))
     assert folder == tmp_path / "output" / "ai-video-wan-video" / job.id
     assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
-    assert missing_files(folder) == []
+    assert list_missing_files(folder) == []
     assert read(folder, "request.json")["prompt"] == "she smiles"
     (reference,) = read(folder, "references.json")
     assert (reference["sha256"], reference["bytes"]) == (
@@ -178,7 +178,7 @@ async def test_a_refusal_and_a_failed_task_are_on_record(studio, simulator):
     assert refused.state is JobState.FAILED
     assert [one["outcome"] for one in read(folder, "create.json")] == ["refused"]
     assert read(folder, "create.json")[0]["status"] == 400
-    assert (read(folder, "outcome.json")["state"], missing_files(folder)) == (
+    assert (read(folder, "outcome.json")["state"], list_missing_files(folder)) == (
         "FAILED",
         ["polls.json"],
     )
@@ -207,15 +207,15 @@ async def test_what_is_known_is_written_before_the_end(studio):
         )  # the job may have gone on meanwhile, and the record with it
         assert order.index(written) >= order.index(event.job.state)
         if event.job.state is JobState.PENDING:
-            assert missing_files(folder) in (["polls.json"], [])
-    assert missing_files(folder) == []
+            assert list_missing_files(folder) in (["polls.json"], [])
+    assert list_missing_files(folder) == []
 
 
 async def test_a_lost_record_is_written_again_from_the_row(studio):
     job, folder = await run(studio, image(prompt="lost record"))
     shutil.rmtree(folder)
     assert await studio.evidence(job) == folder
-    assert missing_files(folder) == ["polls.json"]
+    assert list_missing_files(folder) == ["polls.json"]
 
 
 async def test_a_record_that_cannot_be_written_ends_no_run(studio, tmp_path, caplog):
@@ -304,7 +304,7 @@ async def test_a_record_that_came_back_goes_with_the_next_sweep(studio):
     await swept(1.1)
     assert not folder.exists()
     assert not (folder.parent / "videos" / f"{gone.id}.mp4").exists()
-    assert missing_files(kept) == []
+    assert list_missing_files(kept) == []
     assert studio._evidence.folder(elsewhere).is_dir()
     await studio.delete(stays.id, owner=OPERATOR)
     await swept(1.1)

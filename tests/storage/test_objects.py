@@ -72,7 +72,7 @@ async def test_what_was_put_comes_back(cache, tmp_path, url):
     ],
 )
 def test_a_link_is_a_url(cache, tmp_path, url, link):
-    assert Storage(url.replace("FOLDER", str(tmp_path)), cache).link(
+    assert Storage(url.replace("FOLDER", str(tmp_path)), cache).url_of(
         "videos/a/video.mp4"
     ) == link.replace("FOLDER", str(tmp_path))
 

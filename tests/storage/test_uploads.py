@@ -122,10 +122,10 @@ def test_a_used_upload_is_its_clean_copy_and_remembers_what_it_was(folder):
         Original("a" * 64, 3, "references/k.jpg", 640, 480, ("image_upright",)),
     )
     assert folder.original(upload) is None
-    assert folder.settle(upload, b"clean", first, "of") == first
+    assert folder.replace_by_copy(upload, b"clean", first, "of") == first
     assert upload.read_bytes() == b"clean"
     later = Original("b" * 64, 5, "references/other.jpg")
-    assert folder.settle(upload, b"cleaner", later, "of") == first, (
+    assert folder.replace_by_copy(upload, b"cleaner", later, "of") == first, (
         "what was measured in the copy is not what was uploaded"
     )
     assert (upload.read_bytes(), folder.original(upload)) == (b"clean", first)
@@ -136,7 +136,7 @@ def test_a_copy_that_cannot_be_written_leaves_what_came(folder, tmp_path):
     """Whatever breaks between the note and the copy, both say the same of the upload."""
     upload, first = uploaded(folder), Original("a" * 64, 3)
     with pytest.raises(FileNotFoundError):
-        folder.settle(upload, tmp_path / "no such clip", first, "of")
+        folder.replace_by_copy(upload, tmp_path / "no such clip", first, "of")
     assert (upload.read_bytes(), folder.original(upload)) == (b"raw", first)
     assert len(list(upload.parent.iterdir())) == 2
 
@@ -149,7 +149,7 @@ def test_what_was_made_from_a_job_goes_with_it(folder):
     )
     for path in (film, archive):
         path.write_bytes(b"x")
-    folder.settle(own, b"clean", Original("a" * 64, 3), "owner/key")
+    folder.replace_by_copy(own, b"clean", Original("a" * 64, 3), "owner/key")
     folder.forget({"b"})
     assert [path.exists() for path in (film, archive, own)] == [False, True, True]
     folder.forget({"owner/key", "a"})

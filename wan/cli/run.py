@@ -31,7 +31,7 @@ from wan.environment.connection import Connection
 from wan.environment.settings import Settings, load_settings
 from wan.media import encode, inputs
 from wan.service.studio import GOOD, Studio
-from wan.storage.record import FILES, missing_files
+from wan.storage.record import FILES, list_missing_files
 from wan.video import check_file, check_files, files_of, inspected, located, resumable
 
 _CANCEL_WAIT = 60.0  # seconds that a cancel waits to be carried out
@@ -161,7 +161,9 @@ class _Run:
         wrong = await asyncio.to_thread(_wrong, job, video)
         lost = await asyncio.to_thread(_copy, video, self._out) if video and self._out else ""
         lacks = (
-            list(FILES) if evidence is None else await asyncio.to_thread(missing_files, evidence)
+            list(FILES)
+            if evidence is None
+            else await asyncio.to_thread(list_missing_files, evidence)
         )
         where = self._out if video and not lost else None
         return _report(result, str(where or video or result.video_url), wrong, lost, lacks)

@@ -1,1 +1,1 @@
-"""What the product is about, without I/O: models, requests, jobs, reviews, errors, messages."""
+"""The subject of the product, without I/O: models, requests, jobs, reviews, errors, messages."""

@@ -1,4 +1,4 @@
-"""What each model takes, gives and costs: one table, each figure with its source and date.
+"""Limits, features and prices of the models: one table, each figure with source and date.
 
 Sources, pages of the Model Studio help centre:
   S1 image-to-video API reference, 2026-02-10        S2 "image to video, first frame", mid 2026
@@ -194,7 +194,7 @@ MODELS: dict[str, Model] = {
 
 @dataclass(frozen=True)
 class Price:
-    """What a run costs: `amount` in `currency`. `exact` is False for an upper bound."""
+    """The price of a run: `amount` in `currency`. `exact` is False for an upper bound."""
 
     amount: Decimal
     currency: str

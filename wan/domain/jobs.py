@@ -10,7 +10,7 @@ from wan.domain.messages import Sentence
 
 
 class JobState(StrEnum):
-    """Where a job stands. QUEUED to FETCHING and UNCERTAIN are live; the last four are ends."""
+    """The state of a job. QUEUED to FETCHING and UNCERTAIN are live; the last four are ends."""
 
     QUEUED = "QUEUED"
     UPLOADING = "UPLOADING"

@@ -127,14 +127,14 @@ class _Request(BaseModel):
 
     @field_validator("size", mode="before")
     @classmethod
-    def _usual_size(cls, size: Any) -> Any:
+    def _normalise_size(cls, size: Any) -> Any:
         """Write 1280x720 and 720p as 1280*720 and 720P."""
         usual = _TIMES.sub("*", size.strip()).upper() if isinstance(size, str) else size
         return usual if usual in allowed_texts(cls.model_fields["size"]) else size
 
     @field_validator("seed", mode="before")
     @classmethod
-    def _no_seed(cls, seed: Any) -> Any:
+    def _drop_absent_seed(cls, seed: Any) -> Any:
         """Take -1 and "random" for no seed, as most tools of this kind do."""
         given = seed.strip().lower() if isinstance(seed, str) else seed
         return None if given in _NO_SEED and not isinstance(given, bool) else seed
@@ -194,24 +194,24 @@ class ImageToVideoRequest(_Request):
 
     @field_validator("reference_image", mode="before")
     @classmethod
-    def _one_image(cls, media: Any) -> Media:
+    def _check_image(cls, media: Any) -> Media:
         if media is None or (isinstance(media, bytes | str) and not media):
             raise InvalidInput("reference_image", "image_missing")
         return _check_media("reference_image", media)
 
     @field_validator("reference_audio", mode="before")
     @classmethod
-    def _no_sound(cls, media: Any) -> Media | None:
+    def _check_sound(cls, media: Any) -> Media | None:
         return None if media in (None, "", b"") else _check_media("reference_audio", media)
 
     @field_validator("audio_url", mode="before")
     @classmethod
-    def _public_audio(cls, url: Any) -> str:
+    def _check_audio_url(cls, url: Any) -> str:
         return "" if url in (None, "") else check_public_url("audio_url", url)
 
     @model_validator(mode="before")
     @classmethod
-    def _one_sound(cls, given: Any) -> Any:
+    def _merge_sounds(cls, given: Any) -> Any:
         """Move a URL in `reference_audio` to `audio_url`; refuse two different sounds."""
         if not isinstance(given, Mapping) or given.get("reference_audio") in (None, "", b""):
             return given
@@ -233,7 +233,7 @@ class ImageToVideoRequest(_Request):
         )
 
     @model_validator(mode="after")
-    def _room_for_motion(self) -> Self:
+    def _check_motion_fits(self) -> Self:
         if (length := len(self.sent_prompt)) > catalog.PROMPT_LIMIT:
             raise InvalidInput(
                 "prompt", "prompt_long_with_motion", given=length, high=catalog.PROMPT_LIMIT
@@ -278,13 +278,13 @@ class ReferenceToVideoRequest(_Request):
 
     @field_validator("reference_video", "reference_image", mode="before")
     @classmethod
-    def _a_list(cls, media: Any, info: Any) -> tuple[Media, ...]:
+    def _make_tuple(cls, media: Any, info: Any) -> tuple[Media, ...]:
         field = str(info.field_name)
         several = media if isinstance(media, list | tuple) else [] if media is None else [media]
         return tuple(_check_media(field, one) for one in several)
 
     @model_validator(mode="after")
-    def _not_too_many(self) -> Self:
+    def _check_counts(self) -> Self:
         model, videos, images = (
             self.catalog_model,
             len(self.reference_video),
@@ -302,7 +302,7 @@ class ReferenceToVideoRequest(_Request):
         return self
 
     @model_validator(mode="after")
-    def _each_once(self) -> Self:
+    def _check_order(self) -> Self:
         if self.reference_order and sorted(self.reference_order) != sorted(self._videos_first):
             allowed = (
                 f"each of {len(self.reference_video)} videos and "

@@ -44,7 +44,7 @@ _FORMULA = re.compile(
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one person said about one take at one time."""
+    """One person's opinion of one take at one time."""
 
     id: str
     review_id: str

@@ -37,11 +37,11 @@ class Asker:
 
     @property
     def place(self) -> str:
-        """What takes turns: an owner on this machine, else the address, or its /48 in IPv6."""
-        return f"owner {self.owner}" if is_here(self.address) else site(self.address)
+        """The unit that takes turns: an owner here, else the address, or its /48 in IPv6."""
+        return f"owner {self.owner}" if is_here(self.address) else customer_network(self.address)
 
 
-def site(address: str) -> str:
+def customer_network(address: str) -> str:
     """Return the network that may be one customer's: the /48 of an IPv6 address, else the address.
 
     One customer may have a whole /48, with 65,536 networks. What is not an address is returned as

@@ -21,7 +21,7 @@ def _expand_home(path: Path) -> Path:
 
 
 class Locations(BaseSettings):
-    """Where database, storage, uploads and unfinished files are."""
+    """The places of database, storage, uploads and unfinished files."""
 
     output_dir: Annotated[Path, AfterValidator(_expand_home)] = Field(
         default=Path("output"), alias="OUTPUT_DIR"

@@ -156,7 +156,7 @@ class Settings(Locations):
 
     @property
     def backend(self) -> Backend:
-        """Where videos are made. `auto` is DashScope with a usable key, else the simulator."""
+        """The maker of videos; `auto` is DashScope with a usable key, else the simulator."""
         if self.key_withheld:
             return "simulator"
         if self.backend_wanted == "auto":

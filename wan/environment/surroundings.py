@@ -1,4 +1,4 @@
-"""What a process finds around it: proxies and certificates meant for other programs, a home.
+"""Proxies and certificates that are meant for other programs, and the home folder.
 
 The app calls itself on loopback, where no proxy belongs; the service has a setting of its own,
 WAN_SERVICE_PROXY.

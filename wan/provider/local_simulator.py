@@ -48,7 +48,7 @@ class LocalSimulator:
                 "OUTPUT_DIR", given, "a folder where files can be locked"
             ) from None
         with _hold_lock(self._folder / "start.lock"):
-            self._base_url = self._serving() or self._launch()
+            self._base_url = self._find_server() or self._launch()
         return Connection(
             backend="simulator",
             base_url=self._base_url,
@@ -72,7 +72,7 @@ class LocalSimulator:
     def restart_if_gone(self) -> None:
         """Start the simulator again, at its old address, if it is gone. Raises SettingsError."""
         with _hold_lock(self._folder / "start.lock"):
-            if self._serving() != self._base_url:
+            if self._find_server() != self._base_url:
                 self._launch(port=self._base_url.rpartition(":")[2].partition("/")[0])
 
     def stop(self) -> None:
@@ -81,7 +81,7 @@ class LocalSimulator:
             self._hold.close()
             self._hold = None
 
-    def _serving(self) -> str | None:
+    def _find_server(self) -> str | None:
         """Return the base URL of the simulator that serves this folder, if one does."""
         try:
             base_url = str(json.loads((self._folder / "server.json").read_bytes())["base_url"])
@@ -100,7 +100,7 @@ class LocalSimulator:
             raise SettingsError(sentence("simulator_down", message=f"{error.strerror}.")) from None
         give_up = time.monotonic() + _START_LIMIT
         while time.monotonic() < give_up:
-            if base_url := self._serving():
+            if base_url := self._find_server():
                 return base_url
             if os.waitpid(pid, os.WNOHANG)[0]:
                 break

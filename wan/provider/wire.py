@@ -150,7 +150,7 @@ class Accepted:
 
 @dataclass(frozen=True)
 class TaskSnapshot:
-    """What the service says about a task at one moment."""
+    """The service's answer about a task at one moment."""
 
     status: TaskStatus
     request_id: str

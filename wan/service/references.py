@@ -108,7 +108,7 @@ class References:
     ) -> Original:
         try:
             return await asyncio.to_thread(
-                self.uploads.settle, upload, copy, original, _tag(owner, original.key)
+                self.uploads.replace_by_copy, upload, copy, original, _tag(owner, original.key)
             )
         except FileNotFoundError:  # it has gone meanwhile
             return original

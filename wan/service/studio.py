@@ -59,7 +59,7 @@ from wan.domain.messages import Sentence, reword_as_waiting, sentence
 from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request
 from wan.domain.results import VideoResult
 from wan.domain.reviews import Review, Take
-from wan.domain.turns import Asker, is_here, site
+from wan.domain.turns import Asker, customer_network, is_here
 from wan.environment.connection import Connection
 from wan.environment.settings import Settings
 from wan.media import embedded_settings, encode, inputs, join
@@ -1031,7 +1031,7 @@ class Studio:
         if made_before:
             seconds, cost = 0.0, cost and replace(cost, amount=Decimal(0))
         return VideoResult(
-            video_url=self._storage.link(job.video_key) if job.video_key else None,
+            video_url=self._storage.url_of(job.video_key) if job.video_key else None,
             job_id=job.id,
             state=job.state.value,
             adjustments=[one.say() for one in job.adjustments],
@@ -1275,7 +1275,9 @@ class Studio:
         """An address as rows have it, 64 characters: the beginning of its network's hash, and its
         own.
         """
-        network, own = (self.database.seal.hash("address", one) for one in (site(address), address))
+        network, own = (
+            self.database.seal.hash("address", one) for one in (customer_network(address), address)
+        )
         return f"{network[:_NETWORK_LENGTH]}{line.IN}{own}"
 
     async def _add(self, jobs: Sequence[Job], leave: Leave) -> list[Job]:

@@ -1,1 +1,1 @@
-"""What is kept beside the database: references, videos, uploads and the record of every run."""
+"""Files beside the database: references, videos, uploads and the record of every run."""

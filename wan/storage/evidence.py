@@ -123,7 +123,7 @@ class Evidence:
         others: also those that are older than every record of the kept, which may be of jobs in
         another database.
         """
-        since = -math.inf if others else self._first(kept)
+        since = -math.inf if others else self._oldest_start(kept)
         for call in CALLS.values():
             for path in [
                 *(self._output / call).glob("*/"),
@@ -138,7 +138,7 @@ class Evidence:
                         missing_ok=True
                     )
 
-    def _first(self, kept: Collection[str]) -> float:
+    def _oldest_start(self, kept: Collection[str]) -> float:
         """Return the start of the oldest of these jobs' records, infinite for none."""
         begun = [
             path

@@ -178,7 +178,7 @@ class Storage:
         """Return where a file lies in a local folder; None where the storage is not one."""
         return self._folder / key if self._folder is not None else None
 
-    def link(self, key: str) -> str:
+    def url_of(self, key: str) -> str:
         """Return the URL of a file in the storage: `file://` or the bucket's own scheme."""
         return (self._folder / key).as_uri() if self._folder is not None else f"{self._url}{key}"
 

@@ -36,7 +36,7 @@ def video_of(folder: Path) -> Path | None:
     return video if video.is_file() else None
 
 
-def missing_files(folder: Path) -> list[str]:
+def list_missing_files(folder: Path) -> list[str]:
     """List the files of a complete record that are missing or not JSON."""
     return [name for name in FILES if read_json(folder / name) is None]
 

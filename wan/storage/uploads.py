@@ -39,7 +39,7 @@ class Upload(PosixPath):
 
 @dataclass(frozen=True)
 class Original:
-    """What an upload was before its clean copy replaced it."""
+    """An upload before its clean copy replaced it."""
 
     sha256: str
     bytes: int
@@ -104,7 +104,9 @@ class UploadFolder:
         known = _read(upload.parent).get("original")
         return None if known is None else Original(**known | {"changes": tuple(known["changes"])})
 
-    def settle(self, upload: Upload, copy: bytes | Path, original: Original, of: str) -> Original:
+    def replace_by_copy(
+        self, upload: Upload, copy: bytes | Path, original: Original, of: str
+    ) -> Original:
         """Replace an upload by its clean copy for good, and return what it was at first.
 
         copy: the clean file's bytes, or its path, from where it is moved. original: what was
