@@ -151,7 +151,7 @@ def test_submit_now_and_go_on_later(samples, simulator):
 
 
 def test_a_failed_run_carries_its_result(samples):
-    with pytest.raises(RunFailed, match="It cost nothing") as failed:
+    with pytest.raises(RunFailed, match="You weren't charged") as failed:
         video.generate(
             IMAGE
             | {

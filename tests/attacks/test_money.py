@@ -95,11 +95,11 @@ def order(visitor: Visitor, path: str | None, prompt: str, **given: str) -> str:
 def outcome(shown: str) -> str:
     for words, what in (
         ("needs the access code", "asked for the code"),
-        ("not the access code", "wrong code"),
+        ("the access code. Nothing was sent", "wrong code"),
         ("Too many wrong", "has to wait"),
         ("budget", "over budget"),
-        ("jobs on their way", "too many"),
-        ("what was given is no key", "no key"),
+        ("jobs in progress", "too many"),
+        ("key starts with sk-", "no key"),
         ("data-live", "a job"),
     ):
         if words in shown:
@@ -245,7 +245,7 @@ def test_keys_are_written_nowhere(shop: Shop, record: Record):
     record(
         "keys: a check of one that does not",
         True,
-        any("does not know this key" in one for one in heard),
+        any("recognise this key" in one for one in heard),
     )
     for address in (
         "/",

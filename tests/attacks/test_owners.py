@@ -58,7 +58,7 @@ def answer(app: App, name: str, job_id: object, headers: dict[str, str]) -> str:
 
 def place(given: object) -> int:
     """Where a job stands in line; 0 where it has been begun."""
-    found = re.search(r"In line, ([0-9]+)", given[0]["status"])
+    found = re.search(r"Queued, ([0-9]+)", given[0]["status"])
     return int(found[1]) if found else 0
 
 

@@ -82,7 +82,7 @@ def test_reviews_of_others(app: App, visitor: Visitor, victim: Victim, hers: Her
     record(
         "review: made of another's job",
         "refused",
-        "refused" if "Choose at least one take" in json.dumps(given) else given,
+        "refused" if "Select at least one take" in json.dumps(given) else given,
     )
     number = visitor.event("posters")
     _, given = visitor.call(number, visitor.form(number, token=visitor.token, chosen=victim.job_id))

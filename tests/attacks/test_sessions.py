@@ -71,7 +71,7 @@ def test_a_flood_of_sessions(proxied: App, record: Record):
         flooded(proxied, greet, lambda number: f"2001:db8::{number:x}").status,
     )
     told = flooded(proxied, greet, lambda _: own, **{"Accept-Language": "zh-CN"}).body.decode()
-    record("flood: told in the visitor's language", True, "您的地址" in told)
+    record("flood: told in the visitor's language", True, "您的网络地址" in told)
     heads = (
         f"GET {API}/queue/data?session_hash=way{next(_names)} HTTP/1.1\r\nHost: "
         f"127.0.0.1\r\nX-Forwarded-For: {own}\r\n\r\n"

@@ -21,7 +21,7 @@ from tests.browser.serving import SAMPLES, App, served
 from tests.pictures import picture
 
 META = {"meta": {"_type": "gradio.FileData"}}
-GONE = "This is no file that was uploaded here"
+GONE = "This file wasn't uploaded here"
 PICTURE = (SAMPLES / "coffee.png").read_bytes()
 
 # what stands for a file; {x} is one of the places that `places` knows

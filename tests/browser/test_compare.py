@@ -323,7 +323,7 @@ def test_one_sound_at_a_time(visitor, site):
     page = loaded(visitor, f"{site}/board-3-en.html", 96)
     muted = "[...document.querySelectorAll('video')].map(video => video.muted)"
     assert page.evaluate(muted) == [True, True, True]
-    page.get_by_role("radio", name="Sound Take 1").check()
+    page.get_by_role("radio", name="Audio Take 1").check()
     assert page.evaluate(muted) == [False, True, True]
     page.locator("[data-compare]").focus()
     page.keyboard.press("2")
@@ -341,10 +341,10 @@ def test_the_keys_of_a_later_board_mean_its_own_takes(visitor, site):
     page = loaded(visitor, f"{site}/board-3-en-later.html", 96)
     page.locator("[data-compare]").focus()
     for key, heard in (
-        ("2", "Sound Take 6"),
-        ("3", "Sound Take 6"),
-        ("1", "Sound Take 5"),
-        ("4", "Sound Take 5"),
+        ("2", "Audio Take 6"),
+        ("3", "Audio Take 6"),
+        ("1", "Audio Take 5"),
+        ("4", "Audio Take 5"),
     ):  # 7 has no sound, 4 is no place
         page.keyboard.press(key)
         expect(page.get_by_role("radio", name=heard)).to_be_checked()

@@ -51,7 +51,7 @@ def test_the_access_code_is_asked_for_where_it_is_needed(visitor: Page):
     card.locator("[data-connect]").click()
     visitor.locator("#wan-code input").fill("wrong")
     visitor.get_by_role("button", name="Check connection").click()
-    expect(visitor.locator("#wan-connection-found")).to_contain_text("not the access code")
+    expect(visitor.locator("#wan-connection-found")).to_contain_text("isn't the access code")
     visitor.locator("#wan-code input").fill(CODE)
     visitor.get_by_role("button", name="Check connection").click()
     expect(visitor.locator("#wan-connection-found")).to_contain_text("The key works: cn-beijing")
@@ -67,7 +67,7 @@ def test_a_key_of_ones_own_is_kept_nowhere_in_the_browser_and_can_be_forgotten(
 ):
     visitor.locator("#wan-header [data-connect]").click()
     visitor.locator("#wan-key input").fill(KEY)
-    expect(visitor.locator(".wan-badge")).to_have_text("Your own key", use_inner_text=True)
+    expect(visitor.locator(".wan-badge")).to_have_text("Your API key", use_inner_text=True)
     expect(visitor.locator("#wan-image-price")).to_contain_text("¥1.50")
     visitor.get_by_label("Region").click()
     visitor.get_by_role("option", name="Singapore").click()
@@ -86,8 +86,8 @@ def test_a_key_of_ones_own_is_kept_nowhere_in_the_browser_and_can_be_forgotten(
     assert KEY not in kept
     assert KEY not in visitor.content()
     visitor.locator("#wan-header [data-connect]").click()
-    visitor.get_by_role("button", name="Forget").click()
-    expect(visitor.locator("#wan-connection-found")).to_contain_text("forgotten")
+    visitor.get_by_role("button", name="Remove key").click()
+    expect(visitor.locator("#wan-connection-found")).to_contain_text("removed")
     expect(visitor.locator("#wan-key input")).to_have_value("")
     assert KEY not in (shop.folder / "app.log").read_text()
 

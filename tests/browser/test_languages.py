@@ -121,7 +121,7 @@ def test_a_filled_form_comes_along(visit: Visits, app: App):  # noqa: F811
     page.locator("#wan-image-takes input").nth(1).check()
     tabs(page)[1].click()
     say(page, "reference", "character1 sings.")
-    page.get_by_label("Full · finer detail").click()
+    page.get_by_label("Standard · finer detail").click()
     for language in ("zh", "en"):
         switch(page, language)
         expect(tabs(page)[1]).to_have_attribute("aria-selected", "true")

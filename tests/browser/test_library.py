@@ -120,13 +120,13 @@ def test_one_job_is_opened_and_left_by_keyboard(owner: Page):
     expect(owner.locator("[data-back]")).to_be_focused()
     for said in (
         "Timeline",
-        "Fetching",
+        "Downloading",
         "Settings as asked",
         "1280×720",
         "References",
         "picture · 512×512",
-        "Task id",
-        "free in the demo",
+        "Task ID",
+        "free in demo mode",
     ):
         expect(job).to_contain_text(said, use_inner_text=True)
     expect(owner.locator(".wan-filters")).to_be_hidden()

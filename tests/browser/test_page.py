@@ -52,7 +52,7 @@ def test_a_picture_becomes_a_video(page: Page, app: App):
     facts = page.locator("#wan-image-view .wan-facts")
     expect(facts).to_contain_text("1280×720 · 24 fps · 5.0 s · seed", use_inner_text=True)
     expect(page.locator("#wan-image-view .wan-adjusted")).to_contain_text(
-        "your 24 fps were made from it"
+        "converted to your 24 fps"
     )
     expect(page.locator("#wan-image-generate")).to_be_enabled()
     assert page.title() == "✓ Done · Wan Studio"
@@ -62,7 +62,7 @@ def test_a_picture_becomes_a_video(page: Page, app: App):
     assert part.headers["cache-control"].startswith("private")
     generate(page, "image")
     expect(page.locator("#wan-image-view .wan-card")).to_contain_text(
-        "You made exactly this before"
+        "You already made exactly this video"
     )
     assert page.locator("#wan-image-view video").get_attribute("src") == source
 
@@ -93,7 +93,7 @@ def test_references_are_looked_into_when_they_are_dropped(page: Page, tmp_path):
     expect(cast.locator("[data-insert]")).to_have_text(["character1", "character2"])
     expect(cast.locator(".wan-unusable")).to_contain_text("film.webm")
     expect(cast.locator(".wan-hint").nth(0)).to_contain_text(
-        "walk.mov: The picture was HEIC; it was turned into JPEG", use_inner_text=True
+        "walk.mov: The image was converted from HEIC to JPEG", use_inner_text=True
     )
     expect(cast.locator(".wan-bad")).to_contain_text(
         "film.webm: WebM videos aren't supported. Save it as MP4", use_inner_text=True
@@ -131,8 +131,8 @@ def test_refused_input_says_why_and_keeps_the_form(page: Page):
     page.locator("#wan-image-url input, #wan-image-url textarea").first.fill("file:///etc/passwd")
     generate(page, "image")
     card = page.locator("#wan-image-view .wan-card.bad")
-    expect(card).to_contain_text("Reference image: got file:///etc/passwd")
-    expect(card).to_contain_text("nothing spent")
+    expect(card).to_contain_text("Reference image: file:///etc/passwd isn't a public link")
+    expect(card).to_contain_text("Nothing was sent or charged")
     expect(page.locator("#wan-image-reference_image")).to_have_class(re.compile("wan-wrong"))
     assert page.locator("#wan-image-prompt textarea").input_value() == "A quiet sea."
 
@@ -193,11 +193,11 @@ def test_the_clock_ticks_and_a_reload_takes_the_job_up_again(page: Page, app: Ap
 
 def test_the_price_follows_the_form(page: Page):
     price = page.locator("#wan-image-price")
-    expect(price).to_contain_text("Free in the demo")
-    expect(price).to_contain_text("¥1.50 with a key")
+    expect(price).to_contain_text("Free in demo mode")
+    expect(price).to_contain_text("¥1.50 with an API key")
     page.locator("#wan-image-duration input[type=number]").fill("10")
     page.locator("#wan-image-duration input[type=number]").blur()
-    expect(price).to_contain_text("¥3.00 with a key")
+    expect(price).to_contain_text("¥3.00 with an API key")
 
 
 def test_sound_is_asked_for_only_where_it_can_be_left_out(page: Page):
@@ -205,7 +205,7 @@ def test_sound_is_asked_for_only_where_it_can_be_left_out(page: Page):
     page.locator(".wan-more:visible button").first.click()
     sound = page.locator("#wan-reference-audio")
     expect(sound).to_be_visible()
-    page.get_by_label("Full · finer detail").click()
+    page.get_by_label("Standard · finer detail").click()
     expect(sound).to_be_hidden()
 
 
@@ -297,14 +297,14 @@ def test_a_sound_is_looked_into_when_it_is_dropped_and_comes_back_with_its_video
     )
     generate(page, "image")
     expect(page.locator('#wan-image-view [data-field="reference_audio"]')).to_contain_text(
-        "Sound file: M4A audio isn't supported", use_inner_text=True
+        "Audio file: M4A audio isn't supported", use_inner_text=True
     )
     expect(box).to_have_class(re.compile("wan-wrong"))
     assert app.created() == before
     box.get_by_role("button", name="Clear").click()
     expect(told).to_have_text("WAV or MP3, 3 to 30 s")
     box.locator("input[type=file]").set_input_files(tmp_path / "song.wav")
-    expect(told).to_contain_text("7.0 s of sound", use_inner_text=True)
+    expect(told).to_contain_text("Audio: 7.0 s", use_inner_text=True)
     generate(page, "image")
     reach(page, "image", "SUCCEEDED")
     expect(page.locator("#wan-image-view .wan-adjusted")).to_contain_text(
@@ -317,4 +317,4 @@ def test_a_sound_is_looked_into_when_it_is_dropped_and_comes_back_with_its_video
     expect(page.locator(".wan-job")).to_contain_text("sound · 7.0 s", use_inner_text=True)
     page.locator('[data-act="use"]').click()
     expect(box.get_by_role("cell", name="reference-2.wav")).to_be_visible()
-    expect(told).to_contain_text("7.0 s of sound", use_inner_text=True)
+    expect(told).to_contain_text("Audio: 7.0 s", use_inner_text=True)

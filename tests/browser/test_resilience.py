@@ -143,7 +143,7 @@ def test_what_expired_says_so_and_asks_before_another_try(visit: Visits, app: Ap
     before = app.jobs()
     page.locator("#wan-image-view [data-press=retry]").click()
     reach(page, "image", "ASKS")
-    expect(page.locator("#wan-image-view .wan-say")).to_contain_text("may be billed twice")
+    expect(page.locator("#wan-image-view .wan-say")).to_contain_text("may be charged twice")
     page.locator("#wan-image-view [data-press=watch]").click()
     reach(page, "image", "EXPIRED")
     assert app.jobs() == before
@@ -161,14 +161,14 @@ def test_cancelling_in_every_state_in_which_it_is_free(visit: Visits, app: App, 
             with held(page, app, state):
                 cancelled(page, "ancel")
             reach(page, "image", "CANCELLED")
-            expect(page.locator("#wan-image-view .wan-say")).to_contain_text("It cost nothing")
+            expect(page.locator("#wan-image-view .wan-say")).to_contain_text("You weren't charged")
     page = visit(waiting.url)
     with case("PENDING"):
         begin(page, "cancelled while PENDING")
         reach(page, "image", "PENDING")
         cancelled(page, "ancel")
         reach(page, "image", "CANCELLED")
-        expect(page.locator("#wan-image-view .wan-say")).to_contain_text("It cost nothing")
+        expect(page.locator("#wan-image-view .wan-say")).to_contain_text("You weren't charged")
     with (
         case("SUBMITTING, where it is carried out with the answer"),
         waiting.fault("create", "delay-3"),
@@ -176,7 +176,7 @@ def test_cancelling_in_every_state_in_which_it_is_free(visit: Visits, app: App, 
         opened(page, waiting.url)
         begin(page, "cancelled while SUBMITTING")
         reach(page, "image", "SUBMITTING")
-        cancelled(page, "Cancelling is noted")
+        cancelled(page, "Cancellation requested")
         reach(page, "image", "CANCELLED")
 
 
@@ -210,7 +210,7 @@ def test_a_cancel_that_comes_too_late_ends_in_the_truth(visit: Visits, app: App)
         wait_for(
             lambda: not pending()
         )  # it starts at the simulator meanwhile, and nobody here can know
-        cancelled(page, "Cancelling is noted")
+        cancelled(page, "Cancellation requested")
     reach(page, "image", "SUCCEEDED")
 
 
@@ -364,4 +364,6 @@ def test_a_server_that_is_killed_and_comes_back_goes_on(visitor: BrowserContext,
 def test_a_space_without_lasting_storage_warns(visit: Visits, tmp_path: Path):
     with served(tmp_path, SPACE_ID="somebody/wan") as app:
         page = visit(app.url)
-        expect(page.locator(".wan-banner")).to_contain_text("a restart loses jobs and videos")
+        expect(page.locator(".wan-banner")).to_contain_text(
+            "jobs and videos are lost when it restarts"
+        )

@@ -81,7 +81,7 @@ def test_what_cannot_be_copied_is_selected_and_said(lan: Page):
     )
     lan.locator("#wan-image-view .wan-task [data-copy]").click()
     expect(lan.locator("#wan-image-view .wan-task [data-selected]")).to_contain_text(
-        "Selected: copy it by hand"
+        "Selected. Copy it with Ctrl+C"
     )
     assert (
         lan.evaluate("getSelection().toString()")

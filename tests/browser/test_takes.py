@@ -84,10 +84,10 @@ def rows(app: App, what: str) -> list[tuple]:
 
 def test_the_price_says_what_all_takes_cost_and_each(page: Page):
     price = page.locator("#wan-image-price")
-    expect(price).to_contain_text("¥1.50 with a key")
+    expect(price).to_contain_text("¥1.50 with an API key")
     count(page, 4)
-    expect(price).to_contain_text("Free in the demo")
-    expect(price).to_contain_text("¥6.00 for 4 takes (¥1.50 each) with a key")
+    expect(price).to_contain_text("Free in demo mode")
+    expect(price).to_contain_text("¥6.00 for 4 takes (¥1.50 each) with an API key")
     page.get_by_role("tab", name="Reference to video").click()
     page.locator("#wan-reference-takes").get_by_label("2", exact=True).check()
     expect(page.locator("#wan-reference-price")).to_contain_text("for 2 takes (")
@@ -111,7 +111,7 @@ def test_four_takes_arrive_in_a_grid_and_are_found_again_and_served_again(visit:
     assert app.created() - before == 4
     seeds = {tile(page, number).locator(".wan-facts").inner_text() for number in (1, 2, 3, 4)}
     assert len(seeds) == 4
-    expect(page.locator("#wan-image-view .wan-card")).to_contain_text("Free in the demo")
+    expect(page.locator("#wan-image-view .wan-card")).to_contain_text("Free in demo mode")
     expect(page).to_have_title("✓ 4 of 4 done · Wan Studio")
     assert page.locator("[data-choose]").evaluate_all(
         "parts => parts.map(part => part.dataset.choose)"
@@ -134,9 +134,9 @@ def test_a_double_click_is_one_set_of_takes_and_asking_again_is_free(visit: Visi
     count(page, 3)
     page.locator("#wan-image-generate").dblclick()
     expect(tiles(page)).to_have_count(3)
-    expect(tile(page, 1)).to_contain_text("made before, nothing spent now")
+    expect(tile(page, 1)).to_contain_text("made before, not charged now")
     told(page, "3 of 3 done")
-    expect(tile(page, 2)).to_contain_text("made before, nothing spent now")
+    expect(tile(page, 2)).to_contain_text("made before, not charged now")
     expect(tile(page, 3)).not_to_contain_text("made before", use_inner_text=True)
     assert app.created() - before == 3
 
@@ -180,14 +180,14 @@ def test_the_buttons_of_a_take_mean_that_take(visit: Visits, app: App):
             tile(page, number).locator("[data-press=cancel]").dispatch_event("click")
         expect(tiles(page, "CANCELLED")).to_have_count(2)
         expect(tile(page, 3)).not_to_have_attribute("data-state", "CANCELLED")
-    expect(tile(page, 1)).to_contain_text("It cost nothing")
+    expect(tile(page, 1)).to_contain_text("You weren't charged")
     with app.fault("result", "status-503"):
         tile(page, 3).locator("[data-press=stop]").click(timeout=LONG)
         expect(tile(page, 3)).to_have_attribute("data-state", "STOPPED")
     tile(page, 1).locator("[data-press=retry]").click()
     expect(tile(page, 1)).not_to_have_attribute("data-state", "CANCELLED")
     told(page, "2 of 3 done")
-    expect(page.locator("#wan-image-view .wan-card")).to_contain_text("Cancelled: 1.")
+    expect(page.locator("#wan-image-view .wan-card")).to_contain_text("1 cancelled.")
     assert [tile(page, number).get_attribute("data-state") for number in (1, 2, 3)] == [
         "SUCCEEDED",
         "CANCELLED",
@@ -245,7 +245,7 @@ def test_a_take_that_may_be_paid_twice_asks_in_its_tile(visit: Visits, app: App)
         )
     tile(page, 1).locator("[data-press=retry]").click()
     expect(tile(page, 1)).to_have_attribute("data-state", "ASKS")
-    expect(tile(page, 1)).to_contain_text("may be billed twice")
+    expect(tile(page, 1)).to_contain_text("may be charged twice")
     expect(tile(page, 2)).to_have_attribute("data-state", "FAILED")
     tile(page, 1).locator("[data-press=resume]").click()
     expect(tile(page, 1)).to_have_attribute("data-state", "FAILED")

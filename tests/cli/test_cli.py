@@ -111,7 +111,7 @@ def test_image_to_video(run, samples, tmp_path, name, size):
         "h264",
     )
     assert result["video_url"].startswith("file:///")
-    assert any("your 24 fps were made" in said for said in result["adjustments"])
+    assert any("converted to your 24 fps" in said for said in result["adjustments"])
     assert "The video is made" in finished.stderr
 
 
@@ -173,7 +173,7 @@ def test_a_reference_is_what_its_content_says(run, samples, tmp_path):
     result = json.loads(finished.stdout)
     assert result["billed_seconds"] == 2 + 1.65
     assert result["adjustments"] == [
-        "The picture was HEIC; it was turned into JPEG, because the service takes no HEIC."
+        "The image was converted from HEIC to JPEG, because the service doesn't accept HEIC."
     ]
 
 
@@ -184,7 +184,7 @@ def test_a_sound_is_a_file_or_an_address(run, tmp_path, simulator):
     assert finished.returncode == 0, finished.stderr
     result = json.loads(finished.stdout)
     assert (
-        "The sound is 4.0 s long and the video 2 s; the service cuts off the rest of the sound."
+        "The audio is 4.0 s long and the video 2 s. The service cuts off the rest of the audio."
         in result["adjustments"]
     )
     sent = simulator.task(result["task_id"])["payload"]["input"]["audio_url"]
@@ -202,7 +202,7 @@ def test_a_failed_run_is_exit_1_and_says_why(run):
     result = json.loads(finished.stdout)
     assert (result["video_url"], result["state"]) == (None, "FAILED")
     assert (result["spent"], result["billed_seconds"]) == ("no", 0)
-    assert "It cost nothing" in result["error"]
+    assert "You weren't charged" in result["error"]
 
 
 @pytest.mark.parametrize(
@@ -532,7 +532,7 @@ def test_ctrl_c_at_the_question_is_no(service, simulator):
     os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2, said
     assert said.decode().split("[y/N] ")[1].split("\r\n")[1:] == [
-        "Not run. Nothing was sent or spent.",
+        "Not run. Nothing was sent or charged.",
         "",
     ]
     assert simulator.stats() == before
@@ -599,7 +599,7 @@ def test_jobs_one_after_the_other(run, samples, tmp_path, simulator):
             unknown = run(command, name, "--json")
             assert (unknown.returncode, json.loads(unknown.stdout)["error"]) == (
                 2,
-                "There is no such job.",
+                "No job with this ID.",
             )
     assert run("evidence", job, "--zip", "/proc/nowhere/a.zip").returncode == 2
 
@@ -740,7 +740,7 @@ def test_ctrl_c_loses_nothing_and_the_job_can_be_gone_on_with_and_cancelled(
             stderr=subprocess.PIPE,
             stdout=subprocess.PIPE,
         ) as stopped:
-            while "With the service" not in stopped.stderr.readline():
+            while "Sent to the service" not in stopped.stderr.readline():
                 pass
             stopped.send_signal(signal.SIGINT)
             out, said = stopped.stdout.read(), stopped.stderr.read()
@@ -782,7 +782,7 @@ def test_what_was_stopped_before_it_was_sent_is_sent_by_nobody_who_was_not_asked
             stdout=subprocess.PIPE,
         )
         with simulator.fault("create", "status-429"), started as stopped:
-            while "In line" not in stopped.stderr.readline():
+            while "Queued" not in stopped.stderr.readline():
                 pass
             stopped.send_signal(signal.SIGINT)
             out, said = stopped.stdout.read(), stopped.stderr.read()

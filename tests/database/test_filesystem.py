@@ -138,7 +138,7 @@ def test_a_folder_that_can_hold_no_database_is_named(tmp_path, monkeypatch):
         monkeypatch.setattr("wan.database.opening.lacks", outcome)
         with pytest.raises(
             SettingsError,
-            match=f"^OUTPUT_DIR: no database can be kept in this folder: .*{said}.*Set "
+            match=f"^OUTPUT_DIR: this folder can't hold a database: .*{said}.*Set "
             "WAN_DATABASE_URL to postgresql",
         ):
             Store(f"sqlite:///{tmp_path / 'wan.sqlite3'}", setting="OUTPUT_DIR")

@@ -113,8 +113,8 @@ def test_every_cause_is_found_and_told_in_its_own_words(key: str):
         messages.sentence(key, **values),
         messages.reword_as_waiting(messages.sentence(key, **values)),
     )
-    assert str(ends).endswith(" It cost nothing.")
-    assert str(waits).endswith(" The job waits, and goes on by itself when that is put right.")
+    assert str(ends).endswith(" You weren't charged.")
+    assert str(waits).endswith(" The job waits and continues automatically once this is fixed.")
 
 
 def test_a_slip_shows_where_it_is_made():

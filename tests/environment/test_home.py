@@ -132,7 +132,7 @@ def test_a_credentials_file_that_may_not_be_read(nobody, environment, closed_hom
     file.chmod(0)
     cases = ({}, {"DASHSCOPE_API_KEY": "sk-ours12"}, {"WAN_BACKEND": "simulator"})
     alone, beside, demo = _settings(nobody, environment | {"HOME": str(closed_home)}, *cases)
-    refusal = f"{file}: this file cannot be used: Permission denied."
+    refusal = f"{file}: this file can't be used: Permission denied."
     assert alone == (refusal, "")
     assert beside == ("dashscope sk-ours12", f"{refusal} It is not needed, and ignored.\n")
     assert demo == ("simulator None", "")  # said once already
@@ -168,4 +168,4 @@ def test_a_file_of_settings_that_may_not_be_read(nobody, environment, tmp_path):
     file.write_text("WAN_MCP=true\n")
     file.chmod(0)
     ((said, _),) = _settings(nobody, environment, {})
-    assert said == ".env: this file cannot be used: Permission denied."
+    assert said == ".env: this file can't be used: Permission denied."

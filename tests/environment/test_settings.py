@@ -53,10 +53,10 @@ def test_a_credentials_file_without_the_entry(text):
 
 def test_what_is_no_key_is_named_by_where_it_stands(monkeypatch):
     _credentials("[default]\ndashscope_api_key = hello\n")
-    with pytest.raises(SettingsError, match=r"^~/.alibabacloud/credentials: what is set is no key"):
+    with pytest.raises(SettingsError, match=r"^~/.alibabacloud/credentials: this isn't an API key"):
         load_settings()
     monkeypatch.setenv("DASHSCOPE_API_KEY", "hello")
-    with pytest.raises(SettingsError, match=r"^DASHSCOPE_API_KEY: what is set is no key"):
+    with pytest.raises(SettingsError, match=r"^DASHSCOPE_API_KEY: this isn't an API key"):
         load_settings()
 
 
@@ -72,8 +72,8 @@ def test_what_is_no_key_is_named_by_where_it_stands(monkeypatch):
             "https://example.com/?x=/api/v1",
             "a URL that starts with https://",
         ),
-        ("DASHSCOPE_WORKSPACE", "a b", "allowed are letters"),
-        ("DASHSCOPE_WORKSPACE", "sk-pasted-by-mistake", "allowed are letters"),
+        ("DASHSCOPE_WORKSPACE", "a b", "Use letters"),
+        ("DASHSCOPE_WORKSPACE", "sk-pasted-by-mistake", "Use letters"),
     ],
 )
 def test_a_setting_that_is_wrong_says_what_is_allowed(monkeypatch, field, given, said):
@@ -112,7 +112,7 @@ def test_every_kind_of_key(monkeypatch, key):
 
 def test_the_service_needs_a_key(monkeypatch):
     monkeypatch.setenv("WAN_BACKEND", "dashscope")
-    with pytest.raises(SettingsError, match="needs a Model Studio key"):
+    with pytest.raises(SettingsError, match="needs a Model Studio API key"):
         load_settings().connection()
 
 
@@ -489,14 +489,14 @@ def test_a_file_that_is_no_text_is_named(content):
     Path(".env").write_bytes(content)
     with pytest.raises(
         SettingsError,
-        match=r"^\.env: this file cannot be used: it is no text in UTF-8, UTF-16 or GBK\.$",
+        match=r"^\.env: this file can't be used: it is no text in UTF-8, UTF-16 or GBK\.$",
     ):
         load_settings()
     Path(".env").unlink()
     _credentials(content)
     with pytest.raises(
         SettingsError,
-        match=r"credentials: this file cannot be used: it is no text in UTF-8, UTF-16 or GBK\.$",
+        match=r"credentials: this file can't be used: it is no text in UTF-8, UTF-16 or GBK\.$",
     ):
         load_settings()
 
@@ -508,7 +508,7 @@ def test_a_file_that_is_no_text_is_named(content):
 def test_a_line_of_the_credentials_file_that_says_nothing_is_named(text, line):
     _credentials(text)
     with pytest.raises(
-        SettingsError, match=f"credentials: this file cannot be used: line {line} is no .section"
+        SettingsError, match=f"credentials: this file can't be used: line {line} is no .section"
     ) as refused:
         load_settings()
     assert "sk-one" not in str(refused.value)
@@ -543,7 +543,7 @@ def test_whatever_is_wrong_is_said_in_our_own_words(monkeypatch, name):
         assert refused.startswith(f"{name}: ") or not refused
         assert not re.search(r"Input should|[A-Z][a-z]+Error|valid", refused)
     monkeypatch.setenv(name, os.fsdecode(b"\xff"))
-    assert _refusal() == f"{name}: what is set is no text in UTF-8; set it anew."
+    assert _refusal() == f"{name}: the value isn't text in UTF-8. Set it again."
 
 
 @pytest.mark.parametrize(

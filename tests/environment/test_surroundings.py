@@ -100,7 +100,7 @@ async def test_the_service_through_a_proxy_that_looks_into_everything(tmp_path, 
         proxy = SecretStr(f"http://ann:a%40b@127.0.0.1:{network.port}")
         refused = await said(Gateway(proxy), service())
         assert refused.startswith(
-            f"The certificate of https://{SERVICE} is not believed (unable to get local issuer "
+            f"The certificate of https://{SERVICE} isn't trusted (unable to get local issuer "
             "certificate). "
         )
         assert "SSL_CERT_FILE" in refused
@@ -117,7 +117,7 @@ async def test_the_service_through_a_proxy_that_looks_into_everything(tmp_path, 
 async def test_a_certificate_that_is_not_believed_proves_that_nothing_was_sent(tmp_path):
     async with company(tmp_path, SERVICE, LISTED) as network:
         gateway = Gateway(SecretStr(f"http://127.0.0.1:{network.port}"))
-        with pytest.raises(NotSent, match="is not believed"):
+        with pytest.raises(NotSent, match="isn't trusted"):
             await gateway.submit(service(), PAYLOAD)
         await gateway.close()
         assert len(network.asked) == 1
@@ -135,7 +135,7 @@ async def test_a_proxy_that_refuses_proves_that_nothing_was_sent(tmp_path):
             await gateway.submit(service(), PAYLOAD)
         words = (
             f"https://{SERVICE}, through the proxy (WAN_SERVICE_PROXY: 407 Proxy "
-            "Authentication Required). It cost nothing and is tried again"
+            "Authentication Required). You weren't charged, and we'll retry"
         )
         assert words in str(refused.value)
         assert "Check WAN_SERVICE_PROXY" in await said(gateway, service())
@@ -146,20 +146,19 @@ async def test_an_address_that_does_not_answer_is_named(monkeypatch):
     connection = service(f"{dead}/api/v1")
     assert (
         await said(Gateway(), connection)
-        == f"The service cannot be reached: {dead}. Check the network of this server, and try "
-        "again."
+        == f"The service can't be reached: {dead}. Check this server's network, then try again."
     )
     monkeypatch.setenv("ALL_PROXY", "socks5://proxy.example:1080")
-    assert "ALL_PROXY is set here, but not used" in await said(Gateway(), connection)
+    assert "ALL_PROXY is set here but isn't used" in await said(Gateway(), connection)
     monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
     for language, words in (
-        ("en", "https_proxy is set here, but not used"),
+        ("en", "https_proxy is set here but isn't used"),
         ("zh", "设置了 https_proxy，但连接服务时不使用它"),
     ):
         assert words in await said(Gateway(), connection, language)
     through = await said(Gateway(SecretStr("http://127.0.0.2:9")), connection)
     assert through.startswith(
-        f"The service cannot be reached: {dead}, through the proxy (WAN_SERVICE_PROXY). "
+        f"The service can't be reached: {dead}, through the proxy (WAN_SERVICE_PROXY). "
     )
 
 
@@ -173,7 +172,7 @@ async def test_a_download_that_does_not_arrive_names_no_signature(tmp_path):
         )
     await gateway.close()
     assert "hush" not in str(missed.value)
-    assert "https://127.0.0.2:9. It cost nothing" in str(missed.value)
+    assert "https://127.0.0.2:9. You weren't charged" in str(missed.value)
 
 
 async def test_what_is_on_this_machine_is_asked_straight(simulator):
@@ -203,7 +202,7 @@ async def test_an_authority_that_is_not_there_does_not_count(
         caplog.clear()
         with caplog.at_level(logging.WARNING):
             assert (await said(Gateway(), service(simulator.base_url))).startswith("The key works")
-        assert f"{name} names no certificates that can be used" in caplog.text
+        assert f"{name} names no usable certificates" in caplog.text
 
 
 @pytest.mark.parametrize(

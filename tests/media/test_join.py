@@ -189,7 +189,9 @@ async def test_the_settings_of_a_job_say_what_was_measured(studio):
         None,
     )  # no prices are known for an address of one's own
     assert studio.about(replace(job, amount=Decimal("0.60"), currency="CNY"))["price"] == "¥0.60"
-    assert told["adjustments"][-1] == "The service renders 30 fps; your 24 fps were made from it."
+    assert (
+        told["adjustments"][-1] == "The service renders 30 fps, which was converted to your 24 fps."
+    )
     assert list(told["times"]) == [
         "created",
         "started",
@@ -654,7 +656,7 @@ async def test_films_that_cannot_be_made_are_refused_in_words(studio, simulator,
             pass
     for chosen, said in (
         ([], "got 0"),
-        ([job.id], "got 1; a film is joined of 2 to 20"),
+        ([job.id], "got 1. Choose 2 to 20 takes to combine"),
         ([job.id] * 21, "got 21"),
         ([job.id, failed.id], "has no video"),
     ):

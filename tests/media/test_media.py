@@ -771,7 +771,7 @@ def test_poster_is_the_first_frame(tmp_path):
 def test_a_result_that_is_no_video(tmp_path):
     path = tmp_path / "result.mp4"
     path.write_bytes(b"<html>not found</html>")
-    with pytest.raises(ResultRefused, match="is billed, but it cannot be kept"):
+    with pytest.raises(ResultRefused, match="it's billed, but it can't be saved"):
         encode.measure(path)
 
 

@@ -370,7 +370,7 @@ async def test_a_result_comes_from_the_service_only(gate, tmp_path):
             "file:///etc/passwd",
             "",
         ):
-            with pytest.raises(UntrustedAddress, match="not its own"):
+            with pytest.raises(UntrustedAddress, match="isn't its own"):
                 await gate.download(server.connection, url, tmp_path / "b.part")
     assert (tmp_path / "a.part").read_bytes() == b"video"
     assert len(server.requests) == 1
@@ -447,7 +447,7 @@ def test_a_failed_task_says_whether_another_try_can_help(code, key):
     )
     assert failure.sentence.key == key
     assert code in str(failure)
-    assert "It cost nothing" in str(failure)
+    assert "You weren't charged" in str(failure)
 
 
 MEANINGS = (  # status, code, message of the service; what it means, and what people have to read
@@ -508,31 +508,37 @@ MEANINGS = (  # status, code, message of the service; what it means, and what pe
         "retired",
     ),
     (403, "AccessDenied", "Access denied.", "access_denied", r"AccessDenied\): Access denied\."),
-    (403, "access_denied", "Access denied.", "access_denied", "does not allow"),
+    (403, "access_denied", "Access denied.", "access_denied", "doesn't allow"),
     (403, "Something.New", "Not you.", "access_denied", r"Something.New\): Not you\."),
     (
         404,
         "ModelNotFound",
         "The model x does not exist.",
         "model_missing",
-        "no such model.*ap-southeast-1",
+        "doesn't offer this model.*ap-southeast-1",
     ),
-    (404, "model_not_found", "The model x does not exist.", "model_missing", "no such model"),
-    (400, "InvalidParameter", "Model not exist.", "model_missing", "no such model"),
+    (
+        404,
+        "model_not_found",
+        "The model x does not exist.",
+        "model_missing",
+        "doesn't offer this model",
+    ),
+    (400, "InvalidParameter", "Model not exist.", "model_missing", "doesn't offer this model"),
     (404, "WorkSpaceNotFound", "WorkSpace can not be found.", "workspace_denied", "workspace"),
     (
         429,
         "Throttling.AllocationQuota",
         "Allocated quota exceeded, please increase your quota limit.",
         "quota_used_up",
-        "limit raised",
+        "higher limit",
     ),
     (
         429,
         "insufficient_quota",
         "You exceeded your current quota.",
         "quota_used_up",
-        "limit raised",
+        "higher limit",
     ),
     (
         429,
@@ -541,14 +547,14 @@ MEANINGS = (  # status, code, message of the service; what it means, and what pe
         "free_quota_over",
         "Choose another model",
     ),
-    (429, "AllocationQuota.FreeTierOnly", "The free tier …", "free_quota_used", "switch off"),
+    (429, "AllocationQuota.FreeTierOnly", "The free tier …", "free_quota_used", "turn off"),
     (429, "CommodityNotPurchased", "Commodity has not purchased yet.", "arrears", "good standing"),
     (
         429,
         "Throttling.RateQuota",
         "Requests rate limit exceeded.",
         "busy",
-        r"asked too much at the moment \(Throttling.RateQuota\)",
+        r"too many requests right now \(Throttling.RateQuota\)",
     ),
     (400, "Arrearage", "Access denied, please make sure …", "arrears", "good standing"),
     (403, "DataInspectionFailed", "Input data may …", "content_refused", "content check"),
@@ -564,7 +570,7 @@ async def test_a_refusal_is_told_by_what_it_means(gate, status, code, message, k
                 await ask
             assert (refused.value.sentence.key, refused.value.code) == (key, code)
             assert re.search(told, str(refused.value))
-            assert "It cost nothing" in str(refused.value)
+            assert "You weren't charged" in str(refused.value)
             assert isinstance(refused.value, Throttled) == (
                 status == 429 and key in ("quota_used_up", "busy")
             )
@@ -580,9 +586,9 @@ async def test_a_refusal_is_told_by_what_it_means(gate, status, code, message, k
     [
         (
             reply(500, _no("InternalError", "x")),
-            r"There was no usable answer from 127.0.0.1 \(HTTP 500\)",
+            r"127.0.0.1 gave no usable answer \(HTTP 500\)",
         ),
-        (reply(200, {"hello": "world"}), r"There was no usable answer from 127.0.0.1 \(HTTP 200\)"),
+        (reply(200, {"hello": "world"}), r"127.0.0.1 gave no usable answer \(HTTP 200\)"),
         (
             b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 3\r\n\r\n<p>",
             r"something on the way to it.*HTTP 200.*The job waits",
@@ -657,9 +663,8 @@ async def test_a_sound_that_is_refused_is_told_with_what_is_allowed(gate, messag
     )
     for one in (refused.value, failed):
         assert str(one) == (
-            f"The service refused the sound file (InvalidURL): {message.rstrip('.')}. It cost "
-            "nothing. "
-            "Allowed are WAV and MP3 of 3 to 30 s and at most 15 MB."
+            f"The service refused the audio file (InvalidURL): {message.rstrip('.')}. You "
+            "weren't charged. Use WAV or MP3 of 3 to 30 s, up to 15 MB."
         )
 
 
@@ -676,7 +681,7 @@ async def test_an_address_that_cannot_be_fetched_is_told_with_what_to_do(gate, c
         CONNECTION,
     )
     for one in (refused.value, failed):
-        assert re.search(r"public internet.*https://.*not.*expired.*It cost nothing", str(one))
+        assert re.search(r"public internet.*https://.*not.*expired.*You weren't charged", str(one))
         assert code in str(one)
 
 
@@ -733,7 +738,7 @@ def test_what_the_service_says_ends_before_we_go_on(message):
         TaskSnapshot(TaskStatus.FAILED, "r", code="InvalidParameter", message=message),
         CONNECTION,
     )
-    assert re.search(r"The size is not right\. +It cost nothing\.", str(failure))
+    assert re.search(r"The size is not right\. +You weren't charged\.", str(failure))
 
 
 @pytest.mark.process

@@ -241,7 +241,7 @@ def test_a_refused_job_is_not_written_and_a_joined_one_not_counted_twice(store):
         == first.id
     )
     with (
-        pytest.raises(AccessRefused, match=r"¥2.00 does not reach .* ¥1.50 are spent"),
+        pytest.raises(AccessRefused, match=r"today's budget of ¥2.00: ¥1.50 is used"),
         refusals_in_words(),
     ):
         store.add(priced(2), budget=Decimal("2"))
@@ -253,7 +253,7 @@ def test_takes_are_paid_for_all_or_none_and_joined_ones_once(store):
     two, four = [priced(number) for number in (1, 2)], [priced(number) for number in (1, 2, 3, 4)]
     store.queue.add(two, budget=Decimal("5"))
     assert spent(store) == 3
-    refusal = r"¥5.00 does not reach .* ¥3.00 are spent or promised, and this costs up to ¥3.00"
+    refusal = r"budget of ¥5.00: ¥3.00 is used or reserved, and this costs up to ¥3.00"
     with pytest.raises(AccessRefused, match=refusal), refusals_in_words():
         store.queue.add(
             [replace(one, id=f"other{one.id}", media_token=f"other{one.id}") for one in four],
@@ -270,7 +270,7 @@ def test_takes_are_paid_for_all_or_none_and_joined_ones_once(store):
 
 def test_takes_count_together_for_the_jobs_at_once(store):
     store.queue.add([priced(1), priced(2)], at_once=3)
-    refusal = "4 jobs of yours on their way; the limit here is 3"
+    refusal = "4 jobs in progress, but the limit is 3"
     with pytest.raises(AccessRefused, match=refusal), refusals_in_words():
         store.queue.add([priced(3), priced(4)], at_once=3)
     assert store.jobs.get("job3", "somebody") is None

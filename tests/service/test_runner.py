@@ -164,7 +164,7 @@ async def test_a_job_on_its_way_waits_for_what_is_the_matter_with_the_account(st
     stage.service.fetch = fetch
     job = await stage.runs(stage.add(1, JobState.RUNNING, task_id="task", submitted_at=NOW))
     assert (job.state, job.said.key) == (JobState.RUNNING, "workspace_denied_waits")
-    assert "It cost nothing" not in str(job.said)
+    assert "You weren't charged" not in str(job.said)
 
 
 async def test_a_task_that_the_service_does_not_know_is_waited_for_until_nobody_can_know_it(stage):

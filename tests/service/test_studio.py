@@ -109,7 +109,7 @@ async def test_a_picture_becomes_a_video(studio, simulator):
 async def test_a_size_that_the_service_cannot_make_is_made_from_what_it_made(studio, size, made):
     done = await finished(studio, await studio.submit(image(size=size), owner=OWNER))
     assert (f"{done.width}*{done.height}", done.fps, done.duration) == (size, 30, 2)
-    assert f"The service made {made}; {size} was made from it." in [
+    assert f"The service made {made}, which was converted to {size}." in [
         str(one) for one in done.adjustments
     ]
     original = encode.measure(await studio.media(done.media_token, "original.mp4"))
@@ -219,8 +219,8 @@ async def test_a_slow_reference_video_is_sent_with_a_warning(studio, tmp_path):
         owner=OWNER,
     )
     assert [str(one) for one in job.adjustments] == [
-        "A reference video has 15 frames per second. Below 16 the service may refuse it, which "
-        "costs nothing."
+        "A reference video has 15 frames per second. The service may refuse videos below "
+        "16, which costs nothing."
     ]
     await studio.cancel(job.id, owner=OWNER)
 
@@ -589,7 +589,7 @@ async def test_a_sound_that_the_service_refuses_is_told_with_what_is_allowed(stu
         studio, await studio.submit(image(audio_url="https://example.com/song.m4a"), owner=OWNER)
     )
     assert (job.state, job.spent, job.code) == (JobState.FAILED, Spent.NO, "InvalidURL")
-    assert "Allowed are WAV and MP3 of 3 to 30 s and at most 15 MB" in str(job.said)
+    assert "Use WAV or MP3 of 3 to 30 s, up to 15 MB" in str(job.said)
 
 
 async def test_cancelling_before_it_starts_is_free(studio, simulator):
@@ -639,7 +639,7 @@ async def test_a_failed_task_says_what_happened_what_it_cost_and_what_to_do(stud
     )
     assert failed.task_id
     assert failed.request_id
-    assert "It cost nothing" in str(failed.said)
+    assert "You weren't charged" in str(failed.said)
 
 
 async def test_retry_is_a_new_job_from_the_same_inputs(studio):
@@ -665,7 +665,7 @@ async def test_a_retry_that_may_be_paid_twice_is_asked_for_twice(studio, simulat
             if event.job.state is JobState.UNCERTAIN:
                 break
     with simulator.fault("list", "status-503"):
-        with pytest.raises(MayPayTwice, match="billed twice"):
+        with pytest.raises(MayPayTwice, match="charged twice"):
             await studio.retry(job.id, owner=OWNER)
         again = await studio.retry(job.id, owner=OWNER, may_pay_twice=True)
     assert again.retried_from == job.id

@@ -213,12 +213,12 @@ def test_several_processes_share_one_cache(cache, tmp_path, environment):
 async def test_too_little_room_is_said(bucket, monkeypatch):
     bucket.require_room()
     monkeypatch.setattr(objects, "ROOM", 1 << 62)
-    with pytest.raises(StorageUnavailable, match="MB left, and new work needs"):
+    with pytest.raises(StorageUnavailable, match="MB left, but new jobs need"):
         bucket.require_room()
 
 
 async def test_a_store_that_does_not_work_is_said(tmp_path):
     storage = Storage((tmp_path / "storage").as_uri(), tmp_path / "cache")
     (tmp_path / "storage" / "videos").write_text("a file where a folder should be")
-    with pytest.raises(StorageUnavailable, match="does not work at the moment"):
+    with pytest.raises(StorageUnavailable, match="isn't working right now"):
         await storage.put("videos/a.mp4", b"a")

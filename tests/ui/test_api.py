@@ -185,7 +185,7 @@ def test_a_sound_is_uploaded_sent_along_or_fetched_by_the_service(app: App, tmp_
         **given, reference_audio=handle_file(tmp_path / "song.wav"), api_name="/image_to_video"
     )
     assert (
-        "The sound is 3.0 s long and the video 2 s; the service cuts off the rest of the sound."
+        "The audio is 3.0 s long and the video 2 s. The service cuts off the rest of the audio."
         in uploaded["adjustments"]
     )
     data = f"data:audio/wav;base64,{base64.b64encode(song).decode()}"
@@ -298,7 +298,7 @@ def test_a_job_is_watched_and_cancelled(app: App):
     assert ended["video_url"]
     assert (
         caller.predict(job_id=made["job_id"], api_name="/cancel")["status"]
-        == "It is over already; there is nothing to cancel."
+        == "This job has already finished, so there's nothing to cancel."
     )
 
 
@@ -320,7 +320,7 @@ def test_whoever_is_nobody_gets_an_id_that_opens_their_job(app: App):
     token, _, bare = mine["job_id"].partition(".")
     swapped = f"{theirs['job_id'].partition('.')[0]}.{bare}"
     for guessed in (bare, swapped, f"{token}.", f".{bare}", "x" * 9000):
-        with pytest.raises(AppError, match=r"no such job|could not be read"):
+        with pytest.raises(AppError, match=r"No job with this ID|couldn't be read"):
             stranger.predict(job_id=guessed, api_name="/job")
 
 
@@ -421,7 +421,7 @@ def test_an_agent_whose_client_gives_up_finds_its_job(app: App):
 
     with app.holding("RUNNING"):
         mine, cancelled = asyncio.run(session())
-        assert "cannot be stopped" in cancelled["status"]
+        assert "can't be cancelled" in cancelled["status"]
         well, shown = asyncio.run(tool(app, "image_to_video", asked | {"wait": 0}, there))
         assert well, shown
         assert shown["job_id"].rpartition(".")[2] == mine["job_id"].rpartition(".")[2]
@@ -564,17 +564,17 @@ def test_nobody_gets_anothers_job(endpoint: str, app: App):
         {"X-Wan-Key": "sk-another"},
         {"X-Forwarded-For": "127.0.0.1"},
     ):
-        with pytest.raises(AppError, match="no such job"):
+        with pytest.raises(AppError, match="No job with this ID"):
             client(app, **other).predict(job_id=made["job_id"], api_name=endpoint)
         well, said = asyncio.run(tool(app, endpoint[1:], {"job_id": made["job_id"]}, other))
         assert not well
-        assert "no such job" in said
+        assert "No job with this ID" in said
 
 
 @pytest.mark.parametrize("endpoint", ["/job", "/cancel"])
 @pytest.mark.parametrize("odd", ["a.b", "../x", "", ".", f"{'a' * 40}.b", "\0"])
 def test_an_odd_id_is_no_job(endpoint: str, odd: str, app: App):
-    with pytest.raises(AppError, match="There is no such job"):
+    with pytest.raises(AppError, match="No job with this ID"):
         client(app).predict(job_id=odd, api_name=endpoint)
 
 
@@ -599,7 +599,7 @@ def test_an_odd_id_is_no_job(endpoint: str, odd: str, app: App):
         ),
         (
             {"reference_image": {"path": "/etc/passwd"}},
-            "reference_image: This is no file that was uploaded here",
+            "reference_image: This file wasn't uploaded here",
         ),
         (
             {
@@ -612,7 +612,7 @@ def test_an_odd_id_is_no_job(endpoint: str, odd: str, app: App):
         ),
         (
             {"reference_image": {"path": "a" * 300}},
-            "reference_image: This is no file that was uploaded here",
+            "reference_image: This file wasn't uploaded here",
         ),
         ({"reference_image": "http://127.0.0.1:1/a.png"}, "isn't a public link"),
         ({"reference_image": "data:image/png;base64,AAAA"}, "can't be opened as an image"),
@@ -630,12 +630,12 @@ def test_an_odd_id_is_no_job(endpoint: str, odd: str, app: App):
         ({"fps": 24.5}, "fps must be a whole number from 1 to 60 (got 24.5)"),
         ({"fit": "stretch"}, "fit: stretch isn't an option"),
         ({"motion_strength": 2}, "motion_strength must be a number from 0 to 1 (got 2)"),
-        ({"audio": {}}, "audio: This is no file that was uploaded here"),
+        ({"audio": {}}, "audio: This file wasn't uploaded here"),
         ({"audio_url": "file:///etc/passwd"}, "audio_url: file:///etc/passwd isn't a public link"),
         ({"reference_audio": "/etc/passwd"}, "reference_audio: /etc/passwd is a path"),
         (
             {"reference_audio": {"path": "/etc/passwd"}},
-            "reference_audio: This is no file that was uploaded here",
+            "reference_audio: This file wasn't uploaded here",
         ),
         ({"reference_audio": 7}, "reference_audio: got int"),
         (

@@ -109,7 +109,7 @@ def test_what_cannot_be_cancelled_offers_to_stop_watching(state):
 
 def test_running_says_what_it_costs_and_what_is_expected():
     shown = cards.view("en", event(JobState.RUNNING))
-    assert "it costs ¥1.50 if it succeeds" in read(shown)
+    assert "you pay ¥1.50 if it succeeds" in read(shown)
     assert 'data-elapsed="42.0" data-expected="75.0"' in shown
     assert "of about 1:15" in shown
 
@@ -127,7 +127,7 @@ def test_only_a_live_job_is_marked_live(state):
 @pytest.mark.parametrize("state", ENDED_BADLY)
 def test_a_bad_end_says_why_and_offers_another_try_with_its_price(state):
     shown = cards.view("en", event(state, said=sentence("never_arrived"), request_id="r-1"))
-    assert "It cost nothing. Generate again." in shown
+    assert "charged. Generate again." in shown
     assert "<details" in shown
     assert "r-1" in shown
     assert "¥1.50" in shown[shown.index('data-press="retry"') :]
@@ -137,7 +137,7 @@ def test_a_doubtful_end_warns_before_another_try():
     doubtful = event(JobState.EXPIRED, said=sentence("never_confirmed"), spent=Spent.MAYBE)
     assert 'data-press="retry"' in cards.view("en", doubtful)
     asked = cards.view("en", doubtful, asks=sentence("may_pay_twice"))
-    assert "may be billed twice" in asked
+    assert "may be charged twice" in asked
     assert 'data-press="sure"' in asked
     assert 'data-press="retry"' not in asked
 
@@ -163,7 +163,7 @@ def test_done_shows_video_facts_and_adjustments():
         "5.0 s",
         "seed 4711",
         "¥1.50",
-        "your 24 fps were made from it",
+        "converted to your 24 fps",
     ):
         assert fact in read(shown)
     assert 'download="wan-4711.mp4"' in shown
@@ -224,24 +224,24 @@ def test_the_card_of_several_takes_counts_them_and_what_they_cost():
     )
     for words in (
         "2 of 4 done",
-        "Failed: 1.",
-        "On their way: 1.",
-        "Up to ¥3.00 in all.",
-        "made before, nothing spent now",
+        "1 failed.",
+        "1 in progress.",
+        "Total up to ¥3.00.",
+        "made before, not charged now",
     ):
         assert words in read(shown)
     assert 'data-choose="compare"' in shown
-    assert shown.count("The photo was turned upright") == 1, "what was adjusted in all is said once"
+    assert shown.count("The photo was rotated upright") == 1, (
+        "what was adjusted in all is said once"
+    )
     assert ' data-live data-told="2/3"' in shown or ' data-told="2/3" data-live' in shown
     over = cards.takes("en", [(made, Mark.NONE), (failed, Mark.NONE)])
-    assert "¥1.50 in all." in read(over)
+    assert "Total ¥1.50." in read(over)
     assert "data-live" not in over
     assert "data-choose" not in over
     waiting = cards.takes("en", [(event(JobState.PENDING), Mark.NONE)] * 2)
     assert "Cancel all" in waiting
-    assert "in all" not in cards.takes(
-        "en", [(event(JobState.PENDING, amount=None), Mark.NONE)] * 2
-    )
+    assert "Total" not in cards.takes("en", [(event(JobState.PENDING, amount=None), Mark.NONE)] * 2)
 
 
 def test_a_take_that_is_not_watched_does_not_hold_the_page():
@@ -263,13 +263,13 @@ PRICE = Price(Decimal("1.5"), "CNY", 5.0)
             PRICE,
             True,
             [
-                "Free in the demo",
-                "¥6.00 for 4 takes (¥1.50 each) with a key",
-                "使用 Key 时 4 条共 ¥6.00（每条 ¥1.50）",
+                "Free in demo mode",
+                "¥6.00 for 4 takes (¥1.50 each) with an API key",
+                "使用 API Key 时 4 条共 ¥6.00（每条 ¥1.50）",
             ],
         ),
         (dataclasses.replace(PRICE, exact=False), False, ["up to ¥6.00 for 4 takes (¥1.50 each)"]),
-        (None, False, ["not known"]),
+        (None, False, ["Price unknown"]),
     ],
 )
 def test_price_line_of_several_takes(price, simulated, said):
@@ -286,14 +286,14 @@ def test_price_line_of_several_takes(price, simulated, said):
     ("price", "usual", "simulated", "said"),
     [
         (PRICE, (60, 120), False, ["¥1.50", "usually 1–2 min", "通常 1–2 分钟"]),
-        (PRICE, (6, 12), True, ["Free in the demo", "¥1.50 with a key", "usually 6–12 s"]),
+        (PRICE, (6, 12), True, ["Free in demo mode", "¥1.50 with an API key", "usually 6–12 s"]),
         (
             dataclasses.replace(PRICE, exact=False),
             (60, 300),
             False,
             ["up to ¥1.50", "usually 1–5 min"],
         ),
-        (None, (60, 60), False, ["not known", "usually 1 min"]),
+        (None, (60, 60), False, ["Price unknown", "usually 1 min"]),
     ],
 )
 def test_price_line(price, usual, simulated, said):
@@ -331,7 +331,7 @@ def test_clock(seconds, shown):
         ),
         (
             InvalidInput("reference_video + reference_image", "references_many", given=6, high=5),
-            ["Reference videos and pictures: 6 is too many"],
+            ["Reference videos and images: 6 is too many"],
         ),
         (
             InvalidInput("motion_strength", "motion_range", given=2),

@@ -68,8 +68,8 @@ def test_what_differs_comes_first_and_the_rest_is_folded():
         ("model", {}, {"model": "wan2.6-r2v"}, "Model wan2.6-r2v"),
         ("size", {"size": "960*960"}, {}, "Size 960×960"),
         ("fps", {"fps": 24}, {}, "Frames per second 24"),
-        ("sound", {"audio": False}, {}, "Sound no"),
-        ("shots", {"shot_type": "multi"}, {}, "Shots Several shots"),
+        ("sound", {"audio": False}, {}, "Audio no"),
+        ("shots", {"shot_type": "multi"}, {}, "Shots Multi-shot"),
         (
             "what one has and the other cannot have",
             {"motion_strength": 0.5},

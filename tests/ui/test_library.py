@@ -118,11 +118,11 @@ def test_a_card_shows_its_still_or_its_prompt_and_only_a_video_can_be_chosen():
 
 COSTS = [
     (DONE, "¥1.50"),
-    (replace(DONE, backend="simulator"), "free in the demo"),
+    (replace(DONE, backend="simulator"), "free in demo mode"),
     (job(state=JobState.FAILED, spent=Spent.NO), "nothing charged"),
     (job(state=JobState.EXPIRED, spent=Spent.MAYBE), "perhaps ¥1.50"),
     (job(state=JobState.RUNNING), "¥1.50 if it succeeds"),
-    (replace(DONE, amount=None), "price of this region is not known"),
+    (replace(DONE, amount=None), "Price unknown for this region"),
 ]
 
 

@@ -135,7 +135,7 @@ def test_of_many_comments_the_newest_are_shown_and_the_exports_have_all():
 def test_a_deleted_take_is_a_place_that_says_so():
     whole = replace(review(), takes=(Take(1, "gone", None, (said(),)),))
     html = review_cards.page(whole, token="t", language="en")
-    assert "has been deleted" in html
+    assert "was deleted" in html
     assert "<video" not in html
     assert "<b>1</b>" in html
 
@@ -373,10 +373,10 @@ async def test_who_goes_away_takes_it_from_nobody_and_what_failed_is_tried_again
 async def test_what_is_refused_is_refused_in_words(asked):
     _, _, token, client = asked
     for given, words in (
-        ({"comment": "x" * 2001}, "at most 2000"),
+        ({"comment": "x" * 2001}, "limit is 2000"),
         ({"verdict": "perhaps"}, "Choose Yes, Maybe or No"),
-        ({"take": 2}, "no such take"),
-        ({"comment": "a", "at_seconds": 99}, "not in the video"),
+        ({"take": 2}, "has no such take"),
+        ({"comment": "a", "at_seconds": 99}, "outside the video"),
     ):
         answer = await client.post(f"/review/{token}/verdict", json=GOOD | given)
         assert answer.status_code == 400

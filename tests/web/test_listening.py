@@ -120,8 +120,8 @@ def test_a_port_that_is_taken(monkeypatch, name):
         with (
             pytest.raises(
                 SettingsError,
-                match=f"^GRADIO_SERVER_PORT: port {first.port} is taken; stop what listens "
-                "there, or set another port",
+                match=f"^GRADIO_SERVER_PORT: port {first.port} is already in use. Stop what uses "
+                "it, or set another port",
             ),
             listening(monkeypatch, name, f' "{first.port}" '),
         ):
@@ -147,7 +147,7 @@ def test_the_app_ends_in_one_sentence_where_it_cannot_start(environment, tmp_pat
     with socket.create_server((V4, 0)) as taken:
         port = str(taken.getsockname()[1])
         for more, said in (
-            ({"GRADIO_SERVER_PORT": port}, f"GRADIO_SERVER_PORT: port {port} is taken"),
+            ({"GRADIO_SERVER_PORT": port}, f"GRADIO_SERVER_PORT: port {port} is already in use"),
             ({"GRADIO_SERVER_PORT": "abc", "GRADIO_NUM_PORTS": "x"}, "GRADIO_SERVER_PORT: got abc"),
             (
                 {"GRADIO_ROOT_PATH": "http://["},

@@ -172,7 +172,7 @@ async def test_room_is_asked_for_as_bytes_come_and_not_as_they_are_promised(fold
     await asyncio.wait(waiting)
     monkeypatch.setattr(objects, "ROOM", 1 << 62)
     status, said = await sent(served, messages(WHOLE))
-    assert (status, "no room" in said["detail"]) == (507, True)
+    assert (status, "no space" in said["detail"]) == (507, True)
 
 
 async def test_room_for_a_whole_body_is_kept_for_as_long_as_it_comes(monkeypatch, tmp_path):
