@@ -344,7 +344,7 @@ async def test_a_reference_goes_to_the_service_only(gate, tmp_path):
         named = policy | {"upload_host": f"http://127.0.0.1:{another.port}/upload-store"}
         async with wire(reply(200, {"data": named, "request_id": "r"})) as server:
             with pytest.raises(
-                UntrustedAddress, match=r"http://127\.0\.0\.1 .* not its own.*asked again"
+                UntrustedAddress, match=r"http://127\.0\.0\.1 .* isn't its own.*ask again"
             ):
                 await gate.upload(server.connection, PAYLOAD["model"], tmp_path / "a.jpg", "1.jpg")
     assert another.requests == []
@@ -456,14 +456,14 @@ MEANINGS = (  # status, code, message of the service; what it means, and what pe
         "InvalidApiKey",
         "Invalid API-key provided.",
         "key_unknown",
-        "cn-beijing.*InvalidApiKey.*made in ap-southeast-1",
+        "cn-beijing.*InvalidApiKey.*created in ap-southeast-1",
     ),
     (
         401,
         "invalid_api_key",
         "Incorrect API key provided.",
         "key_unknown",
-        "cn-beijing.*made in ap-southeast-1",
+        "cn-beijing.*created in ap-southeast-1",
     ),
     (
         401,
@@ -477,21 +477,21 @@ MEANINGS = (  # status, code, message of the service; what it means, and what pe
         "AllocationQuota.FreeTierOnly",
         "The free tier …",
         "free_quota_used",
-        "free quota.*switch off.*free tier only",
+        "free quota.*turn off.*free tier only",
     ),
     (
         403,
         "AccessDenied.Unpurchased",
         "Access to model denied.",
         "not_activated",
-        "not activated.*accept the agreement",
+        "isn't activated.*accept the agreement",
     ),
     (
         403,
         "Model.AccessDenied",
         "Model access denied.",
         "model_denied",
-        "workspace of this key.*Grant",
+        "key's workspace.*Grant",
     ),
     (
         403,
@@ -591,7 +591,7 @@ async def test_a_refusal_is_told_by_what_it_means(gate, status, code, message, k
         (reply(200, {"hello": "world"}), r"127.0.0.1 gave no usable answer \(HTTP 200\)"),
         (
             b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 3\r\n\r\n<p>",
-            r"something on the way to it.*HTTP 200.*The job waits",
+            r"something in between.*HTTP 200.*The job waits",
         ),
     ],
 )
@@ -616,7 +616,8 @@ async def test_what_something_on_the_way_answers_is_not_taken_for_the_service_s_
                 await ask
             assert refused.value.sentence.key == "blocked"
             assert re.search(
-                rf"not the service but.*firewall.*HTTP {status}.*127\.0\.0\.1", str(refused.value)
+                rf"come from the service but.*firewall.*HTTP {status}.*127\.0\.0\.1",
+                str(refused.value),
             )
 
 
@@ -681,7 +682,7 @@ async def test_an_address_that_cannot_be_fetched_is_told_with_what_to_do(gate, c
         CONNECTION,
     )
     for one in (refused.value, failed):
-        assert re.search(r"public internet.*https://.*not.*expired.*You weren't charged", str(one))
+        assert re.search(r"You weren't charged.*public internet.*https://.*not.*expired", str(one))
         assert code in str(one)
 
 

@@ -135,7 +135,7 @@ def test_of_many_comments_the_newest_are_shown_and_the_exports_have_all():
 def test_a_deleted_take_is_a_place_that_says_so():
     whole = replace(review(), takes=(Take(1, "gone", None, (said(),)),))
     html = review_cards.page(whole, token="t", language="en")
-    assert "was deleted" in html
+    assert "has been deleted" in html
     assert "<video" not in html
     assert "<b>1</b>" in html
 
