@@ -71,7 +71,7 @@ def test_refused_pictures(name):
     with pytest.raises(InvalidInput) as refusal:
         taken(data)
     said = str(refusal.value)
-    assert said.startswith(f"{FIELD}: got")
+    assert said.startswith(f"{FIELD}: ")
     assert given in said
     assert allowed in said
 
@@ -227,7 +227,7 @@ def test_a_photo_of_a_phone_may_be_larger_than_what_goes_up(size, sent):
     if sent:
         assert opened(taken(picture(size, kind="JPEG")).sent).size == sent
     else:
-        with pytest.raises(InvalidInput, match="sides from 240 to 8000 px"):
+        with pytest.raises(InvalidInput, match="240 to 8000 px"):
             taken(picture(size, kind="JPEG"))
 
 
@@ -244,7 +244,7 @@ def test_clips_of_a_wrong_length(tmp_path, seconds, given):
     path = clip(tmp_path / "clip.mp4", seconds=seconds, size=(64, 64), fps=10)
     with pytest.raises(InvalidInput) as refusal:
         checked(path)
-    assert f"reference_video: got {given}" in str(refusal.value)
+    assert f"reference_video: {given}" in str(refusal.value)
     assert "1.0 to 30.0 s" in str(refusal.value)
 
 

@@ -231,9 +231,7 @@ def _can_decode(given: IO[bytes], number: int) -> bool:
 
 @dataclass
 class _Timestamps:
-    """Puts the timestamps of packets in order, track by track: some recorders repeat or restart
-    them.
-    """
+    """Timestamps of packets, put in order by track: some recorders repeat or restart them."""
 
     changed: bool = False
     _last: dict[int, int] = field(default_factory=dict)

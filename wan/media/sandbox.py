@@ -1,4 +1,4 @@
-"""Opens untrusted files, each in a short-lived process of its own that can do nothing else.
+"""A sandbox: untrusted files are opened in short-lived processes that can do nothing else.
 
 A fork server, `python -m wan.media.sandbox_process`, imports Pillow and PyAV once and forks a guard
 for each task, which takes a few milliseconds. The guard gets the output file and a socket as

@@ -1,3 +1,1 @@
-"""What stands around Gradio: the guard and its limits, addresses,
-headers, uploads. Knows no tab.
-"""
+"""The ASGI layer around Gradio: guard, limits, addresses, headers, uploads. Knows no tab."""

@@ -1,4 +1,4 @@
-"""Whom a request comes from, and what counts as one address."""
+"""Where a request comes from, and what counts as one address."""
 
 import contextlib
 from collections.abc import Sequence
@@ -21,8 +21,9 @@ _OF_PROXIES = (
 
 
 def client_address(scope: Scope, trusted: Networks) -> str:
-    """Whom a request comes from: the socket's peer; behind a trusted proxy the right-most entry of
-    X-Forwarded-For that no trusted proxy wrote.
+    """Return a request's address: the socket's peer, or what a trusted proxy forwards.
+
+    Behind trusted proxies it is the right-most entry of X-Forwarded-For that none of them wrote.
     """
     address = str((scope.get("client") or ("",))[0])
     forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
@@ -33,8 +34,8 @@ def client_address(scope: Scope, trusted: Networks) -> str:
 
 
 def may_be_shared(scope: Scope, trusted: Networks) -> bool:
-    """Whether the address of a request may be that of many: of a proxy that is not named, or that
-    does not say for whom it asks.
+    """Return whether a request's address may stand for many: an unnamed proxy, or one that hides
+    them.
     """
     peer, headers = str((scope.get("client") or ("",))[0]), Headers(scope=scope)
     if is_within(peer, trusted):
@@ -51,7 +52,7 @@ def _is_loopback(name: str) -> bool:
 
 
 def ip(address: str) -> IPv4Address | IPv6Address | None:
-    """An address with or without a port; None for what is none."""
+    """Return an address given with or without a port; None for anything else."""
     for given in (address, host(address)[0]):
         with contextlib.suppress(ValueError):
             known = ip_address(given)
@@ -60,13 +61,13 @@ def ip(address: str) -> IPv4Address | IPv6Address | None:
 
 
 def is_within(address: str, networks: Networks) -> bool:
-    """Whether an address is in one of the networks."""
+    """Return whether an address is in one of the networks."""
     known = ip(address)
     return known is not None and any(known in network for network in networks)
 
 
 def group(address: str) -> str:
-    """What counts as one address, without its port: an IPv6 customer has a whole /64."""
+    """Return what counts as one address, without its port: an IPv6 customer has a whole /64."""
     known = ip(address)
     return (
         str(IPv6Network((known, 64), strict=False))
@@ -76,7 +77,7 @@ def group(address: str) -> str:
 
 
 def network(address: str) -> str:
-    """What counts as one customer where much is kept of one: an IPv6 site has a whole /48."""
+    """Return what counts as one customer for long-lived data: an IPv6 site has a whole /48."""
     known = ip(address)
     return (
         str(IPv6Network((known, 48), strict=False))
@@ -87,9 +88,7 @@ def network(address: str) -> str:
 
 @lru_cache(10_000)
 def site(group: str) -> str:
-    """The IPv6 site (/48) that what counts as one address is part of; "" for whatever is in none.
-    An IPv6 customer has 65,536 of these.
-    """
+    """Return the IPv6 site (/48) of a group, "" for others. An IPv6 customer has 65,536 groups."""
     try:
         return str(IPv6Network(group).supernet(new_prefix=48))
     except ValueError:
@@ -97,7 +96,7 @@ def site(group: str) -> str:
 
 
 def host(netloc: str) -> tuple[str, str]:
-    """Name and port of "name:port"; the ports of http and https are left out."""
+    """Split "name:port" into name and port; the ports of http and https are left out."""
     try:
         parts = urlsplit(f"//{netloc}")
         return (parts.hostname or ""), ("" if parts.port in (None, 80, 443) else str(parts.port))

@@ -1,10 +1,9 @@
-"""Bodies of JSON: every one is looked through as it arrives, within the limits of its route.
+"""JSON bodies: each is scanned as it arrives, within the limits of its route.
 
-Python's parser holds the interpreter's lock for as long as it works, and a megabyte of nested lists
-takes it and what checks its result (pydantic) seconds. So the size, the number of values and the
-depth are counted here, piece by piece and by means that are linear, before anything parses them.
-What all bodies take together is bounded too: where there is no more room, whoever holds most makes
-place.
+Python's parser holds the interpreter's lock while it works, and a megabyte of nested lists keeps it
+and the validator of its result (pydantic) busy for seconds. So size, number of values and depth are
+counted here, piece by piece and in linear time, before anything is parsed. The memory of all bodies
+together is bounded too: when it runs out, whoever holds most is cut off.
 """
 
 import asyncio
@@ -24,27 +23,21 @@ from wan.web.capacity import Capacity
 from wan.web.rate_limit import RateLimit
 from wan.web.refusal import RequestRefused
 
-# bytes of an event of the page; the largest form that it sends has 5 kB, of 1,500 Chinese
-# characters
+# bytes of an event of the page; its largest form has 5 kB, with 1,500 Chinese characters
 EVENT_LIMIT = 64_000
-_VALUES = 1_000  # values of one body; the largest form has 34
+_VALUES = 1_000  # in one body; the largest form has 34
 _DEPTH = 16  # levels of lists and objects; the deepest form has 5
 _PLAIN = 64  # bytes outside of strings for each value: a number, a comma, and spaces
-_ESCAPES = (
-    64_000  # each is read by itself; a prompt of 20,000 characters has two for each outside ASCII
-)
+_ESCAPES = 64_000  # each costs; a prompt of 20,000 characters has two for each outside ASCII
 
-# bytes of all bodies that have not been answered; each takes four times as much while it is read
+# bytes of all unanswered bodies; each takes four times as much while it is parsed
 _ROOM = 64_000_000
 # of these for bodies no larger than an event of the page, whatever agents and programs send
 _EVENT_RESERVE = 8_000_000
-_UNFINISHED = (400, 40)  # bodies on their way, in all and from one address
-_SECONDS = 20  # for any body, and for a longer one
-_PER_SECOND = 500_000  # more for each so many bytes
-_FAULT_RATE = (
-    0.5,
-    120,
-)  # seconds for one more bad body from an address, and how many may come at once
+_UNFINISHED = (400, 40)  # arriving bodies, in all and from one address
+_SECONDS = 20  # for any body,
+_PER_SECOND = 500_000  # and one more for this many bytes
+_FAULT_RATE = (0.5, 120)  # bad bodies from an address: seconds for one more, and at once
 
 _OPENING, _CLOSING = b"[{", b"]}"
 _BRACKET = re.compile(rb"[][{}]")
@@ -53,39 +46,33 @@ _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Limit:
-    """What a body may have. size: bytes. json: whether it is JSON."""
+    """Limits of a body. size: bytes. json: whether it is JSON."""
 
     size: int
     json: bool = True
 
 
 _LIMITS = (
-    (re.compile(r"/gradio_api/mcp/?"), Limit(28_000_000)),  # a picture of 20 MB as a data: URL
-    (
-        re.compile(r"/gradio_api/(?:queue/join|call/.+)"),
-        Limit(1_000_000),
-    ),  # a picture of 700 kB as a data: URL
-    (
-        re.compile(r"/review/.+"),
-        Limit(32_000),
-    ),  # 2,000 characters are 24,000 bytes where each is written as two halves
+    # data: URLs of images of 20 MB and 700 kB
+    (re.compile(r"/gradio_api/mcp/?"), Limit(28_000_000)),
+    (re.compile(r"/gradio_api/(?:queue/join|call/.+)"), Limit(1_000_000)),
+    # 2,000 characters are 24,000 bytes where each is escaped as a surrogate pair
+    (re.compile(r"/review/.+"), Limit(32_000)),
     (re.compile(r"/log(?:in|out)/?"), Limit(4_000, json=False)),
 )
 
 
 def limit_of(path: str) -> Limit:
-    """What a body may have that is sent to a path."""
+    """Return the limits of a body sent to a path."""
     return next(
         (limit for pattern, limit in _LIMITS if pattern.fullmatch(path)), Limit(EVENT_LIMIT)
     )
 
 
 class Scan:
-    """Counts the values of a body of JSON and its levels, piece by piece. Linear: a string is
-    passed over as a whole.
+    """A scan of JSON that counts values and levels, piece by piece and in linear time.
 
-    What is counted is UTF-8. JSON in any other encoding has a zero byte, and in UTF-8 it may have
-    none.
+    It counts UTF-8. JSON in any other encoding contains a zero byte, which UTF-8 must not.
     """
 
     def __init__(self) -> None:
@@ -93,23 +80,20 @@ class Scan:
         self._values = self._depth = self._plain = self._quotes = self._escapes = 0
 
     def feed(self, piece: bytes) -> None:
-        """Look through the next piece. Raises Refused for more than any body needs, and for other
-        encodings.
-        """
+        """Scan the next piece. Raises RequestRefused for too much, and for other encodings."""
         if b"\0" in piece:
             raise RequestRefused(400)
         text = self._tail + piece
         self._escapes += text.count(b"\\")
         if self._escapes > _ESCAPES:
             raise RequestRefused(413)
-        text = text.replace(
-            rb"\\", b""
-        )  # from the left, as they are read: what is left before a quote escapes it
+        # From the left, as they are parsed: a backslash that is left before a quote escapes it.
+        text = text.replace(rb"\\", b"")
         self._tail = b"\\" if text.endswith(b"\\") else b""
         self._escapes -= len(self._tail)
         text = text.removesuffix(b"\\").replace(rb"\"", b"")
         self._quotes += text.count(b'"')
-        if self._quotes > 4 * _VALUES:  # a name and a text, each between two
+        if self._quotes > 4 * _VALUES:  # a name and a text, each in two quotes
             raise RequestRefused(413)
         parts = text.split(b'"')
         plain = b"".join(parts[self._inside :: 2])
@@ -121,7 +105,7 @@ class Scan:
         self._values += plain.count(b",") + sum(plain.count(one) for one in (b"[", b"{"))
         if self._values > _VALUES or self._plain > _PLAIN * _VALUES:
             raise RequestRefused(413)
-        for bracket in _BRACKET.findall(plain):  # as many as values at most, and as they are closed
+        for bracket in _BRACKET.findall(plain):  # no more than twice the values
             self._depth += 1 if bracket in _OPENING else -1
             if not -1 < self._depth <= _DEPTH:
                 raise RequestRefused(400)
@@ -129,22 +113,22 @@ class Scan:
 
 @dataclass(eq=False)
 class Body:
-    """A body that is here. address: whom it counts for. size: bytes for which it has room."""
+    """A received body. address: whom it counts against. size: bytes reserved for it."""
 
     address: str
     pieces: deque[bytes] = field(default_factory=deque)
     size: int = 0
     coming: asyncio.Timeout | None = None
-    """While it is on its way: what ends that."""
+    """While it arrives: the time-out that can end it."""
 
     def content(self) -> bytes:
-        """All of it."""
+        """Return the whole body."""
         whole = b"".join(self.pieces)
         self.pieces = deque([whole])
         return whole
 
     def replay(self, receive: Receive) -> Receive:
-        """Receives what has been received once more, and then what comes."""
+        """Return a channel that receives the body once more, and then what follows."""
 
         async def receive_again() -> Message:
             if not self.pieces:
@@ -159,7 +143,7 @@ class Body:
 
 
 class Bodies:
-    """All bodies that have not been answered, and what each address has sent that was none."""
+    """All unanswered bodies, and how many bad ones each address has sent."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._here: set[Body] = set()
@@ -171,9 +155,10 @@ class Bodies:
     async def receive(
         self, receive: Receive, limit: Limit, address: str, size: int
     ) -> AsyncIterator[Body]:
-        """A whole body, which keeps its room inside the block or until it is let go.
+        """Receive a whole body and keep its memory reserved inside the block, or until it is
+        released.
 
-        size: bytes that it says it has. Raises Refused; a bad body counts against its address.
+        size: its declared bytes. Raises RequestRefused; a bad body counts against its address.
         """
         body = Body(group(address))
         if wait := self._faults.wait(body.address, 0, keep=1):
@@ -207,7 +192,7 @@ class Bodies:
         scan = Scan()
         while True:
             message = await receive()
-            if body.coming is None:  # it has been broken off
+            if body.coming is None:  # it was cut off
                 raise TimeoutError
             piece = message.get("body", b"")
             if message["type"] == "http.disconnect":
@@ -222,10 +207,9 @@ class Bodies:
                 return
 
     def _reserve(self, body: Body, more: int) -> None:
-        """Keep room for so many bytes more; where there is none, what comes from whoever holds most
-        is broken off.
+        """Reserve bytes; where there are too few, cut off the arriving body of whoever holds most.
 
-        Raises Refused where nobody holds more.
+        Raises RequestRefused where nobody holds more.
         """
         room = _ROOM if body.size + more <= EVENT_LIMIT else _ROOM - _EVENT_RESERVE
         while self._held.total() + more > room:
@@ -243,7 +227,7 @@ class Bodies:
         self.release(body)
 
     def release(self, body: Body) -> None:
-        """Keep no more room for a body."""
+        """Release the memory reserved for a body."""
         self._here.discard(body)
         self._grow(body, -body.size)
         body.pieces.clear()
@@ -256,17 +240,16 @@ class Bodies:
 
 
 def parse_body(body: bytes) -> dict[str, Any]:
-    """What a body of JSON asks for. Raises Refused for what asks for nothing.
+    """Parse a JSON body into an object. Raises RequestRefused for anything else.
 
-    It is read as UTF-8 and nothing else, as it was counted: `json.loads` would take bytes for
-    UTF-16 too.
+    It is read as UTF-8 only, as it was scanned: `json.loads` would accept bytes in UTF-16 too.
     """
     try:
         given = json.loads(body.decode())
         halves = next(_find_half_characters(given), "") if b"\\u" in body else ""
     except (ValueError, RecursionError):
         raise RequestRefused(400, "body_odd") from None
-    if halves:  # it would break whatever writes it down later, the stream of events too
+    if halves:  # it would break whatever encodes it later, the stream of events too
         raise RequestRefused(400, "half_character", given=halves)
     if not isinstance(given, dict):
         raise RequestRefused(400, "body_odd")
@@ -274,9 +257,7 @@ def parse_body(body: bytes) -> dict[str, Any]:
 
 
 def _find_half_characters(value: Any, where: str = "") -> Iterator[str]:
-    """Where in a body half a character stands that has lost its other half, and which: `data[0]:
-    U+D83D`.
-    """
+    """Yield where in a body half of a surrogate pair stands, and which: `data[0]: U+D83D`."""
     if isinstance(value, str) and (found := _HALF_CHARACTER.search(value)):
         yield f"{where}: U+{ord(found[0]):04X}"
     elif isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Who holds how much of something that there is only so much of."""
+"""Fair shares of a limited resource."""
 
 import contextlib
 from collections import Counter
@@ -6,15 +6,14 @@ from collections.abc import Iterator
 
 from wan.web.addresses import site
 
-SHARE = 8  # of what is free, how much one may hold: twelve who take all they can leave a quarter
+SHARE = 8  # one may hold this part of what is free: twelve who take all they can leave a quarter
 
 
 class Capacity:
-    """Places of which nobody may hold more than a part of those that are left free, so that whoever
-    comes next finds one.
+    """Places of which each holder gets at most a part of what is free, so that newcomers find one.
 
-    total: all there are. share: the part, as a divisor. limits: how many one owner, one address or
-    the like may hold at most, by its kind. All addresses of an IPv6 site together hold twice as
+    total: all there are. share: the part, as a divisor. limits: the most that one owner, one
+    address or the like may hold, by kind. All addresses of an IPv6 site together may hold twice as
     many as one.
     """
 
@@ -26,8 +25,7 @@ class Capacity:
 
     @contextlib.contextmanager
     def reserve(self, amount: int = 1, **who: str) -> Iterator[bool]:
-        """Hold so many places inside the block; gives False, and holds none, where they are not
-        there.
+        """Hold places inside the block; yield False, and hold none, where they are not available.
 
         who: a name for each kind that has a limit.
         """
@@ -59,7 +57,5 @@ class Capacity:
 
 
 def is_fair(held: int, amount: int, free: int, limit: int, share: int = SHARE) -> bool:
-    """Whether one who holds so much may have more: the first at once, then up to a part of what is
-    free.
-    """
+    """Return whether a holder may have more: the first at once, then up to a share of the free."""
     return amount <= free and held + amount <= (min(limit, free // share) if held else limit)

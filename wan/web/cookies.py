@@ -1,14 +1,14 @@
-"""How cookies leave the app."""
+"""Cookies as they leave the app."""
 
 _OURS = ("httponly", "samesite", "secure")
 
 
 def harden(cookie: str, *, https: bool, framed: bool) -> str:
-    """A Set-Cookie header that no script reads, no other site's request carries and no open wire.
+    """Return a Set-Cookie header that scripts cannot read and other sites' requests do not carry.
 
-    https: whether the browser speaks https. framed: whether the page is shown inside another site's
-    (a Space is): there a browser keeps a cookie only if it may come with other sites' requests, so
-    one that was made for that (`SameSite=None; Secure`) stays as it is.
+    https: whether the browser speaks https; the cookie is then `Secure`. framed: whether the page
+    is shown inside another site's, as a Space is. There a browser keeps a cookie only if it may
+    come with other sites' requests, so one made for that (`SameSite=None; Secure`) stays as it is.
     """
     pair, *rest = (part.strip() for part in cookie.split(";"))
     named = {part.partition("=")[0].strip().lower(): part.partition("=")[2] for part in rest}

@@ -1,6 +1,4 @@
-"""What Gradio has to do at the moment: events that run or wait for a slot, and the streams that
-tell of them.
-"""
+"""Gradio's current work: events that run or wait for a slot, and streams that report on them."""
 
 import asyncio
 import contextlib
@@ -21,29 +19,26 @@ from wan.web.parameters import require_parameters
 from wan.web.refusal import RequestRefused
 
 SLOTS = 1000  # events that run at once
-RECHECK = 5.0  # seconds between two looks at whether somebody still listens
+RECHECK = 5.0  # seconds between two checks whether somebody still listens
 GROUP = "wan.group"  # in a request's scope: what counts as the address that it comes from
 SESSION = "wan.session"  # in a request's scope: the session in which an event is asked for
 SIZE = "wan.size"  # in a request's scope: bytes of its body
-# in a request's scope: whether its address may be that of many, since a proxy that is not named
-# stands in front
+# in a request's scope: whether many may share its address, behind an unnamed proxy
 SHARED = "wan.crowd"
-RELEASE = "wan.let_go"  # in a request's scope: what is called when its body is no longer needed
-_STREAMS = (1000, 110)  # open at once, in all and for one address
-_IDLE = 30  # seconds; a stream is closed that has had nothing to tell at two looks
-_LISTENER_SECONDS = 60  # seconds that an event is waited for while nobody listens
-_UNREAD_LIMITS = (
-    3000,
-    300,
-)  # messages that nobody has fetched yet, in all and for one address; an event has three or four
-_KEEP_SECONDS = 600  # seconds after which what nobody fetches is dropped; Gradio keeps it for ever
-_CLOSING = 0.15  # seconds until a browser has surely seen that its stream was closed
-_LATER = 5  # seconds until whoever finds no slot may try again
+RELEASE = "wan.let_go"  # in a request's scope: called when its body is no longer needed
+_STREAMS = (1000, 110)  # open at once, in all and from one address
+_IDLE = 30  # seconds between checks; a stream with nothing to report at two is closed
+_LISTENER_SECONDS = 60  # for which an event runs while nobody listens
+# messages not yet fetched, in all and for one address; an event has three or four
+_UNREAD_LIMITS = (3000, 300)
+_KEEP_SECONDS = 600  # after which unfetched messages are dropped; Gradio keeps them for ever
+_CLOSING = 0.15  # seconds until a browser has surely noticed that its stream was closed
+_LATER = 5  # seconds, to retry where no slot is free
 
 
 @dataclass(frozen=True)
 class _Share:
-    """Slots, and bytes of the bodies, that events of one kind have in all and at one address."""
+    """Slots, and bytes of bodies, for events of one kind in all and per address."""
 
     slots: int
     own_slots: int
@@ -52,33 +47,29 @@ class _Share:
 
 
 _PUBLIC = _Share(300, 30, 64_000_000, 24_000_000)  # what programs call
-_PAGE = _Share(
-    SLOTS - _PUBLIC.slots, 75, 64_000_000, 10_000_000
-)  # a class behind one address: two tabs each, and a click
+# per address a class of students: two tabs each, and a click
+_PAGE = _Share(SLOTS - _PUBLIC.slots, 75, 64_000_000, 10_000_000)
 
 
 class Events:
-    """The events of a page that are in progress, and who listens to them. page: Gradio's Blocks."""
+    """A page's events in progress, and who listens to them. page: Gradio's Blocks."""
 
     def __init__(self, page: Any) -> None:
         self._page = page
         self._joining: Counter[tuple[str, bool]] = Counter()
         self._listening: Counter[str] = Counter()
-        self._closed: dict[str, float] = {}  # session whose stream has just been closed: when
+        self._closed: dict[str, float] = {}  # when a session's stream was just closed
         self._streams = Capacity(_STREAMS[0], address=_STREAMS[1])
-        self._addresses: dict[
-            str, str
-        ] = {}  # session: the address that last asked for something in it
-        self._silent: dict[str, float] = {}  # session that nobody listens to: since when
+        self._addresses: dict[str, str] = {}  # of a session's last request
+        self._silent: dict[str, float] = {}  # since when nobody listens to a session
         self._next_look = 0.0
 
     @contextlib.contextmanager
     def join(self, scope: Scope, *, public: bool, session: str | None = None) -> Iterator[None]:
-        """Let an event in while it is on its way to the queue. Raises Refused while there are too
-        many.
+        """Admit an event while it is on its way to the queue. Raises RequestRefused when there are
+        too many.
 
-        public: whether it is one that programs call. session: in which it is asked for; None for
-        one of its own.
+        public: whether programs call it. session: where it belongs; None for one of its own.
         """
         who = (scope[GROUP], public)
         self._require_slot(*who, scope[SIZE])
@@ -96,7 +87,7 @@ class Events:
                 del self._joining[who]
 
     def _require_slot(self, address: str, public: bool, size: int) -> None:  # noqa: FBT001
-        """Raise Refused where an address has its share of the slots, or of the bytes."""
+        """Raise RequestRefused where an address has used its share of slots or bytes."""
         kind = _PUBLIC if public else _PAGE
         scopes = [
             event.request.scope for event in self._events.values() if _is_public(event.fn) is public
@@ -111,7 +102,7 @@ class Events:
             kind.slots - len(scopes) - len(coming),
             kind.room - sum(scope.get(SIZE, 0) for scope in scopes),
         )
-        # All addresses of an IPv6 site together have twice as much as one.
+        # All addresses of an IPv6 site together get twice as much as one.
         for of, times in ((str, 1), (site, 2)):
             if not (who := of(address)):
                 continue
@@ -123,8 +114,9 @@ class Events:
                 raise RequestRefused(429, "too_much", _LATER)
 
     def _drop_unread(self, address: str) -> None:
-        """Drop what nobody listens for where there is too much of it, of whoever has most: refused
-        would be their neighbours too.
+        """Drop messages that nobody reads where there are too many, of whoever has most.
+
+        A refusal would hit their neighbours too.
         """
         unread = Counter(
             {
@@ -143,14 +135,14 @@ class Events:
                 self._drop_messages(session)
 
     def _drop_messages(self, session: str) -> None:
-        """Drop what is to be told in a session; more may come of what is in progress."""
+        """Drop a session's messages; events in progress may add more."""
         queue, messages = self._page._queue, self._messages[session]
         while not messages.empty():
             messages.get_nowait()
         queue.pending_event_ids_session.get(session, set()).intersection_update(self._events)
 
     def _drop_forgotten(self) -> None:
-        """Drop what has long been there and is not fetched. Looks once a minute at most."""
+        """Drop what has long gone unread. Runs once a minute at most."""
         now, ids = monotonic(), self._page._queue.pending_event_ids_session
         if now < self._next_look:
             return
@@ -168,11 +160,11 @@ class Events:
                 kept.pop(session, None)
 
     def is_public(self, number: int) -> bool:
-        """Whether programs call an event."""
+        """Return whether programs call an event."""
         return _is_public(self._page.fns[number])
 
     def require_parameters(self, endpoint: str, given: Mapping[str, Any]) -> None:
-        """Whether a call that names its parameters names those of its endpoint. Raises Refused."""
+        """Check the named parameters of a call against its endpoint. Raises RequestRefused."""
         try:
             require_parameters(self._endpoints, endpoint, given)
         except InvalidInput as refusal:
@@ -180,7 +172,7 @@ class Events:
 
     @cached_property
     def _endpoints(self) -> dict[str, Any]:
-        """What Gradio says of the endpoints for programs, once they are all there."""
+        """Gradio's description of the public endpoints, read once they are all there."""
         known: dict[str, Any] = self._page.get_api_info()["named_endpoints"]
         return known
 
@@ -191,14 +183,14 @@ class Events:
 
     @property
     def _messages(self) -> dict[str, Any]:
-        """What is to be told in each session."""
+        """The pending messages of each session."""
         messages: dict[str, Any] = self._page._queue.pending_messages_per_session
         return messages
 
     @contextlib.contextmanager
     def hold_stream(self, scope: Scope) -> Iterator[None]:
-        """Hold a place for a stream of any kind inside the block. Raises Refused where there are
-        too many.
+        """Hold a place for a stream inside the block. Raises RequestRefused where there are too
+        many.
         """
         with self._streams.reserve(address=scope[GROUP]) as there:
             if not there:
@@ -207,10 +199,10 @@ class Events:
 
     @contextlib.contextmanager
     def listen(self, key: str, receive: Receive, scope: Scope) -> Iterator[Receive]:
-        """Hold a place for a stream inside the block. Gives how it receives: it is told to end when
-        it has long had nothing to tell.
+        """Hold a place for a stream; yield its receive channel, which ends it after a long silence.
 
-        key: the session or the event that it tells of. Raises Refused where there are too many.
+        key: the session or event that it reports on. Raises RequestRefused where there are too
+        many.
         """
         with self.hold_stream(scope):
             self._listening[key] += 1
@@ -226,11 +218,11 @@ class Events:
                     } | {key: now}
 
     def wait_until_closed(self, scope: Scope, send: Send) -> Send:
-        """How an event that has joined the queue is answered: after the browser has seen that its
-        stream was closed in that moment.
+        """Return a send channel that delays the answer to an event until a just-closed stream is
+        noticed.
 
-        Else it takes the stream for open, opens no other, and hears nothing of the event, which may
-        have been paid for (gradio 6.31.0).
+        Otherwise the browser takes its stream for open, opens no other, and hears nothing of the
+        event, which may have been paid for (gradio 6.31.0).
         """
 
         async def send_late(message: Message) -> None:
@@ -245,7 +237,7 @@ class Events:
 
     def _receive_while_busy(self, key: str, receive: Receive) -> Receive:
         clock, idle = asyncio.get_running_loop().time, False
-        look = clock() + _IDLE  # whatever else comes: a body that never ends keeps no stream open
+        look = clock() + _IDLE  # whatever comes: a body that never ends keeps no stream open
 
         async def receive_or_end() -> Message:
             nonlocal idle, look
@@ -253,7 +245,7 @@ class Events:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout_at(look):
                         return await receive()
-                if clock() < look:  # Gradio asks twice at a time, and the other has looked
+                if clock() < look:  # Gradio receives twice at a time, and the other has checked
                     continue
                 if idle and not self._is_busy(key):
                     return {"type": "http.disconnect"}
@@ -262,25 +254,23 @@ class Events:
         return receive_or_end
 
     def _is_busy(self, key: str) -> bool:
-        """Whether an event is in progress that a stream tells of."""
+        """Return whether an event is in progress that a stream reports on."""
         of_session = self._page._queue.pending_event_ids_session.get(key, ())
         return key in self._events or any(one in self._events for one in of_session)
 
     def has_listener(self, event: Any) -> bool:
-        """Whether somebody waits for an event of the queue: it has just come, or
-        somebody listens.
-        """
+        """Return whether somebody waits for a queued event: it has just come, or is listened to."""
         if not event.alive:
             return False
         listening = event.session_hash in self._listening or event._id in self._listening
         return listening or monotonic() - event.enqueue_time < _LISTENER_SECONDS
 
     def arrival_time(self, key: str) -> float:
-        """When an event came. key: its id."""
+        """Return when an event came. key: its id."""
         return float(self._events[key].enqueue_time) if key in self._events else monotonic()
 
     def listener_check(self, key: str) -> Callable[[], bool]:
-        """What tells whether somebody still waits for an event. key: its id."""
+        """Return a function that tells whether somebody still waits for an event. key: its id."""
         return (
             partial(self.has_listener, self._events[key]) if key in self._events else lambda: True
         )
@@ -291,9 +281,7 @@ def _is_public(handler: Any) -> bool:
 
 
 def stream_key(path: str, query: bytes) -> str | None:
-    """What a stream tells of: a session, or an event by its id. None for a path that is no such
-    stream.
-    """
+    """Return what a stream reports on: a session, or an event by its id; None for other paths."""
     if path.endswith("/queue/data"):
         return parse_qs(query.decode("latin-1"), keep_blank_values=True).get("session_hash", [""])[
             -1

@@ -1,17 +1,16 @@
-"""What stands around Gradio: whatever it leaves open is closed here, and every answer gets its
-headers.
+"""The guard around Gradio: closes what Gradio leaves open, and gives every answer its headers.
 
 Gradio 6.31 answers on some eighty routes. The page and `gradio_client` need about twenty, and only
-those are let through (`_READ`, `_WRITE`). Gone with the rest: fetching URLs for anybody
+those are let through (`_READ`, `_WRITE`). The rest is blocked: fetching URLs for anybody
 (`proxy=`), `process_recording` (FFmpeg for anybody), `deep_link` (writes a visitor's form to disk),
 `monitoring`, `runs` and `run-history`, `component_server`, `vibe-*`, `stream`, `run/` and `api/`
-(they pass the queue by), and `call/` with a name that is not public. Files are answered by
-`wan.web.routes`, from two folders only; Gradio's own way relays URLs and echoes request headers.
+(they bypass the queue), and `call/` with a name that is not public. Files are served by
+`wan.web.routes`, from two folders only; Gradio's own route relays URLs and echoes request headers.
 
 What stays: an event of the page itself can be called by its number through `queue/join`, because
-that is how the page calls it. `wan.ui.inputs` sees to it that a handler gets the types which its
-components give, and the handlers check who asks. A file that somebody uploaded can be read by
-whoever knows its name, which nobody can guess, and is signed in where people sign in.
+that is how the page calls it. `wan.ui.inputs` makes sure that a handler gets the types which its
+components give, and the handlers check who asks. Anyone who knows an uploaded file's name, which
+cannot be guessed, can read it, once signed in where people sign in.
 """
 
 import contextlib
@@ -40,45 +39,39 @@ _log = logging.getLogger(__name__)
 
 _API = "/gradio_api"
 _READ = (
-    r"/|/zh|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/pwa_icon|/(?:assets|static)/.+|/healthz|/media/.+|/still/.+|/review(?:/.*)?"
+    r"/|/zh|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/pwa_icon"
+    r"|/(?:assets|static)/.+|/healthz|/media/.+|/still/.+|/review(?:/.*)?"
     rf"|{_API}/(?:info|startup-events|app_id|queue/data|upload_progress|file=.+)"
 )
 _PAGES = frozenset(path for path in languages.PATHS.values() if path != "/")
-_MCP = f"{_API}/mcp"  # where it is asked for: each call is a POST of its own
-_NAMED = f"{_API}/call/v2/"  # calls that name their parameters
+_MCP = f"{_API}/mcp"  # if enabled; each call is a POST of its own
+_NAMED = f"{_API}/call/v2/"  # calls with named parameters
 _REVIEW = "/review/"
 _WRITE = rf"{_API}/(?:queue/join|cancel|reset|upload)|{_REVIEW}[\w-]{{1,100}}/verdict"
-_LOGIN = r"/login/?|/gradio_api/login_check"  # where logins are set
-_LOGOUT = "/logout"  # by POST only, which no link and no picture can make a browser send
-_ODD = re.compile(r"[\x00-\x1f\\]|(?:^|/)\.\.(?:/|$)")  # no address of ours has these
+_LOGIN = r"/login/?|/gradio_api/login_check"  # if logins are set
+_LOGOUT = "/logout"  # by POST only, which no link or image can trigger
+_ODD = re.compile(r"[\x00-\x1f\\]|(?:^|/)\.\.(?:/|$)")  # in no path of ours
 
-_SECRET = re.compile(
-    r"(?<=^/media/)[^/]+|(?<=^/review/)[^/]+"
-)  # whoever knows it sees what it leads to
+_SECRET = re.compile(r"(?<=^/media/)[^/]+|(?<=^/review/)[^/]+")  # knowing it gives access
 
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_UPLOAD_LIMITS = (600, 60)  # uploads on their way, in all and from one address: a class at once
-_LATER = 5  # seconds until whoever finds no place may try again
-_OWN_SITES = ("same-origin", "none")  # whose pages may open streams; a program says nothing of that
-_REVIEW_WRITE_RATE = (1.0, 60)  # what one address may send to reviews
-_REVIEW_READ_RATE = (
-    0.02,
-    600,
-    # what one address may ask of reviews: thirty people look at a tally every 3 s, and each video
-    # comes in pieces
-)
+_UPLOAD_LIMITS = (600, 60)  # at the same time, in all and from one address: a class of students
+_LATER = 5  # seconds, to retry where no place is free
+_OWN_SITES = ("same-origin", "none")  # sites that may open streams; programs send no such header
+# requests to reviews from one address: thirty people poll a tally every 3 s, and each video comes
+# in pieces
+_REVIEW_WRITE_RATE, _REVIEW_READ_RATE = (1.0, 60), (0.02, 600)
 
 
 class Guard:
     """The whole app, guarded.
 
     progress: the events in progress. uploads: what comes in bodies with files. events: numbers of
-    those that have a handler. public: names of the handlers that may be called by name. trusted:
-    networks of the proxies that are believed. names, root: under which the app is reached, as the
-    operator says. hosts: those whose pages are its own beside the one that a request names.
-    scripts: the inline ones that may run. first: the one of them with which a page begins, by the
-    page's path.
-    logins: whether people sign in. mcp: whether agents may call. space: whether this is a Space.
+    those that have a handler. public: names of handlers that may be called by name. trusted:
+    networks of trusted proxies. names, root: where the app is reached, as configured. hosts:
+    further hosts whose pages are its own. scripts: the inline scripts that may run. first: the one
+    that a page begins with, by the page's path. logins: whether people sign in. mcp: whether agents
+    may call. space: whether this is a Space.
     """
 
     def __init__(
@@ -100,33 +93,18 @@ class Guard:
         mcp: bool = False,
         space: bool = False,
     ) -> None:
-        self._app, self._sessions, self._events, self._trusted, self._hosts = (
-            app,
-            sessions,
-            events,
-            trusted,
-            hosts,
-        )
+        self._app, self._sessions, self._events = app, sessions, events
+        self._trusted, self._hosts = trusted, hosts
         self._progress, self._bodies, self._uploads = progress, Bodies(), uploads
-        self._review_writes, self._review_reads = (
-            RateLimit(*_REVIEW_WRITE_RATE),
-            RateLimit(*_REVIEW_READ_RATE),
-        )
+        self._review_writes = RateLimit(*_REVIEW_WRITE_RATE)
+        self._review_reads = RateLimit(*_REVIEW_READ_RATE)
         self._uploading = Capacity(_UPLOAD_LIMITS[0], address=_UPLOAD_LIMITS[1])
         self._scripts, self._first = scripts, first
         self._names, self._root, self._space = names, root, space
-        handlers = "|".join(re.escape(name) for name in public) or r"(?!)"
-        self._calls = rf"{_API}/call/(?:v2/)?(?:{handlers})"
-        login, logout = (_LOGIN, _LOGOUT) if logins else (r"(?!)", r"(?!)")
-        agents = f"{_MCP}/?" if mcp else r"(?!)"
-        read, written = (
-            rf"{_READ}|{login}|{self._calls}/\w+",
-            rf"{_WRITE}|{login}|{logout}|{agents}|{self._calls}",
-        )
-        self._open = {"GET": re.compile(read), "POST": re.compile(written)}
+        self._open = _open_routes(public, logins=logins, mcp=mcp)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers, refuses, or hands on."""
+        """Answer, refuse, or pass on."""
         if scope["type"] != "http":
             await send({"type": "websocket.close"})
             return
@@ -160,39 +138,31 @@ class Guard:
             named = languages.named_in(scope["query_string"])
             language = named or asked.get("accept-language", "")
             await refused.response(language)(scope, receive, answer)
-        except Exception as error:  # noqa: BLE001 - Starlette has answered it by now; here its traceback is kept out of the log where it is Gradio's
+        except Exception as error:  # noqa: BLE001 - Starlette has answered by now
             if not answer.begun:
                 await RequestRefused(500).response("")(scope, receive, answer)
-            ours = error if not scope["path"].startswith(_API) else None
-            _log.error(
-                "%s %r: %r",
-                scope["method"],
-                _SECRET.sub("***", scope["path"]),
-                error,
-                exc_info=ours,
-            )
+            _log_error(scope, error)
 
     def _sanitize(self, scope: Scope, root: Root, *, proxied: bool) -> Scope:
-        """The request as Gradio may see it: on an open route, from our own page, and without what a
-        client could forge. Raises Refused.
+        """Return the request as Gradio may see it, without what a client could forge.
+
+        Raises RequestRefused unless it is for an open route and, where it changes things, from our
+        own page.
         """
         headers = Headers(scope=scope)
-        if (
-            "transfer-encoding" in headers and "content-length" in headers
-        ):  # a proxy in front may believe the other one
-            raise RequestRefused(400)
+        if "transfer-encoding" in headers and "content-length" in headers:
+            raise RequestRefused(400)  # a proxy in front may believe the other one
         self._names.check(headers, proxied=proxied)
         reading = scope["method"] in ("GET", "HEAD")
         table = self._open.get("GET" if reading else scope["method"])
         path = root.route(scope["path"], table.fullmatch if table else bool)
-        nameless = "origin" not in headers and path.startswith(
-            (_REVIEW, _LOGOUT)
-        )  # a browser always says where it is from
+        # There a browser always sends its origin.
+        nameless = "origin" not in headers and path.startswith((_REVIEW, _LOGOUT))
         if not reading and (nameless or not self._is_own_origin(headers, root)):
             raise RequestRefused(403)
         if table is None:
             raise RequestRefused(405)
-        if reading and not path:  # from here every address of the page would lead beside it
+        if reading and not path:  # from here every relative URL of the page would be wrong
             raise Redirect(f"{root.path}/", scope["query_string"])
         if reading and path.endswith("/") and path.rstrip("/") in _PAGES:
             raise Redirect(f"{root.path}{path.rstrip('/')}", scope["query_string"])
@@ -202,11 +172,7 @@ class Guard:
             raise RequestRefused(404)
         kept = [(name, value) for name, value in scope["headers"] if not _is_hidden(name, path)]
         address = client_address(scope, self._trusted)
-        known = {
-            GROUP: group(address),
-            SHARED: may_be_shared(scope, self._trusted),
-            SIZE: 0,
-        }
+        known = {GROUP: group(address), SHARED: may_be_shared(scope, self._trusted), SIZE: 0}
         return {**scope, "path": path, "headers": kept, "client": (address, 0), **known}
 
     def _require_language(self, query: bytes, headers: Headers, root: Root) -> None:
@@ -216,16 +182,15 @@ class Guard:
             raise LanguageRedirect(f"{root.path}{page}", query)
 
     def _head_start(self, path: str, first: str) -> str:
-        """What a page's head begins with. path: under which the app is reached, as far as anybody
-        here knows. first: its first script.
+        """Return the start of a page's head. path: under which the app is reached, as far as known.
+        first: its first script.
         """
-        base = (
-            f'<base href="{path}/">' if path else ""
-        )  # the first one counts, also for what browsers fetch before they run a script
+        # The first base counts, also for what browsers fetch before they run a script.
+        base = f'<base href="{path}/">' if path else ""
         return f"{base}<script>{first}</script>"
 
     def _is_own_origin(self, headers: Headers, root: Root) -> bool:
-        """Whether the app's own page asks, or no page at all."""
+        """Return whether the app's own page asks, or no page at all."""
         if (origin := headers.get("origin")) is None:
             return True
         named = [headers.get("host", ""), root.netloc, *self._hosts]
@@ -234,20 +199,13 @@ class Guard:
     async def _admit(
         self, scope: Scope, receive: Receive, held: contextlib.AsyncExitStack
     ) -> Receive:
-        """How the body is received from here on, within its limits; new sessions are counted.
-        Raises Refused.
+        """Return the channel that receives the body within its limits, and count a new session.
 
-        held: what is kept until the request has been answered.
+        held: keeps reservations until the request has been answered. Raises RequestRefused.
         """
-        path, address = scope["path"], scope["client"][0]
+        path, address, limit = scope["path"], scope["client"][0], limit_of(scope["path"])
         headers = Headers(scope=scope)
-        limit = limit_of(path)
-        most = UPLOAD_LIMIT if path == f"{_API}/upload" else limit.size
-        if (
-            not re.fullmatch(r"\d{1,12}", length := headers.get("content-length", "0"))
-            or int(length) > most
-        ):
-            raise RequestRefused(413, "rv_too_long" if path.startswith(_REVIEW) else "")
+        length = _require_length(path, headers)
         if path.startswith(_REVIEW):
             self._admit_reviewer(scope["method"], headers, address)
         if scope["method"] != "POST":
@@ -258,19 +216,16 @@ class Guard:
             return receive  # `wan.web.uploads` counts what comes
         alone = path.startswith(_MCP) or not limit.json
         if alone:
-            self._sessions.admit(
-                None, address
-            )  # passwords are guessed no faster than pages are opened, and agents call no faster
-        body = await held.enter_async_context(
-            self._bodies.receive(receive, limit, address, int(length))
-        )
+            # Nobody guesses passwords, and no agent calls, faster than pages may be opened.
+            self._sessions.admit(None, address)
+        body = await held.enter_async_context(self._bodies.receive(receive, limit, address, length))
         scope[SIZE], scope[RELEASE] = body.size, partial(self._bodies.release, body)
         if not alone:
             self._admit_event(scope, body, held)
         return body.replay(receive)
 
     def _admit_event(self, scope: Scope, body: Body, held: contextlib.AsyncExitStack) -> None:
-        """Count the session and the event that a body of JSON asks for. Raises Refused."""
+        """Count the session and the event that a JSON body asks for. Raises RequestRefused."""
         path, asked = scope["path"], parse_body(body.content())
         public = path.startswith(f"{_API}/call/")
         if path == f"{_API}/queue/join":
@@ -294,11 +249,9 @@ class Guard:
         held.enter_context(self._progress.join(scope, public=public, session=known))
 
     def _admit_reviewer(self, method: str, headers: Headers, address: str) -> None:
-        """Counts what is asked of reviews and sent to them; it comes from their own page and is
-        small. Raises Refused.
-        """
-        pace = self._review_writes if method == "POST" else self._review_reads
-        if wait := pace.wait(group(address)):
+        """Count a request to a review; what is sent must be JSON. Raises RequestRefused."""
+        limit = self._review_writes if method == "POST" else self._review_reads
+        if wait := limit.wait(group(address)):
             raise RequestRefused(429, "too_much", wait)
         if method != "POST":
             return
@@ -308,14 +261,12 @@ class Guard:
     def _admit_reader(
         self, scope: Scope, receive: Receive, held: contextlib.AsyncExitStack
     ) -> Receive:
-        """Count a stream, and the session that it is for. Gives how it receives. Raises Refused."""
+        """Count a stream and its session. Return its receive channel. Raises RequestRefused."""
         key = stream_key(scope["path"], scope["query_string"])
         watching = scope["path"] == f"{_API}/upload_progress"
-        # A page elsewhere cannot read an answer, but it could use up what its visitor's address may
-        # ask for.
-        if (key or watching) and Headers(scope=scope).get(
-            "sec-fetch-site", "none"
-        ) not in _OWN_SITES:
+        # Another site's page cannot read an answer, but could use up its visitor's limits.
+        origin = Headers(scope=scope).get("sec-fetch-site", "none")
+        if (key or watching) and origin not in _OWN_SITES:
             raise RequestRefused(403)
         if watching:  # it ends with the upload
             held.enter_context(self._progress.hold_stream(scope))
@@ -326,29 +277,57 @@ class Guard:
         return held.enter_context(self._progress.listen(key, receive, scope))
 
 
+def _open_routes(public: Iterable[str], *, logins: bool, mcp: bool) -> dict[str, re.Pattern[str]]:
+    """Return the paths that are let through, by method."""
+    never = r"(?!)"
+    handlers = "|".join(re.escape(name) for name in public) or never
+    calls = rf"{_API}/call/(?:v2/)?(?:{handlers})"
+    login, logout = (_LOGIN, _LOGOUT) if logins else (never, never)
+    agents = f"{_MCP}/?" if mcp else never
+    return {
+        "GET": re.compile(rf"{_READ}|{login}|{calls}/\w+"),
+        "POST": re.compile(rf"{_WRITE}|{login}|{logout}|{agents}|{calls}"),
+    }
+
+
+def _require_length(path: str, headers: Headers) -> int:
+    """Return the declared bytes of a body. Raises RequestRefused for more than its path allows."""
+    most = UPLOAD_LIMIT if path == f"{_API}/upload" else limit_of(path).size
+    length = headers.get("content-length", "0")
+    if not re.fullmatch(r"\d{1,12}", length) or int(length) > most:
+        raise RequestRefused(413, "rv_too_long" if path.startswith(_REVIEW) else "")
+    return int(length)
+
+
+def _log_error(scope: Scope, error: Exception) -> None:
+    """Log an error, with its traceback unless it is Gradio's."""
+    ours = error if not scope["path"].startswith(_API) else None
+    path = _SECRET.sub("***", scope["path"])
+    _log.error("%s %r: %r", scope["method"], path, error, exc_info=ours)
+
+
 def _file_bytes(scope: Scope) -> int:
-    """Bytes of files that a request brings in one piece: as many as it may where it does not say; 0
-    where it brings none. Checked by `_admit`.
+    """Return the declared bytes of files in a request's body: its limit if undeclared, 0 for none.
+
+    Checked by `_admit`.
     """
-    most = (
-        limit_of(_MCP).size
-        if scope["method"] == "POST" and scope["path"].rstrip("/") == _MCP
-        else 0
-    )
-    return most and int(Headers(scope=scope).get("content-length", most))
+    if scope["method"] != "POST" or scope["path"].rstrip("/") != _MCP:
+        return 0
+    return int(Headers(scope=scope).get("content-length", limit_of(_MCP).size))
 
 
 def _require_session(given: object) -> str:
-    """A session's name. Raises Refused for what is none."""
+    """Return a session's name. Raises RequestRefused for anything else."""
     if not isinstance(given, str) or not _SESSION.fullmatch(given):
         raise RequestRefused(400)
     return given
 
 
 def _is_hidden(name: bytes, path: str) -> bool:
-    """Whether Gradio must not see a header: it gives every Origin leave to use the visitor's
-    cookies, and takes its own address from others, which anybody may send. Where the app is reached
-    stands in the request by then (`wan.web.root_path`).
+    """Return whether Gradio must not see a header.
+
+    It lets every Origin use the visitor's cookies, and takes its own address from headers that
+    anybody may send. Where the app is reached is in the request by then (`wan.web.root_path`).
     """
     if name == b"accept-encoding":
         return path == "/" or path in _PAGES  # a page is looked through before it is packed

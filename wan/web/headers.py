@@ -1,6 +1,4 @@
-"""What every answer tells the browser: which scripts may run, who may embed the page, what it has
-no use for.
-"""
+"""Security headers of every answer: which scripts may run, who may embed the page."""
 
 import asyncio
 import base64
@@ -17,12 +15,12 @@ from wan.web.cookies import harden
 from wan.web.languages import VARY
 
 _INLINE = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
-_HOLE = re.compile(r"\{\{.*?\}\}")  # where Jinja fills in a template
+_HOLE = re.compile(r"\{\{.*?\}\}")  # of a Jinja template
 _POLICY = {
     "default-src": "'none'",
-    # Gradio compiles the page's `js=` with the Function constructor. Inline it runs its
-    # configuration and its `head`: each by the hash of its text (`Scripts`), so that no script, no
-    # frame with one and no handler in an attribute can be slipped in.
+    # Gradio compiles the page's `js=` with the Function constructor. Its configuration and `head`
+    # are inline scripts, allowed by the hash of their text (`Scripts`), so that no script, no frame
+    # with one and no handler in an attribute can be injected.
     "script-src": "'self' 'unsafe-eval'",
     "style-src": "'self' 'unsafe-inline'",  # Svelte sets style attributes
     "img-src": "'self' data: blob:",
@@ -33,9 +31,8 @@ _POLICY = {
     "form-action": "'self'",
     "frame-ancestors": "'self'",
 }
-_ON_SPACE = {
-    "frame-ancestors": "'self' https://huggingface.co https://*.hf.space"
-}  # it is shown inside huggingface.co
+# a Space is shown inside huggingface.co
+_ON_SPACE = {"frame-ancestors": "'self' https://huggingface.co https://*.hf.space"}
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), display-capture=(), "
@@ -45,7 +42,7 @@ _ALWAYS = {
 
 
 class Scripts:
-    """Which inline scripts may run. One that somebody slipped into a page is none of them.
+    """The inline scripts that may run. One that somebody injects into a page is not among them.
 
     ours: those of our own pages. template: Gradio's page before it is filled in.
     """
@@ -63,8 +60,10 @@ class Scripts:
         ]
 
     def digests(self, page: str) -> list[str]:
-        """What the policy for a page names: all that is known, and of each script that Gradio fills
-        in the first that is filled with data alone.
+        """Return the digests for a page's policy: all known scripts, and each one filled with data
+        alone.
+
+        Of several scripts with the same template only the first counts.
         """
         found = _INLINE.findall(page)
         first = [
@@ -86,13 +85,13 @@ def _is_filled_with_data(shape: re.Pattern[str], script: str) -> bool:
 
 
 def _digest(script: str) -> str:
-    """An inline script as a policy names it."""
+    """Return an inline script as a policy names it."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 def policy(digests: Iterable[str] = (), *, space: bool = False) -> str:
-    """The Content-Security-Policy. digests: the inline scripts that may run. space: whether this is
-    a Space.
+    """Return the Content-Security-Policy. digests: of inline scripts that may run. space: on a
+    Space.
     """
     values = _POLICY | (_ON_SPACE if space else {})
     return "; ".join(
@@ -102,25 +101,19 @@ def policy(digests: Iterable[str] = (), *, space: bool = False) -> str:
 
 
 class ResponseHeaders:
-    """Sends with the headers. The page itself is held until it is whole, because its policy names
-    the scripts that it was filled with.
+    """A send channel that adds the headers; it delays a page until complete, to name its scripts.
 
     scripts: the inline ones that may run. packed: whether the page may be sent as gzip; it must not
-    be packed before. https: whether the browser speaks https. space: whether this is a Space.
-    `head`, once it is set, is what the page's head begins with; `cookie` goes with a page, and
-    keeps the language that was chosen for it.
+    be compressed before. https: whether the browser speaks https. space: whether this is a Space.
+    `head`, once set, is what the page's head begins with; `cookie` is sent with a page and keeps
+    its chosen language.
     """
 
     def __init__(
         self, send: Send, scripts: Scripts, *, packed: bool, https: bool, space: bool
     ) -> None:
-        self._send, self._scripts, self._packed, self._https, self._space = (
-            send,
-            scripts,
-            packed,
-            https,
-            space,
-        )
+        self._send, self._scripts = send, scripts
+        self._packed, self._https, self._space = packed, https, space
         self.head = ""
         self.cookie = ""
         self._page: Message | None = None
@@ -128,7 +121,7 @@ class ResponseHeaders:
         self.begun = False
 
     async def __call__(self, message: Message) -> None:
-        """Sends a message of the app."""
+        """Send a message of the app."""
         if message["type"] == "http.response.start":
             self.begun = True
             message.setdefault("headers", [])
@@ -163,9 +156,7 @@ class ResponseHeaders:
             self._scripts.digests(body.decode(errors="replace")), space=self._space
         )
         if self._packed:
-            body = await asyncio.to_thread(
-                gzip.compress, body, 5
-            )  # a review may have some megabytes
+            body = await asyncio.to_thread(gzip.compress, body, 5)  # a review may have megabytes
             headers["Content-Encoding"] = "gzip"
             headers.add_vary_header("Accept-Encoding")
         headers["Content-Length"] = str(len(body))

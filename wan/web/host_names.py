@@ -1,4 +1,4 @@
-"""Under which names the app answers.
+"""The names under which the app answers.
 
 Any web site can make a name of its own point to this machine, and its page would then be of the
 same origin as the app. Nobody can do that with an IP address, or with a name that is not theirs.
@@ -25,7 +25,7 @@ _HOSTS_FILE = Path("/etc/hosts")
 class HostNames:
     """The names of the app; IP addresses and localhost are always among them.
 
-    names: each as it is, `*.name` for all below one, or `*` for any.
+    names: each a plain name, `*.name` for all below one, or `*` for any.
     """
 
     def __init__(self, names: Iterable[str] = ()) -> None:
@@ -35,11 +35,11 @@ class HostNames:
         self._below = tuple(name[1:] for name in plain if name.startswith("*."))
 
     def check(self, headers: Headers, *, proxied: bool) -> None:
-        """Check every name that a request gives the app. Raise Refused, which says what to set.
+        """Check every name that a request gives the app. Raises RequestRefused, which says what to
+        set.
 
-        proxied: whether a trusted proxy sends it. The name that it was asked for is one more to
-        check and no substitute: a page in a browser on the proxy's machine can send that header
-        too.
+        proxied: whether a trusted proxy sends it. The forwarded name is checked in addition, not
+        instead: a page in a browser on the proxy's machine can send that header too.
         """
         for host in headers.getlist("host") or [""]:
             self._check(host)
@@ -59,12 +59,12 @@ class HostNames:
 
 
 def forwarded_host(headers: Headers) -> str:
-    """The name that a proxy was asked for, as it says itself; "" where it does not."""
+    """Return the name that a proxy was asked for; "" where it does not say."""
     return headers.get("x-forwarded-host", "").partition(",")[0].strip()
 
 
 def parse_host(host: str) -> str | None:
-    """The name or address in a Host header, in lower case and without a dot at its end."""
+    """Return the name or address in a Host header, in lower case and without a trailing dot."""
     parts = _HOST.fullmatch(host)
     if parts is None or int(parts[3] or 0) > _PORTS:
         return None
@@ -74,10 +74,10 @@ def parse_host(host: str) -> str | None:
 
 
 def host_names_of(settings: Settings) -> HostNames:
-    """The names under which this app is reached: its Space's, this machine's, the operator's.
-    Raises SettingsError.
+    """Return the names of this app: its Space's, this machine's, the operator's. Raises
+    SettingsError.
 
-    Only Hugging Face gives out names under hf.space, and not for other machines.
+    Only Hugging Face hands out names under hf.space, and not for other machines.
     """
     space = [settings.space_host, "*.hf.space"] if settings.space_id else []
     root = parse_host(parse_root(settings.root_path).netloc)
@@ -87,8 +87,8 @@ def host_names_of(settings: Settings) -> HostNames:
 
 
 def _own_names(asked_for: str) -> set[str]:
-    """What this machine is called, as far as no name server has to be asked, which may hang; and
-    the name at which it was told to listen.
+    """Return this machine's names, without asking a name server that may hang, and the configured
+    one.
     """
     host = socket.gethostname()
     lines: list[list[str]] = []

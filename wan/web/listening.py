@@ -1,7 +1,7 @@
-"""Where the app listens: an address or a name of this machine, and a port that is free.
+"""Where the app listens: an address or a name of this machine, and a free port.
 
-Gradio looks for a port on IPv4 alone, goes on to the next where the one that was asked for is
-taken, and cannot ask itself at an IPv6 address.
+Gradio looks for a port on IPv4 only, moves on to the next where the requested one is in use, and
+cannot reach itself at an IPv6 address.
 """
 
 import contextlib
@@ -16,21 +16,18 @@ from wan.domain.errors import SettingsError
 from wan.domain.messages import sentence
 from wan.environment.settings import Settings
 
-_FIRST, _TRIED = (
-    7860,
-    100,
-)  # the port that is taken where none is asked for, and how many are tried from there
-_NAME = re.compile(
-    r"\[([^\s*\[\]]+)\]|[^\s*\[\]]+"
-)  # in brackets as in a URL, or without; not the * that some resolvers take for all
+_FIRST, _ATTEMPTS = 7860, 100  # the default port, and how many are tried from there
+# in brackets as in a URL, or without; not the * that some resolvers take for all
+_NAME = re.compile(r"\[([^\s*\[\]]+)\]|[^\s*\[\]]+")
 _MISSING_ERRORS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - and how this machine reaches itself there
 
 
 @dataclass(frozen=True)
 class Listener:
-    """Sockets that listen already, all on one port. host: an address at which the app reaches
-    itself; name: the one that people are told.
+    """Sockets that already listen, all on one port.
+
+    host: an address at which the app reaches itself; name: the one shown to people.
     """
 
     host: str
@@ -45,8 +42,8 @@ class Listener:
 
 
 def listen(settings: Settings) -> Listener:
-    """Takes the port that is asked for, or the first that is free. Raises SettingsError, which
-    names the setting.
+    """Listen on the configured port, or the first free one. Raises SettingsError naming the
+    setting.
     """
     known = _NAME.fullmatch(settings.server_name)
     if known is None:
@@ -54,10 +51,10 @@ def listen(settings: Settings) -> Listener:
     name = known[1] or known[0]
     if settings.server_port is not None:
         return _listen_at(name, settings.server_port)
-    for port in range(_FIRST, _FIRST + _TRIED):
+    for port in range(_FIRST, _FIRST + _ATTEMPTS):
         with contextlib.suppress(_PortTaken):
             return _listen_at(name, port)
-    raise _PortTaken(_FIRST + _TRIED - 1)
+    raise _PortTaken(_FIRST + _ATTEMPTS - 1)
 
 
 class _PortTaken(SettingsError):
@@ -68,7 +65,7 @@ class _PortTaken(SettingsError):
 
 
 def _listen_at(name: str, port: int) -> Listener:
-    """Listens at every address of a name. Raises SettingsError."""
+    """Listen at every address of a name. Raises SettingsError."""
     try:
         known = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
@@ -76,9 +73,8 @@ def _listen_at(name: str, port: int) -> Listener:
     sockets: list[socket.socket] = []
     with contextlib.ExitStack() as closing:
         for family, _, _, _, address in known:
-            with contextlib.suppress(
-                _AddressMissing
-            ):  # as ::1 where a machine has no IPv6, but calls itself so
+            # like ::1 where a machine has no IPv6, but such a name for itself
+            with contextlib.suppress(_AddressMissing):
                 sockets.append(closing.enter_context(_open_socket(family, address, port)))
         if not sockets:
             raise _bad_name(name)
@@ -93,14 +89,13 @@ class _AddressMissing(Exception):
 
 def _open_socket(family: int, address: Any, port: int) -> socket.socket:
     try:
-        # With its protocol named: only on such sockets asyncio sends at once, and else each answer
+        # With an explicit protocol: only there asyncio sets TCP_NODELAY, and otherwise each answer
         # waits 40 ms for an acknowledgement.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError:
         raise _AddressMissing from None
-    if (
-        family == socket.AF_INET6 and ip_address(address[0].partition("%")[0]).is_link_local
-    ):  # which no URL without a zone reaches
+    # No URL without a zone reaches a link-local address.
+    if family == socket.AF_INET6 and ip_address(address[0].partition("%")[0]).is_link_local:
         listener.close()
         raise _AddressMissing
     try:
@@ -110,7 +105,7 @@ def _open_socket(family: int, address: Any, port: int) -> socket.socket:
                 socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not _is_both(address[0]))
             )
         listener.bind(address)
-        listener.listen()  # now, so that whoever comes next finds the port taken
+        listener.listen()  # now, so that others find the port in use
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
@@ -125,7 +120,7 @@ def _open_socket(family: int, address: Any, port: int) -> socket.socket:
 
 
 def _is_both(address: str) -> bool:
-    """Whether an IPv6 address is one of IPv4 too: all addresses, or one that is written as IPv6."""
+    """Return whether an IPv6 address stands for IPv4 too: all addresses, or a mapped one."""
     return address == "::" or address.startswith("::ffff:")
 
 
@@ -138,7 +133,7 @@ def _bad_name(name: str) -> SettingsError:
 
 
 def _bracket(host: str) -> str:
-    """A host as a URL has it."""
+    """Return a host as a URL has it."""
     with contextlib.suppress(ValueError):
         return f"[{host}]" if ip_address(host).version == 6 else host
     return host

@@ -1,6 +1,4 @@
-"""The parameters of the endpoints for programs, where a call names them: over MCP, and under
-`/call/v2/` of HTTP.
-"""
+"""Named parameters of public endpoints: over MCP, and under `/call/v2/` of HTTP."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,10 +8,10 @@ from wan.domain.quoting import shorten
 
 
 def require_parameters(endpoints: Mapping[str, Any], endpoint: str, given: Iterable[str]) -> None:
-    """Whether a call names parameters of its endpoint, and all that it must.
+    """Check that a call names only parameters of its endpoint, and all required ones.
 
-    endpoints: as Gradio's `get_api_info` describes them. Raises InvalidInput; of an endpoint that
-    there is not, nothing is known.
+    endpoints: as described by Gradio's `get_api_info`; an unknown endpoint is not checked. Raises
+    InvalidInput.
     """
     known = endpoints.get(f"/{endpoint}", {}).get("parameters", [])
     names = [one["parameter_name"] for one in known]

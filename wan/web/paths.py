@@ -1,8 +1,8 @@
-"""Where the files of the page are."""
+"""Where the page's files are."""
 
 from pathlib import Path
 
 ASSETS = Path(__file__).parents[2] / "assets"
 STILLS = ASSETS / "stills"
 MEDIA = {"video.mp4": "video/mp4", "original.mp4": "video/mp4", "poster.webp": "image/webp"}
-"""The files of a result, each with its kind."""
+"""The files of a result, each with its media type."""

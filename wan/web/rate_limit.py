@@ -1,4 +1,4 @@
-"""How often an address may ask for something."""
+"""Rate limits by address."""
 
 import time
 from collections import OrderedDict
@@ -8,9 +8,9 @@ _ADDRESSES = 10_000
 
 
 class RateLimit:
-    """Lets each address do something so often, or send so much.
+    """A limit on how often each address may do something, or how much it may send.
 
-    every: seconds in which one more is allowed. burst: how many may come at once. clock: seconds;
+    every: seconds until one more is allowed. burst: how many may come at once. clock: seconds;
     passed in by tests.
     """
 
@@ -18,13 +18,11 @@ class RateLimit:
         self, every: float, burst: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._every, self._burst, self._clock = every, burst, clock
-        self._due: OrderedDict[str, float] = (
-            OrderedDict()
-        )  # address -> when its allowance is whole again
+        # by address: when its allowance is whole again
+        self._due: OrderedDict[str, float] = OrderedDict()
 
     def wait(self, address: str, amount: int = 1, *, keep: int = 0) -> float:
-        """Seconds until this address may, so many at once; 0 where it may now, and that is then
-        counted.
+        """Return the seconds to wait before so many are allowed; 0 counts them as done.
 
         keep: how many more must be left for others.
         """

@@ -1,4 +1,4 @@
-"""How a request is refused."""
+"""Refusals of requests, with their answers."""
 
 import math
 from http import HTTPStatus
@@ -10,10 +10,10 @@ from wan.web.languages import VARY
 
 
 class RequestRefused(Exception):
-    """A request that goes no further.
+    """A request is refused.
 
-    key: what people are told, where they can do something about it. wait: seconds, where waiting
-    helps. given: what was wrong. said: what people are told in place of all that.
+    key: the message, where people can act on it. wait: seconds, where waiting helps. given: what
+    was wrong. said: a message in place of all that.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class RequestRefused(Exception):
         )
 
     def response(self, language: str) -> Response:
-        """The answer. language: the request's Accept-Language."""
+        """Return the answer. language: the request's Accept-Language."""
         detail = (
             t(language, self._key, seconds=self._wait, given=self._given)
             if self._key
@@ -50,14 +50,14 @@ class RequestRefused(Exception):
 
 
 class Redirect(RequestRefused):
-    """A request for what stands at another path of this server. query: the one of the request."""
+    """A request for what stands at another path of this server. query: that of the request."""
 
     def __init__(self, path: str, query: bytes) -> None:
         super().__init__(HTTPStatus.TEMPORARY_REDIRECT)
         self._path = path + (f"?{query.decode('latin-1')}" if query else "")
 
     def response(self, language: str) -> Response:
-        """The answer. The browser knows name and port better than anybody here."""
+        """Return the answer. Its path is relative, as the browser knows name and port better."""
         return RedirectResponse(self._path)
 
 

@@ -1,11 +1,10 @@
-"""Where the app is reached: the scheme, the name and the path that stand in front of every address
-that it gives out.
+"""Where the app is reached: scheme, host name and path in front of every address that it gives out.
 
-A proxy may put it under a path, and hand that path on or take it away. What the operator says
-(`GRADIO_ROOT_PATH`) counts first, then what a trusted proxy says (`X-Forwarded-Proto`, `-Host`,
-`-Port` and `-Prefix`), then the request itself. It is handed on with all that in the places where
-ASGI has it, so that nothing behind has to know of proxies: `scheme`, the Host header, and
-`root_path` in front of `path`.
+A proxy may serve it under a path, and pass that path on or strip it. The configured root
+(`GRADIO_ROOT_PATH`) counts first, then a trusted proxy's headers (`X-Forwarded-Proto`, `-Host`,
+`-Port` and `-Prefix`), then the request itself. The result is put where ASGI has it, so that
+nothing behind needs to know of proxies: `scheme`, the Host header, and `root_path` in front of
+`path`.
 """
 
 import re
@@ -26,16 +25,16 @@ _PORT = re.compile(r"\d{1,5}", re.ASCII)
 
 @dataclass(frozen=True)
 class Root:
-    """What stands in front of the app's own routes; "" for what is not known."""
+    """What stands in front of the app's own routes; "" for what is unknown."""
 
     scheme: str = ""
     netloc: str = ""
-    """Name and port, as a Host header has them."""
+    """Name and port, as in a Host header."""
     path: str = ""
     """Begins with a slash and does not end with one."""
 
     def of(self, scope: Scope, *, proxied: bool) -> "Root":
-        """The root of one request. proxied: whether a trusted proxy sends it."""
+        """Return the root of one request. proxied: whether a trusted proxy sends it."""
         asked = Headers(scope=scope)
         said = _from_proxy(asked) if proxied else Root()
         return Root(
@@ -45,19 +44,19 @@ class Root:
         )
 
     def route(self, path: str, is_open: Callable[[str], object]) -> str:
-        """The route that a path leads to, whether or not the proxy has taken ours away; "" for our
-        path without its last slash.
+        """Return the route of a path, whether or not a proxy stripped our prefix.
 
-        is_open: whether there is such a route, since one of ours may be called as our path is.
+        It is "" for the prefix without its trailing slash. is_open: whether there is such a route,
+        since one of ours may be named like the prefix.
         """
-        plain = f"/{path.lstrip('/')}"  # a proxy that cuts off too little leaves two
+        plain = f"/{path.lstrip('/')}"  # a proxy that strips too little leaves two slashes
         if not self.path or not f"{plain}/".startswith(f"{self.path}/"):
             return plain
         below = plain.removeprefix(self.path)
         return plain if below and not is_open(below) and is_open(plain) else below
 
     def apply(self, scope: Scope) -> Scope:
-        """A request to a route, with its root in the places that ASGI has for it."""
+        """Return a request with its root in the places that ASGI has for it."""
         headers = [(name, value) for name, value in scope["headers"] if name != b"host"]
         named = [(b"host", self.netloc.encode("latin-1"))] if self.netloc else []
         path = self.path + scope["path"]
@@ -72,9 +71,7 @@ class Root:
 
 
 def _from_proxy(asked: Headers) -> Root:
-    """What a proxy says of the address that it was asked for. Of several, the first: it stands
-    nearest to the browser.
-    """
+    """Return the root that proxies report. Of several the first, nearest to the browser."""
 
     def said(name: str) -> str:
         return asked.get(f"x-forwarded-{name}", "").partition(",")[0].strip()
@@ -95,7 +92,7 @@ def _from_proxy(asked: Headers) -> Root:
 
 
 def parse_root(given: str) -> Root:
-    """What `GRADIO_ROOT_PATH` says: a path, or a whole address. Raises SettingsError."""
+    """Parse `GRADIO_ROOT_PATH`: a path, or a full URL. Raises SettingsError."""
     plain = given.strip().rstrip("/")
     if "://" in plain:
         root = _parse_url(plain)
@@ -109,10 +106,10 @@ def parse_root(given: str) -> Root:
 
 
 def _parse_url(given: str) -> Root | None:
-    """The root that a whole address names; None for what is none."""
+    """Return the root in a full URL; None for anything else."""
     try:
         parts = urlsplit(given)
-    except ValueError:  # half of the brackets of an IPv6 address
+    except ValueError:  # one bracket of an IPv6 address is missing
         return None
     whole = (
         parts.scheme in ("http", "https")

@@ -1,6 +1,4 @@
-"""What the server answers beside Gradio: files of the page, results by their tokens, stills of the
-empty stage, and whether it is well.
-"""
+"""Routes beside Gradio's: uploaded files, results by their tokens, stills, and a health check."""
 
 import asyncio
 import mimetypes
@@ -19,9 +17,7 @@ _STILLS = frozenset({"image.webp", "reference.webp"})
 
 
 def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
-    """Every route of our own. opened: set when the studio can be asked; whoever wants a result
-    earlier waits for it.
-    """
+    """Return all routes. opened: set once the studio is ready; requests for results wait for it."""
 
     async def media(request: Request) -> Response:
         token, name = request.path_params["token"], request.path_params["name"]
@@ -69,7 +65,7 @@ async def _health(request: Request) -> Response:
 
 
 def is_signed_in(request: Request) -> bool:
-    """Whether somebody is signed in, where people sign in; Gradio keeps who is."""
+    """Return whether somebody is signed in, where people sign in; Gradio knows who is."""
     app: Any = request.app
     if getattr(app, "auth", None) is None:
         return True

@@ -1,13 +1,12 @@
-"""How many connections may be open, and how long one may be silent.
+"""Limits on connections: how many may be open, and how long one may be silent.
 
-Whoever opens a connection has ten seconds to say what they want. Nobody holds more connections
-than others need too; where all are taken, the one that has waited longest makes room. A connection
-whose request is being answered, a stream of events above all, never makes room for another. So
-whoever sends further requests ahead is answered once and has to come again: else a few peers could
-keep all connections busy.
+A client has ten seconds from connecting to send its headers. Nobody holds more connections than
+leaves enough for others; when all are in use, the one that has waited longest is closed. A
+connection whose request is being answered, a stream of events above all, is never closed for
+another. So a client that pipelines requests is answered once and has to reconnect: otherwise a few
+peers could keep all connections busy.
 
-uvicorn knows no such limits. HTTP is always read by h11, the parser that is there with or without
-extras.
+uvicorn has no such limits. HTTP is always parsed by h11, which is there with or without extras.
 """
 
 import asyncio
@@ -32,17 +31,14 @@ _PER_ADDRESS = (
     256  # a class behind one address: sixty pages, each with two streams and some requests
 )
 _HEAD = 16_384  # bytes of headers
-_AHEAD = _HEAD  # bytes sent after a request before it is answered; browsers send none
-_STEP = 4_096  # bytes that are read at once while headers come
-_CHUNKS, _PER_CHUNK = (
-    1_000,
-    64,
-)  # so many chunks of a body may be small; beyond, each has so many bytes on average
+_AHEAD = _HEAD  # pipelined bytes after a request; browsers send none
+_STEP = 4_096  # bytes parsed at once while headers come
+_CHUNKS, _PER_CHUNK = 1_000, 64  # small chunks in a body; beyond, bytes that each has on average
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of connections. exempt: networks of peers that are not counted by address."""
+    """Limits on connections. exempt: networks of peers that are not counted by address."""
 
     total: int
     each: int
@@ -50,27 +46,26 @@ class Limits:
     """How many may wait to be accepted; asyncio accepts as many at once before it looks at one."""
     exempt: Networks = field(default_factory=list)
     header_seconds: float = 10
-    """From the connection, or a later request's first byte, until the headers are whole."""
+    """From connecting, or the first byte of a later request, until the headers are complete."""
     linger_seconds: float = 30
-    """How long the rest of a request may still come that has been answered already."""
+    """How long the rest of a request that has been answered may take to come."""
     send_seconds: float = 60
-    """How long an answer may wait for a peer that takes nothing of it."""
+    """How long an answer may wait for a peer that accepts nothing of it."""
 
     @classmethod
     def within_files(cls, files: int, exempt: Networks) -> "Limits":
-        """The limits for a process that may have so many files open.
+        """Return the limits for a process that may have so many files open.
 
-        A quarter of them are connections. As many are there for the files that are sent over
-        them, for connections that have been accepted and not been looked at, and for the rest:
-        the database, the storage, the service.
+        A quarter of them are connections. As many are left for files sent over them, for
+        connections accepted but not yet handled, and for the rest: database, storage, service.
         """
         total = max(1, min(_TOTAL, files // 4))
-        # What is accepted in one turn of the loop is looked at in the third after it.
+        # What is accepted in one turn of the loop is handled in the third after it.
         return cls(total, max(1, min(_PER_ADDRESS, total // 2)), max(1, total // 4), exempt)
 
 
 def raise_file_limit() -> int:
-    """Let this process open more files, as far as it may. Give the limit that is in force."""
+    """Raise this process's limit of open files as far as allowed. Return the limit in force."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     endless = resource.RLIM_INFINITY
     wanted = _FILES_WANTED if hard == endless else min(hard, _FILES_WANTED)
@@ -82,19 +77,19 @@ def raise_file_limit() -> int:
 
 
 class ConnectionRegistry:
-    """The connections that are open, and which of them wait for a request."""
+    """The open connections, and which of them wait for a request."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._open: dict[Connection, str] = {}
-        self._idle: dict[Connection, None] = {}  # who has waited longest is first
+        self._idle: dict[Connection, None] = {}  # longest waiting first
         self._counts: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._open)
 
     def enter(self, connection: "Connection") -> bool:
-        """Count a connection in. False where all are taken and no one makes room."""
+        """Register a connection. Return False where all are in use and none can be closed."""
         limits, address = self.limits, group(connection.address)
         crowded = self._counts[address] >= limits.each
         if (
@@ -121,7 +116,7 @@ class ConnectionRegistry:
         self._idle.pop(connection, None)
 
     def leave(self, connection: "Connection") -> None:
-        """Count a connection out."""
+        """Unregister a connection."""
         self._idle.pop(connection, None)
         if (address := self._open.pop(connection, None)) is not None:
             self._counts[address] -= 1
@@ -129,7 +124,7 @@ class ConnectionRegistry:
                 del self._counts[address]
 
     def _evict(self, address: str | None = None) -> bool:
-        """Close the connection that has waited longest: of all, or of those from an address."""
+        """Close the connection that has waited longest: of all, or of an address."""
         waiting = (one for one in self._idle if address in (None, self._open[one]))
         if (oldest := next(waiting, None)) is None:
             return False
@@ -139,16 +134,14 @@ class ConnectionRegistry:
 
 
 class _Reader(h11.Connection):
-    """Reads requests. Each chunk of a body costs as much as hundreds of its bytes, so nobody sends
-    many of a byte each.
-    """
+    """A reader of requests with few small chunks: each costs as much as hundreds of bytes."""
 
     def __init__(self) -> None:
         super().__init__(h11.SERVER, _HEAD)
         self._chunks = self._bytes = 0
 
     def next_event(self) -> Any:
-        """What comes next. Raises RemoteProtocolError."""
+        """Return the next event. Raises RemoteProtocolError."""
         event = super().next_event()
         if isinstance(event, h11.Request):
             self._chunks = self._bytes = 0
@@ -161,7 +154,7 @@ class _Reader(h11.Connection):
 
 
 class Connection(H11Protocol):
-    """A connection, within the limits of a lobby."""
+    """A connection within the limits of a registry."""
 
     def __init__(self, registry: ConnectionRegistry, **given: Any) -> None:
         super().__init__(**given)
@@ -193,10 +186,10 @@ class Connection(H11Protocol):
                 timer.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Read on, in time."""
+        """Parse data as it comes, in time."""
         if not self._waiting and self.conn.their_state is h11.MUST_CLOSE:
-            return  # they said that nothing would follow; uvicorn would break its answer off
-        # How long headers are h11 asks only while they are incomplete; a whole quarter of a
+            return  # announced to be the last; uvicorn would break off its answer
+        # h11 checks the length of headers only while they are incomplete: at once, a quarter of a
         # megabyte would pass.
         while (
             self.conn.their_state is h11.IDLE
@@ -212,14 +205,14 @@ class Connection(H11Protocol):
         self._settle()
         ahead = len(self.conn.trailing_data[0]) if self.conn.their_state is h11.DONE else 0
         if ahead > _AHEAD:
-            self.transport.abort()  # Gradio's streams ask for more all the time, and it is kept
+            self.transport.abort()  # Gradio's streams keep receiving, and all of it would be kept
         elif ahead and self.cycle is not None:
             self.cycle.keep_alive = False
             headers: Any = self.cycle.scope["headers"]
-            headers.append(CLOSE_HEADER)  # by which the answer says so
+            headers.append(CLOSE_HEADER)  # so that the answer says it
 
     def send_400_response(self, msg: str) -> None:
-        """Say that what came is no HTTP; where an answer has begun, break it off."""
+        """Answer what is not HTTP; where an answer has begun, break it off."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             super().send_400_response(msg)
         else:
@@ -231,18 +224,18 @@ class Connection(H11Protocol):
         self._settle()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close what is silent."""
+        """Close a silent connection."""
         super().timeout_keep_alive_handler()
         self._settle()
 
     def pause_writing(self) -> None:
-        """Wait until the peer takes what it has been sent."""
+        """Wait until the peer accepts what it was sent."""
         super().pause_writing()
         seconds = self._limits.send_seconds
         self._stalled = self.loop.call_later(seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Send on."""
+        """Continue to send."""
         super().resume_writing()
         if self._stalled is not None:
             self._stalled.cancel()
@@ -251,7 +244,7 @@ class Connection(H11Protocol):
     def _settle(self) -> None:
         """Note whether the connection waits for a request now."""
         waiting = self.cycle is None or self.cycle.response_complete
-        if self.transport.is_closing():  # what has been sent must be taken within that time
+        if self.transport.is_closing():  # the peer must accept the rest within that time
             self._set_timer(self._limits.send_seconds, self.transport.abort)
         elif waiting and not self._waiting:
             self._registry.wait(self)

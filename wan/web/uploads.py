@@ -1,8 +1,8 @@
-"""Files on their way here: received piece by piece, so that nobody can promise or send more than
-there is room for.
+"""File uploads: received piece by piece, so that nobody can announce or send more than there is
+room.
 
-Gradio's own route keeps a plain field of a form in memory, whatever its size, and gives everybody
-the path on the server under which a file lies.
+Gradio's own route keeps a plain form field in memory, whatever its size, and tells everybody the
+server path of an uploaded file.
 """
 
 import asyncio
@@ -29,40 +29,35 @@ from wan.web.addresses import group
 from wan.web.rate_limit import RateLimit
 from wan.web.refusal import RequestRefused
 
-# bytes: three clips of 100 MB and two pictures of 20 MB come in one request, and the form around
-# them
+# bytes: one request may bring three videos of 100 MB and two images of 20 MB, and the form
 UPLOAD_LIMIT = 360_000_000
-IDLE_SECONDS = 20.0  # without a byte, after which an upload is given up
+IDLE_SECONDS = 20.0  # without a byte, after which an upload is aborted
 _MEGABYTE = 1_000_000
 _FILE_LIMIT = 100 * _MEGABYTE  # the service's own limit for a reference video
 _FILES_LIMIT = 20
 _FIELDS_LIMIT = 8
-_FIELD_LIMIT = 16_000  # bytes of a field that is no file
+_FIELD_LIMIT = 16_000  # bytes of a plain field
 _BOUNDARY_LIMIT = 200  # characters
-_WHOLE_SECONDS = 900  # a 100 MB clip over 1 Mbit/s
-_RATE = (
-    1.0,
-    3_000,
-    # seconds for one more MB from an address, and how many may come at once: a class, each with a
-    # clip of 100 MB
-)
-_TRACKED = 1_000  # uploads whose progress is told
+_WHOLE_SECONDS = 900  # 100 MB at 1 Mbit/s
+# seconds for one more MB from an address, and how many may come at once: a class of students, each
+# with a video of 100 MB
+_RATE = (1.0, 3_000)
+_TRACKED = 1_000  # uploads whose progress is reported
 _TRACK_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
-_TRACK_SECONDS = 3.0  # how long the page's question for it waits for the upload to begin
-_POLL_SECONDS = (
-    0.2  # seconds between two looks at it, each of which takes the loop a moment for every stream
-)
+_TRACK_SECONDS = 3.0  # for which the page's query waits for the upload to begin
+_POLL_SECONDS = 0.2  # between two reports; each takes the event loop a moment for every stream
 
 
 class UploadRate:
-    """How much each address has sent lately, and whether there is room for more."""
+    """How much each address has sent lately, and whether the disk has room for more."""
 
     def __init__(self) -> None:
         self._pace, self._lock = RateLimit(*_RATE), threading.Lock()
 
     def require(self, folder: Path, address: str) -> None:
-        """Counts one more megabyte. Raises Refused where there is no room for it, and while an
-        address sends too much. Blocks.
+        """Count one more megabyte. Blocks.
+
+        Raises RequestRefused where there is no room for it, and while an address sends too much.
         """
         with self._lock:
             wait = self._pace.wait(group(address))
@@ -79,8 +74,10 @@ def _require_room(folder: Path, more: int) -> None:
 
 
 class BodyUploads:
-    """Bodies that may hold files and are read as a whole, and how much each address has sent in
-    them lately. folder: where they are written.
+    """Bodies with files that are read as a whole, and how much each address has sent in them
+    lately.
+
+    folder: where they are written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -88,8 +85,9 @@ class BodyUploads:
 
     @contextlib.asynccontextmanager
     async def admit(self, size: int, address: str) -> AsyncIterator[None]:
-        """Keeps room for so many bytes while they come. Raises Refused where there is none, and
-        while an address sends too much.
+        """Reserve disk space for a body inside the block.
+
+        Raises RequestRefused where there is none, and while an address sends too much.
         """
         if wait := self._pace.wait(group(address), math.ceil(size / _MEGABYTE)):
             raise RequestRefused(429, "too_much", wait)
@@ -102,7 +100,7 @@ class BodyUploads:
 
 
 class UploadProgress:
-    """How many bytes of each upload have come since somebody last asked."""
+    """How many bytes of each upload have come since the last query."""
 
     def __init__(self) -> None:
         self._arrived: OrderedDict[str, tuple[str, int] | None] = OrderedDict()
@@ -111,19 +109,19 @@ class UploadProgress:
         """
 
     def add(self, upload: str, name: str, size: int) -> None:
-        """Notes that more of a file has come."""
+        """Note that more of a file has come."""
         last = self._arrived.get(upload)
         self._arrived[upload] = (name, size + (last[1] if last and last[0] == name else 0))
         if len(self._arrived) > _TRACKED:
             self._arrived.popitem(last=False)
 
     def end(self, upload: str) -> None:
-        """Notes that an upload is over, however it ended."""
+        """Note that an upload is over, however it ended."""
         if upload in self._arrived:
             self._arrived[upload] = None
 
     async def follow(self, upload: str) -> AsyncIterator[str]:
-        """An upload as a stream of events, as the page's script wants it; ends with the upload."""
+        """Yield an upload's progress as server-sent events for the page's script, until it ends."""
         while upload in self._arrived:
             if (arrival := self._arrived[upload]) is None:
                 del self._arrived[upload]
@@ -134,7 +132,7 @@ class UploadProgress:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def wait_for_start(self, upload: str) -> bool:
-        """Whether an upload is known; waits a moment for it to begin."""
+        """Return whether an upload is known, after waiting a moment for it to begin."""
         for _ in range(round(_TRACK_SECONDS / _POLL_SECONDS)):
             if upload in self._arrived:
                 return True
@@ -143,11 +141,11 @@ class UploadProgress:
 
 
 class _Form:
-    """A form of files, parsed piece by piece: each file is written as it comes, and everything else
-    is counted and dropped.
+    """A form parsed piece by piece: files are written as they come, the rest is counted and
+    dropped.
 
-    require: asked before each megabyte, raises what speaks against it. told: gets a file's name and
-    how many bytes of it have come just now.
+    require: called before each megabyte, raises what speaks against it. report: called with a
+    file's name and how many bytes of it have just come.
     """
 
     def __init__(
@@ -165,12 +163,8 @@ class _Form:
         self.files: list[Path] = []
         self._file: Any = None  # the one that is being written
         self._header, self._disposition = b"", b""
-        self._fields, self._part, self._whole = (
-            0,
-            0,
-            0,
-        )  # how many fields; bytes of this part, and of all
-        self._room = 0  # bytes that may come before room for more is asked for
+        self._fields = self._part = self._whole = 0  # number of fields; bytes of this part, of all
+        self._room = 0  # bytes that may come before more room is required
         self._over, self._lock = False, threading.Lock()
         self._parser = MultipartParser(
             boundary,
@@ -187,7 +181,7 @@ class _Form:
         )
 
     def feed(self, piece: bytes) -> None:
-        """Takes the next piece. Blocks; raises Refused."""
+        """Parse the next piece. Blocks; raises RequestRefused."""
         self._whole += len(piece)
         if self._whole > UPLOAD_LIMIT:
             raise RequestRefused(413)
@@ -198,14 +192,14 @@ class _Form:
                 raise RequestRefused(400) from None
 
     def finish(self) -> list[Path]:
-        """The files, when all has come. Raises Refused where it has not."""
+        """Return the files once all has come. Raises RequestRefused where it has not."""
         if not self._over or not self.files:
             raise RequestRefused(400)
         return self.files
 
     def drop(self) -> None:
-        """Removes what has come. Blocks."""
-        with self._lock:  # the last piece may still be written
+        """Remove what has come. Blocks."""
+        with self._lock:  # the last piece may still be being written
             self._close()
             for file in self.files:
                 self._folder.remove(file)
@@ -224,7 +218,7 @@ class _Form:
         self._header = b""
 
     def _open(self) -> None:
-        """A part begins: a file gets its place, a field is counted."""
+        """Begin a part: create a file, or count a field."""
         _, options = parse_options_header(self._disposition)
         if b"filename" not in options:
             self._fields += 1
@@ -235,7 +229,7 @@ class _Form:
             raise RequestRefused(400)
         if len(self.files) == _FILES_LIMIT:
             raise RequestRefused(413)
-        # each file counts for a megabyte at least, so that many small ones count too
+        # Each file counts for at least a megabyte, so that many small ones count too.
         self._require()
         self._room = _MEGABYTE
         self.files.append(self._folder.new(options[b"filename"].decode(errors="replace")))
@@ -266,8 +260,10 @@ class _Form:
 def routes(
     folder: UploadFolder, is_signed_in: Callable[[Request], bool], *, idle: float = IDLE_SECONDS
 ) -> list[Route]:
-    """The routes by which files come here. signed_in: whether somebody may send any. idle: seconds
-    without a byte that end an upload.
+    """Return the upload routes.
+
+    is_signed_in: whether the client may send files. idle: seconds without a byte that end an
+    upload.
     """
     arrivals, progress = UploadRate(), UploadProgress()
 
@@ -303,7 +299,9 @@ async def _receive_files(
     progress: UploadProgress,
     idle: float,
 ) -> list[Path]:
-    """The files of a request, each in its place. Raises Refused, and then nothing of it is left."""
+    """Return a request's files, each in its place. Raises RequestRefused and then leaves nothing
+    behind.
+    """
     address = request.client.host if request.client else ""
     tracked = request.query_params.get("upload_id", "")
     report = (
@@ -334,8 +332,9 @@ async def _receive_files(
 
 
 async def _feed(request: Request, form: _Form, idle: float) -> None:
-    """Gives a form all that comes. Raises TimeoutError where nothing comes for `idle` seconds,
-    Refused where it breaks off.
+    """Feed a form with all that comes.
+
+    Raises TimeoutError where nothing comes for `idle` seconds, RequestRefused where it breaks off.
     """
     while True:
         async with asyncio.timeout(idle):
