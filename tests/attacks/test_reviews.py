@@ -146,7 +146,7 @@ def test_what_is_sent(app: App, hers: Hers, record: Record):
     record(
         "verdict: a comment of 100 kB",
         (413, True),
-        (long.status, "at most 2,000" in long.json()["detail"]),
+        (long.status, "limit is 2,000" in long.json()["detail"]),
     )
     record(
         "verdict: half a character",

@@ -78,7 +78,7 @@ def owner(three: Three, blank: Page, app: App) -> Page:
 
 def test_an_empty_library_says_so(page: Page):
     library(page)
-    expect(page.locator(".wan-empty")).to_contain_text("Nothing here yet")
+    expect(page.locator(".wan-empty")).to_contain_text("No videos yet")
 
 
 def test_searching_and_filtering(owner: Page):
@@ -93,14 +93,14 @@ def test_searching_and_filtering(owner: Page):
         search.fill(typed)
         expect(owner.locator(".wan-item-words")).to_have_text(found)
     search.fill("no such thing")
-    expect(owner.locator(".wan-empty")).to_contain_text("Nothing matches")
+    expect(owner.locator(".wan-empty")).to_contain_text("No results")
     search.fill("")
     expect(owner.locator(".wan-item")).to_have_count(3)
     for field, choice, count in (
         ("state", "Failed or lost", 0),
         ("state", "Done", 3),
         ("verdict", "Yes", 0),
-        ("verdict", "None yet", 3),
+        ("verdict", "No verdict", 3),
     ):
         owner.locator(f"#wan-library-{field} input").click()
         owner.get_by_role("option", name=choice, exact=True).click()
@@ -121,10 +121,10 @@ def test_one_job_is_opened_and_left_by_keyboard(owner: Page):
     for said in (
         "Timeline",
         "Downloading",
-        "Settings as asked",
+        "Settings",
         "1280×720",
         "References",
-        "picture · 512×512",
+        "image · 512×512",
         "Task ID",
         "free in demo mode",
     ):
@@ -203,7 +203,7 @@ def test_takes_are_chosen_compared_and_joined(owner: Page, tmp_path: Path):
     for number in (2, 0):
         boxes.nth(number).check()
     expect(chosen).to_have_value(f"{ids[2]} {ids[0]}")
-    expect(owner.locator(".wan-chosen")).to_contain_text("2 chosen", use_inner_text=True)
+    expect(owner.locator(".wan-chosen")).to_contain_text("2 selected", use_inner_text=True)
     owner.locator('.wan-chosen [data-act="compare"]').click()
     expect(owner.locator("[data-compare] video")).to_have_count(2)
     owner.keyboard.press("Escape")
@@ -272,7 +272,7 @@ def test_deleting_asks_first_and_not_while_it_runs(page: Page, app: App):
     expect(page.locator(".wan-ask")).to_be_hidden()
     page.locator('[data-act="ask"]').click()
     page.locator('[data-act="delete"]').click()
-    expect(page.locator(".wan-empty")).to_contain_text("Nothing here yet")
+    expect(page.locator(".wan-empty")).to_contain_text("No videos yet")
     assert plain_http.get(f"{app.url}/{source}").status_code == 404
 
 
@@ -345,7 +345,7 @@ def test_a_video_of_ours_that_is_dropped_fills_the_form(film: bytes, visit: Visi
     page = visit(app.url)
     dropped(page, "#wan-image-reference_image", "a.mp4", film)
     expect(page.locator("#wan-image-prompt textarea")).to_have_value(PROMPTS[0])
-    expect(page.locator("#wan-image-recalled")).to_contain_text("add the references again")
+    expect(page.locator("#wan-image-recalled")).to_contain_text("add them again")
     assert page.locator("#wan-image-reference_image img").count() == 0
 
 
@@ -356,7 +356,7 @@ def test_a_video_of_my_own_brings_its_picture(film: bytes, owner: Page):
         "aria-selected", "true"
     )
     expect(owner.locator("#wan-image-recalled")).to_contain_text(
-        "The form has the settings of this video."
+        "Settings imported from this video."
     )
     expect(owner.locator("#wan-image-prompt textarea")).to_have_value(PROMPTS[0])
     expect(owner.locator("#wan-image-reference_image img")).to_be_visible()
@@ -368,7 +368,7 @@ def test_a_video_without_settings_says_so_and_changes_nothing(page: Page):
         SAMPLES / "bigbuckbunny.mp4"
     )
     expect(page.locator("#wan-image-recalled")).to_contain_text(
-        "There are no settings of Wan Studio in this video"
+        "This video has no Wan Studio settings"
     )
     assert page.locator("#wan-image-prompt textarea").input_value() == "Mine."
 

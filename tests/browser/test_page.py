@@ -154,7 +154,7 @@ def test_the_answer_about_a_video_comes_into_view(page: Page):
         SAMPLES / "bigbuckbunny.mp4"
     )
     expect(page.locator("#wan-image-recalled")).to_contain_text(
-        "There are no settings of Wan Studio in this video"
+        "This video has no Wan Studio settings"
     )
     page.wait_for_function("""() => {
         const box = one => document.querySelector(one).getBoundingClientRect();

@@ -177,16 +177,16 @@ def test_a_revoked_link_closes_the_page_and_the_videos(made: Made, others: list[
     video = f"{made.link}/1/video.mp4"
     assert phone.request.get(video, headers={"Range": "bytes=0-9"}).status == 206
     made.owner.locator(".wr-ask summary").first.click()
-    made.owner.get_by_role("button", name="Revoke the link").click()
+    made.owner.get_by_role("button", name="Revoke link").click()
     expect(made.owner.locator(".opened .wr-state")).to_have_text("Revoked", use_inner_text=True)
     expect(made.owner.locator("input[data-review-link]")).to_have_count(0)
     expect(phone.locator(".rv-message h1")).to_have_text(
-        "This review has been closed", use_inner_text=True
+        "This review is closed", use_inner_text=True
     )
     assert phone.locator("video").count() == 0
     assert phone.request.get(video).status == 404
     assert phone.goto(made.link).status == 404
-    expect(phone.locator("h1")).to_have_text("There is nothing to review here", use_inner_text=True)
+    expect(phone.locator("h1")).to_have_text("This review isn't available", use_inner_text=True)
 
 
 def test_a_review_is_not_asked_for_its_tally_while_it_is_being_revoked(
@@ -210,7 +210,7 @@ def test_a_review_is_not_asked_for_its_tally_while_it_is_being_revoked(
     asked.clear()
     page.route("**/queue/join*", lambda route: held.append(route))  # noqa: PLW0108 - Playwright writes on what it is given
     with page.expect_request("**/queue/join*"):
-        page.get_by_role("button", name="Revoke the link").click()
+        page.get_by_role("button", name="Revoke link").click()
     page.clock.run_for(9_000)
     assert not asked
     held[0].continue_()
@@ -252,7 +252,7 @@ def test_the_export_opens_from_disk_without_a_network(
     made.owner.get_by_role("button", name="Close").last.click()
     made.owner.locator(".opened .wr-ask summary").last.click()
     count = made.owner.locator(".wr-item").count()
-    made.owner.get_by_role("button", name="Delete the review").click()
+    made.owner.get_by_role("button", name="Delete review").click()
     expect(made.owner.locator(".wr-item")).to_have_count(count - 1)
 
 

@@ -266,7 +266,7 @@ async def test_one_export_of_an_owner_at_a_time(studio, monkeypatch, tmp_path):
     )
     room = review._Room("en", studio, set())
     first = room.zip("", made.id, asks)
-    assert "Packing" in await anext(first)
+    assert "Exporting" in await anext(first)
     assert ["Another export" in said async for said in room.zip("", made.id, asks)] == [True]
     await first.aclose()
     assert "Ready" in [said async for said in room.zip("", made.id, asks)][-1]

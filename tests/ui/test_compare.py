@@ -82,7 +82,7 @@ def test_what_differs_comes_first_and_the_rest_is_folded():
             "reference",
             {},
             {"references": [Reference("image", sha256="abcdef99", key="k")]},
-            "References picture abcdef",
+            "References image abcdef",
         ),
     ],
 )
@@ -94,7 +94,7 @@ def test_each_setting_that_differs_is_found(name, asked, more, said):
 
 def test_equal_takes_are_said_to_be_equal():
     differ, same = parts(shown(take(1), take(2)))
-    assert "No setting differs" in differ
+    assert "All settings are the same" in differ
     assert "Seed 4711" in same
 
 

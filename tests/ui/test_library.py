@@ -95,8 +95,8 @@ def test_a_page_says_where_it_is_and_where_the_others_are():
 
 
 def test_an_empty_page_says_why():
-    assert "Nothing here yet" in shelf.page("en", JobPage([], 0, 0, 0), 0, 24, None)
-    assert "Nothing matches" in shelf.page("en", JobPage([], 0, 7, 0), 0, 24, None)
+    assert "No videos yet" in shelf.page("en", JobPage([], 0, 0, 0), 0, 24, None)
+    assert "No results" in shelf.page("en", JobPage([], 0, 7, 0), 0, 24, None)
     assert 'data-turn="0"' in shelf.page(
         "en", JobPage([], 3, 7, 0), 24, 24, NOW
     )  # the last page has gone: the first is still there
@@ -119,8 +119,8 @@ def test_a_card_shows_its_still_or_its_prompt_and_only_a_video_can_be_chosen():
 COSTS = [
     (DONE, "¥1.50"),
     (replace(DONE, backend="simulator"), "free in demo mode"),
-    (job(state=JobState.FAILED, spent=Spent.NO), "nothing charged"),
-    (job(state=JobState.EXPIRED, spent=Spent.MAYBE), "perhaps ¥1.50"),
+    (job(state=JobState.FAILED, spent=Spent.NO), "not charged"),
+    (job(state=JobState.EXPIRED, spent=Spent.MAYBE), "possibly ¥1.50"),
     (job(state=JobState.RUNNING), "¥1.50 if it succeeds"),
     (replace(DONE, amount=None), "Price unknown for this region"),
 ]
@@ -216,7 +216,7 @@ def test_a_sound_is_among_what_a_job_was_made_from():
     ]
     shown = shelf.job("en", event(replace(DONE, references=made_from)))
     assert "640×480" in shown
-    assert "sound" in shown
+    assert "audio" in shown
     assert "4.2 s" in shown
     assert "0×0" not in shown
 
