@@ -788,7 +788,7 @@ def test_what_was_stopped_before_it_was_sent_is_sent_by_nobody_who_was_not_asked
             out, said = stopped.stdout.read(), stopped.stderr.read()
         answer = json.loads(out)
         assert (stopped.returncode, answer["ok"]) == (1, False)
-        assert "Stopped before anything was sent or spent." in said
+        assert "Stopped before anything was sent or charged." in said
         assert "what was sent goes on" not in said
         assert (
             f"python -m wan resume {answer['job_id']}; to drop it: python -m wan cancel "
