@@ -173,17 +173,7 @@ def _choose_picture(
         if one.codec_context is not None and one.codec_context.codec.canonical_name in _CODECS
     ]
     if not allowed:
-        known = [
-            one.codec_context.codec.canonical_name
-            for one in tracks
-            if one.codec_context is not None
-        ]
-        names = ", ".join(_CODECS.values())
-        raise (
-            InvalidInput(field, "video_codec", given=known[0], allowed=names)
-            if known
-            else InvalidInput(field, "video_codec_unknown", allowed=names)
-        )
+        raise _codec_refusal(field, tracks)
     # Whether a single track can be decoded, its copy will show.
     track = allowed[0] if len(allowed) == 1 else _first_decodable(given, allowed)
     if track is None:
@@ -191,6 +181,15 @@ def _choose_picture(
     return track, [] if track is _order_by_preference(tracks)[0] else [
         sentence("clip_picture_other")
     ]
+
+
+def _codec_refusal(field: str, tracks: Sequence[VideoStream]) -> InvalidInput:
+    """Return the refusal of tracks that are in no allowed codec."""
+    codecs = [one.codec_context.codec for one in tracks if one.codec_context is not None]
+    allowed = ", ".join(_CODECS.values())
+    if not codecs:
+        return InvalidInput(field, "video_codec_unknown", allowed=allowed)
+    return InvalidInput(field, "video_codec", given=codecs[0].canonical_name, allowed=allowed)
 
 
 def _choose_sound(

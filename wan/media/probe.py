@@ -59,14 +59,12 @@ def probe(file: IO[bytes]) -> Clip:
         seconds = float(stream.duration * stream.time_base)
         if _end_of(container, stream) < seconds - SLACK:
             raise ValueError("the file breaks off")
-        sides = (
-            (first_frame.width, first_frame.height)
-            if first_frame.rotation % 180 == 0
-            else (first_frame.height, first_frame.width)
-        )
+        width, height = first_frame.width, first_frame.height
+        if first_frame.rotation % 180:
+            width, height = height, width
         return Clip(
-            width=sides[0],
-            height=sides[1],
+            width=width,
+            height=height,
             fps=round(float(stream.average_rate), 3),
             seconds=round(seconds, 3),
             has_audio=bool(container.streams.audio),

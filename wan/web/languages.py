@@ -1,7 +1,7 @@
-"""The page of each language: where it stands, who is sent to it, and how its head begins.
+"""The page of each language: its path, who is sent to it, and how its head begins.
 
-A page says everything in its own language, Gradio's own words too: those follow the browser's
-language, so the first script of a page gives the browser the page's.
+A page is in one language throughout, Gradio's own words included: those follow the browser's
+language, so a page's first script sets that to the page's.
 """
 
 from collections.abc import Mapping
@@ -14,19 +14,19 @@ from wan.domain.messages import Language
 from wan.web.paths import ASSETS
 
 PATHS: Mapping[Language, str] = {"en": "/", "zh": "/zh"}
-"""Where the page of each language is."""
+"""The path of each language's page."""
 TAGS: Mapping[Language, str] = {"en": "en", "zh": "zh-CN"}
-"""How a document names its language."""
+"""The language tag of a document."""
 VARY = "Accept-Language, Cookie"
-"""What the choice depends on beside the address."""
+"""The headers that the choice of a page depends on."""
 _COOKIE = "wan-language"
 _KEPT = 365 * 24 * 3600  # seconds
 _DOCUMENTS = ("document", "iframe", "frame")  # a Space is shown in a frame
 
 
 def language_of(query: bytes | str, headers: Headers) -> Language:
-    """The language that somebody is answered in: the one that the address names (`?lang=`), else
-    the one that was chosen before, else the one that the browser asks for first.
+    """Return the language for an answer: named in the URL (`?lang=`), chosen before, or the
+    browser's.
     """
     asked = named_in(query) or _chosen(headers)
     if asked is not None:
@@ -35,7 +35,7 @@ def language_of(query: bytes | str, headers: Headers) -> Language:
 
 
 def named_in(query: bytes | str) -> Language | None:
-    """The language that an address names."""
+    """Return the language named in a query, None for none."""
     plain = query.decode("latin-1") if isinstance(query, bytes) else query
     try:
         return _known(parse_qs(plain, max_num_fields=100).get("lang", [""])[-1])
@@ -44,21 +44,23 @@ def named_in(query: bytes | str) -> Language | None:
 
 
 def cookie(language: Language, root: str, *, framed: bool) -> str:
-    """The Set-Cookie header that keeps a choice. root: the path under which the app is reached.
-    framed: whether the page is shown inside another site's.
+    """Return the Set-Cookie header that keeps a choice.
+
+    root: the path under which the app is reached. framed: whether the page is shown inside another
+    site's.
     """
     abroad = "; SameSite=None; Secure" if framed else ""
     return f"{_COOKIE}={language}; Path={root}/; Max-Age={_KEPT}{abroad}"
 
 
 def is_document(headers: Headers) -> bool:
-    """Whether a browser asks for a page to show: it says so, or at least that it takes HTML."""
+    """Return whether a browser asks for a page to show: it says so, or at least accepts HTML."""
     wanted = headers.get("sec-fetch-dest")
     return wanted in _DOCUMENTS if wanted else "text/html" in headers.get("accept", "")
 
 
 def first_script(language: Language) -> str:
-    """The script with which the page begins."""
+    """Return the script with which the page begins."""
     script = (ASSETS / "language.js").read_text(encoding="utf-8")
     slash = (ASSETS / "slash.js").read_text(encoding="utf-8") if PATHS[language] == "/" else ""
     return slash + script.replace("{language}", TAGS[language])

@@ -88,35 +88,37 @@ class _AddressMissing(Exception):
 
 
 def _open_socket(family: int, address: Any, port: int) -> socket.socket:
+    """Return a listening socket. Raises SettingsError and _AddressMissing."""
+    # No URL without a zone reaches a link-local address.
+    if family == socket.AF_INET6 and ip_address(address[0].partition("%")[0]).is_link_local:
+        raise _AddressMissing
     try:
         # With an explicit protocol: only there asyncio sets TCP_NODELAY, and otherwise each answer
         # waits 40 ms for an acknowledgement.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError:
         raise _AddressMissing from None
-    # No URL without a zone reaches a link-local address.
-    if family == socket.AF_INET6 and ip_address(address[0].partition("%")[0]).is_link_local:
-        listener.close()
-        raise _AddressMissing
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            listener.setsockopt(
-                socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not _is_both(address[0]))
-            )
+            only = int(not _is_both(address[0]))
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
         listener.bind(address)
         listener.listen()  # now, so that others find the port in use
     except OSError as error:
         listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise _PortTaken(port) from None
-        if error.errno in _MISSING_ERRORS:
-            raise _AddressMissing from None
-        given = f"{port} ({error.strerror})"
-        raise SettingsError.about(
-            "GRADIO_SERVER_PORT", given, "a port that this user may open"
-        ) from None
+        raise _listen_error(error, port) from None
     return listener
+
+
+def _listen_error(error: OSError, port: int) -> Exception:
+    """Return what an error of the system means for a port."""
+    if error.errno == errno.EADDRINUSE:
+        return _PortTaken(port)
+    if error.errno in _MISSING_ERRORS:
+        return _AddressMissing()
+    given = f"{port} ({error.strerror})"
+    return SettingsError.about("GRADIO_SERVER_PORT", given, "a port that this user may open")
 
 
 def _is_both(address: str) -> bool:

@@ -18,6 +18,17 @@ _STILLS = frozenset({"image.webp", "reference.webp"})
 
 def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
     """Return all routes. opened: set once the studio is ready; requests for results wait for it."""
+    return [
+        _file_route(studio),
+        *uploads.routes(studio.uploads, is_signed_in),
+        Route("/healthz", _health),
+        _media_route(studio, opened),
+        Route("/still/{name}", _still),
+    ]
+
+
+def _media_route(studio: Studio, opened: asyncio.Event) -> Route:
+    """Return the route of results by their tokens."""
 
     async def media(request: Request) -> Response:
         token, name = request.path_params["token"], request.path_params["name"]
@@ -32,32 +43,28 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
             path, media_type=MEDIA[name], headers={"Cache-Control": "private, max-age=3600"}
         )
 
+    return Route("/media/{token}/{name}", media)
+
+
+def _file_route(studio: Studio) -> Route:
+    """Return the route of uploads, which replaces Gradio's: that one relays URLs and headers."""
+
     async def file(request: Request) -> Response:
-        """In place of Gradio's own route, which fetches URLs too and echoes the headers of the
-        request.
-        """
         if not is_signed_in(request):
             return PlainTextResponse("Not authenticated", 401)
         path = await asyncio.to_thread(studio.uploads.find, request.path_params["path"])
         if path is None:
             return _not_found()
         kind = mimetypes.guess_type(path.name)[0] or ""
-        headers = {
-            "Cache-Control": "private, no-cache"
-        }  # what is deleted is gone from the page too
+        # What is deleted must be gone from the page too.
+        headers = {"Cache-Control": "private, no-cache"}
         if kind.startswith(("image/", "video/")) and kind != "image/svg+xml":
             return FileResponse(path, media_type=kind, headers=headers)
         return FileResponse(
             path, media_type="application/octet-stream", filename=path.name, headers=headers
         )
 
-    return [
-        Route("/gradio_api/file={path:path}", file),
-        *uploads.routes(studio.uploads, is_signed_in),
-        Route("/healthz", _health),
-        Route("/media/{token}/{name}", media),
-        Route("/still/{name}", _still),
-    ]
+    return Route("/gradio_api/file={path:path}", file)
 
 
 async def _health(request: Request) -> Response:

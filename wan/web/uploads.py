@@ -13,6 +13,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -166,19 +167,19 @@ class _Form:
         self._fields = self._part = self._whole = 0  # number of fields; bytes of this part, of all
         self._room = 0  # bytes that may come before more room is required
         self._over, self._lock = False, threading.Lock()
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._begin,
-                "on_header_field": lambda data, start, end: self._name_header(data[start:end]),
-                "on_header_value": lambda data, start, end: self._add_header(data[start:end]),
-                "on_header_end": self._end_header,
-                "on_headers_finished": self._open,
-                "on_part_data": lambda data, start, end: self._add(data[start:end]),
-                "on_part_end": self._close,
-                "on_end": self._end,
-            },
-        )
+        self._parser = MultipartParser(boundary, self._callbacks())
+
+    def _callbacks(self) -> Any:
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": lambda data, start, end: self._name_header(data[start:end]),
+            "on_header_value": lambda data, start, end: self._add_header(data[start:end]),
+            "on_header_end": self._end_header,
+            "on_headers_finished": self._open,
+            "on_part_data": lambda data, start, end: self._add(data[start:end]),
+            "on_part_end": self._close,
+            "on_end": self._end,
+        }
 
     def feed(self, piece: bytes) -> None:
         """Parse the next piece. Blocks; raises RequestRefused."""
@@ -265,13 +266,13 @@ def routes(
     is_signed_in: whether the client may send files. idle: seconds without a byte that end an
     upload.
     """
-    arrivals, progress = UploadRate(), UploadProgress()
+    rate, progress = UploadRate(), UploadProgress()
 
     async def upload(request: Request) -> Response:
         if not is_signed_in(request):
             return PlainTextResponse("Not authenticated", 401)
         try:
-            files = await _receive_files(request, folder, arrivals, progress, idle)
+            files = await _receive_files(request, folder, rate, progress, idle)
         except RequestRefused as refused:
             return refused.response(request.headers.get("accept-language", ""))
         return JSONResponse([folder.name(file) for file in files])
@@ -295,26 +296,19 @@ def routes(
 async def _receive_files(
     request: Request,
     folder: UploadFolder,
-    arrivals: UploadRate,
+    rate: UploadRate,
     progress: UploadProgress,
     idle: float,
 ) -> list[Path]:
-    """Return a request's files, each in its place. Raises RequestRefused and then leaves nothing
-    behind.
-    """
+    """Return a request's files. Raises RequestRefused and then leaves nothing behind."""
     address = request.client.host if request.client else ""
     tracked = request.query_params.get("upload_id", "")
-    report = (
-        (lambda name, size: progress.add(tracked, name, size))
-        if _TRACK_ID.fullmatch(tracked)
-        else (lambda *_: None)
+    is_tracked = _TRACK_ID.fullmatch(tracked) is not None
+    report: Callable[[str, int], None] = (
+        partial(progress.add, tracked) if is_tracked else lambda *_: None
     )
-    form = _Form(
-        request.headers.get("content-type", ""),
-        folder,
-        lambda: arrivals.require(folder.folder, address),
-        report,
-    )
+    require = partial(rate.require, folder.folder, address)
+    form = _Form(request.headers.get("content-type", ""), folder, require, report)
     try:
         async with asyncio.timeout(_WHOLE_SECONDS):
             await _feed(request, form, idle)
@@ -327,7 +321,7 @@ async def _receive_files(
             raise RequestRefused(507, "upload_no_room") from None
         raise
     finally:
-        if _TRACK_ID.fullmatch(tracked):
+        if is_tracked:
             progress.end(tracked)
 
 
