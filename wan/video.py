@@ -110,7 +110,7 @@ async def aresume(job_id: str, *, wait: bool = True) -> VideoResult:
     """`resume` for async code."""
     if not isinstance(job_id, str):
         raise InvalidInput("job_id", "field_type", given=type(job_id).__name__, allowed="text")
-    async with Studio(load_settings(), own=True) as studio:
+    async with Studio(load_settings(), only_jobs_started_here=True) as studio:
         job = await resumable(studio, job_id)
         studio.take_up(job)
         return await _result(studio, await _watched(studio, job, wait=wait))
@@ -236,7 +236,7 @@ async def resumable(studio: Studio, job_id: str) -> Job:
 async def _run(
     request: ImageToVideoRequest | ReferenceToVideoRequest, *, wait: bool, new_take: bool
 ) -> VideoResult:
-    async with Studio(load_settings(), own=True) as studio:
+    async with Studio(load_settings(), only_jobs_started_here=True) as studio:
         job = await studio.submit(request, owner=OPERATOR, new_take=new_take)
         return await _result(
             studio, await _watched(studio, job, wait=wait), made_before=not job.live

@@ -183,9 +183,9 @@ async def test_an_export_keeps_its_videos_though_copies_of_a_bucket_are_tidied_u
             async with ends_well(studio, simulator, jobs[-1]):
                 pass
         review = (
-            await studio.create_review([job.id for job in jobs], owner=OWNER, title="Round 1")
+            await studio.reviews.create([job.id for job in jobs], owner=OWNER, title="Round 1")
         )[0]
-        async with studio.review_files(review) as found:
+        async with studio.reviews.files(review) as found:
             copies = [*(disk.folder / "cache/videos").rglob("video.mp4")]
             for copy in copies:
                 os.utime(copy, (0, 0))  # a slow disk, and many videos
@@ -224,10 +224,10 @@ async def test_a_disk_that_runs_low_refuses_new_work_and_harms_none_in_flight(
 
 async def test_no_copy_takes_the_room_of_the_jobs(studio, monkeypatch):
     job = await Viewer(studio, await studio.submit(request(), owner=OWNER)).end()
-    made, _ = await studio.create_review(
+    made, _ = await studio.reviews.create(
         [job.id], owner=OWNER, title="A", note="", expires_days=None
     )
-    whole = await studio.review(made.id, owner=OWNER)
+    whole = await studio.reviews.get(made.id, owner=OWNER)
     await asyncio.to_thread(studio.uploads.folder.mkdir)
     copies = [
         lambda: studio.bundle(job.id, owner=OWNER, target=studio.uploads.folder / "bundle.zip"),
@@ -261,7 +261,7 @@ async def test_one_export_of_an_owner_at_a_time(studio, monkeypatch, tmp_path):
     job = await studio.submit(request(), owner=owner)
     async for _ in studio.follow(job.id, owner=owner):
         pass
-    made, _ = await studio.create_review(
+    made, _ = await studio.reviews.create(
         [job.id], owner=owner, title="A", note="", expires_days=None
     )
     room = review._Room("en", studio, set())

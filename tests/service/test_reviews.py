@@ -312,47 +312,47 @@ async def made(studio, owner="owner", prompt="she smiles"):
 @pytest.mark.anyio
 async def test_a_review_from_its_link_to_its_end(studio):
     first, second = await made(studio), await made(studio)
-    whole, token = await studio.create_review(
+    whole, token = await studio.reviews.create(
         [second.id, first.id], owner="owner", title=" Round 2 ", note="n", expires_days=1
     )
     assert [take.job_id for take in whole.takes] == [second.id, first.id]
-    assert (await studio.review(whole.id, owner="owner")).link_token == token
-    assert await studio.review_by_link(token) == await studio.review(whole.id, owner="owner")
-    versions = [await studio.review_version(token)]
+    assert (await studio.reviews.get(whole.id, owner="owner")).link_token == token
+    assert await studio.reviews.by_link(token) == await studio.reviews.get(whole.id, owner="owner")
+    versions = [await studio.reviews.version(token)]
     for given in ({"comment": "a", "at_seconds": 1}, {"verdict": "no"}, {"verdict": "maybe"}):
-        await studio.give_verdict(token, GOOD | given)
-        versions.append(await studio.review_version(token))
+        await studio.reviews.give_verdict(token, GOOD | given)
+        versions.append(await studio.reviews.version(token))
     assert len(set(versions)) == 4
-    now = await studio.review_by_link(token)
+    now = await studio.reviews.by_link(token)
     assert now.takes[0].tally == Tally(maybe=1)
     assert [one.verdict for one in now.takes[0].verdicts] == [
         "yes",
         "maybe",
     ]  # a word without a comment is replaced
-    assert (await studio.review_media(token, 1, "video.mp4")).stat().st_size > 1000
-    assert await studio.review_media(token, 3, "video.mp4") is None
-    assert await studio.review_media(token, 1, "original.mp4") is None
-    async with studio.review_files(now) as found:
+    assert (await studio.reviews.media(token, 1, "video.mp4")).stat().st_size > 1000
+    assert await studio.reviews.media(token, 3, "video.mp4") is None
+    assert await studio.reviews.media(token, 1, "original.mp4") is None
+    async with studio.reviews.files(now) as found:
         assert set(found) == {1, 2}
 
-    for call in (studio.review, studio.revoke_review, studio.delete_review):
+    for call in (studio.reviews.get, studio.reviews.revoke, studio.reviews.delete):
         with pytest.raises(ReviewNotFound):
             await call(whole.id, owner="somebody else")
-    assert await studio.reviews(owner="somebody else") == []
+    assert await studio.reviews.of_owner(owner="somebody else") == []
 
-    closed = await studio.revoke_review(whole.id, owner="owner")
+    closed = await studio.reviews.revoke(whole.id, owner="owner")
     assert (closed.link_token, closed.takes[0].tally) == (None, Tally(maybe=1))
-    assert await studio.review_media(token, 1, "video.mp4") is None
+    assert await studio.reviews.media(token, 1, "video.mp4") is None
     for call in (
-        studio.review_by_link(token),
-        studio.review_version(token),
-        studio.give_verdict(token, GOOD),
-        studio.review_by_link("x" * 43),
+        studio.reviews.by_link(token),
+        studio.reviews.version(token),
+        studio.reviews.give_verdict(token, GOOD),
+        studio.reviews.by_link("x" * 43),
     ):
         with pytest.raises(ReviewNotFound):
             await call
-    await studio.delete_review(whole.id, owner="owner")
-    assert await studio.reviews(owner="owner") == []
+    await studio.reviews.delete(whole.id, owner="owner")
+    assert await studio.reviews.of_owner(owner="owner") == []
     assert (await studio.job(first.id, owner="owner")).video_key
 
 
@@ -362,21 +362,21 @@ async def test_what_a_reviewer_gets_says_nothing_of_how_it_was_made(studio, tmp_
     job = await made(studio, prompt="she smiles at 4711 secret stars")
     telling = (job.id.encode(), b"secret stars", b"Wan Studio", str(job.seed).encode())
     bare, open_ = [
-        (await studio.create_review([job.id], owner="owner", title="t", with_settings=shown))[1]
+        (await studio.reviews.create([job.id], owner="owner", title="t", with_settings=shown))[1]
         for shown in (False, True)
     ]
-    shown = await studio.review_media(bare, 1, "video.mp4")
+    shown = await studio.reviews.media(bare, 1, "video.mp4")
     assert [mark for mark in telling if mark in shown.read_bytes()] == []
     assert encode.measure(shown) == encode.measure(await studio.media(job.media_token, "video.mp4"))
     before = shown.stat()
-    again = (await asyncio.gather(*(studio.review_media(bare, 1, "video.mp4") for _ in range(5))))[
+    again = (await asyncio.gather(*(studio.reviews.media(bare, 1, "video.mp4") for _ in range(5))))[
         -1
     ]
     assert (again, again.stat().st_ino) == (shown, before.st_ino)
-    poster = (await studio.review_media(bare, 1, "poster.webp")).read_bytes()
+    poster = (await studio.reviews.media(bare, 1, "poster.webp")).read_bytes()
     assert [mark for mark in telling if mark in poster] == []
     for token in (bare, open_):
-        whole = await studio.review_by_link(token)
+        whole = await studio.reviews.by_link(token)
         await pack("en", studio, whole, tmp_path / "review.zip", now=NOW, progress=lambda _: None)
         with zipfile.ZipFile(tmp_path / "review.zip") as packed:
             held = (
@@ -388,7 +388,7 @@ async def test_what_a_reviewer_gets_says_nothing_of_how_it_was_made(studio, tmp_
             page = packed.read("index.html").partition(b"<body")[2]
         assert all(mark in held for mark in telling) is whole.with_settings is (token == open_)
         assert any(mark in held + page for mark in telling[:2]) is whole.with_settings
-    whole = (await studio.review_media(open_, 1, "video.mp4")).read_bytes()
+    whole = (await studio.reviews.media(open_, 1, "video.mp4")).read_bytes()
     assert all(mark in whole for mark in telling)
     await studio.delete(job.id, owner="owner")
     assert not shown.exists()
@@ -404,25 +404,25 @@ async def test_only_ones_own_videos_go_into_a_review(studio):
     unmade = await studio.submit(asked, owner="owner")
     for ids in ([theirs.id], [mine.id, theirs.id], [unmade.id], ["nonsense"], [], [mine.id, "\0"]):
         with pytest.raises(InvalidInput):
-            await studio.create_review(ids, owner="owner", title="t")
-    assert await studio.reviews(owner="owner") == []
+            await studio.reviews.create(ids, owner="owner", title="t")
+    assert await studio.reviews.of_owner(owner="owner") == []
 
 
 @pytest.mark.process
 @pytest.mark.anyio
 async def test_an_expired_link_is_as_good_as_none(studio):
     token = (
-        await studio.create_review(
+        await studio.reviews.create(
             [(await made(studio)).id], owner="owner", title="t", expires_days=1
         )
     )[1]
     later = studio._clock() + 86401
-    studio._clock = lambda: later
+    studio.reviews._clock = lambda: later
     with pytest.raises(ReviewNotFound):
-        await studio.review_by_link(token)
+        await studio.reviews.by_link(token)
     with pytest.raises(ReviewNotFound):
-        await studio.review_version(token)
-    assert await studio.review_media(token, 1, "video.mp4") is None
+        await studio.reviews.version(token)
+    assert await studio.reviews.media(token, 1, "video.mp4") is None
 
 
 @pytest.mark.process
@@ -431,13 +431,13 @@ async def test_a_review_holds_so_much_and_no_more(studio, monkeypatch):
     monkeypatch.setattr("wan.database.reviews.VERDICTS_LIMIT", 2)
     monkeypatch.setattr("wan.database.reviews.REVIEWS_LIMIT", 1)
     done = await made(studio)
-    token = (await studio.create_review([done.id], owner="owner", title="t"))[1]
+    token = (await studio.reviews.create([done.id], owner="owner", title="t"))[1]
     for reviewer in ("a", "b"):
-        await studio.give_verdict(token, GOOD | {"reviewer": reviewer * 24})
+        await studio.reviews.give_verdict(token, GOOD | {"reviewer": reviewer * 24})
     with pytest.raises(AccessRefused, match="feedback limit"):
-        await studio.give_verdict(token, GOOD | {"reviewer": "c" * 24})
-    await studio.give_verdict(
+        await studio.reviews.give_verdict(token, GOOD | {"reviewer": "c" * 24})
+    await studio.reviews.give_verdict(
         token, GOOD | {"reviewer": "b" * 24, "verdict": "no"}
     )  # a change of mind takes no more room
     with pytest.raises(AccessRefused, match="1 reviews"):
-        await studio.create_review([done.id], owner="owner", title="t")
+        await studio.reviews.create([done.id], owner="owner", title="t")

@@ -182,7 +182,7 @@ async def asked(anyio_backend):
         request = ImageToVideoRequest(prompt="p", reference_image=picture((640, 480)), duration=2)
         async for event in studio.follow((await studio.submit(request, owner="o")).id, owner="o"):
             job = event.job
-        whole, token = await studio.create_review([job.id], owner="o", title="Title")
+        whole, token = await studio.reviews.create([job.id], owner="o", title="Title")
         opened = asyncio.Event()
         opened.set()
         transport = httpx.ASGITransport(Starlette(routes=review_page.routes(studio, opened)))
@@ -197,7 +197,7 @@ async def test_whatever_is_the_matter_with_a_link_is_not_told(asked):
     unknown = await client.get("/review/" + "x" * 43)
     assert unknown.status_code == 404
     assert "This review isn" in unknown.text
-    await studio.revoke_review(whole.id, owner="o")
+    await studio.reviews.revoke(whole.id, owner="o")
     for path in (
         token,
         token[:-1],
@@ -312,13 +312,13 @@ def test_what_was_seen_is_forgotten_in_time():
 @pytest.mark.anyio
 async def test_however_many_look_a_review_is_read_once(asked, monkeypatch):
     studio, whole, token, client = asked
-    read, real = [], studio.review_by_link
+    read, real = [], studio.reviews.by_link
 
     async def counted(token):
         read.append(token)
         return await real(token)
 
-    monkeypatch.setattr(studio, "review_by_link", counted)
+    monkeypatch.setattr(studio.reviews, "by_link", counted)
     first = await asyncio.gather(*(client.get(f"/review/{token}/tally") for _ in range(20)))
     assert ({one.status_code for one in first}, len({one.content for one in first}), len(read)) == (
         {200},
@@ -339,7 +339,7 @@ async def test_however_many_look_a_review_is_read_once(asked, monkeypatch):
     again = await client.get(f"/review/{token}/tally", headers=known)
     assert (again.status_code, "by another process" in again.text, len(read)) == (200, True, 4)
     assert "by another process" in (await client.get(f"/review/{token}")).text
-    await studio.revoke_review(whole.id, owner="o")
+    await studio.reviews.revoke(whole.id, owner="o")
     for path in ("", "/tally"):
         assert (await client.get(f"/review/{token}{path}", headers=known)).status_code == 404
 
@@ -350,21 +350,21 @@ async def test_who_goes_away_takes_it_from_nobody_and_what_failed_is_tried_again
     asked, monkeypatch
 ):
     studio, _, token, client = asked
-    begun, go_on, real = asyncio.Event(), asyncio.Event(), studio.review_by_link
+    begun, go_on, real = asyncio.Event(), asyncio.Event(), studio.reviews.by_link
 
     async def slow(token):
         begun.set()
         await go_on.wait()
         raise StorageUnavailable("database_busy")
 
-    monkeypatch.setattr(studio, "review_by_link", slow)
+    monkeypatch.setattr(studio.reviews, "by_link", slow)
     leaves, stays = (asyncio.create_task(client.get(f"/review/{token}/tally")) for _ in range(2))
     await begun.wait()
     leaves.cancel()
     await asyncio.wait([leaves])
     go_on.set()
     assert (await stays).status_code == 503
-    monkeypatch.setattr(studio, "review_by_link", real)
+    monkeypatch.setattr(studio.reviews, "by_link", real)
     assert (await client.get(f"/review/{token}/tally")).status_code == 200
 
 
@@ -405,7 +405,7 @@ async def test_an_export_is_whole_or_is_not(asked, tmp_path):
             html = packed.read(page).decode()
             assert f'<html lang="{language}"' in html
             assert all(f'href="{other}"' in html for other in pages)
-        async with studio.review_files(whole) as found:
+        async with studio.reviews.files(whole) as found:
             assert packed.read("videos/take-1.mp4") == found[1][0].read_bytes()
         assert b'src="videos/take-1.mp4" poster="videos/take-1.webp"' in packed.read("index.html")
     assert shares == sorted(shares)
@@ -453,7 +453,7 @@ async def test_an_export_of_a_review_that_is_deleted_meanwhile_is_none(asked):
     path = await placed.__aenter__()
     path.write_bytes(b"zip")
     (path.parent / ".note").unlink()
-    await studio.delete_review(whole.id, owner="o")
+    await studio.reviews.delete(whole.id, owner="o")
     with pytest.raises(ReviewNotFound):
         await placed.__aexit__(None, None, None)
     assert not path.parent.exists()

@@ -134,7 +134,7 @@ class _Run:
             return refusal(message, code=FAILED, job_id=self._job_id)
 
     async def _make(self, request: Request, settings: Settings, *, new_take: bool) -> Answer:
-        async with Studio(settings, own=True) as studio:
+        async with Studio(settings, only_jobs_started_here=True) as studio:
             checked = await studio.check(studio.door.operator, owner=OPERATOR)
             if checked.key not in GOOD:
                 return refusal(str(checked), code=FAILED)
@@ -142,7 +142,7 @@ class _Run:
             return await self._watch(studio, job, made_before=not job.live)
 
     async def _resume(self, job_id: str) -> Answer:
-        async with Studio(load_settings(), own=True) as studio:
+        async with Studio(load_settings(), only_jobs_started_here=True) as studio:
             job = await resumable(studio, job_id)
             studio.take_up(job)
             return await self._watch(studio, job)
@@ -170,7 +170,7 @@ class _Run:
 
 
 async def _cancel(job_id: str) -> Answer:
-    async with Studio(load_settings(), own=True) as studio:
+    async with Studio(load_settings(), only_jobs_started_here=True) as studio:
         job = await resumable(studio, job_id)
         await studio.cancel(job.id, owner=OPERATOR)
         with suppress(TimeoutError):

@@ -10,11 +10,10 @@ import hashlib
 import logging
 import math
 import os
-import re
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -27,14 +26,12 @@ from urllib.parse import urlsplit
 from wan.database.engine import Database
 from wan.database.jobs import Jobs
 from wan.database.queue import Queue
-from wan.database.reviews import Reviews
 from wan.domain import catalog, ids, line, reviews
 from wan.domain.catalog import MODELS, Price
 from wan.domain.errors import (
     InvalidInput,
     JobNotFound,
     MayPayTwice,
-    ReviewNotFound,
     ServiceError,
     SettingsError,
     StorageUnavailable,
@@ -58,18 +55,20 @@ from wan.domain.jobs import (
 from wan.domain.messages import Sentence, reword_as_waiting, sentence
 from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request
 from wan.domain.results import VideoResult
-from wan.domain.reviews import Review, Take
 from wan.domain.turns import Asker, customer_network, is_here
 from wan.environment.connection import Connection
 from wan.environment.settings import Settings
-from wan.media import embedded_settings, encode, inputs, join
+from wan.media import embedded_settings, inputs, join
 from wan.provider import payload
 from wan.provider.gateway import Gateway
 from wan.provider.local_simulator import LocalSimulator
 from wan.service import cleanup, polling
 from wan.service.access import Door, Keys, Leave
+from wan.service.files import Files
+from wan.service.lookup import ask_known
 from wan.service.references import References
 from wan.service.refusals import refusals_in_words
+from wan.service.reviews import Reviews
 from wan.service.runner import Runner
 from wan.storage.evidence import Evidence
 from wan.storage.objects import Storage, require_room, translate_errors
@@ -92,7 +91,6 @@ _LINE_KEPT = 0.3  # seconds for which what was read of a line is shown
 _GLANCE = 1.0  # seconds between two looks at a followed row that another process may have written
 
 _SEARCH_LIMIT = 2000  # characters that are looked for; longer than any prompt
-_BARE = "bare"  # the folder of copies of videos without their settings
 # that are looked for, each by a condition of its own; SQLite takes a thousand, and nobody tells
 # prompts apart by more
 _SEARCH_WORDS = 30
@@ -163,9 +161,9 @@ class Studio:
     studio`, which also runs the background loop.
 
     clock: seconds since 1970; passed in by tests. works: False only looks at what is kept: there is
-    no service, and no job goes on. own: sends no jobs but those that are submitted or taken up
-    here, so that nobody pays for what somebody has stopped elsewhere; looks after all that are
-    sent.
+    no service, and no job goes on. only_jobs_started_here: sends no jobs but those that are
+    submitted or taken up here, so that nobody pays for what somebody has stopped elsewhere; looks
+    after all that are sent.
     """
 
     def __init__(
@@ -174,7 +172,7 @@ class Studio:
         clock: Callable[[], float] = time.time,
         *,
         works: bool = True,
-        own: bool = False,
+        only_jobs_started_here: bool = False,
     ) -> None:
         self.settings, self._works = settings, works
         self.backend = settings.backend
@@ -183,7 +181,7 @@ class Studio:
         self._connection: Connection | None = None
         self._door: Door | None = None
         self._owners: Owners | None = None
-        self._own: set[str] | None = set() if own else None
+        self._own: set[str] | None = set() if only_jobs_started_here else None
         self._changes, self._calling = asyncio.Event(), asyncio.Lock()
         self._lines: dict[tuple[str, str], tuple[float, dict[str, int]]] = {}
         self._joining = asyncio.Semaphore(1)  # it takes every core
@@ -225,10 +223,11 @@ class Studio:
         )
         opened.callback(self.database.close)
         self._queue, self._jobs = Queue(self.database), Jobs(self.database)
-        self._reviews = Reviews(self.database)
         self._owners = Owners(self.database.seal)
         self._storage = Storage(self.settings.storage, self.settings.work_dir)
         self._references = References.over(self._jobs, self._storage, self.uploads)
+        self._files = Files(self._storage)
+        self.reviews = Reviews(self.database, self._storage, self.uploads, self._clock, self._tell)
         opened.enter_context(inputs.use_work_folder(self.settings.work_dir))
         self._evidence = Evidence(
             folder, visitors=not self.settings.space_id, video_at=self._storage.path
@@ -512,7 +511,7 @@ class Studio:
         """A job of this owner. Raises JobNotFound and, as everything here that asks the database,
         StorageUnavailable.
         """
-        job = await self._found(ids.JOB, self._jobs.get, job_id, owner)
+        job = await ask_known(ids.JOB, self._jobs.get, job_id, owner)
         if job is None:
             raise JobNotFound
         return job
@@ -830,190 +829,10 @@ class Studio:
         """A file of a job by its unguessable token: "video.mp4", "original.mp4" or "poster.webp";
         None when there is none. Raises StorageUnavailable.
         """
-        job = await self._found(ids.MEDIA, self._jobs.by_media_token, token)
+        job = await ask_known(ids.MEDIA, self._jobs.by_media_token, token)
         if job is not None and name == "original.mp4":
-            return await self._local(job.original_key)
-        return None if job is None else await self._shown_file(job, name)
-
-    async def create_review(
-        self,
-        job_ids: Sequence[str],
-        *,
-        owner: str,
-        title: str,
-        note: str = "",
-        expires_days: int | None = None,
-        with_settings: bool = False,
-    ) -> tuple[Review, str]:
-        """Makes a review of takes in this order, and the token that its link ends with. Raises
-        InvalidInput, AccessRefused and StorageUnavailable.
-
-        with_settings: whether reviewers see, and find in the videos, what they were made with.
-        """
-        title, note = reviews.clean_title_and_note(title, note)
-        now, token = self._clock(), ids.new_link_token()
-        expires_at = reviews.compute_expiry(expires_days, now)
-        takes = []
-        for number, job_id in enumerate(reviews.check_take_ids(job_ids), 1):
-            job = await self._found(ids.JOB, self._jobs.get, job_id, owner)
-            takes.append(Take(number=number, job_id=job_id, job=reviews.require_video(job)))
-        review = Review(
-            ids.new_review_id(),
-            owner,
-            title,
-            note,
-            token,
-            now,
-            expires_at,
-            None,
-            tuple(takes),
-            with_settings,
-        )
-        with refusals_in_words():
-            await self._reviews.add(review, token)
-        self._tell()
-        return review, token
-
-    async def reviews(self, *, owner: str, whole: str = "") -> list[Review]:
-        """Every review of this owner, newest first; what was said comes with the one whose id is
-        `whole` only.
-        """
-        return await self._reviews.of_owner(
-            owner, whole if ids.has_shape(ids.REVIEW, whole) else ""
-        )
-
-    async def review(self, review_id: str, *, owner: str) -> Review:
-        """A review of this owner, open or not. Raises ReviewNotFound."""
-        return _there(await self._found(ids.REVIEW, self._reviews.get, review_id, owner))
-
-    async def review_by_link(self, token: str, *, whole: bool = True) -> Review:
-        """The review that a link opens. Raises ReviewNotFound for one that is unknown, revoked or
-        expired, without saying which.
-
-        whole: with what was said in it.
-        """
-        review = _there(
-            await self._found(ids.LINK, partial(self._reviews.by_link, whole=whole), token)
-        )
-        if not review.is_open(self._clock()):
-            raise ReviewNotFound
-        return review
-
-    async def review_version(self, token: str) -> str:
-        """What is another whenever anything that an open link shows is; costs little to ask. Raises
-        as `review_by_link` does.
-        """
-        return _there(await self._found(ids.LINK, self._reviews.version, token, self._clock()))
-
-    async def revoke_review(self, review_id: str, *, owner: str) -> Review:
-        """Closes a review's link, and the videos behind it, for good; what was said stays. Raises
-        ReviewNotFound.
-        """
-        await self._found(ids.REVIEW, self._reviews.revoke, review_id, owner, self._clock())
-        self._tell()
-        return await self.review(review_id, owner=owner)
-
-    async def delete_review(self, review_id: str, *, owner: str) -> None:
-        """Deletes a review and everything that was said in it; its takes stay in the library.
-        Raises ReviewNotFound.
-        """
-        if not await self._found(ids.REVIEW, self._reviews.delete, review_id, owner):
-            raise ReviewNotFound
-        await asyncio.to_thread(self.uploads.forget, {review_id})
-        self._tell()
-
-    async def give_verdict(self, token: str, given: dict[str, Any], *, network: str = "") -> None:
-        """Writes down what somebody with the link says.
-
-        given: take (its number), verdict ("yes", "maybe", "no"), reviewer (their browser's token),
-        and if they like comment, at_seconds, name. network: where they are, so that one does not
-        fill the review. Raises ReviewNotFound, InvalidInput, AccessRefused where the review takes
-        no more, and StorageUnavailable.
-        """
-        review = await self.review_by_link(token, whole=False)
-        verdict = reviews.check_verdict(review, given, id_=ids.new_review_id(), now=self._clock())
-        with refusals_in_words():
-            await self._reviews.give(verdict, network)
-        self._tell()
-
-    async def review_media(self, token: str, number: int, name: str) -> Path | None:
-        """A file of a take ("video.mp4", "poster.webp") by a link that is open; None when there is
-        none. Raises StorageUnavailable.
-        """
-        known = 1 <= number <= reviews.TAKES_LIMIT
-        job = (
-            await self._found(ids.LINK, self._reviews.job, token, number, self._clock())
-            if known
-            else None
-        )
-        if job is None:
-            return None
-        return await self._reviewers_file(
-            job, name, with_settings=await self._reviews.shows_settings(token)
-        )
-
-    @contextlib.asynccontextmanager
-    async def review_files(
-        self, review: Review
-    ) -> AsyncIterator[dict[int, tuple[Path, Path | None]]]:
-        """Video and poster of each take that is there, by its number, for a copy of them; they stay
-        until the block ends.
-
-        Raises StorageUnavailable, also where there is no room for a copy, or for what the block
-        writes.
-        """
-        with translate_errors():
-            await asyncio.to_thread(self._storage.require_room)
-            async with self._storage.workroom() as folder:
-                found = {}
-                for take in review.takes:
-                    video = take.job and await self._reviewers_file(
-                        take.job, "video.mp4", folder, with_settings=review.with_settings
-                    )
-                    if take.job and video:
-                        found[take.number] = (
-                            video,
-                            await self._shown_file(take.job, "poster.webp", folder),
-                        )
-                yield found
-
-    async def _found(
-        self, shape: re.Pattern[str], look: Callable[..., Awaitable[Result]], key: str, *more: Any
-    ) -> Result | None:
-        """What a statement gives for an id or token from outside; None for what has not its shape,
-        whatever it is.
-        """
-        return await look(key, *more) if ids.has_shape(shape, key) else None
-
-    async def _shown_file(self, job: Job, name: str, folder: Path | None = None) -> Path | None:
-        """A file of a job that others may be shown too. folder: a workroom, for as long as which
-        the file stays.
-        """
-        return await self._local(
-            {"video.mp4": job.video_key, "poster.webp": job.poster_key}.get(name, ""), folder
-        )
-
-    async def _reviewers_file(
-        self, job: Job, name: str, folder: Path | None = None, *, with_settings: bool
-    ) -> Path | None:
-        """The same for reviewers: its video without what it was made with and its job, unless the
-        owner shows that.
-        """
-        if with_settings or name != "video.mp4" or not job.video_key:
-            return await self._shown_file(job, name, folder)
-        with contextlib.suppress(FileNotFoundError):
-            bare = await self._storage.derive(job.video_key, _BARE, encode.untag)
-            return bare if folder is None else await self._storage.link_into(bare, folder)
-        return None
-
-    async def _local(self, key: str, folder: Path | None = None) -> Path | None:
-        """A copy of what is kept under a key here; None for "", and for what is kept no longer."""
-        with contextlib.suppress(FileNotFoundError):
-            if key:
-                return await (
-                    self._storage.hold(key, folder) if folder else self._storage.local_copy(key)
-                )
-        return None
+            return await self._files.local(job.original_key)
+        return None if job is None else await self._files.shown(job, name)
 
     async def evidence(self, job: Job) -> Path | None:
         """The folder of a job's record with all that is known now; None where none is kept: of
@@ -1391,12 +1210,6 @@ def _costs(
         "billed_seconds": cost.billed_seconds,
         "reserved": reserved,
     }
-
-
-def _there(review: Result | None) -> Result:
-    if review is None:
-        raise ReviewNotFound
-    return review
 
 
 def _waits(job: Job) -> Sentence:

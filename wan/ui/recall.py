@@ -115,7 +115,7 @@ async def placed(
         for job_id in job_ids:
             await studio.job(job_id, owner=owner)
         if review:
-            await studio.review(review, owner=owner)
+            await studio.reviews.get(review, owner=owner)
     except BaseException:
         await asyncio.shield(asyncio.to_thread(studio.uploads.remove, path))
         raise

@@ -154,10 +154,10 @@ class _Room:
                 "expires_days": _EXPIRY.get(expiry),
                 "with_settings": settings,
             }
-            review, _ = await self._studio.create_review(ids, owner=owner, **about)
+            review, _ = await self._studio.reviews.create(ids, owner=owner, **about)
             listed = html.listed(
                 self._language,
-                await self._studio.reviews(owner=owner, whole=review.id),
+                await self._studio.reviews.of_owner(owner=owner, whole=review.id),
                 review.id,
                 time.time(),
             )
@@ -167,11 +167,11 @@ class _Room:
 
     async def revoke(self, token: str, picked: str | None, request: gr.Request) -> str:
         """Closes a link."""
-        return await self._listed(token, picked, request, self._studio.revoke_review)
+        return await self._listed(token, picked, request, self._studio.reviews.revoke)
 
     async def delete(self, token: str, picked: str | None, request: gr.Request) -> str:
         """Deletes a review."""
-        return await self._listed(token, picked, request, self._studio.delete_review)
+        return await self._listed(token, picked, request, self._studio.reviews.delete)
 
     async def csv(self, token: str, picked: str | None, request: gr.Request) -> str:
         """What was said, as a table."""
@@ -184,7 +184,7 @@ class _Room:
     async def zip(self, token: str, picked: str | None, request: gr.Request) -> AsyncIterator[str]:
         """The page with its videos, and how far it is. One at a time of an owner."""
         try:
-            review = await self._studio.review(
+            review = await self._studio.reviews.get(
                 picked or "", owner=owner_of(self._studio, token, request)
             )
             if review.owner in self._packing:
@@ -244,7 +244,7 @@ class _Room:
         write: Callable[[Review], bytes],
     ) -> str:
         async def act(owner: str) -> str:
-            review = await self._studio.review(picked or "", owner=owner)
+            review = await self._studio.reviews.get(picked or "", owner=owner)
             async with _placed(self._studio, review, kind) as target:
                 await asyncio.to_thread(target.write_bytes, await asyncio.to_thread(write, review))
             return html.exported(self._language, target.name, self._studio.uploads.name(target))
@@ -279,7 +279,7 @@ class _Room:
                     await act(picked or "", owner=owner)
             except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
                 refusal = self._told(error)
-            listed = await self._studio.reviews(owner=owner, whole=picked or "")
+            listed = await self._studio.reviews.of_owner(owner=owner, whole=picked or "")
             return refusal + await asyncio.to_thread(
                 html.listed, self._language, listed, picked or "", time.time()
             )

@@ -1,0 +1,47 @@
+"""The files of jobs that are kept, for whoever may see them."""
+
+import contextlib
+from pathlib import Path
+
+from wan.domain.jobs import Job
+from wan.media import encode
+from wan.storage.objects import Storage
+
+_BARE = "bare"  # the folder of copies of videos without their settings
+
+
+class Files:
+    """Local copies of what is kept."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def local(self, key: str, folder: Path | None = None) -> Path | None:
+        """A copy of what is kept under a key here; None for "", and for what is kept no longer."""
+        with contextlib.suppress(FileNotFoundError):
+            if key:
+                return await (
+                    self._storage.hold(key, folder) if folder else self._storage.local_copy(key)
+                )
+        return None
+
+    async def shown(self, job: Job, name: str, folder: Path | None = None) -> Path | None:
+        """A file of a job that others may be shown too. folder: a workroom, for as long as which
+        the file stays.
+        """
+        return await self.local(
+            {"video.mp4": job.video_key, "poster.webp": job.poster_key}.get(name, ""), folder
+        )
+
+    async def for_reviewers(
+        self, job: Job, name: str, folder: Path | None = None, *, with_settings: bool
+    ) -> Path | None:
+        """The same for reviewers: its video without what it was made with and its job, unless the
+        owner shows that.
+        """
+        if with_settings or name != "video.mp4" or not job.video_key:
+            return await self.shown(job, name, folder)
+        with contextlib.suppress(FileNotFoundError):
+            bare = await self._storage.derive(job.video_key, _BARE, encode.untag)
+            return bare if folder is None else await self._storage.link_into(bare, folder)
+        return None

@@ -1,0 +1,18 @@
+"""Questions about ids and tokens from outside."""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from wan.domain import ids
+
+Result = TypeVar("Result")
+
+
+async def ask_known(
+    shape: re.Pattern[str], look: Callable[..., Awaitable[Result]], key: str, *more: Any
+) -> Result | None:
+    """What a statement gives for an id or token from outside; None for what has not its shape,
+    whatever it is.
+    """
+    return await look(key, *more) if ids.has_shape(shape, key) else None

@@ -1,0 +1,187 @@
+"""Reviews: made by an owner, opened by a link, with what people say of the takes."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from wan.database import reviews as tables
+from wan.database.engine import Database
+from wan.database.jobs import Jobs
+from wan.domain import ids
+from wan.domain import reviews as rules
+from wan.domain.errors import ReviewNotFound
+from wan.domain.reviews import Review, Take
+from wan.service.files import Files
+from wan.service.lookup import ask_known
+from wan.service.refusals import refusals_in_words
+from wan.storage.objects import Storage, translate_errors
+from wan.storage.uploads import UploadFolder
+
+Found = TypeVar("Found")
+
+
+class Reviews:
+    """The reviews of every owner, and what their links open. changed: is called after every
+    write.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        storage: Storage,
+        uploads: UploadFolder,
+        clock: Callable[[], float],
+        changed: Callable[[], None],
+    ) -> None:
+        self._reviews, self._jobs = tables.Reviews(database), Jobs(database)
+        self._storage, self._files, self._uploads = storage, Files(storage), uploads
+        self._clock, self._changed = clock, changed
+
+    async def create(
+        self,
+        job_ids: Sequence[str],
+        *,
+        owner: str,
+        title: str,
+        note: str = "",
+        expires_days: int | None = None,
+        with_settings: bool = False,
+    ) -> tuple[Review, str]:
+        """Makes a review of takes in this order, and the token that its link ends with. Raises
+        InvalidInput, AccessRefused and StorageUnavailable.
+
+        with_settings: whether reviewers see, and find in the videos, what they were made with.
+        """
+        title, note = rules.clean_title_and_note(title, note)
+        now, token = self._clock(), ids.new_link_token()
+        expires_at = rules.compute_expiry(expires_days, now)
+        takes = []
+        for number, job_id in enumerate(rules.check_take_ids(job_ids), 1):
+            job = await ask_known(ids.JOB, self._jobs.get, job_id, owner)
+            takes.append(Take(number=number, job_id=job_id, job=rules.require_video(job)))
+        review = Review(
+            ids.new_review_id(),
+            owner,
+            title,
+            note,
+            token,
+            now,
+            expires_at,
+            None,
+            tuple(takes),
+            with_settings,
+        )
+        with refusals_in_words():
+            await self._reviews.add(review, token)
+        self._changed()
+        return review, token
+
+    async def of_owner(self, *, owner: str, whole: str = "") -> list[Review]:
+        """Every review of this owner, newest first; what was said comes with the one whose id is
+        `whole` only.
+        """
+        return await self._reviews.of_owner(
+            owner, whole if ids.has_shape(ids.REVIEW, whole) else ""
+        )
+
+    async def get(self, review_id: str, *, owner: str) -> Review:
+        """A review of this owner, open or not. Raises ReviewNotFound."""
+        return _require(await ask_known(ids.REVIEW, self._reviews.get, review_id, owner))
+
+    async def by_link(self, token: str, *, whole: bool = True) -> Review:
+        """The review that a link opens. Raises ReviewNotFound for one that is unknown, revoked or
+        expired, without saying which.
+
+        whole: with what was said in it.
+        """
+        review = _require(
+            await ask_known(ids.LINK, partial(self._reviews.by_link, whole=whole), token)
+        )
+        if not review.is_open(self._clock()):
+            raise ReviewNotFound
+        return review
+
+    async def version(self, token: str) -> str:
+        """What is another whenever anything that an open link shows is; costs little to ask. Raises
+        as `by_link` does.
+        """
+        return _require(await ask_known(ids.LINK, self._reviews.version, token, self._clock()))
+
+    async def revoke(self, review_id: str, *, owner: str) -> Review:
+        """Closes a review's link, and the videos behind it, for good; what was said stays. Raises
+        ReviewNotFound.
+        """
+        await ask_known(ids.REVIEW, self._reviews.revoke, review_id, owner, self._clock())
+        self._changed()
+        return await self.get(review_id, owner=owner)
+
+    async def delete(self, review_id: str, *, owner: str) -> None:
+        """Deletes a review and everything that was said in it; its takes stay in the library.
+        Raises ReviewNotFound.
+        """
+        if not await ask_known(ids.REVIEW, self._reviews.delete, review_id, owner):
+            raise ReviewNotFound
+        await asyncio.to_thread(self._uploads.forget, {review_id})
+        self._changed()
+
+    async def give_verdict(self, token: str, given: dict[str, Any], *, network: str = "") -> None:
+        """Writes down what somebody with the link says.
+
+        given: take (its number), verdict ("yes", "maybe", "no"), reviewer (their browser's token),
+        and if they like comment, at_seconds, name. network: where they are, so that one does not
+        fill the review. Raises ReviewNotFound, InvalidInput, AccessRefused where the review takes
+        no more, and StorageUnavailable.
+        """
+        review = await self.by_link(token, whole=False)
+        verdict = rules.check_verdict(review, given, id_=ids.new_review_id(), now=self._clock())
+        with refusals_in_words():
+            await self._reviews.give(verdict, network)
+        self._changed()
+
+    async def media(self, token: str, number: int, name: str) -> Path | None:
+        """A file of a take ("video.mp4", "poster.webp") by a link that is open; None when there is
+        none. Raises StorageUnavailable.
+        """
+        known = 1 <= number <= rules.TAKES_LIMIT
+        job = (
+            await ask_known(ids.LINK, self._reviews.job, token, number, self._clock())
+            if known
+            else None
+        )
+        if job is None:
+            return None
+        return await self._files.for_reviewers(
+            job, name, with_settings=await self._reviews.shows_settings(token)
+        )
+
+    @contextlib.asynccontextmanager
+    async def files(self, review: Review) -> AsyncIterator[dict[int, tuple[Path, Path | None]]]:
+        """Video and poster of each take that is there, by its number, for a copy of them; they stay
+        until the block ends.
+
+        Raises StorageUnavailable, also where there is no room for a copy, or for what the block
+        writes.
+        """
+        with translate_errors():
+            await asyncio.to_thread(self._storage.require_room)
+            async with self._storage.workroom() as folder:
+                found = {}
+                for take in review.takes:
+                    video = take.job and await self._files.for_reviewers(
+                        take.job, "video.mp4", folder, with_settings=review.with_settings
+                    )
+                    if take.job and video:
+                        found[take.number] = (
+                            video,
+                            await self._files.shown(take.job, "poster.webp", folder),
+                        )
+                yield found
+
+
+def _require(review: Found | None) -> Found:
+    if review is None:
+        raise ReviewNotFound
+    return review
