@@ -91,9 +91,7 @@ class Owners:
         return self._of(f"key\n{key}")
 
     def of_token(self, token: str) -> str:
-        """Return the owner for the token of a browser or program. Raises ValueError for a malformed
-        one.
-        """
+        """Return the owner for the token of a browser or program. Raises ValueError."""
         if not is_token(token):
             raise ValueError("no token")
         return self._of(token)

@@ -160,9 +160,7 @@ class Job:
     seed: int = 0
     billed_seconds: float | None = None
     amount: Decimal | None = None
-    """The cost: an estimate until it ends, then that of the billed seconds. None if prices are
-    unknown.
-    """
+    """The cost: an estimate until it ends, then that of the billed seconds. None for unknown."""
     currency: str = ""
     reserved: Decimal | None = None
     """Part of the day's budget kept for this job, an upper bound. None where no budget counts it.

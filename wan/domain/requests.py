@@ -1,5 +1,4 @@
-"""The normalised requests: what a person or a script asks for, before it is translated for the
-service.
+"""The normalised requests: what a person or a script asks for, independent of the service.
 
 Wrong input raises InvalidInput, which names the field, what was given and what is allowed; nothing
 has been opened or sent by then. Files are opened by `wan.media.inputs`.
@@ -39,9 +38,7 @@ from wan.domain.public_url import check_public_url
 from wan.domain.quoting import quote_value
 
 Media = bytes | Path | str
-"""The bytes of a file, its path, or a URL that the service fetches. A `str` is always a URL, never
-a path.
-"""
+"""The bytes of a file, its path, or a URL that the service fetches. A `str` is always a URL."""
 
 ReferenceKind = Literal["video", "image"]
 

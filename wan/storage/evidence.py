@@ -49,6 +49,7 @@ _TIMES = (
     "fetching_at",
     "ended_at",
 )
+_MEASURED = ("width", "height", "fps", "duration", "has_audio")
 _PACKAGES = ("dashscope", "pydantic", "sqlalchemy", "av", "pillow")
 
 
@@ -226,21 +227,6 @@ def _is_later(outcome: Any, job: Job) -> bool:
 
 
 def _outcome_entry(job: Job, video: Path | None) -> dict[str, Any]:
-    service = {
-        "backend": job.backend,
-        "host": urlsplit(job.base_url).hostname,
-        "region": job.region,
-        "workspace": job.workspace,
-    }
-    measured = {
-        name: getattr(job, name) for name in ("width", "height", "fps", "duration", "has_audio")
-    }
-    kept = {
-        "file": f"{VIDEOS}/{job.id}.mp4" if video else None,
-        "stored_as": job.video_key,
-        "sha256": _hash_file(video),
-        **measured,
-    }
     seconds, cost = job.billed
     return {
         "job": job.id,
@@ -260,9 +246,27 @@ def _outcome_entry(job: Job, video: Path | None) -> dict[str, Any]:
         "adjustments": [one.say() for one in job.adjustments],
         "retried_from": job.retried_from,
         "times": {name.removesuffix("_at"): _format_time(getattr(job, name)) for name in _TIMES},
-        "video": kept if job.video_key else None,
-        "service": service,
+        "video": _video_entry(job, video) if job.video_key else None,
+        "service": _service_entry(job),
         "versions": _versions(),
+    }
+
+
+def _video_entry(job: Job, video: Path | None) -> dict[str, Any]:
+    return {
+        "file": f"{VIDEOS}/{job.id}.mp4" if video else None,
+        "stored_as": job.video_key,
+        "sha256": _hash_file(video),
+        **{name: getattr(job, name) for name in _MEASURED},
+    }
+
+
+def _service_entry(job: Job) -> dict[str, Any]:
+    return {
+        "backend": job.backend,
+        "host": urlsplit(job.base_url).hostname,
+        "region": job.region,
+        "workspace": job.workspace,
     }
 
 
