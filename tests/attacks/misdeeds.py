@@ -1,4 +1,4 @@
-"""What the code in a sandbox might do if a file took it over: a nursery with tasks that misbehave,
+"""What the code in a sandbox might do if a file took it over: a sandbox with tasks that misbehave,
 `python -m tests.attacks.misdeeds`.
 """
 

@@ -762,16 +762,16 @@ async def test_nothing_that_is_kept_or_sent_tells_of_somebody(plain, tmp_path, m
 
 @pytest.fixture(scope="module")
 def misbehaving():
-    nursery = Sandbox("tests.attacks.misdeeds")
-    yield nursery
-    nursery.stop()
+    sandbox = Sandbox("tests.attacks.misdeeds")
+    yield sandbox
+    sandbox.stop()
 
 
-def attempt(nursery: Sandbox, task: str) -> dict | str:
+def attempt(sandbox: Sandbox, task: str) -> dict | str:
     """What comes of a task: its answer, or the sentence that refuses it."""
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as made:
         try:
-            return nursery.run(
+            return sandbox.run(
                 task, given, made, RootModel[dict[str, Any]], field="reference_image"
             ).done.root
         except InvalidInput as refusal:
@@ -787,9 +787,9 @@ def test_code_in_the_sandbox_can_do_nothing(misbehaving, task):
 
 def test_the_sandbox_knows_no_secret(monkeypatch):
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-secret")
-    nursery = Sandbox("tests.attacks.misdeeds")
+    sandbox = Sandbox("tests.attacks.misdeeds")
     try:
-        assert set(attempt(nursery, "tell")["environment"]) <= {
+        assert set(attempt(sandbox, "tell")["environment"]) <= {
             "PATH",
             "PYTHONHOME",
             "PYTHONPATH",
@@ -798,7 +798,7 @@ def test_the_sandbox_knows_no_secret(monkeypatch):
             "LC_CTYPE",
         }
     finally:
-        nursery.stop()
+        sandbox.stop()
 
 
 def many_scans() -> bytes:
@@ -816,7 +816,7 @@ def test_what_hangs_is_ended_in_time_while_others_go_on(misbehaving):
     bomb = many_scans()
     assert len(bomb) < 20_000_000
     with ThreadPoolExecutor() as threads:
-        attempt(misbehaving, "tell")  # both nurseries have started
+        attempt(misbehaving, "tell")  # both sandboxes have started
         refusal_of_picture(JPEG)
         hanging = [
             threads.submit(refusal_of_picture, bomb),
@@ -827,7 +827,7 @@ def test_what_hangs_is_ended_in_time_while_others_go_on(misbehaving):
         assert [one.result() for one in hanging] == ["media_unsafe", "media_unsafe"]
 
 
-def test_a_nursery_that_died_is_started_again():
+def test_a_sandbox_that_died_is_started_again():
     refusal_of_picture(JPEG)
     for _ in range(3):
         os.kill(SANDBOX.pid, 9)
@@ -841,11 +841,11 @@ def test_the_sandbox_goes_with_the_process_that_started_it(signal, tmp_path, env
         "import signal, sys, tempfile, threading\nfrom wan.media.sandbox import Sandbox\n"
         # whoever starts the tests may have it ignored
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "nursery = Sandbox('tests.attacks.misdeeds')\nfile = tempfile.TemporaryFile()\n"
+        "sandbox = Sandbox('tests.attacks.misdeeds')\nfile = tempfile.TemporaryFile()\n"
         "from pydantic import RootModel\n"
-        "threading.Thread(target=nursery.run, args=('sleep', file, file, RootModel[dict]), "
+        "threading.Thread(target=sandbox.run, args=('sleep', file, file, RootModel[dict]), "
         "kwargs={'field': 'x'}, daemon=True).start()\n"
-        "nursery.run('tell', file, file, RootModel[dict], field='x')\nprint(nursery.pid, "
+        "sandbox.run('tell', file, file, RootModel[dict], field='x')\nprint(sandbox.pid, "
         "flush=True)\nthreading.Event().wait()\n"
     )
     with subprocess.Popen(

@@ -97,7 +97,7 @@ def test_no_system_call_but_those_of_decoding(name, misbehaving, victim, prey, r
         "prlimit64",
     ],
 )
-def test_nothing_reaches_the_nursery_or_the_app(name, misbehaving, record):
+def test_nothing_reaches_the_sandbox_or_the_app(name, misbehaving, record):
     run(misbehaving, "tell")
     for whose, process in (("its sandbox", misbehaving.pid), ("the app", os.getppid())):
         came = attempt(misbehaving, "system_call", name=name, number=str(process))

@@ -1,4 +1,4 @@
-"""A nursery as `tests.attacks.misdeeds`, on a kernel that lacks one measure: `WITHOUT` names it."""
+"""A sandbox as `tests.attacks.misdeeds`, on a kernel that lacks one measure: `WITHOUT` names it."""
 
 from tests.attacks.misdeeds import TASKS
 from wan.media import confinement

@@ -1,4 +1,4 @@
-"""A nursery as `tests.attacks.misdeeds`, of a user who is not root, as in most containers."""
+"""A sandbox as `tests.attacks.misdeeds`, of a user who is not root, as in most containers."""
 
 import os
 

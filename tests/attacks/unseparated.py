@@ -1,4 +1,4 @@
-"""A nursery as `tests.attacks.misdeeds`, on a kernel that gives no namespaces, as in many
+"""A sandbox as `tests.attacks.misdeeds`, on a kernel that gives no namespaces, as in many
 containers.
 """
 

@@ -566,7 +566,7 @@ _MEDIA = (
         "media/confinement.py",
         '"a filter of system calls": seccomp.install,',
         '"a filter of system calls": lambda: None,',
-        "attacks/test_sandbox.py::test_nothing_reaches_the_nursery_or_the_app",
+        "attacks/test_sandbox.py::test_nothing_reaches_the_sandbox_or_the_app",
         "attacks/test_sandbox.py::test_no_file_opens",
     ),
     _fault(

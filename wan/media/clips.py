@@ -282,22 +282,28 @@ def copy_tracks(
         if encoder is not None and number not in made:
             for frame in decode_packet(packet):
                 clean.mux(encoder.encode(frame))
-            continue
-        if packet.dts is None or packet.pts is None:
-            continue
-        held[number].append(packet)
-        if packet.is_discard:
-            continue
-        for one in held[number]:
-            clock.set(one, made[number])
-            if number == tracks[0].index:
-                end = max(end, ((one.pts or 0) + (one.duration or 0)) * one.time_base)
-            one.stream = made[number]
-            clean.mux(one)
-        held[number].clear()
+        elif packet.dts is not None and packet.pts is not None:
+            held[number].append(packet)
+            if not packet.is_discard:
+                last = _write_packets(held[number], made[number], clean, clock)
+                end = max(end, last) if number == tracks[0].index else end
+                held[number].clear()
     if encoder is not None:
         clean.mux(encoder.encode(None))
     return float(end)
+
+
+def _write_packets(
+    packets: "list[Packet[Stream]]", track: Stream, clean: OutputContainer, clock: _Timestamps
+) -> Fraction:
+    """Write packets to a track. Return where the last of them ends, in seconds."""
+    end = Fraction(0)
+    for packet in packets:
+        clock.set(packet, track)
+        end = max(end, ((packet.pts or 0) + (packet.duration or 0)) * packet.time_base)
+        packet.stream = track
+        clean.mux(packet)
+    return end
 
 
 def _add_aac_track(clean: OutputContainer, like: Stream) -> AudioStream:

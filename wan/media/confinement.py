@@ -1,4 +1,4 @@
-"""What a process gives up before it opens an untrusted file, measure by measure.
+"""Confinement of a process before it opens an untrusted file, measure by measure.
 
 There are two lines of defence: the process is in namespaces of its own, in which there is nobody
 and nothing to reach, and the kernel refuses every system call that decoding does not need. A
@@ -45,16 +45,19 @@ def hide() -> None:
 
 
 def _die_with_parent() -> None:
+    """Have the kernel kill this process with its parent, and leave the parent's session."""
     call_prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     os.setsid()  # so that signals to its group reach nobody else
 
 
 def _enter_empty_root() -> None:
+    """Make an empty folder the root."""
     os.chroot(_EMPTY)
     os.chdir("/")
 
 
 def _drop_capabilities() -> None:
+    """Give up all capabilities."""
     header = ctypes.create_string_buffer(struct.pack("Ii", _CAPABILITIES, 0))
     none = ctypes.create_string_buffer(24)
     if seccomp.libc().capset(header, none) != 0:

@@ -38,7 +38,7 @@ class FileType:
     """Pillow's name of an image format, or FFmpeg's muxer for a video or sound; "" if not accepted.
     """
     sound: str = ""
-    """What people call it when a container of this type may hold nothing but sound."""
+    """The name for a file of this container type that may hold nothing but sound."""
 
 
 _REFUSALS = {  # of known types: by the required medium and the actual one

@@ -83,7 +83,7 @@ class SoundInput:
 
 @dataclass(frozen=True)
 class ReferencePreview:
-    """What a page shows of a file that may be a reference."""
+    """A preview of a file that may be a reference, for a page."""
 
     kind: Literal["image", "video"]
     thumbnail: bytes

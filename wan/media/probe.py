@@ -23,7 +23,7 @@ SLACK = 0.5  # seconds by which a file may fall short of its stated length
 
 @dataclass(frozen=True)
 class Clip:
-    """What was measured in a video: width and height in px as shown, frames per second, seconds."""
+    """Measurements of a video file: width and height in px as shown, frames per second, seconds."""
 
     width: int
     height: int

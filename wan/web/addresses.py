@@ -1,4 +1,4 @@
-"""Where a request comes from, and what counts as one address."""
+"""Client addresses: where a request comes from, and what counts as one address."""
 
 import contextlib
 from collections.abc import Sequence

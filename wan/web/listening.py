@@ -1,4 +1,4 @@
-"""Where the app listens: an address or a name of this machine, and a free port.
+"""The address, name and port at which the app listens.
 
 Gradio looks for a port on IPv4 only, moves on to the next where the requested one is in use, and
 cannot reach itself at an IPv6 address.
@@ -37,7 +37,7 @@ class Listener:
 
     @property
     def url(self) -> str:
-        """Where the app reaches itself; ends in a slash."""
+        """The URL at which the app reaches itself; ends in a slash."""
         return f"http://{_bracket(self.host)}:{self.port}/"
 
 

@@ -1,4 +1,4 @@
-"""Where the page's files are."""
+"""Paths of the page's files."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Where the app is reached: scheme, host name and path in front of every address that it gives out.
+"""The root of the app: scheme, host name and path in front of every address that it gives out.
 
 A proxy may serve it under a path, and pass that path on or strip it. The configured root
 (`GRADIO_ROOT_PATH`) counts first, then a trusted proxy's headers (`X-Forwarded-Proto`, `-Host`,
@@ -25,7 +25,7 @@ _PORT = re.compile(r"\d{1,5}", re.ASCII)
 
 @dataclass(frozen=True)
 class Root:
-    """What stands in front of the app's own routes; "" for what is unknown."""
+    """A prefix of the app's own routes; its parts are "" where unknown."""
 
     scheme: str = ""
     netloc: str = ""

@@ -43,14 +43,15 @@ class Limits:
     total: int
     each: int
     backlog: int
-    """How many may wait to be accepted; asyncio accepts as many at once before it looks at one."""
+    """Connections waiting to be accepted; asyncio accepts as many at once before it looks at one.
+    """
     exempt: Networks = field(default_factory=list)
     header_seconds: float = 10
     """From connecting, or the first byte of a later request, until the headers are complete."""
     linger_seconds: float = 30
-    """How long the rest of a request that has been answered may take to come."""
+    """Time for the rest of a request that has been answered already."""
     send_seconds: float = 60
-    """How long an answer may wait for a peer that accepts nothing of it."""
+    """Time that an answer may wait for a peer that accepts nothing of it."""
 
     @classmethod
     def within_files(cls, files: int, exempt: Networks) -> "Limits":

@@ -50,7 +50,7 @@ _POLL_SECONDS = 0.2  # between two reports; each takes the event loop a moment f
 
 
 class UploadRate:
-    """How much each address has sent lately, and whether the disk has room for more."""
+    """A limit on how much each address sends, and on what the disk has room for."""
 
     def __init__(self) -> None:
         self._pace, self._lock = RateLimit(*_RATE), threading.Lock()
@@ -101,13 +101,11 @@ class BodyUploads:
 
 
 class UploadProgress:
-    """How many bytes of each upload have come since the last query."""
+    """A count of the bytes of each upload that have come since the last query."""
 
     def __init__(self) -> None:
         self._arrived: OrderedDict[str, tuple[str, int] | None] = OrderedDict()
-        """By the page's name for an upload: the file on its way and the bytes of it; None at its
-        end.
-        """
+        """By the page's id of an upload: its current file and the bytes of it; None at its end."""
 
     def add(self, upload: str, name: str, size: int) -> None:
         """Note that more of a file has come."""
