@@ -213,7 +213,7 @@ async def test_an_odd_address_of_a_video_that_is_paid_for_is_asked_for_anew_for_
     for number in range(1, 10):
         job = await stage.runs(job, polling.LONGEST_PAUSE * 2)
         assert (job.state, job.attempts, stage.service.asked) == (JobState.FETCHING, number, number)
-        assert f"names https://elsewhere{number}.example as its place" in str(job.said)
+        assert f"named https://elsewhere{number}.example as its location" in str(job.said)
         assert "Signature" not in str(job.said)
     ended = await stage.runs(job, catalog.TASK_LIFETIME)
     assert (ended.state, ended.spent, ended.said.key) == (
