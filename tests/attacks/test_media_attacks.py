@@ -724,7 +724,7 @@ def test_a_pipe_does_not_hold_up_the_command_line(tmp_path, environment):
     os.mkfifo(tmp_path / "pipe")
     command = [sys.executable, "-m", "wan", "image-to-video", tmp_path / "pipe", "--prompt", "x"]
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-    assert (finished.returncode, "pipe, which is no file" in finished.stderr) == (2, True)
+    assert (finished.returncode, "pipe isn't a file" in finished.stderr) == (2, True)
 
 
 # everything together ------------------------------------------------------------------------------
