@@ -194,10 +194,10 @@ def test_the_clock_ticks_and_a_reload_takes_the_job_up_again(page: Page, app: Ap
 def test_the_price_follows_the_form(page: Page):
     price = page.locator("#wan-image-price")
     expect(price).to_contain_text("Free in demo mode")
-    expect(price).to_contain_text("¥1.50 with an API key")
+    expect(price).to_contain_text("¥1.50 with a key")
     page.locator("#wan-image-duration input[type=number]").fill("10")
     page.locator("#wan-image-duration input[type=number]").blur()
-    expect(price).to_contain_text("¥3.00 with an API key")
+    expect(price).to_contain_text("¥3.00 with a key")
 
 
 def test_sound_is_asked_for_only_where_it_can_be_left_out(page: Page):

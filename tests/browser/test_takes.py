@@ -84,10 +84,10 @@ def rows(app: App, what: str) -> list[tuple]:
 
 def test_the_price_says_what_all_takes_cost_and_each(page: Page):
     price = page.locator("#wan-image-price")
-    expect(price).to_contain_text("¥1.50 with an API key")
+    expect(price).to_contain_text("¥1.50 with a key")
     count(page, 4)
     expect(price).to_contain_text("Free in demo mode")
-    expect(price).to_contain_text("¥6.00 for 4 takes (¥1.50 each) with an API key")
+    expect(price).to_contain_text("¥6.00 for 4 takes (¥1.50 each) with a key")
     page.get_by_role("tab", name="Reference to video").click()
     page.locator("#wan-reference-takes").get_by_label("2", exact=True).check()
     expect(page.locator("#wan-reference-price")).to_contain_text("for 2 takes (")

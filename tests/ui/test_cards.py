@@ -264,8 +264,8 @@ PRICE = Price(Decimal("1.5"), "CNY", 5.0)
             True,
             [
                 "Free in demo mode",
-                "¥6.00 for 4 takes (¥1.50 each) with an API key",
-                "使用 API Key 时 4 条共 ¥6.00（每条 ¥1.50）",
+                "¥6.00 for 4 takes (¥1.50 each) with a key",
+                "使用 Key 时 4 条共 ¥6.00（每条 ¥1.50）",
             ],
         ),
         (dataclasses.replace(PRICE, exact=False), False, ["up to ¥6.00 for 4 takes (¥1.50 each)"]),
@@ -286,7 +286,7 @@ def test_price_line_of_several_takes(price, simulated, said):
     ("price", "usual", "simulated", "said"),
     [
         (PRICE, (60, 120), False, ["¥1.50", "usually 1–2 min", "通常 1–2 分钟"]),
-        (PRICE, (6, 12), True, ["Free in demo mode", "¥1.50 with an API key", "usually 6–12 s"]),
+        (PRICE, (6, 12), True, ["Free in demo mode", "¥1.50 with a key", "usually 6–12 s"]),
         (
             dataclasses.replace(PRICE, exact=False),
             (60, 300),
