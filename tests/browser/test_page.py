@@ -308,7 +308,7 @@ def test_a_sound_is_looked_into_when_it_is_dropped_and_comes_back_with_its_video
     generate(page, "image")
     reach(page, "image", "SUCCEEDED")
     expect(page.locator("#wan-image-view .wan-adjusted")).to_contain_text(
-        "The sound is 7.0 s long and the video 5 s", use_inner_text=True
+        "The audio is 7.0 s long and the video 5 s", use_inner_text=True
     )
     box.get_by_role("button", name="Clear").click()
     expect(told).to_have_text("WAV or MP3, 3 to 30 s")

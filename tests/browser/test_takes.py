@@ -222,7 +222,7 @@ def test_what_fails_is_tried_again_in_its_place(visit: Visits, app: App):
     page = visit(app.url)
     begin(page, "simulate:InternalError", 2)
     told(page, "0 of 2 done")
-    expect(page.locator("#wan-image-view .wan-card")).to_contain_text("Failed: 2.")
+    expect(page.locator("#wan-image-view .wan-card")).to_contain_text("2 failed.")
     (second,) = rows(app, "SELECT id FROM jobs ORDER BY created_at DESC LIMIT 1")[0]
     before = len(rows(app, "SELECT id FROM jobs"))
     tile(page, 2).locator("[data-press=retry]").click()

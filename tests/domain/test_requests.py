@@ -346,5 +346,5 @@ def test_the_json_schema_has_the_limits(kind, longest, sizes):
 
 
 def test_of_two_wrong_fields_the_model_is_told_first():
-    with pytest.raises(InvalidInput, match=r"^model: x isn't available. Use exactly one of"):
+    with pytest.raises(InvalidInput, match=r"^model: x isn't available\. Use exactly one of"):
         ImageToVideoRequest(**IMAGE | {"model": "x", "duration": 99})
