@@ -15,7 +15,6 @@ import logging
 import math
 import os
 import platform
-import secrets
 import shutil
 from asyncio import wrap_future
 from collections.abc import Callable, Collection, Mapping
@@ -35,6 +34,7 @@ from wan.domain.ids import OPERATOR
 from wan.domain.jobs import Job
 from wan.domain.redact import strip_signatures
 from wan.media.embedded_settings import settings_of, strip_query
+from wan.storage.atomic_files import write_whole
 from wan.storage.objects import last_change
 from wan.storage.record import CALLS, VIDEOS, read_json
 
@@ -293,14 +293,9 @@ def _clean(known: Any) -> Any:
 
 def _write(path: Path, known: Any) -> None:
     """Write a JSON file whole or not at all."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        part.write_text(
-            json.dumps(_clean(known), ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
-        )
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    text = json.dumps(_clean(known), ensure_ascii=False, indent=2)
+    with write_whole(path) as part:
+        part.write_text(f"{text}\n", encoding="utf-8")
 
 
 def _append(
@@ -329,15 +324,11 @@ def _link_video(video: Path, target: Path) -> None:
     if target.exists() and target.samefile(video):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
+    with write_whole(target) as part:
         try:
             os.link(video, part)
         except OSError:
             shutil.copyfile(video, part)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _remove_record(folder: Path, video: Path) -> None:

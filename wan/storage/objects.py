@@ -22,6 +22,7 @@ from obstore.store import LocalStore, from_url
 from wan.domain.errors import SettingsError, StorageUnavailable, is_full
 from wan.environment.checks import mask_url
 from wan.environment.settings import WORK
+from wan.storage.atomic_files import write_whole
 
 _CHUNK = 1 << 20  # bytes
 _PARTS_AT_ONCE = 1  # of 5 MB; obstore's default of 12 takes 60 MB of memory for each job
@@ -278,12 +279,8 @@ def _trim(folder: Path) -> None:
 def _derive(source: Path, path: Path, make: Callable[[Path, Path], None]) -> None:
     """Write what is made of a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    try:
+    with write_whole(path) as part:
         make(source, part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _unlink_copies(cache: Path, key: str) -> None:

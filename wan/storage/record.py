@@ -1,14 +1,13 @@
 """The record of a run on disk: find it, check it for gaps, pack it."""
 
 import json
-import secrets
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from wan.domain import ids
 from wan.domain.errors import StorageUnavailable, is_full
+from wan.storage.atomic_files import write_whole
 
 # The folder of each call, by what a model makes a video from.
 CALLS = {"image": "ai-video-wan-video", "reference": "aliyun-wan-r2v"}
@@ -46,22 +45,20 @@ def pack_record(folder: Path, video: Path | None, target: Path) -> Path:
 
     The layout is that on disk. Raises StorageUnavailable for a full disk, and OSError.
     """
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as made:
+        with (
+            write_whole(target) as part,
+            zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as made,
+        ):
             for name in FILES:
                 if (folder / name).is_file():
                     made.write(folder / name, f"{folder.name}/{name}")
             if video is not None:
                 made.write(video, f"{VIDEOS}/{folder.name}.mp4", zipfile.ZIP_STORED)
-        part.replace(target)
     except OSError as error:
         if is_full(error):
             raise StorageUnavailable("disk_full") from error
         raise
-    finally:
-        with suppress(OSError):  # where not even the part could be made
-            part.unlink(missing_ok=True)
     return target
 
 

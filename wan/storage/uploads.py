@@ -12,13 +12,13 @@ import re
 import secrets
 import shutil
 import stat
-import tempfile
 import threading
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path, PosixPath
 from typing import Any
 
+from wan.storage.atomic_files import write_whole
 from wan.storage.objects import last_change, translate_errors
 
 SAMPLES = Path(__file__).parents[2] / "assets" / "samples"
@@ -119,12 +119,8 @@ class UploadFolder:
             # The note comes first: no reader may take the copy for what was uploaded.
             note = _read(upload.parent)
             _write(upload.parent, {"of": [*note.get("of", ()), of], "original": asdict(original)})
-            part = upload.parent / f".{secrets.token_hex(8)}"
-            try:
+            with write_whole(upload) as part:
                 part.write_bytes(copy) if isinstance(copy, bytes) else shutil.move(copy, part)
-                part.replace(upload)
-            finally:
-                part.unlink(missing_ok=True)
             return original
 
     def forget(self, of: Collection[str]) -> None:
@@ -193,7 +189,5 @@ def _read(folder: Path) -> dict[str, Any]:
 
 def _write(folder: Path, note: dict[str, Any]) -> None:
     """Write a note whole or not at all."""
-    descriptor, part = tempfile.mkstemp(prefix=".", dir=folder)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(note, file)
-    Path(part).replace(folder / _NOTE)
+    with write_whole(folder / _NOTE) as part:
+        part.write_text(json.dumps(note))
