@@ -107,7 +107,7 @@ def test_the_same_words_are_one_request():
 def test_a_limit_counts_what_stays():
     assert clean_text("name", "ab" + "\u200b" * 15, 2) == "ab"
     for text in ("abc", "ab" + "\u200b" * 1_000_000):
-        with pytest.raises(InvalidInput, match="at most 2"):
+        with pytest.raises(InvalidInput, match="The limit is 2"):
             clean_text("name", text, 2)
 
 
