@@ -201,15 +201,8 @@ def prepare_image(field: str, source: bytes | Path, *, size: str, fit: str) -> I
         made.seek(0)
         kept = made.read(answer.kept)
         sent = made.read(answer.sent) or kept
-        return ImageInput(
-            kept,
-            sent,
-            outcome.sha256,
-            outcome.bytes,
-            answer.width,
-            answer.height,
-            answer.adjustments,
-        )
+        size_px = answer.width, answer.height
+        return ImageInput(kept, sent, outcome.sha256, outcome.bytes, *size_px, answer.adjustments)
 
 
 def preview_image(source: bytes | Path, *, size: str, fit: str) -> bytes:

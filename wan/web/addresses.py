@@ -10,14 +10,9 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 Networks = Sequence[IPv4Network | IPv6Network]
-_OF_PROXIES = (
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-real-ip",
-    "via",
-)  # headers
+_PROXY_HEADERS = frozenset(
+    {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"}
+)
 
 
 def client_address(scope: Scope, trusted: Networks) -> str:
@@ -41,7 +36,7 @@ def may_be_shared(scope: Scope, trusted: Networks) -> bool:
     if is_within(peer, trusted):
         return is_within(client_address(scope, trusted), trusted)
     asked = host(headers.get("host", ""))[0]
-    return any(name in headers for name in _OF_PROXIES) or (
+    return any(name in headers for name in _PROXY_HEADERS) or (
         _is_loopback(peer) and not _is_loopback(asked)
     )
 

@@ -98,10 +98,8 @@ class Events:
             if kinds is public
             for _ in range(number)
         ]
-        free, free_bytes = (
-            kind.slots - len(scopes) - len(coming),
-            kind.room - sum(scope.get(SIZE, 0) for scope in scopes),
-        )
+        free = kind.slots - len(scopes) - len(coming)
+        free_bytes = kind.room - sum(scope.get(SIZE, 0) for scope in scopes)
         # All addresses of an IPv6 site together get twice as much as one.
         for of, times in ((str, 1), (site, 2)):
             if not (who := of(address)):

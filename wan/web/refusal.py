@@ -25,13 +25,8 @@ class RequestRefused(Exception):
         said: Sentence | None = None,
     ) -> None:
         super().__init__(HTTPStatus(status).phrase)
-        self.status, self._key, self._wait, self._given, self._said = (
-            status,
-            key,
-            math.ceil(wait),
-            given,
-            said,
-        )
+        self.status, self._key, self._wait = status, key, math.ceil(wait)
+        self._given, self._said = given, said
 
     def response(self, language: str) -> Response:
         """Return the answer. language: the request's Accept-Language."""
