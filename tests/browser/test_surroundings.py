@@ -76,9 +76,10 @@ def test_every_button_copies_without_a_secure_context(lan: Page):
 def test_what_cannot_be_copied_is_selected_and_said(lan: Page):
     lan.evaluate("document.execCommand = () => false")
     made(lan)
-    selected = (
-        "({ activeElement: e } = document) => e.value?.slice(e.selectionStart, e.selectionEnd)"
-    )
+    selected = """() => {
+        const field = document.activeElement;
+        return field.value?.slice(field.selectionStart, field.selectionEnd);
+    }"""
     lan.locator("#wan-image-view .wan-task [data-copy]").click()
     expect(lan.locator("#wan-image-view .wan-task [data-selected]")).to_contain_text(
         "Selected. Copy it with Ctrl+C"
