@@ -457,5 +457,5 @@ def test_a_phone_shows_all_at_once_with_big_buttons(browser, site, count, width)
 def test_it_speaks_the_language_of_the_page(visitor, site):
     page = loaded(visitor, f"{site}/board-3-zh.html", 96)
     expect(page.get_by_role("button", name="全部播放")).to_be_visible()
-    expect(page.get_by_role("radio", name="声音 第 1 条")).to_be_visible()
+    expect(page.get_by_role("radio", name="音频 第 1 条")).to_be_visible()
     assert "Take" not in page.locator("[data-compare]").inner_text()

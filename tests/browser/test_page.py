@@ -314,7 +314,7 @@ def test_a_sound_is_looked_into_when_it_is_dropped_and_comes_back_with_its_video
     expect(told).to_have_text("WAV or MP3, 3 to 30 s")
     page.get_by_role("tab", name="Library").click()
     page.locator("[data-open]").first.click()
-    expect(page.locator(".wan-job")).to_contain_text("sound · 7.0 s", use_inner_text=True)
+    expect(page.locator(".wan-job")).to_contain_text("audio · 7.0 s", use_inner_text=True)
     page.locator('[data-act="use"]').click()
     expect(box.get_by_role("cell", name="reference-2.wav")).to_be_visible()
     expect(told).to_contain_text("Audio: 7.0 s", use_inner_text=True)

@@ -112,7 +112,7 @@ def test_image_to_video(run, samples, tmp_path, name, size):
     )
     assert result["video_url"].startswith("file:///")
     assert any("converted to your 24 fps" in said for said in result["adjustments"])
-    assert "The video is made" in finished.stderr
+    assert "Your video is ready" in finished.stderr
 
 
 def test_reference_to_video(run, samples, simulator):
@@ -509,7 +509,7 @@ def test_progress_at_a_terminal_takes_one_line(service, tmp_path):
     assert any(one.endswith("…") for one in lines)
     assert max(map(len, lines)) <= 60
     assert "\x1b[1A" not in shown  # it never took a second line
-    assert said.count(b"With the service, not started yet. Cancelling is free.\r\n") == 1
+    assert said.count(b"Sent to the service, not started yet. Cancelling is free.\r\n") == 1
 
 
 def test_ctrl_c_at_the_question_is_no(service, simulator):
