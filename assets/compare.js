@@ -30,8 +30,9 @@
   function place(video, time) {
     // Half a frame before its end a shorter take still shows its last picture, and has not ended.
     const at = Math.max(0, Math.min(time, length(video) - frame(video) / 2));
-    if (video.seeking) wanted.set(video, at);
-    else if (Math.abs(video.currentTime - at) > 1e-4) video.currentTime = at;
+    if (video.seeking) return void wanted.set(video, at);
+    wanted.delete(video); // a seek is over a moment before its event comes, which would take an older wish for the last one
+    if (Math.abs(video.currentTime - at) > 1e-4) video.currentTime = at;
   }
 
   // Seeks all to the middle of a frame: at its very beginning, rounding may show the one before.

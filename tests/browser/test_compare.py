@@ -261,6 +261,22 @@ def test_a_step_is_a_frame_and_shows_the_right_picture(visitor, site):
     shows(page, None, 9, None)
 
 
+def test_the_last_of_quick_steps_counts_also_when_a_seek_is_over_before_its_event(visitor, site):
+    page = loaded(visitor, f"{site}/board-3-en.html", 96)
+    page.evaluate(
+        """async () => {
+            const video = document.querySelector('video');
+            const step = () => document.querySelector('[data-do=forward]').click();
+            Object.defineProperty(video, 'seeking', { value: true, configurable: true });
+            step();
+            delete video.seeking;
+            step();
+            video.dispatchEvent(new Event('seeked'));
+        }"""
+    )
+    shows(page, 3, 2, 3)  # the middle of the 3rd frame of 24 a second is in the 4th of 30
+
+
 def test_the_shorter_holds_its_last_picture_and_the_longest_says_when_it_is_over(visitor, site):
     page = loaded(visitor, f"{site}/board-3-en.html", 96)
     slider = page.get_by_role("slider", name="Position")
