@@ -303,7 +303,7 @@ def _config(url: str, app: subprocess.Popen[bytes]) -> dict[str, Any]:
         try:
             return plain_http.get(url).raise_for_status().json()
         except httpx.TransportError:
-            time.sleep(0.1)
+            time.sleep(0.02)
     raise RuntimeError(f"the app ended with {app.returncode}")
 
 
