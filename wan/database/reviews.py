@@ -234,7 +234,7 @@ class Reviews(Part):
             jobs = {row.id: job_of(row) for row in connection.execute(shown)}
             people, said = (
                 _people(connection, ids),
-                _said(connection, ids if heard is None else heard),
+                _select_verdicts(connection, ids if heard is None else heard),
             )
         shown_in: dict[str, list[Take]] = defaultdict(list)
         owners = {row.id: row.owner for row in rows}
@@ -291,7 +291,7 @@ def _people(connection: sa.Connection, review_ids: Sequence[str]) -> dict[str, i
     return {row.review_id: row.people for row in connection.execute(counted)}
 
 
-def _said(
+def _select_verdicts(
     connection: sa.Connection, review_ids: Sequence[str]
 ) -> dict[tuple[str, str], list[Verdict]]:
     """What was said in reviews, by review and job, oldest first."""

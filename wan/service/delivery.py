@@ -57,7 +57,7 @@ class Delivery:
         try:
             async with lease, self._storage.workroom() as folder:
                 original = await self._original(job, connection, folder)
-                kept = await self._kept(job, original, folder) if original is not None else None
+                kept = await self._keep(job, original, folder) if original is not None else None
         except NotAVideo as refusal:
             return await self._unplayable(lease.job, refusal)
         except ResultRefused as refusal:
@@ -117,7 +117,7 @@ class Delivery:
         await self._storage.put(_original_key(job), part)
         return part
 
-    async def _kept(self, job: Job, original: Path, folder: Path) -> dict[str, Any]:
+    async def _keep(self, job: Job, original: Path, folder: Path) -> dict[str, Any]:
         """Makes what people see from a video that is kept, and gives what the row says about it
         then.
         """
@@ -172,7 +172,7 @@ def _polished(job: Job, made: Clip, original: Path, folder: Path) -> _Shown:
     """
     path, clip, adjustments = original, made, _differences(job, made)
     if adjustments:
-        size, fps = _asked(job, made)
+        size, fps = _wanted_shape(job, made)
         conform = partial(
             encode.conform, original, size=size, fps=fps, fit=job.request.get("fit", "crop")
         )
@@ -217,7 +217,7 @@ def _original_key(job: Job) -> str:
     return f"videos/{job.id}/original.mp4"
 
 
-def _asked(job: Job, made: Clip) -> tuple[str, float]:
+def _wanted_shape(job: Job, made: Clip) -> tuple[str, float]:
     """Size and frame rate that were asked for; the video's own where nothing was."""
     return job.request["size"] if "*" in job.request["size"] else made.size, job.request[
         "fps"
@@ -225,7 +225,7 @@ def _asked(job: Job, made: Clip) -> tuple[str, float]:
 
 
 def _differences(job: Job, made: Clip) -> list[Sentence]:
-    size, fps = _asked(job, made)
+    size, fps = _wanted_shape(job, made)
     found = [sentence("size_scaled", given=made.size, size=size)] if size != made.size else []
     return found + (
         [sentence("fps_conformed", given=f"{made.fps:g}", fps=f"{fps:g}")]

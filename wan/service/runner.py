@@ -200,9 +200,9 @@ class Runner:
             if connection is None:  # its visitor has just had the key forgotten
                 await self._writer.let_go(held)
                 return
-            held = await self._taken(held, self._by_state[held.state](held, connection))
+            held = await self._take_step(held, self._by_state[held.state](held, connection))
 
-    async def _taken(self, job: Job, step: Awaitable[Job | None]) -> Job | None:
+    async def _take_step(self, job: Job, step: Awaitable[Job | None]) -> Job | None:
         """Takes a step with a job, and writes down what became of it where the step itself could
         not.
         """
@@ -259,7 +259,7 @@ class Runner:
             elif job.state is JobState.FETCHING:
                 held = await self._writer.renew(job)  # of several processes that look, one gets it
                 if held is not None:
-                    await self._taken(held, self._delivery.deliver(held, None))
+                    await self._take_step(held, self._delivery.deliver(held, None))
             elif job.state in (JobState.PENDING, JobState.RUNNING):
                 await self._writer.expire(job)
         self._changed()
