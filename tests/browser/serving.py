@@ -331,11 +331,8 @@ def opened(page: Page, url: str) -> None:
 def switch(page: Page, language: str) -> None:
     """Goes to the page in the other language, and waits until it can be used."""
     page.locator(f".wan-lang [data-lang={language}]").click()
-    page.wait_for_function(
-        "language => document.documentElement.lang.startsWith(language)"
-        " && document.querySelector('#wan-image-price strong')",
-        arg=language,
-    )
+    # A locator outlives the old document; a function would run in one that is half built.
+    page.locator(f"html[lang|={language}] #wan-image-price strong").wait_for()
 
 
 def say(page: Page, tab: str, prompt: str) -> None:
