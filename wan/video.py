@@ -21,7 +21,7 @@ from typing import Any, TypeVar, cast
 from wan.domain.errors import InvalidInput, WanError
 from wan.domain.ids import OPERATOR
 from wan.domain.jobs import Job, JobState
-from wan.domain.messages import sentence
+from wan.domain.messages import Message
 from wan.domain.quoting import shorten
 from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, ReferenceToVideoRequest
 from wan.domain.results import RunFailed, VideoResult
@@ -228,7 +228,7 @@ async def resumable(studio: Studio, job_id: str) -> Job:
     job = await studio.job(job_id, owner=OPERATOR)
     if job.live and job.account != studio.connection.account:
         raise WanError(
-            sentence("resume_elsewhere", backend=job.backend, region=job.region or job.base_url)
+            Message.of("resume_elsewhere", backend=job.backend, region=job.region or job.base_url)
         )
     return job
 

@@ -43,7 +43,7 @@ def refusal_of_picture(source: bytes | Path) -> str:
     try:
         inputs.prepare_image("reference_image", source, size="1280*720", fit="crop")
     except InvalidInput as refusal:
-        return refusal.sentence.key
+        return refusal.message.key
     return ""
 
 
@@ -52,7 +52,7 @@ def refusal_of_clip(source: bytes | Path) -> str:
     try:
         cleaned(source)
     except InvalidInput as refusal:
-        return refusal.sentence.key
+        return refusal.message.key
     return ""
 
 
@@ -586,7 +586,7 @@ def refusal_of_sound(source: bytes | Path) -> str:
     try:
         inputs.check_sound("reference_audio", source)
     except InvalidInput as refusal:
-        return refusal.sentence.key
+        return refusal.message.key
     return ""
 
 
@@ -775,7 +775,7 @@ def attempt(sandbox: Sandbox, task: str) -> dict | str:
                 task, given, made, RootModel[dict[str, Any]], field="reference_image"
             ).done.root
         except InvalidInput as refusal:
-            return refusal.sentence.key
+            return refusal.message.key
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def attempt(sandbox: Sandbox, task: str, given: Path | None = None, **wanted: st
     try:
         return run(sandbox, task, given, **wanted).done.root
     except InvalidInput as refusal:
-        return refusal.sentence.key
+        return refusal.message.key
 
 
 def refused(came: dict | str) -> str:
@@ -345,7 +345,7 @@ def test_an_answer_that_is_none_is_refused_in_words(size, misbehaving, monkeypat
     monkeypatch.setattr(inputs, "SANDBOX", misbehaving)
     with pytest.raises(InvalidInput) as refusal:
         inputs.prepare_image("reference_image", picture((300, 300)), size=size, fit="crop")
-    record(f"in the sandbox: an answer of {size}", "media_unsafe", refusal.value.sentence.key)
+    record(f"in the sandbox: an answer of {size}", "media_unsafe", refusal.value.message.key)
 
 
 def test_a_clip_of_a_kind_that_there_is_not(misbehaving, monkeypatch, tmp_path, record):
@@ -353,7 +353,7 @@ def test_a_clip_of_a_kind_that_there_is_not(misbehaving, monkeypatch, tmp_path, 
     with pytest.raises(InvalidInput) as refusal:
         inputs.video_seconds(clip(tmp_path / "clip.mp4"))
     record(
-        "in the sandbox: a name of a file for its kind", "media_unsafe", refusal.value.sentence.key
+        "in the sandbox: a name of a file for its kind", "media_unsafe", refusal.value.message.key
     )
 
 

@@ -122,9 +122,9 @@ _PAYING = (
         "a cancelled job sent all the same",
         "service/submitting.py",
         "if job.cancel_wanted:\n            return await self._writer.end(job, JobState.CANCELLED, "
-        'sentence("cancelled"))\n        lease',
+        'Message.of("cancelled"))\n        lease',
         "if job.cancel_wanted and job.task_id:\n            return await self._writer.end(job, "
-        'JobState.CANCELLED, sentence("cancelled"))\n        lease',
+        'JobState.CANCELLED, Message.of("cancelled"))\n        lease',
         "service/test_runner.py",
     ),
     _fault(
@@ -229,8 +229,8 @@ _MONEY = (
     _fault(
         "a quota that stays used up waited for for ever",
         "service/job_writer.py",
-        'if trouble.sentence.key == "quota_used_up" and job.attempts >= _QUOTA_TRIES:',
-        'if trouble.sentence.key == "quota_used_up" and job.attempts < 0:',
+        'if trouble.message.key == "quota_used_up" and job.attempts >= _QUOTA_TRIES:',
+        'if trouble.message.key == "quota_used_up" and job.attempts < 0:',
         "service/test_runner.py::test_a_quota_that_stays_used_up_is_waited_for_a_minute_and_no_longer",
     ),
 )
@@ -448,8 +448,8 @@ _OUTSIDE = (
     _fault(
         "a video that is paid for given up over an odd address",
         "provider/gateway.py",
-        'raise UntrustedAddress(sentence("result_elsewhere", given=origin(url)))',
-        'raise ResultRefused(sentence("result_refused", message=origin(url)))',
+        'raise UntrustedAddress(Message.of("result_elsewhere", given=origin(url)))',
+        'raise ResultRefused(Message.of("result_refused", message=origin(url)))',
         "service/test_runner.py::test_an_odd_address_of_a_video_that_is_paid_for_is_asked_for_anew_for_a_day",
     ),
     _fault(

@@ -132,7 +132,7 @@ async def _outcome(simulator: Simulator, verb: str, fault: str, folder: Path) ->
         job = await studio.submit(request, owner=OWNER)
         told = []
         async for event in studio.follow(job.id, owner=OWNER):
-            told.append(event.sentence.key)
+            told.append(event.message.key)
             if (
                 verb == "cancel"
                 and event.job.state is JobState.PENDING

@@ -233,7 +233,7 @@ def outcome(name: str, data: bytes, dice: random.Random) -> str:
         else:
             _picture_taken(data, dice)
     except InvalidInput as refusal:
-        return refusal.sentence.key
+        return refusal.message.key
     return "taken"
 
 

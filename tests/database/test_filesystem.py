@@ -28,7 +28,7 @@ try:
     Database(f"sqlite:///{sys.argv[1]}").close()
     print("open")
 except WanError as error:
-    print(error.sentence.key)
+    print(error.message.key)
 """
 
 

@@ -40,7 +40,7 @@ for line in sys.stdin:
             store.add(job(int(given[0])))
             break
         except StorageUnavailable as refused:
-            print(refused.sentence.key, end=" ", flush=True)
+            print(refused.message.key, end=" ", flush=True)
     print("done", flush=True)
 """
 COME_AND_GO = "import sys; from wan.database.engine import Database; Database(f'sqlite:///{sys.argv[1]}').close()"
@@ -138,7 +138,7 @@ def test_a_log_that_somebody_removes_is_made_good(database):
         remove(database)
         with pytest.raises(StorageUnavailable) as refused:
             store.add(job(30))
-        assert refused.value.sentence.key == "database_adrift"
+        assert refused.value.message.key == "database_adrift"
         assert len(store.jobs.all_ids()) == 29
         store.add(job(30))
     assert len(rows(database)) == 30

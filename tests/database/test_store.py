@@ -12,7 +12,7 @@ from tests.blocking import Store
 from wan.database.refusals import NetworkFull, ReviewFull, TooManyComments, TooManyJobsOfAddress
 from wan.domain.errors import ReviewNotFound
 from wan.domain.jobs import GROUPS, LIVE, TRANSITIONS, Job, JobPage, JobState, Reference, Spent
-from wan.domain.messages import sentence
+from wan.domain.messages import Message
 from wan.domain.reviews import Review, Take, Verdict
 
 NOW = 1_000.0
@@ -52,8 +52,8 @@ def test_a_job_comes_back_as_it_was_written(store):
                 kind="video", sha256="a", key="k", sent_key="k", width=1, height=2, seconds=2.5
             )
         ],
-        adjustments=[sentence("image_upright")],
-        said=sentence("not_reached"),
+        adjustments=[Message.of("image_upright")],
+        said=Message.of("not_reached"),
         amount=Decimal("0.4125"),
         currency="CNY",
         seed=2**31 - 1,
@@ -126,10 +126,10 @@ def test_only_the_ways_of_the_table(store):
 def test_an_end_is_never_due(store):
     store.add(job())
     ended = store.queue.advance(
-        claimed(store), JobState.FAILED, NOW + 5, said=sentence("cancelled"), spent=Spent.NO
+        claimed(store), JobState.FAILED, NOW + 5, said=Message.of("cancelled"), spent=Spent.NO
     )
     assert (ended.due_at, ended.ended_at, ended.live) == (None, NOW + 5, False)
-    assert ended.said == sentence("cancelled")
+    assert ended.said == Message.of("cancelled")
     assert store.queue.claim(NOW * 10, lease=1, accounts=ACCOUNTS) == []
     assert store.queue.next_due(ACCOUNTS) is None
 

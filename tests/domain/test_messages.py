@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import ROOT
 from wan.domain import messages
 from wan.domain.jobs import JobState
-from wan.domain.messages import CAUSES, LOCALES, t
+from wan.domain.messages import CAUSES, LOCALES, Message, t
 from wan.provider import refusals
 
 ENGLISH, CHINESE = LOCALES["en"], LOCALES["zh"]
@@ -36,7 +36,7 @@ BUILT = (  # beginnings of keys that are put together
     ),
 )
 NAMING = {
-    "sentence": 0,
+    "of": 0,
     "t": 1,
     "text": 1,
     "hint": 1,
@@ -110,8 +110,8 @@ def test_every_cause_is_found_and_told_in_its_own_words(key: str):
     assert key in {*refusals.CAUSES.values(), "access_denied", "blocked", "free_quota_over"}
     values = dict.fromkeys(_slots(ENGLISH[key]), "?")
     ends, waits = (
-        messages.sentence(key, **values),
-        messages.reword_as_waiting(messages.sentence(key, **values)),
+        Message.of(key, **values),
+        messages.reword_as_waiting(Message.of(key, **values)),
     )
     assert str(ends).endswith(" You weren't charged.")
     assert str(waits).endswith(" The job waits and continues automatically once this is fixed.")
@@ -119,9 +119,9 @@ def test_every_cause_is_found_and_told_in_its_own_words(key: str):
 
 def test_a_slip_shows_where_it_is_made():
     with pytest.raises(KeyError):
-        messages.sentence("no such sentence")
+        Message.of("no such sentence")
     with pytest.raises(KeyError):
-        messages.sentence("seed_range", given=1)
+        Message.of("seed_range", given=1)
 
 
 @pytest.mark.parametrize(

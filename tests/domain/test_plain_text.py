@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from wan.domain.errors import InvalidInput
 from wan.domain.fields import clean_text
-from wan.domain.messages import Sentence, sentence
+from wan.domain.messages import Message
 from wan.domain.plain_text import clean, clean_line, escape, find_control, is_blank
 from wan.domain.quoting import shorten
 from wan.domain.redact import guard_logs, redact, strip_signatures
@@ -112,12 +112,14 @@ def test_a_limit_counts_what_stays():
 
 
 def test_what_is_quoted_is_written_out():
-    said = sentence("field_type", field="x\x9b31m", given="\u202egnp.exe\x07", allowed="text").say()
+    said = Message.of(
+        "field_type", field="x\x9b31m", given="\u202egnp.exe\x07", allowed="text"
+    ).say()
     assert "\\u009b" in said
     assert "\\u202e" in said
     assert "\\u0007" in said
     assert (
-        Sentence.model_validate_json(
+        Message.model_validate_json(
             json.dumps({"key": "refused", "values": {"code": "a\x1b[2J", "message": "b"}})
         ).values["code"]
         == "a\\u001b[2J"

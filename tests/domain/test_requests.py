@@ -98,7 +98,7 @@ def test_wrong_input_is_named(wrong, field, given_, allowed):
     assert field in said
     assert given_ in said
     assert allowed in said
-    assert "None" not in refusal.value.sentence.say("zh") or given_ == "None"
+    assert "None" not in refusal.value.message.say("zh") or given_ == "None"
 
 
 @pytest.mark.parametrize("url", BAD_URLS)

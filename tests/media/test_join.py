@@ -366,7 +366,7 @@ def test_damaged_videos_do_no_harm(tmp_path):
         try:
             found = inputs.read_settings(path)
         except InvalidInput as refusal:
-            found = refusal.sentence.key
+            found = refusal.message.key
         outcomes.add(found if isinstance(found, str) else type(found).__name__)
     assert outcomes <= {"dict", "NoneType", "video_unreadable", "media_unsafe"}
     assert len(outcomes) > 2

@@ -647,7 +647,7 @@ def test_what_is_known_and_not_taken_is_called_by_its_name(name):
     ):
         with pytest.raises(InvalidInput) as refusal:
             door(data)
-        found = refusal.value.sentence
+        found = refusal.value.message
         own = is_ if wanted == "reference" and is_ != "other" else wanted
         assert found.key == (f"{own}_kind" if own == is_ else f"{own}_is_{is_}")
         assert name in found.say("en")
@@ -812,7 +812,7 @@ def test_a_full_disk_is_never_the_fault_of_a_file(tmp_path, work, spare):
                 )
             with pytest.raises(StorageUnavailable) as trouble:
                 WORK[work](given)
-        assert trouble.value.sentence.key == "disk_full"
+        assert trouble.value.message.key == "disk_full"
         WORK[work](given)
         with pytest.raises(InvalidInput):
             WORK[work](dict.fromkeys(given, b"no such thing"))
@@ -900,7 +900,7 @@ def test_what_would_take_too_much_is_refused_before_it_is_decoded(name, monkeypa
     data = COSTLY[name]()
     with pytest.raises(InvalidInput) as refusal:
         taken(data)
-    assert refusal.value.sentence.key == "media_unsafe"
+    assert refusal.value.message.key == "media_unsafe"
     monkeypatch.setattr(Image.Image, "load", None)  # nobody comes so far
     with pytest.raises(images.TooCostly):
         images._decode(FIELD, io.BytesIO(data))

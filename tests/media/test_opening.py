@@ -80,7 +80,7 @@ def test_what_is_not_there_and_what_may_not_be_opened_get_one_answer(tmp_path):
     ):
         with pytest.raises(InvalidInput) as refusal:
             inputs.preview_image(path, size="1280*720", fit="crop")
-        said.add(refusal.value.sentence.key)
+        said.add(refusal.value.message.key)
     assert said == {"file_missing"}
 
 

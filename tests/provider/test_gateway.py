@@ -445,7 +445,7 @@ def test_a_failed_task_says_whether_another_try_can_help(code, key):
     failure = task_failure(
         TaskSnapshot(TaskStatus.FAILED, "r", code=code, message="no"), CONNECTION
     )
-    assert failure.sentence.key == key
+    assert failure.message.key == key
     assert code in str(failure)
     assert "You weren't charged" in str(failure)
 
@@ -568,7 +568,7 @@ async def test_a_refusal_is_told_by_what_it_means(gate, status, code, message, k
         for ask in (gate.submit(connection, PAYLOAD), gate.ping(connection)):
             with pytest.raises((Refused, Throttled)) as refused:
                 await ask
-            assert (refused.value.sentence.key, refused.value.code) == (key, code)
+            assert (refused.value.message.key, refused.value.code) == (key, code)
             assert re.search(told, str(refused.value))
             assert "You weren't charged" in str(refused.value)
             assert isinstance(refused.value, Throttled) == (
@@ -578,7 +578,7 @@ async def test_a_refusal_is_told_by_what_it_means(gate, status, code, message, k
         failed = task_failure(
             TaskSnapshot(TaskStatus.FAILED, "r", code=code, message=message), connection
         )
-        assert failed.sentence.key == (key if key != "access_denied" else "task_failed")
+        assert failed.message.key == (key if key != "access_denied" else "task_failed")
 
 
 @pytest.mark.parametrize(
@@ -614,7 +614,7 @@ async def test_what_something_on_the_way_answers_is_not_taken_for_the_service_s_
         ):
             with pytest.raises(Refused) as refused:
                 await ask
-            assert refused.value.sentence.key == "blocked"
+            assert refused.value.message.key == "blocked"
             assert re.search(
                 rf"come from the service but.*firewall.*HTTP {status}.*127\.0\.0\.1",
                 str(refused.value),
@@ -678,7 +678,7 @@ async def test_an_address_that_cannot_be_fetched_is_told_with_what_to_do(gate, c
         with pytest.raises(Refused) as refused:
             await gate.submit(server.connection, PAYLOAD)
     failed = task_failure(
-        TaskSnapshot(TaskStatus.FAILED, "r", code=code, message=refused.value.message),
+        TaskSnapshot(TaskStatus.FAILED, "r", code=code, message=refused.value.detail),
         CONNECTION,
     )
     for one in (refused.value, failed):

@@ -59,7 +59,7 @@ def door(monkeypatch, clock=lambda: 0.0, **settings) -> Door:
 def refusal(opened: Door, **given) -> str:
     with pytest.raises(AccessRefused) as refused:
         opened.admit(**given)
-    return refused.value.sentence.key
+    return refused.value.message.key
 
 
 def test_the_operators_key_needs_the_code_where_there_is_one(monkeypatch):
@@ -535,8 +535,8 @@ class TestTheWholeWay:
                         break
         async with Studio(load_settings()) as studio:
             waiting = await studio.look(job.id, owner=OWNER)
-            assert waiting.sentence.key == "waits_for_key_until"
-            assert f"{datetime.now(UTC).year}" in str(waiting.sentence)
+            assert waiting.message.key == "waits_for_key_until"
+            assert f"{datetime.now(UTC).year}" in str(waiting.message)
             assert (await studio.check(studio.door.admit(key=key), owner=OWNER)).key == "check_good"
             assert (await finished(studio, job)).state is JobState.SUCCEEDED
             assert studio.forget_keys(owner=OWNER) == 1
@@ -600,7 +600,7 @@ class TestTheWholeWay:
                 studio.forget_keys(owner=OWNER)
             while (
                 seen := await studio.look(job.id, owner=OWNER)
-            ).sentence.key != "waits_for_key_until":
+            ).message.key != "waits_for_key_until":
                 assert seen.job.live
                 await asyncio.sleep(0.02)
             assert seen.job.live

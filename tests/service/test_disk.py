@@ -125,10 +125,10 @@ class Viewer:
         return self.seen[-1].job
 
     def __str__(self) -> str:
-        return str([(str(event.job.state), event.sentence.key) for event in self.seen])
+        return str([(str(event.job.state), event.message.key) for event in self.seen])
 
     async def paused(self):
-        await self.until(lambda event: event.sentence.key == "paused")
+        await self.until(lambda event: event.message.key == "paused")
 
 
 @contextlib.asynccontextmanager
@@ -152,7 +152,7 @@ async def ends_well(studio, simulator, job):
 async def refused(studio, key=None, **changes) -> StorageUnavailable:
     with pytest.raises(StorageUnavailable) as refusal:
         await studio.submit(request(prompt="something new", **changes), owner=OWNER)
-    assert key is None or refusal.value.sentence.key == key
+    assert key is None or refusal.value.message.key == key
     return refusal.value
 
 

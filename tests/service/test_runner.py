@@ -15,7 +15,7 @@ from tests.database.test_store import job as row
 from wan.domain import catalog
 from wan.domain.errors import KeyRefused, Refused, SubmissionUnknown, Throttled
 from wan.domain.jobs import Job, JobState, Reference, Spent
-from wan.domain.messages import sentence
+from wan.domain.messages import Message
 from wan.environment.connection import Connection
 from wan.provider.gateway import Gateway
 from wan.provider.wire import Accepted, TaskSnapshot, TaskStatus
@@ -125,17 +125,17 @@ async def test_nothing_is_sent_beside_another_request_of_the_account_that_is_not
 async def test_a_request_whose_answer_is_lost_is_in_question_and_one_that_was_put_off_is_sent_again(
     stage,
 ):
-    stage.service.outcome = SubmissionUnknown(sentence("uncertain"))
+    stage.service.outcome = SubmissionUnknown(Message.of("uncertain"))
     lost = await stage.runs(stage.add(1, JobState.UPLOADING))
     assert (lost.state, lost.spent, stage.service.sent) == (JobState.UNCERTAIN, Spent.MAYBE, 1)
-    stage.service.outcome = Throttled(sentence("not_reached"))
+    stage.service.outcome = Throttled(Message.of("not_reached"))
     other = await stage.runs(stage.add(2, JobState.UPLOADING))
     assert (other.state, other.spent, stage.service.sent) == (JobState.QUEUED, Spent.NO, 2)
 
 
 async def test_a_quota_that_stays_used_up_is_waited_for_a_minute_and_no_longer(stage):
     stage.service.outcome = Throttled(
-        sentence("quota_used_up", code="Throttling.AllocationQuota"),
+        Message.of("quota_used_up", code="Throttling.AllocationQuota"),
         code="Throttling.AllocationQuota",
     )
     job = await stage.runs(stage.add(1, JobState.UPLOADING))
@@ -156,7 +156,7 @@ async def test_a_quota_that_stays_used_up_is_waited_for_a_minute_and_no_longer(s
 async def test_a_job_on_its_way_waits_for_what_is_the_matter_with_the_account(stage):
     async def fetch(*_):
         raise KeyRefused(
-            sentence("workspace_denied", code="Workspace.AccessDenied"),
+            Message.of("workspace_denied", code="Workspace.AccessDenied"),
             code="Workspace.AccessDenied",
             status=403,
         )
@@ -231,7 +231,7 @@ async def test_a_stop_leaves_a_request_that_is_not_answered_yet_to_whoever_waits
     async def submit(*_):
         sent.set()
         await answered.wait()
-        raise Refused(sentence("refused", code="Code", message=""), code="Code")
+        raise Refused(Message.of("refused", code="Code", message=""), code="Code")
 
     stage.service.submit = submit
     job = stage.add(1, JobState.UPLOADING)

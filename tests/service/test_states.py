@@ -36,7 +36,7 @@ from wan.domain.errors import (
     Throttled,
 )
 from wan.domain.jobs import TRANSITIONS, Job, JobState, Spent
-from wan.domain.messages import sentence
+from wan.domain.messages import Message
 from wan.environment.connection import Connection
 from wan.provider.wire import Accepted, TaskSnapshot, TaskStatus
 from wan.service import polling, tasks
@@ -53,7 +53,7 @@ CONNECTION = Connection(
     workspace="",
     key=SecretStr("sk-test1234"),
 )
-SAID = sentence("not_reached")
+SAID = Message.of("not_reached")
 ANSWERS = [
     "accepted",
     "accepted",

@@ -149,9 +149,9 @@ async def test_a_video_at_an_odd_address_is_fetched_when_the_service_names_the_r
     with simulator.fault("query", "link-elsewhere"):
         job = await studio.submit(image(prompt="elsewhere"), owner=OWNER)
         async for event in studio.follow(job.id, owner=OWNER):
-            if event.sentence.key == "result_elsewhere":
+            if event.message.key == "result_elsewhere":
                 break
-        assert (event.job.state, "http://elsewhere.example" in str(event.sentence)) == (
+        assert (event.job.state, "http://elsewhere.example" in str(event.message)) == (
             JobState.FETCHING,
             True,
         )
@@ -420,7 +420,7 @@ async def test_jobs_of_another_key_wait_for_it_and_can_be_cancelled(simulator, m
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-another-key")
     async with Studio(load_settings()) as studio:
         seen = await studio.look(jobs[0].id, owner=OWNER)
-        assert (seen.job.live, seen.sentence.key) == (True, "waits_for_key")
+        assert (seen.job.live, seen.message.key) == (True, "waits_for_key")
         assert (await studio.cancel(jobs[0].id, owner=OWNER)).key
         assert (await studio.job(jobs[0].id, owner=OWNER)).state is JobState.CANCELLED
         with pytest.raises(WanError, match="another key"):
@@ -727,7 +727,7 @@ async def test_an_unclear_answer_is_never_sent_again_and_is_settled(studio, simu
         job = await studio.submit(image(prompt=f"she smiles {fault}"), owner=OWNER)
         async for event in studio.follow(job.id, owner=OWNER):
             if event.job.state is JobState.UNCERTAIN:
-                assert (event.job.spent, event.sentence.key) == (Spent.MAYBE, "uncertain")
+                assert (event.job.spent, event.message.key) == (Spent.MAYBE, "uncertain")
                 break
     if (
         fault == "status-500"

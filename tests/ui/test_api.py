@@ -29,7 +29,7 @@ from tests.pictures import picture
 from tests.simulators import Simulator
 from tests.sounds import wav
 from wan.domain.errors import JobNotFound, SettingsError
-from wan.domain.messages import sentence
+from wan.domain.messages import Message
 from wan.environment.settings import load_settings
 from wan.ui.agents import speak_mcp
 
@@ -402,7 +402,7 @@ def test_an_agent_whose_client_gives_up_finds_its_job(app: App):
 
     async def progress(done: float, total: float | None, message: str | None) -> None:
         told.append((done, message))
-        if message == str(sentence("running")):
+        if message == str(Message.of("running")):
             running.set()
 
     async def session() -> tuple[Any, Any]:

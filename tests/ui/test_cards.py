@@ -9,7 +9,7 @@ import pytest
 from wan.domain.catalog import Price
 from wan.domain.errors import InvalidInput
 from wan.domain.jobs import LIVE, Job, JobEvent, JobState, Spent
-from wan.domain.messages import LOCALES, sentence, t
+from wan.domain.messages import LOCALES, Message, t
 from wan.ui import cards
 from wan.ui.takes import Mark
 
@@ -38,7 +38,7 @@ def event(state: JobState, **more) -> JobEvent:
     }
     job = Job(**values | more)
     return JobEvent(
-        job=job, sentence=sentence("pending"), **{"elapsed": 42.0, "expected": 75.0} | expected
+        job=job, message=Message.of("pending"), **{"elapsed": 42.0, "expected": 75.0} | expected
     )
 
 
@@ -49,7 +49,7 @@ def read(html: str) -> str:
 
 @pytest.mark.parametrize("state", list(JobState))
 def test_every_state_escapes_what_people_and_the_service_wrote(state):
-    said = sentence("task_failed", code=EVIL, message=EVIL, advice=EVIL)
+    said = Message.of("task_failed", code=EVIL, message=EVIL, advice=EVIL)
     shown = cards.view(
         "en",
         event(
@@ -67,7 +67,7 @@ def test_every_state_escapes_what_people_and_the_service_wrote(state):
 
 
 def test_cast_and_refusal_escape_names():
-    said = sentence("image_kind", field=EVIL, given=EVIL)
+    said = Message.of("image_kind", field=EVIL, given=EVIL)
     shown = cards.cast(
         "en",
         [
@@ -80,7 +80,7 @@ def test_cast_and_refusal_escape_names():
     assert "character2" in shown
     assert "character3" not in shown
     assert "<script" not in cards.refused(
-        "en", sentence("field_type", field="prompt", given=EVIL, allowed="text"), EVIL
+        "en", Message.of("field_type", field="prompt", given=EVIL, allowed="text"), EVIL
     )
 
 
@@ -126,7 +126,7 @@ def test_only_a_live_job_is_marked_live(state):
 
 @pytest.mark.parametrize("state", ENDED_BADLY)
 def test_a_bad_end_says_why_and_offers_another_try_with_its_price(state):
-    shown = cards.view("en", event(state, said=sentence("never_arrived"), request_id="r-1"))
+    shown = cards.view("en", event(state, said=Message.of("never_arrived"), request_id="r-1"))
     assert "charged. Generate again." in shown
     assert "<details" in shown
     assert "r-1" in shown
@@ -134,16 +134,16 @@ def test_a_bad_end_says_why_and_offers_another_try_with_its_price(state):
 
 
 def test_a_doubtful_end_warns_before_another_try():
-    doubtful = event(JobState.EXPIRED, said=sentence("never_confirmed"), spent=Spent.MAYBE)
+    doubtful = event(JobState.EXPIRED, said=Message.of("never_confirmed"), spent=Spent.MAYBE)
     assert 'data-press="retry"' in cards.view("en", doubtful)
-    asked = cards.view("en", doubtful, asks=sentence("may_pay_twice"))
+    asked = cards.view("en", doubtful, asks=Message.of("may_pay_twice"))
     assert "may be charged twice" in asked
     assert 'data-press="sure"' in asked
     assert 'data-press="retry"' not in asked
 
 
 def test_done_shows_video_facts_and_adjustments():
-    adjusted = [sentence("fps_conformed", given=30, fps=24)]
+    adjusted = [Message.of("fps_conformed", given=30, fps=24)]
     measured = {
         "width": 1280,
         "height": 720,
@@ -187,7 +187,7 @@ def test_done_shows_video_facts_and_adjustments():
             ),
             ["¥3.00", "¥1.50"],
         ),
-        (cards.finding("en", sentence("cancel_late", price="¥7.00")), ["¥7.00"]),
+        (cards.finding("en", Message.of("cancel_late", price="¥7.00")), ["¥7.00"]),
     ],
 )
 def test_a_translator_leaves_ids_prompts_and_prices_alone(html, kept):
@@ -209,7 +209,7 @@ def test_takes_escape_what_people_wrote_and_each_button_names_its_job(state, mar
         (event(state, id=f"job-{number}", request={"prompt": EVIL}, task_id=EVIL, code=EVIL), mark)
         for number in (1, 2)
     ]
-    shown = cards.takes("en", several, note=sentence("cancel_over").say())
+    shown = cards.takes("en", several, note=Message.of("cancel_over").say())
     assert "<script" not in shown
     assert shown.count('<section class="wan-take ') == 2
     tile = shown.partition("wan-take ")[2].partition("</section>")[0]
@@ -217,7 +217,7 @@ def test_takes_escape_what_people_wrote_and_each_button_names_its_job(state, mar
 
 
 def test_the_card_of_several_takes_counts_them_and_what_they_cost():
-    made = event(JobState.SUCCEEDED, spent=Spent.YES, adjustments=[sentence("image_upright")])
+    made = event(JobState.SUCCEEDED, spent=Spent.YES, adjustments=[Message.of("image_upright")])
     failed, making = event(JobState.FAILED), event(JobState.RUNNING)
     shown = cards.takes(
         "en", [(made, Mark.NONE), (failed, Mark.NONE), (making, Mark.NONE), (made, Mark.BEFORE)]
@@ -343,9 +343,7 @@ def test_clock(seconds, shown):
     ],
 )
 def test_the_page_calls_a_field_by_its_label(refusal, said):
-    shown = "".join(
-        cards.refused(language, refusal.sentence, refusal.field) for language in LOCALES
-    )
+    shown = "".join(cards.refused(language, refusal.message, refusal.field) for language in LOCALES)
     for words in said:
         assert words in shown
     assert "input." not in shown

@@ -10,7 +10,7 @@ import pytest
 
 from tests.ui.test_cards import read
 from wan.domain.jobs import Job, JobEvent, JobPage, JobState, Reference, Spent
-from wan.domain.messages import sentence
+from wan.domain.messages import Message
 from wan.ui import library, recall, shelf
 
 EVIL = '"><img src=x onerror=alert(1)>'
@@ -46,7 +46,7 @@ def job(**changes) -> Job:
 
 
 def event(one: Job) -> JobEvent:
-    return JobEvent(job=one, sentence=sentence("running"), elapsed=4.0, expected=10.0)
+    return JobEvent(job=one, message=Message.of("running"), elapsed=4.0, expected=10.0)
 
 
 DONE = job(
@@ -61,7 +61,7 @@ DONE = job(
     running_at=NOW + 10,
     fetching_at=NOW + 40,
     ended_at=NOW + 42,
-    adjustments=[sentence("image_upright")],
+    adjustments=[Message.of("image_upright")],
     references=[Reference(kind="image", sha256="a", key="k", sent_key="k", width=640, height=480)],
 )
 

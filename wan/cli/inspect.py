@@ -16,7 +16,7 @@ from wan.cli.answers import DONE, FAILED, Answer
 from wan.domain.errors import InvalidInput, JobNotFound
 from wan.domain.ids import OPERATOR
 from wan.domain.jobs import Job, JobState
-from wan.domain.messages import Sentence, sentence, t
+from wan.domain.messages import Message, t
 from wan.domain.plain_text import indent
 from wan.environment.connection import Connection
 from wan.environment.settings import load_settings
@@ -33,7 +33,7 @@ def check() -> Answer:
     known: dict[str, Any] = {"ok": True, "backend": settings.backend}
     if settings.backend == "simulator":
         LocalSimulator(settings).folder()
-        message = sentence("check_simulator")
+        message = Message.of("check_simulator")
     else:
         connection = settings.connection()
         known["region"] = connection.region
@@ -129,7 +129,7 @@ def _pack(folder: Path, video: Path | None, target: Path) -> Path:
         raise InvalidInput("--zip", "field_type", given=given, allowed=allowed) from None
 
 
-async def _ask(connection: Connection, proxy: SecretStr | None) -> Sentence:
+async def _ask(connection: Connection, proxy: SecretStr | None) -> Message:
     gateway = Gateway(proxy)
     try:
         return await asked(gateway, connection)

@@ -42,9 +42,9 @@ class Progress:
 
     def show(self, event: JobEvent) -> None:
         """Take note of a change. What the line has no room for is printed above it, whole, once."""
-        is_new = self._event is None or self._event.sentence != event.sentence
+        is_new = self._event is None or self._event.message != event.message
         self._event, self._since = event, time.monotonic() - event.elapsed
-        message = escape(str(event.sentence))
+        message = escape(str(event.message))
         if self._bar is None:
             tell(message)
         elif is_new and len(message) > self._bar.console.width - _BAR - _CLOCK - 2:
@@ -63,7 +63,7 @@ class Progress:
         bar.update(
             bar.task_ids[0],
             completed=_part(self._event, seconds),
-            description=escape(str(self._event.sentence)),
+            description=escape(str(self._event.message)),
             clock=f"{int(seconds) // 60}:{int(seconds) % 60:02}",
         )
         with suppress(OSError):

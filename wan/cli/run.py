@@ -18,7 +18,7 @@ from wan.domain import catalog
 from wan.domain.errors import InvalidInput, NotAVideo, SettingsError, StorageUnavailable, WanError
 from wan.domain.ids import OPERATOR
 from wan.domain.jobs import UNSENT, Job, JobState
-from wan.domain.messages import sentence, t
+from wan.domain.messages import Message, t
 from wan.domain.requests import (
     ImageToVideoRequest,
     ReferenceToVideoRequest,
@@ -106,7 +106,7 @@ class _Run:
             with inputs.use_work_folder(settings.work_dir):
                 lengths = asyncio.run(inspected(request))
             if not options["yes"] and not _confirmed(request, connection, lengths):
-                return refusal(str(sentence("not_agreed")))
+                return refusal(str(Message.of("not_agreed")))
         return self._finish(self._make(request, settings, new_take=options["new_take"]))
 
     def resume(self, job_id: str) -> Answer:
@@ -227,7 +227,7 @@ def _confirmed(request: Request, connection: Connection, lengths: list[float | N
     price = _estimate(request, connection, lengths)
     about = f"{request.model}, {where}, {request.duration} s at {request.size}, {price}"
     if not sys.stdin.isatty():
-        raise SettingsError(sentence("not_asked", about=about))
+        raise SettingsError(Message.of("not_asked", about=about))
     try:  # who reads the question may have answered before it is waited for
         tell(t("en", "cli_confirm", about=about), end=" ")
         return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -22,7 +22,7 @@ from wan.database.journal import Journal
 from wan.database.opening import configure, engine_at, file_of, hold_alone, reason
 from wan.database.rescue import take_in
 from wan.domain.errors import SettingsError, StorageUnavailable
-from wan.domain.messages import sentence
+from wan.domain.messages import Message
 from wan.environment.checks import mask_url
 from wan.environment.private import make_database, protect_database
 
@@ -71,7 +71,7 @@ class Database:
         except (SQLAlchemyError, sqlite3.Error, ImportError) as error:
             self._let_go()
             trouble = _trouble(error)
-            if isinstance(trouble, StorageUnavailable) and trouble.sentence.key != "database_down":
+            if isinstance(trouble, StorageUnavailable) and trouble.message.key != "database_down":
                 raise trouble from error
             raise _wrong_setting(error, url, setting) from None
 
@@ -180,7 +180,7 @@ def _wrong_setting(error: Exception, url: str, setting: str) -> SettingsError:
     and the driver's message may quote it.
     """
     if setting != "WAN_DATABASE_URL":
-        return SettingsError(sentence("folder_no_database", field=setting, reason=reason(error)))
+        return SettingsError(Message.of("folder_no_database", field=setting, reason=reason(error)))
     allowed = "a database that SQLAlchemy can open: sqlite:///file or postgresql://…"
     given = f"{mask_url(url)}, {reason(error)}"
     return SettingsError.about(setting, given, allowed)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from wan.database.filesystem import lacks
 from wan.domain.errors import SettingsError, StorageUnavailable
-from wan.domain.messages import sentence
+from wan.domain.messages import Message
 
 _LACKS = {
     "locks": "processes do not see each other's locks there",
@@ -94,12 +94,12 @@ def hold_alone(path: Path, setting: str) -> IO[bytes] | None:
         what = lacks(path.parent)
     except OSError as error:
         raise SettingsError(
-            sentence("folder_no_database", field=setting, reason=error.strerror or "?")
+            Message.of("folder_no_database", field=setting, reason=error.strerror or "?")
         ) from None
     if not what:
         return None
     if what != "memory":
-        raise SettingsError(sentence("folder_no_database", field=setting, reason=_LACKS[what]))
+        raise SettingsError(Message.of("folder_no_database", field=setting, reason=_LACKS[what]))
     hold = path.with_name(f"{path.name}-lock").open("ab")
     until = time.monotonic() + _BUSY
     while True:

@@ -9,7 +9,7 @@ from wan.database.accounts import settle
 from wan.database.engine import dialect_of
 from wan.database.schema import IS_LIVE, JOBS, LIVE_SQL
 from wan.domain.jobs import LIVE, Job, JobState, Spent
-from wan.domain.messages import Sentence
+from wan.domain.messages import Message
 from wan.domain.plain_text import clean
 
 _BOOKKEEPING = frozenset(
@@ -93,7 +93,7 @@ def _values(changes: dict[str, Any]) -> dict[str, Any]:
     plain = dict(changes)
     if "said" in plain:
         said = plain["said"]
-        plain["said"] = [] if said is None else [Sentence.model_validate(said)]
+        plain["said"] = [] if said is None else [Message.model_validate(said)]
     for name in ("state", "spent"):
         if name in plain:
             plain[name] = str(plain[name])

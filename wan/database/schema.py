@@ -29,7 +29,7 @@ from sqlalchemy.types import JSON, TypeDecorator
 
 from wan.domain.ids import Seal
 from wan.domain.jobs import LIVE, UNSENT, Reference
-from wan.domain.messages import Sentence
+from wan.domain.messages import Message
 
 _SCHEMA_LOCK = 0x57414E  # any number that nothing else on the database takes
 _SEAL = "seal"  # under which its key is kept
@@ -51,17 +51,17 @@ class Money(TypeDecorator[Decimal]):
         return None if value is None else Decimal(value).scaleb(-6)
 
 
-class Sentences(TypeDecorator[list[Sentence]]):
+class Sentences(TypeDecorator[list[Message]]):
     """Sentences as JSON: they are put into words when they are read."""
 
     impl = JSON
     cache_ok = True
 
-    def process_bind_param(self, value: list[Sentence] | None, dialect: sa.Dialect) -> Any:
+    def process_bind_param(self, value: list[Message] | None, dialect: sa.Dialect) -> Any:
         return [one.model_dump() for one in value or []]
 
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> list[Sentence]:
-        return [Sentence(**one) for one in value or []]
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> list[Message]:
+        return [Message(**one) for one in value or []]
 
 
 class References(TypeDecorator[list[Reference]]):

@@ -1,6 +1,6 @@
 """The errors of this package, and whether money was spent when one is raised.
 
-* WanError                carries the Sentence to show
+* WanError                carries the message to show
   - InvalidInput          a field is wrong; nothing was sent                       nothing spent
   - SettingsError         a setting or the key is missing or wrong                 nothing spent
   - JobNotFound           no such job of this owner                                nothing spent
@@ -26,17 +26,17 @@ import errno
 import re
 from typing import Self
 
-from wan.domain.messages import Sentence, sentence
+from wan.domain.messages import Message
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class WanError(Exception):
-    """The base of every error here. `sentence` is for people; `str(error)` is its English text."""
+    """The base of every error here. `message` is for people; `str(error)` is its English text."""
 
-    def __init__(self, said: Sentence) -> None:
+    def __init__(self, said: Message) -> None:
         super().__init__(said.say())
-        self.sentence = said
+        self.message = said
 
 
 class InvalidInput(WanError):
@@ -44,7 +44,7 @@ class InvalidInput(WanError):
 
     def __init__(self, field: str, key: str, **values: str | int | float) -> None:
         self.field = field
-        super().__init__(sentence(key, field=field, **values))
+        super().__init__(Message.of(key, field=field, **values))
 
 
 class SettingsError(WanError):
@@ -53,21 +53,21 @@ class SettingsError(WanError):
     @classmethod
     def about(cls, field: str, given: str, allowed: str) -> Self:
         """Make the error of a wrong value. field: the setting's name. allowed: in words."""
-        return cls(sentence("setting_bad", field=field, given=given, allowed=allowed))
+        return cls(Message.of("setting_bad", field=field, given=given, allowed=allowed))
 
 
 class JobNotFound(WanError):
     """This owner has no job with this id. Nothing is said about jobs of other owners."""
 
     def __init__(self) -> None:
-        super().__init__(sentence("job_missing"))
+        super().__init__(Message.of("job_missing"))
 
 
 class ReviewNotFound(WanError):
     """There is no such review. Nothing is said about whether there ever was one."""
 
     def __init__(self) -> None:
-        super().__init__(sentence("review_missing"))
+        super().__init__(Message.of("review_missing"))
 
 
 class AccessRefused(WanError):
@@ -78,49 +78,44 @@ class MayPayTwice(WanError):
     """A retry of a job that may be billed; only somebody who knows that may insist on it."""
 
     def __init__(self) -> None:
-        super().__init__(sentence("may_pay_twice"))
+        super().__init__(Message.of("may_pay_twice"))
 
 
 class StorageUnavailable(WanError):
     """Our own disk, storage or database fails for now; jobs go on, and the call may be repeated."""
 
     def __init__(self, key: str, **values: str | int) -> None:
-        super().__init__(sentence(key, **values))
+        super().__init__(Message.of(key, **values))
 
 
 class Crowded(WanError):
     """Too many calls of the same people, or of everybody, are waiting; the call may be repeated."""
 
     def __init__(self) -> None:
-        super().__init__(sentence("crowded"))
+        super().__init__(Message.of("crowded"))
 
 
 class ServiceError(WanError):
     """The service refused, or gave no usable answer.
 
-    `code` and `message` are the service's own (empty when it gave none), `request_id` is what to
+    `code` and `detail` are the service's own (empty when it gave none), `request_id` is what to
     quote to it, `status` the HTTP status or None, `retry_after` the seconds that it asked us to
     wait, or None.
     """
 
     def __init__(
         self,
-        said: Sentence,
+        said: Message,
         *,
         code: str = "",
-        message: str = "",
+        detail: str = "",
         request_id: str = "",
         status: int | None = None,
         retry_after: float | None = None,
     ) -> None:
         super().__init__(said)
-        self.code, self.message, self.request_id, self.status, self.retry_after = (
-            code,
-            message,
-            request_id,
-            status,
-            retry_after,
-        )
+        self.code, self.detail, self.request_id = code, detail, request_id
+        self.status, self.retry_after = status, retry_after
 
 
 class NotSent(ServiceError):

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from wan.domain.catalog import Price
-from wan.domain.messages import Sentence
+from wan.domain.messages import Message
 
 
 class JobState(StrEnum):
@@ -124,10 +124,10 @@ class Job:
     request_id: str = ""
     code: str = ""
     """The service's error code, where it gave one."""
-    said: Sentence | None = None
+    said: Message | None = None
     """How it ended, unless it succeeded, or what is the matter at the moment."""
     spent: Spent = Spent.NO
-    adjustments: list[Sentence] = field(default_factory=list)
+    adjustments: list[Message] = field(default_factory=list)
 
     address: str | None = None
     """Keyed hash of the client's address; None for this machine and for rows of earlier versions.
@@ -217,7 +217,7 @@ class JobEvent:
     """A change of a job, as its viewers get it."""
 
     job: Job
-    sentence: Sentence
+    message: Message
     """What is happening, or how it ended, for people to read."""
     elapsed: float
     """Seconds since the present state began."""

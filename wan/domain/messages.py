@@ -1,12 +1,12 @@
 """Texts for people, in English and Chinese: templates by key in `locales/`.
 
-A `Sentence` is a key with its values: it is stored on a job as it is and put into words for a
+A `Message` is a key with its values: it is stored on a job as it is and put into words for a
 reader, in their language.
 """
 
 import json
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
@@ -45,7 +45,7 @@ LOCALES: dict[Language, dict[str, str]] = {
 """Every template by its key, for each language."""
 
 
-class Sentence(BaseModel):
+class Message(BaseModel):
     """A text for people to read: the key of a template and its values."""
 
     model_config = ConfigDict(frozen=True)
@@ -62,6 +62,13 @@ class Sentence(BaseModel):
             for name, value in values.items()
         }
 
+    @classmethod
+    def of(cls, key: str, /, **values: str | int | float) -> Self:
+        """Make a message by its key. Raises KeyError for a key or value that the template lacks."""
+        made = cls(key=key, values=values)
+        made.say()
+        return made
+
     def say(self, language: Language = "en") -> str:
         """Return its text."""
         return t(language, self.key, **self.values)
@@ -70,16 +77,9 @@ class Sentence(BaseModel):
         return self.say()
 
 
-def sentence(key: str, **values: str | int | float) -> Sentence:
-    """Make a message by its key. Raises KeyError for a key or value that the template lacks."""
-    made = Sentence(key=key, values=values)
-    made.say()
-    return made
-
-
-def reword_as_waiting(said: Sentence) -> Sentence | None:
+def reword_as_waiting(said: Message) -> Message | None:
     """Return a cause as said of a job that goes on; None for a message that is not a cause."""
-    return Sentence(key=f"{said.key}_waits", values=said.values) if said.key in CAUSES else None
+    return Message(key=f"{said.key}_waits", values=said.values) if said.key in CAUSES else None
 
 
 def t(language: str, key: str, /, **values: object) -> str:

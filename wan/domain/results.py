@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 from wan.domain.errors import WanError
-from wan.domain.messages import sentence
+from wan.domain.messages import Message
 
 
 class VideoResult(BaseModel):
@@ -51,4 +51,4 @@ class RunFailed(WanError):
 
     def __init__(self, result: VideoResult) -> None:
         self.result = result
-        super().__init__(sentence("run_failed", message=result.error or result.state))
+        super().__init__(Message.of("run_failed", message=result.error or result.state))

@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 from wan.domain.errors import SettingsError
-from wan.domain.messages import sentence
+from wan.domain.messages import Message
 from wan.domain.redact import register_key
 from wan.environment.checks import KEY_SHAPE
 from wan.environment.surroundings import home
@@ -22,7 +22,7 @@ def check_key(field: str, raw: str) -> str | None:
     if not (key := clean_value(raw)):
         return None
     if not KEY_SHAPE.fullmatch(key):
-        raise SettingsError(sentence("key_malformed", field=field))
+        raise SettingsError(Message.of("key_malformed", field=field))
     register_key(key)
     return key
 
@@ -47,7 +47,7 @@ def read_key_file() -> str:
     except configparser.Error as error:
         # The parser's own message quotes the lines of the file, and one of them is the key.
         raise SettingsError(
-            sentence("settings_file", file=FILE, reason=_describe_wrong_line(error))
+            Message.of("settings_file", file=FILE, reason=_describe_wrong_line(error))
         ) from None
     section = next(
         (name for name in parser.sections() if name.strip().lower() == "default"), "default"

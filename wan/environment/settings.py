@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from wan.domain.catalog import BASE_URLS, Region, region_at, workspace_at
 from wan.domain.errors import InvalidInput, SettingsError
-from wan.domain.messages import sentence
+from wan.domain.messages import Message
 from wan.environment.checks import (
     KEY_SHAPE,
     LOGINS,
@@ -167,7 +167,7 @@ class Settings(Locations):
         """Return the connection to DashScope. Raises SettingsError without a key."""
         key = self.key()
         if key is None:
-            raise SettingsError(sentence("key_missing"))
+            raise SettingsError(Message.of("key_missing"))
         return self._connection(
             key, self.base_url or BASE_URLS[self.region], self.workspace, self.currency
         )
@@ -266,7 +266,7 @@ def _check_service(settings: Settings) -> None:
         allowed = "a URL that starts with https:// or http:// and ends in /api/v1"
         raise SettingsError.about("DASHSCOPE_BASE_URL", settings.base_url, allowed)
     if not WORKSPACE_SHAPE.fullmatch(settings.workspace) or KEY_SHAPE.fullmatch(settings.workspace):
-        raise SettingsError(sentence("workspace_malformed", field="DASHSCOPE_WORKSPACE"))
+        raise SettingsError(Message.of("workspace_malformed", field="DASHSCOPE_WORKSPACE"))
     # Each of these raises SettingsError for a malformed value.
     (
         settings.key(),

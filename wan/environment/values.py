@@ -11,7 +11,7 @@ from dotenv import dotenv_values
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
 from wan.domain.errors import SettingsError
-from wan.domain.messages import sentence
+from wan.domain.messages import Message
 from wan.domain.plain_text import clean, find_control
 
 # A shell removes them; `docker run --env-file` and web forms do not.
@@ -64,7 +64,7 @@ def read_text(path: Path) -> str:
         reason = error.strerror or "it cannot be read"
     except ValueError:
         reason = "it is no text in UTF-8, UTF-16 or GBK"
-    raise SettingsError(sentence("settings_file", file=str(path), reason=reason))
+    raise SettingsError(Message.of("settings_file", file=str(path), reason=reason))
 
 
 def decode_text(content: bytes) -> str:
@@ -105,5 +105,5 @@ def _clean_setting(name: str, value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:  # the environment may hold any bytes, also broken ones
-        raise SettingsError(sentence("setting_no_text", field=name)) from None
+        raise SettingsError(Message.of("setting_no_text", field=name)) from None
     return clean_value(value)

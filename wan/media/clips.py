@@ -29,7 +29,7 @@ from av.video.stream import VideoStream
 
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput
-from wan.domain.messages import Sentence, sentence
+from wan.domain.messages import Message
 from wan.media import file_type
 from wan.media.probe import OPTIONS, SLACK, Clip, decode_packet, probe
 
@@ -102,7 +102,7 @@ def read_tag(given: IO[bytes], made: IO[bytes], *, field: str, name: str) -> dic
     return {}
 
 
-def _copy(field: str, given: IO[bytes], made: IO[bytes], kind: str) -> tuple[str, list[Sentence]]:
+def _copy(field: str, given: IO[bytes], made: IO[bytes], kind: str) -> tuple[str, list[Message]]:
     """Write the clean copy. Return its format and the adjustments.
 
     Raises InvalidInput, FFmpegError or ValueError.
@@ -126,7 +126,7 @@ def _copy(field: str, given: IO[bytes], made: IO[bytes], kind: str) -> tuple[str
     return kind, [
         *adjustments,
         *sound_adjustments,
-        *(sentence(key) for key, is_so in done if is_so),
+        *(Message.of(key) for key, is_so in done if is_so),
     ]
 
 
@@ -158,7 +158,7 @@ def _can_carry(kind: str, track: Stream) -> bool:
 
 def _choose_picture(
     field: str, given: IO[bytes], whole: InputContainer
-) -> tuple[VideoStream, list[Sentence]]:
+) -> tuple[VideoStream, list[Message]]:
     """Return the track that moves, not a cover, and what to say about the choice.
 
     Raises InvalidInput where there is none, or none in an allowed codec; ValueError where none can
@@ -179,7 +179,7 @@ def _choose_picture(
     if track is None:
         raise ValueError("its pictures cannot be decoded")
     return track, [] if track is _order_by_preference(tracks)[0] else [
-        sentence("clip_picture_other")
+        Message.of("clip_picture_other")
     ]
 
 
@@ -194,13 +194,13 @@ def _codec_refusal(field: str, tracks: Sequence[VideoStream]) -> InvalidInput:
 
 def _choose_sound(
     given: IO[bytes], whole: InputContainer
-) -> tuple[AudioStream | None, list[Sentence]]:
+) -> tuple[AudioStream | None, list[Message]]:
     """Return the track that is heard, or None, and what to say about the choice."""
     tracks = list(whole.streams.audio)
     track = _first_decodable(given, tracks)
     if not tracks or track is _order_by_preference(tracks)[0]:
         return track, []
-    return track, [sentence("clip_sound_dropped" if track is None else "clip_sound_other")]
+    return track, [Message.of("clip_sound_dropped" if track is None else "clip_sound_other")]
 
 
 def _order_by_preference(tracks: Sequence[Track]) -> list[Track]:
@@ -334,9 +334,11 @@ def _check(field: str, clip: Clip) -> None:
         )
 
 
-def _warnings(clip: Clip) -> list[Sentence]:
+def _warnings(clip: Clip) -> list[Message]:
     """Return what is allowed here but may be refused by the service."""
     slow = clip.fps < catalog.VIDEO_FPS_SURE
     return (
-        [sentence("video_slow", given=f"{clip.fps:g}", low=catalog.VIDEO_FPS_SURE)] if slow else []
+        [Message.of("video_slow", given=f"{clip.fps:g}", low=catalog.VIDEO_FPS_SURE)]
+        if slow
+        else []
     )

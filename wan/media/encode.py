@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from wan.domain import catalog
 from wan.domain.errors import NotAVideo
-from wan.domain.messages import sentence
+from wan.domain.messages import Message
 from wan.media import clips, embedded_settings, probe
 from wan.media.probe import Clip
 
@@ -52,7 +52,7 @@ def measure(path: Path) -> Clip:
             return probe.probe(file)
     except (FFmpegError, ValueError) as error:
         raise NotAVideo(
-            sentence(
+            Message.of(
                 "result_refused",
                 message=f"the file is no video that opens ({type(error).__name__}).",
             )

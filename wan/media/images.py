@@ -13,7 +13,7 @@ from PIL import Image, ImageCms, ImageFilter, ImageOps
 
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput
-from wan.domain.messages import Sentence, sentence
+from wan.domain.messages import Message
 from wan.domain.requests import OWN_SHAPE
 from wan.media import file_type
 
@@ -109,7 +109,7 @@ def encode_thumbnail(image: Image.Image) -> bytes:
     return out.getvalue()
 
 
-def _read(field: str, file: IO[bytes], side: int = 0) -> tuple[Image.Image, list[Sentence]]:
+def _read(field: str, file: IO[bytes], side: int = 0) -> tuple[Image.Image, list[Message]]:
     """Return the image in a file, upright, opaque, RGB and without metadata, and the adjustments.
 
     side: px at which it is shown, where that is all it is for; then it is decoded no larger than
@@ -117,9 +117,9 @@ def _read(field: str, file: IO[bytes], side: int = 0) -> tuple[Image.Image, list
     """
     image = _decode(field, file, side)
     turn, clear = _UPRIGHT.get(_orientation(image)), image.has_transparency_data
-    adjustments = [sentence(_CONVERSIONS[image.format])] if image.format in _CONVERSIONS else []
-    adjustments += [sentence("image_upright")] if turn is not None else []
-    adjustments += [sentence("image_flattened")] if clear else []
+    adjustments = [Message.of(_CONVERSIONS[image.format])] if image.format in _CONVERSIONS else []
+    adjustments += [Message.of("image_upright")] if turn is not None else []
+    adjustments += [Message.of("image_flattened")] if clear else []
     profile = image.info.get("icc_profile")
     image = _reduce(image, side) if side else image
     image = _to_srgb(_flatten(image) if clear else _to_eight_bit(image), profile)
@@ -264,7 +264,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return image.convert("RGB")
 
 
-def _fit(image: Image.Image, size: str, fit: str) -> tuple[Image.Image, list[Sentence]]:
+def _fit(image: Image.Image, size: str, fit: str) -> tuple[Image.Image, list[Message]]:
     """Return an image in exactly the shape of a size `W*H`, cropped or padded, and the adjustments.
 
     For a tier ("720P") it keeps its own shape.
@@ -275,7 +275,7 @@ def _fit(image: Image.Image, size: str, fit: str) -> tuple[Image.Image, list[Sen
 
 def _resize(
     image: Image.Image, target: tuple[int, int], fit: str, *, keep: bool
-) -> tuple[Image.Image, list[Sentence]]:
+) -> tuple[Image.Image, list[Message]]:
     """Resize an image and return the adjustments. keep: the shape differs by rounding only."""
     if image.size == target:
         return image, []
@@ -289,7 +289,7 @@ def _resize(
             ImageOps.fit(image, target, Image.Resampling.LANCZOS, centering=_CENTERING),
         )
     return result, [
-        sentence(done, given=f"{image.width}*{image.height}", size=f"{target[0]}*{target[1]}")
+        Message.of(done, given=f"{image.width}*{image.height}", size=f"{target[0]}*{target[1]}")
     ]
 
 

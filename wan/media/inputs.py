@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, 
 
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput, StorageUnavailable, is_full
-from wan.domain.messages import Sentence, sentence
+from wan.domain.messages import Message
 from wan.domain.requests import Media, ReferenceKind, guess_kind
 from wan.domain.turns import Asker, Turns
 from wan.environment.settings import WORK
@@ -51,7 +51,7 @@ class ImageInput:
     width: int
     height: int
     """px, as given and upright."""
-    adjustments: list[Sentence]
+    adjustments: list[Message]
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class VideoInput:
     sha256: str
     bytes: int
     """Of the given file, as is its SHA-256."""
-    adjustments: list[Sentence]
+    adjustments: list[Message]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class SoundInput:
     sha256: str
     bytes: int
     """Of the given file, as is its SHA-256."""
-    adjustments: list[Sentence]
+    adjustments: list[Message]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class ReferencePreview:
     """A WebP."""
     seconds: float | None
     """Length of a video; None for an image."""
-    adjustments: list[Sentence]
+    adjustments: list[Message]
     """Made whatever is requested."""
 
 
@@ -103,12 +103,12 @@ class _Answer(BaseModel):
 
     model_config = ConfigDict(allow_inf_nan=False)
 
-    adjustments: Annotated[list[Sentence], Field(max_length=8)]
+    adjustments: Annotated[list[Message], Field(max_length=8)]
 
     @field_validator("adjustments")
     @classmethod
-    def _check_messages(cls, said: list[Sentence]) -> list[Sentence]:
-        return [sentence(one.key, **one.values) for one in said]
+    def _check_messages(cls, said: list[Message]) -> list[Message]:
+        return [Message.of(one.key, **one.values) for one in said]
 
 
 class _ImageAnswer(_Answer):

@@ -159,7 +159,7 @@ def _perform(
 
 
 def _describe_refusal(refusal: InvalidInput) -> dict[str, Any]:
-    said = refusal.sentence
+    said = refusal.message
     return {
         "refused": said.key,
         "values": {name: value for name, value in said.values.items() if name != "field"},

@@ -20,7 +20,7 @@ from av.packet import Packet
 
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput
-from wan.domain.messages import Sentence, sentence
+from wan.domain.messages import Message
 from wan.media import file_type
 
 # Nothing that the file names is opened or fetched. A sound has one track, and one more for each
@@ -72,7 +72,7 @@ def prepare_sound(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str,
 
 def _copy_mp3(
     whole: InputContainer, track: AudioStream, clean: OutputContainer
-) -> tuple[float, list[Sentence]]:
+) -> tuple[float, list[Message]]:
     """Copy the frames of an MP3. Return its seconds and no adjustments."""
     copy = clean.add_stream_from_template(track)
 
@@ -85,7 +85,7 @@ def _copy_mp3(
 
 def _write_wav(
     whole: InputContainer, track: AudioStream, clean: OutputContainer
-) -> tuple[float, list[Sentence]]:
+) -> tuple[float, list[Message]]:
     """Rewrite a WAV. Return its seconds and the adjustments."""
     layout = "mono" if track.channels == 1 else "stereo"
     rate = min(max(track.rate, _RATES[0]), _RATES[1])
@@ -101,7 +101,7 @@ def _write_wav(
     seconds = _decode(whole, track, write)
     for one in plain.resample(None):
         clean.mux(copy.encode(one))
-    return seconds, [] if same else [sentence("sound_converted")]
+    return seconds, [] if same else [Message.of("sound_converted")]
 
 
 def _decode(whole: InputContainer, track: AudioStream, write: _Write) -> float:

@@ -21,7 +21,7 @@ import httpx
 from pydantic import SecretStr
 
 from wan.domain.errors import BadResponse, Refused, ResultRefused, UntrustedAddress
-from wan.domain.messages import Sentence, sentence
+from wan.domain.messages import Message
 from wan.environment.connection import Connection
 from wan.environment.surroundings import ensure_home, find_unused_proxy
 from wan.provider.hosts import origin, resolve_service_url
@@ -183,7 +183,7 @@ class Gateway:
         ).data
         host = resolve_service_url(policy.upload_host, connection)
         if host is None:
-            raise UntrustedAddress(sentence("upload_elsewhere", given=origin(policy.upload_host)))
+            raise UntrustedAddress(Message.of("upload_elsewhere", given=origin(policy.upload_host)))
         key = f"{policy.upload_dir}/{name}"
         fields = {
             "OSSAccessKeyId": policy.oss_access_key_id,
@@ -207,7 +207,7 @@ class Gateway:
         """
         source = resolve_service_url(url, connection)
         if source is None:
-            raise UntrustedAddress(sentence("result_elsewhere", given=origin(url)))
+            raise UntrustedAddress(Message.of("result_elsewhere", given=origin(url)))
         try:
             async with self._files.stream("GET", source) as response:
                 if response.status_code != httpx.codes.OK:
@@ -218,7 +218,7 @@ class Gateway:
                 await _write(response.aiter_bytes(_CHUNK), part)
         except httpx.HTTPError as error:
             raise BadResponse(
-                self._explain_failure(url, error), message=type(error).__name__
+                self._explain_failure(url, error), detail=type(error).__name__
             ) from error
 
     async def _ask(
@@ -240,7 +240,7 @@ class Gateway:
         except Exception as error:  # of the SDK, of httpx, or a timeout: all are no answer
             raise BadResponse(
                 self._explain_failure(connection.base_url, error),
-                message=type(error.__cause__ or error).__name__,
+                detail=type(error.__cause__ or error).__name__,
             ) from error
         if response.status_code != httpx.codes.OK:
             raise make_refusal(response, connection)
@@ -257,14 +257,16 @@ class Gateway:
             )
         except httpx.HTTPError as error:
             raise BadResponse(
-                self._explain_failure(str(form.url), error), message=type(error).__name__
+                self._explain_failure(str(form.url), error), detail=type(error).__name__
             ) from error
         # The store answers with an empty body. A page comes from elsewhere, such as a proxy that
         # wants a login: then nothing was stored.
         if response.status_code == httpx.codes.OK and not is_html(response):
             return
         if response.status_code in (400, 403, 409, 413):
-            said = sentence("upload_failed", message=f"the store answered {response.status_code}.")
+            said = Message.of(
+                "upload_failed", message=f"the store answered {response.status_code}."
+            )
             raise Refused(
                 describe_block(response.status_code, form.url.host) if is_html(response) else said,
                 status=response.status_code,
@@ -314,24 +316,24 @@ class Gateway:
         self._http.append(client)
         return client
 
-    def _explain_failure(self, url: str, error: BaseException) -> Sentence:
+    def _explain_failure(self, url: str, error: BaseException) -> Message:
         """Explain why no answer came, by host alone: the rest of a URL may hold a signature."""
         asked = httpx.URL(url)
         where = f"{asked.scheme}://{asked.netloc.decode()}"
         for cause in _iterate_causes(error):
             if isinstance(cause, ssl.SSLCertVerificationError):
-                return sentence(
+                return Message.of(
                     "not_reached_certificate", where=where, reason=cause.verify_message or "?"
                 )
             if isinstance(cause, httpx.ProxyError):
-                return sentence(
+                return Message.of(
                     "not_reached_through", where=where, proxy=f"WAN_SERVICE_PROXY: {cause}"
                 )
         if self._proxy is not None and asked.host not in _LOOPBACK:
-            return sentence("not_reached_through", where=where, proxy="WAN_SERVICE_PROXY")
+            return Message.of("not_reached_through", where=where, proxy="WAN_SERVICE_PROXY")
         if asked.scheme == "https" and (name := find_unused_proxy()):
-            return sentence("not_reached_unproxied", where=where, name=name)
-        return sentence("not_reached_at", where=where)
+            return Message.of("not_reached_unproxied", where=where, name=name)
+        return Message.of("not_reached_at", where=where)
 
 
 def _iterate_causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -354,7 +356,7 @@ async def _write(chunks: AsyncIterator[bytes], part: Path) -> None:
             written += len(chunk)
             if written > RESULT_LIMIT:
                 raise ResultRefused(
-                    sentence(
+                    Message.of(
                         "result_refused",
                         message=f"it is larger than {RESULT_LIMIT // 1_000_000} MB.",
                     )

@@ -20,7 +20,7 @@ from typing import IO
 from pydantic import SecretStr
 
 from wan.domain.errors import SettingsError
-from wan.domain.messages import sentence
+from wan.domain.messages import Message
 from wan.environment.connection import SIMULATOR_KEY, Connection
 from wan.environment.settings import Settings
 
@@ -97,7 +97,9 @@ class LocalSimulator:
         try:
             pid = self._spawn(port)
         except OSError as error:
-            raise SettingsError(sentence("simulator_down", message=f"{error.strerror}.")) from None
+            raise SettingsError(
+                Message.of("simulator_down", message=f"{error.strerror}.")
+            ) from None
         give_up = time.monotonic() + _START_LIMIT
         while time.monotonic() < give_up:
             if base_url := self._find_server():
@@ -112,8 +114,8 @@ class LocalSimulator:
                 .strip()
                 .rpartition("\n")[2]
             )
-            raise SettingsError(sentence("simulator_down", message=message or "it said nothing."))
-        raise SettingsError(sentence("simulator_down", message="it said nothing."))
+            raise SettingsError(Message.of("simulator_down", message=message or "it said nothing."))
+        raise SettingsError(Message.of("simulator_down", message="it said nothing."))
 
     def _spawn(self, port: str) -> int:
         """Start it in a session of its own, so that Ctrl-C here does not end it for others."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wan.domain import catalog
-from wan.domain.messages import Sentence, sentence
+from wan.domain.messages import Message
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest, Request
 
 _SLOT = "reference:{}"  # in place of the n-th reference's URL until that is known
@@ -22,7 +22,7 @@ class Payload:
     """The body of the create request, with slots for missing URLs, and the adjustments."""
 
     body: dict[str, Any]
-    adjustments: list[Sentence]
+    adjustments: list[Message]
 
 
 def build(request: Request, *, seed: int, urls: Sequence[str]) -> Payload:
@@ -62,18 +62,18 @@ def _image_to_video(request: ImageToVideoRequest, seed: int, url: str, sound: st
     """Build an image-to-video payload. sound: the slot of a sound that is given as a file."""
     tier = catalog.tier_of(request.size)
     several = request.shot_type == "multi"
-    adjustments: list[Sentence] = []
+    adjustments: list[Message] = []
     if request.size != tier:
-        adjustments.append(sentence("size_as_tier", size=request.size, tier=tier))
+        adjustments.append(Message.of("size_as_tier", size=request.size, tier=tier))
     if request.motion_strength is not None:
         adjustments.append(
-            sentence("motion_worded", given=request.motion_strength, words=request.motion_words)
+            Message.of("motion_worded", given=request.motion_strength, words=request.motion_words)
         )
     if several and not request.prompt_extend:
-        adjustments.append(sentence("shot_needs_extend"))
+        adjustments.append(Message.of("shot_needs_extend"))
     sound = sound or request.audio_url
     if sound and not request.audio:
-        adjustments.append(sentence("audio_silent"))
+        adjustments.append(Message.of("audio_silent"))
     given = _texts(request) | {"img_url": url}
     if sound and request.audio:
         given["audio_url"] = sound

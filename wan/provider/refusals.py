@@ -5,7 +5,7 @@ import re
 import httpx
 
 from wan.domain.catalog import BASE_URLS, SOUND_MEGABYTES, SOUND_SECONDS
-from wan.domain.messages import Sentence, sentence
+from wan.domain.messages import Message
 from wan.environment.connection import Connection
 
 # Codes about the account rather than the request, by their letters, since the service writes some
@@ -54,44 +54,44 @@ _OF_SOUND = re.compile(
 _CONTENT = ("DataInspectionFailed", "IPInfringementSuspect", "CustomRoleBlocked")
 
 
-def explain(code: str, message: str, otherwise: str, connection: Connection) -> Sentence:
+def explain(code: str, message: str, otherwise: str, connection: Connection) -> Message:
     """Return the message for a code: its known meaning, or `otherwise` with the service's words."""
     where, others = (
         connection.region or host_of(connection),
         ", ".join(region for region in BASE_URLS if region != connection.region),
     )
     if cause := find_cause(code, message):
-        return sentence(cause, code=code, where=where, others=others)
+        return Message.of(cause, code=code, where=where, others=others)
     if code.startswith(_CONTENT):
-        return sentence("content_refused", code=code)
+        return Message.of("content_refused", code=code)
     if _OF_SOUND.search(message):
         low, high = SOUND_SECONDS
-        return sentence(
+        return Message.of(
             "sound_refused",
             code=code,
-            message=_end_sentence(message),
+            message=_end_with_stop(message),
             low=f"{low:g}",
             high=f"{high:g}",
             most=SOUND_MEGABYTES,
         )
     if _is_unfetched(code, message):
         otherwise = "address_unfetched"
-    return sentence(otherwise, code=code, message=_end_sentence(message), where=where)
+    return Message.of(otherwise, code=code, message=_end_with_stop(message), where=where)
 
 
-def _end_sentence(message: str) -> str:
-    """End the service's words with a full stop, since a sentence of ours follows."""
+def _end_with_stop(message: str) -> str:
+    """End the service's words with a full stop, since ours follow."""
     return message if message.rstrip()[-1:] in (*".!?…。！？", "") else f"{message.rstrip()}."
 
 
-def describe_block(status: int, where: str) -> Sentence:
+def describe_block(status: int, where: str) -> Message:
     """Return the message for a refusal that is not the service's own. where: the host asked."""
-    return sentence("blocked", code=f"HTTP {status}", where=where)
+    return Message.of("blocked", code=f"HTTP {status}", where=where)
 
 
-def describe_unusable(response: httpx.Response, where: str) -> Sentence:
+def describe_unusable(response: httpx.Response, where: str) -> Message:
     """Return the message for an unusable answer; we ask again. where: the host asked."""
-    return sentence(
+    return Message.of(
         "blocked_waits" if is_html(response) else "unusable",
         code=f"HTTP {response.status_code}",
         where=where,

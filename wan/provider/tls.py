@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from wan.domain.messages import sentence
+from wan.domain.messages import Message
 from wan.environment.surroundings import extra_authorities
 
 log = logging.getLogger("wan.provider.tls")
@@ -30,7 +30,9 @@ def _ssl_context(own: tuple[tuple[str, str, str, float | None], ...]) -> ssl.SSL
             Path(place).stat()  # OpenSSL does not report a missing folder
             context.load_verify_locations(**{kind: place})
         except OSError as error:  # also SSLError, for a file without certificates
-            log.warning("%s", sentence("authority_unused", name=name, reason=error.strerror or "?"))
+            log.warning(
+                "%s", Message.of("authority_unused", name=name, reason=error.strerror or "?")
+            )
     return context
 
 

@@ -23,7 +23,7 @@ from wan.domain.errors import (
     SubmissionUnknown,
     Throttled,
 )
-from wan.domain.messages import Sentence, sentence
+from wan.domain.messages import Message
 from wan.domain.plain_text import clean
 from wan.domain.redact import strip_signatures
 from wan.environment.connection import Connection
@@ -166,7 +166,7 @@ class TaskSnapshot:
 def judge_create(
     outcome: httpx.Response | BaseException,
     connection: Connection,
-    unreached: Sentence | None = None,
+    unreached: Message | None = None,
 ) -> Accepted:
     """Judge what the outcome of the paid request proves.
 
@@ -179,9 +179,9 @@ def judge_create(
     """
     if isinstance(outcome, BaseException):
         if isinstance(outcome, NEVER_LEFT) or isinstance(outcome.__cause__, NEVER_LEFT):
-            raise NotSent(unreached or sentence("not_reached"), message=str(outcome)) from outcome
+            raise NotSent(unreached or Message.of("not_reached"), detail=str(outcome)) from outcome
         raise SubmissionUnknown(
-            sentence("uncertain"), message=type(outcome.__cause__ or outcome).__name__
+            Message.of("uncertain"), detail=type(outcome.__cause__ or outcome).__name__
         ) from outcome
     status = outcome.status_code
     if 400 <= status < 500 and status not in (408, 409):
@@ -192,7 +192,7 @@ def judge_create(
     if answer is not None and answer.code:
         raise make_refusal(outcome, connection)
     raise SubmissionUnknown(
-        sentence("uncertain"), status=status, request_id=answer.request_id if answer else ""
+        Message.of("uncertain"), status=status, request_id=answer.request_id if answer else ""
     )
 
 
@@ -200,7 +200,7 @@ def task_failure(snapshot: TaskSnapshot, connection: Connection) -> ServiceError
     """Return the error of a FAILED task, which is not billed."""
     otherwise = "task_failed_for_now" if snapshot.code.startswith(PASSES) else "task_failed"
     said = explain(snapshot.code, snapshot.message, otherwise, connection)
-    return Refused(said, code=snapshot.code, message=snapshot.message)
+    return Refused(said, code=snapshot.code, detail=snapshot.message)
 
 
 def make_refusal(response: httpx.Response, connection: Connection) -> ServiceError:
@@ -209,7 +209,7 @@ def make_refusal(response: httpx.Response, connection: Connection) -> ServiceErr
     code, status = answer.code or answer.output.code, response.status_code
     about: dict[str, Any] = {
         "code": code,
-        "message": answer.message,
+        "detail": answer.message,
         "request_id": answer.request_id,
         "status": status,
     }

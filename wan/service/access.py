@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from wan.domain.errors import AccessRefused
-from wan.domain.messages import sentence
+from wan.domain.messages import Message
 from wan.environment.connection import Connection
 from wan.environment.settings import Settings
 from wan.service.guesses import Guesses
@@ -148,10 +148,10 @@ class Door:
         says nothing of the code.
         """
         if not code:
-            raise AccessRefused(sentence("code_missing"))
+            raise AccessRefused(Message.of("code_missing"))
         now = self._clock()
         if wait := self._guesses.wait(address, now):
-            raise AccessRefused(sentence("code_wait", seconds=round(wait) + 1))
+            raise AccessRefused(Message.of("code_wait", seconds=round(wait) + 1))
         wanted = self._settings.access_code
         if wanted is not None and hmac.compare_digest(
             _digest(code), _digest(wanted.get_secret_value().strip())
@@ -159,7 +159,7 @@ class Door:
             self._guesses.right(address)
             return
         self._guesses.wrong(address, now)
-        raise AccessRefused(sentence("code_wrong"))
+        raise AccessRefused(Message.of("code_wrong"))
 
 
 def _digest(code: str) -> bytes:

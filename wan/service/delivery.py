@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from wan.domain.errors import BadResponse, NotAVideo, ResultRefused, is_full
 from wan.domain.jobs import Job, JobState, Spent
-from wan.domain.messages import Sentence, sentence
+from wan.domain.messages import Message
 from wan.environment.connection import Connection
 from wan.media import embedded_settings, encode
 from wan.media.probe import Clip
@@ -62,7 +62,7 @@ class Delivery:
             return await self._unplayable(lease.job, refusal)
         except ResultRefused as refusal:
             return await self._writer.end(
-                lease.job, JobState.FAILED, refusal.sentence, spent=Spent.YES
+                lease.job, JobState.FAILED, refusal.message, spent=Spent.YES
             )
         if kept is None:
             return await (
@@ -81,7 +81,7 @@ class Delivery:
         tries = job.attempts + 1 if job.code == ODD else 1
         if tries >= _RESULT_TRIES:
             return await self._writer.end(
-                job, JobState.FAILED, refusal.sentence, spent=Spent.YES, code=""
+                job, JobState.FAILED, refusal.message, spent=Spent.YES, code=""
             )
         return await self._writer.keep_waiting(
             job, polling.next_look(self._every.of(job), tries), attempts=tries, code=ODD
@@ -109,7 +109,8 @@ class Delivery:
         if not snapshot.video_url:  # half an answer; the next one may be whole
             where = urlsplit(job.base_url).hostname or job.backend
             raise BadResponse(
-                sentence("unusable", where=where, code="SUCCEEDED"), request_id=snapshot.request_id
+                Message.of("unusable", where=where, code="SUCCEEDED"),
+                request_id=snapshot.request_id,
             )
         part = folder / "original.mp4.part"
         await self._gateway.download(connection, snapshot.video_url, part)
@@ -159,7 +160,7 @@ class _Shown:
     path: Path
     clip: Clip
     poster: bytes
-    adjustments: list[Sentence]
+    adjustments: list[Message]
 
 
 def _polished(job: Job, made: Clip, original: Path, folder: Path) -> _Shown:
@@ -180,7 +181,7 @@ def _polished(job: Job, made: Clip, original: Path, folder: Path) -> _Shown:
         if isinstance(conformed, Clip):
             path, clip = folder / "conformed.mp4", conformed
         else:
-            adjustments = [sentence("not_conformed", code=type(conformed).__name__)]
+            adjustments = [Message.of("not_conformed", code=type(conformed).__name__)]
     untold = path
     told = _attempted(
         job,
@@ -224,11 +225,11 @@ def _wanted_shape(job: Job, made: Clip) -> tuple[str, float]:
     ] or made.fps
 
 
-def _differences(job: Job, made: Clip) -> list[Sentence]:
+def _differences(job: Job, made: Clip) -> list[Message]:
     size, fps = _wanted_shape(job, made)
-    found = [sentence("size_scaled", given=made.size, size=size)] if size != made.size else []
+    found = [Message.of("size_scaled", given=made.size, size=size)] if size != made.size else []
     return found + (
-        [sentence("fps_conformed", given=f"{made.fps:g}", fps=f"{fps:g}")]
+        [Message.of("fps_conformed", given=f"{made.fps:g}", fps=f"{fps:g}")]
         if abs(fps - made.fps) > 0.01
         else []
     )

@@ -10,7 +10,7 @@ from wan.database.queue import Queue
 from wan.domain import catalog
 from wan.domain.errors import ServiceError, StorageUnavailable, Throttled, UntrustedAddress
 from wan.domain.jobs import Job, JobState, Spent
-from wan.domain.messages import Sentence, reword_as_waiting, sentence
+from wan.domain.messages import Message, reword_as_waiting
 from wan.provider.wire import Accepted
 from wan.service import polling
 from wan.service.polling import PollInterval
@@ -78,7 +78,7 @@ class JobWriter:
         self,
         job: Job,
         state: JobState,
-        said: Sentence | None,
+        said: Message | None,
         *,
         spent: Spent = Spent.NO,
         **changes: Any,
@@ -110,12 +110,10 @@ class JobWriter:
         """Transient trouble before anything was taken: back to QUEUED, later. A quota that stays
         used up is not waited for beyond a minute.
         """
-        if trouble.sentence.key == "quota_used_up" and job.attempts >= _QUOTA_TRIES:
-            return await self.end(job, JobState.FAILED, trouble.sentence, **quoted(trouble))
+        if trouble.message.key == "quota_used_up" and job.attempts >= _QUOTA_TRIES:
+            return await self.end(job, JobState.FAILED, trouble.message, **quoted(trouble))
         due_at = self._clock() + polling.next_look(1.0, job.attempts, trouble.retry_after)
-        said = waiting_for(trouble) or (
-            None if isinstance(trouble, Throttled) else trouble.sentence
-        )
+        said = waiting_for(trouble) or (None if isinstance(trouble, Throttled) else trouble.message)
         await self.advance(
             job, JobState.QUEUED, due_at=due_at, attempts=job.attempts + 1, said=said
         )
@@ -136,7 +134,7 @@ class JobWriter:
 
     async def expire(self, job: Job) -> Job | None:
         billed = job.state is JobState.FETCHING
-        said = sentence("result_expired" if billed else "task_unknown")
+        said = Message.of("result_expired" if billed else "task_unknown")
         return await self.end(
             job, JobState.EXPIRED, said, spent=Spent.YES if billed else Spent.MAYBE
         )
@@ -202,11 +200,11 @@ class Lease:
             await asyncio.sleep(HELD / 4)
 
 
-def waiting_for(trouble: ServiceError) -> Sentence | None:
+def waiting_for(trouble: ServiceError) -> Message | None:
     """What to say of a job that waits until some trouble is over; nothing of what passes unseen."""
     if isinstance(trouble, UntrustedAddress):
-        return trouble.sentence
-    return reword_as_waiting(trouble.sentence)
+        return trouble.message
+    return reword_as_waiting(trouble.message)
 
 
 def quoted(error: ServiceError) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from wan.domain import catalog
 from wan.domain.catalog import MODELS
 from wan.domain.errors import ServiceError
 from wan.domain.jobs import Job, JobState, Spent
-from wan.domain.messages import sentence
+from wan.domain.messages import Message
 from wan.environment.connection import Connection
 from wan.provider.gateway import SUBMIT_LIMIT, Gateway
 from wan.provider.wire import Accepted, TaskSnapshot, TaskStatus, task_failure
@@ -64,12 +64,12 @@ class Reconciliation:
             )
         if snapshot.status is TaskStatus.FAILED:
             failure = task_failure(snapshot, connection)
-            return await self._writer.end(job, JobState.FAILED, failure.sentence, **quoted(failure))
+            return await self._writer.end(job, JobState.FAILED, failure.message, **quoted(failure))
         if snapshot.status is TaskStatus.CANCELED:
             return await self._writer.end(
                 job,
                 JobState.CANCELLED,
-                sentence("cancelled" if job.cancel_wanted else "cancelled_elsewhere"),
+                Message.of("cancelled" if job.cancel_wanted else "cancelled_elsewhere"),
             )
         again = now + polling.next_look(self._every.of(job))
         if snapshot.status is TaskStatus.RUNNING and job.state is JobState.PENDING:
@@ -90,7 +90,7 @@ class Reconciliation:
         sent_at = job.submitting_at or job.state_at
         if self._clock() - sent_at > catalog.TASK_LIFETIME:
             return await self._writer.end(
-                job, JobState.EXPIRED, sentence("never_confirmed"), spent=Spent.MAYBE
+                job, JobState.EXPIRED, Message.of("never_confirmed"), spent=Spent.MAYBE
             )
         await self._tasks.wait_for_slot(job.account, "query_at")
         listed = await self._gateway.list_recent(connection, job.model)
@@ -134,7 +134,7 @@ class Reconciliation:
             return await self._ask_again(job, foreign, absent_at=None)
         if job.absent_at is None:
             return await self._ask_again(job, foreign, absent_at=now)
-        return await self._writer.end(job, JobState.FAILED, sentence("never_arrived"))
+        return await self._writer.end(job, JobState.FAILED, Message.of("never_arrived"))
 
     async def _ask_again(self, job: Job, foreign: list[str], absent_at: float | None) -> Job | None:
         known = [*job.foreign_tasks, *foreign]

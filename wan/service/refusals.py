@@ -15,7 +15,7 @@ from wan.database.refusals import (
 )
 from wan.domain.catalog import format_money
 from wan.domain.errors import AccessRefused
-from wan.domain.messages import Sentence, sentence
+from wan.domain.messages import Message
 
 
 @contextlib.contextmanager
@@ -24,30 +24,30 @@ def refusals_in_words() -> Iterator[None]:
     try:
         yield
     except Refusal as refusal:
-        raise AccessRefused(_sentence(refusal)) from None
+        raise AccessRefused(_message(refusal)) from None
 
 
-def _sentence(refusal: Refusal) -> Sentence:
+def _message(refusal: Refusal) -> Message:
     match refusal:
         case OverBudget(budget, spent, price, currency):
-            return sentence(
+            return Message.of(
                 "budget_spent",
                 budget=format_money(budget, currency),
                 spent=format_money(spent, currency),
                 price=format_money(price, currency),
             )
         case TooManyJobs(limit, live, new) if new > 1:
-            return sentence("takes_many", high=limit, given=live)
+            return Message.of("takes_many", high=limit, given=live)
         case TooManyJobs(limit):
-            return sentence("jobs_many", high=limit)
+            return Message.of("jobs_many", high=limit)
         case TooManyJobsOfAddress(limit):
-            return sentence("address_jobs_many", high=limit)
+            return Message.of("address_jobs_many", high=limit)
         case TooManyReviews(limit):
-            return sentence("reviews_many", high=limit)
+            return Message.of("reviews_many", high=limit)
         case ReviewFull(limit):
-            return sentence("review_full", high=limit)
+            return Message.of("review_full", high=limit)
         case NetworkFull():
-            return sentence("review_network_full")
+            return Message.of("review_network_full")
         case TooManyComments(limit):
-            return sentence("review_comments_many", high=limit)
+            return Message.of("review_comments_many", high=limit)
     raise refusal

@@ -19,7 +19,7 @@ from wan.database.queue import Queue
 from wan.domain import catalog
 from wan.domain.errors import ServiceError, StorageUnavailable
 from wan.domain.jobs import UNSENT, Job, JobState, Spent
-from wan.domain.messages import sentence
+from wan.domain.messages import Message
 from wan.environment.connection import Connection
 from wan.provider.gateway import SUBMIT_LIMIT, Gateway
 from wan.service import polling
@@ -250,11 +250,14 @@ class Runner:
                 uncertain = await self._writer.advance(job, JobState.UNCERTAIN, due_at=job.due_at)
                 if uncertain is not None:
                     await self._writer.end(
-                        uncertain, JobState.EXPIRED, sentence("never_confirmed"), spent=Spent.MAYBE
+                        uncertain,
+                        JobState.EXPIRED,
+                        Message.of("never_confirmed"),
+                        spent=Spent.MAYBE,
                     )
             elif job.state is JobState.UNCERTAIN:
                 await self._writer.end(
-                    job, JobState.EXPIRED, sentence("never_confirmed"), spent=Spent.MAYBE
+                    job, JobState.EXPIRED, Message.of("never_confirmed"), spent=Spent.MAYBE
                 )
             elif job.state is JobState.FETCHING:
                 held = await self._writer.renew(job)  # of several processes that look, one gets it
@@ -293,11 +296,15 @@ class Runner:
         ):
             pause = polling.next_look(1.0, job.attempts)
             return await self._writer.keep_waiting(
-                job, pause, attempts=job.attempts + 1, said=sentence("paused"), **self._not_odd(job)
+                job,
+                pause,
+                attempts=job.attempts + 1,
+                said=Message.of("paused"),
+                **self._not_odd(job),
             )
         if job.state in UNSENT and job.attempts >= _OWN_TRIES:
             return await self._writer.end(
-                job, JobState.FAILED, sentence("broke", code=type(error).__name__)
+                job, JobState.FAILED, Message.of("broke", code=type(error).__name__)
             )
         return await self._writer.keep_waiting(
             job,

@@ -52,7 +52,7 @@ from wan.domain.jobs import (
     Reference,
     Spent,
 )
-from wan.domain.messages import Sentence, reword_as_waiting, sentence
+from wan.domain.messages import Message, reword_as_waiting
 from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request
 from wan.domain.results import VideoResult
 from wan.domain.turns import Asker, customer_network, is_here
@@ -149,7 +149,7 @@ class _Prepared:
     """References that have been checked and kept, and what had to be adjusted."""
 
     references: list[Reference]
-    adjustments: list[Sentence]
+    adjustments: list[Message]
 
     @property
     def digests(self) -> list[str]:
@@ -245,7 +245,7 @@ class Studio:
             await asyncio.to_thread(demo.start) if simulated else self.settings.connection()
         )
         if self.settings.key_withheld:
-            log.warning("%s", sentence("key_on_space"))
+            log.warning("%s", Message.of("key_on_space"))
         self._door, self._keys = Door(self.settings, self._connection), Keys(self._connection)
         self._gateway = Gateway(self.settings.outward_proxy)
         opened.push_async_callback(self._gateway.close)
@@ -478,7 +478,7 @@ class Studio:
         if old.spent is Spent.MAYBE and not may_pay_twice:
             raise MayPayTwice
         if old.account != leave.connection.account:
-            raise WanError(sentence("retry_elsewhere"))
+            raise WanError(Message.of("retry_elsewhere"))
         if old.live and old.state is not JobState.UNCERTAIN:
             return old  # it is on its way
         new_seed = old.state is JobState.SUCCEEDED if new_seed is None else new_seed
@@ -591,7 +591,7 @@ class Studio:
         if job.live:
             cancellable = job.state in CANCEL_IS_FREE | {JobState.SUBMITTING, JobState.UNCERTAIN}
             raise WanError(
-                sentence(
+                Message.of(
                     "delete_cancel_first"
                     if cancellable
                     else "delete_made_free"
@@ -683,7 +683,9 @@ class Studio:
 
     def _paused(self, event: JobEvent) -> JobEvent:
         return replace(
-            event, sentence=sentence("paused"), elapsed=max(self._clock() - event.job.state_at, 0.0)
+            event,
+            message=Message.of("paused"),
+            elapsed=max(self._clock() - event.job.state_at, 0.0),
         )
 
     async def look(self, job_id: str, *, owner: str) -> JobEvent:
@@ -694,15 +696,15 @@ class Studio:
         if job.live and job.account not in self._keys:
             job = replace(job, said=_waits(job))
         elif job.live and self._runner.stuck:
-            job = replace(job, said=sentence("paused"))
+            job = replace(job, said=Message.of("paused"))
         said = job.said or (
-            sentence("queued", place=place, ordinal=_ordinal(place))
+            Message.of("queued", place=place, ordinal=_ordinal(place))
             if place
-            else sentence(_SAID.get(job.state, "submitting"))
+            else Message.of(_SAID.get(job.state, "submitting"))
         )
         return JobEvent(
             job=job,
-            sentence=said,
+            message=said,
             elapsed=max(self._clock() - job.state_at, 0.0),
             expected=polling.expected_seconds(
                 MODELS[job.model], simulated=job.simulated, past=past
@@ -726,7 +728,7 @@ class Studio:
                 del self._lines[next(iter(self._lines))]
         return places.get(job.id, len(places) + 1)
 
-    async def cancel(self, job_id: str, *, owner: str) -> Sentence:
+    async def cancel(self, job_id: str, *, owner: str) -> Message:
         """Cancels a job where that can still be done, and says what came of it.
         Raises JobNotFound.
         """
@@ -735,9 +737,9 @@ class Studio:
             if job.state in (JobState.RUNNING, JobState.FETCHING):
                 priced = job.price is not None and not job.simulated
                 return (
-                    sentence("cancel_late", price=str(job.price))
+                    Message.of("cancel_late", price=str(job.price))
                     if priced
-                    else sentence("cancel_late_free" if job.simulated else "cancel_late_unpriced")
+                    else Message.of("cancel_late_free" if job.simulated else "cancel_late_unpriced")
                 )
             noted = await self._queue.want_cancel(job, self._clock())
             if noted is not None:
@@ -746,14 +748,14 @@ class Studio:
                         noted,
                         JobState.CANCELLED,
                         self._clock(),
-                        said=sentence("cancelled"),
+                        said=Message.of("cancelled"),
                     )
                     self._evidence.record(ended or noted)
                 self.take_up(noted)
                 self._tell()
-                return sentence("cancelled" if noted.state is JobState.QUEUED else "cancel_noted")
+                return Message.of("cancelled" if noted.state is JobState.QUEUED else "cancel_noted")
             job = await self.job(job_id, owner=owner)  # it moved on while we asked
-        return sentence("cancel_over")
+        return Message.of("cancel_over")
 
     async def quote(
         self,
@@ -792,7 +794,7 @@ class Studio:
         )
         return Quote(cost, polling.usual_seconds(known, simulated=simulated, past=past), simulated)
 
-    async def check(self, leave: Leave, *, owner: str) -> Sentence:
+    async def check(self, leave: Leave, *, owner: str) -> Message:
         """Asks the service one question that costs nothing, and says in plain words what came of
         it.
 
@@ -800,7 +802,7 @@ class Studio:
         """
         connection = leave.connection
         if connection.backend == "simulator":
-            return sentence("check_simulator")
+            return Message.of("check_simulator")
         said = await asked(self._gateway, connection)
         if said.key in GOOD:
             self._keys.hold(owner, connection)
@@ -997,7 +999,7 @@ class Studio:
 
     async def _reference(
         self, asker: Asker, kind: str, source: Media
-    ) -> tuple[Reference, list[Sentence]]:
+    ) -> tuple[Reference, list[Message]]:
         return await (
             self._clip(asker, source)
             if kind == "video"
@@ -1006,7 +1008,7 @@ class Studio:
 
     async def _picture(
         self, asker: Asker, source: Media, size: str, fit: str
-    ) -> tuple[Reference, list[Sentence]]:
+    ) -> tuple[Reference, list[Message]]:
         if isinstance(source, str):
             return Reference(kind="image", url=source), []
         picture = await inputs.run_in_sandbox(
@@ -1027,7 +1029,7 @@ class Studio:
             original, changes
         ) + picture.adjustments
 
-    async def _clip(self, asker: Asker, source: Media) -> tuple[Reference, list[Sentence]]:
+    async def _clip(self, asker: Asker, source: Media) -> tuple[Reference, list[Message]]:
         if isinstance(source, str):
             return Reference(kind="video", url=source), []
         taken, about, said = await self._copy(
@@ -1038,7 +1040,7 @@ class Studio:
 
     async def _sound(
         self, asker: Asker, source: bytes | Path, request: ImageToVideoRequest
-    ) -> tuple[Reference, list[Sentence]]:
+    ) -> tuple[Reference, list[Message]]:
         """The sound of a request, which is a file: an address has a field of its own."""
         taken, about, said = await self._copy(
             asker, inputs.prepare_sound, "reference_audio", source
@@ -1052,7 +1054,7 @@ class Studio:
         take: Callable[[str, bytes | Path, IO[bytes]], Taken],
         field: str,
         source: bytes | Path,
-    ) -> tuple[Taken, dict[str, Any], list[Sentence]]:
+    ) -> tuple[Taken, dict[str, Any], list[Message]]:
         """Keeps the clean copy that `take` makes of a file. Gives what the file is, what its
         reference says of it, and what was done to it.
         """
@@ -1131,21 +1133,21 @@ class Studio:
         self._changes = asyncio.Event()
 
 
-def _earlier(original: Original, changes: Collection[str]) -> list[Sentence]:
+def _earlier(original: Original, changes: Collection[str]) -> list[Message]:
     """What was done to an upload when its clean copy took its place, beside
     these changes of now.
     """
-    return [sentence(change) for change in original.changes if change not in changes]
+    return [Message.of(change) for change in original.changes if change not in changes]
 
 
-def _against(seconds: float, request: ImageToVideoRequest) -> list[Sentence]:
+def _against(seconds: float, request: ImageToVideoRequest) -> list[Message]:
     """What the service does where a sound is longer or shorter than the video (image-to-video API
     reference, 2026-02-10).
     """
     if abs(seconds - request.duration) < _HEARD:
         return []
     return [
-        sentence(
+        Message.of(
             "sound_cut" if seconds > request.duration else "sound_ends",
             given=f"{seconds:.1f}",
             seconds=request.duration,
@@ -1212,19 +1214,19 @@ def _costs(
     }
 
 
-def _waits(job: Job) -> Sentence:
+def _waits(job: Job) -> Message:
     """What to say of a job whose key is not here; where a video may be waiting at the service,
     until when.
     """
     if job.submitted_at is None:
-        return sentence("waits_for_key")
+        return Message.of("waits_for_key")
     lost_at = datetime.fromtimestamp(
         (job.submitting_at or job.submitted_at) + catalog.TASK_LIFETIME, UTC
     )
-    return sentence("waits_for_key_until", time=f"{lost_at:%Y-%m-%d %H:%M}")
+    return Message.of("waits_for_key_until", time=f"{lost_at:%Y-%m-%d %H:%M}")
 
 
-async def asked(gateway: Gateway, connection: Connection) -> Sentence:
+async def asked(gateway: Gateway, connection: Connection) -> Message:
     """Asks the service one question that costs nothing, and says what came of it."""
     where = f"{connection.region or urlsplit(connection.base_url).hostname}" + (
         f", {connection.workspace}" if connection.workspace else ""
@@ -1234,26 +1236,26 @@ async def asked(gateway: Gateway, connection: Connection) -> Sentence:
         await gateway.ping(connection)
     except ServiceError as trouble:
         return _found(trouble, where)
-    return sentence("check_good", where=where)
+    return Message.of("check_good", where=where)
 
 
-def _found(trouble: ServiceError, where: str) -> Sentence:
+def _found(trouble: ServiceError, where: str) -> Message:
     """What a failed check of the connection means."""
     code = trouble.code or str(trouble.status or "")
     if (
-        reword_as_waiting(trouble.sentence) is not None
+        reword_as_waiting(trouble.message) is not None
     ):  # about the account, or about the way to the service
-        return trouble.sentence
+        return trouble.message
     if isinstance(trouble, Throttled):
-        return sentence("check_busy")
+        return Message.of("check_busy")
     if trouble.status is None:
-        said = trouble.sentence
+        said = trouble.message
         return (
-            sentence(_UNREACHED[said.key], **said.values)
+            Message.of(_UNREACHED[said.key], **said.values)
             if said.key in _UNREACHED
-            else sentence("check_unreached", where=where)
+            else Message.of("check_unreached", where=where)
         )
-    return sentence("check_odd", code=code, where=where)
+    return Message.of("check_odd", code=code, where=where)
 
 
 class _Stopped(Exception):
@@ -1290,10 +1292,10 @@ async def _stopped(task: asyncio.Task[None]) -> None:
 
 def _differs(seen: JobEvent, event: JobEvent) -> bool:
     """Whether a viewer has something new to see."""
-    return (seen.job.version, seen.place, seen.sentence) != (
+    return (seen.job.version, seen.place, seen.message) != (
         event.job.version,
         event.place,
-        event.sentence,
+        event.message,
     )
 
 

@@ -13,7 +13,7 @@ from wan.database.queue import Queue
 from wan.domain import catalog
 from wan.domain.errors import NotSent, Refused, ServiceError, SubmissionUnknown, Throttled
 from wan.domain.jobs import Job, JobState, Reference
-from wan.domain.messages import sentence
+from wan.domain.messages import Message
 from wan.environment.connection import Connection
 from wan.provider import payload
 from wan.provider.gateway import Gateway
@@ -60,7 +60,7 @@ class Submitting:
     async def start(self, job: Job, connection: Connection) -> Job | None:
         """QUEUED: goes on when fewer than the account's limit are on their way."""
         if job.cancel_wanted:
-            return await self._writer.end(job, JobState.CANCELLED, sentence("cancelled"))
+            return await self._writer.end(job, JobState.CANCELLED, Message.of("cancelled"))
         started = await self._queue.start(job, self._clock(), at_once=catalog.RUNNING_AT_ONCE)
         if started is None:
             return await self._writer.keep_waiting(job, IDLE, said=None)
@@ -70,7 +70,7 @@ class Submitting:
     async def send(self, job: Job, connection: Connection) -> Job | None:
         """UPLOADING: references go up, then the row says SUBMITTING, then the request leaves."""
         if job.cancel_wanted:
-            return await self._writer.end(job, JobState.CANCELLED, sentence("cancelled"))
+            return await self._writer.end(job, JobState.CANCELLED, Message.of("cancelled"))
         lease = self._writer.lease(job)
         try:
             async with lease:
@@ -83,7 +83,7 @@ class Submitting:
                 await self._tasks.wait_for_slot(job.account, "submit_at")
         except Refused as refusal:
             return await self._writer.end(
-                lease.job, JobState.FAILED, refusal.sentence, **quoted(refusal)
+                lease.job, JobState.FAILED, refusal.message, **quoted(refusal)
             )
         except ServiceError as trouble:
             return await self._writer.requeue(lease.job, trouble)
@@ -139,7 +139,7 @@ class Submitting:
                 partial(
                     self._writer.end,
                     state=JobState.FAILED,
-                    said=refusal.sentence,
+                    said=refusal.message,
                     **quoted(refusal),
                 ),
             )

@@ -13,11 +13,12 @@ import gradio.mcp
 from gradio.block_function import BlockFunction
 from gradio.blocks import Blocks
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Message as AsgiMessage
+from starlette.types import Receive, Scope, Send
 
 from wan.domain import ids
 from wan.domain.errors import SettingsError
-from wan.domain.messages import sentence
+from wan.domain.messages import Message
 from wan.web.parameters import require_parameters
 
 try:
@@ -107,7 +108,7 @@ def _with_sessions(app: _App) -> _App:
     async def named(scope: Scope, receive: Receive, send: Send) -> None:
         session = session_of(Headers(scope=scope)) or ids.new_link_token()
 
-        async def tell(message: Message) -> None:
+        async def tell(message: AsgiMessage) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)[_SESSION] = session
             await send(message)
@@ -120,5 +121,5 @@ def _with_sessions(app: _App) -> _App:
 def speak_mcp() -> None:
     """Has Gradio serve MCP that way. Raises SettingsError where the package for it is missing."""
     if not hasattr(gradio.mcp.GradioMCPServer, "Server"):
-        raise SettingsError(sentence("mcp_missing"))
+        raise SettingsError(Message.of("mcp_missing"))
     gradio.mcp.GradioMCPServer = _Direct  # type: ignore[misc]

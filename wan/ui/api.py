@@ -34,7 +34,7 @@ from wan.domain import catalog, ids
 from wan.domain.catalog import IMAGE_TO_VIDEO, REFERENCE_TO_VIDEO
 from wan.domain.errors import InvalidInput, JobNotFound, WanError
 from wan.domain.jobs import Job, JobEvent
-from wan.domain.messages import sentence, t
+from wan.domain.messages import Message, t
 from wan.domain.plain_text import is_blank
 from wan.domain.quoting import shorten
 from wan.domain.requests import (
@@ -294,7 +294,7 @@ class Api:
         """
         owner, token, known = await self._of(request, job_id)
         if token and hmac.compare_digest(token, self._studio.owners.view_of(known)):
-            raise WanError(sentence("view_only"))
+            raise WanError(Message.of("view_only"))
         came = await self._studio.cancel(known, owner=owner)
         event = await self._studio.look(known, owner=owner)
         return self._answer(request, event, token) | {"status": came.say()}
@@ -363,7 +363,7 @@ class Api:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 async for event in self._studio.follow(event.job.id, owner=owner, again=RECHECK):  # noqa: B020 - the last one is the answer
-                    await report(event.sentence.say(), time.monotonic() - since)
+                    await report(event.message.say(), time.monotonic() - since)
                     if not is_heard() or await _is_gone(request):
                         break
         return event
@@ -380,7 +380,7 @@ class Api:
             result["video_url"] = f"{_root(request)}/media/{job.media_token}/video.mp4"
         return result | {
             "job_id": f"{token}{_BETWEEN}{job.id}" if token else job.id,
-            "status": event.sentence.say(),
+            "status": event.message.say(),
         }
 
     async def _media(self, field: str, given: File | Path) -> Media:
@@ -468,7 +468,7 @@ def _told(
         try:
             return await endpoint(*given, **named)
         except WanError as error:
-            raise Told(error.sentence.say()) from None
+            raise Told(error.message.say()) from None
         except NotReady:
             raise Told(t("en", "form_bad")) from None
         except Exception:  # noqa: BLE001 - MCP gives the caller whatever an error says, be it a path of the server

@@ -16,10 +16,10 @@ from markupsafe import Markup
 
 from wan.domain.catalog import Price, format_money
 from wan.domain.jobs import CANCEL_IS_FREE, Job, JobEvent, JobState, Spent
-from wan.domain.messages import Language, Sentence, sentence, t
+from wan.domain.messages import Language, Message, t
 from wan.domain.plain_text import clean_line
 from wan.ui.takes import Mark
-from wan.ui.text import as_it_is, language_switch, message, text
+from wan.ui.text import as_it_is, language_switch, text, text_of
 
 STEPS = ("step_line", "step_sending", "step_waiting", "step_making", "step_fetching")
 _STEP_OF = {
@@ -172,7 +172,7 @@ def ready(language: Language, *, simulated: bool) -> Markup:
     )
 
 
-def refused(language: Language, why: Sentence, field: str = "", *, connect: bool = False) -> Markup:
+def refused(language: Language, why: Message, field: str = "", *, connect: bool = False) -> Markup:
     """The card for a brief that was not sent, naming what is wrong. field: marked in the form.
     connect: with the way to the connection.
     """
@@ -181,7 +181,7 @@ def refused(language: Language, why: Sentence, field: str = "", *, connect: bool
         language,
         tone="bad",
         title=text(language, "title_refused"),
-        say_=message(language, why),
+        say_=text_of(language, why),
         acts=acts,
         more=hint(language, "refused_note"),
         field=field,
@@ -195,13 +195,13 @@ def panel_head(language: Language, title: str, note: str) -> str:
     )
 
 
-def finding(language: Language, what: Sentence) -> str:
+def finding(language: Language, what: Message) -> str:
     """What came of a question about the connection."""
-    return Markup('<p class="wan-found" role="status">{}</p>').format(message(language, what))
+    return Markup('<p class="wan-found" role="status">{}</p>').format(text_of(language, what))
 
 
 def told(language: Language, key: str, **values: str | int) -> str:
-    """A sentence of the page, said aloud too."""
+    """A text of the page, said aloud too."""
     return Markup('<p class="wan-found" role="status">{}</p>').format(text(language, key, **values))
 
 
@@ -216,7 +216,7 @@ def view(
     *,
     watching: bool = True,
     note: Markup | str = "",
-    asks: Sentence | None = None,
+    asks: Message | None = None,
 ) -> str:
     """Stage and card of a job as it is now. note: stands before what the card says. asks: what to
     know before a retry is really wanted.
@@ -265,7 +265,7 @@ class Tile:
     name: str
     thumbnail: bytes = b""
     """A WebP; none of what is at an address, and of what cannot be used."""
-    notes: Sequence[Sentence] = ()
+    notes: Sequence[Message] = ()
     """What is done to it, or why it cannot be used."""
 
 
@@ -283,18 +283,18 @@ def cast(language: Language, tiles: Sequence[Tile]) -> str:
     )
 
 
-def sound_hint(language: Language, seconds: float, notes: Sequence[Sentence]) -> str:
+def sound_hint(language: Language, seconds: float, notes: Sequence[Message]) -> str:
     """A sound that can be used: how long it is, and what is done to it."""
     done = Markup("").join(
-        Markup('<p class="wan-hint" role="status">{}</p>').format(message(language, one))
+        Markup('<p class="wan-hint" role="status">{}</p>').format(text_of(language, one))
         for one in notes
     )
     return hint(language, "sound_hint", seconds=f"{seconds:.1f}") + done
 
 
-def sound_refusal(language: Language, why: Sentence) -> str:
+def sound_refusal(language: Language, why: Message) -> str:
     """A sound that cannot be used."""
-    return Markup('<p class="wan-hint wan-bad" role="status">{}</p>').format(message(language, why))
+    return Markup('<p class="wan-hint wan-bad" role="status">{}</p>').format(text_of(language, why))
 
 
 def file_address(name: str) -> str:
@@ -322,14 +322,14 @@ def _refused_tile(tile: Tile) -> Markup:
     ).format(clean_line(tile.name))
 
 
-def _note(language: Language, tile: Tile, note: Sentence) -> Markup:
+def _note(language: Language, tile: Tile, note: Message) -> Markup:
     """A refusal calls the file by its name; what is done to one does not."""
     if tile.kind == "refused":
         return Markup('<p class="wan-hint wan-bad" role="status">{}</p>').format(
-            message(language, note)
+            text_of(language, note)
         )
     return Markup('<p class="wan-hint" role="status">{}: {}</p>').format(
-        clean_line(tile.name), message(language, note)
+        clean_line(tile.name), text_of(language, note)
     )
 
 
@@ -458,7 +458,7 @@ def _explained(language: Language, event: JobEvent, goes_on: Markup | str = "") 
     job = event.job
     noted = Markup("{} ").format(text(language, "page_cancel_noted")) if job.cancel_wanted else ""
     if job.state is not JobState.RUNNING or job.said is not None:
-        return Markup("{}{} {}").format(noted, message(language, event.sentence), goes_on)
+        return Markup("{}{} {}").format(noted, text_of(language, event.message), goes_on)
     if job.simulated:
         return text(language, "cannot_stop_demo")
     return (
@@ -480,14 +480,14 @@ def _stopped(language: Language, job: Job) -> Markup:
     )
 
 
-def _asked(language: Language, job: Job, asks: Sentence) -> Markup:
+def _asked(language: Language, job: Job, asks: Message) -> Markup:
     return _card(
         language,
         tone="warn",
         title=text(language, "title_ask"),
         step=_furthest(job),
         task=_task(language, job),
-        say_=message(language, asks),
+        say_=text_of(language, asks),
         acts=[
             _press(language, "sure", "sure", job=job),
             _press(language, "watch", "leave", look="main"),
@@ -503,7 +503,7 @@ def _ended(language: Language, job: Job, event: JobEvent) -> Markup:
         title=text(language, f"title_{job.state}"),
         step=_furthest(job),
         task=_task(language, job),
-        say_=message(language, job.said or event.sentence),
+        say_=text_of(language, job.said or event.message),
         acts=[_press(language, "retry", "retry", job=job)],
         more=_details(language, job),
     )
@@ -535,10 +535,10 @@ def _done_acts(language: Language, job: Job, at: str = "") -> list[Markup]:
     ]
 
 
-def _adjusted(language: Language, adjustments: Sequence[Sentence]) -> Markup | str:
+def _adjusted(language: Language, adjustments: Sequence[Message]) -> Markup | str:
     """What was adjusted, in plain words."""
     listed = Markup("").join(
-        Markup("<li>{}</li>").format(message(language, one)) for one in adjustments
+        Markup("<li>{}</li>").format(text_of(language, one)) for one in adjustments
     )
     return Markup('<ul class="wan-adjusted">{}</ul>').format(listed) if listed else ""
 
@@ -554,7 +554,7 @@ def _take(language: Language, number: int, event: JobEvent, mark: Mark) -> Marku
     )
     title, words, state, step = (
         text(language, f"title_{job.state}"),
-        message(language, job.said or event.sentence),
+        text_of(language, job.said or event.message),
         str(job.state),
         _furthest(job),
     )
@@ -564,7 +564,7 @@ def _take(language: Language, number: int, event: JobEvent, mark: Mark) -> Marku
             "ASKS",
             "warn",
             text(language, "title_ask"),
-            message(language, sentence("may_pay_twice")),
+            text_of(language, Message.of("may_pay_twice")),
         )
         acts = [
             _press(language, "sure", "sure", job=job, at=at),

@@ -125,9 +125,9 @@ async def idle(
             )
             return cards.previewed(language, webp, values["size"], card, back=back)
         except InvalidInput as error:
-            card = cards.refused(language, error.sentence, error.field)
+            card = cards.refused(language, error.message, error.field)
         except (StorageUnavailable, Crowded) as error:
-            card = card or cards.refused(language, error.sentence)
+            card = card or cards.refused(language, error.message)
     return cards.idle(language, f"{TAB}.webp", card)
 
 
@@ -263,9 +263,9 @@ def _wire_sound(language: Language, studio: Studio, fields: dict[str, Any], hear
             )
             return cards.sound_hint(language, found.seconds, found.adjustments)
         except InvalidInput as refusal:
-            return cards.sound_refusal(language, refusal.sentence)
+            return cards.sound_refusal(language, refusal.message)
         except (StorageUnavailable, Crowded) as trouble:
-            return cards.sound_refusal(language, trouble.sentence)
+            return cards.sound_refusal(language, trouble.message)
         except Overtaken:
             return gr.skip()  # another has been chosen meanwhile
 

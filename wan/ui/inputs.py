@@ -104,7 +104,7 @@ class Page(gr.Blocks):
             plain, files = await asyncio.to_thread(self._apart, block_fn.inputs, whole)
             values: list[Any] = await super().preprocess_data(block_fn, plain, state, *more)
         except InvalidInput as missing:
-            raise Told(missing.sentence.say()) from None
+            raise Told(missing.message.say()) from None
         except _NotHere as not_here:
             raise _refusal(block_fn, "file_gone", str(not_here)) from None
         except gr.Error as error:

@@ -348,7 +348,7 @@ class Library:
 
     def _refusal(self, error: Exception) -> str:
         if isinstance(error, WanError):
-            return shelf.note(self._language, error.sentence)
+            return shelf.note(self._language, error.message)
         if isinstance(error, NotReady):
             return shelf.note(self._language, "library_not_ready")
         _log.error("the library could not do what was asked", exc_info=error)

@@ -10,7 +10,7 @@ from gradio.components import Component
 from markupsafe import Markup
 
 from wan.domain import ids
-from wan.domain.messages import Language, sentence, t
+from wan.domain.messages import Language, Message, t
 from wan.environment.settings import Settings
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES
@@ -19,7 +19,7 @@ from wan.ui import visitor as visitors
 from wan.ui.api import Api
 from wan.ui.gradio_patches import deny_downloads, keep_no_values
 from wan.ui.inputs import Page
-from wan.ui.text import message, text
+from wan.ui.text import text, text_of
 from wan.ui.visitor import bare, hidden
 from wan.web.capacity import Capacity
 from wan.web.languages import PATHS
@@ -131,7 +131,7 @@ def _header(language: Language, settings: Settings) -> str:
     connect, share = any(visitors.asked_for(settings)), not settings.users
     notes = [text(language, "fleeting")] if settings.is_ephemeral else []
     if settings.backend == "simulator":
-        withheld = [message(language, sentence("key_on_space"))] if settings.key_withheld else []
+        withheld = [text_of(language, Message.of("key_on_space"))] if settings.key_withheld else []
         return cards.header(
             language,
             text(language, "badge_demo"),

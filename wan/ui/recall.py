@@ -142,7 +142,7 @@ def wire(language: Language, studio: Studio, visitor: Visitor, tabs: gr.Tabs, ru
                 shot = found["shots"][0] if "shots" in found else found
                 references, whole = await _references(studio, token, shot, request)
             except WanError as error:
-                return told(tab, cards.finding(language, error.sentence), gr.skip(), unchanged)
+                return told(tab, cards.finding(language, error.message), gr.skip(), unchanged)
             except Exception:  # noqa: BLE001 - a button never ends in a traceback
                 _log.exception("a video could not be asked for its settings")
                 return told(tab, cards.told(language, "act_broke_note"), gr.skip(), unchanged)

@@ -228,9 +228,9 @@ async def _tile(looks: Looks, reference: Media, asker: Asker) -> cards.Tile:
     try:
         look = await looks.at(reference, asker)
     except InvalidInput as refusal:
-        return cards.Tile("refused", name, notes=[refusal.sentence])
+        return cards.Tile("refused", name, notes=[refusal.message])
     except (StorageUnavailable, Crowded) as trouble:
-        return cards.Tile("refused", name, notes=[trouble.sentence])
+        return cards.Tile("refused", name, notes=[trouble.message])
     return cards.Tile(look.kind, name, look.thumbnail, look.adjustments)
 
 

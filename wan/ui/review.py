@@ -296,7 +296,7 @@ class _Room:
 
     def _told(self, error: Exception) -> str:
         if isinstance(error, WanError):
-            return cards.finding(self._language, error.sentence)
+            return cards.finding(self._language, error.message)
         if not isinstance(error, NotReady):
             _log.error("the tab of reviews could not do what was asked", exc_info=error)
         return html.broke(self._language)

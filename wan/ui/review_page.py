@@ -135,7 +135,7 @@ def _ready(opened: asyncio.Event, answering: Answering) -> Answering:
             return await answering(request)
         except _TROUBLES as trouble:
             return JSONResponse(
-                {"detail": trouble.sentence.say(language_of(request))},
+                {"detail": trouble.message.say(language_of(request))},
                 _STATUS[type(trouble)],
                 headers=_HEADERS,
             )

@@ -22,7 +22,7 @@ from wan.domain.errors import (
     WanError,
 )
 from wan.domain.jobs import JobEvent
-from wan.domain.messages import Language, Sentence
+from wan.domain.messages import Language, Message
 from wan.domain.requests import Request
 from wan.domain.turns import Asker
 from wan.service.access import Leave
@@ -30,7 +30,7 @@ from wan.service.studio import Studio
 from wan.ui import cards
 from wan.ui.handling import whether_heard
 from wan.ui.takes import Mark, Take, aimed, changed, read, written
-from wan.ui.text import message, text
+from wan.ui.text import text, text_of
 from wan.ui.visitor import (
     SECRET,
     NotReady,
@@ -305,11 +305,11 @@ class Run:
     def _refusal(self, error: Exception) -> Markup:
         """The card that says why nothing was done."""
         if isinstance(error, InvalidInput):
-            return cards.refused(self._language, error.sentence, error.field)
+            return cards.refused(self._language, error.message, error.field)
         if isinstance(error, AccessRefused):
-            return cards.refused(self._language, error.sentence, connect=True)
+            return cards.refused(self._language, error.message, connect=True)
         if isinstance(error, WanError):
-            return cards.refused(self._language, error.sentence)
+            return cards.refused(self._language, error.message)
         if isinstance(error, NotReady):
             return cards.not_started(self._language, "not_ready_note")
         _log.error("tab %s could not do what was asked", self._tab, exc_info=error)
@@ -323,7 +323,7 @@ class Run:
                 await self._studio.cancel(take.job_id, owner=owner) for take in aimed(shown, target)
             ]
             late = [
-                Markup("{} ").format(message(self._language, one))
+                Markup("{} ").format(text_of(self._language, one))
                 for one in came
                 if one.key == "cancel_late" and len(came) == 1
             ]
@@ -412,7 +412,7 @@ class Run:
                 )
             except MayPayTwice as doubt:
                 shown = changed(shown, [old], mark=Mark.ASKS)
-                return await self._now(shown, owner, asks=doubt.sentence), shown
+                return await self._now(shown, owner, asks=doubt.message), shown
             shown = [Take(job.id) if take is old else take for take in shown]
             return await self._shown(shown, owner), shown
 
@@ -470,7 +470,7 @@ class Run:
         *,
         note: Markup | str = "",
         watching: bool = True,
-        asks: Sentence | None = None,
+        asks: Message | None = None,
     ) -> str:
         """The takes as they are at this moment."""
         events = [await self._studio.look(take.job_id, owner=owner) for take in shown]
@@ -496,7 +496,7 @@ def _drawn(
     *,
     note: Markup | str = "",
     watching: bool = True,
-    asks: Sentence | None = None,
+    asks: Message | None = None,
 ) -> str:
     """The stage: of one job its own, of several the grid. watching, asks: of one job; of several,
     their marks say it.

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 from markupsafe import Markup
 
 from wan.domain.jobs import Job, JobEvent, JobPage, JobState, Reference, Spent
-from wan.domain.messages import Language, Sentence
+from wan.domain.messages import Language, Message
 from wan.media import embedded_settings
 from wan.ui.cards import clock, measured, video
 from wan.ui.compare import TAKES, worded
-from wan.ui.text import as_it_is, message, text
+from wan.ui.text import as_it_is, text, text_of
 
 _TONES = {
     JobState.SUCCEEDED: "good",
@@ -111,11 +111,11 @@ def page(language: Language, shelf: JobPage, offset: int, limit: int, until: flo
     )
 
 
-def note(language: Language, what: Sentence | str, gone: Sequence[str] = ()) -> str:
+def note(language: Language, what: Message | str, gone: Sequence[str] = ()) -> str:
     """A sentence in place of what was asked for: of the service, or a string of the page by its
     key. gone: see `gone_mark`.
     """
-    words = message(language, what) if isinstance(what, Sentence) else text(language, what)
+    words = text_of(language, what) if isinstance(what, Message) else text(language, what)
     return Markup('<p class="wan-hint wan-bad" data-note{}>{}</p>').format(gone_mark(gone), words)
 
 
@@ -171,7 +171,7 @@ def job(language: Language, event: JobEvent) -> str:
     """One job with all that is known of it."""
     one = event.job
     film = one.state is JobState.SUCCEEDED
-    words = message(language, one.said or event.sentence) if not film else ""
+    words = text_of(language, one.said or event.message) if not film else ""
     return _JOB.format(
         id=one.id,
         state=one.state,
@@ -325,7 +325,7 @@ def _parts(language: Language, event: JobEvent) -> list[Markup]:
     ]
     if one.adjustments:
         adjusted = Markup("").join(
-            Markup("<li>{}</li>").format(message(language, one_)) for one_ in one.adjustments
+            Markup("<li>{}</li>").format(text_of(language, one_)) for one_ in one.adjustments
         )
         parts.append(
             ("library_adjusted", Markup('<ul class="wan-adjusted">{}</ul>').format(adjusted))

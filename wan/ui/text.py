@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from markupsafe import Markup, escape
 
-from wan.domain.messages import Language, Sentence, t, template
+from wan.domain.messages import Language, Message, t, template
 from wan.web.languages import TAGS
 
 _LABELS = {  # fields by the keys of their labels
@@ -53,11 +53,11 @@ def text(language: Language, key: str, /, **values: object) -> Markup:
     return _filled(template(language, key), values)
 
 
-def message(language: Language, sentence: Sentence) -> Markup:
-    """A sentence of the service. A field that it names is called as its label on the page."""
-    label = _LABELS.get(str(sentence.values.get("field")))
-    values = sentence.values | ({"field": t(language, label)} if label else {})
-    key = f"page_{sentence.key}" if sentence.key in _PLAINER else sentence.key
+def text_of(language: Language, message: Message) -> Markup:
+    """A message as HTML. A field that it names is called as its label on the page."""
+    label = _LABELS.get(str(message.values.get("field")))
+    values = message.values | ({"field": t(language, label)} if label else {})
+    key = f"page_{message.key}" if message.key in _PLAINER else message.key
     return _filled(template(language, key), values)
 
 

@@ -12,7 +12,7 @@ from gradio.components import Component
 from wan.domain import ids
 from wan.domain.catalog import BASE_URLS
 from wan.domain.errors import WanError
-from wan.domain.messages import Language, sentence, t
+from wan.domain.messages import Language, Message, t
 from wan.domain.turns import Asker
 from wan.environment.settings import Settings
 from wan.service.access import Leave
@@ -130,7 +130,7 @@ def _wire(
                 language, await studio.check(leave, owner=owner_of(studio, token, request))
             )
         except WanError as error:
-            return cards.finding(language, error.sentence)
+            return cards.finding(language, error.message)
         except NotReady:
             return ""
 
@@ -141,7 +141,7 @@ def _wire(
         return (
             "",
             "",
-            cards.finding(language, sentence("forgotten_jobs" if dropped else "forgotten")),
+            cards.finding(language, Message.of("forgotten_jobs" if dropped else "forgotten")),
         )
 
     check.click(ask, visitor.paying, found, **hidden)

@@ -166,7 +166,7 @@ class Events:
         try:
             require_parameters(self._endpoints, endpoint, given)
         except InvalidInput as refusal:
-            raise RequestRefused(422, said=refusal.sentence) from None
+            raise RequestRefused(422, said=refusal.message) from None
 
     @cached_property
     def _endpoints(self) -> dict[str, Any]:

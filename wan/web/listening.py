@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from wan.domain.errors import SettingsError
-from wan.domain.messages import sentence
+from wan.domain.messages import Message
 from wan.environment.settings import Settings
 
 _FIRST, _ATTEMPTS = 7860, 100  # the default port, and how many are tried from there
@@ -61,7 +61,7 @@ class _PortTaken(SettingsError):
     """Something else listens there."""
 
     def __init__(self, port: int) -> None:
-        super().__init__(sentence("port_taken", field="GRADIO_SERVER_PORT", port=port))
+        super().__init__(Message.of("port_taken", field="GRADIO_SERVER_PORT", port=port))
 
 
 def _listen_at(name: str, port: int) -> Listener:

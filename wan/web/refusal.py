@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from wan.domain.messages import Sentence, t
+from wan.domain.messages import Message, t
 from wan.web.languages import VARY
 
 
@@ -22,7 +22,7 @@ class RequestRefused(Exception):
         key: str = "",
         wait: float = 0,
         given: str = "",
-        said: Sentence | None = None,
+        said: Message | None = None,
     ) -> None:
         super().__init__(HTTPStatus(status).phrase)
         self.status, self._key, self._wait = status, key, math.ceil(wait)
