@@ -147,10 +147,8 @@ class Submitting:
         return await self._writer.adopt(job, accepted)
 
     def _note_answer(self, job: Job, outcome: str, trouble: ServiceError) -> None:
-        about = {
-            name: getattr(trouble, name) for name in ("status", "code", "message", "request_id")
-        }
-        self._evidence.record_answer(job, outcome, **about)
+        about = {name: getattr(trouble, name) for name in ("status", "code", "request_id")}
+        self._evidence.record_answer(job, outcome, **about, message=trouble.detail)
 
     async def _uploaded(self, job: Job, reference: Reference, connection: Connection) -> str:
         """The URL of a reference for the service: as it was given, or after sending the file up,
