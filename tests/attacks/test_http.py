@@ -152,7 +152,7 @@ def test_private_handlers_by_name(app: App, visitor: Visitor, record: Record):
     names = [
         one["api_name"] for one in visitor.events.values() if one["api_visibility"] != "public"
     ]
-    assert len(names) == len(visitor.events) - 4, "the four of wan.ui.api are for everybody"
+    assert len(names) == len(visitor.events) - 4, "the four endpoints are for everybody"
     for way in ("call", "call/v2", "run", "api"):
         got = {post(app.url, f"{API}/{way}/{name}", {"data": [""]}).status for name in names}
         record(f"private handlers by name: {way}/ ({len(names)} names)", {404}, got)

@@ -259,7 +259,7 @@ _REQUESTS = (
     ),
     _fault(
         "a model's name accepted by its beginning",
-        "domain/fields.py",
+        "domain/validation.py",
         "core_schema.literal_schema(list(self.allowed))",
         'core_schema.str_schema(pattern="^(" + "|".join(self.allowed) + ")")',
         "domain/test_requests.py",
@@ -742,7 +742,7 @@ _FRESH = (
     ),
     _fault(
         "a program that asks again free to cancel",
-        "ui/api.py",
+        "ui/api/endpoints.py",
         "        if token and hmac.compare_digest(token, self._studio.owners.view_of(known)):",
         "        if False:",
         "ui/test_api.py::test_whoever_gives_up_and_asks_again_is_shown_the_same_job",

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wan.domain.errors import InvalidInput
-from wan.domain.fields import clean_text
 from wan.domain.messages import Message
 from wan.domain.plain_text import clean, clean_line, escape, find_control, is_blank
 from wan.domain.quoting import shorten
 from wan.domain.redact import guard_logs, redact, strip_signatures
 from wan.domain.reviews import _escape_cell
+from wan.domain.validation import clean_text
 from wan.storage.evidence import _clean
 
 STAYS = (

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput
-from wan.domain.fields import allowed_texts
 from wan.domain.fingerprint import fingerprint
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest, arrange_references
+from wan.domain.validation import allowed_texts
 
 IMAGE = {"prompt": "she smiles", "reference_image": b"picture"}
 CLIP = {"prompt": "character1 waves", "reference_video": b"clip"}

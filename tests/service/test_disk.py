@@ -33,7 +33,7 @@ from wan.provider.gateway import Gateway
 from wan.service import job_writer, polling, runner, submitting
 from wan.service.studio import Studio
 from wan.storage import objects
-from wan.ui import recall, reference, review, review_export, visitor
+from wan.ui import reference, reuse_settings, review, review_export, visitor
 from wan.ui.run import Run, viewers
 from wan.web.routes import routes
 
@@ -231,7 +231,7 @@ async def test_no_copy_takes_the_room_of_the_jobs(studio, monkeypatch):
     await asyncio.to_thread(studio.uploads.folder.mkdir)
     copies = [
         lambda: studio.bundle(job.id, owner=OWNER, target=studio.uploads.folder / "bundle.zip"),
-        lambda: recall.copy_references(studio, job.id, owner=OWNER),
+        lambda: reuse_settings.copy_references(studio, job.id, owner=OWNER),
         lambda: review_export.pack(
             "en",
             studio,

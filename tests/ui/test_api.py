@@ -31,7 +31,7 @@ from tests.sounds import wav
 from wan.domain.errors import JobNotFound, SettingsError
 from wan.domain.messages import Message
 from wan.environment.settings import load_settings
-from wan.ui.agents import speak_mcp
+from wan.ui.api.mcp import speak_mcp
 
 MINE = {"X-Wan-Token": "m" * 40}
 SAME = (

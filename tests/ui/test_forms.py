@@ -9,7 +9,8 @@ import pytest
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput
 from wan.domain.ids import Owners, Seal
-from wan.ui import api, brief, image, reference
+from wan.ui import form_fields, image, reference
+from wan.ui.api import endpoints
 from wan.ui.run import NotReady, owner_of
 
 IMAGE = {
@@ -79,8 +80,13 @@ def test_references_are_listed_files_first():
 
 
 def test_every_size_can_be_chosen():
-    assert [size for _, size in brief.size_choices("en", own_shape=False)] == list(catalog.SIZES)
-    assert [size for _, size in brief.size_choices("en", own_shape=True)][-2:] == ["720P", "1080P"]
+    assert [size for _, size in form_fields.size_choices("en", own_shape=False)] == list(
+        catalog.SIZES
+    )
+    assert [size for _, size in form_fields.size_choices("en", own_shape=True)][-2:] == [
+        "720P",
+        "1080P",
+    ]
 
 
 STUDIO = SimpleNamespace(owners=Owners(Seal(bytes(32))))
@@ -129,7 +135,7 @@ async def test_what_breaks_in_a_call_says_no_path_of_the_server(caplog):
         raise OSError(24, "Too many open files", "/srv/wan/output/cache/clip")
 
     with pytest.raises(gr.Error) as refusal:
-        await api._told(image_to_video)()
+        await endpoints._told(image_to_video)()
     assert "/srv" not in str(refusal.value)
     assert "/srv/wan/output/cache/clip" in caplog.text, "the log has it"
 
@@ -141,5 +147,5 @@ async def test_what_breaks_in_a_call_says_no_path_of_the_server(caplog):
 )
 def test_a_wait_that_is_none_is_refused_in_words(given):
     with pytest.raises(InvalidInput, match="wait") as refusal:
-        api._seconds(given)
+        endpoints._seconds(given)
     assert len(str(refusal.value)) < 300

@@ -11,7 +11,7 @@ import pytest
 from tests.ui.test_cards import read
 from wan.domain.jobs import Job, JobEvent, JobPage, JobState, Reference, Spent
 from wan.domain.messages import Message
-from wan.ui import library, recall, shelf
+from wan.ui import library, reuse_settings, shelf
 
 EVIL = '"><img src=x onerror=alert(1)>'
 NOW = 1_800_000_000.0
@@ -173,7 +173,7 @@ def test_what_can_be_done_depends_on_the_state():
 
 def test_settings_go_back_into_the_form_that_made_them(tmp_path):
     asked = DONE.request | {"fps": 24, "motion_strength": None, "fit": "pad"}
-    given = recall.values(
+    given = reuse_settings.values(
         "image", asked, 7, [("image", tmp_path / "a.jpg"), ("audio", tmp_path / "b.wav")]
     )
     assert (given["seed"], given["fps"], given["fit"], given["url"]) == ("7", "24", "pad", "")
@@ -183,7 +183,7 @@ def test_settings_go_back_into_the_form_that_made_them(tmp_path):
         str(tmp_path / "a.jpg"),
     )
     assert given["sound_file"] == str(tmp_path / "b.wav")
-    address = recall.values(
+    address = reuse_settings.values(
         "image",
         asked | {"motion_strength": 0.2},
         7,
@@ -195,7 +195,7 @@ def test_settings_go_back_into_the_form_that_made_them(tmp_path):
         "https://example.com/a.png",
         str(tmp_path / "b.wav"),
     )
-    forged = recall.values(
+    forged = reuse_settings.values(
         "image", asked, 7, [("audio", "https://example.com/a.wav")]
     )  # in a video of anybody's: no form fetches it
     assert (forged["image"], forged["url"], forged["sound_file"]) == (None, "", None)
@@ -204,7 +204,7 @@ def test_settings_go_back_into_the_form_that_made_them(tmp_path):
         ("image", "https://example.com/a.png"),
         ("image", "https://example.com/b.png"),
     ]
-    several = recall.values("reference", DONE.request, 7, mixed)
+    several = reuse_settings.values("reference", DONE.request, 7, mixed)
     assert several["files"] == ["/u/a.mp4"]
     assert several["urls"] == "https://example.com/a.png\nhttps://example.com/b.png"
 

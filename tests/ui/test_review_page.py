@@ -24,7 +24,7 @@ from wan.domain.requests import ImageToVideoRequest
 from wan.domain.reviews import Take
 from wan.environment.settings import load_settings
 from wan.service.studio import Studio
-from wan.ui import recall, review_cards, review_export, review_page, review_tab
+from wan.ui import reuse_settings, review_cards, review_export, review_page, review_tab
 from wan.web.rate_limit import RateLimit
 
 PAGES = {"en": "index.html", "zh": "zh.html"}
@@ -449,7 +449,7 @@ def test_an_export_has_every_take_that_is_there(tmp_path):
 async def test_an_export_of_a_review_that_is_deleted_meanwhile_is_none(asked):
     """Also where it was begun so early that the deletion could not find it yet."""
     studio, whole, _, _ = asked
-    placed = recall.placed(studio, "review.zip", [], owner="o", review=whole.id)
+    placed = reuse_settings.placed(studio, "review.zip", [], owner="o", review=whole.id)
     path = await placed.__aenter__()
     path.write_bytes(b"zip")
     (path.parent / ".note").unlink()

@@ -24,7 +24,10 @@ from pydantic import (
 from wan.domain import catalog
 from wan.domain.catalog import MODELS, Model
 from wan.domain.errors import InvalidInput
-from wan.domain.fields import (
+from wan.domain.plain_text import is_blank
+from wan.domain.public_url import check_public_url
+from wan.domain.quoting import quote_value
+from wan.domain.validation import (
     WHOLE,
     OneOf,
     WholeNumber,
@@ -33,9 +36,6 @@ from wan.domain.fields import (
     explain_error,
     require_known,
 )
-from wan.domain.plain_text import is_blank
-from wan.domain.public_url import check_public_url
-from wan.domain.quoting import quote_value
 
 Media = bytes | Path | str
 """The bytes of a file, its path, or a URL that the service fetches. A `str` is always a URL."""

@@ -17,9 +17,9 @@ from functools import cached_property
 from typing import Any
 
 from wan.domain.errors import InvalidInput
-from wan.domain.fields import clean_text
 from wan.domain.jobs import Job, JobState
 from wan.domain.plain_text import is_blank
+from wan.domain.validation import clean_text
 
 VERDICTS = ("yes", "maybe", "no")
 TITLE_LIMIT = 120  # characters, like the three below

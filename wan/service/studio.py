@@ -38,7 +38,6 @@ from wan.domain.errors import (
     Throttled,
     WanError,
 )
-from wan.domain.fields import clean_text
 from wan.domain.fingerprint import fingerprint
 from wan.domain.ids import Owners
 from wan.domain.jobs import (
@@ -56,6 +55,7 @@ from wan.domain.messages import Message, reword_as_waiting
 from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request
 from wan.domain.results import VideoResult
 from wan.domain.turns import Asker, customer_network, is_here
+from wan.domain.validation import clean_text
 from wan.environment.connection import Connection
 from wan.environment.settings import Settings
 from wan.media import embedded_settings, inputs, join

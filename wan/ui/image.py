@@ -19,7 +19,7 @@ from wan.domain.turns import Asker, Overtaken
 from wan.media import inputs
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES, UploadFolder
-from wan.ui import brief, cards
+from wan.ui import cards, form_fields
 from wan.ui.run import Run, Values
 from wan.ui.visitor import Visitor, asker_of, bare, hidden
 from wan.web.capacity import Capacity
@@ -39,8 +39,8 @@ def build(
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
             samples, fields, heard = _form(language, studio.uploads)
-            video, recalled = brief.from_video(language, TAB)
-            takes, price, generate = brief.generate(language, TAB)
+            video, recalled = form_fields.from_video(language, TAB)
+            takes, price, generate = form_fields.generate(language, TAB)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
             run = Run(language, studio, TAB, visitor, [_MODEL.name], viewers)
     run.wire(generate, takes, fields, requested, partial(idle, language))
@@ -48,7 +48,7 @@ def build(
     _wire_preview(language, studio, run, visitor, fields)
     _wire_sound(language, studio, fields, heard)
     for button, (_, words, picture) in zip(samples, _SAMPLES, strict=True):
-        brief.fill_on_click(
+        form_fields.fill_on_click(
             button,
             t(language, words),
             picture=str(picture),
@@ -101,7 +101,7 @@ def read(values: Values) -> ImageToVideoRequest:
     given = dict(values)
     path, url, motion = given.pop("image"), (given.pop("url") or "").strip(), given.pop("motion_on")
     given["reference_audio"] = given.pop("sound_file")
-    given |= {name: brief.number(given[name]) for name in ("seed", "fps")}
+    given |= {name: form_fields.number(given[name]) for name in ("seed", "fps")}
     given["reference_image"] = path or url or None
     given["motion_strength"] = given["motion_strength"] if motion else None
     return ImageToVideoRequest(**given)
@@ -136,7 +136,9 @@ def _form(
 ) -> tuple[list[gr.Button], dict[str, Component], gr.HTML]:
     with gr.Row(elem_classes="wan-samples"):
         gr.HTML(cards.hint(language, "samples"), **bare)
-        samples = [brief.sample(language, key, uploads, picture) for key, _, picture in _SAMPLES]
+        samples = [
+            form_fields.sample(language, key, uploads, picture) for key, _, picture in _SAMPLES
+        ]
     fields: dict[str, Component] = {
         "image": _picture(language),
         "url": gr.Textbox(
@@ -144,21 +146,21 @@ def _form(
             show_label=False,
             placeholder=t(language, "image_url"),
             container=False,
-            elem_id=brief.identity(TAB, "url"),
+            elem_id=form_fields.identity(TAB, "url"),
             max_lines=1,
         ),
-        "prompt": brief.prompt(language, TAB),
+        "prompt": form_fields.prompt(language, TAB),
     }
     with gr.Row(elem_classes="wan-pair"):
-        fields["duration"] = brief.duration(language, TAB, _MODEL)
-        fields["size"] = brief.size(language, TAB, _MODEL, own_shape=True)
+        fields["duration"] = form_fields.duration(language, TAB, _MODEL)
+        fields["size"] = form_fields.size(language, TAB, _MODEL, own_shape=True)
     with gr.Row(elem_classes="wan-pair wan-fit"):
         choices = [(t(language, "fit_crop"), "crop"), (t(language, "fit_pad"), "pad")]
         fields["fit"] = gr.Radio(
             choices,
             value="crop",
             label=t(language, "fit"),
-            elem_id=brief.identity(TAB, "fit"),
+            elem_id=form_fields.identity(TAB, "fit"),
             min_width=160,
         )
         gr.HTML(cards.quiet(language, "model", _MODEL.name), elem_classes="wan-model", **bare)
@@ -175,47 +177,47 @@ def _picture(language: Language) -> gr.Image:
         height=148,
         placeholder=t(language, "image_placeholder"),
         buttons=[],
-        elem_id=brief.identity(TAB, "reference_image"),
+        elem_id=form_fields.identity(TAB, "reference_image"),
         elem_classes="wan-drop",
     )
 
 
 def _more(language: Language) -> tuple[dict[str, Any], gr.HTML]:
     """What is folded away, and the place where a sound is told of."""
-    fields: dict[str, Any] = brief.seed_and_fps(language, TAB)
+    fields: dict[str, Any] = form_fields.seed_and_fps(language, TAB)
     with gr.Group(elem_classes="wan-motion"):
-        fields["motion_on"] = brief.flag(language, TAB, "motion_on", "motion_on", value=False)
+        fields["motion_on"] = form_fields.flag(language, TAB, "motion_on", "motion_on", value=False)
         fields["motion_strength"] = gr.Slider(
             0,
             1,
             value=0.5,
             step=0.05,
             label=t(language, "motion"),
-            elem_id=brief.identity(TAB, "motion_strength"),
+            elem_id=form_fields.identity(TAB, "motion_strength"),
             elem_classes="wan-slider",
             buttons=[],
         )
-    fields["audio"] = brief.flag(language, TAB, "audio", "sound", value=True)
+    fields["audio"] = form_fields.flag(language, TAB, "audio", "sound", value=True)
     fields["sound_file"] = gr.File(
         label=t(language, "reference_audio"),
         height=96,
-        elem_id=brief.identity(TAB, "reference_audio"),
+        elem_id=form_fields.identity(TAB, "reference_audio"),
         elem_classes="wan-drop wan-sound",
     )
     heard = gr.HTML(
-        cards.hint(language, "sound_kinds"), elem_id=brief.identity(TAB, "heard"), **bare
+        cards.hint(language, "sound_kinds"), elem_id=form_fields.identity(TAB, "heard"), **bare
     )
     fields["audio_url"] = gr.Textbox(
         label=t(language, "audio_url"),
         placeholder=t(language, "url_placeholder"),
         max_lines=1,
-        elem_id=brief.identity(TAB, "audio_url"),
+        elem_id=form_fields.identity(TAB, "audio_url"),
     )
-    fields |= brief.words_and_shots(language, TAB)
-    fields["prompt_extend"] = brief.flag(
+    fields |= form_fields.words_and_shots(language, TAB)
+    fields["prompt_extend"] = form_fields.flag(
         language, TAB, "prompt_extend", "prompt_extend", value=True
     )
-    fields["watermark"] = brief.flag(language, TAB, "watermark", "watermark", value=False)
+    fields["watermark"] = form_fields.flag(language, TAB, "watermark", "watermark", value=False)
     return fields, heard
 
 

@@ -16,7 +16,7 @@ from wan.domain.errors import JobNotFound, WanError
 from wan.domain.jobs import GROUPS, Job
 from wan.domain.messages import Language, t
 from wan.service.studio import VERDICTS, Studio
-from wan.ui import cards, compare, image, recall, shelf
+from wan.ui import cards, compare, image, reuse_settings, shelf
 from wan.ui.visitor import NotReady, Visitor, bare, hidden, owner_of
 
 TAB = "library"
@@ -49,7 +49,7 @@ def build(
     tabs: gr.Tabs,
     tab: gr.Tab,
     chosen: gr.Textbox,
-    runs: recall.Runs,
+    runs: reuse_settings.Runs,
     joining: set[str],
 ) -> None:
     """Builds the tab. chosen: ids of takes in the order of choosing, also for other tabs. runs: the
@@ -97,8 +97,8 @@ def build(
     wire(
         "open", shown.open, asked, _WITH_ONE, [one], "one", trigger_mode="always_last"
     )  # of two cards the one that was clicked last opens
-    wire("use", shown.use, asked, _WITH_ONE, [one, tabs, *recall.outputs(runs)], "went")
-    wire("frame", shown.frame, asked, _WITH_ONE, [one, tabs, *recall.outputs(runs)], "went")
+    wire("use", shown.use, asked, _WITH_ONE, [one, tabs, *reuse_settings.outputs(runs)], "went")
+    wire("frame", shown.frame, asked, _WITH_ONE, [one, tabs, *reuse_settings.outputs(runs)], "went")
     wire("again", shown.take_up, asked, _WITH_ONE, taken, "again")
     wire("watch", shown.take_up, asked, _WITH_ONE, taken, "went")
     wire("delete", shown.delete, asked, _WITH_ONE, [one], "deleted")
@@ -110,7 +110,7 @@ def build(
     work.change(None, work, None, js="(html) => window.wanLibrary.working(html)")
     press["stop"].click(None, cancels=[films])
     press["review"].click(None, js="() => window.wanStudio.turn('review')")
-    recall.wire(language, studio, visitor, tabs, runs)
+    reuse_settings.wire(language, studio, visitor, tabs, runs)
 
 
 class Library:
@@ -119,7 +119,7 @@ class Library:
     """
 
     def __init__(
-        self, language: Language, studio: Studio, runs: recall.Runs, joining: set[str]
+        self, language: Language, studio: Studio, runs: reuse_settings.Runs, joining: set[str]
     ) -> None:
         self._language, self._studio, self._runs, self._joining = language, studio, runs, joining
 
@@ -160,9 +160,9 @@ class Library:
 
         async def act(owner: str) -> list[Any]:
             job = await self._studio.job(job_id or "", owner=owner)
-            references = await recall.copy_references(self._studio, job.id, owner=owner)
+            references = await reuse_settings.copy_references(self._studio, job.id, owner=owner)
             tab = MODELS[job.model].makes
-            return self._filled(tab, recall.values(tab, job.request, job.seed, references))
+            return self._filled(tab, reuse_settings.values(tab, job.request, job.seed, references))
 
         return await self._filling(token, request, act)
 
@@ -171,7 +171,9 @@ class Library:
 
         async def act(owner: str) -> list[Any]:
             job = await self._studio.job(job_id or "", owner=owner)
-            async with recall.placed(self._studio, "last-frame.png", [job.id], owner=owner) as path:
+            async with reuse_settings.placed(
+                self._studio, "last-frame.png", [job.id], owner=owner
+            ) as path:
                 await asyncio.to_thread(
                     path.write_bytes, await self._studio.last_frame(job.id, owner=owner)
                 )
@@ -218,7 +220,7 @@ class Library:
         async def act(owner: str) -> str:
             job = await self._studio.job(job_id or "", owner=owner)
             name = f"wan-{job.seed}.zip"
-            async with recall.placed(self._studio, name, [job.id], owner=owner) as path:
+            async with reuse_settings.placed(self._studio, name, [job.id], owner=owner) as path:
                 await self._studio.bundle(job.id, owner=owner, target=path)
             return shelf.download(
                 self._language,
@@ -301,7 +303,9 @@ class Library:
     async def _film(
         self, job_ids: list[str], owner: str, progress: Callable[[float], None]
     ) -> Path:
-        async with recall.placed(self._studio, "wan-film.mp4", job_ids, owner=owner) as path:
+        async with reuse_settings.placed(
+            self._studio, "wan-film.mp4", job_ids, owner=owner
+        ) as path:
             await self._studio.join(job_ids, owner=owner, target=path, progress=progress)
         return path
 
@@ -318,12 +322,16 @@ class Library:
         return jobs, gone
 
     def _filled(self, tab: str, given: dict[str, Any]) -> list[Any]:
-        return [shelf.went(tab), gr.Tabs(selected=tab), *recall.filled(self._runs, tab, given)]
+        return [
+            shelf.went(tab),
+            gr.Tabs(selected=tab),
+            *reuse_settings.filled(self._runs, tab, given),
+        ]
 
     async def _filling(
         self, token: str, request: gr.Request, act: Callable[[str], Awaitable[list[Any]]]
     ) -> list[Any]:
-        return await self._done(token, request, act, 1 + len(recall.outputs(self._runs)))
+        return await self._done(token, request, act, 1 + len(reuse_settings.outputs(self._runs)))
 
     async def _done(
         self,

@@ -16,7 +16,7 @@ from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES
 from wan.ui import cards, image, library, reference, review, run
 from wan.ui import visitor as visitors
-from wan.ui.api import Api
+from wan.ui.api.endpoints import Api
 from wan.ui.gradio_patches import deny_downloads, keep_no_values
 from wan.ui.inputs import Page
 from wan.ui.text import text, text_of

@@ -20,7 +20,7 @@ from wan.domain.turns import Asker, Overtaken
 from wan.media import inputs
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES, UploadFolder
-from wan.ui import brief, cards
+from wan.ui import cards, form_fields
 from wan.ui.run import Run, Values
 from wan.ui.visitor import Visitor, asker_of, bare, hidden
 from wan.web.capacity import Capacity
@@ -54,8 +54,8 @@ def build(
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
             samples, fields, cast = _form(language, studio.uploads)
-            video, recalled = brief.from_video(language, TAB)
-            takes, price, generate = brief.generate(language, TAB)
+            video, recalled = form_fields.from_video(language, TAB)
+            takes, price, generate = form_fields.generate(language, TAB)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
             run = Run(
                 language,
@@ -69,7 +69,7 @@ def build(
     run.video, run.recalled = video, recalled
     for button, (_, words, files, _) in zip(samples, _SAMPLES, strict=True):
         outputs = [fields["files"], fields["urls"], fields["prompt"]]
-        brief.fill_on_click(
+        form_fields.fill_on_click(
             button, t(language, words), picture=[str(file) for file in files], outputs=outputs
         )
     looks = Looks()
@@ -150,7 +150,7 @@ def build(
 async def read(values: Values, asker: Asker) -> ReferenceToVideoRequest:
     """The request that the form makes. Raises InvalidInput."""
     given = dict(values)
-    given |= {name: brief.number(given[name]) for name in ("seed", "fps")}
+    given |= {name: form_fields.number(given[name]) for name in ("seed", "fps")}
     references = listed(given.pop("files"), given.pop("urls"))
     made = partial(
         ReferenceToVideoRequest,
@@ -277,38 +277,42 @@ def _form(
 ) -> tuple[list[gr.Button], dict[str, Component], gr.HTML]:
     with gr.Row(elem_classes="wan-samples"):
         gr.HTML(cards.hint(language, "samples"), **bare)
-        samples = [brief.sample(language, key, uploads, picture) for key, _, _, picture in _SAMPLES]
+        samples = [
+            form_fields.sample(language, key, uploads, picture) for key, _, _, picture in _SAMPLES
+        ]
     files = gr.File(
         label=t(language, "references"),
         file_count="multiple",
         allow_reordering=True,
         height=148,
-        elem_id=brief.identity(TAB, "reference_video"),
+        elem_id=form_fields.identity(TAB, "reference_video"),
         elem_classes="wan-drop",
     )
-    urls = brief.addresses(language, TAB, "urls", "references_url", lines=_MODEL.max_references)
-    cast = gr.HTML(_no_cast(language), elem_id=brief.identity(TAB, "cast"), **bare)
+    urls = form_fields.addresses(
+        language, TAB, "urls", "references_url", lines=_MODEL.max_references
+    )
+    cast = gr.HTML(_no_cast(language), elem_id=form_fields.identity(TAB, "cast"), **bare)
     fields: dict[str, Component] = {
         "files": files,
         "urls": urls,
-        "prompt": brief.prompt(language, TAB),
+        "prompt": form_fields.prompt(language, TAB),
     }
     fields["model"] = gr.Radio(
         _models(language),
         value=_MODEL.name,
         label=t(language, "model"),
-        elem_id=brief.identity(TAB, "model"),
+        elem_id=form_fields.identity(TAB, "model"),
     )
     with gr.Row(elem_classes="wan-pair"):
-        fields["duration"] = brief.duration(language, TAB, _MODEL)
-        fields["size"] = brief.size(language, TAB, _MODEL)
+        fields["duration"] = form_fields.duration(language, TAB, _MODEL)
+        fields["size"] = form_fields.size(language, TAB, _MODEL)
     with gr.Accordion(t(language, "more"), open=False, elem_classes="wan-more"):
-        fields |= brief.seed_and_fps(language, TAB)
-        fields["audio"] = brief.flag(
+        fields |= form_fields.seed_and_fps(language, TAB)
+        fields["audio"] = form_fields.flag(
             language, TAB, "audio", "sound", value=True, visible=_MODEL.audio_flag
         )
-        fields |= brief.words_and_shots(language, TAB)
-        fields["watermark"] = brief.flag(language, TAB, "watermark", "watermark", value=False)
+        fields |= form_fields.words_and_shots(language, TAB)
+        fields["watermark"] = form_fields.flag(language, TAB, "watermark", "watermark", value=False)
     return samples, fields, cast
 
 

@@ -21,7 +21,7 @@ from wan.domain.jobs import Job
 from wan.domain.messages import Language, t
 from wan.domain.reviews import Review
 from wan.service.studio import Studio
-from wan.ui import cards, recall, review_export
+from wan.ui import cards, reuse_settings, review_export
 from wan.ui import review_tab as html
 from wan.ui.text import text
 from wan.ui.visitor import NotReady, Visitor, bare, hidden, owner_of
@@ -305,7 +305,7 @@ class _Room:
 def _placed(studio: Studio, review: Review, kind: str) -> AbstractAsyncContextManager[Path]:
     """Where an export may be written: it goes with the review, and with any job that is in it."""
     name = f"review-{datetime.now(UTC):%Y-%m-%d}.{kind}"
-    return recall.placed(
+    return reuse_settings.placed(
         studio,
         name,
         [take.job_id for take in review.takes if take.job],

@@ -23,7 +23,7 @@ from wan.service.runner import STOP_LIMIT
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES
 from wan.ui import review_cards, review_page
-from wan.ui.agents import speak_mcp
+from wan.ui.api.mcp import speak_mcp
 from wan.ui.gradio_patches import bounded
 from wan.ui.inputs import Page
 from wan.ui.theme import WanTheme

@@ -48,7 +48,7 @@ from wan.domain.turns import Asker
 from wan.media import inputs
 from wan.service.access import Leave
 from wan.service.studio import Studio
-from wan.ui.agents import report, session_of
+from wan.ui.api.mcp import report, session_of
 from wan.ui.handling import Told, whether_heard
 from wan.ui.inputs import describe
 from wan.ui.visitor import NotReady, address_of, admitted

@@ -1,5 +1,5 @@
 """MCP for agents, where the operator asks for it by WAN_MCP: Gradio's server over the endpoints of
-`wan.ui.api`, called in this process.
+`wan.ui.api.endpoints`, called in this process.
 """
 
 import copy

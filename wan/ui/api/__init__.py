@@ -1,0 +1,1 @@
+"""Endpoints for programs: over HTTP, by `gradio_client` and by MCP."""
