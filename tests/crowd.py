@@ -127,7 +127,10 @@ class Place:
             sorted(orders, key=lambda order: order.key), lambda order: order.key
         ):
             async with self.viewer(key) as studio:
-                jobs += [await studio.submit(order.request, owner=order.owner) for order in several]
+                jobs += [
+                    await studio.submission.submit(order.request, owner=order.owner)
+                    for order in several
+                ]
         return jobs
 
     def now(self, jobs: Sequence[Job]) -> list[Job]:

@@ -27,7 +27,7 @@ from wan.domain.results import RunFailed
 from wan.environment.settings import load_settings
 from wan.media import encode, inputs
 from wan.service import polling
-from wan.service.studio import Studio
+from wan.service.library import open_library
 
 IMAGE = {"prompt": "she smiles", "duration": 2, "size": "1280*720", "fps": 24}
 
@@ -202,8 +202,8 @@ async def test_a_call_sends_no_job_but_its_own(samples, simulator):
             await asyncio.sleep(0.05)
         stopped.cancel()
         await asyncio.gather(stopped, return_exceptions=True)
-    async with Studio(load_settings(), works=False) as studio:
-        (job,) = (await studio.jobs(owner=OPERATOR)).jobs
+    async with open_library(load_settings()) as library:
+        (job,) = (await library.jobs(owner=OPERATOR)).jobs
     assert job.state in UNSENT
     await video.agenerate(request | {"prompt": "two"})
     assert simulator.stats()["created"] == created + 1

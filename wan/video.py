@@ -112,7 +112,7 @@ async def aresume(job_id: str, *, wait: bool = True) -> VideoResult:
         raise InvalidInput("job_id", "field_type", given=type(job_id).__name__, allowed="text")
     async with Studio(load_settings(), only_jobs_started_here=True) as studio:
         job = await resumable(studio, job_id)
-        studio.take_up(job)
+        studio.submission.take_up(job)
         return await _result(studio, await _watched(studio, job, wait=wait))
 
 
@@ -225,8 +225,8 @@ async def resumable(studio: Studio, job_id: str) -> Job:
     """A job that can be gone on with. Raises JobNotFound, and WanError where it waits for other
     settings.
     """
-    job = await studio.job(job_id, owner=OPERATOR)
-    if job.live and job.account != studio.connection.account:
+    job = await studio.library.job(job_id, owner=OPERATOR)
+    if job.live and job.account != studio.access.connection.account:
         raise WanError(
             Message.of("resume_elsewhere", backend=job.backend, region=job.region or job.base_url)
         )
@@ -237,7 +237,7 @@ async def _run(
     request: ImageToVideoRequest | ReferenceToVideoRequest, *, wait: bool, new_take: bool
 ) -> VideoResult:
     async with Studio(load_settings(), only_jobs_started_here=True) as studio:
-        job = await studio.submit(request, owner=OPERATOR, new_take=new_take)
+        job = await studio.submission.submit(request, owner=OPERATOR, new_take=new_take)
         return await _result(
             studio, await _watched(studio, job, wait=wait), made_before=not job.live
         )
@@ -249,7 +249,7 @@ async def _watched(studio: Studio, job: Job, *, wait: bool) -> Job:
     """
     with suppress(TimeoutError):
         async with asyncio.timeout(None if wait else _TASK_WAIT):
-            async for event in studio.follow(job.id, owner=OPERATOR):
+            async for event in studio.watching.follow(job.id, owner=OPERATOR):
                 job = event.job
                 if not wait and (job.task_id or job.state is JobState.UNCERTAIN):
                     break
@@ -258,7 +258,9 @@ async def _watched(studio: Studio, job: Job, *, wait: bool) -> Job:
 
 async def _result(studio: Studio, job: Job, *, made_before: bool = False) -> VideoResult:
     """What came of a job. Raises RunFailed where it has ended without a video."""
-    result = studio.result(job, made_before=made_before, evidence=await studio.evidence(job))
+    result = studio.library.result(
+        job, made_before=made_before, evidence=await studio.library.evidence(job)
+    )
     if not job.live and job.state is not JobState.SUCCEEDED:
         raise RunFailed(result)
     return result

@@ -748,8 +748,8 @@ async def test_nothing_that_is_kept_or_sent_tells_of_somebody(plain, tmp_path, m
     ]
     async with Studio(load_settings()) as studio:
         for request in requests:
-            job = await studio.submit(request, owner="owner")
-            async for event in studio.follow(job.id, owner="owner"):
+            job = await studio.submission.submit(request, owner="owner")
+            async for event in studio.watching.follow(job.id, owner="owner"):
                 job = event.job
             assert job.state is JobState.SUCCEEDED
     kept = [path for path in (tmp_path / "output").rglob("*") if path.is_file()]

@@ -248,7 +248,7 @@ async def test_one_network_does_not_fill_a_review(monkeypatch: pytest.MonkeyPatc
             video_key="videos/a.mp4",
             duration=2.0,
         )
-        await Queue(studio.database).add([done])
+        await Queue(studio.stores.database).add([done])
         _, token = await studio.reviews.create([done.id], owner="owner", title="t")
         opened = asyncio.Event()
         opened.set()

@@ -126,7 +126,7 @@ async def _cancel(place: Place, jobs: Sequence[Job]) -> None:
     for job in jobs:
         await asyncio.sleep(random.uniform(0, 1.5))
         async with place.viewer(KEYS[0]) as studio:
-            await studio.cancel(job.id, owner=job.owner)
+            await studio.submission.cancel(job.id, owner=job.owner)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -157,7 +157,7 @@ _PAYING = (
     ),
     _fault(
         "a video that is gone said to be there",
-        "service/studio.py",
+        "service/submission.py",
         "        return (\n"
         "            known\n"
         "            if known is not None and (known.live or await "
@@ -193,7 +193,7 @@ _MONEY = (
     ),
     _fault(
         "the budget's midnight by the clock on the wall",
-        "service/studio.py",
+        "service/new_jobs.py",
         "datetime.fromtimestamp(now, UTC).date()",
         "datetime.fromtimestamp(now).date()",
         "service/test_access.py::test_the_day_of_the_budget_begins_at_midnight_utc",
@@ -252,7 +252,7 @@ _REQUESTS = (
     ),
     _fault(
         "references numbered in another order than they were given",
-        "service/studio.py",
+        "service/preparation.py",
         "for kind, one in request.in_order]",
         "for kind, one in sorted(request.in_order, key=lambda one: one[0])]",
         "service/test_studio.py::test_references_become_a_video",
@@ -510,7 +510,7 @@ _OUTSIDE = (
 _MEDIA = (
     _fault(
         "a picture kept as it came, with its EXIF data",
-        "service/studio.py",
+        "service/preparation.py",
         '            source, picture.kept, ".jpg", Original(**about, changes=changes), asker.owner',
         "            source,\n"
         "            source if isinstance(source, bytes) else picture.kept,\n"
@@ -595,7 +595,7 @@ _SOUNDS = (
     ),
     _fault(
         "the upload of a sound left as it came",
-        "service/studio.py",
+        "service/preparation.py",
         "            changes = tuple(one.key for one in taken.adjustments if one.key in "
         "_FILE_SENTENCES)\n",
         "            source, changes = copy, tuple(one.key for one in taken.adjustments if "
@@ -613,7 +613,7 @@ _SOUNDS = (
     ),
     _fault(
         "the same key with a sound and without one",
-        "service/studio.py",
+        "service/preparation.py",
         "        return [reference.url or reference.sha256 for reference in self.references]\n",
         "        return [reference.url or reference.sha256 for reference in self.references if "
         'reference.kind != "audio"]\n',
@@ -686,9 +686,9 @@ _FRESH = (
     ),
     _fault(
         "what a visitor's own key pays for said to be free",
-        "service/studio.py",
-        'simulated = self.backend == "simulator" and not own',
-        'simulated = self.backend == "simulator"',
+        "service/submission.py",
+        'simulated = self._settings.backend == "simulator" and not own',
+        'simulated = self._settings.backend == "simulator"',
         "service/test_access.py::test_where_all_else_is_a_demo_a_key_of_ones_own_has_the_price_of_its_region",
     ),
     _fault(
@@ -743,8 +743,8 @@ _FRESH = (
     _fault(
         "a program that asks again free to cancel",
         "ui/api/endpoints.py",
-        "        if token and hmac.compare_digest(token, self._studio.owners.view_of(known)):",
-        "        if False:",
+        "if token and hmac.compare_digest(token, self._studio.access.owners.view_of(known)):",
+        "if False:",
         "ui/test_api.py::test_whoever_gives_up_and_asks_again_is_shown_the_same_job",
     ),
     _fault(

@@ -129,16 +129,16 @@ async def _outcome(simulator: Simulator, verb: str, fault: str, folder: Path) ->
         request = ImageToVideoRequest(
             prompt=prompt, reference_image=image, duration=2, size="720P", audio=False
         )
-        job = await studio.submit(request, owner=OWNER)
+        job = await studio.submission.submit(request, owner=OWNER)
         told = []
-        async for event in studio.follow(job.id, owner=OWNER):
+        async for event in studio.watching.follow(job.id, owner=OWNER):
             told.append(event.message.key)
             if (
                 verb == "cancel"
                 and event.job.state is JobState.PENDING
                 and not event.job.cancel_wanted
             ):
-                await studio.cancel(job.id, owner=OWNER)
+                await studio.submission.cancel(job.id, owner=OWNER)
     if (fault == "refused") != bool(refused):
         raise AssertionError(f"{verb} was never refused")
     return Outcome(
@@ -173,7 +173,7 @@ def _refuse_once(studio: Studio, proxy: Proxy, verb: str, refused: list[httpx.Re
         else:
             await proxy.accept()
 
-    for client in studio._gateway._http:
+    for client in studio.access._gateway._http:
         client.event_hooks = {"request": [gate]}
 
 

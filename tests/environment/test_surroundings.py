@@ -19,7 +19,7 @@ from wan.domain.errors import BadResponse, NotSent, SettingsError
 from wan.environment.connection import Connection
 from wan.environment.settings import load_settings
 from wan.provider.gateway import Gateway
-from wan.service.studio import asked
+from wan.service.connection_check import asked
 
 pytestmark = pytest.mark.anyio
 

@@ -53,15 +53,17 @@ def image(**changes) -> ImageToVideoRequest:
 
 
 async def finished(studio, request):
-    job = await studio.submit(request, owner=OWNER)
-    async for event in studio.follow(job.id, owner=OWNER):
+    job = await studio.submission.submit(request, owner=OWNER)
+    async for event in studio.watching.follow(job.id, owner=OWNER):
         last = event.job
     assert last.state is JobState.SUCCEEDED, last.said
     return last
 
 
 async def files(studio, job):
-    return [await studio.media(job.media_token, name) for name in ("video.mp4", "original.mp4")]
+    return [
+        await studio.library.media(job.media_token, name) for name in ("video.mp4", "original.mp4")
+    ]
 
 
 def packets(path) -> list:
@@ -143,7 +145,7 @@ async def test_no_secret_stands_in_a_video(studio):
         ),
     )
     shown, _ = await files(studio, job)
-    found, told = inputs.read_settings(shown), json.dumps(studio.about(job))
+    found, told = inputs.read_settings(shown), json.dumps(studio.library.about(job))
     assert [one["url"] for one in found["references"]] == [
         "https://bucket.oss-cn-beijing.aliyuncs.com/her.png",
         "",
@@ -180,7 +182,7 @@ def test_settings_with_a_sound_are_read_back():
 
 @pytest.mark.anyio
 async def test_the_settings_of_a_job_say_what_was_measured(studio):
-    told = studio.about(job := await finished(studio, image(fps=24)))
+    told = studio.library.about(job := await finished(studio, image(fps=24)))
     assert told.items() >= embedded_settings.settings_of(job).items()
     assert (told["width"], told["height"], told["fps"], told["duration"]) == (1280, 720, 24, 2)
     assert (told["state"], told["task_id"], told["price"]) == (
@@ -188,7 +190,10 @@ async def test_the_settings_of_a_job_say_what_was_measured(studio):
         job.task_id,
         None,
     )  # no prices are known for an address of one's own
-    assert studio.about(replace(job, amount=Decimal("0.60"), currency="CNY"))["price"] == "¥0.60"
+    assert (
+        studio.library.about(replace(job, amount=Decimal("0.60"), currency="CNY"))["price"]
+        == "¥0.60"
+    )
     assert (
         told["adjustments"][-1] == "The service renders 30 fps, which was converted to your 24 fps."
     )
@@ -201,7 +206,10 @@ async def test_the_settings_of_a_job_say_what_was_measured(studio):
         "ended",
     ]
     assert json.loads(json.dumps(told)) == told
-    assert studio.about(await studio.submit(image(seed=5), owner=OWNER))["width"] is None
+    assert (
+        studio.library.about(await studio.submission.submit(image(seed=5), owner=OWNER))["width"]
+        is None
+    )
 
 
 @pytest.mark.anyio
@@ -454,12 +462,12 @@ def test_the_last_frame_has_the_colours_that_players_show(tmp_path, said):
 @pytest.mark.anyio
 async def test_the_next_shot_begins_with_the_last_frame(studio):
     job = await finished(studio, image(fps=24))
-    still = await studio.last_frame(job.id, owner=OWNER)
+    still = await studio.exports.last_frame(job.id, owner=OWNER)
     assert Image.open(io.BytesIO(still)).size == (1280, 720)
     following = await finished(studio, image(prompt="and goes on", reference_image=still))
     assert "image_cropped" not in [one.key for one in following.adjustments]
     with pytest.raises(JobNotFound):
-        await studio.last_frame(job.id, owner="somebody else")
+        await studio.exports.last_frame(job.id, owner="somebody else")
 
 
 # films --------------------------------------------------------------------------------------------
@@ -627,7 +635,7 @@ async def test_takes_become_a_film(studio, tmp_path):
         await finished(studio, image(seed=2, fps=24, size="720*1280", audio=False)),
     ]
     film, told = tmp_path / "film.mp4", []
-    await studio.join(
+    await studio.exports.join(
         [takes[1].id, takes[0].id, takes[1].id], owner=OWNER, target=film, progress=told.append
     )
     made = encode.measure(film)
@@ -641,7 +649,7 @@ async def test_takes_become_a_film(studio, tmp_path):
         loudness[5:195].max() < 0.001,
         loudness[405:595].max() < 0.001,
     ) == (True, True, True)
-    await studio.join(
+    await studio.exports.join(
         [takes[0].id] * 2, owner=OWNER, target=film, size="960*960", fps=10, progress=told.append
     )
     assert (encode.measure(film).size, encode.measure(film).fps) == ("960*960", 10)
@@ -651,8 +659,8 @@ async def test_takes_become_a_film(studio, tmp_path):
 async def test_films_that_cannot_be_made_are_refused_in_words(studio, simulator, tmp_path):
     job, target = await finished(studio, image()), tmp_path / "film.mp4"
     with simulator.fault("create", "status-400"):
-        failed = await studio.submit(image(prompt="no"), owner=OWNER)
-        async for _ in studio.follow(failed.id, owner=OWNER):
+        failed = await studio.submission.submit(image(prompt="no"), owner=OWNER)
+        async for _ in studio.watching.follow(failed.id, owner=OWNER):
             pass
     for chosen, said in (
         ([], "got 0"),
@@ -661,18 +669,18 @@ async def test_films_that_cannot_be_made_are_refused_in_words(studio, simulator,
         ([job.id, failed.id], "has no video"),
     ):
         with pytest.raises(InvalidInput, match=said) as refusal:
-            await studio.join(chosen, owner=OWNER, target=target, progress=print)
+            await studio.exports.join(chosen, owner=OWNER, target=target, progress=print)
         assert refusal.value.field == "takes"
     for call in (
-        studio.join([job.id] * 2, owner="somebody else", target=target, progress=print),
-        studio.bundle(job.id, owner="somebody else", target=target),
+        studio.exports.join([job.id] * 2, owner="somebody else", target=target, progress=print),
+        studio.exports.bundle(job.id, owner="somebody else", target=target),
     ):
         with pytest.raises(JobNotFound):
             await call
     (await files(studio, job))[0].unlink()
     for call in (
-        studio.join([job.id] * 2, owner=OWNER, target=target, progress=print),
-        studio.last_frame(job.id, owner=OWNER),
+        studio.exports.join([job.id] * 2, owner=OWNER, target=target, progress=print),
+        studio.exports.last_frame(job.id, owner=OWNER),
     ):
         with pytest.raises(InvalidInput, match=f"seed {job.seed} has no video"):
             await call
@@ -693,7 +701,7 @@ async def test_a_film_that_nobody_waits_for_is_given_up(studio, tmp_path):
         begun.set()
 
     making = asyncio.create_task(
-        studio.join([job.id] * 20, owner=OWNER, target=target, progress=progress)
+        studio.exports.join([job.id] * 20, owner=OWNER, target=target, progress=progress)
     )
     await asyncio.to_thread(begun.wait)
     making.cancel()
@@ -702,7 +710,7 @@ async def test_a_film_that_nobody_waits_for_is_given_up(studio, tmp_path):
     assert told[-1] < 0.9
     assert not target.exists()
     assert not list(load_settings().output_dir.rglob(".work-*"))
-    await studio.join(
+    await studio.exports.join(
         [job.id] * 2, owner=OWNER, target=target, progress=progress
     )  # the next one has its turn
     assert target.exists()
@@ -714,10 +722,10 @@ async def test_a_film_on_a_full_disk_is_refused_and_leaves_nothing(studio, tmp_p
     monkeypatch.setattr(objects, "ROOM", -(1 << 50))
     with small_disk(tmp_path / "small") as disk, disk.full():
         for make in (
-            studio.join(
+            studio.exports.join(
                 [job.id] * 2, owner=OWNER, target=disk.folder / "film", progress=lambda _: None
             ),
-            studio.bundle(job.id, owner=OWNER, target=disk.folder / "film"),
+            studio.exports.bundle(job.id, owner=OWNER, target=disk.folder / "film"),
         ):
             with pytest.raises(StorageUnavailable, match="disk is full"):
                 await make
@@ -727,9 +735,9 @@ async def test_a_film_on_a_full_disk_is_refused_and_leaves_nothing(studio, tmp_p
 @pytest.mark.anyio
 async def test_a_bundle_holds_the_video_and_its_settings(studio, tmp_path):
     job = await finished(studio, image(prompt="../../etc/passwd", seed=11))
-    await studio.bundle(job.id, owner=OWNER, target=tmp_path / "bundle.zip")
+    await studio.exports.bundle(job.id, owner=OWNER, target=tmp_path / "bundle.zip")
     with zipfile.ZipFile(tmp_path / "bundle.zip") as made:
         assert made.namelist() == ["wan2.6-i2v-flash-11.mp4", "wan2.6-i2v-flash-11.json"]
         assert made.testzip() is None
         assert made.read("wan2.6-i2v-flash-11.mp4") == (await files(studio, job))[0].read_bytes()
-        assert json.loads(made.read("wan2.6-i2v-flash-11.json")) == studio.about(job)
+        assert json.loads(made.read("wan2.6-i2v-flash-11.json")) == studio.library.about(job)

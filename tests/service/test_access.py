@@ -24,12 +24,14 @@ from tests.service.test_studio import OWNER, finished, image
 from wan.database.refusals import OverBudget
 from wan.domain import catalog
 from wan.domain.errors import AccessRefused, InvalidInput, SettingsError, WanError
+from wan.domain.ids import Seal
 from wan.domain.jobs import JobState, Spent
 from wan.domain.redact import guard_logs, redact, strip_signatures
 from wan.environment.connection import Connection
 from wan.environment.settings import load_settings
 from wan.service import polling
 from wan.service.access import Door, Keys, Leave
+from wan.service.new_jobs import NewJobs
 from wan.service.refusals import refusals_in_words
 from wan.service.studio import Studio
 from wan.ui import visitor
@@ -89,14 +91,15 @@ def test_a_key_of_ones_own_needs_no_code_and_is_not_counted(monkeypatch):
     assert leave.connection.account != OWN.account
 
 
+@pytest.mark.process
 @pytest.mark.anyio
 async def test_where_all_else_is_a_demo_a_key_of_ones_own_has_the_price_of_its_region(monkeypatch):
     monkeypatch.delenv("WAN_BACKEND")
     about = {"model": "wan2.6-i2v-flash", "size": "1280*720", "duration": 5, "audio": True}
-    async with Studio(load_settings(), works=False) as studio:
+    async with Studio(load_settings()) as studio:
         assert studio.backend == "simulator"
         quoted = {
-            region: await studio.quote(**about, own_region=region)
+            region: await studio.submission.quote(**about, own_region=region)
             for region in ("cn-beijing", "ap-southeast-1")
         }
     assert not any(one.simulated for one in quoted.values())
@@ -219,7 +222,7 @@ def test_the_day_of_the_budget_begins_at_midnight_utc(zone):
         patch.setenv("TZ", zone)
         time.tzset()
         days = [
-            Studio(load_settings(), clock=lambda at=at: at)._new_job(OWNER, leave).budget_day
+            NewJobs(Seal(b""), clock=lambda at=at: at)._new_job(OWNER, leave).budget_day
             for at in (midnight - 1, midnight)
         ]
     time.tzset()
@@ -525,21 +528,27 @@ class TestTheWholeWay:
     ):
         key = f"sk-visitor{secrets.token_hex(8)}"
         async with Studio(load_settings()) as studio:
-            leave = studio.door.admit(key=key)
-            done = await finished(studio, await studio.submit(image(), owner=OWNER, leave=leave))
+            leave = studio.access.door.admit(key=key)
+            done = await finished(
+                studio, await studio.submission.submit(image(), owner=OWNER, leave=leave)
+            )
             assert (done.state, done.account) == (JobState.SUCCEEDED, leave.connection.account)
             with simulator.fault("query", "status-503"):
-                job = await studio.submit(image(prompt="a restart"), owner=OWNER, leave=leave)
-                async for event in studio.follow(job.id, owner=OWNER):
+                job = await studio.submission.submit(
+                    image(prompt="a restart"), owner=OWNER, leave=leave
+                )
+                async for event in studio.watching.follow(job.id, owner=OWNER):
                     if event.job.state is JobState.PENDING:
                         break
         async with Studio(load_settings()) as studio:
-            waiting = await studio.look(job.id, owner=OWNER)
+            waiting = await studio.watching.look(job.id, owner=OWNER)
             assert waiting.message.key == "waits_for_key_until"
             assert f"{datetime.now(UTC).year}" in str(waiting.message)
-            assert (await studio.check(studio.door.admit(key=key), owner=OWNER)).key == "check_good"
+            assert (
+                await studio.access.check(studio.access.door.admit(key=key), owner=OWNER)
+            ).key == "check_good"
             assert (await finished(studio, job)).state is JobState.SUCCEEDED
-            assert studio.forget_keys(owner=OWNER) == 1
+            assert studio.access.forget_keys(owner=OWNER) == 1
         written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
         assert len(written) > 5
         assert not any(key.encode() in content for content in written)
@@ -547,19 +556,19 @@ class TestTheWholeWay:
     async def test_the_budget_holds_through_the_whole_way(self, monkeypatch):
         monkeypatch.setenv("WAN_DAILY_BUDGET", "1.00")
         async with Studio(load_settings()) as studio:
-            job = await studio.submit(image(), owner=OWNER)  # 0.60
+            job = await studio.submission.submit(image(), owner=OWNER)  # 0.60
             with pytest.raises(AccessRefused, match="budget"):
-                await studio.submit(image(prompt="another"), owner=OWNER)
-            failed = await studio.submit(
+                await studio.submission.submit(image(prompt="another"), owner=OWNER)
+            failed = await studio.submission.submit(
                 image(prompt="simulate:InternalError", audio=False), owner=OWNER
             )  # 0.30, given back at its end
             assert [(await finished(studio, one)).state for one in (job, failed)] == [
                 JobState.SUCCEEDED,
                 JobState.FAILED,
             ]
-            assert await studio.submit(image(prompt="a third", audio=False), owner=OWNER)
+            assert await studio.submission.submit(image(prompt="a third", audio=False), owner=OWNER)
             with pytest.raises(AccessRefused, match="budget"):
-                await studio.retry(job.id, owner=OWNER)
+                await studio.submission.retry(job.id, owner=OWNER)
 
     @pytest.mark.parametrize(
         ("fault", "key", "found"),
@@ -579,34 +588,34 @@ class TestTheWholeWay:
     async def test_a_check_says_what_is_the_matter(self, simulator, fault, key, found):
         async with Studio(load_settings()) as studio:
             before = simulator.stats()["created"]
-            leave = studio.door.admit(key=key)
+            leave = studio.access.door.admit(key=key)
             if fault:
                 with simulator.fault("list", fault):
-                    said = await studio.check(leave, owner=OWNER)
+                    said = await studio.access.check(leave, owner=OWNER)
             else:
-                said = await studio.check(leave, owner=OWNER)
+                said = await studio.access.check(leave, owner=OWNER)
         assert said.key == found
         assert key not in str(said)
         assert simulator.stats()["created"] == before
 
     async def test_forgetting_in_the_middle_leaves_the_job_waiting(self, simulator):
         async with Studio(load_settings()) as studio:
-            leave = studio.door.admit(key="sk-forgetful1234")
+            leave = studio.access.door.admit(key="sk-forgetful1234")
             with simulator.fault("query", "delay-1"):
-                job = await studio.submit(image(), owner=OWNER, leave=leave)
-                async for event in studio.follow(job.id, owner=OWNER):
+                job = await studio.submission.submit(image(), owner=OWNER, leave=leave)
+                async for event in studio.watching.follow(job.id, owner=OWNER):
                     if event.job.state is JobState.PENDING:
                         break
-                studio.forget_keys(owner=OWNER)
+                studio.access.forget_keys(owner=OWNER)
             while (
-                seen := await studio.look(job.id, owner=OWNER)
+                seen := await studio.watching.look(job.id, owner=OWNER)
             ).message.key != "waits_for_key_until":
                 assert seen.job.live
                 await asyncio.sleep(0.02)
             assert seen.job.live
             with pytest.raises(WanError):
-                await studio.retry(job.id, owner=OWNER)
-            await studio.check(leave, owner=OWNER)
+                await studio.submission.retry(job.id, owner=OWNER)
+            await studio.access.check(leave, owner=OWNER)
             assert (await finished(studio, job)).state is JobState.SUCCEEDED
 
     async def test_one_owner_does_not_take_the_streams_of_all(self, simulator):
@@ -622,7 +631,9 @@ class TestTheWholeWay:
                 )
             asks = gr.Request(username="somebody")
             with simulator.fault("policy", "status-503"):
-                job = await studio.submit(image(), owner=visitor.owner_of(studio, "", asks))
+                job = await studio.submission.submit(
+                    image(), owner=visitor.owner_of(studio, "", asks)
+                )
                 viewers = [run.watch("", job.id, asks) for _ in range(21)]
                 for viewer in viewers:
                     assert "data-live" in await anext(viewer)
@@ -635,11 +646,14 @@ class TestTheWholeWay:
     async def test_links_can_be_withdrawn(self):
         async with Studio(load_settings()) as studio:
             done = await finished(
-                studio, await studio.submit(image(), owner=OWNER, leave=Leave(studio.connection))
+                studio,
+                await studio.submission.submit(
+                    image(), owner=OWNER, leave=Leave(studio.access.connection)
+                ),
             )
-            assert await studio.media(done.media_token, "video.mp4")
-            anew = await studio.withdraw_links(done.id, owner=OWNER)
-            assert await studio.media(done.media_token, "video.mp4") is None
-            assert await studio.media(anew.media_token, "video.mp4")
+            assert await studio.library.media(done.media_token, "video.mp4")
+            anew = await studio.library.withdraw_links(done.id, owner=OWNER)
+            assert await studio.library.media(done.media_token, "video.mp4") is None
+            assert await studio.library.media(anew.media_token, "video.mp4")
             with pytest.raises(WanError):
-                await studio.withdraw_links(done.id, owner="somebody else")
+                await studio.library.withdraw_links(done.id, owner="somebody else")

@@ -214,8 +214,8 @@ async def test_the_studio_sweeps_by_itself(monkeypatch):
     uploads.mkdir(parents=True)
     async with Studio(load_settings(), clock=lambda: time.time() + 3 * DAY) as studio:
         done = replace(job(state=JobState.CANCELLED, due_at=None), ended_at=time.time())
-        await Queue(studio.database).add([done])
-        jobs = Jobs(studio.database)
+        await Queue(studio.stores.database).add([done])
+        jobs = Jobs(studio.stores.database)
         for name in ("first", "second"):
             (uploads / name).write_bytes(b"x")
             async with asyncio.timeout(20):
@@ -232,9 +232,9 @@ async def test_a_folder_that_the_operator_chose_is_theirs_to_tidy(monkeypatch, t
     (tmp_path / "theirs" / "letter").write_bytes(b"x")
     async with Studio(load_settings(), clock=lambda: time.time() + 3 * DAY) as studio:
         (load_settings().output_dir / "uploads").mkdir()
-        await studio._storage.put("references/unused.jpg", b"x")
+        await studio.stores.storage.put("references/unused.jpg", b"x")
         async with asyncio.timeout(20):
-            while await studio._storage.has("references/unused.jpg"):  # noqa: ASYNC110
+            while await studio.stores.storage.has("references/unused.jpg"):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
     assert (tmp_path / "theirs" / "letter").exists()
 

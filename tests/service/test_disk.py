@@ -107,7 +107,7 @@ class Viewer:
         self._task = asyncio.create_task(self._follow(studio, job))
 
     async def _follow(self, studio, job):
-        async for event in studio.follow(job.id, owner=OWNER):
+        async for event in studio.watching.follow(job.id, owner=OWNER):
             self.seen.append(event)
 
     async def until(self, condition):
@@ -151,7 +151,7 @@ async def ends_well(studio, simulator, job):
 
 async def refused(studio, key=None, **changes) -> StorageUnavailable:
     with pytest.raises(StorageUnavailable) as refusal:
-        await studio.submit(request(prompt="something new", **changes), owner=OWNER)
+        await studio.submission.submit(request(prompt="something new", **changes), owner=OWNER)
     assert key is None or refusal.value.message.key == key
     return refusal.value
 
@@ -160,13 +160,13 @@ async def test_a_bucket_keeps_the_videos_and_this_machine_only_copies(disk, simu
     monkeypatch.setenv("WAN_STORAGE_URL", "memory:///")
     monkeypatch.setattr(objects, "CACHE_LIMIT", 0)  # they go, though not while they are in use
     async with Studio(load_settings()) as studio:
-        job = await studio.submit(request(), owner=OWNER)
+        job = await studio.submission.submit(request(), owner=OWNER)
         async with ends_well(studio, simulator, job):
             pass
-        done = await studio.job(job.id, owner=OWNER)
-        assert studio.result(done).video_url == f"memory:///videos/{job.id}/video.mp4"
+        done = await studio.library.job(job.id, owner=OWNER)
+        assert studio.library.result(done).video_url == f"memory:///videos/{job.id}/video.mp4"
         for name in ("video.mp4", "original.mp4", "poster.webp"):
-            assert (await studio.media(done.media_token, name)).is_relative_to(
+            assert (await studio.library.media(done.media_token, name)).is_relative_to(
                 disk.folder / "cache"
             )
 
@@ -179,7 +179,7 @@ async def test_an_export_keeps_its_videos_though_copies_of_a_bucket_are_tidied_u
     async with Studio(load_settings()) as studio:
         jobs = []
         for _ in range(2):
-            jobs.append(await studio.submit(request(), owner=OWNER, new_take=True))
+            jobs.append(await studio.submission.submit(request(), owner=OWNER, new_take=True))
             async with ends_well(studio, simulator, jobs[-1]):
                 pass
         review = (
@@ -189,8 +189,8 @@ async def test_an_export_keeps_its_videos_though_copies_of_a_bucket_are_tidied_u
             copies = [*(disk.folder / "cache/videos").rglob("video.mp4")]
             for copy in copies:
                 os.utime(copy, (0, 0))  # a slow disk, and many videos
-            await studio.media(
-                (await studio.job(jobs[0].id, owner=OWNER)).media_token, "original.mp4"
+            await studio.library.media(
+                (await studio.library.job(jobs[0].id, owner=OWNER)).media_token, "original.mp4"
             )
             assert (len(copies), [copy for copy in copies if copy.exists()]) == (2, [])
             assert [video.read_bytes()[4:8] for video, _ in found.values()] == [b"ftyp"] * 2
@@ -210,27 +210,29 @@ async def test_an_export_keeps_its_videos_though_copies_of_a_bucket_are_tidied_u
 async def test_a_disk_that_runs_low_refuses_new_work_and_harms_none_in_flight(
     studio, simulator, monkeypatch
 ):
-    job = await studio.submit(request(), owner=OWNER)
+    job = await studio.submission.submit(request(), owner=OWNER)
     async with ends_well(studio, simulator, job):
         monkeypatch.setattr(objects, "ROOM", ENDLESS)
         said = await refused(studio, "disk_low")
         assert "Nothing was sent or charged" in str(said)
         with pytest.raises(StorageUnavailable, match="Free some space, then try again"):
-            await studio.retry(job.id, owner=OWNER)
+            await studio.submission.retry(job.id, owner=OWNER)
     monkeypatch.setattr(objects, "ROOM", 0)
-    again = await studio.submit(request(prompt="something new"), owner=OWNER)
+    again = await studio.submission.submit(request(prompt="something new"), owner=OWNER)
     assert (await Viewer(studio, again).end()).state is JobState.SUCCEEDED
 
 
 async def test_no_copy_takes_the_room_of_the_jobs(studio, monkeypatch):
-    job = await Viewer(studio, await studio.submit(request(), owner=OWNER)).end()
+    job = await Viewer(studio, await studio.submission.submit(request(), owner=OWNER)).end()
     made, _ = await studio.reviews.create(
         [job.id], owner=OWNER, title="A", note="", expires_days=None
     )
     whole = await studio.reviews.get(made.id, owner=OWNER)
     await asyncio.to_thread(studio.uploads.folder.mkdir)
     copies = [
-        lambda: studio.bundle(job.id, owner=OWNER, target=studio.uploads.folder / "bundle.zip"),
+        lambda: studio.exports.bundle(
+            job.id, owner=OWNER, target=studio.uploads.folder / "bundle.zip"
+        ),
         lambda: reuse_settings.copy_references(studio, job.id, owner=OWNER),
         lambda: review_export.pack(
             "en",
@@ -258,8 +260,8 @@ async def test_one_export_of_an_owner_at_a_time(studio, monkeypatch, tmp_path):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
     asks = gr.Request(username="somebody")
     owner = visitor.owner_of(studio, "", asks)
-    job = await studio.submit(request(), owner=owner)
-    async for _ in studio.follow(job.id, owner=owner):
+    job = await studio.submission.submit(request(), owner=owner)
+    async for _ in studio.watching.follow(job.id, owner=owner):
         pass
     made, _ = await studio.reviews.create(
         [job.id], owner=owner, title="A", note="", expires_days=None
@@ -275,7 +277,7 @@ async def test_one_export_of_an_owner_at_a_time(studio, monkeypatch, tmp_path):
 @pytest.mark.parametrize("state", [JobState.UPLOADING, JobState.PENDING, JobState.RUNNING])
 async def test_a_full_disk_loses_nothing(studio, simulator, disk, state):
     with simulator.fault("upload", "delay-0.5"):
-        job = await studio.submit(request(), owner=OWNER)
+        job = await studio.submission.submit(request(), owner=OWNER)
         async with ends_well(studio, simulator, job) as viewer:
             await viewer.until(lambda event: event.job.state is state)
             with disk.full():
@@ -290,7 +292,7 @@ async def test_a_result_waits_for_room(disk, simulator, monkeypatch, tmp_path):
     """
     monkeypatch.setenv("WAN_DATABASE_URL", f"sqlite:///{tmp_path / 'elsewhere.sqlite3'}")
     async with Studio(load_settings()) as studio:
-        job = await studio.submit(request(), owner=OWNER)
+        job = await studio.submission.submit(request(), owner=OWNER)
         async with ends_well(studio, simulator, job) as viewer:
             await viewer.until(lambda event: event.job.state is JobState.RUNNING)
             with disk.full():
@@ -298,7 +300,7 @@ async def test_a_result_waits_for_room(disk, simulator, monkeypatch, tmp_path):
                 assert await refused(studio, "disk_full" if disk.own else None)
                 for _ in range(10):
                     await asyncio.sleep(0.1)
-                    assert (await studio.job(job.id, owner=OWNER)).live
+                    assert (await studio.library.job(job.id, owner=OWNER)).live
 
 
 async def test_what_is_home_needs_the_service_no_more(studio, simulator, monkeypatch):
@@ -314,7 +316,7 @@ async def test_what_is_home_needs_the_service_no_more(studio, simulator, monkeyp
         return real(source, target, **given)
 
     monkeypatch.setattr(encode, "conform", conform)
-    job = await studio.submit(request(), owner=OWNER)
+    job = await studio.submission.submit(request(), owner=OWNER)
     async with ends_well(studio, simulator, job) as viewer:
         await viewer.paused()
         with simulator.fault("query", "status-503"), simulator.fault("result", "status-503"):
@@ -325,34 +327,34 @@ async def test_what_is_home_needs_the_service_no_more(studio, simulator, monkeyp
 async def test_a_database_that_is_held_by_another_refuses_new_work_and_loses_nothing(
     studio, simulator, database
 ):
-    job = await studio.submit(request(), owner=OWNER)
+    job = await studio.submission.submit(request(), owner=OWNER)
     async with ends_well(studio, simulator, job) as viewer:
         with locked(database):
             await viewer.paused()
             said = await refused(studio, "database_busy")
             assert "Nothing was sent or charged" in str(said)
             with pytest.raises(StorageUnavailable):
-                await studio.cancel(job.id, owner=OWNER)
+                await studio.submission.cancel(job.id, owner=OWNER)
 
 
 async def test_a_read_only_database_refuses_new_work_and_loses_nothing(studio, simulator):
-    job = await studio.submit(request(), owner=OWNER)
+    job = await studio.submission.submit(request(), owner=OWNER)
     async with ends_well(studio, simulator, job) as viewer:
         await viewer.until(lambda event: event.job.state is JobState.PENDING)
-        with every_connection(studio.database, "query_only=ON", "query_only=OFF"):
+        with every_connection(studio.stores.database, "query_only=ON", "query_only=OFF"):
             await viewer.paused()
             await refused(studio, "database_readonly")
 
 
 async def test_a_database_that_cannot_be_read_ends_no_viewer(studio, simulator):
-    job = await studio.submit(request(), owner=OWNER)
+    job = await studio.submission.submit(request(), owner=OWNER)
     async with ends_well(studio, simulator, job) as viewer:
         await viewer.until(lambda event: event.job.state is JobState.PENDING)
-        with unreadable(studio.database):
+        with unreadable(studio.stores.database):
             await viewer.paused()
             await refused(studio, "database_down")
             assert (
-                await studio.quote(
+                await studio.submission.quote(
                     model="wan2.6-i2v-flash", size="1280*720", duration=5, audio=True
                 )
             ).usual
@@ -384,14 +386,16 @@ async def test_the_page_says_it_in_words(studio):
     async def refused(card: Markup) -> str:
         return await reference.idle("en", {}, card, Asker(), back=False)
 
-    with unreadable(studio.database):
+    with unreadable(studio.stores.database):
         async with plain_http.AsyncClient(transport=page, base_url="http://page") as client:
             answer = await client.get(f"/media/{ids.new_media_token()}/video.mp4")
         assert (answer.status_code, "database isn't working" in answer.text) == (503, True)
         assert await run.live(
             "", ids.new_job_id(), asks
         )  # nobody knows, so the stage stays as it is
-        stage, job = await run._start(lambda: (OWNER, studio.door.operator), "", "1", read, refused)
+        stage, job = await run._start(
+            lambda: (OWNER, studio.access.door.operator), "", "1", read, refused
+        )
         card, _ = await run._cancel("", ids.new_job_id(), "", asks)
     assert job == ""
     assert all("database isn&#39;t working right now" in html for html in (stage, card))
@@ -400,7 +404,7 @@ async def test_the_page_says_it_in_words(studio):
 async def test_nothing_is_sent_before_the_row_says_so(studio, simulator, database):
     before = simulator.stats()["created"]
     with simulator.fault("upload", "delay-0.5"):
-        job = await studio.submit(request(), owner=OWNER)
+        job = await studio.submission.submit(request(), owner=OWNER)
         async with ends_well(studio, simulator, job) as viewer:
             await viewer.until(lambda event: event.job.state is JobState.UPLOADING)
             with locked(database):
@@ -437,11 +441,11 @@ async def test_the_answer_to_a_paid_request_is_written_down_in_the_end(
     monkeypatch.setattr(Gateway, "submit", submit)
     before = simulator.stats()["created"]
     with simulator.fault("create", fault, count=1) if fault else contextlib.nullcontext():
-        job = await studio.submit(request(), owner=OWNER)
+        job = await studio.submission.submit(request(), owner=OWNER)
         viewer = Viewer(studio, job)
         await answered.wait()
         await asyncio.sleep(1.5)  # three leases
-        assert (await studio.job(job.id, owner=OWNER)).state is JobState.SUBMITTING
+        assert (await studio.library.job(job.id, owner=OWNER)).state is JobState.SUBMITTING
         lock.leave()
     assert (await viewer.end()).state is state
     assert simulator.stats()["created"] - before == sent
@@ -466,7 +470,7 @@ async def test_a_stop_beside_a_stuck_database_ends_and_the_next_process_finds_th
     with monkeypatch.context() as patch:
         patch.setattr(Gateway, "submit", submit)
         async with Studio(load_settings()) as studio:
-            job = await studio.submit(request(), owner=OWNER)
+            job = await studio.submission.submit(request(), owner=OWNER)
             await answered.wait()
         lock.leave()
     async with Studio(load_settings()) as studio:
@@ -499,7 +503,7 @@ async def test_a_postgresql_that_is_held_by_another_refuses_new_work_and_loses_n
         served_by_postgres,
         sa.make_url(load_settings().database).query["options"].rpartition("=")[2],
     )
-    job = await studio.submit(request(), owner=OWNER)
+    job = await studio.submission.submit(request(), owner=OWNER)
     async with ends_well(studio, simulator, job) as viewer:
         with postgres.connect() as another:
             another.execute(f"LOCK TABLE {schema}.jobs IN EXCLUSIVE MODE")  # reading goes on
@@ -511,7 +515,7 @@ async def test_a_postgresql_that_breaks_down_refuses_new_work_and_loses_nothing(
     served_by_postgres, simulator, postgres
 ):
     studio = served_by_postgres
-    job = await studio.submit(request(), owner=OWNER)
+    job = await studio.submission.submit(request(), owner=OWNER)
     async with ends_well(studio, simulator, job) as viewer:
         await viewer.until(lambda event: event.job.state is JobState.PENDING)
         await asyncio.to_thread(postgres.stop)
@@ -528,7 +532,7 @@ async def test_a_postgresql_that_starts_anew_at_any_moment_costs_nothing(
 ):
     with simulator.fault(moment, "delay-1.5", count=1):
         studio = served_by_postgres
-        job = await studio.submit(request(), owner=OWNER)
+        job = await studio.submission.submit(request(), owner=OWNER)
         async with ends_well(studio, simulator, job) as viewer:
             states = {
                 "upload": JobState.UPLOADING,

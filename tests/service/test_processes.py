@@ -56,7 +56,7 @@ from wan.service.studio import Studio
 async def follow():
     async with Studio(load_settings()) as studio:
         job_id = await asyncio.to_thread(wait)
-        async for event in studio.follow(job_id, owner=sys.argv[2]):
+        async for event in studio.watching.follow(job_id, owner=sys.argv[2]):
             print(event.job.state.value, flush=True)
 
 asyncio.run(follow())
@@ -187,7 +187,7 @@ async def test_viewers_in_any_process_cost_no_poll_of_their_own(place, tmp_path)
         """
         before = place.simulator.stats()["queries"]
         async with Studio(place.settings(KEY)) as studio:
-            job = await studio.submit(order(number).request, owner=OWNER)
+            job = await studio.submission.submit(order(number).request, owner=OWNER)
             if others is not None:
                 others.tell(job.id)
             seen = await asyncio.gather(*(_states(studio, job.id) for _ in range(viewers)))
@@ -215,7 +215,7 @@ async def test_viewers_in_any_process_cost_no_poll_of_their_own(place, tmp_path)
 
 
 async def _states(studio: Studio, job_id: str) -> list[str]:
-    return [event.job.state.value async for event in studio.follow(job_id, owner=OWNER)]
+    return [event.job.state.value async for event in studio.watching.follow(job_id, owner=OWNER)]
 
 
 async def test_no_account_asks_for_more_than_the_service_allows(tmp_path):

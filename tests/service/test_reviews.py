@@ -302,8 +302,8 @@ async def studio(new_database, simulator, monkeypatch):
 
 async def made(studio, owner="owner", prompt="she smiles"):
     asked = ImageToVideoRequest(prompt=prompt, reference_image=picture((640, 480)), duration=2)
-    started = await studio.submit(asked, owner=owner, new_take=True)
-    async for event in studio.follow(started.id, owner=owner):
+    started = await studio.submission.submit(asked, owner=owner, new_take=True)
+    async for event in studio.watching.follow(started.id, owner=owner):
         last = event
     return last.job
 
@@ -353,7 +353,7 @@ async def test_a_review_from_its_link_to_its_end(studio):
             await call
     await studio.reviews.delete(whole.id, owner="owner")
     assert await studio.reviews.of_owner(owner="owner") == []
-    assert (await studio.job(first.id, owner="owner")).video_key
+    assert (await studio.library.job(first.id, owner="owner")).video_key
 
 
 @pytest.mark.process
@@ -367,7 +367,9 @@ async def test_what_a_reviewer_gets_says_nothing_of_how_it_was_made(studio, tmp_
     ]
     shown = await studio.reviews.media(bare, 1, "video.mp4")
     assert [mark for mark in telling if mark in shown.read_bytes()] == []
-    assert encode.measure(shown) == encode.measure(await studio.media(job.media_token, "video.mp4"))
+    assert encode.measure(shown) == encode.measure(
+        await studio.library.media(job.media_token, "video.mp4")
+    )
     before = shown.stat()
     again = (await asyncio.gather(*(studio.reviews.media(bare, 1, "video.mp4") for _ in range(5))))[
         -1
@@ -390,7 +392,7 @@ async def test_what_a_reviewer_gets_says_nothing_of_how_it_was_made(studio, tmp_
         assert any(mark in held + page for mark in telling[:2]) is whole.with_settings
     whole = (await studio.reviews.media(open_, 1, "video.mp4")).read_bytes()
     assert all(mark in whole for mark in telling)
-    await studio.delete(job.id, owner="owner")
+    await studio.library.delete(job.id, owner="owner")
     assert not shown.exists()
 
 
@@ -401,7 +403,7 @@ async def test_only_ones_own_videos_go_into_a_review(studio):
     asked = ImageToVideoRequest(
         prompt="not yet made", reference_image=picture((640, 480)), duration=2
     )
-    unmade = await studio.submit(asked, owner="owner")
+    unmade = await studio.submission.submit(asked, owner="owner")
     for ids in ([theirs.id], [mine.id, theirs.id], [unmade.id], ["nonsense"], [], [mine.id, "\0"]):
         with pytest.raises(InvalidInput):
             await studio.reviews.create(ids, owner="owner", title="t")

@@ -39,6 +39,8 @@ from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.environment.settings import load_settings
 from wan.media import encode, inputs
 from wan.service import polling
+from wan.service.library import Library
+from wan.service.stores import open_stores
 from wan.service.studio import Studio
 
 pytestmark = pytest.mark.anyio
@@ -71,16 +73,16 @@ def image(**changes) -> ImageToVideoRequest:
 
 
 async def finished(studio, job):
-    async for event in studio.follow(job.id, owner=OWNER):
+    async for event in studio.watching.follow(job.id, owner=OWNER):
         last = event
     return last.job
 
 
 async def test_a_picture_becomes_a_video(studio, simulator):
-    job = await studio.submit(
+    job = await studio.submission.submit(
         image(seed=7, fps=24, size="720*1280", motion_strength=0.5), owner=OWNER
     )
-    events = [event async for event in studio.follow(job.id, owner=OWNER)]
+    events = [event async for event in studio.watching.follow(job.id, owner=OWNER)]
     done = events[-1].job
     assert done.state is JobState.SUCCEEDED
     assert (done.width, done.height, done.fps, done.duration, done.seed) == (720, 1280, 24, 2, 7)
@@ -95,10 +97,10 @@ async def test_a_picture_becomes_a_video(studio, simulator):
         "fps_conformed",
     ]
     video, original = [
-        await studio.media(done.media_token, name) for name in ("video.mp4", "original.mp4")
+        await studio.library.media(done.media_token, name) for name in ("video.mp4", "original.mp4")
     ]
     assert (encode.measure(video).fps, encode.measure(original).fps) == (24, 30)
-    with Image.open(await studio.media(done.media_token, "poster.webp")) as poster:
+    with Image.open(await studio.library.media(done.media_token, "poster.webp")) as poster:
         assert poster.size == (720, 1280)
     sent = simulator.task(done.task_id)
     assert done.task_id in str(sent)
@@ -107,18 +109,18 @@ async def test_a_picture_becomes_a_video(studio, simulator):
 
 @pytest.mark.parametrize(("size", "made"), [("1088*832", "1096*838"), ("1248*1632", "1258*1646")])
 async def test_a_size_that_the_service_cannot_make_is_made_from_what_it_made(studio, size, made):
-    done = await finished(studio, await studio.submit(image(size=size), owner=OWNER))
+    done = await finished(studio, await studio.submission.submit(image(size=size), owner=OWNER))
     assert (f"{done.width}*{done.height}", done.fps, done.duration) == (size, 30, 2)
     assert f"The service made {made}, which was converted to {size}." in [
         str(one) for one in done.adjustments
     ]
-    original = encode.measure(await studio.media(done.media_token, "original.mp4"))
+    original = encode.measure(await studio.library.media(done.media_token, "original.mp4"))
     assert (original.size, original.has_audio, done.has_audio) == (made, True, True)
 
 
 @pytest.mark.parametrize("size", ["1920*1080", "960*960"])
 async def test_a_size_that_the_service_makes_is_kept_as_it_came(studio, size):
-    done = await finished(studio, await studio.submit(image(size=size), owner=OWNER))
+    done = await finished(studio, await studio.submission.submit(image(size=size), owner=OWNER))
     assert f"{done.width}*{done.height}" == size
     assert {one.key for one in done.adjustments} == {"image_cropped", "size_as_tier"}
 
@@ -128,16 +130,16 @@ async def test_an_account_of_the_other_site_pays_in_its_own_currency(monkeypatch
     monkeypatch.setenv("WAN_CURRENCY", "USD")
     monkeypatch.setenv("WAN_DAILY_BUDGET", "0.10")
     async with Studio(load_settings()) as studio:
-        quote = await studio.quote(
+        quote = await studio.submission.quote(
             model=catalog.IMAGE_TO_VIDEO, size="720P", duration=2, audio=True
         )
-        job = await studio.submit(
-            image(prompt="in dollars"), owner=OWNER, leave=studio.door.operator
+        job = await studio.submission.submit(
+            image(prompt="in dollars"), owner=OWNER, leave=studio.access.door.operator
         )
         assert str(quote.price) == str(job.price) == "$0.086"
         with pytest.raises(AccessRefused, match=r"budget of \$0\.10.*\$0\.086"):
-            await studio.submit(
-                image(prompt="over the budget"), owner=OWNER, leave=studio.door.operator
+            await studio.submission.submit(
+                image(prompt="over the budget"), owner=OWNER, leave=studio.access.door.operator
             )
         done = await finished(studio, job)
     assert (done.currency, done.amount, done.billed_seconds) == ("USD", Decimal("0.086012"), 2)
@@ -147,8 +149,8 @@ async def test_a_video_at_an_odd_address_is_fetched_when_the_service_names_the_r
     studio, simulator
 ):
     with simulator.fault("query", "link-elsewhere"):
-        job = await studio.submit(image(prompt="elsewhere"), owner=OWNER)
-        async for event in studio.follow(job.id, owner=OWNER):
+        job = await studio.submission.submit(image(prompt="elsewhere"), owner=OWNER)
+        async for event in studio.watching.follow(job.id, owner=OWNER):
             if event.message.key == "result_elsewhere":
                 break
         assert (event.job.state, "http://elsewhere.example" in str(event.message)) == (
@@ -166,9 +168,9 @@ async def test_a_video_whose_address_says_http_is_fetched_over_https(studio, sim
         asked.append((request.url.scheme, request.url.host))
         request.url = httpx.URL(simulator.root).copy_with(raw_path=request.url.raw_path)
 
-    studio._gateway._files.event_hooks = {"request": [lead_here]}
+    studio.access._gateway._files.event_hooks = {"request": [lead_here]}
     with simulator.fault("query", "link-http"):
-        job = await studio.submit(
+        job = await studio.submission.submit(
             image(prompt="over http", reference_image="https://example.com/a.png"), owner=OWNER
         )
         assert (await finished(studio, job)).state is JobState.SUCCEEDED
@@ -178,7 +180,9 @@ async def test_a_video_whose_address_says_http_is_fetched_over_https(studio, sim
 async def test_a_picture_in_its_own_shape(studio):
     done = await finished(
         studio,
-        await studio.submit(image(size="720P", reference_image=picture((750, 1000))), owner=OWNER),
+        await studio.submission.submit(
+            image(size="720P", reference_image=picture((750, 1000))), owner=OWNER
+        ),
     )
     assert (done.width, done.height) == (830, 1108)
     assert done.adjustments == []
@@ -193,7 +197,7 @@ async def test_references_become_a_video(studio, simulator, tmp_path):
         size="832*1088",
         audio=False,
     )
-    job = await studio.submit(request, owner=OWNER)
+    job = await studio.submission.submit(request, owner=OWNER)
     done = await finished(studio, job)
     assert (done.state, done.width, done.height, done.duration, done.has_audio) == (
         JobState.SUCCEEDED,
@@ -212,7 +216,7 @@ async def test_a_slow_reference_video_is_sent_with_a_warning(studio, tmp_path):
         clip(tmp_path / "slow.mp4", seconds=2, fps=15),
         clip(tmp_path / "sure.mp4", seconds=2, fps=16),
     )
-    job = await studio.submit(
+    job = await studio.submission.submit(
         ReferenceToVideoRequest(
             prompt="character1 waves", reference_video=given, duration=2, audio=False
         ),
@@ -222,21 +226,26 @@ async def test_a_slow_reference_video_is_sent_with_a_warning(studio, tmp_path):
         "A reference video has 15 frames per second. The service may refuse videos below "
         "16, which costs nothing."
     ]
-    await studio.cancel(job.id, owner=OWNER)
+    await studio.submission.cancel(job.id, owner=OWNER)
 
 
 async def test_the_same_bytes_go_up_once(studio, simulator):
     before = simulator.stats()
     reference = picture((321, 300))
-    first = await studio.submit(image(reference_image=reference), owner=OWNER)
-    second = await studio.submit(image(reference_image=reference), owner=OWNER, new_take=True)
+    first = await studio.submission.submit(image(reference_image=reference), owner=OWNER)
+    second = await studio.submission.submit(
+        image(reference_image=reference), owner=OWNER, new_take=True
+    )
     assert [(await finished(studio, job)).state for job in (first, second)] == [
         JobState.SUCCEEDED
     ] * 2
     after = simulator.stats()
     assert after["uploads"] - before["uploads"] == 1
     third = await finished(
-        studio, await studio.submit(image(reference_image=reference), owner=OWNER, new_take=True)
+        studio,
+        await studio.submission.submit(
+            image(reference_image=reference), owner=OWNER, new_take=True
+        ),
     )
     assert third.state is JobState.SUCCEEDED
     assert simulator.stats()["uploads"] == after["uploads"]
@@ -244,7 +253,7 @@ async def test_the_same_bytes_go_up_once(studio, simulator):
 
 async def test_two_clicks_are_one_job(studio, simulator):
     before = simulator.stats()["created"]
-    jobs = await asyncio.gather(*(studio.submit(image(), owner=OWNER) for _ in range(5)))
+    jobs = await asyncio.gather(*(studio.submission.submit(image(), owner=OWNER) for _ in range(5)))
     assert len({job.id for job in jobs}) == 1
     await finished(studio, jobs[0])
     assert simulator.stats()["created"] - before == 1
@@ -254,7 +263,7 @@ async def test_takes_differ_by_their_seeds_and_share_brief_and_upload(studio, si
     before, made_of = simulator.stats(), picture((640, 482))
     clicks = await asyncio.gather(
         *(
-            studio.submit_takes(image(reference_image=made_of), owner=OWNER, takes=4)
+            studio.submission.submit_takes(image(reference_image=made_of), owner=OWNER, takes=4)
             for _ in range(3)
         )
     )
@@ -272,25 +281,25 @@ async def test_takes_differ_by_their_seeds_and_share_brief_and_upload(studio, si
     assert {job.state for job in done} == {JobState.SUCCEEDED}
     after = simulator.stats()
     assert (after["created"] - before["created"], after["uploads"] - before["uploads"]) == (4, 1)
-    assert await studio.submit_takes(image(reference_image=made_of), owner=OWNER, takes=4) == list(
-        done
-    )
-    assert (await studio.submit(image(reference_image=made_of), owner=OWNER)).id == jobs[0].id, (
-        "the first is the plain request"
-    )
+    assert await studio.submission.submit_takes(
+        image(reference_image=made_of), owner=OWNER, takes=4
+    ) == list(done)
+    assert (await studio.submission.submit(image(reference_image=made_of), owner=OWNER)).id == jobs[
+        0
+    ].id, "the first is the plain request"
     assert simulator.stats()["created"] == after["created"]
-    other = await studio.submit_takes(
+    other = await studio.submission.submit_takes(
         image(reference_image=made_of, duration=3), owner=OWNER, takes=2
     )
-    await asyncio.gather(*(studio.cancel(job.id, owner=OWNER) for job in other))
+    await asyncio.gather(*(studio.submission.cancel(job.id, owner=OWNER) for job in other))
 
 
 async def test_takes_are_made_side_by_side(tmp_path, monkeypatch):
     with serving(tmp_path / "simulator", "--pending", "3600") as waiting:
         monkeypatch.setenv("DASHSCOPE_BASE_URL", waiting.base_url)
         async with Studio(load_settings()) as studio:
-            for job in await studio.submit_takes(image(), owner=OWNER, takes=4):
-                async for event in studio.follow(job.id, owner=OWNER):
+            for job in await studio.submission.submit_takes(image(), owner=OWNER, takes=4):
+                async for event in studio.watching.follow(job.id, owner=OWNER):
                     if (
                         event.job.state is JobState.PENDING
                     ):  # with the service, where none of them ends
@@ -301,67 +310,69 @@ async def test_takes_are_made_side_by_side(tmp_path, monkeypatch):
 async def test_what_is_made_while_it_is_asked_for_again_is_not_paid_twice(
     studio, simulator, monkeypatch
 ):
-    first = await studio.submit(image(prompt="she winks"), owner=OWNER)
+    first = await studio.submission.submit(image(prompt="she winks"), owner=OWNER)
     created = simulator.stats()["created"]
-    asked = studio._same_job
+    asked = studio.submission._same_job
 
     async def slowly(job):
         found = await asked(job)
         await finished(studio, first)  # a busy database may take as long
         return found
 
-    monkeypatch.setattr(studio, "_same_job", slowly)
-    again = await studio.submit(image(prompt="she winks"), owner=OWNER)
+    monkeypatch.setattr(studio.submission, "_same_job", slowly)
+    again = await studio.submission.submit(image(prompt="she winks"), owner=OWNER)
     assert (again.id, again.state) == (first.id, JobState.SUCCEEDED)
     assert simulator.stats()["created"] - created <= 1
 
 
 async def test_what_is_on_its_way_is_joined_by_trying_again(studio):
-    job = await studio.submit(image(prompt="she nods twice"), owner=OWNER)
-    assert (await studio.retry(job.id, owner=OWNER)).id == job.id
+    job = await studio.submission.submit(image(prompt="she nods twice"), owner=OWNER)
+    assert (await studio.submission.retry(job.id, owner=OWNER)).id == job.id
     await finished(studio, job)
 
 
 async def test_no_job_is_taken_for_an_option_of_a_command(studio, monkeypatch):
     made = secrets.token_urlsafe
     monkeypatch.setattr(secrets, "token_urlsafe", lambda size: f"-{made(size)[1:]}")
-    jobs = await studio.submit_takes(image(prompt="she hops"), owner=OWNER, takes=2)
+    jobs = await studio.submission.submit_takes(image(prompt="she hops"), owner=OWNER, takes=2)
     assert not any(job.id.startswith("-") for job in jobs)
-    await asyncio.gather(*(studio.cancel(job.id, owner=OWNER) for job in jobs))
+    await asyncio.gather(*(studio.submission.cancel(job.id, owner=OWNER) for job in jobs))
 
 
 async def test_one_of_several_that_is_deleted_leaves_the_others_watched(studio):
-    jobs = await studio.submit_takes(image(prompt="she jumps"), owner=OWNER, takes=2)
+    jobs = await studio.submission.submit_takes(image(prompt="she jumps"), owner=OWNER, takes=2)
     await finished(studio, jobs[0])
     seen = []
-    async for events in studio.follow_all([*(job.id for job in jobs), "gone"], owner=OWNER):
+    async for events in studio.watching.follow_all(
+        [*(job.id for job in jobs), "gone"], owner=OWNER
+    ):
         seen.append(len(events))
         if seen == [2]:
-            await studio.cancel(jobs[1].id, owner=OWNER)
+            await studio.submission.cancel(jobs[1].id, owner=OWNER)
             await finished(studio, jobs[1])
-            await studio.delete(jobs[1].id, owner=OWNER)
+            await studio.library.delete(jobs[1].id, owner=OWNER)
     assert set(seen[1:]) <= {1, 2}
     for nobody in ([], ["gone"], ["no\udcffid"], ["x" * 99]):
         with pytest.raises(JobNotFound):
-            _ = [event async for event in studio.follow_all(nobody, owner=OWNER)]
+            _ = [event async for event in studio.watching.follow_all(nobody, owner=OWNER)]
 
 
 async def test_takes_of_a_given_seed_count_up_from_it_and_are_plain_requests(studio):
     last = 2**31 - 1
-    one = await studio.submit(image(seed=0), owner=OWNER)
-    jobs = await studio.submit_takes(image(seed=last - 1), owner=OWNER, takes=4)
+    one = await studio.submission.submit(image(seed=0), owner=OWNER)
+    jobs = await studio.submission.submit_takes(image(seed=last - 1), owner=OWNER, takes=4)
     assert [job.seed for job in jobs] == [last - 1, last, 0, 1]
     assert [job.request["seed"] for job in jobs] == [job.seed for job in jobs]
     assert jobs[2].id == one.id, "it was on its way before, and is joined"
     assert {job.nonce for job in jobs} == {""}
-    await asyncio.gather(*(studio.cancel(job.id, owner=OWNER) for job in jobs))
+    await asyncio.gather(*(studio.submission.cancel(job.id, owner=OWNER) for job in jobs))
 
 
 async def test_takes_whose_answers_are_lost_are_all_settled(studio, simulator):
     before = simulator.stats()["created"]
     with simulator.fault("create", "drop-after-accept"):
-        jobs = await studio.submit_takes(image(prompt="she nods"), owner=OWNER, takes=2)
-        async for events in studio.follow_all([job.id for job in jobs], owner=OWNER):
+        jobs = await studio.submission.submit_takes(image(prompt="she nods"), owner=OWNER, takes=2)
+        async for events in studio.watching.follow_all([job.id for job in jobs], owner=OWNER):
             if all(event.job.state is JobState.UNCERTAIN for event in events):
                 break
     done = [await finished(studio, job) for job in jobs]
@@ -373,13 +384,15 @@ async def test_takes_whose_answers_are_lost_are_all_settled(studio, simulator):
 async def test_how_many_takes_is_checked_before_anything_else(studio, simulator, takes):
     before = simulator.stats()
     with pytest.raises(InvalidInput, match=r"takes must be .* 1 to 4") as refused:
-        await studio.submit_takes(image(), owner=OWNER, takes=takes)
+        await studio.submission.submit_takes(image(), owner=OWNER, takes=takes)
     assert (refused.value.field, simulator.stats()) == ("takes", before)
 
 
 async def test_several_jobs_are_followed_as_one(studio):
-    jobs = await studio.submit_takes(image(prompt="she waves"), owner=OWNER, takes=2)
-    events = [event async for event in studio.follow_all([job.id for job in jobs], owner=OWNER)]
+    jobs = await studio.submission.submit_takes(image(prompt="she waves"), owner=OWNER, takes=2)
+    events = [
+        event async for event in studio.watching.follow_all([job.id for job in jobs], owner=OWNER)
+    ]
     assert all(
         [event.job.id for event in several] == [job.id for job in jobs] for several in events
     )
@@ -388,119 +401,125 @@ async def test_several_jobs_are_followed_as_one(studio):
         JobState.PENDING,
         JobState.RUNNING,
     }
-    again = await studio.retry(jobs[0].id, owner=OWNER)
-    assert [job.id for job in await studio.takes(again)] == [again.id, jobs[1].id], (
+    again = await studio.submission.retry(jobs[0].id, owner=OWNER)
+    assert [job.id for job in await studio.watching.takes(again)] == [again.id, jobs[1].id], (
         "a retry stands in the place of what it was made from"
     )
-    await studio.cancel(again.id, owner=OWNER)
+    await studio.submission.cancel(again.id, owner=OWNER)
 
 
 async def test_what_was_made_is_not_paid_for_again_unawares(studio, simulator):
-    done = await finished(studio, await studio.submit(image(), owner=OWNER))
+    done = await finished(studio, await studio.submission.submit(image(), owner=OWNER))
     before = simulator.stats()["created"]
-    assert await studio.submit(image(), owner=OWNER) == done
+    assert await studio.submission.submit(image(), owner=OWNER) == done
     assert simulator.stats()["created"] == before
-    other = await studio.submit(image(), owner="somebody else")
-    again = await studio.submit(image(), owner=OWNER, new_take=True)
+    other = await studio.submission.submit(image(), owner="somebody else")
+    again = await studio.submission.submit(image(), owner=OWNER, new_take=True)
     assert len({done.id, other.id, again.id}) == 3
-    assert studio.result(done, made_before=True).made_before
-    (await studio.media(done.media_token, "video.mp4")).unlink()
-    assert (await studio.submit(image(), owner=OWNER)).id != done.id
+    assert studio.library.result(done, made_before=True).made_before
+    (await studio.library.media(done.media_token, "video.mp4")).unlink()
+    assert (await studio.submission.submit(image(), owner=OWNER)).id != done.id
     for job, owner in ((other, "somebody else"), (again, OWNER)):
-        await studio.cancel(job.id, owner=owner)
+        await studio.submission.cancel(job.id, owner=owner)
 
 
 async def test_jobs_of_another_key_wait_for_it_and_can_be_cancelled(simulator, monkeypatch):
     with simulator.fault("policy", "status-503"):
         async with Studio(load_settings()) as studio:
             jobs = [
-                await studio.submit(image(prompt=f"take {number}"), owner=OWNER)
+                await studio.submission.submit(image(prompt=f"take {number}"), owner=OWNER)
                 for number in range(2)
             ]
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-another-key")
     async with Studio(load_settings()) as studio:
-        seen = await studio.look(jobs[0].id, owner=OWNER)
+        seen = await studio.watching.look(jobs[0].id, owner=OWNER)
         assert (seen.job.live, seen.message.key) == (True, "waits_for_key")
-        assert (await studio.cancel(jobs[0].id, owner=OWNER)).key
-        assert (await studio.job(jobs[0].id, owner=OWNER)).state is JobState.CANCELLED
+        assert (await studio.submission.cancel(jobs[0].id, owner=OWNER)).key
+        assert (await studio.library.job(jobs[0].id, owner=OWNER)).state is JobState.CANCELLED
         with pytest.raises(WanError, match="another key"):
-            await studio.retry(jobs[1].id, owner=OWNER)
+            await studio.submission.retry(jobs[1].id, owner=OWNER)
 
 
 async def test_a_job_is_its_owners(studio):
-    job = await studio.submit(image(), owner=OWNER)
-    for ask in (studio.job, studio.cancel, studio.retry, studio.delete, studio.references):
+    job = await studio.submission.submit(image(), owner=OWNER)
+    for ask in (
+        studio.library.job,
+        studio.submission.cancel,
+        studio.submission.retry,
+        studio.library.delete,
+        studio.library.references,
+    ):
         with pytest.raises(JobNotFound):
             await ask(job.id, owner="somebody else")
     with pytest.raises(JobNotFound):
-        await anext(studio.follow(job.id, owner="somebody else"))
-    assert await studio.media("no such token", "video.mp4") is None
-    assert await studio.media(job.media_token, "../../wan.sqlite3") is None
-    await studio.cancel(job.id, owner=OWNER)
+        await anext(studio.watching.follow(job.id, owner="somebody else"))
+    assert await studio.library.media("no such token", "video.mp4") is None
+    assert await studio.library.media(job.media_token, "../../wan.sqlite3") is None
+    await studio.submission.cancel(job.id, owner=OWNER)
 
 
 async def test_what_is_deleted_is_gone_with_its_files_and_made_anew_when_asked_for(
     studio, simulator
 ):
-    done = await finished(studio, await studio.submit(image(), owner=OWNER))
-    served = await studio.media(done.media_token, "video.mp4")
+    done = await finished(studio, await studio.submission.submit(image(), owner=OWNER))
+    served = await studio.library.media(done.media_token, "video.mp4")
     with served.open("rb") as open_file:  # somebody is being sent it
-        await studio.delete(done.id, owner=OWNER)
+        await studio.library.delete(done.id, owner=OWNER)
         assert len(open_file.read()) > 1000
     assert not list(served.parent.parent.glob(f"{done.id}/*"))
-    assert await studio.media(done.media_token, "video.mp4") is None
+    assert await studio.library.media(done.media_token, "video.mp4") is None
     with pytest.raises(JobNotFound):
-        await studio.job(done.id, owner=OWNER)
+        await studio.library.job(done.id, owner=OWNER)
     with pytest.raises(JobNotFound):
-        await studio.delete(done.id, owner=OWNER)
-    again = await finished(studio, await studio.submit(image(), owner=OWNER))
+        await studio.library.delete(done.id, owner=OWNER)
+    again = await finished(studio, await studio.submission.submit(image(), owner=OWNER))
     assert again.task_id != done.task_id
 
 
 async def test_a_deletion_that_fails_may_be_asked_for_again(studio, monkeypatch):
-    done = await finished(studio, await studio.submit(image(), owner=OWNER))
+    done = await finished(studio, await studio.submission.submit(image(), owner=OWNER))
 
     async def fails(key):
         raise StorageUnavailable("disk_full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(studio._storage, "remove", fails)
+        patched.setattr(studio.stores.storage, "remove", fails)
         with pytest.raises(StorageUnavailable):
-            await studio.delete(done.id, owner=OWNER)
-    await studio.delete(done.id, owner=OWNER)
-    assert (await studio.jobs(owner=OWNER)).of_owner == 0
+            await studio.library.delete(done.id, owner=OWNER)
+    await studio.library.delete(done.id, owner=OWNER)
+    assert (await studio.library.jobs(owner=OWNER)).of_owner == 0
 
 
 async def test_what_is_on_its_way_is_not_deleted(studio):
-    job = await studio.submit(image(), owner=OWNER)
+    job = await studio.submission.submit(image(), owner=OWNER)
     with pytest.raises(WanError, match="Cancel it first"):
-        await studio.delete(job.id, owner=OWNER)
-    async for event in studio.follow(job.id, owner=OWNER):
+        await studio.library.delete(job.id, owner=OWNER)
+    async for event in studio.watching.follow(job.id, owner=OWNER):
         if event.job.state is JobState.RUNNING:
             with pytest.raises(WanError, match="will be billed"):
-                await studio.delete(job.id, owner=OWNER)
-    assert (await studio.job(job.id, owner=OWNER)).state is JobState.SUCCEEDED
+                await studio.library.delete(job.id, owner=OWNER)
+    assert (await studio.library.job(job.id, owner=OWNER)).state is JobState.SUCCEEDED
 
 
 async def test_whoever_watches_what_is_deleted_is_told(studio):
-    job = await finished(studio, await studio.submit(image(), owner=OWNER))
-    await studio.delete(job.id, owner=OWNER)
+    job = await finished(studio, await studio.submission.submit(image(), owner=OWNER))
+    await studio.library.delete(job.id, owner=OWNER)
     with pytest.raises(JobNotFound):
-        await anext(studio.follow(job.id, owner=OWNER))
+        await anext(studio.watching.follow(job.id, owner=OWNER))
 
 
 async def test_the_library_refuses_what_it_cannot_filter_by(studio):
     for wrong in ({"state": "RUNNING"}, {"verdict": "perhaps"}):
         with pytest.raises(InvalidInput):
-            await studio.jobs(owner=OWNER, **wrong)
+            await studio.library.jobs(owner=OWNER, **wrong)
 
 
 async def test_references_are_there_to_be_used_again(studio):
-    job = await studio.submit(image(), owner=OWNER)
-    ((_, kept),) = await studio.references(job.id, owner=OWNER)
+    job = await studio.submission.submit(image(), owner=OWNER)
+    ((_, kept),) = await studio.library.references(job.id, owner=OWNER)
     with Image.open(kept) as shown:
         assert shown.size == (640, 480)
-    await studio.cancel(job.id, owner=OWNER)
+    await studio.submission.cancel(job.id, owner=OWNER)
 
 
 def loudness(path: Path) -> list[float]:
@@ -518,7 +537,7 @@ def loudness(path: Path) -> list[float]:
 async def test_a_sound_is_heard_under_the_video(studio, simulator, seconds, said):
     before = simulator.stats()["uploads"]
     request = image(duration=5, size="720P", reference_audio=wav(seconds))
-    done = await finished(studio, await studio.submit(request, owner=OWNER))
+    done = await finished(studio, await studio.submission.submit(request, owner=OWNER))
     assert (done.state, done.has_audio, simulator.stats()["uploads"] - before) == (
         JobState.SUCCEEDED,
         True,
@@ -534,26 +553,26 @@ async def test_a_sound_is_heard_under_the_video(studio, simulator, seconds, said
     )
     sent = simulator.task(done.task_id)["payload"]["input"]["audio_url"]
     assert (sent[:6], sent[-4:]) == ("oss://", ".wav")
-    loud = loudness(await studio.media(done.media_token, "video.mp4"))
+    loud = loudness(await studio.library.media(done.media_token, "video.mp4"))
     assert [one > 0.1 for one in loud] == [number < seconds for number in range(5)]
     assert loud[-1] < 0.001 or seconds >= 5
-    (_, picture_), (kind, kept) = await studio.references(done.id, owner=OWNER)
+    (_, picture_), (kind, kept) = await studio.library.references(done.id, owner=OWNER)
     assert (picture_.suffix, kind, kept.read_bytes()) == (".jpg", "audio", wav(seconds))
 
 
 async def test_a_sound_goes_up_once_and_another_one_is_another_job(studio, simulator):
     before = simulator.stats()["uploads"]
     request = image(duration=3, size="720P", reference_audio=wav(3))
-    done = await finished(studio, await studio.submit(request, owner=OWNER))
+    done = await finished(studio, await studio.submission.submit(request, owner=OWNER))
     assert not [
         one for one in done.adjustments if one.key.startswith("sound")
     ]  # they are equally long
-    assert (await studio.submit(request, owner=OWNER)).id == done.id
-    other = await studio.submit(
+    assert (await studio.submission.submit(request, owner=OWNER)).id == done.id
+    other = await studio.submission.submit(
         image(duration=3, size="720P", reference_audio=wav(3, rate=8_000)), owner=OWNER
     )
     assert other.id != done.id
-    again = await finished(studio, await studio.retry(done.id, owner=OWNER))
+    again = await finished(studio, await studio.submission.retry(done.id, owner=OWNER))
     assert (again.references, again.adjustments) == (done.references, done.adjustments)
     await finished(studio, other)
     assert (
@@ -566,27 +585,34 @@ async def test_a_sound_of_a_silent_video_stays_here_and_is_there_to_be_used_agai
 ):
     before = simulator.stats()["uploads"]
     done = await finished(
-        studio, await studio.submit(image(audio=False, reference_audio=wav(3)), owner=OWNER)
+        studio,
+        await studio.submission.submit(image(audio=False, reference_audio=wav(3)), owner=OWNER),
     )
     assert (done.has_audio, simulator.stats()["uploads"] - before) == (False, 1)
     assert [one.key for one in done.adjustments if "sound" in one.key or "audio" in one.key] == [
         "audio_silent"
     ]
     assert "audio_url" not in simulator.task(done.task_id)["payload"]["input"]
-    assert [kind for kind, _ in await studio.references(done.id, owner=OWNER)] == ["image", "audio"]
+    assert [kind for kind, _ in await studio.library.references(done.id, owner=OWNER)] == [
+        "image",
+        "audio",
+    ]
 
 
 async def test_a_sound_that_is_refused_sends_nothing(studio, simulator):
     before = simulator.stats()
     for wrong in (b"no sound", wav(2), wav(31), picture()):
         with pytest.raises(InvalidInput, match=r"^reference_audio: "):
-            await studio.submit(image(reference_audio=wrong), owner=OWNER)
+            await studio.submission.submit(image(reference_audio=wrong), owner=OWNER)
     assert simulator.stats() == before
 
 
 async def test_a_sound_that_the_service_refuses_is_told_with_what_is_allowed(studio):
     job = await finished(
-        studio, await studio.submit(image(audio_url="https://example.com/song.m4a"), owner=OWNER)
+        studio,
+        await studio.submission.submit(
+            image(audio_url="https://example.com/song.m4a"), owner=OWNER
+        ),
     )
     assert (job.state, job.spent, job.code) == (JobState.FAILED, Spent.NO, "InvalidURL")
     assert "Use WAV or MP3 of 3 to 30 s, up to 15 MB" in str(job.said)
@@ -594,27 +620,29 @@ async def test_a_sound_that_the_service_refuses_is_told_with_what_is_allowed(stu
 
 async def test_cancelling_before_it_starts_is_free(studio, simulator):
     with simulator.fault("upload", "delay-1"):
-        job = await studio.submit(image(), owner=OWNER)
-        await studio.cancel(job.id, owner=OWNER)
+        job = await studio.submission.submit(image(), owner=OWNER)
+        await studio.submission.cancel(job.id, owner=OWNER)
         ended = await finished(studio, job)
     assert (ended.state, ended.spent) == (JobState.CANCELLED, Spent.NO)
-    assert (await studio.cancel(job.id, owner=OWNER)).key == "cancel_over"
+    assert (await studio.submission.cancel(job.id, owner=OWNER)).key == "cancel_over"
 
 
 async def test_what_runs_cannot_be_cancelled(studio):
-    job = await studio.submit(image(), owner=OWNER)
-    async for event in studio.follow(job.id, owner=OWNER):
+    job = await studio.submission.submit(image(), owner=OWNER)
+    async for event in studio.watching.follow(job.id, owner=OWNER):
         if event.job.state is JobState.RUNNING:
-            assert (await studio.cancel(job.id, owner=OWNER)).key == "cancel_late_unpriced"
+            assert (
+                await studio.submission.cancel(job.id, owner=OWNER)
+            ).key == "cancel_late_unpriced"
     assert event.job.state is JobState.SUCCEEDED
 
 
 async def test_a_cancel_that_never_gets_through_ends_in_what_is_true(studio, simulator):
     with simulator.fault("cancel", "status-503"):
-        job = await studio.submit(image(), owner=OWNER)
-        async for event in studio.follow(job.id, owner=OWNER):
+        job = await studio.submission.submit(image(), owner=OWNER)
+        async for event in studio.watching.follow(job.id, owner=OWNER):
             if event.job.state is JobState.PENDING:
-                await studio.cancel(job.id, owner=OWNER)
+                await studio.submission.cancel(job.id, owner=OWNER)
     assert (event.job.state, event.job.spent, event.job.cancel_wanted) == (
         JobState.SUCCEEDED,
         Spent.YES,
@@ -629,7 +657,7 @@ async def test_a_cancel_that_never_gets_through_ends_in_what_is_true(studio, sim
 )
 async def test_a_failed_task_says_what_happened_what_it_cost_and_what_to_do(studio, code, key):
     failed = await finished(
-        studio, await studio.submit(image(prompt=f"simulate:{code}"), owner=OWNER)
+        studio, await studio.submission.submit(image(prompt=f"simulate:{code}"), owner=OWNER)
     )
     assert (failed.state, failed.spent, failed.code, failed.said.key) == (
         JobState.FAILED,
@@ -644,32 +672,33 @@ async def test_a_failed_task_says_what_happened_what_it_cost_and_what_to_do(stud
 
 async def test_retry_is_a_new_job_from_the_same_inputs(studio):
     failed = await finished(
-        studio, await studio.submit(image(prompt="simulate:InternalError", seed=7), owner=OWNER)
+        studio,
+        await studio.submission.submit(image(prompt="simulate:InternalError", seed=7), owner=OWNER),
     )
-    again = await studio.retry(failed.id, owner=OWNER)
+    again = await studio.submission.retry(failed.id, owner=OWNER)
     assert (again.retried_from, again.references, again.seed) == (failed.id, failed.references, 7)
-    assert (await studio.retry(failed.id, owner=OWNER)).id == again.id
-    other = await studio.retry(failed.id, owner=OWNER, new_seed=True)
+    assert (await studio.submission.retry(failed.id, owner=OWNER)).id == again.id
+    other = await studio.submission.retry(failed.id, owner=OWNER, new_seed=True)
     assert other.seed != 7
     assert [(await finished(studio, job)).state for job in (again, other)] == [JobState.FAILED] * 2
-    done = await finished(studio, await studio.submit(image(seed=7), owner=OWNER))
-    take = await studio.retry(done.id, owner=OWNER)
+    done = await finished(studio, await studio.submission.submit(image(seed=7), owner=OWNER))
+    take = await studio.submission.retry(done.id, owner=OWNER)
     assert take.seed != 7
-    await studio.cancel(take.id, owner=OWNER)
+    await studio.submission.cancel(take.id, owner=OWNER)
 
 
 async def test_a_retry_that_may_be_paid_twice_is_asked_for_twice(studio, simulator):
     with simulator.fault("create", "drop-after-accept"):
-        job = await studio.submit(image(prompt="perhaps twice"), owner=OWNER)
-        async for event in studio.follow(job.id, owner=OWNER):
+        job = await studio.submission.submit(image(prompt="perhaps twice"), owner=OWNER)
+        async for event in studio.watching.follow(job.id, owner=OWNER):
             if event.job.state is JobState.UNCERTAIN:
                 break
     with simulator.fault("list", "status-503"):
         with pytest.raises(MayPayTwice, match="charged twice"):
-            await studio.retry(job.id, owner=OWNER)
-        again = await studio.retry(job.id, owner=OWNER, may_pay_twice=True)
+            await studio.submission.retry(job.id, owner=OWNER)
+        again = await studio.submission.retry(job.id, owner=OWNER, may_pay_twice=True)
     assert again.retried_from == job.id
-    assert (await studio.submit(image(prompt="perhaps twice"), owner=OWNER)).id in (
+    assert (await studio.submission.submit(image(prompt="perhaps twice"), owner=OWNER)).id in (
         job.id,
         again.id,
     )
@@ -678,13 +707,13 @@ async def test_a_retry_that_may_be_paid_twice_is_asked_for_twice(studio, simulat
 
 async def test_a_picture_alone_becomes_a_video(studio, simulator):
     """Where the answer is lost too: the task of no words is found among the account's."""
-    job = await studio.submit(image(prompt="", duration=3), owner=OWNER)
+    job = await studio.submission.submit(image(prompt="", duration=3), owner=OWNER)
     assert "prompt" not in job.payload["input"]
     done = await finished(studio, job)
     assert (done.state, simulator.task(done.task_id)["order"]["prompt"]) == (JobState.SUCCEEDED, "")
     with simulator.fault("create", "drop-after-accept"):
-        lost = await studio.submit(image(prompt="", duration=4), owner=OWNER)
-        async for event in studio.follow(lost.id, owner=OWNER):
+        lost = await studio.submission.submit(image(prompt="", duration=4), owner=OWNER)
+        async for event in studio.watching.follow(lost.id, owner=OWNER):
             if event.job.state is JobState.UNCERTAIN:
                 break
     assert (await finished(studio, lost)).state is JobState.SUCCEEDED
@@ -695,21 +724,21 @@ async def test_what_is_tried_again_is_the_same_request(studio, simulator, seed):
     """Generate once more, while it is made or when it is done, pays for nothing."""
     asked, before = image(prompt="tried again", seed=seed), simulator.stats()["created"]
     with simulator.fault("policy", "status-503"):
-        job = await studio.submit(asked, owner=OWNER)
-        await studio.cancel(job.id, owner=OWNER)
+        job = await studio.submission.submit(asked, owner=OWNER)
+        await studio.submission.cancel(job.id, owner=OWNER)
         assert (await finished(studio, job)).state is JobState.CANCELLED
-        again = await studio.retry(job.id, owner=OWNER)
-        assert (await studio.submit(asked, owner=OWNER)).id == again.id
+        again = await studio.submission.retry(job.id, owner=OWNER)
+        assert (await studio.submission.submit(asked, owner=OWNER)).id == again.id
     assert (await finished(studio, again)).state is JobState.SUCCEEDED
-    assert (await studio.submit(asked, owner=OWNER)).id == again.id
-    assert (await studio.submit_takes(asked, owner=OWNER))[0].id == again.id
+    assert (await studio.submission.submit(asked, owner=OWNER)).id == again.id
+    assert (await studio.submission.submit_takes(asked, owner=OWNER))[0].id == again.id
     assert simulator.stats()["created"] - before == 1
 
 
 async def test_a_wrong_key_fails_the_job_and_costs_nothing(monkeypatch, simulator):
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-invalid-key")
     async with Studio(load_settings()) as studio:
-        failed = await finished(studio, await studio.submit(image(), owner=OWNER))
+        failed = await finished(studio, await studio.submission.submit(image(), owner=OWNER))
         assert (failed.state, failed.spent, failed.said.key) == (
             JobState.FAILED,
             Spent.NO,
@@ -724,8 +753,8 @@ async def test_a_wrong_key_fails_the_job_and_costs_nothing(monkeypatch, simulato
 async def test_an_unclear_answer_is_never_sent_again_and_is_settled(studio, simulator, fault):
     before = simulator.stats()["created"]
     with simulator.fault("create", fault):
-        job = await studio.submit(image(prompt=f"she smiles {fault}"), owner=OWNER)
-        async for event in studio.follow(job.id, owner=OWNER):
+        job = await studio.submission.submit(image(prompt=f"she smiles {fault}"), owner=OWNER)
+        async for event in studio.watching.follow(job.id, owner=OWNER):
             if event.job.state is JobState.UNCERTAIN:
                 assert (event.job.spent, event.message.key) == (Spent.MAYBE, "uncertain")
                 break
@@ -748,8 +777,8 @@ async def test_what_never_arrived_is_proved_by_two_listings(monkeypatch, simulat
         load_settings(), clock=lambda: datetime.now(UTC).timestamp() + moved[0]
     ) as studio:
         with simulator.fault("create", "status-500"):
-            job = await studio.submit(image(), owner=OWNER)
-            async for event in studio.follow(job.id, owner=OWNER):
+            job = await studio.submission.submit(image(), owner=OWNER)
+            async for event in studio.watching.follow(job.id, owner=OWNER):
                 if event.job.state is JobState.UNCERTAIN:
                     break
         moved[0] = 200.0
@@ -767,17 +796,17 @@ async def test_what_waits_for_a_key_that_never_comes_back_ends_when_its_task_is_
 ):
     async with Studio(load_settings()) as studio:
         with simulator.fault("query", "status-503"):
-            job = await studio.submit(image(), owner=OWNER)
-            async for event in studio.follow(job.id, owner=OWNER):
+            job = await studio.submission.submit(image(), owner=OWNER)
+            async for event in studio.watching.follow(job.id, owner=OWNER):
                 if event.job.state is JobState.PENDING:
                     break
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-another-key")
     async with Studio(
         load_settings(), clock=lambda: datetime.now(UTC).timestamp() + 26 * 3600
     ) as studio:
-        assert (await studio.job(job.id, owner=OWNER)).live
-        await studio._runner.end_abandoned()
-        ended = await studio.job(job.id, owner=OWNER)
+        assert (await studio.library.job(job.id, owner=OWNER)).live
+        await studio.runner.end_abandoned()
+        ended = await studio.library.job(job.id, owner=OWNER)
     assert (ended.state, ended.spent, ended.said.key) == (
         JobState.EXPIRED,
         Spent.MAYBE,
@@ -788,21 +817,22 @@ async def test_what_waits_for_a_key_that_never_comes_back_ends_when_its_task_is_
 async def test_a_search_may_have_any_number_of_words(new_database, monkeypatch):
     """A whole prompt, as somebody pastes it, or a text that means no good."""
     monkeypatch.setenv("WAN_DATABASE_URL", new_database())
-    async with Studio(load_settings(), works=False) as studio:
+    async with open_stores(load_settings()) as stores:
+        library, queue = Library(stores), Queue(stores.database)
         prompts = {
             1: " ".join(f"word{number}" for number in range(200)),
             2: "a cat, a cat and a CAT",
             3: " ".join(map(chr, range(0x4E00, 0x4E00 + 900))),
         }
         for number, prompt in prompts.items():
-            await Queue(studio.database).add(
+            await queue.add(
                 [kept_job(number, owner=OWNER, request={"duration": 5, "prompt": prompt})]
             )
 
         async def found(search):
             return [
                 job.request["prompt"]
-                for job in (await studio.jobs(owner=OWNER, search=search)).jobs
+                for job in (await library.jobs(owner=OWNER, search=search)).jobs
             ]
 
         for prompt in prompts.values():
@@ -816,8 +846,8 @@ async def left_while_fetching(simulator):
     """A studio that has ended, and its job, whose video is made and not brought home."""
     async with Studio(load_settings()) as studio:
         with simulator.fault("result", "status-503"):
-            job = await studio.submit(image(fps=24), owner=OWNER)
-            async for event in studio.follow(job.id, owner=OWNER):
+            job = await studio.submission.submit(image(fps=24), owner=OWNER)
+            async for event in studio.watching.follow(job.id, owner=OWNER):
                 if event.job.state is JobState.FETCHING:
                     break
     return studio, job
@@ -834,7 +864,7 @@ async def test_a_video_that_is_home_outlives_its_key(simulator, monkeypatch, tmp
     studio, job = await left_while_fetching(simulator)
     if home != "nothing":
         whole = clip(tmp_path / "made.mp4", size=(1280, 720)).read_bytes()
-        await studio._storage.put(
+        await studio.stores.storage.put(
             f"videos/{job.id}/original.mp4", whole if home == "whole" else whole[:-9000]
         )
     finishing, real = [], encode.conform
@@ -846,9 +876,9 @@ async def test_a_video_that_is_home_outlives_its_key(simulator, monkeypatch, tmp
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-another-key")
     settings, later = load_settings(), lambda: datetime.now(UTC).timestamp() + 26 * 3600
     async with Studio(settings, clock=later) as studio, Studio(settings, clock=later) as other:
-        await asyncio.gather(studio._runner.end_abandoned(), other._runner.end_abandoned())
-        ended = await studio.job(job.id, owner=OWNER)
-        video = await studio.media(ended.media_token, "video.mp4")
+        await asyncio.gather(studio.runner.end_abandoned(), other.runner.end_abandoned())
+        ended = await studio.library.job(job.id, owner=OWNER)
+        video = await studio.library.media(ended.media_token, "video.mp4")
     assert (ended.state, ended.spent, len(finishing)) == (ends, Spent.YES, home == "whole")
     if ends is JobState.SUCCEEDED:
         assert (encode.measure(video).fps, ended.fps, ended.said) == (24, 24, None)
@@ -863,7 +893,7 @@ async def test_a_video_that_is_home_waits_for_room_without_its_key(
     work.
     """
     studio, job = await left_while_fetching(simulator)
-    await studio._storage.put(
+    await studio.stores.storage.put(
         f"videos/{job.id}/original.mp4", clip(tmp_path / "made.mp4", size=(1280, 720))
     )
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-another-key")
@@ -873,28 +903,30 @@ async def test_a_video_that_is_home_waits_for_room_without_its_key(
     ) as studio:
         with monkeypatch.context() as patch:
             patch.setattr(encode, "conform", lambda *_, **__: Path("/dev/full").write_bytes(b"x"))
-            await studio._runner.end_abandoned()
-        assert (await studio.job(job.id, owner=OWNER)).said.key == "paused"
+            await studio.runner.end_abandoned()
+        assert (await studio.library.job(job.id, owner=OWNER)).said.key == "paused"
         hours[0] += 2
-        await studio._runner.end_abandoned()
-        assert (await studio.job(job.id, owner=OWNER)).state is JobState.SUCCEEDED
+        await studio.runner.end_abandoned()
+        assert (await studio.library.job(job.id, owner=OWNER)).state is JobState.SUCCEEDED
 
 
 async def test_a_kept_video_that_is_broken_is_fetched_again(studio, simulator, monkeypatch):
     with simulator.fault("result", "status-503"):
-        job = await studio.submit(image(), owner=OWNER)
-        async for event in studio.follow(job.id, owner=OWNER):
+        job = await studio.submission.submit(image(), owner=OWNER)
+        async for event in studio.watching.follow(job.id, owner=OWNER):
             if event.job.state is JobState.FETCHING:
                 break
-        await studio._storage.put(f"videos/{job.id}/original.mp4", b"what a power cut has left")
+        await studio.stores.storage.put(
+            f"videos/{job.id}/original.mp4", b"what a power cut has left"
+        )
     done = await finished(studio, job)
     assert (done.state, done.duration) == (JobState.SUCCEEDED, 2)
 
 
 async def test_a_restart_goes_on(simulator):
     async with Studio(load_settings()) as studio:
-        job = await studio.submit(image(), owner=OWNER)
-        async for event in studio.follow(job.id, owner=OWNER):
+        job = await studio.submission.submit(image(), owner=OWNER)
+        async for event in studio.watching.follow(job.id, owner=OWNER):
             if event.job.state is JobState.PENDING:
                 break
     async with Studio(load_settings()) as studio:
@@ -907,30 +939,30 @@ async def test_a_paid_video_outlives_whatever_breaks_in_our_polish(studio, monke
 
     monkeypatch.setattr(encode, "conform", broken)
     monkeypatch.setattr(encode, "poster", broken)
-    done = await finished(studio, await studio.submit(image(fps=12), owner=OWNER))
+    done = await finished(studio, await studio.submission.submit(image(fps=12), owner=OWNER))
     assert (done.state, done.fps, done.poster_key) == (JobState.SUCCEEDED, 30, "")
     assert done.adjustments[-1].key == "not_conformed"
-    assert await studio.media(done.media_token, "video.mp4")
+    assert await studio.library.media(done.media_token, "video.mp4")
 
 
 async def test_a_database_that_is_stuck_for_a_while_loses_nothing(studio, monkeypatch):
-    job = await studio.submit(image(), owner=OWNER)
-    real, broken = studio.database.call, [True] * 5
+    job = await studio.submission.submit(image(), owner=OWNER)
+    real, broken = studio.stores.database.call, [True] * 5
 
     def call(statement, *given, **named):
         if statement.__name__ == "claim" and broken and broken.pop():
             raise OSError("disk I/O error")
         return real(statement, *given, **named)
 
-    monkeypatch.setattr(studio.database, "call", call)
+    monkeypatch.setattr(studio.stores.database, "call", call)
     assert (await finished(studio, job)).state is JobState.SUCCEEDED
     assert not broken
 
 
 async def test_a_reference_that_is_gone_fails_the_job_and_costs_nothing(studio, simulator):
     with simulator.fault("policy", "status-503"):
-        job = await studio.submit(image(), owner=OWNER)
-        async for event in studio.follow(job.id, owner=OWNER):
+        job = await studio.submission.submit(image(), owner=OWNER)
+        async for event in studio.watching.follow(job.id, owner=OWNER):
             if event.job.said is not None:
                 break
         for path in load_settings().output_dir.rglob("references/*"):
@@ -942,12 +974,12 @@ async def test_a_reference_that_is_gone_fails_the_job_and_costs_nothing(studio, 
 async def test_a_stop_waits_for_the_answer_to_a_paid_request(simulator):
     async with Studio(load_settings()) as studio:
         with simulator.fault("create", "delay-1"):
-            job = await studio.submit(image(), owner=OWNER)
-            async for event in studio.follow(job.id, owner=OWNER):
+            job = await studio.submission.submit(image(), owner=OWNER)
+            async for event in studio.watching.follow(job.id, owner=OWNER):
                 if event.job.state is JobState.SUBMITTING:
                     break
     async with Studio(load_settings()) as studio:
-        found = await studio.job(job.id, owner=OWNER)
+        found = await studio.library.job(job.id, owner=OWNER)
         assert found.task_id
         assert found.state is not JobState.UNCERTAIN
 
@@ -955,14 +987,14 @@ async def test_a_stop_waits_for_the_answer_to_a_paid_request(simulator):
 @pytest.mark.parametrize("verb", ["query", "result"])
 @pytest.mark.parametrize("fault", ["status-503", "html", "drop-before", "cut-body", "status-429"])
 async def test_transient_trouble_ends_nothing(studio, simulator, verb, fault):
-    job = await studio.submit(image(), owner=OWNER)
+    job = await studio.submission.submit(image(), owner=OWNER)
     with simulator.fault(verb, fault, count=3):
         assert (await finished(studio, job)).state is JobState.SUCCEEDED
 
 
 async def test_a_result_that_is_no_video_is_billed_and_said_so(studio, simulator):
     with simulator.fault("result", "wrong-content"):
-        failed = await finished(studio, await studio.submit(image(), owner=OWNER))
+        failed = await finished(studio, await studio.submission.submit(image(), owner=OWNER))
     assert (failed.state, failed.spent, failed.said.key) == (
         JobState.FAILED,
         Spent.YES,
@@ -975,13 +1007,13 @@ async def test_a_refused_input_sends_nothing(studio, simulator):
     before = simulator.stats()
     for wrong in (b"no picture", picture((5, 5))):
         with pytest.raises(InvalidInput):
-            await studio.submit(image(reference_image=wrong), owner=OWNER)
+            await studio.submission.submit(image(reference_image=wrong), owner=OWNER)
     assert simulator.stats() == before
 
 
 async def test_losing_the_viewer_changes_nothing(studio):
-    job = await studio.submit(image(), owner=OWNER)
-    viewer = studio.follow(job.id, owner=OWNER)
+    job = await studio.submission.submit(image(), owner=OWNER)
+    viewer = studio.watching.follow(job.id, owner=OWNER)
     assert (await anext(viewer)).job.id == job.id
     await viewer.aclose()
     first, second = await asyncio.gather(finished(studio, job), finished(studio, job))
@@ -991,13 +1023,14 @@ async def test_losing_the_viewer_changes_nothing(studio):
 async def test_five_at_once_and_the_rest_in_our_own_line(studio, simulator):
     with simulator.fault("query", "status-503"):  # none is seen to end before the last is in line
         jobs = [
-            await studio.submit(image(prompt=f"take {number}"), owner=OWNER) for number in range(7)
+            await studio.submission.submit(image(prompt=f"take {number}"), owner=OWNER)
+            for number in range(7)
         ]
         async with asyncio.timeout(60):
-            async for event in studio.follow(jobs[-1].id, owner=OWNER):
+            async for event in studio.watching.follow(jobs[-1].id, owner=OWNER):
                 if event.place == 2:
                     break
-        states = [(await studio.job(job.id, owner=OWNER)).state for job in jobs]
+        states = [(await studio.library.job(job.id, owner=OWNER)).state for job in jobs]
         assert [state is JobState.QUEUED for state in states] == [False] * 5 + [True] * 2
     for job in reversed(jobs):
         assert (await finished(studio, job)).state is JobState.SUCCEEDED
@@ -1007,15 +1040,16 @@ async def test_somebody_new_is_told_their_place_at_once(studio, monkeypatch):
     """Although the line has just been read for others."""
     monkeypatch.setattr(catalog, "RUNNING_AT_ONCE", 0)
     crowd, other = (
-        replace(studio.door.operator, address=address) for address in ("192.0.2.1", "198.51.100.1")
+        replace(studio.access.door.operator, address=address)
+        for address in ("192.0.2.1", "198.51.100.1")
     )
     jobs = [
-        await studio.submit(image(prompt=f"crowd {number}"), owner=OWNER, leave=crowd)
+        await studio.submission.submit(image(prompt=f"crowd {number}"), owner=OWNER, leave=crowd)
         for number in range(3)
     ]
-    assert (await studio.look(jobs[-1].id, owner=OWNER)).place == 3
-    job = await studio.submit(image(), owner="somebody new", leave=other)
-    assert (await studio.look(job.id, owner="somebody new")).place == 2
+    assert (await studio.watching.look(jobs[-1].id, owner=OWNER)).place == 3
+    job = await studio.submission.submit(image(), owner="somebody new", leave=other)
+    assert (await studio.watching.look(job.id, owner="somebody new")).place == 2
 
 
 async def test_a_row_tells_networks_apart_and_addresses_within_one(studio):
@@ -1028,9 +1062,11 @@ async def test_a_row_tells_networks_apart_and_addresses_within_one(studio):
         "192.0.2.2",
         "::1",
     )
-    asked = [replace(studio.door.operator, address=address) for address in networks]
+    asked = [replace(studio.access.door.operator, address=address) for address in networks]
     jobs = [
-        await studio.submit(image(prompt=f"from {leave.address}"), owner=OWNER, leave=leave)
+        await studio.submission.submit(
+            image(prompt=f"from {leave.address}"), owner=OWNER, leave=leave
+        )
         for leave in asked
     ]
     *known, here = [job.address for job in jobs]
@@ -1048,15 +1084,15 @@ async def test_the_demo_needs_no_key(monkeypatch):
     monkeypatch.setenv("WAN_SIMULATOR_RUNNING", "0")
     async with Studio(load_settings()) as studio, Studio(load_settings()) as other:
         assert studio.backend == "simulator"
-        assert other.connection.base_url == studio.connection.base_url
-        done = await finished(studio, await studio.submit(image(), owner=OWNER))
+        assert other.access.connection.base_url == studio.access.connection.base_url
+        done = await finished(studio, await studio.submission.submit(image(), owner=OWNER))
         assert (done.state, done.simulated, done.spent, str(done.price)) == (
             JobState.SUCCEEDED,
             True,
             Spent.NO,
             "¥0.60",
         )
-        root = studio.connection.base_url.removesuffix("/api/v1")
+        root = studio.access.connection.base_url.removesuffix("/api/v1")
     for _ in range(100):
         await asyncio.sleep(0.1)
         try:
@@ -1074,8 +1110,8 @@ async def test_a_demo_whose_simulator_is_killed_goes_on(monkeypatch):
         monkeypatch.delenv(name)
     monkeypatch.setenv("WAN_BACKEND", "simulator")
     async with Studio(load_settings()) as studio:
-        job = await studio.submit(image(), owner=OWNER)
-        async for event in studio.follow(job.id, owner=OWNER):
+        job = await studio.submission.submit(image(), owner=OWNER)
+        async for event in studio.watching.follow(job.id, owner=OWNER):
             if event.job.state is JobState.PENDING:
                 break
         os.kill(
@@ -1092,8 +1128,8 @@ async def test_a_picture_is_stored_without_what_else_was_in_its_file(studio):
     exif[0x010F] = "Camera of Somebody"
     out = io.BytesIO()
     Image.new("RGB", (400, 300)).save(out, "JPEG", exif=exif)
-    job = await studio.submit(image(reference_image=out.getvalue()), owner=OWNER)
+    job = await studio.submission.submit(image(reference_image=out.getvalue()), owner=OWNER)
     kept = [path.read_bytes() for path in load_settings().output_dir.rglob("*.jpg")]
     assert kept
     assert not any(b"Somebody" in data for data in kept)
-    await studio.cancel(job.id, owner=OWNER)
+    await studio.submission.cancel(job.id, owner=OWNER)

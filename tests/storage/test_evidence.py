@@ -56,10 +56,10 @@ async def studio():
 
 async def run(studio, request, owner=OPERATOR):
     """Runs a request to its end. Gives the job and the folder of its record."""
-    job = await studio.submit(request, owner=owner)
-    async for event in studio.follow(job.id, owner=owner):
+    job = await studio.submission.submit(request, owner=owner)
+    async for event in studio.watching.follow(job.id, owner=owner):
         job = event.job
-    return job, await studio.evidence(job)
+    return job, await studio.library.evidence(job)
 
 
 def read(folder, name):
@@ -199,9 +199,9 @@ async def test_a_lost_answer_and_how_the_task_was_found(studio, simulator):
 
 
 async def test_what_is_known_is_written_before_the_end(studio):
-    job, order = await studio.submit(image(duration=5), owner=OPERATOR), list(JobState)
-    async for event in studio.follow(job.id, owner=OPERATOR):
-        folder = await studio.evidence(event.job)
+    job, order = await studio.submission.submit(image(duration=5), owner=OPERATOR), list(JobState)
+    async for event in studio.watching.follow(job.id, owner=OPERATOR):
+        folder = await studio.library.evidence(event.job)
         written = JobState(
             read(folder, "outcome.json")["state"]
         )  # the job may have gone on meanwhile, and the record with it
@@ -214,7 +214,7 @@ async def test_what_is_known_is_written_before_the_end(studio):
 async def test_a_lost_record_is_written_again_from_the_row(studio):
     job, folder = await run(studio, image(prompt="lost record"))
     shutil.rmtree(folder)
-    assert await studio.evidence(job) == folder
+    assert await studio.library.evidence(job) == folder
     assert list_missing_files(folder) == ["polls.json"]
 
 
@@ -258,18 +258,18 @@ async def test_it_goes_with_its_job(studio, tmp_path):
         await run(studio, image(prompt="goes")),
         await run(studio, image(prompt="stays")),
     )
-    await studio._evidence.remove(gone)
+    await studio.stores.evidence.remove(gone)
     assert (
         folder.exists(),
         (folder.parent / "videos" / f"{gone.id}.mp4").exists(),
         other.is_dir(),
     ) == (False, False, True)
     (other.parent / "validate.txt").write_text("ok")
-    studio._evidence.clear({stays.id}, time.time() + DAY)
+    studio.stores.evidence.clear({stays.id}, time.time() + DAY)
     assert other.is_dir()
-    studio._evidence.clear(set(), time.time() - DAY)
+    studio.stores.evidence.clear(set(), time.time() - DAY)
     assert other.is_dir()
-    studio._evidence.clear(set(), time.time() + DAY)
+    studio.stores.evidence.clear(set(), time.time() + DAY)
     assert sorted(path.name for path in other.parent.rglob("*")) == ["validate.txt", "videos"]
 
 
@@ -278,22 +278,22 @@ async def test_a_record_that_came_back_goes_with_the_next_sweep(studio):
     database stays.
     """
     elsewhere = new_job(id="elsewhere-with-a-long-id")
-    await studio._evidence.complete(elsewhere)
+    await studio.stores.evidence.complete(elsewhere)
     (stays, kept), (gone, folder) = (
         await run(studio, image(prompt="stays")),
         await run(studio, image(prompt="comes back")),
     )
-    await studio.delete(gone.id, owner=OPERATOR)
+    await studio.library.delete(gone.id, owner=OPERATOR)
     assert not folder.exists()
-    await studio.evidence(gone)
+    await studio.library.evidence(gone)
     assert folder.is_dir()
 
     async def swept(days):
         now = time.time() + days * DAY
         await cleanup.sweep(
-            database=studio.database,
-            storage=studio._storage,
-            evidence=studio._evidence,
+            database=studio.stores.database,
+            storage=studio.stores.storage,
+            evidence=studio.stores.evidence,
             uploads=None,
             keep_days=0,
             now=now,
@@ -305,29 +305,29 @@ async def test_a_record_that_came_back_goes_with_the_next_sweep(studio):
     assert not folder.exists()
     assert not (folder.parent / "videos" / f"{gone.id}.mp4").exists()
     assert list_missing_files(kept) == []
-    assert studio._evidence.folder(elsewhere).is_dir()
-    await studio.delete(stays.id, owner=OPERATOR)
+    assert studio.stores.evidence.folder(elsewhere).is_dir()
+    await studio.library.delete(stays.id, owner=OPERATOR)
     await swept(1.1)
-    assert studio._evidence.folder(elsewhere).is_dir()
+    assert studio.stores.evidence.folder(elsewhere).is_dir()
 
 
 async def test_what_cannot_be_removed_is_logged(studio, caplog):
     job, folder = await run(studio, image(prompt="stays beside"))
-    video = studio._evidence.video(job)
+    video = studio.stores.evidence.video(job)
     video.unlink()
     video.mkdir()
-    await studio.delete(job.id, owner=OPERATOR)
+    await studio.library.delete(job.id, owner=OPERATOR)
     assert "its video is still beside its record" in caplog.text
     assert not folder.exists()
 
 
 async def test_what_was_read_earlier_overwrites_nothing(studio):
-    job = await studio.submit(image(prompt="late"), owner=OPERATOR)
-    async for event in studio.follow(job.id, owner=OPERATOR):
+    job = await studio.submission.submit(image(prompt="late"), owner=OPERATOR)
+    async for event in studio.watching.follow(job.id, owner=OPERATOR):
         last = event.job
-    folder = await studio.evidence(last)
+    folder = await studio.library.evidence(last)
     written = everything(folder)
-    assert await studio.evidence(job) == folder
+    assert await studio.library.evidence(job) == folder
     assert everything(folder) == written
     assert read(folder, "outcome.json")["state"] == "SUCCEEDED"
 
@@ -335,7 +335,7 @@ async def test_what_was_read_earlier_overwrites_nothing(studio):
 async def test_a_bundle_is_laid_out_as_on_disk(studio, tmp_path):
     job, folder = await run(studio, image(prompt="bundle"))
     made = pack_record(
-        folder, await studio.media(job.media_token, "video.mp4"), tmp_path / "run.zip"
+        folder, await studio.library.media(job.media_token, "video.mp4"), tmp_path / "run.zip"
     )
     with zipfile.ZipFile(made) as opened:
         assert sorted(opened.namelist()) == sorted(

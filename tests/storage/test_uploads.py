@@ -195,7 +195,7 @@ def image(reference, **changes) -> ImageToVideoRequest:
 
 
 async def ended(studio, job, owner=OWNER):
-    async for event in studio.follow(job.id, owner=owner):
+    async for event in studio.watching.follow(job.id, owner=owner):
         last = event
     return last.job
 
@@ -213,17 +213,17 @@ def bytes_kept(studio, content: bytes) -> list[str]:
 async def test_the_bytes_of_an_upload_go_and_the_same_call_again_is_the_same_job(studio):
     raw = picture((640, 480), mode="RGBA", color=(9, 99, 9, 120))
     upload = uploaded(studio.uploads, raw)
-    first = await ended(studio, await studio.submit(image(upload, seed=7), owner=OWNER))
+    first = await ended(studio, await studio.submission.submit(image(upload, seed=7), owner=OWNER))
     assert bytes_kept(studio, raw) == []
     assert upload.read_bytes()[:3] == b"\xff\xd8\xff"
     assert first.references[0].sha256 == hashlib.sha256(raw).hexdigest()
-    again = await studio.submit(image(upload, seed=7), owner=OWNER)
+    again = await studio.submission.submit(image(upload, seed=7), owner=OWNER)
     assert again.id == first.id, "nothing is paid twice"
-    taken = await studio.submit(image(upload, seed=7), owner=OWNER, new_take=True)
+    taken = await studio.submission.submit(image(upload, seed=7), owner=OWNER, new_take=True)
     assert (taken.references, taken.adjustments) == (first.references, first.adjustments), (
         "a new take is made from the same"
     )
-    other = await studio.submit(image(upload, seed=7, size="720*1280"), owner=OWNER)
+    other = await studio.submission.submit(image(upload, seed=7, size="720*1280"), owner=OWNER)
     assert (other.references[0].key, other.references[0].sha256) == (
         first.references[0].key,
         first.references[0].sha256,
@@ -236,7 +236,7 @@ async def test_the_bytes_of_an_upload_go_and_the_same_call_again_is_the_same_job
 async def test_two_calls_with_one_upload_at_once_are_one_job(studio):
     upload = uploaded(studio.uploads, picture((640, 480), color="plum"))
     jobs = await asyncio.gather(
-        *(studio.submit(image(upload, seed=3), owner=OWNER) for _ in range(4))
+        *(studio.submission.submit(image(upload, seed=3), owner=OWNER) for _ in range(4))
     )
     assert len({job.id for job in jobs}) == 1
     assert (await ended(studio, jobs[0])).video_key
@@ -249,9 +249,9 @@ async def test_the_bytes_of_a_clip_go_too(studio, tmp_path):
     request = ReferenceToVideoRequest(
         prompt="character1 walks", reference_video=(upload,), duration=2, seed=1
     )
-    first = await ended(studio, await studio.submit(request, owner=OWNER))
+    first = await ended(studio, await studio.submission.submit(request, owner=OWNER))
     assert bytes_kept(studio, raw) == []
-    assert (await studio.submit(request, owner=OWNER)).id == first.id
+    assert (await studio.submission.submit(request, owner=OWNER)).id == first.id
     assert first.references[0].bytes == len(raw)
 
 
@@ -260,21 +260,21 @@ async def test_the_bytes_of_a_sound_go_too_and_the_sound_with_its_job(studio):
     raw = sound("wav", "pcm_f32le")
     upload = uploaded(studio.uploads, raw, "home.wav")
     request = image(picture((640, 480), color="teal"), reference_audio=upload, seed=1)
-    first = await ended(studio, await studio.submit(request, owner=OWNER))
+    first = await ended(studio, await studio.submission.submit(request, owner=OWNER))
     assert (bytes_kept(studio, raw), upload.read_bytes()[:4], first.references[1].bytes) == (
         [],
         b"RIFF",
         len(raw),
     )
-    again = await ended(studio, await studio.submit(request, owner=OWNER, new_take=True))
+    again = await ended(studio, await studio.submission.submit(request, owner=OWNER, new_take=True))
     assert (again.adjustments, "sound_converted" in [one.key for one in again.adjustments]) == (
         first.adjustments,
         True,
     )
-    kept = studio._storage.path(first.references[1].key)
-    await studio.delete(first.id, owner=OWNER)
+    kept = studio.stores.storage.path(first.references[1].key)
+    await studio.library.delete(first.id, owner=OWNER)
     assert (kept.exists(), upload.exists()) == (True, True), "the other take is made from it"
-    await studio.delete(again.id, owner=OWNER)
+    await studio.library.delete(again.id, owner=OWNER)
     assert (kept.exists(), upload.exists()) == (False, False)
 
 
@@ -293,10 +293,10 @@ async def test_what_was_done_to_an_upload_is_said_of_a_new_take_too(studio):
         duration=2,
         seed=1,
     )
-    first = await ended(studio, await studio.submit(request, owner=OWNER))
+    first = await ended(studio, await studio.submission.submit(request, owner=OWNER))
     assert {"clip_sound_converted", "heif_converted"} <= {one.key for one in first.adjustments}
     assert photo.read_bytes()[:3] == b"\xff\xd8\xff"
-    again = await studio.submit(request, owner=OWNER, new_take=True)
+    again = await studio.submission.submit(request, owner=OWNER, new_take=True)
     assert sorted(map(str, again.adjustments)) == sorted(map(str, first.adjustments))
     assert (await ended(studio, again)).video_key
 
@@ -306,22 +306,25 @@ async def test_a_users_own_file_is_never_touched(studio, tmp_path):
     own = tmp_path / "own.png"
     own.write_bytes(picture((640, 480), color="navy"))
     before = (own.read_bytes(), own.stat().st_mtime_ns)
-    job = await ended(studio, await studio.submit(image(own), owner=OWNER))
-    await studio.delete(job.id, owner=OWNER)
+    job = await ended(studio, await studio.submission.submit(image(own), owner=OWNER))
+    await studio.library.delete(job.id, owner=OWNER)
     assert (own.read_bytes(), own.stat().st_mtime_ns) == before
 
 
 @pytest.mark.anyio
 async def test_what_a_job_was_made_from_goes_with_it_at_once(studio):
     upload = uploaded(studio.uploads, picture((640, 480), color="olive"))
-    job = await ended(studio, await studio.submit(image(upload, size="720*1280"), owner=OWNER))
+    job = await ended(
+        studio, await studio.submission.submit(image(upload, size="720*1280"), owner=OWNER)
+    )
     archive, name = studio.uploads.new("wan.zip", job.id), studio.uploads.name(upload)
     archive.write_bytes(b"zip")
     copies = [
-        studio._storage.path(key) for key in (job.references[0].key, job.references[0].sent_key)
+        studio.stores.storage.path(key)
+        for key in (job.references[0].key, job.references[0].sent_key)
     ]
     assert all(path.exists() for path in copies)
-    await studio.delete(job.id, owner=OWNER)
+    await studio.library.delete(job.id, owner=OWNER)
     assert [path.exists() for path in (*copies, archive)] == [False] * 3
     assert studio.uploads.find(name) is None
 
@@ -331,19 +334,21 @@ async def test_what_another_job_is_made_from_stays(studio):
     """Another owner's with the same bytes, and another of one's own with the same upload."""
     raw = picture((640, 480), color="coral")
     upload = uploaded(studio.uploads, raw)
-    mine = await ended(studio, await studio.submit(image(upload, seed=1), owner=OWNER))
-    more = await ended(studio, await studio.submit(image(upload, seed=2), owner=OWNER))
-    theirs = await ended(studio, await studio.submit(image(raw, seed=1), owner=OTHER), OTHER)
-    kept = studio._storage.path(mine.references[0].key)
-    await studio.delete(mine.id, owner=OWNER)
+    mine = await ended(studio, await studio.submission.submit(image(upload, seed=1), owner=OWNER))
+    more = await ended(studio, await studio.submission.submit(image(upload, seed=2), owner=OWNER))
+    theirs = await ended(
+        studio, await studio.submission.submit(image(raw, seed=1), owner=OTHER), OTHER
+    )
+    kept = studio.stores.storage.path(mine.references[0].key)
+    await studio.library.delete(mine.id, owner=OWNER)
     assert studio.uploads.find(studio.uploads.name(upload)) == upload, (
         "the other take is made from it"
     )
-    await studio.delete(more.id, owner=OWNER)
+    await studio.library.delete(more.id, owner=OWNER)
     assert not upload.exists()
     assert kept.exists()
-    assert (await studio.retry(theirs.id, owner=OTHER)).id != theirs.id
-    newest = await studio.newest(owner=OTHER, models=[theirs.model])
+    assert (await studio.submission.retry(theirs.id, owner=OTHER)).id != theirs.id
+    newest = await studio.watching.newest(owner=OTHER, models=[theirs.model])
     assert (await ended(studio, newest, OTHER)).video_key
 
 
@@ -353,18 +358,18 @@ async def test_what_is_being_submitted_is_not_dropped_with_an_old_job(studio, mo
     is deleted.
     """
     raw = picture((640, 480), color="teal")
-    old = await ended(studio, await studio.submit(image(raw, seed=1), owner=OWNER))
-    add, kept, go_on = studio._add, asyncio.Event(), asyncio.Event()
+    old = await ended(studio, await studio.submission.submit(image(raw, seed=1), owner=OWNER))
+    add, kept, go_on = studio.submission._add, asyncio.Event(), asyncio.Event()
 
     async def slowly(*given):
         kept.set()
         await go_on.wait()
         return await add(*given)
 
-    monkeypatch.setattr(studio, "_add", slowly)
-    coming = asyncio.create_task(studio.submit(image(raw, seed=2), owner=OTHER))
+    monkeypatch.setattr(studio.submission, "_add", slowly)
+    coming = asyncio.create_task(studio.submission.submit(image(raw, seed=2), owner=OTHER))
     await kept.wait()
-    await studio.delete(old.id, owner=OWNER)
+    await studio.library.delete(old.id, owner=OWNER)
     go_on.set()
     assert (await ended(studio, await coming, OTHER)).video_key
 
@@ -378,24 +383,26 @@ async def test_what_somebody_submits_while_an_old_job_is_dropped_is_there_for_th
     """
     raw = picture((640, 480), color="sienna")
     theirs = uploaded(studio.uploads, raw)
-    first = await ended(studio, await studio.submit(image(theirs, seed=1), owner=OTHER), OTHER)
-    old = await ended(studio, await studio.submit(image(raw, seed=2), owner=OWNER))
-    await Jobs(studio.database).delete(first, 0.0)  # as where a sweep has forgotten it
+    first = await ended(
+        studio, await studio.submission.submit(image(theirs, seed=1), owner=OTHER), OTHER
+    )
+    old = await ended(studio, await studio.submission.submit(image(raw, seed=2), owner=OWNER))
+    await Jobs(studio.stores.database).delete(first, 0.0)  # as where a sweep has forgotten it
     loop, forget = asyncio.get_running_loop(), studio.uploads.forget
 
     def slowly(of):
         forget(of)
         made.append(
             asyncio.run_coroutine_threadsafe(
-                studio.submit(image(theirs, seed=3), owner=OTHER), loop
+                studio.submission.submit(image(theirs, seed=3), owner=OTHER), loop
             ).result(30)
         )
 
     made: list = []
     monkeypatch.setattr(studio.uploads, "forget", slowly)
-    await studio.delete(old.id, owner=OWNER)
+    await studio.library.delete(old.id, owner=OWNER)
     assert made[0].references[0].key == old.references[0].key
-    assert studio._storage.path(old.references[0].key).exists()
+    assert studio.stores.storage.path(old.references[0].key).exists()
     assert (await ended(studio, made[0], OTHER)).video_key
 
 
@@ -407,9 +414,11 @@ async def test_a_disk_that_is_full_keeps_what_came_and_the_run_goes_on(studio, m
     upload = uploaded(studio.uploads, picture((640, 480), color="gold"))
     with monkeypatch.context() as patched:
         patched.setattr(uploads, "_write", full)
-        first = await ended(studio, await studio.submit(image(upload, seed=5), owner=OWNER))
+        first = await ended(
+            studio, await studio.submission.submit(image(upload, seed=5), owner=OWNER)
+        )
         assert upload.read_bytes()[:4] == b"\x89PNG"
-    assert (await studio.submit(image(upload, seed=5), owner=OWNER)).id == first.id
+    assert (await studio.submission.submit(image(upload, seed=5), owner=OWNER)).id == first.id
 
 
 @pytest.mark.anyio

@@ -180,7 +180,9 @@ async def asked(anyio_backend):
     """A studio with a review of one take, its token, and a client of its routes."""
     async with Studio(load_settings()) as studio:
         request = ImageToVideoRequest(prompt="p", reference_image=picture((640, 480)), duration=2)
-        async for event in studio.follow((await studio.submit(request, owner="o")).id, owner="o"):
+        async for event in studio.watching.follow(
+            (await studio.submission.submit(request, owner="o")).id, owner="o"
+        ):
             job = event.job
         whole, token = await studio.reviews.create([job.id], owner="o", title="Title")
         opened = asyncio.Event()
@@ -333,7 +335,7 @@ async def test_however_many_look_a_review_is_read_once(asked, monkeypatch):
     for language, reads in (("en", 2), ("zh", 3), ("en", 3)):
         page = await client.get(f"/review/{token}", headers={"Accept-Language": language})
         assert (f'<html lang="{language}' in page.text, len(read)) == (True, reads)
-    await Reviews(studio.database).give(
+    await Reviews(studio.stores.database).give(
         said(review_id=whole.id, job_id=whole.takes[0].job_id, comment="by another process"),
     )
     again = await client.get(f"/review/{token}/tally", headers=known)

@@ -22,7 +22,8 @@ from wan.environment.connection import Connection
 from wan.environment.settings import load_settings
 from wan.provider.gateway import Gateway
 from wan.provider.local_simulator import LocalSimulator
-from wan.service.studio import GOOD, Studio, asked
+from wan.service.connection_check import GOOD, asked
+from wan.service.library import Library, open_library
 from wan.storage.record import FILES, find_record, pack_record, video_of
 
 
@@ -48,9 +49,9 @@ def jobs(limit: int) -> Answer:
     """List the operator's jobs, newest first."""
 
     async def listed() -> list[dict[str, Any]]:
-        async with Studio(load_settings(), works=False) as studio:
-            page = await studio.jobs(owner=OPERATOR, limit=limit)
-            return [_about(studio, job) for job in page.jobs]
+        async with open_library(load_settings()) as library:
+            page = await library.jobs(owner=OPERATOR, limit=limit)
+            return [_about(library, job) for job in page.jobs]
 
     known = asyncio.run(listed())
     lines = [
@@ -66,10 +67,10 @@ def show(job_id: str) -> Answer:
 
     async def one() -> dict[str, Any]:
         settings = load_settings()
-        async with Studio(settings, works=False) as studio:
-            job = await studio.job(job_id, owner=OPERATOR)
+        async with open_library(settings) as library:
+            job = await library.job(job_id, owner=OPERATOR)
             record = await asyncio.to_thread(find_record, settings.output_dir.absolute(), job.id)
-            return _about(studio, job, record)
+            return _about(library, job, record)
 
     known = asyncio.run(one())
     lines = []
@@ -104,11 +105,11 @@ def evidence(job_id: str, target: Path | None) -> Answer:
 async def _record(job_id: str, target: Path | None) -> tuple[Path, Path | None, Path | None]:
     """The folder of a record, its video, and the archive where one is asked for."""
     settings = load_settings()
-    async with Studio(settings, works=False) as studio:
+    async with open_library(settings) as library:
         try:
-            job = await studio.job(job_id, owner=OPERATOR)
-            folder = await studio.evidence(job)
-            video = await studio.media(job.media_token, "video.mp4")
+            job = await library.job(job_id, owner=OPERATOR)
+            folder = await library.evidence(job)
+            video = await library.media(job.media_token, "video.mp4")
         except JobNotFound:  # a visitor's, of which this machine keeps the record too
             folder = find_record(settings.output_dir.absolute(), job_id)
             video = video_of(folder) if folder else None
@@ -137,7 +138,7 @@ async def _ask(connection: Connection, proxy: SecretStr | None) -> Message:
         await gateway.close()
 
 
-def _about(studio: Studio, job: Job, record: Path | None = None) -> dict[str, Any]:
+def _about(library: Library, job: Job, record: Path | None = None) -> dict[str, Any]:
     """The fields that `jobs` and `show` give of a job; of its result only what there is, unless it
     has succeeded.
     """
@@ -152,7 +153,7 @@ def _about(studio: Studio, job: Job, record: Path | None = None) -> dict[str, An
             if job.request[name] is not None
         ),
     }
-    for name, value in studio.result(job, evidence=record).model_dump().items():
+    for name, value in library.result(job, evidence=record).model_dump().items():
         if name not in known and (job.state is JobState.SUCCEEDED or value is not None):
             known[name] = value
     return known | ({"go_on": f"python -m wan resume {job.id}"} if job.live else {})

@@ -30,7 +30,9 @@ from wan.domain.turns import Asker
 from wan.environment.connection import Connection
 from wan.environment.settings import Settings, load_settings
 from wan.media import encode, inputs
-from wan.service.studio import GOOD, Studio
+from wan.service.connection_check import GOOD
+from wan.service.library import open_library
+from wan.service.studio import Studio
 from wan.storage.record import FILES, list_missing_files
 from wan.video import check_file, check_files, files_of, inspected, located, resumable
 
@@ -135,29 +137,29 @@ class _Run:
 
     async def _make(self, request: Request, settings: Settings, *, new_take: bool) -> Answer:
         async with Studio(settings, only_jobs_started_here=True) as studio:
-            checked = await studio.check(studio.door.operator, owner=OPERATOR)
+            checked = await studio.access.check(studio.access.door.operator, owner=OPERATOR)
             if checked.key not in GOOD:
                 return refusal(str(checked), code=FAILED)
-            job = await studio.submit(request, owner=OPERATOR, new_take=new_take)
+            job = await studio.submission.submit(request, owner=OPERATOR, new_take=new_take)
             return await self._watch(studio, job, made_before=not job.live)
 
     async def _resume(self, job_id: str) -> Answer:
         async with Studio(load_settings(), only_jobs_started_here=True) as studio:
             job = await resumable(studio, job_id)
-            studio.take_up(job)
+            studio.submission.take_up(job)
             return await self._watch(studio, job)
 
     async def _watch(self, studio: Studio, job: Job, *, made_before: bool = False) -> Answer:
         self._job_id = job.id
         async with Progress() as progress:
-            async for event in studio.follow(job.id, owner=OPERATOR):
+            async for event in studio.watching.follow(job.id, owner=OPERATOR):
                 job = event.job
                 progress.show(event)
-        evidence = await studio.evidence(job)
-        result = studio.result(job, made_before=made_before, evidence=evidence)
+        evidence = await studio.library.evidence(job)
+        result = studio.library.result(job, made_before=made_before, evidence=evidence)
         if job.state is not JobState.SUCCEEDED:
             return _no_video(result)
-        video = await studio.media(job.media_token, "video.mp4")
+        video = await studio.library.media(job.media_token, "video.mp4")
         wrong = await asyncio.to_thread(_wrong, job, video)
         lost = await asyncio.to_thread(_copy, video, self._out) if video and self._out else ""
         lacks = (
@@ -172,16 +174,16 @@ class _Run:
 async def _cancel(job_id: str) -> Answer:
     async with Studio(load_settings(), only_jobs_started_here=True) as studio:
         job = await resumable(studio, job_id)
-        await studio.cancel(job.id, owner=OPERATOR)
+        await studio.submission.cancel(job.id, owner=OPERATOR)
         with suppress(TimeoutError):
             async with asyncio.timeout(_CANCEL_WAIT):
-                async for event in studio.follow(job.id, owner=OPERATOR):
+                async for event in studio.watching.follow(job.id, owner=OPERATOR):
                     job = event.job
                     if job.state in (JobState.RUNNING, JobState.FETCHING):
                         break
         cancelled = job.state is JobState.CANCELLED
         ended = job.said if cancelled else None
-        message = ended or await studio.cancel(job.id, owner=OPERATOR)
+        message = ended or await studio.submission.cancel(job.id, owner=OPERATOR)
     known = {"ok": cancelled, "job_id": job.id, "state": job.state.value, "message": str(message)}
     return Answer(known, text=str(message), code=DONE if cancelled else FAILED)
 
@@ -192,8 +194,8 @@ def _stopped(job_id: str) -> str:
     """
 
     async def read() -> Job:
-        async with Studio(load_settings(), works=False) as studio:
-            return await studio.job(job_id, owner=OPERATOR)
+        async with open_library(load_settings()) as library:
+            return await library.job(job_id, owner=OPERATOR)
 
     key = "cli_stopped_unknown"
     with suppress(KeyboardInterrupt, Exception):

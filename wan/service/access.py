@@ -4,19 +4,31 @@ A visitor's own key is held in memory only, for as long as a job of theirs is on
 they have it forgotten. After a restart their jobs wait for it.
 """
 
+import asyncio
 import hashlib
 import hmac
+import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from wan.database.engine import Database
+from wan.database.queue import Queue
 from wan.domain.errors import AccessRefused
+from wan.domain.ids import Owners
 from wan.domain.messages import Message
 from wan.environment.connection import Connection
 from wan.environment.settings import Settings
+from wan.provider.gateway import Gateway
+from wan.service.changes import Changes
+from wan.service.connection_check import GOOD, asked
 from wan.service.guesses import Guesses
+from wan.service.runner import Runner
 
+log = logging.getLogger("wan.service.access")
+
+_KEYS_LOOKED_AT = 30.0  # seconds between two looks for keys that nobody needs any more
 # seconds that a key is kept at least: between its being given and the row of its first job
 _GRACE = 60.0
 
@@ -160,6 +172,64 @@ class Door:
             return
         self._guesses.wrong(address, now)
         raise AccessRefused(Message.of("code_wrong"))
+
+
+class Access:
+    """Who somebody is here, and over which connection their jobs run."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        connection: Connection,
+        door: Door,
+        keys: Keys,
+        gateway: Gateway,
+        runner: Runner,
+        changes: Changes,
+    ) -> None:
+        self.connection = connection
+        """The service that jobs go to unless a visitor brings a key of their own."""
+        self.door = door
+        """Says what a visitor may do."""
+        self.owners = Owners(database.seal)
+        """Says which owner somebody is."""
+        self._queue, self._gateway, self._runner = Queue(database), gateway, runner
+        self._keys, self._changes = keys, changes
+
+    async def check(self, leave: Leave, *, owner: str) -> Message:
+        """Asks the service one question that costs nothing, and says in plain words what came of
+        it.
+
+        A visitor's own key that works is taken up at once by the jobs that wait for it.
+        """
+        connection = leave.connection
+        if connection.backend == "simulator":
+            return Message.of("check_simulator")
+        said = await asked(self._gateway, connection)
+        if said.key in GOOD:
+            self._keys.hold(owner, connection)
+            self._runner.wake()
+            self._changes.notify()
+        return said
+
+    def forget_keys(self, *, owner: str) -> int:
+        """Drops a visitor's own keys from memory; their jobs wait until it is given again. Gives
+        how many there were.
+        """
+        dropped = self._keys.forget(owner)
+        self._changes.notify()
+        return dropped
+
+    async def drop_keys(self) -> None:
+        """A visitor's key is in memory for as long as it is needed, and no longer."""
+        while True:
+            await asyncio.sleep(_KEYS_LOOKED_AT)
+            if self._keys.visitors:
+                try:
+                    self._keys.prune(await self._queue.live_accounts())
+                except Exception:
+                    log.exception("it could not be asked which keys are still needed; trying again")
 
 
 def _digest(code: str) -> bytes:

@@ -64,7 +64,7 @@ def build(
         region: str,
     ) -> str:
         own_region = region if own else None
-        quoted = await studio.quote(
+        quoted = await studio.submission.quote(
             model=_MODEL.name, size=size, duration=int(duration), audio=sound, own_region=own_region
         )
         return cards.price_line(

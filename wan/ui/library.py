@@ -15,7 +15,8 @@ from wan.domain.catalog import MODELS
 from wan.domain.errors import JobNotFound, WanError
 from wan.domain.jobs import GROUPS, Job
 from wan.domain.messages import Language, t
-from wan.service.studio import VERDICTS, Studio
+from wan.service.library import VERDICTS
+from wan.service.studio import Studio
 from wan.ui import cards, compare, image, reuse_settings, shelf
 from wan.ui.visitor import NotReady, Visitor, bare, hidden, owner_of
 
@@ -140,7 +141,7 @@ class Library:
         async def act(owner: str) -> str:
             offset, until = place(page)
             asked = {"search": search or "", "model": model, "state": state, "verdict": verdict}
-            found = await self._studio.jobs(
+            found = await self._studio.library.jobs(
                 owner=owner, **asked, until=until if offset else None, offset=offset, limit=PAGE
             )
             return shelf.page(self._language, found, offset, PAGE, until if offset else None)
@@ -151,7 +152,9 @@ class Library:
         """One job."""
 
         async def act(owner: str) -> str:
-            return shelf.job(self._language, await self._studio.look(job_id or "", owner=owner))
+            return shelf.job(
+                self._language, await self._studio.watching.look(job_id or "", owner=owner)
+            )
 
         return await self._told(token, request, act)
 
@@ -159,7 +162,7 @@ class Library:
         """Fills the form of its tab with a job's settings, and goes there."""
 
         async def act(owner: str) -> list[Any]:
-            job = await self._studio.job(job_id or "", owner=owner)
+            job = await self._studio.library.job(job_id or "", owner=owner)
             references = await reuse_settings.copy_references(self._studio, job.id, owner=owner)
             tab = MODELS[job.model].makes
             return self._filled(tab, reuse_settings.values(tab, job.request, job.seed, references))
@@ -170,12 +173,12 @@ class Library:
         """Makes the last frame of a job's video the picture of the next shot."""
 
         async def act(owner: str) -> list[Any]:
-            job = await self._studio.job(job_id or "", owner=owner)
+            job = await self._studio.library.job(job_id or "", owner=owner)
             async with reuse_settings.placed(
                 self._studio, "last-frame.png", [job.id], owner=owner
             ) as path:
                 await asyncio.to_thread(
-                    path.write_bytes, await self._studio.last_frame(job.id, owner=owner)
+                    path.write_bytes, await self._studio.exports.last_frame(job.id, owner=owner)
                 )
             return self._filled(
                 image.TAB,
@@ -190,7 +193,7 @@ class Library:
         """
 
         async def act(owner: str) -> list[Any]:
-            event = await self._studio.look(job_id or "", owner=owner)
+            event = await self._studio.watching.look(job_id or "", owner=owner)
             tab = MODELS[event.job.model].makes
             views = [
                 part
@@ -209,7 +212,7 @@ class Library:
         """Deletes a job; gives its id, or why it stays."""
 
         async def act(owner: str) -> str:
-            await self._studio.delete(job_id or "", owner=owner)
+            await self._studio.library.delete(job_id or "", owner=owner)
             return shelf.forgotten([job_id or ""])
 
         return await self._told(token, request, act)
@@ -218,10 +221,10 @@ class Library:
         """A video with its settings, to be downloaded."""
 
         async def act(owner: str) -> str:
-            job = await self._studio.job(job_id or "", owner=owner)
+            job = await self._studio.library.job(job_id or "", owner=owner)
             name = f"wan-{job.seed}.zip"
             async with reuse_settings.placed(self._studio, name, [job.id], owner=owner) as path:
-                await self._studio.bundle(job.id, owner=owner, target=path)
+                await self._studio.exports.bundle(job.id, owner=owner, target=path)
             return shelf.download(
                 self._language,
                 cards.file_address(self._studio.uploads.name(path)),
@@ -306,7 +309,7 @@ class Library:
         async with reuse_settings.placed(
             self._studio, "wan-film.mp4", job_ids, owner=owner
         ) as path:
-            await self._studio.join(job_ids, owner=owner, target=path, progress=progress)
+            await self._studio.exports.join(job_ids, owner=owner, target=path, progress=progress)
         return path
 
     async def _chosen(self, chosen: str | None, owner: str) -> tuple[list[Job], list[str]]:
@@ -316,7 +319,7 @@ class Library:
         jobs, gone = [], []
         for one in _ids(chosen):
             try:
-                jobs.append(await self._studio.job(one, owner=owner))
+                jobs.append(await self._studio.library.job(one, owner=owner))
             except JobNotFound:
                 gone.append(one)
         return jobs, gone

@@ -257,7 +257,7 @@ async def _quote(
     count = min(
         len(references), max(INPUT_CAPS)
     )  # with more it is refused later; until then the price of the most that are allowed
-    quoted = await studio.quote(
+    quoted = await studio.submission.quote(
         **asked, videos=await looks.lengths(references, asker), references=count
     )
     return cards.price_line(

@@ -256,7 +256,7 @@ class _Room:
         there, gone = [], []
         for job_id in (chosen or "").split()[: reviews.TAKES_LIMIT + 1]:
             try:
-                there.append(await self._studio.job(job_id, owner=owner))
+                there.append(await self._studio.library.job(job_id, owner=owner))
             except JobNotFound:
                 gone.append(job_id)
         return there, gone

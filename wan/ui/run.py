@@ -224,7 +224,7 @@ class Run:
         lets Gradio see that a page has been left.
         """
         is_heard = whether_heard()
-        async for events in self._studio.follow_all(
+        async for events in self._studio.watching.follow_all(
             [take.job_id for take in shown], owner=owner, again=RECHECK
         ):
             yield _drawn(self._language, shown, events)
@@ -247,14 +247,14 @@ class Run:
         live = False
         for take in read(jobs):
             with contextlib.suppress(JobNotFound):
-                live |= (await self._studio.job(take.job_id, owner=owner)).live
+                live |= (await self._studio.library.job(take.job_id, owner=owner)).live
                 known.append(take if take.mark is Mark.BEFORE else Take(take.job_id))
         if live:
             return known
-        newest = await self._studio.newest(owner=owner, models=self._models)
+        newest = await self._studio.watching.newest(owner=owner, models=self._models)
         if newest is None or (known and not newest.live):
             return known
-        return [Take(job.id) for job in (await self._studio.takes(newest))[-TAKES_LIMIT:]]
+        return [Take(job.id) for job in (await self._studio.watching.takes(newest))[-TAKES_LIMIT:]]
 
     async def live(self, token: str, jobs: str, request: gr.Request) -> bool:
         """Whether a job that this tab shows has not ended."""
@@ -263,7 +263,7 @@ class Run:
             return (
                 any(
                     [
-                        (await self._studio.job(take.job_id, owner=owner)).live
+                        (await self._studio.library.job(take.job_id, owner=owner)).live
                         for take in await self._there(owner, jobs)
                     ]
                 )
@@ -286,7 +286,7 @@ class Run:
         try:
             owner, leave = asking()
             request = await read_form()
-            made = await self._studio.submit_takes(
+            made = await self._studio.submission.submit_takes(
                 request, owner=owner, leave=leave, takes=int(takes)
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, the form stays as it is and the person is told
@@ -320,7 +320,8 @@ class Run:
     ) -> tuple[Any, str]:
         async def act(owner: str, shown: list[Take]) -> tuple[Any, list[Take]]:
             came = [
-                await self._studio.cancel(take.job_id, owner=owner) for take in aimed(shown, target)
+                await self._studio.submission.cancel(take.job_id, owner=owner)
+                for take in aimed(shown, target)
             ]
             late = [
                 Markup("{} ").format(text_of(self._language, one))
@@ -354,7 +355,7 @@ class Run:
     ) -> tuple[Any, str]:
         async def act(owner: str, shown: list[Take]) -> tuple[Any, list[Take]]:
             for take in aimed(shown, target):
-                await self._studio.withdraw_links(take.job_id, owner=owner)
+                await self._studio.library.withdraw_links(take.job_id, owner=owner)
             return await self._now(
                 shown, owner, note=text(self._language, "links_withdrawn")
             ), shown
@@ -407,7 +408,7 @@ class Run:
                 raise JobNotFound
             leave = admitted(self._studio, request, *given)
             try:
-                job = await self._studio.retry(
+                job = await self._studio.submission.retry(
                     old.job_id, owner=owner, leave=leave, may_pay_twice=may_pay_twice
                 )
             except MayPayTwice as doubt:
@@ -457,7 +458,7 @@ class Run:
         for take in shown:
             with contextlib.suppress(JobNotFound):
                 with contextlib.suppress(StorageUnavailable):  # as far as anybody knows
-                    await self._studio.job(take.job_id, owner=owner)
+                    await self._studio.library.job(take.job_id, owner=owner)
                 there.append(take)
         if not there:
             raise JobNotFound
@@ -473,7 +474,7 @@ class Run:
         asks: Message | None = None,
     ) -> str:
         """The takes as they are at this moment."""
-        events = [await self._studio.look(take.job_id, owner=owner) for take in shown]
+        events = [await self._studio.watching.look(take.job_id, owner=owner) for take in shown]
         return _drawn(self._language, shown, events, note=note, watching=watching, asks=asks)
 
     def _button(self, verb: str) -> gr.Button:

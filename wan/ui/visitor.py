@@ -43,10 +43,10 @@ def owner_of(studio: Studio, token: object, request: gr.Request) -> str:
     Raises NotReady for no token.
     """
     if request.username:
-        return studio.owners.of_login(request.username)
+        return studio.access.owners.of_login(request.username)
     if not ids.is_token(token):
         raise NotReady
-    return studio.owners.of_token(token)
+    return studio.access.owners.of_token(token)
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _wire(
         try:
             leave = admitted(studio, request, key, region, workspace, code)
             return cards.finding(
-                language, await studio.check(leave, owner=owner_of(studio, token, request))
+                language, await studio.access.check(leave, owner=owner_of(studio, token, request))
             )
         except WanError as error:
             return cards.finding(language, error.message)
@@ -137,7 +137,7 @@ def _wire(
     def drop(token: str, request: gr.Request) -> tuple[str, str, str]:
         dropped = 0
         with suppress(NotReady):
-            dropped = studio.forget_keys(owner=owner_of(studio, token, request))
+            dropped = studio.access.forget_keys(owner=owner_of(studio, token, request))
         return (
             "",
             "",
@@ -165,7 +165,7 @@ def admitted(
     }
     if sent["key"]:  # what the form has beside it belongs to another key
         words |= {"region": sent["region"] or "", "workspace": sent["workspace"] or ""}
-    return studio.door.admit(**words, address=address_of(request))
+    return studio.access.door.admit(**words, address=address_of(request))
 
 
 def address_of(request: gr.Request) -> str:

@@ -293,10 +293,10 @@ class Api:
             The job, with the outcome in status.
         """
         owner, token, known = await self._of(request, job_id)
-        if token and hmac.compare_digest(token, self._studio.owners.view_of(known)):
+        if token and hmac.compare_digest(token, self._studio.access.owners.view_of(known)):
             raise WanError(Message.of("view_only"))
-        came = await self._studio.cancel(known, owner=owner)
-        event = await self._studio.look(known, owner=owner)
+        came = await self._studio.submission.cancel(known, owner=owner)
+        event = await self._studio.watching.look(known, owner=owner)
         return self._answer(request, event, token) | {"status": came.say()}
 
     async def _run(
@@ -311,7 +311,9 @@ class Api:
         if owner := self._known(request):
             token, job = (
                 "",
-                await self._studio.submit(asked, owner=owner, leave=leave, new_take=again),
+                await self._studio.submission.submit(
+                    asked, owner=owner, leave=leave, new_take=again
+                ),
             )
         else:
             token, job = await self._for_nobody(request, asked, leave, new_take=again)
@@ -329,11 +331,13 @@ class Api:
     ) -> tuple[str, Job]:
         """A job for a caller who is nobody yet, and the token that opens it."""
         studio, token = self._studio, _session(request) or ids.new_link_token()
-        owner = studio.owners.of_caller(token)
+        owner = studio.access.owners.of_caller(token)
         if new_take or not studio.settings.join_anonymous or _scope(request).get(SHARED, True):
-            return token, await studio.submit(asked, owner=owner, leave=leave, new_take=new_take)
-        job = await studio.submit_or_join(asked, owner=owner, leave=leave)
-        return token if job.owner == owner else studio.owners.view_of(job.id), job
+            return token, await studio.submission.submit(
+                asked, owner=owner, leave=leave, new_take=new_take
+            )
+        job = await studio.submission.submit_or_join(asked, owner=owner, leave=leave)
+        return token if job.owner == owner else studio.access.owners.view_of(job.id), job
 
     async def _watched(
         self,
@@ -346,7 +350,7 @@ class Api:
         made_before: bool = False,
     ) -> Answer:
         """A job at its end, or as it is when the time is over."""
-        event = await self._studio.look(job_id, owner=owner)
+        event = await self._studio.watching.look(job_id, owner=owner)
         with self._waiting.place(address_of(request), owner, _size(request)) as there:
             if seconds and there:
                 _let_go(request)
@@ -362,7 +366,8 @@ class Api:
         is_heard, since = whether_heard(), time.monotonic()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                async for event in self._studio.follow(event.job.id, owner=owner, again=RECHECK):  # noqa: B020 - the last one is the answer
+                events = self._studio.watching.follow(event.job.id, owner=owner, again=RECHECK)
+                async for event in events:
                     await report(event.message.say(), time.monotonic() - since)
                     if not is_heard() or await _is_gone(request):
                         break
@@ -375,7 +380,9 @@ class Api:
         id that lead through this one.
         """
         job = event.job
-        result: Answer = self._studio.result(job, made_before=made_before).model_dump(mode="json")
+        result: Answer = self._studio.library.result(job, made_before=made_before).model_dump(
+            mode="json"
+        )
         if job.video_key:
             result["video_url"] = f"{_root(request)}/media/{job.media_token}/video.mp4"
         return result | {
@@ -433,7 +440,7 @@ class Api:
 
     async def _opened_by(self, token: str, job_id: str) -> str:
         """The owner of a job that a token opens; "" where it does not. Raises JobNotFound."""
-        owners, owner = self._studio.owners, await self._studio.owner_of(job_id)
+        owners, owner = self._studio.access.owners, await self._studio.library.owner_of(job_id)
         theirs = owner in (
             owners.of_caller(token),
             owners.of_token(token),
@@ -444,7 +451,7 @@ class Api:
         """The owner that a caller is by login or headers; "" for one who is nobody yet. Raises
         InvalidInput.
         """
-        owners = self._studio.owners
+        owners = self._studio.access.owners
         if name := getattr(
             request, "username", None
         ):  # MCP gives Starlette's own request, which has none

@@ -1,0 +1,129 @@
+"""What is made of finished videos: the last frame, an archive, several joined to one."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from wan.domain import catalog
+from wan.domain.errors import (
+    InvalidInput,
+)
+from wan.domain.jobs import (
+    Job,
+)
+from wan.domain.turns import Asker
+from wan.media import embedded_settings, inputs, join
+from wan.service.library import Library
+from wan.storage.objects import Storage, require_room, translate_errors
+
+
+class Exports:
+    """Makes files of videos for their owner."""
+
+    def __init__(self, storage: Storage, library: Library) -> None:
+        self._storage, self._library = storage, library
+        self._joining = asyncio.Semaphore(1)  # it takes every core
+
+    async def last_frame(self, job_id: str, *, owner: str) -> bytes:
+        """The very last frame of a job's video, as PNG: the image of a shot that goes on from
+        there. Raises JobNotFound, InvalidInput, StorageUnavailable.
+        """
+        async with self._storage.workroom() as folder:
+            _, video = await self._video(job_id, owner, folder)
+            return await inputs.run_in_sandbox(Asker(owner=owner), join.last_frame, video)
+
+    async def bundle(self, job_id: str, *, owner: str, target: Path) -> None:
+        """Writes a ZIP of a job's video and its settings to `target`. Raises JobNotFound,
+        InvalidInput for a job without a video, StorageUnavailable.
+        """
+        async with self._storage.workroom() as folder:
+            job, video = await self._video(job_id, owner, folder)
+            await asyncio.to_thread(require_room, target.parent, more=video.stat().st_size)
+            with translate_errors():
+                name = f"{job.model}-{job.seed}"
+                await inputs.run_in_sandbox(
+                    Asker(owner=owner),
+                    join.bundle,
+                    video,
+                    self._library.about(job),
+                    target,
+                    name=name,
+                )
+
+    async def join(
+        self,
+        job_ids: Sequence[str],
+        *,
+        owner: str,
+        target: Path,
+        size: str = "",
+        fps: float = 0.0,
+        progress: Callable[[float], None],
+    ) -> None:
+        """Writes the videos of 2 to 20 jobs, in their order, as one MP4 to `target`.
+
+        size, fps: `W*H` px and frames per second; the first one's unless given. progress: is told
+        how much is done, 0 to 1, from another thread; what it raises stops the work and comes out
+        here. Where the awaiting task is cancelled, the work has stopped when this ends. Stopped or
+        failed, nothing is left at `target`. Raises JobNotFound; InvalidInput for too few or too
+        many, and for a job without a video; StorageUnavailable.
+        """
+        if len(job_ids) not in embedded_settings.SHOTS:
+            raise InvalidInput(
+                "takes",
+                "takes_count",
+                given=len(job_ids),
+                low=embedded_settings.SHOTS[0],
+                high=embedded_settings.SHOTS[-1],
+            )
+        async with self._storage.workroom() as folder:
+            shots = [await self._video(job_id, owner, folder) for job_id in job_ids]
+            jobs, paths = [job for job, _ in shots], [path for _, path in shots]
+            size, fps = (
+                size or f"{jobs[0].width}*{jobs[0].height}",
+                fps or jobs[0].fps or catalog.SERVICE_FPS,
+            )
+            tags = embedded_settings.tags([embedded_settings.settings_of(job) for job in jobs])
+            async with self._joining:
+                await asyncio.to_thread(self._storage.require_room)
+                with translate_errors():
+                    await _stoppable(
+                        partial(join.join, paths, target, size=size, fps=fps, tags=tags), progress
+                    )
+
+    async def _video(self, job_id: str, owner: str, folder: Path) -> tuple[Job, Path]:
+        """A job and its video, which stays for as long as the folder does."""
+        job = await self._library.job(job_id, owner=owner)
+        with contextlib.suppress(FileNotFoundError):
+            if job.video_key:
+                return job, await self._storage.hold(job.video_key, folder)
+        raise InvalidInput("takes", "take_without_video", given=job.seed)
+
+
+class _Stopped(Exception):
+    """Nobody waits for the work any more."""
+
+
+async def _stoppable(work: Callable[..., None], progress: Callable[[float], None]) -> None:
+    """Does work that reports its progress on a thread of its own; when this is cancelled, the work
+    ends with its next report, and this after it.
+    """
+    unwanted = threading.Event()
+
+    def report(done: float) -> None:
+        if unwanted.is_set():
+            raise _Stopped
+        progress(done)
+
+    running = asyncio.ensure_future(asyncio.to_thread(work, progress=report))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        unwanted.set()
+        while not running.done():
+            with contextlib.suppress(Exception, asyncio.CancelledError):
+                await asyncio.shield(running)
+        raise

@@ -1,0 +1,272 @@
+"""The jobs of an owner, and their files."""
+
+import contextlib
+import logging
+import math
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from wan.database.jobs import Jobs
+from wan.domain import ids, reviews
+from wan.domain.errors import (
+    InvalidInput,
+    JobNotFound,
+    StorageUnavailable,
+    WanError,
+)
+from wan.domain.jobs import (
+    CANCEL_IS_FREE,
+    GROUPS,
+    Job,
+    JobPage,
+    JobState,
+    Spent,
+)
+from wan.domain.messages import Message
+from wan.domain.results import VideoResult
+from wan.domain.validation import clean_text
+from wan.environment.settings import Settings
+from wan.media import embedded_settings
+from wan.service.changes import Changes
+from wan.service.files import Files
+from wan.service.lookup import ask_known
+from wan.service.references import References
+from wan.service.stores import Stores, open_stores
+
+log = logging.getLogger("wan.service.library")
+
+_SEARCH_LIMIT = 2000  # characters that are looked for; longer than any prompt
+# that are looked for, each by a condition of its own; SQLite takes a thousand, and nobody tells
+# prompts apart by more
+_SEARCH_WORDS = 30
+_SHELF_LIMIT = 10_000  # jobs that are given at once
+VERDICTS = (*reviews.VERDICTS, "none")
+"""By which a library is filtered; "none": nobody has said anything."""
+
+
+class Library:
+    """Reads jobs and their files. Needs no service."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._jobs = Jobs(stores.database)
+        self._storage, self._evidence = stores.storage, stores.evidence
+        self._files = Files(stores.storage)
+
+    async def job(self, job_id: str, *, owner: str) -> Job:
+        """A job of this owner. Raises JobNotFound and, as everything here that asks the database,
+        StorageUnavailable.
+        """
+        job = await ask_known(ids.JOB, self._jobs.get, job_id, owner)
+        if job is None:
+            raise JobNotFound
+        return job
+
+    async def owner_of(self, job_id: str) -> str:
+        """Whose job it is. Raises JobNotFound."""
+        owner = await self._jobs.owner_of(job_id) if ids.has_shape(ids.JOB, job_id) else None
+        if owner is None:
+            raise JobNotFound
+        return owner
+
+    async def jobs(
+        self,
+        *,
+        owner: str,
+        search: str = "",
+        model: str = "",
+        state: str = "",
+        verdict: str = "",
+        until: float | None = None,
+        offset: int = 0,
+        limit: int = 24,
+    ) -> JobPage:
+        """One page of this owner's jobs, newest first.
+
+        search: words that the prompt has in it, in any order, of which thirty are looked for;
+        capitals do not count. model: its exact name. state: one of `wan.domain.jobs.GROUPS`.
+        verdict: "yes", "maybe" or "no", as somebody's latest verdict in a review, or "none". until:
+        seconds since 1970; jobs written later are left out, so that pages stay where they are while
+        new jobs come. Raises InvalidInput for a state or a verdict that there is not.
+        """
+        for field, given, known in (("state", state, GROUPS), ("verdict", verdict, VERDICTS)):
+            if given and given not in known:
+                raise InvalidInput(
+                    field, "choice_unknown", given=given[:80], allowed=", ".join(known)
+                )
+        words = list(
+            dict.fromkeys(clean_text("search", search, _SEARCH_LIMIT, line=True).casefold().split())
+        )[:_SEARCH_WORDS]
+        return await self._jobs.shelf(
+            owner,
+            words=words,
+            model=model,
+            state=state,
+            verdict=verdict,
+            until=until,
+            offset=max(offset, 0),
+            limit=min(max(limit, 0), _SHELF_LIMIT),
+        )
+
+    async def references(self, job_id: str, *, owner: str) -> list[tuple[str, Path | str]]:
+        """What a job was made from, in the order in which the model numbers it, each with its kind:
+        local copies of what is kept, and URLs.
+
+        A file that is kept no longer is left out. Raises JobNotFound and StorageUnavailable.
+        """
+        found: list[tuple[str, Path | str]] = []
+        for one in (await self.job(job_id, owner=owner)).references:
+            with contextlib.suppress(FileNotFoundError):
+                found.append((one.kind, one.url or await self._storage.local_copy(one.key)))
+        return found
+
+    async def media(self, token: str, name: str) -> Path | None:
+        """A file of a job by its unguessable token: "video.mp4", "original.mp4" or "poster.webp";
+        None when there is none. Raises StorageUnavailable.
+        """
+        job = await ask_known(ids.MEDIA, self._jobs.by_media_token, token)
+        if job is not None and name == "original.mp4":
+            return await self._files.local(job.original_key)
+        return None if job is None else await self._files.shown(job, name)
+
+    async def evidence(self, job: Job) -> Path | None:
+        """The folder of a job's record with all that is known now; None where none is kept: of
+        visitors on a Space.
+        """
+        return await self._evidence.complete(job)
+
+    def result(
+        self, job: Job, *, made_before: bool = False, evidence: Path | None = None
+    ) -> VideoResult:
+        """A job as the normalised calls give it. made_before: it was given back by `submit` as it
+        was, which costs nothing. evidence: see there.
+        """
+        seconds, cost = job.billed
+        if made_before:
+            seconds, cost = 0.0, cost and replace(cost, amount=Decimal(0))
+        return VideoResult(
+            video_url=self._storage.url_of(job.video_key) if job.video_key else None,
+            job_id=job.id,
+            state=job.state.value,
+            adjustments=[one.say() for one in job.adjustments],
+            price=str(cost) if cost else None,
+            made_before=made_before,
+            simulated=job.simulated,
+            spent=Spent.NO.value if made_before else job.spent.value,
+            evidence=str(evidence) if evidence else None,
+            error=job.said.say() if job.said and not job.live else None,
+            billed_seconds=seconds,
+            **{
+                name: getattr(job, name)
+                for name in (
+                    "task_id",
+                    "request_id",
+                    "model",
+                    "width",
+                    "height",
+                    "fps",
+                    "duration",
+                    "seed",
+                )
+            },
+        )
+
+    def about(self, job: Job) -> dict[str, Any]:
+        """What stands in a job's video of how it was made, and what was measured and is known of it
+        besides. JSON; times are ISO 8601 in UTC.
+
+        For its owner: nobody else gets a price or a task id.
+        """
+        times = (
+            "created_at",
+            "started_at",
+            "submitted_at",
+            "running_at",
+            "fetching_at",
+            "ended_at",
+        )
+        seconds, cost = job.billed
+        return {
+            **embedded_settings.settings_of(job),
+            **{
+                name: getattr(job, name)
+                for name in ("width", "height", "fps", "duration", "has_audio", "task_id")
+            },
+            "billed_seconds": seconds,
+            "state": job.state.value,
+            "price": str(cost) if cost else None,
+            "adjustments": [one.say() for one in job.adjustments],
+            "times": {
+                name.removesuffix("_at"): _iso(at)
+                for name in times
+                if (at := getattr(job, name)) is not None
+            },
+        }
+
+
+class EditableLibrary(Library):
+    """A library whose jobs can be deleted. clock: seconds since 1970."""
+
+    def __init__(
+        self, stores: Stores, references: References, changes: Changes, clock: Callable[[], float]
+    ) -> None:
+        super().__init__(stores)
+        self._references, self._changes, self._clock = references, changes, clock
+
+    async def delete(self, job_id: str, *, owner: str) -> None:
+        """Deletes a job that has ended, and its files. Raises JobNotFound; WanError while it is on
+        its way; StorageUnavailable, and then it may be asked again.
+
+        Its files go first: were it the row, nobody could ask again for what failed. Whoever is
+        being sent one of them gets it to its end.
+        """
+        job = await self.job(job_id, owner=owner)
+        if job.live:
+            cancellable = job.state in CANCEL_IS_FREE | {JobState.SUBMITTING, JobState.UNCERTAIN}
+            raise WanError(
+                Message.of(
+                    "delete_cancel_first"
+                    if cancellable
+                    else "delete_made_free"
+                    if job.simulated
+                    else "delete_made"
+                )
+            )
+        await self._evidence.remove(job)
+        for key in await self._storage.list_older(
+            f"videos/{job.id}/", math.inf
+        ):  # also what a run left that did not come to its end
+            await self._storage.remove(key)
+        await self._jobs.delete(job, self._clock())
+        self._changes.notify()
+        try:
+            await self._references.drop(job)
+        except StorageUnavailable:
+            log.warning(
+                "what job %s was made from is not gone yet; it goes with the next sweep", job.id
+            )
+
+    async def withdraw_links(self, job_id: str, *, owner: str) -> Job:
+        """Makes every link to a job's files that was given away lead nowhere; the job gets new
+        ones. Raises JobNotFound.
+        """
+        job = await self.job(job_id, owner=owner)
+        await self._jobs.withdraw_links(job.id, owner, ids.new_media_token())
+        self._changes.notify()
+        return await self.job(job.id, owner=owner)
+
+
+@contextlib.asynccontextmanager
+async def open_library(settings: Settings) -> AsyncIterator[Library]:
+    """Open what is kept without a service: nothing is sent, and no job goes on. Raises
+    SettingsError and StorageUnavailable.
+    """
+    async with open_stores(settings) as stores:
+        yield Library(stores)
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,178 @@
+"""The rows of new jobs, before they are written."""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from wan.domain import catalog, ids, line
+from wan.domain.catalog import MODELS, Price
+from wan.domain.fingerprint import fingerprint
+from wan.domain.ids import Seal
+from wan.domain.jobs import (
+    Job,
+    Reference,
+)
+from wan.domain.requests import Request
+from wan.domain.turns import customer_network, is_here
+from wan.provider import payload
+from wan.service.access import Leave
+from wan.service.preparation import Prepared
+
+_DRAWS = secrets.SystemRandom()
+_NETWORK_LENGTH = 20  # characters of a network's hash
+_RESULT_SENTENCES = (
+    "size_scaled",
+    "fps_conformed",
+    "not_conformed",
+)  # adjustments of a result; the others belong to the request
+
+
+class NewJobs:
+    """Makes the rows of new jobs. clock: seconds since 1970."""
+
+    def __init__(self, seal: Seal, clock: Callable[[], float]) -> None:
+        self._seal, self._clock = seal, clock
+
+    def takes(
+        self,
+        request: Request,
+        nonces: Sequence[str],
+        owner: str,
+        leave: Leave,
+        prepared: Prepared,
+    ) -> list[Job]:
+        """The rows of what is asked for, which nobody has written yet."""
+        first, jobs = self._new_job(owner, leave), []
+        for number, (nonce, drawn) in enumerate(
+            zip(nonces, _DRAWS.sample(range(catalog.SEED_LIMIT + 1), len(nonces)), strict=True)
+        ):
+            asked = (
+                None if request.seed is None else (request.seed + number) % (catalog.SEED_LIMIT + 1)
+            )
+            take = request.model_copy(update={"seed": asked})
+            # Each a moment later than the one before, which is the order in our line.
+            created_at = first.created_at + number / 1000
+            row = replace(
+                self._new_job(owner, leave),
+                brief_id=first.brief_id,
+                nonce=nonce,
+                created_at=created_at,
+            )
+            jobs.append(_filled(row, take, drawn if asked is None else asked, prepared, leave))
+        return jobs
+
+    def again(self, old: Job, owner: str, leave: Leave, *, new_seed: bool) -> Job:
+        """The row of a job that is made from another."""
+        seed = secrets.randbelow(catalog.SEED_LIMIT + 1) if new_seed else old.seed
+        parameters = old.payload["parameters"] | {"seed": seed}
+        return replace(
+            self._new_job(owner, leave),
+            model=old.model,
+            request=old.request | {"seed": None if new_seed else old.seed},
+            references=old.references,
+            payload=old.payload | {"parameters": parameters},
+            # The same request asked for anew is the same kind as this; an UNCERTAIN job, which is
+            # on its way, would be joined instead.
+            cache_key=_another_key(old, new_seed=new_seed)
+            if new_seed or old.live
+            else old.cache_key,
+            nonce=secrets.token_hex(8),
+            brief_id=old.brief_id,
+            retried_from=old.id,
+            adjustments=[one for one in old.adjustments if one.key not in _RESULT_SENTENCES],
+            seed=seed,
+            **_costs(old.model, old.request, old.references, leave),
+        )
+
+    def _new_job(self, owner: str, leave: Leave) -> Job:
+        """A QUEUED row with nothing in it yet."""
+        now, connection = self._clock(), leave.connection
+        return Job(
+            id=ids.new_job_id(),
+            owner=owner,
+            account=connection.account,
+            backend=connection.backend,
+            base_url=connection.base_url,
+            region=connection.region,
+            workspace=connection.workspace,
+            brief_id=secrets.token_urlsafe(16),
+            media_token=ids.new_media_token(),
+            address=None if is_here(leave.address) else self._place_of(leave.address),
+            budget_day=""
+            if leave.budget is None
+            else datetime.fromtimestamp(now, UTC).date().isoformat(),
+            due_at=now,
+            created_at=now,
+            state_at=now,
+        )
+
+    def _place_of(self, address: str) -> str:
+        """An address as rows have it, 64 characters: the beginning of its network's hash, and its
+        own.
+        """
+        network, own = (
+            self._seal.hash("address", one) for one in (customer_network(address), address)
+        )
+        return f"{network[:_NETWORK_LENGTH]}{line.IN}{own}"
+
+
+def _another_key(old: Job, *, new_seed: bool) -> str:
+    """The cache key of what is made from a job and is another kind; the same each time, so that a
+    second click joins the first.
+    """
+    return hashlib.sha256(f"{old.cache_key} again {old.id} {new_seed}".encode()).hexdigest()
+
+
+def _filled(job: Job, request: Request, seed: int, prepared: Prepared, leave: Leave) -> Job:
+    """A new row with all that a request says. seed: the one that is sent."""
+    backend = job.base_url if job.backend == "dashscope" else job.backend
+    ready = payload.build(
+        request, seed=seed, urls=[reference.url for reference in prepared.references]
+    )
+    return replace(
+        job,
+        model=request.model,
+        request=request.to_json(),
+        references=prepared.references,
+        payload=ready.body,
+        cache_key=fingerprint(request, backend, prepared.digests, job.nonce),
+        adjustments=[*prepared.adjustments, *ready.adjustments],
+        seed=seed,
+        **_costs(request.model, request.to_json(), prepared.references, leave),
+    )
+
+
+def _costs(
+    model: str, asked: Mapping[str, Any], references: Sequence[Reference], leave: Leave
+) -> dict[str, Any]:
+    """What a new row says about money: the price by the lengths of the clips as far as they are
+    known; reserved is what it may come to at most.
+    """
+    lengths = [reference.seconds for reference in references if reference.kind == "video"]
+
+    def price(videos: Sequence[float | None]) -> Price | None:
+        size, duration, audio = asked["size"], asked["duration"], asked["audio"]
+        where = {"region": leave.connection.region, "currency": leave.connection.currency}
+        return catalog.price(
+            MODELS[model],
+            **where,
+            size=size,
+            duration=duration,
+            audio=audio,
+            videos=videos,
+            references=len(references),
+        )
+
+    cost, most = price(lengths), price([None] * len(lengths))
+    if cost is None or most is None:
+        return {"amount": None, "currency": "", "billed_seconds": None, "reserved": None}
+    reserved = None if leave.budget is None else most.amount
+    return {
+        "amount": cost.amount,
+        "currency": cost.currency,
+        "billed_seconds": cost.billed_seconds,
+        "reserved": reserved,
+    }

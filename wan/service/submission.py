@@ -1,0 +1,323 @@
+"""Jobs are submitted, retried and cancelled."""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from wan.database.jobs import Jobs
+from wan.database.queue import Queue
+from wan.domain import catalog
+from wan.domain.catalog import MODELS, Price
+from wan.domain.errors import (
+    InvalidInput,
+    MayPayTwice,
+    StorageUnavailable,
+    WanError,
+)
+from wan.domain.jobs import (
+    UNSENT,
+    Job,
+    JobState,
+    Spent,
+)
+from wan.domain.messages import Message
+from wan.domain.requests import Request
+from wan.domain.turns import Asker
+from wan.environment.connection import Connection
+from wan.environment.settings import Settings
+from wan.provider.gateway import Gateway
+from wan.service import polling
+from wan.service.access import Door, Keys, Leave
+from wan.service.changes import Changes
+from wan.service.library import Library
+from wan.service.new_jobs import NewJobs
+from wan.service.preparation import Preparation
+from wan.service.references import References
+from wan.service.refusals import refusals_in_words
+from wan.service.runner import Runner
+from wan.service.stores import Stores
+
+# seconds in which a program without a token that asks for the same is taken for one that has not
+# waited for the answer
+_ASKED_AGAIN = 3600.0
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What a run will cost and how long it usually takes. price: None where it is not known. usual:
+    from and to, seconds.
+    """
+
+    price: Price | None
+    usual: tuple[int, int]
+    simulated: bool
+
+
+class Submission:
+    """Writes jobs down, which the background loop sends. clock: seconds since 1970."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        stores: Stores,
+        library: Library,
+        references: References,
+        gateway: Gateway,
+        runner: Runner,
+        connection: Connection,
+        door: Door,
+        keys: Keys,
+        own: set[str] | None,
+        changes: Changes,
+        clock: Callable[[], float],
+    ) -> None:
+        self._settings, self._library, self._references = settings, library, references
+        self._queue, self._jobs = Queue(stores.database), Jobs(stores.database)
+        self._storage, self._evidence = stores.storage, stores.evidence
+        self._gateway, self._runner = gateway, runner
+        self._connection, self._door, self._keys, self._own = connection, door, keys, own
+        self._changes, self._clock = changes, clock
+        self._preparation = Preparation(stores.storage, references)
+        self._new_jobs = NewJobs(stores.database.seal, clock)
+        self._calling = asyncio.Lock()
+
+    async def submit(
+        self, request: Request, *, owner: str, leave: Leave | None = None, new_take: bool = False
+    ) -> Job:
+        """Checks and keeps the references, then writes the job down; the background loop does the
+        rest.
+
+        The same request of the same owner is never paid for twice unawares: one that is still on
+        its way is joined, one that has succeeded is given back as it is. leave: what the door lets
+        a visitor do; the operator's own unless given. new_take: forces a run of its own.
+
+        Raises InvalidInput, AccessRefused, and StorageUnavailable where our disk or database is
+        full or stuck; nothing has been sent or spent then.
+        """
+        return (
+            await self._submit(request, [secrets.token_hex(8) if new_take else ""], owner, leave)
+        )[0]
+
+    async def submit_takes(
+        self, request: Request, *, owner: str, leave: Leave | None = None, takes: int = 1
+    ) -> list[Job]:
+        """Several jobs from one brief that differ by their seeds alone, in their order; they run
+        side by side.
+
+        takes: 1 to 4. The first asks for the seed that was given, the next for the one after it,
+        and so on; without one each draws its own. Each take is joined or given back as `submit`
+        does it: asking again for the same takes pays for none of them twice, and one that was made
+        before belongs to the brief that it was made for. The others are written all or none. Raises
+        what `submit` does.
+        """
+        if (
+            isinstance(takes, bool)
+            or not isinstance(takes, int)
+            or takes not in range(1, catalog.TAKES_LIMIT + 1)
+        ):
+            raise InvalidInput(
+                "takes", "takes_range", given=str(takes)[:80], high=catalog.TAKES_LIMIT
+            )
+        numbered = request.seed is None
+        return await self._submit(
+            request,
+            ["", *(f"take-{number}" if numbered else "" for number in range(2, takes + 1))],
+            owner,
+            leave,
+        )
+
+    async def submit_or_join(self, request: Request, *, owner: str, leave: Leave) -> Job:
+        """As `submit`, for a program without a token: where another has asked for the same from the
+        same address within an hour, that job is given.
+
+        It may be the same program, which has not waited for the answer. The job stays its owner's,
+        whom only `owner_of` names.
+        """
+        return (await self._submit(request, [""], owner, leave, joins=True))[0]
+
+    async def retry(
+        self,
+        job_id: str,
+        *,
+        owner: str,
+        leave: Leave | None = None,
+        new_seed: bool | None = None,
+        may_pay_twice: bool = False,
+    ) -> Job:
+        """A new job from the same inputs. While this job or one made from it is on its way, that is
+        joined instead.
+
+        new_seed: whether another seed is drawn; unless said, only for a new take of what has
+        succeeded. Raises JobNotFound; AccessRefused and StorageUnavailable as `submit` does;
+        MayPayTwice where nobody knows whether the old job is billed, unless that is accepted by
+        `may_pay_twice`; and WanError where the old job ran on another connection: what it cost
+        there says nothing about here.
+        """
+        leave = leave or self._door.operator
+        await asyncio.to_thread(self._storage.require_room)
+        old = await self._library.job(job_id, owner=owner)
+        if old.spent is Spent.MAYBE and not may_pay_twice:
+            raise MayPayTwice
+        if old.account != leave.connection.account:
+            raise WanError(Message.of("retry_elsewhere"))
+        if old.live and old.state is not JobState.UNCERTAIN:
+            return old  # it is on its way
+        new_seed = old.state is JobState.SUCCEEDED if new_seed is None else new_seed
+        again = self._new_jobs.again(old, owner, leave, new_seed=new_seed)
+        with self._references.holding(
+            key for one in old.references for key in (one.key, one.sent_key)
+        ):
+            return (await self._add([again], leave))[0]
+
+    async def cancel(self, job_id: str, *, owner: str) -> Message:
+        """Cancels a job where that can still be done, and says what came of it.
+        Raises JobNotFound.
+        """
+        job = await self._library.job(job_id, owner=owner)
+        while job.live:
+            if job.state in (JobState.RUNNING, JobState.FETCHING):
+                priced = job.price is not None and not job.simulated
+                return (
+                    Message.of("cancel_late", price=str(job.price))
+                    if priced
+                    else Message.of("cancel_late_free" if job.simulated else "cancel_late_unpriced")
+                )
+            noted = await self._queue.want_cancel(job, self._clock())
+            if noted is not None:
+                if noted.account not in self._keys and noted.state in UNSENT:
+                    ended = await self._queue.advance(
+                        noted,
+                        JobState.CANCELLED,
+                        self._clock(),
+                        said=Message.of("cancelled"),
+                    )
+                    self._evidence.record(ended or noted)
+                self.take_up(noted)
+                self._changes.notify()
+                return Message.of("cancelled" if noted.state is JobState.QUEUED else "cancel_noted")
+            job = await self._library.job(job_id, owner=owner)  # it moved on while we asked
+        return Message.of("cancel_over")
+
+    def take_up(self, job: Job) -> None:
+        """Goes on with a job, also where this studio works on its own jobs only: one that is not
+        sent yet is sent, and paid.
+        """
+        if self._own is not None:
+            self._own.add(job.id)
+        self._runner.wake()
+
+    async def quote(
+        self,
+        *,
+        model: str,
+        size: str,
+        duration: int,
+        audio: bool,
+        videos: Sequence[float | None] = (),
+        references: int = 0,
+        own_region: str | None = None,
+    ) -> Quote:
+        """What a run will cost and how long it usually takes.
+
+        duration: seconds of output. videos: the length of each reference video in seconds, None for
+        a URL. references: how many there are in all. own_region: that of a visitor's own key, where
+        one is used.
+        """
+        known, own = MODELS[model], own_region is not None
+        region = self._settings.priced_region(own_region) if own_region else self._connection.region
+        simulated = self._settings.backend == "simulator" and not own
+        past: list[float] = []
+        with contextlib.suppress(StorageUnavailable):  # a price does not wait for the database
+            past = await self._jobs.past_seconds(
+                "simulator" if simulated else "dashscope", model, duration
+            )
+        where = {"region": region, "currency": "" if own else self._connection.currency}
+        cost = catalog.price(
+            known,
+            **where,
+            size=size,
+            duration=duration,
+            audio=audio,
+            videos=videos,
+            references=references,
+        )
+        return Quote(cost, polling.usual_seconds(known, simulated=simulated, past=past), simulated)
+
+    async def _submit(
+        self,
+        request: Request,
+        nonces: Sequence[str],
+        owner: str,
+        leave: Leave | None,
+        *,
+        joins: bool = False,
+    ) -> list[Job]:
+        """One job for each nonce, and for each next seed where the request names one."""
+        leave = leave or self._door.operator
+        await asyncio.to_thread(self._storage.require_room)
+        with self._references.holding():
+            prepared = await self._preparation.prepare(request, Asker(leave.address, owner))
+            jobs = self._new_jobs.takes(request, nonces, owner, leave, prepared)
+            if not joins:
+                return await self._insert(jobs, leave)
+            async with self._calling:  # else two who ask at once would not see each other
+                return (
+                    [theirs]
+                    if (theirs := await self._called_for(jobs[0]))
+                    else await self._insert(jobs, leave)
+                )
+
+    async def _insert(self, jobs: Sequence[Job], leave: Leave) -> list[Job]:
+        """Writes rows down, but for what is known: that is joined or given back."""
+        known = [await self._same_job(job) for job in jobs]
+        # Under the key of what is on its way, the insert joins it.
+        rows = [
+            replace(job, cache_key=there.cache_key) if there else job
+            for job, there in zip(jobs, known, strict=True)
+        ]
+        new = iter(
+            await self._add(
+                [
+                    row
+                    for row, there in zip(rows, known, strict=True)
+                    if there is None or there.live
+                ],
+                leave,
+            )
+        )
+        return [there if there is not None and not there.live else next(new) for there in known]
+
+    async def _add(self, jobs: Sequence[Job], leave: Leave) -> list[Job]:
+        if not jobs:
+            return []
+        if leave.connection.account not in self._keys:
+            await asyncio.to_thread(self._gateway.prepare, leave.connection)
+        self._keys.hold(jobs[0].owner, leave.connection)
+        with refusals_in_words():
+            added = await self._queue.add(jobs, budget=leave.budget, at_once=leave.jobs_at_once)
+        for job in added:
+            self._evidence.record(job)
+            self.take_up(job)
+        self._changes.notify()
+        return added
+
+    async def _called_for(self, job: Job) -> Job | None:
+        """The job that another program without a token asked for, if its video is kept."""
+        theirs = await self._jobs.called_for(job, job.created_at - _ASKED_AGAIN)
+        return (
+            theirs
+            if theirs is not None and (theirs.live or await self._storage.has(theirs.video_key))
+            else None
+        )
+
+    async def _same_job(self, job: Job) -> Job | None:
+        """The job of the same kind that has succeeded, if its video is kept, or is on its way."""
+        known = await self._jobs.of_kind(job.owner, job.account, job.cache_key)
+        return (
+            known
+            if known is not None and (known.live or await self._storage.has(known.video_key))
+            else None
+        )

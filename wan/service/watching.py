@@ -1,0 +1,208 @@
+"""How jobs stand, now and on every change."""
+
+import asyncio
+import contextlib
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from wan.database.engine import Database
+from wan.database.jobs import Jobs
+from wan.database.queue import Queue
+from wan.domain import catalog
+from wan.domain.catalog import MODELS
+from wan.domain.errors import (
+    JobNotFound,
+    StorageUnavailable,
+)
+from wan.domain.jobs import (
+    Job,
+    JobEvent,
+    JobState,
+)
+from wan.domain.messages import Message
+from wan.service import polling
+from wan.service.access import Keys
+from wan.service.changes import Changes
+from wan.service.library import Library
+from wan.service.runner import Runner
+
+_LINES_KEPT = 100  # lines; each account and model has one
+_LINE_KEPT = 0.3  # seconds for which what was read of a line is shown
+_GLANCE = 1.0  # seconds between two looks at a followed row that another process may have written
+_SAID = {  # what is happening in a state, where the row itself does not say
+    JobState.UPLOADING: "uploading",
+    JobState.SUBMITTING: "submitting",
+    JobState.PENDING: "pending",
+    JobState.RUNNING: "running",
+    JobState.FETCHING: "fetching",
+    JobState.UNCERTAIN: "uncertain",
+    JobState.SUCCEEDED: "succeeded",
+}
+
+
+class Watching:
+    """Views of jobs, which may be lost and taken up at any time. clock: seconds since 1970."""
+
+    def __init__(
+        self,
+        database: Database,
+        library: Library,
+        keys: Keys,
+        runner: Runner,
+        changes: Changes,
+        clock: Callable[[], float],
+    ) -> None:
+        self._queue, self._jobs, self._library = Queue(database), Jobs(database), library
+        self._keys, self._runner = keys, runner
+        self._changes, self._clock = changes, clock
+        self._lines: dict[tuple[str, str], tuple[float, dict[str, int]]] = {}
+
+    async def follow(
+        self, job_id: str, *, owner: str, again: float = math.inf
+    ) -> AsyncIterator[JobEvent]:
+        """What happens to a job: once at the start, then on every change, until it has ended.
+        Raises JobNotFound.
+
+        Losing the viewer changes nothing. While the database cannot be read, the last event is
+        given again and says so; it goes on by itself. again: seconds after which the last event is
+        given once more, for whoever must see from time to time whether anybody still listens.
+        """
+        async for events in self.follow_all([job_id], owner=owner, again=again):
+            yield events[0]
+
+    async def follow_all(
+        self, job_ids: Sequence[str], *, owner: str, again: float = math.inf
+    ) -> AsyncIterator[list[JobEvent]]:
+        """What happens to several jobs, as `follow` says it of one: how each stands, whenever
+        something has changed, until all have ended.
+
+        One that is deleted meanwhile is left out. Raises JobNotFound where none is there.
+        """
+        seen: list[JobEvent] = []
+        given = time.monotonic()
+        while True:
+            changes = self._changes.next
+            events = await self._glance(job_ids, owner, seen)
+            if events and (
+                len(seen) != len(events)
+                or any(_differs(*pair) for pair in zip(seen, events, strict=True))
+            ):
+                seen, given = events, time.monotonic()
+                yield events
+            elif seen and time.monotonic() - given >= again:
+                given = time.monotonic()
+                yield seen
+            if events and not any(event.job.live for event in events):
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changes.wait(), _GLANCE)
+
+    async def look(self, job_id: str, *, owner: str) -> JobEvent:
+        """A job as it is at this moment, in words. Raises JobNotFound."""
+        job = await self._library.job(job_id, owner=owner)
+        place = await self._place(job) if job.state is JobState.QUEUED else None
+        past = await self._jobs.past_seconds(job.backend, job.model, job.request["duration"])
+        if job.live and job.account not in self._keys:
+            job = replace(job, said=_waits(job))
+        elif job.live and self._runner.stuck:
+            job = replace(job, said=Message.of("paused"))
+        said = job.said or (
+            Message.of("queued", place=place, ordinal=_ordinal(place))
+            if place
+            else Message.of(_SAID.get(job.state, "submitting"))
+        )
+        return JobEvent(
+            job=job,
+            message=said,
+            elapsed=max(self._clock() - job.state_at, 0.0),
+            expected=polling.expected_seconds(
+                MODELS[job.model], simulated=job.simulated, past=past
+            ),
+            place=place,
+        )
+
+    async def newest(self, *, owner: str, models: Sequence[str]) -> Job | None:
+        """The job of this owner with one of these models that is looked at first: the newest on its
+        way, else the newest of all.
+        """
+        return await self._jobs.newest(owner, list(models))
+
+    async def takes(self, job: Job) -> list[Job]:
+        """The takes of a job's brief, oldest first; one that was made again stands where the first
+        of its kind did, in its place.
+        """
+        there = {one.id: one for one in await self._jobs.of_brief(job.owner, job.brief_id)}
+        places: dict[str, str] = {}  # of each take: the first job that it goes back to
+        for one in there.values():
+            places[one.id] = places.get(one.retried_from, one.id)
+        last = {place: there[job_id] for job_id, place in places.items()}
+        return list(last.values())
+
+    async def _glance(
+        self, job_ids: Sequence[str], owner: str, seen: list[JobEvent]
+    ) -> list[JobEvent]:
+        """How the jobs stand; [] while nobody can tell. What has ended is not asked for again."""
+        known = {event.job.id: event for event in seen if not event.job.live}
+        found = []
+        try:
+            for job_id in job_ids:
+                with contextlib.suppress(JobNotFound):
+                    found.append(known.get(job_id) or await self.look(job_id, owner=owner))
+            if not found:
+                raise JobNotFound
+            return found
+        except StorageUnavailable:
+            return [event if event.job.id in known else self._paused(event) for event in seen]
+
+    def _paused(self, event: JobEvent) -> JobEvent:
+        return replace(
+            event,
+            message=Message.of("paused"),
+            elapsed=max(self._clock() - event.job.state_at, 0.0),
+        )
+
+    async def _place(self, job: Job) -> int:
+        """Place in our own line from 1. The whole line is asked for once for all who look at about
+        the same time.
+        """
+        which, now = (job.account, job.model), self._clock()
+        read_at, places = self._lines.get(which, (-math.inf, {}))
+        if (
+            not job.state_at < read_at <= now < read_at + _LINE_KEPT
+        ):  # what has come since then is not in it
+            ordered = await self._queue.line(*which, now)
+            places = {job_id: place for place, job_id in enumerate(ordered, 1)}
+            self._lines[which] = now, places
+            if len(self._lines) > _LINES_KEPT:
+                del self._lines[next(iter(self._lines))]
+        return places.get(job.id, len(places) + 1)
+
+
+def _waits(job: Job) -> Message:
+    """What to say of a job whose key is not here; where a video may be waiting at the service,
+    until when.
+    """
+    if job.submitted_at is None:
+        return Message.of("waits_for_key")
+    lost_at = datetime.fromtimestamp(
+        (job.submitting_at or job.submitted_at) + catalog.TASK_LIFETIME, UTC
+    )
+    return Message.of("waits_for_key_until", time=f"{lost_at:%Y-%m-%d %H:%M}")
+
+
+def _differs(seen: JobEvent, event: JobEvent) -> bool:
+    """Whether a viewer has something new to see."""
+    return (seen.job.version, seen.place, seen.message) != (
+        event.job.version,
+        event.place,
+        event.message,
+    )
+
+
+def _ordinal(place: int) -> str:
+    """1st, 2nd, 3rd, 4th ... 11th, 12th, 13th ..."""
+    ending = "th" if 10 <= place % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
+    return f"{place}{ending}"
