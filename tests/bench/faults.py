@@ -768,6 +768,13 @@ _FRESH = (
         "    return\n",
         "environment/test_process_exit.py",
     ),
+    _fault(
+        "a stop that is lost where another thread takes its signal",
+        "ui/serve.py",
+        "while not self._over.wait(_STOP_LOOK):",
+        "while not self._over.wait():",
+        "environment/test_process_exit.py::test_the_app_ends_whichever_thread_takes_the_signal",
+    ),
 )
 
 FAULTS: tuple[Fault, ...] = (

@@ -1,5 +1,7 @@
 """How a process of ours ends: with everything done, and before its interpreter is taken apart."""
 
+import ctypes
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +65,16 @@ def test_every_command_ends_so(environment, tmp_path, arguments, code):
     ended = warm.run([program], environment=environment, folder=tmp_path)
     assert ended.returncode == code, ended.stderr
     assert "taken apart" not in ended.stdout
+
+
+def test_the_app_ends_whichever_thread_takes_the_signal(tmp_path):
+    libc = ctypes.CDLL(None, use_errno=True)
+    with served(tmp_path) as app:
+        main = app.process.pid
+        other = max(int(thread.name) for thread in Path(f"/proc/{main}/task").iterdir())
+        assert other != main
+        assert libc.tgkill(main, other, signal.SIGTERM) == 0
+        assert app.process.wait(60) == 0
 
 
 def test_the_app_ends_so(environment, tmp_path):

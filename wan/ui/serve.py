@@ -42,6 +42,7 @@ from wan.web.uploads import BodyUploads
 
 _UPLOAD_LIMIT = "100mb"  # the service's own limit for a reference video
 _EVENT_SECONDS = 0.01  # an event waits no longer than this until it is begun
+_STOP_LOOK = 0.2  # seconds between two looks whether somebody asked for the end
 _STOP_SECONDS = 2  # open streams get this long; without a limit the lifespan would never end
 
 
@@ -83,7 +84,9 @@ class Server:
         ):
             self._demo.launch(**self._options())
         try:
-            self._over.wait()
+            # A signal that another thread takes does not end a wait without a limit.
+            while not self._over.wait(_STOP_LOOK):
+                pass
         finally:
             self._demo.server.config.timeout_graceful_shutdown = _STOP_SECONDS
             self._demo.close()
