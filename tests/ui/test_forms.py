@@ -72,18 +72,18 @@ def test_the_requests_do_the_checking(wrong, field):
 
 def test_references_are_listed_files_first():
     files = [Path("/u/cat.png"), Path("/u/walk.mp4")]
-    listed = reference.listed(
+    listed = reference.list_references(
         files, " https://example.com/x.mov?y=1\n\nhttps://example.com/x.jpg\n"
     )
     assert listed == [*files, "https://example.com/x.mov?y=1", "https://example.com/x.jpg"]
-    assert reference.listed(None, None) == []
+    assert reference.list_references(None, None) == []
 
 
 def test_every_size_can_be_chosen():
-    assert [size for _, size in form_fields.size_choices("en", own_shape=False)] == list(
+    assert [size for _, size in form_fields.list_sizes("en", own_shape=False)] == list(
         catalog.SIZES
     )
-    assert [size for _, size in form_fields.size_choices("en", own_shape=True)][-2:] == [
+    assert [size for _, size in form_fields.list_sizes("en", own_shape=True)][-2:] == [
         "720P",
         "1080P",
     ]

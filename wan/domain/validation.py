@@ -14,19 +14,12 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from wan.domain.errors import InvalidInput
+from wan.domain.fields import BY_NAME
 from wan.domain.plain_text import clean, clean_line, find_control
 from wan.domain.quoting import quote_typed_value, quote_value
 
 _UNSEEN = 10  # times its limit that a text may be long before invisible characters are removed
 
-_REFUSALS = {  # by field, where it has words of its own
-    "model": "model_unknown",
-    "size": "size_unknown",
-    "duration": "duration_range",
-    "seed": "seed_range",
-    "fps": "fps_range",
-    "motion_strength": "motion_range",
-}
 _YES_OR_NO = "true or false"
 _ALLOWED = {"bool_parsing": _YES_OR_NO, "bool_type": _YES_OR_NO}  # by pydantic's type of error
 
@@ -88,12 +81,13 @@ def explain_error(error: ValidationError, of: type[BaseModel], model: str) -> In
     if first["type"] == "missing":
         return InvalidInput(field, "field_missing")
     known, given = of.model_fields.get(field), first["input"]
+    key = BY_NAME[field].refusal if field in BY_NAME else ""
     if known and (texts := allowed_texts(known)):
-        key, allowed = _REFUSALS.get(field, "choice_unknown"), ", ".join(texts)
+        key, allowed = key or "choice_unknown", ", ".join(texts)
         return InvalidInput(field, key, given=quote_value(given), allowed=allowed)
-    if known and field in _REFUSALS:
+    if known and key:
         return InvalidInput(
-            field, _REFUSALS[field], given=quote_typed_value(given), model=model, **_limits(known)
+            field, key, given=quote_typed_value(given), model=model, **_limits(known)
         )
     allowed = _ALLOWED.get(first["type"], first["msg"])
     return InvalidInput(field, "field_type", given=quote_typed_value(given), allowed=allowed)

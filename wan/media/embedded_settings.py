@@ -24,6 +24,7 @@ from pydantic import (
 from wan.domain import catalog
 from wan.domain.catalog import MODELS
 from wan.domain.errors import InvalidInput
+from wan.domain.fields import BY_NAME
 from wan.domain.jobs import Job, Reference
 from wan.domain.public_url import check_public_url
 from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
@@ -46,7 +47,7 @@ def settings_of(job: Job) -> dict[str, Any]:
         "job": job.id,
         "model": job.model,
         "request": {
-            name: strip_query(value) if name == "audio_url" else value
+            name: strip_query(value) if name in BY_NAME and BY_NAME[name].is_url else value
             for name, value in job.request.items()
         },
         "seed": job.seed,

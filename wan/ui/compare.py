@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from wan.domain.fields import BY_NAME, RequestField
 from wan.domain.jobs import Job, Reference
 from wan.domain.messages import Language
 from wan.media.embedded_settings import strip_query
@@ -63,21 +64,6 @@ _PATHS = {
     "loop": "M5 4h8a4 4 0 0 1 4 4h-2a2 2 0 0 0-2-2H5v3L1 5l4-4zM15 16H7a4 4 0 0 1-4-4h2a2 2 0 "
     "0 0 2 2h8v-3l4 4-4 4z",
 }
-_ASKED = (  # what a request may hold, and how the page calls it
-    ("prompt", "prompt"),
-    ("negative_prompt", "negative_prompt"),
-    ("duration", "duration"),
-    ("size", "size"),
-    ("fps", "fps"),
-    ("fit", "fit"),
-    ("motion_strength", "motion"),
-    ("audio", "sound"),
-    ("audio_url", "audio_url"),
-    ("prompt_extend", "prompt_extend"),
-    ("shot_type", "shot_type"),
-    ("watermark", "watermark"),
-)
-_CHOICES = {"crop": "fit_crop", "pad": "fit_pad", "single": "shot_single", "multi": "shot_multi"}
 Settings = dict[str, Markup]
 """What a take was made with, in words, by the key of its label."""
 
@@ -239,9 +225,9 @@ def worded(language: Language, job: Job, *, priced: bool = True) -> Settings:
         else Markup("")
     )
     asked = {
-        key: _value(language, field, job.request[field])
-        for field, key in _ASKED
-        if field in job.request
+        field.label_key: _value(language, field, job.request[field.name])
+        for field in BY_NAME.values()
+        if field.compared and field.name in job.request
     }
     made_from = Markup(" · ").join(_reference(language, one) for one in job.references)
     facts = Markup(" · ").join(measured(language, job))
@@ -256,16 +242,18 @@ def worded(language: Language, job: Job, *, priced: bool = True) -> Settings:
     )
 
 
-def _value(language: Language, field: str, given: object) -> Markup:
+def _value(language: Language, field: RequestField, given: object) -> Markup:
     if isinstance(given, bool):
         return text(language, "yes" if given else "no")
-    if isinstance(given, str) and field == "size":
+    if not isinstance(given, str):
+        return as_it_is(given) if given is not None else Markup("")
+    if label := field.choices.get(given):
+        return text(language, label)
+    if field.name == "size":
         given = given.replace("*", "×")
-    elif isinstance(given, str) and field in ("fit", "shot_type") and given in _CHOICES:
-        return text(language, _CHOICES[given])
-    elif isinstance(given, str) and field == "audio_url":
+    elif field.is_url:
         given = strip_query(given)  # the board is shown to others
-    return as_it_is(given) if given is not None and given != "" else Markup("")
+    return as_it_is(given) if given else Markup("")
 
 
 def _reference(language: Language, one: Reference) -> Markup:

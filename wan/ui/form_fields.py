@@ -1,4 +1,4 @@
-"""The parts of a brief that both tabs have: built here once, from the catalog."""
+"""The controls that both forms have, made from the table of request fields and the catalog."""
 
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from gradio.components import Component
 
 from wan.domain import catalog
 from wan.domain.catalog import Model
+from wan.domain.fields import BY_NAME, Makes, RequestField, fields_of
 from wan.domain.messages import Language, t
 from wan.domain.requests import OWN_SHAPE
 from wan.storage.uploads import UploadFolder
@@ -17,10 +18,8 @@ from wan.ui.visitor import bare, hidden
 _SHAPES = {True: "landscape", False: "portrait"}
 
 
-def size_choices(language: Language, *, own_shape: bool) -> list[tuple[str, str]]:
-    """Every size with a name that people know. own_shape: whether the picture's own shape may be
-    kept.
-    """
+def list_sizes(language: Language, *, own_shape: bool) -> list[tuple[str, str]]:
+    """Return every size under a name that people know. own_shape: the picture's own shape too."""
     choices = [
         (f"{size.replace('*', '×')} · {t(language, _shape(size))}", size) for size in catalog.SIZES
     ]
@@ -34,27 +33,53 @@ def _shape(size: str) -> str:
     return "square" if width == height else _SHAPES[width > height]
 
 
-def identity(tab: str, field: str) -> str:
-    """The id of a field on the page; the script marks a field that was refused by it."""
+def element_id(tab: str, field: str) -> str:
+    """Return the id of a field on the page, by which the script marks one that was refused."""
     return f"wan-{tab}-{field}"
 
 
-def prompt(language: Language, tab: str) -> gr.Textbox:
-    """The prompt."""
-    placeholder = t(language, f"prompt_{tab}_placeholder")
-    counted = f"wan-of-{catalog.PROMPT_LIMIT}"
+def add_field(language: Language, tab: str, name: str, **more: Any) -> Component:
+    """Add the control of a request field: a switch, a choice or a text. more: for Gradio."""
+    return _add(language, tab, BY_NAME[name], more)
+
+
+def add_folded(language: Language, tab: Makes) -> dict[str, Component]:
+    """Add the controls that stand under "More" and need nothing special; switches come last."""
+    rows = sorted((row for row in fields_of(tab) if row.folded), key=lambda row: row.is_switch)
+    return {row.name: _add(language, tab, row, {}) for row in rows}
+
+
+def _add(language: Language, tab: str, row: RequestField, more: dict[str, Any]) -> Component:
+    shown: dict[str, Any] = {
+        "label": t(language, row.label_key),
+        "elem_id": element_id(tab, row.name),
+    }
+    if row.is_switch:
+        return gr.Checkbox(**shown, value=bool(row.default), min_width=120, **more)
+    if row.choices:
+        choices = [(t(language, label), value) for value, label in row.choices.items()]
+        return gr.Radio(choices, **shown, value=row.default, **more)
+    if row.placeholder:
+        shown["placeholder"] = t(language, row.placeholder)
+    if row.longest:
+        return gr.Textbox(lines=2, **shown, elem_classes=f"wan-of-{row.longest}", **more)
+    return gr.Textbox(max_lines=1, **shown, **more)
+
+
+def add_prompt(language: Language, tab: str) -> gr.Textbox:
+    """Add the prompt."""
     return gr.Textbox(
         label=t(language, "prompt"),
-        placeholder=placeholder,
+        placeholder=t(language, f"prompt_{tab}_placeholder"),
         lines=3,
         max_lines=10,
-        elem_id=identity(tab, "prompt"),
-        elem_classes=counted,
+        elem_id=element_id(tab, "prompt"),
+        elem_classes=f"wan-of-{catalog.PROMPT_LIMIT}",
     )
 
 
-def addresses(language: Language, tab: str, field: str, key: str, *, lines: int) -> gr.Textbox:
-    """A place for URLs, up to so many lines."""
+def add_links(language: Language, tab: str, field: str, key: str, *, lines: int) -> gr.Textbox:
+    """Add a place for URLs, one a line. lines: how many at most."""
     shown = t(language, key)
     return gr.Textbox(
         label=shown,
@@ -63,12 +88,12 @@ def addresses(language: Language, tab: str, field: str, key: str, *, lines: int)
         container=False,
         lines=1,
         max_lines=lines,
-        elem_id=identity(tab, field),
+        elem_id=element_id(tab, field),
     )
 
 
-def duration(language: Language, tab: str, model: Model) -> gr.Slider:
-    """How long the video is, within the model's limits."""
+def add_duration(language: Language, tab: str, model: Model) -> gr.Slider:
+    """Add the duration, in seconds within the model's limits."""
     low, high = model.durations[0], model.durations[-1]
     return gr.Slider(
         low,
@@ -78,49 +103,45 @@ def duration(language: Language, tab: str, model: Model) -> gr.Slider:
         label=t(language, "duration"),
         buttons=[],
         min_width=120,
-        elem_id=identity(tab, "duration"),
+        elem_id=element_id(tab, "duration"),
         elem_classes="wan-slider",
     )
 
 
-def size(language: Language, tab: str, model: Model, *, own_shape: bool = False) -> gr.Dropdown:
-    """How large the video is."""
-    choices = size_choices(language, own_shape=own_shape)
+def add_size(language: Language, tab: str, model: Model, *, own_shape: bool = False) -> gr.Dropdown:
+    """Add the size. own_shape: whether the picture's own shape may be kept."""
     return gr.Dropdown(
-        choices,
+        list_sizes(language, own_shape=own_shape),
         value=model.default_size,
         label=t(language, "size"),
-        elem_id=identity(tab, "size"),
+        elem_id=element_id(tab, "size"),
         filterable=False,
         min_width=180,
     )
 
 
-def seed_and_fps(language: Language, tab: str) -> dict[str, Component]:
-    """Two numbers that may be left out. They are text fields: Gradio's number field turns "none
-    given" into 0 as soon as it is shown.
+def add_seed_and_fps(language: Language, tab: str) -> dict[str, Component]:
+    """Add two numbers that may be left out.
+
+    They are text fields: Gradio's number field turns "none given" into 0 as soon as it is shown.
     """
+    placeholders = {"seed": t(language, "seed_placeholder"), "fps": str(catalog.SERVICE_FPS)}
     with gr.Row(elem_classes="wan-pair"):
-        seed = gr.Textbox(
-            label=t(language, "seed"),
-            placeholder=t(language, "seed_placeholder"),
-            elem_id=identity(tab, "seed"),
-            max_lines=1,
-            min_width=120,
-        )
-        fps = gr.Textbox(
-            label=t(language, "fps"),
-            placeholder=str(catalog.SERVICE_FPS),
-            elem_id=identity(tab, "fps"),
-            max_lines=1,
-            min_width=120,
-        )
-    return {"seed": seed, "fps": fps}
+        return {
+            name: gr.Textbox(
+                label=t(language, BY_NAME[name].label_key),
+                placeholder=placeholder,
+                elem_id=element_id(tab, name),
+                max_lines=1,
+                min_width=120,
+            )
+            for name, placeholder in placeholders.items()
+        }
 
 
-def number(text: str | None) -> int | str | None:
-    """A whole number that was typed; None where nothing was, and what is no number as it is, for
-    the request to refuse.
+def parse_number(text: str | None) -> int | str | None:
+    """Return a whole number that was typed, None for nothing; other text as it is, for the request
+    to refuse.
     """
     typed = (text or "").strip()
     try:
@@ -129,79 +150,42 @@ def number(text: str | None) -> int | str | None:
         return typed
 
 
-def words_and_shots(language: Language, tab: str) -> dict[str, Component]:
-    """What to leave out, and how many shots."""
-    shots = [(t(language, "shot_single"), "single"), (t(language, "shot_multi"), "multi")]
-    return {
-        "negative_prompt": gr.Textbox(
-            label=t(language, "negative_prompt"),
-            placeholder=t(language, "negative_placeholder"),
-            lines=2,
-            elem_id=identity(tab, "negative_prompt"),
-            elem_classes=f"wan-of-{catalog.NEGATIVE_PROMPT_LIMIT}",
-        ),
-        "shot_type": gr.Radio(
-            shots,
-            value="single",
-            label=t(language, "shot_type"),
-            elem_id=identity(tab, "shot_type"),
-        ),
-    }
-
-
-def flag(
-    language: Language, tab: str, field: str, key: str, *, value: bool, visible: bool = True
-) -> gr.Checkbox:
-    """A thing to switch on or off."""
-    return gr.Checkbox(
-        value=value,
-        label=t(language, key),
-        elem_id=identity(tab, field),
-        visible=visible,
-        min_width=120,
-    )
-
-
-def generate(language: Language, tab: str) -> tuple[gr.Radio, gr.HTML, gr.Button]:
-    """How many takes, the price of them and, directly under it, the button that spends it."""
+def add_generate(language: Language, tab: str) -> tuple[gr.Radio, gr.HTML, gr.Button]:
+    """Add the number of takes, their price and, directly under it, the button that spends it."""
     with gr.Column(elem_classes="wan-go"):
         counts = [str(number) for number in range(1, catalog.TAKES_LIMIT + 1)]
         takes = gr.Radio(
             counts,
             value="1",
             label=t(language, "takes"),
-            elem_id=identity(tab, "takes"),
+            elem_id=element_id(tab, "takes"),
             elem_classes="wan-count",
         )
-        price = gr.HTML('<p class="wan-price">&nbsp;</p>', elem_id=identity(tab, "price"), **bare)
-        return (
-            takes,
-            price,
-            gr.Button(
-                t(language, "generate"),
-                variant="primary",
-                size="lg",
-                elem_id=identity(tab, "generate"),
-            ),
+        price = gr.HTML('<p class="wan-price">&nbsp;</p>', elem_id=element_id(tab, "price"), **bare)
+        button = gr.Button(
+            t(language, "generate"),
+            variant="primary",
+            size="lg",
+            elem_id=element_id(tab, "generate"),
         )
+        return takes, price, button
 
 
-def from_video(language: Language, tab: str) -> tuple[gr.UploadButton, gr.HTML]:
-    """A way to fill the form with the settings that stand in a video, and what came of it."""
-    words, kinds = t(language, "recall"), [".mp4", ".mov"]
+def add_settings_upload(language: Language, tab: str) -> tuple[gr.UploadButton, gr.HTML]:
+    """Add a button that fills the form with the settings in a video, and a place for the result."""
     button = gr.UploadButton(
-        words,
-        file_types=kinds,
+        t(language, "recall"),
+        file_types=[".mp4", ".mov"],
         size="sm",
-        elem_id=identity(tab, "video"),
+        elem_id=element_id(tab, "video"),
         elem_classes="wan-recall",
         min_width=0,
     )
-    return button, gr.HTML("", elem_id=identity(tab, "recalled"), **bare)
+    return button, gr.HTML("", elem_id=element_id(tab, "recalled"), **bare)
 
 
-def sample(language: Language, key: str, uploads: UploadFolder, picture: Path) -> gr.Button:
-    """A sample that fills the form."""
+def add_sample(language: Language, key: str, uploads: UploadFolder, picture: Path) -> gr.Button:
+    """Add a button for a sample; `fill_on_click` says what it fills in."""
     icon: Any = file_value(uploads, picture)
     return gr.Button(t(language, key), icon=icon, size="sm", elem_classes="wan-sample", min_width=0)
 
@@ -209,7 +193,7 @@ def sample(language: Language, key: str, uploads: UploadFolder, picture: Path) -
 def fill_on_click(
     button: gr.Button, prompt: str, *, picture: Any, outputs: list[Component]
 ) -> None:
-    """Lets a sample fill the form; it never runs by itself. outputs: files, addresses, prompt."""
+    """Let a sample fill the form; it never runs by itself. outputs: files, links, prompt."""
 
     def fill() -> tuple[Any, str, str]:
         return picture, "", prompt

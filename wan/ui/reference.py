@@ -5,13 +5,13 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 from gradio.components import Component
 from markupsafe import Markup
 
-from wan.domain.catalog import INPUT_CAPS, MODELS, REFERENCE_TO_VIDEO, Model
+from wan.domain.catalog import INPUT_CAPS, MODELS, REFERENCE_TO_VIDEO
 from wan.domain.errors import Crowded, InvalidInput, StorageUnavailable
 from wan.domain.messages import Language, t
 from wan.domain.plain_text import clean_line
@@ -21,13 +21,14 @@ from wan.media import inputs
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES, UploadFolder
 from wan.ui import cards, form_fields
+from wan.ui.form_fields import element_id
 from wan.ui.run import Run, Values
 from wan.ui.visitor import Visitor, asker_of, bare, hidden
 from wan.web.capacity import Capacity
 
-TAB = "reference"
+TAB: Literal["reference"] = "reference"
 Media = Path | str
-"""A file that was uploaded, or an address."""
+"""A file that was uploaded, or a link."""
 _MODEL = MODELS[REFERENCE_TO_VIDEO]
 _SHOWN = 20  # tiles; with so many the brief is refused anyway
 _KNOWN = 500  # files of which is remembered what they are; five kilobytes each
@@ -50,35 +51,36 @@ _SAMPLES = (
 def build(
     language: Language, studio: Studio, visitor: Visitor, viewers: Capacity
 ) -> tuple[Run, gr.HTML, Callable[[], Awaitable[str]]]:
-    """Builds the tab. Gives its stage, its price line, and what that says at the start."""
+    """Build the tab. Returns its stage, its price line, and what gives the first price."""
+    models = [model.name for model in MODELS.values() if model.makes == TAB]
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
-            samples, fields, cast = _form(language, studio.uploads)
-            video, recalled = form_fields.from_video(language, TAB)
-            takes, price, generate = form_fields.generate(language, TAB)
+            samples, fields, cast = _add_form(language, studio.uploads)
+            video, recalled = form_fields.add_settings_upload(language, TAB)
+            takes, price, generate = form_fields.add_generate(language, TAB)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
-            run = Run(
-                language,
-                studio,
-                TAB,
-                visitor,
-                [model.name for model in MODELS.values() if model.makes == TAB],
-                viewers,
-            )
-    run.wire(generate, takes, fields, read, partial(idle, language))
+            run = Run(language, studio, TAB, visitor, models, viewers)
+    run.wire(generate, takes, fields, read, partial(draw_idle, language))
     run.video, run.recalled = video, recalled
     for button, (_, words, files, _) in zip(samples, _SAMPLES, strict=True):
         outputs = [fields["files"], fields["urls"], fields["prompt"]]
         form_fields.fill_on_click(
             button, t(language, words), picture=[str(file) for file in files], outputs=outputs
         )
-    looks = Looks()
-    priced = [
-        takes,
-        *(fields[name] for name in ("model", "size", "duration", "audio", "files", "urls")),
-        visitor.own,
-        visitor.region,
-    ]
+    fields["model"].change(  # type: ignore[attr-defined]
+        _limit_to_model, fields["model"], [fields["duration"], fields["audio"]], **hidden
+    )
+    return run, price, _wire_price(language, studio, run, visitor, price, cast)
+
+
+def _wire_price(
+    language: Language, studio: Studio, run: Run, visitor: Visitor, price: gr.HTML, cast: gr.HTML
+) -> Callable[[], Awaitable[str]]:
+    """Keep the references' tiles and the price line up to date. Returns what gives the first price.
+
+    A price depends on how long the clips are, so it follows the tiles, for which they are opened.
+    """
+    previews = Previews()
 
     async def quote(
         takes: str,
@@ -97,61 +99,46 @@ def build(
             "audio": sound,
             "own_region": region if own else None,
         }
-        asker = asker_of(studio, "", request, "price")
+        asker, references = asker_of(studio, "", request, "price"), list_references(files, urls)
         try:
-            return await _quote(
-                language, studio, looks, listed(files, urls), asked, int(takes), asker
-            )
+            return await _quote(language, studio, previews, references, asked, int(takes), asker)
         except Overtaken:
             return gr.skip()  # the form has changed meanwhile
 
-    async def first_quote() -> str:
-        asked = {
-            "model": _MODEL.name,
-            "size": _MODEL.default_size,
-            "duration": _MODEL.default_duration,
-        }
-        return await _quote(
-            language, studio, looks, [], asked | {"audio": bool(_MODEL.audio_flag)}, 1, Asker()
-        )
-
-    gathered = [fields["files"], fields["urls"]]
-    gr.on(
-        [part.change for part in priced if part not in gathered],  # type: ignore[attr-defined]
-        quote,
-        priced,
-        price,
-        trigger_mode="always_last",
-        **hidden,
-    )
-
-    async def _cast(files: list[Path] | None, urls: str, request: gr.Request) -> Any:
+    async def draw(files: list[Path] | None, urls: str, request: gr.Request) -> Any:
         asker = asker_of(studio, "", request, "cast")
         try:
-            return await _drawn(language, looks, listed(files, urls), asker)
+            return await _draw_cast(language, previews, list_references(files, urls), asker)
         except Overtaken:
             return gr.skip()  # the references have changed meanwhile
 
-    cast_drawn = gr.on(
-        [part.change for part in gathered],  # type: ignore[attr-defined]
-        _cast,
-        gathered,
-        cast,
-        trigger_mode="always_last",
-        **hidden,
-    )
-    cast_drawn.then(quote, priced, price, **hidden)  # by now it is known how long each is
-    fields["model"].change(  # type: ignore[attr-defined]
-        _limits, fields["model"], [fields["duration"], fields["audio"]], **hidden
-    )
-    return run, price, first_quote
+    form = [run.fields[name] for name in ("model", "size", "duration", "audio")]
+    references = [run.fields["files"], run.fields["urls"]]
+    others = [run.takes, *form, visitor.own, visitor.region]
+    priced = [run.takes, *form, *references, visitor.own, visitor.region]
+    once = {"trigger_mode": "always_last", **hidden}
+    gr.on([part.change for part in others], quote, priced, price, **once)  # type: ignore[attr-defined]
+    changes = [part.change for part in references]  # type: ignore[attr-defined]
+    gr.on(changes, draw, references, cast, **once).then(quote, priced, price, **hidden)
+    return partial(_quote_first, language, studio, previews)
+
+
+async def _quote_first(language: Language, studio: Studio, previews: "Previews") -> str:
+    """Return the price line of an untouched form."""
+    asked = {
+        "model": _MODEL.name,
+        "size": _MODEL.default_size,
+        "duration": _MODEL.default_duration,
+        "audio": bool(_MODEL.audio_flag),
+    }
+    return await _quote(language, studio, previews, [], asked, 1, Asker())
 
 
 async def read(values: Values, asker: Asker) -> ReferenceToVideoRequest:
-    """The request that the form makes. Raises InvalidInput."""
+    """Return the request that the form makes. Raises InvalidInput."""
     given = dict(values)
-    given |= {name: form_fields.number(given[name]) for name in ("seed", "fps")}
-    references = listed(given.pop("files"), given.pop("urls"))
+    given |= {name: form_fields.parse_number(given[name]) for name in ("seed", "fps")}
+    references = list_references(given.pop("files"), given.pop("urls"))
     made = partial(
         ReferenceToVideoRequest,
         **given,
@@ -160,28 +147,29 @@ async def read(values: Values, asker: Asker) -> ReferenceToVideoRequest:
     return await asyncio.to_thread(made)
 
 
-async def idle(
+async def draw_idle(
     language: Language, _values: Values, card: Markup, _asker: Asker, *, back: bool
 ) -> str:
-    """The stage before a run."""
+    """Return the stage before a run."""
     _ = back  # there is no preview to come back from
     return cards.idle(language, f"{TAB}.webp", card)
 
 
-def listed(files: Sequence[Path] | None, urls: str | None) -> list[Media]:
-    """The references of the form in the order given, files before addresses."""
+def list_references(files: Sequence[Path] | None, urls: str | None) -> list[Media]:
+    """Return the references of the form in the order given, files before links."""
     return [*(files or ()), *(line.strip() for line in (urls or "").splitlines() if line.strip())]
 
 
-class Looks:
-    """What the files of the page are. Each is looked into once, however often the form changes."""
+class Previews:
+    """What the files of the page are. Each is opened once, however often the form changes."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[Path, inputs.ReferencePreview] = OrderedDict()
 
-    async def at(self, path: Path, asker: Asker) -> inputs.ReferencePreview:
-        """What a file is. Raises InvalidInput, which calls it by its name; StorageUnavailable,
-        Crowded and Overtaken.
+    async def get(self, path: Path, asker: Asker) -> inputs.ReferencePreview:
+        """Return what a file is.
+
+        Raises InvalidInput, which calls it by its name; StorageUnavailable, Crowded and Overtaken.
         """
         if path not in self._known:
             self._known[path] = await inputs.run_in_sandbox(
@@ -191,50 +179,51 @@ class Looks:
                 self._known.popitem(last=False)
         return self._known[path]
 
-    async def lengths(self, references: Sequence[Media], asker: Asker) -> list[float | None]:
-        """How long each video among the references is, in seconds; None where that is not known,
-        and the price an upper bound. Raises Overtaken.
+    async def measure_videos(self, references: Sequence[Media], asker: Asker) -> list[float | None]:
+        """Return the seconds of each video among the references; None where that is not known, and
+        the price an upper bound. Raises Overtaken.
         """
-        sizes = [await self._size(one, asker) for one in references[: max(INPUT_CAPS)]]
-        return [seconds for kind, seconds in sizes if kind == "video"]
+        known = [await self._measure(one, asker) for one in references[: max(INPUT_CAPS)]]
+        return [seconds for kind, seconds in known if kind == "video"]
 
-    async def _size(self, reference: Media, asker: Asker) -> tuple[str, float | None]:
+    async def _measure(self, reference: Media, asker: Asker) -> tuple[str, float | None]:
         if isinstance(reference, str):
             return guess_kind(reference), None
         try:
-            look = await self.at(reference, asker)
+            preview = await self.get(reference, asker)
         except (InvalidInput, StorageUnavailable, Crowded):
             return "video", None
-        return look.kind, look.seconds
+        return preview.kind, preview.seconds
 
 
-async def _drawn(
-    language: Language, looks: Looks, references: Sequence[Media], asker: Asker
+async def _draw_cast(
+    language: Language, previews: Previews, references: Sequence[Media], asker: Asker
 ) -> str:
-    """The references as the page shows them, each by its name, and last what cannot be used. Raises
-    Overtaken.
+    """Return tiles of the references, each by its name, those that cannot be used too.
+
+    Raises Overtaken.
     """
     if not references:
-        return _no_cast(language)
-    tiles = [await _tile(looks, one, asker) for one in references[:_SHOWN]]
+        return _draw_no_cast(language)
+    tiles = [await _make_tile(previews, one, asker) for one in references[:_SHOWN]]
     return cards.cast(language, tiles)
 
 
-async def _tile(looks: Looks, reference: Media, asker: Asker) -> cards.Tile:
-    """A reference as it is shown. What has an address of its own is not loaded from there."""
+async def _make_tile(previews: Previews, reference: Media, asker: Asker) -> cards.Tile:
+    """Make the tile of a reference. A link is not loaded from where it leads."""
     if isinstance(reference, str):
         return cards.Tile(guess_kind(reference), reference)
     name = clean_line(reference.name)
     try:
-        look = await looks.at(reference, asker)
+        preview = await previews.get(reference, asker)
     except InvalidInput as refusal:
         return cards.Tile("refused", name, notes=[refusal.message])
     except (StorageUnavailable, Crowded) as trouble:
         return cards.Tile("refused", name, notes=[trouble.message])
-    return cards.Tile(look.kind, name, look.thumbnail, look.adjustments)
+    return cards.Tile(preview.kind, name, preview.thumbnail, preview.adjustments)
 
 
-def _no_cast(language: Language) -> str:
+def _draw_no_cast(language: Language) -> str:
     return cards.hint(
         language,
         "cast_empty",
@@ -247,79 +236,75 @@ def _no_cast(language: Language) -> str:
 async def _quote(
     language: Language,
     studio: Studio,
-    looks: Looks,
+    previews: Previews,
     references: Sequence[Media],
     asked: dict[str, Any],
     takes: int,
     asker: Asker,
 ) -> str:
-    """The price line. Raises Overtaken."""
-    count = min(
-        len(references), max(INPUT_CAPS)
-    )  # with more it is refused later; until then the price of the most that are allowed
-    quoted = await studio.submission.quote(
-        **asked, videos=await looks.lengths(references, asker), references=count
-    )
+    """Return the price line. Raises Overtaken."""
+    # With more references it is refused later; until then the price of the most that are allowed.
+    count = min(len(references), max(INPUT_CAPS))
+    lengths = await previews.measure_videos(references, asker)
+    quoted = await studio.submission.quote(**asked, videos=lengths, references=count)
     return cards.price_line(
         language, quoted.price, quoted.usual, simulated=quoted.simulated, takes=takes
     )
 
 
-def _limits(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def _limit_to_model(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what changes in the form with the model: duration and sound."""
     model = MODELS[name]
     return gr.update(minimum=model.durations[0], maximum=model.durations[-1]), gr.update(
         visible=model.audio_flag
     )
 
 
-def _form(
+def _add_form(
     language: Language, uploads: UploadFolder
 ) -> tuple[list[gr.Button], dict[str, Component], gr.HTML]:
+    """Add samples, fields and the place for the references' tiles."""
     with gr.Row(elem_classes="wan-samples"):
         gr.HTML(cards.hint(language, "samples"), **bare)
         samples = [
-            form_fields.sample(language, key, uploads, picture) for key, _, _, picture in _SAMPLES
+            form_fields.add_sample(language, key, uploads, picture)
+            for key, _, _, picture in _SAMPLES
         ]
-    files = gr.File(
-        label=t(language, "references"),
-        file_count="multiple",
-        allow_reordering=True,
-        height=148,
-        elem_id=form_fields.identity(TAB, "reference_video"),
-        elem_classes="wan-drop",
-    )
-    urls = form_fields.addresses(
-        language, TAB, "urls", "references_url", lines=_MODEL.max_references
-    )
-    cast = gr.HTML(_no_cast(language), elem_id=form_fields.identity(TAB, "cast"), **bare)
     fields: dict[str, Component] = {
-        "files": files,
-        "urls": urls,
-        "prompt": form_fields.prompt(language, TAB),
+        "files": gr.File(
+            label=t(language, "references"),
+            file_count="multiple",
+            allow_reordering=True,
+            height=148,
+            elem_id=element_id(TAB, "reference_video"),
+            elem_classes="wan-drop",
+        ),
+        "urls": form_fields.add_links(
+            language, TAB, "urls", "references_url", lines=_MODEL.max_references
+        ),
     }
+    cast = gr.HTML(_draw_no_cast(language), elem_id=element_id(TAB, "cast"), **bare)
+    fields["prompt"] = form_fields.add_prompt(language, TAB)
     fields["model"] = gr.Radio(
-        _models(language),
+        _list_models(language),
         value=_MODEL.name,
         label=t(language, "model"),
-        elem_id=form_fields.identity(TAB, "model"),
+        elem_id=element_id(TAB, "model"),
     )
     with gr.Row(elem_classes="wan-pair"):
-        fields["duration"] = form_fields.duration(language, TAB, _MODEL)
-        fields["size"] = form_fields.size(language, TAB, _MODEL)
+        fields["duration"] = form_fields.add_duration(language, TAB, _MODEL)
+        fields["size"] = form_fields.add_size(language, TAB, _MODEL)
     with gr.Accordion(t(language, "more"), open=False, elem_classes="wan-more"):
-        fields |= form_fields.seed_and_fps(language, TAB)
-        fields["audio"] = form_fields.flag(
-            language, TAB, "audio", "sound", value=True, visible=_MODEL.audio_flag
-        )
-        fields |= form_fields.words_and_shots(language, TAB)
-        fields["watermark"] = form_fields.flag(language, TAB, "watermark", "watermark", value=False)
+        fields |= form_fields.add_seed_and_fps(language, TAB)
+        fields["audio"] = form_fields.add_field(language, TAB, "audio", visible=_MODEL.audio_flag)
+        fields |= form_fields.add_folded(language, TAB)
     return samples, fields, cast
 
 
-def _models(language: Language) -> list[tuple[str, str]]:
-    """The models with a word on the difference."""
-
-    def named(model: Model) -> str:
-        return t(language, "model_flash" if model.audio_flag else "model_full")
-
-    return [(named(model), model.name) for model in MODELS.values() if model.makes == TAB]
+def _list_models(language: Language) -> list[tuple[str, str]]:
+    """Return the models with a word on the difference."""
+    return [
+        (t(language, "model_flash" if model.audio_flag else "model_full"), model.name)
+        for model in MODELS.values()
+        if model.makes == TAB
+    ]

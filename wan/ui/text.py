@@ -8,35 +8,16 @@ from collections.abc import Mapping
 
 from markupsafe import Markup, escape
 
+from wan.domain.fields import label_of
 from wan.domain.messages import Language, Message, t, template
 from wan.web.languages import TAGS
 
-_LABELS = {  # fields by the keys of their labels
-    "reference_image": "image",
-    "reference_video": "reference_videos",
-    "reference_video + reference_image": "references",
-    "motion_strength": "motion",
+_LABELS = {  # controls that are no field of a request, by the keys of their labels
     "video": "recall",
     "title": "review_title",
     "note": "review_note",
     "search": "library_search",
-    **{
-        name: name
-        for name in (
-            "prompt",
-            "negative_prompt",
-            "duration",
-            "size",
-            "fit",
-            "model",
-            "seed",
-            "fps",
-            "audio_url",
-            "shot_type",
-            "takes",
-        )
-    },
-    **{name: name for name in ("key", "region", "workspace", "reference_audio")},
+    **{name: name for name in ("takes", "key", "region", "workspace")},
 }
 _SWITCH = Markup('<a href="{}" data-lang="{}" lang="{}"{}>{}</a>')
 _SWITCHES: tuple[tuple[Language, str], ...] = (("zh", "to_chinese"), ("en", "to_english"))
@@ -55,7 +36,8 @@ def text(language: Language, key: str, /, **values: object) -> Markup:
 
 def text_of(language: Language, message: Message) -> Markup:
     """A message as HTML. A field that it names is called as its label on the page."""
-    label = _LABELS.get(str(message.values.get("field")))
+    field = str(message.values.get("field"))
+    label = label_of(field) or _LABELS.get(field)
     values = message.values | ({"field": t(language, label)} if label else {})
     key = f"page_{message.key}" if message.key in _PLAINER else message.key
     return _filled(template(language, key), values)
