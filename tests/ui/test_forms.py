@@ -89,7 +89,7 @@ def test_every_size_can_be_chosen():
     ]
 
 
-STUDIO = SimpleNamespace(owners=Owners(Seal(bytes(32))))
+STUDIO = SimpleNamespace(access=SimpleNamespace(owners=Owners(Seal(bytes(32)))))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_what_is_no_token_is_no_owner(token):
     with pytest.raises(NotReady):
         owner_of(STUDIO, token, gr.Request())
     with pytest.raises(ValueError, match="no token"):
-        STUDIO.owners.of_token(token)
+        STUDIO.access.owners.of_token(token)
 
 
 def test_an_owner_does_not_tell_the_token():
@@ -112,7 +112,7 @@ def test_an_owner_does_not_tell_the_token():
 
 def test_nobody_is_another_by_what_they_say():
     said = "a-name-or-a-key-or-a-token-of-43-characters"
-    owners = STUDIO.owners
+    owners = STUDIO.access.owners
     assert (
         len(
             {
