@@ -257,7 +257,7 @@ def test_what_nobody_works_on_holds_nobody_up(store):
         store.add(job(number))
     jobs = {one.id: one for one in store.queue.claim(NOW, lease=120, accounts=ACCOUNTS)}
     assert store.queue.start(jobs["job3"], NOW, at_once=1) is None
-    store.queue.leave(["job1"])
+    store.queue.release(["job1"])
     assert store.queue.start(jobs["job3"], NOW, at_once=1) is None  # there is one more before it
     assert store.queue.start(jobs["job2"], NOW, at_once=1).state is JobState.UPLOADING
     assert store.queue.start(jobs["job3"], NOW, at_once=1) is None

@@ -1,4 +1,4 @@
-"""Who may spend: the door, the keys in memory, the day's budget, what is logged."""
+"""Who may spend: the access policy, the keys in memory, the day's budget, what is logged."""
 
 import asyncio
 import logging
@@ -30,7 +30,7 @@ from wan.domain.redact import guard_logs, redact, strip_signatures
 from wan.environment.connection import Connection
 from wan.environment.settings import load_settings
 from wan.service import polling
-from wan.service.access import Door, Keys, Leave
+from wan.service.access import AccessPolicy, KeyRing, Permission
 from wan.service.new_jobs import NewJobs
 from wan.service.refusals import refusals_in_words
 from wan.service.studio import Studio
@@ -48,47 +48,51 @@ OWN = Connection(
 DAY = "2026-03-01"
 
 
-def door(monkeypatch, clock=lambda: 0.0, **settings) -> Door:
+def policy(monkeypatch, clock=lambda: 0.0, **settings) -> AccessPolicy:
     for name, value in {
         "WAN_BACKEND": "auto",
         "DASHSCOPE_API_KEY": "sk-operator",
         **settings,
     }.items():
         monkeypatch.setenv(name, value)
-    return Door(load_settings(), OWN, clock)
+    return AccessPolicy(load_settings(), OWN, clock)
 
 
-def refusal(opened: Door, **given) -> str:
+def refusal(opened: AccessPolicy, **given) -> str:
     with pytest.raises(AccessRefused) as refused:
-        opened.admit(**given)
+        opened.authorize(**given)
     return refused.value.message.key
 
 
 def test_the_operators_key_needs_the_code_where_there_is_one(monkeypatch):
-    opened = door(monkeypatch, WAN_ACCESS_CODE="open sesame", WAN_DAILY_BUDGET="20")
+    opened = policy(monkeypatch, WAN_ACCESS_CODE="open sesame", WAN_DAILY_BUDGET="20")
     assert refusal(opened) == "code_missing"
     assert refusal(opened, code="sesame") == "code_wrong"
-    leave = opened.admit(code=" open sesame ")
-    assert (leave.connection, leave.budget, leave.jobs_at_once) == (OWN, Decimal(20), 8)
+    permission = opened.authorize(code=" open sesame ")
+    assert (permission.connection, permission.budget, permission.jobs_at_once) == (
+        OWN,
+        Decimal(20),
+        8,
+    )
 
 
 def test_a_code_may_be_in_any_script(monkeypatch):
-    opened = door(monkeypatch, WAN_ACCESS_CODE="芝麻开门")
+    opened = policy(monkeypatch, WAN_ACCESS_CODE="芝麻开门")
     assert refusal(opened, code="芝麻") == "code_wrong"
-    assert opened.admit(code="芝麻开门").connection == OWN
+    assert opened.authorize(code="芝麻开门").connection == OWN
 
 
 def test_a_key_of_ones_own_needs_no_code_and_is_not_counted(monkeypatch):
-    leave = door(monkeypatch, WAN_ACCESS_CODE="x", WAN_DAILY_BUDGET="20").admit(
+    permission = policy(monkeypatch, WAN_ACCESS_CODE="x", WAN_DAILY_BUDGET="20").authorize(
         key=" sk-ws-mine1234 ", region="ap-southeast-1", workspace="ws-1"
     )
-    assert leave.connection.key.get_secret_value() == "sk-ws-mine1234"
-    assert (leave.connection.base_url, leave.connection.workspace) == (
+    assert permission.connection.key.get_secret_value() == "sk-ws-mine1234"
+    assert (permission.connection.base_url, permission.connection.workspace) == (
         catalog.BASE_URLS["ap-southeast-1"],
         "ws-1",
     )
-    assert leave.budget is None
-    assert leave.connection.account != OWN.account
+    assert permission.budget is None
+    assert permission.connection.account != OWN.account
 
 
 @pytest.mark.process
@@ -121,7 +125,7 @@ async def test_where_all_else_is_a_demo_a_key_of_ones_own_has_the_price_of_its_r
 )
 def test_what_is_no_key_is_refused_and_never_quoted(monkeypatch, wrong):
     with pytest.raises(InvalidInput) as refused:
-        door(monkeypatch).admit(key=wrong)
+        policy(monkeypatch).authorize(key=wrong)
     assert refused.value.field == "key"
     assert wrong not in str(refused.value)
 
@@ -138,30 +142,30 @@ def test_what_is_no_key_is_refused_and_never_quoted(monkeypatch, wrong):
 )
 def test_a_visitors_key_goes_nowhere_else(monkeypatch, field, value):
     with pytest.raises(InvalidInput) as refused:
-        door(monkeypatch).admit(key="sk-mine1234", **{field: value})
+        policy(monkeypatch).authorize(key="sk-mine1234", **{field: value})
     assert refused.value.field == field
 
 
 def test_guessing_waits_ever_longer_and_only_where_it_comes_from(monkeypatch):
     now = [0.0]
-    opened = door(monkeypatch, lambda: now[0], WAN_ACCESS_CODE="right")
+    opened = policy(monkeypatch, lambda: now[0], WAN_ACCESS_CODE="right")
     assert [refusal(opened, code=f"wrong{number}", address="a") for number in range(5)] == [
         "code_wrong"
     ] * 3 + ["code_wait"] * 2
     assert refusal(opened, code="right", address="a") == "code_wait"
-    assert opened.admit(code="right", address="b")
+    assert opened.authorize(code="right", address="b")
     tried = 0
     for _ in range(3600):
         now[0] += 1
         tried += refusal(opened, code="guess", address="a") == "code_wrong"
     assert tried < 20
     now[0] += 900
-    assert opened.admit(code="right", address="a")
+    assert opened.authorize(code="right", address="a")
 
 
 def test_keys_are_dropped_when_nothing_of_theirs_is_on_its_way_or_when_they_are_told_to():
     now = [0.0]
-    keys = Keys(OWN, lambda: now[0])
+    keys = KeyRing(OWN, lambda: now[0])
     mine, theirs = (
         OWN.model_copy(update={"key": SecretStr(f"sk-{name}")}) for name in ("mine", "theirs")
     )
@@ -217,12 +221,15 @@ def test_fifty_at_once_do_not_overdraw(store):
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai", "America/Los_Angeles"])
 def test_the_day_of_the_budget_begins_at_midnight_utc(zone):
-    midnight, leave = datetime(2026, 3, 2, tzinfo=UTC).timestamp(), Leave(OWN, Decimal(20))
+    midnight, permission = (
+        datetime(2026, 3, 2, tzinfo=UTC).timestamp(),
+        Permission(OWN, Decimal(20)),
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TZ", zone)
         time.tzset()
         days = [
-            NewJobs(Seal(b""), clock=lambda at=at: at)._new_job(OWNER, leave).budget_day
+            NewJobs(Seal(b""), clock=lambda at=at: at)._new_job(OWNER, permission).budget_day
             for at in (midnight - 1, midnight)
         ]
     time.tzset()
@@ -528,14 +535,14 @@ class TestTheWholeWay:
     ):
         key = f"sk-visitor{secrets.token_hex(8)}"
         async with Studio(load_settings()) as studio:
-            leave = studio.access.door.admit(key=key)
+            permission = studio.access.policy.authorize(key=key)
             done = await finished(
-                studio, await studio.submission.submit(image(), owner=OWNER, leave=leave)
+                studio, await studio.submission.submit(image(), owner=OWNER, permission=permission)
             )
-            assert (done.state, done.account) == (JobState.SUCCEEDED, leave.connection.account)
+            assert (done.state, done.account) == (JobState.SUCCEEDED, permission.connection.account)
             with simulator.fault("query", "status-503"):
                 job = await studio.submission.submit(
-                    image(prompt="a restart"), owner=OWNER, leave=leave
+                    image(prompt="a restart"), owner=OWNER, permission=permission
                 )
                 async for event in studio.watching.follow(job.id, owner=OWNER):
                     if event.job.state is JobState.PENDING:
@@ -545,7 +552,7 @@ class TestTheWholeWay:
             assert waiting.message.key == "waits_for_key_until"
             assert f"{datetime.now(UTC).year}" in str(waiting.message)
             assert (
-                await studio.access.check(studio.access.door.admit(key=key), owner=OWNER)
+                await studio.access.check(studio.access.policy.authorize(key=key), owner=OWNER)
             ).key == "check_good"
             assert (await finished(studio, job)).state is JobState.SUCCEEDED
             assert studio.access.forget_keys(owner=OWNER) == 1
@@ -588,21 +595,21 @@ class TestTheWholeWay:
     async def test_a_check_says_what_is_the_matter(self, simulator, fault, key, found):
         async with Studio(load_settings()) as studio:
             before = simulator.stats()["created"]
-            leave = studio.access.door.admit(key=key)
+            permission = studio.access.policy.authorize(key=key)
             if fault:
                 with simulator.fault("list", fault):
-                    said = await studio.access.check(leave, owner=OWNER)
+                    said = await studio.access.check(permission, owner=OWNER)
             else:
-                said = await studio.access.check(leave, owner=OWNER)
+                said = await studio.access.check(permission, owner=OWNER)
         assert said.key == found
         assert key not in str(said)
         assert simulator.stats()["created"] == before
 
     async def test_forgetting_in_the_middle_leaves_the_job_waiting(self, simulator):
         async with Studio(load_settings()) as studio:
-            leave = studio.access.door.admit(key="sk-forgetful1234")
+            permission = studio.access.policy.authorize(key="sk-forgetful1234")
             with simulator.fault("query", "delay-1"):
-                job = await studio.submission.submit(image(), owner=OWNER, leave=leave)
+                job = await studio.submission.submit(image(), owner=OWNER, permission=permission)
                 async for event in studio.watching.follow(job.id, owner=OWNER):
                     if event.job.state is JobState.PENDING:
                         break
@@ -615,7 +622,7 @@ class TestTheWholeWay:
             assert seen.job.live
             with pytest.raises(WanError):
                 await studio.submission.retry(job.id, owner=OWNER)
-            await studio.access.check(leave, owner=OWNER)
+            await studio.access.check(permission, owner=OWNER)
             assert (await finished(studio, job)).state is JobState.SUCCEEDED
 
     async def test_one_owner_does_not_take_the_streams_of_all(self, simulator):
@@ -648,7 +655,7 @@ class TestTheWholeWay:
             done = await finished(
                 studio,
                 await studio.submission.submit(
-                    image(), owner=OWNER, leave=Leave(studio.access.connection)
+                    image(), owner=OWNER, permission=Permission(studio.access.connection)
                 ),
             )
             assert await studio.library.media(done.media_token, "video.mp4")

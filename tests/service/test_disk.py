@@ -394,7 +394,7 @@ async def test_the_page_says_it_in_words(studio):
             "", ids.new_job_id(), asks
         )  # nobody knows, so the stage stays as it is
         stage, job = await run._start(
-            lambda: (OWNER, studio.access.door.operator), "", "1", read, refused
+            lambda: (OWNER, studio.access.policy.operator), "", "1", read, refused
         )
         card, _ = await run._cancel("", ids.new_job_id(), "", asks)
     assert job == ""

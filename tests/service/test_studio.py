@@ -134,12 +134,14 @@ async def test_an_account_of_the_other_site_pays_in_its_own_currency(monkeypatch
             model=catalog.IMAGE_TO_VIDEO, size="720P", duration=2, audio=True
         )
         job = await studio.submission.submit(
-            image(prompt="in dollars"), owner=OWNER, leave=studio.access.door.operator
+            image(prompt="in dollars"), owner=OWNER, permission=studio.access.policy.operator
         )
         assert str(quote.price) == str(job.price) == "$0.086"
         with pytest.raises(AccessRefused, match=r"budget of \$0\.10.*\$0\.086"):
             await studio.submission.submit(
-                image(prompt="over the budget"), owner=OWNER, leave=studio.access.door.operator
+                image(prompt="over the budget"),
+                owner=OWNER,
+                permission=studio.access.policy.operator,
             )
         done = await finished(studio, job)
     assert (done.currency, done.amount, done.billed_seconds) == ("USD", Decimal("0.086012"), 2)
@@ -1040,15 +1042,17 @@ async def test_somebody_new_is_told_their_place_at_once(studio, monkeypatch):
     """Although the line has just been read for others."""
     monkeypatch.setattr(catalog, "RUNNING_AT_ONCE", 0)
     crowd, other = (
-        replace(studio.access.door.operator, address=address)
+        replace(studio.access.policy.operator, address=address)
         for address in ("192.0.2.1", "198.51.100.1")
     )
     jobs = [
-        await studio.submission.submit(image(prompt=f"crowd {number}"), owner=OWNER, leave=crowd)
+        await studio.submission.submit(
+            image(prompt=f"crowd {number}"), owner=OWNER, permission=crowd
+        )
         for number in range(3)
     ]
     assert (await studio.watching.look(jobs[-1].id, owner=OWNER)).place == 3
-    job = await studio.submission.submit(image(), owner="somebody new", leave=other)
+    job = await studio.submission.submit(image(), owner="somebody new", permission=other)
     assert (await studio.watching.look(job.id, owner="somebody new")).place == 2
 
 
@@ -1062,12 +1066,12 @@ async def test_a_row_tells_networks_apart_and_addresses_within_one(studio):
         "192.0.2.2",
         "::1",
     )
-    asked = [replace(studio.access.door.operator, address=address) for address in networks]
+    asked = [replace(studio.access.policy.operator, address=address) for address in networks]
     jobs = [
         await studio.submission.submit(
-            image(prompt=f"from {leave.address}"), owner=OWNER, leave=leave
+            image(prompt=f"from {permission.address}"), owner=OWNER, permission=permission
         )
-        for leave in asked
+        for permission in asked
     ]
     *known, here = [job.address for job in jobs]
     assert here is None

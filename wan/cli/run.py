@@ -137,7 +137,7 @@ class _Run:
 
     async def _make(self, request: Request, settings: Settings, *, new_take: bool) -> Answer:
         async with Studio(settings, only_jobs_started_here=True) as studio:
-            checked = await studio.access.check(studio.access.door.operator, owner=OPERATOR)
+            checked = await studio.access.check(studio.access.policy.operator, owner=OPERATOR)
             if checked.key not in GOOD:
                 return refusal(str(checked), code=FAILED)
             job = await studio.submission.submit(request, owner=OPERATOR, new_take=new_take)

@@ -113,7 +113,7 @@ class Queue(Part):
             return [job_of(row) for row in connection.execute(taken)]
 
     @in_thread
-    def leave(self, job_ids: Collection[str]) -> None:
+    def release(self, job_ids: Collection[str]) -> None:
         """Lets go of those of these jobs that are not sent yet: from now on they hold nobody up who
         is in line behind them.
         """

@@ -34,7 +34,7 @@ _GRACE = 60.0
 
 
 @dataclass(frozen=True)
-class Leave:
+class Permission:
     """What somebody may do: run jobs over a connection."""
 
     connection: Connection
@@ -48,7 +48,7 @@ class Leave:
     """From where they ask; "" for this machine, and where it is not known."""
 
 
-class Keys(Mapping[str, Connection]):
+class KeyRing(Mapping[str, Connection]):
     """The connections that jobs can be driven with, by account: the one of the settings, and those
     of visitors' own keys.
     """
@@ -103,7 +103,7 @@ class Keys(Mapping[str, Connection]):
         return len(list(iter(self)))
 
 
-class Door:
+class AccessPolicy:
     """Lets in: a visitor with a key of their own, or with the access code where one is set. clock:
     seconds, monotonic.
     """
@@ -115,9 +115,9 @@ class Door:
         self._guesses = Guesses()
 
     @property
-    def operator(self) -> Leave:
+    def operator(self) -> Permission:
         """For whoever runs commands here: the connection of the settings, within the budget."""
-        return Leave(
+        return Permission(
             self._own, None if self._own.backend == "simulator" else self._settings.daily_budget
         )
 
@@ -127,13 +127,13 @@ class Door:
         return self._own.backend == "dashscope" and self._settings.access_code is not None
 
     @property
-    def takes_keys(self) -> bool:
+    def accepts_keys(self) -> bool:
         """Whether visitors may bring a key of their own: not where the simulator was asked for by
         name.
         """
         return self._settings.backend_wanted != "simulator"
 
-    def admit(
+    def authorize(
         self,
         *,
         key: str = "",
@@ -141,19 +141,19 @@ class Door:
         workspace: str = "",
         code: str = "",
         address: str = "",
-    ) -> Leave:
+    ) -> Permission:
         """What a visitor may do. key, region, workspace: their own, if they brought one. code: the
         access code. address: where they ask from.
 
         Raises InvalidInput for what is no key, AccessRefused for a missing or wrong access code.
         """
         limit = self._settings.jobs_per_visitor
-        if key.strip() and self.takes_keys:
+        if key.strip() and self.accepts_keys:
             own = self._settings.visitor_connection(key, region, workspace)
-            return Leave(own, jobs_at_once=limit, address=address)
+            return Permission(own, jobs_at_once=limit, address=address)
         if self.wants_code:
             self._check(code.strip(), address)
-        return Leave(self._own, self.operator.budget, limit, address)
+        return Permission(self._own, self.operator.budget, limit, address)
 
     def _check(self, code: str, address: str) -> None:
         """Compares in constant time. Whether a try is looked at is decided before, so that a wait
@@ -182,28 +182,28 @@ class Access:
         *,
         database: Database,
         connection: Connection,
-        door: Door,
-        keys: Keys,
+        policy: AccessPolicy,
+        keys: KeyRing,
         gateway: Gateway,
         runner: Runner,
         changes: Changes,
     ) -> None:
         self.connection = connection
         """The service that jobs go to unless a visitor brings a key of their own."""
-        self.door = door
+        self.policy = policy
         """Says what a visitor may do."""
         self.owners = Owners(database.seal)
         """Says which owner somebody is."""
         self._queue, self._gateway, self._runner = Queue(database), gateway, runner
         self._keys, self._changes = keys, changes
 
-    async def check(self, leave: Leave, *, owner: str) -> Message:
+    async def check(self, permission: Permission, *, owner: str) -> Message:
         """Asks the service one question that costs nothing, and says in plain words what came of
         it.
 
         A visitor's own key that works is taken up at once by the jobs that wait for it.
         """
-        connection = leave.connection
+        connection = permission.connection
         if connection.backend == "simulator":
             return Message.of("check_simulator")
         said = await asked(self._gateway, connection)

@@ -18,7 +18,7 @@ from wan.domain.jobs import (
 from wan.domain.requests import Request
 from wan.domain.turns import customer_network, is_here
 from wan.provider import payload
-from wan.service.access import Leave
+from wan.service.access import Permission
 from wan.service.preparation import Prepared
 
 _DRAWS = secrets.SystemRandom()
@@ -41,11 +41,11 @@ class NewJobs:
         request: Request,
         nonces: Sequence[str],
         owner: str,
-        leave: Leave,
+        permission: Permission,
         prepared: Prepared,
     ) -> list[Job]:
         """The rows of what is asked for, which nobody has written yet."""
-        first, jobs = self._new_job(owner, leave), []
+        first, jobs = self._new_job(owner, permission), []
         for number, (nonce, drawn) in enumerate(
             zip(nonces, _DRAWS.sample(range(catalog.SEED_LIMIT + 1), len(nonces)), strict=True)
         ):
@@ -56,20 +56,20 @@ class NewJobs:
             # Each a moment later than the one before, which is the order in our line.
             created_at = first.created_at + number / 1000
             row = replace(
-                self._new_job(owner, leave),
+                self._new_job(owner, permission),
                 brief_id=first.brief_id,
                 nonce=nonce,
                 created_at=created_at,
             )
-            jobs.append(_filled(row, take, drawn if asked is None else asked, prepared, leave))
+            jobs.append(_filled(row, take, drawn if asked is None else asked, prepared, permission))
         return jobs
 
-    def again(self, old: Job, owner: str, leave: Leave, *, new_seed: bool) -> Job:
+    def again(self, old: Job, owner: str, permission: Permission, *, new_seed: bool) -> Job:
         """The row of a job that is made from another."""
         seed = secrets.randbelow(catalog.SEED_LIMIT + 1) if new_seed else old.seed
         parameters = old.payload["parameters"] | {"seed": seed}
         return replace(
-            self._new_job(owner, leave),
+            self._new_job(owner, permission),
             model=old.model,
             request=old.request | {"seed": None if new_seed else old.seed},
             references=old.references,
@@ -84,12 +84,12 @@ class NewJobs:
             retried_from=old.id,
             adjustments=[one for one in old.adjustments if one.key not in _RESULT_SENTENCES],
             seed=seed,
-            **_costs(old.model, old.request, old.references, leave),
+            **_costs(old.model, old.request, old.references, permission),
         )
 
-    def _new_job(self, owner: str, leave: Leave) -> Job:
+    def _new_job(self, owner: str, permission: Permission) -> Job:
         """A QUEUED row with nothing in it yet."""
-        now, connection = self._clock(), leave.connection
+        now, connection = self._clock(), permission.connection
         return Job(
             id=ids.new_job_id(),
             owner=owner,
@@ -100,9 +100,9 @@ class NewJobs:
             workspace=connection.workspace,
             brief_id=secrets.token_urlsafe(16),
             media_token=ids.new_media_token(),
-            address=None if is_here(leave.address) else self._place_of(leave.address),
+            address=None if is_here(permission.address) else self._place_of(permission.address),
             budget_day=""
-            if leave.budget is None
+            if permission.budget is None
             else datetime.fromtimestamp(now, UTC).date().isoformat(),
             due_at=now,
             created_at=now,
@@ -126,7 +126,9 @@ def _another_key(old: Job, *, new_seed: bool) -> str:
     return hashlib.sha256(f"{old.cache_key} again {old.id} {new_seed}".encode()).hexdigest()
 
 
-def _filled(job: Job, request: Request, seed: int, prepared: Prepared, leave: Leave) -> Job:
+def _filled(
+    job: Job, request: Request, seed: int, prepared: Prepared, permission: Permission
+) -> Job:
     """A new row with all that a request says. seed: the one that is sent."""
     backend = job.base_url if job.backend == "dashscope" else job.backend
     ready = payload.build(
@@ -141,12 +143,12 @@ def _filled(job: Job, request: Request, seed: int, prepared: Prepared, leave: Le
         cache_key=fingerprint(request, backend, prepared.digests, job.nonce),
         adjustments=[*prepared.adjustments, *ready.adjustments],
         seed=seed,
-        **_costs(request.model, request.to_json(), prepared.references, leave),
+        **_costs(request.model, request.to_json(), prepared.references, permission),
     )
 
 
 def _costs(
-    model: str, asked: Mapping[str, Any], references: Sequence[Reference], leave: Leave
+    model: str, asked: Mapping[str, Any], references: Sequence[Reference], permission: Permission
 ) -> dict[str, Any]:
     """What a new row says about money: the price by the lengths of the clips as far as they are
     known; reserved is what it may come to at most.
@@ -155,7 +157,7 @@ def _costs(
 
     def price(videos: Sequence[float | None]) -> Price | None:
         size, duration, audio = asked["size"], asked["duration"], asked["audio"]
-        where = {"region": leave.connection.region, "currency": leave.connection.currency}
+        where = {"region": permission.connection.region, "currency": permission.connection.currency}
         return catalog.price(
             MODELS[model],
             **where,
@@ -169,7 +171,7 @@ def _costs(
     cost, most = price(lengths), price([None] * len(lengths))
     if cost is None or most is None:
         return {"amount": None, "currency": "", "billed_seconds": None, "reserved": None}
-    reserved = None if leave.budget is None else most.amount
+    reserved = None if permission.budget is None else most.amount
     return {
         "amount": cost.amount,
         "currency": cost.currency,

@@ -22,7 +22,7 @@ from wan.environment.settings import Settings
 from wan.provider.gateway import Gateway
 from wan.provider.local_simulator import LocalSimulator
 from wan.service import cleanup
-from wan.service.access import Access, Door, Keys
+from wan.service.access import Access, AccessPolicy, KeyRing
 from wan.service.changes import Changes
 from wan.service.exports import Exports
 from wan.service.library import EditableLibrary
@@ -153,7 +153,7 @@ class Studio:
         opened.push_async_callback(gateway.close)
         await asyncio.to_thread(gateway.prepare, connection)
         parts = self._connect(stores, connection, gateway)
-        opened.push_async_callback(self._leave, Queue(stores.database))
+        opened.push_async_callback(self._release_unsent, Queue(stores.database))
         work = {
             "runner": parts.runner.run(),
             "keys": parts.access.drop_keys(),
@@ -166,7 +166,7 @@ class Studio:
     def _connect(self, stores: Stores, connection: Connection, gateway: Gateway) -> _Parts:
         """Makes the parts, which work together."""
         settings, clock, changes = self.settings, self._clock, Changes()
-        door, keys = Door(settings, connection), Keys(connection)
+        policy, keys = AccessPolicy(settings, connection), KeyRing(connection)
         runner = Runner(
             database=stores.database,
             storage=stores.storage,
@@ -182,7 +182,7 @@ class Studio:
         access = Access(
             database=stores.database,
             connection=connection,
-            door=door,
+            policy=policy,
             keys=keys,
             gateway=gateway,
             runner=runner,
@@ -198,7 +198,7 @@ class Studio:
             gateway=gateway,
             runner=runner,
             connection=connection,
-            door=door,
+            policy=policy,
             keys=keys,
             own=self._own,
             changes=changes,
@@ -215,11 +215,11 @@ class Studio:
             watching=Watching(stores.database, library, keys, runner, changes, clock),
         )
 
-    async def _leave(self, queue: Queue) -> None:
+    async def _release_unsent(self, queue: Queue) -> None:
         """What was begun here and is not sent waits for whoever asks for it."""
         if self._own:
             with contextlib.suppress(StorageUnavailable):  # it is overdue soon, which does the same
-                await queue.leave(self._own)
+                await queue.release(self._own)
 
     async def _tidy(self, stores: Stores, runner: Runner) -> None:
         """Sweeps soon after the start, though never in the way of it, and then every hour."""

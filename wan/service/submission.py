@@ -29,7 +29,7 @@ from wan.environment.connection import Connection
 from wan.environment.settings import Settings
 from wan.provider.gateway import Gateway
 from wan.service import polling
-from wan.service.access import Door, Keys, Leave
+from wan.service.access import AccessPolicy, KeyRing, Permission
 from wan.service.changes import Changes
 from wan.service.library import Library
 from wan.service.new_jobs import NewJobs
@@ -68,8 +68,8 @@ class Submission:
         gateway: Gateway,
         runner: Runner,
         connection: Connection,
-        door: Door,
-        keys: Keys,
+        policy: AccessPolicy,
+        keys: KeyRing,
         own: set[str] | None,
         changes: Changes,
         clock: Callable[[], float],
@@ -78,31 +78,38 @@ class Submission:
         self._queue, self._jobs = Queue(stores.database), Jobs(stores.database)
         self._storage, self._evidence = stores.storage, stores.evidence
         self._gateway, self._runner = gateway, runner
-        self._connection, self._door, self._keys, self._own = connection, door, keys, own
+        self._connection, self._policy, self._keys, self._own = connection, policy, keys, own
         self._changes, self._clock = changes, clock
         self._preparation = Preparation(stores.storage, references)
         self._new_jobs = NewJobs(stores.database.seal, clock)
         self._calling = asyncio.Lock()
 
     async def submit(
-        self, request: Request, *, owner: str, leave: Leave | None = None, new_take: bool = False
+        self,
+        request: Request,
+        *,
+        owner: str,
+        permission: Permission | None = None,
+        new_take: bool = False,
     ) -> Job:
         """Checks and keeps the references, then writes the job down; the background loop does the
         rest.
 
         The same request of the same owner is never paid for twice unawares: one that is still on
-        its way is joined, one that has succeeded is given back as it is. leave: what the door lets
-        a visitor do; the operator's own unless given. new_take: forces a run of its own.
+        its way is joined, one that has succeeded is given back as it is. permission: what the
+        caller may do; the operator's own unless given. new_take: forces a run of its own.
 
         Raises InvalidInput, AccessRefused, and StorageUnavailable where our disk or database is
         full or stuck; nothing has been sent or spent then.
         """
         return (
-            await self._submit(request, [secrets.token_hex(8) if new_take else ""], owner, leave)
+            await self._submit(
+                request, [secrets.token_hex(8) if new_take else ""], owner, permission
+            )
         )[0]
 
     async def submit_takes(
-        self, request: Request, *, owner: str, leave: Leave | None = None, takes: int = 1
+        self, request: Request, *, owner: str, permission: Permission | None = None, takes: int = 1
     ) -> list[Job]:
         """Several jobs from one brief that differ by their seeds alone, in their order; they run
         side by side.
@@ -126,24 +133,24 @@ class Submission:
             request,
             ["", *(f"take-{number}" if numbered else "" for number in range(2, takes + 1))],
             owner,
-            leave,
+            permission,
         )
 
-    async def submit_or_join(self, request: Request, *, owner: str, leave: Leave) -> Job:
+    async def submit_or_join(self, request: Request, *, owner: str, permission: Permission) -> Job:
         """As `submit`, for a program without a token: where another has asked for the same from the
         same address within an hour, that job is given.
 
         It may be the same program, which has not waited for the answer. The job stays its owner's,
         whom only `owner_of` names.
         """
-        return (await self._submit(request, [""], owner, leave, joins=True))[0]
+        return (await self._submit(request, [""], owner, permission, joins=True))[0]
 
     async def retry(
         self,
         job_id: str,
         *,
         owner: str,
-        leave: Leave | None = None,
+        permission: Permission | None = None,
         new_seed: bool | None = None,
         may_pay_twice: bool = False,
     ) -> Job:
@@ -156,21 +163,21 @@ class Submission:
         `may_pay_twice`; and WanError where the old job ran on another connection: what it cost
         there says nothing about here.
         """
-        leave = leave or self._door.operator
+        permission = permission or self._policy.operator
         await asyncio.to_thread(self._storage.require_room)
         old = await self._library.job(job_id, owner=owner)
         if old.spent is Spent.MAYBE and not may_pay_twice:
             raise MayPayTwice
-        if old.account != leave.connection.account:
+        if old.account != permission.connection.account:
             raise WanError(Message.of("retry_elsewhere"))
         if old.live and old.state is not JobState.UNCERTAIN:
             return old  # it is on its way
         new_seed = old.state is JobState.SUCCEEDED if new_seed is None else new_seed
-        again = self._new_jobs.again(old, owner, leave, new_seed=new_seed)
+        again = self._new_jobs.again(old, owner, permission, new_seed=new_seed)
         with self._references.holding(
             key for one in old.references for key in (one.key, one.sent_key)
         ):
-            return (await self._add([again], leave))[0]
+            return (await self._add([again], permission))[0]
 
     async def cancel(self, job_id: str, *, owner: str) -> Message:
         """Cancels a job where that can still be done, and says what came of it.
@@ -251,26 +258,26 @@ class Submission:
         request: Request,
         nonces: Sequence[str],
         owner: str,
-        leave: Leave | None,
+        permission: Permission | None,
         *,
         joins: bool = False,
     ) -> list[Job]:
         """One job for each nonce, and for each next seed where the request names one."""
-        leave = leave or self._door.operator
+        permission = permission or self._policy.operator
         await asyncio.to_thread(self._storage.require_room)
         with self._references.holding():
-            prepared = await self._preparation.prepare(request, Asker(leave.address, owner))
-            jobs = self._new_jobs.takes(request, nonces, owner, leave, prepared)
+            prepared = await self._preparation.prepare(request, Asker(permission.address, owner))
+            jobs = self._new_jobs.takes(request, nonces, owner, permission, prepared)
             if not joins:
-                return await self._insert(jobs, leave)
+                return await self._insert(jobs, permission)
             async with self._calling:  # else two who ask at once would not see each other
                 return (
                     [theirs]
                     if (theirs := await self._called_for(jobs[0]))
-                    else await self._insert(jobs, leave)
+                    else await self._insert(jobs, permission)
                 )
 
-    async def _insert(self, jobs: Sequence[Job], leave: Leave) -> list[Job]:
+    async def _insert(self, jobs: Sequence[Job], permission: Permission) -> list[Job]:
         """Writes rows down, but for what is known: that is joined or given back."""
         known = [await self._same_job(job) for job in jobs]
         # Under the key of what is on its way, the insert joins it.
@@ -285,19 +292,21 @@ class Submission:
                     for row, there in zip(rows, known, strict=True)
                     if there is None or there.live
                 ],
-                leave,
+                permission,
             )
         )
         return [there if there is not None and not there.live else next(new) for there in known]
 
-    async def _add(self, jobs: Sequence[Job], leave: Leave) -> list[Job]:
+    async def _add(self, jobs: Sequence[Job], permission: Permission) -> list[Job]:
         if not jobs:
             return []
-        if leave.connection.account not in self._keys:
-            await asyncio.to_thread(self._gateway.prepare, leave.connection)
-        self._keys.hold(jobs[0].owner, leave.connection)
+        if permission.connection.account not in self._keys:
+            await asyncio.to_thread(self._gateway.prepare, permission.connection)
+        self._keys.hold(jobs[0].owner, permission.connection)
         with refusals_in_words():
-            added = await self._queue.add(jobs, budget=leave.budget, at_once=leave.jobs_at_once)
+            added = await self._queue.add(
+                jobs, budget=permission.budget, at_once=permission.jobs_at_once
+            )
         for job in added:
             self._evidence.record(job)
             self.take_up(job)

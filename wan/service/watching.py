@@ -24,7 +24,7 @@ from wan.domain.jobs import (
 )
 from wan.domain.messages import Message
 from wan.service import polling
-from wan.service.access import Keys
+from wan.service.access import KeyRing
 from wan.service.changes import Changes
 from wan.service.library import Library
 from wan.service.runner import Runner
@@ -50,7 +50,7 @@ class Watching:
         self,
         database: Database,
         library: Library,
-        keys: Keys,
+        keys: KeyRing,
         runner: Runner,
         changes: Changes,
         clock: Callable[[], float],

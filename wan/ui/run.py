@@ -25,7 +25,7 @@ from wan.domain.jobs import JobEvent
 from wan.domain.messages import Language, Message
 from wan.domain.requests import Request
 from wan.domain.turns import Asker
-from wan.service.access import Leave
+from wan.service.access import Permission
 from wan.service.studio import Studio
 from wan.ui import cards
 from wan.ui.handling import whether_heard
@@ -36,8 +36,8 @@ from wan.ui.visitor import (
     NotReady,
     Visitor,
     address_of,
-    admitted,
     asker_of,
+    authorize,
     bare,
     hidden,
     owner_of,
@@ -52,7 +52,7 @@ _VIEWERS = (
     # streams on one tab at once, in all, of an address and of an owner; whoever comes beyond is
     # shown the job as it is
 )
-Asking = Callable[[], tuple[str, Leave]]
+Asking = Callable[[], tuple[str, Permission]]
 Values = dict[str, Any]
 """What is in the form, by the names of the request's fields."""
 Reader = Callable[[Values, Asker], Awaitable[Request]]
@@ -193,9 +193,9 @@ class Run:
 
     def _asking(
         self, token: str, request: gr.Request, key: str, region: str, workspace: str, code: str
-    ) -> tuple[str, Leave]:
+    ) -> tuple[str, Permission]:
         """Who asks, and what they may do. Raises NotReady, InvalidInput and AccessRefused."""
-        return owner_of(self._studio, token, request), admitted(
+        return owner_of(self._studio, token, request), authorize(
             self._studio, request, key, region, workspace, code
         )
 
@@ -284,10 +284,10 @@ class Run:
         refused: Callable[[Markup], Awaitable[str]],
     ) -> tuple[Any, str]:
         try:
-            owner, leave = asking()
+            owner, permission = asking()
             request = await read_form()
             made = await self._studio.submission.submit_takes(
-                request, owner=owner, leave=leave, takes=int(takes)
+                request, owner=owner, permission=permission, takes=int(takes)
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, the form stays as it is and the person is told
             return await refused(self._refusal(error)), jobs
@@ -406,10 +406,10 @@ class Run:
             old, *others = aimed(shown, target)
             if others:
                 raise JobNotFound
-            leave = admitted(self._studio, request, *given)
+            permission = authorize(self._studio, request, *given)
             try:
                 job = await self._studio.submission.retry(
-                    old.job_id, owner=owner, leave=leave, may_pay_twice=may_pay_twice
+                    old.job_id, owner=owner, permission=permission, may_pay_twice=may_pay_twice
                 )
             except MayPayTwice as doubt:
                 shown = changed(shown, [old], mark=Mark.ASKS)

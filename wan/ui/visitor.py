@@ -15,7 +15,7 @@ from wan.domain.errors import WanError
 from wan.domain.messages import Language, Message, t
 from wan.domain.turns import Asker
 from wan.environment.settings import Settings
-from wan.service.access import Leave
+from wan.service.access import Permission
 from wan.service.studio import Studio
 from wan.ui import cards
 from wan.ui.handling import came_at
@@ -125,9 +125,10 @@ def _wire(
         token: str, key: str, region: str, workspace: str, code: str, request: gr.Request
     ) -> str:
         try:
-            leave = admitted(studio, request, key, region, workspace, code)
+            permission = authorize(studio, request, key, region, workspace, code)
             return cards.finding(
-                language, await studio.access.check(leave, owner=owner_of(studio, token, request))
+                language,
+                await studio.access.check(permission, owner=owner_of(studio, token, request)),
             )
         except WanError as error:
             return cards.finding(language, error.message)
@@ -151,9 +152,9 @@ def _wire(
     )
 
 
-def admitted(
+def authorize(
     studio: Studio, request: gr.Request, key: str, region: str, workspace: str, code: str
-) -> Leave:
+) -> Permission:
     """What this visitor may do. A program sends in headers what a person types: X-Wan-Key and the
     like. Raises InvalidInput and AccessRefused.
     """
@@ -165,7 +166,7 @@ def admitted(
     }
     if sent["key"]:  # what the form has beside it belongs to another key
         words |= {"region": sent["region"] or "", "workspace": sent["workspace"] or ""}
-    return studio.access.door.admit(**words, address=address_of(request))
+    return studio.access.policy.authorize(**words, address=address_of(request))
 
 
 def address_of(request: gr.Request) -> str:

@@ -46,12 +46,12 @@ from wan.domain.requests import (
 )
 from wan.domain.turns import Asker
 from wan.media import inputs
-from wan.service.access import Leave
+from wan.service.access import Permission
 from wan.service.studio import Studio
 from wan.ui.api.mcp import report, session_of
 from wan.ui.handling import Told, whether_heard
 from wan.ui.inputs import describe
-from wan.ui.visitor import NotReady, address_of, admitted
+from wan.ui.visitor import NotReady, address_of, authorize
 from wan.web.capacity import Capacity
 from wan.web.events import RECHECK, RELEASE, SHARED, SIZE
 
@@ -307,16 +307,16 @@ class Api:
             _seconds(_usual_wait(request) if wait is None else wait),
             _flag("new_take", new_take),
         )
-        leave = admitted(self._studio, request, "", "", "", "")
+        permission = authorize(self._studio, request, "", "", "", "")
         if owner := self._known(request):
             token, job = (
                 "",
                 await self._studio.submission.submit(
-                    asked, owner=owner, leave=leave, new_take=again
+                    asked, owner=owner, permission=permission, new_take=again
                 ),
             )
         else:
-            token, job = await self._for_nobody(request, asked, leave, new_take=again)
+            token, job = await self._for_nobody(request, asked, permission, new_take=again)
         return await self._watched(
             request,
             job.owner,
@@ -327,16 +327,16 @@ class Api:
         )
 
     async def _for_nobody(
-        self, request: gr.Request, asked: Request, leave: Leave, *, new_take: bool
+        self, request: gr.Request, asked: Request, permission: Permission, *, new_take: bool
     ) -> tuple[str, Job]:
         """A job for a caller who is nobody yet, and the token that opens it."""
         studio, token = self._studio, _session(request) or ids.new_link_token()
         owner = studio.access.owners.of_caller(token)
         if new_take or not studio.settings.join_anonymous or _scope(request).get(SHARED, True):
             return token, await studio.submission.submit(
-                asked, owner=owner, leave=leave, new_take=new_take
+                asked, owner=owner, permission=permission, new_take=new_take
             )
-        job = await studio.submission.submit_or_join(asked, owner=owner, leave=leave)
+        job = await studio.submission.submit_or_join(asked, owner=owner, permission=permission)
         return token if job.owner == owner else studio.access.owners.view_of(job.id), job
 
     async def _watched(
