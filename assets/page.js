@@ -13,7 +13,8 @@ window.wanStudio = (() => {
   const seen = new Map(); // tab -> the card shown and when it came
 
   const view = (tab) => document.querySelector(`#wan-${tab}-view .wan-view`);
-  const press = (tab, verb) => document.getElementById(`wan-${tab}-${verb}`)?.click();
+  // Triggers an event of the component that a part belongs to (`wan/ui/components/component.js`).
+  const fire = (part, event, values) => part?.dispatchEvent(new CustomEvent("wan", { bubbles: true, detail: { event, ...values } }));
   const asClock = (seconds) => {
     const whole = Math.max(0, Math.floor(seconds));
     const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, String(whole % 60).padStart(2, "0")];
@@ -115,8 +116,8 @@ window.wanStudio = (() => {
 
   // Takes the tab's job up again; an older stream of it is let go first.
   function attach(tab) {
-    press(tab, "quiet");
-    setTimeout(() => press(tab, "watch"), 150);
+    fire(view(tab), "quiet");
+    setTimeout(() => fire(view(tab), "watch"), 150);
   }
 
   // The page was opened, and shows every job as it was at that moment: what is on its way is followed from there.
@@ -134,7 +135,7 @@ window.wanStudio = (() => {
     else if (tries) setTimeout(() => when(there, then, tries - 1), 50);
   }
 
-  const shows = (tab, job) => Boolean(document.getElementById(`wan-${tab}-retry`) && view(tab)) && (!job || view(tab).dataset.of === job);
+  const shows = (tab, job) => Boolean(view(tab)?.closest("[data-listens]")) && (!job || view(tab).dataset.of === job);
 
   // After Generate or a retry, or when somebody is taken to a job: look at what came of it. job: its id, "" for whatever is shown.
   function started(tab, job = "") {
@@ -166,12 +167,9 @@ window.wanStudio = (() => {
   function go(tab) {
     const first = waiting.get(tab)[0];
     if (!first) return;
-    press(tab, first.verb);
+    fire(view(tab), first.verb, { job: first.job });
     setTimeout(() => waiting.get(tab)[0] === first && acted(tab, first.verb), LOST);
   }
-
-  // What a button's event sends: the id of the job that is meant comes last, "" for all that are shown.
-  const aimed = (tab, given) => [...given.slice(0, -1), waiting.get(tab)[0]?.job ?? ""];
 
   // verb: what was answered; an answer that comes after all ends no other's turn.
   function acted(tab, verb) {
@@ -271,7 +269,7 @@ window.wanStudio = (() => {
   // A key was typed, or taken out again: what the page says about money follows.
   function own(mine) {
     document.body.classList.toggle("wan-own", mine);
-    return mine;
+    return mine ? "yes" : "";
   }
 
   function connect(open = !document.body.classList.contains("wan-connecting")) {
@@ -285,7 +283,7 @@ window.wanStudio = (() => {
   let way = "";
   function leave(link) {
     way = link.href + location.hash;
-    const [dialog, press] = [document.getElementById("wan-switch"), () => document.getElementById("wan-carry-press").click()];
+    const [dialog, press] = [document.getElementById("wan-switch"), () => fire(link, "carry")];
     if (!dialog || !keyTyped()) return press();
     dialog.returnValue = "";
     dialog.showModal();
@@ -404,7 +402,7 @@ window.wanStudio = (() => {
     if (target.isConnected && !target.closest?.("#wan-connection, [data-connect], [role=listbox]")) connect(false);
     if (target.closest?.("#wan-tabs [role=tab]")) stay(target.closest("[role=tab]").dataset.tabId);
     if (target.closest?.("[data-details] > summary")) fold(target.closest("[data-details]"));
-    const button = target.closest?.("[data-press], [data-choose], [data-copy], [data-insert], [data-share], [data-connect]");
+    const button = target.closest?.("[data-press], [data-choose], [data-copy], [data-insert], [data-connect]");
     if (!button) return;
     const { press: verb, job = "", choose: how, jobs, insert: name } = button.dataset;
     if (verb) {
@@ -415,14 +413,13 @@ window.wanStudio = (() => {
     } else if (how) {
       choose(jobs, how);
     } else if ("copy" in button.dataset) copy(button);
-    else if ("share" in button.dataset) document.getElementById("wan-share-press").click();
     else if ("connect" in button.dataset) connect();
     else if (name) insert(button);
   });
 
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.(".wan-lang a");
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || !document.getElementById("wan-carry-press")) return;
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || !link.closest("[data-listens]")) return;
     event.preventDefault();
     if (!link.ariaCurrent) leave(link);
   });
@@ -481,5 +478,5 @@ window.wanStudio = (() => {
     true,
   );
 
-  return { arrived, started, answered, takeAgain, aimed, changed, cancelled, retried, turn, choose, share, claimed, own, carry };
+  return { arrived, started, answered, takeAgain, changed, cancelled, retried, turn, choose, share, claimed, own, carry };
 })();

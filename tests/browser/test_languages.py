@@ -87,7 +87,10 @@ def test_the_page_speaks_one_language(
     for tab in tabs(page):
         shown(page, tab)
         slips |= set(foreign(page, language))
-    for opener, panel in (("[data-connect]", "#wan-connection"), ("[data-share]", "#wan-share")):
+    for opener, panel in (
+        ("[data-connect]", "#wan-connection"),
+        ("[data-event=share]", "#wan-share"),
+    ):
         page.locator(opener).first.click()
         expect(page.locator(panel)).to_be_visible()
         slips |= set(foreign(page, language))
@@ -185,7 +188,7 @@ def test_a_private_link_reaches_the_page_in_the_browsers_language(
 
 def test_a_private_link_names_no_language(visit: Visits, app: App):  # noqa: F811
     page = visit(app.url, locale="zh-CN")
-    page.locator("[data-share]").click()
+    page.locator("[data-event=share]").click()
     expect(page.locator("#wan-share input")).to_have_value(
         re.compile(rf"^{re.escape(app.url)}/#jobs=[\w-]+$")
     )

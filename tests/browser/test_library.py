@@ -60,7 +60,7 @@ def three(visits: Visits, app: App) -> Three:
         picture(page)
         for prompt in PROMPTS:
             made(page, prompt)
-        page.locator("[data-share]").click()
+        page.locator("[data-event=share]").click()
         return Three(
             page.evaluate("({ ...localStorage })"), page.locator("#wan-share input").input_value()
         )

@@ -118,7 +118,7 @@ def test_from_a_picture_to_a_verdict_under_a_path(ways: dict[str, str], visit: V
     generate(page, "image")
     reach(page, "image", "SUCCEEDED")
     page.wait_for_function("document.querySelector('#wan-image-view video').readyState >= 1")
-    page.locator("[data-share]").click()
+    page.locator("[data-event=share]").click()
     expect(page.locator("#wan-share input")).to_have_value(
         re.compile(rf"^{re.escape(base)}/#jobs=[\w-]+$")
     )

@@ -8,12 +8,12 @@ import json
 import os
 import secrets
 import time
+from functools import partial
 
 import gradio as gr
 import httpx
 import pytest
 import sqlalchemy as sa
-from markupsafe import Markup
 from starlette.applications import Starlette
 
 from tests import plain_http, warm
@@ -34,7 +34,8 @@ from wan.service import job_writer, polling, runner, submitting
 from wan.service.studio import Studio
 from wan.storage import objects
 from wan.ui import reference, reuse_settings, review, review_export, visitor
-from wan.ui.run import Run, viewers
+from wan.ui.caller import Caller, Events
+from wan.ui.run import Run, Values, viewers
 from wan.web.routes import routes
 
 pytestmark = pytest.mark.anyio
@@ -367,36 +368,28 @@ async def test_the_page_says_it_in_words(studio):
     opened = asyncio.Event()
     opened.set()
     page = httpx.ASGITransport(Starlette(routes=routes(studio, opened)))
-    with gr.Blocks():
-        run, asks = (
-            Run(
-                "en",
-                studio,
-                "image",
-                visitor.build("en", studio),
-                [catalog.IMAGE_TO_VIDEO],
-                viewers(),
-            ),
-            gr.Request(username="somebody"),
-        )
 
-    async def read() -> ImageToVideoRequest:
+    async def read(_values: Values, _asker: Asker) -> ImageToVideoRequest:
         return request()
 
-    async def refused(card: Markup) -> str:
-        return await reference.idle("en", {}, card, Asker(), back=False)
+    with gr.Blocks() as demo:
+        events = Events("en", studio, visitor.build("en", studio))
+        run = Run(events, "image", [catalog.IMAGE_TO_VIDEO], viewers())
+        generate, takes = gr.Button(), gr.Radio(["1"])
+        run.wire(generate, takes, {}, read, partial(reference.draw_idle, "en"))
+    asks, nothing = gr.Request(username="somebody"), gr.EventData(None, None)
+    handlers = {target: one.fn for one in demo.fns.values() for target in one.targets}
+    typed = [""] * 5  # token, key, region, workspace and access code
 
     with unreadable(studio.stores.database):
         async with plain_http.AsyncClient(transport=page, base_url="http://page") as client:
             answer = await client.get(f"/media/{ids.new_media_token()}/video.mp4")
         assert (answer.status_code, "database isn't working" in answer.text) == (503, True)
-        assert await run.live(
-            "", ids.new_job_id(), asks
-        )  # nobody knows, so the stage stays as it is
-        stage, job = await run._start(
-            lambda: (OWNER, studio.access.policy.operator), "", "1", read, refused
-        )
-        card, _ = await run._cancel("", ids.new_job_id(), "", asks)
+        # Nobody knows, so the stage stays as it is.
+        assert await run.live(Caller(studio, asks, ""), ids.new_job_id())
+        start, cancel = handlers[generate._id, "click"], handlers[run.view._id, "cancel"]
+        stage, job = await start(asks, nothing, *typed, "", "1")
+        card, _ = await cancel(asks, nothing, "", ids.new_job_id())
     assert job == ""
     assert all("database isn&#39;t working right now" in html for html in (stage, card))
 

@@ -839,9 +839,9 @@ def header(
         short=short or badge,
         switch=language_switch(language, _PAGES),
         notes=shown,
-        link=Markup('<button type="button" class="wan-plain" data-share>{}</button>').format(
-            text(language, "link")
-        )
+        link=Markup(
+            '<button type="button" class="wan-plain" data-event="share">{}</button>'
+        ).format(text(language, "link"))
         if share
         else _SIGN_OUT.format(text(language, "sign_out")),
         own=text(language, "badge_own"),

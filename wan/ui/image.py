@@ -20,6 +20,7 @@ from wan.media import inputs
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES, UploadFolder
 from wan.ui import cards, form_fields
+from wan.ui.caller import Caller, Events
 from wan.ui.form_fields import element_id
 from wan.ui.run import Run, Values
 from wan.ui.visitor import Visitor, asker_of, bare, hidden
@@ -43,7 +44,7 @@ def build(
             video, recalled = form_fields.add_settings_upload(language, TAB)
             takes, price, generate = form_fields.add_generate(language, TAB)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
-            run = Run(language, studio, TAB, visitor, [_MODEL.name], viewers)
+            run = Run(Events(language, studio, visitor), TAB, [_MODEL.name], viewers)
     run.wire(generate, takes, fields, read_in_thread, partial(draw_idle, language))
     run.video, run.recalled = video, recalled
     _wire_preview(language, studio, run, visitor, fields)
@@ -189,7 +190,7 @@ def _wire_price(
         size: str,
         duration: float,
         sound: bool,  # noqa: FBT001 - Gradio gives values by place
-        own: bool,  # noqa: FBT001 - Gradio gives values by place
+        own: str,
         region: str,
     ) -> str:
         own_region = region if own else None
@@ -205,7 +206,7 @@ def _wire_price(
     changes = [part.change for part in priced]  # type: ignore[attr-defined]
     gr.on(changes, quote, priced, price, trigger_mode="always_last", **hidden)
     return partial(
-        quote, "1", _MODEL.default_size, _MODEL.default_duration, sound=True, own=False, region=""
+        quote, "1", _MODEL.default_size, _MODEL.default_duration, sound=True, own="", region=""
     )
 
 
@@ -217,7 +218,7 @@ def _wire_preview(
     async def show(
         token: str, job_id: str, image: Path | None, size: str, fit: str, request: gr.Request
     ) -> Any:
-        if not image or await run.live(token, job_id, request):
+        if not image or await run.live(Caller(studio, request, token), job_id):
             return gr.skip()  # no picture, or the stage belongs to the video that is being made
         asker = asker_of(studio, token, request, "stage")
         given = {"image": image, "size": size, "fit": fit}

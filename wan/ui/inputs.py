@@ -31,6 +31,7 @@ from wan.web.languages import PATHS
 
 _LONGEST = 20_000  # characters; five addresses of 2,048 and more than any prompt
 _MOST = 20  # files
+_CARRIED = 4096  # characters of an event
 
 _TYPES: dict[type[Block], tuple[type, ...]] = {
     gr.Textbox: (str, type(None)),
@@ -120,6 +121,12 @@ class Page(gr.Blocks):
             raise _refusal(block_fn, "form_bad")
         return values
 
+    async def process_api(self, *given: Any, **named: Any) -> dict[str, Any]:
+        """As Gradio does it; what an event carries are a few short texts, or nothing."""
+        if event := named.get("event_data"):
+            named["event_data"] = gr.EventData(event.target, _short_texts(event._data))
+        return await super().process_api(*given, **named)
+
     async def postprocess_data(self, *given: Any, **named: Any) -> list[Any]:
         """As Gradio does it; a file goes out under the name that it has outside."""
         return [self._named(value) for value in await super().postprocess_data(*given, **named)]
@@ -165,6 +172,17 @@ class Page(gr.Blocks):
                 return value | file_value(self._uploads, Path(value["path"]))
             return {key: self._named(one) for key, one in value.items()}
         return [self._named(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _short_texts(carried: object) -> dict[str, str]:
+    """What an event carries, where that is what a component of ours sends. Gradio neither checks
+    nor limits it (6.31.0), and takes what looks like a file for one.
+    """
+    if not isinstance(carried, dict):
+        return {}
+    texts = {name: value for name, value in carried.items() if isinstance(value, str)}
+    fits = sum(len(name) + len(value) for name, value in texts.items()) <= _CARRIED
+    return texts if fits and len(texts) == len(carried) else {}
 
 
 def file_value(uploads: UploadFolder, path: Path) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import gradio as gr
-from gradio.components import Component
 from markupsafe import Markup
 
 from wan.domain import ids
@@ -17,10 +16,12 @@ from wan.storage.uploads import SAMPLES
 from wan.ui import cards, image, library, reference, review, run
 from wan.ui import visitor as visitors
 from wan.ui.api.endpoints import Api
+from wan.ui.caller import Caller
+from wan.ui.components.header import Header
 from wan.ui.gradio_patches import deny_downloads, keep_no_values
 from wan.ui.inputs import Page
 from wan.ui.text import text, text_of
-from wan.ui.visitor import bare, hidden
+from wan.ui.visitor import hidden
 from wan.web.capacity import Capacity
 from wan.web.languages import PATHS
 
@@ -68,7 +69,7 @@ def build(studio: Studio, opened: asyncio.Event) -> Page:
 
 def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> None:
     """The page of one language."""
-    gr.HTML(_header(language, studio.settings), elem_id="wan-header", **bare)
+    header = Header(_header(language, studio.settings), elem_id="wan-header")
     visitor = visitors.build(language, studio)
     chosen = gr.Textbox(visible="hidden", elem_id="wan-library-chosen")
     with gr.Tabs(elem_id="wan-tabs") as tabs:
@@ -81,25 +82,28 @@ def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> N
             library.build(language, studio, visitor, tabs, shelves, chosen, runs, shared.joining)
         with gr.Tab(t(language, "review"), id=review.TAB) as reviewing:
             review.build(language, studio, visitor, chosen, reviewing, shared.packing)
-    _share(visitor.owner)
+    # The token and what is in the forms only Gradio can read.
+    header.share(None, visitor.owner, None, js="(token) => window.wanStudio.share(token)")
     forms = [part for one in runs.values() for part in (*one.fields.values(), one.takes)]
-    _carry(forms)
+    header.carry(None, forms, None, js="(...forms) => window.wanStudio.carry(forms)")
 
     async def greet(token: object, request: gr.Request, *jobs: str) -> tuple[Any, ...]:
-        token = token if ids.is_token(token) else ids.new_link_token()
+        token = str(token) if ids.is_token(token) else ids.new_link_token()
+        caller = Caller(studio, request, token)
         found = [
             part
             for one, job in zip(runs.values(), jobs, strict=True)
-            for part in await one.found(token, job, request)
+            for part in await one.found(caller, job)
         ]
-        return token, await first[2](), await second[2](), *found
+        return token, "", await first[2](), await second[2](), *found
 
     known = [visitor.owner, *(one.job for one in runs.values())]
     shown = [
         visitor.owner,
+        visitor.own,
         first[1],
         second[1],
-        *(part for one in runs.values() for part in (one.job, one.view)),
+        *(part for one in runs.values() for part in (one.view, one.job)),
     ]
     # Whoever opens a private link is asked first; the token stays behind the # and never goes
     # over the wire but as this event's input.
@@ -107,24 +111,6 @@ def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> N
         greet, known, shown, js="(...known) => window.wanStudio.claimed(known)", **hidden
     )
     greeted.then(None, forms, forms, js="(...forms) => window.wanStudio.arrived(forms)")
-
-
-def _share(owner: gr.BrowserState) -> None:
-    """What shows the private link: the script presses it, because only Gradio can read the token
-    that it keeps in the browser.
-    """
-    gr.Button("share", elem_id="wan-share-press", visible="hidden").click(
-        None, owner, None, js="(token) => window.wanStudio.share(token)"
-    )
-
-
-def _carry(forms: list[Component]) -> None:
-    """What takes the forms along to the page in the other language: the script presses it, because
-    only Gradio knows all that is in them.
-    """
-    gr.Button("carry", elem_id="wan-carry-press", visible="hidden").click(
-        None, forms, None, js="(...forms) => window.wanStudio.carry(forms)"
-    )
 
 
 def _header(language: Language, settings: Settings) -> str:

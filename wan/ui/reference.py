@@ -21,6 +21,7 @@ from wan.media import inputs
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES, UploadFolder
 from wan.ui import cards, form_fields
+from wan.ui.caller import Events
 from wan.ui.form_fields import element_id
 from wan.ui.run import Run, Values
 from wan.ui.visitor import Visitor, asker_of, bare, hidden
@@ -59,7 +60,7 @@ def build(
             video, recalled = form_fields.add_settings_upload(language, TAB)
             takes, price, generate = form_fields.add_generate(language, TAB)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
-            run = Run(language, studio, TAB, visitor, models, viewers)
+            run = Run(Events(language, studio, visitor), TAB, models, viewers)
     run.wire(generate, takes, fields, read, partial(draw_idle, language))
     run.video, run.recalled = video, recalled
     for button, (_, words, files, _) in zip(samples, _SAMPLES, strict=True):

@@ -5,7 +5,6 @@ watched.
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from functools import partial
 from typing import Any, Protocol
 
 import gradio as gr
@@ -25,23 +24,14 @@ from wan.domain.jobs import JobEvent
 from wan.domain.messages import Language, Message
 from wan.domain.requests import Request
 from wan.domain.turns import Asker
-from wan.service.access import Permission
-from wan.service.studio import Studio
 from wan.ui import cards
+from wan.ui.caller import Caller, Events, explain
+from wan.ui.components.component import OfJob
+from wan.ui.components.stage import Stage
 from wan.ui.handling import whether_heard
 from wan.ui.takes import Mark, Take, aimed, changed, read, written
 from wan.ui.text import text, text_of
-from wan.ui.visitor import (
-    SECRET,
-    NotReady,
-    Visitor,
-    address_of,
-    asker_of,
-    authorize,
-    bare,
-    hidden,
-    owner_of,
-)
+from wan.ui.visitor import SECRET, NotReady
 from wan.web.capacity import Capacity
 from wan.web.events import RECHECK
 
@@ -52,17 +42,14 @@ _VIEWERS = (
     # streams on one tab at once, in all, of an address and of an owner; whoever comes beyond is
     # shown the job as it is
 )
-Asking = Callable[[], tuple[str, Permission]]
 Values = dict[str, Any]
 """What is in the form, by the names of the request's fields."""
 Reader = Callable[[Values, Asker], Awaitable[Request]]
 """Makes the request that a form stands for, and opens its files where that takes it. Raises
 InvalidInput.
 """
-Act = Callable[[str, list[Take]], Awaitable[tuple[Any, list[Take]]]]
-"""What a button does, given the owner and what the stage shows: the view and what the stage shows
-then.
-"""
+Shown = tuple[Any, str]
+"""The view of the stage, and the takes on it as the browser keeps them."""
 
 
 class Idle(Protocol):
@@ -95,29 +82,20 @@ class Run:
 
     def __init__(
         self,
-        language: Language,
-        studio: Studio,
+        events: Events,
         tab: str,
-        visitor: Visitor,
         models: Sequence[str],
         viewers: Capacity,
     ) -> None:
-        self._language, self._studio, self._tab = language, studio, tab
-        self._visitor, self._models, self._viewers = visitor, models, viewers
+        self._events, self._tab = events, tab
+        self._language, self._studio = events.language, events.studio
+        self._models, self._viewers = models, viewers
         self.job = gr.BrowserState("", storage_key=f"wan-{tab}-job-v1", secret=SECRET)
         """The takes on the stage, as `wan.ui.takes` writes them."""
-        self._target = gr.Textbox(
-            visible=False, elem_id=f"wan-{tab}-target"
-        )  # the script puts in whose button was pressed
-        self.ready = cards.ready(self._language, simulated=studio.backend == "simulator")
-        self.view = gr.HTML(
-            cards.idle(self._language, f"{tab}.webp", self.ready),
-            elem_id=f"wan-{tab}-view",
-            elem_classes="wan-run",
-            **bare,
+        self.ready = cards.ready(self._language, simulated=self._studio.backend == "simulator")
+        self.view = Stage(
+            self._empty(self.ready), elem_id=f"wan-{tab}-view", elem_classes="wan-run"
         )
-        verbs = ("watch", "quiet", "cancel", "stop", "resume", "retry", "sure", "withdraw")
-        self._buttons = {verb: self._button(verb) for verb in verbs}
 
     def wire(
         self,
@@ -130,94 +108,92 @@ class Run:
         """Connects the form. takes: how many; fields: the others by the names of the request's
         fields; read_form: the request they make.
         """
-        self.fields, self.takes, names = fields, takes, list(fields)
-        known, shown = [self._visitor.owner, self.job], [self.view, self.job]
-        paying = [*self._visitor.paying, self.job]
-        watching = self._buttons["watch"].click(
-            self.watch, known, self.view, trigger_mode="multiple", **hidden
+        self.fields, self.takes = fields, takes
+
+        async def start(caller: Caller, jobs: str, takes: str, *given: Any) -> Shown:
+            values = dict(zip(fields, given, strict=True))
+            return await self._start(caller, jobs, takes, lambda: read_form(values, caller.asker()))
+
+        async def refuse(
+            caller: Caller, error: Exception, jobs: str, _takes: str, *given: Any
+        ) -> Shown:
+            values = dict(zip(fields, given, strict=True))
+            card = self._refusal(error, "broke_note")
+            return await idle(values, card, caller.asker(), back=bool(jobs)), jobs
+
+        self._events.connect(
+            generate.click,
+            start,
+            [self.job, takes, *fields.values()],
+            [self.view, self.job],
+            refuse=refuse,
+            pays=True,
+        ).then(None, js=self._js("started"))
+        self._wire_stage()
+
+    def _wire_stage(self) -> None:
+        """Connects the buttons of the stage."""
+        watching = self._events.connect(
+            self.view.watch,
+            self.watch,
+            [self.job],
+            self.view,
+            refuse=self._refuse_watch,
+            trigger_mode="multiple",
         )
-
-        async def start(
-            token: str,
-            key: str,
-            region: str,
-            workspace: str,
-            code: str,
-            jobs: str,
-            takes: str,
-            request: gr.Request,
-            *given: Any,
-        ) -> tuple[Any, str]:
-            asking = partial(self._asking, token, request, key, region, workspace, code)
-            asker, values = (
-                asker_of(self._studio, token, request),
-                dict(zip(names, given, strict=True)),
-            )
-
-            async def refused(card: Markup) -> str:
-                return await idle(values, card, asker, back=bool(jobs))
-
-            return await self._start(asking, jobs, takes, lambda: read_form(values, asker), refused)
-
-        generate.click(start, [*paying, takes, *fields.values()], shown, **hidden).then(
-            None, js=self._js("started")
-        )
-        acts: dict[str, Callable[..., Any]] = {
-            "cancel": self._cancel,
-            "stop": self._stop,
-            "resume": self._resume,
-            "withdraw": self._withdraw,
-        }
-        acts |= {"retry": self._retry, "sure": self._retry_surely}
+        self.view.quiet(None, cancels=[watching])
+        acts = {"stop": self._stop, "resume": self._resume, "withdraw": self._withdraw}
+        # A stream that goes on would bring back what has just been changed; only a cancel leaves
+        # all as it is.
+        self._press("cancel", self._cancel, "cancelled", None)
         for verb, act in acts.items():
-            spends = verb in ("retry", "sure")
-            inputs = [*(paying if spends else known), self._target]
-            aim = f"(...given) => window.wanStudio.aimed('{self._tab}', given)"
-            # A stream that goes on would bring back what has just been changed; only a cancel
-            # leaves all as it is.
-            pressed = self._buttons[verb].click(
-                act,
-                inputs,
-                shown,
-                js=aim,
-                cancels=None if verb == "cancel" else [watching],
-                **hidden,
-            )
-            pressed.then(
-                None,
-                js=self._js(
-                    "retried" if spends else "cancelled" if verb == "cancel" else "changed", verb
-                ),
-            )
-        self._buttons["quiet"].click(None, cancels=[watching])
+            self._press(verb, act, "changed", [watching])
+        self._press("retry", self._retry, "retried", [watching], pays=True)
+        self._press("sure", self._retry_surely, "retried", [watching], pays=True)
 
-    def _asking(
-        self, token: str, request: gr.Request, key: str, region: str, workspace: str, code: str
-    ) -> tuple[str, Permission]:
-        """Who asks, and what they may do. Raises NotReady, InvalidInput and AccessRefused."""
-        return owner_of(self._studio, token, request), authorize(
-            self._studio, request, key, region, workspace, code
-        )
+    def _press(
+        self,
+        verb: str,
+        act: Callable[..., Awaitable[Shown]],
+        then: str,
+        cancels: list[Any] | None,
+        *,
+        pays: bool = False,
+    ) -> None:
+        """Connects a button of the stage. then: what the script does after it."""
+        self._events.connect(
+            getattr(self.view, verb),
+            act,
+            [self.job],
+            [self.view, self.job],
+            refuse=self._refuse_act,
+            values=OfJob,
+            pays=pays,
+            cancels=cancels,
+            trigger_mode="multiple",
+        ).then(None, js=self._js(then, verb))
 
-    async def watch(self, token: str, jobs: str, request: gr.Request) -> AsyncIterator[Any]:
+    async def watch(self, caller: Caller, jobs: str) -> AsyncIterator[Any]:
         """The takes as they go on, for as long as somebody looks."""
         if not jobs:
             # a generator that yields nothing would empty the stage, and what it shows by now may be
             # a refusal
             yield gr.skip()
             return
-        try:
-            owner = owner_of(self._studio, token, request)
-            shown = await self._there(owner, jobs)
-            with self._viewers.reserve(address=address_of(request), owner=owner) as there:
-                if not there:
-                    yield await self._now(shown, owner)
-                    return
-                async with contextlib.aclosing(self._followed(owner, shown)) as views:
-                    async for view in views:
-                        yield view
-        except (JobNotFound, NotReady):
-            yield cards.idle(self._language, f"{self._tab}.webp", self.ready)
+        owner = caller.owner
+        shown = await self._there(owner, jobs)
+        with self._viewers.reserve(address=caller.address, owner=owner) as there:
+            if not there:
+                yield await self._now(shown, owner)
+                return
+            async with contextlib.aclosing(self._followed(owner, shown)) as views:
+                async for view in views:
+                    yield view
+
+    def _refuse_watch(self, _caller: Caller, error: Exception, _jobs: str) -> str:
+        """The stage for jobs that cannot be watched: those that are gone leave it empty."""
+        gone = isinstance(error, JobNotFound | NotReady)
+        return self._empty(self.ready if gone else self._refusal(error, "act_broke_note"))
 
     async def _followed(self, owner: str, shown: Sequence[Take]) -> AsyncGenerator[str]:
         """The views of the takes until all have ended or nobody listens. One that is given again
@@ -231,16 +207,16 @@ class Run:
             if not is_heard():
                 return
 
-    async def found(self, token: str, jobs: str, request: gr.Request) -> tuple[str, Any]:
+    async def found(self, caller: Caller, jobs: str) -> Shown:
         """The takes to show when the page is opened, and their view: those that this browser showed
         last, unless only others are on their way.
         """
         try:
-            owner = owner_of(self._studio, token, request)
+            owner = caller.owner
             shown = await self._chosen(owner, jobs)
-            return written(shown), await self._now(shown, owner) if shown else gr.skip()
+            return await self._now(shown, owner) if shown else gr.skip(), written(shown)
         except (WanError, NotReady):
-            return jobs, gr.skip()
+            return gr.skip(), jobs
 
     async def _chosen(self, owner: str, jobs: str) -> list[Take]:
         known: list[Take] = []
@@ -256,186 +232,107 @@ class Run:
             return known
         return [Take(job.id) for job in (await self._studio.watching.takes(newest))[-TAKES_LIMIT:]]
 
-    async def live(self, token: str, jobs: str, request: gr.Request) -> bool:
+    async def live(self, caller: Caller, jobs: str) -> bool:
         """Whether a job that this tab shows has not ended."""
         try:
-            owner = owner_of(self._studio, token, request)
-            return (
-                any(
-                    [
-                        (await self._studio.library.job(take.job_id, owner=owner)).live
-                        for take in await self._there(owner, jobs)
-                    ]
-                )
-                if jobs
-                else False
-            )
+            owner = caller.owner
+            there = await self._there(owner, jobs) if jobs else []
+            known = [await self._studio.library.job(take.job_id, owner=owner) for take in there]
+            return any(job.live for job in known)
         except (JobNotFound, NotReady):
             return False
         except StorageUnavailable:  # as far as anybody knows
             return True
 
     async def _start(
-        self,
-        asking: Asking,
-        jobs: str,
-        takes: str,
-        read_form: Callable[[], Awaitable[Request]],
-        refused: Callable[[Markup], Awaitable[str]],
-    ) -> tuple[Any, str]:
-        try:
-            owner, permission = asking()
-            request = await read_form()
-            made = await self._studio.submission.submit_takes(
-                request, owner=owner, permission=permission, takes=int(takes)
-            )
-        except Exception as error:  # noqa: BLE001 - whatever it is, the form stays as it is and the person is told
-            return await refused(self._refusal(error)), jobs
+        self, caller: Caller, jobs: str, takes: str, read_form: Callable[[], Awaitable[Request]]
+    ) -> Shown:
+        owner, permission = caller.owner, caller.permission
+        made = await self._studio.submission.submit_takes(
+            await read_form(), owner=owner, permission=permission, takes=int(takes)
+        )
         several = len(made) > 1
         shown = [
             Take(job.id, Mark.BEFORE if several and not job.live else Mark.NONE) for job in made
         ]
-        note = (
-            Markup("{} ").format(text(self._language, "made_before"))
-            if not several and not made[0].live
-            else ""
-        )
+        before = not several and not made[0].live
+        note = Markup("{} ").format(text(self._language, "made_before")) if before else ""
         return await self._shown(shown, owner, note), written(shown)
 
-    def _refusal(self, error: Exception) -> Markup:
-        """The card that says why nothing was done."""
-        if isinstance(error, InvalidInput):
-            return cards.refused(self._language, error.message, error.field)
-        if isinstance(error, AccessRefused):
-            return cards.refused(self._language, error.message, connect=True)
+    def _refusal(self, error: Exception, broke: str) -> Markup:
+        """The card that says why nothing was done. broke: the key of what is said of a fault of
+        ours.
+        """
+        why = explain(error, broke=broke)
         if isinstance(error, WanError):
-            return cards.refused(self._language, error.message)
-        if isinstance(error, NotReady):
-            return cards.not_started(self._language, "not_ready_note")
-        _log.error("tab %s could not do what was asked", self._tab, exc_info=error)
-        return cards.not_started(self._language, "broke_note")
+            field = error.field if isinstance(error, InvalidInput) else ""
+            connect = isinstance(error, AccessRefused)
+            return cards.refused(self._language, why, field, connect=connect)
+        title = "title_broke" if why.key == "act_broke_note" else "title_refused"
+        return cards.not_started(self._language, why.key, title=title)
 
-    async def _cancel(
-        self, token: str, jobs: str, target: str, request: gr.Request
-    ) -> tuple[Any, str]:
-        async def act(owner: str, shown: list[Take]) -> tuple[Any, list[Take]]:
-            came = [
-                await self._studio.submission.cancel(take.job_id, owner=owner)
-                for take in aimed(shown, target)
-            ]
-            late = [
-                Markup("{} ").format(text_of(self._language, one))
-                for one in came
-                if one.key == "cancel_late" and len(came) == 1
-            ]
-            return await self._now(shown, owner, note=Markup("").join(late)), shown
+    def _refuse_act(self, _caller: Caller, error: Exception, jobs: str) -> Shown:
+        """The stage after a button that could not do its work; what it may have done already,
+        nobody can say here.
+        """
+        card = self._refusal(error, "act_broke_note")
+        return self._empty(card, back=bool(jobs)), jobs
 
-        return await self._acted(token, request, jobs, act)
+    async def _cancel(self, caller: Caller, event: OfJob, jobs: str) -> Shown:
+        owner = caller.owner
+        shown = await self._there(owner, jobs)
+        came = [
+            await self._studio.submission.cancel(take.job_id, owner=owner)
+            for take in aimed(shown, event.job)
+        ]
+        late = [
+            Markup("{} ").format(text_of(self._language, one))
+            for one in came
+            if one.key == "cancel_late" and len(came) == 1
+        ]
+        return await self._now(shown, owner, note=Markup("").join(late)), written(shown)
 
-    async def _stop(
-        self, token: str, jobs: str, target: str, request: gr.Request
-    ) -> tuple[Any, str]:
-        async def act(owner: str, shown: list[Take]) -> tuple[Any, list[Take]]:
-            shown = changed(shown, aimed(shown, target), mark=Mark.QUIET)
-            return await self._now(shown, owner, watching=False), shown
+    async def _stop(self, caller: Caller, event: OfJob, jobs: str) -> Shown:
+        shown = await self._there(caller.owner, jobs)
+        shown = changed(shown, aimed(shown, event.job), mark=Mark.QUIET)
+        return await self._now(shown, caller.owner, watching=False), written(shown)
 
-        return await self._acted(token, request, jobs, act)
+    async def _resume(self, caller: Caller, event: OfJob, jobs: str) -> Shown:
+        shown = await self._there(caller.owner, jobs)
+        shown = changed(shown, aimed(shown, event.job), mark=Mark.NONE)
+        return await self._now(shown, caller.owner), written(shown)
 
-    async def _resume(
-        self, token: str, jobs: str, target: str, request: gr.Request
-    ) -> tuple[Any, str]:
-        async def act(owner: str, shown: list[Take]) -> tuple[Any, list[Take]]:
-            shown = changed(shown, aimed(shown, target), mark=Mark.NONE)
-            return await self._now(shown, owner), shown
+    async def _withdraw(self, caller: Caller, event: OfJob, jobs: str) -> Shown:
+        owner = caller.owner
+        shown = await self._there(owner, jobs)
+        for take in aimed(shown, event.job):
+            await self._studio.library.withdraw_links(take.job_id, owner=owner)
+        note = text(self._language, "links_withdrawn")
+        return await self._now(shown, owner, note=note), written(shown)
 
-        return await self._acted(token, request, jobs, act)
+    async def _retry(self, caller: Caller, event: OfJob, jobs: str) -> Shown:
+        return await self._retried(caller, event, jobs, may_pay_twice=False)
 
-    async def _withdraw(
-        self, token: str, jobs: str, target: str, request: gr.Request
-    ) -> tuple[Any, str]:
-        async def act(owner: str, shown: list[Take]) -> tuple[Any, list[Take]]:
-            for take in aimed(shown, target):
-                await self._studio.library.withdraw_links(take.job_id, owner=owner)
-            return await self._now(
-                shown, owner, note=text(self._language, "links_withdrawn")
-            ), shown
-
-        return await self._acted(token, request, jobs, act)
-
-    async def _retry(
-        self,
-        token: str,
-        key: str,
-        region: str,
-        workspace: str,
-        code: str,
-        jobs: str,
-        target: str,
-        request: gr.Request,
-    ) -> tuple[Any, str]:
-        return await self._retried(
-            token, request, jobs, target, (key, region, workspace, code), may_pay_twice=False
-        )
-
-    async def _retry_surely(
-        self,
-        token: str,
-        key: str,
-        region: str,
-        workspace: str,
-        code: str,
-        jobs: str,
-        target: str,
-        request: gr.Request,
-    ) -> tuple[Any, str]:
-        return await self._retried(
-            token, request, jobs, target, (key, region, workspace, code), may_pay_twice=True
-        )
+    async def _retry_surely(self, caller: Caller, event: OfJob, jobs: str) -> Shown:
+        return await self._retried(caller, event, jobs, may_pay_twice=True)
 
     async def _retried(
-        self,
-        token: str,
-        request: gr.Request,
-        jobs: str,
-        target: str,
-        given: tuple[str, str, str, str],
-        *,
-        may_pay_twice: bool,
-    ) -> tuple[Any, str]:
-        async def act(owner: str, shown: list[Take]) -> tuple[Any, list[Take]]:
-            old, *others = aimed(shown, target)
-            if others:
-                raise JobNotFound
-            permission = authorize(self._studio, request, *given)
-            try:
-                job = await self._studio.submission.retry(
-                    old.job_id, owner=owner, permission=permission, may_pay_twice=may_pay_twice
-                )
-            except MayPayTwice as doubt:
-                shown = changed(shown, [old], mark=Mark.ASKS)
-                return await self._now(shown, owner, asks=doubt.message), shown
-            shown = [Take(job.id) if take is old else take for take in shown]
-            return await self._shown(shown, owner), shown
-
-        return await self._acted(token, request, jobs, act)
-
-    async def _acted(self, token: str, request: gr.Request, jobs: str, act: Act) -> tuple[Any, str]:
-        """Stage and takes after a button of a card; a job that is gone leaves an empty stage that
-        says so.
-        """
+        self, caller: Caller, event: OfJob, jobs: str, *, may_pay_twice: bool
+    ) -> Shown:
+        owner = caller.owner
+        shown = await self._there(owner, jobs)
+        old, *others = aimed(shown, event.job)
+        if others:
+            raise JobNotFound
         try:
-            owner = owner_of(self._studio, token, request)
-            view, shown = await act(owner, await self._there(owner, jobs))
-            return view, written(shown)
-        except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
-            known = isinstance(error, WanError | NotReady)
-            card = self._refusal(error) if known else self._act_broke(error)
-            return cards.idle(self._language, f"{self._tab}.webp", card, back=bool(jobs)), jobs
-
-    def _act_broke(self, error: Exception) -> Markup:
-        """The card for a button that broke: what it may have done already, nobody can say here."""
-        _log.error("tab %s: a button of the card broke", self._tab, exc_info=error)
-        return cards.not_started(self._language, "act_broke_note", title="title_broke")
+            job = await self._studio.submission.retry(
+                old.job_id, owner=owner, permission=caller.permission, may_pay_twice=may_pay_twice
+            )
+        except MayPayTwice as doubt:
+            shown = changed(shown, [old], mark=Mark.ASKS)
+            return await self._now(shown, owner, asks=doubt.message), written(shown)
+        shown = [Take(job.id) if take is old else take for take in shown]
+        return await self._shown(shown, owner), written(shown)
 
     async def _shown(self, shown: Sequence[Take], owner: str, note: Markup | str = "") -> Any:
         """The view of new jobs; whatever happens here, they are there, and the page must learn
@@ -446,6 +343,10 @@ class Run:
         except Exception:  # noqa: BLE001 - logged, and the jobs go on
             _log.exception("jobs %s could not be shown yet", written(shown))
             return gr.skip()
+
+    def _empty(self, card: Markup, *, back: bool = False) -> str:
+        """The stage without a job, with a card. back: whether there is one to go back to."""
+        return cards.idle(self._language, f"{self._tab}.webp", card, back=back)
 
     async def _there(self, owner: str, jobs: str) -> list[Take]:
         """The takes that the stage shows. Of several, those that are gone are left out; whether one
@@ -476,10 +377,6 @@ class Run:
         """The takes as they are at this moment."""
         events = [await self._studio.watching.look(take.job_id, owner=owner) for take in shown]
         return _drawn(self._language, shown, events, note=note, watching=watching, asks=asks)
-
-    def _button(self, verb: str) -> gr.Button:
-        """A button that only the script presses, for a button in a card."""
-        return gr.Button(verb, elem_id=f"wan-{self._tab}-{verb}", visible="hidden")
 
     def _js(self, then: str, verb: str = "") -> str:
         return f"() => window.wanStudio.{then}('{self._tab}', '{verb}')"

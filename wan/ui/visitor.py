@@ -51,9 +51,7 @@ def owner_of(studio: Studio, token: object, request: gr.Request) -> str:
 
 @dataclass(frozen=True)
 class Visitor:
-    """The components that say who asks and with what. `paying` is what an event takes that may
-    spend money, in this order.
-    """
+    """The components that say who asks and with what."""
 
     owner: gr.BrowserState
     """The unguessable token of this browser."""
@@ -61,14 +59,15 @@ class Visitor:
     region: Component
     workspace: Component
     code: Component
-    own: Component
-    """Whether a key has been typed: all that an event needs to know of it that only shows a price.
+    own: gr.BrowserState
+    """Whether a key has been typed ("yes" or ""): all that an event needs to know of it that only
+    shows a price.
     """
 
     @property
-    def paying(self) -> list[Component]:
-        """Inputs of an event that may spend."""
-        return [self.owner, self.key, self.region, self.workspace, self.code]
+    def typed(self) -> list[Component]:
+        """What is typed under *Connection*: inputs of an event that may spend money."""
+        return [self.key, self.region, self.workspace, self.code]
 
 
 def asked_for(settings: Settings) -> tuple[bool, bool]:
@@ -107,7 +106,7 @@ def build(language: Language, studio: Studio) -> Visitor:
                 gr.Button(t(language, "forget"), size="sm"),
             )
         found = gr.HTML("", elem_id="wan-connection-found", **bare)
-        own = gr.Checkbox(value=False, visible="hidden", elem_id="wan-own")
+    own = gr.BrowserState("", storage_key="wan-own-key-v1", secret=SECRET)
     visitor = Visitor(owner, key, region, workspace, code, own)
     _wire(language, visitor, studio, check, forget, found)
     return visitor
@@ -145,7 +144,7 @@ def _wire(
             cards.finding(language, Message.of("forgotten_jobs" if dropped else "forgotten")),
         )
 
-    check.click(ask, visitor.paying, found, **hidden)
+    check.click(ask, [visitor.owner, *visitor.typed], found, **hidden)
     forget.click(drop, visitor.owner, [visitor.key, visitor.code, found], **hidden)
     visitor.key.change(  # type: ignore[attr-defined]
         None, visitor.key, visitor.own, js="(key) => window.wanStudio.own(Boolean(key?.trim()))"

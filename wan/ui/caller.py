@@ -1,0 +1,145 @@
+"""Who asks, and how an event of the page is answered: each handler gets a `Caller`, and none ends
+in a traceback.
+"""
+
+import inspect
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+from pydantic import ValidationError
+
+from wan.domain.errors import WanError
+from wan.domain.messages import Language, Message
+from wan.domain.turns import Asker
+from wan.service.access import Permission
+from wan.service.studio import Studio
+from wan.ui import visitor
+from wan.ui.components.component import EventValues
+from wan.ui.visitor import NotReady, Visitor, hidden
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: their browser or login, and what they typed under *Connection*."""
+
+    studio: Studio
+    request: gr.Request
+    token: str
+    """The unguessable token of the browser, as it came."""
+    typed: tuple[str, ...] = ()
+    """Key, region, workspace and access code as they came, of an event that may spend money."""
+
+    @property
+    def owner(self) -> str:
+        """The owner that they are. Raises NotReady for a page that is still loading."""
+        return visitor.owner_of(self.studio, self.token, self.request)
+
+    @property
+    def address(self) -> str:
+        """What counts as their address; "" where nobody knows it."""
+        return visitor.address_of(self.request)
+
+    @property
+    def permission(self) -> Permission:
+        """What they may do. Raises InvalidInput and AccessRefused."""
+        return visitor.authorize(self.studio, self.request, *self.typed)
+
+    def asker(self, shows: str = "") -> Asker:
+        """For whom work on a file is done. shows: what on the page shows what comes of it, where
+        only the newest counts.
+        """
+        return visitor.asker_of(self.studio, self.token, self.request, shows)
+
+
+@dataclass(frozen=True)
+class Events:
+    """Connects the events of one page with what answers them."""
+
+    language: Language
+    studio: Studio
+    visitor: Visitor
+
+    def connect(
+        self,
+        event: Callable[..., Any],
+        act: Callable[..., Any],
+        inputs: Sequence[Component] = (),
+        outputs: Component | Sequence[Component] | None = None,
+        *,
+        refuse: Callable[..., Any],
+        values: type[EventValues] | None = None,
+        pays: bool = False,
+        **options: Any,
+    ) -> Any:
+        """Answer an event by `act(caller, *inputs)`, or by `act(caller, values, *inputs)`. An
+        asynchronous generator is shown step by step.
+
+        event: such as `button.click`. refuse: called as `act` is, with the error in place of the
+        values, and gives the outputs. values: the model of what the event carries. pays: whether it
+        may spend money. options: Gradio's own. Gives Gradio's dependency.
+        """
+        typed = self.visitor.typed if pays else []
+        handler = self._handler(act, refuse, values, len(typed))
+        given = [self.visitor.owner, *typed, *inputs]
+        return event(handler, given, outputs, **options, **hidden)
+
+    def _handler(
+        self,
+        act: Callable[..., Any],
+        refuse: Callable[..., Any],
+        values: type[EventValues] | None,
+        typed: int,
+    ) -> Callable[..., Any]:
+        """What Gradio calls. typed: how many inputs belong to the connection."""
+
+        def call(request: gr.Request, event: gr.EventData, given: Sequence[Any]) -> Any:
+            carried = [] if values is None else [values.model_validate(event._data or {})]
+            return act(caller(request, given), *carried, *given[1 + typed :])
+
+        def caller(request: gr.Request, given: Sequence[Any]) -> Caller:
+            return Caller(self.studio, request, given[0], tuple(given[1 : 1 + typed]))
+
+        async def refusal(request: gr.Request, error: Exception, given: Sequence[Any]) -> Any:
+            shown = refuse(caller(request, given), error, *given[1 + typed :])
+            return await shown if inspect.isawaitable(shown) else shown
+
+        async def answer(request: gr.Request, event: gr.EventData, *given: Any) -> Any:
+            try:
+                return await call(request, event, given)
+            except Exception as error:  # noqa: BLE001 - no event ends in a traceback
+                return await refusal(request, error, given)
+
+        async def stream(
+            request: gr.Request, event: gr.EventData, *given: Any
+        ) -> AsyncIterator[Any]:
+            try:
+                async with aclosing(call(request, event, given)) as steps:
+                    async for step in steps:
+                        yield step
+            except Exception as error:  # noqa: BLE001 - no event ends in a traceback
+                yield await refusal(request, error, given)
+
+        return stream if inspect.isasyncgenfunction(act) else answer
+
+
+def explain(
+    error: Exception, *, not_ready: str = "not_ready_note", broke: str = "act_broke_note"
+) -> Message:
+    """Return what to say of an error, and log it where it is our fault. not_ready, broke: the keys
+    of what is said of a page that is still loading, and of a fault of ours.
+    """
+    if isinstance(error, WanError):
+        return error.message
+    if isinstance(error, NotReady):
+        return Message.of(not_ready)
+    if isinstance(error, ValidationError):  # an event that no button of ours triggered
+        return Message.of("form_bad")
+    _log.error("an event of the page could not be answered", exc_info=error)
+    return Message.of(broke)

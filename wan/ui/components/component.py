@@ -1,0 +1,49 @@
+"""A part of the page with HTML of ours: what it shows is made by a template on the server, and its
+buttons trigger events that handlers listen to.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from pydantic import BaseModel, ConfigDict, Field
+
+_LISTENER = (Path(__file__).parent / "component.js").read_text(encoding="utf-8")
+
+
+class EventValues(BaseModel):
+    """What a component's event carries: the `data-…` of the button, each a short text. An event
+    with values of its own has a subclass.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class OfJob(EventValues):
+    """An event about one job."""
+
+    job: str = Field(default="", max_length=100)
+    """Its id; "" where the button names none."""
+
+
+class Component(gr.HTML):
+    """HTML of ours. `<button data-event="cancel" data-job="…">` in it triggers `cancel`.
+
+    `html_template` stays Gradio's own and `css_template` empty: placeholders in them would run as
+    code whatever stands in a text (tried with Gradio 6.31.0). The value is made by a template on
+    the server, which escapes.
+    """
+
+    event_names: tuple[str, ...] = ()
+    """The events that its buttons trigger; each is listened to as `component.NAME(handler, …)`."""
+
+    def __init__(self, value: str = "", **options: Any) -> None:
+        # Gradio takes for events of its own those whose names are quoted in the script.
+        listener = _LISTENER.replace("{events}", json.dumps(self.event_names))
+        super().__init__(
+            value,
+            apply_default_css=False,
+            js_on_load=listener if self.event_names else None,
+            **options,
+        )
