@@ -743,9 +743,23 @@ _FRESH = (
     _fault(
         "a program that asks again free to cancel",
         "ui/api/endpoints.py",
-        "if token and hmac.compare_digest(token, self._studio.access.owners.view_of(known)):",
+        "if token and self._callers.may_only_view(token, known):",
         "if False:",
         "ui/test_api.py::test_whoever_gives_up_and_asks_again_is_shown_the_same_job",
+    ),
+    _fault(
+        "limits of the requests kept from agents",
+        "ui/api/parameters.py",
+        "part._api_info = {**parameter.schema, ",
+        "part._api_info = {**part._api_info, ",
+        "ui/test_api.py::test_what_is_offered_carries_the_limits_of_the_requests",
+    ),
+    _fault(
+        "a field's label taken for another's",
+        "domain/fields.py",
+        'choices={"single": "shot_single", "multi": "shot_multi"},',
+        'choices={"single": "shot_multi", "multi": "shot_single"},',
+        "ui/test_compare.py",
     ),
     _fault(
         "what was tried again paid for once more",

@@ -31,7 +31,7 @@ from tests.sounds import wav
 from wan.domain.errors import JobNotFound, SettingsError
 from wan.domain.messages import Message
 from wan.environment.settings import load_settings
-from wan.ui.api.mcp import speak_mcp
+from wan.ui.api.mcp import install_mcp
 
 MINE = {"X-Wan-Token": "m" * 40}
 SAME = (
@@ -797,7 +797,7 @@ def test_settings_under_which_agents_are_not_let_in(
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delattr(gradio.mcp.GradioMCPServer, "Server")
     with pytest.raises(SettingsError, match=r"gradio\[mcp\]"):
-        speak_mcp()
+        install_mcp()
 
 
 @pytest.mark.process
@@ -815,3 +815,49 @@ def test_the_readmes_example_runs_and_says_what_it_shows(app: App, tmp_path: Pat
         timeout=120,
     )
     assert (ran.stdout, ran.returncode) == (found[2], 0), ran.stderr
+
+
+def test_what_is_offered_carries_the_limits_of_the_requests(app: App):
+    async def offer() -> dict[str, dict[str, Any]]:
+        async with agent(app, {}) as session:
+            return {one.name: one.inputSchema for one in (await session.list_tools()).tools}
+
+    tools = asyncio.run(offer())
+    named = plain_http.get(f"{app.url}{API}/info").json()["named_endpoints"]
+    for name, longest, sizes in (("image_to_video", 15, 12), ("reference_to_video", 10, 10)):
+        listed = {one["parameter_name"]: one["type"] for one in named[f"/{name}"]["parameters"]}
+        assert list(tools[name]["properties"]) == list(listed)
+        for fields in (tools[name]["properties"], listed):
+            assert (fields["duration"]["minimum"], fields["duration"]["maximum"]) == (2, longest)
+            assert fields["duration"]["type"] == "integer"
+            assert len(fields["size"]["enum"]) == sizes
+            assert (fields["prompt"]["minLength"], fields["prompt"]["maxLength"]) == (1, 1500)
+            assert fields["negative_prompt"]["maxLength"] == 500
+            seeds, none = fields["seed"]["anyOf"]
+            assert (seeds["minimum"], seeds["maximum"], none["type"]) == (0, 2**31 - 1, "null")
+            assert fields["shot_type"]["enum"] == ["single", "multi"]
+            assert fields["wait"]["anyOf"][0]["maximum"] == 600
+            assert all(one["description"] for one in fields.values())
+        assert {one: tools[name]["properties"][one]["default"] for one in ("duration", "size")} == {
+            "duration": 5,
+            "size": "1280*720",
+        }
+    assert tools["reference_to_video"]["properties"]["references"]["maxItems"] == 5
+    assert tools["image_to_video"]["required"] == ["prompt", "reference_image"]
+
+
+def test_the_parameters_stand_in_the_order_that_callers_by_plain_http_count(app: App):
+    named = plain_http.get(f"{app.url}{API}/info").json()["named_endpoints"]
+    listed = {
+        name: " ".join(one["parameter_name"] for one in known["parameters"])
+        for name, known in named.items()
+    }
+    assert listed == {
+        "/image_to_video": "prompt reference_image duration size fps seed negative_prompt fit "
+        "motion_strength audio audio_url shot_type prompt_extend watermark new_take wait "
+        "reference_audio",
+        "/reference_to_video": "prompt references duration size model fps seed negative_prompt "
+        "audio shot_type watermark new_take wait",
+        "/job": "job_id wait",
+        "/cancel": "job_id",
+    }

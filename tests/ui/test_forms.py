@@ -135,7 +135,7 @@ async def test_what_breaks_in_a_call_says_no_path_of_the_server(caplog):
         raise OSError(24, "Too many open files", "/srv/wan/output/cache/clip")
 
     with pytest.raises(gr.Error) as refusal:
-        await endpoints._told(image_to_video)()
+        await endpoints.report_refusals(image_to_video)()
     assert "/srv" not in str(refusal.value)
     assert "/srv/wan/output/cache/clip" in caplog.text, "the log has it"
 
@@ -147,5 +147,5 @@ async def test_what_breaks_in_a_call_says_no_path_of_the_server(caplog):
 )
 def test_a_wait_that_is_none_is_refused_in_words(given):
     with pytest.raises(InvalidInput, match="wait") as refusal:
-        endpoints._seconds(given)
+        endpoints.check_wait(given)
     assert len(str(refusal.value)) < 300

@@ -1,10 +1,10 @@
-"""What handlers are given: exactly the types which their components give on the page, whatever a
+"""Blocks whose handlers get exactly the types that their components give on the page, whatever a
 forged form holds.
 
 Gradio's own checks let much through (a dict for a checkbox, a list for a dropdown, NaN for a
-slider, text of any length, any path of the server for a picture), and what they do find ends as a
-traceback in the log for each request. So no file value ever reaches Gradio on its way in: each is
-looked for here, among what was uploaded and the samples, and only what is there goes on to the
+slider, text of any length, any path of the server for a picture), and whatever they do find ends as
+a traceback in the log for each request. So no file value ever reaches Gradio on its way in: each is
+looked up here among the uploads and the samples, and only a file that is there goes on to the
 handler. On its way out it gets the name that it has outside.
 """
 
@@ -25,7 +25,7 @@ from gradio.data_classes import APIInfo, BlocksConfigDict
 from wan.domain.errors import InvalidInput
 from wan.domain.messages import t
 from wan.storage.uploads import UploadFolder
-from wan.ui.handling import Told
+from wan.ui.handling import EventError
 from wan.web.events import Events
 from wan.web.languages import PATHS
 
@@ -50,17 +50,17 @@ _NESTING = 3  # a list of files is 1 deep
 
 
 class _NotHere(Exception):
-    """A file value that leads to no file of ours, or stands where none belongs. Says for which
-    parameter, where it has a name.
+    """A file value that leads to no file of ours, or stands where none belongs.
+
+    Says for which parameter, where it has a name.
     """
 
 
 class Page(gr.Blocks):
-    """Blocks whose handlers can rely on the types of what they get, and on an open studio; other
-    input is refused in one sentence.
+    """Blocks whose handlers can rely on the types of what they get, and on an open studio.
 
-    opened: set when the studio can be asked; whoever comes earlier waits for it. uploads: where the
-    files are that a form may name.
+    Other input is refused in one sentence. opened: set when the studio is open; whoever comes
+    earlier waits for it. uploads: the files that a form may name.
     """
 
     def __init__(
@@ -70,8 +70,8 @@ class Page(gr.Blocks):
         self._opened, self._uploads, self.progress = opened, uploads, Events(self)
 
     def get_config_file(self) -> BlocksConfigDict:
-        """As Gradio makes it, but each page has the endpoints for programs, whose description it
-        shows, and none has a bar that leads to the others.
+        """Do as Gradio does, but give each page the endpoints for programs, whose description it
+        shows, and none a bar that leads to the others.
         """
         config = super().get_config_file()
         config["pages"] = config["pages"][:1]
@@ -83,6 +83,7 @@ class Page(gr.Blocks):
             page["components"] += sorted(parts)
             page["dependencies"] += [one["id"] for one in public]
             page["layout"]["children"] += shown
+        _drop_repeated_schemas(config)
         return config
 
     def get_api_info(
@@ -90,35 +91,36 @@ class Page(gr.Blocks):
         all_endpoints: bool = False,  # noqa: FBT001, FBT002 - Gradio gives it by place
         page: str | None = None,
     ) -> APIInfo:
-        """The endpoints for programs, whichever page asks."""
+        """Return the endpoints for programs, whichever page asks."""
         return super().get_api_info(all_endpoints)
 
     async def preprocess_data(
         self, block_fn: Any, inputs: Any, state: Any, *more: Any
     ) -> list[Any]:
-        """As Gradio does it, but for files: those it never sees. Raises gr.Error, which goes to the
-        page and not to the log.
+        """Do as Gradio does, but for files, which it never sees.
+
+        Raises gr.Error, which goes to the page and not to the log.
         """
         await self._opened.wait()
         try:
-            whole = [*inputs, *_unless_given(block_fn.inputs, len(inputs))]
-            plain, files = await asyncio.to_thread(self._apart, block_fn.inputs, whole)
+            whole = [*inputs, *_fill_in_defaults(block_fn.inputs, len(inputs))]
+            plain, files = await asyncio.to_thread(self._find_files, block_fn.inputs, whole)
             values: list[Any] = await super().preprocess_data(block_fn, plain, state, *more)
         except InvalidInput as missing:
-            raise Told(missing.message.say()) from None
+            raise EventError(missing.message.say()) from None
         except _NotHere as not_here:
-            raise _refusal(block_fn, "file_gone", str(not_here)) from None
+            raise _make_error(block_fn, "file_gone", str(not_here)) from None
         except gr.Error as error:
             error.print_exception = False
             raise
         except Exception:  # noqa: BLE001 - pydantic's, PIL's, the file system's: all of them mean a form that no page sent
-            raise _refusal(block_fn, "form_bad") from None
+            raise _make_error(block_fn, "form_bad") from None
         for place, value in files.items():
             values[place] = value
         if not all(
             is_plausible(block, value) for block, value in zip(block_fn.inputs, values, strict=True)
         ):
-            raise _refusal(block_fn, "form_bad")
+            raise _make_error(block_fn, "form_bad")
         return values
 
     async def process_api(self, *given: Any, **named: Any) -> dict[str, Any]:
@@ -128,50 +130,67 @@ class Page(gr.Blocks):
         return await super().process_api(*given, **named)
 
     async def postprocess_data(self, *given: Any, **named: Any) -> list[Any]:
-        """As Gradio does it; a file goes out under the name that it has outside."""
-        return [self._named(value) for value in await super().postprocess_data(*given, **named)]
+        """Do as Gradio does; a file goes out under the name that it has outside."""
+        return [
+            self._name_files(value) for value in await super().postprocess_data(*given, **named)
+        ]
 
-    def _apart(
+    def _find_files(
         self, blocks: Sequence[Block], inputs: Sequence[Any]
     ) -> tuple[list[Any], dict[int, Any]]:
-        """The inputs without their files, and what is in place of those, by their places. Blocks;
-        raises _NotHere.
+        """Return the inputs without their files, and the paths of those by their places.
+
+        Blocks. Raises _NotHere.
         """
         plain, files = list(inputs), {}
         for place, (block, value) in enumerate(zip(blocks, inputs, strict=False)):
             if not may_hold_files(block):
                 _require_no_file(block, value)
             else:
-                files[place], plain[place] = self._opened_in(block, value), None
+                files[place], plain[place] = self._replace_files(block, value), None
         return plain, files
 
-    def _opened_in(self, block: Block, value: Any, depth: int = 0) -> Any:
-        """A value with the paths of its files in place of what stands for them; beside files, only
-        endpoints for programs take text.
+    def _replace_files(self, block: Block, value: Any, depth: int = 0) -> Any:
+        """Return a value with the paths of its files in place of what stands for them.
+
+        Beside files, only endpoints for programs take text.
         """
         if isinstance(value, dict):
-            return self._opened_file(block, value)
+            return self._find_file(block, value)
         if isinstance(value, list) and depth < (
             _NESTING if isinstance(block, Api) else isinstance(block, gr.File)
         ):
-            return [self._opened_in(block, one, depth + 1) for one in value]
+            return [self._replace_files(block, one, depth + 1) for one in value]
         if isinstance(value, list) or not (isinstance(block, Api) or (value is None and not depth)):
             raise _NotHere(name_of(block))
         return value
 
-    def _opened_file(self, block: Block, value: dict[str, Any]) -> Path:
+    def _find_file(self, block: Block, value: dict[str, Any]) -> Path:
         path = self._uploads.find(value.get("path")) if value.get("meta") == _META else None
         if path is None:
             raise _NotHere(name_of(block))
         return path
 
-    def _named(self, value: Any) -> Any:
-        """A value with the names of its files in place of their paths."""
+    def _name_files(self, value: Any) -> Any:
+        """Return a value with the names of its files in place of their paths."""
         if isinstance(value, dict):
             if value.get("meta") == _META and "path" in value:
                 return value | file_value(self._uploads, Path(value["path"]))
-            return {key: self._named(one) for key, one in value.items()}
-        return [self._named(one) for one in value] if isinstance(value, list | tuple) else value
+            return {key: self._name_files(one) for key, one in value.items()}
+        return (
+            [self._name_files(one) for one in value] if isinstance(value, list | tuple) else value
+        )
+
+
+def _drop_repeated_schemas(config: BlocksConfigDict) -> None:
+    """Leave out schemas that only repeat a component's own: an eighth of what a page loads.
+
+    Gradio falls back to `api_info` where they are missing (gradio 6.31.0).
+    """
+    for component in config["components"]:
+        for name in ("api_info_as_input", "api_info_as_output"):
+            if name in component and component[name] == component["api_info"]:
+                del component[name]
 
 
 def _short_texts(carried: object) -> dict[str, str]:
@@ -186,7 +205,7 @@ def _short_texts(carried: object) -> dict[str, str]:
 
 
 def file_value(uploads: UploadFolder, path: Path) -> dict[str, Any]:
-    """A file of ours as a component gives it to the browser."""
+    """Return a file of ours as a component gives it to the browser."""
     name = uploads.name(path)
     return {
         "path": name,
@@ -196,26 +215,27 @@ def file_value(uploads: UploadFolder, path: Path) -> dict[str, Any]:
     }
 
 
-def describe(block: Block, parameter: Parameter, *, files: bool) -> None:
-    """Says what a parameter of an endpoint for programs is called, what it is unless it is given,
+def describe(block: Block, name: str, default: Any, *, files: bool) -> None:
+    """Note what a parameter of an endpoint for programs is called, its value unless it is given,
     and whether it may hold files.
     """
-    block.wan_name, block.wan_default, block.wan_files = parameter.name, parameter.default, files  # type: ignore[attr-defined]
+    block.wan_name, block.wan_default, block.wan_files = name, default, files  # type: ignore[attr-defined]
 
 
 def name_of(block: Block) -> str:
-    """What a parameter is called; "" for a component of the page."""
+    """Return the name of a parameter; "" for a component of the page."""
     return getattr(block, "wan_name", "")
 
 
 def may_hold_files(block: Block) -> bool:
-    """Whether a value of this component can be a file."""
+    """Tell whether a value of this component can be a file."""
     return isinstance(block, _FILE_COMPONENTS) or getattr(block, "wan_files", False)
 
 
-def _unless_given(blocks: Sequence[Block], given: int) -> list[Any]:
-    """The values of an endpoint's parameters behind the first so many. Raises InvalidInput for one
-    that has none, or where too many are given.
+def _fill_in_defaults(blocks: Sequence[Block], given: int) -> list[Any]:
+    """Return the values of an endpoint's parameters behind the first so many.
+
+    Raises InvalidInput for one that has no default, or where too many are given.
     """
     if not blocks or not name_of(blocks[0]):
         return []
@@ -229,7 +249,7 @@ def _unless_given(blocks: Sequence[Block], given: int) -> list[Any]:
 
 
 def _require_no_file(block: Block, value: object) -> None:
-    """Raises _NotHere for a value that could stand for a file where none belongs."""
+    """Raise _NotHere for a value that could stand for a file where none belongs."""
     if isinstance(value, dict) or (
         isinstance(value, list) and any(isinstance(one, dict | list) for one in value)
     ):
@@ -237,10 +257,8 @@ def _require_no_file(block: Block, value: object) -> None:
 
 
 def is_plausible(block: Block, value: object) -> bool:
-    """Whether a component of this kind can have given this value."""
-    if isinstance(
-        block, Api
-    ):  # of endpoints for programs: the requests check what they are given, field by field
+    """Tell whether a component of this kind can have given this value."""
+    if isinstance(block, Api):  # the requests check what programs give, field by field
         return True
     types = next((types for kind, types in _TYPES.items() if isinstance(block, kind)), ())
     if isinstance(block, gr.File) and block.file_count == "single":
@@ -254,10 +272,11 @@ def is_plausible(block: Block, value: object) -> bool:
     )
 
 
-def _refusal(function: BlockFunction, key: str, name: str = "") -> Told:
-    """In the language of the page; in all of them for a program. name: of the parameter that is to
-    blame, where it has one.
+def _make_error(function: BlockFunction, key: str, name: str = "") -> EventError:
+    """Make a refusal in the language of the page; in all languages for a program.
+
+    name: of the parameter that is to blame, where it has one.
     """
     program = function.api_visibility == "public"
     spoken = [one for one, path in PATHS.items() if program or path.strip("/") == function.page]
-    return Told(f"{name + ': ' if name else ''}{' '.join(t(one, key) for one in spoken)}")
+    return EventError(f"{name + ': ' if name else ''}{' '.join(t(one, key) for one in spoken)}")

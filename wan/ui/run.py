@@ -28,7 +28,7 @@ from wan.ui import cards
 from wan.ui.caller import Caller, Events, explain
 from wan.ui.components.component import OfJob
 from wan.ui.components.stage import Stage
-from wan.ui.handling import whether_heard
+from wan.ui.handling import make_listener_check
 from wan.ui.takes import Mark, Take, aimed, changed, read, written
 from wan.ui.text import text, text_of
 from wan.ui.visitor import SECRET, NotReady
@@ -199,7 +199,7 @@ class Run:
         """The views of the takes until all have ended or nobody listens. One that is given again
         lets Gradio see that a page has been left.
         """
-        is_heard = whether_heard()
+        is_heard = make_listener_check()
         async for events in self._studio.watching.follow_all(
             [take.job_id for take in shown], owner=owner, again=RECHECK
         ):

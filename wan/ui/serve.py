@@ -23,7 +23,7 @@ from wan.service.runner import STOP_LIMIT
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES
 from wan.ui import review_cards, review_page
-from wan.ui.api.mcp import speak_mcp
+from wan.ui.api.mcp import install_mcp
 from wan.ui.gradio_patches import bounded
 from wan.ui.inputs import Page
 from wan.ui.theme import WanTheme
@@ -77,7 +77,7 @@ class Server:
             0  # nobody sees them, and after each refusal Gradio makes a table of all
         )
         if self._studio.settings.mcp:
-            speak_mcp()
+            install_mcp()
         exempt = [*LOOPBACK, *self._studio.settings.trusted_proxies]
         with bounded(
             Limits.within_files(raise_file_limit(), exempt), listen(self._studio.settings)

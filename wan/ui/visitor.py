@@ -18,7 +18,7 @@ from wan.environment.settings import Settings
 from wan.service.access import Permission
 from wan.service.studio import Studio
 from wan.ui import cards
-from wan.ui.handling import came_at
+from wan.ui.handling import arrival_time
 from wan.web.addresses import group
 
 SECRET = "wan-studio"  # noqa: S105 - it is sent to every browser; without a fixed one the stored values die with each restart
@@ -183,7 +183,10 @@ def asker_of(studio: Studio, token: object, request: gr.Request, shows: str = ""
         owner = owner_of(studio, token, request)
     address = address_of(request)
     return Asker(
-        address, owner or f"session {session}", f"{session} {shows}" if shows else "", came_at()
+        address,
+        owner or f"session {session}",
+        f"{session} {shows}" if shows else "",
+        arrival_time(),
     )
 
 

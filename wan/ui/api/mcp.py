@@ -1,5 +1,6 @@
-"""MCP for agents, where the operator asks for it by WAN_MCP: Gradio's server over the endpoints of
-`wan.ui.api.endpoints`, called in this process.
+"""MCP for agents, where the operator switches it on by WAN_MCP.
+
+It is Gradio's server over `wan.ui.api.endpoints`, which are called in this process.
 """
 
 import copy
@@ -30,12 +31,12 @@ _SESSION = "mcp-session-id"
 _App = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 
 
-class _Direct(gradio.mcp.GradioMCPServer):
-    """Gradio's server, which calls an event with a queue over HTTP, through a client of its own:
-    under the caller's Host, from its own address.
+class _DirectServer(gradio.mcp.GradioMCPServer):
+    """Gradio's server, which calls each event directly.
 
-    Behind a proxy that call comes back refused, and who asked is lost on the way (gradio 6.31.0);
-    so every event is called directly.
+    Gradio calls one with a queue over HTTP, through a client of its own: under the caller's Host,
+    from its own address. Behind a proxy that call comes back refused, and the caller is lost on the
+    way (gradio 6.31.0).
     """
 
     def __init__(self, blocks: Blocks) -> None:
@@ -44,18 +45,16 @@ class _Direct(gradio.mcp.GradioMCPServer):
         self.handle_streamable_http = _with_sessions(self.handle_streamable_http)  # type: ignore[assignment]
 
     def get_block_fn_from_endpoint_name(self, endpoint_name: str) -> BlockFunction | None:
-        """An event by the name of its endpoint, as one without a queue."""
-        found = super().get_block_fn_from_endpoint_name(endpoint_name)
-        if found is None:
+        """Return an event by the name of its endpoint, as one without a queue."""
+        function = super().get_block_fn_from_endpoint_name(endpoint_name)
+        if function is None:
             return None
-        direct: Any = copy.copy(found)
+        direct: Any = copy.copy(function)
         direct.queue = False
         return direct  # type: ignore[no-any-return]
 
     def _prepare_tool_call_args(self, name: str, arguments: dict[str, Any]) -> Any:
-        """As Gradio does it, but for what is missing, or stands in no parameter's place. Raises
-        InvalidInput.
-        """
+        """Do as Gradio does, but refuse unknown and missing parameters. Raises InvalidInput."""
         require_parameters(
             self.api_info["named_endpoints"],
             self.tool_to_endpoint.get(name, "").removeprefix("/"),
@@ -64,34 +63,37 @@ class _Direct(gradio.mcp.GradioMCPServer):
         return super()._prepare_tool_call_args(name, arguments)
 
     def postprocess_output_data(self, data: Any, root_url: str) -> list[Any]:
-        """Our answers, as JSON; Gradio would write them as Python does."""
+        """Return answers as JSON; Gradio would write them as Python does."""
         return [
             self.types.TextContent(type="text", text=json.dumps(one, ensure_ascii=False))
             for one in data
         ]
 
 
-def session_of(headers: Headers) -> str:
-    """The session of an agent, which is a secret of the two; "" where there is none."""
+def read_session(headers: Headers) -> str:
+    """Return the session of an agent, a secret that only the two know; "" where there is none."""
     given = headers.get(_SESSION)
     return given if given and ids.has_shape(ids.CALLER, given) else ""
 
 
-async def report(said: str, seconds: float) -> None:
-    """Tells the agent whose call is being handled how its job stands, if its client wants to know.
-    seconds: for how long it has waited.
+async def report_progress(status: str, seconds: float) -> None:
+    """Tell the agent whose call is being handled how its job stands, if its client wants to know.
+
+    seconds: for which it has waited.
     """
     context = request_ctx.get(None)
     token = context.meta.progressToken if context is not None and context.meta else None
     if context is not None and token is not None:
         await context.session.send_progress_notification(
-            token, seconds, message=said, related_request_id=str(context.request_id)
+            token, seconds, message=status, related_request_id=str(context.request_id)
         )
 
 
 def _without_validation(server: Any) -> Any:
-    """A kind of server that leaves to the request what is wrong with its values: the check of the
-    package for MCP names no field, shows all that came, and refuses what every other door takes.
+    """Return a class of server that leaves wrong values to the request.
+
+    The check of the package for MCP names no field, shows everything that was given, and refuses
+    what every other way in accepts.
     """
     return type(
         server.__name__,
@@ -101,25 +103,26 @@ def _without_validation(server: Any) -> Any:
 
 
 def _with_sessions(app: _App) -> _App:
-    """Gives an agent that has no session one. Nothing is kept of it here (Gradio's server has none,
-    gradio 6.31.0): it is who the agent is.
+    """Give an agent without a session one: it is the agent's identity.
+
+    Nothing is kept of it here (Gradio's server has none, gradio 6.31.0).
     """
 
-    async def named(scope: Scope, receive: Receive, send: Send) -> None:
-        session = session_of(Headers(scope=scope)) or ids.new_link_token()
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        session = read_session(Headers(scope=scope)) or ids.new_link_token()
 
-        async def tell(message: AsgiMessage) -> None:
+        async def send_with_session(message: AsgiMessage) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)[_SESSION] = session
             await send(message)
 
-        await app(scope, receive, tell)
+        await app(scope, receive, send_with_session)
 
-    return named
+    return serve
 
 
-def speak_mcp() -> None:
-    """Has Gradio serve MCP that way. Raises SettingsError where the package for it is missing."""
+def install_mcp() -> None:
+    """Have Gradio serve MCP that way. Raises SettingsError where the package for it is missing."""
     if not hasattr(gradio.mcp.GradioMCPServer, "Server"):
         raise SettingsError(Message.of("mcp_missing"))
-    gradio.mcp.GradioMCPServer = _Direct  # type: ignore[misc]
+    gradio.mcp.GradioMCPServer = _DirectServer  # type: ignore[misc]
