@@ -377,7 +377,7 @@ async def test_the_page_says_it_in_words(studio):
         run = Run(events, "image", [catalog.IMAGE_TO_VIDEO], viewers())
         generate, takes = gr.Button(), gr.Radio(["1"])
         run.wire(generate, takes, {}, read, partial(reference.draw_idle, "en"))
-    asks, nothing = gr.Request(username="somebody"), gr.EventData(None, None)
+    asks, nothing = gr.Request(username="somebody", headers={}), gr.EventData(None, None)
     handlers = {target: one.fn for one in demo.fns.values() for target in one.targets}
     typed = [""] * 5  # token, key, region, workspace and access code
 
