@@ -203,7 +203,7 @@ async def test_a_call_sends_no_job_but_its_own(samples, simulator):
         stopped.cancel()
         await asyncio.gather(stopped, return_exceptions=True)
     async with open_library(load_settings()) as library:
-        (job,) = (await library.jobs(owner=OPERATOR)).jobs
+        (job,) = (await library.list_jobs(owner=OPERATOR)).jobs
     assert job.state in UNSENT
     await video.agenerate(request | {"prompt": "two"})
     assert simulator.stats()["created"] == created + 1

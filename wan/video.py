@@ -112,7 +112,7 @@ async def aresume(job_id: str, *, wait: bool = True) -> VideoResult:
         raise InvalidInput("job_id", "field_type", given=type(job_id).__name__, allowed="text")
     async with Studio(load_settings(), only_jobs_started_here=True) as studio:
         job = await resumable(studio, job_id)
-        studio.submission.take_up(job)
+        studio.submission.resume(job)
         return await _result(studio, await _watched(studio, job, wait=wait))
 
 
@@ -225,7 +225,7 @@ async def resumable(studio: Studio, job_id: str) -> Job:
     """A job that can be gone on with. Raises JobNotFound, and WanError where it waits for other
     settings.
     """
-    job = await studio.library.job(job_id, owner=OPERATOR)
+    job = await studio.library.get(job_id, owner=OPERATOR)
     if job.live and job.account != studio.access.connection.account:
         raise WanError(
             Message.of("resume_elsewhere", backend=job.backend, region=job.region or job.base_url)
@@ -258,8 +258,8 @@ async def _watched(studio: Studio, job: Job, *, wait: bool) -> Job:
 
 async def _result(studio: Studio, job: Job, *, made_before: bool = False) -> VideoResult:
     """What came of a job. Raises RunFailed where it has ended without a video."""
-    result = studio.library.result(
-        job, made_before=made_before, evidence=await studio.library.evidence(job)
+    result = studio.library.result_of(
+        job, made_before=made_before, evidence=await studio.library.complete_evidence(job)
     )
     if not job.live and job.state is not JobState.SUCCEEDED:
         raise RunFailed(result)

@@ -281,7 +281,7 @@ async def test_one_network_does_not_fill_a_review(monkeypatch: pytest.MonkeyPatc
         )
         record("review: 80 of one more address", 8, await heard(["192.0.2.9"] * 80))
         record("review: somebody honest after all that", 1, await heard(["198.51.100.7"]))
-        whole = await studio.reviews.by_link(token)
+        whole = await studio.reviews.get_by_link(token)
         record(
             "review: addresses in what is exported",
             False,

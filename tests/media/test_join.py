@@ -62,7 +62,8 @@ async def finished(studio, request):
 
 async def files(studio, job):
     return [
-        await studio.library.media(job.media_token, name) for name in ("video.mp4", "original.mp4")
+        await studio.library.find_media(job.media_token, name)
+        for name in ("video.mp4", "original.mp4")
     ]
 
 
@@ -145,7 +146,7 @@ async def test_no_secret_stands_in_a_video(studio):
         ),
     )
     shown, _ = await files(studio, job)
-    found, told = inputs.read_settings(shown), json.dumps(studio.library.about(job))
+    found, told = inputs.read_settings(shown), json.dumps(studio.library.describe(job))
     assert [one["url"] for one in found["references"]] == [
         "https://bucket.oss-cn-beijing.aliyuncs.com/her.png",
         "",
@@ -182,7 +183,7 @@ def test_settings_with_a_sound_are_read_back():
 
 @pytest.mark.anyio
 async def test_the_settings_of_a_job_say_what_was_measured(studio):
-    told = studio.library.about(job := await finished(studio, image(fps=24)))
+    told = studio.library.describe(job := await finished(studio, image(fps=24)))
     assert told.items() >= embedded_settings.settings_of(job).items()
     assert (told["width"], told["height"], told["fps"], told["duration"]) == (1280, 720, 24, 2)
     assert (told["state"], told["task_id"], told["price"]) == (
@@ -191,7 +192,7 @@ async def test_the_settings_of_a_job_say_what_was_measured(studio):
         None,
     )  # no prices are known for an address of one's own
     assert (
-        studio.library.about(replace(job, amount=Decimal("0.60"), currency="CNY"))["price"]
+        studio.library.describe(replace(job, amount=Decimal("0.60"), currency="CNY"))["price"]
         == "¥0.60"
     )
     assert (
@@ -207,7 +208,7 @@ async def test_the_settings_of_a_job_say_what_was_measured(studio):
     ]
     assert json.loads(json.dumps(told)) == told
     assert (
-        studio.library.about(await studio.submission.submit(image(seed=5), owner=OWNER))["width"]
+        studio.library.describe(await studio.submission.submit(image(seed=5), owner=OWNER))["width"]
         is None
     )
 
@@ -462,12 +463,12 @@ def test_the_last_frame_has_the_colours_that_players_show(tmp_path, said):
 @pytest.mark.anyio
 async def test_the_next_shot_begins_with_the_last_frame(studio):
     job = await finished(studio, image(fps=24))
-    still = await studio.exports.last_frame(job.id, owner=OWNER)
+    still = await studio.exports.extract_last_frame(job.id, owner=OWNER)
     assert Image.open(io.BytesIO(still)).size == (1280, 720)
     following = await finished(studio, image(prompt="and goes on", reference_image=still))
     assert "image_cropped" not in [one.key for one in following.adjustments]
     with pytest.raises(JobNotFound):
-        await studio.exports.last_frame(job.id, owner="somebody else")
+        await studio.exports.extract_last_frame(job.id, owner="somebody else")
 
 
 # films --------------------------------------------------------------------------------------------
@@ -680,7 +681,7 @@ async def test_films_that_cannot_be_made_are_refused_in_words(studio, simulator,
     (await files(studio, job))[0].unlink()
     for call in (
         studio.exports.join([job.id] * 2, owner=OWNER, target=target, progress=print),
-        studio.exports.last_frame(job.id, owner=OWNER),
+        studio.exports.extract_last_frame(job.id, owner=OWNER),
     ):
         with pytest.raises(InvalidInput, match=f"seed {job.seed} has no video"):
             await call
@@ -740,4 +741,4 @@ async def test_a_bundle_holds_the_video_and_its_settings(studio, tmp_path):
         assert made.namelist() == ["wan2.6-i2v-flash-11.mp4", "wan2.6-i2v-flash-11.json"]
         assert made.testzip() is None
         assert made.read("wan2.6-i2v-flash-11.mp4") == (await files(studio, job))[0].read_bytes()
-        assert json.loads(made.read("wan2.6-i2v-flash-11.json")) == studio.library.about(job)
+        assert json.loads(made.read("wan2.6-i2v-flash-11.json")) == studio.library.describe(job)

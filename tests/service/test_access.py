@@ -549,7 +549,7 @@ class TestTheWholeWay:
                     if event.job.state is JobState.PENDING:
                         break
         async with Studio(load_settings()) as studio:
-            waiting = await studio.watching.look(job.id, owner=OWNER)
+            waiting = await studio.watching.snapshot(job.id, owner=OWNER)
             assert waiting.message.key == "waits_for_key_until"
             assert f"{datetime.now(UTC).year}" in str(waiting.message)
             assert (
@@ -616,7 +616,7 @@ class TestTheWholeWay:
                         break
                 studio.access.forget_keys(owner=OWNER)
             while (
-                seen := await studio.watching.look(job.id, owner=OWNER)
+                seen := await studio.watching.snapshot(job.id, owner=OWNER)
             ).message.key != "waits_for_key_until":
                 assert seen.job.live
                 await asyncio.sleep(0.02)
@@ -653,9 +653,9 @@ class TestTheWholeWay:
                     image(), owner=OWNER, permission=Permission(studio.access.connection)
                 ),
             )
-            assert await studio.library.media(done.media_token, "video.mp4")
+            assert await studio.library.find_media(done.media_token, "video.mp4")
             anew = await studio.library.withdraw_links(done.id, owner=OWNER)
-            assert await studio.library.media(done.media_token, "video.mp4") is None
-            assert await studio.library.media(anew.media_token, "video.mp4")
+            assert await studio.library.find_media(done.media_token, "video.mp4") is None
+            assert await studio.library.find_media(anew.media_token, "video.mp4")
             with pytest.raises(WanError):
                 await studio.library.withdraw_links(done.id, owner="somebody else")

@@ -164,10 +164,10 @@ async def test_a_bucket_keeps_the_videos_and_this_machine_only_copies(disk, simu
         job = await studio.submission.submit(request(), owner=OWNER)
         async with ends_well(studio, simulator, job):
             pass
-        done = await studio.library.job(job.id, owner=OWNER)
-        assert studio.library.result(done).video_url == f"memory:///videos/{job.id}/video.mp4"
+        done = await studio.library.get(job.id, owner=OWNER)
+        assert studio.library.result_of(done).video_url == f"memory:///videos/{job.id}/video.mp4"
         for name in ("video.mp4", "original.mp4", "poster.webp"):
-            assert (await studio.library.media(done.media_token, name)).is_relative_to(
+            assert (await studio.library.find_media(done.media_token, name)).is_relative_to(
                 disk.folder / "cache"
             )
 
@@ -186,12 +186,12 @@ async def test_an_export_keeps_its_videos_though_copies_of_a_bucket_are_tidied_u
         review = (
             await studio.reviews.create([job.id for job in jobs], owner=OWNER, title="Round 1")
         )[0]
-        async with studio.reviews.files(review) as found:
+        async with studio.reviews.hold_files(review) as found:
             copies = [*(disk.folder / "cache/videos").rglob("video.mp4")]
             for copy in copies:
                 os.utime(copy, (0, 0))  # a slow disk, and many videos
-            await studio.library.media(
-                (await studio.library.job(jobs[0].id, owner=OWNER)).media_token, "original.mp4"
+            await studio.library.find_media(
+                (await studio.library.get(jobs[0].id, owner=OWNER)).media_token, "original.mp4"
             )
             assert (len(copies), [copy for copy in copies if copy.exists()]) == (2, [])
             assert [video.read_bytes()[4:8] for video, _ in found.values()] == [b"ftyp"] * 2
@@ -301,7 +301,7 @@ async def test_a_result_waits_for_room(disk, simulator, monkeypatch, tmp_path):
                 assert await refused(studio, "disk_full" if disk.own else None)
                 for _ in range(10):
                     await asyncio.sleep(0.1)
-                    assert (await studio.library.job(job.id, owner=OWNER)).live
+                    assert (await studio.library.get(job.id, owner=OWNER)).live
 
 
 async def test_what_is_home_needs_the_service_no_more(studio, simulator, monkeypatch):
@@ -438,7 +438,7 @@ async def test_the_answer_to_a_paid_request_is_written_down_in_the_end(
         viewer = Viewer(studio, job)
         await answered.wait()
         await asyncio.sleep(1.5)  # three leases
-        assert (await studio.library.job(job.id, owner=OWNER)).state is JobState.SUBMITTING
+        assert (await studio.library.get(job.id, owner=OWNER)).state is JobState.SUBMITTING
         lock.leave()
     assert (await viewer.end()).state is state
     assert simulator.stats()["created"] - before == sent

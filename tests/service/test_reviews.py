@@ -317,43 +317,45 @@ async def test_a_review_from_its_link_to_its_end(studio):
     )
     assert [take.job_id for take in whole.takes] == [second.id, first.id]
     assert (await studio.reviews.get(whole.id, owner="owner")).link_token == token
-    assert await studio.reviews.by_link(token) == await studio.reviews.get(whole.id, owner="owner")
-    versions = [await studio.reviews.version(token)]
+    assert await studio.reviews.get_by_link(token) == await studio.reviews.get(
+        whole.id, owner="owner"
+    )
+    versions = [await studio.reviews.get_version(token)]
     for given in ({"comment": "a", "at_seconds": 1}, {"verdict": "no"}, {"verdict": "maybe"}):
         await studio.reviews.give_verdict(token, GOOD | given)
-        versions.append(await studio.reviews.version(token))
+        versions.append(await studio.reviews.get_version(token))
     assert len(set(versions)) == 4
-    now = await studio.reviews.by_link(token)
+    now = await studio.reviews.get_by_link(token)
     assert now.takes[0].tally == Tally(maybe=1)
     assert [one.verdict for one in now.takes[0].verdicts] == [
         "yes",
         "maybe",
     ]  # a word without a comment is replaced
-    assert (await studio.reviews.media(token, 1, "video.mp4")).stat().st_size > 1000
-    assert await studio.reviews.media(token, 3, "video.mp4") is None
-    assert await studio.reviews.media(token, 1, "original.mp4") is None
-    async with studio.reviews.files(now) as found:
+    assert (await studio.reviews.find_media(token, 1, "video.mp4")).stat().st_size > 1000
+    assert await studio.reviews.find_media(token, 3, "video.mp4") is None
+    assert await studio.reviews.find_media(token, 1, "original.mp4") is None
+    async with studio.reviews.hold_files(now) as found:
         assert set(found) == {1, 2}
 
     for call in (studio.reviews.get, studio.reviews.revoke, studio.reviews.delete):
         with pytest.raises(ReviewNotFound):
             await call(whole.id, owner="somebody else")
-    assert await studio.reviews.of_owner(owner="somebody else") == []
+    assert await studio.reviews.list_reviews(owner="somebody else") == []
 
     closed = await studio.reviews.revoke(whole.id, owner="owner")
     assert (closed.link_token, closed.takes[0].tally) == (None, Tally(maybe=1))
-    assert await studio.reviews.media(token, 1, "video.mp4") is None
+    assert await studio.reviews.find_media(token, 1, "video.mp4") is None
     for call in (
-        studio.reviews.by_link(token),
-        studio.reviews.version(token),
+        studio.reviews.get_by_link(token),
+        studio.reviews.get_version(token),
         studio.reviews.give_verdict(token, GOOD),
-        studio.reviews.by_link("x" * 43),
+        studio.reviews.get_by_link("x" * 43),
     ):
         with pytest.raises(ReviewNotFound):
             await call
     await studio.reviews.delete(whole.id, owner="owner")
-    assert await studio.reviews.of_owner(owner="owner") == []
-    assert (await studio.library.job(first.id, owner="owner")).video_key
+    assert await studio.reviews.list_reviews(owner="owner") == []
+    assert (await studio.library.get(first.id, owner="owner")).video_key
 
 
 @pytest.mark.process
@@ -365,20 +367,20 @@ async def test_what_a_reviewer_gets_says_nothing_of_how_it_was_made(studio, tmp_
         (await studio.reviews.create([job.id], owner="owner", title="t", with_settings=shown))[1]
         for shown in (False, True)
     ]
-    shown = await studio.reviews.media(bare, 1, "video.mp4")
+    shown = await studio.reviews.find_media(bare, 1, "video.mp4")
     assert [mark for mark in telling if mark in shown.read_bytes()] == []
     assert encode.measure(shown) == encode.measure(
-        await studio.library.media(job.media_token, "video.mp4")
+        await studio.library.find_media(job.media_token, "video.mp4")
     )
     before = shown.stat()
-    again = (await asyncio.gather(*(studio.reviews.media(bare, 1, "video.mp4") for _ in range(5))))[
-        -1
-    ]
+    again = (
+        await asyncio.gather(*(studio.reviews.find_media(bare, 1, "video.mp4") for _ in range(5)))
+    )[-1]
     assert (again, again.stat().st_ino) == (shown, before.st_ino)
-    poster = (await studio.reviews.media(bare, 1, "poster.webp")).read_bytes()
+    poster = (await studio.reviews.find_media(bare, 1, "poster.webp")).read_bytes()
     assert [mark for mark in telling if mark in poster] == []
     for token in (bare, open_):
-        whole = await studio.reviews.by_link(token)
+        whole = await studio.reviews.get_by_link(token)
         await pack("en", studio, whole, tmp_path / "review.zip", now=NOW, progress=lambda _: None)
         with zipfile.ZipFile(tmp_path / "review.zip") as packed:
             held = (
@@ -390,7 +392,7 @@ async def test_what_a_reviewer_gets_says_nothing_of_how_it_was_made(studio, tmp_
             page = packed.read("index.html").partition(b"<body")[2]
         assert all(mark in held for mark in telling) is whole.with_settings is (token == open_)
         assert any(mark in held + page for mark in telling[:2]) is whole.with_settings
-    whole = (await studio.reviews.media(open_, 1, "video.mp4")).read_bytes()
+    whole = (await studio.reviews.find_media(open_, 1, "video.mp4")).read_bytes()
     assert all(mark in whole for mark in telling)
     await studio.library.delete(job.id, owner="owner")
     assert not shown.exists()
@@ -407,7 +409,7 @@ async def test_only_ones_own_videos_go_into_a_review(studio):
     for ids in ([theirs.id], [mine.id, theirs.id], [unmade.id], ["nonsense"], [], [mine.id, "\0"]):
         with pytest.raises(InvalidInput):
             await studio.reviews.create(ids, owner="owner", title="t")
-    assert await studio.reviews.of_owner(owner="owner") == []
+    assert await studio.reviews.list_reviews(owner="owner") == []
 
 
 @pytest.mark.process
@@ -421,10 +423,10 @@ async def test_an_expired_link_is_as_good_as_none(studio):
     later = studio._clock() + 86401
     studio.reviews._clock = lambda: later
     with pytest.raises(ReviewNotFound):
-        await studio.reviews.by_link(token)
+        await studio.reviews.get_by_link(token)
     with pytest.raises(ReviewNotFound):
-        await studio.reviews.version(token)
-    assert await studio.reviews.media(token, 1, "video.mp4") is None
+        await studio.reviews.get_version(token)
+    assert await studio.reviews.find_media(token, 1, "video.mp4") is None
 
 
 @pytest.mark.process

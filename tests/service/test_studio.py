@@ -97,10 +97,11 @@ async def test_a_picture_becomes_a_video(studio, simulator):
         "fps_conformed",
     ]
     video, original = [
-        await studio.library.media(done.media_token, name) for name in ("video.mp4", "original.mp4")
+        await studio.library.find_media(done.media_token, name)
+        for name in ("video.mp4", "original.mp4")
     ]
     assert (encode.measure(video).fps, encode.measure(original).fps) == (24, 30)
-    with Image.open(await studio.library.media(done.media_token, "poster.webp")) as poster:
+    with Image.open(await studio.library.find_media(done.media_token, "poster.webp")) as poster:
         assert poster.size == (720, 1280)
     sent = simulator.task(done.task_id)
     assert done.task_id in str(sent)
@@ -114,7 +115,7 @@ async def test_a_size_that_the_service_cannot_make_is_made_from_what_it_made(stu
     assert f"The service made {made}, which was converted to {size}." in [
         str(one) for one in done.adjustments
     ]
-    original = encode.measure(await studio.library.media(done.media_token, "original.mp4"))
+    original = encode.measure(await studio.library.find_media(done.media_token, "original.mp4"))
     assert (original.size, original.has_audio, done.has_audio) == (made, True, True)
 
 
@@ -314,14 +315,14 @@ async def test_what_is_made_while_it_is_asked_for_again_is_not_paid_twice(
 ):
     first = await studio.submission.submit(image(prompt="she winks"), owner=OWNER)
     created = simulator.stats()["created"]
-    asked = studio.submission._same_job
+    asked = studio.submission._find_same
 
     async def slowly(job):
         found = await asked(job)
         await finished(studio, first)  # a busy database may take as long
         return found
 
-    monkeypatch.setattr(studio.submission, "_same_job", slowly)
+    monkeypatch.setattr(studio.submission, "_find_same", slowly)
     again = await studio.submission.submit(image(prompt="she winks"), owner=OWNER)
     assert (again.id, again.state) == (first.id, JobState.SUCCEEDED)
     assert simulator.stats()["created"] - created <= 1
@@ -404,7 +405,7 @@ async def test_several_jobs_are_followed_as_one(studio):
         JobState.RUNNING,
     }
     again = await studio.submission.retry(jobs[0].id, owner=OWNER)
-    assert [job.id for job in await studio.watching.takes(again)] == [again.id, jobs[1].id], (
+    assert [job.id for job in await studio.watching.list_takes(again)] == [again.id, jobs[1].id], (
         "a retry stands in the place of what it was made from"
     )
     await studio.submission.cancel(again.id, owner=OWNER)
@@ -418,8 +419,8 @@ async def test_what_was_made_is_not_paid_for_again_unawares(studio, simulator):
     other = await studio.submission.submit(image(), owner="somebody else")
     again = await studio.submission.submit(image(), owner=OWNER, new_take=True)
     assert len({done.id, other.id, again.id}) == 3
-    assert studio.library.result(done, made_before=True).made_before
-    (await studio.library.media(done.media_token, "video.mp4")).unlink()
+    assert studio.library.result_of(done, made_before=True).made_before
+    (await studio.library.find_media(done.media_token, "video.mp4")).unlink()
     assert (await studio.submission.submit(image(), owner=OWNER)).id != done.id
     for job, owner in ((other, "somebody else"), (again, OWNER)):
         await studio.submission.cancel(job.id, owner=owner)
@@ -434,10 +435,10 @@ async def test_jobs_of_another_key_wait_for_it_and_can_be_cancelled(simulator, m
             ]
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-another-key")
     async with Studio(load_settings()) as studio:
-        seen = await studio.watching.look(jobs[0].id, owner=OWNER)
+        seen = await studio.watching.snapshot(jobs[0].id, owner=OWNER)
         assert (seen.job.live, seen.message.key) == (True, "waits_for_key")
         assert (await studio.submission.cancel(jobs[0].id, owner=OWNER)).key
-        assert (await studio.library.job(jobs[0].id, owner=OWNER)).state is JobState.CANCELLED
+        assert (await studio.library.get(jobs[0].id, owner=OWNER)).state is JobState.CANCELLED
         with pytest.raises(WanError, match="another key"):
             await studio.submission.retry(jobs[1].id, owner=OWNER)
 
@@ -445,18 +446,18 @@ async def test_jobs_of_another_key_wait_for_it_and_can_be_cancelled(simulator, m
 async def test_a_job_is_its_owners(studio):
     job = await studio.submission.submit(image(), owner=OWNER)
     for ask in (
-        studio.library.job,
+        studio.library.get,
         studio.submission.cancel,
         studio.submission.retry,
         studio.library.delete,
-        studio.library.references,
+        studio.library.list_references,
     ):
         with pytest.raises(JobNotFound):
             await ask(job.id, owner="somebody else")
     with pytest.raises(JobNotFound):
         await anext(studio.watching.follow(job.id, owner="somebody else"))
-    assert await studio.library.media("no such token", "video.mp4") is None
-    assert await studio.library.media(job.media_token, "../../wan.sqlite3") is None
+    assert await studio.library.find_media("no such token", "video.mp4") is None
+    assert await studio.library.find_media(job.media_token, "../../wan.sqlite3") is None
     await studio.submission.cancel(job.id, owner=OWNER)
 
 
@@ -464,14 +465,14 @@ async def test_what_is_deleted_is_gone_with_its_files_and_made_anew_when_asked_f
     studio, simulator
 ):
     done = await finished(studio, await studio.submission.submit(image(), owner=OWNER))
-    served = await studio.library.media(done.media_token, "video.mp4")
+    served = await studio.library.find_media(done.media_token, "video.mp4")
     with served.open("rb") as open_file:  # somebody is being sent it
         await studio.library.delete(done.id, owner=OWNER)
         assert len(open_file.read()) > 1000
     assert not list(served.parent.parent.glob(f"{done.id}/*"))
-    assert await studio.library.media(done.media_token, "video.mp4") is None
+    assert await studio.library.find_media(done.media_token, "video.mp4") is None
     with pytest.raises(JobNotFound):
-        await studio.library.job(done.id, owner=OWNER)
+        await studio.library.get(done.id, owner=OWNER)
     with pytest.raises(JobNotFound):
         await studio.library.delete(done.id, owner=OWNER)
     again = await finished(studio, await studio.submission.submit(image(), owner=OWNER))
@@ -489,7 +490,7 @@ async def test_a_deletion_that_fails_may_be_asked_for_again(studio, monkeypatch)
         with pytest.raises(StorageUnavailable):
             await studio.library.delete(done.id, owner=OWNER)
     await studio.library.delete(done.id, owner=OWNER)
-    assert (await studio.library.jobs(owner=OWNER)).of_owner == 0
+    assert (await studio.library.list_jobs(owner=OWNER)).of_owner == 0
 
 
 async def test_what_is_on_its_way_is_not_deleted(studio):
@@ -500,7 +501,7 @@ async def test_what_is_on_its_way_is_not_deleted(studio):
         if event.job.state is JobState.RUNNING:
             with pytest.raises(WanError, match="will be billed"):
                 await studio.library.delete(job.id, owner=OWNER)
-    assert (await studio.library.job(job.id, owner=OWNER)).state is JobState.SUCCEEDED
+    assert (await studio.library.get(job.id, owner=OWNER)).state is JobState.SUCCEEDED
 
 
 async def test_whoever_watches_what_is_deleted_is_told(studio):
@@ -513,12 +514,12 @@ async def test_whoever_watches_what_is_deleted_is_told(studio):
 async def test_the_library_refuses_what_it_cannot_filter_by(studio):
     for wrong in ({"state": "RUNNING"}, {"verdict": "perhaps"}):
         with pytest.raises(InvalidInput):
-            await studio.library.jobs(owner=OWNER, **wrong)
+            await studio.library.list_jobs(owner=OWNER, **wrong)
 
 
 async def test_references_are_there_to_be_used_again(studio):
     job = await studio.submission.submit(image(), owner=OWNER)
-    ((_, kept),) = await studio.library.references(job.id, owner=OWNER)
+    ((_, kept),) = await studio.library.list_references(job.id, owner=OWNER)
     with Image.open(kept) as shown:
         assert shown.size == (640, 480)
     await studio.submission.cancel(job.id, owner=OWNER)
@@ -555,10 +556,10 @@ async def test_a_sound_is_heard_under_the_video(studio, simulator, seconds, said
     )
     sent = simulator.task(done.task_id)["payload"]["input"]["audio_url"]
     assert (sent[:6], sent[-4:]) == ("oss://", ".wav")
-    loud = loudness(await studio.library.media(done.media_token, "video.mp4"))
+    loud = loudness(await studio.library.find_media(done.media_token, "video.mp4"))
     assert [one > 0.1 for one in loud] == [number < seconds for number in range(5)]
     assert loud[-1] < 0.001 or seconds >= 5
-    (_, picture_), (kind, kept) = await studio.library.references(done.id, owner=OWNER)
+    (_, picture_), (kind, kept) = await studio.library.list_references(done.id, owner=OWNER)
     assert (picture_.suffix, kind, kept.read_bytes()) == (".jpg", "audio", wav(seconds))
 
 
@@ -595,7 +596,7 @@ async def test_a_sound_of_a_silent_video_stays_here_and_is_there_to_be_used_agai
         "audio_silent"
     ]
     assert "audio_url" not in simulator.task(done.task_id)["payload"]["input"]
-    assert [kind for kind, _ in await studio.library.references(done.id, owner=OWNER)] == [
+    assert [kind for kind, _ in await studio.library.list_references(done.id, owner=OWNER)] == [
         "image",
         "audio",
     ]
@@ -806,9 +807,9 @@ async def test_what_waits_for_a_key_that_never_comes_back_ends_when_its_task_is_
     async with Studio(
         load_settings(), clock=lambda: datetime.now(UTC).timestamp() + 26 * 3600
     ) as studio:
-        assert (await studio.library.job(job.id, owner=OWNER)).live
+        assert (await studio.library.get(job.id, owner=OWNER)).live
         await studio.runner.end_abandoned()
-        ended = await studio.library.job(job.id, owner=OWNER)
+        ended = await studio.library.get(job.id, owner=OWNER)
     assert (ended.state, ended.spent, ended.said.key) == (
         JobState.EXPIRED,
         Spent.MAYBE,
@@ -834,7 +835,7 @@ async def test_a_search_may_have_any_number_of_words(new_database, monkeypatch):
         async def found(search):
             return [
                 job.request["prompt"]
-                for job in (await library.jobs(owner=OWNER, search=search)).jobs
+                for job in (await library.list_jobs(owner=OWNER, search=search)).jobs
             ]
 
         for prompt in prompts.values():
@@ -879,8 +880,8 @@ async def test_a_video_that_is_home_outlives_its_key(simulator, monkeypatch, tmp
     settings, later = load_settings(), lambda: datetime.now(UTC).timestamp() + 26 * 3600
     async with Studio(settings, clock=later) as studio, Studio(settings, clock=later) as other:
         await asyncio.gather(studio.runner.end_abandoned(), other.runner.end_abandoned())
-        ended = await studio.library.job(job.id, owner=OWNER)
-        video = await studio.library.media(ended.media_token, "video.mp4")
+        ended = await studio.library.get(job.id, owner=OWNER)
+        video = await studio.library.find_media(ended.media_token, "video.mp4")
     assert (ended.state, ended.spent, len(finishing)) == (ends, Spent.YES, home == "whole")
     if ends is JobState.SUCCEEDED:
         assert (encode.measure(video).fps, ended.fps, ended.said) == (24, 24, None)
@@ -906,10 +907,10 @@ async def test_a_video_that_is_home_waits_for_room_without_its_key(
         with monkeypatch.context() as patch:
             patch.setattr(encode, "conform", lambda *_, **__: Path("/dev/full").write_bytes(b"x"))
             await studio.runner.end_abandoned()
-        assert (await studio.library.job(job.id, owner=OWNER)).said.key == "paused"
+        assert (await studio.library.get(job.id, owner=OWNER)).said.key == "paused"
         hours[0] += 2
         await studio.runner.end_abandoned()
-        assert (await studio.library.job(job.id, owner=OWNER)).state is JobState.SUCCEEDED
+        assert (await studio.library.get(job.id, owner=OWNER)).state is JobState.SUCCEEDED
 
 
 async def test_a_kept_video_that_is_broken_is_fetched_again(studio, simulator, monkeypatch):
@@ -944,7 +945,7 @@ async def test_a_paid_video_outlives_whatever_breaks_in_our_polish(studio, monke
     done = await finished(studio, await studio.submission.submit(image(fps=12), owner=OWNER))
     assert (done.state, done.fps, done.poster_key) == (JobState.SUCCEEDED, 30, "")
     assert done.adjustments[-1].key == "not_conformed"
-    assert await studio.library.media(done.media_token, "video.mp4")
+    assert await studio.library.find_media(done.media_token, "video.mp4")
 
 
 async def test_a_database_that_is_stuck_for_a_while_loses_nothing(studio, monkeypatch):
@@ -981,7 +982,7 @@ async def test_a_stop_waits_for_the_answer_to_a_paid_request(simulator):
                 if event.job.state is JobState.SUBMITTING:
                     break
     async with Studio(load_settings()) as studio:
-        found = await studio.library.job(job.id, owner=OWNER)
+        found = await studio.library.get(job.id, owner=OWNER)
         assert found.task_id
         assert found.state is not JobState.UNCERTAIN
 
@@ -1032,7 +1033,7 @@ async def test_five_at_once_and_the_rest_in_our_own_line(studio, simulator):
             async for event in studio.watching.follow(jobs[-1].id, owner=OWNER):
                 if event.place == 2:
                     break
-        states = [(await studio.library.job(job.id, owner=OWNER)).state for job in jobs]
+        states = [(await studio.library.get(job.id, owner=OWNER)).state for job in jobs]
         assert [state is JobState.QUEUED for state in states] == [False] * 5 + [True] * 2
     for job in reversed(jobs):
         assert (await finished(studio, job)).state is JobState.SUCCEEDED
@@ -1051,9 +1052,9 @@ async def test_somebody_new_is_told_their_place_at_once(studio, monkeypatch):
         )
         for number in range(3)
     ]
-    assert (await studio.watching.look(jobs[-1].id, owner=OWNER)).place == 3
+    assert (await studio.watching.snapshot(jobs[-1].id, owner=OWNER)).place == 3
     job = await studio.submission.submit(image(), owner="somebody new", permission=other)
-    assert (await studio.watching.look(job.id, owner="somebody new")).place == 2
+    assert (await studio.watching.snapshot(job.id, owner="somebody new")).place == 2
 
 
 async def test_a_row_tells_networks_apart_and_addresses_within_one(studio):

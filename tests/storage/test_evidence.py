@@ -59,7 +59,7 @@ async def run(studio, request, owner=OPERATOR):
     job = await studio.submission.submit(request, owner=owner)
     async for event in studio.watching.follow(job.id, owner=owner):
         job = event.job
-    return job, await studio.library.evidence(job)
+    return job, await studio.library.complete_evidence(job)
 
 
 def read(folder, name):
@@ -201,7 +201,7 @@ async def test_a_lost_answer_and_how_the_task_was_found(studio, simulator):
 async def test_what_is_known_is_written_before_the_end(studio):
     job, order = await studio.submission.submit(image(duration=5), owner=OPERATOR), list(JobState)
     async for event in studio.watching.follow(job.id, owner=OPERATOR):
-        folder = await studio.library.evidence(event.job)
+        folder = await studio.library.complete_evidence(event.job)
         written = JobState(
             read(folder, "outcome.json")["state"]
         )  # the job may have gone on meanwhile, and the record with it
@@ -214,7 +214,7 @@ async def test_what_is_known_is_written_before_the_end(studio):
 async def test_a_lost_record_is_written_again_from_the_row(studio):
     job, folder = await run(studio, image(prompt="lost record"))
     shutil.rmtree(folder)
-    assert await studio.library.evidence(job) == folder
+    assert await studio.library.complete_evidence(job) == folder
     assert list_missing_files(folder) == ["polls.json"]
 
 
@@ -285,7 +285,7 @@ async def test_a_record_that_came_back_goes_with_the_next_sweep(studio):
     )
     await studio.library.delete(gone.id, owner=OPERATOR)
     assert not folder.exists()
-    await studio.library.evidence(gone)
+    await studio.library.complete_evidence(gone)
     assert folder.is_dir()
 
     async def swept(days):
@@ -325,9 +325,9 @@ async def test_what_was_read_earlier_overwrites_nothing(studio):
     job = await studio.submission.submit(image(prompt="late"), owner=OPERATOR)
     async for event in studio.watching.follow(job.id, owner=OPERATOR):
         last = event.job
-    folder = await studio.library.evidence(last)
+    folder = await studio.library.complete_evidence(last)
     written = everything(folder)
-    assert await studio.library.evidence(job) == folder
+    assert await studio.library.complete_evidence(job) == folder
     assert everything(folder) == written
     assert read(folder, "outcome.json")["state"] == "SUCCEEDED"
 
@@ -335,7 +335,7 @@ async def test_what_was_read_earlier_overwrites_nothing(studio):
 async def test_a_bundle_is_laid_out_as_on_disk(studio, tmp_path):
     job, folder = await run(studio, image(prompt="bundle"))
     made = pack_record(
-        folder, await studio.library.media(job.media_token, "video.mp4"), tmp_path / "run.zip"
+        folder, await studio.library.find_media(job.media_token, "video.mp4"), tmp_path / "run.zip"
     )
     with zipfile.ZipFile(made) as opened:
         assert sorted(opened.namelist()) == sorted(

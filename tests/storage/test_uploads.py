@@ -348,7 +348,7 @@ async def test_what_another_job_is_made_from_stays(studio):
     assert not upload.exists()
     assert kept.exists()
     assert (await studio.submission.retry(theirs.id, owner=OTHER)).id != theirs.id
-    newest = await studio.watching.newest(owner=OTHER, models=[theirs.model])
+    newest = await studio.watching.find_newest(owner=OTHER, models=[theirs.model])
     assert (await ended(studio, newest, OTHER)).video_key
 
 

@@ -314,13 +314,13 @@ def test_what_was_seen_is_forgotten_in_time():
 @pytest.mark.anyio
 async def test_however_many_look_a_review_is_read_once(asked, monkeypatch):
     studio, whole, token, client = asked
-    read, real = [], studio.reviews.by_link
+    read, real = [], studio.reviews.get_by_link
 
     async def counted(token):
         read.append(token)
         return await real(token)
 
-    monkeypatch.setattr(studio.reviews, "by_link", counted)
+    monkeypatch.setattr(studio.reviews, "get_by_link", counted)
     first = await asyncio.gather(*(client.get(f"/review/{token}/tally") for _ in range(20)))
     assert ({one.status_code for one in first}, len({one.content for one in first}), len(read)) == (
         {200},
@@ -352,21 +352,21 @@ async def test_who_goes_away_takes_it_from_nobody_and_what_failed_is_tried_again
     asked, monkeypatch
 ):
     studio, _, token, client = asked
-    begun, go_on, real = asyncio.Event(), asyncio.Event(), studio.reviews.by_link
+    begun, go_on, real = asyncio.Event(), asyncio.Event(), studio.reviews.get_by_link
 
     async def slow(token):
         begun.set()
         await go_on.wait()
         raise StorageUnavailable("database_busy")
 
-    monkeypatch.setattr(studio.reviews, "by_link", slow)
+    monkeypatch.setattr(studio.reviews, "get_by_link", slow)
     leaves, stays = (asyncio.create_task(client.get(f"/review/{token}/tally")) for _ in range(2))
     await begun.wait()
     leaves.cancel()
     await asyncio.wait([leaves])
     go_on.set()
     assert (await stays).status_code == 503
-    monkeypatch.setattr(studio.reviews, "by_link", real)
+    monkeypatch.setattr(studio.reviews, "get_by_link", real)
     assert (await client.get(f"/review/{token}/tally")).status_code == 200
 
 
@@ -407,7 +407,7 @@ async def test_an_export_is_whole_or_is_not(asked, tmp_path):
             html = packed.read(page).decode()
             assert f'<html lang="{language}"' in html
             assert all(f'href="{other}"' in html for other in pages)
-        async with studio.reviews.files(whole) as found:
+        async with studio.reviews.hold_files(whole) as found:
             assert packed.read("videos/take-1.mp4") == found[1][0].read_bytes()
         assert b'src="videos/take-1.mp4" poster="videos/take-1.webp"' in packed.read("index.html")
     assert shares == sorted(shares)

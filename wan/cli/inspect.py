@@ -50,7 +50,7 @@ def jobs(limit: int) -> Answer:
 
     async def listed() -> list[dict[str, Any]]:
         async with open_library(load_settings()) as library:
-            page = await library.jobs(owner=OPERATOR, limit=limit)
+            page = await library.list_jobs(owner=OPERATOR, limit=limit)
             return [_about(library, job) for job in page.jobs]
 
     known = asyncio.run(listed())
@@ -68,7 +68,7 @@ def show(job_id: str) -> Answer:
     async def one() -> dict[str, Any]:
         settings = load_settings()
         async with open_library(settings) as library:
-            job = await library.job(job_id, owner=OPERATOR)
+            job = await library.get(job_id, owner=OPERATOR)
             record = await asyncio.to_thread(find_record, settings.output_dir.absolute(), job.id)
             return _about(library, job, record)
 
@@ -107,9 +107,9 @@ async def _record(job_id: str, target: Path | None) -> tuple[Path, Path | None, 
     settings = load_settings()
     async with open_library(settings) as library:
         try:
-            job = await library.job(job_id, owner=OPERATOR)
-            folder = await library.evidence(job)
-            video = await library.media(job.media_token, "video.mp4")
+            job = await library.get(job_id, owner=OPERATOR)
+            folder = await library.complete_evidence(job)
+            video = await library.find_media(job.media_token, "video.mp4")
         except JobNotFound:  # a visitor's, of which this machine keeps the record too
             folder = find_record(settings.output_dir.absolute(), job_id)
             video = video_of(folder) if folder else None
@@ -153,7 +153,7 @@ def _about(library: Library, job: Job, record: Path | None = None) -> dict[str, 
             if job.request[name] is not None
         ),
     }
-    for name, value in library.result(job, evidence=record).model_dump().items():
+    for name, value in library.result_of(job, evidence=record).model_dump().items():
         if name not in known and (job.state is JobState.SUCCEEDED or value is not None):
             known[name] = value
     return known | ({"go_on": f"python -m wan resume {job.id}"} if job.live else {})

@@ -146,7 +146,7 @@ class _Run:
     async def _resume(self, job_id: str) -> Answer:
         async with Studio(load_settings(), only_jobs_started_here=True) as studio:
             job = await resumable(studio, job_id)
-            studio.submission.take_up(job)
+            studio.submission.resume(job)
             return await self._watch(studio, job)
 
     async def _watch(self, studio: Studio, job: Job, *, made_before: bool = False) -> Answer:
@@ -155,11 +155,11 @@ class _Run:
             async for event in studio.watching.follow(job.id, owner=OPERATOR):
                 job = event.job
                 progress.show(event)
-        evidence = await studio.library.evidence(job)
-        result = studio.library.result(job, made_before=made_before, evidence=evidence)
+        evidence = await studio.library.complete_evidence(job)
+        result = studio.library.result_of(job, made_before=made_before, evidence=evidence)
         if job.state is not JobState.SUCCEEDED:
             return _no_video(result)
-        video = await studio.library.media(job.media_token, "video.mp4")
+        video = await studio.library.find_media(job.media_token, "video.mp4")
         wrong = await asyncio.to_thread(_wrong, job, video)
         lost = await asyncio.to_thread(_copy, video, self._out) if video and self._out else ""
         lacks = (
@@ -195,7 +195,7 @@ def _stopped(job_id: str) -> str:
 
     async def read() -> Job:
         async with open_library(load_settings()) as library:
-            return await library.job(job_id, owner=OPERATOR)
+            return await library.get(job_id, owner=OPERATOR)
 
     key = "cli_stopped_unknown"
     with suppress(KeyboardInterrupt, Exception):

@@ -221,7 +221,7 @@ class Access:
         self._changes.notify()
         return dropped
 
-    async def drop_keys(self) -> None:
+    async def prune_keys(self) -> None:
         """A visitor's key is in memory for as long as it is needed, and no longer."""
         while True:
             await asyncio.sleep(_KEYS_LOOKED_AT)

@@ -27,7 +27,7 @@ class Exports:
         self._storage, self._library = storage, library
         self._joining = asyncio.Semaphore(1)  # it takes every core
 
-    async def last_frame(self, job_id: str, *, owner: str) -> bytes:
+    async def extract_last_frame(self, job_id: str, *, owner: str) -> bytes:
         """The very last frame of a job's video, as PNG: the image of a shot that goes on from
         there. Raises JobNotFound, InvalidInput, StorageUnavailable.
         """
@@ -48,7 +48,7 @@ class Exports:
                     Asker(owner=owner),
                     join.bundle,
                     video,
-                    self._library.about(job),
+                    self._library.describe(job),
                     target,
                     name=name,
                 )
@@ -96,7 +96,7 @@ class Exports:
 
     async def _video(self, job_id: str, owner: str, folder: Path) -> tuple[Job, Path]:
         """A job and its video, which stays for as long as the folder does."""
-        job = await self._library.job(job_id, owner=owner)
+        job = await self._library.get(job_id, owner=owner)
         with contextlib.suppress(FileNotFoundError):
             if job.video_key:
                 return job, await self._storage.hold(job.video_key, folder)

@@ -56,7 +56,7 @@ class Library:
         self._storage, self._evidence = stores.storage, stores.evidence
         self._files = Files(stores.storage)
 
-    async def job(self, job_id: str, *, owner: str) -> Job:
+    async def get(self, job_id: str, *, owner: str) -> Job:
         """A job of this owner. Raises JobNotFound and, as everything here that asks the database,
         StorageUnavailable.
         """
@@ -72,7 +72,7 @@ class Library:
             raise JobNotFound
         return owner
 
-    async def jobs(
+    async def list_jobs(
         self,
         *,
         owner: str,
@@ -111,19 +111,19 @@ class Library:
             limit=min(max(limit, 0), _SHELF_LIMIT),
         )
 
-    async def references(self, job_id: str, *, owner: str) -> list[tuple[str, Path | str]]:
+    async def list_references(self, job_id: str, *, owner: str) -> list[tuple[str, Path | str]]:
         """What a job was made from, in the order in which the model numbers it, each with its kind:
         local copies of what is kept, and URLs.
 
         A file that is kept no longer is left out. Raises JobNotFound and StorageUnavailable.
         """
         found: list[tuple[str, Path | str]] = []
-        for one in (await self.job(job_id, owner=owner)).references:
+        for one in (await self.get(job_id, owner=owner)).references:
             with contextlib.suppress(FileNotFoundError):
                 found.append((one.kind, one.url or await self._storage.local_copy(one.key)))
         return found
 
-    async def media(self, token: str, name: str) -> Path | None:
+    async def find_media(self, token: str, name: str) -> Path | None:
         """A file of a job by its unguessable token: "video.mp4", "original.mp4" or "poster.webp";
         None when there is none. Raises StorageUnavailable.
         """
@@ -132,13 +132,13 @@ class Library:
             return await self._files.local(job.original_key)
         return None if job is None else await self._files.shown(job, name)
 
-    async def evidence(self, job: Job) -> Path | None:
+    async def complete_evidence(self, job: Job) -> Path | None:
         """The folder of a job's record with all that is known now; None where none is kept: of
         visitors on a Space.
         """
         return await self._evidence.complete(job)
 
-    def result(
+    def result_of(
         self, job: Job, *, made_before: bool = False, evidence: Path | None = None
     ) -> VideoResult:
         """A job as the normalised calls give it. made_before: it was given back by `submit` as it
@@ -174,7 +174,7 @@ class Library:
             },
         )
 
-    def about(self, job: Job) -> dict[str, Any]:
+    def describe(self, job: Job) -> dict[str, Any]:
         """What stands in a job's video of how it was made, and what was measured and is known of it
         besides. JSON; times are ISO 8601 in UTC.
 
@@ -223,7 +223,7 @@ class EditableLibrary(Library):
         Its files go first: were it the row, nobody could ask again for what failed. Whoever is
         being sent one of them gets it to its end.
         """
-        job = await self.job(job_id, owner=owner)
+        job = await self.get(job_id, owner=owner)
         if job.live:
             cancellable = job.state in CANCEL_IS_FREE | {JobState.SUBMITTING, JobState.UNCERTAIN}
             raise WanError(
@@ -253,10 +253,10 @@ class EditableLibrary(Library):
         """Makes every link to a job's files that was given away lead nowhere; the job gets new
         ones. Raises JobNotFound.
         """
-        job = await self.job(job_id, owner=owner)
+        job = await self.get(job_id, owner=owner)
         await self._jobs.withdraw_links(job.id, owner, ids.new_media_token())
         self._changes.notify()
-        return await self.job(job.id, owner=owner)
+        return await self.get(job.id, owner=owner)
 
 
 @contextlib.asynccontextmanager

@@ -79,7 +79,7 @@ class Reviews:
         self._changed()
         return review, token
 
-    async def of_owner(self, *, owner: str, whole: str = "") -> list[Review]:
+    async def list_reviews(self, *, owner: str, whole: str = "") -> list[Review]:
         """Every review of this owner, newest first; what was said comes with the one whose id is
         `whole` only.
         """
@@ -91,7 +91,7 @@ class Reviews:
         """A review of this owner, open or not. Raises ReviewNotFound."""
         return _require(await ask_known(ids.REVIEW, self._reviews.get, review_id, owner))
 
-    async def by_link(self, token: str, *, whole: bool = True) -> Review:
+    async def get_by_link(self, token: str, *, whole: bool = True) -> Review:
         """The review that a link opens. Raises ReviewNotFound for one that is unknown, revoked or
         expired, without saying which.
 
@@ -104,9 +104,9 @@ class Reviews:
             raise ReviewNotFound
         return review
 
-    async def version(self, token: str) -> str:
+    async def get_version(self, token: str) -> str:
         """What is another whenever anything that an open link shows is; costs little to ask. Raises
-        as `by_link` does.
+        as `get_by_link` does.
         """
         return _require(await ask_known(ids.LINK, self._reviews.version, token, self._clock()))
 
@@ -135,13 +135,13 @@ class Reviews:
         fill the review. Raises ReviewNotFound, InvalidInput, AccessRefused where the review takes
         no more, and StorageUnavailable.
         """
-        review = await self.by_link(token, whole=False)
+        review = await self.get_by_link(token, whole=False)
         verdict = rules.check_verdict(review, given, id_=ids.new_review_id(), now=self._clock())
         with refusals_in_words():
             await self._reviews.give(verdict, network)
         self._changed()
 
-    async def media(self, token: str, number: int, name: str) -> Path | None:
+    async def find_media(self, token: str, number: int, name: str) -> Path | None:
         """A file of a take ("video.mp4", "poster.webp") by a link that is open; None when there is
         none. Raises StorageUnavailable.
         """
@@ -158,7 +158,9 @@ class Reviews:
         )
 
     @contextlib.asynccontextmanager
-    async def files(self, review: Review) -> AsyncIterator[dict[int, tuple[Path, Path | None]]]:
+    async def hold_files(
+        self, review: Review
+    ) -> AsyncIterator[dict[int, tuple[Path, Path | None]]]:
         """Video and poster of each take that is there, by its number, for a copy of them; they stay
         until the block ends.
 

@@ -156,7 +156,7 @@ class Studio:
         opened.push_async_callback(self._release_unsent, Queue(stores.database))
         work = {
             "runner": parts.runner.run(),
-            "keys": parts.access.drop_keys(),
+            "keys": parts.access.prune_keys(),
             "sweep": self._tidy(stores, parts.runner),
         } | ({"demo": _mended(demo)} if simulated else {})
         for name, task in work.items():

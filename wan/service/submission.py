@@ -165,7 +165,7 @@ class Submission:
         """
         permission = permission or self._policy.operator
         await asyncio.to_thread(self._storage.require_room)
-        old = await self._library.job(job_id, owner=owner)
+        old = await self._library.get(job_id, owner=owner)
         if old.spent is Spent.MAYBE and not may_pay_twice:
             raise MayPayTwice
         if old.account != permission.connection.account:
@@ -183,7 +183,7 @@ class Submission:
         """Cancels a job where that can still be done, and says what came of it.
         Raises JobNotFound.
         """
-        job = await self._library.job(job_id, owner=owner)
+        job = await self._library.get(job_id, owner=owner)
         while job.live:
             if job.state in (JobState.RUNNING, JobState.FETCHING):
                 priced = job.price is not None and not job.simulated
@@ -202,13 +202,13 @@ class Submission:
                         said=Message.of("cancelled"),
                     )
                     self._evidence.record(ended or noted)
-                self.take_up(noted)
+                self.resume(noted)
                 self._changes.notify()
                 return Message.of("cancelled" if noted.state is JobState.QUEUED else "cancel_noted")
-            job = await self._library.job(job_id, owner=owner)  # it moved on while we asked
+            job = await self._library.get(job_id, owner=owner)  # it moved on while we asked
         return Message.of("cancel_over")
 
-    def take_up(self, job: Job) -> None:
+    def resume(self, job: Job) -> None:
         """Goes on with a job, also where this studio works on its own jobs only: one that is not
         sent yet is sent, and paid.
         """
@@ -279,7 +279,7 @@ class Submission:
 
     async def _insert(self, jobs: Sequence[Job], permission: Permission) -> list[Job]:
         """Writes rows down, but for what is known: that is joined or given back."""
-        known = [await self._same_job(job) for job in jobs]
+        known = [await self._find_same(job) for job in jobs]
         # Under the key of what is on its way, the insert joins it.
         rows = [
             replace(job, cache_key=there.cache_key) if there else job
@@ -309,7 +309,7 @@ class Submission:
             )
         for job in added:
             self._evidence.record(job)
-            self.take_up(job)
+            self.resume(job)
         self._changes.notify()
         return added
 
@@ -322,7 +322,7 @@ class Submission:
             else None
         )
 
-    async def _same_job(self, job: Job) -> Job | None:
+    async def _find_same(self, job: Job) -> Job | None:
         """The job of the same kind that has succeeded, if its video is kept, or is on its way."""
         known = await self._jobs.of_kind(job.owner, job.account, job.cache_key)
         return (

@@ -100,9 +100,9 @@ class Watching:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changes.wait(), _GLANCE)
 
-    async def look(self, job_id: str, *, owner: str) -> JobEvent:
+    async def snapshot(self, job_id: str, *, owner: str) -> JobEvent:
         """A job as it is at this moment, in words. Raises JobNotFound."""
-        job = await self._library.job(job_id, owner=owner)
+        job = await self._library.get(job_id, owner=owner)
         place = await self._place(job) if job.state is JobState.QUEUED else None
         past = await self._jobs.past_seconds(job.backend, job.model, job.request["duration"])
         if job.live and job.account not in self._keys:
@@ -124,13 +124,13 @@ class Watching:
             place=place,
         )
 
-    async def newest(self, *, owner: str, models: Sequence[str]) -> Job | None:
+    async def find_newest(self, *, owner: str, models: Sequence[str]) -> Job | None:
         """The job of this owner with one of these models that is looked at first: the newest on its
         way, else the newest of all.
         """
         return await self._jobs.newest(owner, list(models))
 
-    async def takes(self, job: Job) -> list[Job]:
+    async def list_takes(self, job: Job) -> list[Job]:
         """The takes of a job's brief, oldest first; one that was made again stands where the first
         of its kind did, in its place.
         """
@@ -150,7 +150,7 @@ class Watching:
         try:
             for job_id in job_ids:
                 with contextlib.suppress(JobNotFound):
-                    found.append(known.get(job_id) or await self.look(job_id, owner=owner))
+                    found.append(known.get(job_id) or await self.snapshot(job_id, owner=owner))
             if not found:
                 raise JobNotFound
             return found

@@ -141,7 +141,7 @@ class Library:
         async def act(owner: str) -> str:
             offset, until = place(page)
             asked = {"search": search or "", "model": model, "state": state, "verdict": verdict}
-            found = await self._studio.library.jobs(
+            found = await self._studio.library.list_jobs(
                 owner=owner, **asked, until=until if offset else None, offset=offset, limit=PAGE
             )
             return shelf.page(self._language, found, offset, PAGE, until if offset else None)
@@ -153,7 +153,7 @@ class Library:
 
         async def act(owner: str) -> str:
             return shelf.job(
-                self._language, await self._studio.watching.look(job_id or "", owner=owner)
+                self._language, await self._studio.watching.snapshot(job_id or "", owner=owner)
             )
 
         return await self._told(token, request, act)
@@ -162,7 +162,7 @@ class Library:
         """Fills the form of its tab with a job's settings, and goes there."""
 
         async def act(owner: str) -> list[Any]:
-            job = await self._studio.library.job(job_id or "", owner=owner)
+            job = await self._studio.library.get(job_id or "", owner=owner)
             references = await reuse_settings.copy_references(self._studio, job.id, owner=owner)
             tab = MODELS[job.model].makes
             return self._filled(tab, reuse_settings.values(tab, job.request, job.seed, references))
@@ -173,12 +173,13 @@ class Library:
         """Makes the last frame of a job's video the picture of the next shot."""
 
         async def act(owner: str) -> list[Any]:
-            job = await self._studio.library.job(job_id or "", owner=owner)
+            job = await self._studio.library.get(job_id or "", owner=owner)
             async with reuse_settings.placed(
                 self._studio, "last-frame.png", [job.id], owner=owner
             ) as path:
                 await asyncio.to_thread(
-                    path.write_bytes, await self._studio.exports.last_frame(job.id, owner=owner)
+                    path.write_bytes,
+                    await self._studio.exports.extract_last_frame(job.id, owner=owner),
                 )
             return self._filled(
                 image.TAB,
@@ -193,7 +194,7 @@ class Library:
         """
 
         async def act(owner: str) -> list[Any]:
-            event = await self._studio.watching.look(job_id or "", owner=owner)
+            event = await self._studio.watching.snapshot(job_id or "", owner=owner)
             tab = MODELS[event.job.model].makes
             views = [
                 part
@@ -221,7 +222,7 @@ class Library:
         """A video with its settings, to be downloaded."""
 
         async def act(owner: str) -> str:
-            job = await self._studio.library.job(job_id or "", owner=owner)
+            job = await self._studio.library.get(job_id or "", owner=owner)
             name = f"wan-{job.seed}.zip"
             async with reuse_settings.placed(self._studio, name, [job.id], owner=owner) as path:
                 await self._studio.exports.bundle(job.id, owner=owner, target=path)
@@ -319,7 +320,7 @@ class Library:
         jobs, gone = [], []
         for one in _ids(chosen):
             try:
-                jobs.append(await self._studio.library.job(one, owner=owner))
+                jobs.append(await self._studio.library.get(one, owner=owner))
             except JobNotFound:
                 gone.append(one)
         return jobs, gone

@@ -81,7 +81,7 @@ async def copy_references(studio: Studio, job_id: str, *, owner: str) -> Referen
     """The references of a job as a form takes them: copies of our files among the uploads; URLs as
     they are. Raises JobNotFound and StorageUnavailable.
     """
-    sources = await studio.library.references(job_id, owner=owner)
+    sources = await studio.library.list_references(job_id, owner=owner)
     if files := [one for _, one in sources if isinstance(one, Path)]:
         await asyncio.to_thread(
             require_room, studio.uploads.folder, more=sum(file.stat().st_size for file in files)
@@ -113,7 +113,7 @@ async def placed(
     try:
         yield path
         for job_id in job_ids:
-            await studio.library.job(job_id, owner=owner)
+            await studio.library.get(job_id, owner=owner)
         if review:
             await studio.reviews.get(review, owner=owner)
     except BaseException:

@@ -157,7 +157,7 @@ class _Room:
             review, _ = await self._studio.reviews.create(ids, owner=owner, **about)
             listed = html.listed(
                 self._language,
-                await self._studio.reviews.of_owner(owner=owner, whole=review.id),
+                await self._studio.reviews.list_reviews(owner=owner, whole=review.id),
                 review.id,
                 time.time(),
             )
@@ -256,7 +256,7 @@ class _Room:
         there, gone = [], []
         for job_id in (chosen or "").split()[: reviews.TAKES_LIMIT + 1]:
             try:
-                there.append(await self._studio.library.job(job_id, owner=owner))
+                there.append(await self._studio.library.get(job_id, owner=owner))
             except JobNotFound:
                 gone.append(job_id)
         return there, gone
@@ -279,7 +279,7 @@ class _Room:
                     await act(picked or "", owner=owner)
             except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
                 refusal = self._told(error)
-            listed = await self._studio.reviews.of_owner(owner=owner, whole=picked or "")
+            listed = await self._studio.reviews.list_reviews(owner=owner, whole=picked or "")
             return refusal + await asyncio.to_thread(
                 html.listed, self._language, listed, picked or "", time.time()
             )

@@ -32,7 +32,7 @@ async def pack(
     share that is done, 0 to 1, from another thread; whatever it raises stops the work and is raised
     here. Raises StorageUnavailable, also where there is no room.
     """
-    async with studio.reviews.files(review) as found:
+    async with studio.reviews.hold_files(review) as found:
         await asyncio.to_thread(_write, language, target, review, found, now, progress)
 
 

@@ -62,12 +62,12 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
     built, looks = _Built(), _Looks()
 
     async def read(token: str, write: Callable[[Review], Made]) -> Made:
-        return await asyncio.to_thread(write, await studio.reviews.by_link(token))
+        return await asyncio.to_thread(write, await studio.reviews.get_by_link(token))
 
     async def page(request: Request) -> Response:
         token, language = request.path_params["token"], language_of(request)
         try:
-            version = await studio.reviews.version(token)
+            version = await studio.reviews.get_version(token)
             html = await built(
                 f"{version} {language}",
                 partial(read, token, partial(_page, token=token, language=language)),
@@ -78,7 +78,7 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
 
     async def tally(request: Request) -> Response:
         token, language = request.path_params["token"], language_of(request)
-        version = f"{await studio.reviews.version(token)} {language}"
+        version = f"{await studio.reviews.get_version(token)} {language}"
         vary = f"Accept-Encoding, {languages.VARY}"
         headers = _HEADERS | {"ETag": f'"{version}"', "Vary": vary}
         if request.headers.get("if-none-match") == headers["ETag"]:
@@ -111,7 +111,7 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
         known = name in MEDIA and re.fullmatch(
             "[0-9]{1,2}", number
         )  # Starlette's own {number:int} breaks at 4,300 digits
-        path = await studio.reviews.media(token, int(number), name) if known else None
+        path = await studio.reviews.find_media(token, int(number), name) if known else None
         if path is None:
             return await gone(request)
         return FileResponse(path, media_type=MEDIA[name], headers=_HEADERS)

@@ -223,21 +223,23 @@ class Run:
         live = False
         for take in read(jobs):
             with contextlib.suppress(JobNotFound):
-                live |= (await self._studio.library.job(take.job_id, owner=owner)).live
+                live |= (await self._studio.library.get(take.job_id, owner=owner)).live
                 known.append(take if take.mark is Mark.BEFORE else Take(take.job_id))
         if live:
             return known
-        newest = await self._studio.watching.newest(owner=owner, models=self._models)
+        newest = await self._studio.watching.find_newest(owner=owner, models=self._models)
         if newest is None or (known and not newest.live):
             return known
-        return [Take(job.id) for job in (await self._studio.watching.takes(newest))[-TAKES_LIMIT:]]
+        return [
+            Take(job.id) for job in (await self._studio.watching.list_takes(newest))[-TAKES_LIMIT:]
+        ]
 
     async def live(self, caller: Caller, jobs: str) -> bool:
         """Whether a job that this tab shows has not ended."""
         try:
             owner = caller.owner
             there = await self._there(owner, jobs) if jobs else []
-            known = [await self._studio.library.job(take.job_id, owner=owner) for take in there]
+            known = [await self._studio.library.get(take.job_id, owner=owner) for take in there]
             return any(job.live for job in known)
         except (JobNotFound, NotReady):
             return False
@@ -359,7 +361,7 @@ class Run:
         for take in shown:
             with contextlib.suppress(JobNotFound):
                 with contextlib.suppress(StorageUnavailable):  # as far as anybody knows
-                    await self._studio.library.job(take.job_id, owner=owner)
+                    await self._studio.library.get(take.job_id, owner=owner)
                 there.append(take)
         if not there:
             raise JobNotFound
@@ -375,7 +377,7 @@ class Run:
         asks: Message | None = None,
     ) -> str:
         """The takes as they are at this moment."""
-        events = [await self._studio.watching.look(take.job_id, owner=owner) for take in shown]
+        events = [await self._studio.watching.snapshot(take.job_id, owner=owner) for take in shown]
         return _drawn(self._language, shown, events, note=note, watching=watching, asks=asks)
 
     def _js(self, then: str, verb: str = "") -> str:

@@ -34,7 +34,7 @@ def _media_route(studio: Studio, opened: asyncio.Event) -> Route:
         token, name = request.path_params["token"], request.path_params["name"]
         await opened.wait()
         try:
-            path = await studio.library.media(token, name) if name in MEDIA else None
+            path = await studio.library.find_media(token, name) if name in MEDIA else None
         except StorageUnavailable as trouble:
             return PlainTextResponse(str(trouble), status_code=503)
         if path is None:

@@ -155,7 +155,7 @@ class Api:
         if token and self._callers.may_only_view(token, known):
             raise WanError(Message.of("view_only"))
         outcome = await self._studio.submission.cancel(known, owner=owner)
-        event = await self._studio.watching.look(known, owner=owner)
+        event = await self._studio.watching.snapshot(known, owner=owner)
         return self._answer(Call(request), event, token) | {"status": outcome.say()}
 
     async def _run(
@@ -202,7 +202,7 @@ class Api:
         made_before: bool = False,
     ) -> Answer:
         """Return a job at its end, or as it is when the time is over."""
-        event = await self._studio.watching.look(job_id, owner=owner)
+        event = await self._studio.watching.snapshot(job_id, owner=owner)
         with self._waiting.reserve(address_of(call.request), owner, call.size) as reserved:
             if seconds and reserved:
                 call.release_body()
@@ -228,7 +228,7 @@ class Api:
     ) -> Answer:
         """Return a job's result as every way in gives it, but with a URL and an id for callers."""
         job = event.job
-        result: Answer = self._studio.library.result(job, made_before=made_before).model_dump(
+        result: Answer = self._studio.library.result_of(job, made_before=made_before).model_dump(
             mode="json"
         )
         if job.video_key:
