@@ -23,8 +23,8 @@ from wan.domain.reviews import Review
 from wan.service.studio import Studio
 from wan.ui import cards, reuse_settings, review_export
 from wan.ui import review_tab as html
-from wan.ui.text import text
 from wan.ui.visitor import NotReady, Visitor, bare, hidden, owner_of
+from wan.web.text import text
 
 TAB = "review"
 _EXPIRY = {"never": None, "day": 1, "week": 7, "month": 30}

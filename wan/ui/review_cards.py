@@ -18,9 +18,9 @@ from wan.domain.messages import Language, t
 from wan.domain.reviews import COMMENT_LIMIT, NAME_LIMIT, VERDICTS, Review, Take, Verdict
 from wan.ui import compare
 from wan.ui.cards import measured, rate
-from wan.ui.text import language_switch, text
 from wan.web.languages import TAGS
 from wan.web.paths import ASSETS
+from wan.web.text import language_switch, text
 
 _SHOWN = 100  # comments of a take; everybody who looks gets them anew with each word that is said
 Address = Callable[[int], tuple[str, str]]

@@ -10,7 +10,7 @@ from wan.domain.reviews import Review, Take
 from wan.ui.cards import copy_button, file_address, video
 from wan.ui.review_cards import comments, facts, how_many, people, tally, time_at, until
 from wan.ui.shelf import gone_mark
-from wan.ui.text import text
+from wan.web.text import text
 
 _ITEM = Markup(
     '<article class="wr-item{look}"><button type="button" class="wr-head" '

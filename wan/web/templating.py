@@ -1,0 +1,62 @@
+"""HTML from jinja2 templates, which escape whatever people and the service write."""
+
+import re
+from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from wan.domain.messages import Language, t
+from wan.web.text import as_it_is, text, text_of
+
+TEMPLATES = Path(__file__).parent / "templates"
+"""The templates that pages behind a review link and the app's page share."""
+_LINE_BREAK = re.compile(r"(?<=[>}])\s*\n\s*|\s*\n\s*(?=[<{])")
+
+
+class _Loader(FileSystemLoader):
+    """Reads templates without the line breaks between their tags, which a browser would show as
+    spaces.
+    """
+
+    def get_source(
+        self, environment: Environment, template: str
+    ) -> tuple[str, str, Callable[[], bool]]:
+        source, name, is_current = super().get_source(environment, template)
+        return _LINE_BREAK.sub("", source).strip().replace("\n", " "), name, is_current
+
+
+@cache
+def _environment(folders: tuple[Path, ...], language: Language) -> Environment:
+    """The templates of some folders, spoken in one language."""
+    environment = Environment(
+        loader=_Loader(folders), autoescape=True, undefined=StrictUndefined, auto_reload=False
+    )
+    environment.globals |= {
+        "language": language,
+        "text": partial(text, language),
+        "text_of": partial(text_of, language),
+        "t": partial(t, language),
+        "as_it_is": as_it_is,
+    }
+    return environment
+
+
+def renderer(*folders: Path) -> Callable[..., Markup]:
+    """Return the `render` of templates that stand in these folders."""
+
+    def render(template: str, language: Language, /, **values: Any) -> Markup:
+        """Fill a template, named by its file. In it, and in macros that it imports, `text(key, …)`
+        and `text_of(message)` give texts of the language as HTML, `t(key, …)` as plain text, and
+        `as_it_is(value)` what no translator may touch.
+        """
+        filled = _environment(folders, language).get_template(template).render(**values)
+        return Markup(filled)  # noqa: S704 - it is escaped
+
+    return render
+
+
+render = renderer(TEMPLATES)
