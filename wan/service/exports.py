@@ -90,7 +90,7 @@ class Exports:
             async with self._joining:
                 await asyncio.to_thread(self._storage.require_room)
                 with translate_errors():
-                    await _stoppable(
+                    await run_stoppable(
                         partial(join.join, paths, target, size=size, fps=fps, tags=tags), progress
                     )
 
@@ -107,7 +107,7 @@ class _Stopped(Exception):
     """Nobody waits for the work any more."""
 
 
-async def _stoppable(work: Callable[..., None], progress: Callable[[float], None]) -> None:
+async def run_stoppable(work: Callable[..., None], progress: Callable[[float], None]) -> None:
     """Does work that reports its progress on a thread of its own; when this is cancelled, the work
     ends with its next report, and this after it.
     """

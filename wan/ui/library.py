@@ -5,7 +5,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,11 @@ from wan.domain.jobs import GROUPS, Job
 from wan.domain.messages import Language, t
 from wan.service.library import VERDICTS
 from wan.service.studio import Studio
-from wan.ui import cards, compare, image, reuse_settings, shelf
+from wan.ui import cards, compare, image, long_work, reuse_settings, shelf
 from wan.ui.visitor import NotReady, Visitor, bare, hidden, owner_of
 
 TAB = "library"
 PAGE = 24  # cards
-_GLANCE = 0.3  # seconds between two looks at how far a film is
 _VERBS = (
     "refresh",
     "open",
@@ -272,46 +271,31 @@ class Library:
         except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
             yield self._refusal(error)
 
-    async def _joined(self, jobs: Sequence[Job], gone: Sequence[str], owner: str) -> Any:
+    async def _joined(
+        self, jobs: Sequence[Job], gone: Sequence[str], owner: str
+    ) -> AsyncGenerator[str]:
+        async def join(progress: Callable[[float], None]) -> Path:
+            ids = [job.id for job in jobs]
+            async with reuse_settings.placed(
+                self._studio, "wan-film.mp4", ids, owner=owner
+            ) as path:
+                await self._studio.exports.join(ids, owner=owner, target=path, progress=progress)
+            return path
+
+        def share(done: float) -> str:
+            return shelf.progress(self._language, done, gone)
+
+        def joined(path: Path) -> str:
+            address = cards.file_address(self._studio.uploads.name(path))
+            return shelf.download(self._language, address, "wan-film.mp4", "library_film")
+
         self._joining.add(owner)
-        done = [0.0]
         try:
-            task = asyncio.create_task(
-                self._film(
-                    [job.id for job in jobs], owner, lambda share: done.__setitem__(0, share)
-                )
-            )
-            try:
-                while not task.done():
-                    yield shelf.progress(
-                        self._language,
-                        done[0],
-                        gone,
-                        # also unchanged: a page that was left is noticed by it, and then the work
-                        # stops
-                    )
-                    await asyncio.wait([task], timeout=_GLANCE)
-                path = await task
-            finally:
-                task.cancel()
-                await asyncio.wait([task])
-            yield shelf.download(
-                self._language,
-                cards.file_address(self._studio.uploads.name(path)),
-                "wan-film.mp4",
-                "library_film",
-            )
+            async with contextlib.aclosing(long_work.follow(join, share, joined)) as steps:
+                async for step in steps:
+                    yield step
         finally:
             self._joining.discard(owner)
-
-    async def _film(
-        self, job_ids: list[str], owner: str, progress: Callable[[float], None]
-    ) -> Path:
-        async with reuse_settings.placed(
-            self._studio, "wan-film.mp4", job_ids, owner=owner
-        ) as path:
-            await self._studio.exports.join(job_ids, owner=owner, target=path, progress=progress)
-        return path
 
     async def _chosen(self, chosen: str | None, owner: str) -> tuple[list[Job], list[str]]:
         """The chosen takes, in the order of choosing, as many as can ever be used; and the ids of

@@ -5,7 +5,6 @@ watched and exported.
 import asyncio
 import contextlib
 import logging
-import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -21,21 +20,16 @@ from wan.domain.jobs import Job
 from wan.domain.messages import Language, t
 from wan.domain.reviews import Review
 from wan.service.studio import Studio
-from wan.ui import cards, reuse_settings, review_export
+from wan.ui import cards, long_work, reuse_settings, review_export
 from wan.ui import review_tab as html
 from wan.ui.visitor import NotReady, Visitor, bare, hidden, owner_of
 from wan.web.text import text
 
 TAB = "review"
 _EXPIRY = {"never": None, "day": 1, "week": 7, "month": 30}
-_LOOK = 0.3  # seconds between two looks at how far an export is
 _PICKED = "(token, ..._) => [token, window.wanReview.picked()]"
 
 _log = logging.getLogger(__name__)
-
-
-class _Stopped(Exception):
-    """Nobody wants the export any more."""
 
 
 def build(
@@ -197,35 +191,26 @@ class _Room:
             yield html.toast(self._told(error))
 
     async def _packed(self, review: Review) -> AsyncGenerator[str]:
-        stopped, done = threading.Event(), 0.0
+        async def pack(progress: Callable[[float], None]) -> Path:
+            async with _placed(self._studio, review, "zip") as target:
+                await review_export.pack(
+                    self._language, self._studio, review, target, now=time.time(), progress=progress
+                )
+            return target
 
-        def progress(share: float) -> None:
-            nonlocal done
-            if stopped.is_set():
-                raise _Stopped
-            done = share
+        def share(done: float) -> str:
+            return html.packing(self._language, done)
+
+        def packed(target: Path) -> str:
+            return html.exported(self._language, target.name, self._studio.uploads.name(target))
 
         self._packing.add(review.owner)
         try:
-            task = asyncio.create_task(self._zipped(review, progress))
-            task.add_done_callback(
-                lambda over: over.cancelled() or over.exception()
-            )  # who stops it waits for no answer
-            while not task.done():
-                yield html.packing(self._language, done)
-                await asyncio.wait({task}, timeout=_LOOK)
-            target = await task
-            yield html.exported(self._language, target.name, self._studio.uploads.name(target))
+            async with contextlib.aclosing(long_work.follow(pack, share, packed)) as steps:
+                async for step in steps:
+                    yield step
         finally:
-            stopped.set()
             self._packing.discard(review.owner)
-
-    async def _zipped(self, review: Review, progress: Callable[[float], None]) -> Path:
-        async with _placed(self._studio, review, "zip") as target:
-            await review_export.pack(
-                self._language, self._studio, review, target, now=time.time(), progress=progress
-            )
-        return target
 
     def stopped(self) -> str:
         """After Stop."""

@@ -2,14 +2,15 @@
 it, in a zip.
 """
 
-import asyncio
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from wan.domain.messages import LOCALES, Language
 from wan.domain.reviews import Review
+from wan.service.exports import run_stoppable
 from wan.service.studio import Studio
 from wan.storage.objects import require_room
 from wan.ui import review_cards
@@ -30,10 +31,11 @@ async def pack(
 
     language: of the page that opens; the same in the other one lies beside it. progress: told the
     share that is done, 0 to 1, from another thread; whatever it raises stops the work and is raised
-    here. Raises StorageUnavailable, also where there is no room.
+    here. Where the awaiting task is cancelled, the work has stopped when this ends. Raises
+    StorageUnavailable, also where there is no room.
     """
     async with studio.reviews.hold_files(review) as found:
-        await asyncio.to_thread(_write, language, target, review, found, now, progress)
+        await run_stoppable(partial(_write, language, target, review, found, now), progress)
 
 
 def _write(
