@@ -20,6 +20,7 @@ from wan.domain.messages import Language, Message, t
 from wan.domain.plain_text import clean_line
 from wan.ui.takes import Mark
 from wan.ui.text import as_it_is, language_switch, text, text_of
+from wan.web.facts import measured, rate
 
 STEPS = ("step_line", "step_sending", "step_waiting", "step_making", "step_fetching")
 _STEP_OF = {
@@ -670,20 +671,6 @@ def _total(language: Language, jobs: Sequence[Job]) -> list[Markup]:
     ]
 
 
-def measured(language: Language, job: Job) -> list[Markup]:
-    """What was measured in the file of a job's video: 1280×720, 24 fps, 5.0 s."""
-    facts: list[Markup] = []
-    if job.width and job.height:
-        facts.append(as_it_is(f"{job.width}×{job.height}"))
-    if job.fps:
-        facts.append(
-            text(language, "fact_fps", fps=f"{Decimal(str(round(job.fps, 2))).normalize():f}")
-        )
-    if job.duration:
-        facts.append(text(language, "fact_seconds", seconds=f"{job.duration:.1f}"))
-    return facts
-
-
 def _facts(language: Language, job: Job) -> Markup:
     """1280×720 · 24 fps · 5.0 s · seed 4711 · ¥1.50"""
     facts = [*measured(language, job), text(language, "fact_seed", seed=job.seed)]
@@ -708,11 +695,6 @@ def video(job: Job, *, preload: str = "metadata") -> Markup:
     return Markup(
         '<video src="media/{}/video.mp4"{} controls playsinline preload="{}" data-fps="{}"></video>'
     ).format(job.media_token, poster, preload, rate(job))
-
-
-def rate(job: Job) -> str:
-    """How many pictures a second a job's video has, for the script."""
-    return f"{job.fps or 30:.9g}"
 
 
 def _press(

@@ -17,7 +17,7 @@ from wan.domain.jobs import Job
 from wan.domain.messages import Language, t
 from wan.domain.reviews import COMMENT_LIMIT, NAME_LIMIT, VERDICTS, Review, Take, Verdict
 from wan.ui import compare
-from wan.ui.cards import measured, rate
+from wan.web.facts import measured, rate
 from wan.web.languages import TAGS
 from wan.web.paths import ASSETS
 from wan.web.text import language_switch, text

@@ -12,9 +12,10 @@ from markupsafe import Markup
 from wan.domain.jobs import Job, JobEvent, JobPage, JobState, Reference, Spent
 from wan.domain.messages import Language, Message
 from wan.media import embedded_settings
-from wan.ui.cards import clock, measured, video
+from wan.ui.cards import clock, video
 from wan.ui.compare import TAKES, worded
 from wan.ui.text import as_it_is, text, text_of
+from wan.web.facts import measured
 
 _TONES = {
     JobState.SUCCEEDED: "good",
