@@ -18,8 +18,7 @@ from typer.main import get_command
 from wan.cli import options as opt
 from wan.cli.answers import FAILED, Answer, deliver, not_written, refusal, refused, tell
 from wan.cli.completion import COMPLETE
-from wan.cli.options import InTypedOrder, OptionalArchiveName, typed_order
-from wan.domain import catalog
+from wan.cli.options import InTypedOrder, OptionalArchiveName, typed_order, with_request_options
 
 PROGRAM = "python -m wan"
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
@@ -122,16 +121,14 @@ def check(*, json: opt.Json = False) -> Answer:
     '--prompt "character1 waves" --reference-video clip.mp4 --duration 5',
     "--validate-response response.json",
 )
+@with_request_options(
+    "reference", before="output", only=("prompt", "duration", "size", "fps", "seed")
+)
 def prepare(
     ctx: Context,
     *,
-    prompt: opt.Prompt = None,
     reference_video: opt.Clips = None,
     reference_image: opt.Images = None,
-    duration: opt.Duration = None,
-    fps: opt.Fps = None,
-    size: opt.Size = None,
-    seed: opt.Seed = None,
     output: opt.Output = None,
     validate_response: opt.Response = None,
     json: opt.Json = False,
@@ -150,23 +147,12 @@ def prepare(
     'face.png --prompt "she smiles" --duration 5 --size 1280*720 --out smile.mp4',
     'face.png --prompt "she smiles" --json --yes',
 )
+@with_request_options("image", before="out")
 def image_to_video(
     ctx: Context,
     reference_image: opt.Image,
     *,
-    prompt: opt.Prompt = "",
-    negative_prompt: opt.NegativePrompt = "",
-    duration: opt.Duration = 5,
-    size: opt.ImageSize = "1280*720",
-    fit: opt.Fit = "crop",
-    fps: opt.Fps = None,
-    seed: opt.Seed = None,
-    motion_strength: opt.MotionStrength = None,
     reference_audio: opt.Sound = None,
-    no_audio: opt.NoAudio = False,
-    watermark: opt.Watermark = False,
-    shot_type: opt.ShotType = "single",
-    model: opt.Model = catalog.IMAGE_TO_VIDEO,
     out: opt.Out = None,
     new_take: opt.NewTake = False,
     yes: opt.Yes = False,
@@ -184,22 +170,13 @@ def image_to_video(
     '--reference clip.mp4 --prompt "character1 waves" --yes',
     cls=InTypedOrder,
 )
+@with_request_options("reference", before="out")
 def reference_to_video(
     ctx: Context,
     *,
     reference: opt.References = None,
     reference_video: opt.Clips = None,
     reference_image: opt.Images = None,
-    prompt: opt.Prompt = "",
-    negative_prompt: opt.NegativePrompt = "",
-    duration: opt.Duration = 5,
-    size: opt.Size = "1280*720",
-    fps: opt.Fps = None,
-    seed: opt.Seed = None,
-    no_audio: opt.NoAudio = False,
-    watermark: opt.Watermark = False,
-    shot_type: opt.ShotType = "single",
-    model: opt.Model = catalog.REFERENCE_TO_VIDEO,
     out: opt.Out = None,
     new_take: opt.NewTake = False,
     yes: opt.Yes = False,

@@ -1,9 +1,13 @@
 """The options of the command line with their help, and what typer does not do by itself: the order
 of several options, and a value that may be left out.
 
-Values of a request's fields are `Any` here: the request models check them.
+Options for the fields of a request are made from the table in `wan.domain.fields`. Their values are
+`Any` here: the request models check them.
 """
 
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,13 +15,14 @@ from typer import Argument, Option
 from typer.core import TyperCommand
 
 from wan.cli.completion import show_script
-from wan.domain import catalog
+from wan.domain.fields import Makes, RequestField, fields_of
 
 _ORDER = "wan.order"
+_OFF = "no_"  # stands before the name of a field in the name of the option that switches it off
 
 
 def _number(text: str) -> int | float | str:
-    """A number where it is one; anything else is left for the request to refuse."""
+    """Return the number that a text is; any other text as it is, for the request to refuse."""
     for kind in (int, float):
         try:
             return kind(text)
@@ -27,30 +32,83 @@ def _number(text: str) -> int | float | str:
 
 
 def _job_id(text: str) -> str:
-    """An id; what is no text becomes some that no id is."""
+    """Return an id; bytes that are no text become some that no id has."""
     return text.encode(errors="replace").decode()
 
 
 def _text(metavar: str, about: str, *names: str) -> Any:
-    """An option for text as it was typed, be it valid Unicode or not."""
+    """Make an option for text as it was typed, be it valid Unicode or not."""
     return Option(*names, parser=str, metavar=metavar, help=about, show_default=False)
-
-
-def _figure(metavar: str, about: str) -> Any:
-    return Option(parser=_number, metavar=metavar, help=about)
 
 
 def _path(about: str, *names: str) -> Any:
     return Option(*names, parser=Path, metavar="FILE", help=about)
 
 
-def _choice(about: str, *values: str) -> Any:
-    """An option whose values the shell can complete."""
+def _option_of(field: RequestField) -> Any:
+    """Make the option of a request field: a switch, a choice that the shell completes, a number or
+    a text.
+    """
+    about = field.option_help or field.about
+    if field.is_switch:
+        name = f"{_OFF if field.default else ''}{field.name}".replace("_", "-")
+        return Option(f"--{name}", help=about)
+    if field.choices:
+        return Option(metavar="NAME", help=about, autocompletion=_completer(*field.choices))
+    if field.unit:
+        return Option(parser=_number, metavar=field.unit.upper(), help=about)
+    return _text("TEXT", about)
 
-    def completed(incomplete: str) -> list[str]:
+
+def _completer(*values: str) -> Callable[[str], list[str]]:
+    def complete(incomplete: str) -> list[str]:
         return [one for one in values if one.startswith(incomplete)]
 
-    return Option(metavar="NAME", help=about, autocompletion=completed)
+    return complete
+
+
+def with_request_options(
+    makes: Makes, *, before: str, only: Sequence[str] = ()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the options of a request's fields, in front of its option `before`.
+
+    It finds their values in its context. only: the names of some, which have no default then.
+    """
+    rows = [row for row in fields_of(makes) if row.option and (not only or row.name in only)]
+    added = [_parameter(row, bare=bool(only)) for row in rows]
+
+    def add(work: Callable[..., Any]) -> Callable[..., Any]:
+        signature = inspect.signature(work)
+        own = list(signature.parameters.values())
+        place = list(signature.parameters).index(before)
+
+        @wraps(work)
+        def command(*given: Any, **options: Any) -> Any:
+            theirs = {name: options[name] for name in options if name in signature.parameters}
+            return work(*given, **theirs)
+
+        whole: Any = command
+        whole.__signature__ = signature.replace(parameters=[*own[:place], *added, *own[place:]])
+        return command
+
+    return add
+
+
+def _parameter(row: RequestField, *, bare: bool) -> inspect.Parameter:
+    keyword, option = inspect.Parameter.KEYWORD_ONLY, _option_of(row)
+    if row.is_switch:
+        name = f"{_OFF}{row.name}" if row.default else row.name
+        return inspect.Parameter(name, keyword, default=False, annotation=Annotated[bool, option])
+    default = None if bare else row.default
+    return inspect.Parameter(row.name, keyword, default=default, annotation=Annotated[Any, option])
+
+
+def request_values(options: Mapping[str, Any], makes: Makes) -> dict[str, Any]:
+    """Return the values of a request's fields from the options that were typed."""
+    names = [row.name for row in fields_of(makes)]
+    return {name: options[name] for name in names if name in options} | {
+        name: not options[f"{_OFF}{name}"] for name in names if f"{_OFF}{name}" in options
+    }
 
 
 Json = Annotated[bool, Option("--json", help="Print one JSON object.", expose_value=False)]
@@ -66,33 +124,7 @@ ShowCompletion = Annotated[
     ),
 ]
 
-# of a request, by the names of its fields
-Prompt = Annotated[Any, _text("TEXT", "What happens in the video.")]
-NegativePrompt = Annotated[Any, _text("TEXT", "What to avoid.")]
-Duration = Annotated[Any, _figure("SECONDS", "Length in whole seconds.")]
-Size = Annotated[Any, _choice("One of the ten W*H.", *catalog.SIZES)]
-ImageSize = Annotated[
-    Any,
-    _choice(
-        "One of the ten W*H, or 720P or 1080P for the image's own shape.",
-        *(*catalog.SIZES, "720P", "1080P"),
-    ),
-]
-Fit = Annotated[Any, _choice("How to fit the image to the size: crop or pad.", "crop", "pad")]
-Fps = Annotated[
-    Any, _figure("NUMBER", "Frames per second, 1 to 60; the service's own (30) unless given.")
-]
-Seed = Annotated[
-    Any,
-    _figure("NUMBER", "0 to 2147483647; reuse one for similar results; random unless given."),
-]
-MotionStrength = Annotated[
-    Any, _figure("NUMBER", "0 to 1; put into words in the prompt that is sent.")
-]
-Model = Annotated[Any, _choice("The model that makes it.", *catalog.MODELS)]
-NoAudio = Annotated[bool, Option("--no-audio", help="Without sound, where the model can.")]
-Watermark = Annotated[bool, Option("--watermark", help="Add the service's watermark.")]
-ShotType = Annotated[Any, _choice("single or multi.", "single", "multi")]
+# of a request's files
 Image = Annotated[
     str,
     Argument(

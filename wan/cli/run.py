@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from wan.cli.answers import DONE, FAILED, Answer, refusal, tell
+from wan.cli.options import request_values
 from wan.cli.progress import Progress
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput, NotAVideo, SettingsError, StorageUnavailable, WanError
@@ -42,8 +43,8 @@ _KINDS = {"reference": "", "reference_video": "video", "reference_image": "image
 
 def image_to_video(options: Mapping[str, Any]) -> Answer:
     """Make a video of one image. options: what was typed, by the names of the request's fields."""
-    given = _fields(options, ImageToVideoRequest)
-    files = {name: located(given[name]) for name in ("reference_image", "reference_audio")}
+    files = {name: located(options[name]) for name in ("reference_image", "reference_audio")}
+    given = request_values(options, "image")
     return _Run(options["out"]).make(ImageToVideoRequest(**given | files), options)
 
 
@@ -57,7 +58,7 @@ def reference_to_video(options: Mapping[str, Any], references: Sequence[tuple[st
         if isinstance(one, Path):
             check_file("--reference", one)
     known = iter(asyncio.run(inputs.detect_kinds(Asker(), "--reference", either)))
-    fields = _fields(options, ReferenceToVideoRequest)
+    fields = request_values(options, "reference")
     fields |= arrange_references([(kind, one) if kind else next(known) for kind, one in given])
     return _Run(options["out"]).make(ReferenceToVideoRequest(**fields), options)
 
@@ -78,12 +79,6 @@ def spare(option: str, target: Path | None, request: Request) -> None:
         if target is not None and target.exists() and target.samefile(path):
             given = f"{target}, which the video is made from"
             raise InvalidInput(option, "field_type", given=given, allowed="another file")
-
-
-def _fields(options: Mapping[str, Any], kind: type[Request]) -> dict[str, Any]:
-    """What was typed of a request's fields."""
-    known = {name: value for name, value in options.items() if name in kind.model_fields}
-    return known | {"audio": not options["no_audio"]}
 
 
 class _Run:
