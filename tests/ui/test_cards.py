@@ -11,7 +11,9 @@ from wan.domain.errors import InvalidInput
 from wan.domain.jobs import LIVE, Job, JobEvent, JobState, Spent
 from wan.domain.messages import LOCALES, Message, t
 from wan.ui import cards
+from wan.ui.components.lines import answer_of
 from wan.ui.takes import Mark
+from wan.web.facts import as_clock
 
 EVIL = "<script>alert('x')</script>\"&"
 ENDED_BADLY = [JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED]
@@ -187,7 +189,7 @@ def test_done_shows_video_facts_and_adjustments():
             ),
             ["¥3.00", "¥1.50"],
         ),
-        (cards.finding("en", Message.of("cancel_late", price="¥7.00")), ["¥7.00"]),
+        (answer_of("en", Message.of("cancel_late", price="¥7.00")), ["¥7.00"]),
     ],
 )
 def test_a_translator_leaves_ids_prompts_and_prices_alone(html, kept):
@@ -307,7 +309,7 @@ def test_price_line(price, usual, simulated, said):
     ("seconds", "shown"), [(0, "0:00"), (42, "0:42"), (75.2, "1:15"), (3723, "1:02:03")]
 )
 def test_clock(seconds, shown):
-    assert cards.clock(seconds) == shown
+    assert as_clock(seconds) == shown
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import Literal
-from urllib.parse import quote as url_quote
 
 from markupsafe import Markup
 
@@ -18,9 +17,11 @@ from wan.domain.catalog import Price, format_money
 from wan.domain.jobs import CANCEL_IS_FREE, Job, JobEvent, JobState, Spent
 from wan.domain.messages import Language, Message, t
 from wan.domain.plain_text import clean_line
+from wan.ui.components.lines import copy_button, hint, video
 from wan.ui.takes import Mark
-from wan.ui.text import as_it_is, language_switch, text, text_of
-from wan.web.facts import measured, rate
+from wan.ui.text import as_it_is, text, text_of
+from wan.web.facts import as_clock, measurements
+from wan.web.templating import render_macro
 
 STEPS = ("step_line", "step_sending", "step_waiting", "step_making", "step_fetching")
 _STEP_OF = {
@@ -71,13 +72,6 @@ _COPY = Markup(
 _CHOOSE = Markup(
     '<button type="button" class="wan-button {}" data-choose="{}" data-jobs="{}">{}</button>'
 )
-
-
-def clock(seconds: float) -> str:
-    """Seconds as people read a clock: 0:42, 1:15, 1:02:03."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def price_line(
@@ -189,23 +183,6 @@ def refused(language: Language, why: Message, field: str = "", *, connect: bool 
     )
 
 
-def panel_head(language: Language, title: str, note: str) -> str:
-    """What stands at the top of a panel."""
-    return Markup('<h2 class="wan-panel-title">{}</h2><p class="wan-hint">{}</p>').format(
-        text(language, title), text(language, note)
-    )
-
-
-def finding(language: Language, what: Message) -> str:
-    """What came of a question about the connection."""
-    return Markup('<p class="wan-found" role="status">{}</p>').format(text_of(language, what))
-
-
-def told(language: Language, key: str, **values: str | int) -> str:
-    """A text of the page, said aloud too."""
-    return Markup('<p class="wan-found" role="status">{}</p>').format(text(language, key, **values))
-
-
 def not_started(language: Language, key: str, title: str = "title_refused") -> Markup:
     """The card for something that could not be done for a reason of ours."""
     return _card(language, tone="bad", title=text(language, title), say_=text(language, key))
@@ -296,11 +273,6 @@ def sound_hint(language: Language, seconds: float, notes: Sequence[Message]) -> 
 def sound_refusal(language: Language, why: Message) -> str:
     """A sound that cannot be used."""
     return Markup('<p class="wan-hint wan-bad" role="status">{}</p>').format(text_of(language, why))
-
-
-def file_address(name: str) -> str:
-    """Where the page finds a file by the name that it has outside (`wan.storage.uploads`)."""
-    return f"gradio_api/file={url_quote(name)}"
 
 
 def _tile(number: int, tile: Tile) -> Markup:
@@ -399,7 +371,7 @@ def _ticking(language: Language, event: JobEvent) -> Markup:
     """The clock of a state."""
     job = event.job
     making = job.state is JobState.RUNNING
-    about = text(language, "of_about", time=clock(event.expected)) if making else ""
+    about = text(language, "of_about", time=as_clock(event.expected)) if making else ""
     return Markup(
         '<span class="wan-clock" data-clock="{key}" data-elapsed="{elapsed:.1f}" '
         'data-expected="{expected:.1f}">'
@@ -409,7 +381,7 @@ def _ticking(language: Language, event: JobEvent) -> Markup:
         key=f"{job.id}:{job.state_at}",
         elapsed=event.elapsed,
         expected=event.expected if making else 0,
-        now=clock(event.elapsed),
+        now=as_clock(event.elapsed),
         about=about,
         late=text(language, "late") if making else "",
     )
@@ -673,7 +645,7 @@ def _total(language: Language, jobs: Sequence[Job]) -> list[Markup]:
 
 def _facts(language: Language, job: Job) -> Markup:
     """1280×720 · 24 fps · 5.0 s · seed 4711 · ¥1.50"""
-    facts = [*measured(language, job), text(language, "fact_seed", seed=job.seed)]
+    facts = [*measurements(language, job), text(language, "fact_seed", seed=job.seed)]
     if job.simulated:
         facts.append(text(language, "fact_free"))
     elif job.price:
@@ -685,16 +657,6 @@ def _furthest(job: Job) -> int:
     """The step at which a job ended."""
     reached = (job.created_at, job.started_at, job.submitted_at, job.running_at, job.fetching_at)
     return max(step for step, at in enumerate(reached) if at is not None)
-
-
-def video(job: Job, *, preload: str = "metadata") -> Markup:
-    """The player of a finished job."""
-    poster = (
-        Markup(' poster="media/{}/poster.webp"').format(job.media_token) if job.poster_key else ""
-    )
-    return Markup(
-        '<video src="media/{}/video.mp4"{} controls playsinline preload="{}" data-fps="{}"></video>'
-    ).format(job.media_token, poster, preload, rate(job))
 
 
 def _press(
@@ -721,7 +683,7 @@ def _task(language: Language, job: Job) -> Markup | str:
     if not job.task_id:
         return ""
     return Markup('<span class="wan-task">{} <code translate="no">{}</code>{}</span>').format(
-        text(language, "task"), job.task_id, copy_button(language, "copy", hidden=True)
+        text(language, "task"), job.task_id, copy_button(language, "copy", is_icon=True)
     )
 
 
@@ -749,35 +711,6 @@ def _details(language: Language, job: Job, at: str = "") -> Markup | str:
         '<details class="wan-details" data-details="{}"><summary>{}</summary>'
         "<dl>{}</dl>{}</details>"
     ).format(job.id, text(language, "details"), shown, withdraw)
-
-
-def copy_button(language: Language, key: str, *, look: str = "", hidden: bool = False) -> Markup:
-    """A button that copies what stands in the field, or in the `<code>`, beside it, and says what
-    came of that. hidden: whether an icon names it.
-    """
-    words = (
-        Markup('<span class="wan-sr">{}</span>').format(text(language, key))
-        if hidden
-        else text(language, key)
-    )
-    return _COPY.format(
-        look=look,
-        words=words,
-        copied=text(language, "copied"),
-        selected=text(language, "copy_selected"),
-    )
-
-
-def hint(language: Language, key: str, **values: str | int) -> Markup:
-    """A quiet line of the form."""
-    return Markup('<p class="wan-hint">{}</p>').format(text(language, key, **values))
-
-
-def quiet(language: Language, key: str, value: str) -> Markup:
-    """Something that is so and cannot be chosen."""
-    return Markup('<p class="wan-quiet"><span>{}</span><code>{}</code></p>').format(
-        text(language, key), value
-    )
 
 
 _UPLOAD = Markup(  # what the script puts beside a file on its way
@@ -819,7 +752,7 @@ def header(
         tagline=text(language, "tagline"),
         badge=badge,
         short=short or badge,
-        switch=language_switch(language, _PAGES),
+        switch=render_macro("language_switch", language, _PAGES),
         notes=shown,
         link=Markup(
             '<button type="button" class="wan-plain" data-event="share">{}</button>'

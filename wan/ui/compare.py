@@ -16,7 +16,7 @@ from wan.domain.jobs import Job, Reference
 from wan.domain.messages import Language
 from wan.media.embedded_settings import strip_query
 from wan.ui.text import as_it_is, text
-from wan.web.facts import measured, rate
+from wan.web.facts import frame_rate, measurements
 
 TAKES = range(2, 5)
 """How many takes a board may have."""
@@ -130,7 +130,7 @@ def _screen(
         height=job.height or 9,
         video=video,
         poster=Markup(' poster="{}"').format(poster) if poster else "",
-        fps=rate(job),
+        fps=frame_rate(job),
         seconds=f"{job.duration or 0:.3f}",
         lost=text(language, "compare_lost"),
         take=text(language, "take", number=number),
@@ -230,7 +230,7 @@ def worded(language: Language, job: Job, *, priced: bool = True) -> Settings:
         if field.compared and field.name in job.request
     }
     made_from = Markup(" · ").join(_reference(language, one) for one in job.references)
-    facts = Markup(" · ").join(measured(language, job))
+    facts = Markup(" · ").join(measurements(language, job))
     return (
         {"model": as_it_is(job.model), "seed": as_it_is(job.seed)}
         | asked

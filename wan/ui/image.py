@@ -21,6 +21,7 @@ from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES, UploadFolder
 from wan.ui import cards, form_fields
 from wan.ui.caller import Caller, Events
+from wan.ui.components.lines import hint, quiet
 from wan.ui.form_fields import element_id
 from wan.ui.run import Run, Values
 from wan.ui.visitor import Visitor, asker_of, bare, hidden
@@ -99,7 +100,7 @@ def _add_form(
 ) -> tuple[list[gr.Button], dict[str, Component], gr.HTML]:
     """Add samples, fields and the note below a sound."""
     with gr.Row(elem_classes="wan-samples"):
-        gr.HTML(cards.hint(language, "samples"), **bare)
+        gr.HTML(hint(language, "samples"), **bare)
         samples = [
             form_fields.add_sample(language, key, uploads, picture) for key, _, picture in _SAMPLES
         ]
@@ -120,7 +121,7 @@ def _add_form(
         fields["size"] = form_fields.add_size(language, TAB, _MODEL, own_shape=True)
     with gr.Row(elem_classes="wan-pair wan-fit"):
         fields["fit"] = form_fields.add_field(language, TAB, "fit", min_width=160)
-        gr.HTML(cards.quiet(language, "model", _MODEL.name), elem_classes="wan-model", **bare)
+        gr.HTML(quiet(language, "model", _MODEL.name), elem_classes="wan-model", **bare)
     with gr.Accordion(t(language, "more"), open=False, elem_classes="wan-more"):
         more, sound_note = _add_more(language)
     return samples, fields | more, sound_note
@@ -151,9 +152,7 @@ def _add_more(language: Language) -> tuple[dict[str, Component], gr.HTML]:
         elem_id=element_id(TAB, "reference_audio"),
         elem_classes="wan-drop wan-sound",
     )
-    sound_note = gr.HTML(
-        cards.hint(language, "sound_kinds"), elem_id=element_id(TAB, "heard"), **bare
-    )
+    sound_note = gr.HTML(hint(language, "sound_kinds"), elem_id=element_id(TAB, "heard"), **bare)
     fields["audio_url"] = form_fields.add_field(language, TAB, "audio_url")
     return fields | form_fields.add_folded(language, TAB), sound_note
 
@@ -243,7 +242,7 @@ def _wire_sound(language: Language, studio: Studio, fields: dict[str, Any], note
 
     async def check_sound(sound: Path | None, request: gr.Request) -> Any:
         if not sound:
-            return cards.hint(language, "sound_kinds")
+            return hint(language, "sound_kinds")
         try:
             found = await inputs.run_in_sandbox(
                 asker_of(studio, "", request, "sound"),

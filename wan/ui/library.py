@@ -19,6 +19,7 @@ from wan.service.library import VERDICTS
 from wan.service.studio import Studio
 from wan.ui import cards, compare, image, long_work, reuse_settings, shelf
 from wan.ui.visitor import NotReady, Visitor, bare, hidden, owner_of
+from wan.web.paths import file_address
 
 TAB = "library"
 PAGE = 24  # cards
@@ -227,7 +228,7 @@ class Library:
                 await self._studio.exports.bundle(job.id, owner=owner, target=path)
             return shelf.download(
                 self._language,
-                cards.file_address(self._studio.uploads.name(path)),
+                file_address(self._studio.uploads.name(path)),
                 name,
                 "library_bundle",
             )
@@ -286,7 +287,7 @@ class Library:
             return shelf.progress(self._language, done, gone)
 
         def joined(path: Path) -> str:
-            address = cards.file_address(self._studio.uploads.name(path))
+            address = file_address(self._studio.uploads.name(path))
             return shelf.download(self._language, address, "wan-film.mp4", "library_film")
 
         self._joining.add(owner)

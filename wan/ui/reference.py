@@ -22,6 +22,7 @@ from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES, UploadFolder
 from wan.ui import cards, form_fields
 from wan.ui.caller import Events
+from wan.ui.components.lines import hint
 from wan.ui.form_fields import element_id
 from wan.ui.run import Run, Values
 from wan.ui.visitor import Visitor, asker_of, bare, hidden
@@ -225,7 +226,7 @@ async def _make_tile(previews: Previews, reference: Media, asker: Asker) -> card
 
 
 def _draw_no_cast(language: Language) -> str:
-    return cards.hint(
+    return hint(
         language,
         "cast_empty",
         videos=_MODEL.max_videos,
@@ -266,7 +267,7 @@ def _add_form(
 ) -> tuple[list[gr.Button], dict[str, Component], gr.HTML]:
     """Add samples, fields and the place for the references' tiles."""
     with gr.Row(elem_classes="wan-samples"):
-        gr.HTML(cards.hint(language, "samples"), **bare)
+        gr.HTML(hint(language, "samples"), **bare)
         samples = [
             form_fields.add_sample(language, key, uploads, picture)
             for key, _, _, picture in _SAMPLES

@@ -18,7 +18,8 @@ from wan.domain.messages import Language
 from wan.media import inputs
 from wan.service.studio import Studio
 from wan.storage.objects import require_room
-from wan.ui import cards, image
+from wan.ui import image
+from wan.ui.components.lines import answer, answer_of
 from wan.ui.run import Run
 from wan.ui.visitor import NotReady, Visitor, asker_of, hidden, owner_of
 
@@ -138,14 +139,14 @@ def wire(language: Language, studio: Studio, visitor: Visitor, tabs: gr.Tabs, ru
                     asker_of(studio, token, request), inputs.read_settings, path
                 )
                 if found is None:
-                    return told(tab, cards.told(language, "recall_none"), gr.skip(), unchanged)
+                    return told(tab, answer(language, "recall_none"), gr.skip(), unchanged)
                 shot = found["shots"][0] if "shots" in found else found
                 references, whole = await _references(studio, token, shot, request)
             except WanError as error:
-                return told(tab, cards.finding(language, error.message), gr.skip(), unchanged)
+                return told(tab, answer_of(language, error.message), gr.skip(), unchanged)
             except Exception:  # noqa: BLE001 - a button never ends in a traceback
                 _log.exception("a video could not be asked for its settings")
-                return told(tab, cards.told(language, "act_broke_note"), gr.skip(), unchanged)
+                return told(tab, answer(language, "act_broke_note"), gr.skip(), unchanged)
             of = MODELS[shot["model"]].makes
             key = (
                 "recall_without"
@@ -155,9 +156,7 @@ def wire(language: Language, studio: Studio, visitor: Visitor, tabs: gr.Tabs, ru
                 else "recall_done"
             )
             given = values(of, shot["request"], shot["seed"], references)
-            return told(
-                of, cards.told(language, key), gr.Tabs(selected=of), filled(runs, of, given)
-            )
+            return told(of, answer(language, key), gr.Tabs(selected=of), filled(runs, of, given))
 
         return recall
 

@@ -20,8 +20,9 @@ from wan.domain.jobs import Job
 from wan.domain.messages import Language, t
 from wan.domain.reviews import Review
 from wan.service.studio import Studio
-from wan.ui import cards, long_work, reuse_settings, review_export
+from wan.ui import long_work, reuse_settings, review_export
 from wan.ui import review_tab as html
+from wan.ui.components.lines import answer_of, panel_head
 from wan.ui.visitor import NotReady, Visitor, bare, hidden, owner_of
 from wan.web.text import text
 
@@ -45,7 +46,7 @@ def build(
     """
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
-            gr.HTML(cards.panel_head(language, "review_new", "review_new_note"), **bare)
+            gr.HTML(panel_head(language, "review_new", "review_new_note"), **bare)
             posters = gr.HTML(html.chosen(language, []), elem_id="wan-review-chosen", **bare)
             title = gr.Textbox(
                 label=t(language, "review_title"),
@@ -281,7 +282,7 @@ class _Room:
 
     def _told(self, error: Exception) -> str:
         if isinstance(error, WanError):
-            return cards.finding(self._language, error.message)
+            return answer_of(self._language, error.message)
         if not isinstance(error, NotReady):
             _log.error("the tab of reviews could not do what was asked", exc_info=error)
         return html.broke(self._language)

@@ -17,10 +17,11 @@ from wan.domain.jobs import Job
 from wan.domain.messages import Language, t
 from wan.domain.reviews import COMMENT_LIMIT, NAME_LIMIT, VERDICTS, Review, Take, Verdict
 from wan.ui import compare
-from wan.web.facts import measured, rate
+from wan.web.facts import frame_rate, measurements
 from wan.web.languages import TAGS
 from wan.web.paths import ASSETS
-from wan.web.text import language_switch, text
+from wan.web.templating import render_macro
+from wan.web.text import text
 
 _SHOWN = 100  # comments of a take; everybody who looks gets them anew with each word that is said
 Address = Callable[[int], tuple[str, str]]
@@ -208,7 +209,10 @@ def comments(language: Language, take: Take, most: int | None = _SHOWN) -> Marku
 def facts(language: Language, job: Job, *, seed: bool = True) -> Markup:
     """1280×720 · 24 fps · 5.0 s · seed 4711: never what it cost."""
     return Markup(" · ").join(
-        [*measured(language, job), *([text(language, "fact_seed", seed=job.seed)] if seed else [])]
+        [
+            *measurements(language, job),
+            *([text(language, "fact_seed", seed=job.seed)] if seed else []),
+        ]
     )
 
 
@@ -258,7 +262,7 @@ def _take(
             video=video,
             poster=poster,
             number=take.number,
-            fps=rate(job),
+            fps=frame_rate(job),
         )
     return _TAKE.format(
         number=take.number,
@@ -359,7 +363,7 @@ def _message(language: Language, title: str, note: str) -> Markup:
 
 
 def _head(language: Language, pages: Pages) -> Markup:
-    return _HEAD.format(switch=language_switch(language, pages))
+    return _HEAD.format(switch=render_macro("language_switch", language, pages))
 
 
 def _document(body: Markup, title: str, language: Language, look: str = "") -> str:

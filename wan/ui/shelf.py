@@ -12,10 +12,10 @@ from markupsafe import Markup
 from wan.domain.jobs import Job, JobEvent, JobPage, JobState, Reference, Spent
 from wan.domain.messages import Language, Message
 from wan.media import embedded_settings
-from wan.ui.cards import clock, video
 from wan.ui.compare import TAKES, worded
+from wan.ui.components.lines import video
 from wan.ui.text import as_it_is, text, text_of
-from wan.web.facts import measured
+from wan.web.facts import as_clock, measurements
 
 _TONES = {
     JobState.SUCCEEDED: "good",
@@ -187,7 +187,7 @@ def job(language: Language, event: JobEvent) -> str:
         title=text(language, f"title_{one.state}"),
         said=Markup('<p class="wan-say">{}</p>').format(words) if words else "",
         facts=Markup(" · ").join(
-            [*measured(language, one), text(language, "fact_seed", seed=one.seed)]
+            [*measurements(language, one), text(language, "fact_seed", seed=one.seed)]
         ),
         cost_title=text(language, "library_cost"),
         cost=_cost(language, one, long=True),
@@ -213,7 +213,7 @@ def _card(language: Language, one: Job) -> Markup:
         state=one.state,
         picture=poster.format(one.media_token) if one.poster_key else quoted,
         length=Markup('<span class="wan-item-length" translate="no">{}</span>').format(
-            clock(float(seconds))
+            as_clock(float(seconds))
         )
         if film and seconds
         else "",

@@ -17,7 +17,7 @@ from wan.domain.turns import Asker
 from wan.environment.settings import Settings
 from wan.service.access import Permission
 from wan.service.studio import Studio
-from wan.ui import cards
+from wan.ui.components.lines import answer_of, panel_head
 from wan.ui.handling import arrival_time
 from wan.web.addresses import group
 
@@ -84,7 +84,7 @@ def build(language: Language, studio: Studio) -> Visitor:
     keys, codes = asked_for(settings)
     owner = gr.BrowserState("", storage_key="wan-owner-v1", secret=SECRET)
     with gr.Column(elem_id="wan-connection", visible=keys or codes):
-        gr.HTML(cards.panel_head(language, "connection", "connection_note"), **bare)
+        gr.HTML(panel_head(language, "connection", "connection_note"), **bare)
         code = _secret(language, "code", visible=codes)
         key = _secret(language, "key", visible=keys)
         with gr.Row(visible=keys, elem_classes="wan-pair"):
@@ -125,12 +125,12 @@ def _wire(
     ) -> str:
         try:
             permission = authorize(studio, request, key, region, workspace, code)
-            return cards.finding(
+            return answer_of(
                 language,
                 await studio.access.check(permission, owner=owner_of(studio, token, request)),
             )
         except WanError as error:
-            return cards.finding(language, error.message)
+            return answer_of(language, error.message)
         except NotReady:
             return ""
 
@@ -141,7 +141,7 @@ def _wire(
         return (
             "",
             "",
-            cards.finding(language, Message.of("forgotten_jobs" if dropped else "forgotten")),
+            answer_of(language, Message.of("forgotten_jobs" if dropped else "forgotten")),
         )
 
     check.click(ask, [visitor.owner, *visitor.typed], found, **hidden)

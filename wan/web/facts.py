@@ -1,4 +1,4 @@
-"""What is known of a video, in words."""
+"""What the page says of a job's video in figures: how long, how large, how many frames a second."""
 
 from decimal import Decimal
 
@@ -9,20 +9,26 @@ from wan.domain.messages import Language
 from wan.web.text import as_it_is, text
 
 
-def measured(language: Language, job: Job) -> list[Markup]:
-    """What was measured in the file of a job's video: 1280×720, 24 fps, 5.0 s."""
+def as_clock(seconds: float) -> str:
+    """Return seconds as people read a clock: 0:42, 1:15, 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def frame_rate(job: Job) -> str:
+    """Return how many frames a second a job's video has, for the script."""
+    return f"{job.fps or 30:.9g}"
+
+
+def measurements(language: Language, job: Job) -> list[Markup]:
+    """Return what was measured in the file of a job's video: 1280×720, 24 fps, 5.0 s."""
     facts: list[Markup] = []
     if job.width and job.height:
         facts.append(as_it_is(f"{job.width}×{job.height}"))
     if job.fps:
-        facts.append(
-            text(language, "fact_fps", fps=f"{Decimal(str(round(job.fps, 2))).normalize():f}")
-        )
+        fps = f"{Decimal(str(round(job.fps, 2))).normalize():f}"
+        facts.append(text(language, "fact_fps", fps=fps))
     if job.duration:
         facts.append(text(language, "fact_seconds", seconds=f"{job.duration:.1f}"))
     return facts
-
-
-def rate(job: Job) -> str:
-    """How many pictures a second a job's video has, for the script."""
-    return f"{job.fps or 30:.9g}"

@@ -1,8 +1,14 @@
 """Paths of the page's files."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 ASSETS = Path(__file__).parents[2] / "assets"
 STILLS = ASSETS / "stills"
 MEDIA = {"video.mp4": "video/mp4", "original.mp4": "video/mp4", "poster.webp": "image/webp"}
 """The files of a result, each with its media type."""
+
+
+def file_address(name: str) -> str:
+    """Return where the page finds a file by its outside name (`wan.storage.uploads`)."""
+    return f"gradio_api/file={quote(name)}"

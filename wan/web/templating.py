@@ -10,6 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from wan.domain.messages import Language, t
+from wan.web.facts import as_clock, frame_rate, measurements
+from wan.web.languages import TAGS
 from wan.web.text import as_it_is, text, text_of
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -41,6 +43,11 @@ def _environment(folders: tuple[Path, ...], language: Language) -> Environment:
         "text_of": partial(text_of, language),
         "t": partial(t, language),
         "as_it_is": as_it_is,
+        "t_in": t,
+        "tags": TAGS,
+        "as_clock": as_clock,
+        "frame_rate": frame_rate,
+        "measurements": partial(measurements, language),
     }
     return environment
 
@@ -60,3 +67,9 @@ def renderer(*folders: Path) -> Callable[..., Markup]:
 
 
 render = renderer(TEMPLATES)
+
+
+def render_macro(name: str, language: Language, /, *values: Any, **named: Any) -> Markup:
+    """Fill one macro of `macros.html`."""
+    macros = _environment((TEMPLATES,), language).get_template("macros.html").module
+    return Markup(getattr(macros, name)(*values, **named))  # noqa: S704 - it is escaped

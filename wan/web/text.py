@@ -1,7 +1,7 @@
 """Strings of the page as HTML: in one language, with whatever no translator may touch marked.
 
-Text from people and from the service becomes HTML here and in `cards` only: `Markup.format` escapes
-every value that is not Markup itself.
+Text from people and from the service becomes HTML here and in templates only: `Markup.format`
+escapes every value that is not Markup itself.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,6 @@ from markupsafe import Markup, escape
 
 from wan.domain.fields import label_of
 from wan.domain.messages import Language, Message, t, template
-from wan.web.languages import TAGS
 
 _LABELS = {  # controls that are no field of a request, by the keys of their labels
     "video": "recall",
@@ -19,8 +18,6 @@ _LABELS = {  # controls that are no field of a request, by the keys of their lab
     "search": "library_search",
     **{name: name for name in ("takes", "key", "region", "workspace")},
 }
-_SWITCH = Markup('<a href="{}" data-lang="{}" lang="{}"{}>{}</a>')
-_SWITCHES: tuple[tuple[Language, str], ...] = (("zh", "to_chinese"), ("en", "to_english"))
 _PLAINER = ("image_missing", "references_missing")
 """Sentences in which the service's own words stand too; the page has plainer ones."""
 _AS_IT_IS = frozenset({"price", "each", "budget", "spent", "seed", "task_id"})
@@ -55,13 +52,3 @@ def _filled(template: str, values: Mapping[str, object]) -> Markup:
         for name, value in values.items()
     }
     return escape(template).format(**marked)
-
-
-def language_switch(language: Language, addresses: Mapping[Language, str]) -> Markup:
-    """The way to the same page in the other language. addresses: of the page in each."""
-    here = Markup(' aria-current="page"')
-    links = [
-        _SWITCH.format(addresses[one], one, TAGS[one], here if one == language else "", t(one, key))
-        for one, key in _SWITCHES
-    ]
-    return Markup('<i aria-hidden="true">/</i>').join(links)

@@ -1,0 +1,45 @@
+"""Small parts that several tabs show: lines of text, a button that copies, the player."""
+
+from markupsafe import Markup
+
+from wan.domain.jobs import Job
+from wan.domain.messages import Language, Message
+from wan.web.templating import render_macro
+from wan.web.text import text, text_of
+
+
+def hint(language: Language, key: str, **values: str | int) -> Markup:
+    """A quiet line of the form."""
+    return render_macro("hint", language, key, **values)
+
+
+def answer(language: Language, key: str, **values: str | int) -> Markup:
+    """What came of a press, said aloud too."""
+    return render_macro("answer", language, text(language, key, **values))
+
+
+def answer_of(language: Language, message: Message) -> Markup:
+    """A message as what came of a press."""
+    return render_macro("answer", language, text_of(language, message))
+
+
+def panel_head(language: Language, title: str, note: str) -> Markup:
+    """What stands at the top of a panel. title, note: the keys of its texts."""
+    return render_macro("panel_head", language, title, note)
+
+
+def quiet(language: Language, key: str, value: str) -> Markup:
+    """Something that is so and cannot be chosen."""
+    return render_macro("quiet", language, key, value)
+
+
+def copy_button(language: Language, key: str, *, look: str = "", is_icon: bool = False) -> Markup:
+    """A button that copies what stands in the field, or in the `<code>`, beside it, and says what
+    came of that. is_icon: whether only a screen reader hears its text.
+    """
+    return render_macro("copy_button", language, key, look=look, is_icon=is_icon)
+
+
+def video(job: Job, *, preload: str = "metadata") -> Markup:
+    """The player of a finished job."""
+    return render_macro("video", "en", job, preload=preload)
