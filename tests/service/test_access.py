@@ -34,10 +34,10 @@ from wan.service.access import AccessPolicy, KeyRing, Permission
 from wan.service.new_jobs import NewJobs
 from wan.service.refusals import refusals_in_words
 from wan.service.studio import Studio
-from wan.ui import visitor
+from wan.ui import connection
 from wan.ui.caller import Caller, Events
-from wan.ui.run import Run
-from wan.ui.run import viewers as run_viewers
+from wan.ui.stage import TabStage
+from wan.ui.stage import viewers as run_viewers
 
 OWN = Connection(
     backend="dashscope",
@@ -629,12 +629,12 @@ class TestTheWholeWay:
     async def test_one_owner_does_not_take_the_streams_of_all(self, simulator):
         async with Studio(load_settings()) as studio:
             with gr.Blocks():
-                events = Events("en", studio, visitor.build("en", studio))
-                run = Run(events, "image", [catalog.IMAGE_TO_VIDEO], run_viewers())
+                events = Events("en", studio, connection.build("en", studio))
+                run = TabStage(events, "image", [catalog.IMAGE_TO_VIDEO], run_viewers())
             asks = gr.Request(username="somebody")
             with simulator.fault("policy", "status-503"):
                 job = await studio.submission.submit(
-                    image(), owner=visitor.owner_of(studio, "", asks)
+                    image(), owner=connection.owner_of(studio, "", asks)
                 )
                 viewers = [run.watch(Caller(studio, asks, ""), job.id) for _ in range(21)]
                 for viewer in viewers:

@@ -18,9 +18,9 @@ from wan.domain.messages import Language, Message
 from wan.domain.turns import Asker
 from wan.service.access import Permission
 from wan.service.studio import Studio
-from wan.ui import visitor
+from wan.ui import connection
 from wan.ui.components.component import EventValues
-from wan.ui.visitor import NotReady, Visitor, hidden
+from wan.ui.connection import Connection, NotReady, hidden
 
 _log = logging.getLogger(__name__)
 
@@ -39,23 +39,23 @@ class Caller:
     @property
     def owner(self) -> str:
         """The owner that they are. Raises NotReady for a page that is still loading."""
-        return visitor.owner_of(self.studio, self.token, self.request)
+        return connection.owner_of(self.studio, self.token, self.request)
 
     @property
     def address(self) -> str:
         """What counts as their address; "" where nobody knows it."""
-        return visitor.address_of(self.request)
+        return connection.address_of(self.request)
 
     @property
     def permission(self) -> Permission:
         """What they may do. Raises InvalidInput and AccessRefused."""
-        return visitor.authorize(self.studio, self.request, *self.typed)
+        return connection.authorize(self.studio, self.request, *self.typed)
 
     def asker(self, shows: str = "") -> Asker:
         """For whom work on a file is done. shows: what on the page shows what comes of it, where
         only the newest counts.
         """
-        return visitor.asker_of(self.studio, self.token, self.request, shows)
+        return connection.asker_of(self.studio, self.token, self.request, shows)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Events:
 
     language: Language
     studio: Studio
-    visitor: Visitor
+    visitor: Connection
 
     def connect(
         self,

@@ -19,9 +19,9 @@ from wan.domain.messages import Language, Message, t
 from wan.domain.plain_text import clean_line
 from wan.ui.components.lines import copy_button, hint, video
 from wan.ui.takes import Mark
-from wan.ui.text import as_it_is, text, text_of
 from wan.web.facts import as_clock, measurements
 from wan.web.templating import render_macro
+from wan.web.text import as_it_is, text, text_of
 
 STEPS = ("step_line", "step_sending", "step_waiting", "step_making", "step_fetching")
 _STEP_OF = {

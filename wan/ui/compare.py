@@ -15,8 +15,8 @@ from wan.domain.fields import BY_NAME, RequestField
 from wan.domain.jobs import Job, Reference
 from wan.domain.messages import Language
 from wan.media.embedded_settings import strip_query
-from wan.ui.text import as_it_is, text
 from wan.web.facts import frame_rate, measurements
+from wan.web.text import as_it_is, text
 
 TAKES = range(2, 5)
 """How many takes a board may have."""

@@ -12,8 +12,8 @@ from wan.domain.fields import BY_NAME, Makes, RequestField, fields_of
 from wan.domain.messages import Language, t
 from wan.domain.requests import OWN_SHAPE
 from wan.storage.uploads import UploadFolder
+from wan.ui.connection import bare, hidden
 from wan.ui.inputs import file_value
-from wan.ui.visitor import bare, hidden
 
 _SHAPES = {True: "landscape", False: "portrait"}
 

@@ -22,9 +22,9 @@ from wan.storage.uploads import SAMPLES, UploadFolder
 from wan.ui import cards, form_fields
 from wan.ui.caller import Caller, Events
 from wan.ui.components.lines import hint, quiet
+from wan.ui.connection import Connection, asker_of, bare, hidden
 from wan.ui.form_fields import element_id
-from wan.ui.run import Run, Values
-from wan.ui.visitor import Visitor, asker_of, bare, hidden
+from wan.ui.stage import TabStage, Values
 from wan.web.capacity import Capacity
 
 TAB: Literal["image"] = "image"
@@ -36,8 +36,8 @@ _SAMPLES = (
 
 
 def build(
-    language: Language, studio: Studio, visitor: Visitor, viewers: Capacity
-) -> tuple[Run, gr.HTML, Callable[[], Awaitable[str]]]:
+    language: Language, studio: Studio, visitor: Connection, viewers: Capacity
+) -> tuple[TabStage, gr.HTML, Callable[[], Awaitable[str]]]:
     """Build the tab. Returns its stage, its price line, and what gives the first price."""
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
@@ -45,7 +45,7 @@ def build(
             video, recalled = form_fields.add_settings_upload(language, TAB)
             takes, price, generate = form_fields.add_generate(language, TAB)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
-            run = Run(Events(language, studio, visitor), TAB, [_MODEL.name], viewers)
+            run = TabStage(Events(language, studio, visitor), TAB, [_MODEL.name], viewers)
     run.wire(generate, takes, fields, read_in_thread, partial(draw_idle, language))
     run.video, run.recalled = video, recalled
     _wire_preview(language, studio, run, visitor, fields)
@@ -180,7 +180,7 @@ def _add_motion(language: Language) -> dict[str, Component]:
 
 
 def _wire_price(
-    language: Language, studio: Studio, run: Run, visitor: Visitor, price: gr.HTML
+    language: Language, studio: Studio, run: TabStage, visitor: Connection, price: gr.HTML
 ) -> Callable[[], Awaitable[str]]:
     """Keep the price line up to date. Returns what gives it for an untouched form."""
 
@@ -210,7 +210,7 @@ def _wire_price(
 
 
 def _wire_preview(
-    language: Language, studio: Studio, run: Run, visitor: Visitor, fields: dict[str, Any]
+    language: Language, studio: Studio, run: TabStage, visitor: Connection, fields: dict[str, Any]
 ) -> None:
     """Show on the stage how the picture will be cropped or padded."""
 

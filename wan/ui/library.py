@@ -18,7 +18,7 @@ from wan.domain.messages import Language, t
 from wan.service.library import VERDICTS
 from wan.service.studio import Studio
 from wan.ui import cards, compare, image, long_work, reuse_settings, shelf
-from wan.ui.visitor import NotReady, Visitor, bare, hidden, owner_of
+from wan.ui.connection import Connection, NotReady, bare, hidden, owner_of
 from wan.web.paths import file_address
 
 TAB = "library"
@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 def build(
     language: Language,
     studio: Studio,
-    visitor: Visitor,
+    visitor: Connection,
     tabs: gr.Tabs,
     tab: gr.Tab,
     chosen: gr.Textbox,

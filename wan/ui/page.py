@@ -13,17 +13,17 @@ from wan.domain.messages import Language, Message, t
 from wan.environment.settings import Settings
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES
-from wan.ui import cards, image, library, reference, review, run
-from wan.ui import visitor as visitors
+from wan.ui import cards, image, library, reference, review, stage
+from wan.ui import connection as connections
 from wan.ui.api.endpoints import Api
 from wan.ui.caller import Caller
 from wan.ui.components.header import Header
+from wan.ui.connection import hidden
 from wan.ui.gradio_patches import deny_downloads, keep_no_values
 from wan.ui.inputs import Page
-from wan.ui.text import text, text_of
-from wan.ui.visitor import hidden
 from wan.web.capacity import Capacity
 from wan.web.languages import PATHS
+from wan.web.text import text, text_of
 
 _KEEP_UPLOADS = 24 * 3600  # seconds
 
@@ -33,7 +33,7 @@ class _Shared:
     """What counts in the pages of all languages together."""
 
     viewers: dict[str, Capacity] = field(
-        default_factory=lambda: {tab: run.viewers() for tab in (image.TAB, reference.TAB)}
+        default_factory=lambda: {tab: stage.viewers() for tab in (image.TAB, reference.TAB)}
     )
     """Who watches jobs, by the tab."""
     joining: set[str] = field(default_factory=set)
@@ -70,7 +70,7 @@ def build(studio: Studio, opened: asyncio.Event) -> Page:
 def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> None:
     """The page of one language."""
     header = Header(_header(language, studio.settings), elem_id="wan-header")
-    visitor = visitors.build(language, studio)
+    visitor = connections.build(language, studio)
     chosen = gr.Textbox(visible="hidden", elem_id="wan-library-chosen")
     with gr.Tabs(elem_id="wan-tabs") as tabs:
         with gr.Tab(t(language, "tab_image"), id=image.TAB):
@@ -114,7 +114,7 @@ def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> N
 
 
 def _header(language: Language, settings: Settings) -> str:
-    connect, share = any(visitors.asked_for(settings)), not settings.users
+    connect, share = any(connections.asked_for(settings)), not settings.users
     notes = [text(language, "fleeting")] if settings.is_ephemeral else []
     if settings.backend == "simulator":
         withheld = [text_of(language, Message.of("key_on_space"))] if settings.key_withheld else []

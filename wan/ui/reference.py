@@ -23,9 +23,9 @@ from wan.storage.uploads import SAMPLES, UploadFolder
 from wan.ui import cards, form_fields
 from wan.ui.caller import Events
 from wan.ui.components.lines import hint
+from wan.ui.connection import Connection, asker_of, bare, hidden
 from wan.ui.form_fields import element_id
-from wan.ui.run import Run, Values
-from wan.ui.visitor import Visitor, asker_of, bare, hidden
+from wan.ui.stage import TabStage, Values
 from wan.web.capacity import Capacity
 
 TAB: Literal["reference"] = "reference"
@@ -51,8 +51,8 @@ _SAMPLES = (
 
 
 def build(
-    language: Language, studio: Studio, visitor: Visitor, viewers: Capacity
-) -> tuple[Run, gr.HTML, Callable[[], Awaitable[str]]]:
+    language: Language, studio: Studio, visitor: Connection, viewers: Capacity
+) -> tuple[TabStage, gr.HTML, Callable[[], Awaitable[str]]]:
     """Build the tab. Returns its stage, its price line, and what gives the first price."""
     models = [model.name for model in MODELS.values() if model.makes == TAB]
     with gr.Row(elem_classes="wan-room", equal_height=False):
@@ -61,7 +61,7 @@ def build(
             video, recalled = form_fields.add_settings_upload(language, TAB)
             takes, price, generate = form_fields.add_generate(language, TAB)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show"):
-            run = Run(Events(language, studio, visitor), TAB, models, viewers)
+            run = TabStage(Events(language, studio, visitor), TAB, models, viewers)
     run.wire(generate, takes, fields, read, partial(draw_idle, language))
     run.video, run.recalled = video, recalled
     for button, (_, words, files, _) in zip(samples, _SAMPLES, strict=True):
@@ -76,7 +76,12 @@ def build(
 
 
 def _wire_price(
-    language: Language, studio: Studio, run: Run, visitor: Visitor, price: gr.HTML, cast: gr.HTML
+    language: Language,
+    studio: Studio,
+    run: TabStage,
+    visitor: Connection,
+    price: gr.HTML,
+    cast: gr.HTML,
 ) -> Callable[[], Awaitable[str]]:
     """Keep the references' tiles and the price line up to date. Returns what gives the first price.
 

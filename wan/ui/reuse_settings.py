@@ -20,12 +20,12 @@ from wan.service.studio import Studio
 from wan.storage.objects import require_room
 from wan.ui import image
 from wan.ui.components.lines import answer, answer_of
-from wan.ui.run import Run
-from wan.ui.visitor import NotReady, Visitor, asker_of, hidden, owner_of
+from wan.ui.connection import Connection, NotReady, asker_of, hidden, owner_of
+from wan.ui.stage import TabStage
 
 _log = logging.getLogger(__name__)
 
-Runs = Mapping[str, Run]
+Runs = Mapping[str, TabStage]
 """The stages and forms of both tabs, by the tab."""
 
 
@@ -122,7 +122,9 @@ async def placed(
         raise
 
 
-def wire(language: Language, studio: Studio, visitor: Visitor, tabs: gr.Tabs, runs: Runs) -> None:
+def wire(
+    language: Language, studio: Studio, visitor: Connection, tabs: gr.Tabs, runs: Runs
+) -> None:
     """Connects the buttons that take settings from a video."""
     shown = [tabs, *(run.recalled for run in runs.values()), *outputs(runs)]
 

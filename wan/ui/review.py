@@ -23,7 +23,7 @@ from wan.service.studio import Studio
 from wan.ui import long_work, reuse_settings, review_export
 from wan.ui import review_tab as html
 from wan.ui.components.lines import answer_of, panel_head
-from wan.ui.visitor import NotReady, Visitor, bare, hidden, owner_of
+from wan.ui.connection import Connection, NotReady, bare, hidden, owner_of
 from wan.web.text import text
 
 TAB = "review"
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 def build(
     language: Language,
     studio: Studio,
-    visitor: Visitor,
+    visitor: Connection,
     chosen: gr.Textbox,
     tab: gr.Tab,
     packing: set[str],

@@ -14,8 +14,8 @@ from wan.domain.messages import Language, Message
 from wan.media import embedded_settings
 from wan.ui.compare import TAKES, worded
 from wan.ui.components.lines import video
-from wan.ui.text import as_it_is, text, text_of
 from wan.web.facts import as_clock, measurements
+from wan.web.text import as_it_is, text, text_of
 
 _TONES = {
     JobState.SUCCEEDED: "good",

@@ -52,8 +52,8 @@ from wan.ui.api.parameters import (
     list_reference_parameters,
     publish,
 )
+from wan.ui.connection import NotReady, address_of, authorize
 from wan.ui.handling import EventError, make_listener_check
-from wan.ui.visitor import NotReady, address_of, authorize
 from wan.web.capacity import Capacity
 from wan.web.events import RECHECK
 

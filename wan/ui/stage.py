@@ -28,12 +28,12 @@ from wan.ui import cards
 from wan.ui.caller import Caller, Events, explain
 from wan.ui.components.component import OfJob
 from wan.ui.components.stage import Stage
+from wan.ui.connection import SECRET, NotReady
 from wan.ui.handling import make_listener_check
 from wan.ui.takes import Mark, Take, aimed, changed, read, written
-from wan.ui.text import text, text_of
-from wan.ui.visitor import SECRET, NotReady
 from wan.web.capacity import Capacity
 from wan.web.events import RECHECK
+from wan.web.text import text, text_of
 
 _VIEWERS = (
     300,
@@ -66,7 +66,7 @@ class Idle(Protocol):
 _log = logging.getLogger(__name__)
 
 
-class Run:
+class TabStage:
     """The stage of one tab, and the takes that it shows. Built where it stands on the page, wired
     by `wire` when the form is there.
     """

@@ -50,7 +50,7 @@ def owner_of(studio: Studio, token: object, request: gr.Request) -> str:
 
 
 @dataclass(frozen=True)
-class Visitor:
+class Connection:
     """The components that say who asks and with what."""
 
     owner: gr.BrowserState
@@ -78,7 +78,7 @@ def asked_for(settings: Settings) -> tuple[bool, bool]:
     )
 
 
-def build(language: Language, studio: Studio) -> Visitor:
+def build(language: Language, studio: Studio) -> Connection:
     """The panel, which the header's button opens. Whatever does not apply here is not shown."""
     settings = studio.settings
     keys, codes = asked_for(settings)
@@ -107,14 +107,14 @@ def build(language: Language, studio: Studio) -> Visitor:
             )
         found = gr.HTML("", elem_id="wan-connection-found", **bare)
     own = gr.BrowserState("", storage_key="wan-own-key-v1", secret=SECRET)
-    visitor = Visitor(owner, key, region, workspace, code, own)
+    visitor = Connection(owner, key, region, workspace, code, own)
     _wire(language, visitor, studio, check, forget, found)
     return visitor
 
 
 def _wire(
     language: Language,
-    visitor: Visitor,
+    visitor: Connection,
     studio: Studio,
     check: gr.Button,
     forget: gr.Button,
