@@ -14,7 +14,7 @@ from tests.browser.findings import THEMES, findings, too_wide
 from tests.browser.serving import DESKTOP, App, Visits, generate, reach, say, served, switch
 from tests.ui.test_compare import take
 from wan.domain.messages import Language
-from wan.ui.compare import board
+from wan.web.compare import board
 
 PHONE, NARROW = {"width": 390, "height": 844}, {"width": 360, "height": 780}
 SHIFTS = """() => {

@@ -22,7 +22,7 @@ from tests.browser.translating import translator
 from tests.ui.test_compare import take
 from wan.domain.jobs import Job
 from wan.domain.messages import Language
-from wan.ui.compare import board
+from wan.web.compare import board
 
 SIZE = (320, 192)
 BITS = 8  # of a frame's number, as black and white fields side by side

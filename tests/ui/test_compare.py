@@ -10,7 +10,7 @@ import pytest
 
 from tests.ui.test_cards import EVIL, event
 from wan.domain.jobs import Job, JobState, Reference
-from wan.ui.compare import board
+from wan.web.compare import board
 
 ASKED = {
     "prompt": "A quiet sea.",

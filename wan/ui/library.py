@@ -17,8 +17,9 @@ from wan.domain.jobs import GROUPS, Job
 from wan.domain.messages import Language, t
 from wan.service.library import VERDICTS
 from wan.service.studio import Studio
-from wan.ui import cards, compare, image, long_work, reuse_settings, shelf
+from wan.ui import cards, image, long_work, reuse_settings, shelf
 from wan.ui.connection import Connection, NotReady, bare, hidden, owner_of
+from wan.web import compare
 from wan.web.paths import file_address
 
 TAB = "library"

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from wan.domain.jobs import Job
 from wan.domain.messages import Language, t
 from wan.domain.reviews import COMMENT_LIMIT, NAME_LIMIT, VERDICTS, Review, Take, Verdict
-from wan.ui import compare
+from wan.web import compare
 from wan.web.facts import frame_rate, measurements
 from wan.web.languages import TAGS
 from wan.web.paths import ASSETS

@@ -12,8 +12,8 @@ from markupsafe import Markup
 from wan.domain.jobs import Job, JobEvent, JobPage, JobState, Reference, Spent
 from wan.domain.messages import Language, Message
 from wan.media import embedded_settings
-from wan.ui.compare import TAKES, worded
 from wan.ui.components.lines import video
+from wan.web.compare import TAKES, worded
 from wan.web.facts import as_clock, measurements
 from wan.web.text import as_it_is, text, text_of
 
