@@ -13,7 +13,7 @@ import pytest
 from tests import warm
 from tests.blocking import Store
 from wan.database import filesystem
-from wan.database.filesystem import lacks, tried
+from wan.database.filesystem import find_lack, probe_folder
 from wan.domain.errors import SettingsError, StorageUnavailable
 
 pytestmark = pytest.mark.process
@@ -63,18 +63,20 @@ def share(tmp_path) -> Iterator[Path]:
 
 
 def test_a_disk_lacks_nothing_and_is_not_tried(tmp_path, monkeypatch):
-    assert tried(tmp_path) == ""
-    monkeypatch.setattr(filesystem, "tried", lambda _: pytest.fail("a disk was tried"))
-    assert lacks(tmp_path) == ""
+    assert probe_folder(tmp_path) == ""
+    monkeypatch.setattr(filesystem, "probe_folder", lambda _: pytest.fail("a disk was tried"))
+    assert find_lack(tmp_path) == ""
 
 
 def test_what_a_share_lacks_is_found(tmp_path, share):
-    assert lacks(share) == "memory"
+    assert find_lack(share) == "memory"
     assert list(share.iterdir()) == []  # nothing of it stays
     with bound(tmp_path / "source", tmp_path / "again", "-o", "direct_io") as again:
-        assert tried(share, again) == "locks"  # as on two machines that do not tell each other
+        assert (
+            probe_folder(share, again) == "locks"
+        )  # as on two machines that do not tell each other
     (tmp_path / "another").mkdir()
-    assert tried(share, tmp_path / "another") == "writes"
+    assert probe_folder(share, tmp_path / "another") == "writes"
 
 
 def test_a_database_on_a_share_is_one_processes_alone(environment, share):
@@ -135,7 +137,7 @@ def test_a_folder_that_can_hold_no_database_is_named(tmp_path, monkeypatch):
                 raise what
             return what
 
-        monkeypatch.setattr("wan.database.opening.lacks", outcome)
+        monkeypatch.setattr("wan.database.opening.find_lack", outcome)
         with pytest.raises(
             SettingsError,
             match=f"^OUTPUT_DIR: this folder can't hold a database: .*{said}.*Set "

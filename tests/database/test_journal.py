@@ -139,7 +139,7 @@ def test_a_log_that_somebody_removes_is_made_good(database):
         with pytest.raises(StorageUnavailable) as refused:
             store.add(job(30))
         assert refused.value.message.key == "database_adrift"
-        assert len(store.jobs.all_ids()) == 29
+        assert len(store.jobs.list_ids()) == 29
         store.add(job(30))
     assert len(rows(database)) == 30
 
@@ -196,7 +196,7 @@ def test_what_others_have_written_meanwhile_stays(database, environment):
             [sys.executable, "-c", MEANWHILE, str(database)], env=environment, check=True
         )
         with pytest.raises(StorageUnavailable):
-            store.jobs.all_ids()
+            store.jobs.list_ids()
         assert store.jobs.get("job1", paid.owner).task_id == "task-of-1"
         assert store.jobs.get("job2", stale.owner).media_token == "new-token"
         assert store.jobs.get("job3", mine.owner).state is JobState.UNCERTAIN
@@ -212,7 +212,7 @@ def test_a_copy_that_a_dead_process_left_is_taken_in(database):
     left.write_bytes(database.read_bytes())
     database.unlink()
     with opened(database) as store:
-        assert store.jobs.all_ids() == {"job1"}
+        assert store.jobs.list_ids() == {"job1"}
     assert not left.exists()
 
 

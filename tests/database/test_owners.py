@@ -56,8 +56,8 @@ def test_each_owner_of_an_old_database_sees_their_jobs_and_links(migrated):
     for who, owner in owners_of(migrated).items():
         for job_id, media_token in KNOWN["jobs"][who]:
             assert migrated.jobs.get(job_id, owner).id == job_id
-            assert migrated.jobs.by_media_token(media_token).id == job_id
-        shown = migrated.jobs.shelf(
+            assert migrated.jobs.get_by_media_token(media_token).id == job_id
+        shown = migrated.jobs.list_page(
             owner, words=[], model="", state="", verdict="", until=None, offset=0, limit=9
         )
         assert {one.id for one in shown.jobs} == {job_id for job_id, _ in KNOWN["jobs"][who]}
@@ -68,11 +68,11 @@ def test_each_owner_of_an_old_database_sees_their_jobs_and_links(migrated):
             [len(take.verdicts) for take in mine.takes],
             mine.takes[0].job is None,
         ) == (link, [2], False)
-        assert migrated.reviews.by_link(link).id == review_id
-        assert migrated.reviews.job(link, 1, NOW).id == KNOWN["jobs"][who][0][0]
+        assert migrated.reviews.get_by_link(link).id == review_id
+        assert migrated.reviews.get_job(link, 1, NOW).id == KNOWN["jobs"][who][0][0]
     review_id, link = KNOWN["revoked"]
-    assert migrated.reviews.by_link(link).revoked_at
-    assert migrated.reviews.job(link, 1, NOW) is None
+    assert migrated.reviews.get_by_link(link).revoked_at
+    assert migrated.reviews.get_job(link, 1, NOW) is None
 
 
 def test_what_was_hashed_without_the_key_is_in_no_row_any_more(migrated):
@@ -128,7 +128,7 @@ def test_an_older_version_beside_us_cannot_write_what_nobody_would_find(store):
         store.add(replace(row(), owner=OLD_OWNER))
     with pytest.raises(sa.exc.IntegrityError):
         store.reviews.add(Review("r", OLD_OWNER, "", "", None, NOW, None, None), "token")
-    assert store.jobs.all_ids() == set()
+    assert store.jobs.list_ids() == set()
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_a_job_comes_back_as_it_was_written(store):
     store.add(written)
     assert store.jobs.get("job1", "somebody") == written
     assert store.jobs.get("job1", "somebody else") is None
-    assert store.jobs.by_media_token("token1") == written
+    assert store.jobs.get_by_media_token("token1") == written
 
 
 def test_the_same_live_request_is_joined(store):
@@ -131,7 +131,7 @@ def test_an_end_is_never_due(store):
     assert (ended.due_at, ended.ended_at, ended.live) == (None, NOW + 5, False)
     assert ended.said == Message.of("cancelled")
     assert store.queue.claim(NOW * 10, lease=1, accounts=ACCOUNTS) == []
-    assert store.queue.next_due(ACCOUNTS) is None
+    assert store.queue.find_next_due(ACCOUNTS) is None
 
 
 def submitting(store, number) -> Job | None:
@@ -172,14 +172,14 @@ def test_the_task_id_is_written_whoever_holds_the_lease(store):
 def test_a_cancel_is_noted_and_takes_the_lease_but_not_from_who_waits_for_the_answer(store):
     store.add(job(1))
     held = claimed(store)
-    noted = store.queue.want_cancel(held, NOW)
+    noted = store.queue.request_cancel(held, NOW)
     assert (noted.cancel_wanted, noted.due_at) == (True, NOW)
     again = claimed(store, NOW + 1)
-    assert store.queue.want_cancel(again, NOW + 1) == again == store.jobs.get("job1", "somebody")
+    assert store.queue.request_cancel(again, NOW + 1) == again == store.jobs.get("job1", "somebody")
     assert store.queue.start(held, NOW, at_once=5) is None
     assert store.queue.start(again, NOW, at_once=5).state is JobState.UPLOADING
     sent = submitting(store, 2)
-    assert store.queue.want_cancel(sent, NOW).due_at == sent.due_at
+    assert store.queue.request_cancel(sent, NOW).due_at == sent.due_at
     assert store.queue.adopt(sent, "t", "r", NOW, NOW).cancel_wanted
 
 
@@ -196,7 +196,7 @@ def test_the_line_is_first_come_first_served(store):
 
 
 def line(store, now=NOW):
-    return store.queue.line("account", job().model, now)
+    return store.queue.list_waiting("account", job().model, now)
 
 
 def test_one_address_does_not_queue_before_all(store):
@@ -245,10 +245,10 @@ def test_an_address_has_room_for_five_visitors_and_this_machine_for_all(store):
     with pytest.raises(TooManyJobsOfAddress) as refused:
         store.add(replace(job(90), owner="another", address="crowded"), at_once=2)
     assert refused.value.limit == 10
-    assert "job90" not in store.jobs.all_ids()
+    assert "job90" not in store.jobs.list_ids()
     for name, address in (("another", "elsewhere"), ("of this machine", None)):
         store.add(replace(job(91 if address else 92), owner=name, address=address), at_once=2)
-    assert len(store.jobs.all_ids()) == 12
+    assert len(store.jobs.list_ids()) == 12
 
 
 def test_what_nobody_works_on_holds_nobody_up(store):
@@ -270,7 +270,7 @@ def test_of_what_is_not_sent_only_what_was_asked_for_is_taken(store):
     submitting(store, 3)
     for number in (1, 2):
         store.add(job(number))
-    assert store.queue.next_due(ACCOUNTS, []) == NOW + 120
+    assert store.queue.find_next_due(ACCOUNTS, []) == NOW + 120
     assert store.queue.claim(NOW, lease=1, accounts=ACCOUNTS, unsent=[]) == []
     assert [
         one.id for one in store.queue.claim(NOW, lease=1, accounts=ACCOUNTS, unsent=["job2"])
@@ -296,11 +296,11 @@ def test_uploads_are_remembered_while_they_are_good_and_made_by_one_at_a_time(st
 
 
 def test_turns_are_apart(store):
-    waits = [store.accounts.take_turn("account", "query_at", NOW, 0.5) for _ in range(3)]
+    waits = [store.accounts.reserve_slot("account", "query_at", NOW, 0.5) for _ in range(3)]
     assert waits == [0, 0.5, 1]
-    assert store.accounts.take_turn("account", "submit_at", NOW, 0.5) == 0
-    assert store.accounts.take_turn("other", "query_at", NOW, 0.5) == 0
-    assert store.accounts.take_turn("account", "query_at", NOW + 10, 0.5) == 0
+    assert store.accounts.reserve_slot("account", "submit_at", NOW, 0.5) == 0
+    assert store.accounts.reserve_slot("other", "query_at", NOW, 0.5) == 0
+    assert store.accounts.reserve_slot("account", "query_at", NOW + 10, 0.5) == 0
 
 
 def test_the_newest_finished_job_of_a_kind(store):
@@ -325,9 +325,9 @@ def test_the_newest_finished_job_of_a_kind(store):
             due_at=None,
         )
     )
-    assert store.jobs.of_kind("somebody", "account", "key").id == "job2"
-    assert store.jobs.of_kind("somebody else", "account", "key") is None
-    assert store.jobs.of_kind("somebody", "other", "key") is None
+    assert store.jobs.find_same("somebody", "account", "key").id == "job2"
+    assert store.jobs.find_same("somebody else", "account", "key") is None
+    assert store.jobs.find_same("somebody", "other", "key") is None
 
 
 def test_what_was_tried_again_with_its_own_seed_is_of_the_same_kind(store):
@@ -354,7 +354,7 @@ def test_what_was_tried_again_with_its_own_seed_is_of_the_same_kind(store):
         )
 
     def kind() -> str | None:
-        found = store.jobs.of_kind("somebody", "account", "key 1")
+        found = store.jobs.find_same("somebody", "account", "key 1")
         return found and found.id
 
     tried(1, 0, JobState.EXPIRED)
@@ -384,7 +384,7 @@ def test_what_programs_without_a_token_asked_for_is_found_by_words_address_and_t
         )
 
     def found(since: float = NOW, **changes) -> str | None:
-        one = store.jobs.called_for(
+        one = store.jobs.find_joinable(
             job(9, **{"cache_key": "key", "address": "there"} | changes), since
         )
         return one and one.id
@@ -405,12 +405,12 @@ def test_what_programs_without_a_token_asked_for_is_found_by_words_address_and_t
 
 
 def test_the_job_to_look_at_first(store):
-    assert store.jobs.newest("somebody", ["wan2.6-i2v-flash"]) is None
+    assert store.jobs.find_newest("somebody", ["wan2.6-i2v-flash"]) is None
     for number, state in ((1, JobState.PENDING), (2, JobState.RUNNING), (3, JobState.FAILED)):
         store.add(job(number, state=state))
-    assert store.jobs.newest("somebody", ["wan2.6-i2v-flash"]).id == "job2"
-    assert store.jobs.newest("somebody", ["wan2.6-r2v"]) is None
-    assert store.jobs.newest("somebody else", ["wan2.6-i2v-flash"]) is None
+    assert store.jobs.find_newest("somebody", ["wan2.6-i2v-flash"]).id == "job2"
+    assert store.jobs.find_newest("somebody", ["wan2.6-r2v"]) is None
+    assert store.jobs.find_newest("somebody else", ["wan2.6-i2v-flash"]) is None
 
 
 def test_past_runs(store):
@@ -428,7 +428,7 @@ def test_past_runs(store):
             request={"duration": 10},
         )
     )
-    assert sorted(store.jobs.past_seconds("simulator", "wan2.6-i2v-flash", 5)) == [4, 6, 8]
+    assert sorted(store.jobs.list_run_seconds("simulator", "wan2.6-i2v-flash", 5)) == [4, 6, 8]
 
 
 def test_the_ways_between_states_are_those_of_the_design():
@@ -466,8 +466,10 @@ def test_what_nobody_has_looked_at_since_its_task_is_gone_is_found(store):
         job(2, state=JobState.PENDING, submitted_at=NOW, submitting_at=NOW, due_at=NOW + 30 * hour)
     )
     store.add(job(3, due_at=NOW))
-    assert [one.id for one in store.queue.abandoned(NOW + 2 * hour, NOW + 29 * hour)] == ["job1"]
-    assert store.queue.abandoned(NOW - 1, NOW + 29 * hour) == []
+    assert [one.id for one in store.queue.list_abandoned(NOW + 2 * hour, NOW + 29 * hour)] == [
+        "job1"
+    ]
+    assert store.queue.list_abandoned(NOW - 1, NOW + 29 * hour) == []
 
 
 def test_two_jobs_in_question_with_one_prompt_are_twins(store):
@@ -508,7 +510,7 @@ def test_takes_are_written_together_or_not_at_all(store):
     with pytest.raises(sa.exc.IntegrityError):
         store.queue.add([job(5), job(6, media_token="token1")])
     assert store.jobs.get("job5", "somebody") is None
-    assert [one.id for one in store.jobs.of_brief("somebody", "brief2")] == ["job2"]
+    assert [one.id for one in store.jobs.list_brief("somebody", "brief2")] == ["job2"]
 
 
 def prompted(store, number, prompt, **changes):
@@ -516,7 +518,7 @@ def prompted(store, number, prompt, **changes):
 
 
 def shelf(store, owner="somebody", *, offset=0, limit=24, **asked):
-    return store.jobs.shelf(
+    return store.jobs.list_page(
         owner,
         offset=offset,
         limit=limit,
@@ -634,7 +636,7 @@ def test_the_library_filters_by_what_was_said_last(store):
         *(("ann", "job0", "no", 1), ("ann", "job0", "yes", 2), ("bob", "job0", "maybe", 1)),
         *(("ann", "job1", "no", 1), ("carl", "job2", "yes", 1)),
     ):
-        store.reviews.give(
+        store.reviews.add_verdict(
             word(
                 reviewer,
                 NOW + at,
@@ -645,7 +647,9 @@ def test_the_library_filters_by_what_was_said_last(store):
             )
         )
     kept(store, token="foreign", owner="somebody else")
-    store.reviews.give(word("dora", NOW, review_id="review-foreign", job_id="job3", verdict="yes"))
+    store.reviews.add_verdict(
+        word("dora", NOW, review_id="review-foreign", job_id="job3", verdict="yes")
+    )
     by_verdict = {
         verdict: [one.id for one in shelf(store, verdict=verdict).jobs]
         for verdict in ("yes", "maybe", "no", "none")
@@ -663,13 +667,13 @@ def test_the_task_of_a_deleted_job_is_nobody_elses(store):
     store.add(job(2))
     assert not store.jobs.delete(store.jobs.get("job2", "somebody"), NOW)
     assert not store.jobs.delete(replace(job(1), owner="somebody else"), NOW)
-    assert store.queue.unknown_tasks("account", ["task1", "task2"]) == {"task2"}
+    assert store.queue.find_unknown_tasks("account", ["task1", "task2"]) == {"task2"}
     assert store.jobs.delete(store.jobs.get("job1", "somebody"), NOW)
     assert not store.jobs.delete(job(1), NOW)
     assert store.jobs.get("job1", "somebody") is None
-    assert store.queue.unknown_tasks("account", ["task1", "task2"]) == {"task2"}
+    assert store.queue.find_unknown_tasks("account", ["task1", "task2"]) == {"task2"}
     store.jobs.forget_deleted(NOW + 1)
-    assert store.queue.unknown_tasks("account", ["task1", "task2"]) == {"task1", "task2"}
+    assert store.queue.find_unknown_tasks("account", ["task1", "task2"]) == {"task1", "task2"}
 
 
 def kept(store, token: str = "link", *, owner: str = "somebody", **changes) -> Review:
@@ -699,37 +703,40 @@ def test_a_review_comes_back_in_its_order_with_what_was_said(store):
     kept(store, token="other", created_at=NOW + 1)
     words = [word("b", NOW + 2, comment="图", at_seconds=1.5, name="Mei"), word("a", NOW + 1)]
     for one in words:
-        store.reviews.give(one)
-    found = store.reviews.by_link("link")
+        store.reviews.add_verdict(one)
+    found = store.reviews.get_by_link("link")
     assert [(take.number, take.job.id) for take in found.takes] == [(1, "job2"), (2, "job1")]
     assert found.takes[1].verdicts == tuple(reversed(words))
-    assert [one.id for one in store.reviews.of_owner("somebody")] == ["review-other", "review-link"]
+    assert [one.id for one in store.reviews.list_reviews("somebody")] == [
+        "review-other",
+        "review-link",
+    ]
     assert [
-        (one.people, len(one.takes[1].verdicts)) for one in store.reviews.of_owner("somebody")
+        (one.people, len(one.takes[1].verdicts)) for one in store.reviews.list_reviews("somebody")
     ] == [
         (0, 0),
         (2, 0),
     ]
-    assert store.reviews.of_owner("somebody", whole="review-link")[1] == found
+    assert store.reviews.list_reviews("somebody", whole="review-link")[1] == found
     assert store.reviews.get("review-link", "somebody else") is None
-    assert store.reviews.job("link", 2, NOW).id == "job1"
-    assert store.reviews.job("link", 3, NOW) is None
+    assert store.reviews.get_job("link", 2, NOW).id == "job1"
+    assert store.reviews.get_job("link", 3, NOW) is None
 
 
 def test_a_take_that_is_gone_leaves_its_place_and_its_verdicts(store):
     store.add(job(1, video_key="a"))
     kept(store)
-    store.reviews.give(word(job_id="job2"))
-    (gone, there) = store.reviews.by_link("link").takes
+    store.reviews.add_verdict(word(job_id="job2"))
+    (gone, there) = store.reviews.get_by_link("link").takes
     assert (gone.job, len(gone.verdicts), there.job.id) == (None, 1, "job1")
-    assert store.reviews.job("link", 1, NOW) is None
+    assert store.reviews.get_job("link", 1, NOW) is None
 
 
 def test_a_take_of_somebody_else_is_shown_by_no_review(store):
     store.add(job(1, video_key="a", owner="somebody else"))
     kept(store)
-    assert store.reviews.by_link("link").takes[1].job is None
-    assert store.reviews.job("link", 2, NOW) is None
+    assert store.reviews.get_by_link("link").takes[1].job is None
+    assert store.reviews.get_job("link", 2, NOW) is None
 
 
 def test_a_review_is_of_another_version_whenever_it_shows_something_else(store):
@@ -740,8 +747,8 @@ def test_a_review_is_of_another_version_whenever_it_shows_something_else(store):
     versions = []
 
     def is_another() -> bool:
-        versions.append(store.reviews.version("link", NOW + 50))
-        return versions.count(store.reviews.version("link", NOW + 99)) == 1
+        versions.append(store.reviews.get_version("link", NOW + 50))
+        return versions.count(store.reviews.get_version("link", NOW + 99)) == 1
 
     assert is_another()
     for one in (
@@ -752,16 +759,16 @@ def test_a_review_is_of_another_version_whenever_it_shows_something_else(store):
         ),  # in place of the first, and not the newest: written by a process whose clock is behind
         word("a", NOW + 7, comment="图"),
     ):
-        store.reviews.give(one)
+        store.reviews.add_verdict(one)
         assert is_another(), one
-    store.reviews.give(word("c", review_id="review-other"))
+    store.reviews.add_verdict(word("c", review_id="review-other"))
     assert not is_another()
     store.jobs.delete(store.jobs.get("job2", "somebody"), NOW)
     assert is_another()
-    assert store.reviews.version("link", NOW + 100) is None
-    assert store.reviews.version("nothing", NOW) is None
+    assert store.reviews.get_version("link", NOW + 100) is None
+    assert store.reviews.get_version("nothing", NOW) is None
     store.reviews.revoke("review-link", "somebody", NOW)
-    assert store.reviews.version("link", NOW) is None
+    assert store.reviews.get_version("link", NOW) is None
 
 
 def test_a_database_of_an_earlier_version_gets_its_new_indexes(new_database):
@@ -781,21 +788,21 @@ def test_nobody_fills_a_review_alone(store, monkeypatch):
     monkeypatch.setattr("wan.database.reviews.COMMENTS_LIMIT", 2)
     kept(store)
     for at, job_id in enumerate(("job1", "job2")):
-        store.reviews.give(word(at=NOW + at, job_id=job_id, comment="words"))
+        store.reviews.add_verdict(word(at=NOW + at, job_id=job_id, comment="words"))
     with pytest.raises(TooManyComments) as refused:
-        store.reviews.give(word(at=NOW + 3, comment="more words"))
+        store.reviews.add_verdict(word(at=NOW + 3, comment="more words"))
     assert refused.value.limit == 2
-    store.reviews.give(word(at=NOW + 4, verdict="no"))
+    store.reviews.add_verdict(word(at=NOW + 4, verdict="no"))
     with pytest.raises(TooManyComments):
-        store.reviews.give(word(at=NOW + 5, comment="more words"))
+        store.reviews.add_verdict(word(at=NOW + 5, comment="more words"))
     assert [
-        (one.verdict, one.comment) for one in store.reviews.by_link("link").takes[1].verdicts
+        (one.verdict, one.comment) for one in store.reviews.get_by_link("link").takes[1].verdicts
     ] == [("yes", "words"), ("no", "")]
-    store.reviews.give(word(at=NOW + 6, verdict="maybe"))
-    store.reviews.give(word("another", comment="words"))
+    store.reviews.add_verdict(word(at=NOW + 6, verdict="maybe"))
+    store.reviews.add_verdict(word("another", comment="words"))
     assert (
-        store.reviews.by_link("link").takes[1].tally.maybe,
-        store.reviews.by_link("link").people,
+        store.reviews.get_by_link("link").takes[1].tally.maybe,
+        store.reviews.get_by_link("link").people,
     ) == (1, 2)
 
 
@@ -803,7 +810,7 @@ def fill(store, network: str, most: int = 100) -> int:
     """How many made-up people of one network are heard."""
     for number in range(most):
         try:
-            store.reviews.give(
+            store.reviews.add_verdict(
                 word(f"{network}{number}", comment="fills it" if number % 2 else ""), network
             )
         except (NetworkFull, ReviewFull):
@@ -816,19 +823,19 @@ def test_one_network_leaves_room_for_the_next(store, monkeypatch):
     kept(store)
     assert [fill(store, f"192.0.2.{number}") for number in range(4)] == [32, 16, 8, 4]
     with pytest.raises(NetworkFull):
-        store.reviews.give(word("fresh"), "192.0.2.0")
-    store.reviews.give(word("192.0.2.00", NOW + 5, verdict="no"), "192.0.2.0")
-    store.reviews.give(word("honest", comment="still heard"), "198.51.100.7")
+        store.reviews.add_verdict(word("fresh"), "192.0.2.0")
+    store.reviews.add_verdict(word("192.0.2.00", NOW + 5, verdict="no"), "192.0.2.0")
+    store.reviews.add_verdict(word("honest", comment="still heard"), "198.51.100.7")
     assert fill(store, "203.0.113.9") > 0
 
 
 def test_what_is_kept_of_a_network_does_not_name_it(store):
     kept(store)
     kept(store, token="other")
-    store.reviews.give(word(), "192.0.2.7")
-    store.reviews.give(word("b"), "192.0.2.7")
-    store.reviews.give(word("c", review_id="review-other"), "192.0.2.7")
-    store.reviews.give(word("d"))
+    store.reviews.add_verdict(word(), "192.0.2.7")
+    store.reviews.add_verdict(word("b"), "192.0.2.7")
+    store.reviews.add_verdict(word("c", review_id="review-other"), "192.0.2.7")
+    store.reviews.add_verdict(word("d"))
     with store.database.reading() as connection:
         places = dict(connection.execute(sa.text("SELECT reviewer, place FROM verdicts")).all())
     assert places["a"] == places["b"] != places["c"]
@@ -840,11 +847,13 @@ def test_a_class_behind_one_address_is_heard(store):
     kept(store)
     for person in range(30):
         for number in range(12):
-            store.reviews.give(word(f"p{person}", NOW + number, job_id=f"job{number}"), "192.0.2.7")
-        store.reviews.give(
+            store.reviews.add_verdict(
+                word(f"p{person}", NOW + number, job_id=f"job{number}"), "192.0.2.7"
+            )
+        store.reviews.add_verdict(
             word(f"p{person}", NOW + 20, id=f"c{person}", comment="and a word"), "192.0.2.7"
         )
-    assert store.reviews.by_link("link").people == 30
+    assert store.reviews.get_by_link("link").people == 30
 
 
 def test_a_closed_review_takes_no_words_and_its_token_is_forgotten(store):
@@ -853,26 +862,29 @@ def test_a_closed_review_takes_no_words_and_its_token_is_forgotten(store):
     assert not store.reviews.revoke("review-link", "somebody else", NOW)
     assert store.reviews.revoke("review-link", "somebody", NOW)
     assert store.reviews.revoke("review-link", "somebody", NOW + 5)
-    assert (store.reviews.by_link("link").revoked_at, store.reviews.by_link("link").link_token) == (
+    assert (
+        store.reviews.get_by_link("link").revoked_at,
+        store.reviews.get_by_link("link").link_token,
+    ) == (
         NOW,
         None,
     )
-    assert store.reviews.job("link", 2, NOW) is None
+    assert store.reviews.get_job("link", 2, NOW) is None
     with pytest.raises(ReviewNotFound):
-        store.reviews.give(word())
+        store.reviews.add_verdict(word())
     kept(store, token="short", expires_at=NOW + 10)
-    store.reviews.give(word(review_id="review-short", at=NOW + 9))
+    store.reviews.add_verdict(word(review_id="review-short", at=NOW + 9))
     with pytest.raises(ReviewNotFound):
-        store.reviews.give(word(review_id="review-short", at=NOW + 10))
+        store.reviews.add_verdict(word(review_id="review-short", at=NOW + 10))
 
 
 def test_a_review_is_deleted_with_its_words_by_its_owner_only(store):
     store.add(job(1, video_key="a"))
     kept(store)
-    store.reviews.give(word())
+    store.reviews.add_verdict(word())
     assert not store.reviews.delete("review-link", "somebody else")
     assert store.reviews.delete("review-link", "somebody")
-    assert store.reviews.by_link("link") is None
+    assert store.reviews.get_by_link("link") is None
     assert not store.reviews.delete("review-link", "somebody")
     assert store.jobs.get("job1", "somebody") is not None
 
@@ -886,4 +898,4 @@ def test_the_token_of_a_link_that_has_ended_is_kept_no_longer(store):
         store.reviews.get(f"of {token}", "somebody").link_token
         for token in ("ended", "open", "endless")
     ] == [None, "open", "endless"]
-    assert store.reviews.by_link("ended").id == "of ended"
+    assert store.reviews.get_by_link("ended").id == "of ended"

@@ -164,7 +164,7 @@ class Lives(RuleBasedStateMachine):
 
     def jobs(self) -> list[Job]:
         found = {
-            job.id: job for job in self.store.jobs.of_brief("owner", BRIEF)
+            job.id: job for job in self.store.jobs.list_brief("owner", BRIEF)
         }  # one look for all: reading them is what this test takes its time for
         return [found[name] for name in self.seen]
 
@@ -200,7 +200,7 @@ class Lives(RuleBasedStateMachine):
     def click_cancel(self, number):
         job = self.jobs()[number % len(self.seen)]
         if job.live and job.state not in (JobState.RUNNING, JobState.FETCHING):
-            self.store.queue.want_cancel(job, self.now)
+            self.store.queue.request_cancel(job, self.now)
 
     @rule(
         number=st.integers(0, 9),

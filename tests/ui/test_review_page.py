@@ -335,7 +335,7 @@ async def test_however_many_look_a_review_is_read_once(asked, monkeypatch):
     for language, reads in (("en", 2), ("zh", 3), ("en", 3)):
         page = await client.get(f"/review/{token}", headers={"Accept-Language": language})
         assert (f'<html lang="{language}' in page.text, len(read)) == (True, reads)
-    await Reviews(studio.stores.database).give(
+    await Reviews(studio.stores.database).add_verdict(
         said(review_id=whole.id, job_id=whole.takes[0].job_id, comment="by another process"),
     )
     again = await client.get(f"/review/{token}/tally", headers=known)

@@ -16,7 +16,7 @@ class Accounts(Part):
     """The accounts at the service, by the hash of their key."""
 
     @in_thread
-    def take_turn(
+    def reserve_slot(
         self, account: str, what: Literal["submit_at", "query_at"], now: float, gap: float
     ) -> float:
         """Books the account's next request, at least `gap` seconds after the one booked before.

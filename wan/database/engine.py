@@ -19,8 +19,8 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 
 from wan.database import schema
 from wan.database.journal import Journal
-from wan.database.opening import configure, engine_at, file_of, hold_alone, reason
-from wan.database.rescue import take_in
+from wan.database.opening import configure, engine_at, explain, file_of, lock_exclusively
+from wan.database.rescue import merge_copy
 from wan.domain.errors import SettingsError, StorageUnavailable
 from wan.domain.messages import Message
 from wan.environment.checks import mask_url
@@ -64,12 +64,12 @@ class Database:
         try:
             self._engine = engine_at(url)
             if (path := file_of(self._engine)) is not None and path.parent.is_dir():
-                self._hold = hold_alone(path, setting)
+                self._hold = lock_exclusively(path, setting)
             self._create_schema()
             if (path := file_of(self._engine)) is not None:
-                self._journal = Journal(path, self._engine.dispose, take_in)
+                self._journal = Journal(path, self._engine.dispose, merge_copy)
         except (SQLAlchemyError, sqlite3.Error, ImportError) as error:
-            self._let_go()
+            self._unlock()
             trouble = _trouble(error)
             if isinstance(trouble, StorageUnavailable) and trouble.message.key != "database_down":
                 raise trouble from error
@@ -90,9 +90,9 @@ class Database:
         self._engine.dispose()
         if self._journal is not None:
             self._journal.close()
-        self._let_go()
+        self._unlock()
 
-    def _let_go(self) -> None:
+    def _unlock(self) -> None:
         """Lets other processes have a database that one alone can have at a time."""
         if self._hold is not None:
             self._hold.close()
@@ -180,9 +180,9 @@ def _wrong_setting(error: Exception, url: str, setting: str) -> SettingsError:
     and the driver's message may quote it.
     """
     if setting != "WAN_DATABASE_URL":
-        return SettingsError(Message.of("folder_no_database", field=setting, reason=reason(error)))
+        return SettingsError(Message.of("folder_no_database", field=setting, reason=explain(error)))
     allowed = "a database that SQLAlchemy can open: sqlite:///file or postgresql://…"
-    given = f"{mask_url(url)}, {reason(error)}"
+    given = f"{mask_url(url)}, {explain(error)}"
     return SettingsError.about(setting, given, allowed)
 
 

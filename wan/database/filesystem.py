@@ -21,7 +21,7 @@ from typing import IO, Literal
 
 from wan.environment.settings import WORK
 
-Lacks = Literal["", "memory", "locks", "writes"]
+Lack = Literal["", "memory", "locks", "writes"]
 """What a folder cannot do: nothing, share memory, show locks to other processes, show them what was
 written.
 """
@@ -75,14 +75,14 @@ for line in sys.stdin:
 """
 
 
-def lacks(folder: Path) -> Lacks:
+def find_lack(folder: Path) -> Lack:
     """What a folder lacks for a database with a log; tried with another process unless it is on a
     disk of this machine. Raises OSError.
     """
-    return "" if _is_local(folder) else tried(folder)
+    return "" if _is_local(folder) else probe_folder(folder)
 
 
-def tried(folder: Path, seen: Path | None = None) -> Lacks:
+def probe_folder(folder: Path, seen: Path | None = None) -> Lack:
     """What comes of it when two processes use one file of a folder. seen: the same folder as the
     other one sees it. Raises OSError.
     """
@@ -94,8 +94,8 @@ def tried(folder: Path, seen: Path | None = None) -> Lacks:
         )  # at the end: what is removed while it is open stays on such shares under another name
         file = open_.enter_context(path.open("x+b", buffering=0))
         file.truncate(_SIZE)
-        memory = open_.enter_context(_shared(file, ours))
-        ask = open_.enter_context(_other((seen or folder) / path.name, ours, theirs))
+        memory = open_.enter_context(_share_memory(file, ours))
+        ask = open_.enter_context(_start_other((seen or folder) / path.name, ours, theirs))
         file.seek(0)
         file.write(ours.encode())
         os.fsync(file.fileno())
@@ -105,16 +105,16 @@ def tried(folder: Path, seen: Path | None = None) -> Lacks:
             or os.pread(file.fileno(), len(theirs), 512) != theirs.encode()
         ):
             return "writes"
-        if not _locked(file) or ask("l") != "no":
+        if not _try_lock(file) or ask("l") != "no":
             return "locks"
         fcntl.lockf(file, fcntl.LOCK_UN, 1, 0)
-        if ask("l") != "yes" or _locked(file):
+        if ask("l") != "yes" or _try_lock(file):
             return "locks"
         return "" if memory and ask("m") == "yes" else "memory"
 
 
 @contextlib.contextmanager
-def _shared(file: IO[bytes], word: str) -> Iterator[bool]:
+def _share_memory(file: IO[bytes], word: str) -> Iterator[bool]:
     """Writes a word into memory that is shared through a file; gives whether it could."""
     try:
         with mmap.mmap(file.fileno(), _SIZE) as memory:
@@ -127,7 +127,7 @@ def _shared(file: IO[bytes], word: str) -> Iterator[bool]:
 
 
 @contextlib.contextmanager
-def _other(path: Path, ours: str, theirs: str) -> Iterator[Callable[[str], str]]:
+def _start_other(path: Path, ours: str, theirs: str) -> Iterator[Callable[[str], str]]:
     """Another process that has a file open; gives what asks it to try something."""
     command = [sys.executable, "-I", "-S", "-c", _OTHER, str(path), ours, theirs]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
@@ -147,7 +147,7 @@ def _other(path: Path, ours: str, theirs: str) -> Iterator[Callable[[str], str]]
             process.kill()
 
 
-def _locked(file: IO[bytes]) -> bool:
+def _try_lock(file: IO[bytes]) -> bool:
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 0)
     except OSError:
@@ -167,7 +167,7 @@ def _is_local(folder: Path) -> bool:
     except OSError:
         return True
     place, kind = folder.resolve(), ""
-    mounts = ((Path(_plain(line[4])), line[line.index("-") + 1]) for line in lines)
+    mounts = ((Path(_unescape(line[4])), line[line.index("-") + 1]) for line in lines)
     length = 0
     for (
         mount,
@@ -180,6 +180,6 @@ def _is_local(folder: Path) -> bool:
     return kind in _LOCAL
 
 
-def _plain(path: str) -> str:
+def _unescape(path: str) -> str:
     """A path of the list of mounts, in which spaces and the like are written as numbers."""
     return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), path)

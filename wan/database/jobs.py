@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from wan.database.engine import Part, in_thread
-from wan.database.reviews import judged
+from wan.database.reviews import select_judged
 from wan.database.rows import job_of
 from wan.database.schema import DELETED_TASKS, IS_LIVE, JOBS, PROMPT_FOLDED
 from wan.domain import ids
@@ -18,12 +18,12 @@ class Jobs(Part):
     @in_thread
     def get(self, job_id: str, owner: str) -> Job | None:
         """A job by its id, if it is this owner's."""
-        return self._one((JOBS.c.id == job_id) & (JOBS.c.owner == owner))
+        return self._select_one((JOBS.c.id == job_id) & (JOBS.c.owner == owner))
 
     @in_thread
-    def by_media_token(self, token: str) -> Job | None:
+    def get_by_media_token(self, token: str) -> Job | None:
         """The job whose files a media link opens."""
-        return self._one(JOBS.c.media_token == token)
+        return self._select_one(JOBS.c.media_token == token)
 
     @in_thread
     def owner_of(self, job_id: str) -> str | None:
@@ -34,7 +34,7 @@ class Jobs(Part):
             ).scalar_one_or_none()
 
     @in_thread
-    def of_brief(self, owner: str, brief_id: str) -> list[Job]:
+    def list_brief(self, owner: str, brief_id: str) -> list[Job]:
         """The jobs of an owner that share a brief, oldest first."""
         mine = (
             JOBS.select()
@@ -45,7 +45,7 @@ class Jobs(Part):
             return [job_of(row) for row in connection.execute(mine)]
 
     @in_thread
-    def newest(self, owner: str, models: list[str]) -> Job | None:
+    def find_newest(self, owner: str, models: list[str]) -> Job | None:
         """The job of an owner with these models to look at first: the newest one on its way, else
         the newest of all.
         """
@@ -56,7 +56,7 @@ class Jobs(Part):
         return None if found is None else job_of(found)
 
     @in_thread
-    def of_kind(self, owner: str, account: str, cache_key: str) -> Job | None:
+    def find_same(self, owner: str, account: str, cache_key: str) -> Job | None:
         """The newest finished job of a kind, whose video can be served again; else the newest that
         is on its way.
 
@@ -83,7 +83,7 @@ class Jobs(Part):
         return None if found is None else job_of(found)
 
     @in_thread
-    def called_for(self, job: Job, since: float) -> Job | None:
+    def find_joinable(self, job: Job, since: float) -> Job | None:
         """The newest job since a time that a program without a token asked for in the same words,
         from the same address and on the same account.
         """
@@ -106,7 +106,7 @@ class Jobs(Part):
         return None if found is None else job_of(found)
 
     @in_thread
-    def shelf(
+    def list_page(
         self,
         owner: str,
         *,
@@ -129,9 +129,9 @@ class Jobs(Part):
             wanted.append(JOBS.c.state.in_([one.value for one in sorted(GROUPS[state])]))
         if verdict:
             wanted.append(
-                JOBS.c.id.not_in(judged(owner))
+                JOBS.c.id.not_in(select_judged(owner))
                 if verdict == "none"
-                else JOBS.c.id.in_(judged(owner, verdict))
+                else JOBS.c.id.in_(select_judged(owner, verdict))
             )
         if until is not None:
             wanted.append(JOBS.c.created_at <= until)
@@ -156,7 +156,9 @@ class Jobs(Part):
             )
 
     @in_thread
-    def past_seconds(self, backend: str, model: str, duration: int, last: int = 20) -> list[float]:
+    def list_run_seconds(
+        self, backend: str, model: str, duration: int, last: int = 20
+    ) -> list[float]:
         """How long the last runs of this kind were RUNNING, in seconds."""
         spans = (
             sa.select(JOBS.c.fetching_at - JOBS.c.running_at)
@@ -174,13 +176,13 @@ class Jobs(Part):
             return [float(seconds) for seconds in connection.execute(spans).scalars()]
 
     @in_thread
-    def all_ids(self) -> set[str]:
+    def list_ids(self) -> set[str]:
         """The id of every job."""
         with self._database.reading() as connection:
             return set(connection.execute(sa.select(JOBS.c.id)).scalars())
 
     @in_thread
-    def references_in_use(self, owner: str = "") -> set[str]:
+    def list_used_references(self, owner: str = "") -> set[str]:
         """The storage keys of every reference of every job, or of those of an owner."""
         rows = sa.select(JOBS.c.references).where(*[JOBS.c.owner == owner] if owner else [])
         with self._database.reading() as connection:
@@ -222,7 +224,7 @@ class Jobs(Part):
         return gone is not None
 
     @in_thread
-    def forget(self, before: float) -> None:
+    def forget_ended(self, before: float) -> None:
         """Forgets the jobs that ended before a time."""
         with self._database.writing() as connection:
             connection.execute(JOBS.delete().where(~IS_LIVE, JOBS.c.ended_at < before))
@@ -235,7 +237,7 @@ class Jobs(Part):
         with self._database.writing() as connection:
             connection.execute(DELETED_TASKS.delete().where(DELETED_TASKS.c.deleted_at < before))
 
-    def _one(self, where: sa.ColumnElement[bool]) -> Job | None:
+    def _select_one(self, where: sa.ColumnElement[bool]) -> Job | None:
         with self._database.reading() as connection:
             found = connection.execute(JOBS.select().where(where)).first()
         return None if found is None else job_of(found)

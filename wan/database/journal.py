@@ -53,25 +53,25 @@ _opening = threading.Lock()
 class Journal:
     """The log of a database in WAL mode. Everything here blocks.
 
-    path: the database. let_go: closes every other connection that this process has to it. take_in:
-    writes what a copy has more, over a connection to the database, and gives how many rows that
-    were.
+    path: the database. disconnect: closes every other connection that this process has to it.
+    merge_copy: writes what a copy has more, over a connection to the database, and returns how many
+    rows that were.
     """
 
-    def __init__(self, path: Path, let_go: Callable[[], None], take_in: TakeIn) -> None:
-        self._path, self._let_go, self._take_in = path, let_go, take_in
+    def __init__(self, path: Path, disconnect: Callable[[], None], merge_copy: TakeIn) -> None:
+        self._path, self._disconnect, self._merge_into = path, disconnect, merge_copy
         self._log, self._memory = (path.with_name(f"{path.name}-{end}") for end in ("wal", "shm"))
         self._state = threading.Condition()
-        self._uses, self._stopped, self._mending, self._next = 0, False, False, 0.0
+        self._uses, self._stopped, self._repairing, self._next = 0, False, False, 0.0
         self._copy: Path | None = None
         self._anchor: sqlite3.Connection | None = None
         self._held: list[Held] = []
         self._open()
-        for copy in self._left():
-            self._took(copy)
+        for copy in self._list_leftovers():
+            self._merge(copy)
 
     @property
-    def adrift(self) -> bool:
+    def is_replaced(self) -> bool:
         """Whether the log in the folder is another than the one that this process writes to."""
         return self._known is not None and self._known != (
             _identity(self._path),
@@ -90,17 +90,17 @@ class Journal:
             with self._state:
                 self._uses -= 1
                 self._state.notify_all()
-            if self.adrift:  # what was written just now is in the old log only
-                self._mend()
+            if self.is_replaced:  # what was written just now is in the old log only
+                self._repair()
 
     def close(self) -> None:
         """Lets go of the database, as the last connection of this store."""
-        self.let_loose()
+        self.unlock()
         if self._anchor is not None:
             self._anchor.close()
             self._anchor = None
 
-    def let_loose(self) -> None:
+    def unlock(self) -> None:
         """Takes the locks away that no close drops."""
         for number, file, place in self._held:
             with contextlib.suppress(OSError):
@@ -110,17 +110,17 @@ class Journal:
 
     def _enter(self) -> None:
         with self._state:
-            if not self._stopped and not self.adrift:
+            if not self._stopped and not self.is_replaced:
                 self._uses += 1
                 return
             self._stopped = True
-        self._mend()
+        self._repair()
         raise StorageUnavailable("database_adrift")
 
     def _open(self) -> None:
         """Opens the database and its log, and holds both."""
         with _opening:
-            before = self._ours()
+            before = self._list_held()
             self._anchor = sqlite3.connect(
                 self._path, isolation_level=None, check_same_thread=False
             )
@@ -138,9 +138,11 @@ class Journal:
                 shared = {
                     one for one in before if one[2] == _LIVING
                 }  # of which SQLite has one in a process, whoever was first
-                self._held = [held for held in (self._ours() - before) | shared if _hold(*held)]
+                self._held = [
+                    held for held in (self._list_held() - before) | shared if _hold(*held)
+                ]
 
-    def _ours(self) -> set[Held]:
+    def _list_held(self) -> set[Held]:
         """The descriptors that this process has of the database and its shared memory, each with
         the place to lock there.
         """
@@ -152,13 +154,13 @@ class Journal:
             if file is not None and file in places
         }
 
-    def _mend(self) -> None:
+    def _repair(self) -> None:
         """Makes the log good, unless somebody is at it; tries again later where it fails."""
         with self._state:
             self._stopped = True
-            if self._mending or time.monotonic() < self._next:
+            if self._repairing or time.monotonic() < self._next:
                 return
-            self._mending = True
+            self._repairing = True
             self._next = time.monotonic() + _PAUSE
         try:
             log.error(
@@ -183,21 +185,21 @@ class Journal:
             )
         finally:
             with self._state:
-                self._mending = False
+                self._repairing = False
 
     def _recover(self) -> int:
         """Copies what this process sees, closes every connection, opens them anew, and takes the
         copy in.
         """
         if self._copy is None:
-            self._copy = self._saved()
-        if self._anchor is not None and self.adrift:
+            self._copy = self._save_copy()
+        if self._anchor is not None and self.is_replaced:
             if self._known is not None and _identity(self._path) != self._known[0]:
                 raise RuntimeError(
                     f"{self._path} was removed or replaced; put it or {self._copy} in place "
                     "and restart"
                 )
-            self._let_go()
+            self._disconnect()
             # its lock keeps SQLite from writing the old log over what others have written since
             self._anchor.close()
             self._anchor = None
@@ -205,10 +207,10 @@ class Journal:
                 self._memory.unlink(missing_ok=True)
         if self._anchor is None:
             self._open()
-        rows, self._copy = self._took(self._copy), None
+        rows, self._copy = self._merge(self._copy), None
         return rows
 
-    def _saved(self) -> Path:
+    def _save_copy(self) -> Path:
         """A copy of the database as this process sees it, whole or not at all."""
         if self._anchor is None:
             raise RuntimeError("the database is closed")
@@ -219,24 +221,24 @@ class Journal:
         self._anchor.execute("VACUUM INTO ?", (str(part),))
         return part.replace(copy)
 
-    def _took(self, copy: Path) -> int:
+    def _merge(self, copy: Path) -> int:
         if self._anchor is None:
             raise RuntimeError("the database is closed")
-        rows = self._take_in(self._anchor, copy)
+        rows = self._merge_into(self._anchor, copy)
         copy.unlink()
         return rows
 
-    def _left(self) -> list[Path]:
+    def _list_leftovers(self) -> list[Path]:
         """Copies that processes left which died before they had taken them in."""
         copies = self._path.parent.glob(f"{self._path.name}{_RESCUE}*")
         return [
             copy
             for copy in copies
-            if copy.suffix != ".part" and not _is_other(copy.name.rpartition("-")[2])
+            if copy.suffix != ".part" and not _is_other_process(copy.name.rpartition("-")[2])
         ]
 
 
-def _is_other(number: str) -> bool:
+def _is_other_process(number: str) -> bool:
     """Whether a process of this number is there which is not this one."""
     try:
         os.kill(int(number), 0)

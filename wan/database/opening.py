@@ -10,7 +10,7 @@ from typing import IO, Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from wan.database.filesystem import lacks
+from wan.database.filesystem import find_lack
 from wan.domain.errors import SettingsError, StorageUnavailable
 from wan.domain.messages import Message
 
@@ -45,7 +45,7 @@ def _is_fleeting(url: sa.URL) -> bool:
     )
 
 
-def reason(error: Exception) -> str:
+def explain(error: Exception) -> str:
     """Why a database does not open, without what an address or a driver's message may give away."""
     if isinstance(error, ImportError):
         return "whose driver is not installed"
@@ -83,7 +83,7 @@ def configure(engine: sa.Engine, mode: str) -> None:
         sa.event.listen(engine, "connect", _configure_postgresql)
 
 
-def hold_alone(path: Path, setting: str) -> IO[bytes] | None:
+def lock_exclusively(path: Path, setting: str) -> IO[bytes] | None:
     """Keeps other processes away from a database that cannot have a log in its folder; None where
     it can.
 
@@ -91,7 +91,7 @@ def hold_alone(path: Path, setting: str) -> IO[bytes] | None:
     process has it.
     """
     try:
-        what = lacks(path.parent)
+        what = find_lack(path.parent)
     except OSError as error:
         raise SettingsError(
             Message.of("folder_no_database", field=setting, reason=error.strerror or "?")
@@ -112,14 +112,14 @@ def hold_alone(path: Path, setting: str) -> IO[bytes] | None:
                 raise StorageUnavailable("database_busy") from None
         time.sleep(0.1)
     try:
-        _take_off_log(path)
+        _remove_log(path)
     except sqlite3.Error:
         hold.close()
         raise
     return hold
 
 
-def _take_off_log(path: Path) -> None:
+def _remove_log(path: Path) -> None:
     """Writes a log that was made elsewhere into its database, which can be done without the memory
     that it needs otherwise, by one alone.
     """

@@ -20,7 +20,7 @@ _OWNERS_OF_AN_ADDRESS = (
 )
 # seconds overdue after which a job that is not sent yet is one that nobody works on; whoever works
 # on one looks at it every second
-_LEFT = 15.0
+_UNATTENDED_AFTER = 15.0
 
 
 class Queue(Part):
@@ -59,12 +59,12 @@ class Queue(Part):
         return added
 
     @in_thread
-    def line(self, account: str, model: str, now: float) -> list[str]:
+    def list_waiting(self, account: str, model: str, now: float) -> list[str]:
         """The ids of the QUEUED jobs of an account and model that somebody looks after, as
         `wan.domain.line` orders them.
         """
         with self._database.reading() as connection:
-            return _line(connection, account, model, now)
+            return _select_waiting(connection, account, model, now)
 
     @in_thread
     def claim(
@@ -89,7 +89,7 @@ class Queue(Part):
             & IS_LIVE
             & JOBS.c.account.in_(accounts)
             & JOBS.c.id.not_in(but)
-            & _may_go_on(unsent)
+            & _may_be_claimed(unsent)
         )
         with self._database.writing() as connection:
             theirs = list(
@@ -122,11 +122,13 @@ class Queue(Part):
             connection.execute(JOBS.update().where(theirs).values(due_at=0.0))
 
     @in_thread
-    def next_due(self, accounts: list[str], unsent: Collection[str] | None = None) -> float | None:
+    def find_next_due(
+        self, accounts: list[str], unsent: Collection[str] | None = None
+    ) -> float | None:
         """When the next job is due; None when nothing is. unsent: as for `claim`."""
         with self._database.reading() as connection:
             earliest = sa.select(sa.func.min(JOBS.c.due_at)).where(
-                IS_LIVE, JOBS.c.account.in_(accounts), _may_go_on(unsent)
+                IS_LIVE, JOBS.c.account.in_(accounts), _may_be_claimed(unsent)
             )
             due = connection.execute(earliest).scalar()
             return None if due is None else float(due)
@@ -146,7 +148,7 @@ class Queue(Part):
             JobState.RUNNING,
             JobState.UNCERTAIN,
         )
-        same = (JOBS.c.account == job.account) & (JOBS.c.model == job.model) & _is_looked_after(now)
+        same = (JOBS.c.account == job.account) & (JOBS.c.model == job.model) & _is_attended(now)
         with self._database.writing() as connection:
             lock(connection, [job.account])
             on_their_way = sa.select(sa.func.count()).where(
@@ -154,7 +156,7 @@ class Queue(Part):
             )
             if connection.execute(on_their_way).scalar_one() >= at_once:
                 return None
-            if _line(connection, job.account, job.model, now)[:1] not in ([], [job.id]):
+            if _select_waiting(connection, job.account, job.model, now)[:1] not in ([], [job.id]):
                 return None
             return write(connection, job, now, JobState.UPLOADING, {"started_at": now})
 
@@ -222,7 +224,7 @@ class Queue(Part):
         return None if written is None else job_of(written)
 
     @in_thread
-    def unknown_tasks(self, account: str, task_ids: list[str]) -> set[str]:
+    def find_unknown_tasks(self, account: str, task_ids: list[str]) -> set[str]:
         """Which of these tasks no job of the account has, or had before it was deleted."""
         with self._database.reading() as connection:
             for table in (JOBS, DELETED_TASKS):
@@ -252,7 +254,7 @@ class Queue(Part):
         return any(one.sent_prompt == job.sent_prompt for one in found)
 
     @in_thread
-    def abandoned(self, sent_before: float, due_before: float) -> list[Job]:
+    def list_abandoned(self, sent_before: float, due_before: float) -> list[Job]:
         """Live jobs whose request left before a time, and that nobody has looked at since another:
         their key never came back.
         """
@@ -266,7 +268,7 @@ class Queue(Part):
             ]
 
     @in_thread
-    def want_cancel(self, job: Job, now: float) -> Job | None:
+    def request_cancel(self, job: Job, now: float) -> Job | None:
         """Notes that a cancel is wanted and makes the job due, which also takes it from whoever
         holds its lease.
 
@@ -287,7 +289,7 @@ class Queue(Part):
         return None if written is None else job_of(written)
 
     @in_thread
-    def live_accounts(self) -> set[tuple[str, str]]:
+    def list_live_accounts(self) -> set[tuple[str, str]]:
         """Owner and account of every job that is on its way."""
         with self._database.reading() as connection:
             found = connection.execute(
@@ -296,16 +298,16 @@ class Queue(Part):
             return {(row.owner, row.account) for row in found}
 
 
-def _is_looked_after(now: float) -> sa.ColumnElement[bool]:
-    return JOBS.c.state.not_in(UNSENT_STATES) | (JOBS.c.due_at > now - _LEFT)
+def _is_attended(now: float) -> sa.ColumnElement[bool]:
+    return JOBS.c.state.not_in(UNSENT_STATES) | (JOBS.c.due_at > now - _UNATTENDED_AFTER)
 
 
-def _line(connection: sa.Connection, account: str, model: str, now: float) -> list[str]:
-    """See `Queue.line`."""
+def _select_waiting(connection: sa.Connection, account: str, model: str, now: float) -> list[str]:
+    """See `Queue.list_waiting`."""
     same = (JOBS.c.account == account) & (JOBS.c.model == model)
     columns = [JOBS.c.id, JOBS.c.owner, JOBS.c.address]
     queued = sa.select(*columns, JOBS.c.created_at).where(
-        same, JOBS.c.state == JobState.QUEUED.value, _is_looked_after(now)
+        same, JOBS.c.state == JobState.QUEUED.value, _is_attended(now)
     )
     begun = sa.select(*columns, JOBS.c.started_at).where(same, JOBS.c.started_at > now - MEMORY)
     waiting, lately = (
@@ -315,7 +317,7 @@ def _line(connection: sa.Connection, account: str, model: str, now: float) -> li
     return order_by_turn(waiting, lately)
 
 
-def _may_go_on(unsent: Collection[str] | None) -> sa.ColumnElement[bool]:
+def _may_be_claimed(unsent: Collection[str] | None) -> sa.ColumnElement[bool]:
     """Whether a job is sent, or is one of these ids; every job where None is given."""
     return (
         sa.true() if unsent is None else JOBS.c.state.not_in(UNSENT_STATES) | JOBS.c.id.in_(unsent)

@@ -56,7 +56,7 @@ _GONE = (
 )
 
 
-def take_in(connection: sqlite3.Connection, copy: Path) -> int:
+def merge_copy(connection: sqlite3.Connection, copy: Path) -> int:
     """Takes a copy in, in one transaction; doing it again changes nothing. Gives how many rows were
     written.
 
@@ -71,7 +71,7 @@ def take_in(connection: sqlite3.Connection, copy: Path) -> int:
     try:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            rows = _merged(connection)
+            rows = _merge_rows(connection)
             connection.execute("COMMIT")
         finally:
             if connection.in_transaction:
@@ -81,7 +81,7 @@ def take_in(connection: sqlite3.Connection, copy: Path) -> int:
         connection.execute("DETACH copy")
 
 
-def _merged(connection: sqlite3.Connection) -> int:
+def _merge_rows(connection: sqlite3.Connection) -> int:
     for (statement,) in connection.execute(_NOT_THERE).fetchall():
         connection.execute(statement)
     connection.execute("DROP TABLE IF EXISTS temp.newer")

@@ -51,7 +51,7 @@ class Reviews(Part):
             if connection.execute(there).scalar_one() >= REVIEWS_LIMIT:
                 raise TooManyReviews(limit=REVIEWS_LIMIT)
             link = {
-                "link_hash": self._link(token),
+                "link_hash": self._hash_link(token),
                 "link_token": token,
                 "expires_at": review.expires_at,
             }
@@ -61,20 +61,26 @@ class Reviews(Part):
     @in_thread
     def get(self, review_id: str, owner: str) -> Review | None:
         """A review by its id, if it is this owner's, with everything that was said."""
-        return next(iter(self._all((REVIEWS.c.id == review_id) & (REVIEWS.c.owner == owner))), None)
+        return next(
+            iter(self._select((REVIEWS.c.id == review_id) & (REVIEWS.c.owner == owner))), None
+        )
 
     @in_thread
-    def by_link(self, token: str, *, whole: bool = True) -> Review | None:
+    def get_by_link(self, token: str, *, whole: bool = True) -> Review | None:
         """The review that a link was made for, whether or not it is still open. whole: with
         everything that was said.
         """
         return next(
-            iter(self._all(REVIEWS.c.link_hash == self._link(token), heard=None if whole else [])),
+            iter(
+                self._select(
+                    REVIEWS.c.link_hash == self._hash_link(token), heard=None if whole else []
+                )
+            ),
             None,
         )
 
     @in_thread
-    def version(self, token: str, now: float) -> str | None:
+    def get_version(self, token: str, now: float) -> str | None:
         """What is another whenever anything that a review shows is; None for a link that is not
         open.
 
@@ -83,7 +89,7 @@ class Reviews(Part):
         every such exchange, but the sum does. Takes only go.
         """
         opened = sa.select(REVIEWS.c.id, REVIEWS.c.owner, REVIEWS.c.created_at).where(
-            REVIEWS.c.link_hash == self._link(token), _is_open(now)
+            REVIEWS.c.link_hash == self._hash_link(token), _is_open(now)
         )
         with self._database.reading() as connection:
             review = connection.execute(opened).first()
@@ -110,20 +116,20 @@ class Reviews(Part):
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
 
     @in_thread
-    def of_owner(self, owner: str, whole: str = "") -> list[Review]:
+    def list_reviews(self, owner: str, whole: str = "") -> list[Review]:
         """Every review of an owner, newest first, with what was said in the one whose id is
         `whole`: of 200, all would be too much to carry.
         """
-        return self._all(REVIEWS.c.owner == owner, heard=[whole])
+        return self._select(REVIEWS.c.owner == owner, heard=[whole])
 
     @in_thread
-    def job(self, token: str, number: int, now: float) -> Job | None:
+    def get_job(self, token: str, number: int, now: float) -> Job | None:
         """The job of a take, by a link that is open."""
         theirs = JOBS.join(REVIEW_TAKES, REVIEW_TAKES.c.job_id == JOBS.c.id).join(
             REVIEWS, REVIEWS.c.id == REVIEW_TAKES.c.review_id
         )
         same = (
-            (REVIEWS.c.link_hash == self._link(token))
+            (REVIEWS.c.link_hash == self._hash_link(token))
             & (REVIEW_TAKES.c.position == number)
             & (JOBS.c.owner == REVIEWS.c.owner)
         )
@@ -138,12 +144,14 @@ class Reviews(Part):
         """Whether the owner of a review lets those who have its link know what the takes were made
         with.
         """
-        wanted = sa.select(REVIEWS.c.with_settings).where(REVIEWS.c.link_hash == self._link(token))
+        wanted = sa.select(REVIEWS.c.with_settings).where(
+            REVIEWS.c.link_hash == self._hash_link(token)
+        )
         with self._database.reading() as connection:
             return bool(connection.execute(wanted).scalar())
 
     @in_thread
-    def give(self, verdict: Verdict, network: str = "") -> None:
+    def add_verdict(self, verdict: Verdict, network: str = "") -> None:
         """Writes down what somebody said, in place of what they said of this take before without a
         comment.
 
@@ -214,7 +222,7 @@ class Reviews(Part):
             connection.execute(REVIEWS.delete().where(mine))
         return True
 
-    def _all(
+    def _select(
         self, where: sa.ColumnElement[bool], heard: Sequence[str] | None = None
     ) -> list[Review]:
         """heard: ids of those that come with what was said in them; without it all do."""
@@ -233,14 +241,14 @@ class Reviews(Part):
             )
             jobs = {row.id: job_of(row) for row in connection.execute(shown)}
             people, said = (
-                _people(connection, ids),
+                _count_people(connection, ids),
                 _select_verdicts(connection, ids if heard is None else heard),
             )
         shown_in: dict[str, list[Take]] = defaultdict(list)
         owners = {row.id: row.owner for row in rows}
         for take in takes:
             job, verdicts = (
-                _of(owners[take.review_id], jobs.get(take.job_id)),
+                _if_owned(owners[take.review_id], jobs.get(take.job_id)),
                 tuple(said[take.review_id, take.job_id]),
             )
             shown_in[take.review_id].append(
@@ -252,12 +260,12 @@ class Reviews(Part):
             for one in known
         ]
 
-    def _link(self, token: str) -> str:
+    def _hash_link(self, token: str) -> str:
         """By what a review is found whose link ends with this."""
         return self._database.seal.hash("link", hash_link(token))
 
 
-def judged(owner: str, verdict: str = "") -> sa.Select[tuple[str]]:
+def select_judged(owner: str, verdict: str = "") -> sa.Select[tuple[str]]:
     """The ids of an owner's jobs that somebody's latest verdict in a review says this of; of all
     that have a verdict, where none is named.
     """
@@ -280,7 +288,7 @@ def _is_open(now: float) -> sa.ColumnElement[bool]:
     )
 
 
-def _people(connection: sa.Connection, review_ids: Sequence[str]) -> dict[str, int]:
+def _count_people(connection: sa.Connection, review_ids: Sequence[str]) -> dict[str, int]:
     """How many different people have said something in each review."""
     people = sa.func.count(VERDICTS.c.reviewer.distinct()).label("people")
     counted = (
@@ -338,5 +346,5 @@ def _review_of(row: Any) -> dict[str, Any]:
     }
 
 
-def _of(owner: str, job: Job | None) -> Job | None:
+def _if_owned(owner: str, job: Job | None) -> Job | None:
     return job if job is not None and job.owner == owner else None

@@ -51,7 +51,7 @@ class Money(TypeDecorator[Decimal]):
         return None if value is None else Decimal(value).scaleb(-6)
 
 
-class Sentences(TypeDecorator[list[Message]]):
+class Messages(TypeDecorator[list[Message]]):
     """Sentences as JSON: they are put into words when they are read."""
 
     impl = JSON
@@ -107,9 +107,9 @@ JOBS = Table(
     Column("absent_at", Float(53)),
     Column("request_id", String(128), nullable=False),
     Column("code", String(128), nullable=False),
-    Column("said", Sentences, nullable=False),
+    Column("said", Messages, nullable=False),
     Column("spent", String(8), nullable=False),
-    Column("adjustments", Sentences, nullable=False),
+    Column("adjustments", Messages, nullable=False),
     *(
         Column(name, Float(53))
         for name in ("created_at", "started_at", "submitting_at", "submitted_at")
@@ -260,14 +260,14 @@ def create(connection: sa.Connection) -> Seal:
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
     METADATA.create_all(connection)
-    _add_what_is_missing(connection)
-    seal = Seal(_key(connection))
+    _add_missing_columns(connection)
+    seal = Seal(_load_key(connection))
     _seal_rows(connection, seal)
-    _keep_out_older(connection)
+    _refuse_older_versions(connection)
     return seal
 
 
-def _add_what_is_missing(connection: sa.Connection) -> None:
+def _add_missing_columns(connection: sa.Connection) -> None:
     """Gives a database of an earlier version the columns that have come since, each of which may be
     empty, and then the indexes.
     """
@@ -283,7 +283,7 @@ def _add_what_is_missing(connection: sa.Connection) -> None:
             index.create(connection, checkfirst=True)
 
 
-def _key(connection: sa.Connection) -> bytes:
+def _load_key(connection: sa.Connection) -> bytes:
     """The key for what is hashed here, made by whoever comes first; the transaction holds up all
     others meanwhile.
     """
@@ -324,7 +324,7 @@ def _is_plain(column: Column[str]) -> sa.ColumnElement[bool]:
     return sa.func.length(column) == _PLAIN
 
 
-def _keep_out_older(connection: sa.Connection) -> None:
+def _refuse_older_versions(connection: sa.Connection) -> None:
     """Lets the database refuse what a process of a version without the key writes beside us: its
     owners would be others.
 

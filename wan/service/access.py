@@ -227,7 +227,7 @@ class Access:
             await asyncio.sleep(_KEYS_LOOKED_AT)
             if self._keys.visitors:
                 try:
-                    self._keys.prune(await self._queue.live_accounts())
+                    self._keys.prune(await self._queue.list_live_accounts())
                 except Exception:
                     log.exception("it could not be asked which keys are still needed; trying again")
 

@@ -51,7 +51,7 @@ async def sweep(
     await _clear_references(jobs, storage, before)
     if keep_days:
         await _clear_jobs(jobs, storage, evidence, now - keep_days * DAY)
-    await asyncio.to_thread(evidence.clear, await jobs.all_ids(), before, others=False)
+    await asyncio.to_thread(evidence.clear, await jobs.list_ids(), before, others=False)
     await Reviews(database).forget_links(now)
     await database.clear_log()
 
@@ -59,7 +59,7 @@ async def sweep(
 async def _clear_references(jobs: Jobs, storage: Storage, before: float) -> None:
     old = await storage.list_older("references/", before)
     used = (
-        await jobs.references_in_use() if old else set()
+        await jobs.list_used_references() if old else set()
     )  # asked for after the list, so that it knows whatever the list may hold
     for key in old:
         if key not in used:
@@ -70,9 +70,9 @@ async def _clear_jobs(jobs: Jobs, storage: Storage, evidence: Evidence, before: 
     """First the rows, so that nobody is shown what is about to go; then the files that no row has,
     whenever their rows went.
     """
-    await jobs.forget(before)
+    await jobs.forget_ended(before)
     old = await storage.list_older("videos/", before)
-    kept = await jobs.all_ids()
+    kept = await jobs.list_ids()
     await asyncio.to_thread(evidence.clear, kept, before)
     for key in old:
         if key.split("/")[1] not in kept:

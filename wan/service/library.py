@@ -100,7 +100,7 @@ class Library:
         words = list(
             dict.fromkeys(clean_text("search", search, _SEARCH_LIMIT, line=True).casefold().split())
         )[:_SEARCH_WORDS]
-        return await self._jobs.shelf(
+        return await self._jobs.list_page(
             owner,
             words=words,
             model=model,
@@ -127,7 +127,7 @@ class Library:
         """A file of a job by its unguessable token: "video.mp4", "original.mp4" or "poster.webp";
         None when there is none. Raises StorageUnavailable.
         """
-        job = await ask_known(ids.MEDIA, self._jobs.by_media_token, token)
+        job = await ask_known(ids.MEDIA, self._jobs.get_by_media_token, token)
         if job is not None and name == "original.mp4":
             return await self._files.local(job.original_key)
         return None if job is None else await self._files.shown(job, name)

@@ -99,7 +99,9 @@ class Reconciliation:
             for task, at in listed.items()
             if sent_at - _DRIFT <= at <= sent_at + SUBMIT_LIMIT + _DRIFT
         ]
-        candidates = await self._queue.unknown_tasks(job.account, near) - set(job.foreign_tasks)
+        candidates = await self._queue.find_unknown_tasks(job.account, near) - set(
+            job.foreign_tasks
+        )
         lone = not await self._queue.has_lookalike(job)
         foreign = []
         for task_id in sorted(candidates):

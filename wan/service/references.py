@@ -87,7 +87,7 @@ class References:
             {key for one in job.references for key in (one.key, one.sent_key) if key},
         )
         mine, held = (
-            await self.jobs.references_in_use(job.owner),
+            await self.jobs.list_used_references(job.owner),
             self._all_held(),
         )
         await asyncio.to_thread(
@@ -97,7 +97,7 @@ class References:
             held = (
                 self._all_held()
             )  # before the rows are asked for: who lets go in between has a row by then
-            theirs = await self.jobs.references_in_use()
+            theirs = await self.jobs.list_used_references()
             for key in keys - theirs - held:
                 await self.storage.remove(
                     key, began

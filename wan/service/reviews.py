@@ -83,7 +83,7 @@ class Reviews:
         """Every review of this owner, newest first; what was said comes with the one whose id is
         `whole` only.
         """
-        return await self._reviews.of_owner(
+        return await self._reviews.list_reviews(
             owner, whole if ids.has_shape(ids.REVIEW, whole) else ""
         )
 
@@ -98,7 +98,7 @@ class Reviews:
         whole: with what was said in it.
         """
         review = _require(
-            await ask_known(ids.LINK, partial(self._reviews.by_link, whole=whole), token)
+            await ask_known(ids.LINK, partial(self._reviews.get_by_link, whole=whole), token)
         )
         if not review.is_open(self._clock()):
             raise ReviewNotFound
@@ -108,7 +108,7 @@ class Reviews:
         """What is another whenever anything that an open link shows is; costs little to ask. Raises
         as `get_by_link` does.
         """
-        return _require(await ask_known(ids.LINK, self._reviews.version, token, self._clock()))
+        return _require(await ask_known(ids.LINK, self._reviews.get_version, token, self._clock()))
 
     async def revoke(self, review_id: str, *, owner: str) -> Review:
         """Closes a review's link, and the videos behind it, for good; what was said stays. Raises
@@ -138,7 +138,7 @@ class Reviews:
         review = await self.get_by_link(token, whole=False)
         verdict = rules.check_verdict(review, given, id_=ids.new_review_id(), now=self._clock())
         with refusals_in_words():
-            await self._reviews.give(verdict, network)
+            await self._reviews.add_verdict(verdict, network)
         self._changed()
 
     async def find_media(self, token: str, number: int, name: str) -> Path | None:
@@ -147,7 +147,7 @@ class Reviews:
         """
         known = 1 <= number <= rules.TAKES_LIMIT
         job = (
-            await ask_known(ids.LINK, self._reviews.job, token, number, self._clock())
+            await ask_known(ids.LINK, self._reviews.get_job, token, number, self._clock())
             if known
             else None
         )

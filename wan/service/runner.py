@@ -177,7 +177,7 @@ class Runner:
 
     async def _pause(self) -> float:
         try:
-            due = await self._queue.next_due(list(self._connections), self._wanted())
+            due = await self._queue.find_next_due(list(self._connections), self._wanted())
         except Exception:
             log.exception("the next work could not be asked for; trying again")
             due = None
@@ -243,7 +243,7 @@ class Runner:
         decided what became of them.
         """
         now = self._clock()
-        for job in await self._queue.abandoned(
+        for job in await self._queue.list_abandoned(
             now - catalog.TASK_LIFETIME - _ABANDONED, now - _ABANDONED
         ):
             if job.state is JobState.SUBMITTING:

@@ -192,7 +192,7 @@ class Submission:
                     if priced
                     else Message.of("cancel_late_free" if job.simulated else "cancel_late_unpriced")
                 )
-            noted = await self._queue.want_cancel(job, self._clock())
+            noted = await self._queue.request_cancel(job, self._clock())
             if noted is not None:
                 if noted.account not in self._keys and noted.state in UNSENT:
                     ended = await self._queue.advance(
@@ -238,7 +238,7 @@ class Submission:
         simulated = self._settings.backend == "simulator" and not own
         past: list[float] = []
         with contextlib.suppress(StorageUnavailable):  # a price does not wait for the database
-            past = await self._jobs.past_seconds(
+            past = await self._jobs.list_run_seconds(
                 "simulator" if simulated else "dashscope", model, duration
             )
         where = {"region": region, "currency": "" if own else self._connection.currency}
@@ -315,7 +315,7 @@ class Submission:
 
     async def _called_for(self, job: Job) -> Job | None:
         """The job that another program without a token asked for, if its video is kept."""
-        theirs = await self._jobs.called_for(job, job.created_at - _ASKED_AGAIN)
+        theirs = await self._jobs.find_joinable(job, job.created_at - _ASKED_AGAIN)
         return (
             theirs
             if theirs is not None and (theirs.live or await self._storage.has(theirs.video_key))
@@ -324,7 +324,7 @@ class Submission:
 
     async def _find_same(self, job: Job) -> Job | None:
         """The job of the same kind that has succeeded, if its video is kept, or is on its way."""
-        known = await self._jobs.of_kind(job.owner, job.account, job.cache_key)
+        known = await self._jobs.find_same(job.owner, job.account, job.cache_key)
         return (
             known
             if known is not None and (known.live or await self._storage.has(known.video_key))

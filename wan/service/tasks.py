@@ -44,6 +44,6 @@ class Tasks:
         """Waits until this account's next request may leave: its limits hold over all jobs and
         processes.
         """
-        wait = await self._accounts.take_turn(account, what, self._clock(), _GAPS[what])
+        wait = await self._accounts.reserve_slot(account, what, self._clock(), _GAPS[what])
         if wait > 0:
             await asyncio.sleep(wait)

@@ -104,7 +104,7 @@ class Watching:
         """A job as it is at this moment, in words. Raises JobNotFound."""
         job = await self._library.get(job_id, owner=owner)
         place = await self._place(job) if job.state is JobState.QUEUED else None
-        past = await self._jobs.past_seconds(job.backend, job.model, job.request["duration"])
+        past = await self._jobs.list_run_seconds(job.backend, job.model, job.request["duration"])
         if job.live and job.account not in self._keys:
             job = replace(job, said=_waits(job))
         elif job.live and self._runner.stuck:
@@ -128,13 +128,13 @@ class Watching:
         """The job of this owner with one of these models that is looked at first: the newest on its
         way, else the newest of all.
         """
-        return await self._jobs.newest(owner, list(models))
+        return await self._jobs.find_newest(owner, list(models))
 
     async def list_takes(self, job: Job) -> list[Job]:
         """The takes of a job's brief, oldest first; one that was made again stands where the first
         of its kind did, in its place.
         """
-        there = {one.id: one for one in await self._jobs.of_brief(job.owner, job.brief_id)}
+        there = {one.id: one for one in await self._jobs.list_brief(job.owner, job.brief_id)}
         places: dict[str, str] = {}  # of each take: the first job that it goes back to
         for one in there.values():
             places[one.id] = places.get(one.retried_from, one.id)
@@ -173,7 +173,7 @@ class Watching:
         if (
             not job.state_at < read_at <= now < read_at + _LINE_KEPT
         ):  # what has come since then is not in it
-            ordered = await self._queue.line(*which, now)
+            ordered = await self._queue.list_waiting(*which, now)
             places = {job_id: place for place, job_id in enumerate(ordered, 1)}
             self._lines[which] = now, places
             if len(self._lines) > _LINES_KEPT:
