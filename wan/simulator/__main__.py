@@ -35,7 +35,7 @@ TICKS_PER_SECOND = 10  # uvicorn's
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until told to leave; the exit code. `arguments` are those of the command line."""
-    parser = _parser()
+    parser = _make_parser()
     options = parser.parse_args(arguments)
     try:
         board = _faults(options.fault)
@@ -191,7 +191,7 @@ def _seconds(text: str) -> float:
     raise argparse.ArgumentTypeError("allowed are seconds, 0 or more")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m wan.simulator",
         description="A local stand-in for the video service of Alibaba Model Studio.",
@@ -208,48 +208,24 @@ def _parser() -> argparse.ArgumentParser:
         default=8400,
         help="port to listen on; 0 takes any free one (default: %(default)s)",
     )
-    parser.add_argument(
-        "--pending",
-        type=_seconds,
-        default=2,
-        metavar="SECONDS",
-        help="time that a task waits (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--running",
-        type=_seconds,
-        default=6,
-        metavar="SECONDS",
-        help="time that a task runs at least (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--expire",
-        type=_seconds,
-        default=86400,
-        metavar="SECONDS",
-        help="age at which tasks are forgotten (default: %(default)s)",
-    )
+    for name, seconds, about in (
+        ("--pending", 2, "time that a task waits"),
+        ("--running", 6, "time that a task runs at least"),
+        ("--expire", 86400, "age at which tasks are forgotten"),
+    ):
+        parser.add_argument(
+            name,
+            type=_seconds,
+            default=seconds,
+            metavar="SECONDS",
+            help=f"{about} (default: %(default)s)",
+        )
     parser.add_argument(
         "--leave-when-unused",
         action="store_true",
         help="end when nobody holds a lock on DIR/users.lock",
     )
-    parser.add_argument("--preset", default="veryfast", help="x264's preset (default: %(default)s)")
-    parser.add_argument(
-        "--still",
-        action="store_true",
-        help="films in which nothing moves; they are made five times as fast",
-    )
-    plain = (
-        os.environ.get("WAN_SIMULATOR_PLAIN") or None
-    )  # so that the app's own simulator can be told
-    parser.add_argument(
-        "--plain",
-        type=Path,
-        default=plain,
-        metavar="FOLDER",
-        help="films of one colour, each kind made once and kept there, for tests",
-    )
+    _add_film_options(parser)
     parser.add_argument(
         "--fault",
         action="append",
@@ -258,6 +234,24 @@ def _parser() -> argparse.ArgumentParser:
         help="make a verb fail; may be repeated",
     )
     return parser
+
+
+def _add_film_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--preset", default="veryfast", help="x264's preset (default: %(default)s)")
+    parser.add_argument(
+        "--still",
+        action="store_true",
+        help="films in which nothing moves; they are made five times as fast",
+    )
+    # The environment says it to the simulator that the app starts.
+    plain = os.environ.get("WAN_SIMULATOR_PLAIN") or None
+    parser.add_argument(
+        "--plain",
+        type=Path,
+        default=plain,
+        metavar="FOLDER",
+        help="films of one colour, each kind made once and kept there, for tests",
+    )
 
 
 if __name__ == "__main__":
