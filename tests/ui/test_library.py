@@ -173,7 +173,7 @@ def test_what_can_be_done_depends_on_the_state():
 
 def test_settings_go_back_into_the_form_that_made_them(tmp_path):
     asked = DONE.request | {"fps": 24, "motion_strength": None, "fit": "pad"}
-    given = reuse_settings.values(
+    given = reuse_settings.make_form_values(
         "image", asked, 7, [("image", tmp_path / "a.jpg"), ("audio", tmp_path / "b.wav")]
     )
     assert (given["seed"], given["fps"], given["fit"], given["url"]) == ("7", "24", "pad", "")
@@ -183,7 +183,7 @@ def test_settings_go_back_into_the_form_that_made_them(tmp_path):
         str(tmp_path / "a.jpg"),
     )
     assert given["sound_file"] == str(tmp_path / "b.wav")
-    address = reuse_settings.values(
+    address = reuse_settings.make_form_values(
         "image",
         asked | {"motion_strength": 0.2},
         7,
@@ -195,7 +195,7 @@ def test_settings_go_back_into_the_form_that_made_them(tmp_path):
         "https://example.com/a.png",
         str(tmp_path / "b.wav"),
     )
-    forged = reuse_settings.values(
+    forged = reuse_settings.make_form_values(
         "image", asked, 7, [("audio", "https://example.com/a.wav")]
     )  # in a video of anybody's: no form fetches it
     assert (forged["image"], forged["url"], forged["sound_file"]) == (None, "", None)
@@ -204,7 +204,7 @@ def test_settings_go_back_into_the_form_that_made_them(tmp_path):
         ("image", "https://example.com/a.png"),
         ("image", "https://example.com/b.png"),
     ]
-    several = reuse_settings.values("reference", DONE.request, 7, mixed)
+    several = reuse_settings.make_form_values("reference", DONE.request, 7, mixed)
     assert several["files"] == ["/u/a.mp4"]
     assert several["urls"] == "https://example.com/a.png\nhttps://example.com/b.png"
 

@@ -451,7 +451,7 @@ def test_an_export_has_every_take_that_is_there(tmp_path):
 async def test_an_export_of_a_review_that_is_deleted_meanwhile_is_none(asked):
     """Also where it was begun so early that the deletion could not find it yet."""
     studio, whole, _, _ = asked
-    placed = reuse_settings.placed(studio, "review.zip", [], owner="o", review=whole.id)
+    placed = reuse_settings.create_file(studio, "review.zip", [], owner="o", review=whole.id)
     path = await placed.__aenter__()
     path.write_bytes(b"zip")
     (path.parent / ".note").unlink()

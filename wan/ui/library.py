@@ -99,8 +99,17 @@ def build(
     wire(
         "open", shown.open, asked, _WITH_ONE, [one], "one", trigger_mode="always_last"
     )  # of two cards the one that was clicked last opens
-    wire("use", shown.use, asked, _WITH_ONE, [one, tabs, *reuse_settings.outputs(runs)], "went")
-    wire("frame", shown.frame, asked, _WITH_ONE, [one, tabs, *reuse_settings.outputs(runs)], "went")
+    wire(
+        "use", shown.use, asked, _WITH_ONE, [one, tabs, *reuse_settings.list_outputs(runs)], "went"
+    )
+    wire(
+        "frame",
+        shown.frame,
+        asked,
+        _WITH_ONE,
+        [one, tabs, *reuse_settings.list_outputs(runs)],
+        "went",
+    )
     wire("again", shown.take_up, asked, _WITH_ONE, taken, "again")
     wire("watch", shown.take_up, asked, _WITH_ONE, taken, "went")
     wire("delete", shown.delete, asked, _WITH_ONE, [one], "deleted")
@@ -166,7 +175,9 @@ class Library:
             job = await self._studio.library.get(job_id or "", owner=owner)
             references = await reuse_settings.copy_references(self._studio, job.id, owner=owner)
             tab = MODELS[job.model].makes
-            return self._filled(tab, reuse_settings.values(tab, job.request, job.seed, references))
+            return self._filled(
+                tab, reuse_settings.make_form_values(tab, job.request, job.seed, references)
+            )
 
         return await self._filling(token, request, act)
 
@@ -175,7 +186,7 @@ class Library:
 
         async def act(owner: str) -> list[Any]:
             job = await self._studio.library.get(job_id or "", owner=owner)
-            async with reuse_settings.placed(
+            async with reuse_settings.create_file(
                 self._studio, "last-frame.png", [job.id], owner=owner
             ) as path:
                 await asyncio.to_thread(
@@ -225,7 +236,9 @@ class Library:
         async def act(owner: str) -> str:
             job = await self._studio.library.get(job_id or "", owner=owner)
             name = f"wan-{job.seed}.zip"
-            async with reuse_settings.placed(self._studio, name, [job.id], owner=owner) as path:
+            async with reuse_settings.create_file(
+                self._studio, name, [job.id], owner=owner
+            ) as path:
                 await self._studio.exports.bundle(job.id, owner=owner, target=path)
             return shelf.download(
                 self._language,
@@ -278,7 +291,7 @@ class Library:
     ) -> AsyncGenerator[str]:
         async def join(progress: Callable[[float], None]) -> Path:
             ids = [job.id for job in jobs]
-            async with reuse_settings.placed(
+            async with reuse_settings.create_file(
                 self._studio, "wan-film.mp4", ids, owner=owner
             ) as path:
                 await self._studio.exports.join(ids, owner=owner, target=path, progress=progress)
@@ -315,13 +328,15 @@ class Library:
         return [
             shelf.went(tab),
             gr.Tabs(selected=tab),
-            *reuse_settings.filled(self._runs, tab, given),
+            *reuse_settings.fill_outputs(self._runs, tab, given),
         ]
 
     async def _filling(
         self, token: str, request: gr.Request, act: Callable[[str], Awaitable[list[Any]]]
     ) -> list[Any]:
-        return await self._done(token, request, act, 1 + len(reuse_settings.outputs(self._runs)))
+        return await self._done(
+            token, request, act, 1 + len(reuse_settings.list_outputs(self._runs))
+        )
 
     async def _done(
         self,

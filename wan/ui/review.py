@@ -291,7 +291,7 @@ class _Room:
 def _placed(studio: Studio, review: Review, kind: str) -> AbstractAsyncContextManager[Path]:
     """Where an export may be written: it goes with the review, and with any job that is in it."""
     name = f"review-{datetime.now(UTC):%Y-%m-%d}.{kind}"
-    return reuse_settings.placed(
+    return reuse_settings.create_file(
         studio,
         name,
         [take.job_id for take in review.takes if take.job],
