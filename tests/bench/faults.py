@@ -394,9 +394,9 @@ _WEB = (
     ),
     _fault(
         "a prompt put on the page as HTML",
-        "ui/cards.py",
-        'format(str(job.request.get("prompt", "")))',
-        'format(Markup(job.request.get("prompt", "")))',
+        "ui/components/stage.html",
+        '{{ card.job.request.get("prompt", "") }}',
+        '{{ card.job.request.get("prompt", "") | safe }}',
         "ui/test_cards.py",
     ),
     _fault(

@@ -10,8 +10,11 @@ from wan.domain.catalog import Price
 from wan.domain.errors import InvalidInput
 from wan.domain.jobs import LIVE, Job, JobEvent, JobState, Spent
 from wan.domain.messages import LOCALES, Message, t
-from wan.ui import cards
+from wan.ui.components.cast import Tile, show_cast
 from wan.ui.components.lines import answer_of
+from wan.ui.components.price import price_line
+from wan.ui.components.stage import show_idle, show_job, show_takes
+from wan.ui.components.status import refused
 from wan.ui.takes import Mark
 from wan.web.facts import as_clock
 
@@ -52,7 +55,7 @@ def read(html: str) -> str:
 @pytest.mark.parametrize("state", list(JobState))
 def test_every_state_escapes_what_people_and_the_service_wrote(state):
     said = Message.of("task_failed", code=EVIL, message=EVIL, advice=EVIL)
-    shown = cards.view(
+    shown = show_job(
         "en",
         event(
             state,
@@ -70,26 +73,25 @@ def test_every_state_escapes_what_people_and_the_service_wrote(state):
 
 def test_cast_and_refusal_escape_names():
     said = Message.of("image_kind", field=EVIL, given=EVIL)
-    shown = cards.cast(
+    shown = show_cast(
         "en",
         [
-            cards.Tile("image", EVIL, b"webp", [said]),
-            cards.Tile("video", EVIL),
-            cards.Tile("refused", EVIL, notes=[said]),
+            Tile("image", EVIL, b"webp", [said]),
+            Tile("video", EVIL),
+            Tile("refused", EVIL, notes=[said]),
         ],
     )
     assert "<script" not in shown
     assert "character2" in shown
     assert "character3" not in shown
-    assert "<script" not in cards.refused(
-        "en", Message.of("field_type", field="prompt", given=EVIL, allowed="text"), EVIL
-    )
+    why = Message.of("field_type", field="prompt", given=EVIL, allowed="text")
+    assert "<script" not in show_idle("en", "image.webp", refused(why, EVIL))
 
 
 @pytest.mark.parametrize("state", list(JobState))
 def test_every_state_has_a_title_in_both_languages(state):
     for language, other in (("en", "zh"), ("zh", "en")):
-        shown = cards.view(language, event(state))
+        shown = show_job(language, event(state))
         assert f">{t(language, f'title_{state}')}</strong>" in shown
         assert f">{t(other, f'title_{state}')}<" not in shown
 
@@ -99,18 +101,18 @@ def test_every_state_has_a_title_in_both_languages(state):
     [(JobState.QUEUED, "cancel"), (JobState.UPLOADING, "cancel"), (JobState.PENDING, "cancel")],
 )
 def test_what_is_free_to_cancel_offers_it(state, button):
-    assert f'data-press="{button}"' in cards.view("en", event(state))
+    assert f'data-press="{button}"' in show_job("en", event(state))
 
 
 @pytest.mark.parametrize("state", [JobState.RUNNING, JobState.FETCHING, JobState.UNCERTAIN])
 def test_what_cannot_be_cancelled_offers_to_stop_watching(state):
-    shown = cards.view("en", event(state))
+    shown = show_job("en", event(state))
     assert 'data-press="stop"' in shown
     assert 'data-press="cancel"' not in shown
 
 
 def test_running_says_what_it_costs_and_what_is_expected():
-    shown = cards.view("en", event(JobState.RUNNING))
+    shown = show_job("en", event(JobState.RUNNING))
     assert "you pay ¥1.50 if it succeeds" in read(shown)
     assert 'data-elapsed="42.0" data-expected="75.0"' in shown
     assert "of about 1:15" in shown
@@ -118,17 +120,17 @@ def test_running_says_what_it_costs_and_what_is_expected():
 
 def test_a_simulated_run_never_speaks_of_a_charge():
     for state in JobState:
-        assert "¥" not in cards.view("en", event(state, backend="simulator"))
+        assert "¥" not in show_job("en", event(state, backend="simulator"))
 
 
 @pytest.mark.parametrize("state", list(JobState))
 def test_only_a_live_job_is_marked_live(state):
-    assert (" data-live" in cards.view("en", event(state))) == (state in LIVE)
+    assert (" data-live" in show_job("en", event(state))) == (state in LIVE)
 
 
 @pytest.mark.parametrize("state", ENDED_BADLY)
 def test_a_bad_end_says_why_and_offers_another_try_with_its_price(state):
-    shown = cards.view("en", event(state, said=Message.of("never_arrived"), request_id="r-1"))
+    shown = show_job("en", event(state, said=Message.of("never_arrived"), request_id="r-1"))
     assert "charged. Generate again." in shown
     assert "<details" in shown
     assert "r-1" in shown
@@ -137,8 +139,8 @@ def test_a_bad_end_says_why_and_offers_another_try_with_its_price(state):
 
 def test_a_doubtful_end_warns_before_another_try():
     doubtful = event(JobState.EXPIRED, said=Message.of("never_confirmed"), spent=Spent.MAYBE)
-    assert 'data-press="retry"' in cards.view("en", doubtful)
-    asked = cards.view("en", doubtful, asks=Message.of("may_pay_twice"))
+    assert 'data-press="retry"' in show_job("en", doubtful)
+    asked = show_job("en", doubtful, asks=Message.of("may_pay_twice"))
     assert "may be charged twice" in asked
     assert 'data-press="sure"' in asked
     assert 'data-press="retry"' not in asked
@@ -154,7 +156,7 @@ def test_done_shows_video_facts_and_adjustments():
         "poster_key": "p",
         "adjustments": adjusted,
     }
-    shown = cards.view("en", event(JobState.SUCCEEDED, **measured))
+    shown = show_job("en", event(JobState.SUCCEEDED, **measured))
     assert (
         'src="media/token/video.mp4" poster="media/token/poster.webp" controls playsinline '
         'preload="metadata"' in shown
@@ -175,16 +177,16 @@ def test_done_shows_video_facts_and_adjustments():
     ("html", "kept"),
     [
         (
-            cards.view("en", event(JobState.SUCCEEDED, task_id="task-1", width=1, height=2)),
+            show_job("en", event(JobState.SUCCEEDED, task_id="task-1", width=1, height=2)),
             ["4711", "¥1.50", "1×2", "task-1", "job-1"],
         ),
         (
-            cards.view("en", event(JobState.RUNNING, task_id="task-1")),
+            show_job("en", event(JobState.RUNNING, task_id="task-1")),
             ["0:42", "¥1.50", "A quiet sea.", "task-1"],
         ),
-        (cards.view("en", event(JobState.FAILED)), ["¥1.50", "A quiet sea."]),
+        (show_job("en", event(JobState.FAILED)), ["¥1.50", "A quiet sea."]),
         (
-            cards.price_line(
+            price_line(
                 "en", Price(Decimal("1.5"), "CNY", 5.0), (60, 120), simulated=False, takes=2
             ),
             ["¥3.00", "¥1.50"],
@@ -199,7 +201,7 @@ def test_a_translator_leaves_ids_prompts_and_prices_alone(html, kept):
 
 
 def test_not_watching_offers_to_watch_again():
-    shown = cards.view("en", event(JobState.RUNNING), watching=False)
+    shown = show_job("en", event(JobState.RUNNING), watching=False)
     assert 'data-press="watch"' in shown
     assert " data-live" not in shown
 
@@ -211,7 +213,7 @@ def test_takes_escape_what_people_wrote_and_each_button_names_its_job(state, mar
         (event(state, id=f"job-{number}", request={"prompt": EVIL}, task_id=EVIL, code=EVIL), mark)
         for number in (1, 2)
     ]
-    shown = cards.takes("en", several, note=Message.of("cancel_over").say())
+    shown = show_takes("en", several, note=Message.of("cancel_over"))
     assert "<script" not in shown
     assert shown.count('<section class="wan-take ') == 2
     tile = shown.partition("wan-take ")[2].partition("</section>")[0]
@@ -221,7 +223,7 @@ def test_takes_escape_what_people_wrote_and_each_button_names_its_job(state, mar
 def test_the_card_of_several_takes_counts_them_and_what_they_cost():
     made = event(JobState.SUCCEEDED, spent=Spent.YES, adjustments=[Message.of("image_upright")])
     failed, making = event(JobState.FAILED), event(JobState.RUNNING)
-    shown = cards.takes(
+    shown = show_takes(
         "en", [(made, Mark.NONE), (failed, Mark.NONE), (making, Mark.NONE), (made, Mark.BEFORE)]
     )
     for words in (
@@ -237,17 +239,17 @@ def test_the_card_of_several_takes_counts_them_and_what_they_cost():
         "what was adjusted in all is said once"
     )
     assert ' data-live data-told="2/3"' in shown or ' data-told="2/3" data-live' in shown
-    over = cards.takes("en", [(made, Mark.NONE), (failed, Mark.NONE)])
+    over = show_takes("en", [(made, Mark.NONE), (failed, Mark.NONE)])
     assert "Total ¥1.50." in read(over)
     assert "data-live" not in over
     assert "data-choose" not in over
-    waiting = cards.takes("en", [(event(JobState.PENDING), Mark.NONE)] * 2)
+    waiting = show_takes("en", [(event(JobState.PENDING), Mark.NONE)] * 2)
     assert "Cancel all" in waiting
-    assert "Total" not in cards.takes("en", [(event(JobState.PENDING, amount=None), Mark.NONE)] * 2)
+    assert "Total" not in show_takes("en", [(event(JobState.PENDING, amount=None), Mark.NONE)] * 2)
 
 
 def test_a_take_that_is_not_watched_does_not_hold_the_page():
-    quiet = cards.takes(
+    quiet = show_takes(
         "en", [(event(JobState.RUNNING), Mark.QUIET), (event(JobState.FAILED), Mark.NONE)]
     )
     assert "data-live" not in quiet
@@ -276,8 +278,7 @@ PRICE = Price(Decimal("1.5"), "CNY", 5.0)
 )
 def test_price_line_of_several_takes(price, simulated, said):
     lines = (
-        cards.price_line(language, price, (60, 120), simulated=simulated, takes=4)
-        for language in LOCALES
+        price_line(language, price, (60, 120), simulated=simulated, takes=4) for language in LOCALES
     )
     shown = read(" ".join(lines))
     for words in said:
@@ -299,7 +300,7 @@ def test_price_line_of_several_takes(price, simulated, said):
     ],
 )
 def test_price_line(price, usual, simulated, said):
-    lines = (cards.price_line(language, price, usual, simulated=simulated) for language in LOCALES)
+    lines = (price_line(language, price, usual, simulated=simulated) for language in LOCALES)
     shown = read(" ".join(lines))
     for words in said:
         assert words in shown
@@ -345,7 +346,8 @@ def test_clock(seconds, shown):
     ],
 )
 def test_the_page_calls_a_field_by_its_label(refusal, said):
-    shown = "".join(cards.refused(language, refusal.message, refusal.field) for language in LOCALES)
+    card = refused(refusal.message, refusal.field)
+    shown = "".join(show_idle(language, "image.webp", card) for language in LOCALES)
     for words in said:
         assert words in shown
     assert "input." not in shown

@@ -1,5 +1,5 @@
-"""What is put in the place of Gradio's own: the server that it starts, its downloads, and what it
-keeps of a session.
+"""What is put in the place of Gradio's own: the server that it starts, its downloads, what it keeps
+of a session, and the stubs that it writes.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import httpx
-from gradio import Blocks, http_server, processing_utils
+from gradio import Blocks, component_meta, http_server, processing_utils
 from gradio.state_holder import SessionState
 from uvicorn.config import Config
 
@@ -91,3 +91,10 @@ def keep_no_values() -> None:
     begin.wan = True  # type: ignore[attr-defined]
     SessionState.__init__ = begin  # type: ignore[method-assign]
     SessionState._update_value_in_config = lambda *_: None  # type: ignore[method-assign]
+
+
+def write_no_stubs() -> None:
+    """Keep Gradio from writing a `.pyi` beside every component that is imported: a type checker
+    would believe it, and it goes stale.
+    """
+    component_meta.create_or_modify_pyi = lambda *_: None

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import gradio as gr
 from gradio.components import Component
-from markupsafe import Markup
 
 from wan.domain.catalog import IMAGE_TO_VIDEO, MODELS
 from wan.domain.errors import Crowded, InvalidInput, StorageUnavailable
@@ -19,9 +18,12 @@ from wan.domain.turns import Asker, Overtaken
 from wan.media import inputs
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES, UploadFolder
-from wan.ui import cards, form_fields
+from wan.ui import form_fields
 from wan.ui.caller import Caller, Events
-from wan.ui.components.lines import hint, quiet
+from wan.ui.components.lines import hint, quiet, refusal, sound_hint
+from wan.ui.components.price import price_line
+from wan.ui.components.stage import show_idle, show_preview
+from wan.ui.components.status import Card, refused
 from wan.ui.connection import Connection, asker_of, bare, hidden
 from wan.ui.form_fields import element_id
 from wan.ui.stage import TabStage, Values
@@ -77,7 +79,7 @@ async def read_in_thread(values: Values, _asker: Asker) -> ImageToVideoRequest:
 
 
 async def draw_idle(
-    language: Language, values: Values, card: Markup, asker: Asker, *, back: bool
+    language: Language, values: Values, card: Card, asker: Asker, *, back: bool
 ) -> str:
     """Return the stage before a run: the picture as it will be sent, or a still where there is none
     that can be shown. Raises Overtaken.
@@ -87,12 +89,12 @@ async def draw_idle(
             webp = await inputs.run_in_sandbox(
                 asker, inputs.preview_image, values["image"], size=values["size"], fit=values["fit"]
             )
-            return cards.previewed(language, webp, values["size"], card, back=back)
+            return show_preview(language, webp, values["size"], card, back=back)
         except InvalidInput as error:
-            card = cards.refused(language, error.message, error.field)
+            card = refused(error.message, error.field)
         except (StorageUnavailable, Crowded) as error:
-            card = card or cards.refused(language, error.message)
-    return cards.idle(language, f"{TAB}.webp", card)
+            card = card or refused(error.message)
+    return show_idle(language, f"{TAB}.webp", card)
 
 
 def _add_form(
@@ -196,7 +198,7 @@ def _wire_price(
         quoted = await studio.submission.quote(
             model=_MODEL.name, size=size, duration=int(duration), audio=sound, own_region=own_region
         )
-        return cards.price_line(
+        return price_line(
             language, quoted.price, quoted.usual, simulated=quoted.simulated, takes=int(takes)
         )
 
@@ -250,11 +252,9 @@ def _wire_sound(language: Language, studio: Studio, fields: dict[str, Any], note
                 clean_line(sound.name),
                 sound,
             )
-            return cards.sound_hint(language, found.seconds, found.adjustments)
-        except InvalidInput as refusal:
-            return cards.sound_refusal(language, refusal.message)
-        except (StorageUnavailable, Crowded) as trouble:
-            return cards.sound_refusal(language, trouble.message)
+            return sound_hint(language, found.seconds, found.adjustments)
+        except (InvalidInput, StorageUnavailable, Crowded) as error:
+            return refusal(language, error.message)
         except Overtaken:
             return gr.skip()  # another has been chosen meanwhile
 

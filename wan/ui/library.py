@@ -17,7 +17,8 @@ from wan.domain.jobs import GROUPS, Job
 from wan.domain.messages import Language, t
 from wan.service.library import VERDICTS
 from wan.service.studio import Studio
-from wan.ui import cards, image, long_work, reuse_settings, shelf
+from wan.ui import image, long_work, reuse_settings, shelf
+from wan.ui.components.stage import show_job
 from wan.ui.connection import Connection, NotReady, bare, hidden, owner_of
 from wan.web import compare
 from wan.web.paths import file_address
@@ -212,7 +213,7 @@ class Library:
                 part
                 for of in self._runs
                 for part in (
-                    (cards.view(self._language, event), event.job.id)
+                    (show_job(self._language, event), event.job.id)
                     if of == tab
                     else (gr.skip(), gr.skip())
                 )

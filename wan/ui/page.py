@@ -6,24 +6,22 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import gradio as gr
-from markupsafe import Markup
 
 from wan.domain import ids
 from wan.domain.messages import Language, Message, t
 from wan.environment.settings import Settings
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES
-from wan.ui import cards, image, library, reference, review, stage
 from wan.ui import connection as connections
+from wan.ui import image, library, reference, review, stage
 from wan.ui.api.endpoints import Api
 from wan.ui.caller import Caller
-from wan.ui.components.header import Header
+from wan.ui.components.header import Header, show_header
 from wan.ui.connection import hidden
 from wan.ui.gradio_patches import deny_downloads, keep_no_values
 from wan.ui.inputs import Page
 from wan.web.capacity import Capacity
 from wan.web.languages import PATHS
-from wan.web.text import text, text_of
 
 _KEEP_UPLOADS = 24 * 3600  # seconds
 
@@ -115,21 +113,19 @@ def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> N
 
 def _header(language: Language, settings: Settings) -> str:
     connect, share = any(connections.asked_for(settings)), not settings.users
-    notes = [text(language, "fleeting")] if settings.is_ephemeral else []
+    notes = [Message.of("fleeting")] if settings.is_ephemeral else []
     if settings.backend == "simulator":
-        withheld = [text_of(language, Message.of("key_on_space"))] if settings.key_withheld else []
-        return cards.header(
+        withheld = [Message.of("key_on_space")] if settings.key_withheld else []
+        return show_header(
             language,
-            text(language, "badge_demo"),
-            short=text(language, "badge_demo_short"),
+            Message.of("badge_demo"),
+            short=Message.of("badge_demo_short"),
             notes=[*withheld, *notes],
             connect=connect,
             share=share,
         )
     connection = settings.connection()
-    where = (
-        text(language, f"region_{connection.region}")
-        if connection.region
-        else Markup("{}").format(urlsplit(connection.base_url).hostname)
-    )
-    return cards.header(language, where, notes=notes, connect=connect, share=share)
+    where: Message | str = urlsplit(connection.base_url).hostname or ""
+    if connection.region:
+        where = Message.of(f"region_{connection.region}")
+    return show_header(language, where, notes=notes, connect=connect, share=share)

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import gradio as gr
 from gradio.components import Component
-from markupsafe import Markup
 
 from wan.domain.catalog import INPUT_CAPS, MODELS, REFERENCE_TO_VIDEO
 from wan.domain.errors import Crowded, InvalidInput, StorageUnavailable
@@ -20,9 +19,13 @@ from wan.domain.turns import Asker, Overtaken
 from wan.media import inputs
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES, UploadFolder
-from wan.ui import cards, form_fields
+from wan.ui import form_fields
 from wan.ui.caller import Events
+from wan.ui.components.cast import Tile, show_cast
 from wan.ui.components.lines import hint
+from wan.ui.components.price import price_line
+from wan.ui.components.stage import show_idle
+from wan.ui.components.status import Card
 from wan.ui.connection import Connection, asker_of, bare, hidden
 from wan.ui.form_fields import element_id
 from wan.ui.stage import TabStage, Values
@@ -155,11 +158,11 @@ async def read(values: Values, asker: Asker) -> ReferenceToVideoRequest:
 
 
 async def draw_idle(
-    language: Language, _values: Values, card: Markup, _asker: Asker, *, back: bool
+    language: Language, _values: Values, card: Card, _asker: Asker, *, back: bool
 ) -> str:
     """Return the stage before a run."""
     _ = back  # there is no preview to come back from
-    return cards.idle(language, f"{TAB}.webp", card)
+    return show_idle(language, f"{TAB}.webp", card)
 
 
 def list_references(files: Sequence[Path] | None, urls: str | None) -> list[Media]:
@@ -213,21 +216,21 @@ async def _draw_cast(
     if not references:
         return _draw_no_cast(language)
     tiles = [await _make_tile(previews, one, asker) for one in references[:_SHOWN]]
-    return cards.cast(language, tiles)
+    return show_cast(language, tiles)
 
 
-async def _make_tile(previews: Previews, reference: Media, asker: Asker) -> cards.Tile:
+async def _make_tile(previews: Previews, reference: Media, asker: Asker) -> Tile:
     """Make the tile of a reference. A link is not loaded from where it leads."""
     if isinstance(reference, str):
-        return cards.Tile(guess_kind(reference), reference)
+        return Tile(guess_kind(reference), reference)
     name = clean_line(reference.name)
     try:
         preview = await previews.get(reference, asker)
     except InvalidInput as refusal:
-        return cards.Tile("refused", name, notes=[refusal.message])
+        return Tile("refused", name, notes=[refusal.message])
     except (StorageUnavailable, Crowded) as trouble:
-        return cards.Tile("refused", name, notes=[trouble.message])
-    return cards.Tile(preview.kind, name, preview.thumbnail, preview.adjustments)
+        return Tile("refused", name, notes=[trouble.message])
+    return Tile(preview.kind, name, preview.thumbnail, preview.adjustments)
 
 
 def _draw_no_cast(language: Language) -> str:
@@ -254,9 +257,7 @@ async def _quote(
     count = min(len(references), max(INPUT_CAPS))
     lengths = await previews.measure_videos(references, asker)
     quoted = await studio.submission.quote(**asked, videos=lengths, references=count)
-    return cards.price_line(
-        language, quoted.price, quoted.usual, simulated=quoted.simulated, takes=takes
-    )
+    return price_line(language, quoted.price, quoted.usual, simulated=quoted.simulated, takes=takes)
 
 
 def _limit_to_model(name: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 import gradio as gr
 from gradio.components import Component
-from markupsafe import Markup
 
 from wan.domain.catalog import TAKES_LIMIT
 from wan.domain.errors import (
@@ -24,16 +23,15 @@ from wan.domain.jobs import JobEvent
 from wan.domain.messages import Language, Message
 from wan.domain.requests import Request
 from wan.domain.turns import Asker
-from wan.ui import cards
 from wan.ui.caller import Caller, Events, explain
 from wan.ui.components.component import OfJob
-from wan.ui.components.stage import Stage
+from wan.ui.components.stage import Stage, show_idle, show_job, show_takes
+from wan.ui.components.status import Card, not_started, ready, refused
 from wan.ui.connection import SECRET, NotReady
 from wan.ui.handling import make_listener_check
 from wan.ui.takes import Mark, Take, aimed, changed, read, written
 from wan.web.capacity import Capacity
 from wan.web.events import RECHECK
-from wan.web.text import text, text_of
 
 _VIEWERS = (
     300,
@@ -58,7 +56,7 @@ class Idle(Protocol):
     """
 
     def __call__(
-        self, values: Values, card: Markup, asker: Asker, /, *, back: bool
+        self, values: Values, card: Card, asker: Asker, /, *, back: bool
     ) -> Awaitable[str]:
         """Gives its HTML."""
 
@@ -92,7 +90,7 @@ class TabStage:
         self._models, self._viewers = models, viewers
         self.job = gr.BrowserState("", storage_key=f"wan-{tab}-job-v1", secret=SECRET)
         """The takes on the stage, as `wan.ui.takes` writes them."""
-        self.ready = cards.ready(self._language, simulated=self._studio.backend == "simulator")
+        self.ready = ready(simulated=self._studio.backend == "simulator")
         self.view = Stage(
             self._empty(self.ready), elem_id=f"wan-{tab}-view", elem_classes="wan-run"
         )
@@ -258,10 +256,10 @@ class TabStage:
             Take(job.id, Mark.BEFORE if several and not job.live else Mark.NONE) for job in made
         ]
         before = not several and not made[0].live
-        note = Markup("{} ").format(text(self._language, "made_before")) if before else ""
+        note = Message.of("made_before") if before else None
         return await self._shown(shown, owner, note), written(shown)
 
-    def _refusal(self, error: Exception, broke: str) -> Markup:
+    def _refusal(self, error: Exception, broke: str) -> Card:
         """The card that says why nothing was done. broke: the key of what is said of a fault of
         ours.
         """
@@ -269,9 +267,9 @@ class TabStage:
         if isinstance(error, WanError):
             field = error.field if isinstance(error, InvalidInput) else ""
             connect = isinstance(error, AccessRefused)
-            return cards.refused(self._language, why, field, connect=connect)
+            return refused(why, field, connect=connect)
         title = "title_broke" if why.key == "act_broke_note" else "title_refused"
-        return cards.not_started(self._language, why.key, title=title)
+        return not_started(why.key, title=title)
 
     def _refuse_act(self, _caller: Caller, error: Exception, jobs: str) -> Shown:
         """The stage after a button that could not do its work; what it may have done already,
@@ -287,12 +285,8 @@ class TabStage:
             await self._studio.submission.cancel(take.job_id, owner=owner)
             for take in aimed(shown, event.job)
         ]
-        late = [
-            Markup("{} ").format(text_of(self._language, one))
-            for one in came
-            if one.key == "cancel_late" and len(came) == 1
-        ]
-        return await self._now(shown, owner, note=Markup("").join(late)), written(shown)
+        late = came[0] if len(came) == 1 and came[0].key == "cancel_late" else None
+        return await self._now(shown, owner, note=late), written(shown)
 
     async def _stop(self, caller: Caller, event: OfJob, jobs: str) -> Shown:
         shown = await self._there(caller.owner, jobs)
@@ -309,7 +303,7 @@ class TabStage:
         shown = await self._there(owner, jobs)
         for take in aimed(shown, event.job):
             await self._studio.library.withdraw_links(take.job_id, owner=owner)
-        note = text(self._language, "links_withdrawn")
+        note = Message.of("links_withdrawn")
         return await self._now(shown, owner, note=note), written(shown)
 
     async def _retry(self, caller: Caller, event: OfJob, jobs: str) -> Shown:
@@ -336,7 +330,7 @@ class TabStage:
         shown = [Take(job.id) if take is old else take for take in shown]
         return await self._shown(shown, owner), written(shown)
 
-    async def _shown(self, shown: Sequence[Take], owner: str, note: Markup | str = "") -> Any:
+    async def _shown(self, shown: Sequence[Take], owner: str, note: Message | None = None) -> Any:
         """The view of new jobs; whatever happens here, they are there, and the page must learn
         their ids.
         """
@@ -346,9 +340,9 @@ class TabStage:
             _log.exception("jobs %s could not be shown yet", written(shown))
             return gr.skip()
 
-    def _empty(self, card: Markup, *, back: bool = False) -> str:
+    def _empty(self, card: Card, *, back: bool = False) -> str:
         """The stage without a job, with a card. back: whether there is one to go back to."""
-        return cards.idle(self._language, f"{self._tab}.webp", card, back=back)
+        return show_idle(self._language, f"{self._tab}.webp", card, back=back)
 
     async def _there(self, owner: str, jobs: str) -> list[Take]:
         """The takes that the stage shows. Of several, those that are gone are left out; whether one
@@ -372,7 +366,7 @@ class TabStage:
         shown: Sequence[Take],
         owner: str,
         *,
-        note: Markup | str = "",
+        note: Message | None = None,
         watching: bool = True,
         asks: Message | None = None,
     ) -> str:
@@ -394,7 +388,7 @@ def _drawn(
     shown: Sequence[Take],
     events: Sequence[JobEvent],
     *,
-    note: Markup | str = "",
+    note: Message | None = None,
     watching: bool = True,
     asks: Message | None = None,
 ) -> str:
@@ -402,6 +396,6 @@ def _drawn(
     their marks say it.
     """
     if len(events) == 1:
-        return cards.view(language, events[0], watching=watching, note=note, asks=asks)
+        return show_job(language, events[0], watching=watching, note=note, asks=asks)
     marks = {take.job_id: take.mark for take in shown}
-    return cards.takes(language, [(event, marks[event.job.id]) for event in events], note=note)
+    return show_takes(language, [(event, marks[event.job.id]) for event in events], note=note)

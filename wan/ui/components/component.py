@@ -9,7 +9,11 @@ from typing import Any
 import gradio as gr
 from pydantic import BaseModel, ConfigDict, Field
 
+from wan.ui.gradio_patches import write_no_stubs
+
 _LISTENER = (Path(__file__).parent / "component.js").read_text(encoding="utf-8")
+
+write_no_stubs()
 
 
 class EventValues(BaseModel):

@@ -1,6 +1,15 @@
 """The head of the page."""
 
+from collections.abc import Mapping, Sequence
+
+from markupsafe import Markup
+
+from wan.domain.messages import Language, Message
 from wan.ui.components.component import Component
+from wan.ui.components.templates import render
+
+_PAGES: Mapping[Language, str] = {"zh": "zh?lang=zh", "en": "./?lang=en"}
+"""Where the page of each language is, with what says that it was chosen."""
 
 
 class Header(Component):
@@ -8,3 +17,29 @@ class Header(Component):
 
     event_names = ("share", "carry")
     """Show the private link; take the forms along to the page in the other language."""
+
+
+def show_header(
+    language: Language,
+    badge: Message | str,
+    *,
+    short: Message | None = None,
+    notes: Sequence[Message] = (),
+    connect: bool = False,
+    share: bool = True,
+) -> Markup:
+    """Its HTML. badge: where videos are made, a message or a host name. short: the badge where
+    there is little room. connect: whether there is a panel for keys and codes. share: whether jobs
+    belong to a browser, so that a link opens them in another; where they do not, whoever is signed
+    in can sign out.
+    """
+    return render(
+        "header.html",
+        language,
+        badge=badge,
+        short=short or badge,
+        notes=notes,
+        connect=connect,
+        share=share,
+        pages=_PAGES,
+    )

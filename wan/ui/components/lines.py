@@ -1,5 +1,7 @@
 """Small parts that several tabs show: lines of text, a button that copies, the player."""
 
+from collections.abc import Sequence
+
 from markupsafe import Markup
 
 from wan.domain.jobs import Job
@@ -43,3 +45,13 @@ def copy_button(language: Language, key: str, *, look: str = "", is_icon: bool =
 def video(job: Job, *, preload: str = "metadata") -> Markup:
     """The player of a finished job."""
     return render_macro("video", "en", job, preload=preload)
+
+
+def refusal(language: Language, why: Message) -> Markup:
+    """Why a file cannot be used."""
+    return render_macro("refusal", language, text_of(language, why))
+
+
+def sound_hint(language: Language, seconds: float, notes: Sequence[Message]) -> Markup:
+    """A sound that can be used: how long it is, and what is done to it."""
+    return render_macro("sound", language, f"{seconds:.1f}", notes)

@@ -1,9 +1,70 @@
 """The stage of a tab: the status card and the video of a job, or of several takes."""
 
+import base64
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from wan.domain.jobs import JobEvent, JobState
+from wan.domain.messages import Language, Message
 from wan.ui.components.component import Component
+from wan.ui.components.status import Card, describe_job, describe_take, sum_up
+from wan.ui.components.templates import render
+from wan.ui.takes import Mark
 
 
 class Stage(Component):
     """Shows what a tab is about. Its buttons work on one take, or on all that are shown."""
 
     event_names = ("watch", "quiet", "cancel", "stop", "resume", "retry", "sure", "withdraw")
+
+
+def show_idle(language: Language, still: str, card: Card, *, back: bool = False) -> Markup:
+    """The stage before a run: a sample still, by the name of its file, and a card. back: whether
+    there is a job to go back to.
+    """
+    return render("idle.html", language, card=card, still=still, picture="", back=back)
+
+
+def show_preview(language: Language, webp: bytes, size: str, card: Card, *, back: bool) -> Markup:
+    """The stage with the picture as it will be sent. back: whether there is a video to go back
+    to.
+    """
+    picture = base64.b64encode(webp).decode()
+    exact = size.replace("*", "×") if "*" in size else ""
+    return render("idle.html", language, card=card, picture=picture, size=exact, back=back)
+
+
+def show_job(
+    language: Language,
+    event: JobEvent,
+    *,
+    watching: bool = True,
+    note: Message | None = None,
+    asks: Message | None = None,
+) -> Markup:
+    """Stage and card of a job as it is now. note: stands before what the card says. asks: what to
+    know before a retry is really wanted.
+    """
+    card = describe_job(event, watching=watching, note=note, asks=asks)
+    return render("job.html", language, card=card)
+
+
+def show_takes(
+    language: Language, shown: Sequence[tuple[JobEvent, Mark]], *, note: Message | None = None
+) -> Markup:
+    """Several takes as they are now, in a grid that keeps its shape, and one card for all of them.
+    note: stands in that card.
+    """
+    takes = [(describe_take(event, mark), mark is Mark.BEFORE) for event, mark in shown]
+    states = [event.job.state for event, _ in shown]
+    done, over = states.count(JobState.SUCCEEDED), sum(not event.job.live for event, _ in shown)
+    return render(
+        "takes.html",
+        language,
+        takes=takes,
+        state="TAKES" if over < len(shown) else JobState.SUCCEEDED if done else states[0],
+        told=f"{done}/{over}",
+        live=any(event.job.live and mark is not Mark.QUIET for event, mark in shown),
+        card=sum_up(shown, note),
+    )

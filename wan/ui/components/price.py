@@ -1,0 +1,35 @@
+"""The line above Generate: what it costs and how long it usually takes."""
+
+from markupsafe import Markup
+
+from wan.domain.catalog import Price, format_money
+from wan.domain.messages import Language
+from wan.ui.components.templates import render
+
+
+def price_line(
+    language: Language,
+    price: Price | None,
+    usual: tuple[int, int],
+    *,
+    simulated: bool,
+    takes: int = 1,
+) -> Markup:
+    """The line for takes that are made side by side. price: of each of them. usual: from how many
+    seconds to how many a run takes.
+    """
+    low, high = usual
+    unit = "minutes" if low >= 60 else "seconds"
+    if unit == "minutes":
+        low, high = round(low / 60), round(high / 60)
+    return render(
+        "price.html",
+        language,
+        price=price,
+        total=price and format_money(price.amount * takes, price.currency),
+        takes=takes,
+        simulated=simulated,
+        time=unit if low < high else f"about_{unit}",
+        low=low,
+        high=high,
+    )

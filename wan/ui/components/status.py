@@ -1,0 +1,262 @@
+"""What the status card under the stage says before a run, of a job and of several takes: which step
+is reached, in which tone, with which buttons. `stage.html` shows it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from wan.domain.catalog import format_money
+from wan.domain.jobs import CANCEL_IS_FREE, Job, JobEvent, JobState, Spent
+from wan.domain.messages import Message
+from wan.ui.takes import Mark
+
+_STEP_OF = {
+    JobState.QUEUED: 0,
+    JobState.UPLOADING: 1,
+    JobState.SUBMITTING: 1,
+    JobState.UNCERTAIN: 1,
+    JobState.PENDING: 2,
+    JobState.RUNNING: 3,
+    JobState.FETCHING: 4,
+    JobState.SUCCEEDED: 5,
+}
+
+
+@dataclass(frozen=True)
+class Button:
+    """A button of a card; `assets/page.js` triggers the stage's event when it is its turn."""
+
+    press: str
+    """The event."""
+    key: str
+    """The key of its text."""
+    is_main: bool = False
+    price: str = ""
+    """What pressing it costs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """A status card."""
+
+    title: Message
+    says: Sequence[Message] = ()
+    """Sentences, one after the other."""
+    tone: Literal["calm", "good", "warn", "bad"] = "calm"
+    step: int | None = -1
+    """Of the line of five the one where it stands; those before it are done. None shows no line."""
+    buttons: Sequence[Button] = ()
+    note: Message | None = None
+    """What came of a button."""
+    adjustments: Sequence[Message] = ()
+    """What was adjusted in the video."""
+    hint: str = ""
+    """The key of a quiet line below."""
+    is_demo: bool = False
+    field: str = ""
+    """The field of the form that is wrong."""
+    connects: bool = False
+    """Whether it leads to *Connection*."""
+    chosen: str = ""
+    """Ids of the jobs that can be compared and reviewed together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobCard(Card):
+    """A status card of one job."""
+
+    event: JobEvent
+    state: str
+    """The job's state; ASKS before it is made again at double cost, STOPPED when nobody looks."""
+    look: Literal["none", "making", "video"] = "none"
+    """What the stage shows: the prompt, the prompt with a glow, or the video."""
+
+    @property
+    def job(self) -> Job:
+        """The job."""
+        return self.event.job
+
+    @property
+    def live(self) -> bool:
+        """Whether its clock ticks."""
+        return self.look == "making"
+
+    @property
+    def making(self) -> bool:
+        """Whether it is being made at this moment, so that it is known how long that takes."""
+        return self.live and self.job.state is JobState.RUNNING
+
+
+def ready(*, simulated: bool) -> Card:
+    """The card before a run: what to do, and in the demo that it is one."""
+    return Card(title=Message.of("ready"), says=[Message.of("ready_note")], is_demo=simulated)
+
+
+def refused(why: Message, field: str = "", *, connect: bool = False) -> Card:
+    """The card for a request that was not sent, naming what is wrong. field: marked in the form.
+    connect: with the way to the connection.
+    """
+    return Card(
+        tone="bad",
+        title=Message.of("title_refused"),
+        says=[why],
+        hint="refused_note",
+        field=field,
+        connects=connect,
+    )
+
+
+def not_started(key: str, title: str = "title_refused") -> Card:
+    """The card for something that could not be done for a reason of ours."""
+    return Card(tone="bad", title=Message.of(title), says=[Message.of(key)])
+
+
+def describe_job(
+    event: JobEvent,
+    *,
+    watching: bool = True,
+    note: Message | None = None,
+    asks: Message | None = None,
+    is_take: bool = False,
+) -> JobCard:
+    """Describe a job as it is now. note: what came of a button. asks: what to know before a retry
+    is really wanted. is_take: whether it is one of several, whose buttons name it.
+    """
+    job = event.job
+    title = Message.of(f"title_{job.state}")
+    again = "resume" if is_take else "watch"
+    if asks is not None:
+        return JobCard(
+            event=event,
+            state="ASKS",
+            tone="warn",
+            title=Message.of("title_ask"),
+            step=_furthest_step(job),
+            says=[asks],
+            buttons=[_paid("sure", "sure", job), Button(again, "leave", is_main=True)],
+        )
+    if job.state is JobState.SUCCEEDED:
+        return JobCard(
+            event=event,
+            state=job.state,
+            look="video",
+            tone="good",
+            title=title,
+            step=_STEP_OF[job.state],
+            buttons=[_paid("retry", "new_take", job)],
+            note=note,
+            adjustments=job.adjustments,
+        )
+    if not job.live:
+        return JobCard(
+            event=event,
+            state=job.state,
+            tone="calm" if job.state is JobState.CANCELLED else "bad",
+            title=title,
+            step=_furthest_step(job),
+            says=[job.said or event.message],
+            buttons=[_paid("retry", "retry", job)],
+        )
+    if not watching:
+        return JobCard(
+            event=event,
+            state="STOPPED",
+            title=Message.of("not_watching"),
+            step=_STEP_OF[job.state],
+            says=[Message.of("stopped_note")],
+            buttons=[Button(again, "watch", is_main=True)],
+        )
+    return JobCard(
+        event=event,
+        state=job.state,
+        look="making",
+        tone="warn" if job.state is JobState.UNCERTAIN else "calm",
+        title=title,
+        step=_STEP_OF[job.state],
+        says=_explain(event, note, is_take=is_take),
+        buttons=_live_buttons(job),
+    )
+
+
+def describe_take(event: JobEvent, mark: Mark) -> JobCard:
+    """Describe one of several takes."""
+    asks = Message.of("may_pay_twice") if mark is Mark.ASKS else None
+    return describe_job(event, watching=mark is not Mark.QUIET, asks=asks, is_take=True)
+
+
+def sum_up(shown: Sequence[tuple[JobEvent, Mark]], note: Message | None) -> Card:
+    """The card under several takes: how many are done, what they cost together, and what can be
+    done with all of them.
+    """
+    jobs = [event.job for event, _ in shown]
+    done = [job for job in jobs if job.state is JobState.SUCCEEDED]
+    going = [job for job in jobs if job.live]
+    lost = [job for job in jobs if job.state in (JobState.FAILED, JobState.EXPIRED)]
+    cancelled = len(jobs) - len(done) - len(going) - len(lost)
+    counts = {"takes_lost": len(lost), "takes_cancelled": cancelled, "takes_going": len(going)}
+    cost = _total([event.job for event, mark in shown if mark is not Mark.BEFORE])
+    return Card(
+        title=Message.of("takes_done", done=len(done), takes=len(jobs)),
+        tone="calm" if going else "good" if done else "bad" if lost else "calm",
+        step=None,
+        says=[
+            *(Message.of(key, number=number) for key, number in counts.items() if number),
+            *cost,
+        ],
+        chosen=" ".join(job.id for job in done) if len(done) > 1 else "",
+        buttons=[Button("cancel", "cancel_all")] if sum(map(_can_cancel, jobs)) > 1 else [],
+        note=note,
+        adjustments=list({str(one): one for job in done for one in job.adjustments}.values()),
+    )
+
+
+def _total(jobs: Sequence[Job]) -> list[Message]:
+    """What jobs cost together, as far as prices are known: while some are on their way, at most."""
+    if any(job.simulated for job in jobs):
+        return [Message.of("takes_free")]
+    charged = [job for job in jobs if job.live or job.spent is not Spent.NO]
+    if not jobs or any(job.amount is None for job in charged):
+        return []
+    amount = sum((job.amount or Decimal(0) for job in charged), Decimal(0))
+    key = "takes_price_most" if any(job.live for job in jobs) else "takes_price"
+    return [Message.of(key, price=format_money(amount, jobs[0].currency))]
+
+
+def _explain(event: JobEvent, note: Message | None, *, is_take: bool) -> list[Message]:
+    """What is happening, what it costs, and what can be done about it."""
+    job = event.job
+    before = [note] if note else []
+    if job.state is not JobState.RUNNING or job.said is not None:
+        if job.cancel_wanted:
+            before.append(Message.of("page_cancel_noted"))
+        return [*before, event.message, *([] if is_take else [Message.of("goes_on")])]
+    if job.simulated:
+        return [*before, Message.of("cannot_stop_demo")]
+    if job.price:
+        return [*before, Message.of("cannot_stop", price=str(job.price))]
+    return [*before, Message.of("cannot_stop_unpriced")]
+
+
+def _live_buttons(job: Job) -> list[Button]:
+    if _can_cancel(job):
+        return [Button("cancel", "cancel")]
+    again = [_paid("retry", "retry", job)] if job.state is JobState.UNCERTAIN else []
+    return [Button("stop", "stop"), *again]
+
+
+def _paid(press: str, key: str, job: Job) -> Button:
+    """A button that shows what pressing it costs."""
+    return Button(press, key, price=str(job.price) if job.price and not job.simulated else "")
+
+
+def _can_cancel(job: Job) -> bool:
+    """Whether a cancel would still come in time, and is not on its way."""
+    return job.state in CANCEL_IS_FREE | {JobState.SUBMITTING} and not job.cancel_wanted
+
+
+def _furthest_step(job: Job) -> int:
+    """The step at which a job ended."""
+    reached = (job.created_at, job.started_at, job.submitted_at, job.running_at, job.fetching_at)
+    return max(step for step, at in enumerate(reached) if at is not None)
