@@ -84,7 +84,9 @@ class App:
 
     @contextlib.contextmanager
     def fault(self, verb: str, fault: str) -> Iterator[None]:
-        """The simulator answers wrongly inside the block."""
+        """The simulator answers wrongly inside the block. The pauses between two tries grow with
+        the time that it takes: where a state is all that is wanted, `holding` costs none.
+        """
         plain_http.post(
             f"{self.simulator}/simulator/faults", json={"verb": verb, "fault": fault}
         ).raise_for_status()

@@ -290,7 +290,7 @@ def test_a_stream_that_ends_without_a_word_is_noticed(visitor: BrowserContext, a
     page.clock.install()
     page.clock.resume()
     cut = []
-    with app.fault("policy", "status-503"):
+    with app.holding("PENDING"):
         opened(page, app.url)
         begin(page, "a proxy ends the stream")
         page.locator("#wan-image-view [data-live]").wait_for()
