@@ -1,6 +1,8 @@
 """The rooms of the package: who may know whom, and which library is used in which room only."""
 
-from tests.imports import circles, graph, room
+import pytest
+
+from tests.imports import circles, graph, modules, room
 
 FLOORS = (  # each knows those above it in this list, and itself
     {"wan.domain", "wan.simulator"},
@@ -83,3 +85,14 @@ def test_no_level_has_more_than_twelve_rooms():
         if part and not part.startswith("__"):
             rooms.setdefault(parent, set()).add(part)
     assert len(rooms["wan"]) <= 12
+
+
+@pytest.mark.parametrize("field", ["shot_type", "watermark", "prompt_extend"])
+def test_a_field_of_a_request_is_named_in_three_files_at_most(field):
+    """What a new field takes: `fields`, `requests` and what is sent."""
+    naming = [
+        name
+        for name, path in modules().items()
+        if room(name) != "wan.simulator" and field in path.read_text(encoding="utf-8")
+    ]
+    assert len(naming) <= 3, naming

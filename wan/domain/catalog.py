@@ -112,8 +112,6 @@ class Model:
     """Whole seconds that can be ordered."""
     audio_flag: bool
     """Whether sound can be switched off; without the flag there is always sound."""
-    prompt_extend: bool
-    """Whether the service can rewrite the prompt."""
     audio_url: bool
     """Whether a sound file can be given."""
     bills_input: bool
@@ -154,7 +152,6 @@ MODELS: dict[str, Model] = {
             makes="image",
             durations=range(2, 16),
             audio_flag=True,
-            prompt_extend=True,
             audio_url=True,
             bills_input=False,
             usual_seconds=(60, 120),  # S1's samples: 59 s and 73 s for 10 s at 720P with sound
@@ -165,7 +162,6 @@ MODELS: dict[str, Model] = {
             makes="reference",
             durations=range(2, 11),
             audio_flag=True,
-            prompt_extend=False,
             audio_url=False,
             bills_input=True,
             usual_seconds=(60, 300),  # S4: "usually 1-5 minutes"
@@ -179,7 +175,6 @@ MODELS: dict[str, Model] = {
             makes="reference",
             durations=range(2, 11),
             audio_flag=False,
-            prompt_extend=False,
             audio_url=False,
             bills_input=True,
             usual_seconds=(120, 300),  # S4; its sample took 4 min 35 s for 5 s at 720P
