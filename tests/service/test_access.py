@@ -35,9 +35,8 @@ from wan.service.new_jobs import NewJobs
 from wan.service.refusals import refusals_in_words
 from wan.service.studio import Studio
 from wan.ui import connection
-from wan.ui.caller import Caller, Events
-from wan.ui.stage import TabStage
-from wan.ui.stage import viewers as run_viewers
+from wan.ui.caller import Caller, Events, owner_of
+from wan.ui.stage import TabStage, make_viewers
 
 OWN = Connection(
     backend="dashscope",
@@ -630,12 +629,10 @@ class TestTheWholeWay:
         async with Studio(load_settings()) as studio:
             with gr.Blocks():
                 events = Events("en", studio, connection.build("en", studio))
-                run = TabStage(events, "image", [catalog.IMAGE_TO_VIDEO], run_viewers())
+                run = TabStage(events, "image", [catalog.IMAGE_TO_VIDEO], make_viewers())
             asks = gr.Request(username="somebody")
             with simulator.fault("policy", "status-503"):
-                job = await studio.submission.submit(
-                    image(), owner=connection.owner_of(studio, "", asks)
-                )
+                job = await studio.submission.submit(image(), owner=owner_of(studio, "", asks))
                 viewers = [run.watch(Caller(studio, asks, ""), job.id) for _ in range(21)]
                 for viewer in viewers:
                     assert "data-live" in await anext(viewer)

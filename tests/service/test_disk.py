@@ -34,8 +34,8 @@ from wan.service import job_writer, polling, runner, submitting
 from wan.service.studio import Studio
 from wan.storage import objects
 from wan.ui import connection, reference, reuse_settings, review, review_export
-from wan.ui.caller import Caller, Events
-from wan.ui.stage import TabStage, Values, viewers
+from wan.ui.caller import Caller, Events, owner_of
+from wan.ui.stage import TabStage, Values, make_viewers
 from wan.web.routes import routes
 
 pytestmark = pytest.mark.anyio
@@ -260,7 +260,7 @@ async def test_no_copy_takes_the_room_of_the_jobs(studio, monkeypatch):
 async def test_one_export_of_an_owner_at_a_time(studio, monkeypatch, tmp_path):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
     asks = gr.Request(username="somebody")
-    owner = connection.owner_of(studio, "", asks)
+    owner = owner_of(studio, "", asks)
     job = await studio.submission.submit(request(), owner=owner)
     async for _ in studio.watching.follow(job.id, owner=owner):
         pass
@@ -374,7 +374,7 @@ async def test_the_page_says_it_in_words(studio):
 
     with gr.Blocks() as demo:
         events = Events("en", studio, connection.build("en", studio))
-        run = TabStage(events, "image", [catalog.IMAGE_TO_VIDEO], viewers())
+        run = TabStage(events, "image", [catalog.IMAGE_TO_VIDEO], make_viewers())
         generate, takes = gr.Button(), gr.Radio(["1"])
         run.wire(generate, takes, {}, read, partial(reference.draw_idle, "en"))
     asks, nothing = gr.Request(username="somebody", headers={}), gr.EventData(None, None)

@@ -11,7 +11,7 @@ from wan.domain.errors import InvalidInput
 from wan.domain.ids import Owners, Seal
 from wan.ui import form_fields, image, reference
 from wan.ui.api import endpoints
-from wan.ui.connection import NotReady, owner_of
+from wan.ui.caller import NotReady, owner_of
 
 IMAGE = {
     "image": Path("/uploads/a.png"),

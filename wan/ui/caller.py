@@ -5,7 +5,7 @@ in a traceback.
 import inspect
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,16 +13,100 @@ import gradio as gr
 from gradio.components import Component
 from pydantic import ValidationError
 
+from wan.domain import ids
 from wan.domain.errors import WanError
 from wan.domain.messages import Language, Message
 from wan.domain.turns import Asker
 from wan.service.access import Permission
 from wan.service.studio import Studio
-from wan.ui import connection
 from wan.ui.components.component import EventValues
-from wan.ui.connection import Connection, NotReady, hidden
+from wan.ui.handling import arrival_time
+from wan.web.addresses import group
 
 _log = logging.getLogger(__name__)
+
+
+hidden: dict[str, Any] = {
+    "show_progress": "hidden",
+    "concurrency_limit": None,
+    "api_visibility": "private",
+}
+"""How every event of this page is declared."""
+
+
+class NotReady(Exception):
+    """The browser has no token yet: its page is still loading."""
+
+
+def owner_of(studio: Studio, token: object, request: gr.Request) -> str:
+    """The owner that somebody is: whoever is signed in, else whoever has the browser's token.
+    Raises NotReady for no token.
+    """
+    if request.username:
+        return studio.access.owners.of_login(request.username)
+    if not ids.is_token(token):
+        raise NotReady
+    return studio.access.owners.of_token(token)
+
+
+def authorize(
+    studio: Studio, request: gr.Request, key: str, region: str, workspace: str, code: str
+) -> Permission:
+    """What this visitor may do. A program sends in headers what a person types: X-Wan-Key and the
+    like. Raises InvalidInput and AccessRefused.
+    """
+    typed = {"key": key, "region": region, "workspace": workspace, "code": code}
+    sent = {name: request.headers.get(f"x-wan-{name}") for name in typed}
+    words = {
+        name: sent[name] or (value if isinstance(value, str) else "")
+        for name, value in typed.items()
+    }
+    if sent["key"]:  # what the form has beside it belongs to another key
+        words |= {"region": sent["region"] or "", "workspace": sent["workspace"] or ""}
+    return studio.access.policy.authorize(**words, address=address_of(request))
+
+
+def address_of(request: gr.Request) -> str:
+    """What counts as the address of whoever asks; "" where nobody knows it."""
+    client = getattr(request, "client", None)
+    return group(client.host) if client else ""
+
+
+def asker_of(studio: Studio, token: object, request: gr.Request, shows: str = "") -> Asker:
+    """For whom work on a file is done. shows: what on the page shows what comes of it, if only the
+    newest counts there.
+    """
+    owner, session = "", request.session_hash or ""
+    with suppress(NotReady):
+        owner = owner_of(studio, token, request)
+    address = address_of(request)
+    return Asker(
+        address,
+        owner or f"session {session}",
+        f"{session} {shows}" if shows else "",
+        arrival_time(),
+    )
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The components that say who asks and with what."""
+
+    owner: gr.BrowserState
+    """The unguessable token of this browser."""
+    key: Component
+    region: Component
+    workspace: Component
+    code: Component
+    own: gr.BrowserState
+    """Whether a key has been typed ("yes" or ""): all that an event needs to know of it that only
+    shows a price.
+    """
+
+    @property
+    def typed(self) -> list[Component]:
+        """What is typed under *Connection*: inputs of an event that may spend money."""
+        return [self.key, self.region, self.workspace, self.code]
 
 
 @dataclass(frozen=True)
@@ -39,23 +123,23 @@ class Caller:
     @property
     def owner(self) -> str:
         """The owner that they are. Raises NotReady for a page that is still loading."""
-        return connection.owner_of(self.studio, self.token, self.request)
+        return owner_of(self.studio, self.token, self.request)
 
     @property
     def address(self) -> str:
         """What counts as their address; "" where nobody knows it."""
-        return connection.address_of(self.request)
+        return address_of(self.request)
 
     @property
     def permission(self) -> Permission:
         """What they may do. Raises InvalidInput and AccessRefused."""
-        return connection.authorize(self.studio, self.request, *self.typed)
+        return authorize(self.studio, self.request, *self.typed)
 
     def asker(self, shows: str = "") -> Asker:
         """For whom work on a file is done. shows: what on the page shows what comes of it, where
         only the newest counts.
         """
-        return connection.asker_of(self.studio, self.token, self.request, shows)
+        return asker_of(self.studio, self.token, self.request, shows)
 
 
 @dataclass(frozen=True)
@@ -64,7 +148,7 @@ class Events:
 
     language: Language
     studio: Studio
-    visitor: Connection
+    connection: Connection
 
     def connect(
         self,
@@ -85,9 +169,9 @@ class Events:
         values, and gives the outputs. values: the model of what the event carries. pays: whether it
         may spend money. options: Gradio's own. Gives Gradio's dependency.
         """
-        typed = self.visitor.typed if pays else []
+        typed = self.connection.typed if pays else []
         handler = self._handler(act, refuse, values, len(typed))
-        given = [self.visitor.owner, *typed, *inputs]
+        given = [self.connection.owner, *typed, *inputs]
         return event(handler, given, outputs, **options, **hidden)
 
     def _handler(

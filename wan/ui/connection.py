@@ -1,73 +1,18 @@
-"""Who is in front of the page: their browser's token or their login, a key of their own, the access
-code. *Connection* asks for these.
-"""
+"""*Connection*: the panel that asks for a key of somebody's own and for the access code."""
 
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
-from gradio.components import Component
 
-from wan.domain import ids
 from wan.domain.catalog import BASE_URLS
-from wan.domain.errors import WanError
 from wan.domain.messages import Language, Message, t
-from wan.domain.turns import Asker
 from wan.environment.settings import Settings
-from wan.service.access import Permission
 from wan.service.studio import Studio
+from wan.ui.caller import Caller, Connection, Events, NotReady, explain
+from wan.ui.components.component import bare
 from wan.ui.components.lines import answer_of, panel_head
-from wan.ui.handling import arrival_time
-from wan.web.addresses import group
 
 SECRET = "wan-studio"  # noqa: S105 - it is sent to every browser; without a fixed one the stored values die with each restart
-
-hidden: dict[str, Any] = {
-    "show_progress": "hidden",
-    "concurrency_limit": None,
-    "api_visibility": "private",
-}
-"""How every event of this page is declared."""
-
-bare: dict[str, Any] = {"apply_default_css": False, "js_on_load": None}
-"""How HTML of our own is shown: in its own colours, and a click on it is no event."""
-
-
-class NotReady(Exception):
-    """The browser has no token yet: its page is still loading."""
-
-
-def owner_of(studio: Studio, token: object, request: gr.Request) -> str:
-    """The owner that somebody is: whoever is signed in, else whoever has the browser's token.
-    Raises NotReady for no token.
-    """
-    if request.username:
-        return studio.access.owners.of_login(request.username)
-    if not ids.is_token(token):
-        raise NotReady
-    return studio.access.owners.of_token(token)
-
-
-@dataclass(frozen=True)
-class Connection:
-    """The components that say who asks and with what."""
-
-    owner: gr.BrowserState
-    """The unguessable token of this browser."""
-    key: Component
-    region: Component
-    workspace: Component
-    code: Component
-    own: gr.BrowserState
-    """Whether a key has been typed ("yes" or ""): all that an event needs to know of it that only
-    shows a price.
-    """
-
-    @property
-    def typed(self) -> list[Component]:
-        """What is typed under *Connection*: inputs of an event that may spend money."""
-        return [self.key, self.region, self.workspace, self.code]
 
 
 def asked_for(settings: Settings) -> tuple[bool, bool]:
@@ -107,86 +52,38 @@ def build(language: Language, studio: Studio) -> Connection:
             )
         found = gr.HTML("", elem_id="wan-connection-found", **bare)
     own = gr.BrowserState("", storage_key="wan-own-key-v1", secret=SECRET)
-    visitor = Connection(owner, key, region, workspace, code, own)
-    _wire(language, visitor, studio, check, forget, found)
-    return visitor
+    connection = Connection(owner, key, region, workspace, code, own)
+    _wire(Events(language, studio, connection), check, forget, found)
+    return connection
 
 
-def _wire(
-    language: Language,
-    visitor: Connection,
-    studio: Studio,
-    check: gr.Button,
-    forget: gr.Button,
-    found: gr.HTML,
-) -> None:
-    async def ask(
-        token: str, key: str, region: str, workspace: str, code: str, request: gr.Request
-    ) -> str:
-        try:
-            permission = authorize(studio, request, key, region, workspace, code)
-            return answer_of(
-                language,
-                await studio.access.check(permission, owner=owner_of(studio, token, request)),
-            )
-        except WanError as error:
-            return answer_of(language, error.message)
-        except NotReady:
-            return ""
+def _wire(events: Events, check: gr.Button, forget: gr.Button, found: gr.HTML) -> None:
+    language, connection, access = events.language, events.connection, events.studio.access
 
-    def drop(token: str, request: gr.Request) -> tuple[str, str, str]:
+    async def ask(caller: Caller) -> str:
+        return answer_of(language, await access.check(caller.permission, owner=caller.owner))
+
+    def refuse(_caller: Caller, error: Exception) -> str:
+        return "" if isinstance(error, NotReady) else answer_of(language, explain(error))
+
+    async def drop(caller: Caller) -> tuple[str, str, str]:
         dropped = 0
         with suppress(NotReady):
-            dropped = studio.access.forget_keys(owner=owner_of(studio, token, request))
-        return (
-            "",
-            "",
-            answer_of(language, Message.of("forgotten_jobs" if dropped else "forgotten")),
-        )
+            dropped = access.forget_keys(owner=caller.owner)
+        said = Message.of("forgotten_jobs" if dropped else "forgotten")
+        return "", "", answer_of(language, said)
 
-    check.click(ask, [visitor.owner, *visitor.typed], found, **hidden)
-    forget.click(drop, visitor.owner, [visitor.key, visitor.code, found], **hidden)
-    visitor.key.change(  # type: ignore[attr-defined]
-        None, visitor.key, visitor.own, js="(key) => window.wanStudio.own(Boolean(key?.trim()))"
-    )
+    def refuse_drop(caller: Caller, error: Exception) -> tuple[str, str, str]:
+        return "", "", refuse(caller, error)
 
-
-def authorize(
-    studio: Studio, request: gr.Request, key: str, region: str, workspace: str, code: str
-) -> Permission:
-    """What this visitor may do. A program sends in headers what a person types: X-Wan-Key and the
-    like. Raises InvalidInput and AccessRefused.
-    """
-    typed = {"key": key, "region": region, "workspace": workspace, "code": code}
-    sent = {name: request.headers.get(f"x-wan-{name}") for name in typed}
-    words = {
-        name: sent[name] or (value if isinstance(value, str) else "")
-        for name, value in typed.items()
-    }
-    if sent["key"]:  # what the form has beside it belongs to another key
-        words |= {"region": sent["region"] or "", "workspace": sent["workspace"] or ""}
-    return studio.access.policy.authorize(**words, address=address_of(request))
-
-
-def address_of(request: gr.Request) -> str:
-    """What counts as the address of whoever asks; "" where nobody knows it."""
-    client = getattr(request, "client", None)
-    return group(client.host) if client else ""
-
-
-def asker_of(studio: Studio, token: object, request: gr.Request, shows: str = "") -> Asker:
-    """For whom work on a file is done. shows: what on the page shows what comes of it, if only the
-    newest counts there.
-    """
-    owner, session = "", request.session_hash or ""
-    with suppress(NotReady):
-        owner = owner_of(studio, token, request)
-    address = address_of(request)
-    return Asker(
-        address,
-        owner or f"session {session}",
-        f"{session} {shows}" if shows else "",
-        arrival_time(),
+    events.connect(check.click, ask, [], found, refuse=refuse, pays=True)
+    emptied = [connection.key, connection.code, found]
+    events.connect(forget.click, drop, [], emptied, refuse=refuse_drop)
+    connection.key.change(  # type: ignore[attr-defined]
+        None,
+        connection.key,
+        connection.own,
+        js="(key) => window.wanStudio.own(Boolean(key?.trim()))",
     )
 
 

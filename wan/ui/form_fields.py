@@ -12,7 +12,8 @@ from wan.domain.fields import BY_NAME, Makes, RequestField, fields_of
 from wan.domain.messages import Language, t
 from wan.domain.requests import OWN_SHAPE
 from wan.storage.uploads import UploadFolder
-from wan.ui.connection import bare, hidden
+from wan.ui.caller import hidden
+from wan.ui.components.component import bare
 from wan.ui.inputs import file_value
 
 _SHAPES = {True: "landscape", False: "portrait"}

@@ -19,12 +19,12 @@ from wan.media import inputs
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES, UploadFolder
 from wan.ui import form_fields
-from wan.ui.caller import Caller, Events
+from wan.ui.caller import Caller, Connection, Events, asker_of, hidden
+from wan.ui.components.component import bare
 from wan.ui.components.lines import hint, quiet, refusal, sound_hint
 from wan.ui.components.price import price_line
 from wan.ui.components.stage import show_idle, show_preview
 from wan.ui.components.status import Card, refused
-from wan.ui.connection import Connection, asker_of, bare, hidden
 from wan.ui.form_fields import element_id
 from wan.ui.stage import TabStage, Values
 from wan.web.capacity import Capacity

@@ -18,8 +18,9 @@ from wan.domain.messages import Language, t
 from wan.service.library import VERDICTS
 from wan.service.studio import Studio
 from wan.ui import image, long_work, reuse_settings, shelf
+from wan.ui.caller import Connection, NotReady, hidden, owner_of
+from wan.ui.components.component import bare
 from wan.ui.components.stage import show_job
-from wan.ui.connection import Connection, NotReady, bare, hidden, owner_of
 from wan.web import compare
 from wan.web.paths import file_address
 

@@ -1,7 +1,8 @@
 """The page in each language: header, tabs, and what happens when somebody opens it."""
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,13 +14,13 @@ from wan.environment.settings import Settings
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES
 from wan.ui import connection as connections
-from wan.ui import image, library, reference, review, stage
+from wan.ui import image, library, reference, review
 from wan.ui.api.endpoints import Api
-from wan.ui.caller import Caller
+from wan.ui.caller import Caller, Events, explain
 from wan.ui.components.header import Header, show_header
-from wan.ui.connection import hidden
 from wan.ui.gradio_patches import deny_downloads, keep_no_values
 from wan.ui.inputs import Page
+from wan.ui.stage import TabStage, make_viewers
 from wan.web.capacity import Capacity
 from wan.web.languages import PATHS
 
@@ -31,7 +32,7 @@ class _Shared:
     """What counts in the pages of all languages together."""
 
     viewers: dict[str, Capacity] = field(
-        default_factory=lambda: {tab: stage.viewers() for tab in (image.TAB, reference.TAB)}
+        default_factory=lambda: {tab: make_viewers() for tab in (image.TAB, reference.TAB)}
     )
     """Who watches jobs, by the tab."""
     joining: set[str] = field(default_factory=set)
@@ -68,47 +69,71 @@ def build(studio: Studio, opened: asyncio.Event) -> Page:
 def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> None:
     """The page of one language."""
     header = Header(_header(language, studio.settings), elem_id="wan-header")
-    visitor = connections.build(language, studio)
+    connection = connections.build(language, studio)
     chosen = gr.Textbox(visible="hidden", elem_id="wan-library-chosen")
     with gr.Tabs(elem_id="wan-tabs") as tabs:
         with gr.Tab(t(language, "tab_image"), id=image.TAB):
-            first = image.build(language, studio, visitor, shared.viewers[image.TAB])
+            first = image.build(language, studio, connection, shared.viewers[image.TAB])
         with gr.Tab(t(language, "tab_reference"), id=reference.TAB):
-            second = reference.build(language, studio, visitor, shared.viewers[reference.TAB])
+            second = reference.build(language, studio, connection, shared.viewers[reference.TAB])
         runs = {image.TAB: first[0], reference.TAB: second[0]}
         with gr.Tab(t(language, "tab_library"), id=library.TAB) as shelves:
-            library.build(language, studio, visitor, tabs, shelves, chosen, runs, shared.joining)
+            library.build(language, studio, connection, tabs, shelves, chosen, runs, shared.joining)
         with gr.Tab(t(language, "review"), id=review.TAB) as reviewing:
-            review.build(language, studio, visitor, chosen, reviewing, shared.packing)
+            review.build(language, studio, connection, chosen, reviewing, shared.packing)
     # The token and what is in the forms only Gradio can read.
-    header.share(None, visitor.owner, None, js="(token) => window.wanStudio.share(token)")
+    header.share(None, connection.owner, None, js="(token) => window.wanStudio.share(token)")
     forms = [part for one in runs.values() for part in (*one.fields.values(), one.takes)]
     header.carry(None, forms, None, js="(...forms) => window.wanStudio.carry(forms)")
 
-    async def greet(token: object, request: gr.Request, *jobs: str) -> tuple[Any, ...]:
-        token = str(token) if ids.is_token(token) else ids.new_link_token()
-        caller = Caller(studio, request, token)
-        found = [
-            part
-            for one, job in zip(runs.values(), jobs, strict=True)
-            for part in await one.found(caller, job)
-        ]
-        return token, "", await first[2](), await second[2](), *found
-
-    known = [visitor.owner, *(one.job for one in runs.values())]
+    greeting = _Greeting(runs, (first[2], second[2]))
     shown = [
-        visitor.owner,
-        visitor.own,
+        connection.owner,
+        connection.own,
         first[1],
         second[1],
         *(part for one in runs.values() for part in (one.view, one.job)),
     ]
     # Whoever opens a private link is asked first; the token stays behind the # and never goes
     # over the wire but as this event's input.
-    greeted = demo.load(
-        greet, known, shown, js="(...known) => window.wanStudio.claimed(known)", **hidden
+    greeted = Events(language, studio, connection).connect(
+        demo.load,
+        greeting.greet,
+        [one.job for one in runs.values()],
+        shown,
+        refuse=greeting.refuse,
+        js="(...known) => window.wanStudio.claimed(known)",
     )
     greeted.then(None, forms, forms, js="(...forms) => window.wanStudio.arrived(forms)")
+
+
+@dataclass(frozen=True)
+class _Greeting:
+    """What a page shows when somebody opens it."""
+
+    stages: Mapping[str, TabStage]
+    prices: Sequence[Callable[[], Awaitable[str]]]
+    """The first price lines."""
+
+    async def greet(self, caller: Caller, *jobs: str) -> list[Any]:
+        """Give the browser a token, and show the prices and each stage's jobs."""
+        caller = replace(caller, token=_token_of(caller))
+        found = [
+            part
+            for stage, job in zip(self.stages.values(), jobs, strict=True)
+            for part in await stage.find(caller, job)
+        ]
+        return [caller.token, "", *[await price() for price in self.prices], *found]
+
+    def refuse(self, caller: Caller, error: Exception, *jobs: str) -> list[Any]:
+        """Give the browser a token; the page shows what it would without jobs."""
+        explain(error)
+        return [_token_of(caller), "", *[gr.skip()] * (len(self.prices) + 2 * len(jobs))]
+
+
+def _token_of(caller: Caller) -> str:
+    """The token of somebody's browser; a new one for a browser that has none."""
+    return caller.token if ids.is_token(caller.token) else ids.new_link_token()
 
 
 def _header(language: Language, settings: Settings) -> str:

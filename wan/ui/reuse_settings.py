@@ -16,9 +16,8 @@ from wan.media import inputs
 from wan.service.studio import Studio
 from wan.storage.objects import require_room
 from wan.ui import image
-from wan.ui.caller import Caller, Events, explain
+from wan.ui.caller import Caller, Connection, Events, NotReady, explain
 from wan.ui.components.lines import answer, answer_of
-from wan.ui.connection import Connection, NotReady
 from wan.ui.stage import TabStage
 
 Runs = Mapping[str, TabStage]

@@ -22,8 +22,9 @@ from wan.domain.reviews import Review
 from wan.service.studio import Studio
 from wan.ui import long_work, reuse_settings, review_export
 from wan.ui import review_tab as html
+from wan.ui.caller import Connection, NotReady, hidden, owner_of
+from wan.ui.components.component import bare
 from wan.ui.components.lines import answer_of, panel_head
-from wan.ui.connection import Connection, NotReady, bare, hidden, owner_of
 from wan.web.text import text
 
 TAB = "review"

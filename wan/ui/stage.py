@@ -23,11 +23,11 @@ from wan.domain.jobs import JobEvent
 from wan.domain.messages import Language, Message
 from wan.domain.requests import Request
 from wan.domain.turns import Asker
-from wan.ui.caller import Caller, Events, explain
+from wan.ui.caller import Caller, Events, NotReady, explain
 from wan.ui.components.component import OfJob
 from wan.ui.components.stage import Stage, show_idle, show_job, show_takes
 from wan.ui.components.status import Card, not_started, ready, refused
-from wan.ui.connection import SECRET, NotReady
+from wan.ui.connection import SECRET
 from wan.ui.handling import make_listener_check
 from wan.ui.takes import Mark, Take, aimed, changed, read, written
 from wan.web.capacity import Capacity
@@ -205,7 +205,7 @@ class TabStage:
             if not is_heard():
                 return
 
-    async def found(self, caller: Caller, jobs: str) -> Shown:
+    async def find(self, caller: Caller, jobs: str) -> Shown:
         """The takes to show when the page is opened, and their view: those that this browser showed
         last, unless only others are on their way.
         """
@@ -378,7 +378,7 @@ class TabStage:
         return f"() => window.wanStudio.{then}('{self._tab}', '{verb}')"
 
 
-def viewers() -> Capacity:
+def make_viewers() -> Capacity:
     """Capacity for those who watch the jobs of one tab."""
     return Capacity(_VIEWERS[0], address=_VIEWERS[1], owner=_VIEWERS[2])
 

@@ -52,7 +52,7 @@ from wan.ui.api.parameters import (
     list_reference_parameters,
     publish,
 )
-from wan.ui.connection import NotReady, address_of, authorize
+from wan.ui.caller import NotReady, address_of, authorize
 from wan.ui.handling import EventError, make_listener_check
 from wan.web.capacity import Capacity
 from wan.web.events import RECHECK

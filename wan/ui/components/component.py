@@ -15,6 +15,9 @@ _LISTENER = (Path(__file__).parent / "component.js").read_text(encoding="utf-8")
 
 write_no_stubs()
 
+bare: dict[str, Any] = {"apply_default_css": False, "js_on_load": None}
+"""How HTML of our own is shown: in its own colours, and a click on it is no event."""
+
 
 class EventValues(BaseModel):
     """What a component's event carries: the `data-…` of the button, each a short text. An event
