@@ -62,7 +62,8 @@ def three(visits: Visits, app: App) -> Three:
             made(page, prompt)
         page.locator("[data-event=share]").click()
         return Three(
-            page.evaluate("({ ...localStorage })"), page.locator("#wan-share input").input_value()
+            page.evaluate("({ ...localStorage })"),
+            page.locator("#wan-share[open] input").input_value(),
         )
 
 

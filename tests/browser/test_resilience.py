@@ -262,7 +262,7 @@ def test_a_private_link_opens_the_jobs_in_another_browser_when_it_is_meant(visit
     begin(page, "seen elsewhere")
     reach(page, "image", *LATER)
     page.locator("[data-event=share]").click()
-    link = page.locator("#wan-share input").input_value()
+    link = page.locator("#wan-share[open] input").input_value()
     assert "#jobs=" in link
     stranger = visit.blank(app.url)
     asked = []

@@ -259,7 +259,7 @@ def test_a_private_link_shows_all_takes(visit: Visits, app: App):
     begin(page, "seen elsewhere", 3)
     expect(tiles(page)).to_have_count(3)
     page.locator("[data-event=share]").click()
-    link = page.locator("#wan-share input").input_value()
+    link = page.locator("#wan-share[open] input").input_value()
     theirs = visit.blank(app.url)
     theirs.goto(link)
     theirs.locator("#wan-claim [value=use]").click()
