@@ -225,7 +225,7 @@ def test_an_interrupt_in_a_notebook_ends_the_call_in_order():
             ended.append(True)
 
     async def cell():
-        video._blocking(call())
+        video._run_blocking(call())
 
     def interrupt():
         begun.wait()

@@ -60,7 +60,7 @@ def generate(
     RunFailed, which carries the result as far as there is one. An interrupt loses nothing: `python
     -m wan jobs` names the job, `resume` goes on with it.
     """
-    return _blocking(agenerate(request, wait=wait, new_take=new_take))
+    return _run_blocking(agenerate(request, wait=wait, new_take=new_take))
 
 
 def generate_reference(
@@ -76,7 +76,7 @@ def generate_reference(
     wanted also `reference_image` (the same; five in all), `duration` (2 to 10 s, 5 unless given),
     `size`, `fps`, `seed`, and what else ReferenceToVideoRequest has. The rest as in `generate`.
     """
-    return _blocking(agenerate_reference(request, wait=wait, new_take=new_take))
+    return _run_blocking(agenerate_reference(request, wait=wait, new_take=new_take))
 
 
 def resume(job_id: str, *, wait: bool = True) -> VideoResult:
@@ -86,14 +86,14 @@ def resume(job_id: str, *, wait: bool = True) -> VideoResult:
     Raises InvalidInput for what is no text; JobNotFound; RunFailed as `generate` does; and WanError
     for a job on its way that was started with another key, region or backend.
     """
-    return _blocking(aresume(job_id, wait=wait))
+    return _run_blocking(aresume(job_id, wait=wait))
 
 
 async def agenerate(
     request: Mapping[str, Any] | ImageToVideoRequest, *, wait: bool = True, new_take: bool = False
 ) -> VideoResult:
     """`generate` for async code."""
-    return await _run(normalised(ImageToVideoRequest, request), wait=wait, new_take=new_take)
+    return await _run(normalise(ImageToVideoRequest, request), wait=wait, new_take=new_take)
 
 
 async def agenerate_reference(
@@ -103,7 +103,7 @@ async def agenerate_reference(
     new_take: bool = False,
 ) -> VideoResult:
     """`generate_reference` for async code."""
-    return await _run(normalised(ReferenceToVideoRequest, request), wait=wait, new_take=new_take)
+    return await _run(normalise(ReferenceToVideoRequest, request), wait=wait, new_take=new_take)
 
 
 async def aresume(job_id: str, *, wait: bool = True) -> VideoResult:
@@ -111,12 +111,12 @@ async def aresume(job_id: str, *, wait: bool = True) -> VideoResult:
     if not isinstance(job_id, str):
         raise InvalidInput("job_id", "field_type", given=type(job_id).__name__, allowed="text")
     async with Studio(load_settings(), only_jobs_started_here=True) as studio:
-        job = await resumable(studio, job_id)
+        job = await find_resumable(studio, job_id)
         studio.submission.resume(job)
-        return await _result(studio, await _watched(studio, job, wait=wait))
+        return await _result(studio, await _watch(studio, job, wait=wait))
 
 
-def normalised(kind: type[Kind], given: Mapping[str, Any] | Kind) -> Kind:
+def normalise(kind: type[Kind], given: Mapping[str, Any] | Kind) -> Kind:
     """A request of a kind, checked as the normalised calls want it. Raises InvalidInput, which
     names the field.
     """
@@ -124,7 +124,7 @@ def normalised(kind: type[Kind], given: Mapping[str, Any] | Kind) -> Kind:
         fields = {name: getattr(given, name) for name in given.model_fields_set}
     elif isinstance(given, Mapping):
         references = {
-            name: located(given[name])
+            name: locate(given[name])
             for name in ("reference_image", "reference_video", "reference_audio")
             if name in given
         }
@@ -136,17 +136,17 @@ def normalised(kind: type[Kind], given: Mapping[str, Any] | Kind) -> Kind:
             given=type(given).__name__,
             allowed=f"a dict or {kind.__name__}",
         )
-    request = _whole(kind.model_validate(fields), _REQUIRED[kind])
+    request = _require_fields(kind.model_validate(fields), _REQUIRED[kind])
     check_files(request)
     return request
 
 
-def located(given: Any) -> Any:
+def locate(given: Any) -> Any:
     """Text that stands for a picture, clip or sound as what it is: a path, unless it is an address.
     Lists one by one; anything else as it is.
     """
     if isinstance(given, list | tuple):
-        return [located(one) for one in given]
+        return [locate(one) for one in given]
     if not isinstance(given, str) or not given or "://" in given:
         return given
     with suppress(RuntimeError):  # somebody's home who is not known here; the file is missing then
@@ -189,7 +189,9 @@ def check_file(field: str, path: Path) -> None:
         raise InvalidInput(field, "file_odd", given=given)
 
 
-async def inspected(request: ImageToVideoRequest | ReferenceToVideoRequest) -> list[float | None]:
+async def inspect_files(
+    request: ImageToVideoRequest | ReferenceToVideoRequest,
+) -> list[float | None]:
     """Opens every file of a request as a run would, and keeps nothing. Gives the length of each
     reference video in seconds, None for an address.
 
@@ -221,7 +223,7 @@ async def inspected(request: ImageToVideoRequest | ReferenceToVideoRequest) -> l
     ]
 
 
-async def resumable(studio: Studio, job_id: str) -> Job:
+async def find_resumable(studio: Studio, job_id: str) -> Job:
     """A job that can be gone on with. Raises JobNotFound, and WanError where it waits for other
     settings.
     """
@@ -238,12 +240,10 @@ async def _run(
 ) -> VideoResult:
     async with Studio(load_settings(), only_jobs_started_here=True) as studio:
         job = await studio.submission.submit(request, owner=OPERATOR, new_take=new_take)
-        return await _result(
-            studio, await _watched(studio, job, wait=wait), made_before=not job.live
-        )
+        return await _result(studio, await _watch(studio, job, wait=wait), made_before=not job.live)
 
 
-async def _watched(studio: Studio, job: Job, *, wait: bool) -> Job:
+async def _watch(studio: Studio, job: Job, *, wait: bool) -> Job:
     """The job when it has ended; unless that is waited for, when its task id is known, or nobody
     can know it soon.
     """
@@ -266,7 +266,7 @@ async def _result(studio: Studio, job: Job, *, made_before: bool = False) -> Vid
     return result
 
 
-def _whole(request: Kind, required: Sequence[str]) -> Kind:
+def _require_fields(request: Kind, required: Sequence[str]) -> Kind:
     """Refuses a request that does not say what the normalised calls want to be told."""
     for field in required:
         if field not in request.model_fields_set or not getattr(request, field):
@@ -274,7 +274,7 @@ def _whole(request: Kind, required: Sequence[str]) -> Kind:
     return request
 
 
-def _blocking(call: Coroutine[Any, Any, Result]) -> Result:
+def _run_blocking(call: Coroutine[Any, Any, Result]) -> Result:
     """Runs a call to its end. Where an event loop runs already, as in a notebook, beside it on a
     thread of its own.
     """
@@ -282,22 +282,22 @@ def _blocking(call: Coroutine[Any, Any, Result]) -> Result:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(call)
-    return _beside(call)
+    return _run_in_thread(call)
 
 
-def _beside(call: Coroutine[Any, Any, Result]) -> Result:
+def _run_in_thread(call: Coroutine[Any, Any, Result]) -> Result:
     """Runs a call on a thread of its own. An interrupt here ends it as it would there: in order,
     and waited for.
     """
     begun: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = []
 
-    async def noted() -> Result:
+    async def remember_task() -> Result:
         begun.append((asyncio.get_running_loop(), asyncio.current_task()))
         return await call
 
     with ThreadPoolExecutor(1) as thread:
         try:
-            return thread.submit(asyncio.run, noted()).result()
+            return thread.submit(asyncio.run, remember_task()).result()
         except KeyboardInterrupt:
             for loop, task in begun:
                 with suppress(RuntimeError):  # it has just ended by itself

@@ -65,7 +65,7 @@ _PAYING = (
     _fault(
         "a request whose answer was lost sent again",
         "service/submitting.py",
-        "partial(self._writer.uncertain, trouble=trouble)",
+        "partial(self._writer.mark_uncertain, trouble=trouble)",
         "partial(self._writer.requeue, trouble=trouble)",
         "service/test_runner.py",
     ),
@@ -253,8 +253,8 @@ _REQUESTS = (
     _fault(
         "references numbered in another order than they were given",
         "service/preparation.py",
-        "for kind, one in request.in_order]",
-        "for kind, one in sorted(request.in_order, key=lambda one: one[0])]",
+        "for kind, one in request.in_order\n            ]",
+        "for kind, one in sorted(request.in_order, key=lambda one: one[0])\n            ]",
         "service/test_studio.py::test_references_become_a_video",
     ),
     _fault(
@@ -298,7 +298,7 @@ _OWNERS = (
     _fault(
         "the owner left out of a look-up",
         "database/jobs.py",
-        "return self._one((JOBS.c.id == job_id) & (JOBS.c.owner == owner))",
+        "return self._select_one((JOBS.c.id == job_id) & (JOBS.c.owner == owner))",
         "return self._one(JOBS.c.id == job_id)",
         "database/test_store.py::test_a_job_comes_back_as_it_was_written",
     ),
@@ -597,18 +597,18 @@ _SOUNDS = (
         "the upload of a sound left as it came",
         "service/preparation.py",
         "            changes = tuple(one.key for one in taken.adjustments if one.key in "
-        "_FILE_SENTENCES)\n",
+        "_FILE_CHANGES)\n",
         "            source, changes = copy, tuple(one.key for one in taken.adjustments if "
-        "one.key in _FILE_SENTENCES)\n",
+        "one.key in _FILE_CHANGES)\n",
         "storage/test_uploads.py::test_the_bytes_of_a_sound_go_too_and_the_sound_with_its_job",
     ),
     _fault(
         "a sound sent although there shall be none",
         "service/submitting.py",
-        "                    await self._uploaded(job, reference, connection)\n"
+        "                    await self._upload(job, reference, connection)\n"
         "                    if payload.has_slot(job.payload, number)\n"
         '                    else ""',
-        '                    await self._uploaded(job, reference, connection) if True else ""',
+        '                    await self._upload(job, reference, connection) if True else ""',
         "service/test_studio.py::test_a_sound_of_a_silent_video_stays_here_and_is_there_to_be_used_again",
     ),
     _fault(
@@ -666,7 +666,7 @@ _FRESH = (
     _fault(
         "a paid video given up after trouble that passes",
         "service/delivery.py",
-        "tries = job.attempts + 1 if job.code == ODD else 1",
+        "tries = job.attempts + 1 if job.code == UNPLAYABLE else 1",
         "tries = job.attempts + 1",
         "service/test_runner.py",
     ),

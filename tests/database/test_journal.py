@@ -34,7 +34,7 @@ for line in sys.stdin:
     if verb == "close":
         os.close(os.open(given[0], os.O_RDONLY))
     elif verb == "loose":
-        store.database._journal.let_loose()
+        store.database._journal.unlock()
     while verb == "add":
         try:
             store.add(job(int(given[0])))

@@ -32,7 +32,7 @@ from wan.environment.settings import load_settings
 from wan.service import polling
 from wan.service.access import AccessPolicy, KeyRing, Permission
 from wan.service.new_jobs import NewJobs
-from wan.service.refusals import refusals_in_words
+from wan.service.refusals import explain_refusals
 from wan.service.studio import Studio
 from wan.ui import connection
 from wan.ui.caller import Caller, Events, owner_of
@@ -252,7 +252,7 @@ def test_a_refused_job_is_not_written_and_a_joined_one_not_counted_twice(store):
     )
     with (
         pytest.raises(AccessRefused, match=r"today's budget of ¥2.00: ¥1.50 is used"),
-        refusals_in_words(),
+        explain_refusals(),
     ):
         store.add(priced(2), budget=Decimal("2"))
     assert store.jobs.get("job2", "somebody") is None
@@ -264,7 +264,7 @@ def test_takes_are_paid_for_all_or_none_and_joined_ones_once(store):
     store.queue.add(two, budget=Decimal("5"))
     assert spent(store) == 3
     refusal = r"budget of ¥5.00: ¥3.00 is used or reserved, and this costs up to ¥3.00"
-    with pytest.raises(AccessRefused, match=refusal), refusals_in_words():
+    with pytest.raises(AccessRefused, match=refusal), explain_refusals():
         store.queue.add(
             [replace(one, id=f"other{one.id}", media_token=f"other{one.id}") for one in four],
             budget=Decimal("5"),
@@ -281,7 +281,7 @@ def test_takes_are_paid_for_all_or_none_and_joined_ones_once(store):
 def test_takes_count_together_for_the_jobs_at_once(store):
     store.queue.add([priced(1), priced(2)], at_once=3)
     refusal = "4 jobs in progress, but the limit is 3"
-    with pytest.raises(AccessRefused, match=refusal), refusals_in_words():
+    with pytest.raises(AccessRefused, match=refusal), explain_refusals():
         store.queue.add([priced(3), priced(4)], at_once=3)
     assert store.jobs.get("job3", "somebody") is None
     same = [
@@ -322,7 +322,7 @@ def test_what_a_job_did_not_cost_goes_back_to_its_own_day(store):
 def test_nobody_fills_the_line_alone(store):
     for number in range(3):
         store.add(priced(number), at_once=3)
-    with pytest.raises(AccessRefused, match="limit"), refusals_in_words():
+    with pytest.raises(AccessRefused, match="limit"), explain_refusals():
         store.add(priced(4), at_once=3)
     assert store.add(replace(priced(5), owner="somebody else"), at_once=3)
 

@@ -333,6 +333,6 @@ def test_any_life(store, tmp_path):
 
 
 def test_pauses_grow_and_end():
-    pauses = [polling.next_look(15, attempts) for attempts in range(10)]
+    pauses = [polling.next_poll_delay(15, attempts) for attempts in range(10)]
     assert all(13 < pause < 320 for pause in pauses)
-    assert polling.next_look(15, 0, retry_after=100) > 94
+    assert polling.next_poll_delay(15, 0, retry_after=100) > 94

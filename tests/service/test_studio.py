@@ -808,7 +808,7 @@ async def test_what_waits_for_a_key_that_never_comes_back_ends_when_its_task_is_
         load_settings(), clock=lambda: datetime.now(UTC).timestamp() + 26 * 3600
     ) as studio:
         assert (await studio.library.get(job.id, owner=OWNER)).live
-        await studio.runner.end_abandoned()
+        await studio.runner.expire_abandoned()
         ended = await studio.library.get(job.id, owner=OWNER)
     assert (ended.state, ended.spent, ended.said.key) == (
         JobState.EXPIRED,
@@ -879,7 +879,7 @@ async def test_a_video_that_is_home_outlives_its_key(simulator, monkeypatch, tmp
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-another-key")
     settings, later = load_settings(), lambda: datetime.now(UTC).timestamp() + 26 * 3600
     async with Studio(settings, clock=later) as studio, Studio(settings, clock=later) as other:
-        await asyncio.gather(studio.runner.end_abandoned(), other.runner.end_abandoned())
+        await asyncio.gather(studio.runner.expire_abandoned(), other.runner.expire_abandoned())
         ended = await studio.library.get(job.id, owner=OWNER)
         video = await studio.library.find_media(ended.media_token, "video.mp4")
     assert (ended.state, ended.spent, len(finishing)) == (ends, Spent.YES, home == "whole")
@@ -892,7 +892,7 @@ async def test_a_video_that_is_home_outlives_its_key(simulator, monkeypatch, tmp
 async def test_a_video_that_is_home_waits_for_room_without_its_key(
     simulator, monkeypatch, tmp_path
 ):
-    """A full disk keeps neither the others from their end, nor the sweep that makes room from its
+    """A full disk keeps neither the others from their end, nor the cleanup that makes room from its
     work.
     """
     studio, job = await left_while_fetching(simulator)
@@ -906,10 +906,10 @@ async def test_a_video_that_is_home_waits_for_room_without_its_key(
     ) as studio:
         with monkeypatch.context() as patch:
             patch.setattr(encode, "conform", lambda *_, **__: Path("/dev/full").write_bytes(b"x"))
-            await studio.runner.end_abandoned()
+            await studio.runner.expire_abandoned()
         assert (await studio.library.get(job.id, owner=OWNER)).said.key == "paused"
         hours[0] += 2
-        await studio.runner.end_abandoned()
+        await studio.runner.expire_abandoned()
         assert (await studio.library.get(job.id, owner=OWNER)).state is JobState.SUCCEEDED
 
 

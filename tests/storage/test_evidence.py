@@ -273,7 +273,7 @@ async def test_it_goes_with_its_job(studio, tmp_path):
     assert sorted(path.name for path in other.parent.rglob("*")) == ["validate.txt", "videos"]
 
 
-async def test_a_record_that_came_back_goes_with_the_next_sweep(studio):
+async def test_a_record_that_came_back_goes_with_the_next_cleanup(studio):
     """Another process writes down what it read before the job was deleted. What is of another
     database stays.
     """
@@ -288,9 +288,9 @@ async def test_a_record_that_came_back_goes_with_the_next_sweep(studio):
     await studio.library.complete_evidence(gone)
     assert folder.is_dir()
 
-    async def swept(days):
+    async def clean_after(days):
         now = time.time() + days * DAY
-        await cleanup.sweep(
+        await cleanup.clean_up(
             database=studio.stores.database,
             storage=studio.stores.storage,
             evidence=studio.stores.evidence,
@@ -299,15 +299,15 @@ async def test_a_record_that_came_back_goes_with_the_next_sweep(studio):
             now=now,
         )
 
-    await swept(0.9)
+    await clean_after(0.9)
     assert folder.is_dir()
-    await swept(1.1)
+    await clean_after(1.1)
     assert not folder.exists()
     assert not (folder.parent / "videos" / f"{gone.id}.mp4").exists()
     assert list_missing_files(kept) == []
     assert studio.stores.evidence.folder(elsewhere).is_dir()
     await studio.library.delete(stays.id, owner=OPERATOR)
-    await swept(1.1)
+    await clean_after(1.1)
     assert studio.stores.evidence.folder(elsewhere).is_dir()
 
 

@@ -387,7 +387,7 @@ async def test_what_somebody_submits_while_an_old_job_is_dropped_is_there_for_th
         studio, await studio.submission.submit(image(theirs, seed=1), owner=OTHER), OTHER
     )
     old = await ended(studio, await studio.submission.submit(image(raw, seed=2), owner=OWNER))
-    await Jobs(studio.stores.database).delete(first, 0.0)  # as where a sweep has forgotten it
+    await Jobs(studio.stores.database).delete(first, 0.0)  # as where a cleanup has forgotten it
     loop, forget = asyncio.get_running_loop(), studio.uploads.forget
 
     def slowly(of):
@@ -424,11 +424,11 @@ async def test_a_disk_that_is_full_keeps_what_came_and_the_run_goes_on(studio, m
 @pytest.mark.anyio
 async def test_uploads_are_kept_for_a_day_wherever_they_lie(environment, monkeypatch, tmp_path):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "elsewhere"))
-    monkeypatch.setattr("wan.service.studio._FIRST_SWEEP", 0.0)
+    monkeypatch.setattr("wan.service.cleanup.FIRST_PAUSE", 0.0)
     studio = Studio(load_settings(), clock=lambda: tmp_path.stat().st_mtime + 2 * cleanup.DAY)
     upload = uploaded(studio.uploads)
     assert upload.is_relative_to(tmp_path / "elsewhere")
     async with studio:
         async with asyncio.timeout(30):
-            while upload.exists():  # noqa: ASYNC110 - the sweep says nothing when it is over
+            while upload.exists():  # noqa: ASYNC110 - the cleanup says nothing when it is over
                 await asyncio.sleep(0.02)

@@ -22,7 +22,7 @@ from wan.environment.connection import Connection
 from wan.environment.settings import load_settings
 from wan.provider.gateway import Gateway
 from wan.provider.local_simulator import LocalSimulator
-from wan.service.connection_check import GOOD, asked
+from wan.service.connection_check import GOOD, check_connection
 from wan.service.library import Library, open_library
 from wan.storage.record import FILES, find_record, pack_record, video_of
 
@@ -133,7 +133,7 @@ def _pack(folder: Path, video: Path | None, target: Path) -> Path:
 async def _ask(connection: Connection, proxy: SecretStr | None) -> Message:
     gateway = Gateway(proxy)
     try:
-        return await asked(gateway, connection)
+        return await check_connection(gateway, connection)
     finally:
         await gateway.close()
 

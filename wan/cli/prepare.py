@@ -20,7 +20,7 @@ from wan.domain.requests import ReferenceToVideoRequest
 from wan.domain.results import VideoResult
 from wan.environment.settings import load_settings
 from wan.storage.record import CALLS
-from wan.video import inspected, normalised
+from wan.video import inspect_files, normalise
 
 _LIMIT = 1_000_000  # bytes; a response has a few hundred
 _FIGURES = ("width", "height", "fps", "duration", "seed", "billed_seconds")
@@ -49,8 +49,8 @@ def prepare(options: Mapping[str, Any]) -> Answer:
 
 def _write(given: dict[str, Any], output: Path | None) -> Path:
     """Check a request and write it as it was given. Raises InvalidInput and SettingsError."""
-    request = normalised(ReferenceToVideoRequest, given)
-    asyncio.run(inspected(request))
+    request = normalise(ReferenceToVideoRequest, given)
+    asyncio.run(inspect_files(request))
     settings = load_settings()
     path = settings.output_dir / CALLS["reference"] / "request.json" if output is None else output
     spare("--output", path, request)

@@ -35,7 +35,7 @@ from wan.service.connection_check import GOOD
 from wan.service.library import open_library
 from wan.service.studio import Studio
 from wan.storage.record import FILES, list_missing_files
-from wan.video import check_file, check_files, files_of, inspected, located, resumable
+from wan.video import check_file, check_files, files_of, find_resumable, inspect_files, locate
 
 _CANCEL_WAIT = 60.0  # seconds that a cancel waits to be carried out
 _KINDS = {"reference": "", "reference_video": "video", "reference_image": "image"}
@@ -43,7 +43,7 @@ _KINDS = {"reference": "", "reference_video": "video", "reference_image": "image
 
 def image_to_video(options: Mapping[str, Any]) -> Answer:
     """Make a video of one image. options: what was typed, by the names of the request's fields."""
-    files = {name: located(options[name]) for name in ("reference_image", "reference_audio")}
+    files = {name: locate(options[name]) for name in ("reference_image", "reference_audio")}
     given = request_values(options, "image")
     return _Run(options["out"]).make(ImageToVideoRequest(**given | files), options)
 
@@ -52,7 +52,7 @@ def reference_to_video(options: Mapping[str, Any], references: Sequence[tuple[st
     """Make a video with references. references: each with the name of its option, in their order;
     what a `reference` is, its content says.
     """
-    given: list[Any] = [(_KINDS[name], located(text)) for name, text in references]
+    given: list[Any] = [(_KINDS[name], locate(text)) for name, text in references]
     either = [one for kind, one in given if not kind]
     for one in either:
         if isinstance(one, Path):
@@ -101,7 +101,7 @@ class _Run:
             connection = settings.connection()
             settings.make_output_dir()
             with inputs.use_work_folder(settings.work_dir):
-                lengths = asyncio.run(inspected(request))
+                lengths = asyncio.run(inspect_files(request))
             if not options["yes"] and not _confirmed(request, connection, lengths):
                 return refusal(str(Message.of("not_agreed")))
         return self._finish(self._make(request, settings, new_take=options["new_take"]))
@@ -140,7 +140,7 @@ class _Run:
 
     async def _resume(self, job_id: str) -> Answer:
         async with Studio(load_settings(), only_jobs_started_here=True) as studio:
-            job = await resumable(studio, job_id)
+            job = await find_resumable(studio, job_id)
             studio.submission.resume(job)
             return await self._watch(studio, job)
 
@@ -168,7 +168,7 @@ class _Run:
 
 async def _cancel(job_id: str) -> Answer:
     async with Studio(load_settings(), only_jobs_started_here=True) as studio:
-        job = await resumable(studio, job_id)
+        job = await find_resumable(studio, job_id)
         await studio.submission.cancel(job.id, owner=OPERATOR)
         with suppress(TimeoutError):
             async with asyncio.timeout(_CANCEL_WAIT):

@@ -22,13 +22,13 @@ from wan.environment.connection import Connection
 from wan.environment.settings import Settings
 from wan.provider.gateway import Gateway
 from wan.service.changes import Changes
-from wan.service.connection_check import GOOD, asked
+from wan.service.connection_check import GOOD, check_connection
 from wan.service.guesses import Guesses
 from wan.service.runner import Runner
 
 log = logging.getLogger("wan.service.access")
 
-_KEYS_LOOKED_AT = 30.0  # seconds between two looks for keys that nobody needs any more
+_PRUNE_SECONDS = 30.0  # seconds between two looks for keys that nobody needs any more
 # seconds that a key is kept at least: between its being given and the row of its first job
 _GRACE = 60.0
 
@@ -168,9 +168,9 @@ class AccessPolicy:
         if wanted is not None and hmac.compare_digest(
             _digest(code), _digest(wanted.get_secret_value().strip())
         ):
-            self._guesses.right(address)
+            self._guesses.note_right(address)
             return
-        self._guesses.wrong(address, now)
+        self._guesses.note_wrong(address, now)
         raise AccessRefused(Message.of("code_wrong"))
 
 
@@ -206,7 +206,7 @@ class Access:
         connection = permission.connection
         if connection.backend == "simulator":
             return Message.of("check_simulator")
-        said = await asked(self._gateway, connection)
+        said = await check_connection(self._gateway, connection)
         if said.key in GOOD:
             self._keys.hold(owner, connection)
             self._runner.wake()
@@ -224,7 +224,7 @@ class Access:
     async def prune_keys(self) -> None:
         """A visitor's key is in memory for as long as it is needed, and no longer."""
         while True:
-            await asyncio.sleep(_KEYS_LOOKED_AT)
+            await asyncio.sleep(_PRUNE_SECONDS)
             if self._keys.visitors:
                 try:
                     self._keys.prune(await self._queue.list_live_accounts())

@@ -18,11 +18,12 @@ from wan.domain import catalog
 from wan.storage.evidence import Evidence
 from wan.storage.objects import Storage, last_change
 
-EVERY = 3600.0  # seconds from one sweep to the next
+FIRST_PAUSE = 60.0  # seconds from the start to the first cleanup
+PAUSE = 3600.0  # seconds from one cleanup to the next
 DAY = 24 * 3600.0
 
 
-async def sweep(
+async def clean_up(
     *,
     database: Database,
     storage: Storage,

@@ -21,7 +21,7 @@ _UNREACHED = {  # what a check says where a job would say this
 }
 
 
-async def asked(gateway: Gateway, connection: Connection) -> Message:
+async def check_connection(gateway: Gateway, connection: Connection) -> Message:
     """Asks the service one question that costs nothing, and says what came of it."""
     where = f"{connection.region or urlsplit(connection.base_url).hostname}" + (
         f", {connection.workspace}" if connection.workspace else ""
@@ -30,11 +30,11 @@ async def asked(gateway: Gateway, connection: Connection) -> Message:
         await asyncio.to_thread(gateway.prepare, connection)
         await gateway.ping(connection)
     except ServiceError as trouble:
-        return _found(trouble, where)
+        return _explain(trouble, where)
     return Message.of("check_good", where=where)
 
 
-def _found(trouble: ServiceError, where: str) -> Message:
+def _explain(trouble: ServiceError, where: str) -> Message:
     """What a failed check of the connection means."""
     code = trouble.code or str(trouble.status or "")
     if (

@@ -27,7 +27,7 @@ from wan.storage.objects import Storage
 log = logging.getLogger("wan.service.delivery")
 
 _RESULT_TRIES = 5  # downloads in a row before a file that does not open is taken for the result
-ODD = "NoVideo"  # marks, in place of the service's code, that the last download did not open
+UNPLAYABLE = "NoVideo"  # marks, in place of the service's code, that the last download did not open
 
 
 class Delivery:
@@ -44,7 +44,7 @@ class Delivery:
     ) -> None:
         self._storage, self._gateway, self._tasks = storage, gateway, tasks
         self._writer, self._every, self._clock = writer, every, clock
-        self._polishing = asyncio.Semaphore(1)  # conforming takes a whole core
+        self._encoding = asyncio.Semaphore(1)  # conforming takes a whole core
 
     async def deliver(self, job: Job, connection: Connection | None) -> Job | None:
         """FETCHING: asks for the URL anew, streams the video to a .part, checks it, keeps it.
@@ -56,7 +56,7 @@ class Delivery:
         lease = self._writer.lease(job)
         try:
             async with lease, self._storage.workroom() as folder:
-                original = await self._original(job, connection, folder)
+                original = await self._fetch_original(job, connection, folder)
                 kept = await self._keep(job, original, folder) if original is not None else None
         except NotAVideo as refusal:
             return await self._unplayable(lease.job, refusal)
@@ -66,7 +66,7 @@ class Delivery:
             )
         if kept is None:
             return await (
-                self._writer.unseen(lease.job, self._clock())
+                self._writer.keep_unknown(lease.job, self._clock())
                 if connection is not None
                 else self._writer.expire(lease.job)
             )
@@ -78,16 +78,21 @@ class Delivery:
         """A result that does not open may be an error page of the way between; only several in a
         row are the service's own doing.
         """
-        tries = job.attempts + 1 if job.code == ODD else 1
+        tries = job.attempts + 1 if job.code == UNPLAYABLE else 1
         if tries >= _RESULT_TRIES:
             return await self._writer.end(
                 job, JobState.FAILED, refusal.message, spent=Spent.YES, code=""
             )
         return await self._writer.keep_waiting(
-            job, polling.next_look(self._every.of(job), tries), attempts=tries, code=ODD
+            job,
+            polling.next_poll_delay(self._every.of(job), tries),
+            attempts=tries,
+            code=UNPLAYABLE,
         )
 
-    async def _original(self, job: Job, connection: Connection | None, folder: Path) -> Path | None:
+    async def _fetch_original(
+        self, job: Job, connection: Connection | None, folder: Path
+    ) -> Path | None:
         """The video as the service made it, kept before anything is done with it; None where the
         service does not have it, or cannot be asked.
 
@@ -123,8 +128,8 @@ class Delivery:
         then.
         """
         made = await asyncio.to_thread(encode.measure, original)
-        async with self._polishing:
-            shown = await asyncio.to_thread(_polished, job, made, original, folder)
+        async with self._encoding:
+            shown = await asyncio.to_thread(_polish, job, made, original, folder)
         video_key = (
             await self._storage.put(f"videos/{job.id}/video.mp4", shown.path)
             if shown.path != original
@@ -152,7 +157,7 @@ class Delivery:
 
 
 @dataclass(frozen=True)
-class _Shown:
+class _Delivered:
     """The video that people see: the file, what it is, its still, and what
     was done to get there.
     """
@@ -163,7 +168,7 @@ class _Shown:
     adjustments: list[Message]
 
 
-def _polished(job: Job, made: Clip, original: Path, folder: Path) -> _Shown:
+def _polish(job: Job, made: Clip, original: Path, folder: Path) -> _Delivered:
     """The video at the size and rate that were asked for, with its settings inside and its poster.
     Blocks.
 
@@ -171,19 +176,19 @@ def _polished(job: Job, made: Clip, original: Path, folder: Path) -> _Shown:
     says so; where writing the settings into it does, it stays without them. A full disk is waited
     for instead.
     """
-    path, clip, adjustments = original, made, _differences(job, made)
+    path, clip, adjustments = original, made, _list_differences(job, made)
     if adjustments:
-        size, fps = _wanted_shape(job, made)
+        size, fps = _requested_shape(job, made)
         conform = partial(
             encode.conform, original, size=size, fps=fps, fit=job.request.get("fit", "crop")
         )
-        conformed = _attempted(job, conform, folder / "conformed.mp4")
+        conformed = _attempt(job, conform, folder / "conformed.mp4")
         if isinstance(conformed, Clip):
             path, clip = folder / "conformed.mp4", conformed
         else:
             adjustments = [Message.of("not_conformed", code=type(conformed).__name__)]
     untold = path
-    told = _attempted(
+    told = _attempt(
         job,
         lambda target: encode.tag(
             untold, target, embedded_settings.tags([embedded_settings.settings_of(job)])
@@ -197,10 +202,10 @@ def _polished(job: Job, made: Clip, original: Path, folder: Path) -> _Shown:
     except Exception:
         log.exception("job %s: no poster could be made", job.id)
         poster = b""
-    return _Shown(path, clip, poster, adjustments)
+    return _Delivered(path, clip, poster, adjustments)
 
 
-def _attempted(job: Job, make: Callable[[Path], None], target: Path) -> Clip | Exception:
+def _attempt(job: Job, make: Callable[[Path], None], target: Path) -> Clip | Exception:
     """What was made at `target`, or why nothing was. Raises what passes by itself."""
     try:
         make(target)
@@ -218,15 +223,15 @@ def _original_key(job: Job) -> str:
     return f"videos/{job.id}/original.mp4"
 
 
-def _wanted_shape(job: Job, made: Clip) -> tuple[str, float]:
+def _requested_shape(job: Job, made: Clip) -> tuple[str, float]:
     """Size and frame rate that were asked for; the video's own where nothing was."""
     return job.request["size"] if "*" in job.request["size"] else made.size, job.request[
         "fps"
     ] or made.fps
 
 
-def _differences(job: Job, made: Clip) -> list[Message]:
-    size, fps = _wanted_shape(job, made)
+def _list_differences(job: Job, made: Clip) -> list[Message]:
+    size, fps = _requested_shape(job, made)
     found = [Message.of("size_scaled", given=made.size, size=size)] if size != made.size else []
     return found + (
         [Message.of("fps_conformed", given=f"{made.fps:g}", fps=f"{fps:g}")]

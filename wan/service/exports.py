@@ -32,7 +32,7 @@ class Exports:
         there. Raises JobNotFound, InvalidInput, StorageUnavailable.
         """
         async with self._storage.workroom() as folder:
-            _, video = await self._video(job_id, owner, folder)
+            _, video = await self._hold_video(job_id, owner, folder)
             return await inputs.run_in_sandbox(Asker(owner=owner), join.last_frame, video)
 
     async def bundle(self, job_id: str, *, owner: str, target: Path) -> None:
@@ -40,7 +40,7 @@ class Exports:
         InvalidInput for a job without a video, StorageUnavailable.
         """
         async with self._storage.workroom() as folder:
-            job, video = await self._video(job_id, owner, folder)
+            job, video = await self._hold_video(job_id, owner, folder)
             await asyncio.to_thread(require_room, target.parent, more=video.stat().st_size)
             with translate_errors():
                 name = f"{job.model}-{job.seed}"
@@ -80,7 +80,7 @@ class Exports:
                 high=embedded_settings.SHOTS[-1],
             )
         async with self._storage.workroom() as folder:
-            shots = [await self._video(job_id, owner, folder) for job_id in job_ids]
+            shots = [await self._hold_video(job_id, owner, folder) for job_id in job_ids]
             jobs, paths = [job for job, _ in shots], [path for _, path in shots]
             size, fps = (
                 size or f"{jobs[0].width}*{jobs[0].height}",
@@ -94,7 +94,7 @@ class Exports:
                         partial(join.join, paths, target, size=size, fps=fps, tags=tags), progress
                     )
 
-    async def _video(self, job_id: str, owner: str, folder: Path) -> tuple[Job, Path]:
+    async def _hold_video(self, job_id: str, owner: str, folder: Path) -> tuple[Job, Path]:
         """A job and its video, which stays for as long as the folder does."""
         job = await self._library.get(job_id, owner=owner)
         with contextlib.suppress(FileNotFoundError):

@@ -16,7 +16,7 @@ class Files:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    async def local(self, key: str, folder: Path | None = None) -> Path | None:
+    async def find_local(self, key: str, folder: Path | None = None) -> Path | None:
         """A copy of what is kept under a key here; None for "", and for what is kept no longer."""
         with contextlib.suppress(FileNotFoundError):
             if key:
@@ -25,22 +25,22 @@ class Files:
                 )
         return None
 
-    async def shown(self, job: Job, name: str, folder: Path | None = None) -> Path | None:
+    async def find_shown(self, job: Job, name: str, folder: Path | None = None) -> Path | None:
         """A file of a job that others may be shown too. folder: a workroom, for as long as which
         the file stays.
         """
-        return await self.local(
+        return await self.find_local(
             {"video.mp4": job.video_key, "poster.webp": job.poster_key}.get(name, ""), folder
         )
 
-    async def for_reviewers(
+    async def find_for_reviewers(
         self, job: Job, name: str, folder: Path | None = None, *, with_settings: bool
     ) -> Path | None:
         """The same for reviewers: its video without what it was made with and its job, unless the
         owner shows that.
         """
         if with_settings or name != "video.mp4" or not job.video_key:
-            return await self.shown(job, name, folder)
+            return await self.find_shown(job, name, folder)
         with contextlib.suppress(FileNotFoundError):
             bare = await self._storage.derive(job.video_key, _BARE, encode.untag)
             return bare if folder is None else await self._storage.link_into(bare, folder)

@@ -94,12 +94,12 @@ class Guesses:
                 turn.count(member, now)
         return wait
 
-    def right(self, address: str) -> None:
+    def note_right(self, address: str) -> None:
         """The right code came from an address."""
         self._wrong.pop(address, None)
         _remember(self._right, address, None)
 
-    def wrong(self, address: str, now: float) -> None:
+    def note_wrong(self, address: str, now: float) -> None:
         """A wrong one came from it."""
         tries = self._wrong.get(address, (0, 0.0))[0] + 1
         wait = (

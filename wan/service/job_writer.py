@@ -39,11 +39,11 @@ class JobWriter:
         # what a step in hand writes with, where that is no longer the row that it began with
         self._renewed_rows: dict[str, Job] = {}
 
-    def newest(self, job: Job) -> Job:
+    def latest(self, job: Job) -> Job:
         """The row with the lease as it was renewed last: the one to write with."""
         return self._renewed_rows.get(job.id, job)
 
-    def note(self, job: Job) -> None:
+    def remember(self, job: Job) -> None:
         """This is the row to write with from now on."""
         self._renewed_rows[job.id] = job
 
@@ -87,15 +87,15 @@ class JobWriter:
             job, state, said=said, spent=Spent.NO if job.simulated else spent, **changes
         )
 
-    async def let_go(self, job: Job) -> None:
+    async def release(self, job: Job) -> None:
         """This process stops: another may go on at once. A request that may be on its way keeps its
         lease, and nobody touches it.
         """
         if job.state is not JobState.SUBMITTING:
             await self.keep_waiting(job, 0.0)
 
-    async def uncertain(self, job: Job, trouble: ServiceError | None) -> Job | None:
-        about = quoted(trouble) if trouble else {}
+    async def mark_uncertain(self, job: Job, trouble: ServiceError | None) -> Job | None:
+        about = quote_error(trouble) if trouble else {}
         spent = Spent.NO if job.simulated else Spent.MAYBE
         await self.advance(
             job,
@@ -111,15 +111,17 @@ class JobWriter:
         used up is not waited for beyond a minute.
         """
         if trouble.message.key == "quota_used_up" and job.attempts >= _QUOTA_TRIES:
-            return await self.end(job, JobState.FAILED, trouble.message, **quoted(trouble))
-        due_at = self._clock() + polling.next_look(1.0, job.attempts, trouble.retry_after)
-        said = waiting_for(trouble) or (None if isinstance(trouble, Throttled) else trouble.message)
+            return await self.end(job, JobState.FAILED, trouble.message, **quote_error(trouble))
+        due_at = self._clock() + polling.next_poll_delay(1.0, job.attempts, trouble.retry_after)
+        said = waiting_message(trouble) or (
+            None if isinstance(trouble, Throttled) else trouble.message
+        )
         await self.advance(
             job, JobState.QUEUED, due_at=due_at, attempts=job.attempts + 1, said=said
         )
         return None
 
-    async def unseen(self, job: Job, now: float) -> Job | None:
+    async def keep_unknown(self, job: Job, now: float) -> Job | None:
         """The service does not know the task: with another key it might, until
         the 24 h are over.
         """
@@ -127,7 +129,7 @@ class JobWriter:
             return await self.expire(job)
         return await self.keep_waiting(
             job,
-            polling.next_look(self._every.of(job), job.attempts),
+            polling.next_poll_delay(self._every.of(job), job.attempts),
             attempts=job.attempts + 1,
             said=None,
         )
@@ -149,7 +151,7 @@ class JobWriter:
                 accepted.task_id,
                 accepted.request_id[:_QUOTED],
                 now,
-                now + polling.next_look(self._every.first(job)),
+                now + polling.next_poll_delay(self._every.first(job)),
             )
 
         adopted = await self.until_written(job, write, f"task {accepted.task_id}")
@@ -166,7 +168,7 @@ class JobWriter:
         pause = 0.1
         while True:
             try:
-                return await write(self.newest(job))
+                return await write(self.latest(job))
             except (StorageUnavailable, OSError) as trouble:
                 log.error("job %s: %s could not be written down yet: %s", job.id, what, trouble)
                 await asyncio.sleep(pause)
@@ -200,14 +202,14 @@ class Lease:
             await asyncio.sleep(HELD / 4)
 
 
-def waiting_for(trouble: ServiceError) -> Message | None:
+def waiting_message(trouble: ServiceError) -> Message | None:
     """What to say of a job that waits until some trouble is over; nothing of what passes unseen."""
     if isinstance(trouble, UntrustedAddress):
         return trouble.message
     return reword_as_waiting(trouble.message)
 
 
-def quoted(error: ServiceError) -> dict[str, Any]:
+def quote_error(error: ServiceError) -> dict[str, Any]:
     """What of an error is worth quoting to the service."""
     return {"code": error.code[:_QUOTED]} | (
         {"request_id": error.request_id[:_QUOTED]} if error.request_id else {}

@@ -33,7 +33,7 @@ from wan.environment.settings import Settings
 from wan.media import embedded_settings
 from wan.service.changes import Changes
 from wan.service.files import Files
-from wan.service.lookup import ask_known
+from wan.service.lookup import look_up
 from wan.service.references import References
 from wan.service.stores import Stores, open_stores
 
@@ -43,7 +43,7 @@ _SEARCH_LIMIT = 2000  # characters that are looked for; longer than any prompt
 # that are looked for, each by a condition of its own; SQLite takes a thousand, and nobody tells
 # prompts apart by more
 _SEARCH_WORDS = 30
-_SHELF_LIMIT = 10_000  # jobs that are given at once
+_PAGE_LIMIT = 10_000  # jobs that are given at once
 VERDICTS = (*reviews.VERDICTS, "none")
 """By which a library is filtered; "none": nobody has said anything."""
 
@@ -60,7 +60,7 @@ class Library:
         """A job of this owner. Raises JobNotFound and, as everything here that asks the database,
         StorageUnavailable.
         """
-        job = await ask_known(ids.JOB, self._jobs.get, job_id, owner)
+        job = await look_up(ids.JOB, self._jobs.get, job_id, owner)
         if job is None:
             raise JobNotFound
         return job
@@ -108,7 +108,7 @@ class Library:
             verdict=verdict,
             until=until,
             offset=max(offset, 0),
-            limit=min(max(limit, 0), _SHELF_LIMIT),
+            limit=min(max(limit, 0), _PAGE_LIMIT),
         )
 
     async def list_references(self, job_id: str, *, owner: str) -> list[tuple[str, Path | str]]:
@@ -127,10 +127,10 @@ class Library:
         """A file of a job by its unguessable token: "video.mp4", "original.mp4" or "poster.webp";
         None when there is none. Raises StorageUnavailable.
         """
-        job = await ask_known(ids.MEDIA, self._jobs.get_by_media_token, token)
+        job = await look_up(ids.MEDIA, self._jobs.get_by_media_token, token)
         if job is not None and name == "original.mp4":
-            return await self._files.local(job.original_key)
-        return None if job is None else await self._files.shown(job, name)
+            return await self._files.find_local(job.original_key)
+        return None if job is None else await self._files.find_shown(job, name)
 
     async def complete_evidence(self, job: Job) -> Path | None:
         """The folder of a job's record with all that is known now; None where none is kept: of
@@ -246,7 +246,7 @@ class EditableLibrary(Library):
             await self._references.drop(job)
         except StorageUnavailable:
             log.warning(
-                "what job %s was made from is not gone yet; it goes with the next sweep", job.id
+                "what job %s was made from is not gone yet; it goes with the next cleanup", job.id
             )
 
     async def withdraw_links(self, job_id: str, *, owner: str) -> Job:

@@ -9,7 +9,7 @@ from wan.domain import ids
 Result = TypeVar("Result")
 
 
-async def ask_known(
+async def look_up(
     shape: re.Pattern[str], look: Callable[..., Awaitable[Result]], key: str, *more: Any
 ) -> Result | None:
     """What a statement gives for an id or token from outside; None for what has not its shape,

@@ -23,7 +23,7 @@ from wan.service.preparation import Prepared
 
 _DRAWS = secrets.SystemRandom()
 _NETWORK_LENGTH = 20  # characters of a network's hash
-_RESULT_SENTENCES = (
+_RESULT_CHANGES = (
     "size_scaled",
     "fps_conformed",
     "not_conformed",
@@ -36,7 +36,7 @@ class NewJobs:
     def __init__(self, seal: Seal, clock: Callable[[], float]) -> None:
         self._seal, self._clock = seal, clock
 
-    def takes(
+    def make_takes(
         self,
         request: Request,
         nonces: Sequence[str],
@@ -61,10 +61,10 @@ class NewJobs:
                 nonce=nonce,
                 created_at=created_at,
             )
-            jobs.append(_filled(row, take, drawn if asked is None else asked, prepared, permission))
+            jobs.append(_fill(row, take, drawn if asked is None else asked, prepared, permission))
         return jobs
 
-    def again(self, old: Job, owner: str, permission: Permission, *, new_seed: bool) -> Job:
+    def make_retry(self, old: Job, owner: str, permission: Permission, *, new_seed: bool) -> Job:
         """The row of a job that is made from another."""
         seed = secrets.randbelow(catalog.SEED_LIMIT + 1) if new_seed else old.seed
         parameters = old.payload["parameters"] | {"seed": seed}
@@ -76,15 +76,13 @@ class NewJobs:
             payload=old.payload | {"parameters": parameters},
             # The same request asked for anew is the same kind as this; an UNCERTAIN job, which is
             # on its way, would be joined instead.
-            cache_key=_another_key(old, new_seed=new_seed)
-            if new_seed or old.live
-            else old.cache_key,
+            cache_key=_retry_key(old, new_seed=new_seed) if new_seed or old.live else old.cache_key,
             nonce=secrets.token_hex(8),
             brief_id=old.brief_id,
             retried_from=old.id,
-            adjustments=[one for one in old.adjustments if one.key not in _RESULT_SENTENCES],
+            adjustments=[one for one in old.adjustments if one.key not in _RESULT_CHANGES],
             seed=seed,
-            **_costs(old.model, old.request, old.references, permission),
+            **_estimate(old.model, old.request, old.references, permission),
         )
 
     def _new_job(self, owner: str, permission: Permission) -> Job:
@@ -100,7 +98,7 @@ class NewJobs:
             workspace=connection.workspace,
             brief_id=secrets.token_urlsafe(16),
             media_token=ids.new_media_token(),
-            address=None if is_here(permission.address) else self._place_of(permission.address),
+            address=None if is_here(permission.address) else self._hash_address(permission.address),
             budget_day=""
             if permission.budget is None
             else datetime.fromtimestamp(now, UTC).date().isoformat(),
@@ -109,7 +107,7 @@ class NewJobs:
             state_at=now,
         )
 
-    def _place_of(self, address: str) -> str:
+    def _hash_address(self, address: str) -> str:
         """An address as rows have it, 64 characters: the beginning of its network's hash, and its
         own.
         """
@@ -119,16 +117,14 @@ class NewJobs:
         return f"{network[:_NETWORK_LENGTH]}{line.IN}{own}"
 
 
-def _another_key(old: Job, *, new_seed: bool) -> str:
+def _retry_key(old: Job, *, new_seed: bool) -> str:
     """The cache key of what is made from a job and is another kind; the same each time, so that a
     second click joins the first.
     """
     return hashlib.sha256(f"{old.cache_key} again {old.id} {new_seed}".encode()).hexdigest()
 
 
-def _filled(
-    job: Job, request: Request, seed: int, prepared: Prepared, permission: Permission
-) -> Job:
+def _fill(job: Job, request: Request, seed: int, prepared: Prepared, permission: Permission) -> Job:
     """A new row with all that a request says. seed: the one that is sent."""
     backend = job.base_url if job.backend == "dashscope" else job.backend
     ready = payload.build(
@@ -143,11 +139,11 @@ def _filled(
         cache_key=fingerprint(request, backend, prepared.digests, job.nonce),
         adjustments=[*prepared.adjustments, *ready.adjustments],
         seed=seed,
-        **_costs(request.model, request.to_json(), prepared.references, permission),
+        **_estimate(request.model, request.to_json(), prepared.references, permission),
     )
 
 
-def _costs(
+def _estimate(
     model: str, asked: Mapping[str, Any], references: Sequence[Reference], permission: Permission
 ) -> dict[str, Any]:
     """What a new row says about money: the price by the lengths of the clips as far as they are

@@ -30,7 +30,7 @@ class PollInterval:
         return min(self.of(job), 5.0)
 
 
-def next_look(every: float, attempts: int = 0, retry_after: float | None = None) -> float:
+def next_poll_delay(every: float, attempts: int = 0, retry_after: float | None = None) -> float:
     """Seconds to wait before the next look.
 
     every: the usual pause. attempts: consecutive transient troubles; each doubles the pause, up to

@@ -17,10 +17,10 @@ from wan.service.references import References
 from wan.storage.objects import Storage
 from wan.storage.uploads import Original
 
-Taken = TypeVar("Taken", inputs.VideoInput, inputs.SoundInput)
+Input = TypeVar("Input", inputs.VideoInput, inputs.SoundInput)
 
-_HEARD = 0.1  # seconds by which a sound may differ from a video before anybody is told
-_FILE_SENTENCES = (  # adjustments of a file, whatever is asked of it
+_AUDIBLE = 0.1  # seconds by which a sound may differ from a video before anybody is told
+_FILE_CHANGES = (  # adjustments of a file, whatever is asked of it
     *("heif_converted", "avif_converted", "image_upright", "image_flattened"),
     *(
         "clip_picture_other",
@@ -57,27 +57,29 @@ class Preparation:
         """
         if isinstance(request, ImageToVideoRequest):
             prepared = [
-                await self._picture(asker, request.reference_image, request.size, request.fit)
+                await self._prepare_image(asker, request.reference_image, request.size, request.fit)
             ]
             if request.reference_audio is not None:
-                prepared.append(await self._sound(asker, request.reference_audio, request))
+                prepared.append(await self._prepare_sound(asker, request.reference_audio, request))
         else:
-            prepared = [await self._reference(asker, kind, one) for kind, one in request.in_order]
+            prepared = [
+                await self._prepare_reference(asker, kind, one) for kind, one in request.in_order
+            ]
         return Prepared(
             [reference for reference, _ in prepared],
             [said for _, several in prepared for said in several],
         )
 
-    async def _reference(
+    async def _prepare_reference(
         self, asker: Asker, kind: str, source: Media
     ) -> tuple[Reference, list[Message]]:
         return await (
-            self._clip(asker, source)
+            self._prepare_video(asker, source)
             if kind == "video"
-            else self._picture(asker, source, OWN_SHAPE[0], "crop")
+            else self._prepare_image(asker, source, OWN_SHAPE[0], "crop")
         )
 
-    async def _picture(
+    async def _prepare_image(
         self, asker: Asker, source: Media, size: str, fit: str
     ) -> tuple[Reference, list[Message]]:
         if isinstance(source, str):
@@ -86,7 +88,7 @@ class Preparation:
             asker, inputs.prepare_image, "reference_image", source, size=size, fit=fit
         )
         about = {name: getattr(picture, name) for name in ("sha256", "bytes", "width", "height")}
-        changes = tuple(one.key for one in picture.adjustments if one.key in _FILE_SENTENCES)
+        changes = tuple(one.key for one in picture.adjustments if one.key in _FILE_CHANGES)
         key, original = await self._references.keep_clean(
             source, picture.kept, ".jpg", Original(**about, changes=changes), asker.owner
         )
@@ -96,36 +98,36 @@ class Preparation:
             else await self._references.keep(picture.sent, ".jpg")
         )
         about = {name: getattr(original, name) for name in about}
-        return Reference(kind="image", key=key, sent_key=sent_key, **about), _earlier(
+        return Reference(kind="image", key=key, sent_key=sent_key, **about), _earlier_changes(
             original, changes
         ) + picture.adjustments
 
-    async def _clip(self, asker: Asker, source: Media) -> tuple[Reference, list[Message]]:
+    async def _prepare_video(self, asker: Asker, source: Media) -> tuple[Reference, list[Message]]:
         if isinstance(source, str):
             return Reference(kind="video", url=source), []
-        taken, about, said = await self._copy(
+        taken, about, said = await self._keep_copy(
             asker, inputs.prepare_video, "reference_video", source
         )
         clip = {name: getattr(taken.clip, name) for name in ("width", "height", "seconds")}
         return Reference(kind="video", **about, **clip), said
 
-    async def _sound(
+    async def _prepare_sound(
         self, asker: Asker, source: bytes | Path, request: ImageToVideoRequest
     ) -> tuple[Reference, list[Message]]:
         """The sound of a request, which is a file: an address has a field of its own."""
-        taken, about, said = await self._copy(
+        taken, about, said = await self._keep_copy(
             asker, inputs.prepare_sound, "reference_audio", source
         )
-        said = [*said, *_against(taken.seconds, request)] if request.audio else []
+        said = [*said, *_compare_lengths(taken.seconds, request)] if request.audio else []
         return Reference(kind="audio", seconds=taken.seconds, **about), said
 
-    async def _copy(
+    async def _keep_copy(
         self,
         asker: Asker,
-        take: Callable[[str, bytes | Path, IO[bytes]], Taken],
+        take: Callable[[str, bytes | Path, IO[bytes]], Input],
         field: str,
         source: bytes | Path,
-    ) -> tuple[Taken, dict[str, Any], list[Message]]:
+    ) -> tuple[Input, dict[str, Any], list[Message]]:
         """Keeps the clean copy that `take` makes of a file. Gives what the file is, what its
         reference says of it, and what was done to it.
         """
@@ -133,27 +135,27 @@ class Preparation:
             copy = folder / "copy"
             with await asyncio.to_thread(copy.open, "w+b") as made:
                 taken = await inputs.run_in_sandbox(asker, take, field, source, made)
-            changes = tuple(one.key for one in taken.adjustments if one.key in _FILE_SENTENCES)
+            changes = tuple(one.key for one in taken.adjustments if one.key in _FILE_CHANGES)
             measured = Original(taken.sha256, taken.bytes, changes=changes)
             key, original = await self._references.keep_clean(
                 source, copy, f".{taken.kind}", measured, asker.owner
             )
         about = {"key": key, "sent_key": key, "sha256": original.sha256, "bytes": original.bytes}
-        return taken, about, _earlier(original, changes) + taken.adjustments
+        return taken, about, _earlier_changes(original, changes) + taken.adjustments
 
 
-def _earlier(original: Original, changes: Collection[str]) -> list[Message]:
+def _earlier_changes(original: Original, changes: Collection[str]) -> list[Message]:
     """What was done to an upload when its clean copy took its place, beside
     these changes of now.
     """
     return [Message.of(change) for change in original.changes if change not in changes]
 
 
-def _against(seconds: float, request: ImageToVideoRequest) -> list[Message]:
+def _compare_lengths(seconds: float, request: ImageToVideoRequest) -> list[Message]:
     """What the service does where a sound is longer or shorter than the video (image-to-video API
     reference, 2026-02-10).
     """
-    if abs(seconds - request.duration) < _HEARD:
+    if abs(seconds - request.duration) < _AUDIBLE:
         return []
     return [
         Message.of(

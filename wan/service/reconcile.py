@@ -17,7 +17,7 @@ from wan.environment.connection import Connection
 from wan.provider.gateway import SUBMIT_LIMIT, Gateway
 from wan.provider.wire import Accepted, TaskSnapshot, TaskStatus, task_failure
 from wan.service import polling
-from wan.service.job_writer import JobWriter, quoted
+from wan.service.job_writer import JobWriter, quote_error
 from wan.service.polling import PollInterval
 from wan.service.submitting import TIME_TO_LEAVE
 from wan.service.tasks import Tasks
@@ -48,7 +48,7 @@ class Reconciliation:
         self._evidence, self._writer, self._every = evidence, writer, every
         self._uncertain_seconds, self._clock = uncertain_seconds, clock
 
-    async def look(self, job: Job, connection: Connection) -> Job | None:
+    async def poll(self, job: Job, connection: Connection) -> Job | None:
         """PENDING and RUNNING: asks the service, after carrying out a cancel that is wanted."""
         await self._tasks.wait_for_slot(job.account, "query_at")
         if job.cancel_wanted and job.state is JobState.PENDING:
@@ -57,31 +57,33 @@ class Reconciliation:
         snapshot = await self._tasks.fetch(job, connection)
         now = self._clock()
         if snapshot.status is TaskStatus.UNKNOWN:
-            return await self._writer.unseen(job, now)
+            return await self._writer.keep_unknown(job, now)
         if snapshot.status is TaskStatus.SUCCEEDED:
             return await self._writer.advance(
-                job, JobState.FETCHING, fetching_at=now, **_billed(job, snapshot)
+                job, JobState.FETCHING, fetching_at=now, **_bill(job, snapshot)
             )
         if snapshot.status is TaskStatus.FAILED:
             failure = task_failure(snapshot, connection)
-            return await self._writer.end(job, JobState.FAILED, failure.message, **quoted(failure))
+            return await self._writer.end(
+                job, JobState.FAILED, failure.message, **quote_error(failure)
+            )
         if snapshot.status is TaskStatus.CANCELED:
             return await self._writer.end(
                 job,
                 JobState.CANCELLED,
                 Message.of("cancelled" if job.cancel_wanted else "cancelled_elsewhere"),
             )
-        again = now + polling.next_look(self._every.of(job))
+        again = now + polling.next_poll_delay(self._every.of(job))
         if snapshot.status is TaskStatus.RUNNING and job.state is JobState.PENDING:
             await self._writer.advance(job, JobState.RUNNING, running_at=now, due_at=again)
             return None
         return await self._writer.keep_waiting(job, again - now, attempts=0, said=None)
 
-    async def lost_answer(self, job: Job, connection: Connection) -> Job | None:
+    async def give_up_answer(self, job: Job, connection: Connection) -> Job | None:
         """SUBMITTING whose lease ended: whoever sent the request died before it could write down
         the answer.
         """
-        return await self._writer.uncertain(job, None)
+        return await self._writer.mark_uncertain(job, None)
 
     async def settle(self, job: Job, connection: Connection) -> Job | None:
         """UNCERTAIN: never sent again. The account's own list of tasks tells in time whether the
@@ -103,7 +105,7 @@ class Reconciliation:
             job.foreign_tasks
         )
         lone = not await self._queue.has_lookalike(job)
-        foreign = []
+        not_ours = []
         for task_id in sorted(candidates):
             await self._tasks.wait_for_slot(job.account, "query_at")
             snapshot = await self._gateway.fetch(connection, task_id)
@@ -122,27 +124,29 @@ class Reconciliation:
                     )
                     return await self._writer.adopt(job, Accepted(task_id, snapshot.request_id))
             elif snapshot.status in (TaskStatus.SUCCEEDED, TaskStatus.FAILED, TaskStatus.CANCELED):
-                foreign.append(task_id)
-        if candidates - set(foreign):
-            return await self._ask_again(job, foreign, absent_at=None)
-        return await self._absent(job, sent_at, foreign)
+                not_ours.append(task_id)
+        if candidates - set(not_ours):
+            return await self._ask_again(job, not_ours, absent_at=None)
+        return await self._conclude_absence(job, sent_at, not_ours)
 
-    async def _absent(self, job: Job, sent_at: float, foreign: list[str]) -> Job | None:
+    async def _conclude_absence(self, job: Job, sent_at: float, not_ours: list[str]) -> Job | None:
         """A complete listing shows no task that could be ours. Two of them, late enough, prove that
         the request never arrived.
         """
         now = self._clock()
         if now < sent_at + SUBMIT_LIMIT + self._uncertain_seconds:
-            return await self._ask_again(job, foreign, absent_at=None)
+            return await self._ask_again(job, not_ours, absent_at=None)
         if job.absent_at is None:
-            return await self._ask_again(job, foreign, absent_at=now)
+            return await self._ask_again(job, not_ours, absent_at=now)
         return await self._writer.end(job, JobState.FAILED, Message.of("never_arrived"))
 
-    async def _ask_again(self, job: Job, foreign: list[str], absent_at: float | None) -> Job | None:
-        known = [*job.foreign_tasks, *foreign]
+    async def _ask_again(
+        self, job: Job, not_ours: list[str], absent_at: float | None
+    ) -> Job | None:
+        known = [*job.foreign_tasks, *not_ours]
         return await self._writer.keep_waiting(
             job,
-            polling.next_look(self._every.of(job)),
+            polling.next_poll_delay(self._every.of(job)),
             foreign_tasks=known,
             absent_at=absent_at,
             attempts=0,
@@ -159,7 +163,7 @@ def _is_ours(job: Job, snapshot: TaskSnapshot) -> bool:
     )
 
 
-def _billed(job: Job, snapshot: TaskSnapshot) -> dict[str, Any]:
+def _bill(job: Job, snapshot: TaskSnapshot) -> dict[str, Any]:
     """What the service says it bills, and what that comes to; the estimate stands where it does not
     say.
     """

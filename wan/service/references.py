@@ -74,7 +74,9 @@ class References:
             if await self.storage.has(original.key):
                 return original.key, original
         key = await self.keep(copy, ending)
-        return key, original or await self._settled(source, copy, replace(measured, key=key), owner)
+        return key, original or await self._replace_upload(
+            source, copy, replace(measured, key=key), owner
+        )
 
     async def drop(self, job: Job) -> None:
         """Drops what a job that is deleted was made from, unless another has it too, and all that
@@ -103,7 +105,7 @@ class References:
                     key, began
                 )  # what another process has put anew since then has a job of its own soon
 
-    async def _settled(
+    async def _replace_upload(
         self, upload: Upload, copy: bytes | Path, original: Original, owner: str
     ) -> Original:
         try:

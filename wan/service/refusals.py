@@ -19,7 +19,7 @@ from wan.domain.messages import Message
 
 
 @contextlib.contextmanager
-def refusals_in_words() -> Iterator[None]:
+def explain_refusals() -> Iterator[None]:
     """Inside the block, what the database refuses is raised as AccessRefused, in words."""
     try:
         yield

@@ -15,8 +15,8 @@ from wan.domain import reviews as rules
 from wan.domain.errors import ReviewNotFound
 from wan.domain.reviews import Review, Take
 from wan.service.files import Files
-from wan.service.lookup import ask_known
-from wan.service.refusals import refusals_in_words
+from wan.service.lookup import look_up
+from wan.service.refusals import explain_refusals
 from wan.storage.objects import Storage, translate_errors
 from wan.storage.uploads import UploadFolder
 
@@ -60,7 +60,7 @@ class Reviews:
         expires_at = rules.compute_expiry(expires_days, now)
         takes = []
         for number, job_id in enumerate(rules.check_take_ids(job_ids), 1):
-            job = await ask_known(ids.JOB, self._jobs.get, job_id, owner)
+            job = await look_up(ids.JOB, self._jobs.get, job_id, owner)
             takes.append(Take(number=number, job_id=job_id, job=rules.require_video(job)))
         review = Review(
             ids.new_review_id(),
@@ -74,7 +74,7 @@ class Reviews:
             tuple(takes),
             with_settings,
         )
-        with refusals_in_words():
+        with explain_refusals():
             await self._reviews.add(review, token)
         self._changed()
         return review, token
@@ -89,7 +89,7 @@ class Reviews:
 
     async def get(self, review_id: str, *, owner: str) -> Review:
         """A review of this owner, open or not. Raises ReviewNotFound."""
-        return _require(await ask_known(ids.REVIEW, self._reviews.get, review_id, owner))
+        return _require(await look_up(ids.REVIEW, self._reviews.get, review_id, owner))
 
     async def get_by_link(self, token: str, *, whole: bool = True) -> Review:
         """The review that a link opens. Raises ReviewNotFound for one that is unknown, revoked or
@@ -98,7 +98,7 @@ class Reviews:
         whole: with what was said in it.
         """
         review = _require(
-            await ask_known(ids.LINK, partial(self._reviews.get_by_link, whole=whole), token)
+            await look_up(ids.LINK, partial(self._reviews.get_by_link, whole=whole), token)
         )
         if not review.is_open(self._clock()):
             raise ReviewNotFound
@@ -108,13 +108,13 @@ class Reviews:
         """What is another whenever anything that an open link shows is; costs little to ask. Raises
         as `get_by_link` does.
         """
-        return _require(await ask_known(ids.LINK, self._reviews.get_version, token, self._clock()))
+        return _require(await look_up(ids.LINK, self._reviews.get_version, token, self._clock()))
 
     async def revoke(self, review_id: str, *, owner: str) -> Review:
         """Closes a review's link, and the videos behind it, for good; what was said stays. Raises
         ReviewNotFound.
         """
-        await ask_known(ids.REVIEW, self._reviews.revoke, review_id, owner, self._clock())
+        await look_up(ids.REVIEW, self._reviews.revoke, review_id, owner, self._clock())
         self._changed()
         return await self.get(review_id, owner=owner)
 
@@ -122,7 +122,7 @@ class Reviews:
         """Deletes a review and everything that was said in it; its takes stay in the library.
         Raises ReviewNotFound.
         """
-        if not await ask_known(ids.REVIEW, self._reviews.delete, review_id, owner):
+        if not await look_up(ids.REVIEW, self._reviews.delete, review_id, owner):
             raise ReviewNotFound
         await asyncio.to_thread(self._uploads.forget, {review_id})
         self._changed()
@@ -137,7 +137,7 @@ class Reviews:
         """
         review = await self.get_by_link(token, whole=False)
         verdict = rules.check_verdict(review, given, id_=ids.new_review_id(), now=self._clock())
-        with refusals_in_words():
+        with explain_refusals():
             await self._reviews.add_verdict(verdict, network)
         self._changed()
 
@@ -147,13 +147,13 @@ class Reviews:
         """
         known = 1 <= number <= rules.TAKES_LIMIT
         job = (
-            await ask_known(ids.LINK, self._reviews.get_job, token, number, self._clock())
+            await look_up(ids.LINK, self._reviews.get_job, token, number, self._clock())
             if known
             else None
         )
         if job is None:
             return None
-        return await self._files.for_reviewers(
+        return await self._files.find_for_reviewers(
             job, name, with_settings=await self._reviews.shows_settings(token)
         )
 
@@ -172,13 +172,13 @@ class Reviews:
             async with self._storage.workroom() as folder:
                 found = {}
                 for take in review.takes:
-                    video = take.job and await self._files.for_reviewers(
+                    video = take.job and await self._files.find_for_reviewers(
                         take.job, "video.mp4", folder, with_settings=review.with_settings
                     )
                     if take.job and video:
                         found[take.number] = (
                             video,
-                            await self._files.shown(take.job, "poster.webp", folder),
+                            await self._files.find_shown(take.job, "poster.webp", folder),
                         )
                 yield found
 

@@ -23,8 +23,8 @@ from wan.domain.messages import Message
 from wan.environment.connection import Connection
 from wan.provider.gateway import SUBMIT_LIMIT, Gateway
 from wan.service import polling
-from wan.service.delivery import ODD, Delivery
-from wan.service.job_writer import JobWriter, waiting_for
+from wan.service.delivery import UNPLAYABLE, Delivery
+from wan.service.job_writer import JobWriter, waiting_message
 from wan.service.polling import IDLE, PollInterval
 from wan.service.reconcile import Reconciliation
 from wan.service.submitting import Submitting
@@ -100,9 +100,9 @@ class Runner:
         self._by_state: dict[JobState, Step] = {
             JobState.QUEUED: self._submitting.start,
             JobState.UPLOADING: self._submitting.send,
-            JobState.SUBMITTING: reconciliation.lost_answer,
-            JobState.PENDING: reconciliation.look,
-            JobState.RUNNING: reconciliation.look,
+            JobState.SUBMITTING: reconciliation.give_up_answer,
+            JobState.PENDING: reconciliation.poll,
+            JobState.RUNNING: reconciliation.poll,
             JobState.FETCHING: self._delivery.deliver,
             JobState.UNCERTAIN: reconciliation.settle,
         }
@@ -121,7 +121,7 @@ class Runner:
         try:
             while True:
                 self._work.clear()
-                await self._round()
+                await self._start_due()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(await self._pause()):
                         await self._work.wait()
@@ -133,7 +133,7 @@ class Runner:
                 async with asyncio.timeout(STOP_LIMIT):
                     await asyncio.gather(*self._submitting.paying.values(), return_exceptions=True)
 
-    async def _round(self) -> None:
+    async def _start_due(self) -> None:
         try:
             for job in await self._claim():
                 self._begin(job)
@@ -148,7 +148,7 @@ class Runner:
 
     async def run_once(self) -> None:
         """Takes every job that is due now as far as it goes."""
-        await self._round()
+        await self._start_due()
         await asyncio.gather(*self._steps, return_exceptions=True)
 
     async def _claim(self) -> list[Job]:
@@ -160,7 +160,7 @@ class Runner:
                 lease=LEASE,
                 accounts=list(self._connections),
                 but=list(self._submitting.paying),
-                unsent=self._wanted(),
+                unsent=self._sendable(),
             )
         )
         try:
@@ -169,15 +169,15 @@ class Runner:
             # What is claimed at this moment nobody would look at until its lease ends.
             with contextlib.suppress(Exception):
                 for job in await claiming:
-                    await self._writer.let_go(job)
+                    await self._writer.release(job)
             raise
 
-    def _wanted(self) -> list[str] | None:
+    def _sendable(self) -> list[str] | None:
         return None if self._unsent is None else list(self._unsent)
 
     async def _pause(self) -> float:
         try:
-            due = await self._queue.find_next_due(list(self._connections), self._wanted())
+            due = await self._queue.find_next_due(list(self._connections), self._sendable())
         except Exception:
             log.exception("the next work could not be asked for; trying again")
             due = None
@@ -186,9 +186,9 @@ class Runner:
     def _begin(self, job: Job) -> None:
         task = asyncio.create_task(self._drive(job), name=f"job {job.id}")
         self._steps.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._on_step_end)
 
-    def _ended(self, step: asyncio.Task[None]) -> None:
+    def _on_step_end(self, step: asyncio.Task[None]) -> None:
         self._steps.discard(step)
         self.wake()  # what it left may be due sooner than the loop would look
 
@@ -198,7 +198,7 @@ class Runner:
         while held is not None and held.live:
             connection = self._connections.get(held.account)
             if connection is None:  # its visitor has just had the key forgotten
-                await self._writer.let_go(held)
+                await self._writer.release(held)
                 return
             held = await self._take_step(held, self._by_state[held.state](held, connection))
 
@@ -209,10 +209,10 @@ class Runner:
         try:
             return await step
         except asyncio.CancelledError:
-            await asyncio.shield(self._writer.let_go(self._writer.newest(job)))
+            await asyncio.shield(self._writer.release(self._writer.latest(job)))
             raise
         except ServiceError as trouble:
-            return await self._safely(self._trouble, self._writer.newest(job), trouble)
+            return await self._write_safely(self._handle_trouble, self._writer.latest(job), trouble)
         except Exception as error:
             log.error(
                 "job %s: a step from %s broke: %s",
@@ -221,12 +221,12 @@ class Runner:
                 error,
                 exc_info=not isinstance(error, StorageUnavailable),
             )
-            return await self._safely(self._broken, self._writer.newest(job), error)
+            return await self._write_safely(self._handle_failure, self._writer.latest(job), error)
         finally:
             self._writer.forget(job)
             self._changed()
 
-    async def _safely(
+    async def _write_safely(
         self, write: Callable[[Job, Any], Awaitable[Job | None]], job: Job, error: Exception
     ) -> Job | None:
         """Writes down what became of a step; where not even that works, the job is due again when
@@ -238,7 +238,7 @@ class Runner:
             log.exception("job %s: its trouble could not be written down", job.id)
             return None
 
-    async def end_abandoned(self) -> None:
+    async def expire_abandoned(self) -> None:
         """Jobs whose key has not come back for as long as the service knows a task: time alone has
         decided what became of them.
         """
@@ -267,7 +267,7 @@ class Runner:
                 await self._writer.expire(job)
         self._changed()
 
-    async def _trouble(self, job: Job, trouble: ServiceError) -> Job | None:
+    async def _handle_trouble(self, job: Job, trouble: ServiceError) -> Job | None:
         """A question got no usable answer: the job stays as it is and is looked at later, ever more
         slowly.
         """
@@ -277,12 +277,12 @@ class Runner:
             and now - (job.fetching_at or job.submitted_at or now) > catalog.TASK_LIFETIME
         ):
             return await self._writer.expire(job)
-        pause = polling.next_look(self._every.of(job), job.attempts, trouble.retry_after)
+        pause = polling.next_poll_delay(self._every.of(job), job.attempts, trouble.retry_after)
         return await self._writer.keep_waiting(
-            job, pause, attempts=job.attempts + 1, said=waiting_for(trouble), code=""
+            job, pause, attempts=job.attempts + 1, said=waiting_message(trouble), code=""
         )
 
-    async def _broken(self, job: Job, error: Exception) -> Job | None:
+    async def _handle_failure(self, job: Job, error: Exception) -> Job | None:
         """Our own fault: a full disk, a stuck database, a slip. The job is looked at again later;
         the paid request never is.
 
@@ -294,13 +294,13 @@ class Runner:
         if isinstance(error, StorageUnavailable | OSError) and not isinstance(
             error, FileNotFoundError
         ):
-            pause = polling.next_look(1.0, job.attempts)
+            pause = polling.next_poll_delay(1.0, job.attempts)
             return await self._writer.keep_waiting(
                 job,
                 pause,
                 attempts=job.attempts + 1,
                 said=Message.of("paused"),
-                **self._not_odd(job),
+                **self._reset_unplayable(job),
             )
         if job.state in UNSENT and job.attempts >= _OWN_TRIES:
             return await self._writer.end(
@@ -308,12 +308,12 @@ class Runner:
             )
         return await self._writer.keep_waiting(
             job,
-            polling.next_look(1.0, job.attempts),
+            polling.next_poll_delay(1.0, job.attempts),
             attempts=job.attempts + 1,
-            **self._not_odd(job),
+            **self._reset_unplayable(job),
         )
 
     @staticmethod
-    def _not_odd(job: Job) -> dict[str, str]:
+    def _reset_unplayable(job: Job) -> dict[str, str]:
         """Trouble of ours between two odd downloads: they are not in a row."""
-        return {"code": ""} if job.code == ODD else {}
+        return {"code": ""} if job.code == UNPLAYABLE else {}

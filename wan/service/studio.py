@@ -36,8 +36,7 @@ from wan.storage.uploads import UploadFolder, default_folder
 
 log = logging.getLogger("wan.service.studio")
 
-_DEMO_LOOKED_AT = 3.0  # seconds between two looks whether the simulator is there
-_FIRST_SWEEP = 60.0  # seconds after the start
+_SIMULATOR_CHECKED = 3.0  # seconds between two looks whether the simulator is there
 
 
 @dataclass(frozen=True)
@@ -157,10 +156,10 @@ class Studio:
         work = {
             "runner": parts.runner.run(),
             "keys": parts.access.prune_keys(),
-            "sweep": self._tidy(stores, parts.runner),
-        } | ({"demo": _mended(demo)} if simulated else {})
+            "cleanup": self._keep_clean(stores, parts.runner),
+        } | ({"demo": _keep_simulator(demo)} if simulated else {})
         for name, task in work.items():
-            opened.push_async_callback(_stopped, asyncio.create_task(task, name=name))
+            opened.push_async_callback(_stop, asyncio.create_task(task, name=name))
         return parts
 
     def _connect(self, stores: Stores, connection: Connection, gateway: Gateway) -> _Parts:
@@ -221,44 +220,48 @@ class Studio:
             with contextlib.suppress(StorageUnavailable):  # it is overdue soon, which does the same
                 await queue.release(self._own)
 
-    async def _tidy(self, stores: Stores, runner: Runner) -> None:
-        """Sweeps soon after the start, though never in the way of it, and then every hour."""
-        uploads = os.environ.get(
-            "GRADIO_TEMP_DIR"
-        )  # set by `app.py`, where there is a page; one that the operator chose is theirs to tidy
-        if uploads and not Path(uploads).is_relative_to(self.settings.output_dir.absolute()):
-            uploads = None
-        pause = _FIRST_SWEEP
+    async def _keep_clean(self, stores: Stores, runner: Runner) -> None:
+        """Clean up soon after the start, though never in the way of it, and then every hour."""
+        pause = cleanup.FIRST_PAUSE
         while True:
             await asyncio.sleep(pause)
-            pause = cleanup.EVERY
+            pause = cleanup.PAUSE
             try:
                 await asyncio.to_thread(self.uploads.clear, self._clock() - cleanup.DAY)
-                await runner.end_abandoned()
-                await cleanup.sweep(
+                await runner.expire_abandoned()
+                await cleanup.clean_up(
                     database=stores.database,
                     storage=stores.storage,
                     evidence=stores.evidence,
-                    uploads=Path(uploads) if uploads else None,
+                    uploads=_page_uploads(self.settings),
                     keep_days=self.settings.keep_days,
                     now=self._clock(),
                 )
             except Exception:
-                log.exception("not everything could be swept; trying again in an hour")
+                log.exception("not everything could be cleaned up; trying again in an hour")
 
 
-async def _stopped(task: asyncio.Task[None]) -> None:
+async def _stop(task: asyncio.Task[None]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
 
 
-async def _mended(demo: LocalSimulator) -> None:
+def _page_uploads(settings: Settings) -> Path | None:
+    """Gradio's folder of uploads, which `app.py` sets where there is a page; None without one, and
+    for a folder that the operator chose, which is theirs to clean up.
+    """
+    folder = os.environ.get("GRADIO_TEMP_DIR")
+    ours = folder and Path(folder).is_relative_to(settings.output_dir.absolute())
+    return Path(folder) if folder and ours else None
+
+
+async def _keep_simulator(demo: LocalSimulator) -> None:
     """Keeps the demo's simulator there: its tasks are on disk, so that whatever ended it loses
     nothing.
     """
     while True:
-        await asyncio.sleep(_DEMO_LOOKED_AT)
+        await asyncio.sleep(_SIMULATOR_CHECKED)
         try:
             await asyncio.to_thread(demo.restart_if_gone)
         except (OSError, SettingsError):

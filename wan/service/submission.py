@@ -35,13 +35,13 @@ from wan.service.library import Library
 from wan.service.new_jobs import NewJobs
 from wan.service.preparation import Preparation
 from wan.service.references import References
-from wan.service.refusals import refusals_in_words
+from wan.service.refusals import explain_refusals
 from wan.service.runner import Runner
 from wan.service.stores import Stores
 
 # seconds in which a program without a token that asks for the same is taken for one that has not
 # waited for the answer
-_ASKED_AGAIN = 3600.0
+_JOIN_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Submission:
         self._changes, self._clock = changes, clock
         self._preparation = Preparation(stores.storage, references)
         self._new_jobs = NewJobs(stores.database.seal, clock)
-        self._calling = asyncio.Lock()
+        self._joining = asyncio.Lock()
 
     async def submit(
         self,
@@ -173,7 +173,7 @@ class Submission:
         if old.live and old.state is not JobState.UNCERTAIN:
             return old  # it is on its way
         new_seed = old.state is JobState.SUCCEEDED if new_seed is None else new_seed
-        again = self._new_jobs.again(old, owner, permission, new_seed=new_seed)
+        again = self._new_jobs.make_retry(old, owner, permission, new_seed=new_seed)
         with self._references.holding(
             key for one in old.references for key in (one.key, one.sent_key)
         ):
@@ -267,13 +267,13 @@ class Submission:
         await asyncio.to_thread(self._storage.require_room)
         with self._references.holding():
             prepared = await self._preparation.prepare(request, Asker(permission.address, owner))
-            jobs = self._new_jobs.takes(request, nonces, owner, permission, prepared)
+            jobs = self._new_jobs.make_takes(request, nonces, owner, permission, prepared)
             if not joins:
                 return await self._insert(jobs, permission)
-            async with self._calling:  # else two who ask at once would not see each other
+            async with self._joining:  # else two who ask at once would not see each other
                 return (
                     [theirs]
-                    if (theirs := await self._called_for(jobs[0]))
+                    if (theirs := await self._find_joinable(jobs[0]))
                     else await self._insert(jobs, permission)
                 )
 
@@ -303,7 +303,7 @@ class Submission:
         if permission.connection.account not in self._keys:
             await asyncio.to_thread(self._gateway.prepare, permission.connection)
         self._keys.hold(jobs[0].owner, permission.connection)
-        with refusals_in_words():
+        with explain_refusals():
             added = await self._queue.add(
                 jobs, budget=permission.budget, at_once=permission.jobs_at_once
             )
@@ -313,9 +313,9 @@ class Submission:
         self._changes.notify()
         return added
 
-    async def _called_for(self, job: Job) -> Job | None:
+    async def _find_joinable(self, job: Job) -> Job | None:
         """The job that another program without a token asked for, if its video is kept."""
-        theirs = await self._jobs.find_joinable(job, job.created_at - _ASKED_AGAIN)
+        theirs = await self._jobs.find_joinable(job, job.created_at - _JOIN_SECONDS)
         return (
             theirs
             if theirs is not None and (theirs.live or await self._storage.has(theirs.video_key))

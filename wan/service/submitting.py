@@ -17,7 +17,7 @@ from wan.domain.messages import Message
 from wan.environment.connection import Connection
 from wan.provider import payload
 from wan.provider.gateway import Gateway
-from wan.service.job_writer import JobWriter, quoted
+from wan.service.job_writer import JobWriter, quote_error
 from wan.service.polling import IDLE
 from wan.service.tasks import Tasks
 from wan.storage.evidence import Evidence
@@ -75,7 +75,7 @@ class Submitting:
         try:
             async with lease:
                 urls = [
-                    await self._uploaded(job, reference, connection)
+                    await self._upload(job, reference, connection)
                     if payload.has_slot(job.payload, number)
                     else ""
                     for number, reference in enumerate(job.references)
@@ -83,7 +83,7 @@ class Submitting:
                 await self._tasks.wait_for_slot(job.account, "submit_at")
         except Refused as refusal:
             return await self._writer.end(
-                lease.job, JobState.FAILED, refusal.message, **quoted(refusal)
+                lease.job, JobState.FAILED, refusal.message, **quote_error(refusal)
             )
         except ServiceError as trouble:
             return await self._writer.requeue(lease.job, trouble)
@@ -106,7 +106,7 @@ class Submitting:
             submitting is None
         ):  # the account's other request has not been answered yet, or somebody cancelled
             return await self._writer.keep_waiting(job, 0.2)
-        self._writer.note(submitting)
+        self._writer.remember(submitting)
         if time.monotonic() - since > TIME_TO_LEAVE:
             return await self._writer.until_written(
                 submitting,
@@ -121,36 +121,36 @@ class Submitting:
         try:
             accepted = await self._gateway.submit(connection, body)
         except (NotSent, Throttled) as trouble:
-            self._note_answer(
+            self._record_answer(
                 job, "throttled" if isinstance(trouble, Throttled) else "never left", trouble
             )
             return await self._writer.until_written(
                 job, partial(self._writer.requeue, trouble=trouble)
             )
         except SubmissionUnknown as trouble:
-            self._note_answer(job, "unclear", trouble)
+            self._record_answer(job, "unclear", trouble)
             return await self._writer.until_written(
-                job, partial(self._writer.uncertain, trouble=trouble)
+                job, partial(self._writer.mark_uncertain, trouble=trouble)
             )
         except Refused as refusal:
-            self._note_answer(job, "refused", refusal)
+            self._record_answer(job, "refused", refusal)
             return await self._writer.until_written(
                 job,
                 partial(
                     self._writer.end,
                     state=JobState.FAILED,
                     said=refusal.message,
-                    **quoted(refusal),
+                    **quote_error(refusal),
                 ),
             )
         self._evidence.record_answer(job, "accepted", **asdict(accepted))
         return await self._writer.adopt(job, accepted)
 
-    def _note_answer(self, job: Job, outcome: str, trouble: ServiceError) -> None:
+    def _record_answer(self, job: Job, outcome: str, trouble: ServiceError) -> None:
         about = {name: getattr(trouble, name) for name in ("status", "code", "request_id")}
         self._evidence.record_answer(job, outcome, **about, message=trouble.detail)
 
-    async def _uploaded(self, job: Job, reference: Reference, connection: Connection) -> str:
+    async def _upload(self, job: Job, reference: Reference, connection: Connection) -> str:
         """The URL of a reference for the service: as it was given, or after sending the file up,
         once per content, model and account.
         """

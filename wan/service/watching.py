@@ -31,8 +31,8 @@ from wan.service.runner import Runner
 
 _LINES_KEPT = 100  # lines; each account and model has one
 _LINE_KEPT = 0.3  # seconds for which what was read of a line is shown
-_GLANCE = 1.0  # seconds between two looks at a followed row that another process may have written
-_SAID = {  # what is happening in a state, where the row itself does not say
+_RECHECK = 1.0  # seconds between two looks at a followed row that another process may have written
+_STATE_MESSAGES = {  # what is happening in a state, where the row itself does not say
     JobState.UPLOADING: "uploading",
     JobState.SUBMITTING: "submitting",
     JobState.PENDING: "pending",
@@ -85,10 +85,10 @@ class Watching:
         given = time.monotonic()
         while True:
             changes = self._changes.next
-            events = await self._glance(job_ids, owner, seen)
+            events = await self._take_snapshots(job_ids, owner, seen)
             if events and (
                 len(seen) != len(events)
-                or any(_differs(*pair) for pair in zip(seen, events, strict=True))
+                or any(_has_changed(*pair) for pair in zip(seen, events, strict=True))
             ):
                 seen, given = events, time.monotonic()
                 yield events
@@ -98,21 +98,21 @@ class Watching:
             if events and not any(event.job.live for event in events):
                 return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(changes.wait(), _GLANCE)
+                await asyncio.wait_for(changes.wait(), _RECHECK)
 
     async def snapshot(self, job_id: str, *, owner: str) -> JobEvent:
         """A job as it is at this moment, in words. Raises JobNotFound."""
         job = await self._library.get(job_id, owner=owner)
-        place = await self._place(job) if job.state is JobState.QUEUED else None
+        place = await self._place_in_line(job) if job.state is JobState.QUEUED else None
         past = await self._jobs.list_run_seconds(job.backend, job.model, job.request["duration"])
         if job.live and job.account not in self._keys:
-            job = replace(job, said=_waits(job))
+            job = replace(job, said=_waiting_message(job))
         elif job.live and self._runner.stuck:
             job = replace(job, said=Message.of("paused"))
         said = job.said or (
             Message.of("queued", place=place, ordinal=_ordinal(place))
             if place
-            else Message.of(_SAID.get(job.state, "submitting"))
+            else Message.of(_STATE_MESSAGES.get(job.state, "submitting"))
         )
         return JobEvent(
             job=job,
@@ -141,7 +141,7 @@ class Watching:
         last = {place: there[job_id] for job_id, place in places.items()}
         return list(last.values())
 
-    async def _glance(
+    async def _take_snapshots(
         self, job_ids: Sequence[str], owner: str, seen: list[JobEvent]
     ) -> list[JobEvent]:
         """How the jobs stand; [] while nobody can tell. What has ended is not asked for again."""
@@ -155,16 +155,16 @@ class Watching:
                 raise JobNotFound
             return found
         except StorageUnavailable:
-            return [event if event.job.id in known else self._paused(event) for event in seen]
+            return [event if event.job.id in known else self._as_paused(event) for event in seen]
 
-    def _paused(self, event: JobEvent) -> JobEvent:
+    def _as_paused(self, event: JobEvent) -> JobEvent:
         return replace(
             event,
             message=Message.of("paused"),
             elapsed=max(self._clock() - event.job.state_at, 0.0),
         )
 
-    async def _place(self, job: Job) -> int:
+    async def _place_in_line(self, job: Job) -> int:
         """Place in our own line from 1. The whole line is asked for once for all who look at about
         the same time.
         """
@@ -181,7 +181,7 @@ class Watching:
         return places.get(job.id, len(places) + 1)
 
 
-def _waits(job: Job) -> Message:
+def _waiting_message(job: Job) -> Message:
     """What to say of a job whose key is not here; where a video may be waiting at the service,
     until when.
     """
@@ -193,7 +193,7 @@ def _waits(job: Job) -> Message:
     return Message.of("waits_for_key_until", time=f"{lost_at:%Y-%m-%d %H:%M}")
 
 
-def _differs(seen: JobEvent, event: JobEvent) -> bool:
+def _has_changed(seen: JobEvent, event: JobEvent) -> bool:
     """Whether a viewer has something new to see."""
     return (seen.job.version, seen.place, seen.message) != (
         event.job.version,
