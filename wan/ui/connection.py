@@ -58,10 +58,10 @@ def build(language: Language, studio: Studio) -> Connection:
 
 
 def _wire(events: Events, check: gr.Button, forget: gr.Button, found: gr.HTML) -> None:
-    language, connection, access = events.language, events.connection, events.studio.access
+    language, studio, connection = events.language, events.studio, events.connection
 
     async def ask(caller: Caller) -> str:
-        return answer_of(language, await access.check(caller.permission, owner=caller.owner))
+        return answer_of(language, await studio.access.check(caller.permission, owner=caller.owner))
 
     def refuse(_caller: Caller, error: Exception) -> str:
         return "" if isinstance(error, NotReady) else answer_of(language, explain(error))
@@ -69,7 +69,7 @@ def _wire(events: Events, check: gr.Button, forget: gr.Button, found: gr.HTML) -
     async def drop(caller: Caller) -> tuple[str, str, str]:
         dropped = 0
         with suppress(NotReady):
-            dropped = access.forget_keys(owner=caller.owner)
+            dropped = studio.access.forget_keys(owner=caller.owner)
         said = Message.of("forgotten_jobs" if dropped else "forgotten")
         return "", "", answer_of(language, said)
 
