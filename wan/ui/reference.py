@@ -75,24 +75,34 @@ def build(
     fields["model"].change(  # type: ignore[attr-defined]
         _limit_to_model, fields["model"], [fields["duration"], fields["audio"]], **hidden
     )
-    return run, price, _wire_price(language, studio, run, visitor, price, cast)
+    line = _PriceLine(language, studio)
+    line.wire(run, visitor, price, cast)
+    return run, price, line.quote_first
 
 
-def _wire_price(
-    language: Language,
-    studio: Studio,
-    run: TabStage,
-    visitor: Connection,
-    price: gr.HTML,
-    cast: gr.HTML,
-) -> Callable[[], Awaitable[str]]:
-    """Keep the references' tiles and the price line up to date. Returns what gives the first price.
+class _PriceLine:
+    """Keeps the references' tiles and the price line of the form up to date.
 
     A price depends on how long the clips are, so it follows the tiles, for which they are opened.
     """
-    previews = Previews()
+
+    def __init__(self, language: Language, studio: Studio) -> None:
+        self._language, self._studio, self._previews = language, studio, Previews()
+
+    def wire(self, run: TabStage, visitor: Connection, price: gr.HTML, cast: gr.HTML) -> None:
+        """Connect it with the form. price: the line. cast: the place of the tiles."""
+        form = [run.fields[name] for name in ("model", "size", "duration", "audio")]
+        references = [run.fields["files"], run.fields["urls"]]
+        others = [run.takes, *form, visitor.own, visitor.region]
+        priced = [run.takes, *form, *references, visitor.own, visitor.region]
+        once = {"trigger_mode": "always_last", **hidden}
+        gr.on([part.change for part in others], self.quote, priced, price, **once)  # type: ignore[attr-defined]
+        changes = [part.change for part in references]  # type: ignore[attr-defined]
+        drawn = gr.on(changes, self.draw, references, cast, **once)
+        drawn.then(self.quote, priced, price, **hidden)
 
     async def quote(
+        self,
         takes: str,
         model: str,
         size: str,
@@ -101,6 +111,7 @@ def _wire_price(
         request: gr.Request,
         *rest: Any,
     ) -> Any:
+        """Return the price line for what is in the form."""
         files, urls, own, region = rest
         asked = {
             "model": model,
@@ -109,39 +120,42 @@ def _wire_price(
             "audio": sound,
             "own_region": region if own else None,
         }
-        asker, references = asker_of(studio, "", request, "price"), list_references(files, urls)
+        asker = asker_of(self._studio, "", request, "price")
         try:
-            return await _quote(language, studio, previews, references, asked, int(takes), asker)
+            return await self._quote(list_references(files, urls), asked, int(takes), asker)
         except Overtaken:
             return gr.skip()  # the form has changed meanwhile
 
-    async def draw(files: list[Path] | None, urls: str, request: gr.Request) -> Any:
-        asker = asker_of(studio, "", request, "cast")
+    async def quote_first(self) -> str:
+        """Return the price line of an untouched form."""
+        asked = {
+            "model": _MODEL.name,
+            "size": _MODEL.default_size,
+            "duration": _MODEL.default_duration,
+            "audio": bool(_MODEL.audio_flag),
+        }
+        return await self._quote([], asked, 1, Asker())
+
+    async def draw(self, files: list[Path] | None, urls: str, request: gr.Request) -> Any:
+        """Return the tiles of what is in the form."""
+        asker = asker_of(self._studio, "", request, "cast")
         try:
-            return await _draw_cast(language, previews, list_references(files, urls), asker)
+            references = list_references(files, urls)
+            return await _draw_cast(self._language, self._previews, references, asker)
         except Overtaken:
             return gr.skip()  # the references have changed meanwhile
 
-    form = [run.fields[name] for name in ("model", "size", "duration", "audio")]
-    references = [run.fields["files"], run.fields["urls"]]
-    others = [run.takes, *form, visitor.own, visitor.region]
-    priced = [run.takes, *form, *references, visitor.own, visitor.region]
-    once = {"trigger_mode": "always_last", **hidden}
-    gr.on([part.change for part in others], quote, priced, price, **once)  # type: ignore[attr-defined]
-    changes = [part.change for part in references]  # type: ignore[attr-defined]
-    gr.on(changes, draw, references, cast, **once).then(quote, priced, price, **hidden)
-    return partial(_quote_first, language, studio, previews)
-
-
-async def _quote_first(language: Language, studio: Studio, previews: "Previews") -> str:
-    """Return the price line of an untouched form."""
-    asked = {
-        "model": _MODEL.name,
-        "size": _MODEL.default_size,
-        "duration": _MODEL.default_duration,
-        "audio": bool(_MODEL.audio_flag),
-    }
-    return await _quote(language, studio, previews, [], asked, 1, Asker())
+    async def _quote(
+        self, references: Sequence[Media], asked: dict[str, Any], takes: int, asker: Asker
+    ) -> str:
+        """Return the price line. Raises Overtaken."""
+        # With more references it is refused later; until then the price of the most allowed.
+        count = min(len(references), max(INPUT_CAPS))
+        lengths = await self._previews.measure_videos(references, asker)
+        quoted = await self._studio.submission.quote(**asked, videos=lengths, references=count)
+        return price_line(
+            self._language, quoted.price, quoted.usual, simulated=quoted.simulated, takes=takes
+        )
 
 
 async def read(values: Values, asker: Asker) -> ReferenceToVideoRequest:
@@ -241,23 +255,6 @@ def _draw_no_cast(language: Language) -> str:
         images=_MODEL.max_images,
         total=_MODEL.max_references,
     )
-
-
-async def _quote(
-    language: Language,
-    studio: Studio,
-    previews: Previews,
-    references: Sequence[Media],
-    asked: dict[str, Any],
-    takes: int,
-    asker: Asker,
-) -> str:
-    """Return the price line. Raises Overtaken."""
-    # With more references it is refused later; until then the price of the most that are allowed.
-    count = min(len(references), max(INPUT_CAPS))
-    lengths = await previews.measure_videos(references, asker)
-    quoted = await studio.submission.quote(**asked, videos=lengths, references=count)
-    return price_line(language, quoted.price, quoted.usual, simulated=quoted.simulated, takes=takes)
 
 
 def _limit_to_model(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
