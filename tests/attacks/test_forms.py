@@ -58,9 +58,9 @@ EVENTS = [
         "watch",
         "show",
     ),
-    *("quote", "quote_1", "_cast", "_hear", "_limits", "greet", "fill", "ask", "drop"),
+    *("quote", "quote_1", "draw", "check_sound", "_limit_to_model", "greet", "fill", "ask", "drop"),
     *("image_to_video", "reference_to_video", "job", "cancel"),
-    *("shelf", "open", "use", "frame", "take_up", "delete", "bundle", "compare", "join", "recall"),
+    *("shelf", "open", "use", "frame", "take_up", "delete", "bundle", "compare", "join", "reuse"),
     *(
         "show_1",
         "posters",
@@ -163,6 +163,36 @@ def test_forged_events(app: App, visitor: Visitor, record: Record):
         )
 
 
+CARRIED: list[Any] = [
+    *(None, True, 7, math.nan, "job", [], ["job"], [[[]]], {}),
+    *({"job": value} for value in (None, 7, True, [], ["a"], {"a": "b"}, "x" * 200, "x" * 5_000)),
+    *({"job": text} for text in ("no such job", "../../etc/passwd", "${1+1}", "<script>", "\0")),
+    {"x" * 5_000: "y"},
+    {str(number): "" for number in range(2_000)},
+    {"job": "a", "text": "x" * 5_000},
+    {"path": "/etc/passwd"} | META,
+    {"job": {"path": "/etc/passwd"} | META},
+    {"job": "a", "file": [{"path": "/etc/passwd", "url": "http://127.0.0.1/"} | META]},
+]
+"""What a component's event carries, forged."""
+
+
+@pytest.mark.parametrize(
+    "event", ["_cancel", "_stop", "_resume", "_withdraw", "_retry", "_retry_surely"]
+)
+def test_what_an_event_carries(event: str, visitor: Visitor, victim: Victim, record: Record):
+    """Forged, it is refused on a card, whether a job is named beside it or not."""
+    number = visitor.event(event)
+    for jobs in ("", victim.job_id):
+        data = visitor.form(number, token=secrets.token_urlsafe(32), job=jobs)
+        for carried in CARRIED:
+            record(
+                f"form: {event} of {jobs and 'a stolen job'}, carrying {str(carried)[:40]}",
+                "refused",
+                outcome(*visitor.call(number, data, event_data=carried)),
+            )
+
+
 def files(address: str, path: str) -> list[Any]:
     """An address in every place that a file has for one."""
     return [
@@ -197,7 +227,7 @@ ADDRESSES = [
     "{folder}/uploads/../output/wan.sqlite3",
     "~/.alibabacloud/credentials",
 ]
-FIELDS = [("start", "reference_image"), ("start_1", "reference_video"), ("recall", "video")]
+FIELDS = [("start", "reference_image"), ("start_1", "reference_video"), ("reuse", "video")]
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

@@ -210,7 +210,9 @@ class Events:
             except Exception as error:  # noqa: BLE001 - no event ends in a traceback
                 yield await refusal(request, error, given)
 
-        return stream if inspect.isasyncgenfunction(act) else answer
+        handler = stream if inspect.isasyncgenfunction(act) else answer
+        handler.__name__ = act.__name__  # by which Gradio calls the event
+        return handler
 
 
 def explain(

@@ -119,7 +119,7 @@ def wire(
     for tab, run in runs.items():
         reader = _VideoReader(language, runs, tab)
         answered = events.connect(
-            run.video.upload, reader.fill, [run.video], shown, refuse=reader.refuse
+            run.video.upload, reader.reuse, [run.video], shown, refuse=reader.refuse
         )
         answered.then(None, js="() => window.wanStudio.answered()")
 
@@ -130,7 +130,7 @@ class _VideoReader:
     def __init__(self, language: Language, runs: Runs, tab: str) -> None:
         self._language, self._runs, self._tab = language, runs, tab
 
-    async def fill(self, caller: Caller, path: Path | None) -> list[Any]:
+    async def reuse(self, caller: Caller, path: Path | None) -> list[Any]:
         """Read the video, and fill the form of its kind of request."""
         if not path:
             return self._answer("")
