@@ -107,10 +107,8 @@ def test_whatever_is_written_comes_out_as_text(evil):
 
 
 def test_no_template_lets_html_through():
-    """But what stands in the template itself, as the lines of an icon do."""
+    """But what stands in the template itself, in quotes."""
     assert TEMPLATE_FILES
     for file in TEMPLATE_FILES:
         written = file.read_text(encoding="utf-8")
-        assert not re.search(r"\b(autoescape|Markup)\b", written), file
-        for name in re.findall(r"(\w*)(?:\[\w+\])?\s*\|\s*safe\b", written):
-            assert re.search(rf"{{% set {name} = {{", written), (file, name)
+        assert not re.search(r"\b(autoescape|Markup)\b|(?<!['\"])\s*\|\s*safe\b", written), file
