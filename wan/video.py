@@ -1,13 +1,22 @@
-"""The two normalised calls for scripts and agents: `generate` makes a video from a picture,
-`generate_reference` from reference videos and pictures.
+"""The two normalised calls for scripts and agents: `generate` makes a video from an image,
+`generate_reference` from reference videos and images.
 
-A request is a dict or a model of `wan.domain.requests`. Text that stands for a picture or clip is a
+A request is a dict or a model of `wan.domain.requests`. Text that stands for an image or video is a
 path here, unless it is an address (`https://…`). The settings are those of the environment. Every
 call has a twin for async code, which begins with an `a`.
 
-    from wan import video made = video.generate({"prompt": "she smiles", "reference_image": "a.png",
-    "duration": 5, "size": "1280*720", "fps": 30}) print(made.video_url, made.duration, made.fps,
-    made.seed)
+    from wan import video
+
+    made = video.generate(
+        {
+            "prompt": "she smiles",
+            "reference_image": "a.png",
+            "duration": 5,
+            "size": "1280*720",
+            "fps": 30,
+        }
+    )
+    print(made.video_url, made.duration, made.fps, made.seed)
 """
 
 import asyncio
@@ -47,14 +56,14 @@ Result = TypeVar("Result")
 def generate(
     request: Mapping[str, Any] | ImageToVideoRequest, *, wait: bool = True, new_take: bool = False
 ) -> VideoResult:
-    """Makes a video from one picture, and gives back what was measured in its file. Blocks until it
-    is there.
+    """Make a video from one image, and return what was measured in its file. Blocks until it is
+    there.
 
     request: `prompt`, `reference_image` (path, bytes or address), `duration` (2 to 15 s), `size`
     (`W*H` px, or "720P", "1080P"), `fps` (1 to 60); if wanted also `negative_prompt`,
     `motion_strength` (0 to 1), `seed`, `reference_audio` (WAV or MP3: path, bytes or address), and
-    what else ImageToVideoRequest has. wait: False only submits, and gives back `task_id` and
-    `job_id` for `resume`. new_take: runs, and pays, again even if the same was made before.
+    what else ImageToVideoRequest has. wait: False only submits, and returns `task_id` and `job_id`
+    for `resume`. new_take: run, and pay, again even if the same was made before.
 
     Raises InvalidInput, SettingsError, AccessRefused, StorageUnavailable (nothing was sent), and
     RunFailed, which carries the result as far as there is one. An interrupt loses nothing: `python
@@ -69,8 +78,8 @@ def generate_reference(
     wait: bool = True,
     new_take: bool = False,
 ) -> VideoResult:
-    """Makes a video in which the people and things of references appear; character1 is the first of
-    the videos, then of the pictures.
+    """Make a video in which the people and things of references appear; character1 is the first of
+    the videos, then of the images.
 
     request: `prompt`, `reference_video` (path, bytes or address, or a list of up to three); if
     wanted also `reference_image` (the same; five in all), `duration` (2 to 10 s, 5 unless given),
@@ -80,11 +89,11 @@ def generate_reference(
 
 
 def resume(job_id: str, *, wait: bool = True) -> VideoResult:
-    """Goes on with a job of an earlier call, and gives back what came of it. Never sends or pays
-    anything twice; what is not sent yet is sent.
+    """Go on with a job of an earlier call, and return what came of it. Never sends or pays anything
+    twice; what is not sent yet is sent.
 
-    Raises InvalidInput for what is no text; JobNotFound; RunFailed as `generate` does; and WanError
-    for a job on its way that was started with another key, region or backend.
+    Raises InvalidInput for what is not text; JobNotFound; RunFailed as `generate` does; and
+    WanError for a job on its way that was started with another key, region or backend.
     """
     return _run_blocking(aresume(job_id, wait=wait))
 
@@ -117,8 +126,8 @@ async def aresume(job_id: str, *, wait: bool = True) -> VideoResult:
 
 
 def normalise(kind: type[Kind], given: Mapping[str, Any] | Kind) -> Kind:
-    """A request of a kind, checked as the normalised calls want it. Raises InvalidInput, which
-    names the field.
+    """Return a request of a kind, checked as the normalised calls want it. Raises InvalidInput,
+    which names the field.
     """
     if isinstance(given, kind):  # checked again: a copy with changes is not
         fields = {name: getattr(given, name) for name in given.model_fields_set}
@@ -142,8 +151,8 @@ def normalise(kind: type[Kind], given: Mapping[str, Any] | Kind) -> Kind:
 
 
 def locate(given: Any) -> Any:
-    """Text that stands for a picture, clip or sound as what it is: a path, unless it is an address.
-    Lists one by one; anything else as it is.
+    """Return text that stands for an image, video or sound as what it is: a path, unless it is an
+    address. Lists one by one; anything else as it is.
     """
     if isinstance(given, list | tuple):
         return [locate(one) for one in given]
@@ -155,7 +164,7 @@ def locate(given: Any) -> Any:
 
 
 def files_of(request: ImageToVideoRequest | ReferenceToVideoRequest) -> list[tuple[str, Path]]:
-    """The files that a request names by their paths, each with its field."""
+    """Return the files that a request names by their paths, each with its field."""
     if isinstance(request, ImageToVideoRequest):
         several = [
             ("reference_image", request.reference_image),
@@ -171,15 +180,15 @@ def files_of(request: ImageToVideoRequest | ReferenceToVideoRequest) -> list[tup
 
 
 def check_files(request: ImageToVideoRequest | ReferenceToVideoRequest) -> None:
-    """Whether its files are there. Raises InvalidInput, which names the whole path: it is for
-    whoever wrote it, and for nobody else.
+    """Check that a request's files are there. Raises InvalidInput, which names the whole path: it
+    is for whoever wrote it, and for nobody else.
     """
     for field, path in files_of(request):
         check_file(field, path)
 
 
 def check_file(field: str, path: Path) -> None:
-    """Whether a file is there. Raises InvalidInput as `check_files` does."""
+    """Check that a file is there. Raises InvalidInput as `check_files` does."""
     given = shorten(str(path), 40 if str(path).startswith("data:") else 200)
     try:
         kind = path.stat().st_mode
@@ -192,7 +201,7 @@ def check_file(field: str, path: Path) -> None:
 async def inspect_files(
     request: ImageToVideoRequest | ReferenceToVideoRequest,
 ) -> list[float | None]:
-    """Opens every file of a request as a run would, and keeps nothing. Gives the length of each
+    """Open every file of a request as a run would, and keep nothing. Returns the length of each
     reference video in seconds, None for an address.
 
     Raises InvalidInput and StorageUnavailable.
@@ -224,8 +233,8 @@ async def inspect_files(
 
 
 async def find_resumable(studio: Studio, job_id: str) -> Job:
-    """A job that can be gone on with. Raises JobNotFound, and WanError where it waits for other
-    settings.
+    """Return a job that can be gone on with. Raises JobNotFound, and WanError where it waits for
+    other settings.
     """
     job = await studio.library.get(job_id, owner=OPERATOR)
     if job.live and job.account != studio.access.connection.account:
@@ -244,8 +253,8 @@ async def _run(
 
 
 async def _watch(studio: Studio, job: Job, *, wait: bool) -> Job:
-    """The job when it has ended; unless that is waited for, when its task id is known, or nobody
-    can know it soon.
+    """Return the job when it has ended; unless that is waited for, when its task id is known, or
+    nobody can know it soon.
     """
     with suppress(TimeoutError):
         async with asyncio.timeout(None if wait else _TASK_WAIT):
@@ -257,7 +266,7 @@ async def _watch(studio: Studio, job: Job, *, wait: bool) -> Job:
 
 
 async def _result(studio: Studio, job: Job, *, made_before: bool = False) -> VideoResult:
-    """What came of a job. Raises RunFailed where it has ended without a video."""
+    """Return what came of a job. Raises RunFailed where it has ended without a video."""
     result = studio.library.result_of(
         job, made_before=made_before, evidence=await studio.library.complete_evidence(job)
     )
@@ -267,7 +276,7 @@ async def _result(studio: Studio, job: Job, *, made_before: bool = False) -> Vid
 
 
 def _require_fields(request: Kind, required: Sequence[str]) -> Kind:
-    """Refuses a request that does not say what the normalised calls want to be told."""
+    """Refuse a request that does not say what the normalised calls want to be told."""
     for field in required:
         if field not in request.model_fields_set or not getattr(request, field):
             raise InvalidInput(field, "field_missing")
@@ -275,8 +284,8 @@ def _require_fields(request: Kind, required: Sequence[str]) -> Kind:
 
 
 def _run_blocking(call: Coroutine[Any, Any, Result]) -> Result:
-    """Runs a call to its end. Where an event loop runs already, as in a notebook, beside it on a
-    thread of its own.
+    """Run a call to its end. Where an event loop runs already, as in a notebook, run it beside that
+    on a thread of its own.
     """
     try:
         asyncio.get_running_loop()
@@ -286,8 +295,8 @@ def _run_blocking(call: Coroutine[Any, Any, Result]) -> Result:
 
 
 def _run_in_thread(call: Coroutine[Any, Any, Result]) -> Result:
-    """Runs a call on a thread of its own. An interrupt here ends it as it would there: in order,
-    and waited for.
+    """Run a call on a thread of its own. An interrupt here ends it as it would there: in order, and
+    waited for.
     """
     begun: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = []
 

@@ -19,8 +19,8 @@ class Accounts(Part):
     def reserve_slot(
         self, account: str, what: Literal["submit_at", "query_at"], now: float, gap: float
     ) -> float:
-        """Books the account's next request, at least `gap` seconds after the one booked before.
-        Gives the seconds to wait for it.
+        """Book the account's next request, at least `gap` seconds after the one booked before.
+        Returns the seconds to wait for it.
         """
         column = ACCOUNTS.c[what]
         with self._database.writing() as connection:
@@ -40,8 +40,8 @@ class Accounts(Part):
     def claim_upload(
         self, account: str, model: str, sent_key: str, now: float, *, lifetime: float, lease: float
     ) -> str | None:
-        """The URL under which a file was uploaded in the last `lifetime` seconds; "" where somebody
-        is at it; None: it is for the caller to do.
+        """Return the URL under which a file was uploaded in the last `lifetime` seconds; "" where
+        somebody is at it; None: it is for the caller to do.
 
         Whoever gets None has `lease` seconds, and calls `note_upload` at the end, with "" where it
         failed.
@@ -66,7 +66,7 @@ class Accounts(Part):
 
     @in_thread
     def note_upload(self, account: str, model: str, sent_key: str, url: str) -> None:
-        """Ends a claim of `claim_upload`: with the URL, or with "" so that the next may try."""
+        """End a claim of `claim_upload`: with the URL, or with "" so that the next may try."""
         same = (
             (UPLOADS.c.account == account)
             & (UPLOADS.c.model == model)
@@ -81,14 +81,14 @@ class Accounts(Part):
 
     @in_thread
     def forget_uploads(self, before: float) -> None:
-        """Forgets what was uploaded before a time; the service has forgotten it too."""
+        """Forget what was uploaded before a time; the service has forgotten it too."""
         with self._database.writing() as connection:
             connection.execute(UPLOADS.delete().where(UPLOADS.c.uploaded_at < before))
 
 
 def lock(connection: sa.Connection, accounts: list[str]) -> None:
-    """Holds the accounts' rows until the transaction ends, so that what is counted under them
-    stays true. SQLite has one writer anyway.
+    """Hold the accounts' rows until the transaction ends, so that what is counted under them stays
+    true. SQLite has one writer anyway.
 
     Always in the same order, and before any row of jobs: so no two transactions wait for each
     other.
@@ -110,8 +110,8 @@ def lock(connection: sa.Connection, accounts: list[str]) -> None:
 
 
 def reserve(connection: sa.Connection, new: Sequence[Job], budget: Decimal) -> None:
-    """Takes what jobs may cost from the day's budget, by one UPDATE that only goes through
-    where enough is left. Raises OverBudget.
+    """Take what jobs may cost from the day's budget, by one UPDATE that only goes through where
+    enough is left. Raises OverBudget.
     """
     job = new[0]
     lock(connection, [job.account])
@@ -137,7 +137,7 @@ def reserve(connection: sa.Connection, new: Sequence[Job], budget: Decimal) -> N
 
 
 def settle(connection: sa.Connection, ended: Job) -> None:
-    """Gives back to the day's budget what an ended job did not cost. What nobody can know stays
+    """Give back to the day's budget what an ended job did not cost. What nobody can know stays
     spent.
     """
     if ended.reserved is None or ended.spent is Spent.MAYBE:

@@ -50,7 +50,7 @@ Of = TypeVar("Of", bound="Part")
 
 class Database:
     """The database. url: SQLAlchemy's; SQLite by default, PostgreSQL by `postgresql://`. setting:
-    by which it is chosen.
+    the name of the setting that chose it.
 
     Raises SettingsError when it cannot be opened, StorageUnavailable when it could be but is busy,
     full or read-only.
@@ -85,7 +85,7 @@ class Database:
             protect_database(path)
 
     def close(self) -> None:
-        """Gives the connections back."""
+        """Close every connection."""
         self._threads.shutdown()
         self._engine.dispose()
         if self._journal is not None:
@@ -93,19 +93,19 @@ class Database:
         self._unlock()
 
     def _unlock(self) -> None:
-        """Lets other processes have a database that one alone can have at a time."""
+        """Let other processes have a database that one alone can have at a time."""
         if self._hold is not None:
             self._hold.close()
             self._hold = None
 
     def in_use(self) -> AbstractContextManager[None]:
-        """A transaction. Raises StorageUnavailable, before it begins, while the log of SQLite's
-        that we write to is not the one that is there.
+        """Return a block for a transaction. Raises StorageUnavailable, before it begins, while the
+        log of SQLite's that we write to is not the one that is there.
         """
         return nullcontext() if self._journal is None else self._journal.in_use()
 
     async def clear_log(self) -> None:
-        """Writes SQLite's log into the database, so that nothing that was deleted stays in it; what
+        """Write SQLite's log into the database, so that nothing that was deleted stays in it; what
         is in use waits for the next time.
         """
         if self._engine.dialect.name == "sqlite":
@@ -116,8 +116,8 @@ class Database:
             connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
 
     async def call(self, statement: Callable[..., Result], *given: Any, **named: Any) -> Result:
-        """Runs a statement off the event loop. Raises StorageUnavailable where the database
-        fails; nothing is written then.
+        """Run a statement off the event loop. Raises StorageUnavailable where the database fails;
+        nothing is written then.
         """
         try:
             return await asyncio.get_running_loop().run_in_executor(
@@ -128,13 +128,13 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """A transaction that writes."""
+        """Open a transaction that writes."""
         with self.in_use(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """A transaction that only reads."""
+        """Open a transaction that only reads."""
         with (
             self.in_use(),
             self._engine.connect().execution_options(wan_reads=True) as connection,
@@ -165,7 +165,7 @@ class Statement(Generic[Given, Result]):
 
 
 class in_thread(Generic[Of, Given, Result]):
-    """Makes a method of a part one that is awaited: a `Statement`."""
+    """Turns a method of a part into one that is awaited: a `Statement`."""
 
     def __init__(self, method: Callable[Concatenate[Of, Given], Result]) -> None:
         self._method = method
@@ -176,8 +176,8 @@ class in_thread(Generic[Of, Given, Result]):
 
 
 def _wrong_setting(error: Exception, url: str, setting: str) -> SettingsError:
-    """Why a database cannot be opened, by the setting that names it. The URL may hold a password,
-    and the driver's message may quote it.
+    """Return why a database cannot be opened, by the setting that names it. The URL may hold a
+    password, and the driver's message may quote it.
     """
     if setting != "WAN_DATABASE_URL":
         return SettingsError(Message.of("folder_no_database", field=setting, reason=explain(error)))
@@ -187,7 +187,9 @@ def _wrong_setting(error: Exception, url: str, setting: str) -> SettingsError:
 
 
 def _trouble(error: Exception) -> Exception:
-    """What is the matter with the database, in words; an error that is our own slip as it is."""
+    """Return what is the matter with the database, with a message; an error that is our own slip as
+    it is.
+    """
     if isinstance(error, _SLIPS) or not isinstance(
         error, DBAPIError | NoConnection | sqlite3.Error
     ):
@@ -205,5 +207,5 @@ def _trouble(error: Exception) -> Exception:
 
 
 def dialect_of(connection: sa.Connection) -> Any:
-    """The database's own ways to say things, the insert that gives way above all."""
+    """Return the database's own way to say things, the insert that gives way above all."""
     return postgresql if connection.dialect.name == "postgresql" else sqlite

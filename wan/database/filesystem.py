@@ -76,15 +76,15 @@ for line in sys.stdin:
 
 
 def find_lack(folder: Path) -> Lack:
-    """What a folder lacks for a database with a log; tried with another process unless it is on a
-    disk of this machine. Raises OSError.
+    """Return what a folder lacks for a database with a log; tried with another process unless it is
+    on a disk of this machine. Raises OSError.
     """
     return "" if _is_local(folder) else probe_folder(folder)
 
 
 def probe_folder(folder: Path, seen: Path | None = None) -> Lack:
-    """What comes of it when two processes use one file of a folder. seen: the same folder as the
-    other one sees it. Raises OSError.
+    """Return what comes of it when two processes use one file of a folder. seen: the same folder as
+    the other one sees it. Raises OSError.
     """
     path = folder / f"{WORK}{secrets.token_hex(8)}"
     ours, theirs = secrets.token_hex(8), secrets.token_hex(8)
@@ -115,7 +115,7 @@ def probe_folder(folder: Path, seen: Path | None = None) -> Lack:
 
 @contextlib.contextmanager
 def _share_memory(file: IO[bytes], word: str) -> Iterator[bool]:
-    """Writes a word into memory that is shared through a file; gives whether it could."""
+    """Write a word into memory that is shared through a file; yields whether it could."""
     try:
         with mmap.mmap(file.fileno(), _SIZE) as memory:
             memory[1024 : 1024 + len(word)] = word.encode()
@@ -128,7 +128,7 @@ def _share_memory(file: IO[bytes], word: str) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def _start_other(path: Path, ours: str, theirs: str) -> Iterator[Callable[[str], str]]:
-    """Another process that has a file open; gives what asks it to try something."""
+    """Start another process that has a file open; yields what asks it to try something."""
     command = [sys.executable, "-I", "-S", "-c", _OTHER, str(path), ours, theirs]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, bufsize=0, **pipes) as process:  # type: ignore[call-overload]  # noqa: S603 - our own words
@@ -148,6 +148,7 @@ def _start_other(path: Path, ours: str, theirs: str) -> Iterator[Callable[[str],
 
 
 def _try_lock(file: IO[bytes]) -> bool:
+    """Lock the first byte of a file, and return whether that could be done."""
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 0)
     except OSError:
@@ -156,8 +157,8 @@ def _try_lock(file: IO[bytes]) -> bool:
 
 
 def _is_local(folder: Path) -> bool:
-    """Whether a folder is on a usual disk of this machine, or the system
-    does not say where it is.
+    """Return whether a folder is on a usual disk of this machine, or the system does not say where
+    it is.
     """
     try:
         lines = [
@@ -181,5 +182,5 @@ def _is_local(folder: Path) -> bool:
 
 
 def _unescape(path: str) -> str:
-    """A path of the list of mounts, in which spaces and the like are written as numbers."""
+    """Return a path of the list of mounts, in which spaces and the like are written as numbers."""
     return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), path)

@@ -17,17 +17,17 @@ class Jobs(Part):
 
     @in_thread
     def get(self, job_id: str, owner: str) -> Job | None:
-        """A job by its id, if it is this owner's."""
+        """Return a job by its id, if it is this owner's."""
         return self._select_one((JOBS.c.id == job_id) & (JOBS.c.owner == owner))
 
     @in_thread
     def get_by_media_token(self, token: str) -> Job | None:
-        """The job whose files a media link opens."""
+        """Return the job whose files a media link opens."""
         return self._select_one(JOBS.c.media_token == token)
 
     @in_thread
     def owner_of(self, job_id: str) -> str | None:
-        """Whose job it is."""
+        """Return the owner of a job; None where there is no such job."""
         with self._database.reading() as connection:
             return connection.execute(
                 sa.select(JOBS.c.owner).where(JOBS.c.id == job_id)
@@ -35,7 +35,7 @@ class Jobs(Part):
 
     @in_thread
     def list_brief(self, owner: str, brief_id: str) -> list[Job]:
-        """The jobs of an owner that share a brief, oldest first."""
+        """Return the jobs of an owner that share a brief, oldest first."""
         mine = (
             JOBS.select()
             .where(JOBS.c.owner == owner, JOBS.c.brief_id == brief_id)
@@ -46,8 +46,8 @@ class Jobs(Part):
 
     @in_thread
     def find_newest(self, owner: str, models: list[str]) -> Job | None:
-        """The job of an owner with these models to look at first: the newest one on its way, else
-        the newest of all.
+        """Return the job of an owner with these models to show first: the newest one on its way,
+        else the newest of all.
         """
         mine = JOBS.select().where(JOBS.c.owner == owner, JOBS.c.model.in_(models))
         first = mine.order_by(sa.case((IS_LIVE, 0), else_=1), JOBS.c.created_at.desc()).limit(1)
@@ -57,8 +57,8 @@ class Jobs(Part):
 
     @in_thread
     def find_same(self, owner: str, account: str, cache_key: str) -> Job | None:
-        """The newest finished job of a kind, whose video can be served again; else the newest that
-        is on its way.
+        """Return the newest finished job of a kind, whose video can be served again; else the
+        newest that is on its way.
 
         A job that was tried again with its own seed is of the kind of the first try, whatever its
         key says.
@@ -84,8 +84,8 @@ class Jobs(Part):
 
     @in_thread
     def find_joinable(self, job: Job, since: float) -> Job | None:
-        """The newest job since a time that a program without a token asked for in the same words,
-        from the same address and on the same account.
+        """Return the newest job since a time that a program without a token asked for in the same
+        words, from the same address and on the same account.
         """
         address = JOBS.c.address.is_not_distinct_from(job.address)
         same = (
@@ -118,8 +118,8 @@ class Jobs(Part):
         offset: int,
         limit: int,
     ) -> JobPage:
-        """One page of an owner's jobs, as `Studio.jobs` gives it. words: what the prompt has in it,
-        each of them, casefolded.
+        """Return one page of an owner's jobs, as `Library.list_jobs` gives it. words: each must
+        stand in the prompt, casefolded.
         """
         mine = JOBS.c.owner == owner
         wanted = [mine, *(PROMPT_FOLDED.contains(word, autoescape=True) for word in words)]
@@ -159,7 +159,7 @@ class Jobs(Part):
     def list_run_seconds(
         self, backend: str, model: str, duration: int, last: int = 20
     ) -> list[float]:
-        """How long the last runs of this kind were RUNNING, in seconds."""
+        """Return how long the last runs of this kind were RUNNING, in seconds."""
         spans = (
             sa.select(JOBS.c.fetching_at - JOBS.c.running_at)
             .where(
@@ -177,13 +177,13 @@ class Jobs(Part):
 
     @in_thread
     def list_ids(self) -> set[str]:
-        """The id of every job."""
+        """Return the id of every job."""
         with self._database.reading() as connection:
             return set(connection.execute(sa.select(JOBS.c.id)).scalars())
 
     @in_thread
     def list_used_references(self, owner: str = "") -> set[str]:
-        """The storage keys of every reference of every job, or of those of an owner."""
+        """Return the storage keys of every reference of every job, or of those of an owner."""
         rows = sa.select(JOBS.c.references).where(*[JOBS.c.owner == owner] if owner else [])
         with self._database.reading() as connection:
             return {
@@ -195,8 +195,8 @@ class Jobs(Part):
 
     @in_thread
     def withdraw_links(self, job_id: str, owner: str, media_token: str) -> bool:
-        """Gives a job's files a new token, so that every link to them that was
-        given away is dead.
+        """Give a job's files a new token, so that every link to them that was given away is dead.
+        Returns whether there is such a job.
         """
         mine = (JOBS.c.id == job_id) & (JOBS.c.owner == owner)
         with self._database.writing() as connection:
@@ -209,7 +209,7 @@ class Jobs(Part):
 
     @in_thread
     def delete(self, job: Job, now: float) -> bool:
-        """Deletes a job that has ended. Gives whether there was one."""
+        """Delete a job that has ended. Returns whether there was one."""
         with self._database.writing() as connection:
             mine = (JOBS.c.id == job.id) & (JOBS.c.owner == job.owner) & ~IS_LIVE
             gone = connection.execute(
@@ -225,13 +225,13 @@ class Jobs(Part):
 
     @in_thread
     def forget_ended(self, before: float) -> None:
-        """Forgets the jobs that ended before a time."""
+        """Delete the rows of jobs that ended before a time."""
         with self._database.writing() as connection:
             connection.execute(JOBS.delete().where(~IS_LIVE, JOBS.c.ended_at < before))
 
     @in_thread
     def forget_deleted(self, before: float) -> None:
-        """Forgets the tasks of jobs that were deleted before a time; the service has forgotten them
+        """Forget the tasks of jobs that were deleted before a time; the service has forgotten them
         too.
         """
         with self._database.writing() as connection:

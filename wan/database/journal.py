@@ -1,5 +1,4 @@
-"""SQLite's write-ahead log while this process has the database open: held, watched, and made good
-again.
+"""SQLite's write-ahead log while this process has the database open: held, watched, and repaired.
 
 POSIX drops every lock that a process has on a file when it closes any descriptor of that file. Were
 the database opened and closed here by anything but SQLite, the next process that comes and goes
@@ -7,13 +6,12 @@ would take itself for the last user and remove the log, and what is written to i
 be lost with this process. So nothing but SQLite opens these files, and besides:
 
 - *held*: on the descriptors that SQLite itself has open lies a lock of the kind that belongs to the
-descriptor (Linux),
-  at the place where the last user asks for the file alone. No close of another descriptor drops it.
+  descriptor (Linux), at the place where the last user asks for the file alone. No close of another
+  descriptor drops it.
 - *watched*: each use asks first whether the log in the folder is still the one that we write to.
-Where it is not,
-  nothing is done: whoever asked is told so.
-- *made good*: what only the old log has is copied, every connection is opened anew, and the rows
-are taken in.
+  Where it is not, nothing is done: whoever asked is told so.
+- *repaired*: what only the old log has is copied, every connection is opened anew, and the rows are
+  merged.
 """
 
 import contextlib
@@ -80,8 +78,8 @@ class Journal:
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
-        """A transaction. Raises StorageUnavailable, before it begins, while the log is not the
-        right one.
+        """Open a block for a transaction. Raises StorageUnavailable, before it begins, while the
+        log is not the right one.
         """
         self._enter()
         try:
@@ -94,14 +92,14 @@ class Journal:
                 self._repair()
 
     def close(self) -> None:
-        """Lets go of the database, as the last connection of this store."""
+        """Close the last connection that this process has to the database."""
         self.unlock()
         if self._anchor is not None:
             self._anchor.close()
             self._anchor = None
 
     def unlock(self) -> None:
-        """Takes the locks away that no close drops."""
+        """Remove the locks that no close drops."""
         for number, file, place in self._held:
             with contextlib.suppress(OSError):
                 if _identity(_descriptor(number)) == file:
@@ -109,6 +107,7 @@ class Journal:
         self._held = []
 
     def _enter(self) -> None:
+        """Count a transaction, or raise StorageUnavailable."""
         with self._state:
             if not self._stopped and not self.is_replaced:
                 self._uses += 1
@@ -118,7 +117,7 @@ class Journal:
         raise StorageUnavailable("database_adrift")
 
     def _open(self) -> None:
-        """Opens the database and its log, and holds both."""
+        """Open the database and its log, and hold both."""
         with _opening:
             before = self._list_held()
             self._anchor = sqlite3.connect(
@@ -143,8 +142,8 @@ class Journal:
                 ]
 
     def _list_held(self) -> set[Held]:
-        """The descriptors that this process has of the database and its shared memory, each with
-        the place to lock there.
+        """Return the descriptors that this process has of the database and its shared memory, each
+        with the place to lock there.
         """
         places = {_identity(self._path): _SHARED, _identity(self._memory): _LIVING}
         known = [(number, _identity(_descriptor(number))) for number in _descriptors()]
@@ -155,7 +154,7 @@ class Journal:
         }
 
     def _repair(self) -> None:
-        """Makes the log good, unless somebody is at it; tries again later where it fails."""
+        """Put the log right, unless somebody is at it; try again later where that fails."""
         with self._state:
             self._stopped = True
             if self._repairing or time.monotonic() < self._next:
@@ -188,8 +187,8 @@ class Journal:
                 self._repairing = False
 
     def _recover(self) -> int:
-        """Copies what this process sees, closes every connection, opens them anew, and takes the
-        copy in.
+        """Copy what this process sees, close every connection, open them anew, and merge the copy.
+        Returns how many rows only the copy had.
         """
         if self._copy is None:
             self._copy = self._save_copy()
@@ -211,7 +210,7 @@ class Journal:
         return rows
 
     def _save_copy(self) -> Path:
-        """A copy of the database as this process sees it, whole or not at all."""
+        """Return a copy of the database as this process sees it, whole or not at all."""
         if self._anchor is None:
             raise RuntimeError("the database is closed")
         copy = self._path.with_name(f"{self._path.name}{_RESCUE}{os.getpid()}")
@@ -222,6 +221,7 @@ class Journal:
         return part.replace(copy)
 
     def _merge(self, copy: Path) -> int:
+        """Merge a copy into the database, delete it, and return how many rows only it had."""
         if self._anchor is None:
             raise RuntimeError("the database is closed")
         rows = self._merge_into(self._anchor, copy)
@@ -229,7 +229,7 @@ class Journal:
         return rows
 
     def _list_leftovers(self) -> list[Path]:
-        """Copies that processes left which died before they had taken them in."""
+        """Return the copies of processes that died before they had merged them."""
         copies = self._path.parent.glob(f"{self._path.name}{_RESCUE}*")
         return [
             copy
@@ -239,7 +239,7 @@ class Journal:
 
 
 def _is_other_process(number: str) -> bool:
-    """Whether a process of this number is there which is not this one."""
+    """Return whether there is a process of this number which is not this one."""
     try:
         os.kill(int(number), 0)
     except PermissionError:
@@ -250,6 +250,7 @@ def _is_other_process(number: str) -> bool:
 
 
 def _identity(path: Path) -> Identity:
+    """Return what tells a file from any other; None where there is none."""
     try:
         known = path.stat()
     except OSError:
@@ -258,19 +259,19 @@ def _identity(path: Path) -> Identity:
 
 
 def _descriptors() -> list[int]:
-    """Those that this process has open; none where the system does not tell."""
+    """Return the descriptors that this process has open; none where the system does not tell."""
     with contextlib.suppress(OSError):
         return [int(name) for name in os.listdir("/proc/self/fd")]  # noqa: PTH208 - numbers, no paths
     return []
 
 
 def _descriptor(number: int) -> Path:
-    """Where the system tells of a descriptor; asking it for what is behind opens nothing."""
+    """Return where the system tells of a descriptor; asking it for what is behind opens nothing."""
     return Path(f"/proc/self/fd/{number}")
 
 
 def _hold(number: int, _file: Identity, place: tuple[int, int]) -> bool:
-    """Whether the lock could be set; on a file system without such locks the
+    """Set a lock, and return whether that could be done. On a file system without such locks the
     log is watched only.
     """
     try:
@@ -281,5 +282,5 @@ def _hold(number: int, _file: Identity, place: tuple[int, int]) -> bool:
 
 
 def _lock(descriptor: int, kind: int, place: tuple[int, int]) -> None:
-    """Sets or takes away a lock that belongs to the descriptor. Raises OSError."""
+    """Set or remove a lock that belongs to the descriptor. Raises OSError."""
     fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", kind, os.SEEK_SET, *place, 0))

@@ -27,6 +27,7 @@ class _NoDatabase(sa.exc.ArgumentError):
 
 
 def engine_at(url: str) -> sa.Engine:
+    """Return an engine for a database's address."""
     try:
         if _is_fleeting(sa.make_url(url)):
             raise _NoDatabase("which names no file")
@@ -36,8 +37,8 @@ def engine_at(url: str) -> sa.Engine:
 
 
 def _is_fleeting(url: sa.URL) -> bool:
-    """Whether a database of SQLite is in memory alone, where each connection has one of its own,
-    and nothing outlasts the process.
+    """Return whether a database of SQLite is in memory alone, where each connection has one of its
+    own, and nothing outlasts the process.
     """
     name = url.database or ""
     return url.get_backend_name() == "sqlite" and (
@@ -46,7 +47,9 @@ def _is_fleeting(url: sa.URL) -> bool:
 
 
 def explain(error: Exception) -> str:
-    """Why a database does not open, without what an address or a driver's message may give away."""
+    """Return why a database does not open, without what an address or a driver's message may give
+    away.
+    """
     if isinstance(error, ImportError):
         return "whose driver is not installed"
     if isinstance(error, _NoDatabase):
@@ -62,7 +65,7 @@ def explain(error: Exception) -> str:
 
 
 def file_of(engine: sa.Engine) -> Path | None:
-    """The file of a SQLite database; None for what is none."""
+    """Return the file of a SQLite database; None for what is none."""
     name = engine.url.database or ""
     return (
         Path(name).absolute()
@@ -72,7 +75,7 @@ def file_of(engine: sa.Engine) -> Path | None:
 
 
 def configure(engine: sa.Engine, mode: str) -> None:
-    """Sets up every connection of an engine. mode: SQLite's journal."""
+    """Set up every connection of an engine. mode: SQLite's journal."""
     if engine.dialect.name == "sqlite":
         sa.event.listen(
             engine, "connect", lambda connection, _: _configure_sqlite(connection, mode)
@@ -84,8 +87,8 @@ def configure(engine: sa.Engine, mode: str) -> None:
 
 
 def lock_exclusively(path: Path, setting: str) -> IO[bytes] | None:
-    """Keeps other processes away from a database that cannot have a log in its folder; None where
-    it can.
+    """Keep other processes away from a database that cannot have a log in its folder; None where it
+    can.
 
     Raises SettingsError for a folder that can hold no database, StorageUnavailable while another
     process has it.
@@ -120,8 +123,8 @@ def lock_exclusively(path: Path, setting: str) -> IO[bytes] | None:
 
 
 def _remove_log(path: Path) -> None:
-    """Writes a log that was made elsewhere into its database, which can be done without the memory
-    that it needs otherwise, by one alone.
+    """Write a log that was made elsewhere into its database, which can be done without the memory
+    that it needs otherwise, by one process alone.
     """
     if path.exists():
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -130,8 +133,8 @@ def _remove_log(path: Path) -> None:
 
 
 def _configure_sqlite(connection: Any, mode: str) -> None:
-    """WAL lets readers go on beside the writer; FULL, because NORMAL may forget the SUBMITTING
-    commit when the power fails.
+    """Set up a connection to SQLite. WAL lets readers go on beside the writer; FULL, because NORMAL
+    may forget the SUBMITTING commit when the power fails.
     """
     connection.isolation_level = None  # we say BEGIN ourselves
     for pragma in (
@@ -145,7 +148,7 @@ def _configure_sqlite(connection: Any, mode: str) -> None:
 
 
 def _limit_postgresql(dialect: sa.Dialect, record: Any, given: Any, named: dict[str, Any]) -> None:
-    """Nobody waits without end for a host that does not answer any more; what the URL says goes
+    """Limit how long anybody waits for a host that does not answer any more; what the URL says goes
     before.
     """
     named.setdefault("connect_timeout", 10)  # s
@@ -153,14 +156,14 @@ def _limit_postgresql(dialect: sa.Dialect, record: Any, given: Any, named: dict[
 
 
 def _configure_postgresql(connection: Any, record: Any) -> None:
-    """Without a limit a write would wait for another's lock as long as that is held."""
+    """Limit the wait for another's lock, which otherwise lasts as long as that is held."""
     connection.execute(f"SET lock_timeout = {round(_BUSY * 1000)}")
     connection.commit()
 
 
 def _switch(connection: Any, mode: str) -> None:
-    """Tried again for a while: where several processes switch a fresh database at once, SQLite
-    refuses all but one without waiting (3.40).
+    """Switch SQLite's journal, for a while again and again: where several processes switch a fresh
+    database at once, SQLite refuses all but one without waiting (3.40).
     """
     until = time.monotonic() + _BUSY
     while True:
@@ -174,8 +177,8 @@ def _switch(connection: Any, mode: str) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    """A writer takes its lock at once: a transaction that reads first and writes later may find
-    that it cannot.
+    """Begin a transaction. A writer takes its lock at once: one that reads first and writes later
+    may find that it cannot.
     """
     reads = connection.get_execution_options().get("wan_reads", False)
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

@@ -60,7 +60,7 @@ class Queue(Part):
 
     @in_thread
     def list_waiting(self, account: str, model: str, now: float) -> list[str]:
-        """The ids of the QUEUED jobs of an account and model that somebody looks after, as
+        """Return the ids of the QUEUED jobs of an account and model that somebody looks after, as
         `wan.domain.line` orders them.
         """
         with self._database.reading() as connection:
@@ -77,12 +77,12 @@ class Queue(Part):
         unsent: Collection[str] | None = None,
         limit: int = 16,
     ) -> list[Job]:
-        """Takes the jobs that are due and that this process has the key for, but for these ids.
+        """Claim the jobs that are due and that this process has the key for, but for these ids.
         Nobody else gets them for `lease` seconds.
 
-        unsent: of what is not sent yet, takes these ids only, so that nothing else is paid for;
-        None takes all. Holds the rows of the accounts that have something due, so that no other
-        claim, start, turn or upload of theirs comes in between.
+        unsent: of what is not sent yet, take these ids only, so that nothing else is paid for; None
+        takes all. Holds the rows of the accounts that have something due, so that no other claim,
+        start, turn or upload of theirs comes in between.
         """
         due = (
             (JOBS.c.due_at <= now)
@@ -114,8 +114,8 @@ class Queue(Part):
 
     @in_thread
     def release(self, job_ids: Collection[str]) -> None:
-        """Lets go of those of these jobs that are not sent yet: from now on they hold nobody up who
-        is in line behind them.
+        """Release those of these jobs that are not sent yet: from now on they hold up nobody who is
+        in line behind them.
         """
         theirs = JOBS.c.id.in_(job_ids) & JOBS.c.state.in_(UNSENT_STATES)
         with self._database.writing() as connection:
@@ -125,7 +125,7 @@ class Queue(Part):
     def find_next_due(
         self, accounts: list[str], unsent: Collection[str] | None = None
     ) -> float | None:
-        """When the next job is due; None when nothing is. unsent: as for `claim`."""
+        """Return when the next job is due; None when nothing is. unsent: as for `claim`."""
         with self._database.reading() as connection:
             earliest = sa.select(sa.func.min(JOBS.c.due_at)).where(
                 IS_LIVE, JOBS.c.account.in_(accounts), _may_be_claimed(unsent)
@@ -135,8 +135,8 @@ class Queue(Part):
 
     @in_thread
     def start(self, job: Job, now: float, *, at_once: int) -> Job | None:
-        """QUEUED becomes UPLOADING if fewer than `at_once` jobs of the account and model are on
-        their way, and it is next; else None.
+        """Move a QUEUED job to UPLOADING if fewer than `at_once` jobs of the account and model are
+        on their way, and it is next; else return None.
 
         What is not sent yet, and nobody has looked at for a while, holds nobody up: it was stopped,
         and waits until somebody asks for it.
@@ -162,7 +162,7 @@ class Queue(Part):
 
     @in_thread
     def advance(self, job: Job, state: JobState, now: float, /, **changes: Any) -> Job | None:
-        """Moves a job to its next state. None when somebody else has it by now, or the account and
+        """Move a job to its next state. None when somebody else has it by now, or the account and
         model have a SUBMITTING job already.
         """
         if state not in TRANSITIONS[job.state]:
@@ -179,7 +179,7 @@ class Queue(Part):
 
     @in_thread
     def keep(self, job: Job, now: float, /, **changes: Any) -> Job | None:
-        """Writes to a job that stays in its state: when it is due next, or what is the matter. None
+        """Write to a job that stays in its state: when it is due next, or what is the matter. None
         when somebody else has it by now.
         """
         with self._database.writing() as connection:
@@ -189,7 +189,7 @@ class Queue(Part):
     def adopt(
         self, job: Job, task_id: str, request_id: str, now: float, due_at: float
     ) -> Job | None:
-        """Writes down the task of a paid request. Not fenced by the lease: the task is paid for,
+        """Write down the task of a paid request. Not fenced by the lease: the task is paid for,
         whoever holds the row.
 
         None when the job has a task already, or another job has this one.
@@ -225,7 +225,7 @@ class Queue(Part):
 
     @in_thread
     def find_unknown_tasks(self, account: str, task_ids: list[str]) -> set[str]:
-        """Which of these tasks no job of the account has, or had before it was deleted."""
+        """Return which of these tasks no job of the account has, or had before it was deleted."""
         with self._database.reading() as connection:
             for table in (JOBS, DELETED_TASKS):
                 known = connection.execute(
@@ -238,8 +238,8 @@ class Queue(Part):
 
     @in_thread
     def has_lookalike(self, job: Job) -> bool:
-        """Whether a job of somebody else, or of another brief, with the same prompt is in question
-        too: then nobody can tell whose a task is.
+        """Return whether a job of somebody else, or of another brief, with the same prompt is in
+        question too: then nobody can tell whose a task is.
 
         Takes of one brief do not count: which of them gets which task changes nothing but the seed
         that is shown for it.
@@ -255,8 +255,8 @@ class Queue(Part):
 
     @in_thread
     def list_abandoned(self, sent_before: float, due_before: float) -> list[Job]:
-        """Live jobs whose request left before a time, and that nobody has looked at since another:
-        their key never came back.
+        """Return the live jobs whose request left before a time, and that nobody has looked at
+        since another: their key never came back.
         """
         sent = sa.func.coalesce(JOBS.c.submitting_at, JOBS.c.submitted_at)
         with self._database.reading() as connection:
@@ -269,8 +269,8 @@ class Queue(Part):
 
     @in_thread
     def request_cancel(self, job: Job, now: float) -> Job | None:
-        """Notes that a cancel is wanted and makes the job due, which also takes it from whoever
-        holds its lease.
+        """Note that a cancel is wanted and make the job due, which also takes it from whoever holds
+        its lease.
 
         A job that is SUBMITTING stays with whoever waits for the answer: that alone can tell what
         became of the request. One whose cancel is wanted already stays as it is: clicking on and on
@@ -290,7 +290,7 @@ class Queue(Part):
 
     @in_thread
     def list_live_accounts(self) -> set[tuple[str, str]]:
-        """Owner and account of every job that is on its way."""
+        """Return owner and account of every job that is on its way."""
         with self._database.reading() as connection:
             found = connection.execute(
                 sa.select(JOBS.c.owner, JOBS.c.account).where(IS_LIVE).distinct()
@@ -318,14 +318,16 @@ def _select_waiting(connection: sa.Connection, account: str, model: str, now: fl
 
 
 def _may_be_claimed(unsent: Collection[str] | None) -> sa.ColumnElement[bool]:
-    """Whether a job is sent, or is one of these ids; every job where None is given."""
+    """Return the condition that a job is sent, or is one of these ids; every job where None is
+    given.
+    """
     return (
         sa.true() if unsent is None else JOBS.c.state.not_in(UNSENT_STATES) | JOBS.c.id.in_(unsent)
     )
 
 
 def _refuse_many(connection: sa.Connection, new: Sequence[Job], at_once: int) -> None:
-    """Raises TooManyJobs or TooManyJobsOfAddress where an owner, or an address, has more jobs on
+    """Raise TooManyJobs or TooManyJobsOfAddress where an owner, or an address, has more jobs on
     their way, with the new ones, than allowed.
     """
     counted = sa.select(sa.func.count()).where(IS_LIVE)

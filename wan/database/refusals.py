@@ -1,5 +1,5 @@
-"""What the database refuses, with its figures. Nothing is written then; `wan.service.refusals` puts
-it into words.
+"""What the database refuses, with its figures. Nothing is written then; `wan.service.refusals` has
+the messages.
 """
 
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
-"""Takes the rows of a copy of the database into the database: those that it has not, and those that
-are newer there.
+"""Merging a copy of the database into the database: the rows that it has not, and those that are
+newer in the copy.
 """
 
 import sqlite3
@@ -57,7 +57,7 @@ _GONE = (
 
 
 def merge_copy(connection: sqlite3.Connection, copy: Path) -> int:
-    """Takes a copy in, in one transaction; doing it again changes nothing. Gives how many rows were
+    """Merge a copy, in one transaction; doing it again changes nothing. Returns how many rows were
     written.
 
     connection: to the database, in autocommit. Raises sqlite3.Error, and then nothing is written.
@@ -109,7 +109,7 @@ def _merge_rows(connection: sqlite3.Connection) -> int:
 
 
 def _insert(connection: sqlite3.Connection, table: str, which: str = "") -> None:
-    """Writes the rows of a table that are not there."""
+    """Write the rows of a table that are not there."""
     with closing(
         connection.execute("SELECT name FROM pragma_table_info(?, 'copy')", (table,))
     ) as names:

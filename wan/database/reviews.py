@@ -1,4 +1,4 @@
-"""Reviews, their takes, and what was said of them."""
+"""Reviews, their takes, and the verdicts about them."""
 
 import hashlib
 from collections import defaultdict
@@ -31,7 +31,7 @@ class Reviews(Part):
 
     @in_thread
     def add(self, review: Review, token: str) -> None:
-        """Writes a new review with its takes. token: the end of its link. Raises TooManyReviews
+        """Write a new review with its takes. token: the end of its link. Raises TooManyReviews
         where its owner has as many as allowed.
         """
         row = {
@@ -60,15 +60,15 @@ class Reviews(Part):
 
     @in_thread
     def get(self, review_id: str, owner: str) -> Review | None:
-        """A review by its id, if it is this owner's, with everything that was said."""
+        """Return a review by its id, if it is this owner's, with every verdict."""
         return next(
             iter(self._select((REVIEWS.c.id == review_id) & (REVIEWS.c.owner == owner))), None
         )
 
     @in_thread
     def get_by_link(self, token: str, *, whole: bool = True) -> Review | None:
-        """The review that a link was made for, whether or not it is still open. whole: with
-        everything that was said.
+        """Return the review that a link was made for, whether or not it is still open. whole: with
+        every verdict.
         """
         return next(
             iter(
@@ -81,8 +81,8 @@ class Reviews(Part):
 
     @in_thread
     def get_version(self, token: str, now: float) -> str | None:
-        """What is another whenever anything that a review shows is; None for a link that is not
-        open.
+        """Return a text that changes whenever anything that a review shows does; None for a link
+        that is not open.
 
         Every viewer asks every few seconds, so no words are read. Rows only come, or take the place
         of another; and as another process's clock may be behind, the newest one does not tell of
@@ -117,14 +117,14 @@ class Reviews(Part):
 
     @in_thread
     def list_reviews(self, owner: str, whole: str = "") -> list[Review]:
-        """Every review of an owner, newest first, with what was said in the one whose id is
+        """Return every review of an owner, newest first, with the verdicts of the one whose id is
         `whole`: of 200, all would be too much to carry.
         """
         return self._select(REVIEWS.c.owner == owner, heard=[whole])
 
     @in_thread
     def get_job(self, token: str, number: int, now: float) -> Job | None:
-        """The job of a take, by a link that is open."""
+        """Return the job of a take, by a link that is open."""
         theirs = JOBS.join(REVIEW_TAKES, REVIEW_TAKES.c.job_id == JOBS.c.id).join(
             REVIEWS, REVIEWS.c.id == REVIEW_TAKES.c.review_id
         )
@@ -141,8 +141,8 @@ class Reviews(Part):
 
     @in_thread
     def shows_settings(self, token: str) -> bool:
-        """Whether the owner of a review lets those who have its link know what the takes were made
-        with.
+        """Return whether the owner of a review lets those who have its link know what the takes
+        were made with.
         """
         wanted = sa.select(REVIEWS.c.with_settings).where(
             REVIEWS.c.link_hash == self._hash_link(token)
@@ -152,7 +152,7 @@ class Reviews(Part):
 
     @in_thread
     def add_verdict(self, verdict: Verdict, network: str = "") -> None:
-        """Writes down what somebody said, in place of what they said of this take before without a
+        """Write down a verdict, in place of what the same person said of this take before without a
         comment.
 
         network: where they are, which is kept as a keyed hash; "" for nowhere in particular. Raises
@@ -189,7 +189,7 @@ class Reviews(Part):
 
     @in_thread
     def revoke(self, review_id: str, owner: str, now: float) -> bool:
-        """Closes a review's link for good. Whether there is such a review."""
+        """Close a review's link for good. Returns whether there is such a review."""
         mine = (REVIEWS.c.id == review_id) & (REVIEWS.c.owner == owner)
         values = {"revoked_at": sa.func.coalesce(REVIEWS.c.revoked_at, now), "link_token": None}
         with self._database.writing() as connection:
@@ -197,8 +197,8 @@ class Reviews(Part):
 
     @in_thread
     def forget_links(self, now: float) -> None:
-        """Forgets the tokens of links that have ended: they need not be shown again, and are told
-        by their hash.
+        """Forget the tokens of links that have ended: they need not be shown again, and are told by
+        their hash.
         """
         with self._database.writing() as connection:
             connection.execute(
@@ -207,7 +207,7 @@ class Reviews(Part):
 
     @in_thread
     def delete(self, review_id: str, owner: str) -> bool:
-        """Deletes a review and everything that was said; the jobs stay. Whether there was such a
+        """Delete a review with its verdicts; the jobs stay. Returns whether there was such a
         review.
         """
         mine = (REVIEWS.c.id == review_id) & (REVIEWS.c.owner == owner)
@@ -225,7 +225,9 @@ class Reviews(Part):
     def _select(
         self, where: sa.ColumnElement[bool], heard: Sequence[str] | None = None
     ) -> list[Review]:
-        """heard: ids of those that come with what was said in them; without it all do."""
+        """Return reviews, newest first. heard: ids of those that come with their verdicts; all do
+        without it.
+        """
         newest = REVIEWS.select().where(where).order_by(REVIEWS.c.created_at.desc(), REVIEWS.c.id)
         with self._database.reading() as connection:
             rows = connection.execute(newest).all()
@@ -261,13 +263,13 @@ class Reviews(Part):
         ]
 
     def _hash_link(self, token: str) -> str:
-        """By what a review is found whose link ends with this."""
+        """Return the hash by which a review is found whose link ends with this token."""
         return self._database.seal.hash("link", hash_link(token))
 
 
 def select_judged(owner: str, verdict: str = "") -> sa.Select[tuple[str]]:
-    """The ids of an owner's jobs that somebody's latest verdict in a review says this of; of all
-    that have a verdict, where none is named.
+    """Select the ids of an owner's jobs of which somebody's latest verdict in a review is this one;
+    of all that have a verdict, where none is named.
     """
     theirs = VERDICTS.c.review_id.in_(sa.select(REVIEWS.c.id).where(REVIEWS.c.owner == owner))
     each = [VERDICTS.c.review_id, VERDICTS.c.job_id, VERDICTS.c.reviewer]
@@ -289,7 +291,7 @@ def _is_open(now: float) -> sa.ColumnElement[bool]:
 
 
 def _count_people(connection: sa.Connection, review_ids: Sequence[str]) -> dict[str, int]:
-    """How many different people have said something in each review."""
+    """Return how many different people have given a verdict in each review."""
     people = sa.func.count(VERDICTS.c.reviewer.distinct()).label("people")
     counted = (
         sa.select(VERDICTS.c.review_id, people)
@@ -302,7 +304,7 @@ def _count_people(connection: sa.Connection, review_ids: Sequence[str]) -> dict[
 def _select_verdicts(
     connection: sa.Connection, review_ids: Sequence[str]
 ) -> dict[tuple[str, str], list[Verdict]]:
-    """What was said in reviews, by review and job, oldest first."""
+    """Return the verdicts of reviews, by review and job, oldest first."""
     oldest = (
         VERDICTS.select()
         .where(VERDICTS.c.review_id.in_(review_ids))
@@ -320,7 +322,7 @@ def _select_verdicts(
 
 
 def _require_place(connection: sa.Connection, review_id: str, place: str | None) -> None:
-    """Raises ReviewFull where a review takes no more, NetworkFull where it takes no more of one
+    """Raise ReviewFull where a review takes no more, NetworkFull where it takes no more from one
     network.
 
     A network gets half of what the others have left, so that something is always kept for the next
@@ -337,7 +339,7 @@ def _require_place(connection: sa.Connection, review_id: str, place: str | None)
 
 
 def _review_of(row: Any) -> dict[str, Any]:
-    """What a row says of a review itself."""
+    """Return what a row says of a review itself."""
     values = {name: value for name, value in row._mapping.items() if name != "link_hash"}
     return values | {
         "title": clean_line(row.title),

@@ -24,8 +24,8 @@ def write(
     state: JobState,
     changes: dict[str, Any],
 ) -> Job | None:
-    """The one fenced UPDATE: by id, by the state that was read, by the lease
-    that was claimed.
+    """Write to a job by the one fenced UPDATE: by id, by the state that was read, by the lease that
+    was claimed.
     """
     values = _values(changes)
     if state != job.state:
@@ -55,8 +55,8 @@ def write(
 
 
 def insert(connection: sa.Connection, job: Job) -> Job:
-    """Writes a row and gives the job; or gives the job of the same kind that is on its way, or
-    was made while this one was prepared.
+    """Write a row and return the job; or return the job of the same kind that is on its way, or was
+    made while this one was prepared.
     """
     given = asdict(job) | {"references": job.references, "adjustments": job.adjustments}
     values = _values(given) | {"prompt_folded": str(job.request.get("prompt", "")).casefold()}
@@ -89,7 +89,7 @@ def insert(connection: sa.Connection, job: Job) -> Job:
 
 
 def _values(changes: dict[str, Any]) -> dict[str, Any]:
-    """Our values as the columns take them."""
+    """Return our values as the columns take them."""
     plain = dict(changes)
     if "said" in plain:
         said = plain["said"]
@@ -101,6 +101,7 @@ def _values(changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def job_of(row: Any) -> Job:
+    """Return the job that a row is."""
     values = dict(row._mapping)
     said = values.pop("said")
     values.pop("prompt_folded")

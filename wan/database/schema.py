@@ -52,7 +52,7 @@ class Money(TypeDecorator[Decimal]):
 
 
 class Messages(TypeDecorator[list[Message]]):
-    """Sentences as JSON: they are put into words when they are read."""
+    """Messages as JSON: they are put into words when they are read."""
 
     impl = JSON
     cache_ok = True
@@ -256,7 +256,7 @@ Index("verdicts_of_review", VERDICTS.c.review_id, VERDICTS.c.created_at)
 
 
 def create(connection: sa.Connection) -> Seal:
-    """Create what is missing of the schema; give the key for what is hashed here."""
+    """Create what is missing of the schema, and return the key for what is hashed here."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
     METADATA.create_all(connection)
@@ -268,7 +268,7 @@ def create(connection: sa.Connection) -> Seal:
 
 
 def _add_missing_columns(connection: sa.Connection) -> None:
-    """Gives a database of an earlier version the columns that have come since, each of which may be
+    """Give a database of an earlier version the columns that have come since, each of which may be
     empty, and then the indexes.
     """
     for table in METADATA.sorted_tables:
@@ -284,8 +284,8 @@ def _add_missing_columns(connection: sa.Connection) -> None:
 
 
 def _load_key(connection: sa.Connection) -> bytes:
-    """The key for what is hashed here, made by whoever comes first; the transaction holds up all
-    others meanwhile.
+    """Return the key for what is hashed here, made by whoever comes first; the transaction holds up
+    all others meanwhile.
     """
     ours = KEYS.c.name == _SEAL
     value = connection.execute(sa.select(KEYS.c.value).where(ours)).scalar()
@@ -296,8 +296,8 @@ def _load_key(connection: sa.Connection) -> bytes:
 
 
 def _seal_rows(connection: sa.Connection, seal: Seal) -> None:
-    """Hashes once more, with the key, what a version before it had one has hashed without; by its
-    length it is told.
+    """Hash once more, with the key, what a version before it had one has hashed without; its length
+    tells which is which.
     """
     for column, purpose in (
         (JOBS.c.owner, "owner"),
@@ -325,7 +325,7 @@ def _is_plain(column: Column[str]) -> sa.ColumnElement[bool]:
 
 
 def _refuse_older_versions(connection: sa.Connection) -> None:
-    """Lets the database refuse what a process of a version without the key writes beside us: its
+    """Let the database refuse what a process of a version without the key writes beside us: its
     owners would be others.
 
     It can still go on with what is on its way, and ends nothing; what is asked of it anew fails

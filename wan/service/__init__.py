@@ -1,3 +1,3 @@
-"""Submit and watch: what the page, the command line and scripts call, and the loop that carries
-jobs to their ends.
+"""Submit and watch jobs: what the page, the command line and scripts call, and the loop that
+carries jobs to their ends.
 """

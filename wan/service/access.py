@@ -61,19 +61,19 @@ class KeyRing(Mapping[str, Connection]):
         ] = {}  # by owner and account, with the time of the last use
 
     def hold(self, owner: str, connection: Connection) -> None:
-        """Keeps a visitor's key for their jobs."""
+        """Keep a visitor's key for their jobs."""
         if connection.account != self.own.account:
             self._held[owner, connection.account] = connection, self._clock()
 
     def forget(self, owner: str) -> int:
-        """Drops every key of an owner. Gives how many there were."""
+        """Drop every key of an owner, and return how many there were."""
         theirs = [held for held in self._held if held[0] == owner]
         for held in theirs:
             del self._held[held]
         return len(theirs)
 
     def prune(self, live: Collection[tuple[str, str]]) -> None:
-        """Drops the keys of those who have no job on its way. live: owner and account of every such
+        """Drop the keys of owners who have no job on its way. live: owner and account of every such
         job.
         """
         since = self._clock() - _GRACE
@@ -104,8 +104,8 @@ class KeyRing(Mapping[str, Connection]):
 
 
 class AccessPolicy:
-    """Lets in: a visitor with a key of their own, or with the access code where one is set. clock:
-    seconds, monotonic.
+    """Decides what a visitor may do: with a key of their own, or with the access code where one is
+    set. clock: seconds, monotonic.
     """
 
     def __init__(
@@ -116,7 +116,9 @@ class AccessPolicy:
 
     @property
     def operator(self) -> Permission:
-        """For whoever runs commands here: the connection of the settings, within the budget."""
+        """The permission of whoever runs commands here: the connection of the settings, within the
+        budget.
+        """
         return Permission(
             self._own, None if self._own.backend == "simulator" else self._settings.daily_budget
         )
@@ -142,8 +144,8 @@ class AccessPolicy:
         code: str = "",
         address: str = "",
     ) -> Permission:
-        """What a visitor may do. key, region, workspace: their own, if they brought one. code: the
-        access code. address: where they ask from.
+        """Return what a visitor may do. key, region, workspace: their own, if they brought one.
+        code: the access code. address: where they ask from.
 
         Raises InvalidInput for what is no key, AccessRefused for a missing or wrong access code.
         """
@@ -156,8 +158,8 @@ class AccessPolicy:
         return Permission(self._own, self.operator.budget, limit, address)
 
     def _check(self, code: str, address: str) -> None:
-        """Compares in constant time. Whether a try is looked at is decided before, so that a wait
-        says nothing of the code.
+        """Compare a code in constant time. Whether a try is looked at is decided before, so that a
+        wait tells nothing about the code.
         """
         if not code:
             raise AccessRefused(Message.of("code_missing"))
@@ -198,10 +200,10 @@ class Access:
         self._keys, self._changes = keys, changes
 
     async def check(self, permission: Permission, *, owner: str) -> Message:
-        """Asks the service one question that costs nothing, and says in plain words what came of
+        """Ask the service one question that costs nothing, and return in plain words what came of
         it.
 
-        A visitor's own key that works is taken up at once by the jobs that wait for it.
+        A visitor's own key that works is used at once by the jobs that wait for it.
         """
         connection = permission.connection
         if connection.backend == "simulator":
@@ -214,15 +216,15 @@ class Access:
         return said
 
     def forget_keys(self, *, owner: str) -> int:
-        """Drops a visitor's own keys from memory; their jobs wait until it is given again. Gives
-        how many there were.
+        """Drop a visitor's own keys from memory, and return how many there were. Their jobs wait
+        until a key is given again.
         """
         dropped = self._keys.forget(owner)
         self._changes.notify()
         return dropped
 
     async def prune_keys(self) -> None:
-        """A visitor's key is in memory for as long as it is needed, and no longer."""
+        """Drop visitors' keys that no job needs any more, again and again, until cancelled."""
         while True:
             await asyncio.sleep(_PRUNE_SECONDS)
             if self._keys.visitors:

@@ -1,5 +1,5 @@
-"""What nobody needs any more goes, so that the disk does not grow for ever. Safe beside jobs,
-submits and other processes that sweep.
+"""Delete what nothing uses any more, so that the disk does not fill up. Safe beside jobs,
+submissions and the cleanups of other processes.
 
 Nothing younger than a day is touched: a reference is put into storage before the row that names it
 is written, and no step takes that long.
@@ -32,14 +32,14 @@ async def clean_up(
     keep_days: int,
     now: float,
 ) -> None:
-    """Sweeps once. Raises StorageUnavailable where database or storage fail; the next sweep goes
-    on.
+    """Clean up once. Raises StorageUnavailable where database or storage fail; the next cleanup
+    continues.
 
-    What goes: what processes left that died in the middle; visitors' uploads (`uploads` is Gradio's
+    Deleted are: what processes left that died half-way; visitors' uploads (`uploads` is Gradio's
     folder for them, None where there is no page) after a day; notes of what was uploaded to the
     service, when it is gone there; references that no job has; records of jobs that were deleted
-    while another process wrote them. With `keep_days`, jobs that ended longer ago than that, their
-    files and their records. Never a live job, nor anything of one. now: seconds since 1970.
+    while another process wrote them. With `keep_days`, also jobs that ended longer ago than that,
+    with their files and records. Never a live job, nor anything of one. now: seconds since 1970.
     """
     jobs, before = Jobs(database), now - DAY
     await asyncio.to_thread(storage.clear_leftovers, before)
@@ -58,6 +58,7 @@ async def clean_up(
 
 
 async def _clear_references(jobs: Jobs, storage: Storage, before: float) -> None:
+    """Delete references older than a time that no job has."""
     old = await storage.list_older("references/", before)
     used = (
         await jobs.list_used_references() if old else set()
@@ -68,8 +69,8 @@ async def _clear_references(jobs: Jobs, storage: Storage, before: float) -> None
 
 
 async def _clear_jobs(jobs: Jobs, storage: Storage, evidence: Evidence, before: float) -> None:
-    """First the rows, so that nobody is shown what is about to go; then the files that no row has,
-    whenever their rows went.
+    """Delete first the rows, so that nobody is shown what is about to go; then the files that no
+    row has, whenever their rows went.
     """
     await jobs.forget_ended(before)
     old = await storage.list_older("videos/", before)
@@ -81,7 +82,7 @@ async def _clear_jobs(jobs: Jobs, storage: Storage, evidence: Evidence, before: 
 
 
 def _clear(folder: Path, before: float) -> None:
-    """Removes what was put into a folder before a time."""
+    """Delete what was put into a folder before a time."""
     with contextlib.suppress(FileNotFoundError):
         for entry in folder.iterdir():
             if last_change(entry) < before:

@@ -1,12 +1,9 @@
-"""Asks a service one question that costs nothing, and says what came of it."""
+"""The check of a connection: one question to the service that costs nothing."""
 
 import asyncio
 from urllib.parse import urlsplit
 
-from wan.domain.errors import (
-    ServiceError,
-    Throttled,
-)
+from wan.domain.errors import ServiceError, Throttled
 from wan.domain.messages import Message, reword_as_waiting
 from wan.environment.connection import Connection
 from wan.provider.gateway import Gateway
@@ -22,7 +19,7 @@ _UNREACHED = {  # what a check says where a job would say this
 
 
 async def check_connection(gateway: Gateway, connection: Connection) -> Message:
-    """Asks the service one question that costs nothing, and says what came of it."""
+    """Ask the service one question that costs nothing, and return what came of it."""
     where = f"{connection.region or urlsplit(connection.base_url).hostname}" + (
         f", {connection.workspace}" if connection.workspace else ""
     )
@@ -35,7 +32,7 @@ async def check_connection(gateway: Gateway, connection: Connection) -> Message:
 
 
 def _explain(trouble: ServiceError, where: str) -> Message:
-    """What a failed check of the connection means."""
+    """Return what a failed check of the connection means."""
     code = trouble.code or str(trouble.status or "")
     if (
         reword_as_waiting(trouble.message) is not None

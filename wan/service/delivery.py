@@ -1,4 +1,4 @@
-"""FETCHING to SUCCEEDED: a video is brought home, checked, made into what people see, and kept."""
+"""FETCHING to SUCCEEDED: a video is downloaded, checked, made into what people see, and kept."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ UNPLAYABLE = "NoVideo"  # marks, in place of the service's code, that the last d
 
 
 class Delivery:
-    """Brings videos home."""
+    """Downloads and keeps videos."""
 
     def __init__(
         self,
@@ -47,8 +47,8 @@ class Delivery:
         self._encoding = asyncio.Semaphore(1)  # conforming takes a whole core
 
     async def deliver(self, job: Job, connection: Connection | None) -> Job | None:
-        """FETCHING: asks for the URL anew, streams the video to a .part, checks it, keeps it.
-        Retried for the 24 h that the service keeps it.
+        """FETCHING: ask for the URL anew, stream the video to a .part, check it, keep it. Retried
+        for the 24 h that the service keeps it.
 
         connection: None where the key did not come back in time; then only what an earlier try has
         kept can be finished, which needs none.
@@ -75,8 +75,8 @@ class Delivery:
         )
 
     async def _unplayable(self, job: Job, refusal: NotAVideo) -> Job | None:
-        """A result that does not open may be an error page of the way between; only several in a
-        row are the service's own doing.
+        """Wait, or give up, after a download that does not open. One may be an error page from a
+        proxy; only several in a row are the service's own doing.
         """
         tries = job.attempts + 1 if job.code == UNPLAYABLE else 1
         if tries >= _RESULT_TRIES:
@@ -93,8 +93,8 @@ class Delivery:
     async def _fetch_original(
         self, job: Job, connection: Connection | None, folder: Path
     ) -> Path | None:
-        """The video as the service made it, kept before anything is done with it; None where the
-        service does not have it, or cannot be asked.
+        """Return the video as the service made it, kept before anything is done with it; None where
+        the service does not have it, or cannot be asked.
 
         What an earlier try has kept is taken from there: the service has it for 24 h only, and
         conforming may have to wait longer for a full disk.
@@ -124,8 +124,8 @@ class Delivery:
         return part
 
     async def _keep(self, job: Job, original: Path, folder: Path) -> dict[str, Any]:
-        """Makes what people see from a video that is kept, and gives what the row says about it
-        then.
+        """Make what people see from a video that is kept, and return what the row then says about
+        it.
         """
         made = await asyncio.to_thread(encode.measure, original)
         async with self._encoding:
@@ -158,8 +158,8 @@ class Delivery:
 
 @dataclass(frozen=True)
 class _Delivered:
-    """The video that people see: the file, what it is, its still, and what
-    was done to get there.
+    """The video that people see: the file, its measurements, its poster, and what was done to get
+    there.
     """
 
     path: Path
@@ -169,8 +169,8 @@ class _Delivered:
 
 
 def _polish(job: Job, made: Clip, original: Path, folder: Path) -> _Delivered:
-    """The video at the size and rate that were asked for, with its settings inside and its poster.
-    Blocks.
+    """Return the video at the size and rate that were asked for, with its settings inside and its
+    poster. Blocks.
 
     A paid video is never lost to this: where conforming breaks, the video stays as it was made, and
     says so; where writing the settings into it does, it stays without them. A full disk is waited
@@ -206,7 +206,7 @@ def _polish(job: Job, made: Clip, original: Path, folder: Path) -> _Delivered:
 
 
 def _attempt(job: Job, make: Callable[[Path], None], target: Path) -> Clip | Exception:
-    """What was made at `target`, or why nothing was. Raises what passes by itself."""
+    """Return what was made at `target`, or why nothing was. Raises what passes by itself."""
     try:
         make(target)
         return encode.measure(target)
@@ -224,13 +224,14 @@ def _original_key(job: Job) -> str:
 
 
 def _requested_shape(job: Job, made: Clip) -> tuple[str, float]:
-    """Size and frame rate that were asked for; the video's own where nothing was."""
+    """Return the size and frame rate that were asked for; the video's own where nothing was."""
     return job.request["size"] if "*" in job.request["size"] else made.size, job.request[
         "fps"
     ] or made.fps
 
 
 def _list_differences(job: Job, made: Clip) -> list[Message]:
+    """Return what has to be changed for a video to be what was asked for."""
     size, fps = _requested_shape(job, made)
     found = [Message.of("size_scaled", given=made.size, size=size)] if size != made.size else []
     return found + (

@@ -1,4 +1,4 @@
-"""What is made of finished videos: the last frame, an archive, several joined to one."""
+"""Files made from finished videos: the last frame, an archive, several joined to one."""
 
 import asyncio
 import contextlib
@@ -8,12 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from wan.domain import catalog
-from wan.domain.errors import (
-    InvalidInput,
-)
-from wan.domain.jobs import (
-    Job,
-)
+from wan.domain.errors import InvalidInput
+from wan.domain.jobs import Job
 from wan.domain.turns import Asker
 from wan.media import embedded_settings, inputs, join
 from wan.service.library import Library
@@ -21,22 +17,22 @@ from wan.storage.objects import Storage, require_room, translate_errors
 
 
 class Exports:
-    """Makes files of videos for their owner."""
+    """Makes files from videos for their owner."""
 
     def __init__(self, storage: Storage, library: Library) -> None:
         self._storage, self._library = storage, library
         self._joining = asyncio.Semaphore(1)  # it takes every core
 
     async def extract_last_frame(self, job_id: str, *, owner: str) -> bytes:
-        """The very last frame of a job's video, as PNG: the image of a shot that goes on from
-        there. Raises JobNotFound, InvalidInput, StorageUnavailable.
+        """Return the very last frame of a job's video as PNG: the image of a shot that continues
+        from there. Raises JobNotFound, InvalidInput, StorageUnavailable.
         """
         async with self._storage.workroom() as folder:
             _, video = await self._hold_video(job_id, owner, folder)
             return await inputs.run_in_sandbox(Asker(owner=owner), join.last_frame, video)
 
     async def bundle(self, job_id: str, *, owner: str, target: Path) -> None:
-        """Writes a ZIP of a job's video and its settings to `target`. Raises JobNotFound,
+        """Write a ZIP of a job's video and its settings to `target`. Raises JobNotFound,
         InvalidInput for a job without a video, StorageUnavailable.
         """
         async with self._storage.workroom() as folder:
@@ -63,13 +59,13 @@ class Exports:
         fps: float = 0.0,
         progress: Callable[[float], None],
     ) -> None:
-        """Writes the videos of 2 to 20 jobs, in their order, as one MP4 to `target`.
+        """Write the videos of 2 to 20 jobs, in their order, as one MP4 to `target`.
 
-        size, fps: `W*H` px and frames per second; the first one's unless given. progress: is told
-        how much is done, 0 to 1, from another thread; what it raises stops the work and comes out
-        here. Where the awaiting task is cancelled, the work has stopped when this ends. Stopped or
-        failed, nothing is left at `target`. Raises JobNotFound; InvalidInput for too few or too
-        many, and for a job without a video; StorageUnavailable.
+        size, fps: `W*H` px and frames per second; those of the first video unless given. progress:
+        called from another thread with how much is done, 0 to 1; what it raises stops the work and
+        is raised here. Where the awaiting task is cancelled, the work has stopped when this ends.
+        Stopped or failed, nothing is left at `target`. Raises JobNotFound; InvalidInput for too few
+        or too many jobs, and for a job without a video; StorageUnavailable.
         """
         if len(job_ids) not in embedded_settings.SHOTS:
             raise InvalidInput(
@@ -95,7 +91,7 @@ class Exports:
                     )
 
     async def _hold_video(self, job_id: str, owner: str, folder: Path) -> tuple[Job, Path]:
-        """A job and its video, which stays for as long as the folder does."""
+        """Return a job and its video, which stays for as long as the folder does."""
         job = await self._library.get(job_id, owner=owner)
         with contextlib.suppress(FileNotFoundError):
             if job.video_key:
@@ -108,7 +104,7 @@ class _Stopped(Exception):
 
 
 async def run_stoppable(work: Callable[..., None], progress: Callable[[float], None]) -> None:
-    """Does work that reports its progress on a thread of its own; when this is cancelled, the work
+    """Run work that reports its progress on a thread of its own. When this is cancelled, the work
     ends with its next report, and this after it.
     """
     unwanted = threading.Event()

@@ -1,4 +1,4 @@
-"""The files of jobs that are kept, for whoever may see them."""
+"""The kept files of jobs, for whoever may see them."""
 
 import contextlib
 from pathlib import Path
@@ -11,13 +11,15 @@ _BARE = "bare"  # the folder of copies of videos without their settings
 
 
 class Files:
-    """Local copies of what is kept."""
+    """Finds local copies of what is kept."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     async def find_local(self, key: str, folder: Path | None = None) -> Path | None:
-        """A copy of what is kept under a key here; None for "", and for what is kept no longer."""
+        """Return a local copy of what is kept under a key; None for "", and for what is kept no
+        longer.
+        """
         with contextlib.suppress(FileNotFoundError):
             if key:
                 return await (
@@ -26,8 +28,8 @@ class Files:
         return None
 
     async def find_shown(self, job: Job, name: str, folder: Path | None = None) -> Path | None:
-        """A file of a job that others may be shown too. folder: a workroom, for as long as which
-        the file stays.
+        """Return a file of a job that others may be shown too. folder: a workroom, for as long as
+        which the file stays.
         """
         return await self.find_local(
             {"video.mp4": job.video_key, "poster.webp": job.poster_key}.get(name, ""), folder
@@ -36,8 +38,8 @@ class Files:
     async def find_for_reviewers(
         self, job: Job, name: str, folder: Path | None = None, *, with_settings: bool
     ) -> Path | None:
-        """The same for reviewers: its video without what it was made with and its job, unless the
-        owner shows that.
+        """Return the same for reviewers. Unless the owner shows settings, the video comes without
+        its job and what it was made with.
         """
         if with_settings or name != "video.mp4" or not job.video_key:
             return await self.find_shown(job, name, folder)

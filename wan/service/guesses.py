@@ -1,12 +1,11 @@
-"""How often the access code may be guessed. Pure; times are seconds of a clock that is passed in.
+"""Limits on how often the access code may be guessed. Pure; times are seconds of a clock that is
+passed in.
 
 Wrong tries count three times: by address, by its networks, and in all.
 
-- An address (IPv6: a /64) has 3 tries at once. Then it waits 1 s, 2 s, 4 s … and at most 15 min
-between two.
-- A /56 has 6 at once and one more every 2 min; a /48, and of IPv4 a /24, 12 at once and one more a
-minute.
-- All together have 120 at once and one more every 2 s.
+An address (IPv6: a /64) has 3 tries at once. Then it waits 1 s, 2 s, 4 s … and at most 15 min
+between two. A /56 has 6 at once and one more every 2 min; a /48, and of IPv4 a /24, 12 at once and
+one more a minute. All together have 120 at once and one more every 2 s.
 
 Whoever has given the right code from an address is never held up by its networks or by all
 together, so that nobody who guesses shuts out those who know. Newcomers may be, in the last resort:
@@ -52,7 +51,7 @@ class _Turns:
     """The moments that were given, by who has them; the earliest is first."""
 
     def wait(self, member: str, now: float) -> float:
-        """Seconds until a try of this member is looked at; 0 for now."""
+        """Return the seconds until a try of this member is looked at; 0 for now."""
         while self.given and next(iter(self.given.values())) < now - _LONGEST_WAIT:
             self.given.popitem(last=False)
         if member in self.given:
@@ -64,7 +63,9 @@ class _Turns:
         return min(max(wait, 0.0), _LONGEST_WAIT)
 
     def count(self, member: str, now: float) -> None:
-        """One try that is looked at. It was counted already where a moment was given for it."""
+        """Count one try that is looked at. It was counted already where a moment was
+        given for it.
+        """
         if self.given.pop(member, None) is None:
             self.due = max(self.due, now) + self.rate.every
 
@@ -81,8 +82,8 @@ class Guesses:
         self._all = _Turns(_ALL)
 
     def wait(self, address: str, now: float) -> float:
-        """Seconds until a try from an address is looked at; 0 where this one is, and that is
-        counted. address: an IPv6 one may be its /64.
+        """Return the seconds until a try from an address is looked at; 0 where this one is, and
+        that is counted. address: an IPv6 one may be its /64.
         """
         own = self._wrong.get(address, (0, 0.0))[1] - now
         if own > 0 or address in self._right:
@@ -95,12 +96,12 @@ class Guesses:
         return wait
 
     def note_right(self, address: str) -> None:
-        """The right code came from an address."""
+        """Note that the right code came from an address."""
         self._wrong.pop(address, None)
         _remember(self._right, address, None)
 
     def note_wrong(self, address: str, now: float) -> None:
-        """A wrong one came from it."""
+        """Note that a wrong code came from an address."""
         tries = self._wrong.get(address, (0, 0.0))[0] + 1
         wait = (
             min(2.0 ** min(tries - _FREE_TRIES, 10), _LONGEST_WAIT) if tries >= _FREE_TRIES else 0.0
@@ -108,7 +109,7 @@ class Guesses:
         _remember(self._wrong, address, (tries, now + wait))
 
     def _turns(self, address: str) -> list[tuple[_Turns, str]]:
-        """What a try from an address counts for, the nearest first, and as whom."""
+        """Return what a try from an address counts for, the nearest first, and as whom."""
         turns, member = [], address
         for prefix, network in _networks(address):
             known = self._networks.get(network) or _Turns(_BY_PREFIX[prefix])
@@ -119,7 +120,7 @@ class Guesses:
 
 
 def _networks(address: str) -> list[tuple[int, str]]:
-    """The wider networks of an address, the narrower first; none of what is no address."""
+    """Return the wider networks of an address, the narrower first; none for what is no address."""
     try:
         own = ip_network(address, strict=False)
     except ValueError:

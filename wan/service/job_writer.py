@@ -28,8 +28,8 @@ _QUOTED = 128  # characters of a code or an id that a row has room for
 
 
 class JobWriter:
-    """Writes down what became of a job, and into its evidence. A write gives the job as it is then;
-    None where somebody else has it by now.
+    """Writes down what became of a job, and into its evidence. A write returns the job as it is
+    then; None where somebody else has it by now.
     """
 
     def __init__(
@@ -40,36 +40,37 @@ class JobWriter:
         self._renewed_rows: dict[str, Job] = {}
 
     def latest(self, job: Job) -> Job:
-        """The row with the lease as it was renewed last: the one to write with."""
+        """Return the row with the lease as it was renewed last: the one to write with."""
         return self._renewed_rows.get(job.id, job)
 
     def remember(self, job: Job) -> None:
-        """This is the row to write with from now on."""
+        """Remember the row to write with from now on."""
         self._renewed_rows[job.id] = job
 
     def forget(self, job: Job) -> None:
-        """The step is over."""
+        """Forget the row of a step that is over."""
         self._renewed_rows.pop(job.id, None)
 
     def lease(self, job: Job) -> "Lease":
-        """Keeps the claim of a job alive inside the block."""
+        """Return a block inside which the claim of a job is kept alive."""
         return Lease(job, self.renew)
 
     async def renew(self, job: Job) -> Job | None:
-        """Holds a job for HELD seconds more."""
+        """Hold a job for HELD seconds more."""
         renewed = await self._queue.keep(job, self._clock(), due_at=self._clock() + HELD)
         if renewed is not None:
             self._renewed_rows[job.id] = renewed
         return renewed
 
     async def advance(self, job: Job, state: JobState, **changes: Any) -> Job | None:
+        """Move a job to its next state."""
         advanced = await self._queue.advance(job, state, self._clock(), **changes)
         if advanced is not None:
             self._evidence.record(advanced)
         return advanced
 
     async def keep_waiting(self, job: Job, pause: float, **changes: Any) -> Job | None:
-        """The job stays in its state and is due again after `pause` seconds."""
+        """Leave a job in its state; it is due again after `pause` seconds."""
         now = self._clock()
         await self._queue.keep(job, now, due_at=now + pause, **changes)
         return None
@@ -83,18 +84,20 @@ class JobWriter:
         spent: Spent = Spent.NO,
         **changes: Any,
     ) -> Job | None:
+        """Move a job to its end. said: what to tell its owner. spent: nothing at the simulator."""
         return await self.advance(
             job, state, said=said, spent=Spent.NO if job.simulated else spent, **changes
         )
 
     async def release(self, job: Job) -> None:
-        """This process stops: another may go on at once. A request that may be on its way keeps its
-        lease, and nobody touches it.
+        """Release a job when this process stops: another may continue at once. A request that may
+        be on its way keeps its lease, and nobody touches it.
         """
         if job.state is not JobState.SUBMITTING:
             await self.keep_waiting(job, 0.0)
 
     async def mark_uncertain(self, job: Job, trouble: ServiceError | None) -> Job | None:
+        """Move a job to UNCERTAIN: its paid request may have been accepted."""
         about = quote_error(trouble) if trouble else {}
         spent = Spent.NO if job.simulated else Spent.MAYBE
         await self.advance(
@@ -107,8 +110,8 @@ class JobWriter:
         return None
 
     async def requeue(self, job: Job, trouble: ServiceError) -> Job | None:
-        """Transient trouble before anything was taken: back to QUEUED, later. A quota that stays
-        used up is not waited for beyond a minute.
+        """Put a job back to QUEUED, for later, after transient trouble before anything was taken. A
+        quota that stays used up is not waited for beyond a minute.
         """
         if trouble.message.key == "quota_used_up" and job.attempts >= _QUOTA_TRIES:
             return await self.end(job, JobState.FAILED, trouble.message, **quote_error(trouble))
@@ -122,7 +125,7 @@ class JobWriter:
         return None
 
     async def keep_unknown(self, job: Job, now: float) -> Job | None:
-        """The service does not know the task: with another key it might, until
+        """Wait with a job whose task the service does not know: with another key it might, until
         the 24 h are over.
         """
         if now - (job.submitted_at or job.state_at) > catalog.TASK_LIFETIME:
@@ -135,6 +138,7 @@ class JobWriter:
         )
 
     async def expire(self, job: Job) -> Job | None:
+        """End a job whose task the service does not know any more."""
         billed = job.state is JobState.FETCHING
         said = Message.of("result_expired" if billed else "task_unknown")
         return await self.end(
@@ -142,7 +146,7 @@ class JobWriter:
         )
 
     async def adopt(self, job: Job, accepted: Accepted) -> Job | None:
-        """Writes down the paid task: the one thing that must not be lost."""
+        """Write down the paid task: the one thing that must not be lost."""
 
         async def write(row: Job) -> Job | None:
             now = self._clock()
@@ -203,14 +207,16 @@ class Lease:
 
 
 def waiting_message(trouble: ServiceError) -> Message | None:
-    """What to say of a job that waits until some trouble is over; nothing of what passes unseen."""
+    """Return what to say of a job that waits until some trouble is over; None for what passes
+    unseen.
+    """
     if isinstance(trouble, UntrustedAddress):
         return trouble.message
     return reword_as_waiting(trouble.message)
 
 
 def quote_error(error: ServiceError) -> dict[str, Any]:
-    """What of an error is worth quoting to the service."""
+    """Return what of an error is worth quoting to the service."""
     return {"code": error.code[:_QUOTED]} | (
         {"request_id": error.request_id[:_QUOTED]} if error.request_id else {}
     )

@@ -1,4 +1,4 @@
-"""The jobs of an owner, and their files."""
+"""The library: the jobs of an owner, and their files."""
 
 import contextlib
 import logging
@@ -12,20 +12,8 @@ from typing import Any
 
 from wan.database.jobs import Jobs
 from wan.domain import ids, reviews
-from wan.domain.errors import (
-    InvalidInput,
-    JobNotFound,
-    StorageUnavailable,
-    WanError,
-)
-from wan.domain.jobs import (
-    CANCEL_IS_FREE,
-    GROUPS,
-    Job,
-    JobPage,
-    JobState,
-    Spent,
-)
+from wan.domain.errors import InvalidInput, JobNotFound, StorageUnavailable, WanError
+from wan.domain.jobs import CANCEL_IS_FREE, GROUPS, Job, JobPage, JobState, Spent
 from wan.domain.messages import Message
 from wan.domain.results import VideoResult
 from wan.domain.validation import clean_text
@@ -57,8 +45,8 @@ class Library:
         self._files = Files(stores.storage)
 
     async def get(self, job_id: str, *, owner: str) -> Job:
-        """A job of this owner. Raises JobNotFound and, as everything here that asks the database,
-        StorageUnavailable.
+        """Return a job of this owner. Raises JobNotFound and, as everything here that asks the
+        database, StorageUnavailable.
         """
         job = await look_up(ids.JOB, self._jobs.get, job_id, owner)
         if job is None:
@@ -66,7 +54,7 @@ class Library:
         return job
 
     async def owner_of(self, job_id: str) -> str:
-        """Whose job it is. Raises JobNotFound."""
+        """Return the owner of a job. Raises JobNotFound."""
         owner = await self._jobs.owner_of(job_id) if ids.has_shape(ids.JOB, job_id) else None
         if owner is None:
             raise JobNotFound
@@ -84,13 +72,13 @@ class Library:
         offset: int = 0,
         limit: int = 24,
     ) -> JobPage:
-        """One page of this owner's jobs, newest first.
+        """Return one page of this owner's jobs, newest first.
 
-        search: words that the prompt has in it, in any order, of which thirty are looked for;
-        capitals do not count. model: its exact name. state: one of `wan.domain.jobs.GROUPS`.
-        verdict: "yes", "maybe" or "no", as somebody's latest verdict in a review, or "none". until:
-        seconds since 1970; jobs written later are left out, so that pages stay where they are while
-        new jobs come. Raises InvalidInput for a state or a verdict that there is not.
+        search: words that the prompt contains, in any order and any case; thirty are looked for.
+        model: its exact name. state: one of `wan.domain.jobs.GROUPS`. verdict: "yes", "maybe" or
+        "no", as somebody's latest verdict in a review, or "none". until: seconds since 1970; jobs
+        written later are left out, so that pages stay where they are while new jobs come. Raises
+        InvalidInput for an unknown state or verdict.
         """
         for field, given, known in (("state", state, GROUPS), ("verdict", verdict, VERDICTS)):
             if given and given not in known:
@@ -112,8 +100,8 @@ class Library:
         )
 
     async def list_references(self, job_id: str, *, owner: str) -> list[tuple[str, Path | str]]:
-        """What a job was made from, in the order in which the model numbers it, each with its kind:
-        local copies of what is kept, and URLs.
+        """Return what a job was made from, in the order in which the model numbers it, each with
+        its kind: local copies of what is kept, and URLs.
 
         A file that is kept no longer is left out. Raises JobNotFound and StorageUnavailable.
         """
@@ -124,8 +112,8 @@ class Library:
         return found
 
     async def find_media(self, token: str, name: str) -> Path | None:
-        """A file of a job by its unguessable token: "video.mp4", "original.mp4" or "poster.webp";
-        None when there is none. Raises StorageUnavailable.
+        """Return a file of a job by its unguessable token: "video.mp4", "original.mp4" or
+        "poster.webp"; None when there is none. Raises StorageUnavailable.
         """
         job = await look_up(ids.MEDIA, self._jobs.get_by_media_token, token)
         if job is not None and name == "original.mp4":
@@ -133,15 +121,15 @@ class Library:
         return None if job is None else await self._files.find_shown(job, name)
 
     async def complete_evidence(self, job: Job) -> Path | None:
-        """The folder of a job's record with all that is known now; None where none is kept: of
-        visitors on a Space.
+        """Return the folder of a job's record, with all that is known now; None where none is kept:
+        of visitors on a Space.
         """
         return await self._evidence.complete(job)
 
     def result_of(
         self, job: Job, *, made_before: bool = False, evidence: Path | None = None
     ) -> VideoResult:
-        """A job as the normalised calls give it. made_before: it was given back by `submit` as it
+        """Return a job as the normalised calls give it. made_before: `submit` gave it back as it
         was, which costs nothing. evidence: see there.
         """
         seconds, cost = job.billed
@@ -175,10 +163,10 @@ class Library:
         )
 
     def describe(self, job: Job) -> dict[str, Any]:
-        """What stands in a job's video of how it was made, and what was measured and is known of it
+        """Return what a job's video says about how it was made, and what was measured and is known
         besides. JSON; times are ISO 8601 in UTC.
 
-        For its owner: nobody else gets a price or a task id.
+        For its owner: nobody else is given a price or a task id.
         """
         times = (
             "created_at",
@@ -208,7 +196,7 @@ class Library:
 
 
 class EditableLibrary(Library):
-    """A library whose jobs can be deleted. clock: seconds since 1970."""
+    """A library whose jobs can be deleted, and whose links withdrawn. clock: seconds since 1970."""
 
     def __init__(
         self, stores: Stores, references: References, changes: Changes, clock: Callable[[], float]
@@ -217,7 +205,7 @@ class EditableLibrary(Library):
         self._references, self._changes, self._clock = references, changes, clock
 
     async def delete(self, job_id: str, *, owner: str) -> None:
-        """Deletes a job that has ended, and its files. Raises JobNotFound; WanError while it is on
+        """Delete a job that has ended, and its files. Raises JobNotFound; WanError while it is on
         its way; StorageUnavailable, and then it may be asked again.
 
         Its files go first: were it the row, nobody could ask again for what failed. Whoever is
@@ -250,8 +238,8 @@ class EditableLibrary(Library):
             )
 
     async def withdraw_links(self, job_id: str, *, owner: str) -> Job:
-        """Makes every link to a job's files that was given away lead nowhere; the job gets new
-        ones. Raises JobNotFound.
+        """Make every link to a job's files that was given away lead nowhere; the job gets new ones.
+        Raises JobNotFound.
         """
         job = await self.get(job_id, owner=owner)
         await self._jobs.withdraw_links(job.id, owner, ids.new_media_token())

@@ -1,4 +1,4 @@
-"""Questions about ids and tokens from outside."""
+"""Look-ups by ids and tokens from outside."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 async def look_up(
     shape: re.Pattern[str], look: Callable[..., Awaitable[Result]], key: str, *more: Any
 ) -> Result | None:
-    """What a statement gives for an id or token from outside; None for what has not its shape,
-    whatever it is.
+    """Return what a statement finds for an id or token from outside; None for anything that has not
+    its shape.
     """
     return await look(key, *more) if ids.has_shape(shape, key) else None

@@ -11,10 +11,7 @@ from wan.domain import catalog, ids, line
 from wan.domain.catalog import MODELS, Price
 from wan.domain.fingerprint import fingerprint
 from wan.domain.ids import Seal
-from wan.domain.jobs import (
-    Job,
-    Reference,
-)
+from wan.domain.jobs import Job, Reference
 from wan.domain.requests import Request
 from wan.domain.turns import customer_network, is_here
 from wan.provider import payload
@@ -44,7 +41,9 @@ class NewJobs:
         permission: Permission,
         prepared: Prepared,
     ) -> list[Job]:
-        """The rows of what is asked for, which nobody has written yet."""
+        """Return rows for several takes of a request, one for each nonce and, where the request
+        names a seed, each next seed.
+        """
         first, jobs = self._new_job(owner, permission), []
         for number, (nonce, drawn) in enumerate(
             zip(nonces, _DRAWS.sample(range(catalog.SEED_LIMIT + 1), len(nonces)), strict=True)
@@ -65,7 +64,7 @@ class NewJobs:
         return jobs
 
     def make_retry(self, old: Job, owner: str, permission: Permission, *, new_seed: bool) -> Job:
-        """The row of a job that is made from another."""
+        """Return the row of a job that is made from the inputs of another."""
         seed = secrets.randbelow(catalog.SEED_LIMIT + 1) if new_seed else old.seed
         parameters = old.payload["parameters"] | {"seed": seed}
         return replace(
@@ -86,7 +85,7 @@ class NewJobs:
         )
 
     def _new_job(self, owner: str, permission: Permission) -> Job:
-        """A QUEUED row with nothing in it yet."""
+        """Return a QUEUED row with nothing in it yet."""
         now, connection = self._clock(), permission.connection
         return Job(
             id=ids.new_job_id(),
@@ -108,8 +107,8 @@ class NewJobs:
         )
 
     def _hash_address(self, address: str) -> str:
-        """An address as rows have it, 64 characters: the beginning of its network's hash, and its
-        own.
+        """Return an address as rows have it, 64 characters: the beginning of its network's hash,
+        and its own.
         """
         network, own = (
             self._seal.hash("address", one) for one in (customer_network(address), address)
@@ -118,14 +117,14 @@ class NewJobs:
 
 
 def _retry_key(old: Job, *, new_seed: bool) -> str:
-    """The cache key of what is made from a job and is another kind; the same each time, so that a
-    second click joins the first.
+    """Return the cache key of what is made from a job and is another kind; the same each time, so
+    that a second click joins the first.
     """
     return hashlib.sha256(f"{old.cache_key} again {old.id} {new_seed}".encode()).hexdigest()
 
 
 def _fill(job: Job, request: Request, seed: int, prepared: Prepared, permission: Permission) -> Job:
-    """A new row with all that a request says. seed: the one that is sent."""
+    """Return a new row with all that a request says. seed: the one that is sent."""
     backend = job.base_url if job.backend == "dashscope" else job.backend
     ready = payload.build(
         request, seed=seed, urls=[reference.url for reference in prepared.references]
@@ -146,8 +145,8 @@ def _fill(job: Job, request: Request, seed: int, prepared: Prepared, permission:
 def _estimate(
     model: str, asked: Mapping[str, Any], references: Sequence[Reference], permission: Permission
 ) -> dict[str, Any]:
-    """What a new row says about money: the price by the lengths of the clips as far as they are
-    known; reserved is what it may come to at most.
+    """Return what a new row says about money: the price by the lengths of the reference videos as
+    far as they are known. reserved: what it may come to at most.
     """
     lengths = [reference.seconds for reference in references if reference.kind == "video"]
 

@@ -1,4 +1,4 @@
-"""When to look at a job next, and how long it will still take. Pure: seconds in, seconds out."""
+"""When a job is polled next, and how long it will still take. Pure: seconds in, seconds out."""
 
 import random
 from collections.abc import Sequence
@@ -16,22 +16,24 @@ IDLE = 1.0  # seconds between two looks for work that another process may have q
 
 @dataclass(frozen=True)
 class PollInterval:
-    """How often a running task is looked at."""
+    """How often a running task is polled."""
 
     seconds: float
     """For a task of the service; the simulator's are looked at more often."""
 
     def of(self, job: Job) -> float:
-        """Seconds between two looks at a job's task."""
+        """Return the seconds between two polls of a job's task."""
         return SIMULATOR_POLL_SECONDS if job.simulated else self.seconds
 
     def first(self, job: Job) -> float:
-        """Seconds until a new task is looked at: soon enough to show that it has started."""
+        """Return the seconds until a new task is polled: soon enough to show that it
+        has started.
+        """
         return min(self.of(job), 5.0)
 
 
 def next_poll_delay(every: float, attempts: int = 0, retry_after: float | None = None) -> float:
-    """Seconds to wait before the next look.
+    """Return the seconds to wait before the next poll.
 
     every: the usual pause. attempts: consecutive transient troubles; each doubles the pause, up to
     five minutes. retry_after: what the service asked for, up to five minutes too: a job must not
@@ -45,8 +47,8 @@ def next_poll_delay(every: float, attempts: int = 0, retry_after: float | None =
 
 
 def usual_seconds(model: Model, *, simulated: bool, past: Sequence[float] = ()) -> tuple[int, int]:
-    """How long a run usually takes, from and to, in seconds: by our own last runs where there are
-    enough, else by the catalog.
+    """Return how long a run usually takes, from and to, in seconds: by our own last runs where
+    there are enough, else by the catalog.
     """
     if len(past) >= 3:
         ordered = sorted(past)
@@ -55,8 +57,8 @@ def usual_seconds(model: Model, *, simulated: bool, past: Sequence[float] = ()) 
 
 
 def expected_seconds(model: Model, *, simulated: bool, past: Sequence[float] = ()) -> float:
-    """How long RUNNING takes, in seconds: the median of our own last runs, else the middle of what
-    is usual.
+    """Return how long RUNNING takes, in seconds: the median of our own last runs, else the middle
+    of what is usual.
     """
     if len(past) >= 3:
         return median(past)

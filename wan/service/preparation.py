@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from wan.domain.jobs import (
-    Reference,
-)
+from wan.domain.jobs import Reference
 from wan.domain.messages import Message
 from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request
 from wan.domain.turns import Asker
@@ -52,7 +50,7 @@ class Preparation:
         self._storage, self._references = storage, references
 
     async def prepare(self, request: Request, asker: Asker) -> Prepared:
-        """Checks and keeps every reference of a request, in the order in which the model numbers
+        """Check and keep every reference of a request, in the order in which the model numbers
         them.
         """
         if isinstance(request, ImageToVideoRequest):
@@ -114,7 +112,7 @@ class Preparation:
     async def _prepare_sound(
         self, asker: Asker, source: bytes | Path, request: ImageToVideoRequest
     ) -> tuple[Reference, list[Message]]:
-        """The sound of a request, which is a file: an address has a field of its own."""
+        """Check and keep the sound file of a request; an address has a field of its own."""
         taken, about, said = await self._keep_copy(
             asker, inputs.prepare_sound, "reference_audio", source
         )
@@ -128,7 +126,7 @@ class Preparation:
         field: str,
         source: bytes | Path,
     ) -> tuple[Input, dict[str, Any], list[Message]]:
-        """Keeps the clean copy that `take` makes of a file. Gives what the file is, what its
+        """Keep the clean copy that `take` makes of a file. Returns what the file is, what its
         reference says of it, and what was done to it.
         """
         async with self._storage.workroom() as folder:
@@ -145,15 +143,15 @@ class Preparation:
 
 
 def _earlier_changes(original: Original, changes: Collection[str]) -> list[Message]:
-    """What was done to an upload when its clean copy took its place, beside
-    these changes of now.
+    """Return what was done to an upload when its clean copy took its place, beside these changes of
+    now.
     """
     return [Message.of(change) for change in original.changes if change not in changes]
 
 
 def _compare_lengths(seconds: float, request: ImageToVideoRequest) -> list[Message]:
-    """What the service does where a sound is longer or shorter than the video (image-to-video API
-    reference, 2026-02-10).
+    """Return what the service does where a sound is longer or shorter than the video
+    (image-to-video API reference, 2026-02-10).
     """
     if abs(seconds - request.duration) < _AUDIBLE:
         return []

@@ -1,5 +1,5 @@
-"""What became of what was sent: tasks are looked at, and requests whose answer was lost are looked
-for in the account's list.
+"""What became of what was sent: tasks are polled, and requests whose answer was lost are looked for
+in the account's list.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ class Reconciliation:
         self._uncertain_seconds, self._clock = uncertain_seconds, clock
 
     async def poll(self, job: Job, connection: Connection) -> Job | None:
-        """PENDING and RUNNING: asks the service, after carrying out a cancel that is wanted."""
+        """PENDING and RUNNING: ask the service, after carrying out a cancel that is wanted."""
         await self._tasks.wait_for_slot(job.account, "query_at")
         if job.cancel_wanted and job.state is JobState.PENDING:
             with contextlib.suppress(ServiceError):  # whatever came of it, the task itself tells
@@ -86,7 +86,7 @@ class Reconciliation:
         return await self._writer.mark_uncertain(job, None)
 
     async def settle(self, job: Job, connection: Connection) -> Job | None:
-        """UNCERTAIN: never sent again. The account's own list of tasks tells in time whether the
+        """UNCERTAIN: never send again. The account's own list of tasks tells in time whether the
         request arrived.
         """
         sent_at = job.submitting_at or job.state_at
@@ -130,8 +130,8 @@ class Reconciliation:
         return await self._conclude_absence(job, sent_at, not_ours)
 
     async def _conclude_absence(self, job: Job, sent_at: float, not_ours: list[str]) -> Job | None:
-        """A complete listing shows no task that could be ours. Two of them, late enough, prove that
-        the request never arrived.
+        """Ask once more, or conclude: a complete listing shows no task that could be ours. Two of
+        them, late enough, prove that the request never arrived.
         """
         now = self._clock()
         if now < sent_at + SUBMIT_LIMIT + self._uncertain_seconds:
@@ -143,6 +143,7 @@ class Reconciliation:
     async def _ask_again(
         self, job: Job, not_ours: list[str], absent_at: float | None
     ) -> Job | None:
+        """Leave a job UNCERTAIN until the account's list is read again."""
         known = [*job.foreign_tasks, *not_ours]
         return await self._writer.keep_waiting(
             job,
@@ -155,8 +156,8 @@ class Reconciliation:
 
 
 def _is_ours(job: Job, snapshot: TaskSnapshot) -> bool:
-    """Whether a task in question is the one of this job. Only what has SUCCEEDED shows its prompt,
-    so nothing else can be told.
+    """Return whether a task in question is the one of this job. Only what has SUCCEEDED shows its
+    prompt, so nothing else can be told.
     """
     return (
         snapshot.status is TaskStatus.SUCCEEDED and snapshot.orig_prompt.strip() == job.sent_prompt
@@ -164,8 +165,8 @@ def _is_ours(job: Job, snapshot: TaskSnapshot) -> bool:
 
 
 def _bill(job: Job, snapshot: TaskSnapshot) -> dict[str, Any]:
-    """What the service says it bills, and what that comes to; the estimate stands where it does not
-    say.
+    """Return what the service says it bills, and what that comes to; the estimate stands where it
+    does not say.
     """
     if snapshot.billed_seconds is None:
         return {}

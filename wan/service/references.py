@@ -1,5 +1,5 @@
-"""What jobs are made from: kept in storage under names that the content gives, and dropped with the
-last job that has it.
+"""References: kept in storage under names that the content gives, and deleted with the last job
+that has them.
 """
 
 import asyncio
@@ -40,8 +40,8 @@ class References:
 
     @contextlib.contextmanager
     def holding(self, keys: Iterable[str] = ()) -> Iterator[None]:
-        """Inside the block, these and what its task keeps are not dropped: no
-        row names them yet.
+        """Inside the block, do not delete these keys, nor what this task keeps: no row names them
+        yet.
         """
         task = asyncio.current_task()
         self._held[task] = set(keys)
@@ -51,7 +51,7 @@ class References:
             del self._held[task]
 
     async def keep(self, source: bytes | Path, ending: str) -> str:
-        """Puts a checked file into storage; gives its key. Raises StorageUnavailable."""
+        """Put a checked file into storage, and return its key. Raises StorageUnavailable."""
         key = f"references/{await asyncio.to_thread(inputs.digest, source)}{ending}"
         await self._hold(key)
         return await self.storage.put(key, source)
@@ -59,10 +59,10 @@ class References:
     async def keep_clean(
         self, source: Media, copy: bytes | Path, ending: str, measured: Original, owner: str
     ) -> tuple[str, Original]:
-        """Puts the clean copy of a file into storage; gives its key and what the file was that was
-        uploaded first.
+        """Put the clean copy of a file into storage. Returns its key, and what the file was that
+        was uploaded first.
 
-        The bytes of an upload go by this, and the copy takes their place. measured: what was just
+        The bytes of an upload are deleted, and the copy takes their place. measured: what was just
         opened; it may be such a copy, and then what was known of the upload counts, so that the
         same upload stays the same request. Raises StorageUnavailable.
         """
@@ -79,10 +79,10 @@ class References:
         )
 
     async def drop(self, job: Job) -> None:
-        """Drops what a job that is deleted was made from, unless another has it too, and all that
-        was made of it for the page.
+        """Delete what a deleted job was made from, unless another has it too, and all that was made
+        of it for the page.
 
-        Raises StorageUnavailable; what is left then goes with the sweep.
+        Raises StorageUnavailable; what is left then goes with the next cleanup.
         """
         began, keys = (
             time.time(),
@@ -108,6 +108,7 @@ class References:
     async def _replace_upload(
         self, upload: Upload, copy: bytes | Path, original: Original, owner: str
     ) -> Original:
+        """Put a clean copy in place of an upload, and return what the upload was."""
         try:
             return await asyncio.to_thread(
                 self.uploads.replace_by_copy, upload, copy, original, _tag(owner, original.key)
@@ -130,5 +131,7 @@ class References:
 
 
 def _tag(owner: str, key: str) -> str:
-    """By which an upload is forgotten: with its owner's last job that has the reference."""
+    """Return the tag by which an upload is deleted with its owner's last job that has the
+    reference.
+    """
     return f"{owner}/{key}"

@@ -1,4 +1,4 @@
-"""What the database refuses, in words."""
+"""Messages for what the database refuses."""
 
 import contextlib
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from wan.domain.messages import Message
 
 @contextlib.contextmanager
 def explain_refusals() -> Iterator[None]:
-    """Inside the block, what the database refuses is raised as AccessRefused, in words."""
+    """Inside the block, raise what the database refuses as AccessRefused, with a message."""
     try:
         yield
     except Refusal as refusal:

@@ -24,9 +24,7 @@ Found = TypeVar("Found")
 
 
 class Reviews:
-    """The reviews of every owner, and what their links open. changed: is called after every
-    write.
-    """
+    """The reviews of every owner, and what their links open. changed: called after every write."""
 
     def __init__(
         self,
@@ -50,8 +48,8 @@ class Reviews:
         expires_days: int | None = None,
         with_settings: bool = False,
     ) -> tuple[Review, str]:
-        """Makes a review of takes in this order, and the token that its link ends with. Raises
-        InvalidInput, AccessRefused and StorageUnavailable.
+        """Make a review of takes in this order. Returns it, and the token that its link ends with.
+        Raises InvalidInput, AccessRefused and StorageUnavailable.
 
         with_settings: whether reviewers see, and find in the videos, what they were made with.
         """
@@ -80,7 +78,7 @@ class Reviews:
         return review, token
 
     async def list_reviews(self, *, owner: str, whole: str = "") -> list[Review]:
-        """Every review of this owner, newest first; what was said comes with the one whose id is
+        """Return every review of this owner, newest first; verdicts come with the one whose id is
         `whole` only.
         """
         return await self._reviews.list_reviews(
@@ -88,14 +86,14 @@ class Reviews:
         )
 
     async def get(self, review_id: str, *, owner: str) -> Review:
-        """A review of this owner, open or not. Raises ReviewNotFound."""
+        """Return a review of this owner, open or not. Raises ReviewNotFound."""
         return _require(await look_up(ids.REVIEW, self._reviews.get, review_id, owner))
 
     async def get_by_link(self, token: str, *, whole: bool = True) -> Review:
-        """The review that a link opens. Raises ReviewNotFound for one that is unknown, revoked or
-        expired, without saying which.
+        """Return the review that a link opens. Raises ReviewNotFound for one that is unknown,
+        revoked or expired, without saying which.
 
-        whole: with what was said in it.
+        whole: with its verdicts.
         """
         review = _require(
             await look_up(ids.LINK, partial(self._reviews.get_by_link, whole=whole), token)
@@ -105,13 +103,13 @@ class Reviews:
         return review
 
     async def get_version(self, token: str) -> str:
-        """What is another whenever anything that an open link shows is; costs little to ask. Raises
-        as `get_by_link` does.
+        """Return a text that changes whenever anything that an open link shows does; costs little
+        to ask. Raises as `get_by_link` does.
         """
         return _require(await look_up(ids.LINK, self._reviews.get_version, token, self._clock()))
 
     async def revoke(self, review_id: str, *, owner: str) -> Review:
-        """Closes a review's link, and the videos behind it, for good; what was said stays. Raises
+        """Close a review's link, and the videos behind it, for good; its verdicts stay. Raises
         ReviewNotFound.
         """
         await look_up(ids.REVIEW, self._reviews.revoke, review_id, owner, self._clock())
@@ -119,8 +117,8 @@ class Reviews:
         return await self.get(review_id, owner=owner)
 
     async def delete(self, review_id: str, *, owner: str) -> None:
-        """Deletes a review and everything that was said in it; its takes stay in the library.
-        Raises ReviewNotFound.
+        """Delete a review with its verdicts; its takes stay in the library. Raises
+        ReviewNotFound.
         """
         if not await look_up(ids.REVIEW, self._reviews.delete, review_id, owner):
             raise ReviewNotFound
@@ -128,7 +126,7 @@ class Reviews:
         self._changed()
 
     async def give_verdict(self, token: str, given: dict[str, Any], *, network: str = "") -> None:
-        """Writes down what somebody with the link says.
+        """Write down what somebody with the link says.
 
         given: take (its number), verdict ("yes", "maybe", "no"), reviewer (their browser's token),
         and if they like comment, at_seconds, name. network: where they are, so that one does not
@@ -142,8 +140,8 @@ class Reviews:
         self._changed()
 
     async def find_media(self, token: str, number: int, name: str) -> Path | None:
-        """A file of a take ("video.mp4", "poster.webp") by a link that is open; None when there is
-        none. Raises StorageUnavailable.
+        """Return a file of a take ("video.mp4", "poster.webp") by a link that is open; None when
+        there is none. Raises StorageUnavailable.
         """
         known = 1 <= number <= rules.TAKES_LIMIT
         job = (
@@ -161,8 +159,8 @@ class Reviews:
     async def hold_files(
         self, review: Review
     ) -> AsyncIterator[dict[int, tuple[Path, Path | None]]]:
-        """Video and poster of each take that is there, by its number, for a copy of them; they stay
-        until the block ends.
+        """Yield video and poster of each take that is there, by its number, for a copy of them;
+        they stay until the block ends.
 
         Raises StorageUnavailable, also where there is no room for a copy, or for what the block
         writes.

@@ -1,8 +1,8 @@
-"""The background loop: claims the jobs that are due, takes one step with each, writes down what
+"""The background loop: claims the jobs that are due, takes one step with each, and writes down what
 came of it.
 
-A step is a function of the state that the row had when it was claimed. It gives back the job if
-there is more to do at once, or None when the job waits or has ended, or when somebody else has it.
+A step is a function of the state that the row had when it was claimed. It returns the job if there
+is more to do at once, or None when the job waits or has ended, or when somebody else has it.
 Nothing here retries the paid request: what is unclear is written down as such.
 """
 
@@ -47,9 +47,9 @@ Step = Callable[[Job, Connection], Awaitable[Job | None]]
 class Runner:
     """Drives the jobs of every account in `connections`, by account.
 
-    clock: seconds since 1970. changed: is called after every write. unsent: of the jobs that are
-    not sent yet, drives these ids only, so that it never pays for another; it may grow meanwhile.
-    None: drives all.
+    clock: seconds since 1970. changed: called after every write. unsent: of the jobs that are not
+    sent yet, drive these ids only, so that no other is ever paid for; it may grow meanwhile. None:
+    drive all.
     """
 
     def __init__(
@@ -108,12 +108,12 @@ class Runner:
         }
 
     def wake(self) -> None:
-        """Something is due now."""
+        """Look for work at once: something is due now."""
         self._work.set()
 
     async def run(self) -> None:
-        """Runs until it is cancelled. Then every step in hand is let go, but an answer to a paid
-        request is waited for and written down.
+        """Run until cancelled. Then every step in hand is released, but an answer to a paid request
+        is waited for and written down.
 
         A database that takes nothing for all of STOP_LIMIT does not keep the process: the account's
         list of tasks tells the next one.
@@ -134,6 +134,7 @@ class Runner:
                     await asyncio.gather(*self._submitting.paying.values(), return_exceptions=True)
 
     async def _start_due(self) -> None:
+        """Claim the jobs that are due, and begin a step with each."""
         try:
             for job in await self._claim():
                 self._begin(job)
@@ -147,7 +148,7 @@ class Runner:
             log.exception("no work could be claimed; trying again")
 
     async def run_once(self) -> None:
-        """Takes every job that is due now as far as it goes."""
+        """Take every job that is due now as far as it goes."""
         await self._start_due()
         await asyncio.gather(*self._steps, return_exceptions=True)
 
@@ -173,6 +174,7 @@ class Runner:
             raise
 
     def _sendable(self) -> list[str] | None:
+        """Return the ids of the only jobs that may be sent; None for all."""
         return None if self._unsent is None else list(self._unsent)
 
     async def _pause(self) -> float:
@@ -193,7 +195,7 @@ class Runner:
         self.wake()  # what it left may be due sooner than the loop would look
 
     async def _drive(self, job: Job) -> None:
-        """Takes a job as far as it goes now."""
+        """Take a job as far as it goes now."""
         held: Job | None = job
         while held is not None and held.live:
             connection = self._connections.get(held.account)
@@ -203,8 +205,8 @@ class Runner:
             held = await self._take_step(held, self._by_state[held.state](held, connection))
 
     async def _take_step(self, job: Job, step: Awaitable[Job | None]) -> Job | None:
-        """Takes a step with a job, and writes down what became of it where the step itself could
-        not.
+        """Take a step with a job, and write down what became of it where the step
+        itself could not.
         """
         try:
             return await step
@@ -229,7 +231,7 @@ class Runner:
     async def _write_safely(
         self, write: Callable[[Job, Any], Awaitable[Job | None]], job: Job, error: Exception
     ) -> Job | None:
-        """Writes down what became of a step; where not even that works, the job is due again when
+        """Write down what became of a step; where not even that works, the job is due again when
         its lease ends.
         """
         try:
@@ -239,8 +241,8 @@ class Runner:
             return None
 
     async def expire_abandoned(self) -> None:
-        """Jobs whose key has not come back for as long as the service knows a task: time alone has
-        decided what became of them.
+        """End the jobs whose key has not come back for as long as the service knows a task: time
+        alone has decided what became of them.
         """
         now = self._clock()
         for job in await self._queue.list_abandoned(
@@ -268,8 +270,8 @@ class Runner:
         self._changed()
 
     async def _handle_trouble(self, job: Job, trouble: ServiceError) -> Job | None:
-        """A question got no usable answer: the job stays as it is and is looked at later, ever more
-        slowly.
+        """Leave a job as it is, to be polled later and ever more slowly: a question got no usable
+        answer.
         """
         now = self._clock()
         if (
@@ -283,8 +285,8 @@ class Runner:
         )
 
     async def _handle_failure(self, job: Job, error: Exception) -> Job | None:
-        """Our own fault: a full disk, a stuck database, a slip. The job is looked at again later;
-        the paid request never is.
+        """Try a job again later after a fault of our own: a full disk, a stuck database, a slip.
+        The paid request is never tried again.
 
         A disk or database that is in trouble ends no job. What keeps breaking otherwise before
         anything was sent fails at last, which costs nothing.
@@ -315,5 +317,7 @@ class Runner:
 
     @staticmethod
     def _reset_unplayable(job: Job) -> dict[str, str]:
-        """Trouble of ours between two odd downloads: they are not in a row."""
+        """Return what forgets an unplayable download: with trouble of ours between them, two are
+        not in a row.
+        """
         return {"code": ""} if job.code == UNPLAYABLE else {}

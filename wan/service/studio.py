@@ -1,5 +1,5 @@
-"""The studio opens everything that makes and keeps videos, and hands out its parts: the page, the
-command line and scripts share them.
+"""The studio: opens everything that makes and keeps videos, and hands out its parts to the page,
+the command line and scripts.
 """
 
 import asyncio
@@ -54,12 +54,13 @@ class _Parts:
 
 
 class Studio:
-    """Makes videos, keeps them, and remembers every job. Used as `async with Studio(settings) as
+    """Make videos, keep them, and remember every job. Used as `async with Studio(settings) as
     studio`, which also runs the background loop.
 
-    clock: seconds since 1970; passed in by tests. only_jobs_started_here: sends no jobs but those
-    that are submitted or taken up here, so that nobody pays for what somebody has stopped
-    elsewhere; looks after all that are sent.
+    clock: seconds since 1970; passed in by tests. only_jobs_started_here: send no jobs but those
+    that are submitted or resumed here, so that nobody pays for what somebody has stopped elsewhere;
+    jobs that are sent already are all looked after. A part that is asked for before the studio is
+    open raises RuntimeError.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Studio:
 
     @property
     def stores(self) -> Stores:
-        """Where everything is kept."""
+        """The database, the files and the records of runs."""
         return self._open_parts.stores
 
     @property
@@ -108,7 +109,7 @@ class Studio:
 
     @property
     def reviews(self) -> Reviews:
-        """Takes that others are asked about."""
+        """Takes that others are asked to judge."""
         return self._open_parts.reviews
 
     @property
@@ -136,8 +137,8 @@ class Studio:
         await self._opened.aclose()
 
     async def _open(self, opened: contextlib.AsyncExitStack) -> _Parts:
-        """Opens one part after the other; what is open is closed again in the opposite order, also
-        when a later part does not open.
+        """Open one part after the other; they are closed again in the opposite order, also when a
+        later one does not open.
         """
         stores = await opened.enter_async_context(open_stores(self.settings))
         simulated = self.backend == "simulator"
@@ -163,7 +164,7 @@ class Studio:
         return parts
 
     def _connect(self, stores: Stores, connection: Connection, gateway: Gateway) -> _Parts:
-        """Makes the parts, which work together."""
+        """Make the parts, which work together."""
         settings, clock, changes = self.settings, self._clock, Changes()
         policy, keys = AccessPolicy(settings, connection), KeyRing(connection)
         runner = Runner(
@@ -215,7 +216,7 @@ class Studio:
         )
 
     async def _release_unsent(self, queue: Queue) -> None:
-        """What was begun here and is not sent waits for whoever asks for it."""
+        """Release what was begun here and is not sent: it waits for whoever asks for it."""
         if self._own:
             with contextlib.suppress(StorageUnavailable):  # it is overdue soon, which does the same
                 await queue.release(self._own)
@@ -242,6 +243,7 @@ class Studio:
 
 
 async def _stop(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait for its end."""
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
@@ -257,8 +259,8 @@ def _page_uploads(settings: Settings) -> Path | None:
 
 
 async def _keep_simulator(demo: LocalSimulator) -> None:
-    """Keeps the demo's simulator there: its tasks are on disk, so that whatever ended it loses
-    nothing.
+    """Start the local simulator again whenever it is gone. Its tasks are on disk, so nothing is
+    lost.
     """
     while True:
         await asyncio.sleep(_SIMULATOR_CHECKED)

@@ -1,4 +1,4 @@
-"""Jobs are submitted, retried and cancelled."""
+"""Submission: jobs are written down, joined, retried and cancelled, and their price is quoted."""
 
 import asyncio
 import contextlib
@@ -10,18 +10,8 @@ from wan.database.jobs import Jobs
 from wan.database.queue import Queue
 from wan.domain import catalog
 from wan.domain.catalog import MODELS, Price
-from wan.domain.errors import (
-    InvalidInput,
-    MayPayTwice,
-    StorageUnavailable,
-    WanError,
-)
-from wan.domain.jobs import (
-    UNSENT,
-    Job,
-    JobState,
-    Spent,
-)
+from wan.domain.errors import InvalidInput, MayPayTwice, StorageUnavailable, WanError
+from wan.domain.jobs import UNSENT, Job, JobState, Spent
 from wan.domain.messages import Message
 from wan.domain.requests import Request
 from wan.domain.turns import Asker
@@ -56,7 +46,9 @@ class Quote:
 
 
 class Submission:
-    """Writes jobs down, which the background loop sends. clock: seconds since 1970."""
+    """Writes down the jobs that the background loop sends. clock: seconds since 1970. own: the ids
+    that may be sent, where not all may.
+    """
 
     def __init__(
         self,
@@ -92,12 +84,12 @@ class Submission:
         permission: Permission | None = None,
         new_take: bool = False,
     ) -> Job:
-        """Checks and keeps the references, then writes the job down; the background loop does the
+        """Check and keep the references, then write the job down; the background loop does the
         rest.
 
         The same request of the same owner is never paid for twice unawares: one that is still on
         its way is joined, one that has succeeded is given back as it is. permission: what the
-        caller may do; the operator's own unless given. new_take: forces a run of its own.
+        caller may do; the operator's own unless given. new_take: force a run of its own.
 
         Raises InvalidInput, AccessRefused, and StorageUnavailable where our disk or database is
         full or stuck; nothing has been sent or spent then.
@@ -111,8 +103,8 @@ class Submission:
     async def submit_takes(
         self, request: Request, *, owner: str, permission: Permission | None = None, takes: int = 1
     ) -> list[Job]:
-        """Several jobs from one brief that differ by their seeds alone, in their order; they run
-        side by side.
+        """Submit several jobs from one brief that differ by their seeds alone, and return them in
+        order; they run side by side.
 
         takes: 1 to 4. The first asks for the seed that was given, the next for the one after it,
         and so on; without one each draws its own. Each take is joined or given back as `submit`
@@ -137,11 +129,11 @@ class Submission:
         )
 
     async def submit_or_join(self, request: Request, *, owner: str, permission: Permission) -> Job:
-        """As `submit`, for a program without a token: where another has asked for the same from the
-        same address within an hour, that job is given.
+        """Submit for a program without a token: where another has asked for the same from the same
+        address within an hour, return that job.
 
         It may be the same program, which has not waited for the answer. The job stays its owner's,
-        whom only `owner_of` names.
+        whom only `Library.owner_of` names.
         """
         return (await self._submit(request, [""], owner, permission, joins=True))[0]
 
@@ -154,8 +146,8 @@ class Submission:
         new_seed: bool | None = None,
         may_pay_twice: bool = False,
     ) -> Job:
-        """A new job from the same inputs. While this job or one made from it is on its way, that is
-        joined instead.
+        """Submit a new job from the same inputs. While this job or one made from it is on its way,
+        that is joined instead.
 
         new_seed: whether another seed is drawn; unless said, only for a new take of what has
         succeeded. Raises JobNotFound; AccessRefused and StorageUnavailable as `submit` does;
@@ -180,8 +172,8 @@ class Submission:
             return (await self._add([again], permission))[0]
 
     async def cancel(self, job_id: str, *, owner: str) -> Message:
-        """Cancels a job where that can still be done, and says what came of it.
-        Raises JobNotFound.
+        """Cancel a job where that can still be done, and return what came of it. Raises
+        JobNotFound.
         """
         job = await self._library.get(job_id, owner=owner)
         while job.live:
@@ -209,8 +201,8 @@ class Submission:
         return Message.of("cancel_over")
 
     def resume(self, job: Job) -> None:
-        """Goes on with a job, also where this studio works on its own jobs only: one that is not
-        sent yet is sent, and paid.
+        """Go on with a job, also where this studio works on its own jobs only: one that is not sent
+        yet is sent, and paid.
         """
         if self._own is not None:
             self._own.add(job.id)
@@ -227,7 +219,7 @@ class Submission:
         references: int = 0,
         own_region: str | None = None,
     ) -> Quote:
-        """What a run will cost and how long it usually takes.
+        """Return what a run will cost and how long it usually takes.
 
         duration: seconds of output. videos: the length of each reference video in seconds, None for
         a URL. references: how many there are in all. own_region: that of a visitor's own key, where
@@ -262,7 +254,7 @@ class Submission:
         *,
         joins: bool = False,
     ) -> list[Job]:
-        """One job for each nonce, and for each next seed where the request names one."""
+        """Submit one job for each nonce, and for each next seed where the request names one."""
         permission = permission or self._policy.operator
         await asyncio.to_thread(self._storage.require_room)
         with self._references.holding():
@@ -278,7 +270,7 @@ class Submission:
                 )
 
     async def _insert(self, jobs: Sequence[Job], permission: Permission) -> list[Job]:
-        """Writes rows down, but for what is known: that is joined or given back."""
+        """Write rows down, except for what is known: that is joined or given back."""
         known = [await self._find_same(job) for job in jobs]
         # Under the key of what is on its way, the insert joins it.
         rows = [
@@ -298,6 +290,7 @@ class Submission:
         return [there if there is not None and not there.live else next(new) for there in known]
 
     async def _add(self, jobs: Sequence[Job], permission: Permission) -> list[Job]:
+        """Write rows of one owner down, and have them driven."""
         if not jobs:
             return []
         if permission.connection.account not in self._keys:
@@ -314,7 +307,7 @@ class Submission:
         return added
 
     async def _find_joinable(self, job: Job) -> Job | None:
-        """The job that another program without a token asked for, if its video is kept."""
+        """Return the job that another program without a token asked for, if its video is kept."""
         theirs = await self._jobs.find_joinable(job, job.created_at - _JOIN_SECONDS)
         return (
             theirs
@@ -323,7 +316,9 @@ class Submission:
         )
 
     async def _find_same(self, job: Job) -> Job | None:
-        """The job of the same kind that has succeeded, if its video is kept, or is on its way."""
+        """Return the job of the same kind that has succeeded, if its video is kept, or is on its
+        way.
+        """
         known = await self._jobs.find_same(job.owner, job.account, job.cache_key)
         return (
             known

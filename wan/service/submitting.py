@@ -1,4 +1,4 @@
-"""QUEUED to PENDING: references go up, and the paid request leaves, once."""
+"""QUEUED to PENDING: references are uploaded, and the paid request leaves, once."""
 
 import asyncio
 import secrets
@@ -58,7 +58,7 @@ class Submitting:
         """The paid requests in hand, by the ids of their jobs."""
 
     async def start(self, job: Job, connection: Connection) -> Job | None:
-        """QUEUED: goes on when fewer than the account's limit are on their way."""
+        """QUEUED: go on when fewer jobs than the account's limit are on their way."""
         if job.cancel_wanted:
             return await self._writer.end(job, JobState.CANCELLED, Message.of("cancelled"))
         started = await self._queue.start(job, self._clock(), at_once=catalog.RUNNING_AT_ONCE)
@@ -68,7 +68,9 @@ class Submitting:
         return started
 
     async def send(self, job: Job, connection: Connection) -> Job | None:
-        """UPLOADING: references go up, then the row says SUBMITTING, then the request leaves."""
+        """UPLOADING: upload the references, then have the row say SUBMITTING, then send the
+        request.
+        """
         if job.cancel_wanted:
             return await self._writer.end(job, JobState.CANCELLED, Message.of("cancelled"))
         lease = self._writer.lease(job)
@@ -97,7 +99,7 @@ class Submitting:
         return await asyncio.shield(paying)
 
     async def _pay(self, job: Job, connection: Connection, body: dict[str, Any]) -> Job | None:
-        """The row says SUBMITTING, and only then the request leaves."""
+        """Have the row say SUBMITTING, and only then send the request."""
         since, now = time.monotonic(), self._clock()
         submitting = await self._writer.advance(
             job, JobState.SUBMITTING, submitting_at=now, due_at=now + SUBMITTING_LEASE
@@ -115,8 +117,8 @@ class Submitting:
         return await self._submit(submitting, connection, body)
 
     async def _submit(self, job: Job, connection: Connection, body: dict[str, Any]) -> Job | None:
-        """The paid request, once. Every way out writes what is known; killed in the middle, the row
-        stays SUBMITTING and becomes UNCERTAIN.
+        """Send the paid request, once. Every way out writes what is known; killed in the middle,
+        the row stays SUBMITTING and becomes UNCERTAIN.
         """
         try:
             accepted = await self._gateway.submit(connection, body)
@@ -151,8 +153,8 @@ class Submitting:
         self._evidence.record_answer(job, outcome, **about, message=trouble.detail)
 
     async def _upload(self, job: Job, reference: Reference, connection: Connection) -> str:
-        """The URL of a reference for the service: as it was given, or after sending the file up,
-        once per content, model and account.
+        """Return the URL of a reference for the service: as it was given, or after uploading the
+        file, once per content, model and account.
         """
         if reference.url:
             return reference.url

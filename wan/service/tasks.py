@@ -1,4 +1,4 @@
-"""An account's tasks at the service, asked at the pace that its limits allow."""
+"""An account's tasks at the service, asked about at the pace that its limits allow."""
 
 import asyncio
 from collections.abc import Callable
@@ -35,13 +35,13 @@ class Tasks:
         self._evidence, self._clock = evidence, clock
 
     async def fetch(self, job: Job, connection: Connection) -> TaskSnapshot:
-        """What the service says about the job's task."""
+        """Ask the service about a job's task."""
         snapshot = await self._gateway.fetch(connection, job.task_id or "")
         self._evidence.record_poll(job, **asdict(snapshot))
         return snapshot
 
     async def wait_for_slot(self, account: str, what: Literal["submit_at", "query_at"]) -> None:
-        """Waits until this account's next request may leave: its limits hold over all jobs and
+        """Wait until this account's next request may leave: its limits hold over all jobs and
         processes.
         """
         wait = await self._accounts.reserve_slot(account, what, self._clock(), _GAPS[what])

@@ -13,15 +13,8 @@ from wan.database.jobs import Jobs
 from wan.database.queue import Queue
 from wan.domain import catalog
 from wan.domain.catalog import MODELS
-from wan.domain.errors import (
-    JobNotFound,
-    StorageUnavailable,
-)
-from wan.domain.jobs import (
-    Job,
-    JobEvent,
-    JobState,
-)
+from wan.domain.errors import JobNotFound, StorageUnavailable
+from wan.domain.jobs import Job, JobEvent, JobState
 from wan.domain.messages import Message
 from wan.service import polling
 from wan.service.access import KeyRing
@@ -44,7 +37,7 @@ _STATE_MESSAGES = {  # what is happening in a state, where the row itself does n
 
 
 class Watching:
-    """Views of jobs, which may be lost and taken up at any time. clock: seconds since 1970."""
+    """Views of jobs, which may be lost and begun again at any time. clock: seconds since 1970."""
 
     def __init__(
         self,
@@ -63,7 +56,7 @@ class Watching:
     async def follow(
         self, job_id: str, *, owner: str, again: float = math.inf
     ) -> AsyncIterator[JobEvent]:
-        """What happens to a job: once at the start, then on every change, until it has ended.
+        """Yield what happens to a job: once at the start, then on every change, until it has ended.
         Raises JobNotFound.
 
         Losing the viewer changes nothing. While the database cannot be read, the last event is
@@ -76,7 +69,7 @@ class Watching:
     async def follow_all(
         self, job_ids: Sequence[str], *, owner: str, again: float = math.inf
     ) -> AsyncIterator[list[JobEvent]]:
-        """What happens to several jobs, as `follow` says it of one: how each stands, whenever
+        """Yield what happens to several jobs, as `follow` does for one: how each stands, whenever
         something has changed, until all have ended.
 
         One that is deleted meanwhile is left out. Raises JobNotFound where none is there.
@@ -101,7 +94,7 @@ class Watching:
                 await asyncio.wait_for(changes.wait(), _RECHECK)
 
     async def snapshot(self, job_id: str, *, owner: str) -> JobEvent:
-        """A job as it is at this moment, in words. Raises JobNotFound."""
+        """Return a job as it is at this moment, with a message. Raises JobNotFound."""
         job = await self._library.get(job_id, owner=owner)
         place = await self._place_in_line(job) if job.state is JobState.QUEUED else None
         past = await self._jobs.list_run_seconds(job.backend, job.model, job.request["duration"])
@@ -125,14 +118,14 @@ class Watching:
         )
 
     async def find_newest(self, *, owner: str, models: Sequence[str]) -> Job | None:
-        """The job of this owner with one of these models that is looked at first: the newest on its
+        """Return the job of this owner with one of these models to show first: the newest on its
         way, else the newest of all.
         """
         return await self._jobs.find_newest(owner, list(models))
 
     async def list_takes(self, job: Job) -> list[Job]:
-        """The takes of a job's brief, oldest first; one that was made again stands where the first
-        of its kind did, in its place.
+        """Return the takes of a job's brief, oldest first. One that was made again stands where the
+        first of its kind did, in its place.
         """
         there = {one.id: one for one in await self._jobs.list_brief(job.owner, job.brief_id)}
         places: dict[str, str] = {}  # of each take: the first job that it goes back to
@@ -144,7 +137,9 @@ class Watching:
     async def _take_snapshots(
         self, job_ids: Sequence[str], owner: str, seen: list[JobEvent]
     ) -> list[JobEvent]:
-        """How the jobs stand; [] while nobody can tell. What has ended is not asked for again."""
+        """Return how the jobs stand; [] while nobody can tell. What has ended is not asked for
+        again.
+        """
         known = {event.job.id: event for event in seen if not event.job.live}
         found = []
         try:
@@ -165,8 +160,8 @@ class Watching:
         )
 
     async def _place_in_line(self, job: Job) -> int:
-        """Place in our own line from 1. The whole line is asked for once for all who look at about
-        the same time.
+        """Return the place in our own line, from 1. The whole line is asked for once for all who
+        look at about the same time.
         """
         which, now = (job.account, job.model), self._clock()
         read_at, places = self._lines.get(which, (-math.inf, {}))
@@ -182,8 +177,8 @@ class Watching:
 
 
 def _waiting_message(job: Job) -> Message:
-    """What to say of a job whose key is not here; where a video may be waiting at the service,
-    until when.
+    """Return what to say of a job whose key is not here; where a video may be waiting at the
+    service, until when.
     """
     if job.submitted_at is None:
         return Message.of("waits_for_key")
@@ -194,7 +189,7 @@ def _waiting_message(job: Job) -> Message:
 
 
 def _has_changed(seen: JobEvent, event: JobEvent) -> bool:
-    """Whether a viewer has something new to see."""
+    """Return whether a viewer has something new to see."""
     return (seen.job.version, seen.place, seen.message) != (
         event.job.version,
         event.place,
@@ -203,6 +198,6 @@ def _has_changed(seen: JobEvent, event: JobEvent) -> bool:
 
 
 def _ordinal(place: int) -> str:
-    """1st, 2nd, 3rd, 4th ... 11th, 12th, 13th ..."""
+    """Return a place as English says it: 1st, 2nd, 3rd, 4th ... 11th, 12th, 13th ..."""
     ending = "th" if 10 <= place % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
     return f"{place}{ending}"
