@@ -386,7 +386,7 @@ async def test_the_page_says_it_in_words(studio):
             answer = await client.get(f"/media/{ids.new_media_token()}/video.mp4")
         assert (answer.status_code, "database isn't working" in answer.text) == (503, True)
         # Nobody knows, so the stage stays as it is.
-        assert await run.live(Caller(studio, asks, ""), ids.new_job_id())
+        assert await run.is_live(Caller(studio, asks, ""), ids.new_job_id())
         start, cancel = handlers[generate._id, "click"], handlers[run.view._id, "cancel"]
         stage, job = await start(asks, nothing, *typed, "", "1")
         card, _ = await cancel(asks, nothing, "", ids.new_job_id())

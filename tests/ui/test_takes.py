@@ -3,28 +3,28 @@
 import pytest
 
 from wan.domain.errors import JobNotFound
-from wan.ui.takes import Mark, Take, aimed, changed, read, written
+from wan.ui.takes import Mark, Take, mark_takes, read_takes, select_takes, write_takes
 
 
 @pytest.mark.parametrize("kept", ["", "abc", "-a_b", "a b c d", "~a ?b =c d"])
 def test_what_was_written_is_read_again(kept):
-    assert written(read(kept)) == kept
+    assert write_takes(read_takes(kept)) == kept
 
 
 def test_an_old_value_is_one_take_and_there_are_four_at_most():
-    assert read("3Xz_9-a") == [Take("3Xz_9-a")]
-    assert len(read("x " * 5000)) == 4
+    assert read_takes("3Xz_9-a") == [Take("3Xz_9-a")]
+    assert len(read_takes("x " * 5000)) == 4
 
 
 def test_a_button_means_one_take_or_all_and_none_that_is_not_shown():
-    shown = read("a b")
-    assert aimed(shown, "b") == [Take("b")]
-    assert aimed(shown, "") == shown
+    shown = read_takes("a b")
+    assert select_takes(shown, "b") == [Take("b")]
+    assert select_takes(shown, "") == shown
     with pytest.raises(JobNotFound):
-        aimed(shown, "c")
+        select_takes(shown, "c")
 
 
 def test_marks_are_for_takes_beside_others():
-    shown = read("a b")
-    assert written(changed(shown, shown[:1], mark=Mark.QUIET)) == "~a b"
-    assert written(changed(read("a"), read("a"), mark=Mark.QUIET)) == "a"
+    shown = read_takes("a b")
+    assert write_takes(mark_takes(shown, shown[:1], mark=Mark.QUIET)) == "~a b"
+    assert write_takes(mark_takes(read_takes("a"), read_takes("a"), mark=Mark.QUIET)) == "a"

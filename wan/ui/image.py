@@ -219,7 +219,7 @@ def _wire_preview(
     async def show(
         token: str, job_id: str, image: Path | None, size: str, fit: str, request: gr.Request
     ) -> Any:
-        if not image or await run.live(Caller(studio, request, token), job_id):
+        if not image or await run.is_live(Caller(studio, request, token), job_id):
             return gr.skip()  # no picture, or the stage belongs to the video that is being made
         asker = asker_of(studio, token, request, "stage")
         given = {"image": image, "size": size, "fit": fit}

@@ -20,16 +20,16 @@ from wan.domain.errors import (
     WanError,
 )
 from wan.domain.jobs import JobEvent
-from wan.domain.messages import Language, Message
+from wan.domain.messages import Message
 from wan.domain.requests import Request
 from wan.domain.turns import Asker
 from wan.ui.caller import Caller, Events, NotReady, explain
 from wan.ui.components.component import OfJob
-from wan.ui.components.stage import Stage, show_idle, show_job, show_takes
+from wan.ui.components.stage import Stage, show_idle, show_stage
 from wan.ui.components.status import Card, not_started, ready, refused
 from wan.ui.connection import SECRET
 from wan.ui.handling import make_listener_check
-from wan.ui.takes import Mark, Take, aimed, changed, read, written
+from wan.ui.takes import Mark, Take, mark_takes, read_takes, select_takes, write_takes
 from wan.web.capacity import Capacity
 from wan.web.events import RECHECK
 
@@ -46,7 +46,7 @@ Reader = Callable[[Values, Asker], Awaitable[Request]]
 """Makes the request that a form stands for, and opens its files where that takes it. Raises
 InvalidInput.
 """
-Shown = tuple[Any, str]
+View = tuple[Any, str]
 """The view of the stage, and the takes on it as the browser keeps them."""
 
 
@@ -108,13 +108,13 @@ class TabStage:
         """
         self.fields, self.takes = fields, takes
 
-        async def start(caller: Caller, jobs: str, takes: str, *given: Any) -> Shown:
+        async def start(caller: Caller, jobs: str, takes: str, *given: Any) -> View:
             values = dict(zip(fields, given, strict=True))
             return await self._start(caller, jobs, takes, lambda: read_form(values, caller.asker()))
 
         async def refuse(
             caller: Caller, error: Exception, jobs: str, _takes: str, *given: Any
-        ) -> Shown:
+        ) -> View:
             values = dict(zip(fields, given, strict=True))
             card = self._refusal(error, "broke_note")
             return await idle(values, card, caller.asker(), back=bool(jobs)), jobs
@@ -152,7 +152,7 @@ class TabStage:
     def _press(
         self,
         verb: str,
-        act: Callable[..., Awaitable[Shown]],
+        act: Callable[..., Awaitable[View]],
         then: str,
         cancels: list[Any] | None,
         *,
@@ -179,12 +179,12 @@ class TabStage:
             yield gr.skip()
             return
         owner = caller.owner
-        shown = await self._there(owner, jobs)
+        shown = await self._find_takes(owner, jobs)
         with self._viewers.reserve(address=caller.address, owner=owner) as there:
             if not there:
-                yield await self._now(shown, owner)
+                yield await self._draw_now(shown, owner)
                 return
-            async with contextlib.aclosing(self._followed(owner, shown)) as views:
+            async with contextlib.aclosing(self._follow(owner, shown)) as views:
                 async for view in views:
                     yield view
 
@@ -193,7 +193,7 @@ class TabStage:
         gone = isinstance(error, JobNotFound | NotReady)
         return self._empty(self.ready if gone else self._refusal(error, "act_broke_note"))
 
-    async def _followed(self, owner: str, shown: Sequence[Take]) -> AsyncGenerator[str]:
+    async def _follow(self, owner: str, shown: Sequence[Take]) -> AsyncGenerator[str]:
         """The views of the takes until all have ended or nobody listens. One that is given again
         lets Gradio see that a page has been left.
         """
@@ -201,25 +201,25 @@ class TabStage:
         async for events in self._studio.watching.follow_all(
             [take.job_id for take in shown], owner=owner, again=RECHECK
         ):
-            yield _drawn(self._language, shown, events)
+            yield self._draw(shown, events)
             if not is_heard():
                 return
 
-    async def find(self, caller: Caller, jobs: str) -> Shown:
+    async def find(self, caller: Caller, jobs: str) -> View:
         """The takes to show when the page is opened, and their view: those that this browser showed
         last, unless only others are on their way.
         """
         try:
             owner = caller.owner
-            shown = await self._chosen(owner, jobs)
-            return await self._now(shown, owner) if shown else gr.skip(), written(shown)
+            shown = await self._choose_takes(owner, jobs)
+            return await self._draw_now(shown, owner) if shown else gr.skip(), write_takes(shown)
         except (WanError, NotReady):
             return gr.skip(), jobs
 
-    async def _chosen(self, owner: str, jobs: str) -> list[Take]:
+    async def _choose_takes(self, owner: str, jobs: str) -> list[Take]:
         known: list[Take] = []
         live = False
-        for take in read(jobs):
+        for take in read_takes(jobs):
             with contextlib.suppress(JobNotFound):
                 live |= (await self._studio.library.get(take.job_id, owner=owner)).live
                 known.append(take if take.mark is Mark.BEFORE else Take(take.job_id))
@@ -232,11 +232,11 @@ class TabStage:
             Take(job.id) for job in (await self._studio.watching.list_takes(newest))[-TAKES_LIMIT:]
         ]
 
-    async def live(self, caller: Caller, jobs: str) -> bool:
+    async def is_live(self, caller: Caller, jobs: str) -> bool:
         """Whether a job that this tab shows has not ended."""
         try:
             owner = caller.owner
-            there = await self._there(owner, jobs) if jobs else []
+            there = await self._find_takes(owner, jobs) if jobs else []
             known = [await self._studio.library.get(take.job_id, owner=owner) for take in there]
             return any(job.live for job in known)
         except (JobNotFound, NotReady):
@@ -246,18 +246,15 @@ class TabStage:
 
     async def _start(
         self, caller: Caller, jobs: str, takes: str, read_form: Callable[[], Awaitable[Request]]
-    ) -> Shown:
+    ) -> View:
         owner, permission = caller.owner, caller.permission
         made = await self._studio.submission.submit_takes(
             await read_form(), owner=owner, permission=permission, takes=int(takes)
         )
-        several = len(made) > 1
-        shown = [
-            Take(job.id, Mark.BEFORE if several and not job.live else Mark.NONE) for job in made
-        ]
-        before = not several and not made[0].live
-        note = Message.of("made_before") if before else None
-        return await self._shown(shown, owner, note), written(shown)
+        is_one = len(made) == 1
+        shown = [Take(job.id, Mark.NONE if is_one or job.live else Mark.BEFORE) for job in made]
+        note = Message.of("made_before") if is_one and not made[0].live else None
+        return await self._show_new(shown, owner, note), write_takes(shown)
 
     def _refusal(self, error: Exception, broke: str) -> Card:
         """The card that says why nothing was done. broke: the key of what is said of a fault of
@@ -271,53 +268,53 @@ class TabStage:
         title = "title_broke" if why.key == "act_broke_note" else "title_refused"
         return not_started(why.key, title=title)
 
-    def _refuse_act(self, _caller: Caller, error: Exception, jobs: str) -> Shown:
+    def _refuse_act(self, _caller: Caller, error: Exception, jobs: str) -> View:
         """The stage after a button that could not do its work; what it may have done already,
         nobody can say here.
         """
         card = self._refusal(error, "act_broke_note")
         return self._empty(card, back=bool(jobs)), jobs
 
-    async def _cancel(self, caller: Caller, event: OfJob, jobs: str) -> Shown:
+    async def _cancel(self, caller: Caller, event: OfJob, jobs: str) -> View:
         owner = caller.owner
-        shown = await self._there(owner, jobs)
+        shown = await self._find_takes(owner, jobs)
         came = [
             await self._studio.submission.cancel(take.job_id, owner=owner)
-            for take in aimed(shown, event.job)
+            for take in select_takes(shown, event.job)
         ]
         late = came[0] if len(came) == 1 and came[0].key == "cancel_late" else None
-        return await self._now(shown, owner, note=late), written(shown)
+        return await self._draw_now(shown, owner, note=late), write_takes(shown)
 
-    async def _stop(self, caller: Caller, event: OfJob, jobs: str) -> Shown:
-        shown = await self._there(caller.owner, jobs)
-        shown = changed(shown, aimed(shown, event.job), mark=Mark.QUIET)
-        return await self._now(shown, caller.owner, watching=False), written(shown)
+    async def _stop(self, caller: Caller, event: OfJob, jobs: str) -> View:
+        shown = await self._find_takes(caller.owner, jobs)
+        shown = mark_takes(shown, select_takes(shown, event.job), mark=Mark.QUIET)
+        return await self._draw_now(shown, caller.owner, watching=False), write_takes(shown)
 
-    async def _resume(self, caller: Caller, event: OfJob, jobs: str) -> Shown:
-        shown = await self._there(caller.owner, jobs)
-        shown = changed(shown, aimed(shown, event.job), mark=Mark.NONE)
-        return await self._now(shown, caller.owner), written(shown)
+    async def _resume(self, caller: Caller, event: OfJob, jobs: str) -> View:
+        shown = await self._find_takes(caller.owner, jobs)
+        shown = mark_takes(shown, select_takes(shown, event.job), mark=Mark.NONE)
+        return await self._draw_now(shown, caller.owner), write_takes(shown)
 
-    async def _withdraw(self, caller: Caller, event: OfJob, jobs: str) -> Shown:
+    async def _withdraw(self, caller: Caller, event: OfJob, jobs: str) -> View:
         owner = caller.owner
-        shown = await self._there(owner, jobs)
-        for take in aimed(shown, event.job):
+        shown = await self._find_takes(owner, jobs)
+        for take in select_takes(shown, event.job):
             await self._studio.library.withdraw_links(take.job_id, owner=owner)
         note = Message.of("links_withdrawn")
-        return await self._now(shown, owner, note=note), written(shown)
+        return await self._draw_now(shown, owner, note=note), write_takes(shown)
 
-    async def _retry(self, caller: Caller, event: OfJob, jobs: str) -> Shown:
-        return await self._retried(caller, event, jobs, may_pay_twice=False)
+    async def _retry(self, caller: Caller, event: OfJob, jobs: str) -> View:
+        return await self._make_again(caller, event, jobs, may_pay_twice=False)
 
-    async def _retry_surely(self, caller: Caller, event: OfJob, jobs: str) -> Shown:
-        return await self._retried(caller, event, jobs, may_pay_twice=True)
+    async def _retry_surely(self, caller: Caller, event: OfJob, jobs: str) -> View:
+        return await self._make_again(caller, event, jobs, may_pay_twice=True)
 
-    async def _retried(
+    async def _make_again(
         self, caller: Caller, event: OfJob, jobs: str, *, may_pay_twice: bool
-    ) -> Shown:
+    ) -> View:
         owner = caller.owner
-        shown = await self._there(owner, jobs)
-        old, *others = aimed(shown, event.job)
+        shown = await self._find_takes(owner, jobs)
+        old, *others = select_takes(shown, event.job)
         if others:
             raise JobNotFound
         try:
@@ -325,30 +322,32 @@ class TabStage:
                 old.job_id, owner=owner, permission=caller.permission, may_pay_twice=may_pay_twice
             )
         except MayPayTwice as doubt:
-            shown = changed(shown, [old], mark=Mark.ASKS)
-            return await self._now(shown, owner, asks=doubt.message), written(shown)
+            shown = mark_takes(shown, [old], mark=Mark.ASKS)
+            return await self._draw_now(shown, owner, asks=doubt.message), write_takes(shown)
         shown = [Take(job.id) if take is old else take for take in shown]
-        return await self._shown(shown, owner), written(shown)
+        return await self._show_new(shown, owner), write_takes(shown)
 
-    async def _shown(self, shown: Sequence[Take], owner: str, note: Message | None = None) -> Any:
+    async def _show_new(
+        self, shown: Sequence[Take], owner: str, note: Message | None = None
+    ) -> Any:
         """The view of new jobs; whatever happens here, they are there, and the page must learn
         their ids.
         """
         try:
-            return await self._now(shown, owner, note=note)
+            return await self._draw_now(shown, owner, note=note)
         except Exception:  # noqa: BLE001 - logged, and the jobs go on
-            _log.exception("jobs %s could not be shown yet", written(shown))
+            _log.exception("jobs %s could not be shown yet", write_takes(shown))
             return gr.skip()
 
     def _empty(self, card: Card, *, back: bool = False) -> str:
         """The stage without a job, with a card. back: whether there is one to go back to."""
         return show_idle(self._language, f"{self._tab}.webp", card, back=back)
 
-    async def _there(self, owner: str, jobs: str) -> list[Take]:
+    async def _find_takes(self, owner: str, jobs: str) -> list[Take]:
         """The takes that the stage shows. Of several, those that are gone are left out; whether one
         alone is there, the next step asks.
         """
-        shown = read(jobs)
+        shown = read_takes(jobs)
         if len(shown) == 1:
             return shown
         there = []
@@ -361,7 +360,7 @@ class TabStage:
             raise JobNotFound
         return there
 
-    async def _now(
+    async def _draw_now(
         self,
         shown: Sequence[Take],
         owner: str,
@@ -372,7 +371,12 @@ class TabStage:
     ) -> str:
         """The takes as they are at this moment."""
         events = [await self._studio.watching.snapshot(take.job_id, owner=owner) for take in shown]
-        return _drawn(self._language, shown, events, note=note, watching=watching, asks=asks)
+        return self._draw(shown, events, note=note, watching=watching, asks=asks)
+
+    def _draw(self, shown: Sequence[Take], events: Sequence[JobEvent], **more: Any) -> str:
+        marks = {take.job_id: take.mark for take in shown}
+        marked = [(event, marks[event.job.id]) for event in events]
+        return show_stage(self._language, marked, **more)
 
     def _js(self, then: str, verb: str = "") -> str:
         return f"() => window.wanStudio.{then}('{self._tab}', '{verb}')"
@@ -381,21 +385,3 @@ class TabStage:
 def make_viewers() -> Capacity:
     """Capacity for those who watch the jobs of one tab."""
     return Capacity(_VIEWERS[0], address=_VIEWERS[1], owner=_VIEWERS[2])
-
-
-def _drawn(
-    language: Language,
-    shown: Sequence[Take],
-    events: Sequence[JobEvent],
-    *,
-    note: Message | None = None,
-    watching: bool = True,
-    asks: Message | None = None,
-) -> str:
-    """The stage: of one job its own, of several the grid. watching, asks: of one job; of several,
-    their marks say it.
-    """
-    if len(events) == 1:
-        return show_job(language, events[0], watching=watching, note=note, asks=asks)
-    marks = {take.job_id: take.mark for take in shown}
-    return show_takes(language, [(event, marks[event.job.id]) for event in events], note=note)

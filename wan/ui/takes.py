@@ -35,27 +35,27 @@ class Take:
         return f"{self.mark}{self.job_id}"
 
 
-def read(kept: str) -> list[Take]:
-    """The takes that a browser keeps: ids separated by spaces. Whose they are, and whether they are
-    there, is for others to ask.
+def read_takes(kept: str) -> list[Take]:
+    """Read the takes that a browser keeps: ids separated by spaces. Whose they are, and whether
+    they are there, is for others to ask.
     """
-    return [_read(word) for word in kept.split()[:TAKES_LIMIT]]
+    return [_read_take(word) for word in kept.split()[:TAKES_LIMIT]]
 
 
-def _read(word: str) -> Take:
+def _read_take(word: str) -> Take:
     mark = next(
         (mark for mark in (Mark.QUIET, Mark.ASKS, Mark.BEFORE) if word.startswith(mark)), Mark.NONE
     )
     return Take(word.removeprefix(mark), mark)
 
 
-def written(shown: Sequence[Take]) -> str:
-    """The takes as a browser keeps them."""
+def write_takes(shown: Sequence[Take]) -> str:
+    """Write the takes as a browser keeps them."""
     return " ".join(map(str, shown))
 
 
-def aimed(shown: Sequence[Take], target: str) -> list[Take]:
-    """The takes that a button means: the one with this id, all where it names none. Raises
+def select_takes(shown: Sequence[Take], target: str) -> list[Take]:
+    """Return the takes that a button means: the one with this id, all where it names none. Raises
     JobNotFound for one that is not shown.
     """
     meant = [take for take in shown if not target or target == take.job_id]
@@ -64,9 +64,9 @@ def aimed(shown: Sequence[Take], target: str) -> list[Take]:
     return meant
 
 
-def changed(shown: Sequence[Take], meant: Sequence[Take], *, mark: Mark) -> list[Take]:
-    """The takes with another mark on those that are meant. One alone has none: its stage says it
-    all.
+def mark_takes(shown: Sequence[Take], meant: Sequence[Take], *, mark: Mark) -> list[Take]:
+    """Return the takes with another mark on those that are meant. One alone has none: its stage
+    says it all.
     """
     return [
         replace(take, mark=mark) if take in meant and len(shown) > 1 else take for take in shown

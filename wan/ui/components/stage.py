@@ -35,6 +35,22 @@ def show_preview(language: Language, webp: bytes, size: str, card: Card, *, back
     return render("idle.html", language, card=card, picture=picture, size=exact, back=back)
 
 
+def show_stage(
+    language: Language,
+    shown: Sequence[tuple[JobEvent, Mark]],
+    *,
+    note: Message | None = None,
+    watching: bool = True,
+    asks: Message | None = None,
+) -> Markup:
+    """The stage: of one job its own, of several the grid. watching, asks: of one job; of several,
+    their marks say it.
+    """
+    if len(shown) == 1:
+        return show_job(language, shown[0][0], watching=watching, note=note, asks=asks)
+    return show_takes(language, shown, note=note)
+
+
 def show_job(
     language: Language,
     event: JobEvent,
