@@ -1,230 +1,61 @@
-// The library: what its events give as HTML is put in card by card, so that nothing flickers and no place, focus or mark is lost; which takes are
-// chosen; what is open; and a look every two seconds while something that is shown is on its way.
+// The library: its parts show what the server gives; here stands what only a browser knows. Which takes are chosen, where somebody was before a job was
+// opened, dates as they are written here, and when to look again at what is on its way.
 window.wanLibrary = (() => {
   const LOOK = 2000; // ms between two looks at what is on its way
-  const chosen = []; // ids, in the order of choosing
-  const place = { offset: 0, until: "", filters: "" };
-  const sources = new WeakMap(); // element -> the HTML that it was made of
-  let asked = ""; // the job that is looked at
-  let from = ""; // whose card gets the focus back
+  let chosen = []; // ids, in the order of choosing
+  let wanted = ""; // the job that shall be shown in place of the cards
+  let opener = ""; // whose card gets the focus back
+  let open = ""; // what is shown in place of the cards: "job", "board", or nothing
   let scrolled = 0;
-  let looking = 0; // when the last look was asked for
-  let stopped = false; // whether the film that is being joined is wanted no more
+  let looked = 0; // when the last look was asked for
+  let offered = ""; // what the work was last seen to show: "progress", or the address of a file
+  let focused = { job: "", work: false }; // whether a card, or what is about the work, had the focus last
 
-  const root = () => document.getElementById("wan-library");
-  const part = (name) => root()?.querySelector(name);
-  const press = (verb) => document.getElementById(`wan-library-${verb}`)?.click();
-  const made = (html) => Object.assign(document.createElement("template"), { innerHTML: html }).content;
-  const shown = () => !document.hidden && Boolean(root()?.checkVisibility());
-  const view = () => root()?.dataset.view;
-
-  // What the events are given.
-  function page([token, ...filters]) {
-    filters.pop();
-    const now = JSON.stringify(filters);
-    if (now !== place.filters) Object.assign(place, { offset: 0, until: "", filters: now });
-    looking = performance.now();
-    return [token, ...filters, `${place.offset} ${place.until}`];
-  }
-
-  // Puts an element in where the old one says something else, and gives the focus to the part that had it.
-  function put(box, fresh) {
-    const html = fresh?.outerHTML ?? "";
-    const old = box.firstElementChild;
-    if (old && sources.get(old) === html) return;
-    const focused = box.contains(document.activeElement) ? marked(document.activeElement) : "";
-    const nth = focused ? [...box.querySelectorAll(focused)].indexOf(document.activeElement) : 0;
-    box.replaceChildren(...(fresh ? [fresh] : []));
-    if (fresh) sources.set(fresh, html);
-    if (focused) {
-      const same = [...box.querySelectorAll(focused)];
-      (same[nth]?.disabled === false ? same[nth] : same.find((one) => !one.disabled))?.focus();
-    }
-    dated(box);
-  }
-
-  const marked = (element) => {
-    const name = ["data-open", "data-choose", "data-turn", "data-act", "data-back"].find((one) => element.hasAttribute?.(one));
-    const value = name && element.getAttribute(name);
-    return !name ? "" : value && name !== "data-turn" ? `[${name}="${value}"]` : `[${name}]`;
-  };
-
-  function shelf(html) {
-    const fresh = made(html);
-    const found = fresh.querySelector("[data-shelf]");
-    if (!root()) return;
-    put(part(":scope > .wan-note"), fresh.querySelector("[data-note]"));
-    if (!found) return;
-    place.offset = Number(found.dataset.offset);
-    place.until = found.dataset.until;
-    root().dataset.going = found.dataset.going;
-    cards(part(".wan-shelf"), [...found.querySelectorAll("[data-job]")]);
-    put(part(".wan-pages"), found.querySelector("nav"));
-    choose();
-  }
-
-  // Cards that are the same stay where they are; the others are put in between.
-  function cards(list, fresh) {
-    const old = new Map([...list.children].map((card) => [card.dataset.job, card]));
-    const active = list.contains(document.activeElement) ? document.activeElement : null;
-    const [id, focused] = [active?.closest("[data-job]").dataset.job, active && marked(active)];
-    const wanted = fresh.map((card) => {
-      const html = card.outerHTML;
-      const kept = old.get(card.dataset.job);
-      const one = kept && sources.get(kept) === html ? kept : card;
-      sources.set(one, html);
-      return one;
-    });
-    // What goes, goes first: a card that is moved loses the focus.
-    for (const card of old.values()) if (!wanted.includes(card)) card.remove();
-    wanted.forEach((card, number) => list.children[number] === card || list.insertBefore(card, list.children[number] ?? null));
-    dated(list);
-    if (id && document.activeElement !== active) list.querySelector(`[data-job="${CSS.escape(id)}"] ${focused}`)?.focus();
-  }
-
-  function dated(box) {
-    const language = document.documentElement.lang || "en";
-    const words = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
-    for (const time of box.querySelectorAll("time")) time.textContent = words.format(new Date(time.dateTime));
-  }
-
-  // One job, or takes side by side, in place of the cards.
-  function one(html) {
-    const fresh = made(html).firstElementChild;
-    if (!fresh || !root()) return;
-    if (fresh.matches("[data-note]")) return note(fresh);
-    show(fresh);
-  }
-
-  function show(fresh) {
-    const job = "job" in fresh.dataset;
-    if (job && asked !== fresh.dataset.job) return; // left again before it came
-    if (!job) asked = "";
-    const first = view() === "grid";
-    if (first) {
-      scrolled = scrollY;
-      history.scrollRestoration = "manual"; // where to is ours to say
-      history.pushState({ wan: "library" }, ""); // the browser's way back leads to the cards
-    }
-    root().dataset.view = job ? "job" : "board";
-    put(part(".wan-library-one"), fresh);
-    if (!first) return;
-    (part("[data-compare]") ?? part("[data-back]")).focus({ preventScroll: true });
-    document.getElementById("wan-tabs").scrollIntoView({ block: "start" });
-  }
-
-  function board(html) {
-    const fresh = made(html).firstElementChild;
-    if (!fresh || !root()) return;
-    drop(fresh);
-    if (fresh.matches("[data-note]")) say(fresh);
-    else show(fresh);
-  }
-
-  function back() {
-    leave();
-    if (history.state?.wan === "library") history.back();
-  }
-
-  addEventListener("popstate", () => view() !== "grid" && history.state?.wan !== "library" && leave());
-
-  function leave() {
-    if (!root()) return;
-    const board = view() === "board";
-    asked = "";
-    root().dataset.view = "grid";
-    part(".wan-library-one").replaceChildren();
-    scrollTo({ top: scrolled });
-    const card = from && part(`[data-job="${CSS.escape(from)}"] [data-open]`);
-    if (card) card.focus({ preventScroll: true });
-    else if (board) document.querySelector('.wan-chosen [data-act="compare"]')?.focus();
-    press("refresh");
-  }
-
-  function note(fresh) {
-    const box = part(view() === "job" ? ".wan-job-side .wan-note" : ":scope > .wan-note");
-    box?.replaceChildren(fresh);
-    for (const button of root().querySelectorAll("[data-act]:disabled")) button.disabled = false;
-  }
-
-  // Beside the buttons that are refused, and until the next step: a look at the cards leaves it there.
-  function say(fresh) {
-    hush();
-    document.querySelector(".wan-work").append(fresh);
-  }
-
-  const hush = () => document.querySelector(".wan-work > [data-note]")?.remove();
+  const room = () => document.getElementById("wan-library-room");
+  const part = (selector) => room()?.querySelector(selector);
+  const cardOf = (job) => (job ? part(`.wan-item[data-job="${CSS.escape(job)}"]`) : null);
+  const isShown = () => !document.hidden && Boolean(room()?.checkVisibility());
   const focusTab = (tab) => document.querySelector(`#wan-tabs [role=tab][data-tab-id=${tab}]`)?.focus({ preventScroll: true });
 
-  // Somebody is taken to a tab. take: whether the job that is shown there shall be made once more.
-  function went(html, take) {
-    const fresh = made(html).firstElementChild;
-    if (!fresh || !root()) return;
-    if (fresh.matches("[data-note]")) return note(fresh);
-    const { went: tab, job } = fresh.dataset;
-    back();
-    scrollTo({ top: 0 });
-    focusTab(tab);
-    if (take) window.wanStudio.takeAgain(tab, job);
-    else window.wanStudio.started(tab, job);
+  // Triggers an event of a component (`wan/ui/components/component.js`).
+  function fire(name, event, values) {
+    const detail = { event, ...values };
+    part(`#wan-library-${name} [data-listens]`)?.dispatchEvent(new CustomEvent("wan", { bubbles: true, detail }));
   }
 
-  function deleted(html) {
-    const fresh = made(html).firstElementChild;
-    if (!fresh || !root()) return;
-    if (fresh.matches("[data-note]")) return note(fresh);
-    drop(fresh);
-    const card = part(`.wan-item[data-job="${CSS.escape(fresh.dataset.gone)}"]`);
-    if (asked !== fresh.dataset.gone) return press("refresh");
-    from = (card?.nextElementSibling ?? card?.previousElementSibling)?.dataset.job ?? "";
-    card?.remove(); // before the focus, which would go with it
-    back();
-    if (!from) focusTab("library");
+  const show = (job) => fire("grid", "open", { job });
+  const close = () => fire("detail", "close");
+
+  function look() {
+    const { offset = "0", until = "" } = part("[data-cards]")?.dataset ?? {};
+    looked = performance.now();
+    fire("grid", "look", { offset, until });
   }
 
-  // What is not there any more is chosen no longer.
-  function drop(fresh) {
-    const gone = (fresh?.dataset.gone ?? "").split(" ");
-    const left = chosen.filter((id) => !gone.includes(id));
-    if (left.length === chosen.length) return;
-    chosen.splice(0, chosen.length, ...left);
-    choose();
-  }
+  // A part was rendered anew: what was put on it here is put there again.
+  const RENDERED = { grid: gridRendered, detail: detailRendered, work: workRendered, bar: mark };
+  document.addEventListener("wan-change", ({ target }) => {
+    target.querySelectorAll("[data-gone]").forEach(({ dataset }) => drop(dataset.gone));
+    const name = target.closest("#wan-library-room") && target.closest("[id^=wan-library-]").id.replace("wan-library-", "");
+    RENDERED[name]?.(target);
+  });
 
-  // How far a film is, and then the way to it.
-  function working(html) {
-    const box = document.querySelector(".wan-work");
-    const fresh = made(html).firstElementChild;
-    drop(fresh);
-    const [old, bar] = [box.querySelector("progress"), fresh?.querySelector("progress")];
-    if (bar && stopped) return; // it comes late
-    if (!old || !bar) {
-      const held = box.contains(document.activeElement) || document.activeElement?.matches('[data-act="join"]');
-      box.replaceChildren(...(fresh ? [fresh] : []));
-      choose();
-      if (held) (box.querySelector("a, button") ?? document.querySelector('.wan-chosen [data-act="join"]'))?.focus();
-      return;
+  function gridRendered() {
+    if (!part("[data-cards]")) return setTimeout(look, 60); // for the first time; what is triggered while a part is put in is lost
+    const active = document.activeElement;
+    const job = active.closest(".wan-item")?.dataset.job;
+    mark();
+    if (active.disabled) part("#wan-library-grid nav button:not(:disabled)")?.focus();
+    else if (job && job !== focused.job) {
+      const name = active.matches("[data-choose]") ? "[data-choose]" : "[data-event=open]";
+      cardOf(focused.job)?.querySelector(name)?.focus(); // it stands elsewhere by now
     }
-    old.value = bar.value;
-    box.querySelector("b").textContent = fresh.querySelector("b").textContent;
   }
 
-  function saved(html) {
-    working(html);
-    document.querySelector(".wan-work a[download]")?.click();
-  }
-
-  // Shows what is chosen, and tells Gradio, from whose text the other tabs take it.
-  function choose() {
-    const bar = document.querySelector(".wan-chosen");
-    if (!bar) return;
-    bar.hidden = !chosen.length;
-    bar.querySelector("b").textContent = chosen.length;
-    for (const [act, [low, high]] of Object.entries(JSON.parse(bar.dataset.needed))) {
-      const busy = act === "join" && document.querySelector(".wan-work progress");
-      bar.querySelector(`[data-act="${act}"]`).disabled = chosen.length < low || chosen.length > high || Boolean(busy);
-    }
-    for (const card of root().querySelectorAll(".wan-item")) {
+  function mark() {
+    const words = new Intl.DateTimeFormat(document.documentElement.lang || "en", { dateStyle: "medium", timeStyle: "short" });
+    for (const time of room().querySelectorAll("time")) time.textContent = words.format(new Date(time.dateTime));
+    for (const card of room().querySelectorAll(".wan-item")) {
       const number = chosen.indexOf(card.dataset.job);
       const box = card.querySelector("[data-choose]");
       card.classList.toggle("chosen", number >= 0);
@@ -232,71 +63,116 @@ window.wanLibrary = (() => {
       box.checked = number >= 0;
       box.nextElementSibling.textContent = number >= 0 ? number + 1 : "";
     }
-    const text = document.querySelector("#wan-library-chosen textarea, #wan-library-chosen input");
-    if (!text || text.value === chosen.join(" ")) return;
-    text.value = chosen.join(" ");
-    text.dispatchEvent(new Event("input", { bubbles: true }));
+    const bar = part(".wan-chosen");
+    if (!bar) return;
+    bar.hidden = !chosen.length;
+    bar.querySelector("b").textContent = chosen.length;
+    for (const [verb, [low, high]] of Object.entries(JSON.parse(bar.dataset.needed))) {
+      const busy = verb === "join" && part("#wan-library-work progress");
+      bar.querySelector(`[data-event="${verb}"]`).disabled = chosen.length < low || chosen.length > high || Boolean(busy);
+    }
   }
 
-  const acts = {
-    ask: (button) => askFirst(button, true),
-    keep: (button) => askFirst(button, false),
-    clear: () => {
-      chosen.splice(0);
-      part("[data-choose]")?.focus({ preventScroll: true });
-    },
-    dismiss: () => working(""),
-    stop: () => {
-      stopped = true;
-      press("stop");
-      working("");
-    },
-  };
-
-  function askFirst(button, open) {
-    const side = button.closest(".wan-job-side");
-    side.querySelector(".wan-ask").hidden = !open;
-    side.querySelector(open ? '[data-act="keep"]' : '[data-act="ask"]').focus();
+  function choose(ids) {
+    chosen = ids;
+    mark();
+    fire("bar", "choose");
   }
+
+  // What is not there any more is chosen no longer.
+  function drop(gone) {
+    const left = chosen.filter((id) => !gone.split(" ").includes(id));
+    if (left.length < chosen.length) choose(left);
+  }
+
+  function detailRendered(box) {
+    const shown = box.querySelector(".wan-job, [data-board]");
+    const { gone = "", went, job, again } = box.querySelector("i[data-gone], i[data-went]")?.dataset ?? {};
+    const other = shown?.dataset.job ?? gone;
+    if (wanted ? other && other !== wanted : shown?.dataset.job) return wanted ? show(wanted) : close(); // it came too late
+    if (gone) opener = (cardOf(gone)?.nextElementSibling ?? cardOf(gone)?.previousElementSibling)?.dataset.job ?? "";
+    const before = open;
+    open = !shown ? "" : shown.dataset.job ? "job" : "board";
+    mark();
+    if (open && !before) enter(box);
+    else if (before && !open) leave(before);
+    if (gone && !opener) focusTab("library");
+    if (went) depart(went, job, again !== undefined);
+  }
+
+  function enter(box) {
+    history.scrollRestoration = "manual"; // where to is ours to say
+    history.pushState({ wan: "library" }, ""); // the browser's way back leads to the cards
+    (box.querySelector("[data-compare]") ?? box.querySelector("[data-event=close]")).focus({ preventScroll: true });
+    document.getElementById("wan-tabs").scrollIntoView({ block: "start" });
+  }
+
+  function leave(before) {
+    wanted = "";
+    scrollTo({ top: scrolled });
+    const way = before === "board" ? part("[data-event=compare]") : null;
+    (cardOf(opener)?.querySelector("[data-event=open]") ?? way)?.focus({ preventScroll: true });
+    look();
+    if (history.state?.wan === "library") history.back();
+  }
+
+  addEventListener("popstate", () => open && history.state?.wan !== "library" && close());
+
+  // Somebody is taken to a tab. again: whether the job that is shown there shall be made once more.
+  function depart(tab, job, again) {
+    scrollTo({ top: 0 });
+    focusTab(tab);
+    if (again) window.wanStudio.takeAgain(tab, job);
+    else window.wanStudio.started(tab, job);
+  }
+
+  function workRendered(box) {
+    const link = box.querySelector("a[download]");
+    const now = box.querySelector("progress") ? "progress" : (link?.href ?? "");
+    if (now === offered) return;
+    offered = now;
+    mark();
+    if (focused.work && (box.contains(document.activeElement) || document.activeElement === document.body || document.activeElement.disabled)) {
+      (box.querySelector("a, button") ?? part("[data-event=join]"))?.focus();
+    }
+    if (link && "atOnce" in link.dataset) link.click();
+  }
+
+  document.addEventListener("focusin", ({ target }) => {
+    focused = { job: target.closest(".wan-item")?.dataset.job ?? "", work: Boolean(target.closest("#wan-library-work, [data-event=join]")) };
+  });
+
+  // A refusal stays until the next step.
+  const hush = () => part("#wan-library-refusal [data-note]") && fire("refusal", "hush");
 
   document.addEventListener("click", ({ target }) => {
-    const button = target.closest?.("#wan-library-room :is([data-open], [data-back], [data-turn], [data-act])");
-    if (!button) return;
-    const { turn, act } = button.dataset;
+    const { event, act, job } = target.closest?.("#wan-library-room :is([data-event], [data-act])")?.dataset ?? {};
+    if (!event && !act) return;
     hush();
-    if ("open" in button.dataset) {
-      asked = from = button.closest("[data-job]").dataset.job;
-      press("open");
-    } else if ("back" in button.dataset) back();
-    else if (turn) {
-      place.offset = Number(turn);
-      press("refresh");
-      document.getElementById("wan-library-room").scrollIntoView({ block: "start" });
-    } else if (acts[act]) {
-      acts[act](button);
-      choose();
-    } else {
-      if (act === "compare") from = "";
-      if (act === "delete") button.disabled = true;
-      if (act === "join") stopped = false;
-      press(act);
-    }
+    if (!open) scrolled = scrollY;
+    if (event === "open") wanted = opener = job;
+    else if (event === "compare") wanted = opener = "";
+    else if (event === "look") room().scrollIntoView({ block: "start" });
+    else if (act) ask(act === "ask");
   });
+
+  // The question before a job is deleted.
+  function ask(asks) {
+    part(".wan-ask").hidden = !asks;
+    part(asks ? "[data-act=keep]" : "[data-act=ask]").focus();
+  }
 
   document.addEventListener("change", ({ target }) => {
     if (!target.matches?.("#wan-library [data-choose]")) return;
-    const id = target.closest("[data-job]").dataset.job;
-    if (target.checked) chosen.push(id);
-    else chosen.splice(chosen.indexOf(id), 1);
+    const { job } = target.closest(".wan-item").dataset;
     hush();
-    choose();
+    choose(target.checked ? [...chosen, job] : chosen.filter((id) => id !== job));
   });
 
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || !shown() || view() === "grid" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
-    const question = part(".wan-ask:not([hidden]) [data-act=keep]");
-    if (question) askFirst(question, false);
-    else back();
+    if (event.key !== "Escape" || !open || !isShown() || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+    if (part(".wan-ask:not([hidden])")) ask(false);
+    else close();
   });
 
   // A video that is dropped on a form is asked for its settings; on the references' own field it stays a reference.
@@ -324,28 +200,30 @@ window.wanLibrary = (() => {
   );
 
   setInterval(() => {
-    if (!shown() || performance.now() - looking < LOOK) return;
-    looking = performance.now();
-    if (view() === "job" && part("[data-going].wan-job")) press("open");
-    else if (view() === "grid" && Number(root().dataset.going)) press("refresh");
+    if (!isShown() || performance.now() - looked < LOOK) return;
+    if (open ? !part(".wan-job[data-going]") : part('[data-cards][data-going="0"]')) return;
+    looked = performance.now();
+    if (open) show(wanted);
+    else look();
   }, 500);
 
   return {
-    page,
-    shelf,
-    one,
-    deleted,
-    working,
-    saved,
-    board,
-    went: (html) => went(html, false),
-    again: (html) => went(html, true),
-    forget: (html) => drop(made(html).firstElementChild),
-    asked: () => asked,
+    look,
     chosen: () => chosen.join(" "),
-    choose: (ids) => {
-      chosen.splice(0, chosen.length, ...ids);
-      choose();
+    choose(ids, verb) {
+      choose(ids);
+      part(`.wan-chosen [data-event="${verb}"]`)?.click();
     },
+    clear() {
+      chosen = [];
+      mark();
+      part("[data-choose]")?.focus({ preventScroll: true });
+      return "";
+    },
+    filtered(given) {
+      looked = performance.now(); // a look at the page that was shown before would come after it
+      return given;
+    },
+    forget: (html) => html.match(/data-gone="([^"]*)"/g)?.forEach((gone) => drop(gone.slice(11, -1))),
   };
 })();

@@ -198,11 +198,8 @@ window.wanStudio = (() => {
   // Hands takes to the library, which compares and reviews. jobs: their ids. verb: "compare" or "review".
   function choose(jobs, verb) {
     turn("library");
-    const there = () => document.getElementById("wan-library")?.checkVisibility();
-    when(there, () => {
-      window.wanLibrary.choose([jobs].flat().join(" ").split(" "));
-      setTimeout(() => document.getElementById(`wan-library-${verb}`)?.click(), 100);
-    });
+    const there = () => document.querySelector("#wan-library-bar [data-listens]")?.checkVisibility();
+    when(there, () => window.wanLibrary.choose([jobs].flat().join(" ").split(" "), verb));
   }
 
   // A reload, or the other language, leads back to the tab that was looked at.

@@ -60,7 +60,8 @@ EVENTS = [
     ),
     *("quote", "quote_1", "draw", "check_sound", "_limit_to_model", "greet", "fill", "ask", "drop"),
     *("image_to_video", "reference_to_video", "job", "cancel"),
-    *("shelf", "open", "use", "frame", "take_up", "delete", "bundle", "compare", "join", "reuse"),
+    *("list_jobs", "list_jobs_1", "open", "use", "frame", "watch_1", "again", "delete", "bundle"),
+    *("compare", "join", "reuse"),
     *(
         "show_1",
         "posters",
@@ -325,7 +326,7 @@ def test_addresses_in_text(
 
 
 def test_jobs_of_others(app: App, visitor: Visitor, victim: Victim, record: Record):
-    theirs = ("shelf", "open", "use", "frame", "take_up", "delete", "bundle", "compare", "join")
+    theirs = ("list_jobs", "open", "use", "frame", "again", "delete", "bundle", "compare", "join")
     for name in (
         "watch",
         "_cancel",
@@ -337,7 +338,7 @@ def test_jobs_of_others(app: App, visitor: Visitor, victim: Victim, record: Reco
         "greet",
         *theirs,
     ):
-        number, tried = visitor.event(name), []
+        number = visitor.event(name)
         for what, token, job in (
             ("of another's job", visitor.token, victim.job_id),
             ("with its media token", visitor.token, victim.media),
@@ -348,20 +349,12 @@ def test_jobs_of_others(app: App, visitor: Visitor, victim: Victim, record: Reco
                 (", among several", f"{job} ~{job} ?{job} ={job}"),
                 (", aimed at", secrets.token_urlsafe(16)),
             ):
-                aimed = job if among == ", aimed at" else ""
-                given = visitor.form(
-                    number,
-                    token=token,
-                    job=shown,
-                    target=aimed,
-                    asked=job,
-                    chosen=f"{job} {victim.job_id}",
-                )
-                tried.append((f"job: {name} {what}{among}", shown, given))
-        for (attack, shown, _), came in zip(
-            tried, visitor.calls(number, [given for _, _, given in tried]), strict=True
-        ):
-            record(attack, "nothing of it", _seen(came, victim, echoed=shown))
+                aimed = {"job": job} if name in theirs or among == ", aimed at" else {}
+                chosen = f"{job} {victim.job_id}"
+                given = visitor.form(number, token=token, job=shown, chosen=chosen)
+                came = visitor.call(number, given, event_data=aimed)
+                wanted = "nothing of it"
+                record(f"job: {name} {what}{among}", wanted, _seen(came, victim, echoed=shown))
     own = [
         victim.media[:-1],
         victim.media.swapcase(),

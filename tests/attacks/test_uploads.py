@@ -236,7 +236,7 @@ def test_files_where_text_belongs(visitor: Visitor, places: dict[str, str], reco
         "image_to_video",
         "reference_to_video",
         "job",
-        "shelf",
+        "list_jobs",
         "greet",
         "create",
     ):
@@ -297,9 +297,10 @@ def test_no_path_of_the_server_leaves_it(
         [],
         secret.findall(upload(app.url, [("a.png", PICTURE)]).body.decode()),
     )
-    for event in ("fill", "use", "frame", "bundle", "open", "shelf"):
+    for event in ("fill", "use", "frame", "bundle", "open", "list_jobs"):
         number = hers.event(event)
-        well, given = hers.call(number, hers.form(number, token=hers.token, asked=victim.job_id))
+        form, aimed = hers.form(number, token=hers.token), {"job": victim.job_id}
+        well, given = hers.call(number, form, event_data=aimed)
         assert well, given
         record(f"paths: in what {event} gives", [], secret.findall(str(given)))
         for name in re.findall(r"file=((?:uploads|samples)/[^'\"\\ ]+)", str(given)):
@@ -409,7 +410,8 @@ def test_what_was_used_is_gone(app: App, record: Record):
     made = [name, *(_made(mine, event, job) for event in ("use", "frame", "bundle"))]
     assert [ask(app.url, "GET", f"{API}/file={quote(one)}").status for one in made] == [200] * 4
     number = mine.event("delete")
-    assert "data-gone" in str(mine.call(number, mine.form(number, token=mine.token, asked=job))[1])
+    form = mine.form(number, token=mine.token)
+    assert "data-gone" in str(mine.call(number, form, event_data={"job": job})[1])
     for what, one in zip(
         ("its reference", "the copy for the form", "its last frame", "its zip"), made, strict=True
     ):
@@ -448,7 +450,8 @@ def _served(app: App, name: str, secret: bytes) -> tuple[int, bool]:
 def _made(visitor: Visitor, event: str, job: str) -> str:
     """The name of the file that an event of the library makes from a job."""
     number = visitor.event(event)
-    well, given = visitor.call(number, visitor.form(number, token=visitor.token, asked=job))
+    form = visitor.form(number, token=visitor.token)
+    well, given = visitor.call(number, form, event_data={"job": job})
     assert well, given
     return re.search(r"uploads/[\w-]{43}/[\w.-]+", str(given))[0]
 

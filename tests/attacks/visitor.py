@@ -280,5 +280,6 @@ def named(component: dict) -> str:
     """
     props = component["props"]
     if component["type"] == "browserstate":
-        return "token" if "owner" in props["storage_key"] else "job"
+        names = {"owner": "token", "chosen": "chosen"}
+        return next((name for key, name in names.items() if key in props["storage_key"]), "job")
     return (props.get("elem_id") or "").rpartition("-")[2] or component["type"]

@@ -127,7 +127,7 @@ _FOUND = (
     "() => document.querySelectorAll('.wan-item').length === {1} && "
     "/{0}/.test(document.querySelector('.wan-item-words').textContent)"
 )
-_OLDER = "[...document.querySelectorAll('[data-turn]')].at(-1).click()"
+_OLDER = "[...document.querySelectorAll('[data-event=look]')].at(-1).click()"
 _FIRST = "document.querySelector('.wan-item').dataset.job"
 _NEXT = f"((first) => () => {_FIRST} !== first)({_FIRST})"
 

@@ -181,7 +181,7 @@ async def _visit(street: Street, number: int, until: float) -> list[tuple[float,
         street.form("greet", token=token),
         street.form("show", token=token, reference_image=picture),
         street.form("quote", token=token),
-        street.form("shelf", token=token),
+        street.form("list_jobs", token=token),
     ]
     async with street.client(f"203.0.113.{number + 1}") as client:
         step = number  # else all would look at their pictures at once

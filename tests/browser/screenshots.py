@@ -116,7 +116,7 @@ def _takes(page: Page, prefix: Path) -> None:
     )
     page.wait_for_timeout(1500)
     _shoot(page, prefix, "compare")
-    page.locator("#wan-library [data-back]").first.click()
+    page.locator("#wan-library [data-event=close]").first.click()
 
 
 def _library(page: Page, prefix: Path) -> None:
@@ -124,12 +124,12 @@ def _library(page: Page, prefix: Path) -> None:
     page.locator("#wan-library .wan-item").nth(5).wait_for()
     page.wait_for_timeout(800)
     _shoot(page, prefix, "library-1")
-    page.locator("#wan-library [data-open]").first.click()
+    page.locator("#wan-library [data-event=open]").first.click()
     page.locator("#wan-library .wan-job-side").wait_for()
     page.wait_for_timeout(800)
     _shoot(page, prefix, "library-2-job")
-    page.locator("#wan-library [data-back]").first.click()
-    page.locator(".wan-chosen [data-act=review]").click()
+    page.locator("#wan-library [data-event=close]").first.click()
+    page.locator(".wan-chosen [data-event=review]").click()
 
 
 def _reviewed(page: Page, prefix: Path) -> str:

@@ -99,7 +99,7 @@ def test_axe_finds_nothing_grave(visit: Visits, app: App):
         grave += found(page, tab.inner_text())
     for opener, what, panel in (
         ("[data-connect]", "connection", "#wan-connection"),
-        ("[data-event=share]", "private link", "#wan-share"),
+        ("[data-event=private_link]", "private link", "#wan-share"),
     ):
         page.locator(opener).first.click()
         expect(page.locator(panel)).to_be_visible()
@@ -180,7 +180,7 @@ def test_the_keyboard_reaches_every_control_and_shows_where_it_is(page: Page, ta
     names = " ".join(part["html"] for part in way)
     order = [
         names.index(one)
-        for one in ('data-event="share"', 'data-lang="zh"', 'role="tab"', "<textarea")
+        for one in ('data-event="private_link"', 'data-lang="zh"', 'role="tab"', "<textarea")
     ]
     assert order == sorted(order)
 

@@ -89,7 +89,7 @@ def test_the_page_speaks_one_language(
         slips |= set(foreign(page, language))
     for opener, panel in (
         ("[data-connect]", "#wan-connection"),
-        ("[data-event=share]", "#wan-share"),
+        ("[data-event=private_link]", "#wan-share"),
     ):
         page.locator(opener).first.click()
         expect(page.locator(panel)).to_be_visible()
@@ -188,7 +188,7 @@ def test_a_private_link_reaches_the_page_in_the_browsers_language(
 
 def test_a_private_link_names_no_language(visit: Visits, app: App):  # noqa: F811
     page = visit(app.url, locale="zh-CN")
-    page.locator("[data-event=share]").click()
+    page.locator("[data-event=private_link]").click()
     expect(page.locator("#wan-share input")).to_have_value(
         re.compile(rf"^{re.escape(app.url)}/#jobs=[\w-]+$")
     )

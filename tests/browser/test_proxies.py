@@ -118,7 +118,7 @@ def test_from_a_picture_to_a_verdict_under_a_path(ways: dict[str, str], visit: V
     generate(page, "image")
     reach(page, "image", "SUCCEEDED")
     page.wait_for_function("document.querySelector('#wan-image-view video').readyState >= 1")
-    page.locator("[data-event=share]").click()
+    page.locator("[data-event=private_link]").click()
     expect(page.locator("#wan-share input")).to_have_value(
         re.compile(rf"^{re.escape(base)}/#jobs=[\w-]+$")
     )
@@ -126,7 +126,7 @@ def test_from_a_picture_to_a_verdict_under_a_path(ways: dict[str, str], visit: V
 
     page.get_by_role("tab", name="Library").click()
     page.locator("[data-choose]").first.check()
-    page.locator("#wan-library-room [data-act=review]").click()
+    page.locator("#wan-library-room [data-event=review]").click()
     page.locator("#wan-review-title input, #wan-review-title textarea").fill("Opening shot")
     page.locator("#wan-review-create").click()
     link = page.locator("input[data-review-link]")

@@ -261,7 +261,7 @@ def test_a_private_link_opens_the_jobs_in_another_browser_when_it_is_meant(visit
     page = visit(app.url)
     begin(page, "seen elsewhere")
     reach(page, "image", *LATER)
-    page.locator("[data-event=share]").click()
+    page.locator("[data-event=private_link]").click()
     link = page.locator("#wan-share[open] input").input_value()
     assert "#jobs=" in link
     stranger = visit.blank(app.url)

@@ -91,13 +91,10 @@ def taken(page: Page) -> str:
 
 
 def choose(page: Page, jobs: list[str]) -> None:
-    """What choosing in the library does."""
-    box = page.locator("#wan-library-chosen textarea, #wan-library-chosen input").first
-    box.evaluate(
-        "(box, ids) => { box.value = ids; box.dispatchEvent(new Event('input', { bubbles: true "
-        "})); }",
-        " ".join(jobs),
-    )
+    """Chooses takes in the library."""
+    page.get_by_role("tab", name="Library").click()
+    page.locator("#wan-library-bar [data-listens]").wait_for(state="attached")
+    page.evaluate("ids => window.wanLibrary.choose(ids)", jobs)
 
 
 def answered(context: BrowserContext, link: str) -> Page:

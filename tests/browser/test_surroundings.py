@@ -43,7 +43,7 @@ def review(page: Page) -> None:
     """A review of the newest video is opened in its tab."""
     page.get_by_role("tab", name="Library").click()
     page.locator("[data-choose]").first.check()
-    page.locator(".wan-chosen [data-act=review]").click()
+    page.locator(".wan-chosen [data-event=review]").click()
     page.locator("#wan-review-title input, #wan-review-title textarea").fill("Opening shot")
     page.locator("#wan-review-create").click()
     expect(page.locator("input[data-review-link]")).to_have_value(re.compile("^http"))
@@ -54,7 +54,7 @@ def test_every_button_copies_without_a_secure_context(lan: Page):
     wanted = [lan.locator("#wan-image-view .wan-task code").text_content()]
     lan.locator("#wan-image-view .wan-task [data-copy]").click()
     expect(lan.locator("#wan-image-view .wan-task [data-copied]")).to_be_visible()
-    lan.locator("[data-event=share]").click()
+    lan.locator("[data-event=private_link]").click()
     wanted.append(lan.locator("#wan-share[open] input").input_value())
     lan.locator("#wan-share [data-copy]").click()
     expect(lan.locator("#wan-share [data-copied]")).to_have_text("Copied", use_inner_text=True)
@@ -88,7 +88,7 @@ def test_what_cannot_be_copied_is_selected_and_said(lan: Page):
         lan.evaluate("getSelection().toString()")
         == lan.locator("#wan-image-view .wan-task code").text_content()
     )
-    lan.locator("[data-event=share]").click()
+    lan.locator("[data-event=private_link]").click()
     lan.locator("#wan-share [data-copy]").click()
     expect(lan.locator("#wan-share [data-selected]")).to_be_visible()
     assert lan.evaluate(selected) == lan.locator("#wan-share[open] input").input_value()
@@ -99,7 +99,7 @@ def test_a_refused_clipboard_is_no_end(lan: Page):
         "() => { navigator.clipboard.writeText = () => Promise.reject(new DOMException('no', "
         "'NotAllowedError')); }"
     )
-    lan.locator("[data-event=share]").click()
+    lan.locator("[data-event=private_link]").click()
     lan.locator("#wan-share [data-copy]").click()
     expect(lan.locator("#wan-share [data-copied]")).to_be_visible()
     assert lan.evaluate("copied") == [lan.locator("#wan-share[open] input").input_value()]

@@ -258,7 +258,7 @@ def test_a_private_link_shows_all_takes(visit: Visits, app: App):
     page = visit(app.url)
     begin(page, "seen elsewhere", 3)
     expect(tiles(page)).to_have_count(3)
-    page.locator("[data-event=share]").click()
+    page.locator("[data-event=private_link]").click()
     link = page.locator("#wan-share[open] input").input_value()
     theirs = visit.blank(app.url)
     theirs.goto(link)

@@ -69,12 +69,12 @@ def compared(page: Page, folder: Path) -> None:
         "video.currentTime > 0.3)"
     )
     shot(page, folder, "2-compare")
-    page.locator("#wan-library [data-back]").first.click()
+    page.locator("#wan-library [data-event=close]").first.click()
 
 
 def review_of(page: Page, takes: int, folder: Path) -> str:
     """Makes a review of what is chosen. Gives its link."""
-    page.locator(".wan-chosen [data-act=review]").click()
+    page.locator(".wan-chosen [data-event=review]").click()
     expect(page.locator("#wan-review-chosen img")).to_have_count(takes)
     page.locator("#wan-review-title :is(input, textarea)").fill("Which one opens the film?")
     page.locator("#wan-review-create").click()

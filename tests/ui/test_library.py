@@ -11,7 +11,8 @@ import pytest
 from tests.ui.test_cards import read
 from wan.domain.jobs import Job, JobEvent, JobPage, JobState, Reference, Spent
 from wan.domain.messages import Message
-from wan.ui import library, reuse_settings, shelf
+from wan.ui import library, reuse_settings
+from wan.ui.components import library as html
 
 EVIL = '"><img src=x onerror=alert(1)>'
 NOW = 1_800_000_000.0
@@ -75,7 +76,7 @@ def test_what_people_wrote_is_never_html(field):
         code=EVIL,
         references=[Reference(kind="image", url=f"https://a.com/{EVIL}")],
     )
-    shown = shelf.job("en", event(evil)) + shelf.page(
+    shown = html.show_job("en", event(evil)) + html.show_page(
         "en", JobPage([evil, replace(evil, poster_key="")], 2, 2, 0), 0, 24, None
     )
     assert "<img src=x" not in shown
@@ -83,29 +84,29 @@ def test_what_people_wrote_is_never_html(field):
 
 
 def test_a_page_says_where_it_is_and_where_the_others_are():
-    first = shelf.page("en", JobPage([DONE] * 24, 2000, 2001, 1), 0, 24, None)
+    first = html.show_page("en", JobPage([DONE] * 24, 2000, 2001, 1), 0, 24, None)
     assert 'data-going="1"' in first
     assert f'data-until="{NOW!r}"' in first
     assert "1–24 of 2,000" in first
-    assert 'data-turn="0" disabled' in first
-    assert 'data-turn="24">O' in first
-    last = shelf.page("en", JobPage([DONE] * 8, 2000, 2001, 0), 1992, 24, NOW)
+    assert 'data-offset="0" disabled' in first
+    assert 'data-offset="24">O' in first
+    last = html.show_page("en", JobPage([DONE] * 8, 2000, 2001, 0), 1992, 24, NOW)
     assert "1,993–2,000 of 2,000" in last
-    assert 'data-turn="2016" disabled' in last
+    assert 'data-offset="2016" disabled' in last
 
 
 def test_an_empty_page_says_why():
-    assert "No videos yet" in shelf.page("en", JobPage([], 0, 0, 0), 0, 24, None)
-    assert "No results" in shelf.page("en", JobPage([], 0, 7, 0), 0, 24, None)
-    assert 'data-turn="0"' in shelf.page(
+    assert "No videos yet" in html.show_page("en", JobPage([], 0, 0, 0), 0, 24, None)
+    assert "No results" in html.show_page("en", JobPage([], 0, 7, 0), 0, 24, None)
+    assert 'data-offset="0"' in html.show_page(
         "en", JobPage([], 3, 7, 0), 24, 24, NOW
     )  # the last page has gone: the first is still there
 
 
 def test_a_card_shows_its_still_or_its_prompt_and_only_a_video_can_be_chosen():
     film, running = (
-        shelf.page("en", JobPage([DONE], 1, 1, 0), 0, 24, None),
-        shelf.page("en", JobPage([job(state=JobState.RUNNING)], 1, 1, 1), 0, 24, None),
+        html.show_page("en", JobPage([DONE], 1, 1, 0), 0, 24, None),
+        html.show_page("en", JobPage([job(state=JobState.RUNNING)], 1, 1, 1), 0, 24, None),
     )
     assert 'src="media/token/poster.webp"' in film
     assert "data-choose" in film
@@ -128,12 +129,14 @@ COSTS = [
 
 @pytest.mark.parametrize(("one", "said"), COSTS)
 def test_what_it_cost_is_said(one, said):
-    assert said in read(shelf.job("en", event(one)).split('"wan-job-cost">')[1].split("</p>")[0])
+    assert said in read(
+        html.show_job("en", event(one)).split('"wan-job-cost">')[1].split("</p>")[0]
+    )
 
 
 def test_a_prompt_that_may_have_to_be_scrolled_is_reached_by_the_keyboard():
-    assert "tabindex" not in shelf.job("en", event(DONE))
-    assert '<p class="wan-job-prompt" translate="no" tabindex="0">' in shelf.job(
+    assert "tabindex" not in html.show_job("en", event(DONE))
+    assert '<p class="wan-job-prompt" translate="no" tabindex="0">' in html.show_job(
         "en", event(replace(DONE, request=DONE.request | {"prompt": "a" * 400}))
     )
 
@@ -147,11 +150,11 @@ def test_the_timeline_has_the_real_seconds():
         "step_making",
         "step_fetching",
     ]
-    assert shelf.spans(event(DONE)) == list(zip(keys, [1, 2, 1, 6, 30, 2], strict=True))
+    assert html.durations(event(DONE)) == list(zip(keys, [1, 2, 1, 6, 30, 2], strict=True))
     going_on = job(
         state=JobState.PENDING, started_at=NOW + 1, submitted_at=NOW + 2, state_at=NOW + 2
     )
-    assert shelf.spans(event(going_on)) == [
+    assert html.durations(event(going_on)) == [
         ("step_line", 1),
         ("step_uploading", 1),
         ("step_waiting", 4),
@@ -160,15 +163,16 @@ def test_the_timeline_has_the_real_seconds():
 
 def test_what_can_be_done_depends_on_the_state():
     done, running, failed = (
-        shelf.job("en", event(one))
+        html.show_job("en", event(one))
         for one in (DONE, job(state=JobState.RUNNING), job(state=JobState.FAILED))
     )
     assert all(
-        f'data-act="{act}"' in done for act in ("use", "again", "frame", "bundle", "ask", "delete")
+        f'data-event="{act}"' in done for act in ("use", "again", "frame", "bundle", "delete")
     )
+    assert 'data-act="ask"' in done
     assert 'data-act="ask"' not in running
-    assert 'data-act="watch"' in running
-    assert 'data-act="frame"' not in failed
+    assert 'data-event="watch"' in running
+    assert 'data-event="frame"' not in failed
 
 
 def test_settings_go_back_into_the_form_that_made_them(tmp_path):
@@ -214,27 +218,27 @@ def test_a_sound_is_among_what_a_job_was_made_from():
         Reference(kind="image", sha256="a" * 64, width=640, height=480),
         Reference(kind="audio", sha256="b" * 64, seconds=4.25),
     ]
-    shown = shelf.job("en", event(replace(DONE, references=made_from)))
+    shown = html.show_job("en", event(replace(DONE, references=made_from)))
     assert "640×480" in shown
     assert "audio" in shown
     assert "4.2 s" in shown
     assert "0×0" not in shown
 
 
-PAGES = [
-    (None, (0, None)),
-    ("24 1.5", (24, 1.5)),
-    ("x", (0, None)),
-    ("-5 ", (0, None)),
-    ("24 x", (0, None)),
-    ("9" * 5000, (0, None)),
+PLACES = [
+    ({}, (0, None)),
+    ({"offset": "24", "until": "1.5"}, (24, 1.5)),
+    ({"offset": "x"}, (0, None)),
+    ({"offset": "-5", "until": ""}, (0, None)),
+    ({"offset": "24", "until": "x"}, (0, None)),
+    ({"offset": "9" * 5000}, (0, None)),
 ]
 
 
-@pytest.mark.parametrize(("page", "place"), PAGES)
-def test_a_page_that_no_page_asked_for_is_the_first(page, place):
-    assert library.place(page) == place
+@pytest.mark.parametrize(("carried", "place"), PLACES)
+def test_a_page_that_no_page_asked_for_is_the_first(carried, place):
+    assert library.Place.model_validate(carried).read() == place
 
 
 def test_how_far_a_film_is_never_says_it_is_done_before_it_is():
-    assert "99 %" in shelf.progress("en", 0.999)
+    assert "99 %" in html.show_progress("en", 0.999)

@@ -70,7 +70,8 @@ def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> N
     """The page of one language."""
     header = Header(_header(language, studio.settings), elem_id="wan-header")
     connection = connections.build(language, studio)
-    chosen = gr.Textbox(visible="hidden", elem_id="wan-library-chosen")
+    chosen = gr.BrowserState("", storage_key="wan-library-chosen-v1", secret=connections.SECRET)
+    demo.load(None, None, chosen, js="() => ''")  # whoever opens the page has chosen nothing yet
     with gr.Tabs(elem_id="wan-tabs") as tabs:
         with gr.Tab(t(language, "tab_image"), id=image.TAB):
             first = image.build(language, studio, connection, shared.viewers[image.TAB])
@@ -82,7 +83,7 @@ def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> N
         with gr.Tab(t(language, "review"), id=review.TAB) as reviewing:
             review.build(language, studio, connection, chosen, reviewing, shared.packing)
     # The token and what is in the forms only Gradio can read.
-    header.share(None, connection.owner, None, js="(token) => window.wanStudio.share(token)")
+    header.private_link(None, connection.owner, None, js="(token) => window.wanStudio.share(token)")
     forms = [part for one in runs.values() for part in (*one.fields.values(), one.takes)]
     header.carry(None, forms, None, js="(...forms) => window.wanStudio.carry(forms)")
 

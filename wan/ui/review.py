@@ -38,7 +38,7 @@ def build(
     language: Language,
     studio: Studio,
     visitor: Connection,
-    chosen: gr.Textbox,
+    chosen: gr.BrowserState,
     tab: gr.Tab,
     packing: set[str],
 ) -> None:

@@ -7,9 +7,9 @@ from markupsafe import Markup
 from wan.domain.jobs import Job
 from wan.domain.messages import Language
 from wan.domain.reviews import Review, Take
+from wan.ui.components.library import gone_mark
 from wan.ui.components.lines import copy_button, video
 from wan.ui.review_cards import comments, facts, how_many, people, tally, time_at, until
-from wan.ui.shelf import gone_mark
 from wan.web.paths import file_address
 from wan.web.text import text
 

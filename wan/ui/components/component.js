@@ -4,3 +4,7 @@ const fire = ({ event, ...values }) => events.includes(event) && trigger(event, 
 element.addEventListener("click", ({ target }) => fire({ ...target.closest("[data-event]")?.dataset }));
 element.addEventListener("wan", ({ detail }) => fire(detail));
 element.dataset.listens = "";
+// Gradio takes away what a script put on a part when it renders that anew: "wan-change" says that it did.
+const changed = () => element.dispatchEvent(new CustomEvent("wan-change", { bubbles: true }));
+watch("value", changed);
+changed();

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from wan.ui.gradio_patches import write_no_stubs
 
+_NOT_HANDED_ON = frozenset({"share", "error", "warning", "info", "clear_status", "close_stream"})
+"""Events that the page of Gradio 6.31.0 keeps for itself."""
 _LISTENER = (Path(__file__).parent / "component.js").read_text(encoding="utf-8")
 
 write_no_stubs()
@@ -46,6 +48,8 @@ class Component(gr.HTML):
     """The events that its buttons trigger; each is listened to as `component.NAME(handler, …)`."""
 
     def __init__(self, value: str = "", **options: Any) -> None:
+        if kept := _NOT_HANDED_ON & set(self.event_names):
+            raise ValueError(f"Gradio triggers no event of this name: {', '.join(kept)}")
         # Gradio takes for events of its own those whose names are quoted in the script.
         listener = _LISTENER.replace("{events}", json.dumps(self.event_names))
         super().__init__(

@@ -15,7 +15,7 @@ _PAGES: Mapping[Language, str] = {"zh": "zh?lang=zh", "en": "./?lang=en"}
 class Header(Component):
     """Name, connection, private link and languages."""
 
-    event_names = ("share", "carry")
+    event_names = ("private_link", "carry")
     """Show the private link; take the forms along to the page in the other language."""
 
 

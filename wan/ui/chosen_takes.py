@@ -1,0 +1,160 @@
+"""What the library does with the chosen takes: compare, join; and where what was made is
+downloaded.
+"""
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from wan.domain.errors import JobNotFound
+from wan.domain.jobs import Job
+from wan.domain.messages import Message
+from wan.ui import long_work, reuse_settings
+from wan.ui.caller import Caller, Events, explain
+from wan.ui.components import library as html
+from wan.ui.components.component import OfJob
+from wan.web import compare
+from wan.web.paths import file_address
+
+_WITH_CHOSEN = "(token) => [token, window.wanLibrary.chosen()]"
+_WITHOUT_PROGRESS = """(html) => (html.includes("<progress") ? "" : html)"""
+
+
+class ChosenTakes:
+    """The foot of the library. Every id that comes from a page is looked up together with its
+    owner.
+    """
+
+    def __init__(self, events: Events, chosen: gr.BrowserState, joining: set[str]) -> None:
+        self._events, self._chosen, self._joining = events, chosen, joining
+        self._language, self._studio = events.language, events.studio
+        self._bar = html.LibraryBar(html.show_bar(self._language), elem_id="wan-library-bar")
+        self._work = html.LibraryWork(elem_id="wan-library-work")
+        self._note = html.LibraryNote(elem_id="wan-library-refusal")
+
+    def connect(self, detail: html.LibraryDetail) -> None:
+        """Connect the buttons. detail: shows a comparison, and has the button for a bundle."""
+        chosen, work = self._chosen, self._work
+        self._bar.choose(None, None, chosen, js="() => window.wanLibrary.chosen()")
+        self._bar.clear(None, None, chosen, js="() => window.wanLibrary.clear()")
+        self._bar.review(None, js="() => window.wanStudio.turn('review')")
+        self._note.hush(None, None, self._note, js="() => ''")
+        self._events.connect(
+            self._bar.compare,
+            self.compare,
+            [chosen],
+            [detail, self._note],
+            refuse=self._refuse_comparison,
+            js=_WITH_CHOSEN,
+            trigger_mode="multiple",
+        )
+        joining = self._events.connect(
+            self._bar.join, self.join, [chosen], work, refuse=self._refuse_work, js=_WITH_CHOSEN
+        )
+        # Also when it was stopped: the last progress may have come after that.
+        joining.then(None, work, work, js=_WITHOUT_PROGRESS)
+        work.stop(None, cancels=[joining])
+        work.dismiss(None, None, work, js="() => ''")
+        self._events.connect(
+            detail.bundle,
+            self.bundle,
+            outputs=work,
+            refuse=self._refuse_work,
+            values=OfJob,
+            trigger_mode="multiple",
+        )
+
+    def _refuse_comparison(self, _caller: Caller, error: Exception, _chosen: str) -> list[Any]:
+        why = explain(error, not_ready="library_not_ready")
+        return [gr.skip(), html.show_note(self._language, why, beside="work")]
+
+    def _refuse_work(self, _caller: Caller, error: Exception, *_chosen: str) -> str:
+        why = explain(error, not_ready="library_not_ready")
+        return html.show_note(self._language, why, beside="work")
+
+    async def compare(self, caller: Caller, chosen: str) -> list[Any]:
+        """Show the chosen takes side by side."""
+        jobs, gone = await self._find(chosen, caller.owner)
+        if len(jobs) not in html.NEEDED["compare"]:
+            why = Message.of("library_compare_some")
+            return [gr.skip(), html.show_note(self._language, why, gone, beside="work")]
+        media = [
+            (
+                job,
+                f"media/{job.media_token}/video.mp4",
+                f"media/{job.media_token}/poster.webp" if job.poster_key else "",
+            )
+            for job in jobs
+        ]
+        board = compare.board(self._language, media)
+        return [html.show_board(self._language, board, gone), ""]
+
+    async def join(self, caller: Caller, chosen: str) -> AsyncIterator[str]:
+        """Show how far the joining of the chosen takes is, and then the film. One at a time of an
+        owner.
+        """
+        owner = caller.owner
+        jobs, gone = await self._find(chosen, owner)
+        if len(jobs) not in html.NEEDED["join"]:
+            why = Message.of("library_join_some")
+            yield html.show_note(self._language, why, gone, beside="work")
+        elif owner in self._joining:
+            why = Message.of("library_join_busy")
+            yield html.show_note(self._language, why, beside="work")
+        else:
+            async with contextlib.aclosing(self._join(jobs, gone, owner)) as steps:
+                async for step in steps:
+                    yield step
+
+    async def _join(
+        self, jobs: Sequence[Job], gone: Sequence[str], owner: str
+    ) -> AsyncGenerator[str]:
+        async def join(progress: Callable[[float], None]) -> Path:
+            ids = [job.id for job in jobs]
+            async with reuse_settings.create_file(
+                self._studio, "wan-film.mp4", ids, owner=owner
+            ) as path:
+                await self._studio.exports.join(ids, owner=owner, target=path, progress=progress)
+            return path
+
+        def show_share(done: float) -> str:
+            return html.show_progress(self._language, done, gone)
+
+        def show_film(path: Path) -> str:
+            return self._offer(path, "wan-film.mp4", "library_film")
+
+        self._joining.add(owner)
+        try:
+            async with contextlib.aclosing(long_work.follow(join, show_share, show_film)) as steps:
+                async for step in steps:
+                    yield step
+        finally:
+            self._joining.discard(owner)
+
+    async def bundle(self, caller: Caller, event: OfJob) -> str:
+        """Offer a video with its settings, whose download begins by itself."""
+        owner = caller.owner
+        job = await self._studio.library.get(event.job, owner=owner)
+        name = f"wan-{job.seed}.zip"
+        async with reuse_settings.create_file(self._studio, name, [job.id], owner=owner) as path:
+            await self._studio.exports.bundle(job.id, owner=owner, target=path)
+        return self._offer(path, name, "library_bundle", at_once=True)
+
+    def _offer(self, path: Path, name: str, key: str, *, at_once: bool = False) -> str:
+        address = file_address(self._studio.uploads.name(path))
+        return html.show_download(self._language, address, name, key, at_once=at_once)
+
+    async def _find(self, chosen: str, owner: str) -> tuple[list[Job], list[str]]:
+        """The chosen takes, in the order of choosing, as many as can ever be used; and the ids of
+        those that are gone.
+        """
+        jobs, gone = [], []
+        for job_id in list(dict.fromkeys(chosen.split()))[: html.NEEDED["join"].stop]:
+            try:
+                jobs.append(await self._studio.library.get(job_id, owner=owner))
+            except JobNotFound:
+                gone.append(job_id)
+        return jobs, gone

@@ -1,0 +1,227 @@
+"""The parts of the library: the cards, what is shown in their place, what is chosen, and the work
+that goes on. The functions give their values as HTML.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from urllib.parse import urlsplit
+
+from markupsafe import Markup
+
+from wan.domain.jobs import Job, JobEvent, JobPage, JobState, Reference, Spent
+from wan.domain.messages import Language, Message
+from wan.media import embedded_settings
+from wan.ui.components.component import Component
+from wan.ui.components.templates import render
+from wan.web.compare import TAKES, worded
+from wan.web.text import text
+
+NEEDED = {"compare": TAKES, "join": embedded_settings.SHOTS}
+"""How many takes have to be chosen for it."""
+_TONES = {
+    JobState.SUCCEEDED: "good",
+    JobState.FAILED: "bad",
+    JobState.EXPIRED: "bad",
+    JobState.UNCERTAIN: "warn",
+    JobState.CANCELLED: "",
+}
+_STEPS = (  # from one time of the row to the next that is known
+    ("step_line", "created_at"),
+    ("step_uploading", "started_at"),
+    ("step_sending", "submitting_at"),
+    ("step_waiting", "submitted_at"),
+    ("step_making", "running_at"),
+    ("step_fetching", "fetching_at"),
+)
+_LONG_PROMPT = 160  # characters; it may have to be scrolled, also by the keyboard
+
+
+class LibraryGrid(Component):
+    """A page of cards, and the way to the others. A script may open a job too."""
+
+    event_names = ("look", "open")
+
+
+class LibraryDetail(Component):
+    """One job, or takes side by side, in place of the cards; without either they are shown."""
+
+    event_names = ("close", "use", "frame", "again", "watch", "bundle", "delete")
+
+
+class LibraryBar(Component):
+    """What can be done with the chosen takes."""
+
+    event_names = ("choose", "clear", "compare", "join", "review")
+
+
+class LibraryWork(Component):
+    """How far a join is, and what was made to be downloaded."""
+
+    event_names = ("stop", "dismiss")
+
+
+class LibraryNote(Component):
+    """Why something could not be done."""
+
+    event_names = ("hush",)
+
+
+def show_page(
+    language: Language, page: JobPage, offset: int, limit: int, until: float | None
+) -> Markup:
+    """A page of cards, and the way to the others. offset: number of the jobs before it; limit: of
+    its cards at most; until: the moment up to which the jobs of all pages are, in seconds since
+    1970, None for the first look.
+    """
+    newest = page.jobs[0].created_at if page.jobs and until is None else until
+    return render(
+        "library_page.html",
+        language,
+        page=page,
+        offset=offset,
+        limit=limit,
+        until="" if newest is None else repr(newest),
+        tones=_TONES,
+        cost=partial(_cost, language, long=False),
+        moment=_moment,
+    )
+
+
+def show_note(
+    language: Language, what: Message | None = None, gone: Sequence[str] = (), *, beside: str = ""
+) -> Markup:
+    """A message, or none. gone: ids of chosen jobs that are not there any more, for the script to
+    forget. beside: "work" for one that stands beside the chosen takes.
+    """
+    return render("library_note.html", language, what=what, gone=gone, beside=beside)
+
+
+def show_departure(
+    language: Language, tab: str, job_id: str = "", *, again: bool = False
+) -> Markup:
+    """A mark for the script: somebody is taken to a tab. job_id: the job that is shown there now.
+    again: whether it shall be made once more.
+    """
+    return render("library_departure.html", language, tab=tab, job_id=job_id, again=again)
+
+
+def show_gone(job_id: str) -> Markup:
+    """A mark for the script: a job is not there any more."""
+    return Markup("<i{}></i>").format(gone_mark([job_id]))
+
+
+def gone_mark(gone: Sequence[str]) -> Markup | str:
+    """An attribute of whatever is shown: which of the chosen jobs are not there any more, for the
+    script to forget. gone: their ids.
+    """
+    return Markup(' data-gone="{}"').format(" ".join(gone)) if gone else ""
+
+
+def show_bar(language: Language) -> Markup:
+    """What can be done with the chosen takes, which the script counts."""
+    needed = json.dumps({verb: (counts[0], counts[-1]) for verb, counts in NEEDED.items()})
+    return render("library_bar.html", language, needed=needed)
+
+
+def show_progress(language: Language, done: float, gone: Sequence[str] = ()) -> Markup:
+    """How far a join is. done: 0 to 1. gone: see `gone_mark`."""
+    return render("library_work.html", language, percent=int(done * 100), gone=gone)
+
+
+def show_download(
+    language: Language, address: str, name: str, key: str, *, at_once: bool = False
+) -> Markup:
+    """What was made, to be downloaded. address: where the page finds it. key: of what the link
+    says. at_once: whether the download begins without a click.
+    """
+    return render(
+        "library_download.html", language, address=address, name=name, key=key, at_once=at_once
+    )
+
+
+def show_board(language: Language, board: Markup, gone: Sequence[str] = ()) -> Markup:
+    """A comparison board, with the way back. gone: see `gone_mark`."""
+    return render("library_board.html", language, board=board, gone=gone)
+
+
+def show_job(language: Language, event: JobEvent, note: Message | None = None) -> Markup:
+    """One job with all that is known of it. note: why something could not be done with it."""
+    job = event.job
+    steps = durations(event)
+    return render(
+        "library_job.html",
+        language,
+        job=job,
+        has_video=job.state is JobState.SUCCEEDED,
+        say=job.said or event.message,
+        note=note,
+        tone=_TONES.get(job.state, ""),
+        cost=_cost(language, job, long=True),
+        long_prompt=_LONG_PROMPT,
+        moment=_moment,
+        steps=steps,
+        whole=sum(seconds for _, seconds in steps) or 1.0,
+        settings=_settings(language, job),
+        references=[_facts_of(language, one) for one in job.references],
+        ids=_ids(job),
+    )
+
+
+def durations(event: JobEvent) -> list[tuple[str, float]]:
+    """What took how long: the key of a step, and seconds. The one that is going on is as long as it
+    has been.
+    """
+    one = event.job
+    ended = one.ended_at if not one.live else one.state_at + event.elapsed
+    known = [(key, at) for key, name in _STEPS if (at := getattr(one, name)) is not None]
+    ends = [*(at for _, at in known[1:]), ended if ended is not None else known[-1][1]]
+    return [(key, max(until - at, 0.0)) for (key, at), until in zip(known, ends, strict=True)]
+
+
+def _moment(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
+
+
+def _cost(language: Language, job: Job, *, long: bool) -> Markup:
+    if job.simulated:
+        return text(language, "fact_free" if long else "cost_free")
+    if not job.live and job.spent is Spent.NO:
+        return text(language, "cost_none")
+    if job.price is None:
+        return text(language, "quote_unpriced" if long else "cost_unknown")
+    key = "cost_if" if job.live and long else "cost_maybe" if job.spent is Spent.MAYBE else "quote"
+    return text(language, key, price=str(job.price))
+
+
+def _settings(language: Language, job: Job) -> dict[str, Markup]:
+    """What a job was made with, by the keys of the labels, without what stands elsewhere."""
+    return {
+        key: value
+        for key, value in worded(language, job).items()
+        if value and not key.startswith("compare_") and key != "prompt"
+    }
+
+
+def _facts_of(language: Language, reference: Reference) -> list[Markup | str]:
+    facts: list[Markup | str] = [text(language, f"compare_{reference.kind}")]
+    if reference.url:
+        facts.append(urlsplit(reference.url).hostname or "")
+    elif reference.width:
+        facts.append(f"{reference.width}×{reference.height}")
+    if reference.seconds is not None:
+        facts.append(text(language, "fact_seconds", seconds=f"{reference.seconds:.1f}"))
+    return facts
+
+
+def _ids(job: Job) -> dict[str, str]:
+    """What a job is known by, by the keys of the labels."""
+    ids = {
+        "task_id": job.task_id,
+        "request_id": job.request_id,
+        "code": job.code,
+        "job_id": job.id,
+        "library_retried": job.retried_from,
+    }
+    return {key: value for key, value in ids.items() if value}
