@@ -9,6 +9,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any, Generic, TypeVar
 
@@ -41,6 +42,7 @@ class Asker:
         return f"owner {self.owner}" if is_here(self.address) else customer_network(self.address)
 
 
+@lru_cache(10_000)
 def customer_network(address: str) -> str:
     """Return the network that may be one customer's: the /48 of an IPv6 address, else the address.
 

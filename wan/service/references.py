@@ -27,16 +27,11 @@ class References:
     jobs: Jobs
     storage: Storage
     uploads: UploadFolder
-    _held: dict[object, set[str]]
-    _going: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _held: dict[object, set[str]] = field(default_factory=dict, init=False)
+    _going: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     """Taken while it is decided what goes, and until it is gone: what is held meanwhile is found
     gone, and is kept anew.
     """
-
-    @classmethod
-    def over(cls, jobs: Jobs, storage: Storage, uploads: UploadFolder) -> "References":
-        """None of which is being kept yet."""
-        return cls(jobs, storage, uploads, {})
 
     @contextlib.contextmanager
     def holding(self, keys: Iterable[str] = ()) -> Iterator[None]:

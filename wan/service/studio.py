@@ -188,7 +188,7 @@ class Studio:
             runner=runner,
             changes=changes,
         )
-        references = References.over(Jobs(stores.database), stores.storage, self.uploads)
+        references = References(Jobs(stores.database), stores.storage, self.uploads)
         library = EditableLibrary(stores, references, changes, clock)
         submission = Submission(
             settings=settings,

@@ -2,12 +2,13 @@
 
 import contextlib
 from collections.abc import Sequence
-from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import Scope
+
+from wan.domain.turns import customer_network
 
 Networks = Sequence[IPv4Network | IPv6Network]
 _PROXY_HEADERS = frozenset(
@@ -73,21 +74,7 @@ def group(address: str) -> str:
 
 def network(address: str) -> str:
     """Return what counts as one customer for long-lived data: an IPv6 site has a whole /48."""
-    known = ip(address)
-    return (
-        str(IPv6Network((known, 48), strict=False))
-        if isinstance(known, IPv6Address)
-        else str(known or address)
-    )
-
-
-@lru_cache(10_000)
-def site(group: str) -> str:
-    """Return the IPv6 site (/48) of a group, "" for others. An IPv6 customer has 65,536 groups."""
-    try:
-        return str(IPv6Network(group).supernet(new_prefix=48))
-    except ValueError:
-        return ""
+    return customer_network(group(address))
 
 
 def host(netloc: str) -> tuple[str, str]:

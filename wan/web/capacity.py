@@ -4,7 +4,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator
 
-from wan.web.addresses import site
+from wan.domain.turns import customer_network
 
 SHARE = 8  # one may hold this part of what is free: twelve who take all they can leave a quarter
 
@@ -30,7 +30,7 @@ class Capacity:
         who: a name for each kind that has a limit.
         """
         names = list(who.items())
-        if its := site(who.get("address", "")):
+        if its := customer_network(who.get("address", "")):
             names.append(("site", its))
         if not self._has_room(amount, names):
             yield False

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 from starlette.types import Message, Receive, Scope, Send
 
 from wan.domain.errors import InvalidInput
-from wan.web.addresses import site
+from wan.domain.turns import customer_network
 from wan.web.capacity import Capacity, is_fair
 from wan.web.parameters import require_parameters
 from wan.web.refusal import RequestRefused
@@ -101,7 +101,7 @@ class Events:
         free = kind.slots - len(scopes) - len(coming)
         free_bytes = kind.room - sum(scope.get(SIZE, 0) for scope in scopes)
         # All addresses of an IPv6 site together get twice as much as one.
-        for of, times in ((str, 1), (site, 2)):
+        for of, times in ((str, 1), (customer_network, 2)):
             if not (who := of(address)):
                 continue
             sizes = [scope.get(SIZE, 0) for scope in scopes if of(scope.get(GROUP, "")) == who]
