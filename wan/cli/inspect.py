@@ -1,7 +1,7 @@
-"""The commands that only look: at the connection, at jobs, at the record of a run. None of them
-sends anything that costs, or drives a job.
+"""The commands that only read: the connection, jobs, the record of a run.
 
-None writes anything either, but that `evidence` completes a record from the row of its job.
+None sends anything that costs, or drives a job. None writes anything either, except that `evidence`
+completes a record from the row of its job.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from wan.storage.record import FILES, find_record, pack_record, video_of
 
 
 def check() -> Answer:
-    """Answer whether the service, or the simulator, can be used."""
+    """Say whether the service, or the simulator, can be used."""
     settings = load_settings()
     settings.make_output_dir()
     known: dict[str, Any] = {"ok": True, "backend": settings.backend}
@@ -48,12 +48,12 @@ def check() -> Answer:
 def jobs(limit: int) -> Answer:
     """List the operator's jobs, newest first."""
 
-    async def listed() -> list[dict[str, Any]]:
+    async def read() -> list[dict[str, Any]]:
         async with open_library(load_settings()) as library:
             page = await library.list_jobs(owner=OPERATOR, limit=limit)
             return [_about(library, job) for job in page.jobs]
 
-    known = asyncio.run(listed())
+    known = asyncio.run(read())
     lines = [
         f"{one['job_id']}  {one['created']}  {one['state']:<10}  {one['model']:<17}  "
         f"{_short(one['prompt'])}"
@@ -63,16 +63,16 @@ def jobs(limit: int) -> Answer:
 
 
 def show(job_id: str) -> Answer:
-    """Tell all about a job."""
+    """Show everything about a job."""
 
-    async def one() -> dict[str, Any]:
+    async def read() -> dict[str, Any]:
         settings = load_settings()
         async with open_library(settings) as library:
             job = await library.get(job_id, owner=OPERATOR)
             record = await asyncio.to_thread(find_record, settings.output_dir.absolute(), job.id)
             return _about(library, job, record)
 
-    known = asyncio.run(one())
+    known = asyncio.run(read())
     lines = []
     for name, value in known.items():
         if value not in (None, "", []):
@@ -82,8 +82,9 @@ def show(job_id: str) -> Answer:
 
 
 def evidence(job_id: str, target: Path | None) -> Answer:
-    """List the files of a run's record. target: pack them there, and the video; without a name in
-    it beside the record.
+    """List the files of a run's record.
+
+    target: where to pack them with the video; beside the record if it has no name.
     """
     folder, video, packed = asyncio.run(_record(job_id, target))
     files = {name: about for name, about in FILES.items() if (folder / name).is_file()}
@@ -103,7 +104,7 @@ def evidence(job_id: str, target: Path | None) -> Answer:
 
 
 async def _record(job_id: str, target: Path | None) -> tuple[Path, Path | None, Path | None]:
-    """The folder of a record, its video, and the archive where one is asked for."""
+    """Return the folder of a record, its video, and the archive where one is wanted."""
     settings = load_settings()
     async with open_library(settings) as library:
         try:
@@ -139,8 +140,8 @@ async def _ask(connection: Connection, proxy: SecretStr | None) -> Message:
 
 
 def _about(library: Library, job: Job, record: Path | None = None) -> dict[str, Any]:
-    """The fields that `jobs` and `show` give of a job; of its result only what there is, unless it
-    has succeeded.
+    """Return what `jobs` and `show` give of a job; of its result only what there is, unless it has
+    succeeded.
     """
     known = {
         "job_id": job.id,

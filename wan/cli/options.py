@@ -198,8 +198,8 @@ class OptionalArchiveName(TyperCommand):
 
 
 def typed_order(ctx: Any, *names: str) -> list[tuple[str, Any]]:
-    """The values of options that may be repeated, in the order in which they were typed, each with
-    the name of its option.
+    """Return the values of options that may be repeated, each with the name of its option, in the
+    order in which they were typed.
     """
     values = {name: iter(ctx.params[name] or ()) for name in names}
     return [(name, next(values[name])) for name in ctx.meta[_ORDER] if name in values]

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import TypeAdapter, ValidationError
 
 from wan.cli.answers import FAILED, Answer, refusal
-from wan.cli.run import spare
+from wan.cli.run import refuse_to_overwrite
 from wan.domain.errors import InvalidInput
 from wan.domain.requests import ReferenceToVideoRequest
 from wan.domain.results import VideoResult
@@ -53,7 +53,7 @@ def _write(given: dict[str, Any], output: Path | None) -> Path:
     asyncio.run(inspect_files(request))
     settings = load_settings()
     path = settings.output_dir / CALLS["reference"] / "request.json" if output is None else output
-    spare("--output", path, request)
+    refuse_to_overwrite("--output", path, request)
     if output is None:
         settings.make_output_dir()
     text = json.dumps(given, ensure_ascii=False, indent=2)

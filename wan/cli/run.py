@@ -1,5 +1,5 @@
-"""The commands that make a video or go on with one: asked first where it spends money, checked
-first, watched, and verified at the end.
+"""The commands that make a video or go on with one: confirmed where it costs money, checked before
+anything is sent, watched, and verified at the end.
 """
 
 import asyncio
@@ -42,15 +42,17 @@ _KINDS = {"reference": "", "reference_video": "video", "reference_image": "image
 
 
 def image_to_video(options: Mapping[str, Any]) -> Answer:
-    """Make a video of one image. options: what was typed, by the names of the request's fields."""
+    """Make a video from one image. options: as typed, by the names of the request's fields."""
     files = {name: locate(options[name]) for name in ("reference_image", "reference_audio")}
     given = request_values(options, "image")
     return _Run(options["out"]).make(ImageToVideoRequest(**given | files), options)
 
 
 def reference_to_video(options: Mapping[str, Any], references: Sequence[tuple[str, str]]) -> Answer:
-    """Make a video with references. references: each with the name of its option, in their order;
-    what a `reference` is, its content says.
+    """Make a video with references.
+
+    references: each with the name of its option, in their order. Whether a `reference` is a clip or
+    an image is told by its content.
     """
     given: list[Any] = [(_KINDS[name], locate(text)) for name, text in references]
     either = [one for kind, one in given if not kind]
@@ -64,16 +66,16 @@ def reference_to_video(options: Mapping[str, Any], references: Sequence[tuple[st
 
 
 def resume(job_id: str, out: Path | None) -> Answer:
-    """Go on with a job to its video."""
+    """Go on with a job until its video is there."""
     return _Run(out).resume(job_id)
 
 
 def cancel(job_id: str) -> Answer:
-    """Cancel a job, and wait until that is settled."""
+    """Cancel a job, and wait for the outcome."""
     return asyncio.run(_cancel(job_id))
 
 
-def spare(option: str, target: Path | None, request: Request) -> None:
+def refuse_to_overwrite(option: str, target: Path | None, request: Request) -> None:
     """Refuse to write over a file that a video is made from. Raises InvalidInput."""
     for _, path in files_of(request):
         if target is not None and target.exists() and target.samefile(path):
@@ -91,28 +93,30 @@ class _Run:
         _check_writable(out)
 
     def make(self, request: Request, options: Mapping[str, Any]) -> Answer:
-        """Ask, submit, watch. The question comes before the event loop, which would swallow the
-        first Ctrl-C.
+        """Confirm the cost, submit, watch.
+
+        The question comes before the event loop, which would swallow the first Ctrl-C.
         """
         check_files(request)
-        spare("--out", self._out, request)
+        refuse_to_overwrite("--out", self._out, request)
         settings = load_settings()
         if settings.backend == "dashscope":
             connection = settings.connection()
             settings.make_output_dir()
             with inputs.use_work_folder(settings.work_dir):
                 lengths = asyncio.run(inspect_files(request))
-            if not options["yes"] and not _confirmed(request, connection, lengths):
+            if not options["yes"] and not _confirm_cost(request, connection, lengths):
                 return refusal(str(Message.of("not_agreed")))
         return self._finish(self._make(request, settings, new_take=options["new_take"]))
 
     def resume(self, job_id: str) -> Answer:
-        """Watch a job that is there."""
+        """Watch an existing job."""
         return self._finish(self._resume(job_id))
 
     def _finish(self, work: Coroutine[Any, Any, Answer]) -> Answer:
-        """Once there is a job, something may have been sent: whatever fails is no refusal, and says
-        how to go on.
+        """Do the work; once there is a job, say how to go on with it whatever fails.
+
+        Something may have been sent by then, so that it is no refusal.
         """
         try:
             return asyncio.run(work)
@@ -120,7 +124,7 @@ class _Run:
             if not self._job_id:
                 raise
             tell("")
-            return refusal(_stopped(self._job_id), code=FAILED, job_id=self._job_id)
+            return refusal(_explain_stop(self._job_id), code=FAILED, job_id=self._job_id)
         except WanError as error:
             if not self._job_id:
                 raise
@@ -155,7 +159,7 @@ class _Run:
         if job.state is not JobState.SUCCEEDED:
             return _no_video(result)
         video = await studio.library.find_media(job.media_token, "video.mp4")
-        wrong = await asyncio.to_thread(_wrong, job, video)
+        wrong = await asyncio.to_thread(_find_fault, job, video)
         lost = await asyncio.to_thread(_copy, video, self._out) if video and self._out else ""
         lacks = (
             list(FILES)
@@ -183,9 +187,10 @@ async def _cancel(job_id: str) -> Answer:
     return Answer(known, text=str(message), code=DONE if cancelled else FAILED)
 
 
-def _stopped(job_id: str) -> str:
-    """What to say of a job that nobody watches any more; a second Ctrl-C, or a database that cannot
-    be read, shortens it.
+def _explain_stop(job_id: str) -> str:
+    """Say what becomes of a job that nobody watches any more.
+
+    A second Ctrl-C, or a database that cannot be read, shortens it.
     """
 
     async def read() -> Job:
@@ -202,7 +207,7 @@ def _stopped(job_id: str) -> str:
 
 
 def _check_writable(out: Path | None) -> None:
-    """Refuse a place for the video that is none, before anything is paid. Raises InvalidInput."""
+    """Refuse a file that cannot be written, before anything is paid. Raises InvalidInput."""
     if out is None:
         return
     try:
@@ -216,9 +221,10 @@ def _check_writable(out: Path | None) -> None:
         raise InvalidInput("--out", "field_type", given=given, allowed=allowed) from None
 
 
-def _confirmed(request: Request, connection: Connection, lengths: list[float | None]) -> bool:
-    """Ask whether the money may be spent; Ctrl-C is no. Raises SettingsError where nobody can be
-    asked.
+def _confirm_cost(request: Request, connection: Connection, lengths: list[float | None]) -> bool:
+    """Ask whether the money may be spent; Ctrl-C means no.
+
+    Raises SettingsError where nobody can be asked.
     """
     where = connection.region or urlsplit(connection.base_url).netloc
     price = _estimate(request, connection, lengths)
@@ -259,8 +265,8 @@ def _copy(video: Path, out: Path) -> str:
     return ""
 
 
-def _wrong(job: Job, video: Path | None) -> str:
-    """What is wrong with the file of a result; "" where it plays and is what its job says."""
+def _find_fault(job: Job, video: Path | None) -> str:
+    """Return what is wrong with the file of a result; "" where it plays and is as its job says."""
     try:
         found = encode.measure(video) if video else None
     except NotAVideo as refusal:
