@@ -226,7 +226,8 @@ def closed(settings: Settings) -> list[str]:
 
 def _scripts() -> list[str]:
     """The scripts of the page, which run inline."""
-    return [_read(f"{name}.js") for name in ("page", "compare", "library", "review")]
+    names = ("page", "forms", "copy", "uploads", "compare", "library", "review")
+    return [_read(f"{name}.js") for name in names]
 
 
 def _template() -> str:

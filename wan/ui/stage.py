@@ -143,22 +143,21 @@ class TabStage:
         acts = {"stop": self._stop, "resume": self._resume, "withdraw": self._withdraw}
         # A stream that goes on would bring back what has just been changed; only a cancel leaves
         # all as it is.
-        self._press("cancel", self._cancel, "cancelled", None)
+        self._press("cancel", self._cancel, None)
         for verb, act in acts.items():
-            self._press(verb, act, "changed", [watching])
-        self._press("retry", self._retry, "retried", [watching], pays=True)
-        self._press("sure", self._retry_surely, "retried", [watching], pays=True)
+            self._press(verb, act, [watching])
+        self._press("retry", self._retry, [watching], pays=True)
+        self._press("sure", self._retry_surely, [watching], pays=True)
 
     def _press(
         self,
         verb: str,
         act: Callable[..., Awaitable[View]],
-        then: str,
         cancels: list[Any] | None,
         *,
         pays: bool = False,
     ) -> None:
-        """Connects a button of the stage. then: what the script does after it."""
+        """Connect a button of the stage."""
         self._events.connect(
             getattr(self.view, verb),
             act,
@@ -169,7 +168,7 @@ class TabStage:
             pays=pays,
             cancels=cancels,
             trigger_mode="multiple",
-        ).then(None, js=self._js(then, verb))
+        ).then(None, js=self._js("acted", verb))
 
     async def watch(self, caller: Caller, jobs: str) -> AsyncIterator[Any]:
         """The takes as they go on, for as long as somebody looks."""

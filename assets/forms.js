@@ -1,0 +1,111 @@
+// What stands in the forms: it outlives a reload, is taken along to the page in the other language,
+// and is measured as the service counts it.
+window.wanForms = (() => {
+  const CARRIED = "wan-carried";
+
+  const keyTyped = () =>
+    [...document.querySelectorAll("#wan-key input, #wan-code input")].some((part) => part.value);
+
+  // What was typed outlives a reload of this browser tab, which Gradio itself does when a
+  // connection was lost.
+  const typed = (part) => `wan-typed-${part.closest("[id^=wan-]")?.id}`;
+  const texts = () =>
+    document.querySelectorAll(
+      ".wan-brief textarea, .wan-brief input:is([type=text], :not([type]))",
+    );
+
+  function keep(part) {
+    try {
+      if ([...texts()].includes(part)) sessionStorage.setItem(typed(part), part.value);
+    } catch {} // a browser that keeps nothing forgets it
+  }
+
+  function restore() {
+    try {
+      for (const part of texts()) {
+        const kept = sessionStorage.getItem(typed(part));
+        if (!kept || part.value) continue;
+        part.value = kept;
+        part.dispatchEvent(new Event("input", { bubbles: true }));
+      }
+    } catch {}
+  }
+
+  // To the page in the other language, where the forms are filled as they are here. A key and a
+  // code are kept nowhere: where one was typed, the link asks first.
+  let way = "";
+  function leave(link) {
+    way = link.href + location.hash;
+    const [dialog, press] = [
+      document.getElementById("wan-switch"),
+      () => window.wanStudio.fire(link, "carry"),
+    ];
+    if (!dialog || !keyTyped()) return press();
+    dialog.returnValue = "";
+    dialog.showModal();
+    dialog.addEventListener("close", () => dialog.returnValue === "go" && press(), { once: true });
+  }
+
+  function carry(forms) {
+    try {
+      sessionStorage.setItem(CARRIED, JSON.stringify(forms));
+    } catch {} // a browser that keeps nothing begins anew
+    location.assign(way);
+  }
+
+  // What was taken along, once; null for whoever came another way.
+  function carried() {
+    try {
+      const forms = JSON.parse(sessionStorage.getItem(CARRIED));
+      sessionStorage.removeItem(CARRIED);
+      return forms;
+    } catch {
+      return null;
+    }
+  }
+
+  function insert(tile) {
+    const box = tile.closest(".wan-brief")?.querySelector("[id$=-prompt] textarea");
+    if (!box) return;
+    const { selectionStart: from, selectionEnd: to, value } = box;
+    const word = (from && !/\s$/.test(value.slice(0, from)) ? " " : "") + tile.dataset.insert + " ";
+    box.setRangeText(word, from, to, "end");
+    box.dispatchEvent(new Event("input", { bubbles: true }));
+    box.focus();
+  }
+
+  // How long a text is as the service counts it: signs of Unicode, a line end being one. A sample
+  // fills it without an event, so it is looked at.
+  function measure(part) {
+    const [box, signs] = [
+      part.closest("[class*=wan-of-]"),
+      [...part.value.replace(/\r\n?/g, "\n")].length,
+    ];
+    const most = Number(/wan-of-(\d+)/.exec(box.className)[1]);
+    const said = signs ? `${signs} / ${most}` : "";
+    if (box.dataset.signs !== said) box.dataset.signs = said;
+    if (box.classList.contains("wan-over") !== signs > most) box.classList.toggle("wan-over");
+  }
+
+  setInterval(() => document.querySelectorAll("[class*=wan-of-] textarea").forEach(measure), 250);
+  document.addEventListener("input", ({ target }) => keep(target));
+  document.addEventListener("click", ({ target }) => {
+    const tile = target.closest?.("[data-insert]");
+    if (tile) insert(tile);
+  });
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.(".wan-lang a");
+    if (
+      !link ||
+      event.ctrlKey ||
+      event.metaKey ||
+      event.shiftKey ||
+      !link.closest("[data-listens]")
+    )
+      return;
+    event.preventDefault();
+    if (!link.ariaCurrent) leave(link);
+  });
+
+  return { keyTyped, restore, carry, carried };
+})();
