@@ -186,6 +186,18 @@ def cancelled(page: Page, answer: str) -> None:
     expect(page.locator("#wan-image-view .wan-say")).to_contain_text(answer)
 
 
+def test_details_that_are_read_and_the_focus_outlive_every_state(visit: Visits, app: App):
+    page = visit(app.url)
+    details = page.locator("#wan-image-view .wan-details")
+    with app.holding("PENDING"):
+        begin(page, "read meanwhile")
+        reach(page, "image", "PENDING")
+        details.locator("summary").click()
+    reach(page, "image", "SUCCEEDED")
+    expect(details.locator("dl")).to_be_visible()
+    expect(details.locator("summary")).to_be_focused()
+
+
 def test_what_cannot_be_cancelled_says_so_and_can_be_left(visit: Visits, app: App):
     page = visit(app.url)
     for state in ("RUNNING", "FETCHING", "UNCERTAIN"):

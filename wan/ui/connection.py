@@ -15,7 +15,7 @@ from wan.ui.components.lines import answer_of, panel_head
 SECRET = "wan-studio"  # noqa: S105 - it is sent to every browser; without a fixed one the stored values die with each restart
 
 
-def asked_for(settings: Settings) -> tuple[bool, bool]:
+def accepted_credentials(settings: Settings) -> tuple[bool, bool]:
     """Whether visitors may give a key of their own, and whether they need the access code."""
     return (
         settings.backend_wanted != "simulator",
@@ -26,7 +26,7 @@ def asked_for(settings: Settings) -> tuple[bool, bool]:
 def build(language: Language, studio: Studio) -> Connection:
     """The panel, which the header's button opens. Whatever does not apply here is not shown."""
     settings = studio.settings
-    keys, codes = asked_for(settings)
+    keys, codes = accepted_credentials(settings)
     owner = gr.BrowserState("", storage_key="wan-owner-v1", secret=SECRET)
     with gr.Column(elem_id="wan-connection", visible=keys or codes):
         gr.HTML(panel_head(language, "connection", "connection_note"), **bare)

@@ -138,7 +138,7 @@ def _token_of(caller: Caller) -> str:
 
 
 def _header(language: Language, settings: Settings) -> str:
-    connect, share = any(connections.asked_for(settings)), not settings.users
+    connect, share = any(connections.accepted_credentials(settings)), not settings.users
     notes = [Message.of("fleeting")] if settings.is_ephemeral else []
     if settings.backend == "simulator":
         withheld = [Message.of("key_on_space")] if settings.key_withheld else []
