@@ -277,7 +277,7 @@ def test_a_component_that_an_update_replaced_is_read_as_before(
     reader leaves an empty file, or opens a picture.
     """
     bomb = upload(app.url, [("a.png", b"\x89PNG no picture")]).json()[0]
-    recall, start = visitor.event("recall_1"), visitor.event("start_1")
+    recall, start = visitor.event("reuse_1"), visitor.event("start_1")
     visitor.call(recall, visitor.form(recall, token=visitor.token))
     before = _kept(app)
     well, shown = visitor.call(
