@@ -160,8 +160,8 @@ FIELDS = {
     "show": "reference_image",
     "start": "reference_image",
     "start_1": "reference_video",
-    "_cast": "reference_video",
-    "recall": "video",
+    "draw": "reference_video",
+    "reuse": "video",
 }
 
 
