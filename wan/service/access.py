@@ -196,8 +196,10 @@ class Access:
         """Says what a visitor may do."""
         self.owners = Owners(database.seal)
         """Says which owner somebody is."""
+        self.keys = keys
+        """The connections that jobs can be driven with."""
         self._queue, self._gateway, self._runner = Queue(database), gateway, runner
-        self._keys, self._changes = keys, changes
+        self._changes = changes
 
     async def check(self, permission: Permission, *, owner: str) -> Message:
         """Ask the service one question that costs nothing, and return in plain words what came of
@@ -210,7 +212,7 @@ class Access:
             return Message.of("check_simulator")
         said = await check_connection(self._gateway, connection)
         if said.key in GOOD:
-            self._keys.hold(owner, connection)
+            self.keys.hold(owner, connection)
             self._runner.wake()
             self._changes.notify()
         return said
@@ -219,7 +221,7 @@ class Access:
         """Drop a visitor's own keys from memory, and return how many there were. Their jobs wait
         until a key is given again.
         """
-        dropped = self._keys.forget(owner)
+        dropped = self.keys.forget(owner)
         self._changes.notify()
         return dropped
 
@@ -227,9 +229,9 @@ class Access:
         """Drop visitors' keys that no job needs any more, again and again, until cancelled."""
         while True:
             await asyncio.sleep(_PRUNE_SECONDS)
-            if self._keys.visitors:
+            if self.keys.visitors:
                 try:
-                    self._keys.prune(await self._queue.list_live_accounts())
+                    self.keys.prune(await self._queue.list_live_accounts())
                 except Exception:
                     log.exception("it could not be asked which keys are still needed; trying again")
 

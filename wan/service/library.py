@@ -27,13 +27,13 @@ from wan.service.stores import Stores, open_stores
 
 log = logging.getLogger("wan.service.library")
 
-_SEARCH_LIMIT = 2000  # characters that are looked for; longer than any prompt
-# that are looked for, each by a condition of its own; SQLite takes a thousand, and nobody tells
-# prompts apart by more
+_SEARCH_LIMIT = 2000  # characters of a search; longer than any prompt
+# words of a search, each a condition of its own; SQLite takes a thousand, and nobody tells prompts
+# apart by more
 _SEARCH_WORDS = 30
-_PAGE_LIMIT = 10_000  # jobs that are given at once
+_PAGE_LIMIT = 10_000  # jobs on a page
 VERDICTS = (*reviews.VERDICTS, "none")
-"""By which a library is filtered; "none": nobody has said anything."""
+"""The verdicts by which a library is filtered; "none": nobody has given one."""
 
 
 class Library:

@@ -73,7 +73,7 @@ class Studio:
         self.settings, self.backend = settings, settings.backend
         self.uploads = UploadFolder(default_folder(settings.output_dir))
         self._clock = clock
-        self._own: set[str] | None = set() if only_jobs_started_here else None
+        self._sendable: set[str] | None = set() if only_jobs_started_here else None
         self._parts: _Parts | None = None
 
     @property
@@ -177,7 +177,7 @@ class Studio:
             uncertain_seconds=settings.uncertain_seconds,
             changed=changes.notify,
             clock=clock,
-            unsent=self._own,
+            unsent=self._sendable,
         )
         access = Access(
             database=stores.database,
@@ -197,10 +197,8 @@ class Studio:
             references=references,
             gateway=gateway,
             runner=runner,
-            connection=connection,
-            policy=policy,
-            keys=keys,
-            own=self._own,
+            access=access,
+            sendable=self._sendable,
             changes=changes,
             clock=clock,
         )
@@ -217,9 +215,9 @@ class Studio:
 
     async def _release_unsent(self, queue: Queue) -> None:
         """Release what was begun here and is not sent: it waits for whoever asks for it."""
-        if self._own:
+        if self._sendable:
             with contextlib.suppress(StorageUnavailable):  # it is overdue soon, which does the same
-                await queue.release(self._own)
+                await queue.release(self._sendable)
 
     async def _keep_clean(self, stores: Stores, runner: Runner) -> None:
         """Clean up soon after the start, though never in the way of it, and then every hour."""

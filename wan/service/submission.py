@@ -15,11 +15,10 @@ from wan.domain.jobs import UNSENT, Job, JobState, Spent
 from wan.domain.messages import Message
 from wan.domain.requests import Request
 from wan.domain.turns import Asker
-from wan.environment.connection import Connection
 from wan.environment.settings import Settings
 from wan.provider.gateway import Gateway
 from wan.service import polling
-from wan.service.access import AccessPolicy, KeyRing, Permission
+from wan.service.access import Access, Permission
 from wan.service.changes import Changes
 from wan.service.library import Library
 from wan.service.new_jobs import NewJobs
@@ -59,10 +58,8 @@ class Submission:
         references: References,
         gateway: Gateway,
         runner: Runner,
-        connection: Connection,
-        policy: AccessPolicy,
-        keys: KeyRing,
-        own: set[str] | None,
+        access: Access,
+        sendable: set[str] | None,
         changes: Changes,
         clock: Callable[[], float],
     ) -> None:
@@ -70,7 +67,8 @@ class Submission:
         self._queue, self._jobs = Queue(stores.database), Jobs(stores.database)
         self._storage, self._evidence = stores.storage, stores.evidence
         self._gateway, self._runner = gateway, runner
-        self._connection, self._policy, self._keys, self._own = connection, policy, keys, own
+        self._connection, self._policy = access.connection, access.policy
+        self._keys, self._sendable = access.keys, sendable
         self._changes, self._clock = changes, clock
         self._preparation = Preparation(stores.storage, references)
         self._new_jobs = NewJobs(stores.database.seal, clock)
@@ -204,8 +202,8 @@ class Submission:
         """Go on with a job, also where this studio works on its own jobs only: one that is not sent
         yet is sent, and paid.
         """
-        if self._own is not None:
-            self._own.add(job.id)
+        if self._sendable is not None:
+            self._sendable.add(job.id)
         self._runner.wake()
 
     async def quote(

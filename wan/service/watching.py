@@ -22,10 +22,10 @@ from wan.service.changes import Changes
 from wan.service.library import Library
 from wan.service.runner import Runner
 
-_LINES_KEPT = 100  # lines; each account and model has one
-_LINE_KEPT = 0.3  # seconds for which what was read of a line is shown
-_RECHECK = 1.0  # seconds between two looks at a followed row that another process may have written
-_STATE_MESSAGES = {  # what is happening in a state, where the row itself does not say
+_LINES_KEPT = 100  # lines of waiting jobs; each account and model has one
+_LINE_KEPT = 0.3  # seconds for which a line that was read is used again
+_RECHECK = 1.0  # seconds between two reads of a followed row that another process may have written
+_STATE_MESSAGES = {  # what is happening in a state, where the row itself has no message
     JobState.UPLOADING: "uploading",
     JobState.SUBMITTING: "submitting",
     JobState.PENDING: "pending",
