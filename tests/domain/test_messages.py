@@ -17,7 +17,8 @@ from wan.provider import refusals
 
 ENGLISH, CHINESE = LOCALES["en"], LOCALES["zh"]
 SOURCES = [path for path in (ROOT / "wan").rglob("*.py") if "simulator" not in path.parts]
-TEXT = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
+TEMPLATES = [path for path in (ROOT / "wan").rglob("*.html") if "simulator" not in path.parts]
+TEXT = "\n".join(path.read_text(encoding="utf-8") for path in [*SOURCES, *TEMPLATES])
 BUILT = (  # beginnings of keys that are put together
     *("title_", "region_", "about_", "library_state_", "review_is_", "page_"),
     *("landscape", "portrait", "square", "minutes", "seconds", "prompt_", "image_placeholder"),
@@ -91,6 +92,8 @@ def _named() -> set[str]:
                 and isinstance(node.args[place], ast.Constant)
             ):
                 found.add(node.args[place].value)
+    for path in TEMPLATES:
+        found |= set(re.findall(r"\bt(?:ext)?\(\s*[\"'](\w+)[\"']\s*[,)]", path.read_text("utf-8")))
     return {key for key in found if isinstance(key, str) and key}
 
 

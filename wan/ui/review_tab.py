@@ -9,7 +9,7 @@ from wan.domain.messages import Language
 from wan.domain.reviews import Review, Take
 from wan.ui.components.library import gone_mark
 from wan.ui.components.lines import copy_button, video
-from wan.ui.review_cards import comments, facts, how_many, people, tally, time_at, until
+from wan.ui.review_cards import comments, count_people, count_takes, facts, tally, time_at, until
 from wan.web.paths import file_address
 from wan.web.text import text
 
@@ -121,10 +121,10 @@ def _item(language: Language, review: Review, now: float, *, opened: bool) -> Ma
     )
     ends = until(language, review) if state == "open" else None
     meta = [
-        how_many(language, review),
-        Markup('<span data-part="people">{}</span>').format(people(language, review)),
+        count_takes(language, review),
+        Markup('<span data-part="people">{}</span>').format(count_people(language, review)),
         *([ends] if ends else []),
-        time_at(review.created_at),
+        time_at(language, review.created_at),
     ]
     live = (
         Markup(' data-tally data-live="review/{}/tally?lang={}"').format(

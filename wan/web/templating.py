@@ -16,19 +16,21 @@ from wan.web.text import as_it_is, text, text_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 """The templates that pages behind a review link and the app's page share."""
-_LINE_BREAK = re.compile(r"(?<=[>}])\s*\n\s*|\s*\n\s*(?=[<{])")
+_BETWEEN_TAGS = re.compile(r"(?<=[>}])\s*\n\s*|\s*\n\s*(?=[<{])")
+_LINE_BREAK = re.compile(r"\s*\n\s*")
 
 
 class _Loader(FileSystemLoader):
     """Reads templates without the line breaks between their tags, which a browser would show as
-    spaces.
+    spaces; those within a tag or a text become one space.
     """
 
     def get_source(
         self, environment: Environment, template: str
     ) -> tuple[str, str, Callable[[], bool]]:
         source, name, is_current = super().get_source(environment, template)
-        return _LINE_BREAK.sub("", source).strip().replace("\n", " "), name, is_current
+        plain = _LINE_BREAK.sub(" ", _BETWEEN_TAGS.sub("", source).strip())
+        return plain, name, is_current
 
 
 @cache
