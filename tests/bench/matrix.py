@@ -78,7 +78,7 @@ def short_limits() -> Iterator[None]:
             (gateway, "FILE_LIMIT"),
         ):
             patched.enter_context(mock.patch.object(module, name, LIMIT))
-        patched.enter_context(mock.patch.object(polling, "next_look", return_value=0.2))
+        patched.enter_context(mock.patch.object(polling, "next_poll_delay", return_value=0.2))
         patched.enter_context(
             mock.patch.object(encode, "poster", return_value=b"")
         )  # costs more than all else, and is no matter of the service

@@ -36,7 +36,7 @@ def _service(simulator, monkeypatch):
     monkeypatch.setenv("WAN_BACKEND", "dashscope")
     monkeypatch.setenv("DASHSCOPE_API_KEY", f"{SECRET}{secrets.token_hex(8)}")
     monkeypatch.setenv("DASHSCOPE_BASE_URL", simulator.base_url)
-    monkeypatch.setattr(polling, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
+    monkeypatch.setattr(polling, "next_poll_delay", lambda every, attempts=0, retry_after=None: 0.1)
 
 
 @pytest.fixture

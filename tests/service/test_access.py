@@ -528,7 +528,9 @@ class TestTheWholeWay:
         monkeypatch.setenv("DASHSCOPE_API_KEY", f"sk-operator{secrets.token_hex(4)}")
         monkeypatch.setenv("DASHSCOPE_BASE_URL", simulator.base_url)
         monkeypatch.setenv("DASHSCOPE_REGION", "cn-beijing")
-        monkeypatch.setattr(polling, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
+        monkeypatch.setattr(
+            polling, "next_poll_delay", lambda every, attempts=0, retry_after=None: 0.1
+        )
 
     async def test_a_visitors_key_makes_a_video_waits_after_a_restart_and_is_nowhere_on_the_disk(
         self, simulator, tmp_path

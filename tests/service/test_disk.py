@@ -53,7 +53,7 @@ def _service(simulator, monkeypatch):
     monkeypatch.setenv("WAN_BACKEND", "dashscope")
     monkeypatch.setenv("DASHSCOPE_API_KEY", f"sk-test{secrets.token_hex(8)}")
     monkeypatch.setenv("DASHSCOPE_BASE_URL", simulator.base_url)
-    monkeypatch.setattr(polling, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
+    monkeypatch.setattr(polling, "next_poll_delay", lambda every, attempts=0, retry_after=None: 0.1)
     monkeypatch.setenv("WAN_POLL_SECONDS", "1")  # what is UNCERTAIN is looked for after as long
     monkeypatch.setattr(runner, "LEASE", 2.0)
     monkeypatch.setattr(job_writer, "HELD", 1.5)  # shorter than a lease, as in the app

@@ -45,7 +45,7 @@ def _service(simulator, monkeypatch):
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("DASHSCOPE_WORKSPACE", f"ws-{secrets.token_hex(4)}")
-    monkeypatch.setattr(polling, "next_look", lambda every, attempts=0, retry_after=None: 0.1)
+    monkeypatch.setattr(polling, "next_poll_delay", lambda every, attempts=0, retry_after=None: 0.1)
 
 
 @pytest.fixture

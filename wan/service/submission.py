@@ -45,8 +45,9 @@ class Quote:
 
 
 class Submission:
-    """Writes down the jobs that the background loop sends. clock: seconds since 1970. own: the ids
-    that may be sent, where not all may.
+    """Writes down the jobs that the background loop sends.
+
+    clock: seconds since 1970. sendable: the ids that may be sent, where not all may.
     """
 
     def __init__(
