@@ -124,56 +124,80 @@ def describe_job(
     """Describe a job as it is now. note: what came of a button. asks: what to know before a retry
     is really wanted. is_take: whether it is one of several, whose buttons name it.
     """
-    job = event.job
-    title = Message.of(f"title_{job.state}")
     again = "resume" if is_take else "watch"
     if asks is not None:
-        return JobCard(
-            event=event,
-            state="ASKS",
-            tone="warn",
-            title=Message.of("title_ask"),
-            step=_furthest_step(job),
-            says=[asks],
-            buttons=[_paid("sure", "sure", job), Button(again, "leave", is_main=True)],
-        )
-    if job.state is JobState.SUCCEEDED:
-        return JobCard(
-            event=event,
-            state=job.state,
-            look="video",
-            tone="good",
-            title=title,
-            step=_STEP_OF[job.state],
-            buttons=[_paid("retry", "new_take", job)],
-            note=note,
-            adjustments=job.adjustments,
-        )
-    if not job.live:
-        return JobCard(
-            event=event,
-            state=job.state,
-            tone="calm" if job.state is JobState.CANCELLED else "bad",
-            title=title,
-            step=_furthest_step(job),
-            says=[job.said or event.message],
-            buttons=[_paid("retry", "retry", job)],
-        )
+        return _describe_doubt(event, asks, again)
+    if event.job.state is JobState.SUCCEEDED:
+        return _describe_result(event, note)
+    if not event.job.live:
+        return _describe_failure(event)
     if not watching:
-        return JobCard(
-            event=event,
-            state="STOPPED",
-            title=Message.of("not_watching"),
-            step=_STEP_OF[job.state],
-            says=[Message.of("stopped_note")],
-            buttons=[Button(again, "watch", is_main=True)],
-        )
+        return _describe_unwatched(event, again)
+    return _describe_progress(event, note, is_take=is_take)
+
+
+def _describe_doubt(event: JobEvent, asks: Message, again: str) -> JobCard:
+    """Describe a job that may be paid twice when it is made again."""
+    return JobCard(
+        event=event,
+        state="ASKS",
+        tone="warn",
+        title=Message.of("title_ask"),
+        step=_furthest_step(event.job),
+        says=[asks],
+        buttons=[_priced_button("sure", "sure", event.job), Button(again, "leave", is_main=True)],
+    )
+
+
+def _describe_result(event: JobEvent, note: Message | None) -> JobCard:
+    job = event.job
+    return JobCard(
+        event=event,
+        state=job.state,
+        look="video",
+        tone="good",
+        title=Message.of(f"title_{job.state}"),
+        step=_STEP_OF[job.state],
+        buttons=[_priced_button("retry", "new_take", job)],
+        note=note,
+        adjustments=job.adjustments,
+    )
+
+
+def _describe_failure(event: JobEvent) -> JobCard:
+    """Describe a job that ended without a video."""
+    job = event.job
+    return JobCard(
+        event=event,
+        state=job.state,
+        tone="calm" if job.state is JobState.CANCELLED else "bad",
+        title=Message.of(f"title_{job.state}"),
+        step=_furthest_step(job),
+        says=[job.said or event.message],
+        buttons=[_priced_button("retry", "retry", job)],
+    )
+
+
+def _describe_unwatched(event: JobEvent, again: str) -> JobCard:
+    """Describe a job that goes on while nobody looks."""
+    return JobCard(
+        event=event,
+        state="STOPPED",
+        title=Message.of("not_watching"),
+        step=_STEP_OF[event.job.state],
+        says=[Message.of("stopped_note")],
+        buttons=[Button(again, "watch", is_main=True)],
+    )
+
+
+def _describe_progress(event: JobEvent, note: Message | None, *, is_take: bool) -> JobCard:
+    job = event.job
     return JobCard(
         event=event,
         state=job.state,
         look="making",
         tone="warn" if job.state is JobState.UNCERTAIN else "calm",
-        title=title,
+        title=Message.of(f"title_{job.state}"),
         step=_STEP_OF[job.state],
         says=_explain(event, note, is_take=is_take),
         buttons=_live_buttons(job),
@@ -242,11 +266,11 @@ def _explain(event: JobEvent, note: Message | None, *, is_take: bool) -> list[Me
 def _live_buttons(job: Job) -> list[Button]:
     if _can_cancel(job):
         return [Button("cancel", "cancel")]
-    again = [_paid("retry", "retry", job)] if job.state is JobState.UNCERTAIN else []
+    again = [_priced_button("retry", "retry", job)] if job.state is JobState.UNCERTAIN else []
     return [Button("stop", "stop"), *again]
 
 
-def _paid(press: str, key: str, job: Job) -> Button:
+def _priced_button(press: str, key: str, job: Job) -> Button:
     """A button that shows what pressing it costs."""
     return Button(press, key, price=str(job.price) if job.price and not job.simulated else "")
 
