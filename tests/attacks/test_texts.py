@@ -26,7 +26,7 @@ from wan.domain.ids import OPERATOR
 from wan.domain.jobs import JobState
 from wan.environment.settings import load_settings
 from wan.service.studio import Studio
-from wan.ui import review_page
+from wan.web import review_page
 
 HIDDEN = {
     "C1, which begins a sequence of a terminal": "\x9b31m",

@@ -290,7 +290,7 @@ _REQUESTS = (
         "web/languages.py",
         'return _known(headers.get("accept-language", "")) or "en"',
         'return _known(headers.get("accept-language", "")) or "zh"',
-        "ui/test_review_page.py::test_whoever_asks_for_no_language_of_ours_gets_english",
+        "web/test_review_page.py::test_whoever_asks_for_no_language_of_ours_gets_english",
     ),
 )
 
@@ -578,10 +578,10 @@ _MEDIA = (
     ),
     _fault(
         "the last take left out of an export",
-        "ui/review_export.py",
+        "web/review_zip.py",
         "for path, name in names.items():",
         "for path, name in list(names.items())[:2]:",
-        "ui/test_review_page.py::test_an_export_has_every_take_that_is_there",
+        "web/test_review_page.py::test_an_export_has_every_take_that_is_there",
     ),
 )
 

@@ -21,7 +21,7 @@ from tests.service.test_reviews import GOOD, MADE, NOW
 from tests.service.test_reviews import review as reviewed
 from wan.domain import reviews
 from wan.domain.reviews import Review, Take
-from wan.ui import review_cards
+from wan.web import review_html
 
 RATES = (Fraction(30), Fraction(24), Fraction(60), Fraction(30_000, 1001), Fraction(12))
 SECONDS = 2
@@ -93,7 +93,7 @@ def page(
 ) -> Iterator[Page]:
     """The page of the review, with pictures that have their numbers in them."""
     folder: Path = tmp_path_factory.mktemp("review")
-    (folder / "review.html").write_text(review_cards.page(review, token="t", language="en"))
+    (folder / "review.html").write_text(review_html.page(review, token="t", language="en"))
     for number, rate in enumerate(RATES, 1):
         (folder / f"t/{number}").mkdir(parents=True)
         numbered(folder / f"t/{number}/video.mp4", SECONDS, rate, sound=False)

@@ -33,9 +33,10 @@ from wan.provider.gateway import Gateway
 from wan.service import job_writer, polling, runner, submitting
 from wan.service.studio import Studio
 from wan.storage import objects
-from wan.ui import connection, reference, reuse_settings, review, review_export
+from wan.ui import connection, reference, reuse_settings, review
 from wan.ui.caller import Caller, Events, owner_of
 from wan.ui.stage import TabStage, Values, make_viewers
+from wan.web import review_zip
 from wan.web.routes import routes
 
 pytestmark = pytest.mark.anyio
@@ -197,7 +198,7 @@ async def test_an_export_keeps_its_videos_though_copies_of_a_bucket_are_tidied_u
             assert [video.read_bytes()[4:8] for video, _ in found.values()] == [b"ftyp"] * 2
             assert all(poster.stat().st_size for _, poster in found.values())
         assert not any(video.exists() for video, _ in found.values())
-        await review_export.pack(
+        await review_zip.pack(
             "en",
             studio,
             review,
@@ -235,7 +236,7 @@ async def test_no_copy_takes_the_room_of_the_jobs(studio, monkeypatch):
             job.id, owner=OWNER, target=studio.uploads.folder / "bundle.zip"
         ),
         lambda: reuse_settings.copy_references(studio, job.id, owner=OWNER),
-        lambda: review_export.pack(
+        lambda: review_zip.pack(
             "en",
             studio,
             whole,

@@ -25,7 +25,7 @@ from wan.environment.settings import load_settings
 from wan.media import encode
 from wan.service import polling
 from wan.service.studio import Studio
-from wan.ui.review_export import pack
+from wan.web.review_zip import pack
 
 NOW = 1_700_000_000.0
 MADE = job(

@@ -28,12 +28,12 @@ from wan.environment.settings import load_settings
 from wan.service.studio import Studio
 from wan.storage import objects
 from wan.storage.uploads import SAMPLES, UploadFolder
-from wan.ui import review_page, serve
+from wan.ui import serve
 from wan.ui.gradio_patches import deny_downloads
 from wan.ui.inputs import Page, is_plausible
 from wan.ui.page import build
 from wan.ui.serve import closed
-from wan.web import bodies, rate_limit
+from wan.web import bodies, rate_limit, review_page
 from wan.web.addresses import client_address
 from wan.web.events import Events
 from wan.web.guard import Guard

@@ -20,11 +20,12 @@ from wan.domain.jobs import Job
 from wan.domain.messages import Language, t
 from wan.domain.reviews import Review
 from wan.service.studio import Studio
-from wan.ui import long_work, reuse_settings, review_export
+from wan.ui import long_work, reuse_settings
 from wan.ui import review_tab as html
 from wan.ui.caller import Connection, NotReady, hidden, owner_of
 from wan.ui.components.component import bare
 from wan.ui.components.lines import answer_of, panel_head
+from wan.web import review_zip
 from wan.web.text import text
 
 TAB = "review"
@@ -195,7 +196,7 @@ class _Room:
     async def _packed(self, review: Review) -> AsyncGenerator[str]:
         async def pack(progress: Callable[[float], None]) -> Path:
             async with _placed(self._studio, review, "zip") as target:
-                await review_export.pack(
+                await review_zip.pack(
                     self._language, self._studio, review, target, now=time.time(), progress=progress
                 )
             return target

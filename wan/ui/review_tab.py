@@ -9,8 +9,8 @@ from wan.domain.messages import Language
 from wan.domain.reviews import Review, Take
 from wan.ui.components.library import gone_mark
 from wan.ui.components.lines import copy_button, video
-from wan.ui.review_cards import comments, count_people, count_takes, facts, tally, time_at, until
 from wan.web.paths import file_address
+from wan.web.review_html import comments, count_people, count_takes, facts, tally, time_at, until
 from wan.web.text import text
 
 _ITEM = Markup(

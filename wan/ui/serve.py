@@ -22,11 +22,11 @@ from wan.environment.surroundings import home
 from wan.service.runner import STOP_LIMIT
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES
-from wan.ui import review_cards, review_page
 from wan.ui.api.mcp import install_mcp
 from wan.ui.gradio_patches import bounded
 from wan.ui.inputs import Page
 from wan.ui.theme import WanTheme
+from wan.web import review_html, review_page
 from wan.web.events import SLOTS
 from wan.web.guard import Guard
 from wan.web.headers import Scripts
@@ -169,7 +169,7 @@ class Server:
             names=self._names,
             root=self._root,
             hosts=[settings.space_host],
-            scripts=Scripts([*_scripts(), review_cards.script(), *first.values()], _template()),
+            scripts=Scripts([*_scripts(), review_html.script(), *first.values()], _template()),
             first=first,
             logins=bool(settings.users),
             mcp=settings.mcp,

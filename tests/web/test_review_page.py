@@ -24,7 +24,8 @@ from wan.domain.requests import ImageToVideoRequest
 from wan.domain.reviews import Take
 from wan.environment.settings import load_settings
 from wan.service.studio import Studio
-from wan.ui import reuse_settings, review_cards, review_export, review_page, review_tab
+from wan.ui import reuse_settings, review_tab
+from wan.web import review_html, review_page, review_zip
 from wan.web.rate_limit import RateLimit
 
 PAGES = {"en": "index.html", "zh": "zh.html"}
@@ -43,10 +44,10 @@ def address(number):
 @pytest.mark.parametrize(
     "html",
     [
-        review_cards.page(evil(), token="token", language="en"),
-        review_cards.offline("en", evil(), address, pages=PAGES, now=0.0),
+        review_html.page(evil(), token="token", language="en"),
+        review_html.offline("en", evil(), address, pages=PAGES, now=0.0),
         review_tab.listed("en", [evil()], "review", NOW),
-        *review_cards.parts("en", evil()).values(),
+        *review_html.parts("en", evil()).values(),
     ],
 )
 def test_nothing_that_people_write_becomes_html(html):
@@ -70,12 +71,12 @@ def test_a_page_shows_facts_and_no_prices_and_holds_no_secrets():
         review(said(reviewer="hash-of-somebody")),
         takes=(Take(1, "job-id", paid), Take(2, "job-id-2", paid)),
     )
-    html = review_cards.page(replace(whole, with_settings=True), token="token", language="en")
+    html = review_html.page(replace(whole, with_settings=True), token="token", language="en")
     assert "seed 4711" in read(html)
     assert paid.model in html
     for bare in (
-        review_cards.page(whole, token="token", language="en"),
-        review_cards.offline("en", whole, lambda _: ("v", "p"), pages=PAGES, now=0.0),
+        review_html.page(whole, token="token", language="en"),
+        review_html.offline("en", whole, lambda _: ("v", "p"), pages=PAGES, now=0.0),
     ):
         page = bare.partition("<body")[2]
         assert "4711" not in page
@@ -96,7 +97,7 @@ def test_a_page_shows_facts_and_no_prices_and_holds_no_secrets():
 
 
 def test_a_copy_from_disk_asks_for_nothing_from_afar_and_takes_no_words():
-    html = review_cards.offline("en", review(said()), address, pages=PAGES, now=0.0)
+    html = review_html.offline("en", review(said()), address, pages=PAGES, now=0.0)
     assert re.findall(
         r'(?:src|href|poster|action)="(?!videos/|data:|#|index.html|zh.html)([^"]*)"', html
     ) in (
@@ -110,23 +111,23 @@ def test_a_copy_from_disk_asks_for_nothing_from_afar_and_takes_no_words():
 def test_of_many_comments_the_newest_are_shown_and_the_exports_have_all():
     whole = review(*(said(reviewer=f"r{n}", at=NOW + n, comment=f"word {n}.") for n in range(103)))
     for html in (
-        review_cards.page(whole, token="t", language="en"),
-        review_cards.parts("en", whole)["comments-1"],
+        review_html.page(whole, token="t", language="en"),
+        review_html.parts("en", whole)["comments-1"],
         review_tab.listed("en", [whole], "review", NOW),
     ):
         assert re.findall(r"word (\d+)\.", html) == [str(n) for n in range(102, 2, -1)]
         assert "3 older comments aren" in html
-    assert "另有 3 条" in review_cards.parts("zh", whole)["comments-1"]
+    assert "另有 3 条" in review_html.parts("zh", whole)["comments-1"]
     one_more = replace(
         whole, takes=(replace(whole.takes[0], verdicts=whole.takes[0].verdicts[2:]),)
     )
-    assert "1 older comment is" in review_cards.parts("en", one_more)["comments-1"]
+    assert "1 older comment is" in review_html.parts("en", one_more)["comments-1"]
     hundred = replace(whole, takes=(replace(whole.takes[0], verdicts=whole.takes[0].verdicts[3:]),))
-    assert "older comment" not in review_cards.parts("en", hundred)["comments-1"]
+    assert "older comment" not in review_html.parts("en", hundred)["comments-1"]
     for everything in (
         reviews.export_csv(whole).decode(),
         reviews.export_json(whole).decode(),
-        review_cards.offline("en", whole, address, pages=PAGES, now=0.0),
+        review_html.offline("en", whole, address, pages=PAGES, now=0.0),
     ):
         assert len(re.findall(r"word \d+\.", everything)) == 103
         assert "older comment" not in everything
@@ -134,15 +135,15 @@ def test_of_many_comments_the_newest_are_shown_and_the_exports_have_all():
 
 def test_a_deleted_take_is_a_place_that_says_so():
     whole = replace(review(), takes=(Take(1, "gone", None, (said(),)),))
-    html = review_cards.page(whole, token="t", language="en")
+    html = review_html.page(whole, token="t", language="en")
     assert "was deleted" in html
     assert "<video" not in html
     assert "<b>1</b>" in html
 
 
 def test_many_takes_are_compared_by_four_at_most():
-    assert review_cards.page(review(takes=1), token="t", language="en").count("data-open") == 0
-    twelve = review_cards.page(review(takes=12), token="t", language="en")
+    assert review_html.page(review(takes=1), token="t", language="en").count("data-open") == 0
+    twelve = review_html.page(review(takes=12), token="t", language="en")
     assert twelve.count("<template><section") == 3
     assert "Compare 5, 6, 7, 8 side by side" in twelve
 
@@ -394,7 +395,7 @@ async def test_what_is_refused_is_refused_in_words(asked):
 async def test_an_export_is_whole_or_is_not(asked, tmp_path):
     studio, whole, _, _ = asked
     shares: list[float] = []
-    await review_export.pack(
+    await review_zip.pack(
         "zh", studio, whole, tmp_path / "review.zip", now=NOW, progress=shares.append
     )
     with zipfile.ZipFile(tmp_path / "review.zip") as packed:
@@ -417,9 +418,7 @@ async def test_an_export_is_whole_or_is_not(asked, tmp_path):
         raise RuntimeError("stopped")
 
     with pytest.raises(RuntimeError, match="stopped"):
-        await review_export.pack(
-            "en", studio, whole, tmp_path / "other.zip", now=NOW, progress=stop
-        )
+        await review_zip.pack("en", studio, whole, tmp_path / "other.zip", now=NOW, progress=stop)
     assert [path.name for path in tmp_path.glob("*.zip*")] == ["review.zip"]
 
 
@@ -429,7 +428,7 @@ def test_an_export_has_every_take_that_is_there(tmp_path):
         found[number] = tmp_path / f"video{number}.mp4", tmp_path / f"poster{number}.webp"
         for path in found[number]:
             path.write_bytes(path.name.encode())
-    review_export._write(
+    review_zip._write(
         "en", tmp_path / "review.zip", review(takes=3), found, NOW, lambda share: None
     )
     with zipfile.ZipFile(tmp_path / "review.zip") as packed:

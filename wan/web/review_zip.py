@@ -13,7 +13,7 @@ from wan.domain.reviews import Review
 from wan.service.exports import run_stoppable
 from wan.service.studio import Studio
 from wan.storage.objects import require_room
-from wan.ui import review_cards
+from wan.web import review_html
 
 _CHUNK = 1 << 18  # bytes; between two of them an export can be stopped
 
@@ -72,7 +72,7 @@ def _write(
             part, "w", zipfile.ZIP_STORED
         ) as packed:  # a video does not become smaller
             for one, page in pages.items():
-                html = review_cards.offline(one, whole, address, pages=pages, now=now)
+                html = review_html.offline(one, whole, address, pages=pages, now=now)
                 packed.writestr(page, html, zipfile.ZIP_DEFLATED)
             for path, name in names.items():
                 with (

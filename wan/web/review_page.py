@@ -30,8 +30,7 @@ from wan.domain.errors import (
 from wan.domain.messages import Language
 from wan.domain.reviews import Review
 from wan.service.studio import Studio
-from wan.ui import review_cards
-from wan.web import languages
+from wan.web import languages, review_html
 from wan.web.addresses import network
 from wan.web.paths import MEDIA
 
@@ -88,7 +87,7 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
 
         async def told() -> bytes:
             parts = await built(
-                f"parts {version}", partial(read, token, partial(review_cards.parts, language))
+                f"parts {version}", partial(read, token, partial(review_html.parts, language))
             )
             return await asyncio.to_thread(looks.write, parts, since=since, packed=packed)
 
@@ -208,7 +207,7 @@ async def _without_slash(request: Request) -> Response:
 
 async def gone(request: Request) -> Response:
     """What every link gets that leads nowhere."""
-    return HTMLResponse(review_cards.gone(language_of(request)), 404, headers=_HEADERS)
+    return HTMLResponse(review_html.gone(language_of(request)), 404, headers=_HEADERS)
 
 
 def language_of(request: Request) -> Language:
@@ -217,4 +216,4 @@ def language_of(request: Request) -> Language:
 
 
 def _page(review: Review, *, token: str, language: Language) -> bytes:
-    return review_cards.page(review, token=token, language=language).encode()
+    return review_html.page(review, token=token, language=language).encode()
