@@ -114,16 +114,18 @@ def whole_page(
         [(job, video, "") for job, video in zip(jobs, videos, strict=True)],
         numbers=numbers,
     )
-    style, script = ((ROOT / "assets" / name).read_text() for name in ("compare.css", "compare.js"))
+    names = ("tokens.css", "base.css", "compare.css", "compare.js")
+    *styles, script = ((ROOT / "assets" / name).read_text() for name in names)
     ground = (
-        "body { margin: 16px; font-family: sans-serif } @media (prefers-color-scheme: "
-        "dark) { body { background: #101015 } }"
+        ":root { color-scheme: light dark } "
+        "body { margin: 16px; font-family: sans-serif; background: var(--w-ground) }"
     )
+    style = "".join([ground, *styles])
     page = folder / f"board-{len(jobs)}-{language}{'-later' if numbers else ''}.html"
     page.write_text(
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta '
         'name="viewport" content="width=device-width"><title>Takes</title>'
-        f"<style>{ground}{style}</style><script>{script}</script></head><body><main><h1>Takes</h1>{shown}</main></body></html>"
+        f"<style>{style}</style><script>{script}</script></head><body><main><h1>Takes</h1>{shown}</main></body></html>"
     )
     return page
 

@@ -116,10 +116,10 @@ class Server:
             "footer_links": ["api"],
             "root_path": "",  # the guard says in each request where the app is reached
             "theme": WanTheme(),
-            "css": _read("page.css") + _read("said.css"),
-            # What stands here is not prefixed as `css` is, so that the same file dresses pages that
+            "css": _styles("page", "verdicts"),
+            # What stands here is not prefixed as `css` is, so that the same files dress pages that
             # are not Gradio's.
-            "head": f"<style>{_read('compare.css')}</style>"
+            "head": f"<style>{_styles('tokens', 'base', 'compare')}</style>"
             + "".join(f"<script>{script}</script>" for script in _scripts()),
             "favicon_path": ASSETS / "favicon.svg",
             "app_kwargs": {
@@ -228,6 +228,11 @@ def _scripts() -> list[str]:
     """The scripts of the page, which run inline."""
     names = ("page", "forms", "copy", "uploads", "compare", "library", "review")
     return [_read(f"{name}.js") for name in names]
+
+
+def _styles(*names: str) -> str:
+    """Style sheets, in this order."""
+    return "".join(_read(f"{name}.css") for name in names)
 
 
 def _template() -> str:

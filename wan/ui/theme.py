@@ -1,5 +1,5 @@
 """The look: one accent, cool neutrals, system fonts. Shapes that Gradio has no token for stand in
-`assets/page.css`.
+the style sheets of `assets/`, whose colours and spacing are in `tokens.css`.
 """
 
 from gradio.themes.base import Base

@@ -1,9 +1,9 @@
 """Two to four takes side by side: their videos, one set of controls, and what differs between their
 settings.
 
-`assets/compare.js` plays every `[data-compare]` of a document and `assets/compare.css` dresses it.
-Neither needs anything else of the page, so that the same board stands in the app, on a review's
-public page and in an export that is opened from disk.
+`assets/compare.js` plays every `[data-compare]` of a document, and `assets/compare.css` dresses it
+with the tokens of `tokens.css`. They need nothing else of the page, so that the same board stands
+in the app, on a review's public page and in an export that is opened from disk.
 """
 
 import hashlib

@@ -32,7 +32,10 @@ Pages = Mapping[Language, str]
 _PAGES: Pages = {"zh": "?lang=zh", "en": "?lang=en"}
 
 _ICON = "data:image/svg+xml," + url_quote((ASSETS / "favicon.svg").read_text(encoding="utf-8"))
-_FILES = {"css": ("review", "said", "compare"), "js": ("review", "compare")}
+_FILES = {
+    "css": ("tokens", "base", "review", "verdicts", "compare"),
+    "js": ("review", "compare"),
+}
 
 
 def page(review: Review, *, token: str, language: Language) -> str:
