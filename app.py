@@ -25,7 +25,7 @@ try:
     set_aside()  # before Gradio is imported, which reads it
     from wan.service.studio import Studio
     from wan.ui.page import build
-    from wan.ui.serve import Server
+    from wan.ui.server import Server
 
     studio, opened = Studio(settings), asyncio.Event()
     demo = build(studio, opened)

@@ -42,7 +42,7 @@ _IMPORTED = (
     "wan.cli.main",
     "wan.simulator.app",
     "wan.ui.page",
-    "wan.ui.serve",
+    "wan.ui.server",
     "gradio.http_server",
 )
 _SIGNALS = {

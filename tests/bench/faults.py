@@ -784,7 +784,7 @@ _FRESH = (
     ),
     _fault(
         "a stop that is lost where another thread takes its signal",
-        "ui/serve.py",
+        "ui/server.py",
         "while not self._over.wait(_STOP_LOOK):",
         "while not self._over.wait():",
         "environment/test_process_exit.py::test_the_app_ends_whichever_thread_takes_the_signal",

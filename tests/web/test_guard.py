@@ -32,7 +32,7 @@ from wan.ui import serve
 from wan.ui.gradio_patches import deny_downloads
 from wan.ui.inputs import Page, is_plausible
 from wan.ui.page import build
-from wan.ui.serve import closed
+from wan.ui.server import closed
 from wan.web import bodies, rate_limit, review_page
 from wan.web.addresses import client_address
 from wan.web.events import Events
