@@ -39,7 +39,7 @@ from wan.domain.requests import ImageToVideoRequest, ReferenceToVideoRequest
 from wan.environment.settings import load_settings
 from wan.media import encode, inputs
 from wan.service import polling
-from wan.service.library import Library
+from wan.service.library import Library, open_library
 from wan.service.stores import open_stores
 from wan.service.studio import Studio
 
@@ -441,6 +441,22 @@ async def test_jobs_of_another_key_wait_for_it_and_can_be_cancelled(simulator, m
         assert (await studio.library.get(jobs[0].id, owner=OWNER)).state is JobState.CANCELLED
         with pytest.raises(WanError, match="another key"):
             await studio.submission.retry(jobs[1].id, owner=OWNER)
+
+
+def test_a_studio_that_is_not_open_says_so():
+    studio = Studio(load_settings())
+    for part in ("submission", "watching", "library", "exports", "reviews", "access", "stores"):
+        with pytest.raises(RuntimeError, match="not open"):
+            getattr(studio, part)
+
+
+async def test_a_library_that_needs_no_service_only_reads(studio, monkeypatch):
+    job = await studio.submission.submit(image(prompt="read without a service"), owner=OWNER)
+    monkeypatch.setenv("DASHSCOPE_BASE_URL", "http://127.0.0.1:1/api/v1")
+    async with open_library(load_settings()) as library:
+        assert (await library.get(job.id, owner=OWNER)).id == job.id
+        assert not {"delete", "withdraw_links", "submit", "cancel"} & set(dir(library))
+    await studio.submission.cancel(job.id, owner=OWNER)
 
 
 async def test_a_job_is_its_owners(studio):
