@@ -85,7 +85,7 @@ class KeyRing(Mapping[str, Connection]):
 
     @property
     def visitors(self) -> int:
-        """How many keys of visitors are held."""
+        """The number of visitors' keys that are held."""
         return len(self._held)
 
     def __getitem__(self, account: str) -> Connection:

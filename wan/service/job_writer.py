@@ -166,8 +166,8 @@ class JobWriter:
     async def until_written(
         self, job: Job, write: Callable[[Job], Awaitable[Job | None]], what: str = "the answer"
     ) -> Job | None:
-        """Writes down what became of the paid request, until it is written: nobody can ask for that
-        again.
+        """Write down what became of the paid request, again and again until it is written: nobody
+        can ask for that once more.
         """
         pause = 0.1
         while True:

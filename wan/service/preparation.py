@@ -40,6 +40,7 @@ class Prepared:
 
     @property
     def digests(self) -> list[str]:
+        """What tells the references apart: the address of each, or the SHA-256 of its file."""
         return [reference.url or reference.sha256 for reference in self.references]
 
 

@@ -248,8 +248,8 @@ async def _stop(task: asyncio.Task[None]) -> None:
 
 
 def _page_uploads(settings: Settings) -> Path | None:
-    """Gradio's folder of uploads, which `app.py` sets where there is a page; None without one, and
-    for a folder that the operator chose, which is theirs to clean up.
+    """Return Gradio's folder of uploads, which `app.py` sets where there is a page; None without
+    one, and for a folder that the operator chose, which is theirs to clean up.
     """
     folder = os.environ.get("GRADIO_TEMP_DIR")
     ours = folder and Path(folder).is_relative_to(settings.output_dir.absolute())
