@@ -1,5 +1,5 @@
-// The library: its parts show what the server gives; here stands what only a browser knows. Which takes are chosen, where somebody was before a job was
-// opened, dates as they are written here, and when to look again at what is on its way.
+// The library: its parts show what the server gives; here stands what only a browser knows. Which takes are chosen,
+// where somebody was before a job was opened, dates as they are written here, and when to look again at what is on its way.
 window.wanLibrary = (() => {
   const LOOK = 2000; // ms between two looks at what is on its way
   let chosen = []; // ids, in the order of choosing
@@ -7,6 +7,7 @@ window.wanLibrary = (() => {
   let opener = ""; // whose card gets the focus back
   let open = ""; // what is shown in place of the cards: "job", "board", or nothing
   let scrolled = 0;
+  let returns = 0; // steps back in the history that were asked for here and have not been made yet
   let looked = 0; // when the last look was asked for
   let offered = ""; // what the work was last seen to show: "progress", or the address of a file
   let focused = { job: "", work: false }; // whether a card, or what is about the work, had the focus last
@@ -15,7 +16,7 @@ window.wanLibrary = (() => {
   const part = (selector) => room()?.querySelector(selector);
   const cardOf = (job) => (job ? part(`.wan-item[data-job="${CSS.escape(job)}"]`) : null);
   const isShown = () => !document.hidden && Boolean(room()?.checkVisibility());
-  const focusTab = (tab) => document.querySelector(`#wan-tabs [role=tab][data-tab-id=${tab}]`)?.focus({ preventScroll: true });
+  const tabOf = (name) => document.querySelector(`#wan-tabs [role=tab][data-tab-id=${name}]`);
 
   // Triggers an event of a component (`wan/ui/components/component.js`).
   function fire(name, event, values) {
@@ -36,12 +37,14 @@ window.wanLibrary = (() => {
   const RENDERED = { grid: gridRendered, detail: detailRendered, work: workRendered, bar: mark };
   document.addEventListener("wan-change", ({ target }) => {
     target.querySelectorAll("[data-gone]").forEach(({ dataset }) => drop(dataset.gone));
-    const name = target.closest("#wan-library-room") && target.closest("[id^=wan-library-]").id.replace("wan-library-", "");
+    if (!target.closest("#wan-library-room")) return;
+    const name = target.closest("[id^=wan-library-]").id.replace("wan-library-", "");
     RENDERED[name]?.(target);
   });
 
   function gridRendered() {
-    if (!part("[data-cards]")) return setTimeout(look, 60); // for the first time; what is triggered while a part is put in is lost
+    // For the first time; what is triggered while a part is put in is lost.
+    if (!part("[data-cards]")) return setTimeout(look, 60);
     const active = document.activeElement;
     const job = active.closest(".wan-item")?.dataset.job;
     mark();
@@ -53,7 +56,8 @@ window.wanLibrary = (() => {
   }
 
   function mark() {
-    const words = new Intl.DateTimeFormat(document.documentElement.lang || "en", { dateStyle: "medium", timeStyle: "short" });
+    const language = document.documentElement.lang || "en";
+    const words = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
     for (const time of room().querySelectorAll("time")) time.textContent = words.format(new Date(time.dateTime));
     for (const card of room().querySelectorAll(".wan-item")) {
       const number = chosen.indexOf(card.dataset.job);
@@ -68,8 +72,9 @@ window.wanLibrary = (() => {
     bar.hidden = !chosen.length;
     bar.querySelector("b").textContent = chosen.length;
     for (const [verb, [low, high]] of Object.entries(JSON.parse(bar.dataset.needed))) {
-      const busy = verb === "join" && part("#wan-library-work progress");
-      bar.querySelector(`[data-event="${verb}"]`).disabled = chosen.length < low || chosen.length > high || Boolean(busy);
+      const busy = verb === "join" && part("#wan-library-work progress") !== null;
+      const fits = chosen.length >= low && chosen.length <= high;
+      bar.querySelector(`[data-event="${verb}"]`).disabled = busy || !fits;
     }
   }
 
@@ -89,14 +94,17 @@ window.wanLibrary = (() => {
     const shown = box.querySelector(".wan-job, [data-board]");
     const { gone = "", went, job, again } = box.querySelector("i[data-gone], i[data-went]")?.dataset ?? {};
     const other = shown?.dataset.job ?? gone;
-    if (wanted ? other && other !== wanted : shown?.dataset.job) return wanted ? show(wanted) : close(); // it came too late
+    const late = wanted ? other && other !== wanted : shown?.dataset.job; // somebody wanted something else meanwhile
+    if (late) return wanted ? show(wanted) : close();
     if (gone) opener = (cardOf(gone)?.nextElementSibling ?? cardOf(gone)?.previousElementSibling)?.dataset.job ?? "";
     const before = open;
     open = !shown ? "" : shown.dataset.job ? "job" : "board";
+    if (open) room().dataset.shows = open;
+    else delete room().dataset.shows;
     mark();
     if (open && !before) enter(box);
     else if (before && !open) leave(before);
-    if (gone && !opener) focusTab("library");
+    if (gone && !opener) tabOf("library")?.focus({ preventScroll: true });
     if (went) depart(went, job, again !== undefined);
   }
 
@@ -113,15 +121,20 @@ window.wanLibrary = (() => {
     const way = before === "board" ? part("[data-event=compare]") : null;
     (cardOf(opener)?.querySelector("[data-event=open]") ?? way)?.focus({ preventScroll: true });
     look();
-    if (history.state?.wan === "library") history.back();
+    if (history.state?.wan !== "library") return;
+    returns += 1;
+    history.back();
   }
 
-  addEventListener("popstate", () => open && history.state?.wan !== "library" && close());
+  addEventListener("popstate", () => {
+    if (returns) returns -= 1;
+    else if (open && history.state?.wan !== "library") close();
+  });
 
   // Somebody is taken to a tab. again: whether the job that is shown there shall be made once more.
   function depart(tab, job, again) {
     scrollTo({ top: 0 });
-    focusTab(tab);
+    tabOf(tab)?.focus({ preventScroll: true });
     if (again) window.wanStudio.takeAgain(tab, job);
     else window.wanStudio.started(tab, job);
   }
@@ -132,14 +145,15 @@ window.wanLibrary = (() => {
     if (now === offered) return;
     offered = now;
     mark();
-    if (focused.work && (box.contains(document.activeElement) || document.activeElement === document.body || document.activeElement.disabled)) {
-      (box.querySelector("a, button") ?? part("[data-event=join]"))?.focus();
-    }
+    const active = document.activeElement;
+    const lost = active === document.body || active.disabled || box.contains(active);
+    if (focused.work && lost) (box.querySelector("a, button") ?? part("[data-event=join]"))?.focus();
     if (link && "atOnce" in link.dataset) link.click();
   }
 
   document.addEventListener("focusin", ({ target }) => {
-    focused = { job: target.closest(".wan-item")?.dataset.job ?? "", work: Boolean(target.closest("#wan-library-work, [data-event=join]")) };
+    const job = target.closest(".wan-item")?.dataset.job ?? "";
+    focused = { job, work: target.closest("#wan-library-work, [data-event=join]") !== null };
   });
 
   // A refusal stays until the next step.
@@ -170,7 +184,8 @@ window.wanLibrary = (() => {
   });
 
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || !open || !isShown() || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+    if (event.key !== "Escape" || event.defaultPrevented || !open || !isShown()) return;
+    if (document.querySelector("dialog[open]")) return;
     if (part(".wan-ask:not([hidden])")) ask(false);
     else close();
   });

@@ -207,7 +207,12 @@ def test_takes_are_chosen_compared_and_joined(owner: Page, tmp_path: Path):
         boxes.nth(number).check()
     assert chosen(owner) == f"{ids[2]} {ids[0]}"
     expect(owner.locator(".wan-chosen")).to_contain_text("2 selected", use_inner_text=True)
+    owner.locator("[data-event=open]").first.click()
+    expect(owner.locator(".wan-job")).to_be_visible()
+    owner.keyboard.press("Escape")
     owner.locator(".wan-chosen [data-event=compare]").click()
+    expect(owner.locator("[data-compare]")).to_be_visible()
+    expect(owner.locator(".wan-compare-wait")).to_have_text("", use_inner_text=True)
     expect(owner.locator("[data-compare] video")).to_have_count(2)
     owner.keyboard.press("Escape")
     expect(owner.locator("[data-compare]")).to_have_count(0)
@@ -251,6 +256,27 @@ def test_the_library_follows_what_is_on_its_way(page: Page):
     assert page.locator("[data-choose]").nth(1).is_checked()
     expect(page.locator("[data-event=open]").nth(1)).to_be_focused()
     assert page.evaluate("document.querySelectorAll('.wan-item img')[1].kept")
+
+
+def test_a_new_job_leaves_focus_and_choice_on_the_same_card(page: Page, app: App):
+    picture(page)
+    made(page, "The first.")
+    library(page)
+    page.locator("[data-choose]").check()
+    page.locator("[data-event=open]").focus()
+    other = page.context.new_page()
+    opened(other, app.url)
+    picture(other)
+    made(other, "The second.")
+    other.close()
+    page.evaluate("window.wanLibrary.look()")
+    expect(page.locator(".wan-item-words")).to_have_text(["The second.", "The first."])
+    expect(page.locator("[data-event=open]").nth(1)).to_be_focused()
+    assert [box.is_checked() for box in page.locator("[data-choose]").all()] == [False, True]
+    page.reload()
+    library(page)
+    expect(page.locator(".wan-chosen")).to_be_hidden()  # a reload forgets what was chosen
+    assert chosen(page) == ""
 
 
 def test_deleting_asks_first_and_not_while_it_runs(page: Page, app: App):
