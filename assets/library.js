@@ -1,5 +1,6 @@
-// The library: its parts show what the server gives; here stands what only a browser knows. Which takes are chosen,
-// where somebody was before a job was opened, dates as they are written here, and when to look again at what is on its way.
+// The library: its parts show what the server gives; here stands what only a browser knows. Which
+// takes are chosen, where somebody was before a job was opened, dates as they are written here, and
+// when to look again at what is on its way.
 window.wanLibrary = (() => {
   const LOOK = 2000; // ms between two looks at what is on its way
   let chosen = []; // ids, in the order of choosing
@@ -10,7 +11,7 @@ window.wanLibrary = (() => {
   let returns = 0; // steps back in the history that were asked for here and have not been made yet
   let looked = 0; // when the last look was asked for
   let offered = ""; // what the work was last seen to show: "progress", or the address of a file
-  let focused = { job: "", work: false }; // whether a card, or what is about the work, had the focus last
+  let focused = { job: "", work: false }; // what had the focus last: a card, or part of the work
 
   const room = () => document.getElementById("wan-library-room");
   const part = (selector) => room()?.querySelector(selector);
@@ -20,8 +21,8 @@ window.wanLibrary = (() => {
 
   // Triggers an event of a component (`wan/ui/components/component.js`).
   function fire(name, event, values) {
-    const detail = { event, ...values };
-    part(`#wan-library-${name} [data-listens]`)?.dispatchEvent(new CustomEvent("wan", { bubbles: true, detail }));
+    const carries = new CustomEvent("wan", { bubbles: true, detail: { event, ...values } });
+    part(`#wan-library-${name} [data-listens]`)?.dispatchEvent(carries);
   }
 
   const show = (job) => fire("grid", "open", { job });
@@ -58,7 +59,9 @@ window.wanLibrary = (() => {
   function mark() {
     const language = document.documentElement.lang || "en";
     const words = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
-    for (const time of room().querySelectorAll("time")) time.textContent = words.format(new Date(time.dateTime));
+    for (const time of room().querySelectorAll("time")) {
+      time.textContent = words.format(new Date(time.dateTime));
+    }
     for (const card of room().querySelectorAll(".wan-item")) {
       const number = chosen.indexOf(card.dataset.job);
       const box = card.querySelector("[data-choose]");
@@ -92,11 +95,13 @@ window.wanLibrary = (() => {
 
   function detailRendered(box) {
     const shown = box.querySelector(".wan-job, [data-board]");
-    const { gone = "", went, job, again } = box.querySelector("i[data-gone], i[data-went]")?.dataset ?? {};
+    const sign = box.querySelector("i[data-gone], i[data-went]")?.dataset ?? {};
+    const { gone = "", went, job, again } = sign;
     const other = shown?.dataset.job ?? gone;
-    const late = wanted ? other && other !== wanted : shown?.dataset.job; // somebody wanted something else meanwhile
+    // Somebody wanted something else meanwhile.
+    const late = wanted ? other && other !== wanted : shown?.dataset.job;
     if (late) return wanted ? show(wanted) : close();
-    if (gone) opener = (cardOf(gone)?.nextElementSibling ?? cardOf(gone)?.previousElementSibling)?.dataset.job ?? "";
+    if (gone) opener = besides(gone)?.dataset.job ?? "";
     const before = open;
     open = !shown ? "" : shown.dataset.job ? "job" : "board";
     if (open) room().dataset.shows = open;
@@ -108,10 +113,16 @@ window.wanLibrary = (() => {
     if (went) depart(went, job, again !== undefined);
   }
 
+  function besides(job) {
+    const card = cardOf(job);
+    return card?.nextElementSibling ?? card?.previousElementSibling;
+  }
+
   function enter(box) {
     history.scrollRestoration = "manual"; // where to is ours to say
     history.pushState({ wan: "library" }, ""); // the browser's way back leads to the cards
-    (box.querySelector("[data-compare]") ?? box.querySelector("[data-event=close]")).focus({ preventScroll: true });
+    const target = box.querySelector("[data-compare]") ?? box.querySelector("[data-event=close]");
+    target.focus({ preventScroll: true });
     document.getElementById("wan-tabs").scrollIntoView({ block: "start" });
   }
 
@@ -147,7 +158,8 @@ window.wanLibrary = (() => {
     mark();
     const active = document.activeElement;
     const lost = active === document.body || active.disabled || box.contains(active);
-    if (focused.work && lost) (box.querySelector("a, button") ?? part("[data-event=join]"))?.focus();
+    const next = box.querySelector("a, button") ?? part("[data-event=join]");
+    if (focused.work && lost) next?.focus();
     if (link && "atOnce" in link.dataset) link.click();
   }
 
@@ -160,8 +172,9 @@ window.wanLibrary = (() => {
   const hush = () => part("#wan-library-refusal [data-note]") && fire("refusal", "hush");
 
   document.addEventListener("click", ({ target }) => {
-    const { event, act, job } = target.closest?.("#wan-library-room :is([data-event], [data-act])")?.dataset ?? {};
-    if (!event && !act) return;
+    const button = target.closest?.("#wan-library-room :is([data-event], [data-act])");
+    if (!button) return;
+    const { event, act, job } = button.dataset;
     hush();
     if (!open) scrolled = scrollY;
     if (event === "open") wanted = opener = job;
@@ -190,13 +203,16 @@ window.wanLibrary = (() => {
     else close();
   });
 
-  // A video that is dropped on a form is asked for its settings; on the references' own field it stays a reference.
+  // A video that is dropped on a form is asked for its settings; on the references' own field it
+  // stays a reference.
   const dropped = (event) => {
     const form = event.target.closest?.(".wan-brief");
-    const upload = form?.querySelector(".wan-recall")?.parentElement.querySelector(":scope > input[type=file]");
+    const recall = form?.querySelector(".wan-recall")?.parentElement;
+    const upload = recall?.querySelector(":scope > input[type=file]");
     const [file] = event.dataTransfer?.items ?? [];
     const video = file?.kind === "file" && /^video\/(mp4|quicktime)$/.test(file.type);
-    return video && upload && !event.target.closest("#wan-reference-reference_video") ? upload : null;
+    const isReference = event.target.closest("#wan-reference-reference_video");
+    return video && upload && !isReference ? upload : null;
   };
   addEventListener("dragover", (event) => dropped(event) && event.preventDefault(), true);
   addEventListener(
@@ -239,6 +255,8 @@ window.wanLibrary = (() => {
       looked = performance.now(); // a look at the page that was shown before would come after it
       return given;
     },
-    forget: (html) => html.match(/data-gone="([^"]*)"/g)?.forEach((gone) => drop(gone.slice(11, -1))),
+    forget(html) {
+      for (const [, gone] of html.matchAll(/data-gone="([^"]*)"/g)) drop(gone);
+    },
   };
 })();
