@@ -203,33 +203,6 @@ window.wanLibrary = (() => {
     else close();
   });
 
-  // A video that is dropped on a form is asked for its settings; on the references' own field it
-  // stays a reference.
-  const dropped = (event) => {
-    const form = event.target.closest?.(".wan-brief");
-    const recall = form?.querySelector(".wan-recall")?.parentElement;
-    const upload = recall?.querySelector(":scope > input[type=file]");
-    const [file] = event.dataTransfer?.items ?? [];
-    const video = file?.kind === "file" && /^video\/(mp4|quicktime)$/.test(file.type);
-    const isReference = event.target.closest("#wan-reference-reference_video");
-    return video && upload && !isReference ? upload : null;
-  };
-  addEventListener("dragover", (event) => dropped(event) && event.preventDefault(), true);
-  addEventListener(
-    "drop",
-    (event) => {
-      const upload = dropped(event);
-      if (!upload) return;
-      event.preventDefault();
-      event.stopImmediatePropagation();
-      const files = new DataTransfer();
-      files.items.add(event.dataTransfer.files[0]);
-      upload.files = files.files;
-      upload.dispatchEvent(new Event("change", { bubbles: true }));
-    },
-    true,
-  );
-
   setInterval(() => {
     if (!isShown() || performance.now() - looked < LOOK) return;
     if (open ? !part(".wan-job[data-going]") : part('[data-cards][data-going="0"]')) return;
