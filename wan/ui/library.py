@@ -236,7 +236,7 @@ class Library:
     async def delete(self, caller: Caller, job_id: str) -> list[Any]:
         """Delete a job."""
         await self._studio.library.delete(job_id, owner=caller.owner)
-        return [html.show_gone(job_id)]
+        return [html.show_gone(self._language, job_id)]
 
 
 def _filters(language: Language) -> list[Any]:

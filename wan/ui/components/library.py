@@ -16,6 +16,7 @@ from wan.media import embedded_settings
 from wan.ui.components.component import Component
 from wan.ui.components.templates import render
 from wan.web.compare import TAKES, worded
+from wan.web.templating import render_macro
 from wan.web.text import text
 
 NEEDED = {"compare": TAKES, "join": embedded_settings.SHOTS}
@@ -107,16 +108,16 @@ def show_departure(
     return render("library_departure.html", language, tab=tab, job_id=job_id, again=again)
 
 
-def show_gone(job_id: str) -> Markup:
+def show_gone(language: Language, job_id: str) -> Markup:
     """A mark for the script: a job is not there any more."""
-    return Markup("<i{}></i>").format(gone_mark([job_id]))
+    return render("library_gone.html", language, job_id=job_id)
 
 
-def gone_mark(gone: Sequence[str]) -> Markup | str:
+def gone_mark(gone: Sequence[str]) -> Markup:
     """An attribute of whatever is shown: which of the chosen jobs are not there any more, for the
     script to forget. gone: their ids.
     """
-    return Markup(' data-gone="{}"').format(" ".join(gone)) if gone else ""
+    return render_macro("gone", "en", list(gone))
 
 
 def show_bar(language: Language) -> Markup:
