@@ -14,7 +14,7 @@ from tests.ui.test_cards import event
 from wan.domain.jobs import JobState
 from wan.domain.messages import Message
 from wan.ui import components, page
-from wan.ui.components import lines
+from wan.ui.components import library, lines
 from wan.ui.components.cast import Tile, show_cast
 from wan.ui.components.component import Component
 from wan.ui.components.header import show_header
@@ -67,6 +67,7 @@ def shown(evil: str) -> dict[str, str]:
         "model": evil,
         "video_key": evil,
         "original_key": "another",
+        "references": [],
         "adjustments": [told(evil)],
     }
     states = {state: event(state, **job, said=told(evil)) for state in JobState}
@@ -79,6 +80,10 @@ def shown(evil: str) -> dict[str, str]:
         "job that asks": show_job("zh", states[JobState.EXPIRED], asks=told(evil)),
         **{
             f"takes {state}": show_takes("en", [(one, Mark.BEFORE), (one, Mark.ASKS)])
+            for state, one in states.items()
+        },
+        **{
+            f"library {state}": library.show_job("en", one, told(evil))
             for state, one in states.items()
         },
         "refusal": show_idle("en", "image.webp", refused(told(evil), evil)),
