@@ -757,8 +757,8 @@ _FRESH = (
     _fault(
         "a field's label taken for another's",
         "domain/fields.py",
-        'choices={"single": "shot_single", "multi": "shot_multi"},',
-        'choices={"single": "shot_multi", "multi": "shot_single"},',
+        'label="motion",',
+        'label="sound",',
         "ui/test_compare.py",
     ),
     _fault(
