@@ -274,18 +274,13 @@
     });
   }, EVERY);
 
-  // What the owner's buttons are about; each presses the hidden one of Gradio that asks the server.
-  let picked = "";
+  // While its owner ends a review, it is not asked for its tally; a question is taken back by its own button.
   document.addEventListener("click", ({ target }) => {
-    const button = target.closest?.("[data-review-press], [data-review-keep]");
+    const button = target.closest?.("[data-review-keep], [data-event=revoke], [data-event=delete]");
     if (!button) return;
-    const { reviewPress: verb, review } = button.dataset;
-    if (verb) {
-      if (review !== undefined) picked = review;
-      const root = button.closest("[data-live]");
-      if (root && (verb === "revoke" || verb === "delete")) resting.set(root, Date.now() + RESTS);
-      document.getElementById(`wan-review-${verb}`).click();
-    } else button.closest("details").open = false;
+    const root = button.closest("[data-live]");
+    if ("reviewKeep" in button.dataset) button.closest("details").open = false;
+    else if (root) resting.set(root, Date.now() + RESTS);
   });
 
   // A question that nobody answers goes by Escape, or by a click elsewhere.
@@ -308,12 +303,13 @@
     dated();
   }
 
-  window.wanReview = {
-    complete,
-    picked: () => picked,
-    made: (review) => review && (picked = review),
-    download: () => document.querySelector("#wan-review-export a[download]")?.click(),
-  };
+  // What an export shows when it is over: what was made is downloaded; of one that was stopped no progress stays.
+  function exported(html) {
+    document.querySelector("#wan-review-export a[download]")?.click();
+    return html?.includes("<progress") ? "" : html;
+  }
+
+  window.wanReview = { complete, exported };
 
   if ("review" in document.documentElement.dataset) {
     document.addEventListener("DOMContentLoaded", opened);

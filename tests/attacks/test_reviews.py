@@ -30,7 +30,7 @@ class Hers:
 @pytest.fixture
 def hers(victim: Victim) -> Hers:
     someone = victim.visitor
-    number = someone.event("create")
+    number = someone.event("create_review")
     form = someone.form(
         number,
         token=someone.token,
@@ -41,7 +41,10 @@ def hers(victim: Victim) -> Hers:
     )
     well, given = someone.call(number, form)
     assert well, given
-    return Hers(given[4], re.search(r'href="review/([\w-]{43})"', given[0])[1])
+    return Hers(
+        re.search(r'data-event="csv" data-review="([^"]+)"', given[0])[1],
+        re.search(r'href="review/([\w-]{43})"', given[0])[1],
+    )
 
 
 def give(app: App, token: str, given: object = GOOD, **headers: str):
@@ -57,7 +60,10 @@ def opened(app: App, token: str) -> list[int]:
 
 
 def test_reviews_of_others(app: App, visitor: Visitor, victim: Victim, hers: Hers, record: Record):
-    for name in ("show_1", "revoke", "delete", "csv", "json", "zip"):
+    for name in (
+        *("open_review", "revoke", "delete_review"),
+        *("export_csv", "export_json", "export_zip"),
+    ):
         number = visitor.event(name)
         for what, token, picked in (
             ("another's review by its id", visitor.token, hers.id),
@@ -65,14 +71,15 @@ def test_reviews_of_others(app: App, visitor: Visitor, victim: Victim, hers: Her
             ("another's review, its id as token", hers.id, hers.id),
             ("another's review, its link as token", hers.token, hers.id),
         ):
-            _, given = visitor.call(number, visitor.form(number, token=token, picked=picked))
+            form = visitor.form(number, token=token)
+            _, given = visitor.call(number, form, event_data={"review": picked})
             seen = [
                 mark
                 for mark in ("Her review", hers.token, victim.media, "download")
                 if mark in json.dumps(given)
             ]
             record(f"review: {name}, {what}", [], seen)
-    number = visitor.event("create")
+    number = visitor.event("create_review")
     _, given = visitor.call(
         number,
         visitor.form(
@@ -84,7 +91,7 @@ def test_reviews_of_others(app: App, visitor: Visitor, victim: Victim, hers: Her
         "refused",
         "refused" if "Select at least one take" in json.dumps(given) else given,
     )
-    number = visitor.event("posters")
+    number = visitor.event("show_chosen")
     _, given = visitor.call(number, visitor.form(number, token=visitor.token, chosen=victim.job_id))
     record("review: another's poster among the chosen", False, victim.media in json.dumps(given))
     record("review: hers is still there", 200, ask(app.url, "GET", f"/review/{hers.token}").status)
@@ -204,8 +211,9 @@ def test_floods(proxied: App, record: Record):
 def test_revoked(app: App, victim: Victim, hers: Hers, record: Record):
     assert give(app, hers.token, GOOD | {"comment": "=1+1"}).status == 200
     someone = victim.visitor
-    number = someone.event("csv")
-    given = someone.call(number, someone.form(number, token=someone.token, picked=hers.id))[1]
+    number, carried = someone.event("export_csv"), {"review": hers.id}
+    form = someone.form(number, token=someone.token)
+    given = someone.call(number, form, event_data=carried)[1]
     path = re.search(r'href="(gradio_api/file=[^"]+)"', given[0])[1]
     table = ask(app.url, "GET", f"/{path}")
     record(
@@ -214,7 +222,8 @@ def test_revoked(app: App, victim: Victim, hers: Hers, record: Record):
         (table.status, b",'=1+1" in table.body or b",\"'=1+1" in table.body),
     )
     revoke = someone.event("revoke")
-    assert someone.call(revoke, someone.form(revoke, token=someone.token, picked=hers.id))[0]
+    form = someone.form(revoke, token=someone.token)
+    assert someone.call(revoke, form, event_data=carried)[0]
     record("review: page, tally and media by a revoked link", [404] * 4, opened(app, hers.token))
     record("review: a verdict by a revoked link", 404, give(app, hers.token).status)
 

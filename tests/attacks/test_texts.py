@@ -48,7 +48,7 @@ UNSEEN = re.compile(
 def made(visitor: Victim, title: str, **given: object) -> tuple[str, str]:
     """A review of the victim's, by its title; what its tab shows, and the token of its link."""
     someone = visitor.visitor
-    number = someone.event("create")
+    number = someone.event("create_review")
     form = someone.form(
         number,
         token=someone.token,

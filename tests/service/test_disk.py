@@ -35,6 +35,7 @@ from wan.service.studio import Studio
 from wan.storage import objects
 from wan.ui import connection, reference, reuse_settings, review
 from wan.ui.caller import Caller, Events, owner_of
+from wan.ui.components.review import OfReview
 from wan.ui.stage import TabStage, Values, make_viewers
 from wan.web import review_zip
 from wan.web.routes import routes
@@ -268,12 +269,15 @@ async def test_one_export_of_an_owner_at_a_time(studio, monkeypatch, tmp_path):
     made, _ = await studio.reviews.create(
         [job.id], owner=owner, title="A", note="", expires_days=None
     )
-    room = review._Room("en", studio, set())
-    first = room.zip("", made.id, asks)
+    with gr.Blocks():
+        events = Events("en", studio, connection.build("en", studio))
+        tab = review.ReviewTab(events, gr.BrowserState(""), set())
+    asking = Caller(studio, asks, ""), OfReview(review=made.id)
+    first = tab.export_zip(*asking)
     assert "Exporting" in await anext(first)
-    assert ["Another export" in said async for said in room.zip("", made.id, asks)] == [True]
+    assert ["Another export" in said async for said in tab.export_zip(*asking)] == [True]
     await first.aclose()
-    assert "Ready" in [said async for said in room.zip("", made.id, asks)][-1]
+    assert "Ready" in [said async for said in tab.export_zip(*asking)][-1]
 
 
 @pytest.mark.parametrize("state", [JobState.UPLOADING, JobState.PENDING, JobState.RUNNING])

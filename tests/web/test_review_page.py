@@ -24,7 +24,8 @@ from wan.domain.requests import ImageToVideoRequest
 from wan.domain.reviews import Take
 from wan.environment.settings import load_settings
 from wan.service.studio import Studio
-from wan.ui import reuse_settings, review_tab
+from wan.ui import reuse_settings
+from wan.ui.components.review import show_reviews
 from wan.web import review_html, review_page, review_zip
 from wan.web.rate_limit import RateLimit
 
@@ -46,7 +47,7 @@ def address(number):
     [
         review_html.page(evil(), token="token", language="en"),
         review_html.offline("en", evil(), address, pages=PAGES, now=0.0),
-        review_tab.listed("en", [evil()], "review", NOW),
+        show_reviews("en", [evil()], "review", NOW),
         *review_html.parts("en", evil()).values(),
     ],
 )
@@ -113,7 +114,7 @@ def test_of_many_comments_the_newest_are_shown_and_the_exports_have_all():
     for html in (
         review_html.page(whole, token="t", language="en"),
         review_html.parts("en", whole)["comments-1"],
-        review_tab.listed("en", [whole], "review", NOW),
+        show_reviews("en", [whole], "review", NOW),
     ):
         assert re.findall(r"word (\d+)\.", html) == [str(n) for n in range(102, 2, -1)]
         assert "3 older comments aren" in html

@@ -71,7 +71,9 @@ def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> N
     header = Header(_header(language, studio.settings), elem_id="wan-header")
     connection = connections.build(language, studio)
     chosen = gr.BrowserState("", storage_key="wan-library-chosen-v1", secret=connections.SECRET)
-    demo.load(None, None, chosen, js="() => ''")  # whoever opens the page has chosen nothing yet
+    opened = gr.BrowserState("", storage_key="wan-review-opened-v1", secret=connections.SECRET)
+    # Whoever opens the page has chosen nothing yet, and opened no review.
+    demo.load(None, None, [chosen, opened], js="() => ['', '']")
     with gr.Tabs(elem_id="wan-tabs") as tabs:
         with gr.Tab(t(language, "tab_image"), id=image.TAB):
             first = image.build(language, studio, connection, shared.viewers[image.TAB])
@@ -81,7 +83,7 @@ def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> N
         with gr.Tab(t(language, "tab_library"), id=library.TAB) as shelves:
             library.build(language, studio, connection, tabs, shelves, chosen, runs, shared.joining)
         with gr.Tab(t(language, "review"), id=review.TAB) as reviewing:
-            review.build(language, studio, connection, chosen, reviewing, shared.packing)
+            review.build(language, studio, connection, chosen, opened, reviewing, shared.packing)
     # The token and what is in the forms only Gradio can read.
     header.private_link(None, connection.owner, None, js="(token) => window.wanStudio.share(token)")
     forms = [part for one in runs.values() for part in (*one.fields.values(), one.takes)]

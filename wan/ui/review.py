@@ -4,304 +4,314 @@ watched and exported.
 
 import asyncio
 import contextlib
-import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from wan.domain import reviews
-from wan.domain.errors import JobNotFound, WanError
+from wan.domain.errors import JobNotFound
 from wan.domain.jobs import Job
-from wan.domain.messages import Language, t
+from wan.domain.messages import Language, Message, t
 from wan.domain.reviews import Review
 from wan.service.studio import Studio
 from wan.ui import long_work, reuse_settings
-from wan.ui import review_tab as html
-from wan.ui.caller import Connection, NotReady, hidden, owner_of
+from wan.ui.caller import Caller, Connection, Events, explain
+from wan.ui.components import review as html
 from wan.ui.components.component import bare
 from wan.ui.components.lines import answer_of, panel_head
+from wan.ui.components.review import OfReview
 from wan.web import review_zip
-from wan.web.text import text
+from wan.web.text import text, text_of
 
 TAB = "review"
 _EXPIRY = {"never": None, "day": 1, "week": 7, "month": 30}
-_PICKED = "(token, ..._) => [token, window.wanReview.picked()]"
-
-_log = logging.getLogger(__name__)
+"""Days for which a link leads somewhere, by the choice."""
+_ENDED = "(html) => window.wanReview.exported(html)"
 
 
 def build(
     language: Language,
     studio: Studio,
-    visitor: Connection,
+    connection: Connection,
     chosen: gr.BrowserState,
+    opened: gr.BrowserState,
     tab: gr.Tab,
     packing: set[str],
 ) -> None:
-    """Builds the tab. chosen: ids of the takes for a new review, separated by spaces. tab: shows
-    the reviews whenever it is opened. packing: owners for whom a review is being packed.
+    """Build the tab. chosen: ids of the takes for a new review, separated by spaces. opened: the id
+    of the review that is open, or "". tab: shows the reviews whenever it is opened. packing: owners
+    for whom a review is being packed.
     """
+    events = Events(language, studio, connection)
     with gr.Row(elem_classes="wan-room", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="wan-brief"):
-            gr.HTML(panel_head(language, "review_new", "review_new_note"), **bare)
-            posters = gr.HTML(html.chosen(language, []), elem_id="wan-review-chosen", **bare)
-            title = gr.Textbox(
-                label=t(language, "review_title"),
-                placeholder=t(language, "review_title_placeholder"),
-                max_lines=1,
-                elem_id="wan-review-title",
-            )
-            note = gr.Textbox(
-                label=t(language, "review_note"),
-                placeholder=t(language, "review_note_placeholder"),
-                lines=3,
-                elem_id="wan-review-note",
-            )
-            choices = [(t(language, f"review_{name}"), name) for name in _EXPIRY]
-            expiry = gr.Radio(
-                choices,
-                value="week",
-                label=t(language, "review_expiry"),
-                elem_id="wan-review-expiry",
-            )
-            settings = gr.Checkbox(
-                value=False,
-                label=t(language, "review_settings"),
-                info=t(language, "review_settings_note"),
-                elem_id="wan-review-settings",
-            )
-            refusal = gr.HTML("", elem_id="wan-review-refusal", **bare)
-            create = gr.Button(
-                t(language, "review_create"), variant="primary", elem_id="wan-review-create"
-            )
+            form = _Form(language)
         with gr.Column(scale=7, min_width=320, elem_classes="wan-show-reviews"):
-            view = gr.HTML(html.listed(language, [], "", 0.0), elem_id="wan-review-view", **bare)
-            export = gr.HTML("", elem_id="wan-review-export", **bare)
-    picked = gr.Textbox(visible="hidden", elem_id="wan-review-picked")
-    room = _Room(language, studio, packing)
-    mine = [visitor.owner, picked]
+            tab_reviews = ReviewTab(events, opened, packing)
+    tab_reviews.connect(tab)
+    tab_reviews.connect_form(form, chosen)
 
-    made = create.click(
-        room.create,
-        [visitor.owner, title, note, expiry, chosen, settings],
-        [view, refusal, title, note, picked],
-        **hidden,
-    )
-    made.then(None, picked, js="(review) => void window.wanReview.made(review)")
-    shown = chosen.change(room.posters, [visitor.owner, chosen], posters, **hidden)
-    shown.then(None, posters, None, js="(html) => window.wanLibrary.forget(html)")
-    tab.select(room.show, mine, view, js=_PICKED, **hidden)
-    for verb, act in (("show", room.show), ("revoke", room.revoke), ("delete", room.delete)):
-        _button(verb).click(act, mine, view, js=_PICKED, **hidden)
-    for verb, write in (("csv", room.csv), ("json", room.json)):
-        _button(verb).click(write, mine, export, js=_PICKED, **hidden).then(
-            None, js="() => window.wanReview.download()"
+
+class _Form:
+    """What a new review is made from."""
+
+    def __init__(self, language: Language) -> None:
+        gr.HTML(panel_head(language, "review_new", "review_new_note"), **bare)
+        self.takes = gr.HTML(html.show_chosen(language, []), elem_id="wan-review-chosen", **bare)
+        self.title = gr.Textbox(
+            label=t(language, "review_title"),
+            placeholder=t(language, "review_title_placeholder"),
+            max_lines=1,
+            elem_id="wan-review-title",
         )
-    zipping = _button("zip").click(room.zip, mine, export, js=_PICKED, **hidden)
-    zipping.then(None, js="() => window.wanReview.download()")
-    _button("stop").click(room.stopped, None, export, cancels=[zipping], **hidden)
-    _button("done").click(room.nothing, None, export, **hidden)
+        self.note = gr.Textbox(
+            label=t(language, "review_note"),
+            placeholder=t(language, "review_note_placeholder"),
+            lines=3,
+            elem_id="wan-review-note",
+        )
+        self.expiry = gr.Radio(
+            [(t(language, f"review_{name}"), name) for name in _EXPIRY],
+            value="week",
+            label=t(language, "review_expiry"),
+            elem_id="wan-review-expiry",
+        )
+        self.settings = gr.Checkbox(
+            value=False,
+            label=t(language, "review_settings"),
+            info=t(language, "review_settings_note"),
+            elem_id="wan-review-settings",
+        )
+        self.refusal = gr.HTML("", elem_id="wan-review-refusal", **bare)
+        self.create = gr.Button(
+            t(language, "review_create"), variant="primary", elem_id="wan-review-create"
+        )
+
+    def inputs(self, chosen: gr.BrowserState) -> list[Component]:
+        """The components whose values a new review is made from, in the order of
+        `ReviewTab.create_review`.
+        """
+        return [self.title, self.note, self.expiry, chosen, self.settings]
 
 
-class _Room:
-    """What the tab's events do. Each asks who it is for, and looks up every id together with that
-    owner.
+class ReviewTab:
+    """The owner's reviews, of which one is open, and their exports. Every id that comes from a page
+    is looked up together with its owner.
     """
 
-    def __init__(self, language: Language, studio: Studio, packing: set[str]) -> None:
-        self._language, self._studio, self._packing = language, studio, packing
+    def __init__(self, events: Events, opened: gr.BrowserState, packing: set[str]) -> None:
+        self._events, self._opened, self._packing = events, opened, packing
+        self._language, self._studio = events.language, events.studio
+        nothing = html.show_reviews(self._language, [], "", 0.0)
+        self._panel = html.ReviewPanel(nothing, elem_id="wan-review-view")
+        self._export = html.ReviewExport("", elem_id="wan-review-export")
 
-    async def show(self, token: str, picked: str | None, request: gr.Request) -> str:
-        """The owner's reviews, with one of them opened."""
-        return await self._listed(token, picked, request)
-
-    async def posters(self, token: str, chosen: str | None, request: gr.Request) -> str:
-        """What is chosen for a new review."""
-
-        async def act(owner: str) -> str:
-            there, gone = await self._there(chosen, owner)
-            return html.chosen(
-                self._language, [job for job in there if job.video_key][: reviews.TAKES_LIMIT], gone
+    def connect(self, tab: gr.Tab) -> None:
+        """Connect the buttons of the reviews. tab: shows them anew whenever it is opened."""
+        panel, opened, export = self._panel, self._opened, self._export
+        self._events.connect(
+            tab.select, self.list_reviews, [opened], [panel, opened], refuse=self._refuse
+        )
+        acts = ((panel.show, self.open_review), (panel.revoke, self.revoke))
+        for event, act in (*acts, (panel.delete, self.delete_review)):
+            self._events.connect(
+                event,
+                act,
+                [opened],
+                [panel, opened],
+                refuse=self._refuse,
+                values=OfReview,
+                trigger_mode="multiple",
             )
+        packing = [
+            self._connect_export(event, act)
+            for event, act in (
+                (panel.csv, self.export_csv),
+                (panel.json, self.export_json),
+                (panel.zip, self.export_zip),
+            )
+        ][-1]
+        self._events.connect(
+            export.stop,
+            self.stop,
+            outputs=export,
+            refuse=self._refuse_export,
+            cancels=[packing],
+            trigger_mode="multiple",
+        )
+        export.done(None, None, export, js="() => ''")
 
-        return await self._acted(token, request, act)
+    def _connect_export(self, event: Callable[..., Any], act: Callable[..., Any]) -> Any:
+        """Connect a button that exports a review. Gives Gradio's dependency."""
+        exporting = self._events.connect(
+            event, act, outputs=self._export, refuse=self._refuse_export, values=OfReview
+        )
+        # Also when it was stopped: the last progress may have come after that.
+        exporting.then(None, self._export, self._export, js=_ENDED)
+        return exporting
 
-    async def create(
+    def connect_form(self, form: _Form, chosen: gr.BrowserState) -> None:
+        """Connect the form for a new review. chosen: ids of the takes for it."""
+        self._events.connect(
+            form.create.click,
+            self.create_review,
+            form.inputs(chosen),
+            [self._panel, self._opened, form.refusal, form.title, form.note],
+            refuse=self._refuse_creation,
+        )
+        self._events.connect(
+            chosen.change, self.show_chosen, [chosen], form.takes, refuse=self._refuse_chosen
+        ).then(None, form.takes, None, js="(html) => window.wanLibrary.forget(html)")
+
+    async def list_reviews(self, caller: Caller, opened: str) -> tuple[str, str]:
+        """Show the owner's reviews."""
+        return await self._show(caller, opened), opened
+
+    async def open_review(self, caller: Caller, event: OfReview, _opened: str) -> tuple[str, str]:
+        """Open another review, or close the one that is open."""
+        return await self._show(caller, event.review), event.review
+
+    async def revoke(self, caller: Caller, event: OfReview, opened: str) -> tuple[str, str]:
+        """Close a link."""
+        await self._studio.reviews.revoke(event.review, owner=caller.owner)
+        return await self._show(caller, opened), opened
+
+    async def delete_review(self, caller: Caller, event: OfReview, opened: str) -> tuple[str, str]:
+        """Delete a review."""
+        await self._studio.reviews.delete(event.review, owner=caller.owner)
+        return await self._show(caller, opened), opened
+
+    async def _refuse(self, caller: Caller, error: Exception, opened: str) -> tuple[str, str]:
+        """Say why something could not be done, above the reviews as they are."""
+        why = _explain(error)
+        try:
+            return await self._show(caller, opened, why), opened
+        except Exception as again:  # noqa: BLE001 - then there is nothing else to show
+            return answer_of(self._language, _explain(again)), opened
+
+    async def _show(self, caller: Caller, opened: str, note: Message | None = None) -> str:
+        found = await self._studio.reviews.list_reviews(owner=caller.owner, whole=opened)
+        return await asyncio.to_thread(
+            html.show_reviews, self._language, found, opened, time.time(), note
+        )
+
+    async def create_review(
         self,
-        token: str,
+        caller: Caller,
         title: str | None,
         note: str | None,
         expiry: str,
-        chosen: str | None,
+        chosen: str,
         settings: bool,  # noqa: FBT001 - Gradio gives values by their place
-        request: gr.Request,
-    ) -> tuple[Any, str, Any, Any, Any]:
-        """A new review, opened; or why there is none, and the form as it was."""
-        try:
-            owner = owner_of(self._studio, token, request)
-            ids = [job.id for job in (await self._there(chosen, owner))[0]]
-            about: dict[str, Any] = {
-                "title": title or "",
-                "note": note or "",
-                "expires_days": _EXPIRY.get(expiry),
-                "with_settings": settings,
-            }
-            review, _ = await self._studio.reviews.create(ids, owner=owner, **about)
-            listed = html.listed(
-                self._language,
-                await self._studio.reviews.list_reviews(owner=owner, whole=review.id),
-                review.id,
-                time.time(),
-            )
-        except Exception as error:  # noqa: BLE001 - whatever it is, the form stays as it is and the person is told
-            return gr.skip(), self._told(error), gr.skip(), gr.skip(), ""
-        return listed, "", "", "", review.id
+    ) -> tuple[str, str, str, str, str]:
+        """Create a review and open it; its form is empty then."""
+        jobs, _ = await self._find(chosen, caller.owner)
+        about: dict[str, Any] = {
+            "title": title or "",
+            "note": note or "",
+            "expires_days": _EXPIRY.get(expiry),
+            "with_settings": settings,
+        }
+        review, _ = await self._studio.reviews.create(
+            [job.id for job in jobs], owner=caller.owner, **about
+        )
+        return await self._show(caller, review.id), review.id, "", "", ""
 
-    async def revoke(self, token: str, picked: str | None, request: gr.Request) -> str:
-        """Closes a link."""
-        return await self._listed(token, picked, request, self._studio.reviews.revoke)
+    def _refuse_creation(self, _caller: Caller, error: Exception, *_form: Any) -> tuple[Any, ...]:
+        """Say why there is no new review, and leave the form as it is."""
+        why = answer_of(self._language, _explain(error))
+        return gr.skip(), gr.skip(), why, gr.skip(), gr.skip()
 
-    async def delete(self, token: str, picked: str | None, request: gr.Request) -> str:
-        """Deletes a review."""
-        return await self._listed(token, picked, request, self._studio.reviews.delete)
+    async def show_chosen(self, caller: Caller, chosen: str) -> str:
+        """Show what is chosen for a new review."""
+        jobs, gone = await self._find(chosen, caller.owner)
+        with_video = [job for job in jobs if job.video_key][: reviews.TAKES_LIMIT]
+        return html.show_chosen(self._language, with_video, gone)
 
-    async def csv(self, token: str, picked: str | None, request: gr.Request) -> str:
-        """What was said, as a table."""
-        return await self._written(token, picked, request, "csv", reviews.export_csv)
+    def _refuse_chosen(self, _caller: Caller, error: Exception, _chosen: str) -> str:
+        return answer_of(self._language, _explain(error))
 
-    async def json(self, token: str, picked: str | None, request: gr.Request) -> str:
-        """What was said, for programs."""
-        return await self._written(token, picked, request, "json", reviews.export_json)
+    async def _find(self, chosen: str, owner: str) -> tuple[list[Job], list[str]]:
+        """The chosen jobs, as many as can ever be used, and the ids of those that are gone."""
+        jobs, gone = [], []
+        for job_id in chosen.split()[: reviews.TAKES_LIMIT + 1]:
+            try:
+                jobs.append(await self._studio.library.get(job_id, owner=owner))
+            except JobNotFound:
+                gone.append(job_id)
+        return jobs, gone
 
-    async def zip(self, token: str, picked: str | None, request: gr.Request) -> AsyncIterator[str]:
-        """The page with its videos, and how far it is. One at a time of an owner."""
-        try:
-            review = await self._studio.reviews.get(
-                picked or "", owner=owner_of(self._studio, token, request)
-            )
-            if review.owner in self._packing:
-                yield html.toast(text(self._language, "review_zip_busy"))
-                return
-            async with contextlib.aclosing(self._packed(review)) as steps:
-                async for step in steps:
-                    yield step
-        except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
-            yield html.toast(self._told(error))
+    async def export_csv(self, caller: Caller, event: OfReview) -> str:
+        """Offer the verdicts as a table."""
+        return await self._write(caller, event, "csv", reviews.export_csv)
 
-    async def _packed(self, review: Review) -> AsyncGenerator[str]:
+    async def export_json(self, caller: Caller, event: OfReview) -> str:
+        """Offer the verdicts for programs."""
+        return await self._write(caller, event, "json", reviews.export_json)
+
+    async def _write(
+        self, caller: Caller, event: OfReview, kind: str, export: Callable[[Review], bytes]
+    ) -> str:
+        review = await self._studio.reviews.get(event.review, owner=caller.owner)
+        async with self._create_file(review, kind) as target:
+            await asyncio.to_thread(target.write_bytes, await asyncio.to_thread(export, review))
+        return self._offer(target)
+
+    async def export_zip(self, caller: Caller, event: OfReview) -> AsyncIterator[str]:
+        """Show how far the packing of the page with its videos is, and then offer it. One at a time
+        of an owner.
+        """
+        review = await self._studio.reviews.get(event.review, owner=caller.owner)
+        if review.owner in self._packing:
+            yield html.show_toast(self._language, text(self._language, "review_zip_busy"))
+            return
+
         async def pack(progress: Callable[[float], None]) -> Path:
-            async with _placed(self._studio, review, "zip") as target:
+            async with self._create_file(review, "zip") as target:
                 await review_zip.pack(
                     self._language, self._studio, review, target, now=time.time(), progress=progress
                 )
             return target
 
-        def share(done: float) -> str:
-            return html.packing(self._language, done)
-
-        def packed(target: Path) -> str:
-            return html.exported(self._language, target.name, self._studio.uploads.name(target))
+        def show_share(done: float) -> str:
+            return html.show_progress(self._language, done)
 
         self._packing.add(review.owner)
         try:
-            async with contextlib.aclosing(long_work.follow(pack, share, packed)) as steps:
+            steps = long_work.follow(pack, show_share, self._offer)
+            async with contextlib.aclosing(steps):
                 async for step in steps:
                     yield step
         finally:
             self._packing.discard(review.owner)
 
-    def stopped(self) -> str:
-        """After Stop."""
-        return html.toast(text(self._language, "review_stopped"))
+    async def stop(self, _caller: Caller) -> str:
+        """Say that an export was stopped."""
+        return html.show_toast(self._language, text(self._language, "review_stopped"))
 
-    def nothing(self) -> str:
-        """The export is put away."""
-        return ""
+    def _refuse_export(self, _caller: Caller, error: Exception) -> str:
+        return html.show_toast(self._language, text_of(self._language, _explain(error)))
 
-    async def _written(
-        self,
-        token: str,
-        picked: str | None,
-        request: gr.Request,
-        kind: str,
-        write: Callable[[Review], bytes],
-    ) -> str:
-        async def act(owner: str) -> str:
-            review = await self._studio.reviews.get(picked or "", owner=owner)
-            async with _placed(self._studio, review, kind) as target:
-                await asyncio.to_thread(target.write_bytes, await asyncio.to_thread(write, review))
-            return html.exported(self._language, target.name, self._studio.uploads.name(target))
+    def _create_file(self, review: Review, kind: str) -> AbstractAsyncContextManager[Path]:
+        """Where an export may be written: it goes with the review, and with any job in it."""
+        return reuse_settings.create_file(
+            self._studio,
+            f"review-{datetime.now(UTC):%Y-%m-%d}.{kind}",
+            [take.job_id for take in review.takes if take.job],
+            owner=review.owner,
+            review=review.id,
+        )
 
-        return await self._acted(token, request, act)
-
-    async def _there(self, chosen: str | None, owner: str) -> tuple[list[Job], list[str]]:
-        """The chosen jobs, as many as can ever be used, and the ids of those that are gone."""
-        there, gone = [], []
-        for job_id in (chosen or "").split()[: reviews.TAKES_LIMIT + 1]:
-            try:
-                there.append(await self._studio.library.get(job_id, owner=owner))
-            except JobNotFound:
-                gone.append(job_id)
-        return there, gone
-
-    async def _listed(
-        self,
-        token: str,
-        picked: str | None,
-        request: gr.Request,
-        act: Callable[..., Awaitable[object]] | None = None,
-    ) -> str:
-        """The owner's reviews after something was done with the picked one; where that failed, why,
-        above them as they are.
-        """
-
-        async def shown(owner: str) -> str:
-            refusal = ""
-            try:
-                if act is not None:
-                    await act(picked or "", owner=owner)
-            except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
-                refusal = self._told(error)
-            listed = await self._studio.reviews.list_reviews(owner=owner, whole=picked or "")
-            return refusal + await asyncio.to_thread(
-                html.listed, self._language, listed, picked or "", time.time()
-            )
-
-        return await self._acted(token, request, shown)
-
-    async def _acted(
-        self, token: str, request: gr.Request, act: Callable[[str], Awaitable[str]]
-    ) -> str:
-        try:
-            return await act(owner_of(self._studio, token, request))
-        except Exception as error:  # noqa: BLE001 - a button never ends in a traceback
-            return self._told(error)
-
-    def _told(self, error: Exception) -> str:
-        if isinstance(error, WanError):
-            return answer_of(self._language, error.message)
-        if not isinstance(error, NotReady):
-            _log.error("the tab of reviews could not do what was asked", exc_info=error)
-        return html.broke(self._language)
+    def _offer(self, target: Path) -> str:
+        name = self._studio.uploads.name(target)
+        return html.show_download(self._language, target.name, name)
 
 
-def _placed(studio: Studio, review: Review, kind: str) -> AbstractAsyncContextManager[Path]:
-    """Where an export may be written: it goes with the review, and with any job that is in it."""
-    name = f"review-{datetime.now(UTC):%Y-%m-%d}.{kind}"
-    return reuse_settings.create_file(
-        studio,
-        name,
-        [take.job_id for take in review.takes if take.job],
-        owner=review.owner,
-        review=review.id,
-    )
-
-
-def _button(verb: str) -> gr.Button:
-    """A button that only the script presses, for a button of ours."""
-    return gr.Button(verb, elem_id=f"wan-review-{verb}", visible="hidden")
+def _explain(error: Exception) -> Message:
+    return explain(error, not_ready="review_broke", broke="review_broke")
