@@ -300,12 +300,12 @@ async def test_a_look_is_sent_packed_and_only_what_is_another_since(asked):
 
 
 def test_what_was_seen_is_forgotten_in_time():
-    looks = review_page._Looks()
+    looks = review_page.SeenParts()
     names = [
         json.loads(looks.write({"people": str(number)}, since="", packed=False))["at"]
         for number in range(1_001)
     ]
-    assert (looks.known(names[0]), looks.known(names[1]), looks.known(names[-1])) == (
+    assert (looks.find(names[0]), looks.find(names[1]), looks.find(names[-1])) == (
         "",
         names[1],
         names[-1],

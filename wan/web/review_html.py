@@ -58,7 +58,7 @@ def offline(
 
 
 @cache
-def gone(language: Language) -> str:
+def not_found(language: Language) -> str:
     """What whoever has no open link sees, whatever is the matter with it."""
     return _document(
         "review_gone.html", language, title=t(language, "review"), pages=_PAGES, look=""

@@ -34,8 +34,10 @@ from wan.web import languages, review_html
 from wan.web.addresses import network
 from wan.web.paths import MEDIA
 
-_KEPT = 12  # pages and tallies; one may have some megabytes
-_LOOKS = 1_000  # what somebody has seen last, as hashes; as many may look at something else at once
+_CACHE_LIMIT = 12  # pages and tallies; one may have some megabytes
+_SEEN_LIMIT = (
+    1_000  # what somebody has seen last, as hashes; as many may look at something else at once
+)
 # no-store for the videos too: a link that is revoked is closed in every browser that had it open.
 _HEADERS = {
     "Cache-Control": "private, no-store",
@@ -48,31 +50,31 @@ _STATUS: dict[type[WanError], int] = {
     AccessRefused: 409,
     StorageUnavailable: 503,
 }
-_TROUBLES = tuple(_STATUS)
+_REFUSALS = tuple(_STATUS)
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 Answering = Callable[[Request], Awaitable[Response]]
 
 
 def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
-    """Every route of a review. opened: set when the studio can be asked; whoever comes earlier
-    waits for it.
+    """Return every route of a review. opened: set when the studio can be asked; whoever comes
+    earlier waits for it.
     """
-    built, looks = _Built(), _Looks()
+    cache, seen = _PageCache(), SeenParts()
 
-    async def read(token: str, write: Callable[[Review], Made]) -> Made:
+    async def read(token: str, write: Callable[[Review], Result]) -> Result:
         return await asyncio.to_thread(write, await studio.reviews.get_by_link(token))
 
     async def page(request: Request) -> Response:
         token, language = request.path_params["token"], language_of(request)
         try:
             version = await studio.reviews.get_version(token)
-            html = await built(
+            html = await cache(
                 f"{version} {language}",
                 partial(read, token, partial(_page, token=token, language=language)),
             )
         except ReviewNotFound:
-            return await gone(request)
+            return await answer_not_found(request)
         return HTMLResponse(html, headers=_HEADERS)
 
     async def tally(request: Request) -> Response:
@@ -83,17 +85,17 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
         if request.headers.get("if-none-match") == headers["ETag"]:
             return Response(status_code=304, headers=headers)
         packed = "gzip" in request.headers.get("accept-encoding", "")
-        since = looks.known(request.query_params.get("since", ""))
+        since = seen.find(request.query_params.get("since", ""))
 
-        async def told() -> bytes:
-            parts = await built(
+        async def write_changes() -> bytes:
+            parts = await cache(
                 f"parts {version}", partial(read, token, partial(review_html.parts, language))
             )
-            return await asyncio.to_thread(looks.write, parts, since=since, packed=packed)
+            return await asyncio.to_thread(seen.write, parts, since=since, packed=packed)
 
         headers |= {"Content-Encoding": "gzip"} if packed else {}
         return Response(
-            await built(f"{version} {since} {packed}", told),
+            await cache(f"{version} {since} {packed}", write_changes),
             headers=headers,
             media_type="application/json",
         )
@@ -112,18 +114,18 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
         )  # Starlette's own {number:int} breaks at 4,300 digits
         path = await studio.reviews.find_media(token, int(number), name) if known else None
         if path is None:
-            return await gone(request)
+            return await answer_not_found(request)
         return FileResponse(path, media_type=MEDIA[name], headers=_HEADERS)
 
     ready = partial(_ready, opened)
     return [
         Route("/review/{token}", ready(page)),
-        Route("/review/{token}/", _without_slash),
+        Route("/review/{token}/", _drop_slash),
         Route("/review/{token}/tally", ready(tally)),
         Route("/review/{token}/verdict", ready(verdict), methods=["POST"]),
         Route("/review/{token}/{number}/{name}", ready(media)),
-        Route("/review", gone),
-        Route("/review/{rest:path}", gone),
+        Route("/review", answer_not_found),
+        Route("/review/{rest:path}", answer_not_found),
     ]
 
 
@@ -132,7 +134,7 @@ def _ready(opened: asyncio.Event, answering: Answering) -> Answering:
         await opened.wait()
         try:
             return await answering(request)
-        except _TROUBLES as trouble:
+        except _REFUSALS as trouble:
             return JSONResponse(
                 {"detail": trouble.message.say(language_of(request))},
                 _STATUS[type(trouble)],
@@ -142,48 +144,46 @@ def _ready(opened: asyncio.Event, answering: Answering) -> Answering:
     return answer
 
 
-class _Built:
-    """What reviews look like: put together off the event loop, once for all who look, and kept
-    until others have been looked at.
+class _PageCache:
+    """Pages and tallies, each written once for all who look at it, and kept until others have been
+    looked at.
     """
 
     def __init__(self) -> None:
         self._kept: dict[str, asyncio.Task[Any]] = {}
         """By what it is and of which version; what was looked at last is last."""
 
-    async def __call__(self, name: str, make: Callable[[], Coroutine[Any, Any, Made]]) -> Made:
-        """What is made. name: of that, in the version that was asked for. Raises what making it
-        does.
+    async def __call__(self, name: str, make: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """Return what is kept under a name, or make it. name: of it and its version. Raises what
+        making it does.
         """
         task = self._kept.pop(name, None)
         if task is None or (task.done() and task.exception()):  # no task is ever cancelled
             task = asyncio.create_task(make())
         self._kept[name] = task
-        while len(self._kept) > _KEPT:
+        while len(self._kept) > _CACHE_LIMIT:
             del self._kept[next(iter(self._kept))]
-        made: Made = await asyncio.shield(task)  # who goes away does not take it from the others
-        return made
+        result: Result = await asyncio.shield(
+            task
+        )  # who goes away does not take it from the others
+        return result
 
 
-class _Looks:
-    """What those who look have before them already, so that they are sent only what is another
-    since.
-    """
+class SeenParts:
+    """Which parts browsers show already, so that they are sent only those that have changed."""
 
     def __init__(self) -> None:
         self._seen: OrderedDict[str, dict[str, bytes]] = OrderedDict()
-        """A hash of each part, by the name of the look, which is a hash of those."""
+        """A hash of each part, by a name for all of them together, which is a hash of those."""
         self._lock = threading.Lock()
 
-    def known(self, name: str) -> str:
-        """The name of a look; "" where it is not known, or not any more: then
-        everything is sent.
-        """
+    def find(self, name: str) -> str:
+        """Return the name; "" where it is not known, or not any more: then everything is sent."""
         return name if name in self._seen else ""
 
     def write(self, parts: Mapping[str, str], *, since: str, packed: bool) -> bytes:
-        """The parts that are not as in a look, as JSON, with the name of this
-        one. packed: as gzip.
+        """Write the parts that have changed as JSON, with the name for all of them now. since: the
+        name that a browser has. packed: whether as gzip.
         """
         hashes = {name: hashlib.sha256(html.encode()).digest()[:16] for name, html in parts.items()}
         name = hashlib.sha256(repr(sorted(hashes.items())).encode()).hexdigest()[:20]
@@ -191,27 +191,27 @@ class _Looks:
             before = self._seen.get(since, {})
             self._seen[name] = hashes
             self._seen.move_to_end(name)
-            while len(self._seen) > _LOOKS:
+            while len(self._seen) > _SEEN_LIMIT:
                 self._seen.popitem(last=False)
         changed = {part: html for part, html in parts.items() if before.get(part) != hashes[part]}
         body = json.dumps({"parts": changed, "at": name}, ensure_ascii=False).encode()
         return gzip.compress(body, 5, mtime=0) if packed else body
 
 
-async def _without_slash(request: Request) -> Response:
+async def _drop_slash(request: Request) -> Response:
     """A link with a slash behind it, from which every address of its page would lead elsewhere;
     whether or not there is such a link.
     """
     return RedirectResponse(f"../{request.path_params['token']}", headers=_HEADERS)
 
 
-async def gone(request: Request) -> Response:
-    """What every link gets that leads nowhere."""
-    return HTMLResponse(review_html.gone(language_of(request)), 404, headers=_HEADERS)
+async def answer_not_found(request: Request) -> Response:
+    """Answer a link that leads nowhere, whatever the reason."""
+    return HTMLResponse(review_html.not_found(language_of(request)), 404, headers=_HEADERS)
 
 
 def language_of(request: Request) -> Language:
-    """The language that somebody is answered in."""
+    """Return the language for an answer."""
     return languages.language_of(request.url.query, request.headers)
 
 
