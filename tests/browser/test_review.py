@@ -186,6 +186,18 @@ def test_a_revoked_link_closes_the_page_and_the_videos(made: Made, others: list[
     expect(phone.locator("h1")).to_have_text("This review isn't available", use_inner_text=True)
 
 
+def test_a_video_plays_on_when_the_reviews_are_shown_anew(made: Made):
+    video = made.owner.locator(".opened video").first
+    video.evaluate(
+        "video => { video.muted = video.loop = video.marked = true; return video.play(); }"
+    )
+    made.owner.locator(".wr-ask summary").first.click()
+    made.owner.get_by_role("button", name="Revoke link").click()
+    expect(made.owner.locator(".opened .wr-state")).to_have_text("Revoked", use_inner_text=True)
+    expect(made.owner.locator("input[data-review-link]")).to_have_count(0)
+    assert video.evaluate("video => [video.marked, video.paused]") == [True, False]
+
+
 def test_a_review_is_not_asked_for_its_tally_while_it_is_being_revoked(
     made: Made, others: list[BrowserContext], app: App
 ):
