@@ -238,7 +238,7 @@ def test_files_where_text_belongs(visitor: Visitor, places: dict[str, str], reco
         "job",
         "list_jobs",
         "greet",
-        "create",
+        "create_review",
     ):
         number, tried = visitor.event(event), {}
         for place, one in enumerate(visitor.inputs(number)):

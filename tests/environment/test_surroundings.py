@@ -92,7 +92,7 @@ async def test_a_bucket_is_still_reached_through_its_proxy(environment, tmp_path
             text=True,
         )
         assert not done.stderr
-        assert network.check_connection[0].startswith("CONNECT s3.")
+        assert network.asked[0].startswith("CONNECT s3.")
 
 
 async def test_the_service_through_a_proxy_that_looks_into_everything(tmp_path, monkeypatch):
@@ -106,7 +106,7 @@ async def test_the_service_through_a_proxy_that_looks_into_everything(tmp_path, 
         assert "SSL_CERT_FILE" in refused
         monkeypatch.setenv("SSL_CERT_FILE", str(network.authority))
         assert (await said(Gateway(proxy), service())).startswith("The key works")
-        connect, inner = network.check_connection[-2:]
+        connect, inner = network.asked[-2:]
         assert connect.startswith(f"CONNECT {SERVICE}:443 ")
         assert "Basic YW5uOmFAYg==" in connect
         assert "sk-test1234" not in connect
@@ -120,7 +120,7 @@ async def test_a_certificate_that_is_not_believed_proves_that_nothing_was_sent(t
         with pytest.raises(NotSent, match="isn't trusted"):
             await gateway.submit(service(), PAYLOAD)
         await gateway.close()
-        assert len(network.check_connection) == 1
+        assert len(network.asked) == 1
 
 
 async def test_a_proxy_that_refuses_proves_that_nothing_was_sent(tmp_path):

@@ -28,7 +28,7 @@ from wan.environment.settings import load_settings
 from wan.service.studio import Studio
 from wan.storage import objects
 from wan.storage.uploads import SAMPLES, UploadFolder
-from wan.ui import serve
+from wan.ui import server
 from wan.ui.gradio_patches import deny_downloads
 from wan.ui.inputs import Page, is_plausible
 from wan.ui.page import build
@@ -748,7 +748,7 @@ async def test_a_script_that_was_slipped_into_a_page_may_not_run(evil, where):
 
 def test_gradios_page_is_known_as_it_is():
     """Its scripts: three that it fills in, and two that are always the same."""
-    template = serve._template()
+    template = server._template()
     assert len(Scripts([], template).digests("")) == 2
     page = templates.env.from_string(template).render(
         config={"root": "</script><script>alert(1)</script>"}, gradio_api_info={}

@@ -171,35 +171,39 @@ class ReviewTab:
 
     async def list_reviews(self, caller: Caller, opened: str) -> tuple[str, str]:
         """Show the owner's reviews."""
-        return await self._show(caller, opened), opened
+        return await self._show(caller, opened)
 
     async def open_review(self, caller: Caller, event: OfReview, _opened: str) -> tuple[str, str]:
         """Open another review, or close the one that is open."""
-        return await self._show(caller, event.review), event.review
+        return await self._show(caller, event.review)
 
     async def revoke(self, caller: Caller, event: OfReview, opened: str) -> tuple[str, str]:
         """Close a link."""
         await self._studio.reviews.revoke(event.review, owner=caller.owner)
-        return await self._show(caller, opened), opened
+        return await self._show(caller, opened)
 
     async def delete_review(self, caller: Caller, event: OfReview, opened: str) -> tuple[str, str]:
         """Delete a review."""
         await self._studio.reviews.delete(event.review, owner=caller.owner)
-        return await self._show(caller, opened), opened
+        return await self._show(caller, opened)
 
     async def _refuse(self, caller: Caller, error: Exception, opened: str) -> tuple[str, str]:
         """Say why something could not be done, above the reviews as they are."""
         why = _explain(error)
         try:
-            return await self._show(caller, opened, why), opened
+            return await self._show(caller, opened, why)
         except Exception as again:  # noqa: BLE001 - then there is nothing else to show
             return answer_of(self._language, _explain(again)), opened
 
-    async def _show(self, caller: Caller, opened: str, note: Message | None = None) -> str:
+    async def _show(
+        self, caller: Caller, opened: str, note: Message | None = None
+    ) -> tuple[str, str]:
+        """The reviews, and the id of the one that is open; "" for one that is not the owner's."""
         found = await self._studio.reviews.list_reviews(owner=caller.owner, whole=opened)
-        return await asyncio.to_thread(
+        shown = await asyncio.to_thread(
             html.show_reviews, self._language, found, opened, time.time(), note
         )
+        return shown, opened if any(review.id == opened for review in found) else ""
 
     async def create_review(
         self,
@@ -221,7 +225,7 @@ class ReviewTab:
         review, _ = await self._studio.reviews.create(
             [job.id for job in jobs], owner=caller.owner, **about
         )
-        return await self._show(caller, review.id), review.id, "", "", ""
+        return *await self._show(caller, review.id), "", "", ""
 
     def _refuse_creation(self, _caller: Caller, error: Exception, *_form: Any) -> tuple[Any, ...]:
         """Say why there is no new review, and leave the form as it is."""
