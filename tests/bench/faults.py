@@ -114,8 +114,8 @@ _PAYING = (
     _fault(
         "the paid request sent before its row says so",
         "service/submitting.py",
-        "        if (\n            submitting is None\n        ):  # the account's other request has "
-        "not been answered yet, or somebody cancelled\n"
+        "        if (\n            submitting is None\n        ):  # the account's other request "
+        "has not been answered yet, or somebody cancelled\n"
         "            return await self._writer.keep_waiting(job, 0.2)\n",
         "        submitting = submitting or job\n",
         "service/test_runner.py",
