@@ -60,73 +60,83 @@ def routes(studio: Studio, opened: asyncio.Event) -> list[Route]:
     """Return every route of a review. opened: set when the studio can be asked; whoever comes
     earlier waits for it.
     """
-    cache, seen = _PageCache(), SeenParts()
+    review, ready = _ReviewRoutes(studio), partial(_ready, opened)
+    return [
+        Route("/review/{token}", ready(review.page)),
+        Route("/review/{token}/", _drop_slash),
+        Route("/review/{token}/tally", ready(review.tally)),
+        Route("/review/{token}/verdict", ready(review.verdict), methods=["POST"]),
+        Route("/review/{token}/{number}/{name}", ready(review.media)),
+        Route("/review", answer_not_found),
+        Route("/review/{rest:path}", answer_not_found),
+    ]
 
-    async def read(token: str, write: Callable[[Review], Result]) -> Result:
-        return await asyncio.to_thread(write, await studio.reviews.get_by_link(token))
 
-    async def page(request: Request) -> Response:
+class _ReviewRoutes:
+    """What the addresses of a review answer."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio, self._cache, self._seen = studio, _PageCache(), SeenParts()
+
+    async def page(self, request: Request) -> Response:
+        """Answer with the page."""
         token, language = request.path_params["token"], language_of(request)
         try:
-            version = await studio.reviews.get_version(token)
-            html = await cache(
+            version = await self._studio.reviews.get_version(token)
+            html = await self._cache(
                 f"{version} {language}",
-                partial(read, token, partial(_page, token=token, language=language)),
+                partial(self._write, token, partial(_page, token=token, language=language)),
             )
         except ReviewNotFound:
             return await answer_not_found(request)
         return HTMLResponse(html, headers=_HEADERS)
 
-    async def tally(request: Request) -> Response:
+    async def tally(self, request: Request) -> Response:
+        """Answer with what has changed since the parts that the browser shows."""
         token, language = request.path_params["token"], language_of(request)
-        version = f"{await studio.reviews.get_version(token)} {language}"
+        version = f"{await self._studio.reviews.get_version(token)} {language}"
         vary = f"Accept-Encoding, {languages.VARY}"
         headers = _HEADERS | {"ETag": f'"{version}"', "Vary": vary}
         if request.headers.get("if-none-match") == headers["ETag"]:
             return Response(status_code=304, headers=headers)
         packed = "gzip" in request.headers.get("accept-encoding", "")
-        since = seen.find(request.query_params.get("since", ""))
+        since = self._seen.find(request.query_params.get("since", ""))
 
         async def write_changes() -> bytes:
-            parts = await cache(
-                f"parts {version}", partial(read, token, partial(review_html.parts, language))
+            parts = await self._cache(
+                f"parts {version}",
+                partial(self._write, token, partial(review_html.parts, language)),
             )
-            return await asyncio.to_thread(seen.write, parts, since=since, packed=packed)
+            return await asyncio.to_thread(self._seen.write, parts, since=since, packed=packed)
 
         headers |= {"Content-Encoding": "gzip"} if packed else {}
         return Response(
-            await cache(f"{version} {since} {packed}", write_changes),
+            await self._cache(f"{version} {since} {packed}", write_changes),
             headers=headers,
             media_type="application/json",
         )
 
-    async def verdict(request: Request) -> Response:
+    async def verdict(self, request: Request) -> Response:
+        """Take a verdict, and answer with what has changed."""
         where = network(request.client.host if request.client else "")
-        await studio.reviews.give_verdict(
+        await self._studio.reviews.give_verdict(
             request.path_params["token"], json.loads(await request.body()), network=where
         )
-        return await tally(request)
+        return await self.tally(request)
 
-    async def media(request: Request) -> Response:
+    async def media(self, request: Request) -> Response:
+        """Answer with a file of a take."""
         token, number, name = (request.path_params[part] for part in ("token", "number", "name"))
-        known = name in MEDIA and re.fullmatch(
-            "[0-9]{1,2}", number
-        )  # Starlette's own {number:int} breaks at 4,300 digits
-        path = await studio.reviews.find_media(token, int(number), name) if known else None
+        # Starlette's own {number:int} breaks at 4,300 digits.
+        known = name in MEDIA and re.fullmatch("[0-9]{1,2}", number)
+        path = await self._studio.reviews.find_media(token, int(number), name) if known else None
         if path is None:
             return await answer_not_found(request)
         return FileResponse(path, media_type=MEDIA[name], headers=_HEADERS)
 
-    ready = partial(_ready, opened)
-    return [
-        Route("/review/{token}", ready(page)),
-        Route("/review/{token}/", _drop_slash),
-        Route("/review/{token}/tally", ready(tally)),
-        Route("/review/{token}/verdict", ready(verdict), methods=["POST"]),
-        Route("/review/{token}/{number}/{name}", ready(media)),
-        Route("/review", answer_not_found),
-        Route("/review/{rest:path}", answer_not_found),
-    ]
+    async def _write(self, token: str, write: Callable[[Review], Result]) -> Result:
+        """Return what a function makes of the review behind a link. Raises ReviewNotFound."""
+        return await asyncio.to_thread(write, await self._studio.reviews.get_by_link(token))
 
 
 def _ready(opened: asyncio.Event, answering: Answering) -> Answering:
