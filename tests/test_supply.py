@@ -2,8 +2,10 @@
 version and the SHA-256 of its files.
 """
 
+import ast
 import re
-from importlib.metadata import PackageNotFoundError, version
+import sys
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 
 from tests.conftest import ROOT
 
@@ -31,6 +33,24 @@ def test_every_pin_stands_in_the_lock_with_hashes():
     for line in short:
         name, _, pinned = re.sub(r"\[.*?\]", "", line).partition("==")
         assert PINS.get(name) == pinned, line
+
+
+def test_what_the_app_imports_is_pinned():
+    imported = {
+        (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name).partition(".")[0]
+        for path in [ROOT / "app.py", *(ROOT / "wan").rglob("*.py")]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import) or (isinstance(node, ast.ImportFrom) and not node.level)
+    } - sys.stdlib_module_names
+    named = {re.split(r"[=\[]", line)[0] for line in lines("requirements.txt")}
+    packages = packages_distributions()
+    unpinned = {
+        module
+        for module in imported - {"wan", "mcp"}  # which comes with gradio[mcp], for WAN_MCP alone
+        if not named & {name.lower().replace("_", "-") for name in packages[module]}
+    }
+    assert len(imported) > 15
+    assert unpinned == set()
 
 
 def test_nothing_in_the_lock_lacks_a_hash():
