@@ -1,9 +1,9 @@
-// Takes side by side that play as one: every [data-compare] of the document, whenever it appears. A board is known by its element, its parts are looked
-// up when they are needed, and all listeners stand on the document: so it does not matter who puts boards in, changes them or takes them out.
+// Takes side by side that play as one: every [data-compare] of the document, whenever it appears. A
+// board is known by its element, its parts are looked up when they are needed, and all listeners
+// stand on the document: so it does not matter who puts boards in, changes them or takes them out.
 (() => {
-  if (window.wanCompare) return;
-  window.wanCompare = true;
-  const FAR = 0.3; // s; a take that is further off is sought, a nearer one runs a little faster or slower
+  const { write } = window.wan;
+  const FAR = 0.3; // s; a take further off is sought, a nearer one runs a little faster or slower
   const NUDGE = 0.15; // at most, of the speed
   const PATIENCE = 250; // ms without going on, after which the board says that it is loading
   const boards = new WeakMap();
@@ -12,18 +12,25 @@
   const boardOf = (part) => part?.closest?.("[data-compare]");
   const videos = (root) => [...root.querySelectorAll("video")].filter((video) => !video.error);
   // Of its pictures: the file may end later, with its sound.
-  const length = (video) => (Number.isFinite(video.duration) ? Math.min(video.duration, Number(video.dataset.seconds) || Infinity) : 0);
+  const length = (video) =>
+    Number.isFinite(video.duration)
+      ? Math.min(video.duration, Number(video.dataset.seconds) || Infinity)
+      : 0;
   const frame = (video) => 1 / (Number(video.dataset.fps) || 30);
   const end = (root) => Math.max(0, ...videos(root).map(length));
-  const step = (root) => Math.max(1 / 120, ...videos(root).map(frame)); // the slowest take's frame: each step changes every picture
+  // The slowest take's frame: each step changes every picture.
+  const step = (root) => Math.max(1 / 120, ...videos(root).map(frame));
   const last = (root) => Math.max(0, Math.round(end(root) / step(root)) - 1);
-  const index = (root, time) => Math.min(Math.max(0, Math.floor(time / step(root) + 1e-4)), last(root));
+  const index = (root, time) =>
+    Math.min(Math.max(0, Math.floor(time / step(root) + 1e-4)), last(root));
   const speed = (root) => Number(root.querySelector("[data-speed]").value);
-  const sounding = (root) => root.querySelector("[data-sound]:checked")?.closest("figure")?.querySelector("video");
+  const sounding = (root) =>
+    root.querySelector("[data-sound]:checked")?.closest("figure")?.querySelector("video");
 
   function stateOf(root) {
     const name = root.dataset.compare;
-    if (boards.get(root)?.name !== name) boards.set(root, { name, playing: false, loop: false, time: 0, moved: 0, sound: null });
+    if (boards.get(root)?.name !== name)
+      boards.set(root, { name, playing: false, loop: false, time: 0, moved: 0, sound: null });
     return boards.get(root);
   }
 
@@ -31,7 +38,8 @@
     // Half a frame before its end a shorter take still shows its last picture, and has not ended.
     const at = Math.max(0, Math.min(time, length(video) - frame(video) / 2));
     if (video.seeking) return void wanted.set(video, at);
-    wanted.delete(video); // a seek is over a moment before its event comes, which would take an older wish for the last one
+    // A seek is over a moment before its event comes, which would take an older wish for the last
+    wanted.delete(video);
     if (Math.abs(video.currentTime - at) > 1e-4) video.currentTime = at;
   }
 
@@ -50,7 +58,8 @@
     if (index(root, state.time) >= last(root)) seek(root, 0);
     state.playing = true;
     state.moved = performance.now();
-    // At once, because some browsers load only what a click has started; `run` holds them until all are there.
+    // At once, because some browsers load only what a click has started; `run` holds them until all
+    // are there.
     for (const video of videos(root)) start(root, video);
     run(root);
   }
@@ -66,7 +75,9 @@
 
   function start(root, video) {
     if (!video.paused || video.ended) return;
-    video.play().catch((error) => error.name === "NotAllowedError" && stateOf(root).playing && pause(root));
+    video
+      .play()
+      .catch((error) => error.name === "NotAllowedError" && stateOf(root).playing && pause(root));
   }
 
   function run(root) {
@@ -79,7 +90,8 @@
       if (leads.currentTime !== state.time) state.moved = performance.now();
       state.time = leads.currentTime;
       // One that is not ready holds all others.
-      if (running.some((video) => video.seeking || video.readyState < 3)) running.forEach((video) => video.pause());
+      if (running.some((video) => video.seeking || video.readyState < 3))
+        running.forEach((video) => video.pause());
       else for (const video of running) follow(root, video, state.time);
     }
     paint(root);
@@ -91,7 +103,9 @@
     const heard = sounding(root);
     const far = running.filter((video) => length(video) - frame(video) > stateOf(root).time);
     if (far.includes(heard)) return heard;
-    return (far.length ? far : running).reduce((one, other) => (length(other) > length(one) ? other : one));
+    return (far.length ? far : running).reduce((one, other) =>
+      length(other) > length(one) ? other : one,
+    );
   }
 
   function follow(root, video, time) {
@@ -110,7 +124,10 @@
     seek(root, last(root));
   }
 
-  const clock = (seconds) => `${Math.floor(seconds / 60)}:${(Math.floor((seconds % 60) * 100) / 100).toFixed(2).padStart(5, "0")}`;
+  function clock(seconds) {
+    const rest = Math.floor((seconds % 60) * 100) / 100;
+    return `${Math.floor(seconds / 60)}:${rest.toFixed(2).padStart(5, "0")}`;
+  }
 
   function paint(root) {
     const state = stateOf(root);
@@ -124,7 +141,10 @@
     write(root.querySelector("[data-frame]"), String(number + 1));
     write(root.querySelector("[data-frames]"), String(last(root) + 1));
     root.toggleAttribute("data-playing", state.playing);
-    root.toggleAttribute("data-waiting", state.playing && performance.now() - state.moved > PATIENCE);
+    root.toggleAttribute(
+      "data-waiting",
+      state.playing && performance.now() - state.moved > PATIENCE,
+    );
     put(root.querySelector("[data-do=loop]"), "aria-pressed", String(state.loop));
     range.style.setProperty("--at", String(last(root) ? number / last(root) : 0));
     const heard = sounding(root);
@@ -134,13 +154,8 @@
     }
   }
 
-  const put = (part, name, value) => part.getAttribute(name) !== value && part.setAttribute(name, value);
-  // Compared with what was written last, not with the text: a translator may write that too, and would be fought with at every frame.
-  function write(part, text) {
-    if (part.dataset.written === text) return;
-    part.dataset.written = text;
-    part.textContent = text;
-  }
+  const put = (part, name, value) =>
+    part.getAttribute(name) !== value && part.setAttribute(name, value);
 
   function hear(root, number) {
     const radio = root.querySelector(`[data-sound="${number}"]`);
@@ -149,7 +164,8 @@
   }
 
   // By its place: on a review's second board the first take is the fifth.
-  const hearNth = (root, place) => hear(root, root.querySelectorAll("figure [data-sound]")[place - 1]?.dataset.sound);
+  const hearNth = (root, place) =>
+    hear(root, root.querySelectorAll("figure [data-sound]")[place - 1]?.dataset.sound);
 
   function mute(root) {
     const state = stateOf(root);
@@ -199,20 +215,30 @@
     if (button) DOES[button.dataset.do](root);
     else if (target.closest(".wan-compare-screen")) toggle(root);
   });
-  document.addEventListener("input", ({ target }) => target.matches?.("[data-compare] input[type=range]") && seek(boardOf(target), Number(target.value)));
+  document.addEventListener(
+    "input",
+    ({ target }) =>
+      target.matches?.("[data-compare] input[type=range]") &&
+      seek(boardOf(target), Number(target.value)),
+  );
   document.addEventListener("change", ({ target }) => boardOf(target) && paint(boardOf(target)));
   document.addEventListener("keydown", (event) => {
     const { target, key, shiftKey, ctrlKey, altKey, metaKey } = event;
     const root = boardOf(target);
     if (!root || ctrlKey || altKey || metaKey || itsOwn(target, key)) return;
-    const does = KEYS[key] ?? KEYS[key.toLowerCase()] ?? (/^[1-4]$/.test(key) && (() => hearNth(root, key)));
+    const does =
+      KEYS[key] ?? KEYS[key.toLowerCase()] ?? (/^[1-4]$/.test(key) && (() => hearNth(root, key)));
     if (!does) return;
     event.preventDefault();
     does(root, shiftKey);
   });
   // Events of media do not bubble, but they can be caught on their way down.
   for (const name of ["loadedmetadata", "durationchange", "error"]) {
-    document.addEventListener(name, ({ target }) => boardOf(target) && paint(boardOf(target)), true);
+    document.addEventListener(
+      name,
+      ({ target }) => boardOf(target) && paint(boardOf(target)),
+      true,
+    );
   }
   document.addEventListener(
     "seeked",
@@ -223,7 +249,8 @@
     },
     true,
   );
-  const wake = () => document.querySelectorAll("[data-compare]").forEach(paint); // what came before the script
+  // What came before the script
+  const wake = () => document.querySelectorAll("[data-compare]").forEach(paint);
   if (document.readyState === "loading") addEventListener("DOMContentLoaded", wake);
   else wake();
 })();

@@ -2,6 +2,8 @@
 // and is measured as the service counts it.
 window.wanForms = (() => {
   const CARRIED = "wan-carried";
+  const kept = (key) => window.wan.kept("sessionStorage", key);
+  const keep = (key, value) => window.wan.keep("sessionStorage", key, value);
 
   const keyTyped = () =>
     [...document.querySelectorAll("#wan-key input, #wan-code input")].some((part) => part.value);
@@ -14,21 +16,15 @@ window.wanForms = (() => {
       ".wan-brief textarea, .wan-brief input:is([type=text], :not([type]))",
     );
 
-  function keep(part) {
-    try {
-      if ([...texts()].includes(part)) sessionStorage.setItem(typed(part), part.value);
-    } catch {} // a browser that keeps nothing forgets it
-  }
+  const hold = (part) => [...texts()].includes(part) && keep(typed(part), part.value);
 
   function restore() {
-    try {
-      for (const part of texts()) {
-        const kept = sessionStorage.getItem(typed(part));
-        if (!kept || part.value) continue;
-        part.value = kept;
-        part.dispatchEvent(new Event("input", { bubbles: true }));
-      }
-    } catch {}
+    for (const part of texts()) {
+      const text = kept(typed(part));
+      if (!text || part.value) continue;
+      part.value = text;
+      part.dispatchEvent(new Event("input", { bubbles: true }));
+    }
   }
 
   // To the page in the other language, where the forms are filled as they are here. A key and a
@@ -38,7 +34,7 @@ window.wanForms = (() => {
     way = link.href + location.hash;
     const [dialog, press] = [
       document.getElementById("wan-switch"),
-      () => window.wanStudio.fire(link, "carry"),
+      () => window.wan.fire(link, "carry"),
     ];
     if (!dialog || !keyTyped()) return press();
     dialog.returnValue = "";
@@ -47,21 +43,15 @@ window.wanForms = (() => {
   }
 
   function carry(forms) {
-    try {
-      sessionStorage.setItem(CARRIED, JSON.stringify(forms));
-    } catch {} // a browser that keeps nothing begins anew
+    keep(CARRIED, JSON.stringify(forms));
     location.assign(way);
   }
 
   // What was taken along, once; null for whoever came another way.
   function carried() {
-    try {
-      const forms = JSON.parse(sessionStorage.getItem(CARRIED));
-      sessionStorage.removeItem(CARRIED);
-      return forms;
-    } catch {
-      return null;
-    }
+    const forms = JSON.parse(kept(CARRIED) ?? "null");
+    keep(CARRIED, "null");
+    return forms;
   }
 
   function insert(tile) {
@@ -88,7 +78,7 @@ window.wanForms = (() => {
   }
 
   setInterval(() => document.querySelectorAll("[class*=wan-of-] textarea").forEach(measure), 250);
-  document.addEventListener("input", ({ target }) => keep(target));
+  document.addEventListener("input", ({ target }) => hold(target));
   document.addEventListener("click", ({ target }) => {
     const tile = target.closest?.("[data-insert]");
     if (tile) insert(tile);

@@ -20,10 +20,8 @@ window.wanLibrary = (() => {
   const tabOf = (name) => document.querySelector(`#wan-tabs [role=tab][data-tab-id=${name}]`);
 
   // Triggers an event of a component (`wan/ui/components/component.js`).
-  function fire(name, event, values) {
-    const carries = new CustomEvent("wan", { bubbles: true, detail: { event, ...values } });
-    part(`#wan-library-${name} [data-listens]`)?.dispatchEvent(carries);
-  }
+  const fire = (name, event, values) =>
+    window.wan.fire(part(`#wan-library-${name} [data-listens]`), event, values);
 
   const show = (job) => fire("grid", "open", { job });
   const close = () => fire("detail", "close");
@@ -57,11 +55,7 @@ window.wanLibrary = (() => {
   }
 
   function mark() {
-    const language = document.documentElement.lang || "en";
-    const words = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
-    for (const time of room().querySelectorAll("time")) {
-      time.textContent = words.format(new Date(time.dateTime));
-    }
+    window.wan.date(room().querySelectorAll("time"));
     for (const card of room().querySelectorAll(".wan-item")) {
       const number = chosen.indexOf(card.dataset.job);
       const box = card.querySelector("[data-choose]");

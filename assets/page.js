@@ -2,6 +2,7 @@
 // buttons in cards reach Gradio, the forms are taken along to the page in the other language, and a
 // view whose stream has gone silent is taken up again.
 window.wanStudio = (() => {
+  const { fire, write } = window.wan;
   const TABS = ["image", "reference"];
   // Ms without a sign of life, after which a live view is taken up again: its stream may have ended
   // without a word
@@ -18,9 +19,6 @@ window.wanStudio = (() => {
 
   const view = (tab) => document.querySelector(`#wan-${tab}-view .wan-view`);
   const isLive = (tab) => "live" in (view(tab)?.dataset ?? {});
-  // Triggers an event of the component that a part belongs to (`wan/ui/components/component.js`).
-  const fire = (part, event, values) =>
-    part?.dispatchEvent(new CustomEvent("wan", { bubbles: true, detail: { event, ...values } }));
   const asClock = (seconds) => {
     const whole = Math.max(0, Math.floor(seconds));
     const [hours, minutes, rest] = [
@@ -30,15 +28,6 @@ window.wanStudio = (() => {
     ];
     return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
   };
-
-  // What was written stands in an attribute, and with that it is compared. With the text a fight
-  // would have no end where somebody else writes that too: a translator, or whatever puts digits
-  // into another script. Gradio takes the attribute away where it writes the text anew.
-  function write(part, words) {
-    if (part.dataset.written === words) return; // `again` would see it
-    part.dataset.written = words;
-    part.textContent = words;
-  }
 
   function tick(shown) {
     for (const details of shown.querySelectorAll("[data-details]")) {
@@ -186,10 +175,7 @@ window.wanStudio = (() => {
   function started(tab, job = "") {
     const look = () => {
       if (isLive(tab)) attach(tab);
-      if (innerWidth < 900)
-        document
-          .getElementById(`wan-${tab}-view`)
-          .scrollIntoView({ behavior: calm() ? "auto" : "smooth", block: "start" });
+      if (innerWidth < 900) window.wan.scrollTo(document.getElementById(`wan-${tab}-view`));
     };
     setTimeout(() => when(() => shows(tab, job), look), 60);
   }
@@ -262,18 +248,12 @@ window.wanStudio = (() => {
   }
 
   // A reload, or the other language, leads back to the tab that was looked at.
-  function stay(tab) {
-    try {
-      sessionStorage.setItem(PLACE, tab);
-    } catch {} // a browser that keeps nothing begins at the first
-  }
+  const stay = (tab) => window.wan.keep("sessionStorage", PLACE, tab);
 
   function back(switched) {
-    try {
-      const kept = sessionStorage.getItem(PLACE);
-      if (kept && (switched || performance.getEntriesByType("navigation")[0]?.type === "reload"))
-        turn(kept);
-    } catch {}
+    const place = window.wan.kept("sessionStorage", PLACE);
+    const [opening] = performance.getEntriesByType("navigation");
+    if (place && (switched || opening?.type === "reload")) turn(place);
   }
 
   // Whoever opens it reads their own language
@@ -314,8 +294,6 @@ window.wanStudio = (() => {
     if (open) document.querySelector("#wan-connection input")?.focus();
   }
 
-  const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
-
   function press(button, verb, job) {
     const tab = TABS.find((one) => button.closest(`#wan-${one}-view`));
     button.disabled = true;
@@ -346,5 +324,5 @@ window.wanStudio = (() => {
     TABS.forEach(look);
     entitle();
   }, 250);
-  return { arrived, started, answered, takeAgain, acted, turn, share, claimed, own, fire };
+  return { arrived, started, answered, takeAgain, acted, turn, share, claimed, own };
 })();

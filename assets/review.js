@@ -1,47 +1,42 @@
-// What a review does in a browser: verdicts go up, tallies come down, a moment is taken and found again. It runs on the page behind the link, in its copy
-// on disk (where there is nobody to ask), and in the owner's tab; everywhere it looks for `data-` marks and needs nothing else of the page.
+// What a review does in a browser: verdicts go up, tallies come down, a moment is taken and found
+// again. It runs on the page behind the link, in its copy on disk (where there is nobody to ask),
+// and in the owner's tab; everywhere it looks for `data-` marks and needs nothing else of the page.
 (() => {
+  const { write } = window.wan;
   const EVERY = 3000; // ms between two looks at a tally
-  const RESTS = 15_000; // ms in which a review that its owner has just ended is not asked for its tally: the page is about to show it as ended
+  // Ms in which a review that its owner has just ended is not asked for its tally: the page is
+  // about to show it as ended
+  const RESTS = 15_000;
   const NAME = "wan-reviewer-name";
   const TOKEN = "wan-reviewer";
   const etags = new WeakMap(); // element with a tally -> the version that it shows
-  const seen = new WeakMap(); // the same -> the look that it shows, so that only what is another since is sent
+  const seen = new WeakMap(); // the same -> the look that it shows; only what changed since is sent
   const resting = new WeakMap(); // the same -> when it is looked at again, in ms since 1970
-  const memory = new Map(); // for a browser that keeps nothing
 
-  function kept(key, value) {
-    try {
-      if (value === undefined) return localStorage.getItem(key) ?? memory.get(key) ?? null;
-      localStorage.setItem(key, value);
-    } catch {
-      if (value === undefined) return memory.get(key) ?? null;
-      memory.set(key, value);
-    }
-    return value;
-  }
+  const kept = (key) => window.wan.kept("localStorage", key);
+  const keep = (key, value) => window.wan.keep("localStorage", key, value);
 
   // Tells this browser apart from others, so that a change of mind replaces the old verdict.
   function reviewer() {
-    const fresh = () => btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(24)))).replaceAll("+", "-").replaceAll("/", "_");
-    return kept(TOKEN) ?? kept(TOKEN, fresh());
+    const bytes = crypto.getRandomValues(new Uint8Array(24));
+    const fresh = btoa(String.fromCharCode(...bytes))
+      .replaceAll("+", "-")
+      .replaceAll("/", "_");
+    if (!kept(TOKEN)) keep(TOKEN, fresh);
+    return kept(TOKEN);
   }
 
   const page = () => document.querySelector("main[data-send]");
   const verdictsKey = () => `wan-review:${location.pathname}`;
   const own = () => JSON.parse(kept(verdictsKey()) ?? "{}");
-  const asMoment = (seconds) => {
+  function asMoment(seconds) {
     const tenths = Math.floor(seconds * 10);
-    return `${Math.floor(tenths / 600)}:${String(Math.floor(tenths / 10) % 60).padStart(2, "0")}.${tenths % 10}`;
-  };
-  // Compared with what was written last, not with the text: a translator may write that too, and would be fought with.
-  function write(part, text) {
-    if (part.dataset.written === text) return;
-    part.dataset.written = text;
-    part.textContent = text;
+    const rest = String(Math.floor(tenths / 10) % 60).padStart(2, "0");
+    return `${Math.floor(tenths / 600)}:${rest}.${tenths % 10}`;
   }
 
-  const words = (name) => document.querySelector(`template[data-words="${name}"]`)?.content.cloneNode(true) ?? "";
+  const words = (name) =>
+    document.querySelector(`template[data-words="${name}"]`)?.content.cloneNode(true) ?? "";
 
   function fill(root, parts) {
     for (const [name, html] of Object.entries(parts)) {
@@ -49,7 +44,8 @@
       const fresh = Object.assign(document.createElement("template"), { innerHTML: html });
       if (!part || part.innerHTML === fresh.innerHTML) continue;
       const { seek } = part.contains(document.activeElement) ? document.activeElement.dataset : {};
-      const same = () => [...part.querySelectorAll(`[data-seek="${seek}"]`)].reverse(); // new comments stand before the old ones
+      // New comments stand before the old ones
+      const same = () => [...part.querySelectorAll(`[data-seek="${seek}"]`)].reverse();
       const place = same().indexOf(document.activeElement);
       part.replaceChildren(fresh.content);
       if (seek !== undefined) same()[place]?.focus({ preventScroll: true });
@@ -63,7 +59,8 @@
     delete root.dataset.send;
   }
 
-  const since = (root, address) => (seen.has(root) ? `${address}&since=${seen.get(root)}` : address);
+  const since = (root, address) =>
+    seen.has(root) ? `${address}&since=${seen.get(root)}` : address;
 
   function update(root, { parts, at }) {
     fill(root, parts);
@@ -91,36 +88,40 @@
   // One after the other: of two quick changes the later one must arrive last.
   const last = new WeakMap(); // form -> what is being sent for it
   function give(form, comment) {
-    const sent = (last.get(form) ?? Promise.resolve()).then(() => tell(form, comment)).catch(() => false);
+    const sent = (last.get(form) ?? Promise.resolve())
+      .then(() => tell(form, comment))
+      .catch(() => false);
     last.set(form, sent);
     return sent;
   }
 
-  async function tell(form, comment) {
-    const take = takeOf(form);
-    const verdict = form.querySelector("[name=verdict]:checked")?.value ?? "";
+  // What somebody says of a take, as it is sent.
+  function said(form, comment) {
     const moment = form.querySelector("[data-moment]");
-    const at = comment && moment.getAttribute("aria-pressed") === "true" ? Number(moment.dataset.moment) : null;
-    const name = document.getElementById("name").value;
-    const said = { take: Number(take.dataset.take), verdict, comment, at_seconds: at, name, reviewer: reviewer() };
-    let answer;
-    try {
-      const headers = { "Content-Type": "application/json" };
-      answer = await fetch(since(page(), page().dataset.send), { method: "POST", headers, body: JSON.stringify(said), keepalive: true });
-    } catch {
-      show(form, words("offline"), true);
-      return false;
-    }
-    if (answer.status === 404) {
-      close(page());
-      return false;
-    }
-    const told = await answer.json().catch(() => ({}));
-    if (!answer.ok) {
-      show(form, told.detail ?? words("offline"), true);
-      return false;
-    }
-    kept(verdictsKey(), JSON.stringify({ ...own(), [said.take]: verdict }));
+    const timed = comment && moment.getAttribute("aria-pressed") === "true";
+    return {
+      take: Number(takeOf(form).dataset.take),
+      verdict: form.querySelector("[name=verdict]:checked")?.value ?? "",
+      comment,
+      at_seconds: timed ? Number(moment.dataset.moment) : null,
+      name: document.getElementById("name").value,
+      reviewer: reviewer(),
+    };
+  }
+
+  // Whether it arrived.
+  async function tell(form, comment) {
+    const sent = said(form, comment);
+    const answer = await fetch(since(page(), page().dataset.send), {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(sent),
+      keepalive: true,
+    }).catch(() => null);
+    if (answer?.status === 404) return void close(page());
+    const told = (await answer?.json().catch(() => null)) ?? {};
+    if (!answer?.ok) return void show(form, told.detail ?? words("offline"), true);
+    keep(verdictsKey(), JSON.stringify({ ...own(), [sent.take]: sent.verdict }));
     etags.delete(page());
     update(page(), told);
     show(form, words("saved"), false);
@@ -132,7 +133,8 @@
     const button = form.querySelector(".rv-send");
     if (button.disabled) return;
     const chosen = form.querySelector("[name=verdict]:checked")?.value;
-    if (!text.value.trim() && (!chosen || own()[takeOf(form).dataset.take] === chosen)) return show(form, words("nothing"), true);
+    if (!text.value.trim() && (!chosen || own()[takeOf(form).dataset.take] === chosen))
+      return show(form, words("nothing"), true);
     button.disabled = true;
     if (await give(form, text.value)) {
       text.value = "";
@@ -144,10 +146,14 @@
   // The time in the middle of a picture: at its very beginning, rounding may show the one before.
   function middle(video, seconds) {
     const fps = Number(video.dataset.fps);
-    return Math.max(0, Math.min((Math.floor(seconds * fps + 1e-3) + 0.5) / fps, video.duration || Infinity));
+    return Math.max(
+      0,
+      Math.min((Math.floor(seconds * fps + 1e-3) + 0.5) / fps, video.duration || Infinity),
+    );
   }
 
-  // When the picture begins that is seen; `currentTime` of a video that plays, or was stopped just now, may be that of the next one.
+  // When the picture begins that is seen; `currentTime` of a video that plays, or was stopped just
+  // now, may be that of the next one.
   const pictures = new WeakMap(); // video -> when the picture that it shows begins, in seconds
   function watch(video) {
     video.requestVideoFrameCallback?.((_, { mediaTime }) => {
@@ -168,7 +174,8 @@
 
   function picture(video) {
     const [begins, now] = [pictures.get(video), video.currentTime];
-    return Math.abs(now - begins) < 0.2 ? begins : now; // of a video out of sight the browser says nothing
+    // Of a video out of sight the browser says nothing
+    return Math.abs(now - begins) < 0.2 ? begins : now;
   }
 
   // The moment follows the video until it is taken.
@@ -196,27 +203,23 @@
     video.scrollIntoView({ block: "nearest" });
   }
 
-  // Times as the reader's own clock has them.
-  function dated() {
-    const { lang } = document.documentElement;
-    const words = new Intl.DateTimeFormat(lang || "en", { dateStyle: "medium", timeStyle: "short" });
-    for (const time of document.querySelectorAll(".rv-meta time, .wr-item time")) {
-      write(time, words.format(new Date(time.dateTime)));
-    }
-  }
+  const dated = () => window.wan.date(document.querySelectorAll(".rv-meta time, .wr-item time"));
 
   function opened() {
     if (!page()) return;
     const name = document.getElementById("name");
     name.value = kept(NAME) ?? "";
-    name.addEventListener("input", () => kept(NAME, name.value));
+    name.addEventListener("input", () => keep(NAME, name.value));
     for (const [number, verdict] of Object.entries(own())) {
-      const choice = page().querySelector(`[data-take="${Number(number)}"] [value="${CSS.escape(verdict)}"]`);
+      const choice = page().querySelector(
+        `[data-take="${Number(number)}"] [value="${CSS.escape(verdict)}"]`,
+      );
       if (choice) choice.checked = true;
     }
   }
 
-  // The board is put in when somebody asks for it, and goes with its videos when they have seen enough.
+  // The board is put in when somebody asks for it, and goes with its videos when they have seen
+  // enough.
   function compare(button) {
     const open = button.getAttribute("aria-expanded") !== "true";
     button.setAttribute("aria-expanded", String(open));
@@ -224,10 +227,11 @@
     if (!open) return box.querySelector("[data-compare]").remove();
     box.append(box.querySelector("template").content.cloneNode(true));
     box.querySelector("[data-compare]").focus({ preventScroll: true });
-    box.scrollIntoView({ block: "start", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+    window.wan.scrollTo(box);
   }
 
-  // Walking over the choices of a take by the arrow keys sends the last one only; whoever leaves before it is sent still sends it.
+  // Walking over the choices of a take by the arrow keys sends the last one only; whoever leaves
+  // before it is sent still sends it.
   const walks = new Map(); // form -> what sends its choice
   function settle(form, send) {
     clearTimeout(walks.get(form));
@@ -236,16 +240,25 @@
   document.addEventListener("change", ({ target }) => {
     if (!target.matches?.(".rv-form [name=verdict]")) return;
     clearTimeout(walks.get(target.form));
-    walks.set(target.form, setTimeout(() => settle(target.form, give), 200));
+    walks.set(
+      target.form,
+      setTimeout(() => settle(target.form, give), 200),
+    );
   });
-  addEventListener("pagehide", () => [...walks.keys()].forEach((form) => settle(form, tell))); // nobody is there to wait
+  // Nobody is there to wait
+  addEventListener("pagehide", () => [...walks.keys()].forEach((form) => settle(form, tell)));
   document.addEventListener("submit", (event) => {
     if (!event.target.matches?.(".rv-form")) return;
     event.preventDefault();
     send(event.target);
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches?.(".rv-form textarea")) send(event.target.form);
+    if (
+      event.key === "Enter" &&
+      (event.ctrlKey || event.metaKey) &&
+      event.target.matches?.(".rv-form textarea")
+    )
+      send(event.target.form);
   });
   document.addEventListener(
     "timeupdate",
@@ -274,7 +287,8 @@
     });
   }, EVERY);
 
-  // While its owner ends a review, it is not asked for its tally; a question is taken back by its own button.
+  // While its owner ends a review, it is not asked for its tally; a question is taken back by its
+  // own button.
   document.addEventListener("click", ({ target }) => {
     const button = target.closest?.("[data-review-keep], [data-event=revoke], [data-event=delete]");
     if (!button) return;
@@ -285,7 +299,9 @@
 
   // A question that nobody answers goes by Escape, or by a click elsewhere.
   const questions = () => [...document.querySelectorAll("details.wr-ask[open]")];
-  document.addEventListener("click", ({ target }) => questions().forEach((one) => one.contains(target) || (one.open = false)));
+  document.addEventListener("click", ({ target }) =>
+    questions().forEach((one) => one.contains(target) || (one.open = false)),
+  );
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     for (const one of questions()) {
@@ -303,7 +319,8 @@
     dated();
   }
 
-  // What an export shows when it is over: what was made is downloaded; of one that was stopped no progress stays.
+  // What an export shows when it is over: what was made is downloaded; of one that was stopped no
+  // progress stays.
   function exported(html) {
     document.querySelector("#wan-review-export a[download]")?.click();
     return html?.includes("<progress") ? "" : html;

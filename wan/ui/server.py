@@ -227,7 +227,7 @@ def closed(settings: Settings) -> list[str]:
 
 def _scripts() -> list[str]:
     """The scripts of the page, which run inline."""
-    names = ("page", "forms", "copy", "uploads", "compare", "library", "review")
+    names = ("shared", "page", "forms", "copy", "uploads", "compare", "library", "review")
     return [_read(f"{name}.js") for name in names]
 
 

@@ -34,7 +34,7 @@ _PAGES: Pages = {"zh": "?lang=zh", "en": "?lang=en"}
 _ICON = "data:image/svg+xml," + url_quote((ASSETS / "favicon.svg").read_text(encoding="utf-8"))
 _FILES = {
     "css": ("tokens", "base", "review", "review_form", "verdicts", "compare"),
-    "js": ("review", "compare"),
+    "js": ("shared", "review", "compare"),
 }
 
 
