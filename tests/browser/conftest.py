@@ -4,17 +4,18 @@ Of the package, not of the session: Playwright keeps an event loop in this threa
 stopped, and then no async test could run.
 """
 
+import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import Browser, ConsoleMessage, Frame, Page, Request
 
 from tests.browser.serving import App, NoBrowser, Visits, chromium, opened, served
 
-_LEAVING = re.compile(
-    "AbortError|Connection errored out"
-)  # what Gradio says of its own stream when the page is left
+# What Gradio says of its own stream just before the page is left
+_LEAVING = re.compile("AbortError|Connection errored out")
 
 
 @pytest.fixture(scope="package")
@@ -47,38 +48,63 @@ def visit(visits: Visits) -> Iterator[Visits]:
     visits.end()
 
 
+class _Watch:
+    """What a page asks of other machines, and what it complains of in its console while it stays.
+
+    When it is left, Gradio drops its streams and what still comes for them fails as it must.
+    """
+
+    def __init__(self, page: Page, home: str) -> None:
+        """home: where the app is."""
+        self.foreign: list[str] = []  # addresses
+        self.complaints: list[str] = []
+        self._page, self._home, self._leaving = page, home, False
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch inside the block."""
+        context, page = self._page.context, self._page
+        handlers: list[tuple[Any, str, Callable[[Any], None]]] = [
+            (context, "request", self._request),
+            (context, "console", self._console),
+            (context, "weberror", lambda error: self._complain(str(error.error))),
+            (page, "framenavigated", self._arrive),
+        ]
+        for of, event, handler in handlers:
+            of.on(event, handler)
+        yield
+        for of, event, handler in handlers:
+            of.remove_listener(event, handler)
+
+    def _request(self, request: Request) -> None:
+        if not request.url.startswith((self._home, "data:", "blob:")):
+            self.foreign.append(request.url)
+        self._leaving |= request.is_navigation_request() and request.frame == self._page.main_frame
+
+    def _arrive(self, frame: Frame) -> None:
+        self._leaving &= frame != self._page.main_frame
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not _LEAVING.search(message.text):
+            self._complain(f"{message.text} ({message.location['url']})")
+
+    def _complain(self, text: str) -> None:
+        if not self._leaving:
+            self.complaints.append(text)
+
+
 @pytest.fixture
 def blank(visit: Visits, app: App) -> Iterator[Page]:
     """A page that has yet to be opened: nothing leaves this machine, and nothing is complained of
     in its console.
     """
     shown = visit.blank(app.url)
-    left, complaints = [], []
-    watched = {
-        "request": lambda request: (
-            left.append(request.url)
-            if not request.url.startswith((app.url, "data:", "blob:"))
-            else None
-        ),
-        "console": lambda message: (
-            complaints.append(f"{message.text} ({message.location['url']})")
-            if _is_complaint(message)
-            else None
-        ),
-        "weberror": lambda error: complaints.append(str(error.error)),
-    }
-    for event, watch in watched.items():
-        shown.context.on(event, watch)
-    yield shown
-    visit.end()
-    for event, watch in watched.items():
-        shown.context.remove_listener(event, watch)
-    assert not left, "requests left this machine"
-    assert not complaints, "the console complains"
-
-
-def _is_complaint(message: ConsoleMessage) -> bool:
-    return message.type == "error" and not _LEAVING.search(message.text)
+    watch = _Watch(shown, app.url)
+    with watch.watching():
+        yield shown
+        visit.end()
+    assert not watch.foreign, "requests left this machine"
+    assert not watch.complaints, "the console complains"
 
 
 @pytest.fixture
