@@ -114,8 +114,8 @@ def whole_page(
         [(job, video, "") for job, video in zip(jobs, videos, strict=True)],
         numbers=numbers,
     )
-    names = ("tokens.css", "base.css", "compare.css", "compare.js")
-    *styles, script = ((ROOT / "assets" / name).read_text() for name in names)
+    names = ("tokens.css", "base.css", "compare.css", "shared.js", "compare.js")
+    *styles, shared, own = ((ROOT / "assets" / name).read_text() for name in names)
     ground = (
         ":root { color-scheme: light dark } "
         "body { margin: 16px; font-family: sans-serif; background: var(--w-ground) }"
@@ -125,7 +125,7 @@ def whole_page(
     page.write_text(
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta '
         'name="viewport" content="width=device-width"><title>Takes</title>'
-        f"<style>{style}</style><script>{script}</script></head><body><main><h1>Takes</h1>{shown}</main></body></html>"
+        f"<style>{style}</style><script>{shared}{own}</script></head><body><main><h1>Takes</h1>{shown}</main></body></html>"
     )
     return page
 
