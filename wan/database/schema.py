@@ -32,6 +32,7 @@ from wan.domain.jobs import LIVE, UNSENT, Reference
 from wan.domain.messages import Message
 
 _SCHEMA_LOCK = 0x57414E  # any number that nothing else on the database takes
+_TURN_LIMIT = "60s"  # a second for each of many that start at once on a busy machine
 _SEAL = "seal"  # under which its key is kept
 # characters of a hash without the key, as earlier versions wrote them; one with it has
 # `Seal.LENGTH`
@@ -258,13 +259,24 @@ Index("verdicts_of_review", VERDICTS.c.review_id, VERDICTS.c.created_at)
 def create(connection: sa.Connection) -> Seal:
     """Create what is missing of the schema, and return the key for what is hashed here."""
     if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
+        _take_turn(connection)
     METADATA.create_all(connection)
     _add_missing_columns(connection)
     seal = Seal(_load_key(connection))
     _seal_rows(connection, seal)
     _refuse_older_versions(connection)
     return seal
+
+
+def _take_turn(connection: sa.Connection) -> None:
+    """Come one after the other where many processes start at once: those before may need longer
+    than anybody waits for another lock.
+    """
+    usual = connection.execute(sa.text("SHOW lock_timeout")).scalar_one()
+    set_limit = "SELECT set_config('lock_timeout', :limit, true)"
+    connection.execute(sa.text(set_limit), {"limit": _TURN_LIMIT})
+    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
+    connection.execute(sa.text(set_limit), {"limit": usual})
 
 
 def _add_missing_columns(connection: sa.Connection) -> None:
