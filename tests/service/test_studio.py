@@ -807,7 +807,7 @@ async def test_what_never_arrived_is_proved_by_two_listings(monkeypatch, simulat
         Spent.NO,
         "never_arrived",
     )
-    assert failed.absent_at is not None
+    assert failed.first_absent_at is not None
 
 
 async def test_what_waits_for_a_key_that_never_comes_back_ends_when_its_task_is_gone(

@@ -13,7 +13,7 @@ from wan.domain.messages import Message
 from wan.domain.plain_text import clean
 
 _BOOKKEEPING = frozenset(
-    {"due_at", "attempts", "foreign_tasks", "absent_at"}
+    {"due_at", "attempts", "not_ours", "first_absent_at"}
 )  # of no interest to a viewer
 
 
@@ -102,7 +102,7 @@ def _values(changes: dict[str, Any]) -> dict[str, Any]:
 
 def job_of(row: Any) -> Job:
     """Return the job that a row is."""
-    values = dict(row._mapping)
+    values = {column.key: row._mapping[column] for column in JOBS.c}
     said = values.pop("said")
     values.pop("prompt_folded")
     values["request"] = {

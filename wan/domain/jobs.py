@@ -117,9 +117,9 @@ class Job:
     """Consecutive transient failures."""
 
     task_id: str | None = None
-    foreign_tasks: list[str] = field(default_factory=list)
+    not_ours: list[str] = field(default_factory=list)
     """While UNCERTAIN: tasks of the account that turned out not to be ours."""
-    absent_at: float | None = None
+    first_absent_at: float | None = None
     """While UNCERTAIN: when a complete listing first showed no task that could be ours."""
     request_id: str = ""
     code: str = ""

@@ -101,9 +101,7 @@ class Reconciliation:
             for task, at in listed.items()
             if sent_at - _DRIFT <= at <= sent_at + SUBMIT_LIMIT + _DRIFT
         ]
-        candidates = await self._queue.find_unknown_tasks(job.account, near) - set(
-            job.foreign_tasks
-        )
+        candidates = await self._queue.find_unknown_tasks(job.account, near) - set(job.not_ours)
         lone = not await self._queue.has_lookalike(job)
         not_ours = []
         for task_id in sorted(candidates):
@@ -126,7 +124,7 @@ class Reconciliation:
             elif snapshot.status in (TaskStatus.SUCCEEDED, TaskStatus.FAILED, TaskStatus.CANCELED):
                 not_ours.append(task_id)
         if candidates - set(not_ours):
-            return await self._ask_again(job, not_ours, absent_at=None)
+            return await self._ask_again(job, not_ours, first_absent_at=None)
         return await self._conclude_absence(job, sent_at, not_ours)
 
     async def _conclude_absence(self, job: Job, sent_at: float, not_ours: list[str]) -> Job | None:
@@ -135,21 +133,21 @@ class Reconciliation:
         """
         now = self._clock()
         if now < sent_at + SUBMIT_LIMIT + self._uncertain_seconds:
-            return await self._ask_again(job, not_ours, absent_at=None)
-        if job.absent_at is None:
-            return await self._ask_again(job, not_ours, absent_at=now)
+            return await self._ask_again(job, not_ours, first_absent_at=None)
+        if job.first_absent_at is None:
+            return await self._ask_again(job, not_ours, first_absent_at=now)
         return await self._writer.end(job, JobState.FAILED, Message.of("never_arrived"))
 
     async def _ask_again(
-        self, job: Job, not_ours: list[str], absent_at: float | None
+        self, job: Job, not_ours: list[str], first_absent_at: float | None
     ) -> Job | None:
         """Leave a job UNCERTAIN until the account's list is read again."""
-        known = [*job.foreign_tasks, *not_ours]
+        known = [*job.not_ours, *not_ours]
         return await self._writer.keep_waiting(
             job,
             polling.next_poll_delay(self._every.of(job)),
-            foreign_tasks=known,
-            absent_at=absent_at,
+            not_ours=known,
+            first_absent_at=first_absent_at,
             attempts=0,
             said=None,
         )
