@@ -90,7 +90,7 @@ window.wanLibrary = (() => {
   function detailRendered(box) {
     const shown = box.querySelector(".wan-job, [data-board]");
     const sign = box.querySelector("i[data-gone], i[data-went]")?.dataset ?? {};
-    const { gone = "", went, job, again } = sign;
+    const { gone = "", went } = sign;
     const other = shown?.dataset.job ?? gone;
     // Somebody wanted something else meanwhile.
     const late = wanted ? other && other !== wanted : shown?.dataset.job;
@@ -104,7 +104,7 @@ window.wanLibrary = (() => {
     if (open && !before) enter(box);
     else if (before && !open) leave(before);
     if (gone && !opener) tabOf("library")?.focus({ preventScroll: true });
-    if (went) depart(went, job, again !== undefined);
+    if (went) depart(sign);
   }
 
   function besides(job) {
@@ -136,11 +136,13 @@ window.wanLibrary = (() => {
     else if (open && history.state?.wan !== "library") close();
   });
 
-  // Somebody is taken to a tab. again: whether the job that is shown there shall be made once more.
-  function depart(tab, job, again) {
+  // Somebody is taken to a tab. again: the job that is shown there shall be made once more.
+  // continues: its form has been filled for the next shot.
+  function depart({ went: tab, job, again, continues }) {
     scrollTo({ top: 0 });
     tabOf(tab)?.focus({ preventScroll: true });
-    if (again) window.wanStudio.takeAgain(tab, job);
+    if (continues !== undefined) window.wanStudio.selectPrompt(tab);
+    else if (again !== undefined) window.wanStudio.takeAgain(tab, job);
     else window.wanStudio.started(tab, job);
   }
 

@@ -180,6 +180,13 @@ window.wanStudio = (() => {
     setTimeout(() => when(() => shows(tab, job), look), 60);
   }
 
+  // Generate, or a button that makes something anew, is gone by then: the focus goes to what came of
+  // it.
+  function generated(tab) {
+    started(tab);
+    setTimeout(() => view(tab)?.querySelector(".wan-card")?.focus({ preventScroll: true }), 60);
+  }
+
   // What was asked of a video is answered under the form, where Generate or the window's edge may
   // hide it.
   const answered = () =>
@@ -232,7 +239,7 @@ window.wanStudio = (() => {
   function acted(tab, verb) {
     endTurn(tab, verb);
     const single = !view(tab)?.querySelector(".wan-take");
-    if (single && (verb === "retry" || verb === "sure")) started(tab);
+    if (single && (verb === "retry" || verb === "sure")) generated(tab);
     else if (!single || verb !== "cancel") setTimeout(() => isLive(tab) && attach(tab), 60);
   }
 
@@ -294,6 +301,24 @@ window.wanStudio = (() => {
     if (open) document.querySelector("#wan-connection input")?.focus();
   }
 
+  // Past the head of the page, to what is shown below it.
+  const skip = () =>
+    [...document.querySelectorAll("#wan-tabs [role=tabpanel] :is(textarea, input, button)")]
+      .find((part) => part.checkVisibility() && !part.disabled)
+      ?.focus();
+
+  // Somebody comes to a form whose prompt is what changes next.
+  function selectPrompt(tab) {
+    const box = () => document.querySelector(`#wan-${tab}-prompt textarea`);
+    when(
+      () => box()?.checkVisibility(),
+      () => {
+        box().focus({ preventScroll: true });
+        box().select();
+      },
+    );
+  }
+
   function press(button, verb, job) {
     const tab = TABS.find((one) => button.closest(`#wan-${one}-view`));
     button.disabled = true;
@@ -304,6 +329,7 @@ window.wanStudio = (() => {
   document.addEventListener("click", ({ target }) => {
     if (target.isConnected && !target.closest?.("#wan-connection, [data-connect], [role=listbox]"))
       connect(false);
+    if (target.closest?.("[data-skip]")) skip();
     if (target.closest?.("#wan-tabs [role=tab]")) stay(target.closest("[role=tab]").dataset.tabId);
     if (target.closest?.("[data-details] > summary")) fold(target.closest("[data-details]"));
     const button = target.closest?.("[data-press], [data-choose], [data-connect]");
@@ -319,10 +345,29 @@ window.wanStudio = (() => {
     event.preventDefault(); // this Escape has done its work
     connect(false);
   });
+  document.addEventListener("keydown", (event) => {
+    const generates = event.key === "Enter" && (event.ctrlKey || event.metaKey);
+    const form = generates && event.target.closest?.(".wan-brief");
+    if (!form) return;
+    event.preventDefault();
+    form.querySelector("[id$=-generate]")?.click();
+  });
   addEventListener("hashchange", () => LINK.test(location.hash) && location.reload());
   setInterval(() => {
     TABS.forEach(look);
     entitle();
   }, 250);
-  return { arrived, started, answered, takeAgain, acted, turn, share, claimed, own };
+  return {
+    arrived,
+    started,
+    generated,
+    answered,
+    takeAgain,
+    acted,
+    turn,
+    share,
+    claimed,
+    own,
+    selectPrompt,
+  };
 })();

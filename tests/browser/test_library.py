@@ -180,6 +180,10 @@ def test_continuing_from_the_last_frame(owner: Page):
         "src", re.compile(r"last-frame\.png")
     )
     expect(owner.locator("#wan-image-view .preview img")).to_be_visible()
+    expect(owner.locator("#wan-image-prompt textarea")).to_be_focused()
+    assert owner.evaluate("getSelection().toString() === document.activeElement.value")
+    owner.locator(".wan-more:visible > button").click()
+    expect(owner.locator("#wan-image-seed").locator("input, textarea")).to_have_value("")
 
 
 def test_what_can_be_downloaded(owner: Page, tmp_path: Path):

@@ -223,6 +223,25 @@ def test_the_language_follows_the_browser_and_the_switch(visit: Visits, page: Pa
     expect(page.locator("#wan-image-generate")).to_have_text("生成视频")
 
 
+def test_the_keyboard_alone_goes_from_the_top_of_the_page_to_a_video(page: Page, app: App):
+    page.keyboard.press("Tab")
+    expect(page.locator(".wan-skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.closest('.wan-brief') !== null")
+    page.locator(".wan-sample:visible").first.press("Enter")
+    expect(page.locator("#wan-image-reference_image img")).to_be_visible()
+    page.locator("#wan-image-prompt textarea").fill("by the keyboard alone")
+    stops = []
+    while "wan-image-generate" not in stops:
+        page.keyboard.press("Tab")
+        stops.append(page.evaluate("document.activeElement.id || document.activeElement.outerHTML"))
+        assert len(stops) <= 12, stops
+    page.locator("#wan-image-prompt textarea").press("Control+Enter")
+    expect(page.locator("#wan-image-view .wan-card")).to_be_focused()
+    reach(page, "image", "SUCCEEDED")
+    expect(page.locator("#wan-image-view .wan-card")).to_be_focused()
+
+
 def test_a_phone_has_no_sideways_scroll_and_generate_at_hand(visit: Visits, app: App):
     page = visit(app.url, size={"width": 390, "height": 844}, phone=True)
     for tab, there in enumerate(

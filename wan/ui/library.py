@@ -208,12 +208,19 @@ class Library:
         ) as path:
             frame = await self._studio.exports.extract_last_frame(job.id, owner=owner)
             await asyncio.to_thread(path.write_bytes, frame)
-        form = {"image": str(path), "url": "", "size": job.request["size"], "fit": "crop"}
-        return self._fill(image.TAB, form)
+        form = {
+            "image": str(path),
+            "url": "",
+            "size": job.request["size"],
+            "fit": "crop",
+            "seed": "",
+        }
+        return self._fill(image.TAB, form, continues=True)
 
-    def _fill(self, tab: str, form: dict[str, Any]) -> list[Any]:
+    def _fill(self, tab: str, form: dict[str, Any], *, continues: bool = False) -> list[Any]:
         filled = reuse_settings.fill_outputs(self._runs, tab, form)
-        return [html.show_departure(self._language, tab), gr.Tabs(selected=tab), *filled]
+        departure = html.show_departure(self._language, tab, continues=continues)
+        return [departure, gr.Tabs(selected=tab), *filled]
 
     async def watch(self, caller: Caller, job_id: str) -> list[Any]:
         """Show a job on the tab on which it was made: there it is followed and cancelled."""

@@ -126,7 +126,7 @@ class TabStage:
             [self.view, self.job],
             refuse=refuse,
             pays=True,
-        ).then(None, js=self._js("started"))
+        ).then(None, js=self._js("generated"))
         self._wire_stage()
 
     def _wire_stage(self) -> None:

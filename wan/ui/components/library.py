@@ -100,12 +100,25 @@ def show_note(
 
 
 def show_departure(
-    language: Language, tab: str, job_id: str = "", *, again: bool = False
+    language: Language,
+    tab: str,
+    job_id: str = "",
+    *,
+    again: bool = False,
+    continues: bool = False,
 ) -> Markup:
     """A mark for the script: somebody is taken to a tab. job_id: the job that is shown there now.
-    again: whether it shall be made once more.
+    again: whether it shall be made once more. continues: whether the form there is filled for the
+    next shot.
     """
-    return render("library_departure.html", language, tab=tab, job_id=job_id, again=again)
+    return render(
+        "library_departure.html",
+        language,
+        tab=tab,
+        job_id=job_id,
+        again=again,
+        continues=continues,
+    )
 
 
 def show_gone(language: Language, job_id: str) -> Markup:
