@@ -290,8 +290,8 @@ _REQUESTS = (
     _fault(
         "words of the second language for everybody but the first",
         "web/languages.py",
-        'return _known(headers.get("accept-language", "")) or "en"',
-        'return _known(headers.get("accept-language", "")) or "zh"',
+        'return _parse_language(headers.get("accept-language", "")) or "en"',
+        'return _parse_language(headers.get("accept-language", "")) or "zh"',
         "web/test_review_page.py::test_whoever_asks_for_no_language_of_ours_gets_english",
     ),
 )
@@ -643,15 +643,15 @@ _SIMULATOR = (
     _fault(
         "the simulator gives a video without its signature",
         "simulator/app.py",
-        "if not self.signer.signed(",
-        "if not expires and not self.signer.signed(",
+        "if not self.signer.verify(",
+        "if not expires and not self.signer.verify(",
         "simulator/test_service.py::test_a_task_from_create_to_video",
     ),
     _fault(
         "the simulator shows a task to another account",
         "simulator/tasks.py",
-        "task if task and task.account == account and not self._expired(task) else None",
-        "task if task and not self._expired(task) else None",
+        "task if task and task.account == account and not self._is_expired(task) else None",
+        "task if task and not self._is_expired(task) else None",
         "simulator/test_service.py::test_other_accounts_and_unknown_ids_look_alike",
     ),
 )

@@ -29,7 +29,7 @@ def served(from_: Line) -> list[Asker]:
     came = []
     while errand := from_.next():
         came.append(errand.asker)
-        from_.done(errand)
+        from_.release(errand)
     return came
 
 
@@ -77,7 +77,7 @@ def test_one_address_leaves_a_thread_for_others():
     assert (first.asker.address, second.asker.address, waiting.next()) == (BAD, BAD, None)
     add(waiting, GOOD)
     assert waiting.next().asker.address == GOOD
-    waiting.done(first)
+    waiting.release(first)
     assert waiting.next().asker.address == BAD
 
 

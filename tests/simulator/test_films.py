@@ -166,7 +166,7 @@ def test_simulated_is_written_in_the_picture(make, loud, monkeypatch: pytest.Mon
 
 def test_captions_are_wrapped_cut_and_never_boxes():
     font = lettering.font_for("word …", 30)
-    lines = lettering._wrapped("word " * 80, font, 600)
+    lines = lettering._wrap("word " * 80, font, 600)
     assert len(lines) == 2
     assert lines[1].endswith("…")
     assert all(font.getlength(line) <= 600 for line in lines)

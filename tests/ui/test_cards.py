@@ -14,7 +14,7 @@ from wan.ui.components.cast import Tile, show_cast
 from wan.ui.components.lines import answer_of
 from wan.ui.components.price import price_line
 from wan.ui.components.stage import show_idle, show_job, show_takes
-from wan.ui.components.status import refused
+from wan.ui.components.status import refusal_card
 from wan.ui.takes import Mark
 from wan.web.facts import as_clock
 
@@ -85,7 +85,7 @@ def test_cast_and_refusal_escape_names():
     assert "character2" in shown
     assert "character3" not in shown
     why = Message.of("field_type", field="prompt", given=EVIL, allowed="text")
-    assert "<script" not in show_idle("en", "image.webp", refused(why, EVIL))
+    assert "<script" not in show_idle("en", "image.webp", refusal_card(why, EVIL))
 
 
 @pytest.mark.parametrize("state", list(JobState))
@@ -346,7 +346,7 @@ def test_clock(seconds, shown):
     ],
 )
 def test_the_page_calls_a_field_by_its_label(refusal, said):
-    card = refused(refusal.message, refusal.field)
+    card = refusal_card(refusal.message, refusal.field)
     shown = "".join(show_idle(language, "image.webp", card) for language in LOCALES)
     for words in said:
         assert words in shown

@@ -19,7 +19,7 @@ from wan.ui.components.cast import Tile, show_cast
 from wan.ui.components.component import Component
 from wan.ui.components.header import show_header
 from wan.ui.components.stage import show_idle, show_job, show_takes
-from wan.ui.components.status import refused
+from wan.ui.components.status import refusal_card
 from wan.ui.takes import Mark
 from wan.web.templating import TEMPLATES
 
@@ -86,7 +86,7 @@ def shown(evil: str) -> dict[str, str]:
             f"library {state}": library.show_job("en", one, told(evil))
             for state, one in states.items()
         },
-        "refusal": show_idle("en", "image.webp", refused(told(evil), evil)),
+        "refusal": show_idle("en", "image.webp", refusal_card(told(evil), evil)),
         "cast": show_cast("en", tiles),
         "header": show_header("en", evil, notes=[told(evil)]),
         "answer": lines.answer_of("en", told(evil)),

@@ -32,7 +32,7 @@ from wan.ui import server
 from wan.ui.gradio_patches import deny_downloads
 from wan.ui.inputs import Page, is_plausible
 from wan.ui.page import build
-from wan.ui.server import closed
+from wan.ui.server import blocked_paths
 from wan.web import bodies, rate_limit, review_page
 from wan.web.addresses import client_address
 from wan.web.events import Events
@@ -574,7 +574,7 @@ async def test_nothing_is_downloaded(monkeypatch):
 def test_what_is_closed(environment, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", f"{environment['HOME']}/uploads")
     settings = load_settings()
-    paths = [Path(path) for path in closed(settings)]
+    paths = [Path(path) for path in blocked_paths(settings)]
     root = SAMPLES.parents[1]
     for secret in (
         settings.output_dir.absolute() / "wan.sqlite3",

@@ -16,7 +16,7 @@ from gradio import http_server
 
 from tests.conftest import ROOT
 from wan.ui import gradio_patches
-from wan.ui.gradio_patches import bounded
+from wan.ui.gradio_patches import serve_within_limits
 from wan.web.listening import Listener
 from wan.web.sockets import LOOPBACK, Connection, ConnectionRegistry, Limits
 
@@ -368,7 +368,7 @@ def test_gradio_serves_within_the_limits(monkeypatch):
     plain = http_server.start_server
     place = Listener("127.0.0.1", "127.0.0.1", 7860, [])
     monkeypatch.setattr(gradio_patches._Server, "run_in_thread", lambda _: None)
-    with bounded(replace(LIMITS, backlog=7), place):
+    with serve_within_limits(replace(LIMITS, backlog=7), place):
         *told, server = http_server.start_server(
             Site(0, ConnectionRegistry(LIMITS)).app, server_port=0
         )

@@ -40,7 +40,7 @@ def refusal(message: str, *, code: int = BAD_INPUT, **known: Any) -> Answer:
     return Answer(about, complaint=message, code=code, indent=None)
 
 
-def refused(error: Exception, command: str) -> Answer:
+def answer_error(error: Exception, command: str) -> Answer:
     """The answer where a command ended with an error; one that is not ours is logged."""
     import logging
 
@@ -78,12 +78,12 @@ def deliver(answer: Answer, *, as_json: bool) -> int:
     except BrokenPipeError:
         return answer.code
     except OSError as trouble:
-        failed = not_written(trouble, answer.known.get("job_id"))
+        failed = report_lost_output(trouble, answer.known.get("job_id"))
         return answer.code or failed
     return answer.code
 
 
-def not_written(trouble: OSError, job_id: str | None = None) -> int:
+def report_lost_output(trouble: OSError, job_id: str | None = None) -> int:
     """Say that stdout takes nothing, and how to get at the job. Returns the exit code."""
     from wan.domain.messages import t
 

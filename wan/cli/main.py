@@ -16,7 +16,7 @@ from typer.core import TyperCommand
 from typer.main import get_command
 
 from wan.cli import options as opt
-from wan.cli.answers import FAILED, Answer, deliver, not_written, refusal, refused, tell
+from wan.cli.answers import FAILED, Answer, answer_error, deliver, refusal, report_lost_output, tell
 from wan.cli.completion import COMPLETE
 from wan.cli.options import InTypedOrder, OptionalArchiveName, typed_order, with_request_options
 
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tell("")
         answer = refusal(t("en", "cli_stopped"), code=FAILED)
     except OSError as trouble:  # typer had something to print
-        return not_written(trouble)
+        return report_lost_output(trouble)
     if isinstance(answer, int):  # after --help
         return answer
     return deliver(answer, as_json="--json" in given or given[:1] == ["prepare"])
@@ -86,16 +86,16 @@ def _command(
 
     def register(work: Callable[..., Answer]) -> Callable[..., Answer]:
         @wraps(work)
-        def answered(*given: Any, **options: Any) -> Answer:
+        def answer(*given: Any, **options: Any) -> Answer:
             from wan.domain.redact import guard_logs
 
             guard_logs()
             try:
                 return work(*given, **options)
             except Exception as error:  # noqa: BLE001 - whatever it is, there is one answer
-                return refused(error, name)
+                return answer_error(error, name)
 
-        return app.command(name, cls=cls, epilog=f"\b\nExamples:\n{lines}")(answered)
+        return app.command(name, cls=cls, epilog=f"\b\nExamples:\n{lines}")(answer)
 
     return register
 

@@ -119,14 +119,14 @@ class Line:
         owners.setdefault(asker.owner, deque()).append(errand)
 
     def next(self) -> _WorkItem[Any] | None:
-        """Return the work to do now, if any; it counts as busy until `done`."""
+        """Return the work to do now, if any; it counts as busy until `release`."""
         for place in list(self._places):
             if self._busy[place] < self._most:
                 self._busy[place] += 1
                 return self._pop(place)
         return None
 
-    def done(self, errand: _WorkItem[Any]) -> None:
+    def release(self, errand: _WorkItem[Any]) -> None:
         """Free its place for other work."""
         place = errand.asker.place
         self._busy[place] -= 1
@@ -206,4 +206,4 @@ class Turns:
                 errand.run()
             finally:
                 with self._alone:
-                    self._line.done(errand)
+                    self._line.release(errand)

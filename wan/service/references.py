@@ -85,14 +85,14 @@ class References:
         )
         mine, held = (
             await self.jobs.list_used_references(job.owner),
-            self._all_held(),
+            self._used_keys(),
         )
         await asyncio.to_thread(
             self.uploads.forget, {job.id, *(_tag(job.owner, key) for key in keys - mine - held)}
         )
         async with self._going:
             held = (
-                self._all_held()
+                self._used_keys()
             )  # before the rows are asked for: who lets go in between has a row by then
             theirs = await self.jobs.list_used_references()
             for key in keys - theirs - held:
@@ -121,7 +121,7 @@ class References:
             if (held := self._held.get(asyncio.current_task())) is not None:
                 held.add(key)
 
-    def _all_held(self) -> set[str]:
+    def _used_keys(self) -> set[str]:
         return set().union(*self._held.values())
 
 

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lock = (options.dir / "server.lock").open("a")
     except OSError as refused:
         parser.error(f"cannot write to {options.dir}: {refused.strerror}")
-    if not _locked(lock):
+    if not _try_lock(lock):
         sys.stderr.write(f"A simulator already serves this folder: {_where(options.dir)}\n")
         return ALREADY_RUNNING
     for leave in (signal.SIGTERM, signal.SIGINT):
@@ -85,7 +85,7 @@ def _serve(options: argparse.Namespace, board: FaultBoard, listening: socket.soc
         timeout_graceful_shutdown=1,
     )
     base_url = f"http://{options.host}:{listening.getsockname()[1]}/api/v1"
-    with _announced(options.dir / "server.json", base_url, listening.getsockname()[1]):
+    with _announce(options.dir / "server.json", base_url, listening.getsockname()[1]):
         Server(config, users).run(sockets=[listening])
 
 
@@ -108,7 +108,7 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Called by uvicorn ten times a second; true ends the server."""
         return await super().on_tick(counter) or (
-            counter % TICKS_PER_SECOND == 0 and self._unused()
+            counter % TICKS_PER_SECOND == 0 and self._is_unused()
         )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -116,9 +116,9 @@ class Server(uvicorn.Server):
         asyncio.get_running_loop().call_later(LAST_WORDS_SECONDS, self._cut)
         await super().shutdown(sockets)
 
-    def _unused(self) -> bool:
+    def _is_unused(self) -> bool:
         settled = time.monotonic() - self._started >= SETTLING_SECONDS
-        return self._users is not None and settled and _locked(self._users)
+        return self._users is not None and settled and _try_lock(self._users)
 
     def _cut(self) -> None:
         for connection in self.server_state.connections:
@@ -126,7 +126,7 @@ class Server(uvicorn.Server):
                 connection.transport.abort()
 
 
-def _locked(file: IO[str]) -> bool:
+def _try_lock(file: IO[str]) -> bool:
     """Take an exclusive lock that lasts as long as the process; false if somebody else is in the
     way.
     """
@@ -150,7 +150,7 @@ def _where(folder: Path, patience: float = 2) -> str:
 
 
 @contextlib.contextmanager
-def _announced(path: Path, base_url: str, port: int) -> Iterator[None]:
+def _announce(path: Path, base_url: str, port: int) -> Iterator[None]:
     writing = path.with_suffix(".part")
     writing.write_text(json.dumps({"port": port, "pid": os.getpid(), "base_url": base_url}))
     writing.replace(path)

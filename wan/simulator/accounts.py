@@ -82,6 +82,6 @@ class Signer:
         """The signature of a text, hexadecimal."""
         return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
 
-    def signed(self, text: str, signature: str) -> bool:
+    def verify(self, text: str, signature: str) -> bool:
         """Whether the signature is this signer's for that text."""
         return hmac.compare_digest(self.sign(text).encode(), signature.encode())

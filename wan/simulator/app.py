@@ -44,7 +44,7 @@ from .accounts import (
 from .errors import Refusal, refusal_of_status
 from .faults import FaultBoard, FaultLayer
 from .films import Style, film
-from .orders import abridged, model_named, read_order
+from .orders import abridge, find_model, read_order
 from .tasks import Pace, State, Task, TaskBook
 from .uploads import OBJECT_MEGABYTES, ObjectStore, StoreRefusal
 
@@ -102,7 +102,7 @@ class Service:
     async def create(self, request: Request) -> Response:
         """POST .../video-synthesis: a new task, or a refusal."""
         try:
-            task = await self._accepted(request)
+            task = await self._accept(request)
             self.book.add(task)
         except Refusal:
             self.counts["refused"] += 1
@@ -111,12 +111,12 @@ class Service:
         output = {"task_status": task.state, "task_id": task.id}
         return JSONResponse({"output": output, "request_id": task.request_id})
 
-    async def _accepted(self, request: Request) -> Task:
+    async def _accept(self, request: Request) -> Task:
         account = account_of(request.headers.get("authorization"))
         if request.headers.get("x-dashscope-async") != "enable":
             raise Refusal("AccessDenied", "current user api does not support synchronous calls")
         body = await _json_object(request)
-        model_named(body.get("model"))
+        find_model(body.get("model"))
         self.submits.take(account, body["model"])
         resolve = request.headers.get("x-dashscope-ossresourceresolve") == "enable"
         find = partial(self.objects.find, account=account, model=body["model"], resolve=resolve)
@@ -125,7 +125,7 @@ class Service:
             request_id=_request_id(),
             account=account,
             order=order,
-            payload=abridged(body),
+            payload=abridge(body),
             submitted=self.setup.clock(),
         )
 
@@ -162,7 +162,7 @@ class Service:
             "page_no": wanted.page_no,
             "page_size": wanted.page_size,
         }
-        data = [_listed(task) for task in found[first : first + wanted.page_size]]
+        data = [_list_entry(task) for task in found[first : first + wanted.page_size]]
         return JSONResponse({"data": data, **page, "request_id": _request_id()})
 
     async def policy(self, request: Request) -> Response:
@@ -171,7 +171,7 @@ class Service:
         if request.query_params.get("action") != "getPolicy":
             raise Refusal("InvalidParameter", "action must be getPolicy")
         model = request.query_params.get("model", "")
-        model_named(model)
+        find_model(model)
         self.policies.take(account, model)
         self.counts["policies"] += 1
         issued = self.objects.policy(account, model, f"{request.base_url}upload-store")
@@ -205,7 +205,7 @@ class Service:
         """
         task_id, video = request.path_params["task_id"], request.path_params["video"]
         expires = request.query_params.get("Expires", "")
-        if not self.signer.signed(
+        if not self.signer.verify(
             f"{task_id}/{video}?{expires}", request.query_params.get("Signature", "")
         ):
             raise StoreRefusal(
@@ -283,7 +283,7 @@ class Service:
         self.book.held = None
         return JSONResponse({"ok": True})
 
-    async def stored(self, request: Request) -> Response:
+    async def show_task(self, request: Request) -> Response:
         """GET /simulator/tasks/{id}: the task as it lies on disk, with the payload that arrived."""
         task = self.book.any_account(request.path_params["task_id"])
         if task is None:
@@ -388,8 +388,8 @@ def create_app(setup: Setup, board: FaultBoard | None = None) -> ASGIApp:
         service.book.close()
 
     says_no = {
-        Refusal: _refused,
-        StoreRefusal: _store_refused,
+        Refusal: _answer_refusal,
+        StoreRefusal: _answer_store_refusal,
         HTTPException: _no_such_route,
         ClientDisconnect: _nobody_there,
     }
@@ -414,7 +414,7 @@ def _routes(service: Service) -> list[Route]:
         ("DELETE", "/simulator/faults", service.clear_faults),
         ("POST", "/simulator/hold", service.hold),
         ("DELETE", "/simulator/hold", service.let_go),
-        ("GET", "/simulator/tasks/{task_id}", service.stored),
+        ("GET", "/simulator/tasks/{task_id}", service.show_task),
     )
     routes = [Route(path, handler, methods=[method]) for method, path, handler in handlers]
     for route in routes:
@@ -424,13 +424,13 @@ def _routes(service: Service) -> list[Route]:
     return routes
 
 
-async def _refused(_: Request, refusal: Exception) -> Response:
+async def _answer_refusal(_: Request, refusal: Exception) -> Response:
     refusal = cast(Refusal, refusal)
     headers = {"Retry-After": "1"} if refusal.status == 429 else {}
     return JSONResponse(refusal.body(_request_id()), refusal.status, headers)
 
 
-async def _store_refused(_: Request, refusal: Exception) -> Response:
+async def _answer_store_refusal(_: Request, refusal: Exception) -> Response:
     refusal = cast(StoreRefusal, refusal)
     body = (
         '<?xml version="1.0" encoding="UTF-8"?>\n<Error>\n'
@@ -441,7 +441,7 @@ async def _store_refused(_: Request, refusal: Exception) -> Response:
 
 
 async def _no_such_route(request: Request, error: Exception) -> Response:
-    return await _refused(request, refusal_of_status(cast(HTTPException, error).status_code))
+    return await _answer_refusal(request, refusal_of_status(cast(HTTPException, error).status_code))
 
 
 async def _nobody_there(_: Request, error: Exception) -> Response:
@@ -486,7 +486,7 @@ def _count(query: dict[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def _listed(task: Task) -> dict[str, Any]:
+def _list_entry(task: Task) -> dict[str, Any]:
     times = {"gmt_create": task.submitted, "start_time": task.started, "end_time": task.ended}
     return {
         "api_key_id": str(int(task.account[:6], 16)),
@@ -507,7 +507,7 @@ def _listed(task: Task) -> dict[str, Any]:
 def _usage(task: Task) -> dict[str, Any]:
     order = task.order
     billed = {
-        "input_video_duration": _trimmed(task.input_seconds),
+        "input_video_duration": _trim(task.input_seconds),
         "output_video_duration": order.seconds,
         "video_count": 1,
         "SR": int(order.tier.removesuffix("P")),
@@ -521,5 +521,5 @@ def _usage(task: Task) -> dict[str, Any]:
     return {"duration": order.seconds, **billed, "audio": order.audio}
 
 
-def _trimmed(seconds: float) -> float | int:
+def _trim(seconds: float) -> float | int:
     return int(seconds) if seconds == int(seconds) else round(seconds, 2)

@@ -194,7 +194,7 @@ class Exchange:
         await self.start(answer)
         await self.send({"type": "http.response.body", "body": answer.body})
 
-    async def gone(self) -> None:
+    async def wait_until_gone(self) -> None:
         """Wait until the client has gone away."""
         while (await self.receive())["type"] != "http.disconnect":
             pass
@@ -202,7 +202,7 @@ class Exchange:
     async def pause(self, seconds: float) -> None:
         """Wait, but not for a client that has gone away."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.gone(), seconds)
+            await asyncio.wait_for(self.wait_until_gone(), seconds)
 
     async def reset(self) -> None:
         """Reset the connection: the client sees RST, not an orderly end."""
@@ -211,12 +211,12 @@ class Exchange:
             socket.SOL_SOCKET, socket.SO_LINGER, linger
         )
         self._transport().abort()
-        await self.gone()
+        await self.wait_until_gone()
 
     async def hang_up(self) -> None:
         """End the connection after what was sent."""
         self._transport().close()
-        await self.gone()
+        await self.wait_until_gone()
 
     def _transport(self) -> asyncio.Transport:
         # ASGI has no way to cut a connection; uvicorn's `receive` is a method of the cycle that
@@ -269,7 +269,7 @@ async def _delay(exchange: Exchange, seconds: float) -> None:
 
 async def _stall(exchange: Exchange, _: float) -> None:
     await exchange.handle()
-    await exchange.gone()
+    await exchange.wait_until_gone()
 
 
 async def _drip(exchange: Exchange, seconds: float) -> None:
@@ -317,17 +317,15 @@ async def _wrong_content(exchange: Exchange, _: float) -> None:
 
 async def _link_http(exchange: Exchange, _: float) -> None:
     await exchange.give(
-        _linked_to(
-            b"http://dashscope-result-sh.oss-cn-shanghai.aliyuncs.com", await exchange.handle()
-        )
+        _relink(b"http://dashscope-result-sh.oss-cn-shanghai.aliyuncs.com", await exchange.handle())
     )
 
 
 async def _link_elsewhere(exchange: Exchange, _: float) -> None:
-    await exchange.give(_linked_to(b"http://elsewhere.example", await exchange.handle()))
+    await exchange.give(_relink(b"http://elsewhere.example", await exchange.handle()))
 
 
-def _linked_to(root: bytes, answer: Answer) -> Answer:
+def _relink(root: bytes, answer: Answer) -> Answer:
     """An answer whose address of a video, or of the store, has this scheme and host."""
     body = re.sub(rb'("(?:video_url|upload_host)": ?")\w+://[^/"]+', rb"\1" + root, answer.body)
     return Answer.of(answer.status, "application/json", body)

@@ -112,7 +112,7 @@ def caption(prompt: str, size: tuple[int, int]) -> Patch | None:
         return None
     margin = round(min(size) * 0.055)
     step = round(font.size * 1.42)
-    lines = _wrapped(words, font, width - 2 * margin - round(font.size * 4))
+    lines = _wrap(words, font, width - 2 * margin - round(font.size * 4))
     ink = _shade(width, round(margin * 3.2 + step * len(lines)))
     draw = ImageDraw.Draw(ink)
     first = ink.height - margin - step * len(lines)
@@ -169,7 +169,7 @@ def _pill(
     )
 
 
-def _wrapped(words: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
+def _wrap(words: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
     lines = [""]
     for token in _pieces(words, font, width):
         if not lines[-1] or font.getlength((lines[-1] + token).rstrip()) <= width:
@@ -177,7 +177,7 @@ def _wrapped(words: str, font: ImageFont.FreeTypeFont, width: float) -> list[str
         elif len(lines) < CAPTION_LINES:
             lines.append(token)
         else:
-            lines[-1] = _shortened(lines[-1], font, width)
+            lines[-1] = _shorten(lines[-1], font, width)
             break
     return [line.strip() for line in lines]
 
@@ -190,7 +190,7 @@ def _pieces(words: str, font: ImageFont.FreeTypeFont, width: float) -> Iterator[
             yield from token
 
 
-def _shortened(line: str, font: ImageFont.FreeTypeFont, width: float) -> str:
+def _shorten(line: str, font: ImageFont.FreeTypeFont, width: float) -> str:
     while line and font.getlength(line.rstrip() + "…") > width:
         line = line[:-1]
     return line.rstrip() + "…"
@@ -208,11 +208,11 @@ def _shape(font: ImageFont.FreeTypeFont, character: str) -> tuple[tuple[int, int
 @functools.lru_cache(maxsize=32)
 def _fonts(pixels: int) -> tuple[ImageFont.FreeTypeFont, ...]:
     own = cast(ImageFont.FreeTypeFont, ImageFont.load_default(pixels))  # as it is with a size given
-    return own, *(ImageFont.truetype(path, pixels) for path in _installed())
+    return own, *(ImageFont.truetype(path, pixels) for path in _find_fonts())
 
 
 @functools.cache
-def _installed() -> tuple[str, ...]:
+def _find_fonts() -> tuple[str, ...]:
     found = {
         path.name: str(path) for folder in FONT_FOLDERS for path in Path(folder).rglob("*.tt[cf]")
     }

@@ -95,7 +95,7 @@ class Order(BaseModel):
 Find = Callable[[str], Reference]
 
 
-def model_named(name: object) -> Model:
+def find_model(name: object) -> Model:
     """The row of a model name. Raises Refusal: BadRequest.EmptyModel without one, ModelNotFound for
     a name that is not served here.
     """
@@ -113,7 +113,7 @@ def read_order(body: dict[str, Any], find: Find) -> Order:
     that are not documented are ignored: the 1.x SDK sends `input.extend_prompt` and
     `input.function` with every request. Raises Refusal.
     """
-    model = model_named(body.get("model"))
+    model = find_model(body.get("model"))
     given, parameters = _block(body, "input"), _block(body, "parameters")
     if not given:
         raise Refusal("BadRequest.EmptyInput")
@@ -140,14 +140,14 @@ def read_order(body: dict[str, Any], find: Find) -> Order:
     )
 
 
-def abridged(body: dict[str, Any]) -> dict[str, Any]:
+def abridge(body: dict[str, Any]) -> dict[str, Any]:
     """The body for the record: the same, with inline data replaced by its length and hash."""
-    return {key: _abridged(value) for key, value in body.items()}
+    return {key: _abridge(value) for key, value in body.items()}
 
 
-def _abridged(value: Any) -> Any:
+def _abridge(value: Any) -> Any:
     if isinstance(value, dict):
-        return abridged(value)
+        return abridge(value)
     if isinstance(value, str) and value.startswith("data:"):
         head = value.partition(",")[0]
         return (
@@ -166,12 +166,12 @@ def frame_size(order: Order, width: int, height: int) -> tuple[int, int]:
         across, down = order.size.split("*")
         return int(across), int(down)
     pixels = TIER_PIXELS[order.tier]
-    return _floored(math.isqrt(pixels * width // height)), _floored(
+    return _round_down(math.isqrt(pixels * width // height)), _round_down(
         math.isqrt(pixels * height // width)
     )
 
 
-def _floored(side: int) -> int:
+def _round_down(side: int) -> int:
     return max(SIDE_STEP, side // SIDE_STEP * SIDE_STEP)
 
 

@@ -173,7 +173,7 @@ class Clip:
     def __init__(self, media: Media, size: Size) -> None:
         self._media = media
         self._cover = max(size[0] / media.width, size[1] / media.height)
-        self._frames = self._decoded()
+        self._frames = self._decode()
         self._upcoming = next(self._frames)
         self._shown = self._upcoming[1]
 
@@ -199,7 +199,7 @@ class Clip:
         picture = Image.fromarray(pixels)
         return picture.rotate(frame.rotation, expand=True) if frame.rotation else picture
 
-    def _decoded(self) -> Iterator[tuple[float, av.VideoFrame]]:
+    def _decode(self) -> Iterator[tuple[float, av.VideoFrame]]:
         """Frames with the second at which each comes on, without end."""
         begin = 0.0
         with av.open(

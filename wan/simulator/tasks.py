@@ -108,7 +108,7 @@ class TaskBook:
         self._renders: dict[str, Future[float]] = {}
         self._pool = ThreadPoolExecutor(RENDERS_AT_ONCE, thread_name_prefix="render")
         self._tasks_folder.mkdir(parents=True, exist_ok=True)
-        self._tasks = {task.id: task for task in self._stored()}
+        self._tasks = {task.id: task for task in self._load_tasks()}
         self.held: State | None = None
         """Tasks that are in this state stay in it, whatever the clock says: for tests."""
         self.most_live = 0
@@ -138,7 +138,7 @@ class TaskBook:
     def find(self, task_id: str, account: str) -> Task | None:
         """The task, if this account may see it and it is not too old."""
         task = self._tasks.get(task_id)
-        return task if task and task.account == account and not self._expired(task) else None
+        return task if task and task.account == account and not self._is_expired(task) else None
 
     def any_account(self, task_id: str) -> Task | None:
         """The task, whoever owns it: for tests."""
@@ -149,7 +149,7 @@ class TaskBook:
         mine = [
             task
             for task in self._tasks.values()
-            if task.account == account and not self._expired(task)
+            if task.account == account and not self._is_expired(task)
         ]
         return sorted(mine, key=lambda task: task.submitted, reverse=True)
 
@@ -209,7 +209,7 @@ class TaskBook:
         self._leaving.set()
         self._pool.shutdown(cancel_futures=True)
 
-    def _expired(self, task: Task) -> bool:
+    def _is_expired(self, task: Task) -> bool:
         return self._clock() - task.submitted > self._pace.expire
 
     def _start(self, task: Task) -> None:
@@ -248,7 +248,7 @@ class TaskBook:
         writing.write_text(task.model_dump_json(indent=1))
         writing.replace(path)
 
-    def _stored(self) -> list[Task]:
+    def _load_tasks(self) -> list[Task]:
         tasks = [
             Task.model_validate_json(path.read_bytes())
             for path in self._tasks_folder.glob("*.json")

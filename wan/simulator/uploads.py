@@ -151,7 +151,7 @@ class ObjectStore:
                 "InvalidAccessKeyId",
                 "The OSS Access Key Id you provided does not exist in our records.",
             )
-        if not self._signer.signed(policy, fields.get("Signature", "")):
+        if not self._signer.verify(policy, fields.get("Signature", "")):
             raise StoreRefusal(
                 403,
                 "SignatureDoesNotMatch",

@@ -44,7 +44,7 @@ class _Server(http_server.Server):
 
 
 @contextlib.contextmanager
-def bounded(limits: Limits, place: Listener) -> Iterator[None]:
+def serve_within_limits(limits: Limits, place: Listener) -> Iterator[None]:
     """Let Gradio serve at this place and with these limits inside the block."""
     registry, plain = ConnectionRegistry(limits), http_server.start_server
 

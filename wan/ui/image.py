@@ -24,7 +24,7 @@ from wan.ui.components.component import bare
 from wan.ui.components.lines import hint, quiet, refusal, sound_hint
 from wan.ui.components.price import price_line
 from wan.ui.components.stage import show_idle, show_preview
-from wan.ui.components.status import Card, refused
+from wan.ui.components.status import Card, refusal_card
 from wan.ui.form_fields import element_id
 from wan.ui.stage import TabStage, Values
 from wan.web.capacity import Capacity
@@ -91,9 +91,9 @@ async def draw_idle(
             )
             return show_preview(language, webp, values["size"], card, back=back)
         except InvalidInput as error:
-            card = refused(error.message, error.field)
+            card = refusal_card(error.message, error.field)
         except (StorageUnavailable, Crowded) as error:
-            card = card or refused(error.message)
+            card = card or refusal_card(error.message)
     return show_idle(language, f"{TAB}.webp", card)
 
 

@@ -23,7 +23,7 @@ from wan.service.runner import STOP_LIMIT
 from wan.service.studio import Studio
 from wan.storage.uploads import SAMPLES
 from wan.ui.api.mcp import install_mcp
-from wan.ui.gradio_patches import bounded
+from wan.ui.gradio_patches import serve_within_limits
 from wan.ui.inputs import Page
 from wan.ui.theme import WanTheme
 from wan.web import review_html, review_page
@@ -80,7 +80,7 @@ class Server:
         if self._studio.settings.mcp:
             install_mcp()
         exempt = [*LOOPBACK, *self._studio.settings.trusted_proxies]
-        with bounded(
+        with serve_within_limits(
             Limits.within_files(raise_file_limit(), exempt), listen(self._studio.settings)
         ):
             self._demo.launch(**self._options())
@@ -106,7 +106,7 @@ class Server:
             "state_session_capacity": SLOTS,
             "max_file_size": _UPLOAD_LIMIT,
             "allowed_paths": [str(SAMPLES)],
-            "blocked_paths": closed(self._studio.settings),
+            "blocked_paths": blocked_paths(self._studio.settings),
             "run_history": False,  # it would keep every prompt in plain localStorage
             "enable_monitoring": False,
             "mcp_server": self._studio.settings.mcp,
@@ -142,7 +142,7 @@ class Server:
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         # Given as `middleware` the guard would stand behind Gradio's own, which answers whatever
         # crosses origins.
-        app.middleware_stack = self._guarded(app.middleware_stack or app.build_middleware_stack())
+        app.middleware_stack = self._guard(app.middleware_stack or app.build_middleware_stack())
         # Gradio gives the server five seconds to start, and a cold simulator may need more: so the
         # studio opens beside it.
         leave = asyncio.Event()
@@ -151,7 +151,7 @@ class Server:
         leave.set()
         await task
 
-    def _guarded(self, app: ASGIApp) -> ASGIApp:
+    def _guard(self, app: ASGIApp) -> ASGIApp:
         settings, demo = self._studio.settings, self._demo
         public = [
             str(handler.api_name)
@@ -200,7 +200,7 @@ class Server:
             self._over.set()
 
 
-def closed(settings: Settings) -> list[str]:
+def blocked_paths(settings: Settings) -> list[str]:
     """Paths that Gradio must never serve or copy: what we keep, the sources, and the home folder as
     far as nothing that is served lies in it.
     """

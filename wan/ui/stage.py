@@ -26,7 +26,7 @@ from wan.domain.turns import Asker
 from wan.ui.caller import Caller, Events, NotReady, explain
 from wan.ui.components.component import OfJob
 from wan.ui.components.stage import Stage, show_idle, show_stage
-from wan.ui.components.status import Card, not_started, ready, refused
+from wan.ui.components.status import Card, failure_card, ready, refusal_card
 from wan.ui.connection import SECRET
 from wan.ui.handling import make_listener_check
 from wan.ui.takes import Mark, Take, mark_takes, read_takes, select_takes, write_takes
@@ -263,9 +263,9 @@ class TabStage:
         if isinstance(error, WanError):
             field = error.field if isinstance(error, InvalidInput) else ""
             connect = isinstance(error, AccessRefused)
-            return refused(why, field, connect=connect)
+            return refusal_card(why, field, connect=connect)
         title = "title_broke" if why.key == "act_broke_note" else "title_refused"
-        return not_started(why.key, title=title)
+        return failure_card(why.key, title=title)
 
     def _refuse_act(self, _caller: Caller, error: Exception, jobs: str) -> View:
         """The stage after a button that could not do its work; what it may have done already,

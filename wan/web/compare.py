@@ -57,7 +57,9 @@ def board(
     """
     shown = [
         _Take(
-            number, *take, settings=worded(language, take[0], priced=priced) if settings else None
+            number,
+            *take,
+            settings=describe_settings(language, take[0], priced=priced) if settings else None,
         )
         for number, take in zip(numbers or range(1, len(takes) + 1), takes, strict=True)
     ]
@@ -83,7 +85,7 @@ def differences(takes: Sequence[Settings]) -> tuple[list[str], list[str]]:
     return differing, [key for key in keys if key not in differing]
 
 
-def worded(language: Language, job: Job, *, priced: bool = True) -> Settings:
+def describe_settings(language: Language, job: Job, *, priced: bool = True) -> Settings:
     """What a take was made with, and what came of it, in words: by the keys of the strings that
     name them.
     """

@@ -117,7 +117,7 @@ class Guard:
         )
         try:
             scope = self._sanitize(scope, root, proxied=proxied)
-            if chosen := languages.named_in(scope["query_string"]):
+            if chosen := languages.language_in(scope["query_string"]):
                 answer.cookie = languages.cookie(chosen, root.path, framed=self._space)
             if scope["path"] in self._first:
                 answer.head = self._head_start(root.path, self._first[scope["path"]])
@@ -135,7 +135,7 @@ class Guard:
                     self._progress.wait_until_closed(scope, answer),
                 )
         except RequestRefused as refused:
-            named = languages.named_in(scope["query_string"])
+            named = languages.language_in(scope["query_string"])
             language = named or asked.get("accept-language", "")
             await refused.response(language)(scope, receive, answer)
         except Exception as error:  # noqa: BLE001 - Starlette has answered by now

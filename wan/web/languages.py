@@ -28,17 +28,17 @@ def language_of(query: bytes | str, headers: Headers) -> Language:
     """Return the language for an answer: named in the URL (`?lang=`), chosen before, or the
     browser's.
     """
-    asked = named_in(query) or _chosen(headers)
+    asked = language_in(query) or _from_cookie(headers)
     if asked is not None:
         return asked
-    return _known(headers.get("accept-language", "")) or "en"
+    return _parse_language(headers.get("accept-language", "")) or "en"
 
 
-def named_in(query: bytes | str) -> Language | None:
+def language_in(query: bytes | str) -> Language | None:
     """Return the language named in a query, None for none."""
     plain = query.decode("latin-1") if isinstance(query, bytes) else query
     try:
-        return _known(parse_qs(plain, max_num_fields=100).get("lang", [""])[-1])
+        return _parse_language(parse_qs(plain, max_num_fields=100).get("lang", [""])[-1])
     except ValueError:  # more fields than that
         return None
 
@@ -66,14 +66,14 @@ def first_script(language: Language) -> str:
     return slash + script.replace("{language}", TAGS[language])
 
 
-def _chosen(headers: Headers) -> Language | None:
+def _from_cookie(headers: Headers) -> Language | None:
     try:
         kept = SimpleCookie(headers.get("cookie", "")).get(_COOKIE)
     except CookieError:
         return None
-    return _known(kept.value) if kept else None
+    return _parse_language(kept.value) if kept else None
 
 
-def _known(named: str) -> Language | None:
+def _parse_language(named: str) -> Language | None:
     plain = named.strip().lower()
     return "zh" if plain.startswith("zh") else "en" if plain.startswith("en") else None

@@ -73,14 +73,14 @@ class Root:
 def _from_proxy(asked: Headers) -> Root:
     """Return the root that proxies report. Of several the first, nearest to the browser."""
 
-    def said(name: str) -> str:
+    def header(name: str) -> str:
         return asked.get(f"x-forwarded-{name}", "").partition(",")[0].strip()
 
-    scheme, path = said("proto").lower(), said("prefix").rstrip("/")
-    netloc = said("host") or asked.get("host", "")
+    scheme, path = header("proto").lower(), header("prefix").rstrip("/")
+    netloc = header("host") or asked.get("host", "")
     known = host(netloc)
     if (
-        _PORT.fullmatch(port := said("port"))
+        _PORT.fullmatch(port := header("port"))
         and port not in ("80", "443")
         and known == (known[0], "")
         and not netloc.endswith((":80", ":443"))

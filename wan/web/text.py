@@ -28,7 +28,7 @@ its own way.
 
 def text(language: Language, key: str, /, **values: object) -> Markup:
     """A string of the page."""
-    return _filled(template(language, key), values)
+    return _fill(template(language, key), values)
 
 
 def text_of(language: Language, message: Message) -> Markup:
@@ -37,7 +37,7 @@ def text_of(language: Language, message: Message) -> Markup:
     label = label_of(field) or _LABELS.get(field)
     values = message.values | ({"field": t(language, label)} if label else {})
     key = f"page_{message.key}" if message.key in _PLAINER else message.key
-    return _filled(template(language, key), values)
+    return _fill(template(language, key), values)
 
 
 def as_it_is(value: object) -> Markup:
@@ -45,7 +45,7 @@ def as_it_is(value: object) -> Markup:
     return Markup('<span translate="no">{}</span>').format(value)
 
 
-def _filled(template: str, values: Mapping[str, object]) -> Markup:
+def _fill(template: str, values: Mapping[str, object]) -> Markup:
     """A template of ours with its values, of which those that no translator may touch say so."""
     marked = {
         name: as_it_is(value) if name in _AS_IT_IS and not isinstance(value, Markup) else value

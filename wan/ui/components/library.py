@@ -15,7 +15,7 @@ from wan.domain.messages import Language, Message
 from wan.media import embedded_settings
 from wan.ui.components.component import Component
 from wan.ui.components.templates import render
-from wan.web.compare import TAKES, worded
+from wan.web.compare import TAKES, describe_settings
 from wan.web.templating import render_macro
 from wan.web.text import text
 
@@ -213,7 +213,7 @@ def _settings(language: Language, job: Job) -> dict[str, Markup]:
     """What a job was made with, by the keys of the labels, without what stands elsewhere."""
     return {
         key: value
-        for key, value in worded(language, job).items()
+        for key, value in describe_settings(language, job).items()
         if value and not key.startswith("compare_") and key != "prompt"
     }
 

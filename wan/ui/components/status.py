@@ -94,7 +94,7 @@ def ready(*, simulated: bool) -> Card:
     return Card(title=Message.of("ready"), says=[Message.of("ready_note")], is_demo=simulated)
 
 
-def refused(why: Message, field: str = "", *, connect: bool = False) -> Card:
+def refusal_card(why: Message, field: str = "", *, connect: bool = False) -> Card:
     """The card for a request that was not sent, naming what is wrong. field: marked in the form.
     connect: with the way to the connection.
     """
@@ -108,7 +108,7 @@ def refused(why: Message, field: str = "", *, connect: bool = False) -> Card:
     )
 
 
-def not_started(key: str, title: str = "title_refused") -> Card:
+def failure_card(key: str, title: str = "title_refused") -> Card:
     """The card for something that could not be done for a reason of ours."""
     return Card(tone="bad", title=Message.of(title), says=[Message.of(key)])
 
