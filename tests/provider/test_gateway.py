@@ -344,7 +344,7 @@ async def test_a_reference_goes_to_the_service_only(gate, tmp_path):
         named = policy | {"upload_host": f"http://127.0.0.1:{another.port}/upload-store"}
         async with wire(reply(200, {"data": named, "request_id": "r"})) as server:
             with pytest.raises(
-                UntrustedAddress, match=r"http://127\.0\.0\.1 .* isn't its own.*ask again"
+                UntrustedAddress, match=r"http://127\.0\.0\.1:\d+ .* isn't its own.*ask again"
             ):
                 await gate.upload(server.connection, PAYLOAD["model"], tmp_path / "a.jpg", "1.jpg")
     assert another.requests == []
@@ -387,6 +387,7 @@ async def test_a_result_comes_from_the_service_only(gate, tmp_path):
         ("HTTP://R.aliyuncs.com:80/1.mp4", "https://r.aliyuncs.com/1.mp4"),
         ("https://r.aliyuncs.com/%E7%89%87.mp4", "https://r.aliyuncs.com/%E7%89%87.mp4"),
         ("http://gateway.example/1.mp4", "https://gateway.example/1.mp4"),
+        (" http://r.aliyuncs.com/1.mp4\n", "https://r.aliyuncs.com/1.mp4"),
     ],
 )
 async def test_a_result_comes_over_https_though_its_address_says_http(gate, tmp_path, named, asked):
@@ -404,6 +405,24 @@ async def test_a_result_comes_over_https_though_its_address_says_http(gate, tmp_
         await gate.download(connection, named, tmp_path / "a.part")
     assert urls == [asked]
     assert (tmp_path / "a.part").read_bytes() == b"video"
+
+
+@pytest.mark.parametrize(
+    ("url", "called"),
+    [
+        ("https://elsewhere.example/a.mp4?Signature=SECRET", "https://elsewhere.example"),
+        ("http://ann:SECRET@r.aliyuncs.com/a.mp4", "http://***@r.aliyuncs.com"),
+        ("http://r.aliyuncs.com:8080/a.mp4", "http://r.aliyuncs.com:8080"),
+        ("r.aliyuncs.com/a.mp4?Signature=SECRET&x=1", "r.aliyuncs.com/a.mp4?Signature=***&x=1"),
+        ("//[bad\x1b/a.mp4", "//[bad"),
+        ("file:///etc/passwd", "file:///etc/passwd"),
+    ],
+)
+async def test_an_address_elsewhere_is_named_so_that_it_can_be_recognised(
+    gate, tmp_path, url, called
+):
+    with pytest.raises(UntrustedAddress, match=re.escape(f"named {called}")):
+        await gate.download(CONNECTION, url, tmp_path / "a.part")
 
 
 @pytest.mark.parametrize(
@@ -619,6 +638,19 @@ async def test_what_something_on_the_way_answers_is_not_taken_for_the_service_s_
                 rf"come from the service but.*firewall.*HTTP {status}.*127\.0\.0\.1",
                 str(refused.value),
             )
+
+
+async def test_a_429_is_told_by_who_gives_it(gate):
+    page = reply(429, b"<html>Slow down</html>", kind="text/html")
+    for answer, told in (
+        (page, r"come from the service but.*firewall.*HTTP 429"),
+        (reply(429, b""), r"too many requests right now \(HTTP 429\)"),
+        (reply(429, _no("Throttling")), r"too many requests right now \(Throttling\)"),
+    ):
+        async with wire(answer) as server:
+            for ask in (gate.submit(server.connection, PAYLOAD), gate.ping(server.connection)):
+                with pytest.raises(Throttled, match=told):
+                    await ask
 
 
 UNFETCHED = (

@@ -399,6 +399,14 @@ SIGNED = (  # how stores and CDNs sign an address; SECRET is what nobody may see
     *(
         '{"Signature": "SECRET"}',
         "<OSSAccessKeyId>SECRET</OSSAccessKeyId><SignatureProvided>SECRET</SignatureProvided>",
+        "{'Signature': 'SECRET', 'token': 'SECRET'}",
+        "params=[('sig', 'SECRET'), ('security-token', 'SECRET')]",
+    ),
+    *(
+        " SignatureProvided:SECRETkV9wPmV4",
+        " security-token: CAIS/SECRETkV9+wPmV==",
+        " x-oss-signature：SECRETkV9wPmV",
+        " OSS4-HMAC-SHA256 Credential=SECRET/2026, Signature = SECRETkV9wPmV",
     ),
 )
 
@@ -430,6 +438,9 @@ def test_of_an_address_that_is_quoted_scheme_host_and_path_stay():
         "the design=good",
         "a token: 5",
         "it expires in 5 s",
+        "Expires: 2026-11-30T10:00:00Z",
+        "bad token: character1",
+        "violates policy: DataInspectionFailed2",
         "assign = 3",
         "a signature > 5 bytes",
         "1 < 2 > 1",

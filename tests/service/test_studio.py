@@ -646,6 +646,19 @@ async def test_cancelling_before_it_starts_is_free(studio, simulator):
     assert (await studio.submission.cancel(job.id, owner=OWNER)).key == "cancel_over"
 
 
+async def test_a_job_in_line_that_is_cancelled_has_ended_with_the_answer(studio, simulator):
+    with simulator.fault("create", "status-429"):
+        job = await studio.submission.submit(image(), owner=OWNER)
+        async for event in studio.watching.follow(job.id, owner=OWNER):
+            if event.job.state is JobState.QUEUED and event.message.key == "busy":
+                break  # after two tries that are told as a place in line
+        assert "HTTP" not in event.message.say()
+        assert (await studio.submission.cancel(job.id, owner=OWNER)).key == "cancelled"
+        event = await studio.watching.snapshot(job.id, owner=OWNER)
+    assert (event.job.state, event.job.spent) == (JobState.CANCELLED, Spent.NO)
+    assert event.message.key == "cancelled"
+
+
 async def test_what_runs_cannot_be_cancelled(studio):
     job = await studio.submission.submit(image(), owner=OWNER)
     async for event in studio.watching.follow(job.id, owner=OWNER):

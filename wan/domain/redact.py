@@ -22,8 +22,12 @@ _SIGNING = (
     r"|x-(?:amz|goog|oss|cos|obs|tos|ms)-[a-z0-9-]{1,40}|q-[a-z-]{2,20}|key-pair-id"
 )
 _BEGINS = r"(?:(?<![a-z0-9])|(?<=%[0-9a-f]{2})|(?<=%25[0-9a-f]{2})|(?<=\\u00[0-9a-f]{2}))"
-_SIGNED = rf"""{_BEGINS}((?:{_SIGNING})(?:=|%(?:25){{0,4}}3d|":\s?"|>))[^&\s"'<>\\]+"""
-_SECRET = re.compile(rf"\b{_WORDS}|\b(s[kt]-){_SIGN}{{4,}}|(?i:{_SIGNED})", re.ASCII)
+_SIGNED = rf"""{_BEGINS}((?:{_SIGNING})(?:=|%(?:25){{0,4}}3d|["'][:,]\s?["']|>))[^&\s"'<>\\]+"""
+# As a header: the same names are words there too, so only what is long and has a digit.
+_TOLD = (
+    rf"{_BEGINS}(?!expires|policy)((?:{_SIGNING})\s?[:=：]\s?)(?=[\w+/%.~-]*\d)[\w+/%.~-]{{12,}}=*"
+)
+_SECRET = re.compile(rf"\b{_WORDS}|\b(s[kt]-){_SIGN}{{4,}}|(?i:{_SIGNED}|{_TOLD})", re.ASCII)
 # A URL in free text, up to the next space, since a query may have quotes and brackets in it. No
 # word is tried twice, so that time grows with length alone.
 _URL = re.compile(r"((?<!\w)\w++://)(?:[^\s/?#]*@)?([^\s?#]*)\S*")
@@ -40,7 +44,7 @@ def redact(text: str) -> str:
     for key in tuple(_known):
         text = text.replace(key, f"{key[:3]}***")
     return _SECRET.sub(
-        lambda found: f"{found[1] or found[2]}***" if found.lastindex else found[0], text
+        lambda found: f"{found[found.lastindex]}***" if found.lastindex else found[0], text
     )
 
 

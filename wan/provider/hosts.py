@@ -2,6 +2,8 @@
 
 import httpx
 
+from wan.domain.quoting import shorten
+from wan.domain.redact import strip_signatures
 from wan.environment.connection import Connection
 
 _RESULT_HOSTS = ".aliyuncs.com"  # signed results and uploads have many hosts below it
@@ -16,7 +18,7 @@ def resolve_service_url(url: str, connection: Connection) -> httpx.URL | None:
     2026): the same is there over https, and no signature covers the scheme.
     """
     try:
-        target, service = httpx.URL(url), httpx.URL(connection.base_url)
+        target, service = httpx.URL(url.strip()), httpx.URL(connection.base_url)
     except httpx.InvalidURL:
         return None
     secure = (
@@ -35,9 +37,12 @@ def _is_trusted(target: httpx.URL, service: httpx.URL) -> bool:
 
 
 def origin(url: str) -> str:
-    """Return scheme and host of a URL, to name it by."""
+    """Return what to call a URL: scheme, host and port. One without a host is quoted, shortened."""
     try:
-        parts = httpx.URL(url)
+        parts = httpx.URL(url.strip())
     except httpx.InvalidURL:
-        return "?"
-    return f"{parts.scheme}://{parts.host}"[:_NAMED] if parts.host else "?"
+        parts = httpx.URL()
+    if not parts.host:
+        return shorten(strip_signatures(url), _NAMED)
+    user = "***@" if parts.userinfo else ""
+    return f"{parts.scheme}://{user}{parts.netloc.decode()}"[:_NAMED]

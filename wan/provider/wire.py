@@ -35,6 +35,7 @@ from wan.provider.refusals import (
     explain,
     find_cause,
     host_of,
+    is_html,
 )
 
 # Proof that a request never left: no connection, nothing written to it, or none by the proxy.
@@ -215,7 +216,11 @@ def make_refusal(response: httpx.Response, connection: Connection) -> ServiceErr
     }
     cause = find_cause(code, answer.message)
     if status == httpx.codes.TOO_MANY_REQUESTS and cause in PASSING_429:
-        said = explain(code, answer.message, "busy", connection)
+        said = (
+            describe_block(status, host_of(connection))
+            if not code and is_html(response)
+            else explain(code or f"HTTP {status}", answer.message, "busy", connection)
+        )
         return Throttled(
             said, retry_after=_parse_seconds(response.headers.get("retry-after")), **about
         )

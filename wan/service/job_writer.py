@@ -24,6 +24,7 @@ HELD = 20.0
 _QUOTA_TRIES = (
     6  # pauses of 1 to 32 s: "usually returns within a minute" (rate-limiting best practices, 2026)
 )
+_BUSY_TRIES = 2  # that are refused for their rate alone, before it is said: some 3 s
 _QUOTED = 128  # characters of a code or an id that a row has room for
 
 
@@ -116,9 +117,8 @@ class JobWriter:
         if trouble.message.key == "quota_used_up" and job.attempts >= _QUOTA_TRIES:
             return await self.end(job, JobState.FAILED, trouble.message, **quote_error(trouble))
         due_at = self._clock() + polling.next_poll_delay(1.0, job.attempts, trouble.retry_after)
-        said = waiting_message(trouble) or (
-            None if isinstance(trouble, Throttled) else trouble.message
-        )
+        passes = isinstance(trouble, Throttled) and job.attempts < _BUSY_TRIES
+        said = waiting_message(trouble) or (None if passes else trouble.message)
         await self.advance(
             job, JobState.QUEUED, due_at=due_at, attempts=job.attempts + 1, said=said
         )

@@ -185,7 +185,9 @@ class Submission:
                 )
             noted = await self._queue.request_cancel(job, self._clock())
             if noted is not None:
-                if noted.account not in self._keys and noted.state in UNSENT:
+                if noted.state is JobState.QUEUED or (
+                    noted.account not in self._keys and noted.state in UNSENT
+                ):
                     ended = await self._queue.advance(
                         noted,
                         JobState.CANCELLED,
