@@ -253,7 +253,7 @@ def test_a_job_of_other_settings_is_not_waited_for(samples, simulator, monkeypat
 @pytest.mark.parametrize(
     ("call", "change", "said"),
     [
-        ("generate", {"durations": 5}, "Unknown field: durations. Try duration."),
+        ("generate", {"durations": 5}, 'Unknown field "durations". Did you mean "duration"?'),
         ("generate", {"reference_imag": "a"}, "Try reference_image."),
         ("generate", {"duration": None}, "Field required: duration."),
         ("generate", {"fps": None}, "Field required: fps."),
@@ -337,9 +337,9 @@ def test_a_job_of_other_settings_is_not_waited_for(samples, simulator, monkeypat
         (
             "generate_reference",
             {"reference_audio": b"x"},
-            "Unknown field: reference_audio",
+            'Unknown field "reference_audio"',
         ),
-        ("generate", {"reference_video": "a.mp4"}, "Unknown field: reference_video"),
+        ("generate", {"reference_video": "a.mp4"}, 'Unknown field "reference_video"'),
         ("generate_reference", {}, "reference_video"),
         ("generate_reference", {"reference_image": b"x"}, "Field required: reference_video."),
         (
@@ -355,7 +355,7 @@ def test_a_job_of_other_settings_is_not_waited_for(samples, simulator, monkeypat
         (
             "generate_reference",
             {"reference_video": "https://example.com/a.mp4", "motion_strength": 1},
-            "Unknown field: motion_strength",
+            'Unknown field "motion_strength"',
         ),
     ],
 )
@@ -388,7 +388,7 @@ def test_a_copy_of_a_request_is_checked_again(samples, simulator):
     )
     for change, said in (
         ({"duration": 99}, "got 99"),
-        ({"bogus": 1}, "Unknown field: bogus"),
+        ({"bogus": 1}, 'Unknown field "bogus"'),
     ):
         with pytest.raises(InvalidInput, match=said):
             video.generate(request.model_copy(update=change))

@@ -471,7 +471,7 @@ def test_what_is_left_out_is_as_said_or_is_named(app: App):
         ({"prompt": "x"}, "Field required: reference_image."),
         (
             {"prompt": "x", "resolution": "720P"},
-            "Unknown field: resolution. Try prompt, ",
+            'Unknown field "resolution". Use prompt, ',
         ),
     ):
         named = post(app.url, f"{API}/call/v2/image_to_video", body, **there)
@@ -500,7 +500,7 @@ def test_an_agent_is_told_what_is_wrong_in_the_words_of_every_door(app: App):
         (
             "image_to_video",
             good | {"resolution": "720P"},
-            "Unknown field: resolution. Try prompt, ",
+            'Unknown field "resolution". Use prompt, ',
         ),
         ("image_to_video", good | {"prompt": 5}, "prompt: got 5. Use text."),
         ("image_to_video", good | {"prompt": None}, "prompt is empty. "),

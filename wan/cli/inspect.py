@@ -55,7 +55,7 @@ def jobs(limit: int) -> Answer:
 
     known = asyncio.run(read())
     lines = [
-        f"{one['job_id']}  {one['created']}  {one['state']:<10}  {one['model']:<17}  "
+        f"{one['job_id']}  {one['created']}  {_state(one['state']):<13}  {one['model']:<17}  "
         f"{_short(one['prompt'])}"
         for one in known
     ]
@@ -77,6 +77,7 @@ def show(job_id: str) -> Answer:
     for name, value in known.items():
         if value not in (None, "", []):
             shown = "; ".join(value) if isinstance(value, list) else str(value)
+            shown = _state(shown) if name == "state" else shown
             lines.append(f"{name:<15} {indent(shown, by=16)}")
     return Answer({"ok": True, **known}, text="\n".join(lines))
 
@@ -158,6 +159,11 @@ def _about(library: Library, job: Job, record: Path | None = None) -> dict[str, 
         if name not in known and (job.state is JobState.SUCCEEDED or value is not None):
             known[name] = value
     return known | ({"go_on": f"python -m wan resume {job.id}"} if job.live else {})
+
+
+def _state(name: str) -> str:
+    """Return a state in the words of the page."""
+    return t("en", f"title_{name}")
 
 
 def _short(prompt: str) -> str:

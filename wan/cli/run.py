@@ -150,6 +150,7 @@ class _Run:
 
     async def _watch(self, studio: Studio, job: Job, *, made_before: bool = False) -> Answer:
         self._job_id = job.id
+        tell(t("en", "cli_job", job=job.id))
         async with Progress() as progress:
             async for event in studio.watching.follow(job.id, owner=OPERATOR):
                 job = event.job

@@ -118,7 +118,8 @@ FIELDS = (  # in the order of the page
     ),
     RequestField(
         name="size",
-        about="Width*height, such as 1280*720, or 720P or 1080P to keep the image's shape.",
+        about=f"Width*height in pixels: {', '.join(_SIZES)}; or 720P or 1080P to keep the image's "
+        "shape.",
         only="image",
         default="1280*720",
         choices=_SIZES | dict.fromkeys(catalog.TIER_PIXELS, ""),
@@ -127,7 +128,7 @@ FIELDS = (  # in the order of the page
     ),
     RequestField(
         name="size",
-        about="Width*height in pixels, such as 1280*720, 720*1280, 960*960 or 1920*1080.",
+        about=f"Width*height in pixels: {', '.join(_SIZES)}.",
         only="reference",
         default="1280*720",
         choices=_SIZES,

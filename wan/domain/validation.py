@@ -5,7 +5,7 @@ Limits stand in the fields themselves, so that they are in their JSON schemas to
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -70,8 +70,15 @@ def require_known(given: Mapping[Any, Any], fields: Mapping[str, FieldInfo]) -> 
     """Raise InvalidInput for the first unknown field, and name the closest known one."""
     for field in given:
         if field not in fields:
-            near = difflib.get_close_matches(str(field), fields, n=1)
-            raise InvalidInput(quote_value(field), "field_unknown", known=", ".join(near or fields))
+            raise unknown_field(field, fields)
+
+
+def unknown_field(field: Any, known: Iterable[str]) -> InvalidInput:
+    """Return the refusal of an unknown field, which names the closest known one, or else all."""
+    names = list(known)
+    if near := difflib.get_close_matches(str(field), names, n=1):
+        return InvalidInput(quote_value(field), "field_misspelt", near=near[0])
+    return InvalidInput(quote_value(field), "field_unknown", known=", ".join(names))
 
 
 def explain_error(error: ValidationError, of: type[BaseModel], model: str) -> InvalidInput:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from wan.domain.errors import InvalidInput
-from wan.domain.quoting import shorten
+from wan.domain.validation import unknown_field
 
 
 def require_parameters(endpoints: Mapping[str, Any], endpoint: str, given: Iterable[str]) -> None:
@@ -17,7 +17,7 @@ def require_parameters(endpoints: Mapping[str, Any], endpoint: str, given: Itera
     names = [one["parameter_name"] for one in known]
     for name in given if known else ():
         if name not in names:
-            raise InvalidInput(shorten(name), "field_unknown", known=", ".join(names))
+            raise unknown_field(name, names)
     for one in known:
         if not one["parameter_has_default"] and one["parameter_name"] not in given:
             raise InvalidInput(one["parameter_name"], "field_missing")
