@@ -12,6 +12,8 @@ from wan.environment.settings import Settings, load_settings
 from wan.environment.values import clean_value
 from wan.storage.objects import Storage
 
+HASHED = "$scrypt$10-8-2$MDEyMzQ1Njc4OWFiY2RlZg$I4YuHpx_6xJJ4-sk74hQU-KhW--gPE8aHzXbHijxgzg"
+
 
 @pytest.fixture(autouse=True)
 def _automatic(monkeypatch):
@@ -316,9 +318,10 @@ def test_the_account_names_nobody_and_tells_everybody_apart(monkeypatch):
 @pytest.mark.parametrize(
     ("given", "users"),
     [
-        ("ann:a:b:c, bob:d", [("ann", "a:b:c"), ("bob", "d")]),
-        ('{"ann": "a,b:c", "bob": " d "}', [("ann", "a,b:c"), ("bob", " d ")]),
-        ("""'{"ann": "a\\"b"}'""", [("ann", 'a"b')]),
+        ("ann:a:b:c, bob:d", {"ann": "a:b:c", "bob": "d"}),
+        ('{"ann": "a,b:c", "bob": " d "}', {"ann": "a,b:c", "bob": " d "}),
+        ("""'{"ann": "a\\"b"}'""", {"ann": 'a"b'}),
+        (f"ann:{HASHED},bob:d", {"ann": HASHED, "bob": "d"}),
     ],
 )
 def test_a_password_may_have_any_character_in_it(monkeypatch, given, users):
@@ -327,7 +330,19 @@ def test_a_password_may_have_any_character_in_it(monkeypatch, given, users):
 
 
 @pytest.mark.parametrize(
-    "given", ["ann:a,b", "ann", ":a", '{"ann": 7}', '{"ann"', "{}", '{"": "a"}', '["ann"]']
+    "given",
+    [
+        "ann:a,b",
+        "ann",
+        ":a",
+        '{"ann": 7}',
+        '{"ann"',
+        "{}",
+        '{"": "a"}',
+        '["ann"]',
+        f"ann:{HASHED[:-1]}",
+        f"ann:{HASHED.replace('$10-', '$25-')}",
+    ],
 )
 def test_logins_that_are_none_say_how_and_quote_nothing(monkeypatch, given):
     monkeypatch.setenv("WAN_LOGINS", given)

@@ -229,6 +229,17 @@ def evidence(job: opt.Job, *, archive: opt.Archive = None, json: opt.Json = Fals
     return inspect.evidence(job, archive)
 
 
+@_command("password", "", "< file")
+def password(*, json: opt.Json = False) -> Answer:
+    """Hash a password for WAN_LOGINS, so that it doesn't stand there in plain text.
+
+    It is asked for without being shown, or read from a line of stdin.
+    """
+    from wan.cli.password import password
+
+    return password()
+
+
 @_command("simulate", "--port 8400")
 def simulate(
     *,

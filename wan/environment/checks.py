@@ -8,10 +8,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from wan.domain.catalog import workspace_at
 from wan.domain.errors import SettingsError
+from wan.environment.passwords import HASHED, PREFIX
 
 KEY_SHAPE = re.compile(r"(sk|st)-[!-~]{4,200}")  # sk-, sk-ws-, sk-sp- and st- keys
 _HOST_SHAPE = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
@@ -25,7 +27,8 @@ _PROXY_SHAPE = re.compile(
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,30}", re.I)
 LOGINS = (
     "name:password, several separated by commas; a password with a comma in it needs "
-    'JSON: {"name": "password", "other": "another"}'
+    'JSON: {"name": "password", "other": "another"}; a hashed one is what '
+    "python -m wan password prints, whole"
 )
 
 
@@ -112,16 +115,21 @@ def is_service_url(url: str) -> bool:
 
 def parse_logins(given: str) -> Iterable[tuple[str, str]]:
     """Parse names and passwords as in `LOGINS`; a malformed one comes with an empty part."""
+    return [(name.strip(), _password(given)) for name, given in _pairs(given)]
+
+
+def _pairs(given: str) -> list[tuple[str, Any]]:
     if not given.startswith("{"):
-        return (
-            (name.strip(), password)
-            for name, _, password in (pair.strip().partition(":") for pair in given.split(","))
-        )
+        pairs = [pair.strip().partition(":") for pair in given.split(",")]
+        return [(name, password) for name, _, password in pairs]
     try:
-        known = json.loads(given)
+        return list(json.loads(given).items()) or [("", "")]
     except ValueError:
         return [("", "")]
-    return [
-        (name.strip(), password if isinstance(password, str) else "")
-        for name, password in known.items()
-    ] or [("", "")]
+
+
+def _password(given: Any) -> str:
+    """Return a password, or "" where it is none, or a hashed one that is not whole."""
+    if not isinstance(given, str) or (given.startswith(PREFIX) and not HASHED.fullmatch(given)):
+        return ""
+    return given

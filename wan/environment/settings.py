@@ -147,12 +147,12 @@ class Settings(Locations):
         )
 
     @property
-    def users(self) -> list[tuple[str, str]]:
-        """Names and passwords for signing in; empty without logins. Raises SettingsError."""
+    def users(self) -> dict[str, str]:
+        """Passwords for signing in, by name; empty without logins. Raises SettingsError."""
         users = list(parse_logins(self.logins.get_secret_value())) if self.logins else []
         if not all(name and password for name, password in users):
             raise SettingsError.about("WAN_LOGINS", "***", LOGINS)
-        return users
+        return dict(users)
 
     @property
     def backend(self) -> Backend:

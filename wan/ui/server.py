@@ -17,6 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from wan.environment.credentials import CREDENTIALS
+from wan.environment.passwords import is_password_of
 from wan.environment.settings import Settings
 from wan.environment.surroundings import home
 from wan.service.runner import STOP_LIMIT
@@ -57,6 +58,7 @@ class Server:
         self._names = host_names_of(studio.settings)
         self._root = parse_root(studio.settings.root_path)
         self._over = threading.Event()
+        self._authenticating = asyncio.Semaphore(2)  # each takes 32 MB for a moment
         self._trouble: Exception | None = None
 
     def run(self) -> None:
@@ -113,7 +115,7 @@ class Server:
             "ssr_mode": False,
             "pwa": False,
             "show_error": False,
-            "auth": self._studio.settings.users or None,
+            "auth": self._authenticate if self._studio.settings.users else None,
             "footer_links": ["api"],
             "root_path": "",  # the guard says in each request where the app is reached
             "theme": WanTheme(),
@@ -131,6 +133,11 @@ class Server:
                 "openapi_url": None,
             },
         }
+
+    async def _authenticate(self, name: str, password: str) -> bool:
+        users = self._studio.settings.users
+        async with self._authenticating:
+            return await asyncio.to_thread(is_password_of, users, name, password)
 
     def _routes(self) -> list[Route]:
         return [
