@@ -10,15 +10,26 @@ def test_whoever_signed_in_can_sign_out(browser: Browser, tmp_path):
         visitor = browser.new_context(reduced_motion="reduce", locale="en-US")
         page = visitor.new_page()
         page.goto(app.url)
-        page.get_by_label("username").fill("ann")
-        page.get_by_label("password").fill("secret-of-ann")
-        page.get_by_role("button", name="Login").click()
+        sign_in = page.get_by_role("button", name="Sign in")
+        page.get_by_label("Name").fill("ann")
+        page.get_by_label("Password").fill("secret of ann")
+        sign_in.click()
+        expect(page.get_by_role("alert")).to_have_text(
+            "That name and password don't match. Check both and try again."
+        )
+        assert visitor.cookies() == []
+        page.get_by_label("Name").fill("ann")
+        page.get_by_label("Password").fill("secret-of-ann")
+        sign_in.click()
         page.locator("#wan-image-price strong").wait_for()
+        expect(page.locator(".wan-who")).to_have_text("Signed in as ann")
         cookies = {cookie["sameSite"]: cookie["httpOnly"] for cookie in visitor.cookies()}
         assert cookies == {"Lax": True}
         page.get_by_role("button", name="Sign out").click()
-        expect(page.get_by_role("button", name="Login")).to_be_visible()
+        expect(sign_in).to_be_visible()
         assert visitor.cookies() == []
         page.goto(app.url)
-        expect(page.get_by_role("button", name="Login")).to_be_visible()
+        expect(sign_in).to_be_visible()
+        page.get_by_role("link", name="中文").click()
+        expect(page.get_by_role("button", name="登录")).to_be_visible()
         visitor.close()

@@ -186,7 +186,7 @@ def test_signing_in_and_out_under_a_path(tmp_path: Path, visit: Visits):
         page.goto(ways["cut off"])
         page.locator("input").first.fill("ann")
         page.locator("input[type=password]").fill("secret-of-ann")
-        page.get_by_role("button", name="Login").click()
+        page.get_by_role("button", name="Sign in").click()
         page.locator(".wan-leave").click()
         expect(page.locator("input[type=password]")).to_be_visible()
         expect(page).to_have_url(re.compile(rf"^{re.escape(ways['cut off'])}/?$"))

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -89,13 +90,14 @@ def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> N
     forms = [part for one in runs.values() for part in (*one.fields.values(), one.takes)]
     header.carry(None, forms, None, js="(...forms) => window.wanForms.carry(forms)")
 
-    greeting = _Greeting(runs, (first[2], second[2]))
+    greeting = _Greeting(runs, (first[2], second[2]), partial(_header, language, studio.settings))
     shown = [
         connection.owner,
         connection.own,
         first[1],
         second[1],
         *(part for one in runs.values() for part in (one.view, one.job)),
+        header,
     ]
     # Whoever opens a private link is asked first; the token stays behind the # and never goes
     # over the wire but as this event's input.
@@ -117,6 +119,8 @@ class _Greeting:
     stages: Mapping[str, TabStage]
     prices: Sequence[Callable[[], Awaitable[str]]]
     """The first price lines."""
+    header: Callable[[str], str]
+    """The head of the page for whoever is signed in, by their name."""
 
     async def greet(self, caller: Caller, *jobs: str) -> list[Any]:
         """Give the browser a token, and show the prices and each stage's jobs."""
@@ -126,12 +130,14 @@ class _Greeting:
             for stage, job in zip(self.stages.values(), jobs, strict=True)
             for part in await stage.find(caller, job)
         ]
-        return [caller.token, "", *[await price() for price in self.prices], *found]
+        name = caller.request.username
+        header = self.header(name) if name else gr.skip()
+        return [caller.token, "", *[await price() for price in self.prices], *found, header]
 
     def refuse(self, caller: Caller, error: Exception, *jobs: str) -> list[Any]:
         """Give the browser a token; the page shows what it would without jobs."""
         explain(error)
-        return [_token_of(caller), "", *[gr.skip()] * (len(self.prices) + 2 * len(jobs))]
+        return [_token_of(caller), "", *[gr.skip()] * (len(self.prices) + 2 * len(jobs) + 1)]
 
 
 def _token_of(caller: Caller) -> str:
@@ -139,7 +145,8 @@ def _token_of(caller: Caller) -> str:
     return caller.token if ids.is_token(caller.token) else ids.new_link_token()
 
 
-def _header(language: Language, settings: Settings) -> str:
+def _header(language: Language, settings: Settings, name: str = "") -> str:
+    """The head of the page. name: of whoever is signed in."""
     connect, share = any(connections.accepted_credentials(settings)), not settings.users
     notes = [Message.of("fleeting")] if settings.is_ephemeral else []
     if settings.backend == "simulator":
@@ -151,9 +158,10 @@ def _header(language: Language, settings: Settings) -> str:
             notes=[*withheld, *notes],
             connect=connect,
             share=share,
+            name=name,
         )
     connection = settings.connection()
     where: Message | str = urlsplit(connection.base_url).hostname or ""
     if connection.region:
         where = Message.of(f"region_{connection.region}")
-    return show_header(language, where, notes=notes, connect=connect, share=share)
+    return show_header(language, where, notes=notes, connect=connect, share=share, name=name)

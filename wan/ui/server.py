@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.routes import App
 from gradio.utils import get_upload_folder
-from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -34,10 +34,11 @@ from wan.web.headers import Scripts
 from wan.web.host_names import host_names_of
 from wan.web.languages import PATHS, first_script
 from wan.web.listening import listen
-from wan.web.paths import ASSETS
+from wan.web.paths import ASSETS, read_assets
 from wan.web.root_path import parse_root
 from wan.web.routes import routes
 from wan.web.sessions import KNOWN, Sessions
+from wan.web.sign_in import SignIn
 from wan.web.sockets import LOOPBACK, Limits, raise_file_limit
 from wan.web.uploads import BodyUploads
 
@@ -119,10 +120,10 @@ class Server:
             "footer_links": ["api"],
             "root_path": "",  # the guard says in each request where the app is reached
             "theme": WanTheme(),
-            "css": _styles(*_STYLES),
+            "css": read_assets("css", *_STYLES),
             # What stands here is not prefixed as `css` is, so that the same files dress pages that
             # are not Gradio's.
-            "head": f"<style>{_styles('tokens', 'base', 'compare')}</style>"
+            "head": f"<style>{read_assets('css', 'tokens', 'base', 'compare')}</style>"
             + "".join(f"<script>{script}</script>" for script in _scripts()),
             "favicon_path": ASSETS / "favicon.svg",
             "app_kwargs": {
@@ -146,10 +147,12 @@ class Server:
         ]
 
     @contextlib.asynccontextmanager
-    async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+    async def _lifespan(self, app: App) -> AsyncIterator[None]:
         # Given as `middleware` the guard would stand behind Gradio's own, which answers whatever
         # crosses origins.
-        app.middleware_stack = self._guard(app.middleware_stack or app.build_middleware_stack())
+        sign_in = SignIn(app) if self._studio.settings.users else None
+        guarded = app.middleware_stack or app.build_middleware_stack()
+        app.middleware_stack = self._guard(guarded, sign_in)
         # Gradio gives the server five seconds to start, and a cold simulator may need more: so the
         # studio opens beside it.
         leave = asyncio.Event()
@@ -158,7 +161,7 @@ class Server:
         leave.set()
         await task
 
-    def _guard(self, app: ASGIApp) -> ASGIApp:
+    def _guard(self, app: ASGIApp, sign_in: SignIn | None) -> ASGIApp:
         settings, demo = self._studio.settings, self._demo
         public = [
             str(handler.api_name)
@@ -179,7 +182,7 @@ class Server:
             hosts=[settings.space_host],
             scripts=Scripts([*_scripts(), review_html.script(), *first.values()], _template()),
             first=first,
-            logins=bool(settings.users),
+            sign_in=sign_in,
             mcp=settings.mcp,
             space=bool(settings.space_id),
         )
@@ -235,12 +238,7 @@ def blocked_paths(settings: Settings) -> list[str]:
 def _scripts() -> list[str]:
     """The scripts of the page, which run inline."""
     names = ("shared", "page", "forms", "copy", "uploads", "compare", "library", "review")
-    return [_read(f"{name}.js") for name in names]
-
-
-def _styles(*names: str) -> str:
-    """Style sheets, in this order."""
-    return "".join(_read(f"{name}.css") for name in names)
+    return [read_assets("js", name) for name in names]
 
 
 def _template() -> str:
@@ -248,7 +246,3 @@ def _template() -> str:
     return (Path(gr.__file__).parent / "templates" / "frontend" / "index.html").read_text(
         encoding="utf-8"
     )
-
-
-def _read(name: str) -> str:
-    return Path(ASSETS / name).read_text(encoding="utf-8")

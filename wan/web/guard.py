@@ -20,8 +20,10 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import partial
 
 from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from wan.domain.messages import Language
 from wan.web import languages
 from wan.web.addresses import Networks, client_address, group, host, is_within, may_be_shared
 from wan.web.bodies import EVENT_LIMIT, Bodies, Body, limit_of, parse_body
@@ -33,6 +35,7 @@ from wan.web.rate_limit import RateLimit
 from wan.web.refusal import LanguageRedirect, Redirect, RequestRefused
 from wan.web.root_path import Root
 from wan.web.sessions import Sessions
+from wan.web.sign_in import SignIn, SignInRequired, sign_in_page
 from wan.web.uploads import UPLOAD_LIMIT, BodyUploads
 
 _log = logging.getLogger(__name__)
@@ -70,8 +73,8 @@ class Guard:
     those that have a handler. public: names of handlers that may be called by name. trusted:
     networks of trusted proxies. names, root: where the app is reached, as configured. hosts:
     further hosts whose pages are its own. scripts: the inline scripts that may run. first: the one
-    that a page begins with, by the page's path. logins: whether people sign in. mcp: whether agents
-    may call. space: whether this is a Space.
+    that a page begins with, by the page's path. sign_in: how people sign in, where they do. mcp:
+    whether agents may call. space: whether this is a Space.
     """
 
     def __init__(
@@ -89,7 +92,7 @@ class Guard:
         scripts: Scripts,
         first: Mapping[str, str] = {},
         root: Root = Root(),  # noqa: B008 - it is frozen
-        logins: bool = False,
+        sign_in: SignIn | None = None,
         mcp: bool = False,
         space: bool = False,
     ) -> None:
@@ -101,7 +104,8 @@ class Guard:
         self._uploading = Capacity(_UPLOAD_LIMITS[0], address=_UPLOAD_LIMITS[1])
         self._scripts, self._first = scripts, first
         self._names, self._root, self._space = names, root, space
-        self._open = _open_routes(public, logins=logins, mcp=mcp)
+        self._sign_in = sign_in
+        self._open = _open_routes(public, logins=sign_in is not None, mcp=mcp)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, refuse, or pass on."""
@@ -121,27 +125,48 @@ class Guard:
                 answer.cookie = languages.cookie(chosen, root.path, framed=self._space)
             if scope["path"] in self._first:
                 answer.head = self._head_start(root.path, self._first[scope["path"]])
+                if self._sign_in and self._sign_in.is_needed(scope):
+                    raise SignInRequired
             async with contextlib.AsyncExitStack() as held:
                 body = await self._admit(scope, receive, held)
                 if size := _file_bytes(scope):
                     await held.enter_async_context(self._uploads.admit(size, scope["client"][0]))
-                # Gradio signs out by GET, which any page could make a browser send; and of the
-                # pages but one it knows no HEAD.
-                by_get = scope["path"] == _LOGOUT or scope["path"] in self._first
-                method = "GET" if by_get else scope["method"]
-                await self._app(
-                    root.apply({**scope, "method": method}),
-                    body,
-                    self._progress.wait_until_closed(scope, answer),
-                )
+                await self._pass_on(scope, body, root, answer)
         except RequestRefused as refused:
-            named = languages.language_in(scope["query_string"])
-            language = named or asked.get("accept-language", "")
-            await refused.response(language)(scope, receive, answer)
+            await self._refusal(refused, scope)(scope, receive, answer)
         except Exception as error:  # noqa: BLE001 - Starlette has answered by now
             if not answer.begun:
                 await RequestRefused(500).response("")(scope, receive, answer)
             _log_error(scope, error)
+
+    async def _pass_on(
+        self, scope: Scope, receive: Receive, root: Root, answer: ResponseHeaders
+    ) -> None:
+        """Let Gradio answer."""
+        # It signs out by GET, which any page could make a browser send; and of the pages but one it
+        # knows no HEAD.
+        by_get = scope["path"] == _LOGOUT or scope["path"] in self._first
+        asked = root.apply({**scope, "method": "GET" if by_get else scope["method"]})
+        if self._sign_in and _is_sign_in_form(scope):
+            language = languages.language_of(scope["query_string"], Headers(scope=scope))
+            response = await self._sign_in.answer_form(
+                self._app, asked, receive, language, root.path
+            )
+            await response(scope, receive, answer)
+        else:
+            send = self._progress.wait_until_closed(scope, answer)
+            await self._app(asked, receive, send)
+
+    def _refusal(self, refused: RequestRefused, scope: Scope) -> Response:
+        """Return the answer to a request that is refused."""
+        headers = Headers(scope=scope)
+        if isinstance(refused, SignInRequired):
+            return sign_in_page(_language_of_page(scope["path"]))
+        if self._sign_in and _is_sign_in_form(scope):
+            language = languages.language_of(scope["query_string"], headers)
+            return sign_in_page(language, refused.explain(language), refused.status)
+        named = languages.language_in(scope["query_string"])
+        return refused.response(named or headers.get("accept-language", ""))
 
     def _sanitize(self, scope: Scope, root: Root, *, proxied: bool) -> Scope:
         """Return the request as Gradio may see it, without what a client could forge.
@@ -288,6 +313,16 @@ def _open_routes(public: Iterable[str], *, logins: bool, mcp: bool) -> dict[str,
         "GET": re.compile(rf"{_READ}|{login}|{calls}/\w+"),
         "POST": re.compile(rf"{_WRITE}|{login}|{logout}|{agents}|{calls}"),
     }
+
+
+def _is_sign_in_form(scope: Scope) -> bool:
+    """Return whether the form of the page where people sign in was sent."""
+    is_login = scope["method"] == "POST" and scope["path"].rstrip("/") == "/login"
+    return is_login and languages.is_document(Headers(scope=scope))
+
+
+def _language_of_page(path: str) -> Language:
+    return next((language for language, at in languages.PATHS.items() if at == path), "en")
 
 
 def _require_length(path: str, headers: Headers) -> int:

@@ -9,6 +9,11 @@ MEDIA = {"video.mp4": "video/mp4", "original.mp4": "video/mp4", "poster.webp": "
 """The files of a result, each with its media type."""
 
 
+def read_assets(kind: str, *names: str) -> str:
+    """Return the text of style sheets or scripts, one behind the other. kind: "css" or "js"."""
+    return "".join((ASSETS / f"{name}.{kind}").read_text(encoding="utf-8") for name in names)
+
+
 def file_address(name: str) -> str:
     """Return where the page finds a file by its outside name (`wan.storage.uploads`)."""
     return f"gradio_api/file={quote(name)}"

@@ -20,7 +20,7 @@ from wan.domain.reviews import COMMENT_LIMIT, NAME_LIMIT, VERDICTS, Review, Take
 from wan.web import compare
 from wan.web.facts import measurements
 from wan.web.languages import TAGS
-from wan.web.paths import ASSETS
+from wan.web.paths import ASSETS, read_assets
 from wan.web.templating import render
 from wan.web.text import text
 
@@ -218,9 +218,7 @@ def _boards(language: Language, review: Review, address: Address) -> list[dict[s
 @cache
 def _assets(kind: str) -> Markup:
     """The styles or the scripts of the page."""
-    return Markup(  # noqa: S704 - our own files
-        "".join((ASSETS / f"{name}.{kind}").read_text(encoding="utf-8") for name in _FILES[kind])
-    )
+    return Markup(read_assets(kind, *_FILES[kind]))  # noqa: S704 - our own files
 
 
 def _at(language: Language, key: str, seconds: float) -> Markup:

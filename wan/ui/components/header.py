@@ -27,11 +27,12 @@ def show_header(
     notes: Sequence[Message] = (),
     connect: bool = False,
     share: bool = True,
+    name: str = "",
 ) -> Markup:
     """Its HTML. badge: where videos are made, a message or a host name. short: the badge where
     there is little room. connect: whether there is a panel for keys and codes. share: whether jobs
     belong to a browser, so that a link opens them in another; where they do not, whoever is signed
-    in can sign out.
+    in can sign out. name: of whoever is signed in.
     """
     return render(
         "header.html",
@@ -41,5 +42,6 @@ def show_header(
         notes=notes,
         connect=connect,
         share=share,
+        name=name,
         pages=_PAGES,
     )
