@@ -264,7 +264,7 @@ window.wanStudio = (() => {
   }
 
   // Whoever opens it reads their own language
-  const linkOf = (token) => `${new URL("./", document.baseURI)}#jobs=${token}`;
+  const linkOf = (token) => `${window.wan.home()}#jobs=${token}`;
   // Shows the link under which another browser finds the same jobs. Its token stands behind the #,
   // which is never sent to a server.
   function share(token) {

@@ -46,5 +46,9 @@ window.wan = (() => {
     part.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
   }
 
-  return { kept, keep, write, date, fire, scrollTo };
+  // What a link to this app begins with: its operator has said it, or it is where the page is.
+  const home = () =>
+    document.querySelector("[data-home]")?.dataset.home || new URL("./", document.baseURI).href;
+
+  return { kept, keep, write, date, fire, scrollTo, home };
 })();

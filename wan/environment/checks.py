@@ -93,24 +93,25 @@ def parse_workspace_address(given: str) -> tuple[str, str] | None:
     return workspace_at(found[1]) if found else None
 
 
-def is_service_url(url: str) -> bool:
-    """Tell whether a URL may be that of the service."""
+def is_plain_url(url: str) -> bool:
+    """Tell whether a URL is http(s), with nothing behind its path."""
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
         return False
-    whole = (
-        parts.scheme in ("http", "https")
-        and bool(parts.hostname)
-        and parts.path.rstrip("/").endswith("/api/v1")
-    )
+    whole = parts.scheme in ("http", "https") and bool(parts.hostname)
     return (
         whole
         and not parts.query
         and not parts.fragment
         and not any(character.isspace() for character in url)
     )
+
+
+def is_service_url(url: str) -> bool:
+    """Tell whether a URL may be that of the service."""
+    return is_plain_url(url) and urlsplit(url).path.rstrip("/").endswith("/api/v1")
 
 
 def parse_logins(given: str) -> Iterable[tuple[str, str]]:

@@ -15,6 +15,7 @@ from wan.environment.checks import (
     KEY_SHAPE,
     LOGINS,
     WORKSPACE_SHAPE,
+    is_plain_url,
     is_proxy_url,
     is_service_url,
     mask_url,
@@ -66,6 +67,7 @@ class Settings(Locations):
     proxies: str = Field(default="", alias="WAN_TRUSTED_PROXIES")
     hosts: str = Field(default="", alias="WAN_HOSTS")
     root_path: str = Field(default="", alias="GRADIO_ROOT_PATH")
+    public_url: str = Field(default="", alias="WAN_PUBLIC_URL")
     mcp: bool = Field(default=False, alias="WAN_MCP")
     join_anonymous: bool = Field(default=True, alias="WAN_JOIN_ANONYMOUS")
     server_name: str = Field(default="127.0.0.1", alias="GRADIO_SERVER_NAME")
@@ -101,6 +103,11 @@ class Settings(Locations):
             allowed = "names without scheme or port (films.example), *.films.example or *"
             given = str(error)
             raise SettingsError.about("WAN_HOSTS", given, allowed) from None
+
+    @property
+    def home_url(self) -> str:
+        """What links to this app begin with, ending in a slash; "" for wherever it is reached."""
+        return self.public_url and f"{self.public_url.rstrip('/')}/"
 
     @property
     def outward_proxy(self) -> SecretStr | None:
@@ -265,6 +272,9 @@ def _check_service(settings: Settings) -> None:
     if settings.base_url and not is_service_url(settings.base_url):
         allowed = "a URL that starts with https:// or http:// and ends in /api/v1"
         raise SettingsError.about("DASHSCOPE_BASE_URL", settings.base_url, allowed)
+    if settings.public_url and not is_plain_url(settings.public_url):
+        allowed = "a URL that starts with https:// or http://, such as https://films.example/wan"
+        raise SettingsError.about("WAN_PUBLIC_URL", settings.public_url, allowed)
     if not WORKSPACE_SHAPE.fullmatch(settings.workspace) or KEY_SHAPE.fullmatch(settings.workspace):
         raise SettingsError(Message.of("workspace_malformed", field="DASHSCOPE_WORKSPACE"))
     # Each of these raises SettingsError for a malformed value.

@@ -159,9 +159,18 @@ def _header(language: Language, settings: Settings, name: str = "") -> str:
             connect=connect,
             share=share,
             name=name,
+            home=settings.home_url,
         )
     connection = settings.connection()
     where: Message | str = urlsplit(connection.base_url).hostname or ""
     if connection.region:
         where = Message.of(f"region_{connection.region}")
-    return show_header(language, where, notes=notes, connect=connect, share=share, name=name)
+    return show_header(
+        language,
+        where,
+        notes=notes,
+        connect=connect,
+        share=share,
+        name=name,
+        home=settings.home_url,
+    )

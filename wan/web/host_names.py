@@ -10,6 +10,7 @@ import socket
 from collections.abc import Iterable
 from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
@@ -80,9 +81,10 @@ def host_names_of(settings: Settings) -> HostNames:
     Only Hugging Face hands out names under hf.space, and not for other machines.
     """
     space = [settings.space_host, "*.hf.space"] if settings.space_id else []
-    root = parse_host(parse_root(settings.root_path).netloc)
+    configured = (parse_root(settings.root_path).netloc, urlsplit(settings.home_url).netloc)
+    own = _own_names(settings.server_name)
     return HostNames(
-        [*space, *_own_names(settings.server_name), *settings.host_names, *([root] if root else [])]
+        [*space, *own, *settings.host_names, *filter(None, map(parse_host, configured))]
     )
 
 

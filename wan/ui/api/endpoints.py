@@ -231,8 +231,9 @@ class Api:
         result: Answer = self._studio.library.result_of(job, made_before=made_before).model_dump(
             mode="json"
         )
+        home = self._studio.settings.home_url or f"{call.root}/"
         if job.video_key:
-            result["video_url"] = f"{call.root}/media/{job.media_token}/video.mp4"
+            result["video_url"] = f"{home}media/{job.media_token}/video.mp4"
         return result | {"job_id": write_id(token, job.id), "status": event.message.say()}
 
 

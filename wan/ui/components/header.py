@@ -28,11 +28,13 @@ def show_header(
     connect: bool = False,
     share: bool = True,
     name: str = "",
+    home: str = "",
 ) -> Markup:
     """Its HTML. badge: where videos are made, a message or a host name. short: the badge where
     there is little room. connect: whether there is a panel for keys and codes. share: whether jobs
     belong to a browser, so that a link opens them in another; where they do not, whoever is signed
-    in can sign out. name: of whoever is signed in.
+    in can sign out. name: of whoever is signed in. home: what links begin with; "" for wherever the
+    page is reached.
     """
     return render(
         "header.html",
@@ -43,5 +45,6 @@ def show_header(
         connect=connect,
         share=share,
         name=name,
+        home=home,
         pages=_PAGES,
     )
