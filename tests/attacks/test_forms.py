@@ -52,7 +52,6 @@ EVENTS = [
         "_retry",
         "_retry_surely",
         "_cancel",
-        "_stop",
         "_resume",
         "_withdraw",
         "watch",
@@ -178,9 +177,7 @@ CARRIED: list[Any] = [
 """What a component's event carries, forged."""
 
 
-@pytest.mark.parametrize(
-    "event", ["_cancel", "_stop", "_resume", "_withdraw", "_retry", "_retry_surely"]
-)
+@pytest.mark.parametrize("event", ["_cancel", "_resume", "_withdraw", "_retry", "_retry_surely"])
 def test_what_an_event_carries(event: str, visitor: Visitor, victim: Victim, record: Record):
     """Forged, it is refused on a card, whether a job is named beside it or not."""
     number = visitor.event(event)
@@ -330,7 +327,6 @@ def test_jobs_of_others(app: App, visitor: Visitor, victim: Victim, record: Reco
     for name in (
         "watch",
         "_cancel",
-        "_stop",
         "_resume",
         "_retry",
         "_retry_surely",

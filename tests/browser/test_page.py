@@ -182,13 +182,6 @@ def test_the_clock_ticks_and_a_reload_takes_the_job_up_again(page: Page, app: Ap
     opened(page, app.url)
     reach(page, "image", "PENDING", "RUNNING", "FETCHING", "SUCCEEDED")
     reach(page, "image", "SUCCEEDED")
-    with app.holding("RUNNING"):
-        page.locator("#wan-image-view [data-press=retry]").click()  # a new take
-        reach(page, "image", "RUNNING")
-        page.locator("#wan-image-view [data-press=stop]").click()
-        reach(page, "image", "STOPPED")
-    page.locator("#wan-image-view [data-press=watch]").click()
-    reach(page, "image", "SUCCEEDED")
 
 
 def test_the_price_follows_the_form(page: Page):

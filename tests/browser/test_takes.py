@@ -183,9 +183,6 @@ def test_the_buttons_of_a_take_mean_that_take(visit: Visits, app: App):
         expect(tiles(page, "CANCELLED")).to_have_count(2)
         expect(tile(page, 3)).not_to_have_attribute("data-state", "CANCELLED")
         expect(tile(page, 1)).to_contain_text("You weren't charged")
-        with app.holding("RUNNING"):  # in place of the other
-            tile(page, 3).locator("[data-press=stop]").click(timeout=LONG)
-            expect(tile(page, 3)).to_have_attribute("data-state", "STOPPED")
     tile(page, 1).locator("[data-press=retry]").click()
     expect(tile(page, 1)).not_to_have_attribute("data-state", "CANCELLED")
     told(page, "2 of 3 done")
@@ -205,19 +202,6 @@ def test_all_are_cancelled_while_that_is_free(visit: Visits, app: App):
         expect(tiles(page, "CANCELLED")).to_have_count(4)
     told(page, "0 of 4 done")
     assert app.created() == before
-
-
-def test_one_that_is_not_watched_is_watched_again(visit: Visits, app: App):
-    page = visit(app.url)
-    with app.holding("RUNNING"):
-        begin(page, "left and taken up", 2)
-        expect(tiles(page, "RUNNING")).to_have_count(2, timeout=LONG)
-        tile(page, 2).locator("[data-press=stop]").click()
-        expect(tile(page, 2)).to_have_attribute("data-state", "STOPPED")
-        expect(tile(page, 1)).to_have_attribute("data-state", "RUNNING")
-        tile(page, 2).locator("[data-press=resume]").click()
-        expect(tile(page, 2)).to_have_attribute("data-state", "RUNNING")
-    told(page, "2 of 2 done")
 
 
 def test_what_fails_is_tried_again_in_its_place(visit: Visits, app: App):

@@ -105,10 +105,8 @@ def test_what_is_free_to_cancel_offers_it(state, button):
 
 
 @pytest.mark.parametrize("state", [JobState.RUNNING, JobState.FETCHING, JobState.UNCERTAIN])
-def test_what_cannot_be_cancelled_offers_to_stop_watching(state):
-    shown = show_job("en", event(state))
-    assert 'data-press="stop"' in shown
-    assert 'data-press="cancel"' not in shown
+def test_what_cannot_be_cancelled_offers_no_cancel(state):
+    assert 'data-press="cancel"' not in show_job("en", event(state))
 
 
 def test_running_says_what_it_costs_and_what_is_expected():
@@ -200,12 +198,6 @@ def test_a_translator_leaves_ids_prompts_and_prices_alone(html, kept):
     assert not [price for price in re.findall(r"¥\d[\d.]*", read(html)) if price not in marked]
 
 
-def test_not_watching_offers_to_watch_again():
-    shown = show_job("en", event(JobState.RUNNING), watching=False)
-    assert 'data-press="watch"' in shown
-    assert " data-live" not in shown
-
-
 @pytest.mark.parametrize("mark", list(Mark))
 @pytest.mark.parametrize("state", list(JobState))
 def test_takes_escape_what_people_wrote_and_each_button_names_its_job(state, mark):
@@ -246,14 +238,6 @@ def test_the_card_of_several_takes_counts_them_and_what_they_cost():
     waiting = show_takes("en", [(event(JobState.PENDING), Mark.NONE)] * 2)
     assert "Cancel all" in waiting
     assert "Total" not in show_takes("en", [(event(JobState.PENDING, amount=None), Mark.NONE)] * 2)
-
-
-def test_a_take_that_is_not_watched_does_not_hold_the_page():
-    quiet = show_takes(
-        "en", [(event(JobState.RUNNING), Mark.QUIET), (event(JobState.FAILED), Mark.NONE)]
-    )
-    assert "data-live" not in quiet
-    assert 'data-state="STOPPED"' in quiet
 
 
 PRICE = Price(Decimal("1.5"), "CNY", 5.0)

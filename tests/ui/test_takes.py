@@ -6,7 +6,7 @@ from wan.domain.errors import JobNotFound
 from wan.ui.takes import Mark, Take, mark_takes, read_takes, select_takes, write_takes
 
 
-@pytest.mark.parametrize("kept", ["", "abc", "-a_b", "a b c d", "~a ?b =c d"])
+@pytest.mark.parametrize("kept", ["", "abc", "-a_b", "a b c d", "?b =c d"])
 def test_what_was_written_is_read_again(kept):
     assert write_takes(read_takes(kept)) == kept
 
@@ -26,5 +26,6 @@ def test_a_button_means_one_take_or_all_and_none_that_is_not_shown():
 
 def test_marks_are_for_takes_beside_others():
     shown = read_takes("a b")
-    assert write_takes(mark_takes(shown, shown[:1], mark=Mark.QUIET)) == "~a b"
-    assert write_takes(mark_takes(read_takes("a"), read_takes("a"), mark=Mark.QUIET)) == "a"
+    assert write_takes(mark_takes(shown, shown[:1], mark=Mark.ASKS)) == "?a b"
+    assert write_takes(mark_takes(read_takes("a"), read_takes("a"), mark=Mark.ASKS)) == "a"
+    assert read_takes("~a b") == shown, "as an earlier version marked what it did not watch"

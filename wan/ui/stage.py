@@ -140,7 +140,7 @@ class TabStage:
             trigger_mode="multiple",
         )
         self.view.quiet(None, cancels=[watching])
-        acts = {"stop": self._stop, "resume": self._resume, "withdraw": self._withdraw}
+        acts = {"resume": self._resume, "withdraw": self._withdraw}
         # A stream that goes on would bring back what has just been changed; only a cancel leaves
         # all as it is.
         self._press("cancel", self._cancel, None)
@@ -284,11 +284,6 @@ class TabStage:
         late = came[0] if len(came) == 1 and came[0].key == "cancel_late" else None
         return await self._draw_now(shown, owner, note=late), write_takes(shown)
 
-    async def _stop(self, caller: Caller, event: OfJob, jobs: str) -> View:
-        shown = await self._find_takes(caller.owner, jobs)
-        shown = mark_takes(shown, select_takes(shown, event.job), mark=Mark.QUIET)
-        return await self._draw_now(shown, caller.owner, watching=False), write_takes(shown)
-
     async def _resume(self, caller: Caller, event: OfJob, jobs: str) -> View:
         shown = await self._find_takes(caller.owner, jobs)
         shown = mark_takes(shown, select_takes(shown, event.job), mark=Mark.NONE)
@@ -365,12 +360,11 @@ class TabStage:
         owner: str,
         *,
         note: Message | None = None,
-        watching: bool = True,
         asks: Message | None = None,
     ) -> str:
         """The takes as they are at this moment."""
         events = [await self._studio.watching.snapshot(take.job_id, owner=owner) for take in shown]
-        return self._draw(shown, events, note=note, watching=watching, asks=asks)
+        return self._draw(shown, events, note=note, asks=asks)
 
     def _draw(self, shown: Sequence[Take], events: Sequence[JobEvent], **more: Any) -> str:
         marks = {take.job_id: take.mark for take in shown}

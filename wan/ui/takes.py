@@ -9,6 +9,8 @@ from enum import StrEnum
 from wan.domain.catalog import TAKES_LIMIT
 from wan.domain.errors import JobNotFound
 
+_QUIET = "~"  # an earlier version's mark of a take that was not watched
+
 
 class Mark(StrEnum):
     """What this page alone knows of one of several takes. Written before its id; no id begins like
@@ -16,8 +18,6 @@ class Mark(StrEnum):
     """
 
     NONE = ""
-    QUIET = "~"
-    """It is not watched."""
     ASKS = "?"
     """It asks whether it shall be made again although that may be paid twice."""
     BEFORE = "="
@@ -43,9 +43,8 @@ def read_takes(kept: str) -> list[Take]:
 
 
 def _read_take(word: str) -> Take:
-    mark = next(
-        (mark for mark in (Mark.QUIET, Mark.ASKS, Mark.BEFORE) if word.startswith(mark)), Mark.NONE
-    )
+    word = word.removeprefix(_QUIET)
+    mark = next((mark for mark in (Mark.ASKS, Mark.BEFORE) if word.startswith(mark)), Mark.NONE)
     return Take(word.removeprefix(mark), mark)
 
 

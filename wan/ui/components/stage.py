@@ -16,7 +16,7 @@ from wan.ui.takes import Mark
 class Stage(Component):
     """Shows what a tab is about. Its buttons work on one take, or on all that are shown."""
 
-    event_names = ("watch", "quiet", "cancel", "stop", "resume", "retry", "sure", "withdraw")
+    event_names = ("watch", "quiet", "cancel", "resume", "retry", "sure", "withdraw")
 
 
 def show_idle(language: Language, still: str, card: Card, *, back: bool = False) -> Markup:
@@ -40,14 +40,13 @@ def show_stage(
     shown: Sequence[tuple[JobEvent, Mark]],
     *,
     note: Message | None = None,
-    watching: bool = True,
     asks: Message | None = None,
 ) -> Markup:
-    """The stage: of one job its own, of several the grid. watching, asks: of one job; of several,
-    their marks say it.
+    """The stage: of one job its own, of several the grid. asks: of one job; of several, their marks
+    say it.
     """
     if len(shown) == 1:
-        return show_job(language, shown[0][0], watching=watching, note=note, asks=asks)
+        return show_job(language, shown[0][0], note=note, asks=asks)
     return show_takes(language, shown, note=note)
 
 
@@ -55,14 +54,13 @@ def show_job(
     language: Language,
     event: JobEvent,
     *,
-    watching: bool = True,
     note: Message | None = None,
     asks: Message | None = None,
 ) -> Markup:
     """Stage and card of a job as it is now. note: stands before what the card says. asks: what to
     know before a retry is really wanted.
     """
-    card = describe_job(event, watching=watching, note=note, asks=asks)
+    card = describe_job(event, note=note, asks=asks)
     return render("job.html", language, card=card)
 
 
@@ -81,6 +79,6 @@ def show_takes(
         takes=takes,
         state="TAKES" if over < len(shown) else JobState.SUCCEEDED if done else states[0],
         told=f"{done}/{over}",
-        live=any(event.job.live and mark is not Mark.QUIET for event, mark in shown),
+        live=over < len(shown),
         card=sum_up(shown, note),
     )

@@ -69,7 +69,7 @@ class JobCard(Card):
 
     event: JobEvent
     state: str
-    """The job's state; ASKS before it is made again at double cost, STOPPED when nobody looks."""
+    """The job's state; ASKS before it is made again at double cost."""
     look: Literal["none", "making", "video"] = "none"
     """What the stage shows: the prompt, the prompt with a glow, or the video."""
 
@@ -116,7 +116,6 @@ def failure_card(key: str, title: str = "title_refused") -> Card:
 def describe_job(
     event: JobEvent,
     *,
-    watching: bool = True,
     note: Message | None = None,
     asks: Message | None = None,
     is_take: bool = False,
@@ -124,15 +123,12 @@ def describe_job(
     """Describe a job as it is now. note: what came of a button. asks: what to know before a retry
     is really wanted. is_take: whether it is one of several, whose buttons name it.
     """
-    again = "resume" if is_take else "watch"
     if asks is not None:
-        return _describe_doubt(event, asks, again)
+        return _describe_doubt(event, asks, "resume" if is_take else "watch")
     if event.job.state is JobState.SUCCEEDED:
         return _describe_result(event, note)
     if not event.job.live:
         return _describe_failure(event)
-    if not watching:
-        return _describe_unwatched(event, again)
     return _describe_progress(event, note, is_take=is_take)
 
 
@@ -178,18 +174,6 @@ def _describe_failure(event: JobEvent) -> JobCard:
     )
 
 
-def _describe_unwatched(event: JobEvent, again: str) -> JobCard:
-    """Describe a job that goes on while nobody looks."""
-    return JobCard(
-        event=event,
-        state="STOPPED",
-        title=Message.of("not_watching"),
-        step=_STEP_OF[event.job.state],
-        says=[Message.of("stopped_note")],
-        buttons=[Button(again, "watch", is_main=True)],
-    )
-
-
 def _describe_progress(event: JobEvent, note: Message | None, *, is_take: bool) -> JobCard:
     job = event.job
     return JobCard(
@@ -207,7 +191,7 @@ def _describe_progress(event: JobEvent, note: Message | None, *, is_take: bool) 
 def describe_take(event: JobEvent, mark: Mark) -> JobCard:
     """Describe one of several takes."""
     asks = Message.of("may_pay_twice") if mark is Mark.ASKS else None
-    return describe_job(event, watching=mark is not Mark.QUIET, asks=asks, is_take=True)
+    return describe_job(event, asks=asks, is_take=True)
 
 
 def sum_up(shown: Sequence[tuple[JobEvent, Mark]], note: Message | None) -> Card:
@@ -266,8 +250,7 @@ def _explain(event: JobEvent, note: Message | None, *, is_take: bool) -> list[Me
 def _live_buttons(job: Job) -> list[Button]:
     if _can_cancel(job):
         return [Button("cancel", "cancel")]
-    again = [_priced_button("retry", "retry", job)] if job.state is JobState.UNCERTAIN else []
-    return [Button("stop", "stop"), *again]
+    return [_priced_button("retry", "retry", job)] if job.state is JobState.UNCERTAIN else []
 
 
 def _priced_button(press: str, key: str, job: Job) -> Button:
