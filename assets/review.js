@@ -310,20 +310,6 @@
     }
   });
 
-  const COMPUTER = /^(localhost|.+\.localhost|127\..+|\[::1\])$/;
-  const NETWORK = [
-    /^(10|192\.168|172\.(1[6-9]|2\d|3[01])|169\.254|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7]))\./,
-    /^\[f[c-e]/,
-    /^[^.[]+$/,
-    /\.(local|lan|internal|home\.arpa)$/,
-  ];
-
-  // From where a link works: "computer", "network", or "" for everywhere.
-  function reach(name) {
-    if (COMPUTER.test(name)) return "computer";
-    return NETWORK.some((shape) => shape.test(name)) ? "network" : "";
-  }
-
   // The server knows the end of a link only; where the app is reached, the browser knows.
   function complete() {
     const home = window.wan.home();
@@ -331,7 +317,7 @@
       const whole = new URL(link.dataset.reviewLink, home).href;
       if (link.value !== whole) link.value = whole;
     });
-    const near = reach(new URL(home).hostname);
+    const near = window.wan.reach(home);
     document.querySelectorAll("[data-near]").forEach((note) => {
       if (note.hidden !== (note.dataset.near !== near)) note.hidden = !note.hidden;
     });

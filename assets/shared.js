@@ -50,5 +50,20 @@ window.wan = (() => {
   const home = () =>
     document.querySelector("[data-home]")?.dataset.home || new URL("./", document.baseURI).href;
 
-  return { kept, keep, write, date, fire, scrollTo, home };
+  const COMPUTER = /^(localhost|.+\.localhost|127\.[\d.]+|0\.0\.0\.0|\[::1?\])$/;
+  const NETWORK = [
+    /^(10|192\.168|172\.(1[6-9]|2\d|3[01])|169\.254|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7]))\.[\d.]+$/,
+    /^\[f[c-e]/,
+    /^[^.[]+$/,
+    /\.(local|lan|internal|home\.arpa)$/,
+  ];
+
+  // From where a link works: "computer", "network", or "" for everywhere.
+  function reach(link) {
+    const { hostname } = new URL(link);
+    if (COMPUTER.test(hostname)) return "computer";
+    return NETWORK.some((shape) => shape.test(hostname)) ? "network" : "";
+  }
+
+  return { kept, keep, write, date, fire, scrollTo, home, reach };
 })();

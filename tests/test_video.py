@@ -254,7 +254,7 @@ def test_a_job_of_other_settings_is_not_waited_for(samples, simulator, monkeypat
     ("call", "change", "said"),
     [
         ("generate", {"durations": 5}, 'Unknown field "durations". Did you mean "duration"?'),
-        ("generate", {"reference_imag": "a"}, "Try reference_image."),
+        ("generate", {"reference_imag": "a"}, 'Did you mean "reference_image"?'),
         ("generate", {"duration": None}, "Field required: duration."),
         ("generate", {"fps": None}, "Field required: fps."),
         ("generate", {"size": None}, "Field required: size."),

@@ -53,7 +53,7 @@ REFUSED = [
         "exactly one of wan2.6-i2v-flash",
     ),
     ({"model": "wan2.6-r2v"}, "model", "wan2.6-r2v", "exactly one of wan2.6-i2v-flash"),
-    ({"modle": "wan2.6-i2v-flash"}, "modle", "modle", "Try model"),
+    ({"modle": "wan2.6-i2v-flash"}, "modle", "modle", 'Did you mean "model"?'),
 ]
 BAD_URLS = [
     "file:///etc/passwd",

@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.blocking import Store
+from tests.environment.test_passwords import BY_OPENSSL as HASHED
 from wan.domain.errors import InvalidInput, SettingsError
 from wan.environment.settings import Settings, load_settings
 from wan.environment.values import clean_value
 from wan.storage.objects import Storage
-
-HASHED = "$scrypt$10-8-2$MDEyMzQ1Njc4OWFiY2RlZg$I4YuHpx_6xJJ4-sk74hQU-KhW--gPE8aHzXbHijxgzg"
 
 
 @pytest.fixture(autouse=True)
@@ -341,6 +340,7 @@ def test_a_password_may_have_any_character_in_it(monkeypatch, given, users):
         '{"": "a"}',
         '["ann"]',
         f"ann:{HASHED[:-1]}",
+        "ann:5-8-3-6xJJ4-sk74hQU-KhW--gPE8aHzXbHijxgzg",
         f"ann:{HASHED.replace('$10-', '$25-')}",
     ],
 )
@@ -615,3 +615,39 @@ def test_what_platforms_call_postgres(monkeypatch):
 def test_a_folder_at_home(monkeypatch):
     monkeypatch.setenv("OUTPUT_DIR", "~/films")
     assert load_settings().output_dir == Path.home() / "films"
+
+
+@pytest.mark.parametrize(
+    ("given", "home"),
+    [
+        ("https://films.example", "https://films.example/"),
+        ("http://films.example:8080/", "http://films.example:8080/"),
+        (" https://films.example/wan ", "https://films.example/wan/"),
+        ("https://films.example/wan/", "https://films.example/wan/"),
+        ("", ""),
+    ],
+)
+def test_what_links_begin_with(monkeypatch, given, home):
+    monkeypatch.setenv("WAN_PUBLIC_URL", given)
+    assert load_settings().home_url == home
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "films.example",
+        "//films.example/wan",
+        "ftp://films.example",
+        "javascript:alert(1)",
+        "https://",
+        "https://films.example:port",
+        "https://films.example/wan?a=b",
+        "https://films.example/#wan",
+        "https://ann:secret@films.example",
+        "https://films.example/two words",
+    ],
+)
+def test_what_links_cannot_begin_with(monkeypatch, given):
+    monkeypatch.setenv("WAN_PUBLIC_URL", given)
+    with pytest.raises(SettingsError, match=r"WAN_PUBLIC_URL: got .*Use a URL that starts with"):
+        load_settings()

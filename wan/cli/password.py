@@ -18,9 +18,16 @@ def password() -> Answer:
 def _ask() -> str:
     """Return the password: typed twice at a terminal, else a line of stdin."""
     if not sys.stdin.isatty():
-        given = sys.stdin.readline().rstrip("\r\n")
+        given = _decode(sys.stdin.buffer.readline()).rstrip("\r\n")
     elif (given := getpass(t("en", "cli_password"))) != getpass(t("en", "cli_password_again")):
         raise InvalidInput("password", "password_differs")
     if not given:
         raise InvalidInput("password", "field_missing")
     return given
+
+
+def _decode(line: bytes) -> str:
+    try:
+        return line.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidInput("password", "setting_no_text") from None

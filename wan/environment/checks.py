@@ -25,6 +25,8 @@ _PROXY_SHAPE = re.compile(
     r"https?://([^@/?#\s]+@)?([a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(:\d{1,5})?/?", re.I
 )
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,30}", re.I)
+# what a shell leaves of a hashed password in double quotes
+_MANGLED = re.compile(r"[0-7]-[1-9]-[1-9][\w-]*", re.ASCII)
 LOGINS = (
     "name:password, several separated by commas; a password with a comma in it needs "
     'JSON: {"name": "password", "other": "another"}; a hashed one is what '
@@ -131,6 +133,6 @@ def _pairs(given: str) -> list[tuple[str, Any]]:
 
 def _password(given: Any) -> str:
     """Return a password, or "" where it is none, or a hashed one that is not whole."""
-    if not isinstance(given, str) or (given.startswith(PREFIX) and not HASHED.fullmatch(given)):
+    if not isinstance(given, str) or _MANGLED.fullmatch(given):
         return ""
-    return given
+    return given if HASHED.fullmatch(given) or not given.startswith(PREFIX) else ""

@@ -272,7 +272,9 @@ def _check_service(settings: Settings) -> None:
     if settings.base_url and not is_service_url(settings.base_url):
         allowed = "a URL that starts with https:// or http:// and ends in /api/v1"
         raise SettingsError.about("DASHSCOPE_BASE_URL", settings.base_url, allowed)
-    if settings.public_url and not is_plain_url(settings.public_url):
+    if settings.public_url and (
+        not is_plain_url(settings.public_url) or "@" in settings.public_url
+    ):
         allowed = "a URL that starts with https:// or http://, such as https://films.example/wan"
         raise SettingsError.about("WAN_PUBLIC_URL", settings.public_url, allowed)
     if not WORKSPACE_SHAPE.fullmatch(settings.workspace) or KEY_SHAPE.fullmatch(settings.workspace):

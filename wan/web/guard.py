@@ -35,7 +35,7 @@ from wan.web.rate_limit import RateLimit
 from wan.web.refusal import LanguageRedirect, Redirect, RequestRefused
 from wan.web.root_path import Root
 from wan.web.sessions import Sessions
-from wan.web.sign_in import SignIn, SignInRequired, sign_in_page
+from wan.web.sign_in import SignIn, SignInRequired, refuse_form, sign_in_page
 from wan.web.uploads import UPLOAD_LIMIT, BodyUploads
 
 _log = logging.getLogger(__name__)
@@ -121,7 +121,8 @@ class Guard:
         )
         try:
             scope = self._sanitize(scope, root, proxied=proxied)
-            if chosen := languages.language_in(scope["query_string"]):
+            chosen = languages.language_in(scope["query_string"])
+            if chosen and scope["method"] != "POST":  # a form names only what it is in itself
                 answer.cookie = languages.cookie(chosen, root.path, framed=self._space)
             if scope["path"] in self._first:
                 answer.head = self._head_start(root.path, self._first[scope["path"]])
@@ -148,10 +149,7 @@ class Guard:
         by_get = scope["path"] == _LOGOUT or scope["path"] in self._first
         asked = root.apply({**scope, "method": "GET" if by_get else scope["method"]})
         if self._sign_in and _is_sign_in_form(scope):
-            language = languages.language_of(scope["query_string"], Headers(scope=scope))
-            response = await self._sign_in.answer_form(
-                self._app, asked, receive, language, root.path
-            )
+            response = await self._sign_in.answer_form(self._app, asked, receive)
             await response(scope, receive, answer)
         else:
             send = self._progress.wait_until_closed(scope, answer)
@@ -159,14 +157,12 @@ class Guard:
 
     def _refusal(self, refused: RequestRefused, scope: Scope) -> Response:
         """Return the answer to a request that is refused."""
-        headers = Headers(scope=scope)
         if isinstance(refused, SignInRequired):
             return sign_in_page(_language_of_page(scope["path"]))
         if self._sign_in and _is_sign_in_form(scope):
-            language = languages.language_of(scope["query_string"], headers)
-            return sign_in_page(language, refused.explain(language), refused.status)
+            return refuse_form(scope, refused)
         named = languages.language_in(scope["query_string"])
-        return refused.response(named or headers.get("accept-language", ""))
+        return refused.response(named or Headers(scope=scope).get("accept-language", ""))
 
     def _sanitize(self, scope: Scope, root: Root, *, proxied: bool) -> Scope:
         """Return the request as Gradio may see it, without what a client could forge.
@@ -191,6 +187,8 @@ class Guard:
             raise Redirect(f"{root.path}/", scope["query_string"])
         if reading and path.endswith("/") and path.rstrip("/") in _PAGES:
             raise Redirect(f"{root.path}{path.rstrip('/')}", scope["query_string"])
+        if reading and self._sign_in and path.rstrip("/") == "/login":  # a reload, a bookmark
+            raise Redirect(f"{root.path}/", b"")
         if path == "/" and scope["method"] == "GET" and languages.is_document(headers):
             self._require_language(scope["query_string"], headers, root)
         if _ODD.search(path) or not table.fullmatch(path):
@@ -317,7 +315,7 @@ def _open_routes(public: Iterable[str], *, logins: bool, mcp: bool) -> dict[str,
 
 def _is_sign_in_form(scope: Scope) -> bool:
     """Return whether the form of the page where people sign in was sent."""
-    is_login = scope["method"] == "POST" and scope["path"].rstrip("/") == "/login"
+    is_login = scope["method"] == "POST" and scope["path"] == "/login"
     return is_login and languages.is_document(Headers(scope=scope))
 
 

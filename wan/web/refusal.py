@@ -25,24 +25,25 @@ class RequestRefused(Exception):
         said: Message | None = None,
     ) -> None:
         super().__init__(HTTPStatus(status).phrase)
-        self.status, self._key, self._wait = status, key, math.ceil(wait)
+        self.status, self._key, self.wait = status, key, math.ceil(wait)
         self._given, self._said = given, said
 
-    def explain(self, language: str) -> str:
-        """Return why, in words. language: the request's Accept-Language."""
-        if self._said is not None:
-            return self._said.say("zh" if language.startswith("zh") else "en")
-        if self._key:
-            return t(language, self._key, seconds=self._wait, given=self._given)
-        return str(self)
-
-    def response(self, language: str) -> Response:
-        """Return the answer. language: the request's Accept-Language."""
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of its answer."""
         # What comes next over this connection may be the rest of a body that nobody wants, or was
         # put there by somebody else.
         headers = {"Connection": "close"} if self.status in (400, 408, 413) else {}
-        headers |= {"Retry-After": str(self._wait)} if self._wait else {}
-        return JSONResponse({"detail": self.explain(language)}, self.status, headers=headers)
+        return headers | ({"Retry-After": str(self.wait)} if self.wait else {})
+
+    def response(self, language: str) -> Response:
+        """Return the answer. language: the request's Accept-Language."""
+        detail = (
+            t(language, self._key, seconds=self.wait, given=self._given) if self._key else str(self)
+        )
+        if self._said is not None:
+            detail = self._said.say("zh" if language.startswith("zh") else "en")
+        return JSONResponse({"detail": detail}, self.status, headers=self.headers)
 
 
 class Redirect(RequestRefused):

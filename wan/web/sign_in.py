@@ -6,19 +6,22 @@ shown.
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Protocol
+from urllib.parse import parse_qs
 
 from markupsafe import Markup
-from starlette.requests import HTTPConnection
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope
 
 from wan.domain.messages import Language, t
-from wan.web.languages import PATHS, TAGS
+from wan.web.languages import TAGS, language_of
 from wan.web.paths import read_assets
 from wan.web.refusal import RequestRefused
 from wan.web.templating import render
 
-_PAGES: Mapping[Language, str] = {"zh": "zh?lang=zh", "en": "./?lang=en"}
+_PAGES: Mapping[Language, str] = {"zh": "zh", "en": "./"}  # beside this one
+_INCOMPLETE = HTTPStatus.UNPROCESSABLE_ENTITY  # a field is empty
 
 
 class _Gradio(Protocol):
@@ -50,36 +53,57 @@ class SignIn:
         token = next(filter(None, map(cookies.get, names)), "")
         return token not in self._app.tokens
 
-    async def answer_form(
-        self, app: ASGIApp, scope: Scope, receive: Receive, language: Language, root: str
-    ) -> Response:
-        """Return what follows the form: the app, or the form again with what was wrong.
+    async def answer_form(self, app: ASGIApp, scope: Scope, receive: Receive) -> Response:
+        """Return what follows the form: the app, or the form again with what was wrong."""
+        asked, answer = Request(scope, receive), list[Message]()
+        body = await asked.body()
 
-        root: the path under which the app is reached.
-        """
-        answer: list[Message] = []
+        unread: list[Message] = [{"type": "http.request", "body": body}]
+
+        async def read_again() -> Message:
+            return unread.pop() if unread else await receive()
 
         async def keep(message: Message) -> None:
             answer.append(message)
 
-        await app(scope, receive, keep)
-        if answer[0]["status"] != HTTPStatus.OK:
-            refusal = t(language, "sign_in_wrong")
-            return sign_in_page(language, refusal, HTTPStatus.BAD_REQUEST)
-        cookies = [one for one in answer[0]["headers"] if one[0] == b"set-cookie"]
-        response = RedirectResponse(root + PATHS[language], HTTPStatus.SEE_OTHER)
-        response.raw_headers += cookies
+        await app(scope, read_again, keep)
+        language = language_of(scope["query_string"], asked.headers)
+        if (status := answer[0]["status"]) != HTTPStatus.OK:
+            key = "sign_in_empty" if status == _INCOMPLETE else "sign_in_wrong"
+            return sign_in_page(language, t(language, key), status, name=_name_in(body))
+        response = RedirectResponse(_PAGES[language], HTTPStatus.SEE_OTHER)
+        response.raw_headers += [one for one in answer[0]["headers"] if one[0] == b"set-cookie"]
         return response
 
 
-def sign_in_page(language: Language, refusal: str = "", status: int = HTTPStatus.OK) -> Response:
-    """Return the page. refusal: why the last try did not succeed."""
+def refuse_form(scope: Scope, refused: RequestRefused) -> Response:
+    """Return the form again after a try that did not reach Gradio: one too many, or no form."""
+    language = language_of(scope["query_string"], Headers(scope=scope))
+    key = "sign_in_later" if refused.wait else "sign_in_wrong"
+    page = sign_in_page(language, t(language, key, seconds=refused.wait), refused.status)
+    page.headers.update(refused.headers)
+    return page
+
+
+def sign_in_page(
+    language: Language, refusal: str = "", status: int = HTTPStatus.OK, *, name: str = ""
+) -> Response:
+    """Return the page. refusal: why the last try did not succeed. name: as it was given there."""
     page = render(
         "sign_in.html",
         language,
         tag=TAGS[language],
         style=Markup(read_assets("css", "tokens", "base", "review", "sign_in")),  # noqa: S704 - ours
-        pages=_PAGES,
+        pages={one: f"{path}?lang={one}" for one, path in _PAGES.items()},
         refusal=refusal,
+        name=name,
     )
     return HTMLResponse(page, status, headers={"Cache-Control": "no-store"})
+
+
+def _name_in(body: bytes) -> str:
+    """Return the name in a form, "" if there is none."""
+    try:
+        return parse_qs(body.decode(errors="replace"), max_num_fields=10)["username"][0]
+    except (KeyError, ValueError):
+        return ""
