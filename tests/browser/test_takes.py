@@ -102,10 +102,8 @@ def test_four_takes_arrive_in_a_grid_and_are_found_again_and_served_again(visit:
     expect(page.locator("#wan-image-generate")).to_be_disabled()
     page.reload()
     expect(tiles(page)).to_have_count(4)
-    ids = page.locator(".wan-take [data-job]").evaluate_all(
-        "parts => [...new Set(parts.map(part => part.dataset.job))]"
-    )
-    assert len(ids) == 4
+    ids = tiles(page).evaluate_all("tiles => tiles.map(tile => tile.dataset.of)")
+    assert len(set(ids)) == 4
     told(page, "4 of 4 done")
     assert standing(page) == places, "nothing jumped"
     assert app.created() - before == 4

@@ -21,6 +21,7 @@ from wan.web.refusal import RequestRefused
 from wan.web.templating import render
 
 _PAGES: Mapping[Language, str] = {"zh": "zh", "en": "./"}  # beside this one
+_STYLES = ("tokens", "base", "review", "sign_in")
 _INCOMPLETE = HTTPStatus.UNPROCESSABLE_ENTITY  # a field is empty
 
 
@@ -93,7 +94,7 @@ def sign_in_page(
         "sign_in.html",
         language,
         tag=TAGS[language],
-        style=Markup(read_assets("css", "tokens", "base", "review", "sign_in")),  # noqa: S704 - ours
+        style=Markup(read_assets("css", *_STYLES)),  # noqa: S704 - our own files
         pages={one: f"{path}?lang={one}" for one, path in _PAGES.items()},
         refusal=refusal,
         name=name,
