@@ -29,7 +29,7 @@ from typing import IO, Any
 
 ROOT = Path(__file__).parents[1]
 _OURS = ("DASHSCOPE_", "WAN_", "SPACE_", "GRADIO_")
-_READ_AT_IMPORT = ("SPACE_", "HF_", "GRADIO_", "SSL_", "LANG", "LC_", "PYTHON")
+_READ_AT_IMPORT = ("SPACE_", "HF_", "GRADIO_", "SSL", "LOG_LEVEL", "LANG", "LC_", "PYTHON")
 _NOT_SO = (
     "GRADIO_SERVER_",
     "GRADIO_TEMP_DIR",

@@ -281,6 +281,7 @@ def test_the_currency_of_the_account(monkeypatch):
     [
         ("DASHSCOPE_REGION", "mars"),
         ("WAN_POLL_SECONDS", "often"),
+        ("WAN_JOBS_PER_VISITOR", "9" * 20),
         ("WAN_BACKEND", "cloud"),
         ("DASHSCOPE_BASE_URL", "https://example.com"),
     ],

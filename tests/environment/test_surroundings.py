@@ -3,6 +3,7 @@ service is reached by its own way.
 """
 
 import asyncio
+import json
 import logging
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests import plain_http
-from tests.browser.serving import served
+from tests.browser.serving import SAMPLES, served
 from tests.company import company
 from tests.wire import reply
 from wan.domain.errors import BadResponse, NotSent, SettingsError
@@ -24,6 +25,7 @@ from wan.service.connection_check import check_connection
 pytestmark = pytest.mark.anyio
 
 SERVICE = "service.example"
+PICTURE = SAMPLES / "coffee.png"
 LISTED = reply(200, {"data": [], "total_page": 1})
 PAYLOAD = {
     "model": "wan2.6-i2v-flash",
@@ -39,6 +41,17 @@ ODD = {
     "No_Proxy": "fd00::/8,[::1],localhost",
     "SSL_CERT_FILE": "/nowhere/authority.pem",
     "SSL_CERT_DIR": "/nowhere",
+}
+FOREIGN = {
+    "GRADIO_ANALYTICS_MAX_EVENTS": "x",
+    "GRADIO_DEBUG": "1",
+    "GRADIO_NODE_SERVER_PORT": "x",
+    "GRADIO_NUM_WORKERS": "2",
+    "GRADIO_SHARE": "True",
+    "HF_HUB_ETAG_TIMEOUT": "ten",
+    "LOG_LEVEL": "loud",
+    "SSLKEYLOGFILE": "/nowhere/keys",
+    "WEB_CONCURRENCY": "many",
 }
 BUCKET = """
 import os
@@ -72,12 +85,28 @@ async def said(gateway: Gateway, connection: Connection, language: str = "en") -
 
 
 @pytest.mark.process
-def test_no_proxy_and_no_authority_keeps_the_app_from_starting(tmp_path):
-    with served(tmp_path, **ODD) as app:
+@pytest.mark.parametrize("surroundings", [ODD, FOREIGN])
+def test_what_is_meant_for_other_programs_keeps_the_app_from_nothing(tmp_path, surroundings):
+    with served(tmp_path, **surroundings) as app:
         assert plain_http.get(f"{app.url}/config").status_code == 200
         assert app.created() == 0
         assert app.stop() == 0
         assert "Traceback" not in app.log()
+
+
+@pytest.mark.process
+def test_what_is_meant_for_other_programs_keeps_the_command_line_from_nothing(
+    environment, tmp_path
+):
+    done = subprocess.run(
+        [sys.executable, "-m", "wan", "image-to-video", str(PICTURE), "--duration", "2", "--json"],
+        env=environment | ODD | FOREIGN | {"OUTPUT_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert json.loads(done.stdout)["state"] == "SUCCEEDED"
 
 
 @pytest.mark.process

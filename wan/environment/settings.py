@@ -62,7 +62,7 @@ class Settings(Locations):
     daily_budget: Decimal | None = Field(
         default=None, alias="WAN_DAILY_BUDGET", gt=0, le=1_000_000_000
     )
-    jobs_per_visitor: int = Field(default=8, alias="WAN_JOBS_PER_VISITOR", ge=1)
+    jobs_per_visitor: int = Field(default=8, alias="WAN_JOBS_PER_VISITOR", ge=1, le=100_000)
     logins: SecretStr | None = Field(default=None, alias="WAN_LOGINS")
     proxies: str = Field(default="", alias="WAN_TRUSTED_PROXIES")
     hosts: str = Field(default="", alias="WAN_HOSTS")

@@ -1,4 +1,4 @@
-"""Proxies and certificates that are meant for other programs, and the home folder.
+"""Proxies, certificates and variables that are meant for other programs, and the home folder.
 
 The app calls itself on loopback, where no proxy belongs; the service has a setting of its own,
 WAN_SERVICE_PROXY.
@@ -6,17 +6,21 @@ WAN_SERVICE_PROXY.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from wan.environment.values import clean_value
 
-_PROXY = re.compile(r"\w+_proxy", re.I)
+# What libraries read by themselves, and fail on or obey. GRADIO_TEMP_DIR is what we tell Gradio.
+_FOREIGN = re.compile(
+    r"\w+_proxy|(gradio|hf)_(?!temp_dir$)\w+|ssl(keylogfile|_cert_file|_cert_dir)|log_level", re.I
+)
+# dashscope reads the first at import; Python the other one for each TLS context, of aiohttp at
+# import too.
+_READ_EVERYWHERE = ("LOG_LEVEL", "SSLKEYLOGFILE")
 _HTTPS_PROXIES = ("HTTPS_PROXY", "ALL_PROXY")
 _AUTHORITIES = {"SSL_CERT_FILE": "cafile", "SSL_CERT_DIR": "capath"}
-# Settings of ours, which Gradio would read too.
-_PLACES = ("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "GRADIO_NUM_PORTS")
 _NO_HOME = "/nonexistent"  # as Debian calls it
 _aside: dict[str, str] = {}
 
@@ -25,11 +29,10 @@ def set_aside() -> None:
     """Remove what keeps Gradio from starting from Python's environment, before its import.
 
     Only the app does this. httpx refuses proxies and exceptions that it cannot read, and
-    certificates that are missing, as soon as a client is made.
+    certificates that are missing, as soon as a client is made; Gradio has some forty variables
+    beside our settings.
     """
-    for name in [
-        name for name in os.environ if _PROXY.fullmatch(name) or name in (*_AUTHORITIES, *_PLACES)
-    ]:
+    for name in list(filter(_FOREIGN.fullmatch, os.environ)):
         _aside[name] = os.environ.pop(name)
         # obstore, which is not Python, still needs them on its way to a bucket.
         os.putenv(name, _aside[name])
@@ -64,16 +67,26 @@ def home() -> Path | None:
 
 
 @contextmanager
-def ensure_home() -> Iterator[None]:
-    """Provide a home folder, if need be a missing one: some libraries want one at import."""
-    if home() is not None:
-        yield
-        return
-    os.environ["HOME"] = _NO_HOME
+def plain_surroundings() -> Iterator[None]:
+    """Hide what libraries fail on at import; provide a home folder, if need be a missing one."""
+    changes: dict[str, str | None] = dict.fromkeys(_READ_EVERYWHERE)
+    if home() is None:
+        changes["HOME"] = _NO_HOME
+    before = {name: os.environ.get(name) for name in changes}
+    _change_environment(changes)
     try:
         yield
     finally:
-        del os.environ["HOME"]
+        _change_environment(before)
+
+
+def _change_environment(values: Mapping[str, str | None]) -> None:
+    """Set variables of the environment, or remove those that are None."""
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def _variables() -> dict[str, str]:

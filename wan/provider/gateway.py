@@ -23,7 +23,7 @@ from pydantic import SecretStr
 from wan.domain.errors import BadResponse, Refused, ResultRefused, UntrustedAddress
 from wan.domain.messages import Message
 from wan.environment.connection import Connection
-from wan.environment.surroundings import ensure_home, find_unused_proxy
+from wan.environment.surroundings import find_unused_proxy, plain_surroundings
 from wan.provider.hosts import origin, resolve_service_url
 from wan.provider.refusals import (
     describe_block,
@@ -280,7 +280,7 @@ class Gateway:
         return self._clients[name]
 
     def _new_client(self, base_url: str, *, pooled: bool) -> "dashscope.AsyncClient":
-        with ensure_home():
+        with plain_surroundings():
             import dashscope  # 0.4 s and 28 MB, only when needed
 
         limits = httpx.Limits(max_keepalive_connections=20 if pooled else 0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from wan.domain.messages import Message
-from wan.environment.surroundings import extra_authorities
+from wan.environment.surroundings import extra_authorities, plain_surroundings
 
 log = logging.getLogger("wan.provider.tls")
 
@@ -24,7 +24,8 @@ def load_tls_context() -> ssl.SSLContext:
 @lru_cache(maxsize=1)  # reading them takes 25 ms of CPU, for each client
 def _ssl_context(own: tuple[tuple[str, str, str, float | None], ...]) -> ssl.SSLContext:
     """Make a context. own: variable, kind of place, place and change time of each authority."""
-    context = httpx.create_ssl_context(trust_env=False)
+    with plain_surroundings():
+        context = httpx.create_ssl_context(trust_env=False)
     for name, kind, place, _ in own:
         try:
             Path(place).stat()  # OpenSSL does not report a missing folder

@@ -83,6 +83,7 @@ def _serve(options: argparse.Namespace, board: FaultBoard, listening: socket.soc
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=1,
+        workers=1,  # else it reads WEB_CONCURRENCY
     )
     base_url = f"http://{options.host}:{listening.getsockname()[1]}/api/v1"
     with _announce(options.dir / "server.json", base_url, listening.getsockname()[1]):

@@ -50,7 +50,8 @@ def serve_within_limits(limits: Limits, place: Listener) -> Iterator[None]:
 
     def start(app: Any, *_: Any, **__: Any) -> tuple[str, int, str, http_server.Server]:
         # A web socket would leave the lobby without a word, and is refused anyway.
-        config = Config(app, log_level="warning", ws="none", backlog=limits.backlog)
+        # Without `workers`, uvicorn reads WEB_CONCURRENCY.
+        config = Config(app, log_level="warning", ws="none", backlog=limits.backlog, workers=1)
         config.http = partial(Connection, registry)  # type: ignore[assignment]
         server = _Server(config, place)
         server.run_in_thread()
