@@ -114,29 +114,29 @@ PICTURES = {
     "a PNG that says it is 2 billion px wide": (png(2**31 - 1, 2**31 - 1), "image_sides"),
     "a PNG of 8000 px with no pixels in it": (
         png(8000, 8000, packed=zlib.compress(b"\0")),
-        "image_truncated",
+        "file_damaged",
     ),
     "200 MB of text in a PNG": (
         png(300, 300, chunk(b"zTXt", b"note\0\0" + ZEROS)),
-        "image_unreadable",
+        "file_damaged",
     ),
     "200 MB of translated text in a PNG": (
         png(300, 300, chunk(b"iTXt", b"note\0\x01\0\0\0" + ZEROS)),
-        "image_unreadable",
+        "file_damaged",
     ),
     "200 MB of colour profile in a PNG": (
         png(300, 300, chunk(b"iCCP", b"sRGB\0\0" + ZEROS)),
-        "image_unreadable",
+        "file_damaged",
     ),
     "a thousand texts in a PNG": (
         png(300, 300, *[chunk(b"zTXt", b"note\0\0" + zeros(1))] * 1000),
-        "image_unreadable",
+        "file_damaged",
     ),
     "200 MB of pixels in a PNG of 300 px": (png(300, 300, packed=ZEROS), ""),
     "a BMP that says it is 2 billion px wide": (bmp(2**31 - 1, 300), "image_sides"),
     "a BMP that says it is 2 billion px high, upside down": (bmp(300, -(2**31)), "image_sides"),
-    "a BMP of 8000 px with no pixels in it": (bmp(8000, 8000), "image_truncated"),
-    "a BMP in a compression that there is not": (bmp(300, 300, compression=77), "image_unreadable"),
+    "a BMP of 8000 px with no pixels in it": (bmp(8000, 8000), "file_damaged"),
+    "a BMP in a compression that there is not": (bmp(300, 300, compression=77), "file_damaged"),
     "an animated WebP": (animated("WEBP"), "image_animated"),
     "an animated PNG": (animated("PNG"), "image_animated"),
     "an animated GIF": (animated("GIF"), "image_kind"),
@@ -163,19 +163,19 @@ PICTURES = {
     ),
     "a picture of another kind in the coat of a PNG": (
         b"\x89PNG\r\n\x1a\n" + picture((300, 300), kind="TIFF"),
-        "image_unreadable",
+        "file_damaged",
     ),
     "a web page": (b"<html><img src=x onerror=alert(1)></html>", "image_is_other"),
     "a video": (
         (Path(__file__).parents[2] / "assets" / "samples" / "bigbuckbunny.mp4").read_bytes(),
         "image_is_video",
     ),
-    "nothing": (b"", "image_unreadable"),
+    "nothing": (b"", "file_empty"),
     "EXIF data that is rubbish": (
         picture((300, 300), kind="JPEG", exif=b"Exif\0\0" + b"\xff" * 60_000),
         "",
     ),
-    "a JPEG that breaks off": (JPEG[: len(JPEG) // 2], "image_truncated"),
+    "a JPEG that breaks off": (JPEG[: len(JPEG) // 2], "file_damaged"),
 }
 
 
@@ -300,7 +300,7 @@ def test_nothing_that_a_text_names_is_fetched(name, tmp_path):
         for ending in (".mp4", ".m3u8"):
             path = tmp_path / f"clip{ending}"
             path.write_text(PLAYLISTS[name].format(url=url))
-            assert refusal_of_clip(path) in ("video_unreadable", "video_is_other")
+            assert refusal_of_clip(path) in ("video_unreadable", "video_is_other", "file_damaged")
     assert came == []
 
 
@@ -440,11 +440,11 @@ def table(name: bytes, body: bytes):
 LIES = {
     "a million frames per second": (
         header(lambda body: body[:12] + struct.pack(">I", 512_000_000) + body[16:]),
-        {"video_length", "video_unreadable", "video_rate"},
+        {"video_length", "file_damaged", "video_rate"},
     ),
     "no frames per second": (
         header(lambda body: body[:12] + struct.pack(">I", 0) + body[16:]),
-        {"", "video_length", "video_unreadable"},
+        {"", "video_length", "file_damaged"},
     ),
     "136 years": (
         header(lambda body: body[:16] + struct.pack(">I", 2**32 - 1) + body[20:]),
@@ -464,7 +464,7 @@ LIES = {
     ),
     "frames that lie beyond the end": (
         table(b"stco", struct.pack(">III", 0, 1, 2**32 - 1)),
-        {"video_unreadable"},
+        {"file_damaged"},
     ),
     "all frames at one place, a megabyte each": (
         table(b"stsz", struct.pack(">III", 0, 10**6, 60)),
@@ -476,7 +476,7 @@ LIES = {
             [b"moov", b"trak", b"edts", b"elst"],
             lambda _: box(b"elst", struct.pack(">II", 0, 10**6) + bytes(12 * 10**6)),
         ),
-        {"", "video_length", "video_unreadable", "media_unsafe"},
+        {"", "video_length", "file_damaged", "media_unsafe"},
     ),
     "an edit list that goes back in time": (
         lambda data: edited(
@@ -486,7 +486,7 @@ LIES = {
                 b"elst", struct.pack(">II", 0, 3) + struct.pack(">Iii", 1000, 15360, 1 << 16) * 3
             ),
         ),
-        {"", "video_unreadable"},
+        {"", "file_damaged"},
     ),
     "boxes in boxes, ten thousand deep": (lambda data: with_more(data, _nested(10_000)), {""}),
     "a box longer than the file": (lambda data: data[:-4] + b"\xff\xff\xff\xff", {""}),
@@ -616,14 +616,14 @@ SOUNDS = {
         with_header(40, (2_000_000_000).to_bytes(4, "little")),
         "",
     ),
-    "a WAV of no channels": (with_header(22, bytes(2)), "sound_unreadable"),
-    "a WAV of 65,535 channels": (with_header(22, b"\xff\xff"), "sound_unreadable"),
-    "a WAV at no rate": (with_header(24, bytes(4)), "sound_unreadable"),
-    "a WAV at four billion samples per second": (with_header(24, b"\xff" * 4), "sound_unreadable"),
+    "a WAV of no channels": (with_header(22, bytes(2)), "file_damaged"),
+    "a WAV of 65,535 channels": (with_header(22, b"\xff\xff"), "file_damaged"),
+    "a WAV at no rate": (with_header(24, bytes(4)), "file_damaged"),
+    "a WAV at four billion samples per second": (with_header(24, b"\xff" * 4), "file_damaged"),
     "a WAV at one sample per second": (with_header(24, b"\1\0\0\0"), "sound_length"),
-    "a WAV of samples of no bits": (with_header(34, bytes(2)), "sound_unreadable"),
-    "a WAV in a codec that there is none of": (with_header(20, b"\x99\x99"), "sound_unreadable"),
-    "a WAV that is nothing but its header": (SPOKEN[:44], "sound_unreadable"),
+    "a WAV of samples of no bits": (with_header(34, bytes(2)), "file_damaged"),
+    "a WAV in a codec that there is none of": (with_header(20, b"\x99\x99"), "file_damaged"),
+    "a WAV that is nothing but its header": (SPOKEN[:44], "file_damaged"),
     "four hours in an MP3 of 14 MB": (hours(14), "sound_length"),
     "an MP3 whose cover says it is 60,000 px wide": (
         cover(b"image/png", png(60_000, 60_000)) + SUNG,
@@ -634,8 +634,8 @@ SOUNDS = {
         "",
     ),
     "an MP3 with a cover of 14 MB": (cover(b"image/jpeg", JPEG + bytes(14_000_000)) + SUNG, ""),
-    "an MP3 that is all cover": (cover(b"image/jpeg", JPEG), "sound_unreadable"),
-    "an MP3 whose tag says it is 256 MB": (b"ID3\3\0\0\x7f\x7f\x7f\x7f" + SUNG, "sound_unreadable"),
+    "an MP3 that is all cover": (cover(b"image/jpeg", JPEG), "file_damaged"),
+    "an MP3 whose tag says it is 256 MB": (b"ID3\3\0\0\x7f\x7f\x7f\x7f" + SUNG, "file_damaged"),
     "an MP3 with a cover at an address": (
         cover(b"-->", b"http://127.0.0.1:9/cover.png") + SUNG,
         "",
@@ -656,7 +656,7 @@ def test_no_playlist_is_a_sound(tmp_path):
             path.write_text(text.format(url=url))
             assert refusal_of_sound(path).startswith("sound_")
             path.write_bytes(b"ID3\4\0\0\0\0\0\0" + text.format(url=url).encode() * 5)
-            assert refusal_of_sound(path) == "sound_unreadable"
+            assert refusal_of_sound(path) == "file_damaged"
     assert came == []
 
 
@@ -714,7 +714,7 @@ def test_what_is_no_plain_file(tmp_path):
         (Path("/dev/tty"), "file_missing", "file_missing"),
         (tmp_path / ("x" * 300), "file_missing", "file_missing"),
         (link, "image_unreadable", "video_unreadable"),
-        (empty, "image_unreadable", "video_unreadable"),
+        (empty, "file_empty", "file_empty"),
         (Path("/proc/self/maps"), "image_unreadable", "video_unreadable"),
     ):
         assert (refusal_of_picture(path), refusal_of_clip(path)) == (picture_refusal, clip_refusal)

@@ -377,7 +377,7 @@ def test_damaged_videos_do_no_harm(tmp_path):
         except InvalidInput as refusal:
             found = refusal.message.key
         outcomes.add(found if isinstance(found, str) else type(found).__name__)
-    assert outcomes <= {"dict", "NoneType", "video_unreadable", "media_unsafe"}
+    assert outcomes <= {"dict", "NoneType", "file_damaged", "media_unsafe"}
     assert len(outcomes) > 2
 
 

@@ -4,9 +4,11 @@ is sent in bad faith.
 
 import io
 import os
+import re
 import struct
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from PIL import Image, ImageChops, ImageCms, ImageStat
 from tests.boxes import box, edited
 from tests.disks import small_disk
 from tests.pictures import clip, picture
+from tests.sounds import sound
 from wan.domain import catalog
 from wan.domain.errors import InvalidInput, NotAVideo, ResultRefused, StorageUnavailable
 from wan.media import encode, images, inputs
@@ -49,10 +52,18 @@ REFUSED = {
     ),
     "truncated": (
         picture((800, 800), color="red", kind="PNG", compress_level=0)[:5000],
-        "incomplete",
-        "complete",
+        "this PNG file can't be read, because it's damaged, incomplete or",
+        "Export or download it again",
     ),
-    "truncated jpeg": (picture((800, 800), kind="JPEG")[:900], "incomplete", "complete"),
+    **{
+        f"truncated {kind}": (
+            whole[: len(whole) * 2 // 3],
+            f"this {kind} file can't be read, because it's damaged, incomplete or",
+            "Export or download it again",
+        )
+        for kind in ("JPEG", "WebP", "AVIF", "BMP")
+        for whole in (picture((800, 800), kind=kind),)
+    },
     "gif": (
         picture((300, 300), kind="GIF", mode="P", color=0),
         "GIF images",
@@ -61,7 +72,7 @@ REFUSED = {
     "5 px": (picture((5, 5)), "5*5 px", "240 to 8000 px"),
     "20,000 px": (picture((20_000, 300), mode="L", color=0), "20000*300 px", "240 to 8000 px"),
     "21 MB": (b"\x89PNG\r\n\x1a\n" + bytes(21_000_000), "21.0 MB", "limit is 20 MB"),
-    "nothing": (b"", "can't be opened", "JPEG"),
+    "nothing": (b"", "this file is empty", "use another file"),
 }
 
 
@@ -302,7 +313,12 @@ def test_a_clip_filmed_upright_stays_upright(tmp_path):
 
 @pytest.mark.parametrize(
     ("turn", "size", "corner"),
-    [(90, "240*320", (-20, 20)), (180, "320*240", (-20, -20)), (270, "240*320", (20, -20))],
+    [
+        (90, "240*320", (-20, 20)),
+        (180, "320*240", (-20, -20)),
+        (270, "240*320", (20, -20)),
+        (None, "320*240", (20, 20)),  # a matrix of zeros, as some recorders write it
+    ],
 )
 def test_a_clip_has_the_size_in_which_players_show_it(tmp_path, turn, size, corner):
     path = named(tmp_path, "turned.mp4", turned(recorded(tmp_path / "clip.mp4"), turn))
@@ -316,13 +332,14 @@ def test_a_clip_has_the_size_in_which_players_show_it(tmp_path, turn, size, corn
     assert red > 180 > 90 > green, "what is at the upper left of the frames"
 
 
-def turned(data: bytes, degrees: int) -> bytes:
+def turned(data: bytes, degrees: int | None) -> bytes:
     """A clip of 320x240 whose camera was held otherwise: the matrix of its first track says so."""
     one = 1 << 16
     moved = {
         90: (0, one, -one, 0, 240 << 16, 0),
         180: (-one, 0, 0, -one, 320 << 16, 240 << 16),
         270: (0, -one, one, 0, 0, 320 << 16),
+        None: (0, 0, 0, 0, 0, 0),
     }[degrees]
     a, b, c, d, x, y = moved
     at = data.index(b"tkhd") + 4 + 40
@@ -489,6 +506,26 @@ def test_a_clip_without_pictures_or_in_an_unknown_codec_says_so(tmp_path):
         checked(data.replace(b"avc1", b"zzzz"))
 
 
+@pytest.mark.parametrize(
+    ("codec", "format_", "name"),
+    [
+        ("mpeg2video", "yuv420p", "MPEG-2"),
+        ("mjpeg", "yuvj420p", "MJPEG"),
+        ("png", "rgb24", "PNG"),
+        ("cinepak", "rgb24", "Cinepak"),
+    ],
+)
+def test_a_codec_is_called_as_people_call_it(tmp_path, codec, format_, name):
+    path = tmp_path / "clip.mov"
+    with av.open(str(path), "w") as made:
+        track = made.add_stream(codec, rate=25)
+        track.width, track.height, track.pix_fmt = 320, 240, format_
+        made.mux(track.encode(av.VideoFrame(320, 240, format_)))
+        made.mux(track.encode(None))
+    with pytest.raises(InvalidInput, match=rf": {name} video isn't supported\. Use H\.264"):
+        checked(path)
+
+
 TIMES = {  # of 30 frames in 2 s: how many, and the ticks to the next
     "some repeated": [(5, 1024), (5, 0), (5, 2048), (15, 1024)],
     "each second one repeated": [(1, 0), (1, 2048)] * 15,
@@ -556,8 +593,12 @@ def test_slow_motion_is_a_little_faster_than_it_says(tmp_path, fps, taken_):
 
 def test_what_is_no_clip(tmp_path):
     whole = clip(tmp_path / "whole.mp4").read_bytes()
-    for data in (b"no video", whole[: len(whole) // 2], b""):
-        with pytest.raises(InvalidInput, match="can't be opened as a video"):
+    for data, said in (
+        (b"no video", "can't be opened as a video"),
+        (whole[: len(whole) // 2], "this MP4 file can't be read, because it's damaged, incomplete"),
+        (b"", "this file is empty"),
+    ):
+        with pytest.raises(InvalidInput, match=said):
             checked(data)
     with pytest.raises(InvalidInput, match=r"101\.0 MB is too large. The limit is 100 MB"):
         checked(bytes(101_000_000))
@@ -652,6 +693,59 @@ def test_what_is_known_and_not_taken_is_called_by_its_name(name):
         assert found.key == (f"{own}_kind" if own == is_ else f"{own}_is_{is_}")
         assert name in found.say("en")
         assert name in found.say("zh")
+
+
+@pytest.mark.parametrize(
+    ("kind", "codec", "name"),
+    [
+        ("ogg", "libopus", "Ogg"),
+        ("webm", "libopus", "WebM"),
+        ("matroska", "aac", "Matroska (MKA)"),
+        ("asf", "wmav2", "WMA"),
+    ],
+)
+def test_a_container_with_nothing_but_sound_is_no_video(kind, codec, name):
+    for look, said in (
+        (partial(inputs.preview_reference, "x"), f"neither an image nor a video ({name})"),
+        (taken, f"this file isn't an image ({name})"),
+        (checked, f"this file isn't a video ({name})"),
+    ):
+        with pytest.raises(InvalidInput) as refusal:
+            look(sound(kind, codec, rate=48_000))
+        assert said in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "codec", "name"),
+    [
+        ("matroska", "libx264", "Matroska (MKV)"),
+        ("webm", "libvpx-vp9", "WebM"),
+        ("asf", "msmpeg4v3", "WMV"),
+    ],
+)
+def test_a_container_with_pictures_and_sound_is_a_video(tmp_path, kind, codec, name):
+    path = tmp_path / "clip"
+    with av.open(str(path), "w", format=kind) as made:
+        heard = made.add_stream("wmav2" if kind == "asf" else "libopus", rate=48000, layout="mono")
+        heard.bit_rate = 64_000
+        track = made.add_stream(codec, rate=15)
+        track.width, track.height, track.pix_fmt = 320, 240, "yuv420p"
+        made.start_encoding()
+        made.mux(track.encode(av.VideoFrame(320, 240, "yuv420p")))
+        made.mux(track.encode(None))
+    assert heard.index == 0
+    with pytest.raises(InvalidInput, match=rf"{re.escape(name)} videos aren't supported"):
+        inputs.preview_reference("x", path)
+
+
+def test_an_m4a_is_no_picture_and_no_video():
+    for look, said in (
+        (taken, "this file isn't an image (M4A)"),
+        (checked, "this file has no video track"),
+    ):
+        with pytest.raises(InvalidInput) as refusal:
+            look(sound("ipod", "aac", rate=44_100))
+        assert said in str(refusal.value)
 
 
 def test_a_large_picture_is_too_large_as_a_reference_too():

@@ -160,7 +160,7 @@ REFUSED = {
     "UTF-16": ("她唱歌".encode("utf-16") * 100, "can't be opened as audio"),
     "ones": (b"\xff" * 5000, "can't be opened as audio"),
     "one frame": (b"\xff\xfb\x90\x00" + bytes(5000), "can't be opened as audio"),
-    "nothing": (b"", "can't be opened as audio"),
+    "nothing": (b"", "this file is empty"),
 }
 
 

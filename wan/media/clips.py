@@ -9,6 +9,7 @@ open file, write to another and answer in JSON.
 
 import io
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -21,6 +22,7 @@ import av.audio.resampler  # else imported by an encoder at its first frame
 import av.subtitles.codeccontext
 import av.subtitles.stream  # else imported at such a track, when the sandbox opens no file
 from av.audio.stream import AudioStream
+from av.codec import Codec
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
@@ -67,19 +69,19 @@ def prepare_video(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str,
     the copy, and the adjustments. Raises InvalidInput for what is no complete MP4 or MOV, or is
     outside the limits.
     """
-    kind = file_type.require(field, given, "video").decoder
+    kind = file_type.require(field, given, "video")
     try:
-        kind, adjustments = _copy(field, given, made, kind)
+        carrier, adjustments = _copy(field, given, made, kind.decoder)
         _require_size(field, made.seek(0, os.SEEK_END))
         made.seek(0)
         clip = probe(made)
     except (InvalidInput, MemoryError):
         raise
     except Exception:  # noqa: BLE001 - whatever PyAV raises is the file's fault
-        raise InvalidInput(field, "video_unreadable") from None
+        raise InvalidInput(field, "file_damaged", given=kind.name) from None
     _check(field, clip)
     return {
-        "kind": kind,
+        "kind": carrier,
         "clip": asdict(clip),
         "adjustments": [one.model_dump() for one in (*adjustments, *_warnings(clip))],
     }
@@ -87,7 +89,7 @@ def prepare_video(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str,
 
 def read_tag(given: IO[bytes], made: IO[bytes], *, field: str, name: str) -> dict[str, Any]:
     """Write out a tag of a video, if it has it. Raises InvalidInput for what is no video."""
-    file_type.require(field, given, "video")
+    kind = file_type.require(field, given, "video")
     try:
         with av.open(
             given, "r", format="mov", options=_UNTRUSTED_OPTIONS, metadata_errors="replace"
@@ -98,7 +100,7 @@ def read_tag(given: IO[bytes], made: IO[bytes], *, field: str, name: str) -> dic
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001 - whatever PyAV raises is the file's fault
-        raise InvalidInput(field, "video_unreadable") from None
+        raise InvalidInput(field, "file_damaged", given=kind.name) from None
     return {}
 
 
@@ -189,7 +191,12 @@ def _codec_refusal(field: str, tracks: Sequence[VideoStream]) -> InvalidInput:
     allowed = ", ".join(_CODECS.values())
     if not codecs:
         return InvalidInput(field, "video_codec_unknown", allowed=allowed)
-    return InvalidInput(field, "video_codec", given=codecs[0].canonical_name, allowed=allowed)
+    return InvalidInput(field, "video_codec", given=_spell(codecs[0]), allowed=allowed)
+
+
+def _spell(codec: Codec) -> str:
+    """Return the name of a codec as people know it: "MPEG-2", not FFmpeg's "mpeg2video"."""
+    return re.split(r" [/(]", codec.long_name)[0].removesuffix(" video")
 
 
 def _choose_sound(

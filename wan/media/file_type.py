@@ -10,6 +10,7 @@ from wan.domain.errors import InvalidInput
 Medium = Literal["image", "video", "audio", "other"]
 
 _HEAD = 4096  # bytes; the first box of an image or a video is shorter
+_TRACKS_HEAD = 65_536  # bytes in which a container lists its tracks
 # of MPEG-TS: start of the first, and bytes to the next; cameras put a timestamp before each
 _TS_PACKETS = ((0, 188), (4, 192))
 # samples per second, by the version of MPEG
@@ -23,6 +24,7 @@ _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # possible bytes of a BMP's secon
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 _HEIF_BRANDS = frozenset({b"mif1", b"msf1"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_M4A = "M4A"
 _M4A_BRANDS = frozenset({b"M4A ", b"M4B ", b"M4P "})
 _OLD_QUICKTIME = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")  # first box, no brand
 
@@ -61,6 +63,17 @@ _UNREADABLE = {
     "audio": "sound_unreadable",
 }
 _UNKNOWN = FileType("", "other")
+_ASF = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"
+_ASF_KIND = b"\x4d\x5b\xcf\x11\xa8\xfd\x00\x80\x5f\x5c\x44\x2b"  # behind the marks of its tracks
+_MATROSKA, _MATROSKA_FRAMES = b"\x1a\x45\xdf\xa3", b"\x1f\x43\xb6\x75"
+_TRACK_MARKS = {  # by how a container begins: of a track of pictures, and of one of sound
+    b"OggS": (
+        (b"\x80theora", b"BBCD\0", b"OVP80", b"\1video"),
+        (b"OpusHead", b"\1vorbis", b"\x7fFLAC", b"Speex   "),
+    ),
+    _MATROSKA: ((b"\x83\x81\1",), (b"\x83\x81\2",)),
+    _ASF: ((b"\xc0\xef\x19\xbc" + _ASF_KIND,), (b"\x40\x9e\x69\xf8" + _ASF_KIND,)),
+}
 _SIGNATURES: tuple[tuple[bytes, FileType], ...] = (
     (b"\xff\xd8\xff", FileType("JPEG", "image", "JPEG")),
     (b"\x89PNG\r\n\x1a\n", FileType("PNG", "image", "PNG")),
@@ -73,7 +86,7 @@ _SIGNATURES: tuple[tuple[bytes, FileType], ...] = (
     (b"\0\0\1\0", FileType("ICO", "image")),
     (b"%!PS", FileType("PostScript", "image")),
     (b"FLV\1", FileType("FLV", "video")),
-    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", FileType("WMV", "video", sound="WMA")),
+    (_ASF, FileType("WMV", "video", sound="WMA")),
     (b"\0\0\1\xba", FileType("MPEG", "video")),
     (b"\0\0\1\xb3", FileType("MPEG", "video")),
     (b"OggS", FileType("Ogg", "video", sound="Ogg")),
@@ -103,9 +116,10 @@ _TEXTS = (
 def detect(file: IO[bytes]) -> FileType:
     """Return the type of an open file and rewind it."""
     file.seek(0)
-    head = file.read(_HEAD)
+    head = file.read(_TRACKS_HEAD)
     file.seek(0)
-    return next(_guess(head), _UNKNOWN)
+    kind = next(_guess(head[:_HEAD]), _UNKNOWN)
+    return FileType(kind.sound, "audio") if kind.sound and _has_sound_alone(head) else kind
 
 
 def require(field: str, file: IO[bytes], medium: Literal["image", "video", "audio"]) -> FileType:
@@ -113,11 +127,9 @@ def require(field: str, file: IO[bytes], medium: Literal["image", "video", "audi
 
     Raises InvalidInput, which names what it is.
     """
-    kind = detect(file)
-    if medium == "audio" and kind.sound:
+    kind = _detect_known(field, file, _UNREADABLE[medium])
+    if kind.sound and (medium == "audio" or (medium == "image" and kind.sound == _M4A)):
         kind = FileType(kind.sound, "audio")
-    if not kind.name:
-        raise InvalidInput(field, _UNREADABLE[medium])
     if kind.medium != medium or not kind.decoder:
         raise InvalidInput(field, _REFUSALS[medium, kind.medium], given=kind.name)
     return kind
@@ -125,12 +137,18 @@ def require(field: str, file: IO[bytes], medium: Literal["image", "video", "audi
 
 def require_reference(field: str, file: IO[bytes]) -> FileType:
     """Return the type of a file that must be an accepted image or video. Raises InvalidInput."""
-    kind = detect(file)
-    if not kind.name:
-        raise InvalidInput(field, "reference_unreadable")
+    kind = _detect_known(field, file, "reference_unreadable")
     if kind.medium not in ("image", "video"):
         raise InvalidInput(field, "reference_is_other", given=kind.name)
     return require(field, file, kind.medium)
+
+
+def _detect_known(field: str, file: IO[bytes], refusal: str) -> FileType:
+    """Return the type of a file. Raises InvalidInput for an empty one, or by `refusal`."""
+    kind = detect(file)
+    if not kind.name:
+        raise InvalidInput(field, refusal if file.read(1) else "file_empty")
+    return kind
 
 
 def _guess(head: bytes) -> Iterator[FileType]:
@@ -142,8 +160,9 @@ def _guess(head: bytes) -> Iterator[FileType]:
         yield FileType("MOV", "video", "mov")
     if head.startswith(b"RIFF") and head[8:12] in _RIFF:
         yield _RIFF[head[8:12]]
-    if head.startswith(b"\x1a\x45\xdf\xa3"):
-        yield FileType("WebM" if b"webm" in head[:64] else "Matroska (MKV)", "video")
+    if head.startswith(_MATROSKA):
+        name = "WebM" if b"webm" in head[:64] else "Matroska (MKV)"
+        yield FileType(name, "video", sound=name.replace("MKV", "MKA"))
     if head.startswith(b"BM") and head[14:18] in {struct.pack("<I", size) for size in _BMP_HEADERS}:
         yield FileType("BMP", "image", "BMP")
     if any(head[at : at + 2 * step + 1 : step] == b"GGG" for at, step in _TS_PACKETS):
@@ -158,6 +177,16 @@ def _guess(head: bytes) -> Iterator[FileType]:
         yield FileType("AIFF", "audio")
     if (step := _mp3_frame_length(head)) and _mp3_frame_length(head[step:]):
         yield FileType("MP3", "audio", "mp3")
+
+
+def _has_sound_alone(head: bytes) -> bool:
+    """Tell whether a container lists tracks of sound at its beginning and none of pictures."""
+    begins = next((mark for mark in _TRACK_MARKS if head.startswith(mark)), None)
+    if begins is None:
+        return False
+    listed = head.partition(_MATROSKA_FRAMES)[0] if begins == _MATROSKA else head
+    pictures, sounds = (any(mark in listed for mark in marks) for marks in _TRACK_MARKS[begins])
+    return sounds and not pictures
 
 
 def _mp3_frame_length(head: bytes) -> int:
@@ -188,4 +217,4 @@ def _detect_by_brands(head: bytes) -> FileType:
         return FileType("MOV", "video", "mov")
     if first[:2] == b"3g":
         return FileType("3GP", "video", "mp4", sound="3GP")
-    return FileType("MP4", "video", "mp4", sound="M4A" if first in _M4A_BRANDS else "")
+    return FileType("MP4", "video", "mp4", sound=_M4A if first in _M4A_BRANDS else "")

@@ -16,6 +16,7 @@ from wan.domain.errors import InvalidInput
 from wan.domain.messages import Message
 from wan.domain.requests import OWN_SHAPE
 from wan.media import file_type
+from wan.media.file_type import FileType
 
 _CONVERSIONS = {"HEIF": "heif_converted", "AVIF": "avif_converted"}  # not accepted by the service
 # Further images in these are no animation but a second view, a gain map or a burst: the main one
@@ -130,7 +131,8 @@ def _read(field: str, file: IO[bytes], side: int = 0) -> tuple[Image.Image, list
 
 def _decode(field: str, file: IO[bytes], side: int = 0) -> Image.Image:
     """Return the image in a file, fully decoded. Whatever Pillow raises is the file's fault."""
-    image = _open(field, file, file_type.require(field, file, "image").decoder)
+    kind = file_type.require(field, file, "image")
+    image = _open(field, file, kind)
     _check_sides(field, image)
     _require_cheap(image, file)
     try:
@@ -138,19 +140,19 @@ def _decode(field: str, file: IO[bytes], side: int = 0) -> Image.Image:
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001
-        image = _load_without_end(field, file, side)
+        image = _load_without_end(field, file, side, kind.name)
     return image
 
 
-def _open(field: str, file: IO[bytes], decoder: str) -> Image.Image:
+def _open(field: str, file: IO[bytes], kind: FileType) -> Image.Image:
     """Read the header of an image. Raises InvalidInput for no image or an animation."""
     try:
-        image: Image.Image = Image.open(file, formats=(decoder,))
+        image: Image.Image = Image.open(file, formats=(kind.decoder,))
         frames = 1 if image.format in _ALBUM_FORMATS else getattr(image, "n_frames", 1)
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001
-        raise InvalidInput(field, "image_unreadable") from None
+        raise InvalidInput(field, "file_damaged", given=kind.name) from None
     if frames > 1:
         raise InvalidInput(field, "image_animated", given=frames)
     return image
@@ -178,7 +180,7 @@ def _load(image: Image.Image, side: int) -> Image.Image:
     return image
 
 
-def _load_without_end(field: str, file: IO[bytes], side: int) -> Image.Image:
+def _load_without_end(field: str, file: IO[bytes], side: int, name: str) -> Image.Image:
     """Return the image in a JPEG that lacks nothing but its end mark. Raises InvalidInput for
     others.
 
@@ -196,7 +198,7 @@ def _load_without_end(field: str, file: IO[bytes], side: int) -> Image.Image:
     except Exception:  # noqa: BLE001 - it is no JPEG, or a broken one
         digests.clear()
     if len(digests) != 1:
-        raise InvalidInput(field, "image_truncated")
+        raise InvalidInput(field, "file_damaged", given=name)
     return image
 
 

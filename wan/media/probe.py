@@ -60,7 +60,7 @@ def probe(file: IO[bytes]) -> Clip:
         if _end_of(container, stream) < seconds - SLACK:
             raise ValueError("the file breaks off")
         width, height = first_frame.width, first_frame.height
-        if first_frame.rotation % 180:
+        if _turn(first_frame) % 180:
             width, height = height, width
         return Clip(
             width=width,
@@ -81,7 +81,14 @@ def first_frame(file: IO[bytes]) -> Image.Image:
         frame = next(container.decode(video=0), None)
         if frame is None:
             raise ValueError("no frames")
-        return still(frame).rotate(frame.rotation, expand=True)
+        return still(frame).rotate(_turn(frame), expand=True)
+
+
+def _turn(frame: VideoFrame) -> int:
+    """Return the degrees by which players turn a frame: quarter turns. Some recorders write a
+    matrix of zeros, for which FFmpeg gives an angle all the same.
+    """
+    return 0 if frame.rotation % 90 else frame.rotation
 
 
 def still(frame: VideoFrame) -> Image.Image:

@@ -44,7 +44,8 @@ def prepare_sound(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str,
     what is no WAV or MP3, or is outside the limits. A truncated file counts as long as what is left
     of it.
     """
-    kind = file_type.require(field, given, "audio").decoder
+    named = file_type.require(field, given, "audio")
+    kind = named.decoder
     try:
         with av.open(
             given,
@@ -61,7 +62,7 @@ def prepare_sound(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str,
     except (InvalidInput, MemoryError):
         raise
     except Exception:  # noqa: BLE001 - whatever PyAV raises is the file's fault
-        raise InvalidInput(field, "sound_unreadable") from None
+        raise InvalidInput(field, "file_damaged", given=named.name) from None
     _check(field, seconds)
     return {
         "kind": kind,
