@@ -51,7 +51,7 @@
   // Gradio takes for a picture what the system calls one by its name. What a file is, its content
   // says, and the app looks into it.
   const PICTURE = "#wan-image-reference_image";
-  const isOdd = ({ type }) => !/^(image|video)\//.test(type);
+  const isOdd = ({ type }) => !type.startsWith("image/");
   const asPictures = (files) => {
     const all = new DataTransfer();
     for (const file of files)
@@ -79,7 +79,7 @@
     "drop",
     (event) => {
       const files = [...(event.dataTransfer?.files ?? [])];
-      if (!event.target.closest?.(PICTURE) || !files.some(isOdd)) return;
+      if (!event.target.closest?.(PICTURE) || !files.some(isOdd) || dropped(event)) return;
       event.preventDefault();
       event.stopImmediatePropagation();
       event.target.dispatchEvent(

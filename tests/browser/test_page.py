@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests import plain_http
@@ -116,6 +117,20 @@ def test_a_picture_without_a_name_that_says_so_is_shown(page: Page, tmp_path):
     page.wait_for_function(
         "() => document.querySelector('#wan-image-reference_image img')?.naturalWidth === 960"
     )
+
+
+@pytest.mark.parametrize("kind", ["WebM", "MP4"])
+def test_a_video_in_the_place_of_a_picture_is_called_by_its_name(page: Page, tmp_path, kind):
+    """Whatever the browser takes it for: Gradio would speak of image/* alone."""
+    film = SAMPLES / "bigbuckbunny.mp4"
+    if kind == "WebM":
+        film = tmp_path / "film.webm"
+        film.write_bytes(b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\x82\x84webm")
+    page.locator("#wan-image-reference_image input[type=file]").set_input_files(film)
+    expect(page.locator("#wan-image-view .wan-card.bad")).to_contain_text(
+        f"this is a video ({kind}). Add an image instead"
+    )
+    expect(page.locator(".toast-body")).to_have_count(0)
 
 
 def test_a_sample_fills_the_form_and_does_not_run(page: Page):
