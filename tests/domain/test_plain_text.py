@@ -87,6 +87,8 @@ def test_what_only_seems_to_be_there_is_nothing():
         "\u0301",
         "\U000e0041",
         "\u00a0\u3000",
+        "\u2065\U000e0fff",  # reserved for more that shows nothing
+        "\ufffc\U0001d159",
     ):
         assert is_blank(text), ascii(text)
         assert clean_line(text) == ""

@@ -159,6 +159,7 @@ def test_a_picture_needs_no_prompt_and_references_do(blank):
     assert ImageToVideoRequest(**IMAGE | {"prompt": blank}).prompt == ""
     worded = ImageToVideoRequest(**IMAGE | {"prompt": blank}, motion_strength=0.1)
     assert worded.sent_prompt == worded.motion_words
+    assert ImageToVideoRequest(**IMAGE, negative_prompt=blank).negative_prompt == ""
     with pytest.raises(InvalidInput, match=r"^prompt\b"):
         ReferenceToVideoRequest(**CLIP | {"prompt": blank})
 
@@ -240,7 +241,16 @@ def test_no_seed_as_callers_say_it(seed):
 
 
 @pytest.mark.parametrize(
-    "size", ["720x1280", "720X1280", "720×1280", "720 * 1280", " 720＊1280\n", "720 x 1280"]
+    "size",
+    [
+        "720x1280",
+        "720X1280",
+        "720×1280",
+        "720 * 1280",
+        " 720＊1280\n",
+        "720 x 1280",
+        "720\u04451280",
+    ],
 )
 def test_a_size_as_callers_write_it(size):
     assert (

@@ -200,6 +200,18 @@ def test_a_sound_is_uploaded_sent_along_or_fetched_by_the_service(app: App, tmp_
     assert (same["job_id"], address["state"]) == (address["job_id"], "SUCCEEDED")
 
 
+def test_an_agent_sends_a_picture_as_large_as_is_offered(app: App):
+    large = picture((2500, 2500), kind="BMP")
+    assert 18_000_000 < len(large) < 20_000_000
+    given = {
+        "prompt": "She is large.",
+        "reference_image": f"data:image/bmp;base64,{base64.b64encode(large).decode()}",
+        "duration": 2,
+    }
+    well, made = asyncio.run(tool(app, "image_to_video", given))
+    assert (well, made["state"]) == (True, "SUCCEEDED"), made
+
+
 @pytest.mark.process
 def test_an_agent_uploads_by_gradios_own_tool(app: App, tmp_path: Path):
     """`gradio upload-mcp` sends no token; the address that it gives opens the upload, here and
@@ -532,6 +544,11 @@ def test_an_agent_is_told_what_is_wrong_in_the_words_of_every_door(app: App):
             "references: got str. Use a list.",
         ),
         (
+            "reference_to_video",
+            {"prompt": "x", "references": None},
+            "references: got nothing. Use a list.",
+        ),
+        (
             "image_to_video",
             good | {"reference_image": "C:\\me.png"},
             "reference_image: C:\\me.png is a path or raw data",
@@ -619,6 +636,7 @@ def test_an_odd_id_is_no_job(endpoint: str, odd: str, app: App):
         ({"reference_image": "data:image/png;base64,!"}, "isn't a public link"),
         ({"reference_image": 7}, "reference_image: got int"),
         ({"prompt": " "}, "prompt is empty"),
+        ({"prompt": "\u200b\u2065\U000e0fff"}, "prompt is empty"),
         ({"prompt": None}, "prompt is empty"),
         ({"prompt": ["a"]}, "prompt: got"),
         (
@@ -630,7 +648,12 @@ def test_an_odd_id_is_no_job(endpoint: str, odd: str, app: App):
         ({"fps": 24.5}, "fps must be a whole number from 1 to 60 (got 24.5)"),
         ({"fit": "stretch"}, "fit: stretch isn't an option"),
         ({"motion_strength": 2}, "motion_strength must be a number from 0 to 1 (got 2)"),
-        ({"audio": {}}, "audio: This file wasn't uploaded here"),
+        ({"audio": {}}, "audio: got {}. Use text, a number, true or false."),
+        (
+            {"size": {"width": 1280, "height": 720}},
+            "size: got {'width': 1280, 'height': 720}. Use text, a number, true or false.",
+        ),
+        ({"seed": [{"path": "x"}]}, "seed: got [{'path': 'x'}]. Use text, a number, "),
         ({"audio_url": "file:///etc/passwd"}, "audio_url: file:///etc/passwd isn't a public link"),
         ({"reference_audio": "/etc/passwd"}, "reference_audio: /etc/passwd is a path"),
         (
@@ -661,6 +684,13 @@ def test_wrong_input_is_one_sentence_and_spends_nothing(given: dict[str, Any], s
     assert said in str(refused.value)
     assert "Traceback" not in str(refused.value)
     assert app.jobs() == before
+
+
+def test_one_file_is_no_list_of_references(app: App):
+    with pytest.raises(AppError, match=r"^references: got one file\. Use a list\.$"):
+        client(app).predict(
+            prompt="x", references=handle_file(PICTURE), api_name="/reference_to_video"
+        )
 
 
 def test_too_many_references_are_refused_before_they_are_read(app: App):

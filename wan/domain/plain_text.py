@@ -46,7 +46,8 @@ _UNSEEMLY = re.compile(f"{_REMOVED.pattern}|{_JOINED.pattern}")
 _SPACES = re.compile(r"\s+")
 # Without Cn, which has the emoji that are newer than this Python.
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Mc", "Me", "Mn", "Zl", "Zp", "Zs"})
-_FILLERS = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"  # letters and symbols that show nothing
+# Letters and symbols that show nothing; U+FFFC stands for what was not pasted along.
+_FILLERS = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufffc\U0001d159"
 
 
 def find_control(text: str) -> tuple[str, int] | None:
@@ -70,7 +71,7 @@ def clean_line(text: str) -> str:
 
 def is_blank(text: str) -> bool:
     """Tell whether nothing of a text is visible."""
-    return all(category(sign) in _UNSEEN or sign in _FILLERS for sign in text)
+    return all(category(sign) in _UNSEEN or sign in _FILLERS for sign in clean(text))
 
 
 def escape(text: str) -> str:

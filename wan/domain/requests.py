@@ -49,7 +49,9 @@ _PICTURE_ENDINGS = frozenset(
 )
 
 # What people write between width and height.
-_TIMES = re.compile(r"\s*[*xX\u00d7\u2715\u2716\u2a09\u2217\u204e\uff0a\uff38\uff58]\s*")
+_TIMES = re.compile(
+    r"\s*[*xX\u0445\u0425\u00d7\u2715\u2716\u2a09\u2217\u204e\uff0a\uff38\uff58]\s*"
+)
 _NO_SEED = ("", "-1", "random", -1)
 _LOWEST_FPS, _HIGHEST_FPS = catalog.FPS_RANGE
 
@@ -118,9 +120,10 @@ class _Request(BaseModel):
     @field_validator("negative_prompt", mode="before")
     @classmethod
     def _clean_negative_prompt(cls, prompt: Any) -> str:
-        return clean_text(
+        text = clean_text(
             "negative_prompt", "" if prompt is None else prompt, catalog.NEGATIVE_PROMPT_LIMIT
         )
+        return "" if is_blank(text) else text
 
     @field_validator("size", mode="before")
     @classmethod

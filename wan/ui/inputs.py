@@ -24,6 +24,7 @@ from gradio.data_classes import APIInfo, BlocksConfigDict
 
 from wan.domain.errors import InvalidInput
 from wan.domain.messages import t
+from wan.domain.quoting import quote_value
 from wan.storage.uploads import UploadFolder
 from wan.ui.handling import EventError
 from wan.web.events import Events
@@ -140,7 +141,7 @@ class Page(gr.Blocks):
     ) -> tuple[list[Any], dict[int, Any]]:
         """Return the inputs without their files, and the paths of those by their places.
 
-        Blocks. Raises _NotHere.
+        Blocks. Raises _NotHere and InvalidInput.
         """
         plain, files = list(inputs), {}
         for place, (block, value) in enumerate(zip(blocks, inputs, strict=False)):
@@ -249,10 +250,18 @@ def _fill_in_defaults(blocks: Sequence[Block], given: int) -> list[Any]:
 
 
 def _require_no_file(block: Block, value: object) -> None:
-    """Raise _NotHere for a value that could stand for a file where none belongs."""
+    """Refuse a value that could stand for a file where none belongs.
+
+    Raises InvalidInput for a program's, which has no file in mind; _NotHere for a page's.
+    """
     if isinstance(value, dict) or (
         isinstance(value, list) and any(isinstance(one, dict | list) for one in value)
     ):
+        if isinstance(block, Api):
+            allowed = "text, a number, true or false"
+            raise InvalidInput(
+                name_of(block), "field_type", given=quote_value(value), allowed=allowed
+            )
         raise _NotHere(name_of(block))
 
 

@@ -17,6 +17,7 @@ import logging
 import time
 from collections.abc import Iterator
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -290,9 +291,9 @@ def _check_switch(field: str, given: object) -> bool:
 def _check_count(references: object, model: object) -> None:
     """Refuse too many references before any is read. Raises InvalidInput."""
     if not isinstance(references, list):
-        raise InvalidInput(
-            "references", "field_type", given=type(references).__name__, allowed="a list"
-        )
+        named = "nothing" if references is None else type(references).__name__
+        given = "one file" if isinstance(references, Path) else named
+        raise InvalidInput("references", "field_type", given=given, allowed="a list")
     if not isinstance(model, str):
         raise InvalidInput("model", "field_type", given=type(model).__name__, allowed="text")
     most = max(

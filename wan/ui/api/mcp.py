@@ -4,10 +4,11 @@ It is Gradio's server over `wan.ui.api.endpoints`, which are called in this proc
 """
 
 import copy
+import inspect
 import json
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
-from functools import partialmethod
+from functools import partial, partialmethod
 from typing import Any
 
 import gradio.mcp
@@ -20,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 from wan.domain import ids
 from wan.domain.errors import SettingsError
 from wan.domain.messages import Message
+from wan.web.bodies import limit_of
 from wan.web.parameters import require_parameters
 
 try:
@@ -41,6 +43,7 @@ class _DirectServer(gradio.mcp.GradioMCPServer):
 
     def __init__(self, blocks: Blocks) -> None:
         self.Server = _without_validation(self.Server)
+        self.StreamableHTTPSessionManager = _with_our_limit(self.StreamableHTTPSessionManager)
         super().__init__(blocks)
         self.handle_streamable_http = _with_sessions(self.handle_streamable_http)  # type: ignore[assignment]
 
@@ -100,6 +103,16 @@ def _without_validation(server: Any) -> Any:
         (server,),
         {"call_tool": partialmethod(server.call_tool, validate_input=False)},
     )
+
+
+def _with_our_limit(manager: Any) -> Any:
+    """Return a class of session manager that takes bodies as large as the guard lets through.
+
+    Since mcp 1.30 it would refuse more than 4 MiB; the versions before it have no such limit.
+    """
+    name = "max_request_body_size"
+    limited = name in inspect.signature(manager).parameters
+    return partial(manager, **{name: limit_of("/gradio_api/mcp").size}) if limited else manager
 
 
 def _with_sessions(app: _App) -> _App:
