@@ -463,6 +463,8 @@ def test_what_is_left_out_is_as_said_or_is_named(app: App):
         (b"prompt=x", "The request body isn't a JSON object in UTF-8. "),
         (b'{"data": ["\xff"]}', "The request body isn't a JSON object in UTF-8. "),
         (b"[]", "The request body isn't a JSON object in UTF-8. "),
+        ('{"data": []}'.encode("utf-16"), "The request body isn't a JSON object in UTF-8. "),
+        (b'\xef\xbb\xbf{"data": 5}', "data must be a list of values in the order of the "),
         (
             b'{"prompt": "x"}',
             "data must be a list of values in the order of the parameters (got nothing)",
@@ -497,7 +499,10 @@ def test_what_is_left_out_is_as_said_or_is_named(app: App):
     )
     assert (half.status, half.json()["detail"].partition(" is ")[0]) == (400, "data[0]: U+D83D")
     assert app.jobs() == before
+    marked = b"\xef\xbb\xbf" + json.dumps({"data": ["She is left alone.", data_url(), 2]}).encode()
+    assert post(app.url, f"{API}/call/image_to_video", marked, **there).status == 200
     made = curled(app, there, "image_to_video", "She is left alone.", data_url(), 2)
+    assert tasks(app, "She is left alone.") == 1
     assert (made["state"], made["width"], made["fps"]) == ("SUCCEEDED", 1280, 30)
 
 

@@ -82,7 +82,7 @@ class Scan:
     def feed(self, piece: bytes) -> None:
         """Scan the next piece. Raises RequestRefused for too much, and for other encodings."""
         if b"\0" in piece:
-            raise RequestRefused(400)
+            raise RequestRefused(400, "body_odd")
         text = self._tail + piece
         self._escapes += text.count(b"\\")
         if self._escapes > _ESCAPES:
@@ -242,10 +242,11 @@ class Bodies:
 def parse_body(body: bytes) -> dict[str, Any]:
     """Parse a JSON body into an object. Raises RequestRefused for anything else.
 
-    It is read as UTF-8 only, as it was scanned: `json.loads` would accept bytes in UTF-16 too.
+    It is read as UTF-8 only, as it was scanned: `json.loads` would accept bytes in UTF-16 too. A
+    byte order mark, which Windows puts before what it saves, is no part of it.
     """
     try:
-        given = json.loads(body.decode())
+        given = json.loads(body.decode("utf-8-sig"))
         halves = next(_find_half_characters(given), "") if b"\\u" in body else ""
     except (ValueError, RecursionError):
         raise RequestRefused(400, "body_odd") from None
