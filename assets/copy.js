@@ -32,7 +32,7 @@
   async function copy(button) {
     const part = button.closest("form, .wr-link, .wan-task").querySelector("input, code");
     window.wanReview.complete(); // a link that was put in just now
-    const text = part.value ?? part.textContent;
+    const text = part.value ?? part.dataset.text; // what it shows, an extension may have rewritten
     const done = await navigator.clipboard
       .writeText(text)
       .catch(() => copyByHand(text))

@@ -138,3 +138,7 @@ def test_a_translator_and_the_page_do_not_fight(translated: BrowserContext, app:
         assert page.evaluate("changes") - before < 200
     reach(page, "image", "SUCCEEDED")
     assert page.evaluate("changes") < 20_000
+    page.evaluate("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    page.locator("#wan-image-view .wan-task [data-copy]").click()
+    page.wait_for_function("window.copied")
+    assert re.fullmatch(r"[0-9a-f-]{36}", page.evaluate("copied"))
