@@ -38,9 +38,16 @@ class Store:
         with self.database.reading() as connection:
             return connection.engine
 
-    def add(self, job: Job, *, budget: Decimal | None = None, at_once: int | None = None) -> Job:
+    def add(
+        self,
+        job: Job,
+        *,
+        budget: Decimal | None = None,
+        per_person: Decimal | None = None,
+        at_once: int | None = None,
+    ) -> Job:
         """Adds one job."""
-        return self.queue.add([job], budget=budget, at_once=at_once)[0]
+        return self.queue.add([job], budget=budget, per_person=per_person, at_once=at_once)[0]
 
     def clear_log(self) -> None:
         asyncio.run(self.database.clear_log())

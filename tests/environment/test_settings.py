@@ -179,12 +179,12 @@ def test_an_address_of_the_service_tells_its_region(monkeypatch, base_url, regio
     monkeypatch.setenv("DASHSCOPE_BASE_URL", base_url)
     assert load_settings().connection().region == region
     assert load_settings().home_region == (region or "cn-beijing")
-    monkeypatch.setenv("WAN_DAILY_BUDGET", "5")
-    if region:
-        assert load_settings().daily_budget == 5
-    else:
-        with pytest.raises(SettingsError, match="WAN_DAILY_BUDGET"):
-            load_settings()
+    monkeypatch.setenv("WAN_LOGINS", "ann:a")
+    for budget in ("WAN_DAILY_BUDGET", "WAN_BUDGET_PER_PERSON"):
+        with monkeypatch.context() as patch:
+            patch.setenv(budget, "5")
+            assert _refusal().startswith("" if region else f"{budget}: got 5. Use it only where")
+            assert bool(_refusal()) is not bool(region)
     monkeypatch.setenv("DASHSCOPE_REGION", "cn-beijing")
     assert load_settings().connection().region == (region or "cn-beijing"), (
         "the address knows better"
@@ -543,12 +543,14 @@ def _refusal() -> str:
     return ""
 
 
+@pytest.mark.parametrize("name", ["WAN_DAILY_BUDGET", "WAN_BUDGET_PER_PERSON"])
 @pytest.mark.parametrize(
     "given", ["0", "-1", "nan", "inf", "1e400", "123456789012345678901234567890"]
 )
-def test_a_budget_that_no_database_holds_is_refused(monkeypatch, given):
-    monkeypatch.setenv("WAN_DAILY_BUDGET", given)
-    assert _refusal() == f"WAN_DAILY_BUDGET: got {given}. Use a number above 0, 1000000000 at most."
+def test_a_budget_that_no_database_holds_is_refused(monkeypatch, name, given):
+    monkeypatch.setenv("WAN_LOGINS", "ann:a")
+    monkeypatch.setenv(name, given)
+    assert _refusal() == f"{name}: got {given}. Use a number above 0, 1000000000 at most."
 
 
 @pytest.mark.parametrize("name", [field.alias for field in Settings.model_fields.values()])

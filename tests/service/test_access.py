@@ -21,11 +21,12 @@ from pydantic import SecretStr
 from tests.blocking import Store
 from tests.database.test_store import ACCOUNTS, NOW, job
 from tests.service.test_studio import OWNER, finished, image
+from wan.database.accounts import person_row
 from wan.database.refusals import OverBudget
 from wan.domain import catalog
 from wan.domain.errors import AccessRefused, InvalidInput, SettingsError, WanError
 from wan.domain.ids import Seal
-from wan.domain.jobs import JobState, Spent
+from wan.domain.jobs import Job, JobState, Spent
 from wan.domain.redact import guard_logs, redact, strip_signatures
 from wan.environment.connection import Connection
 from wan.environment.settings import load_settings
@@ -319,6 +320,88 @@ def test_what_a_job_did_not_cost_goes_back_to_its_own_day(store):
     assert spent(store) == Decimal("1.5"), "what the next day has reserved stays reserved"
 
 
+def each_spent(store) -> dict[str, Decimal]:
+    """What is spent of each budget that the database knows, by the row's name."""
+    with store.engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT account, budget_spent FROM accounts")
+        return {account: Decimal(spent) / 1_000_000 for account, spent in rows}
+
+
+def of(owner: str, number: int, amount: str = "1.50", day: str = DAY) -> Job:
+    """A job of somebody's, with its price."""
+    return replace(priced(number, amount, day), owner=owner)
+
+
+def test_each_person_has_a_budget_within_the_accounts(store):
+    budgets = {"budget": Decimal("6.5"), "per_person": Decimal("3")}
+    ann, bob = of("ann", 1), of("bob", 2)
+    for one in (ann, bob, of("ann", 3)):
+        store.add(one, **budgets)
+    mine = r"your budget of ¥3.00 for today: ¥0.00 is left, and this costs up to ¥1.50"
+    ours = r"today's budget of ¥6.50: ¥4.50 is used or reserved, and this costs up to ¥2.10"
+    for one, said in (
+        (of("ann", 4), mine),
+        (of("bob", 5, "2.10"), ours),
+        (of("cleo", 6, "2.10"), ours),
+    ):
+        with pytest.raises(AccessRefused, match=said), explain_refusals():
+            store.add(one, **budgets)
+        assert store.jobs.get(one.id, one.owner) is None
+    assert each_spent(store) == {
+        ann.account: Decimal("4.5"),
+        person_row(ann): Decimal("3"),
+        person_row(bob): Decimal("1.5"),
+    }
+    assert store.add(of("ann", 7, day="2026-03-02"), **budgets), "the next day begins anew"
+
+
+def test_fifty_of_one_person_at_once_do_not_overdraw(store):
+    def add(number):
+        try:
+            return store.add(of(f"person {number % 2}", number), per_person=Decimal("20"))
+        except OverBudget as refused:
+            return refused
+
+    with ThreadPoolExecutor(50) as threads:
+        came = list(threads.map(add, range(50)))
+    assert len([one for one in came if isinstance(one, OverBudget)]) == 50 - 26
+    assert sorted(each_spent(store).values()) == [Decimal("19.5"), Decimal("19.5"), Decimal("39")]
+
+
+@pytest.mark.parametrize(
+    ("known", "amount", "left"),
+    [(Spent.NO, None, "0"), (Spent.YES, "1.20", "1.20"), (Spent.MAYBE, "1.20", "1.50")],
+)
+def test_what_a_job_did_not_cost_goes_back_to_its_person(store, known, amount, left):
+    mine, theirs = replace(of("ann", 1), state=JobState.PENDING), of("bob", 2)
+    budgets = {"budget": Decimal("9"), "per_person": Decimal("2")}
+    store.add(mine, **budgets)
+    held = store.queue.claim(NOW, lease=10, accounts=ACCOUNTS)[0]
+    store.add(theirs, **budgets)
+    more = {"amount": Decimal(amount)} if amount else {}
+    store.queue.advance(held, JobState.FAILED, NOW, spent=known, **more)
+    assert each_spent(store) == {
+        mine.account: Decimal(left) + Decimal("1.5"),
+        person_row(mine): Decimal(left),
+        person_row(theirs): Decimal("1.5"),
+    }
+
+
+def test_only_the_operators_key_has_a_budget_per_person(monkeypatch):
+    settings = {"WAN_LOGINS": "ann:a,bob:b", "WAN_BUDGET_PER_PERSON": "12.50"}
+    opened = policy(monkeypatch, **settings)
+    assert opened.authorize().budget_per_person == Decimal("12.50")
+    assert opened.authorize().is_limited
+    assert opened.operator.budget_per_person is None
+    assert opened.authorize(key="sk-theirs0123456789").budget_per_person is None
+
+
+@pytest.mark.parametrize("more", [{}, {"WAN_LOGINS": "ann:a", "WAN_BUDGET_PER_PERSON": "0"}])
+def test_a_budget_per_person_needs_persons_and_money(monkeypatch, more):
+    with pytest.raises(SettingsError, match="WAN_BUDGET_PER_PERSON"):
+        policy(monkeypatch, **{"WAN_BUDGET_PER_PERSON": "12.50"} | more)
+
+
 def test_nobody_fills_the_line_alone(store):
     for number in range(3):
         store.add(priced(number), at_once=3)
@@ -589,6 +672,30 @@ class TestTheWholeWay:
             assert await studio.submission.submit(image(prompt="a third", audio=False), owner=OWNER)
             with pytest.raises(AccessRefused, match="budget"):
                 await studio.submission.retry(job.id, owner=OWNER)
+
+    async def test_a_persons_budget_holds_through_the_whole_way(self, monkeypatch):
+        monkeypatch.setenv("WAN_LOGINS", "ann:a,bob:b")
+        monkeypatch.setenv("WAN_BUDGET_PER_PERSON", "1.00")
+        async with Studio(load_settings()) as studio:
+            permission = studio.access.policy.authorize()
+
+            async def submit(owner: str, prompt: str, *, audio: bool = True) -> Job:
+                request = image(prompt=prompt, audio=audio)
+                return await studio.submission.submit(request, owner=owner, permission=permission)
+
+            job = await submit("ann", "one")  # 0.60
+            with pytest.raises(AccessRefused, match=r"¥0\.40 is left, and this costs up to ¥0\.60"):
+                await submit("ann", "another")
+            assert await submit("bob", "one"), "with a budget of his own"
+            failed = await submit("ann", "simulate:InternalError", audio=False)  # 0.30, given back
+            assert [(await finished(studio, one, owner="ann")).state for one in (job, failed)] == [
+                JobState.SUCCEEDED,
+                JobState.FAILED,
+            ]
+            assert await submit("ann", "a third", audio=False)
+            with pytest.raises(AccessRefused, match=r"¥0\.10 is left"):
+                await studio.submission.retry(job.id, owner="ann", permission=permission)
+            assert await studio.submission.submit(image(prompt="here"), owner=OWNER)
 
     @pytest.mark.parametrize(
         ("fault", "key", "found"),

@@ -72,8 +72,8 @@ def image(**changes) -> ImageToVideoRequest:
     )
 
 
-async def finished(studio, job):
-    async for event in studio.watching.follow(job.id, owner=OWNER):
+async def finished(studio, job, owner=OWNER):
+    async for event in studio.watching.follow(job.id, owner=owner):
         last = event
     return last.job
 

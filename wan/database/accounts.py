@@ -1,5 +1,6 @@
 """What is kept by account: the day's budget, when the next request may leave, what was uploaded."""
 
+import hashlib
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Literal
@@ -109,13 +110,33 @@ def lock(connection: sa.Connection, accounts: list[str]) -> None:
     connection.execute(held).all()
 
 
-def reserve(connection: sa.Connection, new: Sequence[Job], budget: Decimal) -> None:
-    """Take what jobs may cost from the day's budget, by one UPDATE that only goes through where
-    enough is left. Raises OverBudget.
+def reserve(
+    connection: sa.Connection,
+    new: Sequence[Job],
+    budget: Decimal | None,
+    per_person: Decimal | None = None,
+) -> None:
+    """Take what jobs of one owner may cost from the day's budgets: the account's, and the owner's
+    own where there is one. Raises OverBudget where either does not reach.
     """
-    job = new[0]
-    lock(connection, [job.account])
     price = sum((one.reserved or Decimal(0) for one in new), Decimal(0))
+    rows = [new[0].account, *([] if per_person is None else [person_row(new[0])])]
+    lock(connection, rows)
+    for row, limit in zip(rows, (budget, per_person), strict=False):
+        _take(connection, row, new[0], price, limit)
+
+
+def person_row(job: Job) -> str:
+    """Return under what the accounts' table keeps what an owner spends of an account."""
+    return hashlib.sha256(f"{job.account}\n{job.owner}".encode()).hexdigest()[:16]
+
+
+def _take(
+    connection: sa.Connection, row: str, job: Job, price: Decimal, limit: Decimal | None
+) -> None:
+    """Take a price from a day's budget, by one UPDATE that only goes through where enough is left.
+    Raises OverBudget.
+    """
     none = sa.literal(Decimal(0), Money())
     # A later day begins anew; one that comes late, over midnight or from a slow clock, is
     # counted to the day that has begun.
@@ -124,20 +145,17 @@ def reserve(connection: sa.Connection, new: Sequence[Job], budget: Decimal) -> N
         (ACCOUNTS.c.budget_day < job.budget_day, job.budget_day), else_=ACCOUNTS.c.budget_day
     )
     after = sa.type_coerce(spent + sa.literal(price, Money()), Money())
-    ours = ACCOUNTS.c.account == job.account
-    taken = (
-        ACCOUNTS.update()
-        .where(ours, after <= sa.literal(budget, Money()))
-        .values(budget_day=day, budget_spent=after)
-    )
-    if connection.execute(taken).rowcount:
+    this = ACCOUNTS.c.account == row
+    within = sa.true() if limit is None else after <= sa.literal(limit, Money())
+    taken = ACCOUNTS.update().where(this, within).values(budget_day=day, budget_spent=after)
+    if connection.execute(taken).rowcount or limit is None:
         return
-    so_far = connection.execute(sa.select(sa.type_coerce(spent, Money())).where(ours)).scalar_one()
-    raise OverBudget(budget=budget, spent=so_far, price=price, currency=job.currency)
+    so_far = connection.execute(sa.select(sa.type_coerce(spent, Money())).where(this)).scalar_one()
+    raise OverBudget(limit, so_far, price, job.currency, is_persons=row != job.account)
 
 
 def settle(connection: sa.Connection, ended: Job) -> None:
-    """Give back to the day's budget what an ended job did not cost. What nobody can know stays
+    """Give back to the day's budgets what an ended job did not cost. What nobody can know stays
     spent.
     """
     if ended.reserved is None or ended.spent is Spent.MAYBE:
@@ -149,10 +167,11 @@ def settle(connection: sa.Connection, ended: Job) -> None:
         if ended.amount is None
         else ended.amount
     )
-    day = (ACCOUNTS.c.account == ended.account) & (ACCOUNTS.c.budget_day == ended.budget_day)
     difference = sa.literal(cost - ended.reserved, Money())
-    connection.execute(
-        ACCOUNTS.update()
-        .where(day)
-        .values(budget_spent=sa.type_coerce(ACCOUNTS.c.budget_spent + difference, Money()))
-    )
+    for row in sorted([ended.account, person_row(ended)]):  # in the order of `lock`
+        day = (ACCOUNTS.c.account == row) & (ACCOUNTS.c.budget_day == ended.budget_day)
+        connection.execute(
+            ACCOUNTS.update()
+            .where(day)
+            .values(budget_spent=sa.type_coerce(ACCOUNTS.c.budget_spent + difference, Money()))
+        )

@@ -28,15 +28,20 @@ class Queue(Part):
 
     @in_thread
     def add(
-        self, jobs: Sequence[Job], *, budget: Decimal | None = None, at_once: int | None = None
+        self,
+        jobs: Sequence[Job],
+        *,
+        budget: Decimal | None = None,
+        per_person: Decimal | None = None,
+        at_once: int | None = None,
     ) -> list[Job]:
         """Write new jobs of one owner and account, all or none; or give back the live one of the
         same owner, account and cache key: then it is joined, is not counted, and reserves nothing.
 
-        budget: what may be spent of the account in the jobs' day; what they reserve is taken from
-        it in the same transaction. at_once: how many jobs of the owner may be on their way; an
-        address may have five times as many. Raises OverBudget, TooManyJobs and
-        TooManyJobsOfAddress, and then nothing is written.
+        budget: what may be spent of the account in the jobs' day; per_person: by their owner; what
+        they reserve is taken from both in the same transaction. at_once: how many jobs of the owner
+        may be on their way; an address may have five times as many. Raises OverBudget, TooManyJobs
+        and TooManyJobsOfAddress, and then nothing is written.
         """
         with self._database.writing() as connection:
             if (
@@ -52,10 +57,9 @@ class Queue(Part):
             new = [job for job, kept in zip(jobs, added, strict=True) if kept is job]
             if new and at_once is not None:
                 _refuse_many(connection, new, at_once)
-            if (
-                new and budget is not None
-            ):  # after every insert: whoever waits for another's row holds no account
-                reserve(connection, new, budget)
+            # after every insert: whoever waits for another's row holds no account
+            if new and (budget is not None or per_person is not None):
+                reserve(connection, new, budget, per_person)
         return added
 
     @in_thread

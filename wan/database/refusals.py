@@ -12,12 +12,13 @@ class Refusal(Exception):
 
 @dataclass(eq=False)
 class OverBudget(Refusal):
-    """The day's budget of an account does not reach."""
+    """The day's budget of an account, or of a person, does not reach."""
 
     budget: Decimal
     spent: Decimal
     price: Decimal
     currency: str
+    is_persons: bool = False
 
 
 @dataclass(eq=False)

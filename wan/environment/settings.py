@@ -62,6 +62,9 @@ class Settings(Locations):
     daily_budget: Decimal | None = Field(
         default=None, alias="WAN_DAILY_BUDGET", gt=0, le=1_000_000_000
     )
+    budget_per_person: Decimal | None = Field(
+        default=None, alias="WAN_BUDGET_PER_PERSON", gt=0, le=1_000_000_000
+    )
     jobs_per_visitor: int = Field(default=8, alias="WAN_JOBS_PER_VISITOR", ge=1, le=100_000)
     logins: SecretStr | None = Field(default=None, alias="WAN_LOGINS")
     proxies: str = Field(default="", alias="WAN_TRUSTED_PROXIES")
@@ -301,16 +304,20 @@ def _check_spending(settings: Settings) -> None:
     ):
         allowed = "it with WAN_ACCESS_CODE or WAN_DAILY_BUDGET: an agent spends without asking"
         raise SettingsError.about("WAN_MCP", "true", allowed)
-    if (
-        settings.daily_budget is not None
-        and settings.backend == "dashscope"
-        and not settings.connection().region
+    if settings.budget_per_person is not None and not settings.users:
+        allowed = "it with WAN_LOGINS, which tells people apart"
+        raise SettingsError.about("WAN_BUDGET_PER_PERSON", str(settings.budget_per_person), allowed)
+    for name, budget in (
+        ("WAN_DAILY_BUDGET", settings.daily_budget),
+        ("WAN_BUDGET_PER_PERSON", settings.budget_per_person),
     ):
+        if budget is None or settings.backend != "dashscope" or settings.connection().region:
+            continue
         allowed = (
             "it only where prices are known: set DASHSCOPE_REGION to the region whose "
             "prices DASHSCOPE_BASE_URL has"
         )
-        raise SettingsError.about("WAN_DAILY_BUDGET", str(settings.daily_budget), allowed)
+        raise SettingsError.about(name, str(budget), allowed)
 
 
 def _describe_allowed(alias: str) -> str:

@@ -46,6 +46,13 @@ class Permission:
     """How many jobs of one owner may be on their way; None for no limit of ours."""
     address: str = ""
     """From where they ask; "" for this machine, and where it is not known."""
+    budget_per_person: Decimal | None = None
+    """As `budget`, of what the owner alone may spend."""
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether what a job may cost is reserved."""
+        return self.budget is not None or self.budget_per_person is not None
 
 
 class KeyRing(Mapping[str, Connection]):
@@ -155,7 +162,8 @@ class AccessPolicy:
             return Permission(own, jobs_at_once=limit, address=address)
         if self.wants_code:
             self._check(code.strip(), address)
-        return Permission(self._own, self.operator.budget, limit, address)
+        person = None if self._own.backend == "simulator" else self._settings.budget_per_person
+        return Permission(self._own, self.operator.budget, limit, address, person)
 
     def _check(self, code: str, address: str) -> None:
         """Compare a code in constant time. Whether a try is looked at is decided before, so that a

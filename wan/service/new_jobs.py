@@ -98,9 +98,9 @@ class NewJobs:
             brief_id=secrets.token_urlsafe(16),
             media_token=ids.new_media_token(),
             address=None if is_here(permission.address) else self._hash_address(permission.address),
-            budget_day=""
-            if permission.budget is None
-            else datetime.fromtimestamp(now, UTC).date().isoformat(),
+            budget_day=datetime.fromtimestamp(now, UTC).date().isoformat()
+            if permission.is_limited
+            else "",
             due_at=now,
             created_at=now,
             state_at=now,
@@ -166,7 +166,7 @@ def _estimate(
     cost, most = price(lengths), price([None] * len(lengths))
     if cost is None or most is None:
         return {"amount": None, "currency": "", "billed_seconds": None, "reserved": None}
-    reserved = None if permission.budget is None else most.amount
+    reserved = most.amount if permission.is_limited else None
     return {
         "amount": cost.amount,
         "currency": cost.currency,

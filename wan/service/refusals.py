@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from decimal import Decimal
 
 from wan.database.refusals import (
     NetworkFull,
@@ -29,11 +30,12 @@ def explain_refusals() -> Iterator[None]:
 
 def _message(refusal: Refusal) -> Message:
     match refusal:
-        case OverBudget(budget, spent, price, currency):
+        case OverBudget(budget, spent, price, currency, is_persons):
             return Message.of(
-                "budget_spent",
+                "budget_of_person" if is_persons else "budget_spent",
                 budget=format_money(budget, currency),
                 spent=format_money(spent, currency),
+                left=format_money(max(budget - spent, Decimal(0)), currency),
                 price=format_money(price, currency),
             )
         case TooManyJobs(limit, live, new) if new > 1:

@@ -299,7 +299,10 @@ class Submission:
         self._keys.hold(jobs[0].owner, permission.connection)
         with explain_refusals():
             added = await self._queue.add(
-                jobs, budget=permission.budget, at_once=permission.jobs_at_once
+                jobs,
+                budget=permission.budget,
+                per_person=permission.budget_per_person,
+                at_once=permission.jobs_at_once,
             )
         for job in added:
             self._evidence.record(job)
