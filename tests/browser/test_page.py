@@ -35,6 +35,26 @@ def plays(page: Page, tab: str) -> None:
     )
 
 
+def test_opening_the_page_asks_the_server_once(blank: Page, app: App):
+    events = plain_http.get(f"{app.url}/config").json()["dependencies"]
+    names = {event["id"]: event["api_name"] for event in events}
+    asked = []
+    blank.on(
+        "request",
+        lambda request: (
+            asked.append(names[request.post_data_json["fn_index"]])
+            if "/queue/join" in request.url
+            else None
+        ),
+    )
+    opened(blank, app.url)
+    with blank.expect_response("**/queue/join*"):
+        blank.locator("#wan-image-takes").get_by_label("4", exact=True).check()
+    assert asked == ["greet", "quote"]
+    blank.get_by_role("tab", name="Review").click()
+    expect(blank.locator("#wan-review-chosen")).to_contain_text("Select takes in the Library.")
+
+
 def test_a_picture_becomes_a_video(page: Page, app: App):
     page.locator("#wan-image-reference_image input[type=file]").set_input_files(
         SAMPLES / "astronaut.png"

@@ -35,6 +35,7 @@ from wan.service.studio import Studio
 from wan.storage import objects
 from wan.ui import connection, reference, reuse_settings, review
 from wan.ui.caller import Caller, Events, owner_of
+from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.review import OfReview
 from wan.ui.stage import TabStage, Values, make_viewers
 from wan.web import review_zip
@@ -271,7 +272,7 @@ async def test_one_export_of_an_owner_at_a_time(studio, monkeypatch, tmp_path):
     )
     with gr.Blocks():
         events = Events("en", studio, connection.build("en", studio))
-        tab = review.ReviewTab(events, gr.BrowserState(""), set())
+        tab = review.ReviewTab(events, BrowserText("opened"), set())
     asking = Caller(studio, asks, ""), OfReview(review=made.id)
     first = tab.export_zip(*asking)
     assert "Exporting" in await anext(first)

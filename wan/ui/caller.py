@@ -19,6 +19,7 @@ from wan.domain.messages import Language, Message
 from wan.domain.turns import Asker
 from wan.service.access import Permission
 from wan.service.studio import Studio
+from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.component import EventValues
 from wan.ui.handling import arrival_time
 from wan.web.addresses import group
@@ -92,13 +93,13 @@ def asker_of(studio: Studio, token: object, request: gr.Request, shows: str = ""
 class Connection:
     """The components that say who asks and with what."""
 
-    owner: gr.BrowserState
+    owner: BrowserText
     """The unguessable token of this browser."""
     key: Component
     region: Component
     workspace: Component
     code: Component
-    own: gr.BrowserState
+    own: BrowserText
     """Whether a key has been typed ("yes" or ""): all that an event needs to know of it that only
     shows a price.
     """

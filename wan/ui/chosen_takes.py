@@ -15,6 +15,7 @@ from wan.domain.messages import Message
 from wan.ui import long_work, reuse_settings
 from wan.ui.caller import Caller, Events, explain
 from wan.ui.components import library as html
+from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.component import OfJob
 from wan.web import compare
 from wan.web.paths import file_address
@@ -28,7 +29,7 @@ class ChosenTakes:
     owner.
     """
 
-    def __init__(self, events: Events, chosen: gr.BrowserState, joining: set[str]) -> None:
+    def __init__(self, events: Events, chosen: BrowserText, joining: set[str]) -> None:
         self._events, self._chosen, self._joining = events, chosen, joining
         self._language, self._studio = events.language, events.studio
         self._bar = html.LibraryBar(html.show_bar(self._language), elem_id="wan-library-bar")

@@ -9,10 +9,9 @@ from wan.domain.messages import Language, Message, t
 from wan.environment.settings import Settings
 from wan.service.studio import Studio
 from wan.ui.caller import Caller, Connection, Events, NotReady, explain
+from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.component import bare
 from wan.ui.components.lines import answer_of, panel_head
-
-SECRET = "wan-studio"  # noqa: S105 - it is sent to every browser; without a fixed one the stored values die with each restart
 
 
 def accepted_credentials(settings: Settings) -> tuple[bool, bool]:
@@ -27,7 +26,7 @@ def build(language: Language, studio: Studio) -> Connection:
     """The panel, which the header's button opens. Whatever does not apply here is not shown."""
     settings = studio.settings
     keys, codes = accepted_credentials(settings)
-    owner = gr.BrowserState("", storage_key="wan-owner-v1", secret=SECRET)
+    owner = BrowserText("wan-owner-v1")
     with gr.Column(elem_id="wan-connection", visible=keys or codes):
         gr.HTML(panel_head(language, "connection", "connection_note"), **bare)
         code = _secret(language, "code", visible=codes)
@@ -51,7 +50,7 @@ def build(language: Language, studio: Studio) -> Connection:
                 gr.Button(t(language, "forget"), size="sm"),
             )
         found = gr.HTML("", elem_id="wan-connection-found", **bare)
-    own = gr.BrowserState("", storage_key="wan-own-key-v1", secret=SECRET)
+    own = BrowserText("wan-own-key-v1", restored=False)
     connection = Connection(owner, key, region, workspace, code, own)
     _wire(Events(language, studio, connection), check, forget, found)
     return connection

@@ -20,6 +20,7 @@ from wan.ui import image, reuse_settings
 from wan.ui.caller import Caller, Connection, Events, explain
 from wan.ui.chosen_takes import ChosenTakes
 from wan.ui.components import library as html
+from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.component import EventValues, OfJob
 from wan.ui.components.stage import show_job
 
@@ -49,7 +50,7 @@ def build(
     connection: Connection,
     tabs: gr.Tabs,
     tab: gr.Tab,
-    chosen: gr.BrowserState,
+    chosen: BrowserText,
     runs: reuse_settings.Runs,
     joining: set[str],
 ) -> None:

@@ -18,6 +18,7 @@ from wan.ui import connection as connections
 from wan.ui import image, library, reference, review
 from wan.ui.api.endpoints import Api
 from wan.ui.caller import Caller, Events, explain
+from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.header import Header, show_header
 from wan.ui.gradio_patches import deny_downloads, keep_no_values
 from wan.ui.inputs import Page
@@ -71,8 +72,8 @@ def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> N
     """The page of one language."""
     header = Header(_header(language, studio.settings), elem_id="wan-header")
     connection = connections.build(language, studio)
-    chosen = gr.BrowserState("", storage_key="wan-library-chosen-v1", secret=connections.SECRET)
-    opened = gr.BrowserState("", storage_key="wan-review-opened-v1", secret=connections.SECRET)
+    chosen = BrowserText("wan-library-chosen-v1", restored=False)
+    opened = BrowserText("wan-review-opened-v1", restored=False)
     # Whoever opens the page has chosen nothing yet, and opened no review.
     demo.load(None, None, [chosen, opened], js="() => ['', '']")
     with gr.Tabs(elem_id="wan-tabs") as tabs:

@@ -23,6 +23,7 @@ from wan.service.studio import Studio
 from wan.ui import long_work, reuse_settings
 from wan.ui.caller import Caller, Connection, Events, explain
 from wan.ui.components import review as html
+from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.component import bare
 from wan.ui.components.lines import answer_of, panel_head
 from wan.ui.components.review import OfReview
@@ -39,8 +40,8 @@ def build(
     language: Language,
     studio: Studio,
     connection: Connection,
-    chosen: gr.BrowserState,
-    opened: gr.BrowserState,
+    chosen: BrowserText,
+    opened: BrowserText,
     tab: gr.Tab,
     packing: set[str],
 ) -> None:
@@ -93,7 +94,7 @@ class _Form:
             t(language, "review_create"), variant="primary", elem_id="wan-review-create"
         )
 
-    def inputs(self, chosen: gr.BrowserState) -> list[Component]:
+    def inputs(self, chosen: BrowserText) -> list[Component]:
         """The components whose values a new review is made from, in the order of
         `ReviewTab.create_review`.
         """
@@ -105,7 +106,7 @@ class ReviewTab:
     is looked up together with its owner.
     """
 
-    def __init__(self, events: Events, opened: gr.BrowserState, packing: set[str]) -> None:
+    def __init__(self, events: Events, opened: BrowserText, packing: set[str]) -> None:
         self._events, self._opened, self._packing = events, opened, packing
         self._language, self._studio = events.language, events.studio
         nothing = html.show_reviews(self._language, [], "", 0.0)
@@ -156,7 +157,7 @@ class ReviewTab:
         exporting.then(None, self._export, self._export, js=_ENDED)
         return exporting
 
-    def connect_form(self, form: _Form, chosen: gr.BrowserState) -> None:
+    def connect_form(self, form: _Form, chosen: BrowserText) -> None:
         """Connect the form for a new review. chosen: ids of the takes for it."""
         self._events.connect(
             form.create.click,

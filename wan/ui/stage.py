@@ -24,10 +24,10 @@ from wan.domain.messages import Message
 from wan.domain.requests import Request
 from wan.domain.turns import Asker
 from wan.ui.caller import Caller, Events, NotReady, explain
+from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.component import OfJob
 from wan.ui.components.stage import Stage, show_idle, show_stage
 from wan.ui.components.status import Card, failure_card, ready, refusal_card
-from wan.ui.connection import SECRET
 from wan.ui.handling import make_listener_check
 from wan.ui.takes import Mark, Take, mark_takes, read_takes, select_takes, write_takes
 from wan.web.capacity import Capacity
@@ -88,7 +88,7 @@ class TabStage:
         self._events, self._tab = events, tab
         self._language, self._studio = events.language, events.studio
         self._models, self._viewers = models, viewers
-        self.job = gr.BrowserState("", storage_key=f"wan-{tab}-job-v1", secret=SECRET)
+        self.job = BrowserText(f"wan-{tab}-job-v1")
         """The takes on the stage, as `wan.ui.takes` writes them."""
         self.ready = ready(simulated=self._studio.backend == "simulator")
         self.view = Stage(

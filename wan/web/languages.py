@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 from starlette.datastructures import Headers
 
 from wan.domain.messages import Language
-from wan.web.paths import ASSETS
+from wan.web.paths import read_assets
 
 PATHS: Mapping[Language, str] = {"en": "/", "zh": "/zh"}
 """The path of each language's page."""
@@ -61,8 +61,8 @@ def is_document(headers: Headers) -> bool:
 
 def first_script(language: Language) -> str:
     """Return the script with which the page begins."""
-    script = (ASSETS / "language.js").read_text(encoding="utf-8")
-    slash = (ASSETS / "slash.js").read_text(encoding="utf-8") if PATHS[language] == "/" else ""
+    script = read_assets("js", "language")
+    slash = read_assets("js", "slash") if PATHS[language] == "/" else ""
     return slash + script.replace("{language}", TAGS[language])
 
 
