@@ -176,7 +176,7 @@ def test_what_is_no_wav_or_mp3_is_called_by_its_name(name):
 def test_a_video_is_no_sound(tmp_path):
     with pytest.raises(
         InvalidInput,
-        match=r"this is a video \(MP4\)\. Save its audio as WAV or MP3",
+        match=r"MP4 files can't be used as audio\. Save the audio as WAV or MP3",
     ):
         taken(clip(tmp_path / "clip.mp4", seconds=0.5, sound=True))
 

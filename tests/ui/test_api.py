@@ -636,9 +636,20 @@ def test_an_odd_id_is_no_job(endpoint: str, odd: str, app: App):
             {"reference_image": {"path": "a" * 300}},
             "reference_image: This file wasn't uploaded here",
         ),
-        ({"reference_image": "http://127.0.0.1:1/a.png"}, "isn't a public link"),
+        (
+            {"reference_image": "http://127.0.0.1:1/a.png"},
+            "isn't a public link. Use one that starts with http:// or https:// and opens",
+        ),
+        (
+            {"reference_image": f"http://127.0.0.1:1{API}/file=uploads/{'a' * 43}/me.png"},
+            "reference_image: this upload isn't here, or it's no longer available",
+        ),
+        (
+            {"reference_image": f"http://127.0.0.1:1{API}/file=/etc/passwd"},
+            "file=/etc/passwd isn't a public link",
+        ),
         ({"reference_image": "data:image/png;base64,AAAA"}, "can't be opened as an image"),
-        ({"reference_image": "data:image/png;base64,!"}, "isn't a public link"),
+        ({"reference_image": "data:image/png;base64,!"}, "base64,! isn't a readable data: URL"),
         ({"reference_image": 7}, "reference_image: got int"),
         ({"prompt": " "}, "prompt is empty"),
         ({"prompt": "\u200b\u2065\U000e0fff"}, "prompt is empty"),

@@ -45,22 +45,24 @@ def _read(uploads: UploadFolder, field: str, given: str) -> Media:
     """Return what a text stands for. Blocks."""
     if given.startswith("data:"):
         return _decode(field, given)
-    if upload := _find_upload(uploads, given):
-        return upload
+    if name := _name_upload(given):
+        if upload := uploads.find(name):
+            return upload
+        raise InvalidInput(field, "upload_gone")
     if _PATH.match(given):
         raise InvalidInput(field, "path_given", given=shorten(given))
     return given
 
 
-def _find_upload(uploads: UploadFolder, url: str) -> Path | None:
-    """Return the upload that a URL of this app leads to. Blocks.
+def _name_upload(url: str) -> str:
+    """Return the name of the upload, or sample, that a URL leads to; "" for any other URL.
 
-    The upload's name says that it is ours, whatever the app is called there.
+    The name says that it is an app's like this one, whatever that is called there.
     """
     with contextlib.suppress(ValueError):
-        _, route, name = urlsplit(url).path.partition(_ROUTE)
-        return uploads.find(unquote(name)) if route else None
-    return None
+        _, _, name = urlsplit(url).path.partition(_ROUTE)
+        return unquote(name) if name.startswith(("uploads/", "samples/")) else ""
+    return ""
 
 
 def _decode(field: str, url: str) -> bytes:
@@ -75,4 +77,4 @@ def _decode(field: str, url: str) -> bytes:
             else unquote_to_bytes(body)
         )
     except (ValueError, binascii.Error):
-        raise InvalidInput(field, "url_bad", given=url[:60]) from None
+        raise InvalidInput(field, "data_url_bad", given=shorten(url, 60)) from None
