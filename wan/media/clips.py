@@ -70,15 +70,11 @@ def prepare_video(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str,
     outside the limits.
     """
     kind = file_type.require(field, given, "video")
-    try:
+    with file_type.blame_file(field, kind):
         carrier, adjustments = _copy(field, given, made, kind.decoder)
         _require_size(field, made.seek(0, os.SEEK_END))
         made.seek(0)
         clip = probe(made)
-    except (InvalidInput, MemoryError):
-        raise
-    except Exception:  # noqa: BLE001 - whatever PyAV raises is the file's fault
-        raise InvalidInput(field, "file_damaged", given=kind.name) from None
     _check(field, clip)
     return {
         "kind": carrier,
@@ -90,17 +86,15 @@ def prepare_video(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str,
 def read_tag(given: IO[bytes], made: IO[bytes], *, field: str, name: str) -> dict[str, Any]:
     """Write out a tag of a video, if it has it. Raises InvalidInput for what is no video."""
     kind = file_type.require(field, given, "video")
-    try:
-        with av.open(
+    with (
+        file_type.blame_file(field, kind),
+        av.open(
             given, "r", format="mov", options=_UNTRUSTED_OPTIONS, metadata_errors="replace"
-        ) as whole:
-            if not whole.streams.video:
-                raise ValueError("no video track")
-            made.write(whole.metadata.get(name, "").encode())
-    except MemoryError:
-        raise
-    except Exception:  # noqa: BLE001 - whatever PyAV raises is the file's fault
-        raise InvalidInput(field, "file_damaged", given=kind.name) from None
+        ) as whole,
+    ):
+        if not whole.streams.video:
+            raise ValueError("no video track")
+        made.write(whole.metadata.get(name, "").encode())
     return {}
 
 

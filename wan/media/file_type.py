@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Literal
 
@@ -120,6 +121,17 @@ def detect(file: IO[bytes]) -> FileType:
     file.seek(0)
     kind = next(_guess(head[:_HEAD]), _UNKNOWN)
     return FileType(kind.sound, "audio") if kind.sound and _has_sound_alone(head) else kind
+
+
+@contextmanager
+def blame_file(field: str, kind: FileType) -> Iterator[None]:
+    """Turn whatever a decoder raises in the block into InvalidInput, but for a lack of memory."""
+    try:
+        yield
+    except (InvalidInput, MemoryError):
+        raise
+    except Exception:  # noqa: BLE001 - whatever PyAV raises is the file's fault
+        raise InvalidInput(field, "file_damaged", given=kind.name) from None
 
 
 def require(field: str, file: IO[bytes], medium: Literal["image", "video", "audio"]) -> FileType:

@@ -46,23 +46,19 @@ def prepare_sound(given: IO[bytes], made: IO[bytes], *, field: str) -> dict[str,
     """
     named = file_type.require(field, given, "audio")
     kind = named.decoder
-    try:
-        with av.open(
+    with (
+        file_type.blame_file(field, named),
+        av.open(
             given,
             "r",
             format=kind,
             options=_OPTIONS | {"format_whitelist": kind},
             metadata_errors="replace",
-        ) as whole:
-            track = whole.streams.audio[0]
-            with av.open(made, "w", format=kind, options=_WITHOUT_TAGS[kind]) as clean:
-                seconds, adjustments = (_copy_mp3 if kind == "mp3" else _write_wav)(
-                    whole, track, clean
-                )
-    except (InvalidInput, MemoryError):
-        raise
-    except Exception:  # noqa: BLE001 - whatever PyAV raises is the file's fault
-        raise InvalidInput(field, "file_damaged", given=named.name) from None
+        ) as whole,
+        av.open(made, "w", format=kind, options=_WITHOUT_TAGS[kind]) as clean,
+    ):
+        copy = _copy_mp3 if kind == "mp3" else _write_wav
+        seconds, adjustments = copy(whole, whole.streams.audio[0], clean)
     _check(field, seconds)
     return {
         "kind": kind,

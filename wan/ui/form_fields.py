@@ -1,7 +1,8 @@
 """The controls that both forms have, made from the table of request fields and the catalog."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 from gradio.components import Component
@@ -14,6 +15,7 @@ from wan.domain.requests import OWN_SHAPE
 from wan.storage.uploads import UploadFolder
 from wan.ui.caller import hidden
 from wan.ui.components.component import bare
+from wan.ui.components.lines import hint
 from wan.ui.inputs import file_value
 
 _SHAPES = {True: "landscape", False: "portrait"}
@@ -185,10 +187,25 @@ def add_settings_upload(language: Language, tab: str) -> tuple[gr.UploadButton, 
     return button, gr.HTML("", elem_id=element_id(tab, "recalled"), **bare)
 
 
-def add_sample(language: Language, key: str, uploads: UploadFolder, picture: Path) -> gr.Button:
-    """Add a button for a sample; `fill_on_click` says what it fills in."""
-    icon: Any = file_value(uploads, picture)
-    return gr.Button(t(language, key), icon=icon, size="sm", elem_classes="wan-sample", min_width=0)
+def add_samples(
+    language: Language, uploads: UploadFolder, pictures: Mapping[str, Path]
+) -> list[gr.Button]:
+    """Add a row with a button for each sample; `fill_on_click` says what it fills in.
+
+    pictures: of the samples, by the keys of their names.
+    """
+    with gr.Row(elem_classes="wan-samples"):
+        gr.HTML(hint(language, "samples"), **bare)
+        return [
+            gr.Button(
+                t(language, key),
+                icon=cast("Any", file_value(uploads, picture)),
+                size="sm",
+                elem_classes="wan-sample",
+                min_width=0,
+            )
+            for key, picture in pictures.items()
+        ]
 
 
 def fill_on_click(

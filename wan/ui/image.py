@@ -101,11 +101,8 @@ def _add_form(
     language: Language, uploads: UploadFolder
 ) -> tuple[list[gr.Button], dict[str, Component], gr.HTML]:
     """Add samples, fields and the note below a sound."""
-    with gr.Row(elem_classes="wan-samples"):
-        gr.HTML(hint(language, "samples"), **bare)
-        samples = [
-            form_fields.add_sample(language, key, uploads, picture) for key, _, picture in _SAMPLES
-        ]
+    pictures = {key: picture for key, _, picture in _SAMPLES}
+    samples = form_fields.add_samples(language, uploads, pictures)
     fields: dict[str, Component] = {
         "image": _add_image(language),
         "url": gr.Textbox(
