@@ -175,8 +175,8 @@ _MONEY = (
     _fault(
         "the budget compared with what is spent before the job",
         "database/accounts.py",
-        "where(ours, after <= sa.literal(budget, Money()))",
-        "where(ours, sa.type_coerce(spent, Money()) <= sa.literal(budget, Money()))",
+        "else after <= sa.literal(limit, Money())",
+        "else sa.type_coerce(spent, Money()) <= sa.literal(limit, Money())",
         "service/test_access.py::test_fifty_at_once_do_not_overdraw",
     ),
     _fault(
@@ -661,8 +661,8 @@ _FRESH = (
     _fault(
         "what a job of yesterday did not cost given back to today",
         "database/accounts.py",
-        "day = (ACCOUNTS.c.account == ended.account) & (ACCOUNTS.c.budget_day == ended.budget_day)",
-        "day = ACCOUNTS.c.account == ended.account",
+        "day = (ACCOUNTS.c.account == row) & (ACCOUNTS.c.budget_day == ended.budget_day)",
+        "day = ACCOUNTS.c.account == row",
         "service/test_access.py::test_what_a_job_did_not_cost_goes_back_to_its_own_day",
     ),
     _fault(

@@ -34,9 +34,9 @@ SOUGHT = """const drawn = async times => {
 const sought = video => {
     const there = new Promise(done => video.addEventListener('seeked', done, { once: true }));
     const seen = new Promise(done => video.requestVideoFrameCallback(done));
-    return there.then(() => Promise.race([seen, drawn(18)]));
+    return there.then(() => Promise.race([seen, drawn(patience)]));
 };"""
-TAKEN = f"""async ([number, seconds]) => {{
+TAKEN = f"""async ([number, seconds, patience = 18]) => {{
     {SOUGHT}
     const take = document.querySelector(`[data-take="${{number}}"]`);
     const [video, button] = [take.querySelector('video'), take.querySelector('[data-moment]')];
@@ -50,7 +50,7 @@ TAKEN = f"""async ([number, seconds]) => {{
     button.click();
     return Number(moment);
 }}"""
-FOUND = f"""async ([number, at]) => {{
+FOUND = f"""async ([number, at, patience = 18]) => {{
     {SOUGHT}
     const take = document.querySelector(`[data-take="${{number}}"]`);
     const there = sought(take.querySelector('video'));
@@ -62,7 +62,7 @@ FOUND = f"""async ([number, at]) => {{
 
 # The page hears which picture is seen a little after it can be drawn from the video: whoever clicks
 # is slower.
-STOPPED = f"""async ([number, until]) => {{
+STOPPED = f"""async ([number, until, patience = 18]) => {{
     {SOUGHT}
     const video = document.querySelector(`[data-take="${{number}}"] video`);
     await video.play();
@@ -145,13 +145,26 @@ def test_a_moment_leads_back_to_its_picture(page: Page, review: Review, rate: Fr
     for picture in (0, 1, 2, 3, 10, 11, 17, round(SECONDS * rate) - 1):
         for place in PLACES:
             asked = float((picture + Fraction(place)) / rate)
-            moment = kept(review, number, page.evaluate(TAKEN, [number, asked]))
-            before = seen(page, number)
-            page.evaluate(FOUND, [number, (moment + 1) % SECONDS])
-            page.evaluate(FOUND, [number, moment])
-            if (after := seen(page, number)) != before:
-                wrong.append((asked, before, after))
+            if there_and_back(page, review, number, asked) and (
+                # a machine that is busy elsewhere may have drawn it later still
+                pictures := there_and_back(page, review, number, asked, patience=180)
+            ):
+                wrong.append((asked, *pictures))
     assert not wrong
+
+
+def there_and_back(
+    page: Page, review: Review, number: int, asked: float, *, patience: int = 18
+) -> tuple[int, int] | None:
+    """Take a moment, go elsewhere, and back by it. Return the pictures seen before and after where
+    they differ. patience: frames to wait for a picture that may be the same.
+    """
+    moment = kept(review, number, page.evaluate(TAKEN, [number, asked, patience]))
+    before = seen(page, number)
+    page.evaluate(FOUND, [number, (moment + 1) % SECONDS, patience])
+    page.evaluate(FOUND, [number, moment, patience])
+    after = seen(page, number)
+    return None if after == before else (before, after)
 
 
 def test_a_moment_that_a_program_gives_is_kept_as_it_came(page: Page, review: Review):

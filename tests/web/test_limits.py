@@ -64,7 +64,7 @@ def test_a_body_is_counted_the_same_in_whatever_pieces_it_comes(
     assert scanned(body, step) == status
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "utf-32-be", "utf-8-sig"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "utf-32-be"])
 def test_a_body_is_utf8_and_nothing_else(encoding: str):
     body = json.dumps({"a": 1}).encode(encoding)
     assert json.loads(body) == {"a": 1}, "Python itself would read it"

@@ -23,6 +23,7 @@ from pydantic import SecretStr
 from wan.domain.errors import BadResponse, Refused, ResultRefused, UntrustedAddress
 from wan.domain.messages import Message
 from wan.environment.connection import Connection
+from wan.environment.open_files import open_file
 from wan.environment.surroundings import find_unused_proxy, plain_surroundings
 from wan.provider.hosts import origin, resolve_service_url
 from wan.provider.refusals import (
@@ -194,7 +195,7 @@ class Gateway:
             "x-oss-forbid-overwrite": policy.x_oss_forbid_overwrite,
             "success_action_status": "200",
         }
-        with await asyncio.to_thread(path.open, "rb") as file:
+        async with open_file(path, "rb") as file:
             files = {"file": (name, file)}  # the last part of the form, as the store wants it
             await self._post_form(self._files.build_request("POST", host, data=fields, files=files))
         return f"oss://{key}"
@@ -351,7 +352,7 @@ async def _read_pieces(stream: Iterator[bytes]) -> AsyncIterator[bytes]:
 async def _write(chunks: AsyncIterator[bytes], part: Path) -> None:
     """Write a stream to a file off the event loop. Raises ResultRefused above the limit."""
     written = 0
-    with await asyncio.to_thread(part.open, "wb") as file:
+    async with open_file(part, "wb") as file:
         async for chunk in chunks:
             written += len(chunk)
             if written > RESULT_LIMIT:

@@ -1,6 +1,5 @@
 """References before they are sent: checked, cleaned and kept."""
 
-import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from wan.domain.jobs import Reference
 from wan.domain.messages import Message
 from wan.domain.requests import OWN_SHAPE, ImageToVideoRequest, Media, Request
 from wan.domain.turns import Asker
+from wan.environment.open_files import open_file
 from wan.media import inputs
 from wan.service.references import References
 from wan.storage.objects import Storage
@@ -132,7 +132,7 @@ class Preparation:
         """
         async with self._storage.workroom() as folder:
             copy = folder / "copy"
-            with await asyncio.to_thread(copy.open, "w+b") as made:
+            async with open_file(copy, "w+b") as made:
                 taken = await inputs.run_in_sandbox(asker, take, field, source, made)
             changes = tuple(one.key for one in taken.adjustments if one.key in _FILE_CHANGES)
             measured = Original(taken.sha256, taken.bytes, changes=changes)

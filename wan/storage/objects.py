@@ -21,6 +21,7 @@ from obstore.store import LocalStore, from_url
 
 from wan.domain.errors import SettingsError, StorageUnavailable, is_full
 from wan.environment.checks import mask_url
+from wan.environment.open_files import open_file
 from wan.environment.settings import WORK
 from wan.storage.atomic_files import write_whole
 
@@ -211,7 +212,7 @@ class Storage:
             with translate_errors():
                 await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
                 found = await obstore.get_async(self._store, key)
-                with await asyncio.to_thread(part.open, "wb") as file:
+                async with open_file(part, "wb") as file:
                     async for chunk in found.stream(min_chunk_size=_CHUNK):
                         await asyncio.to_thread(file.write, chunk)
                 await asyncio.to_thread(part.replace, path)

@@ -24,10 +24,12 @@ class BrowserText(gr.BrowserState):
 
     is_template = True  # by which Gradio knows that its browser state shows it
 
-    def __init__(self, storage_key: str, *, restored: bool = True) -> None:
-        """restored: whether the page's first event gets what the browser has kept."""
+    def __init__(self, storage_key: str, *, restored: bool = True, render: bool = True) -> None:
+        """restored: whether the page's first event gets what the browser has kept. render: False
+        where Gradio makes another one for a session.
+        """
         self._start = {} if restored else {"value": ""}
-        super().__init__("", storage_key=storage_key, secret=_SECRET)
+        super().__init__("", storage_key=storage_key, secret=_SECRET, render=render)
 
     def get_config(self, cls: type[Block] | None = None) -> dict[str, Any]:
         """Add what it begins with."""
