@@ -22,7 +22,9 @@ def test_a_start_waits_for_others_longer_than_a_click_for_a_lock(
     monkeypatch.setattr(opening, "_BUSY", 0.1)
     database = postgres.database()
     engine, ends = sa.create_engine(database), threading.Event()
-    with ThreadPoolExecutor(1) as pool, engine.connect() as first, engine.connect() as looker:
+    # What it sees of others stands still within a transaction
+    looking = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with ThreadPoolExecutor(1) as pool, engine.connect() as first, looking.connect() as looker:
         first.execute(sa.select(sa.func.pg_advisory_xact_lock(schema._SCHEMA_LOCK)))
         start = pool.submit(Store, database)
         while (waited := looker.execute(WAITING).scalar()) is None or waited < 0.3:

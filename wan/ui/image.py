@@ -26,6 +26,7 @@ from wan.ui.components.price import price_line
 from wan.ui.components.stage import show_idle, show_preview
 from wan.ui.components.status import Card, refusal_card
 from wan.ui.form_fields import element_id
+from wan.ui.handling import arrival_time
 from wan.ui.stage import TabStage, Values
 from wan.web.capacity import Capacity
 
@@ -216,14 +217,17 @@ def _wire_preview(
     async def show(
         token: str, job_id: str, image: Path | None, size: str, fit: str, request: gr.Request
     ) -> Any:
-        if not image or await run.is_live(Caller(studio, request, token), job_id):
+        caller = Caller(studio, request, token)
+        if not image or await run.is_live(caller, job_id):
             return gr.skip()  # no picture, or the stage belongs to the video that is being made
         asker = asker_of(studio, token, request, "stage")
         given = {"image": image, "size": size, "fit": fit}
         try:
-            return await draw_idle(language, given, run.ready, asker, back=bool(job_id))
+            preview = await draw_idle(language, given, run.ready, asker, back=bool(job_id))
         except Overtaken:
             return gr.skip()  # the page has asked for another meanwhile
+        # or has begun a video, which has the stage now
+        return gr.skip() if await run.was_begun_since(caller, arrival_time()) else preview
 
     shaping = [fields["image"], fields["size"], fields["fit"]]
     gr.on(

@@ -4,6 +4,7 @@ watched.
 
 import contextlib
 import logging
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
@@ -242,6 +243,18 @@ class TabStage:
             return False
         except StorageUnavailable:  # as far as anybody knows
             return True
+
+    async def was_begun_since(self, caller: Caller, arrival: float) -> bool:
+        """Whether a video of this tab was begun after an event had come. arrival: of the event, on
+        the monotonic clock.
+        """
+        since = time.time() - (time.monotonic() - arrival)
+        with contextlib.suppress(NotReady, StorageUnavailable):
+            newest = await self._studio.watching.find_newest(
+                owner=caller.owner, models=self._models
+            )
+            return newest is not None and newest.created_at >= since
+        return False
 
     async def _start(
         self, caller: Caller, jobs: str, takes: str, read_form: Callable[[], Awaitable[Request]]
