@@ -1,6 +1,7 @@
 """Paths of the page's files."""
 
 import re
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ _COMMENTS = {
 }
 
 
+@cache  # nobody waits for the disk where people sign in
 def read_assets(kind: str, *names: str) -> str:
     """Return the text of style sheets or scripts, one behind the other, without their comments, an
     eighth of it. kind: "css" or "js".
