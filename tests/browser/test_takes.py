@@ -257,7 +257,7 @@ def test_a_server_that_is_killed_goes_on_with_every_take(browser: Browser, tmp_p
     with served(tmp_path, pending=0.2, running=0.2) as app, app.holding("RUNNING"):
         opened(page, app.url)
         begin(page, "killed in the middle", 2)
-        tiles(page, "RUNNING").first.wait_for(timeout=LONG)
+        expect(tiles(page, "RUNNING")).to_have_count(2, timeout=LONG)  # none is still being sent
         app.kill()
     app.expire_leases()
     with served(tmp_path, pending=0.2, running=0.2, port=app.port) as app:
