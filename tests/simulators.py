@@ -43,6 +43,15 @@ class Simulator:
             f"{self.root}/simulator/faults", json={"verb": verb, "fault": fault, **more}
         ).raise_for_status()
 
+    @contextlib.contextmanager
+    def holding(self, state: str) -> Iterator[None]:
+        """No task leaves this state, PENDING or RUNNING, inside the block."""
+        plain_http.post(f"{self.root}/simulator/hold", json={"state": state}).raise_for_status()
+        try:
+            yield
+        finally:
+            plain_http.delete(f"{self.root}/simulator/hold").raise_for_status()
+
     def clear_faults(self) -> None:
         plain_http.delete(f"{self.root}/simulator/faults").raise_for_status()
 

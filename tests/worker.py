@@ -1,9 +1,10 @@
-"""A process that works for some accounts: `python -m tests.worker LOG KEY...`, with settings from
-the environment, until it is killed.
+"""A process that works for some accounts: `python -m tests.worker [--hurried] LOG KEY...`, with
+settings from the environment, until it is killed.
 
-It is what a Studio runs in the background, for several keys at once. Its time limits are short and
-stand in the same order as the real ones, so that whatever a killed process leaves behind is taken
-over within seconds. LOG gets a line for each request that it sends: when, which verb, which path.
+It is what a Studio runs in the background, for several keys at once. With `--hurried` before LOG
+its time limits are short and stand in the same order as the real ones, so that whatever a killed
+process leaves behind is taken over within seconds; on a busy machine a process may then lose what
+it still holds. LOG gets a line for each request that it sends: when, which verb, which path.
 """
 
 import asyncio
@@ -40,9 +41,9 @@ LIMITS = {  # seconds
 READY = "ready"
 
 
-async def work(log: Path, keys: Sequence[str]) -> None:
+async def work(log: Path, keys: Sequence[str], *, hurried: bool) -> None:
     """Works until the process ends."""
-    for module, limits in LIMITS.items():
+    for module, limits in LIMITS.items() if hurried else ():
         for name, seconds in limits.items():
             setattr(module, name, seconds)
     settings = load_settings()
@@ -87,11 +88,13 @@ class Worker:
     log: Path
     keys: Sequence[str]
     environment: dict[str, str]
+    hurried: bool
     process: warm.Process | subprocess.Popen[str] = field(init=False)
 
     def start(self) -> None:
         """Starts it; `ready` tells when it works."""
-        command = ["-m", "tests.worker", self.log, *self.keys]
+        hurried = ["--hurried"] if self.hurried else []
+        command = ["-m", "tests.worker", *hurried, self.log, *self.keys]
         with self.log.with_suffix(".err").open("ab") as said:
             self.process = warm.start(
                 command,
@@ -120,11 +123,21 @@ class Worker:
 
 @contextlib.contextmanager
 def working(
-    folder: Path, count: int, keys: Sequence[str], environment: dict[str, str]
+    folder: Path,
+    count: int,
+    keys: Sequence[str],
+    environment: dict[str, str],
+    *,
+    hurried: bool = False,
 ) -> Iterator[list[Worker]]:
-    """So many processes, each with the same keys, that work inside the block."""
+    """So many processes, each with the same keys, that work inside the block. hurried: what one
+    leaves behind when it is killed is taken over within seconds.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    workers = [Worker(folder / f"worker{number}.log", keys, environment) for number in range(count)]
+    workers = [
+        Worker(folder / f"worker{number}.log", keys, environment, hurried)
+        for number in range(count)
+    ]
     try:
         for worker in workers:
             worker.start()
@@ -137,4 +150,5 @@ def working(
 
 
 if __name__ == "__main__":
-    asyncio.run(work(Path(sys.argv[1]), sys.argv[2:]))
+    hurried, given = sys.argv[1] == "--hurried", [one for one in sys.argv[1:] if one != "--hurried"]
+    asyncio.run(work(Path(given[0]), given[1:], hurried=hurried))

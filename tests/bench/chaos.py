@@ -78,7 +78,7 @@ async def storm(folder: Path, *, jobs: int, kills: int) -> Report:
         folder / "simulator", "--pending", "0.3", "--running", "1", "--still"
     ) as simulator:
         place = Place(folder / "output", simulator).made()
-        with working(folder / "workers", WORKERS, KEYS, place.environment) as workers:
+        with working(folder / "workers", WORKERS, KEYS, place.environment, hurried=True) as workers:
             submitted = await place.submit(orders(jobs))
             troubles = asyncio.create_task(_trouble(simulator))
             cancels = asyncio.create_task(_cancel(place, submitted[::10]))

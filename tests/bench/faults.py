@@ -288,6 +288,13 @@ _REQUESTS = (
         "environment/test_settings.py::test_a_switch_is_on_or_off",
     ),
     _fault(
+        "a proxy's connection closed as soon as anybody's",
+        "web/sockets.py",
+        "self.timeout_keep_alive = self._limits.proxy_idle_seconds",
+        "self.timeout_keep_alive = self.timeout_keep_alive",
+        "web/test_sockets.py::test_a_proxy_keeps_its_connections_and_nobody_else",
+    ),
+    _fault(
         "words of the second language for everybody but the first",
         "web/languages.py",
         'return _parse_language(headers.get("accept-language", "")) or "en"',

@@ -7,12 +7,13 @@ second, and nothing is answered with 429.
 """
 
 import argparse
+import asyncio
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.crowd import Order, Place
+from tests.crowd import PATIENCE, Order, Place
 from tests.pictures import picture
 from tests.simulators import serving
 from tests.worker import working
@@ -58,8 +59,8 @@ def orders(jobs: int, accounts: int) -> list[Order]:
 
 
 async def crowd(folder: Path, *, jobs: int, accounts: int, processes: int) -> Report:
-    """Submits all jobs, then lets the processes begin at once. Raises TimeoutError when they do not
-    come to an end.
+    """Submits all jobs, then lets the processes begin at once. No task ends before an account has
+    as many as it may. Raises TimeoutError when they do not come to an end.
     """
     begun = time.monotonic()
     with serving(
@@ -71,6 +72,10 @@ async def crowd(folder: Path, *, jobs: int, accounts: int, processes: int) -> Re
         with working(
             folder / "workers", processes, sorted({order.key for order in asked}), place.environment
         ):
+            with simulator.holding("RUNNING"):
+                async with asyncio.timeout(PATIENCE):
+                    while simulator.stats()["most"]["live"] < ALLOWED["live"]:  # noqa: ASYNC110 - other processes send
+                        await asyncio.sleep(0.1)
             await place.all_ended(jobs)
         stats = simulator.stats()
         return Report(

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -83,13 +84,15 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def site(**limits: Any) -> AsyncIterator[Site]:
+async def site(idle: float = 5, **limits: Any) -> AsyncIterator[Site]:
+    """idle: seconds after which uvicorn closes a connection without a request."""
     here = Site(0, ConnectionRegistry(replace(LIMITS, **limits)))
     http = partial(Connection, here.registry)
     quiet: dict[str, Any] = {
         "lifespan": "off",
         "log_level": "error",
         "timeout_graceful_shutdown": 1,
+        "timeout_keep_alive": idle,
     }
     config = uvicorn.Config(here.app, port=0, http=http, ws="none", interface="asgi3", **quiet)
     server = uvicorn.Server(config)
@@ -262,6 +265,20 @@ async def test_where_all_have_requests_a_new_one_is_told_to_come_back():
         here.go.set()
         for one in busy:
             await one.answer()
+
+
+async def test_a_proxy_keeps_its_connections_and_nobody_else():
+    proxy = [ip_network("127.0.0.3/32")]
+    async with (
+        asyncio.timeout(WITHIN),
+        site(0.1, exempt=proxy) as here,
+        peers(here, 1, GET % b"first", "127.0.0.3") as (kept,),
+    ):
+        await kept.answer()
+        async with peers(here, 1, GET % b"other") as (other,):
+            await other.rest()  # until it is closed, though it came later
+        kept.writer.write(GET % b"second")
+        assert b"x-path: /second" in await kept.answer()
 
 
 async def test_whoever_sends_further_requests_ahead_is_answered_once():
