@@ -155,7 +155,7 @@ window.wanStudio = (() => {
   function arrived(forms) {
     const filled = window.wanForms.carried();
     window.wanForms.restore();
-    back(Boolean(filled));
+    if (!window.wanLibrary.arrive()) back(Boolean(filled));
     setTimeout(() => TABS.filter(isLive).forEach(attach), 60);
     return filled?.length === forms.length ? filled : forms.map(() => ({ __type__: "update" }));
   }

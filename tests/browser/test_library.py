@@ -1,6 +1,7 @@
 """The library as a person uses it: the real app, the real simulator, a real browser."""
 
 import re
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +137,54 @@ def test_one_job_is_opened_and_left_by_keyboard(owner: Page):
     expect(card).to_be_focused()
 
 
+def test_each_opened_job_has_an_address_and_its_neighbours(owner: Page, app: App, visit: Visits):
+    cards = owner.locator("[data-event=open]")
+    ids = [card.get_attribute("data-job") for card in owner.locator(".wan-item").all()]
+    job, step = owner.locator(".wan-job"), owner.locator("[data-act=step]")
+
+    def shows(number: int) -> None:
+        expect(job).to_have_attribute("data-job", ids[number])
+        expect(job).to_contain_text(f"{number + 1} of 3")
+        expect(owner).to_have_url(f"{app.url}/#video={ids[number]}")
+
+    cards.nth(1).click()
+    shows(1)
+    owner.keyboard.press("ArrowRight")
+    shows(2)
+    expect(step.last).to_be_disabled()
+    step.first.click()
+    shows(1)
+    owner.keyboard.press("ArrowLeft")
+    shows(0)
+    expect(step.first).to_be_disabled()
+    expect(step.last).to_be_focused()  # what was pressed before has nowhere to go any more
+    owner.keyboard.press("Escape")
+    expect(cards.nth(0)).to_be_focused()  # that of the job that was shown last
+    expect(owner).to_have_url(f"{app.url}/")
+    owner.go_forward()
+    shows(0)
+    owner.get_by_role("tab", name="Image to video").click()
+    expect(owner).to_have_url(f"{app.url}/")
+    owner.get_by_role("tab", name="Library").click()
+    shows(0)
+    owner.reload()
+    shows(0)
+    owner.go_back()
+    expect(cards).to_have_count(3)
+    expect(job).to_have_count(0)
+    owner.locator("#wan-library-search").locator("textarea, input").fill("KITE")
+    expect(cards).to_have_count(1)
+    cards.click()
+    expect(job).to_contain_text("1 of 1")
+    owner.goto(f"{app.url}/healthz")
+    owner.goto(f"{app.url}/#video={ids[2]}")
+    shows(2)
+    stranger = visit.blank(app.url)
+    stranger.goto(f"{app.url}/#video={ids[2]}")
+    expect(stranger.locator("#wan-library-note")).to_contain_text("No job with this ID")
+    expect(stranger).to_have_url(f"{app.url}/")
+
+
 def test_the_browsers_way_back_and_a_reload_stay_in_the_library(owner: Page):
     cards = owner.locator("[data-event=open]")
     cards.nth(0).click()
@@ -244,6 +293,56 @@ def test_joining_says_how_far_it_is_and_can_be_stopped(owner: Page, app: App):
     expect(owner.locator(".wan-chosen [data-event=join]")).to_be_enabled()
     owner.wait_for_timeout(1500)
     assert owner.locator(".wan-work a").count() == 0
+
+
+def test_several_are_chosen_downloaded_and_deleted(page: Page, app: App):
+    picture(page)
+    page.locator("#wan-image-takes").get_by_label("3", exact=True).check()
+    made(page, "One of three.")
+    page.locator("#wan-image-takes").get_by_label("1", exact=True).check()
+    with app.holding("PENDING"):
+        say(page, "image", "On its way.")
+        generate(page, "image")
+        reach(page, "image", "PENDING")
+        library(page)
+        boxes, bar = page.locator("[data-choose]"), page.locator(".wan-chosen")
+        expect(boxes).to_have_count(3)
+        page.locator("[data-all]").check()
+        expect(bar).to_contain_text("3 selected", use_inner_text=True)
+        expect(page.locator("[data-event=every]")).to_contain_text("Select all 4")
+        page.locator("[data-all]").uncheck()
+        expect(bar).to_be_hidden()
+        boxes.first.click()
+        boxes.last.click(modifiers=["Shift"])
+        expect(bar).to_contain_text("3 selected", use_inner_text=True)
+        boxes.nth(1).uncheck()
+        assert page.locator("[data-all]").evaluate("box => box.indeterminate")
+        with page.expect_download() as archive:
+            bar.locator("[data-event=pack]").click()
+        with zipfile.ZipFile(archive.value.path()) as packed:
+            assert packed.testzip() is None
+            names = packed.namelist()
+        assert [Path(name).suffix for name in names] == [".mp4", ".json"] * 2
+        page.locator(".wan-work [data-event=dismiss]").click()
+        bar.locator("[data-act=ask]").click()
+        expect(bar.locator("[data-act=keep]")).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(bar.locator(".wan-ask")).to_be_hidden()
+        expect(bar.locator("[data-act=ask]")).to_be_focused()
+        page.evaluate(  # as a page would on which the live one had ended
+            """() => {
+                const cards = [...document.querySelectorAll(".wan-item")];
+                const ids = cards.map((card) => card.dataset.job);
+                ids.splice(2, 1);
+                window.wanLibrary.choose(ids, "none");
+            }"""
+        )
+        bar.locator("[data-act=ask]").click()
+        bar.locator("[data-event=delete]").click()
+        expect(page.locator(".wan-work")).to_contain_text("Deleted: 2. Still in progress")
+        expect(page.locator(".wan-item")).to_have_count(2)
+        expect(bar).to_contain_text("1 selected", use_inner_text=True)
+    page.locator('.wan-item[data-state="SUCCEEDED"]').nth(1).wait_for(timeout=60_000)
 
 
 def test_the_library_follows_what_is_on_its_way(page: Page):

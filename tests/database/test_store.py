@@ -11,7 +11,18 @@ import sqlalchemy as sa
 from tests.blocking import Store
 from wan.database.refusals import NetworkFull, ReviewFull, TooManyComments, TooManyJobsOfAddress
 from wan.domain.errors import ReviewNotFound
-from wan.domain.jobs import GROUPS, LIVE, TRANSITIONS, Job, JobPage, JobState, Reference, Spent
+from wan.domain.jobs import (
+    GROUPS,
+    LIVE,
+    TRANSITIONS,
+    Job,
+    JobFilter,
+    JobPage,
+    JobPlace,
+    JobState,
+    Reference,
+    Spent,
+)
 from wan.domain.messages import Message
 from wan.domain.reviews import Review, Take, Verdict
 
@@ -517,17 +528,13 @@ def prompted(store, number, prompt, **changes):
     store.add(job(number, request={"duration": 5, "prompt": prompt}, **changes))
 
 
-def shelf(store, owner="somebody", *, offset=0, limit=24, **asked):
-    return store.jobs.list_page(
-        owner,
-        offset=offset,
-        limit=limit,
-        **{"words": [], "model": "", "state": "", "verdict": "", "until": None} | asked,
-    )
+def shelf(store, owner="somebody", *, until=None, offset=0, limit=24, **asked):
+    wanted = JobFilter(**asked)
+    return store.jobs.list_page(owner, wanted, until=until, offset=offset, limit=limit)
 
 
 def found(store, search):
-    return [one.id for one in shelf(store, words=search.casefold().split()).jobs]
+    return [one.id for one in shelf(store, words=tuple(search.casefold().split())).jobs]
 
 
 def test_the_library_searches_in_prompts(store):
@@ -626,6 +633,36 @@ def test_jobs_of_one_moment_have_an_order(store):
         prompted(store, number, "a cat", created_at=NOW)
     pages = [one.id for offset in (0, 2, 4) for one in shelf(store, limit=2, offset=offset).jobs]
     assert sorted(pages) == [f"job{number}" for number in range(6)]
+
+
+def test_each_job_has_its_place_among_those_that_match(store):
+    for number in range(7):
+        prompted(store, number, "a dog" if number == 3 else "a cat", created_at=NOW + number // 2)
+    store.add(job(9, owner="somebody else", request={"prompt": "a cat"}))
+    wanted = JobFilter(words=("cat",))
+    cats = [one.id for one in shelf(store, words=wanted.words).jobs]
+    assert len(cats) == 6
+    for number, job_id in enumerate(cats):
+        around = ["", *cats, ""][number : number + 3]
+        one = store.jobs.get(job_id, "somebody")
+        assert store.jobs.find_place("somebody", wanted, one) == JobPlace(
+            around[0], around[2], number + 1, 6
+        )
+    dog = store.jobs.get("job3", "somebody")
+    place = store.jobs.find_place("somebody", wanted, dog)
+    assert (place.place, place.total) == (0, 6)
+    assert {place.previous, place.next} <= set(cats)
+
+
+def test_only_what_has_ended_can_be_chosen_at_once(store):
+    prompted(store, 0, "a cat", state=JobState.SUCCEEDED, video_key="v")
+    prompted(store, 1, "a cat", state=JobState.FAILED)
+    prompted(store, 2, "a cat")
+    prompted(store, 3, "a dog", state=JobState.FAILED)
+    prompted(store, 4, "a cat", state=JobState.FAILED, owner="somebody else")
+    wanted = JobFilter(words=("cat",))
+    assert store.jobs.list_ended("somebody", wanted, 9) == [("job1", False), ("job0", True)]
+    assert store.jobs.list_ended("somebody", wanted, 1) == [("job1", False)]
 
 
 def test_the_library_filters_by_what_was_said_last(store):

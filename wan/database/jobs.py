@@ -1,7 +1,5 @@
 """The rows of jobs: found, listed, deleted."""
 
-from collections.abc import Sequence
-
 import sqlalchemy as sa
 
 from wan.database.engine import Part, in_thread
@@ -9,7 +7,9 @@ from wan.database.reviews import select_judged
 from wan.database.rows import job_of
 from wan.database.schema import DELETED_TASKS, IS_LIVE, JOBS, PROMPT_FOLDED
 from wan.domain import ids
-from wan.domain.jobs import GROUPS, Job, JobPage, JobState
+from wan.domain.jobs import GROUPS, Job, JobFilter, JobPage, JobPlace, JobState
+
+_NEWEST = JOBS.c.created_at.desc(), JOBS.c.id
 
 
 class Jobs(Part):
@@ -107,46 +107,18 @@ class Jobs(Part):
 
     @in_thread
     def list_page(
-        self,
-        owner: str,
-        *,
-        words: Sequence[str],
-        model: str,
-        state: str,
-        verdict: str,
-        until: float | None,
-        offset: int,
-        limit: int,
+        self, owner: str, wanted: JobFilter, *, until: float | None, offset: int, limit: int
     ) -> JobPage:
-        """Return one page of an owner's jobs, as `Library.list_jobs` gives it. words: each must
-        stand in the prompt, casefolded.
-        """
-        mine = JOBS.c.owner == owner
-        wanted = [mine, *(PROMPT_FOLDED.contains(word, autoescape=True) for word in words)]
-        if model:
-            wanted.append(JOBS.c.model == model)
-        if state:
-            wanted.append(JOBS.c.state.in_([one.value for one in sorted(GROUPS[state])]))
-        if verdict:
-            wanted.append(
-                JOBS.c.id.not_in(select_judged(owner))
-                if verdict == "none"
-                else JOBS.c.id.in_(select_judged(owner, verdict))
-            )
+        """Return one page of an owner's jobs, as `Library.list_jobs` gives it."""
+        conditions = _matching(owner, wanted)
         if until is not None:
-            wanted.append(JOBS.c.created_at <= until)
-        page = (
-            JOBS.select()
-            .where(*wanted)
-            .order_by(JOBS.c.created_at.desc(), JOBS.c.id)
-            .offset(offset)
-            .limit(limit)
-        )
-        matching = sa.select(sa.func.count()).select_from(JOBS).where(*wanted)
+            conditions.append(JOBS.c.created_at <= until)
+        page = JOBS.select().where(*conditions).order_by(*_NEWEST).offset(offset).limit(limit)
+        matching = sa.select(sa.func.count()).select_from(JOBS).where(*conditions)
         of_owner = (
             sa.select(sa.func.count(), sa.func.count().filter(IS_LIVE))
             .select_from(JOBS)
-            .where(mine)
+            .where(JOBS.c.owner == owner)
         )
         with self._database.reading() as connection:
             everything, live = connection.execute(of_owner).one()
@@ -154,6 +126,37 @@ class Jobs(Part):
             return JobPage(
                 [job_of(row) for row in connection.execute(page)], total, everything, live
             )
+
+    @in_thread
+    def find_place(self, owner: str, wanted: JobFilter, job: Job) -> JobPlace:
+        """Return where a job stands among those of an owner that match a filter."""
+        matching = _matching(owner, wanted)
+        same, earlier = JOBS.c.created_at == job.created_at, JOBS.c.created_at < job.created_at
+        before = (JOBS.c.created_at > job.created_at) | (same & (JOBS.c.id < job.id))
+        after = earlier | (same & (JOBS.c.id > job.id))
+        ids = sa.select(JOBS.c.id).limit(1)
+        previous = ids.where(*matching, before).order_by(JOBS.c.created_at, JOBS.c.id.desc())
+        following = ids.where(*matching, after).order_by(*_NEWEST)
+        count = sa.func.count
+        counts = sa.select(count(), count().filter(before), count().filter(JOBS.c.id == job.id))
+        with self._database.reading() as connection:
+            total, place, there = connection.execute(counts.where(*matching)).one()
+            return JobPlace(
+                connection.execute(previous).scalar() or "",
+                connection.execute(following).scalar() or "",
+                place + 1 if there else 0,
+                total,
+            )
+
+    @in_thread
+    def list_ended(self, owner: str, wanted: JobFilter, limit: int) -> list[tuple[str, bool]]:
+        """Return the jobs of an owner that match a filter and have ended, newest first: each its id
+        and whether it has a video.
+        """
+        columns = sa.select(JOBS.c.id, JOBS.c.video_key != "")
+        ended = columns.where(*_matching(owner, wanted), ~IS_LIVE).order_by(*_NEWEST).limit(limit)
+        with self._database.reading() as connection:
+            return [(job_id, bool(video)) for job_id, video in connection.execute(ended)]
 
     @in_thread
     def list_run_seconds(
@@ -241,3 +244,18 @@ class Jobs(Part):
         with self._database.reading() as connection:
             found = connection.execute(JOBS.select().where(where)).first()
         return None if found is None else job_of(found)
+
+
+def _matching(owner: str, wanted: JobFilter) -> list[sa.ColumnElement[bool]]:
+    """The conditions for the jobs of an owner that match a filter."""
+    conditions = [JOBS.c.owner == owner]
+    conditions += [PROMPT_FOLDED.contains(word, autoescape=True) for word in wanted.words]
+    if wanted.model:
+        conditions.append(JOBS.c.model == wanted.model)
+    if wanted.state:
+        conditions.append(JOBS.c.state.in_([one.value for one in sorted(GROUPS[wanted.state])]))
+    if wanted.verdict == "none":
+        conditions.append(JOBS.c.id.not_in(select_judged(owner)))
+    elif wanted.verdict:
+        conditions.append(JOBS.c.id.in_(select_judged(owner, wanted.verdict)))
+    return conditions

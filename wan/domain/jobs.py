@@ -199,6 +199,33 @@ class Job:
 
 
 @dataclass(frozen=True)
+class JobFilter:
+    """What a job of the library has to be like; empty for any."""
+
+    words: tuple[str, ...] = ()
+    """Each is somewhere in it; casefolded."""
+    model: str = ""
+    """Its exact name."""
+    state: str = ""
+    """One of `GROUPS`."""
+    verdict: str = ""
+    """Somebody's latest verdict in a review, or "none"."""
+
+
+@dataclass(frozen=True)
+class JobPlace:
+    """Where a job stands in the library, newest first, among the jobs that match a filter."""
+
+    previous: str = ""
+    """The id of the job before it; "" for none."""
+    next: str = ""
+    place: int = 0
+    """From 1; 0 for a job that does not match."""
+    total: int = 0
+    """Number of jobs that match."""
+
+
+@dataclass(frozen=True)
 class JobPage:
     """One page of an owner's library."""
 

@@ -30,6 +30,7 @@ Block = NDArray[np.float32]  # of sound: two rows, a column for each sample
 _RATE = 48_000  # samples of sound per second
 _BLOCK = 4_800  # samples of silence written at once
 _GAP = 480  # samples; anything shorter is no gap
+_PIECE = 1 << 18  # bytes; between two of them the writing of an archive can be stopped
 
 
 def last_frame(path: Path) -> bytes:
@@ -78,6 +79,31 @@ def bundle(video: Path, settings: Mapping[str, Any], target: Path, *, name: str)
                 json.dumps(settings, ensure_ascii=False, indent=2),
                 zipfile.ZIP_DEFLATED,
             )
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def archive(
+    videos: Sequence[tuple[str, Path, Mapping[str, Any]]], target: Path, *, progress: Progress
+) -> None:
+    """Write a ZIP of videos, each with its settings beside it; nothing if it fails.
+
+    videos: name without ending, path and settings of each. progress: called with the fraction done,
+    0 to 1, and may raise to stop.
+    """
+    total, done = sum(path.stat().st_size for _, path, _ in videos) or 1, 0
+    try:
+        with zipfile.ZipFile(target, "w") as made:
+            for name, path, settings in videos:
+                entry = zipfile.ZipInfo.from_file(path, f"{name}.mp4")
+                with path.open("rb") as source, made.open(entry, "w") as file:
+                    while piece := source.read(_PIECE):
+                        progress(done / total)
+                        file.write(piece)
+                        done += len(piece)
+                words = json.dumps(settings, ensure_ascii=False, indent=2)
+                made.writestr(f"{name}.json", words, zipfile.ZIP_DEFLATED)
     except BaseException:
         target.unlink(missing_ok=True)
         raise

@@ -15,6 +15,9 @@ from wan.media import embedded_settings, inputs, join
 from wan.service.library import Library
 from wan.storage.objects import Storage, require_room, translate_errors
 
+ARCHIVED = range(1, 101)
+"""Videos in one archive."""
+
 
 class Exports:
     """Makes files from videos for their owner."""
@@ -49,6 +52,32 @@ class Exports:
                     name=name,
                 )
 
+    async def archive(
+        self,
+        job_ids: Sequence[str],
+        *,
+        owner: str,
+        target: Path,
+        progress: Callable[[float], None],
+    ) -> None:
+        """Write a ZIP of the videos of up to a hundred jobs, in their order, each with its
+        settings, to `target`.
+
+        progress: as for `join`; stopped or failed, nothing is left at `target`. Raises JobNotFound;
+        InvalidInput for none or too many jobs, and for a job without a video; StorageUnavailable.
+        """
+        _require_count(job_ids, ARCHIVED)
+        async with self._storage.workroom() as folder:
+            kept = [await self._hold_video(job_id, owner, folder) for job_id in job_ids]
+            total = sum(path.stat().st_size for _, path in kept)
+            await asyncio.to_thread(require_room, target.parent, more=total)
+            videos = [
+                (f"{number:02}-{job.model}-{job.seed}", path, self._library.describe(job))
+                for number, (job, path) in enumerate(kept, 1)
+            ]
+            with translate_errors():
+                await run_stoppable(partial(join.archive, videos, target), progress)
+
     async def join(
         self,
         job_ids: Sequence[str],
@@ -67,14 +96,7 @@ class Exports:
         Stopped or failed, nothing is left at `target`. Raises JobNotFound; InvalidInput for too few
         or too many jobs, and for a job without a video; StorageUnavailable.
         """
-        if len(job_ids) not in embedded_settings.SHOTS:
-            raise InvalidInput(
-                "takes",
-                "takes_count",
-                given=len(job_ids),
-                low=embedded_settings.SHOTS[0],
-                high=embedded_settings.SHOTS[-1],
-            )
+        _require_count(job_ids, embedded_settings.SHOTS)
         async with self._storage.workroom() as folder:
             shots = [await self._hold_video(job_id, owner, folder) for job_id in job_ids]
             jobs, paths = [job for job, _ in shots], [path for _, path in shots]
@@ -97,6 +119,13 @@ class Exports:
             if job.video_key:
                 return job, await self._storage.hold(job.video_key, folder)
         raise InvalidInput("takes", "take_without_video", given=job.seed)
+
+
+def _require_count(job_ids: Sequence[str], allowed: range) -> None:
+    """Raise InvalidInput for too few or too many jobs."""
+    if len(job_ids) not in allowed:
+        given, low, high = len(job_ids), allowed[0], allowed[-1]
+        raise InvalidInput("takes", "takes_count", given=given, low=low, high=high)
 
 
 class _Stopped(Exception):

@@ -13,7 +13,16 @@ from typing import Any
 from wan.database.jobs import Jobs
 from wan.domain import ids, reviews
 from wan.domain.errors import InvalidInput, JobNotFound, StorageUnavailable, WanError
-from wan.domain.jobs import CANCEL_IS_FREE, GROUPS, Job, JobPage, JobState, Spent
+from wan.domain.jobs import (
+    CANCEL_IS_FREE,
+    GROUPS,
+    Job,
+    JobFilter,
+    JobPage,
+    JobPlace,
+    JobState,
+    Spent,
+)
 from wan.domain.messages import Message
 from wan.domain.results import VideoResult
 from wan.domain.validation import clean_text
@@ -34,6 +43,21 @@ _SEARCH_WORDS = 30
 _PAGE_LIMIT = 10_000  # jobs on a page
 VERDICTS = (*reviews.VERDICTS, "none")
 """The verdicts by which a library is filtered; "none": nobody has given one."""
+
+
+def read_filter(search: str = "", model: str = "", state: str = "", verdict: str = "") -> JobFilter:
+    """Return what somebody asks of the library.
+
+    search: words that the prompt contains, in any order and any case; thirty are looked for. model:
+    its exact name. state: one of `wan.domain.jobs.GROUPS`. verdict: "yes", "maybe" or "no", as
+    somebody's latest verdict in a review, or "none". Raises InvalidInput for an unknown state or
+    verdict.
+    """
+    for field, given, known in (("state", state, GROUPS), ("verdict", verdict, VERDICTS)):
+        if given and given not in known:
+            raise InvalidInput(field, "choice_unknown", given=given[:80], allowed=", ".join(known))
+    words = clean_text("search", search, _SEARCH_LIMIT, line=True).casefold().split()
+    return JobFilter(tuple(dict.fromkeys(words))[:_SEARCH_WORDS], model, state, verdict)
 
 
 class Library:
@@ -64,40 +88,33 @@ class Library:
         self,
         *,
         owner: str,
-        search: str = "",
-        model: str = "",
-        state: str = "",
-        verdict: str = "",
         until: float | None = None,
         offset: int = 0,
         limit: int = 24,
+        **asked: str,
     ) -> JobPage:
         """Return one page of this owner's jobs, newest first.
 
-        search: words that the prompt contains, in any order and any case; thirty are looked for.
-        model: its exact name. state: one of `wan.domain.jobs.GROUPS`. verdict: "yes", "maybe" or
-        "no", as somebody's latest verdict in a review, or "none". until: seconds since 1970; jobs
-        written later are left out, so that pages stay where they are while new jobs come. Raises
-        InvalidInput for an unknown state or verdict.
+        until: seconds since 1970; jobs written later are left out, so that pages stay where they
+        are while new jobs come. asked: see `read_filter`, whose errors are raised.
         """
-        for field, given, known in (("state", state, GROUPS), ("verdict", verdict, VERDICTS)):
-            if given and given not in known:
-                raise InvalidInput(
-                    field, "choice_unknown", given=given[:80], allowed=", ".join(known)
-                )
-        words = list(
-            dict.fromkeys(clean_text("search", search, _SEARCH_LIMIT, line=True).casefold().split())
-        )[:_SEARCH_WORDS]
         return await self._jobs.list_page(
             owner,
-            words=words,
-            model=model,
-            state=state,
-            verdict=verdict,
+            read_filter(**asked),
             until=until,
             offset=max(offset, 0),
             limit=min(max(limit, 0), _PAGE_LIMIT),
         )
+
+    async def find_place(self, job: Job, *, owner: str, **asked: str) -> JobPlace:
+        """Return where a job stands among those of this owner. asked: as for `list_jobs`."""
+        return await self._jobs.find_place(owner, read_filter(**asked), job)
+
+    async def list_ended(self, *, owner: str, limit: int, **asked: str) -> list[tuple[str, bool]]:
+        """Return this owner's jobs that have ended, newest first: each its id, and whether it has a
+        video. asked: as for `list_jobs`.
+        """
+        return await self._jobs.list_ended(owner, read_filter(**asked), limit)
 
     async def list_references(self, job_id: str, *, owner: str) -> list[tuple[str, Path | str]]:
         """Return what a job was made from, in the order in which the model numbers it, each with

@@ -32,19 +32,19 @@ class ChosenTakes:
     def __init__(self, events: Events, chosen: BrowserText, joining: set[str]) -> None:
         self._events, self._chosen, self._joining = events, chosen, joining
         self._language, self._studio = events.language, events.studio
-        self._bar = html.LibraryBar(html.show_bar(self._language), elem_id="wan-library-bar")
-        self._work = html.LibraryWork(elem_id="wan-library-work")
+        self.bar = html.LibraryBar(html.show_bar(self._language), elem_id="wan-library-bar")
+        self.work = html.LibraryWork(elem_id="wan-library-work")
         self._note = html.LibraryNote(elem_id="wan-library-refusal")
 
     def connect(self, detail: html.LibraryDetail) -> None:
         """Connect the buttons. detail: shows a comparison, and has the button for a bundle."""
-        chosen, work = self._chosen, self._work
-        self._bar.choose(None, None, chosen, js="() => window.wanLibrary.chosen()")
-        self._bar.clear(None, None, chosen, js="() => window.wanLibrary.clear()")
-        self._bar.review(None, js="() => window.wanStudio.turn('review')")
+        chosen, work = self._chosen, self.work
+        self.bar.choose(None, None, chosen, js="() => window.wanLibrary.chosen()")
+        self.bar.clear(None, None, chosen, js="() => window.wanLibrary.clear()")
+        self.bar.review(None, js="() => window.wanStudio.turn('review')")
         self._note.hush(None, None, self._note, js="() => ''")
         self._events.connect(
-            self._bar.compare,
+            self.bar.compare,
             self.compare,
             [chosen],
             [detail, self._note],
@@ -53,7 +53,7 @@ class ChosenTakes:
             trigger_mode="multiple",
         )
         joining = self._events.connect(
-            self._bar.join, self.join, [chosen], work, refuse=self._refuse_work, js=_WITH_CHOSEN
+            self.bar.join, self.join, [chosen], work, refuse=self._refuse_work, js=_WITH_CHOSEN
         )
         # Also when it was stopped: the last progress may have come after that.
         joining.then(None, work, work, js=_WITHOUT_PROGRESS)
@@ -158,4 +158,4 @@ class ChosenTakes:
                 jobs.append(await self._studio.library.get(job_id, owner=owner))
             except JobNotFound:
                 gone.append(job_id)
-        return jobs, gone
+        return [job for job in jobs if job.video_key], gone

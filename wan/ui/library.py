@@ -3,6 +3,7 @@ several together. `assets/library.js` adds what only a browser knows, such as wh
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from gradio.components import Component
 from wan.domain.catalog import MODELS
 from wan.domain.errors import WanError
 from wan.domain.jobs import GROUPS
-from wan.domain.messages import Language, t
+from wan.domain.messages import Language, Message, t
 from wan.service.library import VERDICTS
 from wan.service.studio import Studio
 from wan.ui import image, reuse_settings
@@ -23,9 +24,12 @@ from wan.ui.components import library as html
 from wan.ui.components.browser_text import BrowserText
 from wan.ui.components.component import EventValues, OfJob
 from wan.ui.components.stage import show_job
+from wan.ui.selection import Selection
 
 TAB = "library"
 PAGE = 24  # cards
+FILTERS = ("search", "model", "state", "verdict")
+"""What is asked of the library, in the order of the controls."""
 
 
 class Place(EventValues):
@@ -67,6 +71,7 @@ def build(
             takes = ChosenTakes(events, chosen, joining)
     library.connect(tab, filters)
     takes.connect(library.detail)
+    Selection(events, chosen, joining).connect(takes.bar, takes.work)
     reuse_settings.wire(language, studio, connection, tabs, runs)
 
 
@@ -87,15 +92,20 @@ class Library:
         """Connect the filters, the cards and the buttons of a job. tab: looks anew whenever it is
         opened.
         """
+        self._filters = filters
         self._connect_list(filters)
-        tab.select(None, js="() => window.wanLibrary.look()")
+        tab.select(None, js="() => window.wanLibrary.selected()")
         self._events.connect(
             self._grid.open,
             self.open,
-            outputs=[self.detail, self._note],
+            filters,
+            [self.detail, self._note],
             refuse=self._refuse,
             values=OfJob,
             trigger_mode="multiple",
+        )
+        self._events.connect(
+            self._grid.every, self.every, filters, self._note, refuse=self._refuse_every
         )
         self.detail.close(None, None, self.detail, js="() => ''")
         forms = [self._tabs, *reuse_settings.list_outputs(self._runs)]
@@ -137,26 +147,23 @@ class Library:
         """
         unchanged = [gr.skip()] * len(others)
 
-        async def answer(caller: Caller, event: OfJob) -> list[Any]:
+        async def answer(caller: Caller, event: OfJob, *asked: str | None) -> list[Any]:
             try:
                 shown, *changed = await act(caller, event.job)
             except WanError as error:
-                job = await self._studio.watching.snapshot(event.job, owner=caller.owner)
-                return [
-                    html.show_job(self._language, job, error.message),
-                    self._no_note,
-                    *unchanged,
-                ]
+                shown = await self._show(caller, event.job, asked, error.message)
+                return [shown, self._no_note, *unchanged]
             return [shown, self._no_note, *changed]
 
-        def refuse(caller: Caller, error: Exception) -> list[Any]:
+        def refuse(caller: Caller, error: Exception, *_asked: object) -> list[Any]:
             return [*self._refuse(caller, error), *unchanged]
 
         answer.__name__ = act.__name__
         self._events.connect(
             event,
             answer,
-            outputs=[self.detail, self._note, *others],
+            self._filters,
+            [self.detail, self._note, *others],
             refuse=refuse,
             values=OfJob,
             trigger_mode="multiple",
@@ -167,28 +174,40 @@ class Library:
         why = explain(error, not_ready="library_not_ready")
         return [gr.skip(), html.show_note(self._language, why)]
 
-    async def list_jobs(
-        self, caller: Caller, place: Place, search: str | None, model: str, state: str, verdict: str
-    ) -> list[Any]:
-        """Show a page of cards."""
+    def _refuse_every(self, caller: Caller, error: Exception, *_filters: object) -> Any:
+        return self._refuse(caller, error)[1]
+
+    async def list_jobs(self, caller: Caller, place: Place, *asked: str | None) -> list[Any]:
+        """Show a page of cards. asked: what stands in the filters."""
         offset, until = place.read()
         until = until if offset else None
         page = await self._studio.library.list_jobs(
-            owner=caller.owner,
-            search=search or "",
-            model=model,
-            state=state,
-            verdict=verdict,
-            until=until,
-            offset=offset,
-            limit=PAGE,
+            owner=caller.owner, until=until, offset=offset, limit=PAGE, **_name(asked)
         )
         return [html.show_page(self._language, page, offset, PAGE, until), self._no_note]
 
-    async def open(self, caller: Caller, event: OfJob) -> list[Any]:
-        """Show one job."""
-        job = await self._studio.watching.snapshot(event.job, owner=caller.owner)
-        return [html.show_job(self._language, job), self._no_note]
+    async def open(self, caller: Caller, event: OfJob, *asked: str | None) -> list[Any]:
+        """Show one job. asked: what stands in the filters."""
+        return [await self._show(caller, event.job, asked), self._no_note]
+
+    async def _show(
+        self,
+        caller: Caller,
+        job_id: str,
+        asked: Sequence[str | None],
+        note: Message | None = None,
+    ) -> str:
+        """Return a job, between those before and after it."""
+        event = await self._studio.watching.snapshot(job_id, owner=caller.owner)
+        place = await self._studio.library.find_place(event.job, owner=caller.owner, **_name(asked))
+        return html.show_job(self._language, event, note, place)
+
+    async def every(self, caller: Caller, *asked: str | None) -> str:
+        """Have every job chosen that matches the filters and has ended, also on other pages."""
+        found = await self._studio.library.list_ended(
+            owner=caller.owner, limit=html.CHOSEN, **_name(asked)
+        )
+        return html.show_picked(self._language, found, time.time())
 
     async def use(self, caller: Caller, job_id: str) -> list[Any]:
         """Fill the form of its tab with a job's settings, and go there."""
@@ -245,6 +264,11 @@ class Library:
         """Delete a job."""
         await self._studio.library.delete(job_id, owner=caller.owner)
         return [html.show_gone(self._language, job_id)]
+
+
+def _name(asked: Sequence[str | None]) -> dict[str, str]:
+    """Return what stands in the filters by its names."""
+    return {name: value or "" for name, value in zip(FILTERS, asked, strict=True)}
 
 
 def _filters(language: Language) -> list[Any]:

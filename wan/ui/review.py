@@ -224,7 +224,7 @@ class ReviewTab:
             "with_settings": settings,
         }
         review, _ = await self._studio.reviews.create(
-            [job.id for job in jobs], owner=caller.owner, **about
+            [job.id for job in jobs if job.video_key], owner=caller.owner, **about
         )
         return *await self._show(caller, review.id), "", "", ""
 

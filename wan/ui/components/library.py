@@ -10,17 +10,25 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from wan.domain.jobs import Job, JobEvent, JobPage, JobState, Reference, Spent
+from wan.domain.jobs import Job, JobEvent, JobPage, JobPlace, JobState, Reference, Spent
 from wan.domain.messages import Language, Message
 from wan.media import embedded_settings
+from wan.service import exports
 from wan.ui.components.component import Component
 from wan.ui.components.templates import render
 from wan.web.compare import TAKES, describe_settings
 from wan.web.templating import render_macro
 from wan.web.text import text
 
-NEEDED = {"compare": TAKES, "join": embedded_settings.SHOTS}
-"""How many takes have to be chosen for it."""
+CHOSEN = 500
+"""Jobs that can be chosen at once."""
+NEEDED = {
+    "compare": TAKES,
+    "join": embedded_settings.SHOTS,
+    "pack": exports.ARCHIVED,
+    "delete": range(1, CHOSEN + 1),
+}
+"""How many have to be chosen for it: takes with a video, and for a deletion jobs of any kind."""
 _TONES = {
     JobState.SUCCEEDED: "good",
     JobState.FAILED: "bad",
@@ -42,7 +50,7 @@ _LONG_PROMPT = 160  # characters; it may have to be scrolled, also by the keyboa
 class LibraryGrid(Component):
     """A page of cards, and the way to the others. A script may open a job too."""
 
-    event_names = ("look", "open")
+    event_names = ("look", "open", "every")
 
 
 class LibraryDetail(Component):
@@ -52,13 +60,13 @@ class LibraryDetail(Component):
 
 
 class LibraryBar(Component):
-    """What can be done with the chosen takes."""
+    """What can be done with the chosen jobs."""
 
-    event_names = ("choose", "clear", "compare", "join", "review")
+    event_names = ("choose", "clear", "compare", "join", "review", "pack", "delete")
 
 
 class LibraryWork(Component):
-    """How far a join is, and what was made to be downloaded."""
+    """How far some work is, and what came of it."""
 
     event_names = ("stop", "dismiss")
 
@@ -133,15 +141,32 @@ def gone_mark(gone: Sequence[str]) -> Markup:
     return render_macro("gone", "en", list(gone))
 
 
+def show_picked(language: Language, jobs: Sequence[tuple[str, bool]], at: float) -> Markup:
+    """A mark for the script: these jobs are to be chosen. jobs: each its id, and whether it has a
+    video. at: when that was asked for, by which one mark differs from the next.
+    """
+    videos, others = ([job_id for job_id, video in jobs if video == kind] for kind in (True, False))
+    return render("library_picked.html", language, videos=videos, others=others, at=at)
+
+
 def show_bar(language: Language) -> Markup:
-    """What can be done with the chosen takes, which the script counts."""
+    """What can be done with the chosen jobs, which the script counts."""
     needed = json.dumps({verb: (counts[0], counts[-1]) for verb, counts in NEEDED.items()})
     return render("library_bar.html", language, needed=needed)
 
 
-def show_progress(language: Language, done: float, gone: Sequence[str] = ()) -> Markup:
-    """How far a join is. done: 0 to 1. gone: see `gone_mark`."""
-    return render("library_work.html", language, percent=int(done * 100), gone=gone)
+def show_progress(
+    language: Language, done: float, gone: Sequence[str] = (), key: str = "library_joining"
+) -> Markup:
+    """How far some work is. done: 0 to 1. gone: see `gone_mark`. key: of its name."""
+    return render("library_work.html", language, percent=int(done * 100), gone=gone, key=key)
+
+
+def show_deleted(language: Language, gone: Sequence[str], kept: int) -> Markup:
+    """What came of deleting jobs. gone: the ids of those that are not there any more. kept: how
+    many are still on their way and stay.
+    """
+    return render("library_deleted.html", language, gone=gone, kept=kept)
 
 
 def show_download(
@@ -160,14 +185,22 @@ def show_board(language: Language, board: Markup, gone: Sequence[str] = ()) -> M
     return render("library_board.html", language, board=board, gone=gone)
 
 
-def show_job(language: Language, event: JobEvent, note: Message | None = None) -> Markup:
-    """One job with all that is known of it. note: why something could not be done with it."""
+def show_job(
+    language: Language,
+    event: JobEvent,
+    note: Message | None = None,
+    place: JobPlace | None = None,
+) -> Markup:
+    """One job with all that is known of it. note: why something could not be done with it. place:
+    where it stands among the cards.
+    """
     job = event.job
     steps = durations(event)
     return render(
         "library_job.html",
         language,
         job=job,
+        place=place or JobPlace(),
         has_video=job.state is JobState.SUCCEEDED,
         say=job.said or event.message,
         note=note,
