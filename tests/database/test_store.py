@@ -635,6 +635,21 @@ def test_jobs_of_one_moment_have_an_order(store):
     assert sorted(pages) == [f"job{number}" for number in range(6)]
 
 
+def test_the_library_searches_in_comments_of_own_reviews(store):
+    for number in range(3):
+        prompted(store, number, "a cat")
+    kept(store)
+    store.reviews.add_verdict(word("ann", NOW, job_id="job1", comment="Too DARK, Ärger"))
+    kept(store, token="foreign", owner="somebody else")
+    foreign = word("bob", NOW, review_id="review-foreign", job_id="job2", comment="dark")
+    store.reviews.add_verdict(foreign)
+    assert [found(store, asked) for asked in ("dark", "ärger CAT", "dog dark")] == [
+        ["job1"],
+        ["job1"],
+        [],
+    ]
+
+
 def test_each_job_has_its_place_among_those_that_match(store):
     for number in range(7):
         prompted(store, number, "a dog" if number == 3 else "a cat", created_at=NOW + number // 2)

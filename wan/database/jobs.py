@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from wan.database.engine import Part, in_thread
-from wan.database.reviews import select_judged
+from wan.database.reviews import select_commented, select_judged
 from wan.database.rows import job_of
 from wan.database.schema import DELETED_TASKS, IS_LIVE, JOBS, PROMPT_FOLDED
 from wan.domain import ids
@@ -249,7 +249,9 @@ class Jobs(Part):
 def _matching(owner: str, wanted: JobFilter) -> list[sa.ColumnElement[bool]]:
     """The conditions for the jobs of an owner that match a filter."""
     conditions = [JOBS.c.owner == owner]
-    conditions += [PROMPT_FOLDED.contains(word, autoescape=True) for word in wanted.words]
+    for word in wanted.words:
+        commented = JOBS.c.id.in_(select_commented(owner, word))
+        conditions.append(PROMPT_FOLDED.contains(word, autoescape=True) | commented)
     if wanted.model:
         conditions.append(JOBS.c.model == wanted.model)
     if wanted.state:

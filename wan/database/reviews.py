@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from wan.database.engine import Part, in_thread
 from wan.database.refusals import NetworkFull, ReviewFull, TooManyComments, TooManyReviews
 from wan.database.rows import job_of
-from wan.database.schema import JOBS, REVIEW_TAKES, REVIEWS, VERDICTS
+from wan.database.schema import COMMENT_FOLDED, JOBS, REVIEW_TAKES, REVIEWS, VERDICTS
 from wan.domain.errors import ReviewNotFound
 from wan.domain.jobs import Job
 from wan.domain.plain_text import clean, clean_line
@@ -185,7 +185,10 @@ class Reviews(Part):
             )
             if verdict.comment and connection.execute(commented).scalar_one() >= COMMENTS_LIMIT:
                 raise TooManyComments(limit=COMMENTS_LIMIT)
-            connection.execute(VERDICTS.insert().values(**asdict(verdict), place=place))
+            folded = verdict.comment.casefold()
+            connection.execute(
+                VERDICTS.insert().values(**asdict(verdict), place=place, comment_folded=folded)
+            )
 
     @in_thread
     def revoke(self, review_id: str, owner: str, now: float) -> bool:
@@ -271,7 +274,7 @@ def select_judged(owner: str, verdict: str = "") -> sa.Select[tuple[str]]:
     """Select the ids of an owner's jobs of which somebody's latest verdict in a review is this one;
     of all that have a verdict, where none is named.
     """
-    theirs = VERDICTS.c.review_id.in_(sa.select(REVIEWS.c.id).where(REVIEWS.c.owner == owner))
+    theirs = _in_reviews_of(owner)
     each = [VERDICTS.c.review_id, VERDICTS.c.job_id, VERDICTS.c.reviewer]
     place = (
         sa.func.row_number()
@@ -282,6 +285,18 @@ def select_judged(owner: str, verdict: str = "") -> sa.Select[tuple[str]]:
     return sa.select(said.c.job_id).where(
         said.c.place == 1, *([said.c.verdict == verdict] if verdict else [])
     )
+
+
+def select_commented(owner: str, word: str) -> sa.Select[tuple[str]]:
+    """Select the ids of the jobs of which somebody has said this in a review of an owner. word:
+    casefolded.
+    """
+    said = COMMENT_FOLDED.contains(word, autoescape=True)
+    return sa.select(VERDICTS.c.job_id).where(_in_reviews_of(owner), said)
+
+
+def _in_reviews_of(owner: str) -> sa.ColumnElement[bool]:
+    return VERDICTS.c.review_id.in_(sa.select(REVIEWS.c.id).where(REVIEWS.c.owner == owner))
 
 
 def _is_open(now: float) -> sa.ColumnElement[bool]:
@@ -316,7 +331,11 @@ def _select_verdicts(
             "comment": clean(row.comment),
             "name": clean_line(row.name),
         }  # old rows are as they were given
-        known = {name: value for name, value in row._mapping.items() if name != "place"}
+        known = {
+            name: value
+            for name, value in row._mapping.items()
+            if name not in ("place", "comment_folded")
+        }
         said[row.review_id, row.job_id].append(Verdict(**known | words))
     return said
 

@@ -244,6 +244,11 @@ VERDICTS = Table(
     Column("created_at", Float(53), nullable=False),
     Column("reviewer", String(32)),
     Column("place", String(32)),  # tells networks apart within a review; empty in older rows
+    Column("comment_folded", Text),  # what a search looks through, as the prompts of jobs are
+)
+# A row of an earlier version has no folded comment.
+COMMENT_FOLDED = sa.func.coalesce(
+    VERDICTS.c.comment_folded, sa.func.lower(VERDICTS.c.comment), type_=Text()
 )
 # What every process on this database must have the same, and makes only once.
 KEYS = Table(

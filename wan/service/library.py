@@ -48,10 +48,10 @@ VERDICTS = (*reviews.VERDICTS, "none")
 def read_filter(search: str = "", model: str = "", state: str = "", verdict: str = "") -> JobFilter:
     """Return what somebody asks of the library.
 
-    search: words that the prompt contains, in any order and any case; thirty are looked for. model:
-    its exact name. state: one of `wan.domain.jobs.GROUPS`. verdict: "yes", "maybe" or "no", as
-    somebody's latest verdict in a review, or "none". Raises InvalidInput for an unknown state or
-    verdict.
+    search: words that the prompt or a comment in a review contains, in any order and any case;
+    thirty are looked for. model: its exact name. state: one of `wan.domain.jobs.GROUPS`. verdict:
+    "yes", "maybe" or "no", as somebody's latest verdict in a review, or "none". Raises InvalidInput
+    for an unknown state or verdict.
     """
     for field, given, known in (("state", state, GROUPS), ("verdict", verdict, VERDICTS)):
         if given and given not in known:
