@@ -112,6 +112,27 @@ def test_searching_and_filtering(owner: Page):
     expect(owner.locator(".wan-item")).to_have_count(0)
 
 
+def test_a_card_under_the_pointer_plays_unless_nothing_shall_move(owner: Page):
+    playing = """() => [...document.querySelectorAll('.wan-item video')]
+        .map((video, number) => video.paused ? -1 : number).filter((number) => number >= 0)"""
+    owner.locator("[data-event=open]").nth(0).hover()
+    owner.wait_for_timeout(600)  # twice as long as it would rest
+    assert owner.evaluate(playing) == []
+    owner.emulate_media(reduced_motion="no-preference")
+    try:
+        for number in (1, 2):
+            owner.locator("[data-event=open]").nth(number).hover()
+            owner.wait_for_function(f"({playing})().join() === '{number}'")
+        assert owner.evaluate("document.querySelectorAll('.wan-item video')[2].muted")
+        owner.locator("#wan-library-search").hover()
+        owner.wait_for_function(f"({playing})().length === 0")
+        owner.locator("[data-event=open]").nth(0).focus()
+        owner.keyboard.press("Tab")
+        owner.wait_for_function(f"({playing})().join() === '0'")
+    finally:
+        owner.emulate_media(reduced_motion="reduce")
+
+
 def test_one_job_is_opened_and_left_by_keyboard(owner: Page):
     card = owner.locator("[data-event=open]").nth(1)
     card.focus()

@@ -237,8 +237,8 @@ def blocked_paths(settings: Settings) -> list[str]:
 
 def _scripts() -> list[str]:
     """The scripts of the page, which run inline."""
-    names = ("shared", "page", "forms", "copy", "uploads", "compare", "library", "review")
-    return [read_assets("js", name) for name in names]
+    names = ("shared", "page", "forms", "copy", "uploads", "compare", "library", "previews")
+    return [read_assets("js", name) for name in (*names, "review")]
 
 
 def _template() -> str:
