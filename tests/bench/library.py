@@ -57,7 +57,7 @@ def row(number: int, owner: str, now: float) -> Job:
     }
     key = f"videos/seeded{number}"
     return Job(
-        id=f"seeded{number}",
+        id=f"seeded{number:015}",
         owner=owner,
         account="account",
         backend="simulator",

@@ -1,6 +1,8 @@
 """The library as a person uses it: the real app, the real simulator, a real browser."""
 
+import contextlib
 import re
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +13,20 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests import plain_http
+from tests.bench.library import row
+from tests.blocking import Store
 from tests.browser.findings import THEMES, findings, too_wide
-from tests.browser.serving import SAMPLES, App, Visits, generate, opened, reach, say
+from tests.browser.serving import (
+    SAMPLES,
+    App,
+    Visits,
+    generate,
+    opened,
+    reach,
+    say,
+    served,
+)
+from wan.domain.ids import CALLERS, OPERATOR, Owners
 
 PROMPTS = ["A red kite over the sea.", "一只猫在雨中", "100% wool <b>socks</b>"]
 
@@ -472,6 +486,27 @@ def test_axe_finds_nothing_grave_and_nothing_is_too_wide(owner: Page):
         folded.click()
     look("job")
     assert not grave, "\n".join(grave)
+
+
+def test_a_shared_library_shows_what_the_command_line_made(visit: Visits, tmp_path: Path):
+    (tmp_path / "output").mkdir()
+    with contextlib.closing(Store(f"sqlite:///{tmp_path}/output/wan.sqlite3")) as store:
+        somebody = Owners(store.database.seal).of_token("t" * 43)
+        for number, owner in enumerate((OPERATOR, somebody, f"{CALLERS}program")):
+            store.add(row(number, owner, time.time()))
+    with served(tmp_path, WAN_SHARED_LIBRARY="true") as app:
+        page = visit(app.url)
+        library(page)
+        expect(page.locator("#wan-library-shared")).to_contain_text("Shared library")
+        expect(page.locator(".wan-item")).to_have_count(2)
+        page.locator(".wan-item", has_text="Command line").locator("[data-event=open]").click()
+        page.locator('.wan-job [data-act="ask"]').click()
+        page.locator(".wan-job [data-event=delete]").click()
+        expect(page.locator(".wan-item")).to_have_count(1)
+        assert app.rows("SELECT owner FROM jobs ORDER BY id") == [
+            (somebody,),
+            (f"{CALLERS}program",),
+        ]
 
 
 def dropped(page: Page, target: str, name: str, content: bytes, kind: str = "video/mp4") -> None:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from tests.blocking import Store
 from wan.database.refusals import NetworkFull, ReviewFull, TooManyComments, TooManyJobsOfAddress
+from wan.domain import ids
 from wan.domain.errors import ReviewNotFound
 from wan.domain.jobs import (
     GROUPS,
@@ -648,6 +649,33 @@ def test_the_library_searches_in_comments_of_own_reviews(store):
         ["job1"],
         [],
     ]
+
+
+def test_a_shared_library_shows_all_but_what_belongs_to_a_program_alone(store):
+    ours, program = {"somebody", "somebody else", ids.OPERATOR}, f"{ids.CALLERS}program"
+    for number, owner in enumerate([*sorted(ours), program]):
+        prompted(store, number, "a cat", owner=owner, state=JobState.SUCCEEDED, video_key="v")
+    kept(store, owner="somebody else")
+    whose = {f"job{number}": owner for number, owner in enumerate([*sorted(ours), program])}
+
+    def seen(owner):
+        shown = {one.id for one in shelf(store, owner).jobs}
+        assert shown == {one for one in whose if store.jobs.get(one, owner)}
+        assert shelf(store, owner).of_owner == len(shown)
+        return {whose[one] for one in shown}
+
+    def reviewed():
+        return [bool(take.job) for take in store.reviews.get_by_link("link").takes], [
+            bool(store.reviews.get_job("link", number, NOW)) for number in (1, 2)
+        ]
+
+    alone = {owner: seen(owner) for owner in [*ours, program]}
+    assert alone == {owner: {owner} for owner in [*ours, program]}
+    assert reviewed() == ([True, False], [True, False])
+    store.database.shared = True
+    assert {owner: seen(owner) for owner in ours} == dict.fromkeys(ours, ours)
+    assert seen(program) == {program}
+    assert reviewed() == ([True, True], [True, True])
 
 
 def test_each_job_has_its_place_among_those_that_match(store):

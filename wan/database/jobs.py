@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 
 from wan.database.engine import Part, in_thread
+from wan.database.owners import seen_by
 from wan.database.reviews import select_commented, select_judged
 from wan.database.rows import job_of
 from wan.database.schema import DELETED_TASKS, IS_LIVE, JOBS, PROMPT_FOLDED
@@ -17,8 +18,8 @@ class Jobs(Part):
 
     @in_thread
     def get(self, job_id: str, owner: str) -> Job | None:
-        """Return a job by its id, if it is this owner's."""
-        return self._select_one((JOBS.c.id == job_id) & (JOBS.c.owner == owner))
+        """Return a job by its id, if this owner sees it."""
+        return self._select_one((JOBS.c.id == job_id) & self._seen(owner))
 
     @in_thread
     def get_by_media_token(self, token: str) -> Job | None:
@@ -110,7 +111,7 @@ class Jobs(Part):
         self, owner: str, wanted: JobFilter, *, until: float | None, offset: int, limit: int
     ) -> JobPage:
         """Return one page of an owner's jobs, as `Library.list_jobs` gives it."""
-        conditions = _matching(owner, wanted)
+        conditions = self._matching(owner, wanted)
         if until is not None:
             conditions.append(JOBS.c.created_at <= until)
         page = JOBS.select().where(*conditions).order_by(*_NEWEST).offset(offset).limit(limit)
@@ -118,7 +119,7 @@ class Jobs(Part):
         of_owner = (
             sa.select(sa.func.count(), sa.func.count().filter(IS_LIVE))
             .select_from(JOBS)
-            .where(JOBS.c.owner == owner)
+            .where(self._seen(owner))
         )
         with self._database.reading() as connection:
             everything, live = connection.execute(of_owner).one()
@@ -130,7 +131,7 @@ class Jobs(Part):
     @in_thread
     def find_place(self, owner: str, wanted: JobFilter, job: Job) -> JobPlace:
         """Return where a job stands among those of an owner that match a filter."""
-        matching = _matching(owner, wanted)
+        matching = self._matching(owner, wanted)
         same, earlier = JOBS.c.created_at == job.created_at, JOBS.c.created_at < job.created_at
         before = (JOBS.c.created_at > job.created_at) | (same & (JOBS.c.id < job.id))
         after = earlier | (same & (JOBS.c.id > job.id))
@@ -154,7 +155,9 @@ class Jobs(Part):
         and whether it has a video.
         """
         columns = sa.select(JOBS.c.id, JOBS.c.video_key != "")
-        ended = columns.where(*_matching(owner, wanted), ~IS_LIVE).order_by(*_NEWEST).limit(limit)
+        ended = (
+            columns.where(*self._matching(owner, wanted), ~IS_LIVE).order_by(*_NEWEST).limit(limit)
+        )
         with self._database.reading() as connection:
             return [(job_id, bool(video)) for job_id, video in connection.execute(ended)]
 
@@ -201,7 +204,7 @@ class Jobs(Part):
         """Give a job's files a new token, so that every link to them that was given away is dead.
         Returns whether there is such a job.
         """
-        mine = (JOBS.c.id == job_id) & (JOBS.c.owner == owner)
+        mine = (JOBS.c.id == job_id) & self._seen(owner)
         with self._database.writing() as connection:
             changed = connection.execute(
                 JOBS.update()
@@ -245,19 +248,21 @@ class Jobs(Part):
             found = connection.execute(JOBS.select().where(where)).first()
         return None if found is None else job_of(found)
 
+    def _matching(self, owner: str, wanted: JobFilter) -> list[sa.ColumnElement[bool]]:
+        """The conditions for the jobs of an owner that match a filter."""
+        conditions = [self._seen(owner)]
+        for word in wanted.words:
+            commented = JOBS.c.id.in_(select_commented(owner, word))
+            conditions.append(PROMPT_FOLDED.contains(word, autoescape=True) | commented)
+        if wanted.model:
+            conditions.append(JOBS.c.model == wanted.model)
+        if wanted.state:
+            conditions.append(JOBS.c.state.in_([one.value for one in sorted(GROUPS[wanted.state])]))
+        if wanted.verdict == "none":
+            conditions.append(JOBS.c.id.not_in(select_judged(owner)))
+        elif wanted.verdict:
+            conditions.append(JOBS.c.id.in_(select_judged(owner, wanted.verdict)))
+        return conditions
 
-def _matching(owner: str, wanted: JobFilter) -> list[sa.ColumnElement[bool]]:
-    """The conditions for the jobs of an owner that match a filter."""
-    conditions = [JOBS.c.owner == owner]
-    for word in wanted.words:
-        commented = JOBS.c.id.in_(select_commented(owner, word))
-        conditions.append(PROMPT_FOLDED.contains(word, autoescape=True) | commented)
-    if wanted.model:
-        conditions.append(JOBS.c.model == wanted.model)
-    if wanted.state:
-        conditions.append(JOBS.c.state.in_([one.value for one in sorted(GROUPS[wanted.state])]))
-    if wanted.verdict == "none":
-        conditions.append(JOBS.c.id.not_in(select_judged(owner)))
-    elif wanted.verdict:
-        conditions.append(JOBS.c.id.in_(select_judged(owner, wanted.verdict)))
-    return conditions
+    def _seen(self, owner: str) -> sa.ColumnElement[bool]:
+        return seen_by(owner, shared=self._database.shared)

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from wan.database.engine import Part, in_thread
+from wan.database.owners import is_seen_by, seen_by
 from wan.database.refusals import NetworkFull, ReviewFull, TooManyComments, TooManyReviews
 from wan.database.rows import job_of
 from wan.database.schema import COMMENT_FOLDED, JOBS, REVIEW_TAKES, REVIEWS, VERDICTS
@@ -104,7 +105,7 @@ class Reviews(Part):
             ).where(VERDICTS.c.review_id == review.id)
             there = (
                 (REVIEW_TAKES.c.review_id == review.id)
-                & (JOBS.c.owner == review.owner)
+                & seen_by(review.owner, shared=self._database.shared)
                 & (JOBS.c.video_key != "")
             )
             shown = sa.select(sa.func.count()).select_from(takes).where(there)
@@ -128,16 +129,14 @@ class Reviews(Part):
         theirs = JOBS.join(REVIEW_TAKES, REVIEW_TAKES.c.job_id == JOBS.c.id).join(
             REVIEWS, REVIEWS.c.id == REVIEW_TAKES.c.review_id
         )
-        same = (
-            (REVIEWS.c.link_hash == self._hash_link(token))
-            & (REVIEW_TAKES.c.position == number)
-            & (JOBS.c.owner == REVIEWS.c.owner)
-        )
+        same = (REVIEWS.c.link_hash == self._hash_link(token)) & (REVIEW_TAKES.c.position == number)
         with self._database.reading() as connection:
             found = connection.execute(
-                sa.select(JOBS).select_from(theirs).where(same, _is_open(now))
+                sa.select(JOBS, REVIEWS.c.owner.label("reviewed_by"))
+                .select_from(theirs)
+                .where(same, _is_open(now))
             ).first()
-        return None if found is None else job_of(found)
+        return None if found is None else self._if_seen(found.reviewed_by, job_of(found))
 
     @in_thread
     def shows_settings(self, token: str) -> bool:
@@ -253,7 +252,7 @@ class Reviews(Part):
         owners = {row.id: row.owner for row in rows}
         for take in takes:
             job, verdicts = (
-                _if_owned(owners[take.review_id], jobs.get(take.job_id)),
+                self._if_seen(owners[take.review_id], jobs.get(take.job_id)),
                 tuple(said[take.review_id, take.job_id]),
             )
             shown_in[take.review_id].append(
@@ -264,6 +263,10 @@ class Reviews(Part):
             Review(**one, takes=tuple(shown_in[one["id"]]), people=people.get(one["id"], 0))
             for one in known
         ]
+
+    def _if_seen(self, owner: str, job: Job | None) -> Job | None:
+        shared = self._database.shared
+        return job if job is not None and is_seen_by(owner, job, shared=shared) else None
 
     def _hash_link(self, token: str) -> str:
         """Return the hash by which a review is found whose link ends with this token."""
@@ -365,7 +368,3 @@ def _review_of(row: Any) -> dict[str, Any]:
         "note": clean(row.note),
         "with_settings": bool(row.with_settings),
     }
-
-
-def _if_owned(owner: str, job: Job | None) -> Job | None:
-    return job if job is not None and job.owner == owner else None

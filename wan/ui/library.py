@@ -22,7 +22,8 @@ from wan.ui.caller import Caller, Connection, Events, explain
 from wan.ui.chosen_takes import ChosenTakes
 from wan.ui.components import library as html
 from wan.ui.components.browser_text import BrowserText
-from wan.ui.components.component import EventValues, OfJob
+from wan.ui.components.component import EventValues, OfJob, bare
+from wan.ui.components.lines import hint
 from wan.ui.components.stage import show_job
 from wan.ui.selection import Selection
 
@@ -63,6 +64,8 @@ def build(
     """
     events = Events(language, studio, connection)
     with gr.Column(elem_id="wan-library-room"):
+        if studio.settings.shared_library:
+            gr.HTML(hint(language, "library_shared"), elem_id="wan-library-shared", **bare)
         with gr.Row(elem_classes="wan-filters"):
             filters = _filters(language)
         with gr.Column(elem_id="wan-library"):

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
+from wan.domain.ids import OPERATOR
 from wan.domain.jobs import Job, JobEvent, JobPage, JobPlace, JobState, Reference, Spent
 from wan.domain.messages import Language, Message
 from wan.media import embedded_settings
@@ -89,6 +90,7 @@ def show_page(
         "library_page.html",
         language,
         page=page,
+        operator=OPERATOR,
         offset=offset,
         limit=limit,
         until="" if newest is None else repr(newest),
