@@ -227,11 +227,11 @@ def test_the_browsers_way_back_and_a_reload_stay_in_the_library(owner: Page):
     expect(owner.locator(".wan-job")).to_contain_text(
         owner.locator(".wan-item-words").nth(1).text_content()
     )
-    owner.locator('[data-act="ask"]').click()
-    expect(owner.locator(".wan-ask")).to_be_visible()
+    owner.locator('.wan-job [data-act="ask"]').click()
+    expect(owner.locator(".wan-job .wan-ask")).to_be_visible()
     owner.keyboard.press("Escape")  # only the question goes
-    expect(owner.locator(".wan-ask")).to_be_hidden()
-    expect(owner.locator('[data-act="ask"]')).to_be_focused()
+    expect(owner.locator(".wan-job .wan-ask")).to_be_hidden()
+    expect(owner.locator('.wan-job [data-act="ask"]')).to_be_focused()
     owner.go_back()
     expect(owner.locator(".wan-job")).to_have_count(0)
     expect(cards.nth(0)).to_be_visible()
@@ -426,7 +426,7 @@ def test_deleting_asks_first_and_not_while_it_runs(page: Page, app: App):
         library(page)
         page.locator("[data-event=open]").click()
         expect(page.locator(".wan-job [data-event=watch]")).to_be_visible()
-        expect(page.locator('[data-act="ask"]')).to_have_count(0)
+        expect(page.locator('.wan-job [data-act="ask"]')).to_have_count(0)
         page.evaluate(  # as a page would that is older than the job
             """() => {
                 const job = document.querySelector(".wan-job");
@@ -437,11 +437,11 @@ def test_deleting_asks_first_and_not_while_it_runs(page: Page, app: App):
         expect(page.locator(".wan-job .wan-note")).to_contain_text("Cancel it first")
     page.locator('.wan-job[data-state="SUCCEEDED"]').wait_for(timeout=60_000)
     source = page.locator(".wan-job video").get_attribute("src")
-    page.locator('[data-act="ask"]').click()
-    expect(page.locator('[data-act="keep"]')).to_be_focused()
-    page.locator('[data-act="keep"]').click()
-    expect(page.locator(".wan-ask")).to_be_hidden()
-    page.locator('[data-act="ask"]').click()
+    page.locator('.wan-job [data-act="ask"]').click()
+    expect(page.locator('.wan-job [data-act="keep"]')).to_be_focused()
+    page.locator('.wan-job [data-act="keep"]').click()
+    expect(page.locator(".wan-job .wan-ask")).to_be_hidden()
+    page.locator('.wan-job [data-act="ask"]').click()
     page.locator(".wan-job [data-event=delete]").click()
     expect(page.locator(".wan-empty")).to_contain_text("No videos yet")
     assert plain_http.get(f"{app.url}/{source}").status_code == 404
@@ -481,7 +481,7 @@ def test_axe_finds_nothing_grave_and_nothing_is_too_wide(owner: Page):
     look("compared")
     owner.keyboard.press("Escape")
     owner.locator("[data-event=open]").first.click()
-    owner.locator('[data-act="ask"]').click()
+    owner.locator('.wan-job [data-act="ask"]').click()
     for folded in owner.locator(".wan-job details:not([open]) summary").all():
         folded.click()
     look("job")
