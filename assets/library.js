@@ -60,7 +60,7 @@ window.wanLibrary = (() => {
 
   function gridRendered() {
     // For the first time; what is triggered while a part is put in is lost.
-    if (!part("[data-cards]")) return setTimeout(selected, 60);
+    if (!part("[data-cards]")) return begin();
     const active = document.activeElement;
     const job = active.closest(".wan-item")?.dataset.job;
     mark();
@@ -71,6 +71,16 @@ window.wanLibrary = (() => {
       cardOf(focused.job)?.querySelector(name)?.focus(); // it stands elsewhere by now
     }
   }
+
+  function begin() {
+    setTimeout(selected, 60);
+    height.observe(document.getElementById("wan-library-foot"));
+  }
+
+  // How high the foot is, which is sticky: nothing gets the focus behind it.
+  const height = new ResizeObserver(([{ target }]) =>
+    document.documentElement.style.setProperty("--w-foot", `${target.offsetHeight}px`),
+  );
 
   function focusCard(job) {
     sought = "";
@@ -313,7 +323,8 @@ window.wanLibrary = (() => {
   function ask(asks) {
     const box = part(open ? ".wan-job" : ".wan-chosen");
     box.querySelector(".wan-ask").hidden = !asks;
-    box.querySelector(asks ? "[data-act=keep]" : "[data-act=ask]").focus();
+    const next = box.querySelector(asks ? "[data-act=keep]" : "[data-act=ask]");
+    next.focus({ preventScroll: !open }); // the bar is where it is seen
   }
 
   // The job before or after the one that is shown.
