@@ -333,7 +333,10 @@ def test_joining_says_how_far_it_is_and_can_be_stopped(owner: Page, app: App):
 def test_several_are_chosen_downloaded_and_deleted(page: Page, app: App):
     picture(page)
     page.locator("#wan-image-takes").get_by_label("3", exact=True).check()
-    made(page, "One of three.")
+    say(page, "image", "One of three.")
+    generate(page, "image")
+    ended = page.locator('#wan-image-view .wan-take[data-state="SUCCEEDED"]')
+    expect(ended).to_have_count(3, timeout=60_000)
     page.locator("#wan-image-takes").get_by_label("1", exact=True).check()
     with app.holding("PENDING"):
         say(page, "image", "On its way.")
