@@ -491,25 +491,38 @@ def test_axe_finds_nothing_grave_and_nothing_is_too_wide(owner: Page):
     assert not grave, "\n".join(grave)
 
 
-def test_a_shared_library_shows_what_the_command_line_made(visit: Visits, tmp_path: Path):
+def test_a_shared_library_of_two_pages(visit: Visits, tmp_path: Path):
+    """With what the command line made, and nothing of a program that has no token of its own."""
     (tmp_path / "output").mkdir()
     with contextlib.closing(Store(f"sqlite:///{tmp_path}/output/wan.sqlite3")) as store:
         somebody = Owners(store.database.seal).of_token("t" * 43)
-        for number, owner in enumerate((OPERATOR, somebody, f"{CALLERS}program")):
+        for number, owner in enumerate((f"{CALLERS}program", OPERATOR, *[somebody] * 25)):
             store.add(row(number, owner, time.time()))
     with served(tmp_path, WAN_SHARED_LIBRARY="true") as app:
         page = visit(app.url)
         library(page)
         expect(page.locator("#wan-library-shared")).to_contain_text("Shared library")
-        expect(page.locator(".wan-item")).to_have_count(2)
-        page.locator(".wan-item", has_text="Command line").locator("[data-event=open]").click()
+        cards, bar = page.locator(".wan-item"), page.locator(".wan-chosen")
+        expect(cards).to_have_count(24)
+        page.locator("[data-all]").check()
+        expect(bar).to_contain_text("24 selected", use_inner_text=True)
+        page.locator("[data-event=every]").click()
+        expect(bar).to_contain_text("26 selected", use_inner_text=True)
+        bar.locator("[data-event=clear]").click()
+        cards.last.locator("[data-event=open]").click()
+        expect(page.locator(".wan-job")).to_contain_text("24 of 26")
+        page.keyboard.press("ArrowRight")
+        expect(page.locator(".wan-job")).to_contain_text("25 of 26")
+        page.keyboard.press("Escape")  # to the cards among which this one is
+        expect(cards).to_have_count(2)
+        expect(cards.first.locator("[data-event=open]")).to_be_focused()
+        page.locator("#wan-library [data-event=look]").first.click()
+        cards.filter(has_text="Command line").locator("[data-event=open]").click()
         page.locator('.wan-job [data-act="ask"]').click()
         page.locator(".wan-job [data-event=delete]").click()
-        expect(page.locator(".wan-item")).to_have_count(1)
-        assert app.rows("SELECT owner FROM jobs ORDER BY id") == [
-            (somebody,),
-            (f"{CALLERS}program",),
-        ]
+        expect(page.locator(".wan-pages")).to_contain_text("of 25")
+        assert app.rows("SELECT count(*) FROM jobs") == [(26,)]
+        assert app.rows(f"SELECT * FROM jobs WHERE owner = '{OPERATOR}'") == []  # noqa: S608
 
 
 def dropped(page: Page, target: str, name: str, content: bytes, kind: str = "video/mp4") -> None:
