@@ -336,7 +336,7 @@ def test_several_are_chosen_downloaded_and_deleted(page: Page, app: App):
     say(page, "image", "One of three.")
     generate(page, "image")
     ended = page.locator('#wan-image-view .wan-take[data-state="SUCCEEDED"]')
-    expect(ended).to_have_count(3, timeout=60_000)
+    expect(ended).to_have_count(3, timeout=120_000)
     page.locator("#wan-image-takes").get_by_label("1", exact=True).check()
     with app.holding("PENDING"):
         say(page, "image", "On its way.")
