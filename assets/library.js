@@ -26,10 +26,11 @@ window.wanLibrary = (() => {
   const show = (job) => fire("grid", "open", { job });
   const close = () => fire("detail", "close");
 
+  const place = () => ({ ...part("[data-cards]")?.dataset });
+
   function look() {
-    const { offset = "0", until = "" } = part("[data-cards]")?.dataset ?? {};
     looked = performance.now();
-    fire("grid", "look", { offset, until });
+    fire("grid", "look", place());
   }
 
   // A part was rendered anew: what was put on it here is put there again.
@@ -101,6 +102,9 @@ window.wanLibrary = (() => {
     if (open) room().dataset.shows = open;
     else delete room().dataset.shows;
     mark();
+    // One part shows the next job too, with what was written for the one before.
+    for (const field of box.querySelectorAll("[data-label]"))
+      if (field !== document.activeElement) field.value = field.defaultValue;
     if (open && !before) enter(box);
     else if (before && !open) leave(before);
     if (gone && !opener) tabOf("library")?.focus({ preventScroll: true });
@@ -138,10 +142,13 @@ window.wanLibrary = (() => {
 
   // Somebody is taken to a tab. again: the job that is shown there shall be made once more.
   // continues: its form has been filled for the next shot.
-  function depart({ went: tab, job, again, continues }) {
+  // fresh: it has been filled for new takes of the job.
+  function depart({ went: tab, job, again, fresh, continues }) {
     scrollTo({ top: 0 });
     tabOf(tab)?.focus({ preventScroll: true });
-    if (continues !== undefined) window.wanStudio.selectPrompt(tab);
+    window.wanForms.newTake(tab, fresh === undefined ? "" : job);
+    if (fresh !== undefined) window.wanStudio.toGenerate(tab);
+    else if (continues !== undefined) window.wanStudio.selectPrompt(tab);
     else if (again !== undefined) window.wanStudio.takeAgain(tab, job);
     else window.wanStudio.started(tab, job);
   }
@@ -192,6 +199,16 @@ window.wanLibrary = (() => {
     choose(target.checked ? [...chosen, job] : chosen.filter((id) => id !== job));
   });
 
+  // A name or a project is kept as soon as somebody is done with it.
+  document.addEventListener("change", ({ target }) => {
+    const { label, job } = target.dataset;
+    if (label) fire("detail", "annotate", { job, [label]: target.value });
+  });
+
+  document.addEventListener("input", ({ target }) => {
+    if ("move" in target.dataset) part("[data-event=move]").dataset.project = target.value;
+  });
+
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented || !open || !isShown()) return;
     if (document.querySelector("dialog[open]")) return;
@@ -222,7 +239,8 @@ window.wanLibrary = (() => {
     },
     filtered(given) {
       looked = performance.now(); // a look at the page that was shown before would come after it
-      return given;
+      const { project, starred } = place();
+      return given.with(-1, JSON.stringify({ project, starred }));
     },
     forget(html) {
       for (const [, gone] of html.matchAll(/data-gone="([^"]*)"/g)) drop(gone);

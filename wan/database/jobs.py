@@ -1,6 +1,7 @@
 """The rows of jobs: found, listed, deleted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -10,6 +11,8 @@ from wan.database.rows import job_of
 from wan.database.schema import DELETED_TASKS, IS_LIVE, JOBS, PROMPT_FOLDED
 from wan.domain import ids
 from wan.domain.jobs import GROUPS, Job, JobPage, JobState
+
+_project = sa.func.coalesce(JOBS.c.project, "", type_=sa.Text())
 
 
 class Jobs(Part):
@@ -114,6 +117,8 @@ class Jobs(Part):
         model: str,
         state: str,
         verdict: str,
+        project: str | None = None,
+        starred: bool = False,
         until: float | None,
         offset: int,
         limit: int,
@@ -133,6 +138,10 @@ class Jobs(Part):
                 if verdict == "none"
                 else JOBS.c.id.in_(select_judged(owner, verdict))
             )
+        if project is not None:
+            wanted.append(_project == project)
+        if starred:
+            wanted.append(JOBS.c.starred)
         if until is not None:
             wanted.append(JOBS.c.created_at <= until)
         page = (
@@ -144,15 +153,29 @@ class Jobs(Part):
         )
         matching = sa.select(sa.func.count()).select_from(JOBS).where(*wanted)
         of_owner = (
-            sa.select(sa.func.count(), sa.func.count().filter(IS_LIVE))
+            sa.select(
+                sa.func.count(),
+                sa.func.count().filter(IS_LIVE),
+                sa.func.count().filter(JOBS.c.starred),
+            )
             .select_from(JOBS)
             .where(mine)
         )
+        projects = (
+            sa.select(JOBS.c.project)
+            .where(mine, _project != "")
+            .group_by(JOBS.c.project)
+            .order_by(sa.func.max(JOBS.c.created_at).desc(), JOBS.c.project)
+        )
         with self._database.reading() as connection:
-            everything, live = connection.execute(of_owner).one()
-            total = connection.execute(matching).scalar_one()
+            everything, live, with_star = connection.execute(of_owner).one()
             return JobPage(
-                [job_of(row) for row in connection.execute(page)], total, everything, live
+                [job_of(row) for row in connection.execute(page)],
+                total=connection.execute(matching).scalar_one(),
+                of_owner=everything,
+                live=live,
+                projects=list(connection.execute(projects).scalars()),
+                starred=with_star,
             )
 
     @in_thread
@@ -206,6 +229,15 @@ class Jobs(Part):
                 .values(media_token=media_token, version=JOBS.c.version + 1)
             )
             return bool(changed.rowcount)
+
+    @in_thread
+    def label(self, job_ids: Sequence[str], owner: str, changes: Mapping[str, Any]) -> None:
+        """Change what an owner says of jobs. changes: `name`, `starred`, `project`."""
+        mine = JOBS.c.id.in_(job_ids) & (JOBS.c.owner == owner)
+        with self._database.writing() as connection:
+            connection.execute(
+                JOBS.update().where(mine).values(**changes, version=JOBS.c.version + 1)
+            )
 
     @in_thread
     def delete(self, job: Job, now: float) -> bool:

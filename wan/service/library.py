@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,7 +13,16 @@ from typing import Any
 from wan.database.jobs import Jobs
 from wan.domain import ids, reviews
 from wan.domain.errors import InvalidInput, JobNotFound, StorageUnavailable, WanError
-from wan.domain.jobs import CANCEL_IS_FREE, GROUPS, Job, JobPage, JobState, Spent
+from wan.domain.jobs import (
+    CANCEL_IS_FREE,
+    GROUPS,
+    NAME_LIMIT,
+    PROJECT_LIMIT,
+    Job,
+    JobPage,
+    JobState,
+    Spent,
+)
 from wan.domain.messages import Message
 from wan.domain.results import VideoResult
 from wan.domain.validation import clean_text
@@ -68,6 +77,8 @@ class Library:
         model: str = "",
         state: str = "",
         verdict: str = "",
+        project: str | None = None,
+        starred: bool = False,
         until: float | None = None,
         offset: int = 0,
         limit: int = 24,
@@ -76,7 +87,8 @@ class Library:
 
         search: words that the prompt contains, in any order and any case; thirty are looked for.
         model: its exact name. state: one of `wan.domain.jobs.GROUPS`. verdict: "yes", "maybe" or
-        "no", as somebody's latest verdict in a review, or "none". until: seconds since 1970; jobs
+        "no", as somebody's latest verdict in a review, or "none". project: its name; "" for jobs
+        in none, None for all. starred: only what has a star. until: seconds since 1970; jobs
         written later are left out, so that pages stay where they are while new jobs come. Raises
         InvalidInput for an unknown state or verdict.
         """
@@ -94,6 +106,8 @@ class Library:
             model=model,
             state=state,
             verdict=verdict,
+            project=project,
+            starred=starred,
             until=until,
             offset=max(offset, 0),
             limit=min(max(limit, 0), _PAGE_LIMIT),
@@ -236,6 +250,31 @@ class EditableLibrary(Library):
             log.warning(
                 "what job %s was made from is not gone yet; it goes with the next cleanup", job.id
             )
+
+    async def label(
+        self,
+        job_ids: Sequence[str],
+        *,
+        owner: str,
+        name: str | None = None,
+        starred: bool | None = None,
+        project: str | None = None,
+    ) -> None:
+        """Name jobs of this owner, star them, or move them to a project; what is None stays as it
+        is, and "" takes a name or a project away. An id that is not theirs is passed over.
+
+        name, project: up to `NAME_LIMIT` and `PROJECT_LIMIT` characters. Raises InvalidInput.
+        """
+        changes: dict[str, Any] = {}
+        if name is not None:
+            changes["name"] = clean_text("name", name, NAME_LIMIT, line=True)
+        if starred is not None:
+            changes["starred"] = starred
+        if project is not None:
+            changes["project"] = clean_text("project", project, PROJECT_LIMIT, line=True)
+        known = [one for one in job_ids if ids.has_shape(ids.JOB, one)]
+        await self._jobs.label(known, owner, changes)
+        self._changes.notify()
 
     async def withdraw_links(self, job_id: str, *, owner: str) -> Job:
         """Make every link to a job's files that was given away lead nowhere; the job gets new ones.

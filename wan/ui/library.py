@@ -9,11 +9,12 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
+from pydantic import Field
 
 from wan.domain.catalog import MODELS
 from wan.domain.errors import WanError
 from wan.domain.jobs import GROUPS
-from wan.domain.messages import Language, t
+from wan.domain.messages import Language, Message, t
 from wan.service.library import VERDICTS
 from wan.service.studio import Studio
 from wan.ui import image, reuse_settings
@@ -28,7 +29,16 @@ TAB = "library"
 PAGE = 24  # cards
 
 
-class Place(EventValues):
+class Shelf(EventValues):
+    """Which part of the library is looked at."""
+
+    project: str | None = Field(default=None, max_length=200)
+    """The project; "" for what is in none, None for all."""
+    starred: str = ""
+    """Whether only what has a star is shown: "1" or ""."""
+
+
+class Place(Shelf):
     """Which page of the jobs is wanted, as the page before it said."""
 
     offset: str = ""
@@ -78,6 +88,7 @@ class Library:
     def __init__(self, events: Events, tabs: gr.Tabs, runs: reuse_settings.Runs) -> None:
         self._events, self._tabs, self._runs = events, tabs, runs
         self._language, self._studio = events.language, events.studio
+        self._shelf = BrowserText("wan-library-shelf-v1", restored=False)
         self._no_note = html.show_note(self._language)
         self._note = html.LibraryNote(self._no_note, elem_id="wan-library-note")
         self._grid = html.LibraryGrid(elem_id="wan-library-grid")
@@ -97,6 +108,22 @@ class Library:
             values=OfJob,
             trigger_mode="multiple",
         )
+        self._events.connect(
+            self.detail.annotate,
+            self.annotate,
+            outputs=[self.detail, self._note],
+            refuse=self._refuse,
+            values=html.Labels,
+            trigger_mode="multiple",
+        )
+        self._events.connect(
+            self._grid.annotate,
+            self.star,
+            outputs=self._note,
+            refuse=lambda caller, error: self._refuse(caller, error)[1],
+            values=html.Labels,
+            trigger_mode="multiple",
+        ).then(None, js="() => window.wanLibrary.look()")
         self.detail.close(None, None, self.detail, js="() => ''")
         forms = [self._tabs, *reuse_settings.list_outputs(self._runs)]
         views = [part for run in self._runs.values() for part in (run.view, run.job)]
@@ -104,14 +131,15 @@ class Library:
         self._connect_act(self.detail.use, self.use, forms)
         self._connect_act(self.detail.frame, self.frame, forms)
         self._connect_act(self.detail.watch, self.watch, stages)
-        self._connect_act(self.detail.again, self.again, stages)
+        self._connect_act(self.detail.again, self.again, forms)
+        self._connect_act(self.detail.retry, self.retry, stages)
         self._connect_act(self.detail.delete, self.delete, [])
 
     def _connect_list(self, filters: Sequence[Any]) -> None:
         connect = partial(
             self._events.connect,
             act=self.list_jobs,
-            inputs=filters,
+            inputs=[*filters, self._shelf],
             outputs=[self._grid, self._note],
             refuse=self._refuse,
             values=Place,
@@ -168,37 +196,79 @@ class Library:
         return [gr.skip(), html.show_note(self._language, why)]
 
     async def list_jobs(
-        self, caller: Caller, place: Place, search: str | None, model: str, state: str, verdict: str
+        self,
+        caller: Caller,
+        place: Place,
+        search: str | None,
+        model: str,
+        state: str,
+        verdict: str,
+        shelf: str,
     ) -> list[Any]:
-        """Show a page of cards."""
+        """Show a page of cards. shelf: what is looked at, where another filter has changed."""
         offset, until = place.read()
         until = until if offset else None
+        where = Shelf.model_validate_json(shelf) if shelf else place
         page = await self._studio.library.list_jobs(
             owner=caller.owner,
             search=search or "",
             model=model,
             state=state,
             verdict=verdict,
+            project=where.project,
+            starred=bool(where.starred),
             until=until,
             offset=offset,
             limit=PAGE,
         )
-        return [html.show_page(self._language, page, offset, PAGE, until), self._no_note]
+        shown = html.show_page(
+            self._language,
+            page,
+            offset,
+            PAGE,
+            until,
+            project=where.project,
+            starred=bool(where.starred),
+        )
+        return [shown, self._no_note]
 
     async def open(self, caller: Caller, event: OfJob) -> list[Any]:
         """Show one job."""
         job = await self._studio.watching.snapshot(event.job, owner=caller.owner)
         return [html.show_job(self._language, job), self._no_note]
 
+    async def annotate(self, caller: Caller, event: html.Labels) -> list[Any]:
+        """Name a job, star it, or move it to a project."""
+        owner, note = caller.owner, Message.of("library_kept")
+        try:
+            await self._studio.library.label([event.job], owner=owner, **event.changes)
+        except WanError as error:
+            note = error.message
+        job = await self._studio.watching.snapshot(event.job, owner=owner)
+        kept = note.key == "library_kept"
+        return [html.show_job(self._language, job, note, kept=kept), self._no_note]
+
+    async def star(self, caller: Caller, event: html.Labels) -> str:
+        """Star a job among the cards, or take its star away."""
+        await self._studio.library.label([event.job], owner=caller.owner, **event.changes)
+        return self._no_note
+
     async def use(self, caller: Caller, job_id: str) -> list[Any]:
         """Fill the form of its tab with a job's settings, and go there."""
-        owner = caller.owner
+        tab, form = await self._recall(caller.owner, job_id)
+        return self._fill(tab, form)
+
+    async def again(self, caller: Caller, job_id: str) -> list[Any]:
+        """Do as `use`, for new takes of the job: each draws a seed of its own."""
+        tab, form = await self._recall(caller.owner, job_id)
+        return self._fill(tab, form | {"seed": ""}, job_id=job_id)
+
+    async def _recall(self, owner: str, job_id: str) -> tuple[str, dict[str, Any]]:
+        """The tab on which a job was made, and what its form held."""
         job = await self._studio.library.get(job_id, owner=owner)
         references = await reuse_settings.copy_references(self._studio, job.id, owner=owner)
         tab = MODELS[job.model].makes
-        return self._fill(
-            tab, reuse_settings.make_form_values(tab, job.request, job.seed, references)
-        )
+        return tab, reuse_settings.make_form_values(tab, job.request, job.seed, references)
 
     async def frame(self, caller: Caller, job_id: str) -> list[Any]:
         """Make the last frame of a job's video the picture of the next shot."""
@@ -218,16 +288,21 @@ class Library:
         }
         return self._fill(image.TAB, form, continues=True)
 
-    def _fill(self, tab: str, form: dict[str, Any], *, continues: bool = False) -> list[Any]:
+    def _fill(
+        self, tab: str, form: dict[str, Any], *, job_id: str = "", continues: bool = False
+    ) -> list[Any]:
+        """job_id: of what the form shall make new takes. continues: see `show_departure`."""
         filled = reuse_settings.fill_outputs(self._runs, tab, form)
-        departure = html.show_departure(self._language, tab, continues=continues)
+        departure = html.show_departure(
+            self._language, tab, job_id, fresh=bool(job_id), continues=continues
+        )
         return [departure, gr.Tabs(selected=tab), *filled]
 
     async def watch(self, caller: Caller, job_id: str) -> list[Any]:
         """Show a job on the tab on which it was made: there it is followed and cancelled."""
         return await self._resume(caller, job_id, again=False)
 
-    async def again(self, caller: Caller, job_id: str) -> list[Any]:
+    async def retry(self, caller: Caller, job_id: str) -> list[Any]:
         """Show a job on the tab on which it was made, where the script makes it once more."""
         return await self._resume(caller, job_id, again=True)
 

@@ -6,14 +6,24 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from wan.domain.jobs import Job, JobEvent, JobPage, JobState, Reference, Spent
+from wan.domain.jobs import (
+    NAME_LIMIT,
+    PROJECT_LIMIT,
+    Job,
+    JobEvent,
+    JobPage,
+    JobState,
+    Reference,
+    Spent,
+)
 from wan.domain.messages import Language, Message
 from wan.media import embedded_settings
-from wan.ui.components.component import Component
+from wan.ui.components.component import Component, OfJob
 from wan.ui.components.templates import render
 from wan.web.compare import TAKES, describe_settings
 from wan.web.templating import render_macro
@@ -39,22 +49,38 @@ _STEPS = (  # from one time of the row to the next that is known
 _LONG_PROMPT = 160  # characters; it may have to be scrolled, also by the keyboard
 
 
+class Labels(OfJob):
+    """What an owner says of a job; None stays as it is."""
+
+    name: str | None = None
+    starred: Literal["0", "1"] | None = None
+    project: str | None = None
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """As `wan.service.library.EditableLibrary.label` takes it."""
+        starred = None if self.starred is None else self.starred == "1"
+        return {"name": self.name, "starred": starred, "project": self.project}
+
+
 class LibraryGrid(Component):
     """A page of cards, and the way to the others. A script may open a job too."""
 
-    event_names = ("look", "open")
+    event_names = ("look", "open", "annotate")
 
 
 class LibraryDetail(Component):
     """One job, or takes side by side, in place of the cards; without either they are shown."""
 
-    event_names = ("close", "use", "frame", "again", "watch", "bundle", "delete")
+    event_names = (
+        *("close", "annotate", "use", "frame", "again", "retry", "watch", "bundle", "delete"),
+    )
 
 
 class LibraryBar(Component):
     """What can be done with the chosen takes."""
 
-    event_names = ("choose", "clear", "compare", "join", "review")
+    event_names = ("choose", "clear", "compare", "join", "review", "move")
 
 
 class LibraryWork(Component):
@@ -70,11 +96,19 @@ class LibraryNote(Component):
 
 
 def show_page(
-    language: Language, page: JobPage, offset: int, limit: int, until: float | None
+    language: Language,
+    page: JobPage,
+    offset: int,
+    limit: int,
+    until: float | None,
+    *,
+    project: str | None = None,
+    starred: bool = False,
 ) -> Markup:
     """A page of cards, and the way to the others. offset: number of the jobs before it; limit: of
     its cards at most; until: the moment up to which the jobs of all pages are, in seconds since
-    1970, None for the first look.
+    1970, None for the first look. project, starred: which of them are shown, as
+    `wan.service.library.Library.list_jobs` has it.
     """
     newest = page.jobs[0].created_at if page.jobs and until is None else until
     return render(
@@ -84,6 +118,12 @@ def show_page(
         offset=offset,
         limit=limit,
         until="" if newest is None else repr(newest),
+        project=project,
+        starred=starred,
+        projects=page.projects
+        if not project or project in page.projects
+        else [*page.projects, project],
+        PROJECT_LIMIT=PROJECT_LIMIT,
         tones=_TONES,
         cost=partial(_cost, language, long=False),
         moment=_moment,
@@ -105,10 +145,12 @@ def show_departure(
     job_id: str = "",
     *,
     again: bool = False,
+    fresh: bool = False,
     continues: bool = False,
 ) -> Markup:
     """A mark for the script: somebody is taken to a tab. job_id: the job that is shown there now.
-    again: whether it shall be made once more. continues: whether the form there is filled for the
+    again: whether it shall be made once more. fresh: whether the form there is filled for new takes
+    of it. continues: whether the form there is filled for the
     next shot.
     """
     return render(
@@ -117,6 +159,7 @@ def show_departure(
         tab=tab,
         job_id=job_id,
         again=again,
+        fresh=fresh,
         continues=continues,
     )
 
@@ -136,7 +179,7 @@ def gone_mark(gone: Sequence[str]) -> Markup:
 def show_bar(language: Language) -> Markup:
     """What can be done with the chosen takes, which the script counts."""
     needed = json.dumps({verb: (counts[0], counts[-1]) for verb, counts in NEEDED.items()})
-    return render("library_bar.html", language, needed=needed)
+    return render("library_bar.html", language, needed=needed, PROJECT_LIMIT=PROJECT_LIMIT)
 
 
 def show_progress(language: Language, done: float, gone: Sequence[str] = ()) -> Markup:
@@ -160,8 +203,12 @@ def show_board(language: Language, board: Markup, gone: Sequence[str] = ()) -> M
     return render("library_board.html", language, board=board, gone=gone)
 
 
-def show_job(language: Language, event: JobEvent, note: Message | None = None) -> Markup:
-    """One job with all that is known of it. note: why something could not be done with it."""
+def show_job(
+    language: Language, event: JobEvent, note: Message | None = None, *, kept: bool = False
+) -> Markup:
+    """One job with all that is known of it. note: what came of a button. kept: whether that is
+    good.
+    """
     job = event.job
     steps = durations(event)
     return render(
@@ -171,6 +218,9 @@ def show_job(language: Language, event: JobEvent, note: Message | None = None) -
         has_video=job.state is JobState.SUCCEEDED,
         say=job.said or event.message,
         note=note,
+        kept=kept,
+        NAME_LIMIT=NAME_LIMIT,
+        PROJECT_LIMIT=PROJECT_LIMIT,
         tone=_TONES.get(job.state, ""),
         cost=_cost(language, job, long=True),
         long_prompt=_LONG_PROMPT,
