@@ -2,6 +2,7 @@
 // and is measured as the service counts it.
 window.wanForms = (() => {
   const CARRIED = "wan-carried";
+  const FORMS = "wan-forms";
   const kept = (key) => window.wan.kept("sessionStorage", key);
   const keep = (key, value) => window.wan.keep("sessionStorage", key, value);
 
@@ -47,11 +48,41 @@ window.wanForms = (() => {
     location.assign(way);
   }
 
+  // Everything else in the forms, such as a sample, outlives a reload too; what they say before
+  // that was put back does not count.
+  let arrived = false;
+  const remember = (forms) => arrived && keep(FORMS, JSON.stringify(forms));
+
+  function remembered() {
+    arrived = true;
+    return JSON.parse(kept(FORMS) ?? "null");
+  }
+
   // What was taken along, once; null for whoever came another way.
   function carried() {
     const forms = JSON.parse(kept(CARRIED) ?? "null");
     keep(CARRIED, "null");
     return forms;
+  }
+
+  // The form was filled for new takes of a video: the button says so, and what they cost, until
+  // something else is written into the form.
+  const again = new Map(); // tab -> the video's id
+  const newTake = (tab, job) => (job ? again.set(tab, job) : again.delete(tab));
+  const newTakeOf = (tab) => again.get(tab) ?? "";
+
+  function entitle(button) {
+    const tab = button.id.split("-")[1];
+    if (!again.has(tab) && !("plain" in button.dataset)) return;
+    const { plain = button.textContent } = button.dataset;
+    const words = document.querySelector(`#wan-${tab}-price [data-again]`)?.textContent;
+    button.dataset.plain = plain;
+    window.wan.write(button, again.has(tab) ? (words ?? plain) : plain);
+  }
+
+  function change(part) {
+    const button = part.closest?.(".wan-brief")?.querySelector("[id$=-generate]");
+    if (button && !part.closest("[id$=-takes]")) again.delete(button.id.split("-")[1]);
   }
 
   function insert(tile) {
@@ -77,11 +108,18 @@ window.wanForms = (() => {
     if (box.classList.contains("wan-over") !== signs > most) box.classList.toggle("wan-over");
   }
 
-  setInterval(() => document.querySelectorAll("[class*=wan-of-] textarea").forEach(measure), 250);
-  document.addEventListener("input", ({ target }) => hold(target));
+  setInterval(() => {
+    document.querySelectorAll("[class*=wan-of-] textarea").forEach(measure);
+    document.querySelectorAll(".wan-go [id$=-generate]").forEach(entitle);
+  }, 250);
+  document.addEventListener("input", ({ target }) => {
+    hold(target);
+    change(target);
+  });
   document.addEventListener("click", ({ target }) => {
     const tile = target.closest?.("[data-insert]");
     if (tile) insert(tile);
+    if (target.closest?.(".wan-sample")) change(target);
   });
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.(".wan-lang a");
@@ -97,5 +135,5 @@ window.wanForms = (() => {
     if (!link.ariaCurrent) leave(link);
   });
 
-  return { keyTyped, restore, carry, carried };
+  return { keyTyped, restore, remember, remembered, carry, carried, newTake, newTakeOf };
 })();

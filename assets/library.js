@@ -4,6 +4,7 @@
 window.wanLibrary = (() => {
   const LOOK = 2000; // ms between two looks at what is on its way
   const LINK = /^#video=([\w-]{20,22})$/; // the address of a job that is open
+  const BEFORE = 5;
   const STEPS = { ArrowLeft: "previous", ArrowRight: "next" };
   const KEYS_OF_THEIR_OWN = "input, textarea, select, video, [contenteditable], [role=tablist]";
   let chosen = new Map(); // ids, in the order of choosing -> whether there is a video
@@ -34,13 +35,19 @@ window.wanLibrary = (() => {
   const show = (job) => fire("grid", "open", { job });
   const close = () => fire("detail", "close");
 
-  const cards = () => part("[data-cards]")?.dataset ?? {};
+  const cards = () => ({ ...part("[data-cards]")?.dataset });
   const linked = () => location.hash.match(LINK)?.[1] ?? "";
   const bare = () => location.pathname + location.search;
 
-  function look({ offset = "0", until = "" } = cards()) {
+  // What is looked at, behind the other inputs of an event: the browser's token, and the filters.
+  function shelved(given) {
+    const { project, starred } = cards();
+    return [...given.slice(0, BEFORE), JSON.stringify({ project, starred })];
+  }
+
+  function look(place = cards()) {
     looked = performance.now();
-    fire("grid", "look", { offset, until });
+    fire("grid", "look", place);
   }
 
   // A part was rendered anew: what was put on it here is put there again.
@@ -60,7 +67,7 @@ window.wanLibrary = (() => {
 
   function gridRendered() {
     // For the first time; what is triggered while a part is put in is lost.
-    if (!part("[data-cards]")) return begin();
+    if (!part("[data-cards]")) return setTimeout(selected, 60);
     const active = document.activeElement;
     const job = active.closest(".wan-item")?.dataset.job;
     mark();
@@ -72,16 +79,6 @@ window.wanLibrary = (() => {
     }
   }
 
-  function begin() {
-    setTimeout(selected, 60);
-    height.observe(document.getElementById("wan-library-foot"));
-  }
-
-  // How high the foot is, which is sticky: nothing gets the focus behind it.
-  const height = new ResizeObserver(([{ target }]) =>
-    document.documentElement.style.setProperty("--w-foot", `${target.offsetHeight}px`),
-  );
-
   function focusCard(job) {
     sought = "";
     const card = cardOf(job);
@@ -92,8 +89,8 @@ window.wanLibrary = (() => {
   // What is asked of the library may be on other pages too: the server says what is to be chosen.
   function noteRendered(box) {
     const picked = box.querySelector("[data-picked]")?.dataset;
-    const ids = (list, video) => (list ? list.split(" ").map((id) => [id, video]) : []);
-    if (picked) choose([...chosen, ...ids(picked.picked, true), ...ids(picked.bare, false)]);
+    const all = (ids, video) => (ids ? ids.split(" ").map((id) => [id, video]) : []);
+    if (picked) choose([...chosen, ...all(picked.picked, true), ...all(picked.bare, false)]);
     if (open || !wanted || !box.querySelector("[data-note]")) return;
     wanted = ""; // it cannot be shown
     if (linked()) history.replaceState(null, "", bare());
@@ -145,10 +142,10 @@ window.wanLibrary = (() => {
   }
 
   function pick(picked, wants) {
-    const entries = picked.map(({ dataset }) => [dataset.job, dataset.state === "SUCCEEDED"]);
-    const ids = entries.map(([id]) => id);
     hush();
-    choose(wants ? [...chosen, ...entries] : [...chosen].filter(([id]) => !ids.includes(id)));
+    const entries = picked.map(({ dataset }) => [dataset.job, dataset.state === "SUCCEEDED"]);
+    const ids = new Map(entries);
+    choose(wants ? [...chosen, ...entries] : [...chosen].filter(([id]) => !ids.has(id)));
   }
 
   // The cards from one to another that can be chosen.
@@ -179,6 +176,9 @@ window.wanLibrary = (() => {
     else delete room().dataset.shows;
     mark();
     place = Number(shown?.dataset.place) || place;
+    // One part shows the next job too, with what was written for the one before.
+    for (const field of box.querySelectorAll("[data-label]"))
+      if (field !== document.activeElement) field.value = field.defaultValue;
     if (open && !before) enter(box);
     else if (open === "job") rename(box);
     else if (before && !open) leave(before);
@@ -231,9 +231,9 @@ window.wanLibrary = (() => {
 
   // The page on which a job stands.
   function lookFor(job) {
-    const { limit = 1, until = "" } = cards();
+    const { limit = 1 } = cards();
     sought = job;
-    look({ offset: `${Math.floor((place - 1) / limit) * limit}`, until });
+    look({ ...cards(), offset: `${Math.floor((place - 1) / limit) * limit}` });
   }
 
   addEventListener("popstate", () => {
@@ -269,10 +269,13 @@ window.wanLibrary = (() => {
 
   // Somebody is taken to a tab. again: the job that is shown there shall be made once more.
   // continues: its form has been filled for the next shot.
-  function depart({ went: tab, job, again, continues }) {
+  // fresh: it has been filled for new takes of the job.
+  function depart({ went: tab, job, again, fresh, continues }) {
     scrollTo({ top: 0 });
     tabOf(tab)?.focus({ preventScroll: true });
-    if (continues !== undefined) window.wanStudio.selectPrompt(tab);
+    window.wanForms.newTake(tab, fresh === undefined ? "" : job);
+    if (fresh !== undefined) window.wanStudio.toGenerate(tab);
+    else if (continues !== undefined) window.wanStudio.selectPrompt(tab);
     else if (again !== undefined) window.wanStudio.takeAgain(tab, job);
     else window.wanStudio.started(tab, job);
   }
@@ -323,8 +326,7 @@ window.wanLibrary = (() => {
   function ask(asks) {
     const box = part(open ? ".wan-job" : ".wan-chosen");
     box.querySelector(".wan-ask").hidden = !asks;
-    const next = box.querySelector(asks ? "[data-act=keep]" : "[data-act=ask]");
-    next.focus({ preventScroll: !open }); // the bar is where it is seen
+    box.querySelector(`[data-act=${asks ? "keep" : "ask"}]`).focus({ preventScroll: !open });
   }
 
   // The job before or after the one that is shown.
@@ -340,8 +342,17 @@ window.wanLibrary = (() => {
     if (!target.matches?.("#wan-library [data-choose]")) return;
     const card = target.closest(".wan-item");
     pick(ranges && anchor ? between(anchor, card) : [card], target.checked);
-    anchor = card;
-    ranges = false;
+    [anchor, ranges] = [card, false];
+  });
+
+  // A name or a project is kept as soon as somebody is done with it.
+  document.addEventListener("change", ({ target }) => {
+    const { label, job } = target.dataset;
+    if (label) fire("detail", "annotate", { job, [label]: target.value });
+  });
+
+  document.addEventListener("input", ({ target }) => {
+    if ("move" in target.dataset) part("[data-event=move]").dataset.project = target.value;
   });
 
   document.addEventListener("keydown", (event) => {
@@ -365,6 +376,7 @@ window.wanLibrary = (() => {
   return {
     look: () => look(),
     selected,
+    shelved,
     arrive,
     chosen: () => [...chosen.keys()].join(" "),
     choose(ids, verb) {
@@ -379,7 +391,7 @@ window.wanLibrary = (() => {
     },
     filtered(given) {
       looked = performance.now(); // a look at the page that was shown before would come after it
-      return given;
+      return shelved(given);
     },
     forget(html) {
       for (const [, gone] of html.matchAll(/data-gone="([^"]*)"/g)) drop(gone);

@@ -153,9 +153,10 @@ window.wanStudio = (() => {
   // The page was opened, and shows every job as it was at that moment: what is on its way is
   // followed from there.
   function arrived(forms) {
-    const filled = window.wanForms.carried();
+    const [carried, remembered] = [window.wanForms.carried(), window.wanForms.remembered()];
+    const filled = carried ?? remembered;
     window.wanForms.restore();
-    if (!window.wanLibrary.arrive()) back(Boolean(filled));
+    if (!window.wanLibrary.arrive()) back(Boolean(carried));
     setTimeout(() => TABS.filter(isLive).forEach(attach), 60);
     return filled?.length === forms.length ? filled : forms.map(() => ({ __type__: "update" }));
   }
@@ -183,6 +184,7 @@ window.wanStudio = (() => {
   // Generate, or a button that makes something anew, is gone by then: the focus goes to what came of
   // it.
   function generated(tab) {
+    if (view(tab)?.dataset.state !== "IDLE") window.wanForms.newTake(tab, "");
     started(tab);
     setTimeout(() => view(tab)?.querySelector(".wan-card")?.focus({ preventScroll: true }), 60);
   }
@@ -319,6 +321,15 @@ window.wanStudio = (() => {
     );
   }
 
+  // Somebody comes to a form that only has to be sent.
+  const toGenerate = (tab) => {
+    const button = () => document.getElementById(`wan-${tab}-generate`);
+    when(
+      () => button()?.checkVisibility(),
+      () => button().focus({ preventScroll: true }),
+    );
+  };
+
   function press(button, verb, job) {
     const tab = TABS.find((one) => button.closest(`#wan-${one}-view`));
     button.disabled = true;
@@ -363,6 +374,7 @@ window.wanStudio = (() => {
     generated,
     answered,
     takeAgain,
+    toGenerate,
     acted,
     turn,
     share,

@@ -21,6 +21,14 @@
     shown.play().catch(() => {}); // it was left meanwhile, or is gone
   }
 
+  // How high the library's foot is, which is sticky: nothing gets the focus behind it.
+  const height = new ResizeObserver(([{ target }]) =>
+    document.documentElement.style.setProperty("--w-foot", `${target.offsetHeight}px`),
+  );
+  document.addEventListener("wan-change", ({ target }) => {
+    if (target.closest("#wan-library-foot")) height.observe(target.closest("#wan-library-foot"));
+  });
+
   const cardOf = (part) => part.closest?.(".wan-item");
   document.addEventListener("pointerover", ({ target, pointerType }) => {
     if (pointerType === "mouse") look(cardOf(target));

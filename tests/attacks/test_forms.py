@@ -61,6 +61,7 @@ EVENTS = [
     *("image_to_video", "reference_to_video", "job", "cancel"),
     *("list_jobs", "list_jobs_1", "open", "use", "frame", "watch_1", "again", "delete", "bundle"),
     *("compare", "join", "reuse", "every", "pack", "delete_chosen"),
+    *("annotate", "star", "move", "retry"),
     *(
         "show_chosen",
         "list_reviews",
@@ -324,7 +325,7 @@ def test_addresses_in_text(
 
 def test_jobs_of_others(app: App, visitor: Visitor, victim: Victim, record: Record):
     theirs = ("list_jobs", "open", "use", "frame", "again", "delete", "bundle", "compare", "join")
-    theirs += ("every", "pack", "delete_chosen")
+    theirs += ("every", "pack", "delete_chosen", "annotate", "star", "move", "retry")
     for name in (
         "watch",
         "_cancel",

@@ -450,18 +450,75 @@ def test_deleting_asks_first_and_not_while_it_runs(page: Page, app: App):
     assert plain_http.get(f"{app.url}/{source}").status_code == 404
 
 
-def test_a_new_take_is_made_on_its_tab(page: Page, app: App):
+def test_a_new_take_shows_its_brief_first_and_takes_are_numbered_named_and_filed(
+    page: Page, app: App
+):
     picture(page)
     made(page, "Once more.")
+    prompt, go = page.locator("#wan-image-prompt textarea"), page.locator("#wan-image-generate")
+    page.reload()
+    expect(prompt).to_have_value("Once more.")
+    expect(page.locator("#wan-image-reference_image img")).to_be_visible()
     library(page)
     page.locator("[data-event=open]").click()
     before = app.created()
-    page.locator(".wan-job [data-event=again]").click()
+    again = page.locator(".wan-job [data-event=again]")
+    again.click()
+    expect(go).to_be_focused()
+    expect(go).to_contain_text("New take")
+    prompt.press("End")
+    prompt.press("!")
+    expect(go).to_have_text("Generate")
+    library(page)
+    page.locator("[data-event=open]").click()
+    again.click()
+    expect(go).to_contain_text("New take")
+    expect(prompt).to_have_value("Once more.")
+    assert app.created() == before
+    go.click()
     page.locator("#wan-image-view [data-live]").wait_for()
     reach(page, "image", "SUCCEEDED")
+    expect(go).to_have_text("Generate")
     assert app.created() == before + 1
     library(page)
-    expect(page.locator(".wan-item")).to_have_count(2)
+    names = page.locator(".wan-item-name")
+    expect(names).to_have_text(["Take 2", "Take 1"])
+
+    expect(page.locator(".wan-shelves")).to_be_hidden()
+    page.locator(".wan-item .wan-star").nth(1).click()
+    expect(page.locator(".wan-item .wan-star").nth(1)).to_have_attribute("aria-pressed", "true")
+    page.locator("[data-event=open]").first.click()
+    page.locator("[data-label=name]").fill("<b>Wide</b>  shot")
+    page.locator("[data-label=name]").press("Enter")
+    expect(page.locator(".wan-job .wan-note")).to_have_text("Saved.")
+    page.locator("[data-label=project]").fill("Spring")
+    page.locator("[data-event=close]").locator("visible=true").click()
+    expect(names).to_have_text(["Take 2 · <b>Wide</b> shot", "Take 1"])
+    shelves = page.locator(".wan-shelves button")
+    expect(shelves).to_have_text(["All", "Spring", "No project", "★ Starred"])
+    for number, shown in ((1, ["Take 2 · <b>Wide</b> shot"]), (2, ["Take 1"])):
+        shelves.nth(number).click()
+        expect(names).to_have_text(shown)
+    search = page.locator("#wan-library-search").locator("input, textarea")
+    search.fill("twice")
+    expect(names).to_have_count(0)
+    search.fill("once")
+    expect(names).to_have_text(["Take 1"])
+    shelves.nth(3).click()
+    expect(names).to_have_text(["Take 1"])
+    shelves.nth(1).click()
+    expect(names).to_have_count(0)
+    shelves.nth(0).click()
+    shelves.nth(3).click()
+    for card in range(2):
+        page.locator(".wan-item [data-choose]").nth(card).check()
+    page.locator("[data-move]").fill("Autumn")
+    page.locator("[data-event=move]").click()
+    expect(shelves).to_have_text(["All", "Autumn", "No project", "★ Starred"])
+    page.locator(".wan-chosen [data-event=compare]").click()
+    expect(page.locator(".wan-compare figcaption strong")).to_have_text(
+        ["Take 2 · <b>Wide</b> shot", "Take 1"]
+    )
 
 
 def test_axe_finds_nothing_grave_and_nothing_is_too_wide(owner: Page):

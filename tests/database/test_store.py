@@ -2,6 +2,7 @@
 that is never lost.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 
@@ -525,6 +526,47 @@ def test_takes_are_written_together_or_not_at_all(store):
     assert [one.id for one in store.jobs.list_brief("somebody", "brief2")] == ["job2"]
 
 
+def test_takes_keep_their_numbers_and_a_new_one_gets_the_next(store):
+    def take(number, wanted, **changes):
+        return store.add(job(number, take=wanted, **{"brief_id": "brief"} | changes)).take
+
+    assert [take(1, 1), take(2, 2), take(3, 3), take(4, 0)] == [1, 2, 3, 4]
+    assert take(5, 1, owner="somebody else") == 1
+    held = {one.id: one for one in store.queue.claim(NOW, lease=1, accounts=ACCOUNTS)}
+    assert store.queue.advance(held["job2"], JobState.FAILED, NOW).take == 2
+    assert take(6, 2) == 2, "what is tried again keeps the number"
+    assert take(7, 2) == 5, "nobody else is called so"
+    gone = store.queue.advance(held["job1"], JobState.CANCELLED, NOW)
+    assert store.jobs.delete(gone, NOW)
+    assert store.jobs.get("job3", "somebody").take == 3
+    with ThreadPoolExecutor(8) as threads:
+        together = list(threads.map(take, range(10, 18), [0] * 8))
+    assert sorted(together) == list(range(6, 14))
+
+
+def test_jobs_are_named_starred_and_moved_by_their_owner_alone(store):
+    for number in range(1, 5):
+        store.add(job(number, **{"owner": "somebody else"} if number == 4 else {}))
+    store.jobs.label(["job1", "job2", "job4"], "somebody", {"project": "Spring"})
+    store.jobs.label(["job3"], "somebody", {"project": "Autumn", "name": "Wide", "starred": True})
+    page = shelf(store)
+    assert (page.projects, page.starred) == (["Autumn", "Spring"], 1)
+    named = store.jobs.get("job3", "somebody")
+    assert (named.name, named.starred, named.project) == ("Wide", True, "Autumn")
+    assert named.version > job(3).version, "whoever looks at it sees it"
+    assert store.jobs.get("job4", "somebody else") == job(4, owner="somebody else")
+    filters = [{"project": "Spring"}, {"project": ""}, {"starred": True}, {}]
+    assert [[one.id for one in shelf(store, **one).jobs] for one in filters] == [
+        ["job2", "job1"],
+        [],
+        ["job3"],
+        ["job3", "job2", "job1"],
+    ]
+    store.jobs.label(["job3"], "somebody", {"project": "", "starred": False})
+    assert [one.id for one in shelf(store, project="").jobs] == ["job3"]
+    assert (shelf(store).projects, shelf(store).starred) == (["Spring"], 0)
+
+
 def prompted(store, number, prompt, **changes):
     store.add(job(number, request={"duration": 5, "prompt": prompt}, **changes))
 
@@ -636,7 +678,7 @@ def test_jobs_of_one_moment_have_an_order(store):
     assert sorted(pages) == [f"job{number}" for number in range(6)]
 
 
-def test_the_library_searches_in_comments_of_own_reviews(store):
+def test_the_library_searches_in_names_and_in_comments_of_own_reviews(store):
     for number in range(3):
         prompted(store, number, "a cat")
     kept(store)
@@ -644,10 +686,14 @@ def test_the_library_searches_in_comments_of_own_reviews(store):
     kept(store, token="foreign", owner="somebody else")
     foreign = word("bob", NOW, review_id="review-foreign", job_id="job2", comment="dark")
     store.reviews.add_verdict(foreign)
-    assert [found(store, asked) for asked in ("dark", "ärger CAT", "dog dark")] == [
+    store.jobs.label(["job0"], "somebody", {"name": "ÖDE Weite"})
+    assert [
+        found(store, asked) for asked in ("dark", "ärger CAT", "dog dark", "weite öde cat")
+    ] == [
         ["job1"],
         ["job1"],
         [],
+        ["job0"],
     ]
 
 
@@ -757,7 +803,7 @@ def test_the_task_of_a_deleted_job_is_nobody_elses(store):
 
 
 def kept(store, token: str = "link", *, owner: str = "somebody", **changes) -> Review:
-    takes = (Take(1, "job2", None), Take(2, "job1", None))
+    takes = (Take(1, "job2", None, label="2"), Take(2, "job1", None))
     review = Review(f"review-{token}", owner, "Title", "", token, NOW, None, None, takes)
     store.reviews.add(replace(review, **changes), token)
     return review
@@ -785,7 +831,10 @@ def test_a_review_comes_back_in_its_order_with_what_was_said(store):
     for one in words:
         store.reviews.add_verdict(one)
     found = store.reviews.get_by_link("link")
-    assert [(take.number, take.job.id) for take in found.takes] == [(1, "job2"), (2, "job1")]
+    assert [(take.number, take.label, take.job.id) for take in found.takes] == [
+        (1, "2", "job2"),
+        (2, "2", "job1"),
+    ]
     assert found.takes[1].verdicts == tuple(reversed(words))
     assert [one.id for one in store.reviews.list_reviews("somebody")] == [
         "review-other",
@@ -843,6 +892,8 @@ def test_a_review_is_of_another_version_whenever_it_shows_something_else(store):
         assert is_another(), one
     store.reviews.add_verdict(word("c", review_id="review-other"))
     assert not is_another()
+    store.jobs.label(["job1"], "somebody", {"name": "Wide"})
+    assert is_another()
     store.jobs.delete(store.jobs.get("job2", "somebody"), NOW)
     assert is_another()
     assert store.reviews.get_version("link", NOW + 100) is None

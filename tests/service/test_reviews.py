@@ -202,6 +202,18 @@ def test_the_table_keeps_lines_and_quotes():
     assert row["comment"] == comment
 
 
+def test_exports_call_takes_as_their_owner_does_and_tell_no_project():
+    named = replace(MADE, name="=Wide", project="Secret", starred=True)
+    whole = review(said(comment="a"))
+    whole = replace(whole, takes=(replace(whole.takes[0], job=named, label="3B"),))
+    table = reviews.export_csv(whole).decode("utf-8-sig")
+    (row,) = csv.DictReader(io.StringIO(table))
+    (take,) = json.loads(reviews.export_json(whole))["takes"]
+    assert (row["take"], row["take_name"]) == ("3B", "'=Wide")
+    assert (take["take"], take["name"]) == ("3B", "=Wide")
+    assert "Secret" not in table + json.dumps(take)
+
+
 def test_the_json_has_it_all():
     whole = json.loads(
         reviews.export_json(

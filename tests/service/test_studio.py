@@ -21,6 +21,7 @@ from PIL import Image
 
 from tests import plain_http
 from tests.database.test_store import job as kept_job
+from tests.patience import PATIENCE
 from tests.pictures import clip, picture
 from tests.simulators import serving
 from tests.sounds import wav
@@ -295,6 +296,49 @@ async def test_takes_differ_by_their_seeds_and_share_brief_and_upload(studio, si
         image(reference_image=made_of, duration=3), owner=OWNER, takes=2
     )
     await asyncio.gather(*(studio.submission.cancel(job.id, owner=OWNER) for job in other))
+
+
+async def test_takes_keep_their_numbers(studio, simulator):
+    made_of = picture((640, 484))
+
+    async def submit(request=None, **asked):
+        jobs = await studio.submission.submit_takes(
+            request or image(reference_image=made_of), owner=OWNER, **asked
+        )
+        return [await finished(studio, job) for job in jobs]
+
+    first, second = await submit(takes=2)
+    await studio.library.label([first.id], owner=OWNER, name=" Wide  shot ", project="Spring")
+    third = await finished(studio, await studio.submission.retry(second.id, owner=OWNER))
+    fourth = (await submit(takes=3))[2]
+    assert [job.take for job in (first, second, third, fourth)] == [1, 2, 3, 4]
+    assert fourth.brief_id == first.brief_id, "those that were made before are of this brief"
+    await studio.library.delete(second.id, owner=OWNER)
+    named = await studio.library.get(first.id, owner=OWNER)
+    assert (named.take, named.name, named.project) == (1, "Wide shot", "Spring")
+    # As the form gives it back, which holds the clean copy of the picture.
+    ((_, kept),) = await studio.library.list_references(first.id, owner=OWNER)
+    clicks = await asyncio.gather(
+        *(submit(image(reference_image=kept), takes=2, again=first.id) for _ in range(2))
+    )
+    assert [job.id for job in clicks[0]] == [job.id for job in clicks[1]], "a double click"
+    assert [(job.take, job.project, job.name) for job in clicks[0]] == [
+        (5, "Spring", ""),
+        (6, "Spring", ""),
+    ]
+    before = simulator.stats()["created"]
+    for request, again in (
+        (image(reference_image=made_of), first.id[::-1]),
+        (image(reference_image=made_of), ""),
+    ):
+        assert (await submit(request, again=again))[0].id == first.id
+    assert simulator.stats()["created"] == before
+    (other,) = await submit(image(reference_image=kept, prompt="she turns"), again=first.id)
+    assert (other.take, other.brief_id == first.brief_id, other.project) == (1, False, "")
+    for field, given in (("name", "x" * 81), ("project", "x" * 61), ("name", "a\0b")):
+        with pytest.raises(InvalidInput) as refused:
+            await studio.library.label([first.id], owner=OWNER, **{field: given})
+        assert refused.value.field == field
 
 
 async def test_takes_are_made_side_by_side(tmp_path, monkeypatch):
@@ -1058,7 +1102,7 @@ async def test_five_at_once_and_the_rest_in_our_own_line(studio, simulator):
             await studio.submission.submit(image(prompt=f"take {number}"), owner=OWNER)
             for number in range(7)
         ]
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             async for event in studio.watching.follow(jobs[-1].id, owner=OWNER):
                 if event.place == 2:
                     break

@@ -1,5 +1,8 @@
 """The rows of jobs: found, listed, deleted."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import sqlalchemy as sa
 
 from wan.database.engine import Part, in_thread
@@ -11,6 +14,8 @@ from wan.domain import ids
 from wan.domain.jobs import GROUPS, Job, JobFilter, JobPage, JobPlace, JobState
 
 _NEWEST = JOBS.c.created_at.desc(), JOBS.c.id
+
+_project = sa.func.coalesce(JOBS.c.project, "", type_=sa.Text())
 
 
 class Jobs(Part):
@@ -117,15 +122,29 @@ class Jobs(Part):
         page = JOBS.select().where(*conditions).order_by(*_NEWEST).offset(offset).limit(limit)
         matching = sa.select(sa.func.count()).select_from(JOBS).where(*conditions)
         of_owner = (
-            sa.select(sa.func.count(), sa.func.count().filter(IS_LIVE))
+            sa.select(
+                sa.func.count(),
+                sa.func.count().filter(IS_LIVE),
+                sa.func.count().filter(JOBS.c.starred),
+            )
             .select_from(JOBS)
             .where(self._seen(owner))
         )
+        projects = (
+            sa.select(JOBS.c.project)
+            .where(self._seen(owner), _project != "")
+            .group_by(JOBS.c.project)
+            .order_by(sa.func.max(JOBS.c.created_at).desc(), JOBS.c.project)
+        )
         with self._database.reading() as connection:
-            everything, live = connection.execute(of_owner).one()
-            total = connection.execute(matching).scalar_one()
+            everything, live, with_star = connection.execute(of_owner).one()
             return JobPage(
-                [job_of(row) for row in connection.execute(page)], total, everything, live
+                [job_of(row) for row in connection.execute(page)],
+                total=connection.execute(matching).scalar_one(),
+                of_owner=everything,
+                live=live,
+                projects=list(connection.execute(projects).scalars()),
+                starred=with_star,
             )
 
     @in_thread
@@ -214,6 +233,17 @@ class Jobs(Part):
             return bool(changed.rowcount)
 
     @in_thread
+    def label(self, job_ids: Sequence[str], owner: str, changes: Mapping[str, Any]) -> None:
+        """Change what an owner says of jobs. changes: `name`, `starred`, `project`."""
+        if "name" in changes:
+            changes = {**changes, "name_folded": changes["name"].casefold()}
+        mine = JOBS.c.id.in_(job_ids) & self._seen(owner)
+        with self._database.writing() as connection:
+            connection.execute(
+                JOBS.update().where(mine).values(**changes, version=JOBS.c.version + 1)
+            )
+
+    @in_thread
     def delete(self, job: Job, now: float) -> bool:
         """Delete a job that has ended. Returns whether there was one."""
         with self._database.writing() as connection:
@@ -252,8 +282,9 @@ class Jobs(Part):
         """The conditions for the jobs of an owner that match a filter."""
         conditions = [self._seen(owner)]
         for word in wanted.words:
-            commented = JOBS.c.id.in_(select_commented(owner, word))
-            conditions.append(PROMPT_FOLDED.contains(word, autoescape=True) | commented)
+            written = (PROMPT_FOLDED, JOBS.c.name_folded)
+            said = [text.contains(word, autoescape=True) for text in written]
+            conditions.append(sa.or_(*said, JOBS.c.id.in_(select_commented(owner, word))))
         if wanted.model:
             conditions.append(JOBS.c.model == wanted.model)
         if wanted.state:
@@ -262,6 +293,10 @@ class Jobs(Part):
             conditions.append(JOBS.c.id.not_in(select_judged(owner)))
         elif wanted.verdict:
             conditions.append(JOBS.c.id.in_(select_judged(owner, wanted.verdict)))
+        if wanted.project is not None:
+            conditions.append(_project == wanted.project)
+        if wanted.starred:
+            conditions.append(JOBS.c.starred)
         return conditions
 
     def _seen(self, owner: str) -> sa.ColumnElement[bool]:

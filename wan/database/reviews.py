@@ -44,7 +44,12 @@ class Reviews(Part):
         }
         row["with_settings"] = review.with_settings
         takes = [
-            {"review_id": review.id, "job_id": take.job_id, "position": take.number}
+            {
+                "review_id": review.id,
+                "job_id": take.job_id,
+                "position": take.number,
+                "label": take.label,
+            }
             for take in review.takes
         ]
         with self._database.writing() as connection:
@@ -87,7 +92,7 @@ class Reviews(Part):
 
         Every viewer asks every few seconds, so no words are read. Rows only come, or take the place
         of another; and as another process's clock may be behind, the newest one does not tell of
-        every such exchange, but the sum does. Takes only go.
+        every such exchange, but the sum does. Takes only go, or get another name.
         """
         opened = sa.select(REVIEWS.c.id, REVIEWS.c.owner, REVIEWS.c.created_at).where(
             REVIEWS.c.link_hash == self._hash_link(token), _is_open(now)
@@ -108,11 +113,12 @@ class Reviews(Part):
                 & seen_by(review.owner, shared=self._database.shared)
                 & (JOBS.c.video_key != "")
             )
-            shown = sa.select(sa.func.count()).select_from(takes).where(there)
+            shown = sa.select(sa.func.count(), sa.func.sum(JOBS.c.version))
+            shown = shown.select_from(takes).where(there)
             parts = (
                 review.id,
                 *connection.execute(said).one(),
-                connection.execute(shown).scalar_one(),
+                *connection.execute(shown).one(),
             )
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
 
@@ -256,7 +262,7 @@ class Reviews(Part):
                 tuple(said[take.review_id, take.job_id]),
             )
             shown_in[take.review_id].append(
-                Take(number=take.position, job_id=take.job_id, job=job, verdicts=verdicts)
+                Take(take.position, take.job_id, job, verdicts, label=take.label or "")
             )
         known = [_review_of(row) for row in rows]
         return [

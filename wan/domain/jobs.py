@@ -1,8 +1,10 @@
 """A job, one paid run from the click to the stored video: its states and their transitions."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from string import ascii_uppercase
 from typing import Any
 
 from wan.domain.catalog import Price
@@ -49,6 +51,8 @@ GROUPS = {
     "cancelled": frozenset({_S.CANCELLED}),
 }
 """States by the names that the library's filter has for them."""
+NAME_LIMIT = 80  # characters of a take's name
+PROJECT_LIMIT = 60  # characters of a project's
 CANCEL_IS_FREE = UNSENT | {_S.PENDING}  # the service cancels what is PENDING (S6, 2026-03-15)
 
 
@@ -111,6 +115,14 @@ class Job:
     """Set for a forced new take."""
     brief_id: str
     """Shared by the takes of one brief."""
+    take: int = 1
+    """Its number among them, from 1, which it keeps. Of a new row: the wanted one; 0 for the next.
+    """
+    name: str = ""
+    """What its owner calls it; with the number, all that others are shown of this."""
+    starred: bool = False
+    project: str = ""
+    """Where its owner keeps it; "" for nowhere in particular."""
     retried_from: str = ""
     cancel_wanted: bool = False
     attempts: int = 0
@@ -210,6 +222,10 @@ class JobFilter:
     """One of `GROUPS`."""
     verdict: str = ""
     """Somebody's latest verdict in a review, or "none"."""
+    project: str | None = None
+    """Its project; "" for none, None for any."""
+    starred: bool = False
+    """Whether it has to have a star."""
 
 
 @dataclass(frozen=True)
@@ -237,6 +253,10 @@ class JobPage:
     """Number of jobs of the owner."""
     live: int
     """Number of those that have not ended."""
+    projects: list[str] = field(default_factory=list)
+    """The projects of the owner, the one with the newest job first."""
+    starred: int = 0
+    """Number of jobs that the owner has starred."""
 
 
 @dataclass(frozen=True)
@@ -252,3 +272,20 @@ class JobEvent:
     """Usual seconds in RUNNING for this model and duration on this backend."""
     place: int | None = None
     """Place in our own line from 1, while QUEUED."""
+
+
+def label_takes(jobs: Sequence[Job], used: Collection[str] = ()) -> list[str]:
+    """Return what takes that are shown together are called: each by its number among the takes of
+    its brief, and where two would have the same, by the letter of its brief too: 1A, 2A, 1B.
+
+    used: what others beside them are called already.
+    """
+    plain = [str(job.take) for job in jobs]
+    if len({*plain, *used}) == len(plain) + len(used):
+        return plain
+    letters = (one for one in ascii_uppercase if not any(one in label for label in used))
+    of_brief: dict[str, str] = {}
+    for job in jobs:
+        if job.brief_id not in of_brief:
+            of_brief[job.brief_id] = next(letters, "")
+    return [number + of_brief[job.brief_id] for number, job in zip(plain, jobs, strict=True)]

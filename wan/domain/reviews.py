@@ -88,6 +88,17 @@ class Take:
     """None where it was deleted."""
     verdicts: tuple[Verdict, ...] = ()
     """Oldest first."""
+    label: str = ""
+    """What it is called (`wan.domain.jobs.label_takes`); in an older review its place."""
+
+    def __post_init__(self) -> None:
+        """Call it by its place where nothing else is given."""
+        object.__setattr__(self, "label", self.label or str(self.number))
+
+    @property
+    def name(self) -> str:
+        """What its owner has named it; "" for nothing, or where it was deleted."""
+        return self.job.name if self.job else ""
 
     @cached_property
     def tally(self) -> Tally:
@@ -251,13 +262,17 @@ def export_csv(review: Review) -> bytes:
     out = io.StringIO(newline="")
     rows = csv.writer(out, quoting=csv.QUOTE_ALL)
     rows.writerow(
-        ["take", "seed", "person", "name", "verdict", "latest", "comment", "at_seconds", "given_at"]
+        [
+            *("take", "take_name", "seed", "person", "name", "verdict", "latest", "comment"),
+            *("at_seconds", "given_at"),
+        ]
     )
     for take in review.takes:
         for one in _export_verdicts(take):
             seed = take.job.seed if take.job else ""
             cells = [
-                take.number,
+                take.label,
+                take.name,
                 seed,
                 one["person"],
                 one["name"],
@@ -304,6 +319,8 @@ def _export_take(take: Take) -> dict[str, Any]:
     tally = {verdict: getattr(take.tally, verdict) for verdict in VERDICTS}
     return {
         "number": take.number,
+        "take": take.label,
+        "name": take.name,
         "deleted": job is None,
         **facts,
         **measured,

@@ -13,6 +13,7 @@ from wan.database.jobs import Jobs
 from wan.domain import ids
 from wan.domain import reviews as rules
 from wan.domain.errors import ReviewNotFound
+from wan.domain.jobs import label_takes
 from wan.domain.reviews import Review, Take
 from wan.service.files import Files
 from wan.service.lookup import look_up
@@ -56,10 +57,15 @@ class Reviews:
         title, note = rules.clean_title_and_note(title, note)
         now, token = self._clock(), ids.new_link_token()
         expires_at = rules.compute_expiry(expires_days, now)
-        takes = []
-        for number, job_id in enumerate(rules.check_take_ids(job_ids), 1):
-            job = await look_up(ids.JOB, self._jobs.get, job_id, owner)
-            takes.append(Take(number=number, job_id=job_id, job=rules.require_video(job)))
+        jobs = [
+            rules.require_video(await look_up(ids.JOB, self._jobs.get, job_id, owner))
+            for job_id in rules.check_take_ids(job_ids)
+        ]
+        labels = label_takes(jobs)
+        takes = [
+            Take(number, job.id, job, label=label)
+            for number, (job, label) in enumerate(zip(jobs, labels, strict=True), 1)
+        ]
         review = Review(
             ids.new_review_id(),
             owner,

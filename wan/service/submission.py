@@ -5,12 +5,19 @@ import contextlib
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from wan.database.jobs import Jobs
 from wan.database.queue import Queue
 from wan.domain import catalog
 from wan.domain.catalog import MODELS, Price
-from wan.domain.errors import InvalidInput, MayPayTwice, StorageUnavailable, WanError
+from wan.domain.errors import (
+    InvalidInput,
+    JobNotFound,
+    MayPayTwice,
+    StorageUnavailable,
+    WanError,
+)
 from wan.domain.jobs import UNSENT, Job, JobState, Spent
 from wan.domain.messages import Message
 from wan.domain.requests import Request
@@ -21,7 +28,7 @@ from wan.service import polling
 from wan.service.access import Access, Permission
 from wan.service.changes import Changes
 from wan.service.library import Library
-from wan.service.new_jobs import NewJobs
+from wan.service.new_jobs import NewJobs, is_same_brief
 from wan.service.preparation import Preparation
 from wan.service.references import References
 from wan.service.refusals import explain_refusals
@@ -100,7 +107,13 @@ class Submission:
         )[0]
 
     async def submit_takes(
-        self, request: Request, *, owner: str, permission: Permission | None = None, takes: int = 1
+        self,
+        request: Request,
+        *,
+        owner: str,
+        permission: Permission | None = None,
+        takes: int = 1,
+        again: str = "",
     ) -> list[Job]:
         """Submit several jobs from one brief that differ by their seeds alone, and return them in
         order; they run side by side.
@@ -108,8 +121,11 @@ class Submission:
         takes: 1 to 4. The first asks for the seed that was given, the next for the one after it,
         and so on; without one each draws its own. Each take is joined or given back as `submit`
         does it: asking again for the same takes pays for none of them twice, and one that was made
-        before belongs to the brief that it was made for. The others are written all or none. Raises
-        what `submit` does.
+        before belongs to the brief that it was made for. The others are written all or none.
+
+        again: the id of a video of which these shall be new takes, whatever was made before; it
+        counts for nothing where the request is another one by now, or names a seed. Raises what
+        `submit` does.
         """
         if (
             isinstance(takes, bool)
@@ -125,6 +141,7 @@ class Submission:
             ["", *(f"take-{number}" if numbered else "" for number in range(2, takes + 1))],
             owner,
             permission,
+            again=again,
         )
 
     async def submit_or_join(self, request: Request, *, owner: str, permission: Permission) -> Job:
@@ -165,9 +182,7 @@ class Submission:
             return old  # it is on its way
         new_seed = old.state is JobState.SUCCEEDED if new_seed is None else new_seed
         again = self._new_jobs.make_retry(old, owner, permission, new_seed=new_seed)
-        with self._references.holding(
-            key for one in old.references for key in (one.key, one.sent_key)
-        ):
+        with self._references.holding(_keys_of(old)):
             return (await self._add([again], permission))[0]
 
     async def cancel(self, job_id: str, *, owner: str) -> Message:
@@ -254,13 +269,18 @@ class Submission:
         permission: Permission | None,
         *,
         joins: bool = False,
+        again: str = "",
     ) -> list[Job]:
         """Submit one job for each nonce, and for each next seed where the request names one."""
         permission = permission or self._policy.operator
         await asyncio.to_thread(self._storage.require_room)
-        with self._references.holding():
+        old = await self._find_made(again, owner)
+        with self._references.holding(_keys_of(old) if old else ()):
             prepared = await self._preparation.prepare(request, Asker(permission.address, owner))
             jobs = self._new_jobs.make_takes(request, nonces, owner, permission, prepared)
+            if old and is_same_brief(jobs[0], old):
+                new = partial(self._new_jobs.make_retry, old, owner, permission, new_seed=True)
+                return await self._add([new(number=one) for one in range(len(jobs))], permission)
             if not joins:
                 return await self._insert(jobs, permission)
             async with self._joining:  # else two who ask at once would not see each other
@@ -273,9 +293,11 @@ class Submission:
     async def _insert(self, jobs: Sequence[Job], permission: Permission) -> list[Job]:
         """Write rows down, except for what is known: that is joined or given back."""
         known = [await self._find_same(job) for job in jobs]
+        # Those that are new are takes of the brief that some of them were made for before.
+        brief_id = next((there.brief_id for there in known if there), jobs[0].brief_id)
         # Under the key of what is on its way, the insert joins it.
         rows = [
-            replace(job, cache_key=there.cache_key) if there else job
+            replace(job, brief_id=brief_id, cache_key=there.cache_key if there else job.cache_key)
             for job, there in zip(jobs, known, strict=True)
         ]
         new = iter(
@@ -310,6 +332,13 @@ class Submission:
         self._changes.notify()
         return added
 
+    async def _find_made(self, job_id: str, owner: str) -> Job | None:
+        """Return a job of this owner that has a video; None for any other id."""
+        with contextlib.suppress(JobNotFound):
+            job = await self._library.get(job_id, owner=owner) if job_id else None
+            return job if job and job.state is JobState.SUCCEEDED else None
+        return None
+
     async def _find_joinable(self, job: Job) -> Job | None:
         """Return the job that another program without a token asked for, if its video is kept."""
         theirs = await self._jobs.find_joinable(job, job.created_at - _JOIN_SECONDS)
@@ -329,3 +358,8 @@ class Submission:
             if known is not None and (known.live or await self._storage.has(known.video_key))
             else None
         )
+
+
+def _keys_of(job: Job) -> list[str]:
+    """Return the storage keys of what a job was made from."""
+    return [key for one in job.references for key in (one.key, one.sent_key)]

@@ -52,6 +52,16 @@ class ChosenTakes:
             js=_WITH_CHOSEN,
             trigger_mode="multiple",
         )
+        self._events.connect(
+            self.bar.move,
+            self.move,
+            [chosen],
+            self._note,
+            refuse=self._refuse_work,
+            values=html.Labels,
+            js=_WITH_CHOSEN,
+            trigger_mode="multiple",
+        ).then(None, js="() => window.wanLibrary.look()")
         joining = self._events.connect(
             self.bar.join, self.join, [chosen], work, refuse=self._refuse_work, js=_WITH_CHOSEN
         )
@@ -92,6 +102,13 @@ class ChosenTakes:
         ]
         board = compare.board(self._language, media)
         return [html.show_board(self._language, board, gone), ""]
+
+    async def move(self, caller: Caller, event: html.Labels, chosen: str) -> str:
+        """Move the chosen takes to a project, or out of any."""
+        await self._studio.library.label(
+            chosen.split(), owner=caller.owner, project=event.project or ""
+        )
+        return ""
 
     async def join(self, caller: Caller, chosen: str) -> AsyncIterator[str]:
         """Show how far the joining of the chosen takes is, and then the film. One at a time of an

@@ -89,6 +89,13 @@ def _build(language: Language, studio: Studio, shared: _Shared, demo: Page) -> N
     # The token and what is in the forms only Gradio can read.
     header.private_link(None, connection.owner, None, js="(token) => window.wanStudio.share(token)")
     forms = [part for one in runs.values() for part in (*one.fields.values(), one.takes)]
+    gr.on(
+        [part.change for part in forms],  # type: ignore[attr-defined]
+        None,
+        forms,
+        None,
+        js="(...forms) => window.wanForms.remember(forms)",
+    )
     header.carry(None, forms, None, js="(...forms) => window.wanForms.carry(forms)")
 
     greeting = _Greeting(runs, (first[2], second[2]), partial(_header, language, studio.settings))

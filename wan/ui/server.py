@@ -43,7 +43,7 @@ from wan.web.sockets import LOOPBACK, Limits, raise_file_limit
 from wan.web.uploads import BodyUploads
 
 _UPLOAD_LIMIT = "100mb"  # the service's own limit for a reference video
-_STYLES = ("patterns", "page", "form", "stage", "library", "reviews", "verdicts")
+_STYLES = ("patterns", "page", "form", "stage", "library", "library_job", "reviews", "verdicts")
 _EVENT_SECONDS = 0.01  # an event waits no longer than this until it is begun
 _STOP_LOOK = 0.2  # seconds between two looks whether somebody asked for the end
 _STOP_SECONDS = 2  # open streams get this long; without a limit the lifespan would never end

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import gradio as gr
@@ -91,6 +92,8 @@ class TabStage:
         self._models, self._viewers = models, viewers
         self.job = BrowserText(f"wan-{tab}-job-v1")
         """The takes on the stage, as `wan.ui.takes` writes them."""
+        self.again = BrowserText(f"wan-{tab}-again-v1", restored=False)
+        """Of what video the form was filled for new takes: only the script knows it, by its id."""
         self.ready = ready(simulated=self._studio.backend == "simulator")
         self.view = Stage(
             self._empty(self.ready), elem_id=f"wan-{tab}-view", elem_classes="wan-run"
@@ -110,23 +113,26 @@ class TabStage:
         self.fields, self.takes = fields, takes
 
         async def start(caller: Caller, jobs: str, takes: str, *given: Any) -> View:
-            values = dict(zip(fields, given, strict=True))
-            return await self._start(caller, jobs, takes, lambda: read_form(values, caller.asker()))
+            *known, again = given
+            values = dict(zip(fields, known, strict=True))
+            asked = partial(read_form, values, caller.asker())
+            return await self._start(caller, jobs, int(takes), again, asked)
 
         async def refuse(
             caller: Caller, error: Exception, jobs: str, _takes: str, *given: Any
         ) -> View:
-            values = dict(zip(fields, given, strict=True))
+            values = dict(zip(fields, given[:-1], strict=True))
             card = self._refusal(error, "broke_note")
             return await idle(values, card, caller.asker(), back=bool(jobs)), jobs
 
         self._events.connect(
             generate.click,
             start,
-            [self.job, takes, *fields.values()],
+            [self.job, takes, *fields.values(), self.again],
             [self.view, self.job],
             refuse=refuse,
             pays=True,
+            js=f"(...given) => given.with(-1, window.wanForms.newTakeOf('{self._tab}'))",
         ).then(None, js=self._js("generated"))
         self._wire_stage()
 
@@ -257,11 +263,11 @@ class TabStage:
         return False
 
     async def _start(
-        self, caller: Caller, jobs: str, takes: str, read_form: Callable[[], Awaitable[Request]]
+        self, caller: Caller, jobs: str, takes: int, again: str, read: Callable[[], Awaitable[Any]]
     ) -> View:
         owner, permission = caller.owner, caller.permission
         made = await self._studio.submission.submit_takes(
-            await read_form(), owner=owner, permission=permission, takes=int(takes)
+            await read(), owner=owner, permission=permission, takes=takes, again=again
         )
         is_one = len(made) == 1
         shown = [Take(job.id, Mark.NONE if is_one or job.live else Mark.BEFORE) for job in made]

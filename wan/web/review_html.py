@@ -201,11 +201,11 @@ def _boards(language: Language, review: Review, address: Address) -> list[dict[s
     ]
     return [
         {
-            "numbers": [take.number for take, _ in group],
+            "labels": [take.label for take, _ in group],
             "html": compare.board(
                 language,
                 [(job, *address(take.number)) for take, job in group],
-                numbers=[take.number for take, _ in group],
+                labels=[take.label for take, _ in group],
                 priced=False,
                 settings=review.with_settings,
             ),

@@ -6,16 +6,27 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
 from wan.domain.ids import OPERATOR
-from wan.domain.jobs import Job, JobEvent, JobPage, JobPlace, JobState, Reference, Spent
+from wan.domain.jobs import (
+    NAME_LIMIT,
+    PROJECT_LIMIT,
+    Job,
+    JobEvent,
+    JobPage,
+    JobPlace,
+    JobState,
+    Reference,
+    Spent,
+)
 from wan.domain.messages import Language, Message
 from wan.media import embedded_settings
 from wan.service import exports
-from wan.ui.components.component import Component
+from wan.ui.components.component import Component, OfJob
 from wan.ui.components.templates import render
 from wan.web.compare import TAKES, describe_settings
 from wan.web.templating import render_macro
@@ -48,22 +59,38 @@ _STEPS = (  # from one time of the row to the next that is known
 _LONG_PROMPT = 160  # characters; it may have to be scrolled, also by the keyboard
 
 
+class Labels(OfJob):
+    """What an owner says of a job; None stays as it is."""
+
+    name: str | None = None
+    starred: Literal["0", "1"] | None = None
+    project: str | None = None
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """As `wan.service.library.EditableLibrary.label` takes it."""
+        starred = None if self.starred is None else self.starred == "1"
+        return {"name": self.name, "starred": starred, "project": self.project}
+
+
 class LibraryGrid(Component):
     """A page of cards, and the way to the others. A script may open a job too."""
 
-    event_names = ("look", "open", "every")
+    event_names = ("look", "open", "every", "annotate")
 
 
 class LibraryDetail(Component):
     """One job, or takes side by side, in place of the cards; without either they are shown."""
 
-    event_names = ("close", "use", "frame", "again", "watch", "bundle", "delete")
+    event_names = (
+        *("close", "annotate", "use", "frame", "again", "retry", "watch", "bundle", "delete"),
+    )
 
 
 class LibraryBar(Component):
     """What can be done with the chosen jobs."""
 
-    event_names = ("choose", "clear", "compare", "join", "review", "pack", "delete")
+    event_names = (*("choose", "clear", "compare", "join", "review", "move", "pack", "delete"),)
 
 
 class LibraryWork(Component):
@@ -79,11 +106,19 @@ class LibraryNote(Component):
 
 
 def show_page(
-    language: Language, page: JobPage, offset: int, limit: int, until: float | None
+    language: Language,
+    page: JobPage,
+    offset: int,
+    limit: int,
+    until: float | None,
+    *,
+    project: str | None = None,
+    starred: bool = False,
 ) -> Markup:
     """A page of cards, and the way to the others. offset: number of the jobs before it; limit: of
     its cards at most; until: the moment up to which the jobs of all pages are, in seconds since
-    1970, None for the first look.
+    1970, None for the first look. project, starred: which of them are shown, as
+    `wan.service.library.Library.list_jobs` has it.
     """
     newest = page.jobs[0].created_at if page.jobs and until is None else until
     return render(
@@ -94,6 +129,12 @@ def show_page(
         offset=offset,
         limit=limit,
         until="" if newest is None else repr(newest),
+        project=project,
+        starred=starred,
+        projects=page.projects
+        if not project or project in page.projects
+        else [*page.projects, project],
+        PROJECT_LIMIT=PROJECT_LIMIT,
         tones=_TONES,
         cost=partial(_cost, language, long=False),
         moment=_moment,
@@ -115,10 +156,12 @@ def show_departure(
     job_id: str = "",
     *,
     again: bool = False,
+    fresh: bool = False,
     continues: bool = False,
 ) -> Markup:
     """A mark for the script: somebody is taken to a tab. job_id: the job that is shown there now.
-    again: whether it shall be made once more. continues: whether the form there is filled for the
+    again: whether it shall be made once more. fresh: whether the form there is filled for new takes
+    of it. continues: whether the form there is filled for the
     next shot.
     """
     return render(
@@ -127,6 +170,7 @@ def show_departure(
         tab=tab,
         job_id=job_id,
         again=again,
+        fresh=fresh,
         continues=continues,
     )
 
@@ -154,7 +198,7 @@ def show_picked(language: Language, jobs: Sequence[tuple[str, bool]], at: float)
 def show_bar(language: Language) -> Markup:
     """What can be done with the chosen jobs, which the script counts."""
     needed = json.dumps({verb: (counts[0], counts[-1]) for verb, counts in NEEDED.items()})
-    return render("library_bar.html", language, needed=needed)
+    return render("library_bar.html", language, needed=needed, PROJECT_LIMIT=PROJECT_LIMIT)
 
 
 def show_progress(
@@ -192,9 +236,11 @@ def show_job(
     event: JobEvent,
     note: Message | None = None,
     place: JobPlace | None = None,
+    *,
+    kept: bool = False,
 ) -> Markup:
-    """One job with all that is known of it. note: why something could not be done with it. place:
-    where it stands among the cards.
+    """One job with all that is known of it. note: what came of a button. place: where it stands
+    among the cards. kept: whether the note is good.
     """
     job = event.job
     steps = durations(event)
@@ -206,6 +252,9 @@ def show_job(
         has_video=job.state is JobState.SUCCEEDED,
         say=job.said or event.message,
         note=note,
+        kept=kept,
+        NAME_LIMIT=NAME_LIMIT,
+        PROJECT_LIMIT=PROJECT_LIMIT,
         tone=_TONES.get(job.state, ""),
         cost=_cost(language, job, long=True),
         long_prompt=_LONG_PROMPT,

@@ -9,7 +9,7 @@ from functools import partial
 from markupsafe import Markup
 from pydantic import Field
 
-from wan.domain.jobs import Job
+from wan.domain.jobs import Job, label_takes
 from wan.domain.messages import Language, Message
 from wan.domain.reviews import Review
 from wan.ui.components.component import Component, EventValues
@@ -52,7 +52,8 @@ def show_chosen(language: Language, jobs: Sequence[Job], gone: Sequence[str] = (
     """The takes that a new review will have, in their order. gone: ids of chosen ones that are not
     there any more.
     """
-    return render("review_chosen.html", language, jobs=jobs, gone=gone)
+    named = list(zip(jobs, label_takes(jobs), strict=True))
+    return render("review_chosen.html", language, jobs=named, gone=gone)
 
 
 def show_reviews(

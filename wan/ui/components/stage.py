@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from wan.domain.jobs import JobEvent, JobState
+from wan.domain.jobs import JobEvent, JobState, label_takes
 from wan.domain.messages import Language, Message
 from wan.ui.components.component import Component
 from wan.ui.components.status import Card, describe_job, describe_take, sum_up
@@ -70,7 +70,11 @@ def show_takes(
     """Several takes as they are now, in a grid that keeps its shape, and one card for all of them.
     note: stands in that card.
     """
-    takes = [(describe_take(event, mark), mark is Mark.BEFORE) for event, mark in shown]
+    labels = label_takes([event.job for event, _ in shown])
+    takes = [
+        (describe_take(event, mark), label, mark is Mark.BEFORE)
+        for (event, mark), label in zip(shown, labels, strict=True)
+    ]
     states = [event.job.state for event, _ in shown]
     done, over = states.count(JobState.SUCCEEDED), sum(not event.job.live for event, _ in shown)
     return render(
