@@ -573,7 +573,7 @@ def test_a_shared_library_of_two_pages(visit: Visits, tmp_path: Path):
         page.keyboard.press("Escape")  # to the cards among which this one is
         expect(cards).to_have_count(2)
         expect(cards.first.locator("[data-event=open]")).to_be_focused()
-        page.locator("#wan-library [data-event=look]").first.click()
+        page.locator(".wan-pages [data-event=look]").first.click()
         cards.filter(has_text="Command line").locator("[data-event=open]").click()
         page.locator('.wan-job [data-act="ask"]').click()
         page.locator(".wan-job [data-event=delete]").click()
