@@ -241,6 +241,7 @@ def test_the_export_opens_from_disk_without_a_network(
     page = others[1].new_page()
     page.goto((tmp_path / "opened" / "index.html").as_uri())
     expect(page.locator("h1")).to_have_text(TITLE)
+    expect(page.locator(".rv-name h2")).to_have_text(["Take 2", "Take 1"])
     assert counts(page, 2) == ["1", "0", "0"]
     assert page.locator("form, #name").count() == 0
     for video in page.locator("[data-take] video").all():

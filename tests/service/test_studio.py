@@ -463,6 +463,7 @@ async def test_what_was_made_is_not_paid_for_again_unawares(studio, simulator):
     other = await studio.submission.submit(image(), owner="somebody else")
     again = await studio.submission.submit(image(), owner=OWNER, new_take=True)
     assert len({done.id, other.id, again.id}) == 3
+    assert (again.take, again.brief_id) == (2, done.brief_id), "another take of the same brief"
     assert studio.library.result_of(done, made_before=True).made_before
     (await studio.library.find_media(done.media_token, "video.mp4")).unlink()
     assert (await studio.submission.submit(image(), owner=OWNER)).id != done.id

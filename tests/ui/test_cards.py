@@ -40,6 +40,8 @@ def event(state: JobState, **more) -> JobEvent:
         "currency": "CNY",
         "media_token": "token",
         "cancel_wanted": False,
+        "take": 1,
+        "name": EVIL,
     }
     job = Job(**values | more)
     return JobEvent(

@@ -65,6 +65,8 @@ def test_a_page_shows_facts_and_no_prices_and_holds_no_secrets():
         currency="CNY",
         media_token="media-token",
         owner="the-owner",
+        name="<b>Wide</b>",
+        project="the-project",
         seed=4711,
         request={"prompt": "as asked", "size": "1280*720"},
     )
@@ -84,9 +86,12 @@ def test_a_page_shows_facts_and_no_prices_and_holds_no_secrets():
         assert "as asked" not in page
         assert paid.model not in page
     assert "1280×720" in html
+    assert "Take 1 · &lt;b&gt;Wide&lt;/b&gt;" in read(html)
     for secret in (
         "media-token",
         "the-owner",
+        "the-project",
+        "<b>Wide",
         "job-id",
         "hash-of-somebody",
         "¥",

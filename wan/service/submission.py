@@ -278,6 +278,10 @@ class Submission:
         with self._references.holding(_keys_of(old) if old else ()):
             prepared = await self._preparation.prepare(request, Asker(permission.address, owner))
             jobs = self._new_jobs.make_takes(request, nonces, owner, permission, prepared)
+            if nonces[0]:
+                plain = self._new_jobs.make_takes(request, [""], owner, permission, prepared)[0]
+                if made := await self._find_same(plain):
+                    jobs = [replace(job, brief_id=made.brief_id, take=0) for job in jobs]
             if old and is_same_brief(jobs[0], old):
                 new = partial(self._new_jobs.make_retry, old, owner, permission, new_seed=True)
                 return await self._add([new(number=one) for one in range(len(jobs))], permission)
