@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from tests.blocking import Store
 from wan.database.refusals import NetworkFull, ReviewFull, TooManyComments, TooManyJobsOfAddress
+from wan.database.schema import VERDICTS
 from wan.domain import ids
 from wan.domain.errors import ReviewNotFound
 from wan.domain.jobs import (
@@ -695,6 +696,9 @@ def test_the_library_searches_in_names_and_in_comments_of_own_reviews(store):
         [],
         ["job0"],
     ]
+    with store.database.writing() as connection:
+        connection.execute(VERDICTS.update().values(comment="Bright"))
+    assert [found(store, asked) for asked in ("dark", "bright")] == [[], ["job1"]]
 
 
 def test_a_shared_library_shows_all_but_what_belongs_to_a_program_alone(store):

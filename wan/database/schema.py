@@ -260,9 +260,11 @@ VERDICTS = Table(
     Column("created_at", Float(53), nullable=False),
     Column("reviewer", String(32)),
     Column("place", String(32)),  # tells networks apart within a review; empty in older rows
-    Column("comment_folded", Text),  # what a search looks through, as the prompts of jobs are
+    # What a search looks through, as the prompts of jobs are; emptied by every change that writes
+    # no other, so that nobody finds what a comment does not say any more.
+    Column("comment_folded", Text, onupdate=sa.null()),
 )
-# A row of an earlier version has no folded comment.
+# A row of an earlier version, or one that was changed, has no folded comment.
 COMMENT_FOLDED = sa.func.coalesce(
     VERDICTS.c.comment_folded, sa.func.lower(VERDICTS.c.comment), type_=Text()
 )
